@@ -1,0 +1,1 @@
+"""The command line, settings, the embedded stack, supervision and observability: the only room that knows them all."""

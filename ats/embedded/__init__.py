@@ -1,0 +1,1 @@
+"""Real Kafka and Postgres from pip alone: no Docker, no root, no account."""

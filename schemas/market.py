@@ -1,0 +1,137 @@
+"""The market's own terms: timeframes, directions, actions, instruments and trading sessions.
+
+Sessions are given in IST, because the exchange does; everything else in UTC nanoseconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from enum import StrEnum
+from typing import Final
+
+from schemas.ids import InstrumentId, Segment
+from schemas.units import IST, NS_PER_SECOND, Paise, Price, Quantity, UtcNs
+
+_IST_OFFSET_NS: Final = 19_800 * NS_PER_SECOND  # IST is UTC+05:30 all year, without daylight saving
+_DAY_NS: Final = 86_400 * NS_PER_SECOND
+
+
+class Timeframe(StrEnum):
+    """Length of a bar."""
+
+    M1 = "1m"
+    M5 = "5m"
+
+    @property
+    def ns(self) -> int:
+        return _TIMEFRAME_MINUTES[self] * 60 * NS_PER_SECOND
+
+
+_TIMEFRAME_MINUTES: Final = {Timeframe.M1: 1, Timeframe.M5: 5}
+
+
+class Direction(StrEnum):
+    """Which way a rule, a scan or an analyst leans."""
+
+    BULLISH = "BULLISH"
+    BEARISH = "BEARISH"
+
+
+class Action(StrEnum):
+    """What the Commander decides."""
+
+    BUY = "BUY"
+    SELL = "SELL"
+    HOLD = "HOLD"
+
+
+class Side(StrEnum):
+    """What an order does."""
+
+    BUY = "BUY"
+    SELL = "SELL"
+
+
+class ScanResult(StrEnum):
+    """The Scout's verdict on one symbol."""
+
+    SHORTLISTED = "SHORTLISTED"
+    DISCARDED = "DISCARDED"
+
+
+class AgentType(StrEnum):
+    """Who wrote a report."""
+
+    TECHNICAL = "TECHNICAL"
+    SENTIMENT = "SENTIMENT"
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """One row of the day's instrument master.
+
+    Attributes:
+        symbol: Exchange trading symbol, such as `RELIANCE`.
+        name: What people call it.
+        kind: Dhan's instrument type: `EQUITY`, `INDEX`, `FUTSTK`…
+        lot_size: Smallest number of units one may trade.
+        tick_size: Smallest step of a price.
+    """
+
+    id: InstrumentId
+    symbol: str
+    name: str
+    kind: str
+    lot_size: Quantity
+    tick_size: Paise
+
+    @property
+    def tradable(self) -> bool:
+        """An index has a price but no orders."""
+        return self.id.segment is not Segment.IDX_I
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One continuous trading session of one day.
+
+    Attributes:
+        open: First moment of the first bar.
+        close: End of the last bar, itself outside.
+    """
+
+    day: date
+    open: UtcNs
+    close: UtcNs
+
+    def __contains__(self, moment: int) -> bool:
+        return self.open <= moment < self.close
+
+
+# NSE and BSE cash and indices (nseindia.com, market timings). Closing-auction stocks and F&O get their own clock with the
+# calendar of a later issue; until then cash hours are used for all, which is never longer than the exchange's.
+OPEN_IST: Final = time(9, 15)
+CLOSE_IST: Final = time(15, 30)
+
+
+def session_of(day: date) -> Session:
+    """The regular session of `day`. Holidays and special sessions are the caller's affair."""
+    at = [UtcNs.from_datetime(datetime.combine(day, moment, tzinfo=IST)) for moment in (OPEN_IST, CLOSE_IST)]
+    return Session(day, at[0], at[1])
+
+
+def trading_day(moment: int) -> date:
+    """The date on Indian clocks at `moment` (UTC ns)."""
+    return date.fromordinal(_EPOCH_ORDINAL + (moment + _IST_OFFSET_NS) // _DAY_NS)
+
+
+_EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
+
+
+def to_tick(paise: float, tick_size: Paise) -> Price:
+    """The price nearest to `paise` that the exchange accepts; halves go to even, the result is at least one tick.
+
+    Meant for the border where a feed's 32-bit float enters: the rounding recovers the exact price.
+    """
+    return Price(max(1, round(paise / tick_size)) * tick_size)

@@ -1,0 +1,96 @@
+"""The topic catalogue: names, messages, keys, partitions, retention. `ats topics create` makes Kafka agree with it.
+
+Topics by instrument share one partition count, and so do topics by user, because a derived message goes to the partition
+number of its cause.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from schemas import messages
+
+MIB: Final = 1 << 20
+DAY_MS: Final = 86_400_000
+
+
+class Family(StrEnum):
+    """What decides the number of partitions."""
+
+    INSTRUMENT = "instrument"
+    USER = "user"
+    SINGLE = "single"
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One topic.
+
+    Attributes:
+        message: Type of the value; None where it is binary (`schemas.ticks`, snapshots).
+        key: What the key is, in words.
+        retention_days: None keeps records for ever (compacted topics).
+    """
+
+    name: str
+    family: Family
+    key: str
+    message: type[messages.Message] | None = None
+    retention_days: int | None = 7
+    compacted: bool = False
+    max_message_bytes: int = MIB
+
+    def config(self) -> dict[str, str]:
+        """Kafka's topic settings."""
+        settings = {"max.message.bytes": str(self.max_message_bytes)}
+        if self.compacted:
+            # the active segment is never compacted, so keep segments short
+            return settings | {"cleanup.policy": "compact", "segment.ms": "60000", "min.cleanable.dirty.ratio": "0.1"}
+        retention = -1 if self.retention_days is None else self.retention_days * DAY_MS
+        return settings | {"cleanup.policy": "delete", "retention.ms": str(retention)}
+
+    def partitions(self, plan: PartitionPlan) -> int:
+        return {Family.INSTRUMENT: plan.instrument, Family.USER: plan.user, Family.SINGLE: 1}[self.family]
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionPlan:
+    """How many partitions each family of topics has. Changing it on a live cluster moves keys: drain first."""
+
+    instrument: int = 4
+    user: int = 4
+
+
+_AUDIT_DAYS: Final = 5 * 365  # SEBI: five years of evidence (`reference/market-rules.md`)
+
+TICKS: Final = Topic("ats.ticks", Family.INSTRUMENT, "partition number", retention_days=30)
+FEED: Final = Topic("ats.feed", Family.SINGLE, "gateway", messages.FeedEvent, retention_days=30)
+CANDLES: Final = Topic("ats.candles", Family.INSTRUMENT, "instrument", messages.Candle, retention_days=30)
+INDICATORS: Final = Topic("ats.indicators", Family.INSTRUMENT, "instrument", messages.Indicators)
+SIGNALS: Final = Topic("ats.signals", Family.INSTRUMENT, "instrument", messages.Signal, _AUDIT_DAYS)
+SCANS: Final = Topic("ats.scans", Family.SINGLE, "trading date", messages.Scan, _AUDIT_DAYS)
+REPORTS: Final = Topic("ats.reports", Family.INSTRUMENT, "instrument", messages.Report, _AUDIT_DAYS)
+LLM: Final = Topic("ats.llm", Family.INSTRUMENT, "request hash", messages.LlmCall, _AUDIT_DAYS)
+DECISIONS: Final = Topic("ats.decisions", Family.INSTRUMENT, "instrument", messages.Decision, _AUDIT_DAYS)
+SESSIONS: Final = Topic("ats.sessions", Family.USER, "user", messages.UserSession, None, compacted=True)
+ORDERS: Final = Topic("ats.orders", Family.USER, "user", messages.OrderIntent, _AUDIT_DAYS)
+EXECUTIONS: Final = Topic("ats.executions", Family.USER, "user", messages.Execution, _AUDIT_DAYS)
+SNAPSHOTS: Final = Topic(
+    "ats.snapshots", Family.INSTRUMENT, "partition number", None, None, compacted=True, max_message_bytes=16 * MIB
+)
+DEAD_LETTER: Final = Topic(
+    "ats.deadletter", Family.SINGLE, "origin topic", messages.DeadLetter, _AUDIT_DAYS, max_message_bytes=4 * MIB
+)
+
+CATALOGUE: Final[tuple[Topic, ...]] = (
+    TICKS, FEED, CANDLES, INDICATORS, SIGNALS, SCANS, REPORTS, LLM, DECISIONS, SESSIONS, ORDERS, EXECUTIONS, SNAPSHOTS,
+    DEAD_LETTER,
+)  # fmt: skip
+BY_NAME: Final = {topic.name: topic for topic in CATALOGUE}
+
+
+def user_partition(user: object, partitions: int) -> int:
+    """Which partition a user's messages go to: the low bits of the UUID, stable for ever."""
+    return int(str(user).replace("-", ""), 16) % partitions

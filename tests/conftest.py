@@ -1,0 +1,50 @@
+"""Fixtures every room's tests share: real Apache Kafka, free ports, the market data beside the repository."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import platformdirs
+import pytest
+import pytest_asyncio
+
+from ats.embedded.kafka import EmbeddedKafka
+
+MARKET_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def unused_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def free_port() -> Callable[[], int]:
+    """A function that names a TCP port nobody listens on."""
+    return unused_port
+
+
+@pytest.fixture(scope="session")
+def market_data() -> Path:
+    """The real market data, which is not part of the repository."""
+    if not MARKET_DATA.is_dir():
+        pytest.skip("no market data: expected a folder shared/data beside the repository")
+    return MARKET_DATA
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def kafka(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedKafka]:
+    """One real broker for the whole run. Tests keep apart by topic and group names of their own."""
+    broker = EmbeddedKafka(
+        tmp_path_factory.mktemp("kafka"),
+        cache=Path(platformdirs.user_cache_dir("ats")),
+        port=unused_port(),
+        controller_port=unused_port(),
+    )
+    await broker.start()
+    yield broker
+    await broker.stop()
