@@ -1,0 +1,60 @@
+"""The committed JSON Schemas, and the rule that they only grow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from schemas.codec import json_schema
+from schemas.errors import Misconfigured
+from schemas.topics import CATALOGUE
+
+FOLDER: Final = Path(__file__).with_name("json")
+
+
+def exported() -> dict[str, dict[str, Any]]:
+    """File name -> JSON Schema of every topic that carries JSON."""
+    return {f"{topic.name}.json": json_schema(topic.message) for topic in CATALOGUE if topic.message}
+
+
+def write(folder: Path = FOLDER) -> list[Path]:
+    """Write every schema, sorted and indented, so that a change reads well in a diff.
+
+    Raises:
+        Misconfigured: a schema would break a promise its committed version made to readers.
+    """
+    folder.mkdir(exist_ok=True)
+    paths = []
+    for name, schema in exported().items():
+        path = folder / name
+        if path.exists() and (broken := broken_promises(orjson.loads(path.read_bytes()), schema)):
+            raise Misconfigured(f"{name} may only grow: {'; '.join(broken)}. Add a field instead of changing one.")
+        path.write_bytes(orjson.dumps(schema, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS) + b"\n")
+        paths.append(path)
+    return paths
+
+
+def broken_promises(old: dict[str, Any], new: dict[str, Any], path: str = "") -> list[str]:
+    """What a reader of `old` would miss in `new`, as dotted paths; empty when the schema only grew.
+
+    A field may be added. It may not vanish, become optional, change its type, or lose an enum value.
+    """
+    missing = [name for name in old.get("required", []) if name not in new.get("required", [])]
+    problems = [f"{path}{name}: no longer always written" for name in missing]
+    for section in ("properties", "$defs"):
+        for name, before in old.get(section, {}).items():
+            after = new.get(section, {}).get(name)
+            if after is None:
+                problems.append(f"{path}{name}: gone")
+            else:
+                problems += broken_promises(before, after, f"{path}{name}.")
+    problems += [f"{path}{value}: enum value gone" for value in old.get("enum", []) if value not in new.get("enum", [])]
+    if old.get("type") != new.get("type") or old.get("$ref") != new.get("$ref"):
+        problems.append(f"{path.rstrip('.')}: type changed")
+    return problems
+
+
+if __name__ == "__main__":
+    write()

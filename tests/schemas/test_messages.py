@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import orjson
+import pytest
+from pydantic import ValidationError
+
+from schemas.codec import decode, encode
+from schemas.errors import Unreadable
+from schemas.messages import Candle
+from schemas.topics import CATALOGUE
+from schemas.units import Price
+from tests.schemas.factories import a_candle
+
+
+def test_a_message_survives_the_wire_unchanged() -> None:
+    candle = a_candle()
+
+    assert decode(Candle, encode(candle)) == candle
+
+
+def test_units_come_back_as_units() -> None:
+    assert isinstance(decode(Candle, encode(a_candle())).open, Price)
+
+
+def test_equal_messages_are_equal_bytes_whatever_the_order_of_their_making() -> None:
+    payload = a_candle().model_dump()
+    reversed_payload = dict(reversed(payload.items()))
+
+    assert encode(Candle.model_validate(payload)) == encode(Candle.model_validate(reversed_payload))
+
+
+def test_a_message_cannot_be_changed() -> None:
+    candle = a_candle()
+
+    with pytest.raises(ValidationError, match="frozen"):
+        candle.close = Price(1)  # type: ignore[misc]
+
+
+def test_a_producer_cannot_invent_a_field() -> None:
+    with pytest.raises(ValidationError, match="mood"):
+        a_candle(mood="good")
+
+
+def test_an_unknown_field_of_our_own_version_is_unreadable_and_named() -> None:
+    value = orjson.dumps(orjson.loads(encode(a_candle())) | {"mood": "good"})
+
+    with pytest.raises(Unreadable, match="mood") as caught:
+        decode(Candle, value)
+
+    assert caught.value.field == "mood"
+
+
+def test_an_unknown_field_of_a_newer_version_is_ignored() -> None:
+    value = orjson.dumps(orjson.loads(encode(a_candle())) | {"mood": "good", "schema_version": 2})
+
+    assert decode(Candle, value) == a_candle()
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"open": 0}, "open"),
+        ({"open": 1.5}, "open"),
+        ({"open": "100"}, "open"),
+        ({"volume": -1}, "volume"),
+        ({"timeframe": "2m"}, "timeframe"),
+        ({"instrument": "NSE_EQ"}, "instrument"),
+        ({"instrument": "NSE_EQ:99999999999"}, "instrument"),
+        ({"event_time": None}, "event_time"),
+    ],
+)
+def test_a_wrong_field_is_named(change: dict[str, object], field: str) -> None:
+    value = orjson.dumps(orjson.loads(encode(a_candle())) | change)
+
+    with pytest.raises(Unreadable) as caught:
+        decode(Candle, value)
+
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize("value", [None, b"", b"{", b"[]", b"\xff", b"null"])
+def test_what_is_no_message_at_all_is_unreadable(value: bytes | None) -> None:
+    with pytest.raises(Unreadable):
+        decode(Candle, value)
+
+
+def test_every_json_topic_names_its_message_and_no_name_stands_twice() -> None:
+    names = [topic.name for topic in CATALOGUE]
+
+    assert len(set(names)) == len(names)
+    assert {topic.name for topic in CATALOGUE if topic.message is None} == {"ats.ticks", "ats.snapshots"}
+
+
+def test_no_message_has_a_place_for_a_token() -> None:
+    fields = {f"{t.name}.{field}" for t in CATALOGUE if t.message for field in t.message.model_fields}
+
+    assert not [name for name in fields if "token" in name and not name.endswith(("token_expiry", "_tokens"))]
