@@ -1,0 +1,1 @@
+"""The only room that knows Kafka and Faust from the inside: connection, topics, writing, reading, and two shells."""

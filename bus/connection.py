@@ -1,0 +1,97 @@
+"""How to reach Kafka: one record of settings, and what each client library makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from ssl import SSLContext
+from typing import Any, Final
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaConnectionError
+from aiokafka.helpers import create_ssl_context
+
+from schemas.errors import Misconfigured, TryLater
+
+PROTOCOLS: Final = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaConnection:
+    """The cluster's address and credentials.
+
+    Attributes:
+        bootstrap_servers: `host:port`, several separated by commas.
+        sasl_mechanism: `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`; read with the two SASL protocols only.
+        ssl_cafile: Certificate authorities in PEM; empty trusts the system's.
+    """
+
+    bootstrap_servers: str
+    security_protocol: str = "PLAINTEXT"
+    sasl_mechanism: str = "PLAIN"
+    sasl_username: str = ""
+    sasl_password: str = field(default="", repr=False)
+    ssl_cafile: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.bootstrap_servers:
+            raise Misconfigured("Kafka's address is empty; give host:port in KAFKA_BOOTSTRAP_SERVERS")
+        if self.security_protocol not in PROTOCOLS:
+            raise Misconfigured(f"security protocol {self.security_protocol!r} is none of {', '.join(PROTOCOLS)}")
+        if self.uses_sasl and not (self.sasl_username and self.sasl_password):
+            raise Misconfigured(f"{self.security_protocol} needs a SASL user name and password")
+
+    @property
+    def uses_sasl(self) -> bool:
+        return self.security_protocol.startswith("SASL")
+
+    def ssl_context(self) -> SSLContext | None:
+        """None where the protocol does not encrypt."""
+        if not self.security_protocol.endswith("SSL"):
+            return None
+        try:
+            context: SSLContext = create_ssl_context(cafile=self.ssl_cafile or None)
+        except OSError as error:
+            raise Misconfigured(f"certificate authorities {self.ssl_cafile!r} cannot be read: {error}") from None
+        return context
+
+    def client_options(self) -> dict[str, Any]:
+        """Keyword arguments for any aiokafka client."""
+        options: dict[str, Any] = {
+            "bootstrap_servers": self.bootstrap_servers.split(","),
+            "security_protocol": self.security_protocol,
+            "ssl_context": self.ssl_context(),
+        }
+        if self.uses_sasl:
+            options |= {
+                "sasl_mechanism": self.sasl_mechanism,
+                "sasl_plain_username": self.sasl_username,
+                "sasl_plain_password": self.sasl_password,
+            }
+        return options
+
+
+@asynccontextmanager
+async def administrator(connection: KafkaConnection) -> AsyncIterator[AIOKafkaAdminClient]:
+    """An admin client for the length of a `with` block.
+
+    Raises:
+        TryLater: no broker answers.
+    """
+    client = AIOKafkaAdminClient(**connection.client_options())
+    try:
+        await client.start()
+    except KafkaConnectionError as error:
+        await client.close()
+        raise unreachable(connection, error) from None
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+def unreachable(connection: KafkaConnection, error: Exception) -> TryLater:
+    return TryLater(
+        f"no Kafka broker answers at {connection.bootstrap_servers} ({error}); start it or correct the address"
+    )

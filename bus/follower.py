@@ -1,0 +1,96 @@
+"""Reads topics without a group: everyone who follows sees everything. For views, quotes, sessions and tools."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Final, Literal, TypeAlias
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaConnectionError
+
+from bus.connection import KafkaConnection, unreachable
+from bus.records import NS_PER_MS, Record
+from schemas.errors import Misconfigured
+from schemas.topics import MIB, Topic
+from schemas.units import UtcNs
+
+Since: TypeAlias = Literal["start", "end"] | UtcNs
+
+POLL_MS: Final = 200  # longest wait for records before the end is looked at again
+LARGEST_FETCH: Final = 16 * MIB  # a whole snapshot fits
+
+
+async def follow(
+    connection: KafkaConnection, topics: Sequence[Topic], *, since: Since, until_end: bool = False
+) -> AsyncIterator[Record]:
+    """Yield the records of `topics`, each partition in its order, and stay through broker restarts.
+
+    `since` a moment starts at the first record published at or after it. With `until_end` it stops at the end as it was
+    at the start. Break out under `contextlib.aclosing`, or the connection stays open until the garbage collector comes.
+
+    Raises:
+        Misconfigured: a topic does not exist.
+        TryLater: no broker answers at the start.
+    """
+    reader = AIOKafkaConsumer(
+        **connection.client_options(),
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",  # what retention removed meanwhile cannot be read any more
+        max_partition_fetch_bytes=LARGEST_FETCH,
+    )
+    try:
+        await reader.start()
+    except KafkaConnectionError as error:
+        await reader.stop()
+        raise unreachable(connection, error) from None
+    try:
+        partitions = await _partitions(reader, topics)
+        # asked before assign(): behind a fetch that waits for records each question takes half a second
+        begins, ends = await _begins(reader, partitions, since), await reader.end_offsets(partitions)
+        reader.assign(partitions)
+        for partition in partitions:
+            reader.seek(partition, ends[partition] if (begin := begins.get(partition)) is None else begin)
+        while not until_end or await _unread(reader, ends):
+            for partition, batch in (await reader.getmany(timeout_ms=POLL_MS)).items():
+                for row in batch:
+                    if not until_end or row.offset < ends[partition]:
+                        yield record_of(row)
+    finally:
+        await reader.stop()
+
+
+def record_of(row: Any) -> Record:
+    """What aiokafka read, in our terms."""
+    published_at = UtcNs(row.timestamp * NS_PER_MS)
+    return Record(row.topic, row.partition, row.offset, row.key, row.value, published_at, dict(row.headers))
+
+
+async def _partitions(reader: AIOKafkaConsumer, topics: Sequence[Topic]) -> list[TopicPartition]:
+    cluster = await reader._client.fetch_all_metadata()  # noqa: SLF001  # the public call forgets the partitions
+    found = []
+    for topic in topics:
+        if not (numbers := cluster.partitions_for_topic(topic.name)):
+            raise Misconfigured(f"topic missing: {topic.name}; run `ats topics create`")
+        found += [TopicPartition(topic.name, number) for number in sorted(numbers)]
+    return found
+
+
+async def _begins(
+    reader: AIOKafkaConsumer, partitions: list[TopicPartition], since: Since
+) -> dict[TopicPartition, int | None]:
+    """Where to start; None is the end."""
+    if since == "end":
+        return {}
+    if since == "start":
+        begins: dict[TopicPartition, int | None] = await reader.beginning_offsets(partitions)
+        return begins
+    moment = -(-int(since) // NS_PER_MS)  # upwards: a record of the same millisecond but before `since` is not wanted
+    found = await reader.offsets_for_times(dict.fromkeys(partitions, moment))
+    return {partition: hit.offset if hit else None for partition, hit in found.items()}
+
+
+async def _unread(reader: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> bool:
+    for partition, end in ends.items():
+        if await reader.position(partition) < end:
+            return True
+    return False
