@@ -1,0 +1,1 @@
+"""Dhan's REST API as ATS needs it: the SDK's payloads over an async transport of ours, and outcomes one can act on."""

@@ -1,0 +1,254 @@
+"""Places an order and finds it again, with outcomes one can act on without losing money.
+
+The one rule: a reply counts as a rejection only when Dhan says so in words. Whatever else goes wrong after the first byte
+left is `Unknown`, and the caller asks `find` instead of sending again. Dhan has no idempotency key: a second POST with the
+same correlation id is a second order (`reference/dhan.md`, 2.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, TypeAlias
+
+import httpx
+from dhanhq import Order
+
+from dhan.transport import (
+    BaseUrl,
+    Credentials,
+    Deadline,
+    DhanTransport,
+    Lost,
+    Reply,
+    Result,
+    Unparsed,
+    text_field,
+    trading_error,
+)
+from schemas.ids import CorrelationId, DhanOrderId, InstrumentId
+from schemas.market import Side
+from schemas.units import Price, Quantity
+
+
+class Product(StrEnum):
+    """What happens to the position at the end of the day."""
+
+    CNC = "CNC"
+    INTRADAY = "INTRADAY"
+    MARGIN = "MARGIN"
+
+
+class Validity(StrEnum):
+    """How long an order rests."""
+
+    DAY = "DAY"
+    IOC = "IOC"
+
+
+@dataclass(frozen=True, slots=True)
+class NewOrder:
+    """A limit order. There is no market order: exchanges turn them into limits at a price of their own."""
+
+    instrument: InstrumentId
+    side: Side
+    quantity: Quantity
+    price: Price
+    correlation_id: CorrelationId
+    product: Product = Product.INTRADAY
+    validity: Validity = Validity.DAY
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerOrder:
+    """An order as Dhan's book shows it.
+
+    Attributes:
+        status: Dhan's word in capitals; new words appear without notice, so it is no enum.
+        reason: Dhan's explanation of a rejection, else "".
+    """
+
+    order_id: DhanOrderId
+    correlation_id: str
+    status: str
+    reason: str = ""
+
+    @property
+    def rejected(self) -> bool:
+        return self.status == "REJECTED"
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Dhan has the order. That is no fill."""
+
+    order_id: DhanOrderId
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Dhan refused the order in words; it will never trade."""
+
+    code: str
+    message: str
+    order_id: DhanOrderId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """The order certainly did not reach Dhan's book: no connection, or turned away by the rate limit. May be sent again."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The order may or may not exist. Look it up; never send it again."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The order exists."""
+
+    order: BrokerOrder
+
+
+@dataclass(frozen=True, slots=True)
+class NotFound:
+    """Dhan answered, and does not know the correlation id. Soon after a lost request that is no proof yet."""
+
+
+Placed: TypeAlias = Accepted | Rejected | NotSent | Unknown
+Lookup: TypeAlias = Found | NotFound | Unknown
+
+RATE_LIMIT: Final = "DH-904"
+_SERVER_SIDE: Final = frozenset({"DH-908", "DH-909"})  # Dhan's own failure: the order may have got through before it
+_NO_DATA: Final = "DH-907"
+
+
+class OrderDesk:
+    """One account's order entry."""
+
+    def __init__(self, http: httpx.AsyncClient, base_url: BaseUrl, credentials: Credentials) -> None:
+        self._entry = Order(DhanTransport(http, base_url, credentials, Deadline.ORDER))
+        self._book = Order(DhanTransport(http, base_url, credentials, Deadline.LOOKUP))
+
+    async def place(self, order: NewOrder) -> Placed:
+        """Send `order` once."""
+        result: Result = await self._entry.place_order(
+            security_id=str(order.instrument.security_id),
+            exchange_segment=order.instrument.segment.value,
+            transaction_type=order.side.value,
+            quantity=int(order.quantity),
+            order_type="LIMIT",
+            product_type=order.product.value,
+            # the only float in the system's money: two decimals survive it, and JSON has no other number
+            price=float(order.price.rupees()),
+            validity=order.validity.value,
+            tag=order.correlation_id,
+        )
+        return classify_placement(result)
+
+    async def find(self, correlation_id: CorrelationId) -> Lookup:
+        """Look one order up by our name for it; where that answer is unclear, read the day's whole book."""
+        result: Result = await self._book.get_order_by_correlationID(correlation_id)
+        lookup = classify_lookup(result, correlation_id)
+        if isinstance(lookup, Unknown) and _refused_in_words(result):
+            return classify_book(await self._book.get_order_list(), correlation_id)
+        return lookup
+
+
+def classify_placement(result: Result) -> Placed:
+    """What a result of POST /orders proves (the table stands in docs/executors.md)."""
+    if isinstance(result, Lost):
+        return _lost(result)
+    body = _single(result.body)
+    code, message = trading_error(body)
+    if 200 <= result.status < 300:
+        return _acknowledged(body)
+    if (
+        not 400 <= result.status < 500
+        or not code
+        or code in _SERVER_SIDE
+        or result.status == httpx.codes.REQUEST_TIMEOUT
+    ):
+        return Unknown(_describe(result, code))
+    if code == RATE_LIMIT:
+        return NotSent(code, message)
+    return Rejected(code, message)
+
+
+def classify_lookup(result: Result, correlation_id: CorrelationId) -> Lookup:
+    """What a result of GET /orders/external/{correlation id} proves."""
+    if isinstance(result, Lost):
+        return Unknown(result.reason)
+    code, _ = trading_error(_single(result.body))
+    if result.status == httpx.codes.OK:
+        if result.body == []:
+            return NotFound()
+        order = read_order(_single(result.body))
+        if order is None:
+            return Unknown(_describe(result, code))
+        return Found(order) if order.correlation_id == correlation_id else Unknown("answer_about_another_order")
+    if (result.status == httpx.codes.NOT_FOUND and code) or (400 <= result.status < 500 and code == _NO_DATA):
+        return NotFound()
+    return Unknown(_describe(result, code))
+
+
+def classify_book(result: Result, correlation_id: CorrelationId) -> Lookup:
+    """What the day's order book proves about one order. A book with one unreadable row proves no absence."""
+    if isinstance(result, Lost):
+        return Unknown(result.reason)
+    if result.status != httpx.codes.OK or not isinstance(result.body, list):
+        return Unknown(_describe(result, trading_error(result.body)[0]))
+    orders = [read_order(row) for row in result.body]
+    for order in orders:
+        if order and order.correlation_id == correlation_id:
+            return Found(order)
+    return Unknown("order_book_unreadable") if None in orders else NotFound()
+
+
+def read_order(body: object) -> BrokerOrder | None:
+    """An order of the book, or None when the essential fields are missing. Unknown status words pass through."""
+    if not isinstance(body, Mapping):
+        return None
+    order_id, status = text_field(body, "orderId"), text_field(body, "orderStatus")
+    if not order_id or not status:
+        return None
+    reason = " ".join(filter(None, [text_field(body, "omsErrorCode"), text_field(body, "omsErrorDescription")]))
+    return BrokerOrder(DhanOrderId(order_id), text_field(body, "correlationId"), status.upper(), reason)
+
+
+def _acknowledged(body: object) -> Placed:
+    order = read_order(body)
+    if order is None:
+        return Unknown("acknowledgement_unreadable")
+    if order.rejected:
+        return Rejected("REJECTED", order.reason or "rejected on entry", order.order_id)
+    return Accepted(order.order_id, order.status)
+
+
+def _lost(lost: Lost) -> Placed:
+    if lost.may_have_arrived:
+        return Unknown(lost.reason)
+    return NotSent(lost.reason, "the request did not leave")
+
+
+def _single(body: Any) -> Any:
+    # Dhan's documents disagree on object or one-element array (`reference/dhan.md`, 2.4)
+    return body[0] if isinstance(body, list) and len(body) == 1 else body
+
+
+def _refused_in_words(result: Result) -> bool:
+    return isinstance(result, Reply) and 400 <= result.status < 500 and bool(trading_error(_single(result.body))[0])
+
+
+def _describe(reply: Reply, code: str) -> str:
+    if code:
+        return f"http_{reply.status}_{code}"
+    return f"http_{reply.status}_{'not_json' if isinstance(reply.body, Unparsed) else 'unreadable'}"

@@ -1,0 +1,251 @@
+"""Carries one request of `dhanhq` to Dhan and says what is known about it afterwards: a reply, or that it was lost.
+
+The SDK's endpoint classes (`Order`, `HistoricalData`) build the payload and call `self.dhan_http`; this is that object.
+It answers at once with an awaitable, so `await Order(context).place_order(...)` sends exactly what the SDK would send and
+returns our result, while the SDK's own transport would report a lost reply as a rejection (`reference/dhan.md`, 6.5).
+
+Promise: no request is ever sent twice, no redirect is followed, no exception and no result holds a token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import json
+import re
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import Enum
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
+
+import httpx
+from pydantic import SecretStr
+
+from schemas.errors import Misconfigured
+from schemas.ids import DhanClientId
+
+DHAN_API: Final = "https://api.dhan.co/v2"
+MAX_BODY: Final = 16 * 1024 * 1024  # a day's order book of 7,000 orders is below 10 MB; more is not an answer to us
+_KEPT_HEADERS: Final = ("content-type", "date", "retry-after")
+_TOKEN: Final = re.compile(
+    r"[!-~]{1,4096}"
+)  # what may stand in an HTTP header; httpx quotes anything else in its error
+_CLIENT_ID: Final = re.compile(r"[0-9A-Za-z]{1,32}")
+
+
+class Deadline(Enum):
+    """Seconds one call may take from first byte to last, by what waiting costs."""
+
+    ORDER = 3.0  # an order that takes longer missed its price; its fate is then looked up
+    LOOKUP = 2.0  # asked again with back-off, so better short and often
+    DATA = 10.0  # daily candles: p50 is 1.1 s (`reference/dhan.md`, section 4)
+    FILE = 60.0  # the instrument master is some 30 MB
+
+
+@dataclass(frozen=True, slots=True)
+class BaseUrl:
+    """Where an API lives. Built only by `parse`, so a plain-text URL to another machine cannot exist.
+
+    Attributes:
+        loopback: The host is an address of this machine itself, written as a number: a name could resolve to anything.
+    """
+
+    url: str
+    loopback: bool
+
+    @classmethod
+    def parse(cls, text: str) -> BaseUrl:
+        """Read a base URL.
+
+        Raises:
+            Misconfigured: not a URL, with user name, query or fragment, or plain http to another machine.
+        """
+        try:
+            url = httpx.URL(text)
+        except httpx.InvalidURL:
+            raise Misconfigured("the Dhan API address is not a URL: write for example https://api.dhan.co/v2") from None
+        if url.scheme not in ("http", "https") or not url.host or url.userinfo or url.query or url.fragment:
+            raise Misconfigured(
+                f"the Dhan API address needs the form https://host/path, without user, query or fragment: {url.host!r}"
+            )
+        loopback = _is_loopback(url.host)
+        if url.scheme == "http" and not loopback:
+            raise Misconfigured(f"plain http to {url.host!r} would show tokens to the network: use https or 127.0.0.1")
+        return cls(str(url).rstrip("/"), loopback)
+
+    def __str__(self) -> str:
+        return self.url
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Whose account a call is for."""
+
+    client_id: DhanClientId
+    access_token: SecretStr
+
+
+@dataclass(frozen=True, slots=True)
+class Unparsed:
+    """A body that is not JSON; `start` is its beginning, for a person."""
+
+    start: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Dhan, or something in front of it, answered.
+
+    Attributes:
+        body: Parsed JSON with numbers as `int` and `Decimal`; None when empty.
+        headers: Lower-case subset that helps a person: content type, date, retry-after.
+    """
+
+    status: int
+    body: Any
+    headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """No reply.
+
+    Attributes:
+        reason: A word for logs and people, never the text of a library's exception.
+        may_have_arrived: False only when it is certain that not one byte of the request left.
+    """
+
+    reason: str
+    may_have_arrived: bool
+
+
+Result: TypeAlias = Reply | Lost
+
+
+def open_client(max_connections: int = 100) -> httpx.AsyncClient:
+    """The HTTP client to share: keep-alive, no environment proxies (a proxy would carry paper orders off the machine),
+    no redirects, no retries. The caller closes it.
+    """
+    limits = httpx.Limits(
+        max_connections=max_connections, max_keepalive_connections=max_connections, keepalive_expiry=20
+    )
+    return httpx.AsyncClient(
+        trust_env=False, follow_redirects=False, limits=limits, timeout=httpx.Timeout(10.0, connect=2.0)
+    )
+
+
+class DhanTransport:
+    """What `dhanhq` calls `dhan_http`, for one account and one kind of call."""
+
+    def __init__(
+        self, http: httpx.AsyncClient, base_url: BaseUrl, credentials: Credentials, deadline: Deadline
+    ) -> None:
+        self._http = http
+        self._base_url = base_url
+        self._credentials = credentials
+        self._deadline = deadline
+
+    def __repr__(self) -> str:
+        return f"DhanTransport({self._base_url}, {self._deadline.name})"
+
+    def get_dhan_http(self) -> DhanTransport:
+        """The SDK asks its context for this; the transport is its own context."""
+        return self
+
+    def get(self, endpoint: str) -> Awaitable[Result]:
+        return self._send("GET", endpoint)
+
+    def delete(self, endpoint: str) -> Awaitable[Result]:
+        return self._send("DELETE", endpoint)
+
+    def post(self, endpoint: str, payload: Mapping[str, Any]) -> Awaitable[Result]:
+        return self._send("POST", endpoint, payload)
+
+    def put(self, endpoint: str, payload: Mapping[str, Any]) -> Awaitable[Result]:
+        return self._send("PUT", endpoint, payload)
+
+    async def _send(self, method: str, endpoint: str, payload: Mapping[str, Any] | None = None) -> Result:
+        client_id, token = self._credentials.client_id, self._credentials.access_token.get_secret_value()
+        if not _TOKEN.fullmatch(token) or not _CLIENT_ID.fullmatch(client_id):
+            return Lost("credentials_malformed", may_have_arrived=False)
+        headers = {
+            "access-token": token,
+            "client-id": client_id,
+            "Content-type": "application/json",
+            "Accept": "application/json",
+        }
+        # as the SDK does it: a body only when there is a payload, with the client id last
+        content = json.dumps({**payload, "dhanClientId": client_id}).encode() if payload else None
+        request = self._http.build_request(method, f"{self._base_url}{endpoint}", headers=headers, content=content)
+        return await exchange(self._http, request, self._deadline.value, secret=token)
+
+
+async def exchange(http: httpx.AsyncClient, request: httpx.Request, deadline: float, *, secret: str) -> Result:
+    """Send once and read the whole answer within `deadline` seconds. An answer that quotes `secret` comes without it."""
+    try:
+        async with asyncio.timeout(deadline):
+            response = await http.send(request, stream=True, follow_redirects=False)
+            try:
+                body = await _read(response)
+            finally:
+                await response.aclose()
+    except TimeoutError:
+        return Lost("deadline", may_have_arrived=True)
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+        return Lost(_word(error), may_have_arrived=False)
+    except (httpx.HTTPError, httpx.StreamError) as error:
+        return Lost(_word(error), may_have_arrived=True)
+    if body is None:
+        return Lost("body_too_large", may_have_arrived=True)
+    headers = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
+    return Reply(response.status_code, parse_json(body.replace(secret.encode(), b"[token]")), MappingProxyType(headers))
+
+
+async def _read(response: httpx.Response) -> bytes | None:
+    body = bytearray()
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > MAX_BODY:
+            return None
+    return bytes(body)
+
+
+def parse_json(body: bytes) -> Any:
+    """JSON with exact numbers, None when empty, `Unparsed` when it is something else (an HTML page, half a body, NaN)."""
+    if not body.strip():
+        return None
+    try:
+        return json.loads(body, parse_float=Decimal, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        return Unparsed(body[:200].decode("utf-8", "replace"))
+
+
+def trading_error(body: object) -> tuple[str, str]:
+    """Code and message of Dhan's trading error shape; two empty strings when `body` is something else."""
+    if not isinstance(body, Mapping):
+        return "", ""
+    return text_field(body, "errorCode"), text_field(body, "errorMessage")
+
+
+def text_field(body: Mapping[str, Any], name: str) -> str:
+    """A string or number of Dhan's answer as text, cut to what a log line bears; "" when absent or of another type."""
+    value = body.get(name)
+    return str(value)[:500] if isinstance(value, str | int) and not isinstance(value, bool) else ""
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _word(error: Exception) -> str:
+    # only the class: texts of httpx and h11 can quote headers, and a header holds the token
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(error).__name__).lower()

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dhan.instruments import fetch, parse
+from schemas.errors import TryLater, Unreadable
+from schemas.ids import InstrumentId, Segment
+from schemas.market import Instrument
+from schemas.units import Paise, Quantity
+from tests.dhan.broker import ScriptedDhan, text_answer
+
+# header of the real file up to the columns we read, then one we do not
+HEADER = (
+    "EXCH_ID,SEGMENT,SECURITY_ID,ISIN,INSTRUMENT,UNDERLYING_SECURITY_ID,UNDERLYING_SYMBOL,SYMBOL_NAME,DISPLAY_NAME,"
+    "INSTRUMENT_TYPE,SERIES,LOT_SIZE,SM_EXPIRY_DATE,STRIKE_PRICE,OPTION_TYPE,TICK_SIZE,EXPIRY_FLAG"
+)
+RELIANCE = (
+    "NSE,E,2885,INE0,EQUITY,,RELIANCE,RELIANCE INDUSTRIES LTD,Reliance Industries,ES,EQ,1.0,0001-01-01,,XX,10.0000,NA"
+)
+BOND = "NSE,E,19257,INE0,EQUITY,,RELIANCE,RELIANCE INDUSTRIES LTD,Reliance NCD,ES,D1,1.0,,,XX,5.0000,NA"
+NIFTY = "NSE,I,13,NA,INDEX,13,NIFTY,NIFTY,Nifty 50,INDEX,NA,1.0,0001-01-01,,XX,0.0500,N"
+OPTION = "NSE,D,35070,NA,OPTIDX,26000,NIFTY,NIFTY-Nov2026-18950-CE,NIFTY 23 NOV 18950 CE,OP,NA,65.0,2026-11-23,18950,CE,5.0000,M"
+ALL = frozenset(Segment)
+
+
+def master(*rows: str) -> str:
+    return "\n".join([HEADER, *rows, ""])
+
+
+def test_shares_indices_and_options_are_read_with_their_units() -> None:
+    read = parse(master(RELIANCE, NIFTY, OPTION), ALL)
+
+    assert list(read.by_id.values()) == [
+        Instrument(
+            InstrumentId(Segment.NSE_EQ, 2885), "RELIANCE", "Reliance Industries", "EQUITY", Quantity(1), Paise(10)
+        ),
+        Instrument(InstrumentId(Segment.IDX_I, 13), "NIFTY", "Nifty 50", "INDEX", Quantity(1), Paise(5)),
+        Instrument(
+            InstrumentId(Segment.NSE_FNO, 35070),
+            "NIFTY-Nov2026-18950-CE",
+            "NIFTY 23 NOV 18950 CE",
+            "OPTIDX",
+            Quantity(65),
+            Paise(5),
+        ),
+    ]
+    assert read.bad == ()
+
+
+@pytest.mark.parametrize("rows", [(RELIANCE, BOND), (BOND, RELIANCE)])
+def test_a_symbol_names_the_share_even_when_a_bond_bears_it_too(rows: tuple[str, str]) -> None:
+    assert parse(master(*rows), ALL).by_symbol[Segment.NSE_EQ, "RELIANCE"].id.security_id == 2885
+
+
+@pytest.mark.parametrize(
+    ("bad", "field"),
+    [
+        (RELIANCE.replace("2885", "28x5"), "SECURITY_ID"),
+        (RELIANCE.replace("2885", "99999999999"), "SECURITY_ID"),
+        (RELIANCE.replace(",1.0,", ",,"), "LOT_SIZE"),
+        (RELIANCE.replace(",1.0,", ",0,"), "LOT_SIZE"),
+        (RELIANCE.replace("10.0000", "0.0500"), "TICK_SIZE"),
+        (RELIANCE.replace("10.0000", "NaN"), "TICK_SIZE"),
+        (RELIANCE.replace("EQUITY", ""), "INSTRUMENT"),
+        (RELIANCE[:60], "line"),
+        (RELIANCE.replace("Reliance Industries", '"Reliance'), "line"),
+        (NIFTY, "SECURITY_ID"),
+    ],
+)
+def test_a_bad_row_is_named_by_line_and_field_and_the_rest_is_read(bad: str, field: str) -> None:
+    read = parse(master(NIFTY, bad, OPTION), ALL)
+
+    assert [(row.line, row.field) for row in read.bad] == [(3, field)]
+    assert [instrument.symbol for instrument in read.by_id.values()] == ["NIFTY", "NIFTY-Nov2026-18950-CE"]
+
+
+def test_rows_of_other_segments_are_passed_over_without_complaint() -> None:
+    read = parse(master(RELIANCE, NIFTY.replace("0.0500", "junk"), "NSE,M,1" + ",x" * 14), frozenset({Segment.NSE_EQ}))
+
+    assert [instrument.symbol for instrument in read.by_id.values()] == ["RELIANCE"]
+
+
+@pytest.mark.parametrize("text", ["", "EXCH_ID,SEGMENT\n", HEADER.replace("TICK_SIZE", "TICK")])
+def test_a_file_without_its_columns_is_refused_as_a_whole(text: str) -> None:
+    with pytest.raises(Unreadable, match="lacks"):
+        parse(text, ALL)
+
+
+@given(st.text())
+def test_no_line_whatever_stops_the_reading(junk: str) -> None:
+    assert InstrumentId(Segment.NSE_EQ, 2885) in parse(master(junk.replace(RELIANCE, ""), RELIANCE), ALL).by_id
+
+
+async def test_the_file_is_fetched_and_an_error_page_is_not_taken_for_it(
+    http: httpx.AsyncClient, broker: ScriptedDhan
+) -> None:
+    broker.on("GET", "/v2/good.csv", text_answer("\ufeff" + master(RELIANCE)))
+    broker.on("GET", "/v2/bad.csv", text_answer("<html>", 503))
+
+    assert parse(await fetch(http, f"{broker.url}/good.csv"), ALL).by_id
+    with pytest.raises(TryLater, match="503"):
+        await fetch(http, f"{broker.url}/bad.csv")

@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import dhanhq
+import httpx
+import pytest
+from aiohttp import web
+
+from dhan.transport import (
+    BaseUrl,
+    Credentials,
+    Deadline,
+    DhanTransport,
+    Lost,
+    Reply,
+    Unparsed,
+    exchange,
+    open_client,
+    parse_json,
+)
+from schemas.errors import Misconfigured
+from tests.dhan.broker import ScriptedDhan, half_a_body, hang_up, json_answer, never, text_answer
+from tests.dhan.factories import TOKEN, credentials
+
+
+def transport(http: httpx.AsyncClient, broker: ScriptedDhan, who: Credentials | None = None) -> DhanTransport:
+    return DhanTransport(http, BaseUrl.parse(broker.url), who or credentials(), Deadline.ORDER)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://api.dhan.co/v2",
+        "http://localhost:9000/v2",
+        "http://127.0.0.1@evil.example/v2",
+        "https://user:word@api.dhan.co/v2",
+        "https://api.dhan.co/v2?token=x",
+        "ftp://127.0.0.1/v2",
+        "api.dhan.co",
+        "https://",
+        "",
+    ],
+)
+def test_a_url_that_would_show_a_token_or_is_ambiguous_is_refused(text: str) -> None:
+    with pytest.raises(Misconfigured):
+        BaseUrl.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "loopback"),
+    [
+        ("http://127.0.0.1:8000/v2", True),
+        ("http://127.8.9.1/v2/", True),
+        ("http://[::1]:80/v2", True),
+        ("https://api.dhan.co/v2", False),
+        ("https://127.0.0.1.evil.example/v2", False),
+    ],
+)
+def test_loopback_is_a_literal_address_of_this_machine_and_nothing_else(text: str, loopback: bool) -> None:
+    assert BaseUrl.parse(text).loopback is loopback
+
+
+SDK_CALLS: list[tuple[str, Callable[[Any], Any]]] = [
+    (
+        "place",
+        lambda sdk: dhanhq.Order(sdk).place_order(
+            "2885", "NSE_EQ", "BUY", 10, "LIMIT", "INTRADAY", 1658.55, validity="IOC", tag="AT1"
+        ),
+    ),
+    ("modify", lambda sdk: dhanhq.Order(sdk).modify_order("1", "LIMIT", None, 5, 10.05, 0, 0, "DAY")),
+    ("cancel", lambda sdk: dhanhq.Order(sdk).cancel_order("1")),
+    ("book", lambda sdk: dhanhq.Order(sdk).get_order_list()),
+    ("find", lambda sdk: dhanhq.Order(sdk).get_order_by_correlationID("AT1")),
+    (
+        "history",
+        lambda sdk: dhanhq.HistoricalData(sdk).historical_daily_data(
+            "2885", "NSE_EQ", "EQUITY", "2026-01-01", "2026-02-01"
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize("call", [call for _, call in SDK_CALLS], ids=[name for name, _ in SDK_CALLS])
+async def test_each_request_is_byte_for_byte_what_the_unmodified_sdk_sends(
+    http: httpx.AsyncClient, broker: ScriptedDhan, call: Callable[[Any], Any]
+) -> None:
+    for method in ("GET", "POST", "PUT", "DELETE"):
+        broker.on(method, "/v2/", json_answer({"orderId": "1"}))
+    sdk = dhanhq.DhanContext("1100000001", TOKEN)
+    sdk.get_dhan_http().base_url = broker.url
+
+    await asyncio.to_thread(call, sdk)
+    await call(transport(http, broker))
+
+    theirs, ours = broker.seen
+    named = ("access-token", "client-id", "content-type", "accept")
+    assert (ours.method, ours.path, ours.body) == (theirs.method, theirs.path, theirs.body)
+    assert {name: ours.headers[name] for name in named} == {name: theirs.headers[name] for name in named}
+
+
+async def test_a_reply_keeps_its_status_its_exact_numbers_and_the_headers_that_help(
+    http: httpx.AsyncClient, broker: ScriptedDhan
+) -> None:
+    broker.on("GET", "/v2/orders", text_answer('{"price": 1658.55}', status=429))
+
+    reply = await transport(http, broker).get("/orders")
+
+    assert isinstance(reply, Reply)
+    assert (reply.status, reply.body) == (429, {"price": Decimal("1658.55")})
+    assert set(reply.headers) <= {"content-type", "date", "retry-after"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [(hang_up, "remote_protocol_error"), (half_a_body, "remote_protocol_error"), (never, "deadline")],
+    ids=["hang up", "half a body", "never"],
+)
+async def test_a_request_without_a_whole_answer_may_have_arrived(
+    http: httpx.AsyncClient, broker: ScriptedDhan, answer: Any, reason: str
+) -> None:
+    broker.on("POST", "/v2/orders", answer)
+    request = http.build_request("POST", f"{broker.url}/orders", content=b"{}")
+
+    lost = await exchange(http, request, 0.3, secret=TOKEN)
+
+    assert isinstance(lost, Lost)
+    assert lost.may_have_arrived
+    assert lost.reason in (reason, "read_error")
+    assert len(broker.seen) == 1
+
+
+async def test_a_refused_connection_means_that_nothing_was_sent(
+    http: httpx.AsyncClient, free_port: Callable[[], int]
+) -> None:
+    nobody = DhanTransport(http, BaseUrl.parse(f"http://127.0.0.1:{free_port()}/v2"), credentials(), Deadline.ORDER)
+
+    assert await nobody.get("/orders") == Lost("connect_error", may_have_arrived=False)
+
+
+async def test_a_redirect_is_an_answer_and_is_never_followed(http: httpx.AsyncClient, broker: ScriptedDhan) -> None:
+    async def elsewhere(_: web.Request) -> web.StreamResponse:
+        raise web.HTTPTemporaryRedirect("/v2/elsewhere")
+
+    broker.on("POST", "/v2/orders", elsewhere)
+
+    reply = await transport(http, broker).post("/orders", {"a": 1})
+
+    assert isinstance(reply, Reply)
+    assert reply.status == 307
+    assert len(broker.seen) == 1
+
+
+def test_the_shared_client_ignores_proxies_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
+
+    client = open_client()
+
+    assert not client._mounts
+
+
+@pytest.mark.parametrize("token", ["", "two words", "new\nline", "töken"])
+async def test_a_token_that_cannot_stand_in_a_header_is_never_sent(
+    http: httpx.AsyncClient, broker: ScriptedDhan, token: str
+) -> None:
+    lost = await transport(http, broker, credentials(token)).get("/orders")
+
+    assert lost == Lost("credentials_malformed", may_have_arrived=False)
+    assert broker.seen == []
+
+
+async def test_the_token_shows_in_no_representation_log_or_answer(
+    http: httpx.AsyncClient, broker: ScriptedDhan, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    broker.on("GET", "/v2/orders", json_answer({"errorCode": "DH-901", "errorMessage": f"bad token {TOKEN}"}, 401))
+    broker.on("GET", "/v2/lost", hang_up)
+    dhan = transport(http, broker)
+
+    answers = [await dhan.get("/orders"), await dhan.get("/lost")]
+
+    shown = " ".join(map(repr, [dhan, credentials(), *answers]))
+    # hpack/httpcore debug lines are not ours to print, and httpcore's would hold headers: ATS never turns them on
+    logged = " ".join(record.getMessage() for record in caplog.records if not record.name.startswith("httpcore"))
+    assert TOKEN not in shown + logged
+    assert "bad token [token]" in shown
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"{", b'{"a": NaN}', b"[" * 100_000])
+def test_what_is_not_json_is_kept_as_text_and_never_raises(body: bytes) -> None:
+    assert isinstance(parse_json(body), Unparsed)
+
+
+def test_an_empty_body_is_none() -> None:
+    assert parse_json(b" \n") is None
