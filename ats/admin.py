@@ -1,0 +1,48 @@
+"""One-off commands on topics and database: create, check, migrate, tail."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import typer
+from simulator.supabase.migrate import migrate as apply_migrations
+
+from ats.settings import load
+from ats.tail import lines
+from bus import topics as bus_topics
+from schemas.topics import CATALOGUE
+
+
+def migrations() -> Path:
+    """The migrations' folder: beside us in a checkout, inside the package when installed."""
+    packaged = Path(__file__).with_name("migrations")
+    return packaged if packaged.is_dir() else Path(__file__).resolve().parents[1] / "supabase" / "migrations"
+
+
+async def create_topics() -> None:
+    settings = load()
+    created = await bus_topics.create_topics(settings.kafka(), settings.plan(), settings.kafka_replication_factor)
+    typer.echo("\n".join(f"created {name}" for name in created) or "every topic is there already")
+
+
+async def check_topics() -> None:
+    settings = load()
+    await bus_topics.check_topics(settings.kafka(), settings.plan(), CATALOGUE)
+    typer.echo(f"all {len(CATALOGUE)} topics are there as they should be")
+
+
+async def migrate() -> None:
+    settings = load()
+    settings.need("SUPABASE_DB_URL")
+    applied = await apply_migrations(settings.supabase_db_url.get_secret_value(), migrations(), shim=False)
+    typer.echo("\n".join(f"applied {name}" for name in applied) or NOTHING_NEW)
+
+
+NOTHING_NEW: Final = "the database is up to date"
+
+
+async def tail_topics(names: Sequence[str], *, from_start: bool, until_end: bool) -> None:
+    async for line in lines(load().kafka(), names, from_start=from_start, until_end=until_end):
+        typer.echo(line)

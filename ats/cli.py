@@ -1,0 +1,230 @@
+"""The command line. Each command says what it does with `--help`; rooms are imported only by the command that needs them."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ats import exits
+from schemas.errors import Misconfigured, TryLater, Unreadable
+
+app = typer.Typer(
+    name="ats",
+    help="Live market ticks in, AI-made trading decisions out, placed safely for many users. Start with: ats demo",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+topics_app = typer.Typer(help="Create and check the Kafka topics.", no_args_is_help=True)
+db_app = typer.Typer(help="Migrate the database, or serve a local one.", no_args_is_help=True)
+app.add_typer(topics_app, name="topics")
+app.add_typer(db_app, name="db")
+
+MetricsPort = Annotated[
+    int, typer.Option(help="Serve /metrics (Prometheus) and /health on 127.0.0.1 at this port; 0 is off.")
+]
+Speed = Annotated[str, typer.Option(help="Market seconds per second, or max: as fast as the platform can take it.")]
+MarketFile = Annotated[
+    Path | None,
+    typer.Option(help="Replay this CSV of 1-minute candles (symbol,timestamp,open,high,low,close,volume; .gz too)."),
+]
+Seed = Annotated[int, typer.Option(help="Seed of the generated market; one seed, one result.")]
+
+
+def main() -> None:
+    """Run `ats`, turning what went wrong into one line and an exit code (`ats.exits`)."""
+    try:
+        app()
+    except Misconfigured as error:
+        _fail(error, exits.MISCONFIGURED)
+    except (TryLater, Unreadable) as error:
+        _fail(error, exits.TRY_LATER)
+    except KeyboardInterrupt:
+        sys.exit(exits.INTERRUPTED)
+
+
+def _fail(error: Exception, code: int) -> None:
+    Console(stderr=True).print(f"[bold red]ats:[/] {error}", highlight=False, soft_wrap=True, markup=True)
+    sys.exit(code)
+
+
+def _run(work: Coroutine[Any, Any, int | None]) -> None:
+    sys.exit(asyncio.run(work) or exits.DONE)
+
+
+@app.command()
+def demo(
+    market: MarketFile = None,
+    speed: Speed = "300",
+    seed: Seed = 7,
+    check_candles: Annotated[
+        bool, typer.Option("--check-candles", help="Compare every 1-minute candle with the file.")
+    ] = False,
+    keep: Annotated[Path | None, typer.Option(help="Keep logs and databases in this folder.")] = None,
+) -> None:
+    """The whole platform on this machine: embedded Kafka and Postgres, a simulated Dhan, four users.
+
+    Needs no account, no key and no Docker. Exits non-zero when nothing traded or a promise was broken.
+    """
+    from ats.demo.run import DemoOptions, run
+
+    _run(run(DemoOptions(market=market, speed=speed_of(speed), seed=seed, check_candles=check_candles, keep=keep)))
+
+
+@app.command()
+def feed(metrics_port: MetricsPort = 0) -> None:
+    """Gateway: Dhan's market feed into ats.ticks."""
+    _service("feed", metrics_port)
+
+
+@app.command()
+def streams(metrics_port: MetricsPort = 0) -> None:
+    """Engine: ticks into candles, indicators and signals."""
+    _service("streams", metrics_port)
+
+
+@app.command()
+def agents(
+    metrics_port: MetricsPort = 0,
+    scout_only: Annotated[bool, typer.Option("--scout-only", help="Make today's shortlist and end.")] = False,
+) -> None:
+    """Agents: signals into reports and BUY, SELL or HOLD decisions. Runs the Scout first when today has no shortlist."""
+    _service("scout" if scout_only else "agents", metrics_port)
+
+
+@app.command()
+def executors(metrics_port: MetricsPort = 0) -> None:
+    """Order workers: decisions into each active user's orders."""
+    _service("executors", metrics_port)
+
+
+def _service(name: str, metrics_port: int) -> None:
+    from ats.services import run_service
+
+    _run(run_service(name, metrics_port))
+
+
+@app.command()
+def simulator(
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 picks a free one.")] = 8790,
+    market: MarketFile = None,
+    speed: Speed = "1",
+    seed: Seed = 7,
+    day: Annotated[str, typer.Option(help="Trading day of the generated market, YYYY-MM-DD.")] = "2026-11-20",
+    wait: Annotated[bool, typer.Option("--wait", help="Hold the market until POST /control/start.")] = False,
+) -> None:
+    """Dhan in a box: feed, orders, consent, history and a model endpoint on one port."""
+    from ats.local import serve_simulator
+
+    _run(serve_simulator(port, market=market, speed=speed_of(speed), seed=seed, day=day_of(day), wait=wait))
+
+
+@topics_app.command("create")
+def topics_create() -> None:
+    """Create what is missing; refuse a topic with another number of partitions."""
+    from ats.admin import create_topics
+
+    _run(create_topics())
+
+
+@topics_app.command("check")
+def topics_check() -> None:
+    """Say whether every topic is there as the catalogue wants it."""
+    from ats.admin import check_topics
+
+    _run(check_topics())
+
+
+@topics_app.command("list")
+def topics_list() -> None:
+    """Print the catalogue."""
+    from schemas.topics import CATALOGUE
+
+    table = Table("topic", "key", "partitioned by", "kept", "message")
+    for topic in CATALOGUE:
+        kept = "compacted" if topic.compacted else f"{topic.retention_days} days"
+        table.add_row(topic.name, topic.key, topic.family, kept, topic.message.__name__ if topic.message else "binary")
+    Console().print(table)
+
+
+@db_app.command("migrate")
+def db_migrate() -> None:
+    """Apply the migrations that the database at SUPABASE_DB_URL has not seen."""
+    from ats.admin import migrate
+
+    _run(migrate())
+
+
+@db_app.command("serve")
+def db_serve(
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 picks a free one.")] = 54321,
+    directory: Annotated[Path | None, typer.Option(help="Where the data lives; default in ATS_STATE_DIR.")] = None,
+) -> None:
+    """A local Supabase: real Postgres with the real policies behind a stand-in for the REST and Auth API."""
+    from ats.local import serve_database
+
+    _run(serve_database(port, directory))
+
+
+@app.command()
+def tail(
+    topics: Annotated[list[str], typer.Argument(help="Topic names, see: ats topics list")],
+    from_start: Annotated[bool, typer.Option("--from-start", help="Begin with the oldest record.")] = False,
+    until_end: Annotated[bool, typer.Option("--until-end", help="Stop at the newest record.")] = False,
+) -> None:
+    """Print records as JSON lines. Adds no consumer group and disturbs nobody."""
+    from ats.admin import tail_topics
+
+    _run(tail_topics(topics, from_start=from_start, until_end=until_end))
+
+
+@app.command("show-config")
+def show_config() -> None:
+    """Print every setting in force; secrets only as set or not set."""
+    from ats.settings import load
+
+    table = Table("variable", "value")
+    for name, value in load().shown().items():
+        table.add_row(name, value)
+    Console().print(table)
+
+
+@app.command()
+def doctor() -> None:
+    """Try everything the settings point at, and say what to do about what fails."""
+    from ats.doctor import examine
+
+    _run(examine(Console()))
+
+
+def speed_of(text: str) -> float | None:
+    """`max` is None.
+
+    Raises:
+        Misconfigured: neither a number above zero nor `max`.
+    """
+    if text == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed <= 1_000_000:
+        raise Misconfigured(f"--speed {text!r} is not usable: give market seconds per second such as 60, or max")
+    return speed
+
+
+def day_of(text: str) -> date:
+    """Raises Misconfigured when `text` is no date."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise Misconfigured(f"--day {text!r} is not usable: give a date such as 2026-11-20") from None

@@ -1,0 +1,162 @@
+"""Every setting, read from the environment and `.env`; a missing or malformed one is named in one line with its remedy.
+
+Secrets are `SecretStr`: they do not print. Each service asks for what it needs with `need`, so a machine that only runs
+`ats streams` needs no database key.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
+
+import platformdirs
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from bus.connection import KafkaConnection
+from schemas.errors import Misconfigured
+from schemas.topics import PartitionPlan
+
+
+def _url(*schemes: str) -> AfterValidator:
+    def check(value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in schemes or not parts.hostname):
+            raise ValueError(f"must be a URL starting with {' or '.join(s + '://' for s in schemes)}")
+        return value.rstrip("/")
+
+    return AfterValidator(check)
+
+
+HttpUrl = Annotated[str, _url("http", "https")]
+FeedUrl = Annotated[str, _url("ws", "wss")]
+
+
+class Settings(BaseSettings):
+    """What the environment says. Field names in capitals are the variables' names; `.env.example` explains each."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
+
+    kafka_bootstrap_servers: str = ""
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    kafka_sasl_username: str = ""
+    kafka_sasl_password: SecretStr = SecretStr("")
+    kafka_ssl_cafile: str = ""
+    kafka_replication_factor: int = Field(default=1, ge=1, le=9)
+
+    supabase_url: HttpUrl = ""
+    supabase_service_key: SecretStr = SecretStr("")
+    supabase_db_url: SecretStr = SecretStr("")
+
+    admin_dhan_client_id: str = Field(default="", pattern=r"^[0-9A-Za-z]*$")
+    admin_dhan_access_token: SecretStr = SecretStr("")
+    dhan_api_url: HttpUrl = "https://api.dhan.co/v2"
+    dhan_feed_url: FeedUrl = "wss://api-feed.dhan.co"
+    dhan_instruments_url: HttpUrl = "https://images.dhan.co/api-data/api-scrip-master-detailed.csv"
+
+    openai_api_key: SecretStr = SecretStr("")
+    openai_base_url: HttpUrl = "https://api.openai.com/v1"
+    ats_model: str = "gpt-4o"
+    ats_small_model: str = "gpt-4o-mini"
+    ats_model_budget_rupees: int = Field(default=500, ge=0)
+    ats_model_price_rupees: tuple[float, float] = (210.0, 840.0)
+    ats_news: Literal["none", "sample"] = "none"
+
+    ats_mode: Literal["paper", "self", "family", "empanelled"] = "paper"
+    ats_clock: Literal["wall", "market"] = "wall"
+    ats_trading_date: date | None = None
+    ats_universe: Annotated[tuple[str, ...], NoDecode] = ()
+    ats_shortlist: int = Field(default=12, ge=1, le=200)
+    ats_max_order_value_rupees: int = Field(default=50_000, ge=1)
+    ats_max_orders_per_day: int = Field(default=40, ge=0)
+
+    ats_instrument_partitions: int = Field(default=4, ge=1, le=256)
+    ats_user_partitions: int = Field(default=4, ge=1, le=256)
+    ats_instance: str = Field(default="1", pattern=r"^[A-Za-z0-9_.-]{1,64}$")
+    ats_log_format: Literal["console", "json"] = "console"
+    ats_log_level: Literal["debug", "info", "warning", "error"] = "info"
+    ats_cache_dir: Path = Path(platformdirs.user_cache_dir("ats"))
+    ats_state_dir: Path = Path(platformdirs.user_state_dir("ats"))
+
+    def need(self, *names: str) -> None:
+        """Check that the settings a service cannot do without are there.
+
+        Raises:
+            Misconfigured: naming every missing one and what to do.
+        """
+        if missing := [name for name in names if not _plain(getattr(self, name.lower()))]:
+            verb = "is" if len(missing) == 1 else "are"
+            remedies = "; ".join(f"{name}: {REMEDIES[name]}" for name in missing)
+            raise Misconfigured(f"{', '.join(missing)} {verb} not set. {remedies}. See .env.example.")
+
+    def kafka(self) -> KafkaConnection:
+        """Raises Misconfigured when no cluster is named."""
+        self.need("KAFKA_BOOTSTRAP_SERVERS")
+        return KafkaConnection(
+            bootstrap_servers=self.kafka_bootstrap_servers,
+            security_protocol=self.kafka_security_protocol,
+            sasl_mechanism=self.kafka_sasl_mechanism,
+            sasl_username=self.kafka_sasl_username,
+            sasl_password=self.kafka_sasl_password.get_secret_value(),
+            ssl_cafile=self.kafka_ssl_cafile,
+        )
+
+    def plan(self) -> PartitionPlan:
+        return PartitionPlan(self.ats_instrument_partitions, self.ats_user_partitions)
+
+    def secrets(self) -> frozenset[str]:
+        """Every secret value, for the redaction filter of the logs."""
+        values = (getattr(self, name) for name in type(self).model_fields)
+        return frozenset(value.get_secret_value() for value in values if isinstance(value, SecretStr)) - {""}
+
+    def shown(self) -> dict[str, str]:
+        """Variable -> value for `ats show-config`; secrets only as set or not set."""
+        return {name.upper(): _shown(getattr(self, name)) for name in type(self).model_fields}
+
+
+ENV_FILE: Final = "ATS_ENV_FILE"  # names another file than .env; the demo names none, so that nothing of yours leaks in
+
+REMEDIES: Final[Mapping[str, str]] = {
+    "KAFKA_BOOTSTRAP_SERVERS": "give host:port of your cluster, or try `ats demo`, which brings its own",
+    "SUPABASE_URL": "copy it from your project's settings, or run `ats db serve` for a local one",
+    "SUPABASE_SERVICE_KEY": "copy the secret (service) key from your project's API settings",
+    "SUPABASE_DB_URL": "copy the Postgres connection string from your project's database settings",
+    "ADMIN_DHAN_CLIENT_ID": "give the Dhan client id whose account pays for market data",
+    "ADMIN_DHAN_ACCESS_TOKEN": "create a token at web.dhan.co; it lives for 24 hours",
+    "OPENAI_API_KEY": "create a key at your model provider, or run `ats simulator` and point OPENAI_BASE_URL at it",
+}
+
+
+def load(**overrides: Any) -> Settings:
+    """Read the environment.
+
+    Raises:
+        Misconfigured: naming the malformed variable, its value (unless secret) and what is wrong with it.
+    """
+    try:
+        return Settings(_env_file=os.environ.get(ENV_FILE, ".env"), **overrides)
+    except ValidationError as error:
+        problems = "; ".join(_problem(first) for first in error.errors(include_url=False))
+        raise Misconfigured(f"{problems}. See .env.example.") from None
+
+
+def _problem(error: Any) -> str:
+    name = str(error["loc"][0]).upper() if error["loc"] else "settings"
+    secret = any(word in name for word in ("KEY", "TOKEN", "PASSWORD", "SECRET"))
+    value = "" if secret else f"={error.get('input')!r}"
+    return f"{name}{value} is not usable: {error['msg'].removeprefix('Value error, ')}"
+
+
+def _plain(value: object) -> object:
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return "(set)" if value.get_secret_value() else "(not set)"
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)

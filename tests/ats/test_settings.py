@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from ats.settings import REMEDIES, Settings, load
+from schemas.errors import Misconfigured
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("ATS_ENV_FILE", str(tmp_path / ".env"))
+
+
+def test_the_default_mode_is_paper() -> None:
+    assert load().ats_mode == "paper"
+
+
+def test_settings_come_from_the_env_file_and_the_environment_wins(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text("ATS_MODEL=from-file\nATS_SMALL_MODEL=from-file\n")
+    monkeypatch.setenv("ATS_MODEL", "from-environment")
+
+    settings = load()
+
+    assert (settings.ats_model, settings.ats_small_model) == ("from-environment", "from-file")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("ATS_MODE", "yolo", "'paper', 'self', 'family' or 'empanelled'"),
+        ("DHAN_API_URL", "ftp://x", "http:// or https://"),
+        ("ATS_INSTRUMENT_PARTITIONS", "many", "valid integer"),
+        ("ATS_TRADING_DATE", "yesterday", "date"),
+        ("KAFKA_SECURITY_PROTOCOL", "TELNET", "PLAINTEXT"),
+    ],
+)
+def test_a_malformed_setting_is_named_with_its_value_and_what_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(Misconfigured, match=re.escape(f"{name}={value!r} is not usable")) as caught:
+        load()
+
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_setting_is_named_with_its_remedy() -> None:
+    with pytest.raises(Misconfigured, match="SUPABASE_URL, SUPABASE_SERVICE_KEY are not set") as caught:
+        load().need("SUPABASE_URL", "SUPABASE_SERVICE_KEY")
+
+    assert REMEDIES["SUPABASE_URL"] in str(caught.value)
+
+
+def test_secrets_do_not_print(monkeypatch: pytest.MonkeyPatch) -> None:
+    secrets = {
+        "SUPABASE_SERVICE_KEY": "sb_secret_abc",
+        "ADMIN_DHAN_ACCESS_TOKEN": "eyJtoken",
+        "OPENAI_API_KEY": "sk-123456",
+    }
+    for name, value in secrets.items():
+        monkeypatch.setenv(name, value)
+
+    settings = load()
+    printed = f"{settings!r} {settings} {settings.shown()}"
+
+    assert not [value for value in secrets.values() if value in printed]
+    assert settings.secrets() == set(secrets.values())
+
+
+def test_the_example_lists_every_setting_and_nothing_else() -> None:
+    listed = set(re.findall(r"^#?\s?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+
+    assert listed == {name.upper() for name in Settings.model_fields}
+
+
+def test_every_need_has_a_remedy() -> None:
+    needed = {
+        name
+        for source in (ROOT / "ats").rglob("*.py")
+        for call in re.findall(r"\.need\(([^)]*)\)", source.read_text())
+        for name in re.findall(r'"([A-Z_]+)"', call)
+    }
+
+    assert needed <= set(REMEDIES)

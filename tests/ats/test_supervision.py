@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from ats import exits
+from ats.embedded.process import Child
+from ats.supervisor import MOST_DEATHS, Supervisor
+
+SLEEPER = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]
+
+
+def dying(code: int) -> list[str]:
+    return [sys.executable, "-c", f"import sys; print('the reason'); sys.exit({code})"]
+
+
+async def until(condition: object, seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < deadline, "waited in vain"
+        await asyncio.sleep(0.02)
+
+
+async def test_a_service_that_was_killed_is_started_again(tmp_path: Path) -> None:
+    child = Child("sleeper", SLEEPER, log=tmp_path / "log")
+    supervisor, stop = Supervisor([child]), asyncio.Event()
+    running = asyncio.create_task(supervisor.run(stop))
+    await until(lambda: child.running)
+    first = child.pid
+
+    child.signal(signal.SIGKILL)
+    await until(lambda: child.running and child.pid != first)
+
+    stop.set()
+    await running
+    await supervisor.stop(grace=5)
+    assert supervisor.services[0].restarts == 1
+    assert not child.running
+
+
+async def test_a_service_that_needs_a_person_is_not_started_again_and_its_last_words_are_kept(tmp_path: Path) -> None:
+    supervisor = Supervisor([Child("service", dying(exits.MISCONFIGURED), log=tmp_path / "log")])
+
+    await asyncio.wait_for(supervisor.run(asyncio.Event()), 20)
+
+    assert f"service ended with exit code {exits.MISCONFIGURED}" in supervisor.failed
+    assert "the reason" in supervisor.failed
+    assert supervisor.services[0].restarts == 0
+
+
+async def test_a_service_that_keeps_dying_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ats.supervisor.BACKOFF", (0.0,))
+    supervisor = Supervisor([Child("service", dying(1), log=tmp_path / "log")])
+
+    await asyncio.wait_for(supervisor.run(asyncio.Event()), 60)
+
+    assert "exit code 1" in supervisor.failed
+    assert supervisor.services[0].restarts == MOST_DEATHS
+
+
+async def test_a_frozen_child_is_ended_too(tmp_path: Path) -> None:
+    child = Child("frozen", SLEEPER, log=tmp_path / "log")
+    child.start()
+    child.signal(signal.SIGSTOP)
+
+    await child.stop(grace=0.2)
+
+    assert child.exit_code == -signal.SIGKILL
+
+
+def test_children_die_with_a_parent_that_was_killed(tmp_path: Path) -> None:
+    program = (
+        "import sys, time; from pathlib import Path; from ats.embedded.process import Child\n"
+        f"child = Child('c', {SLEEPER!r}, log=Path({str(tmp_path / 'log')!r}))\n"
+        "child.start(); print(child.pid, flush=True); time.sleep(600)\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout
+    pid = int(parent.stdout.readline())
+
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.wait()
+
+    deadline = time.monotonic() + 10
+    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline, "the child outlived its parent"
+        time.sleep(0.02)
