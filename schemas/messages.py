@@ -159,7 +159,9 @@ class CallOutcome(StrEnum):
     REFUSED = "refused"
     UNCLEAN = "unclean"
     TRANSPORT = "transport"
+    REJECTED = "rejected"  # the provider would not take the request: key, model name or schema
     BUDGET = "budget"
+    CANCELLED = "cancelled"  # the process was stopping; the question will be asked again
 
 
 class LlmCall(Message):

@@ -1,0 +1,85 @@
+"""What a model may answer, and the strict reading of it.
+
+No defaults and no maps: a provider's strict mode needs every field required. Nothing is repaired: an answer is wholly what
+we asked for, or it is none.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from schemas.market import Action, Direction
+from schemas.messages import Confidence, Label, Score
+
+Reason = Annotated[str, Field(min_length=1, max_length=400)]
+Summary = Annotated[str, Field(min_length=1, max_length=1_500)]
+
+
+class Answer(BaseModel):
+    """The root of all answers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class RankedSymbol(Answer):
+    """One line of the Scout's list; `score` is the strength of the case, whichever way it leans."""
+
+    symbol: Label
+    direction: Direction
+    score: Confidence
+    reason: Reason
+
+
+class ScoutAnswer(Answer):
+    """The short list, best first."""
+
+    ranked: tuple[RankedSymbol, ...]
+
+
+class AnalystAnswer(Answer):
+    """One analyst's opinion of one symbol."""
+
+    symbol: Label
+    score: Score
+    confidence: Confidence
+    summary: Summary
+
+
+class TechnicalAnswer(AnalystAnswer):
+    """What price and volume say."""
+
+
+class SentimentAnswer(AnalystAnswer):
+    """What the headlines say."""
+
+
+class CommanderAnswer(Answer):
+    """The proposal: what to do about one signal."""
+
+    symbol: Label
+    action: Action
+    confidence: Confidence
+    reasoning: Summary
+
+
+A = TypeVar("A", bound=Answer)
+
+
+def read_answer(kind: type[A], text: str) -> A | None:
+    """The answer in `text`, or None unless the whole text is exactly one JSON object of `kind`, no key twice."""
+    try:
+        json.loads(text, object_pairs_hook=_without_repeats)
+        return kind.model_validate_json(text)
+    except (ValidationError, ValueError, RecursionError):
+        return None
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A parser that lets the last of two equal keys win would let a draft and its revision mix."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice")
+    return found

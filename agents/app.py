@@ -1,0 +1,173 @@
+"""The agents as processes: signals in, reports and decisions out; and the Scout, once a day.
+
+A signal's decision is in the database before it is on the topic, and the signal is committed only after that. Calls of many
+signals are under way at once; those of one instrument stay in order.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from functools import partial
+from typing import Final, TypeAlias
+
+import structlog
+
+from agents import scout
+from agents.books import ScanBook
+from agents.budget import Ledger
+from agents.committee import VALIDITY, Verdict, convene
+from agents.deadline import Deadline
+from agents.journal import REMEMBERED, AnswerBook, Journal, LiveJournal, Rung
+from agents.news import NewsSource, NoNews
+from agents.store import Store
+from bus.publisher import Publisher
+from bus.records import Output, Record, message_output
+from bus.stateless import StatelessService
+from schemas import topics
+from schemas.codec import decode
+from schemas.market import Instrument, trading_day
+from schemas.messages import LlmCall, Scan, Signal
+from schemas.units import Paise, UtcNs
+
+log = structlog.get_logger(__name__)
+
+GROUP: Final = "ats-agents"
+
+Publish: TypeAlias = Callable[[LlmCall], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class AgentTerms:
+    """Configuration of the decision service.
+
+    Attributes:
+        deadline: Seconds for one committee, machine time; two model calls in a row and a retry fit.
+        scan_patience: Seconds to wait for the day's scan when a signal is there first.
+        validity: Market time a decision may be acted on.
+        in_flight: Signals worked on at once.
+    """
+
+    deadline: float = 45.0
+    scan_patience: float = 10.0
+    validity: UtcNs = VALIDITY
+    in_flight: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """How questions get answers: models, money, and what is already written down.
+
+    Attributes:
+        ladder: Best model first.
+    """
+
+    ladder: Sequence[Rung]
+    ledger: Ledger
+    book: AnswerBook = field(default_factory=partial(AnswerBook, limit=REMEMBERED))
+    clock: Callable[[], float] = time.monotonic
+
+    @classmethod
+    def with_cap(cls, ladder: Sequence[Rung], rupees_a_day: int) -> Desk:
+        return cls(ladder, Ledger(Paise.from_rupees(rupees_a_day)))
+
+    def journal(self, publish: Publish) -> Journal:
+        return LiveJournal(self.ladder, self.ledger, self.book, publish, self.clock)
+
+
+def decision_service(
+    *,
+    desk: Desk,
+    scans: ScanBook,
+    store: Store,
+    publisher: Publisher,
+    news: NewsSource | None = None,
+    terms: AgentTerms | None = None,
+) -> StatelessService:
+    """The service over `ats.signals`. The caller keeps `scans` and `desk.book` fed (`agents.books`)."""
+    source, agreed = news or NoNews(), terms or AgentTerms()
+
+    async def decide(record: Record) -> Sequence[Output]:
+        signal = decode(Signal, record.value)
+        scan = await scans.of(trading_day(signal.event_time), agreed.scan_patience)
+        verdict = await convene(
+            signal,
+            scan,
+            news=source,
+            journal=desk.journal(_publishing(publisher, record.partition)),
+            deadline=Deadline.after(agreed.deadline, desk.clock),
+            validity=agreed.validity,
+        )
+        await store.save_verdict(verdict.reports, verdict.decision)
+        _tell(verdict)
+        return outputs_of(verdict)
+
+    return StatelessService(
+        group=GROUP,
+        handlers={topics.SIGNALS: decide},
+        outputs=(topics.REPORTS, topics.DECISIONS),
+        in_flight=agreed.in_flight,
+    )
+
+
+def outputs_of(verdict: Verdict) -> tuple[Output, ...]:
+    """Reports first: who sees the decision can already read what it rests on."""
+    key = str(verdict.decision.instrument)
+    reports = (message_output(topics.REPORTS, report, key) for report in verdict.reports)
+    return (*reports, message_output(topics.DECISIONS, verdict.decision, key))
+
+
+async def run_scout(
+    day: date,
+    universe: Sequence[Instrument],
+    history: scout.History,
+    *,
+    desk: Desk,
+    store: Store,
+    publisher: Publisher,
+    pace: scout.Pace,
+    terms: scout.ScoutTerms | None = None,
+    model_deadline: float = 60.0,
+    progress: scout.Progress = lambda _done, _all: None,
+) -> Scan:
+    """Scan the universe for `day`, store the rows, then publish the list.
+
+    Raises:
+        TryLater: no history could be had, or the database or Kafka is away.
+    """
+    scan = await scout.scan(
+        day,
+        universe,
+        history,
+        journal=desk.journal(_publishing(publisher, None)),
+        model_seconds=model_deadline,
+        pace=pace,
+        terms=terms or scout.ScoutTerms(),
+        progress=progress,
+    )
+    await store.save_scan(scan)
+    await publisher.send_and_wait(message_output(topics.SCANS, scan, day.isoformat()))
+    shortlisted = [entry.symbol for entry in scan.entries if entry.rank is not None]
+    log.info("scan_published", day=day.isoformat(), origin=scan.origin, shortlisted=shortlisted)
+    return scan
+
+
+def _publishing(publisher: Publisher, partition: int | None) -> Publish:
+    async def publish(call: LlmCall) -> None:
+        await publisher.send_and_wait(message_output(topics.LLM, call, str(call.id), partition))
+
+    return publish
+
+
+def _tell(verdict: Verdict) -> None:
+    decision = verdict.decision
+    log.info(
+        "decided",
+        symbol=decision.symbol,
+        action=decision.action.value,
+        origin=decision.origin.value,
+        reason_code=decision.reason_code,
+        signal=str(decision.signal_id),
+    )

@@ -1,0 +1,83 @@
+"""One question, answered or failed: the single way from a model's text to a value that a decision may use.
+
+Pure over the journal: what a recorded call is worth is judged here alike, live and in a replay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final, Generic
+
+from agents.answers import A, read_answer
+from agents.deadline import Deadline
+from agents.journal import Journal, Question
+from schemas.messages import CallOutcome, LlmCall
+
+PAUSE: Final = 0.25  # seconds before the one retry: enough for a dropped connection, too little to matter
+
+
+class Failure(StrEnum):
+    """Why there is no usable answer. A decision's `reason_code`: add, never rename."""
+
+    TIMEOUT = "timeout"
+    REFUSAL = "refusal"
+    UNCLEAN = "unclean"
+    TRANSPORT = "transport"
+    REJECTED = "rejected"
+    BUDGET = "budget"
+    SCHEMA = "schema"
+    WRONG_SYMBOL = "wrong_symbol"
+    REPLAY_MISMATCH = "replay_mismatch"
+    NEWS = "news"
+
+
+@dataclass(frozen=True, slots=True)
+class Answered(Generic[A]):
+    """A value that passed every gate, and the call it came from."""
+
+    value: A
+    call: LlmCall
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """No value. `call` is None where no call was made or recorded."""
+
+    reason: Failure
+    call: LlmCall | None = None
+
+
+async def ask(
+    journal: Journal, question: Question, kind: type[A], symbol: str | None, deadline: Deadline
+) -> Answered[A] | Failed:
+    """Ask, and once more if the line failed and time is left. `symbol` is what the answer must be about, if anything."""
+    call = await journal.call(question, deadline)
+    if call is not None and call.outcome is CallOutcome.TRANSPORT:
+        await asyncio.sleep(min(PAUSE, deadline.remaining()))
+        call = await journal.call(replace(question, attempt=question.attempt + 1), deadline)
+    return judge(call, kind, symbol) if call else Failed(Failure.REPLAY_MISMATCH)
+
+
+def judge(call: LlmCall, kind: type[A], symbol: str | None) -> Answered[A] | Failed:
+    """What a recorded call is worth."""
+    if call.outcome is not CallOutcome.OK:
+        return Failed(_FAILURES[call.outcome], call)
+    answer = read_answer(kind, call.response or "")
+    if answer is None:
+        return Failed(Failure.SCHEMA, call)
+    if symbol is not None and getattr(answer, "symbol", None) != symbol:
+        return Failed(Failure.WRONG_SYMBOL, call)
+    return Answered(answer, call)
+
+
+_FAILURES: Final = {
+    CallOutcome.TIMEOUT: Failure.TIMEOUT,
+    CallOutcome.REFUSED: Failure.REFUSAL,
+    CallOutcome.UNCLEAN: Failure.UNCLEAN,
+    CallOutcome.TRANSPORT: Failure.TRANSPORT,
+    CallOutcome.REJECTED: Failure.REJECTED,
+    CallOutcome.BUDGET: Failure.BUDGET,
+    CallOutcome.CANCELLED: Failure.REPLAY_MISMATCH,
+}

@@ -1,0 +1,64 @@
+"""What model calls may cost in a day, and which model that still allows.
+
+Pure. The most a call can cost is reserved before it is made and released when what it did cost is counted, so that calls
+in flight together cannot overspend. Where the guarantee stops: each process keeps its own ledger; it learns what other processes
+spend from `ats.llm`, a moment later.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Final
+
+from schemas.units import Paise
+
+MILLION: Final = 1_000_000
+BYTES_PER_TOKEN: Final = 2  # JSON of numbers runs at 2.5 to 4 bytes a token; the reservation must not be short
+
+
+@dataclass(frozen=True, slots=True)
+class Tariff:
+    """The provider's price in paise per million tokens."""
+
+    input_per_million: Paise
+    output_per_million: Paise
+
+    def cost(self, input_tokens: int, output_tokens: int) -> Paise:
+        """The cost of one call, rounded up to the paisa."""
+        total = input_tokens * self.input_per_million + output_tokens * self.output_per_million
+        return Paise(-(-total // MILLION))
+
+    def at_most(self, prompt_bytes: int, max_tokens: int) -> Paise:
+        """The most a call can cost before it is made."""
+        return self.cost(prompt_bytes // BYTES_PER_TOKEN, max_tokens)
+
+
+FREE: Final = Tariff(Paise(0), Paise(0))  # the simulator's endpoint, or a model on one's own machine
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Spent and reserved by day of market time, under one daily cap."""
+
+    cap: Paise
+    _spent: dict[date, int] = field(default_factory=dict)
+    _reserved: dict[date, int] = field(default_factory=dict)
+
+    def reserve(self, day: date, amount: Paise, percent_of_cap: int = 100) -> bool:
+        """Set `amount` aside when everything of the day then stays within `percent_of_cap` of the cap."""
+        committed = self._spent.get(day, 0) + self._reserved.get(day, 0)
+        if (committed + amount) * 100 > self.cap * percent_of_cap:
+            return False
+        self._reserved[day] = self._reserved.get(day, 0) + amount
+        return True
+
+    def release(self, day: date, amount: Paise) -> None:
+        """End a reservation; what the call did cost is counted by `spend`."""
+        self._reserved[day] = self._reserved.get(day, 0) - amount
+
+    def spend(self, day: date, amount: Paise) -> None:
+        self._spent[day] = self._spent.get(day, 0) + amount
+
+    def spent(self, day: date) -> Paise:
+        return Paise(self._spent.get(day, 0))

@@ -1,0 +1,218 @@
+"""The committee: from a signal to a decision. Analysts side by side, then the Commander, all under one deadline.
+
+Models propose an action, a confidence and words. Symbol, price, validity and ids come from the signal and the scan alone.
+The bytes of reports and decision are a function of signal, scan, news and answers: no clock, no latency stands in them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Final
+
+from agents.answers import (
+    AnalystAnswer,
+    CommanderAnswer,
+    SentimentAnswer,
+    TechnicalAnswer,
+)
+from agents.asking import Answered, Failed, Failure, ask
+from agents.deadline import Deadline
+from agents.journal import Journal, Question
+from agents.news import Headline, NewsSource, bounded
+from agents.prompts import PROMPT_VERSION, Agent, commander_message, sentiment_message, technical_message
+from schemas.errors import TryLater
+from schemas.ids import ScanId, SignalId, decision_id, report_id
+from schemas.market import Action, AgentType, ScanResult
+from schemas.messages import Decision, LlmCall, Origin, Report, Scan, ScanEntry, Signal
+from schemas.units import UtcNs
+
+VALIDITY: Final = UtcNs.minutes(2)  # two 1-minute bars: after that the next signal knows better
+NO_SCAN: Final = "no_scan"
+NOT_SHORTLISTED: Final = "not_shortlisted"
+DECIDED: Final = "decided"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one signal came to: the reports of the analysts that answered, and always a decision."""
+
+    reports: tuple[Report, ...]
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class _Opinion:
+    answer: AnalystAnswer
+    model: str
+
+
+async def convene(
+    signal: Signal,
+    scan: Scan | None,
+    *,
+    news: NewsSource,
+    journal: Journal,
+    deadline: Deadline,
+    validity: UtcNs = VALIDITY,
+) -> Verdict:
+    """Decide on `signal`; `scan` is the list of its trading day, if there is one."""
+    entry = _entry_of(signal, scan)
+    if entry is None or entry.result is not ScanResult.SHORTLISTED:
+        return Verdict((), _not_watched(signal, scan, entry, validity))
+    technical, sentiment = await asyncio.gather(
+        _technical(signal, entry, journal, deadline), _sentiment(signal, entry, news, journal, deadline)
+    )
+    reports = tuple(
+        _report(signal, entry, agent, opinion)
+        for agent, opinion in ((AgentType.TECHNICAL, technical), (AgentType.SENTIMENT, sentiment))
+        if isinstance(opinion, _Opinion)
+    )
+    if isinstance(technical, Failed):
+        return Verdict(reports, _failsafe(signal, entry, Agent.TECHNICAL, technical, validity))
+    if isinstance(sentiment, Failed):
+        return Verdict(reports, _failsafe(signal, entry, Agent.SENTIMENT, sentiment, validity))
+    message = commander_message(signal, entry, technical.answer, sentiment.answer)
+    command = await ask(journal, _question(Agent.COMMANDER, signal, message), CommanderAnswer, entry.symbol, deadline)
+    if isinstance(command, Failed):
+        return Verdict(reports, _failsafe(signal, entry, Agent.COMMANDER, command, validity))
+    return Verdict(reports, _decided(signal, entry, command, validity))
+
+
+async def _technical(signal: Signal, entry: ScanEntry, journal: Journal, deadline: Deadline) -> _Opinion | Failed:
+    question = _question(Agent.TECHNICAL, signal, technical_message(signal, entry))
+    return _opinion(await ask(journal, question, TechnicalAnswer, entry.symbol, deadline))
+
+
+async def _sentiment(
+    signal: Signal, entry: ScanEntry, news: NewsSource, journal: Journal, deadline: Deadline
+) -> _Opinion | Failed:
+    headlines = await _headlines(signal, entry, news, deadline)
+    if headlines is None:
+        return Failed(Failure.NEWS)
+    if not headlines:
+        return _Opinion(SentimentAnswer(symbol=entry.symbol, score=0, confidence=0, summary="No headlines."), "rules")
+    question = _question(Agent.SENTIMENT, signal, sentiment_message(signal, entry, headlines))
+    return _opinion(await ask(journal, question, SentimentAnswer, entry.symbol, deadline))
+
+
+async def _headlines(
+    signal: Signal, entry: ScanEntry, news: NewsSource, deadline: Deadline
+) -> tuple[Headline, ...] | None:
+    try:
+        async with asyncio.timeout(deadline.remaining()):
+            return bounded(await news.headlines(entry.symbol, signal.event_time), signal.event_time)
+    except (TimeoutError, TryLater):
+        return None
+
+
+def _opinion(answer: Answered[TechnicalAnswer] | Answered[SentimentAnswer] | Failed) -> _Opinion | Failed:
+    return answer if isinstance(answer, Failed) else _Opinion(answer.value, answer.call.model)
+
+
+def _entry_of(signal: Signal, scan: Scan | None) -> ScanEntry | None:
+    entries = scan.entries if scan else ()
+    return next((entry for entry in entries if entry.instrument == signal.instrument), None)
+
+
+def _question(agent: Agent, signal: Signal, user: str) -> Question:
+    return Question(agent, signal.id, signal.event_time, user)
+
+
+def _report(signal: Signal, entry: ScanEntry, agent: AgentType, opinion: _Opinion) -> Report:
+    return Report(
+        id=report_id(SignalId(signal.id), agent),
+        event_time=signal.event_time,
+        causation_id=signal.id,
+        correlation_id=signal.correlation_id or signal.id,
+        signal_id=SignalId(signal.id),
+        scan_id=entry.scan_id,
+        instrument=signal.instrument,
+        symbol=entry.symbol,
+        agent_type=agent,
+        score=opinion.answer.score,
+        confidence=opinion.answer.confidence,
+        summary=opinion.answer.summary,
+        data={"model": opinion.model, "prompt_version": PROMPT_VERSION},
+    )
+
+
+def _not_watched(signal: Signal, scan: Scan | None, entry: ScanEntry | None, validity: UtcNs) -> Decision:
+    """Without an entry the symbol is unknown here; the instrument stands in its place."""
+    reason = NOT_SHORTLISTED if scan else NO_SCAN
+    words = "Not on today's short list." if scan else "No scan for this trading day."
+    return _decision(
+        signal,
+        symbol=entry.symbol if entry else str(signal.instrument),
+        scan_id=entry.scan_id if entry else None,
+        action=Action.HOLD,
+        reasoning=words,
+        confidence=100,
+        origin=Origin.RULES,
+        reason_code=reason,
+        validity=validity,
+    )
+
+
+def _failsafe(signal: Signal, entry: ScanEntry, agent: Agent, failed: Failed, validity: UtcNs) -> Decision:
+    return _decision(
+        signal,
+        symbol=entry.symbol,
+        scan_id=entry.scan_id,
+        action=Action.HOLD,
+        reasoning=f"No usable answer from {agent.value}: {failed.reason.value}.",
+        confidence=0,
+        origin=Origin.FAILSAFE,
+        reason_code=failed.reason.value,
+        validity=validity,
+        call=failed.call,
+    )
+
+
+def _decided(signal: Signal, entry: ScanEntry, command: Answered[CommanderAnswer], validity: UtcNs) -> Decision:
+    return _decision(
+        signal,
+        symbol=entry.symbol,
+        scan_id=entry.scan_id,
+        action=command.value.action,
+        reasoning=command.value.reasoning,
+        confidence=command.value.confidence,
+        origin=Origin.COMMITTEE,
+        reason_code=DECIDED,
+        validity=validity,
+        call=command.call,
+    )
+
+
+def _decision(
+    signal: Signal,
+    *,
+    symbol: str,
+    scan_id: ScanId | None,
+    action: Action,
+    reasoning: str,
+    confidence: int,
+    origin: Origin,
+    reason_code: str,
+    validity: UtcNs,
+    call: LlmCall | None = None,
+) -> Decision:
+    return Decision(
+        id=decision_id(SignalId(signal.id)),
+        event_time=signal.event_time,
+        causation_id=signal.id,
+        correlation_id=signal.correlation_id or signal.id,
+        signal_id=SignalId(signal.id),
+        scan_id=scan_id,
+        instrument=signal.instrument,
+        symbol=symbol,
+        action=action,
+        reasoning=reasoning,
+        confidence=confidence,
+        origin=origin,
+        reason_code=reason_code,
+        reference_price=signal.price,
+        valid_until=UtcNs(signal.event_time + validity),
+        model=call.model if call else "",
+        prompt_version=PROMPT_VERSION if call else "",
+    )

@@ -1,0 +1,251 @@
+"""The Scout: before the open, from the universe to the short list of the day.
+
+Rules rank everything that has a history; the model re-ranks the best of them. When the model fails in any way, the rules'
+order stands and the scan says so. What has too little history is discarded with the reason, never guessed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final, Literal, Protocol
+from uuid import UUID
+
+import structlog
+
+from agents.answers import RankedSymbol, ScoutAnswer
+from agents.asking import Failed, ask
+from agents.deadline import Deadline
+from agents.features import MIN_BARS, Bar, direction_of, features_of, lean
+from agents.journal import Journal, Question
+from agents.prompts import Agent, scout_message
+from schemas.errors import TryLater, Unreadable
+from schemas.ids import derive, scan_id
+from schemas.market import Direction, Instrument, ScanResult, session_of
+from schemas.messages import Scan, ScanEntry
+from schemas.units import UtcNs
+
+log = structlog.get_logger(__name__)
+
+LOOKBACK: Final = timedelta(days=150)  # calendar days that hold about 100 sessions, well above MIN_BARS
+ATTEMPTS: Final = 3  # per instrument; the pace stands between them
+AT_ONCE: Final = 4  # requests in flight; the pace, not this, is the limit
+
+Progress = Callable[[int, int], None]  # instruments done, instruments in all
+
+
+class DatedBar(Bar, Protocol):
+    """A bar that knows its day."""
+
+    @property
+    def day(self) -> date: ...
+
+
+class History(Protocol):
+    """Daily bars, oldest first; `dhan.history.History` is the real one."""
+
+    async def daily(self, instrument: Instrument, first: date, last: date) -> Sequence[DatedBar]: ...
+
+
+class Pace(Protocol):
+    """Lets one request through at a time, no faster than the provider allows."""
+
+    async def wait(self) -> None: ...
+
+
+class EvenPace:
+    """Spaces requests evenly. Dhan's data API allows 5 a second (reference/dhan.md)."""
+
+    def __init__(
+        self,
+        per_second: float = 5.0,
+        *,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._gap = 1 / per_second
+        self._clock = clock
+        self._sleep = sleep
+        self._next = float("-inf")
+
+    async def wait(self) -> None:
+        now = self._clock()
+        mine = max(now, self._next)
+        self._next = mine + self._gap
+        if mine > now:
+            await self._sleep(mine - now)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoutTerms:
+    """How much is looked at.
+
+    Attributes:
+        shortlist: How many symbols the day may trade.
+        candidates: How many the model gets to see, the rules' best.
+    """
+
+    shortlist: int = 12
+    candidates: int = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An instrument with a history, as the rules see it."""
+
+    instrument: Instrument
+    features: Mapping[str, float]
+    leaning: float
+
+
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """An instrument that cannot be judged, and why. `away`: nobody answered, so another hour might tell."""
+
+    instrument: Instrument
+    reason: str
+    away: bool = False
+
+
+async def scan(
+    day: date,
+    universe: Sequence[Instrument],
+    history: History,
+    *,
+    journal: Journal,
+    model_seconds: float,
+    pace: Pace,
+    terms: ScoutTerms = ScoutTerms(),
+    progress: Progress = lambda _done, _all: None,
+) -> Scan:
+    """The scan of `day`. Indices are left out; `model_seconds` count from when the histories are in.
+
+    Raises:
+        TryLater: no instrument's history could be had; a scan of nothing would look like a quiet day.
+    """
+    tradable = [instrument for instrument in universe if instrument.tradable]
+    assessed = await _assess_all(day, tradable, history, pace, progress)
+    if assessed and all(isinstance(item, Unfit) and item.away for item in assessed):
+        raise TryLater(f"no history of any of {len(assessed)} instruments ({assessed[0]}); is the token still valid?")
+    candidates = sorted(
+        (item for item in assessed if isinstance(item, Candidate)), key=lambda c: (-abs(c.leaning), c.instrument.symbol)
+    )
+    ranked = await _model_ranking(day, candidates[: terms.candidates], journal, Deadline.after(model_seconds), terms)
+    origin: Literal["model", "rules"] = "model" if ranked else "rules"
+    chosen = ranked or _rules_ranking(candidates[: terms.shortlist])
+    return _scan(day, origin, chosen, assessed)
+
+
+async def _assess_all(
+    day: date, universe: Sequence[Instrument], history: History, pace: Pace, progress: Progress
+) -> list[Candidate | Unfit]:
+    slots, done = asyncio.Semaphore(AT_ONCE), 0
+
+    async def one(instrument: Instrument) -> Candidate | Unfit:
+        nonlocal done
+        async with slots:
+            found = await _assess(day, instrument, history, pace)
+        done += 1
+        progress(done, len(universe))
+        return found
+
+    return await asyncio.gather(*map(one, universe))
+
+
+async def _assess(day: date, instrument: Instrument, history: History, pace: Pace) -> Candidate | Unfit:
+    for attempt in range(1, ATTEMPTS + 1):
+        await pace.wait()
+        try:
+            bars = await history.daily(instrument, day - LOOKBACK, day - timedelta(days=1))
+            break
+        except TryLater as error:
+            if attempt == ATTEMPTS:
+                return Unfit(instrument, f"no history: {error}"[:200], away=True)
+        except Unreadable as error:
+            return Unfit(instrument, f"history unreadable: {error}"[:200])
+    return _candidate(
+        instrument, [bar for bar in bars if bar.day < day]
+    )  # a bar of the day itself would tell the future
+
+
+def _candidate(instrument: Instrument, bars: Sequence[DatedBar]) -> Candidate | Unfit:
+    if len(bars) < MIN_BARS:
+        return Unfit(instrument, f"{len(bars)} daily bars, {MIN_BARS} needed")
+    features = features_of(bars)
+    return Candidate(instrument, features, lean(features))
+
+
+async def _model_ranking(
+    day: date, candidates: Sequence[Candidate], journal: Journal, deadline: Deadline, terms: ScoutTerms
+) -> list[RankedSymbol]:
+    """The model's list; empty when it gave none that can be used."""
+    if not candidates:
+        return []
+    as_of = session_of(day).open
+    features = {candidate.instrument.symbol: candidate.features for candidate in candidates}
+    question = Question(Agent.SCOUT, _scan_message_id(day), as_of, scout_message(as_of, features, terms.shortlist))
+    answer = await ask(journal, question, ScoutAnswer, None, deadline)
+    if isinstance(answer, Failed):
+        log.warning("scout_falls_back_to_rules", reason=answer.reason.value)
+        return []
+    ranked = answer.value.ranked
+    symbols = [line.symbol for line in ranked]
+    if len(set(symbols)) != len(symbols) or not set(symbols) <= features.keys():
+        log.warning("scout_falls_back_to_rules", reason="names outside the candidates or twice")
+        return []
+    return list(ranked[: terms.shortlist])
+
+
+def _rules_ranking(candidates: Sequence[Candidate]) -> list[RankedSymbol]:
+    return [
+        RankedSymbol(
+            symbol=candidate.instrument.symbol,
+            direction=direction_of(candidate.leaning),
+            score=round(abs(candidate.leaning) * 100),
+            reason="Ranked by rules: trend, momentum and volume of the daily bars.",
+        )
+        for candidate in candidates
+    ]
+
+
+def _scan(
+    day: date,
+    origin: Literal["model", "rules"],
+    chosen: Sequence[RankedSymbol],
+    assessed: Sequence[Candidate | Unfit],
+) -> Scan:
+    by_symbol = {line.symbol: (rank, line) for rank, line in enumerate(chosen, start=1)}
+    entries = [_entry(day, item, by_symbol.get(item.instrument.symbol)) for item in assessed]
+    entries.sort(key=lambda entry: (entry.rank is None, entry.rank or 0, entry.symbol))
+    return Scan(
+        id=_scan_message_id(day),
+        event_time=UtcNs(session_of(day).open),
+        trading_date=day,
+        origin=origin,
+        entries=tuple(entries),
+    )
+
+
+def _entry(day: date, item: Candidate | Unfit, chosen: tuple[int, RankedSymbol] | None) -> ScanEntry:
+    """Where nothing leans, the direction must still be one of two words; the empty features tell that it means nothing."""
+    rank, line = chosen or (None, None)
+    if isinstance(item, Unfit):
+        direction, reason, features = Direction.BEARISH, item.reason, {}
+    else:
+        direction, reason, features = direction_of(item.leaning), "below the short list", dict(item.features)
+    return ScanEntry(
+        scan_id=scan_id(day, item.instrument.id),
+        instrument=item.instrument.id,
+        symbol=item.instrument.symbol,
+        result=ScanResult.SHORTLISTED if line else ScanResult.DISCARDED,
+        initial_signal=line.direction if line else direction,
+        rank=rank,
+        reason=line.reason if line else reason,
+        features=features,
+    )
+
+
+def _scan_message_id(day: date) -> UUID:
+    return derive("scans", day.isoformat())
