@@ -1,0 +1,133 @@
+"""A real Postgres and the Supabase stand-in for every room's tests (registered in tests/conftest.py)."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+import pytest_asyncio
+from supabase import AsyncClient, AsyncClientOptions, acreate_client
+
+from ats.embedded.postgres import EmbeddedPostgres
+from simulator.supabase import SupabaseStandIn, migrate
+
+MIGRATIONS = Path(__file__).resolve().parents[2] / "supabase" / "migrations"
+PASSWORD = "correct horse battery"
+
+
+@dataclass(frozen=True, slots=True)
+class SupabaseStack:
+    """Where the stand-in is. `dsn` connects as the superuser, past grants and policies, to arrange and to look."""
+
+    url: str
+    publishable_key: str
+    secret_key: str = field(repr=False)
+    dsn: str
+
+    async def service(self) -> AsyncClient:
+        """A client with the secret key, as ATS itself uses."""
+        return await client(self.url, self.secret_key)
+
+    async def anonymous(self) -> AsyncClient:
+        return await client(self.url, self.publishable_key)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedInUser:
+    """A person in their browser: `client` acts under their own session."""
+
+    id: UUID
+    email: str
+    client: AsyncClient = field(repr=False)
+
+    async def connect_dhan(self, *, client_id: str = "1100000001", token: str = "", hours: float = 24) -> str:
+        """Store a Dhan token as the onboarding page will; returns the token."""
+        token = token or f"dhan-token-{uuid4().hex}"
+        expiry = (datetime.now(UTC) + timedelta(hours=hours)).isoformat()
+        await self.client.rpc(
+            "store_dhan_token", {"p_client_id": client_id, "p_token": token, "p_expiry": expiry}
+        ).execute()
+        return token
+
+    async def switch(self, *, on: bool) -> None:
+        own = self.client.table("user_trading_keys").update({"is_trading_enabled": on}, returning="minimal")
+        await own.eq("user_id", str(self.id)).execute()
+
+
+async def client(url: str, key: str) -> AsyncClient:
+    """The real client, without background refreshing (which would outlive a test's event loop)."""
+    return await acreate_client(url, key, AsyncClientOptions(auto_refresh_token=False, persist_session=False))
+
+
+async def signed_in_user(stack: SupabaseStack) -> SignedInUser:
+    """A new user, made and signed in through the real client."""
+    email = f"{uuid4().hex}@example.test"
+    anonymous = await stack.anonymous()
+    answer = await anonymous.auth.sign_up({"email": email, "password": PASSWORD})
+    assert answer.user is not None
+    return SignedInUser(UUID(answer.user.id), email, anonymous)
+
+
+async def trading_user(stack: SupabaseStack) -> tuple[SignedInUser, str]:
+    """A user with a valid Dhan token and the switch on, and the token."""
+    user = await signed_in_user(stack)
+    token = await user.connect_dhan()
+    await user.switch(on=True)
+    return user, token
+
+
+def short_home() -> Path:
+    """A folder for one server. Short, because of the socket's path; open, because as root it runs as another account."""
+    home = Path(tempfile.mkdtemp(prefix="ats-pg-"))
+    home.chmod(0o755)
+    return home
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def postgres() -> AsyncIterator[EmbeddedPostgres]:
+    """One real server for the whole run, with a Supabase project's roles and our migrations in its database `postgres`."""
+    home = short_home()
+    server = EmbeddedPostgres(home / "data", durable=False)
+    try:
+        await server.start()
+        await migrate(server.dsn(), MIGRATIONS, shim=True)
+        yield server
+    finally:
+        await server.stop()
+        shutil.rmtree(server.data, ignore_errors=True)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def supabase_stack(postgres: EmbeddedPostgres) -> Iterator[SupabaseStack]:
+    """The stand-in over `postgres`, in a thread of its own so that it answers whichever event loop a test has."""
+    with serving(postgres) as stack:
+        yield stack
+
+
+@contextmanager
+def serving(postgres: EmbeddedPostgres, database: str = "postgres") -> Iterator[SupabaseStack]:
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="supabase-stand-in", daemon=True)
+    thread.start()
+    stand_in = SupabaseStandIn()
+    start = stand_in.start(postgres.dsn("authenticator", database), postgres.dsn("supabase_auth_admin", database))
+    try:
+        asyncio.run_coroutine_threadsafe(start, loop).result(30)
+        yield SupabaseStack(
+            stand_in.url, stand_in.publishable_key, stand_in.secret_key, postgres.dsn(database=database)
+        )
+    finally:
+        asyncio.run_coroutine_threadsafe(stand_in.stop(), loop).result(30)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
