@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+from bus.records import Shard
+
 
 @dataclass(slots=True)
 class ShellMetrics:
@@ -25,6 +27,6 @@ class ShellMetrics:
     dead_letters: int = 0
     snapshots: int = 0
     in_flight: int = 0
-    lag: dict[tuple[str, int], int] = field(default_factory=dict)
-    committed: dict[tuple[str, int], int] = field(default_factory=dict)
+    lag: dict[Shard, int] = field(default_factory=dict)
+    committed: dict[Shard, int] = field(default_factory=dict)
     last_progress: float = field(default_factory=time.monotonic)

@@ -80,11 +80,14 @@ class Publisher:
             Misconfigured: the topic does not exist.
         """
         self._raise_failure()
+        partition = output.partition
+        if partition is None:
+            partition = partition_for(output, await self._partitions(output.topic))
         future: asyncio.Future[Any] = await self._producer.send(
             output.topic.name,
             output.value,
             key=output.key,
-            partition=partition_for(output, await self._partitions(output.topic)),
+            partition=partition,
             headers=list(output.headers),
         )
         future.add_done_callback(self._note)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 from zlib import crc32
 
 from schemas.codec import encode
@@ -15,6 +15,16 @@ from schemas.topics import Family, Topic, user_partition
 from schemas.units import UtcNs
 
 NS_PER_MS: Final = 1_000_000  # Kafka stamps records in milliseconds
+
+
+class Shard(NamedTuple):
+    """One partition of one topic."""
+
+    topic: str
+    partition: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}-{self.partition}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +46,10 @@ class Record:
 
     def __str__(self) -> str:
         return f"{self.topic}-{self.partition}@{self.offset}"
+
+    @property
+    def shard(self) -> Shard:
+        return Shard(self.topic, self.partition)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,41 @@
+"""How a shell ends when something is wrong: at once, with a code that tells the supervisor what to do.
+
+A process that is unsure of its state must not go on; restarting is cheap, because the truth is in Kafka.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from enum import IntEnum
+from typing import NoReturn
+
+import structlog
+
+from schemas.errors import Misconfigured
+
+log = structlog.get_logger(__name__)
+
+
+class Exit(IntEnum):
+    """Exit codes of a shell. The supervisor starts the process again after each but MISFIT, which needs a person."""
+
+    CRASHED = 2  # our code or a handler raised, or an output was not accepted
+    GAP = 3  # a record is missing between the last one and this one
+    STALLED = 4  # frozen, out of the group, or standing still although records wait
+    MISFIT = 5  # topics, snapshots or settings do not belong together
+
+
+def end(code: Exit, why: str, error: BaseException | None = None) -> NoReturn:
+    """End the process without any clean-up, so that nothing half done is made durable."""
+    log.critical("process_ends", exit_code=int(code), exit=code.name, why=why, exc_info=error)
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def end_after(error: BaseException, why: str) -> NoReturn:
+    """End the process because of `error`, with the code its class asks for."""
+    end(Exit.MISFIT if isinstance(error, Misconfigured) else Exit.CRASHED, f"{why}: {error!r}", error)

@@ -1,0 +1,196 @@
+"""Membership in a consumer group through Faust: the one place with Faust's private names.
+
+Faust delivers records and owns membership. Everything it would decide by itself (where to read, what to commit, what to do
+after an error) is taken away from it, because left alone it loses records: `reference/faust.md`, section 0.
+"""
+
+# ruff: noqa: SLF001 (private names are this module's trade; each upgrade of Faust reruns tests/bus)
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterable, Mapping
+from tempfile import TemporaryDirectory
+from typing import Any, Final, Protocol
+
+import faust
+import structlog
+from faust.transport.drivers.aiokafka import Consumer as FaustConsumer
+from faust.types import TP
+from mode import CrashingSupervisor
+from yarl import URL
+
+from bus.connection import KafkaConnection
+from bus.ending import Exit, end, end_after
+from bus.options import ShellOptions
+from bus.records import NS_PER_MS, Record, Shard
+from schemas.units import UtcNs
+
+log = structlog.get_logger(__name__)
+
+A_YEAR: Final = (
+    31_536_000.0  # once the poll interval has passed, Faust leaves the group and never returns (faust.md, 5)
+)
+REQUEST_TIMEOUT: Final = 30.0  # must be at least the session timeout
+POLL_RECORDS: Final = 2_000
+FETCH_BYTES: Final = 4 << 20  # per partition: several micro-batches in one fetch
+
+
+class Shell(Protocol):
+    """What a member of the group does with its partitions. All calls come from one event loop."""
+
+    async def adopt(self, owned: set[Shard]) -> Mapping[Shard, int]:
+        """Own exactly these from now on; return where to read each. May be called again with the same set."""
+
+    async def take(self, record: Record) -> None:
+        """The next record; the one after it waits until this returns."""
+
+    async def hand_over(self) -> None:
+        """Partitions may leave in a moment: make durable what is quickly done."""
+
+
+class GroupMember:
+    """One process's membership."""
+
+    def __init__(
+        self, connection: KafkaConnection, group: str, topics: Iterable[str], instance: str, options: ShellOptions
+    ) -> None:
+        self._connection = connection
+        self._group = group
+        self._topics = tuple(topics)
+        self._instance = instance
+        self._options = options
+        self._scratch = TemporaryDirectory(prefix="ats-faust-")  # Faust wants a directory even when it keeps nothing
+        self._app: Any = None
+
+    async def join(self, shell: Shell) -> None:
+        """Return after the first assignment, with records flowing into `shell`."""
+        self._app = self._build(shell)
+        await self._app.start()
+
+    async def leave(self) -> None:
+        """Leave the group; ends the process when that takes too long, for Faust waits for its thread without end."""
+        limit = self._options.leave_within
+        overrun = threading.Timer(limit, end, (Exit.STALLED, f"leaving the group took more than {limit:.0f} s"))
+        overrun.daemon = True
+        overrun.start()
+        try:
+            await self._app.stop()
+        finally:
+            overrun.cancel()
+            self._scratch.cleanup()
+
+    async def commit(self, offsets: Mapping[Shard, int]) -> bool:
+        """Tell the group where a restart may read on. False while a rebalance is under way."""
+        places = {TP(shard.topic, shard.partition): offset for shard, offset in offsets.items()}
+        return bool(await self._app.consumer._commit_offsets(places))
+
+    async def ends(self, shards: Iterable[Shard]) -> dict[Shard, int]:
+        """The offset after the last record of each."""
+        found = await self._app.consumer.highwaters(*(TP(shard.topic, shard.partition) for shard in shards))
+        return {Shard(tp.topic, tp.partition): end for tp, end in found.items()}
+
+    def out_for_good(self) -> str:
+        """Why this member will never see a record again, `""` while it may. Faust itself stays alive and silent."""
+        coordinator = self._app.consumer._thread._consumer._coordinator
+        if self._app.crashed:
+            return f"Faust crashed: {self._app.crash_reason!r}"
+        if coordinator._pending_exception:
+            return f"the group refuses us: {coordinator._pending_exception!r}"
+        if coordinator._coordination_task.done():
+            return "the group's coordination has ended"
+        return ""
+
+    def _build(self, shell: Shell) -> Any:
+        options = self._options
+        app = faust.App(
+            self._group,
+            broker=[URL(f"kafka://{server}") for server in self._connection.bootstrap_servers.split(",")],
+            broker_credentials=self._credentials(),
+            env_prefix="ATS_FAUST",  # else any WEB_PORT or BROKER_URL in the environment wins
+            web_enabled=False,
+            store="memory://",
+            datadir=self._scratch.name,
+            key_serializer="raw",
+            value_serializer="raw",
+            topic_disable_leader=True,
+            topic_allow_declare=False,
+            table_standby_replicas=0,
+            stream_wait_empty=False,
+            stream_buffer_maxsize=options.buffered_records,
+            agent_supervisor=CrashingSupervisor,
+            broker_max_poll_interval=A_YEAR,
+            broker_max_poll_records=POLL_RECORDS,
+            consumer_max_fetch_size=FETCH_BYTES,
+            consumer_group_instance_id=self._instance if options.static_membership else None,
+            consumer_auto_offset_reset="earliest",
+            broker_session_timeout=options.session_timeout,
+            broker_heartbeat_interval=options.session_timeout / 5,
+            broker_rebalance_timeout=options.session_timeout,
+            broker_request_timeout=max(REQUEST_TIMEOUT, options.session_timeout),
+        )
+        app.transport.Consumer = _consumer_for(shell, frozenset(self._topics))
+        app.on_partitions_revoked.connect(_hand_over(shell, options.session_timeout / 3), weak=False)
+        app.agent(app.topic(*self._topics, key_type=bytes, value_type=bytes), concurrency=1)(_deliver(shell))
+        return app
+
+    def _credentials(self) -> Any:
+        connection, context = self._connection, self._connection.ssl_context()
+        if connection.uses_sasl:
+            return faust.SASLCredentials(
+                username=connection.sasl_username,
+                password=connection.sasl_password,
+                ssl_context=context,
+                mechanism=connection.sasl_mechanism,
+            )
+        return faust.SSLCredentials(context) if context else None
+
+
+def _consumer_for(shell: Shell, topics: frozenset[str]) -> type:
+    class Consumer(FaustConsumer):  # type: ignore[misc]  # Faust ships no usable types
+        async def _getmany(self, active_partitions: set[Any] | None, timeout: float) -> Any:  # noqa: ASYNC109  # Faust's
+            # Faust passes its live set to another thread; emptied meanwhile, it reads as "all partitions"
+            copied = None if active_partitions is None else set(active_partitions)
+            return await super()._getmany(copied, timeout)
+
+        async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:  # noqa: ARG002
+            return True  # the automatic commit: it knows nothing of snapshots or unfinished work
+
+        async def perform_seek(self) -> None:
+            # The last step before records flow, at every assignment; also called at odd moments, so it is idempotent.
+            owned = {Shard(tp.topic, tp.partition) for tp in self.assignment() if tp.topic in topics}
+            try:
+                places = await shell.adopt(owned)
+            except Exception as error:  # noqa: BLE001  # whatever it is, Faust would swallow it and read on from anywhere
+                end_after(error, "taking over partitions")
+            try:  # seek_wait() works in the consumer's thread, seek() would not
+                await self.seek_wait({TP(shard.topic, shard.partition): offset for shard, offset in places.items()})
+            except Exception as error:  # noqa: BLE001  # moved away meanwhile: the next assignment seeks again
+                log.warning("seek_refused", error=repr(error))
+
+    return Consumer
+
+
+def _hand_over(shell: Shell, limit: float) -> Any:
+    async def hand_over(app: Any, revoked: Any, **_: Any) -> None:  # noqa: ARG001  # the signal's signature
+        try:  # only to shorten what the next owner does again
+            await asyncio.wait_for(shell.hand_over(), limit)
+        except TimeoutError:
+            log.warning("handed_over_late", limit_s=limit)
+
+    return hand_over
+
+
+def _deliver(shell: Shell) -> Any:
+    async def deliver(stream: Any) -> None:
+        async for event in stream.noack().events():
+            await shell.take(_record_of(event.message))
+
+    return deliver
+
+
+def _record_of(message: Any) -> Record:
+    published_at = UtcNs(round(message.timestamp * 1_000) * NS_PER_MS)
+    headers = dict(message.headers or ())
+    return Record(message.topic, message.partition, message.offset, message.key, message.value, published_at, headers)

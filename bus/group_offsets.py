@@ -1,0 +1,53 @@
+"""Where a group left off, asked from Kafka before reading: Faust's own idea of it is overwritten by us anyway."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaConnectionError
+
+from bus.connection import KafkaConnection, unreachable
+from bus.records import Shard
+from schemas.errors import Misconfigured
+
+log = structlog.get_logger(__name__)
+
+
+async def starts(connection: KafkaConnection, group: str, shards: Collection[Shard]) -> dict[Shard, int]:
+    """The committed offset of each partition, else the topic's beginning.
+
+    Raises:
+        Misconfigured: a committed offset lies beyond the topic's end, so the topic was made anew.
+        TryLater: no broker answers.
+    """
+    if not shards:
+        return {}
+    reader = AIOKafkaConsumer(**connection.client_options(), group_id=group, enable_auto_commit=False)
+    try:
+        await reader.start()  # without a subscription it does not join the group
+    except KafkaConnectionError as error:
+        await reader.stop()
+        raise unreachable(connection, error) from None
+    try:
+        places = {shard: TopicPartition(*shard) for shard in shards}
+        begins, ends = await reader.beginning_offsets(places.values()), await reader.end_offsets(places.values())
+        committed = {shard: await reader.committed(place) for shard, place in places.items()}
+    finally:
+        await reader.stop()
+    return {
+        shard: _start(group, shard, committed[shard], begins[place], ends[place]) for shard, place in places.items()
+    }
+
+
+def _start(group: str, shard: Shard, committed: int | None, begin: int, end: int) -> int:
+    if committed is None:
+        return begin
+    if committed > end:
+        raise Misconfigured(
+            f"group {group} stands at {committed} in {shard}, which ends at {end}: the topic was made anew; delete the group"
+        )
+    if committed < begin:
+        log.error("records_expired_unread", group=group, shard=str(shard), committed=committed, begin=begin)
+    return max(committed, begin)

@@ -1,0 +1,90 @@
+"""The life of a shell: join the group, work until told to stop, finish, leave. Anything else ends the process."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from typing import Any, Final, Protocol
+
+import structlog
+
+from bus.ending import Exit, end, end_after
+from bus.faust_app import GroupMember, Shell
+from bus.liveness import Progress, Pulse, watch
+from bus.metrics import ShellMetrics
+from bus.options import ShellOptions
+
+log = structlog.get_logger(__name__)
+
+# Faust fetches in a second thread; at Python's 5 ms the two wait for each other: a third to a half of p99 (faust.md, 15)
+SWITCH_INTERVAL: Final = 0.0002
+
+
+class LivingShell(Shell, Progress, Protocol):
+    """A shell with something to do beside taking records."""
+
+    async def work(self) -> None:
+        """Whatever has to happen now and then, for ever."""
+
+    async def finish(self) -> None:
+        """Make everything durable and take nothing more."""
+
+
+async def live(
+    shell: LivingShell,
+    member: GroupMember,
+    *,
+    pulse: Pulse,
+    stop: asyncio.Event,
+    options: ShellOptions,
+    metrics: ShellMetrics,
+) -> None:
+    """Return when `stop` is set and everything is handed over."""
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    pulse.start()
+    stopped = asyncio.ensure_future(stop.wait())
+    try:
+        if not await _join(shell, member, stopped, options):
+            return
+        log.info("joined", shards=[str(shard) for shard in shell.positions()])
+        watching = asyncio.ensure_future(watch(member, shell, metrics, options))
+        working = asyncio.ensure_future(shell.work())
+        await _first_of(stopped, watching, working)
+        watching.cancel()  # it would take our leaving for a failure
+        await _finish(shell.finish())
+        working.cancel()
+        await member.leave()
+        log.info("left")
+    finally:
+        stopped.cancel()
+        pulse.stop()
+
+
+async def _join(shell: Shell, member: GroupMember, stopped: asyncio.Future[Any], options: ShellOptions) -> bool:
+    """False when told to stop before any partition came."""
+    joining = asyncio.ensure_future(member.join(shell))
+    await asyncio.wait({joining, stopped}, timeout=options.start_within, return_when=asyncio.FIRST_COMPLETED)
+    if joining.done():
+        if error := joining.exception():
+            end_after(error, "joining the group")
+        return True
+    if not stopped.done():  # a refused join never returns
+        end(Exit.STALLED, f"no partitions within {options.start_within:.0f} s")
+    joining.cancel()
+    await member.leave()
+    return False
+
+
+async def _first_of(stopped: asyncio.Future[Any], *tasks: asyncio.Future[Any]) -> None:
+    """Wait for the stop; a task that ends before it has failed."""
+    done, _ = await asyncio.wait({stopped, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+    for task in done - {stopped}:
+        end_after(task.exception() or RuntimeError("ended by itself"), "in the background")
+
+
+async def _finish(finishing: Coroutine[Any, Any, None]) -> None:
+    try:
+        await finishing
+    except Exception as error:  # noqa: BLE001  # the process ends with it
+        end_after(error, "finishing")

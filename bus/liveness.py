@@ -1,0 +1,92 @@
+"""Notices a process that is frozen, out of its group, or alive and idle, and ends it: a restart is the only cure."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Mapping
+from typing import Final, Protocol
+
+from aiokafka.errors import KafkaError
+
+from bus.ending import Exit, end
+from bus.faust_app import GroupMember
+from bus.metrics import ShellMetrics
+from bus.options import ShellOptions
+from bus.records import Shard
+
+BEAT: Final = 0.5  # seconds
+FROZEN_SHARE: Final = 0.8  # of the session: the last heartbeat may be a fifth of it old (faust.md, 14)
+STILL_SESSIONS: Final = 2  # how many sessions a lagging process may stand still
+ASK_WITHIN: Final = 5.0  # seconds for the broker to say where a topic ends
+
+
+class Pulse:
+    """Tells a frozen process that it was frozen, before it writes as if nothing had happened.
+
+    The beat has its own thread, as the group's heartbeats do: a long computation in the event loop does not freeze it, a
+    stopped process does. Exactness does not need this; it spares repeats, and a fight between two of the same name.
+    """
+
+    def __init__(self, session_timeout: float) -> None:
+        self._limit = FROZEN_SHARE * session_timeout
+        self._beat = time.monotonic()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
+
+    def start(self) -> None:
+        self._beat = time.monotonic()
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def check(self) -> None:
+        if (frozen := time.monotonic() - self._beat) > self._limit:
+            end(Exit.STALLED, f"frozen for {frozen:.1f} s; the group may have given our partitions away")
+
+    def _run(self) -> None:
+        while not self._stopped.wait(BEAT):
+            self.check()
+            self._beat = time.monotonic()
+
+
+class Progress(Protocol):
+    """What the watch looks at."""
+
+    def positions(self) -> Mapping[Shard, int]:
+        """Per owned partition the offset below which everything is done."""
+
+    def stuck(self) -> str:
+        """Why work in hand will never end, `""` while it may."""
+
+    def busy(self) -> bool:
+        """Whether work in hand explains that positions stand still."""
+
+
+async def watch(member: GroupMember, progress: Progress, metrics: ShellMetrics, options: ShellOptions) -> None:
+    """Look once a second, for ever; also keeps `metrics.lag` true."""
+    before: Mapping[Shard, int] = {}
+    while True:
+        await asyncio.sleep(1)
+        if reason := member.out_for_good() or progress.stuck():
+            end(Exit.STALLED, reason)
+        now = dict(progress.positions())
+        ends = await _ends(member, now)
+        metrics.lag = {shard: max(0, end_ - now[shard]) for shard, end_ in ends.items()}
+        # no answer about the ends: the broker is away, which is no reason to restart
+        if now != before or progress.busy() or not any(metrics.lag.values()):
+            before, metrics.last_progress = now, time.monotonic()
+        elif time.monotonic() - metrics.last_progress > STILL_SESSIONS * options.session_timeout:
+            waiting = {str(shard): lag for shard, lag in metrics.lag.items() if lag}
+            end(Exit.STALLED, f"standing still while records wait: {waiting}")
+
+
+async def _ends(member: GroupMember, shards: Mapping[Shard, int]) -> dict[Shard, int]:
+    if not shards:
+        return {}
+    try:
+        return await asyncio.wait_for(member.ends(shards), ASK_WITHIN)
+    except (KafkaError, TimeoutError):
+        return {}

@@ -1,0 +1,34 @@
+"""Times and sizes of a shell, each with its reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ShellOptions:
+    """What may differ between a laptop and a cluster. Sources: `reference/faust.md`, sections 14 to 16.
+
+    Attributes:
+        session_timeout: Seconds without a heartbeat until the group gives our partitions away. The broker's minimum is 6.
+        static_membership: Keep our partitions over a quick restart. The instance name must be unique among the living.
+        snapshot_every: Seconds between snapshots; a restart replays at most so much.
+        commit_every: Seconds between commits of the stateless shell; a restart redoes at most so much.
+        start_within: Seconds until we own partitions; a refused join never returns.
+        finish_within: Seconds that records in flight may take to finish when the process is told to stop.
+        leave_within: Seconds that leaving the group may take; it needs about one.
+        handle_within: Seconds after which a handler that has not returned counts as stuck.
+        buffered_records: Records waiting in memory; times their size is the bound on memory.
+        burst: Outputs sent before the event loop gets its turn (about 5 ms).
+    """
+
+    session_timeout: float = 10.0
+    static_membership: bool = True
+    snapshot_every: float = 1.0
+    commit_every: float = 0.2
+    start_within: float = 60.0
+    finish_within: float = 3.0
+    leave_within: float = 5.0
+    handle_within: float = 600.0
+    buffered_records: int = 4096
+    burst: int = 250

@@ -1,0 +1,258 @@
+"""Runs handlers over topics, many records in flight: nothing is lost, and of one key everything stays in order.
+
+An offset is committed only when it and every record before it are finished, outputs acknowledged included. So a record is
+handled at least once: again after a crash, so handlers and readers must recognise repeats by their ids.
+
+Where the guarantee stops: outputs of different keys leave in the order in which they finish, not of their causes. A reader
+of them must not use the rule of the highest cause (`schemas.lineage.RepeatFilter`), it would drop what came later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import structlog
+
+from bus.connection import KafkaConnection
+from bus.dead_letters import dead_letter
+from bus.ending import Exit, end, end_after
+from bus.faust_app import GroupMember
+from bus.group_offsets import starts
+from bus.lanes import Lanes
+from bus.life import live
+from bus.liveness import STILL_SESSIONS, Pulse
+from bus.metrics import ShellMetrics
+from bus.offsets import CommitLedger, OffsetTracker
+from bus.options import ShellOptions
+from bus.publisher import Publisher
+from bus.records import Output, Record, Shard
+from bus.routing import Router
+from bus.topics import check_topics
+from schemas.errors import Unreadable
+from schemas.topics import DEAD_LETTER, PartitionPlan, Topic
+
+log = structlog.get_logger(__name__)
+
+Handler: TypeAlias = Callable[[Record], Awaitable[Sequence[Output]]]
+
+HAND_OVER_WAIT: Final = 1.0  # seconds: an order call ends in it, a model call would only hold up the whole group
+CANCEL_WAIT: Final = 1.0  # seconds for a cancelled handler to close what it opened
+
+
+@dataclass(frozen=True)
+class StatelessService:
+    """What to run.
+
+    Attributes:
+        group: Kafka consumer group.
+        handlers: What to do with a record of each topic. Raises Unreadable for a dead letter; anything else ends the
+            process with nothing committed from that record on.
+        outputs: Every topic the handlers write to; checked at start.
+        in_flight: How many records are worked on at once.
+    """
+
+    group: str
+    handlers: Mapping[Topic, Handler]
+    outputs: tuple[Topic, ...]
+    in_flight: int = 64
+
+
+async def run_stateless(
+    service: StatelessService,
+    connection: KafkaConnection,
+    plan: PartitionPlan,
+    *,
+    instance: str,
+    stop: asyncio.Event,
+    options: ShellOptions | None = None,
+    metrics: ShellMetrics | None = None,
+) -> None:
+    """Run until `stop` is set and everything is handed over; anything unexpected ends the process (`bus.ending`).
+
+    `instance` names this process: the same after a restart, and unique among the living of its group.
+
+    Raises:
+        Misconfigured: a topic is missing or has another number of partitions.
+        TryLater: no broker answers at the start.
+    """
+    options, metrics = options or ShellOptions(), metrics or ShellMetrics()
+    await check_topics(connection, plan, (*service.handlers, *service.outputs, DEAD_LETTER))
+    sources = {topic.name: topic for topic in service.handlers}
+    member = GroupMember(connection, service.group, sources, instance, options)
+    pulse = Pulse(options.session_timeout)
+    async with Publisher(connection, _send_failed) as publisher:
+        shell = _StatelessShell(
+            service=service,
+            connection=connection,
+            member=member,
+            publisher=publisher,
+            router=Router(sources, service.outputs, plan),
+            pulse=pulse,
+            options=options,
+            metrics=metrics,
+        )
+        await live(shell, member, pulse=pulse, stop=stop, options=options, metrics=metrics)
+
+
+def _send_failed(error: BaseException) -> None:
+    end_after(error, "an output was not accepted")
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A record and the tracker that waits for it; after a partition came back, an older job has an older tracker."""
+
+    record: Record
+    tracker: OffsetTracker
+
+
+class _StatelessShell:
+    """Hands records of the assigned partitions to their handlers, and commits what is finished."""
+
+    def __init__(
+        self,
+        *,
+        service: StatelessService,
+        connection: KafkaConnection,
+        member: GroupMember,
+        publisher: Publisher,
+        router: Router,
+        pulse: Pulse,
+        options: ShellOptions,
+        metrics: ShellMetrics,
+    ) -> None:
+        self._service = service
+        self._connection = connection
+        self._member = member
+        self._publisher = publisher
+        self._router = router
+        self._pulse = pulse
+        self._options = options
+        self._metrics = metrics
+        self._handlers = {topic.name: handler for topic, handler in service.handlers.items()}
+        self._compacted = {topic.name for topic in service.handlers if topic.compacted}
+        self._trackers: dict[Shard, OffsetTracker] = {}
+        self._ledger = CommitLedger()
+        self._lanes = Lanes[_Job](self._handle, service.in_flight)
+        self._one_adoption = asyncio.Lock()
+        self._one_commit = asyncio.Lock()
+        self._refused_since: float | None = None
+        self._closing = False
+
+    # Records
+
+    async def take(self, record: Record) -> None:
+        """Return when the record is queued: that waits while too many are."""
+        self._pulse.check()
+        tracker = self._trackers.get(record.shard)
+        await self._lanes.room()
+        if self._closing or tracker is None or tracker is not self._trackers.get(record.shard):
+            self._lanes.no_room_needed()
+            return  # not ours any more: its owner reads it from the last commit
+        if record.offset < tracker.next:
+            self._lanes.no_room_needed()
+            return  # in hand already
+        if record.offset > tracker.next and record.topic not in self._compacted:
+            end(Exit.GAP, f"{record.shard}: expected offset {tracker.next}, got {record.offset}")
+        tracker.take(record.offset)
+        self._lanes.put(_lane(record), _Job(record, tracker))
+
+    async def _handle(self, job: _Job) -> None:
+        self._pulse.check()
+        try:
+            outputs = await self._outputs_of(job.record)
+            waiting = [await self._publisher.send(output) for output in outputs]
+            for sent in waiting:
+                await asyncio.shield(sent)
+        except BaseException as error:  # nothing from this record on may be committed
+            if self._closing and isinstance(error, asyncio.CancelledError):
+                raise
+            end_after(error, str(job.record))
+        job.tracker.finish(job.record.offset)
+        self._metrics.records += 1
+        self._metrics.outputs += len(outputs)
+
+    async def _outputs_of(self, record: Record) -> list[Output]:
+        try:
+            return self._router.route(record, await self._handlers[record.topic](record))
+        except Unreadable as error:
+            log.warning("dead_letter", record=str(record), reason=error.reason, field=error.field)
+            self._metrics.dead_letters += 1
+            return [dead_letter(record, error)]
+
+    # Commits
+
+    async def work(self) -> None:
+        while True:
+            await asyncio.sleep(self._options.commit_every)
+            self._metrics.in_flight = self._lanes.at_work
+            await self._commit()
+
+    async def _commit(self) -> None:
+        async with self._one_commit:
+            if not (due := self._ledger.due(self._trackers)):
+                return
+            if not await self._member.commit(due):  # a rebalance is under way: the next round commits
+                self._refused_since = self._refused_since or time.monotonic()
+                return
+            self._refused_since = None
+            self._ledger.committed(due)
+            self._metrics.committed.update(due)
+
+    # Partitions
+
+    async def adopt(self, owned: set[Shard]) -> Mapping[Shard, int]:
+        """Forget lost partitions, ask where gained ones begin. What is in hand of kept ones goes on undisturbed."""
+        async with self._one_adoption:
+            for lost in self._trackers.keys() - owned:
+                del self._trackers[lost]
+            self._lanes.abandon(lambda job: self._trackers.get(job.record.shard) is not job.tracker)
+            gained = owned - self._trackers.keys()
+            for shard, offset in (await starts(self._connection, self._service.group, gained)).items():
+                self._trackers[shard] = OffsetTracker(offset)
+                self._ledger.begin(shard, offset)
+            return {shard: self._trackers[shard].next for shard in owned}
+
+    async def hand_over(self) -> None:
+        """Commit what is finished, and what soon will be; the rest goes on, and its next owner does it again."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._lanes.idle(), HAND_OVER_WAIT)
+        await self._commit()
+
+    async def finish(self) -> None:
+        """Wait for what is at work; what only waits is not committed, so the next owner does it."""
+        self._closing = True
+        self._lanes.abandon(lambda _: True)
+        try:
+            await asyncio.wait_for(self._lanes.idle(), self._options.finish_within)
+        except TimeoutError:
+            log.warning("stopped_with_records_in_flight", records=self._lanes.at_work)
+            await self._lanes.cancel(CANCEL_WAIT)
+        await self._commit()
+
+    # What the watch sees
+
+    def positions(self) -> Mapping[Shard, int]:
+        return {shard: tracker.committable for shard, tracker in self._trackers.items()}
+
+    def busy(self) -> bool:
+        return self._lanes.at_work > 0
+
+    def stuck(self) -> str:
+        limit = self._options.handle_within
+        if (longest := self._lanes.oldest()) > limit:
+            return f"a handler has been at work for {longest:.0f} s; give its calls a deadline below {limit:.0f} s"
+        refused = time.monotonic() - self._refused_since if self._refused_since else 0.0
+        if refused > STILL_SESSIONS * self._options.session_timeout:
+            return f"commits have been refused for {refused:.0f} s"
+        return ""
+
+
+def _lane(record: Record) -> Hashable:
+    """Of one topic and key one lane; a record without a key has one of its own."""
+    return (record.topic, record.key) if record.key is not None else (*record.shard, record.offset)
