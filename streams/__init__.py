@@ -1,0 +1,1 @@
+"""From Dhan's binary feed to candles, indicators and signals."""

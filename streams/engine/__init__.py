@@ -1,0 +1,1 @@
+"""The pure core of streams: candles, indicators and rules from ticks, exact whatever the batching."""

@@ -1,0 +1,92 @@
+"""The engine's whole state as bytes and back. A snapshot is a cache: when in doubt it is refused, and ticks are read again."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from schemas.errors import Misconfigured
+from streams.engine import tables
+from streams.engine.engine import Engine
+from streams.engine.tables import Tables
+from streams.rules import Rule
+
+ENGINE_VERSION: Final = 1  # raise it with every change of what ticks turn into, or of what is kept
+MAGIC: Final = b"ATSE"
+_LENGTH: Final = struct.Struct("<4sI")
+
+
+def dump(engine: Engine) -> bytes:
+    """Magic, length of the header, header (JSON), then the arrays it lists, little-endian and unpadded."""
+    count = len(engine.tables.order)
+    parts: dict[str, npt.NDArray[Any]] = tables.arrays(engine.tables)
+    parts |= {f"fired:{key}": moments[:count] for key, moments in sorted(engine.fired_at.items())}
+    header = orjson.dumps(
+        {"engine_version": ENGINE_VERSION, "arrays": [[name, len(part), part.nbytes] for name, part in parts.items()]}
+    )
+    return b"".join([_LENGTH.pack(MAGIC, len(header)), header, *(part.tobytes() for part in parts.values())])
+
+
+def restore(value: bytes, rules: tuple[Rule, ...]) -> Engine:
+    """The engine as it was. A rule the snapshot does not know starts without cooldowns; one that is gone is forgotten.
+
+    Raises:
+        Misconfigured: made by another engine version, or damaged.
+    """
+    parts = _parts(value)
+    state = tables.empty()
+    keys = _array(parts, "instruments", tables.INSTRUMENT)["key"].copy()
+    if len(keys):
+        state = tables.grown(state, keys)
+    _fill(state, parts)
+    fired = {
+        name.removeprefix("fired:"): np.frombuffer(raw, np.int64)
+        for name, raw in parts.items()
+        if name.startswith("fired:")
+    }
+    return Engine(state, rules, fired)
+
+
+def _fill(state: Tables, parts: dict[str, bytes]) -> None:
+    for name, target in tables.arrays(state).items():
+        source = _array(parts, name, target.dtype)
+        if source.size != target.size:
+            raise _refused(f"{name} holds {source.size} entries, expected {target.size}")
+        target[...] = source.reshape(target.shape)
+
+
+def _array(parts: dict[str, bytes], name: str, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    raw = parts.get(name)
+    if raw is None or len(raw) % dtype.itemsize:
+        raise _refused(f"array {name!r} is missing or cut")
+    return np.frombuffer(raw, dtype)
+
+
+def _parts(value: bytes) -> dict[str, bytes]:
+    if len(value) < _LENGTH.size or value[:4] != MAGIC:
+        raise _refused("not an engine snapshot")
+    _, length = _LENGTH.unpack_from(value)
+    at = _LENGTH.size + length
+    try:
+        header = orjson.loads(value[_LENGTH.size : at])
+    except orjson.JSONDecodeError:
+        raise _refused("its header is not JSON") from None
+    if header.get("engine_version") != ENGINE_VERSION:
+        raise _refused(f"made by engine version {header.get('engine_version')}, this is {ENGINE_VERSION}")
+    parts = {}
+    for name, _, size in header["arrays"]:
+        parts[name] = value[at : at + size]
+        at += size
+    if at != len(value):
+        raise _refused(f"{len(value)} bytes, its header says {at}")
+    return parts
+
+
+def _refused(reason: str) -> Misconfigured:
+    return Misconfigured(
+        f"engine snapshot refused: {reason}; delete the snapshot topic to rebuild the state from ats.ticks"
+    )
