@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -22,7 +22,7 @@ LARGEST_FETCH: Final = 16 * MIB  # a whole snapshot fits
 
 async def follow(
     connection: KafkaConnection, topics: Sequence[Topic], *, since: Since, until_end: bool = False
-) -> AsyncIterator[Record]:
+) -> AsyncGenerator[Record, None]:
     """Yield the records of `topics`, each partition in its order, and stay through broker restarts.
 
     `since` a moment starts at the first record published at or after it. With `until_end` it stops at the end as it was

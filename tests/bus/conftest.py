@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ats.embedded.kafka import EmbeddedKafka
+from bus.connection import KafkaConnection
+from tests.bus.workers import Worker
+
+
+@pytest.fixture
+def connection(kafka: EmbeddedKafka) -> KafkaConnection:
+    return KafkaConnection(kafka.bootstrap_servers)
+
+
+@pytest.fixture
+def prefix() -> str:
+    """A name for the topics and groups of one test alone."""
+    return f"t{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def worker(connection: KafkaConnection, prefix: str, tmp_path: Path) -> Iterator[Callable[..., Worker]]:
+    """Makes workers of a program; ends them with the test and shows what they logged."""
+    workers = []
+    with (tmp_path / "workers.log").open("wb") as log:
+
+        def make(module: str, instance: str, *more: str) -> Worker:
+            workers.append(Worker(log, module, connection.bootstrap_servers, prefix, instance, *more))
+            return workers[-1]
+
+        yield make
+        for each in workers:
+            each.kill()
+    print((tmp_path / "workers.log").read_text(errors="replace")[-6000:])  # noqa: T201  # pytest shows it when a test fails

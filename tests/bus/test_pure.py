@@ -1,0 +1,282 @@
+"""The parts that need no broker: offsets, lanes, dead letters, routing."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import random
+from collections import defaultdict
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bus.connection import KafkaConnection
+from bus.dead_letters import KEPT_BYTES, dead_letter
+from bus.lanes import Lanes
+from bus.offsets import CommitLedger, OffsetTracker
+from bus.records import Output, Record, Shard, partition_for
+from bus.routing import Router
+from schemas.codec import decode
+from schemas.errors import Misconfigured, Unreadable
+from schemas.ids import InstrumentId
+from schemas.messages import DeadLetter
+from schemas.ticks import partition_of
+from schemas.topics import CANDLES, DEAD_LETTER, LLM, ORDERS, SCANS, SIGNALS, TICKS, PartitionPlan, user_partition
+from schemas.units import UtcNs
+
+USER = "0e7b4e39-2f0b-4a44-93c1-6f6c7fbb5a01"
+
+
+def a_record(offset: int = 7, *, key: bytes | None = b"k", value: bytes | None = b"v", partition: int = 2) -> Record:
+    return Record(TICKS.name, partition, offset, key, value, UtcNs(1_700_000_000_000_000_000))
+
+
+# Offsets
+
+
+@given(st.integers(0, 100), st.permutations(range(12)))
+def test_the_offset_to_commit_is_the_oldest_unfinished_whatever_order_records_finish_in(
+    start: int, order: list[int]
+) -> None:
+    tracker, unfinished = OffsetTracker(start), {start + step for step in range(12)}
+    for offset in sorted(unfinished):
+        tracker.take(offset)
+
+    for step in order:
+        tracker.finish(start + step)
+        unfinished.remove(start + step)
+        assert tracker.committable == min(unfinished, default=start + 12)
+
+
+@given(st.lists(st.integers(1, 5), min_size=1))
+def test_holes_of_a_compacted_topic_do_not_hold_up_the_commit(steps: list[int]) -> None:
+    tracker, offset = OffsetTracker(0), 0
+    for step in steps:
+        offset += step
+        tracker.take(offset)
+        tracker.finish(offset)
+
+    assert tracker.committable == tracker.next == offset + 1
+
+
+def test_a_record_cannot_be_taken_twice() -> None:
+    tracker = OffsetTracker(5)
+    tracker.take(5)
+
+    with pytest.raises(ValueError, match="taken before"):
+        tracker.take(5)
+
+
+def test_only_offsets_that_moved_are_due_for_a_commit() -> None:
+    shard, tracker, ledger = Shard("t", 0), OffsetTracker(3), CommitLedger()
+    ledger.begin(shard, 3)
+    assert ledger.due({shard: tracker}) == {}
+
+    tracker.take(3)
+    tracker.finish(3)
+
+    assert ledger.due({shard: tracker}) == {shard: 4}
+    ledger.committed({shard: 4})
+    assert ledger.due({shard: tracker}) == {}
+
+
+# Lanes
+
+
+@given(st.lists(st.integers(0, 4), max_size=60), st.integers(1, 8), st.randoms(use_true_random=False))
+def test_of_one_key_order_is_kept_and_the_bound_on_work_holds(
+    keys: list[int], bound: int, chance: random.Random
+) -> None:
+    begun: dict[int, list[int]] = defaultdict(list)
+    running: dict[int, int] = defaultdict(int)
+
+    async def work(item: tuple[int, int]) -> None:
+        key, number = item
+        running[key] += 1
+        assert running[key] == 1, "two of one key at once"
+        assert sum(running.values()) <= bound
+        begun[key].append(number)
+        for _ in range(chance.randrange(4)):
+            await asyncio.sleep(0)
+        running[key] -= 1
+
+    async def run() -> None:
+        lanes = Lanes[tuple[int, int]](work, bound)
+        for number, key in enumerate(keys):
+            await lanes.room()
+            lanes.put(key, (key, number))
+        await lanes.idle()
+
+    asyncio.run(run())
+
+    assert dict(begun) == {key: [n for n, k in enumerate(keys) if k == key] for key in set(keys)}
+
+
+async def test_different_keys_are_worked_on_at_once_and_one_key_is_not() -> None:
+    release = asyncio.Event()
+
+    async def work(_: int) -> None:
+        await release.wait()
+
+    lanes = Lanes[int](work, in_flight=8)
+    for number in range(8):
+        await lanes.room()
+        lanes.put(number // 2, number)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    peak = lanes.at_work
+    release.set()
+    await lanes.idle()
+
+    assert peak == 4
+    assert lanes.at_work == 0
+
+
+async def test_abandoned_items_are_never_begun_and_give_their_room_back() -> None:
+    release, begun = asyncio.Event(), []
+
+    async def work(item: int) -> None:
+        begun.append(item)
+        await release.wait()
+
+    lanes = Lanes[int](work, in_flight=1)
+    for item in range(16):  # all the room there is
+        await lanes.room()
+        lanes.put("one key", item)
+    await asyncio.sleep(0)
+    lanes.abandon(lambda item: item % 2 == 1)
+    for item in range(16, 24):
+        await asyncio.wait_for(lanes.room(), 1)
+        lanes.put("one key", item)
+    release.set()
+    await lanes.idle()
+
+    assert begun == [*range(0, 16, 2), *range(16, 24)]
+
+
+# Dead letters
+
+
+@given(
+    st.none() | st.binary(max_size=300),
+    st.none() | st.binary(max_size=300),
+    st.text(max_size=9_000),
+    st.text(max_size=300),
+)
+def test_a_dead_letter_keeps_the_record_verbatim_with_its_place_and_reason(
+    key: bytes | None, value: bytes | None, reason: str, field: str
+) -> None:
+    record = a_record(key=key, value=value)
+
+    output = dead_letter(record, Unreadable(reason, field))
+
+    letter = decode(DeadLetter, output.value)
+    assert (letter.topic, letter.partition, letter.offset) == (record.topic, record.partition, record.offset)
+    assert (verbatim(letter.key), verbatim(letter.value)) == (key, value)
+    assert letter.reason == reason[:4_000]
+    assert letter.field == field[:100]
+    assert (output.topic, output.partition) == (DEAD_LETTER, 0)
+
+
+def verbatim(text: str | None) -> bytes | None:
+    return None if text is None else base64.b64decode(text)
+
+
+def test_a_dead_letter_has_the_same_bytes_each_time_and_another_id_for_another_record() -> None:
+    letters = [dead_letter(a_record(offset), Unreadable("why")) for offset in (7, 7, 8)]
+
+    assert letters[0] == letters[1]
+    assert decode(DeadLetter, letters[0].value).id != decode(DeadLetter, letters[2].value).id
+
+
+def test_a_record_too_large_for_the_dead_letters_is_cut_and_says_so() -> None:
+    value = random.Random(1).randbytes(KEPT_BYTES + 1)
+
+    output = dead_letter(a_record(key=bytes(70_000), value=value), Unreadable("x" * 5_000))
+
+    letter = decode(DeadLetter, output.value)
+    assert len(output.value) < DEAD_LETTER.max_message_bytes - 100_000
+    assert base64.b64decode(letter.value or "") == value[:KEPT_BYTES]
+    assert "key of 70000 bytes cut to 60000, value of 2900001 bytes cut to 2900000" in letter.reason
+    assert "ats.ticks-2@7" in letter.reason
+
+
+def test_a_reason_with_half_a_character_still_makes_a_letter() -> None:
+    letter = orjson.loads(dead_letter(a_record(), Unreadable("\ud800", "\udfff")).value)
+
+    assert (letter["reason"], letter["field"]) == ("?", "?")
+
+
+# Routing
+
+
+def a_router() -> Router:
+    return Router({SIGNALS.name: SIGNALS}, (SIGNALS, CANDLES, ORDERS, SCANS), PartitionPlan(instrument=6, user=5))
+
+
+def a_signal(partition: int) -> Record:
+    return Record(SIGNALS.name, partition, 40, b"NSE_EQ:1", b"", UtcNs(0))
+
+
+def test_an_output_of_the_same_family_goes_to_the_partition_of_its_cause() -> None:
+    routed = a_router().route(a_signal(4), [Output(CANDLES, b"NSE_EQ:2885", b"v")])
+
+    assert routed[0].partition == 4
+
+
+def test_an_output_of_another_family_goes_by_its_key() -> None:
+    outputs = [Output(ORDERS, USER.encode(), b""), Output(SCANS, b"2024-01-01", b"")]
+
+    assert [output.partition for output in a_router().route(a_signal(4), outputs)] == [user_partition(USER, 5), 0]
+
+
+def test_an_output_that_names_its_partition_keeps_it() -> None:
+    assert a_router().route(a_signal(4), [Output(CANDLES, b"NSE_EQ:1", b"", partition=1)])[0].partition == 1
+
+
+def test_causes_count_per_topic_in_the_order_given() -> None:
+    outputs = [Output(topic, USER.encode(), b"") for topic in (CANDLES, ORDERS, CANDLES, CANDLES, ORDERS)]
+
+    causes = [dict(output.headers)["ats-cause"] for output in a_router().route(a_signal(0), outputs)]
+
+    assert causes == [b"40:0", b"40:0", b"40:1", b"40:2", b"40:1"]
+
+
+def test_an_output_to_a_topic_that_was_not_announced_is_refused() -> None:
+    with pytest.raises(Misconfigured, match=r"ats\.llm.*add that topic"):
+        a_router().route(a_signal(0), [Output(LLM, b"k", b"v")])
+
+
+@given(st.integers(1, 4_000_000_000), st.integers(1, 64))
+def test_an_instrument_goes_where_the_gateway_puts_its_ticks(security_id: int, partitions: int) -> None:
+    instrument = InstrumentId.parse(f"NSE_EQ:{security_id}")
+
+    assert partition_for(Output(CANDLES, str(instrument).encode(), b""), partitions) == partition_of(
+        instrument, partitions
+    )
+
+
+# Connection
+
+
+def test_a_password_is_not_shown() -> None:
+    connection = KafkaConnection("h:1", "SASL_SSL", "SCRAM-SHA-256", "me", "hush-hush")
+
+    assert "hush" not in repr(connection)
+    assert connection.client_options()["sasl_plain_password"] == "hush-hush"
+    assert connection.client_options()["ssl_context"] is not None
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"bootstrap_servers": ""}, "KAFKA_BOOTSTRAP_SERVERS"),
+        ({"bootstrap_servers": "h:1", "security_protocol": "TLS"}, "'TLS'"),
+        ({"bootstrap_servers": "h:1", "security_protocol": "SASL_SSL"}, "user name and password"),
+    ],
+)
+def test_a_wrong_setting_is_named(wrong: dict[str, str], named: str) -> None:
+    with pytest.raises(Misconfigured, match=named):
+        KafkaConnection(**wrong)

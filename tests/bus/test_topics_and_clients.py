@@ -1,0 +1,177 @@
+"""Topics, publisher and follower against a real broker."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from contextlib import aclosing
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+from bus.connection import KafkaConnection
+from bus.follower import follow
+from bus.publisher import Publisher
+from bus.records import Output, Record
+from bus.topics import check_topics, create_topics
+from schemas.errors import Misconfigured, TryLater
+from schemas.topics import CATALOGUE, MIB, Family, PartitionPlan, Topic
+
+PLAN = PartitionPlan(instrument=3, user=2)
+NOWHERE = KafkaConnection("127.0.0.1:1")
+
+
+def a_topic(prefix: str, **more: object) -> Topic:
+    return Topic(f"{prefix}.things", Family.INSTRUMENT, "name", **more)  # type: ignore[arg-type]
+
+
+async def everything(connection: KafkaConnection, topic: Topic) -> list[Record]:
+    return [record async for record in follow(connection, [topic], since="start", until_end=True)]
+
+
+async def test_missing_topics_are_created_with_their_settings_and_a_second_run_changes_nothing(
+    connection: KafkaConnection, prefix: str
+) -> None:
+    topics = [
+        Topic(f"{prefix}.{t.name}", t.family, t.key, t.message, t.retention_days, t.compacted, t.max_message_bytes)
+        for t in CATALOGUE
+    ]
+
+    created = await create_topics(connection, PLAN, topics=topics)
+
+    assert created == [topic.name for topic in topics]
+    assert await create_topics(connection, PLAN, topics=topics) == []
+    await check_topics(connection, PLAN, topics)
+    for topic in topics:
+        assert topic.config().items() <= (await settings(connection, topic)).items()
+
+
+async def settings(connection: KafkaConnection, topic: Topic) -> dict[str, str]:
+    admin = AIOKafkaAdminClient(**connection.client_options())
+    await admin.start()
+    try:
+        (answer,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic.name)])
+    finally:
+        await admin.close()
+    return {entry[0]: entry[1] for entry in answer.resources[0][4]}
+
+
+async def test_another_partition_count_is_refused_by_creation_and_by_the_check(
+    connection: KafkaConnection, prefix: str
+) -> None:
+    topic, other = a_topic(prefix), PartitionPlan(instrument=4, user=2)
+    await create_topics(connection, PLAN, topics=[topic])
+
+    with pytest.raises(Misconfigured, match="has 3 partitions, the plan says 4"):
+        await create_topics(connection, other, topics=[topic])
+    with pytest.raises(Misconfigured, match="has 3 partitions, the plan says 4"):
+        await check_topics(connection, other, [topic])
+
+
+async def test_a_missing_topic_is_named_with_the_remedy(connection: KafkaConnection, prefix: str) -> None:
+    topic = a_topic(prefix)
+
+    with pytest.raises(Misconfigured, match=rf"{topic.name}.*ats topics create"):
+        await check_topics(connection, PLAN, [topic])
+    with pytest.raises(Misconfigured, match=rf"{topic.name}.*ats topics create"):
+        await everything(connection, topic)
+
+
+async def test_an_absent_broker_asks_to_try_later(prefix: str) -> None:
+    topic = a_topic(prefix)
+
+    with pytest.raises(TryLater, match=r"127\.0\.0\.1:1"):
+        await create_topics(NOWHERE, PLAN, topics=[topic])
+    with pytest.raises(TryLater, match=r"127\.0\.0\.1:1"):
+        async with Publisher(NOWHERE):
+            pass
+    with pytest.raises(TryLater, match=r"127\.0\.0\.1:1"):
+        await everything(NOWHERE, topic)
+
+
+async def test_what_is_published_is_followed_whole_and_in_order_per_partition(
+    connection: KafkaConnection, prefix: str
+) -> None:
+    topic = a_topic(prefix)
+    await create_topics(connection, PLAN, topics=[topic])
+
+    async with Publisher(connection) as publisher:
+        for number in range(3_000):
+            await publisher.send(Output(topic, b"k%d" % (number % 7), b"%d" % number, headers=(("ats-cause", b"1:2"),)))
+        await publisher.flush()
+    records = await everything(connection, topic)
+
+    lanes: dict[bytes | None, list[int]] = defaultdict(list)
+    for record in records:
+        lanes[record.key].append(int(record.value or b""))
+    assert dict(lanes) == {b"k%d" % key: list(range(key, 3_000, 7)) for key in range(7)}
+    assert {record.headers["ats-cause"] for record in records} == {b"1:2"}
+    assert len({record.partition for record in records}) == 3
+
+
+async def test_a_record_of_nearly_16_mib_passes_where_the_topic_allows_it(
+    connection: KafkaConnection, prefix: str
+) -> None:
+    topic = a_topic(prefix, max_message_bytes=16 * MIB)
+    await create_topics(connection, PLAN, topics=[topic])
+
+    async with Publisher(connection) as publisher:
+        await publisher.send_and_wait(Output(topic, b"k", bytes(16 * MIB - 1024), 0))
+    (record,) = await everything(connection, topic)
+    assert len(record.value or b"") == 16 * MIB - 1024
+
+
+async def test_a_refused_record_that_nobody_waits_for_is_told_and_stops_the_publisher(
+    connection: KafkaConnection, prefix: str
+) -> None:
+    topic, told = a_topic(prefix), asyncio.Queue[BaseException]()
+    await create_topics(connection, PLAN, topics=[topic])
+    publisher = Publisher(connection, told.put_nowait)
+
+    async with publisher:
+        await publisher.send(Output(topic, b"k", bytes(2 * MIB), 0))
+        await asyncio.wait_for(told.get(), 10)
+        with pytest.raises(TryLater, match="not accepted"):
+            await publisher.send(Output(topic, b"k", b"after a hole", 0))
+        with pytest.raises(TryLater, match="not accepted"):
+            await publisher.flush()
+        with pytest.raises(TryLater, match="not accepted"):
+            await publisher.__aexit__(None, None, None)
+
+    assert await everything(connection, topic) == []
+
+
+async def test_following_since_a_moment_starts_with_the_first_record_published_then(
+    connection: KafkaConnection, prefix: str
+) -> None:
+    topic = a_topic(prefix)
+    await create_topics(connection, PLAN, topics=[topic])
+    async with Publisher(connection) as publisher:
+        for number in range(5):
+            await publisher.send_and_wait(Output(topic, b"k", b"%d" % number, 0))
+            await asyncio.sleep(0.005)
+    records = await everything(connection, topic)
+
+    since = [r async for r in follow(connection, [topic], since=records[2].published_at, until_end=True)]
+
+    assert since == records[2:]
+
+
+async def test_following_the_end_sees_only_what_comes_later(connection: KafkaConnection, prefix: str) -> None:
+    topic = a_topic(prefix)
+    await create_topics(connection, PLAN, topics=[topic])
+    async with Publisher(connection) as publisher:
+        await publisher.send_and_wait(Output(topic, b"k", b"before", 0))
+
+        async def write_until_read() -> None:
+            while True:
+                await publisher.send_and_wait(Output(topic, b"k", b"after", 0))
+                await asyncio.sleep(0.05)
+
+        writing = asyncio.ensure_future(write_until_read())
+        async with aclosing(follow(connection, [topic], since="end")) as records:
+            first = await anext(records)
+        writing.cancel()
+
+    assert first.value == b"after"
