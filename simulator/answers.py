@@ -1,0 +1,175 @@
+"""What the simulated model thinks: for each task of the agents a plain rule over the data in the prompt. Pure.
+
+No understanding is claimed. The rules are sane enough that a demo shows agreement, doubt and refusal, and the same prompt
+always gets the same answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+GOOD_WORDS: Final = frozenset({
+    "approval", "beats", "buyback", "dividend", "gains", "growth", "order", "profit", "record", "rises", "strong", "surges",
+    "upgrade", "upgraded", "wins",
+})  # fmt: skip
+BAD_WORDS: Final = frozenset({
+    "default", "downgrade", "downgraded", "falls", "fraud", "loss", "misses", "penalty", "probe", "recall", "resigns",
+    "slumps", "strike", "weak",
+})  # fmt: skip
+ACT_FROM: Final = 25  # combined score below which the commander holds
+_SCHEMA_DEPTH: Final = 12  # an answer schema nested deeper refers to itself
+
+Json = Any
+
+
+def answer(prompt: Mapping[str, Json], schema: Mapping[str, Json] | None) -> dict[str, Json]:
+    """The answer to `prompt`, made to fit `schema` when there is one. An unknown task gets the emptiest valid object."""
+    think = _TASKS.get(str(prompt.get("task")))
+    thought = think(prompt) if think else {}
+    fitted = thought if schema is None else _fit(thought, schema, schema.get("$defs", {}), _SCHEMA_DEPTH)
+    return fitted if isinstance(fitted, dict) else {}
+
+
+def _scout(prompt: Mapping[str, Json]) -> dict[str, Json]:
+    data = _mapping(prompt.get("data"))
+    leanings = []
+    for candidate in _list(data.get("candidates")):
+        features = _mapping(_mapping(candidate).get("features"))
+        leanings.append((_momentum(features), str(_mapping(candidate).get("symbol", "")), features))
+    leanings.sort(key=lambda leaning: (-abs(leaning[0]), leaning[1]))
+    size = data.get("shortlist_size")
+    return {"ranked": [_ranked(*leaning) for leaning in leanings[: size if isinstance(size, int) else len(leanings)]]}
+
+
+def _ranked(leaning: float, symbol: str, features: Mapping[str, Json]) -> dict[str, Json]:
+    month, rsi = _number(features, "return_20d"), _number(features, "rsi_14", 50)
+    return {
+        "symbol": symbol,
+        "direction": "BULLISH" if leaning >= 0 else "BEARISH",
+        "score": min(100, round(abs(leaning) * 100)),
+        "reason": f"{month:+.1%} over 20 sessions with a daily RSI of {rsi:.0f}.",
+    }
+
+
+def _technical(prompt: Mapping[str, Json]) -> dict[str, Json]:
+    data = _mapping(prompt.get("data"))
+    signal, scan = _mapping(data.get("signal")), _mapping(data.get("scan"))
+    features = _mapping(signal.get("features"))
+    side = 1 if signal.get("direction") == "BULLISH" else -1
+    fast, slow = _number(features, "ema_9"), _number(features, "ema_21")
+    rsi = _number(features, "rsi_14", 50)
+    stretched = side * (rsi - 50) > 22
+    agrees = scan.get("initial_signal") == signal.get("direction")
+    strength = 40 + 15 * (side * (fast - slow) > 0) + (20 if agrees else -10) - 25 * stretched
+    return {
+        "symbol": prompt.get("symbol"),
+        "score": side * strength,
+        "confidence": 45 + strength // 2,
+        "summary": f"{signal.get('rule')} on {signal.get('timeframe')} points {'up' if side > 0 else 'down'}; the daily "
+        f"scan {'agrees' if agrees else 'disagrees'}; RSI stands at {rsi:.0f}.",
+    }
+
+
+def _sentiment(prompt: Mapping[str, Json]) -> dict[str, Json]:
+    items = _list(_mapping(prompt.get("headlines")).get("items"))
+    words = " ".join(str(_mapping(item).get("text", "")) for item in items).lower().split()
+    good, bad = (sum(word.strip(".,!?:;'\"") in known for word in words) for known in (GOOD_WORDS, BAD_WORDS))
+    return {
+        "symbol": prompt.get("symbol"),
+        "score": max(-90, min(90, 30 * (good - bad))),
+        "confidence": min(85, 20 + 20 * (good + bad)) if items else 0,
+        "summary": f"{len(items)} headlines, {good} good and {bad} bad words.",
+    }
+
+
+def _commander(prompt: Mapping[str, Json]) -> dict[str, Json]:
+    data = _mapping(prompt.get("data"))
+    reports = [_mapping(report) for report in _mapping(data.get("reports")).values()]
+    weights = [_number(report, "confidence") for report in reports]
+    scores = [_number(report, "score") for report in reports]
+    heard = sum(weights)
+    combined = round(sum(w * s for w, s in zip(weights, scores, strict=True)) / heard) if heard else 0
+    direction = _mapping(data.get("signal")).get("direction")
+    action = "HOLD"
+    if combined >= ACT_FROM and direction == "BULLISH":
+        action = "BUY"
+    elif combined <= -ACT_FROM and direction == "BEARISH":
+        action = "SELL"
+    return {
+        "symbol": prompt.get("symbol"),
+        "action": action,
+        "confidence": min(100, round(max(weights, default=0) * 0.6 + abs(combined) * 0.4)),
+        "reasoning": f"The analysts' scores combine to {combined}, the signal is {direction}: {action}.",
+    }
+
+
+_TASKS: Final[Mapping[str, Callable[[Mapping[str, Json]], dict[str, Json]]]] = {
+    "scout": _scout,
+    "technical": _technical,
+    "sentiment": _sentiment,
+    "commander": _commander,
+}
+
+
+def _momentum(features: Mapping[str, Json]) -> float:
+    """From -1 to 1: a month's return, the trend of the averages and the RSI, in equal parts."""
+    parts = (
+        _number(features, "return_20d") / 0.10,
+        _number(features, "ema_trend") / 0.04,
+        (_number(features, "rsi_14", 50) - 50) / 25,
+    )
+    return sum(max(-1.0, min(1.0, part)) for part in parts) / len(parts)
+
+
+def _fit(value: Json, schema: Mapping[str, Json], defs: Mapping[str, Json], depth: int) -> Json:  # noqa: PLR0911
+    """`value` where it has the schema's type, cut to its bounds; else the emptiest value that has."""
+    schema = _resolved(schema, defs)
+    if "const" in schema:
+        return schema["const"]
+    if "enum" in schema:
+        return value if value in schema["enum"] else schema["enum"][0]
+    match schema.get("type"):
+        case "object":
+            given = _mapping(value)
+            properties = schema.get("properties", {}) if depth else {}
+            return {name: _fit(given.get(name), sub, defs, depth - 1) for name, sub in properties.items()}
+        case "array":
+            items = _list(value)[: schema.get("maxItems")]
+            return [_fit(item, schema.get("items", {}), defs, depth - 1) for item in items]
+        case "integer":
+            return round(_bounded(value, schema))
+        case "number":
+            return _bounded(value, schema)
+        case "boolean":
+            return bool(value)
+        case "string":
+            return (str(value) if value is not None else "-")[: schema.get("maxLength")]
+    return value
+
+
+def _resolved(schema: Mapping[str, Json], defs: Mapping[str, Json]) -> Mapping[str, Json]:
+    if "$ref" in schema:
+        return _mapping(defs.get(str(schema["$ref"]).rsplit("/", 1)[-1]))
+    for choice in (*_list(schema.get("anyOf")), *_list(schema.get("allOf"))):
+        if _mapping(choice).get("type") != "null":
+            return _resolved(_mapping(choice), defs)
+    return schema
+
+
+def _bounded(value: Json, schema: Mapping[str, Json]) -> float:
+    number = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0.0
+    return max(_number(schema, "minimum", number), min(_number(schema, "maximum", number), number))
+
+
+def _number(mapping: Mapping[str, Json], name: str, default: float = 0.0) -> float:
+    value = mapping.get(name)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else default
+
+
+def _mapping(value: Json) -> Mapping[str, Json]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: Json) -> Sequence[Json]:
+    return value if isinstance(value, list) else []

@@ -1,0 +1,139 @@
+"""The simulator's own switchboard under `/control`: start the market, see where it stands, make things go wrong."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from simulator.accounts import Accounts
+from simulator.config import SimulatedUser
+from simulator.exchange import Exchange
+from simulator.faults import Fault, FaultKind, FaultList
+from simulator.feed import Feed
+from simulator.market.bars import BadRow
+from simulator.model import ModelDesk
+
+
+class Control:
+    """The handlers. Bad requests get 400 and one sentence."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        feed: Feed,
+        accounts: Accounts,
+        faults: FaultList,
+        model: ModelDesk,
+        *,
+        bad_rows: tuple[BadRow, ...],
+    ) -> None:
+        self._exchange = exchange
+        self._feed = feed
+        self._accounts = accounts
+        self._faults = faults
+        self._model = model
+        self._bad_rows = bad_rows
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.post("/control/start", self.start),
+            web.get("/control/state", self.state),
+            web.post("/control/feed/drop", self.drop),
+            web.post("/control/feed/truncate", self.truncate),
+            web.post("/control/faults", self.add_fault),
+            web.delete("/control/faults", self.clear_faults),
+            web.post("/control/users", self.add_user),
+        ]
+
+    async def start(self, _: web.Request) -> web.Response:
+        self._exchange.open_market()
+        return web.json_response({"started": True})
+
+    async def state(self, _: web.Request) -> web.Response:
+        exchange, session = self._exchange, self._exchange.market.session
+        orders = exchange.book.all()
+        return web.json_response(
+            {
+                "market_time": exchange.now.ist().isoformat(),
+                "market_time_ns": exchange.now,
+                "session_open_ns": session.open,
+                "session_close_ns": session.close,
+                "progress": exchange.progress,
+                "started": exchange.started,
+                "finished": exchange.finished,
+                "broken": exchange.broken,
+                "instruments": len(exchange.market.listings),
+                "ticks": exchange.prints,
+                "ticks_total": len(exchange.market.prints),
+                "packets_sent": self._feed.packets_sent,
+                "connections": self._feed.connections,
+                "subscriptions": self._feed.subscriptions,
+                "orders": Counter(str(order.status) for order in orders),
+                "orders_by_user": Counter(order.request.client_id for order in orders),
+                "model_calls": self._model.calls,
+                "bad_rows": [str(row) for row in self._bad_rows],
+            }
+        )
+
+    async def drop(self, _: web.Request) -> web.Response:
+        """Reset every feed connection."""
+        return web.json_response({"dropped": self._feed.drop_all()})
+
+    async def truncate(self, _: web.Request) -> web.Response:
+        """Cut the next packet short."""
+        self._feed.truncate_next()
+        return web.json_response({"truncating": True})
+
+    async def add_fault(self, request: web.Request) -> web.Response:
+        try:
+            body = await _object(request)
+            fault = Fault(FaultKind(body.pop("kind", None)), **body)
+        except (TypeError, ValueError) as error:
+            return _refuse(f"not a fault: {error}; kinds: {', '.join(FaultKind)}")
+        self._faults.add(fault)
+        return web.json_response({"waiting": fault.kind}, status=201)
+
+    async def clear_faults(self, _: web.Request) -> web.Response:
+        self._faults.clear()
+        return web.json_response({"waiting": None})
+
+    async def add_user(self, request: web.Request) -> web.Response:
+        try:
+            body = await _object(request)
+            user = _user(body)
+        except (KeyError, TypeError, ValueError) as error:
+            return _refuse(f"not a user with client_id and token: {type(error).__name__}")
+        self._accounts.add(user)
+        return web.json_response({"client_id": user.client_id}, status=201)
+
+
+def _user(body: Mapping[str, Any]) -> SimulatedUser:
+    """Raises KeyError or ValueError on missing or odd fields; the message must not show the token."""
+    client_id, token = body["client_id"], body["token"]
+    if not (isinstance(client_id, str) and client_id and isinstance(token, str) and token):
+        raise ValueError("empty")
+    expires_at = datetime.fromisoformat(body["expires_at"]) if body.get("expires_at") else None
+    if expires_at and expires_at.tzinfo is None:
+        raise ValueError("expires_at without time zone")
+    return SimulatedUser(client_id, token, str(body.get("name", client_id)), expires_at)
+
+
+async def _object(request: web.Request) -> dict[str, Any]:
+    """The JSON object of a body.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    body = orjson.loads(await request.read())
+    if not isinstance(body, dict):
+        raise ValueError("not a JSON object")
+    return body
+
+
+def _refuse(reason: str) -> web.Response:
+    return web.json_response({"error": reason}, status=400)

@@ -1,0 +1,132 @@
+"""Turns recorded one-minute candles into prints that aggregate to exactly the same candles again.
+
+A bar becomes up to four prints inside its minute: open, the two extremes in a plausible order, close; repeated prices are
+one print. The bar's volume is spread over them, so cumulative day volume rises by exactly the bar's.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from schemas.errors import Misconfigured
+from schemas.market import Instrument, Session, session_of, to_tick, trading_day
+from schemas.units import NS_PER_SECOND, PAISE_PER_RUPEE, Paise, Price
+from simulator.market import universe
+from simulator.market.bars import PRICES, BadRow, Bar, Bars, days_of, read_file
+from simulator.market.tape import MAX_VOLUME, Listing, Market, Tape, assemble
+
+SHARE_TICK: Final = Paise(5)
+FINE_TICK: Final = Paise(1)  # India VIX, and cheap shares since 2024
+OVERNIGHT_GAP: Final = 0.004  # the file says nothing about the day before
+MINUTE: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A recorded session and the rows that could not be used."""
+
+    market: Market
+    bad_rows: tuple[BadRow, ...]
+
+
+def replay_file(path: Path, seed: int, day: date | None = None) -> Replay:
+    """Read `path` and make its session; `day` chooses one when the file holds several.
+
+    Raises:
+        Misconfigured: the file cannot be read, has no usable row, or holds several days and none was chosen.
+    """
+    bars = read_file(path)
+    chosen = _choose(path.name, days_of(bars.good), day)
+    return replay(Bars([bar for bar in bars.good if trading_day(bar.start) == chosen], bars.bad), chosen, seed)
+
+
+def replay(bars: Bars, day: date, seed: int) -> Replay:
+    """The session of `bars`, all of `day`."""
+    by_symbol: dict[str, list[Bar]] = defaultdict(list)
+    for bar in bars.good:
+        by_symbol[bar.symbol].append(bar)
+    bad = list(bars.bad)
+    session = session_of(day)
+    market = assemble(session, _tapes(by_symbol, session, seed, bad))
+    return Replay(market, tuple(sorted(bad, key=lambda row: row.line)))
+
+
+def _choose(name: str, days: Sequence[date], wanted: date | None) -> date:
+    if not days:
+        raise Misconfigured(f"the market file {name} has no usable row")
+    if wanted is None and len(days) == 1:
+        return days[0]
+    if wanted is not None and wanted in days:
+        return wanted
+    listed = ", ".join(map(str, days[:5])) + (", …" if len(days) > 5 else "")
+    raise Misconfigured(f"the market file {name} holds {listed}: choose one of its days (asked for: {wanted})")
+
+
+def _tapes(by_symbol: Mapping[str, list[Bar]], session: Session, seed: int, bad: list[BadRow]) -> Iterator[Tape]:
+    for symbol, bars in sorted(by_symbol.items()):
+        instrument = _instrument(symbol, bars)
+        usable = _carried(sorted(bars, key=lambda bar: bar.start), instrument.tick_size, bad)
+        if usable:
+            yield _tape(instrument, usable, session, seed)
+
+
+def _instrument(symbol: str, bars: Sequence[Bar]) -> Instrument:
+    """Known indices, and whatever never traded all day, are indices; the tick size is what the prices allow."""
+    steps = all(getattr(bar, name) % SHARE_TICK == 0 for bar in bars for name in PRICES)
+    tick_size = SHARE_TICK if steps else FINE_TICK
+    silent = symbol not in universe.SHARE_SYMBOLS and not any(bar.volume for bar in bars)
+    is_index = symbol in universe.INDEX_SYMBOLS or silent
+    return universe.index(symbol, tick_size) if is_index else universe.share(symbol, tick_size)
+
+
+def _carried(bars: Sequence[Bar], tick_size: Paise, bad: list[BadRow]) -> list[Bar]:
+    """The bars the feed's 32-bit fields can carry without loss; the others are reported."""
+    usable, volume = [], 0
+    for bar in bars:
+        lossy = [name for name in PRICES if not _survives(getattr(bar, name), tick_size)]
+        if lossy:
+            reason = f"{getattr(bar, lossy[0])} does not survive the feed's 32-bit float at a step of {tick_size}"
+            bad.append(BadRow(bar.line, lossy[0], reason))
+        elif volume + bar.volume > MAX_VOLUME:
+            bad.append(BadRow(bar.line, "volume", f"the day's volume exceeds the feed's limit of {MAX_VOLUME}"))
+        else:
+            volume += bar.volume
+            usable.append(bar)
+    return usable
+
+
+def _survives(price: Price, tick_size: Paise) -> bool:
+    return to_tick(float(np.float32(price / PAISE_PER_RUPEE)) * PAISE_PER_RUPEE, tick_size) == price
+
+
+def _tape(instrument: Instrument, bars: Sequence[Bar], session: Session, seed: int) -> Tape:
+    rng = np.random.default_rng([seed, session.day.toordinal(), instrument.id.segment.code, instrument.id.security_id])
+    seconds: list[int] = []
+    prices: list[int] = []
+    quantities: list[int] = []
+    for bar in bars:
+        path = _path(bar)
+        within = np.sort(rng.choice(MINUTE, len(path), replace=False))
+        seconds.extend((bar.start // NS_PER_SECOND + within).tolist())
+        prices.extend(path)
+        quantities.extend(rng.multinomial(bar.volume, np.full(len(path), 1 / len(path))).tolist())
+    gap = 1 + rng.normal(0, OVERNIGHT_GAP)
+    listing = Listing(instrument, to_tick(prices[0] * gap, instrument.tick_size))
+    return Tape(listing, np.array(seconds, np.int64), np.array(prices, np.int64), np.array(quantities, np.int64))
+
+
+def _path(bar: Bar) -> list[Price]:
+    """A bar that rose went down first, one that fell went up first: the usual reading of a candle."""
+    extremes = [bar.low, bar.high] if bar.close >= bar.open else [bar.high, bar.low]
+    path = [bar.open]
+    for price in (*extremes, bar.close):
+        if price != path[-1]:
+            path.append(price)
+    return path

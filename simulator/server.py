@@ -1,0 +1,143 @@
+"""Dhan in a box: one process, one port, one asyncio loop. Start here."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import structlog
+from aiohttp import web
+
+from simulator.accounts import Accounts
+from simulator.charts import Charts
+from simulator.config import GENERATED_DAY, SimulatorConfig
+from simulator.consent import ConsentDesk
+from simulator.control import Control
+from simulator.exchange import Exchange
+from simulator.faults import FaultList
+from simulator.feed import Feed, FeedOptions
+from simulator.market.clock import Pacer
+from simulator.market.generator import generate
+from simulator.market.replay import Replay, replay_file
+from simulator.market.tape import Market
+from simulator.master import Master
+from simulator.model import ModelDesk
+from simulator.orders import Book
+from simulator.rest import RateLimit, Rest
+
+SHUTDOWN: float = 2.0  # seconds requests in flight may take to end
+MAX_BODY: int = 1 << 20
+
+log = structlog.get_logger(__name__)
+
+
+def _wall_clock() -> datetime:
+    return datetime.now(UTC)
+
+
+class Simulator:
+    """One simulator. `start` binds the port and prepares the session; `url` is known from then on.
+
+    Attributes:
+        market: The session, known after `start`.
+        bad_rows: What a replayed file could not be read for; empty for a generated session.
+    """
+
+    def __init__(
+        self,
+        config: SimulatorConfig,
+        *,
+        now: Callable[[], datetime] = _wall_clock,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._config = config
+        self._now = now
+        self._monotonic = monotonic
+        self._runner: web.AppRunner | None = None
+        self._exchange: Exchange | None = None
+        self._feed: Feed | None = None
+        self.replay: Replay | None = None
+        self.url = ""
+
+    @property
+    def market(self) -> Market:
+        return self.exchange.market
+
+    @property
+    def exchange(self) -> Exchange:
+        assert self._exchange is not None, "the simulator is not started"
+        return self._exchange
+
+    async def start(self) -> None:
+        """Bind the port.
+
+        Raises:
+            Misconfigured: the market file cannot be used.
+            OSError: the port is taken.
+        """
+        self.replay = await asyncio.to_thread(make_market, self._config)
+        app = self._application(self.replay)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._config.host, self._config.port)
+        await site.start()
+        port = self._runner.addresses[0][1]
+        self.url = f"http://{self._config.host}:{port}"
+        log.info("simulator.listening", url=self.url, instruments=len(self.market.listings))
+        for row in self.replay.bad_rows:
+            log.warning("simulator.bad_row", line=row.line, field=row.field, reason=row.reason)
+        if self._config.autostart:
+            self.exchange.open_market()
+
+    async def stop(self) -> None:
+        """End the session and close every connection."""
+        if self._exchange:
+            await self._exchange.stop()
+        if self._feed:
+            await self._feed.close()
+        if self._runner:
+            await self._runner.cleanup()
+
+    def _application(self, session: Replay) -> web.Application:
+        config, market = self._config, session.market
+        accounts = Accounts(config.users, config.seed, self._now)
+        instruments = {listing.id: listing.instrument for listing in market.listings}
+        faults, model = FaultList(config.faults), ModelDesk(config.model_latency)
+        self._feed = Feed(market, accounts, _feed_options(config), self._monotonic)
+        book = Book(market.session.day, instruments)
+        at_least = config.packets_per_frame if config.speed is None else 1
+        pacer = Pacer(config.speed, self._monotonic)
+        self._exchange = Exchange(market, book, self._feed, pacer, at_least=at_least)
+        rate = RateLimit(config.order_rate_limit, self._monotonic)
+        desks = (
+            Rest(self._exchange, accounts, faults, rate),
+            Charts(market, accounts, config.history_sessions, config.seed),
+            Master(list(instruments.values())),
+            ConsentDesk(accounts, config.apps, config.seed),
+            model,
+            Control(self._exchange, self._feed, accounts, faults, model, bad_rows=session.bad_rows),
+        )
+        app = web.Application(client_max_size=MAX_BODY)
+        app.router.add_get("/feed", self._feed.serve)
+        for desk in desks:
+            app.router.add_routes(desk.routes())
+        return app
+
+
+def make_market(config: SimulatorConfig) -> Replay:
+    """The session `config` asks for, replayed or generated."""
+    if config.market is not None:
+        return replay_file(config.market, config.seed, config.day)
+    return Replay(generate(config.seed, config.day or GENERATED_DAY, config.shares), ())
+
+
+def _feed_options(config: SimulatorConfig) -> FeedOptions:
+    return FeedOptions(
+        config.packets_per_frame,
+        config.previous_close_for_all,
+        config.feed_connections,
+        config.ping_every,
+        config.drop_after,
+    )
