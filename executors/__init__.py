@@ -1,0 +1,1 @@
+"""From a decision to users' orders: at most one per decision and user, and one recorded outcome for each, whatever crashes."""

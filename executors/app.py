@@ -1,0 +1,167 @@
+"""Puts the executors together: one service over `ats.decisions` and `ats.orders`, and what keeps it informed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+import httpx
+import structlog
+from supabase import AsyncClient
+
+from bus.connection import KafkaConnection
+from bus.follower import follow
+from bus.metrics import ShellMetrics
+from bus.options import ShellOptions
+from bus.publisher import Publisher
+from bus.records import Record
+from bus.stateless import Handler, StatelessService, run_stateless
+from executors.budget import OrderBudget
+from executors.clock import MachineTime, MarketClock
+from executors.fanout import FanOut
+from executors.modes import ModeRules
+from executors.planning import UserLimits
+from executors.quotes import QuoteBook
+from executors.reconcile import Resolver, executions_of
+from executors.sessions import ActiveUsers, SessionPoller
+from executors.store import Store
+from executors.worker import OrderWorker, Surroundings
+from schemas.codec import decode
+from schemas.errors import Unreadable
+from schemas.ids import InstrumentId
+from schemas.market import Instrument
+from schemas.messages import Execution
+from schemas.topics import DECISIONS, EXECUTIONS, ORDERS, TICKS, PartitionPlan
+from schemas.units import NS_PER_SECOND, UtcNs
+
+log = structlog.get_logger(__name__)
+
+GROUP: Final = "ats-executors"
+TICKS_BACK: Final = UtcNs.minutes(60)  # quotes from before the start: what a backlog of decisions may ask for
+DAY_BACK: Final = UtcNs.minutes(24 * 60)  # executions of this trading day, for the day's count
+OVERLAP: Final = UtcNs.minutes(5)  # between counting the day and following on; clocks of writers differ by less
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything the executors are given.
+
+    Attributes:
+        limits: Of every user, until users have their own.
+        kill_switch: Whether all trading is stopped; asked before each order.
+    """
+
+    connection: KafkaConnection
+    plan: PartitionPlan
+    database: AsyncClient
+    http: httpx.AsyncClient
+    rules: ModeRules
+    instruments: Mapping[InstrumentId, Instrument]
+    limits: UserLimits
+    clock: MarketClock
+    kill_switch: Callable[[], bool] = lambda: False
+    machine: MachineTime = field(default_factory=MachineTime)
+    wall: Callable[[], int] = time.time_ns
+
+
+def execution_service(fan_out: Handler, worker: Handler) -> StatelessService:
+    """The service to run: decisions become intents, intents become executions."""
+    return StatelessService(GROUP, {DECISIONS: fan_out, ORDERS: worker}, (ORDERS, EXECUTIONS))
+
+
+async def run_executors(
+    ports: Ports,
+    *,
+    instance: str,
+    stop: asyncio.Event,
+    options: ShellOptions | None = None,
+    metrics: ShellMetrics | None = None,
+) -> None:
+    """Run until `stop` is set. Open claims of an earlier life are settled before the first new order.
+
+    Raises:
+        Misconfigured, TryLater: as `bus.stateless.run_stateless`; also when something that informs the gate fails.
+    """
+    store = Store(ports.database)
+    book = QuoteBook(ports.plan.instrument)
+    active, budget = ActiveUsers(ports.machine), OrderBudget()
+    broker = ports.rules.broker(ports.http)
+    resolver = Resolver(store, broker, ports.machine)
+
+    def limits_of(_: object) -> UserLimits:
+        return ports.limits
+
+    around = Surroundings(
+        store=store,
+        broker=broker,
+        rules=ports.rules,
+        resolver=resolver,
+        book=book,
+        active=active,
+        budget=budget,
+        clock=ports.clock,
+        limits_of=limits_of,
+        kill_switch=ports.kill_switch,
+        machine=ports.machine,
+    )
+    service = execution_service(FanOut(active, ports.instruments, limits_of), OrderWorker(around))
+    await _count_the_day(ports, budget)
+    async with Publisher(ports.connection) as publisher, asyncio.TaskGroup() as informers:
+        poller = SessionPoller(store, active, publisher.send_and_wait, lambda: _datetime(ports.wall()), ports.machine)
+        tasks = [
+            informers.create_task(poller.run()),
+            informers.create_task(_follow_ticks(ports, book)),
+            informers.create_task(_follow_executions(ports, budget)),
+        ]
+        await _settle_the_past(ports, resolver, publisher)
+        await run_stateless(
+            service, ports.connection, ports.plan, instance=instance, stop=stop, options=options, metrics=metrics
+        )
+        for task in tasks:
+            task.cancel()
+
+
+async def _settle_the_past(ports: Ports, resolver: Resolver, publisher: Publisher) -> None:
+    """Settle what an earlier life left open. A message missing here comes when its intent is delivered again."""
+    if not (settled := await resolver.resolve_open()):
+        return
+    since = UtcNs(ports.wall() - DAY_BACK)
+    async with aclosing(follow(ports.connection, [ORDERS], since=since, until_end=True)) as orders:
+        for output in await executions_of(orders, settled):
+            await publisher.send_and_wait(output)
+    log.info("open_claims_settled", count=len(settled))
+
+
+async def _count_the_day(ports: Ports, budget: OrderBudget) -> None:
+    since = UtcNs(ports.wall() - DAY_BACK)
+    async with aclosing(follow(ports.connection, [EXECUTIONS], since=since, until_end=True)) as records:
+        await _observe(records, budget)
+
+
+async def _follow_executions(ports: Ports, budget: OrderBudget) -> None:
+    since = UtcNs(ports.wall() - OVERLAP)  # what is seen twice counts once
+    async with aclosing(follow(ports.connection, [EXECUTIONS], since=since)) as records:
+        await _observe(records, budget)
+
+
+async def _follow_ticks(ports: Ports, book: QuoteBook) -> None:
+    since = UtcNs(ports.wall() - TICKS_BACK)
+    async with aclosing(follow(ports.connection, [TICKS], since=since)) as records:
+        await book.follow(records)
+
+
+async def _observe(records: AsyncIterator[Record], budget: OrderBudget) -> None:
+    async for record in records:
+        try:
+            budget.observe(decode(Execution, record.value))
+        except Unreadable as error:
+            log.warning("execution_unreadable", record=str(record), reason=error.reason)
+
+
+def _datetime(wall: int) -> datetime:
+    return datetime.fromtimestamp(wall / NS_PER_SECOND, tz=UTC)

@@ -1,0 +1,72 @@
+"""What time it is on the market for one decision.
+
+Live, market time is the wall clock. In a demo or a replay the market's clock runs at any speed, so a decision carries its
+own: its event time plus the machine time since it was published. Nothing then expires at full speed that would not have
+expired live, and what waits in a queue ages as it would live.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from schemas.units import NS_PER_SECOND, UtcNs
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """When a decision was made.
+
+    Attributes:
+        event_time: In market time.
+        published_at: In machine time, as Kafka stamped its record.
+    """
+
+    event_time: UtcNs
+    published_at: UtcNs
+
+
+@dataclass(frozen=True, slots=True)
+class MachineTime:
+    """Deadlines and pauses; never market time."""
+
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+
+class MarketClock(Protocol):
+    """Market time as the executors see it."""
+
+    def now(self, decided: Decided) -> UtcNs: ...
+
+    async def wait(self, span: UtcNs) -> None:
+        """Let `span` of market time pass; a clock that is not the wall's has no need to sleep for it."""
+
+
+class LiveClock:
+    """Market time is wall time."""
+
+    def __init__(self, wall: Callable[[], int] = time.time_ns) -> None:
+        self._wall = wall
+
+    def now(self, decided: Decided) -> UtcNs:  # noqa: ARG002  # live, all decisions share one time
+        return UtcNs(self._wall())
+
+    async def wait(self, span: UtcNs) -> None:
+        await asyncio.sleep(span / NS_PER_SECOND)
+
+
+class ChainClock:
+    """Market time follows each decision's own chain of causes."""
+
+    def __init__(self, wall: Callable[[], int] = time.time_ns) -> None:
+        self._wall = wall
+
+    def now(self, decided: Decided) -> UtcNs:
+        return UtcNs(decided.event_time + max(0, self._wall() - decided.published_at))
+
+    async def wait(self, span: UtcNs) -> None:
+        """Nothing to wait for: the caller judges as of the later moment."""

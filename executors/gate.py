@@ -1,0 +1,175 @@
+"""The gate: may this order leave now?
+
+Pure. All it looks at stands in its arguments, so the same intent in the same situation gets the same verdict, live or in a
+replay ten years later. It knows no broker, clock, database or log.
+
+Where the guarantee stops: the gate judges what it is shown. Whether the switch is still on at the moment of sending is
+decided by the claim (`supabase/migrations`), not here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, TypeAlias
+
+from executors.planning import WHOLE, UserLimits
+from schemas.market import session_of, trading_day
+from schemas.messages import OrderIntent
+from schemas.units import Price, UtcNs
+
+# Ten silent seconds of all instruments together: the feed resends liquid quotes every second and the gateway's heartbeats
+# carry its clock on, so this is a dead feed and not a quiet market.
+FEED_DEAD_AFTER: Final = UtcNs.seconds(10)
+# An illiquid share may not trade for a minute; without a trade in two the last price says little about the next.
+QUOTE_STALE_AFTER: Final = UtcNs.seconds(120)
+# SEBI's threshold is 10 a second per exchange and client; two are kept for exits (`reference/market-rules.md`, D2)
+ORDERS_PER_SECOND: Final = 8
+
+
+class Denial(StrEnum):
+    """Why an order may not leave. Part of the `ats.executions` schema: add, never rename."""
+
+    KILL_SWITCH = "kill_switch"
+    MODE_REFUSES = "mode_refuses"
+    USER_INACTIVE = "user_inactive"
+    DECISION_EXPIRED = "decision_expired"
+    OUTSIDE_SESSION = "outside_session"
+    FEED_DEAD = "feed_dead"
+    QUOTE_ABSENT = "quote_absent"
+    QUOTE_STALE = "quote_stale"
+    PRICE_FAR_FROM_MARKET = "price_far_from_market"
+    ORDER_TOO_LARGE = "order_too_large"
+    ORDERS_OF_THE_DAY_USED_UP = "orders_of_the_day_used_up"
+    TOO_MANY_ORDERS_A_SECOND = "too_many_orders_a_second"
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """Last trade of an instrument and its exchange time."""
+
+    price: Price
+    traded_at: UtcNs
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The user's orders so far.
+
+    Attributes:
+        today: On this trading day.
+        this_second: In this calendar second of the market's clock; Zerodha counts so.
+        last_second: In any second around now; others count so.
+    """
+
+    today: int = 0
+    this_second: int = 0
+    last_second: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What is known at `now` (market time) about the system, the market and the user.
+
+    Attributes:
+        mode_allows: The running mode may trade this user's account.
+        user_active: Switch on and token alive, as far as the last look at the database knows.
+        feed_clock: How far the feed's own clock has come; None before its first record.
+    """
+
+    now: UtcNs
+    kill_switch: bool
+    mode_allows: bool
+    user_active: bool
+    feed_clock: UtcNs | None
+    quote: Quote | None
+    sent: Sent
+    limits: UserLimits
+
+
+Check: TypeAlias = Callable[[OrderIntent, Situation], Denial | None]
+
+
+def judge(intent: OrderIntent, situation: Situation) -> Denial | None:
+    """Return the first reason to deny `intent`, or None when it may leave."""
+    for check in CHECKS:
+        if denial := check(intent, situation):
+            return denial
+    return None
+
+
+def kill_switch_is_off(_: OrderIntent, situation: Situation) -> Denial | None:
+    return Denial.KILL_SWITCH if situation.kill_switch else None
+
+
+def mode_allows_the_account(_: OrderIntent, situation: Situation) -> Denial | None:
+    return None if situation.mode_allows else Denial.MODE_REFUSES
+
+
+def user_is_active(_: OrderIntent, situation: Situation) -> Denial | None:
+    return None if situation.user_active else Denial.USER_INACTIVE
+
+
+def decision_is_current(intent: OrderIntent, situation: Situation) -> Denial | None:
+    return Denial.DECISION_EXPIRED if situation.now >= intent.valid_until else None
+
+
+def market_is_open(_: OrderIntent, situation: Situation) -> Denial | None:
+    return None if situation.now in session_of(trading_day(situation.now)) else Denial.OUTSIDE_SESSION
+
+
+def feed_is_alive(_: OrderIntent, situation: Situation) -> Denial | None:
+    if situation.feed_clock is None or situation.now - situation.feed_clock > FEED_DEAD_AFTER:
+        return Denial.FEED_DEAD
+    return None
+
+
+def quote_is_there(_: OrderIntent, situation: Situation) -> Denial | None:
+    return Denial.QUOTE_ABSENT if situation.quote is None else None
+
+
+def quote_is_fresh(_: OrderIntent, situation: Situation) -> Denial | None:
+    if situation.quote is None or situation.now - situation.quote.traded_at > QUOTE_STALE_AFTER:
+        return Denial.QUOTE_STALE
+    return None
+
+
+def price_is_near_market(intent: OrderIntent, situation: Situation) -> Denial | None:
+    if situation.quote is None:
+        return Denial.PRICE_FAR_FROM_MARKET
+    away = abs(intent.price - situation.quote.price)
+    too_far = away * WHOLE > situation.quote.price * situation.limits.max_deviation
+    return Denial.PRICE_FAR_FROM_MARKET if too_far else None
+
+
+def value_is_within_limit(intent: OrderIntent, situation: Situation) -> Denial | None:
+    too_large = intent.quantity * intent.price > situation.limits.max_order_value
+    return Denial.ORDER_TOO_LARGE if too_large else None
+
+
+def day_has_orders_left(_: OrderIntent, situation: Situation) -> Denial | None:
+    used_up = situation.sent.today >= situation.limits.max_orders_per_day
+    return Denial.ORDERS_OF_THE_DAY_USED_UP if used_up else None
+
+
+def second_has_orders_left(_: OrderIntent, situation: Situation) -> Denial | None:
+    busiest = max(situation.sent.this_second, situation.sent.last_second)
+    return Denial.TOO_MANY_ORDERS_A_SECOND if busiest >= ORDERS_PER_SECOND else None
+
+
+# Cheapest and most damning first: the reason a user reads is the first that holds.
+CHECKS: Final[tuple[Check, ...]] = (
+    kill_switch_is_off,
+    mode_allows_the_account,
+    user_is_active,
+    decision_is_current,
+    market_is_open,
+    feed_is_alive,
+    quote_is_there,
+    quote_is_fresh,
+    price_is_near_market,
+    value_is_within_limit,
+    day_has_orders_left,
+    second_has_orders_left,
+)

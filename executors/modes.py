@@ -1,0 +1,88 @@
+"""In which mode ATS runs, and so whose orders may go where (`reference/market-rules.md`, D1).
+
+Modes are refused by code: with paper money no address but this machine's own can be reached, and with real money only the
+operator's own account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol, TypeAlias
+
+import httpx
+
+from dhan.orders import Lookup, NewOrder, OrderDesk, Placed
+from dhan.transport import BaseUrl, Credentials
+from schemas.errors import Misconfigured
+from schemas.ids import CorrelationId, DhanClientId
+
+
+class Mode(StrEnum):
+    """How orders are meant."""
+
+    PAPER = "paper"
+    SELF = "self"
+    FAMILY = "family"
+    EMPANELLED = "empanelled"
+
+
+class Desk(Protocol):
+    """One account's order entry."""
+
+    async def place(self, order: NewOrder) -> Placed: ...
+
+    async def find(self, correlation_id: CorrelationId) -> Lookup: ...
+
+
+Broker: TypeAlias = Callable[[Credentials], Desk]
+
+
+@dataclass(frozen=True, slots=True)
+class ModeRules:
+    """What the mode permits. Built only by `rules_of`.
+
+    Attributes:
+        own_client_id: The one account that may trade; None admits all (paper).
+    """
+
+    mode: Mode
+    base_url: BaseUrl
+    own_client_id: DhanClientId | None
+
+    def allows(self, client_id: DhanClientId | None) -> bool:
+        if self.own_client_id is None:
+            return True
+        return client_id == self.own_client_id
+
+    def broker(self, http: httpx.AsyncClient) -> Broker:
+        """Opens order desks at the only address this mode may reach."""
+        return lambda credentials: OrderDesk(http, self.base_url, credentials)
+
+
+def rules_of(mode: Mode, api_url: str, own_client_id: str = "") -> ModeRules:
+    """Check that `mode` may run as configured.
+
+    Raises:
+        Misconfigured: a mode that is not built, paper orders that would leave the machine, or live orders without https or
+            without the operator's own client id.
+    """
+    base_url = BaseUrl.parse(api_url)
+    if mode is Mode.PAPER:
+        if not base_url.loopback:
+            raise Misconfigured(
+                f"paper orders never leave the machine, but DHAN_API_URL names {base_url}: start `ats simulator` and give "
+                "its address as http://127.0.0.1:PORT/v2"
+            )
+        return ModeRules(mode, base_url, None)
+    if mode is not Mode.SELF:
+        raise Misconfigured(
+            f"mode {mode.value} is refused: orders for others need what ATS does not have yet (docs/executors.md); "
+            "use ATS_MODE=paper or ATS_MODE=self"
+        )
+    if not base_url.url.startswith("https://"):
+        raise Misconfigured(f"mode self trades real money and needs https, but DHAN_API_URL is {base_url}")
+    if not own_client_id:
+        raise Misconfigured("mode self trades exactly one account: set ADMIN_DHAN_CLIENT_ID to its Dhan client id")
+    return ModeRules(mode, base_url, DhanClientId(own_client_id))

@@ -1,0 +1,88 @@
+"""What became of an intent, in words for the user and as the message for `ats.executions`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from dhan.orders import RATE_LIMIT, Accepted, BrokerOrder, NotSent, Rejected
+from executors.gate import Denial
+from executors.store import Settlement
+from schemas.ids import derive
+from schemas.messages import Execution, OrderIntent, Outcome
+
+CLAIM_STALE: Final = "claim_stale"
+NOT_FOUND: Final = "not_found"
+UNVERIFIABLE: Final = "unverifiable"
+
+EXPLANATIONS: Final[Mapping[str, str]] = {
+    Denial.KILL_SWITCH: "all trading is stopped",
+    Denial.MODE_REFUSES: "the running mode may not trade this account",
+    Denial.USER_INACTIVE: "trading is switched off, the token is not valid, or the database could not be asked",
+    Denial.DECISION_EXPIRED: "the decision was too old when the order's turn came",
+    Denial.OUTSIDE_SESSION: "the market is closed",
+    Denial.FEED_DEAD: "no market data arrive",
+    Denial.QUOTE_ABSENT: "no trade of this instrument has been seen",
+    Denial.QUOTE_STALE: "the last trade of this instrument is too old",
+    Denial.PRICE_FAR_FROM_MARKET: "the market has moved away from the decision's price",
+    Denial.ORDER_TOO_LARGE: "the order's value is above the limit",
+    Denial.ORDERS_OF_THE_DAY_USED_UP: "the day's number of orders is used up",
+    Denial.TOO_MANY_ORDERS_A_SECOND: "too many orders in one second",
+    "switched_off": "trading was switched off before the order left",
+    "token_expired": "the Dhan token had expired: connect the account again",
+    "no_token": "no Dhan token: connect the account",
+    "no_account": "no Dhan account is connected",
+    CLAIM_STALE: "the order was not sent in time, so it was not sent at all",
+    NOT_FOUND: "the reply was lost, and Dhan's order book does not hold the order",
+    UNVERIFIABLE: "the reply was lost and Dhan can no longer be asked about it: check your order book at Dhan",
+}
+
+
+def denied(code: str) -> Settlement:
+    return Settlement(Outcome.DENIED, str(code), EXPLANATIONS.get(code, ""))
+
+
+def not_found(code: str) -> Settlement:
+    return Settlement(Outcome.NOT_FOUND, code, EXPLANATIONS[code])
+
+
+def of_placement(placed: Accepted | Rejected | NotSent) -> Settlement:
+    """The outcome of an order whose fate is known at once."""
+    match placed:
+        case Accepted(order_id):
+            return Settlement(Outcome.ACCEPTED, Outcome.ACCEPTED.value, dhan_order_id=order_id)
+        case Rejected(code, message, order_id):
+            return Settlement(Outcome.REJECTED, code, message, order_id)
+        case NotSent(code, message) if code == RATE_LIMIT:
+            return Settlement(Outcome.REJECTED, code, message)
+        case NotSent(code, message):
+            return Settlement(Outcome.DENIED, code, EXPLANATIONS.get(code, message))
+
+
+def of_order(order: BrokerOrder) -> Settlement:
+    """The outcome of an order found in Dhan's book. Cancelled and expired ones were accepted once."""
+    if order.rejected:
+        return Settlement(Outcome.REJECTED, "REJECTED", order.reason, order.order_id)
+    return Settlement(Outcome.ACCEPTED, Outcome.ACCEPTED.value, dhan_order_id=order.order_id)
+
+
+def execution(intent: OrderIntent, settlement: Settlement) -> Execution:
+    """The message: a function of the intent and the recorded settlement alone, so repeats have the same bytes."""
+    return Execution(
+        id=derive("execution", intent.id),
+        event_time=intent.event_time,
+        causation_id=intent.id,
+        correlation_id=intent.correlation_id,
+        order_id=intent.id,
+        decision_id=intent.decision_id,
+        user_id=intent.user_id,
+        instrument=intent.instrument,
+        symbol=intent.symbol,
+        side=intent.side,
+        quantity=intent.quantity,
+        price=intent.price,
+        outcome=settlement.outcome,
+        reason_code=settlement.code,
+        reason=settlement.text,
+        dhan_order_id=settlement.dhan_order_id,
+    )

@@ -1,0 +1,113 @@
+"""The last traded price of every instrument, fed from `ats.ticks`.
+
+A replay runs ahead of the decisions it causes, so the book keeps history: one price a second and instrument, bounded. The
+answer is always the latest price not after the moment asked for, whatever came in since.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import AsyncIterator
+from typing import Final
+
+import numpy as np
+import structlog
+
+from bus.records import Record
+from executors.gate import Quote
+from schemas.errors import Unreadable
+from schemas.ids import InstrumentId
+from schemas.ticks import Batch, Rows, decode, instrument_of, partition_of
+from schemas.units import Price, UtcNs
+
+log = structlog.get_logger(__name__)
+
+DAY_OF_SECONDS: Final = 22_500  # 09:15 to 15:30; sixteen bytes each, so a day of one instrument is 0.4 MB at most
+
+
+class QuoteBook:
+    """Prices by instrument, and how far the feed's clock has come in each partition."""
+
+    def __init__(self, partitions: int, depth: int = DAY_OF_SECONDS) -> None:
+        self._partitions = partitions
+        self._depth = depth
+        self._series: dict[InstrumentId, _Series] = {}
+        self._clocks: dict[int, UtcNs] = {}
+        self._moved = asyncio.Event()
+
+    def apply(self, partition: int, batch: Batch) -> None:
+        """Take one micro-batch in."""
+        for row in batch.rows[_last_of_each_second(batch.rows)]:
+            instrument = instrument_of(row)
+            if (series := self._series.get(instrument)) is None:
+                series = self._series[instrument] = _Series(self._depth)
+            series.add(int(row["exchange_time"]), int(row["price"]))
+        self._clocks[partition] = max(batch.clock, self._clocks.get(partition, UtcNs(0)))
+        self._moved.set()
+        self._moved = asyncio.Event()
+
+    def quote_at(self, instrument: InstrumentId, now: UtcNs) -> Quote | None:
+        """The last trade not after `now`; None when there is none, or none that old is remembered."""
+        series = self._series.get(instrument)
+        return series.at(now) if series else None
+
+    def clock(self, instrument: InstrumentId) -> UtcNs | None:
+        """How far the feed has come where this instrument's ticks arrive."""
+        return self._clocks.get(partition_of(instrument, self._partitions))
+
+    async def reached(self, instrument: InstrumentId, moment: UtcNs, patience: float) -> bool:
+        """Wait until the feed's clock stands at `moment` or later, `patience` seconds of machine time at most."""
+        try:
+            async with asyncio.timeout(patience):
+                while (clock := self.clock(instrument)) is None or clock < moment:
+                    await self._moved.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def follow(self, ticks: AsyncIterator[Record]) -> None:
+        """Keep the book fed. A record that cannot be read is passed over here: the engine buries it."""
+        async for record in ticks:
+            try:
+                batch = decode(record.value or b"")
+            except Unreadable as error:
+                log.warning("ticks_unreadable", record=str(record), reason=error.reason)
+                continue
+            self.apply(record.partition, batch)
+
+
+class _Series:
+    """Times and prices of one instrument, times rising."""
+
+    __slots__ = ("_depth", "_prices", "_times")
+
+    def __init__(self, depth: int) -> None:
+        self._depth = depth
+        self._times = array("q")
+        self._prices = array("q")
+
+    def add(self, traded_at: int, price: int) -> None:
+        """Of several trades in one second the one that arrived last counts, wherever its second stands."""
+        if not self._times or traded_at > self._times[-1]:
+            self._times.append(traded_at)
+            self._prices.append(price)
+        elif self._times[index := bisect_left(self._times, traded_at)] == traded_at:
+            self._prices[index] = price
+        else:
+            self._times.insert(index, traded_at)
+            self._prices.insert(index, price)
+        if len(self._times) > 2 * self._depth:  # half at a time, so that forgetting costs nothing a tick
+            del self._times[: self._depth], self._prices[: self._depth]
+
+    def at(self, now: int) -> Quote | None:
+        index = bisect_right(self._times, now) - 1
+        return Quote(Price(self._prices[index]), UtcNs(self._times[index])) if index >= 0 else None
+
+
+def _last_of_each_second(rows: Rows) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
+    """Positions of the rows worth keeping, in order of arrival: the last of each instrument and exchange time."""
+    backwards = rows[::-1][["segment", "security_id", "exchange_time"]]
+    _, first = np.unique(backwards, return_index=True)
+    return np.sort(len(rows) - 1 - first)

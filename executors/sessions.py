@@ -1,0 +1,164 @@
+"""Who may trade: reads `user_trading_keys` twice a second, tells `ats.sessions` what changed, and keeps the active set.
+
+Fails closed: when the database stays away longer than `KEEP_FOR`, nobody is active until it answers again.
+
+Where the guarantee stops: the set is up to half a second old. The switch itself is read by the claim, at the last moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from bus.records import Output, message_output
+from executors.clock import MachineTime
+from executors.store import KeyRow, Store, StoreAway
+from schemas.ids import DhanClientId, UserId, derive
+from schemas.messages import UserSession
+from schemas.topics import SESSIONS
+from schemas.units import UtcNs
+
+log = structlog.get_logger(__name__)
+
+POLL_EVERY: Final = 0.5  # a user who flips the switch sees the effect within a second
+KEEP_FOR: Final = 5.0  # a database restart behind a pooler takes about three
+
+ACTIVE: Final = "active"
+SWITCHED_OFF: Final = "switched_off"
+NO_TOKEN: Final = "no_token"  # noqa: S105  # a reason, not a secret
+TOKEN_EXPIRED: Final = "token_expired"  # noqa: S105
+REMOVED: Final = "removed"
+DATABASE_AWAY: Final = "database_away"
+
+Publish = Callable[[Output], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class UserState:
+    """Whether one user may trade, and why not."""
+
+    reason: str
+    client_id: DhanClientId | None = None
+    token_expiry: datetime | None = None
+
+    @property
+    def active(self) -> bool:
+        return self.reason == ACTIVE
+
+
+def state_of(row: KeyRow, now: datetime) -> UserState:
+    """What a row of the table means at `now` (machine time: a token's expiry is no market event)."""
+    if not row.enabled:
+        reason = SWITCHED_OFF
+    elif row.token_expiry is None or row.client_id is None:
+        reason = NO_TOKEN
+    elif row.token_expiry <= now:
+        reason = TOKEN_EXPIRED
+    else:
+        reason = ACTIVE
+    return UserState(reason, row.client_id, row.token_expiry)
+
+
+def changes(
+    before: Mapping[UserId, UserState], after: Mapping[UserId, UserState], at: UtcNs
+) -> Iterable[tuple[UserId, UserSession]]:
+    """The messages that turn a reader's view of `before` into `after`, by user."""
+    for user in sorted(before.keys() | after.keys()):
+        state = after.get(user) or UserState(REMOVED)
+        if before.get(user, None if user in after else state) == state:
+            continue
+        yield (
+            user,
+            UserSession(
+                id=derive("session", user, state.reason, int(at)),
+                event_time=at,
+                user_id=user,
+                active=state.active,
+                reason=state.reason,
+                token_expiry=state.token_expiry,
+            ),
+        )
+
+
+class ActiveUsers:
+    """The last known states, worthless once they are older than `KEEP_FOR`."""
+
+    def __init__(self, machine: MachineTime) -> None:
+        self._machine = machine
+        self._states: Mapping[UserId, UserState] = {}
+        self._known_at = float("-inf")
+        self._ready = asyncio.Event()
+
+    async def ready(self) -> None:
+        """Wait for the first look at the database, so that a start is not taken for everyone's absence."""
+        await self._ready.wait()
+
+    @property
+    def stale(self) -> bool:
+        return self._machine.monotonic() - self._known_at > KEEP_FOR
+
+    def replace(self, states: Mapping[UserId, UserState], known_at: float) -> None:
+        """Take a new view, as of machine time `known_at`."""
+        self._states, self._known_at = states, known_at
+        self._ready.set()
+
+    def users(self) -> list[UserId]:
+        """Everyone active, in a stable order."""
+        return sorted(user for user in self._states if self.is_active(user))
+
+    def is_active(self, user: UserId) -> bool:
+        return not self.stale and user in self._states and self._states[user].active
+
+    def client_id(self, user: UserId) -> DhanClientId | None:
+        return self._states[user].client_id if user in self._states else None
+
+
+class SessionPoller:
+    """Keeps `ActiveUsers` and `ats.sessions` true."""
+
+    def __init__(
+        self,
+        store: Store,
+        active: ActiveUsers,
+        publish: Publish,
+        wall: Callable[[], datetime],
+        machine: MachineTime,
+    ) -> None:
+        self._store = store
+        self._active = active
+        self._publish = publish
+        self._wall = wall
+        self._machine = machine
+        self._told: Mapping[UserId, UserState] = {}
+
+    async def run(self) -> None:
+        """Poll for ever."""
+        while True:
+            await self.poll()
+            await self._machine.sleep(POLL_EVERY)
+
+    async def poll(self) -> None:
+        """One look at the database."""
+        asked_at = self._machine.monotonic()
+        try:
+            rows = await self._store.trading_keys()
+        except StoreAway as error:
+            if self._active.stale:
+                log.error("nobody_is_active", reason=DATABASE_AWAY, error=str(error))
+                await self._tell({user: UserState(DATABASE_AWAY) for user in self._told})
+            return
+        now = self._wall()
+        states = {row.user: state_of(row, now) for row in rows}
+        self._active.replace(states, asked_at)
+        await self._tell(states)
+
+    async def _tell(self, states: Mapping[UserId, UserState]) -> None:
+        for user, session in changes(self._told, states, UtcNs.from_datetime(self._wall())):
+            log.info("user_session", user=str(user), reason=session.reason)
+            await self._publish(message_output(SESSIONS, session, str(user)))
+        self._told = states

@@ -1,0 +1,301 @@
+"""The database as the executors see it: claim, settle, reconcile, and who may trade. Typed, and silent about tokens.
+
+All decisions about "at most once" are the database's (`supabase/migrations`); this is only their wording in Python. Every
+call may be repeated: a claim whose answer was lost is answered with `Taken`, a settlement with what was recorded first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
+from uuid import UUID
+
+import httpx
+import structlog
+from postgrest.exceptions import APIError
+from pydantic import SecretStr
+from supabase import AsyncClient
+
+from dhan.transport import Credentials
+from executors.clock import MachineTime
+from schemas.errors import Misconfigured, TryLater, Unreadable
+from schemas.ids import CorrelationId, DecisionId, DhanClientId, DhanOrderId, OrderId, UserId
+from schemas.messages import OrderIntent, Outcome
+
+log = structlog.get_logger(__name__)
+
+ANSWER_WITHIN: Final = 3.0  # a claim takes milliseconds; a database that needs seconds is away
+PAGE: Final = 1_000  # PostgREST's usual limit of rows in one answer
+LONGEST_PAUSE: Final = 2.0  # between tries while the database is away
+REASON_LENGTH: Final = 1_000  # characters kept of a broker's explanation
+KEY_COLUMNS: Final = "user_id,dhan_client_id,is_trading_enabled,token_expiry"
+
+_FOREIGN_KEY: Final = "23503"
+_BAD_ARGUMENT: Final = frozenset({"22023", "23514", "22P02"})
+# a wrong key or role, a missing function or column: trying again is useless
+_SETTINGS: Final = ("42", "PGRST1", "PGRST2", "PGRST3", "401", "403", "404")
+
+
+class StoreAway(TryLater):
+    """The database did not answer. Nothing is known about the call; repeat it."""
+
+
+class OrderKey(NamedTuple):
+    """Whose order about what."""
+
+    user: UserId
+    decision: DecisionId
+    order: OrderId
+
+    @classmethod
+    def of(cls, intent: OrderIntent) -> OrderKey:
+        return cls(intent.user_id, intent.decision_id, intent.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The one recorded outcome of an intent.
+
+    Attributes:
+        code: A word for machines, such as `quote_stale` or `DH-906`.
+        text: An explanation for a person, may be empty.
+    """
+
+    outcome: Outcome
+    code: str
+    text: str = ""
+    dhan_order_id: DhanOrderId | None = None
+
+    @property
+    def reason(self) -> str | None:
+        """One line for the database, from which `read` recovers code and text; None where the outcome says it all."""
+        if self.outcome is Outcome.ACCEPTED:
+            return None
+        return (f"{self.code}: {self.text}" if self.text else self.code)[:REASON_LENGTH]
+
+    @classmethod
+    def read(cls, record: dict[str, Any]) -> Settlement:
+        outcome = Outcome(record["outcome"])
+        code, _, text = (record.get("reason") or outcome.value).partition(": ")
+        order = record.get("dhan_order_id")
+        return cls(outcome, code[:100], text, DhanOrderId(order) if order else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """The order is ours to send, now, with these credentials."""
+
+    credentials: Credentials
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The database forbids the order: switched off, token expired or missing, no account."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Someone claimed or denied the order before, perhaps this very process before it was killed."""
+
+    settlement: Settlement | None
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """A claim without outcome, and what one needs to look its order up.
+
+    Attributes:
+        age: Seconds since the claim, by the database's clock.
+    """
+
+    credentials: Credentials
+    correlation_id: CorrelationId
+    age: float
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The claim has its outcome."""
+
+    settlement: Settlement
+
+
+@dataclass(frozen=True, slots=True)
+class Blind:
+    """A claim without outcome that cannot be looked up: the token is gone."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """What the engine may know about a user without reading the token."""
+
+    user: UserId
+    client_id: DhanClientId | None
+    enabled: bool
+    token_expiry: datetime | None
+
+
+Claim: TypeAlias = Claimed | Refused | Taken
+Reconciled: TypeAlias = Open | Settled | Blind
+T = TypeVar("T")
+
+
+class Store:
+    """Calls of the database, each answered within `ANSWER_WITHIN` or `StoreAway`."""
+
+    def __init__(self, client: AsyncClient) -> None:
+        self._client = client
+
+    async def claim(self, intent: OrderIntent) -> Claim:
+        answer = await self._rpc("claim_order", _key(intent) | {"p_correlation_id": intent.dhan_correlation_id})
+        match answer:
+            case {"status": "claimed", "dhan_client_id": str(client), "access_token": str(token)}:
+                return Claimed(Credentials(DhanClientId(client), SecretStr(token)))
+            case {"status": "refused", "reason": str(reason)}:
+                return Refused(reason)
+            case {"status": "taken", "outcome": None}:
+                return Taken(None)
+            case {"status": "taken", "outcome": str()}:
+                return Taken(Settlement.read(answer))
+        raise _strange("claim_order")
+
+    async def settle(self, key: OrderKey, settlement: Settlement) -> Settlement:
+        """Record an outcome; returns the recorded one, which is the first that anybody settled."""
+        answer = await self._rpc(
+            "settle_order",
+            {
+                "p_user": str(key.user),
+                "p_decision": str(key.decision),
+                "p_order": str(key.order),
+                "p_outcome": settlement.outcome.value,
+                "p_dhan_order_id": settlement.dhan_order_id,
+                "p_reason": settlement.reason,
+            },
+        )
+        match answer:
+            case {"first": bool(first), "outcome": str()}:
+                recorded = Settlement.read(answer)
+                if not first and recorded.outcome is not settlement.outcome:
+                    log.error(
+                        "outcomes_differ", order=str(key.order), ours=settlement.outcome, recorded=recorded.outcome
+                    )
+                return recorded
+        raise _strange("settle_order")
+
+    async def reconcile(self, key: OrderKey) -> Reconciled:
+        """The state of a claim, with credentials to look it up while it is open.
+
+        Raises:
+            TryLater: there is no such claim, so the database is not the one that the order was claimed in.
+        """
+        answer = await self._rpc("reconcile_order", {"p_user": str(key.user), "p_decision": str(key.decision)})
+        match answer:
+            case {"status": "open", "dhan_client_id": str(client), "access_token": str(token), "age_ms": int(age)}:
+                credentials = Credentials(DhanClientId(client), SecretStr(token))
+                return Open(credentials, CorrelationId(str(answer["correlation_id"])), age / 1_000)
+            case {"status": "settled", "outcome": str()}:
+                return Settled(Settlement.read(answer))
+            case {"status": "refused", "reason": str(reason)}:
+                return Blind(reason)
+            case {"status": "absent"}:
+                raise TryLater(f"the claim of order {key.order} has vanished: was the database restored from a backup?")
+        raise _strange("reconcile_order")
+
+    async def open_claims(self, older_than: float) -> list[tuple[OrderKey, float]]:
+        """Claims without outcome, with their age in seconds, oldest first."""
+        rows = await self._rpc("open_claims", {"p_min_age_ms": round(older_than * 1_000)})
+        try:
+            return [
+                (
+                    OrderKey(
+                        UserId(UUID(r["user_id"])), DecisionId(UUID(r["decision_id"])), OrderId(UUID(r["order_id"]))
+                    ),
+                    r["age_ms"] / 1_000,
+                )
+                for r in rows
+            ]
+        except (KeyError, TypeError, ValueError):
+            raise _strange("open_claims") from None
+
+    async def trading_keys(self) -> list[KeyRow]:
+        """All users' keys without their tokens."""
+        rows: list[KeyRow] = []
+        while True:
+            query = self._client.table("user_trading_keys").select(KEY_COLUMNS).order("user_id")
+            page = await _answer(query.range(len(rows), len(rows) + PAGE - 1).execute)
+            try:
+                rows += [_key_row(row) for row in page]
+            except (KeyError, TypeError, ValueError):
+                raise _strange("user_trading_keys") from None
+            if len(page) < PAGE:
+                return rows
+
+    async def _rpc(self, function: str, arguments: dict[str, Any]) -> Any:
+        return await _answer(self._client.rpc(function, arguments).execute)
+
+
+async def until_back(call: Callable[[], Awaitable[T]], machine: MachineTime) -> T:
+    """Repeat an idempotent `call` until the database answers."""
+    pause = 0.1
+    while True:
+        try:
+            return await call()
+        except StoreAway as error:
+            log.warning("database_away", error=str(error), pause=pause)
+        await machine.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE)
+
+
+async def settled(store: Store, key: OrderKey, settlement: Settlement, machine: MachineTime) -> Settlement:
+    """Record an outcome, however long the database is away; returns the recorded one."""
+    return await until_back(lambda: store.settle(key, settlement), machine)
+
+
+async def _answer(execute: Callable[[], Awaitable[Any]]) -> Any:
+    # every error leaves its text behind: a library may quote an answer, and an answer may hold a token
+    try:
+        async with asyncio.timeout(ANSWER_WITHIN):
+            return (await execute()).data
+    except TimeoutError:
+        raise StoreAway(f"the database gave no answer within {ANSWER_WITHIN:.0f} s") from None
+    except httpx.HTTPError as error:
+        raise StoreAway(f"the database cannot be reached ({type(error).__name__})") from None
+    except APIError as error:
+        raise _meaning(str(error.code or "")) from None
+
+
+def _meaning(code: str) -> Exception:
+    if code == _FOREIGN_KEY:
+        return Unreadable("not in the database: the decision or the user was never recorded there", "decision_id")
+    if code in _BAD_ARGUMENT:
+        return Unreadable(f"the database refuses the order's ids (SQLSTATE {code})", "id")
+    if code.startswith(_SETTINGS):
+        return Misconfigured(
+            f"the database refuses the executors ({code}): check SUPABASE_SERVICE_KEY and run `ats db migrate`"
+        )
+    return StoreAway(f"the database answered {code or 'nothing readable'}")
+
+
+def _strange(what: str) -> Misconfigured:
+    return Misconfigured(f"{what} answered in a form this version does not know: run `ats db migrate`")
+
+
+def _key(intent: OrderIntent) -> dict[str, Any]:
+    return {"p_user": str(intent.user_id), "p_decision": str(intent.decision_id), "p_order": str(intent.id)}
+
+
+def _key_row(row: dict[str, Any]) -> KeyRow:
+    client, expiry = row["dhan_client_id"], row["token_expiry"]
+    return KeyRow(
+        user=UserId(UUID(row["user_id"])),
+        client_id=DhanClientId(client) if client else None,
+        enabled=row["is_trading_enabled"] is True,
+        token_expiry=datetime.fromisoformat(expiry) if expiry else None,
+    )

@@ -1,0 +1,166 @@
+"""Takes one order intent to its one recorded outcome: judge, claim, place, settle.
+
+Promise: at most one order reaches Dhan per (decision, user), and each intent ends in exactly one outcome, whatever crashes.
+The claim gives the first half, the recorded settlement and the uncommitted record the second (docs/executors.md lists each
+failure). Everything after a claim is written from what the database recorded, so a repeat is byte for byte the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from bus.records import Output, Record, message_output
+from dhan.orders import NewOrder, NotSent, Placed, Unknown, Validity
+from dhan.transport import Credentials
+from executors.budget import OrderBudget
+from executors.clock import Decided, MachineTime, MarketClock
+from executors.fanout import LimitsOf, decided
+from executors.gate import Denial, Situation, judge
+from executors.modes import Broker, ModeRules
+from executors.outcomes import CLAIM_STALE, denied, execution, of_placement
+from executors.quotes import QuoteBook
+from executors.reconcile import Resolver
+from executors.sessions import ActiveUsers
+from executors.store import Claimed, OrderKey, Refused, Settlement, Store, StoreAway, Taken, settled
+from schemas.codec import decode
+from schemas.messages import OrderIntent
+from schemas.topics import EXECUTIONS
+from schemas.units import UtcNs
+
+log = structlog.get_logger(__name__)
+
+SEND_WITHIN: Final = (
+    2.0  # seconds from before the claim; a fifth of the lease after which others may conclude "not sent"
+)
+BOOK_PATIENCE: Final = 2.0  # seconds for the quote book to catch up with the decision; usually it is ahead
+RETRY_PAUSE: Final = 0.2  # after "not sent"; ten tries fit into SEND_WITHIN
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the worker looks at and speaks to."""
+
+    store: Store
+    broker: Broker
+    rules: ModeRules
+    resolver: Resolver
+    book: QuoteBook
+    active: ActiveUsers
+    budget: OrderBudget
+    clock: MarketClock
+    limits_of: LimitsOf
+    kill_switch: Callable[[], bool]
+    machine: MachineTime
+
+
+class OrderWorker:
+    """Handler of `ats.orders`. Intents of one user come one after another, as the shell sees to."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+
+    async def __call__(self, record: Record) -> Sequence[Output]:
+        intent = decode(OrderIntent, record.value)
+        settlement = await self.outcome_of(intent, decided(intent, record))
+        message = execution(intent, settlement)
+        self._around.budget.observe(message)
+        log.info(
+            "order_settled",
+            order=str(intent.id),
+            user=str(intent.user_id),
+            symbol=intent.symbol,
+            outcome=settlement.outcome,
+            code=settlement.code,
+        )
+        return [message_output(EXECUTIONS, message, str(intent.user_id))]
+
+    async def outcome_of(self, intent: OrderIntent, when: Decided) -> Settlement:
+        """The recorded outcome of `intent`, which is brought about if there is none yet."""
+        key = OrderKey.of(intent)
+        while True:
+            now, denial = await self._judged(intent, when)
+            started = self._around.machine.monotonic()
+            try:
+                claim = await self._around.store.claim(intent)
+            except StoreAway as error:  # the claim may stand: then the next try finds it taken
+                log.warning("claim_unanswered", order=str(intent.id), error=str(error))
+                await self._around.machine.sleep(RETRY_PAUSE)
+                continue
+            match claim:
+                case Taken(settlement):
+                    return settlement or await self._around.resolver.resolve(key)
+                case Refused(reason):
+                    return await self._settle(key, denied(reason))
+                case Claimed(credentials):
+                    # a denied order is claimed too: so it cannot be denied here and sent by a frozen worker elsewhere
+                    denial = denial or self._account_denied(credentials)
+                    if denial:
+                        return await self._settle(key, denied(denial))
+                    return await self._send(intent, credentials, now, started)
+
+    async def _judged(self, intent: OrderIntent, when: Decided) -> tuple[UtcNs, Denial | None]:
+        """The gate's verdict and the market time it is for, after waiting for the quotes and the user's rate."""
+        await self._around.book.reached(intent.instrument, intent.event_time, BOOK_PATIENCE)
+        now = self._around.clock.now(when)
+        slot = self._around.budget.next_slot(intent.user_id, now)
+        if slot > now:
+            await self._around.clock.wait(UtcNs(slot - now))
+            now = max(slot, self._around.clock.now(when))
+        return now, judge(intent, self._situation(intent, now))
+
+    def _situation(self, intent: OrderIntent, now: UtcNs) -> Situation:
+        user = intent.user_id
+        return Situation(
+            now=now,
+            kill_switch=self._around.kill_switch(),
+            mode_allows=self._around.rules.allows(self._around.active.client_id(user)),
+            user_active=self._around.active.is_active(user),
+            feed_clock=self._around.book.clock(intent.instrument),
+            quote=self._around.book.quote_at(intent.instrument, now),
+            sent=self._around.budget.sent(user, now),
+            limits=self._around.limits_of(user),
+        )
+
+    def _account_denied(self, credentials: Credentials) -> Denial | None:
+        if self._around.kill_switch():
+            return Denial.KILL_SWITCH
+        return None if self._around.rules.allows(credentials.client_id) else Denial.MODE_REFUSES
+
+    async def _send(self, intent: OrderIntent, credentials: Credentials, now: UtcNs, started: float) -> Settlement:
+        placed = await self._place(intent, credentials, now, started)
+        if isinstance(placed, Unknown):
+            log.warning("order_unknown", order=str(intent.id), reason=placed.reason)
+            return await self._around.resolver.resolve(OrderKey.of(intent))
+        return await self._settle(OrderKey.of(intent), of_placement(placed))
+
+    async def _place(self, intent: OrderIntent, credentials: Credentials, now: UtcNs, started: float) -> Placed:
+        """Send the order once; again only while it certainly did not leave and the claim is young."""
+        desk = self._around.broker(credentials)
+        placed: Placed = NotSent(CLAIM_STALE, "")
+        while self._around.machine.monotonic() - started < SEND_WITHIN:
+            self._around.budget.spend(intent.user_id, intent.id, now)
+            placed = await desk.place(_new_order(intent))
+            if not isinstance(placed, NotSent):
+                break
+            log.warning("order_not_sent", order=str(intent.id), code=placed.code)
+            await self._around.machine.sleep(RETRY_PAUSE)
+        return placed
+
+    async def _settle(self, key: OrderKey, settlement: Settlement) -> Settlement:
+        return await settled(self._around.store, key, settlement, self._around.machine)
+
+
+def _new_order(intent: OrderIntent) -> NewOrder:
+    return NewOrder(
+        instrument=intent.instrument,
+        side=intent.side,
+        quantity=intent.quantity,
+        price=intent.price,
+        correlation_id=intent.dhan_correlation_id,
+        # what does not fill at once would rest on after the decision has expired
+        validity=Validity.IOC,
+    )

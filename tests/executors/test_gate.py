@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from executors.gate import (
+    CHECKS,
+    FEED_DEAD_AFTER,
+    ORDERS_PER_SECOND,
+    QUOTE_STALE_AFTER,
+    Denial,
+    Quote,
+    Sent,
+    Situation,
+    judge,
+)
+from executors.outcomes import EXPLANATIONS
+from schemas.messages import OrderIntent
+from schemas.units import Paise, Price, Quantity, UtcNs
+from tests.executors.factories import LIMITS, TEN_O_CLOCK, an_intent, the_situation_for
+
+HALF_PAST_THREE = UtcNs(TEN_O_CLOCK + UtcNs.minutes(330))
+QUARTER_PAST_NINE = UtcNs(TEN_O_CLOCK - UtcNs.minutes(45))
+Change = Callable[[OrderIntent, Situation], Situation]
+
+
+def test_an_order_that_breaks_no_rule_may_leave() -> None:
+    intent = an_intent()
+
+    assert judge(intent, the_situation_for(intent)) is None
+
+
+def at(moment: int) -> Change:
+    """The same situation at another time of day, for an intent that is still valid then."""
+    now = UtcNs(moment)
+    return lambda intent, s: replace(s, now=now, feed_clock=now, quote=Quote(intent.reference_price, now))
+
+
+CHANGES: list[tuple[Change, Denial]] = [
+    (lambda _, s: replace(s, kill_switch=True), Denial.KILL_SWITCH),
+    (lambda _, s: replace(s, mode_allows=False), Denial.MODE_REFUSES),
+    (lambda _, s: replace(s, user_active=False), Denial.USER_INACTIVE),
+    (lambda intent, s: replace(s, now=intent.valid_until), Denial.DECISION_EXPIRED),
+    (at(QUARTER_PAST_NINE - 1), Denial.OUTSIDE_SESSION),
+    (lambda _, s: replace(s, feed_clock=None), Denial.FEED_DEAD),
+    (lambda _, s: replace(s, feed_clock=UtcNs(s.now - FEED_DEAD_AFTER - 1)), Denial.FEED_DEAD),
+    (lambda _, s: replace(s, quote=None), Denial.QUOTE_ABSENT),
+    (
+        lambda intent, s: replace(s, quote=Quote(intent.reference_price, UtcNs(s.now - QUOTE_STALE_AFTER - 1))),
+        Denial.QUOTE_STALE,
+    ),
+    (lambda intent, s: replace(s, quote=Quote(Price(intent.price * 2), s.now)), Denial.PRICE_FAR_FROM_MARKET),
+    (lambda _, s: replace(s, limits=replace(LIMITS, max_order_value=Paise(1))), Denial.ORDER_TOO_LARGE),
+    (
+        lambda _, s: replace(s, sent=Sent(today=LIMITS.max_orders_per_day)),
+        Denial.ORDERS_OF_THE_DAY_USED_UP,
+    ),
+    (lambda _, s: replace(s, sent=Sent(this_second=ORDERS_PER_SECOND)), Denial.TOO_MANY_ORDERS_A_SECOND),
+    (lambda _, s: replace(s, sent=Sent(last_second=ORDERS_PER_SECOND)), Denial.TOO_MANY_ORDERS_A_SECOND),
+]
+
+
+@pytest.mark.parametrize(("change", "denial"), CHANGES, ids=[denial for _, denial in CHANGES])
+def test_each_rule_alone_denies_with_its_own_reason(change: Change, denial: Denial) -> None:
+    intent = an_intent()
+
+    assert judge(intent, change(intent, the_situation_for(intent))) is denial
+
+
+@pytest.mark.parametrize(
+    ("moment", "denial"),
+    [
+        (QUARTER_PAST_NINE, None),
+        (HALF_PAST_THREE - 1, None),
+        (HALF_PAST_THREE, Denial.OUTSIDE_SESSION),
+    ],
+)
+def test_the_session_begins_with_its_first_moment_and_ends_before_its_last(moment: int, denial: Denial | None) -> None:
+    intent = an_intent(valid_until=UtcNs(HALF_PAST_THREE + 1))
+
+    assert judge(intent, at(moment)(intent, the_situation_for(intent))) is denial
+
+
+def test_every_denial_has_a_check_that_can_give_it_and_words_for_the_user() -> None:
+    assert {denial for _, denial in CHANGES} == set(Denial)
+    assert len(CHECKS) == len(Denial)
+    assert all(EXPLANATIONS[denial] for denial in Denial)
+
+
+@given(st.integers(1, 10**7), st.integers(1, 10**7), st.integers(1, 10**5), st.integers(0, 50), st.integers(0, 12))
+def test_a_denied_order_stays_denied_when_the_user_has_sent_more(
+    price: int, last: int, quantity: int, today: int, second: int
+) -> None:
+    intent = an_intent(price=Price(price), quantity=Quantity(quantity))
+    situation = the_situation_for(intent, sent=Sent(today, second, second))
+    situation = replace(situation, quote=Quote(Price(last), situation.now))
+    worse = replace(situation, sent=Sent(today + 1, second + 1, second + 1))
+
+    assert judge(intent, situation) is None or judge(intent, worse) is not None
+
+
+@given(st.integers(1, 10**7), st.integers(1, 10**7))
+def test_no_order_leaves_further_from_the_market_than_the_limit_says(price: int, last: int) -> None:
+    intent = an_intent(price=Price(price), quantity=Quantity(1))
+    situation = the_situation_for(intent, limits=replace(LIMITS, max_order_value=Paise(10**9)))
+
+    verdict = judge(intent, replace(situation, quote=Quote(Price(last), situation.now)))
+
+    assert (verdict is None) == (abs(price - last) <= last * LIMITS.max_deviation / 10_000)
