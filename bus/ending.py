@@ -19,8 +19,9 @@ log = structlog.get_logger(__name__)
 
 
 class Exit(IntEnum):
-    """Exit codes of a shell. The supervisor starts the process again after each but MISFIT, which needs a person."""
+    """Exit codes of a shell. The supervisor starts the process again after 2, 3 and 4; 5 needs a person."""
 
+    STOPPED = 0  # told to stop, and everything is handed over
     CRASHED = 2  # our code or a handler raised, or an output was not accepted
     GAP = 3  # a record is missing between the last one and this one
     STALLED = 4  # frozen, out of the group, or standing still although records wait

@@ -16,7 +16,7 @@ class ShellOptions:
         commit_every: Seconds between commits of the stateless shell; a restart redoes at most so much.
         start_within: Seconds until we own partitions; a refused join never returns.
         finish_within: Seconds that records in flight may take to finish when the process is told to stop.
-        leave_within: Seconds that leaving the group may take; it needs about one.
+        leave_within: Seconds that leaving the group may take; it needs about one. Nothing depends on it.
         handle_within: Seconds after which a handler that has not returned counts as stuck.
         buffered_records: Records waiting in memory; times their size is the bound on memory.
         burst: Outputs sent before the event loop gets its turn (about 5 ms).
@@ -27,8 +27,8 @@ class ShellOptions:
     snapshot_every: float = 1.0
     commit_every: float = 0.2
     start_within: float = 60.0
-    finish_within: float = 3.0
-    leave_within: float = 5.0
+    finish_within: float = 2.5
+    leave_within: float = 2.0
     handle_within: float = 600.0
     buffered_records: int = 4096
     burst: int = 250

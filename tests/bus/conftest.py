@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,13 +27,14 @@ def prefix() -> str:
 def worker(connection: KafkaConnection, prefix: str, tmp_path: Path) -> Iterator[Callable[..., Worker]]:
     """Makes workers of a program; ends them with the test and shows what they logged."""
     workers = []
-    with (tmp_path / "workers.log").open("wb") as log:
 
-        def make(module: str, instance: str, *more: str) -> Worker:
-            workers.append(Worker(log, module, connection.bootstrap_servers, prefix, instance, *more))
-            return workers[-1]
+    def make(module: str, instance: str, *more: str) -> Worker:
+        log = tmp_path / f"{instance}.log"
+        workers.append(Worker(log, module, connection.bootstrap_servers, prefix, instance, *more))
+        return workers[-1]
 
-        yield make
-        for each in workers:
-            each.kill()
-    print((tmp_path / "workers.log").read_text(errors="replace")[-6000:])  # noqa: T201  # pytest shows it when a test fails
+    yield make
+    for each in workers:
+        each.kill()
+    for log in sorted(tmp_path.glob("*.log")):  # pytest shows it when a test fails
+        sys.stdout.write(f"--- {log.name}\n{log.read_text(errors='replace')[-20_000:]}")

@@ -76,7 +76,7 @@ async def test_nothing_is_lost_and_each_key_stays_in_order_when_workers_are_kill
     connection: KafkaConnection, topics: Topics, worker: Make
 ) -> None:
     chance = random.Random(5)
-    jobs: list[dict[str, Any] | bytes] = [{"seconds": chance.uniform(0, 0.2)} for _ in range(2_000)]
+    jobs: list[dict[str, Any] | bytes] = [{"seconds": chance.uniform(0, 0.25)} for _ in range(2_000)]
     jobs[700] = b"garbled"
     await give(connection, topics.source, jobs)
     workers = [worker("errands", "w1", "20"), worker("errands", "w2", "20")]
@@ -85,12 +85,15 @@ async def test_nothing_is_lost_and_each_key_stays_in_order_when_workers_are_kill
     supervising = [asyncio.ensure_future(each.supervised()) for each in workers]
 
     for kind in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL):
-        await asyncio.sleep(chance.uniform(2.5, 4))
-        await chance.choice(workers).restart(kind, pause=0)
+        victim = chance.choice(workers)
+        await victim.joined()
+        await asyncio.sleep(chance.uniform(0.2, 1.0))
+        await victim.restart(kind, pause=0)
     records = await wait_for(connection, topics.done, set(range(2_000)) - {700})
     for task in supervising:
         task.cancel()
     for each in workers:
+        await each.joined()
         each.signal(signal.SIGTERM)
     codes = [await each.ended() for each in workers]
 

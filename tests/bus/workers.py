@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import IO
 
 ROOT = Path(__file__).parents[2]
 
@@ -15,15 +14,24 @@ ROOT = Path(__file__).parents[2]
 class Worker:
     """One named process. With `supervised()` running it is started again whenever it ends by itself."""
 
-    def __init__(self, log: IO[bytes], module: str, bootstrap: str, prefix: str, instance: str, *more: str) -> None:
+    def __init__(self, log: Path, module: str, bootstrap: str, prefix: str, instance: str, *more: str) -> None:
         self._log = log
         self._command = [sys.executable, "-m", f"tests.bus.programs.{module}", bootstrap, prefix, instance, *more]
         self._process: subprocess.Popen[bytes] | None = None
+        self._seen = 0
         self.exits: list[int] = []
         self.resting = False
 
     def start(self) -> None:
-        self._process = subprocess.Popen(self._command, cwd=ROOT, stdout=self._log, stderr=self._log)
+        with self._log.open("ab") as log:
+            self._seen = log.tell()
+            self._process = subprocess.Popen(self._command, cwd=ROOT, stdout=log, stderr=log)
+
+    async def joined(self, within: float = 40) -> None:
+        """Wait until the process started last owns partitions, or knows that there are none for it."""
+        async with asyncio.timeout(within):
+            while b"joined" not in self._log.read_bytes()[self._seen :]:  # noqa: ASYNC110  # a log has no event
+                await asyncio.sleep(0.05)
 
     def signal(self, number: int) -> None:
         if self._process and self._process.poll() is None:
