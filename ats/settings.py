@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 import platformdirs
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bus.connection import KafkaConnection
@@ -30,6 +30,10 @@ def _url(*schemes: str) -> AfterValidator:
         return value.rstrip("/")
 
     return AfterValidator(check)
+
+
+def _symbols(value: object) -> object:
+    return [symbol.strip() for symbol in value.split(",") if symbol.strip()] if isinstance(value, str) else value
 
 
 HttpUrl = Annotated[str, _url("http", "https")]
@@ -64,13 +68,14 @@ class Settings(BaseSettings):
     ats_model: str = "gpt-4o"
     ats_small_model: str = "gpt-4o-mini"
     ats_model_budget_rupees: int = Field(default=500, ge=0)
-    ats_model_price_rupees: tuple[float, float] = (210.0, 840.0)
+    ats_model_price_rupees: tuple[int, int] = (210, 840)
+    ats_small_model_price_rupees: tuple[int, int] = (13, 50)
     ats_news: Literal["none", "sample"] = "none"
 
     ats_mode: Literal["paper", "self", "family", "empanelled"] = "paper"
     ats_clock: Literal["wall", "market"] = "wall"
     ats_trading_date: date | None = None
-    ats_universe: Annotated[tuple[str, ...], NoDecode] = ()
+    ats_universe: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_symbols)] = ()
     ats_shortlist: int = Field(default=12, ge=1, le=200)
     ats_max_order_value_rupees: int = Field(default=50_000, ge=1)
     ats_max_orders_per_day: int = Field(default=40, ge=0)

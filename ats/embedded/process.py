@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
-import os
 import signal
 import subprocess
 import sys
@@ -33,10 +32,11 @@ class Child:
     """
 
     def __init__(self, name: str, command: Sequence[str], *, log: Path, env: Mapping[str, str] | None = None) -> None:
+        """`env` is the child's whole environment; None hands ours down."""
         self.name = name
         self.log = log
         self._command = list(command)
-        self._env = {**os.environ, **env} if env is not None else None
+        self._env = env
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:

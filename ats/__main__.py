@@ -1,0 +1,5 @@
+"""`python -m ats` is `ats`."""
+
+from ats.cli import main
+
+main()

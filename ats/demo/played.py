@@ -1,0 +1,29 @@
+"""A demo that came to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ats.demo.candles import Comparison
+from ats.demo.tally import Tally
+from ats.demo.users import DemoUser
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What the summary is made of.
+
+    Attributes:
+        comparison: None unless candles were to be compared.
+        bad_rows: Rows of the market file that could not be used, each in words.
+        restarts: How often a service was started again.
+        seconds: From the first process to the verdict.
+    """
+
+    tally: Tally
+    users: Sequence[DemoUser]
+    comparison: Comparison | None
+    bad_rows: Sequence[str]
+    restarts: int
+    seconds: float

@@ -1,0 +1,226 @@
+"""The demo from start to summary."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypedDict
+
+import httpx
+from rich.console import Console
+
+from ats import exits
+from ats.demo.candles import Comparison, bars_of, compare
+from ats.demo.played import Played
+from ats.demo.report import summary
+from ats.demo.stack import GRACE, Stack
+from ats.demo.tally import FOLLOWED, Tally
+from ats.demo.users import DemoUser, enrol
+from ats.demo.view import REFRESH, View
+from ats.lifetime import stop_on_signals
+from ats.logs import configure
+from ats.services.context import instrument_master
+from ats.settings import load
+from ats.supervisor import Supervisor
+from bus.follower import follow
+from bus.topics import create_topics
+from schemas import topics
+from schemas.codec import decode
+from schemas.errors import Misconfigured, TryLater
+from schemas.market import Session, session_of, trading_day
+from schemas.messages import Candle, FeedState
+
+SERVICES: Final = ("streams", "agents", "executors", "feed")
+SCOUT_WITHIN: Final = 120.0  # seconds; history at Dhan's five requests a second
+SUBSCRIBED_WITHIN: Final = 120.0  # seconds; four processes that import numba, agno and pandas on a slow machine
+SETTLED: Final = 2.0  # seconds without news after which nothing more is expected
+DRAIN_WITHIN: Final = 120.0  # seconds from the market's close to the last outcome
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """What `ats demo` was asked for.
+
+    Attributes:
+        market: CSV to replay; None generates a session.
+        speed: Market seconds per second; None is as fast as it goes.
+        keep: Folder for logs and databases; None uses one that is removed at the end.
+    """
+
+    market: Path | None
+    speed: float | None
+    seed: int
+    check_candles: bool
+    keep: Path | None
+
+
+class SimulatorState(TypedDict):
+    """What we read of `GET /control/state`."""
+
+    session_open_ns: int
+    bad_rows: list[str]
+
+
+async def run(options: DemoOptions) -> int:
+    """Run the demo; the return value is the exit code (`ats.exits`)."""
+    if options.check_candles and options.market is None:
+        raise Misconfigured("--check-candles compares with a file: give one with --market")
+    if options.market is not None and not options.market.is_file():
+        raise Misconfigured(f"market file {options.market}: no such file")
+    console = Console()
+    configure("demo", style="console", level="error", secrets=())
+    interrupted = asyncio.create_task(stop_on_signals().wait())
+    playing = asyncio.create_task(_play_in_a_home(options, console))
+    await asyncio.wait({playing, interrupted}, return_when=asyncio.FIRST_COMPLETED)
+    interrupted.cancel()
+    if playing.done():
+        return summary(console, playing.result())
+    playing.cancel()
+    await asyncio.gather(playing, return_exceptions=True)
+    console.print("\nStopped; nothing is left running.")
+    return exits.INTERRUPTED
+
+
+async def _play_in_a_home(options: DemoOptions, console: Console) -> Played:
+    async with _home(options.keep) as home:
+        demo = _Demo(options, home, console)
+        try:
+            return await demo.play()
+        finally:
+            await demo.stop()
+
+
+@asynccontextmanager
+async def _home(keep: Path | None) -> AsyncIterator[Path]:
+    home = keep or Path(tempfile.mkdtemp(prefix="ats-demo-"))
+    home.mkdir(parents=True, exist_ok=True)
+    home.chmod(0o711)  # Postgres runs as another account under root and must be able to enter
+    try:
+        yield home.resolve()
+    finally:
+        if keep is None:
+            shutil.rmtree(home, ignore_errors=True)
+
+
+class _Demo:
+    def __init__(self, options: DemoOptions, home: Path, console: Console) -> None:
+        self._options = options
+        self._console = console
+        speed = "max" if options.speed is None else str(options.speed)
+        market = ["--market", str(options.market.resolve())] if options.market else []
+        arguments = ["--seed", str(options.seed), "--speed", speed, *market]
+        self._stack = Stack(home, cache=load().ats_cache_dir, simulator_arguments=arguments)
+        self._supervisor = Supervisor([])
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stopping = asyncio.Event()
+        self._tally = Tally()
+
+    async def play(self) -> Played:
+        began = time.monotonic()
+        with self._console.status("starting Kafka, Postgres and the simulator (the first run fetches Kafka, 46 MB)"):
+            await self._stack.start()
+            state = await self._simulator_state()
+            session = session_of(trading_day(state["session_open_ns"]))
+            users = await self._prepare()
+        for row in state["bad_rows"]:
+            self._console.print(f"[yellow]bad row in {self._options.market}:[/] {row}", highlight=False)
+        day = {"ATS_TRADING_DATE": session.day.isoformat()}
+        await self._scout(day)
+        await self._open_market(day)
+        await self._watch(session)
+        comparison = await self._compare() if self._options.check_candles else None
+        restarts = sum(service.restarts for service in self._supervisor.services)
+        return Played(self._tally, users, comparison, state["bad_rows"], restarts, time.monotonic() - began)
+
+    async def _prepare(self) -> Sequence[DemoUser]:
+        settings, keys = self._stack.settings(), self._stack.keys
+        await create_topics(settings.kafka(), settings.plan())
+        users = await enrol(self._stack.supabase_url, keys.publishable, keys.secret, self._stack.simulator_url)
+        self._tally.inactive = frozenset(user.id for user in users if not user.active)
+        self._tally.tokens = frozenset(user.token.encode() for user in users) | {keys.secret.encode()}
+        return users
+
+    async def _scout(self, day: dict[str, str]) -> None:
+        scout = self._stack.child("scout", "agents", "--scout-only", **day)
+        with self._console.status("the Scout reads daily candles and picks today's symbols"):
+            scout.start()
+            ended = await scout.ended(SCOUT_WITHIN)
+        if not ended or scout.exit_code != exits.DONE:
+            await scout.stop(GRACE)
+            raise TryLater(f"the Scout made no shortlist; the end of its log:\n{scout.tail()}")
+
+    async def _open_market(self, day: dict[str, str]) -> None:
+        self._supervisor = Supervisor([self._stack.child(name, name, **day) for name in SERVICES])
+        self._tasks = [
+            asyncio.create_task(self._supervisor.run(self._stopping)),
+            asyncio.create_task(self._follow()),
+        ]
+        with self._console.status("starting the engine, the agents, the order workers and the feed gateway"):
+            deadline = time.monotonic() + SUBSCRIBED_WITHIN
+            while not any(event.state is FeedState.SUBSCRIBED for event in self._tally.feed):
+                self._check_all_is_well()
+                if time.monotonic() > deadline:
+                    raise TryLater("the feed gateway did not subscribe in time; run with --keep and see its log")
+                await asyncio.sleep(0.1)
+        async with httpx.AsyncClient(base_url=self._stack.simulator_url) as simulator:
+            (await simulator.post("/control/start")).raise_for_status()
+
+    async def _follow(self) -> None:
+        async for record in follow(self._stack.settings().kafka(), FOLLOWED, since="start"):
+            self._tally.take(record)
+
+    async def _watch(self, session: Session) -> None:
+        """Until the market has closed and every signal and order has its end, or time is up."""
+        closed_at: float | None = None
+        quiet_since, before = time.monotonic(), 0
+        with View(self._console, self._tally, session) as view:
+            while True:
+                self._check_all_is_well()
+                now, seen = time.monotonic(), self._tally.ticks + sum(self._tally.counts.values())
+                if seen != before:
+                    quiet_since, before = now, seen
+                if closed_at is None and self._tally.clock >= session.close:
+                    closed_at = now
+                view.draw("market open" if closed_at is None else self._tally.pending() or "market closed")
+                if closed_at is not None and now - quiet_since > SETTLED and not self._tally.pending():
+                    return
+                if closed_at is not None and now - closed_at > DRAIN_WITHIN:
+                    return
+                await asyncio.sleep(REFRESH)
+
+    def _check_all_is_well(self) -> None:
+        if why := self._stack.failed() or self._supervisor.failed:
+            raise TryLater(why)
+        for task in self._tasks:
+            if task.done() and not task.cancelled():
+                task.result()
+
+    async def _compare(self) -> Comparison:
+        assert self._options.market is not None
+        settings = self._stack.settings()
+        candles = follow(settings.kafka(), [topics.CANDLES], since="start", until_end=True)
+        master = await instrument_master(settings)
+        symbols = {instrument.id: instrument.symbol for instrument in master.by_id.values()}
+        return compare(
+            bars_of(self._options.market), [decode(Candle, record.value) async for record in candles], symbols
+        )
+
+    async def _simulator_state(self) -> SimulatorState:
+        async with httpx.AsyncClient(base_url=self._stack.simulator_url) as simulator:
+            state: SimulatorState = (await simulator.get("/control/state")).raise_for_status().json()
+            return state
+
+    async def stop(self) -> None:
+        """End every process. Safe to call at any point."""
+        self._stopping.set()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._supervisor.stop(GRACE)
+        await self._stack.stop()

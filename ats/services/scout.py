@@ -1,0 +1,22 @@
+"""`ats agents --scout-only`: make today's shortlist and end."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+
+from ats.services.context import Context
+from ats.services.desk import agent_store, desk_of, scout_the_day
+from bus.publisher import Publisher
+from bus.topics import check_topics
+from schemas import topics
+
+
+async def run(context: Context) -> None:
+    settings = context.settings
+    connection = settings.kafka()
+    await check_topics(connection, settings.plan(), (topics.SCANS, topics.LLM))
+    async with AsyncExitStack() as stack:
+        desk = await stack.enter_async_context(desk_of(settings))
+        store = await stack.enter_async_context(agent_store(settings))
+        publisher = await stack.enter_async_context(Publisher(connection))
+        await scout_the_day(settings, desk, store, publisher)

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from typer.main import get_command
+
+from ats import exits
+from ats.cli import app
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def ats(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
+    bare = {"PATH": "/usr/bin:/bin", "ATS_ENV_FILE": "/dev/null", "HOME": str(Path.home()), "COLUMNS": "200"}
+    return subprocess.run(
+        [sys.executable, "-m", "ats", *words], capture_output=True, text=True, env=bare | env, check=False
+    )
+
+
+def commands(group: click.Command | None = None, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, command in (group or get_command(app)).commands.items():  # type: ignore[union-attr]
+        if hasattr(command, "commands"):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name)
+
+
+@pytest.mark.parametrize("words", list(commands()), ids=" ".join)
+def test_every_command_explains_itself(words: tuple[str, ...]) -> None:
+    done = ats(*words, "--help")
+
+    assert done.returncode == exits.DONE
+    assert len(done.stdout.split()) > 10
+
+
+def test_every_command_of_the_contract_is_there() -> None:
+    wanted = {
+        "demo",
+        "feed",
+        "streams",
+        "agents",
+        "executors",
+        "simulator",
+        "topics",
+        "db",
+        "tail",
+        "show-config",
+        "doctor",
+    }
+
+    assert wanted <= {words[0] for words in commands()}
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (["feed"], "KAFKA_BOOTSTRAP_SERVERS"),
+        (["topics", "create"], "KAFKA_BOOTSTRAP_SERVERS"),
+        (["db", "migrate"], "SUPABASE_DB_URL"),
+        (["tail", "ats.nonsense"], "KAFKA_BOOTSTRAP_SERVERS"),
+        (["demo", "--speed", "fast"], "--speed"),
+        (["demo", "--check-candles"], "--market"),
+        (["demo", "--market", "nowhere.csv"], "nowhere.csv"),
+        (["simulator", "--day", "tomorrow"], "--day"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_is_missing_or_malformed_is_said_in_one_line_with_its_own_exit_code(words: list[str], names: str) -> None:
+    done = ats(*words)
+
+    assert done.returncode == exits.MISCONFIGURED
+    assert names in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_an_unknown_topic_is_answered_with_those_that_exist() -> None:
+    done = ats("tail", "ats.nonsense", KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1")
+
+    assert done.returncode == exits.MISCONFIGURED
+    assert "ats.decisions" in done.stderr
+
+
+def test_an_absent_broker_is_named_and_worth_another_try() -> None:
+    done = ats("topics", "create", KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1")
+
+    assert done.returncode == exits.TRY_LATER
+    assert "127.0.0.1:1" in done.stderr
+
+
+def test_show_config_shows_no_secret() -> None:
+    done = ats("show-config", OPENAI_API_KEY="sk-very-secret-value")
+
+    assert done.returncode == exits.DONE
+    assert "sk-very-secret-value" not in done.stdout
+    assert re.search(r"OPENAI_API_KEY.*\(set\)", done.stdout)
+
+
+def test_the_doctor_names_every_failure_and_fails() -> None:
+    done = ats("doctor", DHAN_INSTRUMENTS_URL="http://127.0.0.1:1/master.csv")
+
+    assert done.returncode == exits.BROKEN
+    assert "KAFKA_BOOTSTRAP_SERVERS is not set" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_help_is_instant_because_no_room_is_imported() -> None:
+    heavy = {"agno", "numba", "pandas", "faust", "supabase"}
+    program = f"import sys, ats.cli; print({heavy!r} & set(sys.modules))"
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "set()"

@@ -1,0 +1,97 @@
+"""docker-compose.yml, checked as far as it can be without an engine."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.main import get_command
+
+from ats.cli import app
+from ats.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[1]
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+OURS = {name: service for name, service in COMPOSE["services"].items() if service.get("image") == "ats:local"}
+NEEDED = {"POSTGRES_PASSWORD": "x", "JWT_SECRET": "y", "SUPABASE_SERVICE_KEY": "z"}
+
+
+def client() -> list[str]:
+    if (
+        shutil.which("docker")
+        and subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode == 0
+    ):
+        return ["docker", "compose"]
+    pytest.skip("no `docker compose` (version 2) client on this machine")
+
+
+def test_the_compose_client_accepts_the_file() -> None:
+    command = [*client(), "-f", str(ROOT / "docker-compose.yml"), "config", "-q"]
+
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={"PATH": "/usr/bin:/bin:/usr/local/bin", **NEEDED}
+    )
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_missing_secret_is_named_by_the_compose_client() -> None:
+    command = [*client(), "-f", str(ROOT / "docker-compose.yml"), "config", "-q"]
+
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={"PATH": "/usr/bin:/bin:/usr/local/bin"}
+    )
+
+    assert done.returncode != 0
+    assert re.search("|".join(NEEDED), done.stderr)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_service_of_ours_runs_a_command_that_exists(name: str) -> None:
+    group = get_command(app)
+    for word in OURS[name]["command"]:
+        if word.startswith("-"):
+            break
+        group = group.commands[word]  # type: ignore[attr-defined]
+
+    assert group.name
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_variable_we_pass_is_a_setting(name: str) -> None:
+    settings = {field.upper() for field in Settings.model_fields}
+
+    assert set(OURS[name]["environment"]) <= settings
+
+
+def test_every_long_running_service_of_the_command_line_is_composed() -> None:
+    assert {"feed", "streams", "agents", "executors"} <= set(OURS)
+
+
+def test_no_port_is_open_to_the_world() -> None:
+    ports = [port for service in COMPOSE["services"].values() for port in service.get("ports", [])]
+
+    assert ports
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_files_the_services_mount_exist() -> None:
+    mounts = [
+        volume
+        for service in COMPOSE["services"].values()
+        for volume in service.get("volumes", [])
+        if volume.startswith("./")
+    ]
+
+    assert mounts
+    assert all((ROOT / mount.split(":")[0]).is_file() for mount in mounts)
+
+
+@pytest.mark.parametrize("name", sorted(set(OURS) - {"simulator"}))
+def test_paper_orders_stay_on_the_loopback_address_that_service_and_simulator_share(name: str) -> None:
+    assert OURS[name]["network_mode"] == "service:simulator"
+    assert "network_mode" not in OURS["simulator"]
