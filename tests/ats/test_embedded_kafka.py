@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import platformdirs
+import pytest
+
+from ats.embedded.kafka import EmbeddedKafka, fetch
+from bus.connection import KafkaConnection
+from bus.follower import follow
+from bus.publisher import Publisher
+from bus.records import Output
+from bus.topics import create_topics
+from schemas.errors import Misconfigured
+from schemas.topics import SCANS, PartitionPlan
+
+CACHE = Path(platformdirs.user_cache_dir("ats"))
+
+
+async def test_acknowledged_records_survive_kill_9_of_the_broker(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    broker = EmbeddedKafka(tmp_path, cache=CACHE, port=free_port(), controller_port=free_port())
+    connection = KafkaConnection(broker.bootstrap_servers)
+    await broker.start()
+    try:
+        await create_topics(connection, PartitionPlan(), topics=[SCANS])
+        async with Publisher(connection) as publisher:
+            for number in range(100):
+                await publisher.send_and_wait(Output(SCANS, b"key", b"%d" % number))
+
+        broker.signal(signal.SIGKILL)
+        assert await broker.ended(10)
+        await broker.start()
+
+        values = [record.value async for record in follow(connection, [SCANS], since="start", until_end=True)]
+    finally:
+        await broker.stop()
+    assert values == [b"%d" % number for number in range(100)]
+    assert not broker.running
+
+
+def test_a_jar_that_differs_from_the_lock_file_is_refused_by_name(tmp_path: Path) -> None:
+    fetch(CACHE)
+    home = next(CACHE.glob("kafka-*/"))
+    copy = tmp_path / home.name
+    shutil.copytree(home, copy)
+    victim = next(copy.glob("kafka-clients-*.jar"))
+
+    victim.write_bytes(victim.read_bytes() + b"\0")
+
+    with pytest.raises(Misconfigured, match=victim.name):
+        fetch(tmp_path)
+
+
+def test_a_jar_nobody_asked_for_is_refused_too(tmp_path: Path) -> None:
+    fetch(CACHE)
+    home = next(CACHE.glob("kafka-*/"))
+    shutil.copytree(home, tmp_path / home.name)
+
+    (tmp_path / home.name / "extra.jar").write_bytes(b"")
+
+    with pytest.raises(Misconfigured, match=r"extra\.jar"):
+        fetch(tmp_path)
