@@ -190,6 +190,36 @@ async def test_outputs_of_another_family_go_to_their_users_partition(
         assert record.partition == user_partition((record.key or b"").decode(), 3)
 
 
+async def test_a_handler_that_never_returns_is_noticed(
+    connection: KafkaConnection, topics: Topics, prefix: str, worker: Make
+) -> None:
+    await give(connection, topics.source, [{"seconds": 3600.0}])
+    process = worker("errands", "w1", "4", '{"handle_within": 1.0}')
+
+    process.start()
+
+    assert await process.ended() == Exit.STALLED
+    assert await committed(connection, prefix, topics.source) == {0: 0, 1: 0}
+
+
+async def test_a_process_that_the_group_refuses_ends_instead_of_waiting_for_ever(topics: Topics, worker: Make) -> None:
+    process = worker("errands", "w1", "4", '{"session_timeout": 4.0, "start_within": 4.0}')  # the broker's minimum is 6
+
+    process.start()
+
+    assert await process.ended() == Exit.STALLED
+
+
+async def test_a_stop_before_any_partition_came_ends_the_process_soon(topics: Topics, worker: Make) -> None:
+    refused = worker("errands", "w1", "4", '{"session_timeout": 4.0}')
+
+    refused.start()
+    await refused.logged(b"Attempt to join group failed")
+    refused.signal(signal.SIGTERM)
+
+    assert await refused.ended(within=10) == Exit.STOPPED
+
+
 async def test_a_missing_topic_is_named_before_anything_starts(connection: KafkaConnection, prefix: str) -> None:
     with pytest.raises(Misconfigured, match=rf"{prefix}\.errands.*ats topics create"):
         await run_stateless(errands(prefix, 4), connection, PLAN, instance="w1", stop=asyncio.Event())

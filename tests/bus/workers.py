@@ -27,10 +27,14 @@ class Worker:
             self._seen = log.tell()
             self._process = subprocess.Popen(self._command, cwd=ROOT, stdout=log, stderr=log)
 
-    async def joined(self, within: float = 40) -> None:
+    async def joined(self) -> None:
         """Wait until the process started last owns partitions, or knows that there are none for it."""
+        await self.logged(b"joined")
+
+    async def logged(self, words: bytes, within: float = 40) -> None:
+        """Wait until the process started last says `words`."""
         async with asyncio.timeout(within):
-            while b"joined" not in self._log.read_bytes()[self._seen :]:  # noqa: ASYNC110  # a log has no event
+            while words not in self._log.read_bytes()[self._seen :]:  # noqa: ASYNC110  # a log has no event
                 await asyncio.sleep(0.05)
 
     def signal(self, number: int) -> None:

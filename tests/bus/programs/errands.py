@@ -1,12 +1,12 @@
 """A stateless service for crash tests: each record is an errand that says how long it takes and whether it fails.
 
-python -m tests.bus.programs.errands BOOTSTRAP PREFIX INSTANCE [IN_FLIGHT]
+python -m tests.bus.programs.errands BOOTSTRAP PREFIX INSTANCE [IN_FLIGHT [OPTIONS]]
 """
 
 import asyncio
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 
@@ -73,9 +73,9 @@ def errands(prefix: str, in_flight: int) -> StatelessService:
     )
 
 
-async def main(bootstrap: str, prefix: str, instance: str, in_flight: str = "64") -> None:
+async def main(bootstrap: str, prefix: str, instance: str, in_flight: str = "64", changed: str = "{}") -> None:
     stop = stop_on_signal()
-    options = ShellOptions(session_timeout=6, commit_every=0.1)
+    options = replace(ShellOptions(session_timeout=6, commit_every=0.1), **orjson.loads(changed))
     await run_stateless(
         errands(prefix, int(in_flight)), KafkaConnection(bootstrap), PLAN, instance=instance, stop=stop, options=options
     )
