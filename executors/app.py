@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import httpx
 import structlog
@@ -111,19 +111,28 @@ async def run_executors(
     )
     service = execution_service(FanOut(active, ports.instruments, limits_of), OrderWorker(around))
     await _count_the_day(ports, budget)
-    async with Publisher(ports.connection) as publisher, asyncio.TaskGroup() as informers:
+    async with Publisher(ports.connection) as publisher:
         poller = SessionPoller(store, active, publisher.send_and_wait, lambda: _datetime(ports.wall()), ports.machine)
-        tasks = [
-            informers.create_task(poller.run()),
-            informers.create_task(_follow_ticks(ports, book)),
-            informers.create_task(_follow_executions(ports, budget)),
-        ]
-        await _settle_the_past(ports, resolver, publisher)
-        await run_stateless(
-            service, ports.connection, ports.plan, instance=instance, stop=stop, options=options, metrics=metrics
-        )
-        for task in tasks:
-            task.cancel()
+
+        async def serve() -> None:
+            await _settle_the_past(ports, resolver, publisher)
+            await run_stateless(
+                service, ports.connection, ports.plan, instance=instance, stop=stop, options=options, metrics=metrics
+            )
+
+        await _while_informed(serve(), poller.run(), _follow_ticks(ports, book), _follow_executions(ports, budget))
+
+
+async def _while_informed(service: Coroutine[Any, Any, None], *informers: Coroutine[Any, Any, None]) -> None:
+    """Run `service` to its end. An informer that fails ends it: a gate without information would deny everything."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            background = [tasks.create_task(informer) for informer in informers]
+            await tasks.create_task(service)
+            for task in background:
+                task.cancel()
+    except BaseExceptionGroup as group:
+        raise group.exceptions[0] from None
 
 
 async def _settle_the_past(ports: Ports, resolver: Resolver, publisher: Publisher) -> None:

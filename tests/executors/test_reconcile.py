@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from bus.records import Record
+from executors.reconcile import executions_of
+from executors.store import OrderKey, Store
+from schemas.lineage import HEADER
+from schemas.messages import Outcome
+from schemas.topics import ORDERS
+from schemas.units import UtcNs
+from tests.dhan.broker import ScriptedDhan, json_answer, trading_error
+from tests.executors.factories import a_record
+from tests.executors.world import LEASE, World, run
+
+
+async def records(*given: Record) -> AsyncIterator[Record]:
+    for record in given:
+        yield record
+
+
+async def test_claims_of_an_earlier_life_are_settled_by_what_dhans_book_holds(
+    scripted: World, dhan: ScriptedDhan
+) -> None:
+    user = await scripted.user()
+    sent, unsent = await scripted.intent(user), await scripted.intent(user)
+    store = Store(scripted.client)
+    for intent in (sent, unsent):
+        await store.claim(intent)
+    row = {"orderId": "52211", "orderStatus": "TRADED", "correlationId": sent.dhan_correlation_id}
+    dhan.on("GET", "/v2/orders/external/", trading_error("DH-907"))
+    dhan.on("GET", f"/v2/orders/external/{sent.dhan_correlation_id}", json_answer(row))
+    await asyncio.sleep(LEASE)
+
+    settled = await scripted.surroundings(user).resolver.resolve_open()
+
+    assert settled[sent.id].outcome is Outcome.ACCEPTED
+    assert settled[unsent.id].outcome is Outcome.NOT_FOUND
+    assert await scripted.logged(sent) == [("SUCCESS", "52211", None)]
+    assert not [request for request in dhan.seen if request.method == "POST"]
+
+
+async def test_a_claim_whose_owner_may_still_be_sending_is_left_alone_at_the_start(scripted: World) -> None:
+    user = await scripted.user()
+    intent = await scripted.intent(user)
+    await Store(scripted.client).claim(intent)
+
+    settled = await scripted.surroundings(user, lease=600).resolver.resolve_open()
+
+    assert intent.id not in settled
+    assert await scripted.logged(intent) == []
+
+
+async def test_the_message_made_at_the_start_is_the_one_the_worker_makes_later(
+    scripted: World, dhan: ScriptedDhan
+) -> None:
+    user = await scripted.user()
+    intent = await scripted.intent(user)
+    await Store(scripted.client).claim(intent)
+    dhan.on("GET", "/v2/orders/external/", json_answer([]))
+    worker = scripted.worker(user)
+    await asyncio.sleep(LEASE)
+    settled = {intent.id: await scripted.surroundings(user).resolver.resolve(OrderKey.of(intent))}
+    record = a_record(intent, user, partition=3, offset=17)
+
+    junk = Record(ORDERS.name, 0, 1, b"k", b"junk", UtcNs(0))
+    (output,) = await executions_of(records(junk, record, record), settled)
+
+    (redelivered,) = await worker(record)
+    assert (output.value, output.key) == (redelivered.value, redelivered.key)
+    assert (output.partition, output.headers) == (3, ((HEADER, b"17:0"),))
+    assert (await run(worker, intent)).outcome is Outcome.NOT_FOUND

@@ -1,0 +1,362 @@
+"""The order path against our migrations on Postgres and a Dhan that fails in every way the documents and the field know."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+import pytest
+from aiohttp import web
+
+from executors.modes import Mode, ModeRules
+from executors.store import Claim, OrderKey, Store
+from executors.worker import SEND_WITHIN
+from schemas.errors import Misconfigured, Unreadable
+from schemas.ids import DhanClientId
+from schemas.messages import OrderIntent, Outcome
+from schemas.units import UtcNs
+from simulator.faults import Fault, FaultKind
+from simulator.server import Simulator
+from tests.dhan.broker import ScriptedDhan, hang_up, json_answer, text_answer, trading_error
+from tests.executors.conftest import TOKEN
+from tests.executors.factories import TEN_O_CLOCK, a_record, an_intent
+from tests.executors.world import FastMachine, World, read, run
+
+PLACED = json_answer({"orderId": "52211", "orderStatus": "TRANSIT"})
+
+
+def posted(dhan: ScriptedDhan) -> list[bytes]:
+    return [request.body for request in dhan.seen if request.method == "POST"]
+
+
+def book_row(intent: OrderIntent, status: str = "TRADED") -> dict[str, str]:
+    return {"orderId": "52211", "orderStatus": status, "correlationId": intent.dhan_correlation_id}
+
+
+async def test_an_order_reaches_dhan_once_and_its_outcome_stands_in_message_log_and_decision(
+    simulated: World, simulator: Simulator
+) -> None:
+    user = await simulated.user(token=TOKEN)
+    intent = await simulated.intent(user)
+
+    execution = await run(simulated.worker(user), intent)
+
+    (order,) = simulator.exchange.book.all()
+    assert order.request.correlation_id == intent.dhan_correlation_id
+    assert (order.request.quantity, order.request.price) == (intent.quantity, intent.price)
+    assert (execution.outcome, execution.dhan_order_id) == (Outcome.ACCEPTED, order.order_id)
+    assert await simulated.logged(intent) == [("SUCCESS", order.order_id, None)]
+    assert await simulated.executed(intent.decision_id)
+
+
+async def test_an_intent_delivered_again_gives_the_same_bytes_and_no_second_order(
+    simulated: World, simulator: Simulator
+) -> None:
+    user = await simulated.user(token=TOKEN)
+    record = a_record(await simulated.intent(user), user)
+
+    first = await simulated.worker(user)(record)
+    again = await simulated.worker(user)(record)
+
+    assert again[0].value == first[0].value
+    assert len(simulator.exchange.book.all()) == 1
+
+
+async def test_two_workers_with_the_same_intent_place_one_order_and_say_the_same(
+    simulated: World, simulator: Simulator
+) -> None:
+    user = await simulated.user(token=TOKEN)
+    record = a_record(await simulated.intent(user), user)
+
+    said = await asyncio.gather(*(simulated.worker(user)(record) for _ in range(4)))
+
+    assert len({outputs[0].value for outputs in said}) == 1
+    assert len(simulator.exchange.book.all()) == 1
+
+
+async def test_a_switch_turned_off_after_the_fan_out_stops_the_order(scripted: World, dhan: ScriptedDhan) -> None:
+    user = await scripted.user()
+    intent = await scripted.intent(user)
+    worker = scripted.worker(user)
+    await scripted.switch_off(user)
+
+    execution = await run(worker, intent)
+
+    assert (execution.outcome, execution.reason_code) == (Outcome.DENIED, "switched_off")
+    assert dhan.seen == []
+    assert (await scripted.logged(intent))[0][0] == "FAILED"
+    assert not await scripted.executed(intent.decision_id)
+
+
+async def test_an_expired_token_stops_the_order(scripted: World, dhan: ScriptedDhan) -> None:
+    user = await scripted.user()
+    intent = await scripted.intent(user)
+    await scripted.sql("update public.user_trading_keys set token_expiry = now() where user_id = $1", user)
+
+    execution = await run(scripted.worker(user), intent)
+
+    assert (execution.outcome, execution.reason_code) == (Outcome.DENIED, "token_expired")
+    assert dhan.seen == []
+
+
+async def test_an_order_the_gate_denies_is_recorded_with_its_reason_and_stays_denied(
+    scripted: World, dhan: ScriptedDhan
+) -> None:
+    user = await scripted.user()
+    intent = await scripted.intent(user, valid_until=UtcNs(TEN_O_CLOCK))
+
+    denied = await run(scripted.worker(user), intent)
+    again = await run(scripted.worker(user), intent.model_copy(update={"valid_until": UtcNs(TEN_O_CLOCK * 2)}))
+
+    assert (denied.outcome, denied.reason_code) == (Outcome.DENIED, "decision_expired")
+    assert again == denied
+    assert dhan.seen == []
+    assert (await scripted.logged(intent))[0][2] == f"decision_expired: {denied.reason}"
+
+
+@pytest.mark.parametrize("kind", [FaultKind.ACCEPT_THEN_DROP_REPLY, FaultKind.ACCEPT_THEN_500])
+async def test_an_order_whose_reply_was_lost_is_found_and_not_sent_again(
+    simulated: World, simulator: Simulator, kind: FaultKind
+) -> None:
+    user = await simulated.user(token=TOKEN)
+    intent = await simulated.intent(user)
+    async with simulated.http.stream("POST", f"{simulator.url}/control/faults", json={"kind": Fault(kind).kind}):
+        pass
+
+    execution = await run(simulated.worker(user), intent)
+
+    (order,) = simulator.exchange.book.all()
+    assert (execution.outcome, execution.dhan_order_id) == (Outcome.ACCEPTED, order.order_id)
+
+
+async def test_a_lost_order_that_dhan_does_not_know_is_not_found_once_the_lease_has_passed(
+    scripted: World, dhan: ScriptedDhan
+) -> None:
+    user = await scripted.user()
+    intent = await scripted.intent(user)
+    dhan.on("POST", "/v2/orders", hang_up)
+    dhan.on("GET", "/v2/orders/external/", trading_error("DH-907", status=400))
+
+    execution = await run(scripted.worker(user), intent)
+
+    assert (execution.outcome, execution.reason_code) == (Outcome.NOT_FOUND, "not_found")
+    assert len(posted(dhan)) == 1
+    assert len(dhan.seen) > 2  # asked again and again while the lease ran
+
+
+async def test_an_order_that_appears_in_the_book_late_is_still_found(scripted: World, dhan: ScriptedDhan) -> None:
+    user = await scripted.user()
+    intent = await scripted.intent(user)
+    answers = iter([trading_error("DH-907", status=400), text_answer("<html>", 502), json_answer([book_row(intent)])])
+
+    async def late(request: web.Request) -> web.StreamResponse:
+        return await next(answers)(request)
+
+    dhan.on("POST", "/v2/orders", text_answer("<html>Gateway Timeout</html>", 504))
+    dhan.on("GET", "/v2/orders/external/", late)
+
+    execution = await run(scripted.worker(user), intent)
+
+    assert (execution.outcome, execution.dhan_order_id) == (Outcome.ACCEPTED, "52211")
+    assert len(posted(dhan)) == 1
+
+
+async def test_while_dhan_is_down_there_is_no_outcome_and_the_asking_goes_on(
+    scripted: World, dhan: ScriptedDhan
+) -> None:
+    user = await scripted.user()
+    intent = await scripted.intent(user)
+    dhan.on("POST", "/v2/orders", hang_up)
+    dhan.on("GET", "/v2/orders/external/", text_answer("<html>Service Unavailable</html>", 503))
+    machine = FastMachine()
+    working = asyncio.create_task(run(scripted.worker(user, machine=machine.time()), intent))
+    await machine.until(60)
+
+    assert not working.done()
+    dhan.on("GET", "/v2/orders/external/", json_answer(book_row(intent)))
+
+    assert (await working).outcome is Outcome.ACCEPTED
+    assert len(posted(dhan)) == 1
+
+
+async def test_an_order_dhan_rejects_in_words_is_rejected_with_them(scripted: World, dhan: ScriptedDhan) -> None:
+    user = await scripted.user()
+    intent = await scripted.intent(user)
+    dhan.on("POST", "/v2/orders", trading_error("DH-906", "Insufficient: margin: short by 10"))
+
+    execution = await run(scripted.worker(user), intent)
+    again = await run(scripted.worker(user), intent)
+
+    assert (execution.outcome, execution.reason_code) == (Outcome.REJECTED, "DH-906")
+    assert execution.reason == "Insufficient: margin: short by 10"
+    assert again == execution
+    assert len(posted(dhan)) == 1
+
+
+async def test_an_order_found_rejected_after_a_lost_reply_is_rejected(scripted: World, dhan: ScriptedDhan) -> None:
+    user = await scripted.user()
+    intent = await scripted.intent(user)
+    row = book_row(intent, "REJECTED") | {"omsErrorCode": "16388", "omsErrorDescription": "RMS: margin"}
+    dhan.on("POST", "/v2/orders", hang_up)
+    dhan.on("GET", "/v2/orders/external/", json_answer(row))
+
+    execution = await run(scripted.worker(user), intent)
+
+    assert (execution.outcome, execution.reason) == (Outcome.REJECTED, "16388 RMS: margin")
+    assert execution.dhan_order_id == "52211"
+
+
+async def test_the_rate_limit_delays_an_order_but_does_not_lose_it(scripted: World, dhan: ScriptedDhan) -> None:
+    user = await scripted.user()
+    answers = iter([trading_error("DH-904", status=429), trading_error("DH-904", status=429), PLACED])
+
+    async def limited(request: web.Request) -> web.StreamResponse:
+        return await next(answers)(request)
+
+    dhan.on("POST", "/v2/orders", limited)
+
+    execution = await run(scripted.worker(user), await scripted.intent(user))
+
+    assert execution.outcome is Outcome.ACCEPTED
+    assert len(posted(dhan)) == 3
+
+
+async def test_an_order_that_never_left_is_denied_when_its_time_is_up(
+    scripted: World, free_port: Callable[[], int]
+) -> None:
+    user = await scripted.user()
+    intent = await scripted.intent(user)
+    machine = FastMachine()
+    worker = scripted.worker(user, machine=machine.time(), broker_url=f"http://127.0.0.1:{free_port()}/v2")
+
+    execution = await run(worker, intent)
+
+    assert (execution.outcome, execution.reason_code) == (Outcome.DENIED, "connect_error")
+    assert machine.now >= SEND_WITHIN
+
+
+class SlowToClaim(Store):
+    """A database whose answer to a claim takes as long as told."""
+
+    def __init__(self, world: World, machine: FastMachine, seconds: float) -> None:
+        super().__init__(world.client)
+        self._machine, self._seconds = machine, seconds
+
+    async def claim(self, intent: OrderIntent) -> Claim:
+        claim = await super().claim(intent)
+        await self._machine.sleep(self._seconds)
+        return claim
+
+
+async def test_an_order_whose_claim_has_grown_old_is_not_sent(scripted: World, dhan: ScriptedDhan) -> None:
+    user = await scripted.user()
+    intent = await scripted.intent(user)
+    machine = FastMachine()
+    slow = SlowToClaim(scripted, machine, SEND_WITHIN)
+
+    execution = await run(scripted.worker(user, machine=machine.time(), store=slow), intent)
+
+    assert (execution.outcome, execution.reason_code) == (Outcome.DENIED, "claim_stale")
+    assert dhan.seen == []
+
+
+async def test_a_lost_order_of_a_user_whose_token_is_gone_ends_as_unverifiable(
+    scripted: World, dhan: ScriptedDhan
+) -> None:
+    user = await scripted.user()
+    intent = await scripted.intent(user)
+
+    async def hang_up_and_expire(request: web.Request) -> web.StreamResponse:
+        await scripted.sql("update public.user_trading_keys set token_expiry = now() where user_id = $1", user)
+        return await hang_up(request)
+
+    dhan.on("POST", "/v2/orders", hang_up_and_expire)
+
+    execution = await run(scripted.worker(user), intent)
+
+    assert (execution.outcome, execution.reason_code) == (Outcome.NOT_FOUND, "unverifiable")
+    assert "order book at Dhan" in execution.reason
+
+
+async def test_a_claim_left_behind_by_a_dead_worker_is_looked_up_and_never_sent(
+    scripted: World, dhan: ScriptedDhan
+) -> None:
+    user = await scripted.user()
+    intent = await scripted.intent(user)
+    await Store(scripted.client).claim(intent)
+    dhan.on("GET", "/v2/orders/external/", json_answer([]))
+
+    execution = await run(scripted.worker(user), intent)
+
+    assert execution.outcome is Outcome.NOT_FOUND
+    assert posted(dhan) == []
+
+
+async def test_the_account_is_checked_again_when_its_credentials_are_in_hand(
+    scripted: World, dhan: ScriptedDhan
+) -> None:
+    user = await scripted.user(client_id="1100000002")
+    around = scripted.surroundings(user)  # believes the user's account to be CLIENT
+    rules = ModeRules(Mode.SELF, around.rules.base_url, DhanClientId("1100000001"))
+
+    execution = await run(scripted.worker(user, rules=rules), await scripted.intent(user))
+
+    assert (execution.outcome, execution.reason_code) == (Outcome.DENIED, "mode_refuses")
+    assert dhan.seen == []
+
+
+async def test_an_intent_about_a_decision_nobody_recorded_is_a_dead_letter(scripted: World) -> None:
+    user = await scripted.user()
+
+    with pytest.raises(Unreadable, match="not in the database"):
+        await run(scripted.worker(user), an_intent(user))
+
+
+async def test_a_wrong_database_key_ends_the_service_instead_of_losing_orders(scripted: World) -> None:
+    user = await scripted.user()
+    intent = await scripted.intent(user)
+    anonymous = await scripted.stack.anonymous()
+
+    with pytest.raises(Misconfigured, match="SUPABASE_SERVICE_KEY"):
+        await run(scripted.worker(user, store=Store(anonymous)), intent)
+
+
+async def test_the_first_settlement_stands_whatever_is_said_later(scripted: World, dhan: ScriptedDhan) -> None:
+    user = await scripted.user()
+    intent = await scripted.intent(user)
+    dhan.on("POST", "/v2/orders", PLACED)
+    await run(scripted.worker(user), intent)
+    around = scripted.surroundings(user)
+
+    recorded = await around.resolver.resolve(OrderKey.of(intent))
+
+    assert (recorded.outcome, recorded.dhan_order_id) == (Outcome.ACCEPTED, "52211")
+    assert len(await scripted.logged(intent)) == 1
+
+
+async def test_no_token_shows_in_messages_rows_or_logs(
+    scripted: World, dhan: ScriptedDhan, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.INFO)
+    user = await scripted.user()
+    (token,) = scripted.tokens
+    shown: list[object] = []
+    for answer in (
+        PLACED,
+        hang_up,
+        trading_error("DH-901", f"bad token {token}", 401),
+        text_answer(f"<p>{token}", 502),
+    ):
+        intent = await scripted.intent(user)
+        dhan.on("POST", "/v2/orders", answer)
+        dhan.on("GET", "/v2/orders/external/", json_answer(book_row(intent)))
+        outputs = await scripted.worker(user)(a_record(intent, user))
+        shown += [read(outputs), outputs, await scripted.logged(intent)]
+    shown += [scripted.surroundings(user), await Store(scripted.client).claim(await scripted.intent(user))]
+
+    printed = capsys.readouterr()
+    everything = f"{shown!r}{printed.out}{printed.err}{[record.getMessage() for record in caplog.records]}"
+    assert any(token in request.headers["access-token"] for request in dhan.seen)
+    assert "order_settled" in everything
+    assert token not in everything

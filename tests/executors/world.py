@@ -1,0 +1,162 @@
+"""The order path on real parts: our migrations on Postgres, the real Supabase client, and a Dhan that can be made to fail."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import httpx
+from supabase import AsyncClient
+
+from bus.records import Output
+from dhan.transport import BaseUrl
+from executors.budget import OrderBudget
+from executors.clock import ChainClock, MachineTime
+from executors.modes import Mode, ModeRules
+from executors.planning import UserLimits
+from executors.quotes import QuoteBook
+from executors.reconcile import Resolver
+from executors.sessions import ACTIVE, ActiveUsers, UserState
+from executors.store import Store
+from executors.worker import OrderWorker, Surroundings
+from schemas.codec import decode
+from schemas.ids import DhanClientId, UserId
+from schemas.market import Action
+from schemas.messages import Decision, Execution, OrderIntent
+from schemas.units import UtcNs
+from tests.database.fixtures import SupabaseStack, signed_in_user
+from tests.executors.factories import LIMITS, RELIANCE, TEN_O_CLOCK, a_decision, a_record, an_intent, some_ticks
+
+LEASE = 0.6  # seconds; the product's lease is ten
+CLIENT = "1100000001"
+
+
+class FastMachine:
+    """Machine time in which sleeping takes no time but counts."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.slept: list[float] = []
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        self.slept.append(seconds)
+        await asyncio.sleep(min(seconds, 0.05))
+
+    async def until(self, moment: float) -> None:
+        while self.now < moment:  # noqa: ASYNC110  # others move this clock on
+            await asyncio.sleep(0.01)
+
+    def time(self) -> MachineTime:
+        return MachineTime(lambda: self.now, self.sleep)
+
+
+@dataclass
+class World:
+    """One database, one broker address, and orders to try on them."""
+
+    stack: SupabaseStack
+    client: AsyncClient
+    http: httpx.AsyncClient
+    broker_url: str
+    tokens: list[str] = field(default_factory=list)
+
+    async def user(self, *, client_id: str = CLIENT, token: str = "", hours: float = 24) -> UserId:
+        """A user with a Dhan token and the switch on."""
+        person = await signed_in_user(self.stack)
+        self.tokens.append(await person.connect_dhan(client_id=client_id, token=token, hours=hours))
+        await person.switch(on=True)
+        return UserId(person.id)
+
+    async def decision(self, **changes: Any) -> Decision:
+        """A decision as the agents leave it: its row is written before its message."""
+        decision = a_decision(**changes)
+        row = {"id": str(decision.id), "symbol": "RELIANCE", "action": Action.BUY.value, "reasoning": "because"}
+        await self.client.table("trade_decisions").insert(row).execute()
+        return decision
+
+    async def intent(self, user: UserId, **changes: Any) -> OrderIntent:
+        return an_intent(user, await self.decision(), **changes)
+
+    async def sql(self, statement: str, *arguments: object) -> list[asyncpg.Record]:
+        """Past the API, to arrange and to look."""
+        connection = await asyncpg.connect(self.stack.dsn)
+        try:
+            rows: list[asyncpg.Record] = await connection.fetch(statement, *arguments)
+            return rows
+        finally:
+            await connection.close()
+
+    async def switch_off(self, user: UserId) -> None:
+        await self.sql("update public.user_trading_keys set is_trading_enabled = false where user_id = $1", user)
+
+    async def logged(self, intent: OrderIntent) -> list[tuple[str, str | None, str | None]]:
+        rows = await self.sql(
+            "select status, dhan_order_id, failure_reason from public.user_trade_logs where user_id = $1 and decision_id = $2",
+            intent.user_id,
+            intent.decision_id,
+        )
+        return [(row["status"], row["dhan_order_id"], row["failure_reason"]) for row in rows]
+
+    async def executed(self, decision: UUID) -> bool:
+        rows = await self.sql("select is_executed from public.trade_decisions where id = $1", decision)
+        return bool(rows[0]["is_executed"])
+
+    def worker(self, *users: UserId, **changes: Any) -> OrderWorker:
+        """A worker for whom the market is open and quoted, and `users` are active."""
+        return OrderWorker(self.surroundings(*users, **changes))
+
+    def surroundings(self, *users: UserId, **changes: Any) -> Surroundings:
+        machine: MachineTime = changes.pop("machine", MachineTime())
+        rules = ModeRules(Mode.PAPER, BaseUrl.parse(changes.pop("broker_url", self.broker_url)), None)
+        store, broker = changes.pop("store", Store(self.client)), rules.broker(self.http)
+        lease: float = changes.pop("lease", LEASE)
+        active = ActiveUsers(machine)
+        active.replace({user: UserState(ACTIVE, DhanClientId(CLIENT)) for user in users}, machine.monotonic())
+
+        def limits_of(_: UserId) -> UserLimits:
+            return LIMITS
+
+        around = Surroundings(
+            store=store,
+            broker=broker,
+            rules=rules,
+            resolver=Resolver(store, broker, machine, lease),
+            book=a_quoted_book(),
+            active=active,
+            budget=OrderBudget(),
+            clock=ChainClock(wall=lambda: 0),
+            limits_of=limits_of,
+            kill_switch=lambda: False,
+            machine=machine,
+        )
+        return replace(around, **changes)
+
+
+def a_quoted_book() -> QuoteBook:
+    book = QuoteBook(partitions=1)
+    book.apply(0, some_ticks((RELIANCE, UtcNs(TEN_O_CLOCK), 150_000)))
+    return book
+
+
+async def run(worker: OrderWorker, intent: OrderIntent) -> Execution:
+    return read(await worker(a_record(intent, intent.user_id)))
+
+
+def read(outputs: Sequence[Output]) -> Execution:
+    (output,) = outputs
+    return decode(Execution, output.value)
+
+
+@asynccontextmanager
+async def world_at(stack: SupabaseStack, http: httpx.AsyncClient, broker_url: str) -> AsyncIterator[World]:
+    client = await stack.service()
+    try:
+        yield World(stack, client, http, broker_url)
+    finally:
+        await client.postgrest.aclose()
