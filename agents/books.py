@@ -25,6 +25,7 @@ class ScanBook:
 
     def __init__(self) -> None:
         self._scans: dict[date, Scan] = {}
+        self._missed: set[date] = set()
         self._news = asyncio.Condition()
 
     async def add(self, scan: Scan) -> None:
@@ -33,13 +34,14 @@ class ScanBook:
             self._news.notify_all()
 
     async def of(self, day: date, patience: float) -> Scan | None:
-        """The scan of `day`, waiting up to `patience` seconds for one that is on its way."""
-        if scan := self._scans.get(day):
-            return scan
+        """The scan of `day`, waiting up to `patience` seconds for one that is on its way, but in vain only once."""
+        if day in self._missed or day in self._scans:
+            return self._scans.get(day)
         try:
             async with asyncio.timeout(patience), self._news:
                 await self._news.wait_for(lambda: day in self._scans)
         except TimeoutError:
+            self._missed.add(day)
             return None
         return self._scans[day]
 

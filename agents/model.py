@@ -22,12 +22,17 @@ from agents.deadline import Deadline
 from agents.prompts import BRIEFS, Agent
 from schemas.messages import CallOutcome
 
-# Before the import: Agno reads the flag at import, and gives its loggers handlers of its own only if they have none. Its
-# records hold provider messages, and those may echo a key: they go nowhere.
+
+def _nowhere(_: logging.LogRecord) -> bool:
+    return False
+
+
+# Before the import: Agno gives its loggers handlers of its own only if they have none. Its records hold messages of the
+# provider, and those may echo a key: a filter drops them, because Agno sets its level anew with every run.
 os.environ["AGNO_TELEMETRY"] = "false"
 for _name in ("agno", "agno-team", "agno-workflow"):
     logging.getLogger(_name).addHandler(logging.NullHandler())
-    logging.getLogger(_name).propagate = False
+    logging.getLogger(_name).addFilter(_nowhere)
 
 from agno.agent import Agent as AgnoAgent  # noqa: E402
 from agno.exceptions import ModelProviderError  # noqa: E402

@@ -20,7 +20,8 @@ from schemas.messages import Decision, Report, Scan
 log = structlog.get_logger(__name__)
 
 PAUSES: Final = (0.2, 1.0, 3.0)  # seconds: over a restart of the API, well within one decision's patience
-_PASSING: Final = ("5", "08", "53", "57", "40", "PGRST00")  # HTTP 5xx, lost connections, overload, shutdown, deadlocks
+_PASSING_STATES: Final = ("08", "40", "53", "57")  # SQLSTATE classes: connection, deadlock, resources, shutdown
+_BUSY: Final = ("408", "429")
 
 
 class Store(Protocol):
@@ -80,12 +81,21 @@ def _passing_reason(table: str, error: httpx.TransportError | APIError) -> str:
     if isinstance(error, httpx.TransportError):
         return type(error).__name__
     code = str(error.code or "")
-    if code.startswith(_PASSING):
-        return f"code {code}"
+    if _may_pass(code):
+        return code or "an error without a code"
     raise Misconfigured(
         f"{table}: the database refused rows: {code} {error.message}; check SUPABASE_SERVICE_KEY and that the migrations "
         "and the day's scan are in place"
     ) from None
+
+
+def _may_pass(code: str) -> bool:
+    """Whether another attempt may end otherwise. A gateway's error page carries a status or no code at all."""
+    if code.startswith("PGRST"):
+        return code.startswith("PGRST00")  # PostgREST has no connection to the database
+    if len(code) == len("23503"):
+        return code.startswith(_PASSING_STATES)
+    return code in _BUSY or not code.startswith("4")
 
 
 def scan_rows(scan: Scan) -> list[dict[str, Any]]:

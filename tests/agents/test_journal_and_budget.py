@@ -1,0 +1,250 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import date
+
+import httpx
+import pytest
+from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.answers import CommanderAnswer, TechnicalAnswer, read_answer
+from agents.asking import Answered, Failed, Failure, ask, judge
+from agents.budget import FREE, Ledger, Tariff
+from agents.deadline import Deadline
+from agents.journal import AnswerBook, LiveJournal, Question, Rung
+from agents.model import Completion, Endpoint, Model, SchemaMode
+from agents.prompts import PROMPT_VERSION, Agent, technical_message
+from schemas.codec import decode, encode
+from schemas.messages import CallOutcome, LlmCall
+from schemas.units import Paise
+from tests.agents.factories import AS_OF, DAY, Topic, a_journal, a_signal, an_entry
+from tests.agents.provider import Provider, hangs, says, status
+
+DEAR = Tariff(Paise.from_rupees(1_000), Paise.from_rupees(4_000))
+
+
+def a_question() -> Question:
+    signal = a_signal()
+    return Question(Agent.TECHNICAL, signal.id, AS_OF, technical_message(signal, an_entry()))
+
+
+class Instant:
+    """A model without a network, for what concerns the journal alone."""
+
+    def __init__(self, name: str = "instant", tokens: int = 1_000) -> None:
+        self.name = name
+        self.asked = 0
+        self._tokens = tokens
+
+    async def complete(self, agent: Agent, user: str, deadline: Deadline, run_id: str) -> Completion:  # noqa: ARG002
+        self.asked += 1
+        await asyncio.sleep(0)
+        text = '{"symbol":"RELIANCE","score":1,"confidence":1,"summary":"s"}'
+        return Completion(CallOutcome.OK, text, "", self.name, self._tokens, 0)
+
+
+async def asked(journal: LiveJournal, question: Question | None = None) -> Answered[TechnicalAnswer] | Failed:
+    return await ask(journal, question or a_question(), TechnicalAnswer, "RELIANCE", Deadline.after(10))
+
+
+async def test_a_call_is_on_the_topic_before_its_answer_can_be_used(model: Model) -> None:
+    order: list[str] = []
+
+    async def publish(call: LlmCall) -> None:
+        await asyncio.sleep(0.01)
+        order.append("published")
+
+    await asked(a_journal(model, Topic(), publish=publish))
+    order.append("used")
+
+    assert order == ["published", "used"]
+
+
+async def test_an_answer_that_could_not_be_written_down_is_not_used(model: Model) -> None:
+    async def publish(call: LlmCall) -> None:
+        raise ConnectionError("no broker")
+
+    book = AnswerBook()
+
+    with pytest.raises(ConnectionError):
+        await asked(a_journal(model, Topic(), publish=publish, book=book))
+    assert book.recall(a_question()) is None
+
+
+async def test_a_recorded_call_tells_all_an_audit_needs(model: Model) -> None:
+    topic, question = Topic(), a_question()
+
+    await asked(a_journal(model, topic, ladder=[Rung(model, DEAR)]), question)
+
+    (call,) = topic.calls
+    assert call.id == question.id()
+    assert call.request["user"] == question.user
+    assert call.request["prompt_version"] == PROMPT_VERSION
+    assert (call.model, call.outcome, call.input_tokens, call.output_tokens) == ("fake-1", CallOutcome.OK, 400, 60)
+    assert call.cost == 64  # 400 x 1000 rupees and 60 x 4000 rupees per million, in paise
+    assert call.causation_id == a_signal().id
+    assert decode(LlmCall, encode(call)) == call
+
+
+async def test_a_cancelled_call_is_written_down_and_asked_again_the_next_time(provider: Provider, model: Model) -> None:
+    asked_for = asyncio.Event()
+
+    async def hangs_once_there(request: web.Request, good: str) -> web.StreamResponse:
+        asked_for.set()
+        return await hangs(request, good)
+
+    provider.misbehave["technical"] = hangs_once_there
+    topic, book = Topic(), AnswerBook()
+    journal = a_journal(model, topic, book=book)
+    task = asyncio.create_task(asked(journal))
+    await asked_for.wait()
+
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert [call.outcome for call in topic.calls] == [CallOutcome.CANCELLED]
+    provider.misbehave.clear()
+    assert isinstance(await asked(journal), Answered)
+
+
+async def test_a_question_has_one_name_and_any_change_of_what_is_asked_changes_it() -> None:
+    question = a_question()
+    other_signal = a_signal(rule="supertrend_flip")
+    others = [
+        Question(Agent.SENTIMENT, question.subject, AS_OF, question.user),
+        Question(Agent.TECHNICAL, other_signal.id, AS_OF, question.user),
+        Question(Agent.TECHNICAL, question.subject, AS_OF, question.user + " "),
+        Question(Agent.TECHNICAL, question.subject, AS_OF, question.user, attempt=2),
+    ]
+
+    assert a_question().id() == question.id()
+    assert len({question.id(), *(other.id() for other in others)}) == 5
+
+
+async def test_the_small_model_answers_when_the_large_one_has_used_its_share_and_then_nobody() -> None:
+    large, small = Instant("large"), Instant("small")
+    ledger = Ledger(Paise.from_rupees(30))  # a large call is reserved at 4, a small one at 2 rupees, give or take
+    topic = Topic()
+    ladder = [Rung(large, DEAR, 50), Rung(small, Tariff(Paise(50_000), Paise(200_000)))]
+    journal = a_journal(large, topic, ladder=ladder, ledger=ledger)
+    signals = [a_signal(rule=f"rule{n}") for n in range(80)]
+
+    outcomes = [await asked(journal, Question(Agent.TECHNICAL, s.id, AS_OF, a_question().user)) for s in signals]
+
+    models = [call.model for call in topic.calls]
+    assert models == sorted(models, key=["large", "small", ""].index)
+    assert {"large", "small", ""} == set(models)
+    assert topic.calls[-1].outcome is CallOutcome.BUDGET
+    assert isinstance(outcomes[-1], Failed)
+    assert outcomes[-1].reason is Failure.BUDGET
+    assert ledger.spent(DAY) == sum(call.cost for call in topic.calls)
+
+
+async def test_calls_under_way_together_cannot_overspend() -> None:
+    model, ledger = Instant("large", tokens=2_000), Ledger(Paise.from_rupees(20))
+    journal = a_journal(model, Topic(), ladder=[Rung(model, DEAR)], ledger=ledger)
+    questions = [Question(Agent.TECHNICAL, a_signal(rule=f"rule{n}").id, AS_OF, a_question().user) for n in range(100)]
+
+    await asyncio.gather(*(asked(journal, question) for question in questions))
+
+    assert 0 < ledger.spent(DAY) <= Paise.from_rupees(20)
+
+
+async def test_a_new_day_has_a_new_budget() -> None:
+    ledger = Ledger(Paise(100))
+    ledger.spend(DAY, Paise(100))
+
+    assert not ledger.reserve(DAY, Paise(1))
+    assert ledger.reserve(date(2025, 6, 3), Paise(100))
+
+
+@given(st.lists(st.tuples(st.integers(0, 500), st.integers(0, 500)), max_size=40))
+def test_what_is_spent_stays_below_the_cap_as_long_as_calls_cost_no_more_than_reserved(
+    calls: list[tuple[int, int]],
+) -> None:
+    ledger = Ledger(Paise(1_000))
+
+    for most, cost in calls:
+        if ledger.reserve(DAY, Paise(most)):
+            ledger.release(DAY, Paise(most))
+            ledger.spend(DAY, Paise(min(cost, most)))
+
+    assert ledger.spent(DAY) <= 1_000
+
+
+def test_a_cost_is_rounded_up_to_the_paisa() -> None:
+    assert Tariff(Paise(1), Paise(1)).cost(1, 1) == 1
+    assert Tariff(Paise(1_000_000), Paise(0)).cost(3, 9) == 3
+    assert FREE.at_most(10**6, 10**6) == 0
+
+
+async def test_a_book_forgets_the_oldest_calls_and_never_answers_another_question(model: Model) -> None:
+    topic = Topic()
+    for n in range(3):
+        question = Question(Agent.TECHNICAL, a_signal(rule=f"rule{n}").id, AS_OF, a_question().user)
+        await asked(a_journal(model, topic), question)
+
+    book = AnswerBook(topic.calls, limit=2)
+    forged = AnswerBook([topic.calls[0].model_copy(update={"request": {"user": "other"}})])
+
+    known = [
+        book.recall(Question(Agent.TECHNICAL, a_signal(rule=f"rule{n}").id, AS_OF, a_question().user)) for n in range(3)
+    ]
+    assert [call is not None for call in known] == [False, True, True]
+    assert forged.recall(Question(Agent.TECHNICAL, a_signal(rule="rule0").id, AS_OF, a_question().user)) is None
+
+
+async def test_every_outcome_of_a_call_has_a_reason(model: Model) -> None:
+    topic = Topic()
+    await asked(a_journal(model, topic))
+
+    for outcome in CallOutcome:
+        judged = judge(topic.calls[0].model_copy(update={"outcome": outcome}), TechnicalAnswer, "RELIANCE")
+        assert isinstance(judged, Answered) is (outcome is CallOutcome.OK)
+
+
+async def test_no_line_of_agno_or_its_provider_reaches_a_log(
+    provider: Provider, model: Model, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        for fault in (status(401), status(500), says("prose")):
+            provider.misbehave["technical"] = fault
+            await asked(a_journal(model, Topic()))
+
+    printed = "".join(capfd.readouterr())
+    assert not [record for record in caplog.records if record.name.startswith("agno")]
+    assert "sk-secret" not in caplog.text + printed
+    assert printed == ""
+
+
+async def test_a_provider_without_strict_schemas_is_told_the_schema_in_words(provider: Provider) -> None:
+    async with httpx.AsyncClient() as http:
+        plain = Model(Endpoint(provider.base_url, "fake-1", "k", SchemaMode.JSON_OBJECT), http)
+        answer = await asked(a_journal(plain, Topic()))
+
+    assert isinstance(answer, Answered)
+    (request,) = provider.requests
+    assert request["response_format"] == {"type": "json_object"}
+    assert '"additionalProperties": false' in request["messages"][0]["content"]
+
+
+def test_a_key_is_not_shown_with_its_endpoint() -> None:
+    assert "sk-secret" not in repr(Endpoint("http://127.0.0.1/v1", "m", "sk-secret"))
+
+
+@given(st.text())
+def test_any_text_is_an_answer_or_none(text: str) -> None:
+    assert read_answer(CommanderAnswer, text) is None
+
+
+@given(st.text(min_size=1, max_size=20), st.integers(0, 100))
+def test_an_answer_of_the_shape_is_read_as_it_stands(reason: str, confidence: int) -> None:
+    answer = CommanderAnswer.model_validate_json(
+        f'{{"symbol":"X","action":"SELL","confidence":{confidence},"reasoning":"r"}}'
+    ).model_copy(update={"reasoning": reason})
+
+    assert read_answer(CommanderAnswer, answer.model_dump_json()) == answer

@@ -1,0 +1,77 @@
+"""The simulator's model and our agents were written apart; here they meet over real HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+import pytest_asyncio
+from aiohttp import web
+
+from agents.committee import convene
+from agents.deadline import Deadline
+from agents.model import Endpoint, Model
+from agents.news import SampleNews
+from agents.scout import ScoutTerms, scan
+from schemas.market import Action, Direction, ScanResult
+from schemas.messages import Origin
+from simulator.model import ModelDesk
+from tests.agents.factories import DAY, Topic, a_journal, a_signal
+from tests.agents.test_scout import UNIVERSE, Histories, Unhurried
+
+
+@pytest_asyncio.fixture
+async def simulated() -> AsyncIterator[Model]:
+    app = web.Application()
+    app.add_routes(ModelDesk(latency=0.0).routes())
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    async with httpx.AsyncClient() as http:
+        yield Model(Endpoint(f"http://127.0.0.1:{runner.addresses[0][1]}/v1", "simulated-1", "any"), http)
+    await runner.cleanup()
+
+
+async def test_the_simulated_scout_is_understood(simulated: Model) -> None:
+    found = await scan(
+        DAY,
+        UNIVERSE,
+        Histories(),
+        journal=a_journal(simulated, Topic()),
+        model_seconds=10,
+        pace=Unhurried(),
+        terms=ScoutTerms(shortlist=3),
+    )
+
+    assert found.origin == "model"
+    assert [entry.rank for entry in found.entries if entry.result is ScanResult.SHORTLISTED] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("direction", "fast"), [(Direction.BULLISH, 101.0), (Direction.BEARISH, 99.0)], ids=["up", "down"]
+)
+async def test_the_simulated_committee_is_understood_and_trades_some_signals_in_their_direction(
+    simulated: Model, direction: Direction, fast: float
+) -> None:
+    topic = Topic()
+    found = await scan(
+        DAY, UNIVERSE, Histories(), journal=a_journal(simulated, topic), model_seconds=10, pace=Unhurried()
+    )
+    signals = [
+        a_signal(entry.instrument).model_copy(
+            update={"direction": direction, "features": {"ema_9": fast, "ema_21": 100.0, "rsi_14": 50.0}}
+        )
+        for entry in found.entries
+    ]
+
+    verdicts = [
+        await convene(each, found, news=SampleNews(), journal=a_journal(simulated, topic), deadline=Deadline.after(10))
+        for each in signals
+    ]
+
+    wanted = Action.BUY if direction is Direction.BULLISH else Action.SELL
+    actions = {verdict.decision.action for verdict in verdicts}
+    assert {verdict.decision.origin for verdict in verdicts} == {Origin.COMMITTEE}
+    assert wanted in actions <= {wanted, Action.HOLD}
+    assert {call.agent for call in topic.calls} == {"scout", "technical", "sentiment", "commander"}
