@@ -16,6 +16,7 @@ class Played:
 
     Attributes:
         comparison: None unless candles were to be compared.
+        ticks_sent: Ticks the simulator's market made; each must have reached `ats.ticks`.
         bad_rows: Rows of the market file that could not be used, each in words.
         restarts: How often a service was started again.
         seconds: From the first process to the verdict.
@@ -24,6 +25,7 @@ class Played:
     tally: Tally
     users: Sequence[DemoUser]
     comparison: Comparison | None
+    ticks_sent: int
     bad_rows: Sequence[str]
     restarts: int
     seconds: float

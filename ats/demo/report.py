@@ -46,6 +46,8 @@ def verdict(played: Played) -> list[str]:
     """What makes the demo a failure, each in one line."""
     tally = played.tally
     found = tally.problems()
+    if tally.ticks != played.ticks_sent:
+        found.append(f"the market made {played.ticks_sent:,} ticks, {tally.ticks:,} reached ats.ticks")
     if played.comparison is not None and not played.comparison.exact:
         found.append("the candles differ from the file")
     found += [f"no {name} at all" for name, count in essentials(tally).items() if not count]

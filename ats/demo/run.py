@@ -64,6 +64,7 @@ class SimulatorState(TypedDict):
     """What we read of `GET /control/state`."""
 
     session_open_ns: int
+    ticks: int
     bad_rows: list[str]
 
 
@@ -135,8 +136,9 @@ class _Demo:
         await self._open_market(day)
         await self._watch(session)
         comparison = await self._compare() if self._options.check_candles else None
+        sent = (await self._simulator_state())["ticks"]
         restarts = sum(service.restarts for service in self._supervisor.services)
-        return Played(self._tally, users, comparison, state["bad_rows"], restarts, time.monotonic() - began)
+        return Played(self._tally, users, comparison, sent, state["bad_rows"], restarts, time.monotonic() - began)
 
     async def _prepare(self) -> Sequence[DemoUser]:
         settings, keys = self._stack.settings(), self._stack.keys

@@ -58,7 +58,7 @@ class View:
             self._live.update(self._panel(note), refresh=True)
         elif now - self._last_line >= LINE_EVERY:
             self._last_line = now
-            self._console.print(self._line(note), highlight=False)
+            self._console.print(self._line(note), highlight=False, soft_wrap=True)
 
     def ticks_per_second(self) -> float:
         (first_at, first), (last_at, last) = self._seen[0], self._seen[-1]
