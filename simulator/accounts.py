@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -20,7 +21,7 @@ class Accounts:
 
     def __init__(self, users: Iterable[SimulatedUser], seed: int, now: Callable[[], datetime]) -> None:
         self._by_client = {user.client_id: user for user in users}
-        self._key = f"simulated Dhan, signing key of seed {seed:d}"
+        self._key = hashlib.sha512(f"simulated Dhan, seed {seed}".encode()).hexdigest()
         self._now = now
         self._minted = 0
 

@@ -144,7 +144,8 @@ def _fit(value: Json, schema: Mapping[str, Json], defs: Mapping[str, Json], dept
         case "boolean":
             return bool(value)
         case "string":
-            return (str(value) if value is not None else "-")[: schema.get("maxLength")]
+            text = "" if value is None else str(value)
+            return text.ljust(schema.get("minLength", 0), "-")[: schema.get("maxLength")]
     return value
 
 

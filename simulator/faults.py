@@ -33,6 +33,10 @@ class Fault:
     delay: float = 10.0
     message: str = "Rejected on request of the test"
 
+    def __post_init__(self) -> None:
+        if self.times < 1 or self.delay < 0:
+            raise ValueError(f"times {self.times} must be 1 or more, delay {self.delay} 0 or more")
+
 
 class FaultList:
     """The faults still waiting, first come first served."""

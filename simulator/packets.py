@@ -173,12 +173,13 @@ def _fill_depth(depth: Packets, prints: Prints) -> None:
         step = prints["tick_size"] * level
         bid, ask = prints["price"] - prints["tick_size"] - step, prints["price"] + step
         side = depth[:, level]
-        alive = (prints["volume"] > 0) & (bid > 0)
-        side["bid_price"], side["ask_price"] = np.where(alive, _rupees(bid), 0), np.where(alive, _rupees(ask), 0)
-        side["bid_quantity"] = np.where(alive, _resting(prints, 3 + level), 0)
-        side["ask_quantity"] = np.where(alive, _resting(prints, 11 + level), 0)
-        side["bid_orders"] = np.where(alive, _resting(prints, 19 + level) // 50 + 1, 0)
-        side["ask_orders"] = np.where(alive, _resting(prints, 27 + level) // 50 + 1, 0)
+        offered = prints["volume"] > 0  # an index has no orders
+        wanted = offered & (bid > 0)
+        side["bid_price"], side["ask_price"] = np.where(wanted, _rupees(bid), 0), np.where(offered, _rupees(ask), 0)
+        side["bid_quantity"] = np.where(wanted, _resting(prints, 3 + level), 0)
+        side["ask_quantity"] = np.where(offered, _resting(prints, 11 + level), 0)
+        side["bid_orders"] = np.where(wanted, _resting(prints, 19 + level) // 50 + 1, 0)
+        side["ask_orders"] = np.where(offered, _resting(prints, 27 + level) // 50 + 1, 0)
 
 
 def _resting(prints: Prints, salt: int) -> npt.NDArray[np.int64]:

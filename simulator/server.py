@@ -41,8 +41,7 @@ class Simulator:
     """One simulator. `start` binds the port and prepares the session; `url` is known from then on.
 
     Attributes:
-        market: The session, known after `start`.
-        bad_rows: What a replayed file could not be read for; empty for a generated session.
+        replay: The session and, when it came from a file, the rows that could not be used; known after `start`.
     """
 
     def __init__(
@@ -64,6 +63,11 @@ class Simulator:
     @property
     def market(self) -> Market:
         return self.exchange.market
+
+    @property
+    def feed(self) -> Feed:
+        assert self._feed is not None, "the simulator is not started"
+        return self._feed
 
     @property
     def exchange(self) -> Exchange:

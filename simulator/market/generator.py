@@ -19,11 +19,11 @@ from simulator.market.tape import Listing, Market, Numbers, Tape, assemble
 
 TICK_SIZE: Final = Paise(5)  # NSE's step for most shares
 MINUTE: Final = 60
-REGIME_MINUTES: Final = (12, 40)  # shorter trends never reach the 5-minute averages, longer ones rarely turn in a day
-DRIFT: Final = (0.00030, 0.00075)  # per minute: a trend of 25 minutes moves one percent or so, as on a lively day
+REGIME_MINUTES: Final = (22, 41)  # shorter trends never reach the 5-minute averages, longer ones rarely turn in a day
+DRIFT: Final = (0.00040, 0.00080)  # per minute: a trend of 25 minutes moves one percent or so, as on a lively day
 NOISE: Final = 0.00035  # standard deviation per minute: below the drift of a few minutes, so that trends can be seen
 TURN_PROBABILITY: Final = 0.85  # else the trend goes on with a new slope
-FENCE: Final = 0.025  # further from the open than this, the next trend leads back
+FENCE: Final = 0.020  # further from the open than this, the next trend leads back
 PRINTS_A_MINUTE: Final = (8, 16)  # at least, below
 OVERNIGHT_GAP: Final = 0.004  # standard deviation
 

@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import aiohttp
+import pytest
+
+from simulator.accounts import Accounts
+from simulator.config import SimulatedUser
+from simulator.faults import Fault, FaultKind
+from simulator.rest import RateLimit
+from tests.simulator.factories import OTHER, USER, an_order, call, running
+
+
+async def test_an_order_is_accepted_and_found_by_every_road() -> None:
+    async with running() as simulator:
+        status, reply = await call(simulator, "POST", "/v2/orders", json=an_order())
+        order_id = reply["orderId"]
+        _, book = await call(simulator, "GET", "/v2/orders")
+        _, by_id = await call(simulator, "GET", f"/v2/orders/{order_id}")
+        _, by_name = await call(simulator, "GET", "/v2/orders/external/AT0001")
+
+    assert (status, reply["orderStatus"]) == (200, "PENDING")
+    assert book == [by_id] == [by_name]
+    assert by_id["orderId"] == order_id
+    assert (by_id["correlationId"], by_id["price"], by_id["quantity"]) == ("AT0001", 1500.05, 10)
+    assert by_id["createTime"] == "2026-11-23 09:15:00"
+
+
+async def test_an_unknown_order_is_answered_with_no_data() -> None:
+    async with running() as simulator:
+        answers = [await call(simulator, "GET", f"/v2/orders{path}") for path in ("/1", "/external/AT0001")]
+
+    assert [(status, body["errorCode"]) for status, body in answers] == [(400, "DH-907")] * 2
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"quantity": 0}, "DH-905"),
+        ({"quantity": 1.5}, "DH-905"),
+        ({"quantity": True}, "DH-905"),
+        ({"transactionType": "HOLD"}, "DH-905"),
+        ({"productType": "BO"}, "DH-905"),
+        ({"orderType": "STOP_LOSS"}, "DH-905"),
+        ({"validity": "GTC"}, "DH-905"),
+        ({"exchangeSegment": "NSE"}, "DH-905"),
+        ({"securityId": 2885}, "DH-905"),
+        ({"securityId": "999999999"}, "DH-905"),
+        ({"correlationId": "A" * 31}, "DH-905"),
+        ({"correlationId": "A#1"}, "DH-905"),
+        ({"price": 0}, "DH-905"),
+        ({"price": "1500"}, "DH-905"),
+        ({"price": 1500.001}, "DH-905"),
+        ({"price": 1500.01}, "DH-906"),
+        ({"exchangeSegment": "IDX_I", "securityId": "13"}, "DH-906"),
+        ({"dhanClientId": OTHER.client_id}, "DH-901"),
+    ],
+)
+async def test_a_bad_order_is_refused_in_dhans_words_and_leaves_no_trace(change: dict[str, Any], code: str) -> None:
+    async with running() as simulator:
+        status, body = await call(simulator, "POST", "/v2/orders", json=an_order(**change))
+        _, book = await call(simulator, "GET", "/v2/orders")
+
+    assert status == (401 if code == "DH-901" else 400)
+    assert set(body) == {"errorType", "errorCode", "errorMessage"}
+    assert body["errorCode"] == code
+    assert book == []
+
+
+async def test_no_token_and_a_wrong_token_open_nothing() -> None:
+    stranger = SimulatedUser("1", "nobody's")
+    async with running() as simulator:
+        for method, path in (
+            ("GET", "/v2/orders"), ("POST", "/v2/orders"), ("DELETE", "/v2/orders/1"), ("GET", "/v2/positions"),
+            ("GET", "/v2/fundlimit"), ("GET", "/v2/profile"), ("POST", "/v2/charts/historical"),
+        ):  # fmt: skip
+            for user in (None, stranger):
+                status, body = await call(simulator, method, path, user=user)
+                assert (status, body["errorCode"]) == (401, "DH-901")
+
+
+async def test_an_order_can_be_cancelled_once() -> None:
+    async with running() as simulator:
+        _, placed = await call(simulator, "POST", "/v2/orders", json=an_order())
+        path = f"/v2/orders/{placed['orderId']}"
+        first = await call(simulator, "DELETE", path)
+        second = await call(simulator, "DELETE", path)
+
+    assert first == (202, {"orderId": placed["orderId"], "orderStatus": "CANCELLED"})
+    assert (second[0], second[1]["errorCode"]) == (400, "DH-906")
+
+
+async def test_the_eleventh_order_of_a_second_is_turned_away_for_that_user_only() -> None:
+    async with running() as simulator:
+        replies = [await call(simulator, "POST", "/v2/orders", json=an_order()) for _ in range(11)]
+        others = await call(simulator, "POST", "/v2/orders", json=an_order(dhanClientId=OTHER.client_id), user=OTHER)
+        _, book = await call(simulator, "GET", "/v2/orders")
+
+    assert others[0] == 200
+    refused = [body["errorCode"] for status, body in replies if status == 429]
+    assert len(book) + len(refused) == 11
+    assert set(refused) <= {"DH-904"}
+
+
+def test_the_rate_limit_counts_any_window_of_one_second() -> None:
+    now = [0.0]
+    limit = RateLimit(2, lambda: now[0])
+
+    taken = []
+    for moment in (0.0, 0.9, 0.95, 1.0, 1.5, 1.95):
+        now[0] = moment
+        taken.append(limit.allows("one"))
+
+    assert taken == [True, True, False, True, False, True]
+    assert all(RateLimit(None, lambda: 0.0).allows("one") for _ in range(100))
+
+
+async def test_positions_and_funds_follow_the_trades() -> None:
+    async with running(order_rate_limit=None) as simulator:
+        simulator.exchange.book.on_price(simulator.market.listings[1].id, 150_000, 1)
+        for side, quantity in (("BUY", 10), ("SELL", 4)):
+            body = an_order(transactionType=side, quantity=quantity, orderType="MARKET", price=0)
+            await call(simulator, "POST", "/v2/orders", json=body)
+        _, positions = await call(simulator, "GET", "/v2/positions")
+        _, funds = await call(simulator, "GET", "/v2/fundlimit")
+        _, orders = await call(simulator, "GET", "/v2/orders")
+
+    (position,) = positions
+    assert (position["netQty"], position["positionType"], position["buyAvg"]) == (6, "LONG", 1500.0)
+    assert funds["availabelBalance"] == 1_000_000 - 15_000
+    assert [order["orderStatus"] for order in orders] == ["TRADED", "TRADED"]
+    assert orders[0]["orderType"] == "LIMIT"
+
+
+@pytest.mark.parametrize("kind", [FaultKind.ACCEPT_THEN_DROP_REPLY, FaultKind.ACCEPT_THEN_500, FaultKind.SLOW_REPLY])
+async def test_an_order_whose_reply_goes_wrong_is_in_the_book_all_the_same(kind: FaultKind) -> None:
+    async with running(faults=(Fault(kind, delay=0.05),)) as simulator:
+        if kind is FaultKind.ACCEPT_THEN_DROP_REPLY:
+            with pytest.raises(aiohttp.ClientConnectionError):
+                await call(simulator, "POST", "/v2/orders", json=an_order())
+        else:
+            status, _ = await call(simulator, "POST", "/v2/orders", json=an_order())
+            assert status == (500 if kind is FaultKind.ACCEPT_THEN_500 else 200)
+        found, _ = await call(simulator, "GET", "/v2/orders/external/AT0001")
+        again, _ = await call(simulator, "POST", "/v2/orders", json=an_order(correlationId="AT0002"))
+
+    assert found == 200
+    assert again == 200
+
+
+@pytest.mark.parametrize("kind", [FaultKind.HTML_429, FaultKind.REJECT])
+async def test_a_refusing_fault_leaves_no_order_and_hits_only_its_user(kind: FaultKind) -> None:
+    async with running() as simulator:
+        fault = {"kind": kind, "client_id": USER.client_id, "message": "RMS: margin shortfall"}
+        added, _ = await call(simulator, "POST", "/control/faults", json=fault)
+        others, _ = await call(simulator, "POST", "/v2/orders", json=an_order(dhanClientId=OTHER.client_id), user=OTHER)
+        status, body = await call(simulator, "POST", "/v2/orders", json=an_order())
+        _, book = await call(simulator, "GET", "/v2/orders")
+
+    assert (added, others, book) == (201, 200, [])
+    if kind is FaultKind.HTML_429:
+        assert status == 429
+        assert body.startswith("<html>")
+    else:
+        assert (status, body["errorCode"], body["errorMessage"]) == (400, "DH-906", "RMS: margin shortfall")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "meteor"},
+        {},
+        [],
+        {"kind": "reject", "colour": "red"},
+        {"kind": "reject", "times": 0},
+        {"kind": "reject", "delay": "x"},
+    ],
+)
+async def test_an_unknown_fault_is_named(fault: Any) -> None:
+    async with running() as simulator:
+        status, body = await call(simulator, "POST", "/control/faults", json=fault)
+
+    assert status == 400
+    assert "not a fault" in body["error"]
+
+
+async def test_users_can_be_added_while_it_runs() -> None:
+    new = SimulatedUser("1100000003", "token-of-three")
+    async with running() as simulator:
+        before, _ = await call(simulator, "GET", "/v2/profile", user=new)
+        added, _ = await call(
+            simulator, "POST", "/control/users", json={"client_id": new.client_id, "token": new.token}
+        )
+        after, profile = await call(simulator, "GET", "/v2/profile", user=new)
+        bad, reply = await call(simulator, "POST", "/control/users", json={"client_id": "4", "token": ["secret"]})
+
+    assert (before, added, after) == (401, 201, 200)
+    assert profile["dhanClientId"] == new.client_id
+    assert bad == 400
+    assert "secret" not in str(reply)
+
+
+def test_a_token_dies_when_it_expires_and_when_another_is_minted() -> None:
+    now = [datetime(2026, 11, 23, 9, 0, tzinfo=UTC)]
+    accounts = Accounts([USER], 1, lambda: now[0])
+
+    fresh = accounts.mint(USER.client_id)
+
+    assert accounts.holder(USER.token) is None
+    assert accounts.holder(fresh.token) == fresh
+    now[0] += timedelta(hours=24)
+    assert accounts.holder(fresh.token) is None
+
+
+async def test_a_path_that_does_not_exist_is_a_plain_404() -> None:
+    async with running() as simulator:
+        status, _ = await call(simulator, "GET", "/v2/nothing")
+
+    assert status == 404
