@@ -105,7 +105,7 @@ def _list(text: str) -> list[str]:
     if not (text.startswith("(") and text.endswith(")")):
         raise unparsable("filter", f"in.{text}")
     inside = text[1:-1]
-    return [_unquoted(item) for item in split(inside)] if inside.strip() else []
+    return [_unquoted(item) for item in split(inside)]
 
 
 def _unquoted(item: str) -> str:
@@ -122,12 +122,12 @@ def split(text: str) -> list[str]:
             items.append("")
         else:
             items[-1] += piece
-    return [item.strip() for item in items] if text.strip() else []
+    return items if text else []
 
 
 def select_list(table: Table, select: str | None) -> str:
     """Columns to give back, `alias:column` included."""
-    return ", ".join(_selected(table, item) for item in split(select or "*"))
+    return ", ".join(_selected(table, item.strip()) for item in split(select or "*"))
 
 
 def _selected(table: Table, item: str) -> str:
@@ -143,7 +143,7 @@ def _selected(table: Table, item: str) -> str:
 
 
 def order_by(table: Table, order: str | None) -> str:
-    terms = [_ordered(table, item) for item in split(order or "")]
+    terms = [_ordered(table, item.strip()) for item in split(order or "")]
     return f" order by {', '.join(terms)}" if terms else ""
 
 
@@ -188,7 +188,7 @@ def columns_of(rows: Iterable[dict[str, object]], columns: str | None) -> list[s
     With `?columns=` a key missing from a row becomes NULL, as PostgREST has it.
     """
     if columns is not None:
-        return [_unquoted(name) for name in split(columns)]
+        return [_unquoted(name.strip()) for name in split(columns)]
     keys = [list(row) for row in rows]
     if any(set(other) != set(keys[0]) for other in keys):
         raise RestError(400, "PGRST102", "All object keys must match")

@@ -121,7 +121,7 @@ def _on_conflict(table: Table, names: list[str], call: Call) -> str:
     if "resolution" not in call.prefer:
         return ""
     listed = one(call.parameters, "on_conflict")
-    target = [name.strip('"') for name in split(listed)] if listed else list(table.primary_key)
+    target = [name.strip(' "') for name in split(listed)] if listed else list(table.primary_key)
     columns = ", ".join(table.writable(name) for name in target)
     if call.prefer["resolution"] == "ignore-duplicates":
         return f" on conflict ({columns}) do nothing"
