@@ -100,7 +100,7 @@ def apply_tick(row: Any, instrument: int, tables: Tables, closed: Table, count: 
     if moment < session_open or moment >= midnight + grid.close:
         market.outside += 1
         note_outside(row, state)
-        return count
+        return close_older(moment, instrument, tables, closed, count)
     if is_late(moment, row.clock, session_open, tables.bars[instrument, 0], grid):
         market.late += 1
         return count
@@ -137,6 +137,16 @@ def note_outside(row: Any, state: Any) -> None:
     if day < state.day or row.exchange_time < state.last_at or row.volume < 0:
         return
     state.day, state.volume, state.last_at = day, row.volume, row.exchange_time
+
+
+@compiled
+def close_older(moment: int, instrument: int, tables: Tables, closed: Table, count: int) -> int:
+    """Close the instrument's bars that ended by `moment`: the snapshot after the close ends the day's last bars."""
+    for timeframe in range(tables.bars.shape[1]):
+        bar = tables.bars[instrument, timeframe]
+        if bar.ticks and bar.start + tables.grid[0].spans[timeframe] <= moment:
+            count = close_bar(instrument, timeframe, tables, closed, count)
+    return count
 
 
 @compiled

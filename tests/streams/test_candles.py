@@ -181,6 +181,17 @@ def test_ticks_before_the_open_and_from_the_close_on_make_no_bar() -> None:
     assert not minutes(tick(at("09:14:59"), 100, 5), tick(at("15:30:00"), 101, 9), tick(at("15:45:00"), 102, 11))
 
 
+def test_the_snapshot_at_the_close_ends_the_last_bars_of_its_instrument() -> None:
+    outputs = run(
+        [batch_of(tick(at("15:29:58"), 100, 5), tick(at("15:29:59"), 50, 5, of=TCS), tick(at("15:30:00"), 100, 5))]
+    )
+
+    assert [(bar.instrument, bar.start) for bar in candles(outputs)] == [
+        (RELIANCE, at("15:29:00")),
+        (RELIANCE, at("15:25:00")),
+    ]
+
+
 def test_a_fallen_counter_is_a_new_baseline_and_the_bar_says_so() -> None:
     first, second = minutes(
         tick(at("09:15:10"), 100, 500),

@@ -1,0 +1,82 @@
+"""What one gateway is told, and what it counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from schemas.errors import Misconfigured
+from schemas.market import Instrument
+from schemas.units import UtcNs
+
+PER_CONNECTION = 5_000  # Dhan's limit of instruments
+
+
+class Mode(IntEnum):
+    """How much Dhan sends per instrument; the value is the request code that subscribes to it."""
+
+    TICKER = 15
+    QUOTE = 17
+    FULL = 21
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayConfig:
+    """One gateway: one connection.
+
+    Attributes:
+        url: Of the feed, without a query; the token is added when connecting and appears nowhere else.
+        partitions: Of `ats.ticks`.
+        gateway: Number of this gateway in records and events, unique among those running.
+        heartbeat: Seconds of wall time after which every partition hears a clock that has moved.
+        live: The market's clock is the wall's: quiet markets' bars close by it, and ticks from the future are refused.
+            False for simulations and replays, whose market time is their own.
+        stale_after: Seconds without a tick, in an open session, that are worth an alarm.
+        give_up_after: Seconds of such silence after which the connection is made anew.
+    """
+
+    url: str
+    client_id: str
+    instruments: tuple[Instrument, ...]
+    partitions: int
+    mode: Mode = Mode.QUOTE
+    gateway: int = 1
+    live: bool = True
+    heartbeat: float = 0.25
+    stale_after: float = 10.0
+    give_up_after: float = 30.0
+
+    def __post_init__(self) -> None:
+        if not self.instruments:
+            raise Misconfigured("the gateway has no instruments to subscribe to; name some in the watch list")
+        if len(self.instruments) > PER_CONNECTION:
+            raise Misconfigured(
+                f"{len(self.instruments)} instruments on one connection, Dhan allows {PER_CONNECTION}; run more gateways"
+            )
+        if self.partitions < 1:
+            raise Misconfigured(f"{self.partitions} partitions; ats.ticks has at least one")
+
+
+@dataclass(slots=True)
+class GatewayMetrics:
+    """Plain numbers for whoever exports them from the same event loop.
+
+    Attributes:
+        connected: Whether the socket is open; only ticks prove that the token was accepted.
+        clock: The market clock, UTC ns.
+        last_tick: Monotonic seconds, 0 before the first.
+    """
+
+    connected: bool = False
+    connections: int = 0
+    frames: int = 0
+    packets: int = 0
+    ticks: int = 0
+    records: int = 0
+    heartbeats: int = 0
+    malformed: int = 0
+    strangers: int = 0
+    others: int = 0
+    waiting: int = 0
+    clock: UtcNs = field(default=UtcNs(0))
+    last_tick: float = 0.0

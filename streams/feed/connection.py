@@ -1,0 +1,141 @@
+"""Opening a connection to Dhan's feed, subscribing, and what its end means. The token is never logged, nor any URL."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Final
+from urllib.parse import urlencode
+
+import orjson
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+
+from schemas.errors import Misconfigured
+from schemas.market import Instrument
+from streams.feed.config import GatewayConfig, Mode
+
+PER_MESSAGE: Final = 100  # Dhan's limit of instruments in one subscribe message
+OPEN_WITHIN: Final = 10.0  # seconds for TCP, TLS and the upgrade together
+COOL_OFF: Final = 60.0  # Dhan answers 429 per account for minutes; knocking sooner makes it longer
+FIRST_WAIT: Final = 0.5  # seconds before the first new attempt, doubled each time…
+LONGEST_WAIT: Final = 30.0  # …up to this
+LARGEST_FRAME: Final = 4 << 20  # 25,000 Full packets at once, more than Dhan sends in a second
+
+# Codes of a disconnect packet after which only a person can help (Dhan, annexure, data API errors).
+FATAL: Final = {
+    806: "the account has no Data API plan; subscribe to it on web.dhan.co",
+    807: "the access token has expired; make a new one",
+    808: "authentication failed; check the client id and the access token",
+    809: "the access token is invalid; make a new one",
+    810: "the client id is invalid; check ADMIN_DHAN_CLIENT_ID",
+}
+MEANING: Final = FATAL | {
+    800: "internal server error at Dhan",
+    804: "too many instruments",
+    805: "too many connections of this account, the oldest is dropped",
+    814: "invalid request",
+}
+
+# websockets writes the request line, which holds the token, to its log at level DEBUG
+_MUTE: Final = logging.getLogger("streams.feed.websocket")
+_MUTE.setLevel(logging.WARNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why a connection ended.
+
+    Attributes:
+        fatal: Trying again is useless.
+        cool_off: Least seconds until the next attempt.
+    """
+
+    reason: str
+    fatal: bool = False
+    cool_off: float = 0.0
+
+
+async def open_feed(config: GatewayConfig, token: str) -> ClientConnection:
+    """Connect. With a bad token this succeeds too: Dhan upgrades and then resets."""
+    query = urlencode({"version": 2, "token": token, "clientId": config.client_id, "authType": 2})
+    return await connect(
+        f"{config.url}?{query}",
+        compression=None,  # packets are dense and small; deflate would only add latency
+        open_timeout=OPEN_WITHIN,
+        close_timeout=2.0,
+        ping_interval=10.0,
+        ping_timeout=30.0,
+        max_size=LARGEST_FRAME,
+        logger=_MUTE,
+    )
+
+
+def subscriptions(instruments: Sequence[Instrument], mode: Mode) -> Iterator[str]:
+    """The messages that subscribe to all instruments. Ids are strings, or Dhan ignores them."""
+    for first in range(0, len(instruments), PER_MESSAGE):
+        part = instruments[first : first + PER_MESSAGE]
+        listed = [{"ExchangeSegment": each.id.segment, "SecurityId": str(each.id.security_id)} for each in part]
+        body = {"RequestCode": int(mode), "InstrumentCount": len(listed), "InstrumentList": listed}
+        yield orjson.dumps(body).decode()
+
+
+def ending_of(error: BaseException) -> Ending:
+    """What a failed or broken connection means.
+
+    Raises:
+        BaseException: `error` itself, when it is none of the network's.
+    """
+    match error:
+        case InvalidURI():
+            raise Misconfigured("the feed address is not a WebSocket URL; see DHAN_FEED_URL") from None
+        case InvalidStatus() if error.response.status_code == 429:
+            return Ending("Dhan answered 429, too many connections", cool_off=COOL_OFF)
+        case InvalidStatus():
+            return Ending(f"Dhan answered {error.response.status_code} to the connection")
+        case ConnectionClosed():
+            return Ending(_closed(error))
+        case InvalidHandshake() | TimeoutError() | OSError():
+            # their texts may quote what we sent
+            return Ending(f"no connection ({type(error).__name__})")
+    raise error
+
+
+def _closed(error: ConnectionClosed) -> str:
+    frame = error.rcvd or error.sent
+    return f"closed with code {frame.code}" if frame else "the connection was reset"
+
+
+def ending_by(code: int) -> Ending:
+    """What a disconnect packet means."""
+    reason = f"Dhan disconnected with code {code}: {MEANING.get(code, 'not documented')}"
+    return Ending(reason, fatal=code in FATAL, cool_off=COOL_OFF if code == 805 else 0.0)
+
+
+@dataclass(slots=True)
+class Backoff:
+    """How long to wait before the next attempt: doubling, with jitter so that many gateways do not knock at once."""
+
+    random: Random
+    _failures: int = 0
+
+    def succeeded(self) -> None:
+        self._failures = 0
+
+    def wait(self, ending: Ending) -> float:
+        """Seconds to wait after `ending`."""
+        ceiling = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(self._failures, 10))
+        self._failures += 1
+        return ending.cool_off + ceiling * self.random.uniform(0.5, 1.0)
+
+
+async def pause(seconds: float, stop: asyncio.Event) -> None:
+    """Sleep, but not beyond `stop`."""
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        return

@@ -1,0 +1,352 @@
+"""The real ways: simulator → gateway → Kafka → engine, with drops, cut packets, refusals and poison."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
+from itertools import pairwise
+from random import Random
+
+import numpy as np
+import pytest
+from websockets.asyncio.server import Request, Response, ServerConnection, serve
+
+from bus.connection import KafkaConnection
+from bus.follower import follow
+from bus.publisher import Publisher
+from bus.records import Output, Record
+from bus.stateful import run_stateful
+from schemas import ticks
+from schemas.codec import decode
+from schemas.errors import Misconfigured
+from schemas.market import Instrument
+from schemas.messages import DeadLetter, FeedEvent, FeedState
+from schemas.topics import CANDLES, DEAD_LETTER, FEED, INDICATORS, SIGNALS, TICKS, Topic
+from simulator.config import SimulatedUser, SimulatorConfig
+from simulator.server import Simulator
+from streams.engine.engine import Engine
+from streams.engine.machine import EngineMachine
+from streams.feed import gateway as gateway_module
+from streams.feed.config import GatewayConfig, GatewayMetrics, Mode
+from streams.feed.gateway import run_gateway
+from streams.service import EngineStats, engine_service
+from tests.streams.conftest import PLAN
+from tests.streams.factories import random_market, shards, streams_of
+from tests.streams.test_decode import SHARES, head, quote
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+USER = SimulatedUser("1100000001", "a-token")
+WITHIN = 60.0  # seconds; a limit for a broken machine, not a measurement
+
+
+@dataclass
+class Running:
+    """A gateway at work, and what it told."""
+
+    metrics: GatewayMetrics
+    stop: asyncio.Event
+    task: asyncio.Task[None]
+    config: GatewayConfig
+    connection: KafkaConnection
+    asked: list[str] = field(default_factory=list)
+
+    async def finish(self) -> None:
+        self.stop.set()
+        await asyncio.wait_for(self.task, WITHIN)
+
+    async def events(self) -> list[FeedEvent]:
+        found = [decode(FeedEvent, record.value) for record in await everything(self.connection, FEED)]
+        return [event for event in found if event.gateway == self.config.gateway]
+
+    async def rows(self) -> ticks.Rows:
+        batches = [ticks.decode(record.value or b"") for record in await everything(self.connection, TICKS)]
+        return np.concatenate([batch.rows for batch in batches if batch.gateway == self.config.gateway])
+
+
+async def everything(connection: KafkaConnection, topic: Topic) -> list[Record]:
+    return [record async for record in follow(connection, [topic], since="start", until_end=True)]
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(WITHIN):
+        while not holds():  # noqa: ASYNC110 (what is waited for happens in other processes and libraries)
+            await asyncio.sleep(0.05)
+
+
+gateways = iter(range(1, 1_000))
+
+
+@asynccontextmanager
+async def a_gateway(
+    connection: KafkaConnection, url: str, instruments: tuple[Instrument, ...], mode: Mode = Mode.QUOTE
+) -> AsyncIterator[Running]:
+    config = GatewayConfig(
+        url, USER.client_id, instruments, PLAN.instrument, mode=mode, gateway=next(gateways), live=False
+    )
+    metrics, stop, asked = GatewayMetrics(), asyncio.Event(), list[str]()
+
+    async def token() -> str:
+        asked.append(USER.token)
+        return USER.token
+
+    async with Publisher(connection) as publisher:
+        task = asyncio.create_task(run_gateway(config, publisher, token, stop, metrics, random=Random(1)))
+        yield Running(metrics, stop, task, config, connection, asked)
+        stop.set()
+        await asyncio.wait({task}, timeout=WITHIN)
+
+
+@asynccontextmanager
+async def a_simulator(**settings: object) -> AsyncIterator[Simulator]:
+    simulator = Simulator(SimulatorConfig(**({"users": (USER,), "shares": 6} | settings)))  # type: ignore[arg-type]
+    await simulator.start()
+    try:
+        yield simulator
+    finally:
+        await simulator.stop()
+
+
+def feed_of(simulator: Simulator) -> str:
+    return simulator.url.replace("http", "ws", 1) + "/feed"
+
+
+def listed(simulator: Simulator) -> tuple[Instrument, ...]:
+    return tuple(listing.instrument for listing in simulator.market.listings)
+
+
+@pytest.mark.parametrize("mode", Mode)
+async def test_every_tick_the_simulator_sent_reaches_the_topic_in_order(own_kafka: KafkaConnection, mode: Mode) -> None:
+    async with a_simulator() as simulator, a_gateway(own_kafka, feed_of(simulator), listed(simulator), mode) as gateway:
+        sent = simulator.market.prints
+        await until(lambda: simulator._feed.subscriptions == len(simulator.market.listings))  # type: ignore[union-attr]
+
+        simulator.exchange.open_market()
+        await until(lambda: gateway.metrics.ticks == len(sent))
+        await gateway.finish()
+
+        rows = await gateway.rows()
+        for listing in simulator.market.listings:
+            ours = rows[rows["security_id"] == listing.id.security_id]
+            theirs = sent[sent["security_id"] == listing.id.security_id]
+            assert (ours["price"] == theirs["price"]).all()
+            assert (ours["exchange_time"] == theirs["second"] * 10**9).all()
+            if mode is not Mode.TICKER and listing.instrument.tradable:
+                assert (ours["volume"] == theirs["volume"]).all()
+        assert [event.state for event in await gateway.events()] == [
+            FeedState.CONNECTED, FeedState.SUBSCRIBED, FeedState.STOPPED,
+        ]  # fmt: skip
+        assert gateway.metrics.malformed == gateway.metrics.strangers == 0
+
+
+async def test_after_a_reset_it_subscribes_again_and_names_the_gap(own_kafka: KafkaConnection) -> None:
+    async with (
+        a_simulator(speed=3_000.0) as simulator,
+        a_gateway(own_kafka, feed_of(simulator), listed(simulator)) as gateway,
+    ):
+        await until(lambda: simulator._feed.subscriptions == len(simulator.market.listings))  # type: ignore[union-attr]
+        simulator.exchange.open_market()
+        await until(lambda: gateway.metrics.ticks > 200)
+        before = gateway.metrics.clock
+
+        assert simulator._feed.drop_all() == 1  # type: ignore[union-attr]
+        await until(lambda: not gateway.metrics.connected)
+        await until(lambda: gateway.metrics.connected and gateway.metrics.clock > before + 10**9)
+        after = gateway.metrics.ticks
+        await until(lambda: gateway.metrics.ticks > after)
+        await gateway.finish()
+
+        events = await gateway.events()
+        assert [event.state for event in events] == [
+            FeedState.CONNECTED, FeedState.SUBSCRIBED, FeedState.DISCONNECTED, FeedState.CONNECTED, FeedState.SUBSCRIBED,
+            FeedState.GAP, FeedState.STOPPED,
+        ]  # fmt: skip
+        gap = events[-2]
+        assert gap.gap_from is not None
+        assert gap.gap_to is not None
+        assert before <= gap.gap_from < gap.gap_to
+        rows = await gateway.rows()
+        assert gap.gap_from in rows["clock"]
+        assert not ((rows["clock"] > gap.gap_from) & (rows["clock"] < gap.gap_to)).any()
+        assert len(gateway.asked) == 2
+
+
+async def test_a_packet_cut_short_is_told_and_everything_else_goes_on(own_kafka: KafkaConnection) -> None:
+    async with (
+        a_simulator(speed=3_000.0) as simulator,
+        a_gateway(own_kafka, feed_of(simulator), listed(simulator)) as gateway,
+    ):
+        await until(lambda: simulator._feed.subscriptions == len(simulator.market.listings))  # type: ignore[union-attr]
+        simulator.exchange.open_market()
+        await until(lambda: gateway.metrics.ticks > 100)
+
+        simulator._feed.truncate_next()  # type: ignore[union-attr]
+        await until(lambda: gateway.metrics.malformed == 1)
+        seen = gateway.metrics.ticks
+        await until(lambda: gateway.metrics.ticks > seen + 100)
+        await gateway.finish()
+
+        (event,) = [event for event in await gateway.events() if event.state is FeedState.MALFORMED]
+        assert "is cut short: 45 of 50 bytes" in event.reason
+        assert gateway.metrics.connections == 1
+
+
+@asynccontextmanager
+async def a_server(
+    talk: Callable[[ServerConnection], Awaitable[None]],
+    greet: Callable[[ServerConnection, Request], Response | None] | None = None,
+) -> AsyncIterator[str]:
+    """A feed that behaves badly."""
+    async with serve(talk, "127.0.0.1", 0, process_request=greet) as server:
+        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+
+
+@pytest.mark.parametrize("code", [806, 807, 808, 809, 810])
+async def test_a_refusal_that_only_a_person_can_mend_stops_the_gateway_with_the_reason(
+    own_kafka: KafkaConnection, code: int
+) -> None:
+    async def refuse(socket: ServerConnection) -> None:
+        await socket.send(quote() + head(50, 10, SHARES[0].id) + struct.pack("<H", code))
+        await socket.wait_closed()
+
+    async with a_server(refuse) as url, a_gateway(own_kafka, url, tuple(SHARES)) as gateway:
+        with pytest.raises(Misconfigured, match=f"code {code}") as refused:
+            await asyncio.wait_for(gateway.task, WITHIN)
+
+        assert USER.token not in str(refused.value)
+        assert (await gateway.events())[-1].state is FeedState.STOPPED
+        assert f"code {code}" in (await gateway.events())[-1].reason
+        assert len(await gateway.rows()) == 1
+
+
+async def test_too_many_connections_are_answered_with_a_long_pause(
+    own_kafka: KafkaConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    knocks = 0
+
+    async def no_wait(seconds: float, stop: asyncio.Event) -> None:
+        waits.append(seconds)
+        if len(waits) == 3:
+            stop.set()
+
+    def too_many(socket: ServerConnection, _: Request) -> Response:
+        nonlocal knocks
+        knocks += 1
+        return socket.respond(HTTPStatus.TOO_MANY_REQUESTS, "slow down")
+
+    async def never(_: ServerConnection) -> None:
+        raise AssertionError("nobody gets in")
+
+    monkeypatch.setattr(gateway_module, "pause", no_wait)
+    async with a_server(never, too_many) as url, a_gateway(own_kafka, url, tuple(SHARES)) as gateway:
+        await asyncio.wait_for(gateway.task, WITHIN)
+
+        assert knocks == 3
+        assert all(seconds > 60 for seconds in waits)
+        events = await gateway.events()
+        assert "429" in events[0].reason
+        assert not any(USER.token in event.reason for event in events)
+
+
+async def test_a_feed_that_resets_every_connection_is_tried_more_and_more_slowly(
+    own_kafka: KafkaConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+
+    async def no_wait(seconds: float, stop: asyncio.Event) -> None:
+        waits.append(seconds)
+        if len(waits) == 8:
+            stop.set()
+
+    async def reset(socket: ServerConnection) -> None:
+        socket.transport.abort()
+
+    monkeypatch.setattr(gateway_module, "pause", no_wait)
+    async with a_server(reset) as url, a_gateway(own_kafka, url, tuple(SHARES)) as gateway:
+        await asyncio.wait_for(gateway.task, WITHIN)
+
+    assert waits[0] <= 0.5
+    assert 15 <= waits[-1] <= 30
+    assert all(later > earlier / 2 for earlier, later in pairwise(waits))
+
+
+async def test_a_silent_feed_in_an_open_session_is_stale_once_and_then_connected_anew(
+    own_kafka: KafkaConnection,
+) -> None:
+    async def one_tick(socket: ServerConnection) -> None:
+        await socket.send(quote())
+        await socket.wait_closed()
+
+    async with a_server(one_tick) as url, a_gateway(own_kafka, url, tuple(SHARES)) as patient:
+        config = replace(patient.config, gateway=next(gateways), stale_after=0.2, give_up_after=1.2)
+        stop, metrics = asyncio.Event(), GatewayMetrics()
+        async with Publisher(own_kafka) as publisher:
+            task = asyncio.create_task(
+                run_gateway(config, publisher, lambda: asyncio.sleep(0, "t"), stop, metrics, random=Random(1))
+            )
+            await until(lambda: metrics.connections == 2)
+            stop.set()
+            await asyncio.wait_for(task, WITHIN)
+        await patient.finish()
+
+        states = [event.state for event in await replace(patient, config=config).events()]
+        assert states[:4] == [FeedState.CONNECTED, FeedState.SUBSCRIBED, FeedState.STALE, FeedState.DISCONNECTED]
+        assert FeedState.STALE not in [event.state for event in await patient.events()]
+
+
+async def test_the_engine_over_kafka_gives_what_the_pure_engine_gives_and_poison_goes_to_the_dead_letters(
+    own_kafka: KafkaConnection,
+) -> None:
+    market = random_market(17, 1_500, instruments=6, days=2)
+    poison = b"not a micro-batch"
+    async with Publisher(own_kafka) as publisher:
+        for partition, batches in enumerate(shards(market, PLAN.instrument)):
+            for nth, batch in enumerate(batches):
+                if nth == 3 and partition == 1:
+                    await publisher.send(Output(TICKS, b"1", poison, partition))
+                await publisher.send(Output(TICKS, b"%d" % partition, ticks.encode(batch), partition))
+        await publisher.flush()
+    readable = [record for record in await everything(own_kafka, TICKS) if record.value != poison]
+    expected = pure(readable)
+    stop, stats = asyncio.Event(), EngineStats()
+
+    service = asyncio.create_task(
+        run_stateful(engine_service(stats=stats), own_kafka, PLAN, instance="test", stop=stop)
+    )
+
+    def all_read() -> bool:
+        assert not service.done(), service
+        read = sum(stats.count("ticks", partition) for partition in stats.machines)
+        return read == sum(len(ticks.decode(record.value).rows) for record in readable if record.value)
+
+    await until(all_read)
+    stop.set()
+    await asyncio.wait_for(service, WITHIN)
+
+    got: dict[tuple[str, int], list[tuple[bytes | None, bytes | None]]] = defaultdict(list)
+    for topic in (SIGNALS, CANDLES, INDICATORS):
+        for record in await everything(own_kafka, topic):
+            got[topic.name, record.partition].append((record.key, record.value))
+    assert got == expected
+    assert any(name == SIGNALS.name for name, _ in got)
+    letters = [decode(DeadLetter, record.value) for record in await everything(own_kafka, DEAD_LETTER)]
+    assert [(letter.topic, letter.partition) for letter in letters] == [(TICKS.name, 1)]
+
+
+def pure(records: list[Record]) -> dict[tuple[str, int], list[tuple[bytes, bytes]]]:
+    """What each partition of each topic must hold, computed without Kafka."""
+    machines = {partition: EngineMachine(Engine()) for partition in range(PLAN.instrument)}
+    outputs: dict[int, list[Output]] = defaultdict(list)
+    for record in records:
+        outputs[record.partition] += machines[record.partition].apply(record)
+    return {
+        (name, partition): values
+        for partition, made in outputs.items()
+        for name, values in streams_of(made).items()
+        if values
+    }
