@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from ssl import SSLContext
 from typing import Any, Final
 
+from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError
 from aiokafka.helpers import create_ssl_context
@@ -81,14 +82,32 @@ async def administrator(connection: KafkaConnection) -> AsyncIterator[AIOKafkaAd
     """
     client = AIOKafkaAdminClient(**connection.client_options())
     try:
-        await client.start()
-    except KafkaConnectionError as error:
-        await client.close()
-        raise unreachable(connection, error) from None
-    try:
+        await _start(connection, client)
         yield client
     finally:
         await client.close()
+
+
+@asynccontextmanager
+async def reader(connection: KafkaConnection, **options: Any) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer that joins no group and commits nothing, for the length of a `with` block.
+
+    Raises:
+        TryLater: no broker answers.
+    """
+    client = AIOKafkaConsumer(**connection.client_options(), enable_auto_commit=False, **options)
+    try:
+        await _start(connection, client)
+        yield client
+    finally:
+        await client.stop()
+
+
+async def _start(connection: KafkaConnection, client: AIOKafkaAdminClient | AIOKafkaConsumer) -> None:
+    try:
+        await client.start()
+    except KafkaConnectionError as error:
+        raise unreachable(connection, error) from None
 
 
 def unreachable(connection: KafkaConnection, error: Exception) -> TryLater:

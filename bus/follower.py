@@ -6,9 +6,8 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaConnectionError
 
-from bus.connection import KafkaConnection, unreachable
+from bus.connection import KafkaConnection, reader
 from bus.records import NS_PER_MS, Record
 from schemas.errors import Misconfigured
 from schemas.topics import MIB, Topic
@@ -32,31 +31,22 @@ async def follow(
         Misconfigured: a topic does not exist.
         TryLater: no broker answers at the start.
     """
-    reader = AIOKafkaConsumer(
-        **connection.client_options(),
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",  # what retention removed meanwhile cannot be read any more
-        max_partition_fetch_bytes=LARGEST_FETCH,
-    )
-    try:
-        await reader.start()
-    except KafkaConnectionError as error:
-        await reader.stop()
-        raise unreachable(connection, error) from None
-    try:
-        partitions = await _partitions(reader, topics)
+    options = {
+        "auto_offset_reset": "earliest",  # what retention removed meanwhile cannot be read any more
+        "max_partition_fetch_bytes": LARGEST_FETCH,
+    }
+    async with reader(connection, **options) as client:
+        partitions = await _partitions(client, topics)
         # asked before assign(): behind a fetch that waits for records each question takes half a second
-        begins, ends = await _begins(reader, partitions, since), await reader.end_offsets(partitions)
-        reader.assign(partitions)
+        begins, ends = await _begins(client, partitions, since), await client.end_offsets(partitions)
+        client.assign(partitions)
         for partition in partitions:
-            reader.seek(partition, ends[partition] if (begin := begins.get(partition)) is None else begin)
-        while not until_end or await _unread(reader, ends):
-            for partition, batch in (await reader.getmany(timeout_ms=POLL_MS)).items():
+            client.seek(partition, ends[partition] if (begin := begins.get(partition)) is None else begin)
+        while not until_end or await _unread(client, ends):
+            for partition, batch in (await client.getmany(timeout_ms=POLL_MS)).items():
                 for row in batch:
                     if not until_end or row.offset < ends[partition]:
                         yield record_of(row)
-    finally:
-        await reader.stop()
 
 
 def record_of(row: Any) -> Record:
@@ -65,8 +55,8 @@ def record_of(row: Any) -> Record:
     return Record(row.topic, row.partition, row.offset, row.key, row.value, published_at, dict(row.headers))
 
 
-async def _partitions(reader: AIOKafkaConsumer, topics: Sequence[Topic]) -> list[TopicPartition]:
-    cluster = await reader._client.fetch_all_metadata()  # noqa: SLF001  # the public call forgets the partitions
+async def _partitions(client: AIOKafkaConsumer, topics: Sequence[Topic]) -> list[TopicPartition]:
+    cluster = await client._client.fetch_all_metadata()  # noqa: SLF001  # the public call forgets the partitions
     found = []
     for topic in topics:
         if not (numbers := cluster.partitions_for_topic(topic.name)):
@@ -76,21 +66,21 @@ async def _partitions(reader: AIOKafkaConsumer, topics: Sequence[Topic]) -> list
 
 
 async def _begins(
-    reader: AIOKafkaConsumer, partitions: list[TopicPartition], since: Since
+    client: AIOKafkaConsumer, partitions: list[TopicPartition], since: Since
 ) -> dict[TopicPartition, int | None]:
     """Where to start; None is the end."""
     if since == "end":
         return {}
     if since == "start":
-        begins: dict[TopicPartition, int | None] = await reader.beginning_offsets(partitions)
+        begins: dict[TopicPartition, int | None] = await client.beginning_offsets(partitions)
         return begins
     moment = -(-int(since) // NS_PER_MS)  # upwards: a record of the same millisecond but before `since` is not wanted
-    found = await reader.offsets_for_times(dict.fromkeys(partitions, moment))
+    found = await client.offsets_for_times(dict.fromkeys(partitions, moment))
     return {partition: hit.offset if hit else None for partition, hit in found.items()}
 
 
-async def _unread(reader: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> bool:
+async def _unread(client: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> bool:
     for partition, end in ends.items():
-        if await reader.position(partition) < end:
+        if await client.position(partition) < end:
             return True
     return False

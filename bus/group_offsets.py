@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaConnectionError
+from aiokafka import TopicPartition
 
-from bus.connection import KafkaConnection, unreachable
+from bus.connection import KafkaConnection, reader
 from bus.records import Shard
 from schemas.errors import Misconfigured
 
@@ -24,18 +23,10 @@ async def starts(connection: KafkaConnection, group: str, shards: Collection[Sha
     """
     if not shards:
         return {}
-    reader = AIOKafkaConsumer(**connection.client_options(), group_id=group, enable_auto_commit=False)
-    try:
-        await reader.start()  # without a subscription it does not join the group
-    except KafkaConnectionError as error:
-        await reader.stop()
-        raise unreachable(connection, error) from None
-    try:
+    async with reader(connection, group_id=group) as client:  # without a subscription it does not join
         places = {shard: TopicPartition(*shard) for shard in shards}
-        begins, ends = await reader.beginning_offsets(places.values()), await reader.end_offsets(places.values())
-        committed = {shard: await reader.committed(place) for shard, place in places.items()}
-    finally:
-        await reader.stop()
+        begins, ends = await client.beginning_offsets(places.values()), await client.end_offsets(places.values())
+        committed = {shard: await client.committed(place) for shard, place in places.items()}
     return {
         shard: _start(group, shard, committed[shard], begins[place], ends[place]) for shard, place in places.items()
     }

@@ -47,6 +47,7 @@ async def live(
     try:
         if not await _join(shell, member, stopped, options):
             return
+        metrics.joined = True
         log.info("joined", shards=[str(shard) for shard in shell.positions()])
         watching = asyncio.ensure_future(watch(member, shell, metrics, options))
         working = asyncio.ensure_future(shell.work())

@@ -13,6 +13,7 @@ class ShellMetrics:
     """Counters of one shell.
 
     Attributes:
+        joined: Whether the shell is in its group and works.
         records: Records handled, dead letters included.
         outputs: Outputs handed to the producer, dead letters included.
         snapshots: Snapshots acknowledged.
@@ -22,6 +23,7 @@ class ShellMetrics:
         last_progress: Monotonic clock (seconds) when something was last handled, or nothing waited.
     """
 
+    joined: bool = False
     records: int = 0
     outputs: int = 0
     dead_letters: int = 0

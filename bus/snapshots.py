@@ -13,9 +13,8 @@ from typing import Any, Final
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaConnectionError
 
-from bus.connection import KafkaConnection, unreachable
+from bus.connection import KafkaConnection, reader
 from bus.publisher import LARGEST_REQUEST, Publisher
 from bus.records import Output
 from schemas.errors import Misconfigured
@@ -68,28 +67,16 @@ class Snapshots:
             Misconfigured: the source does not reach the snapshot, so neither can be trusted. Never start empty then.
             TryLater: no broker answers.
         """
-        reader = AIOKafkaConsumer(
-            **self._connection.client_options(),
-            enable_auto_commit=False,
-            max_partition_fetch_bytes=LARGEST_REQUEST,
-            fetch_max_wait_ms=FETCH_WAIT_MS,
-        )
-        try:
-            await reader.start()
-        except KafkaConnectionError as error:
-            await reader.stop()
-            raise unreachable(self._connection, error) from None
-        try:
-            return await self._load(reader, sorted(partitions))
-        finally:
-            await reader.stop()
+        limits = {"max_partition_fetch_bytes": LARGEST_REQUEST, "fetch_max_wait_ms": FETCH_WAIT_MS}
+        async with reader(self._connection, **limits) as client:
+            return await self._load(client, sorted(partitions))
 
-    async def _load(self, reader: AIOKafkaConsumer, partitions: list[int]) -> dict[int, Snapshot]:
+    async def _load(self, client: AIOKafkaConsumer, partitions: list[int]) -> dict[int, Snapshot]:
         sources = {number: TopicPartition(self._source.name, number) for number in partitions}
         # asked before any assign(): behind a fetch that waits for records each question takes half a second
-        first = await reader.beginning_offsets(sources.values())
-        best = await self._furthest(reader, [TopicPartition(self._topic.name, number) for number in partitions])
-        last = await reader.end_offsets(sources.values())  # after the snapshots were read: none may be ahead of it
+        first = await client.beginning_offsets(sources.values())
+        best = await self._furthest(client, [TopicPartition(self._topic.name, number) for number in partitions])
+        last = await client.end_offsets(sources.values())  # after the snapshots were read: none may be ahead of it
         found = {}
         for number, source in sources.items():
             snapshot = found[number] = best.get(number) or Snapshot(first[source], None)
@@ -100,14 +87,14 @@ class Snapshots:
                 )
         return found
 
-    async def _furthest(self, reader: AIOKafkaConsumer, shelves: list[TopicPartition]) -> dict[int, Snapshot]:
-        begins, ends = await reader.beginning_offsets(shelves), await reader.end_offsets(shelves)
-        reader.assign(shelves)
+    async def _furthest(self, client: AIOKafkaConsumer, shelves: list[TopicPartition]) -> dict[int, Snapshot]:
+        begins, ends = await client.beginning_offsets(shelves), await client.end_offsets(shelves)
+        client.assign(shelves)
         for shelf in shelves:
-            reader.seek(shelf, max(begins[shelf], ends[shelf] - TAIL))
+            client.seek(shelf, max(begins[shelf], ends[shelf] - TAIL))
         best: dict[int, Snapshot] = {}
-        while [shelf for shelf in shelves if await reader.position(shelf) < ends[shelf]]:
-            for shelf, rows in (await reader.getmany(timeout_ms=200)).items():
+        while [shelf for shelf in shelves if await client.position(shelf) < ends[shelf]]:
+            for shelf, rows in (await client.getmany(timeout_ms=200)).items():
                 found = [*filter(None, [best.get(shelf.partition)]), *map(_snapshot_of, rows)]
                 best[shelf.partition] = max(found, key=lambda snapshot: snapshot.next)
         return best

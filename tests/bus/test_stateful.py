@@ -20,20 +20,15 @@ from bus.records import Output, Record
 from bus.routing import Router
 from bus.stateful import run_stateful
 from bus.topics import create_topics
-from schemas.codec import decode
 from schemas.errors import Misconfigured, Unreadable
 from schemas.lineage import Cause, RepeatFilter
-from schemas.messages import DeadLetter
 from schemas.topics import DEAD_LETTER, PartitionPlan, Topic
-from tests.bus.programs.counting import PLAN, POISON, Counting, Topics, counting
+from tests.bus.factories import letters_from, read
+from tests.bus.programs.counting import BURST, BURST_SIZE, PLAN, POISON, Counting, Topics, counting
 from tests.bus.workers import Worker
 
 Make: TypeAlias = Callable[..., Worker]
 Line: TypeAlias = tuple[int, bytes | None, bytes | None]  # partition, key, value
-
-
-async def read(connection: KafkaConnection, topic: Topic) -> list[Record]:
-    return [record async for record in follow(connection, [topic], since="start", until_end=True)]
 
 
 async def write(connection: KafkaConnection, topic: Topic, values: list[bytes], rate: float = 1e9) -> None:
@@ -101,11 +96,6 @@ async def assert_exact(connection: KafkaConnection, topics: Topics) -> None:
         assert int.from_bytes(furthest[:8], "little") == source[-1].offset + 1
 
 
-async def letters_from(connection: KafkaConnection, topic: Topic) -> list[DeadLetter]:
-    letters = [decode(DeadLetter, record.value) for record in await read(connection, DEAD_LETTER)]
-    return [letter for letter in letters if letter.topic == topic.name]
-
-
 @pytest.fixture
 async def topics(connection: KafkaConnection, prefix: str) -> Topics:
     topics = Topics(prefix)
@@ -160,6 +150,21 @@ async def test_a_poisonous_record_becomes_a_dead_letter_and_everything_else_goes
     assert len(letters) == 3
     assert {letter.value for letter in letters} == {"cG9pc29u"}
     assert {letter.reason for letter in letters} == {"poison"}
+
+
+async def test_a_burst_of_outputs_arrives_whole_and_in_order_and_work_goes_on(
+    connection: KafkaConnection, topics: Topics, worker: Make
+) -> None:
+    await write(connection, topics.source, [b"before", BURST, BURST, *[b"after"] * 50])
+    process = worker("counting", "w1")
+
+    process.start()
+    await wait_for_last_outputs(connection, topics)
+    process.signal(signal.SIGTERM)
+
+    assert await process.ended() == 0
+    await assert_exact(connection, topics)
+    assert len(await read(connection, topics.tens)) >= 2 * BURST_SIZE
 
 
 async def test_a_restart_reads_on_from_the_snapshot_and_repeats_nothing_after_a_clean_stop(

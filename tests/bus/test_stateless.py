@@ -20,19 +20,14 @@ from bus.publisher import Publisher
 from bus.records import Output, Record, Shard
 from bus.stateless import run_stateless
 from bus.topics import create_topics
-from schemas.codec import decode
 from schemas.errors import Misconfigured
-from schemas.messages import DeadLetter
 from schemas.topics import DEAD_LETTER, Topic, user_partition
+from tests.bus.factories import letters_from, read
 from tests.bus.programs.errands import PLAN, Topics, errands
 from tests.bus.workers import Worker
 
 Make: TypeAlias = Callable[..., Worker]
 USER = "0e7b4e39-2f0b-4a44-93c1-6f6c7fbb5a0"
-
-
-async def read(connection: KafkaConnection, topic: Topic) -> list[Record]:
-    return [record async for record in follow(connection, [topic], since="start", until_end=True)]
 
 
 async def give(connection: KafkaConnection, topic: Topic, jobs: list[dict[str, Any] | bytes], keys: int = 40) -> None:
@@ -169,10 +164,8 @@ async def test_a_garbled_record_becomes_a_dead_letter_and_is_committed_like_any_
     process.signal(signal.SIGTERM)
 
     assert await process.ended() == 0
-    letters = [decode(DeadLetter, record.value) for record in await read(connection, DEAD_LETTER)]
-    assert [(x.partition, x.offset, x.reason) for x in letters if x.topic == topics.source.name] == [
-        (1, 0, "garbled errand")
-    ]
+    (letter,) = await letters_from(connection, topics.source)
+    assert (letter.partition, letter.offset, letter.reason) == (1, 0, "garbled errand")
     assert await committed(connection, prefix, topics.source) == {0: 2, 1: 2}
 
 

@@ -13,10 +13,11 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from bus.connection import KafkaConnection
 from bus.follower import follow
 from bus.publisher import Publisher
-from bus.records import Output, Record
+from bus.records import Output
 from bus.topics import check_topics, create_topics
 from schemas.errors import Misconfigured, TryLater
 from schemas.topics import CATALOGUE, MIB, Family, PartitionPlan, Topic
+from tests.bus.factories import read
 
 PLAN = PartitionPlan(instrument=3, user=2)
 NOWHERE = KafkaConnection("127.0.0.1:1")
@@ -24,10 +25,6 @@ NOWHERE = KafkaConnection("127.0.0.1:1")
 
 def a_topic(prefix: str, **more: object) -> Topic:
     return Topic(f"{prefix}.things", Family.INSTRUMENT, "name", **more)  # type: ignore[arg-type]
-
-
-async def everything(connection: KafkaConnection, topic: Topic) -> list[Record]:
-    return [record async for record in follow(connection, [topic], since="start", until_end=True)]
 
 
 async def test_missing_topics_are_created_with_their_settings_and_a_second_run_changes_nothing(
@@ -75,7 +72,7 @@ async def test_a_missing_topic_is_named_with_the_remedy(connection: KafkaConnect
     with pytest.raises(Misconfigured, match=rf"{topic.name}.*ats topics create"):
         await check_topics(connection, PLAN, [topic])
     with pytest.raises(Misconfigured, match=rf"{topic.name}.*ats topics create"):
-        await everything(connection, topic)
+        await read(connection, topic)
 
 
 async def test_an_absent_broker_asks_to_try_later(prefix: str) -> None:
@@ -87,7 +84,7 @@ async def test_an_absent_broker_asks_to_try_later(prefix: str) -> None:
         async with Publisher(NOWHERE):
             pass
     with pytest.raises(TryLater, match=r"127\.0\.0\.1:1"):
-        await everything(NOWHERE, topic)
+        await read(NOWHERE, topic)
 
 
 async def test_what_is_published_is_followed_whole_and_in_order_per_partition(
@@ -100,7 +97,7 @@ async def test_what_is_published_is_followed_whole_and_in_order_per_partition(
         for number in range(3_000):
             await publisher.send(Output(topic, b"k%d" % (number % 7), b"%d" % number, headers=(("ats-cause", b"1:2"),)))
         await publisher.flush()
-    records = await everything(connection, topic)
+    records = await read(connection, topic)
 
     lanes: dict[bytes | None, list[int]] = defaultdict(list)
     for record in records:
@@ -118,7 +115,7 @@ async def test_a_record_of_nearly_16_mib_passes_where_the_topic_allows_it(
 
     async with Publisher(connection) as publisher:
         await publisher.send_and_wait(Output(topic, b"k", bytes(16 * MIB - 1024), 0))
-    (record,) = await everything(connection, topic)
+    (record,) = await read(connection, topic)
     assert len(record.value or b"") == 16 * MIB - 1024
 
 
@@ -127,19 +124,18 @@ async def test_a_refused_record_that_nobody_waits_for_is_told_and_stops_the_publ
 ) -> None:
     topic, told = a_topic(prefix), asyncio.Queue[BaseException]()
     await create_topics(connection, PLAN, topics=[topic])
-    publisher = Publisher(connection, told.put_nowait)
+    publisher = await Publisher(connection, told.put_nowait).__aenter__()
 
-    async with publisher:
-        await publisher.send(Output(topic, b"k", bytes(2 * MIB), 0))
-        await asyncio.wait_for(told.get(), 10)
-        with pytest.raises(TryLater, match="not accepted"):
-            await publisher.send(Output(topic, b"k", b"after a hole", 0))
-        with pytest.raises(TryLater, match="not accepted"):
-            await publisher.flush()
-        with pytest.raises(TryLater, match="not accepted"):
-            await publisher.__aexit__(None, None, None)
+    await publisher.send(Output(topic, b"k", bytes(2 * MIB), 0))
+    await asyncio.wait_for(told.get(), 10)
 
-    assert await everything(connection, topic) == []
+    with pytest.raises(TryLater, match="not accepted"):
+        await publisher.send(Output(topic, b"k", b"after a hole", 0))
+    with pytest.raises(TryLater, match="not accepted"):
+        await publisher.flush()
+    with pytest.raises(TryLater, match="not accepted"):
+        await publisher.__aexit__(None, None, None)
+    assert await read(connection, topic) == []
 
 
 async def test_following_since_a_moment_starts_with_the_first_record_published_then(
@@ -151,7 +147,7 @@ async def test_following_since_a_moment_starts_with_the_first_record_published_t
         for number in range(5):
             await publisher.send_and_wait(Output(topic, b"k", b"%d" % number, 0))
             await asyncio.sleep(0.005)
-    records = await everything(connection, topic)
+    records = await read(connection, topic)
 
     since = [r async for r in follow(connection, [topic], since=records[2].published_at, until_end=True)]
 

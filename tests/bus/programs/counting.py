@@ -20,10 +20,12 @@ from tests.bus.programs.process import stop_on_signal
 
 PLAN = PartitionPlan(instrument=4, user=2)
 POISON = b"poison"
+BURST = b"burst"
+BURST_SIZE = 10_000  # two messages for each of 5,000 instruments, as at a bar close
 
 
 class Counting:
-    """Writes each key's chain to `tallies`, and of each tenth record a burst of three to `tens`."""
+    """Writes each key's chain to `tallies`, three messages of each tenth record to `tens`, and many of a burst."""
 
     def __init__(self, topics: "Topics", keys: dict[str, tuple[int, int, str]] | None = None) -> None:
         self._topics = topics
@@ -33,13 +35,13 @@ class Counting:
         if not record.key or record.value is None or record.value == POISON:
             raise Unreadable("poison", "value")
         name = record.key.decode()
-        count, total, digest = self._keys.get(name, (0, 0, ""))
+        seen, total, digest = self._keys.get(name, (0, 0, ""))
         digest = blake2b(record.value, digest_size=8, key=digest.encode()).hexdigest()
-        self._keys[name] = (count + 1, total + record.value[0], digest)
+        self._keys[name] = (seen + 1, total + record.value[0], digest)
         value = orjson.dumps([name, *self._keys[name]])
         outputs = [Output(self._topics.tallies, record.key, value)]
-        if record.offset % 10 == 0:
-            outputs = [Output(self._topics.tens, record.key, value + b"%d" % nth) for nth in range(3)] + outputs
+        if count := BURST_SIZE if record.value == BURST else 3 if record.offset % 10 == 0 else 0:
+            outputs = [Output(self._topics.tens, record.key, value + b"%d" % nth) for nth in range(count)] + outputs
         return outputs
 
     def dump(self) -> bytes:
