@@ -59,8 +59,8 @@ begin
     raise exception 'not a Dhan client id: expected 4 to 20 digits' using errcode = '22023';
   end if;
   -- Printable ASCII without spaces, as every token Dhan has issued; the value itself never enters a message.
-  if p_token is null or length(p_token) not between 16 and 4096 or p_token ~ '[^!-~]' then
-    raise exception 'not a Dhan access token: expected 16 to 4096 printable characters' using errcode = '22023';
+  if p_token is null or length(p_token) not between 8 and 4096 or p_token ~ '[^!-~]' then
+    raise exception 'not a Dhan access token: expected 8 to 4096 printable characters' using errcode = '22023';
   end if;
   if p_expiry is null or p_expiry <= clock_timestamp() or p_expiry > clock_timestamp() + interval '400 days' then
     raise exception 'token expiry must lie ahead, within 400 days: %', p_expiry using errcode = '22023';
