@@ -32,9 +32,6 @@ class Accounts:
     def get(self, client_id: str) -> SimulatedUser | None:
         return self._by_client.get(client_id)
 
-    def all(self) -> tuple[SimulatedUser, ...]:
-        return tuple(self._by_client.values())
-
     def holder(self, token: str, client_id: str | None = None) -> SimulatedUser | None:
         """Whose live token this is; None when nobody's, expired, or another than `client_id`'s."""
         for user in self._by_client.values():

@@ -11,6 +11,7 @@ from simulator.faults import Fault
 
 FEED_CONNECTIONS_PER_USER: Final = 5  # Dhan; the sixth evicts the oldest
 ORDERS_PER_SECOND: Final = 10  # Dhan, per user
+GENERATED_DAY: Final = date(2026, 11, 23)  # a Monday; any trading day would do
 HISTORY_SESSIONS: Final = 120  # daily candles before the session: enough for every daily indicator in use
 
 
@@ -78,6 +79,3 @@ class SimulatorConfig:
     history_sessions: int = HISTORY_SESSIONS
     model_latency: float = 0.0
     faults: tuple[Fault, ...] = ()
-
-
-GENERATED_DAY: Final = date(2026, 11, 23)  # a Monday; any trading day would do

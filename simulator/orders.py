@@ -16,7 +16,7 @@ from typing import Final
 from schemas.ids import InstrumentId
 from schemas.market import Instrument, Side, to_tick
 from schemas.units import BasisPoints, Paise, Price, Quantity
-from simulator.refusals import Code, Refusal
+from simulator.refusals import NO_SUCH_ORDER, Code, Refusal
 
 MARKET_PROTECTION: Final = BasisPoints(100)  # since March 2026 a market order is a limit this far from the last price
 
@@ -133,7 +133,7 @@ class Book:
     def cancel(self, client_id: str, order_id: str, second: int) -> Order | Refusal:
         order = self.by_id(client_id, order_id)
         if order is None:
-            return Refusal(Code.NO_DATA, "No order found for the given id.")
+            return NO_SUCH_ORDER
         if order.status is not Status.PENDING:
             return Refusal(Code.ORDER, f"Order cannot be cancelled: it is {order.status}")
         self._resting[order.request.instrument].remove(order)
@@ -155,9 +155,6 @@ class Book:
 
     def all(self) -> list[Order]:
         return list(self._orders.values())
-
-    def last_price(self, instrument: InstrumentId) -> Price | None:
-        return self._last.get(instrument)
 
     def _enter(self, order: Order, last: Price | None, second: int) -> None:
         if last is not None and order.meets(last):

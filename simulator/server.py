@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Final
 
 import structlog
 from aiohttp import web
@@ -27,8 +28,8 @@ from simulator.model import ModelDesk
 from simulator.orders import Book
 from simulator.rest import RateLimit, Rest
 
-SHUTDOWN: float = 2.0  # seconds requests in flight may take to end
-MAX_BODY: int = 1 << 20
+SHUTDOWN: Final = 2.0  # seconds requests in flight may take to end
+MAX_BODY: Final = 1 << 20  # bytes; the longest prompt of the agents is a tenth
 
 log = structlog.get_logger(__name__)
 
