@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from ats import exits
 from ats.demo.candles import Comparison, bars_of, compare
 from ats.demo.played import Played
 from ats.demo.report import summary
-from ats.demo.stack import GRACE, Stack
+from ats.demo.stack import GRACE, Stack, free_ports
 from ats.demo.tally import FOLLOWED, Tally
 from ats.demo.users import DemoUser, enrol
 from ats.demo.view import REFRESH, View
@@ -29,6 +29,7 @@ from ats.services.context import instrument_master
 from ats.settings import load
 from ats.supervisor import Supervisor
 from bus.follower import follow
+from bus.lag import lag
 from bus.topics import create_topics
 from schemas import topics
 from schemas.codec import decode
@@ -38,8 +39,14 @@ from schemas.messages import Candle, FeedState
 
 SERVICES: Final = ("streams", "agents", "executors", "feed")
 SCOUT_WITHIN: Final = 120.0  # seconds; history at Dhan's five requests a second
-SUBSCRIBED_WITHIN: Final = 120.0  # seconds; four processes that import numba, agno and pandas on a slow machine
-SETTLED: Final = 2.0  # seconds without news after which nothing more is expected
+AT_WORK_WITHIN: Final = 150.0  # seconds; four processes that import and compile, on a slow machine
+SETTLED: Final = 1.0  # seconds for our own reader to catch up with the services
+# In the order of the data: whoever is last has nothing left when all before it have nothing left.
+GROUPS: Final = {
+    "ats-streams": (topics.TICKS,),
+    "ats-agents": (topics.SIGNALS,),
+    "ats-executors": (topics.DECISIONS, topics.ORDERS),
+}
 DRAIN_WITHIN: Final = 120.0  # seconds from the market's close to the last outcome
 
 
@@ -158,43 +165,63 @@ class _Demo:
             raise TryLater(f"the Scout made no shortlist; the end of its log:\n{scout.tail()}")
 
     async def _open_market(self, day: dict[str, str]) -> None:
-        self._supervisor = Supervisor([self._stack.child(name, name, **day) for name in SERVICES])
+        ports = dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
+        self._supervisor = Supervisor(
+            [self._stack.child(name, name, "--metrics-port", str(port), **day) for name, port in ports.items()]
+        )
         self._tasks = [
             asyncio.create_task(self._supervisor.run(self._stopping)),
             asyncio.create_task(self._follow()),
         ]
         with self._console.status("starting the engine, the agents, the order workers and the feed gateway"):
-            deadline = time.monotonic() + SUBSCRIBED_WITHIN
-            while not any(event.state is FeedState.SUBSCRIBED for event in self._tally.feed):
-                self._check_all_is_well()
-                if time.monotonic() > deadline:
-                    raise TryLater("the feed gateway did not subscribe in time; run with --keep and see its log")
-                await asyncio.sleep(0.1)
+            await self._until_at_work(ports)
         async with httpx.AsyncClient(base_url=self._stack.simulator_url) as simulator:
             (await simulator.post("/control/start")).raise_for_status()
+
+    async def _until_at_work(self, ports: Mapping[str, int]) -> None:
+        """Until every service says that it is healthy and the gateway has subscribed."""
+        deadline, waiting = time.monotonic() + AT_WORK_WITHIN, dict(ports)
+        async with httpx.AsyncClient(timeout=2) as http:
+            while waiting or not any(event.state is FeedState.SUBSCRIBED for event in self._tally.feed):
+                self._check_all_is_well()
+                if time.monotonic() > deadline:
+                    raise TryLater(
+                        f"not at work in time: {', '.join(waiting) or 'feed'}; run with --keep and see the logs"
+                    )
+                for name, port in list(waiting.items()):
+                    if await _is_healthy(http, port):
+                        del waiting[name]
+                await asyncio.sleep(0.1)
 
     async def _follow(self) -> None:
         async for record in follow(self._stack.settings().kafka(), FOLLOWED, since="start"):
             self._tally.take(record)
 
     async def _watch(self, session: Session) -> None:
-        """Until the market has closed and every signal and order has its end, or time is up."""
+        """Until the market has closed and every tick, signal and order has its end, or time is up."""
         closed_at: float | None = None
-        quiet_since, before = time.monotonic(), 0
         with View(self._console, self._tally, session) as view:
             while True:
                 self._check_all_is_well()
-                now, seen = time.monotonic(), self._tally.ticks + sum(self._tally.counts.values())
-                if seen != before:
-                    quiet_since, before = now, seen
                 if closed_at is None and self._tally.clock >= session.close:
-                    closed_at = now
+                    closed_at = time.monotonic()
                 view.draw("market open" if closed_at is None else self._tally.pending() or "market closed")
-                if closed_at is not None and now - quiet_since > SETTLED and not self._tally.pending():
+                if closed_at is not None and await self._nothing_is_left():
                     return
-                if closed_at is not None and now - closed_at > DRAIN_WITHIN:
+                if closed_at is not None and time.monotonic() - closed_at > DRAIN_WITHIN:
                     return
                 await asyncio.sleep(REFRESH)
+
+    async def _nothing_is_left(self) -> bool:
+        """Whether every service has worked off its topics and the tally has seen what came of it."""
+        settings = self._stack.settings()
+        connection, plan = settings.kafka(), settings.plan()
+        for group, sources in GROUPS.items():
+            if await lag(connection, group, sources, plan):
+                return False
+        before = sum(self._tally.counts.values())
+        await asyncio.sleep(SETTLED)
+        return sum(self._tally.counts.values()) == before and not self._tally.pending()
 
     def _check_all_is_well(self) -> None:
         if why := self._stack.failed() or self._supervisor.failed:
@@ -226,3 +253,10 @@ class _Demo:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._supervisor.stop(GRACE)
         await self._stack.stop()
+
+
+async def _is_healthy(http: httpx.AsyncClient, port: int) -> bool:
+    try:
+        return (await http.get(f"http://127.0.0.1:{port}/health")).is_success
+    except httpx.TransportError:
+        return False

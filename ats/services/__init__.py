@@ -7,18 +7,12 @@ take seconds.
 from __future__ import annotations
 
 import importlib
-import sys
-from typing import Final
 
 from ats.lifetime import stop_on_signals
 from ats.logs import configure
 from ats.metrics import MetricsServer
 from ats.services.context import Context
 from ats.settings import load
-
-SWITCH_INTERVAL: Final = (
-    0.0002  # seconds a thread keeps the GIL: Faust fetches in a second thread (reference/perf.md, 4)
-)
 
 
 async def run_service(name: str, metrics_port: int) -> None:
@@ -29,7 +23,6 @@ async def run_service(name: str, metrics_port: int) -> None:
     """
     settings = load()
     configure(name, style=settings.ats_log_format, level=settings.ats_log_level, secrets=settings.secrets())
-    sys.setswitchinterval(SWITCH_INTERVAL)
     context = Context(settings, stop_on_signals())
     server = MetricsServer(name, metrics_port, context.records, context.health) if metrics_port else None
     if server:

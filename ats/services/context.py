@@ -38,10 +38,12 @@ class Context:
         self.records: list[object] = []
 
     def health(self) -> Health:
-        """Healthy unless a shell stands still although records wait."""
+        """Healthy unless a shell is not at work yet, or stands still although records wait."""
         for shell in self.records:
             if not isinstance(shell, ShellMetrics):
                 continue
+            if not shell.joined:
+                return Health(ok=False, why="starting")
             waiting, idle = sum(shell.lag.values(), 0), time.monotonic() - shell.last_progress
             if waiting and idle > SILENT:
                 return Health(ok=False, why=f"no progress for {idle:.0f} s with {waiting} records waiting")
