@@ -6,14 +6,16 @@ once. Fixed short windows flood the broker with tiny records and are slower (doc
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from schemas.ticks import TICK, Batch, Rows
-from schemas.units import UtcNs
+from schemas.units import NS_PER_SECOND, UtcNs
 from streams.feed.decode import keys_of
 
 MAX_ROWS: Final = 4_096  # 0.2 MB: large enough to be cheap, small enough not to keep other partitions waiting
@@ -29,11 +31,35 @@ class Closed(NamedTuple):
 
 @dataclass(slots=True)
 class _Lane:
-    """One partition: what waits, whether a record is on its way, and the clock its last record told."""
+    """One partition: what waits, whether a record is on its way, and the clock its last record told.
 
-    waiting: Rows
+    A moment among the waiting rows is the start of a trading day: it leaves as a record without rows.
+    """
+
+    waiting: deque[Rows | UtcNs] = field(default_factory=deque)
     in_flight: bool = False
     told: int = 0
+
+    @property
+    def rows(self) -> int:
+        return sum(len(part) for part in self.waiting if not isinstance(part, UtcNs))
+
+    def take(self) -> Rows | UtcNs:
+        """The next day's start, or as many rows as one record may hold."""
+        parts: list[Rows] = []
+        room = MAX_ROWS
+        while self.waiting and room:
+            part = self.waiting.popleft()
+            if isinstance(part, UtcNs):
+                if not parts:
+                    return part
+                self.waiting.appendleft(part)
+                break
+            parts.append(part[:room])
+            if len(part) > room:
+                self.waiting.appendleft(part[room:])
+            room -= len(parts[-1])
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 class Batcher:
@@ -46,28 +72,46 @@ class Batcher:
     def __init__(self, partitions: int, gateway: int) -> None:
         self.clock = UtcNs(0)
         self._gateway = gateway
-        self._lanes = [_Lane(np.zeros(0, TICK)) for _ in range(partitions)]
+        self._lanes = [_Lane() for _ in range(partitions)]
+
+    @property
+    def partitions(self) -> int:
+        return len(self._lanes)
 
     @property
     def waiting(self) -> int:
         """Rows not yet in a record."""
-        return sum(len(lane.waiting) for lane in self._lanes)
+        return sum(lane.rows for lane in self._lanes)
 
     @property
     def idle(self) -> bool:
-        return not any(lane.in_flight or len(lane.waiting) for lane in self._lanes)
+        return not any(lane.in_flight or lane.waiting for lane in self._lanes)
 
     def add(self, rows: Rows) -> None:
-        """Stamp rows (writable, in order of arrival) with the running clock and sort them into their partitions."""
+        """Stamp rows (writable, in order of arrival) with the running clock and sort them into their partitions.
+
+        Every partition hears when a trading day starts, in its place among the rows: whether an engine was there from the
+        open must depend neither on partitions nor on how fast a market is replayed.
+        """
         if not len(rows):
             return
         rows["clock"] = np.maximum(np.maximum.accumulate(rows["exchange_time"]), self.clock)
+        days = (np.concatenate([[self.clock], rows["clock"]]) + _IST) // _DAY
+        starts = np.flatnonzero(np.diff(days)).tolist()
+        for first, last in pairwise(sorted({0, *starts, len(rows)})):
+            if first in starts:
+                self._start_day(UtcNs(rows["clock"][first]))
+            self._sort_in(rows[first:last])
         self.clock = UtcNs(rows["clock"][-1])
-        partitions = partitions_of(rows, len(self._lanes))
+
+    def _start_day(self, moment: UtcNs) -> None:
+        for lane in self._lanes:
+            lane.waiting.append(moment)
+
+    def _sort_in(self, rows: Rows) -> None:
+        partitions = partitions_of(rows, self.partitions)
         for partition in np.unique(partitions):
-            lane = self._lanes[partition]
-            mine = rows[partitions == partition]
-            lane.waiting = np.concatenate([lane.waiting, mine]) if len(lane.waiting) else mine
+            self._lanes[partition].waiting.append(rows[partitions == partition])
 
     def move_clock(self, to: int) -> None:
         """Let market time pass without a tick; a time already passed changes nothing."""
@@ -77,23 +121,32 @@ class Batcher:
         self._lanes[partition].in_flight = False
 
     def due(self, sent_at: UtcNs) -> Iterator[Closed]:
-        """A record of each partition that has rows and none on its way."""
+        """A record of each partition that has something waiting and nothing on its way."""
         for partition, lane in enumerate(self._lanes):
-            if len(lane.waiting) and not lane.in_flight:
-                yield Closed(partition, self._close(lane, sent_at))
+            if lane.waiting and not lane.in_flight:
+                taken = lane.take()
+                if isinstance(taken, UtcNs):
+                    yield self._closed(partition, _NO_ROWS, taken, sent_at)
+                    continue
+                # what still waits came before the present clock, so a record that leaves it behind must not tell the clock
+                clock = UtcNs(taken["clock"][-1]) if lane.waiting else self.clock
+                yield self._closed(partition, taken, clock, sent_at)
 
     def heartbeats(self, sent_at: UtcNs) -> Iterator[Closed]:
         """A record without rows for each partition that has not been told the present clock and sends nothing anyway."""
         for partition, lane in enumerate(self._lanes):
-            if lane.told < self.clock and not len(lane.waiting) and not lane.in_flight:
-                yield Closed(partition, self._close(lane, sent_at))
+            if lane.told < self.clock and not lane.waiting and not lane.in_flight:
+                yield self._closed(partition, _NO_ROWS, self.clock, sent_at)
 
-    def _close(self, lane: _Lane, sent_at: UtcNs) -> Batch:
-        rows, lane.waiting = lane.waiting[:MAX_ROWS], lane.waiting[MAX_ROWS:]
-        # rows that wait came before the present clock, so a record that leaves some behind must not tell it
-        clock = UtcNs(rows["clock"][-1]) if len(lane.waiting) else self.clock
+    def _closed(self, partition: int, rows: Rows, clock: UtcNs, sent_at: UtcNs) -> Closed:
+        lane = self._lanes[partition]
         lane.in_flight, lane.told = True, clock
-        return Batch(clock, sent_at, self._gateway, rows)
+        return Closed(partition, Batch(clock, sent_at, self._gateway, rows))
+
+
+_NO_ROWS: Final = np.zeros(0, TICK)
+_IST: Final = 19_800 * NS_PER_SECOND
+_DAY: Final = 86_400 * NS_PER_SECOND
 
 
 def partitions_of(rows: Rows, partitions: int) -> np.ndarray[tuple[int], np.dtype[np.intp]]:

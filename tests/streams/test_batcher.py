@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from schemas.ids import InstrumentId, Segment
 from schemas.ticks import Rows, partition_of
 from schemas.units import UtcNs
-from streams.feed.batcher import MAX_ROWS, Batcher, partitions_of
+from streams.feed.batcher import MAX_ROWS, Batcher, Closed, partitions_of
 from tests.streams.factories import RELIANCE, TCS, at, random_market, rows_of, tick
 
 NOW = UtcNs(9)
@@ -23,8 +25,41 @@ def test_rows_go_where_every_other_process_looks_for_them(keys: list[tuple[Segme
     assert list(partitions_of(rows, partitions)) == [partition_of(of, partitions) for of in instruments]
 
 
+def drained(batcher: Batcher) -> list[Closed]:
+    """Every record, each acknowledged at once."""
+    found = []
+    while not batcher.idle:
+        found += list(batcher.due(NOW))
+        for partition in range(batcher.partitions):
+            batcher.acknowledged(partition)
+    return found
+
+
+def started(partitions: int = 1) -> Batcher:
+    """A batcher in the middle of a day."""
+    batcher = Batcher(partitions, 1)
+    batcher.add(tick(at("09:59:59"), 1))
+    drained(batcher)
+    return batcher
+
+
+def test_every_partition_hears_the_start_of_each_day_in_its_place_among_the_rows() -> None:
+    batcher = Batcher(3, 1)
+    days = [date(2024, 1, 2), date(2024, 1, 3)]
+    batcher.add(rows_of(*(tick(at(clock, day), 1) for day in days for clock in ("09:15:00", "11:00:00"))))
+
+    found = drained(batcher)
+
+    owner = partition_of(RELIANCE, 3)
+    for partition in range(3):
+        mine = [closed.batch for closed in found if closed.partition == partition]
+        starts = [batch.clock for batch in mine if not len(batch.rows)]
+        assert starts == [at("09:15:00", day) for day in days]
+        assert [len(batch.rows) for batch in mine] == ([0, 2, 0, 2] if partition == owner else [0, 0])
+
+
 def test_the_clock_of_a_row_is_the_latest_trade_seen_so_far_on_any_instrument() -> None:
-    batcher = Batcher(1, 1)
+    batcher = started()
     batcher.add(rows_of(tick(at("10:00:05"), 1), tick(at("10:00:03"), 1, of=TCS)))
     batcher.add(rows_of(tick(at("10:00:04"), 1), tick(at("10:00:06"), 1)))
 
@@ -35,7 +70,7 @@ def test_the_clock_of_a_row_is_the_latest_trade_seen_so_far_on_any_instrument() 
 
 
 def test_while_a_record_is_on_its_way_the_next_rows_gather() -> None:
-    batcher = Batcher(1, 1)
+    batcher = started()
     batcher.add(tick(at("10:00:00"), 1))
     assert len(list(batcher.due(NOW))) == 1
 
@@ -49,8 +84,8 @@ def test_while_a_record_is_on_its_way_the_next_rows_gather() -> None:
 
 
 def test_a_record_that_leaves_rows_behind_does_not_tell_their_clock() -> None:
-    batcher = Batcher(1, 1)
-    rows = random_market(1, MAX_ROWS + 10)
+    batcher = started()
+    rows = random_market(1, MAX_ROWS + 10, start="10:00:00")
     batcher.add(rows)
 
     (closed,) = batcher.due(NOW)
@@ -60,7 +95,7 @@ def test_a_record_that_leaves_rows_behind_does_not_tell_their_clock() -> None:
 
 
 def test_every_partition_hears_a_clock_that_moved_once() -> None:
-    batcher = Batcher(4, 1)
+    batcher = started(4)
     batcher.add(tick(at("10:00:00"), 1))
     owner = partition_of(RELIANCE, 4)
     list(batcher.due(NOW))

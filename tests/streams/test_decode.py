@@ -181,9 +181,12 @@ def test_garbage_never_stops_the_decoder_nor_makes_a_row_the_codec_refuses(frame
     batcher = Batcher(1, 1)
 
     batcher.add(found.rows)
-    (closed,) = batcher.due(UtcNs(0))
+    records = []
+    while not batcher.idle:
+        records += [decode(encode(closed.batch)) for closed in batcher.due(UtcNs(0))]
+        batcher.acknowledged(0)
 
-    assert len(decode(encode(closed.batch)).rows) == len(found.rows) >= 1
+    assert sum(len(record.rows) for record in records) == len(found.rows) >= 1
 
 
 def test_the_codes_have_the_sizes_of_the_documentation() -> None:
