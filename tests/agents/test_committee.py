@@ -10,6 +10,7 @@ from agents.deadline import Deadline
 from agents.journal import AnswerBook, Journal, ReplayJournal
 from agents.model import Model
 from agents.news import NewsSource, NoNews
+from agents.prompts import Agent
 from schemas.codec import encode
 from schemas.ids import InstrumentId, Segment
 from schemas.market import Action, AgentType, ScanResult
@@ -327,3 +328,26 @@ async def test_the_same_signal_delivered_again_gets_the_recorded_answers(provide
 
     assert verdict_bytes(again) == verdict_bytes(first)
     assert len(provider.requests) == len(topic.calls) == 3
+
+
+BRACES = FixedNews(("Profit {api_key} up",))
+
+
+async def test_braces_in_a_headline_stay_braces_even_if_agno_held_a_secret(provider: Provider, model: Model) -> None:
+    model._agents[Agent.SENTIMENT].session_state = {"api_key": "sk-secret"}
+
+    verdict = await decide(a_journal(model, Topic()), news=BRACES)
+
+    assert verdict.decision.action is Action.BUY
+    assert "{api_key}" in json.dumps(provider.requests)
+    assert "sk-secret" not in json.dumps(provider.requests)
+
+
+async def test_an_answer_to_a_prompt_that_agno_altered_is_not_used(provider: Provider, model: Model) -> None:
+    meddling = model._agents[Agent.SENTIMENT]
+    meddling.session_state, meddling.resolve_in_context = {"api_key": "other words"}, True
+
+    verdict = await decide(a_journal(model, Topic()), news=BRACES)
+
+    assert "other words" in json.dumps(provider.requests), "agno did not alter it, so this test shows nothing"
+    assert (verdict.decision.action, verdict.decision.reason_code) == (Action.HOLD, "unclean")
