@@ -123,8 +123,17 @@ class NotFound:
     """Dhan answered, and does not know the correlation id. Soon after a lost request that is no proof yet."""
 
 
+@dataclass(frozen=True, slots=True)
+class TokenRefused:
+    """Dhan does not accept the account's token (any more), so it says nothing about the order. Asking again is useless
+    until the user has connected anew.
+    """
+
+    reason: str
+
+
 Placed: TypeAlias = Accepted | Rejected | NotSent | Unknown
-Lookup: TypeAlias = Found | NotFound | Unknown
+Lookup: TypeAlias = Found | NotFound | TokenRefused | Unknown
 
 RATE_LIMIT: Final = "DH-904"
 _SERVER_SIDE: Final = frozenset({"DH-908", "DH-909"})  # Dhan's own failure: the order may have got through before it
@@ -197,7 +206,12 @@ def classify_lookup(result: Result, correlation_id: CorrelationId) -> Lookup:
         return Found(order) if order.correlation_id == correlation_id else Unknown("answer_about_another_order")
     if (result.status == httpx.codes.NOT_FOUND and code) or (400 <= result.status < 500 and code == _NO_DATA):
         return NotFound()
-    return Unknown(_describe(result, code))
+    return _no_answer(result, code)
+
+
+def _no_answer(result: Reply, code: str) -> TokenRefused | Unknown:
+    refused = result.status == httpx.codes.UNAUTHORIZED
+    return TokenRefused(_describe(result, code)) if refused else Unknown(_describe(result, code))
 
 
 def classify_book(result: Result, correlation_id: CorrelationId) -> Lookup:
@@ -205,7 +219,7 @@ def classify_book(result: Result, correlation_id: CorrelationId) -> Lookup:
     if isinstance(result, Lost):
         return Unknown(result.reason)
     if result.status != httpx.codes.OK or not isinstance(result.body, list):
-        return Unknown(_describe(result, trading_error(result.body)[0]))
+        return _no_answer(result, trading_error(result.body)[0])
     orders = [read_order(row) for row in result.body]
     for order in orders:
         if order and order.correlation_id == correlation_id:

@@ -27,7 +27,7 @@ from executors.fanout import FanOut
 from executors.modes import ModeRules
 from executors.planning import UserLimits
 from executors.quotes import QuoteBook
-from executors.reconcile import Resolver, executions_of
+from executors.reconcile import CLAIM_LEASE, Resolver, executions_of
 from executors.sessions import ActiveUsers, SessionPoller
 from executors.store import Store
 from executors.worker import OrderWorker, Surroundings
@@ -54,6 +54,7 @@ class Ports:
     Attributes:
         limits: Of every user, until users have their own.
         kill_switch: Whether all trading is stopped; asked before each order.
+        lease: Seconds after which an open claim's owner can no longer be sending (`executors.reconcile`).
     """
 
     connection: KafkaConnection
@@ -65,6 +66,7 @@ class Ports:
     limits: UserLimits
     clock: MarketClock
     kill_switch: Callable[[], bool] = lambda: False
+    lease: float = CLAIM_LEASE
     machine: MachineTime = field(default_factory=MachineTime)
     wall: Callable[[], int] = time.time_ns
 
@@ -91,7 +93,7 @@ async def run_executors(
     book = QuoteBook(ports.plan.instrument)
     active, budget = ActiveUsers(ports.machine), OrderBudget()
     broker = ports.rules.broker(ports.http)
-    resolver = Resolver(store, broker, ports.machine)
+    resolver = Resolver(store, broker, ports.machine, ports.lease)
 
     def limits_of(_: object) -> UserLimits:
         return ports.limits

@@ -1,7 +1,8 @@
 """Finds out what became of an order whose reply was lost, by its correlation id; never by sending it again.
 
 Found is final at once. Not found is final only when the claim is older than `CLAIM_LEASE`: before, whoever claimed it might
-still be sending. While Dhan does not answer there is no outcome, and the asking goes on.
+still be sending. While Dhan does not answer there is no outcome, and the asking goes on; but where the account's token is
+dead nobody can ask, and after the lease the outcome says so, so that one account does not hold up all others for ever.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Final
 import structlog
 
 from bus.records import Output, Record, message_output
-from dhan.orders import Found, NotFound, Unknown
+from dhan.orders import Found, NotFound, TokenRefused, Unknown
 from executors.clock import MachineTime
 from executors.modes import Broker
 from executors.outcomes import NOT_FOUND, UNVERIFIABLE, execution, not_found, of_order
@@ -51,18 +52,21 @@ class Resolver:
             state = await until_back(lambda: self._store.reconcile(key), self._machine)
             if isinstance(state, Settled):
                 return state.settlement
+            waited = self._machine.monotonic() - began
             if isinstance(state, Blind):
-                waited = self._machine.monotonic() - began
-                verdict = not_found(UNVERIFIABLE) if waited >= self.lease else None
-                wait = self.lease - waited
+                verdict, wait = self._given_up(waited), self.lease - waited
             else:
-                verdict, wait = await self._look_up(key, state), self.lease - state.age
+                verdict, wait = await self._look_up(key, state, waited), self.lease - state.age
             if verdict:
                 return await settled(self._store, key, verdict, self._machine)
             await self._machine.sleep(min(pause, wait) if wait > 0 else pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
-    async def _look_up(self, key: OrderKey, claim: Open) -> Settlement | None:
+    def _given_up(self, waited: float) -> Settlement | None:
+        """The outcome of an order that nobody can ask about, once its owner can no longer be sending."""
+        return not_found(UNVERIFIABLE) if waited >= self.lease else None
+
+    async def _look_up(self, key: OrderKey, claim: Open, waited: float) -> Settlement | None:
         match await self._broker(claim.credentials).find(claim.correlation_id):
             case Found(order):
                 return of_order(order)
@@ -70,6 +74,9 @@ class Resolver:
                 return not_found(NOT_FOUND if claim.age < BOOK_REACHES_BACK else UNVERIFIABLE)
             case NotFound():
                 return None
+            case TokenRefused(reason):
+                log.warning("lookup_refused", order=str(key.order), reason=reason, claim_age=claim.age)
+                return self._given_up(waited)
             case Unknown(reason):
                 log.warning("order_still_unknown", order=str(key.order), reason=reason, claim_age=claim.age)
                 return None

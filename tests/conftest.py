@@ -1,4 +1,4 @@
-"""Fixtures every room's tests share: real Apache Kafka, free ports, the market data beside the repository."""
+"""Fixtures every room's tests share: real Apache Kafka and Postgres, free ports, the market data beside the repository."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ import pytest
 import pytest_asyncio
 
 from ats.embedded.kafka import EmbeddedKafka
+from schemas.errors import TryLater
+
+pytest_plugins = ["tests.database.fixtures"]
 
 MARKET_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -39,12 +42,26 @@ def market_data() -> Path:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def kafka(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedKafka]:
     """One real broker for the whole run. Tests keep apart by topic and group names of their own."""
-    broker = EmbeddedKafka(
-        tmp_path_factory.mktemp("kafka"),
-        cache=Path(platformdirs.user_cache_dir("ats")),
-        port=unused_port(),
-        controller_port=unused_port(),
-    )
-    await broker.start()
+    broker = await started_broker(tmp_path_factory.mktemp("kafka"))
     yield broker
     await broker.stop()
+
+
+async def started_broker(home: Path) -> EmbeddedKafka:
+    """A broker on free ports. A port may be taken between probing and binding, so there is a second try."""
+    for attempt in (1, 2):
+        broker = EmbeddedKafka(
+            home / str(attempt),
+            cache=Path(platformdirs.user_cache_dir("ats")),
+            port=unused_port(),
+            controller_port=unused_port(),
+        )
+        try:
+            await broker.start()
+        except TryLater:
+            await broker.stop()
+            if attempt == 2:
+                raise
+        else:
+            break
+    return broker

@@ -24,7 +24,7 @@ from dhan.history import History
 from dhan.transport import BaseUrl, open_client
 from schemas.units import Paise
 
-MOST_CALLS = 100  # connections to the model provider; more calls wait for one
+MOST_CALLS = 256  # connections to the model provider: 64 signals with two analysts each, and room for the Commander
 
 
 @asynccontextmanager

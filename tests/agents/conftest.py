@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import httpx
-import platformdirs
 import pytest
 import pytest_asyncio
 
 from agents.model import Endpoint, Model
-from ats.embedded.kafka import EmbeddedKafka
 from bus.connection import KafkaConnection
 from tests.agents.provider import Provider
-from tests.conftest import unused_port
-from tests.database.fixtures import postgres, supabase_stack
-
-__all__ = ["postgres", "supabase_stack"]
+from tests.conftest import started_broker
 
 
 @pytest_asyncio.fixture
@@ -35,12 +29,6 @@ async def model(provider: Provider) -> AsyncIterator[Model]:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def own_kafka(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[KafkaConnection]:
     """A broker of our own: the service uses the catalogue's topic names, which other rooms' tests use too."""
-    broker = EmbeddedKafka(
-        tmp_path_factory.mktemp("agents-kafka"),
-        cache=Path(platformdirs.user_cache_dir("ats")),
-        port=unused_port(),
-        controller_port=unused_port(),
-    )
-    await broker.start()
+    broker = await started_broker(tmp_path_factory.mktemp("agents-kafka"))
     yield KafkaConnection(broker.bootstrap_servers)
     await broker.stop()

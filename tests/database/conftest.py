@@ -14,9 +14,7 @@ import pytest_asyncio
 
 from ats.embedded.postgres import EmbeddedPostgres
 from simulator.supabase import migrate
-from tests.database.fixtures import SupabaseStack, postgres, serving, supabase_stack
-
-__all__ = ["postgres", "supabase_stack"]
+from tests.database.fixtures import SupabaseStack, serving
 
 Connection = asyncpg.Connection
 

@@ -24,7 +24,11 @@ POSTGRES_15 = Path("/usr/lib/postgresql/15/bin")  # where Debian puts it
 API_ROLES = ("anon", "authenticated", "service_role")
 WITHOUT_POLICY = {"daily_scans", "analysis_reports"}  # on purpose: no user reads them
 SERVICE_FUNCTIONS = {"claim_order", "settle_order", "reconcile_order", "open_claims"}
-USER_FUNCTIONS = {"store_dhan_token", "disconnect_dhan"}
+USER_FUNCTIONS = {
+    *("store_dhan_token", "disconnect_dhan"),
+    *("begin_dhan_consent", "abandon_dhan_consent", "take_dhan_consents"),
+    *("own_account", "own_order_times", "own_consent_is_open"),
+}
 
 
 @asynccontextmanager

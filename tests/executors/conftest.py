@@ -8,11 +8,9 @@ import pytest_asyncio
 from dhan.transport import open_client
 from simulator.config import SimulatedUser, SimulatorConfig
 from simulator.server import Simulator
-from tests.database.fixtures import SupabaseStack, postgres, supabase_stack
+from tests.database.fixtures import SupabaseStack
 from tests.dhan.broker import ScriptedDhan, scripted_dhan
 from tests.executors.world import CLIENT, World, world_at
-
-__all__ = ["postgres", "supabase_stack"]
 
 TOKEN = "simulated-token-of-the-tests"
 

@@ -71,3 +71,22 @@ async def test_the_message_made_at_the_start_is_the_one_the_worker_makes_later(
     assert (output.value, output.key) == (redelivered.value, redelivered.key)
     assert (output.partition, output.headers) == (3, ((HEADER, b"17:0"),))
     assert (await run(worker, intent)).outcome is Outcome.NOT_FOUND
+
+
+async def test_a_dead_token_holds_up_nobody_else_and_says_that_the_order_cannot_be_verified(
+    scripted: World, dhan: ScriptedDhan
+) -> None:
+    stranded, healthy = await scripted.user(), await scripted.user()
+    lost, found = await scripted.intent(stranded), await scripted.intent(healthy)
+    for intent in (lost, found):
+        await Store(scripted.client).claim(intent)
+    row = {"orderId": "52212", "orderStatus": "TRADED", "correlationId": found.dhan_correlation_id}
+    dhan.on("GET", "/v2/orders/external/", trading_error("DH-901", status=401))
+    dhan.on("GET", f"/v2/orders/external/{found.dhan_correlation_id}", json_answer(row))
+    await asyncio.sleep(LEASE)
+
+    settled = await asyncio.wait_for(scripted.surroundings(healthy).resolver.resolve_open(), 20)
+
+    assert settled[found.id].outcome is Outcome.ACCEPTED
+    assert (settled[lost.id].outcome, settled[lost.id].code) == (Outcome.NOT_FOUND, "unverifiable")
+    assert not [request for request in dhan.seen if request.method == "POST"]

@@ -1,0 +1,108 @@
+"""Ticks a second through the engine, beside a loop of plain Python and TA-Lib. Run: python -m benchmarks.engine (a minute).
+
+Read the ratios; absolute figures are of the machine and of what else runs on it. One figure is the best of three runs.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable
+
+import numpy as np
+import talib
+
+from schemas.market import session_of, trading_day
+from schemas.ticks import TICK, Batch, Rows
+from schemas.units import UtcNs
+from streams.engine.engine import Engine
+from streams.engine.machine import warm_up
+from streams.engine.messages import outputs
+
+BATCHES = (1, 16, 128, 1_024, 4_096)
+INSTRUMENTS = (50, 500, 5_000)
+SESSION = session_of(trading_day(1_704_171_600 * 10**9))
+FEWEST_SECONDS = 0.5
+
+
+def market(count: int, instruments: int) -> Rows:
+    """Two ticks a second and instrument, as Dhan conflates a liquid share; a session's end begins anew the next day."""
+    rows = np.zeros(count, TICK)
+    chance = np.random.default_rng(1)
+    seconds, session = np.arange(count) // (2 * instruments), (SESSION.close - SESSION.open) // 10**9
+    rows["exchange_time"] = SESSION.open + (seconds // session * 86_400 + seconds % session) * 10**9
+    rows["clock"] = rows["exchange_time"]
+    rows["segment"], rows["security_id"] = 1, 1 + chance.permutation(count) % instruments
+    rows["price"] = 100_000 + np.cumsum(chance.integers(-3, 4, count)) % 20_000
+    rows["volume"] = np.arange(count)
+    return rows
+
+
+def rate(rows: Rows, batch: int, *, messages: bool) -> float:
+    """Ticks a second of a warm engine: every instrument known."""
+    engine = Engine()
+    engine.process(Batch(UtcNs(rows["clock"][0]), UtcNs(0), 0, rows[: len(rows) // 4]))
+    batches = [
+        Batch(UtcNs(rows["clock"][end - 1]), UtcNs(0), 0, rows[end - batch : end])
+        for end in range(len(rows) // 4 + batch, len(rows) + 1, batch)
+    ]
+    started, done = time.perf_counter(), 0
+    for each in batches:
+        closed, fired = engine.process(each)
+        if messages:
+            outputs(engine, closed, fired)
+        done += batch
+        if done % 1_024 < batch and time.perf_counter() - started > FEWEST_SECONDS:
+            break
+    return done / (time.perf_counter() - started)
+
+
+def plain_python(rows: Rows) -> float:
+    """What one would write first: a dictionary of bars, TA-Lib over the last closes at every tick."""
+    closes: dict[int, list[float]] = {}
+    bars: dict[int, tuple[int, float, float, float]] = {}
+    ticks = zip(rows["security_id"].tolist(), rows["exchange_time"].tolist(), rows["price"].tolist(), strict=True)
+    started, done = time.perf_counter(), 0
+    for security, moment, price in ticks:
+        minute = moment // (60 * 10**9)
+        start, high, low, _ = bars.get(security, (minute, price, price, price))
+        history = closes.setdefault(security, [])
+        if start != minute:
+            history.append(bars[security][3])
+            del history[:-100]
+            high = low = price
+        bars[security] = (minute, max(high, price), min(low, price), price)
+        now = np.array([*history, price], float)
+        for study in (lambda x: talib.EMA(x, 9), lambda x: talib.EMA(x, 21), lambda x: talib.RSI(x, 14)):
+            study(now) if len(now) > 2 else None
+        done += 1
+        if done % 64 == 0 and time.perf_counter() - started > FEWEST_SECONDS:
+            break
+    return done / (time.perf_counter() - started)
+
+
+def best(measure: Callable[[], float]) -> float:
+    return max(measure() for _ in range(3))
+
+
+def main() -> None:
+    started = time.perf_counter()
+    warm_up()
+    print(f"kernels ready after {time.perf_counter() - started:.1f} s")
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}\n"
+    )
+    print(f"{'instruments':>11} {'batch':>6} {'engine':>12} {'+ messages':>12} {'× plain Python':>15}   ticks/s")
+    for instruments in INSTRUMENTS:
+        rows = market(1_000_000, instruments)
+        base = best(lambda rows=rows: plain_python(rows))  # type: ignore[misc]
+        for batch in BATCHES:
+            pure = best(lambda rows=rows, batch=batch: rate(rows, batch, messages=False))  # type: ignore[misc]
+            whole = rate(rows, batch, messages=True)
+            print(f"{instruments:>11} {batch:>6} {pure:>12,.0f} {whole:>12,.0f} {pure / base:>15,.0f}")
+        print(f"{instruments:>11} {'–':>6} {base:>12,.0f} {'':>12} {1:>15}   plain Python\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""The executors as a process that kills itself at chosen moments, each once.
+
+python -m tests.executors.mortal BOOTSTRAP SUPABASE_URL DHAN_URL FOLDER, with the database key in SUPABASE_SERVICE_KEY.
+A moment is `POINT:N`: at the N-th call of this life. FOLDER remembers the moments that have been.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections import Counter
+from pathlib import Path
+
+import httpx
+from supabase import AsyncClientOptions, acreate_client
+
+from bus.connection import KafkaConnection
+from bus.options import ShellOptions
+from dhan.orders import Lookup, NewOrder, Placed
+from dhan.transport import Credentials, open_client
+from executors import app
+from executors.app import Ports, run_executors
+from executors.clock import ChainClock
+from executors.modes import Broker, Desk, Mode, ModeRules, rules_of
+from executors.store import Claim, OrderKey, Settlement, Store
+from schemas.ids import CorrelationId
+from schemas.messages import OrderIntent
+from schemas.topics import PartitionPlan
+from tests.executors.factories import LIMITS, RELIANCE
+
+PLAN = PartitionPlan(instrument=2, user=2)
+MOMENTS = ("claimed:2", "claimed:5", "placed:1", "placed:4", "settled:1", "settled:6", "placing:3", "polled:3")
+
+
+class Fate:
+    """Kills the process when a moment comes for the first time."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._calls: Counter[str] = Counter()
+
+    def at(self, point: str) -> None:
+        self._calls[point] += 1
+        moment = f"{point}:{self._calls[point]}"
+        if moment in MOMENTS and not (mark := self._folder / moment).exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class MortalStore(Store):
+    fate: Fate
+
+    async def claim(self, intent: OrderIntent) -> Claim:
+        claim = await super().claim(intent)
+        self.fate.at("claimed")
+        return claim
+
+    async def settle(self, key: OrderKey, settlement: Settlement) -> Settlement:
+        settlement = await super().settle(key, settlement)
+        self.fate.at("settled")
+        return settlement
+
+
+class MortalDesk:
+    def __init__(self, desk: Desk, fate: Fate) -> None:
+        self._desk, self._fate = desk, fate
+
+    async def place(self, order: NewOrder) -> Placed:
+        sending = asyncio.ensure_future(self._desk.place(order))
+        await asyncio.sleep(0.002)  # the request may or may not have left
+        self._fate.at("placing")
+        placed = await sending
+        self._fate.at("placed")
+        return placed
+
+    async def find(self, correlation_id: CorrelationId) -> Lookup:
+        found = await self._desk.find(correlation_id)
+        self._fate.at("polled")
+        return found
+
+
+class MortalRules(ModeRules):
+    fate: Fate
+
+    def broker(self, http: httpx.AsyncClient) -> Broker:
+        broker = ModeRules.broker(self, http)
+
+        def desk(credentials: Credentials) -> Desk:
+            return MortalDesk(broker(credentials), self.fate)
+
+        return desk
+
+
+async def main(bootstrap: str, supabase_url: str, dhan_url: str, folder: str) -> None:
+    MortalStore.fate = MortalRules.fate = Fate(Path(folder))
+    app.Store = MortalStore  # type: ignore[attr-defined]
+    rules = rules_of(Mode.PAPER, dhan_url)
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    options = AsyncClientOptions(auto_refresh_token=False, persist_session=False)
+    async with open_client() as http:
+        ports = Ports(
+            connection=KafkaConnection(bootstrap),
+            plan=PLAN,
+            database=await acreate_client(supabase_url, os.environ["SUPABASE_SERVICE_KEY"], options),
+            http=http,
+            rules=MortalRules(rules.mode, rules.base_url, None),
+            instruments={RELIANCE.id: RELIANCE},
+            limits=LIMITS,
+            clock=ChainClock(),
+            lease=1.0,
+        )
+        await run_executors(ports, instance="mortal", stop=stop, options=ShellOptions(session_timeout=6.0))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))
