@@ -32,13 +32,13 @@ def summary(console: Console, played: Played) -> int:
         console.print(f"services restarted {played.restarts} times", style="yellow")
     problems = verdict(played)
     for line in played.comparison.lines() if played.comparison else []:
-        console.print(line, highlight=False)
+        console.print(line, highlight=False, soft_wrap=True)
     for problem in problems:
-        console.print(f"[bold red]broken:[/] {problem}", highlight=False)
+        console.print(f"[bold red]broken:[/] {problem}", highlight=False, soft_wrap=True)
     if problems:
         return exits.BROKEN
     console.print("[bold green]Every promise that was checked held.[/]")
-    console.print(NEXT, style="dim", highlight=False)
+    console.print(NEXT, style="dim", highlight=False, soft_wrap=True)
     return exits.DONE
 
 

@@ -137,7 +137,7 @@ class _Demo:
             session = session_of(trading_day(state["session_open_ns"]))
             users = await self._prepare()
         for row in state["bad_rows"]:
-            self._console.print(f"[yellow]bad row in {self._options.market}:[/] {row}", highlight=False)
+            self._console.print(f"[yellow]bad row in {self._options.market}:[/] {row}", highlight=False, soft_wrap=True)
         day = {"ATS_TRADING_DATE": session.day.isoformat()}
         await self._scout(day)
         await self._open_market(day)

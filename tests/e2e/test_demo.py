@@ -1,0 +1,125 @@
+"""The main job from end to end: `ats demo` as a person runs it, on real Kafka and Postgres."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+
+from ats import exits
+from schemas.units import Paise, UtcNs
+from simulator.market.generator import generate
+
+DAY = date(2026, 11, 20)
+
+
+class Demo:
+    """One `ats demo`, its output read as it comes."""
+
+    def __init__(self, *words: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "ats", "demo", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        self.output: list[str] = []
+        self._open = threading.Event()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout
+        for line in self.process.stdout:
+            self.output.append(line)
+            if "market open" in line:
+                self._open.set()
+
+    @property
+    def text(self) -> str:
+        return "".join(self.output)
+
+    def wait_for_the_market(self) -> None:
+        assert self._open.wait(150), self.text
+
+    def end(self, seconds: float) -> int:
+        code = self.process.wait(seconds)
+        self._reader.join()
+        return code
+
+    def family(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+
+@pytest.fixture
+def demos() -> Iterator[list[Demo]]:
+    """Whatever a failed test leaves behind is ended."""
+    started: list[Demo] = []
+    yield started
+    for demo in started:
+        if demo.process.poll() is None:
+            demo.process.send_signal(signal.SIGINT)
+            demo.end(30)
+
+
+def a_days_candles(path: Path, shares: int) -> int:
+    """Write a generated market as a CSV of one-minute candles; returns how many."""
+    market = generate(seed=11, day=DAY, shares=shares)
+    prints = pd.DataFrame({name: market.prints[name] for name in ("second", "instrument", "price", "quantity")})
+    prints = prints[prints["second"] < market.close_second]
+    minutes = prints.groupby(["instrument", prints["second"] // 60])
+    bars = minutes.agg(
+        open=("price", "first"),
+        high=("price", "max"),
+        low=("price", "min"),
+        close=("price", "last"),
+        volume=("quantity", "sum"),
+    )
+    lines = ["symbol,timestamp,open,high,low,close,volume"]
+    for (place, minute), *prices, volume in zip(bars.index, *(bars[name] for name in bars.columns), strict=True):
+        start = UtcNs.seconds(int(minute) * 60).ist().isoformat()
+        rupees = ",".join(str(Paise(int(price)).rupees()) for price in prices)
+        lines.append(f"{market.listings[int(place)].instrument.symbol},{start},{rupees},{int(volume)}")
+    path.write_text("\n".join(lines) + "\n")
+    return len(bars)
+
+
+@pytest.mark.timeout(400)
+def test_a_day_from_a_file_is_traded_and_every_candle_equals_the_file(tmp_path: Path, demos: list[Demo]) -> None:
+    path = tmp_path / "day.csv"
+    candles = a_days_candles(path, shares=12)
+    with path.open("a") as file:
+        file.write("TCS,2026-11-20T09:15:00+05:30,abc,1,1,1,1\n")  # a bad row, which must spoil nothing else
+
+    demo = Demo("--market", str(path), "--speed", "max", "--check-candles")
+    demos.append(demo)
+    code = demo.end(390)
+
+    assert code == exits.DONE, demo.text
+    assert f"{candles:,} of {candles:,} one-minute candles equal the file" in demo.text
+    assert re.search(rf"bad row in .*line {candles + 2}, open: .*'abc'", demo.text)
+    assert re.search(r"accepted orders\W+[1-9]", demo.text)
+    assert re.search(r"dev\W+off\W+0\b", demo.text)
+    assert "Every promise that was checked held." in demo.text
+    assert "restarted" not in demo.text
+
+
+@pytest.mark.timeout(400)
+def test_ctrl_c_ends_everything_within_five_seconds_and_leaves_no_process_behind(demos: list[Demo]) -> None:
+    demo = Demo("--speed", "60")
+    demos.append(demo)
+    demo.wait_for_the_market()
+    family = demo.family()
+
+    demo.process.send_signal(signal.SIGINT)
+    code = demo.end(5)
+
+    assert code == exits.INTERRUPTED
+    assert len(family) >= 8  # Kafka, Postgres, stand-in, simulator, four services
+    assert [process for process in family if process.is_running() and process.status() != psutil.STATUS_ZOMBIE] == []
