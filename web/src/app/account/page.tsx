@@ -1,0 +1,36 @@
+// The one page of a signed-in user.
+import { redirect } from "next/navigation";
+import { AccountView } from "@/app/account/view";
+import type { Account } from "@/lib/account";
+import { databaseProblem } from "@/lib/answers";
+import { signedIn, supabase } from "@/lib/supabase";
+import { noticeOf, wordsOf } from "@/lib/words";
+import { NoticeBox } from "@/app/notice";
+
+export const metadata = { title: "Your account · ATS" };
+
+export default async function AccountPage({ searchParams }: PageProps<"/account">) {
+  const client = await supabase();
+  const user = await signedIn(client);
+  if (!user) redirect("/sign-in");
+  const { data, error } = await client.rpc("own_account");
+  const { notice } = await searchParams;
+  return (
+    <>
+      <header>
+        <h1>Your account</h1>
+        <form method="post" action="/auth/sign-out" className="who">
+          <span>{user.email}</span>
+          <button type="submit" className="quiet">
+            Sign out
+          </button>
+        </form>
+      </header>
+      {error ? (
+        <NoticeBox notice={wordsOf(databaseProblem(error).code)} />
+      ) : (
+        <AccountView first={data as Account} notice={noticeOf(typeof notice === "string" ? notice : undefined)} />
+      )}
+    </>
+  );
+}

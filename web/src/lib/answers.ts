@@ -1,0 +1,14 @@
+// Answers of our routes to our own pages: a code, which the page has words for.
+import { NextResponse } from "next/server";
+
+/** `code` is one of lib/words. */
+export function problem(status: number, code: string): NextResponse {
+  return NextResponse.json({ problem: code }, { status });
+}
+
+/** Why a database call failed, as one of our codes. `fetch` failures have no code of Postgres's. */
+export function databaseProblem(error: { code?: string; message: string }): { status: number; code: string } {
+  if (error.code === "PGRST301" || error.code === "PGRST303" || error.code === "42501") return { status: 401, code: "session_ended" };
+  if (error.code === "P0001") return { status: 409, code: error.message.includes("expired") ? "token_expired" : "not_connected" };
+  return { status: 503, code: "database_away" };
+}

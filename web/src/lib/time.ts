@@ -1,0 +1,27 @@
+// Times as a trader in India reads them. India has one zone and no daylight saving: UTC + 5:30.
+
+const IST_MS = 330 * 60_000;
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+const two = (n: number): string => String(n).padStart(2, "0");
+
+/** Such as `23 Nov, 09:15 IST`; the same on server and browser, whatever their locale. */
+export function inIndia(moment: string): string {
+  const ist = new Date(Date.parse(moment) + IST_MS);
+  return `${ist.getUTCDate()} ${MONTHS[ist.getUTCMonth()]}, ${two(ist.getUTCHours())}:${two(ist.getUTCMinutes())} IST`;
+}
+
+/** Such as `23 h 4 min`; whole minutes, rounded down, so that it never promises more than there is. */
+export function duration(ms: number): string {
+  const minutes = Math.max(0, Math.floor(ms / 60_000));
+  if (minutes < 1) return "less than a minute";
+  const hours = Math.floor(minutes / 60);
+  return hours > 0 ? `${hours} h ${minutes % 60} min` : `${minutes} min`;
+}
+
+/** Dhan's `expiryTime`, which is Indian time without a zone, as UTC; null when it is not a time. */
+export function expiryFromDhan(text: string): string | null {
+  if (!/^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,9})?$/.test(text)) return null;
+  const asIfUtc = Date.parse(`${text.replace(" ", "T").replace(/\.\d+$/, "")}Z`);
+  return Number.isNaN(asIfUtc) ? null : new Date(asIfUtc - IST_MS).toISOString();
+}

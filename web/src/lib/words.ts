@@ -1,0 +1,87 @@
+// What a person reads for each outcome. An address carries the code, never the words.
+
+export type Tone = "good" | "bad" | "plain";
+
+export interface Notice {
+  readonly tone: Tone;
+  readonly text: string;
+}
+
+const bad = (text: string): Notice => ({ tone: "bad", text });
+const good = (text: string): Notice => ({ tone: "good", text });
+const plain = (text: string): Notice => ({ tone: "plain", text });
+
+const NOTICES: Readonly<Record<string, Notice>> = {
+  connected: good("Your Dhan account is connected."),
+  no_session: bad("You were not signed in when Dhan sent you back, so nothing was stored. Sign in and connect again."),
+  consent_refused: bad("Dhan sent you back without an approval. Nothing was stored. Connect again when you want to allow it."),
+  consent_unknown: bad("This answer from Dhan does not belong to a connection you started in this browser. Nothing was stored."),
+  consent_expired: bad("More than ten minutes passed since you pressed Connect. Nothing was stored. Connect again."),
+  consent_used: bad("This login was already used, here or in another tab. What is stored is shown below."),
+  consent_other_session: bad("This connection was started before you signed in again. Nothing was stored. Connect again."),
+  consent_other_user: bad("This connection was started by another ATS account. Nothing was stored. Connect again from this one."),
+  client_mismatch: bad("You logged in to another Dhan account than the one you named. Nothing was stored. Check the client id."),
+  too_often: bad("Too many attempts. Wait ten minutes, then connect again."),
+  bad_client_id: bad("A Dhan client id has 4 to 20 digits and nothing else. You find it in your Dhan profile."),
+  dhan_unreachable: bad("Dhan did not answer. Nothing was stored. Try again in a minute."),
+  dhan_unreadable: bad("Dhan answered something we do not understand. Nothing was stored. Try again; if it stays, tell us."),
+  dhan_down: bad("Dhan reports a failure on its side. Nothing was stored. Try again in a minute."),
+  dhan_busy: bad("Dhan says there were too many requests. It allows 25 logins a day. Nothing was stored. Try again later."),
+  dhan_no_access: bad("Dhan says this account or app has no access to the trading API. Nothing was stored. Check it at web.dhan.co."),
+  dhan_refused: bad("Dhan refused: the client id is not known to it, or the login is no longer valid. Nothing was stored."),
+  dhan_rejected: bad("Dhan did not accept the request. Nothing was stored. Check the client id and connect again."),
+  database_away: bad("Our database does not answer. Nothing was changed. Try again in a minute."),
+  application_away: bad("This application does not answer. What you see may be old. Check your connection."),
+  not_stored: bad("Dhan approved, but the connection could not be stored. Connect again before you trade."),
+  token_refused: bad("Dhan's answer was not one we can store: its token or its end of validity is out of range. Connect again."),
+  signed_out: plain("You are signed out."),
+  confirm_mail: plain("Almost done. We sent you a mail: open its link in this browser to confirm your address."),
+  link_unusable: bad("This link was used, is too old, or was opened in another browser. Sign in with your password."),
+  invalid_credentials: bad("Email or password is not right."),
+  email_not_confirmed: bad("Your address is not confirmed yet. Open the link in the mail we sent you."),
+  user_already_exists: bad("This address has an account. Sign in instead."),
+  weak_password: bad("This password is too easy to guess. Take at least 8 characters, and not a common word."),
+  bad_email: bad("This is not an email address."),
+  signup_disabled: bad("New accounts are not open at the moment."),
+  over_request_rate_limit: bad("Too many attempts. Wait a few minutes, then try again."),
+  over_email_send_rate_limit: bad("A mail was sent a moment ago. Wait a minute, then ask again."),
+  not_connected: bad("Trading cannot be switched on: no Dhan account is connected. Connect it first."),
+  token_expired: bad("Trading cannot be switched on: the connection to Dhan has expired. Connect again first."),
+  session_ended: bad("Your session has ended. Sign in again."),
+  unexpected: bad("Something went wrong on our side. Nothing was changed. Try again."),
+};
+
+/** The words for a code; codes from an address may be anything, and then there are none. */
+export function noticeOf(code: string | undefined): Notice | null {
+  return code !== undefined && Object.hasOwn(NOTICES, code) ? (NOTICES[code] ?? null) : null;
+}
+
+/** The words for a code of ours. */
+export function wordsOf(code: string): Notice {
+  return noticeOf(code) ?? bad("Something went wrong on our side. Nothing was changed. Try again.");
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  kill_switch: "All trading was stopped by the operator.",
+  mode_refuses: "The running mode does not trade your account.",
+  user_inactive: "Your account was not active.",
+  decision_expired: "The decision was too old.",
+  outside_session: "The market was closed.",
+  feed_dead: "No market data was coming in.",
+  quote_absent: "No price was known for it.",
+  quote_stale: "Its last price was too old.",
+  price_far_from_market: "The price had moved too far from the market.",
+  order_too_large: "The order was larger than your limit.",
+  orders_of_the_day_used_up: "Your orders of the day were used up.",
+  too_many_orders_a_second: "Too many orders in one second.",
+  switched_off: "Trading was switched off.",
+  token_expired: "The connection to Dhan had expired.",
+  no_token: "No Dhan account was connected.",
+  no_account: "No Dhan account was connected.",
+};
+
+/** A failure reason as a person reads it; an unknown one is shown as it was recorded. */
+export function failureInWords(reason: string): string {
+  const code = /^[a-z_]+/.exec(reason)?.[0] ?? "";
+  return Object.hasOwn(REASONS, code) ? (REASONS[code] ?? reason) : reason;
+}
