@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import timedelta
 
 import httpx
@@ -73,7 +72,7 @@ async def test_daily_candles_come_for_the_days_asked_for(http: httpx.AsyncClient
     today = trading_day(simulator.market.session.open)
 
     bars = await History(http, at(simulator), credentials()).daily(
-        replace(listing.instrument), today - timedelta(days=30), today - timedelta(days=1)
+        listing.instrument, today - timedelta(days=30), today - timedelta(days=1)
     )
 
     assert len(bars) >= 15
