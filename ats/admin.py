@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Final
 
 import typer
-from simulator.supabase.migrate import migrate as apply_migrations
 
 from ats.settings import load
 from ats.tail import lines
 from bus import topics as bus_topics
 from schemas.topics import CATALOGUE
+from simulator.supabase.migrate import migrate as apply_migrations
 
 
 def migrations() -> Path:
