@@ -253,6 +253,7 @@ async def test_an_order_whose_claim_has_grown_old_is_not_sent(scripted: World, d
     user = await scripted.user()
     intent = await scripted.intent(user)
     machine = FastMachine()
+    dhan.on("POST", "/v2/orders", PLACED)
     slow = SlowToClaim(scripted, machine, SEND_WITHIN)
 
     execution = await run(scripted.worker(user, machine=machine.time(), store=slow), intent)
@@ -297,6 +298,7 @@ async def test_the_account_is_checked_again_when_its_credentials_are_in_hand(
     scripted: World, dhan: ScriptedDhan
 ) -> None:
     user = await scripted.user(client_id="1100000002")
+    dhan.on("POST", "/v2/orders", PLACED)
     around = scripted.surroundings(user)  # believes the user's account to be CLIENT
     rules = ModeRules(Mode.SELF, around.rules.base_url, DhanClientId("1100000001"))
 
