@@ -23,11 +23,11 @@ from tests.database.fixtures import MIGRATIONS, short_home
 POSTGRES_15 = Path("/usr/lib/postgresql/15/bin")  # where Debian puts it
 API_ROLES = ("anon", "authenticated", "service_role")
 WITHOUT_POLICY = {"daily_scans", "analysis_reports"}  # on purpose: no user reads them
-SERVICE_FUNCTIONS = {"claim_order", "settle_order", "reconcile_order", "open_claims"}
+SERVICE_FUNCTIONS = {"claim_order", "settle_order", "reconcile_order", "open_claims", "report_platform"}
 USER_FUNCTIONS = {
     *("store_dhan_token", "disconnect_dhan"),
     *("begin_dhan_consent", "abandon_dhan_consent", "take_dhan_consents"),
-    *("own_account", "own_order_times", "own_consent_is_open"),
+    *("own_account", "own_connection_and_orders", "own_order_times", "own_consent_is_open", "platform_status"),
 }
 
 
