@@ -70,6 +70,9 @@ async def test_a_frozen_child_is_ended_too(tmp_path: Path) -> None:
     child = Child("frozen", SLEEPER, log=tmp_path / "log")
     child.start()
     child.signal(signal.SIGSTOP)
+    await until(
+        lambda: psutil.Process(child.pid).status() == psutil.STATUS_STOPPED
+    )  # a pending SIGTERM would overtake it
 
     await child.stop(grace=0.2)
 

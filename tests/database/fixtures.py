@@ -7,12 +7,13 @@ import shutil
 import tempfile
 import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
+import asyncpg
 import httpx
 import pytest
 import pytest_asyncio
@@ -117,6 +118,17 @@ async def postgres() -> AsyncIterator[EmbeddedPostgres]:
 def supabase_stack(postgres: EmbeddedPostgres) -> Iterator[SupabaseStack]:
     """The stand-in over `postgres`, in a thread of its own so that it answers whichever event loop a test has."""
     with serving(postgres) as stack:
+        yield stack
+
+
+@asynccontextmanager
+async def own_stack(postgres: EmbeddedPostgres, database: str) -> AsyncIterator[SupabaseStack]:
+    """A database nobody else uses, for tests of services that serve whoever they find in it."""
+    connection = await asyncpg.connect(postgres.dsn())
+    await connection.execute(f"create database {database}")
+    await connection.close()
+    await migrate(postgres.dsn(database=database), MIGRATIONS, shim=True)
+    with serving(postgres, database) as stack:
         yield stack
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from ats.embedded.postgres import EmbeddedPostgres
 from bus.connection import KafkaConnection
 from bus.follower import follow
 from bus.publisher import Publisher
@@ -30,6 +31,7 @@ from schemas.units import UtcNs
 from simulator.config import SimulatedUser
 from simulator.server import Simulator
 from tests.conftest import started_broker
+from tests.database.fixtures import SupabaseStack, own_stack
 from tests.executors.factories import RELIANCE, TEN_O_CLOCK, some_ticks
 from tests.executors.mortal import MOMENTS, PLAN
 from tests.executors.world import World
@@ -37,6 +39,13 @@ from tests.executors.world import World
 ROOT = Path(__file__).parents[2]
 DECISIONS_MADE = 8
 MINUTES_OF_TICKS = 5
+
+
+@pytest_asyncio.fixture
+async def supabase_stack(postgres: EmbeddedPostgres) -> AsyncIterator[SupabaseStack]:
+    """A database of our own: the service trades for every active user it finds."""
+    async with own_stack(postgres, "crash") as stack:
+        yield stack
 
 
 @pytest_asyncio.fixture
