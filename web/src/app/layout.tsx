@@ -11,6 +11,11 @@ export default async function Layout({ children }: { children: ReactNode }) {
   return (
     <html lang="en">
       <body>
+        <header className="top">
+          <a href="/account" className="brand">
+            ATS
+          </a>
+        </header>
         <main>{children}</main>
       </body>
     </html>

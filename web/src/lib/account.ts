@@ -11,6 +11,18 @@ export interface Order {
   readonly failure_reason: string | null;
 }
 
+/** What the order workers last said of themselves. */
+export interface Platform {
+  readonly mode: "paper" | "self" | "family" | "empanelled";
+  /** Heard from within the last minute. */
+  readonly alive: boolean;
+  /** Whether the mode trades the connected account; paper trades all. */
+  readonly admits_this_account: boolean;
+  readonly max_order_value_rupees: number;
+  readonly max_orders_per_day: number;
+  readonly reported_at: string;
+}
+
 export interface Account {
   /** The database's clock: everything about expiry is told from it, never from the browser's. */
   readonly now: string;
@@ -18,6 +30,8 @@ export interface Account {
   readonly connection: { readonly client_id: string; readonly token_expiry: string | null; readonly is_trading_enabled: boolean } | null;
   /** A connection was started and is not finished. */
   readonly connecting: boolean;
+  /** Null when no order worker has ever reported. */
+  readonly platform: Platform | null;
   readonly orders: readonly Order[];
 }
 

@@ -9,12 +9,12 @@ export interface Credentials {
   readonly password: string;
 }
 
-/** Null when the form is not one of ours. */
+/** Null when the form is not one of ours; an address alone, as for a link, has an empty password. */
 export async function credentialsOf(request: Request): Promise<Credentials | null> {
   const form = await request.formData().catch(() => null);
   const email = form?.get("email");
-  const password = form?.get("password");
-  if (typeof email !== "string" || typeof password !== "string" || !email.includes("@") || !password) return null;
+  const password = form?.get("password") ?? "";
+  if (typeof email !== "string" || typeof password !== "string" || !email.includes("@")) return null;
   return { email: email.trim(), password };
 }
 

@@ -48,7 +48,7 @@ function ConnectForm({ known, again, act }: { known: string; again: boolean; act
     setBusy(true);
     const answer = await act("/api/dhan/auth", { clientId });
     if (typeof answer?.loginUrl === "string") window.location.assign(answer.loginUrl);
-    else setBusy(false);
+    setBusy(false); // also on success: a browser that comes back here shows the page as it was left
   }
 
   return (

@@ -10,16 +10,13 @@ export function OrdersPart({ orders }: { orders: readonly Order[] }) {
       {orders.length === 0 ? (
         <p>None yet. They appear here by themselves.</p>
       ) : (
-        <ul className="orders">
+        <ul className="orders" aria-live="polite" aria-relevant="additions">
           {orders.map((order) => (
             <li key={order.id}>
-              <p>
-                <strong>
-                  {order.action} {order.symbol}
-                </strong>{" "}
-                <time dateTime={order.recorded_at}>{inIndia(order.recorded_at)}</time>
-              </p>
-              <p>{outcomeInWords(order)}</p>
+              <h3>
+                {order.action} {order.symbol} <time dateTime={order.recorded_at}>{inIndia(order.recorded_at)}</time>
+              </h3>
+              <p className={order.status === "SUCCESS" ? "good" : "bad"}>{outcomeInWords(order)}</p>
               <p className="help">{order.reasoning}</p>
             </li>
           ))}

@@ -17,15 +17,13 @@ export default async function AccountPage({ searchParams }: PageProps<"/account"
   const { notice } = await searchParams;
   return (
     <>
-      <header>
-        <h1>Your account</h1>
-        <form method="post" action="/auth/sign-out" className="who">
-          <span>{user.email}</span>
-          <button type="submit" className="quiet">
-            Sign out
-          </button>
-        </form>
-      </header>
+      <h1>Your account</h1>
+      <form method="post" action="/auth/sign-out" className="who">
+        <span>{user.email}</span>
+        <button type="submit" className="quiet">
+          Sign out
+        </button>
+      </form>
       {error ? (
         <NoticeBox notice={wordsOf(databaseProblem(error).code)} />
       ) : (

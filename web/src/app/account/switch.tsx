@@ -1,14 +1,16 @@
 // The trading switch. It shows what the database says; turning on asks once, turning off is immediate.
 "use client";
 import { useRef, useState } from "react";
+import { limitsInWords, modeName, whatItMeans } from "@/app/account/mode";
 import type { Act } from "@/app/account/view";
-import { type Account, connectionState } from "@/lib/account";
+import { type Account, connectionState, type Platform } from "@/lib/account";
 
 export function SwitchPart({ account, act }: { account: Account; act: Act }) {
   const question = useRef<HTMLDialogElement>(null);
   const [busy, setBusy] = useState(false);
-  const on = account.connection?.is_trading_enabled ?? false;
-  const connected = connectionState(account) === "connected" || (on && account.connection?.token_expiry);
+  const { connection, platform } = account;
+  const on = connection?.is_trading_enabled ?? false;
+  const possible = on || (connectionState(account) === "connected" && platform !== null);
 
   async function turn(to: boolean): Promise<void> {
     question.current?.close();
@@ -20,40 +22,57 @@ export function SwitchPart({ account, act }: { account: Account; act: Act }) {
   return (
     <section aria-labelledby="trading">
       <h2 id="trading">Trading</h2>
-      <p className="state">{switchInWords(account)}</p>
+      <p className="state" id="trading-state">
+        {switchInWords(account)}
+      </p>
       <button
         type="button"
         role="switch"
+        className="switch"
         aria-checked={on}
         aria-labelledby="trading"
-        disabled={busy || (!connected && !on)}
+        aria-describedby="trading-state"
+        disabled={busy || !possible}
         onClick={() => (on ? void turn(false) : question.current?.showModal())}
       >
-        {on ? "Turn off" : "Turn on"}
+        <span className="track" />
+        <span>{on ? "On" : "Off"}</span>
       </button>
       <dialog ref={question} aria-labelledby="question">
-        <h3 id="question">Start trading with {account.connection?.client_id}?</h3>
+        <h3 id="question">Start trading with {connection?.client_id}?</h3>
         <p>Each new decision of ATS may then place an order for this account, without asking you again.</p>
-        <p>
-          Mode: the operator sets it. It is paper (simulated orders) unless the operator asked for live orders; this page cannot see it
-          yet, so ask the operator when you are not sure.
-        </p>
-        <p>Limits: the operator sets the value of an order and the number of orders a day; they are not shown here yet.</p>
+        {platform && <Terms platform={platform} />}
         <p>You can turn it off at any moment. An order already on its way to Dhan is not called back.</p>
-        <button type="button" onClick={() => void turn(true)}>
-          Start trading
-        </button>
-        <button type="button" className="quiet" onClick={() => question.current?.close()}>
-          Cancel
-        </button>
+        <div className="answers">
+          <button type="button" className="quiet" onClick={() => question.current?.close()}>
+            Cancel
+          </button>
+          <button type="button" onClick={() => void turn(true)}>
+            Start trading
+          </button>
+        </div>
       </dialog>
     </section>
   );
 }
 
+function Terms({ platform }: { platform: Platform }) {
+  return (
+    <>
+      <p>
+        <strong>{modeName(platform)}.</strong> {whatItMeans(platform)}
+        {!platform.alive && " No order worker is running at the moment: trading starts when one does."}
+      </p>
+      <p>{limitsInWords(platform)}</p>
+    </>
+  );
+}
+
 function switchInWords(account: Account): string {
-  const connected = connectionState(account) === "connected";
+  const state = connectionState(account);
   if (account.connection?.is_trading_enabled)
-    return connected ? "On. Your account follows the decisions." : "On, but no order is placed until you connect to Dhan again.";
-  return connected ? "Switched off. No order is placed for you." : "Switched off. Connect to Dhan before you turn it on.";
+    return state === "connected" ? "On. Your account follows the decisions." : "On, but no order is placed until you connect to Dhan again.";
+  if (state !== "connected") return "Switched off. Connect to Dhan before you turn it on.";
+  if (account.platform === null) return "Switched off. It can be turned on when an order worker has told its mode and limits.";
+  return "Switched off. No order is placed for you.";
 }

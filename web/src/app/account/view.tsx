@@ -1,7 +1,9 @@
 // The account as the database last told it, asked again every two seconds while somebody looks.
 "use client";
+import { useRouter } from "next/navigation";
 import { useCallback, useEffect, useState } from "react";
 import { ConnectionPart } from "@/app/account/connection";
+import { ModePart } from "@/app/account/mode";
 import { OrdersPart } from "@/app/account/orders";
 import { SwitchPart } from "@/app/account/switch";
 import { NoticeBox } from "@/app/notice";
@@ -15,14 +17,18 @@ export function AccountView({ first, notice }: { first: Account; notice: Notice 
   const [told, setTold] = useState<Notice | null>(notice);
   const [stale, setStale] = useState<Notice | null>(null);
 
+  const router = useRouter();
+
   const refresh = useCallback(async (): Promise<void> => {
     const answer = await get();
-    if ("problem" in answer) setStale(wordsOf(answer.problem));
-    else {
+    if ("problem" in answer) {
+      if (answer.problem === "session_ended") router.replace("/sign-in?notice=session_ended");
+      setStale(wordsOf(answer.problem));
+    } else {
       setAccount(answer.account);
       setStale(null);
     }
-  }, []);
+  }, [router]);
 
   useEffect(() => {
     const timer = setInterval(() => {
@@ -45,6 +51,7 @@ export function AccountView({ first, notice }: { first: Account; notice: Notice 
   return (
     <>
       <NoticeBox notice={stale ?? told} />
+      <ModePart platform={account.platform} />
       <ConnectionPart account={account} act={act} />
       <SwitchPart account={account} act={act} />
       <OrdersPart orders={account.orders} />

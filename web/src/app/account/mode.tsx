@@ -1,0 +1,37 @@
+// Paper or real money, and whether anybody is there to place orders: as the order workers reported it.
+import type { Platform } from "@/lib/account";
+import { inIndia } from "@/lib/time";
+
+export function ModePart({ platform }: { platform: Platform | null }) {
+  return (
+    <p className={platform && platform.mode !== "paper" ? "mode live" : "mode"}>
+      <strong>{platform ? modeName(platform) : "Mode unknown"}</strong> {platform ? whatItMeans(platform) : NOBODY}
+      {platform && !platform.alive && ` No order worker is running; the last one reported at ${inIndia(platform.reported_at)}.`}
+    </p>
+  );
+}
+
+const NOBODY = "No order worker has reported yet, so no order is placed.";
+
+export function modeName({ mode }: Platform): string {
+  return mode === "paper" ? "Paper mode" : "Live mode";
+}
+
+export function whatItMeans({ mode, admits_this_account: admitted }: Platform): string {
+  if (mode === "paper") return "Orders go to a simulator. No real money moves.";
+  return admitted
+    ? "Orders are placed at Dhan with real money."
+    : "Orders are placed with real money, but not for your account: this mode trades the operator's own only.";
+}
+
+/** The limits of every order and day, as a sentence. */
+export function limitsInWords({ max_order_value_rupees: value, max_orders_per_day: orders }: Platform): string {
+  return `An order is worth at most ₹${grouped(value)}, and there are at most ${orders} orders a day.`;
+}
+
+/** Indian digit groups, such as 12,34,567; the same on server and browser, whatever their locale. */
+function grouped(n: number): string {
+  const digits = String(n);
+  const head = digits.slice(0, -3).replace(/\B(?=(\d\d)+$)/g, ",");
+  return head ? `${head},${digits.slice(-3)}` : digits;
+}
