@@ -92,6 +92,7 @@ class _Gateway:
         self._wake = asyncio.Event()  # something for the pump
         self._room = asyncio.Event()  # the pump has caught up
         self._goodbye: int | None = None
+        self._heard = False  # anything on this connection; before that the token may be a bad one
         self._lost_at: UtcNs | None = None  # market clock when the last connection broke
         self._stale = False
         self._malformed: list[str] = []
@@ -138,6 +139,7 @@ class _Gateway:
     async def _one_connection(self) -> Ending:
         """Connect, subscribe and read until the connection ends; returns why it did."""
         self._goodbye = None
+        self._heard = False
         try:
             ending = await self._converse()
         except Exception as error:  # noqa: BLE001 (sorted by ending_of, which raises what is not the network's)
@@ -241,6 +243,7 @@ class _Gateway:
             return
         latest = self._wall() + CEILING if self._config.live else None
         found = self._decoder.decode(arrivals, latest=latest)
+        self._heard = self._heard or found.packets > 0
         self._metrics.packets += found.packets
         self._metrics.strangers += found.strangers
         self._metrics.others += found.others
@@ -265,8 +268,10 @@ class _Gateway:
 
     async def _beat(self) -> None:
         """Let market time be heard everywhere, and trouble be told."""
-        if self._config.live and self._batcher.clock:
+        if self._config.live and self._metrics.connected and self._heard:
+            # while nobody listens, time must not pass: an engine would believe that it saw the market's open
             self._batcher.move_clock(self._wall() - FLOOR)
+            self._metrics.clock = self._batcher.clock
         for closed in self._batcher.heartbeats(UtcNs(self._wall())):
             await self._send(closed)
         if time.monotonic() - self._told_malformed >= TELL_MALFORMED_EVERY:

@@ -138,6 +138,19 @@ def test_a_late_tick_is_counted_and_changes_no_bar_yet_its_volume_reaches_the_ne
     assert engine.engine.tables.market["late"][0] == 1
 
 
+@pytest.mark.parametrize(("clock", "bars"), [("09:16:01", 1), ("09:16:02", 0)])
+def test_an_instruments_first_tick_is_late_too_when_its_clock_is_past_the_bars_end_by_the_allowed_lateness(
+    clock: str, bars: int
+) -> None:
+    assert len(minutes(tick(at("09:15:59"), 100, clock=at(clock)))) == bars
+
+
+def test_within_one_second_the_first_tick_opens_and_the_last_closes() -> None:
+    (bar,) = minutes(*(tick(at("09:15:30"), price) for price in (100, 103, 97, 101)))
+
+    assert (bar.open, bar.close) == (100, 101)
+
+
 def test_a_tick_of_an_earlier_bar_than_the_open_one_is_late_even_within_the_allowed_lateness() -> None:
     bars = minutes(
         tick(at("09:15:50"), 100), tick(at("09:16:00"), 101), tick(at("09:15:59"), 500, clock=at("09:16:01"))

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import struct
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from itertools import pairwise
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,7 +40,7 @@ from streams.feed.gateway import run_gateway
 from streams.service import EngineStats, engine_service
 from tests.streams.conftest import PLAN
 from tests.streams.factories import random_market, shards, streams_of
-from tests.streams.test_decode import SHARES, head, quote
+from tests.streams.test_decode import NOON, SHARES, head, ltt, quote
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 USER = SimulatedUser("1100000001", "a-token")
@@ -83,10 +86,18 @@ gateways = iter(range(1, 1_000))
 
 @asynccontextmanager
 async def a_gateway(
-    connection: KafkaConnection, url: str, instruments: tuple[Instrument, ...], mode: Mode = Mode.QUOTE
+    connection: KafkaConnection,
+    url: str,
+    instruments: tuple[Instrument, ...],
+    *,
+    publisher: Publisher | None = None,
+    wall: Callable[[], int] = time.time_ns,
+    **settings: Any,
 ) -> AsyncIterator[Running]:
     config = GatewayConfig(
-        url, USER.client_id, instruments, PLAN.instrument, mode=mode, gateway=next(gateways), live=False
+        **{"url": url, "client_id": USER.client_id, "instruments": instruments, "partitions": PLAN.instrument}
+        | {"gateway": next(gateways), "live": False}
+        | settings
     )
     metrics, stop, asked = GatewayMetrics(), asyncio.Event(), list[str]()
 
@@ -94,8 +105,10 @@ async def a_gateway(
         asked.append(USER.token)
         return USER.token
 
-    async with Publisher(connection) as publisher:
-        task = asyncio.create_task(run_gateway(config, publisher, token, stop, metrics, random=Random(1)))
+    async with AsyncExitStack() as stack:
+        publisher = publisher or await stack.enter_async_context(Publisher(connection))
+        running = run_gateway(config, publisher, token, stop, metrics, wall=wall, random=Random(1))
+        task = asyncio.create_task(running)
         yield Running(metrics, stop, task, config, connection, asked)
         stop.set()
         await asyncio.wait({task}, timeout=WITHIN)
@@ -121,7 +134,10 @@ def listed(simulator: Simulator) -> tuple[Instrument, ...]:
 
 @pytest.mark.parametrize("mode", Mode)
 async def test_every_tick_the_simulator_sent_reaches_the_topic_in_order(own_kafka: KafkaConnection, mode: Mode) -> None:
-    async with a_simulator() as simulator, a_gateway(own_kafka, feed_of(simulator), listed(simulator), mode) as gateway:
+    async with (
+        a_simulator() as simulator,
+        a_gateway(own_kafka, feed_of(simulator), listed(simulator), mode=mode) as gateway,
+    ):
         sent = simulator.market.prints
         await until(lambda: simulator._feed.subscriptions == len(simulator.market.listings))  # type: ignore[union-attr]
 
@@ -282,21 +298,104 @@ async def test_a_silent_feed_in_an_open_session_is_stale_once_and_then_connected
         await socket.send(quote())
         await socket.wait_closed()
 
-    async with a_server(one_tick) as url, a_gateway(own_kafka, url, tuple(SHARES)) as patient:
-        config = replace(patient.config, gateway=next(gateways), stale_after=0.2, give_up_after=1.2)
-        stop, metrics = asyncio.Event(), GatewayMetrics()
-        async with Publisher(own_kafka) as publisher:
-            task = asyncio.create_task(
-                run_gateway(config, publisher, lambda: asyncio.sleep(0, "t"), stop, metrics, random=Random(1))
-            )
-            await until(lambda: metrics.connections == 2)
-            stop.set()
-            await asyncio.wait_for(task, WITHIN)
+    async with (
+        a_server(one_tick) as url,
+        a_gateway(own_kafka, url, tuple(SHARES)) as patient,
+        a_gateway(own_kafka, url, tuple(SHARES), stale_after=0.2, give_up_after=1.2) as gateway,
+    ):
+        await until(lambda: gateway.metrics.connections == 2)
+        await gateway.finish()
         await patient.finish()
 
-        states = [event.state for event in await replace(patient, config=config).events()]
+        states = [event.state for event in await gateway.events()]
         assert states[:4] == [FeedState.CONNECTED, FeedState.SUBSCRIBED, FeedState.STALE, FeedState.DISCONNECTED]
         assert FeedState.STALE not in [event.state for event in await patient.events()]
+
+
+class Clock:
+    """A wall clock that a test moves."""
+
+    def __init__(self, moment: int) -> None:
+        self.moment = moment
+
+    def __call__(self) -> int:
+        return self.moment
+
+
+async def test_live_the_wall_clock_closes_quiet_bars_but_only_while_a_feed_is_heard(own_kafka: KafkaConnection) -> None:
+    wall, hang_up = Clock(NOON + 10**9), asyncio.Event()
+
+    async def one_tick(socket: ServerConnection) -> None:
+        await socket.send(quote() + quote(when=ltt(NOON + 10 * 10**9)))
+        await hang_up.wait()
+
+    async def told() -> int:
+        batches = [ticks.decode(record.value or b"") for record in await everything(own_kafka, TICKS)]
+        return max(batch.clock for batch in batches if batch.gateway == gateway.config.gateway)
+
+    async with a_server(one_tick) as url, a_gateway(own_kafka, url, tuple(SHARES), live=True, wall=wall) as gateway:
+        await until(lambda: gateway.metrics.ticks == 1)
+        assert gateway.metrics.malformed == 1  # the trade nine seconds ahead of the clock
+
+        wall.moment = NOON + 600 * 10**9
+        await until(lambda: gateway.metrics.clock == NOON + 540 * 10**9)
+        hang_up.set()
+        await until(lambda: not gateway.metrics.connected)
+        beats = gateway.metrics.heartbeats
+        wall.moment = NOON + 6_000 * 10**9
+        await gateway.finish()
+
+        assert beats >= PLAN.instrument
+        assert await told() == NOON + 540 * 10**9
+
+
+async def test_a_slow_kafka_makes_the_feed_wait_and_loses_nothing(
+    own_kafka: KafkaConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway_module, "MOST_ROWS", 300)
+    monkeypatch.setattr(gateway_module, "MOST_FRAMES", 4)
+    ahead = 0
+
+    class Slow(Publisher):
+        async def send(self, output: Output) -> asyncio.Future[Any]:
+            nonlocal ahead
+            ahead = max(ahead, gateway.metrics.waiting)
+            await asyncio.sleep(0.01)
+            return await super().send(output)
+
+    async with (
+        a_simulator() as simulator,
+        Slow(own_kafka) as slow,
+        a_gateway(own_kafka, feed_of(simulator), listed(simulator), publisher=slow) as gateway,
+    ):
+        await until(lambda: simulator._feed.subscriptions == len(simulator.market.listings))  # type: ignore[union-attr]
+        simulator.exchange.open_market()
+        await until(lambda: gateway.metrics.ticks == len(simulator.market.prints))
+        await gateway.finish()
+
+        assert len(await gateway.rows()) == len(simulator.market.prints)
+        assert 0 < ahead < 300 + 4 * 64  # the bound, and the frames that were read before it was reached
+
+
+async def test_neither_logs_nor_errors_hold_the_token(
+    own_kafka: KafkaConnection, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+
+    async def one_tick(socket: ServerConnection) -> None:
+        await socket.send(quote())
+
+    async with a_server(one_tick) as url, a_gateway(own_kafka, url, tuple(SHARES)) as gateway:
+        await until(lambda: gateway.metrics.connections == 2)
+        await gateway.finish()
+    async with a_gateway(own_kafka, "http://not-a-websocket", tuple(SHARES)) as gateway:
+        with pytest.raises(Misconfigured, match="DHAN_FEED_URL") as refused:
+            await gateway.task
+
+    client_lines = [record for record in caplog.records if not record.name.startswith("websockets.server")]
+    assert client_lines
+    assert not any(USER.token in record.getMessage() for record in client_lines)
+    assert USER.token not in repr(refused.value)
 
 
 async def test_the_engine_over_kafka_gives_what_the_pure_engine_gives_and_poison_goes_to_the_dead_letters(
