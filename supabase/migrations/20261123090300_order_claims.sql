@@ -43,6 +43,8 @@ begin
       return jsonb_build_object('status', 'refused', 'reason', v_refusal);
     end if;
     -- A denial may be settled at this very moment, without the lock above: then it waits here and finds the row taken.
+    -- One at a time for this pair: beside the primary key, order_id is unique too, and a clash there would be an error.
+    perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(p_user::text || p_decision::text, 0));
     insert into private.order_claims (user_id, decision_id, order_id, correlation_id, claimed_at)
     values (p_user, p_decision, p_order, p_correlation_id, clock_timestamp())
     on conflict (user_id, decision_id) do nothing;
@@ -77,6 +79,7 @@ begin
     raise exception 'an order that was never claimed cannot be %', p_outcome using errcode = '22023';
   end if;
   -- Check constraints judge the proposed row before the conflict is seen, so it repeats what the claim already holds.
+  perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(p_user::text || p_decision::text, 0));
   insert into private.order_claims as claim
     (user_id, decision_id, order_id, correlation_id, claimed_at, outcome, dhan_order_id, reason, settled_at)
   values (
