@@ -19,6 +19,16 @@ $(VENV)/dev.stamp: $(VENV)/runtime.stamp requirements/dev.lock
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.lock
 	touch $@
 
+# Node 22 or newer from PATH, else from PyPI; then the page's packages and its build, as far as they are not up to date.
+$(VENV)/web.stamp: $(VENV)/dev.stamp requirements/web.lock
+	node -e 'process.exit(parseInt(process.versions.node) < 22)' 2>/dev/null \
+	  || $(BIN)/python -m pip install --quiet --require-hashes -r requirements/web.lock
+	touch $@
+
+.PHONY: web
+web: $(VENV)/web.stamp ## build the web page
+	$(BIN)/python -m ats.web
+
 .PHONY: demo
 demo: $(VENV)/runtime.stamp ## the main job on embedded Kafka and Postgres: no account, no key, no Docker
 	$(BIN)/ats demo
@@ -26,6 +36,13 @@ demo: $(VENV)/runtime.stamp ## the main job on embedded Kafka and Postgres: no a
 .PHONY: test
 test: $(VENV)/dev.stamp ## every test, end-to-end on real Kafka and Postgres included
 	$(BIN)/python -m pytest $(T)
+
+.PHONY: test-web
+test-web: web ## the web page: its own checks, callbacks, and a browser that goes the whole way (installs Debian's Chromium)
+	command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
+	$(BIN)/python -m ats.web run lint
+	$(BIN)/python -m ats.web run typecheck
+	$(BIN)/python -m pytest tests/web $(T)
 
 .PHONY: lint
 lint: $(VENV)/dev.stamp ## style, formatting and strict types
@@ -42,6 +59,7 @@ lock: $(BIN)/python ## resolve the lock files anew (needs uv from PyPI)
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements/runtime.lock
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements/dev.lock
+	$(BIN)/uv pip compile --group web --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements/web.lock
 
 .PHONY: help
 help: ## this list

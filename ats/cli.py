@@ -63,12 +63,17 @@ def _run(work: Coroutine[Any, Any, int | None]) -> None:
 @app.command()
 def demo(
     market: MarketFile = None,
-    speed: Speed = "300",
+    speed: Annotated[
+        str, typer.Option(help="Market seconds per second, or max. Default 300, with --web 30: a day in 12 minutes.")
+    ] = "",
     seed: Seed = 7,
     check_candles: Annotated[
         bool, typer.Option("--check-candles", help="Compare every 1-minute candle with the file.")
     ] = False,
     keep: Annotated[Path | None, typer.Option(help="Keep logs and databases in this folder.")] = None,
+    web: Annotated[
+        bool, typer.Option("--web", help="Open the web page too: sign in, connect Dhan, trade. Needs Node 22.")
+    ] = False,
 ) -> None:
     """The whole platform on this machine: embedded Kafka and Postgres, a simulated Dhan, four users.
 
@@ -76,7 +81,8 @@ def demo(
     """
     from ats.demo.run import DemoOptions, run
 
-    _run(run(DemoOptions(market=market, speed=speed_of(speed), seed=seed, check_candles=check_candles, keep=keep)))
+    pace = speed_of(speed or ("30" if web else "300"))
+    _run(run(DemoOptions(market, pace, seed, check_candles=check_candles, keep=keep, web=web)))
 
 
 @app.command()
@@ -120,11 +126,15 @@ def simulator(
     seed: Seed = 7,
     day: Annotated[str, typer.Option(help="Trading day of the generated market, YYYY-MM-DD.")] = "2026-11-20",
     wait: Annotated[bool, typer.Option("--wait", help="Hold the market until POST /control/start.")] = False,
+    redirect_url: Annotated[
+        str, typer.Option(help="Where the login page of the registered app sends the browser back to.")
+    ] = "http://127.0.0.1:3000/api/dhan/callback",
 ) -> None:
     """Dhan in a box: feed, orders, consent, history and a model endpoint on one port."""
     from ats.local import serve_simulator
 
-    _run(serve_simulator(port, market=market, speed=speed_of(speed), seed=seed, day=day_of(day), wait=wait))
+    pace, date_ = speed_of(speed), day_of(day)
+    _run(serve_simulator(port, market=market, speed=pace, seed=seed, day=date_, wait=wait, redirect_url=redirect_url))
 
 
 @topics_app.command("create")

@@ -18,7 +18,7 @@ from ats.lifetime import until_signalled
 from ats.logs import configure
 from ats.settings import Settings, load
 from schemas.errors import Misconfigured
-from simulator.config import SimulatedUser, SimulatorConfig
+from simulator.config import RegisteredApp, SimulatedUser, SimulatorConfig
 from simulator.server import Simulator
 from simulator.supabase import Keys, SupabaseStandIn, migrate
 
@@ -67,7 +67,7 @@ def local_keys(home: Path) -> Keys:
 
 
 async def serve_simulator(
-    port: int, *, market: Path | None, speed: float | None, seed: int, day: date, wait: bool
+    port: int, *, market: Path | None, speed: float | None, seed: int, day: date, wait: bool, redirect_url: str
 ) -> None:
     """Run the simulator until told to stop."""
     settings = _ready("simulator")
@@ -83,6 +83,7 @@ async def serve_simulator(
         speed=speed,
         autostart=not wait,
         users=(user,),
+        apps=(RegisteredApp(redirect_url=redirect_url),),
     )
     simulator = Simulator(config)
     await simulator.start()

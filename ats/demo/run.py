@@ -23,6 +23,7 @@ from ats.demo.stack import GRACE, Stack, free_ports
 from ats.demo.tally import FOLLOWED, Tally
 from ats.demo.users import DemoUser, enrol
 from ats.demo.view import REFRESH, View
+from ats.demo.web import DemoPage
 from ats.lifetime import stop_on_signals
 from ats.logs import configure
 from ats.services.context import instrument_master
@@ -58,6 +59,7 @@ class DemoOptions:
         market: CSV to replay; None generates a session.
         speed: Market seconds per second; None is as fast as it goes.
         keep: Folder for logs and databases; None uses one that is removed at the end.
+        web: Start the web page too, and keep it open when the market has closed.
     """
 
     market: Path | None
@@ -65,6 +67,7 @@ class DemoOptions:
     seed: int
     check_candles: bool
     keep: Path | None
+    web: bool = False
 
 
 class SimulatorState(TypedDict):
@@ -99,7 +102,12 @@ async def _play_in_a_home(options: DemoOptions, console: Console) -> Played:
     async with _home(options.keep) as home:
         demo = _Demo(options, home, console)
         try:
-            return await demo.play()
+            played = await demo.play()
+            if options.web:
+                summary(console, played)
+                console.print("\nThe page stays open until Ctrl-C.")
+                await asyncio.Event().wait()
+            return played
         finally:
             await demo.stop()
 
@@ -122,7 +130,9 @@ class _Demo:
         self._console = console
         speed = "max" if options.speed is None else str(options.speed)
         market = ["--market", str(options.market.resolve())] if options.market else []
-        arguments = ["--seed", str(options.seed), "--speed", speed, *market]
+        self._page = DemoPage() if options.web else None
+        page = self._page.simulator_arguments if self._page else []
+        arguments = ["--seed", str(options.seed), "--speed", speed, *market, *page]
         self._stack = Stack(home, cache=load().ats_cache_dir, simulator_arguments=arguments)
         self._supervisor = Supervisor([])
         self._tasks: list[asyncio.Task[None]] = []
@@ -136,6 +146,8 @@ class _Demo:
             state = await self._simulator_state()
             session = session_of(trading_day(state["session_open_ns"]))
             users = await self._prepare()
+        if self._page:
+            await self._page.open(self._stack, self._console)
         for row in state["bad_rows"]:
             self._console.print(f"[yellow]bad row in {self._options.market}:[/] {row}", highlight=False, soft_wrap=True)
         day = {"ATS_TRADING_DATE": session.day.isoformat()}
@@ -252,6 +264,8 @@ class _Demo:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._supervisor.stop(GRACE)
+        if self._page:
+            await self._page.close()
         await self._stack.stop()
 
 

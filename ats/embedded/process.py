@@ -31,12 +31,21 @@ class Child:
     It has a session of its own, so that Ctrl-C in the terminal reaches only us and we end it in our order.
     """
 
-    def __init__(self, name: str, command: Sequence[str], *, log: Path, env: Mapping[str, str] | None = None) -> None:
-        """`env` is the child's whole environment; None hands ours down."""
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        log: Path,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> None:
+        """`env` is the child's whole environment; None hands ours down, as does `cwd`."""
         self.name = name
         self.log = log
         self._command = list(command)
         self._env = env
+        self._cwd = cwd
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -48,6 +57,7 @@ class Child:
                 stdout=out,
                 stderr=out,
                 env=self._env,
+                cwd=self._cwd,
                 start_new_session=True,
                 preexec_fn=die_with_parent,  # noqa: PLW1509  one prctl call, made from the main thread
             )

@@ -1,86 +1,15 @@
 from __future__ import annotations
 
-import html
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
-from urllib.parse import urljoin
-from uuid import uuid4
 
-import asyncpg
 import httpx
 import pytest
 
-from tests.database.fixtures import PASSWORD, SupabaseStack
+from ats.web import WEB
+from tests.database.fixtures import SupabaseStack
 from tests.simulator.factories import OTHER, USER
-from tests.web.conftest import APP_SECRET, WEB, Site
-
-STATE = "ats-dhan-"  # the cookies of attempts to connect
-
-
-class Person:
-    """Somebody with a browser: keeps cookies, names their origin, and remembers every answer of ours."""
-
-    def __init__(self, site: Site, http: httpx.AsyncClient) -> None:
-        self.site, self.http, self.seen = site, http, list[str]()
-        self.email = f"{uuid4().hex}@example.test"
-
-    async def get(self, path: str, **options: Any) -> httpx.Response:
-        return self._remembered(await self.http.get(path, **options))
-
-    async def post(self, path: str, origin: str | None = None, **options: Any) -> httpx.Response:
-        headers = {"Origin": origin or self.site.url}
-        return self._remembered(await self.http.post(path, headers=headers, **options))
-
-    def _remembered(self, answer: httpx.Response) -> httpx.Response:
-        self.seen.append(f"{answer.headers.multi_items()} {answer.text}")
-        return answer
-
-    async def sign_up(self) -> None:
-        assert where(await self.submit("/sign-up")) == "/account"
-
-    async def submit(self, page: str) -> httpx.Response:
-        shown = (await self.get(page)).text
-        action = re.findall(r'<form[^>]* action="([^"]+)"', shown)[0]
-        return await self.post(action, data={"email": self.email, "password": PASSWORD})
-
-    async def callback_address(self, client_id: str = USER.client_id) -> str:
-        """Ask to connect, follow Dhan's login form, and stop where Dhan sends the browser back to."""
-        asked = await self.post("/api/dhan/auth", json={"clientId": client_id})
-        assert asked.status_code == 200, asked.text
-        async with httpx.AsyncClient() as dhan:
-            login = str(asked.json()["loginUrl"])
-            page = await dhan.get(login)
-            form = re.search(r'<form method="post"(?: action="([^"]*)")?>', page.text)
-            assert form is not None
-            back = await dhan.post(urljoin(login, html.unescape(form[1])) if form[1] else login)
-        return str(back.headers["Location"])
-
-    async def account(self) -> Any:
-        answer = await self.get("/api/account")
-        return answer.json()
-
-
-@asynccontextmanager
-async def somebody(site: Site) -> AsyncIterator[Person]:
-    async with httpx.AsyncClient(base_url=site.url, timeout=30) as http:
-        person = Person(site, http)
-        await person.sign_up()
-        yield person
-
-
-def where(answer: httpx.Response) -> str:
-    assert answer.status_code == 303, answer.text
-    return answer.headers["Location"].removeprefix(str(answer.url.copy_with(path="/", query=None)).rstrip("/"))
-
-
-async def stored_token(stack: SupabaseStack, person: Person) -> str | None:
-    connection = await asyncpg.connect(stack.dsn)
-    query = "select dhan_access_token from user_trading_keys k join auth.users u on u.id = k.user_id where lower(u.email) = $1"
-    token: str | None = await connection.fetchval(query, person.email)
-    await connection.close()
-    return token
+from tests.web.conftest import APP_SECRET, Site
+from tests.web.people import STATE, age_consents, cookies, somebody, stored_token, where
 
 
 async def test_a_person_connects_switches_on_and_off_and_no_answer_holds_a_secret(
@@ -126,11 +55,6 @@ async def test_a_person_connects_switches_on_and_off_and_no_answer_holds_a_secre
     assert not [text for text in everything if token in text or APP_SECRET in text]
 
 
-def cookies(person: Person, more: dict[str, str]) -> str:
-    held = {name: value for name, value in person.http.cookies.items() if not name.startswith(STATE)} | more
-    return "; ".join(f"{name}={value}" for name, value in held.items())
-
-
 async def test_a_callback_counts_only_in_the_session_that_asked_and_in_time(
     site: Site, supabase_stack: SupabaseStack
 ) -> None:
@@ -158,13 +82,6 @@ async def test_a_callback_counts_only_in_the_session_that_asked_and_in_time(
     assert where(expired) == "/account?notice=consent_expired"
     assert await stored_token(supabase_stack, person) is None
     assert await stored_token(supabase_stack, stranger) is None
-
-
-async def age_consents(stack: SupabaseStack) -> None:
-    """Ten minutes pass."""
-    connection = await asyncpg.connect(stack.dsn)
-    await connection.execute("update private.dhan_consents set asked_at = asked_at - interval '10 minutes'")
-    await connection.close()
 
 
 async def test_another_account_a_refusal_and_a_foreign_origin_store_nothing(

@@ -1,9 +1,15 @@
 // Answers of our routes to our own pages: a code, which the page has words for.
 import { NextResponse } from "next/server";
+import type { NoUser } from "@/lib/supabase";
 
 /** `code` is one of lib/words. */
 export function problem(status: number, code: string): NextResponse {
   return NextResponse.json({ problem: code }, { status });
+}
+
+/** The answer to a request without a user. */
+export function nobody(why: NoUser): NextResponse {
+  return problem(why === "session_ended" ? 401 : 503, why);
 }
 
 /** Why a database call failed, as one of our codes. `fetch` failures have no code of Postgres's. */

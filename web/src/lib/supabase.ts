@@ -1,7 +1,7 @@
 // Supabase on the server, in the name of whoever's cookies came with the request. The browser has no client of its own.
 import "server-only";
 import { type CookieOptions, createServerClient } from "@supabase/ssr";
-import type { SupabaseClient } from "@supabase/supabase-js";
+import { isAuthRetryableFetchError, type SupabaseClient } from "@supabase/supabase-js";
 import { cookies } from "next/headers";
 import { environment } from "@/lib/env";
 
@@ -38,8 +38,12 @@ export async function supabase(): Promise<SupabaseClient> {
   );
 }
 
-/** The signed-in user, asked of Supabase Auth and not read from a cookie; null when there is none. */
-export async function signedIn(client: SupabaseClient): Promise<{ id: string; email: string } | null> {
-  const { data } = await client.auth.getUser();
-  return data.user ? { id: data.user.id, email: data.user.email ?? "" } : null;
+/** Why nobody is signed in. An Auth that does not answer ends no session. */
+export type NoUser = "session_ended" | "database_away";
+
+/** The signed-in user, asked of Supabase Auth and not read from a cookie. */
+export async function signedIn(client: SupabaseClient): Promise<{ id: string; email: string } | NoUser> {
+  const { data, error } = await client.auth.getUser();
+  if (data.user) return { id: data.user.id, email: data.user.email ?? "" };
+  return error && isAuthRetryableFetchError(error) ? "database_away" : "session_ended";
 }

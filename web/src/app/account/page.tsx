@@ -12,7 +12,8 @@ export const metadata = { title: "Your account · ATS" };
 export default async function AccountPage({ searchParams }: PageProps<"/account">) {
   const client = await supabase();
   const user = await signedIn(client);
-  if (!user) redirect("/sign-in");
+  if (user === "session_ended") redirect("/sign-in");
+  if (user === "database_away") return <NoticeBox notice={wordsOf(user)} />;
   const { data, error } = await client.rpc("own_account");
   const { notice } = await searchParams;
   return (

@@ -1,6 +1,6 @@
 // The trading switch, written by the user under row level security. Answers what the database says afterwards.
 import { NextResponse } from "next/server";
-import { databaseProblem, problem } from "@/lib/answers";
+import { databaseProblem, nobody, problem } from "@/lib/answers";
 import { log } from "@/lib/log";
 import { signedIn, supabase } from "@/lib/supabase";
 
@@ -9,7 +9,7 @@ export async function POST(request: Request): Promise<NextResponse> {
   if (typeof body !== "object" || body === null || !("on" in body) || typeof body.on !== "boolean") return problem(400, "unexpected");
   const client = await supabase();
   const user = await signedIn(client);
-  if (!user) return problem(401, "session_ended");
+  if (typeof user === "string") return nobody(user);
   const own = client.from("user_trading_keys").update({ is_trading_enabled: body.on }).eq("user_id", user.id);
   const { data, error } = await own.select("is_trading_enabled");
   if (error) {

@@ -1,7 +1,7 @@
 // Starts a connection: binds it to user, session and browser, then asks Dhan for a consent and returns its login page.
 import { cookies } from "next/headers";
 import { NextResponse } from "next/server";
-import { databaseProblem, problem } from "@/lib/answers";
+import { databaseProblem, nobody, problem } from "@/lib/answers";
 import { type Binding, newBinding, TEN_MINUTES_S } from "@/lib/binding";
 import { loginAddress } from "@/lib/dhan";
 import { environment } from "@/lib/env";
@@ -15,7 +15,7 @@ export async function POST(request: Request): Promise<NextResponse> {
   if (clientId === null) return problem(400, "bad_client_id");
   const client = await supabase();
   const user = await signedIn(client);
-  if (!user) return problem(401, "session_ended");
+  if (typeof user === "string") return nobody(user);
   const binding = newBinding();
   const { data, error } = await client.rpc("begin_dhan_consent", { p_client_id: clientId, p_state_hash: binding.hash });
   if (error) {

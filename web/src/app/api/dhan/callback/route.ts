@@ -14,7 +14,8 @@ const STORE_AGAIN_AFTER_MS = [200, 800, 2_000]; // Dhan has killed the old token
 export async function GET(request: NextRequest): Promise<NextResponse> {
   const client = await supabase();
   const user = await signedIn(client);
-  if (!user) return ending(null, "no_session");
+  if (user === "session_ended") return ending(null, "no_session");
+  if (user === "database_away") return ending(null, user, "account");
   const outcome = await connect(client, request);
   return ending(user.id, outcome);
 }
@@ -50,8 +51,8 @@ async function store(client: SupabaseClient, { clientId, token, expiry }: Connec
   return "not_stored";
 }
 
-function ending(user: string | null, code: string): NextResponse {
+function ending(user: string | null, code: string, page = user ? "account" : "sign-in"): NextResponse {
   log(code === "connected" ? "info" : "warning", "dhan_callback", { user, code });
   // The attempts' cookies stay until they end by themselves: with them a second tab learns that it came second.
-  return NextResponse.redirect(`${environment().appUrl}/${user ? "account" : "sign-in"}?notice=${code}`, 303);
+  return NextResponse.redirect(`${environment().appUrl}/${page}?notice=${code}`, 303);
 }

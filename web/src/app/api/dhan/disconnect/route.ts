@@ -1,13 +1,13 @@
 // Deletes the token and switches off, in one statement.
 import { NextResponse } from "next/server";
-import { databaseProblem, problem } from "@/lib/answers";
+import { databaseProblem, nobody, problem } from "@/lib/answers";
 import { log } from "@/lib/log";
 import { signedIn, supabase } from "@/lib/supabase";
 
 export async function POST(): Promise<NextResponse> {
   const client = await supabase();
   const user = await signedIn(client);
-  if (!user) return problem(401, "session_ended");
+  if (typeof user === "string") return nobody(user);
   const { error } = await client.rpc("disconnect_dhan");
   if (error) {
     const { status, code } = databaseProblem(error);

@@ -1,0 +1,64 @@
+"""The web page of a demo: a person's own way in, beside the invented users."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import httpx
+from rich.console import Console
+from supabase import acreate_client
+
+from ats import web
+from ats.demo.stack import GRACE, Stack, free_ports
+from ats.demo.users import PASSWORD
+from ats.embedded.process import Child
+
+EMAIL: Final = "you@example.com"
+CLIENT_ID: Final = "1100000009"  # known to the simulator, connected to nobody yet
+APP_ID: Final = "simulated-app"  # the simulator's registered app (simulator/config.py)
+APP_SECRET: Final = "simulated-secret"  # noqa: S105  opens nothing but the simulator
+
+
+class DemoPage:
+    """Starts and stops the application at a port of its own, which the simulator must know before it starts."""
+
+    def __init__(self) -> None:
+        self.url = f"http://127.0.0.1:{free_ports(1)[0]}"
+        self._server: Child | None = None
+
+    @property
+    def simulator_arguments(self) -> list[str]:
+        return ["--redirect-url", f"{self.url}/api/dhan/callback"]
+
+    async def open(self, stack: Stack, console: Console) -> None:
+        """Build when needed, start, and say how to get in.
+
+        Raises:
+            Misconfigured, TryLater: as `ats.web`.
+        """
+        with console.status("building and starting the web page (the first run fetches its packages, 500 MB unpacked)"):
+            await web.build(stack.logs)
+            await _make_user(stack)
+            page = web.Page(
+                self.url, stack.supabase_url, stack.keys.publishable, f"{stack.simulator_url}/auth", APP_ID, APP_SECRET
+            )
+            self._server = web.server(page, stack.logs)
+            self._server.start()
+            await web.until_it_answers(self._server, page)
+        console.print(
+            f"[bold]Open {self.url}[/]  sign in as [bold]{EMAIL}[/] with password [bold]{PASSWORD}[/], "
+            f"connect Dhan client id [bold]{CLIENT_ID}[/], turn trading on. Or create an account of your own.",
+            soft_wrap=True,
+        )
+
+    async def close(self) -> None:
+        if self._server is not None:
+            await self._server.stop(GRACE)
+
+
+async def _make_user(stack: Stack) -> None:
+    service = await acreate_client(stack.supabase_url, stack.keys.secret)
+    await service.auth.admin.create_user({"email": EMAIL, "password": PASSWORD, "email_confirm": True})
+    account = {"client_id": CLIENT_ID, "token": "never-used-before-the-login", "name": "You"}
+    async with httpx.AsyncClient(base_url=stack.simulator_url) as dhan:
+        (await dhan.post("/control/users", json=account)).raise_for_status()
