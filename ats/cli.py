@@ -70,6 +70,12 @@ def demo(
     check_candles: Annotated[
         bool, typer.Option("--check-candles", help="Compare every 1-minute candle with the file.")
     ] = False,
+    check_against: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Compare with this CSV of longer candles too, where it overlaps; may be given several times."
+        ),
+    ] = None,
     keep: Annotated[Path | None, typer.Option(help="Keep logs and databases in this folder.")] = None,
     web: Annotated[
         bool, typer.Option("--web", help="Open the web page too: sign in, connect Dhan, trade. Needs Node 22.")
@@ -82,7 +88,8 @@ def demo(
     from ats.demo.run import DemoOptions, run
 
     pace = speed_of(speed or ("30" if web else "300"))
-    _run(run(DemoOptions(market, pace, seed, check_candles=check_candles, keep=keep, web=web)))
+    options = DemoOptions(market, pace, seed, check_candles, tuple(check_against or ()), keep, web)
+    _run(run(options))
 
 
 @app.command()

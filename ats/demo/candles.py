@@ -1,21 +1,23 @@
-"""Compare the 1-minute candles on `ats.candles` with those of the CSV that was played: prices to the paisa, volume exactly.
+"""Compare candles on `ats.candles` with those of a CSV: the one that was played, or longer ones from elsewhere.
 
-The file is read here once more, independently of the simulator, so that one mistake cannot hide in both.
+Prices to the paisa, volume exactly. The played file is read here once more, independently of the simulator, so that one
+mistake cannot hide in both.
 """
 
 from __future__ import annotations
 
 import csv
 import gzip
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from schemas.errors import Misconfigured
 from schemas.ids import InstrumentId
-from schemas.market import Timeframe
+from schemas.market import Timeframe, trading_day
 from schemas.messages import Candle
 from schemas.units import Paise, UtcNs
 
@@ -39,6 +41,7 @@ Bars = dict[tuple[str, UtcNs], Bar]
 class Comparison:
     """How the candles compare; each list holds one line per candle at fault."""
 
+    timeframe: Timeframe
     expected: int
     equal: int
     missing: tuple[str, ...]
@@ -51,7 +54,7 @@ class Comparison:
 
     def lines(self, most: int = 5) -> list[str]:
         """What to tell a person."""
-        lines = [f"{self.equal:,} of {self.expected:,} one-minute candles equal the file"]
+        lines = [f"{self.equal:,} of {self.expected:,} {self.timeframe} candles equal the file"]
         for name, rows in (
             ("missing", self.missing),
             ("different", self.different),
@@ -90,17 +93,46 @@ def bars_of(path: Path) -> Bars:
     return bars
 
 
-def compare(expected: Bars, candles: Iterable[Candle], symbols: Mapping[InstrumentId, str]) -> Comparison:
-    """Compare by (symbol, bar start)."""
+def timeframe_of(path: Path, bars: Bars) -> Timeframe:
+    """How long the file's bars are: the smallest step between two of one symbol.
+
+    Raises:
+        Misconfigured: no two bars, or a length the engine does not make.
+    """
+    starts = sorted(bars)
+    steps = {later - at for (symbol, at), (same, later) in pairwise(starts) if symbol == same}
+    found = [timeframe for timeframe in Timeframe if timeframe.ns == min(steps, default=0)]
+    if not found:
+        known = ", ".join(Timeframe)
+        raise Misconfigured(f"candle file {path}: its bars are of no length that the engine makes ({known})")
+    return found[0]
+
+
+def overlap(other: Bars, played: Bars) -> Bars:
+    """Those of `other` whose symbol and day were played."""
+    days = {(symbol, trading_day(start)) for symbol, start in played}
+    return {key: bar for key, bar in other.items() if (key[0], trading_day(key[1])) in days}
+
+
+def compare(
+    expected: Bars,
+    candles: Iterable[Candle],
+    symbols: Mapping[InstrumentId, str],
+    timeframe: Timeframe = Timeframe.M1,
+    *,
+    of: Container[str] | None = None,
+) -> Comparison:
+    """Compare by (symbol, bar start) the candles of one timeframe, and of the symbols `of` only unless it is None."""
     got = {
         (symbols.get(candle.instrument, str(candle.instrument)), candle.start): Bar(
             candle.open, candle.high, candle.low, candle.close, candle.volume
         )
         for candle in candles
-        if candle.timeframe is Timeframe.M1
+        if candle.timeframe is timeframe and (of is None or symbols.get(candle.instrument) in of)
     }
     both = expected.keys() & got.keys()
     return Comparison(
+        timeframe=timeframe,
         expected=len(expected),
         equal=sum(expected[key] == got[key] for key in both),
         missing=tuple(_name(key) for key in sorted(expected.keys() - got.keys())),

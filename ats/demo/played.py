@@ -15,7 +15,7 @@ class Played:
     """What the summary is made of.
 
     Attributes:
-        comparison: None unless candles were to be compared.
+        comparisons: One for each file that candles were to be compared with.
         ticks_sent: Ticks the simulator's market made; each must have reached `ats.ticks`.
         bad_rows: Rows of the market file that could not be used, each in words.
         restarts: How often a service was started again.
@@ -24,7 +24,7 @@ class Played:
 
     tally: Tally
     users: Sequence[DemoUser]
-    comparison: Comparison | None
+    comparisons: Sequence[Comparison]
     ticks_sent: int
     bad_rows: Sequence[str]
     restarts: int

@@ -31,7 +31,7 @@ def summary(console: Console, played: Played) -> int:
     if played.restarts:
         console.print(f"services restarted {played.restarts} times", style="yellow")
     problems = verdict(played)
-    for line in played.comparison.lines() if played.comparison else []:
+    for line in (line for comparison in played.comparisons for line in comparison.lines()):
         console.print(line, highlight=False, soft_wrap=True)
     for problem in problems:
         console.print(f"[bold red]broken:[/] {problem}", highlight=False, soft_wrap=True)
@@ -48,8 +48,11 @@ def verdict(played: Played) -> list[str]:
     found = tally.problems()
     if tally.ticks != played.ticks_sent:
         found.append(f"the market made {played.ticks_sent:,} ticks, {tally.ticks:,} reached ats.ticks")
-    if played.comparison is not None and not played.comparison.exact:
-        found.append("the candles differ from the file")
+    found += [
+        f"the {comparison.timeframe} candles differ from the file"
+        for comparison in played.comparisons
+        if not comparison.exact
+    ]
     found += [f"no {name} at all" for name, count in essentials(tally).items() if not count]
     accepted = tally.accepted_by_user()
     found += [

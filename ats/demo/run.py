@@ -16,7 +16,7 @@ import httpx
 from rich.console import Console
 
 from ats import exits
-from ats.demo.candles import Comparison, bars_of, compare
+from ats.demo.candles import Comparison, bars_of, compare, overlap, timeframe_of
 from ats.demo.played import Played
 from ats.demo.report import summary
 from ats.demo.stack import GRACE, Stack, free_ports
@@ -58,6 +58,7 @@ class DemoOptions:
     Attributes:
         market: CSV to replay; None generates a session.
         speed: Market seconds per second; None is as fast as it goes.
+        check_against: CSVs of longer candles to compare those with that were played too.
         keep: Folder for logs and databases; None uses one that is removed at the end.
         web: Start the web page too, and keep it open when the market has closed.
     """
@@ -66,6 +67,7 @@ class DemoOptions:
     speed: float | None
     seed: int
     check_candles: bool
+    check_against: tuple[Path, ...]
     keep: Path | None
     web: bool = False
 
@@ -80,10 +82,11 @@ class SimulatorState(TypedDict):
 
 async def run(options: DemoOptions) -> int:
     """Run the demo; the return value is the exit code (`ats.exits`)."""
-    if options.check_candles and options.market is None:
-        raise Misconfigured("--check-candles compares with a file: give one with --market")
-    if options.market is not None and not options.market.is_file():
-        raise Misconfigured(f"market file {options.market}: no such file")
+    if (options.check_candles or options.check_against) and options.market is None:
+        raise Misconfigured("--check-candles and --check-against compare what a file gives: name it with --market")
+    for name, path in (("market", options.market), *(("candle", other) for other in options.check_against)):
+        if path is not None and not path.is_file():
+            raise Misconfigured(f"{name} file {path}: no such file")
     console = Console()
     configure("demo", style="console", level="error", secrets=())
     interrupted = asyncio.create_task(stop_on_signals().wait())
@@ -154,10 +157,10 @@ class _Demo:
         await self._scout(day)
         await self._open_market(day)
         await self._watch(session)
-        comparison = await self._compare() if self._options.check_candles else None
+        comparisons = await self._compare()
         sent = (await self._simulator_state())["ticks"]
         restarts = sum(service.restarts for service in self._supervisor.services)
-        return Played(self._tally, users, comparison, sent, state["bad_rows"], restarts, time.monotonic() - began)
+        return Played(self._tally, users, comparisons, sent, state["bad_rows"], restarts, time.monotonic() - began)
 
     async def _prepare(self) -> Sequence[DemoUser]:
         settings, keys = self._stack.settings(), self._stack.keys
@@ -242,15 +245,25 @@ class _Demo:
             if task.done() and not task.cancelled():
                 task.result()
 
-    async def _compare(self) -> Comparison:
-        assert self._options.market is not None
+    async def _compare(self) -> list[Comparison]:
+        options = self._options
+        if options.market is None or not (options.check_candles or options.check_against):
+            return []
         settings = self._stack.settings()
-        candles = follow(settings.kafka(), [topics.CANDLES], since="start", until_end=True)
+        records = follow(settings.kafka(), [topics.CANDLES], since="start", until_end=True)
+        candles = [decode(Candle, record.value) async for record in records]
         master = await instrument_master(settings)
         symbols = {instrument.id: instrument.symbol for instrument in master.by_id.values()}
-        return compare(
-            bars_of(self._options.market), [decode(Candle, record.value) async for record in candles], symbols
-        )
+        played = bars_of(options.market)
+        found = [compare(played, candles, symbols)] if options.check_candles else []
+        for path in options.check_against:
+            bars = bars_of(path)
+            both = overlap(bars, played)
+            if not both:
+                raise Misconfigured(f"candle file {path}: none of its symbols and days is in {options.market}")
+            of = {symbol for symbol, _ in both}
+            found.append(compare(both, candles, symbols, timeframe_of(path, bars), of=of))
+        return found
 
     async def _simulator_state(self) -> SimulatorState:
         async with httpx.AsyncClient(base_url=self._stack.simulator_url) as simulator:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ats.demo.candles import Bar, bars_of, compare
+from ats.demo.candles import Bar, bars_of, compare, overlap, timeframe_of
 from schemas.errors import Misconfigured
 from schemas.ids import derive
 from schemas.market import Timeframe
@@ -58,7 +58,7 @@ def test_equal_candles_are_exact_and_other_timeframes_do_not_matter() -> None:
     comparison = compare({("TCS", OPEN): BAR}, [a_candle(), a_candle(timeframe=Timeframe.M5)], {TCS: "TCS"})
 
     assert comparison.exact
-    assert comparison.lines() == ["1 of 1 one-minute candles equal the file"]
+    assert comparison.lines() == ["1 of 1 1m candles equal the file"]
 
 
 @pytest.mark.parametrize("field", Bar._fields)
@@ -79,3 +79,31 @@ def test_missing_and_unexpected_candles_are_told_apart() -> None:
     assert comparison.missing == ("TCS 2026-11-20 09:15",)
     assert comparison.unexpected == ("TCS 2026-11-20 09:16",)
     assert not comparison.exact
+
+
+def test_longer_candles_are_compared_only_for_symbols_and_days_that_were_played() -> None:
+    next_day = UtcNs(OPEN + 24 * UtcNs.minutes(60))
+    other = {("TCS", OPEN): BAR, ("TCS", next_day): BAR, ("INFY", OPEN): BAR}
+
+    assert overlap(other, {("TCS", UtcNs(OPEN + UtcNs.minutes(7))): BAR}) == {("TCS", OPEN): BAR}
+
+
+def test_candles_of_symbols_the_longer_file_does_not_have_are_not_unexpected() -> None:
+    comparison = compare({}, [a_candle(timeframe=Timeframe.M5)], {TCS: "TCS"}, Timeframe.M5, of={"INFY"})
+
+    assert comparison.exact
+    assert not compare({}, [a_candle(timeframe=Timeframe.M5)], {TCS: "TCS"}, Timeframe.M5, of={"TCS"}).exact
+
+
+def test_the_length_of_bars_is_the_smallest_step_of_one_symbol(tmp_path: Path) -> None:
+    five = Timeframe.M5.ns
+    bars = {("A", UtcNs(OPEN + step)): BAR for step in (0, 3 * five, 4 * five)} | {("B", UtcNs(OPEN + 1)): BAR}
+
+    assert timeframe_of(tmp_path, bars) is Timeframe.M5
+
+
+def test_bars_of_a_length_the_engine_does_not_make_are_named(tmp_path: Path) -> None:
+    bars = {("A", OPEN): BAR, ("A", UtcNs(OPEN + UtcNs.minutes(7))): BAR}
+
+    with pytest.raises(Misconfigured, match=r"odd\.csv: its bars are of no length"):
+        timeframe_of(tmp_path / "odd.csv", bars)
