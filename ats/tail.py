@@ -9,7 +9,7 @@ import orjson
 from bus.connection import KafkaConnection
 from bus.follower import follow
 from bus.records import Record
-from schemas import ticks, topics
+from schemas import history, ticks, topics
 from schemas.errors import Misconfigured, Unreadable
 from schemas.topics import Topic
 
@@ -47,6 +47,8 @@ def _lines_of(record: Record) -> list[str]:
 
 
 def _tick_rows(value: bytes) -> list[dict[str, object]]:
+    if history.is_history(value):
+        return _history_rows(value)
     try:
         batch = ticks.decode(value)
     except Unreadable as error:
@@ -60,6 +62,14 @@ def _tick_rows(value: bytes) -> list[dict[str, object]]:
         }
         for row in batch.rows
     ]
+
+
+def _history_rows(value: bytes) -> list[dict[str, object]]:
+    """One line per record: thousands of old bars would hide the day's ticks."""
+    try:
+        return [{"history": len(history.decode(value).rows)}]
+    except Unreadable as error:
+        return [{"unreadable": str(error)}]
 
 
 def _line(body: dict[str, object]) -> str:

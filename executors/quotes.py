@@ -18,6 +18,7 @@ import structlog
 from bus.records import Record
 from executors.gate import Quote
 from schemas.errors import Unreadable
+from schemas.history import is_history
 from schemas.ids import InstrumentId
 from schemas.ticks import Batch, Rows, decode, instrument_of, partition_of
 from schemas.units import Price, UtcNs
@@ -70,6 +71,8 @@ class QuoteBook:
     async def follow(self, ticks: AsyncIterator[Record]) -> None:
         """Keep the book fed. A record that cannot be read is passed over here: the engine buries it."""
         async for record in ticks:
+            if is_history(record.value):
+                continue
             try:
                 batch = decode(record.value or b"")
             except Unreadable as error:

@@ -15,6 +15,7 @@ from bus.records import Record
 from schemas import ticks, topics
 from schemas.codec import decode
 from schemas.errors import Unreadable
+from schemas.history import is_history
 from schemas.ids import UserId
 from schemas.market import Action
 from schemas.messages import DeadLetter, Decision, Execution, FeedEvent, Message, OrderIntent, Outcome, Signal
@@ -82,6 +83,8 @@ class Tally:
             self._note(message, record)
 
     def _take_ticks(self, record: Record) -> None:
+        if is_history(record.value):
+            return
         try:
             batch = ticks.decode(record.value or b"")
         except Unreadable as error:
