@@ -7,90 +7,20 @@ An order fills wholly at the print it meets; our simulated users are small again
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from datetime import date
-from enum import StrEnum
 from typing import Final
 
 from schemas.ids import InstrumentId
 from schemas.market import Instrument, Side, to_tick
-from schemas.units import BasisPoints, Paise, Price, Quantity
+from schemas.units import BasisPoints, Price
+from simulator.matching.order import Order, OrderRequest, OrderSnapshot, Trade
+from simulator.matching.terms import Change, OrderType, Product, Status, Validity
 from simulator.refusals import NO_SUCH_ORDER, Code, Refusal
 
 MARKET_PROTECTION: Final = BasisPoints(100)  # since March 2026 a market order is a limit this far from the last price
 
-
-class OrderType(StrEnum):
-    """How the price is meant."""
-
-    LIMIT = "LIMIT"
-    MARKET = "MARKET"
-
-
-class Product(StrEnum):
-    """What happens to the position at the end of the day."""
-
-    CNC = "CNC"
-    INTRADAY = "INTRADAY"
-    MARGIN = "MARGIN"
-    MTF = "MTF"
-
-
-class Validity(StrEnum):
-    """How long an order rests."""
-
-    DAY = "DAY"
-    IOC = "IOC"
-
-
-class Status(StrEnum):
-    """Where an order stands."""
-
-    PENDING = "PENDING"
-    TRADED = "TRADED"
-    CANCELLED = "CANCELLED"
-
-
-@dataclass(frozen=True, slots=True)
-class OrderRequest:
-    """A well-formed wish. `price` is 0 for a market order."""
-
-    client_id: str
-    correlation_id: str
-    side: Side
-    instrument: InstrumentId
-    product: Product
-    order_type: OrderType
-    validity: Validity
-    quantity: Quantity
-    price: Paise
-
-
-@dataclass(slots=True)
-class Order:
-    """An order in the book.
-
-    Attributes:
-        limit: Worst price it may trade at.
-        created_at, updated_at: Market time, UTC epoch seconds.
-    """
-
-    order_id: str
-    request: OrderRequest
-    instrument: Instrument
-    limit: Price
-    status: Status
-    created_at: int
-    updated_at: int
-    traded_price: Price | None = None
-
-    @property
-    def filled(self) -> Quantity:
-        return self.request.quantity if self.status is Status.TRADED else Quantity(0)
-
-    def meets(self, price: int) -> bool:
-        return price <= self.limit if self.request.side is Side.BUY else price >= self.limit
+__all__ = ["Book", "Order", "OrderRequest", "OrderSnapshot", "OrderType", "Product", "Status", "Trade", "Validity"]
 
 
 class Book:
@@ -102,6 +32,12 @@ class Book:
         self._last: dict[InstrumentId, Price] = {}
         self._orders: dict[str, Order] = {}
         self._resting: defaultdict[InstrumentId, list[Order]] = defaultdict(list)
+        self._listeners: list[Callable[[OrderSnapshot], None]] = []
+        self._trades = 0
+
+    def on_change(self, listener: Callable[[OrderSnapshot], None]) -> None:
+        """Call `listener` after every change of every order, in the order of the changes. It must not call the book."""
+        self._listeners.append(listener)
 
     def on_price(self, instrument: InstrumentId, price: int, second: int) -> None:
         """The market printed; orders it meets trade at this price, oldest first."""
@@ -125,8 +61,10 @@ class Book:
         if limit is None:
             return Refusal(Code.ORDER, "Market order refused: the instrument has no price yet")
         order_id = f"{self._prefix}{len(self._orders) + 1:07d}"
-        order = Order(order_id, request, instrument, limit, Status.PENDING, second, second)
+        order = Order(order_id, request, instrument, limit, Status.TRANSIT, second, second)
         self._orders[order.order_id] = order
+        self._move(order, Change.PLACED, Status.TRANSIT, second)
+        self._move(order, Change.ACCEPTED, Status.PENDING, second)
         self._enter(order, last, second)
         return order
 
@@ -137,7 +75,7 @@ class Book:
         if order.status is not Status.PENDING:
             return Refusal(Code.ORDER, f"Order cannot be cancelled: it is {order.status}")
         self._resting[order.request.instrument].remove(order)
-        order.status, order.updated_at = Status.CANCELLED, second
+        self._move(order, Change.CANCELLED, Status.CANCELLED, second)
         return order
 
     def by_id(self, client_id: str, order_id: str) -> Order | None:
@@ -160,13 +98,19 @@ class Book:
         if last is not None and order.meets(last):
             self._trade(order, last, second)
         elif order.request.validity is Validity.IOC:
-            order.status = Status.CANCELLED
+            self._move(order, Change.CANCELLED, Status.CANCELLED, second)
         else:
             self._resting[order.request.instrument].append(order)
 
-    @staticmethod
-    def _trade(order: Order, price: Price, second: int) -> None:
-        order.status, order.traded_price, order.updated_at = Status.TRADED, price, second
+    def _trade(self, order: Order, price: Price, second: int) -> None:
+        self._trades += 1
+        order.trades.append(Trade(f"{self._prefix}{self._trades:07d}", price, order.remaining, second))
+        self._move(order, Change.TRADED, Status.TRADED, second)
+
+    def _move(self, order: Order, change: Change, status: Status, second: int) -> None:
+        order.status, order.updated_at = status, second
+        for listener in self._listeners:
+            listener(order.snapshot(change))
 
 
 def _breaks_a_rule(request: OrderRequest, instrument: Instrument) -> Refusal | None:

@@ -12,7 +12,8 @@ import orjson
 from schemas.ids import InstrumentId, Segment
 from schemas.market import Side
 from schemas.units import Paise, Quantity
-from simulator.orders import OrderRequest, OrderType, Product, Validity
+from simulator.matching.order import OrderRequest
+from simulator.matching.terms import OrderType, Product, Validity
 from simulator.refusals import BAD_TOKEN, Code, Refusal
 
 MAX_QUANTITY: Final = 1_000_000  # far above any freeze quantity
@@ -43,6 +44,8 @@ def read_order(body: bytes, client_id: str) -> OrderRequest | Refusal:
 
 def _request(payload: Mapping[str, Any], client_id: str) -> OrderRequest:
     order_type = _choice(payload, "orderType", OrderType)
+    if order_type.waits_for_trigger:
+        raise _Wrong(f"orderType: {order_type}")
     return OrderRequest(
         client_id=client_id,
         correlation_id=_correlation_id(payload),

@@ -16,8 +16,9 @@ from simulator import placement
 from simulator.accounts import Accounts
 from simulator.config import SimulatedUser
 from simulator.exchange import Exchange
-from simulator.faults import Fault, FaultKind, FaultList
-from simulator.orders import Order, OrderRequest, Status
+from simulator.faults import Fault, FaultKind, Faults, Place, Target
+from simulator.matching.order import Order, OrderRequest
+from simulator.matching.terms import Status
 from simulator.refusals import BAD_TOKEN, NO_SUCH_ORDER, SERVER_ERROR, TOO_FAST, Code, Refusal
 
 RATE_WINDOW: Final = 1.0  # seconds; Dhan counts orders per second
@@ -50,7 +51,7 @@ class RateLimit:
 class Rest:
     """The handlers under `/v2`."""
 
-    def __init__(self, exchange: Exchange, accounts: Accounts, faults: FaultList, rate: RateLimit) -> None:
+    def __init__(self, exchange: Exchange, accounts: Accounts, faults: Faults, rate: RateLimit) -> None:
         self._exchange = exchange
         self._accounts = accounts
         self._faults = faults
@@ -71,7 +72,8 @@ class Rest:
     async def place(self, request: web.Request, user: SimulatedUser) -> web.StreamResponse:
         if not self._rate.allows(user.client_id):
             return TOO_FAST.reply()
-        fault = self._faults.strike(user.client_id)
+        strike = self._faults.strike(Place.REQUEST, Target(user.client_id, f"{request.method} {request.path}"))
+        fault = strike.fault if strike else None
         if fault and fault.kind is FaultKind.HTML_429:
             return web.Response(text=_HTML_429, status=429, content_type="text/html")
         if fault and fault.kind is FaultKind.REJECT:
@@ -185,7 +187,7 @@ def _order_json(order: Order) -> dict[str, Any]:
         "securityId": str(request.instrument.security_id),
         "quantity": request.quantity,
         "disclosedQuantity": 0,
-        "price": float(order.limit.rupees()),
+        "price": float(order.limit.rupees()) if order.limit else 0.0,
         "triggerPrice": 0.0,
         "afterMarketOrder": False,
         "boProfitValue": 0.0,

@@ -8,6 +8,7 @@ import pytest
 from schemas.ids import InstrumentId, Segment
 from schemas.market import Side
 from schemas.units import Paise, Quantity
+from simulator.matching.terms import Change
 from simulator.orders import Book, Order, OrderRequest, OrderType, Status, Validity
 from simulator.refusals import Code, Refusal
 from tests.simulator.factories import DAY, NIFTY, OTHER, RELIANCE, THE_SHARE, USER, a_request
@@ -144,3 +145,21 @@ def test_order_ids_count_up_within_the_day() -> None:
     ids = [placed(book, a_request()).order_id for _ in range(2)]
 
     assert ids == ["12611230000001", "12611230000002"]
+
+
+def test_every_change_of_every_order_is_told_in_the_order_it_happened() -> None:
+    book, heard = a_book(), []
+    book.on_change(lambda snapshot: heard.append((snapshot.order_id[-1], snapshot.change, snapshot.status)))
+
+    resting = placed(book, a_request(price=Paise(99_000)))
+    placed(book, a_request())
+    book.cancel(USER.client_id, resting.order_id, NOON + 1)
+
+    assert heard == [
+        ("1", Change.PLACED, Status.TRANSIT),
+        ("1", Change.ACCEPTED, Status.PENDING),
+        ("2", Change.PLACED, Status.TRANSIT),
+        ("2", Change.ACCEPTED, Status.PENDING),
+        ("2", Change.TRADED, Status.TRADED),
+        ("1", Change.CANCELLED, Status.CANCELLED),
+    ]
