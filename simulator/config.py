@@ -57,7 +57,8 @@ class SimulatorConfig:
         previous_close_for_all: Send the packet for every subscription as documented; else for indices only, as observed.
         order_rate_limit: Orders a second per user, None for no limit.
         model_latency: Seconds each model answer takes.
-        faults: Waiting from the start; `POST /control/faults` adds more.
+        faults: Waiting from the start; `POST /control/faults` adds more. `simulator.faults.load_script` reads a file.
+        fault_seed: Of the faults that strike by chance.
     """
 
     host: str = "127.0.0.1"
@@ -79,3 +80,4 @@ class SimulatorConfig:
     history_sessions: int = HISTORY_SESSIONS
     model_latency: float = 0.0
     faults: tuple[Fault, ...] = ()
+    fault_seed: int = 1

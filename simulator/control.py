@@ -10,10 +10,11 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from schemas.errors import Misconfigured
 from simulator.accounts import Accounts
 from simulator.config import SimulatedUser
 from simulator.exchange import Exchange
-from simulator.faults import Fault, FaultKind, FaultList
+from simulator.faults import Faults, read_script
 from simulator.feed import Feed
 from simulator.market.bars import BadRow
 from simulator.model import ModelDesk
@@ -27,7 +28,7 @@ class Control:
         exchange: Exchange,
         feed: Feed,
         accounts: Accounts,
-        faults: FaultList,
+        faults: Faults,
         model: ModelDesk,
         *,
         bad_rows: tuple[BadRow, ...],
@@ -46,7 +47,9 @@ class Control:
             web.post("/control/feed/drop", self.drop),
             web.post("/control/feed/truncate", self.truncate),
             web.post("/control/faults", self.add_fault),
+            web.get("/control/faults", self.waiting_faults),
             web.delete("/control/faults", self.clear_faults),
+            web.get("/control/journal", self.journal),
             web.post("/control/users", self.add_user),
         ]
 
@@ -90,17 +93,25 @@ class Control:
         return web.json_response({"truncating": True})
 
     async def add_fault(self, request: web.Request) -> web.Response:
+        """Set one fault, a list of them, or a whole script; YAML or JSON."""
         try:
-            body = await _object(request)
-            fault = Fault(FaultKind(body.pop("kind", None)), **body)
-        except (TypeError, ValueError) as error:
-            return _refuse(f"not a fault: {error}; kinds: {', '.join(FaultKind)}")
-        self._faults.add(fault)
-        return web.json_response({"waiting": fault.kind}, status=201)
+            script = read_script((await request.read()).decode())
+        except (Misconfigured, UnicodeDecodeError) as error:
+            return _refuse(f"not a fault: {error}")
+        self._faults.add(*script.faults, seed=script.seed)
+        return web.json_response({"waiting": len(self._faults.waiting)}, status=201)
+
+    async def waiting_faults(self, _: web.Request) -> web.Response:
+        return web.json_response([{"kind": fault.kind, "endpoint": fault.where} for fault in self._faults.waiting])
+
+    async def journal(self, _: web.Request) -> web.Response:
+        """What fired, oldest first; `total` counts those too that the list no longer holds."""
+        journal = self._faults.journal
+        return web.json_response({"total": journal.total, "entries": [entry.as_json() for entry in journal]})
 
     async def clear_faults(self, _: web.Request) -> web.Response:
         self._faults.clear()
-        return web.json_response({"waiting": None})
+        return web.json_response({"waiting": 0})
 
     async def add_user(self, request: web.Request) -> web.Response:
         try:

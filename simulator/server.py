@@ -17,7 +17,7 @@ from simulator.config import GENERATED_DAY, SimulatorConfig
 from simulator.consent import ConsentDesk
 from simulator.control import Control
 from simulator.exchange import Exchange
-from simulator.faults import FaultList
+from simulator.faults import Faults
 from simulator.feed import Feed, FeedOptions
 from simulator.market.clock import Pacer
 from simulator.market.generator import generate
@@ -58,6 +58,7 @@ class Simulator:
         self._runner: web.AppRunner | None = None
         self._exchange: Exchange | None = None
         self._feed: Feed | None = None
+        self._faults: Faults | None = None
         self.replay: Replay | None = None
         self.url = ""
 
@@ -69,6 +70,11 @@ class Simulator:
     def feed(self) -> Feed:
         assert self._feed is not None, "the simulator is not started"
         return self._feed
+
+    @property
+    def faults(self) -> Faults:
+        assert self._faults is not None, "the simulator is not started"
+        return self._faults
 
     @property
     def exchange(self) -> Exchange:
@@ -109,7 +115,10 @@ class Simulator:
         config, market = self._config, session.market
         accounts = Accounts(config.users, config.seed, self._now)
         instruments = {listing.id: listing.instrument for listing in market.listings}
-        faults, model = FaultList(config.faults), ModelDesk(config.model_latency)
+        model = ModelDesk(config.model_latency)
+        faults = self._faults = Faults(
+            config.faults, config.fault_seed, monotonic=self._monotonic, market_now=lambda: self.exchange.now
+        )
         self._feed = Feed(market, accounts, _feed_options(config), self._monotonic)
         book = Book(market.session.day, instruments)
         at_least = config.packets_per_frame if config.speed is None else 1
