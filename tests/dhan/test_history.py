@@ -9,12 +9,12 @@ import httpx
 import orjson
 import pytest
 
-from dhan.history import DailyBar, History, read_daily
+from dhan.history import DailyBar, History, read_bars, read_daily
 from dhan.transport import BaseUrl
 from schemas.errors import TryLater, Unreadable
 from schemas.ids import InstrumentId, Segment
 from schemas.market import Instrument
-from schemas.units import Paise, Price, Quantity
+from schemas.units import Paise, Price, Quantity, UtcNs
 from tests.dhan.broker import ScriptedDhan, hang_up, json_answer, trading_error
 from tests.dhan.factories import credentials
 
@@ -92,3 +92,51 @@ async def test_no_answer_is_asked_for_again_later(
         await History(http, BaseUrl.parse(broker.url), credentials()).daily(
             RELIANCE, date(2025, 7, 1), date(2025, 7, 2)
         )
+
+
+OPEN = MONDAY + 9 * 3_600 + 15 * 60
+
+
+def minute_candles(*starts: int) -> dict[str, Any]:
+    return {name: [10.0] * len(starts) for name in ("open", "high", "low", "close", "volume")} | {
+        "timestamp": list(starts)
+    }
+
+
+def test_intraday_stamps_are_the_bars_starts_in_utc() -> None:
+    first, second = read_bars(candles(timestamp=[OPEN, OPEN + 60]))
+
+    assert first.start.ist().isoformat() == "2025-07-14T09:15:00+05:30"
+    assert (second.low, second.volume) == (148000, 200)
+
+
+def test_intraday_bars_out_of_order_or_twice_are_refused() -> None:
+    with pytest.raises(Unreadable) as caught:
+        read_bars(candles(timestamp=[OPEN, OPEN]))
+
+    assert caught.value.field == "timestamp[1]"
+
+
+async def test_intraday_asks_in_indian_time_and_drops_what_dhan_sends_beyond_the_span(
+    http: httpx.AsyncClient, broker: ScriptedDhan
+) -> None:
+    answer = minute_candles(OPEN - 300, OPEN, OPEN + 300, OPEN + 600)
+    broker.on("POST", "/v2/charts/intraday", json_answer(answer))
+
+    bars = await History(http, BaseUrl.parse(broker.url), credentials()).intraday(
+        RELIANCE, 5, UtcNs.seconds(OPEN), UtcNs.seconds(OPEN + 660)
+    )
+
+    asked = orjson.loads(broker.seen[0].body)
+    assert (asked["fromDate"], asked["toDate"]) == ("2025-07-14 09:15:00", "2025-07-14 09:26:00")
+    assert asked["interval"] == 5
+    assert [bar.start for bar in bars] == [UtcNs.seconds(OPEN), UtcNs.seconds(OPEN + 300)]
+
+
+async def test_more_than_ninety_days_are_not_asked_for(http: httpx.AsyncClient, broker: ScriptedDhan) -> None:
+    with pytest.raises(ValueError, match="Dhan gives 90"):
+        await History(http, BaseUrl.parse(broker.url), credentials()).intraday(
+            RELIANCE, 5, UtcNs.seconds(OPEN), UtcNs.seconds(OPEN + 91 * 86_400)
+        )
+
+    assert not broker.seen
