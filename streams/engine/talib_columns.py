@@ -1,0 +1,167 @@
+"""Any function of TA-Lib as a column of closed bars, by a name such as `talib.LINEARREG(timeperiod=14)`.
+
+A value is TA-Lib's batch function over the last `window` bars of one instrument and timeframe, and nothing else: it depends on
+a bounded past, so it is the same after a crash, and state is bars, not TA-Lib objects that cannot be stored.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import talib
+from talib import abstract
+
+from schemas.errors import Misconfigured
+
+PREFIX: Final = "talib."
+BARS: Final = ("open", "high", "low", "close", "volume")  # what a function may read
+WINDOW: Final = 250  # bars; an RSI 14 has then forgotten all but a 40-millionth of how it began
+LONGEST: Final = 2_000  # bars of memory per instrument; more belongs into a longer timeframe
+PATTERN: Final = (
+    "Output is a candlestick"  # TA-Lib's flag: looks at a handful of bars and remembers nothing before them
+)
+
+Values = npt.NDArray[np.float64]
+
+_CALL: Final = re.compile(r"talib\.(?P<function>[A-Z0-9_]+)(?:\.(?P<output>\w+))?(?:\((?P<arguments>[^()]+)\))?")
+
+
+@dataclass(frozen=True, slots=True)
+class TalibColumn:
+    """One function with its arguments.
+
+    Attributes:
+        name: The column's name, as it was written.
+        inputs: Which of `BARS` the function takes, in its order.
+        output: Which of the function's results, from 0.
+        lookback: Bars before the first value.
+        window: Bars it is given at most.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    inputs: tuple[str, ...]
+    parameters: Mapping[str, int | float]
+    output: int
+    lookback: int
+    window: int
+
+    def value(self, bars: Mapping[str, Values]) -> float:
+        """The value at the last of `bars` (oldest first); NaN in warm-up and where TA-Lib's answer is no finite number."""
+        count = len(bars[self.inputs[0]])
+        if count <= self.lookback:
+            return math.nan
+        inputs = (bars[name][max(0, count - self.window) :] for name in self.inputs)
+        results = self.function(*inputs, **self.parameters)
+        value = float((results[self.output] if isinstance(results, tuple) else results)[-1])
+        return value if math.isfinite(value) else math.nan
+
+
+def parse(name: str, window: int = WINDOW) -> TalibColumn:
+    """Read `talib.FUNCTION`, with `(parameter=value,…)` and `.output` where the function has several.
+
+    A function of one price takes another column of the bar: `talib.SMA(price=volume,timeperiod=20)`.
+
+    Raises:
+        Misconfigured: saying what is wrong, and what would be right.
+    """
+    match = _CALL.fullmatch(name)
+    if not match:
+        raise Misconfigured(
+            f"column {name!r} is not usable: write it as talib.LINEARREG(timeperiod=14), without spaces, and "
+            "talib.MACD.macdsignal for one of several outputs"
+        )
+    about = _function(name, match["function"])
+    info = about.info
+    inputs, parameters = _arguments(name, info, match["arguments"])
+    lookback = _lookback(name, about, inputs, parameters)
+    needed = lookback + 1
+    return TalibColumn(
+        name=name,
+        function=getattr(talib.func, info["name"]),
+        inputs=inputs,
+        parameters=parameters,
+        output=_output(name, info, match["output"]),
+        lookback=lookback,
+        window=needed if PATTERN in (info["function_flags"] or ()) else max(needed, window),
+    )
+
+
+def _function(name: str, function: str) -> Any:
+    known = talib.get_functions()
+    if function not in known:
+        raise Misconfigured(f"column {name!r}: TA-Lib has no function {function}{_meant(function, known)}")
+    return abstract.Function(function)  # type: ignore[attr-defined]  # made at run time
+
+
+def _arguments(name: str, info: Any, text: str | None) -> tuple[tuple[str, ...], dict[str, int | float]]:
+    """Inputs and parameters, of which the given ones differ from TA-Lib's defaults."""
+    inputs: dict[str, str | list[str]] = dict(info["input_names"])
+    parameters: dict[str, int | float] = dict(info["parameters"])
+    for argument in text.split(",") if text else ():
+        key, equals, value = argument.partition("=")
+        if equals and isinstance(inputs.get(key), str):
+            inputs[key] = value
+        elif equals and key in parameters:
+            parameters[key] = _number(name, key, value, whole=isinstance(parameters[key], int))
+        else:
+            known = [*parameters, *(key for key, given in inputs.items() if isinstance(given, str))]
+            raise Misconfigured(
+                f"column {name!r}: {info['name']} has no parameter {argument!r}{_meant(key, known)}; "
+                f"it takes {', '.join(known) or 'none'}"
+            )
+    columns = tuple(column for given in inputs.values() for column in ([given] if isinstance(given, str) else given))
+    if strangers := [column for column in columns if column not in BARS]:
+        raise Misconfigured(
+            f"column {name!r}: {info['name']} reads {', '.join(strangers)}, a bar has {', '.join(BARS)}"
+        )
+    return columns, parameters
+
+
+def _number(name: str, key: str, text: str, *, whole: bool) -> int | float:
+    try:
+        number = int(text) if whole else float(text)
+    except ValueError:
+        raise Misconfigured(f"column {name!r}: {key}={text!r} is not a {'whole ' if whole else ''}number") from None
+    if not math.isfinite(number):
+        raise Misconfigured(f"column {name!r}: {key}={text!r} is not finite")
+    return number
+
+
+def _lookback(name: str, about: Any, inputs: tuple[str, ...], parameters: dict[str, int | float]) -> int:
+    """TA-Lib judges parameters when it is called, so it is called; -1 is its lookback of bad ones."""
+    about.parameters = parameters
+    lookback = int(about.lookback)
+    given = ", ".join(f"{key}={value}" for key, value in parameters.items())
+    if lookback < 0:
+        raise Misconfigured(f"column {name!r}: out of range for TA-Lib: {given}")
+    if lookback >= LONGEST:
+        raise Misconfigured(f"column {name!r}: needs {lookback + 1} bars ({given}), at most {LONGEST} are kept")
+    bars = np.linspace(1.0, 2.0, lookback + 2)
+    try:
+        getattr(talib.func, about.info["name"])(*(bars for _ in inputs), **parameters)
+    except Exception as error:  # noqa: BLE001  # TA-Lib raises nothing more precise
+        raise Misconfigured(f"column {name!r}: TA-Lib refuses {given}: {error}") from None
+    return lookback
+
+
+def _output(name: str, info: Any, wanted: str | None) -> int:
+    outputs: list[str] = info["output_names"]
+    if wanted is None and len(outputs) == 1:
+        return 0
+    if wanted not in outputs:
+        said = "several outputs, choose one" if wanted is None else f"no output {wanted!r}"
+        raise Misconfigured(f"column {name!r}: {info['name']} has {said}: {', '.join(outputs)}")
+    return outputs.index(wanted)
+
+
+def _meant(word: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(word, known, 1)
+    return f" (did you mean {close[0]}?)" if close else ""
