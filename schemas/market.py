@@ -18,17 +18,31 @@ _DAY_NS: Final = 86_400 * NS_PER_SECOND
 
 
 class Timeframe(StrEnum):
-    """Length of a bar."""
+    """Length of a bar, shortest first. A bar ends with its session at the latest; a day's bar holds the day's sessions."""
 
     M1 = "1m"
+    M3 = "3m"
     M5 = "5m"
+    M15 = "15m"
+    M30 = "30m"
+    M60 = "60m"
+    D1 = "1d"
 
     @property
     def ns(self) -> int:
+        """Its greatest length; a calendar day for `D1`."""
         return _TIMEFRAME_MINUTES[self] * 60 * NS_PER_SECOND
 
 
-_TIMEFRAME_MINUTES: Final = {Timeframe.M1: 1, Timeframe.M5: 5}
+_TIMEFRAME_MINUTES: Final = {
+    Timeframe.M1: 1,
+    Timeframe.M3: 3,
+    Timeframe.M5: 5,
+    Timeframe.M15: 15,
+    Timeframe.M30: 30,
+    Timeframe.M60: 60,
+    Timeframe.D1: 1_440,
+}
 
 
 class Direction(StrEnum):

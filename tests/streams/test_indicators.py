@@ -18,7 +18,7 @@ from schemas.ids import InstrumentId, Segment
 from schemas.market import Direction, Timeframe
 from schemas.messages import Signal
 from schemas.units import Paise, UtcNs
-from streams.engine.tables import CLOSED, READINGS
+from streams.engine.tables import CLOSED, READINGS, TIMEFRAMES
 from streams.rules import ema_cross, rsi_reversal
 from tests.streams.factories import (
     NIFTY,
@@ -58,7 +58,7 @@ def assert_talib_agrees(outputs: list[Output], timeframe: Timeframe, instrument:
     return len(bars)
 
 
-@pytest.mark.parametrize("timeframe", Timeframe)
+@pytest.mark.parametrize("timeframe", TIMEFRAMES)
 def test_readings_of_a_random_market_equal_talib_over_days(timeframe: Timeframe) -> None:
     outputs = run(split(random_market(21, 12_000, instruments=4, days=3), range(0, 36_000, 700)))
 
