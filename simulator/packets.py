@@ -17,11 +17,12 @@ import numpy.typing as npt
 
 from schemas.ids import InstrumentId, Segment
 from schemas.units import PAISE_PER_RUPEE, Price
+from simulator.market import depth
 from simulator.market.tape import Prints
 
 IST_OFFSET_SECONDS: Final = 19_800
 MAX_LAST_QUANTITY: Final = 65_535  # the field has 16 bits; what Dhan sends above is unknown, we send the largest
-DEPTH_LEVELS: Final = 5
+DEPTH_LEVELS: Final = depth.LEVELS
 
 Packets = npt.NDArray[np.void]
 
@@ -164,28 +165,22 @@ def _fill_day(packets: Packets, prints: Prints) -> None:
     packets["open"], packets["close"] = _rupees(prints["open"]), _rupees(prints["previous_close"])
     packets["high"], packets["low"] = _rupees(prints["high"]), _rupees(prints["low"])
     traded = volume > 0  # an index has no orders
-    packets["sell_quantity"] = np.where(traded, _resting(prints, 1) * 40, 0)
-    packets["buy_quantity"] = np.where(traded, _resting(prints, 2) * 40, 0)
+    packets["sell_quantity"] = np.where(traded, depth.resting(prints["second"], prints["price"], 1) * 40, 0)
+    packets["buy_quantity"] = np.where(traded, depth.resting(prints["second"], prints["price"], 2) * 40, 0)
 
 
-def _fill_depth(depth: Packets, prints: Prints) -> None:
+def _fill_depth(packed: Packets, prints: Prints) -> None:
+    second, last, tick_size = prints["second"], prints["price"], prints["tick_size"]
+    offered = prints["volume"] > 0  # an index has no orders
     for level in range(DEPTH_LEVELS):
-        step = prints["tick_size"] * level
-        bid, ask = prints["price"] - prints["tick_size"] - step, prints["price"] + step
-        side = depth[:, level]
-        offered = prints["volume"] > 0  # an index has no orders
+        side = packed[:, level]
+        bid, ask = depth.bid_price(last, tick_size, level), depth.ask_price(last, tick_size, level)
         wanted = offered & (bid > 0)
         side["bid_price"], side["ask_price"] = np.where(wanted, _rupees(bid), 0), np.where(offered, _rupees(ask), 0)
-        side["bid_quantity"] = np.where(wanted, _resting(prints, 3 + level), 0)
-        side["ask_quantity"] = np.where(offered, _resting(prints, 11 + level), 0)
-        side["bid_orders"] = np.where(wanted, _resting(prints, 19 + level) // 50 + 1, 0)
-        side["ask_orders"] = np.where(offered, _resting(prints, 27 + level) // 50 + 1, 0)
-
-
-def _resting(prints: Prints, salt: int) -> npt.NDArray[np.int64]:
-    """Made-up quantities from 50 to 1,049 that depend only on the print."""
-    mixed: npt.NDArray[np.int64] = (prints["second"] * 31 + prints["price"] * 17 + salt * 7_919) % 1_000 + 50
-    return mixed
+        side["bid_quantity"] = np.where(wanted, depth.quantity(second, last, depth.BID, level), 0)
+        side["ask_quantity"] = np.where(offered, depth.quantity(second, last, depth.ASK, level), 0)
+        side["bid_orders"] = np.where(wanted, depth.orders(second, last, depth.BID, level), 0)
+        side["ask_orders"] = np.where(offered, depth.orders(second, last, depth.ASK, level), 0)
 
 
 def _rupees(paise: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
