@@ -7,7 +7,7 @@ order stands and the scan says so. What has too little history is discarded with
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final, Literal, Protocol
@@ -53,29 +53,6 @@ class Pace(Protocol):
     """Lets one request through at a time, no faster than the provider allows."""
 
     async def wait(self) -> None: ...
-
-
-class EvenPace:
-    """Spaces requests evenly. Dhan's data API allows 5 a second (reference/dhan.md)."""
-
-    def __init__(
-        self,
-        per_second: float = 5.0,
-        *,
-        clock: Callable[[], float],
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    ) -> None:
-        self._gap = 1 / per_second
-        self._clock = clock
-        self._sleep = sleep
-        self._next = float("-inf")
-
-    async def wait(self) -> None:
-        now = self._clock()
-        mine = max(now, self._next)
-        self._next = mine + self._gap
-        if mine > now:
-            await self._sleep(mine - now)
 
 
 @dataclass(frozen=True, slots=True)

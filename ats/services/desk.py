@@ -15,12 +15,13 @@ from agents.budget import Tariff
 from agents.journal import Rung
 from agents.model import Endpoint, Model
 from agents.news import NewsSource, NoNews, SampleNews
-from agents.scout import EvenPace, ScoutTerms
+from agents.scout import ScoutTerms
 from agents.store import Store, SupabaseStore
 from ats.services.context import credentials_of, database, instrument_master, trading_date, universe_of
 from ats.settings import Settings
 from bus.publisher import Publisher
 from dhan.history import History
+from dhan.pace import EvenPace
 from dhan.transport import BaseUrl, open_client
 from schemas.units import Paise
 

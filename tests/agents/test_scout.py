@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from agents.features import MIN_BARS, features_of, lean
 from agents.journal import AnswerBook, Journal, ReplayJournal
 from agents.model import Model
-from agents.scout import EvenPace, History, ScoutTerms, scan
+from agents.scout import History, ScoutTerms, scan
 from agents.store import scan_rows
 from schemas.codec import decode, encode
 from schemas.errors import TryLater, Unreadable
@@ -207,21 +207,6 @@ async def test_progress_is_told_for_every_instrument_and_each_request_is_paced(m
     assert told == [(n, 8) for n in range(1, 9)]
     assert pace.waits == len(history.asked) == 9
 
-
-async def test_an_even_pace_lets_five_requests_a_second_through() -> None:
-    now, slept = [100.0], []
-
-    async def sleep(seconds: float) -> None:
-        slept.append(seconds)
-        now[0] += seconds
-
-    pace = EvenPace(5, clock=lambda: now[0], sleep=sleep)
-
-    for _ in range(11):
-        await pace.wait()
-
-    assert now[0] == pytest.approx(102.0)
-    assert slept == pytest.approx([0.2] * 10)
 
 
 def test_rows_of_a_scan_hold_every_symbol_with_its_verdict() -> None:
