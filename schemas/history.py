@@ -49,7 +49,7 @@ BAR: Final = np.dtype(
 MAX_ROWS: Final = 20_000  # 0.8 MB, below Kafka's default message limit of 1 MiB
 
 Rows = npt.NDArray[np.void]
-MINUTES: Final = {each: int(each[:-1]) * {"m": 1, "d": 1_440}[each[-1]] for each in Timeframe}
+MINUTES: Final = {each: each.ns // UtcNs.minutes(1) for each in Timeframe}
 
 
 class Bar(NamedTuple):

@@ -1,0 +1,80 @@
+"""`ats warm-up`: past bars into `ats.ticks`, so that indicators are ready at the day's first bar."""
+
+from __future__ import annotations
+
+import time
+from contextlib import AsyncExitStack, aclosing
+
+import structlog
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+from ats.services.context import Context, credentials_of, instrument_master, trading_date, universe_of
+from ats.settings import Settings
+from bus.follower import follow
+from bus.publisher import Publisher
+from bus.topics import check_topics
+from dhan.history import History
+from dhan.pace import EvenPace
+from dhan.transport import BaseUrl, open_client
+from schemas import topics
+from schemas.market import session_of
+from schemas.units import UtcNs
+from streams.warmup.known import Known
+from streams.warmup.service import Plan, WarmUp, warm_up
+
+log = structlog.get_logger(__name__)
+
+
+async def run(context: Context) -> None:
+    """Collect and write; ends by itself. Instruments whose history does not come start cold, and are named."""
+    settings = context.settings
+    connection = settings.kafka()
+    await check_topics(connection, settings.plan(), (topics.TICKS, topics.CANDLES))
+    instruments = universe_of(await instrument_master(settings), settings.ats_universe)
+    plan = Plan(instruments, _until(settings), settings.ats_instrument_partitions)
+    async with AsyncExitStack() as stack:
+        bar = stack.enter_context(_progress())
+        reading = bar.add_task("reading ats.candles", total=None)
+        known = Known()
+        candles = follow(connection, [topics.CANDLES], since="start", until_end=True)
+        await known.follow(await stack.enter_async_context(aclosing(candles)))
+        bar.remove_task(reading)
+        writing = bar.add_task("past bars", total=len(instruments))
+        archive = await _archive(settings, stack)
+        publisher = await stack.enter_async_context(Publisher(connection))
+        report = await warm_up(
+            plan,
+            known,
+            archive,
+            publisher,
+            pace=EvenPace(clock=time.monotonic),
+            wall=time.time_ns,
+            progress=lambda done: bar.update(writing, completed=done),
+        )
+    _tell(report, len(instruments))
+
+
+def _until(settings: Settings) -> UtcNs:
+    """Bars that end later are not history: the present moment live, the session's open in a replay."""
+    if settings.ats_clock == "wall" and settings.ats_trading_date is None:
+        return UtcNs(time.time_ns())
+    return session_of(trading_date(settings)).open
+
+
+async def _archive(settings: Settings, stack: AsyncExitStack) -> History | None:
+    if not settings.admin_dhan_access_token.get_secret_value():
+        return None
+    http = await stack.enter_async_context(open_client())
+    return History(http, BaseUrl.parse(settings.dhan_api_url), credentials_of(settings))
+
+
+def _progress() -> Progress:
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True), transient=True)
+
+
+def _tell(report: WarmUp, instruments: int) -> None:
+    for instrument, why in list(report.cold.items())[:20]:
+        log.warning("starts_cold", instrument=str(instrument), reason=why)
+    log.info("warmed_up", instruments=instruments, cold=len(report.cold), bars=report.bars, questions=report.asked)

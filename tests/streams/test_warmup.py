@@ -1,0 +1,240 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pytest
+
+from ats.demo.candles import bars_of
+from bus.connection import KafkaConnection
+from bus.follower import follow
+from bus.publisher import Publisher
+from dhan.history import DailyBar
+from schemas import history
+from schemas.errors import TryLater
+from schemas.history import Bar
+from schemas.ids import InstrumentId, Segment, derive
+from schemas.market import Instrument, Timeframe, session_of, trading_day
+from schemas.messages import Candle
+from schemas.ticks import partition_of
+from schemas.topics import TICKS
+from schemas.units import NS_PER_SECOND, Paise, Price, Quantity, UtcNs
+from streams.warmup.known import Known
+from streams.warmup.plan import SOURCES, WANTED, longer
+from streams.warmup.service import ATTEMPTS, Plan, WarmUp, warm_up
+from tests.streams.conftest import PLAN
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+TODAY = date(2026, 11, 20)
+OPEN = session_of(TODAY).open
+RELIANCE = Instrument(InstrumentId(Segment.NSE_EQ, 2885), "RELIANCE", "Reliance", "EQUITY", Quantity(1), Paise(10))
+INFY = Instrument(InstrumentId(Segment.NSE_EQ, 1594), "INFY", "Infosys", "EQUITY", Quantity(1), Paise(10))
+
+
+def weekdays_before(day: date, count: int) -> list[date]:
+    found: list[date] = []
+    while len(found) < count:
+        day -= timedelta(days=1)
+        if day.weekday() < 5:
+            found.append(day)
+    return found[::-1]
+
+
+def day_of_bars(day: date, minutes: int) -> list[Bar]:
+    session, step = session_of(day), UtcNs.minutes(minutes)
+    starts = range(session.open, session.close, step)
+    return [
+        Bar(UtcNs(start), Price(1_000 + at), Price(1_005 + at), Price(990 + at), Price(1_002 + at), Quantity(at + 1))
+        for at, start in enumerate(starts)
+    ]
+
+
+class Archive:
+    """Every weekday of a year, as the historical API would answer; `failing` questions fail first."""
+
+    def __init__(self, failing: int = 0) -> None:
+        self.asked: list[tuple[InstrumentId, int]] = []
+        self.failing = failing
+
+    def _answer(self, instrument: Instrument, minutes: int) -> None:
+        self.asked.append((instrument.id, minutes))
+        if self.failing:
+            self.failing -= 1
+            raise TryLater("no answer")
+
+    async def daily(self, instrument: Instrument, first: date, last: date) -> Sequence[DailyBar]:
+        self._answer(instrument, 1_440)
+        days = (first + timedelta(days=at) for at in range((last - first).days + 1))
+        return [
+            DailyBar(day, Price(100), Price(110), Price(90), Price(105), Quantity(5))
+            for day in days
+            if day.weekday() < 5
+        ]
+
+    async def intraday(
+        self, instrument: Instrument, minutes: Literal[1, 5, 15, 25, 60], first: UtcNs, until: UtcNs
+    ) -> Sequence[Bar]:
+        self._answer(instrument, minutes)
+        days = weekdays_before(trading_day(until) + timedelta(days=1), (until - first) // (86_400 * NS_PER_SECOND))
+        bars = [bar for day in days for bar in day_of_bars(day, minutes)]
+        return [bar for bar in bars if first <= bar.start and bar.start + UtcNs.minutes(minutes) <= until]
+
+
+class AtOnce:
+    async def wait(self) -> None:
+        return
+
+
+runs = count(1)  # stamps what one run writes: the topic is the whole module's
+
+
+async def written(connection: KafkaConnection, run: int) -> dict[int, list[history.History]]:
+    found: dict[int, list[history.History]] = {}
+    async for record in follow(connection, [TICKS], since="start", until_end=True):
+        part = history.decode(record.value or b"")
+        if part.sent_at == run:
+            found.setdefault(record.partition, []).append(part)
+    return found
+
+
+async def warmed(
+    connection: KafkaConnection, known: Known, archive: Archive | None, *instruments: Instrument, run: int = 0
+) -> WarmUp:
+    plan = Plan(instruments, OPEN, PLAN.instrument)
+    async with Publisher(connection) as publisher:
+        return await warm_up(plan, known, archive, publisher, pace=AtOnce(), wall=lambda: run)
+
+
+async def test_thirty_minute_bars_made_of_one_minute_bars_equal_a_brokers(market_data: Path) -> None:
+    minutes = bars_of(market_data / "nse_1min/equity_2016/2016-08-16.csv.gz")
+    broker = bars_of(market_data / "nse_1min/broker_30min/broker_30min.csv.gz")
+    close = session_of(date(2016, 8, 16)).close
+    bars = [Bar(start, *bar) for (symbol, start), bar in sorted(minutes.items()) if symbol == "ACC"]  # type: ignore[arg-type]
+
+    made = longer(bars, Timeframe.M30, close)
+
+    assert len(made) == 13
+    assert [broker["ACC", bar.start] for bar in made] == [bar[1:] for bar in made]
+
+
+async def test_a_longer_bar_that_is_not_over_is_left_out() -> None:
+    bars = day_of_bars(TODAY, 1)
+
+    made = longer(bars[:44], Timeframe.M15, UtcNs(OPEN + UtcNs.minutes(44)))
+
+    assert [(bar.start - OPEN) // UtcNs.minutes(1) for bar in made] == [0, 15]
+
+
+async def test_the_sessions_last_short_bar_is_over_with_the_session() -> None:
+    made = longer(day_of_bars(TODAY, 5), Timeframe.M60, session_of(TODAY).close)
+
+    assert (made[-1].start - OPEN) // UtcNs.minutes(1) == 360
+    assert made[-1].volume == 73 + 74 + 75
+
+
+async def test_bars_outside_the_session_are_left_out() -> None:
+    early, late = (day_of_bars(TODAY, 1)[0]._replace(start=UtcNs(at)) for at in (OPEN - 1, session_of(TODAY).close))
+
+    assert not longer([early, late], Timeframe.M5, UtcNs(OPEN + 86_400 * NS_PER_SECOND))
+
+
+async def test_every_timeframe_is_made_of_exactly_one_source_and_gets_enough_bars(own_kafka: KafkaConnection) -> None:
+    assert sorted(each for source in SOURCES for each in source.timeframes) == sorted(Timeframe)
+
+    run = next(runs)
+    report = await warmed(own_kafka, Known(), Archive(), RELIANCE, run=run)
+
+    rows = np.concatenate([part.rows for parts in (await written(own_kafka, run)).values() for part in parts])
+    for timeframe in Timeframe:
+        of = rows[rows["timeframe"] == history.MINUTES[timeframe]]
+        assert len(of) == WANTED, timeframe
+        assert of["start"].max() < OPEN
+    assert report.bars == len(Timeframe) * WANTED
+    assert (report.asked, report.cold) == (3, {})
+
+
+async def test_each_instruments_history_goes_where_its_ticks_go(own_kafka: KafkaConnection) -> None:
+    run = next(runs)
+    await warmed(own_kafka, Known(), Archive(), RELIANCE, INFY, run=run)
+
+    found = await written(own_kafka, run)
+    for instrument in (RELIANCE, INFY):
+        parts = found[partition_of(instrument.id, PLAN.instrument)]
+        assert any((part.rows["security_id"] == instrument.id.security_id).any() for part in parts)
+
+
+async def test_a_question_that_fails_is_asked_again_and_then_the_instrument_is_cold(
+    own_kafka: KafkaConnection,
+) -> None:
+    patient, hopeless = Archive(failing=ATTEMPTS - 1), Archive(failing=ATTEMPTS)
+
+    once_more = await warmed(own_kafka, Known(), patient, RELIANCE)
+    given_up = await warmed(own_kafka, Known(), hopeless, RELIANCE)
+
+    assert (once_more.asked, once_more.cold) == (ATTEMPTS + 2, {})
+    assert given_up.cold == {RELIANCE.id: "no answer"}
+    assert given_up.bars == once_more.bars - 2 * WANTED  # 1m and 3m come of one source
+
+
+def candles_of(day: date, timeframe: Timeframe) -> list[Candle]:
+    return [
+        Candle(
+            id=derive("candle", timeframe, bar.start),
+            event_time=UtcNs(bar.start + timeframe.ns),
+            instrument=RELIANCE.id,
+            timeframe=timeframe,
+            ticks=1,
+            complete=True,
+            **bar._asdict(),
+        )
+        for bar in longer(day_of_bars(day, 1), timeframe, session_of(day).close)
+    ]
+
+
+def known_days(*days: date) -> Known:
+    known = Known()
+    for day in days:
+        for timeframe in (Timeframe.M1, Timeframe.M3):
+            for candle in candles_of(day, timeframe):
+                known.add(candle)
+    return known
+
+
+async def test_what_our_own_candles_hold_is_not_asked_for(own_kafka: KafkaConnection) -> None:
+    archive = Archive()
+    known = known_days(*weekdays_before(TODAY, 4))
+
+    await warmed(own_kafka, known, archive, RELIANCE)
+
+    assert sorted(minutes for _, minutes in archive.asked) == [5, 1_440]
+    bars = known.bars(RELIANCE.id, Timeframe.M1, OPEN)
+    assert bars is not None
+    assert bars[-1].start == session_of(weekdays_before(TODAY, 1)[0]).close - UtcNs.minutes(1)
+
+
+async def test_candles_with_a_missing_day_are_not_enough() -> None:
+    first, second, _, last = weekdays_before(TODAY, 4)
+
+    assert known_days(first, second, last).bars(RELIANCE.id, Timeframe.M3, OPEN) is None
+    assert known_days(first, second).bars(RELIANCE.id, Timeframe.M3, OPEN) is None
+
+
+async def test_a_candle_with_short_volume_ends_what_can_be_used_before_it() -> None:
+    known = known_days(*weekdays_before(TODAY, 4))
+    short = candles_of(TODAY, Timeframe.M1)[0].model_copy(update={"complete": False})
+
+    known.add(short)
+
+    assert known.bars(RELIANCE.id, Timeframe.M1, UtcNs(OPEN + UtcNs.minutes(1))) is None
+
+
+async def test_without_an_account_nothing_is_asked_and_the_instrument_is_cold(own_kafka: KafkaConnection) -> None:
+    report = await warmed(own_kafka, Known(), None, RELIANCE)
+
+    assert report.asked == 0
+    assert "no Dhan account" in report.cold[RELIANCE.id]
