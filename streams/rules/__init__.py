@@ -1,4 +1,4 @@
-"""The registry of rules. A rule is a small named function over the columns of closed bars."""
+"""Rules: small named functions over the columns of closed bars (docs/rules.md)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,22 @@ from typing import Final
 
 from streams.rules.ema_cross import ema_cross
 from streams.rules.rsi_reversal import rsi_reversal
-from streams.rules.rule import Columns, Rule
+from streams.rules.rule import Columns, Flags, Percent, Rule, Verdicts, crossing, leaving, verdicts
 
+# What runs without a rules file. A signal costs three model calls (docs/agents.md), and these two speak about a dozen times
+# a day on a lively share; every other rule waits to be chosen.
 RULES: Final[tuple[Rule, ...]] = (ema_cross(), rsi_reversal())
 
-__all__ = ["RULES", "Columns", "Rule", "ema_cross", "rsi_reversal"]
+__all__ = [
+    "RULES",
+    "Columns",
+    "Flags",
+    "Percent",
+    "Rule",
+    "Verdicts",
+    "crossing",
+    "ema_cross",
+    "leaving",
+    "rsi_reversal",
+    "verdicts",
+]

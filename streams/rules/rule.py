@@ -1,18 +1,21 @@
-"""What a rule is."""
+"""What a rule is, and the few words most rules are made of."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Annotated, Any, Final, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
+from schemas.errors import Misconfigured
 from schemas.ids import InstrumentId
 from schemas.market import Timeframe
 from schemas.units import UtcNs
 
+Flags: TypeAlias = npt.NDArray[np.bool_]
 Verdicts: TypeAlias = npt.NDArray[np.int8]
 
 
@@ -26,6 +29,10 @@ Look: TypeAlias = Callable[[Columns], Verdicts]
 
 COOLDOWN: Final = UtcNs.minutes(15)  # a committee's opinion on one instrument is not asked again sooner
 
+_REMEDY: Final = "mend it, or set enabled = false in the rules file"
+
+Percent = Annotated[float, Field(ge=0, le=100)]  # a parameter of a rule that looks at an oscillator from 0 to 100
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -35,8 +42,8 @@ class Rule:
         timeframe: Which bars it looks at.
         look: From bars to 1 bullish, -1 bearish, 0 nothing for each. Pure: it remembers nothing between calls.
         needs: The columns it looks at: `close`, `ema_9`, `previous_ema_9` (at the bar before), `ema_50@15m` (the last closed
-            bar of a longer timeframe). It is asked about a bar only when none of them is NaN (in warm-up), and a signal's
-            features are these.
+            bar of a longer timeframe). Where one of them is NaN, because it warms up, the rule is silent; a signal's features are
+            these.
         cooldown: Market time after a signal in which the rule stays silent on that instrument.
         instruments: The only ones it is asked about; None: all.
     """
@@ -53,6 +60,38 @@ class Rule:
         """Its name in snapshots."""
         return f"{self.name}@{self.timeframe}"
 
+    def ask(self, bars: Columns, count: int) -> Verdicts:
+        """What it says about `count` bars; 0 where a column it needs is NaN.
 
-def verdicts(*, bullish: npt.NDArray[np.bool_], bearish: npt.NDArray[np.bool_]) -> Verdicts:
+        Raises:
+            Misconfigured: it failed, or its answer is not one whole number for each bar.
+        """
+        try:
+            with np.errstate(all="ignore"):  # a rule may divide by zero; what it makes of the NaN is its answer
+                said: object = self.look(bars)
+        except Exception as error:
+            raise Misconfigured(f"rule {self.key} failed: {type(error).__name__}: {error}; {_REMEDY}") from error
+        if not isinstance(said, np.ndarray) or said.shape != (count,) or said.dtype.kind != "i":
+            kind = f"{said.dtype} {said.shape}" if isinstance(said, np.ndarray) else type(said).__name__
+            raise Misconfigured(
+                f"rule {self.key} answered {kind} instead of one int8 for each of {count} bars; {_REMEDY}"
+            )
+        unknown = np.zeros(count, np.bool_)
+        for name in self.needs:
+            unknown |= np.isnan(bars[name])
+        return np.where(unknown, 0, said)
+
+
+def verdicts(*, bullish: Flags, bearish: Flags) -> Verdicts:
+    """Flags as verdicts. A comparison with NaN is False, so what is not known yet is neither."""
     return bullish.astype(np.int8) - bearish.astype(np.int8)
+
+
+def crossing(before: npt.NDArray[Any], now: npt.NDArray[Any]) -> Verdicts:
+    """Bullish where a difference turns positive, bearish where it turns negative; 0 is not yet a side."""
+    return verdicts(bullish=(before <= 0) & (now > 0), bearish=(before >= 0) & (now < 0))
+
+
+def leaving(before: npt.NDArray[Any], now: npt.NDArray[Any], *, low: float, high: float) -> Verdicts:
+    """Bullish where an oscillator comes back above `low`, bearish where it comes back below `high`."""
+    return verdicts(bullish=(before <= low) & (now > low), bearish=(before >= high) & (now < high))

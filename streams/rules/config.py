@@ -1,0 +1,137 @@
+"""Which rules run, with which parameters: a TOML file, or the default when there is none."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from schemas.errors import Misconfigured
+from schemas.ids import InstrumentId
+from schemas.market import Timeframe
+from schemas.units import UtcNs
+from streams.engine import talib_columns
+from streams.rules import RULES, Rule
+from streams.rules.columns import by_talib
+from streams.rules.discovery import SETTINGS, offer_of, recipe_of
+
+WEEK: Final = 7 * 24 * 60  # minutes
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Section(_Model):
+    """What every rule's section may say; all else in it are the rule's own parameters."""
+
+    rule: str = ""
+    enabled: bool = True
+    cooldown_minutes: Annotated[int, Field(ge=0, le=WEEK)] | None = None
+    instruments: Annotated[tuple[InstrumentId, ...], Field(min_length=1)] | None = None
+
+
+class _Talib(_Model):
+    """Columns of TA-Lib for `ats.indicators`; what rules need is there without being named."""
+
+    window: Annotated[int, Field(ge=2, le=talib_columns.LONGEST)] = talib_columns.WINDOW
+    columns: dict[Timeframe, tuple[str, ...]] = {}
+
+
+class _File(_Model):
+    rules: dict[str, dict[str, Any]] = {}
+    talib: _Talib = _Talib()
+
+
+@dataclass(frozen=True, slots=True)
+class RuleBook:
+    """What the engine is to do beyond its own readings.
+
+    Attributes:
+        rules: In the order of the file, which decides the order of signals on one bar.
+        columns: `talib.` columns by timeframe, those of the file and those the rules need.
+        window: Bars that a `talib.` function is given at most, unless it needs more.
+    """
+
+    rules: tuple[Rule, ...] = RULES
+    columns: Mapping[Timeframe, tuple[str, ...]] = field(default_factory=dict)
+    window: int = talib_columns.WINDOW
+
+
+def read(path: Path) -> RuleBook:
+    """Read a rules file: exactly the rules it names run, unless they say `enabled = false`.
+
+    Raises:
+        Misconfigured: naming the file and everything that is wrong with it.
+    """
+    try:
+        return book_of(tomllib.loads(path.read_text("utf-8")))
+    except OSError as error:
+        raise Misconfigured(f"rules file {path}: {error.strerror}; correct ATS_RULES or leave it empty") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"rules file {path} is not TOML: {error}") from None
+    except Misconfigured as error:
+        raise Misconfigured(f"rules file {path}: {error}") from None
+
+
+def book_of(document: Mapping[str, Any]) -> RuleBook:
+    """What `document`, a parsed rules file, asks for.
+
+    Raises:
+        Misconfigured: naming everything that is wrong.
+    """
+    try:
+        file = _File.model_validate(document)
+    except ValidationError as error:
+        raise Misconfigured("; ".join(_problems(error))) from None
+    rules, problems = [], []
+    for name, section in file.rules.items():
+        try:
+            rule, enabled = _rule(name, section)
+        except Misconfigured as error:
+            problems.append(f"[rules.{name}] {error}")
+        else:
+            rules += [rule] if enabled else []
+    if problems:
+        raise Misconfigured("; ".join(problems))
+    wanted = [(timeframe, column) for timeframe, columns in file.talib.columns.items() for column in columns]
+    return RuleBook(tuple(rules), _columns(wanted, rules), file.talib.window)
+
+
+def _rule(name: str, section: Mapping[str, Any]) -> tuple[Rule, bool]:
+    if not _NAME.fullmatch(name):
+        raise Misconfigured(f"{name!r} cannot be a rule's name: small letters, digits and _, at most 64")
+    try:
+        common = _Section.model_validate({key: value for key, value in section.items() if key in SETTINGS})
+    except ValidationError as error:
+        raise Misconfigured("; ".join(_problems(error))) from None
+    recipe = recipe_of(offer_of(common.rule or name))
+    rule = recipe.rule({key: value for key, value in section.items() if key not in SETTINGS})
+    if common.cooldown_minutes is not None:
+        rule = replace(rule, cooldown=UtcNs.minutes(common.cooldown_minutes))
+    if common.instruments is not None:
+        rule = replace(rule, instruments=frozenset(common.instruments))
+    return replace(rule, name=name), common.enabled
+
+
+def _columns(wanted: list[tuple[Timeframe, str]], rules: list[Rule]) -> Mapping[Timeframe, tuple[str, ...]]:
+    for timeframe, name in wanted:
+        if not name.startswith(talib_columns.PREFIX) or "@" in name:
+            raise Misconfigured(f"[talib.columns] {timeframe}: {name!r} must be a column such as talib.CDLENGULFING")
+    return by_talib([*wanted, *((rule.timeframe, need) for rule in rules for need in rule.needs)])
+
+
+def _problems(error: ValidationError) -> Iterator[str]:
+    for each in error.errors():
+        place = ".".join(map(str, each["loc"]))
+        if each["type"] == "extra_forbidden":
+            yield f"{place}: unknown; a rules file has [rules.NAME] and [talib]"
+        else:
+            yield f"{place}={each['input']!r} is not usable: {each['msg'].removeprefix('Value error, ')}"

@@ -1,0 +1,17 @@
+"""The price leaves the range of the bars before."""
+
+from __future__ import annotations
+
+from schemas.market import Timeframe
+from streams.rules.rule import Columns, Rule, Verdicts, verdicts
+
+
+def donchian_breakout(timeframe: Timeframe = Timeframe.M15) -> Rule:
+    """The close is beyond the Donchian channel as it stood at the bar before (Donchian, 1960)."""
+    needs = ("close", "previous_donchian_upper", "previous_donchian_lower")
+    return Rule("donchian_breakout", timeframe, _look, needs)
+
+
+def _look(bars: Columns) -> Verdicts:
+    close = bars["close"]
+    return verdicts(bullish=close > bars["previous_donchian_upper"], bearish=close < bars["previous_donchian_lower"])
