@@ -53,7 +53,7 @@ REAL_DAY = MARKET_DATA / "nse_1min" / "equity_2016" / "2016-08-16.csv.gz"
 SESSION = 10.0  # seconds until a group gives a silent member's partitions away (`bus.options`)
 SETTLED_WITHIN = 120.0  # seconds; a limit for a broken run, not a measurement
 GUEST_EVERY = 8  # faults between two visits of the third worker
-FINE = {0, int(Exit.STALLED), -int(signal.SIGKILL)}
+FINE = {0, int(Exit.STALLED), -int(signal.SIGKILL), -int(signal.SIGTERM)}  # the last: told to end while it imports
 WHILE_BROKER_AWAY = {int(Exit.CRASHED), TRY_LATER}
 
 
@@ -119,7 +119,7 @@ class Run:
 
     async def write(self) -> None:
         """The tape, evenly over the faults: never ahead of the share of faults that have begun, all of it at the end."""
-        expected = sum(fault.pause for fault in plan_of(self.options)) + 10
+        expected = sum(fault.pause for fault in plan_of(self.options)) + 5
         a_turn = max(1, round(len(self.tape) / expected * 0.05))
         async with Publisher(self.connection) as publisher:
             while self.written < len(self.tape):
@@ -134,6 +134,9 @@ class Run:
         return len(self.tape) * (self.begun + 1) // (self.options.kills + 1)
 
     async def meddle(self) -> None:
+        async with asyncio.timeout(SETTLED_WITHIN):
+            while not all(worker.joined for worker in self.workers):  # noqa: ASYNC110  # a log has no event
+                await asyncio.sleep(0.05)
         for number, fault in enumerate(plan_of(self.options), 1):
             await asyncio.sleep(fault.pause)
             victim = self.workers[fault.victim]
