@@ -27,6 +27,7 @@ from ats.demo.web import DemoPage
 from ats.lifetime import stop_on_signals
 from ats.logs import configure
 from ats.services.context import instrument_master
+from ats.services.executors import platform_report
 from ats.settings import load
 from ats.supervisor import Supervisor
 from bus.follower import follow
@@ -165,7 +166,8 @@ class _Demo:
     async def _prepare(self) -> Sequence[DemoUser]:
         settings, keys = self._stack.settings(), self._stack.keys
         await create_topics(settings.kafka(), settings.plan())
-        users = await enrol(self._stack.supabase_url, keys.publishable, keys.secret, self._stack.simulator_url)
+        stack, report = self._stack, platform_report(settings)
+        users = await enrol(stack.supabase_url, keys.publishable, keys.secret, stack.simulator_url, report)
         self._tally.inactive = frozenset(user.id for user in users if not user.active)
         self._tally.tokens = frozenset(user.token.encode() for user in users) | {keys.secret.encode()}
         return users

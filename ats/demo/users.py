@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import httpx
@@ -43,9 +43,15 @@ def cast() -> list[tuple[str, str, bool]]:
     ]
 
 
-async def enrol(supabase_url: str, publishable_key: str, service_key: str, simulator_url: str) -> Sequence[DemoUser]:
-    """Create the cast in Supabase and at the simulator's Dhan; tokens go through the write-only function."""
+async def enrol(
+    supabase_url: str, publishable_key: str, service_key: str, simulator_url: str, report: Mapping[str, Any]
+) -> Sequence[DemoUser]:
+    """Create the cast in Supabase and at the simulator's Dhan; tokens go through the write-only function.
+
+    `report` is what the order workers will say of themselves: nobody may switch on before it was said.
+    """
     service = await acreate_client(supabase_url, service_key)
+    await service.rpc("report_platform", dict(report)).execute()
     users = []
     async with httpx.AsyncClient(base_url=simulator_url) as dhan:
         for name, client_id, active in cast():

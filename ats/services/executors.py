@@ -13,6 +13,7 @@ from postgrest.exceptions import APIError
 from supabase import AsyncClient
 
 from ats.services.context import Context, database, instrument_master
+from ats.settings import Settings
 from bus.metrics import ShellMetrics
 from dhan.transport import open_client
 from executors.app import Ports, run_executors
@@ -31,14 +32,10 @@ async def run(context: Context) -> None:
     """Run the order workers until told to stop."""
     settings, metrics = context.settings, ShellMetrics()
     context.records.append(metrics)
-    rules = rules_of(Mode(settings.ats_mode), settings.dhan_api_url, settings.admin_dhan_client_id)
+    rules = mode_rules(settings)
     kill_switch = settings.ats_state_dir / KILL_SWITCH
     connection, master = settings.kafka(), await instrument_master(settings)
-    instance = f"executors-{settings.ats_instance}"
-    limits = UserLimits(
-        max_order_value=Paise.from_rupees(settings.ats_max_order_value_rupees),
-        max_orders_per_day=settings.ats_max_orders_per_day,
-    )
+    limits = limits_of(settings)
     async with AsyncExitStack() as stack:
         ports = Ports(
             connection=connection,
@@ -51,14 +48,33 @@ async def run(context: Context) -> None:
             clock=ChainClock() if settings.ats_clock == "market" else LiveClock(),
             kill_switch=kill_switch.exists,
         )
-        await stack.enter_async_context(reporting(ports.database, platform_report(instance, rules, limits)))
-        await run_executors(ports, instance=instance, stop=context.stop, metrics=metrics)
+        await stack.enter_async_context(reporting(ports.database, platform_report(settings)))
+        await run_executors(ports, instance=instance_of(settings), stop=context.stop, metrics=metrics)
 
 
-def platform_report(instance: str, rules: ModeRules, limits: UserLimits) -> dict[str, Any]:
+def instance_of(settings: Settings) -> str:
+    """The name under which these order workers work and report."""
+    return f"executors-{settings.ats_instance}"
+
+
+def mode_rules(settings: Settings) -> ModeRules:
+    """Raises Misconfigured when the mode may not run as configured."""
+    return rules_of(Mode(settings.ats_mode), settings.dhan_api_url, settings.admin_dhan_client_id)
+
+
+def limits_of(settings: Settings) -> UserLimits:
+    """The limits of every user."""
+    return UserLimits(
+        max_order_value=Paise.from_rupees(settings.ats_max_order_value_rupees),
+        max_orders_per_day=settings.ats_max_orders_per_day,
+    )
+
+
+def platform_report(settings: Settings) -> dict[str, Any]:
     """Mode and limits as `public.report_platform` takes them: what a user is told before switching on."""
+    rules, limits = mode_rules(settings), limits_of(settings)
     return {
-        "p_instance": instance,
+        "p_instance": instance_of(settings),
         "p_mode": rules.mode.value,
         "p_own_client_id": rules.own_client_id,
         "p_max_order_value_rupees": limits.max_order_value // Paise.from_rupees(1),
@@ -68,7 +84,11 @@ def platform_report(instance: str, rules: ModeRules, limits: UserLimits) -> dict
 
 @asynccontextmanager
 async def reporting(client: AsyncClient, report: dict[str, Any]) -> AsyncIterator[None]:
-    """Inside: the database is told every 15 seconds that these order workers live."""
+    """Inside: the database is told every 15 seconds that these order workers live.
+
+    The first time before anything else: it switches off whoever agreed to another mode, and must come before any order.
+    """
+    await _tell(client, report)
     task = asyncio.create_task(_report(client, report))
     try:
         yield
@@ -79,8 +99,12 @@ async def reporting(client: AsyncClient, report: dict[str, Any]) -> AsyncIterato
 
 async def _report(client: AsyncClient, report: dict[str, Any]) -> None:
     while True:
-        try:
-            await client.rpc("report_platform", report).execute()
-        except (APIError, HTTPError) as error:  # trading does not depend on it; the page says that nobody reports
-            log.warning("platform_not_reported", error=str(error))
         await asyncio.sleep(REPORT_EVERY)
+        await _tell(client, report)
+
+
+async def _tell(client: AsyncClient, report: dict[str, Any]) -> None:
+    try:
+        await client.rpc("report_platform", report).execute()
+    except (APIError, HTTPError) as error:  # trading does not depend on it; the page says that nobody reports
+        log.warning("platform_not_reported", error=str(error))

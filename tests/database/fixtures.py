@@ -99,6 +99,13 @@ def short_home() -> Path:
     return home
 
 
+async def an_order_worker_reports(dsn: str, mode: str = "paper") -> None:
+    """Without one, nobody can be told a mode, and the database lets nobody switch on."""
+    connection = await asyncpg.connect(dsn)
+    await connection.execute("select report_platform('of-the-tests', $1, null, 50000, 40)", mode)
+    await connection.close()
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def postgres() -> AsyncIterator[EmbeddedPostgres]:
     """One real server for the whole run, with a Supabase project's roles and our migrations in its database `postgres`."""
@@ -107,6 +114,7 @@ async def postgres() -> AsyncIterator[EmbeddedPostgres]:
     try:
         await server.start()
         await migrate(server.dsn(), MIGRATIONS, shim=True)
+        await an_order_worker_reports(server.dsn())
         yield server
     finally:
         await server.stop()
@@ -128,6 +136,7 @@ async def own_stack(postgres: EmbeddedPostgres, database: str) -> AsyncIterator[
     await connection.execute(f"create database {database}")
     await connection.close()
     await migrate(postgres.dsn(database=database), MIGRATIONS, shim=True)
+    await an_order_worker_reports(postgres.dsn(database=database))
     with serving(postgres, database) as stack:
         yield stack
 

@@ -28,6 +28,7 @@ USER_FUNCTIONS = {
     *("store_dhan_token", "disconnect_dhan"),
     *("begin_dhan_consent", "abandon_dhan_consent", "take_dhan_consents"),
     *("own_account", "own_connection_and_orders", "own_order_times", "own_consent_is_open", "platform_status"),
+    *("switch_trading_on", "doubt_dhan_token", "trust_dhan_token", "own_doubts"),
 }
 
 

@@ -2,14 +2,24 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
 import pytest
+import pytest_asyncio
 from postgrest.exceptions import APIError
 
 from tests.database.conftest import Connection
-from tests.database.fixtures import PASSWORD, SignedInUser, SupabaseStack, client, signed_in_user, trading_user
+from tests.database.fixtures import (
+    PASSWORD,
+    SignedInUser,
+    SupabaseStack,
+    an_order_worker_reports,
+    client,
+    signed_in_user,
+    trading_user,
+)
 
 CLIENT = "1100000001"
 
@@ -175,6 +185,15 @@ async def test_an_account_shows_own_orders_newest_first_with_their_decision_and_
     assert token not in str(shown)
 
 
+@pytest_asyncio.fixture
+async def no_reports(supabase_stack: SupabaseStack, superuser: Connection) -> AsyncIterator[None]:
+    """Nobody has reported yet; afterwards it is again as the other tests need it."""
+    await superuser.execute("delete from private.platform_reports")
+    yield
+    await superuser.execute("delete from private.platform_reports")
+    await an_order_worker_reports(supabase_stack.dsn)
+
+
 async def report(supabase_stack: SupabaseStack, instance: str, mode: str, own_client_id: str | None = None) -> None:
     service = await supabase_stack.service()
     said = {"p_instance": instance, "p_mode": mode, "p_own_client_id": own_client_id}
@@ -183,10 +202,9 @@ async def report(supabase_stack: SupabaseStack, instance: str, mode: str, own_cl
 
 
 async def test_a_user_learns_mode_and_limits_and_whether_the_order_workers_live(
-    supabase_stack: SupabaseStack, superuser: Connection
+    supabase_stack: SupabaseStack, superuser: Connection, no_reports: None
 ) -> None:
-    user, _ = await trading_user(supabase_stack)
-    await superuser.execute("delete from private.platform_reports")
+    user = await signed_in_user(supabase_stack)
 
     silent = (await account(user))["platform"]
     await report(supabase_stack, "one", "paper")
@@ -205,17 +223,16 @@ async def test_a_user_learns_mode_and_limits_and_whether_the_order_workers_live(
 
 
 async def test_real_money_is_never_hidden_by_paper_and_the_operators_account_stays_unknown(
-    supabase_stack: SupabaseStack, superuser: Connection
+    supabase_stack: SupabaseStack, no_reports: None
 ) -> None:
-    user, _ = await trading_user(supabase_stack)
-    await superuser.execute("delete from private.platform_reports")
+    user = await signed_in_user(supabase_stack)
+    await user.connect_dhan(client_id=CLIENT)
     await report(supabase_stack, "live", "self", "5550000001")
     await report(supabase_stack, "paper", "paper")
 
     shown = await account(user)
     await report(supabase_stack, "live", "self", CLIENT)
     own = await account(user)
-    await superuser.execute("delete from private.platform_reports")
 
     assert (shown["platform"]["mode"], shown["platform"]["admits_this_account"]) == ("self", False)
     assert own["platform"]["admits_this_account"] is True
@@ -238,3 +255,133 @@ async def test_no_user_reports_for_the_platform(supabase_stack: SupabaseStack) -
         ).execute()
 
     assert refused.value.code == "42501"
+
+
+async def agree(user: SignedInUser, terms: object) -> object:
+    return (await user.client.rpc("switch_trading_on", {"p_terms": terms}).execute()).data
+
+
+async def consents(superuser: Connection, user: SignedInUser) -> list[tuple[str | None, str | None, bool]]:
+    query = "select mode, terms ->> 'mode', ended_at is not null from private.switch_consents where user_id = $1 order by id"
+    return [tuple(row) for row in await superuser.fetch(query, user.id)]
+
+
+async def test_nobody_switches_on_before_an_order_worker_has_told_its_mode(
+    supabase_stack: SupabaseStack, superuser: Connection, no_reports: None
+) -> None:
+    user = await signed_in_user(supabase_stack)
+    await user.connect_dhan()
+
+    for attempt in (user.switch(on=True), agree(user, {"mode": "paper"}), agree(user, None)):
+        with pytest.raises(APIError) as refused:
+            await attempt
+        assert (refused.value.code, refused.value.details) == ("P0001", "mode_unknown")
+
+    assert (await account(user))["connection"]["is_trading_enabled"] is False
+    assert await consents(superuser, user) == []
+
+
+async def test_switching_on_records_the_terms_and_is_refused_when_they_are_not_those_that_hold(
+    supabase_stack: SupabaseStack, superuser: Connection, no_reports: None
+) -> None:
+    user = await signed_in_user(supabase_stack)
+    await user.connect_dhan()
+    await report(supabase_stack, "one", "paper")
+    shown = (await account(user))["platform"]
+    await report(supabase_stack, "one", "self", CLIENT)
+
+    for terms in (shown, {}, None, [], shown | {"mode": "family"}):
+        with pytest.raises(APIError) as refused:
+            await agree(user, terms)
+        assert refused.value.details == "terms_changed"
+    with pytest.raises(APIError) as bare:
+        await user.switch(on=True)
+    agreed = await agree(user, (await account(user))["platform"])
+
+    assert bare.value.details == "terms_changed"
+    assert agreed is True
+    assert await consents(superuser, user) == [("self", "self", False)]
+
+
+async def test_raised_limits_are_other_terms_but_a_later_sign_of_life_is_not(
+    supabase_stack: SupabaseStack, superuser: Connection, no_reports: None
+) -> None:
+    user = await signed_in_user(supabase_stack)
+    await user.connect_dhan()
+    await report(supabase_stack, "one", "paper")
+    shown = (await account(user))["platform"]
+    await superuser.execute("update private.platform_reports set max_order_value_rupees = 60000")
+    with pytest.raises(APIError) as refused:
+        await agree(user, shown)
+    await report(supabase_stack, "one", "paper")
+
+    assert refused.value.details == "terms_changed"
+    assert await agree(user, shown) is True
+
+
+async def test_whoever_agreed_to_paper_is_switched_off_when_real_money_begins_to_trade_their_account(
+    supabase_stack: SupabaseStack, superuser: Connection, no_reports: None
+) -> None:
+    await report(supabase_stack, "one", "paper")
+    told, bare, other = [await signed_in_user(supabase_stack) for _ in range(3)]
+    for user, client_id in ((told, "3300000001"), (bare, "3300000001"), (other, "3300000002")):
+        await user.connect_dhan(client_id=client_id)
+    await agree(told, (await account(told))["platform"])
+    await bare.switch(on=True)
+    await other.switch(on=True)
+
+    await report(supabase_stack, "live", "self", "3300000001")
+    off = [await account(user) for user in (told, bare, other)]
+    await agree(told, off[0]["platform"])
+    await report(supabase_stack, "live", "self", "3300000001")
+    still = await account(told)
+
+    assert [(one["connection"]["is_trading_enabled"], one["mode_changed"]) for one in off] == [
+        (False, True),
+        (False, True),
+        (True, False),
+    ]
+    assert (still["connection"]["is_trading_enabled"], still["mode_changed"]) == (True, False)
+    assert await consents(superuser, told) == [("paper", "paper", True), ("self", "self", False)]
+
+
+async def doubt(user: SignedInUser) -> Any:
+    return (await user.client.rpc("doubt_dhan_token", {}).execute()).data
+
+
+async def trust(user: SignedInUser, doubted: object, minted_for: str | None = None) -> None:
+    await user.client.rpc("trust_dhan_token", {"p_doubt": doubted, "p_minted_for": minted_for}).execute()
+
+
+async def test_a_stored_token_is_in_doubt_from_the_moment_dhan_is_asked_until_a_token_is_stored(
+    supabase_stack: SupabaseStack,
+) -> None:
+    user, stranger = await signed_in_user(supabase_stack), await signed_in_user(supabase_stack)
+    await user.connect_dhan()
+
+    first, second = await doubt(user), await doubt(user)
+    await trust(user, second)
+    await trust(stranger, first)
+    doubted = (await account(user))["token_doubted"]
+    await user.connect_dhan()
+    stored = (await account(user))["token_doubted"]
+
+    assert (doubted, stored) == (True, False)
+
+
+async def test_a_token_for_another_account_ends_the_doubt_and_one_for_the_same_account_does_not(
+    supabase_stack: SupabaseStack,
+) -> None:
+    user = await signed_in_user(supabase_stack)
+    nothing_stored = await doubt(user)
+    never = (await account(user))["token_doubted"]
+    await trust(user, nothing_stored)
+    await user.connect_dhan(client_id=CLIENT)
+
+    doubted = await doubt(user)
+    await trust(user, doubted, CLIENT)
+    same = (await account(user))["token_doubted"]
+    await trust(user, doubted, "2200000002")
+    other = (await account(user))["token_doubted"]
+
+    assert (never, same, other) == (False, True, False)
