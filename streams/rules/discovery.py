@@ -67,6 +67,10 @@ class Recipe:
         """The first line of what its author says about it."""
         return (inspect.getdoc(self.make) or "").partition("\n")[0]
 
+    @property
+    def defaults(self) -> dict[str, Any]:
+        return {name: about.default for name, about in self.parameters.model_fields.items()}
+
     def rule(self, given: Mapping[str, Any]) -> Rule:
         """The rule with parameters from a configuration; those not given have their defaults.
 

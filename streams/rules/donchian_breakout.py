@@ -7,7 +7,7 @@ from streams.rules.rule import Columns, Rule, Verdicts, verdicts
 
 
 def donchian_breakout(timeframe: Timeframe = Timeframe.M15) -> Rule:
-    """The close is beyond the Donchian channel as it stood at the bar before (Donchian, 1960)."""
+    """The close is beyond the Donchian channel as it stood at the bar before."""
     needs = ("close", "previous_donchian_upper", "previous_donchian_lower")
     return Rule("donchian_breakout", timeframe, _look, needs)
 

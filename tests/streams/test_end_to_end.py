@@ -35,8 +35,10 @@ from simulator.server import Simulator
 from streams.engine.engine import Engine
 from streams.engine.machine import EngineMachine
 from streams.feed import gateway as gateway_module
+from streams.feed import link as link_module
 from streams.feed.config import GatewayConfig, GatewayMetrics, Mode
 from streams.feed.gateway import run_gateway
+from streams.feed.watchlist import Watchlist
 from streams.service import EngineStats, engine_service
 from tests.streams.conftest import PLAN
 from tests.streams.factories import random_market, shards, streams_of
@@ -91,6 +93,7 @@ async def a_gateway(
     instruments: tuple[Instrument, ...],
     *,
     publisher: Publisher | None = None,
+    watchlist: Watchlist | None = None,
     wall: Callable[[], int] = time.time_ns,
     **settings: Any,
 ) -> AsyncIterator[Running]:
@@ -107,7 +110,7 @@ async def a_gateway(
 
     async with AsyncExitStack() as stack:
         publisher = publisher or await stack.enter_async_context(Publisher(connection))
-        running = run_gateway(config, publisher, token, stop, metrics, wall=wall, random=Random(1))
+        running = run_gateway(config, publisher, token, stop, metrics, watchlist=watchlist, wall=wall, random=Random(1))
         task = asyncio.create_task(running)
         yield Running(metrics, stop, task, config, connection, asked)
         stop.set()
@@ -258,7 +261,7 @@ async def test_too_many_connections_are_answered_with_a_long_pause(
     async def never(_: ServerConnection) -> None:
         raise AssertionError("nobody gets in")
 
-    monkeypatch.setattr(gateway_module, "pause", no_wait)
+    monkeypatch.setattr(link_module, "pause", no_wait)
     async with a_server(never, too_many) as url, a_gateway(own_kafka, url, tuple(SHARES)) as gateway:
         await asyncio.wait_for(gateway.task, WITHIN)
 
@@ -282,7 +285,7 @@ async def test_a_feed_that_resets_every_connection_is_tried_more_and_more_slowly
     async def reset(socket: ServerConnection) -> None:
         socket.transport.abort()
 
-    monkeypatch.setattr(gateway_module, "pause", no_wait)
+    monkeypatch.setattr(link_module, "pause", no_wait)
     async with a_server(reset) as url, a_gateway(own_kafka, url, tuple(SHARES)) as gateway:
         await asyncio.wait_for(gateway.task, WITHIN)
 
@@ -353,7 +356,7 @@ async def test_a_slow_kafka_makes_the_feed_wait_and_loses_nothing(
     own_kafka: KafkaConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gateway_module, "MOST_ROWS", 300)
-    monkeypatch.setattr(gateway_module, "MOST_FRAMES", 4)
+    monkeypatch.setattr(link_module, "MOST_FRAMES", 4)
     ahead = 0
 
     class Slow(Publisher):
@@ -375,6 +378,77 @@ async def test_a_slow_kafka_makes_the_feed_wait_and_loses_nothing(
 
         assert len(await gateway.rows()) == len(simulator.market.prints)
         assert 0 < ahead < 300 + 4 * 64  # the bound, and the frames that were read before it was reached
+
+
+async def test_more_instruments_than_one_connection_carries_are_spread_and_share_one_clock(
+    own_kafka: KafkaConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway_module, "PER_CONNECTION", 4)
+    async with (
+        a_simulator() as simulator,
+        a_gateway(own_kafka, feed_of(simulator), listed(simulator), connections=2) as gateway,
+    ):
+        next(gateways)  # the second connection's number
+        await until(lambda: simulator._feed.subscriptions == len(simulator.market.listings))  # type: ignore[union-attr]
+        assert gateway.metrics.connected == 2
+
+        simulator.exchange.open_market()
+        await until(lambda: gateway.metrics.ticks == len(simulator.market.prints))
+        await gateway.finish()
+
+        rows = await gateway.rows()
+        clocks = [
+            ticks.decode(record.value or b"").rows["clock"] for record in await everything(own_kafka, TICKS)
+            if ticks.decode(record.value or b"").gateway == gateway.config.gateway
+        ]  # fmt: skip
+        assert len(rows) == len(simulator.market.prints)
+        assert all((np.diff(part) >= 0).all() for part in clocks)
+        subscribed = [event.instruments for event in await gateway.events() if event.state is FeedState.SUBSCRIBED]
+        assert subscribed == [4]  # of the first connection; the rest are on the second
+
+
+async def test_the_watch_list_changes_while_the_gateway_runs(own_kafka: KafkaConnection) -> None:
+    watchlist = Watchlist()
+    async with a_simulator(speed=3_000.0) as simulator:
+        first, second, *rest = listed(simulator)
+        async with a_gateway(own_kafka, feed_of(simulator), (first, second), watchlist=watchlist) as gateway:
+            await until(lambda: simulator._feed.subscriptions == 2)  # type: ignore[union-attr]
+            simulator.exchange.open_market()
+            await until(lambda: gateway.metrics.ticks > 20)
+
+            watchlist.replace((second, *rest))
+            await until(lambda: gateway.metrics.instruments == 1 + len(rest))
+            changed = gateway.metrics.clock
+            await until(lambda: gateway.metrics.clock > changed + 600 * 10**9)
+            await gateway.finish()
+
+        rows = await gateway.rows()
+        seen = {
+            instrument.symbol: rows[rows["security_id"] == instrument.id.security_id]["exchange_time"]
+            for instrument in (first, second, rest[0])
+        }
+        assert seen[first.symbol].max() <= changed < seen[second.symbol].max()
+        assert seen[rest[0].symbol].min() > seen[first.symbol].min()
+        assert gateway.metrics.connections == 1
+        told = [event.reason for event in await gateway.events() if event.state is FeedState.SUBSCRIBED]
+        assert told == ["", f"{len(rest)} added, 1 removed"]
+
+
+async def test_a_watch_list_beyond_dhans_limit_is_refused_and_the_old_one_stays(
+    own_kafka: KafkaConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway_module, "PER_CONNECTION", 3)
+    watchlist = Watchlist()
+    async with a_simulator(speed=3_000.0) as simulator:
+        few, many = listed(simulator)[:3], listed(simulator)
+        async with a_gateway(own_kafka, feed_of(simulator), few, watchlist=watchlist) as gateway:
+            await until(lambda: simulator._feed.subscriptions == 3)  # type: ignore[union-attr]
+            watchlist.replace(many)
+            simulator.exchange.open_market()
+            await until(lambda: gateway.metrics.ticks > 100)
+
+            assert gateway.metrics.instruments == 3
+            await gateway.finish()
 
 
 async def test_neither_logs_nor_errors_hold_the_token(

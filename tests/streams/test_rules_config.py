@@ -1,0 +1,118 @@
+"""The rules file: which rules run, with which parameters."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from schemas.errors import Misconfigured
+from schemas.ids import InstrumentId, Segment
+from schemas.market import Timeframe
+from schemas.units import UtcNs
+from streams.rules.config import RuleBook, book_of, read
+from streams.rules.discovery import offers, recipe_of
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "rules.example.toml"
+
+
+def book(text: str) -> RuleBook:
+    return book_of(tomllib.loads(text))
+
+
+def test_exactly_the_rules_of_the_file_run_in_its_order() -> None:
+    found = book("[rules.macd_cross]\n[rules.ema_cross]\n[rules.rsi_reversal]\nenabled = false")
+
+    assert [rule.key for rule in found.rules] == ["macd_cross@60m", "ema_cross@5m"]
+
+
+def test_a_section_sets_timeframe_limits_cooldown_and_instruments() -> None:
+    (rule,) = book(
+        '[rules.rsi_reversal]\ntimeframe = "15m"\nlow = 20\ncooldown_minutes = 90\ninstruments = ["NSE_EQ:2885"]'
+    ).rules
+
+    assert (rule.timeframe, rule.cooldown) == (Timeframe.M15, UtcNs.minutes(90))
+    assert rule.instruments == {InstrumentId(Segment.NSE_EQ, 2885)}
+    bars = {"previous_rsi_14": [19.0, 29.0], "rsi_14": [21.0, 31.0]}
+    assert rule.ask({name: np.array(values) for name, values in bars.items()}, 2).tolist() == [1, 0]
+
+
+def test_one_rule_may_run_twice_under_two_names() -> None:
+    found = book('[rules.ema_cross]\n[rules.slow_ema_cross]\nrule = "ema_cross"\ntimeframe = "30m"')
+
+    assert [rule.key for rule in found.rules] == ["ema_cross@5m", "slow_ema_cross@30m"]
+
+
+def test_columns_of_talib_come_from_the_file_and_from_what_rules_need() -> None:
+    found = book(
+        '[talib]\nwindow = 100\ncolumns = { "15m" = ["talib.LINEARREG(timeperiod=14)"] }\n'
+        '[rules.hammer]\nrule = "candlestick"\npattern = "CDLHAMMER"\n[rules.volume_surge]'
+    )
+
+    assert found.window == 100
+    assert found.columns == {
+        Timeframe.M5: ("talib.SMA(price=volume,timeperiod=20)",),
+        Timeframe.M15: ("talib.CDLHAMMER", "talib.LINEARREG(timeperiod=14)"),
+    }
+
+
+def test_a_rule_that_is_switched_off_needs_no_columns_but_is_checked() -> None:
+    assert book("[rules.volume_surge]\nenabled = false").columns == {}
+    with pytest.raises(Misconfigured, match="times"):
+        book("[rules.volume_surge]\nenabled = false\ntimes = 0")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[rule.ema_cross]", r"rule: unknown; a rules file has \[rules.NAME\] and \[talib\]"),
+        ("rules = 3", "rules=3 is not usable"),
+        ("[rules]\nema_cross = true", "rules.ema_cross=True is not usable"),
+        ("[rules.EmaCross]", "'EmaCross' cannot be a rule's name"),
+        ("[rules.ema_crss]", r"\[rules.ema_crss\] no installed package.*did you mean ema_cross"),
+        ("[rules.ema_cross]\nperiod = 9", r"\[rules.ema_cross\] .*agentic-trading-system .*no parameter 'period'"),
+        ("[rules.rsi_reversal]\nlow = 101", "low=101 is not usable: Input should be less than or equal to 100"),
+        ("[rules.ema_cross]\ncooldown_minutes = -1", "cooldown_minutes=-1 is not usable"),
+        ("[rules.ema_cross]\ninstruments = ['RELIANCE']", "not an instrument: 'RELIANCE'"),
+        ("[rules.ema_cross]\ninstruments = []", "instruments=.* is not usable"),
+        ("[rules.trend_pullback]\ntrend = '5m'", "'ema_50@5m': a rule on 5m bars can look at longer bars only"),
+        ("[rules.candlestick]\npattern = 'CDLHAMER'", "no function CDLHAMER .did you mean CDLHAMMER"),
+        ("[talib]\nwindow = 1", "talib.window=1 is not usable"),
+        ("[talib.columns]\n'2m' = ['talib.CDLDOJI']", "2m"),
+        ("[talib.columns]\n'5m' = ['ema_9']", r"\[talib.columns\] 5m: 'ema_9' must be a column such as"),
+        ("[talib.columns]\n'5m' = ['talib.CDLDOJ']", "did you mean CDLDOJI"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_place(text: str, says: str) -> None:
+    with pytest.raises(Misconfigured, match=says):
+        book(text)
+
+
+def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "rules.toml"
+    path.write_text("[rules.ema_cross]\nlow = 1\n[rules.nonsense]\n")
+
+    with pytest.raises(Misconfigured, match=r"rules file .*rules.toml: \[rules.ema_cross\] .*; \[rules.nonsense\] "):
+        read(path)
+
+
+@pytest.mark.parametrize(("content", "says"), [(None, "No such file"), (b"[rules", "not TOML"), (b"\xff", "not TOML")])
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None, says: str) -> None:
+    path = tmp_path / "rules.toml"
+    if content is not None:
+        path.write_bytes(content)
+
+    with pytest.raises(Misconfigured, match=rf"rules file .*rules.toml.*{says}"):
+        read(path)
+
+
+def test_the_example_names_every_rule_and_parameter_of_ours_with_its_default() -> None:
+    switched_on = EXAMPLE.read_text().replace("enabled = false\n", "")
+
+    example = tomllib.loads(switched_on)["rules"]
+
+    ours = [offer for offer in offers() if offer.distribution.startswith("agentic-trading-system ")]
+    assert example == {offer.name: recipe_of(offer).defaults for offer in ours}
+    assert [rule.key for rule in read(EXAMPLE).rules] == [rule.key for rule in RuleBook().rules]

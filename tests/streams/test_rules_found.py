@@ -1,0 +1,176 @@
+"""Rules of other packages: found, checked before they run, and named with a remedy when they cannot."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from schemas.errors import Misconfigured
+from schemas.market import Timeframe
+from streams.rules.columns import by_talib, column_of
+from streams.rules.discovery import offer_of, offers, recipe_of
+
+Install = Callable[..., None]
+
+GOOD = '''
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from schemas.market import Timeframe
+from streams.rules import Columns, Rule, Verdicts, verdicts
+
+
+def wide_range(timeframe: Timeframe = Timeframe.M5, times: Annotated[float, Field(gt=1, le=20)] = 2.0) -> Rule:
+    """The bar's range is more than `times` the average one.
+
+    A second paragraph.
+    """
+
+    def look(bars: Columns) -> Verdicts:
+        wide = bars["high"] - bars["low"] > times * bars["previous_atr_14"]
+        return verdicts(bullish=wide & (bars["close"] > bars["open"]), bearish=wide & (bars["close"] < bars["open"]))
+
+    if times == 13:
+        raise ValueError("times brings bad luck")
+    return Rule("wide_range", timeframe, look, needs=("open", "high", "low", "close", "previous_atr_14"))
+'''
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
+    """Put a package with one rule where Python finds it, as an installer does."""
+
+    def put(source: str = GOOD, name: str = "wide_range", package: str = "my-rules", points_at: str = "") -> None:
+        module = package.replace("-", "_")
+        home = tmp_path / package
+        about = home / f"{module}-0.3.dist-info"
+        about.mkdir(parents=True)
+        (home / f"{module}.py").write_text(source)
+        (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 0.3\n")
+        (about / "entry_points.txt").write_text(f"[ats.rules]\n{name} = {points_at or f'{module}:wide_range'}\n")
+        monkeypatch.syspath_prepend(home)
+        monkeypatch.delitem(sys.modules, module, raising=False)
+        importlib.invalidate_caches()
+
+    return put
+
+
+def changed(old: str, new: str) -> str:
+    assert old in GOOD
+    return GOOD.replace(old, new)
+
+
+def test_every_rule_of_ours_is_offered_and_can_be_made_with_its_defaults() -> None:
+    ours = [offer for offer in offers() if offer.distribution.startswith("agentic-trading-system ")]
+
+    made = {offer.name: recipe_of(offer).rule({}) for offer in ours}
+
+    assert len(made) >= 12
+    assert len({rule.timeframe for rule in made.values()}) >= 4
+    assert all(rule.name == name for name, rule in made.items())
+    assert all(recipe_of(offer).about.endswith(".") or "(" in recipe_of(offer).about for offer in ours)
+
+
+def test_a_package_s_rule_is_found_and_takes_parameters(install: Install) -> None:
+    install()
+
+    recipe = recipe_of(offer_of("wide_range"))
+    rule = recipe.rule({"timeframe": "15m", "times": 3})
+
+    assert (rule.name, rule.timeframe) == ("wide_range", Timeframe.M15)
+    assert str(recipe.offer) == "rule 'wide_range' of my-rules 0.3 (my_rules:wide_range)"
+    assert recipe.about == "The bar's range is more than `times` the average one."
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"times": 1}, "times=1 is not usable: Input should be greater than 1"),
+        ({"times": "many"}, "times='many' is not usable"),
+        ({"time": 3}, r"no parameter 'time' \(did you mean times\?\), it takes timeframe, times"),
+        ({"timeframe": "7m"}, "timeframe='7m' is not usable: Input should be '1m'"),
+        ({"times": 13}, "refuses its parameters: times brings bad luck"),
+    ],
+)
+def test_a_parameter_out_of_range_is_named_with_its_rule_and_package(
+    install: Install, given: dict[str, object], says: str
+) -> None:
+    install()
+
+    with pytest.raises(Misconfigured, match=rf"rule 'wide_range' of my-rules 0.3 .*{says}"):
+        recipe_of(offer_of("wide_range")).rule(given)
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("import nothing_of_that_name", "cannot be imported: ModuleNotFoundError: .*mend or uninstall it"),
+        ("1 / 0", "cannot be imported: ZeroDivisionError"),
+        ("wide = 1", "cannot be imported: AttributeError"),
+        ("wide_range = 7", "is a int: it must be a function that returns a Rule"),
+        ("def wide_range(): return 7", "returns a int: it must return a streams.rules.Rule"),
+        ("def wide_range(): return 1 / 0", "cannot be made: ZeroDivisionError"),
+        ("def wide_range(times=2): ...", "parameter 'times' must have a type and a default"),
+        ("def wide_range(times: int): ...", "parameter 'times' must have a type and a default"),
+        ("def wide_range(times: 'Nothing' = 2): ...", "parameters cannot be read: name 'Nothing'"),
+        ("def wide_range(enabled: bool = True): ...", "parameter 'enabled' must be called otherwise"),
+        (changed('Rule("wide_range"', 'Rule("narrow"'), "names its rule 'narrow': make the two names equal"),
+        (changed('needs=("open",', 'needs=("opne",'), "column 'opne' does not exist .did you mean open"),
+        (changed('"close", "previous_atr_14")', '"close")'), "looks at 'previous_atr_14', which is not in its needs"),
+        (changed('needs=("open", "high", "low", "close", "previous_atr_14")', "needs=()"), "needs no column"),
+        (changed("return verdicts(", "return dict("), "answered dict instead of one int8"),
+    ],
+)
+def test_a_rule_that_cannot_work_is_refused_before_it_runs(install: Install, source: str, says: str) -> None:
+    install(source)
+
+    with pytest.raises(Misconfigured, match=rf"^rule 'wide_range' of my-rules 0.3 \(my_rules:wide_range\).*{says}"):
+        recipe_of(offer_of("wide_range")).rule({})
+
+
+def test_a_rule_that_two_packages_offer_is_refused_naming_both(install: Install) -> None:
+    install()
+    install(package="their-rules")
+
+    with pytest.raises(Misconfigured, match=r"my-rules 0.3 .* and their-rules 0.3 .*: uninstall all but one"):
+        offer_of("wide_range")
+
+
+def test_a_rule_nobody_offers_is_answered_with_the_nearest_name() -> None:
+    with pytest.raises(Misconfigured, match=r"'ema_crss' \(did you mean ema_cross\?\): install .* `ats rules list`"):
+        offer_of("ema_crss")
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("ema_10", "does not exist .did you mean ema_"),
+        ("previous_close", "of other bars there are readings, not 'close'"),
+        ("close@15m", "of other bars there are readings, not 'close'"),
+        ("ema_9@5m", "a rule on 5m bars can look at longer bars only"),
+        ("ema_9@1m", "a rule on 5m bars can look at longer bars only"),
+        ("ema_9@2h", "'2h' is none of 1m, 3m"),
+        ("talib.NOTHING", "TA-Lib has no function NOTHING"),
+    ],
+)
+def test_a_column_that_does_not_exist_is_named(name: str, says: str) -> None:
+    with pytest.raises(Misconfigured, match=rf"column '{name}'.*{says}"):
+        column_of(name, Timeframe.M5)
+
+
+def test_columns_of_talib_are_collected_by_the_bars_they_are_computed_on() -> None:
+    needs = [
+        (Timeframe.M5, "talib.CDLDOJI"),
+        (Timeframe.M5, "previous_talib.SMA(timeperiod=5)@15m"),
+        (Timeframe.M15, "talib.SMA(timeperiod=5)"),
+        (Timeframe.M5, "ema_9"),
+    ]
+
+    assert by_talib(needs) == {Timeframe.M5: ("talib.CDLDOJI",), Timeframe.M15: ("talib.SMA(timeperiod=5)",)}
