@@ -1,4 +1,4 @@
-"""What one gateway is told, and what it counts."""
+"""What a gateway is told, and what it counts."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from schemas.market import Instrument
 from schemas.units import UtcNs
 
 PER_CONNECTION = 5_000  # Dhan's limit of instruments
+MOST_CONNECTIONS = 5  # Dhan's limit per account; a sixth would push the oldest out
 
 
 class Mode(IntEnum):
@@ -22,12 +23,13 @@ class Mode(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class GatewayConfig:
-    """One gateway: one connection.
+    """One gateway: one account, one market clock, up to five connections.
 
     Attributes:
         url: Of the feed, without a query; the token is added when connecting and appears nowhere else.
         partitions: Of `ats.ticks`.
-        gateway: Number of this gateway in records and events, unique among those running.
+        gateway: Number of the first connection in records and events; the next ones follow, all unique among those running.
+        connections: How many there may be; each opens only when it has instruments to carry.
         heartbeat: Seconds of wall time after which every partition hears a clock that has moved.
         live: The market's clock is the wall's: quiet markets' bars close by it, and ticks from the future are refused.
             False for simulations and replays, whose market time is their own.
@@ -41,6 +43,7 @@ class GatewayConfig:
     partitions: int
     mode: Mode = Mode.QUOTE
     gateway: int = 1
+    connections: int = 1
     live: bool = True
     heartbeat: float = 0.25
     stale_after: float = 10.0
@@ -49,10 +52,8 @@ class GatewayConfig:
     def __post_init__(self) -> None:
         if not self.instruments:
             raise Misconfigured("the gateway has no instruments to subscribe to; name some in the watch list")
-        if len(self.instruments) > PER_CONNECTION:
-            raise Misconfigured(
-                f"{len(self.instruments)} instruments on one connection, Dhan allows {PER_CONNECTION}; run more gateways"
-            )
+        if not 1 <= self.connections <= MOST_CONNECTIONS:
+            raise Misconfigured(f"{self.connections} feed connections; Dhan allows 1 to {MOST_CONNECTIONS} per account")
         if self.partitions < 1:
             raise Misconfigured(f"{self.partitions} partitions; ats.ticks has at least one")
 
@@ -62,12 +63,13 @@ class GatewayMetrics:
     """Plain numbers for whoever exports them from the same event loop.
 
     Attributes:
-        connected: Whether the socket is open; only ticks prove that the token was accepted.
+        connected: Connections open now; only ticks prove that the token was accepted.
         clock: The market clock, UTC ns.
         last_tick: Monotonic seconds, 0 before the first.
     """
 
-    connected: bool = False
+    connected: int = 0
+    instruments: int = 0
     connections: int = 0
     frames: int = 0
     packets: int = 0

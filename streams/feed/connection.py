@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from random import Random
 from typing import Final
 from urllib.parse import urlencode
@@ -74,12 +75,19 @@ async def open_feed(config: GatewayConfig, token: str) -> ClientConnection:
     )
 
 
-def subscriptions(instruments: Sequence[Instrument], mode: Mode) -> Iterator[str]:
-    """The messages that subscribe to all instruments. Ids are strings, or Dhan ignores them."""
+class Request(Enum):
+    """What is asked of the feed; the value is added to the mode's code."""
+
+    SUBSCRIBE = 0
+    UNSUBSCRIBE = 1
+
+
+def requests(request: Request, instruments: Sequence[Instrument], mode: Mode) -> Iterator[str]:
+    """The messages that (un)subscribe all `instruments`. Ids are strings, or Dhan ignores them."""
     for first in range(0, len(instruments), PER_MESSAGE):
         part = instruments[first : first + PER_MESSAGE]
         listed = [{"ExchangeSegment": each.id.segment, "SecurityId": str(each.id.security_id)} for each in part]
-        body = {"RequestCode": int(mode), "InstrumentCount": len(listed), "InstrumentList": listed}
+        body = {"RequestCode": mode + request.value, "InstrumentCount": len(listed), "InstrumentList": listed}
         yield orjson.dumps(body).decode()
 
 

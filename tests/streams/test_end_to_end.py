@@ -142,7 +142,7 @@ async def test_every_tick_the_simulator_sent_reaches_the_topic_in_order(own_kafk
         a_gateway(own_kafka, feed_of(simulator), listed(simulator), mode=mode) as gateway,
     ):
         sent = simulator.market.prints
-        await until(lambda: simulator._feed.subscriptions == len(simulator.market.listings))  # type: ignore[union-attr]
+        await until(lambda: simulator.feed.subscriptions == len(simulator.market.listings))
 
         simulator.exchange.open_market()
         await until(lambda: gateway.metrics.ticks == len(sent))
@@ -167,12 +167,12 @@ async def test_after_a_reset_it_subscribes_again_and_names_the_gap(own_kafka: Ka
         a_simulator(speed=3_000.0) as simulator,
         a_gateway(own_kafka, feed_of(simulator), listed(simulator)) as gateway,
     ):
-        await until(lambda: simulator._feed.subscriptions == len(simulator.market.listings))  # type: ignore[union-attr]
+        await until(lambda: simulator.feed.subscriptions == len(simulator.market.listings))
         simulator.exchange.open_market()
         await until(lambda: gateway.metrics.ticks > 200)
         before = gateway.metrics.clock
 
-        assert simulator._feed.drop_all() == 1  # type: ignore[union-attr]
+        assert simulator.feed.drop_all() == 1
         await until(lambda: not gateway.metrics.connected)
         await until(lambda: gateway.metrics.connected and gateway.metrics.clock > before + 10**9)
         after = gateway.metrics.ticks
@@ -199,11 +199,11 @@ async def test_a_packet_cut_short_is_told_and_everything_else_goes_on(own_kafka:
         a_simulator(speed=3_000.0) as simulator,
         a_gateway(own_kafka, feed_of(simulator), listed(simulator)) as gateway,
     ):
-        await until(lambda: simulator._feed.subscriptions == len(simulator.market.listings))  # type: ignore[union-attr]
+        await until(lambda: simulator.feed.subscriptions == len(simulator.market.listings))
         simulator.exchange.open_market()
         await until(lambda: gateway.metrics.ticks > 100)
 
-        simulator._feed.truncate_next()  # type: ignore[union-attr]
+        simulator.feed.truncate_next()
         await until(lambda: gateway.metrics.malformed == 1)
         seen = gateway.metrics.ticks
         await until(lambda: gateway.metrics.ticks > seen + 100)
@@ -371,7 +371,7 @@ async def test_a_slow_kafka_makes_the_feed_wait_and_loses_nothing(
         Slow(own_kafka) as slow,
         a_gateway(own_kafka, feed_of(simulator), listed(simulator), publisher=slow) as gateway,
     ):
-        await until(lambda: simulator._feed.subscriptions == len(simulator.market.listings))  # type: ignore[union-attr]
+        await until(lambda: simulator.feed.subscriptions == len(simulator.market.listings))
         simulator.exchange.open_market()
         await until(lambda: gateway.metrics.ticks == len(simulator.market.prints))
         await gateway.finish()
@@ -389,7 +389,7 @@ async def test_more_instruments_than_one_connection_carries_are_spread_and_share
         a_gateway(own_kafka, feed_of(simulator), listed(simulator), connections=2) as gateway,
     ):
         next(gateways)  # the second connection's number
-        await until(lambda: simulator._feed.subscriptions == len(simulator.market.listings))  # type: ignore[union-attr]
+        await until(lambda: simulator.feed.subscriptions == len(simulator.market.listings))
         assert gateway.metrics.connected == 2
 
         simulator.exchange.open_market()
@@ -412,7 +412,7 @@ async def test_the_watch_list_changes_while_the_gateway_runs(own_kafka: KafkaCon
     async with a_simulator(speed=3_000.0) as simulator:
         first, second, *rest = listed(simulator)
         async with a_gateway(own_kafka, feed_of(simulator), (first, second), watchlist=watchlist) as gateway:
-            await until(lambda: simulator._feed.subscriptions == 2)  # type: ignore[union-attr]
+            await until(lambda: simulator.feed.subscriptions == 2)
             simulator.exchange.open_market()
             await until(lambda: gateway.metrics.ticks > 20)
 
@@ -442,7 +442,7 @@ async def test_a_watch_list_beyond_dhans_limit_is_refused_and_the_old_one_stays(
     async with a_simulator(speed=3_000.0) as simulator:
         few, many = listed(simulator)[:3], listed(simulator)
         async with a_gateway(own_kafka, feed_of(simulator), few, watchlist=watchlist) as gateway:
-            await until(lambda: simulator._feed.subscriptions == 3)  # type: ignore[union-attr]
+            await until(lambda: simulator.feed.subscriptions == 3)
             watchlist.replace(many)
             simulator.exchange.open_market()
             await until(lambda: gateway.metrics.ticks > 100)

@@ -1,0 +1,256 @@
+"""One connection to Dhan's feed: keeps it up, keeps its subscriptions, and holds what has arrived for the gateway's pump."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Final, Protocol
+
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
+
+from schemas.errors import Misconfigured
+from schemas.ids import InstrumentId
+from schemas.market import Instrument, session_of, trading_day
+from schemas.messages import FeedState
+from schemas.ticks import Rows
+from schemas.units import UtcNs
+from streams.feed.config import GatewayConfig, GatewayMetrics
+from streams.feed.connection import (
+    Backoff,
+    Ending,
+    Request,
+    ending_by,
+    ending_of,
+    open_feed,
+    pause,
+    requests,
+)
+from streams.feed.decode import Arrival, Decoded, Decoder
+from streams.feed.events import FeedLog
+from streams.feed.tasks import cancel, failure_of
+
+MOST_FRAMES: Final = 512  # frames read ahead of the pump
+TELL_MALFORMED_EVERY: Final = 1.0  # seconds: a flood of garbage is one event a second with a count
+WATCH_EVERY: Final = 0.5
+
+Token = Callable[[], Awaitable[str]]
+
+
+class Pump(Protocol):
+    """What a link asks of the gateway it feeds."""
+
+    @property
+    def clock(self) -> UtcNs: ...
+    def wall(self) -> int: ...
+    def wake(self) -> None: ...
+    def is_full(self) -> bool: ...
+    async def moved_on(self) -> None:
+        """Wait until the pump has taken something in or sent something."""
+
+
+class Link:
+    """One connection and the instruments it carries."""
+
+    def __init__(
+        self,
+        config: GatewayConfig,
+        pump: Pump,
+        token: Token,
+        *,
+        events: FeedLog,
+        metrics: GatewayMetrics,
+        backoff: Backoff,
+    ) -> None:
+        self._config = config
+        self._pump = pump
+        self._token = token
+        self._events = events
+        self._metrics = metrics
+        self._backoff = backoff
+        self._instruments: dict[InstrumentId, Instrument] = {}
+        self._wanted = asyncio.Event()  # there is something to subscribe to
+        self._decoder = Decoder(())
+        self._arrivals: list[Arrival] = []
+        self._socket: ClientConnection | None = None
+        self._goodbye: int | None = None
+        self._heard = False  # anything on this connection; before that the token may be a bad one
+        self._lost_at: UtcNs | None = None  # market clock when the last connection broke
+        self._last_tick = 0.0  # monotonic
+        self._stale = False
+        self._malformed: list[str] = []
+        self._told_malformed = float("-inf")
+
+    @property
+    def instruments(self) -> dict[InstrumentId, Instrument]:
+        return self._instruments
+
+    @property
+    def listens(self) -> bool:
+        """Whether market time may pass without its ticks: it is heard, or has nothing to hear."""
+        return not self._instruments or (self._socket is not None and self._heard)
+
+    @property
+    def idle(self) -> bool:
+        return not self._arrivals
+
+    # Subscriptions
+
+    async def carry(self, instruments: Iterable[Instrument]) -> None:
+        """Watch exactly these from now on; on an open connection only what changed is told to Dhan."""
+        wanted = {instrument.id: instrument for instrument in instruments}
+        gone = [each for key, each in self._instruments.items() if key not in wanted]
+        new = [each for key, each in wanted.items() if key not in self._instruments]
+        self._instruments = wanted
+        self._decoder = Decoder(wanted.values())
+        if wanted:
+            self._wanted.set()
+        else:
+            self._wanted.clear()
+        if self._socket is not None and (gone or new):
+            await self._request(self._socket, Request.UNSUBSCRIBE, gone)
+            await self._request(self._socket, Request.SUBSCRIBE, new)
+            await self.tell(FeedState.SUBSCRIBED, f"{len(new)} added, {len(gone)} removed", instruments=len(wanted))
+
+    async def _request(self, socket: ClientConnection, request: Request, instruments: list[Instrument]) -> None:
+        for message in requests(request, instruments, self._config.mode):
+            try:
+                await socket.send(message)
+            except ConnectionClosed:
+                return  # the reader notices too, and the next connection subscribes to everything
+
+    # The connection
+
+    async def keep_connected(self, stop: asyncio.Event) -> None:
+        """Connect again and again until `stop`.
+
+        Raises:
+            Misconfigured: only a person can help.
+        """
+        while not stop.is_set():
+            await self._wanted.wait()
+            ending = await self._one_connection()
+            await self.tell(FeedState.DISCONNECTED, ending.reason)
+            if ending.fatal:
+                raise Misconfigured(ending.reason)
+            await pause(self._backoff.wait(ending), stop)
+
+    async def _one_connection(self) -> Ending:
+        """Connect, subscribe and read until the connection ends; returns why it did."""
+        self._goodbye = None
+        self._heard = False
+        try:
+            ending = await self._converse()
+        except Exception as error:  # noqa: BLE001 (sorted by ending_of, which raises what is not the network's)
+            ending = ending_of(error)
+        await self._caught_up()  # a disconnect packet, or ticks before the gap, may still wait for the pump
+        self._lost_at = self._lost_at or self._pump.clock or None
+        return self._last_word() or ending
+
+    async def _converse(self) -> Ending:
+        socket = await open_feed(self._config, await self._token())
+        try:
+            self._metrics.connected += 1
+            self._metrics.connections += 1
+            await self.tell(FeedState.CONNECTED)
+            carried = list(self._instruments.values())
+            self._socket = socket  # from here on a change goes out by itself, after what is sent now
+            await self._request(socket, Request.SUBSCRIBE, carried)
+            await self.tell(FeedState.SUBSCRIBED, instruments=len(carried))
+            return await self._read(socket)
+        finally:
+            self._socket = None
+            self._metrics.connected -= 1
+            await socket.close()
+
+    def _last_word(self) -> Ending | None:
+        return None if self._goodbye is None else ending_by(self._goodbye)
+
+    async def _read(self, socket: ClientConnection) -> Ending:
+        self._last_tick = time.monotonic()
+        watch = asyncio.create_task(self._watch(), name="feed watch")
+        frames = asyncio.create_task(self._take_frames(socket), name="feed frames")
+        try:
+            await asyncio.wait({watch, frames}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await cancel(frames)
+            await cancel(watch)
+        if error := failure_of(frames):
+            raise error
+        return watch.result()
+
+    async def _take_frames(self, socket: ClientConnection) -> None:
+        while True:
+            frame = await socket.recv()
+            if isinstance(frame, str):
+                frame = frame.encode()  # Dhan sends no text; the decoder will say what it makes of it
+            self._metrics.frames += 1
+            self._arrivals.append(Arrival(frame, self._pump.wall()))
+            self._pump.wake()
+            if self._full():
+                await self._caught_up()
+
+    def _full(self) -> bool:
+        return len(self._arrivals) >= MOST_FRAMES or self._pump.is_full()
+
+    async def _caught_up(self) -> None:
+        while self._arrivals or self._full():
+            await self._pump.moved_on()
+
+    async def _watch(self) -> Ending:
+        """Return when the connection has to end: Dhan said goodbye, nothing is wanted, or nothing came for too long."""
+        while True:
+            await asyncio.sleep(WATCH_EVERY)
+            if goodbye := self._last_word():
+                return goodbye
+            if not self._instruments:
+                return Ending("nothing to watch any more")
+            silence = time.monotonic() - self._last_tick
+            if silence < self._config.stale_after or not self._market_is_open():
+                continue
+            if not self._stale:
+                self._stale = True
+                await self.tell(FeedState.STALE, f"no tick for {silence:.0f} s")
+            if silence > self._config.give_up_after:
+                return Ending(f"no tick for {silence:.0f} s, connecting anew")
+
+    def _market_is_open(self) -> bool:
+        now = self._pump.wall() if self._config.live else self._pump.clock
+        return now in session_of(trading_day(now))
+
+    # For the pump
+
+    def take(self, latest: int | None) -> Decoded | None:
+        """Decode what has arrived; None when nothing has. A trade after `latest` (UTC ns) is refused."""
+        arrivals, self._arrivals = self._arrivals, []
+        if not arrivals:
+            return None
+        found = self._decoder.decode(arrivals, latest=latest)
+        self._heard = self._heard or found.packets > 0
+        self._malformed += found.problems
+        if found.goodbye is not None:
+            self._goodbye = found.goodbye
+        return found
+
+    async def heard(self, rows: Rows) -> None:
+        """Rows of this link are with the batcher, stamped with the market's clock."""
+        self._last_tick = time.monotonic()
+        self._stale = False
+        self._backoff.succeeded()
+        if self._lost_at is not None:
+            gap = self._lost_at, UtcNs(rows["clock"][0])
+            self._lost_at = None
+            await self.tell(FeedState.GAP, "ticks between two connections may be missing", gap=gap)
+
+    async def tell_malformed(self, *, at_once: bool = False) -> None:
+        if not self._malformed:
+            return
+        if not at_once and time.monotonic() - self._told_malformed < TELL_MALFORMED_EVERY:
+            return
+        problems, self._malformed = self._malformed, []
+        self._told_malformed = time.monotonic()
+        await self.tell(FeedState.MALFORMED, problems[0], packets=len(problems))
+
+    async def tell(self, state: FeedState, reason: str = "", **more: Any) -> None:
+        await self._events.tell(state, self._pump.clock, reason, **more)
