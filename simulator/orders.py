@@ -1,7 +1,6 @@
-"""The order book of all users: what an order becomes when prices come.
+"""The order book of all users: takes orders in, keeps their states, and tells of every change.
 
 Pure: market time and prices are arguments, ids count up from one, so the same calls in the same order give the same book.
-An order fills wholly at the print it meets; our simulated users are small against the market.
 """
 
 from __future__ import annotations
@@ -9,124 +8,380 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from datetime import date
-from typing import Final
+from typing import Final, Protocol
 
 from schemas.ids import InstrumentId
-from schemas.market import Instrument, Side, to_tick
-from schemas.units import BasisPoints, Price
-from simulator.matching.order import Order, OrderRequest, OrderSnapshot, Trade
+from schemas.market import Instrument
+from schemas.units import Price, Quantity
+from simulator.matching.ledger import Funds, Ledger, PositionKey, Purse, Purses
+from simulator.matching.matcher import Matcher
+from simulator.matching.order import Modification, Order, OrderRequest, OrderSnapshot, Trade
+from simulator.matching.risk import RiskDesk
+from simulator.matching.rules import Circuits, Phase, Rules, StopMarket, entry_refusal, risk_rejection
 from simulator.matching.terms import Change, OrderType, Product, Status, Validity
 from simulator.refusals import NO_SUCH_ORDER, Code, Refusal
 
-MARKET_PROTECTION: Final = BasisPoints(100)  # since March 2026 a market order is a limit this far from the last price
+__all__ = [
+    "Book",
+    "Modification",
+    "Order",
+    "OrderRequest",
+    "OrderSnapshot",
+    "OrderType",
+    "Product",
+    "Status",
+    "Trade",
+    "Validity",
+]
 
-__all__ = ["Book", "Order", "OrderRequest", "OrderSnapshot", "OrderType", "Product", "Status", "Trade", "Validity"]
+REJECTED_BY_EXCHANGE: Final = "EXCH"
+
+
+class Companion(Protocol):
+    """Somebody who acts on the book as the market moves: super orders, forever orders, the P&L exit."""
+
+    def touched(self, order: Order, second: int, /) -> None:
+        """An order changed; called when the change is complete."""
+
+    def priced(self, instrument: InstrumentId, price: int, second: int, /) -> None:
+        """The market printed, and the orders have met it."""
+
+
+Gate = Callable[[OrderRequest], Refusal | None]
+
+
+def _unlimited(_: str) -> Purse:
+    return Purse(None)
 
 
 class Book:
     """All orders of the day, and the last price of every instrument."""
 
-    def __init__(self, day: date, instruments: Mapping[InstrumentId, Instrument]) -> None:
+    def __init__(
+        self,
+        day: date,
+        instruments: Mapping[InstrumentId, Instrument],
+        *,
+        circuits: Mapping[InstrumentId, Circuits] | None = None,
+        rules: Rules | None = None,
+        purses: Purses = _unlimited,
+    ) -> None:
+        self.day = day
+        self.rules = rules or Rules()
+        self.ledger = Ledger()
+        self.risk = RiskDesk(self.ledger, purses)
+        self.phase = Phase.BEFORE
         self._prefix = f"1{day:%y%m%d}"
         self._instruments = instruments
-        self._last: dict[InstrumentId, Price] = {}
+        self._circuits = circuits or {}
+        bands = self._circuits if self.rules.price_bands else {}
+        self._matcher = Matcher(instruments, bands, self.rules.market_protection, self)
         self._orders: dict[str, Order] = {}
-        self._resting: defaultdict[InstrumentId, list[Order]] = defaultdict(list)
+        self._by_client: defaultdict[str, list[Order]] = defaultdict(list)
+        self._after_market: list[Order] = []
         self._listeners: list[Callable[[OrderSnapshot], None]] = []
+        self._companions: list[Companion] = []
+        self._gates: list[Gate] = []
+        self._touched: list[Order] = []
+        self._settling = False
+        self._opened_at = 0
         self._trades = 0
+        self._ranks = 0
+
+    # Who listens, acts or guards
 
     def on_change(self, listener: Callable[[OrderSnapshot], None]) -> None:
         """Call `listener` after every change of every order, in the order of the changes. It must not call the book."""
         self._listeners.append(listener)
 
-    def on_price(self, instrument: InstrumentId, price: int, second: int) -> None:
-        """The market printed; orders it meets trade at this price, oldest first."""
-        self._last[instrument] = Price(price)
-        resting = self._resting.get(instrument)
-        if not resting:
-            return
-        for order in [order for order in resting if order.meets(price)]:
-            self._trade(order, Price(price), second)
-            resting.remove(order)
+    def join(self, companion: Companion) -> None:
+        """Let `companion` act on the book after every call, in the order they joined."""
+        self._companions.append(companion)
 
-    def place(self, request: OrderRequest, second: int) -> Order | Refusal:
-        """Take an order in. A marketable one trades at once at the last price."""
+    def guard(self, gate: Gate) -> None:
+        """Ask `gate` before every order a user places."""
+        self._gates.append(gate)
+
+    # The market's side
+
+    def open(self, second: int) -> None:
+        """The session opens; after-market orders go out at the time they asked for."""
+        self.phase, self._opened_at = Phase.OPEN, second
+        self._send_after_market(second)
+
+    def close(self, second: int) -> None:
+        """The session is over. With market hours enforced, what rests expires."""
+        self.phase = Phase.CLOSED
+        if self.rules.market_hours:
+            for order in self.all():
+                if order.status.live and order not in self._after_market:
+                    self._end(order, Change.EXPIRED, Status.EXPIRED, second)
+        self._settle(second)
+
+    def on_price(self, instrument: InstrumentId, price: int, second: int) -> None:
+        """The market printed; orders it meets trade against its ladder, better limits first."""
+        if self._after_market and self.phase is Phase.OPEN:
+            self._send_after_market(second)
+        self._matcher.print(instrument, price, second)
+        if self._touched:
+            self._settle(second)
+        for companion in self._companions:
+            companion.priced(instrument, price, second)
+
+    def last(self, instrument: InstrumentId) -> Price | None:
+        return self._matcher.last(instrument)
+
+    def instrument(self, instrument: InstrumentId) -> Instrument | None:
+        return self._instruments.get(instrument)
+
+    def circuits(self, instrument: InstrumentId) -> Circuits | None:
+        """The day's price limits, None without a band."""
+        return self._circuits.get(instrument) if self.rules.price_bands else None
+
+    # The user's side
+
+    def place(self, request: OrderRequest, second: int, *, hold: bool = False, parent_id: str = "") -> Order | Refusal:
+        """Take an order in. A marketable one trades at once against the ladder of the last print.
+
+        With `hold` it stays in TRANSIT until `release` or `reject`.
+        """
+        if refusal := self.refusal(request):
+            return refusal
+        instrument = self._instruments[request.instrument]
+        rejection = self._rejection(request, instrument)
+        if rejection and not self.rules.reject_in_book:
+            return Refusal(Code.ORDER, rejection)
+        order = self.draft(request, second, parent_id)
+        if rejection:
+            self.reject(order, rejection, second)
+        elif not hold:
+            self.release(order, second)
+        return order
+
+    def refusal(self, request: OrderRequest) -> Refusal | None:
+        """What the front door says against an order, without taking it in."""
         instrument = self._instruments.get(request.instrument)
         if instrument is None:
             return Refusal(Code.INPUT, f"Invalid SecurityId: {request.instrument}")
-        if refusal := _breaks_a_rule(request, instrument):
+        for gate in self._gates:
+            if refusal := gate(request):
+                return refusal
+        if refusal := entry_refusal(request, instrument, self.rules, self.phase):
             return refusal
-        last = self._last.get(request.instrument)
-        limit = _limit(request, instrument, last)
-        if limit is None:
+        if self._is_market(request) and not request.after_market and self.last(request.instrument) is None:
             return Refusal(Code.ORDER, "Market order refused: the instrument has no price yet")
-        order_id = f"{self._prefix}{len(self._orders) + 1:07d}"
-        order = Order(order_id, request, instrument, limit, Status.TRANSIT, second, second)
+        known = request.correlation_id and self.by_correlation(request.client_id, request.correlation_id)
+        if known and not self.rules.repeat_correlation_id:
+            return Refusal(Code.ORDER, f"Duplicate correlationId: {request.correlation_id}")
+        return None
+
+    def draft(self, request: OrderRequest, second: int, parent_id: str = "") -> Order:
+        """A new order in TRANSIT, unchecked: for the broker's own legs and exits. `release` sends it."""
+        order = Order(
+            order_id=f"{self._prefix}{len(self._orders) + 1:07d}",
+            request=request,
+            instrument=self._instruments[request.instrument],
+            limit=Price(request.price) if request.order_type.has_price else None,
+            status=Status.TRANSIT,
+            created_at=second,
+            updated_at=second,
+            armed=request.order_type.waits_for_trigger and not self._is_market(request),
+            priority=self._rank(),
+            parent_id=parent_id,
+        )
         self._orders[order.order_id] = order
+        self._by_client[request.client_id].append(order)
         self._move(order, Change.PLACED, Status.TRANSIT, second)
-        self._move(order, Change.ACCEPTED, Status.PENDING, second)
-        self._enter(order, last, second)
         return order
+
+    def release(self, order: Order, second: int) -> None:
+        """Let an order out of TRANSIT: the exchange takes it."""
+        if order.status is not Status.TRANSIT:
+            return
+        self._move(order, Change.ACCEPTED, Status.PENDING, second)
+        if order.request.after_market and self.phase is not Phase.OPEN:
+            self._after_market.append(order)
+        else:
+            self._enter(order, second)
+        self._settle(second)
+
+    def reject(self, order: Order, reason: str, second: int) -> None:
+        """The exchange or the risk desk turns down an order that was accepted. A finished order stays as it is."""
+        if not order.status.live or order.trades:
+            return
+        order.reason_code, order.reason = reason.partition(":")[0] if ":" in reason else REJECTED_BY_EXCHANGE, reason
+        self._end(order, Change.REJECTED, Status.REJECTED, second)
+        self._settle(second)
+
+    def modify(self, client_id: str, order_id: str, wish: Modification, second: int) -> Order | Refusal:
+        """Change a waiting order; a new price, or more of it, goes to the end of the queue."""
+        order = self.by_id(client_id, order_id)
+        if order is None:
+            return NO_SUCH_ORDER
+        if not order.status.live:
+            return Refusal(Code.ORDER, f"Order cannot be modified: it is {order.status}")
+        if order.modifications >= self.rules.modifications:
+            return Refusal(Code.ORDER, f"Order cannot be modified more than {self.rules.modifications} times")
+        request = wish.applied_to(order.request)
+        if refusal := self._modification_refusal(order, request):
+            return refusal
+        order.modifications += 1
+        self.change(order, request, second)
+        return order
+
+    def change(self, order: Order, request: OrderRequest, second: int) -> None:
+        """Put `request` in the place of a waiting order's. For users' wishes there is `modify`."""
+        before, order.request = order.request, request
+        if (request.order_type, request.price, request.trigger) != (before.order_type, before.price, before.trigger):
+            order.armed = request.order_type.waits_for_trigger and (order.armed or request.trigger != before.trigger)
+            order.limit = Price(request.price) if request.order_type.has_price else None
+            order.priority = self._rank()
+        elif request.quantity > before.quantity:
+            order.priority = self._rank()
+        self._matcher.leave(order)
+        self._move(order, Change.MODIFIED, order.status, second)
+        if order not in self._after_market:
+            self._enter(order, second)
+        self._settle(second)
 
     def cancel(self, client_id: str, order_id: str, second: int) -> Order | Refusal:
         order = self.by_id(client_id, order_id)
         if order is None:
             return NO_SUCH_ORDER
-        if order.status is not Status.PENDING:
+        if not order.status.live:
             return Refusal(Code.ORDER, f"Order cannot be cancelled: it is {order.status}")
-        self._resting[order.request.instrument].remove(order)
-        self._move(order, Change.CANCELLED, Status.CANCELLED, second)
+        self.withdraw(order, second)
         return order
+
+    def withdraw(self, order: Order, second: int) -> None:
+        """Cancel an order if it still waits."""
+        if order.status.live:
+            self._end(order, Change.CANCELLED, Status.CANCELLED, second)
+            self._settle(second)
+
+    def fill_now(self, order: Order, second: int) -> None:
+        """The market takes the whole rest of a waiting order, at its limit or else the last price, whatever the ladder."""
+        price = order.limit or self.last(order.request.instrument)
+        if order.status.live and price is not None:
+            self._matcher.leave(order)
+            order.armed = False
+            self.filled(order, price, order.remaining, second)
+            self._settle(second)
+
+    def convert(self, client_id: str, key: PositionKey, quantity: int, to: Product) -> bool:
+        """Move an open position to another product; False when there is not so much of it."""
+        return self.ledger.convert(client_id, key, quantity, to)
+
+    # Questions
 
     def by_id(self, client_id: str, order_id: str) -> Order | None:
         order = self._orders.get(order_id)
         return order if order and order.request.client_id == client_id else None
 
     def by_correlation(self, client_id: str, correlation_id: str) -> Order | None:
-        """The first order of that name: Dhan does not refuse a repeated one."""
-        named = (order for order in self.of(client_id) if order.request.correlation_id == correlation_id)
+        """The first order of that name: Dhan is not known to refuse a repeated one."""
+        named = (order for order in self._by_client[client_id] if order.request.correlation_id == correlation_id)
         return next(named, None)
 
     def of(self, client_id: str) -> list[Order]:
         """One user's orders of the day, oldest first."""
-        return [order for order in self._orders.values() if order.request.client_id == client_id]
+        return list(self._by_client[client_id])
 
     def all(self) -> list[Order]:
         return list(self._orders.values())
 
-    def _enter(self, order: Order, last: Price | None, second: int) -> None:
-        if last is not None and order.meets(last):
-            self._trade(order, last, second)
-        elif order.request.validity is Validity.IOC:
-            self._move(order, Change.CANCELLED, Status.CANCELLED, second)
-        else:
-            self._resting[order.request.instrument].append(order)
+    def live(self, client_id: str) -> list[Order]:
+        return [order for order in self._by_client[client_id] if order.status.live]
 
-    def _trade(self, order: Order, price: Price, second: int) -> None:
+    def funds(self, client_id: str) -> Funds:
+        return self.risk.funds(client_id, self.live(client_id))
+
+    # The matcher's reports
+
+    def filled(self, order: Order, price: Price, quantity: Quantity, second: int) -> None:
         self._trades += 1
-        order.trades.append(Trade(f"{self._prefix}{self._trades:07d}", price, order.remaining, second))
-        self._move(order, Change.TRADED, Status.TRADED, second)
+        order.trades.append(Trade(f"{self._prefix}{self._trades:07d}", price, quantity, second))
+        self.ledger.record(order)
+        self._move(order, Change.TRADED, Status.PART_TRADED if order.remaining else Status.TRADED, second)
+
+    def triggered(self, order: Order, second: int) -> None:
+        self._move(order, Change.TRIGGERED, order.status, second)
+
+    def dropped(self, order: Order, second: int) -> None:
+        self._move(order, Change.CANCELLED, Status.CANCELLED, second)
+
+    def _is_market(self, request: OrderRequest) -> bool:
+        """Whether it trades at the market at once: a market order, or a stop-market one where Dhan ignores the trigger."""
+        at_once = self.rules.stop_market is StopMarket.TRADES_AT_ONCE
+        return request.order_type is OrderType.MARKET or (
+            at_once and request.order_type is OrderType.STOP_LOSS_MARKET and request.leg is None
+        )
+
+    def _rejection(self, request: OrderRequest, instrument: Instrument) -> str | None:
+        if reason := risk_rejection(request, instrument, self.rules, self.circuits(request.instrument)):
+            return reason
+        if not self.rules.margin:
+            return None
+        return self.risk.objection(self._sketch(request), self.live(request.client_id))
+
+    def _sketch(self, request: OrderRequest) -> Order:
+        """The order as it would stand, for what it would cost."""
+        last = self.last(request.instrument)
+        limit = Price(request.price) if request.order_type.has_price else None
+        order = Order("", request, self._instruments[request.instrument], limit, Status.PENDING, 0, 0)
+        if limit is None and last is not None:
+            order.limit = self._matcher.protected(order, request.trigger or last)
+        return order
+
+    def _modification_refusal(self, order: Order, request: OrderRequest) -> Refusal | None:
+        if request.quantity <= order.filled:
+            return Refusal(
+                Code.ORDER, f"Quantity {request.quantity} is not more than the {order.filled} already traded"
+            )
+        if refusal := entry_refusal(request, order.instrument, self.rules, self.phase):
+            return refusal
+        reason = risk_rejection(request, order.instrument, self.rules, self.circuits(request.instrument))
+        return Refusal(Code.ORDER, reason) if reason else None
+
+    def _enter(self, order: Order, second: int) -> None:
+        if self.phase is Phase.CLOSED:
+            self._matcher.replenish(order.request.instrument)
+        self._matcher.enter(order, second)
+
+    def _send_after_market(self, second: int) -> None:
+        due = [order for order in self._after_market if second >= self._opened_at + order.request.after_open]
+        for order in due:
+            self._after_market.remove(order)
+            self._enter(order, second)
+        self._settle(second)
+
+    def _end(self, order: Order, change: Change, status: Status, second: int) -> None:
+        self._matcher.leave(order)
+        if order in self._after_market:
+            self._after_market.remove(order)
+        self._move(order, change, status, second)
 
     def _move(self, order: Order, change: Change, status: Status, second: int) -> None:
         order.status, order.updated_at = status, second
-        for listener in self._listeners:
-            listener(order.snapshot(change))
+        self._touched.append(order)
+        if self._listeners:
+            snapshot = order.snapshot(change)
+            for listener in self._listeners:
+                listener(snapshot)
 
+    def _settle(self, second: int) -> None:
+        """Let the companions act on what changed, and on what that changes, until all is quiet."""
+        if self._settling:
+            return
+        self._settling = True
+        try:
+            while self._touched:
+                order = self._touched.pop(0)
+                for companion in self._companions:
+                    companion.touched(order, second)
+        finally:
+            self._settling = False
 
-def _breaks_a_rule(request: OrderRequest, instrument: Instrument) -> Refusal | None:
-    if not instrument.tradable:
-        return Refusal(Code.ORDER, f"{instrument.symbol} is an index: not tradable")
-    if request.quantity % instrument.lot_size:
-        return Refusal(Code.ORDER, f"Quantity {request.quantity} is no multiple of the lot size {instrument.lot_size}")
-    if request.price % instrument.tick_size:
-        return Refusal(Code.ORDER, f"Price {request.price} is no multiple of the tick size {instrument.tick_size}")
-    return None
-
-
-def _limit(request: OrderRequest, instrument: Instrument, last: Price | None) -> Price | None:
-    if request.order_type is OrderType.LIMIT:
-        return Price(request.price)
-    if last is None:
-        return None
-    away = MARKET_PROTECTION if request.side is Side.BUY else -MARKET_PROTECTION
-    return to_tick(last * (10_000 + away) / 10_000, instrument.tick_size)
+    def _rank(self) -> int:
+        self._ranks += 1
+        return self._ranks

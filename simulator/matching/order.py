@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Final
 
@@ -43,6 +43,23 @@ class OrderRequest:
     after_open: int = 0
     source: Source = Source.API
     leg: Leg | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Modification:
+    """What shall be different about an order; None leaves a field as it is. `quantity` is the whole, not the rest."""
+
+    order_type: OrderType | None = None
+    validity: Validity | None = None
+    quantity: Quantity | None = None
+    price: Paise | None = None
+    trigger: Paise | None = None
+    disclosed: Quantity | None = None
+
+    def applied_to(self, request: OrderRequest) -> OrderRequest:
+        asked = {name: getattr(self, name) for name in self.__slots__}
+        changed = replace(request, **{name: value for name, value in asked.items() if value is not None})
+        return changed if changed.order_type.has_price else replace(changed, price=Paise(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +128,7 @@ class Order:
     Attributes:
         limit: Worst price it may trade at; None for a market order that has not met a price yet.
         armed: A stop whose trigger has not been met.
+        priority: Rank in time; a later number waits longer at the same price.
         modifications: How often it was modified.
     """
 
@@ -122,6 +140,7 @@ class Order:
     created_at: int
     updated_at: int
     armed: bool = False
+    priority: int = 0
     modifications: int = 0
     parent_id: str = ""
     reason_code: str = ""

@@ -31,19 +31,22 @@ def placed(book: Book, request: OrderRequest) -> Order:
     return order
 
 
-@pytest.mark.parametrize(("side", "price"), [(Side.BUY, 100_000), (Side.BUY, 101_000), (Side.SELL, 99_000)])
-def test_a_marketable_limit_trades_at_once_at_the_last_price(side: Side, price: int) -> None:
+@pytest.mark.parametrize(
+    ("side", "price", "traded"),
+    [(Side.BUY, 100_000, 100_000), (Side.BUY, 101_000, 100_000), (Side.SELL, 99_000, 99_995)],
+)
+def test_a_marketable_limit_trades_at_once_at_the_best_level(side: Side, price: int, traded: int) -> None:
     order = placed(a_book(), a_request(side=side, price=Paise(price)))
 
-    assert (order.status, order.traded_price, order.filled) == (Status.TRADED, 100_000, 10)
+    assert (order.status, order.traded_price, order.filled) == (Status.TRADED, traded, 10)
 
 
 @pytest.mark.parametrize(
-    ("side", "price", "passing", "meeting"),
-    [(Side.BUY, 99_500, 99_505, 99_400), (Side.SELL, 100_500, 100_495, 100_600)],
+    ("side", "price", "passing", "meeting", "traded"),
+    [(Side.BUY, 99_500, 99_505, 99_400, 99_400), (Side.SELL, 100_500, 100_500, 100_600, 100_595)],
 )
-def test_a_resting_limit_trades_at_the_first_print_that_meets_it(
-    side: Side, price: int, passing: int, meeting: int
+def test_a_resting_limit_trades_at_the_first_print_whose_ladder_meets_it(
+    side: Side, price: int, passing: int, meeting: int, traded: int
 ) -> None:
     book = a_book()
     order = placed(book, a_request(side=side, price=Paise(price)))
@@ -52,7 +55,7 @@ def test_a_resting_limit_trades_at_the_first_print_that_meets_it(
     assert order.status is Status.PENDING
 
     book.on_price(RELIANCE, meeting, NOON + 2)
-    assert (order.status, order.traded_price, order.updated_at) == (Status.TRADED, meeting, NOON + 2)
+    assert (order.status, order.traded_price, order.updated_at) == (Status.TRADED, traded, NOON + 2)
 
 
 def test_a_limit_waits_when_nothing_has_traded_yet() -> None:
@@ -70,7 +73,7 @@ def test_a_market_order_becomes_a_limit_one_percent_away() -> None:
     sell = placed(book, a_request(order_type=OrderType.MARKET, price=Paise(0), side=Side.SELL))
 
     assert (buy.limit, sell.limit) == (101_000, 99_000)
-    assert buy.traded_price == sell.traded_price == 100_000
+    assert (buy.traded_price, sell.traded_price) == (100_000, 99_995)
 
 
 def test_a_market_order_without_any_price_is_refused() -> None:

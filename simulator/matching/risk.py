@@ -1,0 +1,93 @@
+"""The risk desk: what an account's orders and positions bind, and whether it can pay for one more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+from schemas.ids import InstrumentId
+from schemas.market import Side
+from schemas.units import Paise
+from simulator.matching.ledger import MARGIN_RATES, Funds, Holding, Ledger, Position, PositionKey, Purse, Purses
+from simulator.matching.order import Order
+from simulator.matching.terms import Product
+
+_NOTHING = Fraction(0)
+
+
+class RiskDesk:
+    """Judges by the ledger and by what accounts brought into the session."""
+
+    def __init__(self, ledger: Ledger, purses: Purses) -> None:
+        self._ledger = ledger
+        self._purses = purses
+
+    def purse(self, client_id: str) -> Purse:
+        return self._purses(client_id)
+
+    def funds(self, client_id: str, waiting: Sequence[Order]) -> Funds:
+        """`waiting` are the account's live orders."""
+        positions, purse = self._ledger.of(client_id), self._purses(client_id)
+        realised = sum((position.realised for position in positions), start=_NOTHING)
+        return Funds(purse.funds, margin(positions, waiting), Paise(realised // 1))
+
+    def objection(self, order: Order, waiting: Sequence[Order]) -> str | None:
+        """Why the account cannot have `order` beside those it waits for; None when it can."""
+        client_id = order.request.client_id
+        funds = self.funds(client_id, waiting)
+        if funds.opening is None:
+            return None
+        holdings = self._purses(client_id).holdings
+        needed = margin(self._ledger.of(client_id), [*waiting, order])
+        missing = needed - funds.opening - funds.realised
+        if needed > funds.used and missing > 0:
+            return f"RMS: Margin Shortfall: INR {Paise(missing).rupees():.2f} Available: INR {_rupees(funds.available)}"
+        return self._lacks_shares(order, waiting, holdings)
+
+    def _lacks_shares(
+        self, order: Order, waiting: Sequence[Order], holdings: Mapping[InstrumentId, Holding]
+    ) -> str | None:
+        request = order.request
+        if request.product is not Product.CNC or request.side is Side.BUY:
+            return None
+        held = holdings.get(request.instrument)
+        owned = (held.quantity if held else 0) + self._ledger.net(request.client_id, request.instrument, Product.CNC)
+        promised = sum(other.remaining for other in waiting if _same_sale(other, order))
+        return "RMS: Holding quantity is not sufficient" if owned - promised < order.remaining else None
+
+
+def margin(positions: Sequence[Position], waiting: Sequence[Order]) -> Paise:
+    """Margin of what is open and what waits: per position the dearer of "all buys fill" and "all sells fill".
+
+    Delivery sells what is owned, so it binds nothing.
+    """
+    open_value: dict[PositionKey, Fraction] = {}
+    buys: dict[PositionKey, int] = {}
+    sells: dict[PositionKey, int] = {}
+    for position in positions:
+        open_value[PositionKey(position.instrument.id, position.product)] = position.net * position.cost
+    for order in waiting:
+        key = PositionKey(order.request.instrument, order.request.product)
+        side = buys if order.request.side is Side.BUY else sells
+        side[key] = side.get(key, 0) + order.remaining * worst_price(order)
+    needed = _NOTHING
+    for key in {**open_value, **buys, **sells}:
+        value, more, less = open_value.get(key, _NOTHING), buys.get(key, 0), sells.get(key, 0)
+        if key.product is Product.CNC:
+            value, less = max(value, _NOTHING), 0
+        needed += max(abs(value + more), abs(value - less)) * MARGIN_RATES[key.product] / 100
+    return Paise(-(-needed.numerator // needed.denominator))
+
+
+def worst_price(order: Order) -> int:
+    """What a unit is reckoned at, in paise."""
+    return order.limit or order.request.price or order.request.trigger
+
+
+def _same_sale(other: Order, order: Order) -> bool:
+    mine, theirs = order.request, other.request
+    return (mine.instrument, mine.product, mine.side) == (theirs.instrument, theirs.product, theirs.side)
+
+
+def _rupees(amount: Paise | None) -> str:
+    return "" if amount is None else f"{amount.rupees():.2f}"
