@@ -10,11 +10,13 @@ from typing import Final
 from schemas.errors import Misconfigured
 from schemas.market import Timeframe
 from streams.engine import talib_columns
+from streams.rules.rule import Rule
 
-CANDLE: Final = ("open", "high", "low", "close", "volume", "ticks", "complete")
+PRICES: Final = ("open", "high", "low", "close", "volume")
+FACTS: Final = ("ticks", "complete")  # of the bar itself only
 # Bars before the first value. Those of the session have one from its first bar; the opening range from its end on; pivots from
 # the second day on.
-READINGS: Final[Mapping[str, int]] = {
+WARM_UP: Final[Mapping[str, int]] = {
     "sma_20": 19,
     "sma_50": 49,
     "ema_9": 8,
@@ -96,15 +98,25 @@ def column_of(name: str, timeframe: Timeframe) -> Column:
     column = Column(base, base != text, _timeframe(name, other))
     if at and _ORDER.index(column.timeframe) <= _ORDER.index(timeframe):
         raise Misconfigured(f"column {name!r}: a rule on {timeframe} bars can look at longer bars only")
+    if at and column.previous:
+        raise Misconfigured(f"column {name!r}: of a longer timeframe there is the last closed bar only")
+    if base in FACTS and (at or column.previous):
+        raise Misconfigured(f"column {name!r}: {base} is known of the bar itself only")
     if column.by_talib:
         talib_columns.parse(base)
-    elif base in CANDLE and (at or column.previous):
-        raise Misconfigured(
-            f"column {name!r}: of other bars there are readings, not {base!r}; write talib. columns for it"
-        )
-    elif base not in CANDLE and base not in READINGS:
+    elif base not in (*PRICES, *FACTS, *WARM_UP):
         raise Misconfigured(f"column {name!r} does not exist{_meant(base)}; docs/rules.md lists all")
     return column
+
+
+def warm_up(rule: Rule) -> dict[Timeframe, int]:
+    """How many bars of each timeframe must have closed before `rule` may speak."""
+    bars: dict[Timeframe, int] = {}
+    for name in rule.needs:
+        column = column_of(name, rule.timeframe)
+        before = talib_columns.parse(column.base).lookback if column.by_talib else WARM_UP.get(column.base, 0)
+        bars[column.timeframe] = max(bars.get(column.timeframe, 0), before + 1 + column.previous)
+    return {timeframe: bars[timeframe] for timeframe in _ORDER if timeframe in bars}
 
 
 def by_talib(needs: Iterable[tuple[Timeframe, str]]) -> dict[Timeframe, tuple[str, ...]]:
@@ -125,5 +137,5 @@ def _timeframe(name: str, text: str) -> Timeframe:
 
 
 def _meant(base: str) -> str:
-    close = difflib.get_close_matches(base, [*CANDLE, *READINGS], 1)
+    close = difflib.get_close_matches(base, [*PRICES, *FACTS, *WARM_UP], 1)
     return f" (did you mean {close[0]}?)" if close else ""

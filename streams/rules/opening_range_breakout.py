@@ -8,12 +8,14 @@ from streams.rules.rule import Columns, Rule, Verdicts, verdicts
 
 
 def opening_range_breakout(timeframe: Timeframe = Timeframe.M5) -> Rule:
-    """A bar opens inside the opening range and closes above (bullish) or below it (bearish) (Crabel, 1990)."""
-    needs = ("open", "close", "opening_range_high", "opening_range_low")
+    """The close leaves the opening range upwards (bullish) or downwards (bearish), having been in it (Crabel, 1990)."""
+    needs = ("previous_close", "close", "opening_range_high", "opening_range_low")
     return Rule("opening_range_breakout", timeframe, _look, needs, cooldown=UtcNs.minutes(120))
 
 
 def _look(bars: Columns) -> Verdicts:
-    high, low = bars["opening_range_high"], bars["opening_range_low"]
-    inside = (low <= bars["open"]) & (bars["open"] <= high)
-    return verdicts(bullish=inside & (bars["close"] > high), bearish=inside & (bars["close"] < low))
+    before, now, high, low = (
+        bars[name] for name in ("previous_close", "close", "opening_range_high", "opening_range_low")
+    )
+    inside = (low <= before) & (before <= high)
+    return verdicts(bullish=inside & (now > high), bearish=inside & (now < low))

@@ -101,7 +101,7 @@ CASES: list[Case] = [
     ),
     (
         opening_range_breakout(),
-        ("open", "close", "opening_range_high", "opening_range_low"),
+        ("previous_close", "close", "opening_range_high", "opening_range_low"),
         [((100, 106, 105, 95), 1), ((100, 94, 105, 95), -1), ((106, 107, 105, 95), 0), ((100, 105, 105, 95), 0)],
     ),
     (

@@ -114,5 +114,6 @@ def test_the_example_names_every_rule_and_parameter_of_ours_with_its_default() -
     example = tomllib.loads(switched_on)["rules"]
 
     ours = [offer for offer in offers() if offer.distribution.startswith("agentic-trading-system ")]
+    assert all(f"# {recipe_of(offer).about}\n[rules.{offer.name}]" in EXAMPLE.read_text() for offer in ours)
     assert example == {offer.name: recipe_of(offer).defaults for offer in ours}
     assert [rule.key for rule in read(EXAMPLE).rules] == [rule.key for rule in RuleBook().rules]

@@ -11,8 +11,11 @@ import pytest
 
 from schemas.errors import Misconfigured
 from schemas.market import Timeframe
-from streams.rules.columns import by_talib, column_of
+from streams.rules import ema_cross
+from streams.rules.columns import by_talib, column_of, warm_up
 from streams.rules.discovery import offer_of, offers, recipe_of
+from streams.rules.trend_pullback import trend_pullback
+from streams.rules.volume_surge import volume_surge
 
 Install = Callable[..., None]
 
@@ -152,8 +155,9 @@ def test_a_rule_nobody_offers_is_answered_with_the_nearest_name() -> None:
     ("name", "says"),
     [
         ("ema_10", "does not exist .did you mean ema_"),
-        ("previous_close", "of other bars there are readings, not 'close'"),
-        ("close@15m", "of other bars there are readings, not 'close'"),
+        ("previous_ticks", "ticks is known of the bar itself only"),
+        ("complete@15m", "complete is known of the bar itself only"),
+        ("previous_ema_9@15m", "of a longer timeframe there is the last closed bar only"),
         ("ema_9@5m", "a rule on 5m bars can look at longer bars only"),
         ("ema_9@1m", "a rule on 5m bars can look at longer bars only"),
         ("ema_9@2h", "'2h' is none of 1m, 3m"),
@@ -167,10 +171,16 @@ def test_a_column_that_does_not_exist_is_named(name: str, says: str) -> None:
 
 def test_columns_of_talib_are_collected_by_the_bars_they_are_computed_on() -> None:
     needs = [
-        (Timeframe.M5, "talib.CDLDOJI"),
-        (Timeframe.M5, "previous_talib.SMA(timeperiod=5)@15m"),
+        (Timeframe.M5, "previous_talib.CDLDOJI"),
+        (Timeframe.M5, "talib.SMA(timeperiod=5)@15m"),
         (Timeframe.M15, "talib.SMA(timeperiod=5)"),
         (Timeframe.M5, "ema_9"),
     ]
 
     assert by_talib(needs) == {Timeframe.M5: ("talib.CDLDOJI",), Timeframe.M15: ("talib.SMA(timeperiod=5)",)}
+
+
+def test_a_rule_s_warm_up_counts_the_bars_of_every_timeframe_it_looks_at() -> None:
+    assert warm_up(ema_cross()) == {Timeframe.M5: 22}  # EMA 21 at the bar before, too
+    assert warm_up(trend_pullback()) == {Timeframe.M5: 21, Timeframe.M15: 50}
+    assert warm_up(volume_surge()) == {Timeframe.M5: 21}
