@@ -76,6 +76,7 @@ class Settings(BaseSettings):
     ats_clock: Literal["wall", "market"] = "wall"
     ats_trading_date: date | None = None
     ats_universe: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_symbols)] = ()
+    ats_rules: Path | None = None
     ats_shortlist: int = Field(default=12, ge=1, le=200)
     ats_max_order_value_rupees: int = Field(default=50_000, ge=1)
     ats_max_orders_per_day: int = Field(default=40, ge=0)
