@@ -25,6 +25,19 @@ $(VENV)/web.stamp: $(VENV)/dev.stamp requirements/web.lock
 	  || $(BIN)/python -m pip install --quiet --require-hashes -r requirements/web.lock
 	touch $@
 
+$(VENV)/browser.stamp: $(VENV)/dev.stamp requirements/browser.lock
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/browser.lock
+	touch $@
+
+# Debian's, with a font that has the rupee sign. Installing it needs root; nothing else here does.
+.PHONY: chromium
+chromium:
+	@command -v chromium >/dev/null || test "$$(id -u)" = 0 || { \
+	  echo "make test-web drives Debian's Chromium, which is not installed, and you are not root." >&2; \
+	  echo "Run once: sudo apt-get install chromium fonts-dejavu-core" >&2; exit 1; }
+	@command -v chromium >/dev/null || { \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core; }
+
 .PHONY: web
 web: $(VENV)/web.stamp ## build the web page
 	$(BIN)/python -m ats.web
@@ -38,8 +51,7 @@ test: $(VENV)/dev.stamp ## every test, end-to-end on real Kafka and Postgres inc
 	$(BIN)/python -m pytest $(T)
 
 .PHONY: test-web
-test-web: web ## the web page: its own checks, callbacks, and a browser that goes the whole way (installs Debian's Chromium)
-	command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
+test-web: chromium $(VENV)/browser.stamp web ## the web page: its checks, callbacks, and a browser that goes the whole way (pictures in test-results/web)
 	$(BIN)/python -m ats.web run lint
 	$(BIN)/python -m ats.web run typecheck
 	$(BIN)/python -m pytest tests/web $(T)
@@ -59,6 +71,7 @@ lock: $(BIN)/python ## resolve the lock files anew (needs uv from PyPI)
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements/runtime.lock
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements/dev.lock
+	$(BIN)/uv pip compile --group browser --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements/browser.lock
 	$(BIN)/uv pip compile --group web --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements/web.lock
 
 .PHONY: help

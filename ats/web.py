@@ -135,11 +135,11 @@ def node_env() -> dict[str, str]:
     return kept | {"PATH": path, "NEXT_TELEMETRY_DISABLED": "1"}
 
 
-def server(page: Page, logs: Path) -> Child:
-    """The built application, not started yet."""
-    address = httpx.URL(page.url)
-    listen = ["-H", address.host, "-p", str(address.port or 80)]
-    program = [str(node()), str(WEB / "node_modules" / "next" / "dist" / "bin" / "next"), "start", *listen]
+def server(page: Page, logs: Path, listen: str = "") -> Child:
+    """The built application, not started yet. `listen` is its own address where a proxy stands at `page.url`."""
+    address = httpx.URL(listen or page.url)
+    where = ["-H", address.host, "-p", str(address.port or 80)]
+    program = [str(node()), str(WEB / "node_modules" / "next" / "dist" / "bin" / "next"), "start", *where]
     return Child("web", program, log=logs / "web.log", env=node_env() | page.env(), cwd=WEB)
 
 

@@ -1,0 +1,67 @@
+"""Where a person goes: the page behind a relay that remembers every answer, a Dhan to log in at, an empty database."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from ats import web
+from ats.embedded.process import Child
+from simulator.config import RegisteredApp
+from simulator.server import Simulator
+from tests.conftest import unused_port
+from tests.database.fixtures import SupabaseStack
+from tests.simulator.factories import running
+from tests.web.conftest import APP_SECRET
+from tests.web.front import Front
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A running application. `front.heard` holds every answer that left for a browser."""
+
+    front: Front
+    server: Child
+    simulator: Simulator
+    stack: SupabaseStack
+    logs: Path
+
+    @property
+    def url(self) -> str:
+        return self.front.url
+
+    async def sql(self, statement: str, *arguments: object) -> list[Any]:
+        """Past every grant and policy, to arrange and to look."""
+        connection = await asyncpg.connect(self.stack.dsn)
+        try:
+            rows: list[Any] = await connection.fetch(statement, *arguments)
+            return rows
+        finally:
+            await connection.close()
+
+    async def stored_tokens(self) -> list[str]:
+        rows = await self.sql("select dhan_access_token from user_trading_keys where dhan_access_token is not null")
+        return [str(row[0]) for row in rows]
+
+
+@asynccontextmanager
+async def opened(stack: SupabaseStack, logs: Path) -> AsyncIterator[Place]:
+    """Start the built application the way a deployment does: behind a proxy, at another address than people open."""
+    listen = f"http://127.0.0.1:{unused_port()}"
+    async with Front(listen).serving() as front:
+        app = RegisteredApp("the-app", APP_SECRET, f"{front.url}/api/dhan/callback")
+        async with running(apps=(app,)) as simulator:
+            dhan = f"{simulator.url}/auth"
+            page = web.Page(front.url, stack.url, stack.publishable_key, dhan, app.app_id, app.app_secret)
+            server = web.server(page, logs, listen)
+            server.start()
+            try:
+                await web.until_it_answers(server, replace(page, url=listen))
+                yield Place(front, server, simulator, stack, logs)
+            finally:
+                await server.stop(5)
