@@ -14,7 +14,7 @@ from rich.console import Console
 
 from ats import exits
 from ats.embedded.postgres import find_binaries
-from ats.services.context import database, instrument_master, universe_of
+from ats.services.context import database, instrument_master, symbols_of, universe_of
 from ats.settings import Settings, load
 from bus.topics import check_topics
 from dhan.transport import open_client
@@ -85,7 +85,7 @@ async def _supabase(settings: Settings) -> str:
 
 async def _instruments(settings: Settings) -> str:
     master = await instrument_master(settings)
-    return f"{len(universe_of(master, settings.ats_universe)):,} to watch, {len(master.bad):,} rows unreadable"
+    return f"{len(universe_of(master, symbols_of(settings))):,} to watch, {len(master.bad):,} rows unreadable"
 
 
 async def _dhan(settings: Settings) -> str:

@@ -76,6 +76,8 @@ class Settings(BaseSettings):
     ats_clock: Literal["wall", "market"] = "wall"
     ats_trading_date: date | None = None
     ats_universe: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_symbols)] = ()
+    ats_universe_file: Path | None = None
+    ats_feed_connections: int = Field(default=1, ge=1, le=5)
     ats_rules: Path | None = None
     ats_shortlist: int = Field(default=12, ge=1, le=200)
     ats_max_order_value_rupees: int = Field(default=50_000, ge=1)

@@ -76,6 +76,25 @@ def universe_of(master: masters.Master, symbols: tuple[str, ...]) -> tuple[Instr
     return tuple(instrument for instrument in found.values() if instrument is not None)
 
 
+def symbols_of(settings: Settings) -> tuple[str, ...]:
+    """The symbols of ATS_UNIVERSE and those of ATS_UNIVERSE_FILE, one a line, `#` begins a comment.
+
+    Raises:
+        Misconfigured: the file cannot be read, or names nothing.
+    """
+    path = settings.ats_universe_file
+    if path is None:
+        return settings.ats_universe
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"ATS_UNIVERSE_FILE={str(path)!r} cannot be read: {error}") from None
+    named = [symbol for line in lines if (symbol := line.partition("#")[0].strip())]
+    if not named:
+        raise Misconfigured(f"ATS_UNIVERSE_FILE={str(path)!r} names no symbol: write one a line")
+    return tuple(dict.fromkeys((*settings.ats_universe, *named)))
+
+
 def _find(master: masters.Master, symbol: str) -> Instrument | None:
     places = ((segment, symbol) for segment in (Segment.NSE_EQ, Segment.IDX_I))
     return next((master.by_symbol[place] for place in places if place in master.by_symbol), None)

@@ -17,7 +17,7 @@ from agents.model import Endpoint, Model
 from agents.news import NewsSource, NoNews, SampleNews
 from agents.scout import ScoutTerms
 from agents.store import Store, SupabaseStore
-from ats.services.context import credentials_of, database, instrument_master, trading_date, universe_of
+from ats.services.context import credentials_of, database, instrument_master, symbols_of, trading_date, universe_of
 from ats.settings import Settings
 from bus.publisher import Publisher
 from dhan.history import History
@@ -64,7 +64,7 @@ def news_of(settings: Settings) -> NewsSource:
 
 async def scout_the_day(settings: Settings, desk: Desk, store: Store, publisher: Publisher) -> None:
     """Read daily candles through the admin's Dhan account, at Dhan's pace, and publish the shortlist."""
-    universe = universe_of(await instrument_master(settings), settings.ats_universe)
+    universe = universe_of(await instrument_master(settings), symbols_of(settings))
     async with open_client() as http:
         history = History(http, BaseUrl.parse(settings.dhan_api_url), credentials_of(settings))
         with Progress(console=Console(stderr=True), transient=True) as bar:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from ats.services.context import Context, credentials_of, instrument_master, universe_of
+import asyncio
+
+from ats.services.context import Context, credentials_of
+from ats.services.universe import Universe, report
 from bus.publisher import Publisher
 from bus.topics import check_topics
 from schemas import topics
 from streams.feed.config import GatewayConfig, GatewayMetrics
 from streams.feed.gateway import run_gateway
+from streams.feed.tasks import cancel
+from streams.feed.watchlist import Watchlist
 
 
 async def run(context: Context) -> None:
@@ -16,16 +21,23 @@ async def run(context: Context) -> None:
     context.records.append(metrics)
     connection, account = settings.kafka(), credentials_of(settings)
     await check_topics(connection, settings.plan(), (topics.TICKS, topics.FEED))
+    universe, watchlist = Universe(settings), Watchlist()
     config = GatewayConfig(
         url=settings.dhan_feed_url,
         client_id=account.client_id,
-        instruments=universe_of(await instrument_master(settings), settings.ats_universe),
+        instruments=await universe.read(),
         partitions=settings.ats_instrument_partitions,
+        connections=settings.ats_feed_connections,
         live=settings.ats_clock == "wall",
     )
 
     async def token() -> str:
         return account.access_token.get_secret_value()
 
-    async with Publisher(connection) as publisher:
-        await run_gateway(config, publisher, token, context.stop, metrics)
+    keeper = asyncio.create_task(universe.keep(watchlist), name="universe")
+    keeper.add_done_callback(report)
+    try:
+        async with Publisher(connection) as publisher:
+            await run_gateway(config, publisher, token, context.stop, metrics, watchlist=watchlist)
+    finally:
+        await cancel(keeper)

@@ -9,7 +9,7 @@ import structlog
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-from ats.services.context import Context, credentials_of, instrument_master, trading_date, universe_of
+from ats.services.context import Context, credentials_of, instrument_master, symbols_of, trading_date, universe_of
 from ats.settings import Settings
 from bus.follower import follow
 from bus.publisher import Publisher
@@ -31,7 +31,7 @@ async def run(context: Context) -> None:
     settings = context.settings
     connection = settings.kafka()
     await check_topics(connection, settings.plan(), (topics.TICKS, topics.CANDLES))
-    instruments = universe_of(await instrument_master(settings), settings.ats_universe)
+    instruments = universe_of(await instrument_master(settings), symbols_of(settings))
     plan = Plan(instruments, _until(settings), settings.ats_instrument_partitions)
     async with AsyncExitStack() as stack:
         bar = stack.enter_context(_progress())
