@@ -72,7 +72,7 @@ class Control:
                 "broken": exchange.broken,
                 "instruments": len(exchange.market.listings),
                 "ticks": exchange.prints,
-                "ticks_total": len(exchange.market.prints),
+                "ticks_total": exchange.market.source.total,
                 "packets_sent": self._feed.packets_sent,
                 "connections": self._feed.connections,
                 "subscriptions": self._feed.subscriptions,

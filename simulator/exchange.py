@@ -10,10 +10,11 @@ import structlog
 from schemas.ids import Segment
 from schemas.units import NS_PER_SECOND, UtcNs
 from simulator import packets
-from simulator.feed import Feed
+from simulator.market.board import Board
 from simulator.market.clock import Pacer
-from simulator.market.tape import Market, Prints
+from simulator.market.tape import Cuts, Market, Prints
 from simulator.orders import Book
+from simulator.streams import Streams
 
 log = structlog.get_logger(__name__)
 
@@ -27,7 +28,7 @@ class Exchange:
     where a step per second would spend its time on system calls.
     """
 
-    def __init__(self, market: Market, book: Book, feed: Feed, pacer: Pacer, *, at_least: int = 1) -> None:
+    def __init__(self, market: Market, book: Book, feed: Streams, pacer: Pacer, *, at_least: int = 1) -> None:
         self.market = market
         self.book = book
         self._feed = feed
@@ -35,6 +36,7 @@ class Exchange:
         self._at_least = at_least
         self._ids = [listing.id for listing in market.listings]
         self._running: asyncio.Task[None] | None = None
+        self.board = Board(market.listings)
         self.second = market.open_second
         self.prints = 0
         self.finished = False
@@ -64,6 +66,44 @@ class Exchange:
             self._running = asyncio.create_task(self._run(), name="simulated market")
             self._running.add_done_callback(_report)
 
+    def pause(self) -> None:
+        """Hold the market where it stands; one that has not started is held before its first print."""
+        if self._pacer.held_at is None:
+            self._pacer.hold(self.second if self.started else self.second - 1)
+
+    async def step(self, seconds: int) -> None:
+        """Let the market go `seconds` on and hold it there, whatever its speed; starts it when it has not started.
+
+        Returns when all prints up to the new market time have reached the book and the feed's sockets.
+        """
+        self.pause()
+        held = self._pacer.held_at
+        assert held is not None, "pause() holds the market"
+        target = min(held + seconds, self.market.close_second)
+        self._pacer.hold(target)
+        self.open_market()
+        await self._pacer.arrival()
+        self.second = max(self.second, target)
+
+    def resume(self) -> None:
+        """Let a held market go on at its speed; one that has not started waits for `open_market` as before."""
+        self._pacer.release(self.second)
+
+    @property
+    def paused(self) -> bool:
+        return self._pacer.held_at is not None
+
+    @property
+    def speed(self) -> float | None:
+        """Market seconds per second; None is as fast as consumers read."""
+        return self._pacer.speed
+
+    @speed.setter
+    def speed(self, speed: float | None) -> None:
+        self._pacer.speed = speed
+        if not self.paused:
+            self._pacer.release(self.second)
+
     async def stop(self) -> None:
         """End the session where it stands."""
         if self._running is not None:
@@ -71,16 +111,33 @@ class Exchange:
             await asyncio.wait([self._running])
 
     async def _run(self) -> None:
-        self._pacer.start(self.second)
-        await self._announce()
-        for second, place in self.market.steps(self._at_least):
-            await self._pacer.until(second)
+        try:
+            self._pacer.start(self.second)
+            await self._announce()
+            chunks = self.market.source.chunks()
+            while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
+                await self._play(chunk)
+            await self._announce()
+            self.finished = True
+        finally:
+            self._pacer.finish()
+
+    async def _play(self, chunk: Prints) -> None:
+        self._feed.load(chunk)
+        cuts, start = Cuts(chunk), 0
+        while start < len(chunk):
+            # a held market moves second by second, so that it stops where it is told
+            stop = cuts.after(start, 1 if self.paused or self.speed is not None else self._at_least)
+            second = int(chunk["second"][stop - 1])
+            if not await self._pacer.until(second):
+                continue
             self.second = second
-            self._show_to_book(self.market.prints[place])
-            self.prints = place.stop
-            await self._feed.publish(place)
-        await self._announce()
-        self.finished = True
+            prints = chunk[start:stop]
+            self.board.show(prints)
+            self._show_to_book(prints)
+            self.prints += stop - start
+            await self._feed.publish(slice(start, stop))
+            start = stop
 
     def _show_to_book(self, prints: Prints) -> None:
         columns = (prints[name].tolist() for name in ("instrument", "price", "second"))

@@ -23,7 +23,7 @@ from aiohttp import web
 from schemas.ids import Segment
 from simulator import packets
 from simulator.accounts import Accounts
-from simulator.market.tape import Market
+from simulator.market.tape import PRINT, Market, Prints
 from simulator.packets import Encoded, Mode, Reason
 from simulator.subscriptions import PER_CONNECTION, Change, Goodbye, Invalid, read_request
 
@@ -104,7 +104,7 @@ class Feed:
         self._options = options
         self._monotonic = monotonic
         self._connections: list[Connection] = []
-        self._encoded = Encoded(market.prints)
+        self.load(np.zeros(0, PRINT))
         self._truncations = 0
         self.packets_sent = 0
 
@@ -137,9 +137,13 @@ class Feed:
             log.info("feed.disconnected", client_id=client_id)
         return response
 
+    def load(self, chunk: Prints) -> None:
+        """The next prints of the market, which `publish` will name by their place."""
+        self._chunk, self._encoded = chunk, Encoded(chunk)
+
     async def publish(self, place: slice) -> None:
-        """Send each connection the packets of what it subscribed to among the prints at `place`, in their order."""
-        instruments = self._market.prints["instrument"][place]
+        """Send each connection the packets of what it subscribed to among the loaded prints at `place`, in their order."""
+        instruments = self._chunk["instrument"][place]
         for connection in tuple(self._connections):
             modes = connection.modes[instruments]
             if modes.any():
