@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -91,31 +91,28 @@ async def _instruments(settings: Settings) -> str:
 async def _dhan(settings: Settings) -> str:
     settings.need("ADMIN_DHAN_CLIENT_ID", "ADMIN_DHAN_ACCESS_TOKEN")
     headers = {"access-token": settings.admin_dhan_access_token.get_secret_value()}
-    async with open_client() as http:
-        try:
-            answer = await http.get(f"{settings.dhan_api_url}/profile", headers=headers, timeout=PATIENCE)
-        except httpx.TransportError as error:
-            raise TryLater(f"{settings.dhan_api_url} does not answer: {type(error).__name__}") from None
-    if not answer.is_success:
-        raise Misconfigured(
-            f"Dhan refuses the admin's token (HTTP {answer.status_code}): create a new one at web.dhan.co"
-        )
+    status = await _status_of(f"{settings.dhan_api_url}/profile", headers)
+    if status != httpx.codes.OK:
+        raise Misconfigured(f"Dhan refuses the admin's token (HTTP {status}): create a new one at web.dhan.co")
     return f"the admin's token is accepted at {settings.dhan_api_url}"
 
 
 async def _model(settings: Settings) -> str:
     settings.need("OPENAI_API_KEY")
     headers = {"Authorization": f"Bearer {settings.openai_api_key.get_secret_value()}"}
+    status = await _status_of(f"{settings.openai_base_url}/models", headers)
+    if status != httpx.codes.OK:
+        raise Misconfigured(f"{settings.openai_base_url} refuses the key (HTTP {status}): check OPENAI_API_KEY")
+    return f"{settings.openai_base_url} accepts the key"
+
+
+async def _status_of(url: str, headers: Mapping[str, str]) -> int:
+    """What a GET of `url` answers. No text of the HTTP library is passed on: it may quote what was sent."""
     async with open_client() as http:
         try:
-            answer = await http.get(f"{settings.openai_base_url}/models", headers=headers, timeout=PATIENCE)
+            return (await http.get(url, headers=headers, timeout=PATIENCE)).status_code
         except httpx.TransportError as error:
-            raise TryLater(f"{settings.openai_base_url} does not answer: {type(error).__name__}") from None
-    if not answer.is_success:
-        raise Misconfigured(
-            f"{settings.openai_base_url} refuses the key (HTTP {answer.status_code}): check OPENAI_API_KEY"
-        )
-    return f"{settings.openai_base_url} accepts the key"
+            raise TryLater(f"{url} does not answer: {type(error).__name__}") from None
 
 
 async def _mode(settings: Settings) -> str:

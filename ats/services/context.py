@@ -53,7 +53,9 @@ class Context:
 async def instrument_master(settings: Settings) -> masters.Master:
     """Fetch and parse the instrument master; rows that cannot be read are logged and left out."""
     async with open_client() as http:
-        master = masters.parse(await masters.fetch(http, settings.dhan_instruments_url), SEGMENTS)
+        text = await masters.fetch(http, settings.dhan_instruments_url)
+    # seconds of work on the real file, which a gateway in the middle of its day must not wait for
+    master = await asyncio.to_thread(masters.parse, text, SEGMENTS)
     for row in master.bad[:20]:
         log.warning("instrument_row_unreadable", line=row.line, field=row.field, reason=row.reason)
     log.info("instrument_master_read", instruments=len(master.by_id), unreadable=len(master.bad))
