@@ -8,11 +8,26 @@ from pathlib import Path
 from typing import Final
 
 from simulator.faults import Fault
+from simulator.matching.rules import Rules
 
 FEED_CONNECTIONS_PER_USER: Final = 5  # Dhan; the sixth evicts the oldest
-ORDERS_PER_SECOND: Final = 10  # Dhan, per user
+ORDERS_PER_SECOND: Final = 10  # Dhan, per user, since March 2026
+ORDERS_PER_MINUTE: Final = 250
+ORDERS_PER_HOUR: Final = 1_000
+ORDERS_PER_DAY: Final = 7_000
+READS_PER_SECOND: Final = 20  # Dhan's class of non-trading requests
 GENERATED_DAY: Final = date(2026, 11, 23)  # a Monday; any trading day would do
 HISTORY_SESSIONS: Final = 120  # daily candles before the session: enough for every daily indicator in use
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedHolding:
+    """Shares an account owned before the session. `average_cost` is in rupees, `pledged` a part of `quantity`."""
+
+    security_id: int
+    quantity: int
+    average_cost: str
+    pledged: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +37,7 @@ class SimulatedUser:
     Attributes:
         expires_at: When the token dies, by the wall clock; None is never.
         funds: Opening balance in rupees.
+        holdings: Shares from before the session.
     """
 
     client_id: str
@@ -29,6 +45,33 @@ class SimulatedUser:
     name: str = "Simulated User"
     expires_at: datetime | None = None
     funds: int = 1_000_000
+    holdings: tuple[SimulatedHolding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Quirks:
+    """Order-side behaviour on which Dhan's documents disagree, or which only users report.
+
+    Attributes:
+        acknowledged_as: Status in the reply to a placement, whatever the book says: PENDING, or TRANSIT as others saw it.
+        lookup_as_array: Answer a lookup by order id or correlation id with a list of one.
+        slices_as_array: Answer slicing with a list; the portal shows one object.
+        super_cancel_has_body: Classic pages say 202 without a body.
+        exit_all_has_body: The portal says 202 without a body.
+        multi_margin_in_camel_case: Numbers in camelCase as the portal; else texts in snake_case as the classic pages.
+        lost_race_says_cancelled: Tell a client whose cancellation came too late that it worked (202), as an
+            acknowledgement of receipt would; else refuse.
+        bad_ip_code: Of an order from an address that is not registered: users saw DH-905, others list DH-911.
+    """
+
+    acknowledged_as: str = "PENDING"
+    lookup_as_array: bool = False
+    slices_as_array: bool = True
+    super_cancel_has_body: bool = True
+    exit_all_has_body: bool = True
+    multi_margin_in_camel_case: bool = True
+    lost_race_says_cancelled: bool = False
+    bad_ip_code: str = "DH-905"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +98,18 @@ class SimulatorConfig:
         autostart: Open the market at once instead of on `POST /control/start`.
         packets_per_frame: Most packets in one WebSocket frame. `dhanhq` 2.3.0 reads only the first: give it 1.
         previous_close_for_all: Send the packet for every subscription as documented; else for indices only, as observed.
-        order_rate_limit: Orders a second per user, None for no limit.
+        true_utc: Send trade times as true epochs; else as Dhan does, in Indian clock time.
+        numeric_ids: Let feed clients send security ids as numbers; else that ends the connection.
+        connection_life: Seconds after which every WebSocket is reset, as some of Dhan's were at 300; None is never. Looked at
+            with every ping.
+        order_rate_limit: Placements, modifications and cancellations a second per user; None switches off all limits of the
+            order API, the longer ones and the one of reads too.
+        orders_per_minute, orders_per_hour, orders_per_day: The longer limits of the same.
+        reads_per_second: Of the account's other requests per user.
+        rate_by_market_time: Count all of them on the market's clock instead of the machine's.
+        static_ip: Take orders only from an address the user has registered with `/v2/ip/setIP`.
+        rules: Switches of order entry and matching; see `simulator.matching.rules.Rules`.
+        quirks: Where Dhan's documents disagree; see `Quirks`.
         model_latency: Seconds each model answer takes.
         faults: Waiting from the start; `POST /control/faults` adds more. `simulator.faults.load_script` reads a file.
         fault_seed: Of the faults that strike by chance.
@@ -73,10 +127,21 @@ class SimulatorConfig:
     apps: tuple[RegisteredApp, ...] = (RegisteredApp(),)
     packets_per_frame: int = 64
     previous_close_for_all: bool = True
+    true_utc: bool = False
+    numeric_ids: bool = False
+    connection_life: float | None = None
     feed_connections: int = FEED_CONNECTIONS_PER_USER
     ping_every: float = 10.0
     drop_after: float = 40.0
     order_rate_limit: int | None = ORDERS_PER_SECOND
+    orders_per_minute: int = ORDERS_PER_MINUTE
+    orders_per_hour: int = ORDERS_PER_HOUR
+    orders_per_day: int = ORDERS_PER_DAY
+    reads_per_second: int = READS_PER_SECOND
+    rate_by_market_time: bool = False
+    static_ip: bool = False
+    rules: Rules = field(default_factory=Rules)
+    quirks: Quirks = field(default_factory=Quirks)
     history_sessions: int = HISTORY_SESSIONS
     model_latency: float = 0.0
     faults: tuple[Fault, ...] = ()

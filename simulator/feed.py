@@ -1,36 +1,29 @@
-"""The market feed's WebSocket: who is connected, who hears what, and how a connection ends.
-
-Lossless: `publish` returns when every connection's socket has taken its packets, so at full speed the market waits for its
-slowest reader. A reader that answers no ping for `drop_after` seconds is dropped. The access token travels in the query,
-so nothing here logs a URL.
-"""
+"""Dhan's market feed v2: who hears what. The bytes are in `packets`, the ways a connection ends in `sockets`."""
 
 from __future__ import annotations
 
-import asyncio
-import socket
-import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-import aiohttp
 import numpy as np
 import numpy.typing as npt
 import structlog
 from aiohttp import web
 
-from schemas.ids import Segment
+from schemas.ids import InstrumentId, Segment
 from simulator import packets
 from simulator.accounts import Accounts
-from simulator.market.tape import PRINT, Market, Prints
+from simulator.delivery import Delivery, Loose, Parcel, Slab, Wording
+from simulator.faults import Fault, FaultKind
+from simulator.market.tape import Market, Prints
 from simulator.packets import Encoded, Mode, Reason
+from simulator.sockets import Connection, Frame, Gate, Surroundings, Tap
 from simulator.subscriptions import PER_CONNECTION, Change, Goodbye, Invalid, read_request
 
-CUT: Final = 5  # bytes missing from a truncated packet
-GOODBYE: Final = 2.0  # seconds a client has to answer our close; then TCP is closed
-MAX_REQUEST: Final = 1 << 16  # bytes; a hundred instruments fit ten times
-_RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER on, zero seconds: closing sends RST instead of FIN
+ENDPOINT: Final = "/feed"
+# Segments of contracts, which have an open interest.
+_CONTRACTS: Final = np.array([2, 3, 5, 7, 8], np.uint8)
 
 Modes = npt.NDArray[np.uint8]
 
@@ -43,212 +36,184 @@ class FeedOptions:
 
     packets_per_frame: int
     previous_close_for_all: bool
-    connections: int
-    ping_every: float
-    drop_after: float
+    true_utc: bool = False
+    numeric_ids: bool = False
 
 
-class Connection:
-    """One client's socket and its subscriptions: a mode for each instrument of the market, 0 where it has none."""
+class FeedConnection(Connection):
+    """A client of the feed.
 
-    def __init__(self, client_id: str, socket_: web.WebSocketResponse, request: web.Request, instruments: int) -> None:
-        self.client_id = client_id
-        self.modes = np.zeros(instruments, np.uint8)
-        self.last_heard = 0.0
-        self.unknown: set[object] = set()
-        self._socket = socket_
-        self._request = request
+    Attributes:
+        modes: Of each instrument of the market, 0 where there is no subscription.
+        unknown: Instruments asked for that the market does not have.
+    """
+
+    modes: Modes
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.modes = np.zeros(0, np.uint8)
+        self.unknown: set[InstrumentId] = set()
 
     @property
     def subscriptions(self) -> int:
         return int(np.count_nonzero(self.modes)) + len(self.unknown)
 
-    async def send(self, frame: bytes) -> None:
-        """Send one frame; waits while the client does not read. A connection that is gone swallows it."""
-        try:
-            await self._socket.send_bytes(frame)
-        except ConnectionError:
-            self.reset()
-
-    async def ping(self) -> None:
-        try:
-            await self._socket.ping()
-        except ConnectionError:
-            self.reset()
-
-    async def close(self, reason: Reason | None = None) -> None:
-        """Say why, when there is a reason, and close in order."""
-        if reason is not None:
-            await self.send(packets.disconnect(reason))
-        await self._socket.close()
-
-    def reset(self) -> None:
-        """Cut the TCP connection without a word, as Dhan does."""
-        transport = self._request.transport
-        if transport is None:
-            return
-        raw = transport.get_extra_info("socket")
-        if raw is not None:
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        transport.abort()
-
 
 class Feed:
-    """All feed connections of one simulator."""
+    """All market feed connections of one simulator."""
 
     def __init__(
-        self, market: Market, accounts: Accounts, options: FeedOptions, monotonic: Callable[[], float]
+        self,
+        market: Market,
+        accounts: Accounts,
+        options: FeedOptions,
+        around: Surroundings,
     ) -> None:
         self._market = market
         self._accounts = accounts
+        self._faults = around.faults
         self._options = options
-        self._monotonic = monotonic
-        self._connections: list[Connection] = []
-        self.load(np.zeros(0, PRINT))
-        self._truncations = 0
+        too_many = packets.disconnect(Reason.TOO_MANY_CONNECTIONS)
+        self._gate = Gate(ENDPOINT, around, make=FeedConnection, too_many=too_many)
+        self._delivery = Delivery(ENDPOINT, around.faults, _WORDING)
+        self._prints: Prints | None = None
+        self._encoded: Encoded | None = None
         self.packets_sent = 0
 
     @property
     def connections(self) -> int:
-        return len(self._connections)
+        return len(self._gate.inside)
 
     @property
     def subscriptions(self) -> int:
-        return sum(connection.subscriptions for connection in self._connections)
+        return sum(connection.subscriptions for connection in self._gate.inside)
 
-    async def serve(self, request: web.Request) -> web.WebSocketResponse:
+    def listen_in(self, tap: Tap | None) -> None:
+        """Let `tap` be told every frame put on the wire, with its connection's number."""
+        self._gate.tap = tap
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
         """Handle `GET /feed`. With a bad token the upgrade succeeds and the socket is reset, as Dhan does."""
-        response = web.WebSocketResponse(timeout=GOODBYE, compress=False, autoping=False, max_msg_size=MAX_REQUEST)
-        await response.prepare(request)
         client_id = request.query.get("clientId", "")
-        connection = Connection(client_id, response, request, len(self._market.listings))
+        connection = await self._gate.upgrade(request, client_id)
+        if not isinstance(connection, FeedConnection):
+            return connection
         known = self._accounts.holder(request.query.get("token", ""), client_id)
         if known is None or request.query.get("version") != "2" or request.query.get("authType") != "2":
             log.info("feed.refused", client_id=client_id)
             connection.reset()
-            return response
-        await self._admit(connection)
-        pinger = asyncio.create_task(self._ping(connection))
-        try:
-            await self._listen(connection, response)
-        finally:
-            pinger.cancel()
-            self._connections.remove(connection)
-            log.info("feed.disconnected", client_id=client_id)
-        return response
+            return connection.response
+        connection.modes = np.zeros(len(self._market.listings), np.uint8)
+        await self._gate.stay(connection, self._on_text)
+        return connection.response
 
     def load(self, chunk: Prints) -> None:
-        """The next prints of the market, which `publish` will name by their place."""
-        self._chunk, self._encoded = chunk, Encoded(chunk)
+        """The prints that `publish` is about to speak of."""
+        self._prints, self._encoded = chunk, Encoded(chunk, true_utc=self._options.true_utc)
 
     async def publish(self, place: slice) -> None:
         """Send each connection the packets of what it subscribed to among the loaded prints at `place`, in their order."""
-        instruments = self._chunk["instrument"][place]
-        for connection in tuple(self._connections):
+        assert self._prints is not None, "load() comes before publish()"
+        instruments = self._prints["instrument"][place]
+        for connection in self._gate.inside:
             modes = connection.modes[instruments]
-            if modes.any():
-                await self._send_all(connection, self._frames(place, modes))
+            if modes.any() and connection.listening:
+                parcel = self._parcel(place, modes)
+                await self._delivery.deliver(connection, parcel)
+                self.packets_sent += len(parcel)
 
     async def announce(self, packet: bytes) -> None:
         """Send one packet to every connection."""
-        for connection in tuple(self._connections):
-            await self._send_all(connection, iter([(packet, 1)]))
+        for connection in self._gate.inside:
+            await connection.send(packet)
 
     def drop_all(self) -> int:
         """Reset every connection; returns how many there were."""
-        for connection in self._connections:
+        dropped = self._gate.inside
+        for connection in dropped:
             connection.reset()
-        return len(self._connections)
+        return len(dropped)
 
     def truncate_next(self) -> None:
-        """Cut the next frame of prints short by a few bytes."""
-        self._truncations += 1
+        """Cut the next packet of a print short by a few bytes."""
+        self._faults.add(Fault(FaultKind.TRUNCATE))
 
     async def close(self) -> None:
-        for connection in tuple(self._connections):
+        await self._gate.close()
+
+    async def _on_text(self, connection: FeedConnection, text: str) -> None:
+        asked = read_request(text, numeric_ids=self._options.numeric_ids)
+        if isinstance(asked, Goodbye):
             await connection.close()
+        elif isinstance(asked, Invalid):
+            log.warning("feed.bad_request", client_id=connection.client_id, detail=asked.detail)
+            await connection.close(packets.disconnect(asked.reason))
+        else:
+            await self._apply(connection, asked)
 
-    async def _admit(self, connection: Connection) -> None:
-        connection.last_heard = self._monotonic()
-        self._connections.append(connection)
-        log.info("feed.connected", client_id=connection.client_id)
-        same = [other for other in self._connections if other.client_id == connection.client_id]
-        if len(same) > self._options.connections:
-            await same[0].close(Reason.TOO_MANY_CONNECTIONS)
-
-    async def _listen(self, connection: Connection, response: web.WebSocketResponse) -> None:
-        async for message in response:
-            connection.last_heard = self._monotonic()
-            if message.type is aiohttp.WSMsgType.PING:
-                await response.pong(message.data)
-            if message.type is not aiohttp.WSMsgType.TEXT:
-                continue  # pongs; and `dhanhq` sends a binary v1 packet after its goodbye
-            asked = read_request(message.data)
-            if isinstance(asked, Goodbye):
-                await connection.close()
-            elif isinstance(asked, Invalid):
-                log.warning("feed.bad_request", client_id=connection.client_id, detail=asked.detail)
-                await connection.close(asked.reason)
-            else:
-                await self._apply(connection, asked)
-
-    async def _apply(self, connection: Connection, change: Change) -> None:
+    async def _apply(self, connection: FeedConnection, change: Change) -> None:
         for instrument in change.instruments:
             place = self._market.by_id.get(instrument)
             if place is None:
-                self._note_unknown(connection, change, instrument)
+                _note_unknown(connection, change, instrument)
             elif change.subscribe:
                 connection.modes[place] = change.mode
             elif connection.modes[place] == change.mode:
                 connection.modes[place] = 0
         if connection.subscriptions > PER_CONNECTION:
-            await connection.close(Reason.TOO_MANY_INSTRUMENTS)
+            await connection.close(packets.disconnect(Reason.TOO_MANY_INSTRUMENTS))
         elif change.subscribe:
-            await self._send_all(connection, self._previous_closes(change))
+            for packet in self._previous_closes(change):
+                await connection.send(packet)
 
-    @staticmethod
-    def _note_unknown(connection: Connection, change: Change, instrument: object) -> None:
-        """Dhan answers an id it does not know with silence, but it counts."""
-        if change.subscribe:
-            connection.unknown.add(instrument)
-        else:
-            connection.unknown.discard(instrument)
-
-    def _previous_closes(self, change: Change) -> Iterator[tuple[bytes, int]]:
+    def _previous_closes(self, change: Change) -> Iterator[Frame]:
         for instrument in change.instruments:
             place = self._market.by_id.get(instrument)
             if place is None:
                 continue
             if self._options.previous_close_for_all or instrument.segment is Segment.IDX_I:
-                yield packets.previous_close(instrument, self._market.listings[place].previous_close), 1
+                self.packets_sent += 1
+                yield packets.previous_close(instrument, self._market.listings[place].previous_close)
 
-    def _frames(self, place: slice, modes: Modes) -> Iterator[tuple[bytes, int]]:
-        """Whole packets, packed into frames, with how many each holds."""
+    def _parcel(self, place: slice, modes: Modes) -> Parcel:
+        """The packets that `modes` ask for, one mode for each print at `place`."""
+        assert self._prints is not None
+        assert self._encoded is not None
         wanted = np.flatnonzero(modes)
-        encoded = {mode: self._encoded.packets(mode, place) for mode in Mode if (modes == mode).any()}
-        size = 1 if self._truncations else self._options.packets_per_frame
-        for start in range(0, len(wanted), size):
-            chosen = wanted[start : start + size]
-            if len(encoded) == 1:
-                (only,) = encoded.values()
-                frame = only[chosen].tobytes()
-            else:
-                frame = b"".join(encoded[Mode(modes[at])][at].tobytes() for at in chosen)
-            if self._truncations:
-                self._truncations -= 1
-                frame = frame[:-CUT]
-            yield frame, len(chosen)
+        kinds = [mode for mode in Mode if (modes == mode).any()]
+        prints = self._prints[place]
+        contracts = (modes == Mode.QUOTE) & np.isin(prints["segment"], _CONTRACTS)
+        per_frame = self._options.packets_per_frame
+        if len(kinds) == 1 and not contracts.any():
+            only = self._encoded.packets(kinds[0], place)
+            return Slab(only if len(wanted) == len(only) else only[wanted], per_frame)
+        encoded = {mode: self._encoded.packets(mode, place) for mode in kinds}
+        interests = packets.open_interest(prints) if contracts.any() else None
+        found: list[bytes] = []
+        for at in wanted.tolist():
+            found.append(encoded[Mode(modes[at])][at].tobytes())
+            if interests is not None and contracts[at]:
+                found.append(interests[at].tobytes())
+        return Loose(found, per_frame)
 
-    async def _send_all(self, connection: Connection, frames: Iterator[tuple[bytes, int]]) -> None:
-        for frame, count in frames:
-            await connection.send(frame)
-            self.packets_sent += count
 
-    async def _ping(self, connection: Connection) -> None:
-        while True:
-            await asyncio.sleep(self._options.ping_every)
-            if self._monotonic() - connection.last_heard > self._options.drop_after:
-                log.warning("feed.silent_client", client_id=connection.client_id)
-                connection.reset()
-                return
-            await connection.ping()
+def _note_unknown(connection: FeedConnection, change: Change, instrument: InstrumentId) -> None:
+    """Dhan answers an id it does not know with silence, but it counts."""
+    if change.subscribe:
+        connection.unknown.add(instrument)
+    else:
+        connection.unknown.discard(instrument)
+
+
+def _name(frame: Frame) -> str:
+    assert isinstance(frame, bytes)
+    return packets.name(frame)
+
+
+def _earlier(frame: Frame, seconds: int) -> Frame:
+    assert isinstance(frame, bytes)
+    return packets.earlier(frame, seconds)
+
+
+_WORDING: Final = Wording(_name, packets.disconnect, packets.strange, _earlier)

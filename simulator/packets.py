@@ -2,7 +2,8 @@
 
 All numbers are little-endian; every packet starts with the eight-byte header of `HEADER_FIELDS`, whose length includes it.
 Prices are 32-bit floats in rupees. Last trade time is Indian clock time encoded as if it were UTC: 19,800 seconds more
-than the true epoch. Source: Dhan, Live Market Feed, and captures named in the project's Dhan reference.
+than the true epoch, unless `Encoded` is told otherwise. Source: Dhan, Live Market Feed, and captures named in the project's
+Dhan reference.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy.typing as npt
 
 from schemas.ids import InstrumentId, Segment
 from schemas.units import PAISE_PER_RUPEE, Price
-from simulator.market import depth
+from simulator.market import depth, ladder
 from simulator.market.tape import Prints
 
 IST_OFFSET_SECONDS: Final = 19_800
@@ -38,11 +39,21 @@ class Mode(IntEnum):
 class Reason(IntEnum):
     """Why the server disconnects (annexure, data API errors)."""
 
+    SERVER_ERROR = 800
     TOO_MANY_INSTRUMENTS = 804
     TOO_MANY_CONNECTIONS = 805
+    NOT_SUBSCRIBED = 806
+    TOKEN_EXPIRED = 807
+    AUTHENTICATION_FAILED = 808
+    TOKEN_INVALID = 809
+    CLIENT_ID_INVALID = 810
+    BAD_EXPIRY = 811
+    BAD_DATE = 812
+    BAD_SECURITY_ID = 813
     BAD_REQUEST = 814
 
 
+_OPEN_INTEREST: Final = 5
 _PREVIOUS_CLOSE: Final = 6
 _MARKET_STATUS: Final = 7
 _DISCONNECT: Final = 50
@@ -72,38 +83,53 @@ _DAY_FIELDS: Final = [("open", "<f4"), ("close", "<f4"), ("high", "<f4"), ("low"
 _INTEREST_FIELDS: Final = [("open_interest", "<u4"), ("interest_high", "<u4"), ("interest_low", "<u4")]
 
 TICKER: Final = np.dtype([*_HEADER_FIELDS, ("price", "<f4"), ("last_trade_time", "<u4")])
+OPEN_INTEREST: Final = np.dtype([*_HEADER_FIELDS, ("open_interest", "<u4")])
 QUOTE: Final = np.dtype([*_HEADER_FIELDS, *_TRADE_FIELDS, *_DAY_FIELDS])
 FULL: Final = np.dtype(
     [*_HEADER_FIELDS, *_TRADE_FIELDS, *_INTEREST_FIELDS, *_DAY_FIELDS, ("depth", _LEVEL, (DEPTH_LEVELS,))]
 )
 
 _SMALL_HEADER: Final = "<BHBI"
+_TRADE_TIME_AT: Final[Mapping[int, int]] = {
+    code: layout.fields["last_trade_time"][1]
+    for code, layout in ((Mode.TICKER, TICKER), (Mode.QUOTE, QUOTE), (Mode.FULL, FULL))
+    if layout.fields is not None
+}
 
 
-def ticker(prints: Prints) -> Packets:
-    """One Ticker packet (16 bytes) for each print."""
+def ticker(prints: Prints, offset: int = IST_OFFSET_SECONDS) -> Packets:
+    """One Ticker packet (16 bytes) for each print. `offset` is what is added to the true epoch, in all packets."""
     packets = _headed(TICKER, Mode.TICKER, prints)
     packets["price"] = _rupees(prints["price"])
-    packets["last_trade_time"] = prints["second"] + IST_OFFSET_SECONDS
+    packets["last_trade_time"] = prints["second"] + offset
     return packets
 
 
-def quote(prints: Prints) -> Packets:
+def quote(prints: Prints, offset: int = IST_OFFSET_SECONDS) -> Packets:
     """One Quote packet (50 bytes) for each print."""
     packets = _headed(QUOTE, Mode.QUOTE, prints)
-    _fill_day(packets, prints)
+    _fill_day(packets, prints, offset)
     return packets
 
 
-def full(prints: Prints) -> Packets:
-    """One Full packet (162 bytes) for each print, with a plausible book of five levels around the price."""
+def full(prints: Prints, offset: int = IST_OFFSET_SECONDS) -> Packets:
+    """One Full packet (162 bytes) for each print, with the five best levels of the book around it."""
     packets = _headed(FULL, Mode.FULL, prints)
-    _fill_day(packets, prints)
+    _fill_day(packets, prints, offset)
+    for name in ("open_interest", "interest_high", "interest_low"):
+        packets[name] = prints["open_interest"]  # its extremes of the day are not kept: they are the present one
     _fill_depth(packets["depth"], prints)
     return packets
 
 
-_ENCODERS: Final[Mapping[Mode, Callable[[Prints], Packets]]] = {
+def open_interest(prints: Prints) -> Packets:
+    """One OI packet (12 bytes) for each print; in Quote mode it comes beside the Quote of a derivative."""
+    packets = _headed(OPEN_INTEREST, _OPEN_INTEREST, prints)
+    packets["open_interest"] = prints["open_interest"]
+    return packets
+
+
+_ENCODERS: Final[Mapping[Mode, Callable[[Prints, int], Packets]]] = {
     Mode.TICKER: ticker,
     Mode.QUOTE: quote,
     Mode.FULL: full,
@@ -111,12 +137,16 @@ _ENCODERS: Final[Mapping[Mode, Callable[[Prints], Packets]]] = {
 
 
 class Encoded:
-    """Packets of a tape, made a window ahead: one call of numpy for thousands of prints costs what it does for one."""
+    """Packets of a tape, made a window ahead: one call of numpy for thousands of prints costs what it does for one.
+
+    With `true_utc` the trade times are honest epochs, which Dhan's are not: whoever converts both ways is caught.
+    """
 
     WINDOW: Final = 4_096  # prints; 0.7 MB of Full packets
 
-    def __init__(self, prints: Prints) -> None:
+    def __init__(self, prints: Prints, *, true_utc: bool = False) -> None:
         self._prints = prints
+        self._offset = 0 if true_utc else IST_OFFSET_SECONDS
         self._windows: dict[Mode, tuple[int, Packets]] = {}
 
     def packets(self, mode: Mode, place: slice) -> Packets:
@@ -124,7 +154,7 @@ class Encoded:
         first, window = self._windows.get(mode, (0, _NOTHING))
         if not first <= place.start <= place.stop <= first + len(window):
             first = place.start
-            window = _ENCODERS[mode](self._prints[first : max(place.stop, first + self.WINDOW)])
+            window = _ENCODERS[mode](self._prints[first : max(place.stop, first + self.WINDOW)], self._offset)
             self._windows[mode] = first, window
         return window[place.start - first : place.stop - first]
 
@@ -132,10 +162,10 @@ class Encoded:
 _NOTHING: Final[Packets] = np.zeros(0, TICKER)
 
 
-def previous_close(instrument: InstrumentId, price: Price) -> bytes:
-    """The packet that follows a subscription; open interest is always 0."""
+def previous_close(instrument: InstrumentId, price: Price, interest: int = 0) -> bytes:
+    """The packet that follows a subscription: yesterday's close and open interest."""
     header = (_PREVIOUS_CLOSE, 16, instrument.segment.code, instrument.security_id)
-    return struct.pack(_SMALL_HEADER + "fI", *header, price / PAISE_PER_RUPEE, 0)
+    return struct.pack(_SMALL_HEADER + "fI", *header, price / PAISE_PER_RUPEE, interest)
 
 
 def market_status(segment: Segment) -> bytes:
@@ -143,44 +173,60 @@ def market_status(segment: Segment) -> bytes:
     return struct.pack(_SMALL_HEADER, _MARKET_STATUS, 8, segment.code, 0)
 
 
-def disconnect(reason: Reason) -> bytes:
+def strange(code: int) -> bytes:
+    """A packet without a body: 0 is a heartbeat, most other codes are unknown to anybody."""
+    return struct.pack(_SMALL_HEADER, code, 8, 0, 0)
+
+
+def disconnect(reason: int) -> bytes:
     """The server's last word before it closes."""
     return struct.pack(_SMALL_HEADER + "H", _DISCONNECT, 10, 0, 0, reason)
 
 
-def _headed(dtype: np.dtype[np.void], mode: Mode, prints: Prints) -> Packets:
+def earlier(packet: bytes, seconds: int) -> bytes:
+    """The same print with an earlier trade time. OI packets have none and stay as they are."""
+    at = _TRADE_TIME_AT.get(packet[0])
+    if at is None:
+        return packet
+    (moment,) = struct.unpack_from("<I", packet, at)
+    return packet[:at] + struct.pack("<I", max(0, moment - seconds)) + packet[at + 4 :]
+
+
+def name(packet: bytes) -> str:
+    """Which packet this is, for the journal: kind, segment and security id, and trade time if it has one."""
+    code, _, segment, security_id = struct.unpack_from(_SMALL_HEADER, packet)
+    at = _TRADE_TIME_AT.get(code)
+    moment = f" LTT {struct.unpack_from('<I', packet, at)[0]}" if at else ""
+    return f"code {code} of {Segment.from_code(segment)}:{security_id}{moment}"
+
+
+def _headed(dtype: np.dtype[np.void], mode: int, prints: Prints) -> Packets:
     packets = np.zeros(len(prints), dtype)
     packets["code"], packets["length"] = mode, dtype.itemsize
     packets["segment"], packets["security_id"] = prints["segment"], prints["security_id"]
     return packets
 
 
-def _fill_day(packets: Packets, prints: Prints) -> None:
+def _fill_day(packets: Packets, prints: Prints, offset: int) -> None:
     volume = prints["volume"]
     packets["price"] = _rupees(prints["price"])
     packets["last_quantity"] = np.minimum(prints["quantity"], MAX_LAST_QUANTITY)
-    packets["last_trade_time"] = prints["second"] + IST_OFFSET_SECONDS
+    packets["last_trade_time"] = prints["second"] + offset
     packets["average_price"] = _rupees(np.where(volume > 0, prints["turnover"] / np.maximum(volume, 1), 0))
     packets["volume"] = volume
     packets["open"], packets["close"] = _rupees(prints["open"]), _rupees(prints["previous_close"])
     packets["high"], packets["low"] = _rupees(prints["high"]), _rupees(prints["low"])
-    traded = volume > 0  # an index has no orders
-    packets["sell_quantity"] = np.where(traded, depth.resting(prints["second"], prints["price"], 1) * 40, 0)
-    packets["buy_quantity"] = np.where(traded, depth.resting(prints["second"], prints["price"], 2) * 40, 0)
+    for name, salt in (("sell_quantity", 1), ("buy_quantity", 2)):
+        packets[name] = np.where(volume > 0, depth.resting(prints["second"], prints["price"], salt) * 40, 0)
 
 
-def _fill_depth(packed: Packets, prints: Prints) -> None:
-    second, last, tick_size = prints["second"], prints["price"], prints["tick_size"]
-    offered = prints["volume"] > 0  # an index has no orders
-    for level in range(DEPTH_LEVELS):
-        side = packed[:, level]
-        bid, ask = depth.bid_price(last, tick_size, level), depth.ask_price(last, tick_size, level)
-        wanted = offered & (bid > 0)
-        side["bid_price"], side["ask_price"] = np.where(wanted, _rupees(bid), 0), np.where(offered, _rupees(ask), 0)
-        side["bid_quantity"] = np.where(wanted, depth.quantity(second, last, depth.BID, level), 0)
-        side["ask_quantity"] = np.where(offered, depth.quantity(second, last, depth.ASK, level), 0)
-        side["bid_orders"] = np.where(wanted, depth.orders(second, last, depth.BID, level), 0)
-        side["ask_orders"] = np.where(offered, depth.orders(second, last, depth.ASK, level), 0)
+def _fill_depth(levels: Packets, prints: Prints) -> None:
+    for side, rungs in (
+        ("bid", ladder.bids(prints, DEPTH_LEVELS)),
+        ("ask", ladder.asks(prints, DEPTH_LEVELS)),
+    ):
+        levels[f"{side}_price"] = _rupees(rungs.prices)
+        levels[f"{side}_quantity"], levels[f"{side}_orders"] = rungs.quantities, rungs.orders
 
 
 def _rupees(paise: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:

@@ -18,7 +18,7 @@ from simulator.consent import ConsentDesk
 from simulator.control import Control
 from simulator.exchange import Exchange
 from simulator.faults import Faults
-from simulator.feed import Feed, FeedOptions
+from simulator.feed import Feed
 from simulator.market.clock import Pacer
 from simulator.market.generator import generate
 from simulator.market.replay import Replay, replay_file
@@ -27,6 +27,7 @@ from simulator.master import Master
 from simulator.model import ModelDesk
 from simulator.orders import Book
 from simulator.rest import RateLimit, Rest
+from simulator.streams import Streams
 
 SHUTDOWN: Final = 2.0  # seconds requests in flight may take to end
 MAX_BODY: Final = 1 << 20  # bytes; the longest prompt of the agents is a tenth
@@ -57,7 +58,7 @@ class Simulator:
         self._monotonic = monotonic
         self._runner: web.AppRunner | None = None
         self._exchange: Exchange | None = None
-        self._feed: Feed | None = None
+        self._streams: Streams | None = None
         self._faults: Faults | None = None
         self.replay: Replay | None = None
         self.url = ""
@@ -68,8 +69,12 @@ class Simulator:
 
     @property
     def feed(self) -> Feed:
-        assert self._feed is not None, "the simulator is not started"
-        return self._feed
+        return self.streams.feed
+
+    @property
+    def streams(self) -> Streams:
+        assert self._streams is not None, "the simulator is not started"
+        return self._streams
 
     @property
     def faults(self) -> Faults:
@@ -106,8 +111,8 @@ class Simulator:
         """End the session and close every connection."""
         if self._exchange:
             await self._exchange.stop()
-        if self._feed:
-            await self._feed.close()
+        if self._streams:
+            await self._streams.close()
         if self._runner:
             await self._runner.cleanup()
 
@@ -119,11 +124,11 @@ class Simulator:
         faults = self._faults = Faults(
             config.faults, config.fault_seed, monotonic=self._monotonic, market_now=lambda: self.exchange.now
         )
-        self._feed = Feed(market, accounts, _feed_options(config), self._monotonic)
+        self._streams = Streams(config, market, accounts, faults, self._monotonic)
         book = Book(market.session.day, instruments)
         at_least = config.packets_per_frame if config.speed is None else 1
         pacer = Pacer(config.speed, self._monotonic)
-        self._exchange = Exchange(market, book, self._feed, pacer, at_least=at_least)
+        self._exchange = Exchange(market, book, self._streams, pacer, at_least=at_least)
         rate = RateLimit(config.order_rate_limit, self._monotonic)
         desks = (
             Rest(self._exchange, accounts, faults, rate),
@@ -131,10 +136,10 @@ class Simulator:
             Master(list(instruments.values())),
             ConsentDesk(accounts, config.apps, config.seed),
             model,
-            Control(self._exchange, self._feed, accounts, faults, model, bad_rows=session.bad_rows),
+            Control(self._exchange, self._streams.feed, accounts, faults, model, bad_rows=session.bad_rows),
         )
         app = web.Application(client_max_size=MAX_BODY)
-        app.router.add_get("/feed", self._feed.serve)
+        app.router.add_routes(self._streams.routes())
         for desk in desks:
             app.router.add_routes(desk.routes())
         return app
@@ -145,13 +150,3 @@ def make_market(config: SimulatorConfig) -> Replay:
     if config.market is not None:
         return replay_file(config.market, config.seed, config.day)
     return Replay(generate(config.seed, config.day or GENERATED_DAY, config.shares), ())
-
-
-def _feed_options(config: SimulatorConfig) -> FeedOptions:
-    return FeedOptions(
-        config.packets_per_frame,
-        config.previous_close_for_all,
-        config.feed_connections,
-        config.ping_every,
-        config.drop_after,
-    )

@@ -31,7 +31,8 @@ class Fault:
             handshakes are refused after a `handshake_429`.
         lasting: Seconds of machine time a lag goes on.
         message: What a rejection says; the text of a 429's page; an unknown status.
-        code: "DH-901" to "DH-911" of an error; the reason of a disconnect packet; of a close frame. None is the kind's default.
+        code: "DH-901" to "DH-911" of an error; the reason of a disconnect packet; of a close frame, 1006 for none; the response
+            code of a strange packet, 0 for a heartbeat. None is the kind's default.
         status: HTTP status of the reply after an acceptance, 500 to 599.
         copies: How many times a duplicate is sent again.
         seconds: How far an out-of-order trade time goes back.
@@ -130,7 +131,8 @@ ERROR_CODES: Final = tuple(f"DH-{code}" for code in range(901, 912))
 _CODES: Final[Mapping[FaultKind, tuple[str, Any]]] = {
     FaultKind.ERROR: ("one of DH-901 to DH-911", ERROR_CODES),
     FaultKind.DISCONNECT: ("a reason from 0 to 65535", range(65_536)),
-    FaultKind.CLOSE: ("a close code from 1000 to 4999, or 1006 for none", range(1_000, 5_000)),
+    FaultKind.STRANGE_PACKET: ("a response code from 0 to 255", range(256)),
+    FaultKind.CLOSE: ("a close code from 1000 to 4999", range(1_000, 5_000)),
 }
 
 

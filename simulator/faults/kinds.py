@@ -53,6 +53,7 @@ class FaultKind(StrEnum):
     DUPLICATE = "duplicate"
     OUT_OF_ORDER = "out_of_order"
     TRUNCATE = "truncate"
+    STRANGE_PACKET = "strange_packet"
 
 
 class Trait(NamedTuple):
@@ -106,4 +107,5 @@ TRAITS: Final[Mapping[FaultKind, Trait]] = {
     FaultKind.DUPLICATE: _stream("copies"),
     FaultKind.OUT_OF_ORDER: _stream("seconds"),
     FaultKind.TRUNCATE: _stream("cut"),
+    FaultKind.STRANGE_PACKET: _stream("code"),
 }

@@ -1,0 +1,72 @@
+"""Everything that streams, as one: the market feed and the depth feeds, put together from the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aiohttp import web
+
+from simulator.accounts import Accounts
+from simulator.config import SimulatorConfig
+from simulator.depth import ENDPOINTS as DEPTHS
+from simulator.depth import DepthFeed
+from simulator.faults import Faults
+from simulator.feed import ENDPOINT as FEED
+from simulator.feed import Feed, FeedOptions
+from simulator.market.tape import Market, Prints
+from simulator.sockets import SocketOptions, Surroundings, connection_numbers
+
+
+class Streams:
+    """The feeds of one simulator. What the exchange tells, each hears.
+
+    Attributes:
+        feed: The market feed.
+        depths: By number of levels.
+    """
+
+    def __init__(
+        self,
+        config: SimulatorConfig,
+        market: Market,
+        accounts: Accounts,
+        faults: Faults,
+        monotonic: Callable[[], float],
+    ) -> None:
+        sockets = SocketOptions(config.feed_connections, config.ping_every, config.drop_after, config.connection_life)
+        around = Surroundings(faults, sockets, monotonic, connection_numbers())
+        options = FeedOptions(
+            config.packets_per_frame, config.previous_close_for_all, config.true_utc, config.numeric_ids
+        )
+        self.feed = Feed(market, accounts, options, around)
+        self.depths = {
+            levels: DepthFeed(levels, market, accounts, around, numeric_ids=config.numeric_ids) for levels in DEPTHS
+        }
+        self._prints: Prints | None = None
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get(FEED, self.feed.serve),
+            *(web.get(DEPTHS[levels], depth.serve) for levels, depth in self.depths.items()),
+        ]
+
+    def load(self, chunk: Prints) -> None:
+        """The prints that `publish` is about to speak of."""
+        self._prints = chunk
+        self.feed.load(chunk)
+
+    async def publish(self, place: slice) -> None:
+        """Show everybody the loaded prints at `place`; returns when all sockets have taken them."""
+        assert self._prints is not None, "load() comes before publish()"
+        await self.feed.publish(place)
+        for depth in self.depths.values():
+            await depth.publish(self._prints[place])
+
+    async def announce(self, packet: bytes) -> None:
+        """Send a packet to every connection of the market feed."""
+        await self.feed.announce(packet)
+
+    async def close(self) -> None:
+        await self.feed.close()
+        for depth in self.depths.values():
+            await depth.close()
