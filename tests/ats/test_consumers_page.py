@@ -40,7 +40,7 @@ async def test_the_page_s_consumer_sees_each_decision_once_whatever_the_order_of
     reader = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE)
     try:
         assert reader.stdout
-        lines = [(await asyncio.wait_for(reader.stdout.readline(), 60)).decode() for _ in range(3)]
+        lines = [(await asyncio.wait_for(reader.stdout.readline(), 20)).decode() for _ in range(3)]
     finally:
         reader.kill()
         await reader.wait()
