@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 from simulator.faults import Fault
+from simulator.market.characters import Character
 from simulator.matching.rules import Rules
 
 FEED_CONNECTIONS_PER_USER: Final = 5  # Dhan; the sixth evicts the oldest
@@ -18,6 +21,11 @@ ORDERS_PER_DAY: Final = 7_000
 READS_PER_SECOND: Final = 20  # Dhan's class of non-trading requests
 GENERATED_DAY: Final = date(2026, 11, 23)  # a Monday; any trading day would do
 HISTORY_SESSIONS: Final = 120  # daily candles before the session: enough for every daily indicator in use
+DATA_PER_SECOND: Final = 5  # Dhan, per user, as are the next two
+QUOTES_PER_SECOND: Final = 1
+CHAIN_EVERY: Final = 3.0  # seconds
+TOKEN_EVERY: Final = 120.0  # seconds; many clients in the field report this refusal
+CONSENTS_A_DAY: Final = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +46,8 @@ class SimulatedUser:
         expires_at: When the token dies, by the wall clock; None is never.
         funds: Opening balance in rupees.
         holdings: Shares from before the session.
+        pin, totp_secret: For a token without a browser; the secret is base 32, as an authenticator app takes it.
+        data_plan: Whether the account has the paid data API; without it the data endpoints answer 806.
     """
 
     client_id: str
@@ -46,6 +56,9 @@ class SimulatedUser:
     expires_at: datetime | None = None
     funds: int = 1_000_000
     holdings: tuple[SimulatedHolding, ...] = ()
+    pin: str = field(default="112233", repr=False)
+    totp_secret: str = field(default="JBSWY3DPEHPK3PXP", repr=False)
+    data_plan: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +95,31 @@ class RegisteredApp:
     app_secret: str = field(default="simulated-secret", repr=False)
     redirect_url: str = "http://127.0.0.1/callback"
 
+    @property
+    def name(self) -> str:
+        return self.app_id
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredPartner:
+    """A platform that may ask any user for consent."""
+
+    partner_id: str = "simulated-partner"
+    partner_secret: str = field(default="simulated-secret", repr=False)
+    redirect_url: str = "http://127.0.0.1/callback"
+
+    @property
+    def name(self) -> str:
+        return self.partner_id
+
+
+class ErrorShape(StrEnum):
+    """How quotes and option chain say no: all three have been seen."""
+
+    WRAPPED = "wrapped"  # {"status": "failed", "data": {"805": "…"}}, as documented
+    BARE = "bare"  # {"errorCode": 806, "errorMessage": "…"}, as recorded in 2025
+    TRADING = "trading"  # {"errorType", "errorCode": "DH-904", "errorMessage"}, as recorded for the rate limit
+
 
 @dataclass(frozen=True, slots=True)
 class SimulatorConfig:
@@ -92,8 +130,11 @@ class SimulatorConfig:
         seed: The same seed gives the same market, history, answers and order ids.
         day: The session's date. For a replay: which day of the file, None when it holds one. For a generated session None
             is `GENERATED_DAY`.
-        market: CSV of one-minute candles to replay, plain or `.gz`; None generates a session.
+        market: CSV to replay, plain or `.gz`: one-minute candles or ticks, told apart by the header; None generates a
+            session.
         shares: How many shares a generated session has, beside the index.
+        character: What kind of day a generated session is; `characters` names symbols that have another.
+        options: Symbols of a generated session whose options trade too.
         speed: Market seconds per second of wall time; None is as fast as the feed's consumers read.
         autostart: Open the market at once instead of on `POST /control/start`.
         packets_per_frame: Most packets in one WebSocket frame. `dhanhq` 2.3.0 reads only the first: give it 1.
@@ -110,6 +151,15 @@ class SimulatorConfig:
         static_ip: Take orders only from an address the user has registered with `/v2/ip/setIP`.
         rules: Switches of order entry and matching; see `simulator.matching.rules.Rules`.
         quirks: Where Dhan's documents disagree; see `Quirks`.
+        data_rate_limit: Calls a second per user of charts and expiry lists; None for no limit, here and below.
+        quote_rate_limit: Calls a second per user of the three quote endpoints together.
+        chain_every: Seconds between two questions of a user for the same chain.
+        data_errors: Shape of the refusals of quotes and option chain.
+        data_rate_error: Shape of their refusals for being too quick; None is as the others.
+        charts_refuse_as_906: Charts answer a bad token with DH-906 "Invalid Token", as recorded; else with DH-901.
+        one_token: A new token kills the user's old ones.
+        token_every: Seconds between two tokens by one-time password; None for no limit.
+        consents_a_day: Consents of one user in an Indian day.
         model_latency: Seconds each model answer takes.
         faults: Waiting from the start; `POST /control/faults` adds more. `simulator.faults.load_script` reads a file.
         fault_seed: Of the faults that strike by chance.
@@ -121,10 +171,14 @@ class SimulatorConfig:
     day: date | None = None
     market: Path | None = None
     shares: int = 20
+    character: Character = Character.TRENDING
+    characters: Mapping[str, Character] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
     speed: float | None = None
     autostart: bool = False
     users: tuple[SimulatedUser, ...] = ()
     apps: tuple[RegisteredApp, ...] = (RegisteredApp(),)
+    partners: tuple[RegisteredPartner, ...] = (RegisteredPartner(),)
     packets_per_frame: int = 64
     previous_close_for_all: bool = True
     true_utc: bool = False
@@ -142,6 +196,15 @@ class SimulatorConfig:
     static_ip: bool = False
     rules: Rules = field(default_factory=Rules)
     quirks: Quirks = field(default_factory=Quirks)
+    data_rate_limit: int | None = DATA_PER_SECOND
+    quote_rate_limit: int | None = QUOTES_PER_SECOND
+    chain_every: float | None = CHAIN_EVERY
+    data_errors: ErrorShape = ErrorShape.WRAPPED
+    data_rate_error: ErrorShape | None = ErrorShape.TRADING
+    charts_refuse_as_906: bool = False
+    one_token: bool = True
+    token_every: float | None = TOKEN_EVERY
+    consents_a_day: int = CONSENTS_A_DAY
     history_sessions: int = HISTORY_SESSIONS
     model_latency: float = 0.0
     faults: tuple[Fault, ...] = ()

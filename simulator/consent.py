@@ -1,4 +1,4 @@
-"""Dhan's consent for API keys: a key asks for consent, the user logs in, the key turns the token id into a token.
+"""Dhan's ways to a token: consent for API keys, consent for partners, PIN with one-time password, renewal.
 
 Ids count up from the seed, so a test can name them; nothing here is a secret worth guarding.
 """
@@ -7,106 +7,199 @@ from __future__ import annotations
 
 import hashlib
 import html
-from collections.abc import Iterable
-from dataclasses import dataclass
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from typing import Final
 
 from aiohttp import web
 from yarl import URL
 
 from schemas.units import IST
-from simulator.accounts import Accounts
-from simulator.config import RegisteredApp
+from simulator import totp
+from simulator.accounts import Accounts, Origin
+from simulator.config import RegisteredApp, RegisteredPartner, SimulatedUser, SimulatorConfig
 from simulator.refusals import BAD_TOKEN, Code, Refusal
 
-PER_DAY: Final = 25  # consents a day, Dhan's limit
 _UNKNOWN_CONSENT: Final = Refusal(Code.INPUT, "Missing required fields, bad values for parameters etc. (consent)")
 _TOO_MANY: Final = Refusal(Code.RATE_LIMIT, "Too many consents for this user today")
+_NOT_RENEWABLE: Final = Refusal(Code.INPUT, "Missing required fields, bad values for parameters etc.")
 _PAGE: Final = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Simulated Dhan login</title></head>
-<body><h1>Simulated Dhan</h1><p>Allow the app <b>{app}</b> to use the account <b>{client}</b>?</p>
-<form method="post"><button type="submit">Log in and allow</button></form></body></html>"""
+<body><h1>Simulated Dhan</h1><p>Allow the app <b>{app}</b> to use the account {client}?</p>
+<form method="post">{choice}<button type="submit">Log in and allow</button></form></body></html>"""
+
+Asker = RegisteredApp | RegisteredPartner
 
 
 @dataclass(slots=True)
 class _Consent:
-    app: RegisteredApp
+    """`client_id` is empty until a partner's user has logged in."""
+
+    asker: Asker
     client_id: str
-    token_id: str | None = None
+    day: date
+    token_id: str = field(default="")
 
 
 class ConsentDesk:
-    """The handlers under `/auth`."""
+    """The handlers under `/auth`, and `/v2/RenewToken`. `now` gives the wall clock with a time zone."""
 
-    def __init__(self, accounts: Accounts, apps: Iterable[RegisteredApp], seed: int) -> None:
+    def __init__(self, accounts: Accounts, config: SimulatorConfig, now: Callable[[], datetime]) -> None:
         self._accounts = accounts
-        self._apps = {app.app_id: app for app in apps}
-        self._seed = seed
+        self._config = config
+        self._now = now
+        self._apps = {app.app_id: app for app in config.apps}
+        self._partners = {partner.partner_id: partner for partner in config.partners}
         self._consents: dict[str, _Consent] = {}
+        self._minted_at: dict[str, datetime] = {}
         self._made = 0
 
     def routes(self) -> list[web.RouteDef]:
+        either = (web.get, web.post)  # Dhan's documents disagree about the verbs
         return [
             web.post("/auth/app/generate-consent", self.generate),
             web.get("/auth/login/consentApp-login", self.page),
             web.post("/auth/login/consentApp-login", self.log_in),
-            web.get("/auth/app/consumeApp-consent", self.consume),
-            web.post("/auth/app/consumeApp-consent", self.consume),
+            *(verb("/auth/app/consumeApp-consent", self.consume) for verb in either),
+            *(verb("/auth/partner/generate-consent", self.generate_partner) for verb in either),
+            web.get("/auth/consent-login", self.page),
+            web.post("/auth/consent-login", self.log_in),
+            *(verb("/auth/partner/consume-consent", self.consume_partner) for verb in either),
+            web.post("/auth/app/generateAccessToken", self.generate_token),
+            web.get("/v2/RenewToken", self.renew),
+            web.post("/v2/RenewToken", self.renew_by_post),
         ]
 
     async def generate(self, request: web.Request) -> web.Response:
         app, client_id = self._app(request), request.query.get("client_id", "")
         if app is None or self._accounts.get(client_id) is None:
             return BAD_TOKEN.reply()
-        if sum(consent.client_id == client_id for consent in self._consents.values()) >= PER_DAY:
+        if self._used_up(client_id):
             return _TOO_MANY.reply()
-        consent_id = self._next_id("consent")
-        self._consents[consent_id] = _Consent(app, client_id)
+        consent_id = self._open(app, client_id)
         return web.json_response({"consentAppId": consent_id, "consentAppStatus": "GENERATED", "status": "success"})
 
+    async def generate_partner(self, request: web.Request) -> web.Response:
+        partner = self._partner(request)
+        if partner is None:
+            return BAD_TOKEN.reply()
+        return web.json_response({"consentId": self._open(partner, ""), "consentStatus": "GENERATED"})
+
     async def page(self, request: web.Request) -> web.Response:
-        consent = self._consents.get(request.query.get("consentAppId", ""))
+        consent = self._asked(request)
         if consent is None:
             return _UNKNOWN_CONSENT.reply()
-        page = _PAGE.format(app=html.escape(consent.app.app_id), client=html.escape(consent.client_id))
+        client = f"<b>{html.escape(consent.client_id)}</b>" if consent.client_id else "of this client id"
+        choice = "" if consent.client_id else '<label>Client id <input name="client_id" required></label> '
+        page = _PAGE.format(app=html.escape(consent.asker.name), client=client, choice=choice)
         return web.Response(text=page, content_type="text/html")
 
     async def log_in(self, request: web.Request) -> web.Response:
-        """The user agrees: back to the key's redirect URL with a token id."""
-        consent = self._consents.get(request.query.get("consentAppId", ""))
+        """The user agrees: back to the asker's redirect URL with a token id."""
+        consent = self._asked(request)
         if consent is None:
             return _UNKNOWN_CONSENT.reply()
-        consent.token_id = self._next_id("token")
-        back = URL(consent.app.redirect_url).update_query(tokenId=consent.token_id)
+        client_id = consent.client_id or str((await request.post()).get("client_id", ""))
+        if self._accounts.get(client_id) is None:
+            return _UNKNOWN_CONSENT.reply()
+        if not consent.client_id and self._used_up(client_id):
+            return _TOO_MANY.reply()
+        consent.client_id, consent.token_id = client_id, self._next_id("token")
+        back = URL(consent.asker.redirect_url).update_query(tokenId=consent.token_id)
         return web.Response(status=302, headers={"Location": str(back)})
 
     async def consume(self, request: web.Request) -> web.Response:
         """Turn a token id into a token, once."""
-        app, token_id = self._app(request), request.query.get("tokenId", "")
+        return self._consumed(request, self._app(request), Origin.APP)
+
+    async def consume_partner(self, request: web.Request) -> web.Response:
+        return self._consumed(request, self._partner(request), Origin.PARTNER)
+
+    async def generate_token(self, request: web.Request) -> web.Response:
+        """PIN and one-time password, both in the query. Dhan says no with status 200."""
+        user = self._accounts.get(request.query.get("dhanClientId", ""))
+        if user is None:
+            return _no("Invalid Client Id")
+        now, every = self._now(), self._config.token_every
+        last = self._minted_at.get(user.client_id)
+        if every and last and (now - last).total_seconds() < every:
+            return _no(f"Token can be generated once every {math.ceil(every / 60)} minutes.")
+        if request.query.get("pin") != user.pin:
+            return _no("Invalid Pin")
+        if not totp.holds(request.query.get("totp", ""), user.totp_secret, now):
+            return _no("Invalid TOTP")
+        self._minted_at[user.client_id] = now
+        return self._token(user.client_id, Origin.WEB)
+
+    async def renew(self, request: web.Request) -> web.Response:
+        """A new day for a token that still lives; the old one dies even where users may hold several."""
+        token, client_id = request.headers.get("access-token", ""), request.headers.get("dhanClientId", "")
+        user = self._accounts.holder(token, client_id)
+        if user is None:
+            return BAD_TOKEN.reply()
+        if self._accounts.origin(token) is not Origin.WEB:
+            return _NOT_RENEWABLE.reply()
+        self._accounts.drop(token)
+        return self._token(client_id, Origin.WEB)
+
+    async def renew_by_post(self, _: web.Request) -> web.Response:
+        return _NOT_RENEWABLE.reply()
+
+    def _consumed(self, request: web.Request, asker: Asker | None, origin: Origin) -> web.Response:
+        token_id = request.query.get("tokenId", "")
         for consent in self._consents.values():
-            if app and token_id and consent.token_id == token_id and consent.app == app:
-                consent.token_id = None
-                return self._token(consent.client_id)
+            if asker and token_id and consent.token_id == token_id and consent.asker == asker:
+                consent.token_id = ""
+                return self._token(consent.client_id, origin)
         return BAD_TOKEN.reply()
 
-    def _token(self, client_id: str) -> web.Response:
-        user = self._accounts.mint(client_id)
-        assert user.expires_at is not None, "mint() gives every token an end"
-        return web.json_response(
-            {
-                "dhanClientId": user.client_id,
-                "dhanClientName": user.name,
-                "dhanClientUcc": f"UCC{user.client_id}",
-                "givenPowerOfAttorney": True,
-                "accessToken": user.token,
-                "expiryTime": f"{user.expires_at.astimezone(IST):%Y-%m-%dT%H:%M:%S}",
-            }
-        )
+    def _token(self, client_id: str, origin: Origin) -> web.Response:
+        return web.json_response(_token_json(self._accounts.mint(client_id, origin)))
+
+    def _asked(self, request: web.Request) -> _Consent | None:
+        partner = request.path.endswith("/consent-login")
+        consent = self._consents.get(request.query.get("consentId" if partner else "consentAppId", ""))
+        return consent if consent and isinstance(consent.asker, RegisteredPartner) is partner else None
+
+    def _open(self, asker: Asker, client_id: str) -> str:
+        consent_id = self._next_id("consent")
+        self._consents[consent_id] = _Consent(asker, client_id, self._today())
+        return consent_id
+
+    def _used_up(self, client_id: str) -> bool:
+        today = self._today()
+        made = sum(consent.client_id == client_id and consent.day == today for consent in self._consents.values())
+        return made >= self._config.consents_a_day
+
+    def _today(self) -> date:
+        return self._now().astimezone(IST).date()
 
     def _app(self, request: web.Request) -> RegisteredApp | None:
         app = self._apps.get(request.headers.get("app_id", ""))
         return app if app and app.app_secret == request.headers.get("app_secret") else None
 
+    def _partner(self, request: web.Request) -> RegisteredPartner | None:
+        partner = self._partners.get(request.headers.get("partner_id", ""))
+        return partner if partner and partner.partner_secret == request.headers.get("partner_secret") else None
+
     def _next_id(self, kind: str) -> str:
         self._made += 1
-        digest = hashlib.sha256(f"{self._seed}|{kind}|{self._made}".encode()).hexdigest()
+        digest = hashlib.sha256(f"{self._config.seed}|{kind}|{self._made}".encode()).hexdigest()
         return f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:32]}"
+
+
+def _token_json(user: SimulatedUser) -> dict[str, object]:
+    assert user.expires_at is not None, "mint() gives every token an end"
+    return {
+        "dhanClientId": user.client_id,
+        "dhanClientName": user.name,
+        "dhanClientUcc": f"UCC{user.client_id}",
+        "givenPowerOfAttorney": True,
+        "accessToken": user.token,
+        "expiryTime": f"{user.expires_at.astimezone(IST):%Y-%m-%dT%H:%M:%S}",
+    }
+
+
+def _no(message: str) -> web.Response:
+    return web.json_response({"status": "error", "message": message})

@@ -51,6 +51,8 @@ class Control:
             web.delete("/control/faults", self.clear_faults),
             web.get("/control/journal", self.journal),
             web.post("/control/users", self.add_user),
+            web.post("/control/tokens/kill", self.kill_tokens),
+            web.post("/control/clock", self.clock),
         ]
 
     async def start(self, _: web.Request) -> web.Response:
@@ -121,6 +123,44 @@ class Control:
             return _refuse(f"not a user with client_id and token: {type(error).__name__}")
         self._accounts.add(user)
         return web.json_response({"client_id": user.client_id}, status=201)
+
+    async def kill_tokens(self, request: web.Request) -> web.Response:
+        """Forced invalidation in the middle of the day: of `client_id`, or of everybody."""
+        try:
+            client_id = (await _object(request)).get("client_id") if request.can_read_body else None
+        except ValueError as error:
+            return _refuse(f"not a JSON object: {error}")
+        return web.json_response({"killed": self._accounts.kill(client_id)})
+
+    async def clock(self, request: web.Request) -> web.Response:
+        """`{"do": "pause" | "step" | "resume", "seconds"?, "speed"?}`; answers when it is done."""
+        try:
+            body = await _object(request)
+            await self._turn(body.get("do"), body.get("seconds"), body.get("speed"))
+        except ValueError as error:
+            return _refuse(f"{error}: do is pause, step (with seconds) or resume; speed is a number above 0 or max")
+        exchange = self._exchange
+        return web.json_response(
+            {"market_time": exchange.now.ist().isoformat(), "paused": exchange.paused, "speed": exchange.speed or "max"}
+        )
+
+    async def _turn(self, do: object, seconds: object, speed: object) -> None:
+        """Raises ValueError for what is not understood, before anything moves."""
+        if do not in ("pause", "step", "resume", None) or (do is None and speed is None):
+            raise ValueError(f"cannot do {do!r}")
+        if do == "step" and not (isinstance(seconds, int) and not isinstance(seconds, bool) and seconds > 0):
+            raise ValueError(f"cannot step {seconds!r} seconds")
+        if speed is not None and speed != "max" and not (isinstance(speed, int | float) and speed > 0):
+            raise ValueError(f"no speed: {speed!r}")
+        if speed is not None:
+            self._exchange.speed = None if speed == "max" else float(speed)
+        if do == "pause":
+            self._exchange.pause()
+        elif do == "resume":
+            self._exchange.resume()
+        elif do == "step":
+            assert isinstance(seconds, int)
+            await self._exchange.step(seconds)
 
 
 def _user(body: Mapping[str, Any]) -> SimulatedUser:

@@ -8,7 +8,7 @@ import pytest
 from yarl import URL
 
 from schemas.units import IST
-from simulator.config import RegisteredApp, SimulatedUser
+from simulator.config import RegisteredApp, RegisteredPartner, SimulatedUser, SimulatorConfig
 from simulator.server import Simulator
 from tests.simulator.factories import USER, call, running
 
@@ -80,3 +80,64 @@ async def test_the_twenty_sixth_consent_of_a_day_is_refused() -> None:
         status, _ = await call(simulator, "POST", path, user=None, headers=HEADERS)
 
     assert status == 429
+
+
+async def test_a_new_indian_day_brings_new_consents() -> None:
+    now = [datetime(2026, 11, 23, 23, 0, tzinfo=IST)]
+    config = SimulatorConfig(users=(USER,), apps=(APP,), shares=1, consents_a_day=1)
+    simulator = Simulator(config, now=lambda: now[0])
+    await simulator.start()
+    try:
+        path = f"/auth/app/generate-consent?client_id={USER.client_id}"
+        statuses = []
+        for hours in (0, 0, 1):
+            now[0] += timedelta(hours=hours)
+            statuses.append((await call(simulator, "POST", path, user=None, headers=HEADERS))[0])
+    finally:
+        await simulator.stop()
+
+    assert statuses == [200, 429, 200]
+
+
+async def test_a_consented_token_cannot_be_renewed() -> None:
+    async with running(apps=(APP,)) as simulator:
+        back = await log_in(simulator, await consent_of(simulator))
+        _, body = await consume(simulator, back.query["tokenId"])
+        fresh = SimulatedUser(USER.client_id, body["accessToken"])
+        headers = {"dhanClientId": USER.client_id}
+        refused, _ = await call(simulator, "GET", "/v2/RenewToken", user=fresh, headers=headers)
+        still, _ = await call(simulator, "GET", "/v2/profile", user=fresh)
+
+    assert (refused, still) == (400, 200)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_partner_gets_the_token_of_whoever_logs_in(method: str) -> None:
+    partner = {"partner_id": "p", "partner_secret": "s"}
+    registered = RegisteredPartner("p", "s", "http://127.0.0.1:9/partner")
+    async with running(partners=(registered,)) as simulator, aiohttp.ClientSession() as browser:
+        _, asked = await call(simulator, method, "/auth/partner/generate-consent", user=None, headers=partner)
+        login = f"{simulator.url}/auth/consent-login?consentId={asked['consentId']}"
+        async with browser.get(login) as reply:
+            page = await reply.text()
+        async with browser.post(login, data={"client_id": "nobody"}, allow_redirects=False) as reply:
+            nobody = reply.status
+        async with browser.post(login, data={"client_id": USER.client_id}, allow_redirects=False) as reply:
+            back = URL(reply.headers["Location"])
+        path = f"/auth/partner/consume-consent?tokenId={back.query['tokenId']}"
+        stolen, _ = await call(simulator, method, path, user=None, headers=HEADERS)
+        status, body = await call(simulator, method, path, user=None, headers=partner)
+        works, _ = await call(simulator, "GET", "/v2/profile", user=SimulatedUser(USER.client_id, body["accessToken"]))
+
+    assert asked["consentStatus"] == "GENERATED"
+    assert 'name="client_id"' in page
+    assert (nobody, stolen, status, works) == (400, 401, 200, 200)
+    assert (back.path, body["dhanClientId"]) == ("/partner", USER.client_id)
+
+
+async def test_a_partner_needs_its_secret() -> None:
+    async with running() as simulator:
+        headers = {"partner_id": "simulated-partner", "partner_secret": "guess"}
+        status, _ = await call(simulator, "POST", "/auth/partner/generate-consent", user=None, headers=headers)
+
+    assert status == 401
