@@ -10,7 +10,8 @@ import difflib
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -24,9 +25,7 @@ PREFIX: Final = "talib."
 BARS: Final = ("open", "high", "low", "close", "volume")  # what a function may read
 WINDOW: Final = 250  # bars; an RSI 14 has then forgotten all but a 40-millionth of how it began
 LONGEST: Final = 2_000  # bars of memory per instrument; more belongs into a longer timeframe
-PATTERN: Final = (
-    "Output is a candlestick"  # TA-Lib's flag: looks at a handful of bars and remembers nothing before them
-)
+FORGOTTEN: Final = 1e-9  # relative: by how much a longer past may change the value of a function that remembers nothing
 
 Values = npt.NDArray[np.float64]
 
@@ -42,7 +41,7 @@ class TalibColumn:
         inputs: Which of `BARS` the function takes, in its order.
         output: Which of the function's results, from 0.
         lookback: Bars before the first value.
-        window: Bars it is given at most.
+        window: Bars it is given at most: lookback and one for a function that remembers nothing before them.
     """
 
     name: str
@@ -64,6 +63,7 @@ class TalibColumn:
         return value if math.isfinite(value) else math.nan
 
 
+@lru_cache(maxsize=1_000)
 def parse(name: str, window: int = WINDOW) -> TalibColumn:
     """Read `talib.FUNCTION`, with `(parameter=value,…)` and `.output` where the function has several.
 
@@ -82,16 +82,31 @@ def parse(name: str, window: int = WINDOW) -> TalibColumn:
     info = about.info
     inputs, parameters = _arguments(name, info, match["arguments"])
     lookback = _lookback(name, about, inputs, parameters)
-    needed = lookback + 1
-    return TalibColumn(
+    column = TalibColumn(
         name=name,
         function=getattr(talib.func, info["name"]),
         inputs=inputs,
         parameters=parameters,
         output=_output(name, info, match["output"]),
         lookback=lookback,
-        window=needed if PATTERN in (info["function_flags"] or ()) else max(needed, window),
+        window=lookback + 1,
     )
+    return column if _forgets(column) else replace(column, window=max(lookback + 1, window))
+
+
+def _forgets(column: TalibColumn) -> bool:
+    """Whether a longer past changes nothing, tried on made-up bars: half of TA-Lib's functions need a tenth of the memory."""
+    chance = np.random.default_rng(0)
+    close = 10_000 + np.cumsum(chance.integers(-90, 91, 3 * column.window + 400)).astype(np.float64)
+    opened = np.roll(close, 1)
+    high, low = (edge(opened, close) for edge in (np.maximum, np.minimum))
+    bars = dict(zip(BARS, (opened, high + 20, low - 20, close, np.abs(close - opened) + 5), strict=True))
+    longer = replace(column, window=len(close))
+    for end in range(len(close) - 40, len(close)):
+        past = {name: values[:end] for name, values in bars.items()}
+        if not math.isclose(longer.value(past), column.value(past), rel_tol=FORGOTTEN, abs_tol=FORGOTTEN):
+            return False
+    return True
 
 
 def _function(name: str, function: str) -> Any:

@@ -9,7 +9,7 @@ import talib
 from talib import abstract
 
 from schemas.errors import Misconfigured
-from streams.engine.talib_columns import BARS, parse
+from streams.engine.talib_columns import BARS, WINDOW, parse
 
 Values = npt.NDArray[np.float64]
 
@@ -60,6 +60,25 @@ def test_a_candlestick_pattern_is_the_same_as_over_the_whole_history(function: s
     assert column.window == column.lookback + 1
     got = [column.value({name: v[: n + 1] for name, v in bars.items()}) for n in range(column.lookback, 600)]
     assert got == list(whole[column.lookback :])
+
+
+def test_only_a_function_that_remembers_gets_the_whole_window() -> None:
+    remembers = {name for name in every_function() if parse(spelled(name)).window == WINDOW}
+
+    assert remembers >= {"EMA", "RSI", "MACD", "ATR", "ADX", "SAR", "OBV", "TRIX", "KAMA", "AD", "VWAP", "TSI", "T3"}
+    assert not remembers & {
+        "SMA",
+        "WMA",
+        "BBANDS",
+        "LINEARREG",
+        "STDDEV",
+        "STOCHF",
+        "CCI",
+        "MFI",
+        "ROC",
+        "MAX",
+        "AROON",
+    }
 
 
 def test_there_is_no_value_before_the_function_has_its_bars() -> None:
