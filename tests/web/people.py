@@ -58,6 +58,18 @@ class Person:
             back = await dhan.post(urljoin(login, html.unescape(form[1])) if form[1] else login)
         return str(back.headers["Location"])
 
+    async def switch(self, *, on: bool) -> httpx.Response:
+        """As the page does it: turning on sends the mode and limits that it showed."""
+        terms = (await self.account())["platform"] if on else None
+        return await self.post("/api/account/switch", json={"on": on, "terms": terms})
+
+    async def told(self, answer: httpx.Response) -> str:
+        """What a person reads on the page that `answer` leads to."""
+        page = await self.get(where(answer))
+        notice = re.search(r'class="notice (?:bad|good|plain)">([^<]+)<', page.text)
+        assert notice is not None, where(answer)
+        return html.unescape(notice[1])
+
     async def account(self) -> Any:
         answer = await self.get("/api/account")
         return answer.json()
@@ -82,6 +94,11 @@ async def stored_token(stack: SupabaseStack, person: Person) -> str | None:
     token: str | None = await connection.fetchval(query, person.email)
     await connection.close()
     return token
+
+
+def states_of(person: Person) -> dict[str, str]:
+    """What the attempts to connect left in the browser."""
+    return {name: value for name, value in person.http.cookies.items() if name.startswith(STATE)}
 
 
 def cookies(person: Person, more: dict[str, str]) -> str:

@@ -151,10 +151,12 @@ async def test_a_dhan_that_does_not_answer_costs_patience_and_nothing_else(
     async with somebody(site) as person:
         back = await person.callback_address()
         setattr(site.dhan, failure, True)
-        returned = await person.get(back)
-        asked = await person.post("/api/dhan/auth", json={"clientId": USER.client_id})
+        returned, asked = await asyncio.gather(
+            person.get(back), person.post("/api/dhan/auth", json={"clientId": USER.client_id})
+        )
+        told = await person.told(returned)
 
-    assert where(returned) == "/account?notice=dhan_unreachable"
+    assert told == "Dhan did not answer. Nothing was stored. Try again in a minute."
     assert (asked.status_code, asked.json()["problem"]) == (502, "dhan_unreachable")
     assert await stored_token(supabase_stack, person) is None
 
@@ -165,33 +167,90 @@ async def test_a_database_that_does_not_answer_is_named_and_nothing_is_stored(
     async with somebody(site) as person:
         back = await person.callback_address()
         site.database.instead = {"/rest/v1/": Answer(503, '{"code": "PGRST001", "message": "no database"}')}
-        callback = where(await person.get(back))
+        returned = await person.get(back)
         asked = await person.post("/api/dhan/auth", json={"clientId": USER.client_id})
         shown = await person.get("/account")
         polled = await person.get("/api/account")
-        switched = await person.post("/api/account/switch", json={"on": True})
+        switched = await person.post("/api/account/switch", json={"on": True, "terms": {}})
         gone = await person.post("/api/dhan/disconnect")
-        site.database.instead = {"rpc/store_dhan_token": Answer(503, "")}
-        site.dhan.instead = {
-            "consumeApp": consent(expiryTime=f"{datetime.now(UTC) + timedelta(days=1):%Y-%m-%dT%H:%M:%S}")
-        }
-        not_stored = await come_back(person, supabase_stack)
         stored_then = await stored_token(supabase_stack, person)
+        site.database.instead = {}
+        callback = await person.told(returned)
 
-    assert callback == "/account?notice=database_away"
+    assert callback == "Our database does not answer. Nothing was changed. Try again in a minute."
     assert [answer.status_code for answer in (asked, polled, switched, gone)] == [503] * 4
     assert "database does not answer" in shown.text
-    assert not_stored == "/account?notice=not_stored"
     assert stored_then is None
+    assert "consumeApp-consent" not in everything_in(site.dhan)
 
 
-async def test_an_auth_server_that_does_not_answer_ends_no_session(site: Site) -> None:
+DOUBTED = "Dhan may have ended this connection"
+
+
+async def test_a_token_that_dhan_killed_but_whose_successor_was_not_stored_is_not_shown_as_sound(
+    site: Site, supabase_stack: SupabaseStack
+) -> None:
+    site.dhan.instead = {"consumeApp": consent(expiryTime=tomorrow())}
     async with somebody(site) as person:
-        site.database.away = True
-        away = await person.get("/account")
-        callback = await person.get("/api/dhan/callback?tokenId=whatever")
-        switched = await person.post("/api/account/switch", json={"on": False})
-        site.database.away = False
+        sound = [await come_back(person, supabase_stack), (await person.get("/account")).text]
+        site.database.instead = {"rpc/store_dhan_token": Answer(503, "")}
+        not_stored = await come_back(person, supabase_stack)
+        site.database.instead = {}
+        doubted = (await person.get(not_stored)).text
+        kept = await stored_token(supabase_stack, person)
+        await come_back(person, supabase_stack)
+        connected = (await person.get("/account")).text
+
+    assert sound[0] == "/account?notice=connected"
+    assert kept == "a-token-of-the-tests-0001"
+    assert "our database did not store the connection. An earlier connection may have ended by it" in doubted
+    assert [DOUBTED in page for page in (sound[1], doubted, connected)] == [False, True, False]
+
+
+async def test_a_stored_token_is_in_doubt_unless_dhan_said_that_it_made_no_other(
+    site: Site, supabase_stack: SupabaseStack
+) -> None:
+    theirs = consent(dhanClientId="1100000002", expiryTime=tomorrow())
+    answers = {"down": SHAPES["DH-908"], "odd": SHAPES["nothing with 200"], "said no": SHAPES["807"]}
+    doubted = {}
+    async with somebody(site) as person:
+        for name, answer in {**{name: one[0] for name, one in answers.items()}, "another account": theirs}.items():
+            site.dhan.instead = {"consumeApp": consent(expiryTime=tomorrow())}
+            await come_back(person, supabase_stack)
+            site.dhan.instead = {"consumeApp": answer}
+            await come_back(person, supabase_stack)
+            doubted[name] = (await person.account())["token_doubted"]
+
+    assert doubted == {"down": True, "odd": True, "said no": False, "another account": False}
+
+
+async def test_dhan_is_not_asked_for_a_token_while_the_database_cannot_note_it(
+    site: Site, supabase_stack: SupabaseStack
+) -> None:
+    async with somebody(site) as person:
+        back = await person.callback_address()
+        site.database.instead = {"rpc/doubt_dhan_token": Answer(503, "")}
+        returned = where(await person.get(back))
+
+    assert returned == "/account?notice=database_away"
+    assert "consumeApp-consent" not in everything_in(site.dhan)
+    assert await stored_token(supabase_stack, person) is None
+
+
+def tomorrow() -> str:
+    return f"{datetime.now(UTC) + timedelta(days=1):%Y-%m-%dT%H:%M:%S}"
+
+
+@pytest.mark.parametrize("failure", ["away", "silent"])
+async def test_an_auth_server_that_does_not_answer_ends_no_session(site: Site, failure: str) -> None:
+    async with somebody(site) as person:
+        setattr(site.database, failure, True)
+        away, callback, switched = await asyncio.gather(
+            person.get("/account"),
+            person.get("/api/dhan/callback?tokenId=whatever"),
+            person.post("/api/account/switch", json={"on": False}),
+        )
+        setattr(site.database, failure, False)
         back = await person.get("/account")
 
     assert away.status_code == 200

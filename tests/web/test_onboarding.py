@@ -7,9 +7,9 @@ import pytest
 
 from ats.web import WEB
 from tests.database.fixtures import SupabaseStack
-from tests.simulator.factories import OTHER, USER
+from tests.simulator.factories import USER
 from tests.web.conftest import APP_SECRET, Site
-from tests.web.people import STATE, age_consents, cookies, somebody, stored_token, where
+from tests.web.people import somebody, states_of, stored_token, where
 
 
 async def test_a_person_connects_switches_on_and_off_and_no_answer_holds_a_secret(
@@ -17,17 +17,16 @@ async def test_a_person_connects_switches_on_and_off_and_no_answer_holds_a_secre
 ) -> None:
     async with somebody(site) as person:
         never = await person.account()
-        early = await person.post("/api/account/switch", json={"on": True})
+        early = await person.switch(on=True)
         back = await person.callback_address()
         connecting = await person.account()
-        states = {name: value for name, value in person.http.cookies.items() if name.startswith(STATE)}
+        states = states_of(person)
         arrived = await person.get(back)
         connected = await person.account()
-        on = await person.post("/api/account/switch", json={"on": True})
+        on = await person.switch(on=True)
         page = await person.get("/account?notice=connected")
         token = await stored_token(supabase_stack, person)
-        replayed = await person.get(back, headers={"Cookie": cookies(person, states)})
-        off = await person.post("/api/account/switch", json={"on": False})
+        off = await person.switch(on=False)
         gone = await person.post("/api/dhan/disconnect")
         after = await person.account()
         out = await person.post("/auth/sign-out")
@@ -43,7 +42,6 @@ async def test_a_person_connects_switches_on_and_off_and_no_answer_holds_a_secre
     assert on.json() == {"is_trading_enabled": True}
     assert "Connected as" in page.text
     assert " IST" in page.text
-    assert where(replayed) == "/account?notice=consent_used"
     assert off.json() == {"is_trading_enabled": False}
     assert (gone.status_code, after["connection"]["token_expiry"]) == (200, None)
     assert (where(out), signed_out.status_code, where(again)) == ("/sign-in?notice=signed_out", 401, "/account")
@@ -53,61 +51,6 @@ async def test_a_person_connects_switches_on_and_off_and_no_answer_holds_a_secre
     everything = [*person.seen, site.log.read_text(), *built]
     assert built
     assert not [text for text in everything if token in text or APP_SECRET in text]
-
-
-async def test_a_callback_counts_only_in_the_session_that_asked_and_in_time(
-    site: Site, supabase_stack: SupabaseStack
-) -> None:
-    async with somebody(site) as person, somebody(site) as stranger:
-        back = await person.callback_address()
-        states = {name: value for name, value in person.http.cookies.items() if name.startswith(STATE)}
-        (name,) = states
-        tampered = await person.get(back, headers={"Cookie": cookies(person, {name: "0" * 64})})
-        unbound = await person.get(back, headers={"Cookie": cookies(person, {})})
-        stolen = await stranger.get(back, headers={"Cookie": cookies(stranger, states)})
-        async with httpx.AsyncClient(base_url=site.url) as nobody:
-            unknown = await nobody.get(back, headers={"Cookie": f"{name}={states[name]}"})
-        await person.post("/auth/sign-out")
-        await person.submit("/sign-in")
-        later_session = await person.get(back, headers={"Cookie": cookies(person, states)})
-        expiring = await person.callback_address()
-        await age_consents(supabase_stack)
-        late = {held: value for held, value in person.http.cookies.items() if held.startswith(STATE) and held != name}
-        expired = await person.get(expiring, headers={"Cookie": cookies(person, late)})
-
-    assert where(tampered) == where(unbound) == "/account?notice=consent_unknown"
-    assert where(stolen) == "/account?notice=consent_other_user"
-    assert where(unknown) == "/sign-in?notice=no_session"
-    assert where(later_session) == "/account?notice=consent_other_session"
-    assert where(expired) == "/account?notice=consent_expired"
-    assert await stored_token(supabase_stack, person) is None
-    assert await stored_token(supabase_stack, stranger) is None
-
-
-async def test_another_account_a_refusal_and_a_foreign_origin_store_nothing(
-    site: Site, supabase_stack: SupabaseStack
-) -> None:
-    async with somebody(site) as person:
-        foreign = await person.post("/api/dhan/auth", "https://elsewhere.example", json={"clientId": USER.client_id})
-        misshapen = await person.post("/api/dhan/auth", json={"clientId": "12ab"})
-        unknown = await person.post("/api/dhan/auth", json={"clientId": "9999999999"})
-        async with somebody(site) as other:
-            of_other = await other.callback_address(OTHER.client_id)
-        asked = await person.callback_address()
-        mismatch = await person.get(of_other)
-        await person.callback_address()
-        refused = await person.get(asked.split("?")[0])
-        for _ in range(7):
-            last = await person.post("/api/dhan/auth", json={"clientId": USER.client_id})
-        too_many = await person.post("/api/dhan/auth", json={"clientId": USER.client_id})
-
-    assert foreign.status_code == 403
-    assert misshapen.json() == {"problem": "bad_client_id"}
-    assert (unknown.status_code, unknown.json()) == (502, {"problem": "dhan_refused"})
-    assert where(mismatch) == "/account?notice=client_mismatch"
-    assert where(refused) == "/account?notice=consent_refused"
-    assert (last.status_code, too_many.json()) == (200, {"problem": "too_often"})
-    assert await stored_token(supabase_stack, person) is None
 
 
 @pytest.mark.parametrize("page", ["/sign-in", "/sign-up"])

@@ -30,6 +30,10 @@ export interface Account {
   readonly connection: { readonly client_id: string; readonly token_expiry: string | null; readonly is_trading_enabled: boolean } | null;
   /** A connection was started and is not finished. */
   readonly connecting: boolean;
+  /** Dhan may have ended the stored token: a login was begun since, and no token of it was stored. */
+  readonly token_doubted: boolean;
+  /** The switch went off by itself, because real money began to trade an account whose owner had agreed to another mode. */
+  readonly mode_changed: boolean;
   /** Null when no order worker has ever reported. */
   readonly platform: Platform | null;
   readonly orders: readonly Order[];

@@ -13,8 +13,14 @@ export function nobody(why: NoUser): NextResponse {
 }
 
 /** Why a database call failed, as one of our codes. `fetch` failures have no code of Postgres's. */
-export function databaseProblem(error: { code?: string; message: string }): { status: number; code: string } {
+export function databaseProblem(error: { code?: string; message: string; details?: string | null }): { status: number; code: string } {
   if (error.code === "PGRST301" || error.code === "PGRST303" || error.code === "42501") return { status: 401, code: "session_ended" };
-  if (error.code === "P0001") return { status: 409, code: error.message.includes("expired") ? "token_expired" : "not_connected" };
+  if (error.code === "P0001") return { status: 409, code: whyNotOn(error) };
   return { status: 503, code: "database_away" };
+}
+
+/** Why the database refused to switch on (supabase/migrations). */
+function whyNotOn({ message, details }: { message: string; details?: string | null }): string {
+  if (details === "mode_unknown" || details === "terms_changed") return details;
+  return message.includes("expired") ? "token_expired" : "not_connected";
 }

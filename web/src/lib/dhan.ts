@@ -16,6 +16,11 @@ export type DhanProblem =
   | "dhan_refused"
   | "dhan_rejected";
 
+/** Whether Dhan said so itself. Without an answer, or after a failure on its side, there may be a token nobody has. */
+export function madeNoToken(problem: DhanProblem): boolean {
+  return !["dhan_unreachable", "dhan_unreadable", "dhan_down"].includes(problem);
+}
+
 export type Answer<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problem: DhanProblem };
 
 /** A connected account. The token goes from here to the database and nowhere else. */

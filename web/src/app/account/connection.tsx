@@ -11,6 +11,7 @@ export function ConnectionPart({ account, act }: { account: Account; act: Act })
     <section aria-labelledby="connection">
       <h2 id="connection">Dhan</h2>
       <p className="state">{stateInWords(account)}</p>
+      {state === "connected" && account.token_doubted && <p className="notice bad">{DOUBTED}</p>}
       {endsSoon(account) && <p className="notice bad">The connection ends soon. Connect again to keep trading.</p>}
       <ConnectForm known={account.connection?.client_id ?? ""} again={state === "connected" || state === "expired"} act={act} />
       {account.connection?.token_expiry && (
@@ -21,6 +22,9 @@ export function ConnectionPart({ account, act }: { account: Account; act: Act })
     </section>
   );
 }
+
+const DOUBTED =
+  "Dhan may have ended this connection: you logged in there again, and we could not store the new one. Connect again before you trade.";
 
 function stateInWords(account: Account): string {
   const { connection, now } = account;

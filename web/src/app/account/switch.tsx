@@ -8,14 +8,21 @@ import { type Account, connectionState, type Platform } from "@/lib/account";
 export function SwitchPart({ account, act }: { account: Account; act: Act }) {
   const question = useRef<HTMLDialogElement>(null);
   const [busy, setBusy] = useState(false);
+  const [asked, setAsked] = useState<Platform | null>(null); // they must not change under the reader's eyes
   const { connection, platform } = account;
+  const terms = asked ?? platform;
   const on = connection?.is_trading_enabled ?? false;
   const possible = on || (connectionState(account) === "connected" && platform !== null);
+
+  function ask(): void {
+    setAsked(platform);
+    question.current?.showModal();
+  }
 
   async function turn(to: boolean): Promise<void> {
     question.current?.close();
     setBusy(true);
-    await act("/api/account/switch", { on: to });
+    await act("/api/account/switch", to ? { on: true, terms } : { on: false });
     setBusy(false);
   }
 
@@ -33,7 +40,7 @@ export function SwitchPart({ account, act }: { account: Account; act: Act }) {
         aria-labelledby="trading"
         aria-describedby="trading-state"
         disabled={busy || !possible}
-        onClick={() => (on ? void turn(false) : question.current?.showModal())}
+        onClick={() => (on ? void turn(false) : ask())}
       >
         <span className="track" />
         <span>{on ? "On" : "Off"}</span>
@@ -41,7 +48,7 @@ export function SwitchPart({ account, act }: { account: Account; act: Act }) {
       <dialog ref={question} aria-labelledby="question">
         <h3 id="question">Start trading with {connection?.client_id}?</h3>
         <p>Each new decision of ATS may then place an order for this account, without asking you again.</p>
-        {platform && <Terms platform={platform} />}
+        {terms && <Terms platform={terms} />}
         <p>You can turn it off at any moment. An order already on its way to Dhan is not called back.</p>
         <div className="answers">
           <button type="button" className="quiet" onClick={() => question.current?.close()}>
@@ -73,6 +80,7 @@ function switchInWords(account: Account): string {
   if (account.connection?.is_trading_enabled)
     return state === "connected" ? "On. Your account follows the decisions." : "On, but no order is placed until you connect to Dhan again.";
   if (state !== "connected") return "Switched off. Connect to Dhan before you turn it on.";
+  if (account.mode_changed) return "Switched off by itself: ATS changed to another mode than you agreed to. Read it before you turn it on.";
   if (account.platform === null) return "Switched off. It can be turned on when an order worker has told its mode and limits.";
   return "Switched off. No order is placed for you.";
 }

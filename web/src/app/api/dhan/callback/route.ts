@@ -3,7 +3,7 @@ import type { SupabaseClient } from "@supabase/supabase-js";
 import { type NextRequest, NextResponse } from "next/server";
 import { databaseProblem } from "@/lib/answers";
 import { attempts, hashes } from "@/lib/binding";
-import { type Connection, consumeConsent } from "@/lib/dhan";
+import { type Connection, consumeConsent, madeNoToken } from "@/lib/dhan";
 import { environment } from "@/lib/env";
 import { log } from "@/lib/log";
 import { signedIn, supabase } from "@/lib/supabase";
@@ -27,10 +27,21 @@ async function connect(client: SupabaseClient, request: NextRequest): Promise<st
   const tokenId = request.nextUrl.searchParams.get("tokenId");
   if (!tokenId) return "consent_refused";
   if (!TOKEN_ID.test(tokenId)) return "consent_unknown";
+  return exchange(client, tokenId, asked.clientIds);
+}
+
+/** A new token kills the old one at Dhan, stored or not: from before it is asked for, the page says that it may be dead. */
+async function exchange(client: SupabaseClient, tokenId: string, clientIds: string[]): Promise<string> {
+  const { data: doubt, error } = await client.rpc("doubt_dhan_token");
+  if (error) return databaseProblem(error).code; // and Dhan was not asked
   const consumed = await consumeConsent(tokenId);
-  if (!consumed.ok) return consumed.problem;
-  if (!asked.clientIds.includes(consumed.value.clientId)) return "client_mismatch";
-  return store(client, consumed.value);
+  if (!consumed.ok) {
+    if (madeNoToken(consumed.problem)) await client.rpc("trust_dhan_token", { p_doubt: doubt });
+    return consumed.problem;
+  }
+  if (clientIds.includes(consumed.value.clientId)) return store(client, consumed.value);
+  await client.rpc("trust_dhan_token", { p_doubt: doubt, p_minted_for: consumed.value.clientId });
+  return "client_mismatch";
 }
 
 /** Close the user's open attempts; the client ids are those that this browser asked for. Once only, whoever else tries. */
