@@ -25,9 +25,8 @@ from simulator.market.replay import Replay, replay_file
 from simulator.market.tape import Market
 from simulator.master import Master
 from simulator.model import ModelDesk
-from simulator.orders import Book
-from simulator.rest import RateLimit, Rest
 from simulator.streams import Streams
+from simulator.trading import Trading
 
 SHUTDOWN: Final = 2.0  # seconds requests in flight may take to end
 MAX_BODY: Final = 1 << 20  # bytes; the longest prompt of the agents is a tenth
@@ -125,13 +124,12 @@ class Simulator:
             config.faults, config.fault_seed, monotonic=self._monotonic, market_now=lambda: self.exchange.now
         )
         self._streams = Streams(config, market, accounts, faults, self._monotonic)
-        book = Book(market.session.day, instruments)
+        trading = Trading(config, market, accounts, faults)
         at_least = config.packets_per_frame if config.speed is None else 1
         pacer = Pacer(config.speed, self._monotonic)
-        self._exchange = Exchange(market, book, self._streams, pacer, at_least=at_least)
-        rate = RateLimit(config.order_rate_limit, self._monotonic)
+        self._exchange = Exchange(market, trading.book, self._streams, pacer, at_least=at_least)
+        self._exchange.on_step = trading.market_moved
         desks = (
-            Rest(self._exchange, accounts, faults, rate),
             Charts(market, accounts, config.history_sessions, config.seed),
             Master(list(instruments.values())),
             ConsentDesk(accounts, config.apps, config.seed),
@@ -140,6 +138,7 @@ class Simulator:
         )
         app = web.Application(client_max_size=MAX_BODY)
         app.router.add_routes(self._streams.routes())
+        app.router.add_routes(trading.routes(self._exchange, now=self._now, monotonic=self._monotonic))
         for desk in desks:
             app.router.add_routes(desk.routes())
         return app
