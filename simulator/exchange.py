@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -26,6 +27,9 @@ class Exchange:
 
     The market moves in steps of whole seconds with at least `at_least` prints each: 1 when it is paced, more at full speed,
     where a step per second would spend its time on system calls.
+
+    Attributes:
+        on_step: Told the market's second after the book has seen a step's prints and before the feed has.
     """
 
     def __init__(self, market: Market, book: Book, feed: Streams, pacer: Pacer, *, at_least: int = 1) -> None:
@@ -40,6 +44,7 @@ class Exchange:
         self.second = market.open_second
         self.prints = 0
         self.finished = False
+        self.on_step: Callable[[int], None] = _nothing
 
     @property
     def started(self) -> bool:
@@ -113,10 +118,12 @@ class Exchange:
     async def _run(self) -> None:
         try:
             self._pacer.start(self.second)
+            self.book.open(self.second)
             await self._announce()
             chunks = self.market.source.chunks()
             while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
                 await self._play(chunk)
+            self.book.close(self.second)
             await self._announce()
             self.finished = True
         finally:
@@ -135,6 +142,7 @@ class Exchange:
             prints = chunk[start:stop]
             self.board.show(prints)
             self._show_to_book(prints)
+            self.on_step(second)
             self.prints += stop - start
             await self._feed.publish(slice(start, stop))
             start = stop
@@ -147,6 +155,10 @@ class Exchange:
     async def _announce(self) -> None:
         for segment in _SEGMENTS:
             await self._feed.announce(packets.market_status(segment))
+
+
+def _nothing(_: int) -> None:
+    """Nobody acts on the market's steps."""
 
 
 def _report(session: asyncio.Task[None]) -> None:

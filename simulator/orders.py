@@ -322,9 +322,9 @@ class Book:
             return reason
         if not self.rules.margin:
             return None
-        return self.risk.objection(self._sketch(request), self.live(request.client_id))
+        return self.risk.objection(self.sketch(request), self.live(request.client_id))
 
-    def _sketch(self, request: OrderRequest) -> Order:
+    def sketch(self, request: OrderRequest) -> Order:
         """The order as it would stand, for what it would cost."""
         last = self.last(request.instrument)
         limit = Price(request.price) if request.order_type.has_price else None

@@ -10,14 +10,31 @@ from aiohttp import web
 
 
 class Code(Enum):
-    """Error code, its wire type and HTTP status (Dhan annexure; recorded replies agree)."""
+    """Error code, its wire type and HTTP status (Dhan annexure; recorded replies agree where there are any)."""
 
     TOKEN = ("DH-901", "Invalid_Authentication", 401)
+    ACCESS = ("DH-902", "Invalid_Access", 403)
+    ACCOUNT = ("DH-903", "User_Account", 403)
     RATE_LIMIT = ("DH-904", "Rate_Limit", 429)
     INPUT = ("DH-905", "Input_Exception", 400)
     ORDER = ("DH-906", "Order_Error", 400)
     NO_DATA = ("DH-907", "Data_Error", 400)
     SERVER = ("DH-908", "Internal_Server_Error", 500)
+    NETWORK = ("DH-909", "Network_Error", 502)
+    OTHER = ("DH-910", "Others", 400)
+    IP = ("DH-911", "Invalid_IP", 403)
+
+    @classmethod
+    def named(cls, code: str) -> Code:
+        """The code written like "DH-905".
+
+        Raises:
+            ValueError: there is none.
+        """
+        for member in cls:
+            if member.value[0] == code:
+                return member
+        raise ValueError(f"no such code: {code!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +44,11 @@ class Refusal:
     code: Code
     message: str
 
-    def reply(self) -> web.Response:
-        error_code, error_type, status = self.code.value
+    def reply(self, status: int | None = None) -> web.Response:
+        """The reply; `status` in the place of the code's own."""
+        error_code, error_type, usual = self.code.value
         body = {"errorType": error_type, "errorCode": error_code, "errorMessage": self.message}
-        return web.json_response(body, status=status)
+        return web.json_response(body, status=status or usual)
 
 
 BAD_TOKEN: Final = Refusal(Code.TOKEN, "Client ID or user generated access token is invalid or expired.")

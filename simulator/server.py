@@ -20,7 +20,7 @@ from simulator.exchange import Exchange
 from simulator.faults import Faults
 from simulator.feed import Feed
 from simulator.market.clock import Pacer
-from simulator.market.generator import generate
+from simulator.market.generator import Plan, generate
 from simulator.market.replay import Replay, replay_file
 from simulator.market.tape import Market
 from simulator.master import Master
@@ -117,12 +117,12 @@ class Simulator:
 
     def _application(self, session: Replay) -> web.Application:
         config, market = self._config, session.market
-        accounts = Accounts(config.users, config.seed, self._now)
         instruments = {listing.id: listing.instrument for listing in market.listings}
         model = ModelDesk(config.model_latency)
         faults = self._faults = Faults(
             config.faults, config.fault_seed, monotonic=self._monotonic, market_now=lambda: self.exchange.now
         )
+        accounts = Accounts(config.users, config.seed, self._now, one_token=config.one_token, faults=faults)
         self._streams = Streams(config, market, accounts, faults, self._monotonic)
         trading = Trading(config, market, accounts, faults)
         at_least = config.packets_per_frame if config.speed is None else 1
@@ -132,7 +132,7 @@ class Simulator:
         desks = (
             Charts(market, accounts, config.history_sessions, config.seed),
             Master(list(instruments.values())),
-            ConsentDesk(accounts, config.apps, config.seed),
+            ConsentDesk(accounts, config, self._now),
             model,
             Control(self._exchange, self._streams.feed, accounts, faults, model, bad_rows=session.bad_rows),
         )
@@ -148,4 +148,5 @@ def make_market(config: SimulatorConfig) -> Replay:
     """The session `config` asks for, replayed or generated."""
     if config.market is not None:
         return replay_file(config.market, config.seed, config.day)
-    return Replay(generate(config.seed, config.day or GENERATED_DAY, config.shares), ())
+    plan = Plan(config.shares, config.character, config.characters, config.options)
+    return Replay(generate(config.seed, config.day or GENERATED_DAY, plan=plan), ())

@@ -37,6 +37,7 @@ class ForeverLeg:
 
     leg: Leg
     request: OrderRequest
+    symbol: str
     rising: bool | None = None
     order: Order | None = None
     ended: Status | None = None
@@ -91,7 +92,9 @@ class ForeverOrders:
             if request and (refusal := self._refusal(request)):
                 return refusal
         requests = [(Leg.TARGET, first)] + ([(Leg.STOP_LOSS, second_leg)] if second_leg else [])
-        legs = tuple(ForeverLeg(leg, request, self._rising(request)) for leg, request in requests)
+        legs = tuple(
+            ForeverLeg(leg, request, self._symbol(request), self._rising(request)) for leg, request in requests
+        )
         order_id = f"5{self._book.day:%y%m%d}{len(self._all) + 1:07d}"
         made = ForeverOrder(order_id, Flag.OCO if second_leg else Flag.SINGLE, legs, second, second)
         self._all[order_id] = made
@@ -169,6 +172,10 @@ class ForeverOrders:
         if not request.trigger:
             return Refusal(Code.INPUT, "triggerPrice of a forever order is required")
         return self._book.refusal(request)
+
+    def _symbol(self, request: OrderRequest) -> str:
+        instrument = self._book.instrument(request.instrument)
+        return instrument.symbol if instrument else ""
 
     def _rising(self, request: OrderRequest) -> bool | None:
         last = self._book.last(request.instrument)

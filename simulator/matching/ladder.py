@@ -26,9 +26,9 @@ class Ladder:
 
     @classmethod
     def around(cls, last: Price, second: int, tick_size: Paise, circuits: Circuits | None = None) -> Ladder:
-        """The five levels a Full packet shows after a print at `last`; none of them beyond a circuit."""
+        """The five levels a Full packet shows after a print at `last`; none beyond a circuit, and nobody sells at the upper."""
         price, tick = int(last), int(tick_size)
-        lowest, highest = (circuits.lower, circuits.upper) if circuits else (1, price + depth.LEVELS * tick)
+        lowest, highest = (circuits.lower, circuits.upper) if circuits else (1, price + depth.LEVELS * tick + 1)
         bids = [
             Level(Price(at), Quantity(depth.quantity(second, price, depth.BID, level)))
             for level in range(depth.LEVELS)
@@ -37,7 +37,7 @@ class Ladder:
         asks = [
             Level(Price(at), Quantity(depth.quantity(second, price, depth.ASK, level)))
             for level in range(depth.LEVELS)
-            if (at := depth.ask_price(price, tick, level)) <= highest
+            if price < highest and (at := depth.ask_price(price, tick, level)) <= highest
         ]
         return cls(bids, asks)
 

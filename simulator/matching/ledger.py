@@ -27,6 +27,7 @@ class Holding(NamedTuple):
 
     quantity: Quantity
     average_cost: Paise
+    pledged: Quantity
 
 
 @dataclass(frozen=True, slots=True)

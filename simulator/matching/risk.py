@@ -51,7 +51,9 @@ class RiskDesk:
         if request.product is not Product.CNC or request.side is Side.BUY:
             return None
         held = holdings.get(request.instrument)
-        owned = (held.quantity if held else 0) + self._ledger.net(request.client_id, request.instrument, Product.CNC)
+        owned = (held.quantity - held.pledged if held else 0) + self._ledger.net(
+            request.client_id, request.instrument, Product.CNC
+        )
         promised = sum(other.remaining for other in waiting if _same_sale(other, order))
         return "RMS: Holding quantity is not sufficient" if owned - promised < order.remaining else None
 

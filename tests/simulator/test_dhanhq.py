@@ -124,7 +124,7 @@ async def test_an_order_trades_while_the_market_moves() -> None:
     async with running() as simulator:
         dhan = dhanhq(context(simulator))
         placed = await asyncio.to_thread(
-            dhan.place_order, "2885", dhan.NSE, dhan.BUY, 10, dhan.LIMIT, dhan.INTRA, 9_000, tag="ATfill"
+            dhan.place_order, "2885", dhan.NSE, dhan.BUY, 10, dhan.LIMIT, dhan.INTRA, 1_500, tag="ATfill"
         )
         simulator.exchange.open_market()
         await until(lambda: simulator.exchange.finished)

@@ -9,7 +9,7 @@ import pytest
 from simulator.accounts import Accounts
 from simulator.config import SimulatedUser
 from simulator.faults import Fault, FaultKind
-from simulator.rest import RateLimit
+from simulator.rate import SECOND, Allowance, RateLimit
 from tests.simulator.factories import OTHER, USER, an_order, call, running
 
 
@@ -106,7 +106,7 @@ async def test_the_eleventh_order_of_a_second_is_turned_away_for_that_user_only(
 
 def test_the_rate_limit_counts_any_window_of_one_second() -> None:
     now = [0.0]
-    limit = RateLimit(2, lambda: now[0])
+    limit = RateLimit((Allowance(2, SECOND),), lambda: now[0])
 
     taken = []
     for moment in (0.0, 0.9, 0.95, 1.0, 1.5, 1.95):
@@ -114,7 +114,7 @@ def test_the_rate_limit_counts_any_window_of_one_second() -> None:
         taken.append(limit.allows("one"))
 
     assert taken == [True, True, False, True, False, True]
-    assert all(RateLimit(None, lambda: 0.0).allows("one") for _ in range(100))
+    assert all(RateLimit((), lambda: 0.0).allows("one") for _ in range(100))
 
 
 async def test_positions_and_funds_follow_the_trades() -> None:
@@ -129,7 +129,7 @@ async def test_positions_and_funds_follow_the_trades() -> None:
 
     (position,) = positions
     assert (position["netQty"], position["positionType"], position["buyAvg"]) == (6, "LONG", 1500.0)
-    assert funds["availabelBalance"] == 1_000_000 - 15_000
+    assert funds["availabelBalance"] == 1_000_000 - 6 * 1_500 * 0.2 - 4 * 0.05  # the bid stands a tick below
     assert [order["orderStatus"] for order in orders] == ["TRADED", "TRADED"]
     assert orders[0]["orderType"] == "LIMIT"
 

@@ -1,0 +1,106 @@
+"""Dhan's endpoints of super orders and forever orders."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from simulator import placement
+from simulator.config import Quirks
+from simulator.door import Call, Door
+from simulator.exchange import Exchange
+from simulator.matching.forever_orders import ForeverOrders
+from simulator.matching.super_orders import SuperOrders
+from simulator.matching.terms import Leg, Status
+from simulator.refusals import NO_SUCH_ORDER, Refusal
+from simulator.wire import forever_json, super_json
+
+
+class Brackets:
+    """The handlers under `/v2/super` and `/v2/forever`."""
+
+    def __init__(
+        self, exchange: Exchange, super_orders: SuperOrders, forever_orders: ForeverOrders, door: Door, quirks: Quirks
+    ) -> None:
+        self._exchange = exchange
+        self._super = super_orders
+        self._forever = forever_orders
+        self._door = door
+        self._quirks = quirks
+
+    def routes(self) -> list[web.RouteDef]:
+        reading, trading = self._door.reading, self._door.trading
+        return [
+            web.post("/v2/super/orders", trading(self.place_super)),
+            web.put("/v2/super/orders/{order_id}", trading(self.modify_super)),
+            web.delete("/v2/super/orders/{order_id}/{leg}", trading(self.cancel_super)),
+            web.get("/v2/super/orders", reading(self.list_super)),
+            web.post("/v2/forever/orders", trading(self.place_forever)),
+            web.put("/v2/forever/orders/{order_id}", trading(self.modify_forever)),
+            web.delete("/v2/forever/orders/{order_id}", trading(self.cancel_forever)),
+            web.get("/v2/forever/orders", reading(self.list_forever)),  # the SDK and the portal
+            web.get("/v2/forever/all", reading(self.list_forever)),  # the classic pages
+        ]
+
+    async def place_super(self, call: Call) -> web.StreamResponse:
+        asked = placement.read(
+            call.body, call.client_id, lambda fields: placement.super_request(fields, call.client_id)
+        )
+        if isinstance(asked, Refusal):
+            return asked.reply()
+        entry = self._super.place(*asked, self._exchange.second)
+        return entry.reply() if isinstance(entry, Refusal) else _reply(entry.order_id, self._quirks.acknowledged_as)
+
+    async def modify_super(self, call: Call) -> web.StreamResponse:
+        asked = placement.read(call.body, call.client_id, placement.super_modification)
+        if isinstance(asked, Refusal):
+            return asked.reply()
+        leg, wish, exits = asked
+        order_id, second = call.path("order_id"), self._exchange.second
+        refusal = self._super.modify(call.client_id, order_id, leg, wish, exits=exits, second=second)
+        return refusal.reply() if refusal else _reply(order_id, Status.TRANSIT)
+
+    async def cancel_super(self, call: Call) -> web.StreamResponse:
+        order_id, leg = call.path("order_id"), call.path("leg")
+        if leg not in list(Leg):
+            return NO_SUCH_ORDER.reply()
+        refusal = self._super.cancel(call.client_id, order_id, Leg(leg), self._exchange.second)
+        if refusal:
+            return refusal.reply()
+        if not self._quirks.super_cancel_has_body:
+            return web.Response(status=202)
+        return _reply(order_id, Status.CANCELLED, 202)
+
+    async def list_super(self, call: Call) -> web.StreamResponse:
+        book = self._exchange.book
+        return web.json_response(
+            [super_json(made, book.last(made.entry.request.instrument)) for made in self._super.of(call.client_id)]
+        )
+
+    async def place_forever(self, call: Call) -> web.StreamResponse:
+        wish = placement.read(
+            call.body, call.client_id, lambda fields: placement.forever_request(fields, call.client_id)
+        )
+        if isinstance(wish, Refusal):
+            return wish.reply()
+        made = self._forever.place(wish.first, wish.second, self._exchange.second)
+        return made.reply() if isinstance(made, Refusal) else _reply(made.order_id, Status.PENDING)
+
+    async def modify_forever(self, call: Call) -> web.StreamResponse:
+        asked = placement.read(call.body, call.client_id, placement.forever_modification)
+        if isinstance(asked, Refusal):
+            return asked.reply()
+        leg, wish = asked
+        made = self._forever.modify(call.client_id, call.path("order_id"), leg, wish, self._exchange.second)
+        return made.reply() if isinstance(made, Refusal) else _reply(made.order_id, Status.PENDING)
+
+    async def cancel_forever(self, call: Call) -> web.StreamResponse:
+        made = self._forever.cancel(call.client_id, call.path("order_id"), self._exchange.second)
+        return made.reply() if isinstance(made, Refusal) else _reply(made.order_id, Status.CANCELLED, 202)
+
+    async def list_forever(self, call: Call) -> web.StreamResponse:
+        made = self._forever.of(call.client_id)
+        return web.json_response([forever_json(order, leg) for order in made for leg in order.legs])
+
+
+def _reply(order_id: str, status: str, http_status: int = 200) -> web.Response:
+    return web.json_response({"orderId": order_id, "orderStatus": status}, status=http_status)
