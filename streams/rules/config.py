@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -56,29 +57,57 @@ class RuleBook:
 
     Attributes:
         rules: In the order of the file, which decides the order of signals on one bar.
+        origins: By a rule's name, what it is offered as.
         columns: `talib.` columns by timeframe, those of the file and those the rules need.
         window: Bars that a `talib.` function is given at most, unless it needs more.
     """
 
     rules: tuple[Rule, ...] = RULES
+    origins: Mapping[str, str] = field(default_factory=lambda: {rule.name: rule.name for rule in RULES})
     columns: Mapping[Timeframe, tuple[str, ...]] = field(default_factory=dict)
     window: int = talib_columns.WINDOW
 
 
-def read(path: Path) -> RuleBook:
-    """Read a rules file: exactly the rules it names run, unless they say `enabled = false`.
+def read(path: Path | None) -> RuleBook:
+    """Read a rules file: exactly the rules it names run, unless they say `enabled = false`. None is the default.
 
     Raises:
         Misconfigured: naming the file and everything that is wrong with it.
     """
+    if path is None:
+        return RuleBook()
+    with _of(path):
+        return book_of(_document(path))
+
+
+def one_rule(path: Path | None, name: str, given: Mapping[str, Any]) -> Rule:
+    """The rule of a file's section, enabled or not, else the installed one, with `given` before what the section says.
+
+    Raises:
+        Misconfigured: no such rule, or it cannot be made so.
+    """
+    if path is None:
+        return _rule(name, given)[0]
+    with _of(path):
+        section = _document(path).get("rules", {}).get(name, {})
+        return _rule(name, {**section, **given})[0]
+
+
+@contextmanager
+def _of(path: Path) -> Iterator[None]:
+    """What is wrong inside is wrong with the file."""
     try:
-        return book_of(tomllib.loads(path.read_text("utf-8")))
+        yield
     except OSError as error:
         raise Misconfigured(f"rules file {path}: {error.strerror}; correct ATS_RULES or leave it empty") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Misconfigured(f"rules file {path} is not TOML: {error}") from None
     except Misconfigured as error:
         raise Misconfigured(f"rules file {path}: {error}") from None
+
+
+def _document(path: Path) -> dict[str, Any]:
+    return tomllib.loads(path.read_text("utf-8"))
 
 
 def book_of(document: Mapping[str, Any]) -> RuleBook:
@@ -102,7 +131,8 @@ def book_of(document: Mapping[str, Any]) -> RuleBook:
     if problems:
         raise Misconfigured("; ".join(problems))
     wanted = [(timeframe, column) for timeframe, columns in file.talib.columns.items() for column in columns]
-    return RuleBook(tuple(rules), _columns(wanted, rules), file.talib.window)
+    origins = {rule.name: str(file.rules[rule.name].get("rule", rule.name)) for rule in rules}
+    return RuleBook(tuple(rules), origins, _columns(wanted, rules), file.talib.window)
 
 
 def _rule(name: str, section: Mapping[str, Any]) -> tuple[Rule, bool]:
