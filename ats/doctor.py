@@ -21,6 +21,7 @@ from dhan.transport import open_client
 from executors.modes import Mode, rules_of
 from schemas.errors import AtsError, Misconfigured, TryLater
 from schemas.topics import CATALOGUE
+from streams.rules.config import read as read_rules
 
 PATIENCE: Final = 10.0  # seconds for one answer
 
@@ -120,6 +121,11 @@ async def _mode(settings: Settings) -> str:
     return f"{rules.mode}: {'no order can leave this machine' if rules.mode is Mode.PAPER else 'REAL ORDERS will be placed'}"
 
 
+async def _rules(settings: Settings) -> str:
+    running = ", ".join(rule.key for rule in read_rules(settings.ats_rules).rules)
+    return f"{running or 'none'} by {settings.ats_rules or 'default, no ATS_RULES'}"
+
+
 CHECKS: Final[dict[str, Check]] = {
     "Python": _python,
     "embedded parts": _embedded,
@@ -129,4 +135,5 @@ CHECKS: Final[dict[str, Check]] = {
     "Dhan": _dhan,
     "model provider": _model,
     "trading mode": _mode,
+    "rules": _rules,
 }

@@ -38,6 +38,7 @@ from schemas.codec import decode
 from schemas.errors import Misconfigured, TryLater
 from schemas.market import Session, session_of, trading_day
 from schemas.messages import Candle, FeedState
+from streams.rules.config import read as read_rules
 
 SERVICES: Final = ("streams", "agents", "executors", "feed")
 SCOUT_WITHIN: Final = 120.0  # seconds; history at Dhan's five requests a second
@@ -62,6 +63,7 @@ class DemoOptions:
         check_against: CSVs of longer candles to compare those with that were played too.
         keep: Folder for logs and databases; None uses one that is removed at the end.
         web: Start the web page too, and keep it open when the market has closed.
+        rules: Rules file of the engine; None runs the default.
     """
 
     market: Path | None
@@ -71,6 +73,7 @@ class DemoOptions:
     check_against: tuple[Path, ...]
     keep: Path | None
     web: bool = False
+    rules: Path | None = None
 
 
 class SimulatorState(TypedDict):
@@ -88,6 +91,7 @@ async def run(options: DemoOptions) -> int:
     for name, path in (("market", options.market), *(("candle", other) for other in options.check_against)):
         if path is not None and not path.is_file():
             raise Misconfigured(f"{name} file {path}: no such file")
+    read_rules(options.rules)
     console = Console()
     configure("demo", style="console", level="error", secrets=())
     interrupted = asyncio.create_task(stop_on_signals().wait())
@@ -155,6 +159,8 @@ class _Demo:
         for row in state["bad_rows"]:
             self._console.print(f"[yellow]bad row in {self._options.market}:[/] {row}", highlight=False, soft_wrap=True)
         day = {"ATS_TRADING_DATE": session.day.isoformat()}
+        if self._options.rules:
+            day["ATS_RULES"] = str(self._options.rules.resolve())
         await self._scout(day)
         await self._open_market(day)
         await self._watch(session)
