@@ -7,14 +7,19 @@ costs nothing.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from itertools import accumulate
+from typing import Final, Protocol, runtime_checkable
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
+
+from bus.metrics import AGE, Histogram
 
 HOST: Final = "127.0.0.1"  # put a reverse proxy in front where a scraper lives elsewhere
 
@@ -27,31 +32,69 @@ class Health:
     why: str
 
 
+@runtime_checkable
+class Figures(Protocol):
+    """A record that works its numbers out when asked."""
+
+    def figures(self) -> Mapping[str, object]:
+        """Name -> number, or mapping of numbers."""
+
+
 class RecordCollector(Collector):
-    """Shows the numeric fields of dataclass records: `ats_<service>_<field>`; mappings get a `key` label."""
+    """Shows the numeric fields of dataclass records: `ats_<service>_<field>`; mappings get a `key` label.
+
+    A `bus.metrics.Histogram` becomes a histogram. A moment of which the age matters becomes `ats_<service>_<field>_age_seconds`.
+    """
 
     def __init__(self, service: str, records: Iterable[object]) -> None:
         self._service = service
-        self._records = list(records)
+        self._records = records  # a service adds to it while it starts
 
     def collect(self) -> Iterator[Metric]:
-        for record in self._records:
-            if not dataclasses.is_dataclass(record):
-                continue
-            for field in dataclasses.fields(record):
-                metric = Metric(f"ats_{self._service}_{field.name}", f"{type(record).__name__}.{field.name}", "gauge")
-                _add(metric, getattr(record, field.name))
+        for record in list(self._records):
+            for name, help_, value in _figures(record):
+                metric = _metric(f"ats_{self._service}_{name}", help_, value)
                 if metric.samples:
                     yield metric
 
 
-def _add(metric: Metric, value: object) -> None:
+def _figures(record: object) -> Iterator[tuple[str, str, object]]:
+    kind = type(record).__name__
+    if isinstance(record, Figures):
+        yield from ((name, f"{kind}.{name}", value) for name, value in record.figures().items())
+    elif dataclasses.is_dataclass(record):
+        for field in dataclasses.fields(record):
+            value = getattr(record, field.name)
+            if field.metadata == AGE:
+                yield f"{field.name}_age_seconds", f"{kind}.{field.name}", _age(value)
+            else:
+                yield field.name, f"{kind}.{field.name}", value
+
+
+def _age(moment: object) -> object:
+    now = time.monotonic()
+    if isinstance(moment, dict):
+        return {key: now - inner for key, inner in moment.items()}
+    return now - moment if isinstance(moment, float) else None
+
+
+def _metric(name: str, help_: str, value: object) -> Metric:
+    if isinstance(value, Histogram):
+        return _histogram(name, help_, value)
+    metric = Metric(name, help_, "gauge")
     if isinstance(value, int | float):
-        metric.add_sample(metric.name, {}, float(value))
-    elif isinstance(value, dict):
+        metric.add_sample(name, {}, float(value))
+    elif isinstance(value, Mapping):
         for key, inner in value.items():
             if isinstance(inner, int | float):
-                metric.add_sample(metric.name, {"key": str(key)}, float(inner))
+                metric.add_sample(name, {"key": str(key)}, float(inner))
+    return metric
+
+
+def _histogram(name: str, help_: str, value: Histogram) -> Metric:
+    limits = [*(str(float(bound)) for bound in value.bounds), "+Inf"]
+    buckets = list(zip(limits, accumulate(map(float, value.counts)), strict=True))
+    return HistogramMetricFamily(name, help_, buckets=buckets, sum_value=value.total)
 
 
 class MetricsServer:

@@ -23,6 +23,7 @@ from yarl import URL
 
 from bus.connection import KafkaConnection
 from bus.ending import Exit, end, end_after
+from bus.metrics import ShellMetrics
 from bus.options import ShellOptions
 from bus.records import NS_PER_MS, Record, Shard
 from schemas.units import UtcNs
@@ -54,13 +55,21 @@ class GroupMember:
     """One process's membership."""
 
     def __init__(
-        self, connection: KafkaConnection, group: str, topics: Iterable[str], instance: str, options: ShellOptions
+        self,
+        connection: KafkaConnection,
+        group: str,
+        topics: Iterable[str],
+        instance: str,
+        *,
+        options: ShellOptions,
+        metrics: ShellMetrics,
     ) -> None:
         self._connection = connection
         self._group = group
         self._topics = tuple(topics)
         self._instance = instance
         self._options = options
+        self._buffer = Buffer(options.buffered_bytes, metrics)
         self._scratch = TemporaryDirectory(prefix="ats-faust-")  # Faust wants a directory even when it keeps nothing
         self._app: Any = None
 
@@ -134,9 +143,11 @@ class GroupMember:
             broker_rebalance_timeout=options.session_timeout,
             broker_request_timeout=max(REQUEST_TIMEOUT, options.session_timeout),
         )
-        app.transport.Consumer = _consumer_for(shell, frozenset(self._topics))
+        app.transport.Consumer = _consumer_for(shell, frozenset(self._topics), self._buffer)
         app.on_partitions_revoked.connect(_hand_over(shell, options.session_timeout / 3), weak=False)
-        app.agent(app.topic(*self._topics, key_type=bytes, value_type=bytes), concurrency=1)(_deliver(shell))
+        app.agent(app.topic(*self._topics, key_type=bytes, value_type=bytes), concurrency=1)(
+            _deliver(shell, self._buffer)
+        )
         return app
 
     def _credentials(self) -> Any:
@@ -151,18 +162,56 @@ class GroupMember:
         return faust.SSLCredentials(context) if context else None
 
 
-def _consumer_for(shell: Shell, topics: frozenset[str]) -> type:
+class Buffer:
+    """Counts the bytes between Faust's fetching and the shell's taking, and holds fetching up while they are too many.
+
+    Faust itself counts records only: a few thousand of a backlog's large ones would be a gigabyte.
+    """
+
+    def __init__(self, limit: int, metrics: ShellMetrics) -> None:
+        self._limit = limit
+        self._metrics = metrics
+        self._room = asyncio.Event()
+        self._room.set()
+
+    async def room(self, seconds: float) -> bool:
+        """Wait until there is room, at most so long."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._room.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def change(self, by: int) -> None:
+        # a rebalance drops what Faust holds: counting begins anew, and what is still delivered was counted before
+        self._metrics.buffered_bytes = max(0, self._metrics.buffered_bytes + by)
+        if self._metrics.buffered_bytes <= self._limit:
+            self._room.set()
+        else:
+            self._room.clear()
+
+    def empty(self) -> None:
+        self.change(-self._metrics.buffered_bytes)
+
+
+def _consumer_for(shell: Shell, topics: frozenset[str], buffer: Buffer) -> type:
     class Consumer(FaustConsumer):  # type: ignore[misc]  # Faust ships no usable types
         async def _getmany(self, active_partitions: set[Any] | None, timeout: float) -> Any:  # noqa: ASYNC109  # Faust's
             # Faust passes its live set to another thread; emptied meanwhile, it reads as "all partitions"
             copied = None if active_partitions is None else set(active_partitions)
-            return await super()._getmany(copied, timeout)
+            if not await buffer.room(timeout):
+                return {}
+            found = await super()._getmany(copied, timeout)
+            buffer.change(sum(len(row.value or b"") for rows in found.values() for row in rows))
+            return found
 
         async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:  # noqa: ARG002
             return True  # the automatic commit: it knows nothing of snapshots or unfinished work
 
         async def perform_seek(self) -> None:
             # The last step before records flow, at every assignment; also called at odd moments, so it is idempotent.
+            buffer.empty()
             owned = {Shard(tp.topic, tp.partition) for tp in self.assignment() if tp.topic in topics}
             try:
                 places = await shell.adopt(owned)
@@ -186,10 +235,11 @@ def _hand_over(shell: Shell, limit: float) -> Any:
     return hand_over
 
 
-def _deliver(shell: Shell) -> Any:
+def _deliver(shell: Shell, buffer: Buffer) -> Any:
     async def deliver(stream: Any) -> None:
         async for event in stream.noack().events():
             await shell.take(_record_of(event.message))
+            buffer.change(-len(event.message.value or b""))
 
     return deliver
 

@@ -1,19 +1,26 @@
-"""The life of a shell: join the group, work until told to stop, finish, leave. Anything else ends the process."""
+"""The life of a shell: check, join the group, work until told to stop, finish, leave. Anything else ends the process."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import structlog
 
+from bus.connection import KafkaConnection
 from bus.ending import Exit, end, end_after
 from bus.faust_app import GroupMember, Shell
 from bus.liveness import Progress, Pulse, watch
 from bus.metrics import ShellMetrics
 from bus.options import ShellOptions
+from bus.publisher import Publisher
+from bus.routing import Router
+from bus.topics import check_topics
+from schemas.topics import DEAD_LETTER, PartitionPlan, Topic
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +38,56 @@ class LivingShell(Shell, Progress, Protocol):
         """Make everything durable and take nothing more."""
 
 
-async def live(
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What every shell is made of."""
+
+    connection: KafkaConnection
+    member: GroupMember
+    router: Router
+    pulse: Pulse
+    options: ShellOptions
+    metrics: ShellMetrics
+    stack: AsyncExitStack
+
+    async def publisher(self, what: str) -> Publisher:
+        """A producer for as long as the shell lives; `what` it writes is for the last log line."""
+        return await self.stack.enter_async_context(
+            Publisher(self.connection, lambda error: end_after(error, f"{what} was not accepted"))
+        )
+
+
+async def run_shell(
+    build: Callable[[Parts], Awaitable[LivingShell]],
+    *,
+    group: str,
+    sources: Sequence[Topic],
+    outputs: Sequence[Topic],
+    others: Sequence[Topic] = (),
+    connection: KafkaConnection,
+    plan: PartitionPlan,
+    instance: str,
+    stop: asyncio.Event,
+    options: ShellOptions | None,
+    metrics: ShellMetrics | None,
+) -> None:
+    """Run the shell that `build` makes until `stop` is set and everything is handed over.
+
+    Raises:
+        Misconfigured: a topic is missing or has another number of partitions.
+        TryLater: no broker answers at the start.
+    """
+    options, metrics = options or ShellOptions(), metrics or ShellMetrics()
+    await check_topics(connection, plan, (*sources, *outputs, *others, DEAD_LETTER))
+    by_name = {topic.name: topic for topic in sources}
+    member = GroupMember(connection, group, by_name, instance, options=options, metrics=metrics)
+    async with AsyncExitStack() as stack:
+        router, pulse = Router(by_name, outputs, plan), Pulse(options.session_timeout)
+        shell = await build(Parts(connection, member, router, pulse, options, metrics, stack))
+        await _live(shell, member, pulse=pulse, stop=stop, options=options, metrics=metrics)
+
+
+async def _live(
     shell: LivingShell,
     member: GroupMember,
     *,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from bus.records import Output, Record, partition_for
 from schemas.errors import Misconfigured
@@ -29,16 +27,23 @@ class Router:
         Raises:
             Misconfigured: an output goes to a topic that the service did not announce, so nobody checked that it exists.
         """
-        counts: Counter[str] = Counter()
+        counts: dict[str, int] = {}
         routed = []
         for output in outputs:
             name = output.topic.name
-            if name not in self._outputs:
-                raise Misconfigured(f"{record} caused an output for {name}; add that topic to the service's outputs")
-            cause = (HEADER, Cause(record.offset, counts[name]).encode())
-            counts[name] += 1
-            routed.append(replace(output, partition=self._partition(record, output), headers=(*output.headers, cause)))
+            nth = counts.get(name)
+            if nth is None:
+                nth = 0
+                self._check(record, name)
+            counts[name] = nth + 1
+            headers = (*output.headers, (HEADER, Cause(record.offset, nth).encode()))
+            partition = self._partition(record, output)
+            routed.append(Output(output.topic, output.key, output.value, partition, headers))
         return routed
+
+    def _check(self, record: Record, topic: str) -> None:
+        if topic not in self._outputs:
+            raise Misconfigured(f"{record} caused an output for {topic}; add that topic to the service's outputs")
 
     def _partition(self, record: Record, output: Output) -> int:
         if output.partition is None and output.topic.family is self._sources[record.topic].family:

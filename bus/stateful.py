@@ -15,8 +15,8 @@ workers of a group must run the same code, and the source must neither be compac
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -25,18 +25,15 @@ import structlog
 from bus.connection import KafkaConnection
 from bus.dead_letters import dead_letter
 from bus.ending import Exit, end, end_after
-from bus.faust_app import GroupMember
-from bus.life import live
-from bus.liveness import Pulse
+from bus.life import Parts, run_shell
 from bus.metrics import ShellMetrics
 from bus.options import ShellOptions
 from bus.publisher import Publisher
 from bus.records import Output, Record, Shard
-from bus.routing import Router
 from bus.snapshots import Snapshot, Snapshots
-from bus.topics import check_topics
 from schemas.errors import Unreadable
-from schemas.topics import DEAD_LETTER, PartitionPlan, Topic
+from schemas.topics import PartitionPlan, Topic
+from schemas.units import NS_PER_SECOND, UtcNs
 
 log = structlog.get_logger(__name__)
 
@@ -62,9 +59,12 @@ class StatefulService:
     Attributes:
         group: Kafka consumer group.
         snapshots: Compacted topic with as many partitions as `source`, of this service alone.
-        outputs: Every topic the machine writes to; checked at start.
+        outputs: Every topic the machine writes to; checked at start. The first is the most urgent and has a producer of its
+            own; the others share one.
         fresh: Makes the machine of a partition that never had a snapshot.
         restore: Makes it from `dump`.
+        size: How much a record holds, for the metric `batch`; bytes where nothing better is said.
+        received_at: When what a record tells was received, for the metric `latency`.
     """
 
     group: str
@@ -73,6 +73,8 @@ class StatefulService:
     outputs: tuple[Topic, ...]
     fresh: Callable[[int], Machine]
     restore: Callable[[int, bytes], Machine]
+    size: Callable[[Record], int] = lambda record: len(record.value or b"")
+    received_at: Callable[[Record], UtcNs] = lambda record: record.published_at
 
 
 async def run_stateful(
@@ -93,28 +95,26 @@ async def run_stateful(
         Misconfigured: a topic is missing or has another number of partitions.
         TryLater: no broker answers at the start.
     """
-    options, metrics = options or ShellOptions(), metrics or ShellMetrics()
-    await check_topics(connection, plan, (service.source, service.snapshots, *service.outputs, DEAD_LETTER))
-    pulse = Pulse(options.session_timeout)
-    member = GroupMember(connection, service.group, [service.source.name], instance, options)
-    async with AsyncExitStack() as stack:
-        outputs, shelves = [await stack.enter_async_context(Publisher(connection, _send_failed)) for _ in range(2)]
-        snapshots = Snapshots(connection, service.source, service.snapshots, shelves)
-        shell = _StatefulShell(
-            service=service,
-            member=member,
-            outputs=outputs,
-            snapshots=snapshots,
-            router=Router({service.source.name: service.source}, service.outputs, plan),
-            pulse=pulse,
-            options=options,
-            metrics=metrics,
-        )
-        await live(shell, member, pulse=pulse, stop=stop, options=options, metrics=metrics)
 
+    async def build(parts: Parts) -> _StatefulShell:
+        urgent, others, shelves = [await parts.publisher("an output or snapshot") for _ in range(3)]
+        publishers = dict.fromkeys([topic.name for topic in service.outputs], others)
+        publishers |= {topic.name: urgent for topic in service.outputs[:1]}
+        return _StatefulShell(service, parts, publishers, shelves)
 
-def _send_failed(error: BaseException) -> None:
-    end_after(error, "an output or snapshot was not accepted")
+    await run_shell(
+        build,
+        group=service.group,
+        sources=(service.source,),
+        outputs=service.outputs,
+        others=(service.snapshots,),
+        connection=connection,
+        plan=plan,
+        instance=instance,
+        stop=stop,
+        options=options,
+        metrics=metrics,
+    )
 
 
 @dataclass(slots=True)
@@ -124,12 +124,14 @@ class _Engine:
     Attributes:
         next: The only offset it will apply.
         saved: `next` of its last durable snapshot.
+        shown: `next` as last committed.
         sent: Per topic the last output; within a partition it is acknowledged after all before it.
     """
 
     machine: Machine
     next: int
     saved: int | None
+    shown: int | None = None
     sent: dict[str, asyncio.Future[Any]] = field(default_factory=dict)
 
 
@@ -137,25 +139,18 @@ class _StatefulShell:
     """Owns the engines of the assigned partitions."""
 
     def __init__(
-        self,
-        *,
-        service: StatefulService,
-        member: GroupMember,
-        outputs: Publisher,
-        snapshots: Snapshots,
-        router: Router,
-        pulse: Pulse,
-        options: ShellOptions,
-        metrics: ShellMetrics,
+        self, service: StatefulService, parts: Parts, publishers: Mapping[str, Publisher], shelves: Publisher
     ) -> None:
+        """`publishers` by topic, `shelves` for snapshots: a large one would hold up what shares its producer."""
         self._service = service
-        self._member = member
-        self._outputs = outputs
-        self._snapshots = snapshots
-        self._router = router
-        self._pulse = pulse
-        self._options = options
-        self._metrics = metrics
+        self._member = parts.member
+        self._publishers = publishers
+        self._others = publishers[service.outputs[-1].name]
+        self._snapshots = Snapshots(parts.connection, service.source, service.snapshots, shelves)
+        self._router = parts.router
+        self._pulse = parts.pulse
+        self._options = parts.options
+        self._metrics = parts.metrics
         self._engines: dict[int, _Engine] = {}
         self._between_records = asyncio.Lock()  # held from apply to send, and while a snapshot is copied
         self._one_snapshot = asyncio.Lock()
@@ -173,7 +168,7 @@ class _StatefulShell:
             if record.offset > engine.next:
                 end(Exit.GAP, f"{record.shard}: expected offset {engine.next}, got {record.offset}")
             try:
-                await self._send(engine, self._apply(engine, record))
+                await self._send(engine, record, self._apply(engine, record))
             except BaseException as error:  # noqa: BLE001  # the state moved, the output did not (cancelling included)
                 end_after(error, str(record))
             engine.next += 1
@@ -181,29 +176,43 @@ class _StatefulShell:
 
     def _apply(self, engine: _Engine, record: Record) -> list[Output]:
         try:
-            return self._router.route(record, engine.machine.apply(record))
+            outputs = self._router.route(record, engine.machine.apply(record))
         except Unreadable as error:
             log.warning("dead_letter", record=str(record), reason=error.reason, field=error.field)
             self._metrics.dead_letters += 1
             return [dead_letter(record, error)]
+        self._metrics.batch.observe(self._service.size(record))
+        return outputs
 
-    async def _send(self, engine: _Engine, outputs: list[Output]) -> None:
+    async def _send(self, engine: _Engine, record: Record, outputs: list[Output]) -> None:
+        if not outputs:
+            return
         for count, output in enumerate(outputs, 1):
-            engine.sent[output.topic.name] = await self._outputs.send(output)
+            publisher = self._publishers.get(output.topic.name, self._others)
+            sent = engine.sent[output.topic.name] = await publisher.send(output)
             if count % self._options.burst == 0:
                 await asyncio.sleep(0)
         self._metrics.outputs += len(outputs)
+        received_at = self._service.received_at(record)
+        sent.add_done_callback(lambda _: self._metrics.latency.observe((time.time_ns() - received_at) / NS_PER_SECOND))
 
-    # Snapshots
+    # Snapshots and commits
 
     async def work(self) -> None:
-        while True:
-            await asyncio.sleep(self._options.snapshot_every)
-            await self._snapshot()
+        await asyncio.gather(self._keep_snapshots(), self._keep_shown())
 
-    async def _snapshot(self) -> None:
+    async def _keep_snapshots(self) -> None:
+        """One partition after the other: all at once would hold records up for so many times as long."""
+        while True:
+            partitions = sorted(self._engines)
+            for partition in partitions or (None,):
+                await asyncio.sleep(self._options.snapshot_every / max(1, len(partitions)))
+                if partition is not None:
+                    await self._snapshot(partition)
+
+    async def _snapshot(self, *partitions: int) -> None:
         async with self._one_snapshot:
-            for partition in list(self._engines):
+            for partition in partitions:
                 await self._snapshot_of(partition)
 
     async def _snapshot_of(self, partition: int) -> None:
@@ -217,14 +226,30 @@ class _StatefulShell:
             await asyncio.shield(sent)  # a failed one has ended the process; cancelling us must not cancel the record
         if await self._snapshots.save(partition, snapshot):
             self._metrics.snapshots += 1
+            self._metrics.snapshot[self._shard(partition)] = time.monotonic()
         engine.saved = snapshot.next
-        await self._commit(partition, snapshot.next)
 
-    async def _commit(self, partition: int, next_: int) -> None:
-        """For lag displays only, nothing of ours reads it back. Refused while a rebalance is under way."""
-        shard = Shard(self._service.source.name, partition)
-        if await self._member.commit({shard: next_}):
-            self._metrics.committed[shard] = next_
+    async def _keep_shown(self) -> None:
+        """Commits are for displays only, nothing of ours reads them back: `engine.saved` says where a restart begins."""
+        while True:
+            await asyncio.sleep(self._options.show_every)
+            await self._show()
+
+    async def _show(self) -> None:
+        """Commit what is acknowledged. Refused while a rebalance is under way."""
+        moved = {
+            self._shard(partition): engine.next
+            for partition, engine in self._engines.items()
+            if engine.shown != engine.next and all(sent.done() for sent in engine.sent.values())
+        }
+        if moved and await self._member.commit(moved):
+            for shard, next_ in moved.items():
+                self._metrics.committed[shard] = next_
+                if engine := self._engines.get(shard.partition):
+                    engine.shown = next_
+
+    def _shard(self, partition: int) -> Shard:
+        return Shard(self._service.source.name, partition)
 
     # Partitions
 
@@ -234,6 +259,7 @@ class _StatefulShell:
             numbers = {shard.partition for shard in owned}
             for lost in self._engines.keys() - numbers:
                 del self._engines[lost]
+                self._metrics.snapshot.pop(self._shard(lost), None)
             if gained := numbers - self._engines.keys():
                 self._engines.update(await self._load(gained))
             return {shard: self._engines[shard.partition].next for shard in owned}
@@ -246,20 +272,22 @@ class _StatefulShell:
             else:
                 machine = self._service.restore(partition, snapshot.state)
                 engines[partition] = _Engine(machine, snapshot.next, snapshot.next)
+            self._metrics.snapshot[self._shard(partition)] = time.monotonic()
         log.info("engines_loaded", next={partition: engine.next for partition, engine in engines.items()})
         return engines
 
     async def hand_over(self) -> None:
-        await self._snapshot()
+        await self._snapshot(*self._engines)
 
     async def finish(self) -> None:
         self._closing = True  # nothing is applied after the last snapshot
-        await self._snapshot()
+        await self._snapshot(*self._engines)
+        await self._show()
 
     # What the watch sees
 
     def positions(self) -> Mapping[Shard, int]:
-        return {Shard(self._service.source.name, partition): engine.next for partition, engine in self._engines.items()}
+        return {self._shard(partition): engine.next for partition, engine in self._engines.items()}
 
     def busy(self) -> bool:
         return False

@@ -21,20 +21,17 @@ import structlog
 from bus.connection import KafkaConnection
 from bus.dead_letters import dead_letter
 from bus.ending import Exit, end, end_after
-from bus.faust_app import GroupMember
 from bus.group_offsets import starts
 from bus.lanes import Lanes
-from bus.life import live
-from bus.liveness import STILL_SESSIONS, Pulse
+from bus.life import Parts, run_shell
+from bus.liveness import STILL_SESSIONS
 from bus.metrics import ShellMetrics
 from bus.offsets import CommitLedger, OffsetTracker
 from bus.options import ShellOptions
 from bus.publisher import Publisher
 from bus.records import Output, Record, Shard
-from bus.routing import Router
-from bus.topics import check_topics
 from schemas.errors import Unreadable
-from schemas.topics import DEAD_LETTER, PartitionPlan, Topic
+from schemas.topics import PartitionPlan, Topic
 
 log = structlog.get_logger(__name__)
 
@@ -80,27 +77,22 @@ async def run_stateless(
         Misconfigured: a topic is missing or has another number of partitions.
         TryLater: no broker answers at the start.
     """
-    options, metrics = options or ShellOptions(), metrics or ShellMetrics()
-    await check_topics(connection, plan, (*service.handlers, *service.outputs, DEAD_LETTER))
-    sources = {topic.name: topic for topic in service.handlers}
-    member = GroupMember(connection, service.group, sources, instance, options)
-    pulse = Pulse(options.session_timeout)
-    async with Publisher(connection, _send_failed) as publisher:
-        shell = _StatelessShell(
-            service=service,
-            connection=connection,
-            member=member,
-            publisher=publisher,
-            router=Router(sources, service.outputs, plan),
-            pulse=pulse,
-            options=options,
-            metrics=metrics,
-        )
-        await live(shell, member, pulse=pulse, stop=stop, options=options, metrics=metrics)
 
+    async def build(parts: Parts) -> _StatelessShell:
+        return _StatelessShell(service, parts, await parts.publisher("an output"))
 
-def _send_failed(error: BaseException) -> None:
-    end_after(error, "an output was not accepted")
+    await run_shell(
+        build,
+        group=service.group,
+        sources=tuple(service.handlers),
+        outputs=service.outputs,
+        connection=connection,
+        plan=plan,
+        instance=instance,
+        stop=stop,
+        options=options,
+        metrics=metrics,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,26 +106,15 @@ class _Job:
 class _StatelessShell:
     """Hands records of the assigned partitions to their handlers, and commits what is finished."""
 
-    def __init__(
-        self,
-        *,
-        service: StatelessService,
-        connection: KafkaConnection,
-        member: GroupMember,
-        publisher: Publisher,
-        router: Router,
-        pulse: Pulse,
-        options: ShellOptions,
-        metrics: ShellMetrics,
-    ) -> None:
+    def __init__(self, service: StatelessService, parts: Parts, publisher: Publisher) -> None:
         self._service = service
-        self._connection = connection
-        self._member = member
+        self._connection = parts.connection
+        self._member = parts.member
         self._publisher = publisher
-        self._router = router
-        self._pulse = pulse
-        self._options = options
-        self._metrics = metrics
+        self._router = parts.router
+        self._pulse = parts.pulse
+        self._options = parts.options
+        self._metrics = parts.metrics
         self._handlers = {topic.name: handler for topic, handler in service.handlers.items()}
         self._compacted = {topic.name for topic in service.handlers if topic.compacted}
         self._trackers: dict[Shard, OffsetTracker] = {}

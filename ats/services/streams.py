@@ -4,28 +4,63 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import structlog
 
 from ats.services.context import Context
 from ats.settings import Settings
 from bus.metrics import ShellMetrics
+from bus.records import Record
 from bus.stateful import StatefulService, run_stateful
+from schemas import ticks
+from schemas.units import NS_PER_SECOND, UtcNs
 from streams.engine.machine import warm_up
 from streams.service import EngineStats, engine_service
 
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True)
+class EngineFigures:
+    """What the engines have seen, for `/metrics`: `late` are ticks that came after their bar was over."""
+
+    stats: EngineStats
+
+    def figures(self) -> Mapping[str, object]:
+        partitions = sorted(self.stats.machines)
+        counts = {
+            name: {str(partition): self.stats.count(name, partition) for partition in partitions}
+            for name in ("ticks", "late", "outside", "resets")
+        }
+        return counts | {
+            "instruments": {str(partition): self.stats.instruments(partition) for partition in partitions},
+            "market_clock_seconds": {
+                str(partition): self.stats.clock(partition) / NS_PER_SECOND for partition in partitions
+            },
+        }
+
+
 def service_of(settings: Settings, stats: EngineStats | None = None) -> StatefulService:  # noqa: ARG001 (rules come from it)
     """What `ats streams` runs under `settings`."""
-    return engine_service(stats=stats)
+    return replace(engine_service(stats=stats), size=_ticks_in, received_at=_received_at)
+
+
+def _ticks_in(record: Record) -> int:
+    return (len(record.value or b"") - ticks.HEADER.itemsize) // ticks.TICK.itemsize
+
+
+def _received_at(record: Record) -> UtcNs:
+    """When the gateway received the record's first tick; what it caused may hang on a later one, so this errs upwards."""
+    batch = ticks.decode(record.value or b"")
+    return UtcNs(batch.rows["received_at"][0]) if len(batch.rows) else batch.sent_at
 
 
 async def run(context: Context) -> None:
     """Run the engine until told to stop."""
     settings, stats, metrics = context.settings, EngineStats(), ShellMetrics()
-    context.records += [metrics, stats]
+    context.records += [metrics, EngineFigures(stats)]
     connection = settings.kafka()
     began = time.monotonic()
     await asyncio.to_thread(warm_up)
