@@ -28,6 +28,14 @@ TOKEN_EVERY: Final = 120.0  # seconds; many clients in the field report this ref
 CONSENTS_A_DAY: Final = 25
 
 
+class Casing(StrEnum):
+    """How keys and statuses of order updates are written."""
+
+    CAMEL = "camel"  # orderNo, "Traded": as live frames are
+    PASCAL = "pascal"  # OrderNo, "TRADED": as documented
+    MIXED = "mixed"  # a blend, as the documents' newest sample
+
+
 @dataclass(frozen=True, slots=True)
 class SimulatedHolding:
     """Shares an account owned before the session. `average_cost` is in rupees, `pledged` a part of `quantity`."""
@@ -48,6 +56,7 @@ class SimulatedUser:
         holdings: Shares from before the session.
         pin, totp_secret: For a token without a browser; the secret is base 32, as an authenticator app takes it.
         data_plan: Whether the account has the paid data API; without it the data endpoints answer 806.
+        postback_url: Where every change of an order is posted; None is nowhere.
     """
 
     client_id: str
@@ -59,6 +68,7 @@ class SimulatedUser:
     pin: str = field(default="112233", repr=False)
     totp_secret: str = field(default="JBSWY3DPEHPK3PXP", repr=False)
     data_plan: bool = True
+    postback_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +153,8 @@ class SimulatorConfig:
         numeric_ids: Let feed clients send security ids as numbers; else that ends the connection.
         connection_life: Seconds after which every WebSocket is reset, as some of Dhan's were at 300; None is never. Looked at
             with every ping.
+        update_keys: How order updates are written.
+        acknowledge_login: Answer the login of order updates with a message, which some have seen.
         order_rate_limit: Placements, modifications and cancellations a second per user; None switches off all limits of the
             order API, the longer ones and the one of reads too.
         orders_per_minute, orders_per_hour, orders_per_day: The longer limits of the same.
@@ -184,6 +196,8 @@ class SimulatorConfig:
     true_utc: bool = False
     numeric_ids: bool = False
     connection_life: float | None = None
+    update_keys: Casing = Casing.CAMEL
+    acknowledge_login: bool = False
     feed_connections: int = FEED_CONNECTIONS_PER_USER
     ping_every: float = 10.0
     drop_after: float = 40.0

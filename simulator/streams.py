@@ -1,4 +1,4 @@
-"""Everything that streams, as one: the market feed and the depth feeds, put together from the settings."""
+"""Everything that streams, as one: market feed, depth feeds, order updates, postbacks; put together from the settings."""
 
 from __future__ import annotations
 
@@ -14,15 +14,21 @@ from simulator.faults import Faults
 from simulator.feed import ENDPOINT as FEED
 from simulator.feed import Feed, FeedOptions
 from simulator.market.tape import Market, Prints
+from simulator.matching.order import OrderSnapshot
+from simulator.postbacks import Postbacks
 from simulator.sockets import SocketOptions, Surroundings, connection_numbers
+from simulator.updates import ENDPOINT as UPDATES
+from simulator.updates import UpdateOptions, Updates
 
 
 class Streams:
-    """The feeds of one simulator. What the exchange tells, each hears.
+    """The streams of one simulator. What the exchange and the order book tell, each hears.
 
     Attributes:
         feed: The market feed.
         depths: By number of levels.
+        updates: Of orders, over a WebSocket.
+        postbacks: Of orders, to users' URLs.
     """
 
     def __init__(
@@ -42,11 +48,16 @@ class Streams:
         self.depths = {
             levels: DepthFeed(levels, market, accounts, around, numeric_ids=config.numeric_ids) for levels in DEPTHS
         }
+        self.updates = Updates(
+            accounts, config.partners, UpdateOptions(config.update_keys, config.acknowledge_login), around
+        )
+        self.postbacks = Postbacks(accounts, faults)
         self._prints: Prints | None = None
 
     def routes(self) -> list[web.RouteDef]:
         return [
             web.get(FEED, self.feed.serve),
+            web.get(UPDATES, self.updates.serve),
             *(web.get(DEPTHS[levels], depth.serve) for levels, depth in self.depths.items()),
         ]
 
@@ -66,7 +77,14 @@ class Streams:
         """Send a packet to every connection of the market feed."""
         await self.feed.announce(packet)
 
+    def tell(self, order: OrderSnapshot) -> None:
+        """An order changed."""
+        self.updates.tell(order)
+        self.postbacks.tell(order)
+
     async def close(self) -> None:
+        await self.postbacks.close()
+        await self.updates.close()
         await self.feed.close()
         for depth in self.depths.values():
             await depth.close()
