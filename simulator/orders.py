@@ -123,8 +123,6 @@ class Book:
         if self._after_market and self.phase is Phase.OPEN:
             self._send_after_market(second)
         self._matcher.print(instrument, price, second)
-        if self._touched:
-            self._settle(second)
         for companion in self._companions:
             companion.priced(instrument, price, second)
 
@@ -264,7 +262,7 @@ class Book:
         price = order.limit or self.last(order.request.instrument)
         if order.status.live and price is not None:
             self._matcher.leave(order)
-            order.armed = False
+            order.armed, order.limit = False, price
             self.filled(order, price, order.remaining, second)
             self._settle(second)
 
@@ -303,6 +301,10 @@ class Book:
         order.trades.append(Trade(f"{self._prefix}{self._trades:07d}", price, quantity, second))
         self.ledger.record(order)
         self._move(order, Change.TRADED, Status.PART_TRADED if order.remaining else Status.TRADED, second)
+
+    def done(self, second: int) -> None:
+        if self._touched:
+            self._settle(second)
 
     def triggered(self, order: Order, second: int) -> None:
         self._move(order, Change.TRIGGERED, order.status, second)

@@ -23,7 +23,7 @@ _WHOLE = 10_000  # basis points
 
 
 class Outcome(Protocol):
-    """Who is told what the matcher did. It must not call the matcher back."""
+    """Who is told what the matcher did. It must not call the matcher back, except in `done`."""
 
     def filled(self, order: Order, price: Price, quantity: Quantity, second: int) -> None: ...
 
@@ -31,6 +31,9 @@ class Outcome(Protocol):
 
     def dropped(self, order: Order, second: int) -> None:
         """An immediate-or-cancel order, or what is left of it, found nothing."""
+
+    def done(self, second: int) -> None:
+        """One waiting order had its turn at a print."""
 
 
 @dataclass(slots=True)
@@ -106,11 +109,13 @@ class Matcher:
         return limit if circuits is None else min(max(limit, circuits.lower), circuits.upper)
 
     def _match_resting(self, counter: _Counter, second: int) -> None:
+        """Whoever acts on one order's fills does so before the next order's turn: it may take that one out."""
         for order in sorted(counter.resting, key=_precedence):
-            self._sweep(counter, order, second)
-        waiting, counter.resting = counter.resting, []
-        for order in waiting:
-            self._keep(counter, order, second)
+            if order in counter.resting:
+                counter.resting.remove(order)
+                self._sweep(counter, order, second)
+                self._keep(counter, order, second)
+                self._outcome.done(second)
 
     def _sweep(self, counter: _Counter, order: Order, second: int) -> None:
         if counter.last is None:

@@ -39,7 +39,8 @@ class SuperOrder:
     """One super order, named by its entry's order id.
 
     Attributes:
-        legs: The exits that were sent.
+        legs: The exits that were sent; of each leg the latest.
+        sent: All of them: a leg is sent again when its entry trades on after it has left.
         cancelled: Exits taken away for good.
         followed: The price the stop has trailed up to; None before the entry traded.
     """
@@ -47,12 +48,13 @@ class SuperOrder:
     entry: Order
     exits: Exits
     legs: dict[Leg, Order] = field(default_factory=dict)
+    sent: list[Order] = field(default_factory=list)
     cancelled: set[Leg] = field(default_factory=set)
     followed: int | None = None
 
     @property
     def exited(self) -> int:
-        return sum(leg.filled for leg in self.legs.values())
+        return sum(order.filled for order in self.sent)
 
     @property
     def open(self) -> int:
@@ -201,7 +203,7 @@ class SuperOrders:
     def _tend_leg(self, made: SuperOrder, leg: Leg, second: int) -> None:
         order = made.legs.get(leg)
         stands = bool(made.exits.price(leg)) and leg not in made.cancelled and made.open > 0
-        if order is None:
+        if order is None or order.status is Status.TRADED:
             if stands:
                 self._send(made, leg, second)
         elif order.status.live and not stands:
@@ -216,6 +218,7 @@ class SuperOrders:
     def _send(self, made: SuperOrder, leg: Leg, second: int) -> None:
         order = self._book.draft(_exit_request(made, leg, made.open), second, made.entry.order_id)
         made.legs[leg] = order
+        made.sent.append(order)
         self._by_order[order.order_id] = made
         self._book.release(order, second)
 
