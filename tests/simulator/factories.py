@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import aiohttp
@@ -27,6 +27,10 @@ THE_SHARE = Instrument(RELIANCE, "RELIANCE", "Reliance Industries", "EQUITY", Qu
 HEADER = "symbol,timestamp,open,high,low,close,volume"
 
 
+def _wall_clock() -> datetime:
+    return datetime.now(UTC)
+
+
 async def until(condition: Callable[[], bool]) -> None:
     """Return when `condition` holds; what is waited for happens in another thread or behind a socket."""
     async with asyncio.timeout(30):
@@ -35,10 +39,12 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 @asynccontextmanager
-async def running(*, monotonic: Callable[[], float] = time.monotonic, **settings: Any) -> AsyncIterator[Simulator]:
+async def running(
+    *, monotonic: Callable[[], float] = time.monotonic, now: Callable[[], datetime] = _wall_clock, **settings: Any
+) -> AsyncIterator[Simulator]:
     """A simulator with two users and one generated share, unless told otherwise."""
     config = SimulatorConfig(**({"users": (USER, OTHER), "shares": 1} | settings))
-    simulator = Simulator(config, monotonic=monotonic)
+    simulator = Simulator(config, now=now, monotonic=monotonic)
     await simulator.start()
     try:
         yield simulator
