@@ -1,10 +1,10 @@
-"""Daily candles of the sessions before this one, made up but always the same: they lead to the market's previous close."""
+"""Dhan's candles: of the days before from `market.history`, of today from the very prints that the feed plays."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -12,93 +12,152 @@ import orjson
 from aiohttp import web
 
 from schemas.ids import InstrumentId
-from schemas.market import to_tick
-from schemas.units import IST, PAISE_PER_RUPEE, Paise
-from simulator.accounts import Accounts
-from simulator.market.tape import Listing, Market
-from simulator.refusals import BAD_TOKEN, Code, Refusal
+from schemas.units import IST, PAISE_PER_RUPEE
+from simulator.config import SimulatorConfig
+from simulator.data_door import DataDoor
+from simulator.door import Call
+from simulator.exchange import Exchange
+from simulator.market import history
+from simulator.market.history import Candles
+from simulator.refusals import Code, Refusal
 
-DRIFT: Final = 0.0020  # standard deviation of a trend's slope per day
-TREND_DAYS: Final = 30  # so that 20-day returns differ clearly between shares
-NOISE: Final = 0.011  # a usual day of a large Indian share
+INTERVALS: Final = (1, 5, 15, 25, 60)  # minutes
+MOST_DAYS: Final = timedelta(days=90)  # of intraday candles in one answer
+_INPUT: Final = Refusal(Code.INPUT, "Missing required fields, bad values for parameters etc.")
 _EMPTY: Final = Refusal(Code.INPUT, "Missing required fields, bad values for parameters etc. (no candles)")
-_HISTORY: Final = 2  # keeps this stream of random numbers apart from the session's
+
+
+class _Wrong(Exception):
+    """The question cannot be understood."""
 
 
 @dataclass(frozen=True, slots=True)
-class DailyCandle:
-    """One session; prices in paise."""
+class _Span:
+    """Wanted moments, UTC epoch seconds; `end` is outside."""
 
-    day: date
-    open: Paise
-    high: Paise
-    low: Paise
-    close: Paise
-    volume: int
-
-
-def daily_candles(listing: Listing, session_day: date, sessions: int, seed: int) -> list[DailyCandle]:
-    """The `sessions` weekdays before `session_day`, oldest first; the last closes at the listing's previous close."""
-    rng = np.random.default_rng(
-        [seed, _HISTORY, session_day.toordinal(), listing.id.segment.code, listing.id.security_id]
-    )
-    slopes = np.repeat(rng.normal(0, DRIFT, sessions // TREND_DAYS + 1), TREND_DAYS)[:sessions]
-    path = np.cumsum(rng.normal(0, NOISE, sessions) + slopes)
-    closes = listing.previous_close * np.exp(path - path[-1])
-    opens = np.append(closes[0], closes[:-1]) * np.exp(rng.normal(0, NOISE / 3, sessions))
-    highs = np.maximum(opens, closes) * np.exp(np.abs(rng.normal(0, NOISE / 2, sessions)))
-    lows = np.minimum(opens, closes) * np.exp(-np.abs(rng.normal(0, NOISE / 2, sessions)))
-    volumes = rng.lognormal(0, 0.4, sessions) * rng.uniform(5e5, 2e7) * listing.instrument.tradable
-    days = _weekdays_before(session_day, sessions)
-    step = listing.instrument.tick_size
-    rows = zip(days, opens.tolist(), highs.tolist(), lows.tolist(), closes.tolist(), volumes.tolist(), strict=True)
-    return [
-        DailyCandle(day, to_tick(o, step), to_tick(h, step), to_tick(low, step), to_tick(c, step), int(volume))
-        for day, o, h, low, c, volume in rows
-    ]
+    begin: int
+    end: int
 
 
 class Charts:
     """The handlers under `/v2/charts`."""
 
-    def __init__(self, market: Market, accounts: Accounts, sessions: int, seed: int) -> None:
-        self._market = market
-        self._accounts = accounts
-        self._sessions = sessions
-        self._seed = seed
+    def __init__(self, exchange: Exchange, config: SimulatorConfig, door: DataDoor) -> None:
+        self._exchange = exchange
+        self._door = door
+        self._market = exchange.market
+        self._config = config
+        # a client asks for many stretches of one instrument: its days are worth keeping
+        self._daily = lru_cache(maxsize=64)(self._make_daily)
 
     def routes(self) -> list[web.RouteDef]:
-        return [web.post("/v2/charts/historical", self.historical)]
+        return [
+            web.post("/v2/charts/historical", self._door.charts(self.historical)),
+            web.post("/v2/charts/intraday", self._door.charts(self.intraday)),
+        ]
 
-    async def historical(self, request: web.Request) -> web.Response:
-        if self._accounts.holder(request.headers.get("access-token", "")) is None:
-            return BAD_TOKEN.reply()
+    async def historical(self, call: Call) -> web.Response:
+        """Daily candles of the sessions before this one; the last day asked for is left out."""
         try:
-            body = orjson.loads(await request.read())
-            place = self._market.by_id[InstrumentId.parse(f"{body['exchangeSegment']}:{body['securityId']}")]
-            first, end = date.fromisoformat(body["fromDate"]), date.fromisoformat(body["toDate"])
-        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
-            return Refusal(Code.INPUT, "Missing required fields, bad values for parameters etc.").reply()
-        candles = daily_candles(self._market.listings[place], self._market.session.day, self._sessions, self._seed)
-        chosen = [candle for candle in candles if first <= candle.day < end]
-        return web.json_response(_columns(chosen)) if chosen else _EMPTY.reply()
+            body = _object(call.body)
+            place = self._place(body)
+            first, end = (_day(body.get(name)) for name in ("fromDate", "toDate"))
+        except _Wrong:
+            return _INPUT.reply()
+        candles = self._daily(place)
+        chosen = candles[(candles["day"] >= first.toordinal()) & (candles["day"] < end.toordinal())]
+        return _table(chosen) if len(chosen) else _EMPTY.reply()
+
+    async def intraday(self, call: Call) -> web.Response:
+        """Candles of some minutes. For today the end does not count: they reach up to the market's now, as Dhan's do."""
+        try:
+            body = _object(call.body)
+            place, length, span = self._place(body), _interval(body.get("interval")), _span(body)
+        except _Wrong:
+            return _INPUT.reply()
+        session = self._market.session
+        today = history.midnight(session.day.toordinal())
+        parts = [self._past(place, span)]
+        if span.begin < today + history.DAY and span.end > today:
+            parts.append(self._today(place, span.begin))
+        candles = history.together(np.concatenate(parts), length)
+        if not len(candles) and span.end <= today:
+            return _EMPTY.reply()
+        return _table(candles)
+
+    def _past(self, place: int, span: _Span) -> Candles:
+        listing, daily = self._market.listings[place], self._daily(place)
+        days = daily[(daily["start"] + history.DAY > span.begin) & (daily["start"] < span.end)]
+        parts = [history.minutes(listing, day, self._config.seed) for day in days]
+        made = np.concatenate([np.zeros(0, history.CANDLE), *parts])
+        chosen: Candles = made[(made["start"] >= span.begin) & (made["start"] < span.end)]
+        return chosen
+
+    def _today(self, place: int, begin: int) -> Candles:
+        now = self._exchange.second
+        candles = history.today(self._market.source.tape(place), self._market.session, now)
+        late = now - self._config.candle_delay
+        candles = candles[(candles["start"] >= begin) & (candles["start"] <= late)]
+        return candles if self._exchange.started else candles[:0]
+
+    def _make_daily(self, place: int) -> Candles:
+        day = self._market.session.day
+        return history.daily(self._market.listings[place], day, self._config.history_sessions, self._config.seed)
+
+    def _place(self, body: dict[str, Any]) -> int:
+        try:
+            return self._market.by_id[InstrumentId.parse(f"{body['exchangeSegment']}:{body['securityId']}")]
+        except (KeyError, ValueError):
+            raise _Wrong from None
 
 
-def _columns(candles: Sequence[DailyCandle]) -> dict[str, Any]:
-    prices = {
-        name: [getattr(candle, name) / PAISE_PER_RUPEE for candle in candles]
-        for name in ("open", "high", "low", "close")
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise _Wrong from None
+    if not isinstance(parsed, dict):
+        raise _Wrong
+    return parsed
+
+
+def _interval(value: object) -> int:
+    """Dhan documents strings; its SDK sends numbers."""
+    if isinstance(value, str | int) and str(value) in map(str, INTERVALS):
+        return int(value)
+    raise _Wrong
+
+
+def _span(body: dict[str, Any]) -> _Span:
+    """A day without a time of day is meant whole, also as the end (recorded in 2026)."""
+    begin, end = body.get("fromDate"), body.get("toDate")
+    first, last = _moment(begin), _moment(end)
+    if isinstance(end, str) and len(end) <= len("2026-11-23"):
+        last += timedelta(days=1)
+    if not first < last or last - first > MOST_DAYS + timedelta(days=1):
+        raise _Wrong
+    return _Span(int(first.timestamp()), int(last.timestamp()))
+
+
+def _moment(text: object) -> datetime:
+    try:
+        moment = datetime.fromisoformat(str(text))
+    except ValueError:
+        raise _Wrong from None
+    return moment.replace(tzinfo=IST) if moment.tzinfo is None else moment
+
+
+def _day(text: object) -> date:
+    try:
+        return date.fromisoformat(str(text))
+    except ValueError:
+        raise _Wrong from None
+
+
+def _table(candles: Candles) -> web.Response:
+    columns: dict[str, list[float]] = {
+        name: (candles[name] / PAISE_PER_RUPEE).tolist() for name in ("open", "high", "low", "close")
     }
-    stamps = [datetime.combine(candle.day, datetime.min.time(), IST).timestamp() for candle in candles]
-    volumes = [float(candle.volume) for candle in candles]
-    return prices | {"volume": volumes, "timestamp": stamps, "open_interest": [0.0] * len(candles)}
-
-
-def _weekdays_before(day: date, count: int) -> list[date]:
-    """Oldest first. Holidays are traded: the simulator has no calendar."""
-    days: list[date] = []
-    while len(days) < count:
-        day -= timedelta(days=1)
-        if day.weekday() < 5:
-            days.append(day)
-    return days[::-1]
+    for name, column in (("volume", "volume"), ("timestamp", "start"), ("open_interest", "open_interest")):
+        columns[name] = candles[column].astype(np.float64).tolist()
+    return web.Response(body=orjson.dumps(columns), content_type="application/json")

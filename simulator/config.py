@@ -20,7 +20,7 @@ ORDERS_PER_HOUR: Final = 1_000
 ORDERS_PER_DAY: Final = 7_000
 READS_PER_SECOND: Final = 20  # Dhan's class of non-trading requests
 GENERATED_DAY: Final = date(2026, 11, 23)  # a Monday; any trading day would do
-HISTORY_SESSIONS: Final = 120  # daily candles before the session: enough for every daily indicator in use
+HISTORY_SESSIONS: Final = 1_260  # before the session: five years, as far back as Dhan's minutes go
 DATA_PER_SECOND: Final = 5  # Dhan, per user, as are the next two
 QUOTES_PER_SECOND: Final = 1
 CHAIN_EVERY: Final = 3.0  # seconds
@@ -168,6 +168,7 @@ class SimulatorConfig:
         chain_every: Seconds between two questions of a user for the same chain.
         data_errors: Shape of the refusals of quotes and option chain.
         data_rate_error: Shape of their refusals for being too quick; None is as the others.
+        candle_delay: Market seconds after its start before a candle of today is told; Dhan's can be missing for minutes.
         charts_refuse_as_906: Charts answer a bad token with DH-906 "Invalid Token", as recorded; else with DH-901.
         one_token: A new token kills the user's old ones.
         token_every: Seconds between two tokens by one-time password; None for no limit.
@@ -215,6 +216,7 @@ class SimulatorConfig:
     chain_every: float | None = CHAIN_EVERY
     data_errors: ErrorShape = ErrorShape.WRAPPED
     data_rate_error: ErrorShape | None = ErrorShape.TRADING
+    candle_delay: int = 0
     charts_refuse_as_906: bool = False
     one_token: bool = True
     token_every: float | None = TOKEN_EVERY

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
 import orjson
@@ -74,19 +74,25 @@ class Door:
     async def _pass(
         self, request: web.Request, handler: CallHandler, rate: RateLimit, *, from_anywhere: bool = True
     ) -> web.StreamResponse:
-        user = self._accounts.holder(request.headers.get("access-token", ""))
+        token = request.headers.get("access-token", "")
+        user = self._accounts.holder(token, endpoint=f"{request.method} {request.path}")
         if user is None:
             return BAD_TOKEN.reply()
-        body = await request.read()
-        target = Target(user.client_id, f"{request.method} {request.path}", thing=lambda _: _name(body, request))
         if not rate.allows(user.client_id):
             return TOO_FAST.reply()
         if not from_anywhere and (refusal := self._address(user.client_id, request.remote or "")):
             return refusal.reply()
-        strike = self._faults.strike(Place.REQUEST, target)
-        if strike is None:
-            return await handler(Call(request, user, body))
-        return await _spoiled(Call(request, user, body, strike.fault), strike.fault, handler)
+        return await answered(self._faults, Call(request, user, await request.read()), handler)
+
+
+async def answered(faults: Faults, call: Call, handler: CallHandler) -> web.StreamResponse:
+    """What the handler says to a call that may pass, or what a fault makes of it."""
+    request, body = call.request, call.body
+    target = Target(call.client_id, f"{request.method} {request.path}", thing=lambda _: _name(body, request))
+    strike = faults.strike(Place.REQUEST, target)
+    if strike is None:
+        return await handler(call)
+    return await _spoiled(replace(call, fault=strike.fault), strike.fault, handler)
 
 
 async def _spoiled(call: Call, fault: Fault, handler: CallHandler) -> web.StreamResponse:

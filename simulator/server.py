@@ -16,6 +16,7 @@ from simulator.charts import Charts
 from simulator.config import GENERATED_DAY, SimulatorConfig
 from simulator.consent import ConsentDesk
 from simulator.control import Control
+from simulator.data_door import DataDoor
 from simulator.exchange import Exchange
 from simulator.faults import Faults
 from simulator.feed import Feed
@@ -25,6 +26,8 @@ from simulator.market.replay import Replay, replay_file
 from simulator.market.tape import Market
 from simulator.master import Master
 from simulator.model import ModelDesk
+from simulator.option_chain import OptionChains
+from simulator.quotes import Quotes
 from simulator.streams import Streams
 from simulator.trading import Trading
 
@@ -117,7 +120,6 @@ class Simulator:
 
     def _application(self, session: Replay) -> web.Application:
         config, market = self._config, session.market
-        instruments = {listing.id: listing.instrument for listing in market.listings}
         model = ModelDesk(config.model_latency)
         faults = self._faults = Faults(
             config.faults, config.fault_seed, monotonic=self._monotonic, market_now=lambda: self.exchange.now
@@ -125,14 +127,16 @@ class Simulator:
         accounts = Accounts(config.users, config.seed, self._now, one_token=config.one_token, faults=faults)
         self._streams = Streams(config, market, accounts, faults, self._monotonic)
         trading = Trading(config, market, accounts, faults)
-        trading.book.on_change(self._streams.tell)
         at_least = config.packets_per_frame if config.speed is None else 1
         pacer = Pacer(config.speed, self._monotonic)
         self._exchange = Exchange(market, trading.book, self._streams, pacer, at_least=at_least)
         self._exchange.on_step = trading.market_moved
+        data = DataDoor(config, accounts, faults, self._monotonic)
         desks = (
-            Charts(market, accounts, config.history_sessions, config.seed),
-            Master(list(instruments.values())),
+            Charts(self._exchange, config, data),
+            Quotes(self._exchange, data),
+            OptionChains(self._exchange, data, config.seed),
+            Master(market.listings),
             ConsentDesk(accounts, config, self._now),
             model,
             Control(self._exchange, self._streams.feed, accounts, faults, model, bad_rows=session.bad_rows),

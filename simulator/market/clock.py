@@ -24,6 +24,7 @@ class Pacer:
     held_at: int | None = field(default=None, init=False)
     _market: float = field(default=0.0, init=False)
     _wall: float = field(default=0.0, init=False)
+    _over: bool = field(default=False, init=False)
     _moved: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _arrived: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
@@ -34,7 +35,8 @@ class Pacer:
     def hold(self, second: int) -> None:
         """Let the market go up to and including `second`, not further."""
         self.held_at = second
-        self._arrived.clear()
+        if not self._over:
+            self._arrived.clear()
         self._moved.set()
 
     def release(self, second: float) -> None:
@@ -71,6 +73,7 @@ class Pacer:
 
     def finish(self) -> None:
         """Nothing comes any more: whoever waits for an arrival may go."""
+        self._over = True
         self._arrived.set()
 
     async def _sleep(self, seconds: float) -> bool:

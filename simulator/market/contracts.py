@@ -60,6 +60,11 @@ class Contract:
     volatility: float
 
     @property
+    def period(self) -> str:
+        """Whether it ends a month or a week, in the master's letters."""
+        return "M" if (self.expiry + timedelta(weeks=1)).month != self.expiry.month else "W"
+
+    @property
     def sign(self) -> int:
         return 1 if self.right is Right.CALL else -1
 

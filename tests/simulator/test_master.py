@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import asyncio
+import io
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from dhanhq import Security
+
+from dhan.instruments import parse
+from schemas.ids import Segment
+from tests.simulator.factories import call, running
+
+DETAILED = "/instruments/api-scrip-master-detailed.csv"
+
+
+async def test_our_reader_finds_every_instrument_of_the_market_in_the_detailed_file() -> None:
+    async with running(shares=30, options=("NIFTY", "RELIANCE")) as simulator:
+        _, text = await call(simulator, "GET", DETAILED)
+        listed = {listing.id: listing.instrument for listing in simulator.market.listings}
+
+    read = parse(text, frozenset(Segment))
+    assert read.bad == ()
+    assert dict(read.by_id) == listed
+
+
+async def test_the_sdk_reads_both_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    async with running(shares=5, options=("NIFTY",)) as simulator:
+        monkeypatch.setattr(Security, "COMPACT_CSV_URL", f"{simulator.url}/instruments/api-scrip-master.csv")
+        monkeypatch.setattr(Security, "DETAILED_CSV_URL", simulator.url + DETAILED)
+        compact, detailed = [
+            await asyncio.to_thread(Security.fetch_security_list, mode, str(tmp_path / f"{mode}.csv"))
+            for mode in ("compact", "detailed")
+        ]
+        count = len(simulator.market.listings)
+
+    assert len(compact) == len(detailed) == count
+    assert compact["SEM_SMST_SECURITY_ID"].tolist() == detailed["SECURITY_ID"].tolist()
+    assert set(compact["SEM_TICK_SIZE"]) == {5.0}  # paise
+    options = detailed[detailed["INSTRUMENT"] == "OPTIDX"]
+    assert set(options["OPTION_TYPE"]) == {"CE", "PE"}
+    assert set(options["UNDERLYING_SYMBOL"]) == {"NIFTY"}
+    assert set(options["EXPIRY_FLAG"]) == {"W", "M"}
+
+
+async def test_one_segments_list_is_a_redirect_to_its_file() -> None:
+    async with running(shares=5, options=("NIFTY",)) as simulator:
+        status, _ = await call(simulator, "GET", "/v2/instrument/NSE_EQ")
+        _, shares = await call(simulator, "GET", "/instruments/segment/NSE_EQ.csv")
+        unknown, _ = await call(simulator, "GET", "/instruments/segment/NYSE.csv")
+
+    assert (status, unknown) == (302, 400)
+    assert set(pd.read_csv(io.StringIO(shares))["SEGMENT"]) == {"E"}
