@@ -127,6 +127,7 @@ class Simulator:
         accounts = Accounts(config.users, config.seed, self._now, one_token=config.one_token, faults=faults)
         self._streams = Streams(config, market, accounts, faults, self._monotonic)
         trading = Trading(config, market, accounts, faults)
+        trading.book.on_change(self._streams.tell)
         at_least = config.packets_per_frame if config.speed is None else 1
         pacer = Pacer(config.speed, self._monotonic)
         self._exchange = Exchange(market, trading.book, self._streams, pacer, at_least=at_least)
