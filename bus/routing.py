@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bus.records import Output, Record, partition_for
 from schemas.errors import Misconfigured
@@ -18,8 +18,8 @@ class Router:
         self._outputs = frozenset(topic.name for topic in outputs)
         self._plan = plan
 
-    def route(self, record: Record, outputs: Sequence[Output]) -> list[Output]:
-        """Complete what `record` caused, in the order given.
+    def route(self, record: Record, outputs: Iterable[Output]) -> Iterator[Output]:
+        """Complete what `record` caused, one by one in the order given.
 
         An output that names its partition keeps it. Else it goes to its cause's partition number when both topics belong to
         one family, and by its key when not. `nth` counts per topic.
@@ -28,7 +28,6 @@ class Router:
             Misconfigured: an output goes to a topic that the service did not announce, so nobody checked that it exists.
         """
         counts: dict[str, int] = {}
-        routed = []
         for output in outputs:
             name = output.topic.name
             nth = counts.get(name)
@@ -37,9 +36,7 @@ class Router:
                 self._check(record, name)
             counts[name] = nth + 1
             headers = (*output.headers, (HEADER, Cause(record.offset, nth).encode()))
-            partition = self._partition(record, output)
-            routed.append(Output(output.topic, output.key, output.value, partition, headers))
-        return routed
+            yield Output(output.topic, output.key, output.value, self._partition(record, output), headers)
 
     def _check(self, record: Record, topic: str) -> None:
         if topic not in self._outputs:

@@ -16,9 +16,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from itertools import chain
+from typing import Any, Final, Protocol
 
 import structlog
 
@@ -31,21 +33,29 @@ from bus.options import ShellOptions
 from bus.publisher import Publisher
 from bus.records import Output, Record, Shard
 from bus.snapshots import Snapshot, Snapshots
-from schemas.errors import Unreadable
+from schemas.errors import Misconfigured, Unreadable
 from schemas.topics import PartitionPlan, Topic
 from schemas.units import NS_PER_SECOND, UtcNs
 
 log = structlog.get_logger(__name__)
 
+# Bytes of records whose less urgent outputs are not sent yet: the records of half a minute's turn when they are small, one or
+# two of a backlog's large ones.
+MOST_LATER: Final = 256 * 1024
+A_TURN: Final = 25  # outputs between two looks at whether a record has come, half a millisecond
+
 
 class Machine(Protocol):
     """The state of one source partition. Pure: no I/O, no clock, no randomness."""
 
-    def apply(self, record: Record) -> Sequence[Output]:
+    def apply(self, record: Record) -> Iterable[Output]:
         """Take one record in; return what follows from it, in the order to be written.
 
+        What is not urgent (`StatefulService.outputs`) is taken from the iterable later, perhaps after further records: it may
+        be made then, but only from what can no longer change.
+
         Raises:
-            Unreadable: and the state is as it was before.
+            Unreadable: at once, and the state is as it was before.
         """
 
     def dump(self) -> bytes:
@@ -59,8 +69,9 @@ class StatefulService:
     Attributes:
         group: Kafka consumer group.
         snapshots: Compacted topic with as many partitions as `source`, of this service alone.
-        outputs: Every topic the machine writes to; checked at start. The first is the most urgent and has a producer of its
-            own; the others share one.
+        outputs: Every topic the machine writes to; checked at start. The first is urgent: a machine returns its outputs before
+            the others, they are sent before the next record is taken, and have a producer of their own. The others are sent
+            when no record waits, or when too much has gathered.
         fresh: Makes the machine of a partition that never had a snapshot.
         restore: Makes it from `dump`.
         size: How much a record holds, for the metric `batch`; bytes where nothing better is said.
@@ -118,6 +129,16 @@ async def run_stateful(
 
 
 @dataclass(slots=True)
+class _Rest:
+    """The less urgent outputs of one record, and the last of them that was sent."""
+
+    engine: _Engine
+    record: Record
+    outputs: Iterator[Output]
+    last: asyncio.Future[Any] | None = None
+
+
+@dataclass(slots=True)
 class _Engine:
     """A machine and where it stands.
 
@@ -152,6 +173,10 @@ class _StatefulShell:
         self._options = parts.options
         self._metrics = parts.metrics
         self._engines: dict[int, _Engine] = {}
+        self._later: deque[_Rest] = deque()
+        self._later_bytes = 0
+        self._some_later = asyncio.Event()
+        self._one_writer = asyncio.Lock()
         self._between_records = asyncio.Lock()  # held from apply to send, and while a snapshot is copied
         self._one_snapshot = asyncio.Lock()
         self._one_adoption = asyncio.Lock()
@@ -174,32 +199,87 @@ class _StatefulShell:
             engine.next += 1
             self._metrics.records += 1
 
-    def _apply(self, engine: _Engine, record: Record) -> list[Output]:
+    def _apply(self, engine: _Engine, record: Record) -> Iterator[Output]:
         try:
-            outputs = self._router.route(record, engine.machine.apply(record))
+            outputs = engine.machine.apply(record)
         except Unreadable as error:
             log.warning("dead_letter", record=str(record), reason=error.reason, field=error.field)
             self._metrics.dead_letters += 1
-            return [dead_letter(record, error)]
+            return iter([dead_letter(record, error)])
         self._metrics.batch.observe(self._service.size(record))
-        return outputs
+        return self._router.route(record, outputs)
 
-    async def _send(self, engine: _Engine, record: Record, outputs: list[Output]) -> None:
-        if not outputs:
-            return
+    async def _send(self, engine: _Engine, record: Record, outputs: Iterator[Output]) -> None:
+        """The urgent ones now, the others later."""
+        urgent, sent = self._service.outputs[0].name, None
         for count, output in enumerate(outputs, 1):
-            publisher = self._publishers.get(output.topic.name, self._others)
-            sent = engine.sent[output.topic.name] = await publisher.send(output)
+            if output.topic.name != urgent:
+                await self._put_off(_Rest(engine, record, chain([output], outputs)))
+                return
+            sent = await self._post(engine, output)
             if count % self._options.burst == 0:
                 await asyncio.sleep(0)
-        self._metrics.outputs += len(outputs)
+        if sent:
+            self._note_latency(record, sent)
+
+    async def _post(self, engine: _Engine, output: Output) -> asyncio.Future[Any]:
+        publisher = self._publishers.get(output.topic.name, self._others)
+        sent = engine.sent[output.topic.name] = await publisher.send(output)
+        self._metrics.outputs += 1
+        return sent
+
+    async def _put_off(self, rest: _Rest) -> None:
+        self._later.append(rest)
+        self._later_bytes += len(rest.record.value or b"")
+        self._some_later.set()
+        if self._later_bytes > MOST_LATER:
+            await self._write_later()
+
+    async def _keep_writing(self) -> None:
+        """What was put off, a few at a time, so that a record that comes meanwhile need not wait."""
+        while True:
+            await self._some_later.wait()
+            try:
+                await self._write_later(A_TURN)
+            except Exception as error:  # noqa: BLE001  # an output is lost
+                end_after(error, "outputs put off")
+            await asyncio.sleep(0)
+
+    async def _write_later(self, a_turn: int | None = None) -> None:
+        """Send all that was put off, or the next few."""
+        async with self._one_writer:
+            count = 0
+            while self._later and count != a_turn:
+                rest = self._later[0]
+                if (output := next(rest.outputs, None)) is None:
+                    self._finish_writing(rest)
+                    continue
+                if output.topic is self._service.outputs[0]:
+                    raise Misconfigured(
+                        f"{rest.record} caused the urgent {output.topic.name} after others; return it first"
+                    )
+                rest.last = await self._post(rest.engine, output)
+                count += 1
+                if a_turn is None and count % self._options.burst == 0:
+                    await asyncio.sleep(0)
+
+    def _finish_writing(self, rest: _Rest) -> None:
+        self._later.popleft()
+        self._later_bytes -= len(rest.record.value or b"")
+        if rest.last:
+            self._note_latency(rest.record, rest.last)
+        if not self._later:
+            self._some_later.clear()
+
+    def _note_latency(self, record: Record, last: asyncio.Future[Any]) -> None:
+        """When `last`, the last that `record` caused, is acknowledged."""
         received_at = self._service.received_at(record)
-        sent.add_done_callback(lambda _: self._metrics.latency.observe((time.time_ns() - received_at) / NS_PER_SECOND))
+        last.add_done_callback(lambda _: self._metrics.latency.observe((time.time_ns() - received_at) / NS_PER_SECOND))
 
     # Snapshots and commits
 
     async def work(self) -> None:
-        await asyncio.gather(self._keep_snapshots(), self._keep_shown())
+        await asyncio.gather(self._keep_writing(), self._keep_snapshots(), self._keep_shown())
 
     async def _keep_snapshots(self) -> None:
         """One partition after the other: all at once would hold records up for so many times as long."""
@@ -221,6 +301,7 @@ class _StatefulShell:
             engine = self._engines.get(partition)
             if engine is None or engine.saved == engine.next:
                 return
+            await self._write_later()
             snapshot, pending = Snapshot(engine.next, engine.machine.dump()), list(engine.sent.values())
         for sent in pending:
             await asyncio.shield(sent)  # a failed one has ended the process; cancelling us must not cancel the record
@@ -240,7 +321,7 @@ class _StatefulShell:
         moved = {
             self._shard(partition): engine.next
             for partition, engine in self._engines.items()
-            if engine.shown != engine.next and all(sent.done() for sent in engine.sent.values())
+            if engine.shown != engine.next and not self._later and all(sent.done() for sent in engine.sent.values())
         }
         if moved and await self._member.commit(moved):
             for shard, next_ in moved.items():

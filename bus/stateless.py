@@ -160,7 +160,7 @@ class _StatelessShell:
 
     async def _outputs_of(self, record: Record) -> list[Output]:
         try:
-            return self._router.route(record, await self._handlers[record.topic](record))
+            return list(self._router.route(record, await self._handlers[record.topic](record)))
         except Unreadable as error:
             log.warning("dead_letter", record=str(record), reason=error.reason, field=error.field)
             self._metrics.dead_letters += 1

@@ -110,14 +110,16 @@ def _check_rows(rows: Rows) -> None:
         ("price", rows["price"] <= 0),
         ("volume", rows["volume"] < NO_VOLUME),
         ("exchange_time", (rows["exchange_time"] <= 0) | (rows["exchange_time"] > rows["clock"])),
-        ("segment", ~np.isin(rows["segment"], _SEGMENTS)),
+        ("segment", _UNKNOWN_SEGMENT[rows["segment"]]),
     ):
         if bad.any():
             at = int(np.argmax(bad))
             raise Unreadable(f"impossible value {rows[field][at]}", f"rows[{at}].{field}")
 
 
-_SEGMENTS: Final = np.array(sorted(SEGMENT_CODES.values()), np.uint8)
+_UNKNOWN_SEGMENT: Final = ~np.isin(
+    np.arange(256), sorted(SEGMENT_CODES.values())
+)  # by code; isin() on each batch costs 80 µs
 
 
 def instrument_of(row: np.void) -> InstrumentId:

@@ -221,7 +221,7 @@ def a_signal(partition: int) -> Record:
 
 
 def test_an_output_of_the_same_family_goes_to_the_partition_of_its_cause() -> None:
-    routed = a_router().route(a_signal(4), [Output(CANDLES, b"NSE_EQ:2885", b"v")])
+    routed = list(a_router().route(a_signal(4), [Output(CANDLES, b"NSE_EQ:2885", b"v")]))
 
     assert routed[0].partition == 4
 
@@ -233,7 +233,9 @@ def test_an_output_of_another_family_goes_by_its_key() -> None:
 
 
 def test_an_output_that_names_its_partition_keeps_it() -> None:
-    assert a_router().route(a_signal(4), [Output(CANDLES, b"NSE_EQ:1", b"", partition=1)])[0].partition == 1
+    (routed,) = a_router().route(a_signal(4), [Output(CANDLES, b"NSE_EQ:1", b"", partition=1)])
+
+    assert routed.partition == 1
 
 
 def test_causes_count_per_topic_in_the_order_given() -> None:
@@ -246,7 +248,7 @@ def test_causes_count_per_topic_in_the_order_given() -> None:
 
 def test_an_output_to_a_topic_that_was_not_announced_is_refused() -> None:
     with pytest.raises(Misconfigured, match=r"ats\.llm.*add that topic"):
-        a_router().route(a_signal(0), [Output(LLM, b"k", b"v")])
+        list(a_router().route(a_signal(0), [Output(LLM, b"k", b"v")]))
 
 
 @given(st.integers(1, 4_000_000_000), st.integers(1, 64))

@@ -49,7 +49,7 @@ def replay(topics: Topics, source: list[Record]) -> tuple[dict[str, dict[Cause, 
     expected: dict[str, dict[Cause, Line]] = collections.defaultdict(dict)
     for record in source:
         try:
-            outputs = router.route(record, machines[record.partition].apply(record))
+            outputs = list(router.route(record, machines[record.partition].apply(record)))
         except Unreadable as error:
             outputs = [dead_letter(record, error)]
         for output in outputs:

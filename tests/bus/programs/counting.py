@@ -76,7 +76,7 @@ def counting(prefix: str) -> StatefulService:
         group=prefix,
         source=topics.source,
         snapshots=topics.snapshots,
-        outputs=(topics.tallies, topics.tens),
+        outputs=(topics.tens, topics.tallies),
         fresh=lambda _: Counting(topics),
         restore=lambda _, state: Counting(topics, orjson.loads(state)),
     )
