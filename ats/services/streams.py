@@ -17,6 +17,7 @@ from bus.stateful import StatefulService, run_stateful
 from schemas import ticks
 from schemas.units import NS_PER_SECOND, UtcNs
 from streams.engine.machine import warm_up
+from streams.rules.config import read as read_rules
 from streams.service import EngineStats, engine_service
 
 log = structlog.get_logger(__name__)
@@ -42,9 +43,15 @@ class EngineFigures:
         }
 
 
-def service_of(settings: Settings, stats: EngineStats | None = None) -> StatefulService:  # noqa: ARG001 (rules come from it)
-    """What `ats streams` runs under `settings`."""
-    return replace(engine_service(stats=stats), size=_ticks_in, received_at=_received_at)
+def service_of(settings: Settings, stats: EngineStats | None = None) -> StatefulService:
+    """What `ats streams` runs under `settings`.
+
+    Raises:
+        Misconfigured: a rules file that cannot be used.
+    """
+    book = read_rules(settings.ats_rules)
+    log.info("rules", file=str(settings.ats_rules or ""), rules=[rule.key for rule in book.rules])
+    return replace(engine_service(book.rules, stats), size=_ticks_in, received_at=_received_at)
 
 
 def _ticks_in(record: Record) -> int:
