@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import Any, Final, TypeAlias
 
 import orjson
@@ -18,6 +19,13 @@ from simulator.refusals import BAD_TOKEN, TOO_FAST, Code, Refusal
 
 UNKNOWN_STATUS: Final = "UNDER_REVIEW"  # no status of Dhan's, so far
 _HTML_429: Final = "<html><head><title>429 Too Many Requests</title></head><body>{}</body></html>"
+_AFTER_ACCEPTANCE: Final = frozenset(
+    {
+        FaultKind.ACCEPT_THEN_500,
+        FaultKind.ACCEPT_THEN_DROP_REPLY,
+        FaultKind.EMPTY_BODY,
+    }
+)
 _DEFAULT_MESSAGE: Final = Fault(FaultKind.REJECT).message
 
 
@@ -108,7 +116,9 @@ async def _spoiled(call: Call, fault: Fault, handler: CallHandler) -> web.Stream
 
 
 async def _altered(call: Call, fault: Fault, reply: web.StreamResponse) -> web.StreamResponse:
-    """The call had its effect; what the client hears of it is the fault's affair."""
+    """The call had its effect; what the client hears of it is the fault's affair. A refusal had none: it is told as it is."""
+    if reply.status >= HTTPStatus.BAD_REQUEST and fault.kind in _AFTER_ACCEPTANCE:
+        return reply
     match fault.kind:
         case FaultKind.SLOW_REPLY:
             await asyncio.sleep(fault.delay)
