@@ -23,7 +23,8 @@ export async function proxy(request: NextRequest): Promise<NextResponse> {
   return response;
 }
 
-export const config = { matcher: ["/((?!_next/static|icon.svg).*)"] };
+// Not before /api/account itself: every open page asks it every two seconds, and it does by itself what it needs of this.
+export const config = { matcher: ["/((?!_next/static|icon.svg|api/account$).*)"] };
 
 function contentSecurityPolicy(nonce: string): string {
   const development = process.env.NODE_ENV === "development";
