@@ -92,6 +92,11 @@ def _detailed_row(listing: Listing) -> Sequence[object]:
             symbol, instrument.name, "OP", "NA", lot, contract.expiry, _rupees(contract.strike), contract.right,
             f"{instrument.tick_size:.4f}", contract.period, *_FLAGS, "0.0",
         )  # fmt: skip
+    if instrument.id.segment is Segment.NSE_FNO:  # a recorded future, of which no more is known
+        return (
+            "NSE", "D", security_id, "NA", instrument.kind, "", "", symbol, instrument.name, "FUT", "NA", lot, "0001-01-01",
+            "", "XX", f"{instrument.tick_size:.4f}", "M", *_FLAGS, "0.0",
+        )  # fmt: skip
     if not instrument.tradable:
         step = f"{instrument.tick_size / PAISE_PER_RUPEE:.4f}"
         return (
@@ -112,6 +117,11 @@ def _compact_row(listing: Listing) -> Sequence[object]:
             "NSE", "D", security_id, instrument.kind, 0, instrument.symbol, lot, instrument.name,
             f"{contract.expiry} 14:30:00", f"{_rupees(contract.strike)}", contract.right, step, contract.period, "OP", "NA",
             contract.underlying_symbol,
+        )  # fmt: skip
+    if instrument.id.segment is Segment.NSE_FNO:
+        return (
+            "NSE", "D", security_id, instrument.kind, 0, instrument.symbol, lot, instrument.name, "0001-01-01", "", "XX",
+            step, "M", "FUT", "NA", instrument.symbol,
         )  # fmt: skip
     share = instrument.tradable
     return (

@@ -6,6 +6,7 @@ import csv
 import gzip
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -62,13 +63,24 @@ def read_file(path: Path) -> Bars:
     Raises:
         Misconfigured: no such file, a broken archive, or a header without the columns of `COLUMNS`.
     """
+    with lines_of(path) as lines:
+        return read_lines(lines)
+
+
+@contextmanager
+def lines_of(path: Path) -> Iterator[Iterable[str]]:
+    """The lines of a text file, gzipped when its name ends in `.gz`.
+
+    Raises:
+        Misconfigured: it cannot be read, now or in the middle.
+    """
     try:
         with (
             gzip.open(path, "rt", encoding="utf-8-sig", errors="replace", newline="")
             if path.suffix == ".gz"
             else (path.open(encoding="utf-8-sig", errors="replace", newline="")) as lines
         ):
-            return read_lines(lines)
+            yield lines
     except (OSError, EOFError, zlib.error) as error:
         raise Misconfigured(f"cannot read the market file {path.name}: {error}") from None
 
@@ -83,7 +95,7 @@ def read_lines(lines: Iterable[str]) -> Bars:
     at = _places(next(numbered, (1, ""))[1])
     bars = Bars()
     seen: dict[tuple[str, int], int] = {}
-    for line, text in _rows(numbered):
+    for line, text in filled(numbered):
         try:
             bar = _bar(line, text, at)
             if first := seen.get((bar.symbol, bar.start)):
@@ -102,7 +114,7 @@ def days_of(bars: Iterable[Bar]) -> list[date]:
     return sorted({trading_day(bar.start) for bar in bars})
 
 
-def _rows(numbered: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+def filled(numbered: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
     return ((line, text) for line, text in numbered if text.strip())
 
 
@@ -116,20 +128,20 @@ def _places(header: str) -> Mapping[str, int]:
 
 
 def _bar(line: int, text: str, at: Mapping[str, int]) -> Bar:
-    cells = _cells(text, at)
+    cells = cells_of(text, at)
     if not cells["symbol"]:
         raise Unreadable("empty", "symbol")
     start = _start(cells["timestamp"])
-    opened, high, low, close = (_price(name, cells[name]) for name in PRICES)
+    opened, high, low, close = (price_of(name, cells[name]) for name in PRICES)
     if high < low:
         raise Unreadable(f"high {high} is below low {low}", "high")
     for name, price in (("open", opened), ("close", close)):
         if not low <= price <= high:
             raise Unreadable(f"{name} {price} is outside low {low} to high {high}", name)
-    return Bar(line, cells["symbol"], start, opened, high, low, close, _volume(cells["volume"]))
+    return Bar(line, cells["symbol"], start, opened, high, low, close, volume_of("volume", cells["volume"]))
 
 
-def _cells(text: str, at: Mapping[str, int]) -> dict[str, str]:
+def cells_of(text: str, at: Mapping[str, int]) -> dict[str, str]:
     try:
         cells = next(csv.reader([text], strict=True))
     except csv.Error as error:
@@ -153,7 +165,7 @@ def _start(text: str) -> UtcNs:
     return start
 
 
-def _price(name: str, text: str) -> Price:
+def price_of(name: str, text: str) -> Price:
     try:
         paise = Paise.from_rupees(text)
     except ValueError as error:
@@ -163,7 +175,7 @@ def _price(name: str, text: str) -> Price:
     return Price(paise)
 
 
-def _volume(text: str) -> Quantity:
+def volume_of(name: str, text: str) -> Quantity:
     if not (text.isascii() and text.isdigit()) or int(text) > MAX_BAR_VOLUME:
-        raise Unreadable(f"not a whole number of units from 0 to {MAX_BAR_VOLUME}: {text[:40]!r}", "volume")
+        raise Unreadable(f"not a whole number of units from 0 to {MAX_BAR_VOLUME}: {text[:40]!r}", name)
     return Quantity(int(text))

@@ -18,9 +18,9 @@ import numpy as np
 from schemas.errors import Misconfigured
 from schemas.market import Instrument, Session, session_of, to_tick, trading_day
 from schemas.units import NS_PER_SECOND, PAISE_PER_RUPEE, Paise, Price
-from simulator.market import universe
+from simulator.market import ticks, universe
 from simulator.market.bars import PRICES, BadRow, Bar, Bars, days_of, read_file
-from simulator.market.tape import MAX_VOLUME, Listing, Market, Tape, assemble
+from simulator.market.tape import MAX_VOLUME, Listing, Market, Numbers, Tape, assemble, band_around
 
 SHARE_TICK: Final = Paise(5)
 FINE_TICK: Final = Paise(1)  # India VIX, and cheap shares since 2024
@@ -42,6 +42,8 @@ def replay_file(path: Path, seed: int, day: date | None = None) -> Replay:
     Raises:
         Misconfigured: the file cannot be read, has no usable row, or holds several days and none was chosen.
     """
+    if ticks.is_tick_file(path):
+        return _replay_ticks(path, seed, day)
     bars = read_file(path)
     chosen = _choose(path.name, days_of(bars.good), day)
     return replay(Bars([bar for bar in bars.good if trading_day(bar.start) == chosen], bars.bad), chosen, seed)
@@ -55,6 +57,16 @@ def replay(bars: Bars, day: date, seed: int) -> Replay:
     bad = list(bars.bad)
     session = session_of(day)
     market = assemble(session, _tapes(by_symbol, session, seed, bad))
+    return Replay(market, tuple(sorted(bad, key=lambda row: row.line)))
+
+
+def _replay_ticks(path: Path, seed: int, day: date | None) -> Replay:
+    found = ticks.read_file(path)
+    days = sorted({trading_day(tick.second * NS_PER_SECOND) for tick in found.good})
+    chosen, bad = _choose(path.name, days, day), list(found.bad)
+    session = session_of(chosen)
+    own = [tick for tick in found.good if tick.second * NS_PER_SECOND in session]
+    market = assemble(session, ticks.tapes(own, session, seed, bad))
     return Replay(market, tuple(sorted(bad, key=lambda row: row.line)))
 
 
@@ -75,6 +87,11 @@ def _tapes(by_symbol: Mapping[str, list[Bar]], session: Session, seed: int, bad:
         usable = _carried(sorted(bars, key=lambda bar: bar.start), instrument.tick_size, bad)
         if usable:
             yield _tape(instrument, usable, session, seed)
+
+
+def listed(instrument: Instrument, previous_close: Price, prices: Numbers) -> Listing:
+    """The listing of a recorded instrument, whose circuits let its day happen."""
+    return Listing(instrument, previous_close, band_around(previous_close, prices))
 
 
 def _instrument(symbol: str, bars: Sequence[Bar]) -> Instrument:
@@ -118,7 +135,7 @@ def _tape(instrument: Instrument, bars: Sequence[Bar], session: Session, seed: i
         prices.extend(path)
         quantities.extend(rng.multinomial(bar.volume, np.full(len(path), 1 / len(path))).tolist())
     gap = 1 + rng.normal(0, OVERNIGHT_GAP)
-    listing = Listing(instrument, to_tick(prices[0] * gap, instrument.tick_size))
+    listing = listed(instrument, to_tick(prices[0] * gap, instrument.tick_size), np.array(prices, np.int64))
     return Tape(listing, np.array(seconds, np.int64), np.array(prices, np.int64), np.array(quantities, np.int64))
 
 

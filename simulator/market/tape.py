@@ -43,6 +43,7 @@ MAX_VOLUME: Final = 2**32 - 1  # the feed's volume field has 32 bits
 MINUTE: Final = 60
 CHUNK: Final = 4_096  # prints: as many as numpy handles at the price of one, half a megabyte
 USUAL_BAND: Final = BasisPoints(2_000)  # NSE's widest fixed band of a share
+BAND_STEP: Final = 500  # of a band wider than usual
 ROOM_ABOVE: Final = 10  # a contract's upper circuit: its close and a tenth of the underlying's
 
 Prints = npt.NDArray[np.void]
@@ -89,13 +90,18 @@ class Listing:
 
 
 class Tape(NamedTuple):
-    """One instrument's own prints: seconds (UTC epoch, rising), prices and quantities, of equal length, at least one."""
+    """One instrument's own prints: seconds (UTC epoch, rising), prices and quantities, of equal length, at least one.
+
+    Attributes:
+        before: Units that had traded before the first print; nobody knows at what price, so they count at the first.
+    """
 
     listing: Listing
     seconds: Numbers
     prices: Numbers
     quantities: Numbers
     open_interest: Numbers | None = None
+    before: int = 0
 
 
 class Source(Protocol):
@@ -198,6 +204,13 @@ def assemble(session: Session, tapes: Iterable[Tape]) -> Market:
     return Market(session, tuple(listings), Recorded(prints))
 
 
+def band_around(previous_close: Price, prices: Numbers) -> BasisPoints:
+    """The usual band, or a wider one when the day left it."""
+    furthest = max(abs(int(prices.max()) - previous_close), abs(int(prices.min()) - previous_close))
+    needed = -(-furthest * 10_000 // previous_close) // BAND_STEP * BAND_STEP + BAND_STEP
+    return BasisPoints(min(max(USUAL_BAND, needed), 10_000))
+
+
 def fill_fixed(prints: Prints, listings: Prints) -> None:
     """Write what does not change during the day; `listings` is a row of `fixed_figures` for each print."""
     for name in FIXED:
@@ -230,8 +243,8 @@ def _with_running_figures(session: Session, place: int, tape: Tape) -> Prints:
     prints["second"] = np.append(tape.seconds, session.close // NS_PER_SECOND)
     prints["price"] = np.append(tape.prices, tape.prices[-1])
     prints["quantity"] = np.append(tape.quantities, 0)
-    prints["volume"] = np.cumsum(prints["quantity"])
-    prints["turnover"] = np.cumsum(prints["quantity"] * prints["price"])
+    prints["volume"] = tape.before + np.cumsum(prints["quantity"])
+    prints["turnover"] = tape.before * tape.prices[0] + np.cumsum(prints["quantity"] * prints["price"])
     prints["open"] = tape.prices[0]
     prints["high"], prints["low"] = np.maximum.accumulate(prints["price"]), np.minimum.accumulate(prints["price"])
     if tape.open_interest is not None:

@@ -7,10 +7,15 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import talib
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from schemas.errors import Misconfigured
 from schemas.market import session_of
-from simulator.market.generator import generate
-from simulator.market.tape import Market, Prints
+from simulator.market.characters import Character
+from simulator.market.contracts import Right
+from simulator.market.generator import Plan, generate
+from simulator.market.tape import Listing, Market, Prints
 from tests.simulator.factories import DAY, NIFTY, RELIANCE
 
 
@@ -20,7 +25,8 @@ def market() -> Market:
 
 
 def prints_of(market: Market, place: int) -> Prints:
-    return market.prints[market.prints["instrument"] == place]
+    own: Prints = market.prints[market.prints["instrument"] == place]
+    return own
 
 
 def bar_closes(prints: Prints, minutes: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
@@ -106,3 +112,141 @@ def test_the_tape_is_cut_into_whole_seconds_without_loss(market: Market) -> None
         for (second, place), (_, after) in pairwise(pieces):
             assert market.prints["second"][place].max() == second < market.prints["second"][after].min()
             assert place.stop - place.start >= at_least
+
+
+def of(character: Character, seed: int = 7, shares: int = 3) -> Market:
+    return generate(seed, DAY, plan=Plan(shares, character))
+
+
+def share_tapes(market: Market) -> list[tuple[Listing, Prints]]:
+    places = [place for place, listing in enumerate(market.listings) if listing.instrument.tradable]
+    return [(market.listings[place], market.source.tape(place)) for place in places]
+
+
+@given(
+    st.sampled_from(Character), st.integers(0, 2**32), st.dates(date(2020, 1, 1), date(2030, 1, 1)), st.integers(0, 2)
+)
+@settings(max_examples=20, deadline=None)
+def test_every_day_of_every_kind_keeps_the_rules_of_the_exchange(
+    character: Character, seed: int, day: date, shares: int
+) -> None:
+    check_rules(generate(seed, day, plan=Plan(shares, character)))
+
+
+def test_options_keep_the_rules_of_the_exchange() -> None:
+    check_rules(generate(1, DAY, plan=Plan(1, Character.CRASH, options=("RELIANCE",))))
+
+
+def check_rules(market: Market) -> None:
+    prints = market.prints
+
+    assert len(prints) == market.source.total
+    assert (np.diff(prints["second"]) >= 0).all()
+    assert (prints["second"] >= market.open_second).all()
+    assert (prints["second"][: -len(market.listings)] < market.close_second).all()
+    assert not (prints["price"] % prints["tick_size"]).any()
+    assert (prints["price"] > 0).all()
+    banded = prints[prints["upper_circuit"] > 0]
+    assert (banded["price"] >= banded["lower_circuit"]).all()
+    assert (banded["price"] <= banded["upper_circuit"]).all()
+    assert set(prints["instrument"]) == set(range(len(market.listings)))
+    for place in {0, len(market.listings) // 2, len(market.listings) - 1}:
+        check_running_figures(market, place)
+
+
+def check_running_figures(market: Market, place: int) -> None:
+    """The chunks and the lone tape agree, and the day's figures are those of the prints so far."""
+    own, alone = market.prints[market.prints["instrument"] == place], market.source.tape(place)
+    assert own.tobytes() == alone.tobytes()
+    assert (np.diff(own["second"][:-1]) > 0).all()
+    assert np.array_equal(own["volume"], np.cumsum(own["quantity"]))
+    assert np.array_equal(own["turnover"], np.cumsum(own["quantity"] * own["price"]))
+    assert np.array_equal(own["high"], np.maximum.accumulate(own["price"]))
+    assert np.array_equal(own["low"], np.minimum.accumulate(own["price"]))
+    assert (own["open"] == own["price"][0]).all()
+
+
+def test_a_calm_share_stays_within_half_a_percent_and_a_trending_one_does_not() -> None:
+    def ranges(character: Character) -> list[float]:
+        return [float(tape["high"][-1] / tape["low"][-1]) - 1 for _, tape in share_tapes(of(character, shares=10))]
+
+    assert max(ranges(Character.CALM)) < 0.005 < min(ranges(Character.TRENDING))
+
+
+def test_a_gap_opens_three_to_six_percent_away_up_or_down() -> None:
+    away = [tape["price"][0] / one.previous_close - 1 for one, tape in share_tapes(of(Character.GAP, shares=20))]
+
+    assert all(0.029 < abs(gap) < 0.061 for gap in away)
+    assert {gap > 0 for gap in away} == {True, False}
+
+
+def test_a_crash_ends_locked_at_the_lower_circuit_which_is_ten_percent_down() -> None:
+    for listing, tape in share_tapes(of(Character.CRASH, shares=10)):
+        at_circuit = tape["price"] == listing.lower_circuit
+        first = int(np.argmax(at_circuit))
+        assert listing.band == 1_000
+        assert at_circuit[first:].all()
+        assert 3_600 < tape["second"][first] - tape["second"][0] < 4 * 3_600
+        assert tape["price"][0] > listing.previous_close * 0.99
+
+
+def test_an_illiquid_share_is_silent_in_most_minutes_but_opens() -> None:
+    for _, tape in share_tapes(of(Character.ILLIQUID, shares=10)):
+        minutes = set(((tape["second"][:-1] - tape["second"][-1]) // 60).tolist())
+        assert 40 < len(minutes) < 150
+        assert tape["volume"][-1] < 10_000
+
+
+def test_an_opening_rush_prints_several_times_as_often_in_the_first_minutes() -> None:
+    market = of(Character.OPENING_RUSH)
+    for _, tape in share_tapes(market):
+        minute = (tape["second"] - market.open_second) // 60
+        assert (minute == 0).sum() >= 38
+        assert 3 * (minute == 100).sum() < 2 * (minute == 0).sum()
+        early, late = tape["quantity"][minute < 5], tape["quantity"][(minute > 100) & (minute < 300)]
+        assert early.mean() > 3 * late.mean()
+
+
+def test_each_symbol_may_have_a_kind_of_day_of_its_own() -> None:
+    mixed = generate(7, DAY, plan=Plan(5, Character.CALM, {"RELIANCE": Character.CRASH}))
+    calm = generate(7, DAY, plan=Plan(5, Character.CALM))
+
+    crashed, place = mixed.source.tape(mixed.by_id[RELIANCE]), mixed.by_id[RELIANCE]
+    assert crashed["price"][-1] == mixed.listings[place].lower_circuit
+    for other in set(range(6)) - {place}:
+        assert mixed.source.tape(other).tobytes() == calm.source.tape(other).tobytes()
+
+
+@pytest.mark.parametrize(
+    "plan", [Plan(2, characters={"NOBODY": Character.CALM}), Plan(2, options=("TCS",)), Plan(5_001), Plan(-1)]
+)
+def test_a_plan_for_what_the_market_does_not_have_is_refused(plan: Plan) -> None:
+    with pytest.raises(Misconfigured, match=r"market has no|cannot be generated"):
+        generate(1, DAY, plan=plan)
+
+
+def test_many_instruments_are_made_a_minute_at_a_time() -> None:
+    market = generate(1, DAY, shares=1_500)
+    chunks = market.source.chunks()
+
+    first = [next(chunks) for _ in range(3)]
+
+    assert len(market.by_id) == 1_501
+    assert [set(chunk["second"] // 60 - market.open_second // 60) for chunk in first] == [{0}, {1}, {2}]
+    assert sum(map(len, first)) > 3 * 1_500 * 8
+
+
+def test_options_follow_their_underlying() -> None:
+    market = generate(7, DAY, plan=Plan(1, options=("NIFTY",)))
+    nifty = market.source.tape(market.by_id[NIFTY])
+    call = next(
+        place
+        for place, listing in enumerate(market.listings)
+        if listing.contract and listing.contract.right is Right.CALL and listing.contract.strike < nifty["price"].min()
+    )
+
+    option = market.source.tape(call)
+    spot = np.interp(option["second"], nifty["second"], nifty["price"])
+    assert np.corrcoef(option["price"], spot)[0, 1] > 0.99
+    assert (option["quantity"][:-1] % 75 == 0).all()
+    assert option["open_interest"].min() > 0

@@ -1,0 +1,185 @@
+"""Reads recorded ticks from CSV, strictly, and makes them tapes: index points with a price, or snapshots of a contract with
+day volume and open interest.
+
+A snapshot is not a trade: its quantity here is what the day's volume has grown by since the last one, maybe nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from schemas.errors import Misconfigured, Unreadable
+from schemas.ids import InstrumentId, Segment
+from schemas.market import Instrument, Session, session_of, to_tick, trading_day
+from schemas.units import NS_PER_SECOND, PAISE_PER_RUPEE, Paise, Price, Quantity, UtcNs
+from simulator.market import noise, universe
+from simulator.market.bars import BadRow, cells_of, filled, lines_of, price_of, volume_of
+from simulator.market.tape import Listing, Numbers, Tape, band_around
+
+TIMES: Final = ("timestamp", "recv_time_ist")
+PRICES: Final = ("price", "ltp")
+VOLUME, INTEREST, PHASE = "cum_volume", "oi", "phase"
+REGULAR: Final = "regular"  # the phase that is played; auction and after-hours rows are passed over
+STEPS: Final = (Paise(10), Paise(5), Paise(1))  # tick sizes an instrument may have, the widest that fits its prices
+OVERNIGHT_GAP: Final = 0.004  # the file says nothing about the day before
+FIRST_FUTURE_ID: Final = 35_000
+_FUTURES: Final = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """One row; `line` counts from 1. `volume` is the day's so far; None when the file has none."""
+
+    line: int
+    symbol: str
+    second: int
+    price: Price
+    volume: int | None
+    open_interest: int | None
+
+
+@dataclass(slots=True)
+class Ticks:
+    """What a file held, in the file's order."""
+
+    good: list[Tick] = field(default_factory=list)
+    bad: list[BadRow] = field(default_factory=list)
+
+
+def is_tick_file(path: Path) -> bool:
+    """Whether the header has a single price in the place of a candle's four."""
+    with lines_of(path) as lines:
+        names = _names(next(iter(lines), ""))
+    return any(name in names for name in PRICES) and "open" not in names
+
+
+def read_file(path: Path) -> Ticks:
+    """Read a CSV file, gzipped when its name ends in `.gz`.
+
+    Raises:
+        Misconfigured: it cannot be read, or its header lacks a column.
+    """
+    with lines_of(path) as lines:
+        return read_lines(lines)
+
+
+def read_lines(lines: Iterable[str]) -> Ticks:
+    """Read CSV text line by line. Of each symbol the time must not go back, nor the day's volume.
+
+    Raises:
+        Misconfigured: the header lacks a column.
+    """
+    numbered = enumerate(lines, start=1)
+    at = _places(next(numbered, (1, ""))[1])
+    ticks, latest = Ticks(), dict[str, Tick]()
+    for line, text in filled(numbered):
+        try:
+            tick = _tick(line, text, at)
+            if tick is not None:
+                _must_follow(latest.get(tick.symbol), tick)
+        except Unreadable as error:
+            ticks.bad.append(BadRow(line, error.field, error.reason))
+        else:
+            if tick is not None:
+                latest[tick.symbol] = tick
+                ticks.good.append(tick)
+    return ticks
+
+
+def tapes(ticks: Iterable[Tick], session: Session, seed: int, bad: list[BadRow]) -> Iterator[Tape]:
+    """One tape for each symbol; ticks whose price the feed's 32-bit float cannot carry are added to `bad`."""
+    by_symbol: dict[str, list[Tick]] = defaultdict(list)
+    for tick in ticks:
+        by_symbol[tick.symbol].append(tick)
+    for symbol, found in sorted(by_symbol.items()):
+        step = next(step for step in STEPS if all(tick.price % step == 0 for tick in found))
+        usable = [tick for tick in found if _survives(tick, step, bad)]
+        if usable:
+            yield _tape(_instrument(symbol, step, usable), usable, session, seed)
+
+
+def _tape(instrument: Instrument, ticks: Sequence[Tick], session: Session, seed: int) -> Tape:
+    prices, volumes = _column(ticks, "price"), _column(ticks, "volume")
+    rng = np.random.default_rng([seed, session.day.toordinal(), instrument.id.segment.code, instrument.id.security_id])
+    close = to_tick(float(prices[0]) * (1 + rng.normal(0, OVERNIGHT_GAP)), instrument.tick_size)
+    listing = Listing(instrument, close, band_around(close, prices))
+    seconds, interest = _column(ticks, "second"), _column(ticks, "open_interest")
+    return Tape(listing, seconds, prices, np.diff(volumes, prepend=volumes[0]), interest, int(volumes[0]))
+
+
+def _column(ticks: Sequence[Tick], name: str) -> Numbers:
+    return np.array([getattr(tick, name) or 0 for tick in ticks], np.int64)
+
+
+def _instrument(symbol: str, step: Paise, ticks: Sequence[Tick]) -> Instrument:
+    """A contract when there is an open interest, an index when there is no volume, else a share."""
+    if any(tick.open_interest for tick in ticks):
+        growth = np.diff([tick.volume or 0 for tick in ticks])
+        lot = Quantity(math.gcd(*growth.tolist()) or 1)
+        identity = InstrumentId(Segment.NSE_FNO, FIRST_FUTURE_ID + noise.key(symbol) % _FUTURES)
+        return Instrument(identity, f"{symbol}-FUT", f"{symbol} FUT", "FUTSTK", lot, step)
+    named = {known.name.upper(): known.symbol for known in universe.INDICES}
+    symbol = named.get(symbol.upper(), symbol)
+    known_share = symbol in universe.SHARE_SYMBOLS or any(tick.volume for tick in ticks)
+    return universe.share(symbol, step) if known_share else universe.index(symbol, step)
+
+
+def _survives(tick: Tick, step: Paise, bad: list[BadRow]) -> bool:
+    carried = to_tick(float(np.float32(tick.price / PAISE_PER_RUPEE)) * PAISE_PER_RUPEE, step)
+    if carried != tick.price:
+        reason = f"{tick.price} does not survive the feed's 32-bit float at a step of {step}"
+        bad.append(BadRow(tick.line, "price", reason))
+    return carried == tick.price
+
+
+def _names(header: str) -> list[str]:
+    return [name.strip() for name in header.split(",")]
+
+
+def _places(header: str) -> Mapping[str, int]:
+    names = _names(header)
+    found = {}
+    for wanted, choices in (("symbol", ("symbol",)), ("time", TIMES), ("price", PRICES)):
+        present = [name for name in choices if name in names]
+        if not present:
+            raise Misconfigured(f"the tick file's first line lacks a column {' or '.join(choices)}")
+        found[wanted] = names.index(present[0])
+    return found | {name: names.index(name) for name in (VOLUME, INTEREST, PHASE) if name in names}
+
+
+def _tick(line: int, text: str, at: Mapping[str, int]) -> Tick | None:
+    """None for a row outside the continuous session that says so itself."""
+    cells = cells_of(text, at)
+    if cells.get(PHASE, REGULAR) != REGULAR:
+        return None
+    if not cells["symbol"]:
+        raise Unreadable("empty", "symbol")
+    volume, interest = (volume_of(name, cells[name]) if name in cells else None for name in (VOLUME, INTEREST))
+    return Tick(line, cells["symbol"], _second(cells["time"]), price_of("price", cells["price"]), volume, interest)
+
+
+def _second(text: str) -> int:
+    try:
+        moment = UtcNs.from_datetime(datetime.fromisoformat(text))
+    except ValueError:
+        raise Unreadable(f"not a time such as 2025-11-17T12:07:57.022+05:30: {text[:40]!r}", "time") from None
+    if moment not in session_of(trading_day(moment)):
+        raise Unreadable(f"outside the session of 09:15 to 15:30: {text[:40]!r}", "time")
+    return moment // NS_PER_SECOND
+
+
+def _must_follow(before: Tick | None, tick: Tick) -> None:
+    if before is None:
+        return
+    if tick.second < before.second:
+        raise Unreadable(f"{tick.symbol} goes back in time, behind line {before.line}", "time")
+    if tick.volume is not None and before.volume is not None and tick.volume < before.volume:
+        raise Unreadable(f"{tick.volume} is less than on line {before.line}: a day's volume never falls", VOLUME)
