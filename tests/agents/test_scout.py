@@ -208,7 +208,6 @@ async def test_progress_is_told_for_every_instrument_and_each_request_is_paced(m
     assert pace.waits == len(history.asked) == 9
 
 
-
 def test_rows_of_a_scan_hold_every_symbol_with_its_verdict() -> None:
     found = a_scan(an_entry(), an_entry(an_instrument(2).id, "TCS", ScanResult.DISCARDED))
 
