@@ -29,6 +29,7 @@ INDEX_SCALE: Final = 0.5  # an index moves less than its parts
 CRASH_BAND: Final = BasisPoints(1_000)  # the common circuit of a share without derivatives
 MOST_SHARES: Final = 5_000  # what one connection of Dhan's feed may carry
 _COUNT, _SECOND, _PRICE, _SIZE = 1, 2, 3, 5  # streams of random numbers; normal ones take two
+_USUAL_PRINTS: Final = 12  # of an instrument in a minute
 _OPTION_PRINTS: Final = (2, 6)
 
 Floats = npt.NDArray[np.float64]
@@ -103,22 +104,22 @@ class Generated:
         return closing + sum(int(self._counts(self._all, np.full(closing, at)).sum()) for at in range(self.minutes))
 
     def chunks(self) -> Iterator[Prints]:
-        running, waiting = Running(self._fixed), []
-        for minute in range(self.minutes):
-            made = running.prints(self._all, self._block(self._all, np.full(len(self._all), minute)))
-            waiting.append(in_order(made))
-            if sum(map(len, waiting)) >= CHUNK:
-                yield np.concatenate(waiting)
-                waiting.clear()
-        yield np.concatenate([*waiting, running.closing(self._session.close // NS_PER_SECOND)])
+        running, together = Running(self._fixed), max(1, CHUNK // (_USUAL_PRINTS * len(self._listings)))
+        for minute in range(0, self.minutes, together):
+            made = running.prints(self._all, self._span(self._all, minute, min(minute + together, self.minutes)))
+            if len(made):
+                yield in_order(made)
+        yield running.closing(self._session.close // NS_PER_SECOND)
 
     def tape(self, place: int) -> Prints:
-        running = Running(self._fixed[place : place + 1])
-        day = self._block(np.full(self.minutes, place), np.arange(self.minutes))
-        alone = np.zeros(1, np.int64)
-        return np.concatenate(
-            [running.prints(alone, day.as_one_row()), running.closing(self._session.close // NS_PER_SECOND)]
-        )
+        running, alone = Running(self._fixed[place : place + 1]), np.array([place])
+        prints = running.prints(np.zeros(1, np.int64), self._span(alone, 0, self.minutes))
+        return np.concatenate([prints, running.closing(self._session.close // NS_PER_SECOND)])
+
+    def _span(self, places: Numbers, begin: int, end: int) -> Block:
+        """The prints of the minutes from `begin` to before `end`; one row for each place."""
+        minutes = np.arange(begin, end)
+        return self._block(places.repeat(len(minutes)), np.tile(minutes, len(places))).joined(len(places))
 
     @cached_property
     def _all(self) -> Numbers:

@@ -20,10 +20,10 @@ class Block(NamedTuple):
     quantities: Numbers
     there: npt.NDArray[np.bool_]
 
-    def as_one_row(self) -> Block:
-        """The same prints in reading order, as the day of a single instrument."""
-        seconds, prices, quantities = (column[self.there][None, :] for column in self[:3])
-        return Block(seconds, prices, quantities, np.ones(prices.shape, np.bool_))
+    def joined(self, rows: int) -> Block:
+        """The same prints in `rows` rows: those that lie one after the other become one."""
+        seconds, prices, quantities = (column.reshape(rows, -1) for column in self[:3])
+        return Block(seconds, prices, quantities, self.there.reshape(rows, -1))
 
 
 class Running:
