@@ -35,6 +35,8 @@ class GatewayConfig:
             False for simulations and replays, whose market time is their own.
         stale_after: Seconds without a tick, in an open session, that are worth an alarm.
         give_up_after: Seconds of such silence after which the connection is made anew.
+        cool_off: Least seconds before knocking again after HTTP 429 or code 805.
+        longest_wait: Most seconds between two attempts to connect otherwise; they begin at half a second and double.
     """
 
     url: str
@@ -48,6 +50,8 @@ class GatewayConfig:
     heartbeat: float = 0.25
     stale_after: float = 10.0
     give_up_after: float = 30.0
+    cool_off: float = 60.0  # Dhan answers 429 per account for minutes; knocking sooner makes it longer
+    longest_wait: float = 30.0
 
     def __post_init__(self) -> None:
         if not self.instruments:

@@ -21,9 +21,7 @@ from streams.feed.config import GatewayConfig, Mode
 
 PER_MESSAGE: Final = 100  # Dhan's limit of instruments in one subscribe message
 OPEN_WITHIN: Final = 10.0  # seconds for TCP, TLS and the upgrade together
-COOL_OFF: Final = 60.0  # Dhan answers 429 per account for minutes; knocking sooner makes it longer
-FIRST_WAIT: Final = 0.5  # seconds before the first new attempt, doubled each time…
-LONGEST_WAIT: Final = 30.0  # …up to this
+FIRST_WAIT: Final = 0.5  # seconds before the first new attempt, doubled each time
 LARGEST_FRAME: Final = 4 << 20  # 25,000 Full packets at once, more than Dhan sends in a second
 
 # Codes of a disconnect packet after which only a person can help (Dhan, annexure, data API errors).
@@ -52,12 +50,12 @@ class Ending:
 
     Attributes:
         fatal: Trying again is useless.
-        cool_off: Least seconds until the next attempt.
+        cool_off: Dhan asks for a pause before the next attempt.
     """
 
     reason: str
     fatal: bool = False
-    cool_off: float = 0.0
+    cool_off: bool = False
 
 
 async def open_feed(config: GatewayConfig, token: str) -> ClientConnection:
@@ -101,7 +99,7 @@ def ending_of(error: BaseException) -> Ending:
         case InvalidURI():
             raise Misconfigured("the feed address is not a WebSocket URL; see DHAN_FEED_URL") from None
         case InvalidStatus() if error.response.status_code == 429:
-            return Ending("Dhan answered 429, too many connections", cool_off=COOL_OFF)
+            return Ending("Dhan answered 429, too many connections", cool_off=True)
         case InvalidStatus():
             return Ending(f"Dhan answered {error.response.status_code} to the connection")
         case ConnectionClosed():
@@ -120,7 +118,7 @@ def _closed(error: ConnectionClosed) -> str:
 def ending_by(code: int) -> Ending:
     """What a disconnect packet means."""
     reason = f"Dhan disconnected with code {code}: {MEANING.get(code, 'not documented')}"
-    return Ending(reason, fatal=code in FATAL, cool_off=COOL_OFF if code == 805 else 0.0)
+    return Ending(reason, fatal=code in FATAL, cool_off=code == 805)
 
 
 @dataclass(slots=True)
@@ -128,6 +126,8 @@ class Backoff:
     """How long to wait before the next attempt: doubling, with jitter so that many gateways do not knock at once."""
 
     random: Random
+    cool_off: float
+    longest_wait: float
     _failures: int = 0
 
     def succeeded(self) -> None:
@@ -135,9 +135,9 @@ class Backoff:
 
     def wait(self, ending: Ending) -> float:
         """Seconds to wait after `ending`."""
-        ceiling = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(self._failures, 10))
+        ceiling = min(self.longest_wait, FIRST_WAIT * 2.0 ** min(self._failures, 10))
         self._failures += 1
-        return ending.cool_off + ceiling * self.random.uniform(0.5, 1.0)
+        return self.cool_off * ending.cool_off + ceiling * self.random.uniform(0.5, 1.0)
 
 
 async def pause(seconds: float, stop: asyncio.Event) -> None:

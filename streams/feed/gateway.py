@@ -87,7 +87,14 @@ class _Gateway:
         started = UtcNs(self._wall())
         for nth in range(self._config.connections):
             events = FeedLog(self._publisher, self._config.gateway + nth, started)
-            link = Link(self._config, self, token, events=events, metrics=self._metrics, backoff=Backoff(random))
+            link = Link(
+                self._config,
+                self,
+                token,
+                events=events,
+                metrics=self._metrics,
+                backoff=Backoff(random, self._config.cool_off, self._config.longest_wait),
+            )
             self._links.append(link)
 
     async def watch(self, instruments: Iterable[Instrument]) -> None:

@@ -15,7 +15,7 @@ from schemas.ids import InstrumentId
 from schemas.market import Instrument, session_of, trading_day
 from schemas.messages import FeedState
 from schemas.ticks import Rows
-from schemas.units import UtcNs
+from schemas.units import NS_PER_SECOND, UtcNs
 from streams.feed.config import GatewayConfig, GatewayMetrics
 from streams.feed.connection import (
     Backoff,
@@ -29,11 +29,12 @@ from streams.feed.connection import (
 )
 from streams.feed.decode import Arrival, Decoded, Decoder
 from streams.feed.events import FeedLog
-from streams.feed.tasks import cancel, failure_of
+from streams.feed.tasks import cancel
 
 MOST_FRAMES: Final = 512  # frames read ahead of the pump
 TELL_MALFORMED_EVERY: Final = 1.0  # seconds: a flood of garbage is one event a second with a count
 WATCH_EVERY: Final = 0.5
+LAST_FRAMES: Final = 2.0  # seconds to take in what came before our close
 
 Token = Callable[[], Awaitable[str]]
 
@@ -78,6 +79,8 @@ class Link:
         self._heard = False  # anything on this connection; before that the token may be a bad one
         self._lost_at: UtcNs | None = None  # market clock when the last connection broke
         self._last_tick = 0.0  # monotonic
+        self._last_came = 0  # wall clock when the last tick came, or when we began to listen again, UTC ns
+        self._last_clock: UtcNs | None = None  # market clock at that tick; None when there was none on this connection
         self._stale = False
         self._malformed: list[str] = []
         self._told_malformed = float("-inf")
@@ -168,17 +171,21 @@ class Link:
         return None if self._goodbye is None else ending_by(self._goodbye)
 
     async def _read(self, socket: ClientConnection) -> Ending:
+        """Read until Dhan ends the connection or we do. What was sent before our close is read to the last frame."""
         self._last_tick = time.monotonic()
+        self._last_clock = None
         watch = asyncio.create_task(self._watch(), name="feed watch")
         frames = asyncio.create_task(self._take_frames(socket), name="feed frames")
         try:
             await asyncio.wait({watch, frames}, return_when=asyncio.FIRST_COMPLETED)
+            if not watch.done():
+                frames.result()  # raises how Dhan ended it
+            await socket.close()
+            await asyncio.wait({frames}, timeout=LAST_FRAMES)
+            return watch.result()
         finally:
             await cancel(frames)
             await cancel(watch)
-        if error := failure_of(frames):
-            raise error
-        return watch.result()
 
     async def _take_frames(self, socket: ClientConnection) -> None:
         while True:
@@ -190,6 +197,7 @@ class Link:
             self._pump.wake()
             if self._full():
                 await self._caught_up()
+                self._last_came = self._pump.wall()  # until now we were not listening
 
     def _full(self) -> bool:
         return len(self._arrivals) >= MOST_FRAMES or self._pump.is_full()
@@ -207,7 +215,8 @@ class Link:
             if not self._instruments:
                 return Ending("nothing to watch any more")
             silence = time.monotonic() - self._last_tick
-            if silence < self._config.stale_after or not self._market_is_open():
+            behind = self._arrivals or self._full()  # then the silence is ours
+            if behind or silence < self._config.stale_after or not self._market_is_open():
                 continue
             if not self._stale:
                 self._stale = True
@@ -235,13 +244,28 @@ class Link:
 
     async def heard(self, rows: Rows) -> None:
         """Rows of this link are with the batcher, stamped with the market's clock."""
+        gap = self._gap_before(rows)
         self._last_tick = time.monotonic()
+        self._last_came, self._last_clock = int(rows["received_at"][-1]), UtcNs(rows["clock"][-1])
         self._stale = False
+        self._lost_at = None
         self._backoff.succeeded()
+        if gap is not None:
+            span, why = gap
+            await self.tell(FeedState.GAP, why, gap=span)
+
+    def _gap_before(self, rows: Rows) -> tuple[tuple[UtcNs, UtcNs], str] | None:
+        """The market time span before these rows in which ticks may be missing, and why."""
+        now = UtcNs(rows["clock"][0])
         if self._lost_at is not None:
-            gap = self._lost_at, UtcNs(rows["clock"][0])
-            self._lost_at = None
-            await self.tell(FeedState.GAP, "ticks between two connections may be missing", gap=gap)
+            return (self._lost_at, now), "ticks between two connections may be missing"
+        silence = (int(rows["received_at"][0]) - self._last_came) / NS_PER_SECOND
+        if self._last_clock is None or silence < self._config.stale_after:
+            return None
+        session = session_of(trading_day(self._last_clock))
+        if self._last_clock not in session or now not in session:
+            return None  # a night is no gap
+        return (self._last_clock, now), f"no tick for {silence:.1f} s on an open connection"
 
     async def tell_malformed(self, *, at_once: bool = False) -> None:
         if not self._malformed:

@@ -31,6 +31,7 @@ from schemas.market import Instrument
 from schemas.messages import DeadLetter, FeedEvent, FeedState
 from schemas.topics import CANDLES, DEAD_LETTER, FEED, INDICATORS, SIGNALS, TICKS, Topic
 from simulator.config import SimulatedUser, SimulatorConfig
+from simulator.faults import Fault, FaultKind
 from simulator.server import Simulator
 from streams.engine.engine import Engine
 from streams.engine.machine import EngineMachine
@@ -40,6 +41,7 @@ from streams.feed.config import GatewayConfig, GatewayMetrics, Mode
 from streams.feed.gateway import run_gateway
 from streams.feed.watchlist import Watchlist
 from streams.service import EngineStats, engine_service
+from tests.streams import faults
 from tests.streams.conftest import PLAN
 from tests.streams.factories import random_market, shards, streams_of
 from tests.streams.test_decode import NOON, SHARES, head, ltt, quote
@@ -523,3 +525,58 @@ def pure(records: list[Record]) -> dict[tuple[str, int], list[tuple[bytes, bytes
         for name, values in streams_of(made).items()
         if values
     }
+
+
+async def test_a_silence_on_an_open_connection_is_a_gap_even_when_it_ends_by_itself(own_kafka: KafkaConnection) -> None:
+    stall = Fault(FaultKind.STALL, after=300, delay=0.8)
+    async with (
+        a_simulator(speed=1_000.0, faults=(stall,)) as simulator,
+        a_gateway(own_kafka, feed_of(simulator), listed(simulator), stale_after=0.4) as gateway,
+    ):
+        await until(lambda: simulator.feed.subscriptions == len(simulator.market.listings))
+        simulator.exchange.open_market()
+        await until(lambda: gateway.metrics.ticks > 400)
+        await gateway.finish()
+
+        (gap,) = [event for event in await gateway.events() if event.state is FeedState.GAP]
+        clocks = np.unique((await gateway.rows())["clock"])
+        assert gateway.metrics.connections == 1
+        assert "on an open connection" in gap.reason
+        assert gap.gap_from in clocks
+        assert gap.gap_to == clocks[np.searchsorted(clocks, gap.gap_from) + 1]
+
+
+async def test_what_came_before_the_gateway_gave_up_on_a_silent_feed_is_not_lost(own_kafka: KafkaConnection) -> None:
+    last_words = 64 * quote()
+
+    async def speak_when_left(socket: ServerConnection) -> None:
+        await socket.send(quote())
+        send_close = socket.protocol.receive_data
+
+        def reply(data: bytes) -> None:
+            if data[0] & 0x0F == 8:  # the gateway's close: packets already on their way reach it before ours
+                socket.transport.write(b"\x82\x7e" + len(last_words).to_bytes(2, "big") + last_words)
+            send_close(data)
+
+        socket.protocol.receive_data = reply  # type: ignore[method-assign]
+        await socket.wait_closed()
+
+    async with (
+        a_server(speak_when_left) as url,
+        a_gateway(own_kafka, url, tuple(SHARES), stale_after=0.1, give_up_after=0.2) as gateway,
+    ):
+        await until(lambda: gateway.metrics.connections == 2)
+        await gateway.finish()
+
+        assert gateway.metrics.ticks >= 65
+
+
+async def test_no_tick_is_lost_and_every_gap_told_under_thirty_faults(own_kafka: KafkaConnection) -> None:
+    result = await faults.run(own_kafka, faults.a_script(30, 5.0, seed=1), seed=1)
+
+    assert sum(result.fired.values()) == 30
+    assert result.sent > 1_000
+    assert (result.lost, result.invented, result.disordered) == ([], [], 0)
+    assert result.malformed == result.cut > 0
+    assert result.unsent > 0
+    assert result.untold == []
