@@ -78,6 +78,7 @@ class Book:
         self._matcher = Matcher(instruments, bands, self.rules.market_protection, self)
         self._orders: dict[str, Order] = {}
         self._by_client: defaultdict[str, list[Order]] = defaultdict(list)
+        self._live: defaultdict[str, dict[str, Order]] = defaultdict(dict)
         self._after_market: list[Order] = []
         self._listeners: list[Callable[[OrderSnapshot], None]] = []
         self._companions: list[Companion] = []
@@ -168,10 +169,7 @@ class Book:
             return refusal
         if self._is_market(request) and not request.after_market and self.last(request.instrument) is None:
             return Refusal(Code.ORDER, "Market order refused: the instrument has no price yet")
-        known = request.correlation_id and self.by_correlation(request.client_id, request.correlation_id)
-        if known and not self.rules.repeat_correlation_id:
-            return Refusal(Code.ORDER, f"Duplicate correlationId: {request.correlation_id}")
-        return None
+        return None if self.rules.repeat_correlation_id else self._repeats(request)
 
     def draft(self, request: OrderRequest, second: int, parent_id: str = "") -> Order:
         """A new order in TRANSIT, unchecked: for the broker's own legs and exits. `release` sends it."""
@@ -289,7 +287,7 @@ class Book:
         return list(self._orders.values())
 
     def live(self, client_id: str) -> list[Order]:
-        return [order for order in self._by_client[client_id] if order.status.live]
+        return list(self._live[client_id].values())
 
     def funds(self, client_id: str) -> Funds:
         return self.risk.funds(client_id, self.live(client_id))
@@ -298,7 +296,7 @@ class Book:
 
     def filled(self, order: Order, price: Price, quantity: Quantity, second: int) -> None:
         self._trades += 1
-        order.trades.append(Trade(f"{self._prefix}{self._trades:07d}", price, quantity, second))
+        order.add(Trade(f"{self._prefix}{self._trades:07d}", price, quantity, second))
         self.ledger.record(order)
         self._move(order, Change.TRADED, Status.PART_TRADED if order.remaining else Status.TRADED, second)
 
@@ -311,6 +309,11 @@ class Book:
 
     def dropped(self, order: Order, second: int) -> None:
         self._move(order, Change.CANCELLED, Status.CANCELLED, second)
+
+    def _repeats(self, request: OrderRequest) -> Refusal | None:
+        name = request.correlation_id
+        known = self.by_correlation(request.client_id, name) if name else None
+        return Refusal(Code.ORDER, f"Duplicate correlationId: {name}") if known else None
 
     def _is_market(self, request: OrderRequest) -> bool:
         """Whether it trades at the market at once: a market order, or a stop-market one where Dhan ignores the trigger."""
@@ -365,6 +368,11 @@ class Book:
 
     def _move(self, order: Order, change: Change, status: Status, second: int) -> None:
         order.status, order.updated_at = status, second
+        live = self._live[order.request.client_id]
+        if status.live:
+            live[order.order_id] = order
+        else:
+            live.pop(order.order_id, None)
         self._touched.append(order)
         if self._listeners:
             snapshot = order.snapshot(change)

@@ -140,8 +140,7 @@ class ForeverOrders:
         """Nothing: a forever order's part ends when its order is sent."""
 
     def priced(self, instrument: InstrumentId, price: int, second: int) -> None:
-        waiting = self._waiting.get(instrument)
-        if not waiting:
+        if not self._waiting or not (waiting := self._waiting.get(instrument)):
             return
         for made in tuple(waiting):
             for leg in made.legs:

@@ -12,8 +12,8 @@ from schemas.units import Paise, Price, Quantity
 from simulator.matching.terms import Change, Leg, OrderType, Product, Source, Status, Validity
 
 GENERIC_ALGO_ID: Final = "99999"  # what the exchange gives orders of unregistered strategies below ten a second
-_NO_TRIGGER: Final = Paise(0)
-_ALL: Final = Quantity(0)
+_NO_MONEY: Final = Paise(0)
+_NO_UNITS: Final = Quantity(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,8 @@ class OrderRequest:
     validity: Validity
     quantity: Quantity
     price: Paise
-    trigger: Paise = _NO_TRIGGER
-    disclosed: Quantity = _ALL
+    trigger: Paise = _NO_MONEY
+    disclosed: Quantity = _NO_UNITS
     after_market: bool = False
     after_open: int = 0
     source: Source = Source.API
@@ -130,6 +130,7 @@ class Order:
         armed: A stop whose trigger has not been met.
         priority: Rank in time; a later number waits longer at the same price.
         modifications: How often it was modified.
+        filled, traded_value: Sums over `trades`, kept up by `add`.
     """
 
     order_id: str
@@ -146,18 +147,12 @@ class Order:
     reason_code: str = ""
     reason: str = ""
     trades: list[Trade] = field(default_factory=list)
-
-    @property
-    def filled(self) -> Quantity:
-        return Quantity(sum(trade.quantity for trade in self.trades))
+    filled: Quantity = _NO_UNITS
+    traded_value: Paise = _NO_MONEY
 
     @property
     def remaining(self) -> Quantity:
         return Quantity(self.request.quantity - self.filled)
-
-    @property
-    def traded_value(self) -> Paise:
-        return Paise(sum(trade.value for trade in self.trades))
 
     @property
     def traded_price(self) -> Price | None:
@@ -170,6 +165,11 @@ class Order:
         unpriced = {OrderType.MARKET: OrderType.LIMIT, OrderType.STOP_LOSS_MARKET: OrderType.STOP_LOSS}
         asked = self.request.order_type
         return asked if self.limit is None else unpriced.get(asked, asked)
+
+    def add(self, trade: Trade) -> None:
+        self.trades.append(trade)
+        self.filled = Quantity(self.filled + trade.quantity)
+        self.traded_value = Paise(self.traded_value + trade.value)
 
     def meets(self, price: int) -> bool:
         """Whether it may trade at `price`."""

@@ -34,15 +34,15 @@ class RiskDesk:
     def objection(self, order: Order, waiting: Sequence[Order]) -> str | None:
         """Why the account cannot have `order` beside those it waits for; None when it can."""
         client_id = order.request.client_id
-        funds = self.funds(client_id, waiting)
-        if funds.opening is None:
+        purse = self._purses(client_id)
+        if purse.funds is None:
             return None
-        holdings = self._purses(client_id).holdings
+        funds = self.funds(client_id, waiting)
         needed = margin(self._ledger.of(client_id), [*waiting, order])
-        missing = needed - funds.opening - funds.realised
+        missing = needed - purse.funds - funds.realised
         if needed > funds.used and missing > 0:
             return f"RMS: Margin Shortfall: INR {Paise(missing).rupees():.2f} Available: INR {_rupees(funds.available)}"
-        return self._lacks_shares(order, waiting, holdings)
+        return self._lacks_shares(order, waiting, purse.holdings)
 
     def _lacks_shares(
         self, order: Order, waiting: Sequence[Order], holdings: Mapping[InstrumentId, Holding]

@@ -160,8 +160,7 @@ class SuperOrders:
 
     def priced(self, instrument: InstrumentId, price: int, second: int) -> None:
         """Let the stops trail."""
-        trailing = self._trailing.get(instrument)
-        if not trailing:
+        if not self._trailing or not (trailing := self._trailing.get(instrument)):
             return
         for made in tuple(trailing):
             if made.status is Status.CLOSED or (made.entry.status in _NEVER and not made.entry.trades):

@@ -58,7 +58,7 @@ class Status(StrEnum):
     @property
     def live(self) -> bool:
         """It may still trade, be modified or be cancelled."""
-        return self in {Status.TRANSIT, Status.PENDING, Status.PART_TRADED}
+        return self in (Status.TRANSIT, Status.PENDING, Status.PART_TRADED)
 
 
 class Leg(StrEnum):
