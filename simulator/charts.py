@@ -66,7 +66,7 @@ class Charts:
             return _INPUT.reply()
         candles = self._daily(place)
         chosen = candles[(candles["day"] >= first.toordinal()) & (candles["day"] < end.toordinal())]
-        return _table(chosen) if len(chosen) else _EMPTY.reply()
+        return _table(chosen, body) if len(chosen) else _EMPTY.reply()
 
     async def intraday(self, call: Call) -> web.Response:
         """Candles of some minutes. For today the end does not count: they reach up to the market's now, as Dhan's do."""
@@ -83,7 +83,7 @@ class Charts:
         candles = history.together(np.concatenate(parts), length)
         if not len(candles) and span.end <= today:
             return _EMPTY.reply()
-        return _table(candles)
+        return _table(candles, body)
 
     def _past(self, place: int, span: _Span) -> Candles:
         listing, daily = self._market.listings[place], self._daily(place)
@@ -154,10 +154,12 @@ def _day(text: object) -> date:
         raise _Wrong from None
 
 
-def _table(candles: Candles) -> web.Response:
+def _table(candles: Candles, asked: dict[str, Any]) -> web.Response:
+    """Parallel columns of floats; open interest only for who asks for it, as recorded."""
     columns: dict[str, list[float]] = {
         name: (candles[name] / PAISE_PER_RUPEE).tolist() for name in ("open", "high", "low", "close")
     }
-    for name, column in (("volume", "volume"), ("timestamp", "start"), ("open_interest", "open_interest")):
+    more = {"volume": "volume", "timestamp": "start"} | ({"open_interest": "open_interest"} if asked.get("oi") else {})
+    for name, column in more.items():
         columns[name] = candles[column].astype(np.float64).tolist()
     return web.Response(body=orjson.dumps(columns), content_type="application/json")

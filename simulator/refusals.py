@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -58,3 +59,10 @@ TOO_FAST: Final = Refusal(
 )
 SERVER_ERROR: Final = Refusal(Code.SERVER, "Server was not able to process API request.")
 NO_SUCH_ORDER: Final = Refusal(Code.NO_DATA, "No order found for the given id.")
+
+
+async def unknown_path(request: web.Request) -> web.Response:
+    """What Dhan's gateway says to a path it does not have."""
+    now = round(time.time() * 1_000)
+    body = {"timestamp": now, "status": 404, "error": "Not Found", "path": request.path}
+    return web.json_response(body, status=404)

@@ -28,6 +28,7 @@ from simulator.master import Master
 from simulator.model import ModelDesk
 from simulator.option_chain import OptionChains
 from simulator.quotes import Quotes
+from simulator.refusals import unknown_path
 from simulator.streams import Streams
 from simulator.trading import Trading
 
@@ -147,6 +148,7 @@ class Simulator:
         app.router.add_routes(trading.routes(self._exchange, now=self._now, monotonic=self._monotonic))
         for desk in desks:
             app.router.add_routes(desk.routes())
+        app.router.add_route("*", "/v2/{path:.*}", unknown_path)
         return app
 
 
