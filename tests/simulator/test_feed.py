@@ -264,3 +264,59 @@ async def test_a_user_may_have_a_feed_for_each_token_only_once_added() -> None:
         async with feed_client(simulator, new) as client:
             await client.subscribe(FULL, [RELIANCE])
             assert len(await client.packets(1)) == 1
+
+
+@pytest.mark.parametrize(("subscribe", "unsubscribe", "response"), [(15, 16, 2), (17, 18, 4), (21, 22, 8)])
+async def test_each_mode_has_its_codes_to_subscribe_and_unsubscribe(
+    subscribe: int, unsubscribe: int, response: int
+) -> None:
+    async with running() as simulator, feed_client(simulator) as client:
+        simulator.exchange.pause()
+        await client.subscribe(subscribe, [RELIANCE, NIFTY])
+        await client.packets(2)
+        await simulator.exchange.step(120)
+        count = int((simulator.market.prints["second"] <= simulator.exchange.second).sum())
+        got = await client.packets(count + 2)
+        for other in {16, 18, 22} - {unsubscribe}:
+            await client.subscribe(other, [NIFTY])  # of another mode: changes nothing
+        await client.subscribe(unsubscribe, [RELIANCE])
+        await until(lambda: simulator.feed.subscriptions == 1)
+
+    assert [packet[0] for packet in got] == [7, 7] + [response] * count
+
+
+async def test_true_utc_trade_times_are_a_switch() -> None:
+    async with running(true_utc=True, packets_per_frame=1) as simulator, feed_client(simulator) as client:
+        await client.subscribe(TICKER, [RELIANCE])
+        await client.packets(1)
+        simulator.exchange.open_market()
+        first = (await client.packets(3))[-1]
+        mine = simulator.market.prints[simulator.market.prints["security_id"] == RELIANCE.security_id]
+
+    assert struct.unpack_from("<I", first, 12) == (mine["second"][0],)
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+async def test_numeric_security_ids_are_refused_unless_switched_on(allowed: bool) -> None:
+    listed = [{"ExchangeSegment": "NSE_EQ", "SecurityId": RELIANCE.security_id}]
+    async with running(numeric_ids=allowed) as simulator, feed_client(simulator) as client:
+        await client.socket.send_json({"RequestCode": FULL, "InstrumentCount": 1, "InstrumentList": listed})
+
+        assert (await client.frame())[0] == (6 if allowed else 50)
+
+
+async def test_in_quote_mode_a_contract_brings_its_open_interest_beside_each_quote() -> None:
+    async with running(options=("NIFTY",)) as simulator, feed_client(simulator) as client:
+        market = simulator.market
+        place = next(at for at, listing in enumerate(market.listings) if listing.contract)
+        await client.subscribe(QUOTE, [market.listings[place].id])
+        await client.packets(1)
+        simulator.exchange.open_market()
+        got = []
+        while len(got) < 6:
+            got += [packet for packet in split(await client.frame()) if packet[0] != 7]
+        mine = market.source.tape(place)
+
+    quotes, interests = packets.quote(mine), packets.open_interest(mine)
+    assert mine["open_interest"][0] > 0
+    assert got[:6] == [packet.tobytes() for pair in zip(quotes[:3], interests[:3], strict=True) for packet in pair]
