@@ -117,6 +117,7 @@ class Visit:
     async def start_trading(self) -> None:
         await self.person.press(self.question.get_by_role("button", name="Start trading"))
         await expect(self.switch).to_be_checked()
+        await expect(self.switch).to_be_focused()  # who uses a keyboard goes on from where they were
 
     async def stop_trading(self) -> None:
         await self.person.press(self.switch)

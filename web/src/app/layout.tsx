@@ -1,10 +1,17 @@
 // The frame of every page. Rendered per request, because each answer's scripts carry a nonce of their own.
-import type { Metadata } from "next";
+import type { Metadata, Viewport } from "next";
 import { connection } from "next/server";
 import type { ReactNode } from "react";
 import "./globals.css";
 
 export const metadata: Metadata = { title: "ATS", description: "Connect your Dhan account and start trading", robots: "noindex" };
+
+export const viewport: Viewport = {
+  themeColor: [
+    { media: "(prefers-color-scheme: light)", color: "#ffffff" },
+    { media: "(prefers-color-scheme: dark)", color: "#161a20" },
+  ],
+};
 
 export default async function Layout({ children }: { children: ReactNode }) {
   await connection();
@@ -13,6 +20,10 @@ export default async function Layout({ children }: { children: ReactNode }) {
       <body>
         <header className="top">
           <a href="/account" className="brand">
+            <svg viewBox="0 0 32 32" aria-hidden="true">
+              <rect width="32" height="32" rx="8" />
+              <path d="M6 22l7-8 5 4 8-10" />
+            </svg>
             ATS
           </a>
         </header>

@@ -3,10 +3,14 @@ import type { Platform } from "@/lib/account";
 import { inIndia } from "@/lib/time";
 
 export function ModePart({ platform }: { platform: Platform | null }) {
+  const live = platform !== null && platform.mode !== "paper";
   return (
-    <p className={platform && platform.mode !== "paper" ? "mode live" : "mode"}>
-      <strong>{platform ? modeName(platform) : "Mode unknown"}</strong> {platform ? whatItMeans(platform) : NOBODY}
-      {platform && !platform.alive && ` No order worker is running; the last one reported at ${inIndia(platform.reported_at)}.`}
+    <p className={live ? "mode live" : "mode"}>
+      <strong>{platform ? modeName(platform) : "Mode unknown"}</strong>
+      <span>
+        {platform ? whatItMeans(platform) : NOBODY}
+        {platform && !platform.alive && ` No order worker is running; the last one reported at ${inIndia(platform.reported_at)}.`}
+      </span>
     </p>
   );
 }

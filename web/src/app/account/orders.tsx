@@ -5,24 +5,34 @@ import { failureInWords } from "@/lib/words";
 
 export function OrdersPart({ orders }: { orders: readonly Order[] }) {
   return (
-    <section aria-labelledby="orders">
+    <section aria-labelledby="orders" className="card">
       <h2 id="orders">Your orders</h2>
-      {orders.length === 0 ? (
-        <p>None yet. They appear here by themselves.</p>
-      ) : (
-        <ul className="orders" aria-live="polite" aria-relevant="additions">
-          {orders.map((order) => (
-            <li key={order.id}>
-              <h3>
-                {order.action} {order.symbol} <time dateTime={order.recorded_at}>{inIndia(order.recorded_at)}</time>
-              </h3>
-              <p className={order.status === "SUCCESS" ? "good" : "bad"}>{outcomeInWords(order)}</p>
-              <p className="help">{order.reasoning}</p>
-            </li>
-          ))}
-        </ul>
-      )}
+      <div aria-live="polite" aria-relevant="additions">
+        {orders.length === 0 ? (
+          <p className="soft">None yet. They appear here by themselves.</p>
+        ) : (
+          <ul className="orders">
+            {orders.map((order) => (
+              <OrderRow key={order.id} order={order} />
+            ))}
+          </ul>
+        )}
+      </div>
     </section>
+  );
+}
+
+function OrderRow({ order }: { order: Order }) {
+  const { action, symbol, recorded_at: at, status, reasoning } = order;
+  return (
+    <li>
+      <h3>
+        <span className={`side ${action.toLowerCase()}`}>{action}</span> {symbol}
+      </h3>
+      <time dateTime={at}>{inIndia(at)}</time>
+      <p className={status === "SUCCESS" ? "outcome good" : "outcome bad"}>{outcomeInWords(order)}</p>
+      <p className="soft">{reasoning}</p>
+    </li>
   );
 }
 

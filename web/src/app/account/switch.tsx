@@ -21,36 +21,40 @@ export function SwitchPart({ account, act }: { account: Account; act: Act }) {
 
   async function turn(to: boolean): Promise<void> {
     question.current?.close();
+    if (busy) return; // and no `disabled`, which would take the focus away
     setBusy(true);
     await act("/api/account/switch", to ? { on: true, terms } : { on: false });
     setBusy(false);
   }
 
   return (
-    <section aria-labelledby="trading">
-      <h2 id="trading">Trading</h2>
-      <p className="state" id="trading-state">
+    <section aria-labelledby="trading" className="card">
+      <div className="head">
+        <h2 id="trading">Trading</h2>
+        <button
+          type="button"
+          role="switch"
+          className="switch"
+          aria-checked={on}
+          aria-labelledby="trading"
+          aria-describedby="trading-state"
+          aria-busy={busy}
+          disabled={!possible}
+          onClick={() => (on ? void turn(false) : ask())}
+        >
+          <span>{on ? "On" : "Off"}</span>
+          <span className="track" />
+        </button>
+      </div>
+      <p className="facts" id="trading-state">
         {switchInWords(account)}
       </p>
-      <button
-        type="button"
-        role="switch"
-        className="switch"
-        aria-checked={on}
-        aria-labelledby="trading"
-        aria-describedby="trading-state"
-        disabled={busy || !possible}
-        onClick={() => (on ? void turn(false) : ask())}
-      >
-        <span className="track" />
-        <span>{on ? "On" : "Off"}</span>
-      </button>
       <dialog ref={question} aria-labelledby="question">
         <h3 id="question">Start trading with {connection?.client_id}?</h3>
         <p>Each new decision of ATS may then place an order for this account, without asking you again.</p>
         {terms && <Terms platform={terms} />}
         <p>You can turn it off at any moment. An order already on its way to Dhan is not called back.</p>
-        <div className="answers">
+        <div className="actions">
           <button type="button" className="quiet" onClick={() => question.current?.close()}>
             Cancel
           </button>
@@ -65,13 +69,13 @@ export function SwitchPart({ account, act }: { account: Account; act: Act }) {
 
 function Terms({ platform }: { platform: Platform }) {
   return (
-    <>
+    <div className={platform.mode === "paper" ? "terms" : "terms live"}>
       <p>
         <strong>{modeName(platform)}.</strong> {whatItMeans(platform)}
         {!platform.alive && " No order worker is running at the moment: trading starts when one does."}
       </p>
       <p>{limitsInWords(platform)}</p>
-    </>
+    </div>
   );
 }
 

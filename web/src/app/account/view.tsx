@@ -6,7 +6,7 @@ import { ConnectionPart } from "@/app/account/connection";
 import { ModePart } from "@/app/account/mode";
 import { OrdersPart } from "@/app/account/orders";
 import { SwitchPart } from "@/app/account/switch";
-import { NoticeBox } from "@/app/notice";
+import { PassingNotice } from "@/app/notice";
 import type { Account } from "@/lib/account";
 import { type Notice, wordsOf } from "@/lib/words";
 
@@ -16,7 +16,6 @@ export function AccountView({ first, notice }: { first: Account; notice: Notice 
   const [account, setAccount] = useState(first);
   const [told, setTold] = useState<Notice | null>(notice);
   const [stale, setStale] = useState<Notice | null>(null);
-
   const router = useRouter();
 
   const refresh = useCallback(async (): Promise<void> => {
@@ -50,11 +49,11 @@ export function AccountView({ first, notice }: { first: Account; notice: Notice 
 
   return (
     <>
-      <NoticeBox notice={stale ?? told} />
       <ModePart platform={account.platform} />
       <ConnectionPart account={account} act={act} />
       <SwitchPart account={account} act={act} />
       <OrdersPart orders={account.orders} />
+      <PassingNotice notice={stale ?? told} dismiss={stale ? null : () => setTold(null)} />
     </>
   );
 }

@@ -8,11 +8,16 @@ export const metadata = { title: "Sign in · ATS" };
 export default async function SignIn({ searchParams }: PageProps<"/sign-in">) {
   const { notice } = await searchParams;
   return (
-    <>
+    <div className="door">
       <h1>Sign in</h1>
+      <p className="soft">
+        New here? <a href="/sign-up">Create an account</a>
+      </p>
       <NoticeBox notice={noticeOf(typeof notice === "string" ? notice : undefined)} />
-      <Credentials action="/auth/sign-in" submit="Sign in" password="current-password" />
-      <section aria-labelledby="by-link">
+      <div className="card">
+        <Credentials action="/auth/sign-in" submit="Sign in" password="current-password" />
+      </div>
+      <section aria-labelledby="by-link" className="card">
         <h2 id="by-link">Without a password</h2>
         <form method="post" action="/auth/link">
           <label htmlFor="link-email">Email for the link</label>
@@ -22,9 +27,6 @@ export default async function SignIn({ searchParams }: PageProps<"/sign-in">) {
           </button>
         </form>
       </section>
-      <p>
-        New here? <a href="/sign-up">Create an account</a>
-      </p>
-    </>
+    </div>
   );
 }

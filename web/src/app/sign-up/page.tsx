@@ -8,14 +8,15 @@ export const metadata = { title: "Create an account · ATS" };
 export default async function SignUp({ searchParams }: PageProps<"/sign-up">) {
   const { notice } = await searchParams;
   return (
-    <>
+    <div className="door">
       <h1>Create an account</h1>
-      <NoticeBox notice={noticeOf(typeof notice === "string" ? notice : undefined)} />
-      <p>Your password has at least 8 characters.</p>
-      <Credentials action="/auth/sign-up" submit="Create account" password="new-password" />
-      <p>
+      <p className="soft">
         You have one? <a href="/sign-in">Sign in</a>
       </p>
-    </>
+      <NoticeBox notice={noticeOf(typeof notice === "string" ? notice : undefined)} />
+      <div className="card">
+        <Credentials action="/auth/sign-up" submit="Create account" password="new-password" />
+      </div>
+    </div>
   );
 }

@@ -1,0 +1,171 @@
+"""Every state the application can show, each made in the database as the product itself would leave it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+from tests.database.fixtures import PASSWORD
+from tests.simulator.factories import USER
+from tests.web.browser.people import EMAIL
+from tests.web.browser.place import Place
+from tests.web.browser.window import Window
+
+Arrange = Callable[[Place, UUID], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One state.
+
+    Attributes:
+        words: What a person reads that says so.
+        arranged: What is done to an account that was just made; None shows it to somebody who is not signed in.
+        asking: With the question before trading open.
+    """
+
+    name: str
+    words: str
+    arranged: tuple[Arrange, ...] | None = ()
+    path: str = "/account"
+    asking: bool = False
+
+
+def reported(mode: str = "paper", own_client_id: str | None = None, age: str = "0 s") -> Arrange:
+    """An order worker told its mode and limits, `age` ago."""
+
+    async def arrange(place: Place, _: UUID) -> None:
+        await place.sql("select public.report_platform('executors-1', $1, $2, 50000, 40)", mode, own_client_id)
+        await place.sql(f"update private.platform_reports set reported_at = clock_timestamp() - interval '{age}'")
+
+    return arrange
+
+
+def connected(left: str = "23 h 4 min 30 s", *, on: bool = False) -> Arrange:
+    """A stored token, with so much time left."""
+
+    async def arrange(place: Place, user: UUID) -> None:
+        await place.sql(
+            "insert into user_trading_keys (user_id, dhan_client_id, dhan_access_token, token_expiry, is_trading_enabled)"
+            f" values ($1, $2, 'a-token-nobody-sees', clock_timestamp() + interval '{left}', $3)",
+            user,
+            USER.client_id,
+            on,
+        )
+
+    return arrange
+
+
+async def expired(place: Place, _: UUID) -> None:
+    await place.sql("update user_trading_keys set token_expiry = clock_timestamp() - interval '5 min'")
+
+
+async def disconnected(place: Place, _: UUID) -> None:
+    await place.sql(
+        "update user_trading_keys set dhan_access_token = null, token_expiry = null, is_trading_enabled = false"
+    )
+
+
+async def doubted(place: Place, user: UUID) -> None:
+    await place.sql("insert into private.token_doubts (user_id) values ($1)", user)
+
+
+async def ended_by_another_mode(place: Place, _: UUID) -> None:
+    await place.sql("update user_trading_keys set is_trading_enabled = false")
+    await place.sql("update private.switch_consents set mode = 'paper', ended_at = clock_timestamp()")
+
+
+async def connecting(place: Place, user: UUID) -> None:
+    await place.sql(
+        "insert into private.dhan_consents (state_hash, user_id, session_id, client_id) values (repeat('0', 64), $1, $1, $2)",
+        user,
+        USER.client_id,
+    )
+
+
+def ordered(action: str, symbol: str, reasoning: str, outcome: str, reason: str | None = None) -> Arrange:
+    """An order that was placed, or that ended otherwise."""
+
+    async def arrange(place: Place, user: UUID) -> None:
+        decision, order = uuid4(), uuid4()
+        await place.sql(
+            "insert into trade_decisions (id, symbol, action, reasoning) values ($1, $2, $3, $4)",
+            decision,
+            symbol,
+            action,
+            reasoning,
+        )
+        if outcome != "denied":
+            await place.sql("select public.claim_order($1, $2, $3, $4)", user, decision, order, order.hex[:30])
+        dhan_order = str(order.int)[:14] if outcome == "accepted" else None
+        settle = "select public.settle_order($1, $2, $3, $4, $5, $6)"
+        await place.sql(settle, user, decision, order, outcome, dhan_order, reason)
+
+    return arrange
+
+
+ORDERS = (
+    ordered("BUY", "TATAMOTORS", "Sentiment is good, but the analysts disagree on the trend.", "denied", "quote_stale"),
+    ordered(
+        "SELL", "INFY", "Momentum has turned: RSI fell from 74 and the news is weak.", "rejected", "RMS: margin short"
+    ),
+    ordered("BUY", "RELIANCE", "Both analysts agree: the price crossed its average on rising volume.", "accepted"),
+)
+TRADING = (reported(), connected(on=True))
+
+STATES = (
+    State("sign-in", "Sign in", None, "/sign-in"),
+    State("sign-in-refused", "Email or password is not right.", None, "/sign-in?notice=invalid_credentials"),
+    State("sign-in-link-sent", "a link is on its way", None, "/sign-in?notice=link_sent"),
+    State("sign-up", "Create an account", None, "/sign-up"),
+    State("sign-up-refused", "too easy to guess", None, "/sign-up?notice=weak_password"),
+    State("no-such-page", "There is no such page", None, "/nowhere"),
+    State("never-connected", "Never connected", (reported(),)),
+    State("nobody-reported", "No order worker has reported yet"),
+    State("connecting", "Connecting: waiting for you", (reported(), connecting)),
+    State("just-connected", "Your Dhan account is connected.", (reported(), connected()), "/account?notice=connected"),
+    State("refused-by-dhan", "Dhan refused", (reported(),), "/account?notice=dhan_refused"),
+    State("another-account", "another Dhan account", (reported(),), "/account?notice=client_mismatch"),
+    State("switched-off", "Switched off.", (reported(), connected())),
+    State("asked-in-paper-mode", "No real money moves.", (reported(), connected()), asking=True),
+    State("asked-in-live-mode", "real money", (reported("self", USER.client_id), connected()), asking=True),
+    State("trading", "Accepted by the broker", (*TRADING, *ORDERS)),
+    State("live", "Live mode", (reported("self", USER.client_id), connected(on=True), *ORDERS)),
+    State("live-for-another", "but not for your account", (reported("self", "1100000099"), connected())),
+    State("workers-gone", "No order worker is running", (reported(age="5 min"), connected(on=True))),
+    State("ends-soon", "ends soon", (reported(), connected("1 h 12 min 30 s", on=True), *ORDERS)),
+    State("expired", "Expired on", (*TRADING, *ORDERS, expired)),
+    State("in-doubt", "Dhan may have ended this connection", (*TRADING, *ORDERS, doubted)),
+    State("mode-changed", "Switched off by itself", (reported("self"), connected(on=True), ended_by_another_mode)),
+    State("disconnected", "Disconnected.", (reported(), connected(), disconnected)),
+)
+
+
+async def sign_up(window: Window, place: Place) -> UUID:
+    """A new account, made with the form's own request."""
+    form = {"email": EMAIL, "password": PASSWORD}
+    answer = await window.page.context.request.post(
+        f"{place.url}/auth/sign-up", form=form, headers={"Origin": place.url}, max_redirects=0
+    )
+    assert answer.status == 303
+    ((user,),) = await place.sql("select id from auth.users")
+    return UUID(str(user))
+
+
+async def make(state: State, window: Window, place: Place) -> None:
+    """Bring it about, in a database that knows nobody."""
+    if state.arranged is not None:
+        user = await sign_up(window, place)
+        for arrange in state.arranged:
+            await arrange(place, user)
+    await window.page.goto(place.url + state.path)
+    if state.asking:
+        await window.page.get_by_role("switch").click()
+
+
+async def forget(window: Window, place: Place) -> None:
+    """As if nobody had ever been there."""
+    await window.page.context.clear_cookies()
+    tables = "private.platform_reports, private.dhan_consents, private.order_claims, user_trade_logs, trade_decisions"
+    await place.sql(f"truncate {tables}, auth.users cascade")

@@ -1,0 +1,102 @@
+"""Every page in every state: it says what it is, nothing is wrong for a screen reader, nothing moves, nothing sticks out."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("playwright", reason="no playwright; `make test-web` brings it")
+
+from playwright.async_api import expect
+
+from tests.web.browser.people import Pointer, Visit
+from tests.web.browser.place import Place
+from tests.web.browser.states import ORDERS, STATES, State, connected, forget, make, reported
+from tests.web.browser.window import THEMES, Chromium, Size, Window
+from tests.web.front import Answer
+
+
+@pytest.mark.parametrize("size", ["desktop", "phone"])
+async def test_every_state_has_its_words_and_axe_finds_nothing_wrong_in_either_theme(
+    place: Place, chromium: Chromium, size: Size
+) -> None:
+    window = await chromium.window(size)
+    wrong: dict[str, object] = {}
+    for state in STATES:
+        await make(state, window, place)
+        await expect(window.page.locator("body")).to_contain_text(state.words)
+        for theme in THEMES:
+            await window.theme(theme)
+            await window.shoot(f"states/{state.name}-{size}-{theme}")
+            found = await window.violations()
+            if found:
+                wrong[f"{state.name} {theme}"] = found
+        if moved := await window.shifts():
+            wrong[f"{state.name} moved"] = moved
+        if wider := await window.wider_than_the_window():
+            wrong[f"{state.name} is too wide"] = wider
+        await forget(window, place)
+
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("size", ["desktop", "phone"])
+async def test_nothing_moves_while_a_person_trades_is_refused_and_loses_the_line(
+    place: Place, chromium: Chromium, size: Size
+) -> None:
+    window = await chromium.window(size)
+    await make(State("", "", (reported(), connected())), window, place)
+    visit = Visit(window, place.url, Pointer())
+    before = await places_of_headings(window)
+
+    await visit.ask_to_start()
+    await visit.start_trading()
+    after_start = await places_of_headings(window)
+    for order in ORDERS:
+        await order(place, (await place.sql("select id from auth.users"))[0][0])
+    await expect(visit.orders).to_have_count(len(ORDERS))
+    after_orders = await places_of_headings(window)
+    place.front.instead = {"POST /api/account/switch": Answer(503, '{"problem": "database_away"}')}
+    await visit.switch.click()
+    await expect(window.page.get_by_text("Our database does not answer.")).to_be_visible()
+    await expect(visit.switch).to_be_checked()  # what the database says, not what was clicked
+    after_refusal = await places_of_headings(window)
+    await window.shoot(f"states/switch-refused-{size}-light")
+    await visit.button("Dismiss").click()
+    await expect(visit.button("Dismiss")).to_have_count(0)
+    place.front.away = True
+    await expect(window.page.get_by_text("This application does not answer.")).to_be_visible()
+    after_loss = await places_of_headings(window)
+    place.front.away, place.front.instead = False, {}
+    await expect(window.page.get_by_text("This application does not answer.")).to_have_count(0)
+    await visit.stop_trading()
+
+    assert before == after_start == after_orders == after_refusal == after_loss == await places_of_headings(window)
+
+
+async def places_of_headings(window: Window) -> list[tuple[str, float]]:
+    """Where each part of the page stands, from the page's upper edge."""
+    found: list[tuple[str, float]] = await window.page.evaluate(
+        "[...document.querySelectorAll('h1, h2')].map((h) => [h.id, h.getBoundingClientRect().top + scrollY])"
+    )
+    return found
+
+
+async def test_a_client_id_that_cannot_be_one_is_stopped_in_the_field(place: Place, chromium: Chromium) -> None:
+    window = await chromium.window()
+    await make(State("", "", ()), window, place)
+    field = window.page.get_by_label("Dhan client id")
+
+    for typed in ("", "12ab", "123", "1" * 21, "11 22 33"):
+        await field.fill(typed)
+        await window.page.get_by_role("button", name="Connect", exact=True).click()
+
+        assert await field.evaluate("input => !input.checkValidity() && input === document.activeElement"), typed
+    assert [asked for asked in window.asked if "/api/dhan/auth" in asked] == []
+
+
+async def test_axe_would_have_found_it(chromium: Chromium) -> None:
+    window = await chromium.window()
+    faults = "<h1 style='color: #999; background: #fff'>Pale</h1><img src='x'>"
+    await window.page.set_content(f"<!doctype html><html lang='en'><title>Faulty</title><main>{faults}</main>")
+
+    assert {"color-contrast", "image-alt"} <= {found.split()[0] for found in await window.violations()}
