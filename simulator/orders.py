@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import date
 from typing import Final, Protocol
 
@@ -147,7 +148,7 @@ class Book:
         if refusal := self.refusal(request):
             return refusal
         instrument = self._instruments[request.instrument]
-        rejection = self._rejection(request, instrument)
+        rejection = self._rejection(request, instrument, self.sketch(request), self.live(request.client_id))
         if rejection and not self.rules.reject_in_book:
             return Refusal(Code.ORDER, rejection)
         order = self.draft(request, second, parent_id)
@@ -264,9 +265,13 @@ class Book:
             self.filled(order, price, order.remaining, second)
             self._settle(second)
 
-    def convert(self, client_id: str, key: PositionKey, quantity: int, to: Product) -> bool:
-        """Move an open position to another product; False when there is not so much of it."""
-        return self.ledger.convert(client_id, key, quantity, to)
+    def convert(self, client_id: str, key: PositionKey, quantity: int, to: Product) -> Refusal | None:
+        """Move so many units of an open position to another product."""
+        dearer = self.risk.cannot_convert(client_id, key, quantity, to, self.live(client_id))
+        if dearer and self.rules.margin:
+            return Refusal(Code.ORDER, dearer)
+        moved = self.ledger.convert(client_id, key, quantity, to)
+        return None if moved else Refusal(Code.ORDER, f"No {key.product} position of {quantity} to convert")
 
     # Questions
 
@@ -322,12 +327,13 @@ class Book:
             at_once and request.order_type is OrderType.STOP_LOSS_MARKET and request.leg is None
         )
 
-    def _rejection(self, request: OrderRequest, instrument: Instrument) -> str | None:
+    def _rejection(
+        self, request: OrderRequest, instrument: Instrument, sketch: Order, others: list[Order]
+    ) -> str | None:
+        """What speaks against `request`, of which `sketch` is yet to trade beside `others`."""
         if reason := risk_rejection(request, instrument, self.rules, self.circuits(request.instrument)):
             return reason
-        if not self.rules.margin:
-            return None
-        return self.risk.objection(self.sketch(request), self.live(request.client_id))
+        return self.risk.objection(sketch, others) if self.rules.margin else None
 
     def sketch(self, request: OrderRequest) -> Order:
         """The order as it would stand, for what it would cost."""
@@ -345,7 +351,9 @@ class Book:
             )
         if refusal := entry_refusal(request, order.instrument, self.rules, self.phase):
             return refusal
-        reason = risk_rejection(request, order.instrument, self.rules, self.circuits(request.instrument))
+        rest = replace(request, quantity=Quantity(request.quantity - order.filled))
+        others = [other for other in self.live(request.client_id) if other is not order]
+        reason = self._rejection(request, order.instrument, self.sketch(rest), others)
         return Refusal(Code.ORDER, reason) if reason else None
 
     def _enter(self, order: Order, second: int) -> None:

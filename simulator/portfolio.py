@@ -63,8 +63,10 @@ class Portfolio:
             return asked.reply()
         key, position_type, quantity, to = asked
         net = self._book.ledger.net(call.client_id, *key)
-        fits = (net > 0) == (position_type == "LONG") and self._book.convert(call.client_id, key, quantity, to)
-        return web.Response(status=202) if fits else Refusal(Code.ORDER, "No such position to convert").reply()
+        if (net > 0) is not (position_type == "LONG"):
+            return Refusal(Code.ORDER, f"No {position_type} position to convert").reply()
+        refusal = self._book.convert(call.client_id, key, quantity, to)
+        return refusal.reply() if refusal else web.Response(status=202)
 
     async def holdings(self, call: Call) -> web.StreamResponse:
         held = self._book.risk.purse(call.client_id).holdings

@@ -44,6 +44,17 @@ class RiskDesk:
             return f"RMS: Margin Shortfall: INR {Paise(missing).rupees():.2f} Available: INR {_rupees(funds.available)}"
         return self._lacks_shares(order, waiting, purse.holdings)
 
+    def cannot_convert(
+        self, client_id: str, key: PositionKey, quantity: int, to: Product, waiting: Sequence[Order]
+    ) -> str | None:
+        """Why so many units may not become another, dearer product."""
+        position = next((one for one in self._ledger.of(client_id) if _key(one) == key), None)
+        available = self.funds(client_id, waiting).available
+        if position is None or available is None:
+            return None
+        more = quantity * position.cost * (MARGIN_RATES[to] - MARGIN_RATES[key.product]) / 100
+        return f"RMS: Margin Shortfall: Available: INR {_rupees(available)}" if more > max(0, available) else None
+
     def _lacks_shares(
         self, order: Order, waiting: Sequence[Order], holdings: Mapping[InstrumentId, Holding]
     ) -> str | None:
@@ -67,7 +78,7 @@ def margin(positions: Sequence[Position], waiting: Sequence[Order]) -> Paise:
     buys: dict[PositionKey, int] = {}
     sells: dict[PositionKey, int] = {}
     for position in positions:
-        open_value[PositionKey(position.instrument.id, position.product)] = position.net * position.cost
+        open_value[_key(position)] = position.net * position.cost
     for order in waiting:
         key = PositionKey(order.request.instrument, order.request.product)
         side = buys if order.request.side is Side.BUY else sells
@@ -84,6 +95,10 @@ def margin(positions: Sequence[Position], waiting: Sequence[Order]) -> Paise:
 def worst_price(order: Order) -> int:
     """What a unit is reckoned at, in paise."""
     return order.limit or order.request.price or order.request.trigger
+
+
+def _key(position: Position) -> PositionKey:
+    return PositionKey(position.instrument.id, position.product)
 
 
 def _same_sale(other: Order, order: Order) -> bool:

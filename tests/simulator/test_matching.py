@@ -335,6 +335,17 @@ def test_an_account_cannot_order_more_than_it_can_pay_but_can_always_reduce() ->
     assert out.status is not Status.REJECTED
 
 
+def test_an_order_cannot_grow_beyond_what_its_account_can_pay() -> None:
+    book = a_book(purse=Purse(Paise(200_000)))  # 2,000 rupees: ten intraday shares
+    order = placed(book, price=Paise(99_000))
+
+    refusal = modified(book, order, quantity=Quantity(11))
+
+    assert isinstance(refusal, Refusal)
+    assert "Margin Shortfall" in refusal.message
+    assert modified(book, order, price=Paise(98_000)) is order
+
+
 def test_margin_can_be_switched_off() -> None:
     book = a_book(purse=Purse(Paise(1)), margin=False)
 

@@ -100,7 +100,7 @@ def test_a_conversion_keeps_the_average_price_exactly() -> None:
     cost = account.book.ledger.of(ME)[0].cost
     assert cost.denominator > 1
 
-    assert account.book.convert(ME, PositionKey(RELIANCE, Product.INTRADAY), 300, Product.CNC)
+    assert account.book.convert(ME, PositionKey(RELIANCE, Product.INTRADAY), 300, Product.CNC) is None
 
     intraday, delivery = account.book.ledger.of(ME)
     assert intraday.cost == delivery.cost == cost
@@ -112,8 +112,18 @@ def test_nobody_converts_what_is_not_open(quantity: int) -> None:
     account = Account()
     account.trade(Side.BUY, 10)
 
-    assert not account.book.convert(ME, PositionKey(RELIANCE, Product.INTRADAY), quantity, Product.CNC)
-    assert not account.book.convert(ME, PositionKey(RELIANCE, Product.CNC), 1, Product.INTRADAY)
+    intraday, delivery = (PositionKey(RELIANCE, product) for product in (Product.INTRADAY, Product.CNC))
+    assert isinstance(account.book.convert(ME, intraday, quantity, Product.CNC), Refusal)
+    assert isinstance(account.book.convert(ME, delivery, 1, Product.INTRADAY), Refusal)
+
+
+def test_a_conversion_to_delivery_must_be_paid_for() -> None:
+    account = Account()
+    account.trade(Side.BUY, 110)  # 22,000 of 1,00,000 rupees
+    key = PositionKey(RELIANCE, Product.INTRADAY)
+
+    assert isinstance(account.book.convert(ME, key, 98, Product.CNC), Refusal)
+    assert account.book.convert(ME, key, 97, Product.CNC) is None
 
 
 def test_exit_all_cancels_what_waits_and_leaves_every_position_of_that_user_only() -> None:
