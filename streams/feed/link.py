@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, Protocol
 
+import numpy as np
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
@@ -34,6 +35,7 @@ from streams.feed.tasks import cancel
 MOST_FRAMES: Final = 512  # frames read ahead of the pump
 TELL_MALFORMED_EVERY: Final = 1.0  # seconds: a flood of garbage is one event a second with a count
 WATCH_EVERY: Final = 0.5
+RECONNECTED: Final = "ticks between two connections may be missing"
 LAST_FRAMES: Final = 2.0  # seconds to take in what came before our close
 
 Token = Callable[[], Awaitable[str]]
@@ -77,7 +79,8 @@ class Link:
         self._socket: ClientConnection | None = None
         self._goodbye: int | None = None
         self._heard = False  # anything on this connection; before that the token may be a bad one
-        self._lost_at: UtcNs | None = None  # market clock when the last connection broke
+        self._lost_at: UtcNs | None = None  # market clock since which ticks may be missing
+        self._lost_by = RECONNECTED
         self._last_tick = 0.0  # monotonic
         self._last_came = 0  # wall clock when the last tick came, or when we began to listen again, UTC ns
         self._last_clock: UtcNs | None = None  # market clock at that tick; None when there was none on this connection
@@ -244,28 +247,31 @@ class Link:
 
     async def heard(self, rows: Rows) -> None:
         """Rows of this link are with the batcher, stamped with the market's clock."""
-        gap = self._gap_before(rows)
+        self._note_silence(rows)
         self._last_tick = time.monotonic()
         self._last_came, self._last_clock = int(rows["received_at"][-1]), UtcNs(rows["clock"][-1])
         self._stale = False
-        self._lost_at = None
         self._backoff.succeeded()
-        if gap is not None:
-            span, why = gap
-            await self.tell(FeedState.GAP, why, gap=span)
-
-    def _gap_before(self, rows: Rows) -> tuple[tuple[UtcNs, UtcNs], str] | None:
-        """The market time span before these rows in which ticks may be missing, and why."""
-        now = UtcNs(rows["clock"][0])
         if self._lost_at is not None:
-            return (self._lost_at, now), "ticks between two connections may be missing"
+            await self._end_gap(self._lost_at, rows)
+
+    def _note_silence(self, rows: Rows) -> None:
+        """A silence in an open session may hide ticks though the connection held."""
         silence = (int(rows["received_at"][0]) - self._last_came) / NS_PER_SECOND
-        if self._last_clock is None or silence < self._config.stale_after:
-            return None
+        if self._lost_at is not None or self._last_clock is None or silence < self._config.stale_after:
+            return
         session = session_of(trading_day(self._last_clock))
-        if self._last_clock not in session or now not in session:
-            return None  # a night is no gap
-        return (self._last_clock, now), f"no tick for {silence:.1f} s on an open connection"
+        if self._last_clock in session and UtcNs(rows["clock"][0]) in session:  # a night is no gap
+            self._lost_at, self._lost_by = self._last_clock, f"no tick for {silence:.1f} s on an open connection"
+
+    async def _end_gap(self, since: UtcNs, rows: Rows) -> None:
+        """Tell the gap when a tick is past it: an old trade, sent again after subscribing, does not say where it ends."""
+        later = np.flatnonzero(rows["clock"] > since)
+        if not len(later):
+            return
+        gap, why = (since, UtcNs(rows["clock"][later[0]])), self._lost_by
+        self._lost_at, self._lost_by = None, RECONNECTED
+        await self.tell(FeedState.GAP, why, gap=gap)
 
     async def tell_malformed(self, *, at_once: bool = False) -> None:
         if not self._malformed:

@@ -30,6 +30,7 @@ from schemas.errors import Misconfigured
 from schemas.market import Instrument
 from schemas.messages import DeadLetter, FeedEvent, FeedState
 from schemas.topics import CANDLES, DEAD_LETTER, FEED, INDICATORS, SIGNALS, TICKS, Topic
+from schemas.units import NS_PER_SECOND
 from simulator.config import SimulatedUser, SimulatorConfig
 from simulator.faults import Fault, FaultKind
 from simulator.server import Simulator
@@ -544,6 +545,24 @@ async def test_a_silence_on_an_open_connection_is_a_gap_even_when_it_ends_by_its
         assert "on an open connection" in gap.reason
         assert gap.gap_from in clocks
         assert gap.gap_to == clocks[np.searchsorted(clocks, gap.gap_from) + 1]
+
+
+async def test_an_old_trade_sent_again_after_a_reconnect_does_not_end_the_gap(own_kafka: KafkaConnection) -> None:
+    minute = 60 * NS_PER_SECOND
+    connections = iter([[quote()], [quote(), quote(when=ltt(NOON + minute))], []])
+
+    async def hang_up(socket: ServerConnection) -> None:
+        await socket.recv()
+        for packet in next(connections, []):
+            await socket.send(packet)
+            await asyncio.sleep(0.1)  # each packet in a batch of its own
+
+    async with a_server(hang_up) as url, a_gateway(own_kafka, url, tuple(SHARES)) as gateway:
+        await until(lambda: gateway.metrics.ticks == 3)
+        await gateway.finish()
+
+        (gap,) = [event for event in await gateway.events() if event.state is FeedState.GAP]
+        assert (gap.gap_from, gap.gap_to) == (NOON, NOON + minute)
 
 
 async def test_what_came_before_the_gateway_gave_up_on_a_silent_feed_is_not_lost(own_kafka: KafkaConnection) -> None:
