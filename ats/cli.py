@@ -128,20 +128,69 @@ def _service(name: str, metrics_port: int) -> None:
 @app.command()
 def simulator(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 picks a free one.")] = 8790,
-    market: MarketFile = None,
+    market: Annotated[
+        Path | None,
+        typer.Option(
+            help="Replay this CSV: 1-minute candles (symbol,timestamp,open,high,low,close,volume) or ticks "
+            "(symbol,timestamp,price or symbol,recv_time_ist,ltp,cum_volume,oi); .gz too."
+        ),
+    ] = None,
+    generator: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Kind of day of the generated market: calm, trending (the default), gap, crash, illiquid or opening_rush; "
+            "SYMBOL=kind for one of them. Repeat it."
+        ),
+    ] = None,
+    instruments: Annotated[
+        int, typer.Option(help="Listings of the generated market: NIFTY and shares.", min=1, max=5_001)
+    ] = 21,
+    options: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Symbol whose options trade in the generated market; repeat it. Default NIFTY; none for none."
+        ),
+    ] = None,
     speed: Speed = "1",
     seed: Seed = 7,
-    day: Annotated[str, typer.Option(help="Trading day of the generated market, YYYY-MM-DD.")] = "2026-11-20",
+    day: Annotated[
+        str,
+        typer.Option(
+            help="Trading day YYYY-MM-DD: of the generated market (default 2026-11-20), or one of the file's."
+        ),
+    ] = "",
     wait: Annotated[bool, typer.Option("--wait", help="Hold the market until POST /control/start.")] = False,
+    faults: Annotated[Path | None, typer.Option(help="Script of faults (YAML), see docs/simulator.md.")] = None,
+    users: Annotated[int, typer.Option(help="How many Dhan accounts there are.")] = 1,
+    packets_per_frame: Annotated[
+        int, typer.Option(help="Most packets in one WebSocket frame. dhanhq reads only the first.", min=1, max=4_096)
+    ] = 1,
     redirect_url: Annotated[
         str, typer.Option(help="Where the login page of the registered app sends the browser back to.")
     ] = "http://127.0.0.1:3000/api/dhan/callback",
 ) -> None:
-    """Dhan in a box: feed, orders, consent, history and a model endpoint on one port."""
-    from ats.local import serve_simulator
+    """Dhan in a box on one port: market feed, depth, orders, order updates, login, candles, quotes, options, faults.
 
-    pace, date_ = speed_of(speed), day_of(day)
-    _run(serve_simulator(port, market=market, speed=pace, seed=seed, day=date_, wait=wait, redirect_url=redirect_url))
+    Prints every address and credential. Needs no account; docs/simulator.md points your own bot here in five minutes.
+    """
+    from ats.simulate import SimulatorOptions, serve
+
+    asked = SimulatorOptions(
+        port=port,
+        market=market,
+        generators=tuple(generator or ()),
+        instruments=instruments,
+        options=tuple(options or ()),
+        speed=speed_of(speed),
+        seed=seed,
+        day=day_of(day) if day else None,
+        wait=wait,
+        faults=faults,
+        users=users,
+        packets_per_frame=packets_per_frame,
+        redirect_url=redirect_url,
+    )
+    _run(serve(asked))
 
 
 @topics_app.command("create")

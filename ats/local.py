@@ -1,10 +1,9 @@
-"""What can be served on this machine instead of the real thing: a Supabase and a Dhan."""
+"""A Supabase served on this machine instead of the real one."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
-from datetime import date
 from pathlib import Path
 from typing import Final
 
@@ -18,12 +17,8 @@ from ats.lifetime import until_signalled
 from ats.logs import configure
 from ats.settings import Settings, load
 from schemas.errors import Misconfigured
-from simulator.config import RegisteredApp, SimulatedUser, SimulatorConfig
-from simulator.server import Simulator
 from simulator.supabase import Keys, SupabaseStandIn, migrate
 
-LOCAL_CLIENT_ID: Final = "1000000001"
-LOCAL_TOKEN: Final = "simulated-token"  # noqa: S105  opens nothing but the simulator
 KEYS_FILE: Final = "keys.json"
 
 log = structlog.get_logger(__name__)
@@ -31,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 async def serve_database(port: int, directory: Path | None) -> None:
     """Run Postgres and the stand-in until told to stop; migrations are applied first."""
-    settings = _ready("db")
+    settings = ready("db")
     home = directory or settings.ats_state_dir / "supabase"
     keys = local_keys(home)
     async with EmbeddedPostgres(home / "postgres", durable=directory is None) as postgres:
@@ -66,41 +61,8 @@ def local_keys(home: Path) -> Keys:
     return keys
 
 
-async def serve_simulator(
-    port: int, *, market: Path | None, speed: float | None, seed: int, day: date, wait: bool, redirect_url: str
-) -> None:
-    """Run the simulator until told to stop."""
-    settings = _ready("simulator")
-    user = SimulatedUser(
-        settings.admin_dhan_client_id or LOCAL_CLIENT_ID,
-        settings.admin_dhan_access_token.get_secret_value() or LOCAL_TOKEN,
-    )
-    config = SimulatorConfig(
-        port=port,
-        seed=seed,
-        day=None if market else day,
-        market=market,
-        speed=speed,
-        autostart=not wait,
-        users=(user,),
-        apps=(RegisteredApp(redirect_url=redirect_url),),
-    )
-    simulator = Simulator(config)
-    await simulator.start()
-    feed = simulator.url.replace("http", "ws", 1)
-    typer.echo(
-        f"DHAN_API_URL={simulator.url}/v2\nDHAN_FEED_URL={feed}/feed\n"
-        f"DHAN_INSTRUMENTS_URL={simulator.url}/instruments/api-scrip-master-detailed.csv\n"
-        f"OPENAI_BASE_URL={simulator.url}/v1\nADMIN_DHAN_CLIENT_ID={user.client_id}\n"
-        f"# ADMIN_DHAN_ACCESS_TOKEN: {'yours' if settings.admin_dhan_access_token else LOCAL_TOKEN}\nCtrl-C ends it."
-    )
-    try:
-        await until_signalled()
-    finally:
-        await simulator.stop()
-
-
-def _ready(service: str) -> Settings:
+def ready(service: str) -> Settings:
+    """The settings in force, with logging set up as they say."""
     settings = load()
     configure(service, style=settings.ats_log_format, level=settings.ats_log_level, secrets=settings.secrets())
     return settings

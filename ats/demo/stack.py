@@ -17,8 +17,9 @@ from pydantic import SecretStr
 
 from ats.embedded.kafka import EmbeddedKafka
 from ats.embedded.process import Child
-from ats.local import LOCAL_CLIENT_ID, LOCAL_TOKEN, local_keys
+from ats.local import local_keys
 from ats.settings import ENV_FILE, Settings, load
+from ats.simulate import FIRST_CLIENT_ID, TOKEN
 from schemas.errors import TryLater
 
 READY_WITHIN: Final = 60.0  # seconds for each part; 1 to 3 on an idle machine
@@ -39,6 +40,9 @@ def ats(*words: str) -> list[str]:
     return [sys.executable, "-m", "ats", *words]
 
 
+_PLAIN_MARKET: Final = ("--wait", "--options", "none", "--packets-per-frame", "64")  # all the demo trades is shares
+
+
 class Stack:
     """Starts and stops the three parts in `home`; `env` tells the services where they are.
 
@@ -57,7 +61,7 @@ class Stack:
         self.kafka = EmbeddedKafka(home / "kafka", cache=cache, port=kafka, controller_port=controller)
         self._parts = [
             self.child("db", "db", "serve", "--port", str(database), "--directory", str(home / "supabase")),
-            self.child("simulator", "simulator", "--port", str(simulator), "--wait", *simulator_arguments),
+            self.child("simulator", "simulator", "--port", str(simulator), *_PLAIN_MARKET, *simulator_arguments),
         ]
 
     def child(self, name: str, *words: str, **settings: str) -> Child:
@@ -69,8 +73,8 @@ class Stack:
             "KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
             "SUPABASE_URL": self.supabase_url,
             "SUPABASE_SERVICE_KEY": self.keys.secret,
-            "ADMIN_DHAN_CLIENT_ID": LOCAL_CLIENT_ID,
-            "ADMIN_DHAN_ACCESS_TOKEN": LOCAL_TOKEN,
+            "ADMIN_DHAN_CLIENT_ID": str(FIRST_CLIENT_ID),
+            "ADMIN_DHAN_ACCESS_TOKEN": TOKEN,
             "DHAN_API_URL": f"{self.simulator_url}/v2",
             "DHAN_FEED_URL": f"{self.simulator_url.replace('http', 'ws', 1)}/feed",
             "DHAN_INSTRUMENTS_URL": f"{self.simulator_url}/instruments/api-scrip-master-detailed.csv",
