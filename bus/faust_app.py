@@ -38,7 +38,7 @@ A_YEAR: Final = (
 REQUEST_TIMEOUT: Final = 30.0  # must be at least the session timeout
 POLL_RECORDS: Final = 2_000
 A_TURN: Final = 0.002  # seconds of taking records before the event loop gets its turn
-FETCH_BYTES: Final = 4 << 20  # per partition: several micro-batches in one fetch
+FETCH_BYTES: Final = 1 << 20  # per partition: several micro-batches in one fetch; three times as much is in memory
 
 
 class Shell(Protocol):

@@ -38,5 +38,5 @@ class ShellOptions:
     leave_within: float = 2.0
     handle_within: float = 600.0
     buffered_records: int = 4096
-    buffered_bytes: int = 16 * MIB
+    buffered_bytes: int = 8 * MIB
     burst: int = 250

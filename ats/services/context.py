@@ -7,10 +7,9 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
-from supabase import AsyncClient, AsyncClientOptions, acreate_client
 
 from ats.metrics import Health
 from ats.settings import Settings
@@ -21,6 +20,9 @@ from schemas.errors import Misconfigured
 from schemas.ids import DhanClientId, Segment
 from schemas.market import Instrument
 from schemas.units import IST
+
+if TYPE_CHECKING:
+    from supabase import AsyncClient
 
 DATABASE_TIMEOUT: Final = 5.0  # seconds; a claim takes 3 ms, and a late one is a lost trade, never a double one
 SEGMENTS: Final = frozenset({Segment.NSE_EQ, Segment.IDX_I})
@@ -115,6 +117,8 @@ def trading_date(settings: Settings) -> date:
 @asynccontextmanager
 async def database(settings: Settings) -> AsyncIterator[AsyncClient]:
     """The service's Supabase client. It never signs anybody in: that would change whose name its calls carry."""
+    from supabase import AsyncClientOptions, acreate_client  # noqa: PLC0415 (a third of a second that only some services need)
+
     settings.need("SUPABASE_URL", "SUPABASE_SERVICE_KEY")
     options = AsyncClientOptions(
         postgrest_client_timeout=DATABASE_TIMEOUT, auto_refresh_token=False, persist_session=False

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 import structlog
 
@@ -19,6 +22,8 @@ from schemas.units import NS_PER_SECOND, UtcNs
 from streams.engine.machine import warm_up
 from streams.rules.config import read as read_rules
 from streams.service import EngineStats, engine_service
+
+_LARGE: Final = 1 << 20  # bytes
 
 log = structlog.get_logger(__name__)
 
@@ -64,8 +69,20 @@ def _received_at(record: Record) -> UtcNs:
     return UtcNs(batch.rows["received_at"][0]) if len(batch.rows) else batch.sent_at
 
 
+def _give_memory_back() -> None:
+    """Have the C library return large buffers to the system at once (malloc(3): M_MMAP_THRESHOLD, M_TRIM_THRESHOLD).
+
+    By default it keeps everything below the largest buffer ever freed, so snapshots and fetches leave 100 MB behind.
+    """
+    if sys.platform == "linux":
+        library = ctypes.CDLL(None)
+        library.mallopt(-3, _LARGE)
+        library.mallopt(-1, 8 * _LARGE)
+
+
 async def run(context: Context) -> None:
     """Run the engine until told to stop."""
+    _give_memory_back()
     settings, stats, metrics = context.settings, EngineStats(), ShellMetrics()
     context.records += [metrics, EngineFigures(stats)]
     connection = settings.kafka()
