@@ -62,6 +62,10 @@ lint: $(VENV)/dev.stamp ## style, formatting and strict types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+.PHONY: bench-peers
+bench-peers: $(VENV)/dev.stamp requirements/bench.lock ## install what benchmarks compare with, beside everything else
+	$(BIN)/python -m pip install --quiet --upgrade --require-hashes --no-deps --target $(VENV)/peers -r requirements/bench.lock
+
 .PHONY: bench
 bench: $(VENV)/dev.stamp ## every benchmark, as ratios in one run
 	for bench in benchmarks/[a-z]*.py; do $(BIN)/python -m benchmarks.$$(basename $$bench .py) || exit 1; done
@@ -73,6 +77,7 @@ lock: $(BIN)/python ## resolve the lock files anew (needs uv from PyPI)
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements/dev.lock
 	$(BIN)/uv pip compile --group browser --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements/browser.lock
 	$(BIN)/uv pip compile --group web --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements/web.lock
+	$(BIN)/uv pip compile --group bench --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements/bench.lock
 
 .PHONY: help
 help: ## this list
