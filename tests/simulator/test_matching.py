@@ -10,7 +10,10 @@ import pytest
 
 from schemas.market import Side
 from schemas.units import Paise, Price, Quantity
+from simulator import packets
 from simulator.market import depth
+from simulator.market.characters import Character
+from simulator.market.generator import Plan, generate
 from simulator.matching.ladder import Ladder
 from simulator.matching.ledger import Holding, Purse
 from simulator.matching.order import Modification, Order
@@ -411,3 +414,18 @@ def test_a_modification_is_checked_like_an_order() -> None:
     for wish in ({"price": Paise(99_001)}, {"price": Paise(120_000)}, {"quantity": Quantity(100_001)}):
         assert isinstance(modified(book, order, **wish), Refusal)
     assert (order.request.price, order.modifications) == (99_000, 0)
+
+
+@pytest.mark.parametrize("character", [Character.TRENDING, Character.CRASH])
+def test_an_order_meets_exactly_the_depth_that_the_full_packet_shows(character: Character) -> None:
+    market = generate(1, DAY, plan=Plan(1, character))
+    place = market.by_id[RELIANCE]
+    listing, tape = market.listings[place], market.source.tape(place)
+    tape = tape[:: max(1, len(tape) // 300)]
+    circuits = Circuits(listing.lower_circuit, listing.upper_circuit)
+
+    for row, shown in zip(tape, packets.full(tape)["depth"], strict=True):
+        ladder = Ladder.around(Price(row["price"]), int(row["second"]), listing.instrument.tick_size, circuits)
+        for side, name in ((Side.SELL, "bid"), (Side.BUY, "ask")):
+            levels = [(round(level[f"{name}_price"] * 100), level[f"{name}_quantity"]) for level in shown]
+            assert ladder.take(side, None, 1_000_000) == [level for level in levels if level[1]]
