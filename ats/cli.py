@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from ats import exits
@@ -25,8 +26,10 @@ app = typer.Typer(
 )
 topics_app = typer.Typer(help="Create and check the Kafka topics.", no_args_is_help=True)
 db_app = typer.Typer(help="Migrate the database, or serve a local one.", no_args_is_help=True)
+rules_app = typer.Typer(help="The engine's rules: list, check and try them, make your own.", no_args_is_help=True)
 app.add_typer(topics_app, name="topics")
 app.add_typer(db_app, name="db")
+app.add_typer(rules_app, name="rules")
 
 MetricsPort = Annotated[
     int, typer.Option(help="Serve /metrics (Prometheus) and /health on 127.0.0.1 at this port; 0 is off.")
@@ -37,6 +40,7 @@ MarketFile = Annotated[
     typer.Option(help="Replay this CSV of 1-minute candles (symbol,timestamp,open,high,low,close,volume; .gz too)."),
 ]
 Seed = Annotated[int, typer.Option(help="Seed of the generated market; one seed, one result.")]
+RulesFile = Annotated[Path | None, typer.Option("--rules", help="Rules file (TOML); default is what ATS_RULES names.")]
 
 
 def main() -> None:
@@ -52,7 +56,7 @@ def main() -> None:
 
 
 def _fail(error: Exception, code: int) -> None:
-    Console(stderr=True).print(f"[bold red]ats:[/] {error}", highlight=False, soft_wrap=True, markup=True)
+    Console(stderr=True).print(f"[bold red]ats:[/] {escape(str(error))}", highlight=False, soft_wrap=True, markup=True)
     sys.exit(code)
 
 
@@ -80,6 +84,7 @@ def demo(
     web: Annotated[
         bool, typer.Option("--web", help="Open the web page too: sign in, connect Dhan, trade. Needs Node 22.")
     ] = False,
+    rules: Annotated[Path | None, typer.Option(help="Rules file (TOML) of the engine, see: ats rules check")] = None,
 ) -> None:
     """The whole platform on this machine: embedded Kafka and Postgres, a simulated Dhan, four users.
 
@@ -88,7 +93,7 @@ def demo(
     from ats.demo.run import DemoOptions, run
 
     pace = speed_of(speed or ("30" if web else "300"))
-    options = DemoOptions(market, pace, seed, check_candles, tuple(check_against or ()), keep, web)
+    options = DemoOptions(market, pace, seed, check_candles, tuple(check_against or ()), keep, web, rules)
     _run(run(options))
 
 
@@ -96,6 +101,12 @@ def demo(
 def feed(metrics_port: MetricsPort = 0) -> None:
     """Gateway: Dhan's market feed into ats.ticks."""
     _service("feed", metrics_port)
+
+
+@app.command("warm-up")
+def warm_up() -> None:
+    """Past bars into ats.ticks, from ats.candles or Dhan's history, so that indicators are ready. Run before `ats feed`."""
+    _service("warmup", 0)
 
 
 @app.command()
@@ -238,6 +249,38 @@ def db_serve(
     from ats.local import serve_database
 
     _run(serve_database(port, directory))
+
+
+@rules_app.command("list")
+def rules_list(rules: RulesFile = None) -> None:
+    """Every installed rule: timeframe, parameters, warm-up, columns, package, and what runs."""
+    from ats.rules.listing import show
+    from ats.settings import load
+
+    show(Console(), rules or load().ats_rules)
+
+
+@rules_app.command("check")
+def rules_check(
+    file: Annotated[Path, typer.Argument(help="A rules file; rules.example.toml shows all there is.")],
+) -> None:
+    """Say what the engine would run under a rules file, or everything that is wrong with it."""
+    from ats.rules.listing import check
+
+    check(Console(), file)
+
+
+@rules_app.command("new")
+def rules_new(
+    name: Annotated[str, typer.Argument(help="The rule's name: small letters, digits and _.")],
+    directory: Annotated[
+        Path | None, typer.Argument(help="Where to write it; default is a folder of that name.")
+    ] = None,
+) -> None:
+    """Write a package with a rule of your own, its entry point and its test. docs/rules.md goes on from there."""
+    from ats.rules.template import write
+
+    write(Console(), name, directory)
 
 
 @app.command()
