@@ -315,14 +315,16 @@ def test_without_market_hours_orders_after_the_close_meet_the_last_book_each_in_
 def test_an_after_market_order_is_sent_when_the_market_opens(delay: int) -> None:
     book = a_book()
     order = placed(book, after_market=True, after_open=delay)
+    stood = []
+
     book.on_price(RELIANCE, LAST, NOON + 1)
-    assert order.status is Status.PENDING
-
+    stood.append(order.status)
     book.open(NOON + 10)
-    assert (order.status is Status.TRADED) is (delay == 0)
+    stood.append(order.status)
     book.on_price(RELIANCE, LAST, NOON + 10 + delay)
+    stood.append(order.status)
 
-    assert order.status is Status.TRADED
+    assert stood == [Status.PENDING, Status.PENDING if delay else Status.TRADED, Status.TRADED]
     assert "open" in refused(book, after_market=True).message
 
 

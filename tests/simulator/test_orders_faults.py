@@ -24,8 +24,7 @@ BY_NAME = f"{ORDERS}/external/AT0001"
 @asynccontextmanager
 async def struck_by(kind: FaultKind, *, quirks: Quirks | None = None, **parameters: Any) -> AsyncIterator[Simulator]:
     fault = Fault(kind, **parameters)
-    settings = {"quirks": quirks} if quirks else {}
-    async with running(faults=(fault,), order_rate_limit=None, **settings) as simulator:
+    async with running(faults=(fault,), order_rate_limit=None, quirks=quirks or Quirks()) as simulator:
         price(simulator, 150_000)
         yield simulator
         assert [entry.kind for entry in simulator.faults.journal] == [kind]

@@ -211,7 +211,7 @@ async def test_rules_come_from_the_settings() -> None:
 
 @pytest.mark.parametrize(("window", "seconds"), [("second", 1), ("minute", 60), ("hour", 3_600), ("day", 86_400)])
 async def test_orders_are_counted_by_second_minute_hour_and_day(window: str, seconds: int) -> None:
-    limits = {"order_rate_limit": 9, "orders_per_minute": 9, "orders_per_hour": 9, "orders_per_day": 9}
+    limits: dict[str, Any] = {"order_rate_limit": 9, "orders_per_minute": 9, "orders_per_hour": 9, "orders_per_day": 9}
     limits["order_rate_limit" if window == "second" else f"orders_per_{window}"] = 2
     now = [0.0]
     async with running(monotonic=lambda: now[0], **limits) as simulator:

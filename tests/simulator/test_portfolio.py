@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -63,7 +64,7 @@ def test_profit_is_realised_by_closing_and_open_by_the_last_price() -> None:
 
     assert position.realised == 4 * (99_995 - 100_000)
     assert position.unrealised(100_500) == 6 * 500
-    assert (position.net, position.cost) == (6, 100_000)
+    assert (position.net, position.cost) == (6, Fraction(100_000))
 
 
 def test_funds_bind_margin_and_move_with_realised_profit() -> None:
