@@ -171,7 +171,10 @@ def _user(body: Mapping[str, Any]) -> SimulatedUser:
     expires_at = datetime.fromisoformat(body["expires_at"]) if body.get("expires_at") else None
     if expires_at and expires_at.tzinfo is None:
         raise ValueError("expires_at without time zone")
-    return SimulatedUser(client_id, token, str(body.get("name", client_id)), expires_at)
+    url = body.get("postback_url")
+    if url is not None and not str(url).startswith(("http://", "https://")):
+        raise ValueError("postback_url is no URL")
+    return SimulatedUser(client_id, token, str(body.get("name", client_id)), expires_at, postback_url=url)
 
 
 async def _object(request: web.Request) -> dict[str, Any]:

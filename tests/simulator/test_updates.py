@@ -229,15 +229,17 @@ async def receiver() -> AsyncIterator[tuple[str, list[dict[str, Any]]]]:
 
 
 async def test_every_change_is_posted_to_the_users_url_with_its_odd_field_name() -> None:
-    async with receiver() as (url, posted):
-        user = SimulatedUser(USER.client_id, USER.token, postback_url=url)
-        async with running(users=(user,)) as simulator:
-            await opened(simulator)
-            order = await place(simulator, price=GENEROUS)
-            await until(lambda: bool(posted) and posted[-1]["orderStatus"] == "TRADED")
-            _, book = await call(simulator, "GET", f"/v2/orders/{order}")
+    async with receiver() as (url, posted), running(users=()) as simulator:
+        user = {"client_id": USER.client_id, "token": USER.token, "postback_url": url}
+        assert (await call(simulator, "POST", "/control/users", json=user))[0] == 201
+        refused, _ = await call(simulator, "POST", "/control/users", json=user | {"postback_url": "file:///x"})
+        await opened(simulator)
+        order = await place(simulator, price=GENEROUS)
+        await until(lambda: bool(posted) and posted[-1]["orderStatus"] == "TRADED")
+        _, book = await call(simulator, "GET", f"/v2/orders/{order}")
 
     body = posted[-1]
+    assert refused == 400
     assert body.pop("filled_qty") == book.pop("filledQty") == 10
     assert body == book
 
