@@ -17,7 +17,7 @@ from simulator.market import depth
 from simulator.matching.ledger import PositionKey
 from simulator.matching.order import Modification, Order, OrderSnapshot
 from simulator.matching.super_orders import Exits, SuperOrders
-from simulator.matching.terms import Change, OrderType, Product, Status, Validity
+from simulator.matching.terms import Change, Leg, OrderType, Product, Status, Validity
 from simulator.orders import Book
 from simulator.refusals import Refusal
 from tests.simulator.factories import DAY, RELIANCE, THE_SHARE, USER, a_request
@@ -226,3 +226,54 @@ def test_the_exits_of_a_super_order_never_leave_more_than_its_entry_brought(
             standing = [leg.remaining for leg in made.legs.values() if leg.status.live]
             assert all(rest == made.open for rest in standing)
             assert made.open == 0 or len(standing) == 2, "what is open has a stop and a target"
+
+
+meddling = st.one_of(
+    st.tuples(st.just("print"), prices),
+    st.tuples(st.just("cancel"), st.sampled_from(list(Leg))),
+    st.tuples(st.just("stop"), st.tuples(prices, st.integers(0, 5))),
+    st.tuples(st.just("target"), prices),
+    st.tuples(st.just("entry"), wishes),
+    st.tuples(st.just("fill"), st.integers(0, 5)),
+    st.tuples(st.just("withdraw"), st.integers(0, 5)),
+)
+
+
+@given(sides, quantities, st.lists(meddling, max_size=25))
+def test_whatever_the_user_does_to_its_legs_a_bracket_stands_for_what_is_open(
+    side: Side, quantity: int, moves_made: list[tuple[str, Any]]
+) -> None:
+    book = Book(DAY, {RELIANCE: THE_SHARE})
+    supers = SuperOrders(book)
+    book.on_price(RELIANCE, 100_000, START)
+    bounds = Exits(Paise(101_000), Paise(99_000), Paise(50))
+    bounds = bounds if side is Side.BUY else Exits(Paise(99_000), Paise(101_000), Paise(50))
+    supers.place(a_request(side=side, quantity=Quantity(quantity)), bounds, START)
+    (made,) = supers.of(USER.client_id)
+
+    for second, (kind, what) in enumerate(moves_made, START + 1):
+        _meddle(supers, book, kind, what, second)
+
+        assert 0 <= made.exited <= made.entry.filled
+        for leg, order in made.legs.items():
+            assert not order.status.live or order.remaining == made.open
+            assert leg not in made.cancelled or not order.status.live
+
+
+def _meddle(supers: SuperOrders, book: Book, kind: str, what: Any, second: int) -> None:
+    (made,) = supers.of(USER.client_id)
+    order_id, every = made.entry.order_id, book.all()
+    if kind == "print":
+        book.on_price(RELIANCE, what, second)
+    elif kind == "cancel":
+        supers.cancel(USER.client_id, order_id, what, second)
+    elif kind == "fill":
+        book.fill_now(every[what % len(every)], second)
+    elif kind == "withdraw":
+        book.cancel(USER.client_id, every[what % len(every)].order_id, second)
+    elif kind == "entry":
+        supers.modify(USER.client_id, order_id, Leg.ENTRY, Modification(**what), exits=made.exits, second=second)
+    else:
+        leg = Leg.TARGET if kind == "target" else Leg.STOP_LOSS
+        wanted = Exits(target=Paise(what)) if kind == "target" else Exits(stop=Paise(what[0]), jump=Paise(what[1] * 5))
+        supers.modify(USER.client_id, order_id, leg, Modification(), exits=wanted, second=second)
