@@ -78,7 +78,6 @@ def minutes(listing: Listing, candle: Candles, seed: int) -> Candles:
     made = np.zeros(count, CANDLE)
     made["day"], made["start"] = candle["day"], session.open // NS_PER_SECOND + MINUTE * np.arange(count)
     made["close"] = np.clip(_steps(line + bridge * (high - low) * WANDER * 2, listing), low, high)
-    made["close"][-1] = candle["close"]
     made["open"] = np.append(candle["open"], made["close"][:-1])
     beyond = np.abs(random.normal(0, (high - low) / 60, (count, 2)))
     upper, lower = np.maximum(made["open"], made["close"]), np.minimum(made["open"], made["close"])

@@ -145,12 +145,18 @@ async def test_todays_minutes_are_those_of_the_feeds_prints_up_to_now(identity: 
         candles = candles_of(simulator.market).loc[
             simulator.market.listings[simulator.market.by_id[identity]].instrument.symbol
         ]
+        mine = simulator.market.source.tape(simulator.market.by_id[identity])
+        growing = mine[
+            (mine["second"] // 60 == simulator.exchange.second // 60) & (mine["second"] <= simulator.exchange.second)
+        ]
     open_second = session_of(DAY).open // NS_PER_SECOND
     done = candles[candles.index < open_second + 3_660]
     assert body["timestamp"] == [float(open_second + 60 * at) for at in range(62)]
     for name in ("open", "high", "low", "close"):
         assert [round(price * 100) for price in body[name][:61]] == done[name].tolist()
     assert body["volume"][:61] == done["volume"].tolist()
+    assert round(body["close"][61] * 100) == growing["price"][-1]
+    assert body["volume"][61] == growing["quantity"].sum()
 
 
 async def test_yesterdays_minutes_add_up_to_yesterdays_daily_candle_whatever_the_market_does() -> None:
