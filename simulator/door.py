@@ -15,7 +15,7 @@ from simulator.accounts import Accounts
 from simulator.config import SimulatedUser
 from simulator.faults import Fault, FaultKind, Faults, Place, Target
 from simulator.rate import RateLimit
-from simulator.refusals import BAD_TOKEN, TOO_FAST, Code, Refusal
+from simulator.refusals import BAD_TOKEN, SERVER_ERROR, TOO_FAST, Code, Refusal
 
 UNKNOWN_STATUS: Final = "UNDER_REVIEW"  # no status of Dhan's, so far
 _HTML_429: Final = "<html><head><title>429 Too Many Requests</title></head><body>{}</body></html>"
@@ -123,7 +123,7 @@ async def _altered(call: Call, fault: Fault, reply: web.StreamResponse) -> web.S
         case FaultKind.SLOW_REPLY:
             await asyncio.sleep(fault.delay)
         case FaultKind.ACCEPT_THEN_500:
-            return Refusal(Code.SERVER, "Server was not able to process API request.").reply(fault.status)
+            return SERVER_ERROR.reply(fault.status)
         case FaultKind.ACCEPT_THEN_DROP_REPLY:
             if call.request.transport is not None:
                 call.request.transport.abort()

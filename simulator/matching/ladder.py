@@ -55,10 +55,6 @@ class Ladder:
                 levels[0] = Level(price, Quantity(there - taken))
         return fills
 
-    def available(self, side: Side) -> Quantity:
-        """How much a `side` order could still take."""
-        return Quantity(sum(level.quantity for level in self._to_take[side]))
-
 
 def _acceptable(side: Side, price: int, limit: int | None) -> bool:
     if limit is None:

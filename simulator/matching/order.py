@@ -171,12 +171,6 @@ class Order:
         self.filled = Quantity(self.filled + trade.quantity)
         self.traded_value = Paise(self.traded_value + trade.value)
 
-    def meets(self, price: int) -> bool:
-        """Whether it may trade at `price`."""
-        if self.limit is None:
-            return True
-        return price <= self.limit if self.request.side is Side.BUY else price >= self.limit
-
     def snapshot(self, change: Change) -> OrderSnapshot:
         return OrderSnapshot(
             change=change,
