@@ -132,11 +132,13 @@ class Delivery:
     async def _spoil(self, connection: Connection, thing: Frame, fault: Fault) -> None:
         if fault.kind in _ENDINGS:
             await self._end(connection, fault)
-        elif fault.kind is FaultKind.STALL:
+        elif fault.kind is FaultKind.STALL and fault.instrument is None:
             connection.stall(fault.delay)
         elif fault.kind is FaultKind.OUT_OF_ORDER and self._wording.earlier is None:
             connection.held = thing
         else:
+            if fault.instrument is not None:
+                connection.mute(fault.instrument, fault.delay)
             if fault.kind is FaultKind.LAG:
                 connection.lag(fault.delay, fault.lasting)
             for frame in self._instead(thing, fault):

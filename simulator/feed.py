@@ -118,6 +118,9 @@ class Feed:
         instruments = self._prints["instrument"][place]
         for connection in self._gate.inside:
             modes = connection.modes[instruments]
+            if muted := connection.muted:
+                silent = [place for place in map(self._place_of, muted) if place is not None]
+                modes = np.where(np.isin(instruments, silent), 0, modes)
             if modes.any() and connection.listening:
                 parcel = self._parcel(place, modes)
                 await self._delivery.deliver(connection, parcel)
@@ -166,6 +169,9 @@ class Feed:
         elif change.subscribe:
             for packet in self._previous_closes(change):
                 await connection.send(packet)
+
+    def _place_of(self, name: str) -> int | None:
+        return self._market.by_id.get(InstrumentId.parse(name))
 
     def _previous_closes(self, change: Change) -> Iterator[Frame]:
         for instrument in change.instruments:

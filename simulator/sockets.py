@@ -84,6 +84,7 @@ class Connection:
         self._monotonic = monotonic
         self._tap = tap
         self._quiet_until = float("-inf")
+        self._muted: dict[str, float] = {}
         self._lag: _Lag | None = None
         self._over = False
 
@@ -91,6 +92,11 @@ class Connection:
     def listening(self) -> bool:
         """Whether what is sent now would reach the client."""
         return not self._over and not self.response.closed and self._monotonic() >= self._quiet_until
+
+    @property
+    def muted(self) -> list[str]:
+        """Instruments of which it is to hear nothing for now."""
+        return [name for name, until in self._muted.items() if self._monotonic() < until]
 
     async def send(self, frame: Frame) -> None:
         """Send one frame, late while there is a lag. A connection that is gone, or silent for now, swallows it."""
@@ -123,6 +129,10 @@ class Connection:
     def stall(self, seconds: float) -> None:
         """Send nothing for a while; the connection stays open and answers pings."""
         self._quiet_until = self._monotonic() + seconds
+
+    def mute(self, instrument: str, seconds: float) -> None:
+        """Keep one instrument silent for a while, as stale symbols are."""
+        self._muted[instrument] = self._monotonic() + seconds
 
     def lag(self, delay: float, lasting: float) -> None:
         """From now on every frame comes `delay` seconds late, for `lasting` seconds; order is kept."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import time
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
+from schemas.ids import Segment
 from simulator.faults.kinds import TRAITS, FaultKind, Place
 
+INSTRUMENT: Final = re.compile(rf"({'|'.join(Segment)}):[0-9]{{1,10}}")
 UNLIMITED: Final = 1_000_000_000  # `times` of a fault that goes on for the whole run
 
 
@@ -38,6 +41,7 @@ class Fault:
         seconds: How far an out-of-order trade time goes back.
         cut: Bytes missing from a truncated packet.
         quantity: Of an order placed from the phone.
+        instrument: "NSE_EQ:2885": only this one falls silent, on the market feed, from the market's next step on.
     """
 
     kind: FaultKind
@@ -58,6 +62,7 @@ class Fault:
     seconds: int = 60
     cut: int = 5
     quantity: int = 1
+    instrument: str | None = None
 
     def __post_init__(self) -> None:
         """Raises ValueError, whose text begins with the field's name."""
@@ -94,9 +99,12 @@ class _Rule:
     kinds: tuple[type, ...]
     least: float = float("-inf")
     most: float = float("inf")
+    pattern: re.Pattern[str] | None = None
 
     def fits(self, value: Any) -> bool:
         if isinstance(value, bool) or not isinstance(value, self.kinds):
+            return False
+        if self.pattern is not None and not self.pattern.fullmatch(str(value)):
             return False
         return not isinstance(value, int | float) or self.least <= value <= self.most
 
@@ -125,6 +133,7 @@ _RULES: Final[Mapping[str, _Rule]] = {
     "seconds": _whole(1, 86_400),
     "cut": _whole(1, 161),
     "quantity": _whole(1),
+    "instrument": _Rule("an instrument like NSE_EQ:2885", (str,), pattern=INSTRUMENT),
 }
 
 ERROR_CODES: Final = tuple(f"DH-{code}" for code in range(901, 912))

@@ -98,7 +98,7 @@ TRAITS: Final[Mapping[FaultKind, Trait]] = {
     FaultKind.TOKEN_DEATH: Trait(Place.TOKEN),
     FaultKind.HANDSHAKE_429: Trait(Place.HANDSHAKE, frozenset({"delay"}), _FEED),
     FaultKind.UPGRADE_THEN_RESET: Trait(Place.HANDSHAKE, endpoint=_FEED),
-    FaultKind.STALL: _stream("delay"),
+    FaultKind.STALL: _stream("delay", "instrument"),
     FaultKind.RESET: _stream(),
     FaultKind.CLOSE: _stream("code"),
     FaultKind.DISCONNECT: _stream("code"),

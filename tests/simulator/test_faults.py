@@ -98,6 +98,7 @@ def test_one_fault_a_list_and_json_are_scripts_too(text: str) -> None:
         ("[{kind: reset, market_time: noon}]", "faults[0].market_time: 'noon' is not a time of day"),
         ("[{kind: error, code: DH-999}]", "faults[0].code: 'DH-999' is not one of DH-901 to DH-911"),
         ("[{kind: disconnect, code: DH-901}]", "faults[0].code: 'DH-901' is not a reason"),
+        ("[{kind: stall, instrument: RELIANCE}]", "faults[0].instrument: 'RELIANCE' is not an instrument like"),
         ("[{kind: reset, code: 805}]", "faults[0].code: reset does not take it"),
     ],
 )

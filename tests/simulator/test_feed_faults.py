@@ -16,7 +16,7 @@ from simulator.faults import Fault, FaultKind
 from simulator.packets import Reason
 from simulator.server import Simulator
 from simulator.sockets import Frame
-from tests.simulator.factories import OTHER, RELIANCE, feed_client, running
+from tests.simulator.factories import NIFTY, OTHER, RELIANCE, feed_client, running
 from tests.simulator.wire import BINARY, CLOSE, FIN, PING, RST, Wire, wire
 
 QUOTE = 17
@@ -82,6 +82,26 @@ async def test_a_stall_is_silence_on_an_open_connection_that_still_pings() -> No
         assert before == expected[:2]
         assert pinged[0] == PING
         assert after == expected[missed]
+
+
+async def test_a_stall_of_one_instrument_leaves_the_others_talking() -> None:
+    fault = Fault(FaultKind.STALL, delay=30.0, instrument=str(RELIANCE))
+    clock = [0.0]
+    settings: dict[str, Any] = {"faults": (fault,), "packets_per_frame": 1, "monotonic": lambda: clock[0]}
+    async with running(**settings) as simulator, feed_client(simulator) as client:
+        await client.subscribe(QUOTE, [RELIANCE, NIFTY])
+        await client.packets(2)
+        await simulator.exchange.step(MINUTES)
+        silent = simulator.market.prints[: simulator.exchange.prints]
+        clock[0] = 30.0
+        simulator.exchange.resume()
+        heard = [packet[4] for packet in await client.until_status()]
+
+    started = int(np.flatnonzero(silent["security_id"] == RELIANCE.security_id)[0])
+    during = len(silent) - int((silent["instrument"][started + 1 :] == 1).sum())
+    assert silent["security_id"][:started].tolist() == [NIFTY.security_id] * started
+    assert RELIANCE.security_id & 0xFF not in heard[started + 1 : during]
+    assert RELIANCE.security_id & 0xFF in heard[during:]
 
 
 @pytest.mark.parametrize("reason", Reason)
