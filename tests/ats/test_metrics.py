@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -7,6 +8,8 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from ats.metrics import Health, MetricsServer
+from bus.metrics import ShellMetrics
+from bus.records import Shard
 
 
 @dataclass
@@ -37,6 +40,34 @@ async def test_numbers_of_a_record_are_shown_as_they_are_when_asked(free_port: C
     assert samples[("ats_streams_records", ())] == 4
     assert samples[("ats_streams_lag", (str(("ats.ticks", 0)),))] == 7
     assert not [name for name, _ in samples if name.endswith("name")]
+
+
+async def test_ages_histograms_and_figures_worked_out_when_asked_are_shown(free_port: Callable[[], int]) -> None:
+    class Engines:
+        def figures(self) -> dict[str, object]:
+            return {"late": {"3": 5}}
+
+    shell, records = ShellMetrics(), list[object]()
+    server = MetricsServer("streams", port := free_port(), records, lambda: Health(ok=True, why="running"))
+    await server.start()
+    try:
+        records += [shell, Engines()]  # as a service does, after the server was made
+        shell.latency.observe(0.004)
+        shell.latency.observe(99.0)
+        shell.snapshot[Shard("ats.ticks", 2)] = time.monotonic() - 60
+        text = (await ask(port, "/metrics")).text
+    finally:
+        await server.stop()
+
+    samples = {
+        (s.name, tuple(s.labels.values())): s.value for f in text_string_to_metric_families(text) for s in f.samples
+    }
+    assert samples[("ats_streams_late", ("3",))] == 5
+    assert samples[("ats_streams_latency_bucket", ("0.002",))] == 0
+    assert samples[("ats_streams_latency_bucket", ("0.005",))] == 1
+    assert samples[("ats_streams_latency_bucket", ("+Inf",))] == 2
+    assert samples[("ats_streams_latency_sum", ())] == 99.004
+    assert samples[("ats_streams_snapshot_age_seconds", ("ats.ticks-2",))] >= 60
 
 
 async def test_health_answers_200_or_503_with_the_reason(free_port: Callable[[], int]) -> None:

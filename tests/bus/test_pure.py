@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 from bus.connection import KafkaConnection
 from bus.dead_letters import KEPT_BYTES, dead_letter
+from bus.faust_app import Buffer
 from bus.lanes import Lanes
+from bus.metrics import Histogram, ShellMetrics
 from bus.offsets import CommitLedger, OffsetTracker
 from bus.records import Output, Record, Shard, partition_for
 from bus.routing import Router
@@ -258,6 +260,47 @@ def test_an_instrument_goes_where_the_gateway_puts_its_ticks(security_id: int, p
     assert partition_for(Output(CANDLES, str(instrument).encode(), b""), partitions) == partition_of(
         instrument, partitions
     )
+
+
+# Back-pressure and metrics
+
+
+async def test_fetching_waits_while_too_many_bytes_are_in_hand_and_goes_on_when_they_are_taken() -> None:
+    metrics = ShellMetrics()
+    buffer = Buffer(100, metrics)
+
+    buffer.change(101)
+    assert not await buffer.room(0.01)
+    buffer.change(-1)
+
+    assert await buffer.room(0.01)
+    assert metrics.buffered_bytes == 100
+
+
+async def test_what_a_rebalance_drops_is_forgotten_and_what_was_fetched_before_is_stale() -> None:
+    metrics = ShellMetrics()
+    buffer = Buffer(100, metrics)
+    buffer.change(500)
+    fetched = buffer.moves
+
+    buffer.begin_move()
+    assert buffer.moving
+    buffer.end_move()
+    buffer.change(-500)  # still on its way to the shell
+
+    assert fetched != buffer.moves
+    assert await buffer.room(0.01)
+    assert metrics.buffered_bytes == 0
+
+
+def test_a_histogram_counts_a_value_at_its_bound_and_one_above_all() -> None:
+    histogram = Histogram((1, 10))
+
+    for value in (0.5, 1, 1.5, 10, 11):
+        histogram.observe(value)
+
+    assert histogram.counts == [2, 2, 1]
+    assert histogram.total == 24
 
 
 # Connection

@@ -211,6 +211,7 @@ class Outcome:
 async def crash(options: Options) -> Outcome:
     """One run on a broker of its own."""
     began, market = time.monotonic(), _market(options)
+    await asyncio.to_thread(warm_up)  # into the disk cache, before the workers need it
     plan = PartitionPlan(instrument=options.partitions, user=1)
     home = options.keep or Path(tempfile.mkdtemp(prefix="ats-crash-"))
     async with AsyncExitStack() as stack:
@@ -229,7 +230,6 @@ async def crash(options: Options) -> Outcome:
         run = Run(options, broker, connection, list(records(market, options.partitions)), workers[:2], workers[2])
         await _through(run)
         say("comparing with the pure engine")
-        await asyncio.to_thread(warm_up)
         verdict = await judge(connection, service_of(Settings(_env_file=None)), plan)
     outcome = Outcome(verdict, run, time.monotonic() - began, verdict.wrong + _bad_ends(run))
     if not outcome.wrong and not options.keep:

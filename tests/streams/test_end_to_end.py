@@ -21,6 +21,7 @@ from websockets.asyncio.server import Request, Response, ServerConnection, serve
 
 from bus.connection import KafkaConnection
 from bus.follower import follow
+from bus.options import ShellOptions
 from bus.publisher import Publisher
 from bus.records import Output, Record
 from bus.stateful import run_stateful
@@ -49,6 +50,8 @@ from tests.streams.test_decode import NOON, SHARES, head, ltt, quote
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 USER = SimulatedUser("1100000001", "a-token")
+# a shell ends its process when it was frozen for most of a session: here that is pytest's, on a machine that may be loaded
+PATIENT = ShellOptions(session_timeout=120.0, start_within=300.0)
 WITHIN = 60.0  # seconds; a limit for a broken machine, not a measurement
 
 
@@ -492,7 +495,7 @@ async def test_the_engine_over_kafka_gives_what_the_pure_engine_gives_and_poison
     stop, stats = asyncio.Event(), EngineStats()
 
     service = asyncio.create_task(
-        run_stateful(engine_service(stats=stats), own_kafka, PLAN, instance="test", stop=stop)
+        run_stateful(engine_service(stats=stats), own_kafka, PLAN, instance="test", stop=stop, options=PATIENT)
     )
 
     def all_read() -> bool:
