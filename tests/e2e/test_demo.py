@@ -102,7 +102,7 @@ def test_a_day_from_a_file_is_traded_and_every_candle_equals_the_file(tmp_path: 
     code = demo.end(390)
 
     assert code == exits.DONE, demo.text
-    assert f"{candles:,} of {candles:,} one-minute candles equal the file" in demo.text
+    assert f"{candles:,} of {candles:,} 1m candles equal the file" in demo.text
     assert re.search(rf"bad row in .*line {candles + 2}, open: .*'abc'", demo.text)
     assert re.search(r"accepted orders\W+[1-9]", demo.text)
     assert re.search(r"dev\W+off\W+0\b", demo.text)
