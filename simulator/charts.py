@@ -14,7 +14,7 @@ from aiohttp import web
 from schemas.ids import InstrumentId
 from schemas.units import IST, PAISE_PER_RUPEE
 from simulator.config import SimulatorConfig
-from simulator.data_door import DataDoor
+from simulator.data_door import DataDoor, object_of
 from simulator.door import Call
 from simulator.exchange import Exchange
 from simulator.market import history
@@ -112,11 +112,8 @@ class Charts:
 
 
 def _object(body: bytes) -> dict[str, Any]:
-    try:
-        parsed = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        raise _Wrong from None
-    if not isinstance(parsed, dict):
+    parsed = object_of(body)
+    if parsed is None:
         raise _Wrong
     return parsed
 

@@ -21,7 +21,8 @@ ORDERS_PER_DAY: Final = 7_000
 READS_PER_SECOND: Final = 20  # Dhan's class of non-trading requests
 GENERATED_DAY: Final = date(2026, 11, 23)  # a Monday; any trading day would do
 HISTORY_SESSIONS: Final = 1_260  # before the session: five years, as far back as Dhan's minutes go
-DATA_PER_SECOND: Final = 5  # Dhan, per user, as are the next two
+DATA_PER_SECOND: Final = 5  # Dhan, per user, as are the next three
+DATA_PER_DAY: Final = 100_000
 QUOTES_PER_SECOND: Final = 1
 CHAIN_EVERY: Final = 3.0  # seconds
 TOKEN_EVERY: Final = 120.0  # seconds; many clients in the field report this refusal
@@ -164,6 +165,7 @@ class SimulatorConfig:
         rules: Switches of order entry and matching; see `simulator.matching.rules.Rules`.
         quirks: Where Dhan's documents disagree; see `Quirks`.
         data_rate_limit: Calls a second per user of charts and expiry lists; None for no limit, here and below.
+        data_per_day: The longer limit of the same.
         quote_rate_limit: Calls a second per user of the three quote endpoints together.
         chain_every: Seconds between two questions of a user for the same chain.
         data_errors: Shape of the refusals of quotes and option chain.
@@ -212,6 +214,7 @@ class SimulatorConfig:
     rules: Rules = field(default_factory=Rules)
     quirks: Quirks = field(default_factory=Quirks)
     data_rate_limit: int | None = DATA_PER_SECOND
+    data_per_day: int = DATA_PER_DAY
     quote_rate_limit: int | None = QUOTES_PER_SECOND
     chain_every: float | None = CHAIN_EVERY
     data_errors: ErrorShape = ErrorShape.WRAPPED

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Final
+from typing import Any, Final
 
+import orjson
 from aiohttp import web
 
 from simulator.accounts import Accounts
 from simulator.config import ErrorShape, SimulatedUser, SimulatorConfig
 from simulator.door import Call, CallHandler, Handler, answered
 from simulator.faults import Faults
-from simulator.rate import SECOND, Allowance, RateLimit
+from simulator.rate import DAY, SECOND, Allowance, RateLimit
 from simulator.refusals import BAD_TOKEN, TOO_FAST, Code, Refusal
 
 _INVALID_TOKEN: Final = Refusal(Code.ORDER, "Invalid Token")
@@ -44,7 +45,7 @@ class DataDoor:
         self._config = config
         self._accounts = accounts
         self._faults = faults
-        self._data = _limit(config.data_rate_limit, SECOND, monotonic)
+        self._data = _limit(config.data_rate_limit, SECOND, monotonic, Allowance(config.data_per_day, DAY))
         self._quotes = _limit(config.quote_rate_limit, SECOND, monotonic)
         self._chains = _limit(1 if config.chain_every else None, config.chain_every or SECOND, monotonic)
 
@@ -108,5 +109,14 @@ class DataDoor:
         return await answered(self._faults, Call(request, user, await request.read()), handler)
 
 
-def _limit(most: int | None, window: float, monotonic: Callable[[], float]) -> RateLimit:
-    return RateLimit(() if most is None else (Allowance(most, window),), monotonic)
+def object_of(body: bytes) -> dict[str, Any] | None:
+    """The JSON object of a question; None when it is something else."""
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    return parsed if isinstance(parsed, dict) else None
+
+
+def _limit(most: int | None, window: float, monotonic: Callable[[], float], *more: Allowance) -> RateLimit:
+    return RateLimit(() if most is None else (Allowance(most, window), *more), monotonic)

@@ -6,12 +6,11 @@ from datetime import date
 from typing import Any, Final
 
 import numpy as np
-import orjson
 from aiohttp import web
 
 from schemas.ids import InstrumentId
 from schemas.units import NS_PER_SECOND, PAISE_PER_RUPEE
-from simulator.data_door import DataDoor, DataError
+from simulator.data_door import DataDoor, DataError, object_of
 from simulator.door import Call
 from simulator.exchange import Exchange
 from simulator.market import contracts, noise
@@ -44,7 +43,7 @@ class OptionChains:
         ]
 
     async def expiries(self, call: Call) -> web.Response:
-        asked = _asked(call.body)
+        asked = object_of(call.body)
         if asked is None:
             return self._door.refuse(DataError.BAD_REQUEST)
         listed = self._contracts.get(_underlying(asked) or InstrumentId.parse("IDX_I:0"))
@@ -54,7 +53,7 @@ class OptionChains:
         return web.json_response({"data": days, "status": "success"})
 
     async def chain(self, call: Call) -> web.Response:
-        asked = _asked(call.body)
+        asked = object_of(call.body)
         if asked is None:
             return self._door.refuse(DataError.BAD_REQUEST)
         if not self._door.chain_is_due(call.client_id, f"{_underlying(asked)} {asked.get('Expiry')}"):
@@ -114,14 +113,6 @@ class OptionChains:
             "gamma": round(made.gamma, 5),
             "vega": round(made.vega, 5),
         }
-
-
-def _asked(body: bytes) -> Json | None:
-    try:
-        parsed = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
-    return parsed if isinstance(parsed, dict) else None
 
 
 def _underlying(asked: Json) -> InstrumentId | None:

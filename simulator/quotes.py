@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-import orjson
 from aiohttp import web
 
 from schemas.ids import InstrumentId, Segment
 from schemas.units import PAISE_PER_RUPEE, UtcNs
-from simulator.data_door import DataDoor, DataError
+from simulator.data_door import DataDoor, DataError, object_of
 from simulator.door import Call
 from simulator.exchange import Exchange
 from simulator.market import depth, ladder
@@ -69,11 +68,8 @@ class Quotes:
 
 def _asked(body: bytes) -> Mapping[str, list[Any]] | None:
     """Ids by segment; keys that are no segment are passed over, as recorded. None when the body is no such map."""
-    try:
-        parsed = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
-    if not isinstance(parsed, dict):
+    parsed = object_of(body)
+    if parsed is None:
         return None
     asked = {name: ids for name, ids in parsed.items() if name in Segment.__members__}
     return asked if all(isinstance(ids, list) for ids in asked.values()) else None

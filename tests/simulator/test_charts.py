@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from schemas.market import session_of
 from schemas.units import IST, NS_PER_SECOND
 from simulator.config import SimulatedUser
+from simulator.faults import Fault, FaultKind
 from simulator.market import history
 from simulator.market.generator import generate
 from simulator.market.history import Candles
@@ -227,6 +228,23 @@ async def test_the_sixth_question_within_a_second_is_refused_for_this_user_only(
 
     assert seen == [200] * 5 + [429]
     assert (body["errorCode"], theirs) == ("DH-904", 200)
+
+
+async def test_a_day_has_its_limit_too() -> None:
+    now = iter(range(1_000))
+    async with running(monotonic=lambda: float(next(now)), data_per_day=3) as simulator:
+        seen = [(await ask(simulator, fromDate="2026-11-20"))[0] for _ in range(5)]
+
+    assert seen == [200] * 3 + [429] * 2
+
+
+async def test_a_script_can_spoil_candles_like_any_other_reply() -> None:
+    fault = Fault(FaultKind.ERROR, code="DH-909", endpoint="POST /v2/charts/intraday")
+    async with running(faults=(fault,)) as simulator:
+        spoiled, body = await ask(simulator, fromDate="2026-11-20")
+        whole, _ = await ask(simulator, fromDate="2026-11-20")
+
+    assert (spoiled, body["errorCode"], whole) == (502, "DH-909", 200)
 
 
 async def test_a_bad_token_is_dh_901_or_as_recorded_dh_906_and_no_data_plan_is_dh_902() -> None:
