@@ -16,9 +16,10 @@ import talib
 from schemas.market import session_of, trading_day
 from schemas.ticks import TICK, Batch, Rows
 from schemas.units import UtcNs
+from streams.engine.config import EngineConfig
 from streams.engine.engine import Engine
 from streams.engine.machine import warm_up
-from streams.engine.messages import outputs
+from streams.engine.messages import Writer
 
 BATCHES = (1, 16, 128, 1_024, 4_096)
 INSTRUMENTS = (50, 500, 5_000)
@@ -41,7 +42,8 @@ def market(count: int, instruments: int) -> Rows:
 
 def rate(rows: Rows, batch: int, *, messages: bool) -> float:
     """Ticks a second of a warm engine: every instrument known."""
-    engine = Engine()
+    engine = Engine(EngineConfig(provisional=False))
+    writer = Writer(engine)
     engine.process(Batch(UtcNs(rows["clock"][0]), UtcNs(0), 0, rows[: len(rows) // 4]))
     batches = [
         Batch(UtcNs(rows["clock"][end - 1]), UtcNs(0), 0, rows[end - batch : end])
@@ -51,7 +53,7 @@ def rate(rows: Rows, batch: int, *, messages: bool) -> float:
     for each in batches:
         closed, fired = engine.process(each)
         if messages:
-            outputs(engine, closed, fired)
+            writer.outputs(closed, fired)
         done += batch
         if done % 1_024 < batch and time.perf_counter() - started > FEWEST_SECONDS:
             break

@@ -8,12 +8,20 @@ from typing import Final
 from bus.stateful import StatefulService
 from schemas.topics import CANDLES, INDICATORS, SIGNALS, SNAPSHOTS, TICKS
 from schemas.units import UtcNs
-from streams.engine import snapshot
+from streams.engine import layout, snapshot
+from streams.engine.config import EngineConfig
 from streams.engine.engine import Engine
 from streams.engine.machine import EngineMachine
 from streams.rules import RULES, Rule
 
 GROUP: Final = "ats-streams"
+
+_COUNTERS: Final = {
+    "ticks": layout.TICKS_SEEN,
+    "late": layout.LATE,
+    "outside": layout.OUTSIDE,
+    "resets": layout.RESETS,
+}
 
 
 @dataclass(slots=True)
@@ -28,16 +36,19 @@ class EngineStats:
 
     def count(self, name: str, partition: int) -> int:
         """`ticks`, `late`, `outside` or `resets` of one partition since its state began."""
-        return int(self.machines[partition].engine.tables.market[0][name])
+        return int(self.machines[partition].engine.tables.market[_COUNTERS[name]])
 
     def clock(self, partition: int) -> UtcNs:
-        return UtcNs(self.machines[partition].engine.tables.market[0]["clock"])
+        return self.machines[partition].engine.clock
 
     def instruments(self, partition: int) -> int:
         return len(self.machines[partition].engine.tables.order)
 
 
-def engine_service(rules: tuple[Rule, ...] = RULES, stats: EngineStats | None = None) -> StatefulService:
+def engine_service(
+    rules: tuple[Rule, ...] = RULES, stats: EngineStats | None = None, config: EngineConfig | None = None
+) -> StatefulService:
+    """The engine for `bus.stateful.run_stateful`. All workers of the group must have the same rules and `config`."""
     seen = stats if stats is not None else EngineStats()
 
     def at_work(partition: int, engine: Engine) -> EngineMachine:
@@ -49,6 +60,6 @@ def engine_service(rules: tuple[Rule, ...] = RULES, stats: EngineStats | None = 
         source=TICKS,
         snapshots=SNAPSHOTS,
         outputs=(SIGNALS, CANDLES, INDICATORS),
-        fresh=lambda partition: at_work(partition, Engine(rules=rules)),
-        restore=lambda partition, value: at_work(partition, snapshot.restore(value, rules)),
+        fresh=lambda partition: at_work(partition, Engine(config, rules)),
+        restore=lambda partition, value: at_work(partition, snapshot.restore(value, rules, config)),
     )

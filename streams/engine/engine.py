@@ -8,22 +8,46 @@ from typing import Final
 import numpy as np
 
 from schemas.ids import InstrumentId
-from schemas.market import Direction
+from schemas.market import Timeframe
 from schemas.ticks import Batch
-from streams.engine import kernels, tables
-from streams.engine.tables import CLOSED, Numbers, Table, Tables
+from schemas.units import UtcNs
+from streams.engine import kernels, layout, tables
+from streams.engine.closed import INSTRUMENT, TICKS, Closed, joined
+from streams.engine.columns import FACTS, VALUES
+from streams.engine.compiled import Numbers, Reals, Table
+from streams.engine.config import EngineConfig
+from streams.engine.questions import Fired, answers, prepared
+from streams.engine.tables import Tables
 from streams.rules import RULES, Rule
 
 _SPARE: Final = 1_024  # bars gathered before they are handed over, on top of one per open bar
 
+PAST: Final = np.dtype(
+    [
+        ("key", "i8"),  # segment << 32 | security id
+        ("timeframe", "i8"),  # place in `Timeframe`
+        ("start", "i8"),
+        ("open", "i8"),
+        ("high", "i8"),
+        ("low", "i8"),
+        ("close", "i8"),
+        ("volume", "i8"),
+    ]
+)
+"""A closed bar of the past, as `Engine.absorb` takes it."""
+
 
 @dataclass(frozen=True, slots=True)
-class Fired:
-    """A rule that spoke on one closed bar (a row of `CLOSED`)."""
+class Forming:
+    """Readings of forming bars, as if each closed now.
 
-    rule: Rule
-    direction: Direction
-    bar: np.void
+    Attributes:
+        slots: Shape (bars, 2): instrument and timeframe's place.
+        values: Shape (bars, `VALUES`). Both are views that the next batch overwrites.
+    """
+
+    slots: Numbers
+    values: Reals
 
 
 class Engine:
@@ -32,84 +56,117 @@ class Engine:
     Attributes:
         tables: All state but the cooldowns.
         fired_at: Per rule, market time of its last signal for each instrument, 0 for none.
+        forming: Of every instrument that had a tick in the last batch, when `config.provisional`.
     """
 
     def __init__(
-        self, state: Tables | None = None, rules: tuple[Rule, ...] = RULES, fired_at: dict[str, Numbers] | None = None
+        self, config: EngineConfig | None = None, rules: tuple[Rule, ...] = RULES, state: Tables | None = None
     ) -> None:
-        self.tables = state if state is not None else tables.empty()
+        """Start empty, or from `state`.
+
+        Raises:
+            Misconfigured: a rule needs what `config` does not compute.
+        """
+        self.config = config or EngineConfig()
         self.rules = rules
-        self.fired_at = {rule.key: np.zeros(len(self.tables.instruments), np.int64) for rule in rules}
-        for key, moments in (fired_at or {}).items():
-            if key in self.fired_at:
-                self.fired_at[key][: len(moments)] = moments
+        self._questions, self._captures = prepared(rules, self.config)
+        self.tables = state if state is not None else tables.empty(self.config)
+        self.fired_at = {rule.key: np.zeros(len(self.tables.live), np.int64) for rule in rules}
         self._make_room()
 
-    def process(self, batch: Batch) -> tuple[Table, list[Fired]]:
+    def process(self, batch: Batch) -> tuple[Closed, list[Fired]]:
         """Apply one batch; a heartbeat only moves the clock. Returns what closed, and the signals, each in order."""
         rows = batch.rows.view()
         rows.flags.writeable = False  # one compiled version of the kernels serves decoded and made batches alike
-        found = self._locate(rows)
-        parts = []
-        at = 0
-        while at < len(rows):
-            at, count = kernels.apply_rows(rows, found, at, self.tables, self._closed)
-            parts.append(self._taken(count))
-        parts.append(self._taken(kernels.advance(int(batch.clock), self.tables, self._closed, 0)))
-        closed = _joined([part for part in parts if part is not None])
-        return closed, self._judge(closed) if len(closed) else []
+        parts: list[Closed] = []
+        if len(rows):
+            found = self._numbers(rows)
+            at = 0
+            while at < len(rows):
+                at, count = kernels.apply_rows(rows, found, at, self.tables, self._out, self._touched)
+                if count:
+                    parts.append(self._taken(count))
+        if batch.clock > self.tables.market[layout.CLOCK]:
+            count = kernels.advance(int(batch.clock), self.tables, self._out)
+            if count:
+                parts.append(self._taken(count))
+        if self.config.provisional:
+            self._look_ahead()
+        closed = joined(parts)
+        if not len(closed):
+            return closed, []
+        return closed, answers(self._questions, closed, self._keys(closed), self.fired_at)
 
-    def _taken(self, count: int) -> Table | None:
-        return self._closed[:count].copy() if count else None
+    def absorb(self, bars: Table) -> None:
+        """Take closed bars of the past (`PAST`) into the indicators, without any output.
+
+        Of each instrument and timeframe they must come in order of start. Bars not newer than what the engine has are passed
+        over, so the same bars may come again.
+        """
+        places = np.array([self._place(timeframe) for timeframe in Timeframe], np.int64)[bars["timeframe"]]
+        found = self._found(bars["key"])
+        kernels.absorb(np.ascontiguousarray(bars), found, places, self.tables)
+
+    @property
+    def clock(self) -> UtcNs:
+        return UtcNs(self.tables.market[layout.CLOCK])
 
     def instrument(self, number: int) -> InstrumentId:
-        return tables.instrument_of(int(self.tables.instruments["key"][number]))
+        return tables.instrument_of(int(self.tables.live[number, layout.KEY]))
 
-    def _locate(self, rows: Table) -> Numbers:
+    def _place(self, timeframe: Timeframe) -> int:
+        return self.config.timeframes.index(timeframe) if timeframe in self.config.timeframes else -1
+
+    def _keys(self, closed: Closed) -> Numbers:
+        keys: Numbers = self.tables.live[closed.facts[:, INSTRUMENT], layout.KEY]
+        return keys
+
+    def _taken(self, count: int) -> Closed:
+        told = self._out.facts[:count, TICKS] > 0
+        return Closed(self._out.facts[:count][told], self._out.values[:count][told])
+
+    def _look_ahead(self) -> None:
+        if self._touched[0]:
+            count = kernels.provisional(self.tables, self._touched, self._slots, self._values)
+            self.forming = Forming(self._slots[:count], self._values[:count])
+        else:
+            self.forming = Forming(self._slots[:0], self._values[:0])
+
+    def _numbers(self, rows: Table) -> Numbers:
         found = np.empty(len(rows), np.int64)
         if kernels.locate(rows, self.tables.lookup, found):
             strangers = rows[found < 0]
-            keys = strangers["segment"].astype(np.int64) << 32 | strangers["security_id"]
-            _, first = np.unique(keys, return_index=True)
-            self.tables = tables.grown(self.tables, keys[np.sort(first)])
-            self._make_room()
+            self._welcome(strangers["segment"].astype(np.int64) << 32 | strangers["security_id"])
             kernels.locate(rows, self.tables.lookup, found)
         return found
 
+    def _found(self, keys: Numbers) -> Numbers:
+        """Numbers of instruments by key; strangers get a place."""
+        known = self.tables.live[: len(self.tables.order), layout.KEY]
+        strangers = keys[~np.isin(keys, known)]
+        if len(strangers):
+            self._welcome(strangers)
+        order = self.tables.order
+        known = self.tables.live[order, layout.KEY]
+        numbers: Numbers = order[np.searchsorted(known, keys)]
+        return numbers
+
+    def _welcome(self, keys: Numbers) -> None:
+        _, first = np.unique(keys, return_index=True)
+        self.tables = tables.grown(self.tables, keys[np.sort(first)], self.config)
+        self._make_room()
+
     def _make_room(self) -> None:
-        capacity = len(self.tables.instruments)
-        self._closed = np.zeros(self.tables.bars.size + self.tables.bars.shape[1] + _SPARE, CLOSED)
+        capacity, frames = self.tables.due.shape
+        bars = (capacity + 1) * frames
+        self._out = kernels.Out(
+            facts=np.zeros((bars + _SPARE, len(FACTS)), np.int64),
+            values=np.zeros((bars + _SPARE, len(VALUES) + len(self._captures))),
+            captures=self._captures,
+        )
+        self._touched = np.zeros(1 + 2 * capacity, np.int64)
+        rows = bars if self.config.provisional else 0
+        self._slots, self._values = np.zeros((rows, 2), np.int64), np.zeros((rows, len(VALUES)))
+        self.forming = Forming(self._slots[:0], self._values[:0])
         for key, moments in self.fired_at.items():
             self.fired_at[key] = np.concatenate([moments, np.zeros(capacity - len(moments), np.int64)])
-
-    def _judge(self, closed: Table) -> list[Fired]:
-        """Ask every rule about the bars of its timeframe; keep what its cooldown lets through, in order of the bars."""
-        tradable = self.tables.instruments["key"][closed["instrument"]] >> 32 != 0  # an index has no orders
-        hits: list[tuple[int, int, Fired]] = []
-        for nth, rule in enumerate(self.rules):
-            asked = np.flatnonzero(tradable & (closed["timeframe"] == tables.TIMEFRAMES.index(rule.timeframe)))
-            verdicts = rule.look(closed[asked])
-            for at in np.flatnonzero(verdicts):
-                bar = closed[asked[at]]
-                if self._cooled_down(rule, bar):
-                    direction = Direction.BULLISH if verdicts[at] > 0 else Direction.BEARISH
-                    hits.append((int(asked[at]), nth, Fired(rule, direction, bar)))
-        return [fired for _, _, fired in sorted(hits, key=lambda hit: hit[:2])]
-
-    def _cooled_down(self, rule: Rule, bar: np.void) -> bool:
-        last = self.fired_at[rule.key]
-        number, now = int(bar["instrument"]), int(bar["end"])
-        if last[number] and now - last[number] < rule.cooldown:
-            return False
-        last[number] = now
-        return True
-
-
-def _joined(parts: list[Table]) -> Table:
-    """The parts in a row; numpy takes 50 µs to join structured arrays, too much for every batch."""
-    if not parts:
-        return _NOTHING
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-
-_NOTHING: Final = np.empty(0, CLOSED)

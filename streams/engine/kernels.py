@@ -1,25 +1,94 @@
-"""The hot path, compiled: rows of ticks become closed bars with their indicators.
+"""The hot path, compiled: rows of ticks become closed bars with their readings.
 
 Everything is decided row by row, so one batch of a thousand ticks and a thousand batches of one give the same bars in the
-same order. What sweeps close comes in order of (end, segment, security id, timeframe), so heartbeats change nothing either.
+same order. Ticks go into 1-minute bars only; a closed minute is folded into the longer bars around it, which makes them its
+sum. What closes at once closes in order of (end, segment, security id), the longest bar first, so heartbeats change nothing.
 
-All kernels stand in this one file and take what may change as arguments: numba's disk cache notices changes of the file
-that holds a kernel, not of files that kernel calls into.
+`live` is one instrument's row of the table, `i` its number, `k` the place of a timeframe. `out` are the arrays that closed
+bars are written to: `facts` (`FACTS` and the key) and `values` (`VALUES`, then what `captures` asks for).
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from streams.engine.compiled import compiled
-from streams.engine.tables import Numbers, Table, Tables
+from schemas.units import NS_PER_SECOND
+from streams.engine.compiled import Numbers, Reals, Table, compiled, inner
+from streams.engine.hours import DAYS, FIRST
+from streams.engine.layout import (
+    ANCHOR,
+    BAR_WIDTH,
+    BEFORE_HIGH,
+    BEFORE_LAST,
+    BEFORE_LOW,
+    CLOCK,
+    CLOCK_DAY,
+    CLOSE,
+    CLOSED_AT,
+    COMMITTED,
+    COMPLETE,
+    COUNTER,
+    COUNTER_DAY,
+    DAY_CLOSE,
+    DAY_HIGH,
+    DAY_LAST,
+    DAY_LOW,
+    DAY_OPEN,
+    DAY_SEEN_FROM,
+    DAY_SQUARES,
+    DAY_TURNOVER,
+    DAY_VOLUME,
+    DAY_WHOLE,
+    END,
+    HIGH,
+    HOURS,
+    LAST_AT,
+    LATE,
+    LIVE_WIDTH,
+    LOW,
+    NEXT_DUE,
+    OPEN,
+    OPENED_AT,
+    OUTSIDE,
+    RANGE_HIGH,
+    RANGE_LOW,
+    RESETS,
+    SESSION_CLOSE,
+    SESSION_OPEN,
+    SQUARES,
+    START,
+    TICKS,
+    TICKS_SEEN,
+    TURNOVER,
+    VOLUME,
+)  # fmt: skip
+from streams.engine.studies import OPENING_RANGE, read, read_day
+from streams.engine.tables import ALLOWED_LATENESS, NEVER, Tables
 
-_IST: Final = 19_800_000_000_000
-_DAY: Final = 86_400_000_000_000
-_NEVER: Final = np.iinfo(np.int64).max
-_EPSILON: Final = 1e-14  # TA-Lib's TA_IS_ZERO
+_IST: Final = 19_800 * NS_PER_SECOND
+_DAY: Final = 86_400 * NS_PER_SECOND
+_MINUTE: Final = 60 * NS_PER_SECOND
+_LATENESS: Final = int(ALLOWED_LATENESS)
+_NEVER: Final = int(NEVER)
+
+OWN_PREVIOUS: Final = -1
+"""In a capture, in place of a timeframe: the value of the bar before."""
+
+
+class Out(NamedTuple):
+    """Where closed bars are written.
+
+    Attributes:
+        facts: Shape (rows, 6): instrument, timeframe's place, start, end, ticks, complete.
+        values: Shape (rows, values + captures).
+        captures: Shape (captures, 2): timeframe's place or `OWN_PREVIOUS`, and which value of its last closed bar.
+    """
+
+    facts: Numbers
+    values: Reals
+    captures: Numbers
 
 
 @compiled
@@ -38,230 +107,406 @@ def locate(rows: Table, lookup: Numbers, found: Numbers) -> int:
 
 
 @compiled
-def apply_rows(rows: Table, found: Numbers, first: int, tables: Tables, closed: Table) -> tuple[int, int]:
-    """Apply rows from `first` on; returns the row to go on with and the number of bars written to `closed`.
+def apply_rows(  # noqa: PLR0917 (kernels take no names)
+    rows: Table, found: Numbers, first: int, tables: Tables, out: Out, touched: Numbers
+) -> tuple[int, int]:
+    """Apply rows from `first` on; returns the row to go on with and the number of bars written to `out`.
 
-    Stops early while every open bar still fits into `closed`, so that the caller can empty it and call again.
+    Stops early while every open bar still fits into `out`, so that the caller can empty it and call again. Adds to `touched`
+    (its first entry counts them, then instruments; then a mark per instrument) who got a tick.
     """
     count = 0
-    room = len(tables.order) * tables.bars.shape[1] + tables.bars.shape[1]
+    capacity = tables.live.shape[0]
+    room = (len(tables.order) + 1) * len(tables.spans)
+    market = tables.market
     for at in range(first, len(rows)):
-        if len(closed) - count < room:
+        if len(out.facts) - count < room:
             return at, count
-        row = rows[at]
-        count = advance(row.clock, tables, closed, count)
-        count = apply_tick(row, found[at], tables, closed, count)
+        row, i = rows[at], found[at]
+        if row.clock > market[CLOCK]:
+            count = advance_to(row.clock, tables, out, count)
+        market[TICKS_SEEN] += 1
+        live, moment = tables.live[i], row.exchange_time
+        complete = True
+        if live[TICKS] == 0 or moment < live[START] or moment >= live[END]:
+            accepted, complete, count = turn(row, i, tables, out, count)
+            if not accepted:
+                continue
+        merge(row, live, market, complete)
+        if touched[1 + capacity + i] == 0:
+            touched[1 + capacity + i] = 1
+            touched[0] += 1
+            touched[touched[0]] = i
     return len(rows), count
 
 
 @compiled
-def advance(clock: int, tables: Tables, closed: Table, count: int) -> int:
-    """Move the market clock on and close every bar that can get no more ticks. A clock that falls back is ignored."""
-    market = tables.market[0]
-    if clock <= market.clock:
+def advance(clock: int, tables: Tables, out: Out) -> int:
+    """Move the market clock on and close every bar that can get no more ticks; returns how many."""
+    return advance_to(clock, tables, out, 0)
+
+
+@inner
+def advance_to(clock: int, tables: Tables, out: Out, count: int) -> int:
+    """A clock that falls back is ignored."""
+    market = tables.market
+    if clock <= market[CLOCK]:
         return count
-    market.clock = clock
+    market[CLOCK] = clock
     day = (clock + _IST) // _DAY
-    if day != market.day:
-        market.day = day
-        market.day_seen_from = clock
-    while market.next_due <= clock:
-        count = close_due(market.next_due, tables, closed, count)
+    if day != market[CLOCK_DAY]:
+        market[CLOCK_DAY] = day
+        market[DAY_SEEN_FROM] = clock
+    while market[NEXT_DUE] <= clock:
+        count = close_due(market[NEXT_DUE], tables, out, count)
     return count
 
 
-@compiled
-def close_due(due: int, tables: Tables, closed: Table, count: int) -> int:
-    """Close the open bars due exactly at `due`, in instrument order, and find the next moment one is due."""
-    grid = tables.grid[0]
+@inner
+def close_due(moment: int, tables: Tables, out: Out, count: int) -> int:
+    """Close the bars due exactly at `moment`, in instrument order, and find the next moment one is due."""
     soonest = _NEVER
-    for instrument in tables.order:
-        for timeframe in range(tables.bars.shape[1]):
-            bar = tables.bars[instrument, timeframe]
-            if bar.ticks == 0:
-                continue
-            bar_due = bar.start + grid.spans[timeframe] + grid.lateness
-            if bar_due <= due:
-                count = close_bar(instrument, timeframe, tables, closed, count)
-            else:
-                soonest = min(soonest, bar_due)
-    tables.market[0].next_due = soonest
+    limit = moment - _LATENESS
+    for i in tables.order:
+        count = close_ended(i, limit, tables, out, count)
+        for k in range(len(tables.spans)):
+            soonest = min(soonest, tables.due[i, k])
+    tables.market[NEXT_DUE] = soonest + _LATENESS if soonest < _NEVER else _NEVER
     return count
 
 
-@compiled
-def apply_tick(row: Any, instrument: int, tables: Tables, closed: Table, count: int) -> int:
-    """Merge one tick into the instrument's bars, unless it is late or outside the session."""
-    market, grid, state = tables.market[0], tables.grid[0], tables.instruments[instrument]
-    moment = row.exchange_time
-    midnight = (moment + _IST) // _DAY * _DAY - _IST
-    session_open = midnight + grid.open
-    market.ticks += 1
-    if moment < session_open or moment >= midnight + grid.close:
-        market.outside += 1
-        note_outside(row, state)
-        return close_older(moment, instrument, tables, closed, count)
-    if is_late(moment, row.clock, session_open, tables.bars[instrument, 0], grid):
-        market.late += 1
-        return count
-
-    complete = begin_day(row, state, market, session_open + grid.spans[0])
-    volume, steady = traded(row, state)
-    market.resets += not steady
-    for timeframe in range(tables.bars.shape[1]):
-        span = grid.spans[timeframe]
-        start = moment - (moment - session_open) % span
-        bar = tables.bars[instrument, timeframe]
-        if bar.start != start:
-            if bar.ticks:
-                count = close_bar(instrument, timeframe, tables, closed, count)
-            open_bar(bar, start, moment, row.price)
-            market.next_due = min(market.next_due, start + span + grid.lateness)
-        merge(bar, moment, row.price, volume, complete and steady)
-    return count
+@inner
+def close_ended(i: int, limit: int, tables: Tables, out: Out, count: int) -> int:
+    """Close the instrument's bars that ended by `limit`: the earliest end first, of equals the longest."""
+    due = tables.due[i]
+    if due[0] <= limit:
+        fold(i, tables)
+    while True:
+        first = -1
+        for k in range(len(due) - 1, -1, -1):
+            if due[k] <= limit and (first < 0 or due[k] < due[first]):
+                first = k
+        if first < 0:
+            return count
+        count = close_bar(i, first, tables, out, count)
 
 
-@compiled
-def is_late(moment: int, clock: int, session_open: int, bar: Any, grid: Any) -> bool:
-    """Whether the tick's shortest bar is over: by the clock it arrived with, or because a later one is open or closed."""
-    start = moment - (moment - session_open) % grid.spans[0]
-    if start + grid.spans[0] + grid.lateness <= clock:
-        return True
-    return bool(start < bar.start or (start == bar.start and bar.ticks == 0))
+@inner
+def turn(row: Any, i: int, tables: Tables, out: Out, count: int) -> tuple[bool, bool, int]:
+    """A tick that is not of the open minute: open its own, unless it is late or outside the session.
+
+    Returns whether the tick counts, whether its volume is known, and the bars written.
+    """
+    live, market, moment = tables.live[i], tables.market, row.exchange_time
+    opens, closes, day_opens, day_closes = session_at(moment, live, tables.hours)
+    if opens == 0:
+        market[OUTSIDE] += 1
+        note_outside(row, live)
+        return False, False, close_ended(i, moment, tables, out, count)
+    start = moment - (moment - opens) % _MINUTE
+    end = min(start + _MINUTE, closes)
+    if end + _LATENESS <= row.clock or start < live[START] or (start == live[START] and live[TICKS] == 0):
+        market[LATE] += 1
+        return False, False, count
+    count = close_ended(i, moment, tables, out, count)
+    complete = begin_counting(row, live, market, day_opens + _MINUTE)
+    live[SESSION_OPEN], live[SESSION_CLOSE] = opens, closes
+    if day_opens != live[DAY_OPEN]:
+        begin_day(live, tables.days[i], row.price, complete)
+        live[DAY_OPEN], live[DAY_CLOSE] = day_opens, day_closes
+    open_minute(live, start, end, moment, row.price)
+    tables.due[i, 0] = end
+    open_longer(i, moment, tables)
+    market[NEXT_DUE] = min(market[NEXT_DUE], end + _LATENESS)
+    return True, complete, count
 
 
-@compiled
-def note_outside(row: Any, state: Any) -> None:
+@inner
+def session_at(moment: int, live: Numbers, hours: Numbers) -> tuple[int, int, int, int]:
+    """Open and close of the session that holds `moment`, and of the day's first and last; all 0 outside."""
+    if live[SESSION_OPEN] <= moment < live[SESSION_CLOSE]:
+        return live[SESSION_OPEN], live[SESSION_CLOSE], live[DAY_OPEN], live[DAY_CLOSE]
+    day = (moment + _IST) // _DAY - FIRST
+    if not 0 <= day < DAYS:
+        return 0, 0, 0, 0
+    sessions = hours[live[HOURS], day]
+    for nth in range(len(sessions)):
+        if sessions[nth, 0] <= moment < sessions[nth, 1]:
+            last = sessions[nth, 1]
+            for later in range(nth, len(sessions)):
+                last = max(last, sessions[later, 1])
+            return sessions[nth, 0], sessions[nth, 1], sessions[0, 0], last
+    return 0, 0, 0, 0
+
+
+@inner
+def note_outside(row: Any, live: Numbers) -> None:
     """A tick before the open or after the close makes no bar, but its volume is not the next bar's."""
     day = (row.exchange_time + _IST) // _DAY
-    if day < state.day or row.exchange_time < state.last_at or row.volume < 0:
+    if day < live[COUNTER_DAY] or row.exchange_time < live[LAST_AT] or row.volume < 0:
         return
-    state.day, state.volume, state.last_at = day, row.volume, row.exchange_time
+    live[COUNTER_DAY], live[COUNTER], live[LAST_AT] = day, row.volume, row.exchange_time
 
 
-@compiled
-def close_older(moment: int, instrument: int, tables: Tables, closed: Table, count: int) -> int:
-    """Close the instrument's bars that ended by `moment`: the snapshot after the close ends the day's last bars."""
-    for timeframe in range(tables.bars.shape[1]):
-        bar = tables.bars[instrument, timeframe]
-        if bar.ticks and bar.start + tables.grid[0].spans[timeframe] <= moment:
-            count = close_bar(instrument, timeframe, tables, closed, count)
-    return count
-
-
-@compiled
-def begin_day(row: Any, state: Any, market: Any, first_bar_end: int) -> bool:
+@inner
+def begin_counting(row: Any, live: Numbers, market: Numbers, first_bar_end: int) -> bool:
     """On the instrument's first tick of a day, choose where its volume counts from; False when that is unknown."""
     day = (row.exchange_time + _IST) // _DAY
-    if day == state.day:
+    if day == live[COUNTER_DAY]:
         return True
-    state.day = day
-    watched = market.day == day and market.day_seen_from < first_bar_end
-    state.volume = 0 if watched else max(row.volume, 0)
+    live[COUNTER_DAY] = day
+    watched = market[CLOCK_DAY] == day and market[DAY_SEEN_FROM] < first_bar_end
+    live[COUNTER] = 0 if watched else max(row.volume, 0)
     return bool(watched)
 
 
-@compiled
-def traded(row: Any, state: Any) -> tuple[int, bool]:
+@inner
+def begin_day(live: Numbers, day: Reals, price: int, whole: bool) -> None:
+    """The day that ends becomes the day before, if it was whole; the new one is empty."""
+    known = day[DAY_WHOLE] > 0 and day[DAY_HIGH] > 0
+    day[BEFORE_HIGH] = day[DAY_HIGH] if known else np.nan
+    day[BEFORE_LOW] = day[DAY_LOW] if known else np.nan
+    day[BEFORE_LAST] = day[DAY_LAST] if known else np.nan
+    day[DAY_VOLUME] = day[DAY_TURNOVER] = day[DAY_SQUARES] = 0.0
+    day[DAY_HIGH] = day[DAY_LOW] = day[DAY_LAST] = 0.0
+    day[RANGE_HIGH] = day[RANGE_LOW] = np.nan
+    day[DAY_WHOLE] = 1.0 if whole else 0.0
+    live[ANCHOR] = price
+
+
+@inner
+def open_minute(live: Numbers, start: int, end: int, moment: int, price: int) -> None:
+    live[START], live[END] = start, end
+    live[OPENED_AT] = live[CLOSED_AT] = moment
+    live[OPEN] = live[HIGH] = live[LOW] = live[CLOSE] = price
+    live[TICKS] = live[VOLUME] = live[TURNOVER] = live[SQUARES] = 0
+    live[COMPLETE] = 1
+
+
+@inner
+def open_longer(i: int, moment: int, tables: Tables) -> None:
+    """Open the longer bars around `moment` that are not open yet. A day's bar spans all sessions of the day."""
+    live = tables.live[i]
+    for k in range(1, len(tables.spans)):
+        if tables.due[i, k] != _NEVER:
+            continue
+        span, bar = tables.spans[k], tables.bars[i, k]
+        if span >= _DAY:
+            start, end = live[DAY_OPEN], live[DAY_CLOSE]
+        else:
+            start = moment - (moment - live[SESSION_OPEN]) % span
+            end = min(start + span, live[SESSION_CLOSE])
+        open_bar(bar, start)
+        tables.due[i, k] = end
+
+
+@inner
+def open_bar(bar: Numbers, start: int) -> None:
+    bar[START], bar[TICKS], bar[OPEN], bar[VOLUME], bar[COMPLETE] = start, 0, 0, 0, 1
+
+
+@inner
+def merge(row: Any, live: Numbers, market: Numbers, complete: bool) -> None:
+    """Take one tick into the open minute.
+
+    Open and close go by exchange time; within one second the first to arrive opens and the last closes.
+    """
+    moment, price = row.exchange_time, row.price
+    volume, steady = traded(row, live)
+    if moment < live[OPENED_AT]:
+        live[OPENED_AT], live[OPEN] = moment, price
+    if moment >= live[CLOSED_AT]:
+        live[CLOSED_AT], live[CLOSE] = moment, price
+    live[HIGH], live[LOW] = max(live[HIGH], price), min(live[LOW], price)
+    live[TICKS] += 1
+    if volume > 0:
+        distance = 3 * (price - live[ANCHOR])
+        live[VOLUME] += volume
+        live[TURNOVER] += distance * volume
+        live[SQUARES] += distance * distance * volume
+    if not steady:
+        market[RESETS] += 1
+    if not (complete and steady):
+        live[COMPLETE] = 0
+
+
+@inner
+def traded(row: Any, live: Numbers) -> tuple[int, bool]:
     """Units traded since the instrument's last tick, and False when the day's counter fell.
 
     A tick that was overtaken by a later one may show a smaller counter: that is no fall.
     """
-    overtaken = row.exchange_time < state.last_at
-    state.last_at = max(state.last_at, row.exchange_time)
+    overtaken = row.exchange_time < live[LAST_AT]
+    live[LAST_AT] = max(live[LAST_AT], row.exchange_time)
     if row.volume < 0:
         return 0, True
-    growth = row.volume - state.volume
+    growth = row.volume - live[COUNTER]
     if growth < 0 and overtaken:
         return 0, True
-    state.volume = row.volume
+    live[COUNTER] = row.volume
     return max(growth, 0), growth >= 0
 
 
-@compiled
-def open_bar(bar: Any, start: int, moment: int, price: int) -> None:
-    bar.start = start
-    bar.opened_at = bar.closed_at = moment
-    bar.open = bar.high = bar.low = bar.close = price
-    bar.volume = bar.ticks = 0
-    bar.complete = 1
+@inner
+def fold(i: int, tables: Tables) -> None:
+    """Add the minute that ends to the longer bars around it, and to the day."""
+    live, day = tables.live[i], tables.days[i]
+    for k in range(1, len(tables.spans)):
+        if tables.due[i, k] != _NEVER:
+            add(tables.bars[i, k], live)
+    day[DAY_VOLUME] += live[VOLUME]
+    day[DAY_TURNOVER] += live[TURNOVER]
+    day[DAY_SQUARES] += live[SQUARES]
+    add_to_day(day, live, live[START] < live[DAY_OPEN] + OPENING_RANGE)
 
 
-@compiled
-def merge(bar: Any, moment: int, price: int, volume: int, complete: bool) -> None:
-    """Open and close go by exchange time; within one second the first to arrive opens and the last closes."""
-    if moment < bar.opened_at:
-        bar.opened_at, bar.open = moment, price
-    if moment >= bar.closed_at:
-        bar.closed_at, bar.close = moment, price
-    bar.high = max(bar.high, price)
-    bar.low = min(bar.low, price)
-    bar.volume += volume
-    bar.ticks += 1
-    if not complete:
-        bar.complete = 0
+@inner
+def add(bar: Numbers, minute: Numbers) -> None:
+    """Make `bar` the sum of itself and a minute after it."""
+    if bar[OPEN] == 0:
+        bar[OPEN], bar[HIGH], bar[LOW] = minute[OPEN], minute[HIGH], minute[LOW]
+    bar[HIGH], bar[LOW] = max(bar[HIGH], minute[HIGH]), min(bar[LOW], minute[LOW])
+    bar[CLOSE] = minute[CLOSE]
+    bar[VOLUME] += minute[VOLUME]
+    bar[TICKS] += minute[TICKS]
+    bar[COMPLETE] &= minute[COMPLETE]
 
 
-@compiled
-def close_bar(instrument: int, timeframe: int, tables: Tables, closed: Table, count: int) -> int:
-    """Commit the bar to its indicators and write both to `closed[count]`."""
-    bar, study, out = tables.bars[instrument, timeframe], tables.studies[instrument, timeframe], closed[count]
-    out.instrument, out.timeframe = instrument, timeframe
-    out.start, out.end = bar.start, bar.start + tables.grid[0].spans[timeframe]
-    out.open, out.high, out.low, out.close = bar.open, bar.high, bar.low, bar.close
-    out.volume, out.ticks, out.complete = bar.volume, bar.ticks, bar.complete
-    out.previous_ema_9, out.previous_ema_21, out.previous_rsi_14, out.previous_atr_14 = read(study)
-    commit(study, bar.high, bar.low, bar.close)
-    out.ema_9, out.ema_21, out.rsi_14, out.atr_14 = read(study)
-    bar.ticks = 0
+@inner
+def add_to_day(day: Reals, minute: Numbers, opening: bool) -> None:
+    high, low = float(minute[HIGH]), float(minute[LOW])
+    day[DAY_HIGH] = max(day[DAY_HIGH], high)
+    day[DAY_LOW] = min(day[DAY_LOW], low) if day[DAY_LOW] > 0 else low
+    day[DAY_LAST] = minute[CLOSE]
+    if opening:
+        day[RANGE_HIGH] = high if np.isnan(day[RANGE_HIGH]) else max(day[RANGE_HIGH], high)
+        day[RANGE_LOW] = low if np.isnan(day[RANGE_LOW]) else min(day[RANGE_LOW], low)
+
+
+@inner
+def close_bar(i: int, k: int, tables: Tables, out: Out, count: int) -> int:
+    """Commit the bar to its studies and write it with their readings as row `count`; one of history alone has no ticks."""
+    bar = tables.live[i] if k == 0 else tables.bars[i, k]
+    final, values = tables.finals[i, k], out.values[count]
+    for nth in range(len(out.captures)):
+        of, place = out.captures[nth, 0], out.captures[nth, 1]
+        if of == OWN_PREVIOUS:
+            values[len(final) + nth] = final[place]
+        else:
+            values[len(final) + nth] = tables.finals[i, of, place] if of > k else np.nan
+    commit(i, k, bar, tables.due[i, k], tables)
+    facts = out.facts[count]
+    facts[0], facts[1], facts[2], facts[3] = i, k, bar[START], tables.due[i, k]
+    facts[4], facts[5] = bar[TICKS], bar[COMPLETE]
+    for place in range(len(final)):
+        values[place] = final[place]
+    bar[TICKS] = 0
+    tables.due[i, k] = _NEVER
     return count + 1
 
 
-@compiled
-def commit(study: Any, high: float, low: float, close: float) -> None:
-    """Take one final bar into the recurrences, seeded as TA-Lib does."""
-    bars = study.bars
-    study.ema_9 = ema(study.ema_9, close, bars, 9)
-    study.ema_21 = ema(study.ema_21, close, bars, 21)
-    if bars > 0:  # changes and true ranges need a bar before
-        change = close - study.close
-        study.gain = wilder(study.gain, max(change, 0.0), bars, 14)
-        study.loss = wilder(study.loss, max(-change, 0.0), bars, 14)
-        true_range = max(high - low, abs(high - study.close), abs(low - study.close))
-        study.atr = wilder(study.atr, true_range, bars, 14)
-    study.close = close
-    study.bars = bars + 1
+@inner
+def commit(i: int, k: int, bar: Numbers, end: int, tables: Tables) -> None:
+    """Take a final bar into the studies; `finals` then holds its readings."""
+    final, wanted = tables.finals[i, k], tables.wanted[0]
+    final[:] = np.nan
+    final[0], final[1], final[2], final[3], final[4] = bar[OPEN], bar[HIGH], bar[LOW], bar[CLOSE], bar[VOLUME]
+    read(wanted, tables.studies[i, k], tables.prices[i, k], tables.volumes[i, k], final, tables.bins, True)
+    read_day(wanted, tables.live[i], tables.days[i], False, end, final)
+    bar[COMMITTED] = bar[START]
 
 
 @compiled
-def ema(value: float, close: float, bars: int, period: int) -> float:
-    """Exponential moving average; the seed is the mean of the first `period` closes. `bars` are those before this one."""
-    if bars >= period:
-        return value + (close - value) * (2.0 / (period + 1))
-    total = value + close
-    return total / period if bars == period - 1 else total
+def provisional(tables: Tables, touched: Numbers, slots: Numbers, values: Reals) -> int:
+    """Readings that the open bars of touched instruments would have if they closed now; returns how many bars.
 
-
-@compiled
-def wilder(value: float, sample: float, bars: int, period: int) -> float:
-    """Wilder's smoothing; the seed is the mean of the first `period` samples, the first sample being that of bar 1.
-
-    Source: Wilder (1978), New Concepts in Technical Trading Systems, ch. 3 and 6.
+    Writes instrument and timeframe's place to `slots`, `VALUES` to `values`, and empties `touched`.
     """
-    if bars > period:
-        return (value * (period - 1) + sample) / period
-    total = value + sample
-    return total / period if bars == period else total
+    count, capacity, wanted = 0, len(tables.live), tables.wanted[0]
+    bar = np.zeros(BAR_WIDTH, np.int64)
+    for nth in range(1, touched[0] + 1):
+        i = touched[nth]
+        touched[1 + capacity + i] = 0
+        live = tables.live[i]
+        for k in range(len(tables.spans)):
+            if tables.due[i, k] == _NEVER:
+                continue
+            bar[:] = tables.bars[i, k]  # place 0 stays empty
+            if live[TICKS] > 0:
+                add(bar, live)
+            out = values[count]
+            out[:] = np.nan
+            out[0], out[1], out[2], out[3], out[4] = bar[OPEN], bar[HIGH], bar[LOW], bar[CLOSE], bar[VOLUME]
+            read(wanted, tables.studies[i, k], tables.prices[i, k], tables.volumes[i, k], out, tables.bins, False)
+            read_day(wanted, live, tables.days[i], True, tables.due[i, k], out)
+            slots[count, 0], slots[count, 1] = i, k
+            count += 1
+    touched[0] = 0
+    return count
 
 
 @compiled
-def read(study: Any) -> tuple[float, float, float, float]:
-    """The four values as they stand, NaN during warm-up."""
-    bars = study.bars
-    ema_9 = study.ema_9 if bars >= 9 else np.nan
-    ema_21 = study.ema_21 if bars >= 21 else np.nan
-    if bars < 15:
-        return ema_9, ema_21, np.nan, np.nan
-    moved = study.gain + study.loss
-    rsi = 100.0 * (study.gain / moved) if moved > _EPSILON else 0.0
-    return ema_9, ema_21, rsi, study.atr
+def absorb(rows: Table, numbers: Numbers, places: Numbers, tables: Tables) -> int:
+    """Take bars of the past into the studies, without output; returns how many were new.
+
+    `numbers` are the rows' instruments, `places` those of their timeframes (-1: not computed). A bar is new when it begins
+    after the last committed one and before the one that ticks are in. New minutes also count in their day, and in the longer
+    bars around them, which are committed without output should no tick come.
+    """
+    taken = 0
+    bar = np.zeros(LIVE_WIDTH, np.int64)
+    for at in range(len(rows)):
+        row, i, k = rows[at], numbers[at], places[at]
+        if k < 0:
+            continue
+        live = tables.live[i]
+        kept = live if k == 0 else tables.bars[i, k]
+        opens, closes, day_opens, day_closes = session_at(row.start, live, tables.hours)
+        heard = live[TICKS] > 0 or (k > 0 and kept[TICKS] > 0 and tables.due[i, k] != _NEVER)
+        if opens == 0 or row.start <= kept[COMMITTED] or (heard and row.start >= kept[START]):
+            continue
+        taken += 1
+        bar[START], bar[OPEN], bar[HIGH], bar[LOW], bar[CLOSE] = row.start, row.open, row.high, row.low, row.close
+        bar[VOLUME], bar[COMPLETE] = row.volume, 1
+        if k == 0:
+            end = min(row.start + _MINUTE, closes)
+            if day_opens >= live[DAY_OPEN]:
+                absorb_minute(i, bar, (opens, closes, day_opens, day_closes), tables)
+            if not heard:
+                live[START], live[END] = row.start, end
+        else:
+            end = day_closes if tables.spans[k] >= _DAY else min(row.start + tables.spans[k], closes)
+            if not heard and row.start >= kept[START]:
+                kept[START] = row.start
+                tables.due[i, k] = _NEVER  # what minutes made of it is less than the whole bar
+        commit(i, k, bar, end, tables)
+        kept[COMMITTED] = row.start
+    return taken
+
+
+@inner
+def absorb_minute(i: int, minute: Numbers, hours: tuple[int, int, int, int], tables: Tables) -> None:
+    """Count a minute of the past in its day and in the longer bars around it. History is taken to be without holes."""
+    live, day = tables.live[i], tables.days[i]
+    if hours[2] > live[DAY_OPEN]:
+        begin_day(live, day, minute[CLOSE], True)
+        live[SESSION_OPEN], live[SESSION_CLOSE], live[DAY_OPEN], live[DAY_CLOSE] = hours
+    day[DAY_WHOLE] = 1.0
+    distance = minute[HIGH] + minute[LOW] + minute[CLOSE] - 3 * live[ANCHOR]
+    day[DAY_VOLUME] += minute[VOLUME]
+    day[DAY_TURNOVER] += distance * minute[VOLUME]
+    day[DAY_SQUARES] += distance * distance * minute[VOLUME]
+    add_to_day(day, minute, minute[START] < live[DAY_OPEN] + OPENING_RANGE)
+    for k in range(1, len(tables.spans)):
+        bar, start, end = tables.bars[i, k], hours[2], hours[3]
+        if tables.spans[k] < _DAY:
+            start = minute[START] - (minute[START] - hours[0]) % tables.spans[k]
+            end = min(start + tables.spans[k], hours[1])
+        if start <= bar[COMMITTED] or (tables.due[i, k] != _NEVER and start < bar[START]):
+            continue
+        if tables.due[i, k] == _NEVER or start > bar[START]:
+            open_bar(bar, start)
+            bar[COMPLETE] = minute[START] == start
+            tables.due[i, k] = end
+            tables.market[NEXT_DUE] = min(tables.market[NEXT_DUE], end + _LATENESS)
+        add(bar, minute)

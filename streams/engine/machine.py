@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 
 import numpy as np
 
 from bus.records import Output, Record
 from schemas import ticks
+from schemas.market import session_of
 from schemas.units import UtcNs
-from streams.engine import messages, snapshot
-from streams.engine.engine import Engine
+from streams.engine import snapshot
+from streams.engine.engine import PAST, Engine
+from streams.engine.messages import Writer
 
 
 class EngineMachine:
@@ -18,6 +21,7 @@ class EngineMachine:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self._writer = Writer(engine)
 
     def apply(self, record: Record) -> Sequence[Output]:
         """Apply one record of `ats.ticks`.
@@ -26,7 +30,7 @@ class EngineMachine:
             Unreadable: before anything changed.
         """
         batch = ticks.decode(record.value or b"")
-        return messages.outputs(self.engine, *self.engine.process(batch))
+        return self._writer.outputs(*self.engine.process(batch))
 
     def dump(self) -> bytes:
         return snapshot.dump(self.engine)
@@ -34,6 +38,10 @@ class EngineMachine:
 
 def warm_up() -> None:
     """Compile the kernels or load them from the disk cache: seconds the first time, never in the middle of a stream."""
+    moment = UtcNs(session_of(date(2024, 1, 2)).open)  # any tick that makes a bar
     rows = np.zeros(1, ticks.TICK)
-    rows["exchange_time"] = rows["clock"] = rows["price"] = rows["segment"] = 1
-    Engine().process(ticks.Batch(UtcNs(1), UtcNs(1), 0, rows))
+    rows["exchange_time"] = rows["clock"] = moment
+    rows["price"] = rows["segment"] = 1
+    engine = Engine(rules=())
+    engine.absorb(np.zeros(0, PAST))
+    engine.process(ticks.Batch(moment, moment, 0, rows))

@@ -1,124 +1,113 @@
-"""Closed bars and fired rules as the messages other rooms read. Ids come from what the message is about, so repeats match."""
+"""Closed bars and fired rules as the bytes other rooms read. Ids come from what the message is about, so repeats match.
+
+At the turn of a minute thousands of bars close at once, so candles and indicators are written here directly: the same bytes
+as `schemas.codec.encode` of the models in `schemas.messages` (a test compares), in a tenth of the time.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
+from hashlib import sha1
+from typing import Final
 from uuid import UUID
 
+import orjson
+
 from bus.records import Output, message_output
-from schemas.ids import InstrumentId, derive
-from schemas.messages import Candle, Indicators, Signal
-from schemas.topics import CANDLES, INDICATORS, SIGNALS, Topic
-from schemas.units import Price, Quantity, UtcNs
-from streams.engine.engine import Engine, Fired
-from streams.engine.tables import READINGS, TIMEFRAMES, Table
+from schemas.ids import NAMESPACE, InstrumentId, derive
+from schemas.market import Timeframe
+from schemas.messages import Signal
+from schemas.topics import CANDLES, INDICATORS, SIGNALS
+from schemas.units import Price, UtcNs
+from streams.engine.closed import END, INSTRUMENT, TIMEFRAME, Closed
+from streams.engine.columns import COLUMNS_OF, PRICES
+from streams.engine.engine import Engine
+from streams.engine.layout import AT
+from streams.engine.questions import Fired
+
+# Fields in the order of the alphabet, as canonical bytes have them.
+_CANDLE: Final = (
+    b'{"causation_id":null,"close":%d,"complete":%b,"correlation_id":null,"event_time":%d,"high":%d,"id":"%b",'
+    b'"instrument":"%b","low":%d,"open":%d,"schema_version":1,"start":%d,"ticks":%d,"timeframe":"%b","volume":%d}'
+)
+_INDICATORS: Final = (
+    b'{"causation_id":"%b","close":%d,"correlation_id":null,"event_time":%d,"id":"%b","instrument":"%b",'
+    b'"schema_version":1,"start":%d,"timeframe":"%b","values":%b}'
+)
+_SEED: Final = sha1(NAMESPACE.bytes, usedforsecurity=False)
 
 
-class ClosedBar(NamedTuple):
-    """One row of `CLOSED` as plain numbers, which Python reads ten times faster than a numpy record."""
+class Writer:
+    """Writes the messages of one engine. Holds the names of its instruments and timeframes as bytes."""
 
-    instrument: int
-    timeframe: int
-    start: int
-    end: int
-    open: int
-    high: int
-    low: int
-    close: int
-    volume: int
-    ticks: int
-    complete: int
-    ema_9: float
-    ema_21: float
-    rsi_14: float
-    atr_14: float
-    previous_ema_9: float
-    previous_ema_21: float
-    previous_rsi_14: float
-    previous_atr_14: float
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._timeframes = [timeframe.encode() for timeframe in engine.config.timeframes]
+        self._columns = sorted(name for study in engine.config.studies for name in COLUMNS_OF[study])
+        self._places = [AT[name] for name in self._columns]
+        self._instruments: list[bytes] = []
 
-    def id(self, kind: str, instrument: InstrumentId) -> UUID:
-        return derive(kind, instrument, TIMEFRAMES[self.timeframe], self.end)
+    def outputs(self, closed: Closed, fired: Sequence[Fired]) -> list[Output]:
+        """Everything one record caused: signals first, because someone waits for them, then candles, then indicators."""
+        if not len(closed):
+            return []
+        signals = [message_output(SIGNALS, each, str(each.instrument)) for each in self._signals(closed, fired)]
+        candles, readings = [], []
+        facts, prices = closed.facts.tolist(), closed.values[:, : len(PRICES)].astype("i8").tolist()
+        values = closed.values[:, self._places].tolist()
+        for fact, price, row in zip(facts, prices, values, strict=True):
+            number, place, start, end, ticks, complete = fact
+            open_, high, low, close, volume = price
+            instrument, timeframe = self._instrument(number), self._timeframes[place]
+            about = b"%b|%b|%d" % (instrument, timeframe, end)
+            id_, whole = identity(b"candle|" + about), b"true" if complete else b"false"
+            candle = _CANDLE % (
+                close, whole, end, high, id_, instrument, low, open_, start, ticks, timeframe, volume,
+            )  # fmt: skip
+            candles.append(Output(CANDLES, instrument, candle))
+            named = orjson.dumps(dict(zip(self._columns, row, strict=True)))  # writes NaN as null
+            reading = _INDICATORS % (
+                id_, close, end, identity(b"indicators|" + about), instrument, start, timeframe, named,
+            )  # fmt: skip
+            readings.append(Output(INDICATORS, instrument, reading))
+        return [*signals, *candles, *readings]
 
-    def readings(self) -> dict[str, float | None]:
-        values = (self.ema_9, self.ema_21, self.rsi_14, self.atr_14)
-        return {name: _ready(value) for name, value in zip(READINGS, values, strict=True)}
+    def _instrument(self, number: int) -> bytes:
+        while len(self._instruments) <= number:
+            self._instruments.append(str(self._engine.instrument(len(self._instruments))).encode())
+        return self._instruments[number]
 
-    def previous_readings(self) -> dict[str, float | None]:
-        values = (self.previous_ema_9, self.previous_ema_21, self.previous_rsi_14, self.previous_atr_14)
-        return {f"previous_{name}": _ready(value) for name, value in zip(READINGS, values, strict=True)}
-
-
-def outputs(engine: Engine, closed: Table, fired: Sequence[Fired]) -> list[Output]:
-    """Everything one record caused: signals first, because someone waits for them, then candles, then indicators."""
-    if not len(closed):
-        return []
-    signals = [signal(engine.instrument(int(each.bar["instrument"])), each) for each in fired]
-    candles: list[Candle] = []
-    readings: list[Indicators] = []
-    for row in closed.tolist():
-        bar = ClosedBar(*row)
-        instrument = engine.instrument(bar.instrument)
-        candles.append(candle(instrument, bar))
-        readings.append(indicators(candles[-1], bar))
-    return [*_of(SIGNALS, signals), *_of(CANDLES, candles), *_of(INDICATORS, readings)]
-
-
-def _of(topic: Topic, messages: Sequence[Candle | Indicators | Signal]) -> Iterator[Output]:
-    return (message_output(topic, message, str(message.instrument)) for message in messages)
+    def _signals(self, closed: Closed, fired: Sequence[Fired]) -> list[Signal]:
+        found = []
+        for each in fired:
+            facts, close = closed.facts[each.at], int(closed.values[each.at, AT["close"]])
+            timeframe = self._engine.config.timeframes[int(facts[TIMEFRAME])]
+            found.append(
+                signal(each, self._engine.instrument(int(facts[INSTRUMENT])), timeframe, int(facts[END]), close)
+            )
+        return found
 
 
-def candle(instrument: InstrumentId, bar: ClosedBar) -> Candle:
-    return Candle(
-        id=bar.id("candle", instrument),
-        event_time=UtcNs(bar.end),
-        instrument=instrument,
-        timeframe=TIMEFRAMES[bar.timeframe],
-        start=UtcNs(bar.start),
-        open=Price(bar.open),
-        high=Price(bar.high),
-        low=Price(bar.low),
-        close=Price(bar.close),
-        volume=Quantity(bar.volume),
-        ticks=bar.ticks,
-        complete=bool(bar.complete),
-    )
-
-
-def indicators(of: Candle, bar: ClosedBar) -> Indicators:
-    return Indicators(
-        id=bar.id("indicators", of.instrument),
-        causation_id=of.id,
-        event_time=of.event_time,
-        instrument=of.instrument,
-        timeframe=of.timeframe,
-        start=of.start,
-        close=of.close,
-        values=bar.readings(),
-    )
-
-
-def signal(instrument: InstrumentId, fired: Fired) -> Signal:
+def signal(fired: Fired, instrument: InstrumentId, timeframe: Timeframe, end: int, close: int) -> Signal:
     """The head of a chain: its own id is the correlation id of all that follows."""
-    bar = ClosedBar(*fired.bar.tolist())
-    timeframe = TIMEFRAMES[bar.timeframe]
-    id_ = derive("signal", fired.rule.name, instrument, timeframe, bar.end)
-    looked_at = bar.readings() | bar.previous_readings()
+    id_ = derive("signal", fired.rule.name, instrument, timeframe, end)
     return Signal(
         id=id_,
         correlation_id=id_,
-        causation_id=bar.id("indicators", instrument),
-        event_time=UtcNs(bar.end),
+        causation_id=derive("indicators", instrument, timeframe, end),
+        event_time=UtcNs(end),
         instrument=instrument,
         timeframe=timeframe,
         rule=fired.rule.name,
         direction=fired.direction,
-        price=Price(bar.close),
-        features={"close": float(bar.close)} | {name: value for name, value in looked_at.items() if value is not None},
+        price=Price(close),
+        features={name: value for name, value in fired.features.items() if not math.isnan(value)},
     )
 
 
-def _ready(value: float) -> float | None:
-    return None if math.isnan(value) else value
+def identity(name: bytes) -> bytes:
+    """`schemas.ids.derive` of `name`'s parts as text: RFC 9562, section 5.5."""
+    digest = _SEED.copy()
+    digest.update(name)
+    return str(UUID(bytes=digest.digest()[:16], version=5)).encode()

@@ -10,12 +10,13 @@ import numpy.typing as npt
 import orjson
 
 from schemas.errors import Misconfigured
-from streams.engine import tables
+from streams.engine import layout, tables
+from streams.engine.config import EngineConfig
 from streams.engine.engine import Engine
 from streams.engine.tables import Tables
 from streams.rules import Rule
 
-ENGINE_VERSION: Final = 1  # raise it with every change of what ticks turn into, or of what is kept
+ENGINE_VERSION: Final = 2  # raise it with every change of what ticks turn into, or of what is kept
 MAGIC: Final = b"ATSE"
 _LENGTH: Final = struct.Struct("<4sI")
 
@@ -26,32 +27,43 @@ def dump(engine: Engine) -> bytes:
     parts: dict[str, npt.NDArray[Any]] = tables.arrays(engine.tables)
     parts |= {f"fired:{key}": moments[:count] for key, moments in sorted(engine.fired_at.items())}
     header = orjson.dumps(
-        {"engine_version": ENGINE_VERSION, "arrays": [[name, len(part), part.nbytes] for name, part in parts.items()]}
+        {
+            "engine_version": ENGINE_VERSION,
+            **_computed(engine.config),
+            "arrays": [[name, len(part), part.nbytes] for name, part in parts.items()],
+        }
     )
-    return b"".join([_LENGTH.pack(MAGIC, len(header)), header, *(part.tobytes() for part in parts.values())])
+    return b"".join([_LENGTH.pack(MAGIC, len(header)), header, *(part.data for part in parts.values())])
 
 
-def restore(value: bytes, rules: tuple[Rule, ...]) -> Engine:
+def _computed(config: EngineConfig) -> dict[str, list[str]]:
+    """What the state depends on. The calendar is left out: a new year's holidays must not cost the state."""
+    return {"timeframes": list(config.timeframes), "studies": sorted(config.studies)}
+
+
+def restore(value: bytes, rules: tuple[Rule, ...], config: EngineConfig | None = None) -> Engine:
     """The engine as it was. A rule the snapshot does not know starts without cooldowns; one that is gone is forgotten.
 
     Raises:
-        Misconfigured: made by another engine version, or damaged.
+        Misconfigured: made by another engine version or for other timeframes or studies, or damaged.
     """
-    parts = _parts(value)
-    state = tables.empty()
-    keys = _array(parts, "instruments", tables.INSTRUMENT)["key"].copy()
+    config = config or EngineConfig()
+    parts = _parts(value, config)
+    state = tables.empty(config)
+    keys = _array(parts, "live", np.dtype(np.int64)).reshape(-1, layout.LIVE_WIDTH)[:, layout.KEY].copy()
     if len(keys):
-        state = tables.grown(state, keys)
+        state = tables.grown(state, keys, config)
+    kinds = state.live[: len(keys), layout.HOURS].copy()
     _fill(state, parts)
-    fired = {
-        name.removeprefix("fired:"): np.frombuffer(raw, np.int64)
-        for name, raw in parts.items()
-        if name.startswith("fired:")
-    }
-    return Engine(state, rules, fired)
+    state.live[: len(keys), layout.HOURS] = kinds  # by today's calendar
+    engine = Engine(config, rules, state)
+    for key, moments in engine.fired_at.items():
+        if f"fired:{key}" in parts:
+            moments[: len(keys)] = _array(parts, f"fired:{key}", moments.dtype)
+    return engine
 
 
-def _fill(state: Tables, parts: dict[str, bytes]) -> None:
+def _fill(state: Tables, parts: dict[str, memoryview]) -> None:
     for name, target in tables.arrays(state).items():
         source = _array(parts, name, target.dtype)
         if source.size != target.size:
@@ -59,14 +71,14 @@ def _fill(state: Tables, parts: dict[str, bytes]) -> None:
         target[...] = source.reshape(target.shape)
 
 
-def _array(parts: dict[str, bytes], name: str, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+def _array(parts: dict[str, memoryview], name: str, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     raw = parts.get(name)
     if raw is None or len(raw) % dtype.itemsize:
         raise _refused(f"array {name!r} is missing or cut")
     return np.frombuffer(raw, dtype)
 
 
-def _parts(value: bytes) -> dict[str, bytes]:
+def _parts(value: bytes, config: EngineConfig) -> dict[str, memoryview]:
     if len(value) < _LENGTH.size or value[:4] != MAGIC:
         raise _refused("not an engine snapshot")
     _, length = _LENGTH.unpack_from(value)
@@ -77,9 +89,13 @@ def _parts(value: bytes) -> dict[str, bytes]:
         raise _refused("its header is not JSON") from None
     if header.get("engine_version") != ENGINE_VERSION:
         raise _refused(f"made by engine version {header.get('engine_version')}, this is {ENGINE_VERSION}")
+    for name, wanted in _computed(config).items():
+        if header[name] != wanted:
+            differ = ", ".join(sorted({*header[name]} ^ {*wanted}))
+            raise _refused(f"made for other {name} (they differ in {differ})")
     parts = {}
     for name, _, size in header["arrays"]:
-        parts[name] = value[at : at + size]
+        parts[name] = memoryview(value)[at : at + size]
         at += size
     if at != len(value):
         raise _refused(f"{len(value)} bytes, its header says {at}")

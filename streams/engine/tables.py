@@ -1,154 +1,112 @@
-"""The engine's state of one partition: one row per instrument, one bar per instrument and timeframe."""
+"""The engine's state of one partition: a row per instrument, and one per instrument and timeframe."""
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from schemas.ids import SEGMENT_CODES, InstrumentId, Segment
-from schemas.market import CLOSE_IST, OPEN_IST, Timeframe
-from schemas.units import NS_PER_SECOND, UtcNs
+from schemas.units import UtcNs
+from streams.engine import hours, layout
+from streams.engine.columns import VALUES
+from streams.engine.compiled import Numbers, Reals
+from streams.engine.config import EngineConfig
 
-Table: TypeAlias = npt.NDArray[np.void]
-Numbers: TypeAlias = npt.NDArray[np.int64]
-
-TIMEFRAMES: Final = (Timeframe.M1, Timeframe.M5)  # shortest first: it decides lateness, and every other is made of it
 ALLOWED_LATENESS: Final = UtcNs.seconds(2)  # Dhan stamps whole seconds and sends a liquid quote about every second
 NEVER: Final = np.iinfo(np.int64).max
 
-MARKET: Final = np.dtype(
-    [
-        ("clock", "i8"),  # largest market clock seen, UTC ns
-        ("day", "i8"),  # Indian day number of the clock
-        ("day_seen_from", "i8"),  # first clock of that day
-        ("next_due", "i8"),  # no open bar is due before this clock
-        ("ticks", "i8"),
-        ("late", "i8"),  # ticks whose bar was over
-        ("outside", "i8"),  # ticks outside the session
-        ("resets", "i8"),  # day volumes that fell
-    ]
-)
-INSTRUMENT: Final = np.dtype(
-    [
-        ("key", "i8"),
-        ("day", "i8"),  # Indian day number of `volume`
-        ("volume", "i8"),  # cumulative of the day, as far as bars have it
-        ("last_at", "i8"),  # latest exchange time
-    ]
-)
-BAR: Final = np.dtype(
-    [
-        ("start", "i8"),  # of the open bar, else of the last one closed; 0 before the first
-        ("ticks", "i8"),  # 0: closed
-        ("opened_at", "i8"),
-        ("closed_at", "i8"),
-        ("open", "i8"),
-        ("high", "i8"),
-        ("low", "i8"),
-        ("close", "i8"),
-        ("volume", "i8"),
-        ("complete", "i8"),
-    ]
-)
-STUDY: Final = np.dtype(
-    [
-        ("bars", "i8"),  # closed so far
-        ("close", "f8"),  # of the last closed bar
-        ("ema_9", "f8"),  # during warm-up each of these is the running sum of its seed
-        ("ema_21", "f8"),
-        ("gain", "f8"),
-        ("loss", "f8"),
-        ("atr", "f8"),
-    ]
-)
-READINGS: Final = ("ema_9", "ema_21", "rsi_14", "atr_14")
-CLOSED: Final = np.dtype(
-    [(name, "i8") for name in ("instrument", "timeframe", "start", "end")]
-    + [(name, "i8") for name in ("open", "high", "low", "close", "volume", "ticks", "complete")]
-    + [(name, "f8") for name in READINGS]  # NaN during warm-up
-    + [(f"previous_{name}", "f8") for name in READINGS]  # at the bar before
-)
-GRID: Final = np.dtype([("open", "i8"), ("close", "i8"), ("lateness", "i8"), ("spans", "i8", (len(TIMEFRAMES),))])
-
 
 class Tables(NamedTuple):
-    """What the kernels read and write.
+    """What the kernels read and write. Columns stand in `layout`.
 
     Attributes:
-        market: Shape (1,), `MARKET`.
-        grid: Shape (1,), `GRID`: session hours after Indian midnight and bar lengths; constant.
-        instruments: Shape (capacity,), `INSTRUMENT`, in order of first sight.
-        bars: Shape (capacity, timeframes), `BAR`.
-        studies: Shape (capacity, timeframes), `STUDY`.
+        market: Shape (`MARKET_WIDTH`,).
+        live: Shape (capacity, `LIVE_WIDTH`): the 1-minute bar and the counters of each instrument, in order of first sight.
+        due: Shape (capacity, timeframes): end of each open bar, `NEVER` where none is open.
+        bars: Shape (capacity, timeframes, `BAR_WIDTH`): the longer bars; place 0 is unused.
+        days: Shape (capacity, `DAY_WIDTH`).
+        studies: Shape (capacity, timeframes, `STUDY_WIDTH`).
+        prices: Shape (capacity, timeframes, `PRICES_WIDTH`), int32 paise: up to ₹21 million, beyond what a 32-bit float holds.
+        volumes: Shape (capacity, timeframes, `RING`).
+        finals: Shape (capacity, timeframes, values): the last closed bar, NaN before the first.
         order: Shape (instruments,): row numbers by (segment, security id), the order in which a sweep closes bars.
         lookup: Shape (2^k, 2): open-addressing table of (key, row number), key -1 where empty.
+        hours: The calendar (`hours.table`); constant.
+        spans: Shape (timeframes,): greatest length of a bar; constant.
+        wanted: Shape (1,): a bit for each study that is computed; constant.
+        bins: Scratch of the volume profile.
     """
 
-    market: Table
-    grid: Table
-    instruments: Table
-    bars: Table
-    studies: Table
+    market: Numbers
+    live: Numbers
+    due: Numbers
+    bars: Numbers
+    days: Reals
+    studies: Reals
+    prices: npt.NDArray[np.int32]
+    volumes: Reals
+    finals: Reals
     order: Numbers
     lookup: Numbers
+    hours: Numbers
+    spans: Numbers
+    wanted: Numbers
+    bins: Reals
 
 
-def empty(capacity: int = 64) -> Tables:
-    market = np.zeros(1, MARKET)
-    market["next_due"] = NEVER
-    shape = (capacity, len(TIMEFRAMES))
-    nobody = np.empty(0, np.int64)
-    return with_index(
-        Tables(
-            market,
-            _grid(),
-            np.zeros(capacity, INSTRUMENT),
-            np.zeros(shape, BAR),
-            np.zeros(shape, STUDY),
-            nobody,
-            nobody,
-        ),
-        nobody,
+_PER_INSTRUMENT: Final = ("live", "due", "bars", "days", "studies", "prices", "volumes", "finals")
+
+
+def empty(config: EngineConfig, capacity: int = 64) -> Tables:
+    market = np.zeros(layout.MARKET_WIDTH, np.int64)
+    market[layout.NEXT_DUE] = NEVER
+    frames, nobody = len(config.timeframes), np.empty(0, np.int64)
+    fresh = Tables(
+        market=market,
+        live=np.zeros((capacity, layout.LIVE_WIDTH), np.int64),
+        due=np.full((capacity, frames), NEVER),
+        bars=np.zeros((capacity, frames, layout.BAR_WIDTH), np.int64),
+        days=_blank_days(capacity),
+        studies=np.zeros((capacity, frames, layout.STUDY_WIDTH)),
+        prices=np.zeros((capacity, frames, layout.PRICES_WIDTH), np.int32),
+        volumes=np.zeros((capacity, frames, layout.RING)),
+        finals=np.full((capacity, frames, len(VALUES)), np.nan),
+        order=nobody,
+        lookup=nobody,
+        hours=hours.table(config.calendar),
+        spans=np.array([timeframe.ns for timeframe in config.timeframes], np.int64),
+        wanted=np.array([layout.wanted_of(config.studies)], np.int64),
+        bins=np.zeros(layout.BINS),
     )
+    return with_index(fresh, nobody)
 
 
-def _grid() -> Table:
-    grid = np.zeros(1, GRID)
-    for name, moment in (("open", OPEN_IST), ("close", CLOSE_IST)):
-        grid[name] = (moment.hour * 3_600 + moment.minute * 60) * NS_PER_SECOND
-    grid["lateness"] = ALLOWED_LATENESS
-    grid["spans"] = [timeframe.ns for timeframe in TIMEFRAMES]
-    return grid
+def _blank_days(capacity: int) -> Reals:
+    days = np.zeros((capacity, layout.DAY_WIDTH))
+    days[:, [layout.RANGE_HIGH, layout.RANGE_LOW]] = np.nan
+    days[:, [layout.BEFORE_HIGH, layout.BEFORE_LOW, layout.BEFORE_LAST]] = np.nan
+    return days
 
 
-def grown(tables: Tables, new_keys: Numbers) -> Tables:
+def grown(tables: Tables, new_keys: Numbers, config: EngineConfig) -> Tables:
     """Tables with a row for each of `new_keys` (distinct, unknown so far, in order of first sight)."""
-    known = tables.instruments["key"][: len(tables.order)]
-    keys = np.concatenate([known, new_keys])
-    capacity = len(tables.instruments)
+    count = len(tables.order)
+    keys = np.concatenate([tables.live[:count, layout.KEY], new_keys])
+    capacity = len(tables.live)
     while capacity < len(keys):
         capacity *= 2
-    wider = Tables(
-        tables.market,
-        tables.grid,
-        _resized(tables.instruments, capacity),
-        _resized(tables.bars, capacity),
-        _resized(tables.studies, capacity),
-        tables.order,
-        tables.lookup,
-    )
-    wider.instruments["key"][: len(keys)] = keys
+    wider = tables
+    if capacity > len(tables.live):
+        room = empty(config, capacity)
+        for name in _PER_INSTRUMENT:
+            getattr(room, name)[:count] = getattr(tables, name)[:count]
+        wider = room._replace(market=tables.market)
+    wider.live[count : len(keys), layout.KEY] = new_keys
+    kinds = [hours.kind_of(instrument_of(key), config.calendar) for key in new_keys.tolist()]
+    wider.live[count : len(keys), layout.HOURS] = kinds
     return with_index(wider, keys)
-
-
-def _resized(table: Table, capacity: int) -> Table:
-    if len(table) == capacity:
-        return table
-    wider = np.zeros((capacity, *table.shape[1:]), table.dtype)
-    wider[: len(table)] = table
-    return wider
 
 
 def with_index(tables: Tables, keys: Numbers) -> Tables:
@@ -182,11 +140,6 @@ _SEGMENTS: Final[dict[int, Segment]] = {code: segment for segment, code in SEGME
 
 
 def arrays(tables: Tables) -> dict[str, npt.NDArray[Any]]:
-    """What a snapshot must hold; the rest follows from it."""
+    """What a snapshot must hold; the rest follows from it and the configuration."""
     count = len(tables.order)
-    return {
-        "market": tables.market,
-        "instruments": tables.instruments[:count],
-        "bars": tables.bars[:count],
-        "studies": tables.studies[:count],
-    }
+    return {"market": tables.market} | {name: getattr(tables, name)[:count] for name in _PER_INSTRUMENT}

@@ -13,11 +13,11 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 
-from schemas.market import Timeframe, session_of
+from schemas.market import Timeframe
 from schemas.messages import Candle
 from schemas.ticks import TICK, Rows
 from schemas.units import IST, Paise, UtcNs
-from streams.engine.tables import TIMEFRAMES, empty
+from streams.engine import layout
 from tests.streams.factories import (
     INFY,
     NIFTY,
@@ -71,16 +71,10 @@ def test_bars_are_aligned_to_the_session_open() -> None:
     assert [bar.start for bar in bars] == [at("09:15:00"), at("09:20:00"), at("15:25:00")]
 
 
-def test_the_grid_is_the_regular_session() -> None:
-    grid, session, midnight = empty().grid[0], session_of(TOMORROW), at("00:00:00", TOMORROW)
-
-    assert (midnight + grid["open"], midnight + grid["close"]) == (session.open, session.close)
-
-
 def test_a_bar_closes_when_a_tick_of_a_later_bar_arrives() -> None:
     early = batch_of(tick(at("09:15:10"), 100), tick(at("09:16:00"), 101))
 
-    assert [bar.start for bar in candles(run([early]))] == [at("09:15:00")]
+    assert [(bar.timeframe, bar.start) for bar in candles(run([early]))] == [("1m", at("09:15:00"))]
 
 
 @pytest.mark.parametrize(("clock", "closed"), [("09:16:01.999999", 0), ("09:16:02", 1)])
@@ -90,14 +84,22 @@ def test_a_quiet_bar_closes_when_the_clock_passes_its_end_and_the_allowed_latene
     assert len(candles(outputs)) == closed
 
 
-def test_a_sweep_closes_bars_by_end_then_instrument_then_timeframe() -> None:
-    ticks = [tick(at("09:19:30"), 100, of=of) for of in (TCS, NIFTY, INFY, RELIANCE)]
+def test_a_sweep_closes_bars_by_end_then_instrument_the_longest_first() -> None:
+    ticks = [tick(at("09:29:30"), 100, of=of) for of in (TCS, NIFTY, INFY, RELIANCE)]
 
-    bars = candles(run([batch_of(*ticks), heartbeat(at("09:30:00"))]))
+    bars = candles(run([batch_of(*ticks), heartbeat(at("09:46:00"))]))
 
     assert [(str(bar.instrument), bar.timeframe) for bar in bars] == [
-        (str(of), timeframe) for of in (NIFTY, INFY, RELIANCE, TCS) for timeframe in TIMEFRAMES
+        *((str(of), frame) for of in (NIFTY, INFY, RELIANCE, TCS) for frame in ("15m", "5m", "3m", "1m")),
+        *((str(of), "30m") for of in (NIFTY, INFY, RELIANCE, TCS)),
     ]
+
+
+def test_bars_that_end_one_after_another_close_in_that_order_even_at_one_tick() -> None:
+    bars = candles(run([batch_of(tick(at("09:15:10"), 100), tick(at("09:31:00"), 101))]))
+
+    assert [bar.timeframe for bar in bars] == ["1m", "3m", "5m", "15m"]
+    assert [bar.event_time for bar in bars] == sorted(bar.event_time for bar in bars)
 
 
 def test_a_minute_without_trades_has_no_bar() -> None:
@@ -135,7 +137,7 @@ def test_a_late_tick_is_counted_and_changes_no_bar_yet_its_volume_reaches_the_ne
 
     first, second = (bar for bar in candles(outputs) if bar.timeframe is Timeframe.M1)
     assert (first.high, first.volume, second.volume) == (100, 50, 40)
-    assert engine.engine.tables.market["late"][0] == 1
+    assert engine.engine.tables.market[layout.LATE] == 1
 
 
 @pytest.mark.parametrize(("clock", "bars"), [("09:16:01", 1), ("09:16:02", 0)])
@@ -175,6 +177,7 @@ def test_an_engine_that_started_in_mid_session_does_not_count_the_morning_into_o
     outputs = run([batch_of(tick(at("11:00:10"), 100, 50_000), tick(at("11:00:20"), 101, 50_040)), END])
 
     bars = candles(outputs)
+    assert len(bars) == len(Timeframe)
     assert {(bar.volume, bar.complete) for bar in bars} == {(40, False)}
 
 
@@ -187,7 +190,7 @@ def test_an_engine_that_watched_from_the_open_counts_the_whole_first_trade_of_a_
 def test_the_volume_of_the_pre_open_auction_belongs_to_no_bar() -> None:
     outputs = run([batch_of(tick(at("09:08:00"), 100, 7_000), tick(at("09:15:01"), 101, 7_100)), END])
 
-    assert [(bar.volume, bar.complete) for bar in candles(outputs)] == [(100, True), (100, True)]
+    assert {(bar.volume, bar.complete) for bar in candles(outputs)} == {(100, True)}
 
 
 def test_ticks_before_the_open_and_from_the_close_on_make_no_bar() -> None:
@@ -199,10 +202,16 @@ def test_the_snapshot_at_the_close_ends_the_last_bars_of_its_instrument() -> Non
         [batch_of(tick(at("15:29:58"), 100, 5), tick(at("15:29:59"), 50, 5, of=TCS), tick(at("15:30:00"), 100, 5))]
     )
 
-    assert [(bar.instrument, bar.start) for bar in candles(outputs)] == [
-        (RELIANCE, at("15:29:00")),
-        (RELIANCE, at("15:25:00")),
+    assert [(bar.instrument, bar.timeframe, bar.start) for bar in candles(outputs)] == [
+        (RELIANCE, "1d", at("09:15:00")),
+        (RELIANCE, "60m", at("15:15:00")),
+        (RELIANCE, "30m", at("15:15:00")),
+        (RELIANCE, "15m", at("15:15:00")),
+        (RELIANCE, "5m", at("15:25:00")),
+        (RELIANCE, "3m", at("15:27:00")),
+        (RELIANCE, "1m", at("15:29:00")),
     ]
+    assert {bar.event_time for bar in candles(outputs)} == {at("15:30:00")}
 
 
 def test_a_fallen_counter_is_a_new_baseline_and_the_bar_says_so() -> None:
@@ -240,15 +249,15 @@ def test_an_old_snapshot_sent_on_subscription_makes_no_bar_and_spoils_no_volume(
         ]
     )
 
-    assert [(bar.open, bar.volume) for bar in candles(outputs)] == [(101, 30), (101, 30)]
+    assert {(bar.open, bar.volume) for bar in candles(outputs)} == {(101, 30)}
 
 
 @given(markets())
 @settings(deadline=None, max_examples=60)
-def test_five_minute_bars_are_the_sum_of_their_one_minute_bars(rows: Rows) -> None:
+def test_longer_bars_are_the_sum_of_their_one_minute_bars(rows: Rows) -> None:
     bars = candles(run([batch_of(rows), heartbeat(int(rows["clock"][-1]) + 86_400 * 10**9)]))
 
-    for long in (bar for bar in bars if bar.timeframe is Timeframe.M5):
+    for long in (bar for bar in bars if bar.timeframe is not Timeframe.M1):
         parts = sorted(
             (
                 bar for bar in bars
@@ -275,8 +284,9 @@ def test_bars_of_an_orderly_market_equal_pandas() -> None:
     times = pd.to_datetime(rows["exchange_time"], utc=True).tz_convert("Asia/Kolkata")
     ticks = pd.DataFrame({"price": rows["price"], "quantity": quantity}, index=times)
 
-    for timeframe, rule in ((Timeframe.M1, "1min"), (Timeframe.M5, "5min")):
-        groups = ticks.resample(rule, origin="start_day", offset="15min")
+    for timeframe in Timeframe:
+        span = pd.Timedelta(timeframe.ns) if timeframe is not Timeframe.D1 else pd.Timedelta(days=1)
+        groups = ticks.resample(span, origin=pd.Timestamp("2024-01-02 09:15", tz="Asia/Kolkata"))
         theirs = groups["price"].ohlc().assign(volume=groups["quantity"].sum()).dropna()
 
         mine = [(b.open, b.high, b.low, b.close, b.volume) for b in ours if b.timeframe is timeframe]

@@ -109,7 +109,7 @@ def test_a_snapshot_of_another_engine_version_is_refused(monkeypatch: pytest.Mon
     old = machine().dump()
     monkeypatch.setattr(snapshot, "ENGINE_VERSION", snapshot.ENGINE_VERSION + 1)
 
-    with pytest.raises(Misconfigured, match="made by engine version 1, this is 2"):
+    with pytest.raises(Misconfigured, match="made by engine version 2, this is 3"):
         snapshot.restore(old, RULES)
 
 

@@ -1,0 +1,58 @@
+"""Closed bars as columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from streams.engine.columns import FACTS, VALUES
+from streams.engine.compiled import Numbers, Reals
+
+INSTRUMENT, TIMEFRAME, START, END, TICKS, COMPLETE = range(len(FACTS))
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """Bars in the order they closed.
+
+    Attributes:
+        facts: Shape (bars, `FACTS`). Instruments and timeframes are the engine's own numbers.
+        values: Shape (bars, `VALUES` and what rules ask for besides), NaN during warm-up.
+    """
+
+    facts: Numbers
+    values: Reals
+
+    def __len__(self) -> int:
+        return len(self.facts)
+
+
+NOTHING: Final = Closed(np.empty((0, len(FACTS)), np.int64), np.empty((0, len(VALUES))))
+
+
+def joined(parts: list[Closed]) -> Closed:
+    """The parts in a row."""
+    if not parts:
+        return NOTHING
+    if len(parts) == 1:
+        return parts[0]
+    return Closed(np.concatenate([part.facts for part in parts]), np.concatenate([part.values for part in parts]))
+
+
+@dataclass(frozen=True, slots=True)
+class NeededColumns:
+    """The columns one rule needs, of the bars it is asked about.
+
+    Attributes:
+        table: Shape (bars, names).
+    """
+
+    names: tuple[str, ...]
+    table: Reals
+
+    def __getitem__(self, name: str, /) -> npt.NDArray[Any]:
+        column = self.table[:, self.names.index(name)]
+        return column.astype(np.int64) if name in FACTS else column

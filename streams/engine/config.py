@@ -1,0 +1,52 @@
+"""What an engine computes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Self
+
+from schemas.calendar import Calendar
+from schemas.errors import Misconfigured
+from schemas.market import Timeframe
+from streams.engine.columns import Study
+
+
+@dataclass(frozen=True, slots=True)
+class EngineConfig:
+    """Every worker of a group must have the same one, or the same ticks would not give the same messages.
+
+    Attributes:
+        timeframes: Shortest first, with `M1`: all others are made of 1-minute bars.
+        provisional: Whether readings of forming bars are computed with every batch (`Engine.forming`).
+    """
+
+    timeframes: tuple[Timeframe, ...] = tuple(Timeframe)
+    studies: frozenset[Study] = frozenset(Study)
+    provisional: bool = True
+    calendar: Calendar = field(default_factory=Calendar)
+
+    def __post_init__(self) -> None:
+        if Timeframe.M1 not in self.timeframes:
+            raise Misconfigured(
+                f"timeframes {', '.join(self.timeframes)} lack 1m, of which all others are made; add it"
+            )
+        if list(self.timeframes) != [each for each in Timeframe if each in self.timeframes]:
+            raise Misconfigured(f"timeframes {', '.join(self.timeframes)} must be different and stand shortest first")
+
+    @classmethod
+    def of(cls, timeframes: Iterable[str], studies: Iterable[str], calendar: Calendar | None = None) -> Self:
+        """Read names as settings give them, in any order.
+
+        Raises:
+            Misconfigured: naming what does not exist, and what does.
+        """
+        frames, wanted = {*timeframes}, {*studies}
+        for given, known, what in ((frames, [*Timeframe], "timeframe"), (wanted, [*Study], "study")):
+            if unknown := sorted(given - {*known}):
+                raise Misconfigured(f"no {what} {unknown[0]!r}; there are {', '.join(known)}")
+        return cls(
+            timeframes=tuple(each for each in Timeframe if each in frames),
+            studies=frozenset(map(Study, wanted)),
+            calendar=calendar or Calendar(),
+        )

@@ -1,0 +1,141 @@
+"""Places in the rows of the engine's tables. Kernels index with these constants, because numba compiles them to plain loads."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from streams.engine.columns import STUDY_OF, VALUES, Study
+
+# A bar, in `live` (the 1-minute bar that ticks go to) and in `bars` (the longer ones, made of 1-minute bars).
+(
+    START,  # of the open bar, else of the last one; 0 before the first
+    TICKS,  # 0 while nothing is in it
+    OPEN,
+    HIGH,
+    LOW,
+    CLOSE,
+    VOLUME,
+    COMPLETE,
+    COMMITTED,  # start of the last bar the studies have
+) = range(9)
+BAR_WIDTH: Final = 9
+
+# The rest of an instrument's row in `live`.
+(
+    END,  # of the 1-minute bar
+    OPENED_AT,
+    CLOSED_AT,
+    TURNOVER,  # of the bar: sum of 3 x (price - anchor) x volume
+    SQUARES,  # of the bar: sum of 9 x (price - anchor)² x volume
+    ANCHOR,  # first price of the day; keeps the sums small
+    SESSION_OPEN,  # of the session the bar is in
+    SESSION_CLOSE,
+    DAY_OPEN,  # open of the day's first session
+    DAY_CLOSE,  # close of its last
+    COUNTER_DAY,  # Indian day number of `COUNTER`
+    COUNTER,  # cumulative volume of the day, as far as bars have it
+    LAST_AT,  # latest exchange time
+    HOURS,  # which row of the calendar
+    KEY,  # segment << 32 | security id
+) = range(BAR_WIDTH, BAR_WIDTH + 15)
+LIVE_WIDTH: Final = 24
+
+# `market`, one row.
+(
+    CLOCK,  # largest market clock seen, UTC ns
+    CLOCK_DAY,  # Indian day number of the clock
+    DAY_SEEN_FROM,  # first clock of that day
+    NEXT_DUE,  # no open bar is due before this clock
+    TICKS_SEEN,
+    LATE,  # ticks whose bar was over
+    OUTSIDE,  # ticks outside the session
+    RESETS,  # day volumes that fell
+) = range(8)
+MARKET_WIDTH: Final = 8
+
+# `days`, float64: what the day of an instrument has come to, as far as 1-minute bars are closed.
+(
+    DAY_VOLUME,
+    DAY_TURNOVER,
+    DAY_SQUARES,
+    RANGE_HIGH,  # opening range, NaN before the first bar in it
+    RANGE_LOW,
+    DAY_HIGH,
+    DAY_LOW,
+    DAY_LAST,
+    DAY_WHOLE,  # 1: watched from the open on
+    BEFORE_HIGH,  # of the day before, NaN when it was not whole
+    BEFORE_LOW,
+    BEFORE_LAST,
+) = range(12)
+DAY_WIDTH: Final = 12
+
+# `studies`, float64: the recurrences of one instrument and timeframe. During warm-up each is the running sum of its seed.
+(
+    BARS,  # closed so far
+    LAST_CLOSE,
+    LAST_HIGH,
+    LAST_LOW,
+    EMA_9,
+    EMA_21,
+    EMA_50,
+    EMA_200,
+    FAST,
+    SLOW,
+    SIGNAL,
+    GAIN,
+    LOSS,
+    ATR_14,
+    ATR_10,
+    PLUS_DM,
+    MINUS_DM,
+    RANGE_SUM,
+    ADX,
+    UPPER,
+    LOWER,
+    TREND,
+    RAW_1,  # raw stochastic one and two bars ago
+    RAW_2,
+    SLOW_1,  # smoothed once
+    SLOW_2,
+    OBV,
+    SUM_19,  # closes of the last 19 bars
+    WEIGHTED_19,  # the same, weighted 1 to 19
+    SUM_49,
+    SPREAD_19,  # closes of the last 19 less the last close: sum, and sum of squares
+    SQUARES_19,
+    HIGH_13,
+    LOW_13,
+    HIGH_19,
+    LOW_19,
+    TYPICAL_19,  # 3 x typical price of the last 19 bars
+    LAST_TYPICAL,
+    INFLOW_13,  # money flow of the last 13 bars
+    OUTFLOW_13,
+    CLOSE_10,  # close ten bars before the next one
+    CHANNEL,  # EMA 20 of typical prices
+    CHANNEL_ATR,
+) = range(43)
+STUDY_WIDTH: Final = 43
+
+# `prices`, int32, and `volumes`, float64: the last bars of one instrument and timeframe as rings.
+CLOSES: Final = 50
+RING: Final = 20
+HIGHS: Final = CLOSES  # where the ring of highs begins, after that of closes
+LOWS: Final = CLOSES + RING
+PRICES_WIDTH: Final = CLOSES + 2 * RING
+
+BINS: Final = 24
+
+# `values`: places of columns, and the bit of each study in `wanted`.
+AT: Final = {name: place for place, name in enumerate(VALUES)}
+BIT: Final = {study: 1 << place for place, study in enumerate(Study)}
+
+
+def wanted_of(studies: frozenset[Study]) -> int:
+    return sum(BIT[study] for study in studies)
+
+
+def place_of(column: str) -> tuple[int, int]:
+    """A reading's place in `values` and its study's bit."""
+    return AT[column], BIT[STUDY_OF[column]]
