@@ -14,8 +14,10 @@ class ShellOptions:
     Attributes:
         session_timeout: Seconds without a heartbeat until the group gives our partitions away. The broker's minimum is 6.
         static_membership: Keep our partitions over a quick restart. The instance name must be unique among the living.
-        snapshot_every: Seconds between two snapshots of a partition; a restart replays at most so much. Of 5,000 instruments
-            they are tens of megabytes, whose copying holds records up: seldom is better.
+        snapshot_every: Seconds between two snapshots of a partition at most. Of 5,000 instruments they are tens of megabytes, and
+            copying them holds records up: seldom is better.
+        replay_within: Seconds of work that a restart does again at most: when partitions have gathered so much since their
+            snapshots, they get new ones. So snapshots are frequent in a backlog and seldom when there is little to do.
         show_every: Seconds between the commits of the stateful shell, which only show how far it is.
         commit_every: Seconds between commits of the stateless shell; a restart redoes at most so much.
         start_within: Seconds until we own partitions; a refused join never returns.
@@ -30,7 +32,8 @@ class ShellOptions:
 
     session_timeout: float = 10.0
     static_membership: bool = True
-    snapshot_every: float = 5.0
+    snapshot_every: float = 20.0
+    replay_within: float = 2.0
     show_every: float = 0.5
     commit_every: float = 0.2
     start_within: float = 60.0

@@ -42,6 +42,7 @@ log = structlog.get_logger(__name__)
 # Bytes of records whose less urgent outputs are not sent yet: the records of half a minute's turn when they are small, one or
 # two of a backlog's large ones.
 MOST_LATER: Final = 256 * 1024
+LOOK_EVERY: Final = 0.1  # seconds between two looks at whether a partition needs a snapshot
 A_TURN: Final = 25  # outputs between two looks at whether a record has come, half a millisecond
 
 
@@ -145,6 +146,8 @@ class _Engine:
     Attributes:
         next: The only offset it will apply.
         saved: `next` of its last durable snapshot.
+        saved_at: Monotonic clock (seconds) of that, or of loading.
+        work: Seconds spent on records since.
         shown: `next` as last committed.
         sent: Per topic the last output; within a partition it is acknowledged after all before it.
     """
@@ -152,6 +155,8 @@ class _Engine:
     machine: Machine
     next: int
     saved: int | None
+    saved_at: float = field(default_factory=time.monotonic)
+    work: float = 0.0
     shown: int | None = None
     sent: dict[str, asyncio.Future[Any]] = field(default_factory=dict)
 
@@ -192,11 +197,13 @@ class _StatefulShell:
                 return  # not ours any more, or already in the state
             if record.offset > engine.next:
                 end(Exit.GAP, f"{record.shard}: expected offset {engine.next}, got {record.offset}")
+            began = time.monotonic()
             try:
                 await self._send(engine, record, self._apply(engine, record))
             except BaseException as error:  # noqa: BLE001  # the state moved, the output did not (cancelling included)
                 end_after(error, str(record))
             engine.next += 1
+            engine.work += time.monotonic() - began
             self._metrics.records += 1
 
     def _apply(self, engine: _Engine, record: Record) -> Iterator[Output]:
@@ -250,7 +257,7 @@ class _StatefulShell:
         async with self._one_writer:
             count = 0
             while self._later and count != a_turn:
-                rest = self._later[0]
+                rest, began = self._later[0], time.monotonic()
                 if (output := next(rest.outputs, None)) is None:
                     self._finish_writing(rest)
                     continue
@@ -259,6 +266,7 @@ class _StatefulShell:
                         f"{rest.record} caused the urgent {output.topic.name} after others; return it first"
                     )
                 rest.last = await self._post(rest.engine, output)
+                rest.engine.work += time.monotonic() - began
                 count += 1
                 if a_turn is None and count % self._options.burst == 0:
                     await asyncio.sleep(0)
@@ -282,13 +290,22 @@ class _StatefulShell:
         await asyncio.gather(self._keep_writing(), self._keep_snapshots(), self._keep_shown())
 
     async def _keep_snapshots(self) -> None:
-        """One partition after the other: all at once would hold records up for so many times as long."""
+        """One partition at a time: all at once would hold records up for so many times as long."""
         while True:
-            partitions = sorted(self._engines)
-            for partition in partitions or (None,):
-                await asyncio.sleep(self._options.snapshot_every / max(1, len(partitions)))
-                if partition is not None:
-                    await self._snapshot(partition)
+            await asyncio.sleep(min(LOOK_EVERY, self._options.snapshot_every))
+            if (partition := self._due()) is not None:
+                await self._snapshot(partition)
+
+    def _due(self) -> int | None:
+        """The partition that needs a snapshot most."""
+        share = self._options.replay_within / max(1, len(self._engines))
+        needs = {
+            partition: max(engine.work / share, (time.monotonic() - engine.saved_at) / self._options.snapshot_every)
+            for partition, engine in self._engines.items()
+            if engine.saved != engine.next
+        }
+        most = max(needs, key=needs.__getitem__, default=None)
+        return most if most is not None and needs[most] >= 1 else None
 
     async def _snapshot(self, *partitions: int) -> None:
         async with self._one_snapshot:
@@ -303,6 +320,7 @@ class _StatefulShell:
                 return
             await self._write_later()
             snapshot, pending = Snapshot(engine.next, engine.machine.dump()), list(engine.sent.values())
+            engine.work, engine.saved_at = 0.0, time.monotonic()
         for sent in pending:
             await asyncio.shield(sent)  # a failed one has ended the process; cancelling us must not cancel the record
         if await self._snapshots.save(partition, snapshot):
