@@ -9,11 +9,16 @@ from pathlib import Path
 import platformdirs
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 
 from ats.embedded.kafka import EmbeddedKafka
 from schemas.errors import TryLater
 
 pytest_plugins = ["tests.database.fixtures"]
+
+# how long an example takes tells of the machine's other work, not of the code
+settings.register_profile("ats", deadline=None)
+settings.load_profile("ats")
 
 MARKET_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
