@@ -137,6 +137,10 @@ def test_of_two_due_faults_the_first_strikes_and_the_other_takes_the_next_thing(
     assert [entry.kind for entry in armed.journal] == [FaultKind.RESET, FaultKind.STALL]
 
 
+def test_a_thing_that_was_struck_has_passed_for_the_others() -> None:
+    assert strikes(faults(Fault(FaultKind.RESET, after=1), Fault(FaultKind.STALL, after=3)), 10, 10) == [1, 3]
+
+
 @settings(deadline=None)  # each strike writes a line of log
 @given(st.integers(0, 50), st.integers(1, 80), st.floats(0.01, 1.0), st.integers(0, 50))
 def test_how_packets_are_bundled_changes_nothing(seed: int, step: int, chance: float, after: int) -> None:
