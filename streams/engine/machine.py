@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import date
+from typing import Final
 
 import numpy as np
 
 from bus.records import Output, Record
-from schemas import ticks
-from schemas.market import session_of
+from schemas import history, ticks
+from schemas.market import Timeframe, session_of
 from schemas.units import UtcNs
 from streams.engine import snapshot
+from streams.engine.compiled import Table
 from streams.engine.engine import PAST, Engine
 from streams.engine.messages import Writer
 
@@ -23,17 +25,34 @@ class EngineMachine:
         self.engine = engine
         self._writer = Writer(engine)
 
-    def apply(self, record: Record) -> Sequence[Output]:
-        """Apply one record of `ats.ticks`.
+    def apply(self, record: Record) -> Iterable[Output]:
+        """Apply one record of `ats.ticks`: ticks, or bars of the past to warm up on.
 
         Raises:
             Unreadable: before anything changed.
         """
+        if history.is_history(record.value):
+            self.engine.absorb(past_of(history.decode(record.value or b"")))
+            return ()
         batch = ticks.decode(record.value or b"")
         return self._writer.outputs(*self.engine.process(batch))
 
     def dump(self) -> bytes:
         return snapshot.dump(self.engine)
+
+
+def past_of(told: history.History) -> Table:
+    """The bars of a history record as the engine takes them (`PAST`)."""
+    rows = told.rows
+    past = np.zeros(len(rows), PAST)
+    past["key"] = rows["segment"].astype(np.int64) << 32 | rows["security_id"]
+    past["timeframe"] = np.searchsorted(_MINUTES, rows["timeframe"])
+    for name in ("start", "open", "high", "low", "close", "volume"):
+        past[name] = rows[name]
+    return past
+
+
+_MINUTES: Final = np.array([history.MINUTES[timeframe] for timeframe in Timeframe])  # ascends, as `Timeframe` does
 
 
 def warm_up() -> None:
