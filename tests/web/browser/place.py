@@ -44,6 +44,13 @@ class Place:
         finally:
             await connection.close()
 
+    async def empty(self) -> None:
+        """Make the database one that knows nobody."""
+        tables = (
+            "private.platform_reports, private.dhan_consents, private.order_claims, user_trade_logs, trade_decisions"
+        )
+        await self.sql(f"truncate {tables}, auth.users cascade")
+
     async def stored_tokens(self) -> list[str]:
         rows = await self.sql("select dhan_access_token from user_trading_keys where dhan_access_token is not null")
         return [str(row[0]) for row in rows]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
@@ -142,30 +143,38 @@ STATES = (
 )
 
 
-async def sign_up(window: Window, place: Place) -> UUID:
-    """A new account, made with the form's own request."""
+async def make(state: State, windows: Sequence[Window], place: Place) -> None:
+    """Bring it about, in a database that knows nobody, and show it in every window."""
+    if state.arranged is not None:
+        user = await _sign_up(windows, place)
+        for arrange in state.arranged:
+            await arrange(place, user)
+    await asyncio.gather(*(_show(state, window, place) for window in windows))
+
+
+async def _sign_up(windows: Sequence[Window], place: Place) -> UUID:
+    """A new account, made with the form's own request and signed in at every window."""
+    first, *others = (window.page.context for window in windows)
     form = {"email": EMAIL, "password": PASSWORD}
-    answer = await window.page.context.request.post(
+    answer = await first.request.post(
         f"{place.url}/auth/sign-up", form=form, headers={"Origin": place.url}, max_redirects=0
     )
     assert answer.status == 303
+    for other in others:
+        await other.add_cookies(await first.cookies())  # type: ignore[arg-type]  two names for one thing
     ((user,),) = await place.sql("select id from auth.users")
     return UUID(str(user))
 
 
-async def make(state: State, window: Window, place: Place) -> None:
-    """Bring it about, in a database that knows nobody."""
-    if state.arranged is not None:
-        user = await sign_up(window, place)
-        for arrange in state.arranged:
-            await arrange(place, user)
+async def _show(state: State, window: Window, place: Place) -> None:
     await window.page.goto(place.url + state.path)
     if state.asking:
         await window.page.get_by_role("switch").click()
 
 
-async def forget(window: Window, place: Place) -> None:
+async def forget(windows: Sequence[Window], place: Place) -> None:
     """As if nobody had ever been there."""
-    await window.page.context.clear_cookies()
-    tables = "private.platform_reports, private.dhan_consents, private.order_claims, user_trade_logs, trade_decisions"
-    await place.sql(f"truncate {tables}, auth.users cascade")
+    for window in windows:
+        await window.page.context.clear_cookies()
+    await place.empty()
+    await place.sql("truncate private.platform_reports")

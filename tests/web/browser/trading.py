@@ -64,14 +64,14 @@ class Trading:
             return [record async for record in records]
 
     async def knows_of(self, *, active: bool) -> None:
-        """Wait until the workers have seen that the one user switched on, or off."""
+        """Wait until the workers have seen that somebody is switched on, or that nobody is any more."""
         async with asyncio.timeout(30):
-            while (await self._heard_last()) is not active:  # noqa: ASYNC110  it happens in another process
+            while await self._anybody_is_active() is not active:  # noqa: ASYNC110  it happens in another process
                 await asyncio.sleep(0.1)
 
-    async def _heard_last(self) -> bool | None:
+    async def _anybody_is_active(self) -> bool:
         said = [decode(UserSession, record.value) for record in await self.records(SESSIONS)]
-        return said[-1].active if said else None
+        return any({one.user_id: one.active for one in said}.values())
 
     async def nothing_is_left(self) -> None:
         """Wait until every decision and every order has been dealt with."""

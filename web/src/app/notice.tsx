@@ -11,8 +11,8 @@ export function PassingNotice({ notice, dismiss }: { notice: Notice | null; dism
   return (
     <div role="status" className="passing">
       {notice && (
-        <div className={`notice ${notice.tone}`}>
-          <p>{notice.text}</p>
+        <div className="over">
+          <p className={`notice ${notice.tone}`}>{notice.text}</p>
           {dismiss && (
             <button type="button" className="plain" onClick={dismiss}>
               Dismiss
