@@ -19,6 +19,7 @@ from bus.records import Record
 from bus.stateful import StatefulService, run_stateful
 from schemas import ticks
 from schemas.units import NS_PER_SECOND, UtcNs
+from streams.engine.config import EngineConfig
 from streams.engine.machine import warm_up
 from streams.rules.config import read as read_rules
 from streams.service import EngineStats, engine_service
@@ -56,7 +57,8 @@ def service_of(settings: Settings, stats: EngineStats | None = None) -> Stateful
     """
     book = read_rules(settings.ats_rules)
     log.info("rules", file=str(settings.ats_rules or ""), rules=[rule.key for rule in book.rules])
-    return replace(engine_service(book.rules, stats), size=_ticks_in, received_at=_received_at)
+    config = EngineConfig(talib=book.columns, talib_window=book.window)
+    return replace(engine_service(book.rules, stats, config), size=_ticks_in, received_at=_received_at)
 
 
 def _ticks_in(record: Record) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -10,6 +10,7 @@ from schemas.calendar import Calendar
 from schemas.errors import Misconfigured
 from schemas.market import Timeframe
 from streams.engine.columns import Study
+from streams.engine.talib_columns import WINDOW
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +20,16 @@ class EngineConfig:
     Attributes:
         timeframes: Shortest first, with `M1`: all others are made of 1-minute bars.
         provisional: Whether readings of forming bars are computed with every batch (`Engine.forming`).
+        talib: Columns of TA-Lib by the timeframe of their bars (`talib_columns`), besides those that rules need.
+        talib_window: Bars that such a column's function gets at most, unless it needs more.
     """
 
     timeframes: tuple[Timeframe, ...] = tuple(Timeframe)
     studies: frozenset[Study] = frozenset(Study)
     provisional: bool = True
     calendar: Calendar = field(default_factory=Calendar)
+    talib: Mapping[Timeframe, tuple[str, ...]] = field(default_factory=dict)
+    talib_window: int = WINDOW
 
     def __post_init__(self) -> None:
         if Timeframe.M1 not in self.timeframes:

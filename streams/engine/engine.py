@@ -13,12 +13,14 @@ from schemas.ticks import Batch
 from schemas.units import UtcNs
 from streams.engine import kernels, layout, tables
 from streams.engine.closed import INSTRUMENT, TICKS, Closed, joined
-from streams.engine.columns import FACTS, VALUES
+from streams.engine.columns import FACTS, PRICES, VALUES
 from streams.engine.compiled import Numbers, Reals, Table
 from streams.engine.config import EngineConfig
+from streams.engine.extras import Extras
 from streams.engine.questions import Fired, answers, prepared
 from streams.engine.tables import Tables
 from streams.rules import RULES, Rule
+from streams.rules.columns import by_talib
 
 _SPARE: Final = 1_024  # bars gathered before they are handed over, on top of one per open bar
 
@@ -56,6 +58,7 @@ class Engine:
     Attributes:
         tables: All state but the cooldowns.
         fired_at: Per rule, market time of its last signal for each instrument, 0 for none.
+        extras: Columns of TA-Lib; the last values of each closed bar.
         forming: Of every instrument that had a tick in the last batch, when `config.provisional`.
     """
 
@@ -69,7 +72,8 @@ class Engine:
         """
         self.config = config or EngineConfig()
         self.rules = rules
-        self._questions, self._captures = prepared(rules, self.config)
+        self.extras = Extras(_wanted(self.config, rules), self.config.talib_window, self.config.timeframes)
+        self._questions, self._captures = prepared(rules, self.config, self.extras)
         self.tables = state if state is not None else tables.empty(self.config)
         self.fired_at = {rule.key: np.zeros(len(self.tables.live), np.int64) for rule in rules}
         self._make_room()
@@ -106,6 +110,15 @@ class Engine:
         places = np.array([self._place(timeframe) for timeframe in Timeframe], np.int64)[bars["timeframe"]]
         found = self._found(bars["key"])
         kernels.absorb(np.ascontiguousarray(bars), found, places, self.tables)
+        new = places >= 0
+        if self.extras.captures and new.any():
+            prices = np.stack([bars[new][name].astype(np.float64) for name in PRICES], axis=1)
+            self.extras.take(np.stack([found[new], places[new]], axis=1), prices)
+
+    @property
+    def kept(self) -> int:
+        """How many values the kernels write of a closed bar; those of `extras` follow."""
+        return len(VALUES) + len(self._captures)
 
     @property
     def clock(self) -> UtcNs:
@@ -122,8 +135,11 @@ class Engine:
         return keys
 
     def _taken(self, count: int) -> Closed:
-        told = self._out.facts[:count, TICKS] > 0
-        return Closed(self._out.facts[:count][told], self._out.values[:count][told])
+        facts, values = self._out.facts[:count], self._out.values[:count]
+        if self.extras.captures:
+            values = np.concatenate([values, self.extras.take(facts, values)], axis=1)
+        told = facts[:, TICKS] > 0
+        return Closed(facts[told], values[told])
 
     def _look_ahead(self) -> None:
         if self._touched[0]:
@@ -164,9 +180,16 @@ class Engine:
             values=np.zeros((bars + _SPARE, len(VALUES) + len(self._captures))),
             captures=self._captures,
         )
+        self.extras.grow(capacity)
         self._touched = np.zeros(1 + 2 * capacity, np.int64)
         rows = bars if self.config.provisional else 0
         self._slots, self._values = np.zeros((rows, 2), np.int64), np.zeros((rows, len(VALUES)))
         self.forming = Forming(self._slots[:0], self._values[:0])
         for key, moments in self.fired_at.items():
             self.fired_at[key] = np.concatenate([moments, np.zeros(capacity - len(moments), np.int64)])
+
+
+def _wanted(config: EngineConfig, rules: tuple[Rule, ...]) -> dict[Timeframe, tuple[str, ...]]:
+    """Columns of TA-Lib, asked for and needed."""
+    asked = [(timeframe, name) for timeframe, names in config.talib.items() for name in names]
+    return by_talib([*asked, *((rule.timeframe, need) for rule in rules for need in rule.needs)])

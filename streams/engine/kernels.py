@@ -449,9 +449,9 @@ def provisional(tables: Tables, touched: Numbers, slots: Numbers, values: Reals)
 def absorb(rows: Table, numbers: Numbers, places: Numbers, tables: Tables) -> int:
     """Take bars of the past into the studies, without output; returns how many were new.
 
-    `numbers` are the rows' instruments, `places` those of their timeframes (-1: not computed). A bar is new when it begins
-    after the last committed one and before the one that ticks are in. New minutes also count in their day, and in the longer
-    bars around them, which are committed without output should no tick come.
+    `numbers` are the rows' instruments, `places` those of their timeframes (-1: not computed), which become -1 where the bar
+    is not new. A bar is new when it begins after the last committed one and before the one that ticks are in. New minutes also
+    count in their day, and in the longer bars around them, which are committed without output should no tick come.
     """
     taken = 0
     bar = np.zeros(LIVE_WIDTH, np.int64)
@@ -464,6 +464,7 @@ def absorb(rows: Table, numbers: Numbers, places: Numbers, tables: Tables) -> in
         opens, closes, day_opens, day_closes = session_at(row.start, live, tables.hours)
         heard = live[TICKS] > 0 or (k > 0 and kept[TICKS] > 0 and tables.due[i, k] != _NEVER)
         if opens == 0 or row.start <= kept[COMMITTED] or (heard and row.start >= kept[START]):
+            places[at] = -1
             continue
         taken += 1
         bar[START], bar[OPEN], bar[HIGH], bar[LOW], bar[CLOSE] = row.start, row.open, row.high, row.low, row.close

@@ -47,13 +47,16 @@ class Writer:
         self._columns = sorted(name for study in engine.config.studies for name in COLUMNS_OF[study])
         self._places = [AT[name] for name in self._columns]
         self._instruments: list[bytes] = []
+        places = range(len(engine.config.timeframes)) if engine.extras.frames else ()
+        self._extras = [engine.extras.told(place, engine.kept) for place in places]
 
     def outputs(self, closed: Closed, fired: Sequence[Fired]) -> list[Output]:
         """Everything one record caused: signals first, because someone waits for them, then candles, then indicators."""
         if not len(closed):
             return []
         signals = [message_output(SIGNALS, each, str(each.instrument)) for each in self._signals(closed, fired)]
-        candles, readings = [], []
+        candles: list[Output] = []
+        readings: list[Output] = []
         facts, prices = closed.facts.tolist(), closed.values[:, : len(PRICES)].astype("i8").tolist()
         values = closed.values[:, self._places].tolist()
         for fact, price, row in zip(facts, prices, values, strict=True):
@@ -66,7 +69,10 @@ class Writer:
                 close, whole, end, high, id_, instrument, low, open_, start, ticks, timeframe, volume,
             )  # fmt: skip
             candles.append(Output(CANDLES, instrument, candle))
-            named = orjson.dumps(dict(zip(self._columns, row, strict=True)))  # writes NaN as null
+            told = dict(zip(self._columns, row, strict=True))
+            if self._extras:
+                told |= {name: float(closed.values[len(readings), at]) for name, at in self._extras[place]}
+            named = orjson.dumps(told, option=orjson.OPT_SORT_KEYS)  # writes NaN as null
             reading = _INDICATORS % (
                 id_, close, end, identity(b"indicators|" + about), instrument, start, timeframe, named,
             )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -15,10 +15,13 @@ from streams.engine.closed import COMPLETE, END, INSTRUMENT, TICKS, TIMEFRAME, C
 from streams.engine.columns import STUDY_OF, VALUES, parts_of
 from streams.engine.compiled import Numbers
 from streams.engine.config import EngineConfig
+from streams.engine.extras import Extras
 from streams.engine.kernels import OWN_PREVIOUS
 from streams.engine.layout import AT
 from streams.rules import Rule
+from streams.rules.columns import column_of
 
+_BY_TALIB: Final = 1_000_000  # while places are collected: the column is one of `Extras`
 _FACT: Final = {"ticks": TICKS, "complete": COMPLETE}
 
 
@@ -59,7 +62,7 @@ class Question:
         return NeededColumns(self.rule.needs, table)
 
 
-def prepared(rules: Iterable[Rule], config: EngineConfig) -> tuple[tuple[Question, ...], Numbers]:
+def prepared(rules: Iterable[Rule], config: EngineConfig, extras: Extras) -> tuple[tuple[Question, ...], Numbers]:
     """Each rule's question, and the captures that they need (`kernels.Out`).
 
     Raises:
@@ -70,17 +73,28 @@ def prepared(rules: Iterable[Rule], config: EngineConfig) -> tuple[tuple[Questio
     for rule in rules:
         if rule.timeframe not in config.timeframes:
             raise Misconfigured(f"rule {rule.key}: bars of {rule.timeframe} are not made; add it to the timeframes")
-        places = tuple(_place(rule, need, config, captures) for need in rule.needs)
+        places = tuple(_place(rule, need, config, captures, extras) for need in rule.needs)
         keys = None if rule.instruments is None else frozenset(map(_key_of, rule.instruments))
         questions.append(Question(rule, config.timeframes.index(rule.timeframe), places, keys))
-    return tuple(questions), np.array([*captures], np.int64).reshape(-1, 2)
+    kept = len(VALUES) + len(captures)
+    moved = tuple(replace(each, places=tuple(_after(kept, at) for at in each.places)) for each in questions)
+    return moved, np.array([*captures], np.int64).reshape(-1, 2)
+
+
+def _after(kept: int, at: int) -> int:
+    """Values of TA-Lib stand after all that the kernels write."""
+    return kept + at - _BY_TALIB if at >= _BY_TALIB else at
 
 
 def _key_of(instrument: InstrumentId) -> int:
     return instrument.segment.code << 32 | instrument.security_id
 
 
-def _place(rule: Rule, need: str, config: EngineConfig, captures: dict[tuple[int, int], int]) -> int:
+def _place(rule: Rule, need: str, config: EngineConfig, captures: dict[tuple[int, int], int], extras: Extras) -> int:
+    column = column_of(need, rule.timeframe)
+    if column.by_talib:
+        asking, of = config.timeframes.index(rule.timeframe), config.timeframes.index(column.timeframe)
+        return _BY_TALIB + extras.place(asking, of, column.base, previous=column.previous)
     try:
         value, previous, longer = parts_of(need)
     except ValueError:

@@ -25,6 +25,7 @@ def dump(engine: Engine) -> bytes:
     """Magic, length of the header, header (JSON), then the arrays it lists, little-endian and unpadded."""
     count = len(engine.tables.order)
     parts: dict[str, npt.NDArray[Any]] = tables.arrays(engine.tables)
+    parts |= engine.extras.arrays(count)
     parts |= {f"fired:{key}": moments[:count] for key, moments in sorted(engine.fired_at.items())}
     header = orjson.dumps(
         {
@@ -42,7 +43,8 @@ def _computed(config: EngineConfig) -> dict[str, list[str]]:
 
 
 def restore(value: bytes, rules: tuple[Rule, ...], config: EngineConfig | None = None) -> Engine:
-    """The engine as it was. A rule the snapshot does not know starts without cooldowns; one that is gone is forgotten.
+    """The engine as it was. A rule the snapshot does not know starts without cooldowns; one that is gone is forgotten. So do
+    columns of TA-Lib: other ones than the snapshot's warm up anew.
 
     Raises:
         Misconfigured: made by another engine version or for other timeframes or studies, or damaged.
@@ -57,6 +59,9 @@ def restore(value: bytes, rules: tuple[Rule, ...], config: EngineConfig | None =
     _fill(state, parts)
     state.live[: len(keys), layout.HOURS] = kinds  # by today's calendar
     engine = Engine(config, rules, state)
+    for name, array in engine.extras.arrays(len(keys)).items():
+        if name in parts:
+            _copy(name, parts, array)
     for key, moments in engine.fired_at.items():
         if f"fired:{key}" in parts:
             moments[: len(keys)] = _array(parts, f"fired:{key}", moments.dtype)
@@ -65,10 +70,14 @@ def restore(value: bytes, rules: tuple[Rule, ...], config: EngineConfig | None =
 
 def _fill(state: Tables, parts: dict[str, memoryview]) -> None:
     for name, target in tables.arrays(state).items():
-        source = _array(parts, name, target.dtype)
-        if source.size != target.size:
-            raise _refused(f"{name} holds {source.size} entries, expected {target.size}")
-        target[...] = source.reshape(target.shape)
+        _copy(name, parts, target)
+
+
+def _copy(name: str, parts: dict[str, memoryview], target: npt.NDArray[Any]) -> None:
+    source = _array(parts, name, target.dtype)
+    if source.size != target.size:
+        raise _refused(f"{name} holds {source.size} entries, expected {target.size}")
+    target[...] = source.reshape(target.shape)
 
 
 def _array(parts: dict[str, memoryview], name: str, dtype: np.dtype[Any]) -> npt.NDArray[Any]:

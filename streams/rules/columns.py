@@ -10,12 +10,12 @@ from typing import Final
 from schemas.errors import Misconfigured
 from schemas.market import Timeframe
 from streams.engine import talib_columns
+from streams.engine.columns import PREVIOUS, PRICES
 from streams.rules.rule import Rule
 
-PRICES: Final = ("open", "high", "low", "close", "volume")
 FACTS: Final = ("ticks", "complete")  # of the bar itself only
-# Bars before the first value. Those of the session have one from its first bar; the opening range from its end on; pivots from
-# the second day on.
+# Bars before the first value. Those of the session begin anew with it: VWAP at its first bar, the opening range when it is over,
+# pivots when the day before was seen.
 WARM_UP: Final[Mapping[str, int]] = {
     "sma_20": 19,
     "sma_50": 49,
@@ -60,11 +60,10 @@ WARM_UP: Final[Mapping[str, int]] = {
     "pivot_s1": 0,
     "pivot_r2": 0,
     "pivot_s2": 0,
-    "volume_poc": 0,
-    "value_area_high": 0,
-    "value_area_low": 0,
+    "volume_poc": 19,
+    "value_area_high": 19,
+    "value_area_low": 19,
 }
-PREVIOUS: Final = "previous_"
 _ORDER: Final = list(Timeframe)
 
 

@@ -10,12 +10,17 @@ from pathlib import Path
 import pytest
 
 from schemas.errors import Misconfigured
+from schemas.ids import Segment
 from schemas.market import Timeframe
+from streams.engine.columns import READINGS
+from streams.engine.engine import Engine
+from streams.engine.machine import EngineMachine
 from streams.rules import ema_cross
-from streams.rules.columns import by_talib, column_of, warm_up
+from streams.rules.columns import WARM_UP, by_talib, column_of, warm_up
 from streams.rules.discovery import offer_of, offers, recipe_of
 from streams.rules.trend_pullback import trend_pullback
 from streams.rules.volume_surge import volume_surge
+from tests.streams.factories import batch_of, indicators, random_market, run
 
 Install = Callable[..., None]
 
@@ -178,6 +183,20 @@ def test_columns_of_talib_are_collected_by_the_bars_they_are_computed_on() -> No
     ]
 
     assert by_talib(needs) == {Timeframe.M5: ("talib.CDLDOJI",), Timeframe.M15: ("talib.SMA(timeperiod=5)",)}
+
+
+def test_the_warm_up_told_of_every_reading_is_the_engine_s() -> None:
+    outputs = run([batch_of(random_market(5, 6_000, instruments=2, days=2))], EngineMachine(Engine(rules=())))
+    minutes = [
+        each.values
+        for each in indicators(outputs)
+        if each.timeframe is Timeframe.M1 and each.instrument.segment is Segment.NSE_EQ
+    ]
+
+    leading = {name: next(n for n, values in enumerate(minutes) if values[name] is not None) for name in READINGS}
+
+    of_the_session = {name for name in READINGS if name.startswith(("pivot", "opening_range"))}
+    assert leading | dict.fromkeys(of_the_session, 0) == WARM_UP
 
 
 def test_a_rule_s_warm_up_counts_the_bars_of_every_timeframe_it_looks_at() -> None:
