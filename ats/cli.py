@@ -270,6 +270,28 @@ def rules_check(
     check(Console(), file)
 
 
+@rules_app.command("try")
+def rules_try(
+    name: Annotated[str, typer.Argument(help="A rule, or a section of the rules file.")],
+    market: Annotated[
+        list[Path] | None,
+        typer.Option(help="CSV of 1-minute candles; repeat for several days. Default: a generated market."),
+    ] = None,
+    days: Annotated[int, typer.Option(help="Days of the generated market.", min=1, max=60)] = 3,
+    seed: Seed = 7,
+    rules: RulesFile = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="A parameter, such as timeframe=15m; before what the file says.")
+    ] = None,
+    limit: Annotated[int, typer.Option(help="Signals to print; all are counted.", min=0)] = 20,
+) -> None:
+    """Replay days through the engine with one rule, and print what it would have said."""
+    from ats.rules.trial import Trial, run
+    from ats.settings import load
+
+    run(Console(), Trial(name, rules or load().ats_rules, tuple(set_ or ()), tuple(market or ()), days, seed, limit))
+
+
 @rules_app.command("new")
 def rules_new(
     name: Annotated[str, typer.Argument(help="The rule's name: small letters, digits and _.")],

@@ -1,0 +1,214 @@
+"""`ats rules try`: days of candles or of a generated market through the engine with one rule, and what it said."""
+
+from __future__ import annotations
+
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+
+from ats.rules.listing import in_bars
+from schemas.errors import Misconfigured
+from schemas.ids import InstrumentId, Segment
+from schemas.market import Direction, Timeframe, trading_day
+from schemas.ticks import NO_VOLUME, TICK, Batch, Rows
+from schemas.units import NS_PER_SECOND, Price, UtcNs
+from simulator.market.bars import Bars, days_of, read_file
+from simulator.market.generator import generate
+from simulator.market.replay import replay
+from simulator.market.tape import Market
+from streams.engine.closed import END, INSTRUMENT
+from streams.engine.columns import STUDY_OF
+from streams.engine.config import EngineConfig
+from streams.engine.engine import Engine
+from streams.engine.layout import AT
+from streams.engine.machine import warm_up as warm_up_kernels
+from streams.rules import Columns, Rule, Verdicts
+from streams.rules.columns import column_of, warm_up
+from streams.rules.config import one_rule
+from streams.rules.rule import Look
+
+LAST_DAY: Final = date(2026, 11, 20)  # of the generated market, a Friday
+BATCH: Final = 4_096  # ticks
+BAD_ROWS: Final = 5  # that are shown of one file
+QUOTE: Final = 4  # feed response code of a quote packet
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What `ats rules try` was asked for.
+
+    Attributes:
+        name: A section of `rules`, else a rule by itself.
+        given: Parameters as `key=value`, stronger than the file's.
+        markets: Files of 1-minute candles; without any, `days` days are generated from `seed`.
+        limit: Signals to print.
+    """
+
+    name: str
+    rules: Path | None
+    given: tuple[str, ...]
+    markets: tuple[Path, ...]
+    days: int
+    seed: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One signal."""
+
+    at: UtcNs
+    symbol: str
+    direction: Direction
+    price: Price
+    features: Mapping[str, float]
+
+
+@dataclass(slots=True)
+class Tally:
+    """What happened in a trial.
+
+    Attributes:
+        asked: Bars the rule was asked about.
+        ready: Those of them on which it knew all it needs.
+    """
+
+    ticks: int = 0
+    instruments: int = 0
+    days: int = 0
+    asked: int = 0
+    ready: int = 0
+    said: list[Said] = field(default_factory=list)
+
+
+def run(console: Console, trial: Trial) -> None:
+    """Play the days and print what the rule said.
+
+    Raises:
+        Misconfigured: no such rule, or a parameter or file that cannot be used.
+    """
+    rule, tally = one_rule(trial.rules, trial.name, dict(map(_parameter, trial.given))), Tally()
+    with console.status("loading the engine; the first time after an install it compiles, for a minute"):
+        warm_up_kernels()
+    with Progress(console=console, transient=True) as progress:
+        days = progress.track(_markets(trial, console), total=_count(trial), description=f"{rule.key}: days")
+        play(rule, days, tally)
+    _print(console, trial.limit, rule, tally)
+
+
+def play(rule: Rule, markets: Iterable[Market], tally: Tally) -> None:
+    """Put the days through one engine, in order."""
+    engine = Engine(_config(rule), (replace(rule, look=_counting(rule, tally)),))
+    for market in markets:
+        symbols = {listing.id: listing.instrument.symbol for listing in market.listings}
+        rows = rows_of(market)
+        for start in range(0, len(rows), BATCH):
+            batch = rows[start : start + BATCH]
+            tally.said += _said(engine, Batch(UtcNs(batch["clock"][-1]), UtcNs(0), 1, batch), symbols)
+        after = UtcNs(market.session.close + UtcNs.minutes(1))
+        tally.said += _said(engine, Batch(after, UtcNs(0), 1, rows[:0]), symbols)
+        tally.ticks += len(rows)
+        tally.days += 1
+        tally.instruments = max(tally.instruments, len(market.listings))
+
+
+def rows_of(market: Market) -> Rows:
+    """The session's prints as a gateway would stamp them."""
+    prints = market.prints
+    rows = np.zeros(len(prints), TICK)
+    rows["exchange_time"] = rows["clock"] = prints["second"] * NS_PER_SECOND
+    rows["price"], rows["security_id"], rows["segment"] = prints["price"], prints["security_id"], prints["segment"]
+    rows["volume"] = np.where(prints["segment"] == Segment.IDX_I.code, NO_VOLUME, prints["volume"])
+    rows["mode"] = QUOTE
+    return rows
+
+
+def _said(engine: Engine, batch: Batch, symbols: Mapping[InstrumentId, str]) -> Iterator[Said]:
+    closed, fired = engine.process(batch)
+    for each in fired:
+        number, end = (int(closed.facts[each.at, place]) for place in (INSTRUMENT, END))
+        price = Price(int(closed.values[each.at, AT["close"]]))
+        symbol = symbols.get(engine.instrument(number), str(engine.instrument(number)))
+        yield Said(UtcNs(end), symbol, each.direction, price, each.features)
+
+
+def _config(rule: Rule) -> EngineConfig:
+    """Only what the rule looks at, which is a tenth of the work."""
+    columns = [column_of(name, rule.timeframe) for name in rule.needs]
+    frames = {Timeframe.M1, rule.timeframe, *(column.timeframe for column in columns)}
+    studies = {STUDY_OF[column.base] for column in columns if column.base in STUDY_OF}
+    return EngineConfig.of(frames, studies)
+
+
+def _counting(rule: Rule, tally: Tally) -> Look:
+    def look(bars: Columns) -> Verdicts:
+        known = ~np.any([np.isnan(bars[name]) for name in rule.needs], axis=0)
+        tally.asked += len(known)
+        tally.ready += int(known.sum())
+        return rule.look(bars)
+
+    return look
+
+
+def _parameter(text: str) -> tuple[str, object]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise Misconfigured(f"--set {text!r} is not usable: write it as key=value, such as timeframe=15m")
+    try:
+        return key, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key, value
+
+
+def _count(trial: Trial) -> int:
+    return len(trial.markets) or trial.days
+
+
+def _markets(trial: Trial, console: Console) -> Iterator[Market]:
+    """Day after day.
+
+    Raises:
+        Misconfigured: a file that cannot be used, or a day that is not after the one before.
+    """
+    if not trial.markets:
+        days = [day for back in range(2 * trial.days) if (day := LAST_DAY - timedelta(back)).weekday() < 5]
+        yield from (generate(trial.seed, day) for day in reversed(days[: trial.days]))
+    last = date.min
+    for path in trial.markets:
+        bars = read_file(path)
+        for row in bars.bad[:BAD_ROWS]:
+            console.print(f"bad row in {path}: {row}", markup=False)
+        for day in days_of(bars.good):
+            if day <= last:
+                raise Misconfigured(
+                    f"--market {path} holds {day}, which is not after {last}: name files in order of days"
+                )
+            last = day
+            yield replay(Bars([bar for bar in bars.good if trading_day(bar.start) == day]), day, trial.seed).market
+
+
+def _print(console: Console, limit: int, rule: Rule, tally: Tally) -> None:
+    for each in tally.said[:limit]:
+        looked_at = " ".join(f"{name}={value:.10g}" for name, value in each.features.items())
+        line = f"{each.at.ist():%Y-%m-%d %H:%M} {each.symbol:<12} {each.direction:<7} {each.price!s:>10}  {looked_at}"
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    sides = Counter(each.direction for each in tally.said)
+    busiest = max(Counter(trading_day(each.at) for each in tally.said).values(), default=0)
+    shown = f", the first {limit} above" if len(tally.said) > limit else ""
+    summary = (
+        f"{rule.key} on {tally.days} days of {tally.instruments} instruments, {tally.ticks:,} ticks: "
+        f"{len(tally.said)} signals{shown} ({sides[Direction.BULLISH]} bullish, {sides[Direction.BEARISH]} bearish), "
+        f"at most {busiest} a day.\nIt was asked about {tally.asked:,} bars and knew all it needs on {tally.ready:,} "
+        f"(warm-up {in_bars(warm_up(rule))})."
+    )
+    if not tally.ready:
+        summary += "\nIt never warmed up: give it more days, with --days or more --market files."
+    console.print(summary, markup=False, highlight=False, soft_wrap=True)
