@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from itertools import count
 from pathlib import Path
@@ -13,20 +14,33 @@ from ats.demo.candles import bars_of
 from bus.connection import KafkaConnection
 from bus.follower import follow
 from bus.publisher import Publisher
+from bus.records import Record
 from dhan.history import DailyBar
 from schemas import history
-from schemas.errors import TryLater
+from schemas.errors import TryLater, Unreadable
 from schemas.history import Bar
 from schemas.ids import InstrumentId, Segment, derive
 from schemas.market import Instrument, Timeframe, session_of, trading_day
 from schemas.messages import Candle
 from schemas.ticks import partition_of
-from schemas.topics import TICKS
+from schemas.topics import CANDLES, INDICATORS, TICKS
 from schemas.units import NS_PER_SECOND, Paise, Price, Quantity, UtcNs
 from streams.warmup.known import Known
 from streams.warmup.plan import SOURCES, WANTED, longer
 from streams.warmup.service import ATTEMPTS, Plan, WarmUp, warm_up
 from tests.streams.conftest import PLAN
+from tests.streams.factories import (
+    at,
+    candles,
+    heartbeat,
+    indicators,
+    machine,
+    random_market,
+    record,
+    run,
+    split,
+    streams_of,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -95,10 +109,10 @@ runs = count(1)  # stamps what one run writes: the topic is the whole module's
 
 async def written(connection: KafkaConnection, run: int) -> dict[int, list[history.History]]:
     found: dict[int, list[history.History]] = {}
-    async for record in follow(connection, [TICKS], since="start", until_end=True):
-        part = history.decode(record.value or b"")
+    async for each in follow(connection, [TICKS], since="start", until_end=True):
+        part = history.decode(each.value or b"")
         if part.sent_at == run:
-            found.setdefault(record.partition, []).append(part)
+            found.setdefault(each.partition, []).append(part)
     return found
 
 
@@ -238,3 +252,44 @@ async def test_without_an_account_nothing_is_asked_and_the_instrument_is_cold(ow
 
     assert report.asked == 0
     assert "no Dhan account" in report.cold[RELIANCE.id]
+
+
+def past_record(yesterday: Sequence[Candle], offset: int = 0) -> Record:
+    bars: dict[tuple[InstrumentId, Timeframe], list[Bar]] = {}
+    for candle in yesterday:
+        bar = Bar(candle.start, candle.open, candle.high, candle.low, candle.close, candle.volume)
+        bars.setdefault((candle.instrument, candle.timeframe), []).append(bar)
+    rows = np.concatenate([history.rows_of(*slot, of) for slot, of in bars.items()])
+    return record(history.encode(history.History(UtcNs(1), rows)), offset)
+
+
+async def test_an_engine_that_reads_yesterdays_bars_says_today_what_one_says_that_was_there() -> None:
+    rows = random_market(11, 6_000, instruments=3, days=2)
+    yesterday, today = (
+        rows[rows["clock"] < at("00:00:00", date(2024, 1, 3))],
+        rows[rows["clock"] >= at("00:00:00", date(2024, 1, 3))],
+    )
+    there, warmed = machine(), machine()
+    before = run(split(yesterday, range(0, len(yesterday), 500)), there)
+    before += run([heartbeat(at("16:00:00"))], there)
+
+    assert list(warmed.apply(past_record(candles(before)))) == []
+    assert list(warmed.apply(past_record(candles(before), 1))) == []  # the same bars may come again
+
+    # the day begins with a heartbeat, as the gateway sends it: both have then seen it from before the open
+    batches = [heartbeat(at("09:00:00", date(2024, 1, 3))), *split(today, range(0, len(today), 500))]
+    told, expected = run(batches, warmed), run(batches, there)
+    assert indicators(told)
+    assert streams_of(told)[INDICATORS.name] == streams_of(expected)[INDICATORS.name]
+    assert streams_of(told)[CANDLES.name] == streams_of(expected)[CANDLES.name]
+
+
+async def test_broken_history_is_refused_and_changes_nothing() -> None:
+    engine = machine()
+    good = past_record(candles_of(TODAY, Timeframe.M5))
+    before = engine.dump()
+
+    with pytest.raises(Unreadable):
+        engine.apply(replace(good, value=(good.value or b"")[:-1]))
+
+    assert engine.dump() == before
