@@ -15,7 +15,7 @@ from tests.crash.verdict import Message, differences
 SMALL = Options(kills=3, seed=20, generated=True, shares=6, partitions=3, pause=(0.5, 1.5), kill_broker=False)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)  # kernels may have to be compiled first
 async def test_killed_ended_and_frozen_workers_write_what_a_calm_run_writes() -> None:
     outcome = await crash(SMALL)
 
