@@ -36,6 +36,10 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 log = structlog.get_logger(__name__)
 
 
+async def _as_it_is(_: object) -> None:
+    """In place of asyncpg's clearing after each use, a round trip more: all our settings end with their transaction."""
+
+
 class SupabaseStandIn:
     """The server. Attributes: `keys` as handed out; `url` once started."""
 
@@ -95,7 +99,7 @@ class SupabaseStandIn:
             self._pools.pop().terminate()  # requests have ended; nothing is left to wait for
 
     async def _pool(self, dsn: str, size: int) -> asyncpg.Pool[asyncpg.Record]:
-        pool: asyncpg.Pool[asyncpg.Record] = await asyncpg.create_pool(dsn, min_size=1, max_size=size)
+        pool: asyncpg.Pool[asyncpg.Record] = await asyncpg.create_pool(dsn, min_size=1, max_size=size, reset=_as_it_is)
         self._pools.append(pool)
         return pool
 
