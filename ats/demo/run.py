@@ -182,9 +182,11 @@ class _Demo:
         scout = self._stack.child("scout", "agents", "--scout-only", **day)
         with self._console.status("the Scout reads daily candles and picks today's symbols"):
             scout.start()
-            ended = await scout.ended(SCOUT_WITHIN)
-        if not ended or scout.exit_code != exits.DONE:
-            await scout.stop(GRACE)
+            try:
+                await scout.ended(SCOUT_WITHIN)
+            finally:
+                await scout.stop(GRACE)  # Ctrl-C may come while it reads
+        if scout.exit_code != exits.DONE:
             raise TryLater(f"the Scout made no shortlist; the end of its log:\n{scout.tail()}")
 
     async def _open_market(self, day: dict[str, str]) -> None:
