@@ -114,6 +114,7 @@ class Run:
     guest: Worker
     begun: int = 0  # faults
     broker_kills: int = 0
+    broker_up: asyncio.Lock = field(default_factory=asyncio.Lock)
     written: int = 0
     faults: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -125,8 +126,10 @@ class Run:
             while self.written < len(self.tape):
                 over = self.begun >= self.options.kills
                 until = len(self.tape) if over else min(self._ceiling(), self.written + a_turn)
-                for output in self.tape[self.written : until]:
-                    await publisher.send(output)
+                async with self.broker_up:
+                    for output in self.tape[self.written : until]:
+                        await publisher.send(output)
+                    await publisher.flush()
                 self.written = until
                 await asyncio.sleep(0.05)
 
@@ -181,9 +184,10 @@ class Run:
 
     async def _kill_broker(self) -> None:
         say("        the broker: SIGKILL, and started again")
-        self.broker.signal(signal.SIGKILL)
-        await self.broker.ended(10)
-        await self.broker.start()
+        async with self.broker_up:  # on a loaded machine it may be away for longer than our own writer would wait
+            self.broker.signal(signal.SIGKILL)
+            await self.broker.ended(10)
+            await self.broker.start()
         self.broker_kills += 1
 
     async def settle(self) -> None:
