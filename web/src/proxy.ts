@@ -3,6 +3,7 @@ import { type NextRequest, NextResponse } from "next/server";
 import { environment } from "@/lib/env";
 import { mayPass } from "@/lib/origin";
 import { log } from "@/lib/log";
+import { heldToken } from "@/lib/session";
 import { clientOver } from "@/lib/supabase";
 
 export async function proxy(request: NextRequest): Promise<NextResponse> {
@@ -43,6 +44,7 @@ function contentSecurityPolicy(nonce: string): string {
 /** `next` is made again when the session was refreshed, so that the page behind sees the new cookies too. */
 async function withFreshSession(request: NextRequest, next: () => NextResponse): Promise<NextResponse> {
   let response = next();
+  if (await heldToken((name) => request.cookies.get(name)?.value)) return response; // nothing to refresh for a while
   const client = clientOver(
     () => request.cookies.getAll(),
     (changed) => {
@@ -51,6 +53,6 @@ async function withFreshSession(request: NextRequest, next: () => NextResponse):
       for (const { name, value, options } of changed) response.cookies.set(name, value, options);
     },
   );
-  await client.auth.getSession(); // asks Supabase only when the access token is about to end
+  await client.auth.getSession(); // asks Supabase when there is a session to refresh
   return response;
 }

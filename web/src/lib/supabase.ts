@@ -4,6 +4,7 @@ import { type CookieOptions, createServerClient } from "@supabase/ssr";
 import { isAuthRetryableFetchError, type SupabaseClient } from "@supabase/supabase-js";
 import { cookies } from "next/headers";
 import { environment } from "@/lib/env";
+import { sessionCookie } from "@/lib/session";
 
 const PATIENCE_MS = 5_000; // a query takes milliseconds; a page that hangs says less than a page that explains
 
@@ -18,7 +19,7 @@ export function clientOver(all: () => { name: string; value: string }[], set: (c
   const { supabaseUrl, supabaseAnonKey, secure } = environment();
   return createServerClient(supabaseUrl, supabaseAnonKey, {
     cookies: { getAll: all, setAll: (changed) => set(changed.map(({ name, value, options }) => ({ name, value, options: options ?? {} }))) },
-    cookieOptions: { httpOnly: true, sameSite: "lax", secure, path: "/" },
+    cookieOptions: { name: sessionCookie(), httpOnly: true, sameSite: "lax", secure, path: "/" },
     global: { fetch: (input, init) => fetch(input, { ...init, cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) }) },
   });
 }
