@@ -2,7 +2,9 @@
 
 The built page, Postgres behind the Supabase stand-in, and the order workers' own reader of `user_trading_keys`. Every
 user's page asks for its account every two seconds, as in a browser, while users switch on and off at random moments.
-Ends with 1 when a switch was never seen. Absolute figures are of the machine and of what else runs on it.
+The whole way counts, from the press to the change in the workers' set; its two parts, up to the page's answer and from
+the database's write on, overlap. Ends with 1 when a switch was never seen, or not within a second. Absolute figures are of
+the machine and of what else runs on it.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID, uuid4
 
 import aiohttp
@@ -30,7 +32,7 @@ import numpy as np
 import structlog
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from supabase import acreate_client
+from supabase import AsyncClient, acreate_client
 
 from ats import web
 from ats.demo.stack import ats, free_ports
@@ -49,6 +51,7 @@ from schemas.messages import UserSession
 from simulator.supabase import Keys
 
 ASK_EVERY: Final = 2.0  # seconds; ASK_AGAIN_MS of web/src/app/account/view.tsx
+PROMISED: Final = 1_000  # milliseconds, of issue 4
 SEEN_WITHIN: Final = 10.0  # seconds; after them a switch counts as never seen
 MEANWHILE: Final = 16  # people who press at the same time
 CLIENT_ID: Final = 4_400_000_000
@@ -57,20 +60,27 @@ PASSWORD: Final = "of-the-benchmark-only"  # noqa: S105  of accounts that exist 
 console = Console()
 
 
+class Moment(NamedTuple):
+    """When something happened, by the clock that measures and by the one that Postgres on this machine reads too."""
+
+    measured: float
+    wall: datetime
+
+
 class Watch:
     """What the order workers know, and when they came to know it."""
 
     def __init__(self) -> None:
-        self._waiting: dict[tuple[UserId, bool], asyncio.Future[float]] = {}
+        self._waiting: dict[tuple[UserId, bool], asyncio.Future[Moment]] = {}
 
     async def publish(self, output: Output) -> None:
         """In place of Kafka: the reader publishes a change after it took it into its set."""
         session = decode(UserSession, output.value)
         waiting = self._waiting.pop((session.user_id, session.active), None)
         if waiting is not None and not waiting.done():
-            waiting.set_result(time.perf_counter())
+            waiting.set_result(Moment(time.perf_counter(), datetime.now(UTC)))
 
-    def seen(self, user: UserId, *, active: bool) -> asyncio.Future[float]:
+    def seen(self, user: UserId, *, active: bool) -> asyncio.Future[Moment]:
         return self._waiting.setdefault((user, active), asyncio.get_running_loop().create_future())
 
 
@@ -98,6 +108,7 @@ class Times:
 
     answered: list[float] = field(default_factory=list)
     seen: list[float] = field(default_factory=list)
+    since_written: list[float] = field(default_factory=list)
     missed: int = 0
 
 
@@ -108,6 +119,7 @@ class Place:
     page_url: str
     supabase_url: str
     keys: Keys
+    service: AsyncClient
     watch: Watch
     active: ActiveUsers
 
@@ -138,7 +150,7 @@ async def running(home: Path) -> AsyncIterator[Place]:
         poller = SessionPoller(Store(service), active, watch.publish, lambda: datetime.now(UTC), machine)
         reading = asyncio.create_task(poller.run())
         stack.callback(reading.cancel)
-        yield Place(origin, url, keys, watch, active)
+        yield Place(origin, url, keys, service, watch, active)
         if reading.done():
             reading.result()
 
@@ -205,7 +217,15 @@ async def press(place: Place, person: Person, times: dict[bool, Times], pause: f
             continue
         if place.active.is_active(person.id) is not on:
             raise TryLater("the order workers told a change that is not in their set")
-        times[on].seen.append(1e3 * (moment - began))
+        times[on].seen.append(1e3 * (moment.measured - began))
+        times[on].since_written.append(1e3 * (moment.wall - await written(place, person)).total_seconds())
+
+
+async def written(place: Place, person: Person) -> datetime:
+    """When the transaction began that wrote the switch last."""
+    keys = place.service.table("user_trading_keys").select("updated_at").eq("user_id", str(person.id))
+    row: Any = (await keys.single().execute()).data
+    return datetime.fromisoformat(row["updated_at"])
 
 
 async def measure(options: argparse.Namespace) -> int:
@@ -266,7 +286,7 @@ def progress(what: str, total: int) -> Iterator[Any]:
 
 
 def report(options: argparse.Namespace, times: dict[bool, Times], asked: list[float]) -> int:
-    """Print the table; 1 when a switch was not seen."""
+    """Print the table; 1 when a switch was not seen in time."""
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}"
     pages = "no page open" if options.closed else f"{options.users} pages open"
     console.print(f"{machine}\n{options.users} users, {pages}\n", highlight=False)
@@ -275,6 +295,7 @@ def report(options: argparse.Namespace, times: dict[bool, Times], asked: list[fl
     )
     for on, name in ((True, "on"), (False, "off")):
         _row(f"switch {name}: until the page answers", times[on].answered)
+        _row(f"switch {name}: from written to known", times[on].since_written)
         _row(f"switch {name}: until the workers know", times[on].seen)
     if asked:
         _row("an open page asks for its account", asked)
@@ -282,7 +303,10 @@ def report(options: argparse.Namespace, times: dict[bool, Times], asked: list[fl
     if missed or not times[True].seen or not times[False].seen:
         console.print(f"\n[red]{missed} switches were not seen within {SEEN_WITHIN:.0f} s")
         return 1
-    return 0
+    late = [value for of in times.values() for value in of.seen if value >= PROMISED]
+    if late:
+        console.print(f"\n[red]{len(late)} switches took longer than a second; the longest {max(late):.0f} ms")
+    return 1 if late else 0
 
 
 def _row(name: str, values: list[float]) -> None:
@@ -290,7 +314,7 @@ def _row(name: str, values: list[float]) -> None:
         console.print(f"{name:<34} {0:>6}", highlight=False)
         return
     middle, most = np.percentile(values, [50, 95])
-    under = 100 * sum(value < 1_000 for value in values) / len(values)
+    under = 100 * sum(value < PROMISED for value in values) / len(values)
     line = f"{name:<34} {len(values):>6} {middle:>7.0f} {most:>7.0f} {max(values):>7.0f} {under:>8.1f} %"
     console.print(line, highlight=False)
 
