@@ -7,8 +7,9 @@ as `schemas.codec.encode` of the models in `schemas.messages` (a test compares),
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha1
+from itertools import chain
 from typing import Final
 from uuid import UUID
 
@@ -50,11 +51,17 @@ class Writer:
         places = range(len(engine.config.timeframes)) if engine.extras.frames else ()
         self._extras = [engine.extras.told(place, engine.kept) for place in places]
 
-    def outputs(self, closed: Closed, fired: Sequence[Fired]) -> list[Output]:
-        """Everything one record caused: signals first, because someone waits for them, then candles, then indicators."""
+    def outputs(self, closed: Closed, fired: Sequence[Fired]) -> Iterable[Output]:
+        """Everything one record caused: signals first, because someone waits for them, then candles, then indicators.
+
+        Those two are written when they are asked for, from copies of the bars that no later record changes.
+        """
         if not len(closed):
-            return []
+            return ()
         signals = [message_output(SIGNALS, each, str(each.instrument)) for each in self._signals(closed, fired)]
+        return chain(signals, self._candles_and_readings(closed))
+
+    def _candles_and_readings(self, closed: Closed) -> Iterator[Output]:
         candles: list[Output] = []
         readings: list[Output] = []
         facts, prices = closed.facts.tolist(), closed.values[:, : len(PRICES)].astype("i8").tolist()
@@ -77,7 +84,8 @@ class Writer:
                 id_, close, end, identity(b"indicators|" + about), instrument, start, timeframe, named,
             )  # fmt: skip
             readings.append(Output(INDICATORS, instrument, reading))
-        return [*signals, *candles, *readings]
+        yield from candles
+        yield from readings
 
     def _instrument(self, number: int) -> bytes:
         while len(self._instruments) <= number:
