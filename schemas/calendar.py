@@ -76,6 +76,12 @@ class ClosingAuction(_Part):
     close: time = time(15, 15)
     instruments: frozenset[InstrumentId] = frozenset()
 
+    @model_validator(mode="after")
+    def _cash_only(self) -> Self:
+        if strangers := sorted(str(each) for each in self.instruments if each.segment is not Segment.NSE_EQ):
+            raise ValueError(f"only NSE_EQ shares close in an auction, not {strangers[0]}")
+        return self
+
 
 REGULAR: Final = (
     Regular(segments=_CASH, open=OPEN_IST, close=CLOSE_IST),

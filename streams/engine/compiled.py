@@ -10,6 +10,8 @@ from typing import Any, Final, TypeAlias, TypeVar, cast
 import numba
 import numpy as np
 import numpy.typing as npt
+from numba.core import types
+from numba.extending import intrinsic
 
 Table: TypeAlias = npt.NDArray[np.void]
 Numbers: TypeAlias = npt.NDArray[np.int64]
@@ -31,3 +33,13 @@ def compiled(kernel: F) -> F:
 def inner(kernel: F) -> F:
     """Compile what only kernels call, into them."""
     return cast(F, numba.njit(nogil=True, error_model="numpy")(kernel))
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def pointer(_: Any, address: Any) -> Any:
+    """In a kernel: the address as a pointer. Reading arrays from addresses spares a call numba's half microsecond for each."""
+
+    def generated(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], context.get_value_type(types.voidptr))
+
+    return types.voidptr(address), generated

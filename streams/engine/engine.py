@@ -9,7 +9,7 @@ import numpy as np
 
 from schemas.ids import InstrumentId
 from schemas.market import Timeframe
-from schemas.ticks import Batch
+from schemas.ticks import TICK, Batch
 from schemas.units import UtcNs
 from streams.engine import kernels, layout, tables
 from streams.engine.closed import INSTRUMENT, TICKS, Closed, joined
@@ -22,6 +22,7 @@ from streams.engine.tables import Tables
 from streams.rules import RULES, Rule
 from streams.rules.columns import by_talib
 
+_WORDS: Final = TICK.itemsize // 8
 _SPARE: Final = 1_024  # bars gathered before they are handed over, on top of one per open bar
 
 PAST: Final = np.dtype(
@@ -80,22 +81,17 @@ class Engine:
 
     def process(self, batch: Batch) -> tuple[Closed, list[Fired]]:
         """Apply one batch; a heartbeat only moves the clock. Returns what closed, and the signals, each in order."""
-        rows = batch.rows.view()
+        rows = np.ascontiguousarray(batch.rows).view(np.int64).reshape(-1, _WORDS)
         rows.flags.writeable = False  # one compiled version of the kernels serves decoded and made batches alike
+        found = self._numbers(rows)
+        look_ahead, clock = self.config.provisional, int(batch.clock)
         parts: list[Closed] = []
-        if len(rows):
-            found = self._numbers(rows)
-            at = 0
-            while at < len(rows):
-                at, count = kernels.apply_rows(rows, found, at, self.tables, self._out, self._touched)
-                if count:
-                    parts.append(self._taken(count))
-        if batch.clock > self.tables.market[layout.CLOCK]:
-            count = kernels.advance(int(batch.clock), self.tables, self._out)
+        at = 0
+        while at <= len(rows):
+            at, count, forming = kernels.apply_rows(rows, found, at, clock, self._addresses, look_ahead)
             if count:
                 parts.append(self._taken(count))
-        if self.config.provisional:
-            self._look_ahead()
+        self.forming = Forming(self._ahead.slots[:forming], self._ahead.values[:forming])
         closed = joined(parts)
         if not len(closed):
             return closed, []
@@ -109,7 +105,7 @@ class Engine:
         """
         places = np.array([self._place(timeframe) for timeframe in Timeframe], np.int64)[bars["timeframe"]]
         found = self._found(bars["key"])
-        kernels.absorb(np.ascontiguousarray(bars), found, places, self.tables)
+        kernels.absorb(np.ascontiguousarray(bars), found, places, self._addresses)
         new = places >= 0
         if self.extras.captures and new.any():
             prices = np.stack([bars[new][name].astype(np.float64) for name in PRICES], axis=1)
@@ -141,19 +137,11 @@ class Engine:
         told = facts[:, TICKS] > 0
         return Closed(facts[told], values[told])
 
-    def _look_ahead(self) -> None:
-        if self._touched[0]:
-            count = kernels.provisional(self.tables, self._touched, self._slots, self._values)
-            self.forming = Forming(self._slots[:count], self._values[:count])
-        else:
-            self.forming = Forming(self._slots[:0], self._values[:0])
-
-    def _numbers(self, rows: Table) -> Numbers:
+    def _numbers(self, rows: Numbers) -> Numbers:
         found = np.empty(len(rows), np.int64)
-        if kernels.locate(rows, self.tables.lookup, found):
-            strangers = rows[found < 0]
-            self._welcome(strangers["segment"].astype(np.int64) << 32 | strangers["security_id"])
-            kernels.locate(rows, self.tables.lookup, found)
+        if len(rows) and kernels.locate(rows, self._addresses, found):
+            self._welcome(rows[found < 0, layout.INSTRUMENT_WORD] & layout.KEY_BITS)
+            kernels.locate(rows, self._addresses, found)
         return found
 
     def _found(self, keys: Numbers) -> Numbers:
@@ -181,10 +169,14 @@ class Engine:
             captures=self._captures,
         )
         self.extras.grow(capacity)
-        self._touched = np.zeros(1 + 2 * capacity, np.int64)
         rows = bars if self.config.provisional else 0
-        self._slots, self._values = np.zeros((rows, 2), np.int64), np.zeros((rows, len(VALUES)))
-        self.forming = Forming(self._slots[:0], self._values[:0])
+        self._ahead = kernels.Ahead(
+            touched=np.zeros(1 + 2 * capacity, np.int64),
+            slots=np.zeros((rows, 2), np.int64),
+            values=np.zeros((rows, len(VALUES))),
+        )
+        self._addresses = kernels.addresses(self.tables, self._out, self._ahead)
+        self.forming = Forming(self._ahead.slots[:0], self._ahead.values[:0])
         for key, moments in self.fired_at.items():
             self.fired_at[key] = np.concatenate([moments, np.zeros(capacity - len(moments), np.int64)])
 

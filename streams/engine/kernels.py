@@ -10,12 +10,15 @@ bars are written to: `facts` (`FACTS` and the key) and `values` (`VALUES`, then 
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
+from numba import carray
 
+from schemas.calendar import MOST_SESSIONS
 from schemas.units import NS_PER_SECOND
-from streams.engine.compiled import Numbers, Reals, Table, compiled, inner
+from streams.engine.columns import FACTS, VALUES
+from streams.engine.compiled import Numbers, Reals, Table, compiled, inner, pointer
 from streams.engine.hours import DAYS, FIRST
 from streams.engine.layout import (
     ANCHOR,
@@ -23,6 +26,7 @@ from streams.engine.layout import (
     BEFORE_HIGH,
     BEFORE_LAST,
     BEFORE_LOW,
+    BINS,
     CLOCK,
     CLOCK_DAY,
     CLOSE,
@@ -38,29 +42,40 @@ from streams.engine.layout import (
     DAY_OPEN,
     DAY_SEEN_FROM,
     DAY_SQUARES,
+    DAY_TOTAL,
     DAY_TURNOVER,
     DAY_VOLUME,
     DAY_WHOLE,
+    DAY_WIDTH,
     END,
     HIGH,
     HOURS,
+    INSTRUMENT_WORD,
+    KEY_BITS,
     LAST_AT,
     LATE,
     LIVE_WIDTH,
     LOW,
+    MARKET_WIDTH,
     NEXT_DUE,
     OPEN,
     OPENED_AT,
     OUTSIDE,
+    PRICE,
+    PRICES_WIDTH,
     RANGE_HIGH,
     RANGE_LOW,
     RESETS,
+    RING,
+    ROW_CLOCK,
     SESSION_CLOSE,
     SESSION_OPEN,
     SQUARES,
     START,
+    STUDY_WIDTH,
     TICKS,
     TICKS_SEEN,
+    TIME,
     TURNOVER,
     VOLUME,
 )  # fmt: skip
@@ -71,6 +86,8 @@ _IST: Final = 19_800 * NS_PER_SECOND
 _DAY: Final = 86_400 * NS_PER_SECOND
 _MINUTE: Final = 60 * NS_PER_SECOND
 _LATENESS: Final = int(ALLOWED_LATENESS)
+_VALUES: Final = len(VALUES)
+_FACTS: Final = len(FACTS)
 _NEVER: Final = int(NEVER)
 
 OWN_PREVIOUS: Final = -1
@@ -91,59 +108,126 @@ class Out(NamedTuple):
     captures: Numbers
 
 
+class Ahead(NamedTuple):
+    """Who got a tick, and where readings of forming bars are written.
+
+    Attributes:
+        touched: Shape (1 + 2 x capacity,): how many instruments, their numbers, then a mark for each.
+        slots: Shape (rows, 2): instrument and timeframe's place.
+        values: Shape (rows, values).
+    """
+
+    touched: Numbers
+    slots: Numbers
+    values: Reals
+
+
+def addresses(tables: Tables, out: Out, ahead: Ahead) -> Numbers:
+    """What kernels open the arrays by. Valid while the caller holds these very arrays."""
+    capacity, frames = tables.due.shape
+    sizes = [capacity, frames, len(tables.order), len(tables.lookup), len(tables.hours), *out.values.shape]
+    held = [array.ctypes.data for array in (*tables, *out, *ahead)]
+    return np.array([*held, *sizes, len(ahead.slots)], np.int64)
+
+
+@inner
+def open_tables(at: Numbers) -> Tables:
+    n, frames, count, lookup, kinds = at[-8], at[-7], at[-6], at[-5], at[-4]
+    return Tables(
+        carray(pointer(at[0]), (MARKET_WIDTH,), np.int64),
+        carray(pointer(at[1]), (n, LIVE_WIDTH), np.int64),
+        carray(pointer(at[2]), (n, frames), np.int64),
+        carray(pointer(at[3]), (n, frames, BAR_WIDTH), np.int64),
+        carray(pointer(at[4]), (n, DAY_WIDTH), np.float64),
+        carray(pointer(at[5]), (n, frames, STUDY_WIDTH), np.float64),
+        carray(pointer(at[6]), (n, frames, PRICES_WIDTH), np.int32),
+        carray(pointer(at[7]), (n, frames, RING), np.float64),
+        carray(pointer(at[8]), (n, frames, _VALUES), np.float64),
+        carray(pointer(at[9]), (count,), np.int64),
+        carray(pointer(at[10]), (lookup, 2), np.int64),
+        carray(pointer(at[11]), (kinds, DAYS, MOST_SESSIONS, 2), np.int64),
+        carray(pointer(at[12]), (frames,), np.int64),
+        carray(pointer(at[13]), (1,), np.int64),
+        carray(pointer(at[14]), (BINS,), np.float64),
+    )
+
+
+@inner
+def open_out(at: Numbers) -> Out:
+    rows, width = at[-3], at[-2]
+    return Out(
+        carray(pointer(at[15]), (rows, _FACTS), np.int64),
+        carray(pointer(at[16]), (rows, width), np.float64),
+        carray(pointer(at[17]), (width - _VALUES, 2), np.int64),
+    )
+
+
+@inner
+def open_ahead(at: Numbers) -> Ahead:
+    n, rows = at[-8], at[-1]
+    return Ahead(
+        carray(pointer(at[18]), (1 + 2 * n,), np.int64),
+        carray(pointer(at[19]), (rows, 2), np.int64),
+        carray(pointer(at[20]), (rows, _VALUES), np.float64),
+    )
+
+
 @compiled
-def locate(rows: Table, lookup: Numbers, found: Numbers) -> int:
+def locate(rows: Numbers, at: Numbers, found: Numbers) -> int:
     """Write each row's instrument number to `found`, -1 where unknown; returns how many are unknown."""
+    lookup = open_tables(at).lookup
     unknown = 0
     mask = len(lookup) - 1
-    for at in range(len(rows)):
-        key = np.int64(rows[at].segment) << 32 | np.int64(rows[at].security_id)
+    for nth in range(len(rows)):
+        key = rows[nth, INSTRUMENT_WORD] & KEY_BITS
         slot = (key ^ (key >> 7)) & mask
         while lookup[slot, 0] != key and lookup[slot, 0] >= 0:
             slot = (slot + 1) & mask
-        found[at] = lookup[slot, 1]
-        unknown += found[at] < 0
+        found[nth] = lookup[slot, 1]
+        unknown += found[nth] < 0
     return unknown
 
 
 @compiled
 def apply_rows(  # noqa: PLR0917 (kernels take no names)
-    rows: Table, found: Numbers, first: int, tables: Tables, out: Out, touched: Numbers
-) -> tuple[int, int]:
-    """Apply rows from `first` on; returns the row to go on with and the number of bars written to `out`.
+    rows: Numbers, found: Numbers, first: int, clock: int, at: Numbers, look_ahead: bool
+) -> tuple[int, int, int]:
+    """Apply rows from `first` on, then move the market clock on to `clock`.
 
-    Stops early while every open bar still fits into `out`, so that the caller can empty it and call again. Adds to `touched`
-    (its first entry counts them, then instruments; then a mark per instrument) who got a tick.
+    Returns the row to go on with, the number of closed bars written and that of forming ones, which are written after the
+    last row. Stops early while every open bar still fits, so that the caller can take the closed ones and call again.
     """
-    count = 0
-    capacity = tables.live.shape[0]
+    tables, out, ahead = open_tables(at), open_out(at), open_ahead(at)
+    market, count = tables.market, 0
     room = (len(tables.order) + 1) * len(tables.spans)
-    market = tables.market
-    for at in range(first, len(rows)):
+    for nth in range(first, len(rows)):
         if len(out.facts) - count < room:
-            return at, count
-        row, i = rows[at], found[at]
-        if row.clock > market[CLOCK]:
-            count = advance_to(row.clock, tables, out, count)
+            return nth, count, 0
+        row, i = rows[nth], found[nth]
+        if row[ROW_CLOCK] > market[CLOCK]:
+            count = advance_to(row[ROW_CLOCK], tables, out, count)
         market[TICKS_SEEN] += 1
-        live, moment = tables.live[i], row.exchange_time
+        live, moment = tables.live[i], row[TIME]
         complete = True
         if live[TICKS] == 0 or moment < live[START] or moment >= live[END]:
             accepted, complete, count = turn(row, i, tables, out, count)
             if not accepted:
                 continue
         merge(row, live, market, complete)
-        if touched[1 + capacity + i] == 0:
-            touched[1 + capacity + i] = 1
-            touched[0] += 1
-            touched[touched[0]] = i
-    return len(rows), count
+        if look_ahead:
+            touch(i, ahead.touched, len(tables.live))
+    if len(out.facts) - count < room:
+        return len(rows), count, 0
+    count = advance_to(clock, tables, out, count)
+    return len(rows) + 1, count, provisional(tables, ahead) if look_ahead else 0
 
 
-@compiled
-def advance(clock: int, tables: Tables, out: Out) -> int:
-    """Move the market clock on and close every bar that can get no more ticks; returns how many."""
-    return advance_to(clock, tables, out, 0)
+@inner
+def touch(i: int, touched: Numbers, capacity: int) -> None:
+    if touched[1 + capacity + i] == 0:
+        touched[1 + capacity + i] = 1
+        touched[0] += 1
+        touched[touched[0]] = i
 
 
 @inner
@@ -192,12 +276,12 @@ def close_ended(i: int, limit: int, tables: Tables, out: Out, count: int) -> int
 
 
 @inner
-def turn(row: Any, i: int, tables: Tables, out: Out, count: int) -> tuple[bool, bool, int]:
+def turn(row: Numbers, i: int, tables: Tables, out: Out, count: int) -> tuple[bool, bool, int]:
     """A tick that is not of the open minute: open its own, unless it is late or outside the session.
 
     Returns whether the tick counts, whether its volume is known, and the bars written.
     """
-    live, market, moment = tables.live[i], tables.market, row.exchange_time
+    live, market, moment = tables.live[i], tables.market, row[TIME]
     opens, closes, day_opens, day_closes = session_at(moment, live, tables.hours)
     if opens == 0:
         market[OUTSIDE] += 1
@@ -205,16 +289,16 @@ def turn(row: Any, i: int, tables: Tables, out: Out, count: int) -> tuple[bool, 
         return False, False, close_ended(i, moment, tables, out, count)
     start = moment - (moment - opens) % _MINUTE
     end = min(start + _MINUTE, closes)
-    if end + _LATENESS <= row.clock or start < live[START] or (start == live[START] and live[TICKS] == 0):
+    if end + _LATENESS <= row[ROW_CLOCK] or start < live[START] or (start == live[START] and live[TICKS] == 0):
         market[LATE] += 1
         return False, False, count
     count = close_ended(i, moment, tables, out, count)
     complete = begin_counting(row, live, market, day_opens + _MINUTE)
     live[SESSION_OPEN], live[SESSION_CLOSE] = opens, closes
     if day_opens != live[DAY_OPEN]:
-        begin_day(live, tables.days[i], row.price, complete)
+        begin_day(live, tables.days[i], row[PRICE], complete)
         live[DAY_OPEN], live[DAY_CLOSE] = day_opens, day_closes
-    open_minute(live, start, end, moment, row.price)
+    open_minute(live, start, end, moment, row[PRICE])
     tables.due[i, 0] = end
     open_longer(i, moment, tables)
     market[NEXT_DUE] = min(market[NEXT_DUE], end + _LATENESS)
@@ -240,23 +324,23 @@ def session_at(moment: int, live: Numbers, hours: Numbers) -> tuple[int, int, in
 
 
 @inner
-def note_outside(row: Any, live: Numbers) -> None:
+def note_outside(row: Numbers, live: Numbers) -> None:
     """A tick before the open or after the close makes no bar, but its volume is not the next bar's."""
-    day = (row.exchange_time + _IST) // _DAY
-    if day < live[COUNTER_DAY] or row.exchange_time < live[LAST_AT] or row.volume < 0:
+    day = (row[TIME] + _IST) // _DAY
+    if day < live[COUNTER_DAY] or row[TIME] < live[LAST_AT] or row[DAY_TOTAL] < 0:
         return
-    live[COUNTER_DAY], live[COUNTER], live[LAST_AT] = day, row.volume, row.exchange_time
+    live[COUNTER_DAY], live[COUNTER], live[LAST_AT] = day, row[DAY_TOTAL], row[TIME]
 
 
 @inner
-def begin_counting(row: Any, live: Numbers, market: Numbers, first_bar_end: int) -> bool:
+def begin_counting(row: Numbers, live: Numbers, market: Numbers, first_bar_end: int) -> bool:
     """On the instrument's first tick of a day, choose where its volume counts from; False when that is unknown."""
-    day = (row.exchange_time + _IST) // _DAY
+    day = (row[TIME] + _IST) // _DAY
     if day == live[COUNTER_DAY]:
         return True
     live[COUNTER_DAY] = day
     watched = market[CLOCK_DAY] == day and market[DAY_SEEN_FROM] < first_bar_end
-    live[COUNTER] = 0 if watched else max(row.volume, 0)
+    live[COUNTER] = 0 if watched else max(row[DAY_TOTAL], 0)
     return bool(watched)
 
 
@@ -306,12 +390,12 @@ def open_bar(bar: Numbers, start: int) -> None:
 
 
 @inner
-def merge(row: Any, live: Numbers, market: Numbers, complete: bool) -> None:
+def merge(row: Numbers, live: Numbers, market: Numbers, complete: bool) -> None:
     """Take one tick into the open minute.
 
     Open and close go by exchange time; within one second the first to arrive opens and the last closes.
     """
-    moment, price = row.exchange_time, row.price
+    moment, price = row[TIME], row[PRICE]
     volume, steady = traded(row, live)
     if moment < live[OPENED_AT]:
         live[OPENED_AT], live[OPEN] = moment, price
@@ -331,19 +415,19 @@ def merge(row: Any, live: Numbers, market: Numbers, complete: bool) -> None:
 
 
 @inner
-def traded(row: Any, live: Numbers) -> tuple[int, bool]:
+def traded(row: Numbers, live: Numbers) -> tuple[int, bool]:
     """Units traded since the instrument's last tick, and False when the day's counter fell.
 
     A tick that was overtaken by a later one may show a smaller counter: that is no fall.
     """
-    overtaken = row.exchange_time < live[LAST_AT]
-    live[LAST_AT] = max(live[LAST_AT], row.exchange_time)
-    if row.volume < 0:
+    overtaken = row[TIME] < live[LAST_AT]
+    live[LAST_AT] = max(live[LAST_AT], row[TIME])
+    if row[DAY_TOTAL] < 0:
         return 0, True
-    growth = row.volume - live[COUNTER]
+    growth = row[DAY_TOTAL] - live[COUNTER]
     if growth < 0 and overtaken:
         return 0, True
-    live[COUNTER] = row.volume
+    live[COUNTER] = row[DAY_TOTAL]
     return max(growth, 0), growth >= 0
 
 
@@ -416,17 +500,14 @@ def commit(i: int, k: int, bar: Numbers, end: int, tables: Tables) -> None:
     bar[COMMITTED] = bar[START]
 
 
-@compiled
-def provisional(tables: Tables, touched: Numbers, slots: Numbers, values: Reals) -> int:
-    """Readings that the open bars of touched instruments would have if they closed now; returns how many bars.
-
-    Writes instrument and timeframe's place to `slots`, `VALUES` to `values`, and empties `touched`.
-    """
+@inner
+def provisional(tables: Tables, ahead: Ahead) -> int:
+    """Write the readings that the open bars of touched instruments would have if they closed now; returns how many."""
     count, capacity, wanted = 0, len(tables.live), tables.wanted[0]
-    bar = np.zeros(BAR_WIDTH, np.int64)
-    for nth in range(1, touched[0] + 1):
-        i = touched[nth]
-        touched[1 + capacity + i] = 0
+    bar = np.empty(BAR_WIDTH, np.int64)
+    for nth in range(1, ahead.touched[0] + 1):
+        i = ahead.touched[nth]
+        ahead.touched[1 + capacity + i] = 0
         live = tables.live[i]
         for k in range(len(tables.spans)):
             if tables.due[i, k] == _NEVER:
@@ -434,26 +515,26 @@ def provisional(tables: Tables, touched: Numbers, slots: Numbers, values: Reals)
             bar[:] = tables.bars[i, k]  # place 0 stays empty
             if live[TICKS] > 0:
                 add(bar, live)
-            out = values[count]
+            out = ahead.values[count]
             out[:] = np.nan
             out[0], out[1], out[2], out[3], out[4] = bar[OPEN], bar[HIGH], bar[LOW], bar[CLOSE], bar[VOLUME]
             read(wanted, tables.studies[i, k], tables.prices[i, k], tables.volumes[i, k], out, tables.bins, False)
             read_day(wanted, live, tables.days[i], True, tables.due[i, k], out)
-            slots[count, 0], slots[count, 1] = i, k
+            ahead.slots[count, 0], ahead.slots[count, 1] = i, k
             count += 1
-    touched[0] = 0
+    ahead.touched[0] = 0
     return count
 
 
 @compiled
-def absorb(rows: Table, numbers: Numbers, places: Numbers, tables: Tables) -> int:
+def absorb(rows: Table, numbers: Numbers, places: Numbers, addressed: Numbers) -> int:
     """Take bars of the past into the studies, without output; returns how many were new.
 
     `numbers` are the rows' instruments, `places` those of their timeframes (-1: not computed), which become -1 where the bar
     is not new. A bar is new when it begins after the last committed one and before the one that ticks are in. New minutes also
     count in their day, and in the longer bars around them, which are committed without output should no tick come.
     """
-    taken = 0
+    taken, tables = 0, open_tables(addressed)
     bar = np.zeros(LIVE_WIDTH, np.int64)
     for at in range(len(rows)):
         row, i, k = rows[at], numbers[at], places[at]

@@ -40,6 +40,10 @@ BAR_WIDTH: Final = 9
 ) = range(BAR_WIDTH, BAR_WIDTH + 15)
 LIVE_WIDTH: Final = 24
 
+# A tick, as seven words: `schemas.ticks.TICK`.
+TIME, RECEIVED_AT, ROW_CLOCK, PRICE, DAY_TOTAL, INSTRUMENT_WORD = range(6)
+KEY_BITS: Final = (1 << 40) - 1  # of the word: security id, segment above it
+
 # `market`, one row.
 (
     CLOCK,  # largest market clock seen, UTC ns
