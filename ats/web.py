@@ -94,7 +94,9 @@ async def build(logs: Path) -> None:
     if not (WEB / "package-lock.json").is_file():
         raise Misconfigured(f"the web page is built from {WEB}, which is not there: run from a clone of the repository")
     if _newer(WEB / "package-lock.json", WEB / "node_modules" / ".package-lock.json"):
-        await _npm("ci", "--no-audit", logs=logs)
+        # As locked, integrity included. Not `npm ci`: it refuses a lock without the optional binaries of other systems,
+        # which a mirror may not carry.
+        await _npm("install", "--no-save", "--no-audit", logs=logs)
     sources = [WEB / "package-lock.json", WEB / "next.config.ts", *(WEB / "src").rglob("*.*")]
     if any(_newer(source, WEB / ".next" / "BUILD_ID") for source in sources):
         await _npm("run", "build", logs=logs)
