@@ -105,7 +105,9 @@ class Indicators(Message):
 
 
 class Signal(Message):
-    """`ats.signals`: a rule fired at bar close. `features` are what it looked at, in paise where they are prices."""
+    """`ats.signals`: a rule fired at bar close. `features` are what it looked at and what an analyst asks of the bar first,
+    in paise where they are prices.
+    """
 
     instrument: InstrumentId
     timeframe: Timeframe

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from hashlib import sha1
 from itertools import chain
 from typing import Final
@@ -36,6 +37,11 @@ _INDICATORS: Final = (
     b'{"causation_id":"%b","close":%d,"correlation_id":null,"event_time":%d,"id":"%b","instrument":"%b",'
     b'"schema_version":1,"start":%d,"timeframe":"%b","values":%b}'
 )
+# What an analyst asks of a bar first, whatever the rule looked at.
+CONTEXT: Final = (
+    "volume", "ema_21", "ema_50", "ema_200", "rsi_14", "macd_histogram", "atr_14", "adx_14", "plus_di_14", "minus_di_14",
+    "bollinger_upper", "bollinger_lower", "supertrend_direction", "vwap", "opening_range_high", "opening_range_low", "pivot",
+)  # fmt: skip
 _SEED: Final = sha1(NAMESPACE.bytes, usedforsecurity=False)
 
 
@@ -47,6 +53,7 @@ class Writer:
         self._timeframes = [timeframe.encode() for timeframe in engine.config.timeframes]
         self._columns = sorted(name for study in engine.config.studies for name in COLUMNS_OF[study])
         self._places = [AT[name] for name in self._columns]
+        self._context = {name: AT[name] for name in CONTEXT if name in PRICES or name in self._columns}
         self._instruments: list[bytes] = []
         places = range(len(engine.config.timeframes)) if engine.extras.frames else ()
         self._extras = [engine.extras.told(place, engine.kept) for place in places]
@@ -97,14 +104,16 @@ class Writer:
         for each in fired:
             facts, close = closed.facts[each.at], int(closed.values[each.at, AT["close"]])
             timeframe = self._engine.config.timeframes[int(facts[TIMEFRAME])]
+            around = {name: float(closed.values[each.at, place]) for name, place in self._context.items()}
+            told = replace(each, features=around | each.features)
             found.append(
-                signal(each, self._engine.instrument(int(facts[INSTRUMENT])), timeframe, int(facts[END]), close)
+                signal(told, self._engine.instrument(int(facts[INSTRUMENT])), timeframe, int(facts[END]), close)
             )
         return found
 
 
 def signal(fired: Fired, instrument: InstrumentId, timeframe: Timeframe, end: int, close: int) -> Signal:
-    """The head of a chain: its own id is the correlation id of all that follows."""
+    """The head of a chain: its own id is the correlation id of all that follows. Features that warm up are left out."""
     id_ = derive("signal", fired.rule.name, instrument, timeframe, end)
     return Signal(
         id=id_,

@@ -42,8 +42,8 @@ class Rule:
         timeframe: Which bars it looks at.
         look: From bars to 1 bullish, -1 bearish, 0 nothing for each. Pure: it remembers nothing between calls.
         needs: The columns it looks at: `close`, `ema_9`, `previous_ema_9` (at the bar before), `ema_50@15m` (the last closed
-            bar of a longer timeframe). Where one of them is NaN, because it warms up, the rule is silent; a signal's features are
-            these.
+            bar of a longer timeframe). Where one of them is NaN, because it warms up, the rule is silent; a signal's features
+            begin with these.
         cooldown: Market time after a signal in which the rule stays silent on that instrument.
         instruments: The only ones it is asked about; None: all.
     """

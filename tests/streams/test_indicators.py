@@ -182,7 +182,9 @@ def test_a_signal_says_what_it_looked_at_and_starts_a_chain() -> None:
 
     assert (signal.direction, signal.timeframe) == (Direction.BULLISH, Timeframe.M1)
     assert signal.features["previous_rsi_14"] <= 30 < signal.features["rsi_14"]
-    assert set(signal.features) == {"previous_rsi_14", "rsi_14"}
+    # and what an analyst asks first, as far as thirty bars can say it
+    assert {"volume", "atr_14", "bollinger_upper"} < set(signal.features)
+    assert not {"ema_50", "ema_200", "pivot", "sma_20"} & set(signal.features)
     assert signal.correlation_id == signal.id
     assert signal.id != falling_then_rising(InstrumentId(Segment.NSE_EQ, 1))[0].id
 
