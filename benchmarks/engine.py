@@ -1,21 +1,28 @@
-"""Ticks a second through the engine, beside a loop of plain Python and TA-Lib. Run: python -m benchmarks.engine (half a minute).
+"""Ticks a second through the pure engine, beside nautilus_trader, talipp and pandas with TA-Lib. Run: python -m benchmarks.engine
 
-Read the ratios; absolute figures are of the machine and of what else runs on it. One figure is the best of three runs.
+Work: bars of 1, 5 and 15 minutes and on each EMA 9, 21, 50, 200, RSI, MACD, ATR, Bollinger, ADX with DI, Supertrend, Stochastic,
+OBV and VWAP. Read the ratios; absolute figures are of the machine and of what else runs on it. Figures are the best of three
+runs. `make bench-peers` installs the first two peers.
 """
 
 from __future__ import annotations
 
 import os
 import platform
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
-import talib
+import psutil
 
-from schemas.market import session_of, trading_day
+from schemas.market import Timeframe, session_of, trading_day
 from schemas.ticks import TICK, Batch, Rows
 from schemas.units import UtcNs
+from streams.engine import snapshot
+from streams.engine.columns import Study
 from streams.engine.config import EngineConfig
 from streams.engine.engine import Engine
 from streams.engine.machine import warm_up
@@ -23,8 +30,12 @@ from streams.engine.messages import Writer
 
 BATCHES = (1, 16, 128, 1_024, 4_096)
 INSTRUMENTS = (50, 500, 5_000)
+PEERS = {"nautilus": "nautilus_trader", "talipp": "talipp", "pandas": ""}
+PEERS_FOLDER = Path(os.environ.get("ATS_PEERS", str(Path(sys.prefix) / "peers")))
+STUDIES = ("ema", "rsi", "macd", "atr", "bollinger", "adx", "supertrend", "stochastic", "obv", "vwap")
+TIMEFRAMES = (Timeframe.M1, Timeframe.M5, Timeframe.M15)
 SESSION = session_of(trading_day(1_704_171_600 * 10**9))
-FEWEST_SECONDS = 0.25
+SECONDS = 0.4
 
 
 def market(count: int, instruments: int) -> Rows:
@@ -40,54 +51,68 @@ def market(count: int, instruments: int) -> Rows:
     return rows
 
 
-def rate(rows: Rows, batch: int, *, messages: bool) -> float:
+def batches(rows: Rows, size: int) -> Iterator[Batch]:
+    for end in range(size, len(rows) + 1, size):
+        yield Batch(UtcNs(rows["clock"][end - 1]), UtcNs(0), 0, rows[end - size : end])
+
+
+def rate(rows: Rows, size: int, *, provisional: bool) -> float:
     """Ticks a second of a warm engine: every instrument known."""
-    engine = Engine(EngineConfig(provisional=False))
-    writer = Writer(engine)
-    engine.process(Batch(UtcNs(rows["clock"][0]), UtcNs(0), 0, rows[: len(rows) // 4]))
-    batches = [
-        Batch(UtcNs(rows["clock"][end - 1]), UtcNs(0), 0, rows[end - batch : end])
-        for end in range(len(rows) // 4 + batch, len(rows) + 1, batch)
-    ]
+    config = EngineConfig(TIMEFRAMES, frozenset(map(Study, STUDIES)), provisional)
+    engine = Engine(config, rules=())
+    cut = len(rows) // 4
+    engine.process(Batch(UtcNs(rows["clock"][cut - 1]), UtcNs(0), 0, rows[:cut]))
+    work = list(batches(rows[cut:], size))
     started, done = time.perf_counter(), 0
-    for each in batches:
-        closed, fired = engine.process(each)
-        if messages:
-            writer.outputs(closed, fired)
-        done += batch
-        if done % 1_024 < batch and time.perf_counter() - started > FEWEST_SECONDS:
-            break
-    return done / (time.perf_counter() - started)
-
-
-def plain_python(rows: Rows) -> float:
-    """What one would write first: dictionaries of bars, TA-Lib over the last hundred closes at every tick.
-
-    Its indicators are those of the forming bar, the engine's those of closed bars: the usual way to write it does more
-    work than the question needs, and that is part of what the ratio shows.
-    """
-    history = {int(security): [100_000.0] * 100 for security in np.unique(rows["security_id"])}
-    bars: dict[int, list[float]] = {}
-    ticks = zip(rows["security_id"].tolist(), rows["exchange_time"].tolist(), rows["price"].tolist(), strict=True)
-    started, done = time.perf_counter(), 0
-    for security, moment, price in ticks:
-        minute = moment // (60 * 10**9)
-        bar = bars.get(security)
-        if bar is None or bar[0] != minute:
-            if bar is not None:
-                history[security] = [*history[security][1:], bar[3]]
-            bar = bars[security] = [minute, price, price, price]
-        bar[1:] = max(bar[1], price), min(bar[2], price), price
-        now = np.array([*history[security], price], float)
-        talib.EMA(now, 9), talib.EMA(now, 21), talib.RSI(now, 14)
-        done += 1
-        if done % 64 == 0 and time.perf_counter() - started > FEWEST_SECONDS:
+    for batch in work:
+        engine.process(batch)
+        done += size
+        if time.perf_counter() - started > SECONDS:
             break
     return done / (time.perf_counter() - started)
 
 
 def best(measure: Callable[[], float]) -> float:
     return max(measure() for _ in range(3))
+
+
+def of_peers(instruments: int) -> dict[str, float]:
+    """Ticks a second of every peer that is installed."""
+    found = {}
+    for peer, library in PEERS.items():
+        if library and not (PEERS_FOLDER / library).is_dir():
+            print(f"without {peer}: install it with `make bench-peers`")
+            continue
+        environment = dict(os.environ) | ({"PYTHONPATH": str(PEERS_FOLDER)} if library else {})
+        command = [sys.executable, "-m", "benchmarks._indicators", peer, str(instruments), "1.5"]
+        done = [subprocess.run(command, env=environment, check=True, capture_output=True) for _ in range(2)]  # noqa: S603
+        found[peer] = max(float(each.stdout) for each in done)
+    return found
+
+
+def whole_engine() -> None:
+    """All timeframes and studies of 5,000 instruments: messages of a turn of the minute, memory, snapshots."""
+    rows = market(1_000_000, 5_000)
+    engine = Engine()
+    writer = Writer(engine)
+    before = psutil.Process().memory_info().rss
+    turns = []
+    for batch in batches(rows, 10_000):
+        closed, fired = engine.process(batch)
+        started = time.process_time()  # of our own core: what else runs would show as ours
+        written = len(list(writer.outputs(closed, fired)))
+        if written > 5_000:
+            turns.append((time.process_time() - started) / written * 1e6)
+    grown = (psutil.Process().memory_info().rss - before) / 1e6
+    started = time.perf_counter()
+    dumped = snapshot.dump(engine)
+    between = time.perf_counter()
+    snapshot.restore(dumped, engine.rules)
+    restored = time.perf_counter() - between
+    print("5,000 instruments, seven timeframes, all studies:")
+    print(f"  a message in {min(turns):.1f} µs at the turn of a minute")
+    print(f"  snapshot of {len(dumped) / 1e6:.0f} MB: written in {between - started:.2f} s, read in {restored:.2f} s")
+    print(f"  {grown:.0f} MB resident more than before the engine")
 
 
 def main() -> None:
@@ -97,15 +122,23 @@ def main() -> None:
     print(
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}\n"
     )
-    print(f"{'instruments':>11} {'batch':>6} {'engine':>12} {'+ messages':>12} {'× plain Python':>15}   ticks/s")
     for instruments in INSTRUMENTS:
         rows = market(1_000_000, instruments)
-        base = best(lambda rows=rows: plain_python(rows))  # type: ignore[misc]
-        for batch in BATCHES:
-            pure = best(lambda rows=rows, batch=batch: rate(rows, batch, messages=False))  # type: ignore[misc]
-            whole = best(lambda rows=rows, batch=batch: rate(rows, batch, messages=True))  # type: ignore[misc]
-            print(f"{instruments:>11} {batch:>6} {pure:>12,.0f} {whole:>12,.0f} {pure / base:>15,.0f}")
-        print(f"{instruments:>11} {'–':>6} {base:>12,.0f} {'':>12} {1:>15}   plain Python\n")
+        peers = of_peers(instruments)
+        print(
+            f"{instruments} instruments; " + ", ".join(f"{name} {value:,.0f} ticks/s" for name, value in peers.items())
+        )
+        print(
+            f"{'batch':>6} {'values':>12} {'ticks/s':>12} {'µs/batch':>9}  "
+            + " ".join(f"{'× ' + name:>10}" for name in peers)
+        )
+        for size in BATCHES:
+            for provisional, name in ((True, "provisional"), (False, "finals")):
+                ours = best(lambda size=size, provisional=provisional: rate(rows, size, provisional=provisional))  # type: ignore[misc]  # noqa: B023
+                ratios = " ".join(f"{ours / value:>10,.0f}" for value in peers.values())
+                print(f"{size:>6} {name:>12} {ours:>12,.0f} {size / ours * 1e6:>9,.1f}  {ratios}", flush=True)
+        print()
+    whole_engine()
 
 
 if __name__ == "__main__":

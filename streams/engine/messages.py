@@ -12,7 +12,6 @@ from dataclasses import replace
 from hashlib import sha1
 from itertools import chain
 from typing import Final
-from uuid import UUID
 
 import orjson
 
@@ -84,9 +83,10 @@ class Writer:
             )  # fmt: skip
             candles.append(Output(CANDLES, instrument, candle))
             told = dict(zip(self._columns, row, strict=True))
-            if self._extras:
+            if self._extras and self._extras[place]:
                 told |= {name: float(closed.values[len(readings), at]) for name, at in self._extras[place]}
-            named = orjson.dumps(told, option=orjson.OPT_SORT_KEYS)  # writes NaN as null
+                told = dict(sorted(told.items()))
+            named = orjson.dumps(told)  # writes NaN as null
             reading = _INDICATORS % (
                 id_, close, end, identity(b"indicators|" + about), instrument, start, timeframe, named,
             )  # fmt: skip
@@ -130,7 +130,9 @@ def signal(fired: Fired, instrument: InstrumentId, timeframe: Timeframe, end: in
 
 
 def identity(name: bytes) -> bytes:
-    """`schemas.ids.derive` of `name`'s parts as text: RFC 9562, section 5.5."""
+    """`schemas.ids.derive` of `name`'s parts as text: a UUID of version 5 (RFC 9562, section 5.5)."""
     digest = _SEED.copy()
     digest.update(name)
-    return str(UUID(bytes=digest.digest()[:16], version=5)).encode()
+    text = digest.hexdigest()
+    variant = "89ab"[int(text[16], 16) & 3]
+    return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{variant}{text[17:20]}-{text[20:32]}".encode()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +16,8 @@ from schemas.errors import Misconfigured, Unreadable
 from schemas.market import trading_day
 from schemas.ticks import Batch, Rows, encode
 from schemas.topics import SIGNALS
-from streams.engine import snapshot
+from streams.engine import kernels, snapshot, studies
+from streams.engine.compiled import _SOURCES, STAMP
 from streams.engine.engine import Engine
 from streams.engine.machine import EngineMachine
 from streams.rules import RULES
@@ -151,3 +155,19 @@ def test_the_bytes_of_a_batch_survive_the_codec() -> None:
     rows = random_market(2, 50)
 
     assert run([batch_of(rows)]) == list(machine().apply(record(encode(batch_of(rows)))))
+
+
+def test_machine_code_on_disk_belongs_to_the_sources_it_was_made_from() -> None:
+    kernel: Any = kernels.apply_rows
+    file = kernel._cache._cache_file
+
+    assert file._source_stamp == STAMP
+    assert STAMP.encode() in Path(file._index_path).read_bytes()
+    assert {Path(sys.modules[name].__file__ or "").name for name in _compiled_from()} <= set(_SOURCES)
+
+
+def _compiled_from() -> set[str]:
+    """The engine's modules that kernels take functions and constants from."""
+    spaces = [*vars(kernels).values(), *vars(studies).values()]
+    modules = {getattr(each, "__module__", "") or "" for each in spaces}
+    return {name for name in modules if name.startswith("streams.engine.")} | {"streams.engine.hours"}
