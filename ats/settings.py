@@ -79,6 +79,9 @@ class Settings(BaseSettings):
     ats_universe_file: Path | None = None
     ats_feed_connections: int = Field(default=1, ge=1, le=5)
     ats_rules: Path | None = None
+    ats_calendar: Path | None = None
+    ats_timeframes: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_symbols)] = ()
+    ats_studies: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_symbols)] = ()
     ats_shortlist: int = Field(default=12, ge=1, le=200)
     ats_max_order_value_rupees: int = Field(default=50_000, ge=1)
     ats_max_orders_per_day: int = Field(default=40, ge=0)

@@ -18,7 +18,12 @@ from bus.metrics import ShellMetrics
 from bus.records import Record
 from bus.stateful import StatefulService, run_stateful
 from schemas import ticks
+from schemas.calendar import Calendar
+from schemas.errors import Misconfigured, Unreadable
+from schemas.history import is_history
+from schemas.market import Timeframe
 from schemas.units import NS_PER_SECOND, UtcNs
+from streams.engine.columns import Study
 from streams.engine.config import EngineConfig
 from streams.engine.machine import warm_up
 from streams.rules.config import read as read_rules
@@ -53,21 +58,45 @@ def service_of(settings: Settings, stats: EngineStats | None = None) -> Stateful
     """What `ats streams` runs under `settings`.
 
     Raises:
-        Misconfigured: a rules file that cannot be used.
+        Misconfigured: a rules or calendar file that cannot be used, a timeframe or study that does not exist, or a rule that
+            needs one that is left out.
     """
     book = read_rules(settings.ats_rules)
     log.info("rules", file=str(settings.ats_rules or ""), rules=[rule.key for rule in book.rules])
-    config = EngineConfig(talib=book.columns, talib_window=book.window)
+    names = settings.ats_timeframes or tuple(Timeframe), settings.ats_studies or tuple(Study)
+    whole = EngineConfig.of(*names, calendar_of(settings))
+    config = replace(whole, talib=book.columns, talib_window=book.window)
     return replace(engine_service(book.rules, stats, config), size=_ticks_in, received_at=_received_at)
 
 
+def calendar_of(settings: Settings) -> Calendar:
+    """The exchanges' hours: the built-in ones, changed by what ATS_CALENDAR says.
+
+    Raises:
+        Misconfigured: the file cannot be read or used.
+    """
+    path = settings.ats_calendar
+    if path is None:
+        return Calendar()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"ATS_CALENDAR={str(path)!r} cannot be read: {error}") from None
+    return Calendar.parse(text, str(path))
+
+
 def _ticks_in(record: Record) -> int:
+    if is_history(record.value):
+        return 0
     return (len(record.value or b"") - ticks.HEADER.itemsize) // ticks.TICK.itemsize
 
 
 def _received_at(record: Record) -> UtcNs:
     """When the gateway received the record's first tick; what it caused may hang on a later one, so this errs upwards."""
-    batch = ticks.decode(record.value or b"")
+    try:
+        batch = ticks.decode(record.value or b"")
+    except Unreadable:  # history, or what became a dead letter: that too has a latency
+        return record.published_at
     return UtcNs(batch.rows["received_at"][0]) if len(batch.rows) else batch.sent_at
 
 

@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from websockets.asyncio.server import Request, Response, ServerConnection
 
+from ats.services.streams import service_of
+from ats.settings import Settings
 from bus.connection import KafkaConnection
 from bus.options import ShellOptions
 from bus.publisher import Publisher
@@ -32,7 +34,7 @@ from streams.feed import gateway as gateway_module
 from streams.feed import link as link_module
 from streams.feed.config import Mode
 from streams.feed.watchlist import Watchlist
-from streams.service import EngineStats, engine_service
+from streams.service import EngineStats
 from tests.streams import faults
 from tests.streams.conftest import PLAN
 from tests.streams.factories import random_market, shards, streams_of
@@ -477,9 +479,8 @@ async def test_the_engine_over_kafka_gives_what_the_pure_engine_gives_and_poison
     expected = pure(readable)
     stop, stats = asyncio.Event(), EngineStats()
 
-    service = asyncio.create_task(
-        run_stateful(engine_service(stats=stats), own_kafka, PLAN, instance="test", stop=stop, options=PATIENT)
-    )
+    product = service_of(Settings(), stats)  # as `ats streams` runs it
+    service = asyncio.create_task(run_stateful(product, own_kafka, PLAN, instance="test", stop=stop, options=PATIENT))
 
     def all_read() -> bool:
         assert not service.done(), service

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from ats.services.streams import calendar_of, service_of
+from ats.settings import Settings
+from bus.records import Record
+from schemas import history
+from schemas.errors import Misconfigured
+from schemas.market import Timeframe
+from schemas.units import Price, Quantity, UtcNs
+from tests.ats.factories import OPEN, TCS
+
+NOW = UtcNs.seconds(1_800_000_000)
+BAR = history.Bar(OPEN, Price(10), Price(10), Price(10), Price(10), Quantity(1))
+PAST = history.encode(history.History(NOW, history.rows_of(TCS, Timeframe.M5, [BAR])))
+
+
+def a_record(value: bytes | None) -> Record:
+    return Record("ats.ticks", 0, 0, None, value, NOW)
+
+
+@pytest.mark.parametrize("value", [None, b"", b"poison", PAST], ids=["nothing", "empty", "poison", "history"])
+def test_a_record_without_ticks_was_received_when_it_was_published(value: bytes | None) -> None:
+    assert service_of(Settings()).received_at(a_record(value)) == NOW
+
+
+def test_history_counts_as_no_ticks() -> None:
+    assert service_of(Settings()).size(a_record(PAST)) == 0
+
+
+@pytest.mark.parametrize(
+    ("setting", "names"),
+    [({"ats_timeframes": ("7m",)}, "7m"), ({"ats_studies": ("magic",)}, "magic"), ({"ats_timeframes": ("5m",)}, "1m")],
+)
+def test_a_timeframe_or_study_that_does_not_exist_is_named(setting: dict[str, tuple[str, ...]], names: str) -> None:
+    with pytest.raises(Misconfigured, match=names):
+        service_of(Settings(**setting))  # type: ignore[arg-type]
+
+
+def test_a_rule_whose_study_is_left_out_is_named() -> None:
+    with pytest.raises(Misconfigured, match="rsi"):
+        service_of(Settings(ats_studies=("ema",))).fresh(0)
+
+
+def test_the_calendar_file_closes_its_holidays(tmp_path: Path) -> None:
+    path = tmp_path / "calendar.toml"
+    path.write_text('[[holidays]]\nday = 2026-11-24\nname = "Guru Nanak Jayanti"\n')
+
+    calendar = calendar_of(Settings(ats_calendar=path))
+
+    assert not calendar.sessions(date(2026, 11, 24), TCS)
+    assert calendar.sessions(date(2026, 11, 25), TCS)
+
+
+@pytest.mark.parametrize("content", [None, "holidays = 3", "[["])
+def test_a_calendar_that_cannot_be_used_is_named(tmp_path: Path, content: str | None) -> None:
+    path = tmp_path / "calendar.toml"
+    if content is not None:
+        path.write_text(content)
+
+    with pytest.raises(Misconfigured, match=r"calendar\.toml"):
+        calendar_of(Settings(ats_calendar=path))
