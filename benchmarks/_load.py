@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from schemas.market import Session
-from schemas.ticks import TICK, Rows
+from schemas.packed import Rows
+from schemas.ticks import TICK
 from schemas.units import NS_PER_SECOND
 
 QUOTE = 4  # the feed's response code

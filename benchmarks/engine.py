@@ -19,7 +19,8 @@ import numpy as np
 import psutil
 
 from schemas.market import Timeframe, session_of, trading_day
-from schemas.ticks import TICK, Batch, Rows
+from schemas.packed import Rows
+from schemas.ticks import TICK, Batch
 from schemas.units import UtcNs
 from streams.engine import snapshot
 from streams.engine.columns import Study

@@ -20,7 +20,8 @@ from executors.gate import Quote
 from schemas.errors import Unreadable
 from schemas.history import is_history
 from schemas.ids import InstrumentId
-from schemas.ticks import Batch, Rows, decode, instrument_of, partition_of
+from schemas.packed import Rows
+from schemas.ticks import Batch, decode, instrument_of, partition_of
 from schemas.units import Price, UtcNs
 
 log = structlog.get_logger(__name__)

@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from schemas.errors import Unreadable
 from schemas.ids import SEGMENT_CODES, InstrumentId
 from schemas.market import Timeframe
+from schemas.packed import Layout, Rows, refuse_impossible
 from schemas.units import Price, Quantity, UtcNs
 
 SCHEMA_VERSION: Final = 1
@@ -47,8 +46,7 @@ BAR: Final = np.dtype(
     ]
 )
 MAX_ROWS: Final = 20_000  # 0.8 MB, below Kafka's default message limit of 1 MiB
-
-Rows = npt.NDArray[np.void]
+LAYOUT: Final = Layout("history record", MAGIC, SCHEMA_VERSION, HEADER, BAR)
 MINUTES: Final = {each: each.ns // UtcNs.minutes(1) for each in Timeframe}
 
 
@@ -96,8 +94,7 @@ def rows_of(instrument: InstrumentId, timeframe: Timeframe, bars: Sequence[Bar])
 
 def encode(history: History) -> bytes:
     """The bytes of one record. `decode` gives the same history back."""
-    header = np.zeros((), HEADER)
-    header["magic"], header["schema_version"], header["rows"] = MAGIC, SCHEMA_VERSION, len(history.rows)
+    header = LAYOUT.begun(history.rows)
     header["sent_at"] = history.sent_at
     return header.tobytes() + history.rows.tobytes()
 
@@ -114,42 +111,29 @@ def decode(value: bytes) -> History:
     Raises:
         Unreadable: too short, no history, a newer schema, a wrong length, or a bar that cannot be.
     """
-    if len(value) < HEADER.itemsize:
-        raise Unreadable(f"{len(value)} bytes are shorter than the header of {HEADER.itemsize}", "header")
-    header = np.frombuffer(value, HEADER, 1)[0]
-    if header["magic"] != MAGIC:
-        raise Unreadable(f"not a history record: magic {header['magic']:#06x}", "magic")
-    if header["schema_version"] != SCHEMA_VERSION:
-        raise Unreadable(
-            f"schema version {header['schema_version']}, this reader knows {SCHEMA_VERSION}", "schema_version"
-        )
-    expected = HEADER.itemsize + int(header["rows"]) * BAR.itemsize
-    if len(value) != expected:
-        raise Unreadable(f"{header['rows']} rows need {expected} bytes, got {len(value)}", "rows")
-    rows = np.frombuffer(value, BAR, offset=HEADER.itemsize)
-    _check_rows(rows)
+    header, rows = LAYOUT.read(value)
+    if len(rows):
+        _check_rows(rows)
     return History(UtcNs(header["sent_at"]), rows)
 
 
 def _check_rows(rows: Rows) -> None:
-    if not len(rows):
-        return
     low, high = rows["low"], rows["high"]
     slot = rows[["segment", "security_id", "timeframe"]]
     falls = np.concatenate([[False], (slot[1:] == slot[:-1]) & (rows["start"][1:] <= rows["start"][:-1])])
-    for field, bad in (
-        ("segment", ~np.isin(rows["segment"], _SEGMENTS)),
-        ("timeframe", ~np.isin(rows["timeframe"], list(MINUTES.values()))),
-        ("start", (rows["start"] <= 0) | falls),
-        ("volume", rows["volume"] < 0),
-        ("low", low == 0),
-        ("high", high < low),
-        ("open", (rows["open"] < low) | (rows["open"] > high)),
-        ("close", (rows["close"] < low) | (rows["close"] > high)),
-    ):
-        if bad.any():
-            at = int(np.argmax(bad))
-            raise Unreadable(f"impossible value {rows[field][at]}", f"rows[{at}].{field}")
+    refuse_impossible(
+        rows,
+        (
+            ("segment", ~np.isin(rows["segment"], _SEGMENTS)),
+            ("timeframe", ~np.isin(rows["timeframe"], list(MINUTES.values()))),
+            ("start", (rows["start"] <= 0) | falls),
+            ("volume", rows["volume"] < 0),
+            ("low", low == 0),
+            ("high", high < low),
+            ("open", (rows["open"] < low) | (rows["open"] > high)),
+            ("close", (rows["close"] < low) | (rows["close"] > high)),
+        ),
+    )
 
 
 _SEGMENTS: Final = np.array(sorted(SEGMENT_CODES.values()), np.uint8)

@@ -18,7 +18,8 @@ from ats.rules.listing import in_bars
 from schemas.errors import Misconfigured
 from schemas.ids import InstrumentId, Segment
 from schemas.market import Direction, Timeframe, trading_day
-from schemas.ticks import NO_VOLUME, TICK, Batch, Rows
+from schemas.packed import Rows
+from schemas.ticks import NO_VOLUME, TICK, Batch
 from schemas.units import NS_PER_SECOND, Price, UtcNs
 from simulator.market.bars import Bars, days_of, read_file
 from simulator.market.generator import generate

@@ -14,7 +14,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from schemas.ticks import TICK, Batch, Rows
+from schemas.packed import Rows
+from schemas.ticks import TICK, Batch
 from schemas.units import NS_PER_SECOND, UtcNs
 from streams.feed.decode import keys_of
 

@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from schemas.ids import InstrumentId, Segment
 from schemas.market import Instrument
-from schemas.ticks import NO_VOLUME, TICK, Rows
+from schemas.packed import Rows
+from schemas.ticks import NO_VOLUME, TICK
 from schemas.units import NS_PER_SECOND, PAISE_PER_RUPEE
 from streams.feed.packets import GOODBYE, HEAD, LAYOUTS, SIZES, Code
 

@@ -15,7 +15,7 @@ from schemas.errors import Misconfigured
 from schemas.ids import InstrumentId
 from schemas.market import Instrument, session_of, trading_day
 from schemas.messages import FeedState
-from schemas.ticks import Rows
+from schemas.packed import Rows
 from schemas.units import NS_PER_SECOND, UtcNs
 from streams.feed.config import GatewayConfig, GatewayMetrics
 from streams.feed.connection import (

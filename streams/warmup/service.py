@@ -15,9 +15,10 @@ from bus.publisher import Publisher
 from bus.records import Output
 from schemas import history
 from schemas.errors import TryLater, Unreadable
-from schemas.history import Bar, Rows
+from schemas.history import Bar
 from schemas.ids import InstrumentId
 from schemas.market import Instrument, session_of, trading_day
+from schemas.packed import Rows
 from schemas.ticks import partition_of
 from schemas.topics import TICKS
 from schemas.units import NS_PER_SECOND, Price, Quantity, UtcNs

@@ -13,7 +13,8 @@ from bus.records import Output, Record
 from schemas.codec import decode
 from schemas.ids import InstrumentId, Segment
 from schemas.messages import Candle, Indicators, Signal
-from schemas.ticks import NO_VOLUME, TICK, Batch, Rows, encode, partition_of
+from schemas.packed import Rows
+from schemas.ticks import NO_VOLUME, TICK, Batch, encode, partition_of
 from schemas.topics import CANDLES, INDICATORS, SIGNALS, TICKS
 from schemas.units import IST, UtcNs
 from streams.engine.engine import Engine

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.ids import InstrumentId, Segment
-from schemas.ticks import Rows, partition_of
+from schemas.packed import Rows
+from schemas.ticks import partition_of
 from schemas.units import UtcNs
 from streams.feed.batcher import MAX_ROWS, Batcher, Closed, partitions_of
 from tests.streams.factories import RELIANCE, TCS, at, random_market, rows_of, tick

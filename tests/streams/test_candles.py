@@ -15,7 +15,8 @@ from hypothesis import given, settings
 
 from schemas.market import Timeframe
 from schemas.messages import Candle
-from schemas.ticks import TICK, Rows
+from schemas.packed import Rows
+from schemas.ticks import TICK
 from schemas.units import IST, Paise, UtcNs
 from streams.engine import layout
 from tests.streams.factories import (

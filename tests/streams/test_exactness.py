@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from bus.records import Output
 from schemas.errors import Misconfigured, Unreadable
 from schemas.market import trading_day
-from schemas.ticks import Batch, Rows, encode
+from schemas.packed import Rows
+from schemas.ticks import Batch, encode
 from schemas.topics import SIGNALS
 from streams.engine import kernels, snapshot, studies
 from streams.engine.compiled import _SOURCES, STAMP

@@ -17,7 +17,7 @@ from schemas.errors import Misconfigured
 from schemas.ids import InstrumentId
 from schemas.market import Timeframe
 from schemas.messages import Candle, Indicators
-from schemas.ticks import Rows
+from schemas.packed import Rows
 from streams.engine import snapshot
 from streams.engine.config import EngineConfig
 from streams.engine.engine import PAST, Engine

@@ -15,7 +15,8 @@ from schemas.errors import Misconfigured
 from schemas.ids import InstrumentId, Segment
 from schemas.market import Timeframe
 from schemas.messages import Candle
-from schemas.ticks import Batch, Rows
+from schemas.packed import Rows
+from schemas.ticks import Batch
 from schemas.units import Paise, UtcNs
 from streams.engine.config import EngineConfig
 from streams.engine.engine import Engine
