@@ -1,4 +1,4 @@
-"""The instruments the gateway watches: read from the day's master, compared with the day before's, read anew every morning.
+"""The instruments the gateway watches: read from the day's master, which is compared with the day before's, every morning anew.
 
 A master that has lost half of what it had is taken for a broken file: the old list stays, and the log says so.
 """
@@ -74,22 +74,25 @@ def check_plausible(before: Mapping[InstrumentId, Instrument], found: Difference
 
 
 class Memory:
-    """The last list that was taken, in a file, so that a new start knows what the day before had."""
+    """The last master that was taken from `source`, in a file, so that a new start knows what the day before had."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, source: str) -> None:
         self._path = path
+        self._source = source
 
     def read(self) -> dict[InstrumentId, Instrument]:
-        """The remembered list; empty when there is none or it cannot be read, which is logged."""
+        """The remembered list; empty when there is none of this source, or it cannot be read, which is logged."""
         try:
-            rows = orjson.loads(self._path.read_bytes())
+            told = orjson.loads(self._path.read_bytes())
+            if told["source"] != self._source:
+                return {}
             instruments = [
                 Instrument(InstrumentId.parse(key), symbol, name, kind, Quantity(lot), Paise(tick))
-                for key, symbol, name, kind, lot, tick in rows
+                for key, symbol, name, kind, lot, tick in told["instruments"]
             ]
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, KeyError) as error:
             log.warning("instruments_forgotten", file=self._path.name, reason=str(error))
             return {}
         return {instrument.id: instrument for instrument in instruments}
@@ -102,7 +105,7 @@ class Memory:
         ]
         self._path.parent.mkdir(parents=True, exist_ok=True)
         draft = self._path.with_suffix(".new")
-        draft.write_bytes(orjson.dumps(rows))
+        draft.write_bytes(orjson.dumps({"source": self._source, "instruments": rows}))
         draft.replace(self._path)
 
 
@@ -112,25 +115,30 @@ class Universe:
     def __init__(self, settings: Settings, *, wall: Callable[[], int] = time.time_ns) -> None:
         self._settings = settings
         self._wall = wall
-        self._memory = Memory(settings.ats_state_dir / "instruments.json")
+        self._memory = Memory(settings.ats_state_dir / "instruments.json", settings.dhan_instruments_url)
         self._watched: dict[InstrumentId, Instrument] = {}
 
     async def read(self) -> tuple[Instrument, ...]:
-        """Fetch, parse, select and compare.
+        """Fetch, parse, compare with the day before, and select.
 
         Raises:
             TryLater: the master did not come, or is implausible.
             Misconfigured: the settings name what it does not have.
         """
         master = await instrument_master(self._settings)
-        watched = {each.id: each for each in universe_of(master, symbols_of(self._settings))}
-        before = self._memory.read()
-        found = difference(before, watched)
-        check_plausible(before, found)
-        _tell(found, first=not before)
-        self._memory.write(watched)
-        self._watched = watched
-        return tuple(watched.values())
+        if self._lives:
+            before = self._memory.read()
+            found = difference(before, master.by_id)
+            check_plausible(before, found)
+            _tell(found, first=not before)
+            self._memory.write(master.by_id)
+        self._watched = {each.id: each for each in universe_of(master, symbols_of(self._settings))}
+        return tuple(self._watched.values())
+
+    @property
+    def _lives(self) -> bool:
+        """A replay's days are not ours: nothing is renewed, and there is no day before."""
+        return self._settings.ats_clock == "wall"
 
     async def keep(self, watchlist: Watchlist) -> None:
         """Read again every morning and on SIGHUP, for ever. What fails is logged, and the old list stays."""
@@ -157,7 +165,7 @@ class Universe:
 
     def _until_morning(self) -> float | None:
         """Seconds to the next reading; None in a replay, whose days are not ours."""
-        if self._settings.ats_clock != "wall":
+        if not self._lives:
             return None
         now = UtcNs(self._wall()).ist()
         morning = datetime.combine(now.date(), READ_AT, tzinfo=IST)

@@ -86,18 +86,22 @@ def test_a_master_that_lost_more_than_half_is_refused_with_the_remedy() -> None:
 
 
 def test_the_remembered_list_survives_a_restart(tmp_path: Path) -> None:
-    memory, instruments = Memory(tmp_path / "state" / "instruments.json"), by_id(a_share(1), a_share(2))
+    path, instruments = tmp_path / "state" / "instruments.json", by_id(a_share(1), a_share(2))
 
-    memory.write(instruments)
+    Memory(path, "https://one.example").write(instruments)
 
-    assert Memory(tmp_path / "state" / "instruments.json").read() == instruments
+    assert Memory(path, "https://one.example").read() == instruments
+    assert Memory(path, "https://another.example").read() == {}
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b'[["NSE_EQ:1"]]', b'[["X:1","S","","E",1,5]]', b"[1]"])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"{}", b"[1]", b'{"source": "here", "instruments": [["X:1", "S", "", "E", 1, 5]]}'],
+)
 def test_a_remembered_list_that_cannot_be_read_is_like_none(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "instruments.json").write_bytes(content)
 
-    assert Memory(tmp_path / "instruments.json").read() == {}
+    assert Memory(tmp_path / "instruments.json", "here").read() == {}
 
 
 async def test_half_a_master_does_not_replace_yesterdays_list(server: MasterServer, tmp_path: Path) -> None:
@@ -110,6 +114,27 @@ async def test_half_a_master_does_not_replace_yesterdays_list(server: MasterServ
     server.text = rows("TCS", "INFY", "SBIN")
 
     assert [each.symbol for each in await Universe(settings).read()] == ["TCS", "INFY", "SBIN"]
+
+
+async def test_watching_fewer_symbols_is_no_broken_master(server: MasterServer, tmp_path: Path) -> None:
+    await Universe(settings_for(server, tmp_path)).read()
+
+    few = Universe(settings_for(server, tmp_path, ats_universe=("TCS",)))
+
+    assert [each.symbol for each in await few.read()] == ["TCS"]
+
+
+async def test_a_replay_neither_compares_with_another_day_nor_remembers_its_own(
+    server: MasterServer, tmp_path: Path
+) -> None:
+    await Universe(settings_for(server, tmp_path)).read()
+    remembered = (tmp_path / "instruments.json").read_bytes()
+
+    server.text = rows("TCS")
+    replayed = await Universe(settings_for(server, tmp_path, ats_clock="market")).read()
+
+    assert [each.symbol for each in replayed] == ["TCS"]
+    assert (tmp_path / "instruments.json").read_bytes() == remembered
 
 
 async def test_sighup_reads_the_list_anew_and_hands_a_changed_one_to_the_gateway(
