@@ -83,7 +83,7 @@ class Stack:
             "ATS_MODE": "paper",
             "ATS_CLOCK": "market",
             "ATS_NEWS": "sample",
-            "ATS_STATE_DIR": str(self.logs.parent / "state"),  # the user's own holds a kill switch and a day before
+            "ATS_STATE_DIR": str(self.home / "state"),  # the user's own holds a kill switch and a day before
             "ATS_LOG_FORMAT": "json",
             ENV_FILE: os.devnull,
         }
