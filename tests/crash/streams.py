@@ -52,6 +52,7 @@ from tests.crash.workers import Worker
 REAL_DAY = MARKET_DATA / "nse_1min" / "equity_2016" / "2016-08-16.csv.gz"
 SESSION = 10.0  # seconds until a group gives a silent member's partitions away (`bus.options`)
 SETTLED_WITHIN = 120.0  # seconds; a limit for a broken run, not a measurement
+AT_WORK = 0.75  # share of faults that let their victim get to work first: a start takes longer than most pauses
 GUEST_EVERY = 8  # faults between two visits of the third worker
 FINE = {0, int(Exit.STALLED), -int(signal.SIGKILL), -int(signal.SIGTERM)}  # the last: told to end while it imports
 WHILE_BROKER_AWAY = {int(Exit.CRASHED), TRY_LATER}
@@ -74,9 +75,10 @@ class Options:
 
 @dataclass(frozen=True)
 class Fault:
-    """`lasting` is how long the victim is frozen, or stays away after its end."""
+    """`lasting` is how long the victim is frozen, or stays away after its end; `at_work`: not while it is still starting."""
 
     pause: float
+    at_work: bool
     victim: int
     kind: signal.Signals
     lasting: float
@@ -92,7 +94,12 @@ def plan_of(options: Options) -> list[Fault]:
     kinds = [signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP]  # each at least once, kill -9 more often
     kinds += chance.choices(kinds, [5, 2, 3], k=max(0, options.kills - len(kinds)))
     chance.shuffle(kinds := kinds[: options.kills])
-    return [Fault(chance.uniform(*options.pause), chance.randrange(2), kind, _lasting(kind, chance)) for kind in kinds]
+    return [
+        Fault(
+            chance.uniform(*options.pause), chance.random() < AT_WORK, chance.randrange(2), kind, _lasting(kind, chance)
+        )
+        for kind in kinds
+    ]
 
 
 def _lasting(kind: signal.Signals, chance: Random) -> float:
@@ -141,8 +148,10 @@ class Run:
             while not all(worker.joined for worker in self.workers):  # noqa: ASYNC110  # a log has no event
                 await asyncio.sleep(0.05)
         for number, fault in enumerate(plan_of(self.options), 1):
-            await asyncio.sleep(fault.pause)
             victim = self.workers[fault.victim]
+            if fault.at_work:
+                await self._until_at_work(victim)
+            await asyncio.sleep(fault.pause)
             while victim.busy or victim.child.exit_code is not None:  # noqa: ASYNC110  # a process has no event
                 await asyncio.sleep(0.02)
             say(f"[{number}/{self.options.kills}] {self.written / len(self.tape):4.0%} of the day: {fault}")
@@ -153,6 +162,11 @@ class Run:
             if self.options.kill_broker and number == (self.options.kills + 1) // 2:
                 await self._kill_broker()
         await asyncio.gather(*self.faults)
+
+    async def _until_at_work(self, victim: Worker) -> None:
+        async with asyncio.timeout(SETTLED_WITHIN):
+            while victim.busy or victim.child.exit_code is not None or not victim.joined:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
 
     def _begin(self, fault: Coroutine[Any, Any, None], victim: Worker) -> None:
         victim.busy = True
