@@ -12,7 +12,7 @@ from schemas.topics import CANDLES, INDICATORS, SIGNALS
 from tests.crash.streams import Options, crash, plan_of
 from tests.crash.verdict import Message, differences
 
-SMALL = Options(kills=3, seed=20, generated=True, shares=6, partitions=3, pause=(0.5, 1.5), kill_broker=False)
+SMALL = Options(kills=3, seed=22, generated=True, shares=6, partitions=3, pause=(0.5, 1.5), kill_broker=False)
 
 
 @pytest.mark.timeout(300)  # kernels may have to be compiled first
