@@ -21,7 +21,6 @@ from schemas.errors import Misconfigured, TryLater
 
 WEB: Final = Path(__file__).resolve().parents[1] / "web"
 OLDEST_NODE: Final = 22  # supabase-js does not run on Node 20
-READY_WITHIN: Final = 60.0  # seconds; one to two on an idle machine
 # Of our own environment a Node process gets these only: no setting of the platform, and no key, can slip into a page.
 _KEPT: Final = ("PATH", "HOME", "TMPDIR", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "HTTPS_PROXY", "NO_PROXY")
 
@@ -45,9 +44,9 @@ class Page:
     dhan_app_secret: str = field(repr=False)
 
     @property
-    def callback(self) -> str:
-        """The redirect URL to register with Dhan."""
-        return f"{self.url}/api/dhan/callback"
+    def first(self) -> str:
+        """The page that anybody gets; it answers when the server is ready."""
+        return f"{self.url}/sign-in"
 
     def env(self) -> dict[str, str]:
         return {
@@ -143,20 +142,6 @@ def server(page: Page, logs: Path, listen: str = "") -> Child:
     where = ["-H", address.host, "-p", str(address.port or 80)]
     program = [str(node()), str(WEB / "node_modules" / "next" / "dist" / "bin" / "next"), "start", *where]
     return Child("web", program, log=logs / "web.log", env=node_env() | page.env(), cwd=WEB)
-
-
-async def until_it_answers(running: Child, page: Page) -> None:
-    """Raises TryLater with the server's last words when it ends or stays silent."""
-    deadline = asyncio.get_running_loop().time() + READY_WITHIN
-    async with httpx.AsyncClient(timeout=5) as http:
-        while running.running and asyncio.get_running_loop().time() < deadline:
-            try:
-                if (await http.get(f"{page.url}/sign-in")).is_success:
-                    return
-            except httpx.TransportError:
-                pass  # not listening yet
-            await asyncio.sleep(0.1)
-    raise TryLater(f"the web page did not start; the end of its log:\n{running.tail()}")
 
 
 def main(words: list[str]) -> int:

@@ -36,6 +36,7 @@ from supabase import AsyncClient, acreate_client
 
 from ats import web
 from ats.demo.stack import ats, free_ports
+from ats.embedded.answers import until_it_answers
 from ats.embedded.process import Child
 from ats.local import local_keys
 from ats.services.executors import platform_report
@@ -137,10 +138,10 @@ async def running(home: Path) -> AsyncIterator[Place]:
     async with AsyncExitStack() as stack:
         stack.push_async_callback(database.stop, 5)
         database.start()
-        await _answers(database, f"{url}/auth/v1/health", keys)
+        await until_it_answers(database, f"{url}/auth/v1/health", {"apikey": keys.publishable})
         stack.push_async_callback(server.stop, 5)
         server.start()
-        await web.until_it_answers(server, page)
+        await until_it_answers(server, page.first)
         service = await acreate_client(url, keys.secret)
         await service.rpc(
             "report_platform", platform_report(load(ats_mode="paper", dhan_api_url="http://127.0.0.1:9/v2"))
@@ -153,20 +154,6 @@ async def running(home: Path) -> AsyncIterator[Place]:
         yield Place(origin, url, keys, service, watch, active)
         if reading.done():
             reading.result()
-
-
-async def _answers(part: Child, url: str, keys: Keys) -> None:
-    async with httpx.AsyncClient(headers={"apikey": keys.publishable}, timeout=2) as http:
-        for _ in range(600):
-            if not part.running:
-                break
-            try:
-                if (await http.get(url)).is_success:
-                    return
-            except httpx.TransportError:
-                pass  # not listening yet
-            await asyncio.sleep(0.1)
-    raise TryLater(f"{part.name} did not start; the end of its log:\n{part.tail()}")
 
 
 async def enrol(place: Place, number: int, stack: AsyncExitStack) -> Person:

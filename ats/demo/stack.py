@@ -6,23 +6,20 @@ import asyncio
 import os
 import socket
 import sys
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
 from pydantic import SecretStr
 
+from ats.embedded.answers import until_it_answers
 from ats.embedded.kafka import EmbeddedKafka
 from ats.embedded.process import Child
 from ats.local import local_keys
 from ats.settings import ENV_FILE, Settings, load
 from ats.simulate import FIRST_CLIENT_ID, TOKEN
-from schemas.errors import TryLater
 
-READY_WITHIN: Final = 60.0  # seconds for each part; 1 to 3 on an idle machine
 GRACE: Final = 1.5  # seconds a part may take to end; everything must be gone five seconds after Ctrl-C
 
 
@@ -110,21 +107,9 @@ class Stack:
             part.start()
         await asyncio.gather(
             self.kafka.start(),
-            self._answers(self._parts[0], f"{self.supabase_url}/auth/v1/health", {"apikey": self.keys.publishable}),
-            self._answers(self._parts[1], f"{self.simulator_url}/control/state", {}),
+            until_it_answers(self._parts[0], f"{self.supabase_url}/auth/v1/health", {"apikey": self.keys.publishable}),
+            until_it_answers(self._parts[1], f"{self.simulator_url}/control/state"),
         )
-
-    async def _answers(self, part: Child, url: str, headers: Mapping[str, str]) -> None:
-        deadline = time.monotonic() + READY_WITHIN
-        async with httpx.AsyncClient(headers=headers, timeout=2) as http:
-            while part.running and time.monotonic() < deadline:
-                try:
-                    if (await http.get(url)).is_success:
-                        return
-                except httpx.TransportError:
-                    pass  # not listening yet
-                await asyncio.sleep(0.1)
-        raise TryLater(f"{part.name} did not start; the end of its log:\n{part.tail()}")
 
     def failed(self) -> str:
         """Which part has ended, with its last words; empty while all live."""

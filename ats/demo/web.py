@@ -11,12 +11,12 @@ from supabase import acreate_client
 from ats import web
 from ats.demo.stack import GRACE, Stack, free_ports
 from ats.demo.users import PASSWORD
+from ats.embedded.answers import until_it_answers
 from ats.embedded.process import Child
+from simulator.config import RegisteredApp
 
 EMAIL: Final = "you@example.com"
 CLIENT_ID: Final = "1100000009"  # known to the simulator, connected to nobody yet
-APP_ID: Final = "simulated-app"  # the simulator's registered app (simulator/config.py)
-APP_SECRET: Final = "simulated-secret"  # noqa: S105  opens nothing but the simulator
 
 
 class DemoPage:
@@ -39,12 +39,11 @@ class DemoPage:
         with console.status("building and starting the web page (the first run fetches its packages, 500 MB unpacked)"):
             await web.build(stack.logs)
             await _make_user(stack)
-            page = web.Page(
-                self.url, stack.supabase_url, stack.keys.publishable, f"{stack.simulator_url}/auth", APP_ID, APP_SECRET
-            )
+            login, app = f"{stack.simulator_url}/auth", RegisteredApp()
+            page = web.Page(self.url, stack.supabase_url, stack.keys.publishable, login, app.app_id, app.app_secret)
             self._server = web.server(page, stack.logs)
             self._server.start()
-            await web.until_it_answers(self._server, page)
+            await until_it_answers(self._server, page.first)
         console.print(
             f"[bold]Open {self.url}[/]  sign in as [bold]{EMAIL}[/] with password [bold]{PASSWORD}[/], "
             f"connect Dhan client id [bold]{CLIENT_ID}[/], turn trading on. Or create an account of your own.",

@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from ats import web
+from ats.embedded.answers import until_it_answers
 from schemas.errors import Misconfigured
 from simulator.config import RegisteredApp
 from simulator.server import Simulator
@@ -58,7 +59,7 @@ async def site(built: None, supabase_stack: SupabaseStack, tmp_path: Path) -> As
         server = web.server(page, tmp_path)
         server.start()
         try:
-            await web.until_it_answers(server, page)
+            await until_it_answers(server, page.first)
             yield Site(url, simulator, dhan, database, server.log)
         finally:
             await server.stop(5)

@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 
 from ats import web
+from ats.embedded.answers import until_it_answers
 from ats.embedded.process import Child
 from simulator.config import RegisteredApp
 from simulator.server import Simulator
@@ -68,7 +69,7 @@ async def opened(stack: SupabaseStack, logs: Path) -> AsyncIterator[Place]:
             server = web.server(page, logs, listen)
             server.start()
             try:
-                await web.until_it_answers(server, replace(page, url=listen))
+                await until_it_answers(server, replace(page, url=listen).first)
                 yield Place(front, server, simulator, stack, logs)
             finally:
                 await server.stop(5)
