@@ -27,6 +27,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -190,10 +191,10 @@ class Sender:
             received = int(batch.rows["received_at"][0]) if len(batch.rows) else time.time_ns()
             self.sent.note(partition, received)
             future = await self.publisher.send(Output(TICKS, b"%d" % partition, encode(batch), partition))
-            future.add_done_callback(lambda _, partition=partition: self._landed(partition))
+            future.add_done_callback(partial(self._landed, partition))
             self.records += 1
 
-    def _landed(self, partition: int) -> None:
+    def _landed(self, partition: int, _: object) -> None:
         self.batcher.acknowledged(partition)
         self.landed.set()
 
@@ -414,14 +415,7 @@ async def run(options: argparse.Namespace) -> None:
         if best:
             print("\nhighest sustained:", ", ".join(f"{name} {best[name].rate:,} ticks/s" for name in best))
         if options.ticks:
-            print(
-                f"\nsaturated: {options.ticks:,} ticks waiting in the topic\n{'':<9} {'ticks/s':>11} {'ratio':>6} {'peak MB':>8}"
-            )
-            base = 0.0
-            for name in contenders:
-                rate, peak, _ = await saturate(setup, name, options.ticks)
-                base = base or rate
-                print(f"{name:<9} {rate:>11,.0f} {rate / base:>6.2f} {peak / 1e6:>8.0f}", flush=True)
+            await show_saturated(setup, contenders, options.ticks)
 
 
 async def show_saturated(setup: Setup, contenders: list[str], ticks: int) -> None:

@@ -97,7 +97,8 @@ async def whole_day(
 ) -> float:
     """Write the day, never far ahead of the engine; ticks a second."""
     load, batcher = Load(SESSION, options.instruments), Batcher(options.partitions, 1)
-    total, applied, written = options.minutes * 60 // CYCLE * options.instruments, 0, 0
+    total: int = options.minutes * 60 // CYCLE * options.instruments
+    applied = written = 0
     began, told = time.monotonic(), -1
     columns = (
         TextColumn("{task.description}"),

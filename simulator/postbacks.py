@@ -29,7 +29,6 @@ class Postbacks:
         self._waiting: asyncio.Queue[tuple[str, Json]] = asyncio.Queue()
         self._held: list[tuple[str, Json]] = []
         self._sender: asyncio.Task[None] | None = None
-        self.delivered = 0
 
     def tell(self, order: OrderSnapshot) -> None:
         """An order changed; nothing happens when its user has no URL."""
@@ -72,7 +71,8 @@ class Postbacks:
     async def _post(self, session: aiohttp.ClientSession, url: str, body: Json) -> None:
         try:
             async with session.post(url, data=orjson.dumps(body), headers=_JSON) as reply:
-                self.delivered += reply.ok
+                if not reply.ok:
+                    log.info("postback.refused", order=body["orderId"], status=reply.status)
         except (aiohttp.ClientError, TimeoutError) as error:
             log.info("postback.failed", order=body["orderId"], error=type(error).__name__)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from streams.engine.columns import STUDY_OF, VALUES, Study
+from streams.engine.columns import VALUES, Study
 
 # A bar, in `live` (the 1-minute bar that ticks go to) and in `bars` (the longer ones, made of 1-minute bars).
 (
@@ -138,8 +138,3 @@ BIT: Final = {study: 1 << place for place, study in enumerate(Study)}
 
 def wanted_of(studies: frozenset[Study]) -> int:
     return sum(BIT[study] for study in studies)
-
-
-def place_of(column: str) -> tuple[int, int]:
-    """A reading's place in `values` and its study's bit."""
-    return AT[column], BIT[STUDY_OF[column]]
