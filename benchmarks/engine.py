@@ -59,7 +59,7 @@ def batches(rows: Rows, size: int) -> Iterator[Batch]:
 
 def rate(rows: Rows, size: int, *, provisional: bool) -> float:
     """Ticks a second of a warm engine: every instrument known."""
-    config = EngineConfig(TIMEFRAMES, frozenset(map(Study, STUDIES)), provisional)
+    config = EngineConfig(TIMEFRAMES, frozenset(map(Study, STUDIES)))
     engine = Engine(config, rules=())
     cut = len(rows) // 4
     engine.process(Batch(UtcNs(rows["clock"][cut - 1]), UtcNs(0), 0, rows[:cut]))
@@ -67,6 +67,8 @@ def rate(rows: Rows, size: int, *, provisional: bool) -> float:
     started, done = time.perf_counter(), 0
     for batch in work:
         engine.process(batch)
+        if provisional:
+            engine.forming()
         done += size
         if time.perf_counter() - started > SECONDS:
             break

@@ -2,8 +2,8 @@
 
     python -m benchmarks.pipeline
 
-One broker, one engine process, 5,000 instruments. A load process stamps ticks with their time of receipt, batches them as
-the gateway does and sends them; a reader takes the signals off their topic. Market time skips from ten seconds after each
+One broker, one engine process, 5,000 instruments. A load process stamps each tick with the moment it was due, batches them
+as the gateway does and sends them; a reader takes the signals off their topic. Market time skips from ten seconds after each
 minute's turn to ten before the next, so that one second in twenty holds the turn, with every instrument's bar closing. A
 rule that speaks on half of all 1-minute bars makes the signals; they come of the turns alone, so the percentiles are those
 of the burst. Latency counts from the first tick of the record that closed the bar to the signal in the reader's hands.
@@ -24,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
@@ -50,12 +50,14 @@ from schemas.ticks import HEADER as BATCH_HEADER
 from schemas.ticks import TICK, encode
 from schemas.topics import CANDLES, CATALOGUE, SIGNALS, TICKS, PartitionPlan
 from schemas.units import NS_PER_SECOND, UtcNs
+from streams.engine.compiled import Numbers
 from streams.engine.machine import warm_up
 from streams.feed.batcher import Batcher, Closed
+from streams.feed.gateway import WINDOW
 
 ROOT = Path(__file__).parents[1]
 SESSION = session_of(date(2024, 1, 2))
-EVERY = 0.005  # seconds between two bursts of the load, as frames come
+EVERY = 0.001  # seconds between two looks at whether ticks are due
 PEERS_FOLDER = Path(sys.prefix) / "peers"
 READY_WITHIN = 60.0
 SATURATED_WITHIN = 300.0
@@ -179,20 +181,23 @@ class Sender:
     records: int = 0
     landed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def send(self, count: int, second: int) -> None:
+    async def send(self, count: int, second: int, received_at: Numbers | int) -> bool:
+        """Ticks received at given moments; whether a record left."""
         rows = self.load.take(count, second)
-        rows["received_at"] = time.time_ns()
+        rows["received_at"] = received_at
         self.batcher.add(rows)
         self.ticks += count
-        await self.flush()
+        return await self.flush()
 
-    async def flush(self) -> None:
+    async def flush(self) -> bool:
+        before = self.records
         for partition, batch in self.batcher.due(UtcNs(time.time_ns())):
             received = int(batch.rows["received_at"][0]) if len(batch.rows) else time.time_ns()
             self.sent.note(partition, received)
             future = await self.publisher.send(Output(TICKS, b"%d" % partition, encode(batch), partition))
             future.add_done_callback(partial(self._landed, partition))
             self.records += 1
+        return self.records > before
 
     def _landed(self, partition: int, _: object) -> None:
         self.batcher.acknowledged(partition)
@@ -214,26 +219,24 @@ def market_second(elapsed: float, base: int) -> int:
 
 async def at_rate(sender: Sender, rate: int, seconds: float, base: int) -> float:
     """Send for `seconds`; the rate that was reached."""
-    loop = asyncio.get_running_loop()
-    began, before = loop.time(), sender.ticks
-    while (elapsed := loop.time() - began) < seconds:
-        due = int(rate * elapsed) - (sender.ticks - before)
-        if due > 0:
-            await sender.send(min(due, 65_536), market_second(elapsed, base))
+    before, step = sender.ticks, NS_PER_SECOND / rate
+    began = time.time_ns()
+    while (elapsed := (time.time_ns() - began) / NS_PER_SECOND) < seconds:
+        done = sender.ticks - before
+        due = min(int(rate * elapsed) - done, 65_536)
+        moments = began + (np.arange(done, done + due) * step).astype(np.int64)
+        left = await sender.send(due, market_second(elapsed, base), moments) if due else await sender.flush()
+        if left:
+            await asyncio.sleep(WINDOW)
         else:
-            await sender.flush()
-        late = loop.time() - began - elapsed
-        try:
-            async with asyncio.timeout(max(0.0, EVERY - late)):
-                await sender.landed.wait()
             sender.landed.clear()
-            await sender.flush()
-        except TimeoutError:
-            pass
+            with suppress(TimeoutError):
+                async with asyncio.timeout(EVERY):
+                    await sender.landed.wait()
         if sender.batcher.waiting > rate:  # a second behind: this rate cannot be had
             break
     await sender.idle()
-    return (sender.ticks - before) / (loop.time() - began)
+    return (sender.ticks - before) / ((time.time_ns() - began) / NS_PER_SECOND)
 
 
 async def read_signals(connection: KafkaConnection, found: list[tuple[int, int, int]]) -> None:
@@ -272,7 +275,7 @@ async def measure(setup: Setup, contender: str, rate: int, seconds: float) -> Re
 async def _first_minute(setup: Setup, sender: Sender, found: list[tuple[int, int, int]]) -> None:
     """Every instrument gets known, its first bar closes, and the contender shows that it reads."""
     for second in (0, 30, 60):
-        await sender.send(setup.instruments, second)
+        await sender.send(setup.instruments, second, time.time_ns())
         await sender.idle()
     async with asyncio.timeout(READY_WITHIN):
         while len(found) < 0.4 * setup.instruments:  # noqa: ASYNC110  # it happens in another process
@@ -455,7 +458,9 @@ def main() -> None:
         prog="python -m benchmarks.pipeline", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--contenders", default=",".join(PEERS))
-    parser.add_argument("--rates", type=lambda text: [int(rate) for rate in text.split(",")], default=[1_000, 10_000])
+    parser.add_argument(
+        "--rates", type=lambda text: [int(rate) for rate in text.split(",") if rate], default=[1_000, 10_000]
+    )
     parser.add_argument("--seconds", type=int, default=40, help="of each rate (default 40: two turns of a minute)")
     parser.add_argument("--instruments", type=int, default=5_000)
     parser.add_argument("--partitions", type=int, default=4)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Final, TypeAlias
 
 import structlog
@@ -68,7 +67,7 @@ class FanOut:
             log.info("no_order", decision=str(decision.id), user=str(user), reason=intent)
             return None
         output = message_output(ORDERS, intent, str(user))
-        return replace(output, headers=((DECIDED_AT, b"%d" % record.published_at),))
+        return output._replace(headers=((DECIDED_AT, b"%d" % record.published_at),))
 
 
 def decided(intent: OrderIntent, record: Record) -> Decided:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -106,5 +105,5 @@ async def executions_of(orders: AsyncIterator[Record], outcomes: Mapping[OrderId
         if settlement := outcomes.get(intent.id):
             message = execution(intent, settlement)
             output = message_output(EXECUTIONS, message, str(intent.user_id), record.partition)
-            outputs[intent.id] = replace(output, headers=((HEADER, Cause(record.offset, 0).encode()),))
+            outputs[intent.id] = output._replace(headers=((HEADER, Cause(record.offset, 0).encode()),))
     return list(outputs.values())

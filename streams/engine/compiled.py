@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias, TypeVar, cast
 import numba
 import numpy as np
 import numpy.typing as npt
+from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
@@ -43,3 +44,18 @@ def pointer(_: Any, address: Any) -> Any:
         return builder.inttoptr(arguments[0], context.get_value_type(types.voidptr))
 
     return types.voidptr(address), generated
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def prefetch(_: Any, address: Any) -> Any:
+    """In a kernel: ask for the cache line at the address, without waiting for it. It need not belong to us."""
+
+    def generated(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        number, place = ir.IntType(32), context.get_value_type(types.voidptr)
+        asked = ir.FunctionType(ir.VoidType(), [place, number, number, number])
+        instruction = builder.module.declare_intrinsic("llvm.prefetch", [place], asked)
+        to_read, keep, data = number(0), number(3), number(1)
+        builder.call(instruction, [builder.inttoptr(arguments[0], place), to_read, keep, data])
+        return context.get_dummy_value()
+
+    return types.void(address), generated

@@ -19,14 +19,12 @@ class EngineConfig:
 
     Attributes:
         timeframes: Shortest first, with `M1`: all others are made of 1-minute bars.
-        provisional: Whether readings of forming bars are computed with every batch (`Engine.forming`).
         talib: Columns of TA-Lib by the timeframe of their bars (`talib_columns`), besides those that rules need.
         talib_window: Bars that such a column's function gets at most, unless it needs more.
     """
 
     timeframes: tuple[Timeframe, ...] = tuple(Timeframe)
     studies: frozenset[Study] = frozenset(Study)
-    provisional: bool = True
     calendar: Calendar = field(default_factory=Calendar)
     talib: Mapping[Timeframe, tuple[str, ...]] = field(default_factory=dict)
     talib_window: int = WINDOW

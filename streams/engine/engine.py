@@ -46,7 +46,7 @@ class Forming:
 
     Attributes:
         slots: Shape (bars, 2): instrument and timeframe's place.
-        values: Shape (bars, `VALUES`). Both are views that the next batch overwrites.
+        values: Shape (bars, `VALUES`). Both are views that the next question overwrites.
     """
 
     slots: Numbers
@@ -60,7 +60,6 @@ class Engine:
         tables: All state but the cooldowns.
         fired_at: Per rule, market time of its last signal for each instrument, 0 for none.
         extras: Columns of TA-Lib; the last values of each closed bar.
-        forming: Of every instrument that had a tick in the last batch, when `config.provisional`.
     """
 
     def __init__(
@@ -84,18 +83,24 @@ class Engine:
         rows = np.ascontiguousarray(batch.rows).view(np.int64).reshape(-1, _WORDS)
         rows.flags.writeable = False  # one compiled version of the kernels serves decoded and made batches alike
         found = self._numbers(rows)
-        look_ahead, clock = self.config.provisional, int(batch.clock)
         parts: list[Closed] = []
         at = 0
         while at <= len(rows):
-            at, count, forming = kernels.apply_rows(rows, found, at, clock, self._addresses, look_ahead)
+            at, count = kernels.apply_rows(rows, found, at, int(batch.clock), self._addresses)
             if count:
                 parts.append(self._taken(count))
-        self.forming = Forming(self._ahead.slots[:forming], self._ahead.values[:forming])
         closed = joined(parts)
         if not len(closed):
             return closed, []
         return closed, answers(self._questions, closed, self._keys(closed), self.fired_at)
+
+    def forming(self) -> Forming:
+        """The open bars of every instrument that had a tick in the last batch.
+
+        Computed when asked for. Rules do not ask: what a batch ends with depends on how ticks were cut into batches.
+        """
+        count = kernels.look_ahead(self._addresses)
+        return Forming(self._ahead.slots[:count], self._ahead.values[:count])
 
     def absorb(self, bars: Table) -> None:
         """Take closed bars of the past (`PAST`) into the indicators, without any output.
@@ -169,14 +174,12 @@ class Engine:
             captures=self._captures,
         )
         self.extras.grow(capacity)
-        rows = bars if self.config.provisional else 0
-        self._ahead = kernels.Ahead(
-            touched=np.zeros(1 + 2 * capacity, np.int64),
-            slots=np.zeros((rows, 2), np.int64),
-            values=np.zeros((rows, len(VALUES))),
+        self._ahead = kernels.Ahead(  # zeros take no memory before they are written
+            touched=np.zeros(2 + 2 * capacity, np.int64),
+            slots=np.zeros((bars, 2), np.int64),
+            values=np.zeros((bars, len(VALUES))),
         )
         self._addresses = kernels.addresses(self.tables, self._out, self._ahead)
-        self.forming = Forming(self._ahead.slots[:0], self._ahead.values[:0])
         for key, moments in self.fired_at.items():
             self.fired_at[key] = np.concatenate([moments, np.zeros(capacity - len(moments), np.int64)])
 

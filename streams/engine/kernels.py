@@ -18,7 +18,7 @@ from numba import carray
 from schemas.calendar import MOST_SESSIONS
 from schemas.units import NS_PER_SECOND
 from streams.engine.columns import FACTS, VALUES
-from streams.engine.compiled import Numbers, Reals, Table, compiled, inner, pointer
+from streams.engine.compiled import Numbers, Reals, Table, compiled, inner, pointer, prefetch
 from streams.engine.hours import DAYS, FIRST
 from streams.engine.layout import (
     ANCHOR,
@@ -89,6 +89,10 @@ _LATENESS: Final = int(ALLOWED_LATENESS)
 _VALUES: Final = len(VALUES)
 _FACTS: Final = len(FACTS)
 _NEVER: Final = int(NEVER)
+_LINE: Final = 64  # bytes of a cache line
+_SOON: Final = 8  # rows of ticks between the asking for a row of the table and its use
+_NEXT: Final = 2  # the same, in instruments looked at
+_COUNT, _BATCH, _LIST = range(3)  # in `Ahead.touched`
 
 OWN_PREVIOUS: Final = -1
 """In a capture, in place of a timeframe: the value of the bar before."""
@@ -109,10 +113,11 @@ class Out(NamedTuple):
 
 
 class Ahead(NamedTuple):
-    """Who got a tick, and where readings of forming bars are written.
+    """Who got a tick in the last batch, and where readings of forming bars are written.
 
     Attributes:
-        touched: Shape (1 + 2 x capacity,): how many instruments, their numbers, then a mark for each.
+        touched: Shape (2 + 2 x capacity,): how many instruments, the batch's number, the instruments' numbers, then for each
+            instrument the number of the last batch that it had a tick in.
         slots: Shape (rows, 2): instrument and timeframe's place.
         values: Shape (rows, values).
     """
@@ -166,7 +171,7 @@ def open_out(at: Numbers) -> Out:
 def open_ahead(at: Numbers) -> Ahead:
     n, rows = at[-8], at[-1]
     return Ahead(
-        carray(pointer(at[18]), (1 + 2 * n,), np.int64),
+        carray(pointer(at[18]), (_LIST + 2 * n,), np.int64),
         carray(pointer(at[19]), (rows, 2), np.int64),
         carray(pointer(at[20]), (rows, _VALUES), np.float64),
     )
@@ -189,21 +194,24 @@ def locate(rows: Numbers, at: Numbers, found: Numbers) -> int:
 
 
 @compiled
-def apply_rows(  # noqa: PLR0917 (kernels take no names)
-    rows: Numbers, found: Numbers, first: int, clock: int, at: Numbers, look_ahead: bool
-) -> tuple[int, int, int]:
+def apply_rows(rows: Numbers, found: Numbers, first: int, clock: int, at: Numbers) -> tuple[int, int]:
     """Apply rows from `first` on, then move the market clock on to `clock`.
 
-    Returns the row to go on with, the number of closed bars written and that of forming ones, which are written after the
-    last row. Stops early while every open bar still fits, so that the caller can take the closed ones and call again.
+    Returns the row to go on with and the number of closed bars written. Stops early while every open bar still fits, so that
+    the caller can take the closed ones and call again.
     """
-    tables, out, ahead = open_tables(at), open_out(at), open_ahead(at)
+    tables, out, touched = open_tables(at), open_out(at), open_ahead(at).touched
     market, count = tables.market, 0
     room = (len(tables.order) + 1) * len(tables.spans)
+    if first == 0:
+        touched[_COUNT] = 0
+        touched[_BATCH] += 1
     for nth in range(first, len(rows)):
         if len(out.facts) - count < room:
-            return nth, count, 0
+            return nth, count
         row, i = rows[nth], found[nth]
+        if nth + _SOON < len(rows):
+            fetch(tables.live, found[nth + _SOON])
         if row[ROW_CLOCK] > market[CLOCK]:
             count = advance_to(row[ROW_CLOCK], tables, out, count)
         market[TICKS_SEEN] += 1
@@ -214,20 +222,26 @@ def apply_rows(  # noqa: PLR0917 (kernels take no names)
             if not accepted:
                 continue
         merge(row, live, market, complete)
-        if look_ahead:
-            touch(i, ahead.touched, len(tables.live))
+        touch(i, touched, len(tables.live))
     if len(out.facts) - count < room:
-        return len(rows), count, 0
-    count = advance_to(clock, tables, out, count)
-    return len(rows) + 1, count, provisional(tables, ahead) if look_ahead else 0
+        return len(rows), count
+    return len(rows) + 1, advance_to(clock, tables, out, count)
 
 
 @inner
 def touch(i: int, touched: Numbers, capacity: int) -> None:
-    if touched[1 + capacity + i] == 0:
-        touched[1 + capacity + i] = 1
-        touched[0] += 1
-        touched[touched[0]] = i
+    if touched[_LIST + capacity + i] != touched[_BATCH]:
+        touched[_LIST + capacity + i] = touched[_BATCH]
+        touched[_LIST + touched[_COUNT]] = i
+        touched[_COUNT] += 1
+
+
+@inner
+def fetch(table: Numbers | Reals, i: int) -> None:
+    """Have row `i` brought into the cache: rows of thousands of instruments do not fit there."""
+    address, size = table[i].ctypes.data, table[i].size * table.itemsize
+    for line in range(0, size + _LINE, _LINE):
+        prefetch(address + line)
 
 
 @inner
@@ -500,14 +514,21 @@ def commit(i: int, k: int, bar: Numbers, end: int, tables: Tables) -> None:
     bar[COMMITTED] = bar[START]
 
 
-@inner
-def provisional(tables: Tables, ahead: Ahead) -> int:
+@compiled
+def look_ahead(at: Numbers) -> int:
     """Write the readings that the open bars of touched instruments would have if they closed now; returns how many."""
-    count, capacity, wanted = 0, len(tables.live), tables.wanted[0]
+    tables, ahead = open_tables(at), open_ahead(at)
+    count, touched, wanted = 0, ahead.touched, tables.wanted[0]
     bar = np.empty(BAR_WIDTH, np.int64)
-    for nth in range(1, ahead.touched[0] + 1):
-        i = ahead.touched[nth]
-        ahead.touched[1 + capacity + i] = 0
+    for nth in range(touched[_COUNT]):
+        if nth + _NEXT < touched[_COUNT]:
+            soon = touched[_LIST + nth + _NEXT]
+            fetch(tables.live, soon)
+            fetch(tables.due, soon)
+            fetch(tables.bars, soon)
+            fetch(tables.studies, soon)
+            fetch(tables.days, soon)
+        i = touched[_LIST + nth]
         live = tables.live[i]
         for k in range(len(tables.spans)):
             if tables.due[i, k] == _NEVER:
@@ -522,7 +543,6 @@ def provisional(tables: Tables, ahead: Ahead) -> int:
             read_day(wanted, live, tables.days[i], True, tables.due[i, k], out)
             ahead.slots[count, 0], ahead.slots[count, 1] = i, k
             count += 1
-    ahead.touched[0] = 0
     return count
 
 

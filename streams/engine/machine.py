@@ -64,3 +64,4 @@ def warm_up() -> None:
     engine = Engine(rules=())
     engine.absorb(np.zeros(0, PAST))
     engine.process(ticks.Batch(moment, moment, 0, rows))
+    engine.forming()

@@ -1,33 +1,35 @@
 """Closed bars and fired rules as the bytes other rooms read. Ids come from what the message is about, so repeats match.
 
-At the turn of a minute thousands of bars close at once, so candles and indicators are written here directly: the same bytes
-as `schemas.codec.encode` of the models in `schemas.messages` (a test compares), in a tenth of the time.
+At the turn of a minute thousands of bars close at once, so messages are written here directly: the same bytes as
+`schemas.codec.encode` of the models in `schemas.messages` (a test compares), in a tenth of the time.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from hashlib import sha1
 from itertools import chain
 from typing import Final
 
+import numpy as np
 import orjson
 
-from bus.records import Output, message_output
-from schemas.ids import NAMESPACE, InstrumentId, derive
-from schemas.market import Timeframe
-from schemas.messages import Signal
+from bus.records import Output
+from schemas.ids import NAMESPACE
 from schemas.topics import CANDLES, INDICATORS, SIGNALS
-from schemas.units import Price, UtcNs
 from streams.engine.closed import END, INSTRUMENT, TIMEFRAME, Closed
 from streams.engine.columns import COLUMNS_OF, PRICES
+from streams.engine.compiled import Numbers, Reals
 from streams.engine.engine import Engine
 from streams.engine.layout import AT
 from streams.engine.questions import Fired
 
 # Fields in the order of the alphabet, as canonical bytes have them.
+_SIGNAL: Final = (
+    b'{"causation_id":"%b","correlation_id":"%b","direction":"%b","event_time":%d,"features":%b,"id":"%b",'
+    b'"instrument":"%b","price":%d,"rule":%b,"schema_version":1,"timeframe":"%b"}'
+)
 _CANDLE: Final = (
     b'{"causation_id":null,"close":%d,"complete":%b,"correlation_id":null,"event_time":%d,"high":%d,"id":"%b",'
     b'"instrument":"%b","low":%d,"open":%d,"schema_version":1,"start":%d,"ticks":%d,"timeframe":"%b","volume":%d}'
@@ -42,6 +44,7 @@ CONTEXT: Final = (
     "bollinger_upper", "bollinger_lower", "supertrend_direction", "vwap", "opening_range_high", "opening_range_low", "pivot",
 )  # fmt: skip
 _SEED: Final = sha1(NAMESPACE.bytes, usedforsecurity=False)
+_PIECE: Final = 128  # bars whose messages are made at once
 
 
 class Writer:
@@ -52,27 +55,56 @@ class Writer:
         self._timeframes = [timeframe.encode() for timeframe in engine.config.timeframes]
         self._columns = sorted(name for study in engine.config.studies for name in COLUMNS_OF[study])
         self._places = [AT[name] for name in self._columns]
-        self._context = {name: AT[name] for name in CONTEXT if name in PRICES or name in self._columns}
+        self._context = [name for name in CONTEXT if name in PRICES or name in self._columns]
+        self._context_places = [AT[name] for name in self._context]
+        self._rules = {rule.key: (rule.name.encode(), orjson.dumps(rule.name)) for rule in engine.rules}
         self._instruments: list[bytes] = []
         places = range(len(engine.config.timeframes)) if engine.extras.frames else ()
         self._extras = [engine.extras.told(place, engine.kept) for place in places]
 
     def outputs(self, closed: Closed, fired: Sequence[Fired]) -> Iterable[Output]:
-        """Everything one record caused: signals first, because someone waits for them, then candles, then indicators.
+        """Everything one record caused: signals first, because someone waits for them, then candles and indicators.
 
         Those two are written when they are asked for, from copies of the bars that no later record changes.
         """
         if not len(closed):
             return ()
-        signals = [message_output(SIGNALS, each, str(each.instrument)) for each in self._signals(closed, fired)]
-        return chain(signals, self._candles_and_readings(closed))
+        return chain(self._signals(closed, fired), self._candles_and_readings(closed))
+
+    def _signals(self, closed: Closed, fired: Sequence[Fired]) -> list[Output]:
+        """The heads of chains: each one's id is the correlation id of all that follows. What is not finite is left out."""
+        if not fired:
+            return []
+        places = [each.at for each in fired]
+        facts, close = closed.facts[places].tolist(), closed.values[places, AT["close"]].astype("i8").tolist()
+        around = closed.values[np.ix_(places, self._context_places)].tolist()
+        outputs = []
+        for each, fact, price, values in zip(fired, facts, close, around, strict=True):
+            instrument, timeframe, end = (
+                self._instrument(fact[INSTRUMENT]),
+                self._timeframes[fact[TIMEFRAME]],
+                fact[END],
+            )
+            about = b"%b|%b|%d" % (instrument, timeframe, end)
+            name, quoted = self._rules[each.rule.key]
+            features = dict(zip(self._context, values, strict=True)) | each.features
+            told = {name: value for name, value in features.items() if math.isfinite(value)}
+            id_ = identity(b"signal|%b|%b" % (name, about))
+            value = _SIGNAL % (
+                identity(b"indicators|" + about), id_, each.direction.encode(), end,
+                orjson.dumps(told, option=orjson.OPT_SORT_KEYS), id_, instrument, price, quoted, timeframe,
+            )  # fmt: skip
+            outputs.append(Output(SIGNALS, instrument, value))
+        return outputs
 
     def _candles_and_readings(self, closed: Closed) -> Iterator[Output]:
-        candles: list[Output] = []
-        readings: list[Output] = []
-        facts, prices = closed.facts.tolist(), closed.values[:, : len(PRICES)].astype("i8").tolist()
-        values = closed.values[:, self._places].tolist()
-        for fact, price, row in zip(facts, prices, values, strict=True):
+        for first in range(0, len(closed), _PIECE):
+            yield from self._piece(closed.facts[first : first + _PIECE], closed.values[first : first + _PIECE])
+
+    def _piece(self, facts: Numbers, values: Reals) -> Iterator[Output]:
+        prices = values[:, : len(PRICES)].astype("i8").tolist()
+        readings = values[:, self._places].tolist()
+        for nth, (fact, price, row) in enumerate(zip(facts.tolist(), prices, readings, strict=True)):
             number, place, start, end, ticks, complete = fact
             open_, high, low, close, volume = price
             instrument, timeframe = self._instrument(number), self._timeframes[place]
@@ -81,52 +113,21 @@ class Writer:
             candle = _CANDLE % (
                 close, whole, end, high, id_, instrument, low, open_, start, ticks, timeframe, volume,
             )  # fmt: skip
-            candles.append(Output(CANDLES, instrument, candle))
+            yield Output(CANDLES, instrument, candle)
             told = dict(zip(self._columns, row, strict=True))
             if self._extras and self._extras[place]:
-                told |= {name: float(closed.values[len(readings), at]) for name, at in self._extras[place]}
+                told |= {name: float(values[nth, at]) for name, at in self._extras[place]}
                 told = dict(sorted(told.items()))
             named = orjson.dumps(told)  # writes NaN as null
             reading = _INDICATORS % (
                 id_, close, end, identity(b"indicators|" + about), instrument, start, timeframe, named,
             )  # fmt: skip
-            readings.append(Output(INDICATORS, instrument, reading))
-        yield from candles
-        yield from readings
+            yield Output(INDICATORS, instrument, reading)
 
     def _instrument(self, number: int) -> bytes:
         while len(self._instruments) <= number:
             self._instruments.append(str(self._engine.instrument(len(self._instruments))).encode())
         return self._instruments[number]
-
-    def _signals(self, closed: Closed, fired: Sequence[Fired]) -> list[Signal]:
-        found = []
-        for each in fired:
-            facts, close = closed.facts[each.at], int(closed.values[each.at, AT["close"]])
-            timeframe = self._engine.config.timeframes[int(facts[TIMEFRAME])]
-            around = {name: float(closed.values[each.at, place]) for name, place in self._context.items()}
-            told = replace(each, features=around | each.features)
-            found.append(
-                signal(told, self._engine.instrument(int(facts[INSTRUMENT])), timeframe, int(facts[END]), close)
-            )
-        return found
-
-
-def signal(fired: Fired, instrument: InstrumentId, timeframe: Timeframe, end: int, close: int) -> Signal:
-    """The head of a chain: its own id is the correlation id of all that follows. Features that warm up are left out."""
-    id_ = derive("signal", fired.rule.name, instrument, timeframe, end)
-    return Signal(
-        id=id_,
-        correlation_id=id_,
-        causation_id=derive("indicators", instrument, timeframe, end),
-        event_time=UtcNs(end),
-        instrument=instrument,
-        timeframe=timeframe,
-        rule=fired.rule.name,
-        direction=fired.direction,
-        price=Price(close),
-        features={name: value for name, value in fired.features.items() if not math.isnan(value)},
-    )
 
 
 def identity(name: bytes) -> bytes:

@@ -1,7 +1,8 @@
 """Groups ticks by partition into records, and keeps the market clock. Pure: the gateway says what time it is.
 
 The window adapts: while a record of a partition is on its way, its next rows gather; alone on an idle line a tick leaves at
-once. Fixed short windows flood the broker with tiny records and are slower (docs/streams.md).
+once. The gateway rests for a few milliseconds after each round besides, because an acknowledgement that comes quickly would
+make records tiny, and floods of them are slower for everyone (docs/streams.md).
 """
 
 from __future__ import annotations

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
-from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -33,7 +32,7 @@ async def test_the_page_s_consumer_sees_each_decision_once_whatever_the_order_of
     async with Publisher(connection) as publisher:
         for decision, offset in ((late, 9), (early, 3), (late, 9), (early, 3), (last, 11)):
             output = message_output(DECISIONS, decision, str(decision.instrument), partition=0)
-            await publisher.send_and_wait(replace(output, headers=((HEADER, Cause(offset, 0).encode()),)))
+            await publisher.send_and_wait(output._replace(headers=((HEADER, Cause(offset, 0).encode()),)))
     (program,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     program = program.replace("localhost:9092", kafka.bootstrap_servers).replace('since="end"', 'since="start"')
 

@@ -205,7 +205,8 @@ def test_the_last_provisional_reading_before_a_close_is_the_final_one() -> None:
         for facts, values in zip(closed.facts.tolist(), closed.values, strict=True):
             np.testing.assert_array_equal(latest.pop((facts[0], facts[1])), values[: len(AT)])
             compared += 1
-        for slot, values in zip(engine.forming.slots.tolist(), engine.forming.values, strict=True):
+        forming = engine.forming()
+        for slot, values in zip(forming.slots.tolist(), forming.values, strict=True):
             latest[slot[0], slot[1]] = values.copy()
     assert compared > 3_000
 
