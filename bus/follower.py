@@ -16,7 +16,7 @@ from schemas.units import UtcNs
 Since: TypeAlias = Literal["start", "end"] | UtcNs
 
 POLL_MS: Final = 200  # longest wait for records before the end is looked at again
-LARGEST_FETCH: Final = 16 * MIB  # a whole snapshot fits
+LARGEST_FETCH: Final = 4 * MIB  # the largest record, a dead letter, fits
 
 
 async def follow(

@@ -51,10 +51,10 @@ class Parts:
     metrics: ShellMetrics
     stack: AsyncExitStack
 
-    async def publisher(self, what: str) -> Publisher:
+    async def publisher(self, what: str, *, linger: float = 0.0) -> Publisher:
         """A producer for as long as the shell lives; `what` it writes is for the last log line."""
         return await self.stack.enter_async_context(
-            Publisher(self.connection, lambda error: end_after(error, f"{what} was not accepted"))
+            Publisher(self.connection, lambda error: end_after(error, f"{what} was not accepted"), linger=linger)
         )
 
 

@@ -27,8 +27,8 @@ from schemas.topics import MIB, Topic
 log = structlog.get_logger(__name__)
 
 LARGEST_REQUEST: Final = (
-    16 * MIB
-)  # the largest record of the catalogue is a snapshot; the broker checks each topic's own limit
+    4 * MIB
+)  # the largest record of the catalogue is a dead letter; the broker checks each topic's own limit
 BATCH: Final = (
     MIB // 2
 )  # one request takes one batch of each partition; a topic's smallest limit, of a whole batch, is 1 MiB
@@ -46,7 +46,10 @@ class Publisher:
         self,
         connection: KafkaConnection,
         on_failure: Callable[[BaseException], None] | None = None,
+        *,
+        linger: float = 0.0,
     ) -> None:
+        """`linger` is how many seconds lie between two requests at least: what nobody waits for travels in few large ones."""
         self._connection = connection
         self._on_failure = on_failure
         self._failure: BaseException | None = None
@@ -56,7 +59,7 @@ class Publisher:
             **connection.client_options(),
             enable_idempotence=True,
             acks="all",
-            linger_ms=0,
+            linger_ms=int(linger * 1000),
             max_batch_size=BATCH,
             max_request_size=LARGEST_REQUEST,
             request_timeout_ms=GIVE_UP_MS,

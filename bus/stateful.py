@@ -32,7 +32,7 @@ from bus.metrics import ShellMetrics
 from bus.options import ShellOptions
 from bus.publisher import Publisher
 from bus.records import Output, Record, Shard
-from bus.snapshots import Snapshot, Snapshots
+from bus.snapshots import Snapshots
 from schemas.errors import Misconfigured, Unreadable
 from schemas.topics import PartitionPlan, Topic
 from schemas.units import NS_PER_SECOND, UtcNs
@@ -42,6 +42,7 @@ log = structlog.get_logger(__name__)
 # Bytes of records whose less urgent outputs are not sent yet: the records of half a minute's turn when they are small, one or
 # two of a backlog's large ones.
 MOST_LATER: Final = 256 * 1024
+LATER: Final = 0.05  # seconds between two requests of outputs that are not urgent
 LOOK_EVERY: Final = 0.1  # seconds between two looks at whether a partition needs a snapshot
 A_TURN: Final = 25  # outputs between two looks at whether a record has come, half a millisecond
 
@@ -109,7 +110,8 @@ async def run_stateful(
     """
 
     async def build(parts: Parts) -> _StatefulShell:
-        urgent, others, shelves = [await parts.publisher("an output or snapshot") for _ in range(3)]
+        urgent, shelves = [await parts.publisher("an output or snapshot") for _ in range(2)]
+        others = await parts.publisher("an output", linger=LATER)
         publishers = dict.fromkeys([topic.name for topic in service.outputs], others)
         publishers |= {topic.name: urgent for topic in service.outputs[:1]}
         return _StatefulShell(service, parts, publishers, shelves)
@@ -167,7 +169,7 @@ class _StatefulShell:
     def __init__(
         self, service: StatefulService, parts: Parts, publishers: Mapping[str, Publisher], shelves: Publisher
     ) -> None:
-        """`publishers` by topic, `shelves` for snapshots: a large one would hold up what shares its producer."""
+        """`publishers` by topic, `shelves` for snapshots: their pieces would hold up what shares their producer."""
         self._service = service
         self._member = parts.member
         self._publishers = publishers
@@ -297,8 +299,10 @@ class _StatefulShell:
                 await self._snapshot(partition)
 
     def _due(self) -> int | None:
-        """The partition that needs a snapshot most."""
+        """The partition that needs a snapshot most. While nothing waits, half the work is reason enough."""
         share = self._options.replay_within / max(1, len(self._engines))
+        if not self._later and not self._metrics.buffered_bytes:
+            share /= 2
         needs = {
             partition: max(engine.work / share, (time.monotonic() - engine.saved_at) / self._options.snapshot_every)
             for partition, engine in self._engines.items()
@@ -319,14 +323,14 @@ class _StatefulShell:
             if engine is None or engine.saved == engine.next:
                 return
             await self._write_later()
-            snapshot, pending = Snapshot(engine.next, engine.machine.dump()), list(engine.sent.values())
+            next_, state, pending = engine.next, engine.machine.dump(), list(engine.sent.values())
             engine.work, engine.saved_at = 0.0, time.monotonic()
         for sent in pending:
             await asyncio.shield(sent)  # a failed one has ended the process; cancelling us must not cancel the record
-        if await self._snapshots.save(partition, snapshot):
-            self._metrics.snapshots += 1
-            self._metrics.snapshot[self._shard(partition)] = time.monotonic()
-        engine.saved = snapshot.next
+        await self._snapshots.save(partition, next_, state)
+        self._metrics.snapshots += 1
+        self._metrics.snapshot[self._shard(partition)] = time.monotonic()
+        engine.saved = next_
 
     async def _keep_shown(self) -> None:
         """Commits are for displays only, nothing of ours reads them back: `engine.saved` says where a restart begins."""

@@ -18,6 +18,7 @@ from bus.follower import follow
 from bus.publisher import Publisher
 from bus.records import Output, Record
 from bus.routing import Router
+from bus.snapshots import Snapshot, Snapshots
 from bus.stateful import run_stateful
 from bus.topics import create_topics
 from schemas.errors import Misconfigured, Unreadable
@@ -90,10 +91,10 @@ async def assert_exact(connection: KafkaConnection, topics: Topics) -> None:
             kept = RepeatFilter()
             first_seen = [c for r in written if kept.is_new(partition, c := Cause.decode(r.headers["ats-cause"]))]
             assert first_seen == sorted(expected[topic.name]), "missing or out of order"
-        snapshots = [r.value or b"" for r in await read(connection, topics.snapshots) if r.partition == partition]
-        furthest = max(snapshots, key=lambda blob: int.from_bytes(blob[:8], "little"))
-        assert furthest[8:] == machines[partition].dump()
-        assert int.from_bytes(furthest[:8], "little") == source[-1].offset + 1
+        async with Publisher(connection) as publisher:
+            shelves = Snapshots(connection, topics.source, topics.snapshots, publisher)
+            latest = (await shelves.load([partition]))[partition]
+        assert latest == Snapshot(source[-1].offset + 1, machines[partition].dump())
 
 
 @pytest.fixture
@@ -186,8 +187,7 @@ async def test_a_snapshot_ahead_of_the_source_ends_the_process_for_a_person_to_l
     connection: KafkaConnection, topics: Topics, worker: Make
 ) -> None:
     async with Publisher(connection) as publisher:
-        blob = (99).to_bytes(8, "little") + b"{}"
-        await publisher.send_and_wait(Output(topics.snapshots, b"1", blob, 1))
+        await Snapshots(connection, topics.source, topics.snapshots, publisher).save(1, 99, b"{}")
     process = worker("counting", "w1")
 
     process.start()

@@ -107,16 +107,16 @@ async def test_what_is_published_is_followed_whole_and_in_order_per_partition(
     assert len({record.partition for record in records}) == 3
 
 
-async def test_a_record_of_nearly_16_mib_passes_where_the_topic_allows_it(
+async def test_a_record_of_nearly_4_mib_passes_where_the_topic_allows_it(
     connection: KafkaConnection, prefix: str
 ) -> None:
-    topic = a_topic(prefix, max_message_bytes=16 * MIB)
+    topic = a_topic(prefix, max_message_bytes=4 * MIB)
     await create_topics(connection, PLAN, topics=[topic])
 
     async with Publisher(connection) as publisher:
-        await publisher.send_and_wait(Output(topic, b"k", bytes(16 * MIB - 1024), 0))
+        await publisher.send_and_wait(Output(topic, b"k", bytes(4 * MIB - 1024), 0))
     (record,) = await read(connection, topic)
-    assert len(record.value or b"") == 16 * MIB - 1024
+    assert len(record.value or b"") == 4 * MIB - 1024
 
 
 async def test_a_refused_record_that_nobody_waits_for_is_told_and_stops_the_publisher(

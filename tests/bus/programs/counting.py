@@ -15,7 +15,7 @@ from bus.options import ShellOptions
 from bus.records import Output, Record
 from bus.stateful import StatefulService, run_stateful
 from schemas.errors import Unreadable
-from schemas.topics import MIB, Family, PartitionPlan, Topic
+from schemas.topics import Family, PartitionPlan, Topic
 from tests.bus.programs.process import stop_on_signal
 
 PLAN = PartitionPlan(instrument=4, user=2)
@@ -55,15 +55,7 @@ class Topics:
         self.source = Topic(f"{prefix}.source", Family.INSTRUMENT, "name")
         self.tallies = Topic(f"{prefix}.tallies", Family.INSTRUMENT, "name")
         self.tens = Topic(f"{prefix}.tens", Family.INSTRUMENT, "name")
-        self.snapshots = Topic(
-            f"{prefix}.snapshots",
-            Family.INSTRUMENT,
-            "partition",
-            None,
-            None,
-            compacted=True,
-            max_message_bytes=16 * MIB,
-        )
+        self.snapshots = Topic(f"{prefix}.snapshots", Family.INSTRUMENT, "piece", None, None, compacted=True)
 
     @property
     def all(self) -> tuple[Topic, ...]:
