@@ -39,12 +39,13 @@ from schemas.units import NS_PER_SECOND, UtcNs
 
 log = structlog.get_logger(__name__)
 
-# Bytes of records whose less urgent outputs are not sent yet: the records of half a minute's turn when they are small, one or
-# two of a backlog's large ones.
-MOST_LATER: Final = 256 * 1024
+# Bytes of records whose less urgent outputs are not sent yet: all records of a minute's turn when they are small, a few of a
+# backlog's large ones.
+MOST_LATER: Final = 1024 * 1024
 LATER: Final = 0.05  # seconds between two requests of outputs that are not urgent
 LOOK_EVERY: Final = 0.1  # seconds between two looks at whether a partition needs a snapshot
-A_TURN: Final = 25  # outputs between two looks at whether a record has come, half a millisecond
+A_TURN: Final = 50  # outputs between two looks at whether a record has come, half a millisecond
+REST: Final = 3  # while records come, so many times as long as a turn took nothing is written: the cores are theirs
 
 
 class Machine(Protocol):
@@ -182,6 +183,7 @@ class _StatefulShell:
         self._engines: dict[int, _Engine] = {}
         self._later: deque[_Rest] = deque()
         self._later_bytes = 0
+        self._came = False  # a record, since outputs that were put off were last written
         self._some_later = asyncio.Event()
         self._one_writer = asyncio.Lock()
         self._between_records = asyncio.Lock()  # held from apply to send, and while a snapshot is copied
@@ -193,6 +195,7 @@ class _StatefulShell:
 
     async def take(self, record: Record) -> None:
         async with self._between_records:
+            self._came = True
             self._pulse.check()
             engine = self._engines.get(record.partition)
             if self._closing or engine is None or record.offset < engine.next:
@@ -242,23 +245,26 @@ class _StatefulShell:
         self._later_bytes += len(rest.record.value or b"")
         self._some_later.set()
         if self._later_bytes > MOST_LATER:
-            await self._write_later()
+            await self._write_later(but=MOST_LATER)
 
     async def _keep_writing(self) -> None:
         """What was put off, a few at a time, so that a record that comes meanwhile need not wait."""
         while True:
             await self._some_later.wait()
+            began, self._came = time.monotonic(), False
             try:
                 await self._write_later(A_TURN)
             except Exception as error:  # noqa: BLE001  # an output is lost
                 end_after(error, "outputs put off")
             await asyncio.sleep(0)
+            if self._came:
+                await asyncio.sleep(REST * (time.monotonic() - began))
 
-    async def _write_later(self, a_turn: int | None = None) -> None:
-        """Send all that was put off, or the next few."""
+    async def _write_later(self, a_turn: int | None = None, *, but: int = 0) -> None:
+        """Send what was put off, all of it or the next few, but that of the last so many bytes of records."""
         async with self._one_writer:
             count = 0
-            while self._later and count != a_turn:
+            while self._later and self._later_bytes >= but and count != a_turn:
                 rest, began = self._later[0], time.monotonic()
                 if (output := next(rest.outputs, None)) is None:
                     self._finish_writing(rest)
