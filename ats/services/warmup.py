@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from ats.services.context import Context, credentials_of, instrument_master, symbols_of, trading_date, universe_of
+from ats.services.streams import calendar_of
 from ats.settings import Settings
 from bus.follower import follow
 from bus.publisher import Publisher
@@ -32,7 +33,7 @@ async def run(context: Context) -> None:
     connection = settings.kafka()
     await check_topics(connection, settings.plan(), (topics.TICKS, topics.CANDLES))
     instruments = universe_of(await instrument_master(settings), symbols_of(settings))
-    plan = Plan(instruments, _until(settings), settings.ats_instrument_partitions)
+    plan = Plan(instruments, _until(settings), settings.ats_instrument_partitions, calendar_of(settings))
     async with AsyncExitStack() as stack:
         bar = stack.enter_context(_progress())
         reading = bar.add_task("reading ats.candles", total=None)

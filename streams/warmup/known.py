@@ -17,7 +17,7 @@ from schemas.ids import InstrumentId
 from schemas.market import Timeframe, trading_day
 from schemas.messages import Candle
 from schemas.units import UtcNs
-from streams.warmup.plan import WANTED, end_of
+from streams.warmup.plan import WANTED, Hours
 
 log = structlog.get_logger(__name__)
 
@@ -46,23 +46,25 @@ class Known:
             except Unreadable as error:
                 log.warning("candle_unreadable", record=str(record), reason=error.reason)
 
-    def bars(self, instrument: InstrumentId, timeframe: Timeframe, until: UtcNs) -> tuple[Bar, ...] | None:
-        """`WANTED` bars without a missing day up to `until`; None when they are fewer, or a weekday between has none.
+    def bars(self, timeframe: Timeframe, until: UtcNs, hours: Hours) -> tuple[Bar, ...] | None:
+        """`WANTED` bars of the instrument of `hours` without a missing day up to `until`; None when they are fewer, or a
+        weekday that it trades on has none.
 
-        A holiday looks like a missing day: then the API is asked once more than needed, and nothing is lost.
+        A holiday that the calendar does not know looks like a missing day: then the API is asked once more than needed.
         """
-        bars = [bar for bar in self._bars.get((instrument, timeframe), ()) if end_of(bar.start, timeframe) <= until]
+        spans = ((bar, hours.span(bar.start, timeframe)) for bar in self._bars.get((hours.instrument, timeframe), ()))
+        bars = [bar for bar, span in spans if span and span[1] <= until]
         if len(bars) < WANTED:
             return None
         days = {trading_day(bar.start) for bar in bars}
-        return None if _missing(days, trading_day(until)) else tuple(bars)
+        return None if _missing(days, trading_day(until), hours) else tuple(bars)
 
 
-def _missing(days: set[date], today: date) -> bool:
-    """Whether a weekday from the first of `days` to the one before `today` is not among them."""
+def _missing(days: set[date], today: date, hours: Hours) -> bool:
+    """Whether a trading weekday from the first of `days` to the one before `today` is not among them."""
     day = min(days)
     while day < today:
-        if day.weekday() < _SATURDAY and day not in days:
+        if day.weekday() < _SATURDAY and day not in days and hours.sessions(day):
             return True
         day += timedelta(days=1)
     return False

@@ -1,17 +1,21 @@
 """Which past bars every timeframe wants, and how they are made of the bars one can get. Pure.
 
 Three questions per instrument are enough for all timeframes: 1-minute bars of a few days, 5-minute bars of some weeks, daily
-bars of a year. Longer bars are sums of shorter ones, aligned to the session's open as the engine aligns them.
+bars of a year. Longer bars are sums of shorter ones, aligned to the session's open by the calendar, as the engine aligns them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date
 from itertools import groupby
 from typing import Final, Literal, NamedTuple
 
+from schemas.calendar import Calendar
 from schemas.history import MINUTES, Bar
-from schemas.market import Timeframe, session_of, trading_day
+from schemas.ids import InstrumentId
+from schemas.market import Session, Timeframe, trading_day
 from schemas.units import UtcNs
 
 WANTED: Final = 250  # bars of each timeframe: the longest indicator looks back 200
@@ -45,13 +49,35 @@ def _days(longest: int) -> int:
 SOURCES: Final = (Source(1, _days(3)), Source(5, _days(60)), Source(1_440, _days(_SESSION_MINUTES)))
 
 
-def longer(bars: Iterable[Bar], timeframe: Timeframe, until: UtcNs) -> tuple[Bar, ...]:
-    """The newest `WANTED` bars of `timeframe` made of shorter `bars` (in order), as far as they are over at `until`.
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """When one instrument trades."""
 
-    Bars outside the day's session are left out: the engine makes none there.
-    """
-    made = tuple(_merged(start, tuple(group)) for start, group in groupby(_placed(bars, timeframe, until), _start))
-    return made[-WANTED:]
+    calendar: Calendar
+    instrument: InstrumentId
+    _known: dict[date, tuple[Session, ...]] = field(default_factory=dict)
+
+    def sessions(self, day: date) -> tuple[Session, ...]:
+        if day not in self._known:
+            self._known[day] = self.calendar.sessions(day, self.instrument)
+        return self._known[day]
+
+    def span(self, moment: UtcNs, timeframe: Timeframe) -> tuple[UtcNs, UtcNs] | None:
+        """Start and end of the bar that holds `moment`; None outside sessions, where the engine makes no bar."""
+        sessions = self.sessions(trading_day(moment))
+        for session in sessions:
+            if moment in session:
+                if timeframe is Timeframe.D1:
+                    return sessions[0].open, sessions[-1].close
+                start = UtcNs(moment - (moment - session.open) % timeframe.ns)
+                return start, UtcNs(min(start + timeframe.ns, session.close))
+        return None
+
+
+def longer(bars: Iterable[Bar], timeframe: Timeframe, until: UtcNs, hours: Hours) -> tuple[Bar, ...]:
+    """The newest `WANTED` bars of `timeframe` made of shorter `bars` (in order), as far as they are over at `until`."""
+    placed = groupby(_placed(bars, timeframe, until, hours), _start)
+    return tuple(_merged(start, tuple(group)) for start, group in placed)[-WANTED:]
 
 
 class _Placed(NamedTuple):
@@ -63,19 +89,11 @@ def _start(placed: _Placed) -> UtcNs:
     return placed.start
 
 
-def _placed(bars: Iterable[Bar], timeframe: Timeframe, until: UtcNs) -> Iterator[_Placed]:
+def _placed(bars: Iterable[Bar], timeframe: Timeframe, until: UtcNs, hours: Hours) -> Iterator[_Placed]:
     for bar in bars:
-        session = session_of(trading_day(bar.start))
-        if bar.start not in session:
-            continue
-        start = UtcNs(bar.start - (bar.start - session.open) % timeframe.ns)
-        if end_of(start, timeframe) <= until:
-            yield _Placed(start, bar)
-
-
-def end_of(start: UtcNs, timeframe: Timeframe) -> UtcNs:
-    """When the bar that starts at `start` is over: with its session at the latest."""
-    return UtcNs(min(start + timeframe.ns, session_of(trading_day(start)).close))
+        span = hours.span(bar.start, timeframe)
+        if span and span[1] <= until:
+            yield _Placed(span[0], bar)
 
 
 def _merged(start: UtcNs, group: Sequence[_Placed]) -> Bar:

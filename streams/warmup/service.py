@@ -14,16 +14,17 @@ import structlog
 from bus.publisher import Publisher
 from bus.records import Output
 from schemas import history
+from schemas.calendar import Calendar
 from schemas.errors import TryLater, Unreadable
 from schemas.history import Bar
 from schemas.ids import InstrumentId
-from schemas.market import Instrument, session_of, trading_day
+from schemas.market import Instrument, Session, trading_day
 from schemas.packed import Rows
 from schemas.ticks import partition_of
 from schemas.topics import TICKS
 from schemas.units import NS_PER_SECOND, Price, Quantity, UtcNs
 from streams.warmup.known import Known
-from streams.warmup.plan import SOURCES, Source, longer
+from streams.warmup.plan import SOURCES, Hours, Source, longer
 
 log = structlog.get_logger(__name__)
 
@@ -87,11 +88,13 @@ class Plan:
     Attributes:
         until: Market time; bars that end later are left out.
         partitions: Of `ats.ticks`.
+        calendar: That of the engine, whose bars these continue.
     """
 
     instruments: tuple[Instrument, ...]
     until: UtcNs
     partitions: int
+    calendar: Calendar = field(default_factory=Calendar)
 
 
 async def warm_up(
@@ -141,14 +144,15 @@ class _Collector:
         return np.concatenate([np.zeros(0, history.BAR), *(rows for part in parts for rows in part)])
 
     async def _of(self, instrument: Instrument, source: Source) -> list[Rows]:
-        found = {each: self.known.bars(instrument.id, each, self.plan.until) for each in source.timeframes}
+        hours, until = Hours(self.plan.calendar, instrument.id), self.plan.until
+        found = {each: self.known.bars(each, until, hours) for each in source.timeframes}
         if any(bars is None for bars in found.values()):
-            short = await self._asked(instrument, source)
+            short = await self._asked(instrument, source, hours)
             if short is not None:
-                found = {each: longer(short, each, self.plan.until) for each in source.timeframes}
+                found = {each: longer(short, each, until, hours) for each in source.timeframes}
         return [history.rows_of(instrument.id, timeframe, bars) for timeframe, bars in found.items() if bars]
 
-    async def _asked(self, instrument: Instrument, source: Source) -> Sequence[Bar] | None:
+    async def _asked(self, instrument: Instrument, source: Source, hours: Hours) -> Sequence[Bar] | None:
         """The source's bars; None when they did not come, which is then in the report."""
         if self.archive is None:
             self.report.cold[instrument.id] = "ats.candles does not reach back far enough, and no Dhan account is set"
@@ -158,7 +162,7 @@ class _Collector:
             await self.pace.wait()
             self.report.asked += 1
             try:
-                return await _question(self.archive, instrument, source, self.plan.until)
+                return await _question(self.archive, instrument, source, self.plan.until, hours)
             except (TryLater, Unreadable) as error:
                 why = str(error)
                 log.warning("history_failed", instrument=str(instrument.id), attempt=attempt, reason=why)
@@ -166,13 +170,15 @@ class _Collector:
         return None
 
 
-async def _question(archive: Archive, instrument: Instrument, source: Source, until: UtcNs) -> Sequence[Bar]:
+async def _question(
+    archive: Archive, instrument: Instrument, source: Source, until: UtcNs, hours: Hours
+) -> Sequence[Bar]:
     if source.minutes == 1_440:
         last = trading_day(until - 1)
         bars = await archive.daily(instrument, last - timedelta(days=source.days), last)
-        return [_at_open(bar) for bar in bars]
+        return [_at_open(bar, sessions[0]) for bar in bars if (sessions := hours.sessions(bar.day))]
     return await archive.intraday(instrument, source.minutes, UtcNs(until - source.days * _DAY_NS), until)
 
 
-def _at_open(bar: DatedBar) -> Bar:
-    return Bar(session_of(bar.day).open, bar.open, bar.high, bar.low, bar.close, bar.volume)
+def _at_open(bar: DatedBar, session: Session) -> Bar:
+    return Bar(session.open, bar.open, bar.high, bar.low, bar.close, bar.volume)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Literal
@@ -17,6 +17,7 @@ from bus.publisher import Publisher
 from bus.records import Record
 from dhan.history import DailyBar
 from schemas import history
+from schemas.calendar import Calendar, Holiday, Special
 from schemas.errors import TryLater, Unreadable
 from schemas.history import Bar
 from schemas.ids import InstrumentId, Segment, derive
@@ -24,9 +25,9 @@ from schemas.market import Instrument, Timeframe, session_of, trading_day
 from schemas.messages import Candle
 from schemas.ticks import partition_of
 from schemas.topics import CANDLES, INDICATORS, TICKS
-from schemas.units import NS_PER_SECOND, Paise, Price, Quantity, UtcNs
+from schemas.units import IST, NS_PER_SECOND, Paise, Price, Quantity, UtcNs
 from streams.warmup.known import Known
-from streams.warmup.plan import SOURCES, WANTED, longer
+from streams.warmup.plan import SOURCES, WANTED, Hours, longer
 from streams.warmup.service import ATTEMPTS, Plan, WarmUp, warm_up
 from tests.streams.conftest import PLAN
 from tests.streams.factories import (
@@ -48,6 +49,7 @@ TODAY = date(2026, 11, 20)
 OPEN = session_of(TODAY).open
 RELIANCE = Instrument(InstrumentId(Segment.NSE_EQ, 2885), "RELIANCE", "Reliance", "EQUITY", Quantity(1), Paise(10))
 INFY = Instrument(InstrumentId(Segment.NSE_EQ, 1594), "INFY", "Infosys", "EQUITY", Quantity(1), Paise(10))
+HOURS = Hours(Calendar(), RELIANCE.id)
 
 
 def weekdays_before(day: date, count: int) -> list[date]:
@@ -130,7 +132,7 @@ async def test_thirty_minute_bars_made_of_one_minute_bars_equal_a_brokers(market
     close = session_of(date(2016, 8, 16)).close
     bars = [Bar(start, *bar) for (symbol, start), bar in sorted(minutes.items()) if symbol == "ACC"]  # type: ignore[arg-type]
 
-    made = longer(bars, Timeframe.M30, close)
+    made = longer(bars, Timeframe.M30, close, HOURS)
 
     assert len(made) == 13
     assert [broker["ACC", bar.start] for bar in made] == [bar[1:] for bar in made]
@@ -139,13 +141,40 @@ async def test_thirty_minute_bars_made_of_one_minute_bars_equal_a_brokers(market
 async def test_a_longer_bar_that_is_not_over_is_left_out() -> None:
     bars = day_of_bars(TODAY, 1)
 
-    made = longer(bars[:44], Timeframe.M15, UtcNs(OPEN + UtcNs.minutes(44)))
+    made = longer(bars[:44], Timeframe.M15, UtcNs(OPEN + UtcNs.minutes(44)), HOURS)
 
     assert [(bar.start - OPEN) // UtcNs.minutes(1) for bar in made] == [0, 15]
 
 
+async def test_longer_bars_begin_with_a_special_session_and_nothing_is_made_of_the_regular_one_it_replaced() -> None:
+    muhurat = Special(day=TODAY, open=time(18), close=time(19))
+    opens = datetime.combine(TODAY, time(18), tzinfo=IST)
+    evening = [bar._replace(start=UtcNs.from_datetime(opens + timedelta(minutes=at))) for at, bar in enumerate(_hour())]
+
+    made = longer(
+        [*day_of_bars(TODAY, 1), *evening],
+        Timeframe.M30,
+        UtcNs.from_datetime(opens + timedelta(hours=1)),
+        Hours(Calendar(special=(muhurat,)), RELIANCE.id),
+    )
+
+    assert [bar.start for bar in made] == [UtcNs.from_datetime(opens + timedelta(minutes=at)) for at in (0, 30)]
+
+
+def _hour() -> list[Bar]:
+    return day_of_bars(TODAY, 1)[:60]
+
+
+async def test_a_future_is_over_with_its_own_session_not_with_the_shares() -> None:
+    future = Hours(Calendar(), InstrumentId(Segment.NSE_FNO, 52_175))
+    start = UtcNs(OPEN + UtcNs.minutes(360))
+
+    assert future.span(start, Timeframe.M60) == (start, OPEN + UtcNs.minutes(385))
+    assert HOURS.span(start, Timeframe.M60) == (start, OPEN + UtcNs.minutes(375))
+
+
 async def test_the_sessions_last_short_bar_is_over_with_the_session() -> None:
-    made = longer(day_of_bars(TODAY, 5), Timeframe.M60, session_of(TODAY).close)
+    made = longer(day_of_bars(TODAY, 5), Timeframe.M60, session_of(TODAY).close, HOURS)
 
     assert (made[-1].start - OPEN) // UtcNs.minutes(1) == 360
     assert made[-1].volume == 73 + 74 + 75
@@ -154,7 +183,7 @@ async def test_the_sessions_last_short_bar_is_over_with_the_session() -> None:
 async def test_bars_outside_the_session_are_left_out() -> None:
     early, late = (day_of_bars(TODAY, 1)[0]._replace(start=UtcNs(at)) for at in (OPEN - 1, session_of(TODAY).close))
 
-    assert not longer([early, late], Timeframe.M5, UtcNs(OPEN + 86_400 * NS_PER_SECOND))
+    assert not longer([early, late], Timeframe.M5, UtcNs(OPEN + 86_400 * NS_PER_SECOND), HOURS)
 
 
 async def test_every_timeframe_is_made_of_exactly_one_source_and_gets_enough_bars(own_kafka: KafkaConnection) -> None:
@@ -206,7 +235,7 @@ def candles_of(day: date, timeframe: Timeframe) -> list[Candle]:
             complete=True,
             **bar._asdict(),
         )
-        for bar in longer(day_of_bars(day, 1), timeframe, session_of(day).close)
+        for bar in longer(day_of_bars(day, 1), timeframe, session_of(day).close, HOURS)
     ]
 
 
@@ -226,7 +255,7 @@ async def test_what_our_own_candles_hold_is_not_asked_for(own_kafka: KafkaConnec
     await warmed(own_kafka, known, archive, RELIANCE)
 
     assert sorted(minutes for _, minutes in archive.asked) == [5, 1_440]
-    bars = known.bars(RELIANCE.id, Timeframe.M1, OPEN)
+    bars = known.bars(Timeframe.M1, OPEN, HOURS)
     assert bars is not None
     assert bars[-1].start == session_of(weekdays_before(TODAY, 1)[0]).close - UtcNs.minutes(1)
 
@@ -234,8 +263,17 @@ async def test_what_our_own_candles_hold_is_not_asked_for(own_kafka: KafkaConnec
 async def test_candles_with_a_missing_day_are_not_enough() -> None:
     first, second, _, last = weekdays_before(TODAY, 4)
 
-    assert known_days(first, second, last).bars(RELIANCE.id, Timeframe.M3, OPEN) is None
-    assert known_days(first, second).bars(RELIANCE.id, Timeframe.M3, OPEN) is None
+    assert known_days(first, second, last).bars(Timeframe.M3, OPEN, HOURS) is None
+    assert known_days(first, second).bars(Timeframe.M3, OPEN, HOURS) is None
+
+
+async def test_a_holiday_that_the_calendar_knows_is_no_missing_day() -> None:
+    first, second, holiday, last = weekdays_before(TODAY, 4)
+    known = known_days(weekdays_before(first, 1)[0], first, second, last)
+
+    assert known.bars(Timeframe.M3, OPEN, HOURS) is None
+    told = Calendar(holidays=(Holiday(day=holiday),))
+    assert known.bars(Timeframe.M3, OPEN, Hours(told, RELIANCE.id)) is not None
 
 
 async def test_a_candle_with_short_volume_ends_what_can_be_used_before_it() -> None:
@@ -244,7 +282,7 @@ async def test_a_candle_with_short_volume_ends_what_can_be_used_before_it() -> N
 
     known.add(short)
 
-    assert known.bars(RELIANCE.id, Timeframe.M1, UtcNs(OPEN + UtcNs.minutes(1))) is None
+    assert known.bars(Timeframe.M1, UtcNs(OPEN + UtcNs.minutes(1)), HOURS) is None
 
 
 async def test_without_an_account_nothing_is_asked_and_the_instrument_is_cold(own_kafka: KafkaConnection) -> None:
