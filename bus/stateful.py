@@ -45,7 +45,7 @@ MOST_LATER: Final = 1024 * 1024
 LATER: Final = 0.05  # seconds between two requests of outputs that are not urgent
 LOOK_EVERY: Final = 0.1  # seconds between two looks at whether a partition needs a snapshot
 A_TURN: Final = 50  # outputs between two looks at whether a record has come, half a millisecond
-REST: Final = 3  # while records come, so many times as long as a turn took nothing is written: the cores are theirs
+REST: Final = 10  # while records come, so many times as long as a turn took nothing is written: the cores are theirs
 
 
 class Machine(Protocol):

@@ -38,7 +38,7 @@ log = structlog.get_logger(__name__)
 
 MOST_ROWS: Final = 65_536  # rows ahead of Kafka, 3.7 MB
 FLOOR: Final = UtcNs.seconds(60)  # live, the market's clock is never further behind the wall's
-WINDOW: Final = 0.005  # seconds between two rounds of records: many small ones cost everyone more than these save
+WINDOW: Final = 0.010  # seconds between two rounds of records: many small ones cost everyone more than these save
 CEILING: Final = UtcNs.seconds(5)  # live, a trade further ahead of our clock did not happen
 
 
