@@ -2,23 +2,59 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
+
+import numpy as np
+
 from schemas.codec import decode, encode
 from schemas.ids import derive
-from schemas.messages import Candle, Indicators
-from schemas.topics import CANDLES, INDICATORS
+from schemas.market import Direction, Timeframe
+from schemas.messages import Candle, Indicators, Signal
+from schemas.topics import CANDLES, INDICATORS, SIGNALS
+from streams.engine.closed import END, INSTRUMENT, TIMEFRAME
 from streams.engine.columns import READINGS
-from streams.engine.messages import identity
+from streams.engine.engine import Engine
+from streams.engine.layout import AT
+from streams.engine.messages import Writer, identity
+from streams.engine.questions import Fired
+from streams.rules import Rule
 from tests.streams.factories import batch_of, random_market, run
 
 
-def test_every_candle_and_every_reading_is_written_as_the_codec_writes_its_model() -> None:
+def test_every_message_is_written_as_the_codec_writes_its_model() -> None:
     outputs = run([batch_of(random_market(12, 4_000, instruments=5, days=2))])
 
-    models = {CANDLES: Candle, INDICATORS: Indicators}
-    written = [output for output in outputs if output.topic in models]
-    assert len(written) > 3_000
-    for output in written:
+    models = {CANDLES: Candle, INDICATORS: Indicators, SIGNALS: Signal}
+    assert Counter(output.topic.name for output in outputs).keys() == {topic.name for topic in models}
+    assert len(outputs) > 3_000
+    for output in outputs:
         assert encode(decode(models[output.topic], output.value)) == output.value
+
+
+def test_a_signal_has_the_ids_of_the_catalogue_and_leaves_out_what_is_no_finite_number() -> None:
+    rule = Rule('a "rule"', Timeframe.M1, lambda bars: np.zeros(len(bars["close"]), np.int8), ("close",))
+    engine = Engine(rules=(rule,))
+    closed, _ = engine.process(batch_of(random_market(12, 400, instruments=2)))
+    told = {"close": 1.5, "rsi_14": math.inf, "adx_14": math.nan}
+
+    (output, *_) = Writer(engine).outputs(closed, [Fired(rule, Direction.BEARISH, 0, told)])
+
+    signal = decode(Signal, output.value)
+    bar = closed.facts[0].tolist()
+    timeframe = engine.config.timeframes[bar[TIMEFRAME]]
+    what = (engine.instrument(bar[INSTRUMENT]), timeframe, bar[END])
+    assert encode(signal) == output.value
+    assert (signal.instrument, signal.timeframe, signal.event_time) == what
+    assert signal.id == signal.correlation_id == derive("signal", rule.name, *what)
+    assert signal.causation_id == derive("indicators", *what)
+    assert (signal.rule, signal.direction, signal.price) == (
+        rule.name,
+        Direction.BEARISH,
+        closed.values[0, AT["close"]],
+    )
+    assert signal.features["close"] == 1.5
+    assert not {"rsi_14", "adx_14"} & signal.features.keys()
 
 
 def test_ids_are_those_of_the_catalogue_and_readings_are_caused_by_their_candle() -> None:
