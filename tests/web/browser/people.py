@@ -12,6 +12,7 @@ from tests.simulator.factories import USER
 from tests.web.browser.window import Window
 
 EMAIL = "asha@example.test"
+PATIENCE = 30_000  # ms, as long as a click waits: an order worker reports every 15 s, and before it has the switch is off
 
 
 class Person(Protocol):
@@ -51,7 +52,7 @@ class Keyboard:
         await self._page.keyboard.type(text)
 
     async def _go_to(self, control: Locator) -> None:
-        await expect(control).to_be_enabled()
+        await expect(control).to_be_enabled(timeout=PATIENCE)
         for _ in range(self.MOST_STOPS):
             if await control.evaluate("element => element === document.activeElement"):
                 await self._see_it(control)
