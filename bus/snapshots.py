@@ -121,7 +121,7 @@ class Snapshots:
                 shelf, snapshot = found
                 self._shelf[place.partition] = 1 - shelf
                 return snapshot
-            back = max(2 * back, *(whole.pieces for _, whole, _, _ in pieces[-1:]))
+            back = max(2 * back, pieces[-1][1].pieces if pieces else 0)
         return None
 
 
