@@ -20,7 +20,16 @@ Reals: TypeAlias = npt.NDArray[np.float64]
 F = TypeVar("F", bound=Callable[..., Any])
 
 # Numba asks only whether the file of the kernel itself changed, not those of what it calls and of its constants.
-_SOURCES: Final = ("columns.py", "compiled.py", "hours.py", "kernels.py", "layout.py", "studies.py", "tables.py")
+_SOURCES: Final = (
+    "arrays.py",
+    "columns.py",
+    "compiled.py",
+    "hours.py",
+    "kernels.py",
+    "layout.py",
+    "studies.py",
+    "tables.py",
+)
 STAMP: Final = sha256(b"".join((Path(__file__).with_name(name)).read_bytes() for name in _SOURCES)).hexdigest()
 
 

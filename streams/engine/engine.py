@@ -11,7 +11,7 @@ from schemas.ids import InstrumentId
 from schemas.market import Timeframe
 from schemas.ticks import TICK, Batch
 from schemas.units import UtcNs
-from streams.engine import kernels, layout, tables
+from streams.engine import arrays, kernels, layout, tables
 from streams.engine.closed import INSTRUMENT, TICKS, Closed, joined
 from streams.engine.columns import FACTS, PRICES, VALUES
 from streams.engine.compiled import Numbers, Reals, Table
@@ -168,18 +168,18 @@ class Engine:
     def _make_room(self) -> None:
         capacity, frames = self.tables.due.shape
         bars = (capacity + 1) * frames
-        self._out = kernels.Out(
+        self._out = arrays.Out(
             facts=np.zeros((bars + _SPARE, len(FACTS)), np.int64),
             values=np.zeros((bars + _SPARE, len(VALUES) + len(self._captures))),
             captures=self._captures,
         )
         self.extras.grow(capacity)
-        self._ahead = kernels.Ahead(  # zeros take no memory before they are written
+        self._ahead = arrays.Ahead(  # zeros take no memory before they are written
             touched=np.zeros(2 + 2 * capacity, np.int64),
             slots=np.zeros((bars, 2), np.int64),
             values=np.zeros((bars, len(VALUES))),
         )
-        self._addresses = kernels.addresses(self.tables, self._out, self._ahead)
+        self._addresses = arrays.addresses(self.tables, self._out, self._ahead)
         for key, moments in self.fired_at.items():
             self.fired_at[key] = np.concatenate([moments, np.zeros(capacity - len(moments), np.int64)])
 

@@ -10,15 +10,13 @@ bars are written to: `facts` (`FACTS` and the key) and `values` (`VALUES`, then 
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
-from numba import carray
 
-from schemas.calendar import MOST_SESSIONS
 from schemas.units import NS_PER_SECOND
-from streams.engine.columns import FACTS, VALUES
-from streams.engine.compiled import Numbers, Reals, Table, compiled, inner, pointer, prefetch
+from streams.engine.arrays import BATCH, COUNT, LIST, Out, open_ahead, open_out, open_tables
+from streams.engine.compiled import Numbers, Reals, Table, compiled, inner, prefetch
 from streams.engine.hours import DAYS, FIRST
 from streams.engine.layout import (
     ANCHOR,
@@ -26,7 +24,6 @@ from streams.engine.layout import (
     BEFORE_HIGH,
     BEFORE_LAST,
     BEFORE_LOW,
-    BINS,
     CLOCK,
     CLOCK_DAY,
     CLOSE,
@@ -46,7 +43,6 @@ from streams.engine.layout import (
     DAY_TURNOVER,
     DAY_VOLUME,
     DAY_WHOLE,
-    DAY_WIDTH,
     END,
     HIGH,
     HOURS,
@@ -56,23 +52,19 @@ from streams.engine.layout import (
     LATE,
     LIVE_WIDTH,
     LOW,
-    MARKET_WIDTH,
     NEXT_DUE,
     OPEN,
     OPENED_AT,
     OUTSIDE,
     PRICE,
-    PRICES_WIDTH,
     RANGE_HIGH,
     RANGE_LOW,
     RESETS,
-    RING,
     ROW_CLOCK,
     SESSION_CLOSE,
     SESSION_OPEN,
     SQUARES,
     START,
-    STUDY_WIDTH,
     TICKS,
     TICKS_SEEN,
     TIME,
@@ -86,95 +78,13 @@ _IST: Final = 19_800 * NS_PER_SECOND
 _DAY: Final = 86_400 * NS_PER_SECOND
 _MINUTE: Final = 60 * NS_PER_SECOND
 _LATENESS: Final = int(ALLOWED_LATENESS)
-_VALUES: Final = len(VALUES)
-_FACTS: Final = len(FACTS)
 _NEVER: Final = int(NEVER)
 _LINE: Final = 64  # bytes of a cache line
 _SOON: Final = 8  # rows of ticks between the asking for a row of the table and its use
 _NEXT: Final = 2  # the same, in instruments looked at
-_COUNT, _BATCH, _LIST = range(3)  # in `Ahead.touched`
 
 OWN_PREVIOUS: Final = -1
 """In a capture, in place of a timeframe: the value of the bar before."""
-
-
-class Out(NamedTuple):
-    """Where closed bars are written.
-
-    Attributes:
-        facts: Shape (rows, 6): instrument, timeframe's place, start, end, ticks, complete.
-        values: Shape (rows, values + captures).
-        captures: Shape (captures, 2): timeframe's place or `OWN_PREVIOUS`, and which value of its last closed bar.
-    """
-
-    facts: Numbers
-    values: Reals
-    captures: Numbers
-
-
-class Ahead(NamedTuple):
-    """Who got a tick in the last batch, and where readings of forming bars are written.
-
-    Attributes:
-        touched: Shape (2 + 2 x capacity,): how many instruments, the batch's number, the instruments' numbers, then for each
-            instrument the number of the last batch that it had a tick in.
-        slots: Shape (rows, 2): instrument and timeframe's place.
-        values: Shape (rows, values).
-    """
-
-    touched: Numbers
-    slots: Numbers
-    values: Reals
-
-
-def addresses(tables: Tables, out: Out, ahead: Ahead) -> Numbers:
-    """What kernels open the arrays by. Valid while the caller holds these very arrays."""
-    capacity, frames = tables.due.shape
-    sizes = [capacity, frames, len(tables.order), len(tables.lookup), len(tables.hours), *out.values.shape]
-    held = [array.ctypes.data for array in (*tables, *out, *ahead)]
-    return np.array([*held, *sizes, len(ahead.slots)], np.int64)
-
-
-@inner
-def open_tables(at: Numbers) -> Tables:
-    n, frames, count, lookup, kinds = at[-8], at[-7], at[-6], at[-5], at[-4]
-    return Tables(
-        carray(pointer(at[0]), (MARKET_WIDTH,), np.int64),
-        carray(pointer(at[1]), (n, LIVE_WIDTH), np.int64),
-        carray(pointer(at[2]), (n, frames), np.int64),
-        carray(pointer(at[3]), (n, frames, BAR_WIDTH), np.int64),
-        carray(pointer(at[4]), (n, DAY_WIDTH), np.float64),
-        carray(pointer(at[5]), (n, frames, STUDY_WIDTH), np.float64),
-        carray(pointer(at[6]), (n, frames, PRICES_WIDTH), np.int32),
-        carray(pointer(at[7]), (n, frames, RING), np.float64),
-        carray(pointer(at[8]), (n, frames, _VALUES), np.float64),
-        carray(pointer(at[9]), (count,), np.int64),
-        carray(pointer(at[10]), (lookup, 2), np.int64),
-        carray(pointer(at[11]), (kinds, DAYS, MOST_SESSIONS, 2), np.int64),
-        carray(pointer(at[12]), (frames,), np.int64),
-        carray(pointer(at[13]), (1,), np.int64),
-        carray(pointer(at[14]), (BINS,), np.float64),
-    )
-
-
-@inner
-def open_out(at: Numbers) -> Out:
-    rows, width = at[-3], at[-2]
-    return Out(
-        carray(pointer(at[15]), (rows, _FACTS), np.int64),
-        carray(pointer(at[16]), (rows, width), np.float64),
-        carray(pointer(at[17]), (width - _VALUES, 2), np.int64),
-    )
-
-
-@inner
-def open_ahead(at: Numbers) -> Ahead:
-    n, rows = at[-8], at[-1]
-    return Ahead(
-        carray(pointer(at[18]), (_LIST + 2 * n,), np.int64),
-        carray(pointer(at[19]), (rows, 2), np.int64),
-        carray(pointer(at[20]), (rows, _VALUES), np.float64),
-    )
 
 
 @compiled
@@ -204,8 +114,8 @@ def apply_rows(rows: Numbers, found: Numbers, first: int, clock: int, at: Number
     market, count = tables.market, 0
     room = (len(tables.order) + 1) * len(tables.spans)
     if first == 0:
-        touched[_COUNT] = 0
-        touched[_BATCH] += 1
+        touched[COUNT] = 0
+        touched[BATCH] += 1
     for nth in range(first, len(rows)):
         if len(out.facts) - count < room:
             return nth, count
@@ -230,10 +140,10 @@ def apply_rows(rows: Numbers, found: Numbers, first: int, clock: int, at: Number
 
 @inner
 def touch(i: int, touched: Numbers, capacity: int) -> None:
-    if touched[_LIST + capacity + i] != touched[_BATCH]:
-        touched[_LIST + capacity + i] = touched[_BATCH]
-        touched[_LIST + touched[_COUNT]] = i
-        touched[_COUNT] += 1
+    if touched[LIST + capacity + i] != touched[BATCH]:
+        touched[LIST + capacity + i] = touched[BATCH]
+        touched[LIST + touched[COUNT]] = i
+        touched[COUNT] += 1
 
 
 @inner
@@ -520,15 +430,15 @@ def look_ahead(at: Numbers) -> int:
     tables, ahead = open_tables(at), open_ahead(at)
     count, touched, wanted = 0, ahead.touched, tables.wanted[0]
     bar = np.empty(BAR_WIDTH, np.int64)
-    for nth in range(touched[_COUNT]):
-        if nth + _NEXT < touched[_COUNT]:
-            soon = touched[_LIST + nth + _NEXT]
+    for nth in range(touched[COUNT]):
+        if nth + _NEXT < touched[COUNT]:
+            soon = touched[LIST + nth + _NEXT]
             fetch(tables.live, soon)
             fetch(tables.due, soon)
             fetch(tables.bars, soon)
             fetch(tables.studies, soon)
             fetch(tables.days, soon)
-        i = touched[_LIST + nth]
+        i = touched[LIST + nth]
         live = tables.live[i]
         for k in range(len(tables.spans)):
             if tables.due[i, k] == _NEVER:

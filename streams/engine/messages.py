@@ -80,15 +80,12 @@ class Writer:
         around = closed.values[np.ix_(places, self._context_places)].tolist()
         outputs = []
         for each, fact, price, values in zip(fired, facts, close, around, strict=True):
-            instrument, timeframe, end = (
-                self._instrument(fact[INSTRUMENT]),
-                self._timeframes[fact[TIMEFRAME]],
-                fact[END],
-            )
+            instrument, timeframe = self._instrument(fact[INSTRUMENT]), self._timeframes[fact[TIMEFRAME]]
+            end = fact[END]
             about = b"%b|%b|%d" % (instrument, timeframe, end)
             name, quoted = self._rules[each.rule.key]
             features = dict(zip(self._context, values, strict=True)) | each.features
-            told = {name: value for name, value in features.items() if math.isfinite(value)}
+            told = {feature: value for feature, value in features.items() if math.isfinite(value)}
             id_ = identity(b"signal|%b|%b" % (name, about))
             value = _SIGNAL % (
                 identity(b"indicators|" + about), id_, each.direction.encode(), end,

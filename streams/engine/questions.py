@@ -63,7 +63,7 @@ class Question:
 
 
 def prepared(rules: Iterable[Rule], config: EngineConfig, extras: Extras) -> tuple[tuple[Question, ...], Numbers]:
-    """Each rule's question, and the captures that they need (`kernels.Out`).
+    """Each rule's question, and the captures that they need (`arrays.Out`).
 
     Raises:
         Misconfigured: a rule needs what the engine does not compute.
