@@ -26,12 +26,10 @@ from schemas.topics import MIB, Topic
 
 log = structlog.get_logger(__name__)
 
-LARGEST_REQUEST: Final = (
-    4 * MIB
-)  # the largest record of the catalogue is a dead letter; the broker checks each topic's own limit
-BATCH: Final = (
-    MIB // 2
-)  # one request takes one batch of each partition; a topic's smallest limit, of a whole batch, is 1 MiB
+# The largest record of the catalogue is a dead letter; the broker checks each topic's own limit.
+LARGEST_REQUEST: Final = 4 * MIB
+# One request takes one batch of each partition; a topic's smallest limit, of a whole batch, is 1 MiB.
+BATCH: Final = MIB // 2
 GIVE_UP_MS: Final = 30_000  # a broker restart takes 6 to 9 s (reference/faust.md, 12); longer is an outage
 
 

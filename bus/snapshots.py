@@ -52,6 +52,15 @@ class _Whole(NamedTuple):
     pieces: int
 
 
+class _Piece(NamedTuple):
+    """One record of the topic: the `nth` piece of `whole`."""
+
+    shelf: int
+    whole: _Whole
+    nth: int
+    value: bytes
+
+
 class Snapshots:
     """Loads and saves the snapshots of one service. The topic belongs to that service alone."""
 
@@ -121,7 +130,7 @@ class Snapshots:
                 shelf, snapshot = found
                 self._shelf[place.partition] = 1 - shelf
                 return snapshot
-            back = max(2 * back, pieces[-1][1].pieces if pieces else 0)
+            back = max(2 * back, pieces[-1].whole.pieces if pieces else 0)
         return None
 
 
@@ -139,9 +148,6 @@ async def _read(client: AIOKafkaConsumer, place: TopicPartition, start: int, end
     return rows
 
 
-_Piece = tuple[int, _Whole, int, bytes]  # shelf, of which snapshot, which piece, bytes
-
-
 def _piece_of(row: Any) -> _Piece:
     try:
         magic, next_, checksum, nth, pieces = _HEADER.unpack_from(row.value or b"")
@@ -152,14 +158,14 @@ def _piece_of(row: Any) -> _Piece:
         raise Misconfigured(
             f"not a piece of a snapshot: {row.topic}-{row.partition}@{row.offset}; delete the topic to start afresh"
         )
-    return shelf, _Whole(next_, checksum, pieces), nth, row.value[_HEADER.size :]
+    return _Piece(shelf, _Whole(next_, checksum, pieces), nth, row.value[_HEADER.size :])
 
 
 def _furthest(pieces: list[_Piece]) -> tuple[int, Snapshot] | None:
     """Of the snapshots that are whole the one that is furthest, and its shelf."""
     found: dict[tuple[_Whole, int], dict[int, bytes]] = {}
-    for shelf, whole, nth, value in pieces:
-        found.setdefault((whole, shelf), {})[nth] = value
+    for piece in pieces:
+        found.setdefault((piece.whole, piece.shelf), {})[piece.nth] = piece.value
     complete = [each for each, parts in found.items() if len(parts) == each[0].pieces]
     for whole, shelf in sorted(complete, reverse=True):
         parts = found[whole, shelf]
