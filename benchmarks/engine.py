@@ -35,7 +35,7 @@ from streams.engine.messages import Writer
 BATCHES = (1, 16, 128, 1_024, 4_096)
 INSTRUMENTS = (50, 500, 5_000)
 PEERS = {"nautilus": "nautilus_trader", "talipp": "talipp", "pandas": ""}
-PEERS_FOLDER = Path(os.environ.get("ATS_PEERS", str(Path(sys.prefix) / "peers")))
+PEERS_FOLDER = Path(sys.prefix) / "peers"
 STUDIES = ("ema", "rsi", "macd", "atr", "bollinger", "adx", "supertrend", "stochastic", "obv", "vwap")
 TIMEFRAMES = (Timeframe.M1, Timeframe.M5, Timeframe.M15)
 SESSION = session_of(trading_day(1_704_171_600 * 10**9))

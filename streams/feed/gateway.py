@@ -177,16 +177,15 @@ class _Gateway:
             self._wake.clear()
             for link in self._links:
                 await self._take_in(link)
-            records = self._metrics.records
-            for closed in self._batcher.due(UtcNs(self._wall())):
+            round_ = list(self._batcher.due(UtcNs(self._wall())))
+            for closed in round_:
                 await self._send(closed)
-            sent = self._metrics.records > records
             if time.monotonic() - beat >= self._config.heartbeat:
                 beat = time.monotonic()
                 await self._beat()
             self._metrics.waiting = self._batcher.waiting
             self._room.set()
-            if sent:
+            if round_:
                 await asyncio.sleep(WINDOW)
 
     async def _take_in(self, link: Link) -> None:

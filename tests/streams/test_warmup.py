@@ -149,7 +149,10 @@ async def test_a_longer_bar_that_is_not_over_is_left_out() -> None:
 async def test_longer_bars_begin_with_a_special_session_and_nothing_is_made_of_the_regular_one_it_replaced() -> None:
     muhurat = Special(day=TODAY, open=time(18), close=time(19))
     opens = datetime.combine(TODAY, time(18), tzinfo=IST)
-    evening = [bar._replace(start=UtcNs.from_datetime(opens + timedelta(minutes=at))) for at, bar in enumerate(_hour())]
+    evening = [
+        bar._replace(start=UtcNs.from_datetime(opens + timedelta(minutes=at)))
+        for at, bar in enumerate(day_of_bars(TODAY, 1)[:60])
+    ]
 
     made = longer(
         [*day_of_bars(TODAY, 1), *evening],
@@ -159,10 +162,6 @@ async def test_longer_bars_begin_with_a_special_session_and_nothing_is_made_of_t
     )
 
     assert [bar.start for bar in made] == [UtcNs.from_datetime(opens + timedelta(minutes=at)) for at in (0, 30)]
-
-
-def _hour() -> list[Bar]:
-    return day_of_bars(TODAY, 1)[:60]
 
 
 async def test_a_future_is_over_with_its_own_session_not_with_the_shares() -> None:
