@@ -258,9 +258,8 @@ class _StatefulShell:
                 end_after(error, "outputs put off")
             await asyncio.sleep(0)
             if self._came:
-                await asyncio.sleep(
-                    min(LATER, REST * (time.monotonic() - began))
-                )  # a turn may have waited for the broker
+                # at most LATER: a turn that waited for the broker was long for another reason
+                await asyncio.sleep(min(LATER, REST * (time.monotonic() - began)))
 
     async def _write_later(self, a_turn: int | None = None, *, but: int = 0) -> None:
         """Send what was put off, all of it or the next few, but that of the last so many bytes of records."""
