@@ -90,15 +90,15 @@ async def test_one_that_was_not_finished_leaves_the_one_before_it_in_force(shelv
 async def test_two_in_a_row_never_share_a_key_whoever_writes_them(shelves: Shelves) -> None:
     """So compaction cannot tear the whole one while the next is being written."""
     process = shelves.process()
-    for next_ in (1, 2):
+    for next_ in (1, 2, 3):
         await process.save(0, next_, LARGE)
     restarted = shelves.process()
     await restarted.load([0])
-    for next_ in (3, 4):
+    for next_ in (4, 5):
         await restarted.save(0, next_, LARGE)
 
     records = await read(shelves.connection, shelves.topic)
-    keys = [{r.key for r in records[at : at + 21]} for at in range(0, 84, 21)]
+    keys = [{r.key for r in records[at : at + 21]} for at in range(0, 105, 21)]
     assert all(len(each) == 21 for each in keys)
     assert not any(earlier & later for earlier, later in pairwise(keys))
 
