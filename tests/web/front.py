@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import aiohttp
 from aiohttp import web
+from multidict import CIMultiDict
 
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "content-encoding", "upgrade"}
 
@@ -31,7 +33,10 @@ class Front:
         instead: Answers to give in its place: one for all requests whose method and path hold the key.
         away: Cuts every connection without an answer.
         silent: Takes requests and never answers.
+        dripping: Sends a page tag by tag, as it comes over a bad line or to a busy machine.
     """
+
+    A_DRIP = 0.03  # seconds: longer than a browser waits between two pictures
 
     def __init__(self, target: str) -> None:
         self.target = target.rstrip("/")
@@ -40,6 +45,7 @@ class Front:
         self.instead: dict[str, Answer] = {}
         self.away = False
         self.silent = False
+        self.dripping = False
         self._http: aiohttp.ClientSession | None = None
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -69,10 +75,22 @@ class Front:
             content = await answer.read()
             kept = [(name, value) for name, value in answer.headers.items() if name.lower() not in HOP_BY_HOP]
             self.heard.append(Answer(answer.status, content.decode(errors="replace"), tuple(kept), request.path_qs))
+            if self.dripping and answer.content_type == "text/html":
+                return await self._dripped(request, answer.status, kept, content)
             relayed = web.Response(status=answer.status, body=content)
             relayed.headers.clear()
             relayed.headers.extend(kept)
             return relayed
+
+    async def _dripped(
+        self, request: web.Request, status: int, headers: list[tuple[str, str]], page: bytes
+    ) -> web.StreamResponse:
+        dripped = web.StreamResponse(status=status, headers=CIMultiDict(headers))
+        await dripped.prepare(request)
+        for tag in re.findall(rb"[^>]*>?", page):
+            await dripped.write(tag)
+            await asyncio.sleep(self.A_DRIP)
+        return dripped
 
     @asynccontextmanager
     async def serving(self, port: int = 0) -> AsyncIterator[Front]:

@@ -12,7 +12,7 @@ from tests.simulator.factories import USER
 from tests.web.browser.window import Window
 
 EMAIL = "asha@example.test"
-PATIENCE = 30_000  # ms, as long as a click waits: an order worker reports every 15 s, and before it has the switch is off
+PATIENCE = 30_000  # ms, as a click waits: an order worker reports every 15 s, and until then the switch is off
 
 
 class Person(Protocol):

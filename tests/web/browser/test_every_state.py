@@ -12,7 +12,7 @@ from playwright.async_api import expect
 
 from tests.web.browser.people import Pointer, Visit
 from tests.web.browser.place import Place
-from tests.web.browser.states import ORDERS, STATES, State, connected, forget, make, reported
+from tests.web.browser.states import ORDERS, STATES, TRADING, State, connected, forget, make, reported
 from tests.web.browser.window import SIZES, THEMES, Chromium, Size, Window
 from tests.web.front import Answer
 
@@ -77,6 +77,15 @@ async def test_nothing_moves_while_a_person_trades_is_refused_and_loses_the_line
     await visit.stop_trading()
 
     assert before == after_start == after_orders == after_refusal == after_loss == await places_of_headings(window)
+
+
+async def test_nothing_moves_while_the_page_comes_tag_by_tag(place: Place, chromium: Chromium) -> None:
+    windows = [await chromium.window(size) for size in SIZES]
+    place.front.dripping = True
+
+    await make(State("", "", (*TRADING, *ORDERS)), windows, place)
+
+    assert [await window.shifts() for window in windows] == [[], []]
 
 
 async def places_of_headings(window: Window) -> list[tuple[str, float]]:

@@ -17,6 +17,10 @@ export default async function Layout({ children }: { children: ReactNode }) {
   await connection();
   return (
     <html lang="en">
+      <head>
+        {/* Shown when it is whole: on a bad line, or a busy machine, its parts would push each other about. */}
+        <link rel="expect" href="#end" blocking="render" />
+      </head>
       <body>
         <header className="top">
           <a href="/account" className="brand">
@@ -28,6 +32,7 @@ export default async function Layout({ children }: { children: ReactNode }) {
           </a>
         </header>
         <main>{children}</main>
+        <template id="end" />
       </body>
     </html>
   );
