@@ -8,6 +8,7 @@ import numpy as np
 
 from bus.records import Output
 from schemas import ticks
+from schemas.packed import Rows
 from schemas.topics import TICKS
 from schemas.units import NS_PER_SECOND, UtcNs
 from simulator.market.tape import Market, Prints
@@ -36,7 +37,7 @@ def _output(partition: int, batch: ticks.Batch) -> Output:
     return Output(TICKS, b"%d" % partition, ticks.encode(batch), partition)
 
 
-def _rows(prints: Prints) -> ticks.Rows:
+def _rows(prints: Prints) -> Rows:
     rows = np.zeros(len(prints), ticks.TICK)
     for name in ("price", "volume", "security_id", "segment"):
         rows[name] = prints[name]

@@ -17,6 +17,7 @@ import asyncpg
 import httpx
 import pytest
 import pytest_asyncio
+from postgrest import ReturnMethod
 from supabase import AsyncClient, AsyncClientOptions, acreate_client
 
 from ats.embedded.postgres import EmbeddedPostgres
@@ -61,7 +62,7 @@ class SignedInUser:
         return token
 
     async def switch(self, *, on: bool) -> None:
-        own = self.client.table("user_trading_keys").update({"is_trading_enabled": on}, returning="minimal")
+        own = self.client.table("user_trading_keys").update({"is_trading_enabled": on}, returning=ReturnMethod.minimal)
         await own.eq("user_id", str(self.id)).execute()
 
 

@@ -290,7 +290,8 @@ async def test_switching_on_records_the_terms_and_is_refused_when_they_are_not_t
     shown = (await account(user))["platform"]
     await report(supabase_stack, "one", "self", CLIENT)
 
-    for terms in (shown, {}, None, [], shown | {"mode": "family"}):
+    others: list[Any] = [{}, None, []]
+    for terms in (shown, *others, shown | {"mode": "family"}):
         with pytest.raises(APIError) as refused:
             await agree(user, terms)
         assert refused.value.details == "terms_changed"

@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from postgrest.exceptions import APIError
+from postgrest import APIError, ReturnMethod
 from supabase import AsyncClient
 
 from schemas.ids import DecisionId, UserId, correlation_id, order_id
@@ -60,7 +60,7 @@ async def service(supabase_stack: SupabaseStack) -> AsyncClient:
 
 async def a_decision(service: AsyncClient) -> UUID:
     row = {"id": str(uuid4()), "symbol": "TCS", "action": "BUY", "reasoning": "r"}
-    await service.table("trade_decisions").upsert(row, ignore_duplicates=True, returning="minimal").execute()
+    await service.table("trade_decisions").upsert(row, ignore_duplicates=True, returning=ReturnMethod.minimal).execute()
     return UUID(row["id"])
 
 
@@ -412,7 +412,7 @@ async def test_open_claims_are_those_neither_settled_nor_young(
     aged = "update private.order_claims set claimed_at = claimed_at - interval '1 minute' where decision_id = $1"
     await superuser.execute(aged, unresolved.decision)
 
-    rows = (await service.rpc("open_claims", {"p_min_age_ms": 30_000}).execute()).data
+    rows: Any = (await service.rpc("open_claims", {"p_min_age_ms": 30_000}).execute()).data
 
     own = [row for row in rows if row["user_id"] == str(user.id)]
     assert [(row["decision_id"], row["order_id"], row["correlation_id"]) for row in own] == [

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from urllib.parse import parse_qsl
 
 import pytest
@@ -43,11 +44,12 @@ def test_no_value_enters_the_sql_text(value: str) -> None:
 
 @given(st.text(min_size=1))
 def test_no_identifier_enters_the_sql_text_unless_the_catalogue_has_it(name: str) -> None:
-    for attempt in (
+    attempts: list[Callable[[], str]] = [
         lambda: select_list(ORDERS, name),
         lambda: order_by(ORDERS, name),
         lambda: where(Binds(), ORDERS, [(name, "eq.1")]),
-    ):
+    ]
+    for attempt in attempts:
         try:
             sql = attempt()
         except RestError:

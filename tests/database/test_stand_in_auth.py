@@ -3,6 +3,7 @@ from __future__ import annotations
 from uuid import uuid4
 
 import pytest
+from supabase_auth import AdminUserAttributes
 from supabase_auth.errors import AuthApiError
 
 from tests.database.fixtures import PASSWORD, SupabaseStack, signed_in_user
@@ -46,9 +47,9 @@ async def test_a_signed_out_session_is_gone(supabase_stack: SupabaseStack) -> No
     with pytest.raises(AuthApiError) as error:
         await user.client.auth.get_user(session.access_token)
     assert error.value.code == "session_not_found"
-    with pytest.raises(AuthApiError) as error:
+    with pytest.raises(AuthApiError) as refused:
         await user.client.auth.refresh_session(session.refresh_token)
-    assert error.value.code == "refresh_token_not_found"
+    assert str(refused.value.code) == "refresh_token_not_found"  # the client's own list of codes lacks it
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,12 @@ async def test_an_address_is_used_once(supabase_stack: SupabaseStack) -> None:
 async def test_the_service_key_makes_lists_and_deletes_users(supabase_stack: SupabaseStack) -> None:
     service = await supabase_stack.service()
     email = f"{uuid4().hex}@example.test"
-    made = {"email": email, "password": PASSWORD, "email_confirm": True, "user_metadata": {"name": "Asha"}}
+    made: AdminUserAttributes = {
+        "email": email,
+        "password": PASSWORD,
+        "email_confirm": True,
+        "user_metadata": {"name": "Asha"},
+    }
 
     user = (await service.auth.admin.create_user(made)).user
     listed = {known.id for known in await service.auth.admin.list_users(per_page=1_000)}

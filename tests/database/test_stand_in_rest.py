@@ -9,7 +9,7 @@ from uuid import uuid4
 import asyncpg
 import httpx
 import pytest
-from postgrest.exceptions import APIError
+from postgrest import APIError, CountMethod, ReturnMethod
 
 from ats.embedded.postgres import EmbeddedPostgres
 from schemas.errors import Misconfigured
@@ -33,17 +33,22 @@ async def a_user_with_orders(stack: SupabaseStack) -> SignedInUser:
         {"symbol": "A", "qty": 1, "price": 2},
         {"symbol": AWKWARD, "qty": 10, "price": None},
     ]
-    await user.client.table("orders").insert(orders, returning="minimal").execute()
+    await user.client.table("orders").insert(orders, returning=ReturnMethod.minimal).execute()
     return user
 
 
+async def data_of(request: Any) -> Any:
+    """What an answer holds: rows, one row or a function's value."""
+    return (await request.execute()).data
+
+
 async def quantities(request: Any) -> list[int]:
-    return [row["qty"] for row in (await request.execute()).data]
+    return [row["qty"] for row in await data_of(request)]
 
 
 async def test_an_insert_gives_the_row_back_with_defaults_and_exact_values(conformance: SupabaseStack) -> None:
     user = await signed_in_user(conformance)
-    row = {
+    row: dict[str, Any] = {
         "symbol": "NIFTY",
         "qty": 5,
         "price": 1.25,
@@ -51,7 +56,7 @@ async def test_an_insert_gives_the_row_back_with_defaults_and_exact_values(confo
         "closed_at": "2026-11-23T10:00:00+05:30",
     }
 
-    data = (await user.client.table("orders").insert(row).execute()).data
+    data = await data_of(user.client.table("orders").insert(row))
 
     assert data[0] | row == data[0] | {"closed_at": row["closed_at"]}
     assert data[0]["user_id"] == str(user.id)
@@ -127,8 +132,8 @@ async def test_rows_are_ordered_limited_and_paged(conformance: SupabaseStack) ->
 async def test_a_count_is_of_all_matching_rows(conformance: SupabaseStack) -> None:
     user = await a_user_with_orders(conformance)
 
-    page = await user.client.table("orders").select("qty", count="exact").range(0, 0).execute()
-    head = await user.client.table("orders").select("*", count="exact", head=True).gt("qty", 1).execute()
+    page = await user.client.table("orders").select("qty", count=CountMethod.exact).range(0, 0).execute()
+    head = await user.client.table("orders").select("*", count=CountMethod.exact, head=True).gt("qty", 1).execute()
 
     assert (page.count, len(page.data)) == (3, 1)
     assert (head.count, head.data) == (2, [])
@@ -137,7 +142,7 @@ async def test_a_count_is_of_all_matching_rows(conformance: SupabaseStack) -> No
 async def test_a_result_is_cut_at_a_thousand_rows_as_on_supabase(conformance: SupabaseStack) -> None:
     user = await signed_in_user(conformance)
     many = [{"symbol": "A", "qty": quantity} for quantity in range(1, 1_003)]
-    await user.client.table("orders").insert(many, returning="minimal").execute()
+    await user.client.table("orders").insert(many, returning=ReturnMethod.minimal).execute()
 
     rows = user.client.table("orders").select("qty").order("qty")
 
@@ -163,19 +168,19 @@ async def test_an_update_changes_the_filtered_rows_and_gives_them_back(conforman
     user = await a_user_with_orders(conformance)
     orders = user.client.table("orders")
 
-    once = await orders.update({"status": "closed"}).eq("qty", 5).eq("status", "open").execute()
-    again = await orders.update({"status": "closed"}).eq("qty", 5).eq("status", "open").execute()
+    once = await data_of(orders.update({"status": "closed"}).eq("qty", 5).eq("status", "open"))
+    again = await data_of(orders.update({"status": "closed"}).eq("qty", 5).eq("status", "open"))
 
-    assert [(row["qty"], row["status"]) for row in once.data] == [(5, "closed")]
-    assert again.data == []
+    assert [(row["qty"], row["status"]) for row in once] == [(5, "closed")]
+    assert again == []
 
 
 async def test_a_delete_removes_the_filtered_rows_only(conformance: SupabaseStack) -> None:
     user = await a_user_with_orders(conformance)
 
-    gone = await user.client.table("orders").delete().eq("qty", 5).execute()
+    gone = await quantities(user.client.table("orders").delete().eq("qty", 5))
 
-    assert [row["qty"] for row in gone.data] == [5]
+    assert gone == [5]
     assert await quantities(user.client.table("orders").select("qty").order("qty")) == [1, 10]
 
 
@@ -189,11 +194,15 @@ async def test_a_change_without_a_filter_is_refused(conformance: SupabaseStack) 
 async def test_an_upsert_merges_or_ignores_as_asked(conformance: SupabaseStack) -> None:
     user, service = await signed_in_user(conformance), await conformance.service()
     notes, own = service.table("notes"), str(user.id)
-    await notes.insert({"user_id": own, "body": "first", "secret": "s"}, returning="minimal").execute()
+    await notes.insert({"user_id": own, "body": "first", "secret": "s"}, returning=ReturnMethod.minimal).execute()
 
-    await notes.upsert({"user_id": own, "body": "second"}, on_conflict="user_id", returning="minimal").execute()
+    await notes.upsert(
+        {"user_id": own, "body": "second"}, on_conflict="user_id", returning=ReturnMethod.minimal
+    ).execute()
     merged = (await notes.select("body").eq("user_id", own).execute()).data
-    await notes.upsert({"user_id": own, "body": "third"}, ignore_duplicates=True, returning="minimal").execute()
+    await notes.upsert(
+        {"user_id": own, "body": "third"}, ignore_duplicates=True, returning=ReturnMethod.minimal
+    ).execute()
     ignored = (await notes.select("body").eq("user_id", own).execute()).data
 
     assert merged == ignored == [{"body": "second"}]
@@ -203,7 +212,7 @@ async def test_a_bulk_insert_turns_missing_keys_into_null_and_not_into_the_defau
     user = await signed_in_user(conformance)
     ragged = [{"symbol": "A", "qty": 1, "status": "done"}, {"symbol": "B", "qty": 2}]
 
-    rows = (await user.client.table("orders").insert(ragged).execute()).data
+    rows = await data_of(user.client.table("orders").insert(ragged))
 
     assert [row["status"] for row in rows] == ["done", None]
 
@@ -220,8 +229,8 @@ async def test_functions_of_every_shape_answer_as_postgrest_does(conformance: Su
 
     whoami = {"worker": "w", "n": 1, "uid": str(user.id), "role": "authenticated"}
     assert (await call("whoami", {"worker": "w"}).execute()).data == whoami
-    assert [row["qty"] for row in (await call("own_orders", {"min_qty": 5}).execute()).data] == [5, 10]
-    assert len((await call("own_orders", {}).execute()).data) == 3
+    assert await quantities(call("own_orders", {"min_qty": 5})) == [5, 10]
+    assert len(await data_of(call("own_orders", {}))) == 3
     assert (await call("pairs", {}).execute()).data == [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]
     assert (await call("numbers", {}).execute()).data == [3, 1]
     assert not (await call("nothing", {}).execute()).data
@@ -295,7 +304,7 @@ async def test_each_key_acts_in_its_own_role(conformance: SupabaseStack) -> None
     assert (await stranger.client.table("orders").select("*").eq("user_id", own).execute()).data == []
     assert len((await service.table("orders").select("*").eq("user_id", own).execute()).data) == 3
     assert await refused(anonymous.table("orders").select("*").execute()) == "42501"
-    assert (await service.rpc("whoami", {"worker": "w"}).execute()).data["role"] == "service_role"
+    assert (await data_of(service.rpc("whoami", {"worker": "w"})))["role"] == "service_role"
 
 
 async def test_a_new_table_is_served_without_a_restart(conformance: SupabaseStack) -> None:

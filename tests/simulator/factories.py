@@ -43,8 +43,8 @@ async def running(
     *, monotonic: Callable[[], float] = time.monotonic, now: Callable[[], datetime] = _wall_clock, **settings: Any
 ) -> AsyncIterator[Simulator]:
     """A simulator with two users and one generated share, unless told otherwise."""
-    config = SimulatorConfig(**({"users": (USER, OTHER), "shares": 1} | settings))
-    simulator = Simulator(config, now=now, monotonic=monotonic)
+    usual: dict[str, Any] = {"users": (USER, OTHER), "shares": 1}
+    simulator = Simulator(SimulatorConfig(**usual | settings), now=now, monotonic=monotonic)
     await simulator.start()
     try:
         yield simulator
@@ -153,20 +153,18 @@ def an_order(**changed: Any) -> dict[str, Any]:
 
 def a_request(**changed: Any) -> OrderRequest:
     """A limit order to buy ten at 1,000.00."""
-    return OrderRequest(
-        **{
-            "client_id": USER.client_id,
-            "correlation_id": "AT0001",
-            "side": Side.BUY,
-            "instrument": RELIANCE,
-            "product": Product.INTRADAY,
-            "order_type": OrderType.LIMIT,
-            "validity": Validity.DAY,
-            "quantity": Quantity(10),
-            "price": Paise(100_000),
-        }
-        | changed
-    )
+    usual: dict[str, Any] = {
+        "client_id": USER.client_id,
+        "correlation_id": "AT0001",
+        "side": Side.BUY,
+        "instrument": RELIANCE,
+        "product": Product.INTRADAY,
+        "order_type": OrderType.LIMIT,
+        "validity": Validity.DAY,
+        "quantity": Quantity(10),
+        "price": Paise(100_000),
+    }
+    return OrderRequest(**usual | changed)
 
 
 def csv_of(rows: Sequence[str]) -> list[str]:

@@ -96,7 +96,8 @@ def both(row: Prints, levels: int, sequence: int) -> bytes:
 
 def first_prints(simulator: Simulator) -> Prints:
     every = simulator.market.prints
-    return every[every["security_id"] == RELIANCE.security_id]
+    shares: Prints = every[every["security_id"] == RELIANCE.security_id]
+    return shares
 
 
 async def subscribed(client: Wire, simulator: Simulator, levels: int) -> None:

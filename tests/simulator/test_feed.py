@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from typing import Any
 
 import aiohttp
 import numpy as np
@@ -101,7 +102,7 @@ async def test_packets_share_a_frame_under_load_and_stand_alone_when_asked_to() 
     [({"token": "wrong"}, "token"), ({"clientId": OTHER.client_id}, "client"), ({"version": "1"}, "version")],
 )
 async def test_with_bad_credentials_the_upgrade_succeeds_and_the_socket_is_reset(
-    changed: dict[str, str], message: str
+    changed: dict[str, Any], message: str
 ) -> None:
     async with running() as simulator, feed_client(simulator, **changed) as client:
         ended = await client.end()
@@ -312,7 +313,7 @@ async def test_in_quote_mode_a_contract_brings_its_open_interest_beside_each_quo
         await client.subscribe(QUOTE, [market.listings[place].id])
         await client.packets(1)
         simulator.exchange.open_market()
-        got = []
+        got: list[bytes] = []
         while len(got) < 6:
             got += [packet for packet in split(await client.frame()) if packet[0] != 7]
         mine = market.source.tape(place)

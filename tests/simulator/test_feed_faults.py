@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from schemas.units import UtcNs
 from simulator import packets
 from simulator.faults import Fault, FaultKind
 from simulator.packets import Reason
@@ -152,7 +153,7 @@ async def test_a_429_at_the_handshake_lasts_for_its_cool_off_and_for_its_user_al
 @pytest.mark.parametrize("bad_token", [True, False])
 async def test_an_upgrade_may_succeed_and_the_socket_be_reset_at_once(bad_token: bool) -> None:
     faults = () if bad_token else (Fault(FaultKind.UPGRADE_THEN_RESET),)
-    changed = {"token": "stale"} if bad_token else {}
+    changed: dict[str, Any] = {"token": "stale"} if bad_token else {}
     async with running(faults=faults) as simulator, wire(simulator, **changed) as client:
         seen = client.status, await client.everything()
 
@@ -247,7 +248,7 @@ async def test_the_same_script_and_seed_give_the_same_bytes_and_the_same_journal
         for kind in (FaultKind.DUPLICATE, FaultKind.LOSE, FaultKind.TRUNCATE, FaultKind.OUT_OF_ORDER)
     )
 
-    async def run(seed: int) -> tuple[list[Frame], list[tuple[int, str, str, int]]]:
+    async def run(seed: int) -> tuple[list[Frame], list[tuple[int, str, str, UtcNs]]]:
         sent: list[Frame] = []
         async with running(faults=script, fault_seed=seed) as simulator, feed_client(simulator) as client:
             await client.subscribe(QUOTE, [RELIANCE])

@@ -31,7 +31,7 @@ def a_report(score: int, confidence: int) -> dict[str, Any]:
     return {"score": score, "confidence": confidence, "summary": "…"}
 
 
-PROMPTS = {
+PROMPTS: dict[type[ScoutAnswer | TechnicalAnswer | SentimentAnswer | CommanderAnswer], Any] = {
     ScoutAnswer: a_prompt(
         "scout",
         {

@@ -94,7 +94,7 @@ async def test_the_simulator_answers_the_same_request_with_the_same_keys_and_typ
         "history_sessions": HISTORY,
         "quote_rate_limit": None,
     }
-    async with running(shares=20, **(settings | SETTINGS.get(entry["file"], {}))) as simulator:
+    async with running(shares=20, **settings | dict(SETTINGS.get(entry["file"], {}))) as simulator:
         await simulator.exchange.step(900)
         body = fitted(simulator, entry)
         path = str(URL(entry["uri"].replace("<id>", "1")).path)

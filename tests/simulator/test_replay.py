@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -33,7 +34,7 @@ def candles_of(market: Market) -> pd.DataFrame:
     candles = grouped["price"].agg(open="first", high="max", low="min", close="last")
     day_volume = grouped["volume"].last()
     candles["volume"] = day_volume.groupby("symbol").diff().fillna(day_volume).astype("int64")
-    return candles
+    return pd.DataFrame(candles)
 
 
 def candles_in(path: Path) -> pd.DataFrame:
@@ -70,8 +71,14 @@ def test_any_bars_become_prints_that_make_the_same_bars(bars: list[Bar], seed: i
     assert made.bad_rows == ()
     assert len(candles) == len(bars)
     for bar in bars:
-        candle = candles.loc[(bar.symbol, bar.start // 10**9)]
-        assert candle.tolist() == [bar.open, bar.high, bar.low, bar.close, bar.volume]
+        candle: Any = candles.loc[(bar.symbol, bar.start // 10**9)]
+        assert candle.tolist() == [
+            bar.open,
+            bar.high,
+            bar.low,
+            bar.close,
+            bar.volume,
+        ]
 
 
 @given(a_day())

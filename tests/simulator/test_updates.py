@@ -70,7 +70,7 @@ async def test_every_change_of_an_order_is_told_in_order_to_its_user_alone() -> 
         await call(simulator, "DELETE", f"/v2/orders/{resting}")
         traded = await place(simulator, price=GENEROUS, quantity=5)
         await call(simulator, "POST", "/v2/orders", json=an_order(dhanClientId=OTHER.client_id), user=OTHER)
-        story = []
+        story: list[tuple[str, str]] = []
         while not story or story[-1][1] != "Traded":
             (alert,) = await mine.heard(1)
             story.append((alert["orderno"], alert["status"]))

@@ -11,7 +11,8 @@ from random import Random
 from typing import Any
 
 import numpy as np
-from websockets.asyncio.server import Request, Response, ServerConnection, serve
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.http11 import Request, Response
 
 from bus.connection import KafkaConnection
 from bus.follower import follow
@@ -21,6 +22,7 @@ from schemas import ticks
 from schemas.codec import decode
 from schemas.market import Instrument
 from schemas.messages import FeedEvent
+from schemas.packed import Rows
 from schemas.topics import FEED, TICKS, Topic
 from simulator.config import SimulatedUser, SimulatorConfig
 from simulator.server import Simulator
@@ -52,7 +54,7 @@ class Running:
         found = [decode(FeedEvent, record.value) for record in await everything(self.connection, FEED)]
         return [event for event in found if event.gateway == self.config.gateway]
 
-    async def rows(self) -> ticks.Rows:
+    async def rows(self) -> Rows:
         batches = [ticks.decode(record.value or b"") for record in await everything(self.connection, TICKS)]
         return np.concatenate([batch.rows for batch in batches if batch.gateway == self.config.gateway])
 
@@ -81,10 +83,9 @@ async def a_gateway(
     wall: Callable[[], int] = time.time_ns,
     **settings: Any,
 ) -> AsyncIterator[Running]:
+    usual: dict[str, Any] = {"gateway": next(gateways), "live": False}
     config = GatewayConfig(
-        **{"url": url, "client_id": USER.client_id, "instruments": instruments, "partitions": PLAN.instrument}
-        | {"gateway": next(gateways), "live": False}
-        | settings
+        url=url, client_id=USER.client_id, instruments=instruments, partitions=PLAN.instrument, **usual | settings
     )
     metrics, stop, asked = GatewayMetrics(), asyncio.Event(), list[str]()
 
@@ -93,7 +94,8 @@ async def a_gateway(
         return USER.token
 
     async with AsyncExitStack() as stack:
-        publisher = publisher or await stack.enter_async_context(Publisher(connection))
+        if publisher is None:
+            publisher = await stack.enter_async_context(Publisher(connection))
         running = run_gateway(config, publisher, token, stop, metrics, watchlist=watchlist, wall=wall, random=Random(1))
         task = asyncio.create_task(running)
         yield Running(metrics, stop, task, config, connection, asked)
@@ -102,8 +104,9 @@ async def a_gateway(
 
 
 @asynccontextmanager
-async def a_simulator(**settings: object) -> AsyncIterator[Simulator]:
-    simulator = Simulator(SimulatorConfig(**({"users": (USER,), "shares": 6} | settings)))  # type: ignore[arg-type]
+async def a_simulator(**settings: Any) -> AsyncIterator[Simulator]:
+    usual: dict[str, Any] = {"users": (USER,), "shares": 6}
+    simulator = Simulator(SimulatorConfig(**usual | settings))
     await simulator.start()
     try:
         yield simulator
@@ -126,4 +129,4 @@ async def a_server(
 ) -> AsyncIterator[str]:
     """A feed that behaves badly."""
     async with serve(talk, "127.0.0.1", 0, process_request=greet) as server:
-        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        yield f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/"

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from websockets.asyncio.server import Request, Response, ServerConnection
+from websockets.asyncio.server import ServerConnection
+from websockets.http11 import Request, Response
 
 from ats.services.streams import service_of
 from ats.settings import Settings
@@ -96,7 +97,7 @@ async def test_after_a_reset_it_subscribes_again_and_names_the_gap(own_kafka: Ka
 
         assert simulator.feed.drop_all() == 1
         await until(lambda: not gateway.metrics.connected)
-        await until(lambda: gateway.metrics.connected and gateway.metrics.clock > before + 10**9)
+        await until(lambda: gateway.metrics.connected > 0 and gateway.metrics.clock > before + 10**9)
         after = gateway.metrics.ticks
         await until(lambda: gateway.metrics.ticks > after)
         await gateway.finish()
@@ -126,7 +127,9 @@ async def test_ticks_that_come_without_a_pause_gather_between_rounds_of_records(
         await until(lambda: gateway.metrics.ticks > 5_000)
         await gateway.finish()
 
-        batches = [(record.partition, ticks.decode(record.value)) for record in await everything(own_kafka, TICKS)]
+        batches = [
+            (record.partition, ticks.decode(record.value or b"")) for record in await everything(own_kafka, TICKS)
+        ]
         ours = [(place, batch) for place, batch in batches if batch.gateway == gateway.config.gateway]
         sent = [[b.sent_at for place, b in ours if place == each and len(b.rows)] for each in range(PLAN.instrument)]
         pauses = [later - earlier for moments in sent for earlier, later in pairwise(moments)]
@@ -420,6 +423,7 @@ async def test_a_silence_on_an_open_connection_is_a_gap_even_when_it_ends_by_its
         assert len(gaps) >= 1  # on a loaded machine the simulator itself may be silent once more
         for gap in gaps:
             assert "on an open connection" in gap.reason
+            assert gap.gap_from is not None
             assert gap.gap_from in clocks
             assert gap.gap_to == clocks[np.searchsorted(clocks, gap.gap_from) + 1]
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from talib import abstract
+from talib.abstract import Function  # type: ignore[attr-defined]  # made at run time
 
 from bus.records import Output
 from schemas.errors import Misconfigured
@@ -87,7 +87,7 @@ def over_the_window(name: str, bars: Sequence[Candle]) -> float | None:
     function, _, rest = name.removeprefix("talib.").partition("(")
     function, _, output = function.partition(".")
     given = dict(each.split("=") for each in rest.rstrip(")").split(",") if each)
-    about = abstract.Function(function)
+    about = Function(function)
     values = about(*inputs, **{key: int(value) for key, value in given.items() if key != "price"})
     chosen = values[about.output_names.index(output)] if output else values
     return float(chosen[-1]) if math.isfinite(chosen[-1]) else None

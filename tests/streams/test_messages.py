@@ -10,8 +10,8 @@ import numpy as np
 from schemas.codec import decode, encode
 from schemas.ids import derive
 from schemas.market import Direction, Timeframe
-from schemas.messages import Candle, Indicators, Signal
-from schemas.topics import CANDLES, INDICATORS, SIGNALS
+from schemas.messages import Candle, Indicators, Message, Signal
+from schemas.topics import CANDLES, INDICATORS, SIGNALS, Topic
 from streams.engine.closed import END, INSTRUMENT, TIMEFRAME
 from streams.engine.columns import READINGS
 from streams.engine.engine import Engine
@@ -25,7 +25,7 @@ from tests.streams.factories import batch_of, random_market, run
 def test_every_message_is_written_as_the_codec_writes_its_model() -> None:
     outputs = run([batch_of(random_market(12, 4_000, instruments=5, days=2))])
 
-    models = {CANDLES: Candle, INDICATORS: Indicators, SIGNALS: Signal}
+    models: dict[Topic, type[Message]] = {CANDLES: Candle, INDICATORS: Indicators, SIGNALS: Signal}
     assert Counter(output.topic.name for output in outputs).keys() == {topic.name for topic in models}
     assert len(outputs) > 3_000
     for output in outputs:

@@ -34,7 +34,7 @@ def test_a_section_sets_timeframe_limits_cooldown_and_instruments() -> None:
     ).rules
 
     assert (rule.timeframe, rule.cooldown) == (Timeframe.M15, UtcNs.minutes(90))
-    assert rule.instruments == {InstrumentId(Segment.NSE_EQ, 2885)}
+    assert rule.instruments == frozenset({InstrumentId(Segment.NSE_EQ, 2885)})
     bars = {"previous_rsi_14": [19.0, 29.0], "rsi_14": [21.0, 31.0]}
     assert rule.ask({name: np.array(values) for name, values in bars.items()}, 2).tolist() == [1, 0]
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import talib
-from talib import abstract
+from talib.abstract import Function  # type: ignore[attr-defined]  # made at run time
 
 from schemas.errors import Misconfigured
 from streams.engine.talib_columns import BARS, WINDOW, parse
@@ -33,7 +33,7 @@ def every_function() -> list[str]:
 
 
 def spelled(function: str) -> str:
-    outputs = abstract.Function(function).info["output_names"]
+    outputs = Function(function).info["output_names"]
     return f"talib.{function}" if len(outputs) == 1 else f"talib.{function}.{outputs[-1]}"
 
 
@@ -44,7 +44,7 @@ def test_every_function_equals_its_batch_over_the_same_window(function: str) -> 
 
     got = column.value(bars)
 
-    expected = abstract.Function(function)({name: v[-column.window :] for name, v in bars.items()})
+    expected = Function(function)({name: v[-column.window :] for name, v in bars.items()})
     expected = (expected[-1] if isinstance(expected, list) else expected)[-1]
     np.testing.assert_equal(got, float(expected) if np.isfinite(expected) else np.nan)
     np.testing.assert_equal(column.value(last(bars, column.window)), got)

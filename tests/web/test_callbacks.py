@@ -126,10 +126,8 @@ async def test_an_eleventh_connect_in_ten_minutes_does_not_reach_dhan(
 
 async def test_a_client_id_that_is_none_or_unknown_to_dhan_begins_nothing(site: Site) -> None:
     async with somebody(site) as person:
-        misshapen = [
-            await person.post("/api/dhan/auth", json=body)
-            for body in ({"clientId": "12ab"}, {"clientId": "123"}, {"clientId": 1100000001}, {}, [], None)
-        ]
+        bodies: list[object] = [{"clientId": "12ab"}, {"clientId": "123"}, {"clientId": 1100000001}, {}, [], None]
+        misshapen = [await person.post("/api/dhan/auth", json=body) for body in bodies]
         unknown = await person.post("/api/dhan/auth", json={"clientId": "9999999999"})
         account = await person.account()
 

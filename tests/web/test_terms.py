@@ -74,7 +74,8 @@ async def test_switching_on_is_refused_when_the_mode_became_another_than_the_pag
         await workers_report(supabase_stack, "self", USER.client_id)
         refused = await person.post("/api/account/switch", json={"on": True, "terms": shown})
         off = await person.account()
-        unstated = [await person.post("/api/account/switch", json=body) for body in ({"on": True}, {"on": 1}, [], None)]
+        bodies: tuple[object, ...] = ({"on": True}, {"on": 1}, [], None)
+        unstated = [await person.post("/api/account/switch", json=body) for body in bodies]
         agreed = await person.switch(on=True)
         told = (await person.get("/account?notice=terms_changed")).text
 

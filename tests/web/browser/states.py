@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID, uuid4
 
 from tests.database.fixtures import PASSWORD
@@ -155,13 +156,14 @@ async def make(state: State, windows: Sequence[Window], place: Place) -> None:
 async def _sign_up(windows: Sequence[Window], place: Place) -> UUID:
     """A new account, made with the form's own request and signed in at every window."""
     first, *others = (window.page.context for window in windows)
-    form = {"email": EMAIL, "password": PASSWORD}
+    form: dict[str, str | float | bool] = {"email": EMAIL, "password": PASSWORD}
     answer = await first.request.post(
         f"{place.url}/auth/sign-up", form=form, headers={"Origin": place.url}, max_redirects=0
     )
     assert answer.status == 303
+    cookies: Any = await first.cookies()  # playwright types what it gives and what it takes differently
     for other in others:
-        await other.add_cookies(await first.cookies())  # type: ignore[arg-type]  two names for one thing
+        await other.add_cookies(cookies)
     ((user,),) = await place.sql("select id from auth.users")
     return UUID(str(user))
 
