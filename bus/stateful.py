@@ -134,11 +134,17 @@ async def run_stateful(
 
 @dataclass(slots=True)
 class _Rest:
-    """The less urgent outputs of one record, and the last of them that was sent."""
+    """The less urgent outputs of one record.
+
+    Attributes:
+        taken: What came from `outputs` and is not sent yet: sending waits for room, and may be cancelled while it waits.
+        last: The last that was sent.
+    """
 
     engine: _Engine
     record: Record
     outputs: Iterator[Output]
+    taken: Output | None = None
     last: asyncio.Future[Any] | None = None
 
 
@@ -267,7 +273,8 @@ class _StatefulShell:
             count = 0
             while self._later and self._later_bytes >= but and count != a_turn:
                 rest, began = self._later[0], time.monotonic()
-                if (output := next(rest.outputs, None)) is None:
+                rest.taken = output = rest.taken or next(rest.outputs, None)
+                if output is None:
                     self._finish_writing(rest)
                     continue
                 if output.topic is self._service.outputs[0]:
@@ -275,6 +282,7 @@ class _StatefulShell:
                         f"{rest.record} caused the urgent {output.topic.name} after others; return it first"
                     )
                 rest.last = await self._post(rest.engine, output)
+                rest.taken = None
                 rest.engine.work += time.monotonic() - began
                 count += 1
                 if a_turn is None and count % self._options.burst == 0:

@@ -156,7 +156,7 @@ class Universe:
         before = self._watched
         try:
             instruments = await self.read()
-        except AtsError as error:
+        except (AtsError, OSError) as error:  # of the system too: a full disk must not end the renewing
             log.error("instruments_not_renewed", reason=str(error), still_watching=len(before))
             return False
         if difference(before, self._watched):

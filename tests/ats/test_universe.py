@@ -181,6 +181,32 @@ async def test_a_master_that_does_not_come_keeps_the_old_list_and_is_asked_for_a
     assert [each.symbol for each in changed] == ["TCS", "INFY", "SBIN"]
 
 
+async def test_a_list_that_cannot_be_remembered_keeps_the_old_one_and_is_asked_for_again(
+    server: MasterServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ats.services.universe.AGAIN_AFTER", 0.05)
+    universe, watchlist = Universe(settings_for(server, tmp_path)), Watchlist()
+    await universe.read()
+    remembered = tmp_path / "instruments.json"
+    remembered.unlink()
+    remembered.mkdir()  # no file can take its place
+
+    keeper = asyncio.create_task(universe.keep(watchlist))
+    try:
+        await asyncio.sleep(0)
+        server.text = rows("TCS", "INFY", "SBIN")
+        os.kill(os.getpid(), signal.SIGHUP)
+        await asyncio.sleep(0.2)
+        assert not watchlist._changed.is_set()
+        remembered.rmdir()
+        async with asyncio.timeout(10):
+            changed = await anext(watchlist.changes())
+    finally:
+        keeper.cancel()
+
+    assert [each.symbol for each in changed] == ["TCS", "INFY", "SBIN"]
+
+
 @pytest.mark.parametrize(
     ("now", "hours"), [("2026-11-20T07:30", 1.0), ("2026-11-20T08:30", 24.0), ("2026-11-20T23:30", 9.0)]
 )
