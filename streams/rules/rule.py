@@ -20,7 +20,10 @@ Verdicts: TypeAlias = npt.NDArray[np.int8]
 
 
 class Columns(Protocol):
-    """Closed bars, any number of instruments: one array per name, all equally long. Prices are paise."""
+    """Closed bars, any number of instruments: one array per name, all equally long. Prices are paise.
+
+    A rule gets arrays that cannot be written to; one that wants to change values copies them first.
+    """
 
     def __getitem__(self, name: str, /) -> npt.NDArray[Any]: ...
 
@@ -66,9 +69,12 @@ class Rule:
         Raises:
             Misconfigured: it failed, or its answer is not one whole number for each bar.
         """
+        unknown = np.zeros(count, np.bool_)
+        for name in self.needs:
+            unknown |= np.isnan(bars[name])
         try:
             with np.errstate(all="ignore"):  # a rule may divide by zero; what it makes of the NaN is its answer
-                said: object = self.look(bars)
+                said: object = self.look(_ReadOnly(bars))
         except Exception as error:
             raise Misconfigured(f"rule {self.key} failed: {type(error).__name__}: {error}; {_REMEDY}") from error
         if not isinstance(said, np.ndarray) or said.shape != (count,) or said.dtype.kind != "i":
@@ -76,10 +82,19 @@ class Rule:
             raise Misconfigured(
                 f"rule {self.key} answered {kind} instead of one int8 for each of {count} bars; {_REMEDY}"
             )
-        unknown = np.zeros(count, np.bool_)
-        for name in self.needs:
-            unknown |= np.isnan(bars[name])
         return np.where(unknown, 0, said)
+
+
+@dataclass(frozen=True, slots=True)
+class _ReadOnly:
+    """Columns as a rule may see them: they become the features of its signals, so it must not change them."""
+
+    bars: Columns
+
+    def __getitem__(self, name: str, /) -> npt.NDArray[Any]:
+        column = self.bars[name].view()
+        column.flags.writeable = False
+        return column
 
 
 def verdicts(*, bullish: Flags, bearish: Flags) -> Verdicts:

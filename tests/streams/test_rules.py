@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from schemas.errors import Misconfigured
 from schemas.market import Timeframe
-from streams.rules import RULES, Columns, Rule, ema_cross, rsi_reversal
+from streams.engine.closed import NeededColumns
+from streams.rules import RULES, Columns, Rule, Verdicts, ema_cross, rsi_reversal, verdicts
 from streams.rules.adx_trend import adx_trend
 from streams.rules.bollinger_reversion import bollinger_reversion
 from streams.rules.candlestick import candlestick
@@ -282,6 +283,40 @@ def answering(look: Callable[[Columns], object]) -> Rule:
 def test_a_rule_that_fails_is_named_with_what_to_do(look: Callable[[Columns], object], says: str) -> None:
     with pytest.raises(Misconfigured, match=f"rule mine@1m .*{says}.*set enabled = false"):
         answering(look).ask(table(("close",), (1.0,), (2.0,)), 2)
+
+
+def writing(bars: Columns) -> Verdicts:
+    close = bars["close"]
+    close[np.isnan(close)] = 100_000.0
+    return (close > 0).astype(np.int8)
+
+
+def test_a_rule_that_writes_into_its_columns_fails_and_changes_nothing() -> None:
+    columns = NeededColumns(("close",), np.array([[np.nan], [2.0]]))
+
+    with pytest.raises(Misconfigured, match=r"rule mine@1m failed: ValueError: .*read-only"):
+        answering(writing).ask(columns, 2)
+
+    np.testing.assert_equal(columns.table, [[np.nan], [2.0]])
+
+
+def test_a_rule_that_fills_gaps_stays_silent_in_warm_up_even_if_it_makes_its_arrays_writable() -> None:
+    def forced(bars: Columns) -> Verdicts:
+        close = bars["close"]
+        close.flags.writeable = True
+        close[np.isnan(close)] = 100_000.0
+        return (close > 0).astype(np.int8)
+
+    assert answering(forced).ask(table(("close",), (np.nan,), (2.0,)), 2).tolist() == [0, 1]
+
+
+def test_a_rule_may_change_a_copy_of_its_columns() -> None:
+    def look(bars: Columns) -> Verdicts:
+        close = bars["close"].copy()
+        close[close > 1] = -1
+        return verdicts(bullish=close > 0, bearish=close < 0)
+
+    assert answering(look).ask(table(("close",), (1.0,), (2.0,)), 2).tolist() == [1, -1]
 
 
 def test_a_division_by_zero_is_nothing_and_no_warning(recwarn: pytest.WarningsRecorder) -> None:

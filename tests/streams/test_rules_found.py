@@ -134,6 +134,10 @@ def test_a_parameter_out_of_range_is_named_with_its_rule_and_package(
         (changed('"close", "previous_atr_14")', '"close")'), "looks at 'previous_atr_14', which is not in its needs"),
         (changed('needs=("open", "high", "low", "close", "previous_atr_14")', "needs=()"), "needs no column"),
         (changed("return verdicts(", "return dict("), "answered dict instead of one int8"),
+        (
+            changed("return verdicts(", 'bars["close"][bars["close"] < 0] = 0; return verdicts('),
+            "ValueError: .*read-only",
+        ),
     ],
 )
 def test_a_rule_that_cannot_work_is_refused_before_it_runs(install: Install, source: str, says: str) -> None:
