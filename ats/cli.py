@@ -40,6 +40,10 @@ MarketFile = Annotated[
     typer.Option(help="Replay this CSV of 1-minute candles (symbol,timestamp,open,high,low,close,volume; .gz too)."),
 ]
 Seed = Annotated[int, typer.Option(help="Seed of the generated market; one seed, one result.")]
+Day = Annotated[
+    str,
+    typer.Option(help="Trading day YYYY-MM-DD: of the generated market (default 2026-11-20), or one of the file's."),
+]
 RulesFile = Annotated[Path | None, typer.Option("--rules", help="Rules file (TOML); default is what ATS_RULES names.")]
 
 
@@ -85,6 +89,7 @@ def demo(
         bool, typer.Option("--web", help="Open the web page too: sign in, connect Dhan, trade. Needs Node 22.")
     ] = False,
     rules: Annotated[Path | None, typer.Option(help="Rules file (TOML) of the engine, see: ats rules check")] = None,
+    day: Day = "",
 ) -> None:
     """The whole platform on this machine: embedded Kafka and Postgres, a simulated Dhan, four users.
 
@@ -93,7 +98,7 @@ def demo(
     from ats.demo.run import DemoOptions, run
 
     pace = speed_of(speed or ("30" if web else "300"))
-    options = DemoOptions(market, pace, seed, check_candles, tuple(check_against or ()), keep, web, rules)
+    options = DemoOptions(market, pace, seed, check_candles, tuple(check_against or ()), keep, web, rules, day_of(day))
     _run(run(options))
 
 
@@ -164,12 +169,7 @@ def simulator(
     ] = None,
     speed: Speed = "1",
     seed: Seed = 7,
-    day: Annotated[
-        str,
-        typer.Option(
-            help="Trading day YYYY-MM-DD: of the generated market (default 2026-11-20), or one of the file's."
-        ),
-    ] = "",
+    day: Day = "",
     wait: Annotated[bool, typer.Option("--wait", help="Hold the market until POST /control/start.")] = False,
     faults: Annotated[Path | None, typer.Option(help="Script of faults (YAML), see docs/simulator.md.")] = None,
     users: Annotated[int, typer.Option(help="How many Dhan accounts there are.")] = 1,
@@ -194,7 +194,7 @@ def simulator(
         options=tuple(options or ()),
         speed=speed_of(speed),
         seed=seed,
-        day=day_of(day) if day else None,
+        day=day_of(day),
         wait=wait,
         faults=faults,
         users=users,
@@ -353,8 +353,10 @@ def speed_of(text: str) -> float | None:
     return speed
 
 
-def day_of(text: str) -> date:
-    """Raises Misconfigured when `text` is no date."""
+def day_of(text: str) -> date | None:
+    """Raises Misconfigured when `text` is no date; empty is None."""
+    if not text:
+        return None
     try:
         return date.fromisoformat(text)
     except ValueError:

@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import csv
 import gzip
+import re
+import zlib
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import Final, NamedTuple, TextIO
 
 from schemas.errors import Misconfigured
 from schemas.ids import InstrumentId
-from schemas.market import Timeframe, trading_day
+from schemas.market import Timeframe, session_of, trading_day
 from schemas.messages import Candle
 from schemas.units import Paise, UtcNs
 
 COLUMNS = ("symbol", "timestamp", "open", "high", "low", "close", "volume")
+_LINE: Final = re.compile(r"line (\d+),")
 
 
 class Bar(NamedTuple):
@@ -65,32 +68,80 @@ class Comparison:
         return lines
 
 
-def open_csv(path: Path) -> TextIO:
-    """Open a plain or gzipped CSV.
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A file of longer bars to compare with."""
+
+    path: Path
+    bars: Bars
+    timeframe: Timeframe
+
+
+def bars_of(path: Path, *, without: Container[int] = ()) -> Bars:
+    """Read a candle CSV, gzipped when its name ends in `.gz`; the first of two rows of one bar counts.
+
+    Rows on the lines `without` (from 1, the header included) are left out, and so is what no candle of the engine can equal:
+    a row that cannot be read, or outside the session.
 
     Raises:
-        Misconfigured: no such file.
+        Misconfigured: the file cannot be read, or its header lacks a column.
     """
-    try:
-        return gzip.open(path, "rt", newline="") if path.suffix == ".gz" else path.open(newline="")
-    except OSError as error:
-        raise Misconfigured(f"market file {path}: {error.strerror}") from None
-
-
-def bars_of(path: Path) -> Bars:
-    """Read the good rows of a candle CSV; bad ones are the simulator's to report."""
     bars: Bars = {}
-    with open_csv(path) as lines:
-        for row in csv.DictReader(lines):
-            try:
-                start = UtcNs.from_datetime(datetime.fromisoformat(row["timestamp"]))
-                opened, high, low, close = (
-                    int(Paise.from_rupees(row[name])) for name in ("open", "high", "low", "close")
-                )
-                bars.setdefault((row["symbol"], start), Bar(opened, high, low, close, int(row["volume"])))
-            except (KeyError, TypeError, ValueError):
-                continue
+    try:
+        with _opened(path) as lines:
+            places = _places(path, next(lines, ""))
+            for line, text in enumerate(lines, start=2):
+                if line not in without and (row := _row(text, places)):
+                    bars.setdefault(*row)
+    except (OSError, EOFError, zlib.error) as error:
+        raise Misconfigured(f"cannot read the candle file {path}: {error}") from None
     return bars
+
+
+def _opened(path: Path) -> TextIO:
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8-sig", errors="replace", newline="")
+    return path.open(encoding="utf-8-sig", errors="replace", newline="")
+
+
+def _places(path: Path, header: str) -> list[int]:
+    names = [name.strip() for name in header.split(",")]
+    if missing := [name for name in COLUMNS if name not in names]:
+        raise Misconfigured(f"candle file {path}: its first line lacks the column {', '.join(missing)}")
+    return [names.index(name) for name in COLUMNS]
+
+
+def _row(text: str, places: Iterable[int]) -> tuple[tuple[str, UtcNs], Bar] | None:
+    try:
+        cells = next(csv.reader([text], strict=True))
+        symbol, timestamp, *prices, volume = (cells[place].strip() for place in places)
+        start = UtcNs.from_datetime(datetime.fromisoformat(timestamp))
+        opened, high, low, close = (int(Paise.from_rupees(price)) for price in prices)
+        bar = Bar(opened, high, low, close, int(volume))
+        return ((symbol, start), bar) if start in session_of(trading_day(start)) else None
+    except (csv.Error, StopIteration, IndexError, ValueError, OverflowError):
+        return None
+
+
+def lines_named(bad_rows: Iterable[str]) -> frozenset[int]:
+    """The lines of the rows that the simulator lists as unusable, such as `line 4, high: ...`."""
+    return frozenset(int(found[1]) for row in bad_rows if (found := _LINE.match(row)))
+
+
+def on_day(bars: Bars, day: date) -> Bars:
+    return {key: bar for key, bar in bars.items() if trading_day(key[1]) == day}
+
+
+def reference(path: Path, played: Bars) -> Reference:
+    """Read a file of longer bars.
+
+    Raises:
+        Misconfigured: it cannot be read, its bars are of no length the engine makes, or nothing in it is of what is played.
+    """
+    bars = bars_of(path)
+    if not overlap(bars, played):
+        raise Misconfigured(f"candle file {path}: none of its symbols and days is in the market file")
+    return Reference(path, bars, timeframe_of(path, bars))
 
 
 def timeframe_of(path: Path, bars: Bars) -> Timeframe:

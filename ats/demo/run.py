@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Final, TypedDict
 
@@ -16,7 +17,7 @@ import httpx
 from rich.console import Console
 
 from ats import exits
-from ats.demo.candles import Comparison, bars_of, compare, overlap, timeframe_of
+from ats.demo.candles import Comparison, Reference, bars_of, compare, lines_named, on_day, overlap, reference
 from ats.demo.played import Played
 from ats.demo.report import summary
 from ats.demo.stack import GRACE, Stack, free_ports
@@ -64,6 +65,7 @@ class DemoOptions:
         keep: Folder for logs and databases; None uses one that is removed at the end.
         web: Start the web page too, and keep it open when the market has closed.
         rules: Rules file of the engine; None runs the default.
+        day: Which of the market file's days to replay; None when it holds one, or generates the simulator's usual day.
     """
 
     market: Path | None
@@ -74,6 +76,7 @@ class DemoOptions:
     keep: Path | None
     web: bool = False
     rules: Path | None = None
+    day: date | None = None
 
 
 class SimulatorState(TypedDict):
@@ -86,16 +89,14 @@ class SimulatorState(TypedDict):
 
 async def run(options: DemoOptions) -> int:
     """Run the demo; the return value is the exit code (`ats.exits`)."""
-    if (options.check_candles or options.check_against) and options.market is None:
-        raise Misconfigured("--check-candles and --check-against compare what a file gives: name it with --market")
-    for name, path in (("market", options.market), *(("candle", other) for other in options.check_against)):
-        if path is not None and not path.is_file():
-            raise Misconfigured(f"{name} file {path}: no such file")
+    if options.market is not None and not options.market.is_file():
+        raise Misconfigured(f"market file {options.market}: no such file")
+    references = references_of(options)
     read_rules(options.rules)
     console = Console()
     configure("demo", style="console", level="error", secrets=())
     interrupted = asyncio.create_task(stop_on_signals().wait())
-    playing = asyncio.create_task(_play_in_a_home(options, console))
+    playing = asyncio.create_task(_play_in_a_home(options, references, console))
     await asyncio.wait({playing, interrupted}, return_when=asyncio.FIRST_COMPLETED)
     interrupted.cancel()
     if playing.done():
@@ -106,9 +107,28 @@ async def run(options: DemoOptions) -> int:
     return exits.INTERRUPTED
 
 
-async def _play_in_a_home(options: DemoOptions, console: Console) -> Played:
+def references_of(options: DemoOptions) -> list[Reference]:
+    """The files of longer candles, read before anything starts, so that a mistake does not cost the whole day.
+
+    Raises:
+        Misconfigured: one of them, or the market file, is of no use for a comparison.
+    """
+    if not (options.check_candles or options.check_against):
+        return []
+    if options.market is None:
+        raise Misconfigured("--check-candles and --check-against compare what a file gives: name it with --market")
+    played = bars_of(options.market)
+    if options.day is not None:
+        played = on_day(played, options.day)
+    if not played:
+        of = f" of {options.day}" if options.day else ""
+        raise Misconfigured(f"market file {options.market}: it has no usable row{of}")
+    return [reference(path, played) for path in options.check_against]
+
+
+async def _play_in_a_home(options: DemoOptions, references: Sequence[Reference], console: Console) -> Played:
     async with _home(options.keep) as home:
-        demo = _Demo(options, home, console)
+        demo = _Demo(options, references, home, console)
         try:
             played = await demo.play()
             if options.web:
@@ -133,14 +153,16 @@ async def _home(keep: Path | None) -> AsyncIterator[Path]:
 
 
 class _Demo:
-    def __init__(self, options: DemoOptions, home: Path, console: Console) -> None:
+    def __init__(self, options: DemoOptions, references: Sequence[Reference], home: Path, console: Console) -> None:
         self._options = options
+        self._references = references
         self._console = console
         speed = "max" if options.speed is None else str(options.speed)
         market = ["--market", str(options.market.resolve())] if options.market else []
         self._page = DemoPage() if options.web else None
         page = self._page.simulator_arguments if self._page else []
-        arguments = ["--seed", str(options.seed), "--speed", speed, *market, *page]
+        day = ["--day", options.day.isoformat()] if options.day else []
+        arguments = ["--seed", str(options.seed), "--speed", speed, *market, *day, *page]
         self._stack = Stack(home, cache=load().ats_cache_dir, simulator_arguments=arguments)
         self._supervisor = Supervisor([])
         self._tasks: list[asyncio.Task[None]] = []
@@ -164,7 +186,7 @@ class _Demo:
         await self._scout(day)
         await self._open_market(day)
         await self._watch(session)
-        comparisons = await self._compare()
+        comparisons = await self._compare(session.day, state["bad_rows"])
         sent = (await self._simulator_state())["ticks"]
         restarts = sum(service.restarts for service in self._supervisor.services)
         return Played(self._tally, users, comparisons, sent, state["bad_rows"], restarts, time.monotonic() - began)
@@ -255,24 +277,20 @@ class _Demo:
             if task.done() and not task.cancelled():
                 task.result()
 
-    async def _compare(self) -> list[Comparison]:
+    async def _compare(self, day: date, bad_rows: Sequence[str]) -> list[Comparison]:
         options = self._options
-        if options.market is None or not (options.check_candles or options.check_against):
+        if options.market is None or not (options.check_candles or self._references):
             return []
         settings = self._stack.settings()
         records = follow(settings.kafka(), [topics.CANDLES], since="start", until_end=True)
         candles = [decode(Candle, record.value) async for record in records]
         master = await instrument_master(settings)
         symbols = {instrument.id: instrument.symbol for instrument in master.by_id.values()}
-        played = bars_of(options.market)
+        played = on_day(bars_of(options.market, without=lines_named(bad_rows)), day)
         found = [compare(played, candles, symbols)] if options.check_candles else []
-        for path in options.check_against:
-            bars = bars_of(path)
-            both = overlap(bars, played)
-            if not both:
-                raise Misconfigured(f"candle file {path}: none of its symbols and days is in {options.market}")
-            of = {symbol for symbol, _ in both}
-            found.append(compare(both, candles, symbols, timeframe_of(path, bars), of=of))
+        for other in self._references:
+            both = overlap(other.bars, played)
+            found.append(compare(both, candles, symbols, other.timeframe, of={symbol for symbol, _ in both}))
         return found
 
     async def _simulator_state(self) -> SimulatorState:

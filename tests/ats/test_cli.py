@@ -68,6 +68,7 @@ def test_every_command_of_the_contract_is_there() -> None:
         (["demo", "--check-candles"], "--market"),
         (["demo", "--market", "nowhere.csv"], "nowhere.csv"),
         (["simulator", "--day", "tomorrow"], "--day"),
+        (["demo", "--day", "tomorrow"], "--day"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
