@@ -7,8 +7,8 @@ integer paise everywhere inside ATS: no float takes part in a money decision.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
-from typing import Any, ClassVar, Self
+from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
+from typing import Any, ClassVar, Final, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import GetCoreSchemaHandler
@@ -17,6 +17,7 @@ from pydantic_core import CoreSchema, core_schema
 IST = ZoneInfo("Asia/Kolkata")
 NS_PER_SECOND = 1_000_000_000
 PAISE_PER_RUPEE = 100
+_EXACT: Final = Context(prec=28, Emax=27, traps=[InvalidOperation, Overflow, Inexact])  # never rounds, never grows huge
 
 
 class _Unit(int):
@@ -40,14 +41,15 @@ class Paise(_Unit):
         """Read an exact rupee amount such as `"1658.55"`.
 
         Raises:
-            ValueError: not a number, or finer than a paisa. Floats are refused by the type; quote them first.
+            ValueError: not a number, finer than a paisa, or of more than 28 digits. Floats are refused by the type; quote
+                them first.
         """
         try:
-            paise = Decimal(rupees) * PAISE_PER_RUPEE
-        except InvalidOperation:
-            raise ValueError(f"not an amount in rupees: {rupees!r}") from None
+            paise = _EXACT.multiply(Decimal(rupees), PAISE_PER_RUPEE)
+        except ArithmeticError:
+            raise ValueError(f"not an amount in rupees: {_quoted(rupees)}") from None
         if not paise.is_finite() or paise != paise.to_integral_value():
-            raise ValueError(f"not a whole number of paise: {rupees!r}")
+            raise ValueError(f"not a whole number of paise: {_quoted(rupees)}")
         return cls(int(paise))
 
     def rupees(self) -> Decimal:
@@ -55,6 +57,11 @@ class Paise(_Unit):
 
     def __str__(self) -> str:
         return f"₹{self.rupees():,.2f}"
+
+
+def _quoted(rupees: object) -> str:
+    text = repr(rupees)
+    return text if len(text) <= 60 else f"{text[:60]}…"
 
 
 class Price(Paise):

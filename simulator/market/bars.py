@@ -156,11 +156,12 @@ def _start(text: str) -> UtcNs:
     try:
         moment = datetime.fromisoformat(text)
         start = UtcNs.from_datetime(moment)
-    except ValueError:
+        session = session_of(trading_day(start))
+    except (ValueError, OverflowError):  # the first and the last day of the calendar have no Indian neighbour
         raise Unreadable(f"not a time such as 2016-08-16T09:15:00+05:30: {text[:40]!r}", "timestamp") from None
     if start % _MINUTE_NS:
         raise Unreadable(f"not the start of a minute: {text[:40]!r}", "timestamp")
-    if start not in session_of(trading_day(start)):
+    if start not in session:
         raise Unreadable(f"outside the session of 09:15 to 15:30: {text[:40]!r}", "timestamp")
     return start
 
@@ -176,6 +177,10 @@ def price_of(name: str, text: str) -> Price:
 
 
 def volume_of(name: str, text: str) -> Quantity:
-    if not (text.isascii() and text.isdigit()) or int(text) > MAX_BAR_VOLUME:
+    try:
+        volume = int(text) if text.isascii() and text.isdigit() else -1
+    except ValueError:  # more digits than Python reads at once
+        volume = -1
+    if not 0 <= volume <= MAX_BAR_VOLUME:
         raise Unreadable(f"not a whole number of units from 0 to {MAX_BAR_VOLUME}: {text[:40]!r}", name)
-    return Quantity(int(text))
+    return Quantity(volume)

@@ -31,10 +31,22 @@ def test_rupees_and_paise_convert_exactly(paise: int) -> None:
     assert Paise.from_rupees(Paise(paise).rupees()) == paise
 
 
-@pytest.mark.parametrize("text", ["1.005", "abc", "", "nan", "inf", "1e-3"])
+@pytest.mark.parametrize("text", ["1.005", "abc", "", "nan", "inf", "1e-3", "1e999999999", "1e-999999999"])
 def test_an_amount_that_is_no_whole_number_of_paise_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not"):
         Paise.from_rupees(text)
+
+
+def test_an_amount_is_refused_rather_than_rounded() -> None:
+    with pytest.raises(ValueError, match="not an amount"):
+        Paise.from_rupees("1.00000000000000000000000000001")
+
+
+def test_a_refused_amount_is_quoted_shortly() -> None:
+    with pytest.raises(ValueError, match="not an amount") as caught:
+        Paise.from_rupees("9" * 5_000)
+
+    assert len(str(caught.value)) < 100
 
 
 def test_paise_read_like_money() -> None:

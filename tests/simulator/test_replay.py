@@ -145,6 +145,11 @@ def test_a_file_of_many_days_asks_which_one_is_meant(market_data: Path) -> None:
         ("SBIN,2016-08-16T09:16:00+05:30,247.5,248,247,247.5", "volume", "missing"),
         (",2016-08-16T09:16:00+05:30,247.5,248,247,247.5,10", "symbol", "empty"),
         ('"SBIN,2016-08-16T09:16:00+05:30,247.5,248,247,247.5,10', "line", "not CSV"),
+        ("SBIN,2016-08-16T09:16:00+05:30,247.5,1e999999999,247,247.5,10", "high", "not an amount"),
+        ("SBIN,2016-08-16T09:16:00+05:30,247.5,1e9999999,247,247.5,10", "high", "not an amount"),
+        (f"SBIN,2016-08-16T09:16:00+05:30,247.5,248,247,247.5,{'1' * 5_000}", "volume", "not a whole number of units"),
+        ("SBIN,0001-01-01T00:00:00+14:00,247.5,248,247,247.5,10", "timestamp", "not a time"),
+        ("SBIN,9999-12-31T23:59:00+00:00,247.5,248,247,247.5,10", "timestamp", "not a time"),
     ],
 )
 def test_a_bad_row_is_named_with_line_and_field_and_the_others_go_on(row: str, field: str, reason: str) -> None:
