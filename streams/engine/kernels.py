@@ -498,7 +498,10 @@ def absorb(rows: Table, numbers: Numbers, places: Numbers, addressed: Numbers) -
 
 @inner
 def absorb_minute(i: int, minute: Numbers, hours: tuple[int, int, int, int], tables: Tables) -> None:
-    """Count a minute of the past in its day and in the longer bars around it. History is taken to be without holes."""
+    """Count a minute of the past in its day and in the longer bars around it.
+
+    History is taken to be without holes and its days to begin with their open (`streams.warmup.plan.newest`).
+    """
     live, day = tables.live[i], tables.days[i]
     if hours[2] > live[DAY_OPEN]:
         begin_day(live, day, minute[CLOSE], True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncIterator
 from datetime import date, timedelta
-from typing import Final
+from itertools import takewhile
 
 import structlog
 
@@ -17,11 +17,9 @@ from schemas.ids import InstrumentId
 from schemas.market import Timeframe, trading_day
 from schemas.messages import Candle
 from schemas.units import UtcNs
-from streams.warmup.plan import WANTED, Hours
+from streams.warmup.plan import WANTED, Hours, newest
 
 log = structlog.get_logger(__name__)
-
-_SATURDAY: Final = 5
 
 
 class Known:
@@ -32,11 +30,12 @@ class Known:
 
     def add(self, candle: Candle) -> None:
         """Keep a candle unless it is a repeat. An incomplete one ends what came before: its volume is short."""
-        bars = self._bars.setdefault((candle.instrument, candle.timeframe), deque(maxlen=WANTED))
+        bars = self._bars.setdefault((candle.instrument, candle.timeframe), deque())
         if not candle.complete:
             bars.clear()
         elif not bars or bars[-1].start < candle.start:
             bars.append(Bar(candle.start, candle.open, candle.high, candle.low, candle.close, candle.volume))
+            _forget(bars, candle.timeframe)
 
     async def follow(self, candles: AsyncIterator[Record]) -> None:
         """Take all of `ats.candles` in. A record that cannot be read is passed over: the API knows the bar too."""
@@ -47,24 +46,40 @@ class Known:
                 log.warning("candle_unreadable", record=str(record), reason=error.reason)
 
     def bars(self, timeframe: Timeframe, until: UtcNs, hours: Hours) -> tuple[Bar, ...] | None:
-        """`WANTED` bars of the instrument of `hours` without a missing day up to `until`; None when they are fewer, or a
-        weekday that it trades on has none.
+        """The `newest` bars of the instrument of `hours` up to `until`; None when they are fewer than `WANTED`, a weekday that
+        it trades on has none, or the last bar that is over is not there.
 
-        A holiday that the calendar does not know looks like a missing day: then the API is asked once more than needed.
+        A holiday that the calendar does not know, and a share that did not trade in its last minute, look like a hole: then
+        the API is asked once more than needed.
         """
         spans = ((bar, hours.span(bar.start, timeframe)) for bar in self._bars.get((hours.instrument, timeframe), ()))
-        bars = [bar for bar, span in spans if span and span[1] <= until]
-        if len(bars) < WANTED:
+        bars = newest([bar for bar, span in spans if span and span[1] <= until], timeframe, until, hours)
+        if len(bars) < WANTED or bars[-1].start < hours.last_over(timeframe, until):
             return None
         days = {trading_day(bar.start) for bar in bars}
-        return None if _missing(days, trading_day(until), hours) else tuple(bars)
+        return None if _missing(days, trading_day(until), hours) else bars
+
+
+def _forget(bars: deque[Bar], timeframe: Timeframe) -> None:
+    """Drop what `newest` would leave out; of minutes a day at a time, when the next one begins."""
+    if timeframe is not Timeframe.M1:
+        if len(bars) > WANTED:
+            bars.popleft()
+        return
+    if len(bars) <= WANTED or trading_day(bars[-1].start) == trading_day(bars[-2].start):
+        return
+    first = trading_day(bars[0].start)
+    oldest = sum(1 for _ in takewhile(lambda bar: trading_day(bar.start) == first, bars))
+    if len(bars) - oldest > WANTED:
+        for _ in range(oldest):
+            bars.popleft()
 
 
 def _missing(days: set[date], today: date, hours: Hours) -> bool:
     """Whether a trading weekday from the first of `days` to the one before `today` is not among them."""
     day = min(days)
     while day < today:
-        if day.weekday() < _SATURDAY and day not in days and hours.sessions(day):
+        if day not in days and hours.trades(day):
             return True
         day += timedelta(days=1)
     return False

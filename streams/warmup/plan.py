@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from itertools import groupby
 from typing import Final, Literal, NamedTuple
 
@@ -22,6 +22,7 @@ WANTED: Final = 250  # bars of each timeframe: the longest indicator looks back 
 _SESSION_MINUTES: Final = 375
 _DAY_MINUTES: Final = 1_440
 _HOLIDAYS: Final = 10  # days added to each span, so that a festival week does not shorten it
+_SATURDAY: Final = 5
 
 
 class Source(NamedTuple):
@@ -73,11 +74,48 @@ class Hours:
                 return start, UtcNs(min(start + timeframe.ns, session.close))
         return None
 
+    def trades(self, day: date) -> bool:
+        """Whether bars of `day` are to be expected: the default calendar does not know that weekends are free."""
+        return day.weekday() < _SATURDAY and bool(self.sessions(day))
+
+    def last_over(self, timeframe: Timeframe, until: UtcNs) -> UtcNs:
+        """Start of the newest bar that can be over at `until`; 0 when there was no session for as long as we look back."""
+        for back in range(1 + _HOLIDAYS):
+            day = trading_day(until) - timedelta(days=back)
+            for session in reversed(self.sessions(day)) if self.trades(day) else ():
+                end = min(until, session.close)
+                whole = max(0, end - session.open) // timeframe.ns
+                short = end == session.close and (session.close - session.open) % timeframe.ns > 0
+                if whole + short == 0:
+                    continue
+                span = self.span(UtcNs(session.open + (whole + short - 1) * timeframe.ns), timeframe)
+                if span and span[1] <= until:
+                    return span[0]
+        return UtcNs(0)
+
 
 def longer(bars: Iterable[Bar], timeframe: Timeframe, until: UtcNs, hours: Hours) -> tuple[Bar, ...]:
-    """The newest `WANTED` bars of `timeframe` made of shorter `bars` (in order), as far as they are over at `until`."""
+    """The `newest` bars of `timeframe` made of shorter `bars` (in order), as far as they are over at `until`."""
     placed = groupby(_placed(bars, timeframe, until, hours), _start)
-    return tuple(_merged(start, tuple(group)) for start, group in placed)[-WANTED:]
+    return newest([_merged(start, tuple(group)) for start, group in placed], timeframe, until, hours)
+
+
+def newest(bars: Sequence[Bar], timeframe: Timeframe, until: UtcNs, hours: Hours) -> tuple[Bar, ...]:
+    """The last `WANTED` bars; of minutes those of today, and as many whole days before it as hold them.
+
+    An engine makes its days of minutes (VWAP, opening range, the next day's pivots), so it must never be given a part of one
+    for the whole. A first day that does not begin with its open may have been cut, and is left out.
+    """
+    if timeframe is not Timeframe.M1:
+        return tuple(bars[-WANTED:])
+    days = [tuple(group) for _, group in groupby(bars, lambda bar: trading_day(bar.start))]
+    if days and days[0][0].start != hours.sessions(trading_day(days[0][0].start))[0].open:
+        del days[0]
+    found = days.pop() if days and trading_day(days[-1][0].start) == trading_day(until) else ()
+    enough = len(found) + WANTED
+    while days and len(found) < enough:
+        found = days.pop() + found
+    return found
 
 
 class _Placed(NamedTuple):

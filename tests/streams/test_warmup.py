@@ -27,11 +27,12 @@ from schemas.ticks import partition_of
 from schemas.topics import CANDLES, INDICATORS, TICKS
 from schemas.units import IST, NS_PER_SECOND, Paise, Price, Quantity, UtcNs
 from streams.warmup.known import Known
-from streams.warmup.plan import SOURCES, WANTED, Hours, longer
+from streams.warmup.plan import SOURCES, WANTED, Hours, longer, newest
 from streams.warmup.service import ATTEMPTS, Plan, WarmUp, warm_up
 from tests.streams.conftest import PLAN
 from tests.streams.factories import (
     at,
+    batch_of,
     candles,
     heartbeat,
     indicators,
@@ -41,12 +42,14 @@ from tests.streams.factories import (
     run,
     split,
     streams_of,
+    tick,
 )
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 TODAY = date(2026, 11, 20)
 OPEN = session_of(TODAY).open
+A_DAY = 375  # minutes, the fewest whole days that hold `WANTED` of them
 RELIANCE = Instrument(InstrumentId(Segment.NSE_EQ, 2885), "RELIANCE", "Reliance", "EQUITY", Quantity(1), Paise(10))
 INFY = Instrument(InstrumentId(Segment.NSE_EQ, 1594), "INFY", "Infosys", "EQUITY", Quantity(1), Paise(10))
 HOURS = Hours(Calendar(), RELIANCE.id)
@@ -119,9 +122,14 @@ async def written(connection: KafkaConnection, run: int) -> dict[int, list[histo
 
 
 async def warmed(
-    connection: KafkaConnection, known: Known, archive: Archive | None, *instruments: Instrument, run: int = 0
+    connection: KafkaConnection,
+    known: Known,
+    archive: Archive | None,
+    *instruments: Instrument,
+    run: int = 0,
+    until: UtcNs = OPEN,
 ) -> WarmUp:
-    plan = Plan(instruments, OPEN, PLAN.instrument)
+    plan = Plan(instruments, until, PLAN.instrument)
     async with Publisher(connection) as publisher:
         return await warm_up(plan, known, archive, publisher, pace=AtOnce(), wall=lambda: run)
 
@@ -194,9 +202,9 @@ async def test_every_timeframe_is_made_of_exactly_one_source_and_gets_enough_bar
     rows = np.concatenate([part.rows for parts in (await written(own_kafka, run)).values() for part in parts])
     for timeframe in Timeframe:
         of = rows[rows["timeframe"] == history.MINUTES[timeframe]]
-        assert len(of) == WANTED, timeframe
+        assert len(of) == (A_DAY if timeframe is Timeframe.M1 else WANTED), timeframe
         assert of["start"].max() < OPEN
-    assert report.bars == len(Timeframe) * WANTED
+    assert report.bars == A_DAY + (len(Timeframe) - 1) * WANTED
     assert (report.asked, report.cold) == (3, {})
 
 
@@ -220,7 +228,7 @@ async def test_a_question_that_fails_is_asked_again_and_then_the_instrument_is_c
 
     assert (once_more.asked, once_more.cold) == (ATTEMPTS + 2, {})
     assert given_up.cold == {RELIANCE.id: "no answer"}
-    assert given_up.bars == once_more.bars - 2 * WANTED  # 1m and 3m come of one source
+    assert given_up.bars == once_more.bars - A_DAY - WANTED  # 1m and 3m come of one source
 
 
 def candles_of(day: date, timeframe: Timeframe) -> list[Candle]:
@@ -319,6 +327,76 @@ async def test_an_engine_that_reads_yesterdays_bars_says_today_what_one_says_tha
     assert indicators(told)
     assert streams_of(told)[INDICATORS.name] == streams_of(expected)[INDICATORS.name]
     assert streams_of(told)[CANDLES.name] == streams_of(expected)[CANDLES.name]
+
+
+@pytest.mark.parametrize("clock", ["09:15:00", "11:30:00", "14:00:00"])
+async def test_the_day_and_the_day_before_are_whole_whenever_one_warms_up(
+    own_kafka: KafkaConnection, clock: str
+) -> None:
+    now, warmed_at, run_ = machine(), at(clock, TODAY), next(runs)
+    await warmed(own_kafka, Known(), Archive(), RELIANCE, run=run_, until=warmed_at)
+    for part in (await written(own_kafka, run_))[partition_of(RELIANCE.id, PLAN.instrument)]:
+        assert list(now.apply(record(history.encode(part)))) == []
+
+    rows = tick(UtcNs(warmed_at + NS_PER_SECOND), 1_500, 10**6, of=RELIANCE.id)
+    told = run([batch_of(rows), heartbeat(UtcNs(warmed_at + UtcNs.minutes(2)))], now)
+
+    (values,) = [each.values for each in indicators(told) if each.timeframe is Timeframe.M1]
+    before = day_of_bars(weekdays_before(TODAY, 1)[0], 1)
+    high, low, close = max(bar.high for bar in before), min(bar.low for bar in before), before[-1].close
+    assert values["pivot"] == pytest.approx((high + low + close) / 3, rel=1e-12)
+    so_far = [bar for bar in day_of_bars(TODAY, 1) if bar.start < warmed_at]
+    if so_far:
+        assert values["opening_range_high"] == max(bar.high for bar in so_far[:15])
+        assert values["opening_range_low"] == min(bar.low for bar in so_far[:15])
+        turnover = sum((bar.high + bar.low + bar.close) / 3 * bar.volume for bar in so_far)
+        assert values["vwap"] == pytest.approx(turnover / sum(bar.volume for bar in so_far), rel=1e-12)
+
+
+async def test_minutes_are_whole_days_and_a_first_day_that_may_have_been_cut_is_left_out() -> None:
+    first, second = weekdays_before(TODAY, 2)
+    cut, whole = day_of_bars(first, 1)[200:], day_of_bars(second, 1)
+
+    assert newest([*cut, *whole], Timeframe.M1, OPEN, HOURS) == tuple(whole)
+    assert newest(cut, Timeframe.M1, OPEN, HOURS) == ()
+    assert newest(whole[:10], Timeframe.M1, OPEN, HOURS) == tuple(whole[:10])
+
+
+async def test_candles_that_end_before_the_last_bar_that_is_over_are_not_enough() -> None:
+    known = known_days(*weekdays_before(TODAY, 4))
+    eleven = at("11:00:00", TODAY)
+    assert known.bars(Timeframe.M1, OPEN, HOURS) is not None
+    assert known.bars(Timeframe.M1, eleven, HOURS) is None
+
+    for candle in candles_of(TODAY, Timeframe.M1):
+        known.add(candle)
+
+    bars = known.bars(Timeframe.M1, eleven, HOURS)
+    assert bars is not None
+    assert bars[-1].start == eleven - UtcNs.minutes(1)
+
+
+@pytest.mark.parametrize(
+    ("clock", "timeframe", "expected"),
+    [
+        ("09:15:00", Timeframe.M1, "15:29:00"),
+        ("10:00:59", Timeframe.M1, "09:59:00"),
+        ("10:00:00", Timeframe.M15, "09:45:00"),
+        ("09:20:00", Timeframe.M15, "15:15:00"),
+        ("15:30:00", Timeframe.M60, "15:15:00"),
+        ("15:29:00", Timeframe.M60, "14:15:00"),
+        ("15:29:00", Timeframe.D1, "09:15:00"),
+        ("15:30:00", Timeframe.D1, "09:15:00"),
+    ],
+)
+async def test_the_last_bar_that_is_over_is_of_the_day_or_of_the_last_weekday_before(
+    clock: str, timeframe: Timeframe, expected: str
+) -> None:
+    monday, friday = date(2026, 11, 23), date(2026, 11, 20)
+    nothing_yet = {("09:15:00", Timeframe.M1), ("09:20:00", Timeframe.M15), ("15:29:00", Timeframe.D1)}
+    day = friday if (clock, timeframe) in nothing_yet else monday
+
+    assert HOURS.last_over(timeframe, at(clock, monday)) == at(expected, day)
 
 
 async def test_broken_history_is_refused_and_changes_nothing() -> None:
