@@ -82,9 +82,11 @@ class Recipe:
             rule = self.make(**{name: getattr(parameters, name) for name in self.parameters.model_fields})
         except ValidationError as error:
             raise Misconfigured(f"{self.offer}: {'; '.join(self._problem(each) for each in error.errors())}") from None
+        except Misconfigured as error:
+            raise Misconfigured(f"{self.offer}: {error}") from None
         except ValueError as error:
             raise Misconfigured(f"{self.offer} refuses its parameters: {error}") from None
-        except Exception as error:  # noqa: BLE001  # a stranger's code may raise anything
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # a stranger's code may raise anything
             raise Misconfigured(
                 f"{self.offer} cannot be made: {type(error).__name__}: {error}; mend or uninstall it"
             ) from None
@@ -135,7 +137,7 @@ def recipe_of(offer: Offer) -> Recipe:
     """
     try:
         make = offer.entry.load()
-    except Exception as error:  # noqa: BLE001  # a stranger's module may raise anything while it is imported
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # a stranger's module may raise anything while it is imported
         raise Misconfigured(
             f"{offer} cannot be imported: {type(error).__name__}: {error}; mend or uninstall it"
         ) from None
@@ -147,7 +149,7 @@ def recipe_of(offer: Offer) -> Recipe:
 def _parameters_of(offer: Offer, make: Callable[..., Any]) -> type[BaseModel]:
     try:
         signature = inspect.signature(make, eval_str=True)
-    except (NameError, TypeError, ValueError) as error:
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # annotations are a stranger's code too
         raise Misconfigured(f"{offer}: its parameters cannot be read: {error}") from None
     fields: dict[str, Any] = {}
     for name, parameter in signature.parameters.items():
@@ -158,7 +160,10 @@ def _parameters_of(offer: Offer, make: Callable[..., Any]) -> type[BaseModel]:
                 f"{offer}: its parameter {name!r} must be called otherwise; every rule has a setting of that name"
             )
         fields[name] = (parameter.annotation, parameter.default)
-    return create_model(offer.name, __config__=ConfigDict(extra="forbid", validate_default=True), **fields)
+    try:
+        return create_model(offer.name, __config__=ConfigDict(extra="forbid", validate_default=True), **fields)
+    except Exception as error:  # noqa: BLE001  # pydantic runs the annotations' own hooks
+        raise Misconfigured(f"{offer}: its parameters cannot be read: {error}") from None
 
 
 def _check(offer: Offer, rule: object) -> None:

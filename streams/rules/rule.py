@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from schemas.errors import Misconfigured
-from schemas.ids import InstrumentId
+from schemas.ids import InstrumentId, Segment
 from schemas.market import Timeframe
 from schemas.units import UtcNs
 
@@ -37,6 +37,32 @@ _REMEDY: Final = "mend it, or set enabled = false in the rules file"
 Percent = Annotated[float, Field(ge=0, le=100)]  # a parameter of a rule that looks at an oscillator from 0 to 100
 
 
+def _are_instruments(value: Any) -> bool:
+    return isinstance(value, frozenset) and all(
+        isinstance(each, InstrumentId) and tuple(map(type, each)) == (Segment, int) for each in value
+    )
+
+
+_FIELDS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
+    "name": (lambda value: isinstance(value, str), 'a text, such as "wide_range"'),
+    "timeframe": (lambda value: isinstance(value, Timeframe), "one of schemas.market, such as Timeframe.M5"),
+    "look": (callable, "a function from columns to verdicts"),
+    "needs": (
+        lambda value: isinstance(value, tuple) and all(isinstance(each, str) for each in value),
+        'a tuple of column names, such as ("close", "ema_9")',
+    ),
+    "cooldown": (
+        lambda value: isinstance(value, UtcNs) and value >= 0,
+        "a span that is not negative, such as UtcNs.minutes(15) of schemas.units",
+    ),
+    "instruments": (
+        lambda value: value is None or (_are_instruments(value) and len(value) > 0),
+        'None for all, or some, such as frozenset({InstrumentId.parse("NSE_EQ:2885")}) of schemas.ids',
+    ),
+}
+"""Of each field of a rule, what it may be and how to say that."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """A named question about closed bars.
@@ -58,6 +84,16 @@ class Rule:
     cooldown: UtcNs = COOLDOWN
     instruments: frozenset[InstrumentId] | None = None
 
+    def __post_init__(self) -> None:
+        """Look at each field's type: a stranger's rule may hold anything, and would fail in the middle of a day.
+
+        Raises:
+            Misconfigured: naming the first field at fault and what to write.
+        """
+        for name, (fits, write) in _FIELDS.items():
+            if not fits(value := getattr(self, name)):
+                raise Misconfigured(f"rule {self.name!r}: {name}={value!r} is not usable: write {write}")
+
     @property
     def key(self) -> str:
         """Its name in snapshots."""
@@ -75,7 +111,7 @@ class Rule:
         try:
             with np.errstate(all="ignore"):  # a rule may divide by zero; what it makes of the NaN is its answer
                 said: object = self.look(_ReadOnly(bars))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise Misconfigured(f"rule {self.key} failed: {type(error).__name__}: {error}; {_REMEDY}") from error
         if not isinstance(said, np.ndarray) or said.shape != (count,) or said.dtype.kind != "i":
             kind = f"{said.dtype} {said.shape}" if isinstance(said, np.ndarray) else type(said).__name__

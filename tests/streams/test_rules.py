@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.errors import Misconfigured
+from schemas.ids import InstrumentId
 from schemas.market import Timeframe
+from schemas.units import UtcNs
 from streams.engine.closed import NeededColumns
 from streams.rules import RULES, Columns, Rule, Verdicts, ema_cross, rsi_reversal, verdicts
 from streams.rules.adx_trend import adx_trend
@@ -273,6 +280,7 @@ def answering(look: Callable[[Columns], object]) -> Rule:
     ("look", "says"),
     [
         (lambda _: 1 // 0, "ZeroDivisionError"),
+        (lambda _: sys.exit("done"), "SystemExit: done"),
         (lambda bars: bars["clsoe"], "KeyError: 'clsoe'"),
         (lambda _: 1, "answered int instead of one int8 for each of 2 bars"),
         (lambda bars: bars["close"], r"answered float64 \(2,\)"),
@@ -283,6 +291,42 @@ def answering(look: Callable[[Columns], object]) -> Rule:
 def test_a_rule_that_fails_is_named_with_what_to_do(look: Callable[[Columns], object], says: str) -> None:
     with pytest.raises(Misconfigured, match=f"rule mine@1m .*{says}.*set enabled = false"):
         answering(look).ask(table(("close",), (1.0,), (2.0,)), 2)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "write"),
+    [
+        ("name", 7, "a text"),
+        ("timeframe", "5m", "Timeframe.M5"),
+        ("look", None, "a function"),
+        ("needs", "close", 'a tuple of column names, such as ("close", "ema_9")'),
+        ("needs", ["close"], 'a tuple of column names, such as ("close", "ema_9")'),
+        ("needs", (7,), 'a tuple of column names, such as ("close", "ema_9")'),
+        ("cooldown", timedelta(minutes=30), "UtcNs.minutes(15)"),
+        ("cooldown", 15, "UtcNs.minutes(15)"),
+        ("cooldown", "15m", "UtcNs.minutes(15)"),
+        ("cooldown", UtcNs(-1), "not negative"),
+        ("instruments", ["NSE_EQ:2885"], 'frozenset({InstrumentId.parse("NSE_EQ:2885")})'),
+        ("instruments", frozenset({"NSE_EQ:2885"}), 'frozenset({InstrumentId.parse("NSE_EQ:2885")})'),
+        ("instruments", frozenset({InstrumentId("NSE_EQ", 2885)}), "InstrumentId.parse"),  # type: ignore[arg-type]
+        ("instruments", frozenset(), "None for all"),
+    ],
+)
+def test_a_field_of_the_wrong_type_is_named_with_what_to_write(field: str, value: object, write: str) -> None:
+    fields: dict[str, Any] = {"name": "mine", "timeframe": Timeframe.M1, "look": np.sign, "needs": ("close",)}
+
+    with pytest.raises(
+        Misconfigured, match=re.escape(f"{field}={value!r} is not usable: write ") + ".*" + re.escape(write)
+    ):
+        Rule(**(fields | {field: value}))
+
+
+def test_a_rule_states_a_cooldown_and_instruments_of_its_own() -> None:
+    reliance = frozenset({InstrumentId.parse("NSE_EQ:2885")})
+
+    rule = replace(ema_cross(), cooldown=UtcNs.minutes(0), instruments=reliance)
+
+    assert (rule.cooldown, rule.instruments) == (0, reliance)
 
 
 def writing(bars: Columns) -> Verdicts:
