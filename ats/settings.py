@@ -36,8 +36,19 @@ def _symbols(value: object) -> object:
     return [symbol.strip() for symbol in value.split(",") if symbol.strip()] if isinstance(value, str) else value
 
 
+def _price(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    rupees = [part.strip() for part in value.strip().removeprefix("[").removesuffix("]").split(",")]
+    if len(rupees) != 2 or not all(part.isascii() and part.isdigit() for part in rupees):
+        raise ValueError("give whole rupees per million tokens in and out, separated by a comma, such as 13,50")
+    return rupees
+
+
 HttpUrl = Annotated[str, _url("http", "https")]
 FeedUrl = Annotated[str, _url("ws", "wss")]
+Rupees = Annotated[int, Field(ge=0)]
+ModelPrice = Annotated[tuple[Rupees, Rupees], NoDecode, BeforeValidator(_price)]
 
 
 class Settings(BaseSettings):
@@ -68,8 +79,8 @@ class Settings(BaseSettings):
     ats_model: str = "gpt-4o"
     ats_small_model: str = "gpt-4o-mini"
     ats_model_budget_rupees: int = Field(default=500, ge=0)
-    ats_model_price_rupees: tuple[int, int] = (210, 840)
-    ats_small_model_price_rupees: tuple[int, int] = (13, 50)
+    ats_model_price_rupees: ModelPrice = (210, 840)
+    ats_small_model_price_rupees: ModelPrice = (13, 50)
     ats_news: Literal["none", "sample"] = "none"
 
     ats_mode: Literal["paper", "self", "family", "empanelled"] = "paper"
@@ -149,8 +160,11 @@ def load(**overrides: Any) -> Settings:
     Raises:
         Misconfigured: naming the malformed variable, its value (unless secret) and what is wrong with it.
     """
+    file = os.environ.get(ENV_FILE, ".env")
     try:
-        return Settings(_env_file=os.environ.get(ENV_FILE, ".env"), **overrides)
+        return Settings(_env_file=file, **overrides)
+    except UnicodeDecodeError as error:
+        raise Misconfigured(f"{file} is not usable: byte {error.start} is not UTF-8; save it as UTF-8") from None
     except ValidationError as error:
         problems = "; ".join(_problem(first) for first in error.errors(include_url=False))
         raise Misconfigured(f"{problems}. See .env.example.") from None

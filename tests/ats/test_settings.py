@@ -41,6 +41,12 @@ def test_settings_come_from_the_env_file_and_the_environment_wins(
         ("ATS_INSTRUMENT_PARTITIONS", "many", "valid integer"),
         ("ATS_TRADING_DATE", "yesterday", "date"),
         ("KAFKA_SECURITY_PROTOCOL", "TELNET", "PLAINTEXT"),
+        ("ATS_SMALL_MODEL_PRICE_RUPEES", "-13,50", "such as 13,50"),
+        ("ATS_SMALL_MODEL_PRICE_RUPEES", "[13, -50]", "such as 13,50"),
+        ("ATS_SMALL_MODEL_PRICE_RUPEES", "13", "such as 13,50"),
+        ("ATS_SMALL_MODEL_PRICE_RUPEES", "13,50,60", "such as 13,50"),
+        ("ATS_SMALL_MODEL_PRICE_RUPEES", "13;50", "such as 13,50"),
+        ("ATS_SMALL_MODEL_PRICE_RUPEES", '{"in": 13}', "such as 13,50"),
     ],
 )
 def test_a_malformed_setting_is_named_with_its_value_and_what_is_wrong(
@@ -53,6 +59,27 @@ def test_a_malformed_setting_is_named_with_its_value_and_what_is_wrong(
 
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["14,51", " 14, 51 ", "[14, 51]", "[14,51]"])
+def test_a_price_is_two_numbers_separated_by_a_comma_with_or_without_brackets(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("ATS_SMALL_MODEL_PRICE_RUPEES", text)
+
+    assert load().ats_small_model_price_rupees == (14, 51)
+
+
+def test_a_price_that_would_lower_the_money_counted_is_refused() -> None:
+    with pytest.raises(Misconfigured, match="greater than or equal to 0"):
+        load(ats_model_price_rupees=(210, -840))
+
+
+def test_an_env_file_in_another_encoding_is_named(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"# caf\xe9\nATS_MODEL=mine\n")
+
+    with pytest.raises(Misconfigured, match=r"\.env is not usable: byte 5 is not UTF-8"):
+        load()
 
 
 def test_a_missing_setting_is_named_with_its_remedy() -> None:
