@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from schemas.errors import Misconfigured
 from schemas.ids import InstrumentId, Segment
+from schemas.instruments import Instruments
 from schemas.market import CLOSE_IST, OPEN_IST, Session
 from schemas.units import IST, UtcNs
 
@@ -74,7 +75,7 @@ class ClosingAuction(_Part):
 
     since: date = _AUCTIONS_SINCE
     close: time = time(15, 15)
-    instruments: frozenset[InstrumentId] = frozenset()
+    instruments: Instruments = frozenset()
 
     @model_validator(mode="after")
     def _cash_only(self) -> Self:
@@ -136,7 +137,8 @@ class Calendar(_Part):
         except ValidationError as error:
             first: Any = error.errors(include_url=False)[0]
             field = ".".join(map(str, first["loc"])) or "the whole"
-            raise Misconfigured(f"{source}: {field}: {first['msg']} (got {first['input']!r:.80})") from None
+            said = first["msg"].removeprefix("Value error, ")
+            raise Misconfigured(f"{source}: {field}: {said} (got {first['input']!r:.80})") from None
 
     def sessions(self, day: date, of: InstrumentId) -> tuple[Session, ...]:
         """The continuous trading sessions of one instrument on one day, in order; none on a holiday."""

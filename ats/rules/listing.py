@@ -13,19 +13,25 @@ from schemas.errors import Misconfigured
 from schemas.market import Timeframe
 from schemas.units import UtcNs
 from streams.rules.columns import warm_up
-from streams.rules.config import read
+from streams.rules.config import REMEDY, read
 from streams.rules.discovery import Offer, offer_of, offers, recipe_of
 
 
 def show(console: Console, path: Path | None) -> None:
-    """Print every rule that is installed, and which of them run under the rules file `path`."""
-    book = read(path)
+    """Print every rule that is installed, and which of them run under the rules file `path`.
+
+    Raises:
+        Misconfigured: the file cannot be used; said last, because its remedy may be a name from the list.
+    """
+    try:
+        book = read(path, REMEDY)
+    except Misconfigured:
+        for offer in offers():
+            _print(console, offer, "")
+        raise
     for offer in offers():
         running = ", ".join(rule.key for rule in book.rules if book.origins[rule.name] == offer.name)
-        state = f"[green]runs as {running}[/]" if running else "[dim]does not run[/]"
-        console.print(f"[bold]{escape(offer.name)}[/] {state}", highlight=False)
-        for line in _lines(offer):
-            console.print(f"    {line}", markup=False, highlight=False, soft_wrap=True)
+        _print(console, offer, f" [green]runs as {running}[/]" if running else " [dim]does not run[/]")
     decides = f"{path} decides" if path else "Without a rules file two rules run; name one in ATS_RULES to decide"
     console.print(f"\n{decides} what runs. docs/rules.md says how to write a rule.", markup=False, soft_wrap=True)
 
@@ -36,7 +42,7 @@ def check(console: Console, path: Path) -> None:
     Raises:
         Misconfigured: naming everything that is wrong with the file.
     """
-    book = read(path)
+    book = read(path, "name a file that can be read")
     table = Table(
         "rule", "timeframe", "cooldown", "instruments", "warm-up", title=f"{path} holds: {len(book.rules)} rules run"
     )
@@ -46,6 +52,12 @@ def check(console: Console, path: Path) -> None:
     console.print(table)
     for timeframe, columns in book.columns.items():
         console.print(f"on {timeframe} bars TA-Lib computes {', '.join(columns)}", markup=False, soft_wrap=True)
+
+
+def _print(console: Console, offer: Offer, state: str) -> None:
+    console.print(f"[bold]{escape(offer.name)}[/]{state}", highlight=False)
+    for line in _lines(offer):
+        console.print(f"    {line}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _lines(offer: Offer) -> Iterator[str]:

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from schemas.errors import Misconfigured
 from schemas.ids import InstrumentId
+from schemas.instruments import Instruments
 from schemas.market import Timeframe
 from schemas.units import UtcNs
 from streams.engine import talib_columns
@@ -23,11 +24,19 @@ from streams.rules.discovery import SETTINGS, offer_of, recipe_of
 
 WEEK: Final = 7 * 24 * 60  # minutes
 
+REMEDY: Final = "correct --rules or ATS_RULES"  # when a command takes a file from either
+
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _some(instruments: frozenset[InstrumentId]) -> frozenset[InstrumentId]:
+    if not instruments:
+        raise ValueError('name some, such as ["NSE_EQ:2885"], or leave it out for all')
+    return instruments
 
 
 class _Section(_Model):
@@ -36,7 +45,7 @@ class _Section(_Model):
     rule: str = ""
     enabled: bool = True
     cooldown_minutes: Annotated[int, Field(ge=0, le=WEEK)] | None = None
-    instruments: Annotated[tuple[InstrumentId, ...], Field(min_length=1)] | None = None
+    instruments: Annotated[Instruments, AfterValidator(_some)] | None = None
 
 
 class _Talib(_Model):
@@ -68,15 +77,17 @@ class RuleBook:
     window: int = talib_columns.WINDOW
 
 
-def read(path: Path | None) -> RuleBook:
+def read(path: Path | None, remedy: str = "correct ATS_RULES or leave it empty") -> RuleBook:
     """Read a rules file: exactly the rules it names run, unless they say `enabled = false`. None is the default.
+
+    A rule that is switched off is neither imported nor checked. `remedy` is what to do when there is no such file.
 
     Raises:
         Misconfigured: naming the file and everything that is wrong with it.
     """
     if path is None:
         return RuleBook()
-    with _of(path):
+    with _of(path, remedy):
         return book_of(_document(path))
 
 
@@ -87,19 +98,19 @@ def one_rule(path: Path | None, name: str, given: Mapping[str, Any]) -> Rule:
         Misconfigured: no such rule, or it cannot be made so.
     """
     if path is None:
-        return _rule(name, given)[0]
-    with _of(path):
+        return _rule(name, given)
+    with _of(path, REMEDY):
         section = _document(path).get("rules", {}).get(name, {})
-        return _rule(name, {**section, **given})[0]
+        return _rule(name, {**section, **given})
 
 
 @contextmanager
-def _of(path: Path) -> Iterator[None]:
+def _of(path: Path, remedy: str) -> Iterator[None]:
     """What is wrong inside is wrong with the file."""
     try:
         yield
     except OSError as error:
-        raise Misconfigured(f"rules file {path}: {error.strerror}; correct ATS_RULES or leave it empty") from None
+        raise Misconfigured(f"rules file {path}: {error.strerror}; {remedy}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Misconfigured(f"rules file {path} is not TOML: {error}") from None
     except Misconfigured as error:
@@ -123,11 +134,9 @@ def book_of(document: Mapping[str, Any]) -> RuleBook:
     rules, problems = [], []
     for name, section in file.rules.items():
         try:
-            rule, enabled = _rule(name, section)
+            rules += [_rule(name, section)] if _settings(name, section).enabled else []
         except Misconfigured as error:
             problems.append(f"[rules.{name}] {error}")
-        else:
-            rules += [rule] if enabled else []
     if problems:
         raise Misconfigured("; ".join(problems))
     wanted = [(timeframe, column) for timeframe, columns in file.talib.columns.items() for column in columns]
@@ -135,20 +144,24 @@ def book_of(document: Mapping[str, Any]) -> RuleBook:
     return RuleBook(tuple(rules), origins, _columns(wanted, rules), file.talib.window)
 
 
-def _rule(name: str, section: Mapping[str, Any]) -> tuple[Rule, bool]:
+def _settings(name: str, section: Mapping[str, Any]) -> _Section:
     if not _NAME.fullmatch(name):
         raise Misconfigured(f"{name!r} cannot be a rule's name: small letters, digits and _, at most 64")
     try:
-        common = _Section.model_validate({key: value for key, value in section.items() if key in SETTINGS})
+        return _Section.model_validate({key: value for key, value in section.items() if key in SETTINGS})
     except ValidationError as error:
         raise Misconfigured("; ".join(_problems(error))) from None
+
+
+def _rule(name: str, section: Mapping[str, Any]) -> Rule:
+    common = _settings(name, section)
     recipe = recipe_of(offer_of(common.rule or name))
     rule = recipe.rule({key: value for key, value in section.items() if key not in SETTINGS})
     if common.cooldown_minutes is not None:
         rule = replace(rule, cooldown=UtcNs.minutes(common.cooldown_minutes))
     if common.instruments is not None:
-        rule = replace(rule, instruments=frozenset(common.instruments))
-    return replace(rule, name=name), common.enabled
+        rule = replace(rule, instruments=common.instruments)
+    return replace(rule, name=name)
 
 
 def _columns(wanted: list[tuple[Timeframe, str]], rules: list[Rule]) -> Mapping[Timeframe, tuple[str, ...]]:

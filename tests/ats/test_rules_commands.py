@@ -87,6 +87,27 @@ def test_a_rule_that_cannot_be_imported_is_listed_with_the_reason(
     assert "ema_cross runs as ema_cross@5m" in said(console)
 
 
+def test_a_list_under_a_rules_file_that_cannot_be_used_shows_all_rules_and_then_fails_with_what_is_wrong(
+    console: Console, tmp_path: Path
+) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text("[rules.nothing]\n")
+
+    with pytest.raises(Misconfigured, match=r"rules.toml: \[rules.nothing\] .* choose from `ats rules list`"):
+        listing.show(console, rules)
+
+    assert "ema_cross\n    EMA 9 crosses EMA 21." in said(console)
+    assert "vwap_reversion\n" in said(console)
+    assert "run" not in re.findall(r"^ema_cross.*", said(console), re.MULTILINE)[0]
+
+
+def test_a_file_that_check_cannot_find_is_its_argument_s_fault_and_no_setting_s(
+    console: Console, tmp_path: Path
+) -> None:
+    with pytest.raises(Misconfigured, match=r"rules file .*none.toml: No such file.*; name a file that can be read$"):
+        listing.check(console, tmp_path / "none.toml")
+
+
 def test_check_says_what_would_run(console: Console, tmp_path: Path) -> None:
     rules = tmp_path / "rules.toml"
     rules.write_text('[rules.hammer]\nrule = "candlestick"\npattern = "CDLHAMMER"\ninstruments = ["NSE_EQ:2885"]\n')

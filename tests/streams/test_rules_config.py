@@ -12,7 +12,7 @@ from schemas.errors import Misconfigured
 from schemas.ids import InstrumentId, Segment
 from schemas.market import Timeframe
 from schemas.units import UtcNs
-from streams.rules.config import RuleBook, book_of, read
+from streams.rules.config import RuleBook, book_of, one_rule, read
 from streams.rules.discovery import offers, recipe_of
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "rules.example.toml"
@@ -58,10 +58,49 @@ def test_columns_of_talib_come_from_the_file_and_from_what_rules_need() -> None:
     }
 
 
-def test_a_rule_that_is_switched_off_needs_no_columns_but_is_checked() -> None:
+def test_a_rule_that_is_switched_off_needs_no_columns() -> None:
     assert book("[rules.volume_surge]\nenabled = false").columns == {}
-    with pytest.raises(Misconfigured, match="times"):
-        book("[rules.volume_surge]\nenabled = false\ntimes = 0")
+
+
+@pytest.mark.parametrize("section", ["volume_surge]\ntimes = 0", "of_a_package_that_is_gone]\nlow = 3"])
+def test_a_rule_that_cannot_be_made_can_be_switched_off(section: str) -> None:
+    with pytest.raises(Misconfigured):
+        book(f"[rules.{section}")
+
+    found = book(f"[rules.{section}\nenabled = false\n[rules.ema_cross]")
+
+    assert [rule.key for rule in found.rules] == ["ema_cross@5m"]
+
+
+def test_the_common_settings_of_a_rule_that_is_switched_off_are_checked() -> None:
+    with pytest.raises(Misconfigured, match="cooldown_minutes=-1"):
+        book("[rules.volume_surge]\nenabled = false\ncooldown_minutes = -1")
+
+
+def test_a_rule_that_is_switched_off_can_be_asked_for_by_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "rules.toml"
+    path.write_text("[rules.rsi_reversal]\nenabled = false\nlow = 20\n")
+
+    assert one_rule(path, "rsi_reversal", {"timeframe": "15m"}).key == "rsi_reversal@15m"
+    with pytest.raises(Misconfigured, match="low=101"):
+        one_rule(path, "rsi_reversal", {"low": 101})
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("['RELIANCE']", "not an instrument: 'RELIANCE' (expected for example NSE_EQ:2885)"),
+        ("[2885]", "not an instrument: '2885' (expected for example NSE_EQ:2885)"),
+        ("'NSE_EQ:2885'", 'write a list, such as ["NSE_EQ:2885"]'),
+        ("[]", 'name some, such as ["NSE_EQ:2885"], or leave it out for all'),
+    ],
+)
+def test_instruments_that_are_none_are_one_message_with_an_example(given: str, says: str) -> None:
+    with pytest.raises(Misconfigured) as caught:
+        book(f"[rules.ema_cross]\ninstruments = {given}")
+
+    value = tomllib.loads(f"value = {given}")["value"]
+    assert str(caught.value) == f"[rules.ema_cross] instruments={value!r} is not usable: {says}"
 
 
 @pytest.mark.parametrize(
