@@ -7,7 +7,7 @@ import sys
 from collections.abc import Coroutine
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -31,15 +31,21 @@ app.add_typer(topics_app, name="topics")
 app.add_typer(db_app, name="db")
 app.add_typer(rules_app, name="rules")
 
+MOST_PORT: Final = 65_535
+USAGE: Final = 2  # what Typer ends with; a supervisor would read it as a crash and start us again
+
 MetricsPort = Annotated[
-    int, typer.Option(help="Serve /metrics (Prometheus) and /health on 127.0.0.1 at this port; 0 is off.")
+    int,
+    typer.Option(
+        help="Serve /metrics (Prometheus) and /health on 127.0.0.1 at this port; 0 is off.", min=0, max=MOST_PORT
+    ),
 ]
 Speed = Annotated[str, typer.Option(help="Market seconds per second, or max: as fast as the platform can take it.")]
 MarketFile = Annotated[
     Path | None,
     typer.Option(help="Replay this CSV of 1-minute candles (symbol,timestamp,open,high,low,close,volume; .gz too)."),
 ]
-Seed = Annotated[int, typer.Option(help="Seed of the generated market; one seed, one result.")]
+Seed = Annotated[int, typer.Option(help="Seed of the generated market; one seed, one result.", min=0)]
 Day = Annotated[
     str,
     typer.Option(help="Trading day YYYY-MM-DD: of the generated market (default 2026-11-20), or one of the file's."),
@@ -51,6 +57,8 @@ def main() -> None:
     """Run `ats`, turning what went wrong into one line and an exit code (`ats.exits`)."""
     try:
         app()
+    except SystemExit as end:
+        sys.exit(exits.MISCONFIGURED if end.code == USAGE else end.code)
     except Misconfigured as error:
         _fail(error, exits.MISCONFIGURED)
     except (TryLater, Unreadable) as error:
@@ -143,7 +151,7 @@ def _service(name: str, metrics_port: int) -> None:
 
 @app.command()
 def simulator(
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 picks a free one.")] = 8790,
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 picks a free one.", min=0, max=MOST_PORT)] = 8790,
     market: Annotated[
         Path | None,
         typer.Option(
@@ -242,7 +250,7 @@ def db_migrate() -> None:
 
 @db_app.command("serve")
 def db_serve(
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 picks a free one.")] = 54321,
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 picks a free one.", min=0, max=MOST_PORT)] = 54321,
     directory: Annotated[Path | None, typer.Option(help="Where the data lives; default in ATS_STATE_DIR.")] = None,
 ) -> None:
     """A local Supabase: real Postgres with the real policies behind a stand-in for the REST and Auth API."""

@@ -20,6 +20,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
 from bus.metrics import AGE, Histogram
+from schemas.errors import Misconfigured
 
 HOST: Final = "127.0.0.1"  # put a reverse proxy in front where a scraper lives elsewhere
 
@@ -108,12 +109,17 @@ class MetricsServer:
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
+        """Raises Misconfigured when the port cannot be had."""
         app = web.Application()
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/health", self._healthy)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
-        await web.TCPSite(self._runner, HOST, self._port).start()
+        try:
+            await web.TCPSite(self._runner, HOST, self._port).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            raise Misconfigured(f"--metrics-port {self._port} cannot be had: {error.strerror}; name another") from None
 
     async def stop(self) -> None:
         if self._runner is not None:

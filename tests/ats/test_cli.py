@@ -81,6 +81,28 @@ def test_what_is_missing_or_malformed_is_said_in_one_line_with_its_own_exit_code
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["demo", "--seed", "-1"],
+        ["simulator", "--seed", "-1"],
+        ["rules", "try", "ema_cross", "--seed", "-1"],
+        ["streams", "--metrics-port", "-1"],
+        ["streams", "--metrics-port", "99999"],
+        ["simulator", "--port", "99999"],
+        ["db", "serve", "--port", "-1"],
+        ["demo", "--no-such-option", "1"],
+    ],
+    ids=" ".join,
+)
+def test_an_option_out_of_its_range_is_a_mistake_to_mend_and_no_crash_to_start_again_after(words: list[str]) -> None:
+    done = ats(*words)
+
+    assert done.returncode == exits.MISCONFIGURED
+    assert words[-2] in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_an_unknown_topic_is_answered_with_those_that_exist() -> None:
     done = ats("tail", "ats.nonsense", KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1")
 

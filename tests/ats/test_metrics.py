@@ -5,11 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import httpx
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from ats.metrics import Health, MetricsServer
 from bus.metrics import ShellMetrics
 from bus.records import Shard
+from schemas.errors import Misconfigured
 
 
 @dataclass
@@ -83,3 +85,15 @@ async def test_health_answers_200_or_503_with_the_reason(free_port: Callable[[],
 
     assert (well.status_code, ill.status_code) == (200, 503)
     assert ill.json() == {"ok": False, "why": "no progress for 31 s"}
+
+
+async def test_a_port_that_is_taken_is_named(free_port: Callable[[], int]) -> None:
+    first, second = (
+        MetricsServer("streams", port, [], lambda: Health(ok=True, why="running")) for port in [free_port()] * 2
+    )
+    await first.start()
+    try:
+        with pytest.raises(Misconfigured, match=r"--metrics-port \d+ cannot be had: .*in use"):
+            await second.start()
+    finally:
+        await first.stop()
