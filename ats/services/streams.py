@@ -25,7 +25,9 @@ from schemas.market import Timeframe
 from schemas.units import NS_PER_SECOND, UtcNs
 from streams.engine.columns import Study
 from streams.engine.config import EngineConfig
+from streams.engine.extras import Extras
 from streams.engine.machine import warm_up
+from streams.engine.questions import prepared
 from streams.rules.config import read as read_rules
 from streams.service import EngineStats, engine_service
 
@@ -66,6 +68,7 @@ def service_of(settings: Settings, stats: EngineStats | None = None) -> Stateful
     names = settings.ats_timeframes or tuple(Timeframe), settings.ats_studies or tuple(Study)
     whole = EngineConfig.of(*names, calendar_of(settings))
     config = replace(whole, talib=book.columns, talib_window=book.window)
+    prepared(book.rules, config, Extras(config.talib, config.talib_window, config.timeframes))
     return replace(engine_service(book.rules, stats, config), size=_ticks_in, received_at=_received_at)
 
 
@@ -116,12 +119,12 @@ async def run(context: Context) -> None:
     _give_memory_back()
     settings, stats, metrics = context.settings, EngineStats(), ShellMetrics()
     context.records += [metrics, EngineFigures(stats)]
-    connection = settings.kafka()
+    connection, service = settings.kafka(), service_of(settings, stats)
     began = time.monotonic()
     await asyncio.to_thread(warm_up)
     log.info("engine_compiled", seconds=round(time.monotonic() - began, 1))
     await run_stateful(
-        service_of(settings, stats),
+        service,
         connection,
         settings.plan(),
         instance=f"streams-{settings.ats_instance}",

@@ -72,7 +72,7 @@ def prepared(rules: Iterable[Rule], config: EngineConfig, extras: Extras) -> tup
     questions = []
     for rule in rules:
         if rule.timeframe not in config.timeframes:
-            raise Misconfigured(f"rule {rule.key}: bars of {rule.timeframe} are not made; add it to the timeframes")
+            raise Misconfigured(f"rule {rule.key}: bars of {rule.timeframe} are not made; add it to ATS_TIMEFRAMES")
         places = tuple(_place(rule, need, config, captures, extras) for need in rule.needs)
         keys = None if rule.instruments is None else frozenset(map(_key_of, rule.instruments))
         questions.append(Question(rule, config.timeframes.index(rule.timeframe), places, keys))
@@ -102,13 +102,13 @@ def _place(rule: Rule, need: str, config: EngineConfig, captures: dict[tuple[int
     if value in _FACT:
         return -1 - _FACT[value]
     if value in STUDY_OF and STUDY_OF[value] not in config.studies:
-        raise Misconfigured(f"rule {rule.key} needs {need!r}; add {STUDY_OF[value]} to the studies")
+        raise Misconfigured(f"rule {rule.key} needs {need!r}; add {STUDY_OF[value]} to ATS_STUDIES")
     if longer is None and not previous:
         return AT[value]
     if longer is not None:
-        if longer not in config.timeframes or longer.ns <= rule.timeframe.ns:
+        if longer not in config.timeframes:
             raise Misconfigured(
-                f"rule {rule.key} needs {need!r}; {longer} must be computed and longer than its own bars"
+                f"rule {rule.key} needs {need!r}: bars of {longer} are not made; add it to ATS_TIMEFRAMES"
             )
         capture = (config.timeframes.index(longer), AT[value])
     else:

@@ -130,6 +130,33 @@ def test_the_engine_runs_the_rules_and_columns_of_the_file_that_ats_rules_names(
     assert computed == ["talib.SMA(price=volume,timeperiod=20)", "talib.CDLDOJI"]
 
 
+@pytest.mark.parametrize(
+    ("section", "setting", "says"),
+    [
+        (
+            "ema_cross",
+            {"ats_timeframes": ("1m", "15m")},
+            "rule ema_cross@5m: bars of 5m are not made; .*ATS_TIMEFRAMES",
+        ),
+        ("ema_cross", {"ats_studies": ("rsi",)}, "rule ema_cross@5m needs 'previous_ema_9'; add ema to ATS_STUDIES"),
+        (
+            "trend_pullback",
+            {"ats_timeframes": ("1m", "5m")},
+            "rule trend_pullback@5m needs 'ema_50@15m': bars of 15m are not made; add it to ATS_TIME",
+        ),
+        ("volume_surge", {"ats_timeframes": ("1m",)}, "on 5m bars: they are not made; add 5m"),
+    ],
+)
+def test_a_rule_that_needs_what_a_setting_leaves_out_is_refused_before_the_engine_joins_anything(
+    tmp_path: Path, section: str, setting: dict[str, tuple[str, ...]], says: str
+) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text(f"[rules.{section}]\n")
+
+    with pytest.raises(Misconfigured, match=says):
+        service_of(Settings(_env_file=None, ats_rules=rules, **setting))  # type: ignore[arg-type]
+
+
 def test_check_of_a_bad_file_names_the_place_and_fails(tmp_path: Path) -> None:
     rules = tmp_path / "rules.toml"
     rules.write_text("[rules.nothing]\n")
