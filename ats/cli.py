@@ -63,6 +63,8 @@ def main() -> None:
         _fail(error, exits.MISCONFIGURED)
     except (TryLater, Unreadable) as error:
         _fail(error, exits.TRY_LATER)
+    except exits.Faulty as error:
+        _fail(error, exits.BROKEN)
     except KeyboardInterrupt:
         sys.exit(exits.INTERRUPTED)
 

@@ -15,7 +15,8 @@ from typing import Final
 import structlog
 
 from ats.embedded.process import Child
-from ats.exits import PERSON_MUST_ACT
+from ats.exits import PERSON_MUST_ACT, error_of
+from schemas.errors import AtsError
 
 log = structlog.get_logger(__name__)
 
@@ -36,11 +37,11 @@ class Service:
 
 
 class Supervisor:
-    """Keeps `children` alive. `failed` names a service that cannot be kept alive, and why."""
+    """Keeps `children` alive. `failed` names a service that cannot be kept alive, why, and what must happen next."""
 
     def __init__(self, children: Sequence[Child]) -> None:
         self.services = [Service(child) for child in children]
-        self.failed = ""
+        self.failed: AtsError | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Start all, restart what ends; return when `stop` is set or one service cannot be kept alive."""
@@ -61,9 +62,8 @@ class Supervisor:
         lived = time.monotonic() - service.started_at
         service.deaths_in_a_row = 1 if lived > STEADY else service.deaths_in_a_row + 1
         if code in PERSON_MUST_ACT or service.deaths_in_a_row > MOST_DEATHS:
-            self.failed = (
-                f"{service.child.name} ended with exit code {code}; the end of its log:\n{service.child.tail()}"
-            )
+            name = service.child.name
+            self.failed = error_of(name, code, f"{name} ended with exit code {code}", service.child.tail())
             return
         service.restarts += 1
         log.warning("service_restarts", name=service.child.name, exit_code=code, lived_s=round(lived, 1))

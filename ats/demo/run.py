@@ -209,7 +209,7 @@ class _Demo:
             finally:
                 await scout.stop(GRACE)  # Ctrl-C may come while it reads
         if scout.exit_code != exits.DONE:
-            raise TryLater(f"the Scout made no shortlist; the end of its log:\n{scout.tail()}")
+            raise exits.error_of("scout", scout.exit_code, "the Scout made no shortlist", scout.tail())
 
     async def _open_market(self, day: dict[str, str]) -> None:
         ports = dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
@@ -271,8 +271,8 @@ class _Demo:
         return sum(self._tally.counts.values()) == before and not self._tally.pending()
 
     def _check_all_is_well(self) -> None:
-        if why := self._stack.failed() or self._supervisor.failed:
-            raise TryLater(why)
+        if failed := self._stack.failed() or self._supervisor.failed:
+            raise failed
         for task in self._tasks:
             if task.done() and not task.cancelled():
                 task.result()

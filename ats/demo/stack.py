@@ -16,9 +16,11 @@ from pydantic import SecretStr
 from ats.embedded.answers import until_it_answers
 from ats.embedded.kafka import EmbeddedKafka
 from ats.embedded.process import Child
+from ats.exits import error_of
 from ats.local import local_keys
 from ats.settings import ENV_FILE, Settings, load
 from ats.simulate import FIRST_CLIENT_ID, TOKEN
+from schemas.errors import AtsError, TryLater
 
 GRACE: Final = 1.5  # seconds a part may take to end; everything must be gone five seconds after Ctrl-C
 
@@ -101,7 +103,7 @@ class Stack:
         """Start all three at once; returns when each answers.
 
         Raises:
-            TryLater: one ended or stayed silent; the end of its log is in the message.
+            Misconfigured, Faulty, TryLater: one ended or stayed silent, see `until_it_answers`.
         """
         for part in self._parts:
             part.start()
@@ -111,12 +113,13 @@ class Stack:
             until_it_answers(self._parts[1], f"{self.simulator_url}/control/state"),
         )
 
-    def failed(self) -> str:
-        """Which part has ended, with its last words; empty while all live."""
+    def failed(self) -> AtsError | None:
+        """Which part has ended, with its last words; None while all live."""
         dead = next((part for part in self._parts if not part.running), None)
         if dead is not None:
-            return f"{dead.name} ended with exit code {dead.exit_code}; the end of its log:\n{dead.tail()}"
-        return "" if self.kafka.running else "Kafka ended"
+            what = f"{dead.name} ended with exit code {dead.exit_code}"
+            return error_of(dead.name, dead.exit_code, what, dead.tail())
+        return None if self.kafka.running else TryLater("Kafka ended")
 
     async def stop(self) -> None:
         await asyncio.gather(*(part.stop(GRACE) for part in self._parts), self.kafka.stop())

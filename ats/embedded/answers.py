@@ -10,7 +10,7 @@ from typing import Final
 import httpx
 
 from ats.embedded.process import Child
-from schemas.errors import TryLater
+from ats.exits import error_of
 
 READY_WITHIN: Final = 60.0  # seconds; 1 to 3 on an idle machine
 _EVERY: Final = 0.1
@@ -21,7 +21,9 @@ async def until_it_answers(child: Child, url: str, headers: Mapping[str, str] | 
     """Wait until a GET of `url` succeeds.
 
     Raises:
-        TryLater: it ended or stayed silent; the end of its log is in the message.
+        Misconfigured: it ended because a setting or a file is wrong; the message is its own.
+        Faulty: it ended by a mistake in it; the end of its log is in the message.
+        TryLater: it stayed silent, or what it depends on is away; so is the end of its log.
     """
     deadline = time.monotonic() + READY_WITHIN
     async with httpx.AsyncClient(headers=headers, timeout=_PATIENCE) as http:
@@ -32,4 +34,4 @@ async def until_it_answers(child: Child, url: str, headers: Mapping[str, str] | 
             except httpx.TransportError:
                 pass  # not listening yet
             await asyncio.sleep(_EVERY)
-    raise TryLater(f"{child.name} did not start; the end of its log:\n{child.tail()}")
+    raise error_of(child.name, child.exit_code, f"{child.name} did not start", child.tail())

@@ -11,7 +11,7 @@ import pytest
 from typer.main import get_command
 
 from ats import exits
-from ats.cli import app
+from ats.cli import app, main
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -101,6 +101,21 @@ def test_an_option_out_of_its_range_is_a_mistake_to_mend_and_no_crash_to_start_a
     assert done.returncode == exits.MISCONFIGURED
     assert words[-2] in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_part_at_fault_ends_with_a_code_that_does_not_ask_for_another_try(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise exits.Faulty("streams ended with exit code 5")
+
+    monkeypatch.setattr("ats.cli.app", fail)
+
+    with pytest.raises(SystemExit) as ended:
+        main()
+
+    assert ended.value.code == exits.BROKEN
+    assert "streams ended with exit code 5" in capsys.readouterr().err
 
 
 def test_an_unknown_topic_is_answered_with_those_that_exist() -> None:

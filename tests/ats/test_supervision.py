@@ -12,8 +12,11 @@ import psutil
 import pytest
 
 from ats import exits
+from ats.embedded.answers import until_it_answers
 from ats.embedded.process import Child
 from ats.supervisor import MOST_DEATHS, Supervisor
+from bus.ending import Exit
+from schemas.errors import AtsError, Misconfigured, TryLater
 
 SLEEPER = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]
 
@@ -51,9 +54,40 @@ async def test_a_service_that_needs_a_person_is_not_started_again_and_its_last_w
 
     await asyncio.wait_for(supervisor.run(asyncio.Event()), 20)
 
-    assert f"service ended with exit code {exits.MISCONFIGURED}" in supervisor.failed
-    assert "the reason" in supervisor.failed
+    assert f"service ended with exit code {exits.MISCONFIGURED}" in str(supervisor.failed)
+    assert "the reason" in str(supervisor.failed)
     assert supervisor.services[0].restarts == 0
+
+
+@pytest.mark.parametrize(
+    ("code", "next_"),
+    [(exits.MISCONFIGURED, Misconfigured), (int(Exit.MISFIT), exits.Faulty)],
+)
+async def test_the_end_of_a_service_says_whether_a_setting_is_wrong_or_a_part_is_at_fault(
+    tmp_path: Path, code: int, next_: type[AtsError]
+) -> None:
+    supervisor = Supervisor([Child("streams", dying(code), log=tmp_path / "log")])
+
+    await asyncio.wait_for(supervisor.run(asyncio.Event()), 20)
+
+    assert type(supervisor.failed) is next_
+
+
+async def test_a_child_that_is_misconfigured_is_answered_for_in_its_own_last_words(tmp_path: Path) -> None:
+    program = "import sys; print('starting'); print('ats: the market file has no usable row'); sys.exit(64)"
+    child = Child("simulator", [sys.executable, "-c", program], log=tmp_path / "log")
+    child.start()
+
+    with pytest.raises(Misconfigured, match=r"^simulator: the market file has no usable row$"):
+        await until_it_answers(child, "http://127.0.0.1:1/")
+
+
+@pytest.mark.parametrize("code", [None, 0, -signal.SIGKILL, exits.TRY_LATER])
+def test_an_end_that_is_nobodys_mistake_is_worth_another_try(code: int | None) -> None:
+    error = exits.error_of("simulator", code, "the simulator ended", "last words")
+
+    assert type(error) is TryLater
+    assert str(error) == "the simulator ended; the end of its log:\nlast words"
 
 
 async def test_a_service_that_keeps_dying_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,7 +96,7 @@ async def test_a_service_that_keeps_dying_is_given_up(tmp_path: Path, monkeypatc
 
     await asyncio.wait_for(supervisor.run(asyncio.Event()), 60)
 
-    assert "exit code 1" in supervisor.failed
+    assert "exit code 1" in str(supervisor.failed)
     assert supervisor.services[0].restarts == MOST_DEATHS
 
 
