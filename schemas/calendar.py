@@ -7,12 +7,12 @@ belongs into a file. Times are IST.
 from __future__ import annotations
 
 import tomllib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from datetime import date, datetime, time
 from itertools import pairwise
 from typing import Annotated, Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from schemas.errors import Misconfigured
 from schemas.ids import InstrumentId, Segment
@@ -33,15 +33,19 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _whole_minutes(*moments: time) -> None:
+    for moment in moments:
+        if moment.tzinfo or moment.second or moment.microsecond:
+            raise ValueError(f"{moment} is not a whole minute of Indian time")
+
+
 class _Hours(_Part):
     open: time
     close: time
 
     @model_validator(mode="after")
     def _open_before_close(self) -> Self:
-        for moment in (self.open, self.close):
-            if moment.tzinfo or moment.second or moment.microsecond:
-                raise ValueError(f"{moment} is not a whole minute of Indian time")
+        _whole_minutes(self.open, self.close)
         if self.open >= self.close:
             raise ValueError(f"opens at {self.open} and closes at {self.close}")
         return self
@@ -78,7 +82,8 @@ class ClosingAuction(_Part):
     instruments: Instruments = frozenset()
 
     @model_validator(mode="after")
-    def _cash_only(self) -> Self:
+    def _possible(self) -> Self:
+        _whole_minutes(self.close)
         if strangers := sorted(str(each) for each in self.instruments if each.segment is not Segment.NSE_EQ):
             raise ValueError(f"only NSE_EQ shares close in an auction, not {strangers[0]}")
         return self
@@ -97,7 +102,8 @@ class Calendar(_Part):
     """Hours of every segment on every day.
 
     Attributes:
-        regular: Overrides the built-in hours when given; every segment must have some.
+        regular: Given ones take over for a segment from its first `since` among them on; before that, and for segments they
+            do not name, the built-in hours hold.
         closed_weekdays: ISO numbers, 6 and 7 for the weekend.
     """
 
@@ -107,11 +113,29 @@ class Calendar(_Part):
     special: tuple[Special, ...] = ()
     closing_auction: ClosingAuction = ClosingAuction()
 
+    @field_validator("regular")
+    @classmethod
+    def _after_the_built_in(cls, given: tuple[Regular, ...]) -> tuple[Regular, ...]:
+        begins = Counter((segment, each.since) for each in given for segment in each.segments)
+        if twice := [begin for begin, count in begins.items() if count > 1]:
+            segment, since = min(twice)
+            raise ValueError(f"{segment} has two regular hours since {since}: give each a since of its own")
+        first = dict(sorted(begins, reverse=True))  # the earliest since wins
+        kept = []
+        for built_in in REGULAR:
+            left = frozenset(each for each in built_in.segments if built_in.since < first.get(each, date.max))
+            kept += [built_in.model_copy(update={"segments": left})] if left else []
+        return (*kept, *given)
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        covered = frozenset[Segment]().union(*(each.segments for each in self.regular))
-        if missing := sorted(set(Segment) - covered):
-            raise ValueError(f"no regular hours for {', '.join(missing)}")
+        auction = self.closing_auction
+        for since in sorted({each.since for each in self.regular if Segment.NSE_EQ in each.segments} | {auction.since}):
+            regular = self._regular(since, Segment.NSE_EQ)
+            if regular and since >= auction.since and auction.close <= regular.open:
+                raise ValueError(
+                    f"closing_auction.close={auction.close} must be after NSE_EQ opens, which is at {regular.open}"
+                )
         sessions = defaultdict(list)
         for each in self.special:
             for segment in each.segments:
@@ -136,8 +160,10 @@ class Calendar(_Part):
             raise Misconfigured(f"{source} is not TOML: {error}") from None
         except ValidationError as error:
             first: Any = error.errors(include_url=False)[0]
-            field = ".".join(map(str, first["loc"])) or "the whole"
             said = first["msg"].removeprefix("Value error, ")
+            if not first["loc"]:  # about several fields, which it names
+                raise Misconfigured(f"{source}: {said}") from None
+            field = ".".join(map(str, first["loc"]))
             raise Misconfigured(f"{source}: {field}: {said} (got {first['input']!r:.80})") from None
 
     def sessions(self, day: date, of: InstrumentId) -> tuple[Session, ...]:
@@ -157,12 +183,15 @@ class Calendar(_Part):
         closed = any(each.day == day and segment in each.segments for each in self.holidays)
         if closed or day.isoweekday() in self.closed_weekdays:
             return []
-        begun = [each for each in self.regular if segment in each.segments and each.since <= day]
-        if not begun:
+        latest = self._regular(day, segment)
+        if latest is None:
             return []
-        latest = max(begun, key=lambda each: each.since)
         early = auction and day >= self.closing_auction.since
         return [(latest.open, min(latest.close, self.closing_auction.close) if early else latest.close)]
+
+    def _regular(self, day: date, segment: Segment) -> Regular | None:
+        begun = [each for each in self.regular if segment in each.segments and each.since <= day]
+        return max(begun, key=lambda each: each.since, default=None)
 
 
 def _at(day: date, moment: time) -> UtcNs:

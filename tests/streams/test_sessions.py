@@ -107,9 +107,34 @@ def test_from_august_2026_a_share_with_a_closing_auction_ends_early_and_futures_
     assert minutes[-1].start == at(last, AFTER)
 
 
+OTHER_HOURS = """
+[[regular]]
+segments = ["MCX_COMM", "NSE_FNO"]
+since = 2024-11-04
+open = 09:00:00
+close = 23:55:00
+
+[[regular]]
+segments = ["MCX_COMM"]
+since = 2025-03-10
+open = 09:00:00
+close = 23:30:00
+"""
+
+
+def test_bars_of_mcx_in_winter_go_on_until_its_winter_close() -> None:
+    day = date(2024, 12, 2)
+    ticks = [tick(at(clock, day), 100, of=GOLD) for clock in ("23:29:30", "23:54:30", "23:55:30")]
+
+    found = bars(Calendar.parse(OTHER_HOURS), *ticks, day=day)
+
+    assert [bar.start for bar in found if bar.timeframe is Timeframe.M1] == [at("23:29:00", day), at("23:54:00", day)]
+
+
+@pytest.mark.parametrize("more", ["", OTHER_HOURS])
 @pytest.mark.parametrize("of", [RELIANCE, NIFTY, FUTURE, GOLD])
-def test_the_kernels_table_says_what_the_calendar_says_on_every_day(of: InstrumentId) -> None:
-    calendar = Calendar.parse(CALENDAR)
+def test_the_kernels_table_says_what_the_calendar_says_on_every_day(of: InstrumentId, more: str) -> None:
+    calendar = Calendar.parse(CALENDAR + more)
     rows = table(calendar)[kind_of(of, calendar)]
 
     for number in range(date(2024, 1, 1).toordinal(), date(2027, 1, 1).toordinal()):
@@ -130,7 +155,6 @@ def test_the_kernels_table_says_what_the_calendar_says_on_every_day(of: Instrume
         ),
         ("[[special]]\nday = 2024-03-02\nopen = 09:00:30\nclose = 10:00:00", "not a whole minute"),
         ("closed_weekdays = [0]", "closed_weekdays"),
-        ('regular = [{segments = ["NSE_EQ"], open = 09:15:00, close = 15:30:00}]', "no regular hours for BSE_CURRENCY"),
         ("[[special]]\nday = 2024-03-02\nopen = 09:00:00\nclose = 10:00:00\n" * 2, "overlap"),
         ('closing_auction = { instruments = ["NSE_FNO:1"] }', "only NSE_EQ shares close in an auction"),
         ("holidays = [", "not TOML"),
