@@ -43,7 +43,7 @@ TICK: Final = np.dtype(
         ("security_id", "<u4"),
         ("segment", "u1"),
         ("mode", "u1"),  # feed response code: 2 ticker, 4 quote, 8 full
-        ("reserved", "<u2"),
+        ("joined", "<u2"),  # minute of the Indian day in which its gateway began to watch it, from 1; 0: on a day before
         ("last_quantity", "<u4"),
         ("open_interest", "<u4"),
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from ats.services.context import Context, credentials_of
+from ats.services.context import Context, calendar_of, credentials_of
 from ats.services.universe import Universe, report
 from bus.publisher import Publisher
 from bus.topics import check_topics
@@ -29,6 +29,7 @@ async def run(context: Context) -> None:
         partitions=settings.ats_instrument_partitions,
         connections=settings.ats_feed_connections,
         live=settings.ats_clock == "wall",
+        calendar=calendar_of(settings),
     )
 
     async def token() -> str:

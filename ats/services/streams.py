@@ -12,14 +12,13 @@ from typing import Final
 
 import structlog
 
-from ats.services.context import Context
+from ats.services.context import Context, calendar_of
 from ats.settings import Settings
 from bus.metrics import ShellMetrics
 from bus.records import Record
 from bus.stateful import StatefulService, run_stateful
 from schemas import ticks
-from schemas.calendar import Calendar
-from schemas.errors import Misconfigured, Unreadable
+from schemas.errors import Unreadable
 from schemas.history import is_history
 from schemas.market import Timeframe
 from schemas.units import NS_PER_SECOND, UtcNs
@@ -70,22 +69,6 @@ def service_of(settings: Settings, stats: EngineStats | None = None) -> Stateful
     config = replace(whole, talib=book.columns, talib_window=book.window)
     prepared(book.rules, config, Extras(config.talib, config.talib_window, config.timeframes))
     return replace(engine_service(book.rules, stats, config), size=_ticks_in, received_at=_received_at)
-
-
-def calendar_of(settings: Settings) -> Calendar:
-    """The exchanges' hours: the built-in ones, changed by what ATS_CALENDAR says.
-
-    Raises:
-        Misconfigured: the file cannot be read or used.
-    """
-    path = settings.ats_calendar
-    if path is None:
-        return Calendar()
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Misconfigured(f"ATS_CALENDAR={str(path)!r} cannot be read: {error}") from None
-    return Calendar.parse(text, str(path))
 
 
 def _ticks_in(record: Record) -> int:

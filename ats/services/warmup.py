@@ -9,8 +9,15 @@ import structlog
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-from ats.services.context import Context, credentials_of, instrument_master, symbols_of, trading_date, universe_of
-from ats.services.streams import calendar_of
+from ats.services.context import (
+    Context,
+    calendar_of,
+    credentials_of,
+    instrument_master,
+    symbols_of,
+    trading_date,
+    universe_of,
+)
 from ats.settings import Settings
 from bus.follower import follow
 from bus.publisher import Publisher

@@ -47,6 +47,7 @@ from streams.engine.layout import (
     HIGH,
     HOURS,
     INSTRUMENT_WORD,
+    JOINED_AT,
     KEY_BITS,
     LAST_AT,
     LATE,
@@ -213,7 +214,8 @@ def turn(row: Numbers, i: int, tables: Tables, out: Out, count: int) -> tuple[bo
         return False, False, close_ended(i, moment, tables, out, count)
     start = moment - (moment - opens) % _MINUTE
     end = min(start + _MINUTE, closes)
-    if end + _LATENESS <= row[ROW_CLOCK] or start < live[START] or (start == live[START] and live[TICKS] == 0):
+    over = start < live[START] or (start == live[START] and live[TICKS] == 0)
+    if over or end + _LATENESS <= row[ROW_CLOCK] or is_told(i, moment, opens, day_opens, tables):
         market[LATE] += 1
         return False, False, count
     count = close_ended(i, moment, tables, out, count)
@@ -227,6 +229,17 @@ def turn(row: Numbers, i: int, tables: Tables, out: Out, count: int) -> tuple[bo
     open_longer(i, moment, tables)
     market[NEXT_DUE] = min(market[NEXT_DUE], end + _LATENESS)
     return True, complete, count
+
+
+@inner
+def is_told(i: int, moment: int, opens: int, day_opens: int, tables: Tables) -> bool:
+    """Whether a longer bar around `moment` is closed: a gateway's new process may tell an earlier clock than the last."""
+    for k in range(1, len(tables.spans)):
+        span = tables.spans[k]
+        start = day_opens if span >= _DAY else moment - (moment - opens) % span
+        if start <= tables.bars[i, k, COMMITTED]:
+            return True
+    return False
 
 
 @inner
@@ -258,12 +271,18 @@ def note_outside(row: Numbers, live: Numbers) -> None:
 
 @inner
 def begin_counting(row: Numbers, live: Numbers, market: Numbers, first_bar_end: int) -> bool:
-    """On the instrument's first tick of a day, choose where its volume counts from; False when that is unknown."""
+    """On the instrument's first tick of a day, choose where its volume counts from; False when that is unknown.
+
+    It counts from 0 when both we and the gateway were there in the day's first minute: what was traded before then is else
+    not this bar's.
+    """
     day = (row[TIME] + _IST) // _DAY
     if day == live[COUNTER_DAY]:
         return True
     live[COUNTER_DAY] = day
-    watched = market[CLOCK_DAY] == day and market[DAY_SEEN_FROM] < first_bar_end
+    joined = row[INSTRUMENT_WORD] >> JOINED_AT
+    since = day * _DAY - _IST + (joined - 1) * _MINUTE if joined else 0
+    watched = market[CLOCK_DAY] == day and max(market[DAY_SEEN_FROM], since) < first_bar_end
     live[COUNTER] = 0 if watched else max(row[DAY_TOTAL], 0)
     return bool(watched)
 

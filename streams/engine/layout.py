@@ -43,6 +43,7 @@ LIVE_WIDTH: Final = 24
 # A tick, as seven words: `schemas.ticks.TICK`.
 TIME, RECEIVED_AT, ROW_CLOCK, PRICE, DAY_TOTAL, INSTRUMENT_WORD = range(6)
 KEY_BITS: Final = (1 << 40) - 1  # of the word: security id, segment above it
+JOINED_AT: Final = 48  # of the word: above mode, when its gateway began to watch the instrument
 
 # `market`, one row.
 (

@@ -6,7 +6,7 @@ others packet by packet; either way the numbers are converted once per call, so 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -58,10 +58,14 @@ class Decoded:
 class Decoder:
     """Reads packets of a known set of instruments."""
 
-    def __init__(self, instruments: Iterable[Instrument]) -> None:
+    def __init__(self, instruments: Iterable[Instrument], joined: Mapping[InstrumentId, int] | None = None) -> None:
+        """`joined`: market time (UTC ns) since when each is watched; 0 or nothing where that is before any tick."""
         ordered = sorted(instruments, key=lambda instrument: _key(instrument.id))
         self._keys = np.array([_key(instrument.id) for instrument in ordered] or [-1], np.int64)
         self._tick_sizes = np.array([int(instrument.tick_size) for instrument in ordered] or [1], np.int64)
+        since = np.array([(joined or {}).get(instrument.id, 0) for instrument in ordered] or [0], np.int64) + _IST_NS
+        self._joined_day, within = np.divmod(since, _DAY_NS)
+        self._joined = np.where(since > _IST_NS, within // _MINUTE_NS + 1, 0).astype(np.uint16)
 
     def decode(self, arrivals: Sequence[Arrival], *, latest: int | None = None) -> Decoded:
         """Read frames in order. A trade time after `latest` (UTC ns) is refused: one would run all clocks ahead."""
@@ -94,9 +98,12 @@ class Decoder:
             packet = _packet(*(int(rows[at][name]) for name in ("mode", "segment", "security_id")))
             found.problems.append(f"{packet} has an impossible {what}")
         kept: Rows = rows[good]
-        size = self._tick_sizes[place[good]]
+        which = place[good]
+        size = self._tick_sizes[which]
         # as schemas.market.to_tick, for many
         kept["price"] = np.maximum(np.rint(rupees[good] * PAISE_PER_RUPEE / size), 1).astype(np.int64) * size
+        same_day = (kept["exchange_time"] + _IST_NS) // _DAY_NS == self._joined_day[which]
+        kept["joined"] = np.where(same_day, self._joined[which], 0)
         return kept
 
     def _lookup(self, rows: Rows) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
@@ -106,6 +113,9 @@ class Decoder:
         return place, known
 
 
+_IST_NS: Final = IST_OFFSET * NS_PER_SECOND
+_DAY_NS: Final = 86_400 * NS_PER_SECOND
+_MINUTE_NS: Final = 60 * NS_PER_SECOND
 _UNTRADED: Final = -IST_OFFSET * NS_PER_SECOND  # what a trade time of 0 becomes
 _DEAREST: Final = 1e9  # rupees; a 32-bit float of line noise is mostly far beyond
 

@@ -194,6 +194,9 @@ class _Gateway:
             return
         self._count(found)
         if len(found.rows):
+            if self._config.live and not self._batcher.clock:
+                # old trades come first, sent again to a new subscriber: they must not tell the market's time
+                self._batcher.move_clock(self._wall() - FLOOR)
             self._batcher.add(found.rows)
             self._metrics.clock = self._batcher.clock
             self._metrics.last_tick = time.monotonic()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from datetime import date
+from datetime import time as clock_time
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -13,7 +15,7 @@ from websockets.exceptions import ConnectionClosed
 
 from schemas.errors import Misconfigured
 from schemas.ids import InstrumentId
-from schemas.market import Instrument, session_of, trading_day
+from schemas.market import Instrument, trading_day
 from schemas.messages import FeedState
 from schemas.packed import Rows
 from schemas.units import NS_PER_SECOND, UtcNs
@@ -36,6 +38,7 @@ MOST_FRAMES: Final = 512  # frames read ahead of the pump
 TELL_MALFORMED_EVERY: Final = 1.0  # seconds: a flood of garbage is one event a second with a count
 WATCH_EVERY: Final = 0.5
 RECONNECTED: Final = "ticks between two connections may be missing"
+_FRIDAY: Final = 5  # ISO number
 LAST_FRAMES: Final = 2.0  # seconds to take in what came before our close
 
 Token = Callable[[], Awaitable[str]]
@@ -73,6 +76,7 @@ class Link:
         self._metrics = metrics
         self._backoff = backoff
         self._instruments: dict[InstrumentId, Instrument] = {}
+        self._joined: dict[InstrumentId, UtcNs] = {}
         self._wanted = asyncio.Event()  # there is something to subscribe to
         self._decoder = Decoder(())
         self._arrivals: list[Arrival] = []
@@ -109,7 +113,9 @@ class Link:
         gone = [each for key, each in self._instruments.items() if key not in wanted]
         new = [each for key, each in wanted.items() if key not in self._instruments]
         self._instruments = wanted
-        self._decoder = Decoder(wanted.values())
+        now = self._now()
+        self._joined = {key: self._joined.get(key, now) for key in wanted}
+        self._decoder = Decoder(wanted.values(), self._joined)
         if wanted:
             self._wanted.set()
         else:
@@ -219,7 +225,7 @@ class Link:
                 return Ending("nothing to watch any more")
             silence = time.monotonic() - self._last_tick
             behind = self._arrivals or self._full()  # then the silence is ours
-            if behind or silence < self._config.stale_after or not self._market_is_open():
+            if behind or silence < self._config.stale_after or not self._hours_at(self._now()):
                 continue
             if not self._stale:
                 self._stale = True
@@ -227,9 +233,17 @@ class Link:
             if silence > self._config.give_up_after:
                 return Ending(f"no tick for {silence:.0f} s, connecting anew")
 
-    def _market_is_open(self) -> bool:
-        now = self._pump.wall() if self._config.live else self._pump.clock
-        return now in session_of(trading_day(now))
+    def _hours_at(self, moment: UtcNs) -> tuple[date, clock_time, clock_time] | None:
+        """The longest session of ours that is open at `moment` (Indian day, open and close)."""
+        day, now, calendar = trading_day(moment), moment.ist().time(), self._config.calendar
+        if self._config.live and day.isoweekday() > _FRIDAY and all(each.day != day for each in calendar.special):
+            return None
+        segments = {key.segment for key in self._instruments}
+        spans = {span for segment in segments for span in calendar.hours(day, segment) if span[0] <= now < span[1]}
+        return (day, *max(spans, key=lambda span: span[1])) if spans else None
+
+    def _now(self) -> UtcNs:
+        return UtcNs(self._pump.wall()) if self._config.live else self._pump.clock
 
     # For the pump
 
@@ -260,8 +274,8 @@ class Link:
         silence = (int(rows["received_at"][0]) - self._last_came) / NS_PER_SECOND
         if self._lost_at is not None or self._last_clock is None or silence < self._config.stale_after:
             return
-        session = session_of(trading_day(self._last_clock))
-        if self._last_clock in session and UtcNs(rows["clock"][0]) in session:  # a night is no gap
+        hours = self._hours_at(self._last_clock)
+        if hours and hours == self._hours_at(UtcNs(rows["clock"][0])):  # a night is no gap
             self._lost_at, self._lost_by = self._last_clock, f"no tick for {silence:.1f} s on an open connection"
 
     async def _end_gap(self, since: UtcNs, rows: Rows) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ats.services.streams import calendar_of, service_of
+from ats.services.context import calendar_of
+from ats.services.streams import service_of
 from ats.settings import Settings
 from bus.records import Record
 from schemas import history

@@ -188,6 +188,28 @@ def test_an_engine_that_watched_from_the_open_counts_the_whole_first_trade_of_a_
     assert (bar.volume, bar.complete) == (50_000, True)
 
 
+@pytest.mark.parametrize(("joined", "counted"), [("09:14:59", True), ("09:15:59", True), ("09:16:00", False)])
+def test_an_instrument_that_its_gateway_joined_after_the_first_minute_counts_from_its_first_tick(
+    joined: str, counted: bool
+) -> None:
+    rows = rows_of(tick(at("11:00:10"), 100, 50_000), tick(at("11:00:20"), 101, 50_040))
+    rows["joined"] = int(joined[:2]) * 60 + int(joined[3:5]) + 1
+
+    (bar,) = minutes(rows)
+
+    assert (bar.volume, bar.complete) == ((50_040, True) if counted else (40, False))
+
+
+def test_a_longer_bar_that_was_told_is_not_told_again_when_a_gateways_new_process_tells_an_earlier_clock() -> None:
+    seen = [heartbeat(at("09:00:00")), batch_of(tick(at("10:15:30"), 130_000, 100)), heartbeat(at("10:31:00"))]
+    again = batch_of(tick(at("10:21:40"), 140_000, 200))
+
+    outputs = run([*seen, again, heartbeat(at("10:44:00"))])
+
+    assert len(candles(outputs)) == len({bar.id for bar in candles(outputs)})
+    assert {bar.close for bar in candles(outputs) if bar.timeframe is Timeframe.M15} == {130_000}
+
+
 def test_the_volume_of_the_pre_open_auction_belongs_to_no_bar() -> None:
     outputs = run([batch_of(tick(at("09:08:00"), 100, 7_000), tick(at("09:15:01"), 101, 7_100)), END])
 

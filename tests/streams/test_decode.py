@@ -61,6 +61,16 @@ def test_a_packet_becomes_a_row_with_paise_and_utc(packet: object) -> None:
     assert (row["segment"], row["security_id"]) == (1, 2885)
 
 
+def test_rows_of_the_day_on_which_an_instrument_joined_say_since_which_minute() -> None:
+    joined = UtcNs(NOON - 90 * NS_PER_SECOND)
+    frames = [quote(), quote(when=ltt(NOON - 86_400 * NS_PER_SECOND)), quote(SHARES[1].id)]
+
+    rows = Decoder(SHARES, {RELIANCE: joined}).decode([Arrival(frame, 5) for frame in frames]).rows
+
+    minutes = joined.ist().hour * 60 + joined.ist().minute
+    assert rows["joined"].tolist() == [minutes + 1, 0, 0]
+
+
 def test_only_quote_and_full_carry_volume_and_only_full_open_interest() -> None:
     rows = read(ticker(), quote(volume=70), full(volume=80, interest=90)).rows
 

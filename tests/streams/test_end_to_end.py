@@ -6,6 +6,7 @@ import asyncio
 import logging
 import struct
 from collections import defaultdict
+from datetime import date
 from http import HTTPStatus
 from itertools import pairwise
 from typing import Any
@@ -23,11 +24,13 @@ from bus.publisher import Publisher
 from bus.records import Output, Record
 from bus.stateful import run_stateful
 from schemas import ticks
+from schemas.calendar import Calendar, Holiday
 from schemas.codec import decode
 from schemas.errors import Misconfigured
+from schemas.market import trading_day
 from schemas.messages import DeadLetter, FeedState
 from schemas.topics import CANDLES, DEAD_LETTER, INDICATORS, SIGNALS, TICKS
-from schemas.units import NS_PER_SECOND
+from schemas.units import NS_PER_SECOND, UtcNs
 from simulator.faults import Fault, FaultKind
 from streams.engine.engine import Engine
 from streams.engine.machine import EngineMachine
@@ -38,7 +41,7 @@ from streams.feed.watchlist import Watchlist
 from streams.service import EngineStats
 from tests.streams import faults
 from tests.streams.conftest import PLAN
-from tests.streams.factories import random_market, shards, streams_of
+from tests.streams.factories import at, random_market, shards, streams_of
 from tests.streams.gateways import (
     USER,
     WITHIN,
@@ -55,6 +58,8 @@ from tests.streams.test_decode import NOON, SHARES, head, ltt, quote
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 # a shell ends its process when it was frozen for most of a session: here that is pytest's, on a machine that may be loaded
+HOLIDAY = Calendar(holidays=(Holiday(day=trading_day(UtcNs(NOON))),))
+SATURDAY = at("12:00:00", date(2024, 1, 6))
 PATIENT = ShellOptions(session_timeout=120.0, start_within=300.0)
 
 
@@ -238,15 +243,18 @@ async def test_a_silent_feed_in_an_open_session_is_stale_once_and_then_connected
     async with (
         a_server(one_tick) as url,
         a_gateway(own_kafka, url, tuple(SHARES)) as patient,
+        a_gateway(own_kafka, url, tuple(SHARES), calendar=HOLIDAY, stale_after=0.2, give_up_after=1.2) as resting,
+        a_gateway(own_kafka, url, tuple(SHARES), live=True, wall=lambda: SATURDAY, stale_after=0.2) as weekend,
         a_gateway(own_kafka, url, tuple(SHARES), stale_after=0.2, give_up_after=1.2) as gateway,
     ):
         await until(lambda: gateway.metrics.connections == 2)
-        await gateway.finish()
-        await patient.finish()
+        for each in (gateway, patient, resting, weekend):
+            await each.finish()
 
         states = [event.state for event in await gateway.events()]
         assert states[:4] == [FeedState.CONNECTED, FeedState.SUBSCRIBED, FeedState.STALE, FeedState.DISCONNECTED]
-        assert FeedState.STALE not in [event.state for event in await patient.events()]
+        for each in (patient, resting, weekend):
+            assert FeedState.STALE not in [event.state for event in await each.events()]
 
 
 class Clock:
@@ -276,14 +284,33 @@ async def test_live_the_wall_clock_closes_quiet_bars_but_only_while_a_feed_is_he
 
         wall.moment = NOON + 600 * 10**9
         await until(lambda: gateway.metrics.clock == NOON + 540 * 10**9)
+        await until(lambda: gateway.metrics.heartbeats >= PLAN.instrument)
         hang_up.set()
         await until(lambda: not gateway.metrics.connected)
-        beats = gateway.metrics.heartbeats
         wall.moment = NOON + 6_000 * 10**9
         await gateway.finish()
 
-        assert beats >= PLAN.instrument
         assert await told() == NOON + 540 * 10**9
+
+
+async def test_live_neither_the_old_trades_of_a_new_subscription_tell_the_time_nor_is_the_morning_taken_for_heard(
+    own_kafka: KafkaConnection,
+) -> None:
+    morning, wall = NOON - 3 * 3_600 * 10**9, Clock(NOON)
+
+    async def last_trades(socket: ServerConnection) -> None:
+        for share, when in zip(SHARES, (morning, NOON - 10**9), strict=False):
+            await socket.send(quote(share.id, when=ltt(when)))
+        await socket.wait_closed()
+
+    async with a_server(last_trades) as url, a_gateway(own_kafka, url, tuple(SHARES), live=True, wall=wall) as gateway:
+        await until(lambda: gateway.metrics.ticks == 2)
+        await gateway.finish()
+        rows = await gateway.rows()
+
+    assert rows["clock"].min() >= NOON - gateway_module.FLOOR
+    noon = UtcNs(NOON).ist()
+    assert set(rows["joined"].tolist()) == {noon.hour * 60 + noon.minute + 1}
 
 
 async def test_a_slow_kafka_makes_the_feed_wait_and_loses_nothing(
