@@ -184,16 +184,37 @@ def _markets(trial: Trial, console: Console) -> Iterator[Market]:
         yield from (generate(trial.seed, day) for day in reversed(days[: trial.days]))
     last = date.min
     for path in trial.markets:
-        bars = read_file(path)
-        for row in bars.bad[:BAD_ROWS]:
-            console.print(f"bad row in {path}: {row}", markup=False)
-        for day in days_of(bars.good):
-            if day <= last:
+        for market in _days_in(path, trial.seed, console):
+            if market.session.day <= last:
                 raise Misconfigured(
-                    f"--market {path} holds {day}, which is not after {last}: name files in order of days"
+                    f"--market {path} holds {market.session.day}, which is not after {last}: name files in order of days"
                 )
-            last = day
-            yield replay(Bars([bar for bar in bars.good if trading_day(bar.start) == day]), day, trial.seed).market
+            last = market.session.day
+            yield market
+
+
+def _days_in(path: Path, seed: int, console: Console) -> Iterator[Market]:
+    """The days of one file; then the rows that were left out are said.
+
+    Raises:
+        Misconfigured: it cannot be read, or has no usable row.
+    """
+    bars, played = read_file(path), False
+    bad = list(bars.bad)
+    for day in days_of(bars.good):
+        made = replay(Bars([bar for bar in bars.good if trading_day(bar.start) == day]), day, seed)
+        bad += made.bad_rows
+        if made.market.listings:
+            played = True
+            yield made.market
+    for row in sorted(bad, key=lambda row: row.line)[:BAD_ROWS]:
+        console.print(f"bad row in {path}: {row}", markup=False, highlight=False, soft_wrap=True)
+    if len(bad) > BAD_ROWS:
+        console.print(
+            f"bad rows in {path}: {len(bad) - BAD_ROWS:,} more", markup=False, highlight=False, soft_wrap=True
+        )
+    if not played:
+        raise Misconfigured(f"the market file {path} has no usable row")
 
 
 def _print(console: Console, limit: int, rule: Rule, tally: Tally) -> None:

@@ -201,6 +201,34 @@ def test_a_trial_that_never_warmed_up_says_so(console: Console, tmp_path: Path) 
     assert "It never warmed up" in said(console)
 
 
+def test_a_trial_counts_every_row_it_leaves_out_and_those_that_the_feed_cannot_carry(
+    console: Console, tmp_path: Path
+) -> None:
+    market = falling_then_rising(tmp_path / "day.csv")
+    silent = "VIX9,2016-08-16T09:{}:00+05:30,{price},{price},{price},{price},0\n"
+    with market.open("a") as file:
+        file.write("".join(silent.format(minute, price="200000.01") for minute in range(20, 24)))
+        file.write("".join(silent.format(minute, price="abc") for minute in range(30, 33)))
+
+    run(console, a_trial(markets=(market,)))
+
+    assert len(re.findall(r"bad row in .*day\.csv: line \d+, open: ", said(console))) == 5
+    assert re.search(r"line 92, open: ₹200,000.01 does not survive the feed's 32-bit float", said(console))
+    assert re.search(r"bad rows in .*day\.csv: 2 more", said(console))
+    assert "on 1 days of 1 instruments" in said(console)
+
+
+@pytest.mark.parametrize("price", ["abc", "200000.01"])
+def test_a_trial_on_a_file_without_any_usable_row_is_refused(console: Console, tmp_path: Path, price: str) -> None:
+    market = tmp_path / "day.csv"
+    market.write_text(f"{HEADER}VIX9,2016-08-16T09:15:00+05:30,{price},{price},{price},200000.01,0\n")
+
+    with pytest.raises(Misconfigured, match=r"day\.csv has no usable row"):
+        run(console, a_trial(markets=(market,)))
+
+    assert "bad row in" in said(console)
+
+
 def test_days_must_come_in_order(console: Console, tmp_path: Path) -> None:
     days = (falling_then_rising(tmp_path / "b.csv", "2016-08-17"), falling_then_rising(tmp_path / "a.csv"))
 
