@@ -94,10 +94,13 @@ def a_days_candles(path: Path, shares: int) -> int:
 def test_a_day_from_a_file_is_traded_and_every_candle_equals_the_file(tmp_path: Path, demos: list[Demo]) -> None:
     path = tmp_path / "day.csv"
     candles = a_days_candles(path, shares=12)
-    with path.open("a") as file:
-        file.write("TCS,2026-11-20T09:15:00+05:30,abc,1,1,1,1\n")  # a bad row, which must spoil nothing else
+    header, rows = path.read_text().split("\n", 1)
+    rows += "TCS,2026-11-20T09:15:00+05:30,abc,1,1,1,1\n"  # bad rows, which must spoil nothing else
+    rows += "TCS,2026-11-20T15:30:00+05:30,1,1,1,1,1\nNEW,2026-11-20T09:15:00+05:30,1,1,2,1,1\n"
+    rows += "TCS,2026-11-19T09:15:00+05:30,1,1,1,1,1\n"  # another day, which is not played
+    path.write_bytes(b"\xef\xbb\xbf" + header.replace(",", ", ").encode() + b"\n" + rows.encode() + b"caf\xe9\n")
 
-    demo = Demo("--market", str(path), "--speed", "max", "--check-candles")
+    demo = Demo("--market", str(path), "--day", str(DAY), "--speed", "max", "--check-candles")
     demos.append(demo)
     code = demo.end(390)
 
