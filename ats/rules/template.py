@@ -90,10 +90,21 @@ def write(console: Console, name: str, directory: Path | None) -> None:
     """Write the package of the rule `name` into `directory`, by default a folder of that name here.
 
     Raises:
-        Misconfigured: the name cannot be a rule's or is taken, or the directory is not empty.
+        Misconfigured: the name cannot be a rule's or is taken, or the directory is not empty or cannot be written.
     """
     home = directory or Path(name)
     _check_name(name)
+    try:
+        _write(console, name, home)
+    except OSError as error:
+        raise Misconfigured(f"{home} cannot be written: {error.strerror}; name another directory") from None
+    console.print(
+        f"Next: install it beside ATS (pip install -e {home}), then ats rules try {name}. See docs/rules.md.",
+        markup=False,
+    )
+
+
+def _write(console: Console, name: str, home: Path) -> None:
     if home.exists() and any(home.iterdir() if home.is_dir() else [home]):
         raise Misconfigured(f"{home} is there already: name another directory")
     files = {"pyproject.toml": PROJECT, f"{name}.py": RULE, f"test_{name}.py": TEST}
@@ -103,10 +114,6 @@ def write(console: Console, name: str, directory: Path | None) -> None:
             text.replace("{name}", name).replace("{package}", f"ats-rule-{name.replace('_', '-')}")
         )
         console.print(f"wrote {home / file}", markup=False)
-    console.print(
-        f"Next: install it beside ATS (pip install -e {home}), then ats rules try {name}. See docs/rules.md.",
-        markup=False,
-    )
 
 
 def _check_name(name: str) -> None:

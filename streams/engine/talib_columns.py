@@ -120,8 +120,12 @@ def _arguments(name: str, info: Any, text: str | None) -> tuple[tuple[str, ...],
     """Inputs and parameters, of which the given ones differ from TA-Lib's defaults."""
     inputs: dict[str, str | list[str]] = dict(info["input_names"])
     parameters: dict[str, int | float] = dict(info["parameters"])
+    said: set[str] = set()
     for argument in text.split(",") if text else ():
         key, equals, value = argument.partition("=")
+        if key in said:
+            raise Misconfigured(f"column {name!r}: {key} is given twice, leave one")
+        said.add(key)
         if equals and isinstance(inputs.get(key), str):
             inputs[key] = value
         elif equals and key in parameters:

@@ -6,7 +6,7 @@ import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, distributions, entry_points
 from typing import Any, Final
 
 import numpy as np
@@ -102,10 +102,23 @@ class Recipe:
 
 
 def offers() -> tuple[Offer, ...]:
-    """All rules that installed distributions announce, by name."""
-    return tuple(
-        sorted((Offer(entry) for entry in entry_points(group=GROUP)), key=lambda offer: (offer.name, offer.where))
-    )
+    """All rules that installed distributions announce, by name.
+
+    Raises:
+        Misconfigured: a distribution's announcements cannot be read, so no rule can be found.
+    """
+    try:
+        found = map(Offer, entry_points(group=GROUP))
+    except Exception:
+        for dist in distributions():
+            try:
+                _ = dist.entry_points
+            except Exception as error:  # noqa: BLE001  # the library raises whatever its parser stumbles over
+                raise Misconfigured(
+                    f"the entry points of {dist.name} {dist.version} cannot be read: {error}; mend or uninstall it"
+                ) from None
+        raise
+    return tuple(sorted(found, key=lambda offer: (offer.name, offer.where)))
 
 
 def offer_of(name: str) -> Offer:
@@ -135,6 +148,11 @@ def recipe_of(offer: Offer) -> Recipe:
     Raises:
         Misconfigured: it cannot be imported, or is no function whose parameters all have a type and a default.
     """
+    if not EntryPoint.pattern.match(offer.entry.value):
+        raise Misconfigured(
+            f"{offer} has a malformed entry point: `{offer.name} = {offer.entry.value}` in its {GROUP} must be like "
+            f'{offer.name} = "package.module:{offer.name}"; mend or uninstall it'
+        )
     try:
         make = offer.entry.load()
     except (Exception, SystemExit) as error:  # noqa: BLE001  # a stranger's module may raise anything while it is imported

@@ -298,3 +298,11 @@ def test_nothing_is_overwritten(console: Console, tmp_path: Path) -> None:
 
     with pytest.raises(Misconfigured, match="is there already"):
         template.write(console, "wide_range", tmp_path)
+
+
+@pytest.mark.parametrize("place", ["file/inside", "file/in/side"])
+def test_a_directory_that_cannot_be_made_is_named(console: Console, tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("no directory")
+
+    with pytest.raises(Misconfigured, match=rf"{place} cannot be written: .*Not a directory.*; name another directory"):
+        template.write(console, "wide_range", tmp_path / place)

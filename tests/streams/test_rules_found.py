@@ -151,6 +151,24 @@ def test_a_rule_that_cannot_work_is_refused_before_it_runs(install: Install, sou
         recipe_of(offer_of("wide_range")).rule({})
 
 
+@pytest.mark.parametrize("points_at", ["my-rules:wide_range", "my_rules.wide_range()", ":wide_range"])
+def test_a_malformed_entry_point_is_shown(install: Install, points_at: str) -> None:
+    install(points_at=points_at)
+
+    with pytest.raises(Misconfigured) as caught:
+        recipe_of(offer_of("wide_range"))
+
+    assert f"has a malformed entry point: `wide_range = {points_at}` in its ats.rules must be like" in str(caught.value)
+
+
+def test_a_package_whose_entry_points_cannot_be_read_is_named(install: Install, tmp_path: Path) -> None:
+    install()
+    (tmp_path / "my-rules" / "my_rules-0.3.dist-info" / "entry_points.txt").write_text("[ats.rules]\nwide_range\n")
+
+    with pytest.raises(Misconfigured, match=r"the entry points of my-rules 0.3 cannot be read: .*; mend or uninstall"):
+        offers()
+
+
 def test_a_rule_that_two_packages_offer_is_refused_naming_both(install: Install) -> None:
     install()
     install(package="their-rules")

@@ -107,6 +107,8 @@ def test_a_number_that_is_not_finite_is_no_value() -> None:
         ("talib.LINEARREG(timeperiod=9.5)", "not a whole number"),
         ("talib.LINEARREG(14)", "no parameter '14'.*it takes timeperiod, price"),
         ("talib.LINEARREG(timeperiod=14, price=open)", "no parameter ' price=open'"),
+        ("talib.RSI(timeperiod=14,timeperiod=20)", "timeperiod is given twice"),
+        ("talib.SMA(price=close,price=volume)", "price is given twice"),
         ("talib.LINEARREG(timeperiod=5000)", "needs 5000 bars"),
         ("talib.LINEARREG()", "write it as"),
         ("talib.BBANDS(nbdevup=inf)", "not finite"),
