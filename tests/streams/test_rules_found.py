@@ -138,6 +138,11 @@ def test_a_parameter_out_of_range_is_named_with_its_rule_and_package(
         (changed('"close", "previous_atr_14")', '"close")'), "looks at 'previous_atr_14', which is not in its needs"),
         (changed('needs=("open", "high", "low", "close", "previous_atr_14")', "needs=()"), "needs no column"),
         (changed("return verdicts(", "return dict("), "answered dict instead of one int8"),
+        (changed("return verdicts(", "raise SystemExit(3) or dict("), "failed: SystemExit: 3"),
+        (
+            changed('"previous_atr_14"))', '"previous_atr_14"), cooldown=15)'),
+            r"cooldown=15 .* write .*UtcNs.minutes\(15\)",
+        ),
         (
             changed("return verdicts(", 'bars["close"][bars["close"] < 0] = 0; return verdicts('),
             "ValueError: .*read-only",
