@@ -7,6 +7,7 @@ costs nothing.
 from __future__ import annotations
 
 import dataclasses
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -119,7 +120,8 @@ class MetricsServer:
             await web.TCPSite(self._runner, HOST, self._port).start()
         except OSError as error:
             await self._runner.cleanup()
-            raise Misconfigured(f"--metrics-port {self._port} cannot be had: {error.strerror}; name another") from None
+            why = os.strerror(error.errno) if error.errno else str(error)
+            raise Misconfigured(f"--metrics-port {self._port} cannot be had: {why}; name another") from None
 
     async def stop(self) -> None:
         if self._runner is not None:
