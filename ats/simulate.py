@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -53,7 +54,12 @@ async def serve(options: SimulatorOptions) -> None:
     settings = ready("simulator")
     config = config_of(options, settings)
     simulator = Simulator(config)
-    await simulator.start()
+    try:
+        await simulator.start()
+    except OSError as error:
+        await simulator.stop()
+        why = os.strerror(error.errno) if error.errno else str(error)
+        raise Misconfigured(f"--port {options.port} cannot be had: {why}; name another, or 0 for a free one") from None
     typer.echo(announcement(simulator.url, config, own_token=bool(settings.admin_dhan_access_token)))
     try:
         await until_signalled()

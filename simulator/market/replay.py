@@ -78,7 +78,8 @@ def _choose(name: str, days: Sequence[date], wanted: date | None) -> date:
     if wanted is not None and wanted in days:
         return wanted
     listed = ", ".join(map(str, days[:5])) + (", …" if len(days) > 5 else "")
-    raise Misconfigured(f"the market file {name} holds {listed}: choose one of its days (asked for: {wanted})")
+    asked = f", not {wanted}" if wanted else ""
+    raise Misconfigured(f"the market file {name} holds {listed}{asked}: choose one of its days")
 
 
 def _tapes(by_symbol: Mapping[str, list[Bar]], session: Session, seed: int, bad: list[BadRow]) -> Iterator[Tape]:

@@ -169,9 +169,10 @@ def _tick(line: int, text: str, at: Mapping[str, int]) -> Tick | None:
 def _second(text: str) -> int:
     try:
         moment = UtcNs.from_datetime(datetime.fromisoformat(text))
-    except ValueError:
+        session = session_of(trading_day(moment))
+    except (ValueError, OverflowError):
         raise Unreadable(f"not a time such as 2025-11-17T12:07:57.022+05:30: {text[:40]!r}", "time") from None
-    if moment not in session_of(trading_day(moment)):
+    if moment not in session:
         raise Unreadable(f"outside the session of 09:15 to 15:30: {text[:40]!r}", "time")
     return moment // NS_PER_SECOND
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from ats.settings import Settings
-from ats.simulate import SimulatorOptions, announcement, config_of
+from ats.simulate import SimulatorOptions, announcement, config_of, serve
 from schemas.errors import Misconfigured
 from simulator.config import SimulatedUser
 from simulator.faults import FaultKind
@@ -78,6 +79,14 @@ def test_a_replay_takes_its_day_from_the_file_unless_one_is_chosen() -> None:
 def test_an_option_that_means_nothing_is_named(change: dict[str, Any], names: str) -> None:
     with pytest.raises(Misconfigured, match=re.escape(names)):
         config_of(asked(**change), settings())
+
+
+async def test_a_port_that_is_taken_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+
+        with pytest.raises(Misconfigured, match=f"--port {port} cannot be had: Address already in use"):
+            await serve(asked(port=port))
 
 
 def test_the_announcement_names_every_credential_but_a_token_of_the_users_own() -> None:
