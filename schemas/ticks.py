@@ -43,10 +43,7 @@ TICK: Final = np.dtype(
         ("security_id", "<u4"),
         ("segment", "u1"),
         ("mode", "u1"),  # feed response code: 2 ticker, 4 quote, 8 full
-        (
-            "joined",
-            "<u2",
-        ),  # minute of the Indian day in which its gateway began to watch it, from 1; 0: on a day before
+        ("joined", "<u2"),  # minute of this Indian day in which its gateway began to watch it, from 1; 0: before
         ("last_quantity", "<u4"),
         ("open_interest", "<u4"),
     ]

@@ -81,6 +81,7 @@ class Link:
         self._decoder = Decoder(())
         self._arrivals: list[Arrival] = []
         self._socket: ClientConnection | None = None
+        self._asking = asyncio.Lock()  # many instruments do not leave at once: what is asked next must come after them
         self._goodbye: int | None = None
         self._heard = False  # anything on this connection; before that the token may be a bad one
         self._lost_at: UtcNs | None = None  # market clock since which ticks may be missing
@@ -121,16 +122,17 @@ class Link:
         else:
             self._wanted.clear()
         if self._socket is not None and (gone or new):
-            await self._request(self._socket, Request.UNSUBSCRIBE, gone)
-            await self._request(self._socket, Request.SUBSCRIBE, new)
+            await self._ask(self._socket, (Request.UNSUBSCRIBE, gone), (Request.SUBSCRIBE, new))
             await self.tell(FeedState.SUBSCRIBED, f"{len(new)} added, {len(gone)} removed", instruments=len(wanted))
 
-    async def _request(self, socket: ClientConnection, request: Request, instruments: list[Instrument]) -> None:
-        for message in requests(request, instruments, self._config.mode):
-            try:
-                await socket.send(message)
-            except ConnectionClosed:
-                return  # the reader notices too, and the next connection subscribes to everything
+    async def _ask(self, socket: ClientConnection, *asked: tuple[Request, list[Instrument]]) -> None:
+        async with self._asking:
+            for request, instruments in asked:
+                for message in requests(request, instruments, self._config.mode):
+                    try:
+                        await socket.send(message)
+                    except ConnectionClosed:
+                        return  # the reader notices too, and the next connection subscribes to everything
 
     # The connection
 
@@ -168,7 +170,7 @@ class Link:
             await self.tell(FeedState.CONNECTED)
             carried = list(self._instruments.values())
             self._socket = socket  # from here on a change goes out by itself, after what is sent now
-            await self._request(socket, Request.SUBSCRIBE, carried)
+            await self._ask(socket, (Request.SUBSCRIBE, carried))
             await self.tell(FeedState.SUBSCRIBED, instruments=len(carried))
             return await self._read(socket)
         finally:

@@ -1,5 +1,11 @@
 from __future__ import annotations
 
+import asyncio
+from random import Random
+from types import SimpleNamespace
+from typing import Any
+
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,6 +14,9 @@ from schemas.errors import Misconfigured
 from schemas.ids import InstrumentId, Segment
 from schemas.market import Instrument
 from schemas.units import Paise, Quantity
+from streams.feed.config import GatewayConfig, GatewayMetrics
+from streams.feed.connection import Backoff
+from streams.feed.link import Link
 from streams.feed.watchlist import allotted
 
 
@@ -42,3 +51,40 @@ def test_everything_wanted_is_carried_once_and_what_stays_stays_where_it_is(
 def test_more_than_all_connections_carry_is_refused_with_the_remedy() -> None:
     with pytest.raises(Misconfigured, match="ATS_FEED_CONNECTIONS"):
         allotted([share(1), share(2), share(3)], [{}, {}], 1)
+
+
+class Narrow:
+    """A socket whose first message waits for room."""
+
+    def __init__(self) -> None:
+        self.room, self.sent = asyncio.Event(), list[tuple[int, list[str]]]()
+        self.messages = 0
+
+    async def send(self, message: str) -> None:
+        self.messages += 1
+        if self.messages == 1:
+            await self.room.wait()
+        body = orjson.loads(message)
+        self.sent.append((body["RequestCode"], [each["SecurityId"] for each in body["InstrumentList"]]))
+
+
+async def test_what_changes_while_a_subscription_is_on_its_way_is_asked_after_it() -> None:
+    async def tell(*_: object, **__: object) -> None:
+        pass
+
+    socket: Any = Narrow()
+    pump: Any = SimpleNamespace(wall=lambda: 1, clock=0)
+    events: Any = SimpleNamespace(tell=tell)
+    token: Any = None
+    config = GatewayConfig(url="ws://x", client_id="1", instruments=(share(1),), partitions=1)
+    link = Link(config, pump, token, events=events, metrics=GatewayMetrics(), backoff=Backoff(Random(1), 1.0, 1.0))
+    link._socket = socket
+
+    first = asyncio.create_task(link.carry([share(1)]))
+    await asyncio.sleep(0)
+    second = asyncio.create_task(link.carry([share(2)]))
+    await asyncio.sleep(0)
+    socket.room.set()
+    await asyncio.gather(first, second)
+
+    assert socket.sent == [(17, ["1"]), (18, ["1"]), (17, ["2"])]
