@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import AsyncIterator
 from datetime import date, timedelta
 from itertools import takewhile
+from struct import Struct
+from typing import Final
 
 import structlog
 
@@ -16,25 +18,28 @@ from schemas.history import Bar
 from schemas.ids import InstrumentId
 from schemas.market import Timeframe, trading_day
 from schemas.messages import Candle
-from schemas.units import UtcNs
+from schemas.units import Price, Quantity, UtcNs
 from streams.warmup.plan import WANTED, Hours, newest
 
 log = structlog.get_logger(__name__)
 
 
 class Known:
-    """The newest bars of every instrument and timeframe, as our own engine made them."""
+    """The newest bars of every instrument and timeframe, as our own engine made them.
+
+    They are kept packed, in a fifth of the memory: of 5,000 instruments they are ten million.
+    """
 
     def __init__(self) -> None:
-        self._bars: dict[tuple[InstrumentId, Timeframe], deque[Bar]] = {}
+        self._bars: dict[tuple[InstrumentId, Timeframe], deque[bytes]] = {}
 
     def add(self, candle: Candle) -> None:
         """Keep a candle unless it is a repeat. An incomplete one ends what came before: its volume is short."""
         bars = self._bars.setdefault((candle.instrument, candle.timeframe), deque())
         if not candle.complete:
             bars.clear()
-        elif not bars or bars[-1].start < candle.start:
-            bars.append(Bar(candle.start, candle.open, candle.high, candle.low, candle.close, candle.volume))
+        elif not bars or _start(bars[-1]) < candle.start:
+            bars.append(_BAR.pack(candle.start, candle.open, candle.high, candle.low, candle.close, candle.volume))
             _forget(bars, candle.timeframe)
 
     async def follow(self, candles: AsyncIterator[Record]) -> None:
@@ -52,7 +57,8 @@ class Known:
         A holiday that the calendar does not know, and a share that did not trade in its last minute, look like a hole: then
         the API is asked once more than needed.
         """
-        spans = ((bar, hours.span(bar.start, timeframe)) for bar in self._bars.get((hours.instrument, timeframe), ()))
+        known = map(_unpacked, self._bars.get((hours.instrument, timeframe), ()))
+        spans = ((bar, hours.span(bar.start, timeframe)) for bar in known)
         bars = newest([bar for bar, span in spans if span and span[1] <= until], timeframe, until, hours)
         if len(bars) < WANTED or bars[-1].start < hours.last_over(timeframe, until):
             return None
@@ -60,16 +66,28 @@ class Known:
         return None if _missing(days, trading_day(until), hours) else bars
 
 
-def _forget(bars: deque[Bar], timeframe: Timeframe) -> None:
+_BAR: Final = Struct("<6q")
+
+
+def _start(packed: bytes) -> UtcNs:
+    return UtcNs(_BAR.unpack(packed)[0])
+
+
+def _unpacked(packed: bytes) -> Bar:
+    start, opened, high, low, close, volume = _BAR.unpack(packed)
+    return Bar(UtcNs(start), Price(opened), Price(high), Price(low), Price(close), Quantity(volume))
+
+
+def _forget(bars: deque[bytes], timeframe: Timeframe) -> None:
     """Drop what `newest` would leave out; of minutes a day at a time, when the next one begins."""
     if timeframe is not Timeframe.M1:
         if len(bars) > WANTED:
             bars.popleft()
         return
-    if len(bars) <= WANTED or trading_day(bars[-1].start) == trading_day(bars[-2].start):
+    if len(bars) <= WANTED or trading_day(_start(bars[-1])) == trading_day(_start(bars[-2])):
         return
-    first = trading_day(bars[0].start)
-    oldest = sum(1 for _ in takewhile(lambda bar: trading_day(bar.start) == first, bars))
+    first = trading_day(_start(bars[0]))
+    oldest = sum(1 for _ in takewhile(lambda bar: trading_day(_start(bar)) == first, bars))
     if len(bars) - oldest > WANTED:
         for _ in range(oldest):
             bars.popleft()
