@@ -16,7 +16,7 @@ from streams.engine.engine import Engine
 from streams.engine.tables import Tables
 from streams.rules import Rule
 
-ENGINE_VERSION: Final = 2  # raise it with every change of what ticks turn into, or of what is kept
+ENGINE_VERSION: Final = 3  # raise it with every change of what ticks turn into, or of what is kept
 MAGIC: Final = b"ATSE"
 _LENGTH: Final = struct.Struct("<4sI")
 
