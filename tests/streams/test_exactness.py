@@ -112,9 +112,10 @@ def test_a_restored_engine_keeps_cooldowns_and_warm_up_over_days() -> None:
 
 def test_a_snapshot_of_another_engine_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     old = machine().dump()
-    monkeypatch.setattr(snapshot, "ENGINE_VERSION", snapshot.ENGINE_VERSION + 1)
+    made_by = snapshot.ENGINE_VERSION
+    monkeypatch.setattr(snapshot, "ENGINE_VERSION", made_by + 1)
 
-    with pytest.raises(Misconfigured, match="made by engine version 2, this is 3"):
+    with pytest.raises(Misconfigured, match=f"made by engine version {made_by}, this is {made_by + 1}"):
         snapshot.restore(old, RULES)
 
 
