@@ -70,7 +70,9 @@ def main() -> None:
 
 
 def _fail(error: Exception, code: int) -> None:
-    Console(stderr=True).print(f"[bold red]ats:[/] {escape(str(error))}", highlight=False, soft_wrap=True, markup=True)
+    Console(stderr=True).print(
+        f"[bold red]{exits.SAID}[/]{escape(str(error))}", highlight=False, soft_wrap=True, markup=True
+    )
     sys.exit(code)
 
 
