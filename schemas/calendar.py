@@ -20,6 +20,7 @@ from schemas.instruments import Instruments
 from schemas.market import CLOSE_IST, OPEN_IST, Session
 from schemas.units import IST, UtcNs
 
+_FRIDAY: Final = 5  # ISO number
 MOST_SESSIONS: Final = 2  # of one day and segment: what NSE's disaster-recovery Saturdays of 2024 needed
 
 _CASH: Final = frozenset({Segment.IDX_I, Segment.NSE_EQ, Segment.BSE_EQ})
@@ -165,6 +166,10 @@ class Calendar(_Part):
                 raise Misconfigured(f"{source}: {said}") from None
             field = ".".join(map(str, first["loc"]))
             raise Misconfigured(f"{source}: {field}: {said} (got {first['input']!r:.80})") from None
+
+    def rests(self, day: date) -> bool:
+        """Whether `day` is a weekend without a special session: the default does not know that weekends are free."""
+        return day.isoweekday() > _FRIDAY and all(each.day != day for each in self.special)
 
     def sessions(self, day: date, of: InstrumentId) -> tuple[Session, ...]:
         """The continuous trading sessions of one instrument on one day, in order; none on a holiday."""

@@ -38,7 +38,6 @@ MOST_FRAMES: Final = 512  # frames read ahead of the pump
 TELL_MALFORMED_EVERY: Final = 1.0  # seconds: a flood of garbage is one event a second with a count
 WATCH_EVERY: Final = 0.5
 RECONNECTED: Final = "ticks between two connections may be missing"
-_FRIDAY: Final = 5  # ISO number
 LAST_FRAMES: Final = 2.0  # seconds to take in what came before our close
 
 Token = Callable[[], Awaitable[str]]
@@ -238,7 +237,7 @@ class Link:
     def _hours_at(self, moment: UtcNs) -> tuple[date, clock_time, clock_time] | None:
         """The longest session of ours that is open at `moment` (Indian day, open and close)."""
         day, now, calendar = trading_day(moment), moment.ist().time(), self._config.calendar
-        if self._config.live and day.isoweekday() > _FRIDAY and all(each.day != day for each in calendar.special):
+        if self._config.live and calendar.rests(day):
             return None
         segments = {key.segment for key in self._instruments}
         spans = {span for segment in segments for span in calendar.hours(day, segment) if span[0] <= now < span[1]}

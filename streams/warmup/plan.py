@@ -22,7 +22,6 @@ WANTED: Final = 250  # bars of each timeframe: the longest indicator looks back 
 _SESSION_MINUTES: Final = 375
 _DAY_MINUTES: Final = 1_440
 _HOLIDAYS: Final = 10  # days added to each span, so that a festival week does not shorten it
-_SATURDAY: Final = 5
 
 
 class Source(NamedTuple):
@@ -75,8 +74,8 @@ class Hours:
         return None
 
     def trades(self, day: date) -> bool:
-        """Whether bars of `day` are to be expected: the default calendar does not know that weekends are free."""
-        return day.weekday() < _SATURDAY and bool(self.sessions(day))
+        """Whether bars of `day` are to be expected."""
+        return not self.calendar.rests(day) and bool(self.sessions(day))
 
     def last_over(self, timeframe: Timeframe, until: UtcNs) -> UtcNs:
         """Start of the newest bar that can be over at `until`; 0 when there was no session for as long as we look back."""

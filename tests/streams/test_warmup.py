@@ -399,6 +399,15 @@ async def test_the_last_bar_that_is_over_is_of_the_day_or_of_the_last_weekday_be
     assert HOURS.last_over(timeframe, at(clock, monday)) == at(expected, day)
 
 
+async def test_a_weekend_has_a_last_bar_only_in_a_special_session() -> None:
+    saturday = date(2026, 11, 21)
+    special = Calendar(special=(Special(day=saturday, open=time(10), close=time(11)),))
+    monday = at("09:15:00", date(2026, 11, 23))
+
+    assert HOURS.last_over(Timeframe.M1, monday) == at("15:29:00", date(2026, 11, 20))
+    assert Hours(special, RELIANCE.id).last_over(Timeframe.M1, monday) == at("10:59:00", saturday)
+
+
 async def test_broken_history_is_refused_and_changes_nothing() -> None:
     engine = machine()
     good = past_record(candles_of(TODAY, Timeframe.M5))
