@@ -57,9 +57,10 @@ test-web: chromium $(VENV)/browser.stamp web ## the web page: its checks, callba
 	$(BIN)/python -m pytest tests/web $(T)
 
 .PHONY: lint
-lint: $(VENV)/dev.stamp ## style, formatting and strict types
+lint: $(VENV)/dev.stamp ## style, formatting, spelling and strict types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 	$(BIN)/mypy
 
 .PHONY: bench-peers
