@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bus.records import Record
 from executors.gate import Quote, Sent, Situation
-from executors.planning import UserLimits
+from executors.planning import UserLimits, limit_price
 from schemas import ids, ticks
 from schemas.codec import encode
 from schemas.ids import InstrumentId, Segment, SignalId, UserId, decision_id
@@ -106,10 +106,6 @@ def some_ticks(*prints: tuple[Instrument, int, int], clock: int | None = None) -
     return ticks.Batch(UtcNs(highest), UtcNs(0), 1, rows)
 
 
-def prices() -> st.SearchStrategy[Price]:
-    return st.integers(1, 10_000_000).map(Price)
-
-
 @st.composite
 def instruments(draw: st.DrawFn) -> Instrument:
     lot, tick = draw(st.sampled_from([1, 25, 65, 1800])), draw(st.sampled_from([1, 5, 10, 50, 100, 500]))
@@ -117,11 +113,17 @@ def instruments(draw: st.DrawFn) -> Instrument:
 
 
 @st.composite
-def limits(draw: st.DrawFn) -> UserLimits:
-    return UserLimits(
-        max_order_value=Paise(draw(st.integers(0, 10**9))),
+def orders_to_plan(draw: st.DrawFn) -> tuple[Decision, Instrument, UserLimits]:
+    """A decision that makes an order under these limits: two ticks of price leave room for the exits, and one lot is paid."""
+    instrument = draw(instruments())
+    reference = Price(draw(st.integers(2 * instrument.tick_size, 10_000_000)))
+    action, collar = draw(st.sampled_from([Action.BUY, Action.SELL])), BasisPoints(draw(st.integers(0, 500)))
+    one_lot = limit_price(Side(action.value), reference, collar, instrument.tick_size) * instrument.lot_size
+    allowed = UserLimits(
+        max_order_value=Paise(one_lot + draw(st.integers(0, 10**9))),
         max_orders_per_day=draw(st.integers(0, 100)),
-        collar=BasisPoints(draw(st.integers(0, 500))),
+        collar=collar,
         stop=BasisPoints(draw(st.integers(1, 2_000))),
         target=BasisPoints(draw(st.integers(1, 2_000))),
     )
+    return a_decision(action=action, reference_price=reference), instrument, allowed

@@ -3,18 +3,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import assume, given
-from hypothesis import strategies as st
+from hypothesis import given
 
 from executors.planning import NoOrder, UserLimits, plan
 from schemas.codec import encode
 from schemas.ids import correlation_id, order_id
 from schemas.market import Action, Instrument, Side
-from schemas.messages import OrderIntent
+from schemas.messages import Decision, OrderIntent
 from schemas.units import BasisPoints, Paise, Price, Quantity
-from tests.executors.factories import LIMITS, NIFTY, RELIANCE, USER, a_decision, instruments, limits, prices
-
-ACTIONS = st.sampled_from([Action.BUY, Action.SELL])
+from tests.executors.factories import LIMITS, NIFTY, RELIANCE, USER, a_decision, orders_to_plan
 
 
 @pytest.mark.parametrize(
@@ -45,12 +42,12 @@ def test_the_order_carries_ids_that_follow_from_decision_and_user_alone() -> Non
     assert (intent.event_time, intent.valid_until) == (decision.event_time, decision.valid_until)
 
 
-@given(ACTIONS, prices(), instruments(), limits())
+@given(orders_to_plan())
 def test_no_order_costs_more_than_allowed_breaks_a_lot_or_leaves_the_tick_grid(
-    action: Action, reference: Price, instrument: Instrument, allowed: UserLimits
+    order: tuple[Decision, Instrument, UserLimits],
 ) -> None:
-    intent = plan(a_decision(action=action, reference_price=reference), USER, instrument, allowed)
-    assume(isinstance(intent, OrderIntent))
+    decision, instrument, allowed = order
+    intent = plan(decision, USER, instrument, allowed)
     assert isinstance(intent, OrderIntent)
 
     assert intent.quantity * intent.price <= allowed.max_order_value
@@ -59,19 +56,19 @@ def test_no_order_costs_more_than_allowed_breaks_a_lot_or_leaves_the_tick_grid(
     assert all(price % instrument.tick_size == 0 for price in (intent.price, intent.stop, intent.target))
 
 
-@given(ACTIONS, prices(), instruments(), limits())
+@given(orders_to_plan())
 def test_the_limit_never_passes_the_collar_and_the_exits_stand_on_their_sides(
-    action: Action, reference: Price, instrument: Instrument, allowed: UserLimits
+    order: tuple[Decision, Instrument, UserLimits],
 ) -> None:
-    intent = plan(a_decision(action=action, reference_price=reference), USER, instrument, allowed)
-    assume(isinstance(intent, OrderIntent))
+    decision, instrument, allowed = order
+    intent = plan(decision, USER, instrument, allowed)
     assert isinstance(intent, OrderIntent)
 
     if intent.side is Side.BUY:
-        assert intent.price * 10_000 <= reference * (10_000 + allowed.collar)
+        assert intent.price * 10_000 <= decision.reference_price * (10_000 + allowed.collar)
         assert intent.stop < intent.price < intent.target
     else:
-        assert intent.price * 10_000 >= reference * (10_000 - allowed.collar)
+        assert intent.price * 10_000 >= decision.reference_price * (10_000 - allowed.collar)
         assert intent.target < intent.price < intent.stop
 
 
