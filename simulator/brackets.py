@@ -95,7 +95,7 @@ class Brackets:
 
     async def cancel_forever(self, call: Call) -> web.StreamResponse:
         made = self._forever.cancel(call.client_id, call.path("order_id"), self._exchange.second)
-        return made.reply() if isinstance(made, Refusal) else _reply(made.order_id, Status.CANCELLED, 202)
+        return made.reply() if isinstance(made, Refusal) else _reply(made.order_id, Status.CANCELLED)
 
     async def list_forever(self, call: Call) -> web.StreamResponse:
         made = self._forever.of(call.client_id)

@@ -9,6 +9,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from schemas.errors import Misconfigured
+from simulator import totp
 from simulator.faults import Fault
 from simulator.market.characters import Character
 from simulator.matching.rules import Rules
@@ -55,7 +57,8 @@ class SimulatedUser:
         expires_at: When the token dies, by the wall clock; None is never.
         funds: Opening balance in rupees.
         holdings: Shares from before the session.
-        pin, totp_secret: For a token without a browser; the secret is base 32, as an authenticator app takes it.
+        pin, totp_secret: For a token without a browser; the secret is base 32 of 160 bits or more, as authenticator apps and
+            `pyotp` want it (RFC 4226, section 4).
         data_plan: Whether the account has the paid data API; without it the data endpoints answer 806.
         postback_url: Where every change of an order is posted; None is nowhere.
     """
@@ -67,9 +70,13 @@ class SimulatedUser:
     funds: int = 1_000_000
     holdings: tuple[SimulatedHolding, ...] = ()
     pin: str = field(default="112233", repr=False)
-    totp_secret: str = field(default="JBSWY3DPEHPK3PXP", repr=False)
+    totp_secret: str = field(default="JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP", repr=False)
     data_plan: bool = True
     postback_url: str | None = None
+
+    def __post_init__(self) -> None:
+        if totp.bits(self.totp_secret) < totp.LEAST_BITS:
+            raise Misconfigured(f"totp_secret: give base 32 of at least {totp.LEAST_BITS} bits, which is 32 characters")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +90,7 @@ class Quirks:
         super_cancel_has_body: Classic pages say 202 without a body.
         exit_all_has_body: The portal says 202 without a body.
         multi_margin_in_camel_case: Numbers in camelCase as the portal; else texts in snake_case as the classic pages.
-        lost_race_says_cancelled: Tell a client whose cancellation came too late that it worked (202), as an
+        lost_race_says_cancelled: Tell a client whose cancellation came too late that it worked (200), as an
             acknowledgement of receipt would; else refuse.
         bad_ip_code: Of an order from an address that is not registered: users saw DH-905, others list DH-911.
     """

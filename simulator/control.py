@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from aiohttp import web
@@ -55,7 +56,9 @@ class Control:
             web.post("/control/clock", self.clock),
         ]
 
-    async def start(self, _: web.Request) -> web.Response:
+    async def start(self, request: web.Request) -> web.Response:
+        if refusal := await _refuse_body(request):
+            return refusal
         self._exchange.open_market()
         return web.json_response({"started": True})
 
@@ -85,12 +88,16 @@ class Control:
             }
         )
 
-    async def drop(self, _: web.Request) -> web.Response:
+    async def drop(self, request: web.Request) -> web.Response:
         """Reset every feed connection."""
+        if refusal := await _refuse_body(request):
+            return refusal
         return web.json_response({"dropped": self._feed.drop_all()})
 
-    async def truncate(self, _: web.Request) -> web.Response:
+    async def truncate(self, request: web.Request) -> web.Response:
         """Cut the next packet short."""
+        if refusal := await _refuse_body(request):
+            return refusal
         self._feed.truncate_next()
         return web.json_response({"truncating": True})
 
@@ -117,25 +124,25 @@ class Control:
 
     async def add_user(self, request: web.Request) -> web.Response:
         try:
-            body = await _object(request)
-            user = _user(body)
-        except (KeyError, TypeError, ValueError) as error:
-            return _refuse(f"not a user with client_id and token: {type(error).__name__}")
+            user = _user(await _object(request, *_USER))
+        except (ValueError, Misconfigured) as error:
+            return _refuse(f"not a user: {error}")
         self._accounts.add(user)
         return web.json_response({"client_id": user.client_id}, status=201)
 
     async def kill_tokens(self, request: web.Request) -> web.Response:
         """Forced invalidation in the middle of the day: of `client_id`, or of everybody."""
         try:
-            client_id = (await _object(request)).get("client_id") if request.can_read_body else None
+            body = await _object(request, "client_id") if request.can_read_body else {}
+            client_id = _text(body, "client_id") if "client_id" in body else None
         except ValueError as error:
-            return _refuse(f"not a JSON object: {error}")
+            return _refuse(str(error))
         return web.json_response({"killed": self._accounts.kill(client_id)})
 
     async def clock(self, request: web.Request) -> web.Response:
         """`{"do": "pause" | "step" | "resume", "seconds"?, "speed"?}`; answers when it is done."""
         try:
-            body = await _object(request)
+            body = await _object(request, "do", "seconds", "speed")
             await self._turn(body.get("do"), body.get("seconds"), body.get("speed"))
         except ValueError as error:
             return _refuse(f"{error}: do is pause, step (with seconds) or resume; speed is a number above 0 or max")
@@ -163,30 +170,80 @@ class Control:
             await self._exchange.step(seconds)
 
 
+_USER: Final = ("client_id", "token", "name", "expires_at", "funds", "pin", "totp_secret", "data_plan", "postback_url")
+
+
 def _user(body: Mapping[str, Any]) -> SimulatedUser:
-    """Raises KeyError or ValueError on missing or odd fields; the message must not show the token."""
-    client_id, token = body["client_id"], body["token"]
-    if not (isinstance(client_id, str) and client_id and isinstance(token, str) and token):
-        raise ValueError("empty")
-    expires_at = datetime.fromisoformat(body["expires_at"]) if body.get("expires_at") else None
-    if expires_at and expires_at.tzinfo is None:
-        raise ValueError("expires_at without time zone")
-    url = body.get("postback_url")
-    if url is not None and not str(url).startswith(("http://", "https://")):
-        raise ValueError("postback_url is no URL")
-    return SimulatedUser(client_id, token, str(body.get("name", client_id)), expires_at, postback_url=url)
-
-
-async def _object(request: web.Request) -> dict[str, Any]:
-    """The JSON object of a body.
+    """A user of the fields of `_USER`; all but the first two may be left away.
 
     Raises:
-        ValueError: it is something else.
+        ValueError, Misconfigured: naming the field; the text shows no token and no secret.
     """
-    body = orjson.loads(await request.read())
+    usual = SimulatedUser(_text(body, "client_id"), _text(body, "token"))
+    funds, data_plan = body.get("funds", usual.funds), body.get("data_plan", usual.data_plan)
+    if not isinstance(funds, int) or isinstance(funds, bool) or funds < 0:
+        raise ValueError("funds: whole rupees, 0 or more")
+    if not isinstance(data_plan, bool):
+        raise ValueError("data_plan: true or false")
+    url = body.get("postback_url")
+    if url is not None and not str(url).startswith(("http://", "https://")):
+        raise ValueError("postback_url: no URL")
+    return replace(
+        usual,
+        name=_text(body, "name") if "name" in body else usual.client_id,
+        expires_at=_moment(body, "expires_at"),
+        funds=funds,
+        pin=_text(body, "pin") if "pin" in body else usual.pin,
+        totp_secret=_text(body, "totp_secret") if "totp_secret" in body else usual.totp_secret,
+        data_plan=data_plan,
+        postback_url=url,
+    )
+
+
+def _text(body: Mapping[str, Any], name: str) -> str:
+    value = body.get(name)
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{name}: {'missing' if name not in body else 'a text that is not empty'}")
+    return value
+
+
+def _moment(body: Mapping[str, Any], name: str) -> datetime | None:
+    if body.get(name) is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(_text(body, name))
+    except ValueError:
+        raise ValueError(f"{name}: a moment such as 2026-11-23T15:30:00+05:30") from None
+    if moment.tzinfo is None:
+        raise ValueError(f"{name}: without time zone")
+    return moment
+
+
+async def _object(request: web.Request, *fields: str) -> dict[str, Any]:
+    """The JSON object of a body, which has no other fields than these.
+
+    Raises:
+        ValueError: it is something else, or has one more; the text names it.
+    """
+    try:
+        body = orjson.loads(await request.read())
+    except orjson.JSONDecodeError:
+        raise ValueError("not JSON") from None
     if not isinstance(body, dict):
         raise ValueError("not a JSON object")
+    if unknown := sorted(body.keys() - set(fields)):
+        raise ValueError(f"{unknown[0]}: unknown; there are {', '.join(fields) or 'no fields here'}")
     return body
+
+
+async def _refuse_body(request: web.Request) -> web.Response | None:
+    """What to say to a body where none is looked at; an empty object is none."""
+    try:
+        if request.can_read_body:
+            await _object(request)
+    except ValueError as error:
+        return _refuse(str(error))
+    return None
 
 
 def _refuse(reason: str) -> web.Response:

@@ -21,7 +21,7 @@ from simulator.placement import Fields, Wrong
 from simulator.refusals import Code, Refusal
 from simulator.wire import Json, isin, rupees
 
-_NO_HOLDINGS = Refusal(Code.NO_DATA, "No holdings available")
+_NO_HOLDINGS = Refusal(Code.HOLDINGS, "No holdings available")
 
 
 class Portfolio:

@@ -24,6 +24,7 @@ class Code(Enum):
     NETWORK = ("DH-909", "Network_Error", 502)
     OTHER = ("DH-910", "Others", 400)
     IP = ("DH-911", "Invalid_IP", 403)
+    HOLDINGS = ("DH-1111", "HOLDING_ERROR", 500)  # an account that owns nothing, as four clients measured it
 
     @classmethod
     def named(cls, code: str) -> Code:

@@ -92,7 +92,7 @@ class Rest:
         cancelled = self._book.cancel(call.client_id, order_id, self._exchange.second)
         if isinstance(cancelled, Refusal) and not (raced and self._quirks.lost_race_says_cancelled):
             return cancelled.reply()
-        return web.json_response({"orderId": order_id, "orderStatus": Status.CANCELLED}, status=202)
+        return web.json_response({"orderId": order_id, "orderStatus": Status.CANCELLED})
 
     async def orders(self, call: Call) -> web.StreamResponse:
         return web.json_response([order_json(order) for order in self._book.of(call.client_id)])

@@ -11,6 +11,7 @@ from typing import Final
 STEP: Final = 30  # seconds
 DIGITS: Final = 6
 DRIFT: Final = 1  # steps a client's clock may be off
+LEAST_BITS: Final = 160  # of a secret: what RFC 4226 recommends and real authenticators get
 
 
 def code(secret: str, step: int) -> str:
@@ -20,6 +21,14 @@ def code(secret: str, step: int) -> str:
     at = digest[-1] & 0x0F
     number = int.from_bytes(digest[at : at + 4], "big") & 0x7FFF_FFFF
     return f"{number % 10**DIGITS:0{DIGITS}d}"
+
+
+def bits(secret: str) -> int:
+    """The length of a base-32 `secret`; 0 when it is none."""
+    try:
+        return 8 * len(base64.b32decode(secret + "=" * (-len(secret) % 8), casefold=True))
+    except ValueError:
+        return 0
 
 
 def now(secret: str, moment: datetime) -> str:

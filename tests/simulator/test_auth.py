@@ -44,6 +44,12 @@ def test_one_time_passwords_are_those_of_rfc_6238(moment: int, code: str) -> Non
     assert totp.now(secret, datetime.fromtimestamp(moment, UTC)) == code
 
 
+def test_the_secret_is_as_long_as_pyotp_and_authenticators_want_it() -> None:
+    secret = USER.totp_secret
+
+    assert len(base64.b32decode(secret)) * 8 >= 160  # RFC 4226, section 4; pyotp takes no secret below 128 bits
+
+
 async def test_pin_and_one_time_password_give_a_token_of_a_day_and_kill_the_old_one() -> None:
     async with running() as simulator:
         body = await mint(simulator)

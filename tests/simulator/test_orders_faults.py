@@ -165,7 +165,7 @@ async def test_a_cancellation_can_lose_its_race_and_say_so_or_not(says_cancelled
 
     assert (row["orderStatus"], row["averageTradedPrice"]) == ("TRADED", 1490.0)
     if says_cancelled:
-        assert (status, body["orderStatus"]) == (202, "CANCELLED")
+        assert (status, body["orderStatus"]) == (200, "CANCELLED")
     else:
         assert (status, body["errorCode"]) == (400, "DH-906")
 

@@ -82,4 +82,4 @@ async def test_of_a_cancellation_and_a_fill_the_client_hears_one_end(first: str)
         _, row = await call(simulator, "GET", path)
 
     assert heard == ["TRANSIT", "PENDING", "CANCELLED" if first == "cancel" else "TRADED"]
-    assert (status, row["orderStatus"]) == ((202, "CANCELLED") if first == "cancel" else (400, "TRADED"))
+    assert (status, row["orderStatus"]) == ((200, "CANCELLED") if first == "cancel" else (400, "TRADED"))

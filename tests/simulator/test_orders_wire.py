@@ -136,12 +136,20 @@ async def test_a_bad_body_is_refused_with_dh_905_and_changes_nothing(
     assert (status, answer["errorCode"]) == (400, "DH-905")
 
 
-@pytest.mark.parametrize("path", ["/v2/orders/1", "/v2/trades/1", "/v2/orders/external/x", "/v2/holdings"])
+@pytest.mark.parametrize("path", ["/v2/orders/1", "/v2/trades/1", "/v2/orders/external/x"])
 async def test_what_does_not_exist_is_answered_with_no_data(path: str) -> None:
     async with running() as simulator:
         status, body = await call(simulator, "GET", path)
 
     assert (status, body["errorCode"]) == (400, "DH-907")
+
+
+async def test_an_account_that_owns_nothing_is_answered_as_measured_with_500_and_dh_1111() -> None:
+    async with running() as simulator:
+        status, body = await call(simulator, "GET", "/v2/holdings")
+
+    assert status == 500
+    assert body == {"errorType": "HOLDING_ERROR", "errorCode": "DH-1111", "errorMessage": "No holdings available"}
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ async def test_an_order_can_be_cancelled_once() -> None:
         first = await call(simulator, "DELETE", path)
         second = await call(simulator, "DELETE", path)
 
-    assert first == (202, {"orderId": placed["orderId"], "orderStatus": "CANCELLED"})
+    assert first == (200, {"orderId": placed["orderId"], "orderStatus": "CANCELLED"})
     assert (second[0], second[1]["errorCode"]) == (400, "DH-906")
 
 
@@ -200,6 +200,49 @@ async def test_users_can_be_added_while_it_runs() -> None:
     assert profile["dhanClientId"] == new.client_id
     assert bad == 400
     assert "secret" not in str(reply)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "names"),
+    [
+        ("users", {"client_id": "4", "token": "t", "fund": 5}, "fund: unknown"),
+        ("users", {"token": "t"}, "client_id: missing"),
+        ("users", {"client_id": "4", "token": ""}, "token: "),
+        ("users", {"client_id": "4", "token": "t", "funds": "much"}, "funds: "),
+        ("users", {"client_id": "4", "token": "t", "data_plan": "no"}, "data_plan: "),
+        ("users", {"client_id": "4", "token": "t", "expires_at": "tomorrow"}, "expires_at: "),
+        ("users", {"client_id": "4", "token": "t", "totp_secret": "JBSWY3DPEHPK3PXP"}, "totp_secret: "),
+        ("users", {"client_id": "4", "token": "t", "totp_secret": "not base 32"}, "totp_secret: "),
+        ("tokens/kill", {"client": "4"}, "client: unknown"),
+        ("tokens/kill", {"client_id": 4}, "client_id: "),
+        ("clock", {"do": "pause", "sped": 3}, "sped: unknown"),
+        ("start", {"at": "10:00"}, "at: unknown"),
+        ("feed/drop", {"client_id": "4"}, "client_id: unknown"),
+        ("feed/truncate", {"count": 4}, "count: unknown"),
+    ],
+)
+async def test_the_switchboard_refuses_what_it_does_not_know_and_names_the_field(
+    path: str, body: dict[str, Any], names: str
+) -> None:
+    async with running() as simulator:
+        status, reply = await call(simulator, "POST", f"/control/{path}", json=body)
+        started = simulator.exchange.started
+
+    assert status == 400
+    assert names in reply["error"]
+    assert not started
+
+
+async def test_a_user_added_over_http_may_have_what_one_of_the_settings_has() -> None:
+    body = {"client_id": "1100000009", "token": "t", "funds": 250_000, "data_plan": False, "pin": "654321"}
+    async with running() as simulator:
+        added, _ = await call(simulator, "POST", "/control/users", json=body)
+        _, funds = await call(simulator, "GET", "/v2/fundlimit", user=SimulatedUser("1100000009", "t"))
+        _, charts = await call(simulator, "POST", "/v2/charts/intraday", user=SimulatedUser("1100000009", "t"), json={})
+
+    assert added == 201
+    assert funds["sodLimit"] == 250_000.0
+    assert charts["errorCode"] == "DH-902"
 
 
 def test_a_token_dies_when_it_expires_and_when_another_is_minted() -> None:
