@@ -10,11 +10,11 @@ import os
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
 import platformdirs
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bus.connection import KafkaConnection
@@ -105,6 +105,23 @@ class Settings(BaseSettings):
     ats_cache_dir: Path = Path(platformdirs.user_cache_dir("ats"))
     ats_state_dir: Path = Path(platformdirs.user_state_dir("ats"))
 
+    @model_validator(mode="after")
+    def _real_money_trades_the_real_market(self) -> Self:
+        """Whatever is invented stays with paper money. Checked for every service: those of one deployment share settings."""
+        if self.ats_mode == "paper":
+            return self
+        if self.ats_clock == "market":
+            raise ValueError(
+                f"ATS_MODE={self.ats_mode} trades real money, and ATS_CLOCK=market takes old decisions for new ones: "
+                "set ATS_CLOCK=wall, or ATS_MODE=paper for a replay"
+            )
+        if self.ats_news == "sample":
+            raise ValueError(
+                f"ATS_MODE={self.ats_mode} trades real money, and ATS_NEWS=sample invents headlines: "
+                "set ATS_NEWS=none, or ATS_MODE=paper for a demo"
+            )
+        return self
+
     def need(self, *names: str) -> None:
         """Check that the settings a service cannot do without are there.
 
@@ -171,7 +188,9 @@ def load(**overrides: Any) -> Settings:
 
 
 def _problem(error: Any) -> str:
-    name = str(error["loc"][0]).upper() if error["loc"] else "settings"
+    if not error["loc"]:  # about several settings at once; its input is all of them, secrets too
+        return str(error["msg"]).removeprefix("Value error, ")
+    name = str(error["loc"][0]).upper()
     secret = any(word in name for word in ("KEY", "TOKEN", "PASSWORD", "SECRET"))
     value = "" if secret else f"={error.get('input')!r}"
     return f"{name}{value} is not usable: {error['msg'].removeprefix('Value error, ')}"

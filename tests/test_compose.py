@@ -17,7 +17,7 @@ from ats.settings import Settings
 ROOT = Path(__file__).resolve().parents[1]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 OURS = {name: service for name, service in COMPOSE["services"].items() if service.get("image") == "ats:local"}
-NEEDED = {"POSTGRES_PASSWORD": "x", "JWT_SECRET": "y", "SUPABASE_SERVICE_KEY": "z"}
+NEEDED = {"POSTGRES_PASSWORD": "x", "JWT_SECRET": "y", "SUPABASE_SERVICE_KEY": "z", "ATS_CLOCK": "wall"}
 
 
 def client() -> list[str]:
@@ -66,6 +66,15 @@ def test_every_variable_we_pass_is_a_setting(name: str) -> None:
     settings = {field.upper() for field in Settings.model_fields}
 
     assert set(OURS[name]["environment"]) <= settings
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_nothing_of_a_replay_is_the_default(name: str) -> None:
+    environment = OURS[name]["environment"]
+
+    assert environment["ATS_CLOCK"].startswith("${ATS_CLOCK:?")
+    assert environment["ATS_TRADING_DATE"] == "${ATS_TRADING_DATE:-}"
+    assert "sample" not in environment.get("ATS_NEWS", "")
 
 
 def test_every_long_running_service_of_the_command_line_is_composed() -> None:

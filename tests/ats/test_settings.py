@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from ats import exits
+from ats.cli import main
 from ats.settings import REMEDIES, Settings, load
 from schemas.errors import Misconfigured
 
@@ -31,6 +33,43 @@ def test_settings_come_from_the_env_file_and_the_environment_wins(
     settings = load()
 
     assert (settings.ats_model, settings.ats_small_model) == ("from-environment", "from-file")
+
+
+@pytest.mark.parametrize("mode", ["self", "family", "empanelled"])
+@pytest.mark.parametrize(("name", "value"), [("ATS_CLOCK", "market"), ("ATS_NEWS", "sample")])
+def test_real_money_on_an_invented_market_is_refused_with_the_remedy_and_without_a_secret(
+    monkeypatch: pytest.MonkeyPatch, mode: str, name: str, value: str
+) -> None:
+    monkeypatch.setenv("SUPABASE_SERVICE_KEY", "a-secret-value")
+    monkeypatch.setenv("ATS_MODE", mode)
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(Misconfigured, match=f"ATS_MODE={mode} .*{name}={value}.*: set {name}=") as caught:
+        load()
+
+    assert "a-secret-value" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "value"), [("ATS_CLOCK", "market"), ("ATS_NEWS", "sample")])
+def test_paper_money_may_trade_an_invented_market(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+
+    assert getattr(load(), name.lower()) == value
+
+
+@pytest.mark.parametrize("command", ["executors", "agents", "doctor", "show-config"])
+def test_every_command_that_reads_the_settings_refuses_real_money_on_a_replays_clock(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    monkeypatch.setattr("sys.argv", ["ats", command])
+    monkeypatch.setenv("ATS_MODE", "self")
+    monkeypatch.setenv("ATS_CLOCK", "market")
+
+    with pytest.raises(SystemExit) as ended:
+        main()
+
+    assert ended.value.code == exits.MISCONFIGURED
+    assert "ATS_CLOCK=market" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
