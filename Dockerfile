@@ -23,6 +23,6 @@ ENV PATH=/opt/ats/bin:$PATH PYTHONUNBUFFERED=1 ATS_LOG_FORMAT=json NUMBA_CACHE_D
 USER ats
 WORKDIR /home/ats
 # compile the engine's kernels into the image, never in the middle of a stream
-RUN python -c "from streams.engine import warm_up; warm_up()"
+RUN python -c "from streams.engine.machine import warm_up; warm_up()"
 ENTRYPOINT ["ats"]
 CMD ["--help"]

@@ -42,6 +42,9 @@ chromium:
 web: $(VENV)/web.stamp ## build the web page
 	$(BIN)/python -m ats.web
 
+.PHONY: setup
+setup: $(VENV)/runtime.stamp ## install into .venv what ATS needs to run
+
 .PHONY: demo
 demo: $(VENV)/runtime.stamp ## the main job on embedded Kafka and Postgres: no account, no key, no Docker
 	$(BIN)/ats demo
