@@ -6,22 +6,24 @@ Rows are written before the message goes to Kafka: whoever reads a decision find
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, Protocol
 
-import httpx
 import structlog
-from postgrest import APIError, ReturnMethod
+from postgrest import ReturnMethod
 from supabase import AsyncClient
 
-from schemas.errors import Misconfigured, TryLater
+from bus.database import Answers, RowRefused, StoreAway
+from schemas.errors import Unreadable
 from schemas.messages import Decision, Report, Scan
 
 log = structlog.get_logger(__name__)
 
-PAUSES: Final = (0.2, 1.0, 3.0)  # seconds: over a restart of the API, well within one decision's patience
-_PASSING_STATES: Final = ("08", "40", "53", "57")  # SQLSTATE classes: connection, deadlock, resources, shutdown
-_BUSY: Final = ("408", "429")
+FIRST_PAUSE: Final = 0.2  # seconds between two attempts, doubled each time
+LONGEST_PAUSE: Final = 3.0
+_FOREIGN_KEY: Final = "23503"
+_REMEDY: Final = "check SUPABASE_SERVICE_KEY and that the migrations and the day's scan are in place"
 
 
 class Store(Protocol):
@@ -35,16 +37,22 @@ class Store(Protocol):
 class SupabaseStore:
     """The tables `daily_scans`, `analysis_reports` and `trade_decisions`. The client carries the service key."""
 
-    def __init__(self, client: AsyncClient, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+    def __init__(
+        self,
+        client: AsyncClient,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._client = client
         self._sleep = sleep
+        self._answers = Answers(_REMEDY, monotonic)
 
     async def save_scan(self, scan: Scan) -> None:
-        """Write one row per symbol; the first scan of a day stands.
+        """Write one row per symbol, however long the database is away; the first scan of a day stands.
 
         Raises:
-            TryLater: the database stayed away.
-            Misconfigured: it refused the rows.
+            Unreadable: the database refuses a row for what stands in it.
+            Misconfigured: it keeps refusing for reasons that only a person can mend.
         """
         await self._insert("daily_scans", scan_rows(scan))
 
@@ -56,46 +64,27 @@ class SupabaseStore:
     async def _insert(self, table: str, rows: list[dict[str, Any]]) -> None:
         if not rows:
             return
-        for pause in (*PAUSES, None):
+        pause = FIRST_PAUSE
+        while True:
             try:
-                await (
-                    self._client.table(table)
-                    .upsert(rows, on_conflict="id", ignore_duplicates=True, returning=ReturnMethod.minimal)
-                    .execute()
-                )
+                await self._write(table, rows)
+            except StoreAway as error:
+                log.warning("database_write_repeated", table=table, reason=str(error), pause_s=pause)
+            else:
                 return
-            except (httpx.TransportError, APIError) as error:
-                reason = _passing_reason(table, error)
-            if pause is not None:
-                log.warning("database_write_repeated", table=table, reason=reason, pause_s=pause)
-                await self._sleep(pause)
-        raise TryLater(f"{table}: not written after {len(PAUSES) + 1} attempts ({reason}); start the process again")
+            await self._sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
 
-
-def _passing_reason(table: str, error: httpx.TransportError | APIError) -> str:
-    """Why another attempt may help.
-
-    Raises:
-        Misconfigured: it cannot.
-    """
-    if isinstance(error, httpx.TransportError):
-        return type(error).__name__
-    code = str(error.code or "")
-    if _may_pass(code):
-        return code or "an error without a code"
-    raise Misconfigured(
-        f"{table}: the database refused rows: {code} {error.message}; check SUPABASE_SERVICE_KEY and that the migrations "
-        "and the day's scan are in place"
-    ) from None
-
-
-def _may_pass(code: str) -> bool:
-    """Whether another attempt may end otherwise. A gateway's error page carries a status or no code at all."""
-    if code.startswith("PGRST"):
-        return code.startswith("PGRST00")  # PostgREST has no connection to the database
-    if len(code) == len("23503"):
-        return code.startswith(_PASSING_STATES)
-    return code in _BUSY or not code.startswith("4")
+    async def _write(self, table: str, rows: list[dict[str, Any]]) -> None:
+        written = self._client.table(table).upsert(
+            rows, on_conflict="id", ignore_duplicates=True, returning=ReturnMethod.minimal
+        )
+        try:
+            await self._answers.of(table, written.execute)
+        except RowRefused as refused:
+            if refused.code == _FOREIGN_KEY:  # the scan is not there, or not yet: the same for every row of the day
+                raise self._answers.misfit(table, f"the database refused rows: {refused}", "reference") from None
+            raise Unreadable(f"{table}: the database refused rows: {refused}") from None
 
 
 def scan_rows(scan: Scan) -> list[dict[str, Any]]:

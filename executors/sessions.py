@@ -15,9 +15,10 @@ from typing import Final
 
 import structlog
 
+from bus.database import StoreAway
 from bus.records import Output, message_output
 from executors.clock import MachineTime
-from executors.store import KeyRow, Store, StoreAway
+from executors.store import KeyRow, Store
 from schemas.ids import DhanClientId, UserId, derive
 from schemas.messages import UserSession
 from schemas.topics import SESSIONS

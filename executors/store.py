@@ -6,19 +6,18 @@ call may be repeated: a claim whose answer was lost is answered with `Taken`, a 
 
 from __future__ import annotations
 
-import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 from uuid import UUID
 
-import httpx
 import structlog
-from postgrest.exceptions import APIError
 from pydantic import SecretStr
 from supabase import AsyncClient
 
+from bus.database import Answers, RowRefused, StoreAway
 from dhan.transport import Credentials
 from executors.clock import MachineTime
 from schemas.errors import Misconfigured, TryLater, Unreadable
@@ -27,20 +26,13 @@ from schemas.messages import OrderIntent, Outcome
 
 log = structlog.get_logger(__name__)
 
-ANSWER_WITHIN: Final = 3.0  # a claim takes milliseconds; a database that needs seconds is away
 PAGE: Final = 1_000  # PostgREST's usual limit of rows in one answer
 LONGEST_PAUSE: Final = 2.0  # between tries while the database is away
 REASON_LENGTH: Final = 1_000  # characters kept of a broker's explanation
 KEY_COLUMNS: Final = "user_id,dhan_client_id,is_trading_enabled,token_expiry"
 
 _FOREIGN_KEY: Final = "23503"
-_BAD_ARGUMENT: Final = frozenset({"22023", "23514", "22P02"})
-# a wrong key or role, a missing function or column: trying again is useless
-_SETTINGS: Final = ("42", "PGRST1", "PGRST2", "PGRST3", "401", "403", "404")
-
-
-class StoreAway(TryLater):
-    """The database did not answer. Nothing is known about the call; repeat it."""
+_REMEDY: Final = "check SUPABASE_SERVICE_KEY and run `ats db migrate`"
 
 
 class OrderKey(NamedTuple):
@@ -148,10 +140,11 @@ T = TypeVar("T")
 
 
 class Store:
-    """Calls of the database, each answered within `ANSWER_WITHIN` or `StoreAway`."""
+    """Calls of the database, each answered within `bus.database.ANSWER_WITHIN` or `StoreAway`."""
 
-    def __init__(self, client: AsyncClient) -> None:
+    def __init__(self, client: AsyncClient, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._client = client
+        self._answers = Answers(_REMEDY, monotonic)
 
     async def claim(self, intent: OrderIntent) -> Claim:
         answer = await self._rpc("claim_order", _key(intent) | {"p_correlation_id": intent.dhan_correlation_id})
@@ -164,7 +157,7 @@ class Store:
                 return Taken(None)
             case {"status": "taken", "outcome": str()}:
                 return Taken(Settlement.read(answer))
-        raise _strange("claim_order")
+        raise self._strange("claim_order")
 
     async def settle(self, key: OrderKey, settlement: Settlement) -> Settlement:
         """Record an outcome; returns the recorded one, which is the first that anybody settled."""
@@ -187,7 +180,7 @@ class Store:
                         "outcomes_differ", order=str(key.order), ours=settlement.outcome, recorded=recorded.outcome
                     )
                 return recorded
-        raise _strange("settle_order")
+        raise self._strange("settle_order")
 
     async def reconcile(self, key: OrderKey) -> Reconciled:
         """The state of a claim, with credentials to look it up while it is open.
@@ -206,7 +199,7 @@ class Store:
                 return Blind(reason)
             case {"status": "absent"}:
                 raise TryLater(f"the claim of order {key.order} has vanished: was the database restored from a backup?")
-        raise _strange("reconcile_order")
+        raise self._strange("reconcile_order")
 
     async def open_claims(self, older_than: float) -> list[tuple[OrderKey, float]]:
         """Claims without outcome, with their age in seconds, oldest first."""
@@ -222,23 +215,32 @@ class Store:
                 for r in rows
             ]
         except (KeyError, TypeError, ValueError):
-            raise _strange("open_claims") from None
+            raise self._strange("open_claims") from None
 
     async def trading_keys(self) -> list[KeyRow]:
         """All users' keys without their tokens."""
         rows: list[KeyRow] = []
         while True:
             query = self._client.table("user_trading_keys").select(KEY_COLUMNS).order("user_id")
-            page = await _answer(query.range(len(rows), len(rows) + PAGE - 1).execute)
+            page = await self._ask("user_trading_keys", query.range(len(rows), len(rows) + PAGE - 1).execute)
             try:
-                rows += [_key_row(row) for row in page]
+                rows += _key_rows(page)
             except (KeyError, TypeError, ValueError):
-                raise _strange("user_trading_keys") from None
+                raise self._strange("user_trading_keys") from None
             if len(page) < PAGE:
                 return rows
 
     async def _rpc(self, function: str, arguments: dict[str, Any]) -> Any:
-        return await _answer(self._client.rpc(function, arguments).execute)
+        return await self._ask(function, self._client.rpc(function, arguments).execute)
+
+    async def _ask(self, call: str, execute: Callable[[], Awaitable[Any]]) -> Any:
+        try:
+            return await self._answers.of(call, execute)
+        except RowRefused as refused:
+            raise _unreadable(refused) from None
+
+    def _strange(self, call: str) -> StoreAway | Misconfigured:
+        return self._answers.misfit(call, "answered in a form this version does not know")
 
 
 async def until_back(call: Callable[[], Awaitable[T]], machine: MachineTime) -> T:
@@ -258,37 +260,20 @@ async def settled(store: Store, key: OrderKey, settlement: Settlement, machine: 
     return await until_back(lambda: store.settle(key, settlement), machine)
 
 
-async def _answer(execute: Callable[[], Awaitable[Any]]) -> Any:
-    # every error leaves its text behind: a library may quote an answer, and an answer may hold a token
-    try:
-        async with asyncio.timeout(ANSWER_WITHIN):
-            return (await execute()).data
-    except TimeoutError:
-        raise StoreAway(f"the database gave no answer within {ANSWER_WITHIN:.0f} s") from None
-    except httpx.HTTPError as error:
-        raise StoreAway(f"the database cannot be reached ({type(error).__name__})") from None
-    except APIError as error:
-        raise _meaning(str(error.code or "")) from None
-
-
-def _meaning(code: str) -> Exception:
-    if code == _FOREIGN_KEY:
+def _unreadable(refused: RowRefused) -> Unreadable:
+    if refused.code == _FOREIGN_KEY:
         return Unreadable("not in the database: the decision or the user was never recorded there", "decision_id")
-    if code in _BAD_ARGUMENT:
-        return Unreadable(f"the database refuses the order's ids (SQLSTATE {code})", "id")
-    if code.startswith(_SETTINGS):
-        return Misconfigured(
-            f"the database refuses the executors ({code}): check SUPABASE_SERVICE_KEY and run `ats db migrate`"
-        )
-    return StoreAway(f"the database answered {code or 'nothing readable'}")
-
-
-def _strange(what: str) -> Misconfigured:
-    return Misconfigured(f"{what} answered in a form this version does not know: run `ats db migrate`")
+    return Unreadable(f"the database refuses the order's ids (SQLSTATE {refused.code})", "id")
 
 
 def _key(intent: OrderIntent) -> dict[str, Any]:
     return {"p_user": str(intent.user_id), "p_decision": str(intent.decision_id), "p_order": str(intent.id)}
+
+
+def _key_rows(page: Any) -> list[KeyRow]:
+    if not isinstance(page, list):
+        raise TypeError("rows come in a list")
+    return [_key_row(row) for row in page]
 
 
 def _key_row(row: dict[str, Any]) -> KeyRow:

@@ -13,6 +13,7 @@ from typing import Final
 
 import structlog
 
+from bus.database import StoreAway
 from bus.records import Output, Record, message_output
 from dhan.orders import NewOrder, NotSent, Placed, Unknown, Validity
 from dhan.transport import Credentials
@@ -25,7 +26,7 @@ from executors.outcomes import CLAIM_STALE, denied, execution, of_placement
 from executors.quotes import QuoteBook
 from executors.reconcile import Resolver
 from executors.sessions import ActiveUsers
-from executors.store import Claimed, OrderKey, Refused, Settlement, Store, StoreAway, Taken, settled
+from executors.store import Claimed, OrderKey, Refused, Settlement, Store, Taken, settled
 from schemas.codec import decode
 from schemas.messages import OrderIntent
 from schemas.topics import EXECUTIONS

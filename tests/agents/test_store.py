@@ -1,22 +1,23 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
 import asyncpg
 import pytest
-from aiohttp import web
-from supabase import acreate_client
 
 from agents.committee import convene
 from agents.deadline import Deadline
 from agents.model import Model
-from agents.store import SupabaseStore, _may_pass
-from schemas.errors import Misconfigured, TryLater
+from agents.store import SupabaseStore
+from schemas.errors import Misconfigured, Unreadable
 from schemas.ids import ScanId
 from schemas.market import ScanResult
 from tests.agents.factories import FixedNews, Topic, a_journal, a_scan, a_signal, an_entry, an_instrument
-from tests.database.fixtures import SupabaseStack
+from tests.database.fixtures import SupabaseStack, client
+from tests.database.pages import PAGES
+from tests.web.front import Answer, Front
 
 
 async def rows(stack: SupabaseStack, query: str, *values: object) -> list[dict[str, Any]]:
@@ -25,6 +26,25 @@ async def rows(stack: SupabaseStack, query: str, *values: object) -> list[dict[s
         return [dict(row) for row in await connection.fetch(query, *values)]
     finally:
         await connection.close()
+
+
+class Time:
+    """Machine time in which sleeping takes none; `then` happens at the `turn`-th pause."""
+
+    def __init__(self, turn: int) -> None:
+        self.turn = turn
+        self.now = 0.0
+        self.slept: list[float] = []
+        self.then: Callable[[], None] = lambda: None
+
+    def __call__(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+        if len(self.slept) == self.turn:
+            self.then()
 
 
 def fresh_entry(symbol: str) -> Any:
@@ -81,7 +101,8 @@ async def test_saving_again_does_not_undo_what_the_executors_wrote(supabase_stac
 async def test_a_report_without_its_scan_is_refused_with_the_remedy(
     supabase_stack: SupabaseStack, model: Model
 ) -> None:
-    store = SupabaseStore(await supabase_stack.service())
+    time = Time(0)
+    store = SupabaseStore(await supabase_stack.service(), time.sleep, time)
     verdict = await convene(
         a_signal(rule=f"rule-{uuid4().hex}"),
         a_scan(fresh_entry("RELIANCE")),
@@ -95,7 +116,8 @@ async def test_a_report_without_its_scan_is_refused_with_the_remedy(
 
 
 async def test_a_browser_key_cannot_write_decisions(supabase_stack: SupabaseStack, model: Model) -> None:
-    store = SupabaseStore(await supabase_stack.anonymous())
+    time = Time(0)
+    store = SupabaseStore(await supabase_stack.anonymous(), time.sleep, time)
     verdict = await convene(
         a_signal(), None, news=FixedNews(), journal=a_journal(model, Topic()), deadline=Deadline.after(10)
     )
@@ -104,71 +126,46 @@ async def test_a_browser_key_cannot_write_decisions(supabase_stack: SupabaseStac
         await store.save_verdict((), verdict.decision)
 
 
-@pytest.mark.parametrize(("bad_answers", "written"), [(2, True), (99, False)], ids=["a moment", "for good"])
-async def test_a_database_that_is_away_is_tried_again_a_few_times(
-    bad_answers: int, written: bool, unserved: list[int]
+@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
+async def test_a_page_of_a_gateway_is_waited_out_however_long_it_stays(
+    supabase_stack: SupabaseStack, page: Answer
 ) -> None:
-    pages = (
-        lambda: web.json_response({"message": "away"}, status=503),
-        lambda: web.Response(text="<html>bad gateway</html>", status=502),
-        lambda: web.json_response({"code": "PGRST001", "message": "no connection"}, status=503),
-    )
+    scan, time = a_scan(fresh_entry("RELIANCE")), Time(5)
+    async with Front(supabase_stack.url).serving() as gateway:
+        gateway.instead["/rest/v1/daily_scans"] = page
+        time.then = gateway.instead.clear
 
-    async def answer(_: web.Request) -> web.Response:
-        unserved.append(1)
-        away = len(unserved) <= bad_answers
-        if not away:
-            return web.Response(status=201)
-        return pages[len(unserved) % 3]()
+        await SupabaseStore(await client(gateway.url, supabase_stack.secret_key), time.sleep, time).save_scan(scan)
 
-    app = web.Application()
-    app.router.add_post("/rest/v1/daily_scans", answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    slept: list[float] = []
+    assert gateway.given == 5
+    assert len(await rows(supabase_stack, "select id from daily_scans where id = $1", scan.entries[0].scan_id)) == 1
 
-    async def sleep(seconds: float) -> None:
-        slept.append(seconds)
 
-    client = await acreate_client(f"http://127.0.0.1:{runner.addresses[0][1]}", "sb_secret_x")
-    store = SupabaseStore(client, sleep)
+async def test_a_database_nobody_serves_is_waited_for(supabase_stack: SupabaseStack) -> None:
+    scan, time = a_scan(fresh_entry("RELIANCE")), Time(3)
+    async with Front(supabase_stack.url).serving() as gateway:
+        gateway.away = True
 
-    try:
-        if written:
+        def back() -> None:
+            gateway.away = False
+
+        time.then = back
+
+        await SupabaseStore(await client(gateway.url, supabase_stack.secret_key), time.sleep, time).save_scan(scan)
+
+    assert time.slept == [0.2, 0.4, 0.8]
+
+
+async def test_a_row_that_the_database_refuses_is_said_to_be_unreadable_and_not_sent_again(
+    supabase_stack: SupabaseStack,
+) -> None:
+    refusal = Answer(400, '{"code": "22P05", "message": "unsupported Unicode escape sequence"}')
+    time = Time(0)
+    async with Front(supabase_stack.url).serving() as gateway:
+        gateway.instead["/rest/v1/daily_scans"] = refusal
+        store = SupabaseStore(await client(gateway.url, supabase_stack.secret_key), time.sleep, time)
+
+        with pytest.raises(Unreadable, match=r"daily_scans: .*22P05"):
             await store.save_scan(a_scan())
-        else:
-            with pytest.raises(TryLater, match="daily_scans: not written after 4 attempts"):
-                await store.save_scan(a_scan())
-    finally:
-        await runner.cleanup()
 
-    assert len(unserved) == (3 if written else 4)
-    assert len(slept) == len(unserved) - 1
-
-
-async def test_a_database_nobody_serves_is_a_reason_to_try_later() -> None:
-    async def sleep(_: float) -> None:
-        return None
-
-    client = await acreate_client("http://127.0.0.1:9", "sb_secret_x")
-
-    with pytest.raises(TryLater):
-        await SupabaseStore(client, sleep).save_scan(a_scan())
-
-
-@pytest.fixture
-def unserved() -> list[int]:
-    return []
-
-
-@pytest.mark.parametrize("code", ["22P02", "23514", "42501", "PGRST204", "PGRST301", "401", "403", "404"])
-def test_a_refusal_that_will_not_change_is_not_repeated(code: str) -> None:
-    assert not _may_pass(code)
-
-
-@pytest.mark.parametrize(
-    "code", ["", "408", "429", "500", "502", "503", "PGRST000", "PGRST003", "08006", "57P03", "40P01"]
-)
-def test_a_refusal_that_may_change_is_repeated(code: str) -> None:
-    assert _may_pass(code)
+    assert gateway.given == 1

@@ -318,10 +318,11 @@ async def test_an_intent_about_a_decision_nobody_recorded_is_a_dead_letter(scrip
 async def test_a_wrong_database_key_ends_the_service_instead_of_losing_orders(scripted: World) -> None:
     user = await scripted.user()
     intent = await scripted.intent(user)
-    anonymous = await scripted.stack.anonymous()
+    anonymous, machine = await scripted.stack.anonymous(), FastMachine()
+    store = Store(anonymous, lambda: machine.now)
 
     with pytest.raises(Misconfigured, match="SUPABASE_SERVICE_KEY"):
-        await run(scripted.worker(user, store=Store(anonymous)), intent)
+        await run(scripted.worker(user, store=store, machine=machine.time()), intent)
 
 
 async def test_the_first_settlement_stands_whatever_is_said_later(scripted: World, dhan: ScriptedDhan) -> None:

@@ -31,6 +31,7 @@ class Front:
     Attributes:
         heard: Every answer of the server behind.
         instead: Answers to give in its place: one for all requests whose method and path hold the key.
+        given: How many of those were given.
         away: Cuts every connection without an answer.
         silent: Takes requests and never answers.
         dripping: Sends a page tag by tag, as it comes over a bad line or to a busy machine.
@@ -43,6 +44,7 @@ class Front:
         self.url = ""
         self.heard: list[Answer] = []
         self.instead: dict[str, Answer] = {}
+        self.given = 0
         self.away = False
         self.silent = False
         self.dripping = False
@@ -57,6 +59,7 @@ class Front:
             await asyncio.sleep(60)
         for part, answer in self.instead.items():
             if part in f"{request.method} {request.path_qs}":
+                self.given += 1
                 return web.Response(status=answer.status, text=answer.body, headers=dict(answer.headers))
         return await self._relayed(request)
 
