@@ -7,6 +7,7 @@ same correlation id is a second order (`reference/dhan.md`, 2.3).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -78,6 +79,11 @@ class BrokerOrder:
     def rejected(self) -> bool:
         return self.status == "REJECTED"
 
+    @property
+    def ended(self) -> bool:
+        """Nothing will happen to it any more. An unknown word is no end."""
+        return self.status in _ENDS
+
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
@@ -89,11 +95,16 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """Dhan refused the order in words; it will never trade."""
+    """Dhan refused the order in words; it will never trade.
+
+    Attributes:
+        token_refused: It was the account's token that Dhan did not accept: no further call with it can succeed.
+    """
 
     code: str
     message: str
     order_id: DhanOrderId | None = None
+    token_refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +131,9 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class NotFound:
-    """Dhan answered, and does not know the correlation id. Soon after a lost request that is no proof yet."""
+    """Neither Dhan's lookup nor, where both were asked, the day's order book has the order. Soon after a lost request that is
+    no proof yet.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +145,23 @@ class TokenRefused:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class NoAccess:
+    """Dhan refuses in words to show this account's order book, so it says nothing about the order. Asking again will hardly
+    help: the account, its permissions or the address we call from must change first.
+    """
+
+    reason: str
+
+
 Placed: TypeAlias = Accepted | Rejected | NotSent | Unknown
-Lookup: TypeAlias = Found | NotFound | TokenRefused | Unknown
+Lookup: TypeAlias = Found | NotFound | TokenRefused | NoAccess | Unknown
 
 RATE_LIMIT: Final = "DH-904"
+_DEAD_TOKEN: Final = "DH-901"  # noqa: S105  # an error code
+_ENDS: Final = frozenset({"TRADED", "REJECTED", "CANCELLED", "EXPIRED", "CLOSED"})
+_ORDER_ID: Final = re.compile(r"[!-~]{1,64}")  # digits until now; never cut, for a cut id is another order's
+_PASSING: Final = frozenset({httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_MANY_REQUESTS})
 _SERVER_SIDE: Final = frozenset({"DH-908", "DH-909"})  # Dhan's own failure: the order may have got through before it
 _NO_DATA: Final = "DH-907"
 
@@ -164,12 +190,16 @@ class OrderDesk:
         return classify_placement(result)
 
     async def find(self, correlation_id: CorrelationId) -> Lookup:
-        """Look one order up by our name for it; where that answer is unclear, read the day's whole book."""
+        """Look one order up by our name for it; unless that finds it, the day's whole book decides.
+
+        Dhan answers a lookup by name with 404 also while the order is in TRANSIT (measured), so its "not found" proves
+        nothing. A refusal of that lookup may be about the order or about the account; the book tells which.
+        """
         result: Result = await self._book.get_order_by_correlationID(correlation_id)
         lookup = classify_lookup(result, correlation_id)
-        if isinstance(lookup, Unknown) and _refused_in_words(result):
-            return classify_book(await self._book.get_order_list(), correlation_id)
-        return lookup
+        if isinstance(lookup, Found | TokenRefused) or isinstance(result, Lost):
+            return lookup
+        return classify_book(await self._book.get_order_list(), correlation_id)
 
 
 def classify_placement(result: Result) -> Placed:
@@ -189,11 +219,11 @@ def classify_placement(result: Result) -> Placed:
         return Unknown(_describe(result, code))
     if code == RATE_LIMIT:
         return NotSent(code, message)
-    return Rejected(code, message)
+    return Rejected(code, message, token_refused=_refuses_token(result, code))
 
 
 def classify_lookup(result: Result, correlation_id: CorrelationId) -> Lookup:
-    """What a result of GET /orders/external/{correlation id} proves."""
+    """What a result of GET /orders/external/{correlation id} proves; of `NotFound` only that the lookup does not find it."""
     if isinstance(result, Lost):
         return Unknown(result.reason)
     code, _ = trading_error(_single(result.body))
@@ -210,8 +240,11 @@ def classify_lookup(result: Result, correlation_id: CorrelationId) -> Lookup:
 
 
 def _no_answer(result: Reply, code: str) -> TokenRefused | Unknown:
-    refused = result.status == httpx.codes.UNAUTHORIZED
-    return TokenRefused(_describe(result, code)) if refused else Unknown(_describe(result, code))
+    return (TokenRefused if _refuses_token(result, code) else Unknown)(_describe(result, code))
+
+
+def _refuses_token(result: Reply, code: str) -> bool:
+    return result.status == httpx.codes.UNAUTHORIZED or (400 <= result.status < 500 and code == _DEAD_TOKEN)
 
 
 def classify_book(result: Result, correlation_id: CorrelationId) -> Lookup:
@@ -219,7 +252,9 @@ def classify_book(result: Result, correlation_id: CorrelationId) -> Lookup:
     if isinstance(result, Lost):
         return Unknown(result.reason)
     if result.status != httpx.codes.OK or not isinstance(result.body, list):
-        return _no_answer(result, trading_error(result.body)[0])
+        code, _ = trading_error(_single(result.body))
+        answer = _no_answer(result, code)
+        return NoAccess(answer.reason) if isinstance(answer, Unknown) and _refuses_access(result, code) else answer
     orders = [read_order(row) for row in result.body]
     for order in orders:
         if order and order.correlation_id == correlation_id:
@@ -232,7 +267,7 @@ def read_order(body: object) -> BrokerOrder | None:
     if not isinstance(body, Mapping):
         return None
     order_id, status = text_field(body, "orderId"), text_field(body, "orderStatus")
-    if not order_id or not status:
+    if not _ORDER_ID.fullmatch(order_id) or not status:
         return None
     reason = " ".join(filter(None, [text_field(body, "omsErrorCode"), text_field(body, "omsErrorDescription")]))
     return BrokerOrder(DhanOrderId(order_id), text_field(body, "correlationId"), status.upper(), reason)
@@ -258,8 +293,9 @@ def _single(body: Any) -> Any:
     return body[0] if isinstance(body, list) and len(body) == 1 else body
 
 
-def _refused_in_words(result: Result) -> bool:
-    return isinstance(result, Reply) and 400 <= result.status < 500 and bool(trading_error(_single(result.body))[0])
+def _refuses_access(result: Reply, code: str) -> bool:
+    passes = result.status in _PASSING or code in _SERVER_SIDE or code == RATE_LIMIT
+    return 400 <= result.status < 500 and bool(code) and not passes
 
 
 def _describe(reply: Reply, code: str) -> str:

@@ -25,9 +25,11 @@ from pydantic import SecretStr
 
 from schemas.errors import Misconfigured
 from schemas.ids import DhanClientId
+from schemas.text import clean
 
 DHAN_API: Final = "https://api.dhan.co/v2"
 MAX_BODY: Final = 16 * 1024 * 1024  # a day's order book of 7,000 orders is below 10 MB; more is not an answer to us
+TEXT_LENGTH: Final = 500  # characters kept of any text of Dhan's
 _KEPT_HEADERS: Final = ("content-type", "date", "retry-after")
 _TOKEN: Final = re.compile(
     r"[!-~]{1,4096}"
@@ -226,7 +228,7 @@ def parse_json(body: bytes) -> Any:
     try:
         return json.loads(body, parse_float=Decimal, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
-        return Unparsed(body[:200].decode("utf-8", "replace"))
+        return Unparsed(clean(body[:200].decode("utf-8", "replace"), 200))
 
 
 def trading_error(body: object) -> tuple[str, str]:
@@ -237,9 +239,13 @@ def trading_error(body: object) -> tuple[str, str]:
 
 
 def text_field(body: Mapping[str, Any], name: str) -> str:
-    """A string or number of Dhan's answer as text, cut to what a log line bears; "" when absent or of another type."""
+    """A string or number of Dhan's answer as text; "" when absent or of another type.
+
+    Here Dhan's text becomes ours: one line, cut to what a log line bears, without anything that Postgres, Kafka or a log
+    could not take (`schemas.text`).
+    """
     value = body.get(name)
-    return str(value)[:500] if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    return clean(str(value), TEXT_LENGTH) if isinstance(value, str | int) and not isinstance(value, bool) else ""
 
 
 def _refuse_constant(name: str) -> None:

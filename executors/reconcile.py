@@ -14,7 +14,7 @@ from typing import Final
 import structlog
 
 from bus.records import Output, Record, message_output
-from dhan.orders import Found, NotFound, TokenRefused, Unknown
+from dhan.orders import Found, NoAccess, NotFound, TokenRefused, Unknown
 from executors.clock import MachineTime
 from executors.modes import Broker
 from executors.outcomes import NOT_FOUND, UNVERIFIABLE, execution, not_found, of_order
@@ -73,7 +73,7 @@ class Resolver:
                 return not_found(NOT_FOUND if claim.age < BOOK_REACHES_BACK else UNVERIFIABLE)
             case NotFound():
                 return None
-            case TokenRefused(reason):
+            case TokenRefused(reason) | NoAccess(reason):
                 log.warning("lookup_refused", order=str(key.order), reason=reason, claim_age=claim.age)
                 return self._given_up(waited)
             case Unknown(reason):

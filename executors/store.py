@@ -32,6 +32,7 @@ REASON_LENGTH: Final = 1_000  # characters kept of a broker's explanation
 KEY_COLUMNS: Final = "user_id,dhan_client_id,is_trading_enabled,token_expiry"
 
 _FOREIGN_KEY: Final = "23503"
+_UNIQUE: Final = "23505"
 _REMEDY: Final = "check SUPABASE_SERVICE_KEY and run `ats db migrate`"
 
 
@@ -263,6 +264,9 @@ async def settled(store: Store, key: OrderKey, settlement: Settlement, machine: 
 def _unreadable(refused: RowRefused) -> Unreadable:
     if refused.code == _FOREIGN_KEY:
         return Unreadable("not in the database: the decision or the user was never recorded there", "decision_id")
+    if refused.code == _UNIQUE:
+        field = "dhan_correlation_id" if "correlation_id" in refused.text else "id"
+        return Unreadable("already the name of another order", field)
     return Unreadable(f"the database refuses the order's ids (SQLSTATE {refused.code})", "id")
 
 

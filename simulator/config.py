@@ -85,7 +85,9 @@ class Quirks:
 
     Attributes:
         acknowledged_as: Status in the reply to a placement, whatever the book says: PENDING, or TRANSIT as others saw it.
-        lookup_as_array: Answer a lookup by order id or correlation id with a list of one.
+        by_id_as_array: Answer a lookup by order id with a list of one, or of none, as measured; the documents show an object
+            and DH-907.
+        by_name_as_array: The same for a lookup by correlation id, where objects were measured.
         slices_as_array: Answer slicing with a list; the portal shows one object.
         super_cancel_has_body: Classic pages say 202 without a body.
         exit_all_has_body: The portal says 202 without a body.
@@ -96,7 +98,8 @@ class Quirks:
     """
 
     acknowledged_as: str = "PENDING"
-    lookup_as_array: bool = False
+    by_id_as_array: bool = True
+    by_name_as_array: bool = False
     slices_as_array: bool = True
     super_cancel_has_body: bool = True
     exit_all_has_body: bool = True

@@ -17,12 +17,12 @@ from simulator.matching.forever_orders import Flag
 from simulator.matching.order import Modification, OrderRequest
 from simulator.matching.super_orders import Exits
 from simulator.matching.terms import Leg, OrderType, Product, Validity
-from simulator.refusals import BAD_TOKEN, Code, Refusal
+from simulator.refusals import BAD_INPUT, BAD_TOKEN, Code, Refusal
 
 MAX_QUANTITY: Final = 1_000_000  # far above any freeze quantity
-_CORRELATION_ID: Final = re.compile(r"[A-Za-z0-9 _.-]{0,30}")  # all characters either of Dhan's documents allows
+_CORRELATION_ID: Final = re.compile(r"[A-Za-z0-9 _.-]*")  # all characters either of Dhan's documents allows
 _AFTER_OPEN: Final[Mapping[str, int]] = {"PRE_OPEN": 0, "OPEN": 0, "OPEN_30": 1_800, "OPEN_60": 3_600}  # seconds
-_COMPLAINT: Final = "Missing required fields, bad values for parameters etc."
+_COMPLAINT: Final = BAD_INPUT.message
 
 E = TypeVar("E", bound=StrEnum)
 T = TypeVar("T")
@@ -84,7 +84,7 @@ class Fields:
     def correlation_id(self) -> str:
         value = self._payload.get("correlationId") or ""
         if not isinstance(value, str) or not _CORRELATION_ID.fullmatch(value):
-            raise Wrong("correlationId: at most 30 letters, digits, space, _ . -")
+            raise Wrong("correlationId: letters, digits, space, _ . -")
         return value
 
     def instrument(self) -> InstrumentId:

@@ -59,7 +59,10 @@ TOO_FAST: Final = Refusal(
     "Too many requests on server from single user breaching rate limits. Try throttling API calls.",
 )
 SERVER_ERROR: Final = Refusal(Code.SERVER, "Server was not able to process API request.")
+BAD_INPUT: Final = Refusal(Code.INPUT, "Missing required fields, bad values for parameters etc.")
 NO_SUCH_ORDER: Final = Refusal(Code.NO_DATA, "No order found for the given id.")
+# To a lookup by correlation id, for a name nobody used as for an order in TRANSIT; as measured, with status 404
+NOT_KNOWN_BY_NAME: Final = Refusal(Code.ORDER, "Incorrect request for order and cannot be processed")
 
 
 async def unknown_path(request: web.Request) -> web.Response:

@@ -18,7 +18,7 @@ from simulator.exchange import Exchange
 from simulator.faults import FaultKind
 from simulator.matching.order import Order, OrderRequest, Trade
 from simulator.matching.terms import Status
-from simulator.refusals import NO_SUCH_ORDER, Code, Refusal
+from simulator.refusals import NO_SUCH_ORDER, NOT_KNOWN_BY_NAME, Code, Refusal
 from simulator.wire import history_json, order_json, trade_json
 
 HEAD_START: Final = 0.05  # seconds an order update has before the reply it overtakes
@@ -98,10 +98,19 @@ class Rest:
         return web.json_response([order_json(order) for order in self._book.of(call.client_id)])
 
     async def order(self, call: Call) -> web.StreamResponse:
-        return self._one(self._book.by_id(call.client_id, call.path("order_id")))
+        """By Dhan's id: a list of one, empty for an unknown id. The documents show an object."""
+        order = self._book.by_id(call.client_id, call.path("order_id"))
+        if self._quirks.by_id_as_array:
+            return web.json_response([order_json(order)] if order else [])
+        return web.json_response(order_json(order)) if order else NO_SUCH_ORDER.reply()
 
     async def order_by_correlation(self, call: Call) -> web.StreamResponse:
-        return self._one(self._book.by_correlation(call.client_id, call.path("correlation_id")))
+        """By the client's name. An order in TRANSIT is as unknown here as one that was never placed; the book has it."""
+        order = self._book.by_correlation(call.client_id, call.path("correlation_id"))
+        if order is None or order.status is Status.TRANSIT:
+            return NOT_KNOWN_BY_NAME.reply(web.HTTPNotFound.status_code)
+        row = order_json(order)
+        return web.json_response([row] if self._quirks.by_name_as_array else row)
 
     async def trades(self, call: Call) -> web.StreamResponse:
         return web.json_response([trade_json(*made) for made in _trades(self._book.of(call.client_id))])
@@ -141,12 +150,6 @@ class Rest:
     def _acknowledgement(self, order: Order) -> dict[str, Any]:
         """Acceptance is not execution: the reply says PENDING even when the book already says TRADED or REJECTED."""
         return {"orderId": order.order_id, "orderStatus": self._quirks.acknowledged_as}
-
-    def _one(self, order: Order | None) -> web.Response:
-        if order is None:
-            return NO_SUCH_ORDER.reply()
-        row = order_json(order)
-        return web.json_response([row] if self._quirks.lookup_as_array else row)
 
     def _reject_late(self, order: Order, reason: str) -> None:
         self._book.reject(order, reason, self._exchange.second)

@@ -15,10 +15,11 @@ from schemas.market import Instrument, Side
 from schemas.units import BasisPoints, Price, Quantity
 from simulator.matching.order import OrderRequest
 from simulator.matching.terms import OrderType, Product, Validity
-from simulator.refusals import Code, Refusal
+from simulator.refusals import BAD_INPUT, Code, Refusal
 
 MARKET_PROTECTION: Final = BasisPoints(100)  # since March 2026 a market order is a limit this far from the last price
 MODIFICATIONS: Final = 25  # Dhan, per order
+LONGEST_CORRELATION_ID: Final = 25
 LEAST_DISCLOSED: Final = 30  # percent of the quantity
 FREEZE: Final = Quantity(100_000)  # for instruments without a published freeze quantity
 FREEZE_QUANTITIES: Final[Mapping[str, int]] = {"NIFTY": 1_800, "BANKNIFTY": 600, "FINNIFTY": 1_800, "MIDCPNIFTY": 2_800}
@@ -57,6 +58,7 @@ class Rules:
         stop_market: What becomes of STOP_LOSS_MARKET.
         reject_in_book: Freeze, band and margin: accept, then reject in the book; False refuses with DH-906 at once.
         repeat_correlation_id: Take a second order with a known correlation id; Dhan does not say.
+        longest_correlation_id: Above it the whole order is refused without the field's name, as measured; documents say 30.
     """
 
     market_protection: BasisPoints = MARKET_PROTECTION
@@ -69,6 +71,7 @@ class Rules:
     stop_market: StopMarket = StopMarket.WAITS
     reject_in_book: bool = True
     repeat_correlation_id: bool = True
+    longest_correlation_id: int = LONGEST_CORRELATION_ID
 
     def freeze(self, instrument: Instrument) -> int:
         underlying = instrument.symbol.partition("-")[0]
@@ -88,6 +91,8 @@ Check = Callable[[OrderRequest, Instrument, Rules], str | None]
 
 def entry_refusal(request: OrderRequest, instrument: Instrument, rules: Rules, phase: Phase) -> Refusal | None:
     """What the broker's front door says against it."""
+    if len(request.correlation_id) > rules.longest_correlation_id:
+        return BAD_INPUT
     for check in _ENTRY_CHECKS:
         if reason := check(request, instrument, rules):
             return Refusal(Code.ORDER, reason)

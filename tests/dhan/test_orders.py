@@ -13,6 +13,7 @@ from dhan.orders import (
     Accepted,
     BrokerOrder,
     Found,
+    NoAccess,
     NotFound,
     NotSent,
     OrderDesk,
@@ -23,11 +24,12 @@ from dhan.orders import (
     classify_book,
     classify_lookup,
     classify_placement,
+    read_order,
 )
-from dhan.transport import BaseUrl, Lost, Reply, Unparsed
+from dhan.transport import TEXT_LENGTH, BaseUrl, Lost, Reply, Unparsed
 from schemas.ids import CorrelationId, DhanOrderId
 from schemas.units import Price
-from tests.dhan.broker import ScriptedDhan, hang_up, json_answer, text_answer, trading_error
+from tests.dhan.broker import Answer, ScriptedDhan, hang_up, json_answer, text_answer, trading_error
 from tests.dhan.factories import a_book_row, an_order, credentials
 
 OURS = CorrelationId("AT0123456789abcdef")
@@ -142,6 +144,82 @@ def test_a_found_order_may_come_as_an_object_or_an_array_of_one(shape: Callable[
 )
 def test_an_order_is_absent_only_when_dhan_says_so(status: int, body: Any, expected: Any) -> None:
     assert classify_lookup(Reply(status, body), OURS) == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (403, ERROR | {"errorCode": "DH-902"}, NoAccess("http_403_DH-902")),
+        (403, ERROR | {"errorCode": "DH-903"}, NoAccess("http_403_DH-903")),
+        (403, ERROR | {"errorCode": "DH-911"}, NoAccess("http_403_DH-911")),
+        (400, ERROR | {"errorCode": "DH-905"}, NoAccess("http_400_DH-905")),
+        (400, [ERROR | {"errorCode": "DH-906"}], NoAccess("http_400_DH-906")),
+        (401, ERROR | {"errorCode": "DH-901"}, TokenRefused("http_401_DH-901")),
+        (400, ERROR | {"errorCode": "DH-901"}, TokenRefused("http_400_DH-901")),
+        (429, ERROR | {"errorCode": "DH-904"}, Unknown("http_429_DH-904")),
+        (400, ERROR | {"errorCode": "DH-908"}, Unknown("http_400_DH-908")),
+        (403, Unparsed("<html>"), Unknown("http_403_not_json")),
+        (500, ERROR | {"errorCode": "DH-902"}, Unknown("http_500_DH-902")),
+    ],
+)
+def test_a_book_that_is_refused_in_words_is_no_access_and_anything_else_may_pass(
+    status: int, body: Any, expected: Any
+) -> None:
+    assert classify_book(Reply(status, body), OURS) == expected
+
+
+async def test_an_order_that_the_lookup_does_not_know_is_found_in_the_book_while_it_is_in_transit(
+    http: httpx.AsyncClient, broker: ScriptedDhan
+) -> None:
+    broker.on("GET", "/v2/orders/external/", trading_error("DH-906", status=404))
+    broker.on("GET", "/v2/orders", json_answer([a_book_row(orderStatus="TRANSIT")]))
+
+    found = await desk(http, broker).find(OURS)
+
+    assert found == Found(BrokerOrder(DhanOrderId("112111182198"), OURS, "TRANSIT"))
+
+
+@pytest.mark.parametrize("book", [hang_up, text_answer("<html>", 502), trading_error("DH-902", status=403)])
+async def test_an_order_is_not_found_only_when_the_book_says_so_too(
+    http: httpx.AsyncClient, broker: ScriptedDhan, book: Answer
+) -> None:
+    broker.on("GET", "/v2/orders/external/", trading_error("DH-906", status=404))
+    broker.on("GET", "/v2/orders", book)
+
+    unproven = await desk(http, broker).find(OURS)
+    broker.on("GET", "/v2/orders", json_answer([a_book_row(correlationId="other")]))
+
+    assert isinstance(unproven, Unknown | NoAccess)
+    assert await desk(http, broker).find(OURS) == NotFound()
+
+
+@pytest.mark.parametrize("status", [400, 401])
+def test_an_order_refused_for_its_token_says_so(status: int) -> None:
+    refused = classify_placement(Reply(status, ERROR | {"errorCode": "DH-901"}))
+    other = classify_placement(Reply(400, ERROR | {"errorCode": "DH-906"}))
+
+    assert isinstance(refused, Rejected)
+    assert isinstance(other, Rejected)
+    assert (refused.token_refused, other.token_refused) == (True, False)
+
+
+@pytest.mark.parametrize("order_id", ["", "1\u00002", "\ud800", "7" * 65, "\u0967\u0968", "12 34"])
+def test_an_order_id_that_is_none_is_no_acknowledgement(order_id: str) -> None:
+    assert isinstance(classify_placement(Reply(200, {"orderId": order_id, "orderStatus": "PENDING"})), Unknown)
+
+
+@given(st.text(st.characters(exclude_categories=())), st.text(st.characters(exclude_categories=())))
+def test_whatever_text_dhan_gives_for_a_reason_can_be_kept(code: str, message: str) -> None:
+    rejected = classify_placement(Reply(400, {"errorCode": f"DH{code}", "errorMessage": message}))
+    row = a_book_row(omsErrorCode=code, omsErrorDescription=message, orderStatus=f"X{message}")
+    order = read_order(row)
+
+    assert isinstance(rejected, Rejected)
+    assert order is not None
+    for text in (rejected.code, rejected.message, order.reason, order.status, order.correlation_id):
+        assert "\0" not in text
+        assert text.encode().decode() == text
+        assert len(text) <= 2 * TEXT_LENGTH + 1
 
 
 async def test_a_lookup_refused_in_unclear_words_is_settled_by_the_whole_book(

@@ -30,6 +30,7 @@ async def test_claims_of_an_earlier_life_are_settled_by_what_dhans_book_holds(
         await store.claim(intent)
     row = {"orderId": "52211", "orderStatus": "TRADED", "correlationId": sent.dhan_correlation_id}
     dhan.on("GET", "/v2/orders/external/", trading_error("DH-907"))
+    dhan.on("GET", "/v2/orders", json_answer([]))
     dhan.on("GET", f"/v2/orders/external/{sent.dhan_correlation_id}", json_answer(row))
     await asyncio.sleep(LEASE)
 
@@ -59,6 +60,7 @@ async def test_the_message_made_at_the_start_is_the_one_the_worker_makes_later(
     intent = await scripted.intent(user)
     await Store(scripted.client).claim(intent)
     dhan.on("GET", "/v2/orders/external/", json_answer([]))
+    dhan.on("GET", "/v2/orders", json_answer([]))
     worker = scripted.worker(user)
     await asyncio.sleep(LEASE)
     settled = {intent.id: await scripted.surroundings(user).resolver.resolve(OrderKey.of(intent))}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Callable
 
 import pytest
 from aiohttp import web
 
+from dhan.transport import TEXT_LENGTH
 from executors.modes import Mode, ModeRules
 from executors.store import Claim, OrderKey, Store
 from executors.worker import SEND_WITHIN
@@ -137,6 +139,7 @@ async def test_a_lost_order_that_dhan_does_not_know_is_not_found_once_the_lease_
     intent = await scripted.intent(user)
     dhan.on("POST", "/v2/orders", hang_up)
     dhan.on("GET", "/v2/orders/external/", trading_error("DH-907", status=400))
+    dhan.on("GET", "/v2/orders", json_answer([]))
 
     execution = await run(scripted.worker(user), intent)
 
@@ -287,6 +290,7 @@ async def test_a_claim_left_behind_by_a_dead_worker_is_looked_up_and_never_sent(
     intent = await scripted.intent(user)
     await Store(scripted.client).claim(intent)
     dhan.on("GET", "/v2/orders/external/", json_answer([]))
+    dhan.on("GET", "/v2/orders", json_answer([]))
 
     execution = await run(scripted.worker(user), intent)
 
@@ -313,6 +317,53 @@ async def test_an_intent_about_a_decision_nobody_recorded_is_a_dead_letter(scrip
 
     with pytest.raises(Unreadable, match="not in the database"):
         await run(scripted.worker(user), an_intent(user))
+
+
+@pytest.mark.parametrize("field", ["id", "dhan_correlation_id"])
+async def test_an_intent_that_carries_another_orders_name_is_a_dead_letter_that_names_the_field(
+    scripted: World, dhan: ScriptedDhan, field: str
+) -> None:
+    user = await scripted.user()
+    dhan.on("POST", "/v2/orders", PLACED)
+    first = await scripted.intent(user)
+    await run(scripted.worker(user), first)
+    thief = await scripted.intent(user, **{field: getattr(first, field)})
+
+    with pytest.raises(Unreadable) as refused:
+        await run(scripted.worker(user), thief)
+
+    assert refused.value.field == field
+    assert len(posted(dhan)) == 1
+
+
+@pytest.mark.parametrize("text", ["RMS\0: no", "lone \ud83d half", "x" * 100_000, "\x1b[2Jgone", "\u202eback"])
+async def test_whatever_text_dhan_rejects_with_is_kept_told_and_logged(
+    scripted: World, dhan: ScriptedDhan, text: str
+) -> None:
+    user = await scripted.user()
+    intent = await scripted.intent(user)
+    body = json.dumps({"errorType": text, "errorCode": f"DH{text}", "errorMessage": text})
+    dhan.on("POST", "/v2/orders", text_answer(body, 400))
+
+    execution = await run(scripted.worker(user), intent)
+
+    assert execution.outcome is Outcome.REJECTED
+    assert len(execution.reason) <= TEXT_LENGTH
+    ((status, _, reason),) = await scripted.logged(intent)
+    assert status == "FAILED"
+    assert execution.reason in (reason or "")
+
+
+async def test_a_lookup_that_finds_odd_text_settles_the_order(scripted: World, dhan: ScriptedDhan) -> None:
+    user = await scripted.user()
+    intent = await scripted.intent(user)
+    dhan.on("POST", "/v2/orders", hang_up)
+    row = book_row(intent, "REJECTED") | {"omsErrorDescription": "no\0 \ud800"}
+    dhan.on("GET", "/v2/orders/external/", text_answer(json.dumps(row)))
+
+    execution = await run(scripted.worker(user), intent)
+
+    assert (execution.outcome, execution.reason) == (Outcome.REJECTED, "no\ufffd \ufffd")
 
 
 async def test_a_wrong_database_key_ends_the_service_instead_of_losing_orders(scripted: World) -> None:

@@ -123,7 +123,7 @@ def test_the_same_cause_gives_the_same_id_and_another_cause_another(signal: UUID
 def test_dhan_accepts_every_correlation_id(decision: UUID, user: UUID) -> None:
     name = correlation_id(order_id(DecisionId(decision), UserId(user)))
 
-    assert re.fullmatch(r"[A-Za-z0-9]{1,30}", name)
+    assert re.fullmatch(r"[A-Za-z0-9]{1,25}", name)
 
 
 def test_ids_never_change() -> None:

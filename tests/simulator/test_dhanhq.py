@@ -112,10 +112,10 @@ async def test_the_order_classes_place_list_find_and_cancel() -> None:
         )
 
     assert placed["status"] == "success"
-    assert book["data"] == [by_id["data"]] == [by_name["data"]]
-    assert by_id["data"]["price"] == 1400.05
+    assert book["data"] == by_id["data"] == [by_name["data"]]
+    assert by_name["data"]["price"] == 1400.05
     assert unknown["status"] == "failure"
-    assert unknown["remarks"]["error_code"] == "DH-907"
+    assert unknown["remarks"]["error_code"] == "DH-906"
     assert cancelled["data"]["orderStatus"] == "CANCELLED"
     assert refused["remarks"]["error_code"] == "DH-905"
 
@@ -128,7 +128,7 @@ async def test_an_order_trades_while_the_market_moves() -> None:
         )
         simulator.exchange.open_market()
         await until(lambda: simulator.exchange.finished)
-        order = (await asyncio.to_thread(dhan.get_order_by_id, placed["data"]["orderId"]))["data"]
+        (order,) = (await asyncio.to_thread(dhan.get_order_by_id, placed["data"]["orderId"]))["data"]
         positions = (await asyncio.to_thread(dhan.get_positions))["data"]
 
     first = simulator.market.prints[simulator.market.prints["security_id"] == RELIANCE.security_id][0]

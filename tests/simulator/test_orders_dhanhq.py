@@ -66,7 +66,8 @@ class Desk:
         return str((await self.ask(self.dhan.place_order, **(wish | changed)))["orderId"])
 
     async def order(self, order_id: str) -> Any:
-        return await self.ask(self.dhan.get_order_by_id, order_id)
+        (row,) = await self.ask(self.dhan.get_order_by_id, order_id)
+        return row
 
 
 @asynccontextmanager

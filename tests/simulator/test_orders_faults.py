@@ -123,7 +123,7 @@ async def test_an_order_can_be_rejected_in_words_of_the_test() -> None:
 
 @pytest.mark.parametrize("as_array", [False, True])
 async def test_a_lookup_comes_as_object_or_as_list_and_a_fault_turns_it_round(as_array: bool) -> None:
-    async with struck_by(FaultKind.SHAPE, quirks=Quirks(lookup_as_array=as_array)) as simulator:
+    async with struck_by(FaultKind.SHAPE, quirks=Quirks(by_name_as_array=as_array)) as simulator:
         await place(simulator)
         _, turned = await call(simulator, "GET", BY_NAME)
         _, usual = await call(simulator, "GET", BY_NAME)
@@ -148,7 +148,7 @@ async def test_a_fill_can_be_told_before_the_reply_to_the_placement() -> None:
         simulator.exchange.book.on_change(lambda told: heard.append(told.change))
         status, reply = await place(simulator)
         heard.append("reply")
-        _, row = await call(simulator, "GET", f"{ORDERS}/{reply['orderId']}")
+        _, (row,) = await call(simulator, "GET", f"{ORDERS}/{reply['orderId']}")
 
     assert heard == [Change.PLACED, Change.ACCEPTED, Change.TRADED, "reply"]
     assert (status, reply["orderStatus"], row["orderStatus"]) == (200, "PENDING", "TRADED")
@@ -161,7 +161,7 @@ async def test_a_cancellation_can_lose_its_race_and_say_so_or_not(says_cancelled
         _, reply = await place(simulator)
         path = f"{ORDERS}/{reply['orderId']}"
         status, body = await call(simulator, "DELETE", path)
-        _, row = await call(simulator, "GET", path)
+        _, (row,) = await call(simulator, "GET", path)
 
     assert (row["orderStatus"], row["averageTradedPrice"]) == ("TRADED", 1490.0)
     if says_cancelled:
@@ -174,9 +174,9 @@ async def test_an_accepted_order_can_be_rejected_later() -> None:
     async with struck_by(FaultKind.LATE_REJECT, delay=0.1, message="EXCH:17070: no") as simulator:
         status, reply = await place(simulator, price=1510.0)
         path = f"{ORDERS}/{reply['orderId']}"
-        _, before = await call(simulator, "GET", path)
+        _, (before,) = await call(simulator, "GET", path)
         await until(lambda: in_book(simulator) == [Status.REJECTED])
-        _, after = await call(simulator, "GET", path)
+        _, (after,) = await call(simulator, "GET", path)
 
     assert (status, reply["orderStatus"], before["orderStatus"]) == (200, "PENDING", "TRANSIT")
     assert (after["omsErrorCode"], after["omsErrorDescription"]) == ("EXCH", "EXCH:17070: no")
@@ -213,7 +213,7 @@ async def test_a_fault_can_be_meant_for_one_endpoint_and_leave_the_others_alone(
         _, reply = await place(simulator)
         wish = {"orderType": "LIMIT", "validity": "DAY", "quantity": 12, "price": 1485.0}
         changed = await call(simulator, "PUT", f"{ORDERS}/{reply['orderId']}", json=wish)
-        _, row = await call(simulator, "GET", f"{ORDERS}/{reply['orderId']}")
+        _, (row,) = await call(simulator, "GET", f"{ORDERS}/{reply['orderId']}")
 
     assert changed == (200, "")
     assert row["quantity"] == 12

@@ -79,7 +79,7 @@ async def test_of_a_cancellation_and_a_fill_the_client_hears_one_end(first: str)
         status, _ = await call(simulator, "DELETE", path)
         print_at(simulator, 148_900)
         heard = await statuses(updates, 3)
-        _, row = await call(simulator, "GET", path)
+        _, (row,) = await call(simulator, "GET", path)
 
     assert heard == ["TRANSIT", "PENDING", "CANCELLED" if first == "cancel" else "TRADED"]
     assert (status, row["orderStatus"]) == ((200, "CANCELLED") if first == "cancel" else (400, "TRADED"))

@@ -136,7 +136,7 @@ async def test_a_bad_body_is_refused_with_dh_905_and_changes_nothing(
     assert (status, answer["errorCode"]) == (400, "DH-905")
 
 
-@pytest.mark.parametrize("path", ["/v2/orders/1", "/v2/trades/1", "/v2/orders/external/x"])
+@pytest.mark.parametrize("path", ["/v2/trades/1"])
 async def test_what_does_not_exist_is_answered_with_no_data(path: str) -> None:
     async with running() as simulator:
         status, body = await call(simulator, "GET", path)
@@ -173,7 +173,8 @@ async def test_nothing_of_an_account_opens_without_its_token(method: str, path: 
 async def test_the_documents_contradictions_are_switches() -> None:
     quirks = Quirks(
         acknowledged_as="TRANSIT",
-        lookup_as_array=True,
+        by_id_as_array=False,
+        by_name_as_array=True,
         slices_as_array=False,
         super_cancel_has_body=False,
         exit_all_has_body=False,
@@ -182,7 +183,9 @@ async def test_the_documents_contradictions_are_switches() -> None:
     async with running(quirks=quirks, order_rate_limit=None) as simulator:
         price(simulator)
         _, placed = await call(simulator, "POST", ORDERS, json=an_order(price=1400.0))
-        _, found = await call(simulator, "GET", f"{ORDERS}/{placed['orderId']}")
+        _, by_id = await call(simulator, "GET", f"{ORDERS}/{placed['orderId']}")
+        _, by_name = await call(simulator, "GET", f"{ORDERS}/external/AT0001")
+        unknown = await call(simulator, "GET", f"{ORDERS}/1")
         _, slices = await call(simulator, "POST", "/v2/orders/slicing", json=an_order(price=1400.0, quantity=150_000))
         _, made = await call(simulator, "POST", "/v2/super/orders", json=an_order(price=1450.0) | A_SUPER)
         cancelled = await call(simulator, "DELETE", f"/v2/super/orders/{made['orderId']}/ENTRY_LEG")
@@ -191,7 +194,9 @@ async def test_the_documents_contradictions_are_switches() -> None:
         _, margin = await call(simulator, "POST", "/v2/margincalculator/multi", json=basket)
 
     assert placed["orderStatus"] == "TRANSIT"
-    assert [row["orderId"] for row in found] == [placed["orderId"]]
+    assert by_id["orderId"] == placed["orderId"]
+    assert by_name == [by_id]
+    assert (unknown[0], unknown[1]["errorCode"]) == (400, "DH-907")
     assert set(slices) == {"orderId", "orderStatus"}
     assert cancelled == left == (202, "")
     assert (margin["total_margin"], margin["currency"], margin["hedge_benefit"]) == ("1000.00", "INR", "")

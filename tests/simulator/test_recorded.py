@@ -20,7 +20,7 @@ from dhan.history import read_bars, read_daily
 from dhan.orders import TokenRefused, Unknown, classify_lookup
 from dhan.transport import Reply, parse_json, trading_error
 from schemas.ids import CorrelationId
-from simulator.config import ErrorShape, SimulatedUser
+from simulator.config import ErrorShape, Quirks, SimulatedUser
 from simulator.server import Simulator
 from tests.simulator.factories import USER, call, running
 
@@ -45,6 +45,8 @@ SETTINGS: Final[Mapping[str, Mapping[str, Any]]] = {
     "client_error_806_0.json": {"data_errors": ErrorShape.BARE, "users": (POOR,)},
     "client_error_dh_901_0.json": {"users": ()},
     "client_error_dh_904_0.json": {"quote_rate_limit": 0},
+    # to an id that is none, in 2025; to an unknown one an empty list was measured in 2026
+    "client_error_dh_905_0.json": {"quirks": Quirks(by_id_as_array=False)},
 }
 
 DATA: Final = Path(__file__).resolve().parents[3] / "shared" / "data" / "dhan_json"

@@ -9,6 +9,7 @@ import pytest
 from simulator.accounts import Accounts
 from simulator.config import SimulatedUser
 from simulator.faults import Fault, FaultKind
+from simulator.matching.rules import Rules
 from simulator.rate import SECOND, Allowance, RateLimit
 from tests.simulator.factories import OTHER, USER, an_order, call, running
 
@@ -22,17 +23,50 @@ async def test_an_order_is_accepted_and_found_by_every_road() -> None:
         _, by_name = await call(simulator, "GET", "/v2/orders/external/AT0001")
 
     assert (status, reply["orderStatus"]) == (200, "PENDING")
-    assert book == [by_id] == [by_name]
-    assert by_id["orderId"] == order_id
-    assert (by_id["correlationId"], by_id["price"], by_id["quantity"]) == ("AT0001", 1500.05, 10)
-    assert by_id["createTime"] == "2026-11-23 09:15:00"
+    assert book == by_id == [by_name]
+    assert by_name["orderId"] == order_id
+    assert (by_name["correlationId"], by_name["price"], by_name["quantity"]) == ("AT0001", 1500.05, 10)
+    assert by_name["createTime"] == "2026-11-23 09:15:00"
 
 
-async def test_an_unknown_order_is_answered_with_no_data() -> None:
+async def test_an_unknown_order_is_an_empty_list_by_id_and_an_error_by_name() -> None:
     async with running() as simulator:
-        answers = [await call(simulator, "GET", f"/v2/orders{path}") for path in ("/1", "/external/AT0001")]
+        by_id = await call(simulator, "GET", "/v2/orders/1")
+        status, by_name = await call(simulator, "GET", "/v2/orders/external/AT0001")
 
-    assert [(status, body["errorCode"]) for status, body in answers] == [(400, "DH-907")] * 2
+    assert by_id == (200, [])
+    assert (status, by_name["errorCode"]) == (404, "DH-906")
+    assert by_name["errorMessage"] == "Incorrect request for order and cannot be processed"
+
+
+async def test_an_order_in_transit_is_in_the_book_and_unknown_by_name() -> None:
+    late = Fault(FaultKind.LATE_REJECT, delay=60)
+    async with running(faults=(late,)) as simulator:
+        await call(simulator, "POST", "/v2/orders", json=an_order())
+        status, by_name = await call(simulator, "GET", "/v2/orders/external/AT0001")
+        _, (row,) = await call(simulator, "GET", "/v2/orders")
+
+    assert (status, by_name["errorCode"]) == (404, "DH-906")
+    assert (row["correlationId"], row["orderStatus"]) == ("AT0001", "TRANSIT")
+
+
+@pytest.mark.parametrize("length", [26, 30, 31])
+async def test_a_correlation_id_that_is_too_long_refuses_the_order_without_naming_the_field(length: int) -> None:
+    async with running() as simulator:
+        longest, _ = await call(simulator, "POST", "/v2/orders", json=an_order(correlationId="A" * 25))
+        status, body = await call(simulator, "POST", "/v2/orders", json=an_order(correlationId="A" * length))
+        _, book = await call(simulator, "GET", "/v2/orders")
+
+    assert (longest, status, body["errorCode"]) == (200, 400, "DH-905")
+    assert "orrelation" not in body["errorMessage"]
+    assert len(book) == 1
+
+
+async def test_the_documents_thirty_characters_are_a_switch() -> None:
+    async with running(rules=Rules(longest_correlation_id=30)) as simulator:
+        status, _ = await call(simulator, "POST", "/v2/orders", json=an_order(correlationId="A" * 30))
+
+    assert status == 200
 
 
 @pytest.mark.parametrize(
