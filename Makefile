@@ -29,6 +29,10 @@ $(VENV)/browser.stamp: $(VENV)/dev.stamp requirements/browser.lock
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/browser.lock
 	touch $@
 
+$(VENV)/docs.stamp: $(VENV)/dev.stamp requirements/docs.lock
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/docs.lock
+	touch $@
+
 # Debian's, with a font that has the rupee sign. Installing it needs root; nothing else here does.
 .PHONY: chromium
 chromium:
@@ -50,7 +54,7 @@ demo: $(VENV)/runtime.stamp ## the main job on embedded Kafka and Postgres: no a
 	$(BIN)/ats demo
 
 .PHONY: test
-test: $(VENV)/dev.stamp ## every test, end-to-end on real Kafka and Postgres included
+test: $(VENV)/docs.stamp ## every test, end-to-end on real Kafka and Postgres included
 	$(BIN)/python -m pytest $(T)
 
 .PHONY: test-web
@@ -66,6 +70,16 @@ lint: $(VENV)/dev.stamp ## style, formatting, spelling and strict types
 	$(BIN)/codespell
 	$(BIN)/mypy
 
+.PHONY: docs docs-serve docs-reference
+docs-reference: $(VENV)/docs.stamp
+	$(BIN)/python -m tools.reference docs/reference
+
+docs: docs-reference ## the documentation as a site in build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+docs-serve: docs-reference ## the same on http://127.0.0.1:8000, built anew when a page changes
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
+
 .PHONY: bench-peers
 bench-peers: $(VENV)/dev.stamp requirements/bench.lock ## install what benchmarks compare with, beside everything else
 	$(BIN)/python -m pip install --quiet --upgrade --require-hashes --no-deps --target $(VENV)/peers -r requirements/bench.lock
@@ -80,6 +94,7 @@ lock: $(BIN)/python ## resolve the lock files anew (needs uv from PyPI)
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements/runtime.lock
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements/dev.lock
 	$(BIN)/uv pip compile --group browser --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements/browser.lock
+	$(BIN)/uv pip compile --group docs -c requirements/dev.lock --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements/docs.lock
 	$(BIN)/uv pip compile --group web --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements/web.lock
 	$(BIN)/uv pip compile --group bench --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements/bench.lock
 

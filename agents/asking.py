@@ -21,16 +21,16 @@ PAUSE: Final = 0.25  # seconds before the one retry: enough for a dropped connec
 class Failure(StrEnum):
     """Why there is no usable answer. A decision's `reason_code`: add, never rename."""
 
-    TIMEOUT = "timeout"
-    REFUSAL = "refusal"
-    UNCLEAN = "unclean"
-    TRANSPORT = "transport"
-    REJECTED = "rejected"
-    BUDGET = "budget"
-    SCHEMA = "schema"
-    WRONG_SYMBOL = "wrong_symbol"
-    REPLAY_MISMATCH = "replay_mismatch"
-    NEWS = "news"
+    TIMEOUT = "timeout"  # the deadline of all calls together passed
+    REFUSAL = "refusal"  # the model refused, or its provider's content filter did
+    UNCLEAN = "unclean"  # the answer was cut off, empty or not a single choice
+    TRANSPORT = "transport"  # the connection failed twice, or the provider was busy twice
+    REJECTED = "rejected"  # the provider did not take the request: check key, model name and schema mode
+    BUDGET = "budget"  # the day's budget for models is spent
+    SCHEMA = "schema"  # the answer was not exactly one JSON object of the schema
+    WRONG_SYMBOL = "wrong_symbol"  # the answer was about another symbol
+    REPLAY_MISMATCH = "replay_mismatch"  # a replay asked what was not recorded
+    NEWS = "news"  # the source of headlines did not answer
 
 
 @dataclass(frozen=True, slots=True)

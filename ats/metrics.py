@@ -54,13 +54,14 @@ class RecordCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         for record in list(self._records):
-            for name, help_, value in _figures(record):
+            for name, help_, value in figures_of(record):
                 metric = _metric(f"ats_{self._service}_{name}", help_, value)
                 if metric.samples:
                     yield metric
 
 
-def _figures(record: object) -> Iterator[tuple[str, str, object]]:
+def figures_of(record: object) -> Iterator[tuple[str, str, object]]:
+    """Name without the service, help text and value of each number that `record` has."""
     kind = type(record).__name__
     if isinstance(record, Figures):
         yield from ((name, f"{kind}.{name}", value) for name, value in record.figures().items())

@@ -1,0 +1,66 @@
+"""The pages of codes: how a process ends, why an order may not leave, why a model's answer is not used."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from agents.asking import Failure
+from ats import exits
+from bus.ending import Exit
+from executors.gate import Denial
+from executors.outcomes import EXPLANATIONS
+from tools.reference.markdown import code, page, table
+from tools.reference.source import comments, sentence
+
+_ENDS: Final = ("DONE", "BROKEN", "MISCONFIGURED", "TRY_LATER", "INTERRUPTED")
+_LEFT_ALONE: Final = frozenset({exits.DONE, exits.INTERRUPTED})
+
+
+def exit_codes_page() -> str:
+    ends = {
+        getattr(exits, name): (name, comments(exits).get(name, "told to stop, or the work is done")) for name in _ENDS
+    }
+    ends |= {int(code_): (code_.name, comments(Exit)[code_.name]) for code_ in Exit if int(code_) not in ends}
+    rows = [
+        (str(number), code(name), sentence(words), _restart(number)) for number, (name, words) in sorted(ends.items())
+    ]
+    return page(
+        "Exit codes",
+        "`ats/exits.py` and `bus/`",
+        "A service that is unsure of its state ends at once and relies on being started again: the truth is in Kafka and "
+        "Postgres. The last line of its log says why.",
+        table(("Code", "Name", "What it means", "A supervisor"), rows),
+    )
+
+
+def _restart(number: int) -> str:
+    if number in exits.PERSON_MUST_ACT:
+        return "calls a person: a restart ends in the same way"
+    return "leaves it" if number in _LEFT_ALONE else "starts it again, with growing pauses"
+
+
+def denials_page() -> str:
+    gate = {denial.value for denial in Denial}
+    rows = [
+        (code(str(reason)), "the gate" if str(reason) in gate else "the claim or the lookup", words)
+        for reason, words in EXPLANATIONS.items()
+    ]
+    return page(
+        "Reason codes of orders",
+        "`executors/gate.py` and `executors/outcomes.py`",
+        "Each message on `ats.executions` carries a `reason_code`. The user reads the sentence. A rejection by Dhan carries "
+        "Dhan's own code and words instead. Codes are added, never renamed.",
+        table(("Code", "Decided by", "What the user reads"), rows),
+    )
+
+
+def failures_page() -> str:
+    words = comments(Failure)
+    rows = [(code(failure.value), sentence(words.get(failure.name, failure.value))) for failure in Failure]
+    return page(
+        "Failure codes of agents",
+        "`agents/asking.py`",
+        "When a model gives no usable answer, the decision is HOLD with `origin` `failsafe` and one of these codes in "
+        "`reason_code`. No order follows.",
+        table(("Code", "What happened"), rows),
+    )

@@ -1,0 +1,56 @@
+"""The page of metrics: the records that each service hangs up for `/metrics`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from ats.metrics import figures_of
+from ats.services.streams import EngineFigures
+from bus.metrics import Histogram, ShellMetrics
+from streams.feed.config import GatewayMetrics
+from streams.service import EngineStats
+from tools.reference.markdown import code, table
+from tools.reference.markdown import page as page_of
+from tools.reference.source import attributes
+
+# What `ats/services/NAME.py` appends to `context.records`; a test compares.
+SERVICES: Final[Mapping[str, tuple[object, ...]]] = {
+    "feed": (GatewayMetrics(),),
+    "streams": (ShellMetrics(), EngineFigures(EngineStats())),
+    "agents": (ShellMetrics(),),
+    "executors": (ShellMetrics(),),
+}
+
+
+INTRODUCTION: Final = (
+    "`ats SERVICE --metrics-port N` serves them at `http://127.0.0.1:N/metrics` in Prometheus' format, and `/health` beside "
+    "them. A metric with a label has one sample per topic and partition."
+)
+
+
+def names() -> frozenset[str]:
+    """Every metric's full name."""
+    return frozenset(f"ats_{service}_{name}" for service, records in SERVICES.items() for name, _, _ in _of(records))
+
+
+def page() -> str:
+    parts = [INTRODUCTION]
+    for service, records in SERVICES.items():
+        rows = [(code(f"ats_{service}_{name}"), kind, words) for name, kind, words in _of(records)]
+        parts += [f"## ats {service}", table(("Metric", "Kind", "What"), rows)]
+    return page_of("Metrics", "the counters that the services keep", *parts)
+
+
+def _of(records: tuple[object, ...]) -> list[tuple[str, str, str]]:
+    return [
+        (name, _kind(value), attributes(type(record)).get(name.removesuffix("_age_seconds"), name.replace("_", " ")))
+        for record in records
+        for name, _, value in figures_of(record)
+    ]
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, Histogram):
+        return "histogram"
+    return "gauge, label `key`" if isinstance(value, Mapping) else "gauge"
