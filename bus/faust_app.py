@@ -3,7 +3,7 @@
 Faust delivers records and owns membership. What one fetch brought, of all partitions, travels through Faust as one
 message: its two tasks and several queues for each message cost 0.25 ms, more than the engine takes for a record.
 Everything it would decide by itself (where to read, what to commit, what to do after an error) is taken away from it,
-because left alone it loses records: `reference/faust.md`, section 0.
+because left alone it loses records: `docs/facts/faust.md`.
 """
 
 # ruff: noqa: SLF001 (private names are this module's trade; each upgrade of Faust reruns tests/bus)
@@ -33,7 +33,7 @@ from bus.records import Record, Shard
 log = structlog.get_logger(__name__)
 
 A_YEAR: Final = (
-    31_536_000.0  # once the poll interval has passed, Faust leaves the group and never returns (faust.md, 5)
+    31_536_000.0  # once the poll interval has passed, Faust leaves the group and never returns (docs/facts/faust.md)
 )
 REQUEST_TIMEOUT: Final = 30.0  # must be at least the session timeout
 POLL_RECORDS: Final = 2_000

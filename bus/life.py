@@ -25,7 +25,7 @@ from schemas.topics import DEAD_LETTER, PartitionPlan, Topic
 
 log = structlog.get_logger(__name__)
 
-# Faust fetches in a second thread; at Python's 5 ms the two wait for each other: a third to a half of p99 (faust.md, 15)
+# Faust fetches in a second thread; at Python's 5 ms the two wait for each other: a third to a half of p99 (docs/facts/faust.md)
 SWITCH_INTERVAL: Final = 0.0002
 
 

@@ -17,7 +17,7 @@ from bus.options import ShellOptions
 from bus.records import Shard
 
 BEAT: Final = 0.5  # seconds
-FROZEN_SHARE: Final = 0.8  # of the session: the last heartbeat may be a fifth of it old (faust.md, 14)
+FROZEN_SHARE: Final = 0.8  # of the session: the last heartbeat may be a fifth of it old (docs/facts/faust.md)
 STILL_SESSIONS: Final = 2  # how many sessions a lagging process may stand still
 ASK_WITHIN: Final = 5.0  # seconds for the broker to say where a topic ends
 

@@ -9,7 +9,7 @@ from schemas.topics import MIB
 
 @dataclass(frozen=True, slots=True)
 class ShellOptions:
-    """What may differ between a laptop and a cluster. Sources: `reference/faust.md`, sections 14 to 16.
+    """What may differ between a laptop and a cluster. Sources: `docs/facts/faust.md`.
 
     Attributes:
         session_timeout: Seconds without a heartbeat until the group gives our partitions away. The broker's minimum is 6.

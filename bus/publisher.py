@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 LARGEST_REQUEST: Final = 4 * MIB
 # One request takes one batch of each partition; a topic's smallest limit, of a whole batch, is 1 MiB.
 BATCH: Final = MIB // 2
-GIVE_UP_MS: Final = 30_000  # a broker restart takes 6 to 9 s (reference/faust.md, 12); longer is an outage
+GIVE_UP_MS: Final = 30_000  # a broker restart takes 6 to 9 s (docs/facts/faust.md); longer is an outage
 
 
 class Publisher:

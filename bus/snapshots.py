@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 PIECE: Final = 256 * 1024  # bytes; one takes the event loop about 2 ms, a whole snapshot of 12 MB took 100 ms
 MAGIC: Final = b"ATSP"
-FETCH_WAIT_MS: Final = 20  # 0.2 s instead of 2 s for six partitions (faust.md, 14)
+FETCH_WAIT_MS: Final = 20  # 0.2 s instead of 2 s for six partitions (docs/facts/faust.md)
 _HEADER: Final = struct.Struct("<4sqIII")  # magic, next offset, checksum of the whole, which piece, of how many
 
 

@@ -2,7 +2,7 @@
 
 The one rule: a reply counts as a rejection only when Dhan says so in words. Whatever else goes wrong after the first byte
 left is `Unknown`, and the caller asks `find` instead of sending again. Dhan has no idempotency key: a second POST with the
-same correlation id is a second order (`reference/dhan.md`, 2.3).
+same correlation id is a second order (`docs/facts/dhan.md`).
 """
 
 from __future__ import annotations
@@ -289,7 +289,7 @@ def _lost(lost: Lost) -> Placed:
 
 
 def _single(body: Any) -> Any:
-    # Dhan's documents disagree on object or one-element array (`reference/dhan.md`, 2.4)
+    # Dhan's documents disagree on object or one-element array (`docs/facts/dhan.md`)
     return body[0] if isinstance(body, list) and len(body) == 1 else body
 
 

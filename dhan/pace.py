@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 
 class EvenPace:
-    """Spaces requests evenly. Dhan's data API allows 5 a second (reference/dhan.md)."""
+    """Spaces requests evenly. Dhan's data API allows 5 a second (docs/facts/dhan.md)."""
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 The SDK's endpoint classes (`Order`, `HistoricalData`) build the payload and call `self.dhan_http`; this is that object.
 It answers at once with an awaitable, so `await Order(context).place_order(...)` sends exactly what the SDK would send and
-returns our result, while the SDK's own transport would report a lost reply as a rejection (`reference/dhan.md`, 6.5).
+returns our result, while the SDK's own transport would report a lost reply as a rejection (`docs/facts/dhan.md`).
 
 Promise: no request is ever sent twice, no redirect is followed, no exception and no result holds a token.
 """
@@ -42,7 +42,7 @@ class Deadline(Enum):
 
     ORDER = 3.0  # an order that takes longer missed its price; its fate is then looked up
     LOOKUP = 2.0  # asked again with back-off, so better short and often
-    DATA = 10.0  # daily candles: p50 is 1.1 s (`reference/dhan.md`, section 4)
+    DATA = 10.0  # daily candles: p50 is 1.1 s (`docs/facts/dhan.md`)
     FILE = 60.0  # the instrument master is some 30 MB
 
 

@@ -24,7 +24,7 @@ from schemas.units import Price, UtcNs
 FEED_DEAD_AFTER: Final = UtcNs.seconds(10)
 # An illiquid share may not trade for a minute; without a trade in two the last price says little about the next.
 QUOTE_STALE_AFTER: Final = UtcNs.seconds(120)
-# SEBI's threshold is 10 a second per exchange and client; eight leave a margin (`reference/market-rules.md`, D2)
+# SEBI's threshold is 10 a second per exchange and client; eight leave a margin (`docs/facts/market-rules.md`)
 ORDERS_PER_SECOND: Final = 8
 
 

@@ -1,4 +1,4 @@
-"""In which mode ATS runs, and so whose orders may go where (`reference/market-rules.md`, D1).
+"""In which mode ATS runs, and so whose orders may go where (`docs/facts/market-rules.md`).
 
 Modes are refused by code: with paper money no address but this machine's own can be reached, and with real money only the
 operator's own account.

@@ -27,7 +27,7 @@ _CASH: Final = frozenset({Segment.IDX_I, Segment.NSE_EQ, Segment.BSE_EQ})
 _FNO: Final = frozenset({Segment.NSE_FNO, Segment.BSE_FNO})
 _CURRENCY: Final = frozenset({Segment.NSE_CURRENCY, Segment.BSE_CURRENCY})
 _COMMODITY: Final = frozenset({Segment.MCX_COMM})
-_AUCTIONS_SINCE: Final = date(2026, 8, 3)  # closing auction session, and F&O to 15:40 (`reference/market-rules.md`, D2)
+_AUCTIONS_SINCE: Final = date(2026, 8, 3)  # closing auction session, and F&O to 15:40 (`docs/facts/market-rules.md`)
 
 
 class _Part(BaseModel):

@@ -63,7 +63,7 @@ class PartitionPlan:
     user: int = 4
 
 
-_AUDIT_DAYS: Final = 5 * 365  # SEBI: five years of evidence (`reference/market-rules.md`)
+_AUDIT_DAYS: Final = 5 * 365  # SEBI: five years of evidence (`docs/facts/market-rules.md`)
 
 TICKS: Final = Topic("ats.ticks", Family.INSTRUMENT, "partition number", retention_days=30)
 FEED: Final = Topic("ats.feed", Family.SINGLE, "gateway", messages.FeedEvent, retention_days=30)

@@ -1,6 +1,6 @@
 """Layouts of Dhan's market feed v2 as we read them: little-endian, the length in the header includes the header.
 
-Source: Dhan, Live Market Feed (docs/dhan.md of the project, section 1); order is sell before buy, and open, close, high, low.
+Source: Dhan, Live Market Feed (docs/facts/dhan.md); order is sell before buy, and open, close, high, low.
 """
 
 from __future__ import annotations
