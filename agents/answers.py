@@ -7,15 +7,32 @@ we asked for, or it is none.
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, TypeVar
+import re
+from typing import Annotated, Any, Final, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from schemas.market import Action, Direction
 from schemas.messages import Confidence, Label, Score
 
-Reason = Annotated[str, Field(min_length=1, max_length=400)]
-Summary = Annotated[str, Field(min_length=1, max_length=1_500)]
+# Postgres stores no NUL, UTF-8 has no half characters, and no sentence needs another control than a tab or a line's end.
+_UNWANTED: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def is_clean(text: str) -> bool:
+    """Whether `text` can be stored and shown: no control characters but tab and line ends, no lone surrogates."""
+    return _UNWANTED.search(text) is None
+
+
+def _clean(text: str) -> str:
+    if not is_clean(text):
+        raise ValueError("control characters")
+    return text
+
+
+Reason = Annotated[str, Field(min_length=1, max_length=400), AfterValidator(_clean)]
+Summary = Annotated[str, Field(min_length=1, max_length=1_500), AfterValidator(_clean)]
+Symbol = Annotated[Label, AfterValidator(_clean)]
 
 
 class Answer(BaseModel):
@@ -27,7 +44,7 @@ class Answer(BaseModel):
 class RankedSymbol(Answer):
     """One line of the Scout's list; `score` is the strength of the case, whichever way it leans."""
 
-    symbol: Label
+    symbol: Symbol
     direction: Direction
     score: Confidence
     reason: Reason
@@ -42,7 +59,7 @@ class ScoutAnswer(Answer):
 class AnalystAnswer(Answer):
     """One analyst's opinion of one symbol."""
 
-    symbol: Label
+    symbol: Symbol
     score: Score
     confidence: Confidence
     summary: Summary
@@ -59,7 +76,7 @@ class SentimentAnswer(AnalystAnswer):
 class CommanderAnswer(Answer):
     """The proposal: what to do about one signal."""
 
-    symbol: Label
+    symbol: Symbol
     action: Action
     confidence: Confidence
     reasoning: Summary

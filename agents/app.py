@@ -20,7 +20,9 @@ from agents.books import ScanBook
 from agents.budget import Ledger
 from agents.committee import VALIDITY, Verdict, convene
 from agents.deadline import Deadline
+from agents.freshness import Age, always_fresh, live_age, staleness
 from agents.journal import REMEMBERED, AnswerBook, Journal, LiveJournal, Rung
+from agents.limits import MIN_CONFIDENCE
 from agents.news import NewsSource, NoNews
 from agents.store import Store
 from bus.publisher import Publisher
@@ -28,6 +30,7 @@ from bus.records import Output, Record, message_output
 from bus.stateless import StatelessService
 from schemas import topics
 from schemas.codec import decode
+from schemas.errors import AtsError, TryLater
 from schemas.market import Instrument, trading_day
 from schemas.messages import LlmCall, Scan, Signal
 from schemas.units import Paise, UtcNs
@@ -48,12 +51,16 @@ class AgentTerms:
         scan_patience: Seconds to wait for the day's scan when a signal is there first.
         validity: Market time a decision may be acted on.
         in_flight: Signals worked on at once.
+        min_confidence: Percent below which a BUY or SELL becomes a HOLD.
+        age: How old a signal is, in market time. From `validity` on no model is asked about it.
     """
 
     deadline: float = 45.0
     scan_patience: float = 10.0
     validity: UtcNs = VALIDITY
     in_flight: int = 64
+    min_confidence: int = MIN_CONFIDENCE
+    age: Age = live_age
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +80,9 @@ class Desk:
     def with_cap(cls, ladder: Sequence[Rung], rupees_a_day: int) -> Desk:
         return cls(ladder, Ledger(Paise.from_rupees(rupees_a_day)))
 
-    def journal(self, publish: Publish) -> Journal:
-        return LiveJournal(self.ladder, self.ledger, self.book, publish, self.clock)
+    def journal(self, publish: Publish, stale: Callable[[], str] = always_fresh) -> Journal:
+        """A journal for one subject; `stale` says why it has grown too old to ask about."""
+        return LiveJournal(self.ladder, self.ledger, self.book, publish, self.clock, stale)
 
 
 def decision_service(
@@ -92,13 +100,18 @@ def decision_service(
     async def decide(record: Record) -> Sequence[Output]:
         signal = decode(Signal, record.value)
         scan = await scans.of(trading_day(signal.event_time), agreed.scan_patience)
+
+        def stale() -> str:
+            return staleness(agreed.age(signal.event_time, record.published_at), agreed.validity)
+
         verdict = await convene(
             signal,
             scan,
             news=source,
-            journal=desk.journal(_publishing(publisher, record.partition)),
+            journal=desk.journal(_publishing(publisher, record.partition), stale),
             deadline=Deadline.after(agreed.deadline, desk.clock),
             validity=agreed.validity,
+            min_confidence=agreed.min_confidence,
         )
         await store.save_verdict(verdict.reports, verdict.decision)
         _tell(verdict)
@@ -156,7 +169,13 @@ async def run_scout(
 
 def _publishing(publisher: Publisher, partition: int | None) -> Publish:
     async def publish(call: LlmCall) -> None:
-        await publisher.send_and_wait(message_output(topics.LLM, call, str(call.id), partition))
+        output = message_output(topics.LLM, call, str(call.id), partition)
+        try:
+            await publisher.send_and_wait(output)
+        except AtsError:
+            raise
+        except Exception as error:  # of the broker: what is not written down may not be used
+            raise TryLater(f"{topics.LLM.name} was not written: {error!r}; start the process again") from error
 
     return publish
 

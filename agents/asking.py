@@ -5,7 +5,6 @@ Pure over the journal: what a recorded call is worth is judged here alike, live 
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, Generic
@@ -14,8 +13,6 @@ from agents.answers import A, read_answer
 from agents.deadline import Deadline
 from agents.journal import Journal, Question
 from schemas.messages import CallOutcome, LlmCall
-
-PAUSE: Final = 0.25  # seconds before the one retry: enough for a dropped connection, too little to matter
 
 
 class Failure(StrEnum):
@@ -31,6 +28,8 @@ class Failure(StrEnum):
     WRONG_SYMBOL = "wrong_symbol"  # the answer was about another symbol
     REPLAY_MISMATCH = "replay_mismatch"  # a replay asked what was not recorded
     NEWS = "news"  # the source of headlines did not answer
+    STALE = "stale"  # the signal is older than a decision stays valid
+    INTERNAL = "internal"  # something of ours failed; the log says what
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +42,11 @@ class Answered(Generic[A]):
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """No value. `call` is None where no call was made or recorded."""
+    """No value. `call` is None where no call was made or recorded; `error` names what failed inside of us."""
 
     reason: Failure
     call: LlmCall | None = None
+    error: str = ""
 
 
 async def ask(
@@ -55,8 +55,7 @@ async def ask(
     """Ask, and once more if the line failed and time is left. `symbol` is what the answer must be about, if anything."""
     call = await journal.call(question, deadline)
     if call is not None and call.outcome is CallOutcome.TRANSPORT:
-        await asyncio.sleep(min(PAUSE, deadline.remaining()))
-        call = await journal.call(replace(question, attempt=question.attempt + 1), deadline)
+        call = await journal.again(replace(question, attempt=question.attempt + 1), call, deadline) or call
     return judge(call, kind, symbol) if call else Failed(Failure.REPLAY_MISMATCH)
 
 
@@ -79,5 +78,6 @@ _FAILURES: Final = {
     CallOutcome.TRANSPORT: Failure.TRANSPORT,
     CallOutcome.REJECTED: Failure.REJECTED,
     CallOutcome.BUDGET: Failure.BUDGET,
+    CallOutcome.STALE: Failure.STALE,
     CallOutcome.CANCELLED: Failure.REPLAY_MISMATCH,
 }

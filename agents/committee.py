@@ -1,14 +1,18 @@
 """The committee: from a signal to a decision. Analysts side by side, then the Commander, all under one deadline.
 
-Models propose an action, a confidence and words. Symbol, price, validity and ids come from the signal and the scan alone.
-The bytes of reports and decision are a function of signal, scan, news and answers: no clock, no latency stands in them.
+Models propose an action, a confidence and words. Symbol, price, validity and ids come from the signal and the scan alone,
+and an action that its own evidence speaks against becomes a HOLD (`agents.limits`). The bytes of reports and decision are a
+function of signal, scan, news, answers and the confidence floor: no clock, no latency stands in them.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
+
+import structlog
 
 from agents.answers import (
     AnalystAnswer,
@@ -19,18 +23,24 @@ from agents.answers import (
 from agents.asking import Answered, Failed, Failure, ask
 from agents.deadline import Deadline
 from agents.journal import Journal, Question
+from agents.limits import MIN_CONFIDENCE, Objection, objection
 from agents.news import Headline, NewsSource, bounded
 from agents.prompts import PROMPT_VERSION, Agent, commander_message, sentiment_message, technical_message
-from schemas.errors import TryLater
+from schemas.errors import Misconfigured, TryLater
 from schemas.ids import ScanId, SignalId, decision_id, report_id
 from schemas.market import Action, AgentType, ScanResult
 from schemas.messages import Decision, LlmCall, Origin, Report, Scan, ScanEntry, Signal
 from schemas.units import UtcNs
 
+log = structlog.get_logger(__name__)
+
 VALIDITY: Final = UtcNs.minutes(2)  # two 1-minute bars: after that the next signal knows better
 NO_SCAN: Final = "no_scan"
 NOT_SHORTLISTED: Final = "not_shortlisted"
 DECIDED: Final = "decided"
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +65,21 @@ async def convene(
     journal: Journal,
     deadline: Deadline,
     validity: UtcNs = VALIDITY,
+    min_confidence: int = MIN_CONFIDENCE,
 ) -> Verdict:
-    """Decide on `signal`; `scan` is the list of its trading day, if there is one."""
+    """Decide on `signal`; `scan` is the list of its trading day, if there is one.
+
+    Whatever fails within is a HOLD.
+
+    Raises:
+        TryLater, Misconfigured: the journal could not be written, so nothing may be decided.
+    """
     entry = _entry_of(signal, scan)
     if entry is None or entry.result is not ScanResult.SHORTLISTED:
         return Verdict((), _not_watched(signal, scan, entry, validity))
     technical, sentiment = await asyncio.gather(
-        _technical(signal, entry, journal, deadline), _sentiment(signal, entry, news, journal, deadline)
+        _contained(signal, _technical(signal, entry, journal, deadline)),
+        _contained(signal, _sentiment(signal, entry, news, journal, deadline)),
     )
     reports = tuple(
         _report(signal, entry, agent, opinion)
@@ -72,11 +90,31 @@ async def convene(
         return Verdict(reports, _failsafe(signal, entry, Agent.TECHNICAL, technical, validity))
     if isinstance(sentiment, Failed):
         return Verdict(reports, _failsafe(signal, entry, Agent.SENTIMENT, sentiment, validity))
-    message = commander_message(signal, entry, technical.answer, sentiment.answer)
-    command = await ask(journal, _question(Agent.COMMANDER, signal, message), CommanderAnswer, entry.symbol, deadline)
+    answers = technical.answer, sentiment.answer
+    command = await _contained(signal, _command(signal, entry, answers, journal, deadline))
     if isinstance(command, Failed):
         return Verdict(reports, _failsafe(signal, entry, Agent.COMMANDER, command, validity))
+    if against := objection(signal.direction, command.value, answers, min_confidence):
+        return Verdict(reports, _overruled(signal, entry, command, against, validity))
     return Verdict(reports, _decided(signal, entry, command, validity))
+
+
+async def _contained(signal: Signal, job: Awaitable[T]) -> T | Failed:
+    """`job`, whose failure must not stop what else this process does. Only a journal that is away passes through."""
+    try:
+        return await job
+    except (TryLater, Misconfigured):
+        raise
+    except Exception as error:
+        log.exception("committee_failed", signal=str(signal.id))
+        return Failed(Failure.INTERNAL, error=type(error).__name__)
+
+
+async def _command(
+    signal: Signal, entry: ScanEntry, answers: tuple[AnalystAnswer, AnalystAnswer], journal: Journal, deadline: Deadline
+) -> Answered[CommanderAnswer] | Failed:
+    message = commander_message(signal, entry, *answers)
+    return await ask(journal, _question(Agent.COMMANDER, signal, message), CommanderAnswer, entry.symbol, deadline)
 
 
 async def _technical(signal: Signal, entry: ScanEntry, journal: Journal, deadline: Deadline) -> _Opinion | Failed:
@@ -102,7 +140,7 @@ async def _headlines(
     try:
         async with asyncio.timeout(deadline.remaining()):
             return bounded(await news.headlines(entry.symbol, signal.event_time), signal.event_time)
-    except (TimeoutError, TryLater):
+    except (TimeoutError, TryLater, Misconfigured):  # the source's, not the journal's
         return None
 
 
@@ -155,17 +193,35 @@ def _not_watched(signal: Signal, scan: Scan | None, entry: ScanEntry | None, val
 
 
 def _failsafe(signal: Signal, entry: ScanEntry, agent: Agent, failed: Failed, validity: UtcNs) -> Decision:
+    told = failed.error or (failed.call.detail if failed.call and failed.reason is Failure.STALE else "")
     return _decision(
         signal,
         symbol=entry.symbol,
         scan_id=entry.scan_id,
         action=Action.HOLD,
-        reasoning=f"No usable answer from {agent.value}: {failed.reason.value}.",
+        reasoning=f"No usable answer from {agent.value}: {failed.reason.value}{f' ({told})' if told else ''}.",
         confidence=0,
         origin=Origin.FAILSAFE,
         reason_code=failed.reason.value,
         validity=validity,
         call=failed.call,
+    )
+
+
+def _overruled(
+    signal: Signal, entry: ScanEntry, command: Answered[CommanderAnswer], against: Objection, validity: UtcNs
+) -> Decision:
+    return _decision(
+        signal,
+        symbol=entry.symbol,
+        scan_id=entry.scan_id,
+        action=Action.HOLD,
+        reasoning=f"{against.words} The Commander said: {command.value.reasoning}",
+        confidence=command.value.confidence,
+        origin=Origin.RULES,
+        reason_code=against.reason_code,
+        validity=validity,
+        call=command.call,
     )
 
 

@@ -14,7 +14,7 @@ import asyncio
 import hashlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 from uuid import UUID
 
@@ -23,14 +23,22 @@ from pydantic import JsonValue
 
 from agents.budget import FREE, Ledger, Tariff
 from agents.deadline import Deadline
-from agents.model import SEED, TEMPERATURE, Completion
+from agents.freshness import always_fresh
+from agents.model import SEED, TEMPERATURE
 from agents.prompts import BRIEFS, PROMPT_VERSION, Agent
+from agents.replies import Completion
 from schemas.ids import derive
 from schemas.market import trading_day
 from schemas.messages import CallOutcome, LlmCall
 from schemas.units import Paise, UtcNs
 
 REMEMBERED: Final = 5_000  # calls kept for redelivered signals: some hours of a busy day, about 30 MB
+PAUSE: Final = 0.25  # seconds before the one retry: enough for a dropped connection, too little to matter
+MOST_ASKED: Final = 256 * 1024  # bytes of a request; with the longest answer it fits a record of `ats.llm`
+
+
+class Unaskable(ValueError):
+    """A question that could not be written down. Next: it is not asked, and its subject gets a HOLD."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +79,11 @@ class Journal(Protocol):
     """Answers questions with what is, or has been, written down."""
 
     async def call(self, question: Question, deadline: Deadline) -> LlmCall | None:
-        """The recorded call; None when a replay has no such call."""
+        """The recorded call; None when a replay has no such call. Raises Unaskable when it is too long for a record."""
+        ...
+
+    async def again(self, question: Question, failed: LlmCall, deadline: Deadline) -> LlmCall | None:
+        """Ask once more after `failed`; None when there was no time left for that."""
         ...
 
 
@@ -107,6 +119,9 @@ class ReplayJournal:
     async def call(self, question: Question, deadline: Deadline) -> LlmCall | None:  # noqa: ARG002 - of the protocol
         return self.book.recall(question)
 
+    async def again(self, question: Question, failed: LlmCall, deadline: Deadline) -> LlmCall | None:  # noqa: ARG002
+        return self.book.recall(question)
+
 
 class Completer(Protocol):
     """A model that answers; `agents.model.Model` is the real one."""
@@ -123,11 +138,13 @@ class Rung:
 
     Attributes:
         percent_of_cap: How much of the day's cap may be spent when this model is asked.
+        thoughts: Tokens it may bill beyond those of its answer (`agents.dialects`).
     """
 
     model: Completer
     tariff: Tariff = FREE
     percent_of_cap: int = 100
+    thoughts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +155,9 @@ class LiveJournal:
         ladder: Best model first; below the last rung there is no call (outcome `budget`).
         publish: Returns when the call is on the topic.
         clock: Monotonic seconds.
+        stale: Why the subject is too old to be worth a call; `""` while it is not. What is recorded is served all the same,
+            so a replay needs no clock.
+        sleep: Seconds of machine time.
     """
 
     ladder: Sequence[Rung]
@@ -145,10 +165,28 @@ class LiveJournal:
     book: AnswerBook
     publish: Callable[[LlmCall], Awaitable[None]]
     clock: Callable[[], float]
+    stale: Callable[[], str] = always_fresh
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    _waits: dict[UUID, float] = field(default_factory=dict, init=False)
+
+    async def again(self, question: Question, failed: LlmCall, deadline: Deadline) -> LlmCall | None:
+        """Wait as long as the provider asked for, at least `PAUSE`; None when the deadline comes first."""
+        if known := self.book.recall(question):
+            return known
+        wait = max(PAUSE, self._waits.get(failed.id, PAUSE))
+        if wait >= deadline.remaining():
+            return None
+        await self.sleep(wait)
+        return await self.call(question, deadline)
 
     async def call(self, question: Question, deadline: Deadline) -> LlmCall | None:
         if known := self.book.recall(question):
             return known
+        if (size := len(orjson.dumps(question.request()))) > MOST_ASKED:
+            raise Unaskable(f"a question of {size:,} bytes, {MOST_ASKED:,} at most")
+        if why := self.stale():
+            old = Completion(CallOutcome.STALE, detail=why, sent=False)
+            return await self._write_down(_record(question, old, Paise(0), 0.0))
         affordable = self._reserve(question)
         if affordable is None:
             broke = Completion(CallOutcome.BUDGET, detail="the day's cap is reached")
@@ -167,6 +205,8 @@ class LiveJournal:
             gone = Completion(CallOutcome.CANCELLED, detail="the process is stopping", model=rung.model.name)
             await self.publish(_record(question, gone, most, self.clock() - started))
             raise
+        if completion.retry_after is not None:
+            self._waits[question.id()] = completion.retry_after
         return _record(question, completion, _cost(completion, rung.tariff, most), self.clock() - started)
 
     async def _write_down(self, call: LlmCall) -> LlmCall:
@@ -180,7 +220,7 @@ class LiveJournal:
         brief = BRIEFS[question.agent]
         size = len(brief.instructions.encode()) + len(question.user.encode())
         for rung in self.ladder:
-            most = rung.tariff.at_most(size, brief.max_tokens)
+            most = rung.tariff.at_most(size, brief.max_tokens + rung.thoughts)
             if self.ledger.reserve(trading_day(question.as_of), most, rung.percent_of_cap):
                 return rung, most
         return None
@@ -188,6 +228,8 @@ class LiveJournal:
 
 def _cost(completion: Completion, tariff: Tariff, most: Paise) -> Paise:
     """A call without an accounting is taken to have cost the most it could, unless nobody worked on it."""
+    if not completion.sent:
+        return Paise(0)
     if completion.input_tokens or completion.output_tokens:
         return tariff.cost(completion.input_tokens, completion.output_tokens)
     unserved = completion.outcome in (CallOutcome.TRANSPORT, CallOutcome.REJECTED)

@@ -99,12 +99,24 @@ async def _dhan(settings: Settings) -> str:
 
 
 async def _model(settings: Settings) -> str:
-    settings.need("OPENAI_API_KEY")
-    headers = {"Authorization": f"Bearer {settings.openai_api_key.get_secret_value()}"}
-    status = await _status_of(f"{settings.openai_base_url}/models", headers)
-    if status != httpx.codes.OK:
-        raise Misconfigured(f"{settings.openai_base_url} refuses the key (HTTP {status}): check OPENAI_API_KEY")
-    return f"{settings.openai_base_url} accepts the key"
+    from ats.services.desk import endpoints_of  # noqa: PLC0415 (agno takes seconds)
+
+    large, small = endpoints_of(settings)
+    for name, endpoint in (("OPENAI_API_KEY", large), ("ATS_SMALL_MODEL_API_KEY", small)):
+        if (endpoint.base_url, endpoint.api_key) == (large.base_url, large.api_key) and endpoint is not large:
+            continue
+        status = await _status_of(f"{endpoint.base_url}/models", {"Authorization": f"Bearer {endpoint.api_key}"})
+        if status != httpx.codes.OK:
+            raise Misconfigured(f"{endpoint.base_url} refuses the key (HTTP {status}): check {name}")
+    asked = " and ".join(f"{each.model} at {each.base_url} ({each.schema_mode})" for each in (large, small))
+    return f"{asked}: the keys are accepted"
+
+
+async def _news(settings: Settings) -> str:
+    from ats.services.desk import news_of  # noqa: PLC0415 (agno takes seconds)
+
+    news_of(settings)
+    return f"{settings.ats_news} {settings.ats_news_file or ''}".strip()
 
 
 async def _status_of(url: str, headers: Mapping[str, str]) -> int:
@@ -134,6 +146,7 @@ CHECKS: Final[dict[str, Check]] = {
     "instrument master": _instruments,
     "Dhan": _dhan,
     "model provider": _model,
+    "news": _news,
     "trading mode": _mode,
     "rules": _rules,
 }

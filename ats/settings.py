@@ -47,6 +47,7 @@ def _price(value: object) -> object:
 
 HttpUrl = Annotated[str, _url("http", "https")]
 FeedUrl = Annotated[str, _url("ws", "wss")]
+SchemaMode = Literal["strict", "json_object", "plain"]
 Rupees = Annotated[int, Field(ge=0)]
 ModelPrice = Annotated[tuple[Rupees, Rupees], NoDecode, BeforeValidator(_price)]
 
@@ -81,7 +82,13 @@ class Settings(BaseSettings):
     ats_model_budget_rupees: int = Field(default=500, ge=0)
     ats_model_price_rupees: ModelPrice = (210, 840)
     ats_small_model_price_rupees: ModelPrice = (13, 50)
-    ats_news: Literal["none", "sample"] = "none"
+    ats_model_schema_mode: SchemaMode = "strict"
+    ats_small_model_schema_mode: SchemaMode | None = None
+    ats_small_model_base_url: HttpUrl = ""
+    ats_small_model_api_key: SecretStr = SecretStr("")
+    ats_min_confidence: int = Field(default=50, ge=0, le=100)
+    ats_news: Literal["none", "sample", "file"] = "none"
+    ats_news_file: Path | None = None
 
     ats_mode: Literal["paper", "self", "family", "empanelled"] = "paper"
     ats_clock: Literal["wall", "market"] = "wall"
@@ -167,6 +174,8 @@ REMEDIES: Final[Mapping[str, str]] = {
     "SUPABASE_DB_URL": "copy the Postgres connection string from your project's database settings",
     "ADMIN_DHAN_CLIENT_ID": "give the Dhan client id whose account pays for market data",
     "ADMIN_DHAN_ACCESS_TOKEN": "create a token at web.dhan.co; it lives for 24 hours",
+    "ATS_SMALL_MODEL_API_KEY": "give the key of the provider at ATS_SMALL_MODEL_BASE_URL; another's is not sent there",
+    "ATS_NEWS_FILE": "give the JSON file of headlines that ATS_NEWS=file reads (docs/agents.md), or set ATS_NEWS=none",
     "OPENAI_API_KEY": "create a key at your model provider, or run `ats simulator` and point OPENAI_BASE_URL at it",
 }
 

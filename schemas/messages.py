@@ -164,6 +164,7 @@ class CallOutcome(StrEnum):
     REJECTED = "rejected"  # the provider would not take the request: key, model name or schema
     BUDGET = "budget"
     CANCELLED = "cancelled"  # the process was stopping; the question will be asked again
+    STALE = "stale"  # nobody was asked: what it was about had grown too old
 
 
 class LlmCall(Message):

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from agents.app import decision_service
 from agents.books import ScanBook, follow_answers, follow_scans
 from ats.services.context import Context, trading_date
-from ats.services.desk import agent_store, desk_of, news_of, scout_the_day
+from ats.services.desk import agent_store, desk_of, news_of, scout_the_day, terms_of
 from bus.metrics import ShellMetrics
 from bus.publisher import Publisher
 from bus.stateless import run_stateless
@@ -24,6 +24,7 @@ DAY = UtcNs.minutes(24 * 60)
 async def run(context: Context) -> None:
     """Run the committee until told to stop."""
     settings, metrics, scans = context.settings, ShellMetrics(), ScanBook()
+    news, terms = news_of(settings), terms_of(settings)
     context.records.append(metrics)
     connection = settings.kafka()
     await check_topics(connection, settings.plan(), (topics.SCANS, topics.LLM))
@@ -41,7 +42,7 @@ async def run(context: Context) -> None:
         if await scans.of(trading_date(settings), patience=SCAN_PATIENCE) is None:
             await scout_the_day(settings, desk, store, publisher)
         await run_stateless(
-            decision_service(desk=desk, scans=scans, store=store, publisher=publisher, news=news_of(settings)),
+            decision_service(desk=desk, scans=scans, store=store, publisher=publisher, news=news, terms=terms),
             connection,
             settings.plan(),
             instance=f"agents-{settings.ats_instance}",

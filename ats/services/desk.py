@@ -10,11 +10,13 @@ import httpx
 from rich.console import Console
 from rich.progress import Progress
 
-from agents.app import Desk, run_scout
+from agents.app import AgentTerms, Desk, run_scout
 from agents.budget import Tariff
+from agents.dialects import dialect_of
+from agents.freshness import live_age, replayed_age
 from agents.journal import Rung
-from agents.model import Endpoint, Model
-from agents.news import NewsSource, NoNews, SampleNews
+from agents.model import Endpoint, Model, SchemaMode
+from agents.news import FileNews, NewsSource, NoNews, SampleNews
 from agents.scout import ScoutTerms
 from agents.store import Store, SupabaseStore
 from ats.services.context import credentials_of, database, instrument_master, symbols_of, trading_date, universe_of
@@ -23,6 +25,7 @@ from bus.publisher import Publisher
 from dhan.history import History
 from dhan.pace import EvenPace
 from dhan.transport import BaseUrl, open_client
+from schemas.errors import Misconfigured
 from schemas.units import Paise
 
 MOST_CALLS = 256  # connections to the model provider: 64 signals with two analysts each, and room for the Commander
@@ -31,20 +34,44 @@ MOST_CALLS = 256  # connections to the model provider: 64 signals with two analy
 @asynccontextmanager
 async def desk_of(settings: Settings) -> AsyncIterator[Desk]:
     """The ladder: the large model until half of the day's budget is spent, then the small one, then none."""
-    settings.need("OPENAI_API_KEY")
+    large, small = endpoints_of(settings)
     limits = httpx.Limits(max_connections=MOST_CALLS, max_keepalive_connections=MOST_CALLS)
     async with httpx.AsyncClient(limits=limits, timeout=60) as http:
         ladder = [
-            Rung(
-                _model(settings, settings.ats_model, http), _tariff(settings.ats_model_price_rupees), percent_of_cap=50
-            ),
-            Rung(_model(settings, settings.ats_small_model, http), _tariff(settings.ats_small_model_price_rupees)),
+            _rung(large, _tariff(settings.ats_model_price_rupees), http, percent_of_cap=50),
+            _rung(small, _tariff(settings.ats_small_model_price_rupees), http, percent_of_cap=100),
         ]
         yield Desk.with_cap(ladder, settings.ats_model_budget_rupees)
 
 
-def _model(settings: Settings, name: str, http: httpx.AsyncClient) -> Model:
-    return Model(Endpoint(settings.openai_base_url, name, settings.openai_api_key.get_secret_value()), http)
+def endpoints_of(settings: Settings) -> tuple[Endpoint, Endpoint]:
+    """Where the large and the small model answer. A key goes to its own provider only.
+
+    Raises:
+        Misconfigured: a key is missing.
+    """
+    settings.need("OPENAI_API_KEY")
+    mode = SchemaMode(settings.ats_model_schema_mode)
+    small_mode = SchemaMode(settings.ats_small_model_schema_mode or mode)
+    url, key = settings.openai_base_url, settings.openai_api_key
+    small_url, small_key = url, key
+    if settings.ats_small_model_base_url:
+        settings.need("ATS_SMALL_MODEL_API_KEY")
+        small_url, small_key = settings.ats_small_model_base_url, settings.ats_small_model_api_key
+    return (
+        Endpoint(url, settings.ats_model, key.get_secret_value(), mode),
+        Endpoint(small_url, settings.ats_small_model, small_key.get_secret_value(), small_mode),
+    )
+
+
+def _rung(endpoint: Endpoint, tariff: Tariff, http: httpx.AsyncClient, percent_of_cap: int) -> Rung:
+    return Rung(Model(endpoint, http), tariff, percent_of_cap, dialect_of(endpoint.model).thoughts)
+
+
+def terms_of(settings: Settings) -> AgentTerms:
+    """In a replay a signal ages by the time it waits, not by the calendar."""
+    age = replayed_age if settings.ats_clock == "market" else live_age
+    return AgentTerms(age=age, min_confidence=settings.ats_min_confidence)
 
 
 def _tariff(rupees_per_million: tuple[int, int]) -> Tariff:
@@ -59,6 +86,19 @@ async def agent_store(settings: Settings) -> AsyncIterator[Store]:
 
 
 def news_of(settings: Settings) -> NewsSource:
+    """Where headlines come from.
+
+    Raises:
+        Misconfigured: the file cannot be used, is not named, or is named but not asked for.
+    """
+    if settings.ats_news == "file":
+        settings.need("ATS_NEWS_FILE")
+    elif settings.ats_news_file is not None:
+        raise Misconfigured(
+            f"ATS_NEWS_FILE is set, but ATS_NEWS={settings.ats_news} does not read it: set ATS_NEWS=file"
+        )
+    if settings.ats_news_file is not None:
+        return FileNews.read(settings.ats_news_file)
     return SampleNews() if settings.ats_news == "sample" else NoNews()
 
 

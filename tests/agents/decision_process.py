@@ -13,6 +13,7 @@ from supabase import acreate_client
 
 from agents.app import AgentTerms, Desk, decision_service
 from agents.books import ScanBook, follow_answers, follow_scans
+from agents.freshness import replayed_age
 from agents.journal import Rung
 from agents.model import Endpoint, Model
 from agents.news import SampleNews
@@ -44,7 +45,7 @@ async def run(bootstrap: str, provider_url: str, supabase_url: str, instance: st
             store=SupabaseStore(await acreate_client(supabase_url, os.environ["SECRET_KEY"])),
             publisher=publisher,
             news=SampleNews(),
-            terms=AgentTerms(scan_patience=20),
+            terms=AgentTerms(scan_patience=20, age=replayed_age),
         )
         await run_stateless(service, connection, PartitionPlan(), instance=instance, stop=stop)
         for task in following:

@@ -107,9 +107,42 @@ def without_field(name: str) -> Misbehaviour:
     return says_of(lambda good: json.dumps({k: v for k, v in json.loads(good).items() if k != name}))
 
 
-def status(code: int, body: str = '{"error": {"message": "no, sk-secret"}}') -> Misbehaviour:
+def status(code: int, body: str = '{"error": {"message": "no, sk-secret"}}', **headers: str) -> Misbehaviour:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+
     async def reply(_: web.Request, __: str) -> web.StreamResponse:
-        return web.Response(status=code, text=body, content_type="application/json")
+        return web.Response(status=code, text=body, content_type="application/json", headers=named)
+
+    return reply
+
+
+def wholly(change: Callable[[dict[str, Any]], object]) -> Misbehaviour:
+    """A good answer, changed anywhere in its envelope."""
+
+    async def reply(_: web.Request, good: str) -> web.StreamResponse:
+        whole = completion(good)
+        change(whole)
+        return web.json_response(whole)
+
+    return reply
+
+
+def raw(change: Callable[[bytes], bytes]) -> Misbehaviour:
+    """A good answer, changed in its bytes."""
+
+    async def reply(_: web.Request, good: str) -> web.StreamResponse:
+        return web.Response(body=change(json.dumps(completion(good)).encode()), content_type="application/json")
+
+    return reply
+
+
+def encoded(name: str, change: Callable[[bytes], bytes]) -> Misbehaviour:
+    """A good answer in a content encoding, which `change` makes."""
+
+    async def reply(_: web.Request, good: str) -> web.StreamResponse:
+        packed = change(json.dumps(completion(good)).encode())
+        headers = {"Content-Type": "application/json", "Content-Encoding": name}
+        return web.Response(body=packed, headers=headers)
 
     return reply
 

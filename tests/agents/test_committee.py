@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -9,12 +12,13 @@ from agents.committee import Verdict, convene
 from agents.deadline import Deadline
 from agents.journal import AnswerBook, Journal, ReplayJournal
 from agents.model import Model
-from agents.news import NewsSource, NoNews
+from agents.news import Headline, NewsSource, NoNews
 from agents.prompts import Agent
 from schemas.codec import encode
+from schemas.errors import TryLater, Unreadable
 from schemas.ids import InstrumentId, Segment
-from schemas.market import Action, AgentType, ScanResult
-from schemas.messages import CallOutcome, Origin, Scan, Signal
+from schemas.market import Action, AgentType, Direction, ScanResult
+from schemas.messages import CallOutcome, LlmCall, Origin, Scan, Signal
 from schemas.units import UtcNs
 from tests.agents.factories import FixedNews, Topic, a_journal, a_scan, a_signal, an_entry
 from tests.agents.provider import (
@@ -22,11 +26,14 @@ from tests.agents.provider import (
     Provider,
     body,
     drops,
+    encoded,
     first_time,
     hangs,
+    raw,
     says,
     says_of,
     status,
+    wholly,
     with_field,
     without_field,
 )
@@ -66,6 +73,24 @@ async def test_a_signal_of_a_shortlisted_symbol_gets_two_reports_and_a_decision(
 
 
 DRAFT = '{"symbol": "RELIANCE", "action": "HOLD", "confidence": 10, "reasoning": "draft"}'
+TOOL_CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+
+
+def _words(good: str, words: str) -> str:
+    """`good` with `words`, which may hold JSON escapes, as whatever it calls its words."""
+    name = "reasoning" if "reasoning" in good else "summary"
+    return json.dumps(json.loads(good) | {name: "WORDS"}).replace("WORDS", words)
+
+
+def _message(whole: dict[str, Any]) -> dict[str, Any]:
+    message: dict[str, Any] = whole["choices"][0]["message"]
+    return message
+
+
+def refusal(text: bytes) -> Callable[[bytes], bytes]:
+    return lambda whole: whole.replace(b'"refusal": null', b'"refusal": ' + text)
+
+
 FAULTS: list[tuple[str, Misbehaviour, str]] = [
     ("prose", says("I would buy RELIANCE."), "schema"),
     ("a fence around the JSON", says_of(lambda good: f"```json\n{good}\n```"), "schema"),
@@ -79,12 +104,35 @@ FAULTS: list[tuple[str, Misbehaviour, str]] = [
     ("a number beyond its range", with_field(confidence=101), "schema"),
     ("a fraction for a whole number", with_field(confidence=70.5), "schema"),
     ("a list of answers", says_of(lambda good: f"[{good}]"), "schema"),
-    ("JSON nested too deep", says("[" * 100_000), "schema"),
+    ("JSON nested too deep", says("[" * 60_000), "schema"),
+    ("a NUL in the reasoning", says_of(lambda good: _words(good, "sure\\u0000")), "schema"),
+    ("half a character in the reasoning", says_of(lambda good: _words(good, "sure\\ud800")), "schema"),
+    ("an escape for terminals", says_of(lambda good: _words(good, "\\u001b[31m")), "schema"),
     ("another symbol", with_field(symbol="TATASTEEL"), "wrong_symbol"),
     ("the symbol in lower case", with_field(symbol="reliance"), "wrong_symbol"),
     ("cut off", says_of(lambda good: good[:-9], finish="length"), "unclean"),
     ("whole, but marked as cut off", says_of(lambda good: good, finish="length"), "unclean"),
     ("a tool call nobody offered", says_of(lambda good: good, finish="tool_calls"), "unclean"),
+    ("a tool call beside an answer", wholly(lambda whole: _message(whole).update(tool_calls=[TOOL_CALL])), "unclean"),
+    ("a tool call of an unknown shape", wholly(lambda whole: _message(whole).update(tool_calls={"a": 1})), "unclean"),
+    ("a function call", wholly(lambda whole: _message(whole).update(function_call={"name": "f"})), "unclean"),
+    ("a text beyond 64 KB", says_of(lambda good: good + " " * 65_536), "unclean"),
+    ("a text of a megabyte", says_of(lambda good: good + " " * 1_000_000), "unclean"),
+    ("a body without end", body("x" * 8_000_000), "unclean"),
+    ("NUL in the text", says_of(lambda good: good + "\x00"), "unclean"),
+    (
+        "a lone surrogate in the text",
+        raw(lambda whole: whole.replace(b'"content": "', b'"content": "\\ud800')),
+        "unclean",
+    ),
+    ("bytes that are no UTF-8", raw(lambda whole: whole.replace(b'"content": "', b'"content": "\xff')), "unclean"),
+    ("bottomless JSON", body("[" * 100_000), "unclean"),
+    ("a list", body("[]"), "unclean"),
+    ("a packed body nobody asked for", encoded("br", lambda whole: whole), "unclean"),
+    ("a body that says it is packed", encoded("gzip", lambda whole: whole), "unclean"),
+    ("a bomb", encoded("gzip", lambda _: gzip.compress(b" " * 50_000_000)), "unclean"),
+    ("events", body('data: {"choices": []}\n\ndata: [DONE]\n\n', "text/event-stream"), "unclean"),
+    ("no content", status(204, ""), "unclean"),
     ("nothing", says(""), "unclean"),
     ("null", says(None), "unclean"),
     (
@@ -97,7 +145,20 @@ FAULTS: list[tuple[str, Misbehaviour, str]] = [
     ("half a body", body('{"id": "1", "cho'), "unclean"),
     ("a refusal", says(None, refusal="I cannot give advice"), "refusal"),
     ("a refusal beside an answer", says_of(lambda good: good, refusal="no"), "refusal"),
+    ("a refusal with NUL and half a character", raw(refusal(b'"no\\u0000"')), "refusal"),
+    ("a refusal of no text", wholly(lambda whole: _message(whole).update(refusal={"a": 1})), "refusal"),
     ("a content filter", says("", finish="content_filter"), "refusal"),
+    ("Gemini's filter", says(None, finish="SAFETY"), "refusal"),
+    ("Gemini's filter, mapped", says("", finish="content_filter: PROHIBITED_CONTENT"), "refusal"),
+    ("Gemini's recitation", says_of(lambda good: good, finish="RECITATION"), "refusal"),
+    ("a blocked prompt", body('{"promptFeedback": {"blockReason": "SAFETY"}}'), "refusal"),
+    ("Azure's filter", status(400, '{"error": {"code": "content_filter"}}'), "refusal"),
+    ("a used-up account", status(429, '{"error": {"code": "insufficient_quota"}}'), "rejected"),
+    ("an unpaid account", status(402), "rejected"),
+    ("a redirection", status(307, "", location="/v1/chat/completions"), "rejected"),
+    ("a web page that forbids", status(401, "<html>sign in</html>"), "rejected"),
+    ("a web page that is busy", status(429, "<html>slow down</html>"), "transport"),
+    ("an endless complaint", status(503, "x" * 8_000_000), "transport"),
     ("a wrong key", status(401), "rejected"),
     ("a bad request", status(400), "rejected"),
     ("too many requests", status(429), "transport"),
@@ -201,6 +262,105 @@ async def test_a_news_source_that_hangs_becomes_a_hold(model: Model) -> None:
     verdict = await decide(a_journal(model, Topic()), news=Hanging(), seconds=0.5)  # type: ignore[arg-type]
 
     assert (verdict.decision.action, verdict.decision.reason_code) == (Action.HOLD, "news")
+
+
+class Broken:
+    """A news source with a mistake in it."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    async def headlines(self, symbol: str, as_of: UtcNs) -> list[Headline]:  # noqa: ARG002
+        raise self._error
+
+
+@pytest.mark.parametrize("error", [ValueError("sk-secret"), RecursionError(), Unreadable("no feed")], ids=repr)
+async def test_a_mistake_inside_is_a_hold_that_names_its_kind_and_the_other_analyst_is_still_heard(
+    model: Model, error: Exception
+) -> None:
+    verdict = await decide(a_journal(model, Topic()), news=Broken(error))
+
+    decision = verdict.decision
+    assert (decision.action, decision.origin, decision.reason_code) == (Action.HOLD, Origin.FAILSAFE, "internal")
+    assert decision.reasoning == f"No usable answer from sentiment: internal ({type(error).__name__})."
+    assert [report.agent_type for report in verdict.reports] == [AgentType.TECHNICAL]
+
+
+async def test_a_signal_too_long_to_ask_about_is_a_hold(provider: Provider, model: Model) -> None:
+    long = a_signal().model_copy(update={"features": {f"feature_{n}": 1.5 for n in range(20_000)}})
+
+    verdict = await decide(a_journal(model, Topic()), long)
+
+    assert (verdict.decision.action, verdict.decision.reason_code) == (Action.HOLD, "internal")
+    assert "technical" not in provider.tasks()
+
+
+async def test_nothing_is_decided_while_the_journal_cannot_be_written(model: Model) -> None:
+    async def publish(call: LlmCall) -> None:
+        raise TryLater("no broker")
+
+    with pytest.raises(TryLater, match="no broker"):
+        await decide(a_journal(model, Topic(), publish=publish))
+
+
+async def test_a_stale_signal_is_a_hold_without_a_call_and_replays_to_the_same_bytes(
+    provider: Provider, model: Model
+) -> None:
+    topic = Topic()
+
+    verdict = await decide(a_journal(model, topic, stale=lambda: "the signal is 540 s old"))
+
+    replayed = await decide(ReplayJournal(AnswerBook(topic.calls)))
+    assert (verdict.decision.action, verdict.decision.reason_code) == (Action.HOLD, "stale")
+    assert verdict.decision.reasoning == "No usable answer from technical: stale (the signal is 540 s old)."
+    assert verdict_bytes(replayed) == verdict_bytes(verdict)
+    assert provider.requests == []
+
+
+OVERRULED: list[tuple[str, Direction, dict[str, Any], int, int, str]] = [
+    ("a BUY on a bearish signal", Direction.BEARISH, {"action": "BUY"}, 80, 80, "against_signal"),
+    ("a SELL on a bullish signal", Direction.BULLISH, {"action": "SELL"}, -80, -80, "against_signal"),
+    ("a BUY that both analysts speak against", Direction.BULLISH, {"action": "BUY"}, -90, -90, "against_analysts"),
+    ("a SELL that both speak against", Direction.BEARISH, {"action": "SELL"}, 1, 90, "against_analysts"),
+    ("a BUY that the only opinion speaks against", Direction.BULLISH, {"action": "BUY"}, -10, 0, "against_analysts"),
+    ("a BUY nobody believes in", Direction.BULLISH, {"action": "BUY", "confidence": 49}, 80, 80, "low_confidence"),
+    ("a BUY without any confidence", Direction.BULLISH, {"action": "BUY", "confidence": 0}, 80, 80, "low_confidence"),
+    ("a BUY the analysts differ about", Direction.BULLISH, {"action": "BUY", "confidence": 50}, 80, -80, "decided"),
+    ("a SELL with the signal", Direction.BEARISH, {"action": "SELL"}, -80, -80, "decided"),
+    ("a HOLD against everybody", Direction.BEARISH, {"action": "HOLD", "confidence": 0}, 80, 80, "decided"),
+]
+
+
+@pytest.mark.parametrize(
+    ("direction", "command", "technical", "sentiment", "code"),
+    [row[1:] for row in OVERRULED],
+    ids=[r[0] for r in OVERRULED],
+)
+async def test_code_disposes_of_what_the_commander_proposes(
+    provider: Provider,
+    model: Model,
+    *,
+    direction: Direction,
+    command: dict[str, Any],
+    technical: int,
+    sentiment: int,
+    code: str,
+) -> None:
+    provider.misbehave = {
+        "technical": with_field(score=technical),
+        "sentiment": with_field(score=sentiment),
+        "commander": with_field(**command),
+    }
+
+    verdict = await decide(a_journal(model, Topic()), a_signal().model_copy(update={"direction": direction}))
+
+    decision = verdict.decision
+    goes_out = code == "decided"
+    assert decision.reason_code == code
+    assert decision.action == (command["action"] if goes_out else Action.HOLD)
+    assert decision.origin is (Origin.COMMITTEE if goes_out else Origin.RULES)
+    assert decision.confidence == command.get("confidence", 70)
+    assert decision.reasoning.endswith("Both agree.")
 
 
 HOSTILE = (
@@ -343,11 +503,14 @@ async def test_braces_in_a_headline_stay_braces_even_if_agno_held_a_secret(provi
     assert "sk-secret" not in json.dumps(provider.requests)
 
 
-async def test_an_answer_to_a_prompt_that_agno_altered_is_not_used(provider: Provider, model: Model) -> None:
+async def test_a_prompt_that_agno_altered_does_not_leave(provider: Provider, model: Model) -> None:
     meddling = model._agents[Agent.SENTIMENT]
-    meddling.session_state, meddling.resolve_in_context = {"api_key": "other words"}, True
+    meddling.session_state, meddling.resolve_in_context = {"api_key": "sk-secret"}, True
+    topic = Topic()
 
-    verdict = await decide(a_journal(model, Topic()), news=BRACES)
+    verdict = await decide(a_journal(model, topic), news=BRACES)
 
-    assert "other words" in json.dumps(provider.requests), "agno did not alter it, so this test shows nothing"
+    (call,) = [call for call in topic.calls if call.agent == "sentiment"]
+    assert call.detail == "the prompt was altered: not sent", "agno did not alter it, so this test shows nothing"
+    assert "sentiment" not in provider.tasks()
     assert (verdict.decision.action, verdict.decision.reason_code) == (Action.HOLD, "unclean")

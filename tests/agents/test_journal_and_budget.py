@@ -10,20 +10,22 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.answers import CommanderAnswer, TechnicalAnswer, read_answer
+from agents.answers import CommanderAnswer, TechnicalAnswer, is_clean, read_answer
 from agents.asking import Answered, Failed, Failure, ask, judge
 from agents.budget import FREE, Ledger, Tariff
 from agents.deadline import Deadline
-from agents.journal import AnswerBook, LiveJournal, Question, Rung
-from agents.model import Completion, Endpoint, Model, SchemaMode
+from agents.journal import MOST_ASKED, AnswerBook, LiveJournal, Question, ReplayJournal, Rung, Unaskable
+from agents.model import Endpoint, Model, SchemaMode
 from agents.prompts import PROMPT_VERSION, Agent, technical_message
+from agents.replies import MOST_OUTPUT, Completion, completion_of, retry_after
 from schemas.codec import decode, encode
 from schemas.messages import CallOutcome, LlmCall
 from schemas.units import Paise
 from tests.agents.factories import AS_OF, DAY, Topic, a_journal, a_signal, an_entry
-from tests.agents.provider import Provider, hangs, says, status
+from tests.agents.provider import Provider, first_time, hangs, says, status, wholly
 
 DEAR = Tariff(Paise.from_rupees(1_000), Paise.from_rupees(4_000))
+USAGE = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
 def a_question() -> Question:
@@ -232,6 +234,179 @@ async def test_a_provider_without_strict_schemas_is_told_the_schema_in_words(pro
     assert '"additionalProperties": false' in request["messages"][0]["content"]
 
 
+async def test_a_provider_that_knows_no_formats_gets_none_and_the_schema_in_words(provider: Provider) -> None:
+    async with httpx.AsyncClient() as http:
+        plain = Model(Endpoint(provider.base_url, "fake-1", "k", SchemaMode.PLAIN), http)
+        answer = await asked(a_journal(plain, Topic()))
+
+    assert isinstance(answer, Answered)
+    (request,) = provider.requests
+    assert "response_format" not in request
+    assert '"additionalProperties": false' in request["messages"][0]["content"]
+
+
+@pytest.mark.parametrize(
+    ("name", "limits"),
+    [
+        ("gpt-4o", {"max_tokens": 800, "temperature": 0.0, "seed": 7}),
+        ("gpt-5-mini", {"max_completion_tokens": 4_800, "seed": 7}),
+        ("openai/GPT-5.1", {"max_completion_tokens": 4_800, "seed": 7}),
+        ("o4-mini", {"max_completion_tokens": 4_800, "seed": 7}),
+        ("gemini-2.5-flash", {"max_tokens": 4_800, "temperature": 0.0}),
+    ],
+)
+async def test_a_model_is_sent_the_parameters_it_accepts(provider: Provider, name: str, limits: dict[str, int]) -> None:
+    async with httpx.AsyncClient() as http:
+        answer = await asked(a_journal(Model(Endpoint(provider.base_url, name, "k"), http), Topic()))
+
+    assert isinstance(answer, Answered)
+    (request,) = provider.requests
+    sent = {"max_tokens", "max_completion_tokens", "temperature", "seed"} & request.keys()
+    assert {field: request[field] for field in sent} == limits
+
+
+async def test_what_a_model_may_think_is_reserved_too() -> None:
+    tariff, model = Tariff(Paise(0), Paise.from_rupees(1_000)), Instant()
+    ledger = Ledger(Paise.from_rupees(4))  # 800 tokens of an answer cost 0.80, with 4,000 of thoughts 4.80
+    topic = Topic()
+
+    await asked(a_journal(model, topic, ladder=[Rung(model, tariff, thoughts=4_000)], ledger=ledger))
+
+    assert topic.calls[0].outcome is CallOutcome.BUDGET
+
+
+class Naps:
+    """Sleeps in no time, and remembers how long."""
+
+    def __init__(self) -> None:
+        self.taken: list[float] = []
+
+    async def __call__(self, seconds: float) -> None:
+        self.taken.append(seconds)
+
+
+@pytest.mark.parametrize(
+    ("headers", "nap"),
+    [({"Retry_After": "7"}, 7.0), ({"retry_after_ms": "1500"}, 1.5), ({"Retry_After": "0"}, 0.25), ({}, 0.25)],
+)
+async def test_a_busy_provider_is_asked_again_when_it_said(
+    provider: Provider, model: Model, headers: dict[str, str], nap: float
+) -> None:
+    provider.misbehave["technical"] = first_time(status(429, **headers))
+    naps = Naps()
+
+    answer = await asked(a_journal(model, Topic(), sleep=naps))
+
+    assert isinstance(answer, Answered)
+    assert naps.taken == [nap]
+
+
+async def test_a_provider_that_is_busy_beyond_the_deadline_is_not_asked_again_and_a_replay_knows(
+    provider: Provider, model: Model
+) -> None:
+    provider.misbehave["technical"] = first_time(status(503, Retry_After="60"))
+    topic, naps = Topic(), Naps()
+
+    answer = await asked(a_journal(model, topic, sleep=naps))
+    replayed = await ask(
+        ReplayJournal(AnswerBook(topic.calls)), a_question(), TechnicalAnswer, "RELIANCE", Deadline.after(10)
+    )
+
+    assert answer == replayed == Failed(Failure.TRANSPORT, topic.calls[0])
+    assert (len(provider.requests), naps.taken) == (1, [])
+
+
+async def test_a_used_up_account_is_asked_once(provider: Provider, model: Model) -> None:
+    provider.misbehave["technical"] = status(429, '{"error": {"type": "insufficient_quota"}}')
+    topic = Topic()
+
+    await asked(a_journal(model, topic))
+
+    assert len(provider.requests) == 1
+    assert topic.calls[0].detail == "HTTP 429 insufficient_quota"
+
+
+@pytest.mark.parametrize("claim", [2**70, -1, "many", True, None, 1e300, [1]])
+async def test_a_call_can_be_written_down_whatever_it_claims_to_have_used(
+    provider: Provider, model: Model, claim: object
+) -> None:
+    provider.misbehave["technical"] = wholly(lambda whole: whole.update(usage=dict.fromkeys(USAGE, claim)))
+    topic, ledger = Topic(), Ledger(Paise.from_rupees(100_000))
+
+    answer = await asked(a_journal(model, topic, ladder=[Rung(model, DEAR)], ledger=ledger))
+
+    assert isinstance(answer, Answered)
+    (call,) = topic.calls
+    assert decode(LlmCall, encode(call)) == call
+    assert 0 <= call.input_tokens < 10_000
+    assert 0 <= call.output_tokens <= MOST_OUTPUT
+
+
+async def test_the_name_a_model_gives_itself_can_be_written_down(provider: Provider, model: Model) -> None:
+    provider.misbehave["technical"] = wholly(lambda whole: whole.update(model="m\x00\x1b" * 500))
+    topic = Topic()
+
+    assert isinstance(await asked(a_journal(model, topic)), Answered)
+    assert topic.calls[0].model.isprintable()
+    assert len(topic.calls[0].model) <= 100
+
+
+async def test_a_stale_subject_is_asked_about_nobody_and_the_record_says_so(provider: Provider, model: Model) -> None:
+    topic = Topic()
+
+    answer = await asked(a_journal(model, topic, ladder=[Rung(model, DEAR)], stale=lambda: "540 s old"))
+
+    (call,) = topic.calls
+    assert answer == Failed(Failure.STALE, call)
+    assert (call.outcome, call.detail, call.cost) == (CallOutcome.STALE, "540 s old", 0)
+    assert provider.requests == []
+
+
+async def test_an_answer_that_is_written_down_does_not_grow_stale(model: Model) -> None:
+    book, topic = AnswerBook(), Topic()
+    lived = await asked(a_journal(model, topic, book=book))
+
+    again = await asked(a_journal(model, topic, book=book, stale=lambda: "540 s old"))
+
+    assert again == lived
+    assert len(topic.calls) == 1
+
+
+async def test_a_question_too_long_for_its_record_is_not_asked(provider: Provider, model: Model) -> None:
+    long = Question(Agent.TECHNICAL, a_signal().id, AS_OF, "x" * MOST_ASKED)
+
+    with pytest.raises(Unaskable):
+        await asked(a_journal(model, Topic()), long)
+    assert provider.requests == []
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "7"}, 7.0),
+        ({"retry-after": "1.5"}, 1.5),
+        ({"retry-after": "Sun, 29 Nov 2026 03:00:30 GMT", "date": "Sun, 29 Nov 2026 03:00:00 GMT"}, 30.0),
+        ({"retry-after": "Sun, 29 Nov 2026 03:00:00 GMT", "date": "Sun, 29 Nov 2026 03:00:30 GMT"}, 0.0),
+        ({"retry-after": "Sun, 29 Nov 2026 03:00:30 GMT"}, None),
+        ({"retry-after": "-1"}, None),
+        ({"retry-after": "1e999"}, None),
+        ({"retry-after": "9" * 5_000}, None),
+        ({"retry-after": "soon", "date": "now"}, None),
+        ({}, None),
+    ],
+)
+def test_how_long_to_wait_is_read_from_the_headers_alone(headers: dict[str, str], seconds: float | None) -> None:
+    assert retry_after(headers) == seconds
+
+
+@given(st.integers(100, 599), st.binary(max_size=300))
+def test_any_bytes_are_a_completion_that_can_be_written_down(code: int, body: bytes) -> None:
+    found = completion_of(code, {}, body, asked_bytes=10, model="m")
+
+    assert found.outcome is not CallOutcome.OK
+    assert found.detail.isprintable()
+
+
 def test_a_key_is_not_shown_with_its_endpoint() -> None:
     assert "sk-secret" not in repr(Endpoint("http://127.0.0.1/v1", "m", "sk-secret"))
 
@@ -247,4 +422,4 @@ def test_an_answer_of_the_shape_is_read_as_it_stands(reason: str, confidence: in
         f'{{"symbol":"X","action":"SELL","confidence":{confidence},"reasoning":"r"}}'
     ).model_copy(update={"reasoning": reason})
 
-    assert read_answer(CommanderAnswer, answer.model_dump_json()) == answer
+    assert read_answer(CommanderAnswer, answer.model_dump_json()) == (answer if is_clean(reason) else None)

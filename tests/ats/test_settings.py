@@ -4,9 +4,13 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
+from agents.freshness import live_age, replayed_age
+from agents.news import FileNews, NoNews
 from ats import exits
 from ats.cli import main
+from ats.services.desk import endpoints_of, news_of, terms_of
 from ats.settings import REMEDIES, Settings, load
 from schemas.errors import Misconfigured
 
@@ -159,3 +163,50 @@ def test_every_need_has_a_remedy() -> None:
     }
 
     assert needed <= set(REMEDIES)
+
+
+def test_the_small_model_has_a_provider_of_its_own_which_never_gets_the_others_key() -> None:
+    key, other = SecretStr("sk-one"), SecretStr("sk-two")
+    url = "https://other.example/v1"
+
+    alone = endpoints_of(load(openai_api_key=key, ats_model_schema_mode="plain"))
+    both = endpoints_of(
+        load(
+            openai_api_key=key,
+            ats_small_model_base_url=url,
+            ats_small_model_api_key=other,
+            ats_small_model_schema_mode="json_object",
+        )
+    )
+
+    assert [(e.base_url, e.api_key, e.schema_mode) for e in alone] == [
+        ("https://api.openai.com/v1", "sk-one", "plain")
+    ] * 2
+    assert [(e.base_url, e.api_key, e.schema_mode) for e in both] == [
+        ("https://api.openai.com/v1", "sk-one", "strict"),
+        (url, "sk-two", "json_object"),
+    ]
+    with pytest.raises(Misconfigured, match="ATS_SMALL_MODEL_API_KEY is not set"):
+        endpoints_of(load(openai_api_key=key, ats_small_model_base_url=url))
+
+
+def test_a_news_file_is_read_when_it_is_asked_for_and_not_passed_over_in_silence(tmp_path: Path) -> None:
+    path = tmp_path / "news.json"
+    path.write_text('{"TCS": []}')
+
+    assert isinstance(news_of(load(ats_news="file", ats_news_file=path)), FileNews)
+    assert isinstance(news_of(load()), NoNews)
+    for wrong in (
+        {"ats_news": "file"},
+        {"ats_news_file": path},
+        {"ats_news": "file", "ats_news_file": tmp_path / "no"},
+    ):
+        with pytest.raises(Misconfigured, match=r"ATS_NEWS|news file"):
+            news_of(load(**wrong))
+
+
+@pytest.mark.parametrize(("clock", "age"), [("wall", live_age), ("market", replayed_age)])
+def test_signals_age_by_the_clock_that_is_set(clock: str, age: object) -> None:
+    terms = terms_of(load(ats_clock=clock, ats_min_confidence=70))
+
+    assert (terms.age, terms.min_confidence) == (age, 70)
