@@ -1,7 +1,7 @@
 """What the simulated model thinks: for each task of the agents a plain rule over the data in the prompt. Pure.
 
 No understanding is claimed. The rules are sane enough that a demo shows agreement, doubt and refusal, and the same prompt
-always gets the same answer.
+always gets the same answer. Reasons name what they rest on: the indicator, its level, the headline.
 """
 
 from __future__ import annotations
@@ -66,31 +66,64 @@ def _technical(prompt: Mapping[str, Json]) -> dict[str, Json]:
         "symbol": prompt.get("symbol"),
         "score": side * strength,
         "confidence": 45 + strength // 2,
-        "summary": f"{signal.get('rule')} on {signal.get('timeframe')} points {'up' if side > 0 else 'down'}; the daily "
-        f"scan {'agrees' if agrees else 'disagrees'}; RSI stands at {rsi:.0f}.",
+        "summary": f"{_chart(signal)} RSI 14 at {rsi:.0f} {'is stretched' if stretched else 'leaves room'}; the daily scan "
+        f"{'leans the same way' if agrees else 'leans the other way'}.",
     }
+
+
+def _chart(signal: Mapping[str, Json]) -> str:
+    """What the rule saw, with its levels."""
+    features = _mapping(signal.get("features"))
+    fast, slow = _number(features, "ema_9"), _number(features, "ema_21")
+    seen = f"{str(signal.get('rule')).replace('_', ' ')} on {signal.get('timeframe')} bars at {_rupees(signal.get('price'))}"
+    if not fast or not slow:
+        return f"{seen} points {'up' if signal.get('direction') == 'BULLISH' else 'down'}."
+    return f"{seen}: EMA 9 ({_rupees(fast)}) is {'above' if fast > slow else 'below'} EMA 21 ({_rupees(slow)})."
+
+
+def _rupees(paise: Json) -> str:
+    number = float(paise) if isinstance(paise, int | float) and not isinstance(paise, bool) else 0.0
+    return f"₹{number / 100:,.2f}"
 
 
 def _sentiment(prompt: Mapping[str, Json]) -> dict[str, Json]:
     items = _list(_mapping(prompt.get("headlines")).get("items"))
-    words = " ".join(str(_mapping(item).get("text", "")) for item in items).lower().split()
-    good, bad = (sum(word.strip(".,!?:;'\"") in known for word in words) for known in (GOOD_WORDS, BAD_WORDS))
+    texts = [str(_mapping(item).get("text", "")) for item in items]
+    weighed = [(text, _words_in(text, GOOD_WORDS), _words_in(text, BAD_WORDS)) for text in texts]
+    good, bad = sum(row[1] for row in weighed), sum(row[2] for row in weighed)
     return {
         "symbol": prompt.get("symbol"),
         "score": max(-90, min(90, 30 * (good - bad))),
         "confidence": min(85, 20 + 20 * (good + bad)) if items else 0,
-        "summary": f"{len(items)} headlines, {good} good and {bad} bad words.",
+        "summary": _news(weighed, good - bad),
     }
+
+
+def _words_in(text: str, known: frozenset[str]) -> int:
+    return sum(word.strip(".,!?:;'\"") in known for word in text.lower().split())
+
+
+def _news(weighed: Sequence[tuple[str, int, int]], balance: int) -> str:
+    """Names the headline that weighs most in the direction of the whole."""
+    if not weighed:
+        return "No headlines."
+    side = 1 if balance >= 0 else -1
+    text = max(weighed, key=lambda row: side * (row[1] - row[2]))[0]
+    if balance == 0:
+        return f"The news does not lean either way, such as “{text}”."
+    return f"The news is {'good' if balance > 0 else 'bad'}: “{text}”."
 
 
 def _commander(prompt: Mapping[str, Json]) -> dict[str, Json]:
     data = _mapping(prompt.get("data"))
-    reports = [_mapping(report) for report in _mapping(data.get("reports")).values()]
+    named = {name: _mapping(report) for name, report in _mapping(data.get("reports")).items()}
+    reports = list(named.values())
     weights = [_number(report, "confidence") for report in reports]
     scores = [_number(report, "score") for report in reports]
     heard = sum(weights)
     combined = round(sum(w * s for w, s in zip(weights, scores, strict=True)) / heard) if heard else 0
-    direction = _mapping(data.get("signal")).get("direction")
+    signal = _mapping(data.get("signal"))
+    direction = signal.get("direction")
     action = "HOLD"
     if combined >= ACT_FROM and direction == "BULLISH":
         action = "BUY"
@@ -100,8 +133,20 @@ def _commander(prompt: Mapping[str, Json]) -> dict[str, Json]:
         "symbol": prompt.get("symbol"),
         "action": action,
         "confidence": min(100, round(max(weights, default=0) * 0.6 + abs(combined) * 0.4)),
-        "reasoning": f"The analysts' scores combine to {combined}, the signal is {direction}: {action}.",
+        "reasoning": f"{action}: {_chart(signal)} {_said(named, 'sentiment')} {_conclusion(action, scores, combined)}",
     }
+
+
+def _said(reports: Mapping[str, Mapping[str, Json]], name: str) -> str:
+    return str(reports.get(name, {}).get("summary") or "No word on the news.")
+
+
+def _conclusion(action: str, scores: Sequence[float], combined: int) -> str:
+    if action != "HOLD":
+        return f"Chart and news together lean {'up' if action == 'BUY' else 'down'}, the way of the signal."
+    if min(scores, default=0) < 0 < max(scores, default=0):
+        return "Chart and news point in opposite ways."
+    return "The case is too weak." if abs(combined) < ACT_FROM else "The analysts lean against the signal."
 
 
 _TASKS: Final[Mapping[str, Callable[[Mapping[str, Json]], dict[str, Json]]]] = {

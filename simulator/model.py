@@ -12,7 +12,7 @@ from aiohttp import web
 
 from simulator.answers import answer
 
-MODEL: Final = "simulated-1"
+MODEL: Final = "simulated"  # whatever was asked for: a record must not claim that another model thought
 CREATED: Final = 1_700_000_000  # a fixed moment: answers must not depend on the clock
 CHARACTERS_PER_TOKEN: Final = 4  # the usual rule of thumb for English and JSON
 
@@ -48,16 +48,16 @@ class ModelDesk:
         if self._latency:
             await asyncio.sleep(self._latency)
         content = orjson.dumps(answer(prompt, _schema(body)), option=orjson.OPT_SORT_KEYS).decode()
-        return web.json_response(_completion(body, raw, content))
+        return web.json_response(_completion(raw, content))
 
 
-def _completion(body: Mapping[str, Any], raw: bytes, content: str) -> dict[str, Any]:
+def _completion(raw: bytes, content: str) -> dict[str, Any]:
     asked, said = len(raw) // CHARACTERS_PER_TOKEN + 1, len(content) // CHARACTERS_PER_TOKEN + 1
     return {
         "id": f"chatcmpl-{hashlib.sha256(raw).hexdigest()[:24]}",
         "object": "chat.completion",
         "created": CREATED,
-        "model": body.get("model", MODEL),
+        "model": MODEL,
         "choices": [
             {
                 "index": 0,

@@ -21,6 +21,7 @@ from ats.local import local_keys
 from ats.settings import ENV_FILE, Settings, load
 from ats.simulate import FIRST_CLIENT_ID, TOKEN
 from schemas.errors import AtsError, TryLater
+from simulator.model import MODEL
 
 GRACE: Final = 1.5  # seconds a part may take to end; everything must be gone five seconds after Ctrl-C
 
@@ -79,6 +80,10 @@ class Stack:
             "DHAN_INSTRUMENTS_URL": f"{self.simulator_url}/instruments/api-scrip-master-detailed.csv",
             "OPENAI_API_KEY": "demo-key-of-the-simulator",
             "OPENAI_BASE_URL": f"{self.simulator_url}/v1",
+            "ATS_MODEL": MODEL,
+            "ATS_SMALL_MODEL": MODEL,
+            "ATS_MODEL_PRICE_RUPEES": "0,0",  # nobody is paid
+            "ATS_SMALL_MODEL_PRICE_RUPEES": "0,0",
             "ATS_MODE": "paper",
             "ATS_CLOCK": "market",
             "ATS_NEWS": "sample",

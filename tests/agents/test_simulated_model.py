@@ -29,7 +29,7 @@ async def simulated() -> AsyncIterator[Model]:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     async with httpx.AsyncClient() as http:
-        yield Model(Endpoint(f"http://127.0.0.1:{runner.addresses[0][1]}/v1", "simulated-1", "any"), http)
+        yield Model(Endpoint(f"http://127.0.0.1:{runner.addresses[0][1]}/v1", "gpt-4o", "any"), http)
     await runner.cleanup()
 
 
@@ -74,4 +74,5 @@ async def test_the_simulated_committee_is_understood_and_trades_some_signals_in_
     actions = {verdict.decision.action for verdict in verdicts}
     assert {verdict.decision.origin for verdict in verdicts} == {Origin.COMMITTEE}
     assert wanted in actions <= {wanted, Action.HOLD}
+    assert {verdict.decision.model for verdict in verdicts} == {"simulated"}
     assert {call.agent for call in topic.calls} == {"scout", "technical", "sentiment", "commander"}

@@ -65,7 +65,7 @@ async def test_the_agents_read_every_answer_as_what_they_asked_for(kind: Any) ->
     async with running() as simulator:
         client = AsyncOpenAI(base_url=f"{simulator.url}/v1", api_key="any")
         asked: Any = {
-            "model": "simulated-1",
+            "model": "gpt-4o",
             "messages": [{"role": "system", "content": "…"}, {"role": "user", "content": json.dumps(PROMPTS[kind])}],
             "response_format": response_format,
         }
@@ -78,6 +78,7 @@ async def test_the_agents_read_every_answer_as_what_they_asked_for(kind: Any) ->
     assert read_answer(kind, text) is not None
     assert first == second
     assert first.choices[0].finish_reason == "stop"
+    assert first.model == "simulated"
     assert first.usage
     assert first.usage.total_tokens == first.usage.prompt_tokens + first.usage.completion_tokens > 0
     assert state["model_calls"] == 2
@@ -106,6 +107,21 @@ def test_the_commander_acts_only_when_the_analysts_agree_with_the_signal(
     data = {"signal": SIGNAL | {"direction": direction}, "reports": {"technical": technical, "sentiment": sentiment}}
 
     assert answer(a_prompt("commander", data), None)["action"] == action
+
+
+def test_the_commander_gives_the_indicator_its_level_and_the_headline_as_reasons() -> None:
+    headline = {"text": "RELIANCE wins a large order"}
+    reports = {
+        "technical": answer(PROMPTS[TechnicalAnswer], None),
+        "sentiment": answer(a_prompt("sentiment", {"scan": SCAN}, headlines={"items": [headline]}), None),
+    }
+
+    said = answer(a_prompt("commander", {"signal": SIGNAL, "reports": reports}), None)["reasoning"]
+
+    assert said == (
+        "BUY: ema cross on 5m bars at ₹1,420.00: EMA 9 (₹1,419.00) is above EMA 21 (₹1,417.00). The news is good: “RELIANCE "
+        "wins a large order”. Chart and news together lean up, the way of the signal."
+    )
 
 
 def test_the_technical_analyst_doubts_a_signal_against_the_scan() -> None:
@@ -159,4 +175,4 @@ async def test_no_key_and_no_json_are_refused_as_openai_does() -> None:
 
     assert (unlisted, nobody, body["error"]["code"]) == (401, 401, "invalid_api_key")
     assert (words, nothing) == (400, 400)
-    assert models.data[0].id == "simulated-1"
+    assert models.data[0].id == "simulated"
