@@ -37,13 +37,18 @@ class ScanBook:
         """The scan of `day`, waiting up to `patience` seconds for one that is on its way, but in vain only once."""
         if day in self._missed or day in self._scans:
             return self._scans.get(day)
+        if not await self.has(day, patience):
+            self._missed.add(day)
+        return self._scans.get(day)
+
+    async def has(self, day: date, patience: float) -> bool:
+        """Whether the scan of `day` is there, or comes within `patience` seconds."""
         try:
             async with asyncio.timeout(patience), self._news:
                 await self._news.wait_for(lambda: day in self._scans)
         except TimeoutError:
-            self._missed.add(day)
-            return None
-        return self._scans[day]
+            return False
+        return True
 
 
 async def follow_scans(connection: KafkaConnection, book: ScanBook) -> None:

@@ -137,7 +137,7 @@ def agents(
     metrics_port: MetricsPort = 0,
     scout_only: Annotated[bool, typer.Option("--scout-only", help="Make today's shortlist and end.")] = False,
 ) -> None:
-    """Agents: signals into reports and BUY, SELL or HOLD decisions. Runs the Scout first when today has no shortlist."""
+    """Agents: signals into reports and BUY, SELL or HOLD decisions. Runs the Scout on each trading day without a shortlist."""
     _service("scout" if scout_only else "agents", metrics_port)
 
 

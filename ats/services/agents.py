@@ -1,46 +1,70 @@
-"""`ats agents`: the Scout when the day has no shortlist yet, then signals into decisions."""
+"""`ats agents`: the Scout of each trading day, and signals into decisions."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
+from datetime import date
+from functools import partial
+from typing import Final
 
-from agents.app import decision_service
+from agents.app import Desk, decision_service
 from agents.books import ScanBook, follow_answers, follow_scans
-from ats.services.context import Context, trading_date
+from agents.daily import DailyScout, day_due
+from agents.store import Store
+from ats.services.context import Context, calendar_of, credentials_of, symbols_of, trading_date
 from ats.services.desk import agent_store, desk_of, news_of, scout_the_day, terms_of
+from ats.settings import Settings
 from bus.metrics import ShellMetrics
 from bus.publisher import Publisher
 from bus.stateless import run_stateless
 from bus.topics import check_topics
 from schemas import topics
+from schemas.errors import AtsError, TryLater
 from schemas.units import UtcNs
 
-SCAN_PATIENCE = 2.0  # seconds to read `ats.scans` before concluding that today has none
-DAY = UtcNs.minutes(24 * 60)
+SCAN_PATIENCE: Final = 2.0  # seconds to read `ats.scans` before concluding that a day has none
+FIRST_SCAN_WITHIN: Final = 300.0  # seconds that signals wait for the first scan: 250 instruments take one minute
+DAY: Final = UtcNs.minutes(24 * 60)
 
 
 async def run(context: Context) -> None:
     """Run the committee until told to stop."""
+    try:
+        await _run(context)
+    except BaseExceptionGroup as group:  # a follower's end takes the whole process with it
+        if (known := _first_known(group)) is None:
+            raise
+        raise known from group
+
+
+async def _run(context: Context) -> None:
     settings, metrics, scans = context.settings, ShellMetrics(), ScanBook()
-    news, terms = news_of(settings), terms_of(settings)
     context.records.append(metrics)
+    news, terms, due = news_of(settings), terms_of(settings), due_of(settings)
+    credentials_of(settings)
+    symbols_of(settings)
     connection = settings.kafka()
     await check_topics(connection, settings.plan(), (topics.SCANS, topics.LLM))
     async with AsyncExitStack() as stack:
         desk = await stack.enter_async_context(desk_of(settings))
         store = await stack.enter_async_context(agent_store(settings))
-        publisher = await stack.enter_async_context(Publisher(connection))
+        broken = asyncio.get_running_loop().create_future()
+        publisher = await stack.enter_async_context(Publisher(connection, partial(_broken, broken)))
         followers = await stack.enter_async_context(asyncio.TaskGroup())
         yesterday = UtcNs(time.time_ns() - DAY)
         await follow_answers(connection, desk.book, desk.ledger, yesterday, until_end=True)
+        scout = partial(_scout, settings, desk, store, publisher)
+        daily = DailyScout(scans, due=due, scout=scout, patience=SCAN_PATIENCE)
         tasks = [
             followers.create_task(follow_scans(connection, scans)),
             followers.create_task(follow_answers(connection, desk.book, desk.ledger, "end")),
+            followers.create_task(daily.keep()),
+            followers.create_task(_until(broken)),
         ]
-        if await scans.of(trading_date(settings), patience=SCAN_PATIENCE) is None:
-            await scout_the_day(settings, desk, store, publisher)
+        await daily.first(FIRST_SCAN_WITHIN)
         await run_stateless(
             decision_service(desk=desk, scans=scans, store=store, publisher=publisher, news=news, terms=terms),
             connection,
@@ -51,3 +75,35 @@ async def run(context: Context) -> None:
         )
         for task in tasks:
             task.cancel()
+
+
+def _broken(broken: asyncio.Future[None], error: BaseException) -> None:
+    """A publisher that failed once never writes again: without this, a scan that cannot be published would cost the day."""
+    if not broken.done():
+        broken.set_exception(TryLater(f"Kafka did not take a record ({error!r}); start the process again"))
+
+
+async def _until(broken: asyncio.Future[None]) -> None:
+    await broken
+
+
+def due_of(settings: Settings) -> Callable[[], date | None]:
+    """Which day should have a scan now: each trading day live; a replay's, or one that is named, stays the same."""
+    if settings.ats_clock == "wall" and settings.ats_trading_date is None:
+        calendar = calendar_of(settings)
+        return lambda: day_due(UtcNs(time.time_ns()), calendar)
+    day = trading_date(settings)
+    return lambda: day
+
+
+async def _scout(settings: Settings, desk: Desk, store: Store, publisher: Publisher, day: date) -> None:
+    await scout_the_day(day, settings, desk, store, publisher)
+
+
+def _first_known(group: BaseExceptionGroup[BaseException]) -> AtsError | None:
+    """The first of our own errors in `group`, however deep: it says what must happen next."""
+    for error in group.exceptions:
+        found = _first_known(error) if isinstance(error, BaseExceptionGroup) else error
+        if isinstance(found, AtsError):
+            return found
+    return None

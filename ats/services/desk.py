@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import date
 
 import httpx
 from rich.console import Console
@@ -19,7 +20,7 @@ from agents.model import Endpoint, Model, SchemaMode
 from agents.news import FileNews, NewsSource, NoNews, SampleNews
 from agents.scout import ScoutTerms
 from agents.store import Store, SupabaseStore
-from ats.services.context import credentials_of, database, instrument_master, symbols_of, trading_date, universe_of
+from ats.services.context import credentials_of, database, instrument_master, symbols_of, universe_of
 from ats.settings import Settings
 from bus.publisher import Publisher
 from dhan.history import History
@@ -102,7 +103,7 @@ def news_of(settings: Settings) -> NewsSource:
     return SampleNews() if settings.ats_news == "sample" else NoNews()
 
 
-async def scout_the_day(settings: Settings, desk: Desk, store: Store, publisher: Publisher) -> None:
+async def scout_the_day(day: date, settings: Settings, desk: Desk, store: Store, publisher: Publisher) -> None:
     """Read daily candles through the admin's Dhan account, at Dhan's pace, and publish the shortlist."""
     universe = universe_of(await instrument_master(settings), symbols_of(settings))
     async with open_client() as http:
@@ -110,7 +111,7 @@ async def scout_the_day(settings: Settings, desk: Desk, store: Store, publisher:
         with Progress(console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task("daily candles", total=len(universe))
             await run_scout(
-                trading_date(settings),
+                day,
                 universe,
                 history,
                 desk=desk,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 
-from ats.services.context import Context
+from ats.services.context import Context, trading_date
 from ats.services.desk import agent_store, desk_of, scout_the_day
 from bus.publisher import Publisher
 from bus.topics import check_topics
@@ -19,4 +19,4 @@ async def run(context: Context) -> None:
         desk = await stack.enter_async_context(desk_of(settings))
         store = await stack.enter_async_context(agent_store(settings))
         publisher = await stack.enter_async_context(Publisher(connection))
-        await scout_the_day(settings, desk, store, publisher)
+        await scout_the_day(trading_date(settings), settings, desk, store, publisher)
