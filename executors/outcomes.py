@@ -8,6 +8,7 @@ from typing import Final
 from dhan.orders import RATE_LIMIT, Accepted, BrokerOrder, NotSent, Rejected
 from executors.gate import Denial
 from executors.store import Settlement
+from executors.terms import OrderTerms
 from schemas.ids import derive
 from schemas.messages import Execution, OrderIntent, Outcome
 
@@ -67,20 +68,21 @@ def of_order(order: BrokerOrder) -> Settlement:
 
 
 def execution(intent: OrderIntent, settlement: Settlement) -> Execution:
-    """The message: a function of the intent and the recorded settlement alone, so repeats have the same bytes."""
+    """The message: a function of the intent's ids and the recorded settlement alone, so repeats have the same bytes."""
+    terms = settlement.terms or OrderTerms.of(intent)  # without: recorded before the database kept terms
     return Execution(
         id=derive("execution", intent.id),
-        event_time=intent.event_time,
+        event_time=terms.event_time,
         causation_id=intent.id,
         correlation_id=intent.correlation_id,
         order_id=intent.id,
         decision_id=intent.decision_id,
         user_id=intent.user_id,
-        instrument=intent.instrument,
-        symbol=intent.symbol,
-        side=intent.side,
-        quantity=intent.quantity,
-        price=intent.price,
+        instrument=terms.instrument,
+        symbol=terms.symbol,
+        side=terms.side,
+        quantity=terms.quantity,
+        price=terms.price,
         outcome=settlement.outcome,
         reason_code=settlement.code,
         reason=settlement.text,

@@ -20,6 +20,7 @@ from supabase import AsyncClient
 from bus.database import Answers, RowRefused, StoreAway
 from dhan.transport import Credentials
 from executors.clock import MachineTime
+from executors.terms import OrderTerms
 from schemas.errors import Misconfigured, TryLater, Unreadable
 from schemas.ids import CorrelationId, DecisionId, DhanClientId, DhanOrderId, OrderId, UserId
 from schemas.messages import OrderIntent, Outcome
@@ -55,12 +56,14 @@ class Settlement:
     Attributes:
         code: A word for machines, such as `quote_stale` or `DH-906`.
         text: An explanation for a person, may be empty.
+        terms: What the order says, as the database recorded it first; None before it did.
     """
 
     outcome: Outcome
     code: str
     text: str = ""
     dhan_order_id: DhanOrderId | None = None
+    terms: OrderTerms | None = None
 
     @property
     def reason(self) -> str | None:
@@ -73,8 +76,14 @@ class Settlement:
     def read(cls, record: dict[str, Any]) -> Settlement:
         outcome = Outcome(record["outcome"])
         code, _, text = (record.get("reason") or outcome.value).partition(": ")
-        order = record.get("dhan_order_id")
-        return cls(outcome, code[:100], text, DhanOrderId(order) if order else None)
+        order, terms = record.get("dhan_order_id"), record.get("terms")
+        return cls(
+            outcome,
+            code[:100],
+            text,
+            DhanOrderId(order) if order else None,
+            OrderTerms.read(terms) if terms else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +157,19 @@ class Store:
         self._answers = Answers(_REMEDY, monotonic)
 
     async def claim(self, intent: OrderIntent) -> Claim:
-        answer = await self._rpc("claim_order", _key(intent) | {"p_correlation_id": intent.dhan_correlation_id})
+        """Ask for the right to send `intent`, and for the credentials to do it with.
+
+        Raises:
+            Unreadable: the decision in the database is not what the intent says it is.
+        """
+        terms = OrderTerms.of(intent).written()
+        arguments = {"p_correlation_id": intent.dhan_correlation_id, "p_terms": terms}
+        answer = await self._rpc("claim_order", _key(intent) | arguments)
         match answer:
+            case {"status": "differs", "action": str(action), "symbol": str(symbol)}:
+                raise Unreadable(
+                    f"decision {intent.decision_id} says {action} {symbol}, not {intent.side} {intent.symbol}", "side"
+                )
             case {"status": "claimed", "dhan_client_id": str(client), "access_token": str(token)}:
                 return Claimed(Credentials(DhanClientId(client), SecretStr(token)))
             case {"status": "refused", "reason": str(reason)}:
@@ -161,7 +181,10 @@ class Store:
         raise self._strange("claim_order")
 
     async def settle(self, key: OrderKey, settlement: Settlement) -> Settlement:
-        """Record an outcome; returns the recorded one, which is the first that anybody settled."""
+        """Record an outcome; returns the recorded one, which is the first that anybody settled.
+
+        The terms of `settlement` count only where the order was never claimed.
+        """
         answer = await self._rpc(
             "settle_order",
             {
@@ -171,6 +194,7 @@ class Store:
                 "p_outcome": settlement.outcome.value,
                 "p_dhan_order_id": settlement.dhan_order_id,
                 "p_reason": settlement.reason,
+                "p_terms": settlement.terms.written() if settlement.terms else None,
             },
         )
         match answer:

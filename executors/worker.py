@@ -8,7 +8,7 @@ failure). Everything after a claim is written from what the database recorded, s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
@@ -27,6 +27,7 @@ from executors.quotes import QuoteBook
 from executors.reconcile import Resolver
 from executors.sessions import ActiveUsers
 from executors.store import Claimed, OrderKey, Refused, Settlement, Store, Taken, settled
+from executors.terms import OrderTerms
 from schemas.codec import decode
 from schemas.messages import OrderIntent
 from schemas.topics import EXECUTIONS
@@ -95,7 +96,7 @@ class OrderWorker:
                 case Taken(settlement):
                     return settlement or await self._around.resolver.resolve(key)
                 case Refused(reason):
-                    return await self._settle(key, denied(reason))
+                    return await self._settle(key, replace(denied(reason), terms=OrderTerms.of(intent)))
                 case Claimed(credentials):
                     # a denied order is claimed too: so it cannot be denied here and sent by a frozen worker elsewhere
                     denial = denial or self._account_denied(credentials)

@@ -38,12 +38,18 @@ class Intent:
     def name(self) -> str:
         return correlation_id(order_id(DecisionId(self.decision), UserId(self.user)))
 
+    @property
+    def terms(self) -> dict[str, str | int]:
+        moment = 1_784_003_400_123_456_789  # more than a double holds
+        share = {"instrument": "NSE_EQ:11536", "symbol": "TCS"}
+        return {"event_time": moment, **share, "side": "BUY", "quantity": 10, "price": 350_005}
+
     async def _call(self, function: str, **more: object) -> Any:
         arguments = {"p_user": str(self.user), "p_decision": str(self.decision), **more}
         return (await self.service.rpc(function, arguments).execute()).data
 
     async def claim(self) -> Any:
-        return await self._call("claim_order", p_order=str(self.order), p_correlation_id=self.name)
+        return await self._call("claim_order", p_order=str(self.order), p_correlation_id=self.name, p_terms=self.terms)
 
     async def settle(self, outcome: str, dhan_order_id: str | None = None, reason: str | None = None) -> Any:
         more = {"p_outcome": outcome, "p_dhan_order_id": dhan_order_id, "p_reason": reason}
@@ -97,7 +103,8 @@ async def test_a_second_claim_gets_no_token(supabase_stack: SupabaseStack, servi
     assert token not in str(again)
     assert again.pop("age_ms") >= 0
     assert again == {
-        "status": "taken", "correlation_id": intent.name, "outcome": None, "dhan_order_id": None, "reason": None
+        "status": "taken", "correlation_id": intent.name, "outcome": None, "dhan_order_id": None, "reason": None,
+        "terms": intent.terms,
     }  # fmt: skip
 
 
@@ -271,7 +278,8 @@ async def test_settling_writes_the_one_log_row(
 
     settled = await intent.settle(outcome, dhan_order_id, reason)
 
-    assert settled == {"first": True, "outcome": outcome, "dhan_order_id": dhan_order_id, "reason": reason}
+    told = {"outcome": outcome, "dhan_order_id": dhan_order_id, "reason": reason, "terms": intent.terms}
+    assert settled == {"first": True} | told
     assert await logs_of(superuser, intent) == [log]
     executed = await superuser.fetchval("select is_executed from trade_decisions where id = $1", intent.decision)
     assert executed is (outcome == "accepted")
@@ -287,7 +295,8 @@ async def test_the_first_settlement_stands_and_later_ones_get_it_back(
     await intent.settle("accepted", "42")
     again = [await intent.settle("accepted", "42"), await intent.settle("rejected", None, "late")]
 
-    assert again == [{"first": False, "outcome": "accepted", "dhan_order_id": "42", "reason": None}] * 2
+    told = {"outcome": "accepted", "dhan_order_id": "42", "reason": None, "terms": intent.terms}
+    assert again == [{"first": False} | told] * 2
     assert await logs_of(superuser, intent) == [("SUCCESS", "42", None)]
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -16,11 +17,12 @@ from executors.store import Claim, OrderKey, Store
 from executors.worker import SEND_WITHIN
 from schemas.errors import Misconfigured, Unreadable
 from schemas.ids import DhanClientId
+from schemas.market import Action
 from schemas.messages import OrderIntent, Outcome
-from schemas.units import UtcNs
+from schemas.units import Price, Quantity, UtcNs
 from simulator.faults import Fault, FaultKind
 from simulator.server import Simulator
-from tests.dhan.broker import ScriptedDhan, hang_up, json_answer, text_answer, trading_error
+from tests.dhan.broker import Answer, ScriptedDhan, hang_up, json_answer, text_answer, trading_error
 from tests.executors.conftest import TOKEN
 from tests.executors.factories import TEN_O_CLOCK, a_record, an_intent
 from tests.executors.world import FastMachine, World, read, run
@@ -364,6 +366,83 @@ async def test_a_lookup_that_finds_odd_text_settles_the_order(scripted: World, d
     execution = await run(scripted.worker(user), intent)
 
     assert (execution.outcome, execution.reason) == (Outcome.REJECTED, "no\ufffd \ufffd")
+
+
+@pytest.mark.parametrize(
+    "decided", [{"action": Action.SELL}, {"action": Action.HOLD}, {"symbol": "TCS"}], ids=["side", "hold", "symbol"]
+)
+async def test_an_intent_that_is_not_what_its_decision_says_is_a_dead_letter_and_takes_nothing(
+    scripted: World, dhan: ScriptedDhan, decided: dict[str, Any]
+) -> None:
+    user = await scripted.user()
+    intent = an_intent(user, await scripted.decision(**decided), symbol="RELIANCE")
+    dhan.on("POST", "/v2/orders", PLACED)
+
+    with pytest.raises(Unreadable, match=r"says .*, not BUY RELIANCE"):
+        await run(scripted.worker(user), intent)
+
+    assert dhan.seen == []
+    assert not await scripted.sql("select from private.order_claims where decision_id = $1", intent.decision_id)
+
+
+@pytest.mark.parametrize("symbol", ["RELI\u0000ANCE", ""])
+async def test_a_symbol_the_database_cannot_hold_is_a_dead_letter(scripted: World, symbol: str) -> None:
+    user = await scripted.user()
+    intent = an_intent(user, await scripted.decision(), symbol=symbol)
+
+    async with asyncio.timeout(10):
+        with pytest.raises(Unreadable):
+            await run(scripted.worker(user), intent)
+
+
+@pytest.mark.parametrize(
+    "answer", [PLACED, hang_up, trading_error("DH-906", "margin")], ids=["placed", "lost", "refused"]
+)
+async def test_an_intent_made_again_under_changed_limits_tells_the_first_ones_order_in_the_same_bytes(
+    scripted: World, dhan: ScriptedDhan, answer: Answer
+) -> None:
+    user = await scripted.user()
+    intent = await scripted.intent(user)
+    other = intent.model_copy(update={"quantity": Quantity(3), "price": Price(150_005)})
+    dhan.on("POST", "/v2/orders", answer)
+    dhan.on("GET", "/v2/orders/external/", json_answer(book_row(intent)))
+
+    first = await scripted.worker(user)(a_record(intent, user))
+    again = await scripted.worker(user)(a_record(other, user))
+
+    assert again[0].value == first[0].value
+    assert read(again).quantity == intent.quantity
+    assert len(posted(dhan)) == 1
+
+
+async def test_a_claim_left_by_a_crash_is_told_as_it_was_claimed_whatever_the_limits_are_now(
+    scripted: World, dhan: ScriptedDhan
+) -> None:
+    user = await scripted.user()
+    intent = await scripted.intent(user)
+    await Store(scripted.client).claim(intent)
+    dhan.on("GET", "/v2/orders/external/", json_answer(book_row(intent)))
+    other = intent.model_copy(update={"quantity": Quantity(3)})
+
+    execution = await run(scripted.worker(user), other)
+
+    assert (execution.outcome, execution.quantity, execution.price) == (
+        Outcome.ACCEPTED,
+        intent.quantity,
+        intent.price,
+    )
+
+
+async def test_an_order_refused_before_its_claim_is_told_as_it_was_refused_first(scripted: World) -> None:
+    user = await scripted.user()
+    intent = await scripted.intent(user)
+    await scripted.switch_off(user)
+
+    first = await scripted.worker(user)(a_record(intent, user))
+    again = await scripted.worker(user)(a_record(intent.model_copy(update={"quantity": Quantity(3)}), user))
+
+    assert read(first).reason_code == "switched_off"
+    assert again[0].value == first[0].value
 
 
 async def test_a_wrong_database_key_ends_the_service_instead_of_losing_orders(scripted: World) -> None:

@@ -26,7 +26,7 @@ from executors.store import Store
 from executors.worker import OrderWorker, Surroundings
 from schemas.codec import decode
 from schemas.ids import DhanClientId, UserId
-from schemas.market import Action
+from schemas.market import Action, Side
 from schemas.messages import Decision, Execution, OrderIntent
 from schemas.units import UtcNs
 from tests.database.fixtures import SupabaseStack, signed_in_user
@@ -76,12 +76,13 @@ class World:
     async def decision(self, **changes: Any) -> Decision:
         """A decision as the agents leave it: its row is written before its message."""
         decision = a_decision(**changes)
-        row = {"id": str(decision.id), "symbol": "RELIANCE", "action": Action.BUY.value, "reasoning": "because"}
+        row = {"id": str(decision.id), "symbol": decision.symbol, "action": decision.action, "reasoning": "because"}
         await self.client.table("trade_decisions").insert(row).execute()
         return decision
 
     async def intent(self, user: UserId, **changes: Any) -> OrderIntent:
-        return an_intent(user, await self.decision(), **changes)
+        action = Action(changes.get("side", Side.BUY).value)
+        return an_intent(user, await self.decision(action=action), **changes)
 
     async def sql(self, statement: str, *arguments: object) -> list[asyncpg.Record]:
         """Past the API, to arrange and to look."""
