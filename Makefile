@@ -75,7 +75,7 @@ docs-reference: $(VENV)/docs.stamp
 	$(BIN)/python -m tools.reference docs/reference
 
 docs: docs-reference ## the documentation as a site in build/site
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 docs-serve: docs-reference ## the same on http://127.0.0.1:8000, built anew when a page changes
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
