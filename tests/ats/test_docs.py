@@ -7,8 +7,8 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import click
 import pytest
 from typer.main import get_command
 
@@ -41,10 +41,10 @@ def said(page: Path, program: str) -> Iterator[list[str]]:
             yield found[1].split()
 
 
-def command_of(words: list[str]) -> tuple[click.Command, list[str]]:
+def command_of(words: list[str]) -> tuple[Any, list[str]]:
     """The command that `words` begin with, and the words left; a group when no further word names one of its own."""
-    command: click.Command = get_command(app)
-    while isinstance(command, click.Group) or hasattr(command, "commands"):
+    command: Any = get_command(app)  # typer brings click under a name of its own
+    while hasattr(command, "commands"):
         if not words or not re.fullmatch(r"[a-z][a-z-]*", words[0]):
             return command, words
         command, words = command.commands[words[0]], words[1:]
