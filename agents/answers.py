@@ -15,8 +15,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from schemas.market import Action, Direction
 from schemas.messages import Confidence, Label, Score
 
-# Postgres stores no NUL, UTF-8 has no half characters, and no sentence needs another control than a tab or a line's end.
-_UNWANTED: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+# Postgres stores no NUL, UTF-8 has no half characters, no sentence needs another control than a tab or a line's end, and one
+# that turns the direction of writing shows a person something else than what stands there.
+_UNWANTED: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def is_clean(text: str) -> bool:
@@ -30,8 +31,14 @@ def _clean(text: str) -> str:
     return text
 
 
-Reason = Annotated[str, Field(min_length=1, max_length=400), AfterValidator(_clean)]
-Summary = Annotated[str, Field(min_length=1, max_length=1_500), AfterValidator(_clean)]
+def _words(text: str) -> str:
+    if not text.strip():
+        raise ValueError("nothing but spaces")
+    return _clean(text)
+
+
+Reason = Annotated[str, Field(min_length=1, max_length=400), AfterValidator(_words)]
+Summary = Annotated[str, Field(min_length=1, max_length=1_500), AfterValidator(_words)]
 Symbol = Annotated[Label, AfterValidator(_clean)]
 
 

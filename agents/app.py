@@ -30,7 +30,7 @@ from bus.records import Output, Record, message_output
 from bus.stateless import StatelessService
 from schemas import topics
 from schemas.codec import decode
-from schemas.errors import AtsError, TryLater
+from schemas.errors import AtsError, TryLater, Unreadable
 from schemas.market import Instrument, trading_day
 from schemas.messages import LlmCall, Scan, Signal
 from schemas.units import Paise, UtcNs
@@ -38,6 +38,7 @@ from schemas.units import Paise, UtcNs
 log = structlog.get_logger(__name__)
 
 GROUP: Final = "ats-agents"
+END_OF_TIME: Final = 1 << 62  # UTC ns, in the year 2116; far from the 64 bits of Kafka's and Postgres's numbers
 
 Publish: TypeAlias = Callable[[LlmCall], Awaitable[None]]
 
@@ -98,7 +99,7 @@ def decision_service(
     source, agreed = news or NoNews(), terms or AgentTerms()
 
     async def decide(record: Record) -> Sequence[Output]:
-        signal = decode(Signal, record.value)
+        signal = _signal_of(record)
         scan = await scans.of(trading_day(signal.event_time), agreed.scan_patience)
 
         def stale() -> str:
@@ -123,6 +124,14 @@ def decision_service(
         outputs=(topics.REPORTS, topics.DECISIONS),
         in_flight=agreed.in_flight,
     )
+
+
+def _signal_of(record: Record) -> Signal:
+    """Raises Unreadable, also for a moment with which no later moment could be written down."""
+    signal = decode(Signal, record.value)
+    if not 0 <= signal.event_time < END_OF_TIME:
+        raise Unreadable(f"{int(signal.event_time)} is no moment of a market", "event_time")
+    return signal
 
 
 def outputs_of(verdict: Verdict) -> tuple[Output, ...]:

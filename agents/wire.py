@@ -6,6 +6,7 @@ only an answer that is whole reaches them: they get its text and counts in a bod
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from agents.replies import Completion, completion_of
 from schemas.messages import CallOutcome
 
 MOST_BODY: Final = 1 << 20  # bytes, packed and unpacked; sixteen times the longest text we take
+
+COMPLAINT_WITHIN: Final = 2.0  # seconds
 
 Messages = list[tuple[str, str]]  # role and content
 
@@ -67,11 +70,14 @@ class Wire(httpx.AsyncBaseTransport):
         if _messages(content) != exchange.asked:
             return Completion(CallOutcome.UNCLEAN, detail="the prompt was altered: not sent", model=model, sent=False)
         request.headers["accept-encoding"] = "identity"
+        # Of a kept connection whatever came too much would be taken for the answer to the next question. A new one costs two
+        # round trips, of a call that takes seconds.
+        request.headers["connection"] = "close"
         exchange.sent = True
         try:
             response = await self._http.send(request, stream=True, follow_redirects=False)
             try:
-                body = await _body_of(response)
+                body = await _body_of(response) if response.is_success else await _complaint_of(response)
             finally:
                 await response.aclose()
         except httpx.TimeoutException as error:
@@ -92,6 +98,15 @@ async def _body_of(response: httpx.Response) -> bytes | None:
     if packed in ("", "identity"):
         return bytes(body)
     return _unzipped(bytes(body)) if packed == "gzip" else None
+
+
+async def _complaint_of(response: httpx.Response) -> bytes | None:
+    """The body of an error: its status says the most, so nobody waits long for the rest."""
+    try:
+        async with asyncio.timeout(COMPLAINT_WITHIN):
+            return await _body_of(response)
+    except (TimeoutError, httpx.TransportError):
+        return None
 
 
 def _unzipped(packed: bytes) -> bytes | None:

@@ -36,6 +36,8 @@ def decode(model: type[M], value: bytes | None) -> M:
         raise Unreadable(f"expected an object, got {type(payload).__name__}")
     try:
         return model.model_validate_json(orjson.dumps(_as_we_know_it(model, payload)))
+    except orjson.JSONEncodeError as error:  # what may be read may be nested deeper than what may be written
+        raise Unreadable(f"not JSON that we could write: {error}") from None
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         raise Unreadable(first["msg"], ".".join(map(str, first["loc"]))) from None

@@ -144,6 +144,14 @@ async def chunks_without_end(writer: asyncio.StreamWriter, _: bytes) -> None:
         await writer.drain()
 
 
+async def complains_without_end(writer: asyncio.StreamWriter, _: bytes) -> None:
+    writer.write(b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 5000\r\n\r\n")
+    while not writer.is_closing():
+        writer.write(b" ")
+        await writer.drain()
+        await asyncio.sleep(0.2)
+
+
 async def twice(writer: asyncio.StreamWriter, good: bytes) -> None:
     writer.write(http("200 OK", good, "Content-Type: application/json") * 2)
 
@@ -165,6 +173,7 @@ ODD: dict[str, tuple[Answer, str]] = {
     "429 page with Retry-After": (page("429 Too Many Requests", "Retry-After: 1"), "transport"),
     "429 with an hour's Retry-After": (page("429 Too Many Requests", "Retry-After: 3600"), "transport"),
     "429 with a senseless Retry-After": (page("429 Too Many Requests", "Retry-After: -1e999"), "transport"),
+    "429 page that drips": (complains_without_end, "transport"),
     "429 without quota": (
         sends(http("429 Too Many", b'{"error": {"code": "insufficient_quota"}}')),
         "rejected",
@@ -184,6 +193,8 @@ ODD: dict[str, tuple[Answer, str]] = {
     "a header of a megabyte": (sends(b"HTTP/1.1 200 OK\r\nX: " + b"x" * MIB + b"\r\n\r\n{}"), "transport"),
     "NUL in the text": (message(content="\x00"), "unclean"),
     "NUL in the reasoning": (words("\\u0000"), "schema"),
+    "reasoning of blanks": (words(" \\t\\n "), "schema"),
+    "reasoning that turns the writing round": (words("BUY \\u202eLLES"), "schema"),
     "an escape sequence": (words("\\u001b[2J"), "schema"),
     "half a character in the text": (turns(lambda good: good.replace(b'"content": "', b'"content": "\\ud800')), "unclean"),
     "half a character in the reasoning": (words("\\udfff"), "schema"),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 from datetime import date
 
 import httpx
@@ -23,6 +24,7 @@ from schemas.messages import CallOutcome, LlmCall
 from schemas.units import Paise
 from tests.agents.factories import AS_OF, DAY, Topic, a_journal, a_signal, an_entry
 from tests.agents.provider import Provider, first_time, hangs, says, status, wholly
+from tests.agents.raw_endpoint import RawEndpoint, turns, twice
 
 DEAR = Tariff(Paise.from_rupees(1_000), Paise.from_rupees(4_000))
 USAGE = ("prompt_tokens", "completion_tokens", "total_tokens")
@@ -342,6 +344,20 @@ async def test_a_call_can_be_written_down_whatever_it_claims_to_have_used(
     assert 0 <= call.output_tokens <= MOST_OUTPUT
 
 
+async def test_what_comes_too_much_is_not_the_answer_to_the_next_question() -> None:
+    async with RawEndpoint() as endpoint, httpx.AsyncClient(limits=httpx.Limits(max_connections=1)) as http:
+        model = Model(Endpoint(endpoint.base_url, "fake-1", "k"), http)
+        endpoint.answers["RELIANCE"] = twice  # the score of this one is 40
+        first = await asked(a_journal(model, Topic()))
+        endpoint.answers["RELIANCE"] = turns(lambda good: good.replace(b"40", b"77"))
+
+        second = await asked(a_journal(model, Topic()), replace(a_question(), attempt=2))
+
+    assert isinstance(first, Answered)
+    assert isinstance(second, Answered)
+    assert (first.value.score, second.value.score) == (40, 77)
+
+
 async def test_the_name_a_model_gives_itself_can_be_written_down(provider: Provider, model: Model) -> None:
     provider.misbehave["technical"] = wholly(lambda whole: whole.update(model="m\x00\x1b" * 500))
     topic = Topic()
@@ -422,4 +438,6 @@ def test_an_answer_of_the_shape_is_read_as_it_stands(reason: str, confidence: in
         f'{{"symbol":"X","action":"SELL","confidence":{confidence},"reasoning":"r"}}'
     ).model_copy(update={"reasoning": reason})
 
-    assert read_answer(CommanderAnswer, answer.model_dump_json()) == (answer if is_clean(reason) else None)
+    assert read_answer(CommanderAnswer, answer.model_dump_json()) == (
+        answer if is_clean(reason) and reason.strip() else None
+    )

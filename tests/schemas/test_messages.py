@@ -50,6 +50,14 @@ def test_an_unknown_field_of_our_own_version_is_unreadable_and_named() -> None:
     assert caught.value.field == "mood"
 
 
+def test_json_nested_deeper_than_we_could_write_is_unreadable() -> None:
+    deep = b'{"a":' * 400 + b"1" + b"}" * 400
+    value = encode(a_candle()).replace(b'"close":', b'"deep":' + deep + b',"close":')
+
+    with pytest.raises(Unreadable, match="not JSON that we could write"):
+        decode(Candle, value)
+
+
 def test_an_unknown_field_of_a_newer_version_is_ignored() -> None:
     value = orjson.dumps(orjson.loads(encode(a_candle())) | {"mood": "good", "schema_version": 2})
 
