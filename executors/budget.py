@@ -1,51 +1,87 @@
-"""Remembers how many orders each user sent: today, and around each second of the market's clock.
+"""Remembers each user's orders of the day: how many entries, what they add up to, and how many around each second.
 
-Every instance follows `ats.executions`, so the day's count survives a restart and a rebalance. The seconds are kept in
-memory only: a restart takes longer than one.
+Every instance follows `ats.executions`, so the day survives a restart and a rebalance. The seconds are kept in memory only:
+a restart takes longer than one.
+
+Where the guarantee stops: a position is what accepted orders add up to, not what was filled, and only of this day. An order
+that was accepted and never filled leaves a position here that the account does not hold.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict, deque
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
 
-from executors.gate import ORDERS_PER_SECOND, Sent
-from schemas.ids import OrderId, UserId
-from schemas.market import trading_day
-from schemas.messages import Execution, Outcome
-from schemas.units import NS_PER_SECOND, UtcNs
+from executors.gate import ORDERS_PER_SECOND, Sent, closes
+from schemas.ids import InstrumentId, OrderId, UserId
+from schemas.market import Side, trading_day
+from schemas.messages import Execution, OrderIntent, Outcome
+from schemas.units import NS_PER_SECOND, Quantity, UtcNs
 
 _REMEMBERED: Final = 256  # stamps a user: 32 seconds of the full rate, far more than the two a count looks at
 _REACHED_DHAN: Final = frozenset({Outcome.ACCEPTED, Outcome.REJECTED, Outcome.NOT_FOUND})
+
+
+@dataclass(slots=True)
+class _Day:
+    """One user's orders of one trading day. Each order is told entry from exit once, when it is first heard of."""
+
+    date: date
+    known: set[OrderId] = field(default_factory=set)
+    entries: set[OrderId] = field(default_factory=set)
+    accepted: dict[OrderId, int] = field(default_factory=dict)  # signed quantity: bought above zero, sold below
+    positions: defaultdict[InstrumentId, int] = field(default_factory=lambda: defaultdict(int))
+
+    def hear_of(self, order: OrderId, instrument: InstrumentId, side: Side, quantity: Quantity) -> None:
+        if order not in self.known:
+            self.known.add(order)
+            if not closes(side, quantity, self.positions[instrument]):
+                self.entries.add(order)
+
+    def settle(self, order: OrderId, instrument: InstrumentId, signed: int) -> None:
+        """What `order` adds to the position; said again, or said otherwise later, the last word counts."""
+        self.positions[instrument] += signed - self.accepted.get(order, 0)
+        self.accepted[order] = signed
 
 
 class OrderBudget:
     """One instance's memory of orders sent."""
 
     def __init__(self) -> None:
-        self._days: dict[UserId, tuple[date, set[OrderId]]] = {}
+        self._days: dict[UserId, _Day] = {}
         self._stamps: dict[UserId, deque[int]] = defaultdict(lambda: deque(maxlen=_REMEMBERED))
 
     def observe(self, execution: Execution) -> None:
-        """Count an outcome of any instance. Seen twice, it counts once."""
-        if execution.outcome in _REACHED_DHAN:
-            self._count(execution.user_id, trading_day(execution.event_time), execution.order_id)
+        """Take in an outcome of any instance. Seen twice, it counts once."""
+        if execution.outcome not in _REACHED_DHAN:
+            return
+        if day := self._day(execution.user_id, trading_day(execution.event_time)):
+            sign = 1 if execution.side is Side.BUY else -1
+            signed = sign * execution.quantity if execution.outcome is Outcome.ACCEPTED else 0
+            day.hear_of(execution.order_id, execution.instrument, execution.side, execution.quantity)
+            day.settle(execution.order_id, execution.instrument, signed)
 
-    def spend(self, user: UserId, order: OrderId, now: UtcNs) -> None:
-        """Note that `order` leaves now."""
-        self._count(user, trading_day(now), order)
-        self._stamps[user].append(now)
+    def spend(self, intent: OrderIntent, now: UtcNs) -> None:
+        """Note that the order of `intent` leaves now."""
+        if day := self._day(intent.user_id, trading_day(now)):
+            day.hear_of(intent.id, intent.instrument, intent.side, intent.quantity)
+        self._stamps[intent.user_id].append(now)
 
     def sent(self, user: UserId, now: UtcNs) -> Sent:
-        day, orders = self._days.get(user, (None, ()))
-        stamps = self._stamps[user]
+        day, stamps = self._days.get(user), self._stamps[user]
         second = now // NS_PER_SECOND
         return Sent(
-            today=len(orders) if day == trading_day(now) else 0,
+            today=len(day.entries) if day and day.date == trading_day(now) else 0,
             this_second=sum(stamp // NS_PER_SECOND == second for stamp in stamps),
             last_second=sum(abs(now - stamp) < NS_PER_SECOND for stamp in stamps),
         )
+
+    def position(self, user: UserId, instrument: InstrumentId, now: UtcNs) -> int:
+        """Units that the user's accepted orders of the day add up to: above zero bought, below zero sold."""
+        day = self._days.get(user)
+        return day.positions.get(instrument, 0) if day and day.date == trading_day(now) else 0
 
     def next_slot(self, user: UserId, now: UtcNs) -> UtcNs:
         """The first moment from `now` on at which the user's rate allows one more order."""
@@ -56,10 +92,9 @@ class OrderBudget:
                 return slot
             slot = UtcNs((slot // NS_PER_SECOND + 1) * NS_PER_SECOND)
 
-    def _count(self, user: UserId, day: date, order: OrderId) -> None:
-        known, orders = self._days.get(user, (day, set()))
-        if day > known:
-            orders = set()
-        if day >= known:
-            orders.add(order)
-            self._days[user] = (day, orders)
+    def _day(self, user: UserId, date: date) -> _Day | None:
+        """The user's day, a new one when `date` is later than the last; None when it is earlier."""
+        day = self._days.get(user)
+        if day is None or date > day.date:
+            day = self._days[user] = _Day(date)
+        return day if date == day.date else None

@@ -42,21 +42,25 @@ class MarketClock(Protocol):
 
     def now(self, decided: Decided) -> UtcNs: ...
 
-    async def wait(self, span: UtcNs) -> None:
-        """Let `span` of market time pass; a clock that is not the wall's has no need to sleep for it."""
+    async def reach(self, moment: UtcNs, decided: Decided) -> UtcNs:
+        """Wait for `moment`, or nearly; returns the market time it is then."""
 
 
 class LiveClock:
     """Market time is wall time."""
 
-    def __init__(self, wall: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self, wall: Callable[[], int] = time.time_ns, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    ) -> None:
         self._wall = wall
+        self._sleep = sleep
 
     def now(self, decided: Decided) -> UtcNs:  # noqa: ARG002  # live, all decisions share one time
         return UtcNs(self._wall())
 
-    async def wait(self, span: UtcNs) -> None:
-        await asyncio.sleep(span / NS_PER_SECOND)
+    async def reach(self, moment: UtcNs, decided: Decided) -> UtcNs:
+        await self._sleep(max(0, moment - self._wall()) / NS_PER_SECOND)
+        return self.now(decided)
 
 
 class ChainClock:
@@ -68,5 +72,6 @@ class ChainClock:
     def now(self, decided: Decided) -> UtcNs:
         return UtcNs(decided.event_time + max(0, self._wall() - decided.published_at))
 
-    async def wait(self, span: UtcNs) -> None:
+    async def reach(self, moment: UtcNs, decided: Decided) -> UtcNs:
         """Nothing to wait for: the caller judges as of the later moment."""
+        return max(moment, self.now(decided))

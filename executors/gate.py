@@ -15,9 +15,9 @@ from enum import StrEnum
 from typing import Final, TypeAlias
 
 from executors.planning import WHOLE, UserLimits
-from schemas.market import session_of, trading_day
+from schemas.market import Side, session_of, trading_day
 from schemas.messages import OrderIntent
-from schemas.units import Price, UtcNs
+from schemas.units import Price, Quantity, UtcNs
 
 # Ten silent seconds of all instruments together: the feed resends liquid quotes every second and the gateway's heartbeats
 # carry its clock on, so this is a dead feed and not a quiet market.
@@ -58,7 +58,7 @@ class Sent:
     """The user's orders so far.
 
     Attributes:
-        today: On this trading day.
+        today: On this trading day, without those that only closed (`closes`).
         this_second: In this calendar second of the market's clock; Zerodha counts so.
         last_second: In any second around now; others count so.
     """
@@ -76,6 +76,7 @@ class Situation:
         mode_allows: The running mode may trade this user's account.
         user_active: Switch on and token alive, as far as the last look at the database knows.
         feed_clock: How far the feed's own clock has come; None before its first record.
+        position: Units of this instrument that the user's orders of the day add up to; below zero they are sold short.
     """
 
     now: UtcNs
@@ -86,6 +87,7 @@ class Situation:
     quote: Quote | None
     sent: Sent
     limits: UserLimits
+    position: int = 0
 
 
 Check: TypeAlias = Callable[[OrderIntent, Situation], Denial | None]
@@ -97,6 +99,25 @@ def judge(intent: OrderIntent, situation: Situation) -> Denial | None:
         if denial := check(intent, situation):
             return denial
     return None
+
+
+def closes(side: Side, quantity: int, position: int) -> bool:
+    """Whether such an order only makes `position` smaller: limits on entries must not keep anybody in a position."""
+    held = position if side is Side.SELL else -position
+    return 0 < quantity <= held
+
+
+def cut_to_close(intent: OrderIntent, situation: Situation) -> OrderIntent:
+    """The part of `intent` that closes, when a limit on entries forbids the whole.
+
+    An order of the other side is seldom exactly as large as the position: it would close it and open another. Where the
+    day's number or the value allows no entry, what is left is the exit.
+    """
+    held = situation.position if intent.side is Side.SELL else -situation.position
+    if not 0 < held < intent.quantity:
+        return intent
+    forbidden = day_has_orders_left(intent, situation) or value_is_within_limit(intent, situation)
+    return intent.model_copy(update={"quantity": Quantity(held)}) if forbidden else intent
 
 
 def kill_switch_is_off(_: OrderIntent, situation: Situation) -> Denial | None:
@@ -144,11 +165,15 @@ def price_is_near_market(intent: OrderIntent, situation: Situation) -> Denial | 
 
 
 def value_is_within_limit(intent: OrderIntent, situation: Situation) -> Denial | None:
+    if closes(intent.side, intent.quantity, situation.position):
+        return None
     too_large = intent.quantity * intent.price > situation.limits.max_order_value
     return Denial.ORDER_TOO_LARGE if too_large else None
 
 
-def day_has_orders_left(_: OrderIntent, situation: Situation) -> Denial | None:
+def day_has_orders_left(intent: OrderIntent, situation: Situation) -> Denial | None:
+    if closes(intent.side, intent.quantity, situation.position):
+        return None
     used_up = situation.sent.today >= situation.limits.max_orders_per_day
     return Denial.ORDERS_OF_THE_DAY_USED_UP if used_up else None
 

@@ -19,7 +19,7 @@ UNVERIFIABLE: Final = "unverifiable"
 EXPLANATIONS: Final[Mapping[str, str]] = {
     Denial.KILL_SWITCH: "all trading is stopped",
     Denial.MODE_REFUSES: "the running mode may not trade this account",
-    Denial.USER_INACTIVE: "trading is switched off, the token is not valid, or the database could not be asked",
+    Denial.USER_INACTIVE: "trading was switched off, or the token ended, before the order left",
     Denial.DECISION_EXPIRED: "the decision was too old when the order's turn came",
     Denial.OUTSIDE_SESSION: "the market is closed",
     Denial.FEED_DEAD: "no market data arrive",

@@ -115,8 +115,9 @@ class ActiveUsers:
     def is_active(self, user: UserId) -> bool:
         return not self.stale and user in self._states and self._states[user].active
 
-    def client_id(self, user: UserId) -> DhanClientId | None:
-        return self._states[user].client_id if user in self._states else None
+    def still_active(self, user: UserId, since: float) -> bool:
+        """Whether nothing later than `since` (machine time, when the database itself said yes) says otherwise."""
+        return self._known_at <= since or (user in self._states and self._states[user].active)
 
 
 class SessionPoller:

@@ -1,4 +1,4 @@
-"""Takes one order intent to its one recorded outcome: judge, claim, place, settle.
+"""Takes one order intent to its one recorded outcome: claim, judge, place, settle.
 
 Promise: at most one order reaches Dhan per (decision, user), and each intent ends in exactly one outcome, whatever crashes.
 The claim gives the first half, the recorded settlement and the uncommitted record the second (docs/executors.md lists each
@@ -20,7 +20,7 @@ from dhan.transport import Credentials
 from executors.budget import OrderBudget
 from executors.clock import Decided, MachineTime, MarketClock
 from executors.fanout import LimitsOf, decided
-from executors.gate import Denial, Situation, judge
+from executors.gate import Denial, Situation, cut_to_close, judge
 from executors.modes import Broker, ModeRules
 from executors.outcomes import CLAIM_STALE, denied, execution, of_placement
 from executors.quotes import QuoteBook
@@ -29,6 +29,7 @@ from executors.sessions import ActiveUsers
 from executors.store import Claimed, OrderKey, Refused, Settlement, Store, Taken, settled
 from executors.terms import OrderTerms
 from schemas.codec import decode
+from schemas.ids import DhanClientId
 from schemas.messages import OrderIntent
 from schemas.topics import EXECUTIONS
 from schemas.units import UtcNs
@@ -84,10 +85,12 @@ class OrderWorker:
         """The recorded outcome of `intent`, which is brought about if there is none yet."""
         key = OrderKey.of(intent)
         while True:
-            now, denial = await self._judged(intent, when)
+            await self._around.book.reached(intent.instrument, intent.event_time, BOOK_PATIENCE)
+            now = await self._turn(intent, when)
             started = self._around.machine.monotonic()
+            order = cut_to_close(intent, self._situation(intent, now, started))
             try:
-                claim = await self._around.store.claim(intent)
+                claim = await self._around.store.claim(order)
             except StoreAway as error:  # the claim may stand: then the next try finds it taken
                 log.warning("claim_unanswered", order=str(intent.id), error=str(error))
                 await self._around.machine.sleep(RETRY_PAUSE)
@@ -96,61 +99,67 @@ class OrderWorker:
                 case Taken(settlement):
                     return settlement or await self._around.resolver.resolve(key)
                 case Refused(reason):
-                    return await self._settle(key, replace(denied(reason), terms=OrderTerms.of(intent)))
+                    return await self._settle(key, replace(denied(reason), terms=OrderTerms.of(order)))
                 case Claimed(credentials):
-                    # a denied order is claimed too: so it cannot be denied here and sent by a frozen worker elsewhere
-                    denial = denial or self._account_denied(credentials)
-                    if denial:
-                        return await self._settle(key, denied(denial))
-                    return await self._send(intent, credentials, now, started)
+                    # judged after it: so an order cannot be denied here and sent by a frozen worker elsewhere
+                    return await self._send(order, credentials, when, started)
 
-    async def _judged(self, intent: OrderIntent, when: Decided) -> tuple[UtcNs, Denial | None]:
-        """The gate's verdict and the market time it is for, after waiting for the quotes and the user's rate."""
-        await self._around.book.reached(intent.instrument, intent.event_time, BOOK_PATIENCE)
+    async def _turn(self, intent: OrderIntent, when: Decided) -> UtcNs:
+        """Wait until the user's rate allows one more order; returns the market time then."""
         now = self._around.clock.now(when)
-        slot = self._around.budget.next_slot(intent.user_id, now)
-        if slot > now:
-            await self._around.clock.wait(UtcNs(slot - now))
-            now = max(slot, self._around.clock.now(when))
-        return now, judge(intent, self._situation(intent, now))
+        while (slot := self._around.budget.next_slot(intent.user_id, now)) > now:
+            now = await self._around.clock.reach(slot, when)
+        return now
 
-    def _situation(self, intent: OrderIntent, now: UtcNs) -> Situation:
-        user = intent.user_id
+    def _situation(
+        self, order: OrderIntent, now: UtcNs, since: float, account: DhanClientId | None = None
+    ) -> Situation:
+        """What is known now. `since`: when, in machine time, the database was asked about the user and said yes."""
+        user = order.user_id
         return Situation(
             now=now,
             kill_switch=self._around.kill_switch(),
-            mode_allows=self._around.rules.allows(self._around.active.client_id(user)),
-            user_active=self._around.active.is_active(user),
-            feed_clock=self._around.book.clock(intent.instrument),
-            quote=self._around.book.quote_at(intent.instrument, now),
+            mode_allows=self._around.rules.allows(account),
+            user_active=self._around.active.still_active(user, since),
+            feed_clock=self._around.book.clock(order.instrument),
+            quote=self._around.book.quote_at(order.instrument, now),
             sent=self._around.budget.sent(user, now),
             limits=self._around.limits_of(user),
+            position=self._around.budget.position(user, order.instrument, now),
         )
 
-    def _account_denied(self, credentials: Credentials) -> Denial | None:
-        if self._around.kill_switch():
-            return Denial.KILL_SWITCH
-        return None if self._around.rules.allows(credentials.client_id) else Denial.MODE_REFUSES
+    async def _send(self, order: OrderIntent, credentials: Credentials, when: Decided, started: float) -> Settlement:
+        key = OrderKey.of(order)
+        match await self._place(order, credentials, when, started):
+            case Unknown(reason):
+                log.warning("order_unknown", order=str(order.id), reason=reason)
+                return await self._around.resolver.resolve(key)
+            case Denial() as denial:
+                return await self._settle(key, denied(denial))
+            case placed:
+                return await self._settle(key, of_placement(placed))
 
-    async def _send(self, intent: OrderIntent, credentials: Credentials, now: UtcNs, started: float) -> Settlement:
-        placed = await self._place(intent, credentials, now, started)
-        if isinstance(placed, Unknown):
-            log.warning("order_unknown", order=str(intent.id), reason=placed.reason)
-            return await self._around.resolver.resolve(OrderKey.of(intent))
-        return await self._settle(OrderKey.of(intent), of_placement(placed))
+    async def _place(
+        self, order: OrderIntent, credentials: Credentials, when: Decided, started: float
+    ) -> Placed | Denial:
+        """Send the order once; again only while it certainly did not leave and the claim is young.
 
-    async def _place(self, intent: OrderIntent, credentials: Credentials, now: UtcNs, started: float) -> Placed:
-        """Send the order once; again only while it certainly did not leave and the claim is young."""
+        Each try is judged and counted at its own moment: deadline or session may have ended since, the kill switch may be on.
+        """
         desk = self._around.broker(credentials)
         placed: Placed = NotSent(CLAIM_STALE, "")
-        while self._around.machine.monotonic() - started < SEND_WITHIN:
-            self._around.budget.spend(intent.user_id, intent.id, now)
-            placed = await desk.place(_new_order(intent))
+        while True:
+            now = await self._turn(order, when)
+            if self._around.machine.monotonic() - started >= SEND_WITHIN:
+                return placed
+            if denial := judge(order, self._situation(order, now, started, credentials.client_id)):
+                return denial
+            self._around.budget.spend(order, now)
+            placed = await desk.place(_new_order(order))
             if not isinstance(placed, NotSent):
-                break
-            log.warning("order_not_sent", order=str(intent.id), code=placed.code)
+                return placed
+            log.warning("order_not_sent", order=str(order.id), code=placed.code)
             await self._around.machine.sleep(RETRY_PAUSE)
-        return placed
 
     async def _settle(self, key: OrderKey, settlement: Settlement) -> Settlement:
         return await settled(self._around.store, key, settlement, self._around.machine)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import uuid4
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,10 +12,11 @@ from executors.clock import ChainClock, Decided, LiveClock
 from executors.gate import ORDERS_PER_SECOND
 from executors.outcomes import denied, execution
 from executors.store import Settlement
-from schemas.ids import DhanOrderId, OrderId, UserId
-from schemas.messages import Outcome
-from schemas.units import NS_PER_SECOND, UtcNs
-from tests.executors.factories import TEN_O_CLOCK, USER, an_intent
+from schemas.ids import DhanOrderId, UserId
+from schemas.market import Side
+from schemas.messages import Execution, Outcome
+from schemas.units import NS_PER_SECOND, Quantity, UtcNs
+from tests.executors.factories import NIFTY, RELIANCE, TEN_O_CLOCK, USER, a_decision, an_intent
 
 ACCEPTED = Settlement(Outcome.ACCEPTED, "accepted", dhan_order_id=DhanOrderId("1"))
 
@@ -24,7 +27,7 @@ def test_whatever_the_demand_no_second_however_counted_sees_more_than_the_budget
 
     for wait in waits:
         now = budget.next_slot(USER, UtcNs(now + wait))
-        budget.spend(USER, OrderId(uuid4()), now)
+        budget.spend(an_intent(), now)
         sent.append(now)
 
     for moment in sent:
@@ -35,7 +38,7 @@ def test_whatever_the_demand_no_second_however_counted_sees_more_than_the_budget
 def test_another_user_has_a_budget_of_their_own() -> None:
     budget = OrderBudget()
     for _ in range(ORDERS_PER_SECOND):
-        budget.spend(USER, OrderId(uuid4()), TEN_O_CLOCK)
+        budget.spend(an_intent(), TEN_O_CLOCK)
 
     assert budget.next_slot(UserId(uuid4()), TEN_O_CLOCK) == TEN_O_CLOCK
     assert budget.next_slot(USER, TEN_O_CLOCK) > TEN_O_CLOCK
@@ -43,13 +46,91 @@ def test_another_user_has_a_budget_of_their_own() -> None:
 
 def test_the_days_count_takes_each_order_once_and_forgets_yesterday() -> None:
     budget, intent = OrderBudget(), an_intent()
-    budget.spend(USER, intent.id, TEN_O_CLOCK)
+    budget.spend(intent, TEN_O_CLOCK)
     budget.observe(execution(intent, ACCEPTED))
     budget.observe(execution(an_intent(), ACCEPTED))
     budget.observe(execution(an_intent(), denied("quote_stale")))
 
     assert budget.sent(USER, TEN_O_CLOCK).today == 2
     assert budget.sent(USER, UtcNs(TEN_O_CLOCK + UtcNs.minutes(24 * 60))).today == 0
+
+
+def settled_order(side: Side, quantity: int, outcome: Outcome = Outcome.ACCEPTED) -> Execution:
+    order = an_intent(decision=a_decision(), side=side, quantity=Quantity(quantity))
+    return execution(order, replace(ACCEPTED, outcome=outcome))
+
+
+def test_an_order_that_only_closes_is_not_counted_and_one_that_flips_is() -> None:
+    budget = OrderBudget()
+
+    budget.observe(settled_order(Side.BUY, 10))
+    budget.observe(settled_order(Side.SELL, 4))
+    closed = budget.sent(USER, TEN_O_CLOCK).today, budget.position(USER, RELIANCE.id, TEN_O_CLOCK)
+    budget.observe(settled_order(Side.SELL, 7))
+    flipped = budget.sent(USER, TEN_O_CLOCK).today, budget.position(USER, RELIANCE.id, TEN_O_CLOCK)
+
+    assert (closed, flipped) == ((1, 6), (2, -1))
+
+
+def test_a_position_is_of_one_user_one_instrument_and_one_day() -> None:
+    budget = OrderBudget()
+    budget.observe(settled_order(Side.BUY, 10))
+
+    assert budget.position(UserId(uuid4()), RELIANCE.id, TEN_O_CLOCK) == 0
+    assert budget.position(USER, NIFTY.id, TEN_O_CLOCK) == 0
+    assert budget.position(USER, RELIANCE.id, UtcNs(TEN_O_CLOCK + UtcNs.minutes(24 * 60))) == 0
+
+
+@pytest.mark.parametrize("outcome", [Outcome.REJECTED, Outcome.NOT_FOUND, Outcome.DENIED])
+def test_an_order_that_was_not_accepted_holds_nothing(outcome: Outcome) -> None:
+    budget = OrderBudget()
+
+    budget.observe(settled_order(Side.BUY, 10, outcome))
+
+    assert budget.position(USER, RELIANCE.id, TEN_O_CLOCK) == 0
+
+
+def test_an_order_told_again_with_another_outcome_counts_as_last_told() -> None:
+    budget, told = OrderBudget(), settled_order(Side.BUY, 10)
+
+    for outcome, position in ((Outcome.ACCEPTED, 10), (Outcome.ACCEPTED, 10), (Outcome.REJECTED, 0)):
+        budget.observe(told.model_copy(update={"outcome": outcome}))
+        assert budget.position(USER, RELIANCE.id, TEN_O_CLOCK) == position
+
+
+orders_of_a_day = st.lists(
+    st.tuples(st.sampled_from(Side), st.integers(1, 5), st.sampled_from([Outcome.ACCEPTED, Outcome.REJECTED])),
+    max_size=40,
+)
+
+
+@given(orders_of_a_day)
+def test_what_is_not_counted_never_adds_up_to_more_than_what_is(orders: list[tuple[Side, int, Outcome]]) -> None:
+    """So the day's number bounds the whole, exits included."""
+    budget, entered, exited = OrderBudget(), 0, 0
+
+    for side, quantity, outcome in orders:
+        before = budget.sent(USER, TEN_O_CLOCK).today
+        budget.observe(settled_order(side, quantity, outcome))
+        if outcome is Outcome.ACCEPTED:
+            counted = budget.sent(USER, TEN_O_CLOCK).today > before
+            entered, exited = entered + quantity * counted, exited + quantity * (not counted)
+
+    assert exited <= entered
+
+
+@given(orders_of_a_day)
+def test_an_instance_that_only_followed_counts_as_the_one_that_sent(orders: list[tuple[Side, int, Outcome]]) -> None:
+    sender, follower = OrderBudget(), OrderBudget()
+
+    for side, quantity, outcome in orders:
+        order = an_intent(decision=a_decision(), side=side, quantity=Quantity(quantity))
+        sender.spend(order, TEN_O_CLOCK)
+        for budget in (sender, follower, sender):
+            budget.observe(execution(order, replace(ACCEPTED, outcome=outcome)))
+
+    assert sender.sent(USER, TEN_O_CLOCK).today == follower.sent(USER, TEN_O_CLOCK).today
+    assert sender.position(USER, RELIANCE.id, TEN_O_CLOCK) == follower.position(USER, RELIANCE.id, TEN_O_CLOCK)
 
 
 def test_in_a_replay_a_decision_ages_only_by_the_machine_time_since_it_was_published() -> None:

@@ -16,9 +16,12 @@ from executors.gate import (
     Quote,
     Sent,
     Situation,
+    cut_to_close,
     judge,
 )
 from executors.outcomes import EXPLANATIONS
+from executors.planning import UserLimits
+from schemas.market import Side
 from schemas.messages import OrderIntent
 from schemas.units import Paise, Price, Quantity, UtcNs
 from tests.executors.factories import LIMITS, TEN_O_CLOCK, an_intent, the_situation_for
@@ -111,3 +114,50 @@ def test_no_order_leaves_further_from_the_market_than_the_limit_says(price: int,
     verdict = judge(intent, replace(situation, quote=Quote(Price(last), situation.now)))
 
     assert (verdict is None) == (abs(price - last) <= last * LIMITS.max_deviation / 10_000)
+
+
+@pytest.mark.parametrize("side", Side)
+@pytest.mark.parametrize(
+    "limits",
+    [replace(LIMITS, max_orders_per_day=0), replace(LIMITS, max_order_value=Paise(0))],
+    ids=["count", "value"],
+)
+def test_an_order_that_only_closes_leaves_whatever_count_and_value_say(side: Side, limits: UserLimits) -> None:
+    held = 10 if side is Side.SELL else -10
+    intent = an_intent(side=side, quantity=Quantity(10))
+    situation = the_situation_for(intent, limits=limits, position=held)
+
+    assert judge(intent, situation) is None
+    assert judge(intent, replace(situation, position=held // 10 * 9)) is not None
+    assert judge(intent, replace(situation, position=0)) is not None
+    assert judge(intent, replace(situation, position=-held)) is not None
+
+
+def test_a_closing_order_too_waits_for_its_second() -> None:
+    intent = an_intent(side=Side.SELL, quantity=Quantity(10))
+
+    situation = the_situation_for(intent, position=10, sent=Sent(this_second=ORDERS_PER_SECOND))
+
+    assert judge(intent, situation) is Denial.TOO_MANY_ORDERS_A_SECOND
+
+
+@given(
+    st.sampled_from(Side), st.integers(1, 100), st.integers(-100, 100), st.integers(0, 3), st.integers(0, 20_000_000)
+)
+def test_what_is_left_of_an_order_after_the_cut_is_all_of_it_or_exactly_the_exit(
+    side: Side, quantity: int, position: int, today: int, value: int
+) -> None:
+    intent = an_intent(side=side, quantity=Quantity(quantity))
+    allowed = replace(LIMITS, max_orders_per_day=2, max_order_value=Paise(value))
+    situation = the_situation_for(intent, limits=allowed, position=position, sent=Sent(today=today))
+
+    cut = cut_to_close(intent, situation)
+
+    if judge(intent, situation) is None:
+        assert cut == intent
+    held = position if side is Side.SELL else -position
+    if held > 0:
+        assert judge(cut, situation) is None
+        assert cut.quantity in (quantity, held)
+    else:
+        assert cut == intent

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,17 +15,17 @@ from aiohttp import web
 from dhan.transport import TEXT_LENGTH
 from executors.modes import Mode, ModeRules
 from executors.store import Claim, OrderKey, Store
-from executors.worker import SEND_WITHIN
+from executors.worker import SEND_WITHIN, OrderWorker
 from schemas.errors import Misconfigured, Unreadable
 from schemas.ids import DhanClientId
-from schemas.market import Action
+from schemas.market import Action, Side
 from schemas.messages import OrderIntent, Outcome
 from schemas.units import Price, Quantity, UtcNs
 from simulator.faults import Fault, FaultKind
 from simulator.server import Simulator
 from tests.dhan.broker import Answer, ScriptedDhan, hang_up, json_answer, text_answer, trading_error
 from tests.executors.conftest import TOKEN
-from tests.executors.factories import TEN_O_CLOCK, a_record, an_intent
+from tests.executors.factories import LIMITS, TEN_O_CLOCK, a_record, an_intent
 from tests.executors.world import FastMachine, World, read, run
 
 PLACED = json_answer({"orderId": "52211", "orderStatus": "TRANSIT"})
@@ -443,6 +444,26 @@ async def test_an_order_refused_before_its_claim_is_told_as_it_was_refused_first
 
     assert read(first).reason_code == "switched_off"
     assert again[0].value == first[0].value
+
+
+async def test_when_the_days_orders_are_used_up_an_order_beyond_the_position_is_cut_to_close_it(
+    scripted: World, dhan: ScriptedDhan
+) -> None:
+    user = await scripted.user()
+    around = scripted.surroundings(user, limits_of=lambda _: replace(LIMITS, max_orders_per_day=1))
+    dhan.on("POST", "/v2/orders", PLACED)
+    bought = await run(OrderWorker(around), await scripted.intent(user, quantity=Quantity(10)))
+    sell = await scripted.intent(user, side=Side.SELL, quantity=Quantity(12), price=Price(149_700))
+    record = a_record(sell, user)
+
+    (sold,) = await OrderWorker(around)(record)
+    (again,) = await OrderWorker(around)(record)
+    nothing_left = await run(OrderWorker(around), await scripted.intent(user, side=Side.SELL, price=Price(149_700)))
+
+    assert (bought.outcome, read([sold]).outcome, read([sold]).quantity) == (Outcome.ACCEPTED, Outcome.ACCEPTED, 10)
+    assert [json.loads(body)["quantity"] for body in posted(dhan)] == [10, 10]
+    assert again.value == sold.value
+    assert (nothing_left.outcome, nothing_left.reason_code) == (Outcome.DENIED, "orders_of_the_day_used_up")
 
 
 async def test_a_wrong_database_key_ends_the_service_instead_of_losing_orders(scripted: World) -> None:

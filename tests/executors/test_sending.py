@@ -1,0 +1,269 @@
+"""Every single request to Dhan is judged and counted when it leaves, whatever the answers and their delays were."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import Any, cast
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from bus.records import Record
+from dhan.orders import RATE_LIMIT, Accepted, NewOrder, NotSent, Placed, Rejected, Unknown
+from dhan.transport import BaseUrl, Credentials
+from executors.budget import OrderBudget
+from executors.clock import ChainClock, LiveClock, MachineTime, MarketClock
+from executors.gate import ORDERS_PER_SECOND
+from executors.modes import Mode, ModeRules
+from executors.outcomes import NOT_FOUND, not_found
+from executors.quotes import QuoteBook
+from executors.reconcile import Resolver
+from executors.sessions import ACTIVE, SWITCHED_OFF, ActiveUsers, UserState
+from executors.store import Claim, Claimed, OrderKey, Settlement, Store
+from executors.terms import OrderTerms
+from executors.worker import SEND_WITHIN, OrderWorker, Surroundings
+from schemas.codec import decode
+from schemas.ids import DhanClientId, DhanOrderId
+from schemas.messages import Execution, OrderIntent, Outcome
+from schemas.units import NS_PER_SECOND, UtcNs
+from tests.executors.factories import LIMITS, RELIANCE, TEN_O_CLOCK, USER, a_decision, a_record, an_intent, some_ticks
+
+ACCOUNT = DhanClientId("1100000001")
+LIMITED = NotSent(RATE_LIMIT, "slow down")
+MS = NS_PER_SECOND // 1_000
+
+
+@dataclass
+class Time:
+    """Wall, market and machine time in one, moved by hand."""
+
+    now: int = int(TEN_O_CLOCK)
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += round(seconds * NS_PER_SECOND)
+
+    def machine(self) -> MachineTime:
+        return MachineTime(lambda: self.now / NS_PER_SECOND, self.sleep)
+
+
+@dataclass
+class Memory:
+    """A database of one user that says yes, after `claim_takes`."""
+
+    time: Time
+    claim_takes: float = 0.0
+    settled: dict[OrderKey, Settlement] = field(default_factory=dict)
+
+    async def claim(self, intent: OrderIntent) -> Claim:
+        await self.time.sleep(self.claim_takes)
+        self.settled[OrderKey.of(intent)] = replace(not_found(NOT_FOUND), terms=OrderTerms.of(intent))
+        return Claimed(Credentials(ACCOUNT, SecretStr("a-token")))
+
+    async def settle(self, key: OrderKey, settlement: Settlement) -> Settlement:
+        self.settled[key] = replace(settlement, terms=self.settled[key].terms)
+        return self.settled[key]
+
+    async def resolve(self, key: OrderKey) -> Settlement:
+        return self.settled[key]
+
+
+@dataclass
+class Exchange:
+    """Dhan: each request gets the next answer after the next delay; keeps when each came in."""
+
+    time: Time
+    answers: Iterator[tuple[Placed, float]]
+    posts: list[int] = field(default_factory=list)
+    on_post: Any = None
+
+    def __call__(self, _: Credentials) -> Exchange:
+        return self
+
+    async def place(self, _: NewOrder) -> Placed:
+        self.posts.append(self.time.now)
+        if self.on_post:
+            self.on_post(len(self.posts))
+        answer, delay = next(self.answers)
+        await self.time.sleep(delay)
+        return answer
+
+
+@dataclass
+class Room:
+    """A worker with everything around it."""
+
+    answers: list[tuple[Placed, float]]
+    time: Time = field(default_factory=Time)
+    claim_takes: float = 0.0
+    killed: bool = False
+    market: MarketClock | None = None
+
+    def __post_init__(self) -> None:
+        endless = iter([*self.answers, *[(cast(Placed, Accepted(DhanOrderId("1"), "TRANSIT")), 0.0)] * 1_000])
+        self.exchange, self.memory = Exchange(self.time, endless), Memory(self.time, self.claim_takes)
+        self.active = ActiveUsers(self.time.machine())
+        self.switch(ACTIVE)
+        book = QuoteBook(partitions=1)
+        book.apply(0, some_ticks((RELIANCE, int(TEN_O_CLOCK), 150_000), clock=TEN_O_CLOCK + 100 * NS_PER_SECOND))
+        self.worker = OrderWorker(
+            Surroundings(
+                store=cast(Store, self.memory),
+                broker=cast(Any, self.exchange),
+                rules=ModeRules(Mode.PAPER, BaseUrl.parse("http://127.0.0.1:1/v2"), None),
+                resolver=cast(Resolver, self.memory),
+                book=book,
+                active=self.active,
+                budget=OrderBudget(),
+                clock=self.market or LiveClock(lambda: self.time.now, self.time.sleep),
+                limits_of=lambda _: LIMITS,
+                kill_switch=lambda: self.killed,
+                machine=self.time.machine(),
+            )
+        )
+
+    def switch(self, reason: str) -> None:
+        self.active.replace({USER: UserState(reason, ACCOUNT)}, self.time.now / NS_PER_SECOND)
+
+    def kill(self) -> None:
+        self.killed = True
+
+    async def deliver(self, **changes: Any) -> Execution:
+        decision = a_decision(event_time=changes.pop("event_time", TEN_O_CLOCK))
+        (output,) = await self.worker(record_of(an_intent(decision=decision, **changes)))
+        return decode(Execution, output.value)
+
+
+def record_of(intent: OrderIntent) -> Record:
+    return a_record(intent, USER, published_at=UtcNs(intent.event_time))
+
+
+FAR = UtcNs(TEN_O_CLOCK + UtcNs.minutes(60))
+placements = st.sampled_from(
+    [
+        LIMITED,
+        NotSent("connect_error", ""),
+        Accepted(DhanOrderId("1"), "TRANSIT"),
+        Rejected("DH-906", "no"),
+        Unknown("lost"),
+    ]
+)
+delays = st.sampled_from([0.0, 0.001, 0.05, 0.19, 0.4, 1.9])
+runs = st.tuples(placements, delays, st.integers(1, 12)).map(lambda run: [run[:2]] * run[2])
+answers = st.lists(runs, max_size=12).map(lambda parts: list(chain(*parts)))
+bursts = st.tuples(st.sampled_from([0, 1, 100 * MS, 799 * MS, NS_PER_SECOND]), st.integers(1, 12))
+gaps = st.lists(bursts.map(lambda burst: [burst[0]] * burst[1]), max_size=6).map(lambda parts: list(chain(*parts)))
+
+
+def busiest(posts: list[int]) -> int:
+    """The most requests that any second saw, by calendar and by any second beginning at one of them."""
+    calendar = [sum(post // NS_PER_SECOND == other // NS_PER_SECOND for other in posts) for post in posts]
+    rolling = [sum(post <= other < post + NS_PER_SECOND for other in posts) for post in posts]
+    return max([0, *calendar, *rolling])
+
+
+@given(answers, gaps, st.integers(0, NS_PER_SECOND - 1))
+@settings(deadline=None, max_examples=200)
+def test_no_schedule_of_retries_sends_more_than_the_budget_in_any_second(
+    answers: list[tuple[Placed, float]], gaps: list[int], began: int
+) -> None:
+    room = Room(answers, Time(int(TEN_O_CLOCK) + began))
+
+    async def day() -> None:
+        for gap in gaps:
+            room.time.now += gap
+            await room.deliver(valid_until=FAR)
+
+    asyncio.run(day())
+
+    assert busiest(room.exchange.posts) <= ORDERS_PER_SECOND
+
+
+def refusing(times: int = 50) -> list[tuple[Placed, float]]:
+    return [(LIMITED, 0.0)] * times
+
+
+async def test_the_kill_switch_ends_the_retries() -> None:
+    room = Room(refusing())
+    room.exchange.on_post = lambda count: room.kill() if count == 2 else None
+
+    execution = await room.deliver(valid_until=FAR)
+
+    assert len(room.exchange.posts) == 2
+    assert (execution.outcome, execution.reason_code) == (Outcome.DENIED, "kill_switch")
+
+
+async def test_a_switch_off_that_is_known_ends_the_retries() -> None:
+    room = Room(refusing())
+    room.exchange.on_post = lambda count: room.switch(SWITCHED_OFF) if count == 2 else None
+
+    execution = await room.deliver(valid_until=FAR)
+
+    assert len(room.exchange.posts) == 2
+    assert (execution.outcome, execution.reason_code) == (Outcome.DENIED, "user_inactive")
+
+
+async def test_a_look_older_than_the_claim_does_not_deny_what_the_database_just_allowed() -> None:
+    room = Room([])
+    room.switch(SWITCHED_OFF)
+    room.time.now += MS
+
+    execution = await room.deliver(valid_until=FAR)
+
+    assert execution.outcome is Outcome.ACCEPTED
+
+
+async def test_the_deadline_ends_the_retries() -> None:
+    room = Room(refusing())
+
+    execution = await room.deliver(valid_until=UtcNs(TEN_O_CLOCK + 500 * MS))
+
+    assert (execution.outcome, execution.reason_code) == (Outcome.DENIED, "decision_expired")
+    assert max(room.exchange.posts) < TEN_O_CLOCK + 500 * MS
+
+
+async def test_the_end_of_the_session_ends_the_retries() -> None:
+    close = UtcNs(TEN_O_CLOCK + UtcNs.minutes(330))
+    room = Room(refusing(), Time(int(close) - 300 * MS))
+    batch = some_ticks((RELIANCE, int(close) - NS_PER_SECOND, 150_000))
+    room.worker._around.book.apply(0, batch)
+
+    execution = await room.deliver(event_time=UtcNs(close - NS_PER_SECOND), valid_until=UtcNs(close + NS_PER_SECOND))
+
+    assert (execution.outcome, execution.reason_code) == (Outcome.DENIED, "outside_session")
+    assert room.exchange.posts
+    assert max(room.exchange.posts) < close
+
+
+async def test_an_order_whose_decision_ended_while_it_was_claimed_is_not_sent() -> None:
+    room = Room([], claim_takes=1.0)
+
+    execution = await room.deliver(valid_until=UtcNs(TEN_O_CLOCK + 900 * MS))
+
+    assert (execution.outcome, execution.reason_code) == (Outcome.DENIED, "decision_expired")
+    assert not room.exchange.posts
+
+
+async def test_the_retries_of_one_order_end_with_the_time_to_send() -> None:
+    room = Room(refusing(1_000))
+
+    execution = await room.deliver(valid_until=FAR)
+
+    assert execution.outcome is Outcome.REJECTED
+    assert room.exchange.posts[-1] - room.exchange.posts[0] < SEND_WITHIN * NS_PER_SECOND
+    assert busiest(room.exchange.posts) <= ORDERS_PER_SECOND
+
+
+async def test_a_replay_counts_each_retry_at_its_own_market_time() -> None:
+    time = Time()
+    room = Room(refusing(9), time, market=ChainClock(lambda: time.now))
+
+    await room.deliver(valid_until=FAR)
+
+    stamps = list(room.worker._around.budget._stamps[USER])
+    assert len(stamps) == len(room.exchange.posts) > 1
+    assert stamps == sorted(set(stamps))
+    assert busiest(stamps) <= ORDERS_PER_SECOND
