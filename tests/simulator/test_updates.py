@@ -236,7 +236,7 @@ async def test_every_change_is_posted_to_the_users_url_with_its_odd_field_name()
         await opened(simulator)
         order = await place(simulator, price=GENEROUS)
         await until(lambda: bool(posted) and posted[-1]["orderStatus"] == "TRADED")
-        _, book = await call(simulator, "GET", f"/v2/orders/{order}")
+        _, (book,) = await call(simulator, "GET", f"/v2/orders/{order}")
 
     body = posted[-1]
     assert refused == 400
