@@ -10,7 +10,7 @@ import structlog
 from agents.budget import Ledger
 from agents.journal import AnswerBook
 from bus.connection import KafkaConnection
-from bus.follower import Since, follow
+from bus.reader import Since, read_topics
 from schemas import topics
 from schemas.codec import decode
 from schemas.errors import Unreadable
@@ -53,7 +53,7 @@ class ScanBook:
 
 async def follow_scans(connection: KafkaConnection, book: ScanBook) -> None:
     """Keep `book` up to date until cancelled. An unreadable scan is logged and skipped."""
-    async for record in follow(connection, [topics.SCANS], since="start"):
+    async for record in read_topics(connection, [topics.SCANS], since="start"):
         try:
             await book.add(decode(Scan, record.value))
         except Unreadable as error:
@@ -64,7 +64,7 @@ async def follow_answers(
     connection: KafkaConnection, book: AnswerBook, ledger: Ledger, since: Since, *, until_end: bool = False
 ) -> None:
     """Learn recorded calls, of this and other processes, and what they cost. Endless unless `until_end`."""
-    async for record in follow(connection, [topics.LLM], since=since, until_end=until_end):
+    async for record in read_topics(connection, [topics.LLM], since=since, until_end=until_end):
         try:
             call = decode(LlmCall, record.value)
         except Unreadable as error:

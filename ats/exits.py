@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from bus.ending import Exit
+from bus.exit import Exit
 from schemas.errors import AtsError, Misconfigured, TryLater
 
 DONE: Final = 0
@@ -13,7 +13,7 @@ MISCONFIGURED: Final = 64  # sysexits.h EX_USAGE: a person changes a setting
 TRY_LATER: Final = 75  # sysexits.h EX_TEMPFAIL: something we depend on is away
 INTERRUPTED: Final = 130  # 128 + SIGINT, as shells say it
 
-PERSON_MUST_ACT: Final = frozenset({MISCONFIGURED, int(Exit.MISFIT)})
+PERSON_MUST_ACT: Final = frozenset({MISCONFIGURED, int(Exit.INCOMPATIBLE)})
 
 SAID: Final = "ats: "  # how `ats` begins the line that says why it ends
 

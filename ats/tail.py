@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 import orjson
 
 from bus.connection import KafkaConnection
-from bus.follower import follow
+from bus.reader import read_topics
 from bus.records import Record
 from schemas import history, ticks, topics
 from schemas.errors import Misconfigured, Unreadable
@@ -29,7 +29,9 @@ async def lines(
     connection: KafkaConnection, names: Sequence[str], *, from_start: bool, until_end: bool
 ) -> AsyncIterator[str]:
     """One line per record (ticks: one per row), as JSON with where it stands."""
-    async for record in follow(connection, named(names), since="start" if from_start else "end", until_end=until_end):
+    async for record in read_topics(
+        connection, named(names), since="start" if from_start else "end", until_end=until_end
+    ):
         for line in _lines_of(record):
             yield line
 

@@ -17,7 +17,7 @@ import numpy as np
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from bus.connection import KafkaConnection
-from bus.follower import record_of
+from bus.reader import record_of
 from bus.records import Output, Record
 from bus.routing import Router
 from bus.stateful import StatefulService, run_stateful

@@ -40,8 +40,8 @@ from ats.embedded.kafka import EmbeddedKafka
 from benchmarks._contenders import speaks
 from benchmarks._load import Load
 from bus.connection import KafkaConnection, administrator
-from bus.follower import follow
 from bus.publisher import Publisher
+from bus.reader import read_topics
 from bus.records import Output
 from bus.topics import create_topics
 from schemas.lineage import HEADER, Cause
@@ -240,7 +240,7 @@ async def at_rate(sender: Sender, rate: int, seconds: float, base: int) -> float
 
 
 async def read_signals(connection: KafkaConnection, found: list[tuple[int, int, int]]) -> None:
-    async with aclosing(follow(connection, [SIGNALS], since="start")) as records:
+    async with aclosing(read_topics(connection, [SIGNALS], since="start")) as records:
         async for record in records:
             cause = Cause.decode(record.headers[HEADER])
             found.append((record.partition, cause.offset, time.time_ns()))
@@ -290,7 +290,8 @@ async def _all_signals(setup: Setup, found: list[tuple[int, int, int]]) -> int:
         before = len(found)
         await asyncio.sleep(1.5)
     candles = [
-        orjson.loads(r.value or b"") async for r in follow(setup.connection, [CANDLES], since="start", until_end=True)
+        orjson.loads(r.value or b"")
+        async for r in read_topics(setup.connection, [CANDLES], since="start", until_end=True)
     ]
     return len({c["id"] for c in candles if c["timeframe"] == "1m" and speaks(c["close"])})
 
@@ -363,7 +364,7 @@ async def _watch(process: psutil.Process, usage: list[tuple[float, float, int]])
 async def _until_last_signal(setup: Setup, lengths: list[list[int]], marks: dict[int, list[tuple[int, int]]]) -> None:
     """Note which record caused each signal and when it was written, until each partition's last record has caused one."""
     missing = set(marks)
-    async with aclosing(follow(setup.connection, [SIGNALS], since="start")) as records:
+    async with aclosing(read_topics(setup.connection, [SIGNALS], since="start")) as records:
         async for record in records:
             offset = Cause.decode(record.headers[HEADER]).offset
             if offset == len(lengths[record.partition]) - 1:

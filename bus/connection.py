@@ -82,7 +82,7 @@ async def administrator(connection: KafkaConnection) -> AsyncIterator[AIOKafkaAd
     """
     client = AIOKafkaAdminClient(**connection.client_options())
     try:
-        await _start(connection, client)
+        await _resume_offset(connection, client)
         yield client
     finally:
         await client.close()
@@ -97,13 +97,13 @@ async def reader(connection: KafkaConnection, **options: Any) -> AsyncIterator[A
     """
     client = AIOKafkaConsumer(**connection.client_options(), enable_auto_commit=False, **options)
     try:
-        await _start(connection, client)
+        await _resume_offset(connection, client)
         yield client
     finally:
         await client.stop()
 
 
-async def _start(connection: KafkaConnection, client: AIOKafkaAdminClient | AIOKafkaConsumer) -> None:
+async def _resume_offset(connection: KafkaConnection, client: AIOKafkaAdminClient | AIOKafkaConsumer) -> None:
     try:
         await client.start()
     except KafkaConnectionError as error:

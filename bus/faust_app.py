@@ -24,33 +24,33 @@ from mode import CrashingSupervisor
 from yarl import URL
 
 from bus.connection import KafkaConnection
-from bus.ending import Exit, end, end_after
-from bus.follower import record_of
+from bus.exit import Exit, terminate, terminate_on
 from bus.metrics import ShellMetrics
 from bus.options import ShellOptions
-from bus.records import Record, Shard
+from bus.reader import record_of
+from bus.records import Record, TopicPartition
 
 log = structlog.get_logger(__name__)
 
-A_YEAR: Final = (
+NEVER_LEAVE: Final = (
     31_536_000.0  # once the poll interval has passed, Faust leaves the group and never returns (docs/facts/faust.md)
 )
 REQUEST_TIMEOUT: Final = 30.0  # must be at least the session timeout
 POLL_RECORDS: Final = 2_000
-A_TURN: Final = 0.002  # seconds of taking records before the event loop gets its turn
+TURN: Final = 0.002  # seconds of taking records before the event loop gets its turn
 FETCH_BYTES: Final = 1 << 20  # per partition: several micro-batches in one fetch; three times as much is in memory
 
 
 class Shell(Protocol):
     """What a member of the group does with its partitions. All calls come from one event loop."""
 
-    async def adopt(self, owned: set[Shard]) -> Mapping[Shard, int]:
+    async def on_assigned(self, owned: set[TopicPartition]) -> Mapping[TopicPartition, int]:
         """Own exactly these from now on; return where to read each. May be called again with the same set."""
 
-    async def take(self, record: Record) -> None:
+    async def process(self, record: Record) -> None:
         """The next record; the one after it waits until this returns."""
 
-    async def hand_over(self) -> None:
+    async def on_revoked(self) -> None:
         """Partitions may leave in a moment: make durable what is quickly done."""
 
 
@@ -72,7 +72,7 @@ class GroupMember:
         self._topics = tuple(topics)
         self._instance = instance
         self._options = options
-        self._buffer = Buffer(options.buffered_bytes, metrics)
+        self._buffer = Buffer(options.max_buffered_bytes, metrics)
         self._scratch = TemporaryDirectory(prefix="ats-faust-")  # Faust wants a directory even when it keeps nothing
         self._app: Any = None
 
@@ -87,8 +87,8 @@ class GroupMember:
         Ends the process with 0 when that takes too long: Faust waits for its thread without end, above all when it is
         stopped in the middle of joining.
         """
-        limit = self._options.leave_within
-        overrun = threading.Timer(limit, end, (Exit.STOPPED, f"leaving the group took more than {limit:.1f} s"))
+        limit = self._options.leave_timeout
+        overrun = threading.Timer(limit, terminate, (Exit.STOPPED, f"leaving the group took more than {limit:.1f} s"))
         overrun.daemon = True
         overrun.start()
         try:
@@ -97,17 +97,16 @@ class GroupMember:
             overrun.cancel()
             self._scratch.cleanup()
 
-    async def commit(self, offsets: Mapping[Shard, int]) -> bool:
+    async def commit(self, offsets: Mapping[TopicPartition, int]) -> bool:
         """Tell the group where a restart may read on. False while a rebalance is under way."""
-        places = {TP(shard.topic, shard.partition): offset for shard, offset in offsets.items()}
-        return bool(await self._app.consumer._commit_offsets(places))
+        return bool(await self._app.consumer._commit_offsets({TP(*each): offset for each, offset in offsets.items()}))
 
-    async def ends(self, shards: Iterable[Shard]) -> dict[Shard, int]:
+    async def ends(self, topic_partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """The offset after the last record of each."""
-        found = await self._app.consumer.highwaters(*(TP(shard.topic, shard.partition) for shard in shards))
-        return {Shard(tp.topic, tp.partition): end for tp, end in found.items()}
+        found = await self._app.consumer.highwaters(*(TP(*each) for each in topic_partitions))
+        return {TopicPartition(tp.topic, tp.partition): end for tp, end in found.items()}
 
-    def out_for_good(self) -> str:
+    def fatal_reason(self) -> str:
         """Why this member will never see a record again, `""` while it may. Faust itself stays alive and silent."""
         coordinator = self._app.consumer._thread._consumer._coordinator
         if self._app.crashed:
@@ -134,9 +133,9 @@ class GroupMember:
             topic_allow_declare=False,
             table_standby_replicas=0,
             stream_wait_empty=False,
-            stream_buffer_maxsize=options.buffered_records,
+            stream_buffer_maxsize=options.max_buffered_records,
             agent_supervisor=CrashingSupervisor,
-            broker_max_poll_interval=A_YEAR,
+            broker_max_poll_interval=NEVER_LEAVE,
             broker_max_poll_records=POLL_RECORDS,
             consumer_max_fetch_size=FETCH_BYTES,
             consumer_group_instance_id=self._instance if options.static_membership else None,
@@ -147,7 +146,7 @@ class GroupMember:
             broker_request_timeout=max(REQUEST_TIMEOUT, options.session_timeout),
         )
         app.transport.Consumer = _consumer_for(shell, frozenset(self._topics), self._buffer)
-        app.on_partitions_revoked.connect(_hand_over(shell, options.session_timeout / 3), weak=False)
+        app.on_partitions_revoked.connect(_on_revoked_within(shell, options.session_timeout / 3), weak=False)
         app.agent(app.topic(*self._topics, key_type=bytes, value_type=bytes), concurrency=1)(
             _deliver(shell, self._buffer)
         )
@@ -173,8 +172,8 @@ class Buffer:
     fetched, so it is read again from where their state stands.
 
     Attributes:
-        moves: How often partitions have been given out.
-        moving: They are being given out just now.
+        generation: How often partitions have been given out.
+        rebalancing: They are being given out just now.
     """
 
     def __init__(self, limit: int, metrics: ShellMetrics) -> None:
@@ -182,8 +181,8 @@ class Buffer:
         self._metrics = metrics
         self._room = asyncio.Event()
         self._room.set()
-        self.moves = 0
-        self.moving = False
+        self.generation = 0
+        self.rebalancing = False
 
     async def room(self, seconds: float) -> bool:
         """Wait until there is room, at most so long."""
@@ -202,13 +201,13 @@ class Buffer:
         else:
             self._room.clear()
 
-    def begin_move(self) -> None:
-        self.moving = True
+    def begin_rebalance(self) -> None:
+        self.rebalancing = True
         self.change(-self._metrics.buffered_bytes)
 
-    def end_move(self) -> None:
-        self.moves += 1
-        self.moving = False
+    def end_rebalance(self) -> None:
+        self.generation += 1
+        self.rebalancing = False
 
 
 def _consumer_for(shell: Shell, topics: frozenset[str], buffer: Buffer) -> type:
@@ -225,7 +224,7 @@ def _consumer_for(shell: Shell, topics: frozenset[str], buffer: Buffer) -> type:
 
         def _to_message(self, tp: TP, record: Any) -> Any:
             message = super()._to_message(tp, record[-1])
-            message.rows, message.moves = record, buffer.moves
+            message.rows, message.generation = record, buffer.generation
             return message
 
         async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
@@ -236,30 +235,30 @@ def _consumer_for(shell: Shell, topics: frozenset[str], buffer: Buffer) -> type:
 
         async def perform_seek(self) -> None:
             # The last step before records flow, at every assignment; also called at odd moments, so it is idempotent.
-            buffer.begin_move()
-            owned = {Shard(tp.topic, tp.partition) for tp in self.assignment() if tp.topic in topics}
+            buffer.begin_rebalance()
+            owned = {TopicPartition(tp.topic, tp.partition) for tp in self.assignment() if tp.topic in topics}
             try:
-                places = await shell.adopt(owned)
+                places = await shell.on_assigned(owned)
             except Exception as error:  # noqa: BLE001  # whatever it is, Faust would swallow it and read on from anywhere
-                end_after(error, "taking over partitions")
+                terminate_on(error, "taking over partitions")
             try:  # seek_wait() works in the consumer's thread, seek() would not
-                await self.seek_wait({TP(shard.topic, shard.partition): offset for shard, offset in places.items()})
+                await self.seek_wait({TP(*each): offset for each, offset in places.items()})
             except Exception as error:  # noqa: BLE001  # moved away meanwhile: the next assignment seeks again
                 log.warning("seek_refused", error=repr(error))
             finally:
-                buffer.end_move()
+                buffer.end_rebalance()
 
     return Consumer
 
 
-def _hand_over(shell: Shell, limit: float) -> Any:
-    async def hand_over(app: Any, revoked: Any, **_: Any) -> None:  # noqa: ARG001  # the signal's signature
+def _on_revoked_within(shell: Shell, limit: float) -> Any:
+    async def on_revoked(app: Any, revoked: Any, **_: Any) -> None:  # noqa: ARG001  # the signal's signature
         try:  # only to shorten what the next owner does again
-            await asyncio.wait_for(shell.hand_over(), limit)
+            await asyncio.wait_for(shell.on_revoked(), limit)
         except TimeoutError:
             log.warning("handed_over_late", limit_s=limit)
 
-    return hand_over
+    return on_revoked
 
 
 def _deliver(shell: Shell, buffer: Buffer) -> Any:
@@ -268,11 +267,11 @@ def _deliver(shell: Shell, buffer: Buffer) -> Any:
         async for event in stream.noack().events():
             turn = loop.time()
             for row in event.message.rows:
-                if buffer.moving or event.message.moves != buffer.moves:
+                if buffer.rebalancing or event.message.generation != buffer.generation:
                     break
-                await shell.take(record_of(row))
+                await shell.process(record_of(row))
                 buffer.change(-len(row.value or b""))
-                if loop.time() - turn > A_TURN:
+                if loop.time() - turn > TURN:
                     await asyncio.sleep(0)
                     turn = loop.time()
 

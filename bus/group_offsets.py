@@ -1,44 +1,62 @@
-"""Where a group left off, asked from Kafka before reading: Faust's own idea of it is overwritten by us anyway."""
+"""Where a consumer group stands, asked of Kafka from outside: its committed offsets, and how far it is behind.
+
+The shells ask before they read: Faust's own idea of where to begin is overwritten by us anyway.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import structlog
-from aiokafka import TopicPartition
 
 from bus.connection import KafkaConnection, reader
-from bus.records import Shard
+from bus.records import TopicPartition
 from schemas.errors import Misconfigured
+from schemas.topics import PartitionPlan, Topic
 
 log = structlog.get_logger(__name__)
 
 
-async def starts(connection: KafkaConnection, group: str, shards: Collection[Shard]) -> dict[Shard, int]:
+async def committed_offsets(
+    connection: KafkaConnection, group: str, partitions: Collection[TopicPartition]
+) -> dict[TopicPartition, int]:
     """The committed offset of each partition, else the topic's beginning.
 
     Raises:
         Misconfigured: a committed offset lies beyond the topic's end, so the topic was made anew.
         TryLater: no broker answers.
     """
-    if not shards:
+    if not partitions:
         return {}
     async with reader(connection, group_id=group) as client:  # without a subscription it does not join
-        places = {shard: TopicPartition(*shard) for shard in shards}
-        begins, ends = await client.beginning_offsets(places.values()), await client.end_offsets(places.values())
-        committed = {shard: await client.committed(place) for shard, place in places.items()}
+        begins, ends = await client.beginning_offsets(partitions), await client.end_offsets(partitions)
+        committed = {partition: await client.committed(partition) for partition in partitions}
     return {
-        shard: _start(group, shard, committed[shard], begins[place], ends[place]) for shard, place in places.items()
+        partition: _resume_offset(group, partition, committed[partition], begins[partition], ends[partition])
+        for partition in partitions
     }
 
 
-def _start(group: str, shard: Shard, committed: int | None, begin: int, end: int) -> int:
+def _resume_offset(group: str, partition: TopicPartition, committed: int | None, begin: int, end: int) -> int:
     if committed is None:
         return begin
     if committed > end:
         raise Misconfigured(
-            f"group {group} stands at {committed} in {shard}, which ends at {end}: the topic was made anew; delete the group"
+            f"group {group} stands at {committed} in {partition}, which ends at {end}: the topic was made anew; delete the group"
         )
     if committed < begin:
-        log.error("records_expired_unread", group=group, shard=str(shard), committed=committed, begin=begin)
+        log.error("records_expired_unread", group=group, partition=str(partition), committed=committed, begin=begin)
     return max(committed, begin)
+
+
+async def lag(connection: KafkaConnection, group: str, topics: Sequence[Topic], plan: PartitionPlan) -> int:
+    """Records of `topics` that `group` has not committed yet. A group that never committed has everything before it.
+
+    Raises:
+        TryLater: no broker answers.
+    """
+    partitions = [TopicPartition(topic.name, number) for topic in topics for number in range(topic.partitions(plan))]
+    async with reader(connection, group_id=group) as client:  # without a subscription it does not join
+        begins, ends = await client.beginning_offsets(partitions), await client.end_offsets(partitions)
+        committed = {partition: await client.committed(partition) for partition in partitions}
+    return sum(ends[p] - max(committed[p] or 0, begins[p]) for p in partitions)

@@ -10,19 +10,19 @@ from typing import Final, Protocol
 
 from aiokafka.errors import KafkaError
 
-from bus.ending import Exit, end
+from bus.exit import Exit, terminate
 from bus.faust_app import GroupMember
 from bus.metrics import ShellMetrics
 from bus.options import ShellOptions
-from bus.records import Shard
+from bus.records import TopicPartition
 
-BEAT: Final = 0.5  # seconds
+BEAT_INTERVAL: Final = 0.5  # seconds
 FROZEN_SHARE: Final = 0.8  # of the session: the last heartbeat may be a fifth of it old (docs/facts/faust.md)
-STILL_SESSIONS: Final = 2  # how many sessions a lagging process may stand still
+STALL_SESSIONS: Final = 2  # how many sessions a lagging process may stand still
 ASK_WITHIN: Final = 5.0  # seconds for the broker to say where a topic ends
 
 
-class Pulse:
+class FreezeWatchdog:
     """Tells a frozen process that it was frozen, before it writes as if nothing had happened.
 
     The beat has its own thread, as the group's heartbeats do: a long computation in the event loop does not freeze it, a
@@ -33,7 +33,7 @@ class Pulse:
         self._limit = FROZEN_SHARE * session_timeout
         self._beat = time.monotonic()
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
 
     def start(self) -> None:
         self._beat = time.monotonic()
@@ -44,10 +44,10 @@ class Pulse:
 
     def check(self) -> None:
         if (frozen := time.monotonic() - self._beat) > self._limit:
-            end(Exit.STALLED, f"frozen for {frozen:.1f} s; the group may have given our partitions away")
+            terminate(Exit.STALLED, f"frozen for {frozen:.1f} s; the group may have given our partitions away")
 
     def _run(self) -> None:
-        while not self._stopped.wait(BEAT):
+        while not self._stopped.wait(BEAT_INTERVAL):
             self.check()
             self._beat = time.monotonic()
 
@@ -55,10 +55,10 @@ class Pulse:
 class Progress(Protocol):
     """What the watch looks at."""
 
-    def positions(self) -> Mapping[Shard, int]:
+    def positions(self) -> Mapping[TopicPartition, int]:
         """Per owned partition the offset below which everything is done."""
 
-    def stuck(self) -> str:
+    def stall_reason(self) -> str:
         """Why work in hand will never end, `""` while it may."""
 
     def busy(self) -> bool:
@@ -67,26 +67,26 @@ class Progress(Protocol):
 
 async def watch(member: GroupMember, progress: Progress, metrics: ShellMetrics, options: ShellOptions) -> None:
     """Look once a second, for ever; also keeps `metrics.lag` true."""
-    before: Mapping[Shard, int] = {}
+    before: Mapping[TopicPartition, int] = {}
     while True:
         await asyncio.sleep(1)
-        if reason := member.out_for_good() or progress.stuck():
-            end(Exit.STALLED, reason)
+        if reason := member.fatal_reason() or progress.stall_reason():
+            terminate(Exit.STALLED, reason)
         now = dict(progress.positions())
         ends = await _ends(member, now)
-        metrics.lag = {shard: max(0, end_ - now[shard]) for shard, end_ in ends.items()}
+        metrics.lag = {topic_partition: max(0, end_ - now[topic_partition]) for topic_partition, end_ in ends.items()}
         # no answer about the ends: the broker is away, which is no reason to restart
         if now != before or progress.busy() or not any(metrics.lag.values()):
             before, metrics.last_progress = now, time.monotonic()
-        elif time.monotonic() - metrics.last_progress > STILL_SESSIONS * options.session_timeout:
-            waiting = {str(shard): lag for shard, lag in metrics.lag.items() if lag}
-            end(Exit.STALLED, f"standing still while records wait: {waiting}")
+        elif time.monotonic() - metrics.last_progress > STALL_SESSIONS * options.session_timeout:
+            waiting = {str(topic_partition): lag for topic_partition, lag in metrics.lag.items() if lag}
+            terminate(Exit.STALLED, f"standing still while records wait: {waiting}")
 
 
-async def _ends(member: GroupMember, shards: Mapping[Shard, int]) -> dict[Shard, int]:
-    if not shards:
+async def _ends(member: GroupMember, topic_partitions: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+    if not topic_partitions:
         return {}
     try:
-        return await asyncio.wait_for(member.ends(shards), ASK_WITHIN)
+        return await asyncio.wait_for(member.ends(topic_partitions), ASK_WITHIN)
     except (KafkaError, TimeoutError):
         return {}

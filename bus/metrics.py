@@ -7,7 +7,7 @@ from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from bus.records import Shard
+from bus.records import TopicPartition
 
 AGE: Final[dict[str, Any]] = {
     "age": True
@@ -61,9 +61,9 @@ class ShellMetrics:
     snapshots: int = 0
     in_flight: int = 0
     buffered_bytes: int = 0
-    lag: dict[Shard, int] = field(default_factory=dict)
-    committed: dict[Shard, int] = field(default_factory=dict)
+    lag: dict[TopicPartition, int] = field(default_factory=dict)
+    committed: dict[TopicPartition, int] = field(default_factory=dict)
     batch: Histogram = field(default_factory=lambda: Histogram(SIZES))
     latency: Histogram = field(default_factory=lambda: Histogram(SECONDS))
-    snapshot: dict[Shard, float] = field(default_factory=dict, metadata=AGE)
+    snapshot: dict[TopicPartition, float] = field(default_factory=dict, metadata=AGE)
     last_progress: float = field(default_factory=time.monotonic, metadata=AGE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bus.records import Shard
+from bus.records import TopicPartition
 
 
 class OffsetTracker:
@@ -42,19 +42,19 @@ class CommitLedger:
     """What each partition could commit against what it has committed."""
 
     def __init__(self) -> None:
-        self._committed: dict[Shard, int] = {}
+        self._committed: dict[TopicPartition, int] = {}
 
-    def due(self, trackers: dict[Shard, OffsetTracker]) -> dict[Shard, int]:
+    def due(self, trackers: dict[TopicPartition, OffsetTracker]) -> dict[TopicPartition, int]:
         """Offsets that moved on since they were last committed."""
         return {
-            shard: tracker.committable
-            for shard, tracker in trackers.items()
-            if tracker.committable > self._committed.get(shard, -1)
+            topic_partition: tracker.committable
+            for topic_partition, tracker in trackers.items()
+            if tracker.committable > self._committed.get(topic_partition, -1)
         }
 
-    def committed(self, offsets: dict[Shard, int]) -> None:
+    def committed(self, offsets: dict[TopicPartition, int]) -> None:
         self._committed |= offsets
 
-    def begin(self, shard: Shard, offset: int) -> None:
+    def begin(self, topic_partition: TopicPartition, offset: int) -> None:
         """A partition came to us with `offset` as its start."""
-        self._committed[shard] = offset
+        self._committed[topic_partition] = offset

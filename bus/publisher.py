@@ -16,11 +16,11 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 import structlog
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError, UnknownTopicOrPartitionError
 
 from bus.connection import KafkaConnection, unreachable
-from bus.records import Output, partition_for
+from bus.records import Output, TopicPartition, partition_for
 from schemas.errors import Misconfigured, TryLater
 from schemas.topics import MIB, Topic
 
@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 LARGEST_REQUEST: Final = 4 * MIB
 # One request takes one batch of each partition; a topic's smallest limit, of a whole batch, is 1 MiB.
 BATCH: Final = MIB // 2
-GIVE_UP_MS: Final = 30_000  # a broker restart takes 6 to 9 s (docs/facts/faust.md); longer is an outage
+REQUEST_TIMEOUT_MS: Final = 30_000  # a broker restart takes 6 to 9 s (docs/facts/faust.md); longer is an outage
 
 
 class Publisher:
@@ -60,7 +60,7 @@ class Publisher:
             linger_ms=int(linger * 1000),
             max_batch_size=BATCH,
             max_request_size=LARGEST_REQUEST,
-            request_timeout_ms=GIVE_UP_MS,
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
         )
 
     async def __aenter__(self) -> Self:

@@ -17,7 +17,7 @@ from schemas.units import UtcNs
 NS_PER_MS: Final = 1_000_000  # Kafka stamps records in milliseconds
 
 
-class Shard(NamedTuple):
+class TopicPartition(NamedTuple):
     """One partition of one topic."""
 
     topic: str
@@ -48,8 +48,8 @@ class Record:
         return f"{self.topic}-{self.partition}@{self.offset}"
 
     @property
-    def shard(self) -> Shard:
-        return Shard(self.topic, self.partition)
+    def topic_partition(self) -> TopicPartition:
+        return TopicPartition(self.topic, self.partition)
 
 
 class Output(NamedTuple):

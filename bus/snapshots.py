@@ -1,8 +1,8 @@
-"""Snapshots of engine state, in pieces: writing a small one holds nobody up, and no record limit bounds the state.
+"""Snapshots of processor state, in chunks: writing a small record holds nobody up, and no record limit bounds the state.
 
-A cache, never a source: an old snapshot is as true as a new one, only further back. Each piece is a record that says which
-snapshot it is of. A partition has two shelves, written in turn: while the pieces on one replace each other, and compaction
-removes what they replaced, the snapshot on the other is whole.
+A cache, never a source: an old snapshot is as true as a new one, only further back. Each chunk is a record that says which
+snapshot it is part of. A partition has two slots, written in turn. While the chunks in one slot replace each other, and
+compaction removes what they replaced, the snapshot in the other slot stays complete.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from typing import Any, Final, NamedTuple
 from zlib import crc32
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 
 from bus.connection import KafkaConnection, reader
 from bus.publisher import LARGEST_REQUEST, Publisher
-from bus.records import Output
+from bus.records import Output, TopicPartition
 from schemas.errors import Misconfigured
 from schemas.topics import Topic
 
 log = structlog.get_logger(__name__)
 
-PIECE: Final = 256 * 1024  # bytes; one takes the event loop about 2 ms, a whole snapshot of 12 MB took 100 ms
+CHUNK_BYTES: Final = 256 * 1024  # one takes the event loop about 2 ms, a header snapshot of 12 MB took 100 ms
 MAGIC: Final = b"ATSP"
 FETCH_WAIT_MS: Final = 20  # 0.2 s instead of 2 s for six partitions (docs/facts/faust.md)
-_HEADER: Final = struct.Struct("<4sqIII")  # magic, next offset, checksum of the whole, which piece, of how many
+_LAYOUT: Final = struct.Struct("<4sqIII")  # magic, next offset, checksum of the state, which chunk, of how many
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,27 +36,27 @@ class Snapshot:
     """State of one partition.
 
     Attributes:
-        next: Offset of the first record that is not in the state.
+        next_offset: Offset of the first record that is not in the state.
         state: What the machine dumped; None when the partition never had a snapshot.
     """
 
-    next: int
+    next_offset: int
     state: bytes | None
 
 
-class _Whole(NamedTuple):
-    """What the pieces of one snapshot have in common."""
+class _Header(NamedTuple):
+    """What the chunks of one snapshot have in common."""
 
-    next: int
+    next_offset: int
     checksum: int
-    pieces: int
+    chunks: int
 
 
-class _Piece(NamedTuple):
-    """One record of the topic: the `nth` piece of `whole`."""
+class _Chunk(NamedTuple):
+    """One record of the topic: the `nth` chunk of the snapshot that `header` names."""
 
-    shelf: int
-    whole: _Whole
+    slot: int
+    header: _Header
     nth: int
     value: bytes
 
@@ -69,26 +69,26 @@ class Snapshots:
         self._source = source
         self._topic = topic
         self._publisher = publisher
-        self._shelf: dict[int, int] = {}  # the one to be written next, by partition
+        self._slot: dict[int, int] = {}  # the one to be written next, by partition
 
     async def save(self, partition: int, next_: int, state: bytes) -> None:
         """Write and wait for the acknowledgement. One call at a time for each partition."""
-        view, shelf = memoryview(state), self._shelf.get(partition, 0)
-        whole = _Whole(next_, await asyncio.to_thread(crc32, state), max(1, -(-len(state) // PIECE)))
+        view, slot = memoryview(state), self._slot.get(partition, 0)
+        header = _Header(next_, await asyncio.to_thread(crc32, state), max(1, -(-len(state) // CHUNK_BYTES)))
         before = None
-        for nth in range(whole.pieces):
-            header = _HEADER.pack(MAGIC, whole.next, whole.checksum, nth, whole.pieces)
-            value = b"".join((header, view[nth * PIECE : (nth + 1) * PIECE]))
-            sent = await self._publisher.send(Output(self._topic, _key(partition, shelf, nth), value, partition))
+        for nth in range(header.chunks):
+            packed = _LAYOUT.pack(MAGIC, header.next_offset, header.checksum, nth, header.chunks)
+            value = b"".join((packed, view[nth * CHUNK_BYTES : (nth + 1) * CHUNK_BYTES]))
+            sent = await self._publisher.send(Output(self._topic, _key(partition, slot, nth), value, partition))
             if before:
                 await asyncio.shield(before)  # cancelling us must not cancel the record
             before = sent
         if before:
             await asyncio.shield(before)
-        self._shelf[partition] = 1 - shelf
+        self._slot[partition] = 1 - slot
 
     async def load(self, partitions: Iterable[int]) -> dict[int, Snapshot]:
-        """The latest whole snapshot of each partition; without any, the start of the source.
+        """The latest complete snapshot of each partition; without any, the start of the source.
 
         Raises:
             Misconfigured: the source does not reach the snapshot, so neither can be trusted. Never start empty then.
@@ -111,31 +111,32 @@ class Snapshots:
         found = {}
         for number, source in sources.items():
             snapshot = found[number] = best[number] or Snapshot(first[source], None)
-            if not first[source] <= snapshot.next <= last[source]:
+            if not first[source] <= snapshot.next_offset <= last[source]:
                 raise Misconfigured(
-                    f"{source.topic}-{number} holds offsets {first[source]} to {last[source]}, but its snapshot in "
-                    f"{self._topic.name} needs {snapshot.next}; restore the topic, or delete {self._topic.name} to start afresh"
+                    f"{source.topic}-{number} holds offsets {first[source]} to {last[source]}, but its snapshot "
+                    f"in {self._topic.name} needs {snapshot.next_offset}; restore the topic, or delete "
+                    f"{self._topic.name} to start afresh"
                 )
         return found
 
     async def _latest(self, client: AIOKafkaConsumer, place: TopicPartition, begin: int, end: int) -> Snapshot | None:
-        """Look back from the end, further and further, until a snapshot is whole."""
+        """Look back from the end, further and further, until a snapshot is complete."""
         start = end
-        back = 1  # the last piece says how many there are
+        back = 1  # the last chunk says how many there are
         while start > begin:
             start = max(begin, end - back)
             rows = await _read(client, place, start, end)
-            pieces = [_piece_of(row) for row in rows]
-            if found := _furthest(pieces):
-                shelf, snapshot = found
-                self._shelf[place.partition] = 1 - shelf
+            chunks = [_chunk_of(row) for row in rows]
+            if found := _latest_complete(chunks):
+                slot, snapshot = found
+                self._slot[place.partition] = 1 - slot
                 return snapshot
-            back = max(2 * back, pieces[-1].whole.pieces if pieces else 0)
+            back = max(2 * back, chunks[-1].header.chunks if chunks else 0)
         return None
 
 
-def _key(partition: int, shelf: int, nth: int) -> bytes:
-    return b"%d/%d/%d" % (partition, shelf, nth)
+def _key(partition: int, slot: int, nth: int) -> bytes:
+    return b"%d/%d/%d" % (partition, slot, nth)
 
 
 async def _read(client: AIOKafkaConsumer, place: TopicPartition, start: int, end: int) -> list[Any]:
@@ -148,29 +149,29 @@ async def _read(client: AIOKafkaConsumer, place: TopicPartition, start: int, end
     return rows
 
 
-def _piece_of(row: Any) -> _Piece:
+def _chunk_of(row: Any) -> _Chunk:
     try:
-        magic, next_, checksum, nth, pieces = _HEADER.unpack_from(row.value or b"")
-        shelf = int((row.key or b"").split(b"/")[1])
+        magic, next_, checksum, nth, chunks = _LAYOUT.unpack_from(row.value or b"")
+        slot = int((row.key or b"").split(b"/")[1])
     except (struct.error, IndexError, ValueError):
         magic = b""
     if magic != MAGIC:
         raise Misconfigured(
-            f"not a piece of a snapshot: {row.topic}-{row.partition}@{row.offset}; delete the topic to start afresh"
+            f"not a chunk of a snapshot: {row.topic}-{row.partition}@{row.offset}; delete the topic to start afresh"
         )
-    return _Piece(shelf, _Whole(next_, checksum, pieces), nth, row.value[_HEADER.size :])
+    return _Chunk(slot, _Header(next_, checksum, chunks), nth, row.value[_LAYOUT.size :])
 
 
-def _furthest(pieces: list[_Piece]) -> tuple[int, Snapshot] | None:
-    """Of the snapshots that are whole the one that is furthest, and its shelf."""
-    found: dict[tuple[_Whole, int], dict[int, bytes]] = {}
-    for piece in pieces:
-        found.setdefault((piece.whole, piece.shelf), {})[piece.nth] = piece.value
-    complete = [each for each, parts in found.items() if len(parts) == each[0].pieces]
-    for whole, shelf in sorted(complete, reverse=True):
-        parts = found[whole, shelf]
-        state = b"".join(parts[nth] for nth in range(whole.pieces))
-        if crc32(state) == whole.checksum:
-            return shelf, Snapshot(whole.next, state)
-        log.error("snapshot_damaged", next=whole.next, pieces=whole.pieces)
+def _latest_complete(chunks: list[_Chunk]) -> tuple[int, Snapshot] | None:
+    """The complete snapshot that is furthest on, and its slot."""
+    found: dict[tuple[_Header, int], dict[int, bytes]] = {}
+    for chunk in chunks:
+        found.setdefault((chunk.header, chunk.slot), {})[chunk.nth] = chunk.value
+    complete = [each for each, parts in found.items() if len(parts) == each[0].chunks]
+    for header, slot in sorted(complete, reverse=True):
+        parts = found[header, slot]
+        state = b"".join(parts[nth] for nth in range(header.chunks))
+        if crc32(state) == header.checksum:
+            return slot, Snapshot(header.next_offset, state)
+        log.error("snapshot_damaged", next_offset=header.next_offset, chunks=header.chunks)
     return None

@@ -20,16 +20,16 @@ import structlog
 
 from bus.connection import KafkaConnection
 from bus.dead_letters import dead_letter
-from bus.ending import Exit, end, end_after
-from bus.group_offsets import starts
-from bus.lanes import Lanes
-from bus.life import Parts, run_shell
-from bus.liveness import STILL_SESSIONS
+from bus.exit import Exit, terminate, terminate_on
+from bus.group_offsets import committed_offsets
+from bus.keyed_queue import KeyedQueue
+from bus.liveness import STALL_SESSIONS
 from bus.metrics import ShellMetrics
 from bus.offsets import CommitLedger, OffsetTracker
 from bus.options import ShellOptions
 from bus.publisher import Publisher
-from bus.records import Output, Record, Shard
+from bus.records import Output, Record, TopicPartition
+from bus.runtime import ShellContext, ShellSetup, ShellTopics, run_processor
 from schemas.errors import Unreadable
 from schemas.topics import PartitionPlan, Topic
 
@@ -69,7 +69,7 @@ async def run_stateless(
     options: ShellOptions | None = None,
     metrics: ShellMetrics | None = None,
 ) -> None:
-    """Run until `stop` is set and everything is handed over; anything unexpected ends the process (`bus.ending`).
+    """Run until `stop` is set and everything is handed over; anything unexpected ends the process (`bus.exit`).
 
     `instance` names this process: the same after a restart, and unique among the living of its group.
 
@@ -78,21 +78,12 @@ async def run_stateless(
         TryLater: no broker answers at the start.
     """
 
-    async def build(parts: Parts) -> _StatelessShell:
-        return _StatelessShell(service, parts, await parts.publisher("an output"))
+    async def build(context: ShellContext) -> _StatelessShell:
+        return _StatelessShell(service, context, await context.publisher("an output"))
 
-    await run_shell(
-        build,
-        group=service.group,
-        sources=tuple(service.handlers),
-        outputs=service.outputs,
-        connection=connection,
-        plan=plan,
-        instance=instance,
-        stop=stop,
-        options=options,
-        metrics=metrics,
-    )
+    topics = ShellTopics(service.group, tuple(service.handlers), service.outputs)
+    setup = ShellSetup(connection, plan, instance, stop, options or ShellOptions(), metrics or ShellMetrics())
+    await run_processor(build, topics, setup)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,45 +97,45 @@ class _Job:
 class _StatelessShell:
     """Hands records of the assigned partitions to their handlers, and commits what is finished."""
 
-    def __init__(self, service: StatelessService, parts: Parts, publisher: Publisher) -> None:
+    def __init__(self, service: StatelessService, context: ShellContext, publisher: Publisher) -> None:
         self._service = service
-        self._connection = parts.connection
-        self._member = parts.member
+        self._connection = context.connection
+        self._member = context.member
         self._publisher = publisher
-        self._router = parts.router
-        self._pulse = parts.pulse
-        self._options = parts.options
-        self._metrics = parts.metrics
+        self._router = context.router
+        self._watchdog = context.watchdog
+        self._options = context.options
+        self._metrics = context.metrics
         self._handlers = {topic.name: handler for topic, handler in service.handlers.items()}
         self._compacted = {topic.name for topic in service.handlers if topic.compacted}
-        self._trackers: dict[Shard, OffsetTracker] = {}
+        self._trackers: dict[TopicPartition, OffsetTracker] = {}
         self._ledger = CommitLedger()
-        self._lanes = Lanes[_Job](self._handle, service.in_flight)
-        self._one_adoption = asyncio.Lock()
-        self._one_commit = asyncio.Lock()
+        self._queue = KeyedQueue[_Job](self._handle, service.in_flight)
+        self._assignment_lock = asyncio.Lock()
+        self._commit_lock = asyncio.Lock()
         self._refused_since: float | None = None
         self._closing = False
 
     # Records
 
-    async def take(self, record: Record) -> None:
+    async def process(self, record: Record) -> None:
         """Return when the record is queued: that waits while too many are."""
-        self._pulse.check()
-        tracker = self._trackers.get(record.shard)
-        await self._lanes.room()
-        if self._closing or tracker is None or tracker is not self._trackers.get(record.shard):
-            self._lanes.no_room_needed()
+        self._watchdog.check()
+        tracker = self._trackers.get(record.topic_partition)
+        await self._queue.acquire()
+        if self._closing or tracker is None or tracker is not self._trackers.get(record.topic_partition):
+            self._queue.release()
             return  # not ours any more: its owner reads it from the last commit
         if record.offset < tracker.next:
-            self._lanes.no_room_needed()
+            self._queue.release()
             return  # in hand already
         if record.offset > tracker.next and record.topic not in self._compacted:
-            end(Exit.GAP, f"{record.shard}: expected offset {tracker.next}, got {record.offset}")
+            terminate(Exit.GAP, f"{record.topic_partition}: expected offset {tracker.next}, got {record.offset}")
         tracker.take(record.offset)
-        self._lanes.put(_lane(record), _Job(record, tracker))
+        self._queue.submit(_key(record), _Job(record, tracker))
 
     async def _handle(self, job: _Job) -> None:
-        self._pulse.check()
+        self._watchdog.check()
         try:
             outputs = await self._outputs_of(job.record)
             waiting = [await self._publisher.send(output) for output in outputs]
@@ -153,7 +144,7 @@ class _StatelessShell:
         except BaseException as error:  # nothing from this record on may be committed
             if self._closing and isinstance(error, asyncio.CancelledError):
                 raise
-            end_after(error, str(job.record))
+            terminate_on(error, str(job.record))
         job.tracker.finish(job.record.offset)
         self._metrics.records += 1
         self._metrics.outputs += len(outputs)
@@ -168,14 +159,14 @@ class _StatelessShell:
 
     # Commits
 
-    async def work(self) -> None:
+    async def run_background(self) -> None:
         while True:
-            await asyncio.sleep(self._options.commit_every)
-            self._metrics.in_flight = self._lanes.at_work
+            await asyncio.sleep(self._options.commit_interval)
+            self._metrics.in_flight = self._queue.running
             await self._commit()
 
     async def _commit(self) -> None:
-        async with self._one_commit:
+        async with self._commit_lock:
             if not (due := self._ledger.due(self._trackers)):
                 return
             if not await self._member.commit(due):  # a rebalance is under way: the next round commits
@@ -187,53 +178,55 @@ class _StatelessShell:
 
     # Partitions
 
-    async def adopt(self, owned: set[Shard]) -> Mapping[Shard, int]:
+    async def on_assigned(self, owned: set[TopicPartition]) -> Mapping[TopicPartition, int]:
         """Forget lost partitions, ask where gained ones begin. What is in hand of kept ones goes on undisturbed."""
-        async with self._one_adoption:
+        async with self._assignment_lock:
             for lost in self._trackers.keys() - owned:
                 del self._trackers[lost]
-            self._lanes.abandon(lambda job: self._trackers.get(job.record.shard) is not job.tracker)
+            self._queue.discard(lambda job: self._trackers.get(job.record.topic_partition) is not job.tracker)
             gained = owned - self._trackers.keys()
-            for shard, offset in (await starts(self._connection, self._service.group, gained)).items():
-                self._trackers[shard] = OffsetTracker(offset)
-                self._ledger.begin(shard, offset)
-            return {shard: self._trackers[shard].next for shard in owned}
+            for topic_partition, offset in (
+                await committed_offsets(self._connection, self._service.group, gained)
+            ).items():
+                self._trackers[topic_partition] = OffsetTracker(offset)
+                self._ledger.begin(topic_partition, offset)
+            return {topic_partition: self._trackers[topic_partition].next for topic_partition in owned}
 
-    async def hand_over(self) -> None:
+    async def on_revoked(self) -> None:
         """Commit what is finished, and what soon will be; the rest goes on, and its next owner does it again."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._lanes.idle(), HAND_OVER_WAIT)
+            await asyncio.wait_for(self._queue.idle(), HAND_OVER_WAIT)
         await self._commit()
 
-    async def finish(self) -> None:
+    async def drain(self) -> None:
         """Wait for what is at work; what only waits is not committed, so the next owner does it."""
         self._closing = True
-        self._lanes.abandon(lambda _: True)
+        self._queue.discard(lambda _: True)
         try:
-            await asyncio.wait_for(self._lanes.idle(), self._options.finish_within)
+            await asyncio.wait_for(self._queue.idle(), self._options.drain_timeout)
         except TimeoutError:
-            log.warning("stopped_with_records_in_flight", records=self._lanes.at_work)
-            await self._lanes.cancel(CANCEL_WAIT)
+            log.warning("stopped_with_records_in_flight", records=self._queue.running)
+            await self._queue.cancel(CANCEL_WAIT)
         await self._commit()
 
     # What the watch sees
 
-    def positions(self) -> Mapping[Shard, int]:
-        return {shard: tracker.committable for shard, tracker in self._trackers.items()}
+    def positions(self) -> Mapping[TopicPartition, int]:
+        return {topic_partition: tracker.committable for topic_partition, tracker in self._trackers.items()}
 
     def busy(self) -> bool:
-        return self._lanes.at_work > 0
+        return self._queue.running > 0
 
-    def stuck(self) -> str:
-        limit = self._options.handle_within
-        if (longest := self._lanes.oldest()) > limit:
+    def stall_reason(self) -> str:
+        limit = self._options.handler_timeout
+        if (longest := self._queue.oldest()) > limit:
             return f"a handler has been at work for {longest:.0f} s; give its calls a deadline below {limit:.0f} s"
         refused = time.monotonic() - self._refused_since if self._refused_since else 0.0
-        if refused > STILL_SESSIONS * self._options.session_timeout:
+        if refused > STALL_SESSIONS * self._options.session_timeout:
             return f"commits have been refused for {refused:.0f} s"
         return ""
 
 
-def _lane(record: Record) -> Hashable:
-    """Of one topic and key one lane; a record without a key has one of its own."""
-    return (record.topic, record.key) if record.key is not None else (*record.shard, record.offset)
+def _key(record: Record) -> Hashable:
+    """Records of one topic and key stay in order; a record without a key waits for no other."""
+    return (record.topic, record.key) if record.key is not None else (*record.topic_partition, record.offset)

@@ -15,10 +15,10 @@ import structlog
 from supabase import AsyncClient
 
 from bus.connection import KafkaConnection
-from bus.follower import follow
 from bus.metrics import ShellMetrics
 from bus.options import ShellOptions
 from bus.publisher import Publisher
+from bus.reader import read_topics
 from bus.records import Record
 from bus.stateless import Handler, StatelessService, run_stateless
 from executors.budget import OrderBudget
@@ -142,7 +142,7 @@ async def _settle_the_past(ports: Ports, resolver: Resolver, publisher: Publishe
     if not (settled := await resolver.resolve_open()):
         return
     since = UtcNs(ports.wall() - DAY_BACK)
-    async with aclosing(follow(ports.connection, [ORDERS], since=since, until_end=True)) as orders:
+    async with aclosing(read_topics(ports.connection, [ORDERS], since=since, until_end=True)) as orders:
         for output in await executions_of(orders, settled):
             await publisher.send_and_wait(output)
     log.info("open_claims_settled", count=len(settled))
@@ -150,19 +150,19 @@ async def _settle_the_past(ports: Ports, resolver: Resolver, publisher: Publishe
 
 async def _count_the_day(ports: Ports, budget: OrderBudget) -> None:
     since = UtcNs(ports.wall() - DAY_BACK)
-    async with aclosing(follow(ports.connection, [EXECUTIONS], since=since, until_end=True)) as records:
+    async with aclosing(read_topics(ports.connection, [EXECUTIONS], since=since, until_end=True)) as records:
         await _observe(records, budget)
 
 
 async def _follow_executions(ports: Ports, budget: OrderBudget) -> None:
     since = UtcNs(ports.wall() - OVERLAP)  # what is seen twice counts once
-    async with aclosing(follow(ports.connection, [EXECUTIONS], since=since)) as records:
+    async with aclosing(read_topics(ports.connection, [EXECUTIONS], since=since)) as records:
         await _observe(records, budget)
 
 
 async def _follow_ticks(ports: Ports, book: QuoteBook) -> None:
     since = UtcNs(ports.wall() - TICKS_BACK)
-    async with aclosing(follow(ports.connection, [TICKS], since=since)) as records:
+    async with aclosing(read_topics(ports.connection, [TICKS], since=since)) as records:
         await book.follow(records)
 
 

@@ -77,7 +77,7 @@ DECISIONS: Final = Topic("ats.decisions", Family.INSTRUMENT, "instrument", messa
 SESSIONS: Final = Topic("ats.sessions", Family.USER, "user", messages.UserSession, None, compacted=True)
 ORDERS: Final = Topic("ats.orders", Family.USER, "user", messages.OrderIntent, _AUDIT_DAYS)
 EXECUTIONS: Final = Topic("ats.executions", Family.USER, "user", messages.Execution, _AUDIT_DAYS)
-SNAPSHOTS: Final = Topic("ats.snapshots", Family.INSTRUMENT, "partition/shelf/piece", None, None, compacted=True)
+SNAPSHOTS: Final = Topic("ats.snapshots", Family.INSTRUMENT, "partition/slot/chunk", None, None, compacted=True)
 DEAD_LETTER: Final = Topic(
     "ats.deadletter", Family.SINGLE, "origin topic", messages.DeadLetter, _AUDIT_DAYS, max_message_bytes=4 * MIB
 )

@@ -31,8 +31,8 @@ from ats.services.context import instrument_master
 from ats.services.executors import platform_report
 from ats.settings import load
 from ats.supervisor import Supervisor
-from bus.follower import follow
-from bus.lag import lag
+from bus.group_offsets import lag
+from bus.reader import read_topics
 from bus.topics import create_topics
 from schemas import topics
 from schemas.codec import decode
@@ -241,7 +241,7 @@ class _Demo:
                 await asyncio.sleep(0.1)
 
     async def _follow(self) -> None:
-        async for record in follow(self._stack.settings().kafka(), FOLLOWED, since="start"):
+        async for record in read_topics(self._stack.settings().kafka(), FOLLOWED, since="start"):
             self._tally.take(record)
 
     async def _watch(self, session: Session) -> None:
@@ -282,7 +282,7 @@ class _Demo:
         if options.market is None or not (options.check_candles or self._references):
             return []
         settings = self._stack.settings()
-        records = follow(settings.kafka(), [topics.CANDLES], since="start", until_end=True)
+        records = read_topics(settings.kafka(), [topics.CANDLES], since="start", until_end=True)
         candles = [decode(Candle, record.value) async for record in records]
         master = await instrument_master(settings)
         symbols = {instrument.id: instrument.symbol for instrument in master.by_id.values()}

@@ -19,8 +19,8 @@ from ats.services.context import (
     universe_of,
 )
 from ats.settings import Settings
-from bus.follower import follow
 from bus.publisher import Publisher
+from bus.reader import read_topics
 from bus.topics import check_topics
 from dhan.history import History
 from dhan.pace import EvenPace
@@ -45,7 +45,7 @@ async def run(context: Context) -> None:
         bar = stack.enter_context(_progress())
         reading = bar.add_task("reading ats.candles", total=None)
         known = Known()
-        candles = follow(connection, [topics.CANDLES], since="start", until_end=True)
+        candles = read_topics(connection, [topics.CANDLES], since="start", until_end=True)
         await known.follow(await stack.enter_async_context(aclosing(candles)))
         bar.remove_task(reading)
         writing = bar.add_task("past bars", total=len(instruments))

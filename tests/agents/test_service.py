@@ -24,8 +24,8 @@ from agents.journal import AnswerBook, Rung
 from agents.model import Model
 from agents.store import SupabaseStore
 from bus.connection import KafkaConnection
-from bus.follower import follow
 from bus.publisher import Publisher
+from bus.reader import read_topics
 from bus.records import Output, message_output
 from bus.topics import create_topics
 from schemas import topics
@@ -89,7 +89,7 @@ class Stage:
             await self.publisher.send_and_wait(message_output(topics.SIGNALS, signal, str(signal.instrument)))
 
     async def everything(self, topic: Topic, kind: type[M]) -> list[M]:
-        records = follow(self.kafka, [topic], since="start", until_end=True)
+        records = read_topics(self.kafka, [topic], since="start", until_end=True)
         return [decode(kind, record.value) async for record in records]
 
     async def decisions_for(self, signals: list[Signal]) -> list[Decision]:
@@ -189,7 +189,7 @@ async def test_books_learn_scans_and_answers_from_the_topics_and_survive_what_ca
 
     calls = [
         decode(LlmCall, record.value)
-        async for record in follow(own_kafka, [topics.LLM], since="start", until_end=True)
+        async for record in read_topics(own_kafka, [topics.LLM], since="start", until_end=True)
         if record.value != b"not JSON"
     ]
     assert found is not None

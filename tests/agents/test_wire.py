@@ -20,8 +20,8 @@ from agents.prompts import Agent, technical_message
 from agents.store import SupabaseStore
 from ats.settings import Settings
 from bus.connection import KafkaConnection
-from bus.follower import follow
 from bus.publisher import Publisher
+from bus.reader import read_topics
 from bus.records import message_output
 from bus.topics import create_topics
 from schemas import topics
@@ -119,7 +119,7 @@ async def decisions(kafka: KafkaConnection, process: subprocess.Popen[bytes], lo
     async with asyncio.timeout(180):
         while True:
             assert process.poll() is None, _end_of(log)
-            records = follow(kafka, [topics.DECISIONS], since="start", until_end=True)
+            records = read_topics(kafka, [topics.DECISIONS], since="start", until_end=True)
             found = {d.symbol: d async for r in records if (d := decode(Decision, r.value)).event_time == MOMENT}
             if found.keys() >= wanted:
                 return found
@@ -164,7 +164,7 @@ async def test_no_answer_ends_the_service_and_each_journalled_call_is_one_reques
 async def _journalled(kafka: KafkaConnection) -> list[LlmCall]:
     """The calls of our moment; other tests leave other things on the topic."""
     calls = []
-    async for record in follow(kafka, [topics.LLM], since="start", until_end=True):
+    async for record in read_topics(kafka, [topics.LLM], since="start", until_end=True):
         with suppress(Unreadable):
             calls.append(decode(LlmCall, record.value))
     return [call for call in calls if call.event_time == MOMENT]

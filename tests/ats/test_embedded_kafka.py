@@ -11,8 +11,8 @@ import pytest
 
 from ats.embedded.kafka import EmbeddedKafka, fetch
 from bus.connection import KafkaConnection
-from bus.follower import follow
 from bus.publisher import Publisher
+from bus.reader import read_topics
 from bus.records import Output
 from bus.topics import create_topics
 from schemas.errors import Misconfigured
@@ -35,7 +35,7 @@ async def test_acknowledged_records_survive_kill_9_of_the_broker(tmp_path: Path,
         assert await broker.ended(10)
         await broker.start()
 
-        values = [record.value async for record in follow(connection, [SCANS], since="start", until_end=True)]
+        values = [record.value async for record in read_topics(connection, [SCANS], since="start", until_end=True)]
     finally:
         await broker.stop()
     assert values == [b"%d" % number for number in range(100)]

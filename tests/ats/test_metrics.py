@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ats.metrics import Health, MetricsServer
 from bus.metrics import ShellMetrics
-from bus.records import Shard
+from bus.records import TopicPartition
 from schemas.errors import Misconfigured
 
 
@@ -56,7 +56,7 @@ async def test_ages_histograms_and_figures_worked_out_when_asked_are_shown(free_
         records += [shell, Engines()]  # as a service does, after the server was made
         shell.latency.observe(0.004)
         shell.latency.observe(99.0)
-        shell.snapshot[Shard("ats.ticks", 2)] = time.monotonic() - 60
+        shell.snapshot[TopicPartition("ats.ticks", 2)] = time.monotonic() - 60
         text = (await ask(port, "/metrics")).text
     finally:
         await server.stop()

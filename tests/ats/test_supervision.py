@@ -15,7 +15,7 @@ from ats import exits
 from ats.embedded.answers import until_it_answers
 from ats.embedded.process import Child
 from ats.supervisor import MOST_DEATHS, Supervisor
-from bus.ending import Exit
+from bus.exit import Exit
 from schemas.errors import AtsError, Misconfigured, TryLater
 
 SLEEPER = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]
@@ -61,7 +61,7 @@ async def test_a_service_that_needs_a_person_is_not_started_again_and_its_last_w
 
 @pytest.mark.parametrize(
     ("code", "next_"),
-    [(exits.MISCONFIGURED, Misconfigured), (int(Exit.MISFIT), exits.Faulty)],
+    [(exits.MISCONFIGURED, Misconfigured), (int(Exit.INCOMPATIBLE), exits.Faulty)],
 )
 async def test_the_end_of_a_service_says_whether_a_setting_is_wrong_or_a_part_is_at_fault(
     tmp_path: Path, code: int, next_: type[AtsError]

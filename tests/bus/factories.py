@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bus.connection import KafkaConnection
-from bus.follower import follow
+from bus.reader import read_topics
 from bus.records import Record
 from schemas.codec import decode
 from schemas.messages import DeadLetter
@@ -12,7 +12,7 @@ from schemas.topics import DEAD_LETTER, Topic
 
 async def read(connection: KafkaConnection, topic: Topic) -> list[Record]:
     """Everything that `topic` holds now."""
-    return [record async for record in follow(connection, [topic], since="start", until_end=True)]
+    return [record async for record in read_topics(connection, [topic], since="start", until_end=True)]
 
 
 async def letters_from(connection: KafkaConnection, topic: Topic) -> list[DeadLetter]:

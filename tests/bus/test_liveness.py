@@ -7,14 +7,14 @@ import signal
 import sys
 from pathlib import Path
 
-from bus.ending import Exit
+from bus.exit import Exit
 
 ROOT = Path(__file__).parents[2]
 SESSION = 1.0  # seconds; frozen for 0.8 of it is too long
 PROGRAM = f"""
 import sys, time
-from bus.liveness import Pulse
-pulse = Pulse({SESSION})
+from bus.liveness import FreezeWatchdog
+pulse = FreezeWatchdog({SESSION})
 pulse.start()
 print("beating", flush=True)
 began = time.monotonic()

@@ -1,4 +1,4 @@
-"""The parts that need no broker: offsets, lanes, dead letters, routing."""
+"""The parts that need no broker: offsets, queue, dead letters, routing."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from bus.connection import KafkaConnection
 from bus.dead_letters import KEPT_BYTES, dead_letter
 from bus.faust_app import Buffer
-from bus.lanes import Lanes
+from bus.keyed_queue import KeyedQueue
 from bus.metrics import Histogram, ShellMetrics
 from bus.offsets import CommitLedger, OffsetTracker
-from bus.records import Output, Record, Shard, partition_for
+from bus.records import Output, Record, TopicPartition, partition_for
 from bus.routing import Router
 from schemas.codec import decode
 from schemas.errors import Misconfigured, Unreadable
@@ -72,19 +72,19 @@ def test_a_record_cannot_be_taken_twice() -> None:
 
 
 def test_only_offsets_that_moved_are_due_for_a_commit() -> None:
-    shard, tracker, ledger = Shard("t", 0), OffsetTracker(3), CommitLedger()
-    ledger.begin(shard, 3)
-    assert ledger.due({shard: tracker}) == {}
+    topic_partition, tracker, ledger = TopicPartition("t", 0), OffsetTracker(3), CommitLedger()
+    ledger.begin(topic_partition, 3)
+    assert ledger.due({topic_partition: tracker}) == {}
 
     tracker.take(3)
     tracker.finish(3)
 
-    assert ledger.due({shard: tracker}) == {shard: 4}
-    ledger.committed({shard: 4})
-    assert ledger.due({shard: tracker}) == {}
+    assert ledger.due({topic_partition: tracker}) == {topic_partition: 4}
+    ledger.committed({topic_partition: 4})
+    assert ledger.due({topic_partition: tracker}) == {}
 
 
-# Lanes
+# KeyedQueue
 
 
 @given(st.lists(st.integers(0, 4), max_size=60), st.integers(1, 8), st.randoms(use_true_random=False))
@@ -105,11 +105,11 @@ def test_of_one_key_order_is_kept_and_the_bound_on_work_holds(
         running[key] -= 1
 
     async def run() -> None:
-        lanes = Lanes[tuple[int, int]](work, bound)
+        queue = KeyedQueue[tuple[int, int]](work, bound)
         for number, key in enumerate(keys):
-            await lanes.room()
-            lanes.put(key, (key, number))
-        await lanes.idle()
+            await queue.acquire()
+            queue.submit(key, (key, number))
+        await queue.idle()
 
     asyncio.run(run())
 
@@ -122,18 +122,18 @@ async def test_different_keys_are_worked_on_at_once_and_one_key_is_not() -> None
     async def work(_: int) -> None:
         await release.wait()
 
-    lanes = Lanes[int](work, in_flight=8)
+    queue = KeyedQueue[int](work, in_flight=8)
     for number in range(8):
-        await lanes.room()
-        lanes.put(number // 2, number)
+        await queue.acquire()
+        queue.submit(number // 2, number)
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    peak = lanes.at_work
+    peak = queue.running
     release.set()
-    await lanes.idle()
+    await queue.idle()
 
     assert peak == 4
-    assert lanes.at_work == 0
+    assert queue.running == 0
 
 
 async def test_abandoned_items_are_never_begun_and_give_their_room_back() -> None:
@@ -143,17 +143,17 @@ async def test_abandoned_items_are_never_begun_and_give_their_room_back() -> Non
         begun.append(item)
         await release.wait()
 
-    lanes = Lanes[int](work, in_flight=1)
+    queue = KeyedQueue[int](work, in_flight=1)
     for item in range(16):  # all the room there is
-        await lanes.room()
-        lanes.put("one key", item)
+        await queue.acquire()
+        queue.submit("one key", item)
     await asyncio.sleep(0)
-    lanes.abandon(lambda item: item % 2 == 1)
+    queue.discard(lambda item: item % 2 == 1)
     for item in range(16, 24):
-        await asyncio.wait_for(lanes.room(), 1)
-        lanes.put("one key", item)
+        await asyncio.wait_for(queue.acquire(), 1)
+        queue.submit("one key", item)
     release.set()
-    await lanes.idle()
+    await queue.idle()
 
     assert begun == [*range(0, 16, 2), *range(16, 24)]
 
@@ -281,14 +281,14 @@ async def test_what_a_rebalance_drops_is_forgotten_and_what_was_fetched_before_i
     metrics = ShellMetrics()
     buffer = Buffer(100, metrics)
     buffer.change(500)
-    fetched = buffer.moves
+    fetched = buffer.generation
 
-    buffer.begin_move()
-    assert buffer.moving
-    buffer.end_move()
+    buffer.begin_rebalance()
+    assert buffer.rebalancing
+    buffer.end_rebalance()
     buffer.change(-500)  # still on its way to the shell
 
-    assert fetched != buffer.moves
+    assert fetched != buffer.generation
     assert await buffer.room(0.01)
     assert metrics.buffered_bytes == 0
 

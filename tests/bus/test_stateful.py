@@ -13,9 +13,9 @@ import pytest
 
 from bus.connection import KafkaConnection
 from bus.dead_letters import dead_letter
-from bus.ending import Exit
-from bus.follower import follow
+from bus.exit import Exit
 from bus.publisher import Publisher
+from bus.reader import read_topics
 from bus.records import Output, Record
 from bus.routing import Router
 from bus.snapshots import Snapshot, Snapshots
@@ -64,7 +64,7 @@ async def wait_for_last_outputs(connection: KafkaConnection, topics: Topics) -> 
     """Until the output caused by each partition's last record is there; counting does not do, outputs repeat."""
     last = {record.partition: record.offset for record in await read(connection, topics.source)}
     async with asyncio.timeout(60):
-        async for record in follow(connection, [topics.tallies], since="start"):
+        async for record in read_topics(connection, [topics.tallies], since="start"):
             if Cause.decode(record.headers["ats-cause"]).offset == last.get(record.partition):
                 del last[record.partition]
             if not last:
@@ -131,7 +131,7 @@ async def test_outputs_and_state_are_those_of_an_undisturbed_run_whatever_is_kil
 
     await assert_exact(connection, topics)
     assert codes == [0, 0]
-    assert not {Exit.GAP, Exit.CRASHED, Exit.MISFIT} & {code for each in workers for code in each.exits}
+    assert not {Exit.GAP, Exit.CRASHED, Exit.INCOMPATIBLE} & {code for each in workers for code in each.exits}
 
 
 async def test_a_poisonous_record_becomes_a_dead_letter_and_everything_else_goes_on(
@@ -192,7 +192,7 @@ async def test_a_snapshot_ahead_of_the_source_ends_the_process_for_a_person_to_l
 
     process.start()
 
-    assert await process.ended() == Exit.MISFIT
+    assert await process.ended() == Exit.INCOMPATIBLE
     assert await read(connection, topics.tallies) == []
 
 

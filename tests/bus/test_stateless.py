@@ -13,11 +13,11 @@ import orjson
 import pytest
 
 from bus.connection import KafkaConnection
-from bus.ending import Exit
-from bus.follower import follow
-from bus.group_offsets import starts
+from bus.exit import Exit
+from bus.group_offsets import committed_offsets
 from bus.publisher import Publisher
-from bus.records import Output, Record, Shard
+from bus.reader import read_topics
+from bus.records import Output, Record, TopicPartition
 from bus.stateless import run_stateless
 from bus.topics import create_topics
 from schemas.errors import Misconfigured
@@ -43,7 +43,7 @@ async def wait_for(connection: KafkaConnection, topic: Topic, numbers: set[int])
     """Every record of `topic` up to the one that completes `numbers`."""
     records, missing = [], set(numbers)
     async with asyncio.timeout(60):
-        async for record in follow(connection, [topic], since="start"):
+        async for record in read_topics(connection, [topic], since="start"):
             records.append(record)
             missing.discard(number_of(record))
             if not missing:
@@ -56,8 +56,11 @@ def number_of(record: Record) -> int:
 
 
 async def committed(connection: KafkaConnection, group: str, topic: Topic) -> dict[int, int]:
-    shards = [Shard(topic.name, partition) for partition in range(PLAN.instrument)]
-    return {shard.partition: offset for shard, offset in (await starts(connection, group, shards)).items()}
+    partitions = [TopicPartition(topic.name, number) for number in range(PLAN.instrument)]
+    return {
+        partition.partition: offset
+        for partition, offset in (await committed_offsets(connection, group, partitions)).items()
+    }
 
 
 @pytest.fixture
@@ -101,7 +104,7 @@ async def test_nothing_is_lost_and_each_key_stays_in_order_when_workers_are_kill
     assert all(numbers == sorted(numbers) for numbers in first.values())
     assert {record.partition for record in records if number_of(record) % 2 == 0} == {0}
     assert codes == [0, 0]
-    assert not {Exit.GAP, Exit.CRASHED, Exit.MISFIT} & {code for each in workers for code in each.exits}
+    assert not {Exit.GAP, Exit.CRASHED, Exit.INCOMPATIBLE} & {code for each in workers for code in each.exits}
 
 
 async def test_many_are_in_flight_at_once_but_no_more_than_allowed(
@@ -187,7 +190,7 @@ async def test_a_handler_that_never_returns_is_noticed(
     connection: KafkaConnection, topics: Topics, prefix: str, worker: Make
 ) -> None:
     await give(connection, topics.source, [{"seconds": 3600.0}])
-    process = worker("errands", "w1", "4", '{"handle_within": 1.0}')
+    process = worker("errands", "w1", "4", '{"handler_timeout": 1.0}')
 
     process.start()
 
@@ -196,7 +199,7 @@ async def test_a_handler_that_never_returns_is_noticed(
 
 
 async def test_a_process_that_the_group_refuses_ends_instead_of_waiting_for_ever(topics: Topics, worker: Make) -> None:
-    process = worker("errands", "w1", "4", '{"session_timeout": 4.0, "start_within": 4.0}')  # the broker's minimum is 6
+    process = worker("errands", "w1", "4", '{"session_timeout": 4.0, "join_timeout": 4.0}')  # the broker's minimum is 6
 
     process.start()
 

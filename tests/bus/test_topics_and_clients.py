@@ -11,8 +11,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from bus.connection import KafkaConnection
-from bus.follower import follow
 from bus.publisher import Publisher
+from bus.reader import read_topics
 from bus.records import Output
 from bus.topics import check_topics, create_topics
 from schemas.errors import Misconfigured, TryLater
@@ -149,7 +149,7 @@ async def test_following_since_a_moment_starts_with_the_first_record_published_t
             await asyncio.sleep(0.005)
     records = await read(connection, topic)
 
-    since = [r async for r in follow(connection, [topic], since=records[2].published_at, until_end=True)]
+    since = [r async for r in read_topics(connection, [topic], since=records[2].published_at, until_end=True)]
 
     assert since == records[2:]
 
@@ -166,7 +166,7 @@ async def test_following_the_end_sees_only_what_comes_later(connection: KafkaCon
                 await asyncio.sleep(0.05)
 
         writing = asyncio.ensure_future(write_until_read())
-        async with aclosing(follow(connection, [topic], since="end")) as records:
+        async with aclosing(read_topics(connection, [topic], since="end")) as records:
             first = await anext(records)
         writing.cancel()
 

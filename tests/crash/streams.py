@@ -34,7 +34,7 @@ from ats.exits import TRY_LATER
 from ats.services.streams import service_of
 from ats.settings import Settings
 from bus.connection import KafkaConnection
-from bus.ending import Exit
+from bus.exit import Exit
 from bus.publisher import Publisher
 from bus.records import Output
 from bus.snapshots import Snapshots
@@ -213,7 +213,7 @@ class Run:
             while behind:
                 await asyncio.sleep(0.5)
                 found = await snapshots.load(behind)
-                behind = [number for number in behind if found[number].next < ends[number]]
+                behind = [number for number in behind if found[number].next_offset < ends[number]]
 
 
 @dataclass

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from bus.records import Shard
+from bus.records import TopicPartition
 from schemas.lineage import Cause
 from schemas.topics import CANDLES, INDICATORS, SIGNALS
 from tests.crash.streams import Options, crash, plan_of
@@ -34,7 +34,7 @@ def test_a_seed_gives_the_same_faults_again_and_every_kind_of_them() -> None:
 
 
 def _message(number: int, value: bytes = b"") -> Message:
-    return Message(Shard("t", 0), Cause(number, 0), b"key", value or b'{"id":"m%d"}' % number)
+    return Message(TopicPartition("t", 0), Cause(number, 0), b"key", value or b'{"id":"m%d"}' % number)
 
 
 @pytest.mark.parametrize(

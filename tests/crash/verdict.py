@@ -10,8 +10,8 @@ from typing import NamedTuple
 import orjson
 
 from bus.connection import KafkaConnection
-from bus.follower import follow
-from bus.records import Record, Shard
+from bus.reader import read_topics
+from bus.records import Record, TopicPartition
 from bus.routing import Router
 from bus.stateful import StatefulService
 from schemas.lineage import HEADER, Cause, RepeatFilter
@@ -23,7 +23,7 @@ SHOWN = 5  # of each kind of difference
 class Message(NamedTuple):
     """One message, wherever it was written and however often."""
 
-    shard: Shard
+    topic_partition: TopicPartition
     cause: Cause
     key: bytes | None
     value: bytes | None
@@ -54,7 +54,7 @@ async def judge(connection: KafkaConnection, service: StatefulService, plan: Par
 
 
 async def whole(connection: KafkaConnection, topic: Topic) -> AsyncIterator[Record]:
-    async for record in follow(connection, [topic], since="start", until_end=True):
+    async for record in read_topics(connection, [topic], since="start", until_end=True):
         yield record
 
 
@@ -65,14 +65,14 @@ def expected_of(service: StatefulService, plan: PartitionPlan, source: Iterable[
     messages: dict[str, list[Message]] = defaultdict(list)
     for record in source:
         for output in router.route(record, machines[record.partition].apply(record)):
-            shard = Shard(output.topic.name, record.partition)
+            topic_partition = TopicPartition(output.topic.name, record.partition)
             cause = Cause.decode(dict(output.headers)[HEADER])
-            messages[output.topic.name].append(Message(shard, cause, output.key, output.value))
+            messages[output.topic.name].append(Message(topic_partition, cause, output.key, output.value))
     return messages
 
 
 def _message(record: Record) -> Message:
-    return Message(record.shard, Cause.decode(record.headers[HEADER]), record.key, record.value)
+    return Message(record.topic_partition, Cause.decode(record.headers[HEADER]), record.key, record.value)
 
 
 def differences(want: list[Message], got: list[Message]) -> Iterator[str]:
@@ -86,10 +86,12 @@ def differences(want: list[Message], got: list[Message]) -> Iterator[str]:
     if len(wrong) > SHOWN:
         yield f"… {len(wrong):,} different in all"
     repeats = RepeatFilter()
-    kept = [message for message in got if repeats.is_new(message.shard.partition, message.cause)]
-    for shard in {message.shard for message in want}:
-        if [m.cause for m in kept if m.shard == shard] != [m.cause for m in want if m.shard == shard]:
-            yield f"out of order or with a hole in {shard}, for a reader that keeps the highest cause"
+    kept = [message for message in got if repeats.is_new(message.topic_partition.partition, message.cause)]
+    for place in {message.topic_partition for message in want}:
+        if [m.cause for m in kept if m.topic_partition == place] != [
+            m.cause for m in want if m.topic_partition == place
+        ]:
+            yield f"out of order or with a hole in {place}, for a reader that keeps the highest cause"
 
 
 def _some(kind: str, messages: list[Message]) -> Iterator[str]:

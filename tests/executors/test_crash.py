@@ -17,8 +17,8 @@ import pytest_asyncio
 
 from ats.embedded.postgres import EmbeddedPostgres
 from bus.connection import KafkaConnection
-from bus.follower import follow
 from bus.publisher import Publisher
+from bus.reader import read_topics
 from bus.records import Output, Record, message_output
 from bus.topics import create_topics
 from schemas import ticks
@@ -115,7 +115,7 @@ async def publish(connection: KafkaConnection, decisions: list[Decision]) -> Non
 
 
 async def whole(connection: KafkaConnection, *topics: Topic) -> list[Record]:
-    async with aclosing(follow(connection, topics, since="start", until_end=True)) as records:
+    async with aclosing(read_topics(connection, topics, since="start", until_end=True)) as records:
         return [record async for record in records]
 
 
@@ -149,7 +149,7 @@ async def test_killed_at_every_point_each_intent_ends_once_and_no_order_is_place
 
     living = asyncio.create_task(asyncio.to_thread(mortal.keep_alive))
     executions: dict[OrderId, set[bytes]] = defaultdict(set)
-    async with asyncio.timeout(150), aclosing(follow(connection, [EXECUTIONS], since="start")) as records:
+    async with asyncio.timeout(150), aclosing(read_topics(connection, [EXECUTIONS], since="start")) as records:
         async for record in records:
             execution = decode(Execution, record.value)
             executions[execution.order_id].add(record.value or b"")

@@ -13,7 +13,7 @@ import pytest_asyncio
 from ats.embedded.postgres import EmbeddedPostgres
 from bus.connection import KafkaConnection
 from bus.database import CERTAIN_AFTER, StoreAway
-from bus.follower import follow
+from bus.reader import read_topics
 from executors.store import Claimed, OrderKey, Settlement, Store
 from schemas.codec import decode
 from schemas.errors import Misconfigured, Unreadable
@@ -180,7 +180,7 @@ async def test_the_running_order_workers_outlive_every_page_of_a_gateway(
         process = Mortal(folder, connection.bootstrap_servers, gateway.url, world.broker_url, key=alone.secret_key)
         living = asyncio.create_task(asyncio.to_thread(process.keep_alive))
         try:
-            async with asyncio.timeout(90), aclosing(follow(connection, [EXECUTIONS], since="start")) as records:
+            async with asyncio.timeout(90), aclosing(read_topics(connection, [EXECUTIONS], since="start")) as records:
                 for page, decision in zip(PAGES.values(), decisions, strict=True):
                     before = gateway.given
                     gateway.instead["/rpc/"] = page

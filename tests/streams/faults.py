@@ -23,8 +23,8 @@ import platformdirs
 
 from ats.embedded.kafka import EmbeddedKafka
 from bus.connection import KafkaConnection
-from bus.follower import follow
 from bus.publisher import Publisher
+from bus.reader import read_topics
 from bus.topics import create_topics
 from schemas import ticks
 from schemas.codec import decode
@@ -275,7 +275,7 @@ def _gaps(events: Iterable[FeedEvent], simulator: Simulator) -> list[tuple[int, 
 
 
 async def _values(connection: KafkaConnection, topic: Topic) -> AsyncIterator[bytes]:
-    async for record in follow(connection, [topic], since="start", until_end=True):
+    async for record in read_topics(connection, [topic], since="start", until_end=True):
         yield record.value or b""
 
 

@@ -15,8 +15,8 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
 from bus.connection import KafkaConnection
-from bus.follower import follow
 from bus.publisher import Publisher
+from bus.reader import read_topics
 from bus.records import Record
 from schemas import ticks
 from schemas.codec import decode
@@ -60,7 +60,7 @@ class Running:
 
 
 async def everything(connection: KafkaConnection, topic: Topic) -> list[Record]:
-    return [record async for record in follow(connection, [topic], since="start", until_end=True)]
+    return [record async for record in read_topics(connection, [topic], since="start", until_end=True)]
 
 
 async def until(holds: Callable[[], bool]) -> None:

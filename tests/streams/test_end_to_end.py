@@ -60,7 +60,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 # a shell ends its process when it was frozen for most of a session: here that is pytest's, on a machine that may be loaded
 HOLIDAY = Calendar(holidays=(Holiday(day=trading_day(UtcNs(NOON))),))
 SATURDAY = at("12:00:00", date(2024, 1, 6))
-PATIENT = ShellOptions(session_timeout=120.0, start_within=300.0)
+PATIENT = ShellOptions(session_timeout=120.0, join_timeout=300.0)
 
 
 @pytest.mark.parametrize("mode", Mode)

@@ -12,8 +12,8 @@ import pytest
 
 from ats.demo.candles import bars_of
 from bus.connection import KafkaConnection
-from bus.follower import follow
 from bus.publisher import Publisher
+from bus.reader import read_topics
 from bus.records import Record
 from dhan.history import DailyBar
 from schemas import history
@@ -114,7 +114,7 @@ runs = count(1)  # stamps what one run writes: the topic is the whole module's
 
 async def written(connection: KafkaConnection, run: int) -> dict[int, list[history.History]]:
     found: dict[int, list[history.History]] = {}
-    async for each in follow(connection, [TICKS], since="start", until_end=True):
+    async for each in read_topics(connection, [TICKS], since="start", until_end=True):
         part = history.decode(each.value or b"")
         if part.sent_at == run:
             found.setdefault(each.partition, []).append(part)

@@ -6,7 +6,7 @@ from typing import Final
 
 from agents.asking import Failure
 from ats import exits
-from bus.ending import Exit
+from bus.exit import Exit
 from executors.gate import Denial
 from executors.outcomes import EXPLANATIONS
 from tools.reference.markdown import code, page, table

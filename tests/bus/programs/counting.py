@@ -76,7 +76,7 @@ def counting(prefix: str) -> StatefulService:
 
 async def main(bootstrap: str, prefix: str, instance: str) -> None:
     stop = stop_on_signal()
-    options = ShellOptions(session_timeout=6, snapshot_every=0.3)
+    options = ShellOptions(session_timeout=6, snapshot_interval=0.3)
     await run_stateful(
         counting(prefix), KafkaConnection(bootstrap), PLAN, instance=instance, stop=stop, options=options
     )

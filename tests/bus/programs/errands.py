@@ -75,7 +75,7 @@ def errands(prefix: str, in_flight: int) -> StatelessService:
 
 async def main(bootstrap: str, prefix: str, instance: str, in_flight: str = "64", changed: str = "{}") -> None:
     stop = stop_on_signal()
-    options = replace(ShellOptions(session_timeout=6, commit_every=0.1), **orjson.loads(changed))
+    options = replace(ShellOptions(session_timeout=6, commit_interval=0.1), **orjson.loads(changed))
     await run_stateless(
         errands(prefix, int(in_flight)), KafkaConnection(bootstrap), PLAN, instance=instance, stop=stop, options=options
     )

@@ -14,9 +14,9 @@ import httpx
 
 from ats.embedded.process import Child
 from bus.connection import KafkaConnection
-from bus.follower import follow
-from bus.lag import lag
+from bus.group_offsets import lag
 from bus.publisher import Publisher
+from bus.reader import read_topics
 from bus.records import Output, Record, message_output
 from bus.topics import create_topics
 from executors.app import GROUP
@@ -60,7 +60,9 @@ class Trading:
 
     async def records(self, *topics: Topic) -> list[Record]:
         """What is in Kafka: in these topics, or in all."""
-        async with aclosing(follow(self.connection, topics or CATALOGUE, since="start", until_end=True)) as records:
+        async with aclosing(
+            read_topics(self.connection, topics or CATALOGUE, since="start", until_end=True)
+        ) as records:
             return [record async for record in records]
 
     async def knows_of(self, *, active: bool) -> None:

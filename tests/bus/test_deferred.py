@@ -1,4 +1,4 @@
-"""Outputs that are put off, when writing them is cut short."""
+"""Deferred outputs, when sending them is cut short."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from bus.life import Parts
 from bus.metrics import ShellMetrics
 from bus.options import ShellOptions
-from bus.records import Output, Record, Shard
+from bus.records import Output, Record, TopicPartition
 from bus.routing import Router
+from bus.runtime import ShellContext, ShellSetup
 from bus.snapshots import Snapshot
 from bus.stateful import StatefulService, _StatefulShell
 from schemas.topics import CANDLES, SIGNALS, SNAPSHOTS, TICKS, PartitionPlan
 from schemas.units import UtcNs
 
-SHARD = Shard(TICKS.name, 0)
+PARTITION = TopicPartition(TICKS.name, 0)
 
 
 class Three:
@@ -46,7 +46,7 @@ class FullBatch:
         return done
 
 
-class NoShelves:
+class NoSnapshots:
     async def load(self, partitions: set[int]) -> dict[int, Snapshot]:
         return {partition: Snapshot(0, None) for partition in partitions}
 
@@ -54,22 +54,23 @@ class NoShelves:
         pass
 
 
-async def test_an_output_that_waits_for_room_when_a_handing_over_is_cut_short_is_not_lost() -> None:
+async def test_an_output_that_waits_for_room_when_a_revocation_is_cut_short_is_not_lost() -> None:
     publisher: Any = FullBatch()
     service = StatefulService("g", TICKS, SNAPSHOTS, (SIGNALS, CANDLES), lambda _: Three(), lambda *_: Three())
     router = Router({TICKS.name: TICKS}, service.outputs, PartitionPlan())
-    pieces: Any = SimpleNamespace(check=lambda: None)
+    watchdog: Any = SimpleNamespace(check=lambda: None)
     nothing: Any = None
-    parts = Parts(nothing, pieces, router, pieces, ShellOptions(), ShellMetrics(), nothing)
-    shell = _StatefulShell(service, parts, {topic.name: publisher for topic in service.outputs}, publisher)
-    shell._snapshots = NoShelves()  # type: ignore[assignment]
-    await shell.adopt({SHARD})
+    setup = ShellSetup(nothing, PartitionPlan(), "1", nothing, ShellOptions(), ShellMetrics())
+    context = ShellContext(setup, nothing, router, watchdog, nothing)
+    shell = _StatefulShell(service, context, {topic.name: publisher for topic in service.outputs}, publisher)
+    shell._snapshots = NoSnapshots()  # type: ignore[assignment]
+    await shell.on_assigned({PARTITION})
     for offset in range(2):
-        await shell.take(Record(TICKS.name, 0, offset, None, b"", UtcNs(0)))
+        await shell.process(Record(TICKS.name, 0, offset, None, b"", UtcNs(0)))
 
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(shell.hand_over(), 0.05)
+        await asyncio.wait_for(shell.on_revoked(), 0.05)
     publisher.room.set()
-    await shell.hand_over()
+    await shell.on_revoked()
 
     assert publisher.sent == [b"%d.%d" % (offset, nth) for offset in range(2) for nth in range(3)]

@@ -1,14 +1,14 @@
-"""Reads topics without a group: everyone who follows sees everything. For views, quotes, sessions and tools."""
+"""Reads topics without a consumer group: every reader sees everything. For views, quotes, sessions and tools."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 
 from bus.connection import KafkaConnection, reader
-from bus.records import NS_PER_MS, Record
+from bus.records import NS_PER_MS, Record, TopicPartition
 from schemas.errors import Misconfigured
 from schemas.topics import MIB, Topic
 from schemas.units import UtcNs
@@ -19,7 +19,7 @@ POLL_MS: Final = 200  # longest wait for records before the end is looked at aga
 LARGEST_FETCH: Final = 4 * MIB  # the largest record, a dead letter, fits
 
 
-async def follow(
+async def read_topics(
     connection: KafkaConnection, topics: Sequence[Topic], *, since: Since, until_end: bool = False
 ) -> AsyncGenerator[Record, None]:
     """Yield the records of `topics`, each partition in its order, and stay through broker restarts.

@@ -25,10 +25,10 @@ class Exit(IntEnum):
     CRASHED = 2  # our code or a handler raised, or an output was not accepted
     GAP = 3  # a record is missing between the last one and this one
     STALLED = 4  # frozen, out of the group, or standing still although records wait
-    MISFIT = 5  # topics, snapshots or settings do not belong together
+    INCOMPATIBLE = 5  # topics, snapshots or settings do not belong together
 
 
-def end(code: Exit, why: str, error: BaseException | None = None) -> NoReturn:
+def terminate(code: Exit, why: str, error: BaseException | None = None) -> NoReturn:
     """End the process without any clean-up, so that nothing half done is made durable."""
     log.critical("process_ends", exit_code=int(code), exit=code.name, why=why, exc_info=error)
     logging.shutdown()
@@ -37,6 +37,6 @@ def end(code: Exit, why: str, error: BaseException | None = None) -> NoReturn:
     os._exit(code)
 
 
-def end_after(error: BaseException, why: str) -> NoReturn:
+def terminate_on(error: BaseException, why: str) -> NoReturn:
     """End the process because of `error`, with the code its class asks for."""
-    end(Exit.MISFIT if isinstance(error, Misconfigured) else Exit.CRASHED, f"{why}: {error!r}", error)
+    terminate(Exit.INCOMPATIBLE if isinstance(error, Misconfigured) else Exit.CRASHED, f"{why}: {error!r}", error)
