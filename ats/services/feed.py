@@ -10,6 +10,7 @@ from bus.publisher import Publisher
 from bus.topics import check_topics
 from schemas import topics
 from streams.feed.config import GatewayConfig, GatewayMetrics
+from streams.feed.earlier import last_told
 from streams.feed.gateway import run_gateway
 from streams.feed.tasks import cancel
 from streams.feed.watchlist import Watchlist
@@ -32,6 +33,8 @@ async def run(context: Context) -> None:
         calendar=calendar_of(settings),
     )
 
+    earlier = await last_told(connection, config)
+
     async def token() -> str:
         return account.access_token.get_secret_value()
 
@@ -39,6 +42,6 @@ async def run(context: Context) -> None:
     keeper.add_done_callback(report)
     try:
         async with Publisher(connection) as publisher:
-            await run_gateway(config, publisher, token, context.stop, metrics, watchlist=watchlist)
+            await run_gateway(config, publisher, token, context.stop, metrics, watchlist=watchlist, earlier=earlier)
     finally:
         await cancel(keeper)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import structlog
 
 from bus.publisher import Publisher
@@ -35,8 +38,11 @@ class FeedLog:
         instruments: int = 0,
         packets: int = 0,
         gap: tuple[UtcNs, UtcNs] | None = None,
-    ) -> None:
-        """Publish one event. Its time is the market clock, or the gateway's start before the market was heard."""
+    ) -> asyncio.Future[Any]:
+        """Publish one event; what it returns resolves when Kafka has it.
+
+        Its time is the market clock, or the gateway's start before the market was heard.
+        """
         event = FeedEvent(
             id=derive("feed", self._gateway, int(self._started_at), self._count),
             event_time=clock or self._started_at,
@@ -53,4 +59,4 @@ class FeedLog:
         (log.info if quiet else log.warning)(
             f"feed_{state}", gateway=self._gateway, reason=reason, instruments=instruments, packets=packets
         )
-        await self._publisher.send(message_output(FEED, event, str(self._gateway)))
+        return await self._publisher.send(message_output(FEED, event, str(self._gateway)))

@@ -50,13 +50,15 @@ async def run_gateway(
     metrics: GatewayMetrics | None = None,
     *,
     watchlist: Watchlist | None = None,
+    earlier: UtcNs | None = None,
     wall: Callable[[], int] = time.time_ns,
     random: Random | None = None,
 ) -> None:
     """Run until `stop` is set and everything read is acknowledged by Kafka.
 
     `token` is asked before every connection, so a renewed token is taken up by itself; `watchlist` changes what is watched
-    while it runs (it starts with `config.instruments`); `wall` gives UTC ns; `random` spreads reconnections.
+    while it runs (it starts with `config.instruments`); `earlier` is what `streams.feed.earlier.last_told` found, and the gap
+    since then is told; `wall` gives UTC ns; `random` spreads reconnections.
 
     Raises:
         Misconfigured: Dhan refused the account (codes 806 to 810) or the address is wrong.
@@ -66,6 +68,7 @@ async def run_gateway(
     gateway = _Gateway(config, publisher, metrics or GatewayMetrics(), wall)
     gateway.add_links(token, random)
     await gateway.watch(config.instruments)
+    gateway.resume(earlier)
     await gateway.run(stop, watchlist or Watchlist())
 
 
@@ -104,6 +107,12 @@ class _Gateway:
         for link, share in zip(self._links, shares, strict=True):
             await link.carry(share)
         self._metrics.instruments = sum(len(link.instruments) for link in self._links)
+
+    def resume(self, earlier: UtcNs | None) -> None:
+        """Let every link that carries something tell what is missing since an earlier life of this gateway."""
+        for link in self._links:
+            if link.instruments:
+                link.resume(earlier)
 
     # What links ask
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from datetime import date
+from datetime import date, datetime
 from datetime import time as clock_time
 from typing import Any, Final, Protocol
 
@@ -18,7 +18,7 @@ from schemas.ids import InstrumentId
 from schemas.market import Instrument, trading_day
 from schemas.messages import FeedState
 from schemas.packed import Rows
-from schemas.units import NS_PER_SECOND, UtcNs
+from schemas.units import IST, NS_PER_SECOND, UtcNs
 from streams.feed.config import GatewayConfig, GatewayMetrics
 from streams.feed.connection import (
     Backoff,
@@ -38,7 +38,13 @@ MOST_FRAMES: Final = 512  # frames read ahead of the pump
 TELL_MALFORMED_EVERY: Final = 1.0  # seconds: a flood of garbage is one event a second with a count
 WATCH_EVERY: Final = 0.5
 RECONNECTED: Final = "ticks between two connections may be missing"
+RESTARTED: Final = "ticks since the gateway's earlier life may be missing"
+LONGEST_PAUSE: Final = UtcNs.minutes(14 * 1_440)  # without a session: no exchange rests for two weeks
 LAST_FRAMES: Final = 2.0  # seconds to take in what came before our close
+
+_SECOND: Final = NS_PER_SECOND  # what trade times are rounded down to
+_IST: Final = 19_800 * NS_PER_SECOND
+_DAY: Final = 86_400 * NS_PER_SECOND
 
 Token = Callable[[], Awaitable[str]]
 
@@ -85,6 +91,8 @@ class Link:
         self._heard = False  # anything on this connection; before that the token may be a bad one
         self._lost_at: UtcNs | None = None  # market clock since which ticks may be missing
         self._lost_by = RECONNECTED
+        self._earlier: UtcNs | None = None  # the clock an earlier life told last, until the gap since then is told
+        self._listening = UtcNs(0)  # live: when this connection subscribed
         self._last_tick = 0.0  # monotonic
         self._last_came = 0  # wall clock when the last tick came, or when we began to listen again, UTC ns
         self._last_clock: UtcNs | None = None  # market clock at that tick; None when there was none on this connection
@@ -104,6 +112,10 @@ class Link:
     @property
     def idle(self) -> bool:
         return not self._arrivals
+
+    def resume(self, earlier: UtcNs | None) -> None:
+        """Ticks since the clock `earlier` may be missing; 0: since some moment of the day, None: none are."""
+        self._earlier = earlier
 
     # Subscriptions
 
@@ -166,9 +178,11 @@ class Link:
         try:
             self._metrics.connected += 1
             self._metrics.connections += 1
-            await self.tell(FeedState.CONNECTED)
+            # known to Kafka before the first tick can come: a life that is killed at once must have been seen
+            await asyncio.shield(await self.tell(FeedState.CONNECTED))
             carried = list(self._instruments.values())
             self._socket = socket  # from here on a change goes out by itself, after what is sent now
+            self._listening = UtcNs(self._pump.wall() if self._config.live else 0)
             await self._ask(socket, (Request.SUBSCRIBE, carried))
             await self.tell(FeedState.SUBSCRIBED, instruments=len(carried))
             return await self._read(socket)
@@ -236,12 +250,17 @@ class Link:
 
     def _hours_at(self, moment: UtcNs) -> tuple[date, clock_time, clock_time] | None:
         """The longest session of ours that is open at `moment` (Indian day, open and close)."""
-        day, now, calendar = trading_day(moment), moment.ist().time(), self._config.calendar
-        if self._config.live and calendar.rests(day):
-            return None
-        segments = {key.segment for key in self._instruments}
-        spans = {span for segment in segments for span in calendar.hours(day, segment) if span[0] <= now < span[1]}
+        day, now = trading_day(moment), moment.ist().time()
+        spans = {span for span in self._spans(day) if span[0] <= now < span[1]}
         return (day, *max(spans, key=lambda span: span[1])) if spans else None
+
+    def _spans(self, day: date) -> set[tuple[clock_time, clock_time]]:
+        """The sessions of our segments on `day`, opens and closes on Indian clocks."""
+        calendar = self._config.calendar
+        if self._config.live and calendar.rests(day):
+            return set()
+        segments = {key.segment for key in self._instruments}
+        return {span for segment in segments for span in calendar.hours(day, segment)}
 
     def _now(self) -> UtcNs:
         return UtcNs(self._pump.wall()) if self._config.live else self._pump.clock
@@ -267,6 +286,8 @@ class Link:
         self._last_came, self._last_clock = int(rows["received_at"][-1]), UtcNs(rows["clock"][-1])
         self._stale = False
         self._backoff.succeeded()
+        if self._earlier is not None:
+            await self._end_absence(self._earlier, rows)
         if self._lost_at is not None:
             await self._end_gap(self._lost_at, rows)
 
@@ -281,12 +302,39 @@ class Link:
 
     async def _end_gap(self, since: UtcNs, rows: Rows) -> None:
         """Tell the gap when a tick is past it: an old trade, sent again after subscribing, does not say where it ends."""
-        later = np.flatnonzero(rows["clock"] > since)
-        if not len(later):
+        if (until := self._first_after(since, rows)) is None:
             return
-        gap, why = (since, UtcNs(rows["clock"][later[0]])), self._lost_by
-        self._lost_at, self._lost_by = None, RECONNECTED
-        await self.tell(FeedState.GAP, why, gap=gap)
+        why, self._lost_at, self._lost_by = self._lost_by, None, RECONNECTED
+        await self.tell(FeedState.GAP, why, gap=(since, until))
+
+    async def _end_absence(self, since: UtcNs, rows: Rows) -> None:
+        """Tell what is missing since an earlier life, unless no session was open in between."""
+        if not since:  # how far it came is not known: not further than the day's begin is certain
+            since = UtcNs((int(rows["clock"][0]) + _IST) // _DAY * _DAY - _IST)
+        if (until := self._first_after(since, rows)) is None:
+            return
+        self._earlier = None
+        # live, what was not traded before we listened was not missed either
+        if self._session_between(since, max(since, self._listening) if self._config.live else until):
+            await self.tell(FeedState.GAP, RESTARTED, gap=(since, until))
+
+    def _first_after(self, since: UtcNs, rows: Rows) -> UtcNs | None:
+        """The clock of the first row that is certainly new; live, one traded before we listened may be an old one sent again."""
+        new = np.flatnonzero((rows["clock"] > since) & (rows["exchange_time"] >= self._listening // _SECOND * _SECOND))
+        return UtcNs(rows["clock"][new[0]]) if len(new) else None
+
+    def _session_between(self, since: UtcNs, until: UtcNs) -> bool:
+        """Whether a session of ours was open at some moment from `since` to `until`."""
+        if until - since > LONGEST_PAUSE:
+            return True
+        first, last = trading_day(since).toordinal(), trading_day(until).toordinal()
+        days = [date.fromordinal(day) for day in range(first, last + 1)]
+        return any(
+            max(UtcNs.from_datetime(datetime.combine(day, opens, IST)), since)
+            < min(UtcNs.from_datetime(datetime.combine(day, closes, IST)), until)
+            for day in days
+            for opens, closes in self._spans(day)
+        )
 
     async def tell_malformed(self, *, at_once: bool = False) -> None:
         if not self._malformed:
@@ -297,5 +345,6 @@ class Link:
         self._told_malformed = time.monotonic()
         await self.tell(FeedState.MALFORMED, problems[0], packets=len(problems))
 
-    async def tell(self, state: FeedState, reason: str = "", **more: Any) -> None:
-        await self._events.tell(state, self._pump.clock, reason, **more)
+    async def tell(self, state: FeedState, reason: str = "", **more: Any) -> asyncio.Future[Any]:
+        """Returns what resolves when Kafka has the event."""
+        return await self._events.tell(state, self._pump.clock, reason, **more)

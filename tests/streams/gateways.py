@@ -24,6 +24,7 @@ from schemas.market import Instrument
 from schemas.messages import FeedEvent
 from schemas.packed import Rows
 from schemas.topics import FEED, TICKS, Topic
+from schemas.units import UtcNs
 from simulator.config import SimulatedUser, SimulatorConfig
 from simulator.server import Simulator
 from streams.feed.config import GatewayConfig, GatewayMetrics
@@ -80,6 +81,7 @@ async def a_gateway(
     *,
     publisher: Publisher | None = None,
     watchlist: Watchlist | None = None,
+    earlier: UtcNs | None = None,
     wall: Callable[[], int] = time.time_ns,
     **settings: Any,
 ) -> AsyncIterator[Running]:
@@ -96,7 +98,9 @@ async def a_gateway(
     async with AsyncExitStack() as stack:
         if publisher is None:
             publisher = await stack.enter_async_context(Publisher(connection))
-        running = run_gateway(config, publisher, token, stop, metrics, watchlist=watchlist, wall=wall, random=Random(1))
+        running = run_gateway(
+            config, publisher, token, stop, metrics, watchlist=watchlist, earlier=earlier, wall=wall, random=Random(1)
+        )
         task = asyncio.create_task(running)
         yield Running(metrics, stop, task, config, connection, asked)
         stop.set()
