@@ -39,7 +39,8 @@ def write(folder: Path = FOLDER) -> list[Path]:
 def broken_promises(old: dict[str, Any], new: dict[str, Any], path: str = "") -> list[str]:
     """What a reader of `old` would miss in `new`, as dotted paths; empty when the schema only grew.
 
-    A field may be added. It may not vanish, become optional, change its type, or lose an enum value.
+    A field may be added. It may not vanish, become optional, change its type, or lose an enum value, and where a reader may
+    meet fields it does not know, that stays so.
     """
     missing = [name for name in old.get("required", []) if name not in new.get("required", [])]
     problems = [f"{path}{name}: no longer always written" for name in missing]
@@ -51,6 +52,8 @@ def broken_promises(old: dict[str, Any], new: dict[str, Any], path: str = "") ->
             else:
                 problems += broken_promises(before, after, f"{path}{name}.")
     problems += [f"{path}{value}: enum value gone" for value in old.get("enum", []) if value not in new.get("enum", [])]
+    if old.get("additionalProperties") is not False and new.get("additionalProperties") is False:
+        problems.append(f"{path.rstrip('.') or 'message'}: closed to new fields")
     if old.get("type") != new.get("type") or old.get("$ref") != new.get("$ref"):
         problems.append(f"{path.rstrip('.')}: type changed")
     return problems

@@ -30,6 +30,10 @@ from schemas.units import Paise, Price, Quantity, UtcNs
 
 Score = Annotated[int, Field(ge=-100, le=100, description="-100 wholly bearish, 100 wholly bullish")]
 Confidence = Annotated[int, Field(ge=0, le=100, description="percent")]
+Count = Annotated[int, Field(ge=0, description="how many")]
+ByName = Annotated[
+    dict[str, float], Field(description="by name; paise where it is a price, else the measure's own unit")
+]
 Text = Annotated[str, Field(max_length=4_000)]
 Label = Annotated[str, Field(max_length=100)]
 
@@ -45,7 +49,7 @@ class Message(Part):
 
     SCHEMA_VERSION: ClassVar[int] = 1
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1] = Field(default=1, description="version of the message's schema; rises when it grows")
     id: UUID
     event_time: UtcNs
     causation_id: UUID | None = None
@@ -67,11 +71,11 @@ class FeedState(StrEnum):
 class FeedEvent(Message):
     """`ats.feed`: the life of a connection. A gap names the market time span in which ticks may be missing."""
 
-    gateway: int
+    gateway: int = Field(description="number of the connection")
     state: FeedState
     reason: Text = ""
-    instruments: int = 0
-    packets: int = 0
+    instruments: Count = 0
+    packets: Count = 0
     gap_from: UtcNs | None = None
     gap_to: UtcNs | None = None
 
@@ -90,7 +94,7 @@ class Candle(Message):
     low: Price
     close: Price
     volume: Quantity
-    ticks: int = Field(ge=1)
+    ticks: int = Field(ge=1, description="how many")
     complete: bool
 
 
@@ -101,7 +105,9 @@ class Indicators(Message):
     timeframe: Timeframe
     start: UtcNs
     close: Price
-    values: dict[str, float | None]
+    values: dict[str, float | None] = Field(
+        description="by name; paise where it is a price, else the indicator's own unit; null during warm-up"
+    )
 
 
 class Signal(Message):
@@ -114,7 +120,7 @@ class Signal(Message):
     rule: Label
     direction: Direction
     price: Price
-    features: dict[str, float]
+    features: ByName
 
 
 class ScanEntry(Part):
@@ -125,9 +131,9 @@ class ScanEntry(Part):
     symbol: Label
     result: ScanResult
     initial_signal: Direction
-    rank: int | None = None
+    rank: int | None = Field(default=None, description="from 1")
     reason: Text = ""
-    features: dict[str, float]
+    features: ByName
 
 
 class Scan(Message):
@@ -150,7 +156,7 @@ class Report(Message):
     score: Score
     confidence: Confidence
     summary: Text
-    data: dict[str, JsonValue]
+    data: dict[str, JsonValue] = Field(description="what the analyst looked at; its shape is the analyst's own")
 
 
 class CallOutcome(StrEnum):
@@ -172,14 +178,17 @@ class LlmCall(Message):
 
     agent: Label
     model: Label
-    request: dict[str, JsonValue]
+    request: dict[str, JsonValue] = Field(description="the body as sent to the provider")
     response: str | None
     outcome: CallOutcome
     detail: Text = ""
-    input_tokens: int = Field(default=0, ge=0)
-    output_tokens: int = Field(default=0, ge=0)
-    cost: Paise = Paise(0)
-    latency_ms: float = Field(ge=0)
+    input_tokens: Count = 0
+    output_tokens: Count = 0
+    cost: Paise = Field(
+        default=Paise(0),
+        description="paise, 100 are one rupee; of the tokens used, at the price that the settings give",
+    )
+    latency_ms: float = Field(ge=0, description="milliseconds")
 
 
 class Origin(StrEnum):
@@ -266,8 +275,8 @@ class DeadLetter(Message):
     """`ats.deadletter`: what could not be read, verbatim (base64), with the reason."""
 
     topic: Label
-    partition: int
-    offset: int
+    partition: int = Field(description="of the topic the record came from")
+    offset: int = Field(description="of the record in that partition")
     reason: Text
     field: Label
     key: str | None

@@ -11,7 +11,8 @@ from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
 from typing import Any, ClassVar, Final, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import GetCoreSchemaHandler
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 IST = ZoneInfo("Asia/Kolkata")
@@ -24,6 +25,7 @@ class _Unit(int):
     """An integer with a unit. Pydantic reads and writes it as a bare integer, never from a float or a string."""
 
     minimum: ClassVar[int | None] = None
+    unit: ClassVar[str] = ""  # in words, for the JSON Schemas
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({int(self)})"
@@ -32,9 +34,15 @@ class _Unit(int):
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_after_validator_function(cls, core_schema.int_schema(strict=True, ge=cls.minimum))
 
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return handler(core) | {"description": cls.unit}
+
 
 class Paise(_Unit):
     """An amount of Indian money: 100 paise are one rupee. May be negative (a loss)."""
+
+    unit = "paise; 100 are one rupee"
 
     @classmethod
     def from_rupees(cls, rupees: str | Decimal | int) -> Self:
@@ -68,20 +76,26 @@ class Price(Paise):
     """A price per unit in paise, above zero."""
 
     minimum = 1
+    unit = "paise per unit traded; 100 are one rupee"
 
 
 class Quantity(_Unit):
     """A number of shares or contract units (not lots), never negative."""
 
     minimum = 0
+    unit = "shares or contract units, not lots"
 
 
 class BasisPoints(_Unit):
     """A proportion in hundredths of a percent: 10,000 are the whole."""
 
+    unit = "hundredths of a percent"
+
 
 class UtcNs(_Unit):
     """A moment or a span in nanoseconds; as a moment, since 1970-01-01T00:00:00 UTC."""
+
+    unit = "nanoseconds since 1970-01-01T00:00:00 UTC"
 
     @classmethod
     def seconds(cls, seconds: int) -> Self:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import date
 from uuid import UUID
 
 import numpy as np
 from hypothesis import strategies as st
 
-from schemas.ids import SEGMENT_CODES, InstrumentId, Segment
-from schemas.market import Timeframe
-from schemas.messages import Candle
+from schemas.ids import SEGMENT_CODES, InstrumentId, Segment, derive, scan_id
+from schemas.market import Direction, ScanResult, Timeframe
+from schemas.messages import Candle, Scan, ScanEntry
 from schemas.ticks import NO_VOLUME, TICK, Batch
 from schemas.units import Price, Quantity, UtcNs
 
@@ -32,6 +33,20 @@ def a_candle(**changes: object) -> Candle:
         "complete": True,
     }
     return Candle.model_validate(whole | changes)
+
+
+def a_scan() -> Scan:
+    day, instrument = date(2026, 11, 23), InstrumentId(Segment.NSE_EQ, 2885)
+    entry = ScanEntry(
+        scan_id=scan_id(day, instrument),
+        instrument=instrument,
+        symbol="RELIANCE",
+        result=ScanResult.SHORTLISTED,
+        initial_signal=Direction.BULLISH,
+        rank=1,
+        features={"rsi_14": 55.5},
+    )
+    return Scan(id=derive("test", "scan"), event_time=UtcNs(1), trading_date=day, origin="rules", entries=(entry,))
 
 
 def instruments() -> st.SearchStrategy[InstrumentId]:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +44,9 @@ def test_a_new_field_is_growth() -> None:
         (lambda s: s["required"].remove("close"), "close"),
         (lambda s: s["properties"]["close"].update(type="string"), "close"),
         (lambda s: s["$defs"]["Timeframe"]["enum"].remove("5m"), "5m"),
+        (lambda s: s.update(additionalProperties=False), "closed to new fields"),
     ],
-    ids=["field gone", "no longer required", "type changed", "enum value gone"],
+    ids=["field gone", "no longer required", "type changed", "enum value gone", "closed"],
 )
 def test_what_a_reader_would_miss_is_named(damage: Callable[[dict[str, Any]], object], names: str) -> None:
     old = SCHEMAS["ats.candles.json"]
@@ -54,3 +55,39 @@ def test_what_a_reader_would_miss_is_named(damage: Callable[[dict[str, Any]], ob
     damage(new)
 
     assert names in " ".join(broken_promises(old, new))
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_a_schema_is_open_for_fields_and_versions_to_come_and_closed_for_what_is_wrong(name: str) -> None:
+    parts = {"": SCHEMAS[name]} | SCHEMAS[name].get("$defs", {})
+
+    assert [title for title, part in parts.items() if part.get("additionalProperties") is False] == []
+    version = SCHEMAS[name]["properties"]["schema_version"]
+    assert (version["type"], version["minimum"], "const" in version) == ("integer", 1, False)
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_every_number_says_its_unit(name: str) -> None:
+    unsaid = [field for field, schema in _numbers(SCHEMAS[name]) if not _says(schema)]
+
+    assert unsaid == []
+
+
+def test_what_a_model_call_cost_is_said_in_paise() -> None:
+    assert SCHEMAS["ats.llm.json"]["properties"]["cost"]["description"].startswith("paise, 100 are one rupee")
+
+
+def test_an_order_is_of_one_unit_at_least() -> None:
+    assert SCHEMAS["ats.orders.json"]["properties"]["quantity"]["minimum"] == 1
+
+
+def _numbers(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for part in (schema, *schema.get("$defs", {}).values()):
+        for field, inner in part.get("properties", {}).items():
+            kinds = {option.get("type") for option in (inner, *inner.get("anyOf", []))}
+            if kinds & {"integer", "number"} or inner.get("additionalProperties"):
+                yield field, inner
+
+
+def _says(schema: dict[str, Any]) -> bool:
+    return any(option.get("description") for option in (schema, *schema.get("anyOf", [])))
