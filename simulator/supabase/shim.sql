@@ -63,6 +63,8 @@ create table if not exists auth.sessions (
   user_id uuid not null references auth.users on delete cascade,
   created_at timestamptz not null default now()
 );
+alter table auth.sessions add column if not exists not_after timestamptz;
+alter table auth.sessions enable row level security;
 create index if not exists sessions_user_id on auth.sessions (user_id);
 
 create table if not exists auth.refresh_tokens (
@@ -87,3 +89,4 @@ $$;
 reset role;
 
 grant select, references on auth.users to postgres;
+grant select on auth.sessions to postgres;

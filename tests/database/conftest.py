@@ -29,8 +29,11 @@ async def superuser(supabase_stack: SupabaseStack) -> AsyncIterator[Connection]:
 
 @asynccontextmanager
 async def acting_as(connection: Connection, role: str, user: object = None) -> AsyncIterator[None]:
-    """Inside: what the API would run as `role` with `user`'s token. Undone at the end."""
+    """Inside: what the API would run as `role` with the token of `user`'s latest session. Undone at the end."""
     claims: dict[str, Any] = {"role": role} | ({"sub": str(user)} if user else {})
+    latest = "select id from auth.sessions where user_id = $1 order by created_at desc limit 1"
+    if user and (session := await connection.fetchval(latest, user)):
+        claims["session_id"] = str(session)
     undo = connection.transaction()
     await undo.start()
     try:

@@ -131,12 +131,14 @@ def supabase_stack(postgres: EmbeddedPostgres) -> Iterator[SupabaseStack]:
 
 
 @asynccontextmanager
-async def own_stack(postgres: EmbeddedPostgres, database: str) -> AsyncIterator[SupabaseStack]:
+async def own_stack(
+    postgres: EmbeddedPostgres, database: str, migrations: Path = MIGRATIONS
+) -> AsyncIterator[SupabaseStack]:
     """A database nobody else uses, for tests of services that serve whoever they find in it."""
     connection = await asyncpg.connect(postgres.dsn())
     await connection.execute(f"create database {database}")
     await connection.close()
-    await migrate(postgres.dsn(database=database), MIGRATIONS, shim=True)
+    await migrate(postgres.dsn(database=database), migrations, shim=True)
     await an_order_worker_reports(postgres.dsn(database=database))
     with serving(postgres, database) as stack:
         yield stack

@@ -146,6 +146,11 @@ async def test_the_service_reads_every_users_switch_but_no_token(superuser: Conn
         "update user_trading_keys set is_trading_enabled = true",
         "insert into user_trade_logs (user_id, decision_id, status) values (gen_random_uuid(), gen_random_uuid(), 'SUCCESS')",
         "update user_trade_logs set status = 'SUCCESS'",
+        "update trade_decisions set reasoning = 'better'",
+        "update trade_decisions set is_executed = true",
+        "insert into trade_decisions (symbol, action, reasoning, is_executed) values ('TCS', 'BUY', '', true)",
+        "update analysis_reports set sentiment_score = 100",
+        "update daily_scans set symbol = 'INFY'",
         "delete from trade_decisions",
         "truncate daily_scans",
         "select 1 from private.order_claims",
@@ -161,7 +166,8 @@ async def test_the_service_key_cannot_read_tokens_or_rewrite_history(superuser: 
 async def test_the_service_writes_scans_reports_and_decisions(superuser: Connection) -> None:
     async with acting_as(superuser, "service_role"):
         decision = await a_decision(superuser)
-        await superuser.execute("update trade_decisions set reasoning = 'better' where id = $1", decision)
+
+        assert await visible(superuser, "trade_decisions", "id") >= {decision}
 
 
 async def test_a_scan_report_and_decision_are_written_once_through_the_real_client(

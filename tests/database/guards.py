@@ -1,0 +1,169 @@
+"""What policies and locks promise, each as one check of a whole database: `test_guards.py` runs them over ours, and over mutants.
+
+A lock is tried by two transactions: the first stays open, the second must wait for an advisory lock. That the second waits for
+something is not enough, because a unique index would make it wait too, and then fail.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+from uuid import uuid4
+
+import asyncpg
+
+from tests.database.conftest import Connection, acting_as
+from tests.database.fixtures import SupabaseStack, trading_user
+
+Check: TypeAlias = Callable[[SupabaseStack], Awaitable[None]]
+Actor: TypeAlias = Callable[[Connection], AbstractAsyncContextManager[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A call, and who makes it."""
+
+    actor: Actor
+    query: str
+    arguments: tuple[Any, ...] = ()
+
+
+async def order_times_are_ones_own(stack: SupabaseStack) -> None:
+    (mine, _), (theirs, _) = await trading_user(stack), await trading_user(stack)
+    async with connected(stack) as superuser:
+        decisions = {user.id: await a_decision(superuser) for user in (mine, theirs)}
+        for user, decision in decisions.items():
+            await superuser.execute("select settle_order($1, $2, $3, 'denied', null, 'x')", user, decision, uuid4())
+        async with acting_as(superuser, "authenticated", mine.id):
+            rows = await superuser.fetch("select decision_id from own_order_times()")
+
+    assert [row["decision_id"] for row in rows] == [decisions[mine.id]]
+
+
+async def a_user_turns_no_other_switch(stack: SupabaseStack) -> None:
+    (mine, _), (theirs, _) = await trading_user(stack), await trading_user(stack)
+    async with connected(stack) as superuser, acting_as(superuser, "authenticated", mine.id):
+        # without RETURNING and without a condition: no policy for reading helps
+        await superuser.execute("update user_trading_keys set is_trading_enabled = false")
+        await superuser.execute("reset role")
+        switches = await superuser.fetch(
+            "select user_id, is_trading_enabled as on from user_trading_keys where user_id = any ($1)",
+            [mine.id, theirs.id],
+        )
+
+    assert {row["user_id"]: row["on"] for row in switches} == {mine.id: False, theirs.id: True}
+
+
+async def a_claim_waits_for_the_denial_of_its_order(stack: SupabaseStack) -> None:
+    denial, claim = await claim_and_denial(stack)
+    await second_waits(stack, denial, claim)
+
+
+async def a_denial_waits_for_the_claim_of_its_order(stack: SupabaseStack) -> None:
+    denial, claim = await claim_and_denial(stack)
+    await second_waits(stack, claim, denial)
+
+
+async def claim_and_denial(stack: SupabaseStack) -> tuple[Statement, Statement]:
+    user, _ = await trading_user(stack)
+    async with connected(stack) as superuser:
+        decision, order = await a_decision(superuser), uuid4()
+    denial = Statement(as_service, "select settle_order($1, $2, $3, 'denied', null, 'x')", (user.id, decision, order))
+    claim = Statement(as_service, "select claim_order($1, $2, $3, $4)", (user.id, decision, order, order.hex[:25]))
+    return denial, claim
+
+
+async def attempts_to_connect_are_counted_one_by_one(stack: SupabaseStack) -> None:
+    user, _ = await trading_user(stack)
+    first, second = (
+        Statement(as_user(user.id), "select begin_dhan_consent('1100000001', $1)", (digit * 64,)) for digit in "ab"
+    )
+    await second_waits(stack, first, second)
+
+
+async def returns_from_dhan_are_counted_one_by_one(stack: SupabaseStack) -> None:
+    user, _ = await trading_user(stack)
+    back = Statement(as_user(user.id), "select take_dhan_consents($1)", (["c" * 64],))
+    await second_waits(stack, back, back)
+
+
+async def doubts_are_counted_one_by_one(stack: SupabaseStack) -> None:
+    user, _ = await trading_user(stack)
+    doubt = Statement(as_user(user.id), "select doubt_dhan_token()")
+    await second_waits(stack, doubt, doubt)
+
+
+async def stored_tokens_are_counted_one_by_one(stack: SupabaseStack) -> None:
+    user, _ = await trading_user(stack)
+    store = Statement(
+        as_user(user.id), "select store_dhan_token('1100000001', 'token-of-the-test', now() + interval '1 day')"
+    )
+    await second_waits(stack, store, store)
+
+
+async def switching_on_waits_for_a_report_of_the_platform(stack: SupabaseStack) -> None:
+    report, switch = await report_and_switch(stack)
+    await second_waits(stack, report, switch)
+
+
+async def a_report_of_the_platform_waits_for_switching_on(stack: SupabaseStack) -> None:
+    report, switch = await report_and_switch(stack)
+    await second_waits(stack, switch, report)
+
+
+async def report_and_switch(stack: SupabaseStack) -> tuple[Statement, Statement]:
+    user, _ = await trading_user(stack)
+    await user.switch(on=False)
+    report = Statement(as_service, "select report_platform('another', 'paper', null, 50000, 40)")
+    on = "update user_trading_keys set is_trading_enabled = true where user_id = $1"
+    return report, Statement(as_user(user.id), on, (user.id,))
+
+
+async def a_decision(connection: Connection) -> Any:
+    row = "insert into trade_decisions (symbol, action, reasoning) values ('TCS', 'BUY', 'r') returning id"
+    return await connection.fetchval(row)
+
+
+async def second_waits(stack: SupabaseStack, first: Statement, second: Statement) -> None:
+    """While the transaction of `first` is open, `second` waits for an advisory lock; then it gets through."""
+    async with AsyncExitStack() as opened:
+        superuser, one, two = [await opened.enter_async_context(connected(stack)) for _ in range(3)]
+        async with second.actor(two):
+            async with first.actor(one):
+                await one.execute(first.query, *first.arguments)
+                waiting = asyncio.create_task(two.execute(second.query, *second.arguments))
+                waits_for = await what_it_waits_for(superuser, two.get_server_pid(), waiting)
+            await waiting
+
+    assert waits_for == "advisory"
+
+
+async def what_it_waits_for(superuser: Connection, pid: int, call: asyncio.Task[Any]) -> str | None:
+    """The kind of lock that the session `pid` waits for, None when its call ended; one of them must come in ten seconds."""
+    query = "select wait_event from pg_stat_activity where pid = $1 and wait_event_type = 'Lock'"
+    async with asyncio.timeout(10):
+        while not call.done():
+            if kind := await superuser.fetchval(query, pid):
+                return str(kind)
+            await asyncio.sleep(0.01)
+    return None
+
+
+@asynccontextmanager
+async def connected(stack: SupabaseStack) -> AsyncIterator[Connection]:
+    connection = await asyncpg.connect(stack.dsn)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+def as_user(user: object) -> Actor:
+    return lambda connection: acting_as(connection, "authenticated", user)
+
+
+def as_service(connection: Connection) -> AbstractAsyncContextManager[None]:
+    return acting_as(connection, "service_role")

@@ -1,0 +1,82 @@
+"""Each policy and lock that an outsider could take away unnoticed: it holds in our database, and its mutant is caught."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from ats.embedded.postgres import EmbeddedPostgres
+from tests.database import guards
+from tests.database.fixtures import MIGRATIONS, SupabaseStack, own_stack
+
+LOCK = r"  perform pg_catalog\.pg_advisory_xact_lock(_shared)?\(pg_catalog\.hashtextextended\({key}, 0\)\);\n"
+
+
+class Mutant(NamedTuple):
+    """What to change in the last definition of `function`, and the check that must notice."""
+
+    check: guards.Check
+    function: str
+    pattern: str
+    replacement: str = ""
+
+
+def lock(check: guards.Check, function: str, key: str) -> Mutant:
+    return Mutant(check, function, LOCK.format(key=key))
+
+
+PAIR = r"p_user::text \|\| p_decision::text"
+MUTANTS = [
+    Mutant(guards.order_times_are_ones_own, "own_order_times", r"where claim\.user_id = private\.signed_in_user\(\)"),
+    Mutant(
+        guards.a_user_turns_no_other_switch,
+        "own_switch_is_turned",
+        r"using \(user_id = \(select auth\.uid\(\)\)\)\s+with check \(user_id = \(select auth\.uid\(\)\) and",
+        "using (true) with check (true and",
+    ),
+    lock(guards.a_claim_waits_for_the_denial_of_its_order, "claim_order", PAIR),
+    lock(guards.a_denial_waits_for_the_claim_of_its_order, "settle_order", PAIR),
+    lock(guards.attempts_to_connect_are_counted_one_by_one, "begin_dhan_consent", r"'dhan_consents ' \|\| v_user"),
+    lock(guards.returns_from_dhan_are_counted_one_by_one, "take_dhan_consents", r"'dhan_callbacks ' \|\| v_user"),
+    lock(guards.doubts_are_counted_one_by_one, "doubt_dhan_token", r"'token_doubts ' \|\| v_user"),
+    lock(guards.stored_tokens_are_counted_one_by_one, "store_dhan_token", r"'key_audit ' \|\| v_user"),
+    lock(guards.switching_on_waits_for_a_report_of_the_platform, "refuse_switch_on_other_terms", r"'platform_reports'"),
+    lock(guards.a_report_of_the_platform_waits_for_switching_on, "report_platform", r"'platform_reports'"),
+]
+
+
+def named(mutant: Mutant) -> str:
+    return mutant.function
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=named)
+async def test_it_holds(supabase_stack: SupabaseStack, mutant: Mutant) -> None:
+    await mutant.check(supabase_stack)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=named)
+async def test_its_mutant_is_caught(postgres: EmbeddedPostgres, tmp_path: Path, mutant: Mutant) -> None:
+    migrations = mutated(mutant, tmp_path)
+
+    async with own_stack(postgres, f"mutant_{mutant.function}", migrations) as stack:
+        with pytest.raises(AssertionError):
+            await mutant.check(stack)
+
+
+def mutated(mutant: Mutant, folder: Path) -> Path:
+    """The migrations with `mutant` in the last one that defines its function or policy."""
+    files = sorted(MIGRATIONS.glob("*.sql"))
+    defines = re.compile(rf"create (or replace )?(function|policy) ((public|private)\.)?{mutant.function}\b")
+    last = [file for file in files if defines.search(file.read_text())][-1]
+    for file in files:
+        text = file.read_text()
+        if file == last:
+            start = [found.start() for found in defines.finditer(text)][-1]
+            changed, count = re.subn(mutant.pattern, mutant.replacement, text[start:], count=1)
+            assert count == 1, f"{last.name}: nothing to change in {mutant.function}"
+            text = text[:start] + changed
+        (folder / file.name).write_text(text)
+    return folder
