@@ -36,7 +36,7 @@ async def read_topics(
         "max_partition_fetch_bytes": LARGEST_FETCH,
     }
     async with reader(connection, **options) as client:
-        partitions = await _partitions(client, topics)
+        partitions = await partitions_of(client, topics)
         # asked before assign(): behind a fetch that waits for records each question takes half a second
         begins, ends = await _begins(client, partitions, since), await client.end_offsets(partitions)
         client.assign(partitions)
@@ -55,7 +55,8 @@ def record_of(row: Any) -> Record:
     return Record(row.topic, row.partition, row.offset, row.key, row.value, published_at, dict(row.headers))
 
 
-async def _partitions(client: AIOKafkaConsumer, topics: Sequence[Topic]) -> list[TopicPartition]:
+async def partitions_of(client: AIOKafkaConsumer, topics: Sequence[Topic]) -> list[TopicPartition]:
+    """Every partition of `topics`. Raises Misconfigured when one does not exist."""
     cluster = await client._client.fetch_all_metadata()  # noqa: SLF001  # the public call forgets the partitions
     found = []
     for topic in topics:
