@@ -16,12 +16,12 @@ from ats.local import ready
 from ats.settings import Settings
 from schemas.errors import Misconfigured
 from simulator.config import RegisteredApp, RegisteredPartner, SimulatedUser, SimulatorConfig
-from simulator.depth import ENDPOINTS as DEPTHS
 from simulator.faults import load_script
-from simulator.feed import ENDPOINT as FEED
 from simulator.market.characters import Character
 from simulator.server import Simulator
-from simulator.updates import ENDPOINT as UPDATES
+from simulator.streaming.depth import ENDPOINTS as DEPTHS
+from simulator.streaming.feed import ENDPOINT as FEED
+from simulator.streaming.updates import ENDPOINT as UPDATES
 
 FIRST_CLIENT_ID: Final = 1_000_000_001
 MOST_USERS: Final = 1_000

@@ -46,8 +46,8 @@ from schemas.topics import PartitionPlan
 from schemas.units import NS_PER_SECOND
 from simulator.config import GENERATED_DAY, SimulatedUser, SimulatorConfig
 from simulator.market.generator import generate
-from simulator.packets import full
 from simulator.server import Simulator
+from simulator.streaming.packets import full
 from streams.feed.config import GatewayConfig, GatewayMetrics, Mode
 from streams.feed.connection import Request, requests
 from streams.feed.decode import Arrival, Decoder

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from schemas.errors import Misconfigured
-from simulator import totp
+from simulator.api import totp
 from simulator.faults import Fault
 from simulator.market.characters import Character
 from simulator.matching.rules import Rules

@@ -16,9 +16,9 @@ from simulator.accounts import Accounts
 from simulator.config import SimulatedUser
 from simulator.exchange import Exchange
 from simulator.faults import Faults, read_script
-from simulator.feed import Feed
+from simulator.llm.endpoint import ModelDesk
 from simulator.market.bars import BadRow
-from simulator.model import ModelDesk
+from simulator.streaming.feed import Feed
 
 
 class Control:

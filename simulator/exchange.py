@@ -10,12 +10,12 @@ import structlog
 
 from schemas.ids import Segment
 from schemas.units import NS_PER_SECOND, UtcNs
-from simulator import packets
 from simulator.market.board import Board
 from simulator.market.clock import Pacer
 from simulator.market.tape import Cuts, Market, Prints
-from simulator.orders import Book
-from simulator.streams import Streams
+from simulator.matching.order_manager import Book
+from simulator.streaming import packets
+from simulator.streaming.hub import Streams
 
 log = structlog.get_logger(__name__)
 

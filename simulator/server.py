@@ -12,24 +12,24 @@ import structlog
 from aiohttp import web
 
 from simulator.accounts import Accounts
-from simulator.charts import Charts
+from simulator.api.charts import Charts
+from simulator.api.consent import ConsentDesk
+from simulator.api.data_guard import DataDoor
+from simulator.api.master import Master
+from simulator.api.option_chain import OptionChains
+from simulator.api.quotes import Quotes
 from simulator.config import GENERATED_DAY, SimulatorConfig
-from simulator.consent import ConsentDesk
 from simulator.control import Control
-from simulator.data_door import DataDoor
 from simulator.exchange import Exchange
 from simulator.faults import Faults
-from simulator.feed import Feed
+from simulator.llm.endpoint import ModelDesk
 from simulator.market.clock import Pacer
 from simulator.market.generator import Plan, generate
 from simulator.market.replay import Replay, replay_file
 from simulator.market.tape import Market
-from simulator.master import Master
-from simulator.model import ModelDesk
-from simulator.option_chain import OptionChains
-from simulator.quotes import Quotes
 from simulator.refusals import unknown_path
-from simulator.streams import Streams
+from simulator.streaming.feed import Feed
+from simulator.streaming.hub import Streams
 from simulator.trading import Trading
 
 SHUTDOWN: Final = 2.0  # seconds requests in flight may take to end

@@ -14,25 +14,25 @@ from schemas.ids import InstrumentId, Segment
 from schemas.market import Instrument, Side
 from schemas.units import IST, Paise, Quantity
 from simulator.accounts import Accounts
-from simulator.brackets import Brackets
+from simulator.api.brackets import Brackets
+from simulator.api.guard import Door
+from simulator.api.orders import Rest
+from simulator.api.portfolio import Portfolio
+from simulator.api.rate_limit import DAY, HOUR, MINUTE, SECOND, Allowance, RateLimit
+from simulator.api.trader_control import Addresses, TraderControl, bad_ip_code
 from simulator.config import SimulatorConfig
-from simulator.door import Door
 from simulator.exchange import Exchange
 from simulator.faults import Fault, Faults, Place, Target
 from simulator.market.tape import Market
 from simulator.matching.controls import Controls
+from simulator.matching.enums import OrderType, Product, Source, Validity
 from simulator.matching.forever_orders import ForeverOrders
 from simulator.matching.ledger import Holding, Purse
 from simulator.matching.order import OrderRequest
+from simulator.matching.order_manager import Book
 from simulator.matching.rules import Circuits, Rules
 from simulator.matching.super_orders import SuperOrders
-from simulator.matching.terms import OrderType, Product, Source, Validity
-from simulator.orders import Book
-from simulator.portfolio import Portfolio
-from simulator.rate import DAY, HOUR, MINUTE, SECOND, Allowance, RateLimit
 from simulator.refusals import Refusal
-from simulator.rest import Rest
-from simulator.trader_control import Addresses, TraderControl, bad_ip_code
 
 MARKET: Final = "/market"  # the endpoint of faults that the market's steps bring
 

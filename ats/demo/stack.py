@@ -21,7 +21,7 @@ from ats.local import local_keys
 from ats.settings import ENV_FILE, Settings, load
 from ats.simulate import FIRST_CLIENT_ID, TOKEN
 from schemas.errors import AtsError, TryLater
-from simulator.model import MODEL
+from simulator.llm.endpoint import MODEL
 
 GRACE: Final = 1.5  # seconds a part may take to end; everything must be gone five seconds after Ctrl-C
 

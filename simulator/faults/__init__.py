@@ -1,10 +1,10 @@
 """What goes wrong on purpose: a small seeded script language, and a journal of every fault that fired."""
 
 from simulator.faults.fault import Fault
+from simulator.faults.injector import Faults, Strike, Target
 from simulator.faults.journal import Entry, Journal
 from simulator.faults.kinds import FaultKind, Place
 from simulator.faults.script import Script, load_script, read_script
-from simulator.faults.strikes import Faults, Strike, Target
 
 __all__ = [
     "Entry",

@@ -21,7 +21,7 @@ from schemas.units import NS_PER_SECOND, PAISE_PER_RUPEE, BasisPoints, Paise
 from simulator.market import contracts, noise, universe
 from simulator.market.characters import Character, Course, course
 from simulator.market.contracts import Contract
-from simulator.market.running import Block, Running, in_order
+from simulator.market.cumulative import Block, Running, in_order
 from simulator.market.tape import CHUNK, MINUTE, USUAL_BAND, Listing, Market, Numbers, Prints, fixed_figures
 
 TICK_SIZE: Final = Paise(5)  # NSE's step for most shares

@@ -9,12 +9,12 @@ from typing import Final
 from schemas.ids import InstrumentId
 from schemas.market import Side
 from schemas.units import Paise, Quantity
+from simulator.matching.enums import OrderType, Product, Validity
 from simulator.matching.forever_orders import ForeverOrders
 from simulator.matching.ledger import Position
 from simulator.matching.order import Order, OrderRequest
+from simulator.matching.order_manager import Book
 from simulator.matching.super_orders import SuperOrders
-from simulator.matching.terms import OrderType, Product, Validity
-from simulator.orders import Book
 from simulator.refusals import Code, Refusal
 
 INTRADAY: Final = "INTRADAY"

@@ -9,9 +9,9 @@ from typing import Final
 
 from schemas.ids import InstrumentId
 from schemas.units import Paise
+from simulator.matching.enums import Leg, Product, Status
 from simulator.matching.order import Modification, Order, OrderRequest
-from simulator.matching.terms import Leg, Product, Status
-from simulator.orders import Book
+from simulator.matching.order_manager import Book
 from simulator.refusals import NO_SUCH_ORDER, Code, Refusal
 
 _PRODUCTS: Final = frozenset({Product.CNC, Product.MTF})  # portal and classic pages agree on these two

@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 from schemas.ids import InstrumentId
 from schemas.market import Instrument, Side
 from schemas.units import Paise, Quantity
+from simulator.matching.enums import Product
 from simulator.matching.order import Order
-from simulator.matching.terms import Product
 
 # Percent of the value: full payment for delivery, Dhan's usual leverage for shares, a round figure for derivatives.
 MARGIN_RATES: Final[Mapping[Product, int]] = {

@@ -14,10 +14,10 @@ from typing import Protocol
 from schemas.ids import InstrumentId
 from schemas.market import Instrument, Side, to_tick
 from schemas.units import BasisPoints, Price, Quantity
+from simulator.matching.enums import Validity
 from simulator.matching.ladder import Ladder
 from simulator.matching.order import Order
 from simulator.matching.rules import Circuits
-from simulator.matching.terms import Validity
 
 _WHOLE = 10_000  # basis points
 

@@ -9,7 +9,7 @@ from typing import Final
 from schemas.ids import InstrumentId
 from schemas.market import Instrument, Side
 from schemas.units import Paise, Price, Quantity
-from simulator.matching.terms import Change, Leg, OrderType, Product, Source, Status, Validity
+from simulator.matching.enums import Change, Leg, OrderType, Product, Source, Status, Validity
 
 GENERIC_ALGO_ID: Final = "99999"  # what the exchange gives orders of unregistered strategies below ten a second
 _NO_MONEY: Final = Paise(0)

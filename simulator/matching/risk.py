@@ -8,9 +8,9 @@ from fractions import Fraction
 from schemas.ids import InstrumentId
 from schemas.market import Side
 from schemas.units import Paise
+from simulator.matching.enums import Product
 from simulator.matching.ledger import MARGIN_RATES, Funds, Holding, Ledger, Position, PositionKey, Purse, Purses
 from simulator.matching.order import Order
-from simulator.matching.terms import Product
 
 _NOTHING = Fraction(0)
 

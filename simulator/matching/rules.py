@@ -13,8 +13,8 @@ from typing import Final
 
 from schemas.market import Instrument, Side
 from schemas.units import BasisPoints, Price, Quantity
+from simulator.matching.enums import OrderType, Product, Validity
 from simulator.matching.order import OrderRequest
-from simulator.matching.terms import OrderType, Product, Validity
 from simulator.refusals import BAD_INPUT, Code, Refusal
 
 MARKET_PROTECTION: Final = BasisPoints(100)  # since March 2026 a market order is a limit this far from the last price

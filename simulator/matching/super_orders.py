@@ -13,9 +13,9 @@ from typing import Final
 from schemas.ids import InstrumentId
 from schemas.market import Side
 from schemas.units import Paise, Quantity
+from simulator.matching.enums import Leg, OrderType, Status, Validity
 from simulator.matching.order import Modification, Order, OrderRequest
-from simulator.matching.terms import Leg, OrderType, Status, Validity
-from simulator.orders import Book
+from simulator.matching.order_manager import Book
 from simulator.refusals import NO_SUCH_ORDER, Code, Refusal
 
 EXITS: Final = (Leg.STOP_LOSS, Leg.TARGET)

@@ -16,7 +16,7 @@ from agents.news import SampleNews
 from agents.scout import ScoutTerms, scan
 from schemas.market import Action, Direction, ScanResult
 from schemas.messages import Origin
-from simulator.model import ModelDesk
+from simulator.llm.endpoint import ModelDesk
 from tests.agents.factories import DAY, Topic, a_journal, a_signal
 from tests.agents.test_scout import UNIVERSE, Histories, Unhurried
 

@@ -15,7 +15,7 @@ from schemas.ids import InstrumentId, Segment
 from schemas.market import Instrument, Side
 from schemas.units import Paise, Quantity
 from simulator.config import SimulatedUser, SimulatorConfig
-from simulator.orders import OrderRequest, OrderType, Product, Validity
+from simulator.matching.order_manager import OrderRequest, OrderType, Product, Validity
 from simulator.server import Simulator
 
 DAY = date(2026, 11, 23)

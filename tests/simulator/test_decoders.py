@@ -17,8 +17,8 @@ from schemas.ids import SEGMENT_CODES, InstrumentId, Segment
 from schemas.market import Instrument
 from schemas.ticks import NO_VOLUME
 from schemas.units import NS_PER_SECOND, Paise, Quantity
-from simulator import packets
 from simulator.market.tape import PRINT
+from simulator.streaming import packets
 from streams.feed.decode import Arrival, Decoded, Decoder
 
 # Dhan's layouts, written a third time: neither from our code nor from the SDK's.

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.ids import InstrumentId, Segment
-from simulator import depth_packets, packets
 from simulator.faults import Fault, FaultKind
 from simulator.market.tape import PRINT, Prints
 from simulator.server import Simulator
+from simulator.streaming import depth_packets, packets
 from tests.simulator.factories import NIFTY, OTHER, RELIANCE, USER, running, until
 from tests.simulator.wire import BINARY, CLOSE, RST, Wire, wire
 

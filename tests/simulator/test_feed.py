@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from schemas.ids import InstrumentId, Segment
-from simulator import packets
 from simulator.config import SimulatedUser
-from simulator.subscriptions import PER_CONNECTION
+from simulator.streaming import packets
+from simulator.streaming.subscriptions import PER_CONNECTION
 from tests.simulator.factories import NIFTY, OTHER, RELIANCE, USER, call, feed_client, running, split, until
 
 FULL, QUOTE, TICKER, NO_FULL = 21, 17, 15, 22

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from schemas.units import UtcNs
-from simulator import packets
 from simulator.faults import Fault, FaultKind
-from simulator.packets import Reason
 from simulator.server import Simulator
-from simulator.sockets import Frame
+from simulator.streaming import packets
+from simulator.streaming.connection import Frame
+from simulator.streaming.packets import Reason
 from tests.simulator.factories import NIFTY, OTHER, RELIANCE, feed_client, running
 from tests.simulator.wire import BINARY, CLOSE, FIN, PING, RST, Wire, wire
 

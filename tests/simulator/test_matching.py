@@ -10,17 +10,17 @@ import pytest
 
 from schemas.market import Side
 from schemas.units import Paise, Price, Quantity
-from simulator import packets
 from simulator.market import depth
 from simulator.market.characters import Character
 from simulator.market.generator import Plan, generate
+from simulator.matching.enums import Change, OrderType, Product, Status, Validity
 from simulator.matching.ladder import Ladder
 from simulator.matching.ledger import Holding, Purse
 from simulator.matching.order import Modification, Order
+from simulator.matching.order_manager import Book
 from simulator.matching.rules import Circuits, Rules, StopMarket
-from simulator.matching.terms import Change, OrderType, Product, Status, Validity
-from simulator.orders import Book
 from simulator.refusals import Code, Refusal
+from simulator.streaming import packets
 from tests.simulator.factories import DAY, NIFTY, RELIANCE, THE_SHARE, USER, a_request
 
 NOON = 1_795_415_400

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from schemas.market import Side
 from schemas.units import Paise, Quantity
 from simulator.market import depth
+from simulator.matching.enums import Change, Leg, OrderType, Product, Status, Validity
 from simulator.matching.ledger import PositionKey
 from simulator.matching.order import Modification, Order, OrderSnapshot
+from simulator.matching.order_manager import Book
 from simulator.matching.super_orders import Exits, SuperOrders
-from simulator.matching.terms import Change, Leg, OrderType, Product, Status, Validity
-from simulator.orders import Book
 from simulator.refusals import Refusal
 from tests.simulator.factories import DAY, RELIANCE, THE_SHARE, USER, a_request
 

@@ -10,7 +10,7 @@ from openai import AsyncOpenAI
 from pydantic import BaseModel, ConfigDict, Field
 
 from agents.answers import CommanderAnswer, ScoutAnswer, SentimentAnswer, TechnicalAnswer, read_answer
-from simulator.answers import answer
+from simulator.llm.answers import answer
 from tests.simulator.factories import call, running
 
 SIGNAL = {

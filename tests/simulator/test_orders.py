@@ -8,8 +8,8 @@ import pytest
 from schemas.ids import InstrumentId, Segment
 from schemas.market import Side
 from schemas.units import Paise, Quantity
-from simulator.matching.terms import Change
-from simulator.orders import Book, Order, OrderRequest, OrderType, Status, Validity
+from simulator.matching.enums import Change
+from simulator.matching.order_manager import Book, Order, OrderRequest, OrderType, Status, Validity
 from simulator.refusals import Code, Refusal
 from tests.simulator.factories import DAY, NIFTY, OTHER, RELIANCE, THE_SHARE, USER, a_request
 

@@ -12,8 +12,8 @@ import pytest
 
 from simulator.config import Quirks
 from simulator.faults import Fault, FaultKind
+from simulator.matching.enums import Change, Source, Status
 from simulator.matching.order import OrderSnapshot
-from simulator.matching.terms import Change, Source, Status
 from simulator.server import Simulator
 from tests.simulator.factories import RELIANCE, USER, an_order, call, running, until
 

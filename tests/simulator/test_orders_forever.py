@@ -8,11 +8,11 @@ import pytest
 
 from schemas.market import Side
 from schemas.units import Paise
+from simulator.matching.enums import Leg, OrderType, Product, Status
 from simulator.matching.forever_orders import Flag, ForeverOrder, ForeverOrders
 from simulator.matching.order import Modification, Order, OrderRequest
+from simulator.matching.order_manager import Book
 from simulator.matching.rules import Rules
-from simulator.matching.terms import Leg, OrderType, Product, Status
-from simulator.orders import Book
 from simulator.refusals import Code, Refusal
 from tests.simulator.factories import DAY, OTHER, RELIANCE, THE_SHARE, USER, a_request
 

@@ -8,10 +8,10 @@ import pytest
 
 from schemas.market import Side
 from schemas.units import Paise, Quantity
+from simulator.matching.enums import Leg, OrderType, Status
 from simulator.matching.order import Modification, Order
+from simulator.matching.order_manager import Book
 from simulator.matching.super_orders import Exits, SuperOrder, SuperOrders
-from simulator.matching.terms import Leg, OrderType, Status
-from simulator.orders import Book
 from simulator.refusals import Refusal
 from tests.simulator.factories import DAY, OTHER, RELIANCE, THE_SHARE, USER, a_request
 

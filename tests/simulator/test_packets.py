@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from schemas.ids import SEGMENT_CODES, InstrumentId, Segment
 from schemas.units import Price
-from simulator import packets
 from simulator.market.tape import PRINT, Prints
+from simulator.streaming import packets
 
 # Above 131,072 rupees a 32-bit float is coarser than a paisa, and no NSE instrument trades there.
 prices = st.integers(1, 13_107_200)

@@ -10,13 +10,13 @@ import pytest
 from schemas.market import Side
 from schemas.units import Paise, Quantity
 from simulator.matching.controls import DELIVERY, INTRADAY, Controls, PnlExit
+from simulator.matching.enums import Product, Status
 from simulator.matching.forever_orders import ForeverOrders
 from simulator.matching.ledger import Ledger, PositionKey, Purse
 from simulator.matching.order import Order
+from simulator.matching.order_manager import Book
 from simulator.matching.rules import Rules
 from simulator.matching.super_orders import Exits, SuperOrders
-from simulator.matching.terms import Product, Status
-from simulator.orders import Book
 from simulator.refusals import Refusal
 from tests.simulator.factories import DAY, OTHER, RELIANCE, THE_SHARE, USER, a_request
 

@@ -7,10 +7,10 @@ import aiohttp
 import pytest
 
 from simulator.accounts import Accounts
+from simulator.api.rate_limit import SECOND, Allowance, RateLimit
 from simulator.config import SimulatedUser
 from simulator.faults import Fault, FaultKind
 from simulator.matching.rules import Rules
-from simulator.rate import SECOND, Allowance, RateLimit
 from tests.simulator.factories import OTHER, USER, an_order, call, running
 
 

@@ -16,7 +16,7 @@ from dhanhq import DhanContext, OrderUpdate
 from simulator.config import Casing, SimulatedUser
 from simulator.faults import Fault, FaultKind
 from simulator.server import Simulator
-from simulator.update_messages import alert
+from simulator.streaming.update_messages import alert
 from tests.simulator.factories import OTHER, USER, an_order, call, running, until
 from tests.simulator.wire import FIN, RST, wire
 

@@ -34,7 +34,7 @@ from schemas.units import NS_PER_SECOND
 from simulator.config import SimulatedUser, SimulatorConfig
 from simulator.faults import Fault, FaultKind
 from simulator.server import Simulator
-from simulator.sockets import Frame
+from simulator.streaming.connection import Frame
 from streams.feed.config import GatewayConfig, GatewayMetrics, Mode
 from streams.feed.gateway import run_gateway
 from tests.conftest import unused_port

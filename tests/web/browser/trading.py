@@ -25,7 +25,7 @@ from schemas.codec import decode
 from schemas.messages import Decision, UserSession
 from schemas.topics import CATALOGUE, DECISIONS, ORDERS, SESSIONS, TICKS, PartitionPlan, Topic
 from schemas.units import UtcNs
-from simulator.orders import Order
+from simulator.matching.order_manager import Order
 from tests.conftest import started_broker, unused_port
 from tests.executors.factories import RELIANCE, TEN_O_CLOCK, a_decision, some_ticks
 from tests.web.browser.place import Place

@@ -13,10 +13,10 @@ import orjson
 from schemas.ids import InstrumentId, Segment
 from schemas.market import Side
 from schemas.units import Paise, Quantity
+from simulator.matching.enums import Leg, OrderType, Product, Validity
 from simulator.matching.forever_orders import Flag
 from simulator.matching.order import Modification, OrderRequest
 from simulator.matching.super_orders import Exits
-from simulator.matching.terms import Leg, OrderType, Product, Validity
 from simulator.refusals import BAD_INPUT, BAD_TOKEN, Code, Refusal
 
 MAX_QUANTITY: Final = 1_000_000  # far above any freeze quantity

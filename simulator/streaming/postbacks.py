@@ -12,7 +12,7 @@ import structlog
 from simulator.accounts import Accounts
 from simulator.faults import FaultKind, Faults, Place, Target
 from simulator.matching.order import OrderSnapshot
-from simulator.wire import Json, snapshot_json
+from simulator.serializers import Json, snapshot_json
 
 ENDPOINT: Final = "/postback"  # of faults; the URL is the user's own
 TIMEOUT: Final = aiohttp.ClientTimeout(total=5.0)  # a receiver that takes longer has missed it

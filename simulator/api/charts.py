@@ -13,9 +13,9 @@ from aiohttp import web
 
 from schemas.ids import InstrumentId
 from schemas.units import IST, PAISE_PER_RUPEE
+from simulator.api.data_guard import DataDoor, object_of
+from simulator.api.guard import Call
 from simulator.config import SimulatorConfig
-from simulator.data_door import DataDoor, object_of
-from simulator.door import Call
 from simulator.exchange import Exchange
 from simulator.market import history
 from simulator.market.history import Candles

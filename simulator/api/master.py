@@ -18,7 +18,7 @@ from schemas.ids import Segment
 from schemas.units import PAISE_PER_RUPEE
 from simulator.market.tape import Listing
 from simulator.refusals import Code, Refusal
-from simulator.wire import isin
+from simulator.serializers import isin
 
 DETAILED: Final = (
     "EXCH_ID", "SEGMENT", "SECURITY_ID", "ISIN", "INSTRUMENT", "UNDERLYING_SECURITY_ID", "UNDERLYING_SYMBOL", "SYMBOL_NAME",

@@ -12,12 +12,12 @@ from typing import Final
 from aiohttp import web
 
 from schemas.units import IST, Paise
-from simulator import placement
+from simulator.api import requests as placement
+from simulator.api.guard import Call, Door
+from simulator.api.requests import Fields, Wrong
 from simulator.config import Quirks
-from simulator.door import Call, Door
 from simulator.exchange import Exchange
 from simulator.matching.controls import DELIVERY, INTRADAY, Controls, PnlExit
-from simulator.placement import Fields, Wrong
 from simulator.refusals import Code, Refusal
 
 FIXED_FOR: Final = timedelta(days=7)  # a registered address may change once in so many days

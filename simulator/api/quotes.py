@@ -9,8 +9,8 @@ from aiohttp import web
 
 from schemas.ids import InstrumentId, Segment
 from schemas.units import PAISE_PER_RUPEE, UtcNs
-from simulator.data_door import DataDoor, DataError, object_of
-from simulator.door import Call
+from simulator.api.data_guard import DataDoor, DataError, object_of
+from simulator.api.guard import Call
 from simulator.exchange import Exchange
 from simulator.market import depth, ladder
 from simulator.market.ladder import Ladder

@@ -17,8 +17,8 @@ from aiohttp import web
 from yarl import URL
 
 from schemas.units import IST
-from simulator import totp
 from simulator.accounts import Accounts, Origin
+from simulator.api import totp
 from simulator.config import RegisteredApp, RegisteredPartner, SimulatedUser, SimulatorConfig
 from simulator.refusals import BAD_TOKEN, Code, Refusal
 

@@ -10,9 +10,9 @@ import orjson
 from schemas.ids import Segment
 from schemas.market import Side
 from simulator.config import Casing
+from simulator.matching.enums import Leg, OrderType, Product, Status
 from simulator.matching.order import OrderSnapshot
-from simulator.matching.terms import Leg, OrderType, Product, Status
-from simulator.wire import clock, isin, rupees
+from simulator.serializers import clock, isin, rupees
 
 _PRODUCTS: Final[Mapping[Product, str]] = {
     Product.CNC: "C",

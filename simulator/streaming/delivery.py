@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
 from simulator.faults import Fault, FaultKind, Faults, Place, Target
-from simulator.packets import Packets, Reason
-from simulator.sockets import Connection, Frame
+from simulator.streaming.connection import Connection, Frame
+from simulator.streaming.packets import Packets, Reason
 
 
 class Parcel(Protocol):

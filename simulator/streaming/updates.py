@@ -14,10 +14,10 @@ from aiohttp import web
 
 from simulator.accounts import Accounts
 from simulator.config import Casing, RegisteredPartner
-from simulator.delivery import Delivery, Texts, Wording
 from simulator.matching.order import OrderSnapshot
-from simulator.sockets import Connection, Frame, Gate, Surroundings, Tap
-from simulator.update_messages import alert
+from simulator.streaming.connection import Connection, Frame, Gate, Surroundings, Tap
+from simulator.streaming.delivery import Delivery, Texts, Wording
+from simulator.streaming.update_messages import alert
 
 ENDPOINT: Final = "/orderupdate"
 LOGIN: Final = 42  # MsgCode

@@ -9,13 +9,13 @@ import structlog
 from aiohttp import web
 
 from schemas.ids import InstrumentId
-from simulator import depth_packets
 from simulator.accounts import Accounts
-from simulator.delivery import Delivery, Loose, Wording
 from simulator.market.tape import Market, Prints
-from simulator.packets import Reason
-from simulator.sockets import Connection, Frame, Gate, Surroundings, Tap
-from simulator.subscriptions import PER_DEPTH_CONNECTION, Goodbye, Invalid, read_depth_request
+from simulator.streaming import depth_packets
+from simulator.streaming.connection import Connection, Frame, Gate, Surroundings, Tap
+from simulator.streaming.delivery import Delivery, Loose, Wording
+from simulator.streaming.packets import Reason
+from simulator.streaming.subscriptions import PER_DEPTH_CONNECTION, Goodbye, Invalid, read_depth_request
 
 ENDPOINTS: Final = {20: "/twentydepth", 200: "/twohundreddepth"}
 SIDES: Final = 2  # packets of one instrument, back to back in one frame

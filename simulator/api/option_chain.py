@@ -10,13 +10,13 @@ from aiohttp import web
 
 from schemas.ids import InstrumentId
 from schemas.units import NS_PER_SECOND, PAISE_PER_RUPEE
-from simulator.data_door import DataDoor, DataError, object_of
-from simulator.door import Call
+from simulator.api.data_guard import DataDoor, DataError, object_of
+from simulator.api.guard import Call
+from simulator.api.quotes import best, last_price, rupees
 from simulator.exchange import Exchange
 from simulator.market import contracts, noise
 from simulator.market.contracts import Contract, Right
 from simulator.market.tape import Listing
-from simulator.quotes import best, last_price, rupees
 
 _SIDES: Final = {Right.CALL: "ce", Right.PUT: "pe"}
 _BUSY: Final = 3_000  # lots a contract traded the day before, at most

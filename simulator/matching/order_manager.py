@@ -14,12 +14,12 @@ from typing import Final, Protocol
 from schemas.ids import InstrumentId
 from schemas.market import Instrument
 from schemas.units import Price, Quantity
+from simulator.matching.enums import Change, OrderType, Product, Status, Validity
 from simulator.matching.ledger import Funds, Ledger, PositionKey, Purse, Purses
 from simulator.matching.matcher import Matcher
 from simulator.matching.order import Modification, Order, OrderRequest, OrderSnapshot, Trade
 from simulator.matching.risk import RiskDesk
 from simulator.matching.rules import Circuits, Phase, Rules, StopMarket, entry_refusal, risk_rejection
-from simulator.matching.terms import Change, OrderType, Product, Status, Validity
 from simulator.refusals import NO_SUCH_ORDER, Code, Refusal
 
 __all__ = [

@@ -12,14 +12,14 @@ import structlog
 from aiohttp import web
 
 from schemas.ids import InstrumentId, Segment
-from simulator import packets
 from simulator.accounts import Accounts
-from simulator.delivery import Delivery, Loose, Parcel, Slab, Wording
 from simulator.faults import Fault, FaultKind
 from simulator.market.tape import Market, Prints
-from simulator.packets import Encoded, Mode, Reason
-from simulator.sockets import Connection, Frame, Gate, Surroundings, Tap
-from simulator.subscriptions import PER_CONNECTION, Change, Goodbye, Invalid, read_request
+from simulator.streaming import packets
+from simulator.streaming.connection import Connection, Frame, Gate, Surroundings, Tap
+from simulator.streaming.delivery import Delivery, Loose, Parcel, Slab, Wording
+from simulator.streaming.packets import Encoded, Mode, Reason
+from simulator.streaming.subscriptions import PER_CONNECTION, Change, Goodbye, Invalid, read_request
 
 ENDPOINT: Final = "/feed"
 # Segments of contracts, which have an open interest.

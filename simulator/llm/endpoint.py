@@ -10,7 +10,7 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
-from simulator.answers import answer
+from simulator.llm.answers import answer
 
 MODEL: Final = "simulated"  # whatever was asked for: a record must not claim that another model thought
 CREATED: Final = 1_700_000_000  # a fixed moment: answers must not depend on the clock

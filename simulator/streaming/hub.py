@@ -8,17 +8,17 @@ from aiohttp import web
 
 from simulator.accounts import Accounts
 from simulator.config import SimulatorConfig
-from simulator.depth import ENDPOINTS as DEPTHS
-from simulator.depth import DepthFeed
 from simulator.faults import Faults
-from simulator.feed import ENDPOINT as FEED
-from simulator.feed import Feed, FeedOptions
 from simulator.market.tape import Market, Prints
 from simulator.matching.order import OrderSnapshot
-from simulator.postbacks import Postbacks
-from simulator.sockets import SocketOptions, Surroundings, connection_numbers
-from simulator.updates import ENDPOINT as UPDATES
-from simulator.updates import UpdateOptions, Updates
+from simulator.streaming.connection import SocketOptions, Surroundings, connection_numbers
+from simulator.streaming.depth import ENDPOINTS as DEPTHS
+from simulator.streaming.depth import DepthFeed
+from simulator.streaming.feed import ENDPOINT as FEED
+from simulator.streaming.feed import Feed, FeedOptions
+from simulator.streaming.postbacks import Postbacks
+from simulator.streaming.updates import ENDPOINT as UPDATES
+from simulator.streaming.updates import UpdateOptions, Updates
 
 
 class Streams:

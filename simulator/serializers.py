@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from schemas.market import Side
 from schemas.units import UtcNs
+from simulator.matching.enums import Change, Leg, Product
 from simulator.matching.forever_orders import Flag, ForeverLeg, ForeverOrder
 from simulator.matching.order import Order, OrderSnapshot, Trade
 from simulator.matching.super_orders import SuperOrder
-from simulator.matching.terms import Change, Leg, Product
 
 ABSENT: Final = "NA"  # what the trade history writes for a time it does not know
 # Per rupee of value. Rates of an equity trade at NSE in 2026, near enough for a bill that looks real.

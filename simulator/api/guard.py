@@ -12,9 +12,9 @@ import orjson
 from aiohttp import web
 
 from simulator.accounts import Accounts
+from simulator.api.rate_limit import RateLimit
 from simulator.config import SimulatedUser
 from simulator.faults import Fault, FaultKind, Faults, Place, Target
-from simulator.rate import RateLimit
 from simulator.refusals import BAD_TOKEN, SERVER_ERROR, TOO_FAST, Code, Refusal
 
 UNKNOWN_STATUS: Final = "UNDER_REVIEW"  # no status of Dhan's, so far

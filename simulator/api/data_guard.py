@@ -10,10 +10,10 @@ import orjson
 from aiohttp import web
 
 from simulator.accounts import Accounts
+from simulator.api.guard import Call, CallHandler, Handler, answered
+from simulator.api.rate_limit import DAY, SECOND, Allowance, RateLimit
 from simulator.config import ErrorShape, SimulatedUser, SimulatorConfig
-from simulator.door import Call, CallHandler, Handler, answered
 from simulator.faults import Faults
-from simulator.rate import DAY, SECOND, Allowance, RateLimit
 from simulator.refusals import BAD_TOKEN, TOO_FAST, Code, Refusal
 
 _INVALID_TOKEN: Final = Refusal(Code.ORDER, "Invalid Token")

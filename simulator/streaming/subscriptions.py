@@ -9,7 +9,7 @@ from typing import Any, Final
 import orjson
 
 from schemas.ids import InstrumentId, Segment
-from simulator.packets import Mode, Reason
+from simulator.streaming.packets import Mode, Reason
 
 DISCONNECT: Final = 12
 _MODES: Final[Mapping[int, tuple[Mode, bool]]] = {

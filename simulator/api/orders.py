@@ -11,15 +11,15 @@ from typing import Any, Final
 from aiohttp import web
 
 from schemas.units import Quantity
-from simulator import placement
+from simulator.api import requests as placement
+from simulator.api.guard import Call, Door
 from simulator.config import Quirks
-from simulator.door import Call, Door
 from simulator.exchange import Exchange
 from simulator.faults import FaultKind
+from simulator.matching.enums import Status
 from simulator.matching.order import Order, OrderRequest, Trade
-from simulator.matching.terms import Status
 from simulator.refusals import NO_SUCH_ORDER, NOT_KNOWN_BY_NAME, Code, Refusal
-from simulator.wire import history_json, order_json, trade_json
+from simulator.serializers import history_json, order_json, trade_json
 
 HEAD_START: Final = 0.05  # seconds an order update has before the reply it overtakes
 TRADES_A_PAGE: Final = 50  # of the trade history; Dhan does not say

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from simulator import placement
+from simulator.api import requests as placement
+from simulator.api.guard import Call, Door
 from simulator.config import Quirks
-from simulator.door import Call, Door
 from simulator.exchange import Exchange
+from simulator.matching.enums import Leg, Status
 from simulator.matching.forever_orders import ForeverOrders
 from simulator.matching.super_orders import SuperOrders
-from simulator.matching.terms import Leg, Status
 from simulator.refusals import NO_SUCH_ORDER, Refusal
-from simulator.wire import forever_json, super_json
+from simulator.serializers import forever_json, super_json
 
 
 class Brackets:

@@ -8,18 +8,18 @@ from typing import Any
 from aiohttp import web
 
 from schemas.units import Paise
-from simulator import placement
+from simulator.api import requests as placement
+from simulator.api.guard import Call, Door
+from simulator.api.requests import Fields, Wrong
 from simulator.config import Quirks
-from simulator.door import Call, Door
 from simulator.exchange import Exchange
 from simulator.matching.controls import Controls
+from simulator.matching.enums import Product
 from simulator.matching.ledger import MARGIN_RATES, Holding, Position, PositionKey
 from simulator.matching.order import Order, OrderRequest
 from simulator.matching.risk import margin, worst_price
-from simulator.matching.terms import Product
-from simulator.placement import Fields, Wrong
 from simulator.refusals import Code, Refusal
-from simulator.wire import Json, isin, rupees
+from simulator.serializers import Json, isin, rupees
 
 _NO_HOLDINGS = Refusal(Code.HOLDINGS, "No holdings available")
 

@@ -1,0 +1,1 @@
+"""Dhan's REST endpoints: one module an area, behind the guard that every call passes."""

@@ -1,0 +1,1 @@
+"""What Dhan sends unasked: market feed, depth, order updates, postbacks."""
