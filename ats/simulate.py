@@ -17,7 +17,7 @@ from ats.settings import Settings
 from schemas.errors import Misconfigured
 from simulator.config import RegisteredApp, RegisteredPartner, SimulatedUser, SimulatorConfig
 from simulator.faults import load_script
-from simulator.market.characters import Character
+from simulator.market.characters import DayProfile
 from simulator.server import Simulator
 from simulator.streaming.depth import ENDPOINTS as DEPTHS
 from simulator.streaming.feed import ENDPOINT as FEED
@@ -98,23 +98,23 @@ def config_of(options: SimulatorOptions, settings: Settings) -> SimulatorConfig:
     )
 
 
-def generators_of(words: Sequence[str]) -> tuple[Character, Mapping[str, Character]]:
+def generators_of(words: Sequence[str]) -> tuple[DayProfile, Mapping[str, DayProfile]]:
     """The kind of day of the whole market, and of the symbols written as SYMBOL=kind.
 
     Raises:
         Misconfigured: no such kind.
     """
-    whole, of_symbol = Character.TRENDING, dict[str, Character]()
+    whole, of_symbol = DayProfile.TRENDING, dict[str, DayProfile]()
     for word in words:
         symbol, _, name = word.rpartition("=")
-        if name not in list(Character):
+        if name not in list(DayProfile):
             raise Misconfigured(
-                f"--generator {word!r} is not usable: give one of {', '.join(Character)}, or SYMBOL=one"
+                f"--generator {word!r} is not usable: give one of {', '.join(DayProfile)}, or SYMBOL=one"
             )
         if symbol:
-            of_symbol[symbol] = Character(name)
+            of_symbol[symbol] = DayProfile(name)
         else:
-            whole = Character(name)
+            whole = DayProfile(name)
     return whole, of_symbol
 
 

@@ -122,5 +122,5 @@ class Accounts:
         self._tokens[user.token] = _Token(user.client_id, user.expires_at, origin)
 
     def _struck(self, target: Target) -> bool:
-        strike = self._faults.strike(Place.TOKEN, target) if self._faults else None
+        strike = self._faults.next_hit(Place.TOKEN, target) if self._faults else None
         return strike is not None and strike.fault.kind is FaultKind.TOKEN_DEATH

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from schemas.errors import Misconfigured
-from simulator.api import totp
+from simulator import totp
 from simulator.faults import Fault
-from simulator.market.characters import Character
+from simulator.market.characters import DayProfile
 from simulator.matching.rules import Rules
 
 FEED_CONNECTIONS_PER_USER: Final = 5  # Dhan; the sixth evicts the oldest
@@ -196,8 +196,8 @@ class SimulatorConfig:
     day: date | None = None
     market: Path | None = None
     shares: int = 20
-    character: Character = Character.TRENDING
-    characters: Mapping[str, Character] = field(default_factory=dict)
+    character: DayProfile = DayProfile.TRENDING
+    characters: Mapping[str, DayProfile] = field(default_factory=dict)
     options: tuple[str, ...] = ()
     speed: float | None = None
     autostart: bool = False

@@ -16,7 +16,7 @@ from simulator.accounts import Accounts
 from simulator.config import SimulatedUser
 from simulator.exchange import Exchange
 from simulator.faults import Faults, read_script
-from simulator.llm.endpoint import ModelDesk
+from simulator.llm.endpoint import ChatApi
 from simulator.market.bars import BadRow
 from simulator.streaming.feed import Feed
 
@@ -30,7 +30,7 @@ class Control:
         feed: Feed,
         accounts: Accounts,
         faults: Faults,
-        model: ModelDesk,
+        model: ChatApi,
         *,
         bad_rows: tuple[BadRow, ...],
     ) -> None:

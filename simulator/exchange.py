@@ -10,10 +10,10 @@ import structlog
 
 from schemas.ids import Segment
 from schemas.units import NS_PER_SECOND, UtcNs
-from simulator.market.board import Board
+from simulator.market.board import LastPrices
 from simulator.market.clock import Pacer
 from simulator.market.tape import Cuts, Market, Prints
-from simulator.matching.order_manager import Book
+from simulator.matching.order_manager import OrderManager
 from simulator.streaming import packets
 from simulator.streaming.hub import Streams
 
@@ -32,7 +32,7 @@ class Exchange:
         on_step: Told the market's second after the book has seen a step's prints and before the feed has.
     """
 
-    def __init__(self, market: Market, book: Book, feed: Streams, pacer: Pacer, *, at_least: int = 1) -> None:
+    def __init__(self, market: Market, book: OrderManager, feed: Streams, pacer: Pacer, *, at_least: int = 1) -> None:
         self.market = market
         self.book = book
         self._feed = feed
@@ -40,7 +40,7 @@ class Exchange:
         self._at_least = at_least
         self._ids = [listing.id for listing in market.listings]
         self._running: asyncio.Task[None] | None = None
-        self.board = Board(market.listings)
+        self.board = LastPrices(market.listings)
         self.second = market.open_second
         self.prints = 0
         self.finished = False

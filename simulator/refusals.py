@@ -1,13 +1,10 @@
-"""Dhan's error replies: the trading shape with its codes."""
+"""Why Dhan turns a request away: its codes and words. Pure; `simulator.api.replies` makes HTTP replies of them."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
-
-from aiohttp import web
 
 
 class Code(Enum):
@@ -46,12 +43,6 @@ class Refusal:
     code: Code
     message: str
 
-    def reply(self, status: int | None = None) -> web.Response:
-        """The reply; `status` in the place of the code's own."""
-        error_code, error_type, usual = self.code.value
-        body = {"errorType": error_type, "errorCode": error_code, "errorMessage": self.message}
-        return web.json_response(body, status=status or usual)
-
 
 BAD_TOKEN: Final = Refusal(Code.TOKEN, "Client ID or user generated access token is invalid or expired.")
 TOO_FAST: Final = Refusal(
@@ -63,10 +54,3 @@ BAD_INPUT: Final = Refusal(Code.INPUT, "Missing required fields, bad values for 
 NO_SUCH_ORDER: Final = Refusal(Code.NO_DATA, "No order found for the given id.")
 # To a lookup by correlation id, for a name nobody used as for an order in TRANSIT; as measured, with status 404
 NOT_KNOWN_BY_NAME: Final = Refusal(Code.ORDER, "Incorrect request for order and cannot be processed")
-
-
-async def unknown_path(request: web.Request) -> web.Response:
-    """What Dhan's gateway says to a path it does not have."""
-    now = round(time.time() * 1_000)
-    body = {"timestamp": now, "status": 404, "error": "Not Found", "path": request.path}
-    return web.json_response(body, status=404)

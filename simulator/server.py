@@ -13,21 +13,21 @@ from aiohttp import web
 
 from simulator.accounts import Accounts
 from simulator.api.charts import Charts
-from simulator.api.consent import ConsentDesk
-from simulator.api.data_guard import DataDoor
+from simulator.api.consent import ConsentApi
+from simulator.api.data_guard import DataGuard
 from simulator.api.master import Master
 from simulator.api.option_chain import OptionChains
 from simulator.api.quotes import Quotes
+from simulator.api.replies import unknown_path
 from simulator.config import GENERATED_DAY, SimulatorConfig
 from simulator.control import Control
 from simulator.exchange import Exchange
 from simulator.faults import Faults
-from simulator.llm.endpoint import ModelDesk
+from simulator.llm.endpoint import ChatApi
 from simulator.market.clock import Pacer
 from simulator.market.generator import Plan, generate
 from simulator.market.replay import Replay, replay_file
 from simulator.market.tape import Market
-from simulator.refusals import unknown_path
 from simulator.streaming.feed import Feed
 from simulator.streaming.hub import Streams
 from simulator.trading import Trading
@@ -121,7 +121,7 @@ class Simulator:
 
     def _application(self, session: Replay) -> web.Application:
         config, market = self._config, session.market
-        model = ModelDesk(config.model_latency)
+        model = ChatApi(config.model_latency)
         faults = self._faults = Faults(
             config.faults, config.fault_seed, monotonic=self._monotonic, market_now=lambda: self.exchange.now
         )
@@ -133,13 +133,13 @@ class Simulator:
         pacer = Pacer(config.speed, self._monotonic)
         self._exchange = Exchange(market, trading.book, self._streams, pacer, at_least=at_least)
         self._exchange.on_step = trading.market_moved
-        data = DataDoor(config, accounts, faults, self._monotonic)
+        data = DataGuard(config, accounts, faults, self._monotonic)
         desks = (
             Charts(self._exchange, config, data),
             Quotes(self._exchange, data),
             OptionChains(self._exchange, data, config.seed),
             Master(market.listings),
-            ConsentDesk(accounts, config, self._now),
+            ConsentApi(accounts, config, self._now),
             model,
             Control(self._exchange, self._streams.feed, accounts, faults, model, bad_rows=session.bad_rows),
         )

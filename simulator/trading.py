@@ -1,4 +1,4 @@
-"""Everything that has to do with orders, as one: book, companions and endpoints, put together from the settings."""
+"""Everything that has to do with orders, as one: book, observers and endpoints, put together from the settings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from schemas.market import Instrument, Side
 from schemas.units import IST, Paise, Quantity
 from simulator.accounts import Accounts
 from simulator.api.brackets import Brackets
-from simulator.api.guard import Door
+from simulator.api.guard import ApiGuard
 from simulator.api.orders import Rest
 from simulator.api.portfolio import Portfolio
 from simulator.api.rate_limit import DAY, HOUR, MINUTE, SECOND, Allowance, RateLimit
@@ -27,9 +27,9 @@ from simulator.market.tape import Market
 from simulator.matching.controls import Controls
 from simulator.matching.enums import OrderType, Product, Source, Validity
 from simulator.matching.forever_orders import ForeverOrders
-from simulator.matching.ledger import Holding, Purse
+from simulator.matching.ledger import Account, Holding
 from simulator.matching.order import OrderRequest
-from simulator.matching.order_manager import Book
+from simulator.matching.order_manager import OrderManager
 from simulator.matching.rules import Circuits, Rules
 from simulator.matching.super_orders import SuperOrders
 from simulator.refusals import Refusal
@@ -52,7 +52,7 @@ class Trading:
         self._faults = faults
         instruments = {listing.id: listing.instrument for listing in market.listings}
         self._tradable = [instrument for instrument in instruments.values() if instrument.tradable]
-        self.book = Book(
+        self.book = OrderManager(
             market.session.day, instruments, circuits=_circuits(market), rules=_rules(config), purses=self._purse
         )
         self.super_orders = SuperOrders(self.book)
@@ -68,7 +68,7 @@ class Trading:
             lambda: now().astimezone(IST).date(), required=config.static_ip, bad_ip=bad_ip_code(quirks)
         )
         clock = (lambda: float(exchange.second)) if config.rate_by_market_time else monotonic
-        door = Door(
+        door = ApiGuard(
             self._accounts,
             self._faults,
             orders=RateLimit(order_allowances(config), clock),
@@ -88,7 +88,7 @@ class Trading:
         usual = self._config.users[0].client_id if self._config.users else ""
         waiting = {fault.client_id or usual for fault in self._faults.waiting if fault.place is Place.MARKET}
         for client_id in sorted(waiting):
-            if strike := self._faults.strike(Place.MARKET, Target(client_id, MARKET)):
+            if strike := self._faults.next_hit(Place.MARKET, Target(client_id, MARKET)):
                 self._order_from_the_phone(client_id, strike.fault, second)
 
     def _order_from_the_phone(self, client_id: str, fault: Fault, second: int) -> None:
@@ -101,17 +101,17 @@ class Trading:
         if isinstance(placed, Refusal):
             log.warning("fault.phone_order_refused", client_id=client_id, reason=placed.message)
 
-    def _purse(self, client_id: str) -> Purse:
+    def _purse(self, client_id: str) -> Account:
         user = self._accounts.get(client_id)
         if user is None:
-            return Purse(None)
+            return Account(None)
         holdings = {
             InstrumentId(Segment.NSE_EQ, held.security_id): Holding(
                 Quantity(held.quantity), Paise.from_rupees(held.average_cost), Quantity(held.pledged)
             )
             for held in user.holdings
         }
-        return Purse(Paise.from_rupees(user.funds), holdings)
+        return Account(Paise.from_rupees(user.funds), holdings)
 
 
 def order_allowances(config: SimulatorConfig) -> tuple[Allowance, ...]:

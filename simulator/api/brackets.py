@@ -5,7 +5,8 @@ from __future__ import annotations
 from aiohttp import web
 
 from simulator.api import requests as placement
-from simulator.api.guard import Call, Door
+from simulator.api.guard import ApiGuard, Call
+from simulator.api.replies import refuse
 from simulator.config import Quirks
 from simulator.exchange import Exchange
 from simulator.matching.enums import Leg, Status
@@ -19,7 +20,12 @@ class Brackets:
     """The handlers under `/v2/super` and `/v2/forever`."""
 
     def __init__(
-        self, exchange: Exchange, super_orders: SuperOrders, forever_orders: ForeverOrders, door: Door, quirks: Quirks
+        self,
+        exchange: Exchange,
+        super_orders: SuperOrders,
+        forever_orders: ForeverOrders,
+        door: ApiGuard,
+        quirks: Quirks,
     ) -> None:
         self._exchange = exchange
         self._super = super_orders
@@ -46,26 +52,26 @@ class Brackets:
             call.body, call.client_id, lambda fields: placement.super_request(fields, call.client_id)
         )
         if isinstance(asked, Refusal):
-            return asked.reply()
+            return refuse(asked)
         entry = self._super.place(*asked, self._exchange.second)
-        return entry.reply() if isinstance(entry, Refusal) else _reply(entry.order_id, self._quirks.acknowledged_as)
+        return refuse(entry) if isinstance(entry, Refusal) else _reply(entry.order_id, self._quirks.acknowledged_as)
 
     async def modify_super(self, call: Call) -> web.StreamResponse:
         asked = placement.read(call.body, call.client_id, placement.super_modification)
         if isinstance(asked, Refusal):
-            return asked.reply()
+            return refuse(asked)
         leg, wish, exits = asked
         order_id, second = call.path("order_id"), self._exchange.second
         refusal = self._super.modify(call.client_id, order_id, leg, wish, exits=exits, second=second)
-        return refusal.reply() if refusal else _reply(order_id, Status.TRANSIT)
+        return refuse(refusal) if refusal else _reply(order_id, Status.TRANSIT)
 
     async def cancel_super(self, call: Call) -> web.StreamResponse:
         order_id, leg = call.path("order_id"), call.path("leg")
         if leg not in list(Leg):
-            return NO_SUCH_ORDER.reply()
+            return refuse(NO_SUCH_ORDER)
         refusal = self._super.cancel(call.client_id, order_id, Leg(leg), self._exchange.second)
         if refusal:
-            return refusal.reply()
+            return refuse(refusal)
         if not self._quirks.super_cancel_has_body:
             return web.Response(status=202)
         return _reply(order_id, Status.CANCELLED, 202)
@@ -81,21 +87,21 @@ class Brackets:
             call.body, call.client_id, lambda fields: placement.forever_request(fields, call.client_id)
         )
         if isinstance(wish, Refusal):
-            return wish.reply()
+            return refuse(wish)
         made = self._forever.place(wish.first, wish.second, self._exchange.second)
-        return made.reply() if isinstance(made, Refusal) else _reply(made.order_id, Status.PENDING)
+        return refuse(made) if isinstance(made, Refusal) else _reply(made.order_id, Status.PENDING)
 
     async def modify_forever(self, call: Call) -> web.StreamResponse:
         asked = placement.read(call.body, call.client_id, placement.forever_modification)
         if isinstance(asked, Refusal):
-            return asked.reply()
+            return refuse(asked)
         leg, wish = asked
         made = self._forever.modify(call.client_id, call.path("order_id"), leg, wish, self._exchange.second)
-        return made.reply() if isinstance(made, Refusal) else _reply(made.order_id, Status.PENDING)
+        return refuse(made) if isinstance(made, Refusal) else _reply(made.order_id, Status.PENDING)
 
     async def cancel_forever(self, call: Call) -> web.StreamResponse:
         made = self._forever.cancel(call.client_id, call.path("order_id"), self._exchange.second)
-        return made.reply() if isinstance(made, Refusal) else _reply(made.order_id, Status.CANCELLED)
+        return refuse(made) if isinstance(made, Refusal) else _reply(made.order_id, Status.CANCELLED)
 
     async def list_forever(self, call: Call) -> web.StreamResponse:
         made = self._forever.of(call.client_id)

@@ -13,8 +13,9 @@ from aiohttp import web
 
 from schemas.ids import InstrumentId
 from schemas.units import IST, PAISE_PER_RUPEE
-from simulator.api.data_guard import DataDoor, object_of
+from simulator.api.data_guard import DataGuard, object_of
 from simulator.api.guard import Call
+from simulator.api.replies import refuse
 from simulator.config import SimulatorConfig
 from simulator.exchange import Exchange
 from simulator.market import history
@@ -42,7 +43,7 @@ class _Span:
 class Charts:
     """The handlers under `/v2/charts`."""
 
-    def __init__(self, exchange: Exchange, config: SimulatorConfig, door: DataDoor) -> None:
+    def __init__(self, exchange: Exchange, config: SimulatorConfig, door: DataGuard) -> None:
         self._exchange = exchange
         self._door = door
         self._market = exchange.market
@@ -63,10 +64,10 @@ class Charts:
             place = self._place(body)
             first, end = (_day(body.get(name)) for name in ("fromDate", "toDate"))
         except _Wrong:
-            return _INPUT.reply()
+            return refuse(_INPUT)
         candles = self._daily(place)
         chosen = candles[(candles["day"] >= first.toordinal()) & (candles["day"] < end.toordinal())]
-        return _table(chosen, body) if len(chosen) else _EMPTY.reply()
+        return _table(chosen, body) if len(chosen) else refuse(_EMPTY)
 
     async def intraday(self, call: Call) -> web.Response:
         """Candles of some minutes. For today the end does not count: they reach up to the market's now, as Dhan's do."""
@@ -74,7 +75,7 @@ class Charts:
             body = _object(call.body)
             place, length, span = self._place(body), _interval(body.get("interval")), _span(body)
         except _Wrong:
-            return _INPUT.reply()
+            return refuse(_INPUT)
         session = self._market.session
         today = history.midnight(session.day.toordinal())
         parts = [self._past(place, span)]
@@ -82,7 +83,7 @@ class Charts:
             parts.append(self._today(place, span.begin))
         candles = history.together(np.concatenate(parts), length)
         if not len(candles) and span.end <= today:
-            return _EMPTY.reply()
+            return refuse(_EMPTY)
         return _table(candles, body)
 
     def _past(self, place: int, span: _Span) -> Candles:

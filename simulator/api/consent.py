@@ -17,8 +17,9 @@ from aiohttp import web
 from yarl import URL
 
 from schemas.units import IST
+from simulator import totp
 from simulator.accounts import Accounts, Origin
-from simulator.api import totp
+from simulator.api.replies import refuse
 from simulator.config import RegisteredApp, RegisteredPartner, SimulatedUser, SimulatorConfig
 from simulator.refusals import BAD_TOKEN, Code, Refusal
 
@@ -42,7 +43,7 @@ class _Consent:
     token_id: str = field(default="")
 
 
-class ConsentDesk:
+class ConsentApi:
     """The handlers under `/auth`, and `/v2/RenewToken`. `now` gives the wall clock with a time zone."""
 
     def __init__(self, accounts: Accounts, config: SimulatorConfig, now: Callable[[], datetime]) -> None:
@@ -74,22 +75,22 @@ class ConsentDesk:
     async def generate(self, request: web.Request) -> web.Response:
         app, client_id = self._app(request), request.query.get("client_id", "")
         if app is None or self._accounts.get(client_id) is None:
-            return BAD_TOKEN.reply()
+            return refuse(BAD_TOKEN)
         if self._used_up(client_id):
-            return _TOO_MANY.reply()
+            return refuse(_TOO_MANY)
         consent_id = self._open(app, client_id)
         return web.json_response({"consentAppId": consent_id, "consentAppStatus": "GENERATED", "status": "success"})
 
     async def generate_partner(self, request: web.Request) -> web.Response:
         partner = self._partner(request)
         if partner is None:
-            return BAD_TOKEN.reply()
+            return refuse(BAD_TOKEN)
         return web.json_response({"consentId": self._open(partner, ""), "consentStatus": "GENERATED"})
 
     async def page(self, request: web.Request) -> web.Response:
         consent = self._asked(request)
         if consent is None:
-            return _UNKNOWN_CONSENT.reply()
+            return refuse(_UNKNOWN_CONSENT)
         client = f"<b>{html.escape(consent.client_id)}</b>" if consent.client_id else "of this client id"
         choice = "" if consent.client_id else '<label>Client id <input name="client_id" required></label> '
         page = _PAGE.format(app=html.escape(consent.asker.name), client=client, choice=choice)
@@ -99,12 +100,12 @@ class ConsentDesk:
         """The user agrees: back to the asker's redirect URL with a token id."""
         consent = self._asked(request)
         if consent is None:
-            return _UNKNOWN_CONSENT.reply()
+            return refuse(_UNKNOWN_CONSENT)
         client_id = consent.client_id or str((await request.post()).get("client_id", ""))
         if self._accounts.get(client_id) is None:
-            return _UNKNOWN_CONSENT.reply()
+            return refuse(_UNKNOWN_CONSENT)
         if not consent.client_id and self._used_up(client_id):
-            return _TOO_MANY.reply()
+            return refuse(_TOO_MANY)
         consent.client_id, consent.token_id = client_id, self._next_id("token")
         back = URL(consent.asker.redirect_url).update_query(tokenId=consent.token_id)
         return web.Response(status=302, headers={"Location": str(back)})
@@ -137,14 +138,14 @@ class ConsentDesk:
         token, client_id = request.headers.get("access-token", ""), request.headers.get("dhanClientId", "")
         user = self._accounts.holder(token, client_id)
         if user is None:
-            return BAD_TOKEN.reply()
+            return refuse(BAD_TOKEN)
         if self._accounts.origin(token) is not Origin.WEB:
-            return _NOT_RENEWABLE.reply()
+            return refuse(_NOT_RENEWABLE)
         self._accounts.drop(token)
         return self._token(client_id, Origin.WEB)
 
     async def renew_by_post(self, _: web.Request) -> web.Response:
-        return _NOT_RENEWABLE.reply()
+        return refuse(_NOT_RENEWABLE)
 
     def _consumed(self, request: web.Request, asker: Asker | None, origin: Origin) -> web.Response:
         token_id = request.query.get("tokenId", "")
@@ -152,7 +153,7 @@ class ConsentDesk:
             if asker and token_id and consent.token_id == token_id and consent.asker == asker:
                 consent.token_id = ""
                 return self._token(consent.client_id, origin)
-        return BAD_TOKEN.reply()
+        return refuse(BAD_TOKEN)
 
     def _token(self, client_id: str, origin: Origin) -> web.Response:
         return web.json_response(_token_json(self._accounts.mint(client_id, origin)))

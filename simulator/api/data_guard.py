@@ -12,6 +12,7 @@ from aiohttp import web
 from simulator.accounts import Accounts
 from simulator.api.guard import Call, CallHandler, Handler, answered
 from simulator.api.rate_limit import DAY, SECOND, Allowance, RateLimit
+from simulator.api.replies import refuse
 from simulator.config import ErrorShape, SimulatedUser, SimulatorConfig
 from simulator.faults import Faults
 from simulator.refusals import BAD_TOKEN, TOO_FAST, Code, Refusal
@@ -36,7 +37,7 @@ class DataError(Enum):
 _AS_TRADING: Final = {DataError.TOO_MANY_REQUESTS: TOO_FAST, DataError.TOKEN_INVALID: BAD_TOKEN}
 
 
-class DataDoor:
+class DataGuard:
     """Wraps handlers of `/v2/charts`, `/v2/marketfeed` and `/v2/optionchain`. `monotonic` is machine time."""
 
     def __init__(
@@ -55,11 +56,11 @@ class DataDoor:
         async def chart(request: web.Request) -> web.StreamResponse:
             user = self._user(request)
             if user is None:
-                return (_INVALID_TOKEN if self._config.charts_refuse_as_906 else BAD_TOKEN).reply()
+                return refuse(_INVALID_TOKEN if self._config.charts_refuse_as_906 else BAD_TOKEN)
             if not user.data_plan:
-                return Refusal(Code.ACCESS, DataError.NOT_SUBSCRIBED.value[1]).reply()
+                return refuse(Refusal(Code.ACCESS, DataError.NOT_SUBSCRIBED.value[1]))
             if not self._data.allows(user.client_id):
-                return TOO_FAST.reply()
+                return refuse(TOO_FAST)
             return await self._answered(request, user, handler)
 
         return chart
@@ -83,7 +84,7 @@ class DataDoor:
         if shape is ErrorShape.BARE:
             return web.json_response({"errorCode": code, "errorMessage": text})  # with status 200, as recorded
         if shape is ErrorShape.TRADING:
-            return _AS_TRADING.get(error, Refusal(Code.INPUT, text)).reply(status)
+            return refuse(_AS_TRADING.get(error, Refusal(Code.INPUT, text)), status)
         return web.json_response({"status": "failed", "data": {str(code): text}}, status=status)
 
     def _guarded(self, handler: CallHandler, limit: RateLimit) -> Handler:

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from simulator.accounts import Accounts
 from simulator.api.rate_limit import RateLimit
+from simulator.api.replies import refuse
 from simulator.config import SimulatedUser
 from simulator.faults import Fault, FaultKind, Faults, Place, Target
 from simulator.refusals import BAD_TOKEN, SERVER_ERROR, TOO_FAST, Code, Refusal
@@ -55,7 +56,7 @@ CallHandler: TypeAlias = Callable[[Call], Awaitable[web.StreamResponse]]
 AddressCheck: TypeAlias = Callable[[str, str], Refusal | None]
 
 
-class Door:
+class ApiGuard:
     """Wraps handlers. Orders and their changes pass `trading`, everything else of an account `reading`."""
 
     def __init__(
@@ -85,11 +86,11 @@ class Door:
         token = request.headers.get("access-token", "")
         user = self._accounts.holder(token, endpoint=f"{request.method} {request.path}")
         if user is None:
-            return BAD_TOKEN.reply()
+            return refuse(BAD_TOKEN)
         if not rate.allows(user.client_id):
-            return TOO_FAST.reply()
+            return refuse(TOO_FAST)
         if not from_anywhere and (refusal := self._address(user.client_id, request.remote or "")):
-            return refusal.reply()
+            return refuse(refusal)
         return await answered(self._faults, Call(request, user, await request.read()), handler)
 
 
@@ -97,7 +98,7 @@ async def answered(faults: Faults, call: Call, handler: CallHandler) -> web.Stre
     """What the handler says to a call that may pass, or what a fault makes of it."""
     request, body = call.request, call.body
     target = Target(call.client_id, f"{request.method} {request.path}", thing=lambda _: _name(body, request))
-    strike = faults.strike(Place.REQUEST, target)
+    strike = faults.next_hit(Place.REQUEST, target)
     if strike is None:
         return await handler(call)
     return await _spoiled(replace(call, fault=strike.fault), strike.fault, handler)
@@ -109,9 +110,9 @@ async def _spoiled(call: Call, fault: Fault, handler: CallHandler) -> web.Stream
         text = "429 Too Many Requests" if fault.message == _DEFAULT_MESSAGE else fault.message
         return web.Response(text=_HTML_429.format(text), status=429, content_type="text/html")
     if fault.kind is FaultKind.REJECT:
-        return Refusal(Code.ORDER, fault.message).reply()
+        return refuse(Refusal(Code.ORDER, fault.message))
     if fault.kind is FaultKind.ERROR:
-        return Refusal(Code.named(str(fault.code or Code.SERVER.value[0])), fault.message).reply()
+        return refuse(Refusal(Code.named(str(fault.code or Code.SERVER.value[0])), fault.message))
     return await _altered(call, fault, await handler(call))
 
 
@@ -123,7 +124,7 @@ async def _altered(call: Call, fault: Fault, reply: web.StreamResponse) -> web.S
         case FaultKind.SLOW_REPLY:
             await asyncio.sleep(fault.delay)
         case FaultKind.ACCEPT_THEN_500:
-            return SERVER_ERROR.reply(fault.status)
+            return refuse(SERVER_ERROR, fault.status)
         case FaultKind.ACCEPT_THEN_DROP_REPLY:
             if call.request.transport is not None:
                 call.request.transport.abort()

@@ -16,6 +16,7 @@ from aiohttp import web
 
 from schemas.ids import Segment
 from schemas.units import PAISE_PER_RUPEE
+from simulator.api.replies import refuse
 from simulator.market.tape import Listing
 from simulator.refusals import Code, Refusal
 from simulator.serializers import isin
@@ -61,7 +62,7 @@ class Master:
     async def of_segment(self, request: web.Request) -> web.Response:
         segment = request.match_info["segment"]
         if segment not in Segment.__members__:
-            return _NO_SEGMENT.reply()
+            return refuse(_NO_SEGMENT)
         chosen = (listing for listing in self._listings if listing.id.segment == segment)
         return web.Response(text=_csv(DETAILED, map(_detailed_row, chosen)), content_type="text/csv")
 

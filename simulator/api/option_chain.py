@@ -10,7 +10,7 @@ from aiohttp import web
 
 from schemas.ids import InstrumentId
 from schemas.units import NS_PER_SECOND, PAISE_PER_RUPEE
-from simulator.api.data_guard import DataDoor, DataError, object_of
+from simulator.api.data_guard import DataError, DataGuard, object_of
 from simulator.api.guard import Call
 from simulator.api.quotes import best, last_price, rupees
 from simulator.exchange import Exchange
@@ -27,7 +27,7 @@ Json = dict[str, Any]
 class OptionChains:
     """The handlers under `/v2/optionchain`."""
 
-    def __init__(self, exchange: Exchange, door: DataDoor, seed: int) -> None:
+    def __init__(self, exchange: Exchange, door: DataGuard, seed: int) -> None:
         self._exchange = exchange
         self._door = door
         self._seed = seed

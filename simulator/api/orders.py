@@ -12,7 +12,8 @@ from aiohttp import web
 
 from schemas.units import Quantity
 from simulator.api import requests as placement
-from simulator.api.guard import Call, Door
+from simulator.api.guard import ApiGuard, Call
+from simulator.api.replies import refuse
 from simulator.config import Quirks
 from simulator.exchange import Exchange
 from simulator.faults import FaultKind
@@ -29,7 +30,7 @@ _NO_TRADES: Final = Refusal(Code.INPUT, "Missing required fields, bad values for
 class Rest:
     """The handlers under `/v2/orders` and `/v2/trades`."""
 
-    def __init__(self, exchange: Exchange, door: Door, quirks: Quirks) -> None:
+    def __init__(self, exchange: Exchange, door: ApiGuard, quirks: Quirks) -> None:
         self._exchange = exchange
         self._book = exchange.book
         self._door = door
@@ -56,7 +57,7 @@ class Rest:
         late = call.fault if call.fault and call.fault.kind is FaultKind.LATE_REJECT else None
         order = self._enter(asked, hold=late is not None)
         if isinstance(order, Refusal):
-            return order.reply()
+            return refuse(order)
         if late:
             asyncio.get_running_loop().call_later(late.delay, self._reject_late, order, late.message)
         if call.fault and call.fault.kind is FaultKind.FILL_BEFORE_REPLY:
@@ -68,9 +69,9 @@ class Rest:
         """Place as many orders as the freeze quantity makes necessary."""
         asked = placement.read_order(call.body, call.client_id)
         if isinstance(asked, Refusal):
-            return asked.reply()
+            return refuse(asked)
         if refusal := self._book.refusal(asked):
-            return refusal.reply()
+            return refuse(refusal)
         placed = [self._enter(part) for part in self._parts(asked)]
         replies = [self._acknowledgement(order) for order in placed if isinstance(order, Order)]
         return web.json_response(replies if self._quirks.slices_as_array else replies[0])
@@ -78,10 +79,10 @@ class Rest:
     async def modify(self, call: Call) -> web.StreamResponse:
         wish = placement.read(call.body, call.client_id, placement.modification)
         if isinstance(wish, Refusal):
-            return wish.reply()
+            return refuse(wish)
         order = self._book.modify(call.client_id, call.path("order_id"), wish, self._exchange.second)
         if isinstance(order, Refusal):
-            return order.reply()
+            return refuse(order)
         return web.json_response({"orderId": order.order_id, "orderStatus": Status.TRANSIT})
 
     async def cancel(self, call: Call) -> web.StreamResponse:
@@ -91,7 +92,7 @@ class Rest:
             self._book.fill_now(order, self._exchange.second)
         cancelled = self._book.cancel(call.client_id, order_id, self._exchange.second)
         if isinstance(cancelled, Refusal) and not (raced and self._quirks.lost_race_says_cancelled):
-            return cancelled.reply()
+            return refuse(cancelled)
         return web.json_response({"orderId": order_id, "orderStatus": Status.CANCELLED})
 
     async def orders(self, call: Call) -> web.StreamResponse:
@@ -102,13 +103,13 @@ class Rest:
         order = self._book.by_id(call.client_id, call.path("order_id"))
         if self._quirks.by_id_as_array:
             return web.json_response([order_json(order)] if order else [])
-        return web.json_response(order_json(order)) if order else NO_SUCH_ORDER.reply()
+        return web.json_response(order_json(order)) if order else refuse(NO_SUCH_ORDER)
 
     async def order_by_correlation(self, call: Call) -> web.StreamResponse:
         """By the client's name. An order in TRANSIT is as unknown here as one that was never placed; the book has it."""
         order = self._book.by_correlation(call.client_id, call.path("correlation_id"))
         if order is None or order.status is Status.TRANSIT:
-            return NOT_KNOWN_BY_NAME.reply(web.HTTPNotFound.status_code)
+            return refuse(NOT_KNOWN_BY_NAME, web.HTTPNotFound.status_code)
         row = order_json(order)
         return web.json_response([row] if self._quirks.by_name_as_array else row)
 
@@ -118,7 +119,7 @@ class Rest:
     async def trades_of(self, call: Call) -> web.StreamResponse:
         order = self._book.by_id(call.client_id, call.path("order_id"))
         return (
-            NO_SUCH_ORDER.reply()
+            refuse(NO_SUCH_ORDER)
             if order is None
             else web.json_response([trade_json(*made) for made in _trades([order])])
         )
@@ -129,7 +130,7 @@ class Rest:
             first, last = (date.fromisoformat(call.path(name)) for name in ("first", "last"))
             page = int(call.path("page"))
         except ValueError:
-            return _NO_TRADES.reply()
+            return refuse(_NO_TRADES)
         made = _trades(self._book.of(call.client_id)) if first <= self._book.day <= last and page >= 0 else []
         return web.json_response(
             [history_json(*trade) for trade in made[page * TRADES_A_PAGE : (page + 1) * TRADES_A_PAGE]]

@@ -9,8 +9,9 @@ from aiohttp import web
 
 from schemas.units import Paise
 from simulator.api import requests as placement
-from simulator.api.guard import Call, Door
-from simulator.api.requests import Fields, Wrong
+from simulator.api.guard import ApiGuard, Call
+from simulator.api.replies import refuse
+from simulator.api.requests import Fields, InvalidField
 from simulator.config import Quirks
 from simulator.exchange import Exchange
 from simulator.matching.controls import Controls
@@ -27,7 +28,7 @@ _NO_HOLDINGS = Refusal(Code.HOLDINGS, "No holdings available")
 class Portfolio:
     """The handlers."""
 
-    def __init__(self, exchange: Exchange, controls: Controls, door: Door, quirks: Quirks) -> None:
+    def __init__(self, exchange: Exchange, controls: Controls, door: ApiGuard, quirks: Quirks) -> None:
         self._exchange = exchange
         self._book = exchange.book
         self._controls = controls
@@ -60,18 +61,18 @@ class Portfolio:
         """202 without a body, which `dhanhq` 2.3.0 takes for a failure."""
         asked = placement.read(call.body, call.client_id, _conversion)
         if isinstance(asked, Refusal):
-            return asked.reply()
+            return refuse(asked)
         key, position_type, quantity, to = asked
         net = self._book.ledger.net(call.client_id, *key)
         if (net > 0) is not (position_type == "LONG"):
-            return Refusal(Code.ORDER, f"No {position_type} position to convert").reply()
+            return refuse(Refusal(Code.ORDER, f"No {position_type} position to convert"))
         refusal = self._book.convert(call.client_id, key, quantity, to)
-        return refusal.reply() if refusal else web.Response(status=202)
+        return refuse(refusal) if refusal else web.Response(status=202)
 
     async def holdings(self, call: Call) -> web.StreamResponse:
         held = self._book.risk.purse(call.client_id).holdings
         rows = [self._holding_json(PositionKey(key, Product.CNC), holding) for key, holding in held.items()]
-        return web.json_response(rows) if rows else _NO_HOLDINGS.reply()
+        return web.json_response(rows) if rows else refuse(_NO_HOLDINGS)
 
     async def funds(self, call: Call) -> web.StreamResponse:
         funds = self._book.funds(call.client_id)
@@ -92,10 +93,10 @@ class Portfolio:
     async def margin(self, call: Call) -> web.StreamResponse:
         asked = placement.read(call.body, call.client_id, lambda fields: placement.hypothetical(fields, call.client_id))
         if isinstance(asked, Refusal):
-            return asked.reply()
+            return refuse(asked)
         order = self._sketch(asked)
         if isinstance(order, Refusal):
-            return order.reply()
+            return refuse(order)
         needed, available = margin([], [order]), self._book.funds(call.client_id).available or Paise(0)
         value = order.remaining * worst_price(order)
         cash = asked.instrument.segment.endswith("_EQ")
@@ -116,12 +117,12 @@ class Portfolio:
         """Both spellings of the request are taken: `scripList` or `scripts`, `includeOrder` or `includeOrders`."""
         asked = placement.read(call.body, call.client_id, lambda fields: _basket(fields, call.client_id))
         if isinstance(asked, Refusal):
-            return asked.reply()
+            return refuse(asked)
         requests, with_positions, with_orders = asked
         orders = [self._sketch(request) for request in requests]
         for order in orders:
             if isinstance(order, Refusal):
-                return order.reply()
+                return refuse(order)
         positions = self._book.ledger.of(call.client_id) if with_positions else []
         waiting = self._book.live(call.client_id) if with_orders else []
         sketches = [order for order in orders if isinstance(order, Order)]
@@ -219,18 +220,18 @@ def _conversion(fields: Fields) -> tuple[PositionKey, Any, int, Product]:
     if isinstance(quantity, str) and quantity.isdecimal():  # as Dhan's page writes it
         quantity = int(quantity)
     if not isinstance(quantity, int) or isinstance(quantity, bool) or quantity <= 0:
-        raise Wrong(f"convertQty: {quantity!r}")
+        raise InvalidField(f"convertQty: {quantity!r}")
     key = PositionKey(fields.instrument(), fields.choice("fromProductType", Product))
     position_type, to = fields.raw("positionType"), fields.choice("toProductType", Product)
     if position_type not in ("LONG", "SHORT") or to is key.product:
-        raise Wrong(f"positionType: {position_type!r}, toProductType: {to}")
+        raise InvalidField(f"positionType: {position_type!r}, toProductType: {to}")
     return key, position_type, quantity, to
 
 
 def _basket(fields: Fields, client_id: str) -> tuple[list[OrderRequest], bool, bool]:
     listed = fields.raw("scripList") or fields.raw("scripts")
     if not isinstance(listed, list) or not all(isinstance(row, dict) for row in listed):
-        raise Wrong("scripList: a list of objects")
+        raise InvalidField("scripList: a list of objects")
     requests = [placement.hypothetical(Fields(row), client_id) for row in listed]
     with_orders = fields.truth("includeOrder") or fields.truth("includeOrders")
     return requests, fields.truth("includePosition"), with_orders

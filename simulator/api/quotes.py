@@ -9,7 +9,7 @@ from aiohttp import web
 
 from schemas.ids import InstrumentId, Segment
 from schemas.units import PAISE_PER_RUPEE, UtcNs
-from simulator.api.data_guard import DataDoor, DataError, object_of
+from simulator.api.data_guard import DataError, DataGuard, object_of
 from simulator.api.guard import Call
 from simulator.exchange import Exchange
 from simulator.market import depth, ladder
@@ -28,7 +28,7 @@ Writer = Callable[[Listing, Prints], Json]
 class Quotes:
     """The handlers under `/v2/marketfeed`."""
 
-    def __init__(self, exchange: Exchange, door: DataDoor) -> None:
+    def __init__(self, exchange: Exchange, door: DataGuard) -> None:
         self._exchange = exchange
         self._door = door
 

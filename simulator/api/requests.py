@@ -28,7 +28,7 @@ E = TypeVar("E", bound=StrEnum)
 T = TypeVar("T")
 
 
-class Wrong(Exception):
+class InvalidField(Exception):
     """A field is missing or has a bad value. Dhan does not name it; we do, for whoever debugs."""
 
 
@@ -49,7 +49,7 @@ class Fields:
     def choice(self, name: str, kind: type[E]) -> E:
         value = self._payload.get(name)
         if value not in list(kind):
-            raise Wrong(f"{name}: {value!r}")
+            raise InvalidField(f"{name}: {value!r}")
         return kind(value)
 
     def truth(self, name: str) -> bool:
@@ -59,14 +59,14 @@ class Fields:
             return False
         if value is True or value == "true":
             return True
-        raise Wrong(f"{name}: {value!r}")
+        raise InvalidField(f"{name}: {value!r}")
 
     def units(self, name: str, *, least: int = 1) -> Quantity:
         value = self._payload.get(name)
         if least == 0 and _blank(value):
             return Quantity(0)
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= MAX_QUANTITY:
-            raise Wrong(f"{name}: {value!r}")
+            raise InvalidField(f"{name}: {value!r}")
         return Quantity(value)
 
     def money(self, name: str, *, optional: bool = False) -> Paise:
@@ -75,26 +75,26 @@ class Fields:
         if optional and (_blank(value) or value == 0):
             return Paise(0)
         if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
-            raise Wrong(f"{name}: {value!r}")
+            raise InvalidField(f"{name}: {value!r}")
         try:
             return Paise.from_rupees(str(value))  # the shortest text of a float is what the client wrote
         except ValueError:
-            raise Wrong(f"{name}: {value!r} is no whole number of paise") from None
+            raise InvalidField(f"{name}: {value!r} is no whole number of paise") from None
 
     def correlation_id(self) -> str:
         value = self._payload.get("correlationId") or ""
         if not isinstance(value, str) or not _CORRELATION_ID.fullmatch(value):
-            raise Wrong("correlationId: letters, digits, space, _ . -")
+            raise InvalidField("correlationId: letters, digits, space, _ . -")
         return value
 
     def instrument(self) -> InstrumentId:
         segment, security_id = self._payload.get("exchangeSegment"), self._payload.get("securityId")
         if not isinstance(security_id, str) or segment not in list(Segment):
-            raise Wrong("exchangeSegment and securityId: both strings")
+            raise InvalidField("exchangeSegment and securityId: both strings")
         try:
             return InstrumentId.parse(f"{segment}:{security_id}")
         except ValueError:
-            raise Wrong(f"securityId: {security_id[:20]!r}") from None
+            raise InvalidField(f"securityId: {security_id[:20]!r}") from None
 
 
 def read(body: bytes, client_id: str, reader: Callable[[Fields], T]) -> T | Refusal:
@@ -109,7 +109,7 @@ def read(body: bytes, client_id: str, reader: Callable[[Fields], T]) -> T | Refu
         return BAD_TOKEN
     try:
         return reader(Fields(payload))
-    except Wrong as error:
+    except InvalidField as error:
         return Refusal(Code.INPUT, f"{_COMPLAINT} ({error})")
 
 
@@ -170,7 +170,7 @@ def modification(fields: Fields) -> Modification:
 def super_request(fields: Fields, client_id: str) -> tuple[OrderRequest, Exits]:
     order_type = fields.choice("orderType", OrderType)
     if order_type.waits_for_trigger:
-        raise Wrong(f"orderType: {order_type}")
+        raise InvalidField(f"orderType: {order_type}")
     request = OrderRequest(
         client_id=client_id,
         correlation_id=fields.correlation_id(),
@@ -249,14 +249,14 @@ def _forever_leg(fields: Fields, client_id: str, suffix: str) -> OrderRequest:
 def _forever_type(fields: Fields) -> OrderType:
     order_type = fields.choice("orderType", OrderType)
     if order_type.waits_for_trigger:
-        raise Wrong(f"orderType: {order_type}")
+        raise InvalidField(f"orderType: {order_type}")
     return order_type
 
 
 def _after_open(fields: Fields) -> int:
     value = fields.raw("amoTime") or "OPEN"
     if not isinstance(value, str) or value not in _AFTER_OPEN:
-        raise Wrong(f"amoTime: {value!r}")
+        raise InvalidField(f"amoTime: {value!r}")
     return _AFTER_OPEN[value]
 
 

@@ -13,8 +13,9 @@ from aiohttp import web
 
 from schemas.units import IST, Paise
 from simulator.api import requests as placement
-from simulator.api.guard import Call, Door
-from simulator.api.requests import Fields, Wrong
+from simulator.api.guard import ApiGuard, Call
+from simulator.api.replies import refuse
+from simulator.api.requests import Fields, InvalidField
 from simulator.config import Quirks
 from simulator.exchange import Exchange
 from simulator.matching.controls import DELIVERY, INTRADAY, Controls, PnlExit
@@ -70,7 +71,7 @@ class Addresses:
 class TraderControl:
     """The handlers."""
 
-    def __init__(self, exchange: Exchange, controls: Controls, addresses: Addresses, door: Door) -> None:
+    def __init__(self, exchange: Exchange, controls: Controls, addresses: Addresses, door: ApiGuard) -> None:
         self._exchange = exchange
         self._controls = controls
         self._addresses = addresses
@@ -94,11 +95,11 @@ class TraderControl:
         """The wish comes in the query; the classic page's text says header, its example query."""
         wish = call.request.query.get("killSwitchStatus") or call.request.headers.get("killSwitchStatus")
         if wish not in {"ACTIVATE", "DEACTIVATE"}:
-            return Refusal(Code.INPUT, "killSwitchStatus is ACTIVATE or DEACTIVATE").reply()
+            return refuse(Refusal(Code.INPUT, "killSwitchStatus is ACTIVATE or DEACTIVATE"))
         if wish == "DEACTIVATE":
             self._controls.revive(call.client_id)
         elif refusal := self._controls.kill(call.client_id):
-            return refusal.reply()
+            return refuse(refusal)
         sentence = f"Kill Switch has been successfully {wish.lower()}d"
         return web.json_response({"dhanClientId": call.client_id, "killSwitchStatus": sentence})
 
@@ -109,7 +110,7 @@ class TraderControl:
     async def set_exit(self, call: Call) -> web.StreamResponse:
         wanted = placement.read(call.body, call.client_id, _pnl_exit)
         if isinstance(wanted, Refusal):
-            return wanted.reply()
+            return refuse(wanted)
         self._controls.set_pnl_exit(call.client_id, wanted, self._exchange.second)
         return web.json_response({"pnlExitStatus": "ACTIVE", "message": "P&L based exit configured successfully"})
 
@@ -127,7 +128,7 @@ class TraderControl:
 
     async def stop_exit(self, call: Call) -> web.StreamResponse:
         if not self._controls.stop_pnl_exit(call.client_id):
-            return Refusal(Code.NO_DATA, "No P&L based exit is active").reply()
+            return refuse(Refusal(Code.NO_DATA, "No P&L based exit is active"))
         return web.json_response({"pnlExitStatus": "DISABLED", "message": "P&L based exit stopped successfully"})
 
     async def profile(self, call: Call) -> web.StreamResponse:
@@ -170,10 +171,10 @@ class TraderControl:
     def _register(self, call: Call, *, again: bool) -> web.StreamResponse:
         asked = placement.read(call.body, call.client_id, _address)
         if isinstance(asked, Refusal):
-            return asked.reply()
+            return refuse(asked)
         ip, flag = asked
         if refusal := self._addresses.set(call.client_id, flag, ip, again=again):
-            return refusal.reply()
+            return refuse(refusal)
         return web.json_response({"message": "IP saved successfully", "status": "SUCCESS"})
 
 
@@ -191,7 +192,7 @@ def _match(remote: str, primary: _Registered | None, secondary: _Registered | No
 def _pnl_exit(fields: Fields) -> PnlExit:
     products = fields.raw("productType") or [INTRADAY]
     if not isinstance(products, list) or any(name not in (INTRADAY, DELIVERY) for name in products):
-        raise Wrong(f"productType: {products!r}")
+        raise InvalidField(f"productType: {products!r}")
     return PnlExit(
         profit=_amount(fields, "profitValue"),
         loss=_amount(fields, "lossValue"),
@@ -204,13 +205,13 @@ def _amount(fields: Fields, name: str) -> Paise:
     """A number, or a text as in Dhan's example."""
     value = fields.raw(name)
     if not isinstance(value, int | float | str) or isinstance(value, bool):
-        raise Wrong(f"{name}: {value!r}")
+        raise InvalidField(f"{name}: {value!r}")
     try:
         amount = Paise.from_rupees(str(value))
     except ValueError as error:
-        raise Wrong(f"{name}: {error}") from None
+        raise InvalidField(f"{name}: {error}") from None
     if amount <= 0:
-        raise Wrong(f"{name}: {value!r}")
+        raise InvalidField(f"{name}: {value!r}")
     return amount
 
 
@@ -219,4 +220,4 @@ def _address(fields: Fields) -> tuple[str, IpFlag]:
     try:
         return str(ipaddress.ip_address(value if isinstance(value, str) else "")), fields.choice("ipFlag", IpFlag)
     except ValueError:
-        raise Wrong(f"ip: {value!r}") from None
+        raise InvalidField(f"ip: {value!r}") from None

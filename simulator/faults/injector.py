@@ -41,7 +41,7 @@ NOBODY: Final = Target()
 
 
 @dataclass(frozen=True, slots=True)
-class Strike:
+class FaultHit:
     """A fault that fired, and which of the passing things it hit, counted from 0."""
 
     fault: Fault
@@ -49,7 +49,7 @@ class Strike:
 
 
 @dataclass(slots=True)
-class _Armed:
+class _PendingFault:
     """A fault that waits: how many fitting things still pass unharmed."""
 
     fault: Fault
@@ -91,7 +91,7 @@ class Faults:
         self._monotonic = monotonic
         self._market_now = market_now
         self._started = monotonic()
-        self._armed: list[_Armed] = []
+        self._armed: list[_PendingFault] = []
         self._set = 0
         self.journal = Journal()
         self.add(*faults, seed=seed)
@@ -105,14 +105,14 @@ class Faults:
         """Set faults behind those that wait; their machine time starts now."""
         for fault in faults:
             chance = Random(f"{seed}:{self._set}:{fault.kind}")  # noqa: S311 - to be repeated, not to be secret
-            self._armed.append(_Armed(fault, self._set, self._monotonic(), chance))
+            self._armed.append(_PendingFault(fault, self._set, self._monotonic(), chance))
             self._set += 1
 
     def clear(self) -> None:
         """Forget what waits. The journal stays."""
         self._armed.clear()
 
-    def strike(self, place: Place, target: Target = NOBODY, count: int = 1) -> Strike | None:
+    def next_hit(self, place: Place, target: Target = NOBODY, count: int = 1) -> FaultHit | None:
         """What hits the next `count` things that pass here, or None when all pass unharmed.
 
         After a strike at thing `at`, the things behind it have not passed yet: ask again for them.
@@ -130,9 +130,9 @@ class Faults:
         if not first.left:
             self._armed.remove(first)
         self._write(first, target, at)
-        return Strike(first.fault, at)
+        return FaultHit(first.fault, at)
 
-    def _fits(self, armed: _Armed, place: Place, target: Target) -> bool:
+    def _fits(self, armed: _PendingFault, place: Place, target: Target) -> bool:
         fault = armed.fault
         if fault.place is not place or not fault.hits(target.client_id, target.endpoint, target.connection):
             return False
@@ -140,7 +140,7 @@ class Faults:
             return False
         return fault.market_time is None or self._market_now().ist().time() >= fault.market_time
 
-    def _write(self, armed: _Armed, target: Target, at: int) -> None:
+    def _write(self, armed: _PendingFault, target: Target, at: int) -> None:
         thing = target.thing if isinstance(target.thing, str) else target.thing(at)
         entry = Entry(
             number=self.journal.total + 1,

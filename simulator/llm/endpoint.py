@@ -17,7 +17,7 @@ CREATED: Final = 1_700_000_000  # a fixed moment: answers must not depend on the
 CHARACTERS_PER_TOKEN: Final = 4  # the usual rule of thumb for English and JSON
 
 
-class ModelDesk:
+class ChatApi:
     """The handlers under `/v1`. Any non-empty key will do."""
 
     def __init__(self, latency: float) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from simulator.market.tape import Listing, Prints, fixed_figures
 
 
-class Board:
+class LastPrices:
     """One row of `tape.PRINT` for each listing, by its place; price 0 until the instrument has printed."""
 
     def __init__(self, listings: Sequence[Listing]) -> None:

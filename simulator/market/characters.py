@@ -29,7 +29,7 @@ Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 
 
-class Character(StrEnum):
+class DayProfile(StrEnum):
     """What kind of day."""
 
     CALM = "calm"
@@ -60,7 +60,7 @@ class Course:
     gap: float
 
 
-def course(character: Character, rng: np.random.Generator, minutes: int, *, band: float, scale: float = 1.0) -> Course:
+def course(character: DayProfile, rng: np.random.Generator, minutes: int, *, band: float, scale: float = 1.0) -> Course:
     """The day of one instrument; `band` is its circuit as a share of the previous close, `scale` tames an index."""
     made = _COURSES[character](rng, minutes, band)
     return Course(made.levels * scale, made.noise * scale, made.least, made.most, made.size, made.gap)
@@ -142,11 +142,11 @@ def _course(rng: np.random.Generator, levels: Floats, gap: float) -> Course:
     )
 
 
-_COURSES: Final[Mapping[Character, Callable[[np.random.Generator, int, float], Course]]] = {
-    Character.CALM: _calm,
-    Character.TRENDING: _trending,
-    Character.GAP: _gap,
-    Character.CRASH: _crash,
-    Character.ILLIQUID: _illiquid,
-    Character.OPENING_RUSH: _opening_rush,
+_COURSES: Final[Mapping[DayProfile, Callable[[np.random.Generator, int, float], Course]]] = {
+    DayProfile.CALM: _calm,
+    DayProfile.TRENDING: _trending,
+    DayProfile.GAP: _gap,
+    DayProfile.CRASH: _crash,
+    DayProfile.ILLIQUID: _illiquid,
+    DayProfile.OPENING_RUSH: _opening_rush,
 }

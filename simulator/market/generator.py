@@ -19,7 +19,7 @@ from schemas.errors import Misconfigured
 from schemas.market import Instrument, Session, session_of, to_tick
 from schemas.units import NS_PER_SECOND, PAISE_PER_RUPEE, BasisPoints, Paise
 from simulator.market import contracts, noise, universe
-from simulator.market.characters import Character, Course, course
+from simulator.market.characters import Course, DayProfile, course
 from simulator.market.contracts import Contract
 from simulator.market.cumulative import Block, Running, in_order
 from simulator.market.tape import CHUNK, MINUTE, USUAL_BAND, Listing, Market, Numbers, Prints, fixed_figures
@@ -47,8 +47,8 @@ class Plan:
     """
 
     shares: int = 20
-    character: Character = Character.TRENDING
-    characters: Mapping[str, Character] | None = None
+    character: DayProfile = DayProfile.TRENDING
+    characters: Mapping[str, DayProfile] | None = None
     options: tuple[str, ...] = ()
 
 
@@ -226,7 +226,7 @@ def _row(seed: int, session: Session, plan: Plan, instrument: Instrument, rupees
     identity = instrument.id
     rng = np.random.default_rng([seed, session.day.toordinal(), identity.segment.code, identity.security_id])
     character = (plan.characters or {}).get(instrument.symbol, plan.character)
-    crashing = character is Character.CRASH and instrument.tradable
+    crashing = character is DayProfile.CRASH and instrument.tradable
     band = CRASH_BAND if crashing else USUAL_BAND
     minutes = (session.close - session.open) // NS_PER_SECOND // MINUTE
     scale = 1.0 if instrument.tradable else INDEX_SCALE

@@ -13,7 +13,7 @@ from simulator.matching.enums import OrderType, Product, Validity
 from simulator.matching.forever_orders import ForeverOrders
 from simulator.matching.ledger import Position
 from simulator.matching.order import Order, OrderRequest
-from simulator.matching.order_manager import Book
+from simulator.matching.order_manager import OrderManager
 from simulator.matching.super_orders import SuperOrders
 from simulator.refusals import Code, Refusal
 
@@ -47,14 +47,14 @@ class PnlExit:
 class Controls:
     """The controls of all accounts over one book."""
 
-    def __init__(self, book: Book, super_orders: SuperOrders, forever_orders: ForeverOrders) -> None:
+    def __init__(self, book: OrderManager, super_orders: SuperOrders, forever_orders: ForeverOrders) -> None:
         self._book = book
         self._super_orders = super_orders
         self._forever_orders = forever_orders
         self._killed: set[str] = set()
         self._exits: dict[str, PnlExit] = {}
-        book.join(self)
-        book.guard(self._gate)
+        book.add_observer(self)
+        book.add_check(self._gate)
 
     def is_killed(self, client_id: str) -> bool:
         return client_id in self._killed
@@ -96,10 +96,10 @@ class Controls:
         covered = [position for position in self._book.ledger.of(client_id) if wanted.covers(position.product)]
         return sum((self._profit(position) for position in covered), start=Fraction(0))
 
-    def touched(self, _: Order, __: int) -> None:
+    def on_order(self, _: Order, __: int) -> None:
         """Nothing: a trade alone changes no profit until the next price."""
 
-    def priced(self, instrument: InstrumentId, _: int, second: int) -> None:
+    def on_price(self, instrument: InstrumentId, _: int, second: int) -> None:
         if not self._exits:
             return
         for client_id in tuple(self._exits):

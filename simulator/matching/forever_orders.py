@@ -11,7 +11,7 @@ from schemas.ids import InstrumentId
 from schemas.units import Paise
 from simulator.matching.enums import Leg, Product, Status
 from simulator.matching.order import Modification, Order, OrderRequest
-from simulator.matching.order_manager import Book
+from simulator.matching.order_manager import OrderManager
 from simulator.refusals import NO_SUCH_ORDER, Code, Refusal
 
 _PRODUCTS: Final = frozenset({Product.CNC, Product.MTF})  # portal and classic pages agree on these two
@@ -80,11 +80,11 @@ class ForeverOrder:
 class ForeverOrders:
     """All forever orders of one book."""
 
-    def __init__(self, book: Book) -> None:
+    def __init__(self, book: OrderManager) -> None:
         self._book = book
         self._all: dict[str, ForeverOrder] = {}
         self._waiting: defaultdict[InstrumentId, list[ForeverOrder]] = defaultdict(list)
-        book.join(self)
+        book.add_observer(self)
 
     def place(self, first: OrderRequest, second_leg: OrderRequest | None, second: int) -> ForeverOrder | Refusal:
         """Take a forever order in; with `second_leg` it is an OCO."""
@@ -136,10 +136,10 @@ class ForeverOrders:
     def of(self, client_id: str) -> list[ForeverOrder]:
         return [made for made in self._all.values() if made.client_id == client_id]
 
-    def touched(self, _: Order, __: int) -> None:
+    def on_order(self, _: Order, __: int) -> None:
         """Nothing: a forever order's part ends when its order is sent."""
 
-    def priced(self, instrument: InstrumentId, price: int, second: int) -> None:
+    def on_price(self, instrument: InstrumentId, price: int, second: int) -> None:
         if not self._waiting or not (waiting := self._waiting.get(instrument)):
             return
         for made in tuple(waiting):

@@ -31,14 +31,14 @@ class Holding(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Purse:
+class Account:
     """What an account brings into the session. `funds` None is without limit."""
 
     funds: Paise | None
     holdings: Mapping[InstrumentId, Holding] = field(default_factory=dict)
 
 
-Purses = Callable[[str], Purse]
+AccountOf = Callable[[str], Account]
 
 
 class PositionKey(NamedTuple):
@@ -99,7 +99,7 @@ class Ledger:
         self._positions: dict[str, dict[PositionKey, Position]] = {}
 
     def record(self, order: Order) -> None:
-        """Book the order's latest trade."""
+        """OrderManager the order's latest trade."""
         request, trade = order.request, order.trades[-1]
         position = self._position(request.client_id, order.instrument, request.product)
         position.add(request.side, trade.quantity, Fraction(trade.value))

@@ -37,7 +37,7 @@ class Outcome(Protocol):
 
 
 @dataclass(slots=True)
-class _Counter:
+class _InstrumentQueue:
     """One instrument: its last price and who waits for another."""
 
     instrument: Instrument
@@ -59,7 +59,9 @@ class Matcher:
         protection: BasisPoints,
         outcome: Outcome,
     ) -> None:
-        self._counters = {id_: _Counter(instrument, circuits.get(id_)) for id_, instrument in instruments.items()}
+        self._counters = {
+            id_: _InstrumentQueue(instrument, circuits.get(id_)) for id_, instrument in instruments.items()
+        }
         self._protection = protection
         self._outcome = outcome
 
@@ -108,7 +110,7 @@ class Matcher:
         circuits = self._counters[order.request.instrument].circuits
         return limit if circuits is None else min(max(limit, circuits.lower), circuits.upper)
 
-    def _match_resting(self, counter: _Counter, second: int) -> None:
+    def _match_resting(self, counter: _InstrumentQueue, second: int) -> None:
         """Whoever acts on one order's fills does so before the next order's turn: it may take that one out."""
         for order in sorted(counter.resting, key=_precedence):
             if order in counter.resting:
@@ -117,7 +119,7 @@ class Matcher:
                 self._keep(counter, order, second)
                 self._outcome.done(second)
 
-    def _sweep(self, counter: _Counter, order: Order, second: int) -> None:
+    def _sweep(self, counter: _InstrumentQueue, order: Order, second: int) -> None:
         if counter.last is None:
             return
         if order.limit is None:
@@ -130,7 +132,7 @@ class Matcher:
         for price, quantity in counter.ladder.take(order.request.side, order.limit, order.remaining):
             self._outcome.filled(order, price, quantity, second)
 
-    def _keep(self, counter: _Counter, order: Order, second: int) -> None:
+    def _keep(self, counter: _InstrumentQueue, order: Order, second: int) -> None:
         if not order.status.live:
             return
         if order.request.validity is Validity.IOC:

@@ -1,6 +1,6 @@
-"""The order book of all users: takes orders in, keeps their states, and tells of every change.
+"""Order management: accepts the orders of all users, tracks their states, and notifies observers.
 
-Pure: market time and prices are arguments, ids count up from one, so the same calls in the same order give the same book.
+Pure: market time and prices are arguments, ids count up from one, so the same calls in the same order give the same result.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from schemas.ids import InstrumentId
 from schemas.market import Instrument
 from schemas.units import Price, Quantity
 from simulator.matching.enums import Change, OrderType, Product, Status, Validity
-from simulator.matching.ledger import Funds, Ledger, PositionKey, Purse, Purses
+from simulator.matching.ledger import Account, AccountOf, Funds, Ledger, PositionKey
 from simulator.matching.matcher import Matcher
 from simulator.matching.order import Modification, Order, OrderRequest, OrderSnapshot, Trade
-from simulator.matching.risk import RiskDesk
+from simulator.matching.risk import MarginEngine
 from simulator.matching.rules import Circuits, Phase, Rules, StopMarket, entry_refusal, risk_rejection
 from simulator.refusals import NO_SUCH_ORDER, Code, Refusal
 
 __all__ = [
-    "Book",
     "Modification",
     "Order",
+    "OrderManager",
     "OrderRequest",
     "OrderSnapshot",
     "OrderType",
@@ -38,24 +38,24 @@ __all__ = [
 REJECTED_BY_EXCHANGE: Final = "EXCH"
 
 
-class Companion(Protocol):
+class OrderObserver(Protocol):
     """Somebody who acts on the book as the market moves: super orders, forever orders, the P&L exit."""
 
-    def touched(self, order: Order, second: int, /) -> None:
+    def on_order(self, order: Order, second: int, /) -> None:
         """An order changed; called when the change is complete."""
 
-    def priced(self, instrument: InstrumentId, price: int, second: int, /) -> None:
+    def on_price(self, instrument: InstrumentId, price: int, second: int, /) -> None:
         """The market printed, and the orders have met it."""
 
 
-Gate = Callable[[OrderRequest], Refusal | None]
+PreCheck = Callable[[OrderRequest], Refusal | None]
 
 
-def _unlimited(_: str) -> Purse:
-    return Purse(None)
+def _unlimited(_: str) -> Account:
+    return Account(None)
 
 
-class Book:
+class OrderManager:
     """All orders of the day, and the last price of every instrument."""
 
     def __init__(
@@ -65,12 +65,12 @@ class Book:
         *,
         circuits: Mapping[InstrumentId, Circuits] | None = None,
         rules: Rules | None = None,
-        purses: Purses = _unlimited,
+        purses: AccountOf = _unlimited,
     ) -> None:
         self.day = day
         self.rules = rules or Rules()
         self.ledger = Ledger()
-        self.risk = RiskDesk(self.ledger, purses)
+        self.risk = MarginEngine(self.ledger, purses)
         self.phase = Phase.BEFORE
         self._prefix = f"1{day:%y%m%d}"
         self._instruments = instruments
@@ -82,9 +82,9 @@ class Book:
         self._live: defaultdict[str, dict[str, Order]] = defaultdict(dict)
         self._after_market: list[Order] = []
         self._listeners: list[Callable[[OrderSnapshot], None]] = []
-        self._companions: list[Companion] = []
-        self._gates: list[Gate] = []
-        self._touched: list[Order] = []
+        self._observers: list[OrderObserver] = []
+        self._checks: list[PreCheck] = []
+        self._changed: list[Order] = []
         self._settling = False
         self._opened_at = 0
         self._trades = 0
@@ -96,13 +96,13 @@ class Book:
         """Call `listener` after every change of every order, in the order of the changes. It must not call the book."""
         self._listeners.append(listener)
 
-    def join(self, companion: Companion) -> None:
-        """Let `companion` act on the book after every call, in the order they joined."""
-        self._companions.append(companion)
+    def add_observer(self, observer: OrderObserver) -> None:
+        """Let `observer` act on the book after every call, in the order they joined."""
+        self._observers.append(observer)
 
-    def guard(self, gate: Gate) -> None:
-        """Ask `gate` before every order a user places."""
-        self._gates.append(gate)
+    def add_check(self, check: PreCheck) -> None:
+        """Ask `check` before every order a user places."""
+        self._checks.append(check)
 
     # The market's side
 
@@ -125,8 +125,8 @@ class Book:
         if self._after_market and self.phase is Phase.OPEN:
             self._send_after_market(second)
         self._matcher.print(instrument, price, second)
-        for companion in self._companions:
-            companion.priced(instrument, price, second)
+        for observer in self._observers:
+            observer.on_price(instrument, price, second)
 
     def last(self, instrument: InstrumentId) -> Price | None:
         return self._matcher.last(instrument)
@@ -163,7 +163,7 @@ class Book:
         instrument = self._instruments.get(request.instrument)
         if instrument is None:
             return Refusal(Code.INPUT, f"Invalid SecurityId: {request.instrument}")
-        for gate in self._gates:
+        for gate in self._checks:
             if refusal := gate(request):
                 return refusal
         if refusal := entry_refusal(request, instrument, self.rules, self.phase):
@@ -306,7 +306,7 @@ class Book:
         self._move(order, Change.TRADED, Status.PART_TRADED if order.remaining else Status.TRADED, second)
 
     def done(self, second: int) -> None:
-        if self._touched:
+        if self._changed:
             self._settle(second)
 
     def triggered(self, order: Order, second: int) -> None:
@@ -381,22 +381,22 @@ class Book:
             live[order.order_id] = order
         else:
             live.pop(order.order_id, None)
-        self._touched.append(order)
+        self._changed.append(order)
         if self._listeners:
             snapshot = order.snapshot(change)
             for listener in self._listeners:
                 listener(snapshot)
 
     def _settle(self, second: int) -> None:
-        """Let the companions act on what changed, and on what that changes, until all is quiet."""
+        """Let the observers act on what changed, and on what that changes, until all is quiet."""
         if self._settling:
             return
         self._settling = True
         try:
-            while self._touched:
-                order = self._touched.pop(0)
-                for companion in self._companions:
-                    companion.touched(order, second)
+            while self._changed:
+                order = self._changed.pop(0)
+                for observer in self._observers:
+                    observer.on_order(order, second)
         finally:
             self._settling = False
 

@@ -9,20 +9,20 @@ from schemas.ids import InstrumentId
 from schemas.market import Side
 from schemas.units import Paise
 from simulator.matching.enums import Product
-from simulator.matching.ledger import MARGIN_RATES, Funds, Holding, Ledger, Position, PositionKey, Purse, Purses
+from simulator.matching.ledger import MARGIN_RATES, Account, AccountOf, Funds, Holding, Ledger, Position, PositionKey
 from simulator.matching.order import Order
 
 _NOTHING = Fraction(0)
 
 
-class RiskDesk:
+class MarginEngine:
     """Judges by the ledger and by what accounts brought into the session."""
 
-    def __init__(self, ledger: Ledger, purses: Purses) -> None:
+    def __init__(self, ledger: Ledger, purses: AccountOf) -> None:
         self._ledger = ledger
         self._purses = purses
 
-    def purse(self, client_id: str) -> Purse:
+    def purse(self, client_id: str) -> Account:
         return self._purses(client_id)
 
     def funds(self, client_id: str, waiting: Sequence[Order]) -> Funds:

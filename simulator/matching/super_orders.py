@@ -15,7 +15,7 @@ from schemas.market import Side
 from schemas.units import Paise, Quantity
 from simulator.matching.enums import Leg, OrderType, Status, Validity
 from simulator.matching.order import Modification, Order, OrderRequest
-from simulator.matching.order_manager import Book
+from simulator.matching.order_manager import OrderManager
 from simulator.refusals import NO_SUCH_ORDER, Code, Refusal
 
 EXITS: Final = (Leg.STOP_LOSS, Leg.TARGET)
@@ -81,12 +81,12 @@ class SuperOrder:
 class SuperOrders:
     """All super orders of one book."""
 
-    def __init__(self, book: Book) -> None:
+    def __init__(self, book: OrderManager) -> None:
         self._book = book
         self._all: dict[str, SuperOrder] = {}
         self._by_order: dict[str, SuperOrder] = {}
         self._trailing: defaultdict[InstrumentId, list[SuperOrder]] = defaultdict(list)
-        book.join(self)
+        book.add_observer(self)
 
     def place(self, request: OrderRequest, exits: Exits, second: int) -> Order | Refusal:
         if refusal := self._refusal(request, request.price, exits):
@@ -154,11 +154,11 @@ class SuperOrders:
         self._book.withdraw(made.entry, second)
         self._tend(made, second)
 
-    def touched(self, order: Order, second: int) -> None:
+    def on_order(self, order: Order, second: int) -> None:
         if made := self._by_order.get(order.order_id):
             self._tend(made, second)
 
-    def priced(self, instrument: InstrumentId, price: int, second: int) -> None:
+    def on_price(self, instrument: InstrumentId, price: int, second: int) -> None:
         """Let the stops trail."""
         if not self._trailing or not (trailing := self._trailing.get(instrument)):
             return

@@ -23,7 +23,7 @@ from aiohttp import web
 
 from simulator.faults import FaultKind, Faults, Place, Target
 
-FAREWELL: Final = 2.0  # seconds a client has to answer our close; then TCP is closed
+CLOSE_TIMEOUT: Final = 2.0  # seconds a client has to answer our close; then TCP is closed
 SETTLE: Final = 2.0  # seconds the client's machine has to take what was sent before a reset
 MAX_REQUEST: Final = 1 << 16  # bytes; a hundred instruments fit ten times
 MOST_LATE: Final = 10_000  # frames held back by a lag; then the market waits
@@ -234,7 +234,7 @@ class _Lag:
 C = TypeVar("C", bound=Connection)
 
 
-class Gate(Generic[C]):
+class Endpoint(Generic[C]):
     """The way in to one endpoint. `make` builds its kind of connection; `too_many` is the last word to one pushed out.
 
     Attributes:
@@ -267,11 +267,13 @@ class Gate(Generic[C]):
         if self._monotonic() < self._refused_until.get(client_id, float("-inf")):
             return web.Response(status=429)
         number = next(self._numbers)
-        strike = self._faults.strike(Place.HANDSHAKE, Target(client_id, self.endpoint, number, thing="handshake"))
+        strike = self._faults.next_hit(Place.HANDSHAKE, Target(client_id, self.endpoint, number, thing="handshake"))
         if strike and strike.fault.kind is FaultKind.HANDSHAKE_429:
             self._refused_until[client_id] = self._monotonic() + strike.fault.delay
             return web.Response(status=429)
-        response = web.WebSocketResponse(timeout=FAREWELL, compress=False, autoping=False, max_msg_size=MAX_REQUEST)
+        response = web.WebSocketResponse(
+            timeout=CLOSE_TIMEOUT, compress=False, autoping=False, max_msg_size=MAX_REQUEST
+        )
         await response.prepare(request)
         connection = self._make(number, client_id, response, request, monotonic=self._monotonic, tap=self._tapped)
         if strike:
@@ -285,7 +287,7 @@ class Gate(Generic[C]):
         log.info("socket.connected", endpoint=self.endpoint, client_id=connection.client_id, number=connection.number)
         watch = asyncio.create_task(self._watch(connection), name="socket watch")
         try:
-            await self._push_out(connection)
+            await self._evict_oldest(connection)
             await self._listen(connection, on_text)
         finally:
             watch.cancel()
@@ -300,7 +302,7 @@ class Gate(Generic[C]):
         if self.tap is not None:
             self.tap(number, frame)
 
-    async def _push_out(self, newest: C) -> None:
+    async def _evict_oldest(self, newest: C) -> None:
         """The oldest of a user's connections goes when there is one too many."""
         same = [other for other in self._inside if other.client_id == newest.client_id]
         if self._too_many is not None and len(same) > self._options.connections:

@@ -11,7 +11,7 @@ from simulator.streaming.connection import Connection, Frame
 from simulator.streaming.packets import Packets, Reason
 
 
-class Parcel(Protocol):
+class Batch(Protocol):
     """Things on their way to a connection, in order."""
 
     def __len__(self) -> int: ...
@@ -23,7 +23,7 @@ class Parcel(Protocol):
         """One thing alone."""
 
 
-class Wording(NamedTuple):
+class StreamFormat(NamedTuple):
     """How a stream says what faults need said.
 
     Attributes:
@@ -39,7 +39,7 @@ class Wording(NamedTuple):
     earlier: Callable[[Frame, int], Frame] | None = None
 
 
-class Slab:
+class UniformPackets:
     """Equal packets in one array; the fast way."""
 
     def __init__(self, packets: Packets, per_frame: int) -> None:
@@ -59,7 +59,7 @@ class Slab:
 
 
 @dataclass(frozen=True, slots=True)
-class Loose:
+class MixedPackets:
     """Packets of any kinds, bundled from whole multiples of `per_frame`."""
 
     packets: Sequence[bytes]
@@ -79,7 +79,7 @@ class Loose:
 
 
 @dataclass(frozen=True, slots=True)
-class Texts:
+class TextMessages:
     """Messages, each a frame of its own."""
 
     messages: Sequence[str]
@@ -94,32 +94,32 @@ class Texts:
         return self.messages[at]
 
 
-class Delivery:
+class FaultySender:
     """Delivers the parcels of one endpoint."""
 
-    def __init__(self, endpoint: str, faults: Faults, wording: Wording) -> None:
+    def __init__(self, endpoint: str, faults: Faults, wording: StreamFormat) -> None:
         self._endpoint = endpoint
         self._faults = faults
         self._wording = wording
 
-    async def deliver(self, connection: Connection, parcel: Parcel) -> None:
+    async def deliver(self, connection: Connection, batch: Batch) -> None:
         """Send everything in order; where a fault strikes, what it makes of the thing."""
         start = 0
-        while start < len(parcel) and connection.listening:
-            strike = self._faults.strike(Place.STREAM, self._target(connection, parcel, start), len(parcel) - start)
-            stop = len(parcel) if strike is None else start + strike.at
-            for frame in parcel.frames(start, stop):
+        while start < len(batch) and connection.listening:
+            strike = self._faults.next_hit(Place.STREAM, self._target(connection, batch, start), len(batch) - start)
+            stop = len(batch) if strike is None else start + strike.at
+            for frame in batch.frames(start, stop):
                 await self._send(connection, frame)
             if strike is not None:
-                await self._spoil(connection, parcel.one(stop), strike.fault)
+                await self._apply_fault(connection, batch.one(stop), strike.fault)
             start = stop + 1
 
-    def _target(self, connection: Connection, parcel: Parcel, start: int) -> Target:
+    def _target(self, connection: Connection, batch: Batch, start: int) -> Target:
         return Target(
             connection.client_id,
             self._endpoint,
             connection.number,
-            thing=lambda at: self._wording.name(parcel.one(start + at)),
+            thing=lambda at: self._wording.name(batch.one(start + at)),
         )
 
     @staticmethod
@@ -129,7 +129,7 @@ class Delivery:
             held, connection.held = connection.held, None
             await connection.send(held)
 
-    async def _spoil(self, connection: Connection, thing: Frame, fault: Fault) -> None:
+    async def _apply_fault(self, connection: Connection, thing: Frame, fault: Fault) -> None:
         if fault.kind in _ENDINGS:
             await self._end(connection, fault)
         elif fault.kind is FaultKind.STALL and fault.instrument is None:
@@ -141,7 +141,7 @@ class Delivery:
                 connection.mute(fault.instrument, fault.delay)
             if fault.kind is FaultKind.LAG:
                 connection.lag(fault.delay, fault.lasting)
-            for frame in self._instead(thing, fault):
+            for frame in self._replacement(thing, fault):
                 await self._send(connection, frame)
 
     async def _end(self, connection: Connection, fault: Fault) -> None:
@@ -153,7 +153,7 @@ class Delivery:
         else:
             await connection.close(self._wording.goodbye(int(fault.code or Reason.SERVER_ERROR)))
 
-    def _instead(self, thing: Frame, fault: Fault) -> list[Frame]:
+    def _replacement(self, thing: Frame, fault: Fault) -> list[Frame]:
         """What comes in place of `thing`."""
         match fault.kind:
             case FaultKind.LOSE:

@@ -12,8 +12,8 @@ from schemas.ids import InstrumentId
 from simulator.accounts import Accounts
 from simulator.market.tape import Market, Prints
 from simulator.streaming import depth_packets
-from simulator.streaming.connection import Connection, Frame, Gate, Surroundings, Tap
-from simulator.streaming.delivery import Delivery, Loose, Wording
+from simulator.streaming.connection import Connection, Endpoint, Frame, Surroundings, Tap
+from simulator.streaming.delivery import FaultySender, MixedPackets, StreamFormat
 from simulator.streaming.packets import Reason
 from simulator.streaming.subscriptions import PER_DEPTH_CONNECTION, Goodbye, Invalid, read_depth_request
 
@@ -55,44 +55,44 @@ class DepthFeed:
         self._numeric_ids = numeric_ids
         self.endpoint = ENDPOINTS[levels]
         too_many = depth_packets.disconnect(Reason.TOO_MANY_CONNECTIONS)
-        self._gate = Gate(self.endpoint, around, make=DepthConnection, too_many=too_many)
-        self._delivery = Delivery(self.endpoint, around.faults, _WORDING)
+        self._endpoint = Endpoint(self.endpoint, around, make=DepthConnection, too_many=too_many)
+        self._delivery = FaultySender(self.endpoint, around.faults, _WORDING)
         self._sequence = 0
 
     @property
     def subscriptions(self) -> int:
-        return sum(len(connection.wanted) for connection in self._gate.inside)
+        return sum(len(connection.wanted) for connection in self._endpoint.inside)
 
     def listen_in(self, tap: Tap | None) -> None:
         """Let `tap` be told every frame put on the wire, with its connection's number."""
-        self._gate.tap = tap
+        self._endpoint.tap = tap
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Handle an upgrade. With a bad token it succeeds and the socket is reset."""
         client_id = request.query.get("clientId", "")
-        connection = await self._gate.upgrade(request, client_id)
+        connection = await self._endpoint.upgrade(request, client_id)
         if not isinstance(connection, DepthConnection):
             return connection
         known = self._accounts.holder(request.query.get("token", ""), client_id)
         if known is None or request.query.get("authType") != "2":
             connection.reset()
             return connection.response
-        await self._gate.stay(connection, self._on_text)
+        await self._endpoint.stay(connection, self._on_text)
         return connection.response
 
     async def publish(self, prints: Prints) -> None:
         """Send each connection both sides of what it subscribed to among `prints`, in their order."""
-        for connection in self._gate.inside:
+        for connection in self._endpoint.inside:
             if not connection.places or not connection.listening:
                 continue
             chosen = prints[np.isin(prints["instrument"], list(connection.places))]
             if len(chosen):
                 packets = depth_packets.both_sides(chosen, self._levels, self._sequence)
                 self._sequence += len(packets)
-                await self._delivery.deliver(connection, Loose(packets, SIDES))
+                await self._delivery.deliver(connection, MixedPackets(packets, SIDES))
 
     async def close(self) -> None:
-        await self._gate.close()
+        await self._endpoint.close()
 
     async def _on_text(self, connection: DepthConnection, text: str) -> None:
         asked = read_depth_request(text, self._levels, numeric_ids=self._numeric_ids)
@@ -116,4 +116,4 @@ def _name(frame: Frame) -> str:
     return depth_packets.name(frame)
 
 
-_WORDING: Final = Wording(_name, depth_packets.disconnect, depth_packets.strange)
+_WORDING: Final = StreamFormat(_name, depth_packets.disconnect, depth_packets.strange)

@@ -16,8 +16,8 @@ from simulator.accounts import Accounts
 from simulator.faults import Fault, FaultKind
 from simulator.market.tape import Market, Prints
 from simulator.streaming import packets
-from simulator.streaming.connection import Connection, Frame, Gate, Surroundings, Tap
-from simulator.streaming.delivery import Delivery, Loose, Parcel, Slab, Wording
+from simulator.streaming.connection import Connection, Endpoint, Frame, Surroundings, Tap
+from simulator.streaming.delivery import Batch, FaultySender, MixedPackets, StreamFormat, UniformPackets
 from simulator.streaming.packets import Encoded, Mode, Reason
 from simulator.streaming.subscriptions import PER_CONNECTION, Change, Goodbye, Invalid, read_request
 
@@ -75,28 +75,28 @@ class Feed:
         self._faults = around.faults
         self._options = options
         too_many = packets.disconnect(Reason.TOO_MANY_CONNECTIONS)
-        self._gate = Gate(ENDPOINT, around, make=FeedConnection, too_many=too_many)
-        self._delivery = Delivery(ENDPOINT, around.faults, _WORDING)
+        self._endpoint = Endpoint(ENDPOINT, around, make=FeedConnection, too_many=too_many)
+        self._delivery = FaultySender(ENDPOINT, around.faults, _WORDING)
         self._prints: Prints | None = None
         self._encoded: Encoded | None = None
         self.packets_sent = 0
 
     @property
     def connections(self) -> int:
-        return len(self._gate.inside)
+        return len(self._endpoint.inside)
 
     @property
     def subscriptions(self) -> int:
-        return sum(connection.subscriptions for connection in self._gate.inside)
+        return sum(connection.subscriptions for connection in self._endpoint.inside)
 
     def listen_in(self, tap: Tap | None) -> None:
         """Let `tap` be told every frame put on the wire, with its connection's number."""
-        self._gate.tap = tap
+        self._endpoint.tap = tap
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Handle `GET /feed`. With a bad token the upgrade succeeds and the socket is reset, as Dhan does."""
         client_id = request.query.get("clientId", "")
-        connection = await self._gate.upgrade(request, client_id)
+        connection = await self._endpoint.upgrade(request, client_id)
         if not isinstance(connection, FeedConnection):
             return connection
         known = self._accounts.holder(request.query.get("token", ""), client_id)
@@ -105,7 +105,7 @@ class Feed:
             connection.reset()
             return connection.response
         connection.modes = np.zeros(len(self._market.listings), np.uint8)
-        await self._gate.stay(connection, self._on_text)
+        await self._endpoint.stay(connection, self._on_text)
         return connection.response
 
     def load(self, chunk: Prints) -> None:
@@ -116,24 +116,24 @@ class Feed:
         """Send each connection the packets of what it subscribed to among the loaded prints at `place`, in their order."""
         assert self._prints is not None, "load() comes before publish()"
         instruments = self._prints["instrument"][place]
-        for connection in self._gate.inside:
+        for connection in self._endpoint.inside:
             modes = connection.modes[instruments]
             if muted := connection.muted:
                 silent = [place for place in map(self._place_of, muted) if place is not None]
                 modes = np.where(np.isin(instruments, silent), 0, modes)
             if modes.any() and connection.listening:
-                parcel = self._parcel(place, modes)
-                await self._delivery.deliver(connection, parcel)
-                self.packets_sent += len(parcel)
+                batch = self._parcel(place, modes)
+                await self._delivery.deliver(connection, batch)
+                self.packets_sent += len(batch)
 
     async def announce(self, packet: bytes) -> None:
         """Send one packet to every connection."""
-        for connection in self._gate.inside:
+        for connection in self._endpoint.inside:
             await connection.send(packet)
 
     def drop_all(self) -> int:
         """Reset every connection; returns how many there were."""
-        dropped = self._gate.inside
+        dropped = self._endpoint.inside
         for connection in dropped:
             connection.reset()
         return len(dropped)
@@ -143,7 +143,7 @@ class Feed:
         self._faults.add(Fault(FaultKind.TRUNCATE))
 
     async def close(self) -> None:
-        await self._gate.close()
+        await self._endpoint.close()
 
     async def _on_text(self, connection: FeedConnection, text: str) -> None:
         asked = read_request(text, numeric_ids=self._options.numeric_ids)
@@ -182,7 +182,7 @@ class Feed:
                 self.packets_sent += 1
                 yield packets.previous_close(instrument, self._market.listings[place].previous_close)
 
-    def _parcel(self, place: slice, modes: Modes) -> Parcel:
+    def _parcel(self, place: slice, modes: Modes) -> Batch:
         """The packets that `modes` ask for, one mode for each print at `place`."""
         assert self._prints is not None
         assert self._encoded is not None
@@ -193,7 +193,7 @@ class Feed:
         per_frame = self._options.packets_per_frame
         if len(kinds) == 1 and not contracts.any():
             only = self._encoded.packets(kinds[0], place)
-            return Slab(only if len(wanted) == len(only) else only[wanted], per_frame)
+            return UniformPackets(only if len(wanted) == len(only) else only[wanted], per_frame)
         encoded = {mode: self._encoded.packets(mode, place) for mode in kinds}
         interests = packets.open_interest(prints) if contracts.any() else None
         found: list[bytes] = []
@@ -201,7 +201,7 @@ class Feed:
             found.append(encoded[Mode(modes[at])][at].tobytes())
             if interests is not None and contracts[at]:
                 found.append(interests[at].tobytes())
-        return Loose(found, per_frame)
+        return MixedPackets(found, per_frame)
 
 
 def _note_unknown(connection: FeedConnection, change: Change, instrument: InstrumentId) -> None:
@@ -222,4 +222,4 @@ def _earlier(frame: Frame, seconds: int) -> Frame:
     return packets.earlier(frame, seconds)
 
 
-_WORDING: Final = Wording(_name, packets.disconnect, packets.strange, _earlier)
+_WORDING: Final = StreamFormat(_name, packets.disconnect, packets.strange, _earlier)

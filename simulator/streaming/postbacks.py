@@ -54,7 +54,7 @@ class Postbacks:
         """What is sent now instead of this postback: nothing, more than one, or it behind the next one."""
         held, self._held = self._held, []
         thing = f"postback of {body['orderId']}: {body['orderStatus']}"
-        strike = self._faults.strike(Place.STREAM, Target(body["dhanClientId"], ENDPOINT, thing=thing))
+        strike = self._faults.next_hit(Place.STREAM, Target(body["dhanClientId"], ENDPOINT, thing=thing))
         fault = strike.fault if strike else None
         if fault and fault.kind is FaultKind.OUT_OF_ORDER:
             self._held = [(url, body)]

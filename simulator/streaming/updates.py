@@ -15,8 +15,8 @@ from aiohttp import web
 from simulator.accounts import Accounts
 from simulator.config import Casing, RegisteredPartner
 from simulator.matching.order import OrderSnapshot
-from simulator.streaming.connection import Connection, Frame, Gate, Surroundings, Tap
-from simulator.streaming.delivery import Delivery, Texts, Wording
+from simulator.streaming.connection import Connection, Endpoint, Frame, Surroundings, Tap
+from simulator.streaming.delivery import FaultySender, StreamFormat, TextMessages
 from simulator.streaming.update_messages import alert
 
 ENDPOINT: Final = "/orderupdate"
@@ -67,21 +67,21 @@ class Updates:
         self._accounts = accounts
         self._partners = {partner.partner_id: partner.partner_secret for partner in partners}
         self._options = options
-        self._gate = Gate(ENDPOINT, around, make=UpdateConnection, too_many=None)
-        self._delivery = Delivery(ENDPOINT, around.faults, _WORDING)
+        self._endpoint = Endpoint(ENDPOINT, around, make=UpdateConnection, too_many=None)
+        self._delivery = FaultySender(ENDPOINT, around.faults, _WORDING)
 
     @property
     def listeners(self) -> int:
         """Connections that have logged in."""
-        return sum(connection.logged_in for connection in self._gate.inside)
+        return sum(connection.logged_in for connection in self._endpoint.inside)
 
     def listen_in(self, tap: Tap | None) -> None:
         """Let `tap` be told every message put on the wire, with its connection's number."""
-        self._gate.tap = tap
+        self._endpoint.tap = tap
 
     def tell(self, order: OrderSnapshot) -> None:
         """An order changed; whoever is logged in now will hear of it, in the order of the calls."""
-        listening = [one for one in self._gate.inside if one.concerns(order.request.client_id)]
+        listening = [one for one in self._endpoint.inside if one.concerns(order.request.client_id)]
         if not listening:
             return
         message = alert(order, self._options.casing)
@@ -91,18 +91,18 @@ class Updates:
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Handle an upgrade. Nobody is known before the login message."""
-        connection = await self._gate.upgrade(request, "")
+        connection = await self._endpoint.upgrade(request, "")
         if not isinstance(connection, UpdateConnection):
             return connection
         sender = asyncio.create_task(self._send(connection), name="order updates")
         try:
-            await self._gate.stay(connection, self._on_text)
+            await self._endpoint.stay(connection, self._on_text)
         finally:
             sender.cancel()
         return connection.response
 
     async def close(self) -> None:
-        await self._gate.close()
+        await self._endpoint.close()
 
     async def _send(self, connection: UpdateConnection) -> None:
         while True:
@@ -110,7 +110,7 @@ class Updates:
             connection.something.clear()
             messages = list(connection.waiting)
             connection.waiting.clear()
-            await self._delivery.deliver(connection, Texts(messages))
+            await self._delivery.deliver(connection, TextMessages(messages))
 
     async def _on_text(self, connection: UpdateConnection, text: str) -> None:
         if connection.logged_in:
@@ -154,4 +154,4 @@ def _strange(code: int) -> Frame:
     return orjson.dumps({"Type": f"unknown_{code}", "Data": {}}).decode()
 
 
-_WORDING: Final = Wording(_name, lambda _: None, _strange)
+_WORDING: Final = StreamFormat(_name, lambda _: None, _strange)

@@ -16,7 +16,7 @@ from agents.news import SampleNews
 from agents.scout import ScoutTerms, scan
 from schemas.market import Action, Direction, ScanResult
 from schemas.messages import Origin
-from simulator.llm.endpoint import ModelDesk
+from simulator.llm.endpoint import ChatApi
 from tests.agents.factories import DAY, Topic, a_journal, a_signal
 from tests.agents.test_scout import UNIVERSE, Histories, Unhurried
 
@@ -24,7 +24,7 @@ from tests.agents.test_scout import UNIVERSE, Histories, Unhurried
 @pytest_asyncio.fixture
 async def simulated() -> AsyncIterator[Model]:
     app = web.Application()
-    app.add_routes(ModelDesk(latency=0.0).routes())
+    app.add_routes(ChatApi(latency=0.0).routes())
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

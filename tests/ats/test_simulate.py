@@ -16,7 +16,7 @@ from ats.simulate import SimulatorOptions, announcement, config_of, serve
 from schemas.errors import Misconfigured
 from simulator.config import SimulatedUser
 from simulator.faults import FaultKind
-from simulator.market.characters import Character
+from simulator.market.characters import DayProfile
 
 
 def asked(**changed: Any) -> SimulatorOptions:
@@ -53,7 +53,7 @@ def test_kinds_of_day_instruments_users_and_faults_reach_the_simulator(tmp_path:
         settings(),
     )
 
-    assert (config.character, dict(config.characters)) == (Character.CALM, {"TCS": Character.CRASH})
+    assert (config.character, dict(config.characters)) == (DayProfile.CALM, {"TCS": DayProfile.CRASH})
     assert (config.shares, config.options, len({user.token for user in config.users})) == (4_999, (), 3)
     assert ([fault.kind for fault in config.faults], config.fault_seed) == ([FaultKind.RESET], 5)
 

@@ -11,8 +11,8 @@ import pytest
 from dhanhq import DhanLogin
 
 from schemas.units import IST
+from simulator import totp
 from simulator.accounts import Accounts
-from simulator.api import totp
 from simulator.config import SimulatedUser
 from simulator.faults import Fault, FaultKind
 from simulator.server import Simulator

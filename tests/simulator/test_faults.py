@@ -52,7 +52,7 @@ def strikes(armed: Faults, count: int, step: int) -> list[int]:
     struck, passed = [], 0
     while passed < count:
         bundle = min(step, count - passed)
-        strike = armed.strike(Place.STREAM, FEED, bundle)
+        strike = armed.next_hit(Place.STREAM, FEED, bundle)
         passed += bundle if strike is None else strike.at + 1
         if strike is not None:
             struck.append(passed - 1)
@@ -164,11 +164,11 @@ def test_a_fault_waits_for_its_market_time_and_its_machine_time() -> None:
         Fault(FaultKind.RESET, market_time=time(10, 0)), Fault(FaultKind.STALL, machine_time=5.0), clocks=clocks
     )
 
-    before = armed.strike(Place.STREAM, FEED)
+    before = armed.next_hit(Place.STREAM, FEED)
     clocks.machine = 5.0
-    first = armed.strike(Place.STREAM, FEED)
+    first = armed.next_hit(Place.STREAM, FEED)
     clocks.market = UtcNs(OPEN + 45 * 60 * NS_PER_SECOND)
-    second = armed.strike(Place.STREAM, FEED)
+    second = armed.next_hit(Place.STREAM, FEED)
 
     assert before is None
     assert first is not None
@@ -187,14 +187,14 @@ def test_a_fault_waits_for_its_market_time_and_its_machine_time() -> None:
     ],
 )
 def test_a_fault_hits_only_what_it_is_meant_for(fault: Fault, target: Target, struck: bool) -> None:
-    assert (faults(fault).strike(Place.STREAM, target) is not None) is struck
+    assert (faults(fault).next_hit(Place.STREAM, target) is not None) is struck
 
 
 def test_a_reply_is_spoiled_only_for_placed_orders_unless_another_endpoint_is_named() -> None:
     armed = faults(Fault(FaultKind.HTML_429), Fault(FaultKind.ERROR, endpoint="GET /v2/*"))
 
     struck: list[Any] = [
-        armed.strike(Place.REQUEST, Target("1", endpoint))
+        armed.next_hit(Place.REQUEST, Target("1", endpoint))
         for endpoint in ("DELETE /v2/orders/1", "GET /v2/positions", "POST /v2/orders")
     ]
 
@@ -205,7 +205,7 @@ def test_the_journal_says_what_was_hit_and_keeps_the_newest() -> None:
     armed = faults(Fault(FaultKind.LOSE, times=KEPT + 5))
 
     for number in range(KEPT + 5):
-        armed.strike(Place.STREAM, Target("1", "/feed", 3, thing=f"packet {number}"))
+        armed.next_hit(Place.STREAM, Target("1", "/feed", 3, thing=f"packet {number}"))
     newest = list(armed.journal)[-1]
 
     assert (len(armed.journal), armed.journal.total) == (KEPT, KEPT + 5)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from schemas.errors import Misconfigured
 from schemas.market import session_of
-from simulator.market.characters import Character
+from simulator.market.characters import DayProfile
 from simulator.market.contracts import Right
 from simulator.market.generator import Plan, generate
 from simulator.market.tape import Listing, Market, Prints
@@ -114,7 +114,7 @@ def test_the_tape_is_cut_into_whole_seconds_without_loss(market: Market) -> None
             assert place.stop - place.start >= at_least
 
 
-def of(character: Character, seed: int = 7, shares: int = 3) -> Market:
+def of(character: DayProfile, seed: int = 7, shares: int = 3) -> Market:
     return generate(seed, DAY, plan=Plan(shares, character))
 
 
@@ -124,17 +124,17 @@ def share_tapes(market: Market) -> list[tuple[Listing, Prints]]:
 
 
 @given(
-    st.sampled_from(Character), st.integers(0, 2**32), st.dates(date(2020, 1, 1), date(2030, 1, 1)), st.integers(0, 2)
+    st.sampled_from(DayProfile), st.integers(0, 2**32), st.dates(date(2020, 1, 1), date(2030, 1, 1)), st.integers(0, 2)
 )
 @settings(max_examples=20, deadline=None)
 def test_every_day_of_every_kind_keeps_the_rules_of_the_exchange(
-    character: Character, seed: int, day: date, shares: int
+    character: DayProfile, seed: int, day: date, shares: int
 ) -> None:
     check_rules(generate(seed, day, plan=Plan(shares, character)))
 
 
 def test_options_keep_the_rules_of_the_exchange() -> None:
-    check_rules(generate(1, DAY, plan=Plan(1, Character.CRASH, options=("RELIANCE",))))
+    check_rules(generate(1, DAY, plan=Plan(1, DayProfile.CRASH, options=("RELIANCE",))))
 
 
 def check_rules(market: Market) -> None:
@@ -167,21 +167,21 @@ def check_running_figures(market: Market, place: int) -> None:
 
 
 def test_a_calm_share_stays_within_half_a_percent_and_a_trending_one_does_not() -> None:
-    def ranges(character: Character) -> list[float]:
+    def ranges(character: DayProfile) -> list[float]:
         return [float(tape["high"][-1] / tape["low"][-1]) - 1 for _, tape in share_tapes(of(character, shares=10))]
 
-    assert max(ranges(Character.CALM)) < 0.005 < min(ranges(Character.TRENDING))
+    assert max(ranges(DayProfile.CALM)) < 0.005 < min(ranges(DayProfile.TRENDING))
 
 
 def test_a_gap_opens_three_to_six_percent_away_up_or_down() -> None:
-    away = [tape["price"][0] / one.previous_close - 1 for one, tape in share_tapes(of(Character.GAP, shares=20))]
+    away = [tape["price"][0] / one.previous_close - 1 for one, tape in share_tapes(of(DayProfile.GAP, shares=20))]
 
     assert all(0.029 < abs(gap) < 0.061 for gap in away)
     assert {gap > 0 for gap in away} == {True, False}
 
 
 def test_a_crash_ends_locked_at_the_lower_circuit_which_is_ten_percent_down() -> None:
-    for listing, tape in share_tapes(of(Character.CRASH, shares=10)):
+    for listing, tape in share_tapes(of(DayProfile.CRASH, shares=10)):
         at_circuit = tape["price"] == listing.lower_circuit
         first = int(np.argmax(at_circuit))
         assert listing.band == 1_000
@@ -191,14 +191,14 @@ def test_a_crash_ends_locked_at_the_lower_circuit_which_is_ten_percent_down() ->
 
 
 def test_an_illiquid_share_is_silent_in_most_minutes_but_opens() -> None:
-    for _, tape in share_tapes(of(Character.ILLIQUID, shares=10)):
+    for _, tape in share_tapes(of(DayProfile.ILLIQUID, shares=10)):
         minutes = set(((tape["second"][:-1] - tape["second"][-1]) // 60).tolist())
         assert 40 < len(minutes) < 150
         assert tape["volume"][-1] < 10_000
 
 
 def test_an_opening_rush_prints_several_times_as_often_in_the_first_minutes() -> None:
-    market = of(Character.OPENING_RUSH)
+    market = of(DayProfile.OPENING_RUSH)
     for _, tape in share_tapes(market):
         minute = (tape["second"] - market.open_second) // 60
         assert (minute == 0).sum() >= 38
@@ -208,8 +208,8 @@ def test_an_opening_rush_prints_several_times_as_often_in_the_first_minutes() ->
 
 
 def test_each_symbol_may_have_a_kind_of_day_of_its_own() -> None:
-    mixed = generate(7, DAY, plan=Plan(5, Character.CALM, {"RELIANCE": Character.CRASH}))
-    calm = generate(7, DAY, plan=Plan(5, Character.CALM))
+    mixed = generate(7, DAY, plan=Plan(5, DayProfile.CALM, {"RELIANCE": DayProfile.CRASH}))
+    calm = generate(7, DAY, plan=Plan(5, DayProfile.CALM))
 
     crashed, place = mixed.source.tape(mixed.by_id[RELIANCE]), mixed.by_id[RELIANCE]
     assert crashed["price"][-1] == mixed.listings[place].lower_circuit
@@ -218,7 +218,7 @@ def test_each_symbol_may_have_a_kind_of_day_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    "plan", [Plan(2, characters={"NOBODY": Character.CALM}), Plan(2, options=("TCS",)), Plan(5_001), Plan(-1)]
+    "plan", [Plan(2, characters={"NOBODY": DayProfile.CALM}), Plan(2, options=("TCS",)), Plan(5_001), Plan(-1)]
 )
 def test_a_plan_for_what_the_market_does_not_have_is_refused(plan: Plan) -> None:
     with pytest.raises(Misconfigured, match=r"market has no|cannot be generated"):

@@ -11,13 +11,13 @@ import pytest
 from schemas.market import Side
 from schemas.units import Paise, Price, Quantity
 from simulator.market import depth
-from simulator.market.characters import Character
+from simulator.market.characters import DayProfile
 from simulator.market.generator import Plan, generate
 from simulator.matching.enums import Change, OrderType, Product, Status, Validity
 from simulator.matching.ladder import Ladder
-from simulator.matching.ledger import Holding, Purse
+from simulator.matching.ledger import Account, Holding
 from simulator.matching.order import Modification, Order
-from simulator.matching.order_manager import Book
+from simulator.matching.order_manager import OrderManager
 from simulator.matching.rules import Circuits, Rules, StopMarket
 from simulator.refusals import Code, Refusal
 from simulator.streaming import packets
@@ -29,27 +29,27 @@ LAST = 100_000
 
 
 def a_book(
-    *, last: int | None = LAST, purse: Purse | None = None, circuits: Circuits | None = None, **rules: Any
-) -> Book:
-    book = Book(
+    *, last: int | None = LAST, purse: Account | None = None, circuits: Circuits | None = None, **rules: Any
+) -> OrderManager:
+    book = OrderManager(
         DAY,
         {RELIANCE: THE_SHARE, NIFTY: replace(THE_SHARE, id=NIFTY)},
         circuits={RELIANCE: circuits} if circuits else {},
         rules=Rules(**rules),
-        purses=lambda _: purse or Purse(None),
+        purses=lambda _: purse or Account(None),
     )
     if last is not None:
         book.on_price(RELIANCE, last, NOON - 1)
     return book
 
 
-def placed(book: Book, **changed: Any) -> Order:
+def placed(book: OrderManager, **changed: Any) -> Order:
     order = book.place(a_request(**changed), NOON)
     assert isinstance(order, Order), order
     return order
 
 
-def refused(book: Book, **changed: Any) -> Refusal:
+def refused(book: OrderManager, **changed: Any) -> Refusal:
     refusal = book.place(a_request(**changed), NOON)
     assert isinstance(refusal, Refusal), refusal
     return refusal
@@ -64,7 +64,7 @@ def fills(order: Order) -> list[tuple[int, int]]:
     return [(trade.price, trade.quantity) for trade in order.trades]
 
 
-def modified(book: Book, order: Order, **wish: Any) -> Order | Refusal:
+def modified(book: OrderManager, order: Order, **wish: Any) -> Order | Refusal:
     return book.modify(USER.client_id, order.order_id, Modification(**wish), NOON)
 
 
@@ -329,7 +329,7 @@ def test_an_after_market_order_is_sent_when_the_market_opens(delay: int) -> None
 
 
 def test_an_account_cannot_order_more_than_it_can_pay_but_can_always_reduce() -> None:
-    book = a_book(purse=Purse(Paise(100_000_00)))  # 1,00,000 rupees: 5,00,000 of intraday shares
+    book = a_book(purse=Account(Paise(100_000_00)))  # 1,00,000 rupees: 5,00,000 of intraday shares
     held = placed(book, quantity=Quantity(490), order_type=OrderType.MARKET, price=Paise(0))
     book.on_price(RELIANCE, LAST, NOON)
     too_much = placed(book, quantity=Quantity(20))
@@ -341,7 +341,7 @@ def test_an_account_cannot_order_more_than_it_can_pay_but_can_always_reduce() ->
 
 
 def test_an_order_cannot_grow_beyond_what_its_account_can_pay() -> None:
-    book = a_book(purse=Purse(Paise(200_000)))  # 2,000 rupees: ten intraday shares
+    book = a_book(purse=Account(Paise(200_000)))  # 2,000 rupees: ten intraday shares
     order = placed(book, price=Paise(99_000))
 
     refusal = modified(book, order, quantity=Quantity(11))
@@ -352,7 +352,7 @@ def test_an_order_cannot_grow_beyond_what_its_account_can_pay() -> None:
 
 
 def test_margin_can_be_switched_off() -> None:
-    book = a_book(purse=Purse(Paise(1)), margin=False)
+    book = a_book(purse=Account(Paise(1)), margin=False)
 
     assert placed(book).status is Status.TRADED
 
@@ -360,7 +360,7 @@ def test_margin_can_be_switched_off() -> None:
 @pytest.mark.parametrize(("quantity", "status"), [(60, Status.TRADED), (61, Status.REJECTED)])
 def test_delivery_sells_only_what_is_owned_and_not_pledged(quantity: int, status: Status) -> None:
     holdings = {RELIANCE: Holding(Quantity(100), Paise(90_000), Quantity(40))}
-    book = a_book(purse=Purse(Paise(100_000), holdings))
+    book = a_book(purse=Account(Paise(100_000), holdings))
     there = depth.quantity(NOON - 1, LAST, depth.BID, 0)
     assert there >= 61, "one level takes it all"
 
@@ -418,8 +418,8 @@ def test_a_modification_is_checked_like_an_order() -> None:
     assert (order.request.price, order.modifications) == (99_000, 0)
 
 
-@pytest.mark.parametrize("character", [Character.TRENDING, Character.CRASH])
-def test_an_order_meets_exactly_the_depth_that_the_full_packet_shows(character: Character) -> None:
+@pytest.mark.parametrize("character", [DayProfile.TRENDING, DayProfile.CRASH])
+def test_an_order_meets_exactly_the_depth_that_the_full_packet_shows(character: DayProfile) -> None:
     market = generate(1, DAY, plan=Plan(1, character))
     place = market.by_id[RELIANCE]
     listing, tape = market.listings[place], market.source.tape(place)

@@ -17,7 +17,7 @@ from simulator.market import depth
 from simulator.matching.enums import Change, Leg, OrderType, Product, Status, Validity
 from simulator.matching.ledger import PositionKey
 from simulator.matching.order import Modification, Order, OrderSnapshot
-from simulator.matching.order_manager import Book
+from simulator.matching.order_manager import OrderManager
 from simulator.matching.super_orders import Exits, SuperOrders
 from simulator.refusals import Refusal
 from tests.simulator.factories import DAY, RELIANCE, THE_SHARE, USER, a_request
@@ -53,7 +53,7 @@ class Played:
     """A book to which the moves were made, and all it said."""
 
     def __init__(self) -> None:
-        self.book = Book(DAY, {RELIANCE: THE_SHARE})
+        self.book = OrderManager(DAY, {RELIANCE: THE_SHARE})
         self.heard: list[OrderSnapshot] = []
         self.taken: Counter[tuple[int, Side]] = Counter()
         self.second = START
@@ -183,7 +183,7 @@ def _totals(played: Played) -> tuple[int, Fraction]:
 
 @given(st.permutations(["cancel", "print", "fill"]), quantities, prices)
 def test_a_cancellation_and_a_fill_have_exactly_one_winner(race: list[str], quantity: int, price: int) -> None:
-    book = Book(DAY, {RELIANCE: THE_SHARE})
+    book = OrderManager(DAY, {RELIANCE: THE_SHARE})
     book.on_price(RELIANCE, 100_000, START)
     order = book.place(a_request(price=Paise(90_000), quantity=Quantity(quantity)), START)
     assert isinstance(order, Order)
@@ -210,7 +210,7 @@ exits = st.tuples(st.integers(1, 60), st.integers(1, 60), st.integers(0, 5))
 def test_the_exits_of_a_super_order_never_leave_more_than_its_entry_brought(
     wanted: list[tuple[Side, int, int, tuple[int, int, int]]], path: list[int]
 ) -> None:
-    book = Book(DAY, {RELIANCE: THE_SHARE})
+    book = OrderManager(DAY, {RELIANCE: THE_SHARE})
     supers = SuperOrders(book)
     book.on_price(RELIANCE, 100_000, START)
     for side, quantity, price, (up, down, jump) in wanted:
@@ -243,7 +243,7 @@ meddling = st.one_of(
 def test_whatever_the_user_does_to_its_legs_a_bracket_stands_for_what_is_open(
     side: Side, quantity: int, moves_made: list[tuple[str, Any]]
 ) -> None:
-    book = Book(DAY, {RELIANCE: THE_SHARE})
+    book = OrderManager(DAY, {RELIANCE: THE_SHARE})
     supers = SuperOrders(book)
     book.on_price(RELIANCE, 100_000, START)
     bounds = Exits(Paise(101_000), Paise(99_000), Paise(50))
@@ -260,7 +260,7 @@ def test_whatever_the_user_does_to_its_legs_a_bracket_stands_for_what_is_open(
             assert leg not in made.cancelled or not order.status.live
 
 
-def _meddle(supers: SuperOrders, book: Book, kind: str, what: Any, second: int) -> None:
+def _meddle(supers: SuperOrders, book: OrderManager, kind: str, what: Any, second: int) -> None:
     (made,) = supers.of(USER.client_id)
     order_id, every = made.entry.order_id, book.all()
     if kind == "print":

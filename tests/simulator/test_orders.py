@@ -9,23 +9,23 @@ from schemas.ids import InstrumentId, Segment
 from schemas.market import Side
 from schemas.units import Paise, Quantity
 from simulator.matching.enums import Change
-from simulator.matching.order_manager import Book, Order, OrderRequest, OrderType, Status, Validity
+from simulator.matching.order_manager import Order, OrderManager, OrderRequest, OrderType, Status, Validity
 from simulator.refusals import Code, Refusal
 from tests.simulator.factories import DAY, NIFTY, OTHER, RELIANCE, THE_SHARE, USER, a_request
 
 NOON = 1_795_415_400
 
 
-def a_book(last: int | None = 100_000, **changed: Any) -> Book:
+def a_book(last: int | None = 100_000, **changed: Any) -> OrderManager:
     """A book with one share, last traded at 1,000.00."""
     share = replace(THE_SHARE, **changed)
-    book = Book(DAY, {RELIANCE: share, NIFTY: replace(share, id=NIFTY)})
+    book = OrderManager(DAY, {RELIANCE: share, NIFTY: replace(share, id=NIFTY)})
     if last is not None:
         book.on_price(RELIANCE, last, NOON - 1)
     return book
 
 
-def placed(book: Book, request: OrderRequest) -> Order:
+def placed(book: OrderManager, request: OrderRequest) -> Order:
     order = book.place(request, NOON)
     assert isinstance(order, Order), order
     return order

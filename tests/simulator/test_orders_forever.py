@@ -11,7 +11,7 @@ from schemas.units import Paise
 from simulator.matching.enums import Leg, OrderType, Product, Status
 from simulator.matching.forever_orders import Flag, ForeverOrder, ForeverOrders
 from simulator.matching.order import Modification, Order, OrderRequest
-from simulator.matching.order_manager import Book
+from simulator.matching.order_manager import OrderManager
 from simulator.matching.rules import Rules
 from simulator.refusals import Code, Refusal
 from tests.simulator.factories import DAY, OTHER, RELIANCE, THE_SHARE, USER, a_request
@@ -19,8 +19,8 @@ from tests.simulator.factories import DAY, OTHER, RELIANCE, THE_SHARE, USER, a_r
 NOON = 1_795_415_400
 
 
-def a_desk(*, last: int | None = 100_000) -> tuple[Book, ForeverOrders]:
-    book = Book(DAY, {RELIANCE: THE_SHARE}, rules=Rules(margin=False))
+def a_desk(*, last: int | None = 100_000) -> tuple[OrderManager, ForeverOrders]:
+    book = OrderManager(DAY, {RELIANCE: THE_SHARE}, rules=Rules(margin=False))
     if last:
         book.on_price(RELIANCE, last, NOON - 1)
     return book, ForeverOrders(book)
@@ -104,11 +104,11 @@ def test_both_names_dhan_gives_the_first_leg_are_understood() -> None:
 
 
 def test_a_trigger_reached_while_the_account_may_not_trade_ends_rejected() -> None:
-    book = Book(DAY, {RELIANCE: THE_SHARE})
+    book = OrderManager(DAY, {RELIANCE: THE_SHARE})
     desk = ForeverOrders(book)
     book.on_price(RELIANCE, 100_000, NOON)
     made = waiting(desk, a_wish())
-    book.guard(lambda _: Refusal(Code.ORDER, "no"))
+    book.add_check(lambda _: Refusal(Code.ORDER, "no"))
 
     book.on_price(RELIANCE, 99_000, NOON + 1)
 

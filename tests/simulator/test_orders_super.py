@@ -10,7 +10,7 @@ from schemas.market import Side
 from schemas.units import Paise, Quantity
 from simulator.matching.enums import Leg, OrderType, Status
 from simulator.matching.order import Modification, Order
-from simulator.matching.order_manager import Book
+from simulator.matching.order_manager import OrderManager
 from simulator.matching.super_orders import Exits, SuperOrder, SuperOrders
 from simulator.refusals import Refusal
 from tests.simulator.factories import DAY, OTHER, RELIANCE, THE_SHARE, USER, a_request
@@ -19,13 +19,13 @@ NOON = 1_795_415_400
 BOUNDS = Exits(target=Paise(102_000), stop=Paise(99_000), jump=Paise(100))
 
 
-def a_desk() -> tuple[Book, SuperOrders]:
-    book = Book(DAY, {RELIANCE: THE_SHARE})
+def a_desk() -> tuple[OrderManager, SuperOrders]:
+    book = OrderManager(DAY, {RELIANCE: THE_SHARE})
     book.on_price(RELIANCE, 100_000, NOON - 1)
     return book, SuperOrders(book)
 
 
-def entered(desk: tuple[Book, SuperOrders], exits: Exits = BOUNDS, **changed: Any) -> SuperOrder:
+def entered(desk: tuple[OrderManager, SuperOrders], exits: Exits = BOUNDS, **changed: Any) -> SuperOrder:
     entry = desk[1].place(a_request(**changed), exits, NOON)
     assert isinstance(entry, Order), entry
     made = desk[1].by_id(USER.client_id, entry.order_id)

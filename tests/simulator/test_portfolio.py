@@ -12,9 +12,9 @@ from schemas.units import Paise, Quantity
 from simulator.matching.controls import DELIVERY, INTRADAY, Controls, PnlExit
 from simulator.matching.enums import Product, Status
 from simulator.matching.forever_orders import ForeverOrders
-from simulator.matching.ledger import Ledger, PositionKey, Purse
+from simulator.matching.ledger import Account, Ledger, PositionKey
 from simulator.matching.order import Order
-from simulator.matching.order_manager import Book
+from simulator.matching.order_manager import OrderManager
 from simulator.matching.rules import Rules
 from simulator.matching.super_orders import Exits, SuperOrders
 from simulator.refusals import Refusal
@@ -25,11 +25,11 @@ ME = USER.client_id
 FUNDS = Paise(10_000_000)
 
 
-class Account:
+class Trader:
     """A book with one share at 1,000.00 and its companions."""
 
     def __init__(self, **rules: Any) -> None:
-        self.book = Book(DAY, {RELIANCE: THE_SHARE}, rules=Rules(**rules), purses=lambda _: Purse(FUNDS))
+        self.book = OrderManager(DAY, {RELIANCE: THE_SHARE}, rules=Rules(**rules), purses=lambda _: Account(FUNDS))
         self.supers, self.forevers = SuperOrders(self.book), ForeverOrders(self.book)
         self.controls = Controls(self.book, self.supers, self.forevers)
         self.print(100_000)
@@ -56,7 +56,7 @@ class Account:
 
 
 def test_profit_is_realised_by_closing_and_open_by_the_last_price() -> None:
-    account = Account()
+    account = Trader()
     account.trade(Side.BUY, 10)
     account.trade(Side.SELL, 4)
     account.print(100_500)
@@ -68,7 +68,7 @@ def test_profit_is_realised_by_closing_and_open_by_the_last_price() -> None:
 
 
 def test_funds_bind_margin_and_move_with_realised_profit() -> None:
-    account = Account()
+    account = Trader()
     account.trade(Side.BUY, 10)
     account.rest(quantity=Quantity(5))
     funds = account.book.funds(ME)
@@ -83,7 +83,7 @@ def test_funds_bind_margin_and_move_with_realised_profit() -> None:
 
 
 def test_a_sale_that_closes_binds_nothing_more() -> None:
-    account = Account()
+    account = Trader()
     account.trade(Side.BUY, 10)
     before = account.book.funds(ME).used
 
@@ -93,7 +93,7 @@ def test_a_sale_that_closes_binds_nothing_more() -> None:
 
 
 def test_a_conversion_keeps_the_average_price_exactly() -> None:
-    account = Account(freeze_quantity=Quantity(10_000), margin=False)
+    account = Trader(freeze_quantity=Quantity(10_000), margin=False)
     account.print(100_000)
     account.trade(Side.BUY, 700)
     account.print(100_050)
@@ -110,7 +110,7 @@ def test_a_conversion_keeps_the_average_price_exactly() -> None:
 
 @pytest.mark.parametrize("quantity", [0, 11, -1])
 def test_nobody_converts_what_is_not_open(quantity: int) -> None:
-    account = Account()
+    account = Trader()
     account.trade(Side.BUY, 10)
 
     intraday, delivery = (PositionKey(RELIANCE, product) for product in (Product.INTRADAY, Product.CNC))
@@ -119,7 +119,7 @@ def test_nobody_converts_what_is_not_open(quantity: int) -> None:
 
 
 def test_a_conversion_to_delivery_must_be_paid_for() -> None:
-    account = Account()
+    account = Trader()
     account.trade(Side.BUY, 110)  # 22,000 of 1,00,000 rupees
     key = PositionKey(RELIANCE, Product.INTRADAY)
 
@@ -128,7 +128,7 @@ def test_a_conversion_to_delivery_must_be_paid_for() -> None:
 
 
 def test_exit_all_cancels_what_waits_and_leaves_every_position_of_that_user_only() -> None:
-    account = Account(margin=False)
+    account = Trader(margin=False)
     account.trade(Side.BUY, 10)
     account.trade(Side.SELL, 5, Product.MARGIN)
     account.trade(Side.BUY, 3, client_id=OTHER.client_id)
@@ -150,7 +150,7 @@ def test_exit_all_cancels_what_waits_and_leaves_every_position_of_that_user_only
 
 
 def test_the_kill_switch_needs_everything_closed_and_then_refuses_orders() -> None:
-    account = Account()
+    account = Trader()
     resting = account.rest()
     assert isinstance(account.controls.kill(ME), Refusal)
     account.book.cancel(ME, resting.order_id, NOON)
@@ -168,7 +168,7 @@ def test_the_kill_switch_needs_everything_closed_and_then_refuses_orders() -> No
 
 @pytest.mark.parametrize(("price", "fires"), [(100_995, False), (101_000, True), (99_505, False), (99_500, True)])
 def test_the_pnl_exit_fires_at_its_bounds(price: int, fires: bool) -> None:
-    account = Account()
+    account = Trader()
     account.trade(Side.BUY, 10)
     account.controls.set_pnl_exit(ME, PnlExit(Paise(10_000), Paise(5_000), (INTRADAY,), then_kill=True), NOON)
 
@@ -180,7 +180,7 @@ def test_the_pnl_exit_fires_at_its_bounds(price: int, fires: bool) -> None:
 
 
 def test_a_pnl_exit_inside_the_present_profit_fires_at_once_and_only_for_its_products() -> None:
-    account = Account(margin=False)
+    account = Trader(margin=False)
     account.trade(Side.BUY, 10)
     account.trade(Side.BUY, 10, Product.CNC)
     account.print(101_000)
@@ -195,7 +195,7 @@ def test_a_pnl_exit_inside_the_present_profit_fires_at_once_and_only_for_its_pro
 
 
 def test_a_stopped_pnl_exit_does_nothing() -> None:
-    account = Account()
+    account = Trader()
     account.trade(Side.BUY, 10)
     account.controls.set_pnl_exit(ME, PnlExit(Paise(10_000), Paise(5_000), (INTRADAY,), then_kill=False), NOON)
 
