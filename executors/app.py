@@ -27,9 +27,9 @@ from executors.fanout import FanOut
 from executors.modes import ModeRules
 from executors.planning import UserLimits
 from executors.quotes import QuoteBook
-from executors.reconcile import CLAIM_LEASE, Resolver, executions_of
+from executors.reconcile import CLAIM_LEASE, Resolver, intents_of
 from executors.sessions import ActiveUsers, SessionPoller
-from executors.store import Store
+from executors.store import OrderKey, Settlement, Store
 from executors.worker import OrderWorker, Surroundings
 from schemas.codec import decode
 from schemas.errors import Unreadable
@@ -42,6 +42,9 @@ from schemas.units import NS_PER_SECOND, UtcNs
 log = structlog.get_logger(__name__)
 
 GROUP: Final = "ats-executors"
+# An order whose reply was lost keeps its place until it is found, five minutes at most. So many that a few sick accounts
+# leave room for everybody else; each costs a coroutine.
+IN_FLIGHT: Final = 512
 TICKS_BACK: Final = UtcNs.minutes(60)  # quotes from before the start: what a backlog of decisions may ask for
 DAY_BACK: Final = UtcNs.minutes(24 * 60)  # executions of this trading day, for the day's count
 OVERLAP: Final = UtcNs.minutes(5)  # between counting the day and following on; clocks of writers differ by less
@@ -73,7 +76,7 @@ class Ports:
 
 def execution_service(fan_out: Handler, worker: Handler) -> StatelessService:
     """The service to run: decisions become intents, intents become executions."""
-    return StatelessService(GROUP, {DECISIONS: fan_out, ORDERS: worker}, (ORDERS, EXECUTIONS))
+    return StatelessService(GROUP, {DECISIONS: fan_out, ORDERS: worker}, (ORDERS, EXECUTIONS), IN_FLIGHT)
 
 
 async def run_executors(
@@ -84,7 +87,7 @@ async def run_executors(
     options: ShellOptions | None = None,
     metrics: ShellMetrics | None = None,
 ) -> None:
-    """Run until `stop` is set. Open claims of an earlier life are settled before the first new order.
+    """Run until `stop` is set. Open claims of an earlier life are reconciled beside it: nobody waits for them.
 
     Raises:
         Misconfigured, TryLater: as `bus.stateless.run_stateless`; also when something that informs the gate fails.
@@ -115,18 +118,22 @@ async def run_executors(
     await _count_the_day(ports, budget)
     async with Publisher(ports.connection) as publisher:
         poller = SessionPoller(store, active, publisher.send_and_wait, lambda: _datetime(ports.wall()), ports.machine)
-
-        async def serve() -> None:
-            await _settle_the_past(ports, resolver, publisher)
-            await run_stateless(
-                service, ports.connection, ports.plan, instance=instance, stop=stop, options=options, metrics=metrics
-            )
-
-        await _while_informed(serve(), poller.run(), _follow_ticks(ports, book), _follow_executions(ports, budget))
+        serving = run_stateless(
+            service, ports.connection, ports.plan, instance=instance, stop=stop, options=options, metrics=metrics
+        )
+        await _while_informed(
+            serving,
+            poller.run(),
+            _follow_ticks(ports, book),
+            _follow_executions(ports, budget),
+            _reconcile_open_claims(ports, resolver, publisher),
+        )
 
 
 async def _while_informed(service: Coroutine[Any, Any, None], *informers: Coroutine[Any, Any, None]) -> None:
-    """Run `service` to its end. An informer that fails ends it: a gate without information would deny everything."""
+    """Run `service` to its end. An informer that fails ends it: a gate without information would deny everything. One that
+    has done its work does not.
+    """
     try:
         async with asyncio.TaskGroup() as tasks:
             background = [tasks.create_task(informer) for informer in informers]
@@ -137,15 +144,20 @@ async def _while_informed(service: Coroutine[Any, Any, None], *informers: Corout
         raise group.exceptions[0] from None
 
 
-async def _settle_the_past(ports: Ports, resolver: Resolver, publisher: Publisher) -> None:
-    """Settle what an earlier life left open. A message missing here comes when its intent is delivered again."""
-    if not (settled := await resolver.resolve_open()):
+async def _reconcile_open_claims(ports: Ports, resolver: Resolver, publisher: Publisher) -> None:
+    """Settle and tell what an earlier life left open. A message missing here comes when its intent is delivered again."""
+    if not (claims := await resolver.open_claims()):
         return
     since = UtcNs(ports.wall() - DAY_BACK)
     async with aclosing(read_topics(ports.connection, [ORDERS], since=since, until_end=True)) as orders:
-        for output in await executions_of(orders, settled):
-            await publisher.send_and_wait(output)
-    log.info("open_claims_settled", count=len(settled))
+        intents = await intents_of(orders, {key.order for key in claims})
+
+    async def tell(key: OrderKey, settlement: Settlement) -> None:
+        log.info("open_claim_settled", order=str(key.order), outcome=settlement.outcome, code=settlement.code)
+        if found := intents.get(key.order):
+            await publisher.send_and_wait(found.output(settlement))
+
+    await resolver.resolve_all(claims, tell)
 
 
 async def _count_the_day(ports: Ports, budget: OrderBudget) -> None:

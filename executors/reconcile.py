@@ -1,15 +1,19 @@
 """Finds out what became of an order whose reply was lost, by its correlation id; never by sending it again.
 
 Found is final at once. Not found is final only when the claim is older than `CLAIM_LEASE`: before, whoever claimed it might
-still be sending. While Dhan does not answer there is no outcome, and the asking goes on; but where the account's token is
-dead nobody can ask, and after the lease the outcome says so, so that one account does not hold up all others for ever.
+still be sending. Where Dhan refuses to show the account (a dead token, no permission, a wrong address), nobody can ask, and
+after the lease the outcome says so: `unverifiable`. While Dhan gives no clear answer the asking goes on, `UNCLEAR_LIMIT` at
+most. So a sick account stops itself, and for a while.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from typing import Final
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Final, TypeAlias
 
 import structlog
 
@@ -20,8 +24,8 @@ from executors.modes import Broker
 from executors.outcomes import NOT_FOUND, UNVERIFIABLE, execution, not_found, of_order
 from executors.store import Blind, Open, OrderKey, Settled, Settlement, Store, settled, until_back
 from schemas.codec import decode
-from schemas.errors import Unreadable
-from schemas.ids import OrderId
+from schemas.errors import TryLater, Unreadable
+from schemas.ids import OrderId, UserId
 from schemas.lineage import HEADER, Cause
 from schemas.messages import OrderIntent
 from schemas.topics import EXECUTIONS
@@ -32,7 +36,12 @@ CLAIM_LEASE: Final = 10.0  # 2 s to send and 3 s for the reply, twice over
 BOOK_REACHES_BACK: Final = 6 * 3600.0  # Dhan's book is of the day: not found in a later one proves nothing
 FIRST_PAUSE: Final = 0.25
 LONGEST_PAUSE: Final = 5.0  # while Dhan is down a lookup every five seconds is far below any limit
-AT_ONCE: Final = 8  # open claims looked up together at the start
+# Of a claim's age, by the database's clock, so restarts do not begin it anew. Sixty lookups without a clear answer; a person
+# should look. Half of what the shell allows a handler (`bus.options.ShellOptions.handler_timeout`).
+UNCLEAR_LIMIT: Final = 300.0
+LOOKUPS_AT_ONCE: Final = 16  # of the claims found open at the start; nobody holds a place while pausing
+
+Tell: TypeAlias = Callable[[OrderKey, Settlement], Awaitable[None]]
 
 
 class Resolver:
@@ -46,6 +55,9 @@ class Resolver:
 
     async def resolve(self, key: OrderKey) -> Settlement:
         """The recorded outcome of `key`, after as many lookups as it takes."""
+        return await self._resolve(key, nullcontext())
+
+    async def _resolve(self, key: OrderKey, turn: AbstractAsyncContextManager[None]) -> Settlement:
         began, pause = self._machine.monotonic(), FIRST_PAUSE
         while True:
             state = await until_back(lambda: self._store.reconcile(key), self._machine)
@@ -55,7 +67,7 @@ class Resolver:
             if isinstance(state, Blind):
                 verdict, wait = self._given_up(waited), self.lease - waited
             else:
-                verdict, wait = await self._look_up(key, state, waited), self.lease - state.age
+                verdict, wait = await self._look_up(key, state, waited, turn), self.lease - state.age
             if verdict:
                 return await settled(self._store, key, verdict, self._machine)
             await self._machine.sleep(min(pause, wait) if wait > 0 else pause)
@@ -65,8 +77,12 @@ class Resolver:
         """The outcome of an order that nobody can ask about, once its owner can no longer be sending."""
         return not_found(UNVERIFIABLE) if waited >= self.lease else None
 
-    async def _look_up(self, key: OrderKey, claim: Open, waited: float) -> Settlement | None:
-        match await self._broker(claim.credentials).find(claim.correlation_id):
+    async def _look_up(
+        self, key: OrderKey, claim: Open, waited: float, turn: AbstractAsyncContextManager[None]
+    ) -> Settlement | None:
+        async with turn:
+            lookup = await self._broker(claim.credentials).find(claim.correlation_id)
+        match lookup:
             case Found(order):
                 return of_order(order)
             case NotFound() if claim.age >= self.lease:
@@ -78,32 +94,57 @@ class Resolver:
                 return self._given_up(waited)
             case Unknown(reason):
                 log.warning("order_still_unknown", order=str(key.order), reason=reason, claim_age=claim.age)
-                return None
+                return not_found(UNVERIFIABLE) if claim.age >= UNCLEAR_LIMIT else None
 
-    async def resolve_open(self) -> dict[OrderId, Settlement]:
-        """Settle every claim whose owner can no longer be sending."""
+    async def open_claims(self) -> list[OrderKey]:
+        """Claims without an outcome whose owner can no longer be sending, oldest first."""
         claims = await until_back(lambda: self._store.open_claims(self.lease), self._machine)
         if claims:
             log.warning("open_claims", count=len(claims), oldest=claims[0][1])
-        gate = asyncio.Semaphore(AT_ONCE)
+        return [key for key, _ in claims]
 
-        async def one(key: OrderKey) -> tuple[OrderId, Settlement]:
-            async with gate:
-                return key.order, await self.resolve(key)
+    async def resolve_all(self, claims: Collection[OrderKey], tell: Tell) -> None:
+        """Bring each of `claims` to its outcome and `tell` it at once. Users go side by side, the claims of one in turn."""
+        of_user: defaultdict[UserId, list[OrderKey]] = defaultdict(list)
+        for key in claims:
+            of_user[key.user].append(key)
+        turns = asyncio.Semaphore(LOOKUPS_AT_ONCE)
 
-        return dict(await asyncio.gather(*(one(key) for key, _ in claims)))
+        async def one_by_one(keys: list[OrderKey]) -> None:
+            for key in keys:
+                try:
+                    await tell(key, await self._resolve(key, turns))
+                except (TryLater, Unreadable) as error:  # of this claim alone; the next start tries again
+                    log.error("claim_not_reconciled", order=str(key.order), user=str(key.user), reason=str(error))
+
+        async with asyncio.TaskGroup() as users:
+            for keys in of_user.values():
+                users.create_task(one_by_one(keys))
 
 
-async def executions_of(orders: AsyncIterator[Record], outcomes: Mapping[OrderId, Settlement]) -> list[Output]:
-    """The messages for `outcomes`, made from their intents: the same records the worker would have written."""
-    outputs = {}
+@dataclass(frozen=True, slots=True)
+class FoundIntent:
+    """An intent, and where in `ats.orders` it stands."""
+
+    intent: OrderIntent
+    partition: int
+    offset: int
+
+    def output(self, settlement: Settlement) -> Output:
+        """The message of its outcome: the same record the worker would have written."""
+        message = execution(self.intent, settlement)
+        output = message_output(EXECUTIONS, message, str(self.intent.user_id), self.partition)
+        return output._replace(headers=((HEADER, Cause(self.offset, 0).encode()),))
+
+
+async def intents_of(orders: AsyncIterator[Record], wanted: Collection[OrderId]) -> dict[OrderId, FoundIntent]:
+    """Those of `orders` that are `wanted`. What cannot be read is left to the worker, which buries it."""
+    found = {}
     async for record in orders:
         try:
             intent = decode(OrderIntent, record.value)
         except Unreadable:
-            continue  # the worker buries it
-        if settlement := outcomes.get(intent.id):
-            message = execution(intent, settlement)
-            output = message_output(EXECUTIONS, message, str(intent.user_id), record.partition)
-            outputs[intent.id] = output._replace(headers=((HEADER, Cause(record.offset, 0).encode()),))
-    return list(outputs.values())
+            continue
+        if intent.id in wanted:
+            found[intent.id] = FoundIntent(intent, record.partition, record.offset)
+    return found

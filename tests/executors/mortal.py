@@ -1,7 +1,8 @@
 """The executors as a process that kills itself at chosen moments, each once.
 
 python -m tests.executors.mortal BOOTSTRAP SUPABASE_URL DHAN_URL FOLDER, with the database key in SUPABASE_SERVICE_KEY.
-A moment is `POINT:N`: at the N-th call of this life. FOLDER remembers the moments that have been.
+A moment is `POINT:N`: at the N-th call of this life. FOLDER remembers the moments that have been. INSTANCE and LEASE
+(seconds) in the environment take the place of the ones used here.
 """
 
 from __future__ import annotations
@@ -110,9 +111,10 @@ async def main(bootstrap: str, supabase_url: str, dhan_url: str, folder: str) ->
             instruments={RELIANCE.id: RELIANCE},
             limits=LIMITS,
             clock=ChainClock(),
-            lease=1.0,
+            lease=float(os.environ.get("LEASE", "1.0")),
         )
-        await run_executors(ports, instance="mortal", stop=stop, options=ShellOptions(session_timeout=6.0))
+        name = os.environ.get("INSTANCE", "mortal")
+        await run_executors(ports, instance=name, stop=stop, options=ShellOptions(session_timeout=6.0))
 
 
 if __name__ == "__main__":

@@ -2,12 +2,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
 
 from bus.records import Record
-from executors.reconcile import executions_of
-from executors.store import OrderKey, Store
+from executors.reconcile import UNCLEAR_LIMIT, Resolver, intents_of
+from executors.store import OrderKey, Reconciled, Settlement, Store
+from schemas.errors import TryLater
+from schemas.ids import OrderId
 from schemas.lineage import HEADER
-from schemas.messages import Outcome
+from schemas.messages import OrderIntent, Outcome
 from schemas.topics import ORDERS
 from schemas.units import UtcNs
 from tests.dhan.broker import ScriptedDhan, json_answer, trading_error
@@ -18,6 +23,17 @@ from tests.executors.world import LEASE, World, run
 async def records(*given: Record) -> AsyncIterator[Record]:
     for record in given:
         yield record
+
+
+async def reconciled(resolver: Resolver) -> dict[OrderId, Settlement]:
+    """What came of the open claims."""
+    settled: dict[OrderId, Settlement] = {}
+
+    async def tell(key: OrderKey, settlement: Settlement) -> None:
+        settled[key.order] = settlement
+
+    await resolver.resolve_all(await resolver.open_claims(), tell)
+    return settled
 
 
 async def test_claims_of_an_earlier_life_are_settled_by_what_dhans_book_holds(
@@ -34,7 +50,7 @@ async def test_claims_of_an_earlier_life_are_settled_by_what_dhans_book_holds(
     dhan.on("GET", f"/v2/orders/external/{sent.dhan_correlation_id}", json_answer(row))
     await asyncio.sleep(LEASE)
 
-    settled = await scripted.surroundings(user).resolver.resolve_open()
+    settled = await reconciled(scripted.surroundings(user).resolver)
 
     assert settled[sent.id].outcome is Outcome.ACCEPTED
     assert settled[unsent.id].outcome is Outcome.NOT_FOUND
@@ -47,7 +63,7 @@ async def test_a_claim_whose_owner_may_still_be_sending_is_left_alone_at_the_sta
     intent = await scripted.intent(user)
     await Store(scripted.client).claim(intent)
 
-    settled = await scripted.surroundings(user, lease=600).resolver.resolve_open()
+    settled = await reconciled(scripted.surroundings(user, lease=600).resolver)
 
     assert intent.id not in settled
     assert await scripted.logged(intent) == []
@@ -63,11 +79,12 @@ async def test_the_message_made_at_the_start_is_the_one_the_worker_makes_later(
     dhan.on("GET", "/v2/orders", json_answer([]))
     worker = scripted.worker(user)
     await asyncio.sleep(LEASE)
-    settled = {intent.id: await scripted.surroundings(user).resolver.resolve(OrderKey.of(intent))}
+    settlement = await scripted.surroundings(user).resolver.resolve(OrderKey.of(intent))
     record = a_record(intent, user, partition=3, offset=17)
 
     junk = Record(ORDERS.name, 0, 1, b"k", b"junk", UtcNs(0))
-    (output,) = await executions_of(records(junk, record, record), settled)
+    found = await intents_of(records(junk, record, record), {intent.id})
+    output = found[intent.id].output(settlement)
 
     (redelivered,) = await worker(record)
     assert (output.value, output.key) == (redelivered.value, redelivered.key)
@@ -87,8 +104,61 @@ async def test_a_dead_token_holds_up_nobody_else_and_says_that_the_order_cannot_
     dhan.on("GET", f"/v2/orders/external/{found.dhan_correlation_id}", json_answer(row))
     await asyncio.sleep(LEASE)
 
-    settled = await asyncio.wait_for(scripted.surroundings(healthy).resolver.resolve_open(), 20)
+    settled = await asyncio.wait_for(reconciled(scripted.surroundings(healthy).resolver), 20)
 
     assert settled[found.id].outcome is Outcome.ACCEPTED
     assert (settled[lost.id].outcome, settled[lost.id].code) == (Outcome.NOT_FOUND, "unverifiable")
     assert not [request for request in dhan.seen if request.method == "POST"]
+
+
+async def test_unclear_answers_end_five_minutes_after_the_claim_and_are_asked_about_until_then(
+    scripted: World, dhan: ScriptedDhan
+) -> None:
+    user = await scripted.user()
+    young, old = await scripted.intent(user), await scripted.intent(user)
+    for intent in (young, old):
+        await Store(scripted.client).claim(intent)
+    dhan.on("GET", "/v2/orders", json_answer({"status": "failed"}, status=502))
+    await claimed_ago(scripted, old, UNCLEAR_LIMIT + 1)
+    resolver = scripted.surroundings(user).resolver
+
+    given_up = await resolver.resolve(OrderKey.of(old))
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(resolver.resolve(OrderKey.of(young)), LEASE + 1)
+
+    assert (given_up.outcome, given_up.code) == (Outcome.NOT_FOUND, "unverifiable")
+    assert await scripted.logged(young) == []
+    await Store(scripted.client).settle(
+        OrderKey.of(young), given_up
+    )  # else it is looked up in the tests after this one
+
+
+async def test_a_claim_that_cannot_be_settled_leaves_the_others_to_be_told(
+    scripted: World, dhan: ScriptedDhan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, healthy = await scripted.user(), await scripted.user()
+    lost, found = await scripted.intent(broken), await scripted.intent(healthy)
+    for intent in (lost, found):
+        await Store(scripted.client).claim(intent)
+    row = {"orderId": "52213", "orderStatus": "TRADED", "correlationId": found.dhan_correlation_id}
+    dhan.on("GET", "/v2/orders/external/", json_answer(row))
+    reconcile = Store.reconcile
+
+    async def vanished(self: Store, key: OrderKey) -> Reconciled:
+        if key.order == lost.id:
+            raise TryLater("the claim has vanished")
+        return await reconcile(self, key)
+
+    monkeypatch.setattr(Store, "reconcile", vanished)
+    await asyncio.sleep(LEASE)
+
+    settled = await reconciled(scripted.surroundings(healthy).resolver)
+
+    assert found.id in settled
+    assert lost.id not in settled
+    await Store(scripted.client).settle(OrderKey.of(lost), settled[found.id])
+
+
+async def claimed_ago(world: World, intent: OrderIntent, seconds: float) -> None:
+    back = "update private.order_claims set claimed_at = claimed_at - $2::interval where order_id = $1"
+    await world.sql(back, intent.id, timedelta(seconds=seconds))
