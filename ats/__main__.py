@@ -1,5 +1,5 @@
 """`python -m ats` is `ats`."""
 
-from ats.cli import main
+from ats.entry import main
 
 main()
