@@ -331,13 +331,17 @@ def tail(
 
 @app.command("show-config")
 def show_config() -> None:
-    """Print every setting in force; secrets only as set or not set."""
+    """Print every setting in force, secrets only as set or not set, and what is wrong with the files and names in them."""
+    from ats.doctor import problems
     from ats.settings import load
 
+    settings = load()
     table = Table("variable", "value")
-    for name, value in load().shown().items():
+    for name, value in settings.shown().items():
         table.add_row(name, value)
     Console().print(table)
+    if wrong := asyncio.run(problems(settings)):
+        raise Misconfigured("; ".join(finding.note for finding in wrong))
 
 
 @app.command()

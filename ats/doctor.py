@@ -51,6 +51,12 @@ async def examine(console: Console) -> int:
 Check = Callable[[Settings], Awaitable[str]]
 
 
+async def problems(settings: Settings) -> list[Finding]:
+    """What is wrong with the files and names that `settings` point at; asks no other machine."""
+    findings = [await _try(name, CHECKS[name], settings) for name in OFFLINE]
+    return [finding for finding in findings if not finding.passed]
+
+
 async def _try(name: str, check: Check, settings: Settings) -> Finding:
     try:
         return Finding(name, passed=True, note=await check(settings))
@@ -133,6 +139,21 @@ async def _mode(settings: Settings) -> str:
     return f"{rules.mode}: {'no order can leave this machine' if rules.mode is Mode.PAPER else 'REAL ORDERS will be placed'}"
 
 
+async def _universe(settings: Settings) -> str:
+    symbols = symbols_of(settings)
+    return f"{len(symbols):,} symbols" if symbols else "every share of the instrument master"
+
+
+async def _engine(settings: Settings) -> str:
+    from ats.services.streams import service_of  # noqa: PLC0415 (numba takes seconds)
+
+    service_of(settings)
+    timeframes, studies = settings.ats_timeframes, settings.ats_studies
+    return (
+        f"timeframes {', '.join(timeframes) or 'all'}; studies {', '.join(studies) or 'all'}; its calendar can be read"
+    )
+
+
 async def _rules(settings: Settings) -> str:
     running = ", ".join(rule.key for rule in read_rules(settings.ats_rules).rules)
     return f"{running or 'none'} by {settings.ats_rules or 'default, no ATS_RULES'}"
@@ -148,5 +169,9 @@ CHECKS: Final[dict[str, Check]] = {
     "model provider": _model,
     "news": _news,
     "trading mode": _mode,
+    "universe": _universe,
     "rules": _rules,
+    "engine": _engine,
 }
+# What can be tried without asking anybody: the files and names that settings point at.
+OFFLINE: Final = ("news", "universe", "rules", "engine")

@@ -14,9 +14,11 @@ from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
 import platformdirs
+from dotenv import dotenv_values
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from ats.setting_names import misspelt
 from bus.connection import KafkaConnection
 from schemas.errors import Misconfigured
 from schemas.topics import PartitionPlan
@@ -184,16 +186,32 @@ def load(**overrides: Any) -> Settings:
     """Read the environment.
 
     Raises:
-        Misconfigured: naming the malformed variable, its value (unless secret) and what is wrong with it.
+        Misconfigured: naming the malformed variable, its value (unless secret) and what is wrong with it, or a name that is
+            no setting.
     """
     file = os.environ.get(ENV_FILE, ".env")
     try:
+        _refuse_unknown_names(file)
         return Settings(_env_file=file, **overrides)
     except UnicodeDecodeError as error:
         raise Misconfigured(f"{file} is not usable: byte {error.start} is not UTF-8; save it as UTF-8") from None
     except ValidationError as error:
         problems = "; ".join(_problem(first) for first in error.errors(include_url=False))
         raise Misconfigured(f"{problems}. See .env.example.") from None
+
+
+def _refuse_unknown_names(file: str) -> None:
+    known = [name.upper() for name in Settings.model_fields] + [ENV_FILE]
+    wrong = [(name, nearest, "") for name, nearest in misspelt(os.environ, known)]
+    wrong += [(name, nearest, f" in {file}") for name, nearest in misspelt(dotenv_values(file), known)]
+    if wrong:
+        raise Misconfigured(
+            "; ".join(
+                f"{name}{where} is no setting" + (f", did you mean {nearest}?" if nearest else "")
+                for name, nearest, where in wrong
+            )
+            + ". See .env.example."
+        )
 
 
 def _problem(error: Any) -> str:

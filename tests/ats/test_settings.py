@@ -10,7 +10,9 @@ from agents.freshness import live_age, replayed_age
 from agents.news import FileNews, NoNews
 from ats import exits
 from ats.cli import main
+from ats.doctor import problems
 from ats.services.desk import endpoints_of, news_of, terms_of
+from ats.setting_names import misspelt
 from ats.settings import REMEDIES, Settings, load
 from schemas.errors import Misconfigured
 
@@ -210,3 +212,76 @@ def test_signals_age_by_the_clock_that_is_set(clock: str, age: object) -> None:
     terms = terms_of(load(ats_clock=clock, ats_min_confidence=70))
 
     assert (terms.age, terms.min_confidence) == (age, 70)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("ATS_MAX_ORDER_PER_DAY", "ATS_MAX_ORDER_PER_DAY is no setting, did you mean ATS_MAX_ORDERS_PER_DAY?"),
+        ("ATS_MODUS_OPERANDI", "ATS_MODUS_OPERANDI is no setting. See"),
+        ("SUPABASE_SERVICE_KEYS", "SUPABASE_SERVICE_KEYS is no setting, did you mean SUPABASE_SERVICE_KEY?"),
+        ("OPENAI_APIKEY", "did you mean OPENAI_API_KEY?"),
+        ("KAFKA_BOOTSTRAP_SERVER", "did you mean KAFKA_BOOTSTRAP_SERVERS?"),
+        ("DHAN_API_ULR", "did you mean DHAN_API_URL?"),
+    ],
+)
+def test_a_misspelt_setting_is_refused_and_the_nearest_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, said: str
+) -> None:
+    monkeypatch.setenv(name, "a-secret-value")
+
+    with pytest.raises(Misconfigured) as in_the_environment:
+        load()
+    monkeypatch.delenv(name)
+    (tmp_path / ".env").write_text(f"{name}=a-secret-value\n")
+    with pytest.raises(Misconfigured) as in_the_file:
+        load()
+
+    assert said in str(in_the_environment.value)
+    assert f"{name} in {tmp_path / '.env'} is no setting" in str(in_the_file.value)
+    assert "a-secret-value" not in f"{in_the_environment.value}{in_the_file.value}"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["DHAN_APP_SECRET", "OPENAI_ORG_ID", "KAFKA_LISTENERS", "SUPABASE_ANON_KEY", "KAFKA_HEAP_OPTS", "PATH_TO_ATS_FILE"],
+)
+def test_names_of_others_are_left_alone(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "x")
+
+    load()
+
+
+def test_every_setting_may_be_written_in_small_letters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ats_model", "another")
+
+    assert load().ats_model == "another"
+
+
+def test_no_setting_is_near_enough_to_another_to_be_taken_for_it() -> None:
+    names = [name.upper() for name in Settings.model_fields]
+
+    assert misspelt(names, names) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("ATS_TIMEFRAMES", "1m,7m", "7m"),
+        ("ATS_STUDIES", "rsi,rsj", "rsj"),
+        ("ATS_CALENDAR", "/nowhere/calendar.toml", "ATS_CALENDAR='/nowhere/calendar.toml' cannot be read"),
+        ("ATS_UNIVERSE_FILE", "/nowhere/shares.txt", "ATS_UNIVERSE_FILE='/nowhere/shares.txt' cannot be read"),
+        ("ATS_RULES", "/nowhere/rules.toml", "/nowhere/rules.toml"),
+    ],
+)
+async def test_what_a_setting_points_at_is_tried_without_asking_anybody(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    untouched = await problems(load())
+    monkeypatch.setenv(name, value)
+
+    wrong = await problems(load())
+
+    assert untouched == []
+    assert wrong
+    assert all(said in finding.note for finding in wrong)

@@ -1,0 +1,39 @@
+"""Finds misspelt settings: a name that nothing reads would leave its default in force without a word. Pure."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable
+from typing import Final
+
+OURS: Final = "ATS_"  # every name that begins so is a setting of ATS, or a mistake
+SHARED: Final = (
+    "SUPABASE_",
+    "ADMIN_DHAN_",
+    "DHAN_",
+    "OPENAI_",
+    "KAFKA_",
+)  # others have names with these beginnings too
+# What else stands in the same environment or file on purpose: the page's, compose's broker, and the OpenAI library's own.
+OTHERS: Final = frozenset(
+    {
+        "DHAN_APP_ID", "DHAN_APP_SECRET", "DHAN_AUTH_URL",
+        "KAFKA_NODE_ID", "KAFKA_PROCESS_ROLES", "KAFKA_LISTENERS", "KAFKA_ADVERTISED_LISTENERS", "KAFKA_LOG_DIRS",
+        "OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_ADMIN_KEY", "OPENAI_WEBHOOK_SECRET", "OPENAI_LOG",
+        "OPENAI_CUSTOM_HEADERS", "OPENAI_API_TYPE", "OPENAI_API_VERSION",
+    }
+)  # fmt: skip
+NEAR: Final = 0.8  # of `difflib`: one letter wrong in five, so SUPABASE_KEY is not taken for SUPABASE_SERVICE_KEY
+
+
+def misspelt(names: Iterable[str], known: Collection[str]) -> list[tuple[str, str | None]]:
+    """Those of `names` that look like settings and are none, each with the nearest setting (None: nothing is near).
+
+    Case does not count. Names that only share a beginning with ours are mistakes when they are near one of ours.
+    """
+    found = []
+    for name in sorted({name.upper() for name in names} - set(known) - OTHERS):
+        nearest = next(iter(difflib.get_close_matches(name, known, n=1, cutoff=NEAR)), None)
+        if name.startswith(OURS) or (nearest and name.startswith(SHARED)):
+            found.append((name, nearest))
+    return found
