@@ -23,6 +23,7 @@ from agents.deadline import Deadline
 from agents.freshness import Age, always_fresh, live_age, staleness
 from agents.journal import REMEMBERED, AnswerBook, Journal, LiveJournal, Rung
 from agents.limits import MIN_CONFIDENCE
+from agents.metrics import DecisionMetrics
 from agents.news import NewsSource, NoNews
 from agents.store import Store
 from bus.publisher import Publisher
@@ -76,6 +77,7 @@ class Desk:
     ledger: Ledger
     book: AnswerBook = field(default_factory=partial(AnswerBook, limit=REMEMBERED))
     clock: Callable[[], float] = time.monotonic
+    metrics: DecisionMetrics = field(default_factory=DecisionMetrics)
 
     @classmethod
     def with_cap(cls, ladder: Sequence[Rung], rupees_a_day: int) -> Desk:
@@ -109,12 +111,13 @@ def decision_service(
             signal,
             scan,
             news=source,
-            journal=desk.journal(_publishing(publisher, record.partition), stale),
+            journal=desk.journal(_publishing(publisher, record.partition, desk.metrics), stale),
             deadline=Deadline.after(agreed.deadline, desk.clock),
             validity=agreed.validity,
             min_confidence=agreed.min_confidence,
         )
         await store.save_verdict(verdict.reports, verdict.decision)
+        desk.metrics.decided(verdict.decision)
         _tell(verdict)
         return outputs_of(verdict)
 
@@ -163,7 +166,7 @@ async def run_scout(
         day,
         universe,
         history,
-        journal=desk.journal(_publishing(publisher, None)),
+        journal=desk.journal(_publishing(publisher, None, desk.metrics)),
         model_seconds=model_deadline,
         pace=pace,
         terms=terms or scout.ScoutTerms(),
@@ -176,8 +179,9 @@ async def run_scout(
     return scan
 
 
-def _publishing(publisher: Publisher, partition: int | None) -> Publish:
+def _publishing(publisher: Publisher, partition: int | None, metrics: DecisionMetrics) -> Publish:
     async def publish(call: LlmCall) -> None:
+        metrics.called(call)
         output = message_output(topics.LLM, call, str(call.id), partition)
         try:
             await publisher.send_and_wait(output)

@@ -34,18 +34,41 @@ class Health:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One metric of a record.
+
+    Attributes:
+        name: Without the service, and without a counter's `_total`.
+        value: A number, a mapping of numbers by label value, or a histogram.
+        counter: It only grows while the process lives.
+        labels: Names of the labels that a mapping's keys are values of.
+    """
+
+    name: str
+    help: str
+    value: object
+    counter: bool = False
+    labels: tuple[str, ...] = ("key",)
+
+    @property
+    def exposed(self) -> str:
+        """As Prometheus sees it, without the service."""
+        return f"{self.name}_total" if self.counter else self.name
+
+
 @runtime_checkable
 class Figures(Protocol):
     """A record that works its numbers out when asked."""
 
-    def figures(self) -> Mapping[str, object]:
-        """Name -> number, or mapping of numbers."""
+    def figures(self) -> Iterable[Figure]: ...
 
 
 class RecordCollector(Collector):
-    """Shows the numeric fields of dataclass records: `ats_<service>_<field>`; mappings get a `key` label.
+    """Shows the numeric fields of dataclass records: `ats_<service>_<field>`.
 
-    A `bus.metrics.Histogram` becomes a histogram. A moment of which the age matters becomes `ats_<service>_<field>_age_seconds`.
+    Mappings get a `key` label. Fields marked `bus.metrics.COUNTER` or `counter_by` are counters, and end in `_total`. A
+    `bus.metrics.Histogram` becomes a histogram. A moment of which the age matters becomes `ats_<service>_<field>_age_seconds`.
     """
 
     def __init__(self, service: str, records: Iterable[object]) -> None:
@@ -54,24 +77,26 @@ class RecordCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         for record in list(self._records):
-            for name, help_, value in figures_of(record):
-                metric = _metric(f"ats_{self._service}_{name}", help_, value)
+            for figure in figures_of(record):
+                metric = _metric(f"ats_{self._service}_{figure.name}", figure)
                 if metric.samples:
                     yield metric
 
 
-def figures_of(record: object) -> Iterator[tuple[str, str, object]]:
-    """Name without the service, help text and value of each number that `record` has."""
+def figures_of(record: object) -> Iterator[Figure]:
+    """Every number that `record` has."""
     kind = type(record).__name__
     if isinstance(record, Figures):
-        yield from ((name, f"{kind}.{name}", value) for name, value in record.figures().items())
+        yield from record.figures()
     elif dataclasses.is_dataclass(record):
         for field in dataclasses.fields(record):
-            value = getattr(record, field.name)
+            value, help_ = getattr(record, field.name), f"{kind}.{field.name}"
             if field.metadata == AGE:
-                yield f"{field.name}_age_seconds", f"{kind}.{field.name}", _age(value)
+                yield Figure(f"{field.name}_age_seconds", help_, _age(value))
+            elif "counter" in field.metadata:
+                yield Figure(field.name, help_, value, counter=True, labels=field.metadata["counter"] or ("key",))
             else:
-                yield field.name, f"{kind}.{field.name}", value
+                yield Figure(field.name, help_, value)
 
 
 def _age(moment: object) -> object:
@@ -81,17 +106,24 @@ def _age(moment: object) -> object:
     return now - moment if isinstance(moment, float) else None
 
 
-def _metric(name: str, help_: str, value: object) -> Metric:
+def _metric(name: str, figure: Figure) -> Metric:
+    value = figure.value
     if isinstance(value, Histogram):
-        return _histogram(name, help_, value)
-    metric = Metric(name, help_, "gauge")
+        return _histogram(name, figure.help, value)
+    metric = Metric(name, figure.help, "counter" if figure.counter else "gauge")
+    sample = f"{name}_total" if figure.counter else name
     if isinstance(value, int | float):
-        metric.add_sample(name, {}, float(value))
+        metric.add_sample(sample, {}, float(value))
     elif isinstance(value, Mapping):
         for key, inner in value.items():
             if isinstance(inner, int | float):
-                metric.add_sample(name, {"key": str(key)}, float(inner))
+                metric.add_sample(sample, _labels(figure.labels, key), float(inner))
     return metric
+
+
+def _labels(names: tuple[str, ...], key: object) -> dict[str, str]:
+    values = key if len(names) > 1 and isinstance(key, tuple) else (key,)
+    return {name: str(value) for name, value in zip(names, values, strict=True)}
 
 
 def _histogram(name: str, help_: str, value: Histogram) -> Metric:

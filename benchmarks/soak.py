@@ -115,7 +115,7 @@ async def whole_day(
                 written += options.instruments
                 if batcher.clock % (60 * NS_PER_SECOND) < CYCLE * NS_PER_SECOND:
                     break
-            applied = int(sum((await engine.metrics(http)).get("ticks", {}).values()))
+            applied = int(sum((await engine.metrics(http)).get("ticks_total", {}).values()))
             rss = engine.sample(applied / total)
             bar.update(task, completed=applied, description=f"ticks applied, {rss:.0f} MB resident")
             if (tenth := 10 * applied // total) > told:

@@ -9,9 +9,15 @@ from typing import Any, Final
 
 from bus.records import TopicPartition
 
-AGE: Final[dict[str, Any]] = {
-    "age": True
-}  # a moment on the monotonic clock (seconds), of interest is how long ago it was
+AGE: Final[dict[str, Any]] = {"age": True}  # a moment on the monotonic clock (seconds): how long ago it was matters
+COUNTER: Final[dict[str, Any]] = {"counter": ()}  # only grows while the process lives
+
+
+def counter_by(*labels: str) -> dict[str, Any]:
+    """Marks a mapping of counters: its keys are values of `labels`, a tuple where there are several."""
+    return {"counter": labels}
+
+
 SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 SIZES: Final = (0, 1, 4, 16, 64, 256, 1_024, 4_096, 16_384)
 
@@ -42,6 +48,7 @@ class ShellMetrics:
         joined: Whether the shell is in its group and works.
         records: Records handled, dead letters included.
         outputs: Outputs handed to the producer, dead letters included.
+        dead_letters: Records that could not be read.
         snapshots: Snapshots acknowledged.
         in_flight: Records being worked on now (stateless shell).
         buffered_bytes: Of records fetched and not yet taken.
@@ -55,10 +62,10 @@ class ShellMetrics:
     """
 
     joined: bool = False
-    records: int = 0
-    outputs: int = 0
-    dead_letters: int = 0
-    snapshots: int = 0
+    records: int = field(default=0, metadata=COUNTER)
+    outputs: int = field(default=0, metadata=COUNTER)
+    dead_letters: int = field(default=0, metadata=COUNTER)
+    snapshots: int = field(default=0, metadata=COUNTER)
     in_flight: int = 0
     buffered_bytes: int = 0
     lag: dict[TopicPartition, int] = field(default_factory=dict)

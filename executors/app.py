@@ -24,6 +24,7 @@ from bus.stateless import Handler, StatelessService, run_stateless
 from executors.budget import OrderBudget
 from executors.clock import MachineTime, MarketClock
 from executors.fanout import FanOut
+from executors.metrics import OrderMetrics
 from executors.modes import ModeRules
 from executors.planning import UserLimits
 from executors.quotes import QuoteBook
@@ -72,6 +73,7 @@ class Ports:
     lease: float = CLAIM_LEASE
     machine: MachineTime = field(default_factory=MachineTime)
     wall: Callable[[], int] = time.time_ns
+    metrics: OrderMetrics = field(default_factory=OrderMetrics)
 
 
 def execution_service(fan_out: Handler, worker: Handler) -> StatelessService:
@@ -113,6 +115,7 @@ async def run_executors(
         limits_of=limits_of,
         kill_switch=ports.kill_switch,
         machine=ports.machine,
+        metrics=ports.metrics,
     )
     service = execution_service(FanOut(active, ports.instruments, limits_of), OrderWorker(around))
     await _count_the_day(ports, budget)

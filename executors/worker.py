@@ -8,7 +8,7 @@ failure). Everything after a claim is written from what the database recorded, s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import structlog
@@ -21,6 +21,7 @@ from executors.budget import OrderBudget
 from executors.clock import Decided, MachineTime, MarketClock
 from executors.fanout import LimitsOf, decided
 from executors.gate import Denial, Situation, cut_to_close, judge
+from executors.metrics import OrderMetrics
 from executors.modes import Broker, ModeRules
 from executors.outcomes import CLAIM_STALE, denied, execution, of_placement
 from executors.quotes import QuoteBook
@@ -58,6 +59,7 @@ class Surroundings:
     limits_of: LimitsOf
     kill_switch: Callable[[], bool]
     machine: MachineTime
+    metrics: OrderMetrics = field(default_factory=OrderMetrics)
 
 
 class OrderWorker:
@@ -71,6 +73,7 @@ class OrderWorker:
         settlement = await self.outcome_of(intent, decided(intent, record))
         message = execution(intent, settlement)
         self._around.budget.observe(message)
+        self._around.metrics.told(message)
         log.info(
             "order_settled",
             order=str(intent.id),

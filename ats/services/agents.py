@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import date
 from functools import partial
 from typing import Final
@@ -13,6 +14,7 @@ from typing import Final
 from agents.app import Desk, decision_service
 from agents.books import ScanBook, follow_answers, follow_scans
 from agents.daily import DailyScout, day_due
+from agents.metrics import DecisionMetrics
 from agents.store import Store
 from ats.services.context import Context, calendar_of, credentials_of, symbols_of, trading_date
 from ats.services.desk import agent_store, desk_of, news_of, scout_the_day, terms_of
@@ -41,15 +43,15 @@ async def run(context: Context) -> None:
 
 
 async def _run(context: Context) -> None:
-    settings, metrics, scans = context.settings, ShellMetrics(), ScanBook()
-    context.records.append(metrics)
+    settings, metrics, decisions, scans = context.settings, ShellMetrics(), DecisionMetrics(), ScanBook()
+    context.records += [metrics, decisions]
     news, terms, due = news_of(settings), terms_of(settings), due_of(settings)
     credentials_of(settings)
     symbols_of(settings)
     connection = settings.kafka()
     await check_topics(connection, settings.plan(), (topics.SCANS, topics.LLM))
     async with AsyncExitStack() as stack:
-        desk = await stack.enter_async_context(desk_of(settings))
+        desk = replace(await stack.enter_async_context(desk_of(settings)), metrics=decisions)
         store = await stack.enter_async_context(agent_store(settings))
         broken = asyncio.get_running_loop().create_future()
         publisher = await stack.enter_async_context(Publisher(connection, partial(_broken, broken)))

@@ -18,6 +18,7 @@ from bus.metrics import ShellMetrics
 from dhan.transport import open_client
 from executors.app import Ports, run_executors
 from executors.clock import ChainClock, LiveClock
+from executors.metrics import OrderMetrics
 from executors.modes import Mode, ModeRules, rules_of
 from executors.planning import UserLimits
 from schemas.units import Paise
@@ -30,8 +31,8 @@ log = structlog.get_logger(__name__)
 
 async def run(context: Context) -> None:
     """Run the order workers until told to stop."""
-    settings, metrics = context.settings, ShellMetrics()
-    context.records.append(metrics)
+    settings, metrics, orders = context.settings, ShellMetrics(), OrderMetrics()
+    context.records += [metrics, orders]
     rules = mode_rules(settings)
     kill_switch = settings.ats_state_dir / KILL_SWITCH
     connection, master = settings.kafka(), await instrument_master(settings)
@@ -47,6 +48,7 @@ async def run(context: Context) -> None:
             limits=limits,
             clock=ChainClock() if settings.ats_clock == "market" else LiveClock(),
             kill_switch=kill_switch.exists,
+            metrics=orders,
         )
         await stack.enter_async_context(reporting(ports.database, platform_report(settings)))
         await run_executors(ports, instance=instance_of(settings), stop=context.stop, metrics=metrics)

@@ -6,12 +6,13 @@ import asyncio
 import ctypes
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
 
+from ats.metrics import Figure
 from ats.services.context import Context, calendar_of
 from ats.settings import Settings
 from bus.metrics import ShellMetrics
@@ -31,6 +32,12 @@ from streams.rules.config import read as read_rules
 from streams.service import EngineStats, engine_service
 
 _LARGE: Final = 1 << 20  # bytes
+COUNTED: Final = {
+    "ticks": "Ticks taken in since the partition's state began.",
+    "late": "Ticks that came after their bar was over.",
+    "outside": "Ticks outside of every session.",
+    "resets": "Day volumes that fell.",
+}
 
 log = structlog.get_logger(__name__)
 
@@ -41,18 +48,15 @@ class EngineFigures:
 
     stats: EngineStats
 
-    def figures(self) -> Mapping[str, object]:
+    def figures(self) -> Iterable[Figure]:
         partitions = sorted(self.stats.machines)
-        counts = {
-            name: {str(partition): self.stats.count(name, partition) for partition in partitions}
-            for name in ("ticks", "late", "outside", "resets")
-        }
-        return counts | {
-            "instruments": {str(partition): self.stats.instruments(partition) for partition in partitions},
-            "market_clock_seconds": {
-                str(partition): self.stats.clock(partition) / NS_PER_SECOND for partition in partitions
-            },
-        }
+        for name, what in COUNTED.items():
+            counts = {str(partition): self.stats.count(name, partition) for partition in partitions}
+            yield Figure(name, what, counts, counter=True, labels=("partition",))
+        instruments = {str(partition): self.stats.instruments(partition) for partition in partitions}
+        yield Figure("instruments", "Instruments with state.", instruments, labels=("partition",))
+        clocks = {str(partition): self.stats.clock(partition) / NS_PER_SECOND for partition in partitions}
+        yield Figure("market_clock_seconds", "The market clock, as a Unix time.", clocks, labels=("partition",))
 
 
 def service_of(settings: Settings, stats: EngineStats | None = None) -> StatefulService:

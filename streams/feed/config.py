@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from bus.metrics import COUNTER
 from schemas.calendar import Calendar
 from schemas.errors import Misconfigured
 from schemas.market import Instrument
@@ -71,6 +72,17 @@ class GatewayMetrics:
 
     Attributes:
         connected: Connections open now; only ticks prove that the token was accepted.
+        instruments: Watched now.
+        connections: That should be open.
+        frames: WebSocket frames received.
+        packets: Packets in them.
+        ticks: Ticks published.
+        records: Records written to `ats.ticks`.
+        heartbeats: Records without ticks, which carry the market clock on.
+        malformed: Packets that could not be read.
+        strangers: Packets of instruments that nobody subscribed.
+        others: Packets that carry no trade.
+        waiting: Rows not yet written.
         clock: The market clock, UTC ns.
         last_tick: Monotonic seconds, 0 before the first.
     """
@@ -78,14 +90,14 @@ class GatewayMetrics:
     connected: int = 0
     instruments: int = 0
     connections: int = 0
-    frames: int = 0
-    packets: int = 0
-    ticks: int = 0
-    records: int = 0
-    heartbeats: int = 0
-    malformed: int = 0
-    strangers: int = 0
-    others: int = 0
+    frames: int = field(default=0, metadata=COUNTER)
+    packets: int = field(default=0, metadata=COUNTER)
+    ticks: int = field(default=0, metadata=COUNTER)
+    records: int = field(default=0, metadata=COUNTER)
+    heartbeats: int = field(default=0, metadata=COUNTER)
+    malformed: int = field(default=0, metadata=COUNTER)
+    strangers: int = field(default=0, metadata=COUNTER)
+    others: int = field(default=0, metadata=COUNTER)
     waiting: int = 0
     clock: UtcNs = field(default=UtcNs(0))
     last_tick: float = 0.0

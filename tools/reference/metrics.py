@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from ats.metrics import figures_of
+from agents.metrics import DecisionMetrics
+from ats.metrics import Figure, Figures, figures_of
 from ats.services.streams import EngineFigures
 from bus.metrics import Histogram, ShellMetrics
+from executors.metrics import OrderMetrics
 from streams.feed.config import GatewayMetrics
 from streams.service import EngineStats
 from tools.reference.markdown import code, table
@@ -18,8 +20,8 @@ from tools.reference.source import attributes
 SERVICES: Final[Mapping[str, tuple[object, ...]]] = {
     "feed": (GatewayMetrics(),),
     "streams": (ShellMetrics(), EngineFigures(EngineStats())),
-    "agents": (ShellMetrics(),),
-    "executors": (ShellMetrics(),),
+    "agents": (ShellMetrics(), DecisionMetrics()),
+    "executors": (ShellMetrics(), OrderMetrics()),
 }
 
 
@@ -44,13 +46,18 @@ def page() -> str:
 
 def _of(records: tuple[object, ...]) -> list[tuple[str, str, str]]:
     return [
-        (name, _kind(value), attributes(type(record)).get(name.removesuffix("_age_seconds"), name.replace("_", " ")))
-        for record in records
-        for name, _, value in figures_of(record)
+        (figure.exposed, _kind(figure), _words(record, figure)) for record in records for figure in figures_of(record)
     ]
 
 
-def _kind(value: object) -> str:
-    if isinstance(value, Histogram):
+def _words(record: object, figure: Figure) -> str:
+    told = attributes(type(record)).get(figure.name.removesuffix("_age_seconds"))
+    return told or (figure.help if isinstance(record, Figures) else figure.name.replace("_", " "))
+
+
+def _kind(figure: Figure) -> str:
+    if isinstance(figure.value, Histogram):
         return "histogram"
-    return "gauge, label `key`" if isinstance(value, Mapping) else "gauge"
+    kind = "counter" if figure.counter else "gauge"
+    labels = ", ".join(code(label) for label in figure.labels)
+    return f"{kind}, by {labels}" if isinstance(figure.value, Mapping) else kind
