@@ -149,6 +149,7 @@ async def run_scout(
     universe: Sequence[Instrument],
     history: scout.History,
     *,
+    opens: UtcNs,
     desk: Desk,
     store: Store,
     publisher: Publisher,
@@ -157,7 +158,7 @@ async def run_scout(
     model_deadline: float = 60.0,
     progress: scout.Progress = lambda _done, _all: None,
 ) -> Scan:
-    """Scan the universe for `day`, store the rows, then publish the list.
+    """Scan the universe for `day`, whose first session begins at `opens`, store the rows, then publish the list.
 
     Raises:
         TryLater: no history could be had, or the database or Kafka is away.
@@ -166,6 +167,7 @@ async def run_scout(
         day,
         universe,
         history,
+        opens=opens,
         journal=desk.journal(_publishing(publisher, None, desk.metrics)),
         model_seconds=model_deadline,
         pace=pace,

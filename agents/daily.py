@@ -14,7 +14,6 @@ import structlog
 from agents.books import ScanBook
 from schemas.calendar import Calendar
 from schemas.errors import Misconfigured
-from schemas.ids import InstrumentId, Segment
 from schemas.market import trading_day
 from schemas.units import UtcNs
 
@@ -23,16 +22,13 @@ log = structlog.get_logger(__name__)
 SCOUT_AT: Final = clock_time(8, 35)  # IST; Dhan has the day's instrument master by 08:30, and the market opens at 09:15
 LOOK_EVERY: Final = 20.0  # seconds; a machine that slept looks again at once
 AGAIN_AFTER: Final = 300.0  # seconds after a scan that failed
-_ANY_SHARE: Final = InstrumentId(Segment.NSE_EQ, 0)  # of the cash market's hours; no real share has this number
 
 
 def day_due(now: UtcNs, calendar: Calendar) -> date | None:
     """The trading day whose scan should be there at `now`: from 08:35 IST to the close of a day that trades."""
     day = trading_day(now)
-    sessions = () if calendar.rests(day) else calendar.sessions(day, _ANY_SHARE)
-    if not sessions or now.ist().time() < SCOUT_AT or now >= sessions[-1].close:
-        return None
-    return day
+    session = calendar.session(day)
+    return day if session and now.ist().time() >= SCOUT_AT and now < session.close else None
 
 
 class DailyScout:

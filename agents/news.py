@@ -8,16 +8,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, time
 from pathlib import Path
 from typing import Final, Protocol
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from schemas.errors import Misconfigured
-from schemas.market import session_of, trading_day
-from schemas.units import UtcNs
+from schemas.market import trading_day
+from schemas.units import IST, UtcNs
 
 MAX_HEADLINES: Final = 8  # a day's news of one share; more only costs tokens
+PUBLISHED: Final = time(8)  # of invented headlines: before any market of the day
 MAX_CHARACTERS: Final = 240  # exchange announcements' subject lines end before this
 
 
@@ -84,7 +86,7 @@ class SampleNews:
     async def headlines(self, symbol: str, as_of: UtcNs) -> Sequence[Headline]:
         day = trading_day(as_of)
         pick = hashlib.sha256(f"{symbol}|{day.isoformat()}".encode()).digest()
-        published_at = UtcNs(session_of(day).open - UtcNs.minutes(75))
+        published_at = UtcNs.from_datetime(datetime.combine(day, PUBLISHED, tzinfo=IST))
         texts = (_SAMPLES[pick[0] % len(_SAMPLES)], _SAMPLES[pick[1] % len(_SAMPLES)])
         return [Headline(published_at=published_at, source="sample", text=text.format(symbol)) for text in texts]
 

@@ -23,7 +23,7 @@ from agents.journal import Journal, Question
 from agents.prompts import Agent, scout_message
 from schemas.errors import TryLater, Unreadable
 from schemas.ids import derive, scan_id
-from schemas.market import Direction, Instrument, ScanResult, session_of
+from schemas.market import Direction, Instrument, ScanResult, trading_day
 from schemas.messages import Scan, ScanEntry
 from schemas.units import UtcNs
 
@@ -91,13 +91,16 @@ async def scan(
     universe: Sequence[Instrument],
     history: History,
     *,
+    opens: UtcNs,
     journal: Journal,
     model_seconds: float,
     pace: Pace,
     terms: ScoutTerms = ScoutTerms(),
     progress: Progress = lambda _done, _all: None,
 ) -> Scan:
-    """The scan of `day`. Indices are left out; `model_seconds` count from when the histories are in.
+    """The scan of `day`, as of `opens`, when its first session begins. Indices are left out.
+
+    `model_seconds` count from when the histories are in.
 
     Raises:
         TryLater: no instrument's history could be had; a scan of nothing would look like a quiet day.
@@ -109,10 +112,10 @@ async def scan(
     candidates = sorted(
         (item for item in assessed if isinstance(item, Candidate)), key=lambda c: (-abs(c.leaning), c.instrument.symbol)
     )
-    ranked = await _model_ranking(day, candidates[: terms.candidates], journal, Deadline.after(model_seconds), terms)
+    ranked = await _model_ranking(opens, candidates[: terms.candidates], journal, Deadline.after(model_seconds), terms)
     origin: Literal["model", "rules"] = "model" if ranked else "rules"
     chosen = ranked or _rules_ranking(candidates[: terms.shortlist])
-    return _scan(day, origin, chosen, assessed)
+    return _scan(day, opens, origin, chosen, assessed)
 
 
 async def _assess_all(
@@ -155,14 +158,15 @@ def _candidate(instrument: Instrument, bars: Sequence[DatedBar]) -> Candidate | 
 
 
 async def _model_ranking(
-    day: date, candidates: Sequence[Candidate], journal: Journal, deadline: Deadline, terms: ScoutTerms
+    as_of: UtcNs, candidates: Sequence[Candidate], journal: Journal, deadline: Deadline, terms: ScoutTerms
 ) -> list[RankedSymbol]:
     """The model's list; empty when it gave none that can be used."""
     if not candidates:
         return []
-    as_of = session_of(day).open
     features = {candidate.instrument.symbol: candidate.features for candidate in candidates}
-    question = Question(Agent.SCOUT, _scan_message_id(day), as_of, scout_message(as_of, features, terms.shortlist))
+    question = Question(
+        Agent.SCOUT, _scan_message_id(trading_day(as_of)), as_of, scout_message(as_of, features, terms.shortlist)
+    )
     answer = await ask(journal, question, ScoutAnswer, None, deadline)
     if isinstance(answer, Failed):
         log.warning("scout_falls_back_to_rules", reason=answer.reason.value)
@@ -189,6 +193,7 @@ def _rules_ranking(candidates: Sequence[Candidate]) -> list[RankedSymbol]:
 
 def _scan(
     day: date,
+    opens: UtcNs,
     origin: Literal["model", "rules"],
     chosen: Sequence[RankedSymbol],
     assessed: Sequence[Candidate | Unfit],
@@ -198,7 +203,7 @@ def _scan(
     entries.sort(key=lambda entry: (entry.rank is None, entry.rank or 0, entry.symbol))
     return Scan(
         id=_scan_message_id(day),
-        event_time=UtcNs(session_of(day).open),
+        event_time=opens,
         trading_date=day,
         origin=origin,
         entries=tuple(entries),

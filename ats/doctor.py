@@ -14,11 +14,13 @@ from rich.console import Console
 
 from ats import exits
 from ats.embedded.postgres import find_binaries
-from ats.services.context import database, instrument_master, symbols_of, universe_of
+from ats.services.calendars import calendar_of
+from ats.services.context import database, instrument_master, symbols_of, trading_date, universe_of
 from ats.settings import Settings, load
 from bus.topics import check_topics
 from dhan.transport import open_client
 from executors.modes import Mode, rules_of
+from schemas.calendar_file import concerns
 from schemas.errors import AtsError, Misconfigured, TryLater
 from schemas.topics import CATALOGUE
 from streams.rules.config import read as read_rules
@@ -149,14 +151,18 @@ async def _engine(settings: Settings) -> str:
 
     service_of(settings)
     timeframes, studies = settings.ats_timeframes, settings.ats_studies
-    return (
-        f"timeframes {', '.join(timeframes) or 'all'}; studies {', '.join(studies) or 'all'}; its calendar can be read"
-    )
+    return f"timeframes {', '.join(timeframes) or 'all'}; studies {', '.join(studies) or 'all'}"
 
 
 async def _rules(settings: Settings) -> str:
     running = ", ".join(rule.key for rule in read_rules(settings.ats_rules).rules)
     return f"{running or 'none'} by {settings.ats_rules or 'default, no ATS_RULES'}"
+
+
+async def _calendar(settings: Settings) -> str:
+    calendar = calendar_of(settings)
+    known = f"by {settings.ats_calendar or 'the shipped data, no ATS_CALENDAR'}"
+    return "; ".join([known, *(f"WARNING: {concern}" for concern in concerns(calendar, trading_date(settings)))])
 
 
 CHECKS: Final[dict[str, Check]] = {
@@ -172,6 +178,7 @@ CHECKS: Final[dict[str, Check]] = {
     "universe": _universe,
     "rules": _rules,
     "engine": _engine,
+    "calendar": _calendar,
 }
 # What can be tried without asking anybody: the files and names that settings point at.
-OFFLINE: Final = ("news", "universe", "rules", "engine")
+OFFLINE: Final = ("news", "universe", "rules", "engine", "calendar")

@@ -20,10 +20,11 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from schemas.market import Timeframe, session_of, trading_day
+from schemas.market import Timeframe, trading_day
 from schemas.packed import Rows
 from schemas.ticks import TICK, Batch
 from schemas.units import UtcNs
+from simulator.market.session import market_session
 from streams.engine import snapshot
 from streams.engine.columns import Study
 from streams.engine.compiled import Table
@@ -38,7 +39,7 @@ PEERS = {"nautilus": "nautilus_trader", "talipp": "talipp", "pandas": ""}
 PEERS_FOLDER = Path(sys.prefix) / "peers"
 STUDIES = ("ema", "rsi", "macd", "atr", "bollinger", "adx", "supertrend", "stochastic", "obv", "vwap")
 TIMEFRAMES = (Timeframe.M1, Timeframe.M5, Timeframe.M15)
-SESSION = session_of(trading_day(1_704_171_600 * 10**9))
+SESSION = market_session(trading_day(1_704_171_600 * 10**9))
 SECONDS = 0.4
 WARM = 40  # bars, as many as the peers get
 

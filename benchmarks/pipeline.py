@@ -45,18 +45,18 @@ from bus.reader import read_topics
 from bus.records import Output
 from bus.topics import create_topics
 from schemas.lineage import HEADER, Cause
-from schemas.market import session_of
 from schemas.ticks import HEADER as BATCH_HEADER
 from schemas.ticks import TICK, encode
 from schemas.topics import CANDLES, CATALOGUE, SIGNALS, TICKS, PartitionPlan
 from schemas.units import NS_PER_SECOND, UtcNs
+from simulator.market.session import market_session
 from streams.engine.compiled import Numbers
 from streams.engine.machine import warm_up
 from streams.feed.batcher import Batcher, Closed
 from streams.feed.gateway import WINDOW
 
 ROOT = Path(__file__).parents[1]
-SESSION = session_of(date(2024, 1, 2))
+SESSION = market_session(date(2024, 1, 2))
 EVERY = 0.001  # seconds between two looks at whether ticks are due
 PEERS_FOLDER = Path(sys.prefix) / "peers"
 READY_WITHIN = 60.0

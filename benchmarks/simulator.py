@@ -41,6 +41,7 @@ from ats.embedded.kafka import EmbeddedKafka
 from bus.connection import KafkaConnection
 from bus.publisher import Publisher
 from bus.topics import create_topics
+from schemas.calendar import EVERY_DAY
 from schemas.market import Instrument
 from schemas.topics import PartitionPlan
 from schemas.units import NS_PER_SECOND
@@ -276,7 +277,9 @@ async def steady(instruments: int, rate: float, seconds: float) -> None:
 
 async def _gateway(connection: KafkaConnection, served: Served, rate: float, seconds: float) -> None:
     assert served.speed is not None
-    config = GatewayConfig(served.feed, USER.client_id, served.instruments, PLAN.instrument, mode=Mode.FULL, live=False)
+    config = GatewayConfig(
+        served.feed, USER.client_id, served.instruments, PLAN.instrument, EVERY_DAY, mode=Mode.FULL, live=False
+    )
     metrics, stop = GatewayMetrics(), asyncio.Event()
 
     async def token() -> str:

@@ -33,6 +33,7 @@ _SEGMENTS: Final = {
     ("BSE", "C"): Segment.BSE_CURRENCY,
     ("MCX", "M"): Segment.MCX_COMM,
 }
+_STOCK_DERIVATIVES: Final = frozenset({"FUTSTK", "OPTSTK"})
 _CASH: Final = frozenset({Segment.NSE_EQ, Segment.BSE_EQ, Segment.IDX_I})
 
 
@@ -56,11 +57,24 @@ class Master:
         by_id: In the file's order.
         by_symbol: By segment and symbol; where a company's bonds share its symbol, the share (series EQ) wins.
         bad: Rows of the wanted segments that could not be read.
+        underlyings: Symbols of the shares that have futures or options, on whichever exchange.
     """
 
     by_id: Mapping[InstrumentId, Instrument]
     by_symbol: Mapping[tuple[Segment, str], Instrument]
     bad: tuple[BadRow, ...]
+    underlyings: frozenset[str] = frozenset()
+
+    def auction_shares(self) -> frozenset[InstrumentId] | None:
+        """The shares that close in an auction: those that have futures or options on either exchange.
+
+        None when the file names no contract on any share, as one that was cut does not: then it cannot be told.
+        Source: SEBI circular of 16 January 2026 (closing auction session in stocks with derivatives).
+        """
+        if not self.underlyings:
+            return None
+        shares = ((segment, symbol) for symbol in self.underlyings for segment in (Segment.NSE_EQ, Segment.BSE_EQ))
+        return frozenset(self.by_symbol[share].id for share in shares if share in self.by_symbol)
 
 
 async def fetch(http: httpx.AsyncClient, url: str = DETAILED_CSV) -> str:
@@ -103,6 +117,8 @@ def parse(text: str, segments: AbstractSet[Segment]) -> Master:
         try:
             row = _cells(_split(line), at)
             segment = _segment(row)
+            if row["INSTRUMENT"] in _STOCK_DERIVATIVES and row["UNDERLYING_SYMBOL"]:
+                book.underlyings.add(row["UNDERLYING_SYMBOL"])
             if segment is not None and segment in segments:
                 book.add(_instrument(segment, row), is_share=row["SERIES"] == "EQ")
         except Unreadable as error:
@@ -115,6 +131,7 @@ class _Book:
 
     def __init__(self) -> None:
         self.bad: list[BadRow] = []
+        self.underlyings: set[str] = set()
         self._by_id: dict[InstrumentId, Instrument] = {}
         self._by_symbol: dict[tuple[Segment, str], Instrument] = {}
         self._shares: set[tuple[Segment, str]] = set()
@@ -130,7 +147,7 @@ class _Book:
             self._shares.add(key)
 
     def close(self) -> Master:
-        return Master(self._by_id, self._by_symbol, tuple(self.bad))
+        return Master(self._by_id, self._by_symbol, tuple(self.bad), frozenset(self.underlyings))
 
 
 def _split(line: str) -> list[str]:

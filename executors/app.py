@@ -32,6 +32,7 @@ from executors.reconcile import CLAIM_LEASE, Resolver, intents_of
 from executors.sessions import ActiveUsers, SessionPoller
 from executors.store import OrderKey, Settlement, Store
 from executors.worker import OrderWorker, Surroundings
+from schemas.calendar import Calendar
 from schemas.codec import decode
 from schemas.errors import Unreadable
 from schemas.ids import InstrumentId
@@ -56,6 +57,7 @@ class Ports:
     """Everything the executors are given.
 
     Attributes:
+        calendar: When the exchanges trade, with the shares that close in an auction.
         limits: Of every user, until users have their own.
         kill_switch: Whether all trading is stopped; asked before each order.
         lease: Seconds after which an open claim's owner can no longer be sending (`executors.reconcile`).
@@ -69,6 +71,7 @@ class Ports:
     instruments: Mapping[InstrumentId, Instrument]
     limits: UserLimits
     clock: MarketClock
+    calendar: Calendar
     kill_switch: Callable[[], bool] = lambda: False
     lease: float = CLAIM_LEASE
     machine: MachineTime = field(default_factory=MachineTime)
@@ -112,6 +115,7 @@ async def run_executors(
         active=active,
         budget=budget,
         clock=ports.clock,
+        calendar=ports.calendar,
         limits_of=limits_of,
         kill_switch=ports.kill_switch,
         machine=ports.machine,

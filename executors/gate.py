@@ -15,7 +15,8 @@ from enum import StrEnum
 from typing import Final, TypeAlias
 
 from executors.planning import WHOLE, UserLimits
-from schemas.market import Side, session_of, trading_day
+from schemas.calendar import Calendar
+from schemas.market import Side, trading_day
 from schemas.messages import OrderIntent
 from schemas.units import Price, Quantity, UtcNs
 
@@ -36,6 +37,7 @@ class Denial(StrEnum):
     USER_INACTIVE = "user_inactive"
     DECISION_EXPIRED = "decision_expired"
     OUTSIDE_SESSION = "outside_session"
+    DAY_NOT_IN_CALENDAR = "day_not_in_calendar"
     FEED_DEAD = "feed_dead"
     QUOTE_ABSENT = "quote_absent"
     QUOTE_STALE = "quote_stale"
@@ -75,6 +77,7 @@ class Situation:
     Attributes:
         mode_allows: The running mode may trade this user's account.
         user_active: Switch on and token alive, as far as the last look at the database knows.
+        calendar: When the exchanges trade, closing-auction shares included.
         feed_clock: How far the feed's own clock has come; None before its first record.
         position: Units of this instrument that the user's orders of the day add up to; below zero they are sold short.
     """
@@ -83,6 +86,7 @@ class Situation:
     kill_switch: bool
     mode_allows: bool
     user_active: bool
+    calendar: Calendar
     feed_clock: UtcNs | None
     quote: Quote | None
     sent: Sent
@@ -136,8 +140,16 @@ def decision_is_current(intent: OrderIntent, situation: Situation) -> Denial | N
     return Denial.DECISION_EXPIRED if situation.now >= intent.valid_until else None
 
 
-def market_is_open(_: OrderIntent, situation: Situation) -> Denial | None:
-    return None if situation.now in session_of(trading_day(situation.now)) else Denial.OUTSIDE_SESSION
+def calendar_knows_the_day(intent: OrderIntent, situation: Situation) -> Denial | None:
+    """A day that nobody has looked up is closed."""
+    known = situation.calendar.covers(trading_day(situation.now), intent.instrument.segment)
+    return None if known else Denial.DAY_NOT_IN_CALENDAR
+
+
+def market_is_open(intent: OrderIntent, situation: Situation) -> Denial | None:
+    """In a session of continuous trading in this very instrument: its closing auction is outside."""
+    sessions = situation.calendar.sessions(trading_day(situation.now), intent.instrument)
+    return None if any(situation.now in session for session in sessions) else Denial.OUTSIDE_SESSION
 
 
 def feed_is_alive(_: OrderIntent, situation: Situation) -> Denial | None:
@@ -189,6 +201,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     mode_allows_the_account,
     user_is_active,
     decision_is_current,
+    calendar_knows_the_day,
     market_is_open,
     feed_is_alive,
     quote_is_there,

@@ -29,6 +29,7 @@ from executors.reconcile import Resolver
 from executors.sessions import ActiveUsers
 from executors.store import Claimed, OrderKey, Refused, Settlement, Store, Taken, settled
 from executors.terms import OrderTerms
+from schemas.calendar import Calendar
 from schemas.codec import decode
 from schemas.ids import DhanClientId
 from schemas.messages import OrderIntent
@@ -56,6 +57,7 @@ class Surroundings:
     active: ActiveUsers
     budget: OrderBudget
     clock: MarketClock
+    calendar: Calendar
     limits_of: LimitsOf
     kill_switch: Callable[[], bool]
     machine: MachineTime
@@ -124,6 +126,7 @@ class OrderWorker:
             kill_switch=self._around.kill_switch(),
             mode_allows=self._around.rules.allows(account),
             user_active=self._around.active.still_active(user, since),
+            calendar=self._around.calendar,
             feed_clock=self._around.book.clock(order.instrument),
             quote=self._around.book.quote_at(order.instrument, now),
             sent=self._around.budget.sent(user, now),

@@ -6,12 +6,12 @@ Sessions are given in IST, because the exchange does; everything else in UTC nan
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date
 from enum import StrEnum
 from typing import Final
 
 from schemas.ids import InstrumentId, Segment
-from schemas.units import IST, NS_PER_SECOND, Paise, Price, Quantity, UtcNs
+from schemas.units import NS_PER_SECOND, Paise, Price, Quantity, UtcNs
 
 _IST_OFFSET_NS: Final = 19_800 * NS_PER_SECOND  # IST is UTC+05:30 all year, without daylight saving
 _DAY_NS: Final = 86_400 * NS_PER_SECOND
@@ -121,18 +121,6 @@ class Session:
 
     def __contains__(self, moment: int) -> bool:
         return self.open <= moment < self.close
-
-
-# NSE and BSE cash and indices (nseindia.com, market timings). Closing-auction stocks and F&O get their own clock with the
-# calendar of a later issue; until then cash hours are used for all, which is never longer than the exchange's.
-OPEN_IST: Final = time(9, 15)
-CLOSE_IST: Final = time(15, 30)
-
-
-def session_of(day: date) -> Session:
-    """The regular session of `day`. Holidays and special sessions are the caller's affair."""
-    at = [UtcNs.from_datetime(datetime.combine(day, moment, tzinfo=IST)) for moment in (OPEN_IST, CLOSE_IST)]
-    return Session(day, at[0], at[1])
 
 
 def trading_day(moment: int) -> date:

@@ -74,6 +74,7 @@ def test_nothing_of_a_replay_is_the_default(name: str) -> None:
 
     assert environment["ATS_CLOCK"].startswith("${ATS_CLOCK:?")
     assert environment["ATS_TRADING_DATE"] == "${ATS_TRADING_DATE:-}"
+    assert environment["ATS_CALENDAR"] == "${ATS_CALENDAR:-}"
     assert "sample" not in environment.get("ATS_NEWS", "")
 
 

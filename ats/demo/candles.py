@@ -19,9 +19,10 @@ from typing import Final, NamedTuple, TextIO
 
 from schemas.errors import Misconfigured
 from schemas.ids import InstrumentId
-from schemas.market import Timeframe, session_of, trading_day
+from schemas.market import Timeframe, trading_day
 from schemas.messages import Candle
 from schemas.units import Paise, UtcNs
+from simulator.market.session import market_session
 
 COLUMNS = ("symbol", "timestamp", "open", "high", "low", "close", "volume")
 _LINE: Final = re.compile(r"line (\d+),")
@@ -118,7 +119,7 @@ def _row(text: str, places: Iterable[int]) -> tuple[tuple[str, UtcNs], Bar] | No
         start = UtcNs.from_datetime(datetime.fromisoformat(timestamp))
         opened, high, low, close = (int(Paise.from_rupees(price)) for price in prices)
         bar = Bar(opened, high, low, close, int(volume))
-        return ((symbol, start), bar) if start in session_of(trading_day(start)) else None
+        return ((symbol, start), bar) if start in market_session(trading_day(start)) else None
     except (csv.Error, StopIteration, IndexError, ValueError, OverflowError):
         return None
 

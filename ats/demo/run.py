@@ -37,8 +37,9 @@ from bus.topics import create_topics
 from schemas import topics
 from schemas.codec import decode
 from schemas.errors import Misconfigured, TryLater
-from schemas.market import Session, session_of, trading_day
+from schemas.market import Session, trading_day
 from schemas.messages import Candle, FeedState
+from simulator.market.session import market_session
 from streams.rules.config import read as read_rules
 
 SERVICES: Final = ("streams", "agents", "executors", "feed")
@@ -174,7 +175,7 @@ class _Demo:
         with self._console.status("starting Kafka, Postgres and the simulator (the first run fetches Kafka, 46 MB)"):
             await self._stack.start()
             state = await self._simulator_state()
-            session = session_of(trading_day(state["session_open_ns"]))
+            session = market_session(trading_day(state["session_open_ns"]))
             users = await self._prepare()
         if self._page:
             await self._page.open(self._stack, self._console)

@@ -18,6 +18,7 @@ from ats.embedded.kafka import EmbeddedKafka
 from ats.embedded.process import Child
 from ats.exits import error_of
 from ats.local import local_keys
+from ats.services.calendars import SIMULATED
 from ats.settings import ENV_FILE, Settings, load
 from ats.simulate import FIRST_CLIENT_ID, TOKEN
 from schemas.errors import AtsError, TryLater
@@ -86,6 +87,7 @@ class Stack:
             "ATS_SMALL_MODEL_PRICE_RUPEES": "0,0",
             "ATS_MODE": "paper",
             "ATS_CLOCK": "market",
+            "ATS_CALENDAR": SIMULATED,
             "ATS_NEWS": "sample",
             "ATS_STATE_DIR": str(self.home / "state"),  # the user's own holds a kill switch and a day before
             "ATS_LOG_FORMAT": "json",

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from ats.rules.listing import in_bars
+from schemas.calendar import EVERY_DAY
 from schemas.errors import Misconfigured
 from schemas.ids import InstrumentId, Segment
 from schemas.market import Direction, Timeframe, trading_day
@@ -146,7 +147,7 @@ def _config(rule: Rule) -> EngineConfig:
     columns = [column_of(name, rule.timeframe) for name in rule.needs]
     frames = {Timeframe.M1, rule.timeframe, *(column.timeframe for column in columns)}
     studies = {STUDY_OF[column.base] for column in columns if column.base in STUDY_OF}
-    return EngineConfig.of(frames, studies)
+    return EngineConfig.of(frames, studies, EVERY_DAY)
 
 
 def _counting(rule: Rule, tally: Tally) -> Look:

@@ -16,7 +16,8 @@ from agents.books import ScanBook, follow_answers, follow_scans
 from agents.daily import DailyScout, day_due
 from agents.metrics import DecisionMetrics
 from agents.store import Store
-from ats.services.context import Context, calendar_of, credentials_of, symbols_of, trading_date
+from ats.services.calendars import calendar_of
+from ats.services.context import Context, credentials_of, symbols_of, trading_date
 from ats.services.desk import agent_store, desk_of, news_of, scout_the_day, terms_of
 from ats.settings import Settings
 from bus.metrics import ShellMetrics

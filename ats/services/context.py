@@ -16,7 +16,6 @@ from ats.settings import Settings
 from bus.metrics import ShellMetrics
 from dhan import instruments as masters
 from dhan.transport import Credentials, open_client
-from schemas.calendar import Calendar
 from schemas.errors import Misconfigured
 from schemas.ids import DhanClientId, Segment
 from schemas.market import Instrument
@@ -51,22 +50,6 @@ class Context:
             if waiting and idle > SILENT:
                 return Health(ok=False, why=f"no progress for {idle:.0f} s with {waiting} records waiting")
         return Health(ok=True, why="running")
-
-
-def calendar_of(settings: Settings) -> Calendar:
-    """The exchanges' hours: the built-in ones, changed by what ATS_CALENDAR says.
-
-    Raises:
-        Misconfigured: the file cannot be read or used.
-    """
-    path = settings.ats_calendar
-    if path is None:
-        return Calendar()
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Misconfigured(f"ATS_CALENDAR={str(path)!r} cannot be read: {error}") from None
-    return Calendar.parse(text, str(path))
 
 
 async def instrument_master(settings: Settings) -> masters.Master:

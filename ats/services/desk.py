@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import date
 
 import httpx
+import structlog
 from rich.console import Console
 from rich.progress import Progress
 
@@ -20,6 +21,7 @@ from agents.model import Endpoint, Model, SchemaMode
 from agents.news import FileNews, NewsSource, NoNews, SampleNews
 from agents.scout import ScoutTerms
 from agents.store import Store, SupabaseStore
+from ats.services.calendars import calendar_of, no_session
 from ats.services.context import credentials_of, database, instrument_master, symbols_of, universe_of
 from ats.settings import Settings
 from bus.publisher import Publisher
@@ -28,6 +30,8 @@ from dhan.pace import EvenPace
 from dhan.transport import BaseUrl, open_client
 from schemas.errors import Misconfigured
 from schemas.units import Paise
+
+log = structlog.get_logger(__name__)
 
 MOST_CALLS = 256  # connections to the model provider: 64 signals with two analysts each, and room for the Commander
 
@@ -104,7 +108,15 @@ def news_of(settings: Settings) -> NewsSource:
 
 
 async def scout_the_day(day: date, settings: Settings, desk: Desk, store: Store, publisher: Publisher) -> None:
-    """Read daily candles through the admin's Dhan account, at Dhan's pace, and publish the shortlist."""
+    """Read daily candles through the admin's Dhan account, at Dhan's pace, and publish the shortlist.
+
+    On a day without a session there is nothing to pick for: it says so and makes no scan.
+    """
+    calendar = calendar_of(settings)
+    session = calendar.session(day)
+    if session is None:
+        log.warning("no_scan", reason=no_session(calendar, day))
+        return
     universe = universe_of(await instrument_master(settings), symbols_of(settings))
     async with open_client() as http:
         history = History(http, BaseUrl.parse(settings.dhan_api_url), credentials_of(settings))
@@ -114,6 +126,7 @@ async def scout_the_day(day: date, settings: Settings, desk: Desk, store: Store,
                 day,
                 universe,
                 history,
+                opens=session.open,
                 desk=desk,
                 store=store,
                 publisher=publisher,

@@ -12,6 +12,7 @@ from httpx import HTTPError
 from postgrest.exceptions import APIError
 from supabase import AsyncClient
 
+from ats.services.calendars import announce, calendar_of, with_auction_shares
 from ats.services.context import Context, database, instrument_master
 from ats.settings import Settings
 from bus.metrics import ShellMetrics
@@ -36,7 +37,8 @@ async def run(context: Context) -> None:
     rules = mode_rules(settings)
     kill_switch = settings.ats_state_dir / KILL_SWITCH
     connection, master = settings.kafka(), await instrument_master(settings)
-    limits = limits_of(settings)
+    limits, calendar = limits_of(settings), with_auction_shares(calendar_of(settings), master)
+    announce(calendar, settings)
     async with AsyncExitStack() as stack:
         ports = Ports(
             connection=connection,
@@ -47,6 +49,7 @@ async def run(context: Context) -> None:
             instruments=master.by_id,
             limits=limits,
             clock=ChainClock() if settings.ats_clock == "market" else LiveClock(),
+            calendar=calendar,
             kill_switch=kill_switch.exists,
             metrics=orders,
         )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from ats.services.context import Context, calendar_of, credentials_of
+from ats.services.calendars import announce, calendar_of
+from ats.services.context import Context, credentials_of
 from ats.services.universe import Universe, report
 from bus.publisher import Publisher
 from bus.topics import check_topics
@@ -22,6 +23,8 @@ async def run(context: Context) -> None:
     context.records.append(metrics)
     connection, account = settings.kafka(), credentials_of(settings)
     await check_topics(connection, settings.plan(), (topics.TICKS, topics.FEED))
+    calendar = calendar_of(settings)
+    announce(calendar, settings)
     universe, watchlist = Universe(settings), Watchlist()
     config = GatewayConfig(
         url=settings.dhan_feed_url,
@@ -30,7 +33,7 @@ async def run(context: Context) -> None:
         partitions=settings.ats_instrument_partitions,
         connections=settings.ats_feed_connections,
         live=settings.ats_clock == "wall",
-        calendar=calendar_of(settings),
+        calendar=calendar,
     )
 
     earlier = await last_told(connection, config)

@@ -13,12 +13,14 @@ from typing import Final
 import structlog
 
 from ats.metrics import Figure
-from ats.services.context import Context, calendar_of
+from ats.services.calendars import announce, calendar_of, whole_calendar
+from ats.services.context import Context
 from ats.settings import Settings
 from bus.metrics import ShellMetrics
 from bus.records import Record
 from bus.stateful import StatefulService, run_stateful
 from schemas import ticks
+from schemas.calendar import Calendar
 from schemas.errors import Unreadable
 from schemas.history import is_history
 from schemas.market import Timeframe
@@ -59,8 +61,10 @@ class EngineFigures:
         yield Figure("market_clock_seconds", "The market clock, as a Unix time.", clocks, labels=("partition",))
 
 
-def service_of(settings: Settings, stats: EngineStats | None = None) -> StatefulService:
-    """What `ats streams` runs under `settings`.
+def service_of(
+    settings: Settings, stats: EngineStats | None = None, calendar: Calendar | None = None
+) -> StatefulService:
+    """What `ats streams` runs under `settings`; `calendar` is `whole_calendar`'s, else nobody asks for auction shares.
 
     Raises:
         Misconfigured: a rules or calendar file that cannot be used, a timeframe or study that does not exist, or a rule that
@@ -69,7 +73,7 @@ def service_of(settings: Settings, stats: EngineStats | None = None) -> Stateful
     book = read_rules(settings.ats_rules)
     log.info("rules", file=str(settings.ats_rules or ""), rules=[rule.key for rule in book.rules])
     names = settings.ats_timeframes or tuple(Timeframe), settings.ats_studies or tuple(Study)
-    whole = EngineConfig.of(*names, calendar_of(settings))
+    whole = EngineConfig.of(*names, calendar or calendar_of(settings))
     config = replace(whole, talib=book.columns, talib_window=book.window)
     prepared(book.rules, config, Extras(config.talib, config.talib_window, config.timeframes))
     return replace(engine_service(book.rules, stats, config), size=_ticks_in, received_at=_received_at)
@@ -106,7 +110,9 @@ async def run(context: Context) -> None:
     _give_memory_back()
     settings, stats, metrics = context.settings, EngineStats(), ShellMetrics()
     context.records += [metrics, EngineFigures(stats)]
-    connection, service = settings.kafka(), service_of(settings, stats)
+    connection, calendar = settings.kafka(), await whole_calendar(settings)
+    announce(calendar, settings)
+    service = service_of(settings, stats, calendar)
     began = time.monotonic()
     await asyncio.to_thread(warm_up)
     log.info("engine_compiled", seconds=round(time.monotonic() - began, 1))

@@ -9,9 +9,9 @@ import structlog
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
+from ats.services.calendars import calendar_of, no_session, with_auction_shares
 from ats.services.context import (
     Context,
-    calendar_of,
     credentials_of,
     instrument_master,
     symbols_of,
@@ -26,7 +26,8 @@ from dhan.history import History
 from dhan.pace import EvenPace
 from dhan.transport import BaseUrl, open_client
 from schemas import topics
-from schemas.market import session_of
+from schemas.calendar import Calendar
+from schemas.errors import Misconfigured
 from schemas.units import UtcNs
 from streams.warmup.known import Known
 from streams.warmup.service import Plan, WarmUp, warm_up
@@ -39,8 +40,12 @@ async def run(context: Context) -> None:
     settings = context.settings
     connection = settings.kafka()
     await check_topics(connection, settings.plan(), (topics.TICKS, topics.CANDLES))
-    instruments = universe_of(await instrument_master(settings), symbols_of(settings))
-    plan = Plan(instruments, _until(settings), settings.ats_instrument_partitions, calendar_of(settings))
+    master = await instrument_master(settings)
+    instruments, calendar = (
+        universe_of(master, symbols_of(settings)),
+        with_auction_shares(calendar_of(settings), master),
+    )
+    plan = Plan(instruments, _until(settings, calendar), settings.ats_instrument_partitions, calendar)
     async with AsyncExitStack() as stack:
         bar = stack.enter_context(_progress())
         reading = bar.add_task("reading ats.candles", total=None)
@@ -63,11 +68,15 @@ async def run(context: Context) -> None:
     _tell(report, len(instruments))
 
 
-def _until(settings: Settings) -> UtcNs:
+def _until(settings: Settings, calendar: Calendar) -> UtcNs:
     """Bars that end later are not history: the present moment live, the session's open in a replay."""
     if settings.ats_clock == "wall" and settings.ats_trading_date is None:
         return UtcNs(time.time_ns())
-    return session_of(trading_date(settings)).open
+    day = trading_date(settings)
+    session = calendar.session(day)
+    if session is None:
+        raise Misconfigured(f"nothing to warm up for: {no_session(calendar, day)}; see ATS_TRADING_DATE")
+    return session.open
 
 
 async def _archive(settings: Settings, stack: AsyncExitStack) -> History | None:

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from schemas.errors import Misconfigured, Unreadable
-from schemas.market import session_of, trading_day
+from schemas.market import trading_day
 from schemas.units import NS_PER_SECOND, Paise, Price, Quantity, UtcNs
+from simulator.market.session import market_session
 
 COLUMNS: Final = ("symbol", "timestamp", "open", "high", "low", "close", "volume")
 PRICES: Final = ("open", "high", "low", "close")
@@ -156,7 +157,7 @@ def _start(text: str) -> UtcNs:
     try:
         moment = datetime.fromisoformat(text)
         start = UtcNs.from_datetime(moment)
-        session = session_of(trading_day(start))
+        session = market_session(trading_day(start))
     except (ValueError, OverflowError):  # the first and the last day of the calendar have no Indian neighbour
         raise Unreadable(f"not a time such as 2016-08-16T09:15:00+05:30: {text[:40]!r}", "timestamp") from None
     if start % _MINUTE_NS:

@@ -16,12 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from schemas.errors import Misconfigured
-from schemas.market import Instrument, Session, session_of, to_tick
+from schemas.market import Instrument, Session, to_tick
 from schemas.units import NS_PER_SECOND, PAISE_PER_RUPEE, BasisPoints, Paise
 from simulator.market import contracts, noise, universe
 from simulator.market.characters import Course, DayProfile, course
 from simulator.market.contracts import Contract
 from simulator.market.cumulative import Block, Running, in_order
+from simulator.market.session import market_session
 from simulator.market.tape import CHUNK, MINUTE, USUAL_BAND, Listing, Market, Numbers, Prints, fixed_figures
 
 TICK_SIZE: Final = Paise(5)  # NSE's step for most shares
@@ -69,7 +70,7 @@ def generate(seed: int, day: date, shares: int = 20, plan: Plan | None = None) -
         Misconfigured: too many shares, or a character or option of an unknown symbol.
     """
     plan = plan or Plan(shares)
-    session = session_of(day)
+    session = market_session(day)
     rows = list(_rows(seed, session, plan))
     return Market(session, tuple(row.listing for row in rows), Generated(seed, session, rows))
 

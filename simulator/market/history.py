@@ -11,8 +11,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from schemas.market import Session, session_of
+from schemas.market import Session
 from schemas.units import NS_PER_SECOND
+from simulator.market.session import market_session
 from simulator.market.tape import MINUTE, Listing, Numbers, Prints
 
 CANDLE: Final = np.dtype(
@@ -36,7 +37,7 @@ CONTRACT_NOISE: Final = 4  # times a share's
 WANDER: Final = 0.3  # how far a minute's price leaves the straight line, as a share of the day's range
 DAY: Final = 86_400  # seconds; a whole Indian session lies in one UTC day, from 03:45 to 10:00
 IST_AHEAD: Final = 19_800
-OPEN_OF_DAY: Final = session_of(date(1970, 1, 1)).open // NS_PER_SECOND % DAY
+OPEN_OF_DAY: Final = market_session(date(1970, 1, 1)).open // NS_PER_SECOND % DAY
 _DAILY, _MINUTES = 2, 3  # keep these streams of random numbers apart from the session's and from each other
 
 Candles = npt.NDArray[np.void]
@@ -69,7 +70,7 @@ def daily(listing: Listing, session_day: date, sessions: int, seed: int) -> Cand
 def minutes(listing: Listing, candle: Candles, seed: int) -> Candles:
     """The one-minute candles of one day of `daily`; together they are that day."""
     day = date.fromordinal(int(candle["day"]))
-    session, random = session_of(day), _generator(seed, _MINUTES, day, listing)
+    session, random = market_session(day), _generator(seed, _MINUTES, day, listing)
     count = (session.close - session.open) // NS_PER_SECOND // MINUTE
     low, high = int(candle["low"]), int(candle["high"])
     walk = np.cumsum(random.normal(0, 1, count)) / np.sqrt(count)
@@ -126,7 +127,7 @@ def together(candles: Candles, length: int) -> Candles:
 
 def midnight(ordinal: int) -> int:
     """The start of an Indian day, UTC epoch seconds."""
-    return session_of(date.fromordinal(ordinal)).open // NS_PER_SECOND // DAY * DAY - IST_AHEAD
+    return market_session(date.fromordinal(ordinal)).open // NS_PER_SECOND // DAY * DAY - IST_AHEAD
 
 
 def _backwards(steps: Floats) -> Floats:

@@ -16,10 +16,11 @@ from typing import Final
 import numpy as np
 
 from schemas.errors import Misconfigured
-from schemas.market import Instrument, Session, session_of, to_tick, trading_day
+from schemas.market import Instrument, Session, to_tick, trading_day
 from schemas.units import NS_PER_SECOND, PAISE_PER_RUPEE, Paise, Price
 from simulator.market import ticks, universe
 from simulator.market.bars import PRICES, BadRow, Bar, Bars, days_of, read_file
+from simulator.market.session import market_session
 from simulator.market.tape import MAX_VOLUME, Listing, Market, Numbers, Tape, assemble, band_around
 
 SHARE_TICK: Final = Paise(5)
@@ -55,7 +56,7 @@ def replay(bars: Bars, day: date, seed: int) -> Replay:
     for bar in bars.good:
         by_symbol[bar.symbol].append(bar)
     bad = list(bars.bad)
-    session = session_of(day)
+    session = market_session(day)
     market = assemble(session, _tapes(by_symbol, session, seed, bad))
     return Replay(market, tuple(sorted(bad, key=lambda row: row.line)))
 
@@ -64,7 +65,7 @@ def _replay_ticks(path: Path, seed: int, day: date | None) -> Replay:
     found = ticks.read_file(path)
     days = sorted({trading_day(tick.second * NS_PER_SECOND) for tick in found.good})
     chosen, bad = _choose(path.name, days, day), list(found.bad)
-    session = session_of(chosen)
+    session = market_session(chosen)
     own = [tick for tick in found.good if tick.second * NS_PER_SECOND in session]
     market = assemble(session, ticks.tapes(own, session, seed, bad))
     return Replay(market, tuple(sorted(bad, key=lambda row: row.line)))

@@ -18,10 +18,11 @@ import numpy as np
 
 from schemas.errors import Misconfigured, Unreadable
 from schemas.ids import InstrumentId, Segment
-from schemas.market import Instrument, Session, session_of, to_tick, trading_day
+from schemas.market import Instrument, Session, to_tick, trading_day
 from schemas.units import NS_PER_SECOND, PAISE_PER_RUPEE, Paise, Price, Quantity, UtcNs
 from simulator.market import noise, universe
 from simulator.market.bars import BadRow, cells_of, filled, lines_of, price_of, volume_of
+from simulator.market.session import market_session
 from simulator.market.tape import Listing, Numbers, Tape, band_around
 
 TIMES: Final = ("timestamp", "recv_time_ist")
@@ -169,7 +170,7 @@ def _tick(line: int, text: str, at: Mapping[str, int]) -> Tick | None:
 def _second(text: str) -> int:
     try:
         moment = UtcNs.from_datetime(datetime.fromisoformat(text))
-        session = session_of(trading_day(moment))
+        session = market_session(trading_day(moment))
     except (ValueError, OverflowError):
         raise Unreadable(f"not a time such as 2025-11-17T12:07:57.022+05:30: {text[:40]!r}", "time") from None
     if moment not in session:

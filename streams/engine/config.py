@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
-from schemas.calendar import Calendar
+from schemas.calendar import EVERY_DAY, Calendar
 from schemas.errors import Misconfigured
 from schemas.market import Timeframe
 from streams.engine.columns import Study
@@ -19,13 +19,14 @@ class EngineConfig:
 
     Attributes:
         timeframes: Shortest first, with `M1`: all others are made of 1-minute bars.
+        calendar: `ats streams` gives the exchanges'; the engine alone plays a market that is open every day.
         talib: Columns of TA-Lib by the timeframe of their bars (`talib_columns`), besides those that rules need.
         talib_window: Bars that such a column's function gets at most, unless it needs more.
     """
 
     timeframes: tuple[Timeframe, ...] = tuple(Timeframe)
     studies: frozenset[Study] = frozenset(Study)
-    calendar: Calendar = field(default_factory=Calendar)
+    calendar: Calendar = EVERY_DAY
     talib: Mapping[Timeframe, tuple[str, ...]] = field(default_factory=dict)
     talib_window: int = WINDOW
 
@@ -38,7 +39,7 @@ class EngineConfig:
             raise Misconfigured(f"timeframes {', '.join(self.timeframes)} must be different and stand shortest first")
 
     @classmethod
-    def of(cls, timeframes: Iterable[str], studies: Iterable[str], calendar: Calendar | None = None) -> Self:
+    def of(cls, timeframes: Iterable[str], studies: Iterable[str], calendar: Calendar) -> Self:
         """Read names as settings give them, in any order.
 
         Raises:
@@ -51,5 +52,5 @@ class EngineConfig:
         return cls(
             timeframes=tuple(each for each in Timeframe if each in frames),
             studies=frozenset(map(Study, wanted)),
-            calendar=calendar or Calendar(),
+            calendar=calendar,
         )

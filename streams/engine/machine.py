@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date
+from datetime import datetime
 from typing import Final
 
 import numpy as np
 
 from bus.records import Output, Record
 from schemas import history, ticks
-from schemas.market import Timeframe, session_of
-from schemas.units import UtcNs
+from schemas.market import Timeframe
+from schemas.units import IST, UtcNs
 from streams.engine import snapshot
 from streams.engine.compiled import Table
 from streams.engine.engine import PAST, Engine
@@ -57,7 +57,7 @@ _MINUTES: Final = np.array([history.MINUTES[timeframe] for timeframe in Timefram
 
 def warm_up() -> None:
     """Compile the kernels or load them from the disk cache: seconds the first time, never in the middle of a stream."""
-    moment = UtcNs(session_of(date(2024, 1, 2)).open)  # any tick that makes a bar
+    moment = UtcNs.from_datetime(datetime(2024, 1, 2, 9, 15, tzinfo=IST))  # any tick that makes a bar
     rows = np.zeros(1, ticks.TICK)
     rows["exchange_time"] = rows["clock"] = moment
     rows["price"] = rows["segment"] = 1

@@ -35,7 +35,7 @@ class GatewayConfig:
         heartbeat: Seconds of wall time after which every partition hears a clock that has moved.
         live: The market's clock is the wall's: quiet markets' bars close by it, and ticks from the future are refused.
             False for simulations and replays, whose market time is their own.
-        calendar: When sessions are open. Live, a weekend is silent unless the calendar has a special session on it.
+        calendar: When sessions are open. Outside of them silence is no alarm.
         stale_after: Seconds without a tick, in an open session, that are worth an alarm.
         give_up_after: Seconds of such silence after which the connection is made anew.
         cool_off: Least seconds before knocking again after HTTP 429 or code 805.
@@ -46,11 +46,11 @@ class GatewayConfig:
     client_id: str
     instruments: tuple[Instrument, ...]
     partitions: int
+    calendar: Calendar
     mode: Mode = Mode.QUOTE
     gateway: int = 1
     connections: int = 1
     live: bool = True
-    calendar: Calendar = field(default_factory=Calendar)
     heartbeat: float = 0.25
     stale_after: float = 10.0
     give_up_after: float = 30.0

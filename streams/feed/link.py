@@ -251,16 +251,13 @@ class Link:
     def _hours_at(self, moment: UtcNs) -> tuple[date, clock_time, clock_time] | None:
         """The longest session of ours that is open at `moment` (Indian day, open and close)."""
         day, now = trading_day(moment), moment.ist().time()
-        spans = {span for span in self._spans(day) if span[0] <= now < span[1]}
+        spans = {span for span in self._hours_of(day) if span[0] <= now < span[1]}
         return (day, *max(spans, key=lambda span: span[1])) if spans else None
 
-    def _spans(self, day: date) -> set[tuple[clock_time, clock_time]]:
+    def _hours_of(self, day: date) -> set[tuple[clock_time, clock_time]]:
         """The sessions of our segments on `day`, opens and closes on Indian clocks."""
-        calendar = self._config.calendar
-        if self._config.live and calendar.rests(day):
-            return set()
         segments = {key.segment for key in self._instruments}
-        return {span for segment in segments for span in calendar.hours(day, segment)}
+        return {span for segment in segments for span in self._config.calendar.hours(day, segment)}
 
     def _now(self) -> UtcNs:
         return UtcNs(self._pump.wall()) if self._config.live else self._pump.clock
@@ -333,7 +330,7 @@ class Link:
             max(UtcNs.from_datetime(datetime.combine(day, opens, IST)), since)
             < min(UtcNs.from_datetime(datetime.combine(day, closes, IST)), until)
             for day in days
-            for opens, closes in self._spans(day)
+            for opens, closes in self._hours_of(day)
         )
 
     async def tell_malformed(self, *, at_once: bool = False) -> None:

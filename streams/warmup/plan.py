@@ -75,7 +75,7 @@ class Hours:
 
     def trades(self, day: date) -> bool:
         """Whether bars of `day` are to be expected."""
-        return not self.calendar.rests(day) and bool(self.sessions(day))
+        return bool(self.sessions(day))
 
     def last_over(self, timeframe: Timeframe, until: UtcNs) -> UtcNs:
         """Start of the newest bar that can be over at `until`; 0 when there was no session for as long as we look back."""

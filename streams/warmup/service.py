@@ -94,7 +94,7 @@ class Plan:
     instruments: tuple[Instrument, ...]
     until: UtcNs
     partitions: int
-    calendar: Calendar = field(default_factory=Calendar)
+    calendar: Calendar
 
 
 async def warm_up(

@@ -11,13 +11,15 @@ from agents.budget import Ledger
 from agents.journal import AnswerBook, Completer, LiveJournal, Rung
 from agents.news import Headline
 from schemas.ids import InstrumentId, Segment, SignalId, derive, scan_id
-from schemas.market import Direction, Instrument, ScanResult, Timeframe, session_of
+from schemas.market import Direction, Instrument, ScanResult, Timeframe
 from schemas.messages import LlmCall, Scan, ScanEntry, Signal
 from schemas.units import Paise, Price, Quantity, UtcNs
+from simulator.market.session import market_session
 
 DAY = date(2025, 6, 2)
 RELIANCE = InstrumentId(Segment.NSE_EQ, 2885)
-AS_OF = UtcNs(session_of(DAY).open + UtcNs.minutes(30))
+OPENS = market_session(DAY).open
+AS_OF = UtcNs(OPENS + UtcNs.minutes(30))
 EARLIER = UtcNs(AS_OF - UtcNs.minutes(5))
 
 
@@ -55,7 +57,7 @@ def an_entry(
 def a_scan(*entries: ScanEntry) -> Scan:
     return Scan(
         id=derive("scans", DAY.isoformat()),
-        event_time=UtcNs(session_of(DAY).open),
+        event_time=OPENS,
         trading_date=DAY,
         origin="model",
         entries=entries or (an_entry(),),

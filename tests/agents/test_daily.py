@@ -15,7 +15,11 @@ from tests.agents.factories import DAY, a_scan
 
 MONDAY, TUESDAY = date(2026, 11, 23), date(2026, 11, 24)
 SATURDAY, SUNDAY = date(2026, 11, 28), date(2026, 11, 8)
-CALENDAR = Calendar(holidays=(Holiday(day=TUESDAY),), special=(Special(day=SUNDAY, open=time(18), close=time(19)),))
+CALENDAR = Calendar(
+    closed_weekdays=frozenset({6, 7}),
+    holidays=(Holiday(day=TUESDAY),),
+    special=(Special(day=SUNDAY, open=time(18), close=time(19)),),
+)
 
 
 def at(day: date, clock: str) -> UtcNs:

@@ -23,7 +23,7 @@ from schemas.ids import Segment
 from schemas.market import Direction, Instrument, ScanResult
 from schemas.messages import Scan
 from schemas.units import Paise, Quantity
-from tests.agents.factories import DAY, DailyBar, Topic, a_journal, a_scan, an_entry, an_instrument, bars
+from tests.agents.factories import DAY, OPENS, DailyBar, Topic, a_journal, a_scan, an_entry, an_instrument, bars
 from tests.agents.provider import Misbehaviour, Provider, hangs, says, with_field
 
 UNIVERSE = [an_instrument(number, f"SYM{number:02}") for number in range(1, 9)]
@@ -59,6 +59,7 @@ async def scout(journal: Journal, history: History | None = None, universe: Sequ
         DAY,
         universe,
         history or Histories(),
+        opens=OPENS,
         journal=journal,
         model_seconds=10,
         pace=Unhurried(),
@@ -183,7 +184,7 @@ async def test_a_scout_whose_model_hangs_still_gives_a_scan(provider: Provider, 
     provider.misbehave["scout"] = hangs
 
     found = await scan(
-        DAY, UNIVERSE, Histories(), journal=a_journal(model, Topic()), model_seconds=0.3, pace=Unhurried()
+        DAY, UNIVERSE, Histories(), opens=OPENS, journal=a_journal(model, Topic()), model_seconds=0.3, pace=Unhurried()
     )
 
     assert found.origin == "rules"
@@ -198,6 +199,7 @@ async def test_progress_is_told_for_every_instrument_and_each_request_is_paced(m
         DAY,
         UNIVERSE,
         history,
+        opens=OPENS,
         journal=a_journal(model, Topic()),
         model_seconds=10,
         pace=pace,

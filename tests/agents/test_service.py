@@ -35,7 +35,7 @@ from schemas.market import Action
 from schemas.messages import DeadLetter, Decision, LlmCall, Message, Report, Scan, Signal
 from schemas.topics import PartitionPlan, Topic
 from schemas.units import Paise
-from tests.agents.factories import DAY, a_signal, an_instrument
+from tests.agents.factories import DAY, OPENS, a_signal, an_instrument
 from tests.agents.provider import Provider, with_field
 from tests.agents.test_scout import Histories, Unhurried
 from tests.database.fixtures import SupabaseStack
@@ -81,7 +81,7 @@ class Stage:
         desk = Desk([Rung(self.model)], Ledger(Paise(0)))
         store = SupabaseStore(await self.stack.service())
         return await run_scout(
-            DAY, UNIVERSE, Histories(), desk=desk, store=store, publisher=self.publisher, pace=Unhurried()
+            DAY, UNIVERSE, Histories(), opens=OPENS, desk=desk, store=store, publisher=self.publisher, pace=Unhurried()
         )
 
     async def send(self, signals: Iterable[Signal]) -> None:

@@ -17,7 +17,7 @@ from agents.scout import ScoutTerms, scan
 from schemas.market import Action, Direction, ScanResult
 from schemas.messages import Origin
 from simulator.llm.endpoint import ChatApi
-from tests.agents.factories import DAY, Topic, a_journal, a_signal
+from tests.agents.factories import DAY, OPENS, Topic, a_journal, a_signal
 from tests.agents.test_scout import UNIVERSE, Histories, Unhurried
 
 
@@ -38,6 +38,7 @@ async def test_the_simulated_scout_is_understood(simulated: Model) -> None:
         DAY,
         UNIVERSE,
         Histories(),
+        opens=OPENS,
         journal=a_journal(simulated, Topic()),
         model_seconds=10,
         pace=Unhurried(),
@@ -56,7 +57,7 @@ async def test_the_simulated_committee_is_understood_and_trades_some_signals_in_
 ) -> None:
     topic = Topic()
     found = await scan(
-        DAY, UNIVERSE, Histories(), journal=a_journal(simulated, topic), model_seconds=10, pace=Unhurried()
+        DAY, UNIVERSE, Histories(), opens=OPENS, journal=a_journal(simulated, topic), model_seconds=10, pace=Unhurried()
     )
     signals = [
         a_signal(entry.instrument).model_copy(

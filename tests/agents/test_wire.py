@@ -28,17 +28,18 @@ from schemas import topics
 from schemas.codec import decode
 from schemas.errors import Unreadable
 from schemas.ids import InstrumentId, Segment, derive, scan_id
-from schemas.market import Action, session_of
+from schemas.market import Action
 from schemas.messages import CallOutcome, Decision, LlmCall, Scan, Signal
 from schemas.topics import PartitionPlan
 from schemas.units import UtcNs
+from simulator.market.session import market_session
 from tests.agents.factories import a_scan, a_signal, an_entry
 from tests.agents.raw_endpoint import ODD, RawEndpoint
 from tests.database.fixtures import SupabaseStack
 
 ROOT = Path(__file__).parents[2]
 DAY = date(2025, 6, 4)  # no other test's: the first scan of a day stands
-MOMENT = UtcNs(session_of(DAY).open + UtcNs.minutes(30))
+MOMENT = UtcNs(market_session(DAY).open + UtcNs.minutes(30))
 NAMES = {f"ODD{number:02}": name for number, name in enumerate(ODD)}
 OLD = "OLDPOISON"
 
@@ -52,7 +53,7 @@ def the_scan() -> Scan:
         an_entry(instrument_of(symbol), symbol).model_copy(update={"scan_id": scan_id(DAY, instrument_of(symbol))})
         for symbol in (*NAMES, OLD)
     ]
-    changes = {"id": derive("scans", DAY.isoformat()), "event_time": session_of(DAY).open, "trading_date": DAY}
+    changes = {"id": derive("scans", DAY.isoformat()), "event_time": market_session(DAY).open, "trading_date": DAY}
     return a_scan(*entries).model_copy(update=changes)
 
 

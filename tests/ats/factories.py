@@ -21,16 +21,17 @@ from schemas.ids import (
     order_id,
     scan_id,
 )
-from schemas.market import Action, Direction, Side, Timeframe, session_of
+from schemas.market import Action, Direction, Side, Timeframe
 from schemas.messages import Decision, Execution, Message, OrderIntent, Origin, Outcome, Signal
 from schemas.ticks import TICK, Batch
 from schemas.ticks import encode as encode_ticks
 from schemas.topics import Topic
 from schemas.units import Price, Quantity, UtcNs
+from simulator.market.session import market_session
 
 TCS = InstrumentId(Segment.NSE_EQ, 11_536)
 DAY = date(2026, 11, 20)
-OPEN = session_of(DAY).open
+OPEN = market_session(DAY).open
 ASHA = UserId(UUID(int=1))
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ats.services.context import calendar_of
+from ats.services.calendars import calendar_of
 from ats.services.streams import service_of
 from ats.settings import Settings
 from bus.records import Record
@@ -49,11 +49,11 @@ def test_a_rule_whose_study_is_left_out_is_named() -> None:
 
 def test_the_calendar_file_closes_its_holidays(tmp_path: Path) -> None:
     path = tmp_path / "calendar.toml"
-    path.write_text('[[holidays]]\nday = 2026-11-24\nname = "Guru Nanak Jayanti"\n')
+    path.write_text('[[holidays]]\nday = 2026-11-26\nname = "moved"\n')
 
     calendar = calendar_of(Settings(ats_calendar=path))
 
-    assert not calendar.sessions(date(2026, 11, 24), TCS)
+    assert not calendar.sessions(date(2026, 11, 26), TCS)
     assert calendar.sessions(date(2026, 11, 25), TCS)
 
 

@@ -39,6 +39,7 @@ from bus.publisher import Publisher
 from bus.records import Output
 from bus.snapshots import Snapshots
 from bus.topics import create_topics
+from schemas.calendar import EVERY_DAY
 from schemas.topics import SNAPSHOTS, TICKS, PartitionPlan
 from simulator.market.generator import generate
 from simulator.market.replay import replay_file
@@ -240,6 +241,7 @@ async def crash(options: Options) -> Outcome:
         settings = {
             "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers,
             "ATS_INSTRUMENT_PARTITIONS": str(options.partitions),
+            "ATS_CALENDAR": "every-day",
             "ATS_LOG_FORMAT": "json",
         }
         workers = [Worker(name, home, settings) for name in ("w1", "w2", "guest")]
@@ -248,7 +250,7 @@ async def crash(options: Options) -> Outcome:
         run = Run(options, broker, connection, list(records(market, options.partitions)), workers[:2], workers[2])
         await _through(run)
         say("comparing with the pure engine")
-        verdict = await judge(connection, service_of(Settings(_env_file=None)), plan)
+        verdict = await judge(connection, service_of(Settings(_env_file=None), calendar=EVERY_DAY), plan)
     outcome = Outcome(verdict, run, time.monotonic() - began, verdict.wrong + _bad_ends(run))
     if not outcome.wrong and not options.keep:
         shutil.rmtree(home, ignore_errors=True)

@@ -103,3 +103,27 @@ async def test_the_file_is_fetched_and_an_error_page_is_not_taken_for_it(
     assert parse(await fetch(http, f"{broker.url}/good.csv"), ALL).by_id
     with pytest.raises(TryLater, match="503"):
         await fetch(http, f"{broker.url}/bad.csv")
+
+
+INFY = "NSE,E,1594,INE1,EQUITY,,INFY,INFOSYS LTD,Infosys,ES,EQ,1.0,0001-01-01,,XX,10.0000,NA"
+ON_BSE = "BSE,E,500325,INE0,EQUITY,,RELIANCE,RELIANCE INDUSTRIES LTD,Reliance Industries,ES,A,1.0,,,XX,5.0000,NA"
+FUTURE = (
+    "NSE,D,43000,NA,FUTSTK,2885,RELIANCE,RELIANCE-Dec2026-FUT,RELIANCE DEC FUT,FUT,NA,500.0,2026-12-29,,XX,10.0000,M"
+)
+BSE_OPTION = (
+    "BSE,D,810001,NA,OPTSTK,500209,INFY,INFY-Dec2026-1500-CE,INFY DEC 1500 CE,OP,NA,400.0,2026-12-31,1500,CE,5.0000,M"
+)
+CASH = frozenset({Segment.NSE_EQ, Segment.BSE_EQ})
+
+
+def test_a_share_closes_in_an_auction_on_both_exchanges_when_it_has_a_contract_on_either() -> None:
+    read = parse(master(RELIANCE, BOND, ON_BSE, INFY, NIFTY, OPTION, FUTURE), CASH)
+
+    assert read.auction_shares() == frozenset(
+        {InstrumentId(Segment.NSE_EQ, 2885), InstrumentId(Segment.BSE_EQ, 500325)}
+    )
+    assert parse(master(INFY, BSE_OPTION), CASH).auction_shares() == frozenset({InstrumentId(Segment.NSE_EQ, 1594)})
+
+
+def test_a_master_without_a_contract_on_any_share_does_not_tell_which_close_in_an_auction() -> None:
+    assert parse(master(RELIANCE, NIFTY, OPTION), CASH).auction_shares() is None

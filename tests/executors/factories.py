@@ -13,6 +13,7 @@ from bus.records import Record
 from executors.gate import Quote, Sent, Situation
 from executors.planning import UserLimits, limit_price
 from schemas import ids, ticks
+from schemas.calendar import EVERY_DAY
 from schemas.codec import encode
 from schemas.ids import InstrumentId, Segment, SignalId, UserId, decision_id
 from schemas.market import Action, Instrument, Side
@@ -83,6 +84,7 @@ def the_situation_for(intent: OrderIntent, **changes: Any) -> Situation:
         kill_switch=False,
         mode_allows=True,
         user_active=True,
+        calendar=EVERY_DAY,
         feed_clock=now,
         quote=Quote(intent.reference_price, now),
         sent=Sent(),

@@ -26,6 +26,7 @@ from executors.app import Ports, run_executors
 from executors.clock import ChainClock
 from executors.modes import Broker, Desk, Mode, ModeRules, rules_of
 from executors.store import Claim, OrderKey, Settlement, Store
+from schemas.calendar import EVERY_DAY
 from schemas.ids import CorrelationId
 from schemas.messages import OrderIntent
 from schemas.topics import PartitionPlan
@@ -112,6 +113,7 @@ async def main(bootstrap: str, supabase_url: str, dhan_url: str, folder: str) ->
             limits=LIMITS,
             clock=ChainClock(),
             lease=float(os.environ.get("LEASE", "1.0")),
+            calendar=EVERY_DAY,
         )
         name = os.environ.get("INSTANCE", "mortal")
         await run_executors(ports, instance=name, stop=stop, options=ShellOptions(session_timeout=6.0))

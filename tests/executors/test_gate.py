@@ -21,6 +21,7 @@ from executors.gate import (
 )
 from executors.outcomes import EXPLANATIONS
 from executors.planning import UserLimits
+from schemas.calendar import Calendar
 from schemas.market import Side
 from schemas.messages import OrderIntent
 from schemas.units import Paise, Price, Quantity, UtcNs
@@ -48,6 +49,7 @@ CHANGES: list[tuple[Change, Denial]] = [
     (lambda _, s: replace(s, mode_allows=False), Denial.MODE_REFUSES),
     (lambda _, s: replace(s, user_active=False), Denial.USER_INACTIVE),
     (lambda intent, s: replace(s, now=intent.valid_until), Denial.DECISION_EXPIRED),
+    (lambda _, s: replace(s, calendar=Calendar(coverage=())), Denial.DAY_NOT_IN_CALENDAR),
     (at(QUARTER_PAST_NINE - 1), Denial.OUTSIDE_SESSION),
     (lambda _, s: replace(s, feed_clock=None), Denial.FEED_DEAD),
     (lambda _, s: replace(s, feed_clock=UtcNs(s.now - FEED_DEAD_AFTER - 1)), Denial.FEED_DEAD),

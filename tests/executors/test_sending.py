@@ -26,6 +26,7 @@ from executors.sessions import ACTIVE, SWITCHED_OFF, ActiveUsers, UserState
 from executors.store import Claim, Claimed, OrderKey, Settlement, Store
 from executors.terms import OrderTerms
 from executors.worker import SEND_WITHIN, OrderWorker, Surroundings
+from schemas.calendar import EVERY_DAY
 from schemas.codec import decode
 from schemas.ids import DhanClientId, DhanOrderId
 from schemas.messages import Execution, OrderIntent, Outcome
@@ -118,6 +119,7 @@ class Room:
                 book=book,
                 active=self.active,
                 budget=OrderBudget(),
+                calendar=EVERY_DAY,
                 clock=self.market or LiveClock(lambda: self.time.now, self.time.sleep),
                 limits_of=lambda _: LIMITS,
                 kill_switch=lambda: self.killed,

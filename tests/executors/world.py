@@ -24,6 +24,7 @@ from executors.reconcile import Resolver
 from executors.sessions import ACTIVE, ActiveUsers, UserState
 from executors.store import Store
 from executors.worker import OrderWorker, Surroundings
+from schemas.calendar import EVERY_DAY
 from schemas.codec import decode
 from schemas.ids import DhanClientId, UserId
 from schemas.market import Action, Side
@@ -132,6 +133,7 @@ class World:
             active=active,
             budget=OrderBudget(),
             clock=ChainClock(wall=lambda: 0),
+            calendar=EVERY_DAY,
             limits_of=limits_of,
             kill_switch=lambda: False,
             machine=machine,

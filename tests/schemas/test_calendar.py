@@ -8,11 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from schemas.calendar import Calendar
+from schemas.calendar import EVERY_DAY, Calendar
+from schemas.calendar_file import exchange_calendar, parse
 from schemas.errors import Misconfigured
 from schemas.ids import Segment
 
 DOCS = Path(__file__).parents[2] / "docs" / "streams.md"
+
+
+def read(text: str) -> Calendar:
+    return parse(text, "calendar.toml", EVERY_DAY)
 
 
 @pytest.mark.parametrize(
@@ -20,22 +25,22 @@ DOCS = Path(__file__).parents[2] / "docs" / "streams.md"
     [
         ("03:15:00", "closing_auction.close=03:15:00 must be after NSE_EQ opens, which is at 09:15:00"),
         ("09:15:00", "closing_auction.close=09:15:00 must be after NSE_EQ opens, which is at 09:15:00"),
-        ("15:15:30", "closing_auction: 15:15:30 is not a whole minute of Indian time"),
+        ("15:15:30", "closing_auction.0: 15:15:30 is not a whole minute of Indian time"),
     ],
 )
 def test_a_closing_auction_that_leaves_no_session_or_ends_within_a_minute_is_refused(
     close: str, complaint: str
 ) -> None:
     with pytest.raises(Misconfigured, match=complaint):
-        Calendar.parse(f"closing_auction = {{ close = {close} }}", "calendar.toml")
+        read(f"closing_auction = [{{ since = 2026-08-03, close = {close} }}]")
 
 
 def test_an_instrument_of_the_closing_auction_that_is_none_is_one_message_with_an_example() -> None:
     with pytest.raises(Misconfigured) as caught:
-        Calendar.parse('closing_auction = { instruments = ["RELIANCE"] }', "calendar.toml")
+        read('auction_shares = ["RELIANCE"]')
 
     assert str(caught.value) == (
-        "calendar.toml: closing_auction.instruments: not an instrument: 'RELIANCE' (expected for example NSE_EQ:2885) "
+        "calendar.toml: auction_shares: not an instrument: 'RELIANCE' (expected for example NSE_EQ:2885) "
         "(got ['RELIANCE'])"
     )
 
@@ -54,13 +59,13 @@ def closes(calendar: Calendar, segment: Segment, *days: date) -> list[time]:
 
 
 def test_regular_hours_of_a_file_hold_from_their_since_on_and_the_built_in_ones_before() -> None:
-    calendar = Calendar.parse(WINTER)
+    calendar = read(WINTER)
 
     assert closes(calendar, Segment.MCX_COMM, date(2026, 11, 1), date(2026, 11, 2)) == [time(23, 30), time(23, 55)]
 
 
 def test_segments_that_a_file_does_not_name_keep_their_built_in_hours() -> None:
-    calendar, built_in, day = Calendar.parse(WINTER), Calendar(), date(2026, 11, 3)
+    calendar, built_in, day = read(WINTER), EVERY_DAY, date(2026, 11, 3)
 
     others = [segment for segment in Segment if segment is not Segment.MCX_COMM]
 
@@ -70,7 +75,7 @@ def test_segments_that_a_file_does_not_name_keep_their_built_in_hours() -> None:
 def test_a_built_in_change_after_the_file_s_first_since_is_not_made() -> None:
     text = WINTER.replace("MCX_COMM", "NSE_FNO").replace("2026-11-02", "2026-07-01").replace("23:55", "15:35")
 
-    calendar = Calendar.parse(text)
+    calendar = read(text)
 
     after = date(2026, 8, 4)
     assert closes(calendar, Segment.NSE_FNO, date(2026, 6, 30), after) == [time(15, 30), time(15, 35)]
@@ -78,18 +83,20 @@ def test_a_built_in_change_after_the_file_s_first_since_is_not_made() -> None:
 
 
 def test_regular_hours_without_since_hold_on_all_days() -> None:
-    calendar = Calendar.parse(WINTER.replace("since = 2026-11-02", ""))
+    calendar = read(WINTER.replace("since = 2026-11-02", ""))
 
     assert closes(calendar, Segment.MCX_COMM, date(2015, 1, 1)) == [time(23, 55)]
 
 
 def test_two_regular_hours_of_one_segment_from_one_day_on_are_refused() -> None:
-    with pytest.raises(Misconfigured, match="regular: MCX_COMM has two regular hours since 2026-11-02: give each"):
-        Calendar.parse(WINTER * 2)
+    with pytest.raises(
+        Misconfigured, match=r"calendar\.toml: MCX_COMM has two regular hours since 2026-11-02: give each"
+    ):
+        read(WINTER * 2)
 
 
 def test_a_calendar_read_again_from_what_it_was_written_as_is_the_same() -> None:
-    calendar = Calendar.parse(WINTER)
+    calendar = read(WINTER)
 
     assert Calendar.model_validate_json(calendar.model_dump_json()).regular == calendar.regular
 
@@ -97,7 +104,7 @@ def test_a_calendar_read_again_from_what_it_was_written_as_is_the_same() -> None
 def test_the_winter_of_the_documentation_ends_late_and_the_summer_after_it_does_not() -> None:
     (example,) = re.findall(r"```toml\n(# calendar.*?)```", DOCS.read_text("utf-8"), re.DOTALL)
 
-    calendar = Calendar.parse(example)
+    calendar = parse(example, "calendar.toml", exchange_calendar())
 
     winter, summer = (date(2026, 12, 1), date(2027, 3, 12)), (date(2026, 10, 30), date(2027, 3, 15))
     assert closes(calendar, Segment.MCX_COMM, *winter) == [time(23, 55)] * 2

@@ -21,8 +21,9 @@ from schemas.ids import (
     scan_id,
 )
 from schemas.lineage import Cause, RepeatFilter
-from schemas.market import session_of, to_tick, trading_day
+from schemas.market import to_tick, trading_day
 from schemas.units import IST, Paise, UtcNs
+from simulator.market.session import market_session
 from tests.schemas.factories import RELIANCE, instruments
 
 
@@ -66,7 +67,7 @@ def test_a_moment_without_a_zone_is_refused() -> None:
 
 
 def test_the_session_opens_at_0915_ist_and_its_end_is_outside() -> None:
-    session = session_of(date(2026, 11, 20))
+    session = market_session(date(2026, 11, 20))
 
     assert session.open.ist() == datetime(2026, 11, 20, 9, 15, tzinfo=IST)
     assert session.open in session

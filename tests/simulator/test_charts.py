@@ -10,13 +10,13 @@ from dhanhq import DhanContext, dhanhq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.market import session_of
 from schemas.units import IST, NS_PER_SECOND
 from simulator.config import SimulatedUser
 from simulator.faults import Fault, FaultKind
 from simulator.market import history
 from simulator.market.generator import generate
 from simulator.market.history import Candles
+from simulator.market.session import market_session
 from simulator.market.tape import Listing
 from simulator.server import Simulator
 from tests.simulator.factories import DAY, NIFTY, RELIANCE, USER, call, running
@@ -150,7 +150,7 @@ async def test_todays_minutes_are_those_of_the_feeds_prints_up_to_now(identity: 
         growing = mine[
             (mine["second"] // 60 == simulator.exchange.second // 60) & (mine["second"] <= simulator.exchange.second)
         ]
-    open_second = session_of(DAY).open // NS_PER_SECOND
+    open_second = market_session(DAY).open // NS_PER_SECOND
     done = candles[candles.index < open_second + 3_660]
     assert body["timestamp"] == [float(open_second + 60 * at) for at in range(62)]
     for name in ("open", "high", "low", "close"):

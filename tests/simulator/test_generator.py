@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.errors import Misconfigured
-from schemas.market import session_of
 from simulator.market.characters import DayProfile
 from simulator.market.contracts import Right
 from simulator.market.generator import Plan, generate
+from simulator.market.session import market_session
 from simulator.market.tape import Listing, Market, Prints
 from tests.simulator.factories import DAY, NIFTY, RELIANCE
 
@@ -73,7 +73,7 @@ def test_volume_only_grows_is_highest_at_both_ends_and_an_index_has_none(market:
 
 
 def test_each_instrument_ends_with_one_snapshot_that_only_moves_the_clock(market: Market) -> None:
-    close = session_of(DAY).close // 10**9
+    close = market_session(DAY).close // 10**9
     for place in range(len(market.listings)):
         *_, before, last = prints_of(market, place)
         assert before["second"] < close == last["second"]

@@ -27,6 +27,7 @@ from bus.publisher import Publisher
 from bus.reader import read_topics
 from bus.topics import create_topics
 from schemas import ticks
+from schemas.calendar import EVERY_DAY
 from schemas.codec import decode
 from schemas.messages import FeedEvent, FeedState
 from schemas.topics import FEED, TICKS, PartitionPlan, Topic
@@ -174,6 +175,7 @@ async def run(
         USER.client_id,
         instruments,
         PLAN.instrument,
+        EVERY_DAY,
         gateway=GATEWAY,
         live=False,
         stale_after=STALE_AFTER,

@@ -19,6 +19,7 @@ from bus.publisher import Publisher
 from bus.reader import read_topics
 from bus.records import Record
 from schemas import ticks
+from schemas.calendar import EVERY_DAY
 from schemas.codec import decode
 from schemas.market import Instrument
 from schemas.messages import FeedEvent
@@ -85,7 +86,7 @@ async def a_gateway(
     wall: Callable[[], int] = time.time_ns,
     **settings: Any,
 ) -> AsyncIterator[Running]:
-    usual: dict[str, Any] = {"gateway": next(gateways), "live": False}
+    usual: dict[str, Any] = {"gateway": next(gateways), "live": False, "calendar": EVERY_DAY}
     config = GatewayConfig(
         url=url, client_id=USER.client_id, instruments=instruments, partitions=PLAN.instrument, **usual | settings
     )

@@ -36,7 +36,8 @@ CALENDAR = Calendar(
         Special(day=FIRST + timedelta(5), open=time(9, 15), close=time(10, 2)),
         Special(day=FIRST + timedelta(5), open=time(11, 31), close=time(12, 33)),
     ),
-    closing_auction=ClosingAuction(instruments=frozenset({AUCTIONED})),
+    closing_auction=(ClosingAuction(since=date(2026, 8, 3), close=time(15, 15)),),
+    auction_shares=frozenset({AUCTIONED}),
 )
 
 

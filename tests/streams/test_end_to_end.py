@@ -24,7 +24,8 @@ from bus.publisher import Publisher
 from bus.records import Output, Record
 from bus.stateful import run_stateful
 from schemas import ticks
-from schemas.calendar import Calendar, Holiday
+from schemas.calendar import EVERY_DAY, Calendar, Holiday
+from schemas.calendar_file import exchange_calendar
 from schemas.codec import decode
 from schemas.errors import Misconfigured
 from schemas.market import trading_day
@@ -244,7 +245,15 @@ async def test_a_silent_feed_in_an_open_session_is_stale_once_and_then_connected
         a_server(one_tick) as url,
         a_gateway(own_kafka, url, tuple(SHARES)) as patient,
         a_gateway(own_kafka, url, tuple(SHARES), calendar=HOLIDAY, stale_after=0.2, give_up_after=1.2) as resting,
-        a_gateway(own_kafka, url, tuple(SHARES), live=True, wall=lambda: SATURDAY, stale_after=0.2) as weekend,
+        a_gateway(
+            own_kafka,
+            url,
+            tuple(SHARES),
+            live=True,
+            wall=lambda: SATURDAY,
+            calendar=exchange_calendar(),
+            stale_after=0.2,
+        ) as weekend,
         a_gateway(own_kafka, url, tuple(SHARES), stale_after=0.2, give_up_after=1.2) as gateway,
     ):
         await until(lambda: gateway.metrics.connections == 2)
@@ -529,7 +538,7 @@ async def test_the_engine_over_kafka_gives_what_the_pure_engine_gives_and_poison
     expected = pure(readable)
     stop, stats = asyncio.Event(), EngineStats()
 
-    product = service_of(Settings(), stats)  # as `ats streams` runs it
+    product = service_of(Settings(), stats, EVERY_DAY)  # as `ats streams` runs it
     service = asyncio.create_task(run_stateful(product, own_kafka, PLAN, instance="test", stop=stop, options=PATIENT))
 
     def all_read() -> bool:

@@ -22,6 +22,7 @@ from bus.publisher import Publisher
 from bus.records import Output, message_output
 from bus.topics import create_topics
 from schemas import history, ticks
+from schemas.calendar import EVERY_DAY, Calendar
 from schemas.codec import decode
 from schemas.ids import derive
 from schemas.market import Timeframe, trading_day
@@ -40,6 +41,7 @@ from tests.streams.test_decode import NOON, SHARES, ltt, quote
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 ROOT = Path(__file__).parents[2]
+WEEKDAYS = Calendar(closed_weekdays=frozenset({6, 7}))
 SPEED = 120.0  # market seconds a second: a life of a second is two minutes of the market
 
 
@@ -105,6 +107,7 @@ async def lives(home: Path) -> AsyncIterator[Life]:
             settings = {
                 "ATS_ENV_FILE": "",
                 "ATS_CLOCK": "market",
+                "ATS_CALENDAR": "every-day",
                 "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers,
                 "ATS_INSTRUMENT_PARTITIONS": str(PLAN.instrument),
                 "ATS_USER_PARTITIONS": str(PLAN.user),
@@ -170,7 +173,13 @@ async def test_a_gateway_killed_before_its_first_tick_leaves_a_gap_from_the_day_
 @pytest.fixture
 def config() -> GatewayConfig:
     return GatewayConfig(
-        "ws://unused", USER.client_id, tuple(SHARES), PLAN.instrument, gateway=next(gateways), live=False
+        "ws://unused",
+        USER.client_id,
+        tuple(SHARES),
+        PLAN.instrument,
+        gateway=next(gateways),
+        live=False,
+        calendar=EVERY_DAY,
     )
 
 
@@ -262,7 +271,9 @@ async def test_live_the_gap_ends_with_a_trade_after_the_subscription_and_a_rest_
 
     async with (
         a_server(speak) as url,
-        a_gateway(own_kafka, url, tuple(SHARES), live=True, wall=lambda: started, earlier=earlier) as gateway,
+        a_gateway(
+            own_kafka, url, tuple(SHARES), live=True, wall=lambda: started, earlier=earlier, calendar=WEEKDAYS
+        ) as gateway,
     ):
         await until(lambda: gateway.metrics.ticks == 2)
         await gateway.finish()

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from schemas.calendar import EVERY_DAY
 from schemas.market import Timeframe
 from streams.engine.config import EngineConfig
 from streams.engine.engine import PAST, Engine
@@ -213,7 +214,7 @@ def test_the_last_provisional_reading_before_a_close_is_the_final_one() -> None:
 
 def test_less_asked_for_gives_the_same_values_of_what_is_asked_for() -> None:
     rows = random_market(19, 4_000, instruments=3, days=2)
-    whole, part = Engine(rules=()), Engine(EngineConfig.of(["1m", "15m"], ["rsi", "vwap", "cci"]), ())
+    whole, part = Engine(rules=()), Engine(EngineConfig.of(["1m", "15m"], ["rsi", "vwap", "cci"], EVERY_DAY), ())
 
     closed, _ = whole.process(batch_of(rows))
     few, _ = part.process(batch_of(rows))

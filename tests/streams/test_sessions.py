@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from schemas.calendar import Calendar
+from schemas.calendar import EVERY_DAY, Calendar
+from schemas.calendar_file import exchange_calendar, parse
 from schemas.errors import Misconfigured
 from schemas.ids import InstrumentId, Segment
 from schemas.market import Timeframe
@@ -33,7 +34,8 @@ DOCS = Path(__file__).parents[2] / "docs" / "streams.md"
 CALENDAR = """
 closed_weekdays = [6, 7]
 holidays = [{ day = 2024-11-01, name = "Diwali" }]
-closing_auction = { instruments = ["NSE_EQ:2885"] }
+closing_auction = [{ since = 2026-08-03, close = 15:15:00 }]
+auction_shares = ["NSE_EQ:2885"]
 
 [[special]]
 day = 2024-11-01
@@ -53,6 +55,13 @@ close = 12:30:00
 """
 
 
+def read(text: str) -> Calendar:
+    return parse(text, "calendar.toml", EVERY_DAY)
+
+
+OURS = read(CALENDAR)
+
+
 def bars(calendar: Calendar, *ticks: Rows, day: date) -> list[Candle]:
     machine = EngineMachine(Engine(EngineConfig(calendar=calendar)))
     batches: list[Batch] = [heartbeat(at("08:00:00", day)), batch_of(*ticks), heartbeat(at("23:59:00", day))]
@@ -62,7 +71,7 @@ def bars(calendar: Calendar, *ticks: Rows, day: date) -> list[Candle]:
 def test_a_holiday_has_no_bar_but_its_muhurat_session_has() -> None:
     day = date(2024, 11, 1)
 
-    found = bars(Calendar.parse(CALENDAR), tick(at("10:00:00", day), 100), tick(at("18:00:10", day), 101, 5), day=day)
+    found = bars(OURS, tick(at("10:00:00", day), 100), tick(at("18:00:10", day), 101, 5), day=day)
 
     assert {bar.start for bar in found} == {at("18:00:00", day)}
     assert [bar.event_time for bar in found if bar.timeframe is Timeframe.D1] == [at("19:00:00", day)]
@@ -73,7 +82,7 @@ def test_a_day_of_two_sessions_aligns_bars_to_each_and_has_one_day_bar() -> None
         tick(at(clock, SATURDAY), price) for clock, price in (("09:59:59", 100), ("10:30:00", 999), ("11:30:00", 90))
     ]
 
-    found = bars(Calendar.parse(CALENDAR), *ticks, day=SATURDAY)
+    found = bars(OURS, *ticks, day=SATURDAY)
 
     spans = {(bar.timeframe, bar.start, bar.event_time) for bar in found if bar.timeframe in ("30m", "60m", "1d")}
     assert spans == {
@@ -89,8 +98,8 @@ def test_a_day_of_two_sessions_aligns_bars_to_each_and_has_one_day_bar() -> None
 def test_a_weekend_is_closed_only_when_the_calendar_says_so() -> None:
     sunday = date(2024, 3, 3)
 
-    assert bars(Calendar(), tick(at("10:00:00", sunday), 100), day=sunday)
-    assert not bars(Calendar.parse(CALENDAR), tick(at("10:00:00", sunday), 100), day=sunday)
+    assert bars(EVERY_DAY, tick(at("10:00:00", sunday), 100), day=sunday)
+    assert not bars(OURS, tick(at("10:00:00", sunday), 100), day=sunday)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +111,7 @@ def test_from_august_2026_a_share_with_a_closing_auction_ends_early_and_futures_
 ) -> None:
     ticks = [tick(at(f"{9 + (15 + k) // 60:02}:{(15 + k) % 60:02}:30", AFTER), 100, of=of) for k in range(390)]
 
-    minutes = [bar for bar in bars(Calendar.parse(CALENDAR), *ticks, day=AFTER) if bar.timeframe is Timeframe.M1]
+    minutes = [bar for bar in bars(OURS, *ticks, day=AFTER) if bar.timeframe is Timeframe.M1]
 
     assert minutes[-1].start == at(last, AFTER)
 
@@ -126,7 +135,7 @@ def test_bars_of_mcx_in_winter_go_on_until_its_winter_close() -> None:
     day = date(2024, 12, 2)
     ticks = [tick(at(clock, day), 100, of=GOLD) for clock in ("23:29:30", "23:54:30", "23:55:30")]
 
-    found = bars(Calendar.parse(OTHER_HOURS), *ticks, day=day)
+    found = bars(read(OTHER_HOURS), *ticks, day=day)
 
     assert [bar.start for bar in found if bar.timeframe is Timeframe.M1] == [at("23:29:00", day), at("23:54:00", day)]
 
@@ -134,7 +143,7 @@ def test_bars_of_mcx_in_winter_go_on_until_its_winter_close() -> None:
 @pytest.mark.parametrize("more", ["", OTHER_HOURS])
 @pytest.mark.parametrize("of", [RELIANCE, NIFTY, FUTURE, GOLD])
 def test_the_kernels_table_says_what_the_calendar_says_on_every_day(of: InstrumentId, more: str) -> None:
-    calendar = Calendar.parse(CALENDAR + more)
+    calendar = read(CALENDAR + more)
     rows = table(calendar)[kind_of(of, calendar)]
 
     for number in range(date(2024, 1, 1).toordinal(), date(2027, 1, 1).toordinal()):
@@ -156,19 +165,19 @@ def test_the_kernels_table_says_what_the_calendar_says_on_every_day(of: Instrume
         ("[[special]]\nday = 2024-03-02\nopen = 09:00:30\nclose = 10:00:00", "not a whole minute"),
         ("closed_weekdays = [0]", "closed_weekdays"),
         ("[[special]]\nday = 2024-03-02\nopen = 09:00:00\nclose = 10:00:00\n" * 2, "overlap"),
-        ('closing_auction = { instruments = ["NSE_FNO:1"] }', "only NSE_EQ shares close in an auction"),
+        ('auction_shares = ["NSE_FNO:1"]', "only shares of NSE_EQ and BSE_EQ close in an auction"),
         ("holidays = [", "not TOML"),
     ],
 )
 def test_a_calendar_that_cannot_be_is_refused_with_the_field_at_fault(text: str, complaint: str) -> None:
     with pytest.raises(Misconfigured, match=complaint):
-        Calendar.parse(text, "calendar.toml")
+        read(text)
 
 
 def test_the_calendar_in_the_documentation_is_one() -> None:
     (example,) = re.findall(r"```toml\n(# calendar.*?)```", DOCS.read_text("utf-8"), re.DOTALL)
 
-    assert Calendar.parse(example).sessions(date(2026, 11, 8), RELIANCE)
+    assert parse(example, "calendar.toml", exchange_calendar()).sessions(date(2027, 10, 29), RELIANCE)
 
 
 @pytest.mark.market_data
@@ -183,11 +192,9 @@ def test_the_two_sessions_of_a_real_saturday_come_back_from_their_ticks(market_d
                 ticks += [tick(begin + nth * 10**10, price, of=NIFTY) for nth, price in enumerate(prices)]
                 expected.append((begin, *prices))
 
-    found = [bar for bar in bars(Calendar.parse(CALENDAR), *ticks, day=SATURDAY) if bar.timeframe is Timeframe.M1]
+    found = [bar for bar in bars(OURS, *ticks, day=SATURDAY) if bar.timeframe is Timeframe.M1]
 
     told = [(bar.start, bar.open, bar.high, bar.low, bar.close) for bar in found]
-    inside = [
-        bar for bar in expected if any(bar[0] in each for each in Calendar.parse(CALENDAR).sessions(SATURDAY, NIFTY))
-    ]
+    inside = [bar for bar in expected if any(bar[0] in each for each in OURS.sessions(SATURDAY, NIFTY))]
     assert told == inside
     assert len(told) >= 100

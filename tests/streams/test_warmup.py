@@ -21,11 +21,12 @@ from schemas.calendar import Calendar, Holiday, Special
 from schemas.errors import TryLater, Unreadable
 from schemas.history import Bar
 from schemas.ids import InstrumentId, Segment, derive
-from schemas.market import Instrument, Timeframe, session_of, trading_day
+from schemas.market import Instrument, Timeframe, trading_day
 from schemas.messages import Candle
 from schemas.ticks import partition_of
 from schemas.topics import CANDLES, INDICATORS, TICKS
 from schemas.units import IST, NS_PER_SECOND, Paise, Price, Quantity, UtcNs
+from simulator.market.session import market_session
 from streams.warmup.known import Known
 from streams.warmup.plan import SOURCES, WANTED, Hours, longer, newest
 from streams.warmup.service import ATTEMPTS, Plan, WarmUp, warm_up
@@ -48,11 +49,12 @@ from tests.streams.factories import (
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 TODAY = date(2026, 11, 20)
-OPEN = session_of(TODAY).open
+OPEN = market_session(TODAY).open
 A_DAY = 375  # minutes, the fewest whole days that hold `WANTED` of them
 RELIANCE = Instrument(InstrumentId(Segment.NSE_EQ, 2885), "RELIANCE", "Reliance", "EQUITY", Quantity(1), Paise(10))
 INFY = Instrument(InstrumentId(Segment.NSE_EQ, 1594), "INFY", "Infosys", "EQUITY", Quantity(1), Paise(10))
-HOURS = Hours(Calendar(), RELIANCE.id)
+WEEKDAYS = Calendar(closed_weekdays=frozenset({6, 7}))
+HOURS = Hours(WEEKDAYS, RELIANCE.id)
 
 
 def weekdays_before(day: date, count: int) -> list[date]:
@@ -65,7 +67,7 @@ def weekdays_before(day: date, count: int) -> list[date]:
 
 
 def day_of_bars(day: date, minutes: int) -> list[Bar]:
-    session, step = session_of(day), UtcNs.minutes(minutes)
+    session, step = market_session(day), UtcNs.minutes(minutes)
     starts = range(session.open, session.close, step)
     return [
         Bar(UtcNs(start), Price(1_000 + at), Price(1_005 + at), Price(990 + at), Price(1_002 + at), Quantity(at + 1))
@@ -129,7 +131,7 @@ async def warmed(
     run: int = 0,
     until: UtcNs = OPEN,
 ) -> WarmUp:
-    plan = Plan(instruments, until, PLAN.instrument)
+    plan = Plan(instruments, until, PLAN.instrument, WEEKDAYS)
     async with Publisher(connection) as publisher:
         return await warm_up(plan, known, archive, publisher, pace=AtOnce(), wall=lambda: run)
 
@@ -137,7 +139,7 @@ async def warmed(
 async def test_thirty_minute_bars_made_of_one_minute_bars_equal_a_brokers(market_data: Path) -> None:
     minutes = bars_of(market_data / "nse_1min/equity_2016/2016-08-16.csv.gz")
     broker = bars_of(market_data / "nse_1min/broker_30min/broker_30min.csv.gz")
-    close = session_of(date(2016, 8, 16)).close
+    close = market_session(date(2016, 8, 16)).close
     bars = [Bar(start, *bar) for (symbol, start), bar in sorted(minutes.items()) if symbol == "ACC"]  # type: ignore[arg-type]
 
     made = longer(bars, Timeframe.M30, close, HOURS)
@@ -181,14 +183,14 @@ async def test_a_future_is_over_with_its_own_session_not_with_the_shares() -> No
 
 
 async def test_the_sessions_last_short_bar_is_over_with_the_session() -> None:
-    made = longer(day_of_bars(TODAY, 5), Timeframe.M60, session_of(TODAY).close, HOURS)
+    made = longer(day_of_bars(TODAY, 5), Timeframe.M60, market_session(TODAY).close, HOURS)
 
     assert (made[-1].start - OPEN) // UtcNs.minutes(1) == 360
     assert made[-1].volume == 73 + 74 + 75
 
 
 async def test_bars_outside_the_session_are_left_out() -> None:
-    early, late = (day_of_bars(TODAY, 1)[0]._replace(start=UtcNs(at)) for at in (OPEN - 1, session_of(TODAY).close))
+    early, late = (day_of_bars(TODAY, 1)[0]._replace(start=UtcNs(at)) for at in (OPEN - 1, market_session(TODAY).close))
 
     assert not longer([early, late], Timeframe.M5, UtcNs(OPEN + 86_400 * NS_PER_SECOND), HOURS)
 
@@ -242,7 +244,7 @@ def candles_of(day: date, timeframe: Timeframe) -> list[Candle]:
             complete=True,
             **bar._asdict(),
         )
-        for bar in longer(day_of_bars(day, 1), timeframe, session_of(day).close, HOURS)
+        for bar in longer(day_of_bars(day, 1), timeframe, market_session(day).close, HOURS)
     ]
 
 
@@ -264,7 +266,7 @@ async def test_what_our_own_candles_hold_is_not_asked_for(own_kafka: KafkaConnec
     assert sorted(minutes for _, minutes in archive.asked) == [5, 1_440]
     bars = known.bars(Timeframe.M1, OPEN, HOURS)
     assert bars is not None
-    assert bars[-1].start == session_of(weekdays_before(TODAY, 1)[0]).close - UtcNs.minutes(1)
+    assert bars[-1].start == market_session(weekdays_before(TODAY, 1)[0]).close - UtcNs.minutes(1)
 
 
 async def test_candles_with_a_missing_day_are_not_enough() -> None:
@@ -279,7 +281,7 @@ async def test_a_holiday_that_the_calendar_knows_is_no_missing_day() -> None:
     known = known_days(weekdays_before(first, 1)[0], first, second, last)
 
     assert known.bars(Timeframe.M3, OPEN, HOURS) is None
-    told = Calendar(holidays=(Holiday(day=holiday),))
+    told = WEEKDAYS.model_copy(update={"holidays": (Holiday(day=holiday),)})
     assert known.bars(Timeframe.M3, OPEN, Hours(told, RELIANCE.id)) is not None
 
 
@@ -401,7 +403,8 @@ async def test_the_last_bar_that_is_over_is_of_the_day_or_of_the_last_weekday_be
 
 async def test_a_weekend_has_a_last_bar_only_in_a_special_session() -> None:
     saturday = date(2026, 11, 21)
-    special = Calendar(special=(Special(day=saturday, open=time(10), close=time(11)),))
+    open_then = Special(day=saturday, open=time(10), close=time(11))
+    special = WEEKDAYS.model_copy(update={"special": (open_then,)})
     monday = at("09:15:00", date(2026, 11, 23))
 
     assert HOURS.last_over(Timeframe.M1, monday) == at("15:29:00", date(2026, 11, 20))

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.calendar import EVERY_DAY
 from schemas.errors import Misconfigured
 from schemas.ids import InstrumentId, Segment
 from schemas.market import Instrument
@@ -76,7 +77,7 @@ async def test_what_changes_while_a_subscription_is_on_its_way_is_asked_after_it
     pump: Any = SimpleNamespace(wall=lambda: 1, clock=0)
     events: Any = SimpleNamespace(tell=tell)
     token: Any = None
-    config = GatewayConfig(url="ws://x", client_id="1", instruments=(share(1),), partitions=1)
+    config = GatewayConfig(url="ws://x", client_id="1", instruments=(share(1),), partitions=1, calendar=EVERY_DAY)
     link = Link(config, pump, token, events=events, metrics=GatewayMetrics(), backoff=Backoff(Random(1), 1.0, 1.0))
     link._socket = socket
 

@@ -70,6 +70,7 @@ const REASONS: Readonly<Record<string, string>> = {
   user_inactive: "Your account was not active.",
   decision_expired: "The decision was too old.",
   outside_session: "The market was closed.",
+  day_not_in_calendar: "The operator's calendar did not know the day, so the market counted as closed.",
   feed_dead: "No market data was coming in.",
   quote_absent: "No price was known for it.",
   quote_stale: "Its last price was too old.",
