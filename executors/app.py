@@ -38,7 +38,7 @@ from schemas.errors import Unreadable
 from schemas.ids import InstrumentId
 from schemas.market import Instrument
 from schemas.messages import Execution
-from schemas.topics import DECISIONS, EXECUTIONS, ORDERS, TICKS, PartitionPlan
+from schemas.topics import DECISIONS, EXECUTIONS, FANOUTS, ORDERS, TICKS, PartitionPlan
 from schemas.units import NS_PER_SECOND, UtcNs
 
 log = structlog.get_logger(__name__)
@@ -81,7 +81,7 @@ class Ports:
 
 def execution_service(fan_out: Handler, worker: Handler) -> StatelessService:
     """The service to run: decisions become intents, intents become executions."""
-    return StatelessService(GROUP, {DECISIONS: fan_out, ORDERS: worker}, (ORDERS, EXECUTIONS), IN_FLIGHT)
+    return StatelessService(GROUP, {DECISIONS: fan_out, ORDERS: worker}, (ORDERS, EXECUTIONS, FANOUTS), IN_FLIGHT)
 
 
 async def run_executors(
@@ -121,7 +121,9 @@ async def run_executors(
         machine=ports.machine,
         metrics=ports.metrics,
     )
-    service = execution_service(FanOut(active, ports.instruments, limits_of), OrderWorker(around))
+    service = execution_service(
+        FanOut(active, ports.instruments, limits_of, ports.clock, ports.machine), OrderWorker(around)
+    )
     await _count_the_day(ports, budget)
     async with Publisher(ports.connection) as publisher:
         poller = SessionPoller(store, active, publisher.send_and_wait, lambda: _datetime(ports.wall()), ports.machine)

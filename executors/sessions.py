@@ -87,7 +87,7 @@ def changes(
 
 
 class ActiveUsers:
-    """The last known states, worthless once they are older than `KEEP_FOR`."""
+    """The last known states, worthless for new orders once they are older than `KEEP_FOR`."""
 
     def __init__(self, machine: MachineTime) -> None:
         self._machine = machine
@@ -108,6 +108,11 @@ class ActiveUsers:
         self._states, self._known_at = states, known_at
         self._ready.set()
 
+    @property
+    def states(self) -> Mapping[UserId, UserState]:
+        """Everybody as last known, however long ago."""
+        return self._states
+
     def users(self) -> list[UserId]:
         """Everyone active, in a stable order."""
         return sorted(user for user in self._states if self.is_active(user))
@@ -121,7 +126,7 @@ class ActiveUsers:
 
 
 class SessionPoller:
-    """Keeps `ActiveUsers` and `ats.sessions` true."""
+    """Keeps `ActiveUsers` and `ats.sessions` true, each at its own pace: a slow broker makes no set stale."""
 
     def __init__(
         self,
@@ -137,29 +142,49 @@ class SessionPoller:
         self._wall = wall
         self._machine = machine
         self._told: Mapping[UserId, UserState] = {}
+        self._seen: Mapping[UserId, UserState] = {}
+        self._news = asyncio.Event()
 
     async def run(self) -> None:
-        """Poll for ever."""
+        """Poll and tell for ever."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._keep_polling())
+            tasks.create_task(self._keep_telling())
+
+    async def _keep_polling(self) -> None:
         while True:
             await self.poll()
             await self._machine.sleep(POLL_EVERY)
 
+    async def _keep_telling(self) -> None:
+        while True:
+            await self._news.wait()
+            await self.tell()
+
     async def poll(self) -> None:
-        """One look at the database."""
+        """One look at the database. What is new is told by `tell`."""
         asked_at = self._machine.monotonic()
         try:
             rows = await self._store.trading_keys()
         except StoreAway as error:
             if self._active.stale:
                 log.error("nobody_is_active", reason=DATABASE_AWAY, error=str(error))
-                await self._tell({user: UserState(DATABASE_AWAY) for user in self._told})
+                self._note({user: UserState(DATABASE_AWAY) for user in self._seen})
             return
         now = self._wall()
         states = {row.user: state_of(row, now) for row in rows}
         self._active.replace(states, asked_at)
-        await self._tell(states)
+        self._note(states)
 
-    async def _tell(self, states: Mapping[UserId, UserState]) -> None:
+    def _note(self, states: Mapping[UserId, UserState]) -> None:
+        self._seen = states
+        if states != self._told:
+            self._news.set()
+
+    async def tell(self) -> None:
+        """Publish what differs from what was told last. States that came and went while the broker was slow are left out."""
+        self._news.clear()
+        states = self._seen
         for user, session in changes(self._told, states, UtcNs.from_datetime(self._wall())):
             log.info("user_session", user=str(user), reason=session.reason)
             await self._publish(message_output(SESSIONS, session, str(user)))

@@ -271,6 +271,30 @@ class Execution(Message):
     dhan_order_id: DhanOrderId | None = None
 
 
+class WithoutOrder(Part):
+    """Why one user got no order of a decision."""
+
+    user_id: UserId
+    reason_code: Label
+
+
+class FanOut(Message):
+    """`ats.fanouts`: to whom a BUY or SELL went, and who got none and why.
+
+    Its id follows from its content: a decision that is delivered again may find other users active, and says so.
+    """
+
+    decision_id: DecisionId
+    instrument: InstrumentId
+    symbol: Label
+    action: Action
+    orders: int = Field(ge=0, description="how many users got an order intent")
+    without: tuple[WithoutOrder, ...] = Field(
+        default=(), description="users without one, by user id; the first thousands"
+    )
+    more_without: int = Field(default=0, ge=0, description="users without one that are not listed")
+
+
 class DeadLetter(Message):
     """`ats.deadletter`: what could not be read, verbatim (base64), with the reason."""
 

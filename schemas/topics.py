@@ -77,14 +77,15 @@ DECISIONS: Final = Topic("ats.decisions", Family.INSTRUMENT, "instrument", messa
 SESSIONS: Final = Topic("ats.sessions", Family.USER, "user", messages.UserSession, None, compacted=True)
 ORDERS: Final = Topic("ats.orders", Family.USER, "user", messages.OrderIntent, _AUDIT_DAYS)
 EXECUTIONS: Final = Topic("ats.executions", Family.USER, "user", messages.Execution, _AUDIT_DAYS)
+FANOUTS: Final = Topic("ats.fanouts", Family.INSTRUMENT, "instrument", messages.FanOut, _AUDIT_DAYS)
 SNAPSHOTS: Final = Topic("ats.snapshots", Family.INSTRUMENT, "partition/slot/chunk", None, None, compacted=True)
 DEAD_LETTER: Final = Topic(
     "ats.deadletter", Family.SINGLE, "origin topic", messages.DeadLetter, _AUDIT_DAYS, max_message_bytes=4 * MIB
 )
 
 CATALOGUE: Final[tuple[Topic, ...]] = (
-    TICKS, FEED, CANDLES, INDICATORS, SIGNALS, SCANS, REPORTS, LLM, DECISIONS, SESSIONS, ORDERS, EXECUTIONS, SNAPSHOTS,
-    DEAD_LETTER,
+    TICKS, FEED, CANDLES, INDICATORS, SIGNALS, SCANS, REPORTS, LLM, DECISIONS, SESSIONS, ORDERS, EXECUTIONS, FANOUTS,
+    SNAPSHOTS, DEAD_LETTER,
 )  # fmt: skip
 BY_NAME: Final = {topic.name: topic for topic in CATALOGUE}
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -9,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bus.records import Output
-from executors.fanout import DECIDED_AT, FanOut, decided
-from executors.planning import UserLimits
+from executors import fanout
+from executors.clock import ChainClock
+from executors.fanout import DECIDED_AT, HOLD_LIMIT, MOST_LISTED, FanOut, decided, fan_out_of
+from executors.planning import NoOrder, UserLimits
 from executors.sessions import (
     ACTIVE,
     DATABASE_AWAY,
@@ -26,13 +30,14 @@ from executors.sessions import (
     state_of,
 )
 from executors.store import PAGE, KeyRow, Store
-from schemas.codec import decode
+from schemas.codec import decode, encode
 from schemas.errors import Unreadable
 from schemas.ids import DhanClientId, InstrumentId, Segment, UserId
 from schemas.market import Action
-from schemas.messages import OrderIntent, UserSession
-from schemas.topics import DECISIONS
-from schemas.units import UtcNs
+from schemas.messages import FanOut as FanOutRecord
+from schemas.messages import OrderIntent, UserSession, WithoutOrder
+from schemas.topics import DECISIONS, FANOUTS, ORDERS
+from schemas.units import NS_PER_SECOND, Paise, UtcNs
 from tests.database.fixtures import client, signed_in_user
 from tests.executors.factories import LIMITS, NIFTY, RELIANCE, TEN_O_CLOCK, a_decision, a_record
 from tests.executors.world import FastMachine, World
@@ -83,17 +88,22 @@ async def poller(world: World, machine: FastMachine) -> tuple[SessionPoller, Act
     return SessionPoller(store, active, publish, lambda: datetime.now(UTC), machine.time()), active, told
 
 
+async def looked(sessions: SessionPoller) -> None:
+    await sessions.poll()
+    await sessions.tell()
+
+
 async def test_the_database_decides_who_is_active_and_the_topic_is_told_once(scripted: World) -> None:
     user = await scripted.user()
     sessions, active, told = await poller(scripted, FastMachine())
 
-    await sessions.poll()
-    await sessions.poll()
+    await looked(sessions)
+    await looked(sessions)
     assert active.is_active(user)
     assert [session.reason for session in told if session.user_id == user] == [ACTIVE]
 
     await scripted.switch_off(user)
-    await sessions.poll()
+    await looked(sessions)
     assert not active.is_active(user)
     assert [session.active for session in told if session.user_id == user] == [True, False]
 
@@ -104,7 +114,7 @@ async def test_when_the_database_stays_away_nobody_is_active_and_the_reason_is_t
     user = await scripted.user()
     machine = FastMachine()
     sessions, active, told = await poller(scripted, machine)
-    await sessions.poll()
+    await looked(sessions)
     sessions._store = Store(await client(f"http://127.0.0.1:{free_port()}", scripted.stack.secret_key))
 
     await sessions.poll()
@@ -113,7 +123,7 @@ async def test_when_the_database_stays_away_nobody_is_active_and_the_reason_is_t
     machine.now += KEEP_FOR + 1
     assert not active.is_active(user)
     assert active.users() == []
-    await sessions.poll()
+    await looked(sessions)
     assert [session.reason for session in told if session.user_id == user] == [ACTIVE, DATABASE_AWAY]
 
 
@@ -134,8 +144,8 @@ async def test_more_users_than_one_page_are_all_seen(scripted: World) -> None:
         )
 
 
-def an_active_set(users: Iterable[UserId]) -> ActiveUsers:
-    machine = FastMachine()
+def an_active_set(users: Iterable[UserId], machine: FastMachine | None = None) -> ActiveUsers:
+    machine = machine or FastMachine()
     active = ActiveUsers(machine.time())
     active.replace({user: UserState(ACTIVE) for user in users} | {USERS[3]: UserState(SWITCHED_OFF)}, machine.now)
     return active
@@ -146,14 +156,29 @@ def limits_of(_: UserId) -> UserLimits:
 
 
 def fan_out(users: Iterable[UserId]) -> FanOut:
-    return FanOut(an_active_set(users), {RELIANCE.id: RELIANCE, NIFTY.id: NIFTY}, limits_of)
+    return fan_out_to(an_active_set(users), FastMachine())
+
+
+def fan_out_to(active: ActiveUsers, machine: FastMachine, limits: Callable[[UserId], UserLimits] = limits_of) -> FanOut:
+    """Its clock follows `machine`: a decision published at 0 grows older as that sleeps."""
+    clock = ChainClock(wall=lambda: round(machine.now * NS_PER_SECOND))
+    return FanOut(active, {RELIANCE.id: RELIANCE, NIFTY.id: NIFTY}, limits, clock, machine.time())
+
+
+def orders_of(outputs: Sequence[Output]) -> list[Output]:
+    return [output for output in outputs if output.topic is ORDERS]
+
+
+def record_of(outputs: Sequence[Output]) -> FanOutRecord:
+    (output,) = (output for output in outputs if output.topic is FANOUTS)
+    return decode(FanOutRecord, output.value)
 
 
 @pytest.mark.parametrize("action", [Action.BUY, Action.SELL])
 async def test_each_active_user_gets_one_intent_under_their_own_key_and_the_switched_off_none(action: Action) -> None:
     decision = a_decision(action=action)
 
-    outputs = await fan_out(USERS[:3])(a_record(decision, decision.instrument, DECISIONS))
+    outputs = orders_of(await fan_out(USERS[:3])(a_record(decision, decision.instrument, DECISIONS)))
 
     intents = [decode(OrderIntent, output.value) for output in outputs]
     assert [intent.user_id for intent in intents] == USERS[:3]
@@ -171,7 +196,7 @@ async def test_a_decision_read_twice_gives_the_same_records() -> None:
     "decision", [a_decision(action=Action.HOLD), a_decision(instrument=NIFTY.id)], ids=["hold", "index"]
 )
 async def test_what_cannot_be_ordered_makes_no_intent(decision: object) -> None:
-    assert not await fan_out(USERS[:2])(a_record(decision, "k", DECISIONS))  # type: ignore[arg-type]
+    assert not orders_of(await fan_out(USERS[:2])(a_record(decision, "k", DECISIONS)))  # type: ignore[arg-type]
 
 
 async def test_a_decision_about_an_unknown_instrument_is_a_dead_letter() -> None:
@@ -183,10 +208,112 @@ async def test_a_decision_about_an_unknown_instrument_is_a_dead_letter() -> None
 
 async def test_the_intent_remembers_when_its_decision_was_published() -> None:
     record = a_record(a_decision(), "k", DECISIONS, published_at=UtcNs(123))
-    (output,) = await fan_out(USERS[:1])(record)
+    (output,) = orders_of(await fan_out(USERS[:1])(record))
     intent = decode(OrderIntent, output.value)
 
     assert decided(intent, a_record(intent, "k", headers=dict(output.headers))).published_at == 123
     assert decided(intent, a_record(intent, "k", published_at=UtcNs(456))).published_at == 456
     with pytest.raises(Unreadable):
         decided(intent, a_record(intent, "k", headers={DECIDED_AT: b"now"}))
+
+
+def reasons(fan_out: FanOutRecord) -> dict[UserId, str]:
+    return {each.user_id: each.reason_code for each in fan_out.without}
+
+
+async def test_who_got_no_order_and_why_is_on_record() -> None:
+    decision = a_decision()
+
+    told = record_of(await fan_out(USERS[:2])(a_record(decision, "k", DECISIONS)))
+
+    assert (told.decision_id, told.orders) == (decision.id, 2)
+    assert reasons(told) == {USERS[3]: SWITCHED_OFF}
+
+
+async def test_a_user_who_cannot_afford_one_lot_is_on_record_with_that_reason() -> None:
+    poor = replace(LIMITS, max_order_value=Paise(1))
+    fan = fan_out_to(an_active_set(USERS[:1]), FastMachine(), lambda _: poor)
+
+    told = record_of(await fan(a_record(a_decision(), "k", DECISIONS)))
+
+    assert told.orders == 0
+    assert reasons(told)[USERS[0]] == NoOrder.LESS_THAN_ONE_LOT
+
+
+async def test_a_decision_that_meets_a_stale_set_is_held_until_the_set_is_fresh() -> None:
+    machine = FastMachine()
+    active = an_active_set(USERS[:2], machine)
+    machine.now += KEEP_FOR + 1
+    fan = fan_out_to(active, machine)
+    decision = a_decision()
+
+    held = asyncio.create_task(fan(a_record(decision, "k", DECISIONS, published_at=UtcNs(0))))
+    await machine.until(machine.now + 1)
+    active.replace({user: UserState(ACTIVE) for user in USERS[:2]}, machine.now)
+    outputs = await asyncio.wait_for(held, 10)
+
+    assert len(orders_of(outputs)) == record_of(outputs).orders == 2
+
+
+async def test_a_decision_that_expires_while_it_is_held_is_on_record_for_everybody_who_would_have_traded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fanout, "LOOK_AGAIN", 5.0)
+    machine = FastMachine()
+    active = an_active_set(USERS[:2], machine)
+    machine.now += KEEP_FOR + 1
+    decision = a_decision(valid_until=UtcNs(TEN_O_CLOCK + UtcNs.seconds(30)))
+    record = a_record(decision, "k", DECISIONS, published_at=UtcNs(0))
+
+    outputs = await asyncio.wait_for(fan_out_to(active, machine)(record), 20)
+
+    assert orders_of(outputs) == []
+    assert reasons(record_of(outputs)) == {
+        USERS[0]: DATABASE_AWAY,
+        USERS[1]: DATABASE_AWAY,
+        USERS[3]: SWITCHED_OFF,
+    }
+
+
+async def test_a_decision_without_end_is_held_five_minutes_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fanout, "LOOK_AGAIN", 10.0)
+    machine = FastMachine()
+    active = ActiveUsers(machine.time())
+    decision = a_decision(valid_until=UtcNs(TEN_O_CLOCK + UtcNs.minutes(600)))
+    fan = fan_out_to(active, machine)
+
+    outputs = await asyncio.wait_for(fan(a_record(decision, "k", DECISIONS, published_at=UtcNs(0))), 100)
+
+    assert record_of(outputs).orders == 0
+    assert HOLD_LIMIT <= machine.now < HOLD_LIMIT + 10.0
+
+
+def test_a_record_of_more_users_than_it_may_list_says_how_many_are_missing() -> None:
+    many = [
+        WithoutOrder(user_id=UserId(UUID(int=number)), reason_code=SWITCHED_OFF) for number in range(MOST_LISTED + 7)
+    ]
+
+    told = fan_out_of(a_decision(), 0, many)
+
+    assert (len(told.without), told.more_without) == (MOST_LISTED, 7)
+    assert len(encode(told)) < FANOUTS.max_message_bytes
+    assert told.id != fan_out_of(a_decision(), 0, many[:-1]).id
+
+
+async def test_a_broker_that_takes_no_session_makes_nobody_inactive(scripted: World) -> None:
+    user = await scripted.user()
+    machine = FastMachine()
+
+    async def never(_: Output) -> None:
+        await asyncio.Event().wait()
+
+    active = ActiveUsers(machine.time())
+    sessions = SessionPoller(Store(scripted.client), active, never, lambda: datetime.now(UTC), machine.time())
+    running = asyncio.create_task(sessions.run())
+    try:
+        await machine.until(3 * KEEP_FOR)
+
+        assert active.is_active(user)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
