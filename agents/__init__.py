@@ -1,1 +1,4 @@
-"""Scout, analysts and Commander: language models propose, code disposes; every failure is a HOLD with its reason."""
+"""Scout, analysts and Commander: language models propose, code disposes.
+
+Every failure is a HOLD with its reason.
+"""

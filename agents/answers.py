@@ -1,7 +1,7 @@
 """What a model may answer, and the strict reading of it.
 
-No defaults and no maps: a provider's strict mode needs every field required. Nothing is repaired: an answer is wholly what
-we asked for, or it is none.
+No defaults and no maps: a provider's strict mode needs every field required. Nothing is repaired:
+an answer is wholly what we asked for, or it is none.
 """
 
 from __future__ import annotations
@@ -15,13 +15,19 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from schemas.market import Action, Direction
 from schemas.messages import Confidence, Label, Score
 
-# Postgres stores no NUL, UTF-8 has no half characters, no sentence needs another control than a tab or a line's end, and one
-# that turns the direction of writing shows a person something else than what stands there.
-_UNWANTED: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+# Postgres stores no NUL, UTF-8 has no half characters, no sentence needs another control than a tab
+# or a line's end, and one that turns the direction of writing shows a person something else than
+# what stands there.
+_UNWANTED: Final = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 def is_clean(text: str) -> bool:
-    """Whether `text` can be stored and shown: no control characters but tab and line ends, no lone surrogates."""
+    """Whether `text` can be stored and shown.
+
+    No control characters but tab and line ends, no lone surrogates.
+    """
     return _UNWANTED.search(text) is None
 
 

@@ -1,7 +1,7 @@
 """The agents as processes: signals in, reports and decisions out; and the Scout, once a day.
 
-A signal's decision is in the database before it is on the topic, and the signal is committed only after that. Calls of many
-signals are under way at once; those of one instrument stay in order.
+A signal's decision is in the database before it is on the topic, and the signal is committed only
+after that. Calls of many signals are under way at once; those of one instrument stay in order.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ from schemas.units import Paise, UtcNs
 log = structlog.get_logger(__name__)
 
 GROUP: Final = "ats-agents"
-END_OF_TIME: Final = 1 << 62  # UTC ns, in the year 2116; far from the 64 bits of Kafka's and Postgres's numbers
+# UTC ns, in the year 2116; far from the 64 bits of Kafka's and Postgres's numbers
+END_OF_TIME: Final = 1 << 62
 
 Publish: TypeAlias = Callable[[LlmCall], Awaitable[None]]
 
@@ -97,7 +98,10 @@ def decision_service(
     news: NewsSource | None = None,
     terms: AgentTerms | None = None,
 ) -> StatelessService:
-    """The service over `ats.signals`. The caller keeps `scans` and `desk.book` fed (`agents.books`)."""
+    """The service over `ats.signals`.
+
+    The caller keeps `scans` and `desk.book` fed (`agents.books`).
+    """
     source, agreed = news or NoNews(), terms or AgentTerms()
 
     async def decide(record: Record) -> Sequence[Output]:
@@ -190,7 +194,9 @@ def _publishing(publisher: Publisher, partition: int | None, metrics: DecisionMe
         except AtsError:
             raise
         except Exception as error:  # of the broker: what is not written down may not be used
-            raise TryLater(f"{topics.LLM.name} was not written: {error!r}; start the process again") from error
+            raise TryLater(
+                f"{topics.LLM.name} was not written: {error!r}; start the process again"
+            ) from error
 
     return publish
 

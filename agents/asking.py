@@ -1,6 +1,7 @@
-"""One question, answered or failed: the single way from a model's text to a value that a decision may use.
+"""One question, answered or failed.
 
-Pure over the journal: what a recorded call is worth is judged here alike, live and in a replay.
+The single way from a model's text to a value that a decision may use. Pure over the journal: what a
+recorded call is worth is judged here alike, live and in a replay.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ class Failure(StrEnum):
     REFUSAL = "refusal"  # the model refused, or its provider's content filter did
     UNCLEAN = "unclean"  # the answer was cut off, empty or not a single choice
     TRANSPORT = "transport"  # the connection failed twice, or the provider was busy twice
-    REJECTED = "rejected"  # the provider did not take the request: check key, model name and schema mode
+    REJECTED = "rejected"  # the provider refused the request: check key, model name, schema mode
     BUDGET = "budget"  # the day's budget for models is spent
     SCHEMA = "schema"  # the answer was not exactly one JSON object of the schema
     WRONG_SYMBOL = "wrong_symbol"  # the answer was about another symbol
@@ -42,7 +43,10 @@ class Answered(Generic[A]):
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """No value. `call` is None where no call was made or recorded; `error` names what failed inside of us."""
+    """No value.
+
+    `call` is None where no call was made or recorded; `error` names what failed inside of us.
+    """
 
     reason: Failure
     call: LlmCall | None = None
@@ -52,10 +56,16 @@ class Failed:
 async def ask(
     journal: Journal, question: Question, kind: type[A], symbol: str | None, deadline: Deadline
 ) -> Answered[A] | Failed:
-    """Ask, and once more if the line failed and time is left. `symbol` is what the answer must be about, if anything."""
+    """Ask, and once more if the line failed and time is left.
+
+    `symbol` is what the answer must be about, if anything.
+    """
     call = await journal.call(question, deadline)
     if call is not None and call.outcome is CallOutcome.TRANSPORT:
-        call = await journal.again(replace(question, attempt=question.attempt + 1), call, deadline) or call
+        call = (
+            await journal.again(replace(question, attempt=question.attempt + 1), call, deadline)
+            or call
+        )
     return judge(call, kind, symbol) if call else Failed(Failure.REPLAY_MISMATCH)
 
 

@@ -1,4 +1,7 @@
-"""What the decision service knows from topics: the day's scans, and the answers that are already written down."""
+"""What the decision service knows from topics.
+
+The day's scans, and the answers that are already written down.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,10 @@ log = structlog.get_logger(__name__)
 
 
 class ScanBook:
-    """Scans by trading date. The first scan of a date stands: a repeated one must not change decisions under way."""
+    """Scans by trading date.
+
+    The first scan of a date stands: a repeated one must not change decisions under way.
+    """
 
     def __init__(self) -> None:
         self._scans: dict[date, Scan] = {}
@@ -61,9 +67,17 @@ async def follow_scans(connection: KafkaConnection, book: ScanBook) -> None:
 
 
 async def follow_answers(
-    connection: KafkaConnection, book: AnswerBook, ledger: Ledger, since: Since, *, until_end: bool = False
+    connection: KafkaConnection,
+    book: AnswerBook,
+    ledger: Ledger,
+    since: Since,
+    *,
+    until_end: bool = False,
 ) -> None:
-    """Learn recorded calls, of this and other processes, and what they cost. Endless unless `until_end`."""
+    """Learn recorded calls, of this and other processes, and what they cost.
+
+    Endless unless `until_end`.
+    """
     async for record in read_topics(connection, [topics.LLM], since=since, until_end=until_end):
         try:
             call = decode(LlmCall, record.value)

@@ -1,8 +1,8 @@
 """What model calls may cost in a day, and which model that still allows.
 
-Pure. The most a call can cost is reserved before it is made and released when what it did cost is counted, so that calls
-in flight together cannot overspend. Where the guarantee stops: each process keeps its own ledger; it learns what other processes
-spend from `ats.llm`, a moment later.
+Pure. The most a call can cost is reserved before it is made and released when what it did cost is
+counted, so that calls in flight together cannot overspend. Where the guarantee stops: each process
+keeps its own ledger; it learns what other processes spend from `ats.llm`, a moment later.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Final
 from schemas.units import Paise
 
 MILLION: Final = 1_000_000
-BYTES_PER_TOKEN: Final = 2  # JSON of numbers runs at 2.5 to 4 bytes a token; the reservation must not be short
+# JSON of numbers runs at 2.5 to 4 bytes a token; the reservation must not be short
+BYTES_PER_TOKEN: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,8 @@ class Tariff:
         return self.cost(prompt_bytes // BYTES_PER_TOKEN, max_tokens)
 
 
-FREE: Final = Tariff(Paise(0), Paise(0))  # the simulator's endpoint, or a model on one's own machine
+# the simulator's endpoint, or a model on one's own machine
+FREE: Final = Tariff(Paise(0), Paise(0))
 
 
 @dataclass(slots=True)

@@ -1,8 +1,10 @@
-"""The committee: from a signal to a decision. Analysts side by side, then the Commander, all under one deadline.
+"""The committee: from a signal to a decision.
 
-Models propose an action, a confidence and words. Symbol, price, validity and ids come from the signal and the scan alone,
-and an action that its own evidence speaks against becomes a HOLD (`agents.limits`). The bytes of reports and decision are a
-function of signal, scan, news, answers and the confidence floor: no clock, no latency stands in them.
+Analysts side by side, then the Commander, all under one deadline. Models propose an action, a
+confidence and words. Symbol, price, validity and ids come from the signal and the scan alone, and
+an action that its own evidence speaks against becomes a HOLD (`agents.limits`). The bytes of
+reports and decision are a function of signal, scan, news, answers and the confidence floor: no
+clock, no latency stands in them.
 """
 
 from __future__ import annotations
@@ -25,7 +27,13 @@ from agents.deadline import Deadline
 from agents.journal import Journal, Question
 from agents.limits import MIN_CONFIDENCE, Objection, objection
 from agents.news import Headline, NewsSource, bounded
-from agents.prompts import PROMPT_VERSION, Agent, commander_message, sentiment_message, technical_message
+from agents.prompts import (
+    PROMPT_VERSION,
+    Agent,
+    commander_message,
+    sentiment_message,
+    technical_message,
+)
 from schemas.errors import Misconfigured, TryLater
 from schemas.ids import ScanId, SignalId, decision_id, report_id
 from schemas.market import Action, AgentType, ScanResult
@@ -100,7 +108,10 @@ async def convene(
 
 
 async def _contained(signal: Signal, job: Awaitable[T]) -> T | Failed:
-    """`job`, whose failure must not stop what else this process does. Only a journal that is away passes through."""
+    """`job`, whose failure must not stop what else this process does.
+
+    Only a journal that is away passes through.
+    """
     try:
         return await job
     except (TryLater, Misconfigured):
@@ -111,13 +122,25 @@ async def _contained(signal: Signal, job: Awaitable[T]) -> T | Failed:
 
 
 async def _command(
-    signal: Signal, entry: ScanEntry, answers: tuple[AnalystAnswer, AnalystAnswer], journal: Journal, deadline: Deadline
+    signal: Signal,
+    entry: ScanEntry,
+    answers: tuple[AnalystAnswer, AnalystAnswer],
+    journal: Journal,
+    deadline: Deadline,
 ) -> Answered[CommanderAnswer] | Failed:
     message = commander_message(signal, entry, *answers)
-    return await ask(journal, _question(Agent.COMMANDER, signal, message), CommanderAnswer, entry.symbol, deadline)
+    return await ask(
+        journal,
+        _question(Agent.COMMANDER, signal, message),
+        CommanderAnswer,
+        entry.symbol,
+        deadline,
+    )
 
 
-async def _technical(signal: Signal, entry: ScanEntry, journal: Journal, deadline: Deadline) -> _Opinion | Failed:
+async def _technical(
+    signal: Signal, entry: ScanEntry, journal: Journal, deadline: Deadline
+) -> _Opinion | Failed:
     question = _question(Agent.TECHNICAL, signal, technical_message(signal, entry))
     return _opinion(await ask(journal, question, TechnicalAnswer, entry.symbol, deadline))
 
@@ -129,7 +152,10 @@ async def _sentiment(
     if headlines is None:
         return Failed(Failure.NEWS)
     if not headlines:
-        return _Opinion(SentimentAnswer(symbol=entry.symbol, score=0, confidence=0, summary="No headlines."), "rules")
+        return _Opinion(
+            SentimentAnswer(symbol=entry.symbol, score=0, confidence=0, summary="No headlines."),
+            "rules",
+        )
     question = _question(Agent.SENTIMENT, signal, sentiment_message(signal, entry, headlines))
     return _opinion(await ask(journal, question, SentimentAnswer, entry.symbol, deadline))
 
@@ -144,7 +170,9 @@ async def _headlines(
         return None
 
 
-def _opinion(answer: Answered[TechnicalAnswer] | Answered[SentimentAnswer] | Failed) -> _Opinion | Failed:
+def _opinion(
+    answer: Answered[TechnicalAnswer] | Answered[SentimentAnswer] | Failed,
+) -> _Opinion | Failed:
     return answer if isinstance(answer, Failed) else _Opinion(answer.value, answer.call.model)
 
 
@@ -175,7 +203,9 @@ def _report(signal: Signal, entry: ScanEntry, agent: AgentType, opinion: _Opinio
     )
 
 
-def _not_watched(signal: Signal, scan: Scan | None, entry: ScanEntry | None, validity: UtcNs) -> Decision:
+def _not_watched(
+    signal: Signal, scan: Scan | None, entry: ScanEntry | None, validity: UtcNs
+) -> Decision:
     """Without an entry the symbol is unknown here; the instrument stands in its place."""
     reason = NOT_SHORTLISTED if scan else NO_SCAN
     words = "Not on today's short list." if scan else "No scan for this trading day."
@@ -192,8 +222,12 @@ def _not_watched(signal: Signal, scan: Scan | None, entry: ScanEntry | None, val
     )
 
 
-def _failsafe(signal: Signal, entry: ScanEntry, agent: Agent, failed: Failed, validity: UtcNs) -> Decision:
-    told = failed.error or (failed.call.detail if failed.call and failed.reason is Failure.STALE else "")
+def _failsafe(
+    signal: Signal, entry: ScanEntry, agent: Agent, failed: Failed, validity: UtcNs
+) -> Decision:
+    told = failed.error or (
+        failed.call.detail if failed.call and failed.reason is Failure.STALE else ""
+    )
     return _decision(
         signal,
         symbol=entry.symbol,
@@ -209,7 +243,11 @@ def _failsafe(signal: Signal, entry: ScanEntry, agent: Agent, failed: Failed, va
 
 
 def _overruled(
-    signal: Signal, entry: ScanEntry, command: Answered[CommanderAnswer], against: Objection, validity: UtcNs
+    signal: Signal,
+    entry: ScanEntry,
+    command: Answered[CommanderAnswer],
+    against: Objection,
+    validity: UtcNs,
 ) -> Decision:
     return _decision(
         signal,
@@ -225,7 +263,9 @@ def _overruled(
     )
 
 
-def _decided(signal: Signal, entry: ScanEntry, command: Answered[CommanderAnswer], validity: UtcNs) -> Decision:
+def _decided(
+    signal: Signal, entry: ScanEntry, command: Answered[CommanderAnswer], validity: UtcNs
+) -> Decision:
     return _decision(
         signal,
         symbol=entry.symbol,

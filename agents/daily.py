@@ -1,4 +1,7 @@
-"""The Scout of every trading day: a service that runs for weeks has each morning's scan, and outlives mornings without one."""
+"""The Scout of every trading day.
+
+A service that runs for weeks has each morning's scan, and outlives mornings without one.
+"""
 
 from __future__ import annotations
 
@@ -19,25 +22,32 @@ from schemas.units import UtcNs
 
 log = structlog.get_logger(__name__)
 
-SCOUT_AT: Final = clock_time(8, 35)  # IST; Dhan has the day's instrument master by 08:30, and the market opens at 09:15
+# IST; Dhan has the day's instrument master by 08:30, and the market opens at 09:15
+SCOUT_AT: Final = clock_time(8, 35)
 LOOK_EVERY: Final = 20.0  # seconds; a machine that slept looks again at once
 AGAIN_AFTER: Final = 300.0  # seconds after a scan that failed
 
 
 def day_due(now: UtcNs, calendar: Calendar) -> date | None:
-    """The trading day whose scan should be there at `now`: from 08:35 IST to the close of a day that trades."""
+    """The trading day whose scan should be there at `now`.
+
+    From 08:35 IST to the close of a day that trades.
+    """
     day = trading_day(now)
     session = calendar.session(day)
     return day if session and now.ist().time() >= SCOUT_AT and now < session.close else None
 
 
 class DailyScout:
-    """Runs `scout` once for each day that is due and has no scan. What fails is logged and tried again later.
+    """Runs `scout` once for each day that is due and has no scan.
+
+    What fails is logged and tried again later.
 
     Args:
         due: The day that should have a scan now, if any.
         scout: Makes and publishes the scan of a day.
-        patience: Seconds to wait for a scan that another process made, each time before one is made here.
+        patience: Seconds to wait for a scan that another process made, each time before one is made
+            here.
     """
 
     def __init__(
@@ -69,7 +79,9 @@ class DailyScout:
             await self._sleep(LOOK_EVERY)
 
     async def first(self, within: float) -> None:
-        """Wait for the first look, at most `within` seconds: signals of a day without a scan are HOLD.
+        """Wait for the first look, at most `within` seconds.
+
+        Signals of a day without a scan are HOLD.
 
         Raises:
             Misconfigured: a setting is wrong, and nobody has been served yet.

@@ -1,6 +1,7 @@
 """How a model wants to be asked, by its name: some refuse a parameter that others need.
 
-Pure. A model that is not in the table is asked as the first chat models were: `max_tokens`, a temperature and a seed.
+Pure. A model that is not in the table is asked as the first chat models were: `max_tokens`, a
+temperature and a seed.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ class Dialect:
         temperature: Whether it takes one.
         seed: Whether it takes one.
         limit: What it calls the limit of its output.
-        thoughts: Tokens it may think before it answers. They count against the limit and are billed as output.
+        thoughts: Tokens it may think before it answers. They count against the limit and are billed
+            as output.
     """
 
     temperature: bool = True
@@ -28,12 +30,18 @@ class Dialect:
 
 
 PLAIN: Final = Dialect()
-THOUGHTS: Final = 4_000  # several times what a question of ours takes at the default effort; unused ones are not billed
+# several times what a question of ours takes at the default effort; unused ones are not billed
+THOUGHTS: Final = 4_000
 
 _TABLE: Final = (
-    # GPT-5 and later, o1, o3, o4-mini: "Unsupported parameter: 'max_tokens'", and only the default temperature
-    (re.compile(r"(gpt-[5-9]|o[1-9])(?![0-9])"), Dialect(False, True, "max_completion_tokens", THOUGHTS)),
-    (re.compile(r"gemini"), Dialect(seed=False, thoughts=THOUGHTS)),  # HTTP 400, Unknown name "seed"
+    # GPT-5 and later, o1, o3, o4-mini: "Unsupported parameter: 'max_tokens'", and only the default
+    # temperature
+    (
+        re.compile(r"(gpt-[5-9]|o[1-9])(?![0-9])"),
+        Dialect(False, True, "max_completion_tokens", THOUGHTS),
+    ),
+    # HTTP 400, Unknown name "seed"
+    (re.compile(r"gemini"), Dialect(seed=False, thoughts=THOUGHTS)),
 )
 
 

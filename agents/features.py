@@ -1,6 +1,7 @@
-"""What the Scout computes from an instrument's daily bars, and how plain rules rank it. Pure: pandas in, numbers out.
+"""What the Scout computes from an instrument's daily bars, and how plain rules rank it.
 
-Every number is a fraction or a ratio, so that shares of any price compare. TA-Lib computes what it has a function for.
+Pure: pandas in, numbers out. Every number is a fraction or a ratio, so that shares of any price
+compare. TA-Lib computes what it has a function for.
 """
 
 from __future__ import annotations
@@ -35,9 +36,10 @@ class Bar(Protocol):
 def features_of(bars: Sequence[Bar]) -> dict[str, float]:
     """Features at the close of the last of `bars` (oldest first, at least `MIN_BARS`).
 
-    `return_5d`, `return_20d`: change of the close. `rsi_14`, `atr_14` (as a fraction of the close): Wilder's. `volume_ratio`:
-    last volume by the mean of the 20 days before. `from_high_20d` (zero or below) and `from_low_20d` (zero or above):
-    distance of the close from the extremes of 20 days. `ema_trend`: EMA 20 by EMA 50, less one.
+    `return_5d`, `return_20d`: change of the close. `rsi_14`, `atr_14` (as a fraction of the close):
+    Wilder's. `volume_ratio`: last volume by the mean of the 20 days before. `from_high_20d` (zero
+    or below) and `from_low_20d` (zero or above): distance of the close from the extremes of 20
+    days. `ema_trend`: EMA 20 by EMA 50, less one.
     """
     frame = _frame(bars)
     close, high, low = frame["close"], frame["high"], frame["low"]
@@ -51,14 +53,16 @@ def features_of(bars: Sequence[Bar]) -> dict[str, float]:
         "volume_ratio": float(frame["volume"].iloc[-1]) / usual_volume if usual_volume else 0.0,
         "from_high_20d": last / float(high.rolling(20).max().iloc[-1]) - 1,
         "from_low_20d": last / float(low.rolling(20).min().iloc[-1]) - 1,
-        "ema_trend": _last(talib.EMA(close.to_numpy(), 20)) / _last(talib.EMA(close.to_numpy(), 50)) - 1,
+        "ema_trend": _last(talib.EMA(close.to_numpy(), 20)) / _last(talib.EMA(close.to_numpy(), 50))
+        - 1,
     }
 
 
 def lean(features: Mapping[str, float]) -> float:
-    """How strongly plain rules lean, from -1 (bearish) to 1: trend, momentum, and how much volume stands behind it.
+    """How strongly plain rules lean, from -1 (bearish) to 1.
 
-    Each part saturates at what is a strong month for a large Indian share, so that one outlier does not decide.
+    Trend, momentum, and how much volume stands behind it. Each part saturates at what is a strong
+    month for a large Indian share, so that one outlier does not decide.
     """
     trend = _clip(features["ema_trend"] / 0.04)
     month = _clip(features["return_20d"] / 0.10)
@@ -73,7 +77,10 @@ def direction_of(leaning: float) -> Direction:
 
 
 def _frame(bars: Sequence[Bar]) -> pd.DataFrame:
-    columns = {name: [float(getattr(bar, name)) for bar in bars] for name in ("high", "low", "close", "volume")}
+    columns = {
+        name: [float(getattr(bar, name)) for bar in bars]
+        for name in ("high", "low", "close", "volume")
+    }
     return pd.DataFrame(columns, dtype="float64")
 
 

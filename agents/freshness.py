@@ -1,4 +1,7 @@
-"""Whether a signal is still worth a model call: older than a decision stays valid, it could only make one that has expired."""
+"""Whether a signal is still worth a model call.
+
+Older than a decision stays valid, it could only make one that has expired.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,8 @@ from typing import TypeAlias
 
 from schemas.units import NS_PER_SECOND, UtcNs
 
-# Market time that has passed since a signal, from its event time and the machine time at which it was published.
+# Market time that has passed since a signal, from its event time and the machine time at which it
+# was published.
 Age: TypeAlias = Callable[[UtcNs, UtcNs], UtcNs]
 
 
@@ -18,7 +22,10 @@ def live_age(event_time: UtcNs, published_at: UtcNs) -> UtcNs:  # noqa: ARG001 -
 
 
 def replayed_age(event_time: UtcNs, published_at: UtcNs) -> UtcNs:  # noqa: ARG001 - a replayed day has no now
-    """The market's clock runs at any speed; a signal ages by the machine time it waits, as it would live."""
+    """The market's clock runs at any speed.
+
+    A signal ages by the machine time it waits, as it would live.
+    """
     return UtcNs(max(0, time.time_ns() - published_at))
 
 

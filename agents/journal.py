@@ -1,11 +1,12 @@
 """The journal: every model call stands in `ats.llm` before its answer is used, and a replay asks nobody.
 
-A question is named by what is asked (subject, instructions, message, attempt), not by the model that answers it: which
-rung of the ladder answered is part of the answer. So a recorded day replays with any configuration, and a signal that is
-delivered again after a crash gets the answer it got before, as long as that answer reached the topic.
+A question is named by what is asked (subject, instructions, message, attempt), not by the model
+that answers it: which rung of the ladder answered is part of the answer. So a recorded day replays
+with any configuration, and a signal that is delivered again after a crash gets the answer it got
+before, as long as that answer reached the topic.
 
-Where the guarantee stops: a call that was under way when the process was killed outright leaves no record. It is asked
-again, and may be billed twice.
+Where the guarantee stops: a call that was under way when the process was killed outright leaves no
+record. It is asked again, and may be billed twice.
 """
 
 from __future__ import annotations
@@ -32,13 +33,19 @@ from schemas.market import trading_day
 from schemas.messages import CallOutcome, LlmCall
 from schemas.units import Paise, UtcNs
 
-REMEMBERED: Final = 5_000  # calls kept for redelivered signals: some hours of a busy day, about 30 MB
-PAUSE: Final = 0.25  # seconds before the one retry: enough for a dropped connection, too little to matter
-MOST_ASKED: Final = 256 * 1024  # bytes of a request; with the longest answer it fits a record of `ats.llm`
+# calls kept for redelivered signals: some hours of a busy day, about 30 MB
+REMEMBERED: Final = 5_000
+# seconds before the one retry: enough for a dropped connection, too little to matter
+PAUSE: Final = 0.25
+# bytes of a request; with the longest answer it fits a record of `ats.llm`
+MOST_ASKED: Final = 256 * 1024
 
 
 class Unaskable(ValueError):
-    """A question that could not be written down. Next: it is not asked, and its subject gets a HOLD."""
+    """A question that could not be written down.
+
+    Next: it is not asked, and its subject gets a HOLD.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +79,25 @@ class Question:
 
     def id(self) -> UUID:
         """The hash of the request."""
-        return derive("llm", hashlib.sha256(orjson.dumps(self.request(), option=orjson.OPT_SORT_KEYS)).hexdigest())
+        return derive(
+            "llm",
+            hashlib.sha256(orjson.dumps(self.request(), option=orjson.OPT_SORT_KEYS)).hexdigest(),
+        )
 
 
 class Journal(Protocol):
     """Answers questions with what is, or has been, written down."""
 
     async def call(self, question: Question, deadline: Deadline) -> LlmCall | None:
-        """The recorded call; None when a replay has no such call. Raises Unaskable when it is too long for a record."""
+        """The recorded call; None when a replay has no such call.
+
+        Raises Unaskable when it is too long for a record.
+        """
         ...
 
-    async def again(self, question: Question, failed: LlmCall, deadline: Deadline) -> LlmCall | None:
+    async def again(
+        self, question: Question, failed: LlmCall, deadline: Deadline
+    ) -> LlmCall | None:
         """Ask once more after `failed`; None when there was no time left for that."""
         ...
 
@@ -119,7 +134,12 @@ class ReplayJournal:
     async def call(self, question: Question, deadline: Deadline) -> LlmCall | None:  # noqa: ARG002 - of the protocol
         return self.book.recall(question)
 
-    async def again(self, question: Question, failed: LlmCall, deadline: Deadline) -> LlmCall | None:  # noqa: ARG002
+    async def again(
+        self,
+        question: Question,
+        failed: LlmCall,  # noqa: ARG002 - of the protocol
+        deadline: Deadline,  # noqa: ARG002 - of the protocol
+    ) -> LlmCall | None:
         return self.book.recall(question)
 
 
@@ -129,7 +149,9 @@ class Completer(Protocol):
     @property
     def name(self) -> str: ...
 
-    async def complete(self, agent: Agent, user: str, deadline: Deadline, run_id: str) -> Completion: ...
+    async def complete(
+        self, agent: Agent, user: str, deadline: Deadline, run_id: str
+    ) -> Completion: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +177,8 @@ class LiveJournal:
         ladder: Best model first; below the last rung there is no call (outcome `budget`).
         publish: Returns when the call is on the topic.
         clock: Monotonic seconds.
-        stale: Why the subject is too old to be worth a call; `""` while it is not. What is recorded is served all the same,
-            so a replay needs no clock.
+        stale: Why the subject is too old to be worth a call; `""` while it is not. What is recorded
+            is served all the same, so a replay needs no clock.
         sleep: Seconds of machine time.
     """
 
@@ -169,8 +191,13 @@ class LiveJournal:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     _waits: dict[UUID, float] = field(default_factory=dict, init=False)
 
-    async def again(self, question: Question, failed: LlmCall, deadline: Deadline) -> LlmCall | None:
-        """Wait as long as the provider asked for, at least `PAUSE`; None when the deadline comes first."""
+    async def again(
+        self, question: Question, failed: LlmCall, deadline: Deadline
+    ) -> LlmCall | None:
+        """Wait as long as the provider asked for, at least `PAUSE`.
+
+        None when the deadline comes first.
+        """
         if known := self.book.recall(question):
             return known
         wait = max(PAUSE, self._waits.get(failed.id, PAUSE))
@@ -197,17 +224,25 @@ class LiveJournal:
         finally:
             self.ledger.release(trading_day(question.as_of), most)
 
-    async def _ask(self, question: Question, rung: Rung, most: Paise, deadline: Deadline) -> LlmCall:
+    async def _ask(
+        self, question: Question, rung: Rung, most: Paise, deadline: Deadline
+    ) -> LlmCall:
         started = self.clock()
         try:
-            completion = await rung.model.complete(question.agent, question.user, deadline, str(question.id()))
+            completion = await rung.model.complete(
+                question.agent, question.user, deadline, str(question.id())
+            )
         except asyncio.CancelledError:
-            gone = Completion(CallOutcome.CANCELLED, detail="the process is stopping", model=rung.model.name)
+            gone = Completion(
+                CallOutcome.CANCELLED, detail="the process is stopping", model=rung.model.name
+            )
             await self.publish(_record(question, gone, most, self.clock() - started))
             raise
         if completion.retry_after is not None:
             self._waits[question.id()] = completion.retry_after
-        return _record(question, completion, _cost(completion, rung.tariff, most), self.clock() - started)
+        return _record(
+            question, completion, _cost(completion, rung.tariff, most), self.clock() - started
+        )
 
     async def _write_down(self, call: LlmCall) -> LlmCall:
         await self.publish(call)

@@ -1,4 +1,7 @@
-"""When code overrules the Commander: an action that its own evidence speaks against does not go out. Pure."""
+"""When code overrules the Commander.
+
+An action that its own evidence speaks against does not go out. Pure.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ from typing import Final
 from agents.answers import AnalystAnswer, CommanderAnswer
 from schemas.market import Action, Direction
 
-MIN_CONFIDENCE: Final = 50  # percent; below even odds the Commander itself does not believe in its action
+# percent; below even odds the Commander itself does not believe in its action
+MIN_CONFIDENCE: Final = 50
 
 AGAINST_SIGNAL: Final = "against_signal"
 AGAINST_ANALYSTS: Final = "against_analysts"
@@ -27,12 +31,15 @@ class Objection:
 
 
 def objection(
-    direction: Direction, command: CommanderAnswer, reports: Sequence[AnalystAnswer], min_confidence: int
+    direction: Direction,
+    command: CommanderAnswer,
+    reports: Sequence[AnalystAnswer],
+    min_confidence: int,
 ) -> Objection | None:
     """What speaks against `command`; None when it may go out. A HOLD always may.
 
-    An analyst without confidence, or with a score of 0, has no opinion. Against the analysts is an action that none of them
-    is for and at least one is against.
+    An analyst without confidence, or with a score of 0, has no opinion. Against the analysts is an
+    action that none of them is for and at least one is against.
     """
     action, side = command.action.value, _SIDES[command.action]
     if side == 0:
@@ -41,8 +48,12 @@ def objection(
         return Objection(AGAINST_SIGNAL, f"Overruled: {action} against a {direction.value} signal.")
     leanings = [report.score * side for report in reports if report.confidence and report.score]
     if leanings and max(leanings) < 0:
-        return Objection(AGAINST_ANALYSTS, f"Overruled: {action} against every analyst with an opinion.")
+        return Objection(
+            AGAINST_ANALYSTS, f"Overruled: {action} against every analyst with an opinion."
+        )
     if command.confidence < min_confidence:
-        words = f"Overruled: {action} with confidence {command.confidence}, {min_confidence} needed."
+        words = (
+            f"Overruled: {action} with confidence {command.confidence}, {min_confidence} needed."
+        )
         return Objection(LOW_CONFIDENCE, words)
     return None

@@ -20,7 +20,9 @@ class DecisionMetrics:
         thinking_rupees: What the model calls of this process cost.
     """
 
-    decisions: Counter[tuple[str, str]] = field(default_factory=Counter, metadata=counter_by("action", "origin"))
+    decisions: Counter[tuple[str, str]] = field(
+        default_factory=Counter, metadata=counter_by("action", "origin")
+    )
     holds: Counter[str] = field(default_factory=Counter, metadata=counter_by("reason_code"))
     llm_calls: Counter[str] = field(default_factory=Counter, metadata=counter_by("outcome"))
     thinking_rupees: float = field(default=0.0, metadata=COUNTER)

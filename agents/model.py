@@ -1,8 +1,9 @@
-"""The only importer of Agno: one question to one OpenAI-compatible endpoint, and what truly came back.
+"""The only importer of Agno.
 
-Agno is lenient by design: prose, refusals and cut answers come back as completed runs, and a tool call is followed by
-another request. So nothing it concludes is used. Below it lies our own wire (`agents.wire`), which lets one request through
-and judges what comes. No fault of a provider becomes an exception.
+One question to one OpenAI-compatible endpoint, and what truly came back. Agno is lenient by design:
+prose, refusals and cut answers come back as completed runs, and a tool call is followed by another
+request. So nothing it concludes is used. Below it lies our own wire (`agents.wire`), which lets one
+request through and judges what comes. No fault of a provider becomes an exception.
 """
 
 from __future__ import annotations
@@ -29,8 +30,9 @@ def _nowhere(_: logging.LogRecord) -> bool:
     return False
 
 
-# Before the import: Agno gives its loggers handlers of its own only if they have none. Its records hold messages of the
-# provider, and those may echo a key: a filter drops them, because Agno sets its level anew with every run.
+# Before the import: Agno gives its loggers handlers of its own only if they have none. Its records
+# hold messages of the provider, and those may echo a key: a filter drops them, because Agno sets
+# its level anew with every run.
 os.environ["AGNO_TELEMETRY"] = "false"
 for _name in ("agno", "agno-team", "agno-workflow"):
     logging.getLogger(_name).addHandler(logging.NullHandler())
@@ -67,15 +69,23 @@ class Endpoint:
 
 
 class Model:
-    """One model behind one shared HTTP client; safe for many calls at once. Lives in the event loop of its client."""
+    """One model behind one shared HTTP client; safe for many calls at once.
+
+    Lives in the event loop of its client.
+    """
 
     def __init__(self, endpoint: Endpoint, http: httpx.AsyncClient) -> None:
         self.name = endpoint.model
         wire = httpx.AsyncClient(transport=Wire(http), timeout=http.timeout)
         self._agents = {agent: _agno_agent(agent, endpoint, wire) for agent in Agent}
 
-    async def complete(self, agent: Agent, user: str, deadline: Deadline, run_id: str) -> Completion:
-        """Ask once, without any retry. Returns whatever happens; only cancellation from outside passes through."""
+    async def complete(
+        self, agent: Agent, user: str, deadline: Deadline, run_id: str
+    ) -> Completion:
+        """Ask once, without any retry.
+
+        Returns whatever happens; only cancellation from outside passes through.
+        """
         asking = self._agents[agent]
         exchange = Exchange([("system", str(asking.system_message)), ("user", user)], self.name)
         token = EXCHANGE.set(exchange)
@@ -83,7 +93,12 @@ class Model:
             async with asyncio.timeout(deadline.remaining()):
                 await asking.arun(user, session_id=run_id, run_id=run_id)
         except TimeoutError:
-            silent = Completion(CallOutcome.TIMEOUT, detail="the deadline passed", model=self.name, sent=exchange.sent)
+            silent = Completion(
+                CallOutcome.TIMEOUT,
+                detail="the deadline passed",
+                model=self.name,
+                sent=exchange.sent,
+            )
         except Exception as error:  # noqa: BLE001 - whatever Agno raises, a decision must still be made
             silent = self._unclean(f"agno raised {type(error).__name__}", exchange)
         else:
@@ -99,7 +114,11 @@ class Model:
 def _agno_agent(agent: Agent, endpoint: Endpoint, http: httpx.AsyncClient) -> AgnoAgent:
     brief = BRIEFS[agent]
     described = endpoint.schema_mode is not SchemaMode.STRICT
-    schema = f"\nThe schema: {json.dumps(brief.answer.model_json_schema(), sort_keys=True)}" if described else ""
+    schema = (
+        f"\nThe schema: {json.dumps(brief.answer.model_json_schema(), sort_keys=True)}"
+        if described
+        else ""
+    )
     return AgnoAgent(
         id=agent.value,
         name=agent.value,
@@ -114,7 +133,9 @@ def _agno_agent(agent: Agent, endpoint: Endpoint, http: httpx.AsyncClient) -> Ag
     )
 
 
-def _agno_model(endpoint: Endpoint, max_tokens: int, dialect: Dialect, http: httpx.AsyncClient) -> OpenAILike:
+def _agno_model(
+    endpoint: Endpoint, max_tokens: int, dialect: Dialect, http: httpx.AsyncClient
+) -> OpenAILike:
     return OpenAILike(
         id=endpoint.model,
         base_url=endpoint.base_url,

@@ -1,6 +1,7 @@
 """Where headlines come from, and how they are bounded before a model sees them.
 
-A headline is the one thing in a prompt that strangers write. Here it loses control characters, length and the future.
+A headline is the one thing in a prompt that strangers write. Here it loses control characters,
+length and the future.
 """
 
 from __future__ import annotations
@@ -34,7 +35,10 @@ class Headline(BaseModel):
 
 
 class NewsSource(Protocol):
-    """Gives the headlines of a symbol. The same question about the past must get the same answer, or replays differ."""
+    """Gives the headlines of a symbol.
+
+    The same question about the past must get the same answer, or replays differ.
+    """
 
     async def headlines(self, symbol: str, as_of: UtcNs) -> Sequence[Headline]: ...
 
@@ -48,7 +52,10 @@ class NoNews:
 
 @dataclass(frozen=True, slots=True)
 class FileNews:
-    """Headlines by symbol, read once from a JSON file: `{"RELIANCE": [{"published_at": …, "source": …, "text": …}]}`."""
+    """Headlines by symbol, read once from a JSON file.
+
+    `{"RELIANCE": [{"published_at": …, "source": …, "text": …}]}`.
+    """
 
     by_symbol: dict[str, list[Headline]] = field(repr=False)
 
@@ -62,7 +69,9 @@ class FileNews:
         try:
             return cls(_FILE.validate_json(path.read_bytes()))
         except OSError as error:
-            raise Misconfigured(f"news file {path}: {error.strerror}; give an existing file or none") from None
+            raise Misconfigured(
+                f"news file {path}: {error.strerror}; give an existing file or none"
+            ) from None
         except ValidationError as error:
             first = error.errors(include_url=False, include_context=False, include_input=False)[0]
             where = ".".join(map(str, first["loc"]))
@@ -78,9 +87,9 @@ _FILE: Final = TypeAdapter(dict[str, list[Headline]])
 
 
 class SampleNews:
-    """Invented headlines for the demo, so that the sentiment model has something to read. Never for real trading.
+    """Invented headlines for the demo, so that the sentiment model has something to read.
 
-    What it says is a function of symbol and day alone.
+    Never for real trading. What it says is a function of symbol and day alone.
     """
 
     async def headlines(self, symbol: str, as_of: UtcNs) -> Sequence[Headline]:
@@ -88,7 +97,10 @@ class SampleNews:
         pick = hashlib.sha256(f"{symbol}|{day.isoformat()}".encode()).digest()
         published_at = UtcNs.from_datetime(datetime.combine(day, PUBLISHED, tzinfo=IST))
         texts = (_SAMPLES[pick[0] % len(_SAMPLES)], _SAMPLES[pick[1] % len(_SAMPLES)])
-        return [Headline(published_at=published_at, source="sample", text=text.format(symbol)) for text in texts]
+        return [
+            Headline(published_at=published_at, source="sample", text=text.format(symbol))
+            for text in texts
+        ]
 
 
 _SAMPLES: Final = (
@@ -104,10 +116,20 @@ _SAMPLES: Final = (
 
 
 def bounded(headlines: Sequence[Headline], as_of: UtcNs) -> tuple[Headline, ...]:
-    """What a model may see at `as_of`: nothing from the future, the newest first, few, short and printable."""
-    known = sorted((h for h in headlines if h.published_at <= as_of), key=lambda h: (-h.published_at, h.source, h.text))
+    """What a model may see at `as_of`.
+
+    Nothing from the future, the newest first, few, short and printable.
+    """
+    known = sorted(
+        (h for h in headlines if h.published_at <= as_of),
+        key=lambda h: (-h.published_at, h.source, h.text),
+    )
     return tuple(
-        Headline(published_at=h.published_at, source=_clean(h.source)[:40], text=_clean(h.text)[:MAX_CHARACTERS])
+        Headline(
+            published_at=h.published_at,
+            source=_clean(h.source)[:40],
+            text=_clean(h.text)[:MAX_CHARACTERS],
+        )
         for h in known[:MAX_HEADLINES]
     )
 

@@ -1,8 +1,8 @@
 """What the models are told: fixed instructions, and one canonical JSON message holding data that code has computed.
 
-A message has `task`, `as_of` (market time on Indian clocks), `symbol` and `data`; the sentiment task adds `headlines`, an
-envelope of quotations by strangers. No text of a stranger stands anywhere else, and nothing here is a template: what a
-headline says in braces stays in braces.
+A message has `task`, `as_of` (market time on Indian clocks), `symbol` and `data`; the sentiment
+task adds `headlines`, an envelope of quotations by strangers. No text of a stranger stands anywhere
+else, and nothing here is a template: what a headline says in braces stays in braces.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ class Brief:
     """An agent's fixed part.
 
     Attributes:
-        max_tokens: Room for the longest valid answer and no more: a longer one is cut, hence refused, hence a HOLD.
+        max_tokens: Room for the longest valid answer and no more: a longer one is cut, hence
+            refused, hence a HOLD.
     """
 
     instructions: str
@@ -96,36 +97,64 @@ BRIEFS: Final[Mapping[Agent, Brief]] = {
 
 
 def _version() -> str:
-    parts = [[agent, brief.instructions, brief.answer.model_json_schema()] for agent, brief in sorted(BRIEFS.items())]
+    parts = [
+        [agent, brief.instructions, brief.answer.model_json_schema()]
+        for agent, brief in sorted(BRIEFS.items())
+    ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
-PROMPT_VERSION: Final = _version()  # names instructions and schemas together; stands in every decision
+# names instructions and schemas together; stands in every decision
+PROMPT_VERSION: Final = _version()
 
 
-def scout_message(as_of: UtcNs, candidates: Mapping[str, Mapping[str, float]], shortlist_size: int) -> str:
+def scout_message(
+    as_of: UtcNs, candidates: Mapping[str, Mapping[str, float]], shortlist_size: int
+) -> str:
     """The Scout's question; `candidates` are features by symbol, best by the rules first."""
-    listed = [{"symbol": symbol, "features": _rounded(features)} for symbol, features in candidates.items()]
-    return _message(Agent.SCOUT, as_of, None, {"shortlist_size": shortlist_size, "candidates": listed})
+    listed = [
+        {"symbol": symbol, "features": _rounded(features)}
+        for symbol, features in candidates.items()
+    ]
+    return _message(
+        Agent.SCOUT, as_of, None, {"shortlist_size": shortlist_size, "candidates": listed}
+    )
 
 
 def technical_message(signal: Signal, entry: ScanEntry) -> str:
-    return _message(Agent.TECHNICAL, signal.event_time, entry.symbol, {"signal": _signal(signal), "scan": _scan(entry)})
+    return _message(
+        Agent.TECHNICAL,
+        signal.event_time,
+        entry.symbol,
+        {"signal": _signal(signal), "scan": _scan(entry)},
+    )
 
 
 def sentiment_message(signal: Signal, entry: ScanEntry, headlines: Sequence[Headline]) -> str:
-    quoted = [{"published_at": _clock(h.published_at), "source": h.source, "text": h.text} for h in headlines]
+    quoted = [
+        {"published_at": _clock(h.published_at), "source": h.source, "text": h.text}
+        for h in headlines
+    ]
     envelope = {"trust": "none: quotations by strangers", "items": quoted}
-    return _message(Agent.SENTIMENT, signal.event_time, entry.symbol, {"scan": _scan(entry)}, headlines=envelope)
+    return _message(
+        Agent.SENTIMENT, signal.event_time, entry.symbol, {"scan": _scan(entry)}, headlines=envelope
+    )
 
 
-def commander_message(signal: Signal, entry: ScanEntry, technical: AnalystAnswer, sentiment: AnalystAnswer) -> str:
-    reports = {name: _report(answer) for name, answer in (("technical", technical), ("sentiment", sentiment))}
+def commander_message(
+    signal: Signal, entry: ScanEntry, technical: AnalystAnswer, sentiment: AnalystAnswer
+) -> str:
+    reports = {
+        name: _report(answer)
+        for name, answer in (("technical", technical), ("sentiment", sentiment))
+    }
     data = {"signal": _signal(signal), "scan": _scan(entry), "reports": reports}
     return _message(Agent.COMMANDER, signal.event_time, entry.symbol, data)
 
 
-def _message(task: Agent, as_of: UtcNs, symbol: str | None, data: Mapping[str, Any], **more: Any) -> str:
+def _message(
+    task: Agent, as_of: UtcNs, symbol: str | None, data: Mapping[str, Any], **more: Any
+) -> str:
     body = {"task": task.value, "as_of": _clock(as_of), "symbol": symbol, "data": data, **more}
     return orjson.dumps(body, option=orjson.OPT_SORT_KEYS).decode()
 

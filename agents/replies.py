@@ -1,7 +1,8 @@
 """What a provider's answer over HTTP is worth: pure, from the bytes alone.
 
-Strangers write these bytes. What leaves here can be written to Kafka and Postgres and read back: text is valid, bounded and
-without control characters, numbers are whole, small and never negative. Nothing is repaired: odd text is no text.
+Strangers write these bytes. What leaves here can be written to Kafka and Postgres and read back:
+text is valid, bounded and without control characters, numbers are whole, small and never negative.
+Nothing is repaired: odd text is no text.
 """
 
 from __future__ import annotations
@@ -23,11 +24,14 @@ MOST_OUTPUT: Final = 128 * 1024  # tokens; no model answers more, so a greater n
 _NOTE: Final = 300  # characters of a provider's complaint worth keeping
 _NAME: Final = 100  # characters of a model's name
 
-_WORTH_ANOTHER_TRY: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})  # the provider is busy or away
-_UNPAID: Final = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
+# the provider is busy or away
+_WORTH_ANOTHER_TRY: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+_UNPAID: Final = frozenset(
+    {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
+)
 _FILTERED: Final = frozenset({"content_filter", "content_policy_violation"})
-# Finish reasons that mean "I will not say": OpenAI's and Anthropic's, and Gemini's own, which its endpoint of OpenAI's shape
-# passes on, alone or as `content_filter: SAFETY`.
+# Finish reasons that mean "I will not say": OpenAI's and Anthropic's, and Gemini's own, which its
+# endpoint of OpenAI's shape passes on, alone or as `content_filter: SAFETY`.
 _REFUSALS: Final = frozenset({
     "content_filter", "refusal", "safety", "recitation", "blocklist", "prohibited_content", "spii", "image_safety",
     "image_recitation", "image_prohibited_content",
@@ -36,7 +40,9 @@ _REFUSALS: Final = frozenset({
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What one call came to. `text` is the assistant's whole text, unjudged; only OK promises that there is one.
+    """What one call came to.
+
+    `text` is the assistant's whole text, unjudged; only OK promises that there is one.
 
     Attributes:
         sent: Whether a request left; what nobody was asked costs nothing.
@@ -56,12 +62,18 @@ class Completion:
 def completion_of(
     status: int, headers: Mapping[str, str], body: bytes | None, *, asked_bytes: int, model: str
 ) -> Completion:
-    """Judge a response. `body` is None when it was too long or could not be unpacked; `asked_bytes` is the request's size."""
+    """Judge a response.
+
+    `body` is None when it was too long or could not be unpacked; `asked_bytes` is the request's
+    size.
+    """
     if status // 100 != 2:
         return _complaint(status, headers, _parsed(body), model)
     answer = _parsed(body)
     if answer is None:
-        return Completion(CallOutcome.UNCLEAN, detail="the body is no JSON object, or too long", model=model)
+        return Completion(
+            CallOutcome.UNCLEAN, detail="the body is no JSON object, or too long", model=model
+        )
     usage = _mapping(answer.get("usage"))
     outcome, text, detail = _verdict(answer)
     return Completion(
@@ -93,13 +105,19 @@ def _verdict(answer: Mapping[str, Any]) -> tuple[CallOutcome, str | None, str]:
     content = message.get("content")
     if isinstance(content, str) and not _storable(content):
         excerpt = clean(content[:_NOTE])
-        return CallOutcome.UNCLEAN, None, f"text too long or with control characters: {excerpt}"[:_NOTE]
+        return (
+            CallOutcome.UNCLEAN,
+            None,
+            f"text too long or with control characters: {excerpt}"[:_NOTE],
+        )
     text = content if isinstance(content, str) else None
     outcome, detail = _ending(choice, message, text)
     return outcome, text, detail[:_NOTE]
 
 
-def _ending(choice: Mapping[str, Any], message: Mapping[str, Any], text: str | None) -> tuple[CallOutcome, str]:
+def _ending(
+    choice: Mapping[str, Any], message: Mapping[str, Any], text: str | None
+) -> tuple[CallOutcome, str]:
     finish = clean(choice.get("finish_reason"))
     if message.get("refusal"):
         return CallOutcome.REFUSED, clean(message["refusal"]) or "a refusal without words"
@@ -112,8 +130,13 @@ def _ending(choice: Mapping[str, Any], message: Mapping[str, Any], text: str | N
     return (CallOutcome.OK, "") if text else (CallOutcome.UNCLEAN, "no text")
 
 
-def _complaint(status: int, headers: Mapping[str, str], answer: Mapping[str, Any] | None, model: str) -> Completion:
-    """A status that is no success. Of the provider's words only known codes are kept: others may echo the key."""
+def _complaint(
+    status: int, headers: Mapping[str, str], answer: Mapping[str, Any] | None, model: str
+) -> Completion:
+    """A status that is no success.
+
+    Of the provider's words only known codes are kept: others may echo the key.
+    """
     error = _mapping((answer or {}).get("error"))
     codes = {word for name in ("code", "type") if isinstance(word := error.get(name), str)}
     known = " ".join(sorted(codes & (_UNPAID | _FILTERED)))
@@ -121,7 +144,9 @@ def _complaint(status: int, headers: Mapping[str, str], answer: Mapping[str, Any
     if codes & _FILTERED:
         return Completion(CallOutcome.REFUSED, detail=detail, model=model)
     if status in _WORTH_ANOTHER_TRY and not codes & _UNPAID:
-        return Completion(CallOutcome.TRANSPORT, detail=detail, model=model, retry_after=retry_after(headers))
+        return Completion(
+            CallOutcome.TRANSPORT, detail=detail, model=model, retry_after=retry_after(headers)
+        )
     return Completion(CallOutcome.REJECTED, detail=detail, model=model)
 
 
@@ -133,7 +158,8 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
             return float(value) / unit
     try:
         until, now = (parsedate_to_datetime(headers[name]) for name in ("retry-after", "date"))
-        return max(0.0, (until.replace(tzinfo=UTC) - now.replace(tzinfo=UTC)).total_seconds())  # HTTP dates are GMT
+        # HTTP dates are GMT
+        return max(0.0, (until.replace(tzinfo=UTC) - now.replace(tzinfo=UTC)).total_seconds())
     except (KeyError, ValueError, OverflowError):
         return None
 
@@ -151,7 +177,11 @@ def _storable(text: str) -> bool:
 
 
 def _count(tokens: object, most: int) -> int:
-    return min(tokens, most) if isinstance(tokens, int) and not isinstance(tokens, bool) and tokens > 0 else 0
+    return (
+        min(tokens, most)
+        if isinstance(tokens, int) and not isinstance(tokens, bool) and tokens > 0
+        else 0
+    )
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -1,7 +1,8 @@
 """The Scout: before the open, from the universe to the short list of the day.
 
-Rules rank everything that has a history; the model re-ranks the best of them. When the model fails in any way, the rules'
-order stands and the scan says so. What has too little history is discarded with the reason, never guessed.
+Rules rank everything that has a history; the model re-ranks the best of them. When the model fails
+in any way, the rules' order stands and the scan says so. What has too little history is discarded
+with the reason, never guessed.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ from schemas.units import UtcNs
 
 log = structlog.get_logger(__name__)
 
-LOOKBACK: Final = timedelta(days=150)  # calendar days that hold about 100 sessions, well above MIN_BARS
+# calendar days that hold about 100 sessions, well above MIN_BARS
+LOOKBACK: Final = timedelta(days=150)
 ATTEMPTS: Final = 3  # per instrument; the pace stands between them
 AT_ONCE: Final = 4  # requests in flight; the pace, not this, is the limit
 
@@ -46,7 +48,9 @@ class DatedBar(Bar, Protocol):
 class History(Protocol):
     """Daily bars, oldest first; `dhan.history.History` is the real one."""
 
-    async def daily(self, instrument: Instrument, first: date, last: date) -> Sequence[DatedBar]: ...
+    async def daily(
+        self, instrument: Instrument, first: date, last: date
+    ) -> Sequence[DatedBar]: ...
 
 
 class Pace(Protocol):
@@ -79,7 +83,10 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Unfit:
-    """An instrument that cannot be judged, and why. `away`: nobody answered, so another hour might tell."""
+    """An instrument that cannot be judged, and why.
+
+    `away`: nobody answered, so another hour might tell.
+    """
 
     instrument: Instrument
     reason: str
@@ -103,16 +110,22 @@ async def scan(
     `model_seconds` count from when the histories are in.
 
     Raises:
-        TryLater: no instrument's history could be had; a scan of nothing would look like a quiet day.
+        TryLater: no instrument's history could be had; a scan of nothing would look like a quiet
+            day.
     """
     tradable = [instrument for instrument in universe if instrument.tradable]
     assessed = await _assess_all(day, tradable, history, pace, progress)
     if assessed and all(isinstance(item, Unfit) and item.away for item in assessed):
-        raise TryLater(f"no history of any of {len(assessed)} instruments ({assessed[0]}); is the token still valid?")
+        raise TryLater(
+            f"no history of any of {len(assessed)} instruments ({assessed[0]}); is the token still valid?"
+        )
     candidates = sorted(
-        (item for item in assessed if isinstance(item, Candidate)), key=lambda c: (-abs(c.leaning), c.instrument.symbol)
+        (item for item in assessed if isinstance(item, Candidate)),
+        key=lambda c: (-abs(c.leaning), c.instrument.symbol),
     )
-    ranked = await _model_ranking(opens, candidates[: terms.candidates], journal, Deadline.after(model_seconds), terms)
+    ranked = await _model_ranking(
+        opens, candidates[: terms.candidates], journal, Deadline.after(model_seconds), terms
+    )
     origin: Literal["model", "rules"] = "model" if ranked else "rules"
     chosen = ranked or _rules_ranking(candidates[: terms.shortlist])
     return _scan(day, opens, origin, chosen, assessed)
@@ -134,7 +147,9 @@ async def _assess_all(
     return await asyncio.gather(*map(one, universe))
 
 
-async def _assess(day: date, instrument: Instrument, history: History, pace: Pace) -> Candidate | Unfit:
+async def _assess(
+    day: date, instrument: Instrument, history: History, pace: Pace
+) -> Candidate | Unfit:
     for attempt in range(1, ATTEMPTS + 1):
         await pace.wait()
         try:
@@ -158,14 +173,21 @@ def _candidate(instrument: Instrument, bars: Sequence[DatedBar]) -> Candidate | 
 
 
 async def _model_ranking(
-    as_of: UtcNs, candidates: Sequence[Candidate], journal: Journal, deadline: Deadline, terms: ScoutTerms
+    as_of: UtcNs,
+    candidates: Sequence[Candidate],
+    journal: Journal,
+    deadline: Deadline,
+    terms: ScoutTerms,
 ) -> list[RankedSymbol]:
     """The model's list; empty when it gave none that can be used."""
     if not candidates:
         return []
     features = {candidate.instrument.symbol: candidate.features for candidate in candidates}
     question = Question(
-        Agent.SCOUT, _scan_message_id(trading_day(as_of)), as_of, scout_message(as_of, features, terms.shortlist)
+        Agent.SCOUT,
+        _scan_message_id(trading_day(as_of)),
+        as_of,
+        scout_message(as_of, features, terms.shortlist),
     )
     answer = await ask(journal, question, ScoutAnswer, None, deadline)
     if isinstance(answer, Failed):
@@ -210,13 +232,22 @@ def _scan(
     )
 
 
-def _entry(day: date, item: Candidate | Unfit, chosen: tuple[int, RankedSymbol] | None) -> ScanEntry:
-    """Where nothing leans, the direction must still be one of two words; the empty features tell that it means nothing."""
+def _entry(
+    day: date, item: Candidate | Unfit, chosen: tuple[int, RankedSymbol] | None
+) -> ScanEntry:
+    """Where nothing leans, the direction must still be one of two words.
+
+    The empty features tell that it means nothing.
+    """
     rank, line = chosen or (None, None)
     if isinstance(item, Unfit):
         direction, reason, features = Direction.BEARISH, item.reason, {}
     else:
-        direction, reason, features = direction_of(item.leaning), "below the short list", dict(item.features)
+        direction, reason, features = (
+            direction_of(item.leaning),
+            "below the short list",
+            dict(item.features),
+        )
     return ScanEntry(
         scan_id=scan_id(day, item.instrument.id),
         instrument=item.instrument.id,

@@ -1,6 +1,7 @@
-"""Scans, reports and decisions in Supabase, by the real client. Every row has a deterministic id; writing twice is once.
+"""Scans, reports and decisions in Supabase, by the real client.
 
-Rows are written before the message goes to Kafka: whoever reads a decision finds it in the database.
+Every row has a deterministic id; writing twice is once. Rows are written before the message goes to
+Kafka: whoever reads a decision finds it in the database.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ log = structlog.get_logger(__name__)
 FIRST_PAUSE: Final = 0.2  # seconds between two attempts, doubled each time
 LONGEST_PAUSE: Final = 3.0
 _FOREIGN_KEY: Final = "23503"
-_REMEDY: Final = "check SUPABASE_SERVICE_KEY and that the migrations and the day's scan are in place"
+_REMEDY: Final = (
+    "check SUPABASE_SERVICE_KEY and that the migrations and the day's scan are in place"
+)
 
 
 class Store(Protocol):
@@ -35,7 +38,10 @@ class Store(Protocol):
 
 
 class SupabaseStore:
-    """The tables `daily_scans`, `analysis_reports` and `trade_decisions`. The client carries the service key."""
+    """The tables `daily_scans`, `analysis_reports` and `trade_decisions`.
+
+    The client carries the service key.
+    """
 
     def __init__(
         self,
@@ -48,7 +54,9 @@ class SupabaseStore:
         self._answers = Answers(_REMEDY, monotonic)
 
     async def save_scan(self, scan: Scan) -> None:
-        """Write one row per symbol, however long the database is away; the first scan of a day stands.
+        """Write one row per symbol, however long the database is away.
+
+        The first scan of a day stands.
 
         Raises:
             Unreadable: the database refuses a row for what stands in it.
@@ -69,7 +77,9 @@ class SupabaseStore:
             try:
                 await self._write(table, rows)
             except StoreAway as error:
-                log.warning("database_write_repeated", table=table, reason=str(error), pause_s=pause)
+                log.warning(
+                    "database_write_repeated", table=table, reason=str(error), pause_s=pause
+                )
             else:
                 return
             await self._sleep(pause)
@@ -82,8 +92,11 @@ class SupabaseStore:
         try:
             await self._answers.of(table, written.execute)
         except RowRefused as refused:
-            if refused.code == _FOREIGN_KEY:  # the scan is not there, or not yet: the same for every row of the day
-                raise self._answers.misfit(table, f"the database refused rows: {refused}", "reference") from None
+            # the scan is not there, or not yet: the same for every row of the day
+            if refused.code == _FOREIGN_KEY:
+                raise self._answers.misfit(
+                    table, f"the database refused rows: {refused}", "reference"
+                ) from None
             raise Unreadable(f"{table}: the database refused rows: {refused}") from None
 
 

@@ -1,7 +1,8 @@
-"""The wire to a model provider: of each question one request leaves, verbatim, and what comes back is bounded.
+"""The wire to a model provider.
 
-It stands below Agno and the provider's client, so neither their loops nor their retries nor a redirect can ask twice, and
-only an answer that is whole reaches them: they get its text and counts in a body of our own.
+Of each question one request leaves, verbatim, and what comes back is bounded. It stands below Agno
+and the provider's client, so neither their loops nor their retries nor a redirect can ask twice,
+and only an answer that is whole reaches them: they get its text and counts in a body of our own.
 """
 
 from __future__ import annotations
@@ -65,26 +66,39 @@ class Wire(httpx.AsyncBaseTransport):
     async def _carried(self, request: httpx.Request, exchange: Exchange) -> Completion:
         model = exchange.model
         if exchange.sent:
-            return Completion(CallOutcome.UNCLEAN, detail="a second request was held back", model=model)
+            return Completion(
+                CallOutcome.UNCLEAN, detail="a second request was held back", model=model
+            )
         content = await request.aread()
         if _messages(content) != exchange.asked:
-            return Completion(CallOutcome.UNCLEAN, detail="the prompt was altered: not sent", model=model, sent=False)
+            return Completion(
+                CallOutcome.UNCLEAN,
+                detail="the prompt was altered: not sent",
+                model=model,
+                sent=False,
+            )
         request.headers["accept-encoding"] = "identity"
-        # Of a kept connection whatever came too much would be taken for the answer to the next question. A new one costs two
-        # round trips, of a call that takes seconds.
+        # Of a kept connection whatever came too much would be taken for the answer to the next
+        # question. A new one costs two round trips, of a call that takes seconds.
         request.headers["connection"] = "close"
         exchange.sent = True
         try:
             response = await self._http.send(request, stream=True, follow_redirects=False)
             try:
-                body = await _body_of(response) if response.is_success else await _complaint_of(response)
+                body = (
+                    await _body_of(response)
+                    if response.is_success
+                    else await _complaint_of(response)
+                )
             finally:
                 await response.aclose()
         except httpx.TimeoutException as error:
             return Completion(CallOutcome.TIMEOUT, detail=type(error).__name__, model=model)
         except httpx.TransportError as error:
             return Completion(CallOutcome.TRANSPORT, detail=type(error).__name__, model=model)
-        return completion_of(response.status_code, response.headers, body, asked_bytes=len(content), model=model)
+        return completion_of(
+            response.status_code, response.headers, body, asked_bytes=len(content), model=model
+        )
 
 
 async def _body_of(response: httpx.Response) -> bytes | None:
@@ -111,7 +125,8 @@ async def _complaint_of(response: httpx.Response) -> bytes | None:
 
 def _unzipped(packed: bytes) -> bytes | None:
     try:
-        unpacked = zlib.decompressobj(wbits=31).decompress(packed, MOST_BODY + 1)  # 31: the gzip format alone
+        # 31: the gzip format alone
+        unpacked = zlib.decompressobj(wbits=31).decompress(packed, MOST_BODY + 1)
     except zlib.error:
         return None
     return unpacked if len(unpacked) <= MOST_BODY else None
@@ -119,7 +134,9 @@ def _unzipped(packed: bytes) -> bytes | None:
 
 def _messages(content: bytes) -> object:
     try:
-        return [(message["role"], message["content"]) for message in orjson.loads(content)["messages"]]
+        return [
+            (message["role"], message["content"]) for message in orjson.loads(content)["messages"]
+        ]
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return None
 
@@ -133,7 +150,15 @@ def _body(completion: Completion) -> dict[str, object]:
         "created": 0,
         "model": completion.model,
         "choices": [
-            {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": completion.text}}
+            {
+                "index": 0,
+                "finish_reason": "stop",
+                "message": {"role": "assistant", "content": completion.text},
+            }
         ],
-        "usage": {"prompt_tokens": tokens[0], "completion_tokens": tokens[1], "total_tokens": sum(tokens)},
+        "usage": {
+            "prompt_tokens": tokens[0],
+            "completion_tokens": tokens[1],
+            "total_tokens": sum(tokens),
+        },
     }

@@ -1,1 +1,4 @@
-"""The command line, settings, the embedded stack, supervision and observability: the only room that knows them all."""
+"""The command line, settings, the embedded stack, supervision and observability.
+
+The only room that knows them all.
+"""

@@ -18,12 +18,18 @@ from simulator.supabase.migrate import migrate as apply_migrations
 def migrations() -> Path:
     """The migrations' folder: beside us in a checkout, inside the package when installed."""
     packaged = Path(__file__).with_name("migrations")
-    return packaged if packaged.is_dir() else Path(__file__).resolve().parents[1] / "supabase" / "migrations"
+    return (
+        packaged
+        if packaged.is_dir()
+        else Path(__file__).resolve().parents[1] / "supabase" / "migrations"
+    )
 
 
 async def create_topics() -> None:
     settings = load()
-    created = await bus_topics.create_topics(settings.kafka(), settings.plan(), settings.kafka_replication_factor)
+    created = await bus_topics.create_topics(
+        settings.kafka(), settings.plan(), settings.kafka_replication_factor
+    )
     typer.echo("\n".join(f"created {name}" for name in created) or "every topic is there already")
 
 
@@ -36,7 +42,9 @@ async def check_topics() -> None:
 async def migrate() -> None:
     settings = load()
     settings.need("SUPABASE_DB_URL")
-    applied = await apply_migrations(settings.supabase_db_url.get_secret_value(), migrations(), shim=False)
+    applied = await apply_migrations(
+        settings.supabase_db_url.get_secret_value(), migrations(), shim=False
+    )
     typer.echo("\n".join(f"applied {name}" for name in applied) or NOTHING_NEW)
 
 

@@ -1,4 +1,8 @@
-"""The command line. Each command says what it does with `--help`; rooms are imported only by the command that needs them."""
+"""The command line.
+
+Each command says what it does with `--help`; rooms are imported only by the command that needs
+them.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +30,9 @@ app = typer.Typer(
 )
 topics_app = typer.Typer(help="Create and check the Kafka topics.", no_args_is_help=True)
 db_app = typer.Typer(help="Migrate the database, or serve a local one.", no_args_is_help=True)
-rules_app = typer.Typer(help="The engine's rules: list, check and try them, make your own.", no_args_is_help=True)
+rules_app = typer.Typer(
+    help="The engine's rules: list, check and try them, make your own.", no_args_is_help=True
+)
 app.add_typer(topics_app, name="topics")
 app.add_typer(db_app, name="db")
 app.add_typer(rules_app, name="rules")
@@ -37,20 +43,33 @@ USAGE: Final = 2  # what Typer ends with; a supervisor would read it as a crash 
 MetricsPort = Annotated[
     int,
     typer.Option(
-        help="Serve /metrics (Prometheus) and /health on 127.0.0.1 at this port; 0 is off.", min=0, max=MOST_PORT
+        help="Serve /metrics (Prometheus) and /health on 127.0.0.1 at this port; 0 is off.",
+        min=0,
+        max=MOST_PORT,
     ),
 ]
-Speed = Annotated[str, typer.Option(help="Market seconds per second, or max: as fast as the platform can take it.")]
+Speed = Annotated[
+    str,
+    typer.Option(help="Market seconds per second, or max: as fast as the platform can take it."),
+]
 MarketFile = Annotated[
     Path | None,
-    typer.Option(help="Replay this CSV of 1-minute candles (symbol,timestamp,open,high,low,close,volume; .gz too)."),
+    typer.Option(
+        help="Replay this CSV of 1-minute candles (symbol,timestamp,open,high,low,close,volume; .gz too)."
+    ),
 ]
-Seed = Annotated[int, typer.Option(help="Seed of the generated market; one seed, one result.", min=0)]
+Seed = Annotated[
+    int, typer.Option(help="Seed of the generated market; one seed, one result.", min=0)
+]
 Day = Annotated[
     str,
-    typer.Option(help="Trading day YYYY-MM-DD: of the generated market (default 2026-11-20), or one of the file's."),
+    typer.Option(
+        help="Trading day YYYY-MM-DD: of the generated market (default 2026-11-20), or one of the file's."
+    ),
 ]
-RulesFile = Annotated[Path | None, typer.Option("--rules", help="Rules file (TOML); default is what ATS_RULES names.")]
+RulesFile = Annotated[
+    Path | None, typer.Option("--rules", help="Rules file (TOML); default is what ATS_RULES names.")
+]
 
 
 def main() -> None:
@@ -71,7 +90,10 @@ def main() -> None:
 
 def _fail(error: Exception, code: int) -> None:
     Console(stderr=True).print(
-        f"[bold red]{exits.SAID}[/]{escape(str(error))}", highlight=False, soft_wrap=True, markup=True
+        f"[bold red]{exits.SAID}[/]{escape(str(error))}",
+        highlight=False,
+        soft_wrap=True,
+        markup=True,
     )
     sys.exit(code)
 
@@ -84,7 +106,10 @@ def _run(work: Coroutine[Any, Any, int | None]) -> None:
 def demo(
     market: MarketFile = None,
     speed: Annotated[
-        str, typer.Option(help="Market seconds per second, or max. Default 300, with --web 30: a day in 12 minutes.")
+        str,
+        typer.Option(
+            help="Market seconds per second, or max. Default 300, with --web 30: a day in 12 minutes."
+        ),
     ] = "",
     seed: Seed = 7,
     check_candles: Annotated[
@@ -96,21 +121,31 @@ def demo(
             help="Compare with this CSV of longer candles too, where it overlaps; may be given several times."
         ),
     ] = None,
-    keep: Annotated[Path | None, typer.Option(help="Keep logs and databases in this folder.")] = None,
+    keep: Annotated[
+        Path | None, typer.Option(help="Keep logs and databases in this folder.")
+    ] = None,
     web: Annotated[
-        bool, typer.Option("--web", help="Open the web page too: sign in, connect Dhan, trade. Needs Node 22.")
+        bool,
+        typer.Option(
+            "--web", help="Open the web page too: sign in, connect Dhan, trade. Needs Node 22."
+        ),
     ] = False,
-    rules: Annotated[Path | None, typer.Option(help="Rules file (TOML) of the engine, see: ats rules check")] = None,
+    rules: Annotated[
+        Path | None, typer.Option(help="Rules file (TOML) of the engine, see: ats rules check")
+    ] = None,
     day: Day = "",
 ) -> None:
-    """The whole platform on this machine: embedded Kafka and Postgres, a simulated Dhan, four users.
+    """The whole platform on this machine.
 
-    Needs no account, no key and no Docker. Exits non-zero when nothing traded or a promise was broken.
+    Embedded Kafka and Postgres, a simulated Dhan, four users. Needs no account, no key and no
+    Docker. Exits non-zero when nothing traded or a promise was broken.
     """
     from ats.demo.run import DemoOptions, run
 
     pace = speed_of(speed or ("30" if web else "300"))
-    options = DemoOptions(market, pace, seed, check_candles, tuple(check_against or ()), keep, web, rules, day_of(day))
+    options = DemoOptions(
+        market, pace, seed, check_candles, tuple(check_against or ()), keep, web, rules, day_of(day)
+    )
     _run(run(options))
 
 
@@ -135,9 +170,14 @@ def streams(metrics_port: MetricsPort = 0) -> None:
 @app.command()
 def agents(
     metrics_port: MetricsPort = 0,
-    scout_only: Annotated[bool, typer.Option("--scout-only", help="Make today's shortlist and end.")] = False,
+    scout_only: Annotated[
+        bool, typer.Option("--scout-only", help="Make today's shortlist and end.")
+    ] = False,
 ) -> None:
-    """Agents: signals into reports and BUY, SELL or HOLD decisions. Runs the Scout on each trading day without a shortlist."""
+    """Agents: signals into reports and BUY, SELL or HOLD decisions.
+
+    Runs the Scout on each trading day without a shortlist.
+    """
     _service("scout" if scout_only else "agents", metrics_port)
 
 
@@ -155,7 +195,9 @@ def _service(name: str, metrics_port: int) -> None:
 
 @app.command()
 def simulator(
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 picks a free one.", min=0, max=MOST_PORT)] = 8790,
+    port: Annotated[
+        int, typer.Option(help="Port on 127.0.0.1; 0 picks a free one.", min=0, max=MOST_PORT)
+    ] = 8790,
     market: Annotated[
         Path | None,
         typer.Option(
@@ -171,7 +213,8 @@ def simulator(
         ),
     ] = None,
     instruments: Annotated[
-        int, typer.Option(help="Listings of the generated market: NIFTY and shares.", min=1, max=5_001)
+        int,
+        typer.Option(help="Listings of the generated market: NIFTY and shares.", min=1, max=5_001),
     ] = 21,
     options: Annotated[
         list[str] | None,
@@ -182,19 +225,31 @@ def simulator(
     speed: Speed = "1",
     seed: Seed = 7,
     day: Day = "",
-    wait: Annotated[bool, typer.Option("--wait", help="Hold the market until POST /control/start.")] = False,
-    faults: Annotated[Path | None, typer.Option(help="Script of faults (YAML), see docs/simulator.md.")] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Hold the market until POST /control/start.")
+    ] = False,
+    faults: Annotated[
+        Path | None, typer.Option(help="Script of faults (YAML), see docs/simulator.md.")
+    ] = None,
     users: Annotated[int, typer.Option(help="How many Dhan accounts there are.")] = 1,
     packets_per_frame: Annotated[
-        int, typer.Option(help="Most packets in one WebSocket frame. dhanhq reads only the first.", min=1, max=4_096)
+        int,
+        typer.Option(
+            help="Most packets in one WebSocket frame. dhanhq reads only the first.",
+            min=1,
+            max=4_096,
+        ),
     ] = 1,
     redirect_url: Annotated[
-        str, typer.Option(help="Where the login page of the registered app sends the browser back to.")
+        str,
+        typer.Option(help="Where the login page of the registered app sends the browser back to."),
     ] = "http://127.0.0.1:3000/api/dhan/callback",
 ) -> None:
-    """Dhan in a box on one port: market feed, depth, orders, order updates, login, candles, quotes, options, faults.
+    """Dhan in a box on one port.
 
-    Prints every address and credential. Needs no account; docs/simulator.md points your own bot here in five minutes.
+    Market feed, depth, orders, order updates, login, candles, quotes, options, faults. Prints every
+    address and credential. Needs no account; docs/simulator.md points your own bot here in five
+    minutes.
     """
     from ats.simulate import SimulatorOptions, serve
 
@@ -240,7 +295,13 @@ def topics_list() -> None:
     table = Table("topic", "key", "partitioned by", "kept", "message")
     for topic in CATALOGUE:
         kept = "compacted" if topic.compacted else f"{topic.retention_days} days"
-        table.add_row(topic.name, topic.key, topic.family, kept, topic.message.__name__ if topic.message else "binary")
+        table.add_row(
+            topic.name,
+            topic.key,
+            topic.family,
+            kept,
+            topic.message.__name__ if topic.message else "binary",
+        )
     Console().print(table)
 
 
@@ -254,8 +315,12 @@ def db_migrate() -> None:
 
 @db_app.command("serve")
 def db_serve(
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 picks a free one.", min=0, max=MOST_PORT)] = 54321,
-    directory: Annotated[Path | None, typer.Option(help="Where the data lives; default in ATS_STATE_DIR.")] = None,
+    port: Annotated[
+        int, typer.Option(help="Port on 127.0.0.1; 0 picks a free one.", min=0, max=MOST_PORT)
+    ] = 54321,
+    directory: Annotated[
+        Path | None, typer.Option(help="Where the data lives; default in ATS_STATE_DIR.")
+    ] = None,
 ) -> None:
     """A local Supabase: real Postgres with the real policies behind a stand-in for the REST and Auth API."""
     from ats.local import serve_database
@@ -274,7 +339,9 @@ def rules_list(rules: RulesFile = None) -> None:
 
 @rules_app.command("check")
 def rules_check(
-    file: Annotated[Path, typer.Argument(help="A rules file; rules.example.toml shows all there is.")],
+    file: Annotated[
+        Path, typer.Argument(help="A rules file; rules.example.toml shows all there is.")
+    ],
 ) -> None:
     """Say what the engine would run under a rules file, or everything that is wrong with it."""
     from ats.rules.listing import check
@@ -287,13 +354,18 @@ def rules_try(
     name: Annotated[str, typer.Argument(help="A rule, or a section of the rules file.")],
     market: Annotated[
         list[Path] | None,
-        typer.Option(help="CSV of 1-minute candles; repeat for several days. Default: a generated market."),
+        typer.Option(
+            help="CSV of 1-minute candles; repeat for several days. Default: a generated market."
+        ),
     ] = None,
     days: Annotated[int, typer.Option(help="Days of the generated market.", min=1, max=60)] = 3,
     seed: Seed = 7,
     rules: RulesFile = None,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", help="A parameter, such as timeframe=15m; before what the file says.")
+        list[str] | None,
+        typer.Option(
+            "--set", help="A parameter, such as timeframe=15m; before what the file says."
+        ),
     ] = None,
     limit: Annotated[int, typer.Option(help="Signals to print; all are counted.", min=0)] = 20,
 ) -> None:
@@ -301,7 +373,18 @@ def rules_try(
     from ats.rules.trial import Trial, run
     from ats.settings import load
 
-    run(Console(), Trial(name, rules or load().ats_rules, tuple(set_ or ()), tuple(market or ()), days, seed, limit))
+    run(
+        Console(),
+        Trial(
+            name,
+            rules or load().ats_rules,
+            tuple(set_ or ()),
+            tuple(market or ()),
+            days,
+            seed,
+            limit,
+        ),
+    )
 
 
 @rules_app.command("new")
@@ -320,8 +403,12 @@ def rules_new(
 @app.command()
 def tail(
     topics: Annotated[list[str], typer.Argument(help="Topic names, see: ats topics list")],
-    from_start: Annotated[bool, typer.Option("--from-start", help="Begin with the oldest record.")] = False,
-    until_end: Annotated[bool, typer.Option("--until-end", help="Stop at the newest record.")] = False,
+    from_start: Annotated[
+        bool, typer.Option("--from-start", help="Begin with the oldest record.")
+    ] = False,
+    until_end: Annotated[
+        bool, typer.Option("--until-end", help="Stop at the newest record.")
+    ] = False,
 ) -> None:
     """Print records as JSON lines. Adds no consumer group and disturbs nobody."""
     from ats.admin import tail_topics
@@ -365,7 +452,9 @@ def speed_of(text: str) -> float | None:
     except ValueError:
         speed = 0.0
     if not 0 < speed <= 1_000_000:
-        raise Misconfigured(f"--speed {text!r} is not usable: give market seconds per second such as 60, or max")
+        raise Misconfigured(
+            f"--speed {text!r} is not usable: give market seconds per second such as 60, or max"
+        )
     return speed
 
 
@@ -376,4 +465,6 @@ def day_of(text: str) -> date | None:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise Misconfigured(f"--day {text!r} is not usable: give a date such as 2026-11-20") from None
+        raise Misconfigured(
+            f"--day {text!r} is not usable: give a date such as 2026-11-20"
+        ) from None

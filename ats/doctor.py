@@ -88,7 +88,9 @@ async def _supabase(settings: Settings) -> str:
                 f"{settings.supabase_url} answers {error.code}: {error.message}. Run: ats db migrate"
             ) from None
         except httpx.TransportError as error:
-            raise TryLater(f"{settings.supabase_url} does not answer: {error!r}. Is SUPABASE_URL right?") from None
+            raise TryLater(
+                f"{settings.supabase_url} does not answer: {error!r}. Is SUPABASE_URL right?"
+            ) from None
     return f"tables are there at {settings.supabase_url}"
 
 
@@ -102,7 +104,9 @@ async def _dhan(settings: Settings) -> str:
     headers = {"access-token": settings.admin_dhan_access_token.get_secret_value()}
     status = await _status_of(f"{settings.dhan_api_url}/profile", headers)
     if status != httpx.codes.OK:
-        raise Misconfigured(f"Dhan refuses the admin's token (HTTP {status}): create a new one at web.dhan.co")
+        raise Misconfigured(
+            f"Dhan refuses the admin's token (HTTP {status}): create a new one at web.dhan.co"
+        )
     return f"the admin's token is accepted at {settings.dhan_api_url}"
 
 
@@ -111,12 +115,21 @@ async def _model(settings: Settings) -> str:
 
     large, small = endpoints_of(settings)
     for name, endpoint in (("OPENAI_API_KEY", large), ("ATS_SMALL_MODEL_API_KEY", small)):
-        if (endpoint.base_url, endpoint.api_key) == (large.base_url, large.api_key) and endpoint is not large:
+        if (endpoint.base_url, endpoint.api_key) == (
+            large.base_url,
+            large.api_key,
+        ) and endpoint is not large:
             continue
-        status = await _status_of(f"{endpoint.base_url}/models", {"Authorization": f"Bearer {endpoint.api_key}"})
+        status = await _status_of(
+            f"{endpoint.base_url}/models", {"Authorization": f"Bearer {endpoint.api_key}"}
+        )
         if status != httpx.codes.OK:
-            raise Misconfigured(f"{endpoint.base_url} refuses the key (HTTP {status}): check {name}")
-    asked = " and ".join(f"{each.model} at {each.base_url} ({each.schema_mode})" for each in (large, small))
+            raise Misconfigured(
+                f"{endpoint.base_url} refuses the key (HTTP {status}): check {name}"
+            )
+    asked = " and ".join(
+        f"{each.model} at {each.base_url} ({each.schema_mode})" for each in (large, small)
+    )
     return f"{asked}: the keys are accepted"
 
 
@@ -128,7 +141,10 @@ async def _news(settings: Settings) -> str:
 
 
 async def _status_of(url: str, headers: Mapping[str, str]) -> int:
-    """What a GET of `url` answers. No text of the HTTP library is passed on: it may quote what was sent."""
+    """What a GET of `url` answers.
+
+    No text of the HTTP library is passed on: it may quote what was sent.
+    """
     async with open_client() as http:
         try:
             return (await http.get(url, headers=headers, timeout=PATIENCE)).status_code
@@ -162,7 +178,9 @@ async def _rules(settings: Settings) -> str:
 async def _calendar(settings: Settings) -> str:
     calendar = calendar_of(settings)
     known = f"by {settings.ats_calendar or 'the shipped data, no ATS_CALENDAR'}"
-    return "; ".join([known, *(f"WARNING: {concern}" for concern in concerns(calendar, trading_date(settings)))])
+    return "; ".join(
+        [known, *(f"WARNING: {concern}" for concern in concerns(calendar, trading_date(settings)))]
+    )
 
 
 CHECKS: Final[dict[str, Check]] = {

@@ -1,8 +1,8 @@
 """Where `ats` starts: first it makes sure that its top-level packages are its own, then it becomes the command line.
 
-ATS is an application, and `agents` or `schemas` are names that others use too: `pip install openai-agents` into the same
-environment puts its `agents` in the place of ours. Nothing of ATS is imported before the check, since it may be somebody
-else's.
+ATS is an application, and `agents` or `schemas` are names that others use too:
+`pip install openai-agents` into the same environment puts its `agents` in the place of ours.
+Nothing of ATS is imported before the check, since it may be somebody else's.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from typing import Final
 
 DISTRIBUTION: Final = "agentic-trading-system"
 PACKAGES: Final = ("schemas", "bus", "dhan", "streams", "agents", "executors", "simulator")
-FOREIGN: Final = 64  # sysexits.h EX_USAGE, as every mistake in the set-up; `ats.exits` cannot be imported yet
+# sysexits.h EX_USAGE, as every mistake in the set-up; `ats.exits` cannot be imported yet
+FOREIGN: Final = 64
 
 
 def main() -> None:
@@ -64,13 +65,18 @@ def owner_of(package: str) -> str:
 
 
 def _recorded() -> dict[str, str]:
-    """Of each package the hash of its `__init__.py` as ATS was installed; empty for an editable installation."""
+    """Of each package the hash of its `__init__.py` as ATS was installed.
+
+    Empty for an editable installation.
+    """
     try:
         files = metadata.distribution(DISTRIBUTION).files or ()
     except metadata.PackageNotFoundError:
         return {}
     wanted = {f"{package}/__init__.py": package for package in PACKAGES}
-    return {wanted[str(file)]: file.hash.value for file in files if str(file) in wanted and file.hash}
+    return {
+        wanted[str(file)]: file.hash.value for file in files if str(file) in wanted and file.hash
+    }
 
 
 def _hash(file: Path) -> str:

@@ -32,7 +32,9 @@ async def serve_database(port: int, directory: Path | None) -> None:
     async with EmbeddedPostgres(home / "postgres", durable=directory is None) as postgres:
         await migrate(postgres.dsn(), migrations(), shim=True)
         stand_in = SupabaseStandIn(keys)
-        await stand_in.start(postgres.dsn("authenticator"), postgres.dsn("supabase_auth_admin"), port=port)
+        await stand_in.start(
+            postgres.dsn("authenticator"), postgres.dsn("supabase_auth_admin"), port=port
+        )
         typer.echo(
             f"SUPABASE_URL={stand_in.url}\n# publishable key, SUPABASE_SERVICE_KEY: see {home / KEYS_FILE}\nCtrl-C ends it."
         )
@@ -53,7 +55,9 @@ def local_keys(home: Path) -> Keys:
         try:
             return Keys(**orjson.loads(path.read_bytes()))
         except (orjson.JSONDecodeError, TypeError) as error:
-            raise Misconfigured(f"{path} cannot be read ({error}): delete it to make new keys") from None
+            raise Misconfigured(
+                f"{path} cannot be read ({error}): delete it to make new keys"
+            ) from None
     home.mkdir(parents=True, exist_ok=True)
     keys = Keys()
     with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as out:
@@ -64,5 +68,10 @@ def local_keys(home: Path) -> Keys:
 def ready(service: str) -> Settings:
     """The settings in force, with logging set up as they say."""
     settings = load()
-    configure(service, style=settings.ats_log_format, level=settings.ats_log_level, secrets=settings.secrets())
+    configure(
+        service,
+        style=settings.ats_log_format,
+        level=settings.ats_log_level,
+        secrets=settings.secrets(),
+    )
     return settings

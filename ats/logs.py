@@ -1,7 +1,8 @@
 """Structured logs for every service, console or JSON, without secrets.
 
-structlog and the standard library's logging (Faust, aiokafka, httpx…) end in one formatter. A last processor replaces
-every known secret value and everything that looks like a token, whatever wrote it.
+structlog and the standard library's logging (Faust, aiokafka, httpx…) end in one formatter. A last
+processor replaces every known secret value and everything that looks like a token, whatever wrote
+it.
 """
 
 from __future__ import annotations
@@ -15,17 +16,32 @@ from typing import Any, Final
 import structlog
 from structlog.typing import EventDict, Processor
 
-_NOISY: Final = ("httpx", "httpcore", "openai", "faust", "mode", "aiokafka", "websockets", "asyncio", "numba", "agno")
+_NOISY: Final = (
+    "httpx",
+    "httpcore",
+    "openai",
+    "faust",
+    "mode",
+    "aiokafka",
+    "websockets",
+    "asyncio",
+    "numba",
+    "agno",
+)
 _SECRET_KEY: Final = re.compile(r"token|secret|password|api_?key|authorization", re.IGNORECASE)
 _NOT_SECRET: Final = re.compile(r"token_expiry|_tokens$")
 # a JWT, a Supabase secret key, a token in a query string
-_LOOKS_SECRET: Final = re.compile(r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]*|sb_secret_\w+|(?<=token=)[^&\s'\"]+")
+_LOOKS_SECRET: Final = re.compile(
+    r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]*|sb_secret_\w+|(?<=token=)[^&\s'\"]+"
+)
 HIDDEN: Final = "***"
 
 
 def redactor(secrets: Iterable[str]) -> Processor:
     """A processor that hides `secrets` and what looks like one, in keys, values and tracebacks."""
-    known = [re.escape(secret) for secret in sorted(secrets, key=len, reverse=True) if len(secret) >= 8]
+    known = [
+        re.escape(secret) for secret in sorted(secrets, key=len, reverse=True) if len(secret) >= 8
+    ]
     pattern = re.compile("|".join([*known, _LOOKS_SECRET.pattern]))
 
     def hide(value: Any) -> Any:
@@ -35,14 +51,20 @@ def redactor(secrets: Iterable[str]) -> Processor:
             return {key: HIDDEN if is_secret(key) else hide(inner) for key, inner in value.items()}
         if isinstance(value, list | tuple):
             return [hide(inner) for inner in value]
-        return value if isinstance(value, int | float | bool | None) else pattern.sub(HIDDEN, str(value))
+        return (
+            value
+            if isinstance(value, int | float | bool | None)
+            else pattern.sub(HIDDEN, str(value))
+        )
 
     def is_secret(key: object) -> bool:
         return bool(_SECRET_KEY.search(str(key))) and not _NOT_SECRET.search(str(key))
 
     def redact(_: Any, __: str, event: EventDict) -> EventDict:
         return {
-            key: HIDDEN if is_secret(key) else hide(value) for key, value in event.items() if not key.startswith("_")
+            key: HIDDEN if is_secret(key) else hide(value)
+            for key, value in event.items()
+            if not key.startswith("_")
         }
 
     return redact

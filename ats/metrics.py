@@ -1,7 +1,7 @@
 """Prometheus metrics and a health check over HTTP, on request (`--metrics-port`).
 
-Services count in plain records on their hot path; this module reads those records when somebody asks, so that counting
-costs nothing.
+Services count in plain records on their hot path; this module reads those records when somebody
+asks, so that counting costs nothing.
 """
 
 from __future__ import annotations
@@ -67,8 +67,9 @@ class Figures(Protocol):
 class RecordCollector(Collector):
     """Shows the numeric fields of dataclass records: `ats_<service>_<field>`.
 
-    Mappings get a `key` label. Fields marked `bus.metrics.COUNTER` or `counter_by` are counters, and end in `_total`. A
-    `bus.metrics.Histogram` becomes a histogram. A moment of which the age matters becomes `ats_<service>_<field>_age_seconds`.
+    Mappings get a `key` label. Fields marked `bus.metrics.COUNTER` or `counter_by` are counters,
+    and end in `_total`. A `bus.metrics.Histogram` becomes a histogram. A moment of which the age
+    matters becomes `ats_<service>_<field>_age_seconds`.
     """
 
     def __init__(self, service: str, records: Iterable[object]) -> None:
@@ -94,7 +95,13 @@ def figures_of(record: object) -> Iterator[Figure]:
             if field.metadata == AGE:
                 yield Figure(f"{field.name}_age_seconds", help_, _age(value))
             elif "counter" in field.metadata:
-                yield Figure(field.name, help_, value, counter=True, labels=field.metadata["counter"] or ("key",))
+                yield Figure(
+                    field.name,
+                    help_,
+                    value,
+                    counter=True,
+                    labels=field.metadata["counter"] or ("key",),
+                )
             else:
                 yield Figure(field.name, help_, value)
 
@@ -135,7 +142,9 @@ def _histogram(name: str, help_: str, value: Histogram) -> Metric:
 class MetricsServer:
     """`/metrics` for Prometheus, `/health` answering 200 or 503 with the reason."""
 
-    def __init__(self, service: str, port: int, records: Iterable[object], health: Callable[[], Health]) -> None:
+    def __init__(
+        self, service: str, port: int, records: Iterable[object], health: Callable[[], Health]
+    ) -> None:
         self._registry = CollectorRegistry()
         self._registry.register(RecordCollector(service, records))
         self._health = health
@@ -154,15 +163,21 @@ class MetricsServer:
         except OSError as error:
             await self._runner.cleanup()
             why = os.strerror(error.errno) if error.errno else str(error)
-            raise Misconfigured(f"--metrics-port {self._port} cannot be had: {why}; name another") from None
+            raise Misconfigured(
+                f"--metrics-port {self._port} cannot be had: {why}; name another"
+            ) from None
 
     async def stop(self) -> None:
         if self._runner is not None:
             await self._runner.cleanup()
 
     async def _metrics(self, _: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        return web.Response(
+            body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
+        )
 
     async def _healthy(self, _: web.Request) -> web.Response:
         health = self._health()
-        return web.json_response({"ok": health.ok, "why": health.why}, status=200 if health.ok else 503)
+        return web.json_response(
+            {"ok": health.ok, "why": health.why}, status=200 if health.ok else 503
+        )

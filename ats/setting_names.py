@@ -14,7 +14,8 @@ SHARED: Final = (
     "OPENAI_",
     "KAFKA_",
 )  # others have names with these beginnings too
-# What else stands in the same environment or file on purpose: the page's, compose's broker, and the OpenAI library's own.
+# What else stands in the same environment or file on purpose: the page's, compose's broker, and the
+# OpenAI library's own.
 OTHERS: Final = frozenset(
     {
         "DHAN_APP_ID", "DHAN_APP_SECRET", "DHAN_AUTH_URL",
@@ -23,13 +24,15 @@ OTHERS: Final = frozenset(
         "OPENAI_CUSTOM_HEADERS", "OPENAI_API_TYPE", "OPENAI_API_VERSION",
     }
 )  # fmt: skip
-NEAR: Final = 0.8  # of `difflib`: one letter wrong in five, so SUPABASE_KEY is not taken for SUPABASE_SERVICE_KEY
+# of `difflib`: one letter wrong in five, so SUPABASE_KEY is not taken for SUPABASE_SERVICE_KEY
+NEAR: Final = 0.8
 
 
 def misspelt(names: Iterable[str], known: Collection[str]) -> list[tuple[str, str | None]]:
     """Those of `names` that look like settings and are none, each with the nearest setting (None: nothing is near).
 
-    Case does not count. Names that only share a beginning with ours are mistakes when they are near one of ours.
+    Case does not count. Names that only share a beginning with ours are mistakes when they are near
+    one of ours.
     """
     found = []
     for name in sorted({name.upper() for name in names} - set(known) - OTHERS):

@@ -1,6 +1,7 @@
-"""Every setting, read from the environment and `.env`; a missing or malformed one is named in one line with its remedy.
+"""Every setting, read from the environment and `.env`.
 
-Secrets are `SecretStr`: they do not print. Each service asks for what it needs with `need`, so a machine that only runs
+A missing or malformed one is named in one line with its remedy. Secrets are `SecretStr`: they do
+not print. Each service asks for what it needs with `need`, so a machine that only runs
 `ats streams` needs no database key.
 """
 
@@ -15,7 +16,14 @@ from urllib.parse import urlsplit
 
 import platformdirs
 from dotenv import dotenv_values
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ats.setting_names import misspelt
@@ -28,14 +36,20 @@ def _url(*schemes: str) -> AfterValidator:
     def check(value: str) -> str:
         parts = urlsplit(value)
         if value and (parts.scheme not in schemes or not parts.hostname):
-            raise ValueError(f"must be a URL starting with {' or '.join(s + '://' for s in schemes)}")
+            raise ValueError(
+                f"must be a URL starting with {' or '.join(s + '://' for s in schemes)}"
+            )
         return value.rstrip("/")
 
     return AfterValidator(check)
 
 
 def _symbols(value: object) -> object:
-    return [symbol.strip() for symbol in value.split(",") if symbol.strip()] if isinstance(value, str) else value
+    return (
+        [symbol.strip() for symbol in value.split(",") if symbol.strip()]
+        if isinstance(value, str)
+        else value
+    )
 
 
 def _price(value: object) -> object:
@@ -43,7 +57,9 @@ def _price(value: object) -> object:
         return value
     rupees = [part.strip() for part in value.strip().removeprefix("[").removesuffix("]").split(",")]
     if len(rupees) != 2 or not all(part.isascii() and part.isdigit() for part in rupees):
-        raise ValueError("give whole rupees per million tokens in and out, separated by a comma, such as 13,50")
+        raise ValueError(
+            "give whole rupees per million tokens in and out, separated by a comma, such as 13,50"
+        )
     return rupees
 
 
@@ -55,7 +71,10 @@ ModelPrice = Annotated[tuple[Rupees, Rupees], NoDecode, BeforeValidator(_price)]
 
 
 class Settings(BaseSettings):
-    """What the environment says. Field names in capitals are the variables' names; `.env.example` explains each."""
+    """What the environment says.
+
+    Field names in capitals are the variables' names; `.env.example` explains each.
+    """
 
     model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
 
@@ -116,7 +135,10 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _real_money_trades_the_real_market(self) -> Self:
-        """Whatever is invented stays with paper money. Checked for every service: those of one deployment share settings."""
+        """Whatever is invented stays with paper money.
+
+        Checked for every service: those of one deployment share settings.
+        """
         if self.ats_mode == "paper":
             return self
         if self.ats_clock == "market":
@@ -140,7 +162,9 @@ class Settings(BaseSettings):
         if missing := [name for name in names if not _plain(getattr(self, name.lower()))]:
             verb = "is" if len(missing) == 1 else "are"
             remedies = "; ".join(f"{name}: {REMEDIES[name]}" for name in missing)
-            raise Misconfigured(f"{', '.join(missing)} {verb} not set. {remedies}. See .env.example.")
+            raise Misconfigured(
+                f"{', '.join(missing)} {verb} not set. {remedies}. See .env.example."
+            )
 
     def kafka(self) -> KafkaConnection:
         """Raises Misconfigured when no cluster is named."""
@@ -160,14 +184,17 @@ class Settings(BaseSettings):
     def secrets(self) -> frozenset[str]:
         """Every secret value, for the redaction filter of the logs."""
         values = (getattr(self, name) for name in type(self).model_fields)
-        return frozenset(value.get_secret_value() for value in values if isinstance(value, SecretStr)) - {""}
+        return frozenset(
+            value.get_secret_value() for value in values if isinstance(value, SecretStr)
+        ) - {""}
 
     def shown(self) -> dict[str, str]:
         """Variable -> value for `ats show-config`; secrets only as set or not set."""
         return {name.upper(): _shown(getattr(self, name)) for name in type(self).model_fields}
 
 
-ENV_FILE: Final = "ATS_ENV_FILE"  # names another file than .env; the demo names none, so that nothing of yours leaks in
+# names another file than .env; the demo names none, so that nothing of yours leaks in
+ENV_FILE: Final = "ATS_ENV_FILE"
 
 REMEDIES: Final[Mapping[str, str]] = {
     "KAFKA_BOOTSTRAP_SERVERS": "give host:port of your cluster, or try `ats demo`, which brings its own",
@@ -186,15 +213,17 @@ def load(**overrides: Any) -> Settings:
     """Read the environment.
 
     Raises:
-        Misconfigured: naming the malformed variable, its value (unless secret) and what is wrong with it, or a name that is
-            no setting.
+        Misconfigured: naming the malformed variable, its value (unless secret) and what is wrong
+            with it, or a name that is no setting.
     """
     file = os.environ.get(ENV_FILE, ".env")
     try:
         _refuse_unknown_names(file)
         return Settings(_env_file=file, **overrides)
     except UnicodeDecodeError as error:
-        raise Misconfigured(f"{file} is not usable: byte {error.start} is not UTF-8; save it as UTF-8") from None
+        raise Misconfigured(
+            f"{file} is not usable: byte {error.start} is not UTF-8; save it as UTF-8"
+        ) from None
     except ValidationError as error:
         problems = "; ".join(_problem(first) for first in error.errors(include_url=False))
         raise Misconfigured(f"{problems}. See .env.example.") from None
@@ -203,7 +232,9 @@ def load(**overrides: Any) -> Settings:
 def _refuse_unknown_names(file: str) -> None:
     known = [name.upper() for name in Settings.model_fields] + [ENV_FILE]
     wrong = [(name, nearest, "") for name, nearest in misspelt(os.environ, known)]
-    wrong += [(name, nearest, f" in {file}") for name, nearest in misspelt(dotenv_values(file), known)]
+    wrong += [
+        (name, nearest, f" in {file}") for name, nearest in misspelt(dotenv_values(file), known)
+    ]
     if wrong:
         raise Misconfigured(
             "; ".join(

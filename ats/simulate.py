@@ -59,8 +59,12 @@ async def serve(options: SimulatorOptions) -> None:
     except OSError as error:
         await simulator.stop()
         why = os.strerror(error.errno) if error.errno else str(error)
-        raise Misconfigured(f"--port {options.port} cannot be had: {why}; name another, or 0 for a free one") from None
-    typer.echo(announcement(simulator.url, config, own_token=bool(settings.admin_dhan_access_token)))
+        raise Misconfigured(
+            f"--port {options.port} cannot be had: {why}; name another, or 0 for a free one"
+        ) from None
+    typer.echo(
+        announcement(simulator.url, config, own_token=bool(settings.admin_dhan_access_token))
+    )
     try:
         await until_signalled()
     finally:
@@ -77,7 +81,9 @@ def config_of(options: SimulatorOptions, settings: Settings) -> SimulatorConfig:
     character, characters = generators_of(options.generators)
     traded = tuple(symbol for symbol in options.options if symbol != NONE)
     if options.market and (options.generators or traded):
-        raise Misconfigured("--market replays a recording: leave --generator and --options away, or --market")
+        raise Misconfigured(
+            "--market replays a recording: leave --generator and --options away, or --market"
+        )
     return SimulatorConfig(
         port=options.port,
         seed=options.seed,

@@ -1,7 +1,7 @@
 """Runs services as processes of their own and starts again what ends, until told to stop.
 
-A service ends itself on anything unexpected and relies on being started again (docs/bus.md). It is not started again when
-its exit code says that a person must act, or when it keeps dying.
+A service ends itself on anything unexpected and relies on being started again (docs/bus.md). It is
+not started again when its exit code says that a person must act, or when it keeps dying.
 """
 
 from __future__ import annotations
@@ -37,14 +37,20 @@ class Service:
 
 
 class Supervisor:
-    """Keeps `children` alive. `failed` names a service that cannot be kept alive, why, and what must happen next."""
+    """Keeps `children` alive.
+
+    `failed` names a service that cannot be kept alive, why, and what must happen next.
+    """
 
     def __init__(self, children: Sequence[Child]) -> None:
         self.services = [Service(child) for child in children]
         self.failed: AtsError | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Start all, restart what ends; return when `stop` is set or one service cannot be kept alive."""
+        """Start all, restart what ends.
+
+        Return when `stop` is set or one service cannot be kept alive.
+        """
         for service in self.services:
             self._start(service)
         while not stop.is_set() and not self.failed:
@@ -63,10 +69,14 @@ class Supervisor:
         service.deaths_in_a_row = 1 if lived > STEADY else service.deaths_in_a_row + 1
         if code in PERSON_MUST_ACT or service.deaths_in_a_row > MOST_DEATHS:
             name = service.child.name
-            self.failed = error_of(name, code, f"{name} ended with exit code {code}", service.child.tail())
+            self.failed = error_of(
+                name, code, f"{name} ended with exit code {code}", service.child.tail()
+            )
             return
         service.restarts += 1
-        log.warning("service_restarts", name=service.child.name, exit_code=code, lived_s=round(lived, 1))
+        log.warning(
+            "service_restarts", name=service.child.name, exit_code=code, lived_s=round(lived, 1)
+        )
         await asyncio.sleep(BACKOFF[min(service.deaths_in_a_row, len(BACKOFF)) - 1])
         self._start(service)
 

@@ -21,7 +21,9 @@ def named(names: Sequence[str]) -> list[Topic]:
         Misconfigured: an unknown one, with the list of those that exist.
     """
     if unknown := [name for name in names if name not in topics.BY_NAME]:
-        raise Misconfigured(f"no such topic: {', '.join(unknown)}. Topics are: {', '.join(topics.BY_NAME)}")
+        raise Misconfigured(
+            f"no such topic: {', '.join(unknown)}. Topics are: {', '.join(topics.BY_NAME)}"
+        )
     return [topics.BY_NAME[name] for name in names]
 
 

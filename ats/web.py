@@ -1,4 +1,7 @@
-"""The web application of `web/` as a child process: finds Node, builds what is not built, starts it."""
+"""The web application of `web/` as a child process.
+
+Finds Node, builds what is not built, starts it.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +24,17 @@ from schemas.errors import Misconfigured, TryLater
 
 WEB: Final = Path(__file__).resolve().parents[1] / "web"
 OLDEST_NODE: Final = 22  # supabase-js does not run on Node 20
-# Of our own environment a Node process gets these only: no setting of the platform, and no key, can slip into a page.
-_KEPT: Final = ("PATH", "HOME", "TMPDIR", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "HTTPS_PROXY", "NO_PROXY")
+# Of our own environment a Node process gets these only: no setting of the platform, and no key, can
+# slip into a page.
+_KEPT: Final = (
+    "PATH",
+    "HOME",
+    "TMPDIR",
+    "SSL_CERT_FILE",
+    "NODE_EXTRA_CA_CERTS",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+)
 
 log = structlog.get_logger(__name__)
 
@@ -78,7 +90,9 @@ def node() -> Path:
 
 
 def _version(program: str) -> int:
-    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603
+    said = subprocess.run(  # noqa: S603
+        [program, "--version"], capture_output=True, text=True, check=False
+    ).stdout
     major = said.strip().removeprefix("v").partition(".")[0]
     return int(major) if major.isdigit() else 0
 
@@ -91,10 +105,12 @@ async def build(logs: Path) -> None:
         TryLater: npm failed; the end of its output is in the message.
     """
     if not (WEB / "package-lock.json").is_file():
-        raise Misconfigured(f"the web page is built from {WEB}, which is not there: run from a clone of the repository")
+        raise Misconfigured(
+            f"the web page is built from {WEB}, which is not there: run from a clone of the repository"
+        )
     if _newer(WEB / "package-lock.json", WEB / "node_modules" / ".package-lock.json"):
-        # As locked, integrity included. Not `npm ci`: it refuses a lock without the optional binaries of other systems,
-        # which a mirror may not carry.
+        # As locked, integrity included. Not `npm ci`: it refuses a lock without the optional
+        # binaries of other systems, which a mirror may not carry.
         await _npm("install", "--no-save", "--no-audit", logs=logs)
     sources = [WEB / "package-lock.json", WEB / "next.config.ts", *(WEB / "src").rglob("*.*")]
     if any(_newer(source, WEB / ".next" / "BUILD_ID") for source in sources):
@@ -107,14 +123,22 @@ def _newer(source: Path, made: Path) -> bool:
 
 async def _npm(*words: str, logs: Path) -> None:
     log.info("npm", words=" ".join(words))
-    npm = Child(f"npm-{words[0]}", [*npm_command(), *words], log=logs / f"npm-{words[0]}.log", env=node_env(), cwd=WEB)
+    npm = Child(
+        f"npm-{words[0]}",
+        [*npm_command(), *words],
+        log=logs / f"npm-{words[0]}.log",
+        env=node_env(),
+        cwd=WEB,
+    )
     npm.start()
     try:
         await npm.ended(600)
     finally:
         await npm.stop(1)
     if npm.exit_code != 0:
-        raise TryLater(f"npm {' '.join(words)} failed in {WEB}; the end of its output:\n{npm.tail()}")
+        raise TryLater(
+            f"npm {' '.join(words)} failed in {WEB}; the end of its output:\n{npm.tail()}"
+        )
 
 
 def npm_command() -> list[str]:
@@ -137,15 +161,26 @@ def node_env() -> dict[str, str]:
 
 
 def server(page: Page, logs: Path, listen: str = "") -> Child:
-    """The built application, not started yet. `listen` is its own address where a proxy stands at `page.url`."""
+    """The built application, not started yet.
+
+    `listen` is its own address where a proxy stands at `page.url`.
+    """
     address = httpx.URL(listen or page.url)
     where = ["-H", address.host, "-p", str(address.port or 80)]
-    program = [str(node()), str(WEB / "node_modules" / "next" / "dist" / "bin" / "next"), "start", *where]
+    program = [
+        str(node()),
+        str(WEB / "node_modules" / "next" / "dist" / "bin" / "next"),
+        "start",
+        *where,
+    ]
     return Child("web", program, log=logs / "web.log", env=node_env() | page.env(), cwd=WEB)
 
 
 def main(words: list[str]) -> int:
-    """Build what is not built; with `words`, run npm with them in `web/` instead. Returns npm's exit code."""
+    """Build what is not built; with `words`, run npm with them in `web/` instead.
+
+    Returns npm's exit code.
+    """
     if words:
         return subprocess.call([*npm_command(), *words], cwd=WEB, env=node_env())  # noqa: S603  npm of ours
     asyncio.run(build(load().ats_cache_dir / "logs"))

@@ -1,10 +1,13 @@
-"""The processes that `benchmarks.pipeline` compares: one engine, three ways to carry records to it and from it.
+"""The processes that `benchmarks.pipeline` compares.
+
+One engine, three ways to carry records to it and from it.
 
     python -m benchmarks._contenders {ats,aiokafka,quix} BOOTSTRAP PARTITIONS GROUP
 
-All read `ats.ticks`, run `EngineMachine` and write signals, candles and indicators with the header that names their cause.
-`ats` is the service as it runs in production: snapshots, commits, dead letters, watch. The other two are what one would
-write with the library at hand: they keep their state in memory, commit now and then, and are not exact after a crash.
+All read `ats.ticks`, run `EngineMachine` and write signals, candles and indicators with the header
+that names their cause. `ats` is the service as it runs in production: snapshots, commits, dead
+letters, watch. The other two are what one would write with the library at hand: they keep their
+state in memory, commit now and then, and are not exact after a crash.
 """
 
 from __future__ import annotations
@@ -30,7 +33,10 @@ from streams.service import engine_service
 
 
 def speaks(close: int) -> bool:
-    """Whether the benchmark's rule speaks about a 1-minute bar: about half of them, whatever the market does."""
+    """Whether the benchmark's rule speaks about a 1-minute bar.
+
+    About half of them, whatever the market does.
+    """
     return close % 10 < 5
 
 
@@ -51,7 +57,11 @@ async def aiokafka(connection: KafkaConnection, plan: PartitionPlan, group: str)
     """A bare loop: fetch, apply, send each output."""
     options = connection.client_options()
     consumer = AIOKafkaConsumer(
-        TICKS.name, **options, group_id=group, enable_auto_commit=False, auto_offset_reset="earliest"
+        TICKS.name,
+        **options,
+        group_id=group,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
     )
     producer = AIOKafkaProducer(**options, enable_idempotence=True, acks="all", linger_ms=0)
     machine = _Machines(plan)
@@ -101,7 +111,9 @@ def quix(connection: KafkaConnection, plan: PartitionPlan, group: str) -> None:
 
     def apply(value: bytes) -> list[Output]:
         place = message_context()
-        return machine.apply(Record(place.topic, place.partition, place.offset, None, value, UtcNs(0)))
+        return machine.apply(
+            Record(place.topic, place.partition, place.offset, None, value, UtcNs(0))
+        )
 
     frame = app.dataframe(source).apply(apply, expand=True)
     frame = frame.set_headers(lambda output, *_: list(output.headers))

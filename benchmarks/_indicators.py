@@ -1,7 +1,9 @@
-"""The work of `benchmarks.engine` in other libraries: run as a process of its own, because they want other versions than we do.
+"""The work of `benchmarks.engine` in other libraries.
 
-Usage: python -m benchmarks._indicators PEER INSTRUMENTS SECONDS; prints ticks a second. Work: bars of 1, 5 and 15 minutes, and
-on each EMA 9, 21, 50, 200, RSI, MACD, ATR, Bollinger, ADX with DI, Supertrend, Stochastic, OBV, VWAP as far as the peer has them.
+Run as a process of its own, because they want other versions than we do. Usage: python -m
+benchmarks._indicators PEER INSTRUMENTS SECONDS; prints ticks a second. Work: bars of 1, 5 and 15
+minutes, and on each EMA 9, 21, 50, 200, RSI, MACD, ATR, Bollinger, ADX with DI, Supertrend,
+Stochastic, OBV, VWAP as far as the peer has them.
 """
 
 from __future__ import annotations
@@ -22,7 +24,10 @@ Bar = list[float]  # open, high, low, close, volume, bucket
 
 
 def ticks(instruments: int) -> Iterator[tuple[int, int, int, int]]:
-    """Instrument, second, price, volume: two a second and instrument, as the engine's benchmark has them."""
+    """Instrument, second, price, volume.
+
+    Two a second and instrument, as the engine's benchmark has them.
+    """
     chance = np.random.default_rng(1)
     count = 1_000_000
     order = (chance.permutation(count) % instruments).tolist()
@@ -38,8 +43,13 @@ def warmed(indicator: Callable[[Bar], None]) -> Callable[[Bar], None]:
     return indicator
 
 
-def each_tick(indicators: Callable[[], Callable[[Bar], None]], instruments: int, seconds: float) -> float:
-    """Only the peer's own work is timed; forming bars are made beforehand. It sees every one, for a value per tick."""
+def each_tick(
+    indicators: Callable[[], Callable[[Bar], None]], instruments: int, seconds: float
+) -> float:
+    """Only the peer's own work is timed; forming bars are made beforehand.
+
+    It sees every one, for a value per tick.
+    """
     update = [[warmed(indicators()) for _ in SPANS] for _ in range(instruments)]
     bars: list[list[Bar]] = [[[0.0] * 5 + [-1.0] for _ in SPANS] for _ in range(instruments)]
     source, spent, done = ticks(instruments), 0.0, 0
@@ -69,7 +79,10 @@ def nautilus(instruments: int, seconds: float) -> float:
 
     def fresh() -> Callable[[Bar], None]:
         closes = [n.ExponentialMovingAverage(period).update_raw for period in (9, 21, 50, 200)]
-        closes += [n.RelativeStrengthIndex(14).update_raw, n.MovingAverageConvergenceDivergence(12, 26).update_raw]
+        closes += [
+            n.RelativeStrengthIndex(14).update_raw,
+            n.MovingAverageConvergenceDivergence(12, 26).update_raw,
+        ]
         ranges = [
             n.AverageTrueRange(14).update_raw,
             n.BollingerBands(20, 2.0).update_raw,
@@ -96,7 +109,12 @@ def talipp(instruments: int, seconds: float) -> float:
     from talipp.ohlcv import OHLCV  # noqa: PLC0415
 
     def fresh() -> Callable[[Bar], None]:
-        closes = [*(t.EMA(period) for period in (9, 21, 50, 200)), t.RSI(14), t.MACD(12, 26, 9), t.BB(20, 2)]
+        closes = [
+            *(t.EMA(period) for period in (9, 21, 50, 200)),
+            t.RSI(14),
+            t.MACD(12, 26, 9),
+            t.BB(20, 2),
+        ]
         bars = [t.ATR(14), t.ADX(14, 14), t.SuperTrend(10, 3), t.Stoch(14, 3), t.OBV(), t.VWAP()]
         last = [-1.0]
 
@@ -154,11 +172,25 @@ def _indicators(t: Any, window: Any) -> None:
     _, high, low, close, volume = window
     for period in (9, 21, 50, 200):
         t.EMA(close, period)
-    t.RSI(close, 14), t.MACD(close), t.BBANDS(close, 20, 2, 2), t.OBV(close, volume), t.VWAP(high, low, close, volume)
+    (
+        t.RSI(close, 14),
+        t.MACD(close),
+        t.BBANDS(close, 20, 2, 2),
+        t.OBV(close, volume),
+        t.VWAP(high, low, close, volume),
+    )
     t.ATR(high, low, close, 14), t.ADX(high, low, close, 14), t.PLUS_DI(high, low, close, 14)
-    t.MINUS_DI(high, low, close, 14), t.SUPERTREND(high, low, close, 10, 3.0), t.STOCH(high, low, close, 14, 3, 0, 3, 0)
+    (
+        t.MINUS_DI(high, low, close, 14),
+        t.SUPERTREND(high, low, close, 10, 3.0),
+        t.STOCH(high, low, close, 14, 3, 0, 3, 0),
+    )
 
 
 if __name__ == "__main__":
     peer, instruments, seconds = sys.argv[1:]
-    print({"nautilus": nautilus, "talipp": talipp, "pandas": pandas}[peer](int(instruments), float(seconds)))
+    print(
+        {"nautilus": nautilus, "talipp": talipp, "pandas": pandas}[peer](
+            int(instruments), float(seconds)
+        )
+    )

@@ -14,7 +14,10 @@ STEP = 5  # paise, NSE's step for most shares
 
 
 class Load:
-    """Every instrument in turn, in an order of its own for each round; prices walk, volumes grow."""
+    """Every instrument in turn, in an order of its own for each round.
+
+    Prices walk, volumes grow.
+    """
 
     def __init__(self, session: Session, instruments: int, seed: int = 1) -> None:
         self._chance = np.random.default_rng(seed)
@@ -25,7 +28,10 @@ class Load:
         self._waiting = np.empty(0, np.int64)
 
     def take(self, count: int, second: int) -> Rows:
-        """The next `count` ticks, all of `second` (market seconds since the open); `clock` and `received_at` are left 0."""
+        """The next `count` ticks, all of `second` (market seconds since the open).
+
+        `clock` and `received_at` are left 0.
+        """
         parts = []
         while count:
             if not len(self._waiting):
@@ -38,11 +44,17 @@ class Load:
     def _rows(self, chosen: np.ndarray[tuple[int], np.dtype[np.int64]], second: int) -> Rows:
         """Of distinct instruments."""
         count = len(chosen)
-        self._prices[chosen] = np.maximum(self._prices[chosen] + self._chance.integers(-3, 4, count) * STEP, 20 * STEP)
+        self._prices[chosen] = np.maximum(
+            self._prices[chosen] + self._chance.integers(-3, 4, count) * STEP, 20 * STEP
+        )
         quantities = self._chance.integers(1, 500, count)
         self._volumes[chosen] += quantities
         rows = np.zeros(count, TICK)
         rows["exchange_time"] = self._session.open + second * NS_PER_SECOND
-        rows["price"], rows["volume"], rows["last_quantity"] = self._prices[chosen], self._volumes[chosen], quantities
+        rows["price"], rows["volume"], rows["last_quantity"] = (
+            self._prices[chosen],
+            self._volumes[chosen],
+            quantities,
+        )
         rows["segment"], rows["security_id"], rows["mode"] = 1, 1 + chosen, QUOTE
         return rows

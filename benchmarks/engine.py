@@ -1,8 +1,10 @@
-"""Ticks a second through the pure engine, beside nautilus_trader, talipp and pandas with TA-Lib. Run: python -m benchmarks.engine
+"""Ticks a second through the pure engine, beside nautilus_trader, talipp and pandas with TA-Lib.
 
-Work: bars of 1, 5 and 15 minutes and on each EMA 9, 21, 50, 200, RSI, MACD, ATR, Bollinger, ADX with DI, Supertrend, Stochastic,
-OBV and VWAP. Everyone's indicators have seen 40 bars before they are timed. Read the ratios; absolute figures are of the machine
-and of what else runs on it. Figures are the best of three runs. `make bench-peers` installs the first two peers.
+Run: python -m benchmarks.engine Work: bars of 1, 5 and 15 minutes and on each EMA 9, 21, 50, 200,
+RSI, MACD, ATR, Bollinger, ADX with DI, Supertrend, Stochastic, OBV and VWAP. Everyone's indicators
+have seen 40 bars before they are timed. Read the ratios; absolute figures are of the machine and of
+what else runs on it. Figures are the best of three runs. `make bench-peers` installs the first two
+peers.
 """
 
 from __future__ import annotations
@@ -37,7 +39,18 @@ BATCHES = (1, 16, 128, 1_024, 4_096)
 INSTRUMENTS = (50, 500, 5_000)
 PEERS = {"nautilus": "nautilus_trader", "talipp": "talipp", "pandas": ""}
 PEERS_FOLDER = Path(sys.prefix) / "peers"
-STUDIES = ("ema", "rsi", "macd", "atr", "bollinger", "adx", "supertrend", "stochastic", "obv", "vwap")
+STUDIES = (
+    "ema",
+    "rsi",
+    "macd",
+    "atr",
+    "bollinger",
+    "adx",
+    "supertrend",
+    "stochastic",
+    "obv",
+    "vwap",
+)
 TIMEFRAMES = (Timeframe.M1, Timeframe.M5, Timeframe.M15)
 SESSION = market_session(trading_day(1_704_171_600 * 10**9))
 SECONDS = 0.4
@@ -45,10 +58,16 @@ WARM = 40  # bars, as many as the peers get
 
 
 def market(count: int, instruments: int) -> Rows:
-    """Two ticks a second and instrument, as Dhan conflates a liquid share; a session's end begins anew the next day."""
+    """Two ticks a second and instrument, as Dhan conflates a liquid share.
+
+    A session's end begins anew the next day.
+    """
     rows = np.zeros(count, TICK)
     chance = np.random.default_rng(1)
-    seconds, session = np.arange(count) // (2 * instruments), (SESSION.close - SESSION.open) // 10**9
+    seconds, session = (
+        np.arange(count) // (2 * instruments),
+        (SESSION.close - SESSION.open) // 10**9,
+    )
     rows["exchange_time"] = SESSION.open + (seconds // session * 86_400 + seconds % session) * 10**9
     rows["clock"] = rows["exchange_time"]
     rows["segment"], rows["security_id"] = 1, 1 + chance.permutation(count) % instruments
@@ -114,13 +133,19 @@ def of_peers(instruments: int) -> dict[str, float]:
             continue
         environment = dict(os.environ) | ({"PYTHONPATH": str(PEERS_FOLDER)} if library else {})
         command = [sys.executable, "-m", "benchmarks._indicators", peer, str(instruments), "1.5"]
-        done = [subprocess.run(command, env=environment, check=True, capture_output=True) for _ in range(3)]  # noqa: S603
+        done = [
+            subprocess.run(command, env=environment, check=True, capture_output=True)  # noqa: S603
+            for _ in range(3)
+        ]
         found[peer] = max(float(each.stdout) for each in done)
     return found
 
 
 def whole_engine() -> None:
-    """All timeframes and studies of 5,000 instruments: messages of a turn of the minute, memory, snapshots."""
+    """All timeframes and studies of 5,000 instruments.
+
+    Messages of a turn of the minute, memory, snapshots.
+    """
     rows = market(1_000_000, 5_000)
     engine = Engine()
     writer = Writer(engine)
@@ -142,7 +167,9 @@ def whole_engine() -> None:
     restored = time.perf_counter() - between
     print("5,000 instruments, seven timeframes, all studies:")
     print(f"  a message in {min(turns):.1f} µs at the turn of a minute")
-    print(f"  snapshot of {len(dumped) / 1e6:.0f} MB: written in {between - started:.2f} s, read in {restored:.2f} s")
+    print(
+        f"  snapshot of {len(dumped) / 1e6:.0f} MB: written in {between - started:.2f} s, read in {restored:.2f} s"
+    )
     print(f"  {grown:.0f} MB resident more than before the engine")
 
 
@@ -157,7 +184,8 @@ def main() -> None:
         rows, before = market(1_000_000, instruments), past(instruments)
         peers = of_peers(instruments)
         print(
-            f"{instruments} instruments; " + ", ".join(f"{name} {value:,.0f} ticks/s" for name, value in peers.items())
+            f"{instruments} instruments; "
+            + ", ".join(f"{name} {value:,.0f} ticks/s" for name, value in peers.items())
         )
         print(
             f"{'batch':>6} {'values':>12} {'ticks/s':>12} {'µs/batch':>9}  "
@@ -167,7 +195,10 @@ def main() -> None:
             for provisional, name in ((True, "provisional"), (False, "finals")):
                 ours = best(partial(rate, rows, before, size, provisional=provisional))
                 ratios = " ".join(f"{ours / value:>10,.0f}" for value in peers.values())
-                print(f"{size:>6} {name:>12} {ours:>12,.0f} {size / ours * 1e6:>9,.1f}  {ratios}", flush=True)
+                print(
+                    f"{size:>6} {name:>12} {ours:>12,.0f} {size / ours * 1e6:>9,.1f}  {ratios}",
+                    flush=True,
+                )
         print()
     whole_engine()
 

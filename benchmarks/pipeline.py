@@ -1,14 +1,19 @@
-"""From the gateway's receipt of a tick to the signal on `ats.signals`, through Kafka: how fast, and how many ticks a second.
+"""From the gateway's receipt of a tick to the signal on `ats.signals`, through Kafka.
+
+How fast, and how many ticks a second.
 
     python -m benchmarks.pipeline
 
-One broker, one engine process, 5,000 instruments. A load process stamps each tick with the moment it was due, batches them
-as the gateway does and sends them; a reader takes the signals off their topic. Market time skips from ten seconds after each
-minute's turn to ten before the next, so that one second in twenty holds the turn, with every instrument's bar closing. A
-rule that speaks on half of all 1-minute bars makes the signals; they come of the turns alone, so the percentiles are those
-of the burst. Latency counts from the first tick of the record that closed the bar to the signal in the reader's hands.
+One broker, one engine process, 5,000 instruments. A load process stamps each tick with the moment
+it was due, batches them as the gateway does and sends them; a reader takes the signals off their
+topic. Market time skips from ten seconds after each minute's turn to ten before the next, so that
+one second in twenty holds the turn, with every instrument's bar closing. A rule that speaks on half
+of all 1-minute bars makes the signals; they come of the turns alone, so the percentiles are those
+of the burst. Latency counts from the first tick of the record that closed the bar to the signal in
+the reader's hands.
 
-Beside the service stand a bare aiokafka loop and Quix Streams with the same engine, on the same broker, one after another.
+Beside the service stand a bare aiokafka loop and Quix Streams with the same engine, on the same
+broker, one after another.
 """
 
 from __future__ import annotations
@@ -95,7 +100,11 @@ class Result:
         return not self.missing and self.reached > 0.97 * self.rate and self.at(99) < LATE * 1_000
 
     def at(self, percentile: float) -> float:
-        return float(np.percentile(self.latencies_ms, percentile)) if len(self.latencies_ms) else float("nan")
+        return (
+            float(np.percentile(self.latencies_ms, percentile))
+            if len(self.latencies_ms)
+            else float("nan")
+        )
 
 
 # The broker and the contenders
@@ -141,7 +150,13 @@ def running(setup: Setup, name: str) -> Iterator[psutil.Process]:
     environment = dict(os.environ)
     if PEERS[name]:
         environment["PYTHONPATH"] = str(setup.peers)
-    command = [sys.executable, "-m", "benchmarks._contenders", name, setup.connection.bootstrap_servers]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks._contenders",
+        name,
+        setup.connection.bootstrap_servers,
+    ]
     command += [str(setup.plan.instrument), f"bench-{time.time_ns()}"]
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)  # noqa: S603  our own
@@ -149,7 +164,9 @@ def running(setup: Setup, name: str) -> Iterator[psutil.Process]:
             yield psutil.Process(process.pid)
             if process.poll() is not None:
                 log.seek(0)
-                raise SystemExit(f"{name} ended by itself:\n{log.read()[-3_000:].decode(errors='replace')}")
+                raise SystemExit(
+                    f"{name} ended by itself:\n{log.read()[-3_000:].decode(errors='replace')}"
+                )
         finally:
             process.kill()
             process.wait()
@@ -160,7 +177,10 @@ def running(setup: Setup, name: str) -> Iterator[psutil.Process]:
 
 @dataclass
 class Sent:
-    """When the first tick of each record was received, by partition; the place in the list is the offset."""
+    """When the first tick of each record was received, by partition.
+
+    The place in the list is the offset.
+    """
 
     received: list[list[int]]
 
@@ -194,7 +214,9 @@ class Sender:
         for partition, batch in self.batcher.due(UtcNs(time.time_ns())):
             received = int(batch.rows["received_at"][0]) if len(batch.rows) else time.time_ns()
             self.sent.note(partition, received)
-            future = await self.publisher.send(Output(TICKS, b"%d" % partition, encode(batch), partition))
+            future = await self.publisher.send(
+                Output(TICKS, b"%d" % partition, encode(batch), partition)
+            )
             future.add_done_callback(partial(self._landed, partition))
             self.records += 1
         return self.records > before
@@ -225,7 +247,11 @@ async def at_rate(sender: Sender, rate: int, seconds: float, base: int) -> float
         done = sender.ticks - before
         due = min(int(rate * elapsed) - done, 65_536)
         moments = began + (np.arange(done, done + due) * step).astype(np.int64)
-        left = await sender.send(due, market_second(elapsed, base), moments) if due else await sender.flush()
+        left = (
+            await sender.send(due, market_second(elapsed, base), moments)
+            if due
+            else await sender.flush()
+        )
         if left:
             await asyncio.sleep(WINDOW)
         else:
@@ -253,7 +279,9 @@ async def measure(setup: Setup, contender: str, rate: int, seconds: float) -> Re
         async with Publisher(setup.connection) as publisher:
             partitions = TICKS.partitions(setup.plan)
             sent = Sent([[] for _ in range(partitions)])
-            sender = Sender(setup, publisher, sent, Load(SESSION, setup.instruments), Batcher(partitions, 1))
+            sender = Sender(
+                setup, publisher, sent, Load(SESSION, setup.instruments), Batcher(partitions, 1)
+            )
             reading = asyncio.create_task(read_signals(setup.connection, found))
             await _first_minute(setup, sender, found)
             first = [len(offsets) for offsets in sent.received]
@@ -265,10 +293,19 @@ async def measure(setup: Setup, contender: str, rate: int, seconds: float) -> Re
             expected = await _all_signals(setup, found)
             reading.cancel()
     wanted = [
-        (now - sent.received[partition][offset]) / 1e6 for partition, offset, now in found if offset >= first[partition]
+        (now - sent.received[partition][offset]) / 1e6
+        for partition, offset, now in found
+        if offset >= first[partition]
     ]
     return Result(
-        contender, rate, reached, np.array(wanted), expected - len(found), cpu, rss, records / max(seconds, 1e-9)
+        contender,
+        rate,
+        reached,
+        np.array(wanted),
+        expected - len(found),
+        cpu,
+        rss,
+        records / max(seconds, 1e-9),
     )
 
 
@@ -284,7 +321,10 @@ async def _first_minute(setup: Setup, sender: Sender, found: list[tuple[int, int
 
 
 async def _all_signals(setup: Setup, found: list[tuple[int, int, int]]) -> int:
-    """Wait until no more come, and count what should have: the 1-minute candles that the rule speaks about."""
+    """Wait until no more come, and count what should have.
+
+    The 1-minute candles that the rule speaks about.
+    """
     before, until = -1, time.monotonic() + DRAIN_WITHIN
     while len(found) != before and time.monotonic() < until:
         before = len(found)
@@ -321,17 +361,23 @@ async def saturate(setup: Setup, contender: str, ticks: int) -> Saturated:
                 await _until_last_signal(setup, lengths, marks)
         finally:
             watching.cancel()
-    rows = sum(sum(lengths[number][seen[0][0] + 1 : seen[-1][0] + 1]) for number, seen in marks.items())
-    seconds = (max(seen[-1][1] for seen in marks.values()) - min(seen[0][1] for seen in marks.values())) / NS_PER_SECOND
+    rows = sum(
+        sum(lengths[number][seen[0][0] + 1 : seen[-1][0] + 1]) for number, seen in marks.items()
+    )
+    seconds = (
+        max(seen[-1][1] for seen in marks.values()) - min(seen[0][1] for seen in marks.values())
+    ) / NS_PER_SECOND
     busy = [sample for sample in usage if sample[0] > usage[-1][0] - seconds]
-    cores = (busy[-1][1] - busy[0][1]) / (busy[-1][0] - busy[0][0]) if len(busy) > 1 else float("nan")
+    cores = (
+        (busy[-1][1] - busy[0][1]) / (busy[-1][0] - busy[0][0]) if len(busy) > 1 else float("nan")
+    )
     return Saturated(rows / seconds, max(sample[2] for sample in usage), cores)
 
 
 async def _preload(setup: Setup, ticks: int) -> list[list[int]]:
-    """Two ticks a second of each instrument, in as large records as a gateway under load makes. Rows per record.
+    """Two ticks a second of each instrument, in as large records as a gateway under load makes.
 
-    At the end each partition hears that the day is over, which closes every bar.
+    Rows per record. At the end each partition hears that the day is over, which closes every bar.
     """
     partitions, per_second = TICKS.partitions(setup.plan), 2 * setup.instruments
     load, batcher = Load(SESSION, setup.instruments), Batcher(partitions, 1)
@@ -361,7 +407,9 @@ async def _watch(process: psutil.Process, usage: list[tuple[float, float, int]])
         await asyncio.sleep(0.2)
 
 
-async def _until_last_signal(setup: Setup, lengths: list[list[int]], marks: dict[int, list[tuple[int, int]]]) -> None:
+async def _until_last_signal(
+    setup: Setup, lengths: list[list[int]], marks: dict[int, list[tuple[int, int]]]
+) -> None:
     """Note which record caused each signal and when it was written, until each partition's last record has caused one."""
     missing = set(marks)
     async with aclosing(read_topics(setup.connection, [SIGNALS], since="start")) as records:
@@ -417,7 +465,10 @@ async def run(options: argparse.Namespace) -> None:
         for name in contenders if options.search else ():
             best[name] = await highest(setup, name, max(options.rates))
         if best:
-            print("\nhighest sustained:", ", ".join(f"{name} {best[name].rate:,} ticks/s" for name in best))
+            print(
+                "\nhighest sustained:",
+                ", ".join(f"{name} {best[name].rate:,} ticks/s" for name in best),
+            )
         if options.ticks:
             await show_saturated(setup, contenders, options.ticks)
 
@@ -456,18 +507,30 @@ def _present(name: str, peers: Path) -> bool:
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.pipeline", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m benchmarks.pipeline",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--contenders", default=",".join(PEERS))
     parser.add_argument(
-        "--rates", type=lambda text: [int(rate) for rate in text.split(",") if rate], default=[1_000, 10_000]
+        "--rates",
+        type=lambda text: [int(rate) for rate in text.split(",") if rate],
+        default=[1_000, 10_000],
     )
-    parser.add_argument("--seconds", type=int, default=40, help="of each rate (default 40: two turns of a minute)")
+    parser.add_argument(
+        "--seconds", type=int, default=40, help="of each rate (default 40: two turns of a minute)"
+    )
     parser.add_argument("--instruments", type=int, default=5_000)
     parser.add_argument("--partitions", type=int, default=4)
-    parser.add_argument("--ticks", type=int, default=6_000_000, help="of the saturated run; 0: none")
-    parser.add_argument("--no-search", dest="search", action="store_false", help="do not look for the highest rate")
-    parser.add_argument("--peers", type=Path, default=PEERS_FOLDER, help="where `make bench-peers` put Quix Streams")
+    parser.add_argument(
+        "--ticks", type=int, default=6_000_000, help="of the saturated run; 0: none"
+    )
+    parser.add_argument(
+        "--no-search", dest="search", action="store_false", help="do not look for the highest rate"
+    )
+    parser.add_argument(
+        "--peers", type=Path, default=PEERS_FOLDER, help="where `make bench-peers` put Quix Streams"
+    )
     options = parser.parse_args()
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))

@@ -1,12 +1,16 @@
-"""Packets a second from the simulator: served, read by the gateway's decoder, read by dhanhq; and 5,000 instruments for long.
+"""Packets a second from the simulator: served, read by the gateway's decoder, read by dhanhq.
+
+And 5,000 instruments for long.
 
     python -m benchmarks.simulator
 
-The simulator runs in a process of its own, on a core of its own where there are two. First it plays as fast as one reader
-takes it: a bare WebSocket reader, one that decodes as the gateway does, and the unmodified `dhanhq` MarketFeed. The SDK reads
-only the first packet of a frame, so all three are compared on a stream of one packet per frame; ours also on one of 64. Then
-it plays 5,000 instruments at a fixed rate to the real gateway, which writes to a real Kafka; the lag is how far the gateway's
-market clock is behind the simulator's. Read the ratios; absolute figures are of the machine and of what else runs on it.
+The simulator runs in a process of its own, on a core of its own where there are two. First it plays
+as fast as one reader takes it: a bare WebSocket reader, one that decodes as the gateway does, and
+the unmodified `dhanhq` MarketFeed. The SDK reads only the first packet of a frame, so all three are
+compared on a stream of one packet per frame; ours also on one of 64. Then it plays 5,000
+instruments at a fixed rate to the real gateway, which writes to a real Kafka; the lag is how far
+the gateway's market clock is behind the simulator's. Read the ratios; absolute figures are of the
+machine and of what else runs on it.
 """
 
 from __future__ import annotations
@@ -77,7 +81,10 @@ class Served:
 
 
 def _serve(pipe: Connection, config: SimulatorConfig, rate: float | None) -> None:
-    """The other process: a simulator until the pipe says stop. With `rate` it plays that many prints a second."""
+    """The other process: a simulator until the pipe says stop.
+
+    With `rate` it plays that many prints a second.
+    """
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     _pin(0)
 
@@ -98,7 +105,9 @@ def _serve(pipe: Connection, config: SimulatorConfig, rate: float | None) -> Non
 def a_simulator(shares: int, per_frame: int, rate: float | None = None) -> Iterator[Served]:
     here, there = multiprocessing.Pipe()
     config = SimulatorConfig(users=(USER,), shares=shares, packets_per_frame=per_frame)
-    process = multiprocessing.get_context("spawn").Process(target=_serve, args=(there, config, rate))
+    process = multiprocessing.get_context("spawn").Process(
+        target=_serve, args=(there, config, rate)
+    )
     process.start()
     try:
         yield here.recv()
@@ -115,7 +124,10 @@ def _pin(core: int) -> None:
 
 
 async def _control(url: str, method: str, path: str) -> Any:
-    async with aiohttp.ClientSession() as session, session.request(method, f"{url}/control/{path}") as reply:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.request(method, f"{url}/control/{path}") as reply,
+    ):
         return await reply.json()
 
 
@@ -183,7 +195,10 @@ async def by_dhanhq(served: Served, seconds: float) -> float:
                 feed._running = False  # noqa: SLF001 (it has no way to be told from a callback)
 
     def run() -> None:
-        listed = [(each.id.segment.code, str(each.id.security_id), MarketFeed.Full) for each in served.instruments]
+        listed = [
+            (each.id.segment.code, str(each.id.security_id), MarketFeed.Full)
+            for each in served.instruments
+        ]
         feed = MarketFeed(DhanContext(USER.client_id, USER.token), listed, on_message=on_message)
         feed.run()
         feed.loop.run_until_complete(_end(feed.ws))
@@ -206,12 +221,17 @@ def alone(seconds: float) -> None:
     """Both decoders on the same bytes in memory."""
     market = generate(1, GENERATED_DAY)
     wire = full(market.prints[:4_096])
-    frames = {count: [wire[at : at + count].tobytes() for at in range(0, len(wire), count)] for count in (1, 64)}
-    sdk: Any = MarketFeed.__new__(MarketFeed)  # without the event loop that its constructor installs
+    frames = {
+        count: [wire[at : at + count].tobytes() for at in range(0, len(wire), count)]
+        for count in (1, 64)
+    }
+    # without the event loop that its constructor installs
+    sdk: Any = MarketFeed.__new__(MarketFeed)
     decoder = Decoder([listing.instrument for listing in market.listings])
 
     def ours(per_frame: int) -> None:
-        for first in range(0, len(frames[per_frame]), 16):  # what websockets holds ready for the reader
+        # what websockets holds ready for the reader
+        for first in range(0, len(frames[per_frame]), 16):
             decoder.decode([Arrival(frame, 0) for frame in frames[per_frame][first : first + 16]])
 
     def theirs() -> None:
@@ -242,15 +262,24 @@ async def fast(seconds: float, shares: int, rounds: int) -> None:
         "dhanhq 2.3.0": by_dhanhq,
     }
     # the SDK would read one packet of 64
-    runs = [(count, name) for count in (1, 64) for name in readers if count == 1 or readers[name] is not by_dhanhq]
+    runs = [
+        (count, name)
+        for count in (1, 64)
+        for name in readers
+        if count == 1 or readers[name] is not by_dhanhq
+    ]
     best = dict.fromkeys(runs, 0.0)
     for nth in range(rounds):
         for per_frame, name in runs:
             say(f"  round {nth + 1} of {rounds}: {name}, {per_frame} packets per frame …")
             with a_simulator(shares, per_frame) as served:
-                best[per_frame, name] = max(best[per_frame, name], await readers[name](served, seconds))
+                best[per_frame, name] = max(
+                    best[per_frame, name], await readers[name](served, seconds)
+                )
     base = best[1, "dhanhq 2.3.0"]
-    print(f"\nFull packets, {shares + 1} instruments, as fast as the reader takes them, best of {rounds}")
+    print(
+        f"\nFull packets, {shares + 1} instruments, as fast as the reader takes them, best of {rounds}"
+    )
     print(f"{'packets per frame':>18} {'reader':<18} {'packets/s':>12} {'× dhanhq':>9}")
     for (per_frame, name), rate in best.items():
         print(f"{per_frame:>18} {name:<18} {rate:>12,.0f} {rate / base:>9.1f}")
@@ -258,7 +287,9 @@ async def fast(seconds: float, shares: int, rounds: int) -> None:
 
 async def steady(instruments: int, rate: float, seconds: float) -> None:
     """The real gateway over a real Kafka at a fixed rate."""
-    say(f"  {instruments:,} instruments at {rate:,.0f} packets/s to the gateway for {seconds:.0f} s …")
+    say(
+        f"  {instruments:,} instruments at {rate:,.0f} packets/s to the gateway for {seconds:.0f} s …"
+    )
     broker = EmbeddedKafka(
         Path(tempfile.mkdtemp(prefix="ats-benchmark-")),
         cache=Path(platformdirs.user_cache_dir("ats")),
@@ -275,10 +306,18 @@ async def steady(instruments: int, rate: float, seconds: float) -> None:
         await broker.stop()
 
 
-async def _gateway(connection: KafkaConnection, served: Served, rate: float, seconds: float) -> None:
+async def _gateway(
+    connection: KafkaConnection, served: Served, rate: float, seconds: float
+) -> None:
     assert served.speed is not None
     config = GatewayConfig(
-        served.feed, USER.client_id, served.instruments, PLAN.instrument, EVERY_DAY, mode=Mode.FULL, live=False
+        served.feed,
+        USER.client_id,
+        served.instruments,
+        PLAN.instrument,
+        EVERY_DAY,
+        mode=Mode.FULL,
+        live=False,
     )
     metrics, stop = GatewayMetrics(), asyncio.Event()
 
@@ -286,7 +325,9 @@ async def _gateway(connection: KafkaConnection, served: Served, rate: float, sec
         return USER.token
 
     async with Publisher(connection) as publisher:
-        task = asyncio.create_task(run_gateway(config, publisher, token, stop, metrics, random=Random(1)))
+        task = asyncio.create_task(
+            run_gateway(config, publisher, token, stop, metrics, random=Random(1))
+        )
         await _subscribed(served)
         await _control(served.url, "POST", "start")
         await asyncio.sleep(3.0)  # until both run evenly
@@ -333,13 +374,23 @@ async def run(options: argparse.Namespace) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.simulator", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m benchmarks.simulator",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--seconds", type=float, default=3.0, help="of each reader (default 3)")
-    parser.add_argument("--rounds", type=int, default=2, help="of which the best counts (default 2)")
-    parser.add_argument("--shares", type=int, default=50, help="of the market played at full speed (default 50)")
-    parser.add_argument("--instruments", type=int, default=5_000, help="of the steady market (default 5,000)")
-    parser.add_argument("--rate", type=float, default=20_000, help="packets a second of it (default 20,000)")
+    parser.add_argument(
+        "--rounds", type=int, default=2, help="of which the best counts (default 2)"
+    )
+    parser.add_argument(
+        "--shares", type=int, default=50, help="of the market played at full speed (default 50)"
+    )
+    parser.add_argument(
+        "--instruments", type=int, default=5_000, help="of the steady market (default 5,000)"
+    )
+    parser.add_argument(
+        "--rate", type=float, default=20_000, help="packets a second of it (default 20,000)"
+    )
     parser.add_argument("--steady-seconds", type=float, default=20.0, help="how long (default 20)")
     parser.add_argument("--only-fast", action="store_true", help="leave the steady market out")
     parser.add_argument("--only-steady", action="store_true", help="nothing but the steady market")

@@ -2,9 +2,10 @@
 
     python -m benchmarks.soak
 
-5,000 instruments, twelve ticks a minute each, 09:15 to 15:30. Prints the resident memory of the engine's process through the
-day, then kills it (kill -9) at the day's end, starts it again and prints how long it takes to be ready: in its group, with
-nothing waiting. Ends with 1 when more than 500 MB were resident, memory grew, or it was not ready within 10 s.
+5,000 instruments, twelve ticks a minute each, 09:15 to 15:30. Prints the resident memory of the
+engine's process through the day, then kills it (kill -9) at the day's end, starts it again and
+prints how long it takes to be ready: in its group, with nothing waiting. Ends with 1 when more than
+500 MB were resident, memory grew, or it was not ready within 10 s.
 """
 
 from __future__ import annotations
@@ -26,7 +27,14 @@ import httpx
 import psutil
 import structlog
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from ats.embedded.process import Child
 from benchmarks._load import Load
@@ -43,8 +51,10 @@ from streams.feed.batcher import Batcher
 
 MOST_MB = 500
 READY_WITHIN = 10.0  # seconds
-GROWTH = 1.05  # of the second half's peak against the first half's, the first tenth left out: buffers fill there
-MOST_AHEAD = 1_000_000  # ticks written and not yet applied: a backlog that never runs dry and is not the whole day
+# of the second half's peak against the first half's, the first tenth left out: buffers fill there
+GROWTH = 1.05
+# ticks written and not yet applied: a backlog that never runs dry and is not the whole day
+MOST_AHEAD = 1_000_000
 CYCLE = 5  # market seconds in which every instrument ticks once
 START_WITHIN = 90.0
 
@@ -69,7 +79,9 @@ class Engine:
         except httpx.HTTPError:
             return {}
         found: Samples = {}
-        for name, key, value in re.findall(r'^ats_streams_(\w+)(?:\{key="(.*)"\})? ([-0-9.e+]+)$', text, re.MULTILINE):
+        for name, key, value in re.findall(
+            r'^ats_streams_(\w+)(?:\{key="(.*)"\})? ([-0-9.e+]+)$', text, re.MULTILINE
+        ):
             found.setdefault(name, {})[key] = float(value)
         return found
 
@@ -79,10 +91,16 @@ class Engine:
         async with asyncio.timeout(START_WITHIN):
             while True:
                 now = await self.metrics(http)
-                if now.get("joined", {}).get("") == 1 and now.get("lag") and not sum(now["lag"].values()):
+                if (
+                    now.get("joined", {}).get("") == 1
+                    and now.get("lag")
+                    and not sum(now["lag"].values())
+                ):
                     return time.monotonic() - began
                 if self.child.exit_code is not None:
-                    raise SystemExit(f"ats streams ended with {self.child.exit_code}:\n{self.child.tail()}")
+                    raise SystemExit(
+                        f"ats streams ended with {self.child.exit_code}:\n{self.child.tail()}"
+                    )
                 await asyncio.sleep(0.05)
 
     def sample(self, share: float) -> float:
@@ -111,7 +129,11 @@ async def whole_day(
         task = bar.add_task("ticks applied", total=total)
         while applied < total:
             while written < total and written - applied < MOST_AHEAD:
-                await write(publisher, batcher, load.take(options.instruments, written // options.instruments * CYCLE))
+                await write(
+                    publisher,
+                    batcher,
+                    load.take(options.instruments, written // options.instruments * CYCLE),
+                )
                 written += options.instruments
                 if batcher.clock % (60 * NS_PER_SECOND) < CYCLE * NS_PER_SECOND:
                     break
@@ -120,7 +142,9 @@ async def whole_day(
             bar.update(task, completed=applied, description=f"ticks applied, {rss:.0f} MB resident")
             if (tenth := 10 * applied // total) > told:
                 told = tenth
-                print(f"{tenth * 10:>4} % of the day {applied:>12,} ticks {rss:>6.0f} MB", flush=True)
+                print(
+                    f"{tenth * 10:>4} % of the day {applied:>12,} ticks {rss:>6.0f} MB", flush=True
+                )
             if written - applied >= MOST_AHEAD or written == total:
                 await asyncio.sleep(0.1)
     return total / (time.monotonic() - began)
@@ -145,7 +169,9 @@ async def run(options: argparse.Namespace) -> int:
         stack.push_async_callback(engine.child.stop, 5)
         engine.start()
         publisher = await stack.enter_async_context(Publisher(connection))
-        await write(publisher, Batcher(options.partitions, 1), Load(SESSION, options.instruments).take(1, 0))
+        await write(
+            publisher, Batcher(options.partitions, 1), Load(SESSION, options.instruments).take(1, 0)
+        )
         await engine.ready(http)
         rate = await whole_day(options, publisher, engine, http)
         engine.child.signal(signal.SIGKILL)
@@ -159,7 +185,9 @@ async def run(options: argparse.Namespace) -> int:
 
 def service(connection: KafkaConnection, options: argparse.Namespace, home: Path) -> Engine:
     port = unused_port()
-    plain = {name: value for name, value in os.environ.items() if not name.startswith(("ATS_", "KAFKA_"))}
+    plain = {
+        name: value for name, value in os.environ.items() if not name.startswith(("ATS_", "KAFKA_"))
+    }
     settings = {
         "ATS_ENV_FILE": "",
         "ATS_LOG_FORMAT": "json",
@@ -167,13 +195,18 @@ def service(connection: KafkaConnection, options: argparse.Namespace, home: Path
         "ATS_INSTRUMENT_PARTITIONS": str(options.partitions),
     }
     command = [sys.executable, "-m", "ats", "streams", "--metrics-port", str(port)]
-    return Engine(Child("streams", command, log=home / "streams.log", env=plain | settings, cwd=ROOT), port)
+    return Engine(
+        Child("streams", command, log=home / "streams.log", env=plain | settings, cwd=ROOT), port
+    )
 
 
 def verdict(engine: Engine, rate: float, ready: float, again: float, log: str) -> int:
     day = engine.rss[:-1]
     peak = max(mb for _, mb in engine.rss)
-    halves = [max(mb for share, mb in day if low <= share < high) for low, high in ((0.1, 0.55), (0.55, 1.1))]
+    halves = [
+        max(mb for share, mb in day if low <= share < high)
+        for low, high in ((0.1, 0.55), (0.55, 1.1))
+    ]
     flat = halves[1] <= GROWTH * halves[0]
     print(f"\n{rate:,.0f} ticks/s through the real service, all messages written")
     print(
@@ -191,10 +224,14 @@ def verdict(engine: Engine, rate: float, ready: float, again: float, log: str) -
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.soak", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m benchmarks.soak",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--instruments", type=int, default=5_000)
-    parser.add_argument("--minutes", type=int, default=375, help="of the session (default 375, a whole one)")
+    parser.add_argument(
+        "--minutes", type=int, default=375, help="of the session (default 375, a whole one)"
+    )
     parser.add_argument("--partitions", type=int, default=4)
     options = parser.parse_args()
     for name in ("aiokafka", "httpx"):

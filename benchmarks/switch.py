@@ -1,10 +1,11 @@
-"""From a click on the trading switch to the order workers: 200 users, their pages open. Run: python -m benchmarks.switch
+"""From a click on the trading switch to the order workers: 200 users, their pages open.
 
-The built page, Postgres behind the Supabase stand-in, and the order workers' own reader of `user_trading_keys`. Every
-user's page asks for its account every two seconds, as in a browser, while users switch on and off at random moments.
-The whole way counts, from the press to the change in the workers' set; its two parts, up to the page's answer and from
-the database's write on, overlap. Ends with 1 when a switch was never seen, or not within a second. Absolute figures are of
-the machine and of what else runs on it.
+Run: python -m benchmarks.switch The built page, Postgres behind the Supabase stand-in, and the
+order workers' own reader of `user_trading_keys`. Every user's page asks for its account every two
+seconds, as in a browser, while users switch on and off at random moments. The whole way counts,
+from the press to the change in the workers' set; its two parts, up to the page's answer and from
+the database's write on, overlap. Ends with 1 when a switch was never seen, or not within a second.
+Absolute figures are of the machine and of what else runs on it.
 """
 
 from __future__ import annotations
@@ -99,7 +100,9 @@ class Person:
 
     async def switch(self, origin: str, *, on: bool, terms: Any) -> None:
         body = {"on": on, "terms": terms} if on else {"on": False}
-        async with self.http.post("/api/account/switch", json=body, headers={"Origin": origin}) as answer:
+        async with self.http.post(
+            "/api/account/switch", json=body, headers={"Origin": origin}
+        ) as answer:
             answer.raise_for_status()
 
 
@@ -132,7 +135,9 @@ async def running(home: Path) -> AsyncIterator[Place]:
     url, origin = f"http://127.0.0.1:{database_port}", f"http://127.0.0.1:{page_port}"
     keys = local_keys(home / "supabase")
     serve = ats("db", "serve", "--port", str(database_port), "--directory", str(home / "supabase"))
-    database = Child("db", serve, log=home / "db.log", env=dict(os.environ) | {ENV_FILE: os.devnull})
+    database = Child(
+        "db", serve, log=home / "db.log", env=dict(os.environ) | {ENV_FILE: os.devnull}
+    )
     page = web.Page(origin, url, keys.publishable, "http://127.0.0.1:9/auth", "no-app", "no-secret")
     server = web.server(page, home)
     async with AsyncExitStack() as stack:
@@ -144,11 +149,14 @@ async def running(home: Path) -> AsyncIterator[Place]:
         await until_it_answers(server, page.first)
         service = await acreate_client(url, keys.secret)
         await service.rpc(
-            "report_platform", platform_report(load(ats_mode="paper", dhan_api_url="http://127.0.0.1:9/v2"))
+            "report_platform",
+            platform_report(load(ats_mode="paper", dhan_api_url="http://127.0.0.1:9/v2")),
         ).execute()
         machine, watch = MachineTime(), Watch()
         active = ActiveUsers(machine)
-        poller = SessionPoller(Store(service), active, watch.publish, lambda: datetime.now(UTC), machine)
+        poller = SessionPoller(
+            Store(service), active, watch.publish, lambda: datetime.now(UTC), machine
+        )
         reading = asyncio.create_task(poller.run())
         stack.callback(reading.cancel)
         yield Place(origin, url, keys, service, watch, active)
@@ -167,14 +175,22 @@ async def enrol(place: Place, number: int, stack: AsyncExitStack) -> Person:
         expiry = (datetime.now(UTC) + timedelta(hours=24)).isoformat()
         token = {"p_client_id": str(CLIENT_ID + number), "p_token": uuid4().hex, "p_expiry": expiry}
         own = {"Authorization": f"Bearer {made.json()['access_token']}"}
-        (await http.post("/rest/v1/rpc/store_dhan_token", json=token, headers=own)).raise_for_status()
+        (
+            await http.post("/rest/v1/rpc/store_dhan_token", json=token, headers=own)
+        ).raise_for_status()
     timeout = aiohttp.ClientTimeout(total=60)
     jar = aiohttp.CookieJar(unsafe=True)  # of an address instead of a name
-    session = await stack.enter_async_context(aiohttp.ClientSession(place.page_url, cookie_jar=jar, timeout=timeout))
+    session = await stack.enter_async_context(
+        aiohttp.ClientSession(place.page_url, cookie_jar=jar, timeout=timeout)
+    )
     form, origin = {"email": email, "password": PASSWORD}, {"Origin": place.page_url}
-    async with session.post("/auth/sign-in", data=form, headers=origin, allow_redirects=False) as answer:
+    async with session.post(
+        "/auth/sign-in", data=form, headers=origin, allow_redirects=False
+    ) as answer:
         if not answer.headers.get("Location", "").endswith("/account"):
-            raise TryLater(f"the page did not sign {email} in: {answer.status} {answer.headers.get('Location')}")
+            raise TryLater(
+                f"the page did not sign {email} in: {answer.status} {answer.headers.get('Location')}"
+            )
     return Person(UserId(UUID(made.json()["user"]["id"])), session)
 
 
@@ -205,12 +221,16 @@ async def press(place: Place, person: Person, times: dict[bool, Times], pause: f
         if place.active.is_active(person.id) is not on:
             raise TryLater("the order workers told a change that is not in their set")
         times[on].seen.append(1e3 * (moment.measured - began))
-        times[on].since_written.append(1e3 * (moment.wall - await written(place, person)).total_seconds())
+        times[on].since_written.append(
+            1e3 * (moment.wall - await written(place, person)).total_seconds()
+        )
 
 
 async def written(place: Place, person: Person) -> datetime:
     """When the transaction began that wrote the switch last."""
-    keys = place.service.table("user_trading_keys").select("updated_at").eq("user_id", str(person.id))
+    keys = (
+        place.service.table("user_trading_keys").select("updated_at").eq("user_id", str(person.id))
+    )
     row: Any = (await keys.single().execute()).data
     return datetime.fromisoformat(row["updated_at"])
 
@@ -248,7 +268,9 @@ def a_home() -> Iterator[Path]:
         yield home
 
 
-async def _press_all(place: Place, people: list[Person], times: dict[bool, Times], chance: random.Random) -> None:
+async def _press_all(
+    place: Place, people: list[Person], times: dict[bool, Times], chance: random.Random
+) -> None:
     async def one(person: Person) -> None:
         await press(place, person, times, chance.uniform(0, 0.5))
         advance()
@@ -266,7 +288,12 @@ async def _no_page_failed(pages: list[asyncio.Task[None]]) -> None:
 
 @contextmanager
 def progress(what: str, total: int) -> Iterator[Any]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=console) as bar:
         task = bar.add_task(what, total=total)
         yield lambda: bar.advance(task)
@@ -278,7 +305,8 @@ def report(options: argparse.Namespace, times: dict[bool, Times], asked: list[fl
     pages = "no page open" if options.closed else f"{options.users} pages open"
     console.print(f"{machine}\n{options.users} users, {pages}\n", highlight=False)
     console.print(
-        f"{'milliseconds':<34} {'times':>6} {'p50':>7} {'p95':>7} {'max':>7} {'under 1 s':>10}", highlight=False
+        f"{'milliseconds':<34} {'times':>6} {'p50':>7} {'p95':>7} {'max':>7} {'under 1 s':>10}",
+        highlight=False,
     )
     for on, name in ((True, "on"), (False, "off")):
         _row(f"switch {name}: until the page answers", times[on].answered)
@@ -292,7 +320,9 @@ def report(options: argparse.Namespace, times: dict[bool, Times], asked: list[fl
         return 1
     late = [value for of in times.values() for value in of.seen if value >= PROMISED]
     if late:
-        console.print(f"\n[red]{len(late)} switches took longer than a second; the longest {max(late):.0f} ms")
+        console.print(
+            f"\n[red]{len(late)} switches took longer than a second; the longest {max(late):.0f} ms"
+        )
     return 1 if late else 0
 
 
@@ -308,11 +338,17 @@ def _row(name: str, values: list[float]) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.switch", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m benchmarks.switch",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--users", type=int, default=200)
-    parser.add_argument("--rounds", type=int, default=1, help="how often everybody switches on and off (default 1)")
-    parser.add_argument("--closed", action="store_true", help="nobody but who presses has the page open")
+    parser.add_argument(
+        "--rounds", type=int, default=1, help="how often everybody switches on and off (default 1)"
+    )
+    parser.add_argument(
+        "--closed", action="store_true", help="nobody but who presses has the page open"
+    )
     options = parser.parse_args()
     logging.getLogger("httpx").setLevel(logging.WARNING)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))

@@ -1,1 +1,4 @@
-"""The only room that knows Kafka and Faust from the inside: connection, topics, writing, reading, and two shells."""
+"""The only room that knows Kafka and Faust from the inside.
+
+Connection, topics, writing, reading, and two shells.
+"""

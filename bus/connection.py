@@ -24,7 +24,8 @@ class KafkaConnection:
 
     Attributes:
         bootstrap_servers: `host:port`, several separated by commas.
-        sasl_mechanism: `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`; read with the two SASL protocols only.
+        sasl_mechanism: `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`; read with the two SASL
+            protocols only.
         ssl_cafile: Certificate authorities in PEM; empty trusts the system's.
     """
 
@@ -37,9 +38,13 @@ class KafkaConnection:
 
     def __post_init__(self) -> None:
         if not self.bootstrap_servers:
-            raise Misconfigured("Kafka's address is empty; give host:port in KAFKA_BOOTSTRAP_SERVERS")
+            raise Misconfigured(
+                "Kafka's address is empty; give host:port in KAFKA_BOOTSTRAP_SERVERS"
+            )
         if self.security_protocol not in PROTOCOLS:
-            raise Misconfigured(f"security protocol {self.security_protocol!r} is none of {', '.join(PROTOCOLS)}")
+            raise Misconfigured(
+                f"security protocol {self.security_protocol!r} is none of {', '.join(PROTOCOLS)}"
+            )
         if self.uses_sasl and not (self.sasl_username and self.sasl_password):
             raise Misconfigured(f"{self.security_protocol} needs a SASL user name and password")
 
@@ -54,7 +59,9 @@ class KafkaConnection:
         try:
             context: SSLContext = create_ssl_context(cafile=self.ssl_cafile or None)
         except OSError as error:
-            raise Misconfigured(f"certificate authorities {self.ssl_cafile!r} cannot be read: {error}") from None
+            raise Misconfigured(
+                f"certificate authorities {self.ssl_cafile!r} cannot be read: {error}"
+            ) from None
         return context
 
     def client_options(self) -> dict[str, Any]:
@@ -103,7 +110,9 @@ async def reader(connection: KafkaConnection, **options: Any) -> AsyncIterator[A
         await client.stop()
 
 
-async def _resume_offset(connection: KafkaConnection, client: AIOKafkaAdminClient | AIOKafkaConsumer) -> None:
+async def _resume_offset(
+    connection: KafkaConnection, client: AIOKafkaAdminClient | AIOKafkaConsumer
+) -> None:
     try:
         await client.start()
     except KafkaConnectionError as error:

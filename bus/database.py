@@ -1,8 +1,10 @@
-"""Asks the database over its REST API, and says what an answer that is none means. One reading for agents and executors.
+"""Asks the database over its REST API, and says what an answer that is none means.
 
-Between us and Postgres stand gateways that answer 429, 401 or 404 with pages of their own. None of that says anything about
-our settings, so it is waited out. Only a body of PostgREST's carries a code, and even one that names a wrong key or a missing
-function may pass (a schema cache that reloads, a key that is being changed): it is believed when it keeps coming.
+One reading for agents and executors. Between us and Postgres stand gateways that answer 429, 401 or
+404 with pages of their own. None of that says anything about our settings, so it is waited out.
+Only a body of PostgREST's carries a code, and even one that names a wrong key or a missing function
+may pass (a schema cache that reloads, a key that is being changed): it is believed when it keeps
+coming.
 """
 
 from __future__ import annotations
@@ -18,15 +20,19 @@ from postgrest.exceptions import APIError
 
 from schemas.errors import AtsError, Misconfigured, TryLater
 
-ANSWER_WITHIN: Final = 3.0  # seconds; a call takes milliseconds; a database that needs seconds is away
+# seconds; a call takes milliseconds; a database that needs seconds is away
+ANSWER_WITHIN: Final = 3.0
 CERTAIN_AFTER: Final = (
-    20.0  # seconds over which nothing but the same misfit came: longer than PostgREST needs to reload
+    # seconds over which nothing but the same misfit came: longer than PostgREST needs to reload
+    20.0
 )
-FORGOTTEN_AFTER: Final = 60.0  # seconds without a misfit of a call, after which the next one is the first
+# seconds without a misfit of a call, after which the next one is the first
+FORGOTTEN_AFTER: Final = 60.0
 
 _SQLSTATE: Final = re.compile(r"[0-9A-Z]{5}")
-# Classes and codes that only a person can mend: privileges and names (42), login (28, 0L, 0P), schema (3F); PostgREST's own
-# about the request (1), the schema (2) and the key (3). Not PGRST0: it has no connection to Postgres.
+# Classes and codes that only a person can mend: privileges and names (42), login (28, 0L, 0P),
+# schema (3F); PostgREST's own about the request (1), the schema (2) and the key (3). Not PGRST0: it
+# has no connection to Postgres.
 _SETTINGS: Final = re.compile(r"(42|28|0L|0P|3F)[0-9A-Z]{3}|PGRST[123][0-9A-Z]{2}")
 _ROW_CLASSES: Final = ("22", "23")  # data exception, integrity constraint
 
@@ -40,7 +46,8 @@ class RowRefused(AtsError):
 
     Attributes:
         code: SQLSTATE of class 22 or 23.
-        text: Postgres's own words; they quote what was sent, never a token, because no call of a service sends one.
+        text: Postgres's own words; they quote what was sent, never a token, because no call of a
+            service sends one.
     """
 
     def __init__(self, code: str, text: str) -> None:
@@ -53,23 +60,27 @@ class Answers:
     """The database's answers to one service.
 
     Args:
-        remedy: What a person should look at when the database keeps refusing, such as `check SUPABASE_SERVICE_KEY`.
+        remedy: What a person should look at when the database keeps refusing, such as
+            `check SUPABASE_SERVICE_KEY`.
     """
 
     def __init__(self, remedy: str, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._remedy = remedy
         self._monotonic = monotonic
-        self._misfits: dict[tuple[str, str], tuple[float, float]] = {}  # call and kind -> when first, when last
+        # call and kind -> when first, when last
+        self._misfits: dict[tuple[str, str], tuple[float, float]] = {}
 
     async def of(self, call: str, execute: Callable[[], Awaitable[Any]]) -> Any:
-        """The data that `execute` brings: a list or an object, or None where a function returns nothing.
+        """The data that `execute` brings.
 
-        Every error leaves its text behind: a library may quote an answer, and an answer may hold a token.
+        A list or an object, or None where a function returns nothing. Every error leaves its text
+        behind: a library may quote an answer, and an answer may hold a token.
 
         Raises:
             StoreAway: no answer, or one that nobody can be sure came from the database.
             RowRefused: Postgres refuses the values sent.
-            Misconfigured: the database has said nothing else of this call for `CERTAIN_AFTER` seconds.
+            Misconfigured: the database has said nothing else of this call for `CERTAIN_AFTER`
+                seconds.
         """
         try:
             async with asyncio.timeout(ANSWER_WITHIN):
@@ -86,7 +97,10 @@ class Answers:
         return data
 
     def misfit(self, call: str, why: str, kind: str = "strange") -> StoreAway | Misconfigured:
-        """What to raise when `call` cannot work as things are: at first it is waited out, and believed when it keeps coming."""
+        """What to raise when `call` cannot work as things are.
+
+        At first it is waited out, and believed when it keeps coming.
+        """
         now = self._monotonic()
         first, last = self._misfits.get((call, kind), (now, now))
         if now - last > FORGOTTEN_AFTER:

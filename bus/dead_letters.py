@@ -1,7 +1,9 @@
-"""What could not be read becomes a dead letter: the record verbatim, with the reason and where it came from.
+"""What could not be read becomes a dead letter.
 
-The id follows from topic, partition and offset, so a repeat after a crash is recognised. No `ats-cause` header: records
-of many topics meet in the one partition of `ats.deadletter`, where the rule of the highest offset would drop good ones.
+The record verbatim, with the reason and where it came from. The id follows from topic, partition
+and offset, so a repeat after a crash is recognised. No `ats-cause` header: records of many topics
+meet in the one partition of `ats.deadletter`, where the rule of the highest offset would drop good
+ones.
 """
 
 from __future__ import annotations
@@ -17,15 +19,22 @@ from schemas.topics import DEAD_LETTER
 
 REASON_LENGTH: Final = 4_000  # `schemas.messages.Text`
 LABEL_LENGTH: Final = 100  # `schemas.messages.Label`
-KEPT_BYTES: Final = 2_900_000  # of a value: as base64 3.87 MB, which with key and reason stays below the topic's 4 MiB
+# of a value: as base64 3.87 MB, which with key and reason stays below the topic's 4 MiB
+KEPT_BYTES: Final = 2_900_000
 KEPT_KEY_BYTES: Final = 60_000
 
 
 def dead_letter(record: Record, error: Unreadable) -> Output:
-    """The output that keeps `record`. One too large for the topic is cut, and its reason says so."""
+    """The output that keeps `record`.
+
+    One too large for the topic is cut, and its reason says so.
+    """
     cut = [
         f"{name} of {len(part)} bytes cut to {limit}"
-        for name, part, limit in (("key", record.key, KEPT_KEY_BYTES), ("value", record.value, KEPT_BYTES))
+        for name, part, limit in (
+            ("key", record.key, KEPT_KEY_BYTES),
+            ("value", record.value, KEPT_BYTES),
+        )
         if part is not None and len(part) > limit
     ]
     note = f" [{', '.join(cut)}; the whole stays at {record} while retention lasts]" if cut else ""
@@ -48,5 +57,8 @@ def _base64(part: bytes | None, limit: int) -> str | None:
 
 
 def _printable(text: str) -> str:
-    """A reason may quote what it could not read: half a character (a lone surrogate) cannot be written as JSON."""
+    """A reason may quote what it could not read.
+
+    Half a character (a lone surrogate) cannot be written as JSON.
+    """
     return text.encode("utf-8", "replace").decode()

@@ -1,4 +1,7 @@
-"""Outputs that are not urgent: sent a few at a time between records, so that a record never waits behind them."""
+"""Outputs that are not urgent.
+
+Sent a few at a time between records, so that a record never waits behind them.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,14 @@ from bus.records import Output, Record
 from schemas.errors import Misconfigured
 from schemas.topics import Topic
 
-# Bytes of records whose outputs are deferred: all records of a minute's turn when they are small, or a few of a
-# backlog's large ones.
+# Bytes of records whose outputs are deferred: all records of a minute's turn when they are small,
+# or a few of a backlog's large ones.
 MAX_DEFERRED_BYTES: Final = 1024 * 1024
 DEFERRED_LINGER: Final = 0.05  # seconds between two requests of outputs that are not urgent
-DEFERRED_BATCH: Final = 50  # outputs between two looks at whether a record has come, half a millisecond
-BACKOFF_FACTOR: Final = 10  # while records come, a pause so many times as long as a batch took: the cores are theirs
+# outputs between two looks at whether a record has come, half a millisecond
+DEFERRED_BATCH: Final = 50
+# while records come, a pause so many times as long as a batch took: the cores are theirs
+BACKOFF_FACTOR: Final = 10
 
 Post: TypeAlias = Callable[[PartitionState, Output], Awaitable[asyncio.Future[Any]]]
 OnComplete: TypeAlias = Callable[[Record, asyncio.Future[Any]], None]
@@ -31,7 +36,8 @@ class _Deferred:
     """The deferred outputs of one record.
 
     Attributes:
-        pending: What came from `outputs` and is not sent yet: sending waits for room, and may be cancelled while it waits.
+        pending: What came from `outputs` and is not sent yet: sending waits for room, and may be
+            cancelled while it waits.
         last: The last that was sent.
     """
 
@@ -49,7 +55,9 @@ class _Deferred:
 class DeferredOutputs:
     """A queue of outputs in the order of their records."""
 
-    def __init__(self, urgent: Topic, post: Post, on_complete: OnComplete, yield_every: int) -> None:
+    def __init__(
+        self, urgent: Topic, post: Post, on_complete: OnComplete, yield_every: int
+    ) -> None:
         """`on_complete` is told each record with its last output, once all its outputs are sent."""
         self._urgent = urgent
         self._post = post
@@ -70,7 +78,10 @@ class DeferredOutputs:
         self._record_arrived = True
 
     async def defer(self, state: PartitionState, record: Record, outputs: Iterator[Output]) -> None:
-        """Queue `outputs`. Sends the oldest at once while more than `MAX_DEFERRED_BYTES` are queued."""
+        """Queue `outputs`.
+
+        Sends the oldest at once while more than `MAX_DEFERRED_BYTES` are queued.
+        """
         deferred = _Deferred(state, record, outputs)
         self._queue.append(deferred)
         self._bytes += deferred.size
@@ -90,7 +101,9 @@ class DeferredOutputs:
             await asyncio.sleep(0)
             if self._record_arrived:
                 # at most the linger: a batch that waited for the broker was long for another reason
-                await asyncio.sleep(min(DEFERRED_LINGER, BACKOFF_FACTOR * (time.monotonic() - began)))
+                await asyncio.sleep(
+                    min(DEFERRED_LINGER, BACKOFF_FACTOR * (time.monotonic() - began))
+                )
 
     async def flush(self, limit: int | None = None, *, keep_bytes: int = 0) -> None:
         """Send deferred outputs: at most `limit`, and keep those of the newest `keep_bytes` of records.

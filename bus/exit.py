@@ -1,6 +1,7 @@
-"""How a shell ends when something is wrong: at once, with a code that tells the supervisor what to do.
+"""How a shell ends when something is wrong.
 
-A process that is unsure of its state must not go on; restarting is cheap, because the truth is in Kafka.
+At once, with a code that tells the supervisor what to do. A process that is unsure of its state
+must not go on; restarting is cheap, because the truth is in Kafka.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ log = structlog.get_logger(__name__)
 
 
 class Exit(IntEnum):
-    """Exit codes of a shell. The supervisor starts the process again after 2, 3 and 4; 5 needs a person."""
+    """Exit codes of a shell.
+
+    The supervisor starts the process again after 2, 3 and 4; 5 needs a person.
+    """
 
     STOPPED = 0  # told to stop, and everything is handed over
     CRASHED = 2  # our code or a handler raised, or an output was not accepted
@@ -39,4 +43,8 @@ def terminate(code: Exit, why: str, error: BaseException | None = None) -> NoRet
 
 def terminate_on(error: BaseException, why: str) -> NoReturn:
     """End the process because of `error`, with the code its class asks for."""
-    terminate(Exit.INCOMPATIBLE if isinstance(error, Misconfigured) else Exit.CRASHED, f"{why}: {error!r}", error)
+    terminate(
+        Exit.INCOMPATIBLE if isinstance(error, Misconfigured) else Exit.CRASHED,
+        f"{why}: {error!r}",
+        error,
+    )

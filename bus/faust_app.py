@@ -1,9 +1,10 @@
 """Membership in a consumer group through Faust: the one place with Faust's private names.
 
-Faust delivers records and owns membership. What one fetch brought, of all partitions, travels through Faust as one
-message: its two tasks and several queues for each message cost 0.25 ms, more than the engine takes for a record.
-Everything it would decide by itself (where to read, what to commit, what to do after an error) is taken away from it,
-because left alone it loses records: `docs/facts/faust.md`.
+Faust delivers records and owns membership. What one fetch brought, of all partitions, travels
+through Faust as one message: its two tasks and several queues for each message cost 0.25 ms, more
+than the engine takes for a record. Everything it would decide by itself (where to read, what to
+commit, what to do after an error) is taken away from it, because left alone it loses records:
+`docs/facts/faust.md`.
 """
 
 # ruff: noqa: SLF001 (private names are this module's trade; each upgrade of Faust reruns tests/bus)
@@ -32,20 +33,23 @@ from bus.records import Record, TopicPartition
 
 log = structlog.get_logger(__name__)
 
-NEVER_LEAVE: Final = (
-    31_536_000.0  # once the poll interval has passed, Faust leaves the group and never returns (docs/facts/faust.md)
-)
+# Once the poll interval has passed, Faust leaves the group and never returns (docs/facts/faust.md).
+NEVER_LEAVE: Final = 31_536_000.0
 REQUEST_TIMEOUT: Final = 30.0  # must be at least the session timeout
 POLL_RECORDS: Final = 2_000
 TURN: Final = 0.002  # seconds of taking records before the event loop gets its turn
-FETCH_BYTES: Final = 1 << 20  # per partition: several micro-batches in one fetch; three times as much is in memory
+# per partition: several micro-batches in one fetch; three times as much is in memory
+FETCH_BYTES: Final = 1 << 20
 
 
 class Shell(Protocol):
     """What a member of the group does with its partitions. All calls come from one event loop."""
 
     async def on_assigned(self, owned: set[TopicPartition]) -> Mapping[TopicPartition, int]:
-        """Own exactly these from now on; return where to read each. May be called again with the same set."""
+        """Own exactly these from now on; return where to read each.
+
+        May be called again with the same set.
+        """
 
     async def process(self, record: Record) -> None:
         """The next record; the one after it waits until this returns."""
@@ -73,7 +77,8 @@ class GroupMember:
         self._instance = instance
         self._options = options
         self._buffer = Buffer(options.max_buffered_bytes, metrics)
-        self._scratch = TemporaryDirectory(prefix="ats-faust-")  # Faust wants a directory even when it keeps nothing
+        # Faust wants a directory even when it keeps nothing
+        self._scratch = TemporaryDirectory(prefix="ats-faust-")
         self._app: Any = None
 
     async def join(self, shell: Shell) -> None:
@@ -84,11 +89,13 @@ class GroupMember:
     async def leave(self) -> None:
         """Leave the group, after everything is handed over.
 
-        Ends the process with 0 when that takes too long: Faust waits for its thread without end, above all when it is
-        stopped in the middle of joining.
+        Ends the process with 0 when that takes too long: Faust waits for its thread without end,
+        above all when it is stopped in the middle of joining.
         """
         limit = self._options.leave_timeout
-        overrun = threading.Timer(limit, terminate, (Exit.STOPPED, f"leaving the group took more than {limit:.1f} s"))
+        overrun = threading.Timer(
+            limit, terminate, (Exit.STOPPED, f"leaving the group took more than {limit:.1f} s")
+        )
         overrun.daemon = True
         overrun.start()
         try:
@@ -99,7 +106,11 @@ class GroupMember:
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> bool:
         """Tell the group where a restart may read on. False while a rebalance is under way."""
-        return bool(await self._app.consumer._commit_offsets({TP(*each): offset for each, offset in offsets.items()}))
+        return bool(
+            await self._app.consumer._commit_offsets(
+                {TP(*each): offset for each, offset in offsets.items()}
+            )
+        )
 
     async def ends(self, topic_partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """The offset after the last record of each."""
@@ -107,7 +118,10 @@ class GroupMember:
         return {TopicPartition(tp.topic, tp.partition): end for tp, end in found.items()}
 
     def fatal_reason(self) -> str:
-        """Why this member will never see a record again, `""` while it may. Faust itself stays alive and silent."""
+        """Why this member will never see a record again, `""` while it may.
+
+        Faust itself stays alive and silent.
+        """
         coordinator = self._app.consumer._thread._consumer._coordinator
         if self._app.crashed:
             return f"Faust crashed: {self._app.crash_reason!r}"
@@ -121,7 +135,9 @@ class GroupMember:
         options = self._options
         app = faust.App(
             self._group,
-            broker=[URL(f"kafka://{server}") for server in self._connection.bootstrap_servers.split(",")],
+            broker=[
+                URL(f"kafka://{server}") for server in self._connection.bootstrap_servers.split(",")
+            ],
             broker_credentials=self._credentials(),
             env_prefix="ATS_FAUST",  # else any WEB_PORT or BROKER_URL in the environment wins
             web_enabled=False,
@@ -146,7 +162,9 @@ class GroupMember:
             broker_request_timeout=max(REQUEST_TIMEOUT, options.session_timeout),
         )
         app.transport.Consumer = _consumer_for(shell, frozenset(self._topics), self._buffer)
-        app.on_partitions_revoked.connect(_on_revoked_within(shell, options.session_timeout / 3), weak=False)
+        app.on_partitions_revoked.connect(
+            _on_revoked_within(shell, options.session_timeout / 3), weak=False
+        )
         app.agent(app.topic(*self._topics, key_type=bytes, value_type=bytes), concurrency=1)(
             _deliver(shell, self._buffer)
         )
@@ -167,9 +185,10 @@ class GroupMember:
 class Buffer:
     """What is between Faust's fetching and the shell's taking.
 
-    Counts its bytes, and holds fetching up while they are too many: Faust itself counts records only, and a few thousand of a
-    backlog's large ones would be a gigabyte. Knows which of it is stale: partitions have been given out anew since it was
-    fetched, so it is read again from where their state stands.
+    Counts its bytes, and holds fetching up while they are too many: Faust itself counts records
+    only, and a few thousand of a backlog's large ones would be a gigabyte. Knows which of it is
+    stale: partitions have been given out anew since it was fetched, so it is read again from where
+    their state stands.
 
     Attributes:
         generation: How often partitions have been given out.
@@ -194,7 +213,8 @@ class Buffer:
         return True
 
     def change(self, by: int) -> None:
-        # a rebalance drops what Faust holds: counting begins anew, and what is still delivered was counted before
+        # a rebalance drops what Faust holds: counting begins anew, and what is still delivered was
+        # counted before
         self._metrics.buffered_bytes = max(0, self._metrics.buffered_bytes + by)
         if self._metrics.buffered_bytes <= self._limit:
             self._room.set()
@@ -213,7 +233,8 @@ class Buffer:
 def _consumer_for(shell: Shell, topics: frozenset[str], buffer: Buffer) -> type:
     class Consumer(FaustConsumer):  # type: ignore[misc]  # Faust ships no usable types
         async def _getmany(self, active_partitions: set[Any] | None, timeout: float) -> Any:  # noqa: ASYNC109  # Faust's
-            # Faust passes its live set to another thread; emptied meanwhile, it reads as "all partitions"
+            # Faust passes its live set to another thread; emptied meanwhile, it reads as "all
+            # partitions"
             copied = None if active_partitions is None else set(active_partitions)
             if not await buffer.room(timeout):
                 return {}
@@ -234,9 +255,14 @@ def _consumer_for(shell: Shell, topics: frozenset[str], buffer: Buffer) -> type:
             return True  # the automatic commit: it knows nothing of snapshots or unfinished work
 
         async def perform_seek(self) -> None:
-            # The last step before records flow, at every assignment; also called at odd moments, so it is idempotent.
+            # The last step before records flow, at every assignment; also called at odd moments, so
+            # it is idempotent.
             buffer.begin_rebalance()
-            owned = {TopicPartition(tp.topic, tp.partition) for tp in self.assignment() if tp.topic in topics}
+            owned = {
+                TopicPartition(tp.topic, tp.partition)
+                for tp in self.assignment()
+                if tp.topic in topics
+            }
             try:
                 places = await shell.on_assigned(owned)
             except Exception as error:  # noqa: BLE001  # whatever it is, Faust would swallow it and read on from anywhere

@@ -1,6 +1,7 @@
-"""Where a consumer group stands, asked of Kafka from outside: its committed offsets, and how far it is behind.
+"""Where a consumer group stands, asked of Kafka from outside.
 
-The shells ask before they read: Faust's own idea of where to begin is overwritten by us anyway.
+Its committed offsets, and how far it is behind. The shells ask before they read: Faust's own idea
+of where to begin is overwritten by us anyway.
 """
 
 from __future__ import annotations
@@ -28,16 +29,24 @@ async def committed_offsets(
     """
     if not partitions:
         return {}
-    async with reader(connection, group_id=group) as client:  # without a subscription it does not join
-        begins, ends = await client.beginning_offsets(partitions), await client.end_offsets(partitions)
+    # without a subscription it does not join
+    async with reader(connection, group_id=group) as client:
+        begins, ends = (
+            await client.beginning_offsets(partitions),
+            await client.end_offsets(partitions),
+        )
         committed = {partition: await client.committed(partition) for partition in partitions}
     return {
-        partition: _resume_offset(group, partition, committed[partition], begins[partition], ends[partition])
+        partition: _resume_offset(
+            group, partition, committed[partition], begins[partition], ends[partition]
+        )
         for partition in partitions
     }
 
 
-def _resume_offset(group: str, partition: TopicPartition, committed: int | None, begin: int, end: int) -> int:
+def _resume_offset(
+    group: str, partition: TopicPartition, committed: int | None, begin: int, end: int
+) -> int:
     if committed is None:
         return begin
     if committed > end:
@@ -45,18 +54,36 @@ def _resume_offset(group: str, partition: TopicPartition, committed: int | None,
             f"group {group} stands at {committed} in {partition}, which ends at {end}: the topic was made anew; delete the group"
         )
     if committed < begin:
-        log.error("records_expired_unread", group=group, partition=str(partition), committed=committed, begin=begin)
+        log.error(
+            "records_expired_unread",
+            group=group,
+            partition=str(partition),
+            committed=committed,
+            begin=begin,
+        )
     return max(committed, begin)
 
 
-async def lag(connection: KafkaConnection, group: str, topics: Sequence[Topic], plan: PartitionPlan) -> int:
-    """Records of `topics` that `group` has not committed yet. A group that never committed has everything before it.
+async def lag(
+    connection: KafkaConnection, group: str, topics: Sequence[Topic], plan: PartitionPlan
+) -> int:
+    """Records of `topics` that `group` has not committed yet.
+
+    A group that never committed has everything before it.
 
     Raises:
         TryLater: no broker answers.
     """
-    partitions = [TopicPartition(topic.name, number) for topic in topics for number in range(topic.partitions(plan))]
-    async with reader(connection, group_id=group) as client:  # without a subscription it does not join
-        begins, ends = await client.beginning_offsets(partitions), await client.end_offsets(partitions)
+    partitions = [
+        TopicPartition(topic.name, number)
+        for topic in topics
+        for number in range(topic.partitions(plan))
+    ]
+    # without a subscription it does not join
+    async with reader(connection, group_id=group) as client:
+        begins, ends = (
+            await client.beginning_offsets(partitions),
+            await client.end_offsets(partitions),
+        )
         committed = {partition: await client.committed(partition) for partition in partitions}
     return sum(ends[p] - max(committed[p] or 0, begins[p]) for p in partitions)

@@ -10,7 +10,8 @@ from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
 
-# One busy key may queue so many records per slot before it holds up the others: memory against fairness.
+# One busy key may queue so many records per slot before it holds up the others: memory against
+# fairness.
 WAITING_PER_SLOT: Final = 16
 
 

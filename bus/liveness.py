@@ -1,4 +1,7 @@
-"""Notices a process that is frozen, out of its group, or alive and idle, and ends it: a restart is the only cure."""
+"""Notices a process that is frozen, out of its group, or alive and idle, and ends it.
+
+A restart is the only cure.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,8 @@ from bus.options import ShellOptions
 from bus.records import TopicPartition
 
 BEAT_INTERVAL: Final = 0.5  # seconds
-FROZEN_SHARE: Final = 0.8  # of the session: the last heartbeat may be a fifth of it old (docs/facts/faust.md)
+# of the session: the last heartbeat may be a fifth of it old (docs/facts/faust.md)
+FROZEN_SHARE: Final = 0.8
 STALL_SESSIONS: Final = 2  # how many sessions a lagging process may stand still
 ASK_WITHIN: Final = 5.0  # seconds for the broker to say where a topic ends
 
@@ -25,8 +29,9 @@ ASK_WITHIN: Final = 5.0  # seconds for the broker to say where a topic ends
 class FreezeWatchdog:
     """Tells a frozen process that it was frozen, before it writes as if nothing had happened.
 
-    The beat has its own thread, as the group's heartbeats do: a long computation in the event loop does not freeze it, a
-    stopped process does. Exactness does not need this; it spares repeats, and a fight between two of the same name.
+    The beat has its own thread, as the group's heartbeats do: a long computation in the event loop
+    does not freeze it, a stopped process does. Exactness does not need this; it spares repeats, and
+    a fight between two of the same name.
     """
 
     def __init__(self, session_timeout: float) -> None:
@@ -44,7 +49,10 @@ class FreezeWatchdog:
 
     def check(self) -> None:
         if (frozen := time.monotonic() - self._beat) > self._limit:
-            terminate(Exit.STALLED, f"frozen for {frozen:.1f} s; the group may have given our partitions away")
+            terminate(
+                Exit.STALLED,
+                f"frozen for {frozen:.1f} s; the group may have given our partitions away",
+            )
 
     def _run(self) -> None:
         while not self._stopped.wait(BEAT_INTERVAL):
@@ -65,7 +73,9 @@ class Progress(Protocol):
         """Whether work in hand explains that positions stand still."""
 
 
-async def watch(member: GroupMember, progress: Progress, metrics: ShellMetrics, options: ShellOptions) -> None:
+async def watch(
+    member: GroupMember, progress: Progress, metrics: ShellMetrics, options: ShellOptions
+) -> None:
     """Look once a second, for ever; also keeps `metrics.lag` true."""
     before: Mapping[TopicPartition, int] = {}
     while True:
@@ -74,16 +84,23 @@ async def watch(member: GroupMember, progress: Progress, metrics: ShellMetrics, 
             terminate(Exit.STALLED, reason)
         now = dict(progress.positions())
         ends = await _ends(member, now)
-        metrics.lag = {topic_partition: max(0, end_ - now[topic_partition]) for topic_partition, end_ in ends.items()}
+        metrics.lag = {
+            topic_partition: max(0, end_ - now[topic_partition])
+            for topic_partition, end_ in ends.items()
+        }
         # no answer about the ends: the broker is away, which is no reason to restart
         if now != before or progress.busy() or not any(metrics.lag.values()):
             before, metrics.last_progress = now, time.monotonic()
         elif time.monotonic() - metrics.last_progress > STALL_SESSIONS * options.session_timeout:
-            waiting = {str(topic_partition): lag for topic_partition, lag in metrics.lag.items() if lag}
+            waiting = {
+                str(topic_partition): lag for topic_partition, lag in metrics.lag.items() if lag
+            }
             terminate(Exit.STALLED, f"standing still while records wait: {waiting}")
 
 
-async def _ends(member: GroupMember, topic_partitions: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+async def _ends(
+    member: GroupMember, topic_partitions: Mapping[TopicPartition, int]
+) -> dict[TopicPartition, int]:
     if not topic_partitions:
         return {}
     try:

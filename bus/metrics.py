@@ -1,4 +1,7 @@
-"""What a shell counts while it works. Plain numbers: whoever exports them reads them from the same event loop."""
+"""What a shell counts while it works.
+
+Plain numbers: whoever exports them reads them from the same event loop.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,16 @@ from typing import Any, Final
 
 from bus.records import TopicPartition
 
-AGE: Final[dict[str, Any]] = {"age": True}  # a moment on the monotonic clock (seconds): how long ago it was matters
+# a moment on the monotonic clock (seconds): how long ago it was matters
+AGE: Final[dict[str, Any]] = {"age": True}
 COUNTER: Final[dict[str, Any]] = {"counter": ()}  # only grows while the process lives
 
 
 def counter_by(*labels: str) -> dict[str, Any]:
-    """Marks a mapping of counters: its keys are values of `labels`, a tuple where there are several."""
+    """Marks a mapping of counters.
+
+    Its keys are values of `labels`, a tuple where there are several.
+    """
     return {"counter": labels}
 
 
@@ -27,7 +34,8 @@ class Histogram:
 
     Attributes:
         bounds: Upper bounds, rising, the bound itself included.
-        counts: Of each bound the values up to it and above the one before, and last those above all.
+        counts: Of each bound the values up to it and above the one before, and last those above
+            all.
     """
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
@@ -55,8 +63,9 @@ class ShellMetrics:
         lag: Per topic and partition how many records wait; refreshed every second.
         committed: Per topic and partition the next offset that a restart may rely on.
         batch: How much a record holds, in whatever the service counts (stateful shell).
-        latency: Seconds from the receipt of what a record tells to the acknowledgement of all it caused; of records that
-            caused something (stateful shell). Of a replay it is the replay's age.
+        latency: Seconds from the receipt of what a record tells to the acknowledgement of all it
+            caused; of records that caused something (stateful shell). Of a replay it is the
+            replay's age.
         snapshot: When the state of each partition was last made durable, or loaded.
         last_progress: When something was last handled, or nothing waited.
     """

@@ -8,13 +8,15 @@ from bus.records import TopicPartition
 class OffsetTracker:
     """The records of one partition between taken and finished.
 
-    The offset to commit is that of the oldest unfinished record, so a restart begins at or before everything unfinished.
+    The offset to commit is that of the oldest unfinished record, so a restart begins at or before
+    everything unfinished.
     """
 
     def __init__(self, next_: int) -> None:
         """`next_` is the offset of the first record to take."""
         self._next = next_
-        self._unfinished: dict[int, None] = {}  # in order of offset, because records are taken in order
+        # in order of offset, because records are taken in order
+        self._unfinished: dict[int, None] = {}
 
     @property
     def next(self) -> int:
@@ -27,7 +29,10 @@ class OffsetTracker:
         return next(iter(self._unfinished), self._next)
 
     def take(self, offset: int) -> None:
-        """Note that work on `offset` begins. Compacted topics have holes, so it may lie beyond `next`, never before."""
+        """Note that work on `offset` begins.
+
+        Compacted topics have holes, so it may lie beyond `next`, never before.
+        """
         if offset < self._next:
             raise ValueError(f"offset {offset} was taken before; the next is {self._next}")
         self._unfinished[offset] = None

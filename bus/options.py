@@ -12,21 +12,30 @@ class ShellOptions:
     """What may differ between a laptop and a cluster. Sources: `docs/facts/faust.md`.
 
     Attributes:
-        session_timeout: Seconds without a heartbeat until the group gives our partitions away. The broker's minimum is 6.
-        static_membership: Keep our partitions over a quick restart. The instance name must be unique among the living.
-        snapshot_interval: Longest time in seconds between two snapshots of a partition. Those of 5,000 instruments are tens of
-            megabytes, and copying one holds records up: seldom is better.
-        max_replay: Seconds of work that a restart does again at most: when partitions have gathered so much since their
-            snapshots, they get new ones. So snapshots are frequent in a backlog and seldom when there is little to do.
-        progress_commit_interval: Seconds between commits of the stateful shell, which only show how far it is.
-        commit_interval: Seconds between commits of the stateless shell; a restart redoes at most so much.
+        session_timeout: Seconds without a heartbeat until the group gives our partitions away. The
+            broker's minimum is 6.
+        static_membership: Keep our partitions over a quick restart. The instance name must be
+            unique among the living.
+        snapshot_interval: Longest time in seconds between two snapshots of a partition. Those of
+            5,000 instruments are tens of megabytes, and copying one holds records up: seldom is
+            better.
+        max_replay: Seconds of work that a restart does again at most: when partitions have gathered
+            so much since their snapshots, they get new ones. So snapshots are frequent in a backlog
+            and seldom when there is little to do.
+        progress_commit_interval: Seconds between commits of the stateful shell, which only show how
+            far it is.
+        commit_interval: Seconds between commits of the stateless shell; a restart redoes at most so
+            much.
         join_timeout: Seconds until we own partitions; a refused join never returns.
-        drain_timeout: Seconds that records in flight may take to finish when the process is told to stop.
-        leave_timeout: Seconds that leaving the group may take; it needs about one. Nothing depends on it.
+        drain_timeout: Seconds that records in flight may take to finish when the process is told to
+            stop.
+        leave_timeout: Seconds that leaving the group may take; it needs about one. Nothing depends
+            on it.
         handler_timeout: Seconds after which a handler that has not returned counts as stuck.
-        max_buffered_records: Records waiting in memory. When there are so many, Faust's fetch loop sleeps for a second.
-        max_buffered_bytes: Bytes of records waiting in memory: above it no more are fetched. Large records, as in a backlog,
-            reach it long before their number does.
+        max_buffered_records: Records waiting in memory. When there are so many, Faust's fetch loop
+            sleeps for a second.
+        max_buffered_bytes: Bytes of records waiting in memory: above it no more are fetched. Large
+            records, as in a backlog, reach it long before their number does.
         yield_every: Outputs sent before the event loop gets its turn (about 5 ms).
     """
 

@@ -17,8 +17,9 @@ class Machine(Protocol):
     def apply(self, record: Record) -> Iterable[Output]:
         """Take one record in; return what follows from it, in the order to be written.
 
-        Outputs that are not urgent (`bus.stateful.StatefulService.outputs`) are taken from the iterable later, perhaps after
-        further records. They may be made then, but only from what can no longer change.
+        Outputs that are not urgent (`bus.stateful.StatefulService.outputs`) are taken from the
+        iterable later, perhaps after further records. They may be made then, but only from what can
+        no longer change.
 
         Raises:
             Unreadable: at once, and the state is as it was before.

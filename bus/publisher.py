@@ -1,11 +1,13 @@
 """One idempotent producer: every write is acknowledged by all replicas, or the caller learns that it was not.
 
-A record joins the batch that waits for its partition; while a request is on its way the next batch grows, so a burst needs few
-requests. `aiokafka`'s own `send` makes a future for each record and looks up what never changes: three quarters of its
-time. The private names of aiokafka's producer stand here and nowhere else; each upgrade reruns tests/bus.
+A record joins the batch that waits for its partition; while a request is on its way the next batch
+grows, so a burst needs few requests. `aiokafka`'s own `send` makes a future for each record and
+looks up what never changes: three quarters of its time. The private names of aiokafka's producer
+stand here and nowhere else; each upgrade reruns tests/bus.
 
-Where the guarantee stops: within one `Publisher`, records of a partition arrive in the order of `send`, once each. A
-process that starts again may repeat what it sent before; readers drop repeats (`schemas.lineage`, or by id).
+Where the guarantee stops: within one `Publisher`, records of a partition arrive in the order of
+`send`, once each. A process that starts again may repeat what it sent before; readers drop repeats
+(`schemas.lineage`, or by id).
 """
 
 from __future__ import annotations
@@ -28,16 +30,18 @@ log = structlog.get_logger(__name__)
 
 # The largest record of the catalogue is a dead letter; the broker checks each topic's own limit.
 LARGEST_REQUEST: Final = 4 * MIB
-# One request takes one batch of each partition; a topic's smallest limit, of a whole batch, is 1 MiB.
+# One request takes one batch of each partition; a topic's smallest limit, of a whole batch, is 1
+# MiB.
 BATCH: Final = MIB // 2
-REQUEST_TIMEOUT_MS: Final = 30_000  # a broker restart takes 6 to 9 s (docs/facts/faust.md); longer is an outage
+# a broker restart takes 6 to 9 s (docs/facts/faust.md); longer is an outage
+REQUEST_TIMEOUT_MS: Final = 30_000
 
 
 class Publisher:
     """Writes outputs. An async context manager; leaving it waits for what is in flight.
 
-    A send that fails for good cannot be made good, because later records may have arrived: the error is raised by the
-    next call of any method and on leaving, and told to `on_failure` at once.
+    A send that fails for good cannot be made good, because later records may have arrived: the
+    error is raised by the next call of any method and on leaving, and told to `on_failure` at once.
     """
 
     def __init__(
@@ -47,7 +51,10 @@ class Publisher:
         *,
         linger: float = 0.0,
     ) -> None:
-        """`linger` is how many seconds lie between two requests at least: what nobody waits for travels in few large ones."""
+        """`linger` is how many seconds lie between two requests at least.
+
+        What nobody waits for travels in few large ones.
+        """
         self._connection = connection
         self._on_failure = on_failure
         self._failure: BaseException | None = None
@@ -77,7 +84,10 @@ class Publisher:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         await self._producer.stop()
         if error is None:
@@ -99,18 +109,27 @@ class Publisher:
             count = self._known[topic.name] = await self._partitions(topic)
         partition = partition_for(output, count) if output.partition is None else output.partition
         if partition >= count:
-            raise Misconfigured(f"{topic.name} has {count} partitions, so none of number {partition}")
+            raise Misconfigured(
+                f"{topic.name} has {count} partitions, so none of number {partition}"
+            )
         place = TopicPartition(topic.name, partition)
         future = self._append(place, output)
         if future is None:  # no room: the public way waits for it
             future = await self._producer.send(
-                topic.name, output.value, key=output.key, partition=partition, headers=list(output.headers)
+                topic.name,
+                output.value,
+                key=output.key,
+                partition=partition,
+                headers=list(output.headers),
             )
             future.add_done_callback(self._note)
         return future
 
     def _append(self, place: TopicPartition, output: Output) -> asyncio.Future[Any] | None:
-        """Put `output` into the batch that waits for `place`; None when it is full. What aiokafka does in `add_message`."""
+        """Put `output` into the batch that waits for `place`; None when it is full.
+
+        What aiokafka does in `add_message`.
+        """
         waiting = self._producer._message_accumulator  # noqa: SLF001
         if waiting._closed or waiting._exception is not None:  # noqa: SLF001
             return None
@@ -154,4 +173,6 @@ class Publisher:
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
-            raise TryLater(f"an output was not accepted by Kafka ({self._failure!r}); start the process again")
+            raise TryLater(
+                f"an output was not accepted by Kafka ({self._failure!r}); start the process again"
+            )

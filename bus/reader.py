@@ -1,4 +1,7 @@
-"""Reads topics without a consumer group: every reader sees everything. For views, quotes, sessions and tools."""
+"""Reads topics without a consumer group: every reader sees everything.
+
+For views, quotes, sessions and tools.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +27,9 @@ async def read_topics(
 ) -> AsyncGenerator[Record, None]:
     """Yield the records of `topics`, each partition in its order, and stay through broker restarts.
 
-    `since` a moment starts at the first record published at or after it. With `until_end` it stops at the end as it was
-    at the start. Break out under `contextlib.aclosing`, or the connection stays open until the garbage collector comes.
+    `since` a moment starts at the first record published at or after it. With `until_end` it stops
+    at the end as it was at the start. Break out under `contextlib.aclosing`, or the connection
+    stays open until the garbage collector comes.
 
     Raises:
         Misconfigured: a topic does not exist.
@@ -37,11 +41,17 @@ async def read_topics(
     }
     async with reader(connection, **options) as client:
         partitions = await partitions_of(client, topics)
-        # asked before assign(): behind a fetch that waits for records each question takes half a second
-        begins, ends = await _begins(client, partitions, since), await client.end_offsets(partitions)
+        # asked before assign(): behind a fetch that waits for records each question takes half a
+        # second
+        begins, ends = (
+            await _begins(client, partitions, since),
+            await client.end_offsets(partitions),
+        )
         client.assign(partitions)
         for partition in partitions:
-            client.seek(partition, ends[partition] if (begin := begins.get(partition)) is None else begin)
+            client.seek(
+                partition, ends[partition] if (begin := begins.get(partition)) is None else begin
+            )
         while not until_end or await _unread(client, ends):
             for partition, batch in (await client.getmany(timeout_ms=POLL_MS)).items():
                 for row in batch:
@@ -52,7 +62,9 @@ async def read_topics(
 def record_of(row: Any) -> Record:
     """What aiokafka read, in our terms."""
     published_at = UtcNs(row.timestamp * NS_PER_MS)
-    return Record(row.topic, row.partition, row.offset, row.key, row.value, published_at, dict(row.headers))
+    return Record(
+        row.topic, row.partition, row.offset, row.key, row.value, published_at, dict(row.headers)
+    )
 
 
 async def partitions_of(client: AIOKafkaConsumer, topics: Sequence[Topic]) -> list[TopicPartition]:
@@ -75,7 +87,8 @@ async def _begins(
     if since == "start":
         begins: dict[TopicPartition, int | None] = await client.beginning_offsets(partitions)
         return begins
-    moment = -(-int(since) // NS_PER_MS)  # upwards: a record of the same millisecond but before `since` is not wanted
+    # upwards: a record of the same millisecond but before `since` is not wanted
+    moment = -(-int(since) // NS_PER_MS)
     found = await client.offsets_for_times(dict.fromkeys(partitions, moment))
     return {partition: hit.offset if hit else None for partition, hit in found.items()}
 

@@ -1,4 +1,7 @@
-"""What goes in and what comes out: records as read, outputs to be written, and the partition an output belongs to."""
+"""What goes in and what comes out.
+
+Records as read, outputs to be written, and the partition an output belongs to.
+"""
 
 from __future__ import annotations
 
@@ -66,15 +69,18 @@ class Output(NamedTuple):
     headers: tuple[tuple[str, bytes], ...] = ()
 
 
-def message_output(topic: Topic, message: Message, key: str, partition: int | None = None) -> Output:
+def message_output(
+    topic: Topic, message: Message, key: str, partition: int | None = None
+) -> Output:
     return Output(topic, key.encode(), encode(message), partition)
 
 
 def partition_for(output: Output, partitions: int) -> int:
-    """Which of the topic's `partitions` takes `output`: its own choice, else by its key, the same in every process.
+    """Which of the topic's `partitions` takes `output`.
 
-    Instruments and users go where `schemas.ticks.partition_of` and `schemas.topics.user_partition` say; other keys
-    (a request hash) are spread by CRC-32.
+    Its own choice, else by its key, the same in every process. Instruments and users go where
+    `schemas.ticks.partition_of` and `schemas.topics.user_partition` say; other keys (a request
+    hash) are spread by CRC-32.
 
     Raises:
         ValueError: the key is not what the topic's family needs.

@@ -1,4 +1,7 @@
-"""Gives an output its place and its lineage: the partition of its cause, and the header that names the cause."""
+"""Gives an output its place and its lineage.
+
+The partition of its cause, and the header that names the cause.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,9 @@ from schemas.topics import PartitionPlan, Topic
 class Router:
     """Routes the outputs of one service."""
 
-    def __init__(self, sources: Mapping[str, Topic], outputs: Sequence[Topic], plan: PartitionPlan) -> None:
+    def __init__(
+        self, sources: Mapping[str, Topic], outputs: Sequence[Topic], plan: PartitionPlan
+    ) -> None:
         self._sources = sources
         self._outputs = frozenset(topic.name for topic in outputs)
         self._plan = plan
@@ -21,11 +26,12 @@ class Router:
     def route(self, record: Record, outputs: Iterable[Output]) -> Iterator[Output]:
         """Complete what `record` caused, one by one in the order given.
 
-        An output that names its partition keeps it. Else it goes to its cause's partition number when both topics belong to
-        one family, and by its key when not. `nth` counts per topic.
+        An output that names its partition keeps it. Else it goes to its cause's partition number
+        when both topics belong to one family, and by its key when not. `nth` counts per topic.
 
         Raises:
-            Misconfigured: an output goes to a topic that the service did not announce, so nobody checked that it exists.
+            Misconfigured: an output goes to a topic that the service did not announce, so nobody
+                checked that it exists.
         """
         counts: dict[str, int] = {}
         for output in outputs:
@@ -36,11 +42,15 @@ class Router:
                 self._check(record, name)
             counts[name] = nth + 1
             headers = (*output.headers, (HEADER, Cause(record.offset, nth).encode()))
-            yield Output(output.topic, output.key, output.value, self._partition(record, output), headers)
+            yield Output(
+                output.topic, output.key, output.value, self._partition(record, output), headers
+            )
 
     def _check(self, record: Record, topic: str) -> None:
         if topic not in self._outputs:
-            raise Misconfigured(f"{record} caused an output for {topic}; add that topic to the service's outputs")
+            raise Misconfigured(
+                f"{record} caused an output for {topic}; add that topic to the service's outputs"
+            )
 
     def _partition(self, record: Record, output: Output) -> int:
         if output.partition is None and output.topic.family is self._sources[record.topic].family:

@@ -1,4 +1,7 @@
-"""Process lifecycle: verify topics, join the group, run until stopped, drain, leave. Anything else ends the process."""
+"""Process lifecycle: verify topics, join the group, run until stopped, drain, leave.
+
+Anything else ends the process.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,8 @@ from schemas.topics import DEAD_LETTER, PartitionPlan, Topic
 
 log = structlog.get_logger(__name__)
 
-# Faust fetches in a second thread; at Python's 5 ms the two wait for each other: a third to a half of p99 (docs/facts/faust.md)
+# Faust fetches in a second thread; at Python's 5 ms the two wait for each other: a third to a half
+# of p99 (docs/facts/faust.md)
 SWITCH_INTERVAL: Final = 0.0002
 
 
@@ -58,7 +62,8 @@ class ShellSetup:
     """Where a shell runs, as its caller says.
 
     Attributes:
-        instance: Name of this process: the same after a restart, and unique among the living of its group.
+        instance: Name of this process: the same after a restart, and unique among the living of its
+            group.
         stop: Set to end the shell after everything is handed over.
     """
 
@@ -93,9 +98,16 @@ class ShellContext:
         return self.setup.metrics
 
     async def publisher(self, what: str, *, linger: float = 0.0) -> Publisher:
-        """A producer for as long as the shell lives; `what` names its outputs in the fatal log message."""
+        """A producer for as long as the shell lives.
+
+        `what` names its outputs in the fatal log message.
+        """
         return await self.stack.enter_async_context(
-            Publisher(self.connection, lambda error: terminate_on(error, f"{what} was not accepted"), linger=linger)
+            Publisher(
+                self.connection,
+                lambda error: terminate_on(error, f"{what} was not accepted"),
+                linger=linger,
+            )
         )
 
 
@@ -108,13 +120,25 @@ async def run_processor(
         Misconfigured: a topic is missing or has another number of partitions.
         TryLater: no broker answers at the start.
     """
-    await check_topics(setup.connection, setup.plan, (*topics.sources, *topics.outputs, *topics.others, DEAD_LETTER))
+    await check_topics(
+        setup.connection,
+        setup.plan,
+        (*topics.sources, *topics.outputs, *topics.others, DEAD_LETTER),
+    )
     by_name = {topic.name: topic for topic in topics.sources}
     member = GroupMember(
-        setup.connection, topics.group, by_name, setup.instance, options=setup.options, metrics=setup.metrics
+        setup.connection,
+        topics.group,
+        by_name,
+        setup.instance,
+        options=setup.options,
+        metrics=setup.metrics,
     )
     async with AsyncExitStack() as stack:
-        router, watchdog = Router(by_name, topics.outputs, setup.plan), FreezeWatchdog(setup.options.session_timeout)
+        router, watchdog = (
+            Router(by_name, topics.outputs, setup.plan),
+            FreezeWatchdog(setup.options.session_timeout),
+        )
         context = ShellContext(setup, member, router, watchdog, stack)
         await _run_until_stopped(await build(context), context)
 
@@ -129,9 +153,13 @@ async def _run_until_stopped(shell: Runnable, context: ShellContext) -> None:
         if not await _join(shell, member, stopped, context.options):
             return
         gc.collect()
-        gc.freeze()  # what lives on need not be searched for garbage again: with its libraries that takes 0.15 s each time
+        # what lives on need not be searched for garbage again: with its libraries that takes 0.15 s
+        # each time
+        gc.freeze()
         metrics.joined = True
-        log.info("joined", partitions=[str(topic_partition) for topic_partition in shell.positions()])
+        log.info(
+            "joined", partitions=[str(topic_partition) for topic_partition in shell.positions()]
+        )
         watching = asyncio.ensure_future(watch(member, shell, metrics, context.options))
         working = asyncio.ensure_future(shell.run_background())
         await _first_of(stopped, watching, working)
@@ -145,10 +173,14 @@ async def _run_until_stopped(shell: Runnable, context: ShellContext) -> None:
         context.watchdog.stop()
 
 
-async def _join(shell: Shell, member: GroupMember, stopped: asyncio.Future[Any], options: ShellOptions) -> bool:
+async def _join(
+    shell: Shell, member: GroupMember, stopped: asyncio.Future[Any], options: ShellOptions
+) -> bool:
     """False when told to stop before any partition came."""
     joining = asyncio.ensure_future(member.join(shell))
-    await asyncio.wait({joining, stopped}, timeout=options.join_timeout, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait(
+        {joining, stopped}, timeout=options.join_timeout, return_when=asyncio.FIRST_COMPLETED
+    )
     if joining.done():
         if error := joining.exception():
             terminate_on(error, "joining the group")

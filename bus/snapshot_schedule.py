@@ -20,10 +20,13 @@ class SnapshotSchedule:
     interval: float
     max_replay: float
 
-    def due(self, partitions: Mapping[int, PartitionState], now: float, *, idle: bool) -> int | None:
-        """The partition that needs a snapshot most, or None. While nothing waits (`idle`), half the work is reason enough.
+    def due(
+        self, partitions: Mapping[int, PartitionState], now: float, *, idle: bool
+    ) -> int | None:
+        """The partition that needs a snapshot most, or None.
 
-        `now` is the monotonic clock in seconds.
+        While nothing waits (`idle`), half the work is reason enough. `now` is the monotonic clock
+        in seconds.
         """
         share = self.max_replay / max(1, len(partitions))
         if idle:

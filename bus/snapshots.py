@@ -1,8 +1,10 @@
-"""Snapshots of processor state, in chunks: writing a small record holds nobody up, and no record limit bounds the state.
+"""Snapshots of processor state, in chunks.
 
-A cache, never a source: an old snapshot is as true as a new one, only further back. Each chunk is a record that says which
-snapshot it is part of. A partition has two slots, written in turn. While the chunks in one slot replace each other, and
-compaction removes what they replaced, the snapshot in the other slot stays complete.
+Writing a small record holds nobody up, and no record limit bounds the state. A cache, never a
+source: an old snapshot is as true as a new one, only further back. Each chunk is a record that says
+which snapshot it is part of. A partition has two slots, written in turn. While the chunks in one
+slot replace each other, and compaction removes what they replaced, the snapshot in the other slot
+stays complete.
 """
 
 from __future__ import annotations
@@ -25,10 +27,12 @@ from schemas.topics import Topic
 
 log = structlog.get_logger(__name__)
 
-CHUNK_BYTES: Final = 256 * 1024  # one takes the event loop about 2 ms, a header snapshot of 12 MB took 100 ms
+# one takes the event loop about 2 ms, a header snapshot of 12 MB took 100 ms
+CHUNK_BYTES: Final = 256 * 1024
 MAGIC: Final = b"ATSP"
 FETCH_WAIT_MS: Final = 20  # 0.2 s instead of 2 s for six partitions (docs/facts/faust.md)
-_LAYOUT: Final = struct.Struct("<4sqIII")  # magic, next offset, checksum of the state, which chunk, of how many
+# magic, next offset, checksum of the state, which chunk, of how many
+_LAYOUT: Final = struct.Struct("<4sqIII")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,9 @@ class _Chunk(NamedTuple):
 class Snapshots:
     """Loads and saves the snapshots of one service. The topic belongs to that service alone."""
 
-    def __init__(self, connection: KafkaConnection, source: Topic, topic: Topic, publisher: Publisher) -> None:
+    def __init__(
+        self, connection: KafkaConnection, source: Topic, topic: Topic, publisher: Publisher
+    ) -> None:
         self._connection = connection
         self._source = source
         self._topic = topic
@@ -74,12 +80,16 @@ class Snapshots:
     async def save(self, partition: int, next_: int, state: bytes) -> None:
         """Write and wait for the acknowledgement. One call at a time for each partition."""
         view, slot = memoryview(state), self._slot.get(partition, 0)
-        header = _Header(next_, await asyncio.to_thread(crc32, state), max(1, -(-len(state) // CHUNK_BYTES)))
+        header = _Header(
+            next_, await asyncio.to_thread(crc32, state), max(1, -(-len(state) // CHUNK_BYTES))
+        )
         before = None
         for nth in range(header.chunks):
             packed = _LAYOUT.pack(MAGIC, header.next_offset, header.checksum, nth, header.chunks)
             value = b"".join((packed, view[nth * CHUNK_BYTES : (nth + 1) * CHUNK_BYTES]))
-            sent = await self._publisher.send(Output(self._topic, _key(partition, slot, nth), value, partition))
+            sent = await self._publisher.send(
+                Output(self._topic, _key(partition, slot, nth), value, partition)
+            )
             if before:
                 await asyncio.shield(before)  # cancelling us must not cancel the record
             before = sent
@@ -91,7 +101,8 @@ class Snapshots:
         """The latest complete snapshot of each partition; without any, the start of the source.
 
         Raises:
-            Misconfigured: the source does not reach the snapshot, so neither can be trusted. Never start empty then.
+            Misconfigured: the source does not reach the snapshot, so neither can be trusted. Never
+                start empty then.
             TryLater: no broker answers.
         """
         limits = {"max_partition_fetch_bytes": LARGEST_REQUEST, "fetch_max_wait_ms": FETCH_WAIT_MS}
@@ -101,13 +112,19 @@ class Snapshots:
     async def _load(self, client: AIOKafkaConsumer, partitions: list[int]) -> dict[int, Snapshot]:
         sources = {number: TopicPartition(self._source.name, number) for number in partitions}
         places = {number: TopicPartition(self._topic.name, number) for number in partitions}
-        # asked before any assign(): behind a fetch that waits for records each question takes half a second
+        # asked before any assign(): behind a fetch that waits for records each question takes half
+        # a second
         first = await client.beginning_offsets(sources.values())
-        begins, ends = await client.beginning_offsets(places.values()), await client.end_offsets(places.values())
+        begins, ends = (
+            await client.beginning_offsets(places.values()),
+            await client.end_offsets(places.values()),
+        )
         best = {
-            number: await self._latest(client, place, begins[place], ends[place]) for number, place in places.items()
+            number: await self._latest(client, place, begins[place], ends[place])
+            for number, place in places.items()
         }
-        last = await client.end_offsets(sources.values())  # after the snapshots were read: none may be ahead of it
+        # after the snapshots were read: none may be ahead of it
+        last = await client.end_offsets(sources.values())
         found = {}
         for number, source in sources.items():
             snapshot = found[number] = best[number] or Snapshot(first[source], None)
@@ -119,7 +136,9 @@ class Snapshots:
                 )
         return found
 
-    async def _latest(self, client: AIOKafkaConsumer, place: TopicPartition, begin: int, end: int) -> Snapshot | None:
+    async def _latest(
+        self, client: AIOKafkaConsumer, place: TopicPartition, begin: int, end: int
+    ) -> Snapshot | None:
         """Look back from the end, further and further, until a snapshot is complete."""
         start = end
         back = 1  # the last chunk says how many there are

@@ -1,15 +1,19 @@
-"""Runs a machine with state over one topic, exactly: each record changes the state once, in order, whatever crashes.
+"""Runs a machine with state over one topic, exactly.
 
-Why it needs no fence between two owners of a partition:
+Each record changes the state once, in order, whatever crashes. Why it needs no fence between two
+owners of a partition:
 
-1. State changes only by the record whose offset is the next one. Older ones are dropped, a newer one ends the process. So
-   the state at an offset is a pure function of the source, whoever computed it and whenever.
-2. A snapshot is written only after the outputs of every record in it are acknowledged. So outputs have no hole, and a
-   reader that drops repeats (`schemas.lineage`) sees each once, in order.
-3. An output's bytes and its cause follow from the state. A stale owner can repeat the truth, never contradict it.
+1. State changes only by the record whose offset is the next one. Older ones are dropped, a newer
+   one ends the process. So the state at an offset is a pure function of the source, whoever
+   computed it and whenever.
+2. A snapshot is written only after the outputs of every record in it are acknowledged. So outputs
+   have no hole, and a reader that drops repeats (`schemas.lineage`) sees each once, in order.
+3. An output's bytes and its cause follow from the state. A stale owner can repeat the truth, never
+   contradict it.
 
-Where the guarantee stops: the machine must be a pure function of its records (no clock, no chance, no other input), all
-workers of a group must run the same code, and the source must neither be compacted nor lose records not yet read.
+Where the guarantee stops: the machine must be a pure function of its records (no clock, no chance,
+no other input), all workers of a group must run the same code, and the source must neither be
+compacted nor lose records not yet read.
 """
 
 from __future__ import annotations
@@ -51,9 +55,10 @@ class StatefulService:
     Attributes:
         group: Kafka consumer group.
         snapshots: Compacted topic with as many partitions as `source`, of this service alone.
-        outputs: Every topic the machine writes to; checked at start. The first is urgent: a machine returns its outputs before
-            the others, they are sent before the next record is taken, and have a producer of their own. The others are sent
-            a few at a time between records, which they slow down little, or when too much has gathered.
+        outputs: Every topic the machine writes to; checked at start. The first is urgent: a machine
+            returns its outputs before the others, they are sent before the next record is taken,
+            and have a producer of their own. The others are sent a few at a time between records,
+            which they slow down little, or when too much has gathered.
         fresh: Makes the machine of a partition that never had a snapshot.
         restore: Makes it from `dump`.
         size: How much a record holds, for the metric `batch`; bytes where nothing better is said.
@@ -80,9 +85,10 @@ async def run_stateful(
     options: ShellOptions | None = None,
     metrics: ShellMetrics | None = None,
 ) -> None:
-    """Run until `stop` is set and everything is handed over; anything unexpected ends the process (`bus.exit`).
+    """Run until `stop` is set and everything is handed over.
 
-    `instance` names this process: the same after a restart, and unique among the living of its group.
+    Anything unexpected ends the process (`bus.exit`). `instance` names this process: the same after
+    a restart, and unique among the living of its group.
 
     Raises:
         Misconfigured: a topic is missing or has another number of partitions.
@@ -97,7 +103,9 @@ async def run_stateful(
         return _StatefulShell(service, context, publishers, snapshots)
 
     topics = ShellTopics(service.group, (service.source,), service.outputs, (service.snapshots,))
-    setup = ShellSetup(connection, plan, instance, stop, options or ShellOptions(), metrics or ShellMetrics())
+    setup = ShellSetup(
+        connection, plan, instance, stop, options or ShellOptions(), metrics or ShellMetrics()
+    )
     await run_processor(build, topics, setup)
 
 
@@ -111,7 +119,10 @@ class _StatefulShell:
         publishers: Mapping[str, Publisher],
         snapshots: Publisher,
     ) -> None:
-        """`publishers` by topic; `snapshots` of its own: their chunks would hold up what shares their producer."""
+        """`publishers` by topic; `snapshots` of its own.
+
+        Their chunks would hold up what shares their producer.
+        """
         options = context.options
         self._service = service
         self._member = context.member
@@ -122,10 +133,15 @@ class _StatefulShell:
         self._publishers = publishers
         self._others = publishers[service.outputs[-1].name]
         self._partitions: dict[int, PartitionState] = {}
-        self._deferred = DeferredOutputs(service.outputs[0], self._post, self._note_latency, options.yield_every)
-        self._snapshots = Snapshots(context.connection, service.source, service.snapshots, snapshots)
+        self._deferred = DeferredOutputs(
+            service.outputs[0], self._post, self._note_latency, options.yield_every
+        )
+        self._snapshots = Snapshots(
+            context.connection, service.source, service.snapshots, snapshots
+        )
         self._schedule = SnapshotSchedule(options.snapshot_interval, options.max_replay)
-        self._record_lock = asyncio.Lock()  # held from apply to send, and while a snapshot is copied
+        # held from apply to send, and while a snapshot is copied
+        self._record_lock = asyncio.Lock()
         self._snapshot_lock = asyncio.Lock()
         self._assignment_lock = asyncio.Lock()
         self._closing = False
@@ -141,7 +157,8 @@ class _StatefulShell:
                 return  # not ours any more, or already in the state
             if record.offset > state.next_offset:
                 terminate(
-                    Exit.GAP, f"{record.topic_partition}: expected offset {state.next_offset}, got {record.offset}"
+                    Exit.GAP,
+                    f"{record.topic_partition}: expected offset {state.next_offset}, got {record.offset}",
                 )
             began = time.monotonic()
             try:
@@ -184,7 +201,9 @@ class _StatefulShell:
     def _note_latency(self, record: Record, last: asyncio.Future[Any]) -> None:
         """Observe it when `last`, the last output that `record` caused, is acknowledged."""
         received_at = self._service.received_at(record)
-        last.add_done_callback(lambda _: self._metrics.latency.observe((time.time_ns() - received_at) / NS_PER_SECOND))
+        last.add_done_callback(
+            lambda _: self._metrics.latency.observe((time.time_ns() - received_at) / NS_PER_SECOND)
+        )
 
     # Snapshots and commits
 
@@ -196,7 +215,9 @@ class _StatefulShell:
         while True:
             await asyncio.sleep(min(SCHEDULE_INTERVAL, self._options.snapshot_interval))
             idle = not self._deferred and not self._metrics.buffered_bytes
-            if (partition := self._schedule.due(self._partitions, time.monotonic(), idle=idle)) is not None:
+            if (
+                partition := self._schedule.due(self._partitions, time.monotonic(), idle=idle)
+            ) is not None:
                 await self._snapshot(partition)
 
     async def _snapshot(self, *partitions: int) -> None:
@@ -211,17 +232,25 @@ class _StatefulShell:
             if state is None or state.saved == state.next_offset:
                 return
             await self._deferred.flush()
-            next_offset, dump, pending = state.next_offset, state.machine.dump(), list(state.sent.values())
+            next_offset, dump, pending = (
+                state.next_offset,
+                state.machine.dump(),
+                list(state.sent.values()),
+            )
             state.work, state.saved_at = 0.0, time.monotonic()
         for sent in pending:
-            await asyncio.shield(sent)  # a failed one has ended the process; cancelling us must not cancel the record
+            # a failed one has ended the process; cancelling us must not cancel the record
+            await asyncio.shield(sent)
         await self._snapshots.save(partition, next_offset, dump)
         self._metrics.snapshots += 1
         self._metrics.snapshot[self._topic_partition(partition)] = time.monotonic()
         state.saved = next_offset
 
     async def _keep_commits(self) -> None:
-        """Commits are for displays only, nothing of ours reads them back: `PartitionState.saved` is where a restart begins."""
+        """Commits are for displays only, nothing of ours reads them back.
+
+        `PartitionState.saved` is where a restart begins.
+        """
         while True:
             await asyncio.sleep(self._options.progress_commit_interval)
             await self._commit()
@@ -245,7 +274,10 @@ class _StatefulShell:
     # Partitions
 
     async def on_assigned(self, owned: set[TopicPartition]) -> Mapping[TopicPartition, int]:
-        """Forget lost partitions, load gained ones. Kept ones stay in memory: however old, their state is true."""
+        """Forget lost partitions, load gained ones.
+
+        Kept ones stay in memory: however old, their state is true.
+        """
         async with self._assignment_lock:
             numbers = {topic_partition.partition for topic_partition in owned}
             for lost in self._partitions.keys() - numbers:
@@ -254,19 +286,27 @@ class _StatefulShell:
             if gained := numbers - self._partitions.keys():
                 self._partitions.update(await self._load(gained))
             return {
-                topic_partition: self._partitions[topic_partition.partition].next_offset for topic_partition in owned
+                topic_partition: self._partitions[topic_partition.partition].next_offset
+                for topic_partition in owned
             }
 
     async def _load(self, partitions: set[int]) -> dict[int, PartitionState]:
         loaded = {}
         for partition, snapshot in (await self._snapshots.load(partitions)).items():
             if snapshot.state is None:
-                loaded[partition] = PartitionState(self._service.fresh(partition), snapshot.next_offset, None)
+                loaded[partition] = PartitionState(
+                    self._service.fresh(partition), snapshot.next_offset, None
+                )
             else:
                 machine = self._service.restore(partition, snapshot.state)
-                loaded[partition] = PartitionState(machine, snapshot.next_offset, snapshot.next_offset)
+                loaded[partition] = PartitionState(
+                    machine, snapshot.next_offset, snapshot.next_offset
+                )
             self._metrics.snapshot[self._topic_partition(partition)] = time.monotonic()
-        log.info("partitions_loaded", next_offset={number: state.next_offset for number, state in loaded.items()})
+        log.info(
+            "partitions_loaded",
+            next_offset={number: state.next_offset for number, state in loaded.items()},
+        )
         return loaded
 
     async def on_revoked(self) -> None:
@@ -280,7 +320,10 @@ class _StatefulShell:
     # What the watch sees
 
     def positions(self) -> Mapping[TopicPartition, int]:
-        return {self._topic_partition(partition): state.next_offset for partition, state in self._partitions.items()}
+        return {
+            self._topic_partition(partition): state.next_offset
+            for partition, state in self._partitions.items()
+        }
 
     def busy(self) -> bool:
         return False

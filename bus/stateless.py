@@ -1,10 +1,12 @@
-"""Runs handlers over topics, many records in flight: nothing is lost, and of one key everything stays in order.
+"""Runs handlers over topics, many records in flight.
 
-An offset is committed only when it and every record before it are finished, outputs acknowledged included. So a record is
-handled at least once: again after a crash, so handlers and readers must recognise repeats by their ids.
+Nothing is lost, and of one key everything stays in order. An offset is committed only when it and
+every record before it are finished, outputs acknowledged included. So a record is handled at least
+once: again after a crash, so handlers and readers must recognise repeats by their ids.
 
-Where the guarantee stops: outputs of different keys leave in the order in which they finish, not of their causes. A reader
-of them must not use the rule of the highest cause (`schemas.lineage.RepeatFilter`), it would drop what came later.
+Where the guarantee stops: outputs of different keys leave in the order in which they finish, not of
+their causes. A reader of them must not use the rule of the highest cause
+(`schemas.lineage.RepeatFilter`), it would drop what came later.
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ log = structlog.get_logger(__name__)
 
 Handler: TypeAlias = Callable[[Record], Awaitable[Sequence[Output]]]
 
-HAND_OVER_WAIT: Final = 1.0  # seconds: an order call ends in it, a model call would only hold up the whole group
+# seconds: an order call ends in it, a model call would only hold up the whole group
+HAND_OVER_WAIT: Final = 1.0
 CANCEL_WAIT: Final = 1.0  # seconds for a cancelled handler to close what it opened
 
 
@@ -47,8 +50,8 @@ class StatelessService:
 
     Attributes:
         group: Kafka consumer group.
-        handlers: What to do with a record of each topic. Raises Unreadable for a dead letter; anything else ends the
-            process with nothing committed from that record on.
+        handlers: What to do with a record of each topic. Raises Unreadable for a dead letter;
+            anything else ends the process with nothing committed from that record on.
         outputs: Every topic the handlers write to; checked at start.
         in_flight: How many records are worked on at once.
     """
@@ -69,9 +72,10 @@ async def run_stateless(
     options: ShellOptions | None = None,
     metrics: ShellMetrics | None = None,
 ) -> None:
-    """Run until `stop` is set and everything is handed over; anything unexpected ends the process (`bus.exit`).
+    """Run until `stop` is set and everything is handed over.
 
-    `instance` names this process: the same after a restart, and unique among the living of its group.
+    Anything unexpected ends the process (`bus.exit`). `instance` names this process: the same after
+    a restart, and unique among the living of its group.
 
     Raises:
         Misconfigured: a topic is missing or has another number of partitions.
@@ -82,13 +86,18 @@ async def run_stateless(
         return _StatelessShell(service, context, await context.publisher("an output"))
 
     topics = ShellTopics(service.group, tuple(service.handlers), service.outputs)
-    setup = ShellSetup(connection, plan, instance, stop, options or ShellOptions(), metrics or ShellMetrics())
+    setup = ShellSetup(
+        connection, plan, instance, stop, options or ShellOptions(), metrics or ShellMetrics()
+    )
     await run_processor(build, topics, setup)
 
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """A record and the tracker that waits for it; after a partition came back, an older job has an older tracker."""
+    """A record and the tracker that waits for it.
+
+    After a partition came back, an older job has an older tracker.
+    """
 
     record: Record
     tracker: OffsetTracker
@@ -97,7 +106,9 @@ class _Job:
 class _StatelessShell:
     """Hands records of the assigned partitions to their handlers, and commits what is finished."""
 
-    def __init__(self, service: StatelessService, context: ShellContext, publisher: Publisher) -> None:
+    def __init__(
+        self, service: StatelessService, context: ShellContext, publisher: Publisher
+    ) -> None:
         self._service = service
         self._connection = context.connection
         self._member = context.member
@@ -123,14 +134,21 @@ class _StatelessShell:
         self._watchdog.check()
         tracker = self._trackers.get(record.topic_partition)
         await self._queue.acquire()
-        if self._closing or tracker is None or tracker is not self._trackers.get(record.topic_partition):
+        if (
+            self._closing
+            or tracker is None
+            or tracker is not self._trackers.get(record.topic_partition)
+        ):
             self._queue.release()
             return  # not ours any more: its owner reads it from the last commit
         if record.offset < tracker.next:
             self._queue.release()
             return  # in hand already
         if record.offset > tracker.next and record.topic not in self._compacted:
-            terminate(Exit.GAP, f"{record.topic_partition}: expected offset {tracker.next}, got {record.offset}")
+            terminate(
+                Exit.GAP,
+                f"{record.topic_partition}: expected offset {tracker.next}, got {record.offset}",
+            )
         tracker.take(record.offset)
         self._queue.submit(_key(record), _Job(record, tracker))
 
@@ -169,7 +187,8 @@ class _StatelessShell:
         async with self._commit_lock:
             if not (due := self._ledger.due(self._trackers)):
                 return
-            if not await self._member.commit(due):  # a rebalance is under way: the next round commits
+            # a rebalance is under way: the next round commits
+            if not await self._member.commit(due):
                 self._refused_since = self._refused_since or time.monotonic()
                 return
             self._refused_since = None
@@ -179,21 +198,31 @@ class _StatelessShell:
     # Partitions
 
     async def on_assigned(self, owned: set[TopicPartition]) -> Mapping[TopicPartition, int]:
-        """Forget lost partitions, ask where gained ones begin. What is in hand of kept ones goes on undisturbed."""
+        """Forget lost partitions, ask where gained ones begin.
+
+        What is in hand of kept ones goes on undisturbed.
+        """
         async with self._assignment_lock:
             for lost in self._trackers.keys() - owned:
                 del self._trackers[lost]
-            self._queue.discard(lambda job: self._trackers.get(job.record.topic_partition) is not job.tracker)
+            self._queue.discard(
+                lambda job: self._trackers.get(job.record.topic_partition) is not job.tracker
+            )
             gained = owned - self._trackers.keys()
             for topic_partition, offset in (
                 await committed_offsets(self._connection, self._service.group, gained)
             ).items():
                 self._trackers[topic_partition] = OffsetTracker(offset)
                 self._ledger.begin(topic_partition, offset)
-            return {topic_partition: self._trackers[topic_partition].next for topic_partition in owned}
+            return {
+                topic_partition: self._trackers[topic_partition].next for topic_partition in owned
+            }
 
     async def on_revoked(self) -> None:
-        """Commit what is finished, and what soon will be; the rest goes on, and its next owner does it again."""
+        """Commit what is finished, and what soon will be.
+
+        The rest goes on, and its next owner does it again.
+        """
         with suppress(TimeoutError):
             await asyncio.wait_for(self._queue.idle(), HAND_OVER_WAIT)
         await self._commit()
@@ -212,7 +241,10 @@ class _StatelessShell:
     # What the watch sees
 
     def positions(self) -> Mapping[TopicPartition, int]:
-        return {topic_partition: tracker.committable for topic_partition, tracker in self._trackers.items()}
+        return {
+            topic_partition: tracker.committable
+            for topic_partition, tracker in self._trackers.items()
+        }
 
     def busy(self) -> bool:
         return self._queue.running > 0
@@ -229,4 +261,8 @@ class _StatelessShell:
 
 def _key(record: Record) -> Hashable:
     """Records of one topic and key stay in order; a record without a key waits for no other."""
-    return (record.topic, record.key) if record.key is not None else (*record.topic_partition, record.offset)
+    return (
+        (record.topic, record.key)
+        if record.key is not None
+        else (*record.topic_partition, record.offset)
+    )

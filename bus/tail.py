@@ -1,4 +1,7 @@
-"""Reads topics from their ends backwards, without a consumer group: to find what somebody wrote last."""
+"""Reads topics from their ends backwards, without a consumer group.
+
+To find what somebody wrote last.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,11 @@ class TopicTail:
 
     async def read(self, spans: Mapping[TopicPartition, Span]) -> AsyncIterator[Record]:
         """The records of `spans`, each partition in its order. One call at a time."""
-        left = {ClientPartition(*each): span.stop for each, span in spans.items() if span.start < span.stop}
+        left = {
+            ClientPartition(*each): span.stop
+            for each, span in spans.items()
+            if span.start < span.stop
+        }
         for partition in left:
             self._client.seek(partition, spans[TopicPartition(*partition)].start)
         self._client.resume(*left)
@@ -44,23 +51,35 @@ class TopicTail:
                 for row in rows:
                     if row.offset < left[partition]:
                         yield record_of(row)
-            for partition in [at for at, stop in left.items() if await self._client.position(at) >= stop]:
+            for partition in [
+                at for at, stop in left.items() if await self._client.position(at) >= stop
+            ]:
                 del left[partition]
                 self._client.pause(partition)
 
 
 @asynccontextmanager
-async def open_tail(connection: KafkaConnection, topics: Sequence[Topic]) -> AsyncIterator[TopicTail]:
+async def open_tail(
+    connection: KafkaConnection, topics: Sequence[Topic]
+) -> AsyncIterator[TopicTail]:
     """The tail of `topics` as they are now.
 
     Raises:
         Misconfigured: a topic does not exist.
         TryLater: no broker answers.
     """
-    async with reader(connection, auto_offset_reset="earliest", max_partition_fetch_bytes=LARGEST_FETCH) as client:
+    async with reader(
+        connection, auto_offset_reset="earliest", max_partition_fetch_bytes=LARGEST_FETCH
+    ) as client:
         partitions = [ClientPartition(*each) for each in await partitions_of(client, topics)]
-        # asked before assign(): behind a fetch that waits for records each question takes half a second
-        begins, ends = await client.beginning_offsets(partitions), await client.end_offsets(partitions)
+        # asked before assign(): behind a fetch that waits for records each question takes half a
+        # second
+        begins, ends = (
+            await client.beginning_offsets(partitions),
+            await client.end_offsets(partitions),
+        )
         client.assign(partitions)
         client.pause(*partitions)
-        yield TopicTail(client, {TopicPartition(*each): Span(begins[each], ends[each]) for each in partitions})
+        yield TopicTail(
+            client, {TopicPartition(*each): Span(begins[each], ends[each]) for each in partitions}
+        )

@@ -1,4 +1,7 @@
-"""Creates the topics of the catalogue and checks them. An explicit step: nothing in ATS creates a topic in passing."""
+"""Creates the topics of the catalogue and checks them.
+
+An explicit step: nothing in ATS creates a topic in passing.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +19,15 @@ from schemas.topics import CATALOGUE, PartitionPlan, Topic
 
 log = structlog.get_logger(__name__)
 
-VISIBLE_WITHIN: Final = 10.0  # seconds from "created" to "every broker knows it"; one node needs about 0.1
+# seconds from "created" to "every broker knows it"; one node needs about 0.1
+VISIBLE_WITHIN: Final = 10.0
 
 
 async def create_topics(
-    connection: KafkaConnection, plan: PartitionPlan, replication_factor: int = 1, topics: Iterable[Topic] = CATALOGUE
+    connection: KafkaConnection,
+    plan: PartitionPlan,
+    replication_factor: int = 1,
+    topics: Iterable[Topic] = CATALOGUE,
 ) -> list[str]:
     """Create what is missing and return its names; running it again changes nothing.
 
@@ -42,7 +49,9 @@ async def create_topics(
     return created
 
 
-async def check_topics(connection: KafkaConnection, plan: PartitionPlan, topics: Iterable[Topic]) -> None:
+async def check_topics(
+    connection: KafkaConnection, plan: PartitionPlan, topics: Iterable[Topic]
+) -> None:
     """Make sure that `topics` exist as `plan` says.
 
     Raises:
@@ -54,11 +63,15 @@ async def check_topics(connection: KafkaConnection, plan: PartitionPlan, topics:
     wanted = list(topics)
     if missing := sorted({topic.name for topic in wanted} - existing.keys()):
         where = connection.bootstrap_servers
-        raise Misconfigured(f"topic missing at {where}: {', '.join(missing)}; run `ats topics create`")
+        raise Misconfigured(
+            f"topic missing at {where}: {', '.join(missing)}; run `ats topics create`"
+        )
     _refuse_mismatch(existing, plan, wanted)
 
 
-def _refuse_mismatch(existing: dict[str, int], plan: PartitionPlan, topics: Iterable[Topic]) -> None:
+def _refuse_mismatch(
+    existing: dict[str, int], plan: PartitionPlan, topics: Iterable[Topic]
+) -> None:
     for topic in topics:
         count, planned = existing.get(topic.name), topic.partitions(plan)
         if count is not None and count != planned:
@@ -70,14 +83,19 @@ def _refuse_mismatch(existing: dict[str, int], plan: PartitionPlan, topics: Iter
 
 async def _partition_counts(admin: AIOKafkaAdminClient) -> dict[str, int]:
     described: list[dict[str, Any]] = await admin.describe_topics()
-    return {topic["topic"]: len(topic["partitions"]) for topic in described if topic["error_code"] == 0}
+    return {
+        topic["topic"]: len(topic["partitions"]) for topic in described if topic["error_code"] == 0
+    }
 
 
 async def _create(
     admin: AIOKafkaAdminClient, topics: list[Topic], plan: PartitionPlan, replication_factor: int
 ) -> list[str]:
     response = await admin.create_topics(
-        [NewTopic(t.name, t.partitions(plan), replication_factor, topic_configs=t.config()) for t in topics]
+        [
+            NewTopic(t.name, t.partitions(plan), replication_factor, topic_configs=t.config())
+            for t in topics
+        ]
     )
     created = []
     for name, code, *reason in response.topic_errors:
@@ -92,10 +110,15 @@ async def _create(
 
 
 async def _until_visible(admin: AIOKafkaAdminClient, names: list[str]) -> None:
-    """Metadata lags behind creation; a producer that starts too early would be told that the topic does not exist."""
+    """Metadata lags behind creation.
+
+    A producer that starts too early would be told that the topic does not exist.
+    """
     try:
         async with asyncio.timeout(VISIBLE_WITHIN):
             while not set(names) <= (await _partition_counts(admin)).keys():  # noqa: ASYNC110  # a broker has no event to wait for
                 await asyncio.sleep(0.05)
     except TimeoutError:
-        raise TryLater(f"topics were created but no broker shows them within {VISIBLE_WITHIN:.0f} s: {names}") from None
+        raise TryLater(
+            f"topics were created but no broker shows them within {VISIBLE_WITHIN:.0f} s: {names}"
+        ) from None

@@ -1,1 +1,4 @@
-"""Dhan's REST API as ATS needs it: the SDK's payloads over an async transport of ours, and outcomes one can act on."""
+"""Dhan's REST API as ATS needs it.
+
+The SDK's payloads over an async transport of ours, and outcomes one can act on.
+"""

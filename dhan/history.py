@@ -12,7 +12,15 @@ from typing import Any, Final, Literal
 import httpx
 from dhanhq import HistoricalData
 
-from dhan.transport import BaseUrl, Credentials, Deadline, DhanTransport, Lost, Result, trading_error
+from dhan.transport import (
+    BaseUrl,
+    Credentials,
+    Deadline,
+    DhanTransport,
+    Lost,
+    Result,
+    trading_error,
+)
 from schemas.errors import TryLater, Unreadable
 from schemas.history import Bar
 from schemas.market import Instrument, trading_day
@@ -38,7 +46,9 @@ class DailyBar:
 class History:
     """Dhan's historical data of one account."""
 
-    def __init__(self, http: httpx.AsyncClient, base_url: BaseUrl, credentials: Credentials) -> None:
+    def __init__(
+        self, http: httpx.AsyncClient, base_url: BaseUrl, credentials: Credentials
+    ) -> None:
         self._data = HistoricalData(DhanTransport(http, base_url, credentials, Deadline.DATA))
 
     async def daily(self, instrument: Instrument, first: date, last: date) -> tuple[DailyBar, ...]:
@@ -68,7 +78,9 @@ class History:
             TryLater, Unreadable: as for `daily`.
         """
         if until - first > MOST_DAYS * _DAY_NS:
-            raise ValueError(f"{(until - first) / _DAY_NS:.0f} days of candles; Dhan gives {MOST_DAYS} at once")
+            raise ValueError(
+                f"{(until - first) / _DAY_NS:.0f} days of candles; Dhan gives {MOST_DAYS} at once"
+            )
         result: Result = await self._data.intraday_minute_data(
             security_id=str(instrument.id.security_id),
             exchange_segment=instrument.id.segment.value,
@@ -78,9 +90,12 @@ class History:
             interval=minutes,
         )
         body = _answered(result, f"{minutes}-minute candles of {instrument.id}")
-        # for the current day Dhan ignores the end we ask for, and the newest bar may still be growing
+        # for the current day Dhan ignores the end we ask for, and the newest bar may still be
+        # growing
         length = UtcNs.minutes(minutes)
-        return tuple(bar for bar in read_bars(body) if first <= bar.start and bar.start + length <= until)
+        return tuple(
+            bar for bar in read_bars(body) if first <= bar.start and bar.start + length <= until
+        )
 
 
 def _clock_text(moment: UtcNs) -> str:
@@ -101,7 +116,9 @@ def _answered(result: Result, asked: str) -> Any:
 
 
 def read_daily(body: Any) -> tuple[DailyBar, ...]:
-    """Read Dhan's table of daily candles strictly: timestamps are true UTC seconds of IST midnight (unlike the feed's).
+    """Read Dhan's table of daily candles strictly.
+
+    Timestamps are true UTC seconds of IST midnight (unlike the feed's).
 
     Raises:
         Unreadable: naming the column and the row at fault.
@@ -114,7 +131,9 @@ def read_daily(body: Any) -> tuple[DailyBar, ...]:
 
 
 def read_bars(body: Any) -> tuple[Bar, ...]:
-    """Read Dhan's table of intraday candles strictly: timestamps are true UTC seconds of the bar's start.
+    """Read Dhan's table of intraday candles strictly.
+
+    Timestamps are true UTC seconds of the bar's start.
 
     Raises:
         Unreadable: naming the column and the row at fault.
@@ -135,7 +154,9 @@ def _table(body: Any) -> tuple[Bar, ...]:
         raise Unreadable(f"expected an object of arrays, got {type(body).__name__}")
     columns = [_column(body, name) for name in _COLUMNS]
     if len({len(column) for column in columns}) > 1:
-        lengths = ", ".join(f"{name} {len(column)}" for name, column in zip(_COLUMNS, columns, strict=True))
+        lengths = ", ".join(
+            f"{name} {len(column)}" for name, column in zip(_COLUMNS, columns, strict=True)
+        )
         raise Unreadable(f"arrays of different lengths: {lengths}")
     return tuple(_bar(at, row) for at, row in enumerate(zip(*columns, strict=True)))
 
@@ -143,7 +164,12 @@ def _table(body: Any) -> tuple[Bar, ...]:
 def _column(body: Mapping[str, Any], name: str) -> Sequence[Any]:
     column = body.get(name)
     if not isinstance(column, list):
-        raise Unreadable("missing array" if column is None else f"expected an array, got {type(column).__name__}", name)
+        raise Unreadable(
+            "missing array"
+            if column is None
+            else f"expected an array, got {type(column).__name__}",
+            name,
+        )
     return column
 
 
@@ -152,7 +178,9 @@ def _bar(at: int, row: tuple[Any, ...]) -> Bar:
         _price(value, f"{name}[{at}]") for name, value in zip(_COLUMNS[:4], row[:4], strict=True)
     )
     if not low <= min(opened, close) <= max(opened, close) <= high:
-        raise Unreadable(f"open {opened}, high {high}, low {low}, close {close} cannot be one bar", f"high[{at}]")
+        raise Unreadable(
+            f"open {opened}, high {high}, low {low}, close {close} cannot be one bar", f"high[{at}]"
+        )
     volume, stamp = _number(row[4], f"volume[{at}]"), _number(row[5], f"timestamp[{at}]")
     if volume < 0 or stamp <= 0:
         raise Unreadable(f"impossible value {volume if volume < 0 else stamp}", f"row[{at}]")

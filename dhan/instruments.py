@@ -1,4 +1,7 @@
-"""Reads the day's instrument master, Dhan's detailed CSV: good rows become instruments, bad rows are listed with why."""
+"""Reads the day's instrument master, Dhan's detailed CSV.
+
+Good rows become instruments, bad rows are listed with why.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +58,8 @@ class Master:
 
     Attributes:
         by_id: In the file's order.
-        by_symbol: By segment and symbol; where a company's bonds share its symbol, the share (series EQ) wins.
+        by_symbol: By segment and symbol; where a company's bonds share its symbol, the share
+            (series EQ) wins.
         bad: Rows of the wanted segments that could not be read.
         underlyings: Symbols of the shares that have futures or options, on whichever exchange.
     """
@@ -66,14 +70,19 @@ class Master:
     underlyings: frozenset[str] = frozenset()
 
     def auction_shares(self) -> frozenset[InstrumentId] | None:
-        """The shares that close in an auction: those that have futures or options on either exchange.
+        """The shares that close in an auction.
 
-        None when the file names no contract on any share, as one that was cut does not: then it cannot be told.
-        Source: SEBI circular of 16 January 2026 (closing auction session in stocks with derivatives).
+        Those that have futures or options on either exchange. None when the file names no contract
+        on any share, as one that was cut does not: then it cannot be told. Source: SEBI circular of
+        16 January 2026 (closing auction session in stocks with derivatives).
         """
         if not self.underlyings:
             return None
-        shares = ((segment, symbol) for symbol in self.underlyings for segment in (Segment.NSE_EQ, Segment.BSE_EQ))
+        shares = (
+            (segment, symbol)
+            for symbol in self.underlyings
+            for segment in (Segment.NSE_EQ, Segment.BSE_EQ)
+        )
         return frozenset(self.by_symbol[share].id for share in shares if share in self.by_symbol)
 
 
@@ -84,23 +93,33 @@ async def fetch(http: httpx.AsyncClient, url: str = DETAILED_CSV) -> str:
         TryLater: no answer in time, another status than 200, or an absurd size.
     """
     try:
-        async with asyncio.timeout(Deadline.FILE.value), http.stream("GET", url, follow_redirects=False) as response:
+        async with (
+            asyncio.timeout(Deadline.FILE.value),
+            http.stream("GET", url, follow_redirects=False) as response,
+        ):
             if response.status_code != httpx.codes.OK:
-                raise TryLater(f"the instrument master answered {response.status_code}: check its address {url}")
+                raise TryLater(
+                    f"the instrument master answered {response.status_code}: check its address {url}"
+                )
             body = bytearray()
             async for chunk in response.aiter_bytes():
                 body += chunk
                 if len(body) > MAX_FILE:
-                    raise TryLater(f"the instrument master at {url} is larger than {MAX_FILE} bytes")
+                    raise TryLater(
+                        f"the instrument master at {url} is larger than {MAX_FILE} bytes"
+                    )
     except (httpx.HTTPError, TimeoutError) as error:
-        raise TryLater(f"the instrument master at {url} did not come ({type(error).__name__}); try again") from None
+        raise TryLater(
+            f"the instrument master at {url} did not come ({type(error).__name__}); try again"
+        ) from None
     return body.decode("utf-8-sig", "replace")
 
 
 def parse(text: str, segments: AbstractSet[Segment]) -> Master:
     """Read the rows of `segments`; rows of others are passed over.
 
-    Each line is read for itself (no field of the file spans lines), so a broken quote spoils one row, not the rest.
+    Each line is read for itself (no field of the file spans lines), so a broken quote spoils one
+    row, not the rest.
 
     Raises:
         Unreadable: a column is missing, so that nothing in the file can be trusted.
@@ -165,11 +184,14 @@ def _cells(cells: list[str], at: Mapping[str, int]) -> dict[str, str]:
 
 def _segment(row: Mapping[str, str]) -> Segment | None:
     """The row's segment; None for those ATS does not trade (NSE commodities, for example)."""
-    return Segment.IDX_I if row["SEGMENT"] == "I" else _SEGMENTS.get((row["EXCH_ID"], row["SEGMENT"]))
+    return (
+        Segment.IDX_I if row["SEGMENT"] == "I" else _SEGMENTS.get((row["EXCH_ID"], row["SEGMENT"]))
+    )
 
 
 def _instrument(segment: Segment, row: Mapping[str, str]) -> Instrument:
-    # cash rows keep the exchange's symbol in UNDERLYING_SYMBOL and the company in SYMBOL_NAME; contracts the contract
+    # cash rows keep the exchange's symbol in UNDERLYING_SYMBOL and the company in SYMBOL_NAME;
+    # contracts the contract
     symbol = (row["UNDERLYING_SYMBOL"] if segment in _CASH else "") or row["SYMBOL_NAME"]
     if not symbol:
         raise Unreadable("no symbol in UNDERLYING_SYMBOL or SYMBOL_NAME", "SYMBOL_NAME")
@@ -193,7 +215,8 @@ def _id(segment: Segment, text: str) -> InstrumentId:
 
 
 def _tick_size(segment: Segment, text: str) -> Paise:
-    # the file gives paise (5.0000 for a step of ₹0.05), but rupees on index rows, which nobody trades
+    # the file gives paise (5.0000 for a step of ₹0.05), but rupees on index rows, which nobody
+    # trades
     size = _decimal("TICK_SIZE", text)
     if segment is Segment.IDX_I and size < 1:
         size *= PAISE_PER_RUPEE

@@ -1,8 +1,9 @@
 """Places an order and finds it again, with outcomes one can act on without losing money.
 
-The one rule: a reply counts as a rejection only when Dhan says so in words. Whatever else goes wrong after the first byte
-left is `Unknown`, and the caller asks `find` instead of sending again. Dhan has no idempotency key: a second POST with the
-same correlation id is a second order (`docs/facts/dhan.md`).
+The one rule: a reply counts as a rejection only when Dhan says so in words. Whatever else goes
+wrong after the first byte left is `Unknown`, and the caller asks `find` instead of sending again.
+Dhan has no idempotency key: a second POST with the same correlation id is a second order
+(`docs/facts/dhan.md`).
 """
 
 from __future__ import annotations
@@ -50,7 +51,10 @@ class Validity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewOrder:
-    """A limit order. There is no market order: exchanges turn them into limits at a price of their own."""
+    """A limit order.
+
+    There is no market order: exchanges turn them into limits at a price of their own.
+    """
 
     instrument: InstrumentId
     side: Side
@@ -98,7 +102,8 @@ class Rejected:
     """Dhan refused the order in words; it will never trade.
 
     Attributes:
-        token_refused: It was the account's token that Dhan did not accept: no further call with it can succeed.
+        token_refused: It was the account's token that Dhan did not accept: no further call with it
+            can succeed.
     """
 
     code: str
@@ -109,7 +114,10 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """The order certainly did not reach Dhan's book: no connection, or turned away by the rate limit. May be sent again."""
+    """The order certainly did not reach Dhan's book.
+
+    No connection, or turned away by the rate limit. May be sent again.
+    """
 
     code: str
     message: str
@@ -131,14 +139,18 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class NotFound:
-    """Neither Dhan's lookup nor, where both were asked, the day's order book has the order. Soon after a lost request that is
+    """Neither Dhan's lookup nor, where both were asked, the day's order book has the order.
+
+    Soon after a lost request that is
     no proof yet.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class TokenRefused:
-    """Dhan does not accept the account's token (any more), so it says nothing about the order. Asking again is useless
+    """Dhan does not accept the account's token (any more), so it says nothing about the order.
+
+    Asking again is useless
     until the user has connected anew.
     """
 
@@ -147,7 +159,9 @@ class TokenRefused:
 
 @dataclass(frozen=True, slots=True)
 class NoAccess:
-    """Dhan refuses in words to show this account's order book, so it says nothing about the order. Asking again will hardly
+    """Dhan refuses in words to show this account's order book, so it says nothing about the order.
+
+    Asking again will hardly
     help: the account, its permissions or the address we call from must change first.
     """
 
@@ -160,16 +174,20 @@ Lookup: TypeAlias = Found | NotFound | TokenRefused | NoAccess | Unknown
 RATE_LIMIT: Final = "DH-904"
 _DEAD_TOKEN: Final = "DH-901"  # noqa: S105  # an error code
 _ENDS: Final = frozenset({"TRADED", "REJECTED", "CANCELLED", "EXPIRED", "CLOSED"})
-_ORDER_ID: Final = re.compile(r"[!-~]{1,64}")  # digits until now; never cut, for a cut id is another order's
+# digits until now; never cut, for a cut id is another order's
+_ORDER_ID: Final = re.compile(r"[!-~]{1,64}")
 _PASSING: Final = frozenset({httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_MANY_REQUESTS})
-_SERVER_SIDE: Final = frozenset({"DH-908", "DH-909"})  # Dhan's own failure: the order may have got through before it
+# Dhan's own failure: the order may have got through before it
+_SERVER_SIDE: Final = frozenset({"DH-908", "DH-909"})
 _NO_DATA: Final = "DH-907"
 
 
 class OrderDesk:
     """One account's order entry."""
 
-    def __init__(self, http: httpx.AsyncClient, base_url: BaseUrl, credentials: Credentials) -> None:
+    def __init__(
+        self, http: httpx.AsyncClient, base_url: BaseUrl, credentials: Credentials
+    ) -> None:
         self._entry = Order(DhanTransport(http, base_url, credentials, Deadline.ORDER))
         self._book = Order(DhanTransport(http, base_url, credentials, Deadline.LOOKUP))
 
@@ -182,7 +200,8 @@ class OrderDesk:
             quantity=int(order.quantity),
             order_type="LIMIT",
             product_type=order.product.value,
-            # the only float in the system's money: two decimals survive it, and JSON has no other number
+            # the only float in the system's money: two decimals survive it, and JSON has no other
+            # number
             price=float(order.price.rupees()),
             validity=order.validity.value,
             tag=order.correlation_id,
@@ -192,8 +211,9 @@ class OrderDesk:
     async def find(self, correlation_id: CorrelationId) -> Lookup:
         """Look one order up by our name for it; unless that finds it, the day's whole book decides.
 
-        Dhan answers a lookup by name with 404 also while the order is in TRANSIT (measured), so its "not found" proves
-        nothing. A refusal of that lookup may be about the order or about the account; the book tells which.
+        Dhan answers a lookup by name with 404 also while the order is in TRANSIT (measured), so its
+        "not found" proves nothing. A refusal of that lookup may be about the order or about the
+        account; the book tells which.
         """
         result: Result = await self._book.get_order_by_correlationID(correlation_id)
         lookup = classify_lookup(result, correlation_id)
@@ -223,7 +243,10 @@ def classify_placement(result: Result) -> Placed:
 
 
 def classify_lookup(result: Result, correlation_id: CorrelationId) -> Lookup:
-    """What a result of GET /orders/external/{correlation id} proves; of `NotFound` only that the lookup does not find it."""
+    """What a result of GET /orders/external/{correlation id} proves.
+
+    Of `NotFound` only that the lookup does not find it.
+    """
     if isinstance(result, Lost):
         return Unknown(result.reason)
     code, _ = trading_error(_single(result.body))
@@ -233,8 +256,14 @@ def classify_lookup(result: Result, correlation_id: CorrelationId) -> Lookup:
         order = read_order(_single(result.body))
         if order is None:
             return Unknown(_describe(result, code))
-        return Found(order) if order.correlation_id == correlation_id else Unknown("answer_about_another_order")
-    if (result.status == httpx.codes.NOT_FOUND and code) or (400 <= result.status < 500 and code == _NO_DATA):
+        return (
+            Found(order)
+            if order.correlation_id == correlation_id
+            else Unknown("answer_about_another_order")
+        )
+    if (result.status == httpx.codes.NOT_FOUND and code) or (
+        400 <= result.status < 500 and code == _NO_DATA
+    ):
         return NotFound()
     return _no_answer(result, code)
 
@@ -244,17 +273,26 @@ def _no_answer(result: Reply, code: str) -> TokenRefused | Unknown:
 
 
 def _refuses_token(result: Reply, code: str) -> bool:
-    return result.status == httpx.codes.UNAUTHORIZED or (400 <= result.status < 500 and code == _DEAD_TOKEN)
+    return result.status == httpx.codes.UNAUTHORIZED or (
+        400 <= result.status < 500 and code == _DEAD_TOKEN
+    )
 
 
 def classify_book(result: Result, correlation_id: CorrelationId) -> Lookup:
-    """What the day's order book proves about one order. A book with one unreadable row proves no absence."""
+    """What the day's order book proves about one order.
+
+    A book with one unreadable row proves no absence.
+    """
     if isinstance(result, Lost):
         return Unknown(result.reason)
     if result.status != httpx.codes.OK or not isinstance(result.body, list):
         code, _ = trading_error(_single(result.body))
         answer = _no_answer(result, code)
-        return NoAccess(answer.reason) if isinstance(answer, Unknown) and _refuses_access(result, code) else answer
+        return (
+            NoAccess(answer.reason)
+            if isinstance(answer, Unknown) and _refuses_access(result, code)
+            else answer
+        )
     orders = [read_order(row) for row in result.body]
     for order in orders:
         if order and order.correlation_id == correlation_id:
@@ -263,14 +301,21 @@ def classify_book(result: Result, correlation_id: CorrelationId) -> Lookup:
 
 
 def read_order(body: object) -> BrokerOrder | None:
-    """An order of the book, or None when the essential fields are missing. Unknown status words pass through."""
+    """An order of the book, or None when the essential fields are missing.
+
+    Unknown status words pass through.
+    """
     if not isinstance(body, Mapping):
         return None
     order_id, status = text_field(body, "orderId"), text_field(body, "orderStatus")
     if not _ORDER_ID.fullmatch(order_id) or not status:
         return None
-    reason = " ".join(filter(None, [text_field(body, "omsErrorCode"), text_field(body, "omsErrorDescription")]))
-    return BrokerOrder(DhanOrderId(order_id), text_field(body, "correlationId"), status.upper(), reason)
+    reason = " ".join(
+        filter(None, [text_field(body, "omsErrorCode"), text_field(body, "omsErrorDescription")])
+    )
+    return BrokerOrder(
+        DhanOrderId(order_id), text_field(body, "correlationId"), status.upper(), reason
+    )
 
 
 def _acknowledged(body: object) -> Placed:

@@ -1,10 +1,13 @@
-"""Carries one request of `dhanhq` to Dhan and says what is known about it afterwards: a reply, or that it was lost.
+"""Carries one request of `dhanhq` to Dhan and says what is known about it afterwards.
 
-The SDK's endpoint classes (`Order`, `HistoricalData`) build the payload and call `self.dhan_http`; this is that object.
-It answers at once with an awaitable, so `await Order(context).place_order(...)` sends exactly what the SDK would send and
-returns our result, while the SDK's own transport would report a lost reply as a rejection (`docs/facts/dhan.md`).
+A reply, or that it was lost. The SDK's endpoint classes (`Order`, `HistoricalData`) build the
+payload and call `self.dhan_http`; this is that object. It answers at once with an awaitable, so
+`await Order(context).place_order(...)` sends exactly what the SDK would send and returns our
+result, while the SDK's own transport would report a lost reply as a rejection
+(`docs/facts/dhan.md`).
 
-Promise: no request is ever sent twice, no redirect is followed, no exception and no result holds a token.
+Promise: no request is ever sent twice, no redirect is followed, no exception and no result holds a
+token.
 """
 
 from __future__ import annotations
@@ -28,7 +31,8 @@ from schemas.ids import DhanClientId
 from schemas.text import clean
 
 DHAN_API: Final = "https://api.dhan.co/v2"
-MAX_BODY: Final = 16 * 1024 * 1024  # a day's order book of 7,000 orders is below 10 MB; more is not an answer to us
+# a day's order book of 7,000 orders is below 10 MB; more is not an answer to us
+MAX_BODY: Final = 16 * 1024 * 1024
 TEXT_LENGTH: Final = 500  # characters kept of any text of Dhan's
 _KEPT_HEADERS: Final = ("content-type", "date", "retry-after")
 _TOKEN: Final = re.compile(
@@ -48,10 +52,13 @@ class Deadline(Enum):
 
 @dataclass(frozen=True, slots=True)
 class BaseUrl:
-    """Where an API lives. Built only by `parse`, so a plain-text URL to another machine cannot exist.
+    """Where an API lives.
+
+    Built only by `parse`, so a plain-text URL to another machine cannot exist.
 
     Attributes:
-        loopback: The host is an address of this machine itself, written as a number: a name could resolve to anything.
+        loopback: The host is an address of this machine itself, written as a number: a name could
+            resolve to anything.
     """
 
     url: str
@@ -62,19 +69,30 @@ class BaseUrl:
         """Read a base URL.
 
         Raises:
-            Misconfigured: not a URL, with user name, query or fragment, or plain http to another machine.
+            Misconfigured: not a URL, with user name, query or fragment, or plain http to another
+                machine.
         """
         try:
             url = httpx.URL(text)
         except httpx.InvalidURL:
-            raise Misconfigured("the Dhan API address is not a URL: write for example https://api.dhan.co/v2") from None
-        if url.scheme not in ("http", "https") or not url.host or url.userinfo or url.query or url.fragment:
+            raise Misconfigured(
+                "the Dhan API address is not a URL: write for example https://api.dhan.co/v2"
+            ) from None
+        if (
+            url.scheme not in ("http", "https")
+            or not url.host
+            or url.userinfo
+            or url.query
+            or url.fragment
+        ):
             raise Misconfigured(
                 f"the Dhan API address needs the form https://host/path, without user, query or fragment: {url.host!r}"
             )
         loopback = _is_loopback(url.host)
         if url.scheme == "http" and not loopback:
-            raise Misconfigured(f"plain http to {url.host!r} would show tokens to the network: use https or 127.0.0.1")
+            raise Misconfigured(
+                f"plain http to {url.host!r} would show tokens to the network: use https or 127.0.0.1"
+            )
         return cls(str(url).rstrip("/"), loopback)
 
     def __str__(self) -> str:
@@ -138,10 +156,15 @@ def open_client(max_connections: int = 100) -> httpx.AsyncClient:
     no redirects, no retries. The caller closes it.
     """
     limits = httpx.Limits(
-        max_connections=max_connections, max_keepalive_connections=max_connections, keepalive_expiry=20
+        max_connections=max_connections,
+        max_keepalive_connections=max_connections,
+        keepalive_expiry=20,
     )
     return httpx.AsyncClient(
-        trust_env=False, follow_redirects=False, limits=limits, timeout=httpx.Timeout(10.0, connect=2.0)
+        trust_env=False,
+        follow_redirects=False,
+        limits=limits,
+        timeout=httpx.Timeout(10.0, connect=2.0),
     )
 
 
@@ -149,7 +172,11 @@ class DhanTransport:
     """What `dhanhq` calls `dhan_http`, for one account and one kind of call."""
 
     def __init__(
-        self, http: httpx.AsyncClient, base_url: BaseUrl, credentials: Credentials, deadline: Deadline
+        self,
+        http: httpx.AsyncClient,
+        base_url: BaseUrl,
+        credentials: Credentials,
+        deadline: Deadline,
     ) -> None:
         self._http = http
         self._base_url = base_url
@@ -175,8 +202,13 @@ class DhanTransport:
     def put(self, endpoint: str, payload: Mapping[str, Any]) -> Awaitable[Result]:
         return self._send("PUT", endpoint, payload)
 
-    async def _send(self, method: str, endpoint: str, payload: Mapping[str, Any] | None = None) -> Result:
-        client_id, token = self._credentials.client_id, self._credentials.access_token.get_secret_value()
+    async def _send(
+        self, method: str, endpoint: str, payload: Mapping[str, Any] | None = None
+    ) -> Result:
+        client_id, token = (
+            self._credentials.client_id,
+            self._credentials.access_token.get_secret_value(),
+        )
         if not _TOKEN.fullmatch(token) or not _CLIENT_ID.fullmatch(client_id):
             return Lost("credentials_malformed", may_have_arrived=False)
         headers = {
@@ -187,12 +219,19 @@ class DhanTransport:
         }
         # as the SDK does it: a body only when there is a payload, with the client id last
         content = json.dumps({**payload, "dhanClientId": client_id}).encode() if payload else None
-        request = self._http.build_request(method, f"{self._base_url}{endpoint}", headers=headers, content=content)
+        request = self._http.build_request(
+            method, f"{self._base_url}{endpoint}", headers=headers, content=content
+        )
         return await exchange(self._http, request, self._deadline.value, secret=token)
 
 
-async def exchange(http: httpx.AsyncClient, request: httpx.Request, deadline: float, *, secret: str) -> Result:
-    """Send once and read the whole answer within `deadline` seconds. An answer that quotes `secret` comes without it."""
+async def exchange(
+    http: httpx.AsyncClient, request: httpx.Request, deadline: float, *, secret: str
+) -> Result:
+    """Send once and read the whole answer within `deadline` seconds.
+
+    An answer that quotes `secret` comes without it.
+    """
     try:
         async with asyncio.timeout(deadline):
             response = await http.send(request, stream=True, follow_redirects=False)
@@ -209,7 +248,11 @@ async def exchange(http: httpx.AsyncClient, request: httpx.Request, deadline: fl
     if body is None:
         return Lost("body_too_large", may_have_arrived=True)
     headers = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
-    return Reply(response.status_code, parse_json(body.replace(secret.encode(), b"[token]")), MappingProxyType(headers))
+    return Reply(
+        response.status_code,
+        parse_json(body.replace(secret.encode(), b"[token]")),
+        MappingProxyType(headers),
+    )
 
 
 async def _read(response: httpx.Response) -> bytes | None:
@@ -232,7 +275,10 @@ def parse_json(body: bytes) -> Any:
 
 
 def trading_error(body: object) -> tuple[str, str]:
-    """Code and message of Dhan's trading error shape; two empty strings when `body` is something else."""
+    """Code and message of Dhan's trading error shape.
+
+    Two empty strings when `body` is something else.
+    """
     if not isinstance(body, Mapping):
         return "", ""
     return text_field(body, "errorCode"), text_field(body, "errorMessage")
@@ -241,11 +287,15 @@ def trading_error(body: object) -> tuple[str, str]:
 def text_field(body: Mapping[str, Any], name: str) -> str:
     """A string or number of Dhan's answer as text; "" when absent or of another type.
 
-    Here Dhan's text becomes ours: one line, cut to what a log line bears, without anything that Postgres, Kafka or a log
-    could not take (`schemas.text`).
+    Here Dhan's text becomes ours: one line, cut to what a log line bears, without anything that
+    Postgres, Kafka or a log could not take (`schemas.text`).
     """
     value = body.get(name)
-    return clean(str(value), TEXT_LENGTH) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    return (
+        clean(str(value), TEXT_LENGTH)
+        if isinstance(value, str | int) and not isinstance(value, bool)
+        else ""
+    )
 
 
 def _refuse_constant(name: str) -> None:

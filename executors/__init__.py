@@ -1,1 +1,4 @@
-"""From a decision to users' orders: at most one per decision and user, and one recorded outcome for each, whatever crashes."""
+"""From a decision to users' orders.
+
+At most one per decision and user, and one recorded outcome for each, whatever crashes.
+"""

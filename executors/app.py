@@ -1,4 +1,7 @@
-"""Puts the executors together: one service over `ats.decisions` and `ats.orders`, and what keeps it informed."""
+"""Puts the executors together.
+
+One service over `ats.decisions` and `ats.orders`, and what keeps it informed.
+"""
 
 from __future__ import annotations
 
@@ -44,12 +47,14 @@ from schemas.units import NS_PER_SECOND, UtcNs
 log = structlog.get_logger(__name__)
 
 GROUP: Final = "ats-executors"
-# An order whose reply was lost keeps its place until it is found, five minutes at most. So many that a few sick accounts
-# leave room for everybody else; each costs a coroutine.
+# An order whose reply was lost keeps its place until it is found, five minutes at most. So many
+# that a few sick accounts leave room for everybody else; each costs a coroutine.
 IN_FLIGHT: Final = 512
-TICKS_BACK: Final = UtcNs.minutes(60)  # quotes from before the start: what a backlog of decisions may ask for
+# quotes from before the start: what a backlog of decisions may ask for
+TICKS_BACK: Final = UtcNs.minutes(60)
 DAY_BACK: Final = UtcNs.minutes(24 * 60)  # executions of this trading day, for the day's count
-OVERLAP: Final = UtcNs.minutes(5)  # between counting the day and following on; clocks of writers differ by less
+# between counting the day and following on; clocks of writers differ by less
+OVERLAP: Final = UtcNs.minutes(5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,8 @@ class Ports:
         calendar: When the exchanges trade, with the shares that close in an auction.
         limits: Of every user, until users have their own.
         kill_switch: Whether all trading is stopped; asked before each order.
-        lease: Seconds after which an open claim's owner can no longer be sending (`executors.reconcile`).
+        lease: Seconds after which an open claim's owner can no longer be sending
+            (`executors.reconcile`).
     """
 
     connection: KafkaConnection
@@ -81,7 +87,9 @@ class Ports:
 
 def execution_service(fan_out: Handler, worker: Handler) -> StatelessService:
     """The service to run: decisions become intents, intents become executions."""
-    return StatelessService(GROUP, {DECISIONS: fan_out, ORDERS: worker}, (ORDERS, EXECUTIONS, FANOUTS), IN_FLIGHT)
+    return StatelessService(
+        GROUP, {DECISIONS: fan_out, ORDERS: worker}, (ORDERS, EXECUTIONS, FANOUTS), IN_FLIGHT
+    )
 
 
 async def run_executors(
@@ -92,10 +100,13 @@ async def run_executors(
     options: ShellOptions | None = None,
     metrics: ShellMetrics | None = None,
 ) -> None:
-    """Run until `stop` is set. Open claims of an earlier life are reconciled beside it: nobody waits for them.
+    """Run until `stop` is set.
+
+    Open claims of an earlier life are reconciled beside it: nobody waits for them.
 
     Raises:
-        Misconfigured, TryLater: as `bus.stateless.run_stateless`; also when something that informs the gate fails.
+        Misconfigured, TryLater: as `bus.stateless.run_stateless`; also when something that informs
+        the gate fails.
     """
     store = Store(ports.database)
     book = QuoteBook(ports.plan.instrument)
@@ -122,13 +133,22 @@ async def run_executors(
         metrics=ports.metrics,
     )
     service = execution_service(
-        FanOut(active, ports.instruments, limits_of, ports.clock, ports.machine), OrderWorker(around)
+        FanOut(active, ports.instruments, limits_of, ports.clock, ports.machine),
+        OrderWorker(around),
     )
     await _count_the_day(ports, budget)
     async with Publisher(ports.connection) as publisher:
-        poller = SessionPoller(store, active, publisher.send_and_wait, lambda: _datetime(ports.wall()), ports.machine)
+        poller = SessionPoller(
+            store, active, publisher.send_and_wait, lambda: _datetime(ports.wall()), ports.machine
+        )
         serving = run_stateless(
-            service, ports.connection, ports.plan, instance=instance, stop=stop, options=options, metrics=metrics
+            service,
+            ports.connection,
+            ports.plan,
+            instance=instance,
+            stop=stop,
+            options=options,
+            metrics=metrics,
         )
         await _while_informed(
             serving,
@@ -139,8 +159,12 @@ async def run_executors(
         )
 
 
-async def _while_informed(service: Coroutine[Any, Any, None], *informers: Coroutine[Any, Any, None]) -> None:
-    """Run `service` to its end. An informer that fails ends it: a gate without information would deny everything. One that
+async def _while_informed(
+    service: Coroutine[Any, Any, None], *informers: Coroutine[Any, Any, None]
+) -> None:
+    """Run `service` to its end.
+
+    An informer that fails ends it: a gate without information would deny everything. One that
     has done its work does not.
     """
     try:
@@ -154,15 +178,25 @@ async def _while_informed(service: Coroutine[Any, Any, None], *informers: Corout
 
 
 async def _reconcile_open_claims(ports: Ports, resolver: Resolver, publisher: Publisher) -> None:
-    """Settle and tell what an earlier life left open. A message missing here comes when its intent is delivered again."""
+    """Settle and tell what an earlier life left open.
+
+    A message missing here comes when its intent is delivered again.
+    """
     if not (claims := await resolver.open_claims()):
         return
     since = UtcNs(ports.wall() - DAY_BACK)
-    async with aclosing(read_topics(ports.connection, [ORDERS], since=since, until_end=True)) as orders:
+    async with aclosing(
+        read_topics(ports.connection, [ORDERS], since=since, until_end=True)
+    ) as orders:
         intents = await intents_of(orders, {key.order for key in claims})
 
     async def tell(key: OrderKey, settlement: Settlement) -> None:
-        log.info("open_claim_settled", order=str(key.order), outcome=settlement.outcome, code=settlement.code)
+        log.info(
+            "open_claim_settled",
+            order=str(key.order),
+            outcome=settlement.outcome,
+            code=settlement.code,
+        )
         if found := intents.get(key.order):
             await publisher.send_and_wait(found.output(settlement))
 
@@ -171,7 +205,9 @@ async def _reconcile_open_claims(ports: Ports, resolver: Resolver, publisher: Pu
 
 async def _count_the_day(ports: Ports, budget: OrderBudget) -> None:
     since = UtcNs(ports.wall() - DAY_BACK)
-    async with aclosing(read_topics(ports.connection, [EXECUTIONS], since=since, until_end=True)) as records:
+    async with aclosing(
+        read_topics(ports.connection, [EXECUTIONS], since=since, until_end=True)
+    ) as records:
         await _observe(records, budget)
 
 

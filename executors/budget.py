@@ -1,10 +1,12 @@
-"""Remembers each user's orders of the day: how many entries, what they add up to, and how many around each second.
+"""Remembers each user's orders of the day.
 
-Every instance follows `ats.executions`, so the day survives a restart and a rebalance. The seconds are kept in memory only:
-a restart takes longer than one.
+How many entries, what they add up to, and how many around each second. Every instance follows
+`ats.executions`, so the day survives a restart and a rebalance. The seconds are kept in memory
+only: a restart takes longer than one.
 
-Where the guarantee stops: a position is what accepted orders add up to, not what was filled, and only of this day. An order
-that was accepted and never filled leaves a position here that the account does not hold.
+Where the guarantee stops: a position is what accepted orders add up to, not what was filled, and
+only of this day. An order that was accepted and never filled leaves a position here that the
+account does not hold.
 """
 
 from __future__ import annotations
@@ -20,28 +22,38 @@ from schemas.market import Side, trading_day
 from schemas.messages import Execution, OrderIntent, Outcome
 from schemas.units import NS_PER_SECOND, Quantity, UtcNs
 
-_REMEMBERED: Final = 256  # stamps a user: 32 seconds of the full rate, far more than the two a count looks at
+# stamps a user: 32 seconds of the full rate, far more than the two a count looks at
+_REMEMBERED: Final = 256
 _REACHED_DHAN: Final = frozenset({Outcome.ACCEPTED, Outcome.REJECTED, Outcome.NOT_FOUND})
 
 
 @dataclass(slots=True)
 class _Day:
-    """One user's orders of one trading day. Each order is told entry from exit once, when it is first heard of."""
+    """One user's orders of one trading day.
+
+    Each order is told entry from exit once, when it is first heard of.
+    """
 
     date: date
     known: set[OrderId] = field(default_factory=set)
     entries: set[OrderId] = field(default_factory=set)
-    accepted: dict[OrderId, int] = field(default_factory=dict)  # signed quantity: bought above zero, sold below
+    # signed quantity: bought above zero, sold below
+    accepted: dict[OrderId, int] = field(default_factory=dict)
     positions: defaultdict[InstrumentId, int] = field(default_factory=lambda: defaultdict(int))
 
-    def hear_of(self, order: OrderId, instrument: InstrumentId, side: Side, quantity: Quantity) -> None:
+    def hear_of(
+        self, order: OrderId, instrument: InstrumentId, side: Side, quantity: Quantity
+    ) -> None:
         if order not in self.known:
             self.known.add(order)
             if not closes(side, quantity, self.positions[instrument]):
                 self.entries.add(order)
 
     def settle(self, order: OrderId, instrument: InstrumentId, signed: int) -> None:
-        """What `order` adds to the position; said again, or said otherwise later, the last word counts."""
+        """What `order` adds to the position.
+
+        Said again, or said otherwise later, the last word counts.
+        """
         self.positions[instrument] += signed - self.accepted.get(order, 0)
         self.accepted[order] = signed
 
@@ -60,7 +72,9 @@ class OrderBudget:
         if day := self._day(execution.user_id, trading_day(execution.event_time)):
             sign = 1 if execution.side is Side.BUY else -1
             signed = sign * execution.quantity if execution.outcome is Outcome.ACCEPTED else 0
-            day.hear_of(execution.order_id, execution.instrument, execution.side, execution.quantity)
+            day.hear_of(
+                execution.order_id, execution.instrument, execution.side, execution.quantity
+            )
             day.settle(execution.order_id, execution.instrument, signed)
 
     def spend(self, intent: OrderIntent, now: UtcNs) -> None:
@@ -79,7 +93,10 @@ class OrderBudget:
         )
 
     def position(self, user: UserId, instrument: InstrumentId, now: UtcNs) -> int:
-        """Units that the user's accepted orders of the day add up to: above zero bought, below zero sold."""
+        """Units that the user's accepted orders of the day add up to.
+
+        Above zero bought, below zero sold.
+        """
         day = self._days.get(user)
         return day.positions.get(instrument, 0) if day and day.date == trading_day(now) else 0
 

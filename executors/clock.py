@@ -1,8 +1,9 @@
 """What time it is on the market for one decision.
 
-Live, market time is the wall clock. In a demo or a replay the market's clock runs at any speed, so a decision carries its
-own: its event time plus the machine time since it was published. Nothing then expires at full speed that would not have
-expired live, and what waits in a queue ages as it would live.
+Live, market time is the wall clock. In a demo or a replay the market's clock runs at any speed, so
+a decision carries its own: its event time plus the machine time since it was published. Nothing
+then expires at full speed that would not have expired live, and what waits in a queue ages as it
+would live.
 """
 
 from __future__ import annotations
@@ -50,7 +51,9 @@ class LiveClock:
     """Market time is wall time."""
 
     def __init__(
-        self, wall: Callable[[], int] = time.time_ns, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+        self,
+        wall: Callable[[], int] = time.time_ns,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._wall = wall
         self._sleep = sleep

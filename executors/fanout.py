@@ -23,11 +23,14 @@ from schemas.units import UtcNs
 
 log = structlog.get_logger(__name__)
 
-# When the decision's record was published: a header and no field, so that the intent's bytes depend on the decision alone.
+# When the decision's record was published: a header and no field, so that the intent's bytes depend
+# on the decision alone.
 DECIDED_AT: Final = "ats-decided-at"
 
 HOLD_LIMIT: Final = (
-    300.0  # seconds of machine time; half of what the shell allows a handler, and longer than any decision lives
+    # seconds of machine time; half of what the shell allows a handler, and longer than any decision
+    # lives
+    300.0
 )
 LOOK_AGAIN: Final = 0.25  # seconds between two looks at a stale set
 MOST_LISTED: Final = 5_000  # users in one record: with 100 bytes each half of what the topic allows
@@ -38,9 +41,10 @@ LimitsOf: TypeAlias = Callable[[UserId], UserLimits]
 class FanOut:
     """Handler of `ats.decisions`.
 
-    A decision read twice gives the same intents for the users active both times; the claim sees to it that a user's second
-    one is no second order. A decision that meets a stale set of users is held until the set is fresh or the decision expires.
-    Each BUY or SELL leaves a record of who got none and why.
+    A decision read twice gives the same intents for the users active both times; the claim sees to
+    it that a user's second one is no second order. A decision that meets a stale set of users is
+    held until the set is fresh or the decision expires. Each BUY or SELL leaves a record of who got
+    none and why.
     """
 
     def __init__(
@@ -63,7 +67,9 @@ class FanOut:
             return ()
         instrument = self._instruments.get(decision.instrument)
         if instrument is None:
-            raise Unreadable(f"{decision.instrument} is not in today's instrument master", "instrument")
+            raise Unreadable(
+                f"{decision.instrument} is not in today's instrument master", "instrument"
+            )
         await self._hold_while_stale(decision, record)
         outputs, without = self._orders(decision, instrument, record)
         log.info(
@@ -76,7 +82,9 @@ class FanOut:
         )
         return [
             *outputs,
-            message_output(FANOUTS, fan_out_of(decision, len(outputs), without), str(decision.instrument)),
+            message_output(
+                FANOUTS, fan_out_of(decision, len(outputs), without), str(decision.instrument)
+            ),
         ]
 
     async def _hold_while_stale(self, decision: Decision, record: Record) -> None:
@@ -85,7 +93,12 @@ class FanOut:
         while self._active.stale:
             held = self._machine.monotonic() - began
             if self._clock.now(when) >= decision.valid_until or held >= HOLD_LIMIT:
-                log.error("decision_expired_while_held", decision=str(decision.id), symbol=decision.symbol, held=held)
+                log.error(
+                    "decision_expired_while_held",
+                    decision=str(decision.id),
+                    symbol=decision.symbol,
+                    held=held,
+                )
                 return
             await self._machine.sleep(LOOK_AGAIN)
 
@@ -110,7 +123,9 @@ class FanOut:
 def fan_out_of(decision: Decision, orders: int, without: Sequence[WithoutOrder]) -> FanOutMessage:
     """The record of one fan-out; the same content has the same id."""
     listed = tuple(without[:MOST_LISTED])
-    digest = sha256("".join(f"{each.user_id}{each.reason_code}" for each in without).encode()).hexdigest()
+    digest = sha256(
+        "".join(f"{each.user_id}{each.reason_code}" for each in without).encode()
+    ).hexdigest()
     return FanOutMessage(
         id=derive("fanout", decision.id, orders, digest),
         event_time=decision.event_time,

@@ -1,10 +1,10 @@
 """The gate: may this order leave now?
 
-Pure. All it looks at stands in its arguments, so the same intent in the same situation gets the same verdict, live or in a
-replay ten years later. It knows no broker, clock, database or log.
+Pure. All it looks at stands in its arguments, so the same intent in the same situation gets the
+same verdict, live or in a replay ten years later. It knows no broker, clock, database or log.
 
-Where the guarantee stops: the gate judges what it is shown. Whether the switch is still on at the moment of sending is
-decided by the claim (`supabase/migrations`), not here.
+Where the guarantee stops: the gate judges what it is shown. Whether the switch is still on at the
+moment of sending is decided by the claim (`supabase/migrations`), not here.
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ from schemas.market import Side, trading_day
 from schemas.messages import OrderIntent
 from schemas.units import Price, Quantity, UtcNs
 
-# Ten silent seconds of all instruments together: the feed resends liquid quotes every second and the gateway's heartbeats
-# carry its clock on, so this is a dead feed and not a quiet market.
+# Ten silent seconds of all instruments together: the feed resends liquid quotes every second and
+# the gateway's heartbeats carry its clock on, so this is a dead feed and not a quiet market.
 FEED_DEAD_AFTER: Final = UtcNs.seconds(10)
-# An illiquid share may not trade for a minute; without a trade in two the last price says little about the next.
+# An illiquid share may not trade for a minute; without a trade in two the last price says little
+# about the next.
 QUOTE_STALE_AFTER: Final = UtcNs.seconds(120)
-# SEBI's threshold is 10 a second per exchange and client; eight leave a margin (`docs/facts/market-rules.md`)
+# SEBI's threshold is 10 a second per exchange and client; eight leave a margin
+# (`docs/facts/market-rules.md`)
 ORDERS_PER_SECOND: Final = 8
 
 
@@ -79,7 +81,8 @@ class Situation:
         user_active: Switch on and token alive, as far as the last look at the database knows.
         calendar: When the exchanges trade, closing-auction shares included.
         feed_clock: How far the feed's own clock has come; None before its first record.
-        position: Units of this instrument that the user's orders of the day add up to; below zero they are sold short.
+        position: Units of this instrument that the user's orders of the day add up to; below zero
+            they are sold short.
     """
 
     now: UtcNs
@@ -106,7 +109,10 @@ def judge(intent: OrderIntent, situation: Situation) -> Denial | None:
 
 
 def closes(side: Side, quantity: int, position: int) -> bool:
-    """Whether such an order only makes `position` smaller: limits on entries must not keep anybody in a position."""
+    """Whether such an order only makes `position` smaller.
+
+    Limits on entries must not keep anybody in a position.
+    """
     held = position if side is Side.SELL else -position
     return 0 < quantity <= held
 
@@ -114,8 +120,8 @@ def closes(side: Side, quantity: int, position: int) -> bool:
 def cut_to_close(intent: OrderIntent, situation: Situation) -> OrderIntent:
     """The part of `intent` that closes, when a limit on entries forbids the whole.
 
-    An order of the other side is seldom exactly as large as the position: it would close it and open another. Where the
-    day's number or the value allows no entry, what is left is the exit.
+    An order of the other side is seldom exactly as large as the position: it would close it and
+    open another. Where the day's number or the value allows no entry, what is left is the exit.
     """
     held = situation.position if intent.side is Side.SELL else -situation.position
     if not 0 < held < intent.quantity:
@@ -147,7 +153,10 @@ def calendar_knows_the_day(intent: OrderIntent, situation: Situation) -> Denial 
 
 
 def market_is_open(intent: OrderIntent, situation: Situation) -> Denial | None:
-    """In a session of continuous trading in this very instrument: its closing auction is outside."""
+    """In a session of continuous trading in this very instrument.
+
+    Its closing auction is outside.
+    """
     sessions = situation.calendar.sessions(trading_day(situation.now), intent.instrument)
     return None if any(situation.now in session for session in sessions) else Denial.OUTSIDE_SESSION
 

@@ -11,7 +11,8 @@ from bus.metrics import counter_by
 from schemas.messages import Execution
 
 OTHER: Final = "other"
-MAX_SERIES: Final = 200  # a code may be the broker's own: a scraper must not pay for what it makes up
+# a code may be the broker's own: a scraper must not pay for what it makes up
+MAX_SERIES: Final = 200
 _CODE: Final = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 
 
@@ -23,10 +24,14 @@ class OrderMetrics:
         orders: By outcome and code; outcome `not_found` is an alarm.
     """
 
-    orders: Counter[tuple[str, str]] = field(default_factory=Counter, metadata=counter_by("outcome", "code"))
+    orders: Counter[tuple[str, str]] = field(
+        default_factory=Counter, metadata=counter_by("outcome", "code")
+    )
 
     def told(self, execution: Execution) -> None:
         key = (execution.outcome.value, execution.reason_code)
-        if key not in self.orders and (len(self.orders) >= MAX_SERIES or not _CODE.fullmatch(execution.reason_code)):
+        if key not in self.orders and (
+            len(self.orders) >= MAX_SERIES or not _CODE.fullmatch(execution.reason_code)
+        ):
             key = (execution.outcome.value, OTHER)
         self.orders[key] += 1

@@ -1,7 +1,7 @@
 """In which mode ATS runs, and so whose orders may go where (`docs/facts/market-rules.md`).
 
-Modes are refused by code: with paper money no address but this machine's own can be reached, and with real money only the
-operator's own account.
+Modes are refused by code: with paper money no address but this machine's own can be reached, and
+with real money only the operator's own account.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ def rules_of(mode: Mode, api_url: str, own_client_id: str = "") -> ModeRules:
     """Check that `mode` may run as configured.
 
     Raises:
-        Misconfigured: a mode that is not built, paper orders that would leave the machine, or live orders without https or
-            without the operator's own client id.
+        Misconfigured: a mode that is not built, paper orders that would leave the machine, or live
+            orders without https or without the operator's own client id.
     """
     base_url = BaseUrl.parse(api_url)
     if mode is Mode.PAPER:
@@ -82,7 +82,11 @@ def rules_of(mode: Mode, api_url: str, own_client_id: str = "") -> ModeRules:
             "use ATS_MODE=paper or ATS_MODE=self"
         )
     if not base_url.url.startswith("https://"):
-        raise Misconfigured(f"mode self trades real money and needs https, but DHAN_API_URL is {base_url}")
+        raise Misconfigured(
+            f"mode self trades real money and needs https, but DHAN_API_URL is {base_url}"
+        )
     if not own_client_id:
-        raise Misconfigured("mode self trades exactly one account: set ADMIN_DHAN_CLIENT_ID to its Dhan client id")
+        raise Misconfigured(
+            "mode self trades exactly one account: set ADMIN_DHAN_CLIENT_ID to its Dhan client id"
+        )
     return ModeRules(mode, base_url, DhanClientId(own_client_id))

@@ -62,7 +62,10 @@ def of_placement(placed: Accepted | Rejected | NotSent) -> Settlement:
 
 
 def of_order(order: BrokerOrder) -> Settlement:
-    """The outcome of an order found in Dhan's book. Cancelled and expired ones were accepted once."""
+    """The outcome of an order found in Dhan's book.
+
+    Cancelled and expired ones were accepted once.
+    """
     if order.rejected:
         return Settlement(Outcome.REJECTED, "REJECTED", order.reason, order.order_id)
     return Settlement(Outcome.ACCEPTED, Outcome.ACCEPTED.value, dhan_order_id=order.order_id)
@@ -70,7 +73,8 @@ def of_order(order: BrokerOrder) -> Settlement:
 
 def execution(intent: OrderIntent, settlement: Settlement) -> Execution:
     """The message: a function of the intent's ids and the recorded settlement alone, so repeats have the same bytes."""
-    terms = settlement.terms or OrderTerms.of(intent)  # without: recorded before the database kept terms
+    # without: recorded before the database kept terms
+    terms = settlement.terms or OrderTerms.of(intent)
     return Execution(
         id=derive("execution", intent.id),
         event_time=terms.event_time,

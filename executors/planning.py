@@ -1,7 +1,7 @@
 """Turns one decision into one user's order: how many, at what price, with which stop and target.
 
-Pure, and blind to the market of the moment on purpose: a decision that is read twice gives the same intent, byte for byte.
-What changed since the decision is the gate's affair.
+Pure, and blind to the market of the moment on purpose: a decision that is read twice gives the same
+intent, byte for byte. What changed since the decision is the gate's affair.
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ class NoOrder(StrEnum):
     LESS_THAN_ONE_TICK = "less_than_one_tick"
 
 
-def plan(decision: Decision, user: UserId, instrument: Instrument, limits: UserLimits) -> OrderIntent | NoOrder:
+def plan(
+    decision: Decision, user: UserId, instrument: Instrument, limits: UserLimits
+) -> OrderIntent | NoOrder:
     """The order `decision` means for `user`, or why there is none."""
     if decision.action is Action.HOLD:
         return NoOrder.HOLD
@@ -90,7 +92,10 @@ def plan(decision: Decision, user: UserId, instrument: Instrument, limits: UserL
 
 
 def limit_price(side: Side, reference: Price, collar: BasisPoints, tick: Paise) -> int:
-    """The worst price one accepts: `collar` beyond `reference`, on the tick grid, never further than the collar."""
+    """The worst price one accepts.
+
+    `collar` beyond `reference`, on the tick grid, never further than the collar.
+    """
     if side is Side.BUY:
         return _down(reference * (WHOLE + collar), tick)
     return _up(reference * (WHOLE - collar), tick)
@@ -99,9 +104,15 @@ def limit_price(side: Side, reference: Price, collar: BasisPoints, tick: Paise) 
 def exits(side: Side, price: int, limits: UserLimits, tick: Paise) -> tuple[int, int]:
     """Stop and target: at least one tick away from `price`, otherwise never further than the limits say."""
     if side is Side.BUY:
-        stop, target = _up(price * (WHOLE - limits.stop), tick), _down(price * (WHOLE + limits.target), tick)
+        stop, target = (
+            _up(price * (WHOLE - limits.stop), tick),
+            _down(price * (WHOLE + limits.target), tick),
+        )
         return min(stop, price - tick), max(target, price + tick)
-    stop, target = _down(price * (WHOLE + limits.stop), tick), _up(price * (WHOLE - limits.target), tick)
+    stop, target = (
+        _down(price * (WHOLE + limits.stop), tick),
+        _up(price * (WHOLE - limits.target), tick),
+    )
     return max(stop, price + tick), min(target, price - tick)
 
 

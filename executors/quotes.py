@@ -1,7 +1,8 @@
 """The last traded price of every instrument, fed from `ats.ticks`.
 
-A replay runs ahead of the decisions it causes, so the book keeps history: one price a second and instrument, bounded. The
-answer is always the latest price not after the moment asked for, whatever came in since.
+A replay runs ahead of the decisions it causes, so the book keeps history: one price a second and
+instrument, bounded. The answer is always the latest price not after the moment asked for, whatever
+came in since.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from schemas.units import Price, UtcNs
 
 log = structlog.get_logger(__name__)
 
-DAY_OF_SECONDS: Final = 22_500  # 09:15 to 15:30; sixteen bytes each, so a day of one instrument is 0.4 MB at most
+# 09:15 to 15:30; sixteen bytes each, so a day of one instrument is 0.4 MB at most
+DAY_OF_SECONDS: Final = 22_500
 
 
 class QuoteBook:
@@ -51,7 +53,10 @@ class QuoteBook:
         self._moved = asyncio.Event()
 
     def quote_at(self, instrument: InstrumentId, now: UtcNs) -> Quote | None:
-        """The last trade not after `now`; None when there is none, or none that old is remembered."""
+        """The last trade not after `now`.
+
+        None when there is none, or none that old is remembered.
+        """
         series = self._series.get(instrument)
         return series.at(now) if series else None
 
@@ -70,7 +75,10 @@ class QuoteBook:
         return True
 
     async def follow(self, ticks: AsyncIterator[Record]) -> None:
-        """Keep the book fed. A record that cannot be read is passed over here: the engine buries it."""
+        """Keep the book fed.
+
+        A record that cannot be read is passed over here: the engine buries it.
+        """
         async for record in ticks:
             if is_history(record.value):
                 continue
@@ -102,7 +110,8 @@ class _Series:
         else:
             self._times.insert(index, traded_at)
             self._prices.insert(index, price)
-        if len(self._times) > 2 * self._depth:  # half at a time, so that forgetting costs nothing a tick
+        # half at a time, so that forgetting costs nothing a tick
+        if len(self._times) > 2 * self._depth:
             del self._times[: self._depth], self._prices[: self._depth]
 
     def at(self, now: int) -> Quote | None:
@@ -111,7 +120,10 @@ class _Series:
 
 
 def _last_of_each_second(rows: Rows) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
-    """Positions of the rows worth keeping, in order of arrival: the last of each instrument and exchange time."""
+    """Positions of the rows worth keeping, in order of arrival.
+
+    The last of each instrument and exchange time.
+    """
     backwards = rows[::-1][["segment", "security_id", "exchange_time"]]
     _, first = np.unique(backwards, return_index=True)
     return np.sort(len(rows) - 1 - first)

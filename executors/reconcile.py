@@ -1,9 +1,10 @@
-"""Finds out what became of an order whose reply was lost, by its correlation id; never by sending it again.
+"""Finds out what became of an order whose reply was lost, by its correlation id.
 
-Found is final at once. Not found is final only when the claim is older than `CLAIM_LEASE`: before, whoever claimed it might
-still be sending. Where Dhan refuses to show the account (a dead token, no permission, a wrong address), nobody can ask, and
-after the lease the outcome says so: `unverifiable`. While Dhan gives no clear answer the asking goes on, `UNCLEAR_LIMIT` at
-most. So a sick account stops itself, and for a while.
+Never by sending it again. Found is final at once. Not found is final only when the claim is older
+than `CLAIM_LEASE`: before, whoever claimed it might still be sending. Where Dhan refuses to show
+the account (a dead token, no permission, a wrong address), nobody can ask, and after the lease the
+outcome says so: `unverifiable`. While Dhan gives no clear answer the asking goes on,
+`UNCLEAR_LIMIT` at most. So a sick account stops itself, and for a while.
 """
 
 from __future__ import annotations
@@ -33,13 +34,16 @@ from schemas.topics import EXECUTIONS
 log = structlog.get_logger(__name__)
 
 CLAIM_LEASE: Final = 10.0  # 2 s to send and 3 s for the reply, twice over
-BOOK_REACHES_BACK: Final = 6 * 3600.0  # Dhan's book is of the day: not found in a later one proves nothing
+# Dhan's book is of the day: not found in a later one proves nothing
+BOOK_REACHES_BACK: Final = 6 * 3600.0
 FIRST_PAUSE: Final = 0.25
 LONGEST_PAUSE: Final = 5.0  # while Dhan is down a lookup every five seconds is far below any limit
-# Of a claim's age, by the database's clock, so restarts do not begin it anew. Sixty lookups without a clear answer; a person
-# should look. Half of what the shell allows a handler (`bus.options.ShellOptions.handler_timeout`).
+# Of a claim's age, by the database's clock, so restarts do not begin it anew. Sixty lookups without
+# a clear answer; a person should look. Half of what the shell allows a handler
+# (`bus.options.ShellOptions.handler_timeout`).
 UNCLEAR_LIMIT: Final = 300.0
-LOOKUPS_AT_ONCE: Final = 16  # of the claims found open at the start; nobody holds a place while pausing
+# of the claims found open at the start; nobody holds a place while pausing
+LOOKUPS_AT_ONCE: Final = 16
 
 Tell: TypeAlias = Callable[[OrderKey, Settlement], Awaitable[None]]
 
@@ -47,7 +51,9 @@ Tell: TypeAlias = Callable[[OrderKey, Settlement], Awaitable[None]]
 class Resolver:
     """Turns open claims into settled ones."""
 
-    def __init__(self, store: Store, broker: Broker, machine: MachineTime, lease: float = CLAIM_LEASE) -> None:
+    def __init__(
+        self, store: Store, broker: Broker, machine: MachineTime, lease: float = CLAIM_LEASE
+    ) -> None:
         self._store = store
         self._broker = broker
         self._machine = machine
@@ -67,7 +73,10 @@ class Resolver:
             if isinstance(state, Blind):
                 verdict, wait = self._given_up(waited), self.lease - waited
             else:
-                verdict, wait = await self._look_up(key, state, waited, turn), self.lease - state.age
+                verdict, wait = (
+                    await self._look_up(key, state, waited, turn),
+                    self.lease - state.age,
+                )
             if verdict:
                 return await settled(self._store, key, verdict, self._machine)
             await self._machine.sleep(min(pause, wait) if wait > 0 else pause)
@@ -90,10 +99,14 @@ class Resolver:
             case NotFound():
                 return None
             case TokenRefused(reason) | NoAccess(reason):
-                log.warning("lookup_refused", order=str(key.order), reason=reason, claim_age=claim.age)
+                log.warning(
+                    "lookup_refused", order=str(key.order), reason=reason, claim_age=claim.age
+                )
                 return self._given_up(waited)
             case Unknown(reason):
-                log.warning("order_still_unknown", order=str(key.order), reason=reason, claim_age=claim.age)
+                log.warning(
+                    "order_still_unknown", order=str(key.order), reason=reason, claim_age=claim.age
+                )
                 return not_found(UNVERIFIABLE) if claim.age >= UNCLEAR_LIMIT else None
 
     async def open_claims(self) -> list[OrderKey]:
@@ -104,7 +117,10 @@ class Resolver:
         return [key for key, _ in claims]
 
     async def resolve_all(self, claims: Collection[OrderKey], tell: Tell) -> None:
-        """Bring each of `claims` to its outcome and `tell` it at once. Users go side by side, the claims of one in turn."""
+        """Bring each of `claims` to its outcome and `tell` it at once.
+
+        Users go side by side, the claims of one in turn.
+        """
         of_user: defaultdict[UserId, list[OrderKey]] = defaultdict(list)
         for key in claims:
             of_user[key.user].append(key)
@@ -114,8 +130,16 @@ class Resolver:
             for key in keys:
                 try:
                     await tell(key, await self._resolve(key, turns))
-                except (TryLater, Unreadable) as error:  # of this claim alone; the next start tries again
-                    log.error("claim_not_reconciled", order=str(key.order), user=str(key.user), reason=str(error))
+                except (
+                    TryLater,
+                    Unreadable,
+                ) as error:  # of this claim alone; the next start tries again
+                    log.error(
+                        "claim_not_reconciled",
+                        order=str(key.order),
+                        user=str(key.user),
+                        reason=str(error),
+                    )
 
         async with asyncio.TaskGroup() as users:
             for keys in of_user.values():
@@ -137,8 +161,13 @@ class FoundIntent:
         return output._replace(headers=((HEADER, Cause(self.offset, 0).encode()),))
 
 
-async def intents_of(orders: AsyncIterator[Record], wanted: Collection[OrderId]) -> dict[OrderId, FoundIntent]:
-    """Those of `orders` that are `wanted`. What cannot be read is left to the worker, which buries it."""
+async def intents_of(
+    orders: AsyncIterator[Record], wanted: Collection[OrderId]
+) -> dict[OrderId, FoundIntent]:
+    """Those of `orders` that are `wanted`.
+
+    What cannot be read is left to the worker, which buries it.
+    """
     found = {}
     async for record in orders:
         try:

@@ -1,8 +1,10 @@
 """Who may trade: reads `user_trading_keys` twice a second, tells `ats.sessions` what changed, and keeps the active set.
 
-Fails closed: when the database stays away longer than `KEEP_FOR`, nobody is active until it answers again.
+Fails closed: when the database stays away longer than `KEEP_FOR`, nobody is active until it answers
+again.
 
-Where the guarantee stops: the set is up to half a second old. The switch itself is read by the claim, at the last moment.
+Where the guarantee stops: the set is up to half a second old. The switch itself is read by the
+claim, at the last moment.
 """
 
 from __future__ import annotations
@@ -126,7 +128,10 @@ class ActiveUsers:
 
 
 class SessionPoller:
-    """Keeps `ActiveUsers` and `ats.sessions` true, each at its own pace: a slow broker makes no set stale."""
+    """Keeps `ActiveUsers` and `ats.sessions` true, each at its own pace.
+
+    A slow broker makes no set stale.
+    """
 
     def __init__(
         self,
@@ -182,7 +187,10 @@ class SessionPoller:
             self._news.set()
 
     async def tell(self) -> None:
-        """Publish what differs from what was told last. States that came and went while the broker was slow are left out."""
+        """Publish what differs from what was told last.
+
+        States that came and went while the broker was slow are left out.
+        """
         self._news.clear()
         states = self._seen
         for user, session in changes(self._told, states, UtcNs.from_datetime(self._wall())):

@@ -1,7 +1,8 @@
-"""The database as the executors see it: claim, settle, reconcile, and who may trade. Typed, and silent about tokens.
+"""The database as the executors see it: claim, settle, reconcile, and who may trade.
 
-All decisions about "at most once" are the database's (`supabase/migrations`); this is only their wording in Python. Every
-call may be repeated: a claim whose answer was lost is answered with `Taken`, a settlement with what was recorded first.
+Typed, and silent about tokens. All decisions about "at most once" are the database's
+(`supabase/migrations`); this is only their wording in Python. Every call may be repeated: a claim
+whose answer was lost is answered with `Taken`, a settlement with what was recorded first.
 """
 
 from __future__ import annotations
@@ -67,7 +68,10 @@ class Settlement:
 
     @property
     def reason(self) -> str | None:
-        """One line for the database, from which `read` recovers code and text; None where the outcome says it all."""
+        """One line for the database, from which `read` recovers code and text.
+
+        None where the outcome says it all.
+        """
         if self.outcome is Outcome.ACCEPTED:
             return None
         return (f"{self.code}: {self.text}" if self.text else self.code)[:REASON_LENGTH]
@@ -152,7 +156,9 @@ T = TypeVar("T")
 class Store:
     """Calls of the database, each answered within `bus.database.ANSWER_WITHIN` or `StoreAway`."""
 
-    def __init__(self, client: AsyncClient, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, client: AsyncClient, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._client = client
         self._answers = Answers(_REMEDY, monotonic)
 
@@ -168,7 +174,8 @@ class Store:
         match answer:
             case {"status": "differs", "action": str(action), "symbol": str(symbol)}:
                 raise Unreadable(
-                    f"decision {intent.decision_id} says {action} {symbol}, not {intent.side} {intent.symbol}", "side"
+                    f"decision {intent.decision_id} says {action} {symbol}, not {intent.side} {intent.symbol}",
+                    "side",
                 )
             case {"status": "claimed", "dhan_client_id": str(client), "access_token": str(token)}:
                 return Claimed(Credentials(DhanClientId(client), SecretStr(token)))
@@ -202,7 +209,10 @@ class Store:
                 recorded = Settlement.read(answer)
                 if not first and recorded.outcome is not settlement.outcome:
                     log.error(
-                        "outcomes_differ", order=str(key.order), ours=settlement.outcome, recorded=recorded.outcome
+                        "outcomes_differ",
+                        order=str(key.order),
+                        ours=settlement.outcome,
+                        recorded=recorded.outcome,
                     )
                 return recorded
         raise self._strange("settle_order")
@@ -211,11 +221,19 @@ class Store:
         """The state of a claim, with credentials to look it up while it is open.
 
         Raises:
-            TryLater: there is no such claim, so the database is not the one that the order was claimed in.
+            TryLater: there is no such claim, so the database is not the one that the order was
+                claimed in.
         """
-        answer = await self._rpc("reconcile_order", {"p_user": str(key.user), "p_decision": str(key.decision)})
+        answer = await self._rpc(
+            "reconcile_order", {"p_user": str(key.user), "p_decision": str(key.decision)}
+        )
         match answer:
-            case {"status": "open", "dhan_client_id": str(client), "access_token": str(token), "age_ms": int(age)}:
+            case {
+                "status": "open",
+                "dhan_client_id": str(client),
+                "access_token": str(token),
+                "age_ms": int(age),
+            }:
                 credentials = Credentials(DhanClientId(client), SecretStr(token))
                 return Open(credentials, CorrelationId(str(answer["correlation_id"])), age / 1_000)
             case {"status": "settled", "outcome": str()}:
@@ -223,7 +241,9 @@ class Store:
             case {"status": "refused", "reason": str(reason)}:
                 return Blind(reason)
             case {"status": "absent"}:
-                raise TryLater(f"the claim of order {key.order} has vanished: was the database restored from a backup?")
+                raise TryLater(
+                    f"the claim of order {key.order} has vanished: was the database restored from a backup?"
+                )
         raise self._strange("reconcile_order")
 
     async def open_claims(self, older_than: float) -> list[tuple[OrderKey, float]]:
@@ -233,7 +253,9 @@ class Store:
             return [
                 (
                     OrderKey(
-                        UserId(UUID(r["user_id"])), DecisionId(UUID(r["decision_id"])), OrderId(UUID(r["order_id"]))
+                        UserId(UUID(r["user_id"])),
+                        DecisionId(UUID(r["decision_id"])),
+                        OrderId(UUID(r["order_id"])),
                     ),
                     r["age_ms"] / 1_000,
                 )
@@ -247,7 +269,9 @@ class Store:
         rows: list[KeyRow] = []
         while True:
             query = self._client.table("user_trading_keys").select(KEY_COLUMNS).order("user_id")
-            page = await self._ask("user_trading_keys", query.range(len(rows), len(rows) + PAGE - 1).execute)
+            page = await self._ask(
+                "user_trading_keys", query.range(len(rows), len(rows) + PAGE - 1).execute
+            )
             try:
                 rows += _key_rows(page)
             except (KeyError, TypeError, ValueError):
@@ -280,14 +304,18 @@ async def until_back(call: Callable[[], Awaitable[T]], machine: MachineTime) -> 
         pause = min(2 * pause, LONGEST_PAUSE)
 
 
-async def settled(store: Store, key: OrderKey, settlement: Settlement, machine: MachineTime) -> Settlement:
+async def settled(
+    store: Store, key: OrderKey, settlement: Settlement, machine: MachineTime
+) -> Settlement:
     """Record an outcome, however long the database is away; returns the recorded one."""
     return await until_back(lambda: store.settle(key, settlement), machine)
 
 
 def _unreadable(refused: RowRefused) -> Unreadable:
     if refused.code == _FOREIGN_KEY:
-        return Unreadable("not in the database: the decision or the user was never recorded there", "decision_id")
+        return Unreadable(
+            "not in the database: the decision or the user was never recorded there", "decision_id"
+        )
     if refused.code == _UNIQUE:
         field = "dhan_correlation_id" if "correlation_id" in refused.text else "id"
         return Unreadable("already the name of another order", field)
@@ -295,7 +323,11 @@ def _unreadable(refused: RowRefused) -> Unreadable:
 
 
 def _key(intent: OrderIntent) -> dict[str, Any]:
-    return {"p_user": str(intent.user_id), "p_decision": str(intent.decision_id), "p_order": str(intent.id)}
+    return {
+        "p_user": str(intent.user_id),
+        "p_decision": str(intent.decision_id),
+        "p_order": str(intent.id),
+    }
 
 
 def _key_rows(page: Any) -> list[KeyRow]:

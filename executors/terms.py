@@ -1,7 +1,7 @@
 """What one order says: the fields of an execution that the user's limits decide, and those that go with them.
 
-The first intent of a (user, decision) has them written into its claim. Every execution is made from there, so a second
-intent of the same id, made under changed limits, changes nothing that was told.
+The first intent of a (user, decision) has them written into its claim. Every execution is made from
+there, so a second intent of the same id, made under changed limits, changes nothing that was told.
 """
 
 from __future__ import annotations
@@ -29,7 +29,14 @@ class OrderTerms:
 
     @classmethod
     def of(cls, intent: OrderIntent) -> Self:
-        return cls(intent.event_time, intent.instrument, intent.symbol, intent.side, intent.quantity, intent.price)
+        return cls(
+            intent.event_time,
+            intent.instrument,
+            intent.symbol,
+            intent.side,
+            intent.quantity,
+            intent.price,
+        )
 
     @classmethod
     def read(cls, written: Mapping[str, Any]) -> Self:

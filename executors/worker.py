@@ -1,8 +1,9 @@
 """Takes one order intent to its one recorded outcome: claim, judge, place, settle.
 
-Promise: at most one order reaches Dhan per (decision, user), and each intent ends in exactly one outcome, whatever crashes.
-The claim gives the first half, the recorded settlement and the uncommitted record the second (docs/executors.md lists each
-failure). Everything after a claim is written from what the database recorded, so a repeat is byte for byte the same.
+Promise: at most one order reaches Dhan per (decision, user), and each intent ends in exactly one
+outcome, whatever crashes. The claim gives the first half, the recorded settlement and the
+uncommitted record the second (docs/executors.md lists each failure). Everything after a claim is
+written from what the database recorded, so a repeat is byte for byte the same.
 """
 
 from __future__ import annotations
@@ -39,9 +40,11 @@ from schemas.units import UtcNs
 log = structlog.get_logger(__name__)
 
 SEND_WITHIN: Final = (
-    2.0  # seconds from before the claim; a fifth of the lease after which others may conclude "not sent"
+    # seconds from before the claim; a fifth of the lease after which others may conclude "not sent"
+    2.0
 )
-BOOK_PATIENCE: Final = 2.0  # seconds for the quote book to catch up with the decision; usually it is ahead
+# seconds for the quote book to catch up with the decision; usually it is ahead
+BOOK_PATIENCE: Final = 2.0
 RETRY_PAUSE: Final = 0.2  # after "not sent"; ten tries fit into SEND_WITHIN
 
 
@@ -104,9 +107,12 @@ class OrderWorker:
                 case Taken(settlement):
                     return settlement or await self._around.resolver.resolve(key)
                 case Refused(reason):
-                    return await self._settle(key, replace(denied(reason), terms=OrderTerms.of(order)))
+                    return await self._settle(
+                        key, replace(denied(reason), terms=OrderTerms.of(order))
+                    )
                 case Claimed(credentials):
-                    # judged after it: so an order cannot be denied here and sent by a frozen worker elsewhere
+                    # judged after it: so an order cannot be denied here and sent by a frozen worker
+                    # elsewhere
                     return await self._send(order, credentials, when, started)
 
     async def _turn(self, intent: OrderIntent, when: Decided) -> UtcNs:
@@ -119,7 +125,10 @@ class OrderWorker:
     def _situation(
         self, order: OrderIntent, now: UtcNs, since: float, account: DhanClientId | None = None
     ) -> Situation:
-        """What is known now. `since`: when, in machine time, the database was asked about the user and said yes."""
+        """What is known now.
+
+        `since`: when, in machine time, the database was asked about the user and said yes.
+        """
         user = order.user_id
         return Situation(
             now=now,
@@ -134,7 +143,9 @@ class OrderWorker:
             position=self._around.budget.position(user, order.instrument, now),
         )
 
-    async def _send(self, order: OrderIntent, credentials: Credentials, when: Decided, started: float) -> Settlement:
+    async def _send(
+        self, order: OrderIntent, credentials: Credentials, when: Decided, started: float
+    ) -> Settlement:
         key = OrderKey.of(order)
         match await self._place(order, credentials, when, started):
             case Unknown(reason):
@@ -150,7 +161,8 @@ class OrderWorker:
     ) -> Placed | Denial:
         """Send the order once; again only while it certainly did not leave and the claim is young.
 
-        Each try is judged and counted at its own moment: deadline or session may have ended since, the kill switch may be on.
+        Each try is judged and counted at its own moment: deadline or session may have ended since,
+        the kill switch may be on.
         """
         desk = self._around.broker(credentials)
         placed: Placed = NotSent(CLAIM_STALE, "")

@@ -1,8 +1,8 @@
 """When the exchanges trade: hours, holidays, special sessions, closing auctions and expiries, as dated rows.
 
-Every part of ATS asks a `Calendar`; nothing else knows an hour. `schemas.calendar_file` has the exchanges' own. What a calendar
-does not know is closed: a day outside its coverage has no session, and a row that is not confirmed yet only ever takes
-time away. Times are IST.
+Every part of ATS asks a `Calendar`; nothing else knows an hour. `schemas.calendar_file` has the
+exchanges' own. What a calendar does not know is closed: a day outside its coverage has no session,
+and a row that is not confirmed yet only ever takes time away. Times are IST.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from schemas.instruments import Instruments
 from schemas.market import Session
 from schemas.units import IST, UtcNs
 
-MOST_SESSIONS: Final = 2  # of one day and segment: what NSE's disaster-recovery Saturdays of 2024 needed
+# of one day and segment: what NSE's disaster-recovery Saturdays of 2024 needed
+MOST_SESSIONS: Final = 2
 MOST_QUESTIONS: Final = 6  # unconfirmed ones at a time; each doubles the answers that are compared
 AUCTIONED: Final = (Segment.NSE_EQ, Segment.BSE_EQ)
 """Where shares close in an auction."""
@@ -80,7 +81,10 @@ class Regular(_Hours):
 
 
 class Special(_Hours):
-    """A session that takes the place of `day`'s regular one, such as Muhurat trading. A day may have two."""
+    """A session that takes the place of `day`'s regular one, such as Muhurat trading.
+
+    A day may have two.
+    """
 
     day: date
     name: str = ""
@@ -106,7 +110,9 @@ class ClosingAuction(Dated):
     def _possible(self) -> Self:
         _whole_minutes(self.close)
         if strangers := sorted(self.segments - {*AUCTIONED}):
-            raise ValueError(f"only shares of {' and '.join(AUCTIONED)} close in an auction, not {strangers[0]}")
+            raise ValueError(
+                f"only shares of {' and '.join(AUCTIONED)} close in an auction, not {strangers[0]}"
+            )
         return self
 
 
@@ -119,7 +125,10 @@ class Expiry(Row):
 
 
 class Coverage(Row):
-    """The days of which all holidays and special sessions are known, both included. Outside of them nothing trades."""
+    """The days of which all holidays and special sessions are known, both included.
+
+    Outside of them nothing trades.
+    """
 
     segments: Segments = frozenset(Segment)
     first: date
@@ -147,8 +156,8 @@ class Calendar(BaseModel):
 
     Attributes:
         closed_weekdays: ISO numbers, 6 and 7 for the weekend.
-        auction_shares: Those that close in an auction. None: nobody has asked the instrument master yet, so any share may,
-            and all of them end early.
+        auction_shares: Those that close in an auction. None: nobody has asked the instrument master
+            yet, so any share may, and all of them end early.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -164,10 +173,19 @@ class Calendar(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if len(questions := {each.unconfirmed for each in self.dated() if each.unconfirmed}) > MOST_QUESTIONS:
-            raise ValueError(f"{len(questions)} questions are open, at most {MOST_QUESTIONS} can be")
-        if strangers := sorted(str(each) for each in self.auction_shares or () if each.segment not in AUCTIONED):
-            raise ValueError(f"only shares of {' and '.join(AUCTIONED)} close in an auction, not {strangers[0]}")
+        if (
+            len(questions := {each.unconfirmed for each in self.dated() if each.unconfirmed})
+            > MOST_QUESTIONS
+        ):
+            raise ValueError(
+                f"{len(questions)} questions are open, at most {MOST_QUESTIONS} can be"
+            )
+        if strangers := sorted(
+            str(each) for each in self.auction_shares or () if each.segment not in AUCTIONED
+        ):
+            raise ValueError(
+                f"only shares of {' and '.join(AUCTIONED)} close in an auction, not {strangers[0]}"
+            )
         _each_since_once(self.regular)
         self._auctions_after_the_open()
         _sessions_apart(self.special)
@@ -194,7 +212,9 @@ class Calendar(BaseModel):
 
     def covers(self, day: date, segment: Segment) -> bool:
         """Whether all of `day` is known."""
-        return any(each.first <= day <= each.last for each in self.coverage if segment in each.segments)
+        return any(
+            each.first <= day <= each.last for each in self.coverage if segment in each.segments
+        )
 
     @property
     def asks_for_auction_shares(self) -> bool:
@@ -220,12 +240,21 @@ class Calendar(BaseModel):
         return Session(day, _at(day, hours[0][0]), _at(day, hours[-1][1])) if hours else None
 
     def hours(self, day: date, segment: Segment, *, auction: bool = False) -> list[Hours]:
-        """The same as times on Indian clocks: what all answers to the open questions have in common."""
+        """The same as times on Indian clocks.
+
+        What all answers to the open questions have in common.
+        """
         if not self.covers(day, segment):
             return []
-        questions = sorted({each.unconfirmed for each in self._about(day, segment) if each.unconfirmed})
-        answers = chain.from_iterable(combinations(questions, count) for count in range(len(questions) + 1))
-        return reduce(_common, (self._hours(day, segment, auction, frozenset(yes)) for yes in answers))[:MOST_SESSIONS]
+        questions = sorted(
+            {each.unconfirmed for each in self._about(day, segment) if each.unconfirmed}
+        )
+        answers = chain.from_iterable(
+            combinations(questions, count) for count in range(len(questions) + 1)
+        )
+        return reduce(
+            _common, (self._hours(day, segment, auction, frozenset(yes)) for yes in answers)
+        )[:MOST_SESSIONS]
 
     def _about(self, day: date, segment: Segment) -> Iterable[Dated]:
         dated: Iterable[Holiday | Special] = chain(self.holidays, self.special)
@@ -233,12 +262,20 @@ class Calendar(BaseModel):
         yield from (each for each in dated if each.day == day and segment in each.segments)
         yield from (each for each in lasting if each.since <= day and segment in each.segments)
 
-    def _hours(self, day: date, segment: Segment, auction: bool, yes: frozenset[str]) -> list[Hours]:
+    def _hours(
+        self, day: date, segment: Segment, auction: bool, yes: frozenset[str]
+    ) -> list[Hours]:
         """Hours if the questions `yes` are confirmed and the others rejected."""
-        rows = [each for each in self._about(day, segment) if not each.unconfirmed or each.unconfirmed in yes]
+        rows = [
+            each
+            for each in self._about(day, segment)
+            if not each.unconfirmed or each.unconfirmed in yes
+        ]
         hours = sorted((each.open, each.close) for each in rows if isinstance(each, Special))
         if not hours:
-            if day.isoweekday() in self.closed_weekdays or any(isinstance(each, Holiday) for each in rows):
+            if day.isoweekday() in self.closed_weekdays or any(
+                isinstance(each, Holiday) for each in rows
+            ):
                 return []
             regular = [each for each in rows if isinstance(each, Regular)]
             latest = max(regular, key=lambda each: each.since, default=None)
@@ -273,16 +310,23 @@ class Calendar(BaseModel):
         return None
 
     def expiry(self, day: date, segment: Segment) -> date | None:
-        """The weekly expiry on `day`, or the next one after it; None when the calendar does not know.
+        """The weekly expiry on `day`, or the next one after it.
 
-        A cross-check: what a contract says of itself in the instrument master is what holds.
+        None when the calendar does not know. A cross-check: what a contract says of itself in the
+        instrument master is what holds.
         """
         for away in range(2 * 7):
             nominal = day + timedelta(days=away)
-            rules = [each for each in self.expiries if each.segment == segment and each.since <= nominal]
+            rules = [
+                each for each in self.expiries if each.segment == segment and each.since <= nominal
+            ]
             if not rules or max(rules, key=lambda each: each.since).weekday != nominal.isoweekday():
                 continue
-            traded = nominal if self.is_trading_day(nominal, segment) else self.previous_trading_day(nominal, segment)
+            traded = (
+                nominal
+                if self.is_trading_day(nominal, segment)
+                else self.previous_trading_day(nominal, segment)
+            )
             if traded is None or not self.covers(nominal, segment):
                 return None
             if traded >= day:
@@ -294,11 +338,17 @@ class Calendar(BaseModel):
         last = date(year + month // 12, month % 12 + 1, 1) - timedelta(days=1)
         for back in range(7):
             nominal = last - timedelta(days=back)
-            rules = [each for each in self.expiries if each.segment == segment and each.since <= nominal]
+            rules = [
+                each for each in self.expiries if each.segment == segment and each.since <= nominal
+            ]
             if rules and max(rules, key=lambda each: each.since).weekday == nominal.isoweekday():
                 if not self.covers(nominal, segment):
                     return None
-                return nominal if self.is_trading_day(nominal, segment) else self.previous_trading_day(nominal, segment)
+                return (
+                    nominal
+                    if self.is_trading_day(nominal, segment)
+                    else self.previous_trading_day(nominal, segment)
+                )
         return None
 
 
@@ -306,7 +356,9 @@ def _each_since_once(regular: Iterable[Regular]) -> None:
     begins = Counter((segment, each.since) for each in regular for segment in each.segments)
     if twice := [begin for begin, count in begins.items() if count > 1]:
         segment, since = min(twice)
-        raise ValueError(f"{segment} has two regular hours since {since}: give each a since of its own")
+        raise ValueError(
+            f"{segment} has two regular hours since {since}: give each a since of its own"
+        )
 
 
 def _sessions_apart(special: Iterable[Special]) -> None:
@@ -316,7 +368,9 @@ def _sessions_apart(special: Iterable[Special]) -> None:
             sessions[each.day, segment].append((each.open, each.close))
     for (day, segment), found in sessions.items():
         if len(found) > MOST_SESSIONS:
-            raise ValueError(f"{day} has {len(found)} sessions in {segment}, at most {MOST_SESSIONS} are possible")
+            raise ValueError(
+                f"{day} has {len(found)} sessions in {segment}, at most {MOST_SESSIONS} are possible"
+            )
         if any(later[0] < earlier[1] for earlier, later in pairwise(sorted(found))):
             raise ValueError(f"the sessions of {day} in {segment} overlap")
 
@@ -332,5 +386,6 @@ def _at(day: date, moment: time) -> UtcNs:
 
 
 EVERY_DAY: Final = Calendar()
-"""Regular hours on every day of the week and of history, without an auction: the market that our simulator plays. It is what
-demos, replays and tests ask for by name; nothing falls back on it."""
+"""Regular hours on every day of the week and of history, without an auction: the market that our
+simulator plays. It is what demos, replays and tests ask for by name; nothing falls back on it.
+"""

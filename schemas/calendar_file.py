@@ -31,7 +31,8 @@ from schemas.ids import Segment
 from schemas.instruments import Instruments
 
 SHIPPED: Final = "exchange_calendar.toml"
-SOON: Final = timedelta(days=45)  # the exchanges publish a year's list about three weeks before it begins
+# the exchanges publish a year's list about three weeks before it begins
+SOON: Final = timedelta(days=45)
 
 _Lasting = TypeVar("_Lasting", Regular, ClosingAuction)
 _OfADay = TypeVar("_OfADay", Holiday, Special)
@@ -42,7 +43,8 @@ class CalendarFile(BaseModel):
     """What a file may say; docs/streams.md has an example.
 
     Attributes:
-        auction_shares: Given only for days whose instrument master is gone; else the master says it.
+        auction_shares: Given only for days whose instrument master is gone; else the master says
+            it.
         confirm: Open questions of the calendar underneath whose rows are true.
         reject: Those whose rows are not.
     """
@@ -63,8 +65,9 @@ class CalendarFile(BaseModel):
     def over(self, base: Calendar) -> Calendar:
         """`base` as changed by this file.
 
-        What the file says of a segment's day takes the place of all that `base` says of it. Its regular hours and closing
-        auctions take over for a segment from the first `since` among them on.
+        What the file says of a segment's day takes the place of all that `base` says of it. Its
+        regular hours and closing auctions take over for a segment from the first `since` among them
+        on.
 
         Raises:
             ValueError: the two do not go together.
@@ -80,18 +83,27 @@ class CalendarFile(BaseModel):
         return Calendar(
             coverage=base.coverage + self.coverage,
             regular=_taken_over(self._decided(base.regular), self.regular),
-            closed_weekdays=base.closed_weekdays if self.closed_weekdays is None else self.closed_weekdays,
+            closed_weekdays=base.closed_weekdays
+            if self.closed_weekdays is None
+            else self.closed_weekdays,
             holidays=_untold(self._decided(base.holidays), told) + self.holidays,
             special=_untold(self._decided(base.special), told) + self.special,
             closing_auction=_taken_over(self._decided(base.closing_auction), self.closing_auction),
-            auction_shares=base.auction_shares if self.auction_shares is None else self.auction_shares,
+            auction_shares=base.auction_shares
+            if self.auction_shares is None
+            else self.auction_shares,
             expiries=base.expiries + self.expiries,
         )
 
     def _decided(self, rows: Iterable[_Any]) -> tuple[_Any, ...]:
-        kept = (each for each in rows if not each.unconfirmed or each.unconfirmed not in self.reject)
+        kept = (
+            each for each in rows if not each.unconfirmed or each.unconfirmed not in self.reject
+        )
         return tuple(
-            each.model_copy(update={"unconfirmed": ""}) if each.unconfirmed in self.confirm else each for each in kept
+            each.model_copy(update={"unconfirmed": ""})
+            if each.unconfirmed in self.confirm
+            else each
+            for each in kept
         )
 
 
@@ -102,7 +114,9 @@ def _taken_over(before: Iterable[_Lasting], given: tuple[_Lasting, ...]) -> tupl
             first[segment] = min(each.since, first.get(segment, date.max))
     kept: list[_Lasting] = []
     for each in before:
-        left = frozenset(segment for segment in each.segments if each.since < first.get(segment, date.max))
+        left = frozenset(
+            segment for segment in each.segments if each.since < first.get(segment, date.max)
+        )
         kept += [each.model_copy(update={"segments": left})] if left else []
     kept.extend(given)
     return tuple(kept)
@@ -139,13 +153,19 @@ def parse(text: str, source: str, base: Calendar) -> Calendar:
 
 @cache
 def exchange_calendar() -> Calendar:
-    """The exchanges' own hours, as far as they are known. Which shares close in an auction is the instrument master's to say."""
+    """The exchanges' own hours, as far as they are known.
+
+    Which shares close in an auction is the instrument master's to say.
+    """
     nothing = Calendar(coverage=(), regular=())
     return parse(resources.files("schemas").joinpath(SHIPPED).read_text("utf-8"), SHIPPED, nothing)
 
 
 def concerns(calendar: Calendar, today: date) -> list[str]:
-    """What an operator has to see to before it comes: the end of what is known, and facts that nobody has confirmed."""
+    """What an operator has to see to before it comes.
+
+    The end of what is known, and facts that nobody has confirmed.
+    """
     if calendar.coverage == EVERY_DAY.coverage:
         return []
     return [*_ends(calendar, today), *_questions(calendar, today)]
@@ -154,7 +174,9 @@ def concerns(calendar: Calendar, today: date) -> list[str]:
 def _ends(calendar: Calendar, today: date) -> Iterable[str]:
     remedy = "after that they are closed: write the next days into the file of ATS_CALENDAR"
     last = {segment: _last_known(calendar, today, segment) for segment in Segment}
-    for day, segments in groupby(sorted(last, key=lambda each: (last[each], each)), key=lambda each: last[each]):
+    for day, segments in groupby(
+        sorted(last, key=lambda each: (last[each], each)), key=lambda each: last[each]
+    ):
         names = ", ".join(segments)
         if day < today:
             yield f"{today} is not in the calendar of {names}: closed; write it into the file of ATS_CALENDAR"
@@ -163,17 +185,26 @@ def _ends(calendar: Calendar, today: date) -> Iterable[str]:
 
 
 def _last_known(calendar: Calendar, today: date, segment: Segment) -> date:
-    """The last day that is known without a hole from `today` on; the day before it when it is not known itself."""
+    """The last day that is known without a hole from `today` on.
+
+    The day before it when it is not known itself.
+    """
     last = today - timedelta(days=1)
     for each in sorted(calendar.coverage, key=lambda each: each.first):
-        if segment in each.segments and each.first.toordinal() <= last.toordinal() + 1 and each.last > last:
+        if (
+            segment in each.segments
+            and each.first.toordinal() <= last.toordinal() + 1
+            and each.last > last
+        ):
             last = each.last
     return last
 
 
 def _questions(calendar: Calendar, today: date) -> Iterable[str]:
     soon = [each for each in calendar.dated() if each.unconfirmed and _matters(each, today)]
-    for question, rows in groupby(sorted(soon, key=lambda each: each.unconfirmed), key=lambda each: each.unconfirmed):
+    for question, rows in groupby(
+        sorted(soon, key=lambda each: each.unconfirmed), key=lambda each: each.unconfirmed
+    ):
         source = next(iter(rows)).source
         yield (
             f"{question} is not confirmed, so the shorter hours hold: find out, then confirm or reject it in the file of "

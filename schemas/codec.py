@@ -21,8 +21,9 @@ def encode(message: Message) -> bytes:
 def decode(model: type[M], value: bytes | None) -> M:
     """Read one message.
 
-    Fields that we do not know are ignored at any depth: while processes are upgraded one by one, a reader meets messages of a
-    newer producer. Producers cannot invent fields, for the models refuse them.
+    Fields that we do not know are ignored at any depth: while processes are upgraded one by one, a
+    reader meets messages of a newer producer. Producers cannot invent fields, for the models refuse
+    them.
 
     Raises:
         Unreadable: naming the first field at fault.
@@ -36,8 +37,12 @@ def decode(model: type[M], value: bytes | None) -> M:
     if not isinstance(payload, dict):
         raise Unreadable(f"expected an object, got {type(payload).__name__}")
     try:
-        return model.model_validate_json(orjson.dumps(_as_we_know_it(model, payload)), extra="ignore")
-    except orjson.JSONEncodeError as error:  # what may be read may be nested deeper than what may be written
+        return model.model_validate_json(
+            orjson.dumps(_as_we_know_it(model, payload)), extra="ignore"
+        )
+    except (
+        orjson.JSONEncodeError
+    ) as error:  # what may be read may be nested deeper than what may be written
         raise Unreadable(f"not JSON that we could write: {error}") from None
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
@@ -54,8 +59,8 @@ def _as_we_know_it(model: type[Message], payload: dict[str, Any]) -> dict[str, A
 def json_schema(model: type[Message]) -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) for readers of what `encode` writes.
 
-    It is open where the models are closed: a reader that checks its records against it goes on when a field or a version is
-    added.
+    It is open where the models are closed: a reader that checks its records against it goes on when
+    a field or a version is added.
     """
     schema: dict[str, Any] = _opened(model.model_json_schema(mode="serialization"))
     schema["properties"]["schema_version"].pop("const")
@@ -68,7 +73,12 @@ def _opened(schema: Any) -> Any:
         return [_opened(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    kept = {name: _opened(part) for name, part in schema.items() if (name, part) != ("additionalProperties", False)}
-    if isinstance(least := kept.pop("ge", None), int):  # what pydantic writes for a bound on a type of ours
+    kept = {
+        name: _opened(part)
+        for name, part in schema.items()
+        if (name, part) != ("additionalProperties", False)
+    }
+    # what pydantic writes for a bound on a type of ours
+    if isinstance(least := kept.pop("ge", None), int):
         kept["minimum"] = least
     return kept

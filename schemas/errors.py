@@ -1,6 +1,7 @@
-"""The root of our exceptions. Each class says what must happen next; each message names the thing, its value and the remedy.
+"""The root of our exceptions.
 
-What is normal in trading (denied, rejected, unknown, HOLD) is a value, never an exception.
+Each class says what must happen next; each message names the thing, its value and the remedy. What
+is normal in trading (denied, rejected, unknown, HOLD) is a value, never an exception.
 """
 
 from __future__ import annotations
@@ -25,8 +26,14 @@ class Unreadable(AtsError):
 
 
 class Misconfigured(AtsError):
-    """A setting, a topic or a file is missing or wrong. Next: a person changes it; trying again is useless."""
+    """A setting, a topic or a file is missing or wrong.
+
+    Next: a person changes it; trying again is useless.
+    """
 
 
 class TryLater(AtsError):
-    """Something we depend on is away. Next: the process ends without committing and is started again."""
+    """Something we depend on is away.
+
+    Next: the process ends without committing and is started again.
+    """

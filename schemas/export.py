@@ -16,7 +16,9 @@ FOLDER: Final = Path(__file__).with_name("json")
 
 def exported() -> dict[str, dict[str, Any]]:
     """File name -> JSON Schema of every topic that carries JSON."""
-    return {f"{topic.name}.json": json_schema(topic.message) for topic in CATALOGUE if topic.message}
+    return {
+        f"{topic.name}.json": json_schema(topic.message) for topic in CATALOGUE if topic.message
+    }
 
 
 def write(folder: Path = FOLDER) -> list[Path]:
@@ -30,8 +32,12 @@ def write(folder: Path = FOLDER) -> list[Path]:
     for name, schema in exported().items():
         path = folder / name
         if path.exists() and (broken := broken_promises(orjson.loads(path.read_bytes()), schema)):
-            raise Misconfigured(f"{name} may only grow: {'; '.join(broken)}. Add a field instead of changing one.")
-        path.write_bytes(orjson.dumps(schema, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS) + b"\n")
+            raise Misconfigured(
+                f"{name} may only grow: {'; '.join(broken)}. Add a field instead of changing one."
+            )
+        path.write_bytes(
+            orjson.dumps(schema, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS) + b"\n"
+        )
         paths.append(path)
     return paths
 
@@ -39,8 +45,8 @@ def write(folder: Path = FOLDER) -> list[Path]:
 def broken_promises(old: dict[str, Any], new: dict[str, Any], path: str = "") -> list[str]:
     """What a reader of `old` would miss in `new`, as dotted paths; empty when the schema only grew.
 
-    A field may be added. It may not vanish, become optional, change its type, or lose an enum value, and where a reader may
-    meet fields it does not know, that stays so.
+    A field may be added. It may not vanish, become optional, change its type, or lose an enum
+    value, and where a reader may meet fields it does not know, that stays so.
     """
     missing = [name for name in old.get("required", []) if name not in new.get("required", [])]
     problems = [f"{path}{name}: no longer always written" for name in missing]
@@ -51,7 +57,11 @@ def broken_promises(old: dict[str, Any], new: dict[str, Any], path: str = "") ->
                 problems.append(f"{path}{name}: gone")
             else:
                 problems += broken_promises(before, after, f"{path}{name}.")
-    problems += [f"{path}{value}: enum value gone" for value in old.get("enum", []) if value not in new.get("enum", [])]
+    problems += [
+        f"{path}{value}: enum value gone"
+        for value in old.get("enum", [])
+        if value not in new.get("enum", [])
+    ]
     if old.get("additionalProperties") is not False and new.get("additionalProperties") is False:
         problems.append(f"{path.rstrip('.') or 'message'}: closed to new fields")
     if old.get("type") != new.get("type") or old.get("$ref") != new.get("$ref"):

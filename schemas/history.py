@@ -1,7 +1,8 @@
 """Bars from before an engine's first tick, as a record of `ats.ticks`: what indicators warm up on.
 
-They travel in the topic that the engine reads anyway, so its state stays a function of one topic: a crash, a rebalance and a
-replay warm up on the same bars at the same place. Readers that want ticks only pass such records over (`is_history`).
+They travel in the topic that the engine reads anyway, so its state stays a function of one topic: a
+crash, a rebalance and a replay warm up on the same bars at the same place. Readers that want ticks
+only pass such records over (`is_history`).
 
 A record is a 32-byte header and rows of 40 bytes, packed little-endian.
 """
@@ -66,7 +67,8 @@ class History:
     """One decoded record.
 
     Attributes:
-        rows: Structured array of `BAR`; of one instrument and timeframe in order of start. Read-only when decoded.
+        rows: Structured array of `BAR`; of one instrument and timeframe in order of start.
+            Read-only when decoded.
     """
 
     sent_at: UtcNs
@@ -120,7 +122,9 @@ def decode(value: bytes) -> History:
 def _check_rows(rows: Rows) -> None:
     low, high = rows["low"], rows["high"]
     slot = rows[["segment", "security_id", "timeframe"]]
-    falls = np.concatenate([[False], (slot[1:] == slot[:-1]) & (rows["start"][1:] <= rows["start"][:-1])])
+    falls = np.concatenate(
+        [[False], (slot[1:] == slot[:-1]) & (rows["start"][1:] <= rows["start"][:-1])]
+    )
     refuse_impossible(
         rows,
         (

@@ -1,6 +1,7 @@
-"""Identifiers. All are deterministic: made from what caused the thing, never from chance or a clock.
+"""Identifiers.
 
-The same cause gives the same id in every process and every replay, so a message that arrives twice is recognised.
+All are deterministic: made from what caused the thing, never from chance or a clock. The same cause
+gives the same id in every process and every replay, so a message that arrives twice is recognised.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from uuid import UUID, uuid5
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-NAMESPACE: Final = UUID("6a1f2c1e-6d0b-5b0e-9a55-0a7c0d5e8a11")  # ours alone; changing it renames every id ever made
+# ours alone; changing it renames every id ever made
+NAMESPACE: Final = UUID("6a1f2c1e-6d0b-5b0e-9a55-0a7c0d5e8a11")
 
 UserId = NewType("UserId", UUID)
 SignalId = NewType("SignalId", UUID)
@@ -27,7 +29,8 @@ DhanOrderId = NewType("DhanOrderId", str)
 CorrelationId = NewType("CorrelationId", str)
 
 _SECURITY_ID = re.compile(r"[0-9]{1,10}")
-# Dhan refuses the whole order above it, as DH-905 without the field's name (measured; its documents say 30)
+# Dhan refuses the whole order above it, as DH-905 without the field's name (measured; its documents
+# say 30)
 CORRELATION_ID_LENGTH: Final = 25
 MAX_SECURITY_ID: Final = 2**32 - 1  # u32 in the feed's packet header
 
@@ -85,7 +88,11 @@ class InstrumentId(NamedTuple):
             ValueError: unknown segment, or a security id that is not an unsigned 32-bit number.
         """
         segment, colon, security_id = text.partition(":")
-        if not colon or segment not in Segment.__members__ or not _SECURITY_ID.fullmatch(security_id):
+        if (
+            not colon
+            or segment not in Segment.__members__
+            or not _SECURITY_ID.fullmatch(security_id)
+        ):
             raise ValueError(f"not an instrument: {text!r} (expected for example NSE_EQ:2885)")
         if int(security_id) > MAX_SECURITY_ID:
             raise ValueError(f"security id beyond 32 bits: {text!r}")
@@ -93,16 +100,23 @@ class InstrumentId(NamedTuple):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        from_text = core_schema.no_info_after_validator_function(cls.parse, core_schema.str_schema(max_length=24))
+        from_text = core_schema.no_info_after_validator_function(
+            cls.parse, core_schema.str_schema(max_length=24)
+        )
         return core_schema.json_or_python_schema(
             json_schema=from_text,
-            python_schema=core_schema.union_schema([core_schema.is_instance_schema(cls), from_text]),
+            python_schema=core_schema.union_schema(
+                [core_schema.is_instance_schema(cls), from_text]
+            ),
             serialization=core_schema.to_string_ser_schema(),
         )
 
 
 def derive(kind: str, *parts: object) -> UUID:
-    """The id of the thing of `kind` that `parts` caused. Parts are joined by `|`, so none may contain it."""
+    """The id of the thing of `kind` that `parts` caused.
+
+    Parts are joined by `|`, so none may contain it.
+    """
     return uuid5(NAMESPACE, "|".join([kind, *map(str, parts)]))
 
 
@@ -125,8 +139,9 @@ def order_id(decision: DecisionId, user: UserId) -> OrderId:
 def correlation_id(order: OrderId) -> CorrelationId:
     """The order's name at Dhan: `CORRELATION_ID_LENGTH` letters and digits, the beginning of the order's UUID.
 
-    86 of its bits are free (23 digits of 4, less the UUID's version and variant). Dhan needs it unique among the 7,000 orders
-    an account may place in a day; the database refuses a second one for ever, and for 10^10 orders the chance of that is one
-    in a million. It would then be a dead letter, never a wrong order.
+    86 of its bits are free (23 digits of 4, less the UUID's version and variant). Dhan needs it
+    unique among the 7,000 orders an account may place in a day; the database refuses a second one
+    for ever, and for 10^10 orders the chance of that is one in a million. It would then be a dead
+    letter, never a wrong order.
     """
     return CorrelationId("AT" + order.hex[: CORRELATION_ID_LENGTH - 2])

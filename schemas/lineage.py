@@ -1,8 +1,9 @@
 """Where a message comes from, and how a reader drops repeats.
 
-A derived message goes to the partition number of its cause and carries the cause's offset in the record header
-`ats-cause`. After a crash the same outputs may be written again with the same ids and bytes, in the same order. A reader
-that keeps the highest cause seen per partition and topic therefore sees each once, in order, with two integers of memory.
+A derived message goes to the partition number of its cause and carries the cause's offset in the
+record header `ats-cause`. After a crash the same outputs may be written again with the same ids and
+bytes, in the same order. A reader that keeps the highest cause seen per partition and topic
+therefore sees each once, in order, with two integers of memory.
 """
 
 from __future__ import annotations

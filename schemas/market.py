@@ -18,7 +18,10 @@ _DAY_NS: Final = 86_400 * NS_PER_SECOND
 
 
 class Timeframe(StrEnum):
-    """Length of a bar, shortest first. A bar ends with its session at the latest; a day's bar holds the day's sessions."""
+    """Length of a bar, shortest first.
+
+    A bar ends with its session at the latest; a day's bar holds the day's sessions.
+    """
 
     M1 = "1m"
     M3 = "3m"
@@ -132,8 +135,9 @@ _EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
 
 
 def to_tick(paise: float, tick_size: Paise) -> Price:
-    """The price nearest to `paise` that the exchange accepts; halves go to even, the result is at least one tick.
+    """The price nearest to `paise` that the exchange accepts.
 
-    Meant for the border where a feed's 32-bit float enters: the rounding recovers the exact price.
+    Halves go to even, the result is at least one tick. Meant for the border where a feed's 32-bit
+    float enters: the rounding recovers the exact price.
     """
     return Price(max(1, round(paise / tick_size)) * tick_size)

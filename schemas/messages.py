@@ -1,8 +1,9 @@
-"""Every JSON message of every topic. Frozen; producers may not invent fields, consumers ignore those of a newer version.
+"""Every JSON message of every topic.
 
-Common to all: `schema_version`, a deterministic `id`, `event_time` (market time, UTC ns), `causation_id` (the message that
-caused this one; None where only ticks did, their offset stands in the record header, see `schemas.lineage`) and
-`correlation_id` (the signal or scan that started the chain).
+Frozen; producers may not invent fields, consumers ignore those of a newer version. Common to all:
+`schema_version`, a deterministic `id`, `event_time` (market time, UTC ns), `causation_id` (the
+message that caused this one; None where only ticks did, their offset stands in the record header,
+see `schemas.lineage`) and `correlation_id` (the signal or scan that started the chain).
 """
 
 from __future__ import annotations
@@ -28,11 +29,14 @@ from schemas.ids import (
 from schemas.market import Action, AgentType, Direction, ScanResult, Side, Timeframe
 from schemas.units import Paise, Price, Quantity, UtcNs
 
-Score = Annotated[int, Field(ge=-100, le=100, description="-100 wholly bearish, 100 wholly bullish")]
+Score = Annotated[
+    int, Field(ge=-100, le=100, description="-100 wholly bearish, 100 wholly bullish")
+]
 Confidence = Annotated[int, Field(ge=0, le=100, description="percent")]
 Count = Annotated[int, Field(ge=0, description="how many")]
 ByName = Annotated[
-    dict[str, float], Field(description="by name; paise where it is a price, else the measure's own unit")
+    dict[str, float],
+    Field(description="by name; paise where it is a price, else the measure's own unit"),
 ]
 Text = Annotated[str, Field(max_length=4_000)]
 Label = Annotated[str, Field(max_length=100)]
@@ -49,7 +53,9 @@ class Message(Part):
 
     SCHEMA_VERSION: ClassVar[int] = 1
 
-    schema_version: Literal[1] = Field(default=1, description="version of the message's schema; rises when it grows")
+    schema_version: Literal[1] = Field(
+        default=1, description="version of the message's schema; rises when it grows"
+    )
     id: UUID
     event_time: UtcNs
     causation_id: UUID | None = None
@@ -69,7 +75,10 @@ class FeedState(StrEnum):
 
 
 class FeedEvent(Message):
-    """`ats.feed`: the life of a connection. A gap names the market time span in which ticks may be missing."""
+    """`ats.feed`: the life of a connection.
+
+    A gap names the market time span in which ticks may be missing.
+    """
 
     gateway: int = Field(description="number of the connection")
     state: FeedState
@@ -83,7 +92,8 @@ class FeedEvent(Message):
 class Candle(Message):
     """`ats.candles`: a final bar. `event_time` is its end.
 
-    `complete` is False when the engine was not watching from the bar's start, so the volume may be short.
+    `complete` is False when the engine was not watching from the bar's start, so the volume may be
+    short.
     """
 
     instrument: InstrumentId
@@ -111,7 +121,9 @@ class Indicators(Message):
 
 
 class Signal(Message):
-    """`ats.signals`: a rule fired at bar close. `features` are what it looked at and what an analyst asks of the bar first,
+    """`ats.signals`: a rule fired at bar close.
+
+    `features` are what it looked at and what an analyst asks of the bar first,
     in paise where they are prices.
     """
 
@@ -156,7 +168,9 @@ class Report(Message):
     score: Score
     confidence: Confidence
     summary: Text
-    data: dict[str, JsonValue] = Field(description="what the analyst looked at; its shape is the analyst's own")
+    data: dict[str, JsonValue] = Field(
+        description="what the analyst looked at; its shape is the analyst's own"
+    )
 
 
 class CallOutcome(StrEnum):
@@ -174,7 +188,10 @@ class CallOutcome(StrEnum):
 
 
 class LlmCall(Message):
-    """`ats.llm`: one model call, journalled before its answer is used. `id` is the hash of the request."""
+    """`ats.llm`: one model call, journalled before its answer is used.
+
+    `id` is the hash of the request.
+    """
 
     agent: Label
     model: Label
@@ -246,7 +263,10 @@ class OrderIntent(Message):
 
 
 class Outcome(StrEnum):
-    """How an intent ended. `unknown` is never an end: it becomes accepted, rejected or not_found."""
+    """How an intent ended.
+
+    `unknown` is never an end: it becomes accepted, rejected or not_found.
+    """
 
     ACCEPTED = "accepted"
     REJECTED = "rejected"
@@ -281,7 +301,8 @@ class WithoutOrder(Part):
 class FanOut(Message):
     """`ats.fanouts`: to whom a BUY or SELL went, and who got none and why.
 
-    Its id follows from its content: a decision that is delivered again may find other users active, and says so.
+    Its id follows from its content: a decision that is delivered again may find other users active,
+    and says so.
     """
 
     decision_id: DecisionId

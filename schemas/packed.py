@@ -33,7 +33,11 @@ class Layout:
     def begun(self, rows: Rows) -> npt.NDArray[np.void]:
         """A header for `rows`, its other fields zero."""
         header = np.zeros((), self.header)
-        header["magic"], header["schema_version"], header["rows"] = self.magic, self.schema_version, len(rows)
+        header["magic"], header["schema_version"], header["rows"] = (
+            self.magic,
+            self.schema_version,
+            len(rows),
+        )
         return header
 
     def read(self, value: bytes) -> tuple[Any, Rows]:
@@ -53,7 +57,9 @@ class Layout:
             raise Unreadable(known, "schema_version")
         expected = size + int(header["rows"]) * self.row.itemsize
         if len(value) != expected:
-            raise Unreadable(f"{header['rows']} rows need {expected} bytes, got {len(value)}", "rows")
+            raise Unreadable(
+                f"{header['rows']} rows need {expected} bytes, got {len(value)}", "rows"
+            )
         return header, np.frombuffer(value, self.row, offset=size)
 
 

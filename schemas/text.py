@@ -7,8 +7,9 @@ from typing import Final
 
 REPLACEMENT: Final = "\ufffd"
 
-# Not text, or not what it looks like: control characters (Postgres refuses U+0000), lone surrogates (no UTF-8 has them),
-# what turns the direction of writing round, and code points that Unicode keeps for nobody.
+# Not text, or not what it looks like: control characters (Postgres refuses U+0000), lone surrogates
+# (no UTF-8 has them), what turns the direction of writing round, and code points that Unicode keeps
+# for nobody.
 _UNFIT: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufdd0-\ufdef\ufffe\uffff\ud800-\udfff]"
 )

@@ -1,11 +1,12 @@
 """The tick micro-batch: the value of every `ats.ticks` record.
 
-A record is a 32-byte header and `rows` rows of 56 bytes, packed little-endian, so numpy reads it without a loop. It holds
-what arrived for one partition in a few milliseconds. A record without rows is a heartbeat: it moves market time on when
-nothing trades.
+A record is a 32-byte header and `rows` rows of 56 bytes, packed little-endian, so numpy reads it
+without a loop. It holds what arrived for one partition in a few milliseconds. A record without rows
+is a heartbeat: it moves market time on when nothing trades.
 
-Each row carries the gateway's market clock (`clock`): the largest exchange time seen on any instrument when the tick
-arrived. Whether a tick is late is decided by its own row, so no partitioning and no batching can change the answer.
+Each row carries the gateway's market clock (`clock`): the largest exchange time seen on any
+instrument when the tick arrived. Whether a tick is late is decided by its own row, so no
+partitioning and no batching can change the answer.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ TICK: Final = np.dtype(
         ("security_id", "<u4"),
         ("segment", "u1"),
         ("mode", "u1"),  # feed response code: 2 ticker, 4 quote, 8 full
-        ("joined", "<u2"),  # minute of this Indian day in which its gateway began to watch it, from 1; 0: before
+        # minute of this Indian day in which its gateway began to watch it, from 1; 0: before
+        ("joined", "<u2"),
         ("last_quantity", "<u4"),
         ("open_interest", "<u4"),
     ]
@@ -74,7 +76,11 @@ class Batch:
 def encode(batch: Batch) -> bytes:
     """The bytes of one record. `decode` gives the same batch back."""
     header = LAYOUT.begun(batch.rows)
-    header["clock"], header["sent_at"], header["gateway"] = batch.clock, batch.sent_at, batch.gateway
+    header["clock"], header["sent_at"], header["gateway"] = (
+        batch.clock,
+        batch.sent_at,
+        batch.gateway,
+    )
     return header.tobytes() + batch.rows.tobytes()
 
 
@@ -82,7 +88,8 @@ def decode(value: bytes) -> Batch:
     """Read one record without copying the rows.
 
     Raises:
-        Unreadable: too short, not a micro-batch, a newer schema, a wrong length, or a row no gateway of ours can write.
+        Unreadable: too short, not a micro-batch, a newer schema, a wrong length, or a row no
+            gateway of ours can write.
     """
     header, rows = LAYOUT.read(value)
     if len(rows):
@@ -96,7 +103,10 @@ def _check_rows(rows: Rows) -> None:
         (
             ("price", rows["price"] <= 0),
             ("volume", rows["volume"] < NO_VOLUME),
-            ("exchange_time", (rows["exchange_time"] <= 0) | (rows["exchange_time"] > rows["clock"])),
+            (
+                "exchange_time",
+                (rows["exchange_time"] <= 0) | (rows["exchange_time"] > rows["clock"]),
+            ),
             ("segment", _UNKNOWN_SEGMENT[rows["segment"]]),
         ),
     )
@@ -119,5 +129,7 @@ def partition_of(instrument: InstrumentId, partitions: int) -> int:
     Fibonacci hashing of (segment, security id) spreads neighbouring ids evenly.
     Source: Knuth (1998), The Art of Computer Programming, vol. 3, section 6.4.
     """
-    mixed = ((instrument.segment.code << 32 | instrument.security_id) * 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
+    mixed = (
+        (instrument.segment.code << 32 | instrument.security_id) * 0x9E3779B97F4A7C15
+    ) & 0xFFFFFFFFFFFFFFFF
     return (mixed >> 32) % partitions

@@ -1,7 +1,7 @@
-"""The topic catalogue: names, messages, keys, partitions, retention. `ats topics create` makes Kafka agree with it.
+"""The topic catalogue: names, messages, keys, partitions, retention.
 
-Topics by instrument share one partition count, and so do topics by user, because a derived message goes to the partition
-number of its cause.
+`ats topics create` makes Kafka agree with it. Topics by instrument share one partition count, and
+so do topics by user, because a derived message goes to the partition number of its cause.
 """
 
 from __future__ import annotations
@@ -47,17 +47,26 @@ class Topic:
         settings = {"max.message.bytes": str(self.max_message_bytes)}
         if self.compacted:
             # the active segment is never compacted, so keep segments short
-            return settings | {"cleanup.policy": "compact", "segment.ms": "60000", "min.cleanable.dirty.ratio": "0.1"}
+            return settings | {
+                "cleanup.policy": "compact",
+                "segment.ms": "60000",
+                "min.cleanable.dirty.ratio": "0.1",
+            }
         retention = -1 if self.retention_days is None else self.retention_days * DAY_MS
         return settings | {"cleanup.policy": "delete", "retention.ms": str(retention)}
 
     def partitions(self, plan: PartitionPlan) -> int:
-        return {Family.INSTRUMENT: plan.instrument, Family.USER: plan.user, Family.SINGLE: 1}[self.family]
+        return {Family.INSTRUMENT: plan.instrument, Family.USER: plan.user, Family.SINGLE: 1}[
+            self.family
+        ]
 
 
 @dataclass(frozen=True, slots=True)
 class PartitionPlan:
-    """How many partitions each family of topics has. Changing it on a live cluster moves keys: drain first."""
+    """How many partitions each family of topics has.
+
+    Changing it on a live cluster moves keys: drain first.
+    """
 
     instrument: int = 4
     user: int = 4
@@ -67,20 +76,33 @@ _AUDIT_DAYS: Final = 5 * 365  # SEBI: five years of evidence (`docs/facts/market
 
 TICKS: Final = Topic("ats.ticks", Family.INSTRUMENT, "partition number", retention_days=30)
 FEED: Final = Topic("ats.feed", Family.SINGLE, "gateway", messages.FeedEvent, retention_days=30)
-CANDLES: Final = Topic("ats.candles", Family.INSTRUMENT, "instrument", messages.Candle, retention_days=30)
+CANDLES: Final = Topic(
+    "ats.candles", Family.INSTRUMENT, "instrument", messages.Candle, retention_days=30
+)
 INDICATORS: Final = Topic("ats.indicators", Family.INSTRUMENT, "instrument", messages.Indicators)
 SIGNALS: Final = Topic("ats.signals", Family.INSTRUMENT, "instrument", messages.Signal, _AUDIT_DAYS)
 SCANS: Final = Topic("ats.scans", Family.SINGLE, "trading date", messages.Scan, _AUDIT_DAYS)
 REPORTS: Final = Topic("ats.reports", Family.INSTRUMENT, "instrument", messages.Report, _AUDIT_DAYS)
 LLM: Final = Topic("ats.llm", Family.INSTRUMENT, "request hash", messages.LlmCall, _AUDIT_DAYS)
-DECISIONS: Final = Topic("ats.decisions", Family.INSTRUMENT, "instrument", messages.Decision, _AUDIT_DAYS)
-SESSIONS: Final = Topic("ats.sessions", Family.USER, "user", messages.UserSession, None, compacted=True)
+DECISIONS: Final = Topic(
+    "ats.decisions", Family.INSTRUMENT, "instrument", messages.Decision, _AUDIT_DAYS
+)
+SESSIONS: Final = Topic(
+    "ats.sessions", Family.USER, "user", messages.UserSession, None, compacted=True
+)
 ORDERS: Final = Topic("ats.orders", Family.USER, "user", messages.OrderIntent, _AUDIT_DAYS)
 EXECUTIONS: Final = Topic("ats.executions", Family.USER, "user", messages.Execution, _AUDIT_DAYS)
 FANOUTS: Final = Topic("ats.fanouts", Family.INSTRUMENT, "instrument", messages.FanOut, _AUDIT_DAYS)
-SNAPSHOTS: Final = Topic("ats.snapshots", Family.INSTRUMENT, "partition/slot/chunk", None, None, compacted=True)
+SNAPSHOTS: Final = Topic(
+    "ats.snapshots", Family.INSTRUMENT, "partition/slot/chunk", None, None, compacted=True
+)
 DEAD_LETTER: Final = Topic(
-    "ats.deadletter", Family.SINGLE, "origin topic", messages.DeadLetter, _AUDIT_DAYS, max_message_bytes=4 * MIB
+    "ats.deadletter",
+    Family.SINGLE,
+    "origin topic",
+    messages.DeadLetter,
+    _AUDIT_DAYS,
+    max_message_bytes=4 * MIB,
 )
 
 CATALOGUE: Final[tuple[Topic, ...]] = (

@@ -1,7 +1,7 @@
 """Units that must not be mixed: money, quantities, time, proportions.
 
-Each is an `int` with a name. Arithmetic gives a plain `int`; wrap the result again where it crosses a boundary. Money is
-integer paise everywhere inside ATS: no float takes part in a money decision.
+Each is an `int` with a name. Arithmetic gives a plain `int`; wrap the result again where it crosses
+a boundary. Money is integer paise everywhere inside ATS: no float takes part in a money decision.
 """
 
 from __future__ import annotations
@@ -18,11 +18,15 @@ from pydantic_core import CoreSchema, core_schema
 IST = ZoneInfo("Asia/Kolkata")
 NS_PER_SECOND = 1_000_000_000
 PAISE_PER_RUPEE = 100
-_EXACT: Final = Context(prec=28, Emax=27, traps=[InvalidOperation, Overflow, Inexact])  # never rounds, never grows huge
+# never rounds, never grows huge
+_EXACT: Final = Context(prec=28, Emax=27, traps=[InvalidOperation, Overflow, Inexact])
 
 
 class _Unit(int):
-    """An integer with a unit. Pydantic reads and writes it as a bare integer, never from a float or a string."""
+    """An integer with a unit.
+
+    Pydantic reads and writes it as a bare integer, never from a float or a string.
+    """
 
     minimum: ClassVar[int | None] = None
     unit: ClassVar[str] = ""  # in words, for the JSON Schemas
@@ -32,10 +36,14 @@ class _Unit(int):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_after_validator_function(cls, core_schema.int_schema(strict=True, ge=cls.minimum))
+        return core_schema.no_info_after_validator_function(
+            cls, core_schema.int_schema(strict=True, ge=cls.minimum)
+        )
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(
+        cls, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
         return handler(core) | {"description": cls.unit}
 
 
@@ -49,8 +57,8 @@ class Paise(_Unit):
         """Read an exact rupee amount such as `"1658.55"`.
 
         Raises:
-            ValueError: not a number, finer than a paisa, or of more than 28 digits. Floats are refused by the type; quote
-                them first.
+            ValueError: not a number, finer than a paisa, or of more than 28 digits. Floats are
+                refused by the type; quote them first.
         """
         try:
             paise = _EXACT.multiply(Decimal(rupees), PAISE_PER_RUPEE)
@@ -115,7 +123,9 @@ class UtcNs(_Unit):
         if moment.tzinfo is None:
             raise ValueError(f"a moment needs a time zone: {moment.isoformat()}")
         since = moment - datetime(1970, 1, 1, tzinfo=UTC)
-        return cls((since.days * 86_400 + since.seconds) * NS_PER_SECOND + since.microseconds * 1_000)
+        return cls(
+            (since.days * 86_400 + since.seconds) * NS_PER_SECOND + since.microseconds * 1_000
+        )
 
     def ist(self) -> datetime:
         """The same moment on Indian clocks, to the microsecond."""

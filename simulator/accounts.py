@@ -1,4 +1,7 @@
-"""Who the users are and which tokens they hold: normally one live token per user, the last minted."""
+"""Who the users are and which tokens they hold.
+
+Normally one live token per user, the last minted.
+"""
 
 from __future__ import annotations
 
@@ -33,10 +36,13 @@ class _Token:
 
 
 class Accounts:
-    """All users of one simulator. `now` gives the wall clock with a time zone, because tokens live in machine time.
+    """All users of one simulator.
+
+    `now` gives the wall clock with a time zone, because tokens live in machine time.
 
     Attributes:
-        one_token: Minting a token kills the user's others, as Dhan does; else they live out their day.
+        one_token: Minting a token kills the user's others, as Dhan does; else they live out their
+            day.
     """
 
     def __init__(
@@ -65,10 +71,13 @@ class Accounts:
     def get(self, client_id: str) -> SimulatedUser | None:
         return self._by_client.get(client_id)
 
-    def holder(self, token: str, client_id: str | None = None, endpoint: str = "") -> SimulatedUser | None:
+    def holder(
+        self, token: str, client_id: str | None = None, endpoint: str = ""
+    ) -> SimulatedUser | None:
         """Whose live token this is; None when nobody's, expired, dead, or another than `client_id`'s.
 
-        The user comes with this token and its end. Each use, at `endpoint`, may be the one at which a fault kills the token.
+        The user comes with this token and its end. Each use, at `endpoint`, may be the one at which
+        a fault kills the token.
         """
         known = self._tokens.get(token)
         if known is None or client_id not in (None, known.client_id):
@@ -110,7 +119,9 @@ class Accounts:
 
     def kill(self, client_id: str | None = None) -> int:
         """Make tokens invalid from now on, of one user or of all; returns how many there were."""
-        dead = [token for token, known in self._tokens.items() if client_id in (None, known.client_id)]
+        dead = [
+            token for token, known in self._tokens.items() if client_id in (None, known.client_id)
+        ]
         for token in dead:
             del self._tokens[token]
         return len(dead)

@@ -41,7 +41,10 @@ class Casing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SimulatedHolding:
-    """Shares an account owned before the session. `average_cost` is in rupees, `pledged` a part of `quantity`."""
+    """Shares an account owned before the session.
+
+    `average_cost` is in rupees, `pledged` a part of `quantity`.
+    """
 
     security_id: int
     quantity: int
@@ -57,9 +60,11 @@ class SimulatedUser:
         expires_at: When the token dies, by the wall clock; None is never.
         funds: Opening balance in rupees.
         holdings: Shares from before the session.
-        pin, totp_secret: For a token without a browser; the secret is base 32 of 160 bits or more, as authenticator apps and
+        pin, totp_secret: For a token without a browser; the secret is base 32 of 160 bits or more,
+        as authenticator apps and
             `pyotp` want it (RFC 4226, section 4).
-        data_plan: Whether the account has the paid data API; without it the data endpoints answer 806.
+        data_plan: Whether the account has the paid data API; without it the data endpoints answer
+            806.
         postback_url: Where every change of an order is posted; None is nowhere.
     """
 
@@ -76,7 +81,9 @@ class SimulatedUser:
 
     def __post_init__(self) -> None:
         if totp.bits(self.totp_secret) < totp.LEAST_BITS:
-            raise Misconfigured(f"totp_secret: give base 32 of at least {totp.LEAST_BITS} bits, which is 32 characters")
+            raise Misconfigured(
+                f"totp_secret: give base 32 of at least {totp.LEAST_BITS} bits, which is 32 characters"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +91,20 @@ class Quirks:
     """Order-side behaviour on which Dhan's documents disagree, or which only users report.
 
     Attributes:
-        acknowledged_as: Status in the reply to a placement, whatever the book says: PENDING, or TRANSIT as others saw it.
-        by_id_as_array: Answer a lookup by order id with a list of one, or of none, as measured; the documents show an object
-            and DH-907.
+        acknowledged_as: Status in the reply to a placement, whatever the book says: PENDING, or
+            TRANSIT as others saw it.
+        by_id_as_array: Answer a lookup by order id with a list of one, or of none, as measured; the
+            documents show an object and DH-907.
         by_name_as_array: The same for a lookup by correlation id, where objects were measured.
         slices_as_array: Answer slicing with a list; the portal shows one object.
         super_cancel_has_body: Classic pages say 202 without a body.
         exit_all_has_body: The portal says 202 without a body.
-        multi_margin_in_camel_case: Numbers in camelCase as the portal; else texts in snake_case as the classic pages.
-        lost_race_says_cancelled: Tell a client whose cancellation came too late that it worked (200), as an
-            acknowledgement of receipt would; else refuse.
-        bad_ip_code: Of an order from an address that is not registered: users saw DH-905, others list DH-911.
+        multi_margin_in_camel_case: Numbers in camelCase as the portal; else texts in snake_case as
+            the classic pages.
+        lost_race_says_cancelled: Tell a client whose cancellation came too late that it worked
+            (200), as an acknowledgement of receipt would; else refuse.
+        bad_ip_code: Of an order from an address that is not registered: users saw DH-905, others
+            list DH-911.
     """
 
     acknowledged_as: str = "PENDING"
@@ -110,7 +120,10 @@ class Quirks:
 
 @dataclass(frozen=True, slots=True)
 class RegisteredApp:
-    """An API key as registered with Dhan: who may ask for consent and where the browser returns to."""
+    """An API key as registered with Dhan.
+
+    Who may ask for consent and where the browser returns to.
+    """
 
     app_id: str = "simulated-app"
     app_secret: str = field(default="simulated-secret", repr=False)
@@ -139,7 +152,8 @@ class ErrorShape(StrEnum):
 
     WRAPPED = "wrapped"  # {"status": "failed", "data": {"805": "…"}}, as documented
     BARE = "bare"  # {"errorCode": 806, "errorMessage": "…"}, as recorded in 2025
-    TRADING = "trading"  # {"errorType", "errorCode": "DH-904", "errorMessage"}, as recorded for the rate limit
+    # {"errorType", "errorCode": "DH-904", "errorMessage"}, as recorded for the rate limit
+    TRADING = "trading"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,45 +163,46 @@ class SimulatorConfig:
     Attributes:
         port: 0 takes any free one.
         seed: The same seed gives the same market, history, answers and order ids.
-        day: The session's date. For a replay: which day of the file, None when it holds one. For a generated session None
-            is `GENERATED_DAY`.
-        market: CSV to replay, plain or `.gz`: one-minute candles or ticks, told apart by the header; None generates a
-            session.
+        day: The session's date. For a replay: which day of the file, None when it holds one. For a
+            generated session None is `GENERATED_DAY`.
+        market: CSV to replay, plain or `.gz`: one-minute candles or ticks, told apart by the
+            header; None generates a session.
         shares: How many shares a generated session has, beside the index.
-        character: What kind of day a generated session is; `characters` names symbols that have another.
+        character: What kind of day a generated session is; `characters` names symbols that have
+            another.
         options: Symbols of a generated session whose options trade too.
         speed: Market seconds per second of wall time; None is as fast as the feed's consumers read.
         autostart: Open the market at once instead of on `POST /control/start`.
-        packets_per_frame: Most packets in one WebSocket frame. `dhanhq` 2.3.0 reads only the first: give it 1.
-        previous_close_for_all: Send the packet for every subscription as documented; else for indices only, as observed.
+        packets_per_frame: Most packets in one WebSocket frame. `dhanhq` 2.3.0 reads only the first:
+            give it 1.
+        previous_close_for_all: Send the packet for every subscription as documented; else for
+            indices only, as observed.
         true_utc: Send trade times as true epochs; else as Dhan does, in Indian clock time.
         numeric_ids: Let feed clients send security ids as numbers; else that ends the connection.
-        connection_life: Seconds after which every WebSocket is reset, as some of Dhan's were at 300; None is never. Looked at
-            with every ping.
+        connection_life: Seconds after which every WebSocket is reset, as some of Dhan's were at
+            300; None is never. Looked at with every ping.
         update_keys: How order updates are written.
         acknowledge_login: Answer the login of order updates with a message, which some have seen.
-        order_rate_limit: Placements, modifications and cancellations a second per user; None switches off all limits of the
-            order API, the longer ones and the one of reads too.
+        order_rate_limit: Placements, modifications and cancellations a second per user; None
+            switches off all limits of the order API, the longer ones and the one of reads too.
         orders_per_minute, orders_per_hour, orders_per_day: The longer limits of the same.
-        reads_per_second: Of the account's other requests per user.
-        rate_by_market_time: Count all of them on the market's clock instead of the machine's.
-        static_ip: Take orders only from an address the user has registered with `/v2/ip/setIP`.
-        rules: Switches of order entry and matching; see `simulator.matching.rules.Rules`.
-        quirks: Where Dhan's documents disagree; see `Quirks`.
-        data_rate_limit: Calls a second per user of charts and expiry lists; None for no limit, here and below.
-        data_per_day: The longer limit of the same.
-        quote_rate_limit: Calls a second per user of the three quote endpoints together.
-        chain_every: Seconds between two questions of a user for the same chain.
-        data_errors: Shape of the refusals of quotes and option chain.
-        data_rate_error: Shape of their refusals for being too quick; None is as the others.
-        candle_delay: Market seconds after its start before a candle of today is told; Dhan's can be missing for minutes.
-        charts_refuse_as_906: Charts answer a bad token with DH-906 "Invalid Token", as recorded; else with DH-901.
-        one_token: A new token kills the user's old ones.
-        token_every: Seconds between two tokens by one-time password; None for no limit.
-        consents_a_day: Consents of one user in an Indian day.
-        model_latency: Seconds each model answer takes.
-        faults: Waiting from the start; `POST /control/faults` adds more. `simulator.faults.load_script` reads a file.
-        fault_seed: Of the faults that strike by chance.
+        reads_per_second: Of the account's other requests per user. rate_by_market_time: Count all
+        of them on the market's clock instead of the machine's. static_ip: Take orders only from an
+        address the user has registered with `/v2/ip/setIP`. rules: Switches of order entry and
+        matching; see `simulator.matching.rules.Rules`. quirks: Where Dhan's documents disagree; see
+        `Quirks`. data_rate_limit: Calls a second per user of charts and expiry lists; None for no
+        limit, here and below. data_per_day: The longer limit of the same. quote_rate_limit: Calls a
+        second per user of the three quote endpoints together. chain_every: Seconds between two
+        questions of a user for the same chain. data_errors: Shape of the refusals of quotes and
+        option chain. data_rate_error: Shape of their refusals for being too quick; None is as the
+        others. candle_delay: Market seconds after its start before a candle of today is told;
+        Dhan's can be missing for minutes. charts_refuse_as_906: Charts answer a bad token with
+        DH-906 "Invalid Token", as recorded; else with DH-901. one_token: A new token kills the
+        user's old ones. token_every: Seconds between two tokens by one-time password; None for no
+        limit. consents_a_day: Consents of one user in an Indian day. model_latency: Seconds each
+        model answer takes. faults: Waiting from the start; `POST /control/faults` adds more.
+        `simulator.faults.load_script` reads a file. fault_seed: Of the faults that strike by
+        chance.
     """
 
     host: str = "127.0.0.1"

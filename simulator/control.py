@@ -1,4 +1,7 @@
-"""The simulator's own switchboard under `/control`: start the market, see where it stands, make things go wrong."""
+"""The simulator's own switchboard under `/control`.
+
+Start the market, see where it stands, make things go wrong.
+"""
 
 from __future__ import annotations
 
@@ -111,12 +114,16 @@ class Control:
         return web.json_response({"waiting": len(self._faults.waiting)}, status=201)
 
     async def waiting_faults(self, _: web.Request) -> web.Response:
-        return web.json_response([{"kind": fault.kind, "endpoint": fault.where} for fault in self._faults.waiting])
+        return web.json_response(
+            [{"kind": fault.kind, "endpoint": fault.where} for fault in self._faults.waiting]
+        )
 
     async def journal(self, _: web.Request) -> web.Response:
         """What fired, oldest first; `total` counts those too that the list no longer holds."""
         journal = self._faults.journal
-        return web.json_response({"total": journal.total, "entries": [entry.as_json() for entry in journal]})
+        return web.json_response(
+            {"total": journal.total, "entries": [entry.as_json() for entry in journal]}
+        )
 
     async def clear_faults(self, _: web.Request) -> web.Response:
         self._faults.clear()
@@ -145,19 +152,31 @@ class Control:
             body = await _object(request, "do", "seconds", "speed")
             await self._turn(body.get("do"), body.get("seconds"), body.get("speed"))
         except ValueError as error:
-            return _refuse(f"{error}: do is pause, step (with seconds) or resume; speed is a number above 0 or max")
+            return _refuse(
+                f"{error}: do is pause, step (with seconds) or resume; speed is a number above 0 or max"
+            )
         exchange = self._exchange
         return web.json_response(
-            {"market_time": exchange.now.ist().isoformat(), "paused": exchange.paused, "speed": exchange.speed or "max"}
+            {
+                "market_time": exchange.now.ist().isoformat(),
+                "paused": exchange.paused,
+                "speed": exchange.speed or "max",
+            }
         )
 
     async def _turn(self, do: object, seconds: object, speed: object) -> None:
         """Raises ValueError for what is not understood, before anything moves."""
         if do not in ("pause", "step", "resume", None) or (do is None and speed is None):
             raise ValueError(f"cannot do {do!r}")
-        if do == "step" and not (isinstance(seconds, int) and not isinstance(seconds, bool) and seconds > 0):
+        if do == "step" and not (
+            isinstance(seconds, int) and not isinstance(seconds, bool) and seconds > 0
+        ):
             raise ValueError(f"cannot step {seconds!r} seconds")
-        if speed is not None and speed != "max" and not (isinstance(speed, int | float) and speed > 0):
+        if (
+            speed is not None
+            and speed != "max"
+            and not (isinstance(speed, int | float) and speed > 0)
+        ):
             raise ValueError(f"no speed: {speed!r}")
         if speed is not None:
             self._exchange.speed = None if speed == "max" else float(speed)
@@ -170,7 +189,17 @@ class Control:
             await self._exchange.step(seconds)
 
 
-_USER: Final = ("client_id", "token", "name", "expires_at", "funds", "pin", "totp_secret", "data_plan", "postback_url")
+_USER: Final = (
+    "client_id",
+    "token",
+    "name",
+    "expires_at",
+    "funds",
+    "pin",
+    "totp_secret",
+    "data_plan",
+    "postback_url",
+)
 
 
 def _user(body: Mapping[str, Any]) -> SimulatedUser:
@@ -232,7 +261,9 @@ async def _object(request: web.Request, *fields: str) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise ValueError("not a JSON object")
     if unknown := sorted(body.keys() - set(fields)):
-        raise ValueError(f"{unknown[0]}: unknown; there are {', '.join(fields) or 'no fields here'}")
+        raise ValueError(
+            f"{unknown[0]}: unknown; there are {', '.join(fields) or 'no fields here'}"
+        )
     return body
 
 

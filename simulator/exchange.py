@@ -23,16 +23,20 @@ _SEGMENTS: Final = (Segment.IDX_I, Segment.NSE_EQ)
 
 
 class Exchange:
-    """The session in progress. Market time stands still before `open_market` and after the last print.
+    """The session in progress.
 
-    The market moves in steps of whole seconds with at least `at_least` prints each: 1 when it is paced, more at full speed,
-    where a step per second would spend its time on system calls.
+    Market time stands still before `open_market` and after the last print. The market moves in
+    steps of whole seconds with at least `at_least` prints each: 1 when it is paced, more at full
+    speed, where a step per second would spend its time on system calls.
 
     Attributes:
-        on_step: Told the market's second after the book has seen a step's prints and before the feed has.
+        on_step: Told the market's second after the book has seen a step's prints and before the
+            feed has.
     """
 
-    def __init__(self, market: Market, book: OrderManager, feed: Streams, pacer: Pacer, *, at_least: int = 1) -> None:
+    def __init__(
+        self, market: Market, book: OrderManager, feed: Streams, pacer: Pacer, *, at_least: int = 1
+    ) -> None:
         self.market = market
         self.book = book
         self._feed = feed
@@ -53,7 +57,12 @@ class Exchange:
     @property
     def broken(self) -> bool:
         """The session ended by an error, which is in the log."""
-        return self.started and not self.finished and self._running is not None and self._running.done()
+        return (
+            self.started
+            and not self.finished
+            and self._running is not None
+            and self._running.done()
+        )
 
     @property
     def now(self) -> UtcNs:
@@ -63,7 +72,9 @@ class Exchange:
     def progress(self) -> float:
         """Share of the session that is over, 0 to 1."""
         session = self.market.session
-        return min(1.0, (self.second * NS_PER_SECOND - session.open) / (session.close - session.open))
+        return min(
+            1.0, (self.second * NS_PER_SECOND - session.open) / (session.close - session.open)
+        )
 
     def open_market(self) -> None:
         """Start the session; a second call changes nothing."""
@@ -72,14 +83,20 @@ class Exchange:
             self._running.add_done_callback(_report)
 
     def pause(self) -> None:
-        """Hold the market where it stands; one that has not started is held before its first print."""
+        """Hold the market where it stands.
+
+        One that has not started is held before its first print.
+        """
         if self._pacer.held_at is None:
             self._pacer.hold(self.second if self.started else self.second - 1)
 
     async def step(self, seconds: int) -> None:
-        """Let the market go `seconds` on and hold it there, whatever its speed; starts it when it has not started.
+        """Let the market go `seconds` on and hold it there, whatever its speed.
 
-        Returns when all prints up to the new market time have reached the book and the feed's sockets.
+        Starts it when it has not started.
+
+        Returns when all prints up to the new market time have reached the book and the feed's
+        sockets.
         """
         self.pause()
         held = self._pacer.held_at
@@ -91,7 +108,10 @@ class Exchange:
         self.second = max(self.second, target)
 
     def resume(self) -> None:
-        """Let a held market go on at its speed; one that has not started waits for `open_market` as before."""
+        """Let a held market go on at its speed.
+
+        One that has not started waits for `open_market` as before.
+        """
         self._pacer.release(self.second)
 
     @property

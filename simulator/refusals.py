@@ -1,4 +1,7 @@
-"""Why Dhan turns a request away: its codes and words. Pure; `simulator.api.replies` makes HTTP replies of them."""
+"""Why Dhan turns a request away: its codes and words.
+
+Pure; `simulator.api.replies` makes HTTP replies of them.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,8 @@ class Code(Enum):
     NETWORK = ("DH-909", "Network_Error", 502)
     OTHER = ("DH-910", "Others", 400)
     IP = ("DH-911", "Invalid_IP", 403)
-    HOLDINGS = ("DH-1111", "HOLDING_ERROR", 500)  # an account that owns nothing, as four clients measured it
+    # an account that owns nothing, as four clients measured it
+    HOLDINGS = ("DH-1111", "HOLDING_ERROR", 500)
 
     @classmethod
     def named(cls, code: str) -> Code:
@@ -44,7 +48,9 @@ class Refusal:
     message: str
 
 
-BAD_TOKEN: Final = Refusal(Code.TOKEN, "Client ID or user generated access token is invalid or expired.")
+BAD_TOKEN: Final = Refusal(
+    Code.TOKEN, "Client ID or user generated access token is invalid or expired."
+)
 TOO_FAST: Final = Refusal(
     Code.RATE_LIMIT,
     "Too many requests on server from single user breaching rate limits. Try throttling API calls.",
@@ -52,5 +58,8 @@ TOO_FAST: Final = Refusal(
 SERVER_ERROR: Final = Refusal(Code.SERVER, "Server was not able to process API request.")
 BAD_INPUT: Final = Refusal(Code.INPUT, "Missing required fields, bad values for parameters etc.")
 NO_SUCH_ORDER: Final = Refusal(Code.NO_DATA, "No order found for the given id.")
-# To a lookup by correlation id, for a name nobody used as for an order in TRANSIT; as measured, with status 404
-NOT_KNOWN_BY_NAME: Final = Refusal(Code.ORDER, "Incorrect request for order and cannot be processed")
+# To a lookup by correlation id, for a name nobody used as for an order in TRANSIT; as measured,
+# with status 404
+NOT_KNOWN_BY_NAME: Final = Refusal(
+    Code.ORDER, "Incorrect request for order and cannot be processed"
+)

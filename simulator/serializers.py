@@ -1,4 +1,7 @@
-"""Dhan's JSON for orders, trades and legs: exact field names, misspellings included. Rupees are floats, as on the wire."""
+"""Dhan's JSON for orders, trades and legs: exact field names, misspellings included.
+
+Rupees are floats, as on the wire.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,8 @@ from simulator.matching.order import Order, OrderSnapshot, Trade
 from simulator.matching.super_orders import SuperOrder
 
 ABSENT: Final = "NA"  # what the trade history writes for a time it does not know
-# Per rupee of value. Rates of an equity trade at NSE in 2026, near enough for a bill that looks real.
+# Per rupee of value. Rates of an equity trade at NSE in 2026, near enough for a bill that looks
+# real.
 _STT: Final = {Product.INTRADAY: (0.0, 0.00025), Product.MARGIN: (0.0, 0.00025)}
 _STT_DELIVERY: Final = (0.001, 0.001)
 _SEBI: Final = 0.000001
@@ -150,7 +154,10 @@ def _leg_json(made: SuperOrder, leg: Leg) -> Json:
 
 
 def forever_json(made: ForeverOrder, leg: ForeverLeg) -> Json:
-    """One row of the list of forever orders; an OCO has two. `orderType` says how many triggers, not how it is priced."""
+    """One row of the list of forever orders; an OCO has two.
+
+    `orderType` says how many triggers, not how it is priced.
+    """
     request = leg.request
     return {
         "dhanClientId": made.client_id,

@@ -46,7 +46,8 @@ class Simulator:
     """One simulator. `start` binds the port and prepares the session; `url` is known from then on.
 
     Attributes:
-        replay: The session and, when it came from a file, the rows that could not be used; known after `start`.
+        replay: The session and, when it came from a file, the rows that could not be used; known
+            after `start`.
     """
 
     def __init__(
@@ -123,9 +124,14 @@ class Simulator:
         config, market = self._config, session.market
         model = ChatApi(config.model_latency)
         faults = self._faults = Faults(
-            config.faults, config.fault_seed, monotonic=self._monotonic, market_now=lambda: self.exchange.now
+            config.faults,
+            config.fault_seed,
+            monotonic=self._monotonic,
+            market_now=lambda: self.exchange.now,
         )
-        accounts = Accounts(config.users, config.seed, self._now, one_token=config.one_token, faults=faults)
+        accounts = Accounts(
+            config.users, config.seed, self._now, one_token=config.one_token, faults=faults
+        )
         self._streams = Streams(config, market, accounts, faults, self._monotonic)
         trading = Trading(config, market, accounts, faults)
         trading.book.on_change(self._streams.tell)
@@ -141,11 +147,20 @@ class Simulator:
             Master(market.listings),
             ConsentApi(accounts, config, self._now),
             model,
-            Control(self._exchange, self._streams.feed, accounts, faults, model, bad_rows=session.bad_rows),
+            Control(
+                self._exchange,
+                self._streams.feed,
+                accounts,
+                faults,
+                model,
+                bad_rows=session.bad_rows,
+            ),
         )
         app = web.Application(client_max_size=MAX_BODY)
         app.router.add_routes(self._streams.routes())
-        app.router.add_routes(trading.routes(self._exchange, now=self._now, monotonic=self._monotonic))
+        app.router.add_routes(
+            trading.routes(self._exchange, now=self._now, monotonic=self._monotonic)
+        )
         for desk in desks:
             app.router.add_routes(desk.routes())
         app.router.add_route("*", "/v2/{path:.*}", unknown_path)

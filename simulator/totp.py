@@ -1,4 +1,7 @@
-"""One-time passwords after RFC 6238: six digits, thirty seconds, SHA-1, as authenticator apps make them."""
+"""One-time passwords after RFC 6238.
+
+Six digits, thirty seconds, SHA-1, as authenticator apps make them.
+"""
 
 from __future__ import annotations
 

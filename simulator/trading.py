@@ -1,4 +1,7 @@
-"""Everything that has to do with orders, as one: book, observers and endpoints, put together from the settings."""
+"""Everything that has to do with orders, as one.
+
+Book, observers and endpoints, put together from the settings.
+"""
 
 from __future__ import annotations
 
@@ -46,14 +49,20 @@ class Trading:
         book: For the exchange, which shows it the market.
     """
 
-    def __init__(self, config: SimulatorConfig, market: Market, accounts: Accounts, faults: Faults) -> None:
+    def __init__(
+        self, config: SimulatorConfig, market: Market, accounts: Accounts, faults: Faults
+    ) -> None:
         self._config = config
         self._accounts = accounts
         self._faults = faults
         instruments = {listing.id: listing.instrument for listing in market.listings}
         self._tradable = [instrument for instrument in instruments.values() if instrument.tradable]
         self.book = OrderManager(
-            market.session.day, instruments, circuits=_circuits(market), rules=_rules(config), purses=self._purse
+            market.session.day,
+            instruments,
+            circuits=_circuits(market),
+            rules=_rules(config),
+            purses=self._purse,
         )
         self.super_orders = SuperOrders(self.book)
         self.forever_orders = ForeverOrders(self.book)
@@ -65,7 +74,9 @@ class Trading:
         """The endpoints. `now` is the wall clock, `monotonic` machine time."""
         config, quirks = self._config, self._config.quirks
         addresses = Addresses(
-            lambda: now().astimezone(IST).date(), required=config.static_ip, bad_ip=bad_ip_code(quirks)
+            lambda: now().astimezone(IST).date(),
+            required=config.static_ip,
+            bad_ip=bad_ip_code(quirks),
         )
         clock = (lambda: float(exchange.second)) if config.rate_by_market_time else monotonic
         door = ApiGuard(
@@ -86,7 +97,11 @@ class Trading:
     def market_moved(self, second: int) -> None:
         """The market made a step: perhaps somebody orders from the phone."""
         usual = self._config.users[0].client_id if self._config.users else ""
-        waiting = {fault.client_id or usual for fault in self._faults.waiting if fault.place is Place.MARKET}
+        waiting = {
+            fault.client_id or usual
+            for fault in self._faults.waiting
+            if fault.place is Place.MARKET
+        }
         for client_id in sorted(waiting):
             if strike := self._faults.next_hit(Place.MARKET, Target(client_id, MARKET)):
                 self._order_from_the_phone(client_id, strike.fault, second)
@@ -107,7 +122,9 @@ class Trading:
             return Account(None)
         holdings = {
             InstrumentId(Segment.NSE_EQ, held.security_id): Holding(
-                Quantity(held.quantity), Paise.from_rupees(held.average_cost), Quantity(held.pledged)
+                Quantity(held.quantity),
+                Paise.from_rupees(held.average_cost),
+                Quantity(held.pledged),
             )
             for held in user.holdings
         }
@@ -131,9 +148,14 @@ def read_allowances(config: SimulatorConfig) -> tuple[Allowance, ...]:
 
 
 def _rules(config: SimulatorConfig) -> Rules:
-    """At full speed the market is closed before anybody could order; there its hours are not enforced unless asked for."""
+    """At full speed the market is closed before anybody could order.
+
+    There its hours are not enforced unless asked for.
+    """
     enforced = config.rules.market_hours
-    return replace(config.rules, market_hours=config.speed is not None if enforced is None else enforced)
+    return replace(
+        config.rules, market_hours=config.speed is not None if enforced is None else enforced
+    )
 
 
 def _circuits(market: Market) -> Mapping[InstrumentId, Circuits]:

@@ -26,10 +26,13 @@ _COUNTERS: Final = {
 
 @dataclass(slots=True)
 class EngineStats:
-    """What the engines of this process have seen, by partition: for metrics and the live view, never for decisions.
+    """What the engines of this process have seen, by partition.
+
+    For metrics and the live view, never for decisions.
 
     Attributes:
-        machines: The machines at work; a partition that moved here replaces an older one of the same number.
+        machines: The machines at work; a partition that moved here replaces an older one of the
+            same number.
     """
 
     machines: dict[int, EngineMachine] = field(default_factory=dict)
@@ -46,9 +49,14 @@ class EngineStats:
 
 
 def engine_service(
-    rules: tuple[Rule, ...] = RULES, stats: EngineStats | None = None, config: EngineConfig | None = None
+    rules: tuple[Rule, ...] = RULES,
+    stats: EngineStats | None = None,
+    config: EngineConfig | None = None,
 ) -> StatefulService:
-    """The engine for `bus.stateful.run_stateful`. All workers of the group must have the same rules and `config`."""
+    """The engine for `bus.stateful.run_stateful`.
+
+    All workers of the group must have the same rules and `config`.
+    """
     seen = stats if stats is not None else EngineStats()
 
     def at_work(partition: int, engine: Engine) -> EngineMachine:

@@ -1,4 +1,6 @@
-"""Fixtures every room's tests share: real Apache Kafka and Postgres, free ports, the market data beside the repository."""
+"""Fixtures every room's tests share: real Apache Kafka and Postgres, free ports, the market data
+beside the repository.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,9 @@ async def kafka(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Embed
 
 
 async def started_broker(home: Path) -> EmbeddedKafka:
-    """A broker on free ports. A port may be taken between probing and binding, so there is a second try."""
+    """A broker on free ports. A port may be taken between probing and binding, so there is a second
+    try.
+    """
     for attempt in (1, 2):
         broker = EmbeddedKafka(
             home / str(attempt),

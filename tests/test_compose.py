@@ -16,14 +16,26 @@ from ats.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-OURS = {name: service for name, service in COMPOSE["services"].items() if service.get("image") == "ats:local"}
-NEEDED = {"POSTGRES_PASSWORD": "x", "JWT_SECRET": "y", "SUPABASE_SERVICE_KEY": "z", "ATS_CLOCK": "wall"}
+OURS = {
+    name: service
+    for name, service in COMPOSE["services"].items()
+    if service.get("image") == "ats:local"
+}
+NEEDED = {
+    "POSTGRES_PASSWORD": "x",
+    "JWT_SECRET": "y",
+    "SUPABASE_SERVICE_KEY": "z",
+    "ATS_CLOCK": "wall",
+}
 
 
 def client() -> list[str]:
     if (
         shutil.which("docker")
-        and subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode == 0
+        and subprocess.run(
+            ["docker", "compose", "version"], capture_output=True, check=False
+        ).returncode
+        == 0
     ):
         return ["docker", "compose"]
     pytest.skip("no `docker compose` (version 2) client on this machine")
@@ -33,7 +45,11 @@ def test_the_compose_client_accepts_the_file() -> None:
     command = [*client(), "-f", str(ROOT / "docker-compose.yml"), "config", "-q"]
 
     done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env={"PATH": "/usr/bin:/bin:/usr/local/bin", **NEEDED}
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": "/usr/bin:/bin:/usr/local/bin", **NEEDED},
     )
 
     assert done.returncode == 0, done.stderr
@@ -43,7 +59,11 @@ def test_a_missing_secret_is_named_by_the_compose_client() -> None:
     command = [*client(), "-f", str(ROOT / "docker-compose.yml"), "config", "-q"]
 
     done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env={"PATH": "/usr/bin:/bin:/usr/local/bin"}
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": "/usr/bin:/bin:/usr/local/bin"},
     )
 
     assert done.returncode != 0
@@ -102,6 +122,8 @@ def test_files_the_services_mount_exist() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(set(OURS) - {"simulator"}))
-def test_paper_orders_stay_on_the_loopback_address_that_service_and_simulator_share(name: str) -> None:
+def test_paper_orders_stay_on_the_loopback_address_that_service_and_simulator_share(
+    name: str,
+) -> None:
     assert OURS[name]["network_mode"] == "service:simulator"
     assert "network_mode" not in OURS["simulator"]

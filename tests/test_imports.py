@@ -20,7 +20,13 @@ MAY_IMPORT = {
     "ats": {"schemas", "bus", "dhan", "streams", "agents", "executors", "simulator"},
 }
 # A library with inner names we depend on is imported in one place only.
-ONLY_IN = {"faust": "bus/", "mode": "bus/", "aiokafka": "bus/", "dhanhq": "dhan/", "agno": "agents/model.py"}
+ONLY_IN = {
+    "faust": "bus/",
+    "mode": "bus/",
+    "aiokafka": "bus/",
+    "dhanhq": "dhan/",
+    "agno": "agents/model.py",
+}
 
 
 def imports_of(module: Path) -> Iterator[str]:
@@ -48,7 +54,11 @@ def test_a_room_imports_only_what_the_architecture_lets_it(module: Path) -> None
 def test_a_library_behind_an_adapter_is_imported_there_only(module: Path) -> None:
     name = str(module.relative_to(ROOT))
 
-    strays = {library for library in imports_of(module) if library in ONLY_IN and not name.startswith(ONLY_IN[library])}
+    strays = {
+        library
+        for library in imports_of(module)
+        if library in ONLY_IN and not name.startswith(ONLY_IN[library])
+    }
 
     assert not strays
 

@@ -1,7 +1,8 @@
-"""Compare candles on `ats.candles` with those of a CSV: the one that was played, or longer ones from elsewhere.
+"""Compare candles on `ats.candles` with those of a CSV.
 
-Prices to the paisa, volume exactly. The played file is read here once more, independently of the simulator, so that one
-mistake cannot hide in both.
+The one that was played, or longer ones from elsewhere. Prices to the paisa, volume exactly. The
+played file is read here once more, independently of the simulator, so that one mistake cannot hide
+in both.
 """
 
 from __future__ import annotations
@@ -79,10 +80,11 @@ class Reference:
 
 
 def bars_of(path: Path, *, without: Container[int] = ()) -> Bars:
-    """Read a candle CSV, gzipped when its name ends in `.gz`; the first of two rows of one bar counts.
+    """Read a candle CSV, gzipped when its name ends in `.gz`.
 
-    Rows on the lines `without` (from 1, the header included) are left out, and so is what no candle of the engine can equal:
-    a row that cannot be read, or outside the session.
+    The first of two rows of one bar counts. Rows on the lines `without` (from 1, the header
+    included) are left out, and so is what no candle of the engine can equal: a row that cannot be
+    read, or outside the session.
 
     Raises:
         Misconfigured: the file cannot be read, or its header lacks a column.
@@ -108,7 +110,9 @@ def _opened(path: Path) -> TextIO:
 def _places(path: Path, header: str) -> list[int]:
     names = [name.strip() for name in header.split(",")]
     if missing := [name for name in COLUMNS if name not in names]:
-        raise Misconfigured(f"candle file {path}: its first line lacks the column {', '.join(missing)}")
+        raise Misconfigured(
+            f"candle file {path}: its first line lacks the column {', '.join(missing)}"
+        )
     return [names.index(name) for name in COLUMNS]
 
 
@@ -137,11 +141,14 @@ def reference(path: Path, played: Bars) -> Reference:
     """Read a file of longer bars.
 
     Raises:
-        Misconfigured: it cannot be read, its bars are of no length the engine makes, or nothing in it is of what is played.
+        Misconfigured: it cannot be read, its bars are of no length the engine makes, or nothing in
+            it is of what is played.
     """
     bars = bars_of(path)
     if not overlap(bars, played):
-        raise Misconfigured(f"candle file {path}: none of its symbols and days is in the market file")
+        raise Misconfigured(
+            f"candle file {path}: none of its symbols and days is in the market file"
+        )
     return Reference(path, bars, timeframe_of(path, bars))
 
 
@@ -156,7 +163,9 @@ def timeframe_of(path: Path, bars: Bars) -> Timeframe:
     found = [timeframe for timeframe in Timeframe if timeframe.ns == min(steps, default=0)]
     if not found:
         known = ", ".join(Timeframe)
-        raise Misconfigured(f"candle file {path}: its bars are of no length that the engine makes ({known})")
+        raise Misconfigured(
+            f"candle file {path}: its bars are of no length that the engine makes ({known})"
+        )
     return found[0]
 
 
@@ -189,7 +198,9 @@ def compare(
         equal=sum(expected[key] == got[key] for key in both),
         missing=tuple(_name(key) for key in sorted(expected.keys() - got.keys())),
         different=tuple(
-            f"{_name(k)}: file {expected[k]}, engine {got[k]}" for k in sorted(both) if expected[k] != got[k]
+            f"{_name(k)}: file {expected[k]}, engine {got[k]}"
+            for k in sorted(both)
+            if expected[k] != got[k]
         ),
         unexpected=tuple(_name(key) for key in sorted(got.keys() - expected.keys())),
     )

@@ -27,7 +27,11 @@ def summary(console: Console, played: Played) -> int:
     console.print(_counts(tally, played.seconds))
     console.print(_users(played))
     for name, latency in tally.latencies().items():
-        console.print(f"{name}: p50 {latency.p50:,.0f} ms, p99 {latency.p99:,.0f} ms", style="dim", highlight=False)
+        console.print(
+            f"{name}: p50 {latency.p50:,.0f} ms, p99 {latency.p99:,.0f} ms",
+            style="dim",
+            highlight=False,
+        )
     if played.restarts:
         console.print(f"services restarted {played.restarts} times", style="yellow")
     problems = verdict(played)
@@ -47,7 +51,9 @@ def verdict(played: Played) -> list[str]:
     tally = played.tally
     found = tally.problems()
     if tally.ticks != played.ticks_sent:
-        found.append(f"the market made {played.ticks_sent:,} ticks, {tally.ticks:,} reached ats.ticks")
+        found.append(
+            f"the market made {played.ticks_sent:,} ticks, {tally.ticks:,} reached ats.ticks"
+        )
     found += [
         f"the {comparison.timeframe} candles differ from the file"
         for comparison in played.comparisons
@@ -60,7 +66,9 @@ def verdict(played: Played) -> list[str]:
         for user in played.users
         if user.active and not accepted[user.id]
     ]
-    found += [f"dead letter from {letter.topic}: {letter.reason}" for letter in tally.dead_letters[:5]]
+    found += [
+        f"dead letter from {letter.topic}: {letter.reason}" for letter in tally.dead_letters[:5]
+    ]
     return found
 
 
@@ -77,7 +85,9 @@ def essentials(tally: Tally) -> Mapping[str, int]:
 
 
 def _counts(tally: Tally, seconds: float) -> Table:
-    table = Table(title=f"The day in {seconds:,.0f} seconds", title_justify="left", show_header=False)
+    table = Table(
+        title=f"The day in {seconds:,.0f} seconds", title_justify="left", show_header=False
+    )
     table.add_column()
     table.add_column(justify="right")
     for name, count in essentials(tally).items():
@@ -88,7 +98,9 @@ def _counts(tally: Tally, seconds: float) -> Table:
         ("not accepted because", tally.denials),
     ):
         if counts:
-            table.add_row(f"  {name}", ", ".join(f"{key} {count:,}" for key, count in sorted(counts.items())))
+            table.add_row(
+                f"  {name}", ", ".join(f"{key} {count:,}" for key, count in sorted(counts.items()))
+            )
     return table
 
 

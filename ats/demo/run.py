@@ -17,7 +17,16 @@ import httpx
 from rich.console import Console
 
 from ats import exits
-from ats.demo.candles import Comparison, Reference, bars_of, compare, lines_named, on_day, overlap, reference
+from ats.demo.candles import (
+    Comparison,
+    Reference,
+    bars_of,
+    compare,
+    lines_named,
+    on_day,
+    overlap,
+    reference,
+)
 from ats.demo.played import Played
 from ats.demo.report import summary
 from ats.demo.stack import GRACE, Stack, free_ports
@@ -66,7 +75,8 @@ class DemoOptions:
         keep: Folder for logs and databases; None uses one that is removed at the end.
         web: Start the web page too, and keep it open when the market has closed.
         rules: Rules file of the engine; None runs the default.
-        day: Which of the market file's days to replay; None when it holds one, or generates the simulator's usual day.
+        day: Which of the market file's days to replay; None when it holds one, or generates the
+            simulator's usual day.
     """
 
     market: Path | None
@@ -117,7 +127,9 @@ def references_of(options: DemoOptions) -> list[Reference]:
     if not (options.check_candles or options.check_against):
         return []
     if options.market is None:
-        raise Misconfigured("--check-candles and --check-against compare what a file gives: name it with --market")
+        raise Misconfigured(
+            "--check-candles and --check-against compare what a file gives: name it with --market"
+        )
     played = bars_of(options.market)
     if options.day is not None:
         played = on_day(played, options.day)
@@ -127,7 +139,9 @@ def references_of(options: DemoOptions) -> list[Reference]:
     return [reference(path, played) for path in options.check_against]
 
 
-async def _play_in_a_home(options: DemoOptions, references: Sequence[Reference], console: Console) -> Played:
+async def _play_in_a_home(
+    options: DemoOptions, references: Sequence[Reference], console: Console
+) -> Played:
     async with _home(options.keep) as home:
         demo = _Demo(options, references, home, console)
         try:
@@ -154,7 +168,9 @@ async def _home(keep: Path | None) -> AsyncIterator[Path]:
 
 
 class _Demo:
-    def __init__(self, options: DemoOptions, references: Sequence[Reference], home: Path, console: Console) -> None:
+    def __init__(
+        self, options: DemoOptions, references: Sequence[Reference], home: Path, console: Console
+    ) -> None:
         self._options = options
         self._references = references
         self._console = console
@@ -172,7 +188,9 @@ class _Demo:
 
     async def play(self) -> Played:
         began = time.monotonic()
-        with self._console.status("starting Kafka, Postgres and the simulator (the first run fetches Kafka, 46 MB)"):
+        with self._console.status(
+            "starting Kafka, Postgres and the simulator (the first run fetches Kafka, 46 MB)"
+        ):
             await self._stack.start()
             state = await self._simulator_state()
             session = market_session(trading_day(state["session_open_ns"]))
@@ -180,7 +198,11 @@ class _Demo:
         if self._page:
             await self._page.open(self._stack, self._console)
         for row in state["bad_rows"]:
-            self._console.print(f"[yellow]bad row in {self._options.market}:[/] {row}", highlight=False, soft_wrap=True)
+            self._console.print(
+                f"[yellow]bad row in {self._options.market}:[/] {row}",
+                highlight=False,
+                soft_wrap=True,
+            )
         day = {"ATS_TRADING_DATE": session.day.isoformat()}
         if self._options.rules:
             day["ATS_RULES"] = str(self._options.rules.resolve())
@@ -190,15 +212,27 @@ class _Demo:
         comparisons = await self._compare(session.day, state["bad_rows"])
         sent = (await self._simulator_state())["ticks"]
         restarts = sum(service.restarts for service in self._supervisor.services)
-        return Played(self._tally, users, comparisons, sent, state["bad_rows"], restarts, time.monotonic() - began)
+        return Played(
+            self._tally,
+            users,
+            comparisons,
+            sent,
+            state["bad_rows"],
+            restarts,
+            time.monotonic() - began,
+        )
 
     async def _prepare(self) -> Sequence[DemoUser]:
         settings, keys = self._stack.settings(), self._stack.keys
         await create_topics(settings.kafka(), settings.plan())
         stack, report = self._stack, platform_report(settings)
-        users = await enrol(stack.supabase_url, keys.publishable, keys.secret, stack.simulator_url, report)
+        users = await enrol(
+            stack.supabase_url, keys.publishable, keys.secret, stack.simulator_url, report
+        )
         self._tally.inactive = frozenset(user.id for user in users if not user.active)
-        self._tally.tokens = frozenset(user.token.encode() for user in users) | {keys.secret.encode()}
+        self._tally.tokens = frozenset(user.token.encode() for user in users) | {
+            keys.secret.encode()
+        }
         return users
 
     async def _scout(self, day: dict[str, str]) -> None:
@@ -210,18 +244,25 @@ class _Demo:
             finally:
                 await scout.stop(GRACE)  # Ctrl-C may come while it reads
         if scout.exit_code != exits.DONE:
-            raise exits.error_of("scout", scout.exit_code, "the Scout made no shortlist", scout.tail())
+            raise exits.error_of(
+                "scout", scout.exit_code, "the Scout made no shortlist", scout.tail()
+            )
 
     async def _open_market(self, day: dict[str, str]) -> None:
         ports = dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
         self._supervisor = Supervisor(
-            [self._stack.child(name, name, "--metrics-port", str(port), **day) for name, port in ports.items()]
+            [
+                self._stack.child(name, name, "--metrics-port", str(port), **day)
+                for name, port in ports.items()
+            ]
         )
         self._tasks = [
             asyncio.create_task(self._supervisor.run(self._stopping)),
             asyncio.create_task(self._follow()),
         ]
-        with self._console.status("starting the engine, the agents, the order workers and the feed gateway"):
+        with self._console.status(
+            "starting the engine, the agents, the order workers and the feed gateway"
+        ):
             await self._until_at_work(ports)
         async with httpx.AsyncClient(base_url=self._stack.simulator_url) as simulator:
             (await simulator.post("/control/start")).raise_for_status()
@@ -230,7 +271,9 @@ class _Demo:
         """Until every service says that it is healthy and the gateway has subscribed."""
         deadline, waiting = time.monotonic() + AT_WORK_WITHIN, dict(ports)
         async with httpx.AsyncClient(timeout=2) as http:
-            while waiting or not any(event.state is FeedState.SUBSCRIBED for event in self._tally.feed):
+            while waiting or not any(
+                event.state is FeedState.SUBSCRIBED for event in self._tally.feed
+            ):
                 self._check_all_is_well()
                 if time.monotonic() > deadline:
                     raise TryLater(
@@ -253,7 +296,9 @@ class _Demo:
                 self._check_all_is_well()
                 if closed_at is None and self._tally.clock >= session.close:
                     closed_at = time.monotonic()
-                view.draw("market open" if closed_at is None else self._tally.pending() or "market closed")
+                view.draw(
+                    "market open" if closed_at is None else self._tally.pending() or "market closed"
+                )
                 if closed_at is not None and await self._nothing_is_left():
                     return
                 if closed_at is not None and time.monotonic() - closed_at > DRAIN_WITHIN:
@@ -291,12 +336,16 @@ class _Demo:
         found = [compare(played, candles, symbols)] if options.check_candles else []
         for other in self._references:
             both = overlap(other.bars, played)
-            found.append(compare(both, candles, symbols, other.timeframe, of={symbol for symbol, _ in both}))
+            found.append(
+                compare(both, candles, symbols, other.timeframe, of={symbol for symbol, _ in both})
+            )
         return found
 
     async def _simulator_state(self) -> SimulatorState:
         async with httpx.AsyncClient(base_url=self._stack.simulator_url) as simulator:
-            state: SimulatorState = (await simulator.get("/control/state")).raise_for_status().json()
+            state: SimulatorState = (
+                (await simulator.get("/control/state")).raise_for_status().json()
+            )
             return state
 
     async def stop(self) -> None:

@@ -1,4 +1,7 @@
-"""The embedded stack of the demo: Kafka, a local Supabase and the simulator, each a process of its own."""
+"""The embedded stack of the demo.
+
+Kafka, a local Supabase and the simulator, each a process of its own.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,8 @@ from ats.simulate import FIRST_CLIENT_ID, TOKEN
 from schemas.errors import AtsError, TryLater
 from simulator.llm.endpoint import MODEL
 
-GRACE: Final = 1.5  # seconds a part may take to end; everything must be gone five seconds after Ctrl-C
+# seconds a part may take to end; everything must be gone five seconds after Ctrl-C
+GRACE: Final = 1.5
 
 
 def free_ports(count: int) -> list[int]:
@@ -41,7 +45,8 @@ def ats(*words: str) -> list[str]:
     return [sys.executable, "-m", "ats", *words]
 
 
-_PLAIN_MARKET: Final = ("--wait", "--options", "none", "--packets-per-frame", "64")  # all the demo trades is shares
+# all the demo trades is shares
+_PLAIN_MARKET: Final = ("--wait", "--options", "none", "--packets-per-frame", "64")
 
 
 class Stack:
@@ -59,10 +64,21 @@ class Stack:
         self.simulator_url = f"http://127.0.0.1:{simulator}"
         self.supabase_url = f"http://127.0.0.1:{database}"
         self.keys = local_keys(home / "supabase")
-        self.kafka = EmbeddedKafka(home / "kafka", cache=cache, port=kafka, controller_port=controller)
+        self.kafka = EmbeddedKafka(
+            home / "kafka", cache=cache, port=kafka, controller_port=controller
+        )
         self._parts = [
-            self.child("db", "db", "serve", "--port", str(database), "--directory", str(home / "supabase")),
-            self.child("simulator", "simulator", "--port", str(simulator), *_PLAIN_MARKET, *simulator_arguments),
+            self.child(
+                "db", "db", "serve", "--port", str(database), "--directory", str(home / "supabase")
+            ),
+            self.child(
+                "simulator",
+                "simulator",
+                "--port",
+                str(simulator),
+                *_PLAIN_MARKET,
+                *simulator_arguments,
+            ),
         ]
 
     def child(self, name: str, *words: str, **settings: str) -> Child:
@@ -89,7 +105,8 @@ class Stack:
             "ATS_CLOCK": "market",
             "ATS_CALENDAR": SIMULATED,
             "ATS_NEWS": "sample",
-            "ATS_STATE_DIR": str(self.home / "state"),  # the user's own holds a kill switch and a day before
+            # the user's own holds a kill switch and a day before
+            "ATS_STATE_DIR": str(self.home / "state"),
             "ATS_LOG_FORMAT": "json",
             ENV_FILE: os.devnull,
         }
@@ -100,7 +117,9 @@ class Stack:
     def settings(self, **changes: str) -> Settings:
         """The same settings for code that runs in this process."""
         fields: dict[str, Any] = {
-            name.lower(): SecretStr(value) if Settings.model_fields[name.lower()].annotation is SecretStr else value
+            name.lower(): SecretStr(value)
+            if Settings.model_fields[name.lower()].annotation is SecretStr
+            else value
             for name, value in (self.env() | changes).items()
             if name.lower() in Settings.model_fields
         }
@@ -116,7 +135,11 @@ class Stack:
             part.start()
         await asyncio.gather(
             self.kafka.start(),
-            until_it_answers(self._parts[0], f"{self.supabase_url}/auth/v1/health", {"apikey": self.keys.publishable}),
+            until_it_answers(
+                self._parts[0],
+                f"{self.supabase_url}/auth/v1/health",
+                {"apikey": self.keys.publishable},
+            ),
             until_it_answers(self._parts[1], f"{self.simulator_url}/control/state"),
         )
 

@@ -1,6 +1,7 @@
 """What the demo counts and which promises it checks, from the records of the topics alone.
 
-Pure: `take` a record, ask for `problems`. A repeat (same id) counts once; a repeat with other bytes is a broken promise.
+Pure: `take` a record, ask for `problems`. A repeat (same id) counts once; a repeat with other bytes
+is a broken promise.
 """
 
 from __future__ import annotations
@@ -18,11 +19,22 @@ from schemas.errors import Unreadable
 from schemas.history import is_history
 from schemas.ids import UserId
 from schemas.market import Action
-from schemas.messages import DeadLetter, Decision, Execution, FeedEvent, Message, OrderIntent, Outcome, Signal
+from schemas.messages import (
+    DeadLetter,
+    Decision,
+    Execution,
+    FeedEvent,
+    Message,
+    OrderIntent,
+    Outcome,
+    Signal,
+)
 from schemas.topics import Topic
 from schemas.units import NS_PER_SECOND, UtcNs
 
-FOLLOWED: tuple[Topic, ...] = tuple(topic for topic in topics.CATALOGUE if topic is not topics.SNAPSHOTS)
+FOLLOWED: tuple[Topic, ...] = tuple(
+    topic for topic in topics.CATALOGUE if topic is not topics.SNAPSHOTS
+)
 RECENT = 8  # lines in the live view
 
 
@@ -140,10 +152,16 @@ class Tally:
 
     def _wait(self, name: str, cause: UUID, record: Record) -> None:
         if (since := self._published.get(cause)) is not None:
-            self._waits.setdefault(name, []).append((record.published_at - since) * 1e3 / NS_PER_SECOND)
+            self._waits.setdefault(name, []).append(
+                (record.published_at - since) * 1e3 / NS_PER_SECOND
+            )
 
     def _look_for_tokens(self, record: Record) -> None:
-        if any(token in part for part in (record.key or b"", record.value or b"") for token in self.tokens):
+        if any(
+            token in part
+            for part in (record.key or b"", record.value or b"")
+            for token in self.tokens
+        ):
             self._broken.append(f"{record.topic} offset {record.offset} holds a token")
 
     def latencies(self) -> dict[str, Latency]:
@@ -152,8 +170,12 @@ class Tally:
 
     def pending(self) -> str:
         """What is still on its way, in words; empty when everything has an end."""
-        undecided = self.signals.keys() - {decision.signal_id for decision in self.decisions.values()}
-        open_orders = self.orders.keys() - {execution.order_id for execution in self.executions.values()}
+        undecided = self.signals.keys() - {
+            decision.signal_id for decision in self.decisions.values()
+        }
+        open_orders = self.orders.keys() - {
+            execution.order_id for execution in self.executions.values()
+        }
         parts = [f"{len(undecided)} signals without a decision"] if undecided else []
         parts += [f"{len(open_orders)} orders without an outcome"] if open_orders else []
         return ", ".join(parts)
@@ -164,7 +186,10 @@ class Tally:
     def problems(self) -> list[str]:
         """Broken promises, each in one line. Ask when nothing is pending any more."""
         found = list(self._broken)
-        found += [f"user {order.user_id} is switched off but got order {order.id}" for order in self._of_inactive()]
+        found += [
+            f"user {order.user_id} is switched off but got order {order.id}"
+            for order in self._of_inactive()
+        ]
         found += self._outcome_problems()
         if waiting := self.pending():
             found.append(waiting)
@@ -177,12 +202,23 @@ class Tally:
         per_order = Counter(execution.order_id for execution in self.executions.values())
         accepted = [e for e in self.executions.values() if e.outcome is Outcome.ACCEPTED]
         per_pair = Counter((e.user_id, e.decision_id) for e in accepted)
-        found = [f"order {order} has {count} outcomes" for order, count in per_order.items() if count > 1]
-        found += [
-            f"user {user} has {count} orders for decision {d}" for (user, d), count in per_pair.items() if count > 1
+        found = [
+            f"order {order} has {count} outcomes" for order, count in per_order.items() if count > 1
         ]
-        found += [f"outcome for an order nobody asked for: {order}" for order in per_order.keys() - self.orders.keys()]
-        found += [f"order {e.order_id} is accepted without Dhan's order id" for e in accepted if not e.dhan_order_id]
+        found += [
+            f"user {user} has {count} orders for decision {d}"
+            for (user, d), count in per_pair.items()
+            if count > 1
+        ]
+        found += [
+            f"outcome for an order nobody asked for: {order}"
+            for order in per_order.keys() - self.orders.keys()
+        ]
+        found += [
+            f"order {e.order_id} is accepted without Dhan's order id"
+            for e in accepted
+            if not e.dhan_order_id
+        ]
         return found
 
 

@@ -1,4 +1,7 @@
-"""Invented users with Dhan accounts at the simulator, made the way a real one is: sign up, connect, switch on."""
+"""Invented users with Dhan accounts at the simulator, made the way a real one is.
+
+Sign up, connect, switch on.
+"""
 
 from __future__ import annotations
 
@@ -44,11 +47,16 @@ def cast() -> list[tuple[str, str, bool]]:
 
 
 async def enrol(
-    supabase_url: str, publishable_key: str, service_key: str, simulator_url: str, report: Mapping[str, Any]
+    supabase_url: str,
+    publishable_key: str,
+    service_key: str,
+    simulator_url: str,
+    report: Mapping[str, Any],
 ) -> Sequence[DemoUser]:
-    """Create the cast in Supabase and at the simulator's Dhan; tokens go through the write-only function.
+    """Create the cast in Supabase and at the simulator's Dhan.
 
-    `report` is what the order workers will say of themselves: nobody may switch on before it was said.
+    Tokens go through the write-only function. `report` is what the order workers will say of
+    themselves: nobody may switch on before it was said.
     """
     service = await acreate_client(supabase_url, service_key)
     await service.rpc("report_platform", dict(report)).execute()
@@ -56,9 +64,13 @@ async def enrol(
     async with httpx.AsyncClient(base_url=simulator_url) as dhan:
         for name, client_id, active in cast():
             token = f"demo-token-{derive('demo token', name).hex}"
-            (await dhan.post("/control/users", json={"client_id": client_id, "token": token})).raise_for_status()
+            (
+                await dhan.post("/control/users", json={"client_id": client_id, "token": token})
+            ).raise_for_status()
             email = f"{name}@example.com"
-            made = await service.auth.admin.create_user({"email": email, "password": PASSWORD, "email_confirm": True})
+            made = await service.auth.admin.create_user(
+                {"email": email, "password": PASSWORD, "email_confirm": True}
+            )
             own = await acreate_client(supabase_url, publishable_key)
             await own.auth.sign_in_with_password({"email": email, "password": PASSWORD})
             await _connect(own, client_id, token, active=active)
@@ -68,7 +80,11 @@ async def enrol(
 
 async def _connect(own: AsyncClient, client_id: str, token: str, *, active: bool) -> None:
     expiry = (datetime.now(UTC) + TOKEN_LIFE).isoformat()
-    await own.rpc("store_dhan_token", {"p_client_id": client_id, "p_token": token, "p_expiry": expiry}).execute()
+    await own.rpc(
+        "store_dhan_token", {"p_client_id": client_id, "p_token": token, "p_expiry": expiry}
+    ).execute()
     if active:
-        switch = own.table("user_trading_keys").update({"is_trading_enabled": True}, returning=ReturnMethod.minimal)
+        switch = own.table("user_trading_keys").update(
+            {"is_trading_enabled": True}, returning=ReturnMethod.minimal
+        )
         await switch.eq("dhan_client_id", client_id).execute()

@@ -1,4 +1,7 @@
-"""What a person sees while the demo runs: a live panel on a terminal, a line every few seconds elsewhere."""
+"""What a person sees while the demo runs.
+
+A live panel on a terminal, a line every few seconds elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,11 @@ class View:
         self._console = console
         self._tally = tally
         self._session = session
-        self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+        self._live = (
+            Live(console=console, auto_refresh=False, transient=True)
+            if console.is_terminal
+            else None
+        )
         self._last_line = 0.0
         self._seen: list[tuple[float, int]] = []
 
@@ -39,7 +46,10 @@ class View:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if self._live:
             self._live.stop()
@@ -53,7 +63,9 @@ class View:
     def draw(self, note: str) -> None:
         """Show the state now; `note` says what is being waited for."""
         now = time.monotonic()
-        self._seen = [(at, ticks) for at, ticks in self._seen if now - at < _WINDOW] + [(now, self._tally.ticks)]
+        self._seen = [(at, ticks) for at, ticks in self._seen if now - at < _WINDOW] + [
+            (now, self._tally.ticks)
+        ]
         if self._live:
             self._live.update(self._panel(note), refresh=True)
         elif now - self._last_line >= LINE_EVERY:
@@ -73,14 +85,20 @@ class View:
         )
 
     def _market_time(self) -> str:
-        return self._tally.clock.ist().strftime("%H:%M:%S IST") if self._tally.clock else "--:--:-- IST"
+        return (
+            self._tally.clock.ist().strftime("%H:%M:%S IST")
+            if self._tally.clock
+            else "--:--:-- IST"
+        )
 
     def _panel(self, note: str) -> RenderableType:
         t = self._tally
         numbers = Table.grid(padding=(0, 3))
         for _ in range(6):
             numbers.add_column(justify="right")
-        numbers.add_row("ticks", "ticks/s", "candles", "signals", "reports", "decisions", style="dim")
+        numbers.add_row(
+            "ticks", "ticks/s", "candles", "signals", "reports", "decisions", style="dim"
+        )
         numbers.add_row(
             f"{t.ticks:,}",
             f"{self.ticks_per_second():,.0f}",
@@ -89,7 +107,10 @@ class View:
             f"{t.counts['ats.reports']:,}",
             f"{t.counts['ats.decisions']:,}",
         )
-        orders = "   ".join(f"{name} {count:,}" for name, count in sorted(t.outcomes.items())) or "none yet"
+        orders = (
+            "   ".join(f"{name} {count:,}" for name, count in sorted(t.outcomes.items()))
+            or "none yet"
+        )
         waits = "   ".join(f"{name} p50 {w.p50:,.0f} ms" for name, w in t.latencies().items())
         bar = ProgressBar(total=1.0, completed=self.progress, width=60)
         lines: list[RenderableType] = [

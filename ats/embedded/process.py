@@ -17,9 +17,10 @@ _POLL = 0.02
 
 
 def die_with_parent(number: int = signal.SIGTERM) -> None:
-    """Ask Linux to send this process `number` when its parent dies, kill -9 included. Runs between fork and exec.
+    """Ask Linux to send this process `number` when its parent dies, kill -9 included.
 
-    The parent is the thread that forks: start children from the main thread. Elsewhere than on Linux this does nothing.
+    Runs between fork and exec. The parent is the thread that forks: start children from the main
+    thread. Elsewhere than on Linux this does nothing.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
@@ -28,7 +29,8 @@ def die_with_parent(number: int = signal.SIGTERM) -> None:
 class Child:
     """One child process with its output in a file.
 
-    It has a session of its own, so that Ctrl-C in the terminal reaches only us and we end it in our order.
+    It has a session of its own, so that Ctrl-C in the terminal reaches only us and we end it in our
+    order.
     """
 
     def __init__(

@@ -21,7 +21,8 @@ def show(console: Console, path: Path | None) -> None:
     """Print every rule that is installed, and which of them run under the rules file `path`.
 
     Raises:
-        Misconfigured: the file cannot be used; said last, because its remedy may be a name from the list.
+        Misconfigured: the file cannot be used; said last, because its remedy may be a name from the
+            list.
     """
     try:
         book = read(path, REMEDY)
@@ -30,10 +31,22 @@ def show(console: Console, path: Path | None) -> None:
             _print(console, offer, "")
         raise
     for offer in offers():
-        running = ", ".join(rule.key for rule in book.rules if book.origins[rule.name] == offer.name)
-        _print(console, offer, f" [green]runs as {running}[/]" if running else " [dim]does not run[/]")
-    decides = f"{path} decides" if path else "Without a rules file two rules run; name one in ATS_RULES to decide"
-    console.print(f"\n{decides} what runs. docs/rules.md says how to write a rule.", markup=False, soft_wrap=True)
+        running = ", ".join(
+            rule.key for rule in book.rules if book.origins[rule.name] == offer.name
+        )
+        _print(
+            console, offer, f" [green]runs as {running}[/]" if running else " [dim]does not run[/]"
+        )
+    decides = (
+        f"{path} decides"
+        if path
+        else "Without a rules file two rules run; name one in ATS_RULES to decide"
+    )
+    console.print(
+        f"\n{decides} what runs. docs/rules.md says how to write a rule.",
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def check(console: Console, path: Path) -> None:
@@ -44,14 +57,25 @@ def check(console: Console, path: Path) -> None:
     """
     book = read(path, "name a file that can be read")
     table = Table(
-        "rule", "timeframe", "cooldown", "instruments", "warm-up", title=f"{path} holds: {len(book.rules)} rules run"
+        "rule",
+        "timeframe",
+        "cooldown",
+        "instruments",
+        "warm-up",
+        title=f"{path} holds: {len(book.rules)} rules run",
     )
     for rule in book.rules:
         chosen = ", ".join(sorted(map(str, rule.instruments))) if rule.instruments else "all"
-        table.add_row(rule.name, rule.timeframe, _minutes(rule.cooldown), chosen, in_bars(warm_up(rule)))
+        table.add_row(
+            rule.name, rule.timeframe, _minutes(rule.cooldown), chosen, in_bars(warm_up(rule))
+        )
     console.print(table)
     for timeframe, columns in book.columns.items():
-        console.print(f"on {timeframe} bars TA-Lib computes {', '.join(columns)}", markup=False, soft_wrap=True)
+        console.print(
+            f"on {timeframe} bars TA-Lib computes {', '.join(columns)}",
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def _print(console: Console, offer: Offer, state: str) -> None:

@@ -90,14 +90,17 @@ def write(console: Console, name: str, directory: Path | None) -> None:
     """Write the package of the rule `name` into `directory`, by default a folder of that name here.
 
     Raises:
-        Misconfigured: the name cannot be a rule's or is taken, or the directory is not empty or cannot be written.
+        Misconfigured: the name cannot be a rule's or is taken, or the directory is not empty or
+            cannot be written.
     """
     home = directory or Path(name)
     _check_name(name)
     try:
         _write(console, name, home)
     except OSError as error:
-        raise Misconfigured(f"{home} cannot be written: {error.strerror}; name another directory") from None
+        raise Misconfigured(
+            f"{home} cannot be written: {error.strerror}; name another directory"
+        ) from None
     console.print(
         f"Next: install it beside ATS (pip install -e {home}), then ats rules try {name}. See docs/rules.md.",
         markup=False,
@@ -118,8 +121,12 @@ def _write(console: Console, name: str, home: Path) -> None:
 
 def _check_name(name: str) -> None:
     if not _NAME.fullmatch(name) or keyword.iskeyword(name):
-        raise Misconfigured(f"{name!r} cannot be a rule's name: 3 to 41 small letters, digits and _, a letter first")
+        raise Misconfigured(
+            f"{name!r} cannot be a rule's name: 3 to 41 small letters, digits and _, a letter first"
+        )
     if any(offer.name == name for offer in offers()):
-        raise Misconfigured(f"there is a rule {name!r} already (ats rules list): choose another name")
+        raise Misconfigured(
+            f"there is a rule {name!r} already (ats rules list): choose another name"
+        )
     if importlib.util.find_spec(name) is not None:
         raise Misconfigured(f"there is a Python module {name!r} already: choose another name")

@@ -98,10 +98,14 @@ def run(console: Console, trial: Trial) -> None:
         Misconfigured: no such rule, or a parameter or file that cannot be used.
     """
     rule, tally = one_rule(trial.rules, trial.name, dict(map(_parameter, trial.given))), Tally()
-    with console.status("loading the engine; the first time after an install it compiles, for a minute"):
+    with console.status(
+        "loading the engine; the first time after an install it compiles, for a minute"
+    ):
         warm_up_kernels()
     with Progress(console=console, transient=True) as progress:
-        days = progress.track(_markets(trial, console), total=_count(trial), description=f"{rule.key}: days")
+        days = progress.track(
+            _markets(trial, console), total=_count(trial), description=f"{rule.key}: days"
+        )
         play(rule, days, tally)
     _print(console, trial.limit, rule, tally)
 
@@ -114,7 +118,9 @@ def play(rule: Rule, markets: Iterable[Market], tally: Tally) -> None:
         rows = rows_of(market)
         for start in range(0, len(rows), BATCH):
             batch = rows[start : start + BATCH]
-            tally.said += _said(engine, Batch(UtcNs(batch["clock"][-1]), UtcNs(0), 1, batch), symbols)
+            tally.said += _said(
+                engine, Batch(UtcNs(batch["clock"][-1]), UtcNs(0), 1, batch), symbols
+            )
         after = UtcNs(market.session.close + UtcNs.minutes(1))
         tally.said += _said(engine, Batch(after, UtcNs(0), 1, rows[:0]), symbols)
         tally.ticks += len(rows)
@@ -127,7 +133,11 @@ def rows_of(market: Market) -> Rows:
     prints = market.prints
     rows = np.zeros(len(prints), TICK)
     rows["exchange_time"] = rows["clock"] = prints["second"] * NS_PER_SECOND
-    rows["price"], rows["security_id"], rows["segment"] = prints["price"], prints["security_id"], prints["segment"]
+    rows["price"], rows["security_id"], rows["segment"] = (
+        prints["price"],
+        prints["security_id"],
+        prints["segment"],
+    )
     rows["volume"] = np.where(prints["segment"] == Segment.IDX_I.code, NO_VOLUME, prints["volume"])
     rows["mode"] = QUOTE
     return rows
@@ -163,7 +173,9 @@ def _counting(rule: Rule, tally: Tally) -> Look:
 def _parameter(text: str) -> tuple[str, object]:
     key, equals, value = text.partition("=")
     if not equals or not key:
-        raise Misconfigured(f"--set {text!r} is not usable: write it as key=value, such as timeframe=15m")
+        raise Misconfigured(
+            f"--set {text!r} is not usable: write it as key=value, such as timeframe=15m"
+        )
     try:
         return key, tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
@@ -181,7 +193,11 @@ def _markets(trial: Trial, console: Console) -> Iterator[Market]:
         Misconfigured: a file that cannot be used, or a day that is not after the one before.
     """
     if not trial.markets:
-        days = [day for back in range(2 * trial.days) if (day := LAST_DAY - timedelta(back)).weekday() < 5]
+        days = [
+            day
+            for back in range(2 * trial.days)
+            if (day := LAST_DAY - timedelta(back)).weekday() < 5
+        ]
         yield from (generate(trial.seed, day) for day in reversed(days[: trial.days]))
     last = date.min
     for path in trial.markets:
@@ -212,7 +228,10 @@ def _days_in(path: Path, seed: int, console: Console) -> Iterator[Market]:
         console.print(f"bad row in {path}: {row}", markup=False, highlight=False, soft_wrap=True)
     if len(bad) > BAD_ROWS:
         console.print(
-            f"bad rows in {path}: {len(bad) - BAD_ROWS:,} more", markup=False, highlight=False, soft_wrap=True
+            f"bad rows in {path}: {len(bad) - BAD_ROWS:,} more",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
         )
     if not played:
         raise Misconfigured(f"the market file {path} has no usable row")

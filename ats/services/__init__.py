@@ -1,7 +1,8 @@
-"""Each service put together from the settings: the only place where rooms, clients and secrets meet.
+"""Each service put together from the settings.
 
-One module a service, each with `async def run(context)`; only the one asked for is imported, because agno, numba and pandas
-take seconds.
+The only place where rooms, clients and secrets meet. One module a service, each with
+`async def run(context)`; only the one asked for is imported, because agno, numba and pandas take
+seconds.
 """
 
 from __future__ import annotations
@@ -22,9 +23,16 @@ async def run_service(name: str, metrics_port: int) -> None:
         Misconfigured: before anything starts, when a setting is missing.
     """
     settings = load()
-    configure(name, style=settings.ats_log_format, level=settings.ats_log_level, secrets=settings.secrets())
+    configure(
+        name,
+        style=settings.ats_log_format,
+        level=settings.ats_log_level,
+        secrets=settings.secrets(),
+    )
     context = Context(settings, stop_on_signals())
-    server = MetricsServer(name, metrics_port, context.records, context.health) if metrics_port else None
+    server = (
+        MetricsServer(name, metrics_port, context.records, context.health) if metrics_port else None
+    )
     if server:
         await server.start()
     try:

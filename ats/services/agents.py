@@ -29,7 +29,8 @@ from schemas.errors import AtsError, TryLater
 from schemas.units import UtcNs
 
 SCAN_PATIENCE: Final = 2.0  # seconds to read `ats.scans` before concluding that a day has none
-FIRST_SCAN_WITHIN: Final = 300.0  # seconds that signals wait for the first scan: 250 instruments take one minute
+# seconds that signals wait for the first scan: 250 instruments take one minute
+FIRST_SCAN_WITHIN: Final = 300.0
 DAY: Final = UtcNs.minutes(24 * 60)
 
 
@@ -44,7 +45,12 @@ async def run(context: Context) -> None:
 
 
 async def _run(context: Context) -> None:
-    settings, metrics, decisions, scans = context.settings, ShellMetrics(), DecisionMetrics(), ScanBook()
+    settings, metrics, decisions, scans = (
+        context.settings,
+        ShellMetrics(),
+        DecisionMetrics(),
+        ScanBook(),
+    )
     context.records += [metrics, decisions]
     news, terms, due = news_of(settings), terms_of(settings), due_of(settings)
     credentials_of(settings)
@@ -69,7 +75,9 @@ async def _run(context: Context) -> None:
         ]
         await daily.first(FIRST_SCAN_WITHIN)
         await run_stateless(
-            decision_service(desk=desk, scans=scans, store=store, publisher=publisher, news=news, terms=terms),
+            decision_service(
+                desk=desk, scans=scans, store=store, publisher=publisher, news=news, terms=terms
+            ),
             connection,
             settings.plan(),
             instance=f"agents-{settings.ats_instance}",
@@ -81,9 +89,14 @@ async def _run(context: Context) -> None:
 
 
 def _broken(broken: asyncio.Future[None], error: BaseException) -> None:
-    """A publisher that failed once never writes again: without this, a scan that cannot be published would cost the day."""
+    """A publisher that failed once never writes again.
+
+    Without this, a scan that cannot be published would cost the day.
+    """
     if not broken.done():
-        broken.set_exception(TryLater(f"Kafka did not take a record ({error!r}); start the process again"))
+        broken.set_exception(
+            TryLater(f"Kafka did not take a record ({error!r}); start the process again")
+        )
 
 
 async def _until(broken: asyncio.Future[None]) -> None:
@@ -91,7 +104,10 @@ async def _until(broken: asyncio.Future[None]) -> None:
 
 
 def due_of(settings: Settings) -> Callable[[], date | None]:
-    """Which day should have a scan now: each trading day live; a replay's, or one that is named, stays the same."""
+    """Which day should have a scan now: each trading day live.
+
+    A replay's, or one that is named, stays the same.
+    """
     if settings.ats_clock == "wall" and settings.ats_trading_date is None:
         calendar = calendar_of(settings)
         return lambda: day_due(UtcNs(time.time_ns()), calendar)
@@ -99,7 +115,9 @@ def due_of(settings: Settings) -> Callable[[], date | None]:
     return lambda: day
 
 
-async def _scout(settings: Settings, desk: Desk, store: Store, publisher: Publisher, day: date) -> None:
+async def _scout(
+    settings: Settings, desk: Desk, store: Store, publisher: Publisher, day: date
+) -> None:
     await scout_the_day(day, settings, desk, store, publisher)
 
 

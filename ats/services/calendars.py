@@ -1,4 +1,7 @@
-"""The calendar that a service asks: the exchanges' own, an operator's file laid over it, or that of a simulated market."""
+"""The calendar that a service asks.
+
+The exchanges' own, an operator's file laid over it, or that of a simulated market.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,8 @@ from schemas.calendar import EVERY_DAY, Calendar
 from schemas.calendar_file import concerns, exchange_calendar, parse
 from schemas.errors import Misconfigured
 
-SIMULATED: Final = "every-day"  # as ATS_CALENDAR: the market that `ats simulator` plays, on whatever day
+# as ATS_CALENDAR: the market that `ats simulator` plays, on whatever day
+SIMULATED: Final = "every-day"
 
 log = structlog.get_logger(__name__)
 
@@ -23,7 +27,8 @@ def calendar_of(settings: Settings) -> Calendar:
     """When the exchanges trade, as far as ATS_CALENDAR and the shipped data know.
 
     Raises:
-        Misconfigured: the file cannot be read or used, or real orders would follow a market that is open every day.
+        Misconfigured: the file cannot be read or used, or real orders would follow a market that is
+            open every day.
     """
     path = settings.ats_calendar
     if path is None:
@@ -43,12 +48,18 @@ def calendar_of(settings: Settings) -> Calendar:
 
 
 def with_auction_shares(calendar: Calendar, master: Master) -> Calendar:
-    """The same with the shares that close in an auction, as the instrument master has them; a file's own list stands."""
+    """The same with the shares that close in an auction, as the instrument master has them.
+
+    A file's own list stands.
+    """
     if not calendar.asks_for_auction_shares:
         return calendar
     shares = master.auction_shares()
     if shares is None:
-        log.warning("auction_shares_unknown", reason="the instrument master has no contract on a share; all end early")
+        log.warning(
+            "auction_shares_unknown",
+            reason="the instrument master has no contract on a share; all end early",
+        )
     return calendar.with_auction_shares(shares)
 
 

@@ -24,7 +24,8 @@ from schemas.units import IST
 if TYPE_CHECKING:
     from supabase import AsyncClient
 
-DATABASE_TIMEOUT: Final = 5.0  # seconds; a claim takes 3 ms, and a late one is a lost trade, never a double one
+# seconds; a claim takes 3 ms, and a late one is a lost trade, never a double one
+DATABASE_TIMEOUT: Final = 5.0
 SEGMENTS: Final = frozenset({Segment.NSE_EQ, Segment.IDX_I})
 SILENT: Final = 30.0  # seconds without progress while records wait: unhealthy
 
@@ -32,7 +33,10 @@ log = structlog.get_logger(__name__)
 
 
 class Context:
-    """What every service is given: settings, the stop event, and where to hang its records for `/metrics`."""
+    """What every service is given.
+
+    Settings, the stop event, and where to hang its records for `/metrics`.
+    """
 
     def __init__(self, settings: Settings, stop: asyncio.Event) -> None:
         self.settings = settings
@@ -48,7 +52,9 @@ class Context:
                 return Health(ok=False, why="starting")
             waiting, idle = sum(shell.lag.values(), 0), time.monotonic() - shell.last_progress
             if waiting and idle > SILENT:
-                return Health(ok=False, why=f"no progress for {idle:.0f} s with {waiting} records waiting")
+                return Health(
+                    ok=False, why=f"no progress for {idle:.0f} s with {waiting} records waiting"
+                )
         return Health(ok=True, why="running")
 
 
@@ -107,7 +113,9 @@ def _find(master: masters.Master, symbol: str) -> Instrument | None:
 def credentials_of(settings: Settings) -> Credentials:
     """The account that pays for market data."""
     settings.need("ADMIN_DHAN_CLIENT_ID", "ADMIN_DHAN_ACCESS_TOKEN")
-    return Credentials(DhanClientId(settings.admin_dhan_client_id), settings.admin_dhan_access_token)
+    return Credentials(
+        DhanClientId(settings.admin_dhan_client_id), settings.admin_dhan_access_token
+    )
 
 
 def trading_date(settings: Settings) -> date:
@@ -116,14 +124,19 @@ def trading_date(settings: Settings) -> date:
 
 @asynccontextmanager
 async def database(settings: Settings) -> AsyncIterator[AsyncClient]:
-    """The service's Supabase client. It never signs anybody in: that would change whose name its calls carry."""
+    """The service's Supabase client.
+
+    It never signs anybody in: that would change whose name its calls carry.
+    """
     from supabase import AsyncClientOptions, acreate_client  # noqa: PLC0415 (a third of a second that only some services need)
 
     settings.need("SUPABASE_URL", "SUPABASE_SERVICE_KEY")
     options = AsyncClientOptions(
         postgrest_client_timeout=DATABASE_TIMEOUT, auto_refresh_token=False, persist_session=False
     )
-    client = await acreate_client(settings.supabase_url, settings.supabase_service_key.get_secret_value(), options)
+    client = await acreate_client(
+        settings.supabase_url, settings.supabase_service_key.get_secret_value(), options
+    )
     try:
         yield client
     finally:

@@ -1,4 +1,7 @@
-"""What the agents' services are made of: models with prices and a cap, the store, the news, the Scout's data."""
+"""What the agents' services are made of.
+
+Models with prices and a cap, the store, the news, the Scout's data.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,13 @@ from agents.news import FileNews, NewsSource, NoNews, SampleNews
 from agents.scout import ScoutTerms
 from agents.store import Store, SupabaseStore
 from ats.services.calendars import calendar_of, no_session
-from ats.services.context import credentials_of, database, instrument_master, symbols_of, universe_of
+from ats.services.context import (
+    credentials_of,
+    database,
+    instrument_master,
+    symbols_of,
+    universe_of,
+)
 from ats.settings import Settings
 from bus.publisher import Publisher
 from dhan.history import History
@@ -33,7 +42,8 @@ from schemas.units import Paise
 
 log = structlog.get_logger(__name__)
 
-MOST_CALLS = 256  # connections to the model provider: 64 signals with two analysts each, and room for the Commander
+# connections to the model provider: 64 signals with two analysts each, and room for the Commander
+MOST_CALLS = 256
 
 
 @asynccontextmanager
@@ -107,7 +117,9 @@ def news_of(settings: Settings) -> NewsSource:
     return SampleNews() if settings.ats_news == "sample" else NoNews()
 
 
-async def scout_the_day(day: date, settings: Settings, desk: Desk, store: Store, publisher: Publisher) -> None:
+async def scout_the_day(
+    day: date, settings: Settings, desk: Desk, store: Store, publisher: Publisher
+) -> None:
     """Read daily candles through the admin's Dhan account, at Dhan's pace, and publish the shortlist.
 
     On a day without a session there is nothing to pick for: it says so and makes no scan.

@@ -54,7 +54,9 @@ async def run(context: Context) -> None:
             metrics=orders,
         )
         await stack.enter_async_context(reporting(ports.database, platform_report(settings)))
-        await run_executors(ports, instance=instance_of(settings), stop=context.stop, metrics=metrics)
+        await run_executors(
+            ports, instance=instance_of(settings), stop=context.stop, metrics=metrics
+        )
 
 
 def instance_of(settings: Settings) -> str:
@@ -76,7 +78,10 @@ def limits_of(settings: Settings) -> UserLimits:
 
 
 def platform_report(settings: Settings) -> dict[str, Any]:
-    """Mode and limits as `public.report_platform` takes them: what a user is told before switching on."""
+    """Mode and limits as `public.report_platform` takes them.
+
+    What a user is told before switching on.
+    """
     rules, limits = mode_rules(settings), limits_of(settings)
     return {
         "p_instance": instance_of(settings),
@@ -91,7 +96,8 @@ def platform_report(settings: Settings) -> dict[str, Any]:
 async def reporting(client: AsyncClient, report: dict[str, Any]) -> AsyncIterator[None]:
     """Inside: the database is told every 15 seconds that these order workers live.
 
-    The first time before anything else: it switches off whoever agreed to another mode, and must come before any order.
+    The first time before anything else: it switches off whoever agreed to another mode, and must
+    come before any order.
     """
     await _tell(client, report)
     task = asyncio.create_task(_report(client, report))
@@ -111,5 +117,8 @@ async def _report(client: AsyncClient, report: dict[str, Any]) -> None:
 async def _tell(client: AsyncClient, report: dict[str, Any]) -> None:
     try:
         await client.rpc("report_platform", report).execute()
-    except (APIError, HTTPError) as error:  # trading does not depend on it; the page says that nobody reports
+    except (
+        APIError,
+        HTTPError,
+    ) as error:  # trading does not depend on it; the page says that nobody reports
         log.warning("platform_not_reported", error=str(error))

@@ -45,6 +45,14 @@ async def run(context: Context) -> None:
     keeper.add_done_callback(report)
     try:
         async with Publisher(connection) as publisher:
-            await run_gateway(config, publisher, token, context.stop, metrics, watchlist=watchlist, earlier=earlier)
+            await run_gateway(
+                config,
+                publisher,
+                token,
+                context.stop,
+                metrics,
+                watchlist=watchlist,
+                earlier=earlier,
+            )
     finally:
         await cancel(keeper)

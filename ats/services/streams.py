@@ -46,7 +46,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class EngineFigures:
-    """What the engines have seen, for `/metrics`: `late` are ticks that came after their bar was over."""
+    """What the engines have seen, for `/metrics`.
+
+    `late` are ticks that came after their bar was over.
+    """
 
     stats: EngineStats
 
@@ -55,20 +58,31 @@ class EngineFigures:
         for name, what in COUNTED.items():
             counts = {str(partition): self.stats.count(name, partition) for partition in partitions}
             yield Figure(name, what, counts, counter=True, labels=("partition",))
-        instruments = {str(partition): self.stats.instruments(partition) for partition in partitions}
+        instruments = {
+            str(partition): self.stats.instruments(partition) for partition in partitions
+        }
         yield Figure("instruments", "Instruments with state.", instruments, labels=("partition",))
-        clocks = {str(partition): self.stats.clock(partition) / NS_PER_SECOND for partition in partitions}
-        yield Figure("market_clock_seconds", "The market clock, as a Unix time.", clocks, labels=("partition",))
+        clocks = {
+            str(partition): self.stats.clock(partition) / NS_PER_SECOND for partition in partitions
+        }
+        yield Figure(
+            "market_clock_seconds",
+            "The market clock, as a Unix time.",
+            clocks,
+            labels=("partition",),
+        )
 
 
 def service_of(
     settings: Settings, stats: EngineStats | None = None, calendar: Calendar | None = None
 ) -> StatefulService:
-    """What `ats streams` runs under `settings`; `calendar` is `whole_calendar`'s, else nobody asks for auction shares.
+    """What `ats streams` runs under `settings`.
+
+    `calendar` is `whole_calendar`'s, else nobody asks for auction shares.
 
     Raises:
-        Misconfigured: a rules or calendar file that cannot be used, a timeframe or study that does not exist, or a rule that
-            needs one that is left out.
+        Misconfigured: a rules or calendar file that cannot be used, a timeframe or study that does
+            not exist, or a rule that needs one that is left out.
     """
     book = read_rules(settings.ats_rules)
     log.info("rules", file=str(settings.ats_rules or ""), rules=[rule.key for rule in book.rules])
@@ -76,7 +90,9 @@ def service_of(
     whole = EngineConfig.of(*names, calendar or calendar_of(settings))
     config = replace(whole, talib=book.columns, talib_window=book.window)
     prepared(book.rules, config, Extras(config.talib, config.talib_window, config.timeframes))
-    return replace(engine_service(book.rules, stats, config), size=_ticks_in, received_at=_received_at)
+    return replace(
+        engine_service(book.rules, stats, config), size=_ticks_in, received_at=_received_at
+    )
 
 
 def _ticks_in(record: Record) -> int:
@@ -86,7 +102,10 @@ def _ticks_in(record: Record) -> int:
 
 
 def _received_at(record: Record) -> UtcNs:
-    """When the gateway received the record's first tick; what it caused may hang on a later one, so this errs upwards."""
+    """When the gateway received the record's first tick.
+
+    What it caused may hang on a later one, so this errs upwards.
+    """
     try:
         batch = ticks.decode(record.value or b"")
     except Unreadable:  # history, or what became a dead letter: that too has a latency
@@ -97,7 +116,8 @@ def _received_at(record: Record) -> UtcNs:
 def _give_memory_back() -> None:
     """Have the C library return large buffers to the system at once (malloc(3): M_MMAP_THRESHOLD, M_TRIM_THRESHOLD).
 
-    By default it keeps everything below the largest buffer ever freed, so snapshots and fetches leave 100 MB behind.
+    By default it keeps everything below the largest buffer ever freed, so snapshots and fetches
+    leave 100 MB behind.
     """
     if sys.platform == "linux":
         library = ctypes.CDLL(None)

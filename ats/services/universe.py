@@ -1,6 +1,8 @@
-"""The instruments the gateway watches: read from the day's master, which is compared with the day before's, every morning anew.
+"""The instruments the gateway watches.
 
-A master that has lost half of what it had is taken for a broken file: the old list stays, and the log says so.
+Read from the day's master, which is compared with the day before's, every morning anew. A master
+that has lost half of what it had is taken for a broken file: the old list stays, and the log says
+so.
 """
 
 from __future__ import annotations
@@ -29,14 +31,18 @@ from streams.feed.watchlist import Watchlist
 
 log = structlog.get_logger(__name__)
 
-READ_AT: Final = clock_time(8, 30)  # IST; Dhan has the day's file by then, and the pre-open begins at 09:00
+# IST; Dhan has the day's file by then, and the pre-open begins at 09:00
+READ_AT: Final = clock_time(8, 30)
 AGAIN_AFTER: Final = 300.0  # seconds, when the master did not come
 TOLD: Final = 20  # changes named in the log; the rest is a number
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What a new list changes. `altered` are instruments whose symbol, kind, lot size or tick size is another."""
+    """What a new list changes.
+
+    `altered` are instruments whose symbol, kind, lot size or tick size is another.
+    """
 
     added: tuple[Instrument, ...]
     removed: tuple[Instrument, ...]
@@ -46,7 +52,9 @@ class Difference:
         return bool(self.added or self.removed or self.altered)
 
 
-def difference(before: Mapping[InstrumentId, Instrument], after: Mapping[InstrumentId, Instrument]) -> Difference:
+def difference(
+    before: Mapping[InstrumentId, Instrument], after: Mapping[InstrumentId, Instrument]
+) -> Difference:
     """Compare two lists; names people read may change without being a change."""
     both = [(before[key], after[key]) for key in after if key in before]
     return Difference(
@@ -100,7 +108,14 @@ class Memory:
     def write(self, instruments: Mapping[InstrumentId, Instrument]) -> None:
         """Replace the file as a whole: a crash leaves the old list or the new one."""
         rows = [
-            (str(each.id), each.symbol, each.name, each.kind, int(each.lot_size), int(each.tick_size))
+            (
+                str(each.id),
+                each.symbol,
+                each.name,
+                each.kind,
+                int(each.lot_size),
+                int(each.tick_size),
+            )
             for each in instruments.values()
         ]
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -115,7 +130,9 @@ class Universe:
     def __init__(self, settings: Settings, *, wall: Callable[[], int] = time.time_ns) -> None:
         self._settings = settings
         self._wall = wall
-        self._memory = Memory(settings.ats_state_dir / "instruments.json", settings.dhan_instruments_url)
+        self._memory = Memory(
+            settings.ats_state_dir / "instruments.json", settings.dhan_instruments_url
+        )
         self._watched: dict[InstrumentId, Instrument] = {}
 
     async def read(self) -> tuple[Instrument, ...]:
@@ -141,7 +158,10 @@ class Universe:
         return self._settings.ats_clock == "wall"
 
     async def keep(self, watchlist: Watchlist) -> None:
-        """Read again every morning and on SIGHUP, for ever. What fails is logged, and the old list stays."""
+        """Read again every morning and on SIGHUP, for ever.
+
+        What fails is logged, and the old list stays.
+        """
         asked = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, asked.set)
         wait = self._until_morning()
@@ -156,7 +176,10 @@ class Universe:
         before = self._watched
         try:
             instruments = await self.read()
-        except (AtsError, OSError) as error:  # of the system too: a full disk must not end the renewing
+        except (
+            AtsError,
+            OSError,
+        ) as error:  # of the system too: a full disk must not end the renewing
             log.error("instruments_not_renewed", reason=str(error), still_watching=len(before))
             return False
         if difference(before, self._watched):
@@ -182,8 +205,15 @@ def _tell(found: Difference, *, first: bool) -> None:
     if first:
         log.info("instruments_read", instruments=len(found.added))
         return
-    log.info("instruments_compared", added=len(found.added), removed=len(found.removed), altered=len(found.altered))
+    log.info(
+        "instruments_compared",
+        added=len(found.added),
+        removed=len(found.removed),
+        altered=len(found.altered),
+    )
     for instrument in found.removed[:TOLD]:
         log.warning("instrument_removed", instrument=str(instrument.id), symbol=instrument.symbol)
     for old, new in found.altered[:TOLD]:
-        log.warning("instrument_altered", instrument=str(new.id), before=_terms(old), after=_terms(new))
+        log.warning(
+            "instrument_altered", instrument=str(new.id), before=_terms(old), after=_terms(new)
+        )

@@ -7,7 +7,13 @@ from contextlib import AsyncExitStack, aclosing
 
 import structlog
 from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from ats.services.calendars import calendar_of, no_session, with_auction_shares
 from ats.services.context import (
@@ -36,7 +42,10 @@ log = structlog.get_logger(__name__)
 
 
 async def run(context: Context) -> None:
-    """Collect and write; ends by itself. Instruments whose history does not come start cold, and are named."""
+    """Collect and write; ends by itself.
+
+    Instruments whose history does not come start cold, and are named.
+    """
     settings = context.settings
     connection = settings.kafka()
     await check_topics(connection, settings.plan(), (topics.TICKS, topics.CANDLES))
@@ -45,7 +54,9 @@ async def run(context: Context) -> None:
         universe_of(master, symbols_of(settings)),
         with_auction_shares(calendar_of(settings), master),
     )
-    plan = Plan(instruments, _until(settings, calendar), settings.ats_instrument_partitions, calendar)
+    plan = Plan(
+        instruments, _until(settings, calendar), settings.ats_instrument_partitions, calendar
+    )
     async with AsyncExitStack() as stack:
         bar = stack.enter_context(_progress())
         reading = bar.add_task("reading ats.candles", total=None)
@@ -69,13 +80,18 @@ async def run(context: Context) -> None:
 
 
 def _until(settings: Settings, calendar: Calendar) -> UtcNs:
-    """Bars that end later are not history: the present moment live, the session's open in a replay."""
+    """Bars that end later are not history.
+
+    The present moment live, the session's open in a replay.
+    """
     if settings.ats_clock == "wall" and settings.ats_trading_date is None:
         return UtcNs(time.time_ns())
     day = trading_date(settings)
     session = calendar.session(day)
     if session is None:
-        raise Misconfigured(f"nothing to warm up for: {no_session(calendar, day)}; see ATS_TRADING_DATE")
+        raise Misconfigured(
+            f"nothing to warm up for: {no_session(calendar, day)}; see ATS_TRADING_DATE"
+        )
     return session.open
 
 
@@ -87,11 +103,22 @@ async def _archive(settings: Settings, stack: AsyncExitStack) -> History | None:
 
 
 def _progress() -> Progress:
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
     return Progress(*columns, console=Console(stderr=True), transient=True)
 
 
 def _tell(report: WarmUp, instruments: int) -> None:
     for instrument, why in list(report.cold.items())[:20]:
         log.warning("starts_cold", instrument=str(instrument), reason=why)
-    log.info("warmed_up", instruments=instruments, cold=len(report.cold), bars=report.bars, questions=report.asked)
+    log.info(
+        "warmed_up",
+        instruments=instruments,
+        cold=len(report.cold),
+        bars=report.bars,
+        questions=report.asked,
+    )

@@ -49,12 +49,18 @@ class Brackets:
 
     async def place_super(self, call: Call) -> web.StreamResponse:
         asked = placement.read(
-            call.body, call.client_id, lambda fields: placement.super_request(fields, call.client_id)
+            call.body,
+            call.client_id,
+            lambda fields: placement.super_request(fields, call.client_id),
         )
         if isinstance(asked, Refusal):
             return refuse(asked)
         entry = self._super.place(*asked, self._exchange.second)
-        return refuse(entry) if isinstance(entry, Refusal) else _reply(entry.order_id, self._quirks.acknowledged_as)
+        return (
+            refuse(entry)
+            if isinstance(entry, Refusal)
+            else _reply(entry.order_id, self._quirks.acknowledged_as)
+        )
 
     async def modify_super(self, call: Call) -> web.StreamResponse:
         asked = placement.read(call.body, call.client_id, placement.super_modification)
@@ -62,7 +68,9 @@ class Brackets:
             return refuse(asked)
         leg, wish, exits = asked
         order_id, second = call.path("order_id"), self._exchange.second
-        refusal = self._super.modify(call.client_id, order_id, leg, wish, exits=exits, second=second)
+        refusal = self._super.modify(
+            call.client_id, order_id, leg, wish, exits=exits, second=second
+        )
         return refuse(refusal) if refusal else _reply(order_id, Status.TRANSIT)
 
     async def cancel_super(self, call: Call) -> web.StreamResponse:
@@ -79,12 +87,17 @@ class Brackets:
     async def list_super(self, call: Call) -> web.StreamResponse:
         book = self._exchange.book
         return web.json_response(
-            [super_json(made, book.last(made.entry.request.instrument)) for made in self._super.of(call.client_id)]
+            [
+                super_json(made, book.last(made.entry.request.instrument))
+                for made in self._super.of(call.client_id)
+            ]
         )
 
     async def place_forever(self, call: Call) -> web.StreamResponse:
         wish = placement.read(
-            call.body, call.client_id, lambda fields: placement.forever_request(fields, call.client_id)
+            call.body,
+            call.client_id,
+            lambda fields: placement.forever_request(fields, call.client_id),
         )
         if isinstance(wish, Refusal):
             return refuse(wish)
@@ -96,12 +109,16 @@ class Brackets:
         if isinstance(asked, Refusal):
             return refuse(asked)
         leg, wish = asked
-        made = self._forever.modify(call.client_id, call.path("order_id"), leg, wish, self._exchange.second)
+        made = self._forever.modify(
+            call.client_id, call.path("order_id"), leg, wish, self._exchange.second
+        )
         return refuse(made) if isinstance(made, Refusal) else _reply(made.order_id, Status.PENDING)
 
     async def cancel_forever(self, call: Call) -> web.StreamResponse:
         made = self._forever.cancel(call.client_id, call.path("order_id"), self._exchange.second)
-        return refuse(made) if isinstance(made, Refusal) else _reply(made.order_id, Status.CANCELLED)
+        return (
+            refuse(made) if isinstance(made, Refusal) else _reply(made.order_id, Status.CANCELLED)
+        )
 
     async def list_forever(self, call: Call) -> web.StreamResponse:
         made = self._forever.of(call.client_id)

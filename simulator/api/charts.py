@@ -25,7 +25,9 @@ from simulator.refusals import Code, Refusal
 INTERVALS: Final = (1, 5, 15, 25, 60)  # minutes
 MOST_DAYS: Final = timedelta(days=90)  # of intraday candles in one answer
 _INPUT: Final = Refusal(Code.INPUT, "Missing required fields, bad values for parameters etc.")
-_EMPTY: Final = Refusal(Code.INPUT, "Missing required fields, bad values for parameters etc. (no candles)")
+_EMPTY: Final = Refusal(
+    Code.INPUT, "Missing required fields, bad values for parameters etc. (no candles)"
+)
 
 
 class _Wrong(Exception):
@@ -70,7 +72,10 @@ class Charts:
         return _table(chosen, body) if len(chosen) else refuse(_EMPTY)
 
     async def intraday(self, call: Call) -> web.Response:
-        """Candles of some minutes. For today the end does not count: they reach up to the market's now, as Dhan's do."""
+        """Candles of some minutes.
+
+        For today the end does not count: they reach up to the market's now, as Dhan's do.
+        """
         try:
             body = _object(call.body)
             place, length, span = self._place(body), _interval(body.get("interval")), _span(body)
@@ -103,11 +108,15 @@ class Charts:
 
     def _make_daily(self, place: int) -> Candles:
         day = self._market.session.day
-        return history.daily(self._market.listings[place], day, self._config.history_sessions, self._config.seed)
+        return history.daily(
+            self._market.listings[place], day, self._config.history_sessions, self._config.seed
+        )
 
     def _place(self, body: dict[str, Any]) -> int:
         try:
-            return self._market.by_id[InstrumentId.parse(f"{body['exchangeSegment']}:{body['securityId']}")]
+            return self._market.by_id[
+                InstrumentId.parse(f"{body['exchangeSegment']}:{body['securityId']}")
+            ]
         except (KeyError, ValueError):
             raise _Wrong from None
 
@@ -155,9 +164,12 @@ def _day(text: object) -> date:
 def _table(candles: Candles, asked: dict[str, Any]) -> web.Response:
     """Parallel columns of floats; open interest only for who asks for it, as recorded."""
     columns: dict[str, list[float]] = {
-        name: (candles[name] / PAISE_PER_RUPEE).tolist() for name in ("open", "high", "low", "close")
+        name: (candles[name] / PAISE_PER_RUPEE).tolist()
+        for name in ("open", "high", "low", "close")
     }
-    more = {"volume": "volume", "timestamp": "start"} | ({"open_interest": "open_interest"} if asked.get("oi") else {})
+    more = {"volume": "volume", "timestamp": "start"} | (
+        {"open_interest": "open_interest"} if asked.get("oi") else {}
+    )
     for name, column in more.items():
         columns[name] = candles[column].astype(np.float64).tolist()
     return web.Response(body=orjson.dumps(columns), content_type="application/json")

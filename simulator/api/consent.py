@@ -23,9 +23,13 @@ from simulator.api.replies import refuse
 from simulator.config import RegisteredApp, RegisteredPartner, SimulatedUser, SimulatorConfig
 from simulator.refusals import BAD_TOKEN, Code, Refusal
 
-_UNKNOWN_CONSENT: Final = Refusal(Code.INPUT, "Missing required fields, bad values for parameters etc. (consent)")
+_UNKNOWN_CONSENT: Final = Refusal(
+    Code.INPUT, "Missing required fields, bad values for parameters etc. (consent)"
+)
 _TOO_MANY: Final = Refusal(Code.RATE_LIMIT, "Too many consents for this user today")
-_NOT_RENEWABLE: Final = Refusal(Code.INPUT, "Missing required fields, bad values for parameters etc.")
+_NOT_RENEWABLE: Final = Refusal(
+    Code.INPUT, "Missing required fields, bad values for parameters etc."
+)
 _PAGE: Final = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Simulated Dhan login</title></head>
 <body><h1>Simulated Dhan</h1><p>Allow the app <b>{app}</b> to use the account {client}?</p>
 <form method="post">{choice}<button type="submit">Log in and allow</button></form></body></html>"""
@@ -44,9 +48,14 @@ class _Consent:
 
 
 class ConsentApi:
-    """The handlers under `/auth`, and `/v2/RenewToken`. `now` gives the wall clock with a time zone."""
+    """The handlers under `/auth`, and `/v2/RenewToken`.
 
-    def __init__(self, accounts: Accounts, config: SimulatorConfig, now: Callable[[], datetime]) -> None:
+    `now` gives the wall clock with a time zone.
+    """
+
+    def __init__(
+        self, accounts: Accounts, config: SimulatorConfig, now: Callable[[], datetime]
+    ) -> None:
         self._accounts = accounts
         self._config = config
         self._now = now
@@ -79,20 +88,30 @@ class ConsentApi:
         if self._used_up(client_id):
             return refuse(_TOO_MANY)
         consent_id = self._open(app, client_id)
-        return web.json_response({"consentAppId": consent_id, "consentAppStatus": "GENERATED", "status": "success"})
+        return web.json_response(
+            {"consentAppId": consent_id, "consentAppStatus": "GENERATED", "status": "success"}
+        )
 
     async def generate_partner(self, request: web.Request) -> web.Response:
         partner = self._partner(request)
         if partner is None:
             return refuse(BAD_TOKEN)
-        return web.json_response({"consentId": self._open(partner, ""), "consentStatus": "GENERATED"})
+        return web.json_response(
+            {"consentId": self._open(partner, ""), "consentStatus": "GENERATED"}
+        )
 
     async def page(self, request: web.Request) -> web.Response:
         consent = self._asked(request)
         if consent is None:
             return refuse(_UNKNOWN_CONSENT)
-        client = f"<b>{html.escape(consent.client_id)}</b>" if consent.client_id else "of this client id"
-        choice = "" if consent.client_id else '<label>Client id <input name="client_id" required></label> '
+        client = (
+            f"<b>{html.escape(consent.client_id)}</b>" if consent.client_id else "of this client id"
+        )
+        choice = (
+            ""
+            if consent.client_id
+            else '<label>Client id <input name="client_id" required></label> '
+        )
         page = _PAGE.format(app=html.escape(consent.asker.name), client=client, choice=choice)
         return web.Response(text=page, content_type="text/html")
 
@@ -134,8 +153,14 @@ class ConsentApi:
         return self._token(user.client_id, Origin.WEB)
 
     async def renew(self, request: web.Request) -> web.Response:
-        """A new day for a token that still lives; the old one dies even where users may hold several."""
-        token, client_id = request.headers.get("access-token", ""), request.headers.get("dhanClientId", "")
+        """A new day for a token that still lives.
+
+        The old one dies even where users may hold several.
+        """
+        token, client_id = (
+            request.headers.get("access-token", ""),
+            request.headers.get("dhanClientId", ""),
+        )
         user = self._accounts.holder(token, client_id)
         if user is None:
             return refuse(BAD_TOKEN)
@@ -160,8 +185,12 @@ class ConsentApi:
 
     def _asked(self, request: web.Request) -> _Consent | None:
         partner = request.path.endswith("/consent-login")
-        consent = self._consents.get(request.query.get("consentId" if partner else "consentAppId", ""))
-        return consent if consent and isinstance(consent.asker, RegisteredPartner) is partner else None
+        consent = self._consents.get(
+            request.query.get("consentId" if partner else "consentAppId", "")
+        )
+        return (
+            consent if consent and isinstance(consent.asker, RegisteredPartner) is partner else None
+        )
 
     def _open(self, asker: Asker, client_id: str) -> str:
         consent_id = self._next_id("consent")
@@ -170,7 +199,10 @@ class ConsentApi:
 
     def _used_up(self, client_id: str) -> bool:
         today = self._today()
-        made = sum(consent.client_id == client_id and consent.day == today for consent in self._consents.values())
+        made = sum(
+            consent.client_id == client_id and consent.day == today
+            for consent in self._consents.values()
+        )
         return made >= self._config.consents_a_day
 
     def _today(self) -> date:
@@ -182,7 +214,11 @@ class ConsentApi:
 
     def _partner(self, request: web.Request) -> RegisteredPartner | None:
         partner = self._partners.get(request.headers.get("partner_id", ""))
-        return partner if partner and partner.partner_secret == request.headers.get("partner_secret") else None
+        return (
+            partner
+            if partner and partner.partner_secret == request.headers.get("partner_secret")
+            else None
+        )
 
     def _next_id(self, kind: str) -> str:
         self._made += 1

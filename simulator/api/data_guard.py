@@ -1,4 +1,7 @@
-"""What every question about market data passes: token, client id, data plan, pace; and the three shapes of a no."""
+"""What every question about market data passes: token, client id, data plan, pace.
+
+And the three shapes of a no.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,11 @@ class DataError(Enum):
     """Code, text and HTTP status of what quotes and option chain refuse (annexure, data API errors)."""
 
     TOO_MANY_INSTRUMENTS = (804, "Requested number of instruments exceeds limit", 400)
-    TOO_MANY_REQUESTS = (805, "Too many requests. Further requests may result in the user being blocked.", 429)
+    TOO_MANY_REQUESTS = (
+        805,
+        "Too many requests. Further requests may result in the user being blocked.",
+        429,
+    )
     NOT_SUBSCRIBED = (806, "Data APIs not subscribed", 403)
     TOKEN_INVALID = (809, "Access Token is invalid", 401)
     CLIENT_INVALID = (810, "Client ID is invalid", 401)
@@ -38,17 +45,28 @@ _AS_TRADING: Final = {DataError.TOO_MANY_REQUESTS: TOO_FAST, DataError.TOKEN_INV
 
 
 class DataGuard:
-    """Wraps handlers of `/v2/charts`, `/v2/marketfeed` and `/v2/optionchain`. `monotonic` is machine time."""
+    """Wraps handlers of `/v2/charts`, `/v2/marketfeed` and `/v2/optionchain`.
+
+    `monotonic` is machine time.
+    """
 
     def __init__(
-        self, config: SimulatorConfig, accounts: Accounts, faults: Faults, monotonic: Callable[[], float]
+        self,
+        config: SimulatorConfig,
+        accounts: Accounts,
+        faults: Faults,
+        monotonic: Callable[[], float],
     ) -> None:
         self._config = config
         self._accounts = accounts
         self._faults = faults
-        self._data = _limit(config.data_rate_limit, SECOND, monotonic, Allowance(config.data_per_day, DAY))
+        self._data = _limit(
+            config.data_rate_limit, SECOND, monotonic, Allowance(config.data_per_day, DAY)
+        )
         self._quotes = _limit(config.quote_rate_limit, SECOND, monotonic)
-        self._chains = _limit(1 if config.chain_every else None, config.chain_every or SECOND, monotonic)
+        self._chains = _limit(
+            1 if config.chain_every else None, config.chain_every or SECOND, monotonic
+        )
 
     def charts(self, handler: CallHandler) -> Handler:
         """They answer in the trading shape."""
@@ -82,7 +100,8 @@ class DataGuard:
             shape = self._config.data_rate_error or shape
         code, text, status = error.value
         if shape is ErrorShape.BARE:
-            return web.json_response({"errorCode": code, "errorMessage": text})  # with status 200, as recorded
+            # with status 200, as recorded
+            return web.json_response({"errorCode": code, "errorMessage": text})
         if shape is ErrorShape.TRADING:
             return refuse(_AS_TRADING.get(error, Refusal(Code.INPUT, text)), status)
         return web.json_response({"status": "failed", "data": {str(code): text}}, status=status)
@@ -106,7 +125,9 @@ class DataGuard:
         token = request.headers.get("access-token", "")
         return self._accounts.holder(token, endpoint=f"{request.method} {request.path}")
 
-    async def _answered(self, request: web.Request, user: SimulatedUser, handler: CallHandler) -> web.StreamResponse:
+    async def _answered(
+        self, request: web.Request, user: SimulatedUser, handler: CallHandler
+    ) -> web.StreamResponse:
         return await answered(self._faults, Call(request, user, await request.read()), handler)
 
 
@@ -119,5 +140,7 @@ def object_of(body: bytes) -> dict[str, Any] | None:
     return parsed if isinstance(parsed, dict) else None
 
 
-def _limit(most: int | None, window: float, monotonic: Callable[[], float], *more: Allowance) -> RateLimit:
+def _limit(
+    most: int | None, window: float, monotonic: Callable[[], float], *more: Allowance
+) -> RateLimit:
     return RateLimit(() if most is None else (Allowance(most, window), *more), monotonic)

@@ -1,4 +1,7 @@
-"""What every call under `/v2` passes: whose token, how many may pass, from which address, and what goes wrong on purpose."""
+"""What every call under `/v2` passes.
+
+Whose token, how many may pass, from which address, and what goes wrong on purpose.
+"""
 
 from __future__ import annotations
 
@@ -57,10 +60,19 @@ AddressCheck: TypeAlias = Callable[[str, str], Refusal | None]
 
 
 class ApiGuard:
-    """Wraps handlers. Orders and their changes pass `trading`, everything else of an account `reading`."""
+    """Wraps handlers.
+
+    Orders and their changes pass `trading`, everything else of an account `reading`.
+    """
 
     def __init__(
-        self, accounts: Accounts, faults: Faults, *, orders: RateLimit, reads: RateLimit, address: AddressCheck
+        self,
+        accounts: Accounts,
+        faults: Faults,
+        *,
+        orders: RateLimit,
+        reads: RateLimit,
+        address: AddressCheck,
     ) -> None:
         self._accounts = accounts
         self._faults = faults
@@ -81,7 +93,12 @@ class ApiGuard:
         return trade
 
     async def _pass(
-        self, request: web.Request, handler: CallHandler, rate: RateLimit, *, from_anywhere: bool = True
+        self,
+        request: web.Request,
+        handler: CallHandler,
+        rate: RateLimit,
+        *,
+        from_anywhere: bool = True,
     ) -> web.StreamResponse:
         token = request.headers.get("access-token", "")
         user = self._accounts.holder(token, endpoint=f"{request.method} {request.path}")
@@ -97,7 +114,9 @@ class ApiGuard:
 async def answered(faults: Faults, call: Call, handler: CallHandler) -> web.StreamResponse:
     """What the handler says to a call that may pass, or what a fault makes of it."""
     request, body = call.request, call.body
-    target = Target(call.client_id, f"{request.method} {request.path}", thing=lambda _: _name(body, request))
+    target = Target(
+        call.client_id, f"{request.method} {request.path}", thing=lambda _: _name(body, request)
+    )
     strike = faults.next_hit(Place.REQUEST, target)
     if strike is None:
         return await handler(call)
@@ -117,7 +136,10 @@ async def _spoiled(call: Call, fault: Fault, handler: CallHandler) -> web.Stream
 
 
 async def _altered(call: Call, fault: Fault, reply: web.StreamResponse) -> web.StreamResponse:
-    """The call had its effect; what the client hears of it is the fault's affair. A refusal had none: it is told as it is."""
+    """The call had its effect; what the client hears of it is the fault's affair.
+
+    A refusal had none: it is told as it is.
+    """
     if reply.status >= HTTPStatus.BAD_REQUEST and fault.kind in _AFTER_ACCEPTANCE:
         return reply
     match fault.kind:

@@ -1,7 +1,7 @@
 """The instrument master: the market's instruments as Dhan's two CSV files.
 
-Columns and habits as seen in the real files: cash rows keep the exchange's symbol in UNDERLYING_SYMBOL and the company in
-SYMBOL_NAME; tick sizes are paise, but rupees on index rows.
+Columns and habits as seen in the real files: cash rows keep the exchange's symbol in
+UNDERLYING_SYMBOL and the company in SYMBOL_NAME; tick sizes are paise, but rupees on index rows.
 """
 
 from __future__ import annotations
@@ -31,8 +31,11 @@ COMPACT: Final = (
     "SEM_TRADING_SYMBOL", "SEM_LOT_UNITS", "SEM_CUSTOM_SYMBOL", "SEM_EXPIRY_DATE", "SEM_STRIKE_PRICE", "SEM_OPTION_TYPE",
     "SEM_TICK_SIZE", "SEM_EXPIRY_FLAG", "SEM_EXCH_INSTRUMENT_TYPE", "SEM_SERIES", "SM_SYMBOL_NAME",
 )  # fmt: skip
-_FLAGS: Final = ("N", "N", "N", "NA", "A")  # no bracket, no cover, not under surveillance, buying and selling allowed
-_NO_SEGMENT: Final = Refusal(Code.INPUT, "Missing required fields, bad values for parameters etc. (segment)")
+# no bracket, no cover, not under surveillance, buying and selling allowed
+_FLAGS: Final = ("N", "N", "N", "NA", "A")
+_NO_SEGMENT: Final = Refusal(
+    Code.INPUT, "Missing required fields, bad values for parameters etc. (segment)"
+)
 
 
 class Master:
@@ -64,7 +67,9 @@ class Master:
         if segment not in Segment.__members__:
             return refuse(_NO_SEGMENT)
         chosen = (listing for listing in self._listings if listing.id.segment == segment)
-        return web.Response(text=_csv(DETAILED, map(_detailed_row, chosen)), content_type="text/csv")
+        return web.Response(
+            text=_csv(DETAILED, map(_detailed_row, chosen)), content_type="text/csv"
+        )
 
     @cached_property
     def _detailed(self) -> str:
@@ -112,7 +117,11 @@ def _detailed_row(listing: Listing) -> Sequence[object]:
 
 def _compact_row(listing: Listing) -> Sequence[object]:
     instrument, contract = listing.instrument, listing.contract
-    security_id, lot, step = instrument.id.security_id, f"{instrument.lot_size:.1f}", f"{instrument.tick_size:.4f}"
+    security_id, lot, step = (
+        instrument.id.security_id,
+        f"{instrument.lot_size:.1f}",
+        f"{instrument.tick_size:.4f}",
+    )
     if contract:
         return (
             "NSE", "D", security_id, instrument.kind, 0, instrument.symbol, lot, instrument.name,

@@ -34,7 +34,9 @@ class OptionChains:
         self._contracts: dict[InstrumentId, list[tuple[int, Contract]]] = {}
         for place, listing in enumerate(exchange.market.listings):
             if listing.contract:
-                self._contracts.setdefault(listing.contract.underlying, []).append((place, listing.contract))
+                self._contracts.setdefault(listing.contract.underlying, []).append(
+                    (place, listing.contract)
+                )
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -56,7 +58,9 @@ class OptionChains:
         asked = object_of(call.body)
         if asked is None:
             return self._door.refuse(DataError.BAD_REQUEST)
-        if not self._door.chain_is_due(call.client_id, f"{_underlying(asked)} {asked.get('Expiry')}"):
+        if not self._door.chain_is_due(
+            call.client_id, f"{_underlying(asked)} {asked.get('Expiry')}"
+        ):
             return self._door.refuse(DataError.TOO_MANY_REQUESTS)
         underlying = _underlying(asked)
         if underlying is None or underlying not in self._contracts:
@@ -78,7 +82,8 @@ class OptionChains:
             if contract.expiry == expiry:
                 side = strikes.setdefault(f"{rupees(contract.strike):.6f}", {})
                 side[_SIDES[contract.right]] = self._side(at, market.listings[at], contract, spot)
-        return {"last_price": float(np.float32(rupees(spot))), "oc": strikes}  # through a 32-bit float, as recorded
+        # through a 32-bit float, as recorded
+        return {"last_price": float(np.float32(rupees(spot))), "oc": strikes}
 
     def _side(self, place: int, listing: Listing, contract: Contract, spot: int) -> Json:
         row = self._exchange.board.row(place)
@@ -86,7 +91,9 @@ class OptionChains:
         volume, yesterday = int(row["volume"]), noise.key(self._seed, listing.id, "yesterday")
         lot = int(listing.instrument.lot_size)
         return {
-            "average_price": round(int(row["turnover"]) / volume / PAISE_PER_RUPEE, 2) if volume else 0,
+            "average_price": round(int(row["turnover"]) / volume / PAISE_PER_RUPEE, 2)
+            if volume
+            else 0,
             "greeks": self._greeks(contract, spot),
             "implied_volatility": contract.volatility * 100,
             "last_price": rupees(last_price(listing, row)),

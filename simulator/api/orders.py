@@ -24,7 +24,9 @@ from simulator.serializers import history_json, order_json, trade_json
 
 HEAD_START: Final = 0.05  # seconds an order update has before the reply it overtakes
 TRADES_A_PAGE: Final = 50  # of the trade history; Dhan does not say
-_NO_TRADES: Final = Refusal(Code.INPUT, "Missing required fields, bad values for parameters etc. (dates or page)")
+_NO_TRADES: Final = Refusal(
+    Code.INPUT, "Missing required fields, bad values for parameters etc. (dates or page)"
+)
 
 
 class Rest:
@@ -59,7 +61,9 @@ class Rest:
         if isinstance(order, Refusal):
             return refuse(order)
         if late:
-            asyncio.get_running_loop().call_later(late.delay, self._reject_late, order, late.message)
+            asyncio.get_running_loop().call_later(
+                late.delay, self._reject_late, order, late.message
+            )
         if call.fault and call.fault.kind is FaultKind.FILL_BEFORE_REPLY:
             self._book.fill_now(order, self._exchange.second)
             await asyncio.sleep(HEAD_START)
@@ -80,7 +84,9 @@ class Rest:
         wish = placement.read(call.body, call.client_id, placement.modification)
         if isinstance(wish, Refusal):
             return refuse(wish)
-        order = self._book.modify(call.client_id, call.path("order_id"), wish, self._exchange.second)
+        order = self._book.modify(
+            call.client_id, call.path("order_id"), wish, self._exchange.second
+        )
         if isinstance(order, Refusal):
             return refuse(order)
         return web.json_response({"orderId": order.order_id, "orderStatus": Status.TRANSIT})
@@ -106,7 +112,10 @@ class Rest:
         return web.json_response(order_json(order)) if order else refuse(NO_SUCH_ORDER)
 
     async def order_by_correlation(self, call: Call) -> web.StreamResponse:
-        """By the client's name. An order in TRANSIT is as unknown here as one that was never placed; the book has it."""
+        """By the client's name.
+
+        An order in TRANSIT is as unknown here as one that was never placed; the book has it.
+        """
         order = self._book.by_correlation(call.client_id, call.path("correlation_id"))
         if order is None or order.status is Status.TRANSIT:
             return refuse(NOT_KNOWN_BY_NAME, web.HTTPNotFound.status_code)
@@ -114,7 +123,9 @@ class Rest:
         return web.json_response([row] if self._quirks.by_name_as_array else row)
 
     async def trades(self, call: Call) -> web.StreamResponse:
-        return web.json_response([trade_json(*made) for made in _trades(self._book.of(call.client_id))])
+        return web.json_response(
+            [trade_json(*made) for made in _trades(self._book.of(call.client_id))]
+        )
 
     async def trades_of(self, call: Call) -> web.StreamResponse:
         order = self._book.by_id(call.client_id, call.path("order_id"))
@@ -131,13 +142,24 @@ class Rest:
             page = int(call.path("page"))
         except ValueError:
             return refuse(_NO_TRADES)
-        made = _trades(self._book.of(call.client_id)) if first <= self._book.day <= last and page >= 0 else []
+        made = (
+            _trades(self._book.of(call.client_id))
+            if first <= self._book.day <= last and page >= 0
+            else []
+        )
         return web.json_response(
-            [history_json(*trade) for trade in made[page * TRADES_A_PAGE : (page + 1) * TRADES_A_PAGE]]
+            [
+                history_json(*trade)
+                for trade in made[page * TRADES_A_PAGE : (page + 1) * TRADES_A_PAGE]
+            ]
         )
 
     def _enter(self, asked: OrderRequest | Refusal, *, hold: bool = False) -> Order | Refusal:
-        return asked if isinstance(asked, Refusal) else self._book.place(asked, self._exchange.second, hold=hold)
+        return (
+            asked
+            if isinstance(asked, Refusal)
+            else self._book.place(asked, self._exchange.second, hold=hold)
+        )
 
     def _parts(self, asked: OrderRequest) -> Iterable[OrderRequest]:
         instrument = self._book.instrument(asked.instrument)
@@ -149,7 +171,10 @@ class Rest:
             left -= most
 
     def _acknowledgement(self, order: Order) -> dict[str, Any]:
-        """Acceptance is not execution: the reply says PENDING even when the book already says TRADED or REJECTED."""
+        """Acceptance is not execution.
+
+        The reply says PENDING even when the book already says TRADED or REJECTED.
+        """
         return {"orderId": order.order_id, "orderStatus": self._quirks.acknowledged_as}
 
     def _reject_late(self, order: Order, reason: str) -> None:

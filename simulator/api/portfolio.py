@@ -28,7 +28,9 @@ _NO_HOLDINGS = Refusal(Code.HOLDINGS, "No holdings available")
 class Portfolio:
     """The handlers."""
 
-    def __init__(self, exchange: Exchange, controls: Controls, door: ApiGuard, quirks: Quirks) -> None:
+    def __init__(
+        self, exchange: Exchange, controls: Controls, door: ApiGuard, quirks: Quirks
+    ) -> None:
         self._exchange = exchange
         self._book = exchange.book
         self._controls = controls
@@ -49,13 +51,17 @@ class Portfolio:
 
     async def positions(self, call: Call) -> web.StreamResponse:
         held = self._book.ledger.of(call.client_id)
-        return web.json_response([self._position_json(call.client_id, position) for position in held])
+        return web.json_response(
+            [self._position_json(call.client_id, position) for position in held]
+        )
 
     async def exit_all(self, call: Call) -> web.StreamResponse:
         self._controls.exit_all(call.client_id, self._exchange.second)
         if not self._quirks.exit_all_has_body:
             return web.Response(status=202)
-        return web.json_response({"status": "SUCCESS", "message": "All orders and positions exited successfully"})
+        return web.json_response(
+            {"status": "SUCCESS", "message": "All orders and positions exited successfully"}
+        )
 
     async def convert(self, call: Call) -> web.StreamResponse:
         """202 without a body, which `dhanhq` 2.3.0 takes for a failure."""
@@ -71,7 +77,10 @@ class Portfolio:
 
     async def holdings(self, call: Call) -> web.StreamResponse:
         held = self._book.risk.purse(call.client_id).holdings
-        rows = [self._holding_json(PositionKey(key, Product.CNC), holding) for key, holding in held.items()]
+        rows = [
+            self._holding_json(PositionKey(key, Product.CNC), holding)
+            for key, holding in held.items()
+        ]
         return web.json_response(rows) if rows else refuse(_NO_HOLDINGS)
 
     async def funds(self, call: Call) -> web.StreamResponse:
@@ -91,13 +100,18 @@ class Portfolio:
         )
 
     async def margin(self, call: Call) -> web.StreamResponse:
-        asked = placement.read(call.body, call.client_id, lambda fields: placement.hypothetical(fields, call.client_id))
+        asked = placement.read(
+            call.body, call.client_id, lambda fields: placement.hypothetical(fields, call.client_id)
+        )
         if isinstance(asked, Refusal):
             return refuse(asked)
         order = self._sketch(asked)
         if isinstance(order, Refusal):
             return refuse(order)
-        needed, available = margin([], [order]), self._book.funds(call.client_id).available or Paise(0)
+        needed, available = (
+            margin([], [order]),
+            self._book.funds(call.client_id).available or Paise(0),
+        )
         value = order.remaining * worst_price(order)
         cash = asked.instrument.segment.endswith("_EQ")
         return web.json_response(
@@ -108,14 +122,21 @@ class Portfolio:
                 "availableBalance": rupees(available),  # spelled right here
                 "variableMargin": rupees(needed) if cash else 0.0,
                 "insufficientBalance": rupees(max(0, needed - available)),
-                "brokerage": 0.0 if asked.product in {Product.CNC, Product.MTF} else min(20.0, rupees(value) * 0.0003),
+                "brokerage": 0.0
+                if asked.product in {Product.CNC, Product.MTF}
+                else min(20.0, rupees(value) * 0.0003),
                 "leverage": f"{100 / MARGIN_RATES[asked.product]:.2f}",
             }
         )
 
     async def margin_of_many(self, call: Call) -> web.StreamResponse:
-        """Both spellings of the request are taken: `scripList` or `scripts`, `includeOrder` or `includeOrders`."""
-        asked = placement.read(call.body, call.client_id, lambda fields: _basket(fields, call.client_id))
+        """Both spellings of the request are taken.
+
+        `scripList` or `scripts`, `includeOrder` or `includeOrders`.
+        """
+        asked = placement.read(
+            call.body, call.client_id, lambda fields: _basket(fields, call.client_id)
+        )
         if isinstance(asked, Refusal):
             return refuse(asked)
         requests, with_positions, with_orders = asked
@@ -126,9 +147,13 @@ class Portfolio:
         positions = self._book.ledger.of(call.client_id) if with_positions else []
         waiting = self._book.live(call.client_id) if with_orders else []
         sketches = [order for order in orders if isinstance(order, Order)]
-        return web.json_response(self._basket_json(call.client_id, positions, [*waiting, *sketches]))
+        return web.json_response(
+            self._basket_json(call.client_id, positions, [*waiting, *sketches])
+        )
 
-    def _basket_json(self, client_id: str, positions: Sequence[Position], orders: Sequence[Order]) -> Json:
+    def _basket_json(
+        self, client_id: str, positions: Sequence[Position], orders: Sequence[Order]
+    ) -> Json:
         total = margin(positions, orders)
         shares = margin(
             [position for position in positions if position.instrument.id.segment.endswith("_EQ")],

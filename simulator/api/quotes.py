@@ -63,11 +63,18 @@ class Quotes:
     def _rows(self, segment: str, ids: list[int], write: Writer) -> Json:
         market, board = self._exchange.market, self._exchange.board
         places = ((one, market.by_id.get(InstrumentId(Segment(segment), one))) for one in ids)
-        return {str(one): write(market.listings[at], board.row(at)) for one, at in places if at is not None}
+        return {
+            str(one): write(market.listings[at], board.row(at))
+            for one, at in places
+            if at is not None
+        }
 
 
 def _asked(body: bytes) -> Mapping[str, list[Any]] | None:
-    """Ids by segment; keys that are no segment are passed over, as recorded. None when the body is no such map."""
+    """Ids by segment; keys that are no segment are passed over, as recorded.
+
+    None when the body is no such map.
+    """
     parsed = object_of(body)
     if parsed is None:
         return None
@@ -141,7 +148,9 @@ def _levels(side: Ladder) -> list[Json]:
 
 
 def _resting(row: Prints, salt: int) -> int:
-    return depth.resting(int(row["second"]), int(row["price"]), salt) * _TOTAL if row["volume"] else 0
+    return (
+        depth.resting(int(row["second"]), int(row["price"]), salt) * _TOTAL if row["volume"] else 0
+    )
 
 
 def _clock(second: int) -> str:

@@ -1,4 +1,7 @@
-"""How many requests of one user pass: so many in a second, a minute, an hour and a day, each a sliding window."""
+"""How many requests of one user pass.
+
+So many in a second, a minute, an hour and a day, each a sliding window.
+"""
 
 from __future__ import annotations
 
@@ -20,19 +23,27 @@ class Allowance(NamedTuple):
 
 
 class RateLimit:
-    """Counts what passes, by the clock it is given (seconds, machine time or market time). Refused requests count nothing."""
+    """Counts what passes, by the clock it is given (seconds, machine time or market time).
+
+    Refused requests count nothing.
+    """
 
     def __init__(self, allowances: tuple[Allowance, ...], clock: Callable[[], float]) -> None:
         self._allowances = allowances
         self._clock = clock
-        self._seen: defaultdict[str, list[deque[float]]] = defaultdict(lambda: [deque() for _ in allowances])
+        self._seen: defaultdict[str, list[deque[float]]] = defaultdict(
+            lambda: [deque() for _ in allowances]
+        )
 
     def allows(self, client_id: str) -> bool:
         now, seen = self._clock(), self._seen[client_id]
         for allowance, moments in zip(self._allowances, seen, strict=True):
             while moments and now - moments[0] >= allowance.window:
                 moments.popleft()
-        if any(len(moments) >= allowance.limit for allowance, moments in zip(self._allowances, seen, strict=True)):
+        if any(
+            len(moments) >= allowance.limit
+            for allowance, moments in zip(self._allowances, seen, strict=True)
+        ):
             return False
         for moments in seen:
             moments.append(now)

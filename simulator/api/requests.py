@@ -20,8 +20,15 @@ from simulator.matching.super_orders import Exits
 from simulator.refusals import BAD_INPUT, BAD_TOKEN, Code, Refusal
 
 MAX_QUANTITY: Final = 1_000_000  # far above any freeze quantity
-_CORRELATION_ID: Final = re.compile(r"[A-Za-z0-9 _.-]*")  # all characters either of Dhan's documents allows
-_AFTER_OPEN: Final[Mapping[str, int]] = {"PRE_OPEN": 0, "OPEN": 0, "OPEN_30": 1_800, "OPEN_60": 3_600}  # seconds
+# all characters either of Dhan's documents allows
+_CORRELATION_ID: Final = re.compile(r"[A-Za-z0-9 _.-]*")
+# seconds
+_AFTER_OPEN: Final[Mapping[str, int]] = {
+    "PRE_OPEN": 0,
+    "OPEN": 0,
+    "OPEN_30": 1_800,
+    "OPEN_60": 3_600,
+}
 _COMPLAINT: Final = BAD_INPUT.message
 
 E = TypeVar("E", bound=StrEnum)
@@ -40,7 +47,9 @@ class Fields:
 
     def __contains__(self, name: str) -> bool:
         return (
-            self._payload.get(name) not in {None, ""} if not isinstance(self._payload.get(name), list | dict) else True
+            self._payload.get(name) not in {None, ""}
+            if not isinstance(self._payload.get(name), list | dict)
+            else True
         )
 
     def raw(self, name: str) -> Any:
@@ -65,7 +74,11 @@ class Fields:
         value = self._payload.get(name)
         if least == 0 and _blank(value):
             return Quantity(0)
-        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= MAX_QUANTITY:
+        if (
+            not isinstance(value, int)
+            or isinstance(value, bool)
+            or not least <= value <= MAX_QUANTITY
+        ):
             raise InvalidField(f"{name}: {value!r}")
         return Quantity(value)
 
@@ -77,7 +90,8 @@ class Fields:
         if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
             raise InvalidField(f"{name}: {value!r}")
         try:
-            return Paise.from_rupees(str(value))  # the shortest text of a float is what the client wrote
+            # the shortest text of a float is what the client wrote
+            return Paise.from_rupees(str(value))
         except ValueError:
             raise InvalidField(f"{name}: {value!r} is no whole number of paise") from None
 
@@ -199,7 +213,11 @@ def super_modification(fields: Fields) -> tuple[Leg, Modification, Exits]:
         return leg, Modification(), exits(fields)
     order_type = fields.choice("orderType", OrderType)
     price = fields.money("price") if order_type.has_price else None
-    return leg, Modification(order_type=order_type, quantity=fields.units("quantity"), price=price), exits(fields)
+    return (
+        leg,
+        Modification(order_type=order_type, quantity=fields.units("quantity"), price=price),
+        exits(fields),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +229,11 @@ class ForeverWish:
 
 
 def forever_request(fields: Fields, client_id: str) -> ForeverWish:
-    second = _forever_leg(fields, client_id, "1") if fields.choice("orderFlag", Flag) is Flag.OCO else None
+    second = (
+        _forever_leg(fields, client_id, "1")
+        if fields.choice("orderFlag", Flag) is Flag.OCO
+        else None
+    )
     return ForeverWish(_forever_leg(fields, client_id, ""), second)
 
 

@@ -1,4 +1,7 @@
-"""Dhan's endpoints of the trader's own controls: kill switch, exit at a profit or loss, profile, registered addresses."""
+"""Dhan's endpoints of the trader's own controls.
+
+Kill switch, exit at a profit or loss, profile, registered addresses.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +56,10 @@ class Addresses:
         """Register an address, or with `again` another in its place."""
         known = self.get(client_id, flag)
         if again == (known is None):
-            return Refusal(Code.INPUT, f"{flag} IP is {'not set: set it first' if again else 'already set: modify it'}")
+            return Refusal(
+                Code.INPUT,
+                f"{flag} IP is {'not set: set it first' if again else 'already set: modify it'}",
+            )
         if known and self._today() < known.free_from:
             return Refusal(Code.INPUT, f"{flag} IP cannot be modified before {known.free_from}")
         self._registered[client_id, flag] = _Registered(ip, self._today() + FIXED_FOR)
@@ -61,7 +67,8 @@ class Addresses:
 
     def allows(self, client_id: str, ip: str) -> bool:
         return not self._required or any(
-            known is not None and known.ip == ip for known in (self.get(client_id, flag) for flag in IpFlag)
+            known is not None and known.ip == ip
+            for known in (self.get(client_id, flag) for flag in IpFlag)
         )
 
     def objection(self, client_id: str, ip: str) -> Refusal | None:
@@ -71,7 +78,9 @@ class Addresses:
 class TraderControl:
     """The handlers."""
 
-    def __init__(self, exchange: Exchange, controls: Controls, addresses: Addresses, door: ApiGuard) -> None:
+    def __init__(
+        self, exchange: Exchange, controls: Controls, addresses: Addresses, door: ApiGuard
+    ) -> None:
         self._exchange = exchange
         self._controls = controls
         self._addresses = addresses
@@ -93,7 +102,9 @@ class TraderControl:
 
     async def switch(self, call: Call) -> web.StreamResponse:
         """The wish comes in the query; the classic page's text says header, its example query."""
-        wish = call.request.query.get("killSwitchStatus") or call.request.headers.get("killSwitchStatus")
+        wish = call.request.query.get("killSwitchStatus") or call.request.headers.get(
+            "killSwitchStatus"
+        )
         if wish not in {"ACTIVATE", "DEACTIVATE"}:
             return refuse(Refusal(Code.INPUT, "killSwitchStatus is ACTIVATE or DEACTIVATE"))
         if wish == "DEACTIVATE":
@@ -112,7 +123,9 @@ class TraderControl:
         if isinstance(wanted, Refusal):
             return refuse(wanted)
         self._controls.set_pnl_exit(call.client_id, wanted, self._exchange.second)
-        return web.json_response({"pnlExitStatus": "ACTIVE", "message": "P&L based exit configured successfully"})
+        return web.json_response(
+            {"pnlExitStatus": "ACTIVE", "message": "P&L based exit configured successfully"}
+        )
 
     async def exit_status(self, call: Call) -> web.StreamResponse:
         wanted = self._controls.pnl_exit(call.client_id)
@@ -129,10 +142,14 @@ class TraderControl:
     async def stop_exit(self, call: Call) -> web.StreamResponse:
         if not self._controls.stop_pnl_exit(call.client_id):
             return refuse(Refusal(Code.NO_DATA, "No P&L based exit is active"))
-        return web.json_response({"pnlExitStatus": "DISABLED", "message": "P&L based exit stopped successfully"})
+        return web.json_response(
+            {"pnlExitStatus": "DISABLED", "message": "P&L based exit stopped successfully"}
+        )
 
     async def profile(self, call: Call) -> web.StreamResponse:
-        expiry = (call.user.expires_at or self._exchange.now.ist() + timedelta(hours=24)).astimezone(IST)
+        expiry = (
+            call.user.expires_at or self._exchange.now.ist() + timedelta(hours=24)
+        ).astimezone(IST)
         return web.json_response(
             {
                 "dhanClientId": call.client_id,
@@ -218,6 +235,8 @@ def _amount(fields: Fields, name: str) -> Paise:
 def _address(fields: Fields) -> tuple[str, IpFlag]:
     value = fields.raw("ip")
     try:
-        return str(ipaddress.ip_address(value if isinstance(value, str) else "")), fields.choice("ipFlag", IpFlag)
+        return str(ipaddress.ip_address(value if isinstance(value, str) else "")), fields.choice(
+            "ipFlag", IpFlag
+        )
     except ValueError:
         raise InvalidField(f"ip: {value!r}") from None

@@ -1,4 +1,7 @@
-"""What goes wrong on purpose: a small seeded script language, and a journal of every fault that fired."""
+"""What goes wrong on purpose.
+
+A small seeded script language, and a journal of every fault that fired.
+"""
 
 from simulator.faults.fault import Fault
 from simulator.faults.injector import FaultHit, Faults, Target

@@ -1,4 +1,7 @@
-"""One fault: what, when, whom, how often. Frozen and checked; the same in Python and in a script."""
+"""One fault: what, when, whom, how often.
+
+Frozen and checked; the same in Python and in a script.
+"""
 
 from __future__ import annotations
 
@@ -18,30 +21,35 @@ UNLIMITED: Final = 1_000_000_000  # `times` of a fault that goes on for the whol
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One entry of a script. It strikes the first thing that fits, from its moment on, `times` times.
+    """One entry of a script.
+
+    It strikes the first thing that fits, from its moment on, `times` times.
 
     Attributes:
         times: How many things it strikes.
         client_id: Only this account's; None is any.
-        endpoint: Only there: "METHOD /path" for a REST call, "/path" for a stream or a handshake, "/postback" for postbacks;
-            `*` stands for anything. None is the kind's own choice (`simulator.faults.kinds.TRAITS`).
+        endpoint: Only there: "METHOD /path" for a REST call, "/path" for a stream or a handshake,
+            "/postback" for postbacks; `*` stands for anything. None is the kind's own choice
+            (`simulator.faults.kinds.TRAITS`).
         connection: Only the nth WebSocket connection of the run, from 1; None is any.
         market_time: Not before this Indian clock time of the simulated market.
         machine_time: Not before so many seconds of machine time after it was set.
         after: Lets so many fitting things pass first.
         chance: Of each thing that fits, to be struck; drawn from the script's seed.
-        delay: Seconds. How long a slow reply or a stall takes, how late a lag is, when a late rejection comes, how long
-            handshakes are refused after a `handshake_429`.
+        delay: Seconds. How long a slow reply or a stall takes, how late a lag is, when a late
+            rejection comes, how long handshakes are refused after a `handshake_429`.
         lasting: Seconds of machine time a lag goes on.
         message: What a rejection says; the text of a 429's page; an unknown status.
-        code: "DH-901" to "DH-911" of an error; the reason of a disconnect packet; of a close frame, 1006 for none; the response
-            code of a strange packet, 0 for a heartbeat. None is the kind's default.
+        code: "DH-901" to "DH-911" of an error; the reason of a disconnect packet; of a close frame,
+            1006 for none; the response code of a strange packet, 0 for a heartbeat. None is the
+            kind's default.
         status: HTTP status of the reply after an acceptance, 500 to 599.
         copies: How many times a duplicate is sent again.
         seconds: How far an out-of-order trade time goes back.
         cut: Bytes missing from a truncated packet.
         quantity: Of an order placed from the phone.
-        instrument: "NSE_EQ:2885": only this one falls silent, on the market feed, from the market's next step on.
+        instrument: "NSE_EQ:2885": only this one falls silent, on the market feed, from the market's
+            next step on.
     """
 
     kind: FaultKind

@@ -1,8 +1,10 @@
-"""Decides which thing a fault strikes. Pure but for the two clocks it is given; seeded, so a run can be had again.
+"""Decides which thing a fault strikes.
 
-Each fault counts the things that fit it from its moment on. When it will strike next is drawn once (a geometric number, as
-a draw per thing would give), so ten thousand packets cost no more than one, and the answer does not depend on how things
-were bundled. A thing is struck by one fault at most: the first of the script that is due; others take the next thing.
+Pure but for the two clocks it is given; seeded, so a run can be had again. Each fault counts the
+things that fit it from its moment on. When it will strike next is drawn once (a geometric number,
+as a draw per thing would give), so ten thousand packets cost no more than one, and the answer does
+not depend on how things were bundled. A thing is struck by one fault at most: the first of the
+script that is due; others take the next thing.
 """
 
 from __future__ import annotations
@@ -134,7 +136,9 @@ class Faults:
 
     def _fits(self, armed: _PendingFault, place: Place, target: Target) -> bool:
         fault = armed.fault
-        if fault.place is not place or not fault.hits(target.client_id, target.endpoint, target.connection):
+        if fault.place is not place or not fault.hits(
+            target.client_id, target.endpoint, target.connection
+        ):
             return False
         if self._monotonic() - armed.set_at < fault.machine_time:
             return False
@@ -155,4 +159,10 @@ class Faults:
             thing=thing,
         )
         self.journal.add(entry)
-        log.info("fault.fired", kind=entry.kind, endpoint=entry.endpoint, connection=entry.connection, thing=thing)
+        log.info(
+            "fault.fired",
+            kind=entry.kind,
+            endpoint=entry.endpoint,
+            connection=entry.connection,
+            thing=thing,
+        )

@@ -25,7 +25,8 @@ class Entry:
         client_id: Whose thing it hit, "" when nobody's.
         endpoint: Where: "POST /v2/orders", "/feed".
         connection: Number of the WebSocket connection, 0 when there is none.
-        thing: What it hit, in the words of the place: a correlation id, the security and trade time of a packet.
+        thing: What it hit, in the words of the place: a correlation id, the security and trade time
+            of a packet.
     """
 
     number: int

@@ -10,8 +10,9 @@ from typing import Final, NamedTuple
 class Place(StrEnum):
     """Where faults strike, and what counts as one thing passing there.
 
-    A thing at REQUEST is one REST call, at TOKEN one use of an access token (a call, a handshake or a login), at MARKET
-    one step of the market, at HANDSHAKE one WebSocket upgrade, at STREAM one feed packet, order update or postback.
+    A thing at REQUEST is one REST call, at TOKEN one use of an access token (a call, a handshake or
+    a login), at MARKET one step of the market, at HANDSHAKE one WebSocket upgrade, at STREAM one
+    feed packet, order update or postback.
     """
 
     REQUEST = "request"

@@ -15,7 +15,17 @@ from simulator.faults.fault import Fault
 from simulator.faults.kinds import TRAITS, FaultKind
 
 _COMMON: Final = frozenset(
-    ("kind", "times", "client_id", "endpoint", "connection", "market_time", "machine_time", "after", "chance")
+    (
+        "kind",
+        "times",
+        "client_id",
+        "endpoint",
+        "connection",
+        "market_time",
+        "machine_time",
+        "after",
+        "chance",
+    )
 )
 _PARAMETERS: Final = frozenset(field.name for field in fields(Fault)) - _COMMON
 
@@ -37,7 +47,9 @@ def load_script(path: Path) -> Script:
     try:
         return read_script(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise Misconfigured(f"{path}: cannot be read ({error.strerror}); name a file with a script of faults") from None
+        raise Misconfigured(
+            f"{path}: cannot be read ({error.strerror}); name a file with a script of faults"
+        ) from None
     except UnicodeDecodeError as error:
         raise Misconfigured(f"{path}: is no UTF-8 text ({error.reason})") from None
     except Misconfigured as error:
@@ -55,7 +67,9 @@ def read_script(text: str) -> Script:
     except yaml.YAMLError as error:
         where = getattr(error, "problem_mark", None)
         line = f"line {where.line + 1}: " if where else ""
-        raise Misconfigured(f"{line}not YAML: {getattr(error, 'problem', None) or type(error).__name__}") from None
+        raise Misconfigured(
+            f"{line}not YAML: {getattr(error, 'problem', None) or type(error).__name__}"
+        ) from None
     if isinstance(body, dict) and "faults" in body:
         return _whole(body)
     if isinstance(body, list):
@@ -89,7 +103,13 @@ def _fault(entry: object, path: str) -> Fault:
             takes = ", ".join(sorted(allowed)) or "none"
             raise Misconfigured(f"{dot}{name}: {kind} does not take it; its parameters: {takes}")
     try:
-        return Fault(**{**entry, "kind": FaultKind(kind), "market_time": _time_of_day(entry.get("market_time"))})
+        return Fault(
+            **{
+                **entry,
+                "kind": FaultKind(kind),
+                "market_time": _time_of_day(entry.get("market_time")),
+            }
+        )
     except ValueError as error:
         raise Misconfigured(f"{dot}{error}") from None
 

@@ -1,7 +1,9 @@
-"""What the simulated model thinks: for each task of the agents a plain rule over the data in the prompt. Pure.
+"""What the simulated model thinks.
 
-No understanding is claimed. The rules are sane enough that a demo shows agreement, doubt and refusal, and the same prompt
-always gets the same answer. Reasons name what they rest on: the indicator, its level, the headline.
+For each task of the agents a plain rule over the data in the prompt. Pure. No understanding is
+claimed. The rules are sane enough that a demo shows agreement, doubt and refusal, and the same
+prompt always gets the same answer. Reasons name what they rest on: the indicator, its level, the
+headline.
 """
 
 from __future__ import annotations
@@ -24,10 +26,15 @@ Json = Any
 
 
 def answer(prompt: Mapping[str, Json], schema: Mapping[str, Json] | None) -> dict[str, Json]:
-    """The answer to `prompt`, made to fit `schema` when there is one. An unknown task gets the emptiest valid object."""
+    """The answer to `prompt`, made to fit `schema` when there is one.
+
+    An unknown task gets the emptiest valid object.
+    """
     think = _TASKS.get(str(prompt.get("task")))
     thought = think(prompt) if think else {}
-    fitted = thought if schema is None else _fit(thought, schema, schema.get("$defs", {}), _SCHEMA_DEPTH)
+    fitted = (
+        thought if schema is None else _fit(thought, schema, schema.get("$defs", {}), _SCHEMA_DEPTH)
+    )
     return fitted if isinstance(fitted, dict) else {}
 
 
@@ -39,7 +46,12 @@ def _scout(prompt: Mapping[str, Json]) -> dict[str, Json]:
         leanings.append((_momentum(features), str(_mapping(candidate).get("symbol", "")), features))
     leanings.sort(key=lambda leaning: (-abs(leaning[0]), leaning[1]))
     size = data.get("shortlist_size")
-    return {"ranked": [_ranked(*leaning) for leaning in leanings[: size if isinstance(size, int) else len(leanings)]]}
+    return {
+        "ranked": [
+            _ranked(*leaning)
+            for leaning in leanings[: size if isinstance(size, int) else len(leanings)]
+        ]
+    }
 
 
 def _ranked(leaning: float, symbol: str, features: Mapping[str, Json]) -> dict[str, Json]:
@@ -121,7 +133,9 @@ def _commander(prompt: Mapping[str, Json]) -> dict[str, Json]:
     weights = [_number(report, "confidence") for report in reports]
     scores = [_number(report, "score") for report in reports]
     heard = sum(weights)
-    combined = round(sum(w * s for w, s in zip(weights, scores, strict=True)) / heard) if heard else 0
+    combined = (
+        round(sum(w * s for w, s in zip(weights, scores, strict=True)) / heard) if heard else 0
+    )
     signal = _mapping(data.get("signal"))
     direction = signal.get("direction")
     action = "HOLD"
@@ -146,7 +160,11 @@ def _conclusion(action: str, scores: Sequence[float], combined: int) -> str:
         return f"Chart and news together lean {'up' if action == 'BUY' else 'down'}, the way of the signal."
     if min(scores, default=0) < 0 < max(scores, default=0):
         return "Chart and news point in opposite ways."
-    return "The case is too weak." if abs(combined) < ACT_FROM else "The analysts lean against the signal."
+    return (
+        "The case is too weak."
+        if abs(combined) < ACT_FROM
+        else "The analysts lean against the signal."
+    )
 
 
 _TASKS: Final[Mapping[str, Callable[[Mapping[str, Json]], dict[str, Json]]]] = {
@@ -168,7 +186,10 @@ def _momentum(features: Mapping[str, Json]) -> float:
 
 
 def _fit(value: Json, schema: Mapping[str, Json], defs: Mapping[str, Json], depth: int) -> Json:  # noqa: PLR0911
-    """`value` where it has the schema's type, cut to its bounds; else the emptiest value that has."""
+    """`value` where it has the schema's type, cut to its bounds.
+
+    Else the emptiest value that has.
+    """
     schema = _resolved(schema, defs)
     if "const" in schema:
         return schema["const"]
@@ -178,7 +199,10 @@ def _fit(value: Json, schema: Mapping[str, Json], defs: Mapping[str, Json], dept
         case "object":
             given = _mapping(value)
             properties = schema.get("properties", {}) if depth else {}
-            return {name: _fit(given.get(name), sub, defs, depth - 1) for name, sub in properties.items()}
+            return {
+                name: _fit(given.get(name), sub, defs, depth - 1)
+                for name, sub in properties.items()
+            }
         case "array":
             items = _list(value)[: schema.get("maxItems")]
             return [_fit(item, schema.get("items", {}), defs, depth - 1) for item in items]
@@ -210,7 +234,9 @@ def _bounded(value: Json, schema: Mapping[str, Json]) -> float:
 
 def _number(mapping: Mapping[str, Json], name: str, default: float = 0.0) -> float:
     value = mapping.get(name)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else default
+    return (
+        float(value) if isinstance(value, int | float) and not isinstance(value, bool) else default
+    )
 
 
 def _mapping(value: Json) -> Mapping[str, Json]:

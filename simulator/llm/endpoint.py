@@ -12,7 +12,8 @@ from aiohttp import web
 
 from simulator.llm.answers import answer
 
-MODEL: Final = "simulated"  # whatever was asked for: a record must not claim that another model thought
+# whatever was asked for: a record must not claim that another model thought
+MODEL: Final = "simulated"
 CREATED: Final = 1_700_000_000  # a fixed moment: answers must not depend on the clock
 CHARACTERS_PER_TOKEN: Final = 4  # the usual rule of thumb for English and JSON
 
@@ -42,9 +43,17 @@ class ChatApi:
             body = orjson.loads(raw)
             prompt = orjson.loads(_last_user_text(body["messages"]))
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-            return _error(400, f"the last user message must be a JSON object: {error}", "invalid_request_error")
+            return _error(
+                400,
+                f"the last user message must be a JSON object: {error}",
+                "invalid_request_error",
+            )
         if not isinstance(prompt, dict) or body.get("stream"):
-            return _error(400, "the last user message must be a JSON object, and stream false", "invalid_request_error")
+            return _error(
+                400,
+                "the last user message must be a JSON object, and stream false",
+                "invalid_request_error",
+            )
         if self._latency:
             await asyncio.sleep(self._latency)
         content = orjson.dumps(answer(prompt, _schema(body)), option=orjson.OPT_SORT_KEYS).decode()
@@ -98,4 +107,6 @@ def _no_key() -> web.Response:
 
 
 def _error(status: int, message: str, kind: str, code: str | None = None) -> web.Response:
-    return web.json_response({"error": {"message": message, "type": kind, "param": None, "code": code}}, status=status)
+    return web.json_response(
+        {"error": {"message": message, "type": kind, "param": None, "code": code}}, status=status
+    )

@@ -1,4 +1,7 @@
-"""Reads recorded one-minute candles from CSV, strictly: good rows become bars, bad rows are listed with why."""
+"""Reads recorded one-minute candles from CSV, strictly.
+
+Good rows become bars, bad rows are listed with why.
+"""
 
 from __future__ import annotations
 
@@ -101,7 +104,8 @@ def read_lines(lines: Iterable[str]) -> Bars:
             bar = _bar(line, text, at)
             if first := seen.get((bar.symbol, bar.start)):
                 raise Unreadable(
-                    f"second bar of {bar.symbol} at {bar.start.ist():%H:%M}, first on line {first}", "timestamp"
+                    f"second bar of {bar.symbol} at {bar.start.ist():%H:%M}, first on line {first}",
+                    "timestamp",
                 )
         except Unreadable as error:
             bars.bad.append(BadRow(line, error.field, error.reason))
@@ -139,7 +143,9 @@ def _bar(line: int, text: str, at: Mapping[str, int]) -> Bar:
     for name, price in (("open", opened), ("close", close)):
         if not low <= price <= high:
             raise Unreadable(f"{name} {price} is outside low {low} to high {high}", name)
-    return Bar(line, cells["symbol"], start, opened, high, low, close, volume_of("volume", cells["volume"]))
+    return Bar(
+        line, cells["symbol"], start, opened, high, low, close, volume_of("volume", cells["volume"])
+    )
 
 
 def cells_of(text: str, at: Mapping[str, int]) -> dict[str, str]:
@@ -158,8 +164,13 @@ def _start(text: str) -> UtcNs:
         moment = datetime.fromisoformat(text)
         start = UtcNs.from_datetime(moment)
         session = market_session(trading_day(start))
-    except (ValueError, OverflowError):  # the first and the last day of the calendar have no Indian neighbour
-        raise Unreadable(f"not a time such as 2016-08-16T09:15:00+05:30: {text[:40]!r}", "timestamp") from None
+    except (
+        ValueError,
+        OverflowError,
+    ):  # the first and the last day of the calendar have no Indian neighbour
+        raise Unreadable(
+            f"not a time such as 2016-08-16T09:15:00+05:30: {text[:40]!r}", "timestamp"
+        ) from None
     if start % _MINUTE_NS:
         raise Unreadable(f"not the start of a minute: {text[:40]!r}", "timestamp")
     if start not in session:
@@ -183,5 +194,7 @@ def volume_of(name: str, text: str) -> Quantity:
     except ValueError:  # more digits than Python reads at once
         volume = -1
     if not 0 <= volume <= MAX_BAR_VOLUME:
-        raise Unreadable(f"not a whole number of units from 0 to {MAX_BAR_VOLUME}: {text[:40]!r}", name)
+        raise Unreadable(
+            f"not a whole number of units from 0 to {MAX_BAR_VOLUME}: {text[:40]!r}", name
+        )
     return Quantity(volume)

@@ -1,4 +1,7 @@
-"""The last print of every instrument: what quotes, option chains and orders see when they look at the market."""
+"""The last print of every instrument.
+
+What quotes, option chains and orders see when they look at the market.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,18 @@ from simulator.market.tape import Listing, Prints, fixed_figures
 
 
 class LastPrices:
-    """One row of `tape.PRINT` for each listing, by its place; price 0 until the instrument has printed."""
+    """One row of `tape.PRINT` for each listing, by its place.
+
+    Price 0 until the instrument has printed.
+    """
 
     def __init__(self, listings: Sequence[Listing]) -> None:
         self._rows = fixed_figures(listings)
 
     def show(self, prints: Prints) -> None:
         """Take prints in, in their order."""
-        self._rows[prints["instrument"]] = prints  # where one instrument printed twice, the later one stays
+        # where one instrument printed twice, the later one stays
+        self._rows[prints["instrument"]] = prints
 
     def row(self, place: int) -> Prints:
         """The last print of the instrument at `place`."""

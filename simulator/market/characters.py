@@ -1,6 +1,7 @@
-"""The six kinds of day an instrument can have: how its price travels minute by minute, and how often and how much it prints.
+"""The six kinds of day an instrument can have.
 
-A character sees only its own random generator, so an instrument's day depends on the seed, its id and the date alone.
+How its price travels minute by minute, and how often and how much it prints. A character sees only
+its own random generator, so an instrument's day depends on the seed, its id and the date alone.
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-REGIME_MINUTES: Final = (22, 41)  # shorter trends never reach the 5-minute averages, longer ones rarely turn in a day
-DRIFT: Final = (0.00040, 0.00080)  # per minute: a trend of 25 minutes moves one percent or so, as on a lively day
-NOISE: Final = 0.00035  # standard deviation per minute: below the drift of a few minutes, so that trends can be seen
+# shorter trends never reach the 5-minute averages, longer ones rarely turn in a day
+REGIME_MINUTES: Final = (22, 41)
+# per minute: a trend of 25 minutes moves one percent or so, as on a lively day
+DRIFT: Final = (0.00040, 0.00080)
+# standard deviation per minute: below the drift of a few minutes, so that trends can be seen
+NOISE: Final = 0.00035
 TURN_PROBABILITY: Final = 0.85  # else the trend goes on with a new slope
 FENCE: Final = 0.020  # further from the open than this, the next trend leads back
 OVERNIGHT_GAP: Final = 0.004  # standard deviation of the open against the previous close
@@ -45,7 +49,8 @@ class Course:
     """One instrument's day in minutes; a row of the market.
 
     Attributes:
-        levels: Log price relative to the open at the minutes' borders: one more than there are minutes.
+        levels: Log price relative to the open at the minutes' borders: one more than there are
+            minutes.
         noise: Standard deviation inside each minute.
         least, most: How many prints each minute has, both included.
         size: Typical units of a print, by minute.
@@ -60,10 +65,22 @@ class Course:
     gap: float
 
 
-def course(character: DayProfile, rng: np.random.Generator, minutes: int, *, band: float, scale: float = 1.0) -> Course:
-    """The day of one instrument; `band` is its circuit as a share of the previous close, `scale` tames an index."""
+def course(
+    character: DayProfile,
+    rng: np.random.Generator,
+    minutes: int,
+    *,
+    band: float,
+    scale: float = 1.0,
+) -> Course:
+    """The day of one instrument.
+
+    `band` is its circuit as a share of the previous close, `scale` tames an index.
+    """
     made = _COURSES[character](rng, minutes, band)
-    return Course(made.levels * scale, made.noise * scale, made.least, made.most, made.size, made.gap)
+    return Course(
+        made.levels * scale, made.noise * scale, made.least, made.most, made.size, made.gap
+    )
 
 
 def _trending(rng: np.random.Generator, minutes: int, _: float) -> Course:
@@ -95,7 +112,9 @@ def _calm(rng: np.random.Generator, minutes: int, _: float) -> Course:
 def _gap(rng: np.random.Generator, minutes: int, band: float) -> Course:
     made = _trending(rng, minutes, band)
     jump = rng.choice([-1.0, 1.0]) * min(rng.uniform(*BIG_GAP), band / 2)
-    return Course(made.levels, made.noise, made.least, made.most, made.size * 2, float(np.log1p(jump)))
+    return Course(
+        made.levels, made.noise, made.least, made.most, made.size * 2, float(np.log1p(jump))
+    )
 
 
 def _crash(rng: np.random.Generator, minutes: int, band: float) -> Course:
@@ -106,13 +125,17 @@ def _crash(rng: np.random.Generator, minutes: int, band: float) -> Course:
     levels, noise = made.levels.copy(), np.full(minutes, NOISE * 2)
     top = levels[start]
     way = np.linspace(0, 1, length + 1)[1:] ** 1.5  # slow at first, then everybody sells
-    levels[start + 1 : start + 1 + length] = top + (floor - top) * way + rng.normal(0, NOISE * 2, length) * (1 - way)
-    levels[start + length :] = floor - NOISE  # a hair below the circuit: clipped, so it prints the circuit
+    levels[start + 1 : start + 1 + length] = (
+        top + (floor - top) * way + rng.normal(0, NOISE * 2, length) * (1 - way)
+    )
+    # a hair below the circuit: clipped, so it prints the circuit
+    levels[start + length :] = floor - NOISE
     noise[:start], noise[start + 1 + length :] = NOISE / 3, 0.0
     least, most, size = made.least.copy(), made.most.copy(), made.size.copy()
     least[start : start + length], most[start : start + length] = 20, 40
     size[start : start + length] *= 8
-    least[start + length + 1 :], most[start + length + 1 :] = 0, 3  # sellers only: hardly anything trades
+    # sellers only: hardly anything trades
+    least[start + length + 1 :], most[start + length + 1 :] = 0, 3
     return Course(made.levels if minutes < 3 else levels, noise, least, most, size, made.gap)
 
 
@@ -121,15 +144,22 @@ def _illiquid(rng: np.random.Generator, minutes: int, band: float) -> Course:
     steps = made.levels + rng.normal(0, NOISE * 4, minutes)
     none = np.zeros(minutes, np.int64)
     most = np.where(rng.random(minutes) < 0.25, rng.integers(1, 3, minutes), none)
-    return Course(steps, np.full(minutes, NOISE * 4), np.minimum(most, 1), most, made.size / 40, made.gap)
+    return Course(
+        steps, np.full(minutes, NOISE * 4), np.minimum(most, 1), most, made.size / 40, made.gap
+    )
 
 
 def _opening_rush(rng: np.random.Generator, minutes: int, band: float) -> Course:
     made = _trending(rng, minutes, band)
     fading = np.maximum(0.0, 1 - np.arange(minutes) / RUSH_MINUTES)
     levels = made.levels + np.cumsum(rng.normal(0, NOISE * 5, minutes) * fading)
-    least, most = made.least + (32 * fading).astype(np.int64), made.most + (45 * fading).astype(np.int64)
-    return Course(levels, made.noise * (1 + 3 * fading), least, most, made.size * (1 + 5 * fading), made.gap)
+    least, most = (
+        made.least + (32 * fading).astype(np.int64),
+        made.most + (45 * fading).astype(np.int64),
+    )
+    return Course(
+        levels, made.noise * (1 + 3 * fading), least, most, made.size * (1 + 5 * fading), made.gap
+    )
 
 
 def _course(rng: np.random.Generator, levels: Floats, gap: float) -> Course:
@@ -138,7 +168,12 @@ def _course(rng: np.random.Generator, levels: Floats, gap: float) -> Course:
     place = (np.arange(minutes) + 0.5) / minutes * 2 - 1
     size = rng.uniform(60, 600) * (0.5 + 1.5 * place**2)
     return Course(
-        levels, np.full(minutes, NOISE), np.full(minutes, 8, np.int64), np.full(minutes, 15, np.int64), size, gap
+        levels,
+        np.full(minutes, NOISE),
+        np.full(minutes, 8, np.int64),
+        np.full(minutes, 15, np.int64),
+        size,
+        gap,
     )
 
 

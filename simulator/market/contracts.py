@@ -1,6 +1,7 @@
-"""Options on the market's own instruments: which contracts exist, and what one is worth when its underlying moves.
+"""Options on the market's own instruments.
 
-Worth is Black and Scholes with a smile that depends on the strike alone, so feed, quotes and option chain agree.
+Which contracts exist, and what one is worth when its underlying moves. Worth is Black and Scholes
+with a smile that depends on the strike alone, so feed, quotes and option chain agree.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ AT_THE_MONEY: Final = 0.13  # implied volatility
 SMILE: Final = 2.5  # and how it grows with the square of log moneyness
 RATE: Final = 0.06
 YEAR_SECONDS: Final = 365 * 86_400
-FIRST_CONTRACT_ID: Final = 40_000  # where Dhan's derivative ids lie; unique within the segment is all that counts
+# where Dhan's derivative ids lie; unique within the segment is all that counts
+FIRST_CONTRACT_ID: Final = 40_000
 
 Floats = npt.NDArray[np.float64]
 
@@ -69,7 +71,10 @@ class Contract:
         return 1 if self.right is Right.CALL else -1
 
     def years(self, day: date) -> float:
-        """From the close of `day` to expiry, never nothing: an option at its last minute still has a price."""
+        """From the close of `day` to expiry, never nothing.
+
+        An option at its last minute still has a price.
+        """
         return max((self.expiry - day).days, 0) / 365 + 0.5 / 365
 
 
@@ -83,8 +88,13 @@ class Greeks:
     vega: float
 
 
-def chain(underlying: Instrument, previous_close: Price, day: date) -> Iterator[tuple[Instrument, Contract]]:
-    """All contracts on `underlying` that trade on `day`: nearest expiry first, lowest strike first, call before put."""
+def chain(
+    underlying: Instrument, previous_close: Price, day: date
+) -> Iterator[tuple[Instrument, Contract]]:
+    """All contracts on `underlying` that trade on `day`.
+
+    Nearest expiry first, lowest strike first, call before put.
+    """
     is_index = underlying.id.segment is Segment.IDX_I
     step = strike_step(previous_close)
     middle = round(previous_close / step)
@@ -95,7 +105,9 @@ def chain(underlying: Instrument, previous_close: Price, day: date) -> Iterator[
             strike = Price(place * step)
             volatility = AT_THE_MONEY + SMILE * math.log(strike / previous_close) ** 2
             for right in Right:
-                contract = Contract(underlying.id, underlying.symbol, expiry, strike, right, volatility)
+                contract = Contract(
+                    underlying.id, underlying.symbol, expiry, strike, right, volatility
+                )
                 yield _instrument(contract, is_index=is_index), contract
 
 
@@ -111,13 +123,20 @@ def strike_step(price: Price) -> int:
     """Paise between two strikes: about half a percent of the price, as a round number."""
     rough = price / 200
     power = 10 ** math.floor(math.log10(rough))
-    return int(max(next(step * power for step in (1, 2, 5, 10) if step * power >= rough), PAISE_PER_RUPEE))
+    return int(
+        max(next(step * power for step in (1, 2, 5, 10) if step * power >= rough), PAISE_PER_RUPEE)
+    )
 
 
 def worth(spot: Floats, strike: Floats, years: Floats, volatility: Floats, sign: Floats) -> Floats:
-    """What options are worth, in the unit of `spot` and `strike`; `sign` is 1 for calls and -1 for puts."""
+    """What options are worth, in the unit of `spot` and `strike`.
+
+    `sign` is 1 for calls and -1 for puts.
+    """
     d1, d2 = _distances(spot, strike, years, volatility)
-    value: Floats = sign * (spot * _normal_cdf(sign * d1) - strike * np.exp(-RATE * years) * _normal_cdf(sign * d2))
+    value: Floats = sign * (
+        spot * _normal_cdf(sign * d1) - strike * np.exp(-RATE * years) * _normal_cdf(sign * d2)
+    )
     return value
 
 
@@ -148,7 +167,10 @@ def greeks(contract: Contract, spot: float, years: float) -> Greeks:
 
 def open_interest(contract: Contract, day: date, seed: int, lot: int) -> int:
     """Units that stand open on `day`, most near the money."""
-    drawn = noise.key(seed, day, contract.underlying, contract.expiry, contract.strike, contract.right) % 4_000
+    drawn = (
+        noise.key(seed, day, contract.underlying, contract.expiry, contract.strike, contract.right)
+        % 4_000
+    )
     return (drawn + 50) * lot
 
 
@@ -161,10 +183,14 @@ def _instrument(contract: Contract, *, is_index: bool) -> Instrument:
     security_id = FIRST_CONTRACT_ID + digest % 900_000_000
     lot = INDEX_LOT if is_index else SHARE_LOT
     kind = "OPTIDX" if is_index else "OPTSTK"
-    return Instrument(InstrumentId(Segment.NSE_FNO, security_id), symbol, name, kind, lot, TICK_SIZE)
+    return Instrument(
+        InstrumentId(Segment.NSE_FNO, security_id), symbol, name, kind, lot, TICK_SIZE
+    )
 
 
-def _distances(spot: Floats, strike: Floats, years: Floats, volatility: Floats) -> tuple[Floats, Floats]:
+def _distances(
+    spot: Floats, strike: Floats, years: Floats, volatility: Floats
+) -> tuple[Floats, Floats]:
     spread = volatility * np.sqrt(years)
     d1 = (np.log(spot / strike) + (RATE + volatility**2 / 2) * years) / spread
     return d1, d1 - spread
@@ -174,7 +200,9 @@ def _normal_cdf(x: Floats) -> Floats:
     """Abramowitz and Stegun 7.1.26: wrong by less than 2e-7, which no tick can see."""
     z = np.abs(x) / math.sqrt(2)
     t = 1 / (1 + 0.3275911 * z)
-    poly = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))))
+    poly = t * (
+        0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429)))
+    )
     half = (1 - poly * np.exp(-z * z)) / 2
     result: Floats = np.where(x >= 0, 0.5 + half, 0.5 - half)
     return result

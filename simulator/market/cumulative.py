@@ -13,7 +13,10 @@ _FAR: Final = np.iinfo(np.int64).max
 
 
 class Block(NamedTuple):
-    """Bare prints, one row for each instrument, in time from left to right; `there` says which places hold one."""
+    """Bare prints, one row for each instrument, in time from left to right.
+
+    `there` says which places hold one.
+    """
 
     seconds: Numbers
     prices: Numbers
@@ -27,7 +30,10 @@ class Block(NamedTuple):
 
 
 class Running:
-    """Where the day of some instruments stands; `fixed` has a row for each (`tape.fixed_figures`)."""
+    """Where the day of some instruments stands.
+
+    `fixed` has a row for each (`tape.fixed_figures`).
+    """
 
     def __init__(self, fixed: Prints) -> None:
         self._fixed = fixed
@@ -39,7 +45,9 @@ class Running:
         quantities = np.where(there, block.quantities, 0)
         volumes = last["volume"][:, None] + np.cumsum(quantities, axis=1)
         turnovers = last["turnover"][:, None] + np.cumsum(quantities * block.prices, axis=1)
-        opens = np.where(last["open"] > 0, last["open"], block.prices[:, 0] if block.prices.shape[1] else 0)
+        opens = np.where(
+            last["open"] > 0, last["open"], block.prices[:, 0] if block.prices.shape[1] else 0
+        )
         before_low = np.where(last["open"] > 0, last["low"], _FAR)
         highs = np.maximum.accumulate(np.where(there, block.prices, 0), axis=1)
         lows = np.minimum.accumulate(np.where(there, block.prices, _FAR), axis=1)

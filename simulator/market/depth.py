@@ -1,7 +1,8 @@
-"""The made-up order book around a print: one formula for the feed's packets and for the orders that trade against it.
+"""The made-up order book around a print.
 
-Best ask at the last price, best bid one tick below, a tick from level to level. Works on single prints (`int`) and on whole
-tapes (arrays of int64) alike, so what a client sees in a Full packet is what its order meets.
+One formula for the feed's packets and for the orders that trade against it. Best ask at the last
+price, best bid one tick below, a tick from level to level. Works on single prints (`int`) and on
+whole tapes (arrays of int64) alike, so what a client sees in a Full packet is what its order meets.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ Number = TypeVar("Number", int, npt.NDArray[np.int64])
 
 
 class Side(NamedTuple):
-    """How one side of the book is made up. The salts keep quantities and order counts of all levels apart."""
+    """How one side of the book is made up.
+
+    The salts keep quantities and order counts of all levels apart.
+    """
 
     quantity_salt: int
     orders_salt: int
@@ -29,7 +33,10 @@ ASK: Final = Side(11, 27)
 
 
 def bid_price(last: Number, tick_size: Number, level: int) -> Number:
-    """Price of the bid at `level`, 0 the best. Not above zero when there is no room for it: such a level is empty."""
+    """Price of the bid at `level`, 0 the best.
+
+    Not above zero when there is no room for it: such a level is empty.
+    """
     return last - tick_size * (level + 1)
 
 

@@ -1,7 +1,8 @@
-"""Makes up one session, a minute of all instruments at a time, from a seed: what was printed can be made again, not kept.
+"""Makes up one session, a minute of all instruments at a time, from a seed.
 
-In memory stands one course in minutes for each instrument (`characters`); the prints inside a minute are a pure function
-of the seed, the date, the instrument's id and the minute (`noise`), so one instrument's day can be had alone.
+What was printed can be made again, not kept. In memory stands one course in minutes for each
+instrument (`characters`); the prints inside a minute are a pure function of the seed, the date, the
+instrument's id and the minute (`noise`), so one instrument's day can be had alone.
 """
 
 from __future__ import annotations
@@ -23,7 +24,16 @@ from simulator.market.characters import Course, DayProfile, course
 from simulator.market.contracts import Contract
 from simulator.market.cumulative import Block, Running, in_order
 from simulator.market.session import market_session
-from simulator.market.tape import CHUNK, MINUTE, USUAL_BAND, Listing, Market, Numbers, Prints, fixed_figures
+from simulator.market.tape import (
+    CHUNK,
+    MINUTE,
+    USUAL_BAND,
+    Listing,
+    Market,
+    Numbers,
+    Prints,
+    fixed_figures,
+)
 
 TICK_SIZE: Final = Paise(5)  # NSE's step for most shares
 INDEX_SCALE: Final = 0.5  # an index moves less than its parts
@@ -55,7 +65,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """One instrument in the making; `base` is the open in paise, `of` the place whose course it follows."""
+    """One instrument in the making.
+
+    `base` is the open in paise, `of` the place whose course it follows.
+    """
 
     listing: Listing
     base: float
@@ -85,14 +98,19 @@ class Generated:
         self._keys = np.array(keys, np.uint64)
         self._base = np.array([row.base for row in rows])
         self._of = np.array([row.of for row in rows])
-        self._levels = np.stack([np.append(0, row.course.levels) for row in rows]).astype(np.float32)
+        self._levels = np.stack([np.append(0, row.course.levels) for row in rows]).astype(
+            np.float32
+        )
         self._noise = np.stack([row.course.noise for row in rows]).astype(np.float32)
         self._least = np.stack([row.course.least for row in rows]).astype(np.uint8)
         self._most = np.stack([row.course.most for row in rows]).astype(np.uint8)
         self._size = np.stack([row.course.size for row in rows]).astype(np.float32)
         self._fixed = fixed_figures(self._listings)
         self._options = _Options(self._listings, session.day)
-        interest = [0 if one.contract is None else _interest(one.contract, session.day, seed) for one in self._listings]
+        interest = [
+            0 if one.contract is None else _interest(one.contract, session.day, seed)
+            for one in self._listings
+        ]
         self._fixed["open_interest"] = interest
 
     @property
@@ -102,12 +120,19 @@ class Generated:
     @cached_property
     def total(self) -> int:
         closing = len(self._listings)
-        return closing + sum(int(self._counts(self._all, np.full(closing, at)).sum()) for at in range(self.minutes))
+        return closing + sum(
+            int(self._counts(self._all, np.full(closing, at)).sum()) for at in range(self.minutes)
+        )
 
     def chunks(self) -> Iterator[Prints]:
-        running, together = Running(self._fixed), max(1, CHUNK // (_USUAL_PRINTS * len(self._listings)))
+        running, together = (
+            Running(self._fixed),
+            max(1, CHUNK // (_USUAL_PRINTS * len(self._listings))),
+        )
         for minute in range(0, self.minutes, together):
-            made = running.prints(self._all, self._span(self._all, minute, min(minute + together, self.minutes)))
+            made = running.prints(
+                self._all, self._span(self._all, minute, min(minute + together, self.minutes))
+            )
             if len(made):
                 yield in_order(made)
         yield running.closing(self._session.close // NS_PER_SECOND)
@@ -120,7 +145,9 @@ class Generated:
     def _span(self, places: Numbers, begin: int, end: int) -> Block:
         """The prints of the minutes from `begin` to before `end`; one row for each place."""
         minutes = np.arange(begin, end)
-        return self._block(places.repeat(len(minutes)), np.tile(minutes, len(places))).joined(len(places))
+        return self._block(places.repeat(len(minutes)), np.tile(minutes, len(places))).joined(
+            len(places)
+        )
 
     @cached_property
     def _all(self) -> Numbers:
@@ -135,9 +162,14 @@ class Generated:
         # evenly spread starts with room between them: seconds of one minute rise and differ
         within = (at * stride + noise.uniform(keys, _SECOND, width) * (stride - 1)).astype(np.int64)
         share = np.minimum((within + 0.5) / MINUTE, 1)  # padding lies behind the minute
-        begin, end = self._levels[places, minutes][:, None], self._levels[places, minutes + 1][:, None]
+        begin, end = (
+            self._levels[places, minutes][:, None],
+            self._levels[places, minutes + 1][:, None],
+        )
         bounce = (
-            noise.normal(keys, _PRICE, width) * np.sqrt(share * (1 - share)) * self._noise[places, minutes][:, None]
+            noise.normal(keys, _PRICE, width)
+            * np.sqrt(share * (1 - share))
+            * self._noise[places, minutes][:, None]
         )
         paise = self._base[places][:, None] * np.exp(begin + (end - begin) * share + bounce)
         paise = self._options.worth(places, minutes, paise)
@@ -146,7 +178,9 @@ class Generated:
         quantities = np.where(traded[:, None], np.maximum(1, size), 0).astype(np.int64)
         lots = self._options.lots[places][:, None]
         seconds = within + (self._session.open // NS_PER_SECOND + minutes * MINUTE)[:, None]
-        return Block(seconds, self._to_steps(places, paise), quantities * lots, at < counts[:, None])
+        return Block(
+            seconds, self._to_steps(places, paise), quantities * lots, at < counts[:, None]
+        )
 
     def _to_steps(self, places: Numbers, paise: Floats) -> Numbers:
         fixed = self._fixed[places]
@@ -157,9 +191,14 @@ class Generated:
         return inside
 
     def _counts(self, places: Numbers, minutes: Numbers) -> Numbers:
-        least, most = self._least[places, minutes].astype(np.int64), self._most[places, minutes].astype(np.int64)
+        least, most = (
+            self._least[places, minutes].astype(np.int64),
+            self._most[places, minutes].astype(np.int64),
+        )
         drawn = noise.uniform(noise.mixed(self._keys[places], minutes), _COUNT, 1)[:, 0]
-        counts: Numbers = np.maximum(least + (drawn * (most - least + 1)).astype(np.int64), minutes == 0)
+        counts: Numbers = np.maximum(
+            least + (drawn * (most - least + 1)).astype(np.int64), minutes == 0
+        )
         return counts  # everything opens: the first minute has a print
 
 
@@ -171,7 +210,9 @@ class _Options:
         self._strike = np.array([_number(one.contract, "strike") for one in listings])
         self._sign = np.array([_number(one.contract, "sign") for one in listings])
         self._volatility = np.array([_number(one.contract, "volatility") for one in listings])
-        self._years = np.array([one.contract.years(day) if one.contract else 1.0 for one in listings])
+        self._years = np.array(
+            [one.contract.years(day) if one.contract else 1.0 for one in listings]
+        )
         self.lots = np.array([one.instrument.lot_size if one.contract else 1 for one in listings])
 
     def worth(self, places: Numbers, minutes: Numbers, paise: Floats) -> Floats:
@@ -180,7 +221,8 @@ class _Options:
             return paise
         which = places[rows]
         years, strike, volatility, sign = (
-            column[which][:, None] for column in (self._years, self._strike, self._volatility, self._sign)
+            column[which][:, None]
+            for column in (self._years, self._strike, self._volatility, self._sign)
         )
         decayed = years - minutes[rows][:, None] * MINUTE / contracts.YEAR_SECONDS
         paise = paise.copy()
@@ -199,8 +241,13 @@ def _interest(contract: Contract, day: date, seed: int) -> int:
 
 def _rows(seed: int, session: Session, plan: Plan) -> Iterator[_Row]:
     if not 0 <= plan.shares <= MOST_SHARES:
-        raise Misconfigured(f"{plan.shares} shares cannot be generated: give a number from 0 to {MOST_SHARES}")
-    rows = [_row(seed, session, plan, instrument, rupees) for instrument, rupees in _universe(plan.shares)]
+        raise Misconfigured(
+            f"{plan.shares} shares cannot be generated: give a number from 0 to {MOST_SHARES}"
+        )
+    rows = [
+        _row(seed, session, plan, instrument, rupees)
+        for instrument, rupees in _universe(plan.shares)
+    ]
     rows = [replace(row, of=place) for place, row in enumerate(rows)]
     symbols = {row.listing.instrument.symbol: row for row in rows}
     if unknown := {*(plan.characters or {}), *plan.options} - symbols.keys():
@@ -225,7 +272,9 @@ def _universe(shares: int) -> Iterator[tuple[Instrument, int]]:
 
 def _row(seed: int, session: Session, plan: Plan, instrument: Instrument, rupees: int) -> _Row:
     identity = instrument.id
-    rng = np.random.default_rng([seed, session.day.toordinal(), identity.segment.code, identity.security_id])
+    rng = np.random.default_rng(
+        [seed, session.day.toordinal(), identity.segment.code, identity.security_id]
+    )
     character = (plan.characters or {}).get(instrument.symbol, plan.character)
     crashing = character is DayProfile.CRASH and instrument.tradable
     band = CRASH_BAND if crashing else USUAL_BAND
@@ -241,7 +290,9 @@ def _option_rows(underlying: _Row, session: Session) -> Iterator[_Row]:
     """Contracts follow the underlying's course; their own prints are few."""
     close, walk = underlying.listing.previous_close, underlying.course
     few = np.full(len(walk.levels), 1, np.int64)
-    quiet = replace(walk, noise=walk.noise / 4, least=few * _OPTION_PRINTS[0], most=few * _OPTION_PRINTS[1])
+    quiet = replace(
+        walk, noise=walk.noise / 4, least=few * _OPTION_PRINTS[0], most=few * _OPTION_PRINTS[1]
+    )
     size = np.full(len(walk.levels), 4.0)  # lots
     for instrument, contract in contracts.chain(underlying.listing.instrument, close, session.day):
         at_close = contracts.worth_at_close(contract, close, session.day)

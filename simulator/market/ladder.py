@@ -15,7 +15,9 @@ from simulator.market.tape import Numbers, Prints
 
 
 class Ladder(NamedTuple):
-    """One side of the book after each print; shapes (prints, levels), best level first. An empty level is 0 throughout.
+    """One side of the book after each print; shapes (prints, levels), best level first.
+
+    An empty level is 0 throughout.
 
     Attributes:
         prices: Paise.
@@ -29,14 +31,26 @@ class Ladder(NamedTuple):
 
 
 def bids(prints: Prints, levels: int) -> Ladder:
-    return _side(prints, depth.BID, levels, lambda level: depth.bid_price(prints["price"], prints["tick_size"], level))
+    return _side(
+        prints,
+        depth.BID,
+        levels,
+        lambda level: depth.bid_price(prints["price"], prints["tick_size"], level),
+    )
 
 
 def asks(prints: Prints, levels: int) -> Ladder:
-    return _side(prints, depth.ASK, levels, lambda level: depth.ask_price(prints["price"], prints["tick_size"], level))
+    return _side(
+        prints,
+        depth.ASK,
+        levels,
+        lambda level: depth.ask_price(prints["price"], prints["tick_size"], level),
+    )
 
 
-def _side(prints: Prints, side: depth.Side, levels: int, price_at: Callable[[int], Numbers]) -> Ladder:
+def _side(
+    prints: Prints, side: depth.Side, levels: int, price_at: Callable[[int], Numbers]
+) -> Ladder:
     second, last, upper = prints["second"], prints["price"], prints["upper_circuit"]
     there = prints["volume"] > 0  # an index has no orders
     if side is depth.ASK:

@@ -1,6 +1,7 @@
-"""Random numbers that are a pure function of where they stand: no state, so any minute of any instrument can be made alone.
+"""Random numbers that are a pure function of where they stand.
 
-The mixer is SplitMix64 (Steele, Lea, Flood 2014), good enough for a market and quick for millions at once.
+No state, so any minute of any instrument can be made alone. The mixer is SplitMix64 (Steele, Lea,
+Flood 2014), good enough for a market and quick for millions at once.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import numpy.typing as npt
 _GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
 _MIX_ONE: Final = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_TWO: Final = np.uint64(0x94D049BB133111EB)
-_STREAM: Final = np.uint64(1 << 20)  # numbers between two streams of one key; a minute needs at most sixty
+# numbers between two streams of one key; a minute needs at most sixty
+_STREAM: Final = np.uint64(1 << 20)
 _TO_UNIT: Final = 2.0**-53
 
 Keys = npt.NDArray[np.uint64]
@@ -33,7 +35,10 @@ def mixed(keys: Keys, place: npt.NDArray[np.integer] | int) -> Keys:
 
 
 def uniform(keys: Keys, stream: int, count: int) -> Floats:
-    """For each key a row of `count` numbers from 0 to below 1; each stream is independent of the others."""
+    """For each key a row of `count` numbers from 0 to below 1.
+
+    Each stream is independent of the others.
+    """
     places = (np.arange(count, dtype=np.uint64) + np.uint64(stream + 1) * _STREAM) * _GOLDEN
     bits = _mix(keys[:, None] + places[None, :])
     numbers: Floats = (bits >> np.uint64(11)).astype(np.float64) * _TO_UNIT

@@ -1,7 +1,8 @@
 """Turns recorded one-minute candles into prints that aggregate to exactly the same candles again.
 
-A bar becomes up to four prints inside its minute: open, the two extremes in a plausible order, close; repeated prices are
-one print. The bar's volume is spread over them, so cumulative day volume rises by exactly the bar's.
+A bar becomes up to four prints inside its minute: open, the two extremes in a plausible order,
+close; repeated prices are one print. The bar's volume is spread over them, so cumulative day volume
+rises by exactly the bar's.
 """
 
 from __future__ import annotations
@@ -41,13 +42,16 @@ def replay_file(path: Path, seed: int, day: date | None = None) -> Replay:
     """Read `path` and make its session; `day` chooses one when the file holds several.
 
     Raises:
-        Misconfigured: the file cannot be read, has no usable row, or holds several days and none was chosen.
+        Misconfigured: the file cannot be read, has no usable row, or holds several days and none
+            was chosen.
     """
     if ticks.is_tick_file(path):
         return _replay_ticks(path, seed, day)
     bars = read_file(path)
     chosen = _choose(path.name, days_of(bars.good), day)
-    return replay(Bars([bar for bar in bars.good if trading_day(bar.start) == chosen], bars.bad), chosen, seed)
+    return replay(
+        Bars([bar for bar in bars.good if trading_day(bar.start) == chosen], bars.bad), chosen, seed
+    )
 
 
 def replay(bars: Bars, day: date, seed: int) -> Replay:
@@ -83,7 +87,9 @@ def _choose(name: str, days: Sequence[date], wanted: date | None) -> date:
     raise Misconfigured(f"the market file {name} holds {listed}{asked}: choose one of its days")
 
 
-def _tapes(by_symbol: Mapping[str, list[Bar]], session: Session, seed: int, bad: list[BadRow]) -> Iterator[Tape]:
+def _tapes(
+    by_symbol: Mapping[str, list[Bar]], session: Session, seed: int, bad: list[BadRow]
+) -> Iterator[Tape]:
     for symbol, bars in sorted(by_symbol.items()):
         instrument = _instrument(symbol, bars)
         usable = _carried(sorted(bars, key=lambda bar: bar.start), instrument.tick_size, bad)
@@ -97,7 +103,10 @@ def listed(instrument: Instrument, previous_close: Price, prices: Numbers) -> Li
 
 
 def _instrument(symbol: str, bars: Sequence[Bar]) -> Instrument:
-    """Known indices, and whatever never traded all day, are indices; the tick size is what the prices allow."""
+    """Known indices, and whatever never traded all day, are indices.
+
+    The tick size is what the prices allow.
+    """
     steps = all(getattr(bar, name) % SHARE_TICK == 0 for bar in bars for name in PRICES)
     tick_size = SHARE_TICK if steps else FINE_TICK
     silent = symbol not in universe.SHARE_SYMBOLS and not any(bar.volume for bar in bars)
@@ -114,7 +123,11 @@ def _carried(bars: Sequence[Bar], tick_size: Paise, bad: list[BadRow]) -> list[B
             reason = f"{getattr(bar, lossy[0])} does not survive the feed's 32-bit float at a step of {tick_size}"
             bad.append(BadRow(bar.line, lossy[0], reason))
         elif volume + bar.volume > MAX_VOLUME:
-            bad.append(BadRow(bar.line, "volume", f"the day's volume exceeds the feed's limit of {MAX_VOLUME}"))
+            bad.append(
+                BadRow(
+                    bar.line, "volume", f"the day's volume exceeds the feed's limit of {MAX_VOLUME}"
+                )
+            )
         else:
             volume += bar.volume
             usable.append(bar)
@@ -126,7 +139,9 @@ def _survives(price: Price, tick_size: Paise) -> bool:
 
 
 def _tape(instrument: Instrument, bars: Sequence[Bar], session: Session, seed: int) -> Tape:
-    rng = np.random.default_rng([seed, session.day.toordinal(), instrument.id.segment.code, instrument.id.security_id])
+    rng = np.random.default_rng(
+        [seed, session.day.toordinal(), instrument.id.segment.code, instrument.id.security_id]
+    )
     seconds: list[int] = []
     prices: list[int] = []
     quantities: list[int] = []
@@ -137,12 +152,22 @@ def _tape(instrument: Instrument, bars: Sequence[Bar], session: Session, seed: i
         prices.extend(path)
         quantities.extend(rng.multinomial(bar.volume, np.full(len(path), 1 / len(path))).tolist())
     gap = 1 + rng.normal(0, OVERNIGHT_GAP)
-    listing = listed(instrument, to_tick(prices[0] * gap, instrument.tick_size), np.array(prices, np.int64))
-    return Tape(listing, np.array(seconds, np.int64), np.array(prices, np.int64), np.array(quantities, np.int64))
+    listing = listed(
+        instrument, to_tick(prices[0] * gap, instrument.tick_size), np.array(prices, np.int64)
+    )
+    return Tape(
+        listing,
+        np.array(seconds, np.int64),
+        np.array(prices, np.int64),
+        np.array(quantities, np.int64),
+    )
 
 
 def _path(bar: Bar) -> list[Price]:
-    """A bar that rose went down first, one that fell went up first: the usual reading of a candle."""
+    """A bar that rose went down first, one that fell went up first.
+
+    The usual reading of a candle.
+    """
     extremes = [bar.low, bar.high] if bar.close >= bar.open else [bar.high, bar.low]
     path = [bar.open]
     for price in (*extremes, bar.close):

@@ -1,7 +1,8 @@
-"""What a session's market is: its listings, and its prints in order with the day's running figures beside each.
+"""What a session's market is.
 
-Prints come in chunks, a minute or a few thousand, so that five thousand instruments never stand in memory for a whole day.
-Every call gives the same prints again: feed, order book, quotes and charts only read.
+Its listings, and its prints in order with the day's running figures beside each. Prints come in
+chunks, a minute or a few thousand, so that five thousand instruments never stand in memory for a
+whole day. Every call gives the same prints again: feed, order book, quotes and charts only read.
 """
 
 from __future__ import annotations
@@ -76,7 +77,9 @@ class Listing:
             return Price(0)
         if self.contract:
             return Price(step)
-        return Price(max(1, -(-self.previous_close * (10_000 - self.band) // (10_000 * step))) * step)
+        return Price(
+            max(1, -(-self.previous_close * (10_000 - self.band) // (10_000 * step))) * step
+        )
 
     @property
     def upper_circuit(self) -> Price:
@@ -90,10 +93,13 @@ class Listing:
 
 
 class Tape(NamedTuple):
-    """One instrument's own prints: seconds (UTC epoch, rising), prices and quantities, of equal length, at least one.
+    """One instrument's own prints.
+
+    Seconds (UTC epoch, rising), prices and quantities, of equal length, at least one.
 
     Attributes:
-        before: Units that had traded before the first print; nobody knows at what price, so they count at the first.
+        before: Units that had traded before the first print; nobody knows at what price, so they
+            count at the first.
     """
 
     listing: Listing
@@ -147,9 +153,10 @@ class Market:
         return self.session.close // NS_PER_SECOND
 
     def steps(self, at_least: int) -> Iterator[tuple[int, slice]]:
-        """`prints` in pieces of whole seconds: each piece's last second, and where its prints stand.
+        """`prints` in pieces of whole seconds.
 
-        A piece ends at the first second that completes `at_least` prints; with 1 each piece is one second.
+        Each piece's last second, and where its prints stand. A piece ends at the first second that
+        completes `at_least` prints; with 1 each piece is one second.
         """
         cuts, start = Cuts(self.prints), 0
         while start < len(self.prints):
@@ -212,7 +219,10 @@ def band_around(previous_close: Price, prices: Numbers) -> BasisPoints:
 
 
 def fill_fixed(prints: Prints, listings: Prints) -> None:
-    """Write what does not change during the day; `listings` is a row of `fixed_figures` for each print."""
+    """Write what does not change during the day.
+
+    `listings` is a row of `fixed_figures` for each print.
+    """
     for name in FIXED:
         prints[name] = listings[name]
 
@@ -244,9 +254,14 @@ def _with_running_figures(session: Session, place: int, tape: Tape) -> Prints:
     prints["price"] = np.append(tape.prices, tape.prices[-1])
     prints["quantity"] = np.append(tape.quantities, 0)
     prints["volume"] = tape.before + np.cumsum(prints["quantity"])
-    prints["turnover"] = tape.before * tape.prices[0] + np.cumsum(prints["quantity"] * prints["price"])
+    prints["turnover"] = tape.before * tape.prices[0] + np.cumsum(
+        prints["quantity"] * prints["price"]
+    )
     prints["open"] = tape.prices[0]
-    prints["high"], prints["low"] = np.maximum.accumulate(prints["price"]), np.minimum.accumulate(prints["price"])
+    prints["high"], prints["low"] = (
+        np.maximum.accumulate(prints["price"]),
+        np.minimum.accumulate(prints["price"]),
+    )
     if tape.open_interest is not None:
         prints["open_interest"] = np.append(tape.open_interest, tape.open_interest[-1])
     return prints

@@ -1,7 +1,10 @@
-"""Reads recorded ticks from CSV, strictly, and makes them tapes: index points with a price, or snapshots of a contract with
+"""Reads recorded ticks from CSV, strictly, and makes them tapes.
+
+Index points with a price, or snapshots of a contract with
 day volume and open interest.
 
-A snapshot is not a trade: its quantity here is what the day's volume has grown by since the last one, maybe nothing.
+A snapshot is not a trade: its quantity here is what the day's volume has grown by since the last
+one, maybe nothing.
 """
 
 from __future__ import annotations
@@ -29,7 +32,8 @@ TIMES: Final = ("timestamp", "recv_time_ist")
 PRICES: Final = ("price", "ltp")
 VOLUME, INTEREST, PHASE = "cum_volume", "oi", "phase"
 REGULAR: Final = "regular"  # the phase that is played; auction and after-hours rows are passed over
-STEPS: Final = (Paise(10), Paise(5), Paise(1))  # tick sizes an instrument may have, the widest that fits its prices
+# tick sizes an instrument may have, the widest that fits its prices
+STEPS: Final = (Paise(10), Paise(5), Paise(1))
 OVERNIGHT_GAP: Final = 0.004  # the file says nothing about the day before
 FIRST_FUTURE_ID: Final = 35_000
 _FUTURES: Final = 4_000
@@ -109,11 +113,15 @@ def tapes(ticks: Iterable[Tick], session: Session, seed: int, bad: list[BadRow])
 
 def _tape(instrument: Instrument, ticks: Sequence[Tick], session: Session, seed: int) -> Tape:
     prices, volumes = _column(ticks, "price"), _column(ticks, "volume")
-    rng = np.random.default_rng([seed, session.day.toordinal(), instrument.id.segment.code, instrument.id.security_id])
+    rng = np.random.default_rng(
+        [seed, session.day.toordinal(), instrument.id.segment.code, instrument.id.security_id]
+    )
     close = to_tick(float(prices[0]) * (1 + rng.normal(0, OVERNIGHT_GAP)), instrument.tick_size)
     listing = Listing(instrument, close, band_around(close, prices))
     seconds, interest = _column(ticks, "second"), _column(ticks, "open_interest")
-    return Tape(listing, seconds, prices, np.diff(volumes, prepend=volumes[0]), interest, int(volumes[0]))
+    return Tape(
+        listing, seconds, prices, np.diff(volumes, prepend=volumes[0]), interest, int(volumes[0])
+    )
 
 
 def _column(ticks: Sequence[Tick], name: str) -> Numbers:
@@ -163,8 +171,17 @@ def _tick(line: int, text: str, at: Mapping[str, int]) -> Tick | None:
         return None
     if not cells["symbol"]:
         raise Unreadable("empty", "symbol")
-    volume, interest = (volume_of(name, cells[name]) if name in cells else None for name in (VOLUME, INTEREST))
-    return Tick(line, cells["symbol"], _second(cells["time"]), price_of("price", cells["price"]), volume, interest)
+    volume, interest = (
+        volume_of(name, cells[name]) if name in cells else None for name in (VOLUME, INTEREST)
+    )
+    return Tick(
+        line,
+        cells["symbol"],
+        _second(cells["time"]),
+        price_of("price", cells["price"]),
+        volume,
+        interest,
+    )
 
 
 def _second(text: str) -> int:
@@ -172,7 +189,9 @@ def _second(text: str) -> int:
         moment = UtcNs.from_datetime(datetime.fromisoformat(text))
         session = market_session(trading_day(moment))
     except (ValueError, OverflowError):
-        raise Unreadable(f"not a time such as 2025-11-17T12:07:57.022+05:30: {text[:40]!r}", "time") from None
+        raise Unreadable(
+            f"not a time such as 2025-11-17T12:07:57.022+05:30: {text[:40]!r}", "time"
+        ) from None
     if moment not in session:
         raise Unreadable(f"outside the session of 09:15 to 15:30: {text[:40]!r}", "time")
     return moment // NS_PER_SECOND
@@ -184,4 +203,6 @@ def _must_follow(before: Tick | None, tick: Tick) -> None:
     if tick.second < before.second:
         raise Unreadable(f"{tick.symbol} goes back in time, behind line {before.line}", "time")
     if tick.volume is not None and before.volume is not None and tick.volume < before.volume:
-        raise Unreadable(f"{tick.volume} is less than on line {before.line}: a day's volume never falls", VOLUME)
+        raise Unreadable(
+            f"{tick.volume} is less than on line {before.line}: a day's volume never falls", VOLUME
+        )

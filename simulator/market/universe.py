@@ -1,7 +1,7 @@
 """Names, Dhan security ids and rough prices of well-known NSE instruments, and stand-ins for all others.
 
-The ids are those of Dhan's master as far as we know them; in the simulator its own master is the truth, so a wrong one
-does no harm here.
+The ids are those of Dhan's master as far as we know them; in the simulator its own master is the
+truth, so a wrong one does no harm here.
 """
 
 from __future__ import annotations
@@ -99,13 +99,22 @@ ONE: Final = Quantity(1)  # the lot of shares and indices
 def share(symbol: str, tick_size: Paise) -> Instrument:
     """The share called `symbol`; an unknown one gets a security id derived from its name."""
     known = _SHARE_IDS.get(symbol) or Known(symbol, _stand_in(symbol), symbol.title(), 0)
-    return Instrument(InstrumentId(Segment.NSE_EQ, known.security_id), symbol, known.name, "EQUITY", ONE, tick_size)
+    return Instrument(
+        InstrumentId(Segment.NSE_EQ, known.security_id),
+        symbol,
+        known.name,
+        "EQUITY",
+        ONE,
+        tick_size,
+    )
 
 
 def index(symbol: str, tick_size: Paise) -> Instrument:
     """The index called `symbol`; an unknown one gets a security id derived from its name."""
     known = _INDEX_IDS.get(symbol) or Known(symbol, _stand_in(symbol), symbol.title(), 0)
-    return Instrument(InstrumentId(Segment.IDX_I, known.security_id), symbol, known.name, "INDEX", ONE, tick_size)
+    return Instrument(
+        InstrumentId(Segment.IDX_I, known.security_id), symbol, known.name, "INDEX", ONE, tick_size
+    )
 
 
 def _stand_in(symbol: str) -> int:

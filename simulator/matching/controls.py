@@ -47,7 +47,9 @@ class PnlExit:
 class Controls:
     """The controls of all accounts over one book."""
 
-    def __init__(self, book: OrderManager, super_orders: SuperOrders, forever_orders: ForeverOrders) -> None:
+    def __init__(
+        self, book: OrderManager, super_orders: SuperOrders, forever_orders: ForeverOrders
+    ) -> None:
         self._book = book
         self._super_orders = super_orders
         self._forever_orders = forever_orders
@@ -63,7 +65,9 @@ class Controls:
         """Disable trading; refused while the account has open positions or waiting orders."""
         open_positions = any(position.net for position in self._book.ledger.of(client_id))
         if open_positions or self._book.live(client_id):
-            return Refusal(Code.ORDER, "Kill Switch needs all positions closed and no pending orders")
+            return Refusal(
+                Code.ORDER, "Kill Switch needs all positions closed and no pending orders"
+            )
         self._killed.add(client_id)
         return None
 
@@ -93,7 +97,11 @@ class Controls:
 
     def profit(self, client_id: str, wanted: PnlExit) -> Fraction:
         """Realised and open profit of the day in the products `wanted` covers, paise."""
-        covered = [position for position in self._book.ledger.of(client_id) if wanted.covers(position.product)]
+        covered = [
+            position
+            for position in self._book.ledger.of(client_id)
+            if wanted.covers(position.product)
+        ]
         return sum((self._profit(position) for position in covered), start=Fraction(0))
 
     def on_order(self, _: Order, __: int) -> None:
@@ -103,7 +111,9 @@ class Controls:
         if not self._exits:
             return
         for client_id in tuple(self._exits):
-            if any(position.instrument.id == instrument for position in self._book.ledger.of(client_id)):
+            if any(
+                position.instrument.id == instrument for position in self._book.ledger.of(client_id)
+            ):
                 self._check(client_id, second)
 
     def _check(self, client_id: str, second: int) -> None:

@@ -41,7 +41,8 @@ class Validity(StrEnum):
 class Status(StrEnum):
     """Where an order or a leg stands.
 
-    TRANSIT to EXPIRED belong to all orders; TRIGGERED and CLOSED only to super orders, CONFIRM only to forever orders.
+    TRANSIT to EXPIRED belong to all orders; TRIGGERED and CLOSED only to super orders, CONFIRM only
+    to forever orders.
     """
 
     TRANSIT = "TRANSIT"

@@ -1,4 +1,7 @@
-"""Forever orders: sent to the exchange when the market reaches their trigger; of a pair the first sent ends the other."""
+"""Forever orders: sent to the exchange when the market reaches their trigger.
+
+Of a pair the first sent ends the other.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,8 @@ from simulator.matching.order import Modification, Order, OrderRequest
 from simulator.matching.order_manager import OrderManager
 from simulator.refusals import NO_SUCH_ORDER, Code, Refusal
 
-_PRODUCTS: Final = frozenset({Product.CNC, Product.MTF})  # portal and classic pages agree on these two
+# portal and classic pages agree on these two
+_PRODUCTS: Final = frozenset({Product.CNC, Product.MTF})
 
 
 class Flag(StrEnum):
@@ -86,14 +90,17 @@ class ForeverOrders:
         self._waiting: defaultdict[InstrumentId, list[ForeverOrder]] = defaultdict(list)
         book.add_observer(self)
 
-    def place(self, first: OrderRequest, second_leg: OrderRequest | None, second: int) -> ForeverOrder | Refusal:
+    def place(
+        self, first: OrderRequest, second_leg: OrderRequest | None, second: int
+    ) -> ForeverOrder | Refusal:
         """Take a forever order in; with `second_leg` it is an OCO."""
         for request in (first, second_leg):
             if request and (refusal := self._refusal(request)):
                 return refusal
         requests = [(Leg.TARGET, first)] + ([(Leg.STOP_LOSS, second_leg)] if second_leg else [])
         legs = tuple(
-            ForeverLeg(leg, request, self._symbol(request), self._rising(request)) for leg, request in requests
+            ForeverLeg(leg, request, self._symbol(request), self._rising(request))
+            for leg, request in requests
         )
         order_id = f"5{self._book.day:%y%m%d}{len(self._all) + 1:07d}"
         made = ForeverOrder(order_id, Flag.OCO if second_leg else Flag.SINGLE, legs, second, second)
@@ -121,7 +128,9 @@ class ForeverOrders:
         if made is None:
             return NO_SUCH_ORDER
         if not any(leg.waits for leg in made.legs):
-            return Refusal(Code.ORDER, f"Forever order cannot be cancelled: it is {made.legs[0].status}")
+            return Refusal(
+                Code.ORDER, f"Forever order cannot be cancelled: it is {made.legs[0].status}"
+            )
         self._end(made, second)
         return made
 

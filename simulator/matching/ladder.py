@@ -1,4 +1,7 @@
-"""What can be bought and sold right now: the levels of one print, used up by the orders that trade against them."""
+"""What can be bought and sold right now.
+
+The levels of one print, used up by the orders that trade against them.
+"""
 
 from __future__ import annotations
 
@@ -19,16 +22,26 @@ class Level(NamedTuple):
 
 
 class Ladder:
-    """Both sides of the market, best level first. Whoever takes from it leaves less to the next, until the next print."""
+    """Both sides of the market, best level first.
+
+    Whoever takes from it leaves less to the next, until the next print.
+    """
 
     def __init__(self, bids: Iterable[Level], asks: Iterable[Level]) -> None:
         self._to_take = {Side.SELL: list(bids), Side.BUY: list(asks)}
 
     @classmethod
-    def around(cls, last: Price, second: int, tick_size: Paise, circuits: Circuits | None = None) -> Ladder:
-        """The five levels a Full packet shows after a print at `last`; none beyond a circuit, and nobody sells at the upper."""
+    def around(
+        cls, last: Price, second: int, tick_size: Paise, circuits: Circuits | None = None
+    ) -> Ladder:
+        """The five levels a Full packet shows after a print at `last`.
+
+        None beyond a circuit, and nobody sells at the upper.
+        """
         price, tick = int(last), int(tick_size)
-        lowest, highest = (circuits.lower, circuits.upper) if circuits else (1, price + depth.LEVELS * tick + 1)
+        lowest, highest = (
+            (circuits.lower, circuits.upper) if circuits else (1, price + depth.LEVELS * tick + 1)
+        )
         bids = [
             Level(Price(at), Quantity(depth.quantity(second, price, depth.BID, level)))
             for level in range(depth.LEVELS)
@@ -42,7 +55,10 @@ class Ladder:
         return cls(bids, asks)
 
     def take(self, side: Side, limit: int | None, quantity: int) -> list[Level]:
-        """Trade up to `quantity` at `limit` or better, None at any price; the fills, best price first."""
+        """Trade up to `quantity` at `limit` or better, None at any price.
+
+        The fills, best price first.
+        """
         levels, fills = self._to_take[side], []
         while quantity and levels and _acceptable(side, levels[0].price, limit):
             price, there = levels[0]

@@ -1,4 +1,7 @@
-"""What each user holds and owes: positions from trades, profit and loss. Exact: money in paise or fractions of them."""
+"""What each user holds and owes: positions from trades, profit and loss.
+
+Exact: money in paise or fractions of them.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,8 @@ from schemas.units import Paise, Quantity
 from simulator.matching.enums import Product
 from simulator.matching.order import Order
 
-# Percent of the value: full payment for delivery, Dhan's usual leverage for shares, a round figure for derivatives.
+# Percent of the value: full payment for delivery, Dhan's usual leverage for shares, a round figure
+# for derivatives.
 MARGIN_RATES: Final[Mapping[Product, int]] = {
     Product.CNC: 100,
     Product.INTRADAY: 20,
@@ -50,7 +54,10 @@ class PositionKey(NamedTuple):
 
 @dataclass(slots=True)
 class Position:
-    """What one user bought and sold of one instrument under one product today. Values are exact paise."""
+    """What one user bought and sold of one instrument under one product today.
+
+    Values are exact paise.
+    """
 
     instrument: Instrument
     product: Product
@@ -113,7 +120,10 @@ class Ledger:
         return position.net if position else 0
 
     def convert(self, client_id: str, key: PositionKey, quantity: int, to: Product) -> bool:
-        """Move `quantity` units of an open position to another product at their average price; False when it has fewer."""
+        """Move `quantity` units of an open position to another product at their average price.
+
+        False when it has fewer.
+        """
         position = self._positions.get(client_id, {}).get(key)
         if position is None or not 0 < quantity <= abs(position.net):
             return False
@@ -125,7 +135,9 @@ class Ledger:
 
     def _position(self, client_id: str, instrument: Instrument, product: Product) -> Position:
         key = PositionKey(instrument.id, product)
-        return self._positions.setdefault(client_id, {}).setdefault(key, Position(instrument, product))
+        return self._positions.setdefault(client_id, {}).setdefault(
+            key, Position(instrument, product)
+        )
 
 
 @dataclass(frozen=True, slots=True)

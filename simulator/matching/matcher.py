@@ -1,7 +1,7 @@
 """Matches orders against the market: what trades now, what rests, what waits for its trigger.
 
-Simulated users trade with the market, never with one another. At each print every waiting order may take from the print's
-ladder: better limits first, then older ones.
+Simulated users trade with the market, never with one another. At each print every waiting order may
+take from the print's ladder: better limits first, then older ones.
 """
 
 from __future__ import annotations
@@ -50,7 +50,10 @@ class _InstrumentQueue:
 
 
 class Matcher:
-    """All orders at the exchange. `protection` is how far from the last price a market order may trade."""
+    """All orders at the exchange.
+
+    `protection` is how far from the last price a market order may trade.
+    """
 
     def __init__(
         self,
@@ -60,7 +63,8 @@ class Matcher:
         outcome: Outcome,
     ) -> None:
         self._counters = {
-            id_: _InstrumentQueue(instrument, circuits.get(id_)) for id_, instrument in instruments.items()
+            id_: _InstrumentQueue(instrument, circuits.get(id_))
+            for id_, instrument in instruments.items()
         }
         self._protection = protection
         self._outcome = outcome
@@ -82,7 +86,10 @@ class Matcher:
             self._match_resting(counter, second)
 
     def enter(self, order: Order, second: int) -> None:
-        """An order reaches the exchange: it trades what it can at once, the rest waits or, if immediate, is dropped."""
+        """An order reaches the exchange.
+
+        It trades what it can at once, the rest waits or, if immediate, is dropped.
+        """
         counter = self._counters[order.request.instrument]
         if order.armed:
             if counter.last is None or not _reached(order, counter.last):
@@ -100,7 +107,10 @@ class Matcher:
                 waiting.remove(order)
 
     def replenish(self, instrument: InstrumentId) -> None:
-        """Put back what orders took from the last print: the market stands still, but its orders do not run out."""
+        """Put back what orders took from the last print.
+
+        The market stands still, but its orders do not run out.
+        """
         self._counters[instrument].ladder = None
 
     def protected(self, order: Order, price: int) -> Price:
@@ -111,7 +121,10 @@ class Matcher:
         return limit if circuits is None else min(max(limit, circuits.lower), circuits.upper)
 
     def _match_resting(self, counter: _InstrumentQueue, second: int) -> None:
-        """Whoever acts on one order's fills does so before the next order's turn: it may take that one out."""
+        """Whoever acts on one order's fills does so before the next order's turn.
+
+        It may take that one out.
+        """
         for order in sorted(counter.resting, key=_precedence):
             if order in counter.resting:
                 counter.resting.remove(order)
@@ -128,8 +141,12 @@ class Matcher:
             return
         if counter.ladder is None:
             tick_size = counter.instrument.tick_size
-            counter.ladder = Ladder.around(counter.last, counter.second, tick_size, counter.circuits)
-        for price, quantity in counter.ladder.take(order.request.side, order.limit, order.remaining):
+            counter.ladder = Ladder.around(
+                counter.last, counter.second, tick_size, counter.circuits
+            )
+        for price, quantity in counter.ladder.take(
+            order.request.side, order.limit, order.remaining
+        ):
             self._outcome.filled(order, price, quantity, second)
 
     def _keep(self, counter: _InstrumentQueue, order: Order, second: int) -> None:

@@ -11,7 +11,8 @@ from schemas.market import Instrument, Side
 from schemas.units import Paise, Price, Quantity
 from simulator.matching.enums import Change, Leg, OrderType, Product, Source, Status, Validity
 
-GENERIC_ALGO_ID: Final = "99999"  # what the exchange gives orders of unregistered strategies below ten a second
+# what the exchange gives orders of unregistered strategies below ten a second
+GENERIC_ALGO_ID: Final = "99999"
 _NO_MONEY: Final = Paise(0)
 _NO_UNITS: Final = Quantity(0)
 
@@ -47,7 +48,10 @@ class OrderRequest:
 
 @dataclass(frozen=True, slots=True)
 class Modification:
-    """What shall be different about an order; None leaves a field as it is. `quantity` is the whole, not the rest."""
+    """What shall be different about an order; None leaves a field as it is.
+
+    `quantity` is the whole, not the rest.
+    """
 
     order_type: OrderType | None = None
     validity: Validity | None = None
@@ -58,7 +62,9 @@ class Modification:
 
     def applied_to(self, request: OrderRequest) -> OrderRequest:
         asked = {name: getattr(self, name) for name in self.__slots__}
-        changed = replace(request, **{name: value for name, value in asked.items() if value is not None})
+        changed = replace(
+            request, **{name: value for name, value in asked.items() if value is not None}
+        )
         return changed if changed.order_type.has_price else replace(changed, price=Paise(0))
 
 
@@ -81,10 +87,12 @@ class OrderSnapshot:
     """An order as it stood right after `change`.
 
     Attributes:
-        change: What just happened. Several changes may come within one call, and within one market second.
+        change: What just happened. Several changes may come within one call, and within one market
+            second.
         request: The order as it is now: quantity, price and trigger of the last modification.
         limit: Worst price it may trade at; None for a market order that has not met a price yet.
-        order_type: As the book shows it: a market order is a LIMIT once it has its protection price.
+        order_type: As the book shows it: a market order is a LIMIT once it has its protection
+            price.
         traded_value: Paise that changed hands so far.
         trade: The fill that `change` is about; None for other changes.
         parent_id: The super or forever order it belongs to, else "".
@@ -161,8 +169,14 @@ class Order:
 
     @property
     def shown_type(self) -> OrderType:
-        """The type the book shows. Since March 2026 a market order is a limit as soon as it stands in the book."""
-        unpriced = {OrderType.MARKET: OrderType.LIMIT, OrderType.STOP_LOSS_MARKET: OrderType.STOP_LOSS}
+        """The type the book shows.
+
+        Since March 2026 a market order is a limit as soon as it stands in the book.
+        """
+        unpriced = {
+            OrderType.MARKET: OrderType.LIMIT,
+            OrderType.STOP_LOSS_MARKET: OrderType.STOP_LOSS,
+        }
         asked = self.request.order_type
         return asked if self.limit is None else unpriced.get(asked, asked)
 

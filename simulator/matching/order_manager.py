@@ -1,6 +1,7 @@
 """Order management: accepts the orders of all users, tracks their states, and notifies observers.
 
-Pure: market time and prices are arguments, ids count up from one, so the same calls in the same order give the same result.
+Pure: market time and prices are arguments, ids count up from one, so the same calls in the same
+order give the same result.
 """
 
 from __future__ import annotations
@@ -19,7 +20,14 @@ from simulator.matching.ledger import Account, AccountOf, Funds, Ledger, Positio
 from simulator.matching.matcher import Matcher
 from simulator.matching.order import Modification, Order, OrderRequest, OrderSnapshot, Trade
 from simulator.matching.risk import MarginEngine
-from simulator.matching.rules import Circuits, Phase, Rules, StopMarket, entry_refusal, risk_rejection
+from simulator.matching.rules import (
+    Circuits,
+    Phase,
+    Rules,
+    StopMarket,
+    entry_refusal,
+    risk_rejection,
+)
 from simulator.refusals import NO_SUCH_ORDER, Code, Refusal
 
 __all__ = [
@@ -39,7 +47,10 @@ REJECTED_BY_EXCHANGE: Final = "EXCH"
 
 
 class OrderObserver(Protocol):
-    """Somebody who acts on the book as the market moves: super orders, forever orders, the P&L exit."""
+    """Somebody who acts on the book as the market moves.
+
+    Super orders, forever orders, the P&L exit.
+    """
 
     def on_order(self, order: Order, second: int, /) -> None:
         """An order changed; called when the change is complete."""
@@ -93,7 +104,10 @@ class OrderManager:
     # Who listens, acts or guards
 
     def on_change(self, listener: Callable[[OrderSnapshot], None]) -> None:
-        """Call `listener` after every change of every order, in the order of the changes. It must not call the book."""
+        """Call `listener` after every change of every order, in the order of the changes.
+
+        It must not call the book.
+        """
         self._listeners.append(listener)
 
     def add_observer(self, observer: OrderObserver) -> None:
@@ -140,7 +154,9 @@ class OrderManager:
 
     # The user's side
 
-    def place(self, request: OrderRequest, second: int, *, hold: bool = False, parent_id: str = "") -> Order | Refusal:
+    def place(
+        self, request: OrderRequest, second: int, *, hold: bool = False, parent_id: str = ""
+    ) -> Order | Refusal:
         """Take an order in. A marketable one trades at once against the ladder of the last print.
 
         With `hold` it stays in TRANSIT until `release` or `reject`.
@@ -148,7 +164,9 @@ class OrderManager:
         if refusal := self.refusal(request):
             return refusal
         instrument = self._instruments[request.instrument]
-        rejection = self._rejection(request, instrument, self.sketch(request), self.live(request.client_id))
+        rejection = self._rejection(
+            request, instrument, self.sketch(request), self.live(request.client_id)
+        )
         if rejection and not self.rules.reject_in_book:
             return Refusal(Code.ORDER, rejection)
         order = self.draft(request, second, parent_id)
@@ -168,12 +186,19 @@ class OrderManager:
                 return refusal
         if refusal := entry_refusal(request, instrument, self.rules, self.phase):
             return refusal
-        if self._is_market(request) and not request.after_market and self.last(request.instrument) is None:
+        if (
+            self._is_market(request)
+            and not request.after_market
+            and self.last(request.instrument) is None
+        ):
             return Refusal(Code.ORDER, "Market order refused: the instrument has no price yet")
         return None if self.rules.repeat_correlation_id else self._repeats(request)
 
     def draft(self, request: OrderRequest, second: int, parent_id: str = "") -> Order:
-        """A new order in TRANSIT, unchecked: for the broker's own legs and exits. `release` sends it."""
+        """A new order in TRANSIT, unchecked: for the broker's own legs and exits.
+
+        `release` sends it.
+        """
         order = Order(
             order_id=f"{self._prefix}{len(self._orders) + 1:07d}",
             request=request,
@@ -203,14 +228,22 @@ class OrderManager:
         self._settle(second)
 
     def reject(self, order: Order, reason: str, second: int) -> None:
-        """The exchange or the risk desk turns down an order that was accepted. A finished order stays as it is."""
+        """The exchange or the risk desk turns down an order that was accepted.
+
+        A finished order stays as it is.
+        """
         if not order.status.live or order.trades:
             return
-        order.reason_code, order.reason = reason.partition(":")[0] if ":" in reason else REJECTED_BY_EXCHANGE, reason
+        order.reason_code, order.reason = (
+            reason.partition(":")[0] if ":" in reason else REJECTED_BY_EXCHANGE,
+            reason,
+        )
         self._end(order, Change.REJECTED, Status.REJECTED, second)
         self._settle(second)
 
-    def modify(self, client_id: str, order_id: str, wish: Modification, second: int) -> Order | Refusal:
+    def modify(
+        self, client_id: str, order_id: str, wish: Modification, second: int
+    ) -> Order | Refusal:
         """Change a waiting order; a new price, or more of it, goes to the end of the queue."""
         order = self.by_id(client_id, order_id)
         if order is None:
@@ -218,7 +251,9 @@ class OrderManager:
         if not order.status.live:
             return Refusal(Code.ORDER, f"Order cannot be modified: it is {order.status}")
         if order.modifications >= self.rules.modifications:
-            return Refusal(Code.ORDER, f"Order cannot be modified more than {self.rules.modifications} times")
+            return Refusal(
+                Code.ORDER, f"Order cannot be modified more than {self.rules.modifications} times"
+            )
         request = wish.applied_to(order.request)
         if refusal := self._modification_refusal(order, request):
             return refusal
@@ -229,8 +264,14 @@ class OrderManager:
     def change(self, order: Order, request: OrderRequest, second: int) -> None:
         """Put `request` in the place of a waiting order's. For users' wishes there is `modify`."""
         before, order.request = order.request, request
-        if (request.order_type, request.price, request.trigger) != (before.order_type, before.price, before.trigger):
-            order.armed = request.order_type.waits_for_trigger and (order.armed or request.trigger != before.trigger)
+        if (request.order_type, request.price, request.trigger) != (
+            before.order_type,
+            before.price,
+            before.trigger,
+        ):
+            order.armed = request.order_type.waits_for_trigger and (
+                order.armed or request.trigger != before.trigger
+            )
             order.limit = Price(request.price) if request.order_type.has_price else None
             order.priority = self._rank()
         elif request.quantity > before.quantity:
@@ -265,13 +306,19 @@ class OrderManager:
             self.filled(order, price, order.remaining, second)
             self._settle(second)
 
-    def convert(self, client_id: str, key: PositionKey, quantity: int, to: Product) -> Refusal | None:
+    def convert(
+        self, client_id: str, key: PositionKey, quantity: int, to: Product
+    ) -> Refusal | None:
         """Move so many units of an open position to another product."""
         dearer = self.risk.cannot_convert(client_id, key, quantity, to, self.live(client_id))
         if dearer and self.rules.margin:
             return Refusal(Code.ORDER, dearer)
         moved = self.ledger.convert(client_id, key, quantity, to)
-        return None if moved else Refusal(Code.ORDER, f"No {key.product} position of {quantity} to convert")
+        return (
+            None
+            if moved
+            else Refusal(Code.ORDER, f"No {key.product} position of {quantity} to convert")
+        )
 
     # Questions
 
@@ -281,7 +328,11 @@ class OrderManager:
 
     def by_correlation(self, client_id: str, correlation_id: str) -> Order | None:
         """The first order of that name: Dhan is not known to refuse a repeated one."""
-        named = (order for order in self._by_client[client_id] if order.request.correlation_id == correlation_id)
+        named = (
+            order
+            for order in self._by_client[client_id]
+            if order.request.correlation_id == correlation_id
+        )
         return next(named, None)
 
     def of(self, client_id: str) -> list[Order]:
@@ -303,7 +354,9 @@ class OrderManager:
         self._trades += 1
         order.add(Trade(f"{self._prefix}{self._trades:07d}", price, quantity, second))
         self.ledger.record(order)
-        self._move(order, Change.TRADED, Status.PART_TRADED if order.remaining else Status.TRADED, second)
+        self._move(
+            order, Change.TRADED, Status.PART_TRADED if order.remaining else Status.TRADED, second
+        )
 
     def done(self, second: int) -> None:
         if self._changed:
@@ -321,7 +374,10 @@ class OrderManager:
         return Refusal(Code.ORDER, f"Duplicate correlationId: {name}") if known else None
 
     def _is_market(self, request: OrderRequest) -> bool:
-        """Whether it trades at the market at once: a market order, or a stop-market one where Dhan ignores the trigger."""
+        """Whether it trades at the market at once.
+
+        A market order, or a stop-market one where Dhan ignores the trigger.
+        """
         at_once = self.rules.stop_market is StopMarket.TRADES_AT_ONCE
         return request.order_type is OrderType.MARKET or (
             at_once and request.order_type is OrderType.STOP_LOSS_MARKET and request.leg is None
@@ -331,7 +387,9 @@ class OrderManager:
         self, request: OrderRequest, instrument: Instrument, sketch: Order, others: list[Order]
     ) -> str | None:
         """What speaks against `request`, of which `sketch` is yet to trade beside `others`."""
-        if reason := risk_rejection(request, instrument, self.rules, self.circuits(request.instrument)):
+        if reason := risk_rejection(
+            request, instrument, self.rules, self.circuits(request.instrument)
+        ):
             return reason
         return self.risk.objection(sketch, others) if self.rules.margin else None
 
@@ -339,7 +397,9 @@ class OrderManager:
         """The order as it would stand, for what it would cost."""
         last = self.last(request.instrument)
         limit = Price(request.price) if request.order_type.has_price else None
-        order = Order("", request, self._instruments[request.instrument], limit, Status.PENDING, 0, 0)
+        order = Order(
+            "", request, self._instruments[request.instrument], limit, Status.PENDING, 0, 0
+        )
         if limit is None and last is not None:
             order.limit = self._matcher.protected(order, request.trigger or last)
         return order
@@ -347,7 +407,8 @@ class OrderManager:
     def _modification_refusal(self, order: Order, request: OrderRequest) -> Refusal | None:
         if request.quantity <= order.filled:
             return Refusal(
-                Code.ORDER, f"Quantity {request.quantity} is not more than the {order.filled} already traded"
+                Code.ORDER,
+                f"Quantity {request.quantity} is not more than the {order.filled} already traded",
             )
         if refusal := entry_refusal(request, order.instrument, self.rules, self.phase):
             return refusal
@@ -362,7 +423,11 @@ class OrderManager:
         self._matcher.enter(order, second)
 
     def _send_after_market(self, second: int) -> None:
-        due = [order for order in self._after_market if second >= self._opened_at + order.request.after_open]
+        due = [
+            order
+            for order in self._after_market
+            if second >= self._opened_at + order.request.after_open
+        ]
         for order in due:
             self._after_market.remove(order)
             self._enter(order, second)

@@ -9,7 +9,16 @@ from schemas.ids import InstrumentId
 from schemas.market import Side
 from schemas.units import Paise
 from simulator.matching.enums import Product
-from simulator.matching.ledger import MARGIN_RATES, Account, AccountOf, Funds, Holding, Ledger, Position, PositionKey
+from simulator.matching.ledger import (
+    MARGIN_RATES,
+    Account,
+    AccountOf,
+    Funds,
+    Holding,
+    Ledger,
+    Position,
+    PositionKey,
+)
 from simulator.matching.order import Order
 
 _NOTHING = Fraction(0)
@@ -53,7 +62,11 @@ class MarginEngine:
         if position is None or available is None:
             return None
         more = quantity * position.cost * (MARGIN_RATES[to] - MARGIN_RATES[key.product]) / 100
-        return f"RMS: Margin Shortfall: Available: INR {_rupees(available)}" if more > max(0, available) else None
+        return (
+            f"RMS: Margin Shortfall: Available: INR {_rupees(available)}"
+            if more > max(0, available)
+            else None
+        )
 
     def _lacks_shares(
         self, order: Order, waiting: Sequence[Order], holdings: Mapping[InstrumentId, Holding]
@@ -66,13 +79,18 @@ class MarginEngine:
             request.client_id, request.instrument, Product.CNC
         )
         promised = sum(other.remaining for other in waiting if _same_sale(other, order))
-        return "RMS: Holding quantity is not sufficient" if owned - promised < order.remaining else None
+        return (
+            "RMS: Holding quantity is not sufficient"
+            if owned - promised < order.remaining
+            else None
+        )
 
 
 def margin(positions: Sequence[Position], waiting: Sequence[Order]) -> Paise:
-    """Margin of what is open and what waits: per position the dearer of "all buys fill" and "all sells fill".
+    """Margin of what is open and what waits.
 
-    Delivery sells what is owned, so it binds nothing.
+    Per position the dearer of "all buys fill" and "all sells fill". Delivery sells what is owned,
+    so it binds nothing.
     """
     open_value: dict[PositionKey, Fraction] = {}
     buys: dict[PositionKey, int] = {}
@@ -103,7 +121,11 @@ def _key(position: Position) -> PositionKey:
 
 def _same_sale(other: Order, order: Order) -> bool:
     mine, theirs = order.request, other.request
-    return (mine.instrument, mine.product, mine.side) == (theirs.instrument, theirs.product, theirs.side)
+    return (mine.instrument, mine.product, mine.side) == (
+        theirs.instrument,
+        theirs.product,
+        theirs.side,
+    )
 
 
 def _rupees(amount: Paise | None) -> str:

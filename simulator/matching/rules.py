@@ -1,6 +1,7 @@
-"""What an order must respect: the instrument's steps and bands, the session, the broker's own limits.
+"""What an order must respect.
 
-A breach of what the broker sees in the request refuses it; a breach that only the risk desk or the exchange sees becomes an
+The instrument's steps and bands, the session, the broker's own limits. A breach of what the broker
+sees in the request refuses it; a breach that only the risk desk or the exchange sees becomes an
 order that is REJECTED in the book, as Dhan does (`Rules.reject_in_book`).
 """
 
@@ -17,12 +18,18 @@ from simulator.matching.enums import OrderType, Product, Validity
 from simulator.matching.order import OrderRequest
 from simulator.refusals import BAD_INPUT, Code, Refusal
 
-MARKET_PROTECTION: Final = BasisPoints(100)  # since March 2026 a market order is a limit this far from the last price
+# since March 2026 a market order is a limit this far from the last price
+MARKET_PROTECTION: Final = BasisPoints(100)
 MODIFICATIONS: Final = 25  # Dhan, per order
 LONGEST_CORRELATION_ID: Final = 25
 LEAST_DISCLOSED: Final = 30  # percent of the quantity
 FREEZE: Final = Quantity(100_000)  # for instruments without a published freeze quantity
-FREEZE_QUANTITIES: Final[Mapping[str, int]] = {"NIFTY": 1_800, "BANKNIFTY": 600, "FINNIFTY": 1_800, "MIDCPNIFTY": 2_800}
+FREEZE_QUANTITIES: Final[Mapping[str, int]] = {
+    "NIFTY": 1_800,
+    "BANKNIFTY": 600,
+    "FINNIFTY": 1_800,
+    "MIDCPNIFTY": 2_800,
+}
 _CLOSED: Final = "Market is Closed! Want to place an offline order?"
 
 
@@ -49,16 +56,19 @@ class Rules:
     Attributes:
         market_protection: How far from the last price a market order may trade.
         price_bands: Reject prices outside the day's circuits.
-        freeze_quantities: By symbol, or an option's underlying; larger orders are rejected, slicing splits them.
+        freeze_quantities: By symbol, or an option's underlying; larger orders are rejected, slicing
+            splits them.
         freeze_quantity: For all other symbols.
-        market_hours: Refuse orders after the close and expire what rests. None: only when the market is paced; at full
-            speed its close is over before anybody could order.
+        market_hours: Refuse orders after the close and expire what rests. None: only when the
+            market is paced; at full speed its close is over before anybody could order.
         modifications: Most modifications of one order.
         margin: Reject what the account cannot pay.
         stop_market: What becomes of STOP_LOSS_MARKET.
-        reject_in_book: Freeze, band and margin: accept, then reject in the book; False refuses with DH-906 at once.
+        reject_in_book: Freeze, band and margin: accept, then reject in the book; False refuses with
+            DH-906 at once.
         repeat_correlation_id: Take a second order with a known correlation id; Dhan does not say.
-        longest_correlation_id: Above it the whole order is refused without the field's name, as measured; documents say 30.
+        longest_correlation_id: Above it the whole order is refused without the field's name, as
+            measured; documents say 30.
     """
 
     market_protection: BasisPoints = MARKET_PROTECTION
@@ -89,7 +99,9 @@ class Circuits:
 Check = Callable[[OrderRequest, Instrument, Rules], str | None]
 
 
-def entry_refusal(request: OrderRequest, instrument: Instrument, rules: Rules, phase: Phase) -> Refusal | None:
+def entry_refusal(
+    request: OrderRequest, instrument: Instrument, rules: Rules, phase: Phase
+) -> Refusal | None:
     """What the broker's front door says against it."""
     if len(request.correlation_id) > rules.longest_correlation_id:
         return BAD_INPUT
@@ -137,12 +149,18 @@ def _stands_on_the_grid(request: OrderRequest, instrument: Instrument, _: Rules)
 def _trigger_is_on_the_right_side(request: OrderRequest, _: Instrument, __: Rules) -> str | None:
     if request.order_type is not OrderType.STOP_LOSS:
         return None
-    wrong = request.price < request.trigger if request.side is Side.BUY else request.price > request.trigger
+    wrong = (
+        request.price < request.trigger
+        if request.side is Side.BUY
+        else request.price > request.trigger
+    )
     return "Limit price of a stop loss order must lie beyond its trigger price" if wrong else None
 
 
 def _stop_market_is_taken(request: OrderRequest, _: Instrument, rules: Rules) -> str | None:
-    refused = request.order_type is OrderType.STOP_LOSS_MARKET and rules.stop_market is StopMarket.REFUSED
+    refused = (
+        request.order_type is OrderType.STOP_LOSS_MARKET and rules.stop_market is StopMarket.REFUSED
+    )
     return "Stop loss market orders are not allowed" if refused else None
 
 

@@ -1,6 +1,7 @@
 """Super orders: an entry with a target and a trailing stop, of which one trade takes from the other.
 
-Both exits stand at the exchange as soon as the entry has traded, always for exactly what is still open.
+Both exits stand at the exchange as soon as the entry has traded, always for exactly what is still
+open.
 """
 
 from __future__ import annotations
@@ -101,14 +102,26 @@ class SuperOrders:
         return entry
 
     def modify(
-        self, client_id: str, order_id: str, leg: Leg, wish: Modification, *, exits: Exits, second: int
+        self,
+        client_id: str,
+        order_id: str,
+        leg: Leg,
+        wish: Modification,
+        *,
+        exits: Exits,
+        second: int,
     ) -> Refusal | None:
-        """Change one leg. Of `exits` a leg takes what is its own: the stop its price and the jump, the entry all."""
+        """Change one leg.
+
+        Of `exits` a leg takes what is its own: the stop its price and the jump, the entry all.
+        """
         found = self.by_id(client_id, order_id)
         if found is None:
             return NO_SUCH_ORDER
         asked = _asked(found.exits, leg, exits)
-        if leg is not Leg.ENTRY and (found.leg_status(leg) not in {Status.PENDING, Status.PART_TRADED}):
+        if leg is not Leg.ENTRY and (
+            found.leg_status(leg) not in {Status.PENDING, Status.PART_TRADED}
+        ):
             return Refusal(Code.ORDER, f"{leg} cannot be modified: it is {found.leg_status(leg)}")
         price = (wish.price if leg is Leg.ENTRY else None) or found.entry.request.price
         if refusal := self._refusal(found.entry.request, 0 if found.entry.trades else price, asked):
@@ -163,16 +176,21 @@ class SuperOrders:
         if not self._trailing or not (trailing := self._trailing.get(instrument)):
             return
         for made in tuple(trailing):
-            if made.status is Status.CLOSED or (made.entry.status in _NEVER and not made.entry.trades):
+            if made.status is Status.CLOSED or (
+                made.entry.status in _NEVER and not made.entry.trades
+            ):
                 trailing.remove(made)
             elif self._trail(made, price):
                 self._tend(made, second)
 
     def _refusal(self, request: OrderRequest, price: int, exits: Exits) -> Refusal | None:
         instrument = self._book.instrument(request.instrument)
-        if instrument and any(value % instrument.tick_size for value in (exits.target, exits.stop, exits.jump)):
+        if instrument and any(
+            value % instrument.tick_size for value in (exits.target, exits.stop, exits.jump)
+        ):
             return Refusal(
-                Code.ORDER, f"Target, stop and jump must be multiples of the tick size {instrument.tick_size}"
+                Code.ORDER,
+                f"Target, stop and jump must be multiples of the tick size {instrument.tick_size}",
             )
         return _unsound(request.side, price, exits)
 
@@ -257,4 +275,8 @@ def _unsound(side: Side, price: int, exits: Exits) -> Refusal | None:
         ordered.reverse()
     if any(low >= high for low, high in pairwise(ordered)):
         return Refusal(Code.INPUT, "Stop loss, price and target do not lie in this order")
-    return None if exits.target or exits.stop else Refusal(Code.INPUT, "A super order needs a target or a stop loss")
+    return (
+        None
+        if exits.target or exits.stop
+        else Refusal(Code.INPUT, "A super order needs a target or a stop loss")
+    )

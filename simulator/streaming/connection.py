@@ -1,6 +1,7 @@
-"""WebSocket connections of the simulator: how a client gets in, how it is watched, and every way a connection ends.
+"""WebSocket connections of the simulator.
 
-A send returns when the client's socket has taken the frame, so at full speed the market waits for its slowest reader. The
+How a client gets in, how it is watched, and every way a connection ends. A send returns when the
+client's socket has taken the frame, so at full speed the market waits for its slowest reader. The
 access token travels in the query, so nothing here logs a URL.
 """
 
@@ -28,7 +29,8 @@ SETTLE: Final = 2.0  # seconds the client's machine has to take what was sent be
 MAX_REQUEST: Final = 1 << 16  # bytes; a hundred instruments fit ten times
 MOST_LATE: Final = 10_000  # frames held back by a lag; then the market waits
 NO_CLOSE_FRAME: Final = 1006
-_RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER on, zero seconds: closing sends RST instead of FIN
+# SO_LINGER on, zero seconds: closing sends RST instead of FIN
+_RESET: Final = struct.pack("ii", 1, 0)
 
 Frame: TypeAlias = bytes | str
 Tap: TypeAlias = Callable[[int, Frame], None]
@@ -47,7 +49,10 @@ class SocketOptions:
 
 
 class Surroundings(NamedTuple):
-    """What all endpoints of one simulator share. `numbers` counts the connections of the whole run."""
+    """What all endpoints of one simulator share.
+
+    `numbers` counts the connections of the whole run.
+    """
 
     faults: Faults
     options: SocketOptions
@@ -91,7 +96,9 @@ class Connection:
     @property
     def listening(self) -> bool:
         """Whether what is sent now would reach the client."""
-        return not self._over and not self.response.closed and self._monotonic() >= self._quiet_until
+        return (
+            not self._over and not self.response.closed and self._monotonic() >= self._quiet_until
+        )
 
     @property
     def muted(self) -> list[str]:
@@ -99,7 +106,10 @@ class Connection:
         return [name for name, until in self._muted.items() if self._monotonic() < until]
 
     async def send(self, frame: Frame) -> None:
-        """Send one frame, late while there is a lag. A connection that is gone, or silent for now, swallows it."""
+        """Send one frame, late while there is a lag.
+
+        A connection that is gone, or silent for now, swallows it.
+        """
         if not self.listening:
             return
         if self._lag is not None and self._lag.running:
@@ -140,8 +150,13 @@ class Connection:
             self._lag = _Lag(self, self._monotonic)
         self._lag.extend(delay, lasting)
 
-    async def close(self, last_word: Frame | None = None, code: int = aiohttp.WSCloseCode.OK) -> None:
-        """Say a last word, when there is one, and close in order; with code 1006 TCP ends without a close frame."""
+    async def close(
+        self, last_word: Frame | None = None, code: int = aiohttp.WSCloseCode.OK
+    ) -> None:
+        """Say a last word, when there is one, and close in order.
+
+        With code 1006 TCP ends without a close frame.
+        """
         if last_word is not None:
             await self.send(last_word)
         self._end()
@@ -235,7 +250,9 @@ C = TypeVar("C", bound=Connection)
 
 
 class Endpoint(Generic[C]):
-    """The way in to one endpoint. `make` builds its kind of connection; `too_many` is the last word to one pushed out.
+    """The way in to one endpoint.
+
+    `make` builds its kind of connection; `too_many` is the last word to one pushed out.
 
     Attributes:
         tap: Told every frame that was put on the wire, with the connection's number.
@@ -267,7 +284,9 @@ class Endpoint(Generic[C]):
         if self._monotonic() < self._refused_until.get(client_id, float("-inf")):
             return web.Response(status=429)
         number = next(self._numbers)
-        strike = self._faults.next_hit(Place.HANDSHAKE, Target(client_id, self.endpoint, number, thing="handshake"))
+        strike = self._faults.next_hit(
+            Place.HANDSHAKE, Target(client_id, self.endpoint, number, thing="handshake")
+        )
         if strike and strike.fault.kind is FaultKind.HANDSHAKE_429:
             self._refused_until[client_id] = self._monotonic() + strike.fault.delay
             return web.Response(status=429)
@@ -275,7 +294,9 @@ class Endpoint(Generic[C]):
             timeout=CLOSE_TIMEOUT, compress=False, autoping=False, max_msg_size=MAX_REQUEST
         )
         await response.prepare(request)
-        connection = self._make(number, client_id, response, request, monotonic=self._monotonic, tap=self._tapped)
+        connection = self._make(
+            number, client_id, response, request, monotonic=self._monotonic, tap=self._tapped
+        )
         if strike:
             connection.reset()
             return response
@@ -284,7 +305,12 @@ class Endpoint(Generic[C]):
     async def stay(self, connection: C, on_text: Callable[[C, str], Awaitable[None]]) -> None:
         """Watch over a connection and hand on its messages until it ends."""
         self._inside.append(connection)
-        log.info("socket.connected", endpoint=self.endpoint, client_id=connection.client_id, number=connection.number)
+        log.info(
+            "socket.connected",
+            endpoint=self.endpoint,
+            client_id=connection.client_id,
+            number=connection.number,
+        )
         watch = asyncio.create_task(self._watch(connection), name="socket watch")
         try:
             await self._evict_oldest(connection)
@@ -324,7 +350,9 @@ class Endpoint(Generic[C]):
             await asyncio.sleep(options.ping_every)
             now = self._monotonic()
             if now - connection.last_heard > options.drop_after:
-                log.warning("socket.silent_client", endpoint=self.endpoint, client_id=connection.client_id)
+                log.warning(
+                    "socket.silent_client", endpoint=self.endpoint, client_id=connection.client_id
+                )
                 connection.reset()
                 return
             if options.life is not None and now - born >= options.life:

@@ -30,7 +30,8 @@ class StreamFormat(NamedTuple):
         name: What a thing is called in the journal.
         goodbye: The last word with a reason code; None is not said.
         strange: A thing no client knows, with a code.
-        earlier: The same thing with an earlier trade time; None when the stream's things have none: then order is swapped.
+        earlier: The same thing with an earlier trade time; None when the stream's things have none:
+            then order is swapped.
     """
 
     name: Callable[[Frame], str]
@@ -106,7 +107,9 @@ class FaultySender:
         """Send everything in order; where a fault strikes, what it makes of the thing."""
         start = 0
         while start < len(batch) and connection.listening:
-            strike = self._faults.next_hit(Place.STREAM, self._target(connection, batch, start), len(batch) - start)
+            strike = self._faults.next_hit(
+                Place.STREAM, self._target(connection, batch, start), len(batch) - start
+            )
             stop = len(batch) if strike is None else start + strike.at
             for frame in batch.frames(start, stop):
                 await self._send(connection, frame)

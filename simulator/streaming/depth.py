@@ -1,4 +1,7 @@
-"""Dhan's 20- and 200-level depth feeds: a bid and an ask packet of an instrument whenever it prints."""
+"""Dhan's 20- and 200-level depth feeds.
+
+A bid and an ask packet of an instrument whenever it prints.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,12 @@ from simulator.streaming import depth_packets
 from simulator.streaming.connection import Connection, Endpoint, Frame, Surroundings, Tap
 from simulator.streaming.delivery import FaultySender, MixedPackets, StreamFormat
 from simulator.streaming.packets import Reason
-from simulator.streaming.subscriptions import PER_DEPTH_CONNECTION, Goodbye, Invalid, read_depth_request
+from simulator.streaming.subscriptions import (
+    PER_DEPTH_CONNECTION,
+    Goodbye,
+    Invalid,
+    read_depth_request,
+)
 
 ENDPOINTS: Final = {20: "/twentydepth", 200: "/twohundreddepth"}
 SIDES: Final = 2  # packets of one instrument, back to back in one frame
@@ -103,7 +111,9 @@ class DepthFeed:
             log.warning("depth.bad_request", client_id=connection.client_id, detail=asked.detail)
             await connection.close(depth_packets.disconnect(asked.reason))
             return
-        change = connection.wanted.update if asked.subscribe else connection.wanted.difference_update
+        change = (
+            connection.wanted.update if asked.subscribe else connection.wanted.difference_update
+        )
         change(asked.instruments)
         known = (self._market.by_id.get(instrument) for instrument in connection.wanted)
         connection.places = {place for place in known if place is not None}

@@ -1,8 +1,9 @@
-"""Binary packets of Dhan's 20- and 200-level depth: another header than the feed's, 64-bit prices, one side per packet.
+"""Binary packets of Dhan's 20- and 200-level depth.
 
-Twelve bytes of header (length, code, segment, security id, then a sequence number with 20 levels and the row count with
-200), then 16 bytes per level. Both sides of an instrument stand back to back in one frame. Source: Dhan, Full Market Depth,
-as the project's Dhan reference (1.8) settles where its pages differ.
+Another header than the feed's, 64-bit prices, one side per packet. Twelve bytes of header (length,
+code, segment, security id, then a sequence number with 20 levels and the row count with 200), then
+16 bytes per level. Both sides of an instrument stand back to back in one frame. Source: Dhan, Full
+Market Depth, as the project's Dhan reference (1.8) settles where its pages differ.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ def both_sides(prints: Prints, levels: int, first_sequence: int) -> list[bytes]:
     """A bid and an ask packet of each print, one after the other."""
     sides = (BID, ladder.bids(prints, levels)), (ASK, ladder.asks(prints, levels))
     packets: list[bytes] = []
-    for at, (segment, security_id) in enumerate(zip(prints["segment"], prints["security_id"], strict=True)):
+    for at, (segment, security_id) in enumerate(
+        zip(prints["segment"], prints["security_id"], strict=True)
+    ):
         for nth, (code, rungs) in enumerate(sides):
             extra = levels if levels > 20 else first_sequence + 2 * at + nth
             packets.append(_packet(code, int(segment), int(security_id), extra, _body(rungs, at)))

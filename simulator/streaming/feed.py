@@ -1,4 +1,7 @@
-"""Dhan's market feed v2: who hears what. The bytes are in `packets`, the ways a connection ends in `sockets`."""
+"""Dhan's market feed v2: who hears what.
+
+The bytes are in `packets`, the ways a connection ends in `sockets`.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,13 @@ from simulator.faults import Fault, FaultKind
 from simulator.market.tape import Market, Prints
 from simulator.streaming import packets
 from simulator.streaming.connection import Connection, Endpoint, Frame, Surroundings, Tap
-from simulator.streaming.delivery import Batch, FaultySender, MixedPackets, StreamFormat, UniformPackets
+from simulator.streaming.delivery import (
+    Batch,
+    FaultySender,
+    MixedPackets,
+    StreamFormat,
+    UniformPackets,
+)
 from simulator.streaming.packets import Encoded, Mode, Reason
 from simulator.streaming.subscriptions import PER_CONNECTION, Change, Goodbye, Invalid, read_request
 
@@ -94,13 +103,20 @@ class Feed:
         self._endpoint.tap = tap
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
-        """Handle `GET /feed`. With a bad token the upgrade succeeds and the socket is reset, as Dhan does."""
+        """Handle `GET /feed`.
+
+        With a bad token the upgrade succeeds and the socket is reset, as Dhan does.
+        """
         client_id = request.query.get("clientId", "")
         connection = await self._endpoint.upgrade(request, client_id)
         if not isinstance(connection, FeedConnection):
             return connection
         known = self._accounts.holder(request.query.get("token", ""), client_id)
-        if known is None or request.query.get("version") != "2" or request.query.get("authType") != "2":
+        if (
+            known is None
+            or request.query.get("version") != "2"
+            or request.query.get("authType") != "2"
+        ):
             log.info("feed.refused", client_id=client_id)
             connection.reset()
             return connection.response
@@ -180,7 +196,9 @@ class Feed:
                 continue
             if self._options.previous_close_for_all or instrument.segment is Segment.IDX_I:
                 self.packets_sent += 1
-                yield packets.previous_close(instrument, self._market.listings[place].previous_close)
+                yield packets.previous_close(
+                    instrument, self._market.listings[place].previous_close
+                )
 
     def _parcel(self, place: slice, modes: Modes) -> Batch:
         """The packets that `modes` ask for, one mode for each print at `place`."""

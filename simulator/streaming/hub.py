@@ -1,4 +1,7 @@
-"""Everything that streams, as one: market feed, depth feeds, order updates, postbacks; put together from the settings."""
+"""Everything that streams, as one: market feed, depth feeds, order updates, postbacks.
+
+Put together from the settings.
+"""
 
 from __future__ import annotations
 
@@ -39,17 +42,26 @@ class Streams:
         faults: Faults,
         monotonic: Callable[[], float],
     ) -> None:
-        sockets = SocketOptions(config.feed_connections, config.ping_every, config.drop_after, config.connection_life)
+        sockets = SocketOptions(
+            config.feed_connections, config.ping_every, config.drop_after, config.connection_life
+        )
         around = Surroundings(faults, sockets, monotonic, connection_numbers())
         options = FeedOptions(
-            config.packets_per_frame, config.previous_close_for_all, config.true_utc, config.numeric_ids
+            config.packets_per_frame,
+            config.previous_close_for_all,
+            config.true_utc,
+            config.numeric_ids,
         )
         self.feed = Feed(market, accounts, options, around)
         self.depths = {
-            levels: DepthFeed(levels, market, accounts, around, numeric_ids=config.numeric_ids) for levels in DEPTHS
+            levels: DepthFeed(levels, market, accounts, around, numeric_ids=config.numeric_ids)
+            for levels in DEPTHS
         }
         self.updates = Updates(
-            accounts, config.partners, UpdateOptions(config.update_keys, config.acknowledge_login), around
+            accounts,
+            config.partners,
+            UpdateOptions(config.update_keys, config.acknowledge_login),
+            around,
         )
         self.postbacks = Postbacks(accounts, faults)
         self._prints: Prints | None = None

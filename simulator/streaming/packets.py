@@ -1,9 +1,9 @@
 """Binary packets of Dhan's market feed v2, byte for byte, written independently of our own reader of them.
 
-All numbers are little-endian; every packet starts with the eight-byte header of `HEADER_FIELDS`, whose length includes it.
-Prices are 32-bit floats in rupees. Last trade time is Indian clock time encoded as if it were UTC: 19,800 seconds more
-than the true epoch, unless `Encoded` is told otherwise. Source: Dhan, Live Market Feed, and captures named in the project's
-Dhan reference.
+All numbers are little-endian; every packet starts with the eight-byte header of `HEADER_FIELDS`,
+whose length includes it. Prices are 32-bit floats in rupees. Last trade time is Indian clock time
+encoded as if it were UTC: 19,800 seconds more than the true epoch, unless `Encoded` is told
+otherwise. Source: Dhan, Live Market Feed, and captures named in the project's Dhan reference.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from simulator.market import depth, ladder
 from simulator.market.tape import Prints
 
 IST_OFFSET_SECONDS: Final = 19_800
-MAX_LAST_QUANTITY: Final = 65_535  # the field has 16 bits; what Dhan sends above is unknown, we send the largest
+# the field has 16 bits; what Dhan sends above is unknown, we send the largest
+MAX_LAST_QUANTITY: Final = 65_535
 DEPTH_LEVELS: Final = depth.LEVELS
 
 Packets = npt.NDArray[np.void]
@@ -58,7 +59,12 @@ _PREVIOUS_CLOSE: Final = 6
 _MARKET_STATUS: Final = 7
 _DISCONNECT: Final = 50
 
-_HEADER_FIELDS: Final = [("code", "u1"), ("length", "<u2"), ("segment", "u1"), ("security_id", "<u4")]
+_HEADER_FIELDS: Final = [
+    ("code", "u1"),
+    ("length", "<u2"),
+    ("segment", "u1"),
+    ("security_id", "<u4"),
+]
 _LEVEL: Final = np.dtype(
     [
         ("bid_quantity", "<u4"),
@@ -78,15 +84,26 @@ _TRADE_FIELDS: Final = [
     ("sell_quantity", "<u4"),
     ("buy_quantity", "<u4"),
 ]
-# Not OHLC: Dhan's order is open, close, high, low; `close` is the previous session's while the market is open.
+# Not OHLC: Dhan's order is open, close, high, low; `close` is the previous session's while the
+# market is open.
 _DAY_FIELDS: Final = [("open", "<f4"), ("close", "<f4"), ("high", "<f4"), ("low", "<f4")]
-_INTEREST_FIELDS: Final = [("open_interest", "<u4"), ("interest_high", "<u4"), ("interest_low", "<u4")]
+_INTEREST_FIELDS: Final = [
+    ("open_interest", "<u4"),
+    ("interest_high", "<u4"),
+    ("interest_low", "<u4"),
+]
 
 TICKER: Final = np.dtype([*_HEADER_FIELDS, ("price", "<f4"), ("last_trade_time", "<u4")])
 OPEN_INTEREST: Final = np.dtype([*_HEADER_FIELDS, ("open_interest", "<u4")])
 QUOTE: Final = np.dtype([*_HEADER_FIELDS, *_TRADE_FIELDS, *_DAY_FIELDS])
 FULL: Final = np.dtype(
-    [*_HEADER_FIELDS, *_TRADE_FIELDS, *_INTEREST_FIELDS, *_DAY_FIELDS, ("depth", _LEVEL, (DEPTH_LEVELS,))]
+    [
+        *_HEADER_FIELDS,
+        *_TRADE_FIELDS,
+        *_INTEREST_FIELDS,
+        *_DAY_FIELDS,
+        ("depth", _LEVEL, (DEPTH_LEVELS,)),
+    ]
 )
 
 _SMALL_HEADER: Final = "<BHBI"
@@ -98,7 +115,10 @@ _TRADE_TIME_AT: Final[Mapping[int, int]] = {
 
 
 def ticker(prints: Prints, offset: int = IST_OFFSET_SECONDS) -> Packets:
-    """One Ticker packet (16 bytes) for each print. `offset` is what is added to the true epoch, in all packets."""
+    """One Ticker packet (16 bytes) for each print.
+
+    `offset` is what is added to the true epoch, in all packets.
+    """
     packets = _headed(TICKER, Mode.TICKER, prints)
     packets["price"] = _rupees(prints["price"])
     packets["last_trade_time"] = prints["second"] + offset
@@ -117,13 +137,17 @@ def full(prints: Prints, offset: int = IST_OFFSET_SECONDS) -> Packets:
     packets = _headed(FULL, Mode.FULL, prints)
     _fill_day(packets, prints, offset)
     for name in ("open_interest", "interest_high", "interest_low"):
-        packets[name] = prints["open_interest"]  # its extremes of the day are not kept: they are the present one
+        # its extremes of the day are not kept: they are the present one
+        packets[name] = prints["open_interest"]
     _fill_depth(packets["depth"], prints)
     return packets
 
 
 def open_interest(prints: Prints) -> Packets:
-    """One OI packet (12 bytes) for each print; in Quote mode it comes beside the Quote of a derivative."""
+    """One OI packet (12 bytes) for each print.
+
+    In Quote mode it comes beside the Quote of a derivative.
+    """
     packets = _headed(OPEN_INTEREST, _OPEN_INTEREST, prints)
     packets["open_interest"] = prints["open_interest"]
     return packets
@@ -137,9 +161,10 @@ _ENCODERS: Final[Mapping[Mode, Callable[[Prints, int], Packets]]] = {
 
 
 class Encoded:
-    """Packets of a tape, made a window ahead: one call of numpy for thousands of prints costs what it does for one.
+    """Packets of a tape, made a window ahead.
 
-    With `true_utc` the trade times are honest epochs, which Dhan's are not: whoever converts both ways is caught.
+    One call of numpy for thousands of prints costs what it does for one. With `true_utc` the trade
+    times are honest epochs, which Dhan's are not: whoever converts both ways is caught.
     """
 
     WINDOW: Final = 4_096  # prints; 0.7 MB of Full packets
@@ -154,7 +179,9 @@ class Encoded:
         first, window = self._windows.get(mode, (0, _NOTHING))
         if not first <= place.start <= place.stop <= first + len(window):
             first = place.start
-            window = _ENCODERS[mode](self._prints[first : max(place.stop, first + self.WINDOW)], self._offset)
+            window = _ENCODERS[mode](
+                self._prints[first : max(place.stop, first + self.WINDOW)], self._offset
+            )
             self._windows[mode] = first, window
         return window[place.start - first : place.stop - first]
 
@@ -169,7 +196,10 @@ def previous_close(instrument: InstrumentId, price: Price, interest: int = 0) ->
 
 
 def market_status(segment: Segment) -> bytes:
-    """The market of `segment` opened or closed. Dhan has not published a payload; the header alone is what clients read."""
+    """The market of `segment` opened or closed.
+
+    Dhan has not published a payload; the header alone is what clients read.
+    """
     return struct.pack(_SMALL_HEADER, _MARKET_STATUS, 8, segment.code, 0)
 
 
@@ -193,7 +223,10 @@ def earlier(packet: bytes, seconds: int) -> bytes:
 
 
 def name(packet: bytes) -> str:
-    """Which packet this is, for the journal: kind, segment and security id, and trade time if it has one."""
+    """Which packet this is, for the journal.
+
+    Kind, segment and security id, and trade time if it has one.
+    """
     code, _, segment, security_id = struct.unpack_from(_SMALL_HEADER, packet)
     at = _TRADE_TIME_AT.get(code)
     moment = f" LTT {struct.unpack_from('<I', packet, at)[0]}" if at else ""
@@ -212,12 +245,16 @@ def _fill_day(packets: Packets, prints: Prints, offset: int) -> None:
     packets["price"] = _rupees(prints["price"])
     packets["last_quantity"] = np.minimum(prints["quantity"], MAX_LAST_QUANTITY)
     packets["last_trade_time"] = prints["second"] + offset
-    packets["average_price"] = _rupees(np.where(volume > 0, prints["turnover"] / np.maximum(volume, 1), 0))
+    packets["average_price"] = _rupees(
+        np.where(volume > 0, prints["turnover"] / np.maximum(volume, 1), 0)
+    )
     packets["volume"] = volume
     packets["open"], packets["close"] = _rupees(prints["open"]), _rupees(prints["previous_close"])
     packets["high"], packets["low"] = _rupees(prints["high"]), _rupees(prints["low"])
     for name, salt in (("sell_quantity", 1), ("buy_quantity", 2)):
-        packets[name] = np.where(volume > 0, depth.resting(prints["second"], prints["price"], salt) * 40, 0)
+        packets[name] = np.where(
+            volume > 0, depth.resting(prints["second"], prints["price"], salt) * 40, 0
+        )
 
 
 def _fill_depth(levels: Packets, prints: Prints) -> None:

@@ -1,4 +1,7 @@
-"""Postbacks: an HTTP POST of the order to the user's URL after every change. Unsigned, never repeated, as far as is known."""
+"""Postbacks: an HTTP POST of the order to the user's URL after every change.
+
+Unsigned, never repeated, as far as is known.
+"""
 
 from __future__ import annotations
 
@@ -51,10 +54,15 @@ class Postbacks:
                     await self._post(session, url, body)
 
     async def _after_faults(self, url: str, body: Json) -> list[tuple[str, Json]]:
-        """What is sent now instead of this postback: nothing, more than one, or it behind the next one."""
+        """What is sent now instead of this postback.
+
+        Nothing, more than one, or it behind the next one.
+        """
         held, self._held = self._held, []
         thing = f"postback of {body['orderId']}: {body['orderStatus']}"
-        strike = self._faults.next_hit(Place.STREAM, Target(body["dhanClientId"], ENDPOINT, thing=thing))
+        strike = self._faults.next_hit(
+            Place.STREAM, Target(body["dhanClientId"], ENDPOINT, thing=thing)
+        )
         fault = strike.fault if strike else None
         if fault and fault.kind is FaultKind.OUT_OF_ORDER:
             self._held = [(url, body)]

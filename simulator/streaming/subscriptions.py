@@ -1,4 +1,7 @@
-"""Reads what a client of the market feed or of a depth feed asks for: subscribe, unsubscribe, disconnect. Strict."""
+"""Reads what a client of the market feed or of a depth feed asks for.
+
+Subscribe, unsubscribe, disconnect. Strict.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +63,10 @@ class Invalid:
 
 
 def read_request(text: str, *, numeric_ids: bool = False) -> Change | Goodbye | Invalid:
-    """What one text message of a feed client asks for. `numeric_ids` lets security ids be numbers too."""
+    """What one text message of a feed client asks for.
+
+    `numeric_ids` lets security ids be numbers too.
+    """
     body = _object(text)
     if isinstance(body, Invalid):
         return body
@@ -74,8 +80,13 @@ def read_request(text: str, *, numeric_ids: bool = False) -> Change | Goodbye | 
     return listed if isinstance(listed, Invalid) else Change(mode, subscribe, listed)
 
 
-def read_depth_request(text: str, levels: int, *, numeric_ids: bool = False) -> DepthChange | Goodbye | Invalid:
-    """What one text message of a depth client asks for: with 20 levels a list, with 200 one instrument in the message itself."""
+def read_depth_request(
+    text: str, levels: int, *, numeric_ids: bool = False
+) -> DepthChange | Goodbye | Invalid:
+    """What one text message of a depth client asks for.
+
+    With 20 levels a list, with 200 one instrument in the message itself.
+    """
     body = _object(text)
     if isinstance(body, Invalid):
         return body
@@ -102,12 +113,16 @@ def _object(text: str) -> dict[str, Any] | Invalid:
     return body if isinstance(body, dict) else _bad("not a JSON object")
 
 
-def _listed(body: Mapping[str, Any], most: int, numeric_ids: bool) -> tuple[InstrumentId, ...] | Invalid:
+def _listed(
+    body: Mapping[str, Any], most: int, numeric_ids: bool
+) -> tuple[InstrumentId, ...] | Invalid:
     listed = body.get("InstrumentList")
     if not isinstance(listed, list) or body.get("InstrumentCount") != len(listed):
         return _bad("InstrumentCount does not say how long InstrumentList is")
     if len(listed) > most:
-        return Invalid(Reason.TOO_MANY_INSTRUMENTS, f"{len(listed)} instruments in one message, at most {most}")
+        return Invalid(
+            Reason.TOO_MANY_INSTRUMENTS, f"{len(listed)} instruments in one message, at most {most}"
+        )
     instruments = []
     for entry in listed:
         instrument = _read_instrument(entry, numeric_ids)
@@ -123,7 +138,11 @@ def _read_instrument(entry: object, numeric_ids: bool) -> InstrumentId | None:
     segment, security_id = entry.get("ExchangeSegment"), entry.get("SecurityId")
     if numeric_ids and isinstance(security_id, int) and not isinstance(security_id, bool):
         security_id = str(security_id)
-    if not isinstance(segment, str) or segment not in Segment.__members__ or not isinstance(security_id, str):
+    if (
+        not isinstance(segment, str)
+        or segment not in Segment.__members__
+        or not isinstance(security_id, str)
+    ):
         return None
     try:
         return InstrumentId.parse(f"{segment}:{security_id}")

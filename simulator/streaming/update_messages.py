@@ -1,4 +1,7 @@
-"""Order updates as Dhan words them: one alert for each change, in the key casing of its documents or of its live frames."""
+"""Order updates as Dhan words them.
+
+One alert for each change, in the key casing of its documents or of its live frames.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,8 @@ _TYPES: Final[Mapping[OrderType, str]] = {
     OrderType.STOP_LOSS_MARKET: "SLM",
 }
 _LEGS: Final[Mapping[Leg | None, int]] = {None: 1, Leg.ENTRY: 1, Leg.STOP_LOSS: 2, Leg.TARGET: 3}
-# A partial fill has no status of its own here: it says TRADED, and the quantities tell that it was not all.
+# A partial fill has no status of its own here: it says TRADED, and the quantities tell that it was
+# not all.
 _STATUSES: Final[Mapping[Status, str]] = {
     Status.PART_TRADED: "TRADED",
     Status.TRIGGERED: "PENDING",
@@ -43,9 +47,13 @@ def alert(order: OrderSnapshot, casing: Casing) -> str:
     if casing is Casing.CAMEL:
         fields = {_lower(key): value for key, value in fields.items()}
     elif casing is Casing.MIXED:
-        fields = {_lower(key) if at % 2 else key: value for at, (key, value) in enumerate(fields.items())}
+        fields = {
+            _lower(key) if at % 2 else key: value for at, (key, value) in enumerate(fields.items())
+        }
     status = fields["status" if "status" in fields else "Status"]
-    fields["status" if "status" in fields else "Status"] = status if casing is Casing.PASCAL else status.title()
+    fields["status" if "status" in fields else "Status"] = (
+        status if casing is Casing.PASCAL else status.title()
+    )
     return orjson.dumps({"Data": fields, "Type": "order_alert"}).decode()
 
 

@@ -1,4 +1,7 @@
-"""The order-update WebSocket: login by message, then every change of the account's orders as it happens, never again."""
+"""The order-update WebSocket.
+
+Login by message, then every change of the account's orders as it happens, never again.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,8 @@ from simulator.streaming.update_messages import alert
 
 ENDPOINT: Final = "/orderupdate"
 LOGIN: Final = 42  # MsgCode
-BAD_TOKEN_AFTER: Final = 0.01  # seconds until the reset, as observed: the login itself is not refused
+# seconds until the reset, as observed: the login itself is not refused
+BAD_TOKEN_AFTER: Final = 0.01
 
 log = structlog.get_logger(__name__)
 
@@ -121,7 +125,9 @@ class Updates:
             connection.reset()
             return
         if self._options.acknowledge:
-            await connection.send(orjson.dumps({"Type": "login", "Data": {"status": "success"}}).decode())
+            await connection.send(
+                orjson.dumps({"Type": "login", "Data": {"status": "success"}}).decode()
+            )
         connection.logged_in = True
 
     def _login(self, connection: UpdateConnection, message: Mapping[str, Any]) -> bool:
@@ -130,11 +136,16 @@ class Updates:
             return False
         client_id = str(asked.get("ClientId", ""))
         if message.get("UserType") == "PARTNER":
-            connection.all_users = client_id in self._partners and self._partners[client_id] == message.get("Secret")
+            connection.all_users = client_id in self._partners and self._partners[
+                client_id
+            ] == message.get("Secret")
             return connection.all_users
         connection.client_id = client_id
         token = str(asked.get("Token", ""))
-        return message.get("UserType") == "SELF" and self._accounts.holder(token, client_id, ENDPOINT) is not None
+        return (
+            message.get("UserType") == "SELF"
+            and self._accounts.holder(token, client_id, ENDPOINT) is not None
+        )
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""`/auth/v1`: the part of Supabase Auth our clients use. Sign-up, sessions, magic links, user, logout, admin."""
+"""`/auth/v1`: the part of Supabase Auth our clients use.
+
+Sign-up, sessions, magic links, user, logout, admin.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +29,11 @@ from simulator.supabase.tokens import ACCESS_TOKEN_SECONDS, sign
 
 MIN_PASSWORD: Final = 6  # Supabase Auth's default
 PAGE: Final = 50
-REFRESH_REUSE_SECONDS: Final = 10.0  # two tabs may refresh with the same token at once; config.toml has the same
+# two tabs may refresh with the same token at once; config.toml has the same
+REFRESH_REUSE_SECONDS: Final = 10.0
 _SALT_BYTES: Final = 16
-_NO_PASSWORD: Final = base64.b64encode(bytes(_SALT_BYTES + 64)).decode()  # an unknown address costs the same work
+# an unknown address costs the same work
+_NO_PASSWORD: Final = base64.b64encode(bytes(_SALT_BYTES + 64)).decode()
 
 Body = dict[str, Any]
 
@@ -92,16 +97,22 @@ class Auth:
                 if collection == "admin/users" and request.method in {"GET", "DELETE"}:
                     return await self._one_user(asked, item, delete=request.method == "DELETE")
                 if (request.method, path) not in self._routes:
-                    raise AuthError(404, "not_found", f"stand-in: {request.method} /{path} is not implemented")
+                    raise AuthError(
+                        404, "not_found", f"stand-in: {request.method} /{path} is not implemented"
+                    )
                 return await self._routes[request.method, path](asked)
         except asyncpg.PostgresError as error:
             raise AuthError(500, "unexpected_failure", f"Database error: {error}") from error
 
     async def _health(self, _: Asked) -> web.Response:
-        return web.json_response({"name": "GoTrue", "version": "stand-in", "description": "stand-in"})
+        return web.json_response(
+            {"name": "GoTrue", "version": "stand-in", "description": "stand-in"}
+        )
 
     async def _settings(self, _: Asked) -> web.Response:
-        return web.json_response({"external": {"email": True}, "disable_signup": False, "mailer_autoconfirm": True})
+        return web.json_response(
+            {"external": {"email": True}, "disable_signup": False, "mailer_autoconfirm": True}
+        )
 
     async def _sign_up(self, asked: Asked) -> web.Response:
         user = await _insert_user(asked, metadata="data", confirmed=True)
@@ -118,7 +129,11 @@ class Auth:
             case "pkce":
                 return await self._code_grant(asked)
             case other:
-                raise AuthError(400, "unsupported_grant_type", f"stand-in: grant_type {other} is not implemented")
+                raise AuthError(
+                    400,
+                    "unsupported_grant_type",
+                    f"stand-in: grant_type {other} is not implemented",
+                )
 
     async def _password_grant(self, asked: Asked) -> web.Response:
         found = "select * from auth.users where lower(email) = lower($1)"
@@ -141,10 +156,17 @@ class Auth:
     async def _send_link(self, asked: Asked) -> web.Response:
         """To users who exist; making one by mail is not implemented, as no client of ours asks for it."""
         email = asked.text("email").strip()
-        user = await asked.connection.fetchrow("select * from auth.users where lower(email) = lower($1)", email)
+        user = await asked.connection.fetchrow(
+            "select * from auth.users where lower(email) = lower($1)", email
+        )
         if user is None:
             raise AuthError(422, "otp_disabled", "Signups not allowed for otp")
-        self._links.send(user["email"], user["id"], asked.query.get("redirect_to", ""), asked.text("code_challenge"))
+        self._links.send(
+            user["email"],
+            user["id"],
+            asked.query.get("redirect_to", ""),
+            asked.text("code_challenge"),
+        )
         return web.json_response({})
 
     async def _follow_link(self, asked: Asked) -> web.Response:
@@ -160,18 +182,28 @@ class Auth:
     async def _refresh_grant(self, asked: Asked) -> web.Response:
         """Rotate: the old token is spent, but may be repeated for a few seconds."""
         connection, token = asked.connection, asked.text("refresh_token")
-        old = await connection.fetchrow("select * from auth.refresh_tokens where token = $1 for update", token)
+        old = await connection.fetchrow(
+            "select * from auth.refresh_tokens where token = $1 for update", token
+        )
         if old is None:
-            raise AuthError(400, "refresh_token_not_found", "Invalid Refresh Token: Refresh Token Not Found")
+            raise AuthError(
+                400, "refresh_token_not_found", "Invalid Refresh Token: Refresh Token Not Found"
+            )
         if old["revoked"] and not await connection.fetchval(
             "select exists (select from auth.refresh_tokens where parent = $1"
             " and created_at > clock_timestamp() - make_interval(secs => $2))",
             token,
             REFRESH_REUSE_SECONDS,
         ):
-            raise AuthError(400, "refresh_token_already_used", "Invalid Refresh Token: Already Used")
-        await connection.execute("update auth.refresh_tokens set revoked = true where token = $1", token)
-        owner = "select u.* from auth.users u join auth.sessions s on s.user_id = u.id where s.id = $1"
+            raise AuthError(
+                400, "refresh_token_already_used", "Invalid Refresh Token: Already Used"
+            )
+        await connection.execute(
+            "update auth.refresh_tokens set revoked = true where token = $1", token
+        )
+        owner = (
+            "select u.* from auth.users u join auth.sessions s on s.user_id = u.id where s.id = $1"
+        )
         user = await connection.fetchrow(owner, old["session_id"])
         assert user is not None, "a refresh token goes with its session and its user"
         return await self._session(connection, user, old["session_id"], parent=token)
@@ -192,7 +224,9 @@ class Auth:
         row = await connection.fetchrow(seen, user["id"])
         assert row is not None, "the user was read in this transaction"
         shown = _shown(row)
-        access_token, expires_at = sign(self._jwt_secret, f"{self._url}/auth/v1", shown, str(session_id))
+        access_token, expires_at = sign(
+            self._jwt_secret, f"{self._url}/auth/v1", shown, str(session_id)
+        )
         return web.json_response(
             {
                 "access_token": access_token,
@@ -208,37 +242,56 @@ class Auth:
         live = "select u.* from auth.users u join auth.sessions s on s.user_id = u.id where u.id = $1 and s.id = $2"
         user = await asked.connection.fetchrow(live, asked.user_id(), asked.session_id())
         if user is None:
-            raise AuthError(403, "session_not_found", "Session from session_id claim in JWT does not exist")
+            raise AuthError(
+                403, "session_not_found", "Session from session_id claim in JWT does not exist"
+            )
         return web.json_response(_shown(user))
 
     async def _log_out(self, asked: Asked) -> web.Response:
         """The access token stays valid for the database until it expires, as on Supabase."""
         match asked.query.get("scope", "global"):
             case "global":
-                await asked.connection.execute("delete from auth.sessions where user_id = $1", asked.user_id())
+                await asked.connection.execute(
+                    "delete from auth.sessions where user_id = $1", asked.user_id()
+                )
             case "local":
-                await asked.connection.execute("delete from auth.sessions where id = $1", asked.session_id())
+                await asked.connection.execute(
+                    "delete from auth.sessions where id = $1", asked.session_id()
+                )
             case other:
-                raise AuthError(400, "validation_failed", f"stand-in: logout scope {other} is not implemented")
+                raise AuthError(
+                    400, "validation_failed", f"stand-in: logout scope {other} is not implemented"
+                )
         return web.Response(status=204)
 
     async def _create_user(self, asked: Asked) -> web.Response:
-        user = await _insert_user(asked, metadata="user_metadata", confirmed=asked.body.get("email_confirm") is True)
+        user = await _insert_user(
+            asked, metadata="user_metadata", confirmed=asked.body.get("email_confirm") is True
+        )
         if user is None:
-            raise AuthError(422, "email_exists", "A user with this email address has already been registered")
+            raise AuthError(
+                422, "email_exists", "A user with this email address has already been registered"
+            )
         return web.json_response(_shown(user))
 
     async def _list_users(self, asked: Asked) -> web.Response:
-        page, size = (_positive(asked.query.get(name), default) for name, default in (("page", 1), ("per_page", PAGE)))
+        page, size = (
+            _positive(asked.query.get(name), default)
+            for name, default in (("page", 1), ("per_page", PAGE))
+        )
         listed = "select * from auth.users order by created_at desc, id limit $1 offset $2"
         users = await asked.connection.fetch(listed, size, (page - 1) * size)
-        return web.json_response({"users": [_shown(user) for user in users], "aud": "authenticated"})
+        return web.json_response(
+            {"users": [_shown(user) for user in users], "aud": "authenticated"}
+        )
 
     async def _one_user(self, asked: Asked, user_id: str, *, delete: bool) -> web.Response:
         if delete and asked.body.get("should_soft_delete"):
             raise AuthError(400, "validation_failed", "stand-in: soft deletion is not implemented")
         statement = (
-            "delete from auth.users where id = $1 returning *" if delete else "select * from auth.users where id = $1"
+            "delete from auth.users where id = $1 returning *"
+            if delete
+            else "select * from auth.users where id = $1"
         )
         try:
             user = await asked.connection.fetchrow(statement, UUID(user_id))
@@ -264,9 +317,13 @@ async def _insert_user(asked: Asked, *, metadata: str, confirmed: bool) -> async
     """The new user; None when the address is taken."""
     email, password = asked.text("email").strip().lower(), asked.text("password")
     if "@" not in email:
-        raise AuthError(400, "validation_failed", "Unable to validate email address: invalid format")
+        raise AuthError(
+            400, "validation_failed", "Unable to validate email address: invalid format"
+        )
     if len(password) < MIN_PASSWORD:
-        raise AuthError(422, "weak_password", f"Password should be at least {MIN_PASSWORD} characters.")
+        raise AuthError(
+            422, "weak_password", f"Password should be at least {MIN_PASSWORD} characters."
+        )
     return await asked.connection.fetchrow(
         "insert into auth.users (email, encrypted_password, raw_user_meta_data, email_confirmed_at)"
         " values ($1, $2, $3, case when $4 then now() end) on conflict (lower(email)) do nothing returning *",
@@ -279,7 +336,11 @@ async def _insert_user(asked: Asked, *, metadata: str, confirmed: bool) -> async
 
 def _shown(user: asyncpg.Record) -> Body:
     """A user as the clients' models want it."""
-    user_id, created_at, updated_at = str(user["id"]), _moment(user["created_at"]), _moment(user["updated_at"])
+    user_id, created_at, updated_at = (
+        str(user["id"]),
+        _moment(user["created_at"]),
+        _moment(user["updated_at"]),
+    )
     last_sign_in_at = _moment(user["last_sign_in_at"])
     identity = {
         "identity_id": user_id, "id": user_id, "user_id": user_id, "provider": "email", "email": user["email"],
@@ -314,4 +375,5 @@ def _matches(password: str, stored: str) -> bool:
 
 
 def _scrypt(password: str, salt: bytes) -> bytes:
-    return hashlib.scrypt(password.encode(), salt=salt, n=2**14, r=8, p=1)  # RFC 7914's interactive cost, 40 ms
+    # RFC 7914's interactive cost, 40 ms
+    return hashlib.scrypt(password.encode(), salt=salt, n=2**14, r=8, p=1)

@@ -1,4 +1,7 @@
-"""What Postgres's catalogue says about the exposed schema: tables with their columns' types, functions with their arguments."""
+"""What Postgres's catalogue says about the exposed schema.
+
+Tables with their columns' types, functions with their arguments.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,9 @@ _FUNCTIONS: Final = """
     from pg_catalog.pg_proc p
     where p.prokind = 'f' and p.prorettype not in ('trigger'::regtype, 'event_trigger'::regtype)
       and p.pronamespace = $1::text::regnamespace"""
-_ROLE_SETTINGS: Final = "select rolname, rolconfig from pg_catalog.pg_roles where rolname = any ($1)"
+_ROLE_SETTINGS: Final = (
+    "select rolname, rolconfig from pg_catalog.pg_roles where rolname = any ($1)"
+)
 
 
 def quoted(identifier: str) -> str:
@@ -68,7 +73,11 @@ class Table:
 
     def writable(self, name: str) -> str:
         if name not in self.columns:
-            raise RestError(400, "PGRST204", f"Could not find the '{name}' column of '{self.name}' in the schema cache")
+            raise RestError(
+                400,
+                "PGRST204",
+                f"Could not find the '{name}' column of '{self.name}' in the schema cache",
+            )
         return quoted(name)
 
 
@@ -82,7 +91,10 @@ class Returns(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function. Attributes: `arguments` maps name to SQL type in order; the first `required` have no default."""
+    """A function.
+
+    Attributes: `arguments` maps name to SQL type in order; the first `required` have no default.
+    """
 
     name: str
     arguments: Mapping[str, str]
@@ -114,7 +126,9 @@ class Catalogue:
 
     def table(self, name: str) -> Table:
         if name not in self.tables:
-            raise RestError(404, "PGRST205", f"Could not find the table '{SCHEMA}.{name}' in the schema cache")
+            raise RestError(
+                404, "PGRST205", f"Could not find the table '{SCHEMA}.{name}' in the schema cache"
+            )
         return self.tables[name]
 
     def function(self, name: str, given: set[str]) -> Function:
@@ -124,7 +138,9 @@ class Catalogue:
             raise RestError(300, "PGRST203", "Could not choose the best candidate function")
         if not fitting:
             call = f"{SCHEMA}.{name}({', '.join(sorted(given))})"
-            raise RestError(404, "PGRST202", f"Could not find the function {call} in the schema cache")
+            raise RestError(
+                404, "PGRST202", f"Could not find the function {call} in the schema cache"
+            )
         return fitting[0]
 
 
@@ -135,7 +151,9 @@ def _tables(rows: list[asyncpg.Record]) -> dict[str, Table]:
         columns.setdefault(row["relation"], {})[row["name"]] = row["type"]
         if row["in_primary_key"]:
             keys.setdefault(row["relation"], []).append(row["name"])
-    return {name: Table(name, of_table, tuple(keys.get(name, ()))) for name, of_table in columns.items()}
+    return {
+        name: Table(name, of_table, tuple(keys.get(name, ()))) for name, of_table in columns.items()
+    }
 
 
 def _functions(rows: list[asyncpg.Record]) -> dict[str, tuple[Function, ...]]:
@@ -144,12 +162,24 @@ def _functions(rows: list[asyncpg.Record]) -> dict[str, tuple[Function, ...]]:
         arguments = dict(zip(row["names"], row["types"], strict=False))
         if row["variadic"] or len(arguments) != len(row["types"]):
             continue  # variadic or unnamed arguments: callable through no API of ours
-        returns = Returns.NOTHING if row["returns_nothing"] else Returns.SET if row["returns_set"] else Returns.ONE
+        returns = (
+            Returns.NOTHING
+            if row["returns_nothing"]
+            else Returns.SET
+            if row["returns_set"]
+            else Returns.ONE
+        )
         function = Function(row["name"], arguments, row["required"], returns)
         found[function.name] = (*found.get(function.name, ()), function)
     return found
 
 
 def _role_settings(rows: list[asyncpg.Record]) -> dict[str, tuple[tuple[str, str], ...]]:
-    parts = {row["rolname"]: [setting.partition("=") for setting in row["rolconfig"] or ()] for row in rows}
-    return {role: tuple((name, value) for name, _, value in settings) for role, settings in parts.items()}
+    parts = {
+        row["rolname"]: [setting.partition("=") for setting in row["rolconfig"] or ()]
+        for row in rows
+    }
+    return {
+        role: tuple((name, value) for name, _, value in settings)
+        for role, settings in parts.items()
+    }

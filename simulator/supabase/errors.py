@@ -7,7 +7,8 @@ from typing import Final
 
 import asyncpg
 
-# Postgres error class or code -> HTTP status, longest match first. Source: PostgREST documentation, "Errors".
+# Postgres error class or code -> HTTP status, longest match first. Source: PostgREST documentation,
+# "Errors".
 _STATUS: Final[dict[str, int]] = {
     "08": 503, "09": 500, "0L": 403, "0P": 403, "23503": 409, "23505": 409, "25006": 405, "25": 500, "28": 403, "2D": 500,
     "38": 500, "39": 500, "3B": 500, "40": 500, "53400": 500, "53": 503, "54": 500, "55": 500, "57": 500, "58": 500,
@@ -19,7 +20,12 @@ class RestError(Exception):
     """What `/rest/v1` answers with; `code` is PostgREST's or Postgres's own."""
 
     def __init__(
-        self, status: int, code: str, message: str, details: str | None = None, hint: str | None = None
+        self,
+        status: int,
+        code: str,
+        message: str,
+        details: str | None = None,
+        hint: str | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -49,8 +55,13 @@ def unparsable(what: str, text: str) -> RestError:
 
 
 def unsupported(feature: str) -> RestError:
-    """Something real Supabase can do and the stand-in cannot: said aloud, never answered wrongly."""
-    return RestError(400, "PGRST127", "Feature not implemented", f"stand-in: {feature} is not implemented")
+    """Something real Supabase can do and the stand-in cannot.
+
+    Said aloud, never answered wrongly.
+    """
+    return RestError(
+        400, "PGRST127", "Feature not implemented", f"stand-in: {feature} is not implemented"
+    )
 
 
 def from_postgres(error: asyncpg.PostgresError, role: str) -> RestError:
@@ -66,4 +77,6 @@ def from_postgres(error: asyncpg.PostgresError, role: str) -> RestError:
 
 
 def database_away(error: Exception) -> RestError:
-    return RestError(503, "PGRST001", "Could not query the database for the schema cache. Retrying.", str(error))
+    return RestError(
+        503, "PGRST001", "Could not query the database for the schema cache. Retrying.", str(error)
+    )

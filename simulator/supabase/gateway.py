@@ -1,7 +1,9 @@
-"""The stand-in for Supabase: one HTTP server in front of a real Postgres, with the gateway's duties (API keys, CORS).
+"""The stand-in for Supabase.
 
-For development, demo and tests. It listens on loopback addresses only. Not here, and refused aloud where a client could
-ask: Realtime, Storage, Functions, OAuth, resource embedding. Mails are not sent but listed (`/auth/v1/admin/mails`).
+One HTTP server in front of a real Postgres, with the gateway's duties (API keys, CORS). For
+development, demo and tests. It listens on loopback addresses only. Not here, and refused aloud
+where a client could ask: Realtime, Storage, Functions, OAuth, resource embedding. Mails are not
+sent but listed (`/auth/v1/admin/mails`).
 """
 
 from __future__ import annotations
@@ -37,7 +39,10 @@ log = structlog.get_logger(__name__)
 
 
 async def _as_it_is(_: object) -> None:
-    """In place of asyncpg's clearing after each use, a round trip more: all our settings end with their transaction."""
+    """In place of asyncpg's clearing after each use, a round trip more.
+
+    All our settings end with their transaction.
+    """
 
 
 class SupabaseStandIn:
@@ -57,7 +62,9 @@ class SupabaseStandIn:
     def secret_key(self) -> str:
         return self.keys.secret
 
-    async def start(self, rest_dsn: str, auth_dsn: str, *, host: str = "127.0.0.1", port: int = 0) -> None:
+    async def start(
+        self, rest_dsn: str, auth_dsn: str, *, host: str = "127.0.0.1", port: int = 0
+    ) -> None:
         """Serve on `host`:`port`; returns when requests are answered.
 
         Args:
@@ -70,11 +77,15 @@ class SupabaseStandIn:
             Misconfigured: `host` is not a loopback address, or the address is taken.
         """
         if not ipaddress.ip_address(host).is_loopback:
-            raise Misconfigured(f"the Supabase stand-in must not be reachable from outside: {host} is not loopback")
+            raise Misconfigured(
+                f"the Supabase stand-in must not be reachable from outside: {host} is not loopback"
+            )
         try:
             address = socket.create_server((host, port))
         except OSError as error:
-            raise Misconfigured(f"the Supabase stand-in cannot listen on {host}:{port}: {error}") from error
+            raise Misconfigured(
+                f"the Supabase stand-in cannot listen on {host}:{port}: {error}"
+            ) from error
         self.url = f"http://{host}:{address.getsockname()[1]}"
         try:
             rest_pool = await self._pool(rest_dsn, size=12)
@@ -99,7 +110,9 @@ class SupabaseStandIn:
             self._pools.pop().terminate()  # requests have ended; nothing is left to wait for
 
     async def _pool(self, dsn: str, size: int) -> asyncpg.Pool[asyncpg.Record]:
-        pool: asyncpg.Pool[asyncpg.Record] = await asyncpg.create_pool(dsn, min_size=1, max_size=size, reset=_as_it_is)
+        pool: asyncpg.Pool[asyncpg.Record] = await asyncpg.create_pool(
+            dsn, min_size=1, max_size=size, reset=_as_it_is
+        )
         self._pools.append(pool)
         return pool
 
@@ -135,7 +148,9 @@ class SupabaseStandIn:
             return self._identify(request)
         except TokenRefused as refused:
             code, message = (
-                ("PGRST303", "JWT expired") if refused.expired else ("PGRST301", "No suitable key was found")
+                ("PGRST303", "JWT expired")
+                if refused.expired
+                else ("PGRST301", "No suitable key was found")
             )
             raise RestError(401, code, message) from None
 
@@ -149,15 +164,28 @@ class SupabaseStandIn:
             raise AuthError(403, "bad_jwt", message) from None
 
     def _identify(self, request: web.Request) -> Caller:
-        """Who asks. An absent Bearer, one equal to the API key or itself an `sb_` key stands for the API key's role."""
+        """Who asks.
+
+        An absent Bearer, one equal to the API key or itself an `sb_` key stands for the API key's
+        role.
+        """
         api_key = request.headers.get("apikey")
         if not api_key:
-            raise GatewayError("No API key found in request", "No `apikey` request header was found.")
+            raise GatewayError(
+                "No API key found in request", "No `apikey` request header was found."
+            )
         roles = {self.keys.publishable: "anon", self.keys.secret: "service_role"}
         if api_key not in roles:
-            raise GatewayError("Invalid API key", "Double check your Supabase `anon` or `service_role` API key.")
+            raise GatewayError(
+                "Invalid API key", "Double check your Supabase `anon` or `service_role` API key."
+            )
         scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not bearer or bearer == api_key or bearer.startswith("sb_"):
+        if (
+            scheme.lower() != "bearer"
+            or not bearer
+            or bearer == api_key
+            or bearer.startswith("sb_")
+        ):
             return Caller(roles[api_key], {"role": roles[api_key]})
         claims: dict[str, Any] = verify(self.keys.jwt_secret, bearer)
         return Caller(str(claims.get("role", "anon")), claims)

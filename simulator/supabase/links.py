@@ -59,7 +59,9 @@ class Links:
         """
         target = URL(redirect_to)
         if target.host not in {"127.0.0.1", "localhost"}:
-            raise AuthError(400, "validation_failed", "stand-in: redirect_to must be an address of this machine")
+            raise AuthError(
+                400, "validation_failed", "stand-in: redirect_to must be an address of this machine"
+            )
         if not challenge:
             raise AuthError(400, "validation_failed", "stand-in: only the PKCE flow is implemented")
         token = secrets.token_urlsafe(24)
@@ -68,12 +70,17 @@ class Links:
         self.mails = [*self.mails, Mail(email, f"{self._url}/auth/v1/verify?{asked}")][-MOST_MAILS:]
 
     def follow(self, token: str) -> URL | None:
-        """Where the browser goes on to, with a code; None for a link that was used, is too old or never was."""
+        """Where the browser goes on to, with a code.
+
+        None for a link that was used, is too old or never was.
+        """
         promise = self._taken(self._links, token)
         if promise is None:
             return None
         code = secrets.token_urlsafe(24)
-        self._codes[code] = _Promise(promise.user, promise.challenge, promise.redirect_to, self._now() + CODE_SECONDS)
+        self._codes[code] = _Promise(
+            promise.user, promise.challenge, promise.redirect_to, self._now() + CODE_SECONDS
+        )
         return promise.redirect_to.update_query(code=code)
 
     def redeem(self, code: str, verifier: str) -> UUID:
@@ -84,10 +91,20 @@ class Links:
         """
         promise = self._taken(self._codes, code)
         if promise is None:
-            raise AuthError(404, "flow_state_not_found", "invalid flow state, no valid flow state found")
-        digest = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+            raise AuthError(
+                404, "flow_state_not_found", "invalid flow state, no valid flow state found"
+            )
+        digest = (
+            base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest())
+            .rstrip(b"=")
+            .decode()
+        )
         if not hmac.compare_digest(digest, promise.challenge):
-            raise AuthError(400, "bad_code_verifier", "code challenge does not match previously saved code verifier")
+            raise AuthError(
+                400,
+                "bad_code_verifier",
+                "code challenge does not match previously saved code verifier",
+            )
         return promise.user
 
     def _taken(self, held: dict[str, _Promise], key: str) -> _Promise | None:

@@ -38,7 +38,8 @@ def migrations_in(directory: Path) -> list[Migration]:
     """The migrations of a folder, oldest first.
 
     Raises:
-        Misconfigured: none there, a name that is not `<timestamp>_<name>.sql`, or a version used twice.
+        Misconfigured: none there, a name that is not `<timestamp>_<name>.sql`, or a version used
+            twice.
     """
     found: dict[str, Migration] = {}
     for path in sorted(directory.glob("*.sql")):
@@ -54,13 +55,15 @@ def migrations_in(directory: Path) -> list[Migration]:
 
 
 async def migrate(dsn: str, directory: Path, *, shim: bool = False) -> list[str]:
-    """Apply what is not applied yet, each migration in its own transaction; returns the versions applied now.
+    """Apply what is not applied yet, each migration in its own transaction.
+
+    Returns the versions applied now.
 
     Args:
         dsn: Connects as the owner of the schema; with `shim`, as a superuser.
         directory: Holds the migrations.
-        shim: Make a plain Postgres look like a Supabase project first. The migrations then run as `postgres`,
-            which is no superuser, as on Supabase.
+        shim: Make a plain Postgres look like a Supabase project first. The migrations then run as
+            `postgres`, which is no superuser, as on Supabase.
 
     Raises:
         Misconfigured: a migration fails, or the database has one that `directory` lacks.
@@ -82,7 +85,9 @@ async def migrate(dsn: str, directory: Path, *, shim: bool = False) -> list[str]
         await connection.close()
 
 
-async def _apply(connection: asyncpg.Connection[Any], migrations: list[Migration], directory: Path) -> list[str]:
+async def _apply(
+    connection: asyncpg.Connection[Any], migrations: list[Migration], directory: Path
+) -> list[str]:
     await connection.execute(_HISTORY)
     rows = await connection.fetch("select version from supabase_migrations.schema_migrations")
     applied = {row["version"] for row in rows}

@@ -1,7 +1,8 @@
 """PostgREST's query language to SQL: the part our clients use. Pure.
 
-Every value becomes a bind parameter cast to its column's type; every identifier is looked up in the catalogue and quoted.
-What is not understood is refused (`errors.unsupported`), because a filter silently ignored is a wrong answer.
+Every value becomes a bind parameter cast to its column's type; every identifier is looked up in the
+catalogue and quoted. What is not understood is refused (`errors.unsupported`), because a filter
+silently ignored is a wrong answer.
 """
 
 from __future__ import annotations
@@ -14,12 +15,19 @@ from typing import Final
 from simulator.supabase.catalogue import Table, quoted
 from simulator.supabase.errors import RestError, unparsable, unsupported
 
-MAX_ROWS: Final = 1_000  # Supabase's default `max_rows`: longer results are cut, so clients must page
+# Supabase's default `max_rows`: longer results are cut, so clients must page
+MAX_ROWS: Final = 1_000
 MODIFIERS: Final = frozenset({"select", "order", "limit", "offset", "columns", "on_conflict"})
 
 _COMPARISONS: Final = {"eq": "=", "neq": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _PATTERNS: Final = {"like": "like", "ilike": "ilike"}
-_IS: Final = {"null": "null", "not_null": "not null", "true": "true", "false": "false", "unknown": "unknown"}
+_IS: Final = {
+    "null": "null",
+    "not_null": "not null",
+    "true": "true",
+    "false": "false",
+    "unknown": "unknown",
+}
 # PostgREST has them, the stand-in does not.
 _OTHER_OPERATORS: Final = frozenset(
     {
@@ -66,7 +74,9 @@ def one(parameters: Parameters, name: str) -> str | None:
 
 def where(binds: Binds, table: Table, parameters: Parameters) -> str:
     """The filters, joined by AND; empty when there are none."""
-    conditions = [_condition(binds, table, name, test) for name, test in parameters if name not in MODIFIERS]
+    conditions = [
+        _condition(binds, table, name, test) for name, test in parameters if name not in MODIFIERS
+    ]
     return f" where {' and '.join(conditions)}" if conditions else ""
 
 
@@ -178,14 +188,20 @@ def _count(parameters: Parameters, name: str) -> int | None:
     if text is None:
         return None
     if not re.fullmatch(r"[0-9]{1,9}", text):
-        raise RestError(416, "PGRST103", "Requested range not satisfiable", f"{name}={text} is not a number of rows")
+        raise RestError(
+            416,
+            "PGRST103",
+            "Requested range not satisfiable",
+            f"{name}={text} is not a number of rows",
+        )
     return int(text)
 
 
 def columns_of(rows: Iterable[dict[str, object]], columns: str | None) -> list[str]:
-    """The columns a write names: those listed in `?columns=`, else the keys, which must be the same in every row.
+    """The columns a write names.
 
-    With `?columns=` a key missing from a row becomes NULL, as PostgREST has it.
+    Those listed in `?columns=`, else the keys, which must be the same in every row. With
+    `?columns=` a key missing from a row becomes NULL, as PostgREST has it.
     """
     if columns is not None:
         return [_unquoted(name.strip()) for name in split(columns)]

@@ -1,7 +1,8 @@
 """`/rest/v1`: PostgREST's part that our clients use, executed under the caller's own role.
 
-One request is one transaction: it takes the role and the JWT's claims, then runs one statement. So Postgres itself decides
-by grants and policies, as on Supabase, and builds the JSON, so numbers and timestamps look the same.
+One request is one transaction: it takes the role and the JWT's claims, then runs one statement. So
+Postgres itself decides by grants and policies, as on Supabase, and builds the JSON, so numbers and
+timestamps look the same.
 """
 
 from __future__ import annotations
@@ -17,7 +18,13 @@ from aiohttp import web
 from simulator.supabase.catalogue import ROLES, SCHEMA, Catalogue, Returns, Table
 from simulator.supabase.errors import RestError, database_away, from_postgres, unsupported
 from simulator.supabase.query import window
-from simulator.supabase.statements import Call, Statement, function_statement, read_statement, write_statement
+from simulator.supabase.statements import (
+    Call,
+    Statement,
+    function_statement,
+    read_statement,
+    write_statement,
+)
 
 OBJECT: Final = "application/vnd.pgrst.object+json"
 JSON: Final = "application/json"
@@ -53,7 +60,12 @@ async def read_call(request: web.Request) -> Call:
 def _check_headers(request: web.Request) -> None:
     accept = request.headers.get("Accept", "*/*")
     if not any(known in accept for known in ("*/*", JSON, OBJECT)) or "nulls=stripped" in accept:
-        raise RestError(406, "PGRST107", f"None of these media types are available: {accept}", "stand-in: JSON only")
+        raise RestError(
+            406,
+            "PGRST107",
+            f"None of these media types are available: {accept}",
+            "stand-in: JSON only",
+        )
     if "Range" in request.headers:
         raise unsupported("the Range header (use limit and offset)")
     header = "Accept-Profile" if request.method in {"GET", "HEAD"} else "Content-Profile"
@@ -64,7 +76,9 @@ def _check_headers(request: web.Request) -> None:
 
 def _preferences(headers: list[str]) -> dict[str, str]:
     found = {}
-    for preference in (part.strip() for header in headers for part in header.split(",") if part.strip()):
+    for preference in (
+        part.strip() for header in headers for part in header.split(",") if part.strip()
+    ):
         name, _, value = preference.partition("=")
         if value not in _UNDERSTOOD_PREFERENCES.get(name, ()):
             raise unsupported(f"Prefer: {preference}")
@@ -73,7 +87,10 @@ def _preferences(headers: list[str]) -> dict[str, str]:
 
 
 class Rest:
-    """The service. Attributes: `catalogue` is replaced when a request names what it does not know."""
+    """The service.
+
+    Attributes: `catalogue` is replaced when a request names what it does not know.
+    """
 
     def __init__(self, pool: asyncpg.Pool[asyncpg.Record], catalogue: Catalogue) -> None:
         self._pool = pool
@@ -111,14 +128,24 @@ class Rest:
             ("request.jwt.claims", orjson.dumps(dict(caller.claims)).decode()),
             *self._catalogue.role_settings.get(caller.role, ()),
         ]
-        async with self._pool.acquire() as connection, connection.transaction(readonly=statement.read_only):
-            pairs = ", ".join(f"set_config(${2 * n + 1}, ${2 * n + 2}, true)" for n in range(len(settings)))
-            await connection.execute(f"select {pairs}", *(part for setting in settings for part in setting))
+        async with (
+            self._pool.acquire() as connection,
+            connection.transaction(readonly=statement.read_only),
+        ):
+            pairs = ", ".join(
+                f"set_config(${2 * n + 1}, ${2 * n + 2}, true)" for n in range(len(settings))
+            )
+            await connection.execute(
+                f"select {pairs}", *(part for setting in settings for part in setting)
+            )
             row = await connection.fetchrow(statement.sql, *statement.binds.values)
             assert row is not None, "an aggregate always gives a row"
-            if statement.exactly_one and row["found"] != 1:  # raised inside the transaction, so a write is undone
+            # raised inside the transaction, so a write is undone
+            if statement.exactly_one and row["found"] != 1:
                 details = f"The result contains {row['found']} rows"
-                raise RestError(406, "PGRST116", "Cannot coerce the result to a single JSON object", details)
+                raise RestError(
+                    406, "PGRST116", "Cannot coerce the result to a single JSON object", details
+                )
             return row
 
     async def _read(self, table: Table, call: Call, caller: Caller) -> web.Response:
@@ -149,7 +176,9 @@ class Rest:
         if not returns_rows:
             return web.Response(status=201 if created else 204, headers=headers)
         content_type = OBJECT if call.single else JSON
-        return web.Response(status=201 if created else 200, text=body, content_type=content_type, headers=headers)
+        return web.Response(
+            status=201 if created else 200, text=body, content_type=content_type, headers=headers
+        )
 
     async def _call_function(self, name: str, call: Call, caller: Caller) -> web.Response:
         if call.method != "POST":

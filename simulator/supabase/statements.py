@@ -1,6 +1,6 @@
 """REST calls to SQL. Pure: a call and the catalogue's table or function give one statement."""
 
-# ruff: noqa: S608  values are bind parameters, identifiers are looked up in the catalogue and quoted
+# ruff: noqa: S608 values are bind parameters, identifiers are looked up in the catalogue and quoted
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -50,7 +50,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One SQL statement. It gives one row: `body` (JSON text), `found` (rows in it) and, for reads, `total`."""
+    """One SQL statement.
+
+    It gives one row: `body` (JSON text), `found` (rows in it) and, for reads, `total`.
+    """
 
     sql: str
     binds: Binds
@@ -59,10 +62,20 @@ class Statement:
 
 
 def _answer(
-    rows: str, binds: Binds, call: Call, *, more: str = "", value: str = "_row", read_only: bool = False
+    rows: str,
+    binds: Binds,
+    call: Call,
+    *,
+    more: str = "",
+    value: str = "_row",
+    read_only: bool = False,
 ) -> Statement:
     """Wrap the statement `rows`; Postgres builds the JSON, from the column or row `value`."""
-    body = f"coalesce(json_agg({value}) -> 0, 'null')" if call.single else f"coalesce(json_agg({value}), '[]')"
+    body = (
+        f"coalesce(json_agg({value}) -> 0, 'null')"
+        if call.single
+        else f"coalesce(json_agg({value}), '[]')"
+    )
     sql = f"with answer as ({rows}) select {body}::text as body, count(*) as found{more} from answer _row"
     return Statement(sql, binds, read_only, exactly_one=call.single)
 
@@ -73,7 +86,11 @@ def read_statement(table: Table, call: Call) -> Statement:
     condition = where(binds, table, call.parameters)
     ordered = order_by(table, one(call.parameters, "order"))
     rows = f"select {select_list(table, one(call.parameters, 'select'))} from {table.sql}{condition}{ordered}"
-    total = f"(select count(*) from {table.sql}{condition})" if "count" in call.prefer else "null::bigint"
+    total = (
+        f"(select count(*) from {table.sql}{condition})"
+        if "count" in call.prefer
+        else "null::bigint"
+    )
     windowed = rows + window(call.parameters).sql
     return _answer(windowed, binds, call, more=f", {total} as total", read_only=True)
 
@@ -149,7 +166,9 @@ def _required(condition: str, verb: str) -> str:
     return condition
 
 
-def function_statement(function: Function, arguments: Mapping[str, object], call: Call) -> Statement:
+def function_statement(
+    function: Function, arguments: Mapping[str, object], call: Call
+) -> Statement:
     """POST on a function with named arguments."""
     binds = Binds()
     source = "(select) _given"

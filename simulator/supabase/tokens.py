@@ -16,10 +16,15 @@ AUDIENCE: Final = "authenticated"
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """What a project hands out. Random unless given, so that a stand-in left running is of no use to a stranger."""
+    """What a project hands out.
+
+    Random unless given, so that a stand-in left running is of no use to a stranger.
+    """
 
     publishable: str = field(default_factory=lambda: f"sb_publishable_{secrets.token_urlsafe(24)}")
-    secret: str = field(default_factory=lambda: f"sb_secret_{secrets.token_urlsafe(24)}", repr=False)
+    secret: str = field(
+        default_factory=lambda: f"sb_secret_{secrets.token_urlsafe(24)}", repr=False
+    )
     jwt_secret: str = field(default_factory=lambda: secrets.token_urlsafe(48), repr=False)
 
 

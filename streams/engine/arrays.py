@@ -1,4 +1,7 @@
-"""The arrays that kernels work on, handed over as addresses: as arrays each would cost a call half a microsecond."""
+"""The arrays that kernels work on, handed over as addresses.
+
+As arrays each would cost a call half a microsecond.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,16 @@ from schemas.calendar import MOST_SESSIONS
 from streams.engine.columns import FACTS, VALUES
 from streams.engine.compiled import Numbers, Reals, inner, pointer
 from streams.engine.hours import DAYS
-from streams.engine.layout import BAR_WIDTH, BINS, DAY_WIDTH, LIVE_WIDTH, MARKET_WIDTH, PRICES_WIDTH, RING, STUDY_WIDTH
+from streams.engine.layout import (
+    BAR_WIDTH,
+    BINS,
+    DAY_WIDTH,
+    LIVE_WIDTH,
+    MARKET_WIDTH,
+    PRICES_WIDTH,
+    RING,
+    STUDY_WIDTH,
+)
 from streams.engine.tables import Tables
 
 COUNT, BATCH, LIST = range(3)
@@ -27,7 +39,8 @@ class Out(NamedTuple):
     Attributes:
         facts: Shape (rows, 6): instrument, timeframe's place, start, end, ticks, complete.
         values: Shape (rows, values + captures).
-        captures: Shape (captures, 2): timeframe's place or `OWN_PREVIOUS`, and which value of its last closed bar.
+        captures: Shape (captures, 2): timeframe's place or `OWN_PREVIOUS`, and which value of its
+            last closed bar.
     """
 
     facts: Numbers
@@ -39,8 +52,9 @@ class Ahead(NamedTuple):
     """Who got a tick in the last batch, and where readings of forming bars are written.
 
     Attributes:
-        touched: Shape (2 + 2 x capacity,): how many instruments, the batch's number, the instruments' numbers, then for each
-            instrument the number of the last batch that it had a tick in.
+        touched: Shape (2 + 2 x capacity,): how many instruments, the batch's number, the
+            instruments' numbers, then for each instrument the number of the last batch that it had
+            a tick in.
         slots: Shape (rows, 2): instrument and timeframe's place.
         values: Shape (rows, values).
     """
@@ -53,7 +67,14 @@ class Ahead(NamedTuple):
 def addresses(tables: Tables, out: Out, ahead: Ahead) -> Numbers:
     """What kernels open the arrays by. Valid while the caller holds these very arrays."""
     capacity, frames = tables.due.shape
-    sizes = [capacity, frames, len(tables.order), len(tables.lookup), len(tables.hours), *out.values.shape]
+    sizes = [
+        capacity,
+        frames,
+        len(tables.order),
+        len(tables.lookup),
+        len(tables.hours),
+        *out.values.shape,
+    ]
     held = [array.ctypes.data for array in (*tables, *out, *ahead)]
     return np.array([*held, *sizes, len(ahead.slots)], np.int64)
 

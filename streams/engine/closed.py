@@ -39,7 +39,10 @@ def joined(parts: list[Closed]) -> Closed:
         return NOTHING
     if len(parts) == 1:
         return parts[0]
-    return Closed(np.concatenate([part.facts for part in parts]), np.concatenate([part.values for part in parts]))
+    return Closed(
+        np.concatenate([part.facts for part in parts]),
+        np.concatenate([part.values for part in parts]),
+    )
 
 
 @dataclass(frozen=True, slots=True)

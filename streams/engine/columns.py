@@ -9,7 +9,10 @@ from schemas.market import Timeframe
 
 
 class Study(StrEnum):
-    """One indicator, with the periods most people use. Each is computed only where the configuration wants it."""
+    """One indicator, with the periods most people use.
+
+    Each is computed only where the configuration wants it.
+    """
 
     SMA = "sma"
     EMA = "ema"

@@ -19,7 +19,8 @@ Numbers: TypeAlias = npt.NDArray[np.int64]
 Reals: TypeAlias = npt.NDArray[np.float64]
 F = TypeVar("F", bound=Callable[..., Any])
 
-# Numba asks only whether the file of the kernel itself changed, not those of what it calls and of its constants.
+# Numba asks only whether the file of the kernel itself changed, not those of what it calls and of
+# its constants.
 _SOURCES: Final = (
     "arrays.py",
     "columns.py",
@@ -30,11 +31,16 @@ _SOURCES: Final = (
     "studies.py",
     "tables.py",
 )
-STAMP: Final = sha256(b"".join((Path(__file__).with_name(name)).read_bytes() for name in _SOURCES)).hexdigest()
+STAMP: Final = sha256(
+    b"".join((Path(__file__).with_name(name)).read_bytes() for name in _SOURCES)
+).hexdigest()
 
 
 def compiled(kernel: F) -> F:
-    """Compile an entry point when first called. Exact IEEE arithmetic: no reordering, so results are equal on every machine."""
+    """Compile an entry point when first called.
+
+    Exact IEEE arithmetic: no reordering, so results are equal on every machine.
+    """
     dispatcher = numba.njit(cache=True, nogil=True, error_model="numpy")(kernel)
     dispatcher._cache._cache_file._source_stamp = STAMP  # noqa: SLF001 (numba is pinned; a test sees that this works)
     return cast(F, dispatcher)
@@ -47,7 +53,10 @@ def inner(kernel: F) -> F:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def pointer(_: Any, address: Any) -> Any:
-    """In a kernel: the address as a pointer. Reading arrays from addresses spares a call numba's half microsecond for each."""
+    """In a kernel: the address as a pointer.
+
+    Reading arrays from addresses spares a call numba's half microsecond for each.
+    """
 
     def generated(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return builder.inttoptr(arguments[0], context.get_value_type(types.voidptr))
@@ -57,7 +66,10 @@ def pointer(_: Any, address: Any) -> Any:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def prefetch(_: Any, address: Any) -> Any:
-    """In a kernel: ask for the cache line at the address, without waiting for it. It need not belong to us."""
+    """In a kernel: ask for the cache line at the address, without waiting for it.
+
+    It need not belong to us.
+    """
 
     def generated(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         number, place = ir.IntType(32), context.get_value_type(types.voidptr)

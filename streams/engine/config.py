@@ -19,8 +19,10 @@ class EngineConfig:
 
     Attributes:
         timeframes: Shortest first, with `M1`: all others are made of 1-minute bars.
-        calendar: `ats streams` gives the exchanges'; the engine alone plays a market that is open every day.
-        talib: Columns of TA-Lib by the timeframe of their bars (`talib_columns`), besides those that rules need.
+        calendar: `ats streams` gives the exchanges'; the engine alone plays a market that is open
+            every day.
+        talib: Columns of TA-Lib by the timeframe of their bars (`talib_columns`), besides those
+            that rules need.
         talib_window: Bars that such a column's function gets at most, unless it needs more.
     """
 
@@ -36,7 +38,9 @@ class EngineConfig:
                 f"timeframes {', '.join(self.timeframes)} lack 1m, of which all others are made; add it"
             )
         if list(self.timeframes) != [each for each in Timeframe if each in self.timeframes]:
-            raise Misconfigured(f"timeframes {', '.join(self.timeframes)} must be different and stand shortest first")
+            raise Misconfigured(
+                f"timeframes {', '.join(self.timeframes)} must be different and stand shortest first"
+            )
 
     @classmethod
     def of(cls, timeframes: Iterable[str], studies: Iterable[str], calendar: Calendar) -> Self:
@@ -46,7 +50,10 @@ class EngineConfig:
             Misconfigured: naming what does not exist, and what does.
         """
         frames, wanted = {*timeframes}, {*studies}
-        for given, known, what in ((frames, [*Timeframe], "timeframe"), (wanted, [*Study], "study")):
+        for given, known, what in (
+            (frames, [*Timeframe], "timeframe"),
+            (wanted, [*Study], "study"),
+        ):
             if unknown := sorted(given - {*known}):
                 raise Misconfigured(f"no {what} {unknown[0]!r}; there are {', '.join(known)}")
         return cls(

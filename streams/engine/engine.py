@@ -63,7 +63,10 @@ class Engine:
     """
 
     def __init__(
-        self, config: EngineConfig | None = None, rules: tuple[Rule, ...] = RULES, state: Tables | None = None
+        self,
+        config: EngineConfig | None = None,
+        rules: tuple[Rule, ...] = RULES,
+        state: Tables | None = None,
     ) -> None:
         """Start empty, or from `state`.
 
@@ -72,16 +75,22 @@ class Engine:
         """
         self.config = config or EngineConfig()
         self.rules = rules
-        self.extras = Extras(_wanted(self.config, rules), self.config.talib_window, self.config.timeframes)
+        self.extras = Extras(
+            _wanted(self.config, rules), self.config.talib_window, self.config.timeframes
+        )
         self._questions, self._captures = prepared(rules, self.config, self.extras)
         self.tables = state if state is not None else tables.empty(self.config)
         self.fired_at = {rule.key: np.zeros(len(self.tables.live), np.int64) for rule in rules}
         self._make_room()
 
     def process(self, batch: Batch) -> tuple[Closed, list[Fired]]:
-        """Apply one batch; a heartbeat only moves the clock. Returns what closed, and the signals, each in order."""
+        """Apply one batch; a heartbeat only moves the clock.
+
+        Returns what closed, and the signals, each in order.
+        """
         rows = np.ascontiguousarray(batch.rows).view(np.int64).reshape(-1, _WORDS)
-        rows.flags.writeable = False  # one compiled version of the kernels serves decoded and made batches alike
+        # one compiled version of the kernels serves decoded and made batches alike
+        rows.flags.writeable = False
         found = self._numbers(rows)
         parts: list[Closed] = []
         at = 0
@@ -97,7 +106,8 @@ class Engine:
     def forming(self) -> Forming:
         """The open bars of every instrument that had a tick in the last batch.
 
-        Computed when asked for. Rules do not ask: what a batch ends with depends on how ticks were cut into batches.
+        Computed when asked for. Rules do not ask: what a batch ends with depends on how ticks were
+        cut into batches.
         """
         count = kernels.look_ahead(self._addresses)
         return Forming(self._ahead.slots[:count], self._ahead.values[:count])
@@ -105,10 +115,12 @@ class Engine:
     def absorb(self, bars: Table) -> None:
         """Take closed bars of the past (`PAST`) into the indicators, without any output.
 
-        Of each instrument and timeframe they must come in order of start. Bars not newer than what the engine has are passed
-        over, so the same bars may come again.
+        Of each instrument and timeframe they must come in order of start. Bars not newer than what
+        the engine has are passed over, so the same bars may come again.
         """
-        places = np.array([self._place(timeframe) for timeframe in Timeframe], np.int64)[bars["timeframe"]]
+        places = np.array([self._place(timeframe) for timeframe in Timeframe], np.int64)[
+            bars["timeframe"]
+        ]
         found = self._found(bars["key"])
         kernels.absorb(np.ascontiguousarray(bars), found, places, self._addresses)
         new = places >= 0
@@ -129,7 +141,9 @@ class Engine:
         return tables.instrument_of(int(self.tables.live[number, layout.KEY]))
 
     def _place(self, timeframe: Timeframe) -> int:
-        return self.config.timeframes.index(timeframe) if timeframe in self.config.timeframes else -1
+        return (
+            self.config.timeframes.index(timeframe) if timeframe in self.config.timeframes else -1
+        )
 
     def _keys(self, closed: Closed) -> Numbers:
         keys: Numbers = self.tables.live[closed.facts[:, INSTRUMENT], layout.KEY]
@@ -181,7 +195,9 @@ class Engine:
         )
         self._addresses = arrays.addresses(self.tables, self._out, self._ahead)
         for key, moments in self.fired_at.items():
-            self.fired_at[key] = np.concatenate([moments, np.zeros(capacity - len(moments), np.int64)])
+            self.fired_at[key] = np.concatenate(
+                [moments, np.zeros(capacity - len(moments), np.int64)]
+            )
 
 
 def _wanted(config: EngineConfig, rules: tuple[Rule, ...]) -> dict[Timeframe, tuple[str, ...]]:

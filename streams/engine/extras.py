@@ -1,7 +1,8 @@
 """The last bars of each instrument, where `talib.` columns are wanted, and the columns' values at each close.
 
-A layer over closed bars: it sees them in the order the kernels close them, the longest of equals first, so what a rule finds in
-a longer timeframe's column is what the kernels' own readings would show it.
+A layer over closed bars: it sees them in the order the kernels close them, the longest of equals
+first, so what a rule finds in a longer timeframe's column is what the kernels' own readings would
+show it.
 """
 
 from __future__ import annotations
@@ -58,13 +59,17 @@ class Frame:
         self.bars = np.concatenate([self.bars, np.zeros((more, *self.bars.shape[1:]))])
         self.filled = np.concatenate([self.filled, np.zeros(more, np.int64)])
         blank = np.full((more, len(self.columns)), np.nan)
-        self.now, self.before = np.concatenate([self.now, blank]), np.concatenate([self.before, blank])
+        self.now, self.before = (
+            np.concatenate([self.now, blank]),
+            np.concatenate([self.before, blank]),
+        )
 
     def close(self, number: int, bar: Reals) -> None:
         """Take one closed bar (`BARS`) of an instrument."""
         window = self.bars[number]
         flat = window.reshape(-1)
-        flat[:-1] = flat[1:]  # all rows at once; what moves into a row's end from the next one is written over
+        # all rows at once; what moves into a row's end from the next one is written over
+        flat[:-1] = flat[1:]
         window[:, -1] = bar[self.inputs]
         count = self.filled[number] = min(self.filled[number] + 1, window.shape[1])
         past = {BARS[place]: window[nth, -count:] for nth, place in enumerate(self.inputs)}
@@ -102,7 +107,10 @@ class Extras:
     """
 
     def __init__(
-        self, wanted: Mapping[Timeframe, tuple[str, ...]], window: int, timeframes: tuple[Timeframe, ...]
+        self,
+        wanted: Mapping[Timeframe, tuple[str, ...]],
+        window: int,
+        timeframes: tuple[Timeframe, ...],
     ) -> None:
         """Start empty.
 
@@ -114,14 +122,23 @@ class Extras:
                 f"talib. columns on {missing[0]} bars: they are not made; add {missing[0]} to the timeframes"
             )
         self.frames = {
-            timeframes.index(timeframe): Frame(timeframe, tuple(parse(name, window) for name in names))
+            timeframes.index(timeframe): Frame(
+                timeframe, tuple(parse(name, window) for name in names)
+            )
             for timeframe, names in wanted.items()
         }
-        own = ((place, nth) for place, frame in self.frames.items() for nth in range(len(frame.columns)))
+        own = (
+            (place, nth)
+            for place, frame in self.frames.items()
+            for nth in range(len(frame.columns))
+        )
         self.captures = [Capture(place, place, nth, previous=False) for place, nth in own]
 
     def place(self, asking: int, of: int, name: str, *, previous: bool) -> int:
-        """Where a column's value stands among those that go with the bars of `asking`; it goes with them from now on."""
+        """Where a column's value stands among those that go with the bars of `asking`.
+
+        It goes with them from now on.
+        """
         names = [column.name for column in self.frames[of].columns]
         capture = Capture(asking, of, names.index(name), previous)
         if capture not in self.captures:
@@ -141,7 +158,10 @@ class Extras:
             frame.grow(capacity)
 
     def take(self, facts: Numbers, bars: Reals) -> Reals:
-        """Take bars in the order they closed (`bars` begin with `BARS`); returns shape (bars, captures), NaN where unknown."""
+        """Take bars in the order they closed (`bars` begin with `BARS`).
+
+        Returns shape (bars, captures), NaN where unknown.
+        """
         told = np.full((len(facts), len(self.captures)), np.nan)
         for at, (number, place) in enumerate(facts[:, [INSTRUMENT, TIMEFRAME]].tolist()):
             if frame := self.frames.get(place):
@@ -149,9 +169,15 @@ class Extras:
             for nth, capture in enumerate(self.captures):
                 if capture.asking == place:
                     of = self.frames[capture.of]
-                    told[at, nth] = (of.before if capture.previous else of.now)[number, capture.column]
+                    told[at, nth] = (of.before if capture.previous else of.now)[
+                        number, capture.column
+                    ]
         return told
 
     def arrays(self, count: int) -> dict[str, npt.NDArray[Any]]:
         """What a snapshot must hold of `count` instruments."""
-        return {name: part for frame in self.frames.values() for name, part in frame.arrays(count).items()}
+        return {
+            name: part
+            for frame in self.frames.values()
+            for name, part in frame.arrays(count).items()
+        }

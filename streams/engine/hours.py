@@ -9,7 +9,15 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from schemas.calendar import ALL_DAYS, AUCTIONED, MOST_SESSIONS, Calendar, ClosingAuction, Hours, Regular
+from schemas.calendar import (
+    ALL_DAYS,
+    AUCTIONED,
+    MOST_SESSIONS,
+    Calendar,
+    ClosingAuction,
+    Hours,
+    Regular,
+)
 from schemas.ids import SEGMENT_CODES, InstrumentId, Segment
 from schemas.units import NS_PER_SECOND
 
@@ -18,7 +26,8 @@ FIRST: Final = (date(2010, 1, 1) - date(1970, 1, 1)).days
 DAYS: Final = (date(2050, 1, 1) - date(2010, 1, 1)).days
 
 _PLAIN: Final = max(SEGMENT_CODES.values()) + 1  # kinds without a closing auction
-_AUCTION: Final = {segment: _PLAIN + nth for nth, segment in enumerate(AUCTIONED)}  # and of shares that have one
+# and of shares that have one
+_AUCTION: Final = {segment: _PLAIN + nth for nth, segment in enumerate(AUCTIONED)}
 _DAY_NS: Final = 86_400 * NS_PER_SECOND
 _IST_NS: Final = 19_800 * NS_PER_SECOND
 
@@ -31,7 +40,10 @@ def kind_of(instrument: InstrumentId, calendar: Calendar) -> int:
 
 @lru_cache(maxsize=8)
 def table(calendar: Calendar) -> npt.NDArray[np.int64]:
-    """Shape (kinds, days from `FIRST`, sessions, 2): opens and closes in UTC ns; 0, 0 where there is no session."""
+    """Shape (kinds, days from `FIRST`, sessions, 2).
+
+    Opens and closes in UTC ns; 0, 0 where there is no session.
+    """
     hours = np.zeros((_PLAIN + len(_AUCTION), DAYS, MOST_SESSIONS, 2), np.int64)
     for segment, code in SEGMENT_CODES.items():
         _fill(hours[code], calendar, segment, auction=False)
@@ -43,13 +55,23 @@ def table(calendar: Calendar) -> npt.NDArray[np.int64]:
     return hours
 
 
-def _fill(hours: npt.NDArray[np.int64], calendar: Calendar, segment: Segment, *, auction: bool) -> None:
-    """Write ns since Indian midnight: regular hours by spans of days, then each day that differs."""
+def _fill(
+    hours: npt.NDArray[np.int64], calendar: Calendar, segment: Segment, *, auction: bool
+) -> None:
+    """Write ns since Indian midnight.
+
+    Regular hours by spans of days, then each day that differs.
+    """
     lasting: tuple[Regular | ClosingAuction, ...] = (*calendar.regular, *calendar.closing_auction)
     changes = {each.since for each in lasting if segment in each.segments}
     irregular = {each.day for each in calendar.holidays if segment in each.segments}
     irregular |= {each.day for each in calendar.special if segment in each.segments}
-    regular: dict[str, object] = {"closed_weekdays": frozenset(), "holidays": (), "special": (), "coverage": ALL_DAYS}
+    regular: dict[str, object] = {
+        "closed_weekdays": frozenset(),
+        "holidays": (),
+        "special": (),
+        "coverage": ALL_DAYS,
+    }
     plain = calendar.model_copy(update=regular)
     for since in sorted(changes):
         _write(hours[max(0, _place(since)) :], plain.hours(since, segment, auction=auction))
@@ -72,4 +94,6 @@ def _place(day: date) -> int:
 def _write(target: npt.NDArray[np.int64], sessions: list[Hours]) -> None:
     target[...] = 0
     for nth, session in enumerate(sessions):
-        target[..., nth, :] = [(moment.hour * 60 + moment.minute) * 60 * NS_PER_SECOND for moment in session]
+        target[..., nth, :] = [
+            (moment.hour * 60 + moment.minute) * 60 * NS_PER_SECOND for moment in session
+        ]

@@ -1,11 +1,13 @@
 """The hot path, compiled: rows of ticks become closed bars with their readings.
 
-Everything is decided row by row, so one batch of a thousand ticks and a thousand batches of one give the same bars in the
-same order. Ticks go into 1-minute bars only; a closed minute is folded into the longer bars around it, which makes them its
-sum. What closes at once closes in order of (end, segment, security id), the longest bar first, so heartbeats change nothing.
+Everything is decided row by row, so one batch of a thousand ticks and a thousand batches of one
+give the same bars in the same order. Ticks go into 1-minute bars only; a closed minute is folded
+into the longer bars around it, which makes them its sum. What closes at once closes in order of
+(end, segment, security id), the longest bar first, so heartbeats change nothing.
 
-`live` is one instrument's row of the table, `i` its number, `k` the place of a timeframe. `out` are the arrays that closed
-bars are written to: `facts` (`FACTS` and the key) and `values` (`VALUES`, then what `captures` asks for).
+`live` is one instrument's row of the table, `i` its number, `k` the place of a timeframe. `out` are
+the arrays that closed bars are written to: `facts` (`FACTS` and the key) and `values` (`VALUES`,
+then what `captures` asks for).
 """
 
 from __future__ import annotations
@@ -90,7 +92,10 @@ OWN_PREVIOUS: Final = -1
 
 @compiled
 def locate(rows: Numbers, at: Numbers, found: Numbers) -> int:
-    """Write each row's instrument number to `found`, -1 where unknown; returns how many are unknown."""
+    """Write each row's instrument number to `found`, -1 where unknown.
+
+    Returns how many are unknown.
+    """
     lookup = open_tables(at).lookup
     unknown = 0
     mask = len(lookup) - 1
@@ -105,11 +110,13 @@ def locate(rows: Numbers, at: Numbers, found: Numbers) -> int:
 
 
 @compiled
-def apply_rows(rows: Numbers, found: Numbers, first: int, clock: int, at: Numbers) -> tuple[int, int]:
+def apply_rows(
+    rows: Numbers, found: Numbers, first: int, clock: int, at: Numbers
+) -> tuple[int, int]:
     """Apply rows from `first` on, then move the market clock on to `clock`.
 
-    Returns the row to go on with and the number of closed bars written. Stops early while every open bar still fits, so that
-    the caller can take the closed ones and call again.
+    Returns the row to go on with and the number of closed bars written. Stops early while every
+    open bar still fits, so that the caller can take the closed ones and call again.
     """
     tables, out, touched = open_tables(at), open_out(at), open_ahead(at).touched
     market, count = tables.market, 0
@@ -186,7 +193,10 @@ def close_due(moment: int, tables: Tables, out: Out, count: int) -> int:
 
 @inner
 def close_ended(i: int, limit: int, tables: Tables, out: Out, count: int) -> int:
-    """Close the instrument's bars that ended by `limit`: the earliest end first, of equals the longest."""
+    """Close the instrument's bars that ended by `limit`.
+
+    The earliest end first, of equals the longest.
+    """
     due = tables.due[i]
     if due[0] <= limit:
         fold(i, tables)
@@ -202,7 +212,9 @@ def close_ended(i: int, limit: int, tables: Tables, out: Out, count: int) -> int
 
 @inner
 def turn(row: Numbers, i: int, tables: Tables, out: Out, count: int) -> tuple[bool, bool, int]:
-    """A tick that is not of the open minute: open its own, unless it is late or outside the session.
+    """A tick that is not of the open minute.
+
+    Open its own, unless it is late or outside the session.
 
     Returns whether the tick counts, whether its volume is known, and the bars written.
     """
@@ -233,7 +245,10 @@ def turn(row: Numbers, i: int, tables: Tables, out: Out, count: int) -> tuple[bo
 
 @inner
 def is_told(i: int, moment: int, opens: int, day_opens: int, tables: Tables) -> bool:
-    """Whether a longer bar around `moment` is closed: a gateway's new process may tell an earlier clock than the last."""
+    """Whether a longer bar around `moment` is closed.
+
+    A gateway's new process may tell an earlier clock than the last.
+    """
     for k in range(1, len(tables.spans)):
         span = tables.spans[k]
         start = day_opens if span >= _DAY else moment - (moment - opens) % span
@@ -271,10 +286,10 @@ def note_outside(row: Numbers, live: Numbers) -> None:
 
 @inner
 def begin_counting(row: Numbers, live: Numbers, market: Numbers, first_bar_end: int) -> bool:
-    """On the instrument's first tick of a day, choose where its volume counts from; False when that is unknown.
+    """On the instrument's first tick of a day, choose where its volume counts from.
 
-    It counts from 0 when both we and the gateway were there in the day's first minute: what was traded before then is else
-    not this bar's.
+    False when that is unknown. It counts from 0 when both we and the gateway were there in the
+    day's first minute: what was traded before then is else not this bar's.
     """
     day = (row[TIME] + _IST) // _DAY
     if day == live[COUNTER_DAY]:
@@ -312,7 +327,10 @@ def open_minute(live: Numbers, start: int, end: int, moment: int, price: int) ->
 
 @inner
 def open_longer(i: int, moment: int, tables: Tables) -> None:
-    """Open the longer bars around `moment` that are not open yet. A day's bar spans all sessions of the day."""
+    """Open the longer bars around `moment` that are not open yet.
+
+    A day's bar spans all sessions of the day.
+    """
     live = tables.live[i]
     for k in range(1, len(tables.spans)):
         if tables.due[i, k] != _NEVER:
@@ -336,7 +354,8 @@ def open_bar(bar: Numbers, start: int) -> None:
 def merge(row: Numbers, live: Numbers, market: Numbers, complete: bool) -> None:
     """Take one tick into the open minute.
 
-    Open and close go by exchange time; within one second the first to arrive opens and the last closes.
+    Open and close go by exchange time; within one second the first to arrive opens and the last
+    closes.
     """
     moment, price = row[TIME], row[PRICE]
     volume, steady = traded(row, live)
@@ -412,7 +431,10 @@ def add_to_day(day: Reals, minute: Numbers, opening: bool) -> None:
 
 @inner
 def close_bar(i: int, k: int, tables: Tables, out: Out, count: int) -> int:
-    """Commit the bar to its studies and write it with their readings as row `count`; one of history alone has no ticks."""
+    """Commit the bar to its studies and write it with their readings as row `count`.
+
+    One of history alone has no ticks.
+    """
     bar = tables.live[i] if k == 0 else tables.bars[i, k]
     final, values = tables.finals[i, k], out.values[count]
     for nth in range(len(out.captures)):
@@ -437,8 +459,22 @@ def commit(i: int, k: int, bar: Numbers, end: int, tables: Tables) -> None:
     """Take a final bar into the studies; `finals` then holds its readings."""
     final, wanted = tables.finals[i, k], tables.wanted[0]
     final[:] = np.nan
-    final[0], final[1], final[2], final[3], final[4] = bar[OPEN], bar[HIGH], bar[LOW], bar[CLOSE], bar[VOLUME]
-    read(wanted, tables.studies[i, k], tables.prices[i, k], tables.volumes[i, k], final, tables.bins, True)
+    final[0], final[1], final[2], final[3], final[4] = (
+        bar[OPEN],
+        bar[HIGH],
+        bar[LOW],
+        bar[CLOSE],
+        bar[VOLUME],
+    )
+    read(
+        wanted,
+        tables.studies[i, k],
+        tables.prices[i, k],
+        tables.volumes[i, k],
+        final,
+        tables.bins,
+        True,
+    )
     read_day(wanted, tables.live[i], tables.days[i], False, end, final)
     bar[COMMITTED] = bar[START]
 
@@ -467,8 +503,22 @@ def look_ahead(at: Numbers) -> int:
                 add(bar, live)
             out = ahead.values[count]
             out[:] = np.nan
-            out[0], out[1], out[2], out[3], out[4] = bar[OPEN], bar[HIGH], bar[LOW], bar[CLOSE], bar[VOLUME]
-            read(wanted, tables.studies[i, k], tables.prices[i, k], tables.volumes[i, k], out, tables.bins, False)
+            out[0], out[1], out[2], out[3], out[4] = (
+                bar[OPEN],
+                bar[HIGH],
+                bar[LOW],
+                bar[CLOSE],
+                bar[VOLUME],
+            )
+            read(
+                wanted,
+                tables.studies[i, k],
+                tables.prices[i, k],
+                tables.volumes[i, k],
+                out,
+                tables.bins,
+                False,
+            )
             read_day(wanted, live, tables.days[i], True, tables.due[i, k], out)
             ahead.slots[count, 0], ahead.slots[count, 1] = i, k
             count += 1
@@ -479,9 +529,10 @@ def look_ahead(at: Numbers) -> int:
 def absorb(rows: Table, numbers: Numbers, places: Numbers, addressed: Numbers) -> int:
     """Take bars of the past into the studies, without output; returns how many were new.
 
-    `numbers` are the rows' instruments, `places` those of their timeframes (-1: not computed), which become -1 where the bar
-    is not new. A bar is new when it begins after the last committed one and before the one that ticks are in. New minutes also
-    count in their day, and in the longer bars around them, which are committed without output should no tick come.
+    `numbers` are the rows' instruments, `places` those of their timeframes (-1: not computed),
+    which become -1 where the bar is not new. A bar is new when it begins after the last committed
+    one and before the one that ticks are in. New minutes also count in their day, and in the longer
+    bars around them, which are committed without output should no tick come.
     """
     taken, tables = 0, open_tables(addressed)
     bar = np.zeros(LIVE_WIDTH, np.int64)
@@ -497,7 +548,13 @@ def absorb(rows: Table, numbers: Numbers, places: Numbers, addressed: Numbers) -
             places[at] = -1
             continue
         taken += 1
-        bar[START], bar[OPEN], bar[HIGH], bar[LOW], bar[CLOSE] = row.start, row.open, row.high, row.low, row.close
+        bar[START], bar[OPEN], bar[HIGH], bar[LOW], bar[CLOSE] = (
+            row.start,
+            row.open,
+            row.high,
+            row.low,
+            row.close,
+        )
         bar[VOLUME], bar[COMPLETE] = row.volume, 1
         if k == 0:
             end = min(row.start + _MINUTE, closes)
@@ -506,7 +563,9 @@ def absorb(rows: Table, numbers: Numbers, places: Numbers, addressed: Numbers) -
             if not heard:
                 live[START], live[END] = row.start, end
         else:
-            end = day_closes if tables.spans[k] >= _DAY else min(row.start + tables.spans[k], closes)
+            end = (
+                day_closes if tables.spans[k] >= _DAY else min(row.start + tables.spans[k], closes)
+            )
             if not heard and row.start >= kept[START]:
                 kept[START] = row.start
                 tables.due[i, k] = _NEVER  # what minutes made of it is less than the whole bar
@@ -516,10 +575,13 @@ def absorb(rows: Table, numbers: Numbers, places: Numbers, addressed: Numbers) -
 
 
 @inner
-def absorb_minute(i: int, minute: Numbers, hours: tuple[int, int, int, int], tables: Tables) -> None:
+def absorb_minute(
+    i: int, minute: Numbers, hours: tuple[int, int, int, int], tables: Tables
+) -> None:
     """Count a minute of the past in its day and in the longer bars around it.
 
-    History is taken to be without holes and its days to begin with their open (`streams.warmup.plan.newest`).
+    History is taken to be without holes and its days to begin with their open
+    (`streams.warmup.plan.newest`).
     """
     live, day = tables.live[i], tables.days[i]
     if hours[2] > live[DAY_OPEN]:

@@ -1,4 +1,7 @@
-"""Places in the rows of the engine's tables. Kernels index with these constants, because numba compiles them to plain loads."""
+"""Places in the rows of the engine's tables.
+
+Kernels index with these constants, because numba compiles them to plain loads.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,8 @@ from typing import Final
 
 from streams.engine.columns import VALUES, Study
 
-# A bar, in `live` (the 1-minute bar that ticks go to) and in `bars` (the longer ones, made of 1-minute bars).
+# A bar, in `live` (the 1-minute bar that ticks go to) and in `bars` (the longer ones, made of
+# 1-minute bars).
 (
     START,  # of the open bar, else of the last one; 0 before the first
     TICKS,  # 0 while nothing is in it
@@ -75,7 +79,8 @@ MARKET_WIDTH: Final = 8
 ) = range(12)
 DAY_WIDTH: Final = 12
 
-# `studies`, float64: the recurrences of one instrument and timeframe. During warm-up each is the running sum of its seed.
+# `studies`, float64: the recurrences of one instrument and timeframe. During warm-up each is the
+# running sum of its seed.
 (
     BARS,  # closed so far
     LAST_CLOSE,

@@ -1,4 +1,7 @@
-"""One partition's engine as `bus.stateful` drives it: a record in, records out, its state as bytes."""
+"""One partition's engine as `bus.stateful` drives it.
+
+A record in, records out, its state as bytes.
+"""
 
 from __future__ import annotations
 
@@ -52,12 +55,17 @@ def past_of(told: history.History) -> Table:
     return past
 
 
-_MINUTES: Final = np.array([history.MINUTES[timeframe] for timeframe in Timeframe])  # ascends, as `Timeframe` does
+# ascends, as `Timeframe` does
+_MINUTES: Final = np.array([history.MINUTES[timeframe] for timeframe in Timeframe])
 
 
 def warm_up() -> None:
-    """Compile the kernels or load them from the disk cache: seconds the first time, never in the middle of a stream."""
-    moment = UtcNs.from_datetime(datetime(2024, 1, 2, 9, 15, tzinfo=IST))  # any tick that makes a bar
+    """Compile the kernels or load them from the disk cache.
+
+    Seconds the first time, never in the middle of a stream.
+    """
+    # any tick that makes a bar
+    moment = UtcNs.from_datetime(datetime(2024, 1, 2, 9, 15, tzinfo=IST))
     rows = np.zeros(1, ticks.TICK)
     rows["exchange_time"] = rows["clock"] = moment
     rows["price"] = rows["segment"] = 1

@@ -1,7 +1,8 @@
-"""Closed bars and fired rules as the bytes other rooms read. Ids come from what the message is about, so repeats match.
+"""Closed bars and fired rules as the bytes other rooms read.
 
-At the turn of a minute thousands of bars close at once, so messages are written here directly: the same bytes as
-`schemas.codec.encode` of the models in `schemas.messages` (a test compares), in a tenth of the time.
+Ids come from what the message is about, so repeats match. At the turn of a minute thousands of bars
+close at once, so messages are written here directly: the same bytes as `schemas.codec.encode` of
+the models in `schemas.messages` (a test compares), in a tenth of the time.
 """
 
 from __future__ import annotations
@@ -48,39 +49,56 @@ _PIECE: Final = 128  # bars whose messages are made at once
 
 
 class Writer:
-    """Writes the messages of one engine. Holds the names of its instruments and timeframes as bytes."""
+    """Writes the messages of one engine.
+
+    Holds the names of its instruments and timeframes as bytes.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._timeframes = [timeframe.encode() for timeframe in engine.config.timeframes]
-        self._columns = sorted(name for study in engine.config.studies for name in COLUMNS_OF[study])
+        self._columns = sorted(
+            name for study in engine.config.studies for name in COLUMNS_OF[study]
+        )
         self._places = [AT[name] for name in self._columns]
         self._context = [name for name in CONTEXT if name in PRICES or name in self._columns]
         self._context_places = [AT[name] for name in self._context]
-        self._rules = {rule.key: (rule.name.encode(), orjson.dumps(rule.name)) for rule in engine.rules}
+        self._rules = {
+            rule.key: (rule.name.encode(), orjson.dumps(rule.name)) for rule in engine.rules
+        }
         self._instruments: list[bytes] = []
         places = range(len(engine.config.timeframes)) if engine.extras.frames else ()
         self._extras = [engine.extras.told(place, engine.kept) for place in places]
 
     def outputs(self, closed: Closed, fired: Sequence[Fired]) -> Iterable[Output]:
-        """Everything one record caused: signals first, because someone waits for them, then candles and indicators.
+        """Everything one record caused.
 
-        Those two are written when they are asked for, from copies of the bars that no later record changes.
+        Signals first, because someone waits for them, then candles and indicators. Those two are
+        written when they are asked for, from copies of the bars that no later record changes.
         """
         if not len(closed):
             return ()
         return chain(self._signals(closed, fired), self._candles_and_readings(closed))
 
     def _signals(self, closed: Closed, fired: Sequence[Fired]) -> list[Output]:
-        """The heads of chains: each one's id is the correlation id of all that follows. What is not finite is left out."""
+        """The heads of chains: each one's id is the correlation id of all that follows.
+
+        What is not finite is left out.
+        """
         if not fired:
             return []
         places = [each.at for each in fired]
-        facts, close = closed.facts[places].tolist(), closed.values[places, AT["close"]].astype("i8").tolist()
+        facts, close = (
+            closed.facts[places].tolist(),
+            closed.values[places, AT["close"]].astype("i8").tolist(),
+        )
         around = closed.values[np.ix_(places, self._context_places)].tolist()
         outputs = []
         for each, fact, price, values in zip(fired, facts, close, around, strict=True):
-            instrument, timeframe = self._instrument(fact[INSTRUMENT]), self._timeframes[fact[TIMEFRAME]]
+            instrument, timeframe = (
+                self._instrument(fact[INSTRUMENT]),
+                self._timeframes[fact[TIMEFRAME]],
+            )
             end = fact[END]
             about = b"%b|%b|%d" % (instrument, timeframe, end)
             name, quoted = self._rules[each.rule.key]
@@ -96,12 +114,16 @@ class Writer:
 
     def _candles_and_readings(self, closed: Closed) -> Iterator[Output]:
         for first in range(0, len(closed), _PIECE):
-            yield from self._piece(closed.facts[first : first + _PIECE], closed.values[first : first + _PIECE])
+            yield from self._piece(
+                closed.facts[first : first + _PIECE], closed.values[first : first + _PIECE]
+            )
 
     def _piece(self, facts: Numbers, values: Reals) -> Iterator[Output]:
         prices = values[:, : len(PRICES)].astype("i8").tolist()
         readings = values[:, self._places].tolist()
-        for nth, (fact, price, row) in enumerate(zip(facts.tolist(), prices, readings, strict=True)):
+        for nth, (fact, price, row) in enumerate(
+            zip(facts.tolist(), prices, readings, strict=True)
+        ):
             number, place, start, end, ticks, complete = fact
             open_, high, low, close, volume = price
             instrument, timeframe = self._instrument(number), self._timeframes[place]
@@ -128,7 +150,10 @@ class Writer:
 
 
 def identity(name: bytes) -> bytes:
-    """`schemas.ids.derive` of `name`'s parts as text: a UUID of version 5 (RFC 9562, section 5.5)."""
+    """`schemas.ids.derive` of `name`'s parts as text.
+
+    A UUID of version 5 (RFC 9562, section 5.5).
+    """
     digest = _SEED.copy()
     digest.update(name)
     text = digest.hexdigest()

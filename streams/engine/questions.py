@@ -57,12 +57,17 @@ class Question:
 
     def columns(self, closed: Closed, asked: Numbers) -> NeededColumns:
         values, facts = closed.values, closed.facts
-        found = [values[asked, at] if at >= 0 else facts[asked, -1 - at].astype(np.float64) for at in self.places]
+        found = [
+            values[asked, at] if at >= 0 else facts[asked, -1 - at].astype(np.float64)
+            for at in self.places
+        ]
         table = np.stack(found, axis=1) if found else np.empty((len(asked), 0))
         return NeededColumns(self.rule.needs, table)
 
 
-def prepared(rules: Iterable[Rule], config: EngineConfig, extras: Extras) -> tuple[tuple[Question, ...], Numbers]:
+def prepared(
+    rules: Iterable[Rule], config: EngineConfig, extras: Extras
+) -> tuple[tuple[Question, ...], Numbers]:
     """Each rule's question, and the captures that they need (`arrays.Out`).
 
     Raises:
@@ -72,12 +77,16 @@ def prepared(rules: Iterable[Rule], config: EngineConfig, extras: Extras) -> tup
     questions = []
     for rule in rules:
         if rule.timeframe not in config.timeframes:
-            raise Misconfigured(f"rule {rule.key}: bars of {rule.timeframe} are not made; add it to ATS_TIMEFRAMES")
+            raise Misconfigured(
+                f"rule {rule.key}: bars of {rule.timeframe} are not made; add it to ATS_TIMEFRAMES"
+            )
         places = tuple(_place(rule, need, config, captures, extras) for need in rule.needs)
         keys = None if rule.instruments is None else frozenset(map(_key_of, rule.instruments))
         questions.append(Question(rule, config.timeframes.index(rule.timeframe), places, keys))
     kept = len(VALUES) + len(captures)
-    moved = tuple(replace(each, places=tuple(_after(kept, at) for at in each.places)) for each in questions)
+    moved = tuple(
+        replace(each, places=tuple(_after(kept, at) for at in each.places)) for each in questions
+    )
     return moved, np.array([*captures], np.int64).reshape(-1, 2)
 
 
@@ -90,15 +99,26 @@ def _key_of(instrument: InstrumentId) -> int:
     return instrument.segment.code << 32 | instrument.security_id
 
 
-def _place(rule: Rule, need: str, config: EngineConfig, captures: dict[tuple[int, int], int], extras: Extras) -> int:
+def _place(
+    rule: Rule,
+    need: str,
+    config: EngineConfig,
+    captures: dict[tuple[int, int], int],
+    extras: Extras,
+) -> int:
     column = column_of(need, rule.timeframe)
     if column.by_talib:
-        asking, of = config.timeframes.index(rule.timeframe), config.timeframes.index(column.timeframe)
+        asking, of = (
+            config.timeframes.index(rule.timeframe),
+            config.timeframes.index(column.timeframe),
+        )
         return _BY_TALIB + extras.place(asking, of, column.base, previous=column.previous)
     try:
         value, previous, longer = parts_of(need)
     except ValueError:
-        raise Misconfigured(f"rule {rule.key} needs column {need!r}, which does not exist") from None
+        raise Misconfigured(
+            f"rule {rule.key} needs column {need!r}, which does not exist"
+        ) from None
     if value in _FACT:
         return -1 - _FACT[value]
     if value in STUDY_OF and STUDY_OF[value] not in config.studies:
@@ -119,9 +139,10 @@ def _place(rule: Rule, need: str, config: EngineConfig, captures: dict[tuple[int
 def answers(
     questions: Iterable[Question], closed: Closed, keys: Numbers, fired_at: Mapping[str, Numbers]
 ) -> list[Fired]:
-    """Ask every rule about the bars of its timeframe; keep what its cooldown lets through, in order of the bars.
+    """Ask every rule about the bars of its timeframe.
 
-    `keys` are those of the bars' instruments. Notes in `fired_at` who spoke.
+    Keep what its cooldown lets through, in order of the bars. `keys` are those of the bars'
+    instruments. Notes in `fired_at` who spoke.
     """
     tradable = keys >> 32 != 0  # an index has no orders
     frames = closed.facts[:, TIMEFRAME]
@@ -132,7 +153,9 @@ def answers(
             of[question.timeframe] = np.flatnonzero(tradable & (frames == question.timeframe))
         asked = of[question.timeframe]
         if question.keys is not None:
-            asked = np.array([at for at in asked.tolist() if int(keys[at]) in question.keys], np.int64)
+            asked = np.array(
+                [at for at in asked.tolist() if int(keys[at]) in question.keys], np.int64
+            )
         if not len(asked):
             continue
         columns = question.columns(closed, asked)

@@ -1,4 +1,7 @@
-"""The engine's whole state as bytes and back. A snapshot is a cache: when in doubt it is refused, and ticks are read again."""
+"""The engine's whole state as bytes and back.
+
+A snapshot is a cache: when in doubt it is refused, and ticks are read again.
+"""
 
 from __future__ import annotations
 
@@ -34,25 +37,37 @@ def dump(engine: Engine) -> bytes:
             "arrays": [[name, len(part), part.nbytes] for name, part in parts.items()],
         }
     )
-    return b"".join([_LENGTH.pack(MAGIC, len(header)), header, *(part.data for part in parts.values())])
+    return b"".join(
+        [_LENGTH.pack(MAGIC, len(header)), header, *(part.data for part in parts.values())]
+    )
 
 
 def _computed(config: EngineConfig) -> dict[str, list[str]]:
-    """What the state depends on. The calendar is left out: a new year's holidays must not cost the state."""
+    """What the state depends on.
+
+    The calendar is left out: a new year's holidays must not cost the state.
+    """
     return {"timeframes": list(config.timeframes), "studies": sorted(config.studies)}
 
 
 def restore(value: bytes, rules: tuple[Rule, ...], config: EngineConfig | None = None) -> Engine:
-    """The engine as it was. A rule the snapshot does not know starts without cooldowns; one that is gone is forgotten. So do
+    """The engine as it was.
+
+    A rule the snapshot does not know starts without cooldowns; one that is gone is forgotten. So do
     columns of TA-Lib: other ones than the snapshot's warm up anew.
 
     Raises:
-        Misconfigured: made by another engine version or for other timeframes or studies, or damaged.
+        Misconfigured: made by another engine version or for other timeframes or studies, or
+            damaged.
     """
     config = config or EngineConfig()
     parts = _parts(value, config)
     state = tables.empty(config)
-    keys = _array(parts, "live", np.dtype(np.int64)).reshape(-1, layout.LIVE_WIDTH)[:, layout.KEY].copy()
+    keys = (
+        _array(parts, "live", np.dtype(np.int64))
+        .reshape(-1, layout.LIVE_WIDTH)[:, layout.KEY]
+        .copy()
+    )
     if len(keys):
         state = tables.grown(state, keys, config)
     kinds = state.live[: len(keys), layout.HOURS].copy()
@@ -97,7 +112,9 @@ def _parts(value: bytes, config: EngineConfig) -> dict[str, memoryview]:
     except orjson.JSONDecodeError:
         raise _refused("its header is not JSON") from None
     if header.get("engine_version") != ENGINE_VERSION:
-        raise _refused(f"made by engine version {header.get('engine_version')}, this is {ENGINE_VERSION}")
+        raise _refused(
+            f"made by engine version {header.get('engine_version')}, this is {ENGINE_VERSION}"
+        )
     for name, wanted in _computed(config).items():
         if header[name] != wanted:
             differ = ", ".join(sorted({*header[name]} ^ {*wanted}))

@@ -1,11 +1,13 @@
 """The indicators, compiled: one bar after the last committed one gives readings, and if it is final becomes committed.
 
-Recurrences and their seeds are TA-Lib's, equal to it within 1e-9. Windows keep sums over all but the newest bar, made anew at
-each commit: sums of whole paise are exact, and a provisional value costs no walk over the window. `n` is the number of bars
-committed before this one. Unless it says otherwise, a formula is that of TA-Lib 0.8, whose sources are Wilder (1978), New
-Concepts in Technical Trading Systems (RSI, ATR, ADX), Appel (2005), Technical Analysis (MACD), Bollinger (2002), Bollinger on
-Bollinger Bands, Lane (1984), Lane's Stochastics, Lambert (1980), Commodity Channel Index, Quong and Soudack (1989), Money
-Flow Index, Granville (1963), Granville's New Key to Stock Market Profits (OBV).
+Recurrences and their seeds are TA-Lib's, equal to it within 1e-9. Windows keep sums over all but
+the newest bar, made anew at each commit: sums of whole paise are exact, and a provisional value
+costs no walk over the window. `n` is the number of bars committed before this one. Unless it says
+otherwise, a formula is that of TA-Lib 0.8, whose sources are Wilder (1978), New Concepts in
+Technical Trading Systems (RSI, ATR, ADX), Appel (2005), Technical Analysis (MACD), Bollinger
+(2002), Bollinger on Bollinger Bands, Lane (1984), Lane's Stochastics, Lambert (1980), Commodity
+Channel Index, Quong and Soudack (1989), Money Flow Index, Granville (1963), Granville's New Key to
+Stock Market Profits (OBV).
 """
 
 from __future__ import annotations
@@ -88,23 +90,48 @@ from streams.engine.layout import (
     WEIGHTED_19,
 )  # fmt: skip
 
-OPENING_RANGE: Final = 15 * 60 * NS_PER_SECOND  # Crabel (1990), Day Trading with Short Term Price Patterns
+# Crabel (1990), Day Trading with Short Term Price Patterns
+OPENING_RANGE: Final = 15 * 60 * NS_PER_SECOND
 _TINY: Final = 1e-14  # TA-Lib's TA_IS_ZERO
-_VALUE_AREA: Final = 0.7  # Dalton, Jones and Dalton (1990), Mind Over Markets: about one standard deviation
+# Dalton, Jones and Dalton (1990), Mind Over Markets: about one standard deviation
+_VALUE_AREA: Final = 0.7
 
-_SMA, _EMA, _WMA, _RSI, _MACD, _ATR = (BIT[Study(name)] for name in ("sma", "ema", "wma", "rsi", "macd", "atr"))
-_BOLLINGER, _ADX, _STOCHASTIC, _CCI = (BIT[Study(name)] for name in ("bollinger", "adx", "stochastic", "cci"))
+_SMA, _EMA, _WMA, _RSI, _MACD, _ATR = (
+    BIT[Study(name)] for name in ("sma", "ema", "wma", "rsi", "macd", "atr")
+)
+_BOLLINGER, _ADX, _STOCHASTIC, _CCI = (
+    BIT[Study(name)] for name in ("bollinger", "adx", "stochastic", "cci")
+)
 _WILLIAMS, _MFI, _OBV, _ROC = (BIT[Study(name)] for name in ("williams_r", "mfi", "obv", "roc"))
-_DONCHIAN, _KELTNER, _SUPERTREND = (BIT[Study(name)] for name in ("donchian", "keltner", "supertrend"))
+_DONCHIAN, _KELTNER, _SUPERTREND = (
+    BIT[Study(name)] for name in ("donchian", "keltner", "supertrend")
+)
 _VWAP, _RANGE, _PIVOT = (BIT[Study(name)] for name in ("vwap", "opening_range", "pivot"))
 _PROFILE = BIT[Study.VOLUME_PROFILE]
-_WINDOWED: Final = _SMA | _WMA | _BOLLINGER | _STOCHASTIC | _CCI | _WILLIAMS | _MFI | _ROC | _DONCHIAN
+_WINDOWED: Final = (
+    _SMA | _WMA | _BOLLINGER | _STOCHASTIC | _CCI | _WILLIAMS | _MFI | _ROC | _DONCHIAN
+)
 
 # Where a study's first column stands; its others follow.
 _AT_SMA, _AT_EMA, _AT_WMA, _AT_RSI = AT["sma_20"], AT["ema_9"], AT["wma_20"], AT["rsi_14"]
-_AT_MACD, _AT_ATR, _AT_BOLLINGER, _AT_ADX = AT["macd"], AT["atr_14"], AT["bollinger_upper"], AT["adx_14"]
-_AT_STOCHASTIC, _AT_CCI, _AT_WILLIAMS, _AT_MFI = AT["stochastic_k"], AT["cci_20"], AT["williams_r_14"], AT["mfi_14"]
-_AT_OBV, _AT_ROC, _AT_DONCHIAN, _AT_KELTNER = AT["obv"], AT["roc_10"], AT["donchian_upper"], AT["keltner_upper"]
+_AT_MACD, _AT_ATR, _AT_BOLLINGER, _AT_ADX = (
+    AT["macd"],
+    AT["atr_14"],
+    AT["bollinger_upper"],
+    AT["adx_14"],
+)
+_AT_STOCHASTIC, _AT_CCI, _AT_WILLIAMS, _AT_MFI = (
+    AT["stochastic_k"],
+    AT["cci_20"],
+    AT["williams_r_14"],
+    AT["mfi_14"],
+)
+_AT_OBV, _AT_ROC, _AT_DONCHIAN, _AT_KELTNER = (
+    AT["obv"],
+    AT["roc_10"],
+    AT["donchian_upper"],
+    AT["keltner_upper"],
+)
 _AT_SUPERTREND, _AT_VWAP, _AT_RANGE = AT["supertrend"], AT["vwap"], AT["opening_range_high"]
 _AT_PIVOT, _AT_PROFILE = AT["pivot"], AT["volume_poc"]
 _O, _H, _L, _C, _V = (AT[name] for name in ("open", "high", "low", "close", "volume"))
@@ -176,11 +203,17 @@ def averages(n: int, s: Reals, out: Reals, commit: bool) -> None:
 
 @inner
 def convergence(n: int, s: Reals, out: Reals, commit: bool) -> None:
-    """MACD 12, 26, 9. As in TA-Lib, the fast average is seeded with the last 12 of the first 26 closes."""
+    """MACD 12, 26, 9.
+
+    As in TA-Lib, the fast average is seeded with the last 12 of the first 26 closes.
+    """
     close = out[_C]
     signal, macd = s[SIGNAL], 0.0
     if n >= 26:
-        fast, slow = s[FAST] + (close - s[FAST]) * (2.0 / 13), s[SLOW] + (close - s[SLOW]) * (2.0 / 27)
+        fast, slow = (
+            s[FAST] + (close - s[FAST]) * (2.0 / 13),
+            s[SLOW] + (close - s[SLOW]) * (2.0 / 27),
+        )
         macd = fast - slow
         if n >= 34:
             signal += (macd - signal) * 0.2
@@ -224,7 +257,10 @@ def strength(n: int, s: Reals, out: Reals, commit: bool) -> None:
 
 @inner
 def ranges(wanted: int, n: int, s: Reals, out: Reals, commit: bool) -> None:
-    """What is made of true ranges: ATR 14 and 10, the directional system, Keltner's channel, Supertrend."""
+    """What is made of true ranges.
+
+    ATR 14 and 10, the directional system, Keltner's channel, Supertrend.
+    """
     high, low, before = out[_H], out[_L], s[LAST_CLOSE]
     true_range = max(high - low, abs(high - before), abs(low - before)) if n > 0 else 0.0
     atr_14, atr_10 = wilder(s[ATR_14], true_range, n, 14), wilder(s[ATR_10], true_range, n, 10)
@@ -244,7 +280,8 @@ def ranges(wanted: int, n: int, s: Reals, out: Reals, commit: bool) -> None:
 def keltner(n: int, true_range: float, s: Reals, out: Reals, commit: bool) -> None:
     """Keltner's channel: EMA 20 of typical prices, and 2 ATR 10, seeded like TA-Lib's with the ten ranges up to bar 19.
 
-    Source: Keltner (1960), How to Make Money in Commodities; Raschke and Connors (1995), Street Smarts, for the ATR.
+    Source: Keltner (1960), How to Make Money in Commodities; Raschke and Connors (1995), Street
+        Smarts, for the ATR.
     """
     middle = ema(s[CHANNEL], (out[_H] + out[_L] + out[_C]) / 3.0, n, 20)
     atr = wilder(s[CHANNEL_ATR], true_range, n - 9, 10) if n > 9 else 0.0
@@ -290,7 +327,10 @@ def direction(n: int, true_range: float, s: Reals, out: Reals, commit: bool) -> 
 
 @inner
 def supertrend(n: int, atr: float, s: Reals, out: Reals, commit: bool) -> None:
-    """Supertrend 10, 3: direction 1 above the line, -1 below. Source: Seban (2008), Tout le monde mérite d'être riche."""
+    """Supertrend 10, 3: direction 1 above the line, -1 below.
+
+    Source: Seban (2008), Tout le monde mérite d'être riche.
+    """
     close, before, middle = out[_C], s[LAST_CLOSE], (out[_H] + out[_L]) / 2.0
     upper, lower, trend = middle + 3.0 * atr, middle - 3.0 * atr, 1.0
     if n > 10:
@@ -315,7 +355,10 @@ def balance_of(n: int, s: Reals, out: Reals) -> float:
 
 @inner
 def windows(wanted: int, n: int, s: Reals, out: Reals) -> None:
-    """Averages, bands and sums over the last bars. Bollinger's deviation is that of the population."""
+    """Averages, bands and sums over the last bars.
+
+    Bollinger's deviation is that of the population.
+    """
     close = out[_C]
     if wanted & _SMA:
         if n >= 19:
@@ -325,7 +368,8 @@ def windows(wanted: int, n: int, s: Reals, out: Reals) -> None:
     if wanted & _WMA and n >= 19:
         out[_AT_WMA] = (s[WEIGHTED_19] + 20.0 * close) / 210.0
     if wanted & _BOLLINGER and n >= 19:
-        step = close - s[LAST_CLOSE]  # sums of differences from the last close are small whole numbers, hence exact
+        # sums of differences from the last close are small whole numbers, hence exact
+        step = close - s[LAST_CLOSE]
         total, squares = s[SPREAD_19] + step, s[SQUARES_19] + step * step
         deviation = np.sqrt(max(20.0 * squares - total * total, 0.0)) / 20.0
         middle = (s[SUM_19] + close) / 20.0
@@ -348,7 +392,11 @@ def extremes(wanted: int, n: int, s: Reals, out: Reals, commit: bool) -> None:
     high, low, close = out[_H], out[_L], out[_C]
     if wanted & _DONCHIAN and n >= 19:
         top, bottom = max(s[HIGH_19], high), min(s[LOW_19], low)
-        out[_AT_DONCHIAN], out[_AT_DONCHIAN + 1], out[_AT_DONCHIAN + 2] = top, (top + bottom) / 2.0, bottom
+        out[_AT_DONCHIAN], out[_AT_DONCHIAN + 1], out[_AT_DONCHIAN + 2] = (
+            top,
+            (top + bottom) / 2.0,
+            bottom,
+        )
     if n < 13:
         return
     top, bottom = max(s[HIGH_13], high), min(s[LOW_13], low)
@@ -359,7 +407,10 @@ def extremes(wanted: int, n: int, s: Reals, out: Reals, commit: bool) -> None:
         raw = (close - bottom) / span if span != 0 else 0.0
         slow = (s[RAW_2] + s[RAW_1] + raw) / 3.0
         if n >= 17:
-            out[_AT_STOCHASTIC], out[_AT_STOCHASTIC + 1] = slow, (s[SLOW_2] + s[SLOW_1] + slow) / 3.0
+            out[_AT_STOCHASTIC], out[_AT_STOCHASTIC + 1] = (
+                slow,
+                (s[SLOW_2] + s[SLOW_1] + slow) / 3.0,
+            )
         if commit:
             s[RAW_2], s[RAW_1], s[SLOW_2], s[SLOW_1] = s[RAW_1], raw, s[SLOW_1], slow
 
@@ -373,7 +424,10 @@ def channel_index(n: int, s: Reals, prices: Numbers, out: Reals) -> float:
     spread = abs(distance)
     for back in range(1, RING):
         at = n - back
-        spread += abs(20.0 * (prices[HIGHS + at % RING] + prices[LOWS + at % RING] + prices[at % CLOSES]) - total)
+        spread += abs(
+            20.0 * (prices[HIGHS + at % RING] + prices[LOWS + at % RING] + prices[at % CLOSES])
+            - total
+        )
     return 20.0 * distance / (0.015 * spread) if spread != 0 else 0.0
 
 
@@ -381,9 +435,10 @@ def channel_index(n: int, s: Reals, prices: Numbers, out: Reals) -> float:
 def profile(n: int, prices: Numbers, volumes: Reals, out: Reals, bins: Reals) -> None:
     """Volume profile of the last 20 bars: point of control and value area.
 
-    Each bar's volume is spread evenly over its range, in 24 steps from the lowest low to the highest high. The value area
-    grows from the fullest step (the lowest of equals) to the fuller neighbour (upward when equal) until it holds 70%.
-    Source: Steidlmayer and Koy (1986), Markets and Market Logic; Dalton, Jones and Dalton (1990), Mind Over Markets.
+    Each bar's volume is spread evenly over its range, in 24 steps from the lowest low to the
+    highest high. The value area grows from the fullest step (the lowest of equals) to the fuller
+    neighbour (upward when equal) until it holds 70%. Source: Steidlmayer and Koy (1986), Markets
+    and Market Logic; Dalton, Jones and Dalton (1990), Mind Over Markets.
     """
     top, bottom, total = out[_H], out[_L], out[_V]
     for back in range(1, RING):
@@ -423,7 +478,10 @@ def spread(bins: Reals, high: float, low: float, volume: float, bottom: float, s
     if step <= 0.0:
         bins[0] += volume
         return
-    first, last = min(int((low - bottom) / step), BINS - 1), min(int((high - bottom) / step), BINS - 1)
+    first, last = (
+        min(int((low - bottom) / step), BINS - 1),
+        min(int((high - bottom) / step), BINS - 1),
+    )
     share = volume / (last - first + 1)
     for nth in range(first, last + 1):
         bins[nth] += share
@@ -458,7 +516,13 @@ def gather(wanted: int, n: int, s: Reals, prices: Numbers, volumes: Reals) -> No
         top_19, bottom_19 = max(top_19, high), min(bottom_19, low)
         if back < 13:
             top_13, bottom_13 = top_19, bottom_19
-    s[SUM_19], s[WEIGHTED_19], s[SPREAD_19], s[SQUARES_19], s[TYPICAL_19] = total, weighted, spread_, squares, typical
+    s[SUM_19], s[WEIGHTED_19], s[SPREAD_19], s[SQUARES_19], s[TYPICAL_19] = (
+        total,
+        weighted,
+        spread_,
+        squares,
+        typical,
+    )
     s[HIGH_13], s[LOW_13], s[HIGH_19], s[LOW_19] = top_13, bottom_13, top_19, bottom_19
     if wanted & _SMA:
         for back in range(RING - 1, min(n + 1, CLOSES - 1)):
@@ -490,17 +554,22 @@ def flows(n: int, s: Reals, prices: Numbers, volumes: Reals) -> None:
 
 @inner
 def read_day(wanted: int, live: Numbers, day: Reals, forming: bool, end: int, out: Reals) -> None:  # noqa: PLR0917
-    """What the instrument's day says at a bar that ends at `end`: session VWAP, opening range, pivots.
+    """What the instrument's day says at a bar that ends at `end`.
 
-    `forming` counts the open 1-minute bar in. All need a day that was watched from its open on, pivots the day before too.
-    VWAP's bands are two volume-weighted standard deviations. Pivots are the floor traders': Person (2004), A Complete Guide to
-    Technical Trading Tactics, ch. 6.
+    Session VWAP, opening range, pivots. `forming` counts the open 1-minute bar in. All need a day
+    that was watched from its open on, pivots the day before too. VWAP's bands are two
+    volume-weighted standard deviations. Pivots are the floor traders': Person (2004), A Complete
+    Guide to Technical Trading Tactics, ch. 6.
     """
     forming = forming and live[TICKS] > 0
     if wanted & _VWAP and day[DAY_WHOLE] > 0:
         volume, turnover, squares = day[DAY_VOLUME], day[DAY_TURNOVER], day[DAY_SQUARES]
         if forming:
-            volume, turnover, squares = volume + live[VOLUME], turnover + live[TURNOVER], squares + live[SQUARES]
+            volume, turnover, squares = (
+                volume + live[VOLUME],
+                turnover + live[TURNOVER],
+                squares + live[SQUARES],
+            )
         if volume > 0:
             mean = turnover / (3.0 * volume)
             deviation = np.sqrt(max(squares / (9.0 * volume) - mean * mean, 0.0))

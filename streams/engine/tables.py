@@ -1,4 +1,7 @@
-"""The engine's state of one partition: a row per instrument, and one per instrument and timeframe."""
+"""The engine's state of one partition.
+
+A row per instrument, and one per instrument and timeframe.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,8 @@ from streams.engine.columns import VALUES
 from streams.engine.compiled import Numbers, Reals
 from streams.engine.config import EngineConfig
 
-ALLOWED_LATENESS: Final = UtcNs.seconds(2)  # Dhan stamps whole seconds and sends a liquid quote about every second
+# Dhan stamps whole seconds and sends a liquid quote about every second
+ALLOWED_LATENESS: Final = UtcNs.seconds(2)
 NEVER: Final = np.iinfo(np.int64).max
 
 
@@ -23,15 +27,18 @@ class Tables(NamedTuple):
 
     Attributes:
         market: Shape (`MARKET_WIDTH`,).
-        live: Shape (capacity, `LIVE_WIDTH`): the 1-minute bar and the counters of each instrument, in order of first sight.
+        live: Shape (capacity, `LIVE_WIDTH`): the 1-minute bar and the counters of each instrument,
+            in order of first sight.
         due: Shape (capacity, timeframes): end of each open bar, `NEVER` where none is open.
         bars: Shape (capacity, timeframes, `BAR_WIDTH`): the longer bars; place 0 is unused.
         days: Shape (capacity, `DAY_WIDTH`).
         studies: Shape (capacity, timeframes, `STUDY_WIDTH`).
-        prices: Shape (capacity, timeframes, `PRICES_WIDTH`), int32 paise: up to ₹21 million, beyond what a 32-bit float holds.
+        prices: Shape (capacity, timeframes, `PRICES_WIDTH`), int32 paise: up to ₹21 million, beyond
+            what a 32-bit float holds.
         volumes: Shape (capacity, timeframes, `RING`).
         finals: Shape (capacity, timeframes, values): the last closed bar, NaN before the first.
-        order: Shape (instruments,): row numbers by (segment, security id), the order in which a sweep closes bars.
+        order: Shape (instruments,): row numbers by (segment, security id), the order in which a
+            sweep closes bars.
         lookup: Shape (2^k, 2): open-addressing table of (key, row number), key -1 where empty.
         hours: The calendar (`hours.table`); constant.
         spans: Shape (timeframes,): greatest length of a bar; constant.
@@ -142,4 +149,6 @@ _SEGMENTS: Final[dict[int, Segment]] = {code: segment for segment, code in SEGME
 def arrays(tables: Tables) -> dict[str, npt.NDArray[Any]]:
     """What a snapshot must hold; the rest follows from it and the configuration."""
     count = len(tables.order)
-    return {"market": tables.market} | {name: getattr(tables, name)[:count] for name in _PER_INSTRUMENT}
+    return {"market": tables.market} | {
+        name: getattr(tables, name)[:count] for name in _PER_INSTRUMENT
+    }

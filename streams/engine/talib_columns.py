@@ -1,7 +1,8 @@
 """Any function of TA-Lib as a column of closed bars, by a name such as `talib.LINEARREG(timeperiod=14)`.
 
-A value is TA-Lib's batch function over the last `window` bars of one instrument and timeframe, and nothing else: it depends on
-a bounded past, so it is the same after a crash, and state is bars, not TA-Lib objects that cannot be stored.
+A value is TA-Lib's batch function over the last `window` bars of one instrument and timeframe, and
+nothing else: it depends on a bounded past, so it is the same after a crash, and state is bars, not
+TA-Lib objects that cannot be stored.
 """
 
 from __future__ import annotations
@@ -25,11 +26,14 @@ PREFIX: Final = "talib."
 BARS: Final = ("open", "high", "low", "close", "volume")  # what a function may read
 WINDOW: Final = 250  # bars; an RSI 14 has then forgotten all but a 40-millionth of how it began
 LONGEST: Final = 2_000  # bars of memory per instrument; more belongs into a longer timeframe
-FORGOTTEN: Final = 1e-9  # relative: by how much a longer past may change the value of a function that remembers nothing
+# relative: by how much a longer past may change the value of a function that remembers nothing
+FORGOTTEN: Final = 1e-9
 
 Values = npt.NDArray[np.float64]
 
-_CALL: Final = re.compile(r"talib\.(?P<function>[A-Z0-9_]+)(?:\.(?P<output>\w+))?(?:\((?P<arguments>[^()]+)\))?")
+_CALL: Final = re.compile(
+    r"talib\.(?P<function>[A-Z0-9_]+)(?:\.(?P<output>\w+))?(?:\((?P<arguments>[^()]+)\))?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,8 @@ class TalibColumn:
         inputs: Which of `BARS` the function takes, in its order.
         output: Which of the function's results, from 0.
         lookback: Bars before the first value.
-        window: Bars it is given at most: lookback and one for a function that remembers nothing before them.
+        window: Bars it is given at most: lookback and one for a function that remembers nothing
+            before them.
     """
 
     name: str
@@ -53,7 +58,10 @@ class TalibColumn:
     window: int
 
     def value(self, bars: Mapping[str, Values]) -> float:
-        """The value at the last of `bars` (oldest first); NaN in warm-up and where TA-Lib's answer is no finite number."""
+        """The value at the last of `bars` (oldest first).
+
+        NaN in warm-up and where TA-Lib's answer is no finite number.
+        """
         count = len(bars[self.inputs[0]])
         if count <= self.lookback:
             return math.nan
@@ -67,7 +75,8 @@ class TalibColumn:
 def parse(name: str, window: int = WINDOW) -> TalibColumn:
     """Read `talib.FUNCTION`, with `(parameter=value,…)` and `.output` where the function has several.
 
-    A function of one price takes another column of the bar: `talib.SMA(price=volume,timeperiod=20)`.
+    A function of one price takes another column of the bar:
+    `talib.SMA(price=volume,timeperiod=20)`.
 
     Raises:
         Misconfigured: saying what is wrong, and what would be right.
@@ -95,16 +104,23 @@ def parse(name: str, window: int = WINDOW) -> TalibColumn:
 
 
 def _forgets(column: TalibColumn) -> bool:
-    """Whether a longer past changes nothing, tried on made-up bars: half of TA-Lib's functions need a tenth of the memory."""
+    """Whether a longer past changes nothing, tried on made-up bars.
+
+    Half of TA-Lib's functions need a tenth of the memory.
+    """
     chance = np.random.default_rng(0)
     close = 10_000 + np.cumsum(chance.integers(-90, 91, 3 * column.window + 400)).astype(np.float64)
     opened = np.roll(close, 1)
     high, low = (edge(opened, close) for edge in (np.maximum, np.minimum))
-    bars = dict(zip(BARS, (opened, high + 20, low - 20, close, np.abs(close - opened) + 5), strict=True))
+    bars = dict(
+        zip(BARS, (opened, high + 20, low - 20, close, np.abs(close - opened) + 5), strict=True)
+    )
     longer = replace(column, window=len(close))
     for end in range(len(close) - 40, len(close)):
         past = {name: values[:end] for name, values in bars.items()}
-        if not math.isclose(longer.value(past), column.value(past), rel_tol=FORGOTTEN, abs_tol=FORGOTTEN):
+        if not math.isclose(
+            longer.value(past), column.value(past), rel_tol=FORGOTTEN, abs_tol=FORGOTTEN
+        ):
             return False
     return True
 
@@ -112,11 +128,15 @@ def _forgets(column: TalibColumn) -> bool:
 def _function(name: str, function: str) -> Any:
     known = talib.get_functions()
     if function not in known:
-        raise Misconfigured(f"column {name!r}: TA-Lib has no function {function}{_meant(function, known)}")
+        raise Misconfigured(
+            f"column {name!r}: TA-Lib has no function {function}{_meant(function, known)}"
+        )
     return abstract.Function(function)  # type: ignore[attr-defined]  # made at run time
 
 
-def _arguments(name: str, info: Any, text: str | None) -> tuple[tuple[str, ...], dict[str, int | float]]:
+def _arguments(
+    name: str, info: Any, text: str | None
+) -> tuple[tuple[str, ...], dict[str, int | float]]:
     """Inputs and parameters, of which the given ones differ from TA-Lib's defaults."""
     inputs: dict[str, str | list[str]] = dict(info["input_names"])
     parameters: dict[str, int | float] = dict(info["parameters"])
@@ -136,7 +156,11 @@ def _arguments(name: str, info: Any, text: str | None) -> tuple[tuple[str, ...],
                 f"column {name!r}: {info['name']} has no parameter {argument!r}{_meant(key, known)}; "
                 f"it takes {', '.join(known) or 'none'}"
             )
-    columns = tuple(column for given in inputs.values() for column in ([given] if isinstance(given, str) else given))
+    columns = tuple(
+        column
+        for given in inputs.values()
+        for column in ([given] if isinstance(given, str) else given)
+    )
     if strangers := [column for column in columns if column not in BARS]:
         raise Misconfigured(
             f"column {name!r}: {info['name']} reads {', '.join(strangers)}, a bar has {', '.join(BARS)}"
@@ -148,13 +172,17 @@ def _number(name: str, key: str, text: str, *, whole: bool) -> int | float:
     try:
         number = int(text) if whole else float(text)
     except ValueError:
-        raise Misconfigured(f"column {name!r}: {key}={text!r} is not a {'whole ' if whole else ''}number") from None
+        raise Misconfigured(
+            f"column {name!r}: {key}={text!r} is not a {'whole ' if whole else ''}number"
+        ) from None
     if not math.isfinite(number):
         raise Misconfigured(f"column {name!r}: {key}={text!r} is not finite")
     return number
 
 
-def _lookback(name: str, about: Any, inputs: tuple[str, ...], parameters: dict[str, int | float]) -> int:
+def _lookback(
+    name: str, about: Any, inputs: tuple[str, ...], parameters: dict[str, int | float]
+) -> int:
     """TA-Lib judges parameters when it is called, so it is called; -1 is its lookback of bad ones."""
     about.parameters = parameters
     lookback = int(about.lookback)
@@ -162,7 +190,9 @@ def _lookback(name: str, about: Any, inputs: tuple[str, ...], parameters: dict[s
     if lookback < 0:
         raise Misconfigured(f"column {name!r}: out of range for TA-Lib: {given}")
     if lookback >= LONGEST:
-        raise Misconfigured(f"column {name!r}: needs {lookback + 1} bars ({given}), at most {LONGEST} are kept")
+        raise Misconfigured(
+            f"column {name!r}: needs {lookback + 1} bars ({given}), at most {LONGEST} are kept"
+        )
     bars = np.linspace(1.0, 2.0, lookback + 2)
     try:
         getattr(talib.func, about.info["name"])(*(bars for _ in inputs), **parameters)

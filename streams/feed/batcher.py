@@ -1,8 +1,9 @@
-"""Groups ticks by partition into records, and keeps the market clock. Pure: the gateway says what time it is.
+"""Groups ticks by partition into records, and keeps the market clock.
 
-The window adapts: while a record of a partition is on its way, its next rows gather; alone on an idle line a tick leaves at
-once. The gateway rests for a few milliseconds after each round besides, because an acknowledgement that comes quickly would
-make records tiny, and floods of them are slower for everyone (docs/streams.md).
+Pure: the gateway says what time it is. The window adapts: while a record of a partition is on its
+way, its next rows gather; alone on an idle line a tick leaves at once. The gateway rests for a few
+milliseconds after each round besides, because an acknowledgement that comes quickly would make
+records tiny, and floods of them are slower for everyone (docs/streams.md).
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from schemas.ticks import TICK, Batch
 from schemas.units import NS_PER_SECOND, UtcNs
 from streams.feed.decode import keys_of
 
-MAX_ROWS: Final = 4_096  # 0.2 MB: large enough to be cheap, small enough not to keep other partitions waiting
+# 0.2 MB: large enough to be cheap, small enough not to keep other partitions waiting
+MAX_ROWS: Final = 4_096
 _GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -35,7 +37,8 @@ class Closed(NamedTuple):
 class _Lane:
     """One partition: what waits, whether a record is on its way, and the clock its last record told.
 
-    A moment among the waiting rows is the start of a trading day: it leaves as a record without rows.
+    A moment among the waiting rows is the start of a trading day: it leaves as a record without
+    rows.
     """
 
     waiting: deque[Rows | UtcNs] = field(default_factory=deque)
@@ -68,7 +71,8 @@ class Batcher:
     """Rows in, records out.
 
     Attributes:
-        clock: Largest exchange time seen on any instrument, UTC ns; never falls, whatever happens to connections.
+        clock: Largest exchange time seen on any instrument, UTC ns; never falls, whatever happens
+            to connections.
     """
 
     def __init__(self, partitions: int, gateway: int) -> None:
@@ -92,8 +96,9 @@ class Batcher:
     def add(self, rows: Rows) -> None:
         """Stamp rows (writable, in order of arrival) with the running clock and sort them into their partitions.
 
-        Every partition hears when a trading day starts, in its place among the rows: whether an engine was there from the
-        open must depend neither on partitions nor on how fast a market is replayed.
+        Every partition hears when a trading day starts, in its place among the rows: whether an
+        engine was there from the open must depend neither on partitions nor on how fast a market is
+        replayed.
         """
         if not len(rows):
             return
@@ -130,7 +135,8 @@ class Batcher:
                 if isinstance(taken, UtcNs):
                     yield self._closed(partition, _NO_ROWS, taken, sent_at)
                     continue
-                # what still waits came before the present clock, so a record that leaves it behind must not tell the clock
+                # what still waits came before the present clock, so a record that leaves it behind
+                # must not tell the clock
                 clock = UtcNs(taken["clock"][-1]) if lane.waiting else self.clock
                 yield self._closed(partition, taken, clock, sent_at)
 
@@ -154,7 +160,7 @@ _DAY: Final = 86_400 * NS_PER_SECOND
 def partitions_of(rows: Rows, partitions: int) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
     """`schemas.ticks.partition_of` of every row."""
     mixed = keys_of(rows).astype(np.uint64) * _GOLDEN  # wraps at 64 bits, as it shall
-    spread: np.ndarray[tuple[int], np.dtype[np.intp]] = ((mixed >> np.uint64(32)) % np.uint64(partitions)).astype(
-        np.intp
-    )
+    spread: np.ndarray[tuple[int], np.dtype[np.intp]] = (
+        (mixed >> np.uint64(32)) % np.uint64(partitions)
+    ).astype(np.intp)
     return spread

@@ -28,18 +28,21 @@ class GatewayConfig:
     """One gateway: one account, one market clock, up to five connections.
 
     Attributes:
-        url: Of the feed, without a query; the token is added when connecting and appears nowhere else.
+        url: Of the feed, without a query; the token is added when connecting and appears nowhere
+            else.
         partitions: Of `ats.ticks`.
-        gateway: Number of the first connection in records and events; the next ones follow, all unique among those running.
+        gateway: Number of the first connection in records and events; the next ones follow, all
+            unique among those running.
         connections: How many there may be; each opens only when it has instruments to carry.
         heartbeat: Seconds of wall time after which every partition hears a clock that has moved.
-        live: The market's clock is the wall's: quiet markets' bars close by it, and ticks from the future are refused.
-            False for simulations and replays, whose market time is their own.
+        live: The market's clock is the wall's: quiet markets' bars close by it, and ticks from the
+            future are refused. False for simulations and replays, whose market time is their own.
         calendar: When sessions are open. Outside of them silence is no alarm.
         stale_after: Seconds without a tick, in an open session, that are worth an alarm.
         give_up_after: Seconds of such silence after which the connection is made anew.
         cool_off: Least seconds before knocking again after HTTP 429 or code 805.
-        longest_wait: Most seconds between two attempts to connect otherwise; they begin at half a second and double.
+        longest_wait: Most seconds between two attempts to connect otherwise; they begin at half a
+            second and double.
     """
 
     url: str
@@ -54,14 +57,19 @@ class GatewayConfig:
     heartbeat: float = 0.25
     stale_after: float = 10.0
     give_up_after: float = 30.0
-    cool_off: float = 60.0  # Dhan answers 429 per account for minutes; knocking sooner makes it longer
+    # Dhan answers 429 per account for minutes; knocking sooner makes it longer
+    cool_off: float = 60.0
     longest_wait: float = 30.0
 
     def __post_init__(self) -> None:
         if not self.instruments:
-            raise Misconfigured("the gateway has no instruments to subscribe to; name some in the watch list")
+            raise Misconfigured(
+                "the gateway has no instruments to subscribe to; name some in the watch list"
+            )
         if not 1 <= self.connections <= MOST_CONNECTIONS:
-            raise Misconfigured(f"{self.connections} feed connections; Dhan allows 1 to {MOST_CONNECTIONS} per account")
+            raise Misconfigured(
+                f"{self.connections} feed connections; Dhan allows 1 to {MOST_CONNECTIONS} per account"
+            )
         if self.partitions < 1:
             raise Misconfigured(f"{self.partitions} partitions; ats.ticks has at least one")
 

@@ -1,4 +1,7 @@
-"""Opening a connection to Dhan's feed, subscribing, and what its end means. The token is never logged, nor any URL."""
+"""Opening a connection to Dhan's feed, subscribing, and what its end means.
+
+The token is never logged, nor any URL.
+"""
 
 from __future__ import annotations
 
@@ -84,8 +87,15 @@ def requests(request: Request, instruments: Sequence[Instrument], mode: Mode) ->
     """The messages that (un)subscribe all `instruments`. Ids are strings, or Dhan ignores them."""
     for first in range(0, len(instruments), PER_MESSAGE):
         part = instruments[first : first + PER_MESSAGE]
-        listed = [{"ExchangeSegment": each.id.segment, "SecurityId": str(each.id.security_id)} for each in part]
-        body = {"RequestCode": mode + request.value, "InstrumentCount": len(listed), "InstrumentList": listed}
+        listed = [
+            {"ExchangeSegment": each.id.segment, "SecurityId": str(each.id.security_id)}
+            for each in part
+        ]
+        body = {
+            "RequestCode": mode + request.value,
+            "InstrumentCount": len(listed),
+            "InstrumentList": listed,
+        }
         yield orjson.dumps(body).decode()
 
 
@@ -97,7 +107,9 @@ def ending_of(error: BaseException) -> Ending:
     """
     match error:
         case InvalidURI():
-            raise Misconfigured("the feed address is not a WebSocket URL; see DHAN_FEED_URL") from None
+            raise Misconfigured(
+                "the feed address is not a WebSocket URL; see DHAN_FEED_URL"
+            ) from None
         case InvalidStatus() if error.response.status_code == 429:
             return Ending("Dhan answered 429, too many connections", cool_off=True)
         case InvalidStatus():
@@ -123,7 +135,10 @@ def ending_by(code: int) -> Ending:
 
 @dataclass(slots=True)
 class Backoff:
-    """How long to wait before the next attempt: doubling, with jitter so that many gateways do not knock at once."""
+    """How long to wait before the next attempt.
+
+    Doubling, with jitter so that many gateways do not knock at once.
+    """
 
     random: Random
     cool_off: float

@@ -1,7 +1,8 @@
 """Binary frames to tick rows. Pure; a packet that cannot be read is named, and the rest goes on.
 
-A frame may hold any number of packets (the SDK reads only the first). Frames of many equal packets are taken as one array,
-others packet by packet; either way the numbers are converted once per call, so a burst costs little more than one frame.
+A frame may hold any number of packets (the SDK reads only the first). Frames of many equal packets
+are taken as one array, others packet by packet; either way the numbers are converted once per call,
+so a burst costs little more than one frame.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ class Decoded:
         problems: One line for each packet that could not be read, naming what was wrong.
         strangers: Packets of instruments we did not ask for.
         silent: Instruments that have not traded yet (no price, no time).
-        others: Packets that carry no tick: previous close, open interest, status, codes unknown to us.
+        others: Packets that carry no tick: previous close, open interest, status, codes unknown to
+            us.
         goodbye: Why Dhan disconnects, if it said so.
     """
 
@@ -58,17 +60,29 @@ class Decoded:
 class Decoder:
     """Reads packets of a known set of instruments."""
 
-    def __init__(self, instruments: Iterable[Instrument], joined: Mapping[InstrumentId, int] | None = None) -> None:
+    def __init__(
+        self, instruments: Iterable[Instrument], joined: Mapping[InstrumentId, int] | None = None
+    ) -> None:
         """`joined`: market time (UTC ns) since when each is watched; 0 or nothing where that is before any tick."""
         ordered = sorted(instruments, key=lambda instrument: _key(instrument.id))
         self._keys = np.array([_key(instrument.id) for instrument in ordered] or [-1], np.int64)
-        self._tick_sizes = np.array([int(instrument.tick_size) for instrument in ordered] or [1], np.int64)
-        since = np.array([(joined or {}).get(instrument.id, 0) for instrument in ordered] or [0], np.int64) + _IST_NS
+        self._tick_sizes = np.array(
+            [int(instrument.tick_size) for instrument in ordered] or [1], np.int64
+        )
+        since = (
+            np.array(
+                [(joined or {}).get(instrument.id, 0) for instrument in ordered] or [0], np.int64
+            )
+            + _IST_NS
+        )
         self._joined_day, within = np.divmod(since, _DAY_NS)
         self._joined = np.where(since > _IST_NS, within // _MINUTE_NS + 1, 0).astype(np.uint16)
 
     def decode(self, arrivals: Sequence[Arrival], *, latest: int | None = None) -> Decoded:
-        """Read frames in order. A trade time after `latest` (UTC ns) is refused: one would run all clocks ahead."""
+        """Read frames in order.
+
+        A trade time after `latest` (UTC ns) is refused: one would run all clocks ahead.
+        """
         found = Decoded(np.zeros(0, TICK))
         piles: dict[int, _Pile] = {}
         for arrival in arrivals:
@@ -77,13 +91,20 @@ class Decoder:
         total = sum(len(pile.places) for pile in piles.values())
         rows, rupees = np.zeros(total, TICK), np.zeros(total)
         for code, pile in piles.items():
-            packets, places = np.frombuffer(b"".join(pile.pieces), LAYOUTS[code]), np.array(pile.places)
+            packets, places = (
+                np.frombuffer(b"".join(pile.pieces), LAYOUTS[code]),
+                np.array(pile.places),
+            )
             rows[places], rupees[places] = _rows(packets, code, pile.times), packets["price"]
         found.packets = total + found.others
-        found.rows = self._accepted(rows, rupees, np.iinfo(np.int64).max if latest is None else latest, found)
+        found.rows = self._accepted(
+            rows, rupees, np.iinfo(np.int64).max if latest is None else latest, found
+        )
         return found
 
-    def _accepted(self, rows: Rows, rupees: npt.NDArray[np.float64], latest: int, found: Decoded) -> Rows:
+    def _accepted(
+        self, rows: Rows, rupees: npt.NDArray[np.float64], latest: int, found: Decoded
+    ) -> Rows:
         """Leave out what is no tick, and round the prices of the rest to paise and tick size."""
         moments = rows["exchange_time"]
         place, known = self._lookup(rows)
@@ -101,7 +122,9 @@ class Decoder:
         which = place[good]
         size = self._tick_sizes[which]
         # as schemas.market.to_tick, for many
-        kept["price"] = np.maximum(np.rint(rupees[good] * PAISE_PER_RUPEE / size), 1).astype(np.int64) * size
+        kept["price"] = (
+            np.maximum(np.rint(rupees[good] * PAISE_PER_RUPEE / size), 1).astype(np.int64) * size
+        )
         same_day = (kept["exchange_time"] + _IST_NS) // _DAY_NS == self._joined_day[which]
         kept["joined"] = np.where(same_day, self._joined[which], 0)
         return kept
@@ -157,7 +180,10 @@ def _pile_up(piles: dict[int, _Pile], code: int, packets: bytes, count: int, mom
 
 
 def _walk(arrival: Arrival, piles: dict[int, _Pile], found: Decoded) -> None:
-    """Take a frame packet by packet. After a length that cannot be true the rest of the frame cannot be found."""
+    """Take a frame packet by packet.
+
+    After a length that cannot be true the rest of the frame cannot be found.
+    """
     frame, at = arrival.frame, 0
     while (left := len(frame) - at) > 0:
         if left < HEAD.size:
@@ -165,8 +191,14 @@ def _walk(arrival: Arrival, piles: dict[int, _Pile], found: Decoded) -> None:
             return
         code, length, segment, security_id = HEAD.unpack_from(frame, at)
         if not HEAD.size <= length <= left:
-            what = f"is cut short: {left} of {length} bytes" if length > left else f"says it has {length} bytes"
-            found.problems.append(f"{_packet(code, segment, security_id)} {what}; {left} bytes of the frame are lost")
+            what = (
+                f"is cut short: {left} of {length} bytes"
+                if length > left
+                else f"says it has {length} bytes"
+            )
+            found.problems.append(
+                f"{_packet(code, segment, security_id)} {what}; {left} bytes of the frame are lost"
+            )
             return
         if length != SIZES.get(code, length):
             what = f"has {length} bytes, expected {SIZES[code]}"
@@ -185,10 +217,15 @@ def _rows(packets: npt.NDArray[np.void], code: int, times: list[int]) -> Rows:
     seconds = packets["last_trade_time"].astype(np.int64) - IST_OFFSET
     rows["exchange_time"] = seconds * NS_PER_SECOND
     rows["received_at"] = times
-    rows["segment"], rows["security_id"], rows["mode"] = packets["segment"], packets["security_id"], code
+    rows["segment"], rows["security_id"], rows["mode"] = (
+        packets["segment"],
+        packets["security_id"],
+        code,
+    )
     rows["volume"] = NO_VOLUME
     if code != Code.TICKER:
-        traded = packets["segment"] != Segment.IDX_I.code  # an index reports 0, which is not a volume
+        # an index reports 0, which is not a volume
+        traded = packets["segment"] != Segment.IDX_I.code
         rows["volume"][traded] = packets["volume"][traded]
         rows["last_quantity"] = packets["last_quantity"]
     if code == Code.FULL:

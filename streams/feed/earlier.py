@@ -1,7 +1,8 @@
 """What an earlier life of this gateway told last, so that a new one can tell the gap between them.
 
-A killed gateway says no goodbye. Its records say how far it came: every partition was told a market clock, and no tick of that
-partition was lost before it. The least of these clocks is where ticks may begin to be missing.
+A killed gateway says no goodbye. Its records say how far it came: every partition was told a market
+clock, and no tick of that partition was lost before it. The least of these clocks is where ticks
+may begin to be missing.
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ from schemas.topics import FEED, TICKS
 from schemas.units import UtcNs
 from streams.feed.config import GatewayConfig
 
-UNKNOWN: Final = UtcNs(0)  # there was an earlier life, but not how far it came: the whole day may lack ticks
+# there was an earlier life, but not how far it came: the whole day may lack ticks
+UNKNOWN: Final = UtcNs(0)
 FIRST_LOOK: Final = 64  # records from a partition's end; each further look goes twice as far back
-LOOK_WITHIN: Final = 10.0  # seconds: a topic full of other writers' records must not keep the feed waiting
+# seconds: a topic full of other writers' records must not keep the feed waiting
+LOOK_WITHIN: Final = 10.0
 EVENTS: Final = 1_000  # of `ats.feed`, looked at from its end
 
 log = structlog.get_logger(__name__)
@@ -36,7 +39,8 @@ _Spans: TypeAlias = Mapping[TopicPartition, Span]
 async def last_told(connection: KafkaConnection, config: GatewayConfig) -> UtcNs | None:
     """The market clock (UTC ns) up to which an earlier life of `config.gateway` lost nothing; None: there was none.
 
-    `UNKNOWN` when there was one and its records do not say. Ask before the new life publishes anything.
+    `UNKNOWN` when there was one and its records do not say. Ask before the new life publishes
+    anything.
 
     Raises:
         Misconfigured: a topic does not exist.
@@ -61,8 +65,12 @@ async def _last_clocks(tail: TopicTail, left: _Spans, gateway: int) -> dict[Topi
     """The clock of this gateway's last record in each partition that has one, looked for from the ends on backwards."""
     found: dict[TopicPartition, UtcNs] = {}
     look = FIRST_LOOK
-    while left := {at: span for at, span in left.items() if at not in found and span.start < span.stop}:
-        window = {at: Span(max(span.start, span.stop - look), span.stop) for at, span in left.items()}
+    while left := {
+        at: span for at, span in left.items() if at not in found and span.start < span.stop
+    }:
+        window = {
+            at: Span(max(span.start, span.stop - look), span.stop) for at, span in left.items()
+        }
         async for record in tail.read(window):
             if (clock := _clock_of(record.value or b"", gateway)) is not None:
                 found[record.topic_partition] = clock
@@ -87,7 +95,9 @@ async def _began(tail: TopicTail, config: GatewayConfig) -> UtcNs | None:
     numbers = range(config.gateway, config.gateway + config.connections)
     since: UtcNs | None = None
     events = {each: span for each, span in tail.spans.items() if each.topic == FEED.name}
-    newest = {at: Span(max(span.start, span.stop - EVENTS), span.stop) for at, span in events.items()}
+    newest = {
+        at: Span(max(span.start, span.stop - EVENTS), span.stop) for at, span in events.items()
+    }
     async for record in tail.read(newest):
         try:
             event = decode(FeedEvent, record.value)

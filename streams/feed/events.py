@@ -20,7 +20,8 @@ log = structlog.get_logger(__name__)
 class FeedLog:
     """Numbers and publishes the events of one run of a gateway.
 
-    Ids are made of gateway, start and number: an event is seen, not derived, so nothing else could name it.
+    Ids are made of gateway, start and number: an event is seen, not derived, so nothing else could
+    name it.
     """
 
     def __init__(self, publisher: Publisher, gateway: int, started_at: UtcNs) -> None:
@@ -57,6 +58,10 @@ class FeedLog:
         self._count += 1
         quiet = state in (FeedState.CONNECTED, FeedState.SUBSCRIBED, FeedState.STOPPED)
         (log.info if quiet else log.warning)(
-            f"feed_{state}", gateway=self._gateway, reason=reason, instruments=instruments, packets=packets
+            f"feed_{state}",
+            gateway=self._gateway,
+            reason=reason,
+            instruments=instruments,
+            packets=packets,
         )
         return await self._publisher.send(message_output(FEED, event, str(self._gateway)))

@@ -1,9 +1,10 @@
-"""The gateway: Dhan's feed into `ats.ticks`. Its links take in, one pump sends; nothing that was read is dropped.
+"""The gateway: Dhan's feed into `ats.ticks`.
 
-Up to five links (Dhan's limit per account) share one pump and so one market clock. The pump decodes what has come, hands
-records to Kafka, and lets market time be heard. When Kafka is slow, frames and rows gather up to a bound; then the links stop
-reading, so that Dhan waits for us and nothing is dropped. Where this stops: a feed held up for longer than Dhan's patience
-(40 s) closes, which the gap event tells.
+Its links take in, one pump sends; nothing that was read is dropped. Up to five links (Dhan's limit
+per account) share one pump and so one market clock. The pump decodes what has come, hands records
+to Kafka, and lets market time be heard. When Kafka is slow, frames and rows gather up to a bound;
+then the links stop reading, so that Dhan waits for us and nothing is dropped. Where this stops: a
+feed held up for longer than Dhan's patience (40 s) closes, which the gap event tells.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ log = structlog.get_logger(__name__)
 
 MOST_ROWS: Final = 65_536  # rows ahead of Kafka, 3.7 MB
 FLOOR: Final = UtcNs.seconds(60)  # live, the market's clock is never further behind the wall's
-WINDOW: Final = 0.010  # seconds between two rounds of records: many small ones cost everyone more than these save
+# seconds between two rounds of records: many small ones cost everyone more than these save
+WINDOW: Final = 0.010
 CEILING: Final = UtcNs.seconds(5)  # live, a trade further ahead of our clock did not happen
 
 
@@ -56,9 +58,10 @@ async def run_gateway(
 ) -> None:
     """Run until `stop` is set and everything read is acknowledged by Kafka.
 
-    `token` is asked before every connection, so a renewed token is taken up by itself; `watchlist` changes what is watched
-    while it runs (it starts with `config.instruments`); `earlier` is what `streams.feed.earlier.last_told` found, and the gap
-    since then is told; `wall` gives UTC ns; `random` spreads reconnections.
+    `token` is asked before every connection, so a renewed token is taken up by itself; `watchlist`
+    changes what is watched while it runs (it starts with `config.instruments`); `earlier` is what
+    `streams.feed.earlier.last_told` found, and the gap since then is told; `wall` gives UTC ns;
+    `random` spreads reconnections.
 
     Raises:
         Misconfigured: Dhan refused the account (codes 806 to 810) or the address is wrong.
@@ -76,7 +79,11 @@ class _Gateway:
     """The pump, and what links ask of it (`streams.feed.link.Pump`)."""
 
     def __init__(
-        self, config: GatewayConfig, publisher: Publisher, metrics: GatewayMetrics, wall: Callable[[], int]
+        self,
+        config: GatewayConfig,
+        publisher: Publisher,
+        metrics: GatewayMetrics,
+        wall: Callable[[], int],
     ) -> None:
         self._config = config
         self._publisher = publisher
@@ -103,7 +110,9 @@ class _Gateway:
 
     async def watch(self, instruments: Iterable[Instrument]) -> None:
         """Give every link its share; an instrument stays where it is."""
-        shares = allotted(tuple(instruments), [link.instruments for link in self._links], PER_CONNECTION)
+        shares = allotted(
+            tuple(instruments), [link.instruments for link in self._links], PER_CONNECTION
+        )
         for link, share in zip(self._links, shares, strict=True):
             await link.carry(share)
         self._metrics.instruments = sum(len(link.instruments) for link in self._links)
@@ -136,7 +145,9 @@ class _Gateway:
     # The whole
 
     async def run(self, stop: asyncio.Event, watchlist: Watchlist) -> None:
-        readers = [asyncio.create_task(link.keep_connected(stop), name="feed link") for link in self._links]
+        readers = [
+            asyncio.create_task(link.keep_connected(stop), name="feed link") for link in self._links
+        ]
         readers.append(asyncio.create_task(self._follow(watchlist), name="feed watch list"))
         pump = asyncio.create_task(self._pump(), name="feed pump")
         stopped = asyncio.create_task(stop.wait())
@@ -160,7 +171,11 @@ class _Gateway:
             try:
                 await self.watch(instruments)
             except Misconfigured as error:
-                log.error("watch_list_refused", reason=str(error), still_watching=self._metrics.instruments)
+                log.error(
+                    "watch_list_refused",
+                    reason=str(error),
+                    still_watching=self._metrics.instruments,
+                )
 
     async def _say_goodbye(self, why: str) -> None:
         for link in self._links:
@@ -181,7 +196,9 @@ class _Gateway:
         beat = time.monotonic()
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(max(0.0, beat + self._config.heartbeat - time.monotonic())):
+                async with asyncio.timeout(
+                    max(0.0, beat + self._config.heartbeat - time.monotonic())
+                ):
                     await self._wake.wait()
             self._wake.clear()
             for link in self._links:
@@ -204,7 +221,8 @@ class _Gateway:
         self._count(found)
         if len(found.rows):
             if self._config.live and not self._batcher.clock:
-                # old trades come first, sent again to a new subscriber: they must not tell the market's time
+                # old trades come first, sent again to a new subscriber: they must not tell the
+                # market's time
                 self._batcher.move_clock(self._wall() - FLOOR)
             self._batcher.add(found.rows)
             self._metrics.clock = self._batcher.clock
@@ -221,7 +239,8 @@ class _Gateway:
     async def _beat(self) -> None:
         """Let market time be heard everywhere, and trouble be told."""
         if self._config.live and all(link.listens for link in self._links):
-            # while nobody listens, time must not pass: an engine would believe that it saw the market's open
+            # while nobody listens, time must not pass: an engine would believe that it saw the
+            # market's open
             self._batcher.move_clock(self._wall() - FLOOR)
             self._metrics.clock = self._batcher.clock
         for closed in self._batcher.heartbeats(UtcNs(self._wall())):

@@ -1,4 +1,7 @@
-"""One connection to Dhan's feed: keeps it up, keeps its subscriptions, and holds what has arrived for the gateway's pump."""
+"""One connection to Dhan's feed.
+
+Keeps it up, keeps its subscriptions, and holds what has arrived for the gateway's pump.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,8 @@ TELL_MALFORMED_EVERY: Final = 1.0  # seconds: a flood of garbage is one event a 
 WATCH_EVERY: Final = 0.5
 RECONNECTED: Final = "ticks between two connections may be missing"
 RESTARTED: Final = "ticks since the gateway's earlier life may be missing"
-LONGEST_PAUSE: Final = UtcNs.minutes(14 * 1_440)  # without a session: no exchange rests for two weeks
+# without a session: no exchange rests for two weeks
+LONGEST_PAUSE: Final = UtcNs.minutes(14 * 1_440)
 LAST_FRAMES: Final = 2.0  # seconds to take in what came before our close
 
 _SECOND: Final = NS_PER_SECOND  # what trade times are rounded down to
@@ -86,16 +90,20 @@ class Link:
         self._decoder = Decoder(())
         self._arrivals: list[Arrival] = []
         self._socket: ClientConnection | None = None
-        self._asking = asyncio.Lock()  # many instruments do not leave at once: what is asked next must come after them
+        # many instruments do not leave at once: what is asked next must come after them
+        self._asking = asyncio.Lock()
         self._goodbye: int | None = None
         self._heard = False  # anything on this connection; before that the token may be a bad one
         self._lost_at: UtcNs | None = None  # market clock since which ticks may be missing
         self._lost_by = RECONNECTED
-        self._earlier: UtcNs | None = None  # the clock an earlier life told last, until the gap since then is told
+        # the clock an earlier life told last, until the gap since then is told
+        self._earlier: UtcNs | None = None
         self._listening = UtcNs(0)  # live: when this connection subscribed
         self._last_tick = 0.0  # monotonic
-        self._last_came = 0  # wall clock when the last tick came, or when we began to listen again, UTC ns
-        self._last_clock: UtcNs | None = None  # market clock at that tick; None when there was none on this connection
+        # wall clock when the last tick came, or when we began to listen again, UTC ns
+        self._last_came = 0
+        # market clock at that tick; None when there was none on this connection
+        self._last_clock: UtcNs | None = None
         self._stale = False
         self._malformed: list[str] = []
         self._told_malformed = float("-inf")
@@ -114,13 +122,19 @@ class Link:
         return not self._arrivals
 
     def resume(self, earlier: UtcNs | None) -> None:
-        """Ticks since the clock `earlier` may be missing; 0: since some moment of the day, None: none are."""
+        """Ticks since the clock `earlier` may be missing; 0.
+
+        Since some moment of the day, None: none are.
+        """
         self._earlier = earlier
 
     # Subscriptions
 
     async def carry(self, instruments: Iterable[Instrument]) -> None:
-        """Watch exactly these from now on; on an open connection only what changed is told to Dhan."""
+        """Watch exactly these from now on.
+
+        On an open connection only what changed is told to Dhan.
+        """
         wanted = {instrument.id: instrument for instrument in instruments}
         gone = [each for key, each in self._instruments.items() if key not in wanted]
         new = [each for key, each in wanted.items() if key not in self._instruments]
@@ -134,16 +148,23 @@ class Link:
             self._wanted.clear()
         if self._socket is not None and (gone or new):
             await self._ask(self._socket, (Request.UNSUBSCRIBE, gone), (Request.SUBSCRIBE, new))
-            await self.tell(FeedState.SUBSCRIBED, f"{len(new)} added, {len(gone)} removed", instruments=len(wanted))
+            await self.tell(
+                FeedState.SUBSCRIBED,
+                f"{len(new)} added, {len(gone)} removed",
+                instruments=len(wanted),
+            )
 
-    async def _ask(self, socket: ClientConnection, *asked: tuple[Request, list[Instrument]]) -> None:
+    async def _ask(
+        self, socket: ClientConnection, *asked: tuple[Request, list[Instrument]]
+    ) -> None:
         async with self._asking:
             for request, instruments in asked:
                 for message in requests(request, instruments, self._config.mode):
                     try:
                         await socket.send(message)
                     except ConnectionClosed:
-                        return  # the reader notices too, and the next connection subscribes to everything
+                        # the reader notices too, and the next connection subscribes to everything
+                        return
 
     # The connection
 
@@ -169,7 +190,8 @@ class Link:
             ending = await self._converse()
         except Exception as error:  # noqa: BLE001 (sorted by ending_of, which raises what is not the network's)
             ending = ending_of(error)
-        await self._caught_up()  # a disconnect packet, or ticks before the gap, may still wait for the pump
+        # a disconnect packet, or ticks before the gap, may still wait for the pump
+        await self._caught_up()
         self._lost_at = self._lost_at or self._pump.clock or None
         return self._last_word() or ending
 
@@ -178,10 +200,12 @@ class Link:
         try:
             self._metrics.connected += 1
             self._metrics.connections += 1
-            # known to Kafka before the first tick can come: a life that is killed at once must have been seen
+            # known to Kafka before the first tick can come: a life that is killed at once must have
+            # been seen
             await asyncio.shield(await self.tell(FeedState.CONNECTED))
             carried = list(self._instruments.values())
-            self._socket = socket  # from here on a change goes out by itself, after what is sent now
+            # from here on a change goes out by itself, after what is sent now
+            self._socket = socket
             self._listening = UtcNs(self._pump.wall() if self._config.live else 0)
             await self._ask(socket, (Request.SUBSCRIBE, carried))
             await self.tell(FeedState.SUBSCRIBED, instruments=len(carried))
@@ -195,7 +219,10 @@ class Link:
         return None if self._goodbye is None else ending_by(self._goodbye)
 
     async def _read(self, socket: ClientConnection) -> Ending:
-        """Read until Dhan ends the connection or we do. What was sent before our close is read to the last frame."""
+        """Read until Dhan ends the connection or we do.
+
+        What was sent before our close is read to the last frame.
+        """
         self._last_tick = time.monotonic()
         self._last_clock = None
         watch = asyncio.create_task(self._watch(), name="feed watch")
@@ -215,7 +242,8 @@ class Link:
         while True:
             frame = await socket.recv()
             if isinstance(frame, str):
-                frame = frame.encode()  # Dhan sends no text; the decoder will say what it makes of it
+                # Dhan sends no text; the decoder will say what it makes of it
+                frame = frame.encode()
             self._metrics.frames += 1
             self._arrivals.append(Arrival(frame, self._pump.wall()))
             self._pump.wake()
@@ -231,7 +259,10 @@ class Link:
             await self._pump.moved_on()
 
     async def _watch(self) -> Ending:
-        """Return when the connection has to end: Dhan said goodbye, nothing is wanted, or nothing came for too long."""
+        """Return when the connection has to end.
+
+        Dhan said goodbye, nothing is wanted, or nothing came for too long.
+        """
         while True:
             await asyncio.sleep(WATCH_EVERY)
             if goodbye := self._last_word():
@@ -265,7 +296,10 @@ class Link:
     # For the pump
 
     def take(self, latest: int | None) -> Decoded | None:
-        """Decode what has arrived; None when nothing has. A trade after `latest` (UTC ns) is refused."""
+        """Decode what has arrived; None when nothing has.
+
+        A trade after `latest` (UTC ns) is refused.
+        """
         arrivals, self._arrivals = self._arrivals, []
         if not arrivals:
             return None
@@ -291,14 +325,24 @@ class Link:
     def _note_silence(self, rows: Rows) -> None:
         """A silence in an open session may hide ticks though the connection held."""
         silence = (int(rows["received_at"][0]) - self._last_came) / NS_PER_SECOND
-        if self._lost_at is not None or self._last_clock is None or silence < self._config.stale_after:
+        if (
+            self._lost_at is not None
+            or self._last_clock is None
+            or silence < self._config.stale_after
+        ):
             return
         hours = self._hours_at(self._last_clock)
         if hours and hours == self._hours_at(UtcNs(rows["clock"][0])):  # a night is no gap
-            self._lost_at, self._lost_by = self._last_clock, f"no tick for {silence:.1f} s on an open connection"
+            self._lost_at, self._lost_by = (
+                self._last_clock,
+                f"no tick for {silence:.1f} s on an open connection",
+            )
 
     async def _end_gap(self, since: UtcNs, rows: Rows) -> None:
-        """Tell the gap when a tick is past it: an old trade, sent again after subscribing, does not say where it ends."""
+        """Tell the gap when a tick is past it.
+
+        An old trade, sent again after subscribing, does not say where it ends.
+        """
         if (until := self._first_after(since, rows)) is None:
             return
         why, self._lost_at, self._lost_by = self._lost_by, None, RECONNECTED
@@ -312,12 +356,20 @@ class Link:
             return
         self._earlier = None
         # live, what was not traded before we listened was not missed either
-        if self._session_between(since, max(since, self._listening) if self._config.live else until):
+        if self._session_between(
+            since, max(since, self._listening) if self._config.live else until
+        ):
             await self.tell(FeedState.GAP, RESTARTED, gap=(since, until))
 
     def _first_after(self, since: UtcNs, rows: Rows) -> UtcNs | None:
-        """The clock of the first row that is certainly new; live, one traded before we listened may be an old one sent again."""
-        new = np.flatnonzero((rows["clock"] > since) & (rows["exchange_time"] >= self._listening // _SECOND * _SECOND))
+        """The clock of the first row that is certainly new.
+
+        Live, one traded before we listened may be an old one sent again.
+        """
+        new = np.flatnonzero(
+            (rows["clock"] > since)
+            & (rows["exchange_time"] >= self._listening // _SECOND * _SECOND)
+        )
         return UtcNs(rows["clock"][new[0]]) if len(new) else None
 
     def _session_between(self, since: UtcNs, until: UtcNs) -> bool:

@@ -1,6 +1,7 @@
-"""Layouts of Dhan's market feed v2 as we read them: little-endian, the length in the header includes the header.
+"""Layouts of Dhan's market feed v2 as we read them.
 
-Source: Dhan, Live Market Feed (docs/facts/dhan.md); order is sell before buy, and open, close, high, low.
+Little-endian, the length in the header includes the header. Source: Dhan, Live Market Feed
+(docs/facts/dhan.md); order is sell before buy, and open, close, high, low.
 """
 
 from __future__ import annotations

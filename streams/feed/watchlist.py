@@ -11,7 +11,10 @@ from schemas.market import Instrument
 
 
 class Watchlist:
-    """Hands the newest list of instruments to the gateway; lists that came in between are skipped."""
+    """Hands the newest list of instruments to the gateway.
+
+    Lists that came in between are skipped.
+    """
 
     def __init__(self) -> None:
         self._newest: tuple[Instrument, ...] | None = None
@@ -33,7 +36,9 @@ class Watchlist:
 def allotted(
     wanted: Sequence[Instrument], carried: Sequence[Mapping[InstrumentId, Instrument]], most: int
 ) -> list[list[Instrument]]:
-    """Each connection's share of `wanted`, at most `most`: what a connection carries stays there, new ones fill the gaps.
+    """Each connection's share of `wanted`, at most `most`.
+
+    What a connection carries stays there, new ones fill the gaps.
 
     Raises:
         Misconfigured: there are more than all connections can carry.

@@ -8,8 +8,8 @@ from streams.rules.ema_cross import ema_cross
 from streams.rules.rsi_reversal import rsi_reversal
 from streams.rules.rule import Columns, Flags, Percent, Rule, Verdicts, crossing, leaving, verdicts
 
-# What runs without a rules file. A signal costs three model calls (docs/agents.md), and these two speak about a dozen times
-# a day on a lively share; every other rule waits to be chosen.
+# What runs without a rules file. A signal costs three model calls (docs/agents.md), and these two
+# speak about a dozen times a day on a lively share; every other rule waits to be chosen.
 RULES: Final[tuple[Rule, ...]] = (ema_cross(), rsi_reversal())
 
 __all__ = [

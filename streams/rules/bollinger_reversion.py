@@ -13,7 +13,12 @@ def bollinger_reversion(timeframe: Timeframe = Timeframe.M5) -> Rule:
 
 
 def _look(bars: Columns) -> Verdicts:
-    opened, closed, upper, lower = bars["open"], bars["close"], bars["bollinger_upper"], bars["bollinger_lower"]
+    opened, closed, upper, lower = (
+        bars["open"],
+        bars["close"],
+        bars["bollinger_upper"],
+        bars["bollinger_lower"],
+    )
     return verdicts(
         bullish=(bars["low"] < lower) & (closed > lower) & (closed > opened),
         bearish=(bars["high"] > upper) & (closed < upper) & (closed < opened),

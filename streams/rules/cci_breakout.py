@@ -10,11 +10,15 @@ from schemas.market import Timeframe
 from streams.rules.rule import Columns, Rule, Verdicts, verdicts
 
 
-def cci_breakout(timeframe: Timeframe = Timeframe.M30, level: Annotated[float, Field(gt=0, le=1_000)] = 100.0) -> Rule:
+def cci_breakout(
+    timeframe: Timeframe = Timeframe.M30, level: Annotated[float, Field(gt=0, le=1_000)] = 100.0
+) -> Rule:
     """CCI 20 rises above `level` (bullish) or falls below minus `level` (bearish) (Lambert, 1980)."""
 
     def look(bars: Columns) -> Verdicts:
         before, now = bars["previous_cci_20"], bars["cci_20"]
-        return verdicts(bullish=(before <= level) & (now > level), bearish=(before >= -level) & (now < -level))
+        return verdicts(
+            bullish=(before <= level) & (now > level), bearish=(before >= -level) & (now < -level)
+        )
 
     return Rule("cci_breakout", timeframe, look, needs=("previous_cci_20", "cci_20"))

@@ -14,8 +14,8 @@ from streams.engine.columns import PREVIOUS, PRICES
 from streams.rules.rule import Rule
 
 FACTS: Final = ("ticks", "complete")  # of the bar itself only
-# Bars before the first value. Those of the session begin anew with it: VWAP at its first bar, the opening range when it is over,
-# pivots when the day before was seen.
+# Bars before the first value. Those of the session begin anew with it: VWAP at its first bar, the
+# opening range when it is over, pivots when the day before was seen.
 WARM_UP: Final[Mapping[str, int]] = {
     "sma_20": 19,
     "sma_50": 49,
@@ -96,15 +96,21 @@ def column_of(name: str, timeframe: Timeframe) -> Column:
     base = text.removeprefix(PREVIOUS)
     column = Column(base, base != text, _timeframe(name, other))
     if at and _ORDER.index(column.timeframe) <= _ORDER.index(timeframe):
-        raise Misconfigured(f"column {name!r}: a rule on {timeframe} bars can look at longer bars only")
+        raise Misconfigured(
+            f"column {name!r}: a rule on {timeframe} bars can look at longer bars only"
+        )
     if at and column.previous:
-        raise Misconfigured(f"column {name!r}: of a longer timeframe there is the last closed bar only")
+        raise Misconfigured(
+            f"column {name!r}: of a longer timeframe there is the last closed bar only"
+        )
     if base in FACTS and (at or column.previous):
         raise Misconfigured(f"column {name!r}: {base} is known of the bar itself only")
     if column.by_talib:
         talib_columns.parse(base)
     elif base not in (*PRICES, *FACTS, *WARM_UP):
-        raise Misconfigured(f"column {name!r} does not exist{_meant(base)}; docs/rules.md lists all")
+        raise Misconfigured(
+            f"column {name!r} does not exist{_meant(base)}; docs/rules.md lists all"
+        )
     return column
 
 
@@ -113,7 +119,11 @@ def warm_up(rule: Rule) -> dict[Timeframe, int]:
     bars: dict[Timeframe, int] = {}
     for name in rule.needs:
         column = column_of(name, rule.timeframe)
-        before = talib_columns.parse(column.base).lookback if column.by_talib else WARM_UP.get(column.base, 0)
+        before = (
+            talib_columns.parse(column.base).lookback
+            if column.by_talib
+            else WARM_UP.get(column.base, 0)
+        )
         bars[column.timeframe] = max(bars.get(column.timeframe, 0), before + 1 + column.previous)
     return {timeframe: bars[timeframe] for timeframe in _ORDER if timeframe in bars}
 
@@ -125,14 +135,18 @@ def by_talib(needs: Iterable[tuple[Timeframe, str]]) -> dict[Timeframe, tuple[st
         column = column_of(name, timeframe)
         if column.by_talib:
             found.setdefault(column.timeframe, {})[column.base] = None
-    return {timeframe: tuple(sorted(found[timeframe])) for timeframe in _ORDER if timeframe in found}
+    return {
+        timeframe: tuple(sorted(found[timeframe])) for timeframe in _ORDER if timeframe in found
+    }
 
 
 def _timeframe(name: str, text: str) -> Timeframe:
     try:
         return Timeframe(text)
     except ValueError:
-        raise Misconfigured(f"column {name!r}: {text!r} is none of {', '.join(Timeframe)}") from None
+        raise Misconfigured(
+            f"column {name!r}: {text!r} is none of {', '.join(Timeframe)}"
+        ) from None
 
 
 def _meant(base: str) -> str:

@@ -72,15 +72,18 @@ class RuleBook:
     """
 
     rules: tuple[Rule, ...] = RULES
-    origins: Mapping[str, str] = field(default_factory=lambda: {rule.name: rule.name for rule in RULES})
+    origins: Mapping[str, str] = field(
+        default_factory=lambda: {rule.name: rule.name for rule in RULES}
+    )
     columns: Mapping[Timeframe, tuple[str, ...]] = field(default_factory=dict)
     window: int = talib_columns.WINDOW
 
 
 def read(path: Path | None, remedy: str = "correct ATS_RULES or leave it empty") -> RuleBook:
-    """Read a rules file: exactly the rules it names run, unless they say `enabled = false`. None is the default.
+    """Read a rules file: exactly the rules it names run, unless they say `enabled = false`.
 
-    A rule that is switched off is neither imported nor checked. `remedy` is what to do when there is no such file.
+    None is the default. A rule that is switched off is neither imported nor checked. `remedy` is
+    what to do when there is no such file.
 
     Raises:
         Misconfigured: naming the file and everything that is wrong with it.
@@ -139,16 +142,24 @@ def book_of(document: Mapping[str, Any]) -> RuleBook:
             problems.append(f"[rules.{name}] {error}")
     if problems:
         raise Misconfigured("; ".join(problems))
-    wanted = [(timeframe, column) for timeframe, columns in file.talib.columns.items() for column in columns]
+    wanted = [
+        (timeframe, column)
+        for timeframe, columns in file.talib.columns.items()
+        for column in columns
+    ]
     origins = {rule.name: str(file.rules[rule.name].get("rule", rule.name)) for rule in rules}
     return RuleBook(tuple(rules), origins, _columns(wanted, rules), file.talib.window)
 
 
 def _settings(name: str, section: Mapping[str, Any]) -> _Section:
     if not _NAME.fullmatch(name):
-        raise Misconfigured(f"{name!r} cannot be a rule's name: small letters, digits and _, at most 64")
+        raise Misconfigured(
+            f"{name!r} cannot be a rule's name: small letters, digits and _, at most 64"
+        )
     try:
-        return _Section.model_validate({key: value for key, value in section.items() if key in SETTINGS})
+        return _Section.model_validate(
+            {key: value for key, value in section.items() if key in SETTINGS}
+        )
     except ValidationError as error:
         raise Misconfigured("; ".join(_problems(error))) from None
 
@@ -164,10 +175,14 @@ def _rule(name: str, section: Mapping[str, Any]) -> Rule:
     return replace(rule, name=name)
 
 
-def _columns(wanted: list[tuple[Timeframe, str]], rules: list[Rule]) -> Mapping[Timeframe, tuple[str, ...]]:
+def _columns(
+    wanted: list[tuple[Timeframe, str]], rules: list[Rule]
+) -> Mapping[Timeframe, tuple[str, ...]]:
     for timeframe, name in wanted:
         if not name.startswith(talib_columns.PREFIX) or "@" in name:
-            raise Misconfigured(f"[talib.columns] {timeframe}: {name!r} must be a column such as talib.CDLENGULFING")
+            raise Misconfigured(
+                f"[talib.columns] {timeframe}: {name!r} must be a column such as talib.CDLENGULFING"
+            )
     return by_talib([*wanted, *((rule.timeframe, need) for rule in rules for need in rule.needs)])
 
 

@@ -79,9 +79,13 @@ class Recipe:
         """
         try:
             parameters = self.parameters.model_validate(given)
-            rule = self.make(**{name: getattr(parameters, name) for name in self.parameters.model_fields})
+            rule = self.make(
+                **{name: getattr(parameters, name) for name in self.parameters.model_fields}
+            )
         except ValidationError as error:
-            raise Misconfigured(f"{self.offer}: {'; '.join(self._problem(each) for each in error.errors())}") from None
+            raise Misconfigured(
+                f"{self.offer}: {'; '.join(self._problem(each) for each in error.errors())}"
+            ) from None
         except Misconfigured as error:
             raise Misconfigured(f"{self.offer}: {error}") from None
         except ValueError as error:
@@ -98,7 +102,9 @@ class Recipe:
         if error["type"] == "extra_forbidden":
             known = [*self.parameters.model_fields, *SETTINGS]
             return f"no parameter {name!r}{_meant(name, known)}, it takes {', '.join(self.parameters.model_fields) or 'none'}"
-        return f"{name}={error['input']!r} is not usable: {error['msg'].removeprefix('Value error, ')}"
+        return (
+            f"{name}={error['input']!r} is not usable: {error['msg'].removeprefix('Value error, ')}"
+        )
 
 
 def offers() -> tuple[Offer, ...]:
@@ -146,7 +152,8 @@ def recipe_of(offer: Offer) -> Recipe:
     """Import what an offer points at and read its parameters.
 
     Raises:
-        Misconfigured: it cannot be imported, or is no function whose parameters all have a type and a default.
+        Misconfigured: it cannot be imported, or is no function whose parameters all have a type and
+            a default.
     """
     if not EntryPoint.pattern.match(offer.entry.value):
         raise Misconfigured(
@@ -160,7 +167,9 @@ def recipe_of(offer: Offer) -> Recipe:
             f"{offer} cannot be imported: {type(error).__name__}: {error}; mend or uninstall it"
         ) from None
     if not callable(make):
-        raise Misconfigured(f"{offer} is a {type(make).__name__}: it must be a function that returns a Rule")
+        raise Misconfigured(
+            f"{offer} is a {type(make).__name__}: it must be a function that returns a Rule"
+        )
     return Recipe(offer, make, _parameters_of(offer, make))
 
 
@@ -179,7 +188,9 @@ def _parameters_of(offer: Offer, make: Callable[..., Any]) -> type[BaseModel]:
             )
         fields[name] = (parameter.annotation, parameter.default)
     try:
-        return create_model(offer.name, __config__=ConfigDict(extra="forbid", validate_default=True), **fields)
+        return create_model(
+            offer.name, __config__=ConfigDict(extra="forbid", validate_default=True), **fields
+        )
     except Exception as error:  # noqa: BLE001  # pydantic runs the annotations' own hooks
         raise Misconfigured(f"{offer}: its parameters cannot be read: {error}") from None
 
@@ -187,7 +198,9 @@ def _parameters_of(offer: Offer, make: Callable[..., Any]) -> type[BaseModel]:
 def _check(offer: Offer, rule: object) -> None:
     """That it is a rule whose columns exist and whose answers have the right shape."""
     if not isinstance(rule, Rule):
-        raise Misconfigured(f"{offer} returns a {type(rule).__name__}: it must return a streams.rules.Rule")
+        raise Misconfigured(
+            f"{offer} returns a {type(rule).__name__}: it must return a streams.rules.Rule"
+        )
     if rule.name != offer.name:
         raise Misconfigured(f"{offer} names its rule {rule.name!r}: make the two names equal")
     if not rule.needs:
@@ -201,14 +214,21 @@ def _check(offer: Offer, rule: object) -> None:
 
 
 def _try(offer: Offer, rule: Rule) -> None:
-    """Ask the rule about made-up bars: a mistake shows now rather than at the first bar of the day."""
+    """Ask the rule about made-up bars.
+
+    A mistake shows now rather than at the first bar of the day.
+    """
     values = np.array([1.0, 2.0, 100.0, 100_000.0])
     bars = {name: np.roll(values, nth) for nth, name in enumerate(rule.needs)}
     try:
         rule.ask(bars, len(values))
     except Misconfigured as error:
         cause = error.__cause__
-        reason = f"it looks at {cause}, which is not in its needs" if isinstance(cause, KeyError) else str(error)
+        reason = (
+            f"it looks at {cause}, which is not in its needs"
+            if isinstance(cause, KeyError)
+            else str(error)
+        )
         raise Misconfigured(f"{offer}: {reason}") from None
 
 

@@ -14,4 +14,7 @@ def donchian_breakout(timeframe: Timeframe = Timeframe.M15) -> Rule:
 
 def _look(bars: Columns) -> Verdicts:
     close = bars["close"]
-    return verdicts(bullish=close > bars["previous_donchian_upper"], bearish=close < bars["previous_donchian_lower"])
+    return verdicts(
+        bullish=close > bars["previous_donchian_upper"],
+        bearish=close < bars["previous_donchian_lower"],
+    )

@@ -8,8 +8,15 @@ from streams.rules.rule import Columns, Rule, Verdicts, crossing
 
 def ema_cross(timeframe: Timeframe = Timeframe.M5) -> Rule:
     """EMA 9 crosses EMA 21."""
-    return Rule("ema_cross", timeframe, _look, needs=("previous_ema_9", "previous_ema_21", "ema_9", "ema_21"))
+    return Rule(
+        "ema_cross",
+        timeframe,
+        _look,
+        needs=("previous_ema_9", "previous_ema_21", "ema_9", "ema_21"),
+    )
 
 
 def _look(bars: Columns) -> Verdicts:
-    return crossing(bars["previous_ema_9"] - bars["previous_ema_21"], bars["ema_9"] - bars["ema_21"])
+    return crossing(
+        bars["previous_ema_9"] - bars["previous_ema_21"], bars["ema_9"] - bars["ema_21"]
+    )

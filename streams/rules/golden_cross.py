@@ -8,8 +8,15 @@ from streams.rules.rule import Columns, Rule, Verdicts, crossing
 
 def golden_cross(timeframe: Timeframe = Timeframe.D1) -> Rule:
     """SMA 20 crosses SMA 50."""
-    return Rule("golden_cross", timeframe, _look, needs=("previous_sma_20", "previous_sma_50", "sma_20", "sma_50"))
+    return Rule(
+        "golden_cross",
+        timeframe,
+        _look,
+        needs=("previous_sma_20", "previous_sma_50", "sma_20", "sma_50"),
+    )
 
 
 def _look(bars: Columns) -> Verdicts:
-    return crossing(bars["previous_sma_20"] - bars["previous_sma_50"], bars["sma_20"] - bars["sma_50"])
+    return crossing(
+        bars["previous_sma_20"] - bars["previous_sma_50"], bars["sma_20"] - bars["sma_50"]
+    )

@@ -7,7 +7,10 @@ from streams.rules.rule import Columns, Rule, Verdicts, verdicts
 
 
 def keltner_squeeze(timeframe: Timeframe = Timeframe.M15) -> Rule:
-    """The Bollinger bands leave the Keltner channel they were inside of; the side is that of the close (Carter, 2005)."""
+    """The Bollinger bands leave the Keltner channel they were inside of.
+
+    The side is that of the close (Carter, 2005).
+    """
     bands = ("bollinger_upper", "bollinger_lower", "keltner_upper", "keltner_lower")
     needs = ("close", "bollinger_middle", *bands, *(f"previous_{name}" for name in bands))
     return Rule("keltner_squeeze", timeframe, _look, needs)
@@ -17,6 +20,8 @@ def _look(bars: Columns) -> Verdicts:
     quiet = (bars["previous_bollinger_upper"] < bars["previous_keltner_upper"]) & (
         bars["previous_bollinger_lower"] > bars["previous_keltner_lower"]
     )
-    awake = (bars["bollinger_upper"] >= bars["keltner_upper"]) | (bars["bollinger_lower"] <= bars["keltner_lower"])
+    awake = (bars["bollinger_upper"] >= bars["keltner_upper"]) | (
+        bars["bollinger_lower"] <= bars["keltner_lower"]
+    )
     side = bars["close"] - bars["bollinger_middle"]
     return verdicts(bullish=quiet & awake & (side > 0), bearish=quiet & awake & (side < 0))

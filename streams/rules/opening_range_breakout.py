@@ -15,7 +15,8 @@ def opening_range_breakout(timeframe: Timeframe = Timeframe.M5) -> Rule:
 
 def _look(bars: Columns) -> Verdicts:
     before, now, high, low = (
-        bars[name] for name in ("previous_close", "close", "opening_range_high", "opening_range_low")
+        bars[name]
+        for name in ("previous_close", "close", "opening_range_high", "opening_range_low")
     )
     inside = (low <= before) & (before <= high)
     return verdicts(bullish=inside & (now > high), bearish=inside & (now < low))

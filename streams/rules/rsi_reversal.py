@@ -6,7 +6,9 @@ from schemas.market import Timeframe
 from streams.rules.rule import Columns, Percent, Rule, Verdicts, leaving
 
 
-def rsi_reversal(timeframe: Timeframe = Timeframe.M1, low: Percent = 30.0, high: Percent = 70.0) -> Rule:
+def rsi_reversal(
+    timeframe: Timeframe = Timeframe.M1, low: Percent = 30.0, high: Percent = 70.0
+) -> Rule:
     """RSI 14 rises back above `low` (bullish) or falls back below `high` (bearish) (Wilder, 1978, ch. 6)."""
 
     def look(bars: Columns) -> Verdicts:

@@ -20,9 +20,10 @@ Verdicts: TypeAlias = npt.NDArray[np.int8]
 
 
 class Columns(Protocol):
-    """Closed bars, any number of instruments: one array per name, all equally long. Prices are paise.
+    """Closed bars, any number of instruments: one array per name, all equally long.
 
-    A rule gets arrays that cannot be written to; one that wants to change values copies them first.
+    Prices are paise. A rule gets arrays that cannot be written to; one that wants to change values
+    copies them first.
     """
 
     def __getitem__(self, name: str, /) -> npt.NDArray[Any]: ...
@@ -30,22 +31,28 @@ class Columns(Protocol):
 
 Look: TypeAlias = Callable[[Columns], Verdicts]
 
-COOLDOWN: Final = UtcNs.minutes(15)  # a committee's opinion on one instrument is not asked again sooner
+# a committee's opinion on one instrument is not asked again sooner
+COOLDOWN: Final = UtcNs.minutes(15)
 
 _REMEDY: Final = "mend it, or set enabled = false in the rules file"
 
-Percent = Annotated[float, Field(ge=0, le=100)]  # a parameter of a rule that looks at an oscillator from 0 to 100
+# a parameter of a rule that looks at an oscillator from 0 to 100
+Percent = Annotated[float, Field(ge=0, le=100)]
 
 
 def _are_instruments(value: Any) -> bool:
     return isinstance(value, frozenset) and all(
-        isinstance(each, InstrumentId) and tuple(map(type, each)) == (Segment, int) for each in value
+        isinstance(each, InstrumentId) and tuple(map(type, each)) == (Segment, int)
+        for each in value
     )
 
 
 _FIELDS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
     "name": (lambda value: isinstance(value, str), 'a text, such as "wide_range"'),
-    "timeframe": (lambda value: isinstance(value, Timeframe), "one of schemas.market, such as Timeframe.M5"),
+    "timeframe": (
+        lambda value: isinstance(value, Timeframe),
+        "one of schemas.market, such as Timeframe.M5",
+    ),
     "look": (callable, "a function from columns to verdicts"),
     "needs": (
         lambda value: isinstance(value, tuple) and all(isinstance(each, str) for each in value),
@@ -69,10 +76,11 @@ class Rule:
 
     Attributes:
         timeframe: Which bars it looks at.
-        look: From bars to 1 bullish, -1 bearish, 0 nothing for each. Pure: it remembers nothing between calls.
-        needs: The columns it looks at: `close`, `ema_9`, `previous_ema_9` (at the bar before), `ema_50@15m` (the last closed
-            bar of a longer timeframe). Where one of them is NaN, because it warms up, the rule is silent; a signal's features
-            begin with these.
+        look: From bars to 1 bullish, -1 bearish, 0 nothing for each. Pure: it remembers nothing
+            between calls.
+        needs: The columns it looks at: `close`, `ema_9`, `previous_ema_9` (at the bar before),
+            `ema_50@15m` (the last closed bar of a longer timeframe). Where one of them is NaN,
+            because it warms up, the rule is silent; a signal's features begin with these.
         cooldown: Market time after a signal in which the rule stays silent on that instrument.
         instruments: The only ones it is asked about; None: all.
     """
@@ -85,14 +93,18 @@ class Rule:
     instruments: frozenset[InstrumentId] | None = None
 
     def __post_init__(self) -> None:
-        """Look at each field's type: a stranger's rule may hold anything, and would fail in the middle of a day.
+        """Look at each field's type.
+
+        A stranger's rule may hold anything, and would fail in the middle of a day.
 
         Raises:
             Misconfigured: naming the first field at fault and what to write.
         """
         for name, (fits, write) in _FIELDS.items():
             if not fits(value := getattr(self, name)):
-                raise Misconfigured(f"rule {self.name!r}: {name}={value!r} is not usable: write {write}")
+                raise Misconfigured(
+                    f"rule {self.name!r}: {name}={value!r} is not usable: write {write}"
+                )
 
     @property
     def key(self) -> str:
@@ -109,12 +121,19 @@ class Rule:
         for name in self.needs:
             unknown |= np.isnan(bars[name])
         try:
-            with np.errstate(all="ignore"):  # a rule may divide by zero; what it makes of the NaN is its answer
+            # a rule may divide by zero; what it makes of the NaN is its answer
+            with np.errstate(all="ignore"):
                 said: object = self.look(_ReadOnly(bars))
         except (Exception, SystemExit) as error:
-            raise Misconfigured(f"rule {self.key} failed: {type(error).__name__}: {error}; {_REMEDY}") from error
+            raise Misconfigured(
+                f"rule {self.key} failed: {type(error).__name__}: {error}; {_REMEDY}"
+            ) from error
         if not isinstance(said, np.ndarray) or said.shape != (count,) or said.dtype.kind != "i":
-            kind = f"{said.dtype} {said.shape}" if isinstance(said, np.ndarray) else type(said).__name__
+            kind = (
+                f"{said.dtype} {said.shape}"
+                if isinstance(said, np.ndarray)
+                else type(said).__name__
+            )
             raise Misconfigured(
                 f"rule {self.key} answered {kind} instead of one int8 for each of {count} bars; {_REMEDY}"
             )
@@ -123,7 +142,10 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class _ReadOnly:
-    """Columns as a rule may see them: they become the features of its signals, so it must not change them."""
+    """Columns as a rule may see them.
+
+    They become the features of its signals, so it must not change them.
+    """
 
     bars: Columns
 
@@ -143,6 +165,8 @@ def crossing(before: npt.NDArray[Any], now: npt.NDArray[Any]) -> Verdicts:
     return verdicts(bullish=(before <= 0) & (now > 0), bearish=(before >= 0) & (now < 0))
 
 
-def leaving(before: npt.NDArray[Any], now: npt.NDArray[Any], *, low: float, high: float) -> Verdicts:
+def leaving(
+    before: npt.NDArray[Any], now: npt.NDArray[Any], *, low: float, high: float
+) -> Verdicts:
     """Bullish where an oscillator comes back above `low`, bearish where it comes back below `high`."""
     return verdicts(bullish=(before <= low) & (now > low), bearish=(before >= high) & (now < high))

@@ -6,7 +6,9 @@ from schemas.market import Timeframe
 from streams.rules.rule import Columns, Percent, Rule, Verdicts, verdicts
 
 
-def stochastic_turn(timeframe: Timeframe = Timeframe.M5, low: Percent = 20.0, high: Percent = 80.0) -> Rule:
+def stochastic_turn(
+    timeframe: Timeframe = Timeframe.M5, low: Percent = 20.0, high: Percent = 80.0
+) -> Rule:
     """%K crosses above %D with %D below `low` (bullish), or below it with %D above `high` (bearish) (Lane, 1984)."""
 
     def look(bars: Columns) -> Verdicts:
@@ -14,7 +16,8 @@ def stochastic_turn(timeframe: Timeframe = Timeframe.M5, low: Percent = 20.0, hi
         slow = bars["stochastic_d"]
         now = bars["stochastic_k"] - slow
         return verdicts(
-            bullish=(before <= 0) & (now > 0) & (slow < low), bearish=(before >= 0) & (now < 0) & (slow > high)
+            bullish=(before <= 0) & (now > 0) & (slow < low),
+            bearish=(before >= 0) & (now < 0) & (slow > high),
         )
 
     needs = ("previous_stochastic_k", "previous_stochastic_d", "stochastic_k", "stochastic_d")

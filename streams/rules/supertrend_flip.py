@@ -8,7 +8,12 @@ from streams.rules.rule import Columns, Rule, Verdicts, crossing
 
 def supertrend_flip(timeframe: Timeframe = Timeframe.M15) -> Rule:
     """Supertrend changes from falling to rising (bullish) or from rising to falling (bearish)."""
-    return Rule("supertrend_flip", timeframe, _look, needs=("previous_supertrend_direction", "supertrend_direction"))
+    return Rule(
+        "supertrend_flip",
+        timeframe,
+        _look,
+        needs=("previous_supertrend_direction", "supertrend_direction"),
+    )
 
 
 def _look(bars: Columns) -> Verdicts:

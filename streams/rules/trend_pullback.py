@@ -13,8 +13,18 @@ def trend_pullback(timeframe: Timeframe = Timeframe.M5, trend: Timeframe = Timef
     def look(bars: Columns) -> Verdicts:
         opened, closed, short, long = bars["open"], bars["close"], bars["ema_21"], bars[average]
         return verdicts(
-            bullish=(closed > long) & (short > long) & (bars["low"] <= short) & (closed > short) & (closed > opened),
-            bearish=(closed < long) & (short < long) & (bars["high"] >= short) & (closed < short) & (closed < opened),
+            bullish=(closed > long)
+            & (short > long)
+            & (bars["low"] <= short)
+            & (closed > short)
+            & (closed > opened),
+            bearish=(closed < long)
+            & (short < long)
+            & (bars["high"] >= short)
+            & (closed < short)
+            & (closed < opened),
         )
 
-    return Rule("trend_pullback", timeframe, look, needs=("open", "high", "low", "close", "ema_21", average))
+    return Rule(
+        "trend_pullback", timeframe, look, needs=("open", "high", "low", "close", "ema_21", average)
+    )

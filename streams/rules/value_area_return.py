@@ -11,7 +11,12 @@ def value_area_return(timeframe: Timeframe = Timeframe.M30) -> Rule:
 
     Source: Dalton, Jones and Dalton (1990), Mind over Markets, on trade that re-enters value.
     """
-    return Rule("value_area_return", timeframe, _look, needs=("open", "close", "value_area_high", "value_area_low"))
+    return Rule(
+        "value_area_return",
+        timeframe,
+        _look,
+        needs=("open", "close", "value_area_high", "value_area_low"),
+    )
 
 
 def _look(bars: Columns) -> Verdicts:

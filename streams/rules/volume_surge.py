@@ -12,11 +12,16 @@ from streams.rules.rule import Columns, Rule, Verdicts, verdicts
 USUAL: Final = "previous_talib.SMA(price=volume,timeperiod=20)"
 
 
-def volume_surge(timeframe: Timeframe = Timeframe.M5, times: Annotated[float, Field(gt=1, le=100)] = 4.0) -> Rule:
+def volume_surge(
+    timeframe: Timeframe = Timeframe.M5, times: Annotated[float, Field(gt=1, le=100)] = 4.0
+) -> Rule:
     """Volume is at least `times` the average of the 20 bars before; the side is that of the bar."""
 
     def look(bars: Columns) -> Verdicts:
         surge = (bars["volume"] >= times * bars[USUAL]) & (bars["volume"] > 0)
-        return verdicts(bullish=surge & (bars["close"] > bars["open"]), bearish=surge & (bars["close"] < bars["open"]))
+        return verdicts(
+            bullish=surge & (bars["close"] > bars["open"]),
+            bearish=surge & (bars["close"] < bars["open"]),
+        )
 
     return Rule("volume_surge", timeframe, look, needs=("open", "close", "volume", USUAL))

@@ -8,7 +8,12 @@ from streams.rules.rule import Columns, Rule, Verdicts, verdicts
 
 def vwap_reversion(timeframe: Timeframe = Timeframe.M3) -> Rule:
     """A bar opens below the lower VWAP band and closes between band and VWAP (bullish); mirrored (bearish)."""
-    return Rule("vwap_reversion", timeframe, _look, needs=("open", "close", "vwap", "vwap_upper", "vwap_lower"))
+    return Rule(
+        "vwap_reversion",
+        timeframe,
+        _look,
+        needs=("open", "close", "vwap", "vwap_upper", "vwap_lower"),
+    )
 
 
 def _look(bars: Columns) -> Verdicts:

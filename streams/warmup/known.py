@@ -34,16 +34,26 @@ class Known:
         self._bars: dict[tuple[InstrumentId, Timeframe], deque[bytes]] = {}
 
     def add(self, candle: Candle) -> None:
-        """Keep a candle unless it is a repeat. An incomplete one ends what came before: its volume is short."""
+        """Keep a candle unless it is a repeat.
+
+        An incomplete one ends what came before: its volume is short.
+        """
         bars = self._bars.setdefault((candle.instrument, candle.timeframe), deque())
         if not candle.complete:
             bars.clear()
         elif not bars or _start(bars[-1]) < candle.start:
-            bars.append(_BAR.pack(candle.start, candle.open, candle.high, candle.low, candle.close, candle.volume))
+            bars.append(
+                _BAR.pack(
+                    candle.start, candle.open, candle.high, candle.low, candle.close, candle.volume
+                )
+            )
             _forget(bars, candle.timeframe)
 
     async def follow(self, candles: AsyncIterator[Record]) -> None:
-        """Take all of `ats.candles` in. A record that cannot be read is passed over: the API knows the bar too."""
+        """Take all of `ats.candles` in.
+
+        A record that cannot be read is passed over: the API knows the bar too.
+        """
         async for record in candles:
             try:
                 self.add(decode(Candle, record.value))
@@ -51,15 +61,19 @@ class Known:
                 log.warning("candle_unreadable", record=str(record), reason=error.reason)
 
     def bars(self, timeframe: Timeframe, until: UtcNs, hours: Hours) -> tuple[Bar, ...] | None:
-        """The `newest` bars of the instrument of `hours` up to `until`; None when they are fewer than `WANTED`, a weekday that
+        """The `newest` bars of the instrument of `hours` up to `until`.
+
+        None when they are fewer than `WANTED`, a weekday that
         it trades on has none, or the last bar that is over is not there.
 
-        A holiday that the calendar does not know, and a share that did not trade in its last minute, look like a hole: then
-        the API is asked once more than needed.
+        A holiday that the calendar does not know, and a share that did not trade in its last
+        minute, look like a hole: then the API is asked once more than needed.
         """
         known = map(_unpacked, self._bars.get((hours.instrument, timeframe), ()))
         spans = ((bar, hours.span(bar.start, timeframe)) for bar in known)
-        bars = newest([bar for bar, span in spans if span and span[1] <= until], timeframe, until, hours)
+        bars = newest(
+            [bar for bar, span in spans if span and span[1] <= until], timeframe, until, hours
+        )
         if len(bars) < WANTED or bars[-1].start < hours.last_over(timeframe, until):
             return None
         days = {trading_day(bar.start) for bar in bars}

@@ -1,7 +1,8 @@
 """Which past bars every timeframe wants, and how they are made of the bars one can get. Pure.
 
-Three questions per instrument are enough for all timeframes: 1-minute bars of a few days, 5-minute bars of some weeks, daily
-bars of a year. Longer bars are sums of shorter ones, aligned to the session's open by the calendar, as the engine aligns them.
+Three questions per instrument are enough for all timeframes: 1-minute bars of a few days, 5-minute
+bars of some weeks, daily bars of a year. Longer bars are sums of shorter ones, aligned to the
+session's open by the calendar, as the engine aligns them.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ _HOLIDAYS: Final = 10  # days added to each span, so that a festival week does n
 
 
 class Source(NamedTuple):
-    """One question to the historical API: bars of `minutes`, asked for `days` calendar days back; 1,440 is daily."""
+    """One question to the historical API.
+
+    Bars of `minutes`, asked for `days` calendar days back; 1,440 is daily.
+    """
 
     minutes: Literal[1, 5, 1_440]
     days: int
@@ -63,7 +67,10 @@ class Hours:
         return self._known[day]
 
     def span(self, moment: UtcNs, timeframe: Timeframe) -> tuple[UtcNs, UtcNs] | None:
-        """Start and end of the bar that holds `moment`; None outside sessions, where the engine makes no bar."""
+        """Start and end of the bar that holds `moment`.
+
+        None outside sessions, where the engine makes no bar.
+        """
         sessions = self.sessions(trading_day(moment))
         for session in sessions:
             if moment in session:
@@ -87,23 +94,32 @@ class Hours:
                 short = end == session.close and (session.close - session.open) % timeframe.ns > 0
                 if whole + short == 0:
                     continue
-                span = self.span(UtcNs(session.open + (whole + short - 1) * timeframe.ns), timeframe)
+                span = self.span(
+                    UtcNs(session.open + (whole + short - 1) * timeframe.ns), timeframe
+                )
                 if span and span[1] <= until:
                     return span[0]
         return UtcNs(0)
 
 
-def longer(bars: Iterable[Bar], timeframe: Timeframe, until: UtcNs, hours: Hours) -> tuple[Bar, ...]:
+def longer(
+    bars: Iterable[Bar], timeframe: Timeframe, until: UtcNs, hours: Hours
+) -> tuple[Bar, ...]:
     """The `newest` bars of `timeframe` made of shorter `bars` (in order), as far as they are over at `until`."""
     placed = groupby(_placed(bars, timeframe, until, hours), _start)
-    return newest([_merged(start, tuple(group)) for start, group in placed], timeframe, until, hours)
+    return newest(
+        [_merged(start, tuple(group)) for start, group in placed], timeframe, until, hours
+    )
 
 
-def newest(bars: Sequence[Bar], timeframe: Timeframe, until: UtcNs, hours: Hours) -> tuple[Bar, ...]:
+def newest(
+    bars: Sequence[Bar], timeframe: Timeframe, until: UtcNs, hours: Hours
+) -> tuple[Bar, ...]:
     """The last `WANTED` bars; of minutes those of today, and as many whole days before it as hold them.
 
-    An engine makes its days of minutes (VWAP, opening range, the next day's pivots), so it must never be given a part of one
-    for the whole. A first day that does not begin with its open may have been cut, and is left out.
+    An engine makes its days of minutes (VWAP, opening range, the next day's pivots), so it must
+    never be given a part of one for the whole. A first day that does not begin with its open may
+    have been cut, and is left out.
     """
     if timeframe is not Timeframe.M1:
         return tuple(bars[-WANTED:])
@@ -126,7 +142,9 @@ def _start(placed: _Placed) -> UtcNs:
     return placed.start
 
 
-def _placed(bars: Iterable[Bar], timeframe: Timeframe, until: UtcNs, hours: Hours) -> Iterator[_Placed]:
+def _placed(
+    bars: Iterable[Bar], timeframe: Timeframe, until: UtcNs, hours: Hours
+) -> Iterator[_Placed]:
     for bar in bars:
         span = hours.span(bar.start, timeframe)
         if span and span[1] <= until:

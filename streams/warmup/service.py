@@ -53,7 +53,9 @@ class DatedBar(Protocol):
 class Archive(Protocol):
     """Where old bars come from; `dhan.history.History` is the real one."""
 
-    async def daily(self, instrument: Instrument, first: date, last: date) -> Sequence[DatedBar]: ...
+    async def daily(
+        self, instrument: Instrument, first: date, last: date
+    ) -> Sequence[DatedBar]: ...
 
     async def intraday(
         self, instrument: Instrument, minutes: Literal[1, 5, 15, 25, 60], first: UtcNs, until: UtcNs
@@ -73,7 +75,8 @@ class WarmUp:
     Attributes:
         bars: Written to `ats.ticks`.
         asked: Questions to the historical API.
-        cold: Per instrument whose history did not come, why: its indicators begin in place, with live bars.
+        cold: Per instrument whose history did not come, why: its indicators begin in place, with
+            live bars.
     """
 
     bars: int = 0
@@ -107,12 +110,14 @@ async def warm_up(
     wall: Callable[[], int],
     progress: Callable[[int], None] = lambda _: None,
 ) -> WarmUp:
-    """Write every instrument's past bars; from `known` where that reaches, else from `archive` (None: there is none).
+    """Write every instrument's past bars.
 
-    `wall` gives UTC ns; `progress` is told how many instruments are done.
+    From `known` where that reaches, else from `archive` (None: there is none). `wall` gives UTC ns;
+    `progress` is told how many instruments are done.
 
     Raises:
-        TryLater: Kafka did not accept a record. An archive that fails makes its instrument cold, nothing more.
+        TryLater: Kafka did not accept a record. An archive that fails makes its instrument cold,
+            nothing more.
     """
     done, room, report = 0, asyncio.Semaphore(AT_ONCE), WarmUp()
 
@@ -122,7 +127,9 @@ async def warm_up(
             rows = await _Collector(plan, known, archive, pace, report).rows(instrument)
             for value in history.records(rows, UtcNs(wall())):
                 partition = partition_of(instrument.id, plan.partitions)
-                await publisher.send_and_wait(Output(TICKS, str(partition).encode(), value, partition))
+                await publisher.send_and_wait(
+                    Output(TICKS, str(partition).encode(), value, partition)
+                )
         report.bars += len(rows)
         done += 1
         progress(done)
@@ -141,7 +148,9 @@ class _Collector:
 
     async def rows(self, instrument: Instrument) -> Rows:
         parts = [await self._of(instrument, source) for source in SOURCES]
-        return np.concatenate([np.zeros(0, history.BAR), *(rows for part in parts for rows in part)])
+        return np.concatenate(
+            [np.zeros(0, history.BAR), *(rows for part in parts for rows in part)]
+        )
 
     async def _of(self, instrument: Instrument, source: Source) -> list[Rows]:
         hours, until = Hours(self.plan.calendar, instrument.id), self.plan.until
@@ -150,12 +159,20 @@ class _Collector:
             short = await self._asked(instrument, source, hours)
             if short is not None:
                 found = {each: longer(short, each, until, hours) for each in source.timeframes}
-        return [history.rows_of(instrument.id, timeframe, bars) for timeframe, bars in found.items() if bars]
+        return [
+            history.rows_of(instrument.id, timeframe, bars)
+            for timeframe, bars in found.items()
+            if bars
+        ]
 
-    async def _asked(self, instrument: Instrument, source: Source, hours: Hours) -> Sequence[Bar] | None:
+    async def _asked(
+        self, instrument: Instrument, source: Source, hours: Hours
+    ) -> Sequence[Bar] | None:
         """The source's bars; None when they did not come, which is then in the report."""
         if self.archive is None:
-            self.report.cold[instrument.id] = "ats.candles does not reach back far enough, and no Dhan account is set"
+            self.report.cold[instrument.id] = (
+                "ats.candles does not reach back far enough, and no Dhan account is set"
+            )
             return None
         why = ""
         for attempt in range(1, ATTEMPTS + 1):
@@ -165,7 +182,9 @@ class _Collector:
                 return await _question(self.archive, instrument, source, self.plan.until, hours)
             except (TryLater, Unreadable) as error:
                 why = str(error)
-                log.warning("history_failed", instrument=str(instrument.id), attempt=attempt, reason=why)
+                log.warning(
+                    "history_failed", instrument=str(instrument.id), attempt=attempt, reason=why
+                )
         self.report.cold[instrument.id] = why
         return None
 
@@ -177,7 +196,9 @@ async def _question(
         last = trading_day(until - 1)
         bars = await archive.daily(instrument, last - timedelta(days=source.days), last)
         return [_at_open(bar, sessions[0]) for bar in bars if (sessions := hours.sessions(bar.day))]
-    return await archive.intraday(instrument, source.minutes, UtcNs(until - source.days * _DAY_NS), until)
+    return await archive.intraday(
+        instrument, source.minutes, UtcNs(until - source.days * _DAY_NS), until
+    )
 
 
 def _at_open(bar: DatedBar, session: Session) -> Bar:

@@ -1,4 +1,6 @@
-"""Fixtures of the agents' tests: a provider that answers over real HTTP, our model in front of it, real stores."""
+"""Fixtures of the agents' tests: a provider that answers over real HTTP, our model in front of it,
+real stores.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ async def model(provider: Provider) -> AsyncIterator[Model]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def own_kafka(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[KafkaConnection]:
-    """A broker of our own: the service uses the catalogue's topic names, which other rooms' tests use too."""
+    """A broker of our own: the service uses the catalogue's topic names, which other rooms' tests
+    use too.
+    """
     broker = await started_broker(tmp_path_factory.mktemp("agents-kafka"))
     yield KafkaConnection(broker.bootstrap_servers)
     await broker.stop()

@@ -1,4 +1,6 @@
-"""The decision service as a process of its own: `BOOTSTRAP PROVIDER_URL SUPABASE_URL INSTANCE`, the key in SECRET_KEY."""
+"""The decision service as a process of its own: `BOOTSTRAP PROVIDER_URL SUPABASE_URL INSTANCE`, the
+key in SECRET_KEY.
+"""
 
 from __future__ import annotations
 

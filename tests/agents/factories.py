@@ -23,11 +23,17 @@ AS_OF = UtcNs(OPENS + UtcNs.minutes(30))
 EARLIER = UtcNs(AS_OF - UtcNs.minutes(5))
 
 
-def an_instrument(number: int = 2885, symbol: str = "RELIANCE", segment: Segment = Segment.NSE_EQ) -> Instrument:
-    return Instrument(InstrumentId(segment, number), symbol, symbol.title(), "EQUITY", Quantity(1), Paise(5))
+def an_instrument(
+    number: int = 2885, symbol: str = "RELIANCE", segment: Segment = Segment.NSE_EQ
+) -> Instrument:
+    return Instrument(
+        InstrumentId(segment, number), symbol, symbol.title(), "EQUITY", Quantity(1), Paise(5)
+    )
 
 
-def a_signal(instrument: InstrumentId = RELIANCE, rule: str = "ema_cross", at: UtcNs = AS_OF) -> Signal:
+def a_signal(
+    instrument: InstrumentId = RELIANCE, rule: str = "ema_cross", at: UtcNs = AS_OF
+) -> Signal:
     return Signal(
         id=SignalId(derive("signal", instrument, rule, at)),
         event_time=at,
@@ -41,7 +47,9 @@ def a_signal(instrument: InstrumentId = RELIANCE, rule: str = "ema_cross", at: U
 
 
 def an_entry(
-    instrument: InstrumentId = RELIANCE, symbol: str = "RELIANCE", result: ScanResult = ScanResult.SHORTLISTED
+    instrument: InstrumentId = RELIANCE,
+    symbol: str = "RELIANCE",
+    result: ScanResult = ScanResult.SHORTLISTED,
 ) -> ScanEntry:
     return ScanEntry(
         scan_id=scan_id(DAY, instrument),
@@ -85,7 +93,9 @@ class DailyBar:
     volume: Quantity
 
 
-def bars(count: int, *, drift: int = 50, until: date = DAY, first_close: int = 100_000) -> list[DailyBar]:
+def bars(
+    count: int, *, drift: int = 50, until: date = DAY, first_close: int = 100_000
+) -> list[DailyBar]:
     """`count` bars up to the day before `until`, drifting, with a wobble of its own."""
     made = []
     for n in range(count):

@@ -1,4 +1,6 @@
-"""A real HTTP server of OpenAI's shape that behaves well, or in one of the ways providers misbehave."""
+"""A real HTTP server of OpenAI's shape that behaves well, or in one of the ways providers
+misbehave.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +18,12 @@ def good_answer(message: dict[str, Any]) -> dict[str, Any]:
     """What a model that understood answers: a function of the message alone."""
     symbol, task = message["symbol"], message["task"]
     if task == "scout":
-        candidates = message["data"]["candidates"][::-1]  # not the rules' order, so that one sees who ranked
+        # not the rules' order, so that one sees who ranked
+        candidates = message["data"]["candidates"][::-1]
         return {
             "ranked": [
-                {"symbol": c["symbol"], "direction": "BULLISH", "score": 60, "reason": "strong"} for c in candidates
+                {"symbol": c["symbol"], "direction": "BULLISH", "score": 60, "reason": "strong"}
+                for c in candidates
             ]
         }
     if task == "commander":
@@ -28,7 +32,9 @@ def good_answer(message: dict[str, Any]) -> dict[str, Any]:
     return {"symbol": symbol, "score": score, "confidence": 65, "summary": f"{task} is fine"}
 
 
-def completion(text: str | None, *, finish: str = "stop", refusal: str | None = None) -> dict[str, Any]:
+def completion(
+    text: str | None, *, finish: str = "stop", refusal: str | None = None
+) -> dict[str, Any]:
     return {
         "id": "chatcmpl-1",
         "object": "chat.completion",
@@ -104,10 +110,14 @@ def with_field(**fields: Any) -> Misbehaviour:
 
 
 def without_field(name: str) -> Misbehaviour:
-    return says_of(lambda good: json.dumps({k: v for k, v in json.loads(good).items() if k != name}))
+    return says_of(
+        lambda good: json.dumps({k: v for k, v in json.loads(good).items() if k != name})
+    )
 
 
-def status(code: int, body: str = '{"error": {"message": "no, sk-secret"}}', **headers: str) -> Misbehaviour:
+def status(
+    code: int, body: str = '{"error": {"message": "no, sk-secret"}}', **headers: str
+) -> Misbehaviour:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
 
     async def reply(_: web.Request, __: str) -> web.StreamResponse:
@@ -131,7 +141,9 @@ def raw(change: Callable[[bytes], bytes]) -> Misbehaviour:
     """A good answer, changed in its bytes."""
 
     async def reply(_: web.Request, good: str) -> web.StreamResponse:
-        return web.Response(body=change(json.dumps(completion(good)).encode()), content_type="application/json")
+        return web.Response(
+            body=change(json.dumps(completion(good)).encode()), content_type="application/json"
+        )
 
     return reply
 

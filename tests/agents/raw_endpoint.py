@@ -1,4 +1,6 @@
-"""A model endpoint of raw bytes: whatever a provider, a proxy or an attacker may send, and a count of what it was asked."""
+"""A model endpoint of raw bytes: whatever a provider, a proxy or an attacker may send, and a count
+of what it was asked.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +13,13 @@ from typing import Any, Self
 
 from tests.agents.provider import completion, good_answer
 
-Answer = Callable[[asyncio.StreamWriter, bytes], Awaitable[None]]  # writes the answer; gets a good body
+# writes the answer; gets a good body
+Answer = Callable[[asyncio.StreamWriter, bytes], Awaitable[None]]
 
 
 class RawEndpoint:
-    """Listens on a port of its own. `answers` maps a symbol to what all its questions get; others are answered well.
+    """Listens on a port of its own. `answers` maps a symbol to what all its questions get; others
+    are answered well.
 
     Attributes:
         asked: How often each user message came over the wire.
@@ -58,7 +62,9 @@ class RawEndpoint:
 
 def _length(head: bytes) -> int:
     lines = head.decode("latin-1").lower().splitlines()
-    return next((int(line.partition(":")[2]) for line in lines if line.startswith("content-length:")), 0)
+    return next(
+        (int(line.partition(":")[2]) for line in lines if line.startswith("content-length:")), 0
+    )
 
 
 def http(status: str, body: bytes, *headers: str) -> bytes:
@@ -82,7 +88,9 @@ def sends(data: bytes) -> Answer:
 
 
 def page(status: str, *headers: str) -> Answer:
-    return sends(http(status, b"<html><body>Gateway</body></html>", "Content-Type: text/html", *headers))
+    return sends(
+        http(status, b"<html><body>Gateway</body></html>", "Content-Type: text/html", *headers)
+    )
 
 
 def turns(change: Callable[[bytes], bytes], *headers: str) -> Answer:

@@ -71,7 +71,9 @@ async def test_a_signal_as_old_as_a_decision_stays_valid_is_asked_about_nobody(
 
     assert (fresh.action, fresh.reason_code) == (Action.BUY, "decided")
     assert (stale.action, stale.reason_code) == (Action.HOLD, "stale")
-    assert stale.reasoning.endswith("stale (the signal is 120 s old, a decision is valid for 120 s).")
+    assert stale.reasoning.endswith(
+        "stale (the signal is 120 s old, a decision is valid for 120 s)."
+    )
     assert {call.outcome for call in broker.calls} == {CallOutcome.STALE}
     assert len(provider.requests) == asked
 

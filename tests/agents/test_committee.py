@@ -59,14 +59,23 @@ def verdict_bytes(verdict: Verdict) -> list[bytes]:
     return [encode(message) for message in (*verdict.reports, verdict.decision)]
 
 
-async def test_a_signal_of_a_shortlisted_symbol_gets_two_reports_and_a_decision(model: Model) -> None:
+async def test_a_signal_of_a_shortlisted_symbol_gets_two_reports_and_a_decision(
+    model: Model,
+) -> None:
     signal = a_signal()
 
     verdict = await decide(a_journal(model, Topic()), signal)
 
-    assert [report.agent_type for report in verdict.reports] == [AgentType.TECHNICAL, AgentType.SENTIMENT]
+    assert [report.agent_type for report in verdict.reports] == [
+        AgentType.TECHNICAL,
+        AgentType.SENTIMENT,
+    ]
     decision = verdict.decision
-    assert (decision.action, decision.origin, decision.reason_code) == (Action.BUY, Origin.COMMITTEE, "decided")
+    assert (decision.action, decision.origin, decision.reason_code) == (
+        Action.BUY,
+        Origin.COMMITTEE,
+        "decided",
+    )
     assert decision.reference_price == signal.price
     assert decision.valid_until == signal.event_time + UtcNs.seconds(120)
     assert decision.model == "fake-1"
@@ -106,16 +115,32 @@ FAULTS: list[tuple[str, Misbehaviour, str]] = [
     ("a list of answers", says_of(lambda good: f"[{good}]"), "schema"),
     ("JSON nested too deep", says("[" * 60_000), "schema"),
     ("a NUL in the reasoning", says_of(lambda good: _words(good, "sure\\u0000")), "schema"),
-    ("half a character in the reasoning", says_of(lambda good: _words(good, "sure\\ud800")), "schema"),
+    (
+        "half a character in the reasoning",
+        says_of(lambda good: _words(good, "sure\\ud800")),
+        "schema",
+    ),
     ("an escape for terminals", says_of(lambda good: _words(good, "\\u001b[31m")), "schema"),
     ("another symbol", with_field(symbol="TATASTEEL"), "wrong_symbol"),
     ("the symbol in lower case", with_field(symbol="reliance"), "wrong_symbol"),
     ("cut off", says_of(lambda good: good[:-9], finish="length"), "unclean"),
     ("whole, but marked as cut off", says_of(lambda good: good, finish="length"), "unclean"),
     ("a tool call nobody offered", says_of(lambda good: good, finish="tool_calls"), "unclean"),
-    ("a tool call beside an answer", wholly(lambda whole: _message(whole).update(tool_calls=[TOOL_CALL])), "unclean"),
-    ("a tool call of an unknown shape", wholly(lambda whole: _message(whole).update(tool_calls={"a": 1})), "unclean"),
-    ("a function call", wholly(lambda whole: _message(whole).update(function_call={"name": "f"})), "unclean"),
+    (
+        "a tool call beside an answer",
+        wholly(lambda whole: _message(whole).update(tool_calls=[TOOL_CALL])),
+        "unclean",
+    ),
+    (
+        "a tool call of an unknown shape",
+        wholly(lambda whole: _message(whole).update(tool_calls={"a": 1})),
+        "unclean",
+    ),
+    (
+        "a function call",
+        wholly(lambda whole: _message(whole).update(function_call={"name": "f"})),
+        "unclean",
+    ),
     ("a text beyond 64 KB", says_of(lambda good: good + " " * 65_536), "unclean"),
     ("a text of a megabyte", says_of(lambda good: good + " " * 1_000_000), "unclean"),
     ("a body without end", body("x" * 8_000_000), "unclean"),
@@ -125,7 +150,11 @@ FAULTS: list[tuple[str, Misbehaviour, str]] = [
         raw(lambda whole: whole.replace(b'"content": "', b'"content": "\\ud800')),
         "unclean",
     ),
-    ("bytes that are no UTF-8", raw(lambda whole: whole.replace(b'"content": "', b'"content": "\xff')), "unclean"),
+    (
+        "bytes that are no UTF-8",
+        raw(lambda whole: whole.replace(b'"content": "', b'"content": "\xff')),
+        "unclean",
+    ),
     ("bottomless JSON", body("[" * 100_000), "unclean"),
     ("a list", body("[]"), "unclean"),
     ("a packed body nobody asked for", encoded("br", lambda whole: whole), "unclean"),
@@ -146,7 +175,11 @@ FAULTS: list[tuple[str, Misbehaviour, str]] = [
     ("a refusal", says(None, refusal="I cannot give advice"), "refusal"),
     ("a refusal beside an answer", says_of(lambda good: good, refusal="no"), "refusal"),
     ("a refusal with NUL and half a character", raw(refusal(b'"no\\u0000"')), "refusal"),
-    ("a refusal of no text", wholly(lambda whole: _message(whole).update(refusal={"a": 1})), "refusal"),
+    (
+        "a refusal of no text",
+        wholly(lambda whole: _message(whole).update(refusal={"a": 1})),
+        "refusal",
+    ),
     ("a content filter", says("", finish="content_filter"), "refusal"),
     ("Gemini's filter", says(None, finish="SAFETY"), "refusal"),
     ("Gemini's filter, mapped", says("", finish="content_filter: PROHIBITED_CONTENT"), "refusal"),
@@ -169,7 +202,9 @@ FAULTS: list[tuple[str, Misbehaviour, str]] = [
 
 
 @pytest.mark.parametrize("task", ["technical", "sentiment", "commander"])
-@pytest.mark.parametrize(("fault", "reason"), [(f, r) for _, f, r in FAULTS], ids=[name for name, _, _ in FAULTS])
+@pytest.mark.parametrize(
+    ("fault", "reason"), [(f, r) for _, f, r in FAULTS], ids=[name for name, _, _ in FAULTS]
+)
 async def test_whatever_an_agent_answers_instead_becomes_a_hold_that_says_so(
     provider: Provider, model: Model, task: str, fault: Misbehaviour, reason: str
 ) -> None:
@@ -179,12 +214,18 @@ async def test_whatever_an_agent_answers_instead_becomes_a_hold_that_says_so(
     verdict = await decide(a_journal(model, topic), seconds=0.8 if reason == "timeout" else 20)
 
     decision = verdict.decision
-    assert (decision.action, decision.origin, decision.reason_code) == (Action.HOLD, Origin.FAILSAFE, reason)
+    assert (decision.action, decision.origin, decision.reason_code) == (
+        Action.HOLD,
+        Origin.FAILSAFE,
+        reason,
+    )
     assert len(topic.calls) == len(provider.requests)
     assert "sk-secret" not in "".join(map(str, topic.calls))
 
 
-async def test_an_endpoint_that_nobody_serves_becomes_a_hold(model: Model, provider: Provider) -> None:
+async def test_an_endpoint_that_nobody_serves_becomes_a_hold(
+    model: Model, provider: Provider
+) -> None:
     await provider.__aexit__()
 
     verdict = await decide(a_journal(model, Topic()))
@@ -194,7 +235,9 @@ async def test_an_endpoint_that_nobody_serves_becomes_a_hold(model: Model, provi
 
 
 @pytest.mark.parametrize("fault", [status(503), drops], ids=["busy", "dropped"])
-async def test_a_failed_line_is_tried_once_more(provider: Provider, model: Model, fault: Misbehaviour) -> None:
+async def test_a_failed_line_is_tried_once_more(
+    provider: Provider, model: Model, fault: Misbehaviour
+) -> None:
     provider.misbehave["commander"] = first_time(fault)
     topic = Topic()
 
@@ -202,7 +245,10 @@ async def test_a_failed_line_is_tried_once_more(provider: Provider, model: Model
 
     assert verdict.decision.action is Action.BUY
     assert provider.tasks().count("commander") == 2
-    assert [c.outcome for c in topic.calls if c.agent == "commander"] == [CallOutcome.TRANSPORT, CallOutcome.OK]
+    assert [c.outcome for c in topic.calls if c.agent == "commander"] == [
+        CallOutcome.TRANSPORT,
+        CallOutcome.OK,
+    ]
 
 
 async def test_a_wrong_answer_is_not_asked_for_again(provider: Provider, model: Model) -> None:
@@ -225,15 +271,21 @@ async def test_the_analyst_that_did_answer_is_reported_even_when_the_other_faile
     assert "commander" not in provider.tasks()
 
 
-async def test_a_symbol_that_is_not_on_the_short_list_costs_no_model_call(provider: Provider, model: Model) -> None:
+async def test_a_symbol_that_is_not_on_the_short_list_costs_no_model_call(
+    provider: Provider, model: Model
+) -> None:
     journal = a_journal(model, Topic())
     stranger = a_signal(InstrumentId(Segment.NSE_EQ, 999))
 
     unlisted = await decide(journal, stranger)
     discarded = await decide(journal, scan=a_scan(an_entry(result=ScanResult.DISCARDED)))
-    unscanned = await convene(a_signal(), None, news=NoNews(), journal=journal, deadline=Deadline.after(1))
+    unscanned = await convene(
+        a_signal(), None, news=NoNews(), journal=journal, deadline=Deadline.after(1)
+    )
 
-    assert [(v.decision.origin, v.decision.reason_code) for v in (unlisted, discarded, unscanned)] == [
+    assert [
+        (v.decision.origin, v.decision.reason_code) for v in (unlisted, discarded, unscanned)
+    ] == [
         (Origin.RULES, "not_shortlisted"),
         (Origin.RULES, "not_shortlisted"),
         (Origin.RULES, "no_scan"),
@@ -274,15 +326,23 @@ class Broken:
         raise self._error
 
 
-@pytest.mark.parametrize("error", [ValueError("sk-secret"), RecursionError(), Unreadable("no feed")], ids=repr)
+@pytest.mark.parametrize(
+    "error", [ValueError("sk-secret"), RecursionError(), Unreadable("no feed")], ids=repr
+)
 async def test_a_mistake_inside_is_a_hold_that_names_its_kind_and_the_other_analyst_is_still_heard(
     model: Model, error: Exception
 ) -> None:
     verdict = await decide(a_journal(model, Topic()), news=Broken(error))
 
     decision = verdict.decision
-    assert (decision.action, decision.origin, decision.reason_code) == (Action.HOLD, Origin.FAILSAFE, "internal")
-    assert decision.reasoning == f"No usable answer from sentiment: internal ({type(error).__name__})."
+    assert (decision.action, decision.origin, decision.reason_code) == (
+        Action.HOLD,
+        Origin.FAILSAFE,
+        "internal",
+    )
+    assert (
+        decision.reasoning == f"No usable answer from sentiment: internal ({type(error).__name__})."
+    )
     assert [report.agent_type for report in verdict.reports] == [AgentType.TECHNICAL]
 
 
@@ -312,22 +372,81 @@ async def test_a_stale_signal_is_a_hold_without_a_call_and_replays_to_the_same_b
 
     replayed = await decide(ReplayJournal(AnswerBook(topic.calls)))
     assert (verdict.decision.action, verdict.decision.reason_code) == (Action.HOLD, "stale")
-    assert verdict.decision.reasoning == "No usable answer from technical: stale (the signal is 540 s old)."
+    assert (
+        verdict.decision.reasoning
+        == "No usable answer from technical: stale (the signal is 540 s old)."
+    )
     assert verdict_bytes(replayed) == verdict_bytes(verdict)
     assert provider.requests == []
 
 
 OVERRULED: list[tuple[str, Direction, dict[str, Any], int, int, str]] = [
     ("a BUY on a bearish signal", Direction.BEARISH, {"action": "BUY"}, 80, 80, "against_signal"),
-    ("a SELL on a bullish signal", Direction.BULLISH, {"action": "SELL"}, -80, -80, "against_signal"),
-    ("a BUY that both analysts speak against", Direction.BULLISH, {"action": "BUY"}, -90, -90, "against_analysts"),
-    ("a SELL that both speak against", Direction.BEARISH, {"action": "SELL"}, 1, 90, "against_analysts"),
-    ("a BUY that the only opinion speaks against", Direction.BULLISH, {"action": "BUY"}, -10, 0, "against_analysts"),
-    ("a BUY nobody believes in", Direction.BULLISH, {"action": "BUY", "confidence": 49}, 80, 80, "low_confidence"),
-    ("a BUY without any confidence", Direction.BULLISH, {"action": "BUY", "confidence": 0}, 80, 80, "low_confidence"),
-    ("a BUY the analysts differ about", Direction.BULLISH, {"action": "BUY", "confidence": 50}, 80, -80, "decided"),
+    (
+        "a SELL on a bullish signal",
+        Direction.BULLISH,
+        {"action": "SELL"},
+        -80,
+        -80,
+        "against_signal",
+    ),
+    (
+        "a BUY that both analysts speak against",
+        Direction.BULLISH,
+        {"action": "BUY"},
+        -90,
+        -90,
+        "against_analysts",
+    ),
+    (
+        "a SELL that both speak against",
+        Direction.BEARISH,
+        {"action": "SELL"},
+        1,
+        90,
+        "against_analysts",
+    ),
+    (
+        "a BUY that the only opinion speaks against",
+        Direction.BULLISH,
+        {"action": "BUY"},
+        -10,
+        0,
+        "against_analysts",
+    ),
+    (
+        "a BUY nobody believes in",
+        Direction.BULLISH,
+        {"action": "BUY", "confidence": 49},
+        80,
+        80,
+        "low_confidence",
+    ),
+    (
+        "a BUY without any confidence",
+        Direction.BULLISH,
+        {"action": "BUY", "confidence": 0},
+        80,
+        80,
+        "low_confidence",
+    ),
+    (
+        "a BUY the analysts differ about",
+        Direction.BULLISH,
+        {"action": "BUY", "confidence": 50},
+        80,
+        -80,
+        "decided",
+    ),
     ("a SELL with the signal", Direction.BEARISH, {"action": "SELL"}, -80, -80, "decided"),
-    ("a HOLD against everybody", Direction.BEARISH, {"action": "HOLD", "confidence": 0}, 80, 80, "decided"),
+    (
+        "a HOLD against everybody",
+        Direction.BEARISH,
+        {"action": "HOLD", "confidence": 0},
+        80,
+        80,
+        "decided",
+    ),
 ]
 
 
@@ -352,7 +471,9 @@ async def test_code_disposes_of_what_the_commander_proposes(
         "commander": with_field(**command),
     }
 
-    verdict = await decide(a_journal(model, Topic()), a_signal().model_copy(update={"direction": direction}))
+    verdict = await decide(
+        a_journal(model, Topic()), a_signal().model_copy(update={"direction": direction})
+    )
 
     decision = verdict.decision
     goes_out = code == "decided"
@@ -401,7 +522,9 @@ async def test_a_model_that_obeys_a_headline_and_answers_for_another_symbol_is_n
     assert verdict.decision.reason_code == "wrong_symbol"
 
 
-async def test_every_request_carries_the_limits_and_the_strict_schema(provider: Provider, model: Model) -> None:
+async def test_every_request_carries_the_limits_and_the_strict_schema(
+    provider: Provider, model: Model
+) -> None:
     await decide(a_journal(model, Topic()))
 
     for request in provider.requests:
@@ -432,10 +555,14 @@ async def test_analysts_work_side_by_side(provider: Provider, model: Model) -> N
     assert verdict.decision.action is Action.BUY
 
 
-async def test_twenty_signals_at_once_do_not_see_one_another(provider: Provider, model: Model) -> None:
+async def test_twenty_signals_at_once_do_not_see_one_another(
+    provider: Provider, model: Model
+) -> None:
     provider.delay = 0.02
     instruments = [InstrumentId(Segment.NSE_EQ, number) for number in range(1, 21)]
-    scan = a_scan(*(an_entry(instrument, f"SYM{instrument.security_id}") for instrument in instruments))
+    scan = a_scan(
+        *(an_entry(instrument, f"SYM{instrument.security_id}") for instrument in instruments)
+    )
     signals = [a_signal(instrument) for instrument in instruments]
     topic = Topic()
     journal = a_journal(model, topic)
@@ -449,7 +576,9 @@ async def test_twenty_signals_at_once_do_not_see_one_another(provider: Provider,
 
 
 @pytest.mark.parametrize(
-    "fault", [None, says("prose"), first_time(status(503)), status(503)], ids=["well", "prose", "busy once", "busy"]
+    "fault",
+    [None, says("prose"), first_time(status(503)), status(503)],
+    ids=["well", "prose", "busy once", "busy"],
 )
 async def test_a_recorded_decision_replays_to_the_same_bytes_without_a_request(
     provider: Provider, model: Model, fault: Misbehaviour | None
@@ -470,7 +599,9 @@ async def test_a_replay_with_other_data_or_without_a_record_is_a_hold(model: Mod
     topic = Topic()
     await decide(a_journal(model, topic))
 
-    other_news = await decide(ReplayJournal(AnswerBook(topic.calls)), news=FixedNews(("other news",)))
+    other_news = await decide(
+        ReplayJournal(AnswerBook(topic.calls)), news=FixedNews(("other news",))
+    )
     nothing = await decide(ReplayJournal(AnswerBook()))
 
     for verdict in (other_news, nothing):
@@ -479,10 +610,13 @@ async def test_a_replay_with_other_data_or_without_a_record_is_a_hold(model: Mod
         assert verdict.decision.reason_code == "replay_mismatch"
 
 
-async def test_the_same_signal_delivered_again_gets_the_recorded_answers(provider: Provider, model: Model) -> None:
+async def test_the_same_signal_delivered_again_gets_the_recorded_answers(
+    provider: Provider, model: Model
+) -> None:
     topic, book = Topic(), AnswerBook()
     first = await decide(a_journal(model, topic, book=book))
-    provider.misbehave["commander"] = with_field(action="SELL")  # a model that changed its mind meanwhile
+    # a model that changed its mind meanwhile
+    provider.misbehave["commander"] = with_field(action="SELL")
 
     again = await decide(a_journal(model, topic, book=book))
 
@@ -493,7 +627,9 @@ async def test_the_same_signal_delivered_again_gets_the_recorded_answers(provide
 BRACES = FixedNews(("Profit {api_key} up",))
 
 
-async def test_braces_in_a_headline_stay_braces_even_if_agno_held_a_secret(provider: Provider, model: Model) -> None:
+async def test_braces_in_a_headline_stay_braces_even_if_agno_held_a_secret(
+    provider: Provider, model: Model
+) -> None:
     model._agents[Agent.SENTIMENT].session_state = {"api_key": "sk-secret"}
 
     verdict = await decide(a_journal(model, Topic()), news=BRACES)
@@ -511,6 +647,8 @@ async def test_a_prompt_that_agno_altered_does_not_leave(provider: Provider, mod
     verdict = await decide(a_journal(model, topic), news=BRACES)
 
     (call,) = [call for call in topic.calls if call.agent == "sentiment"]
-    assert call.detail == "the prompt was altered: not sent", "agno did not alter it, so this test shows nothing"
+    assert call.detail == "the prompt was altered: not sent", (
+        "agno did not alter it, so this test shows nothing"
+    )
     assert "sentiment" not in provider.tasks()
     assert (verdict.decision.action, verdict.decision.reason_code) == (Action.HOLD, "unclean")

@@ -41,7 +41,9 @@ def at(day: date, clock: str) -> UtcNs:
         (at(SUNDAY, "19:00"), None),
     ],
 )
-def test_a_scan_is_due_from_the_morning_to_the_close_of_days_that_trade(moment: UtcNs, due: date | None) -> None:
+def test_a_scan_is_due_from_the_morning_to_the_close_of_days_that_trade(
+    moment: UtcNs, due: date | None
+) -> None:
     assert day_due(moment, CALENDAR) == due
 
 
@@ -59,9 +61,18 @@ class Scout:
         if self._failures:
             raise self._failures.pop(0)
 
-    def daily(self, scans: ScanBook, sleep: Callable[[float], asyncio.Future[None]] | None = None) -> DailyScout:
+    def daily(
+        self, scans: ScanBook, sleep: Callable[[float], asyncio.Future[None]] | None = None
+    ) -> DailyScout:
         more = {"sleep": sleep} if sleep else {}
-        return DailyScout(scans, due=lambda: self.due, scout=self, patience=0.0, monotonic=lambda: self.now, **more)
+        return DailyScout(
+            scans,
+            due=lambda: self.due,
+            scout=self,
+            patience=0.0,
+            monotonic=lambda: self.now,
+            **more,
+        )
 
 
 async def test_a_process_that_is_left_running_scans_each_day_that_is_due_once() -> None:
@@ -95,7 +106,9 @@ async def test_looking_for_a_scan_does_not_shorten_the_patience_of_the_first_sig
     assert await waiting == a_scan()
 
 
-@pytest.mark.parametrize("error", [TryLater("no history"), OSError("disk"), KeyError("odd bar")], ids=repr)
+@pytest.mark.parametrize(
+    "error", [TryLater("no history"), OSError("disk"), KeyError("odd bar")], ids=repr
+)
 async def test_a_scan_that_fails_is_made_later_and_stops_nobody(error: Exception) -> None:
     scout = Scout(error)
     daily = scout.daily(ScanBook())

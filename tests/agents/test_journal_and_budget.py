@@ -15,7 +15,15 @@ from agents.answers import CommanderAnswer, TechnicalAnswer, is_clean, read_answ
 from agents.asking import Answered, Failed, Failure, ask, judge
 from agents.budget import FREE, Ledger, Tariff
 from agents.deadline import Deadline
-from agents.journal import MOST_ASKED, AnswerBook, LiveJournal, Question, ReplayJournal, Rung, Unaskable
+from agents.journal import (
+    MOST_ASKED,
+    AnswerBook,
+    LiveJournal,
+    Question,
+    ReplayJournal,
+    Rung,
+    Unaskable,
+)
 from agents.model import Endpoint, Model, SchemaMode
 from agents.prompts import PROMPT_VERSION, Agent, technical_message
 from agents.replies import MOST_OUTPUT, Completion, completion_of, retry_after
@@ -43,15 +51,25 @@ class Instant:
         self.asked = 0
         self._tokens = tokens
 
-    async def complete(self, agent: Agent, user: str, deadline: Deadline, run_id: str) -> Completion:  # noqa: ARG002
+    async def complete(
+        self,
+        agent: Agent,  # noqa: ARG002
+        user: str,  # noqa: ARG002
+        deadline: Deadline,  # noqa: ARG002
+        run_id: str,  # noqa: ARG002
+    ) -> Completion:
         self.asked += 1
         await asyncio.sleep(0)
         text = '{"symbol":"RELIANCE","score":1,"confidence":1,"summary":"s"}'
         return Completion(CallOutcome.OK, text, "", self.name, self._tokens, 0)
 
 
-async def asked(journal: LiveJournal, question: Question | None = None) -> Answered[TechnicalAnswer] | Failed:
-    return await ask(journal, question or a_question(), TechnicalAnswer, "RELIANCE", Deadline.after(10))
+async def asked(
+    journal: LiveJournal, question: Question | None = None
+) -> Answered[TechnicalAnswer] | Failed:
+    return await ask(
+        journal, question or a_question(), TechnicalAnswer, "RELIANCE", Deadline.after(10)
+    )
 
 
 async def test_a_call_is_on_the_topic_before_its_answer_can_be_used(model: Model) -> None:
@@ -87,13 +105,20 @@ async def test_a_recorded_call_tells_all_an_audit_needs(model: Model) -> None:
     assert call.id == question.id()
     assert call.request["user"] == question.user
     assert call.request["prompt_version"] == PROMPT_VERSION
-    assert (call.model, call.outcome, call.input_tokens, call.output_tokens) == ("fake-1", CallOutcome.OK, 400, 60)
+    assert (call.model, call.outcome, call.input_tokens, call.output_tokens) == (
+        "fake-1",
+        CallOutcome.OK,
+        400,
+        60,
+    )
     assert call.cost == 64  # 400 x 1000 rupees and 60 x 4000 rupees per million, in paise
     assert call.causation_id == a_signal().id
     assert decode(LlmCall, encode(call)) == call
 
 
-async def test_a_cancelled_call_is_written_down_and_asked_again_the_next_time(provider: Provider, model: Model) -> None:
+async def test_a_cancelled_call_is_written_down_and_asked_again_the_next_time(
+    provider: Provider, model: Model
+) -> None:
     asked_for = asyncio.Event()
 
     async def hangs_once_there(request: web.Request, good: str) -> web.StreamResponse:
@@ -129,15 +154,21 @@ async def test_a_question_has_one_name_and_any_change_of_what_is_asked_changes_i
     assert len({question.id(), *(other.id() for other in others)}) == 5
 
 
-async def test_the_small_model_answers_when_the_large_one_has_used_its_share_and_then_nobody() -> None:
+async def test_the_small_model_answers_when_the_large_one_has_used_its_share_and_then_nobody() -> (
+    None
+):
     large, small = Instant("large"), Instant("small")
-    ledger = Ledger(Paise.from_rupees(30))  # a large call is reserved at 4, a small one at 2 rupees, give or take
+    # a large call is reserved at 4, a small one at 2 rupees, give or take
+    ledger = Ledger(Paise.from_rupees(30))
     topic = Topic()
     ladder = [Rung(large, DEAR, 50), Rung(small, Tariff(Paise(50_000), Paise(200_000)))]
     journal = a_journal(large, topic, ladder=ladder, ledger=ledger)
     signals = [a_signal(rule=f"rule{n}") for n in range(80)]
 
-    outcomes = [await asked(journal, Question(Agent.TECHNICAL, s.id, AS_OF, a_question().user)) for s in signals]
+    outcomes = [
+        await asked(journal, Question(Agent.TECHNICAL, s.id, AS_OF, a_question().user))
+        for s in signals
+    ]
 
     models = [call.model for call in topic.calls]
     assert models == sorted(models, key=["large", "small", ""].index)
@@ -151,7 +182,10 @@ async def test_the_small_model_answers_when_the_large_one_has_used_its_share_and
 async def test_calls_under_way_together_cannot_overspend() -> None:
     model, ledger = Instant("large", tokens=2_000), Ledger(Paise.from_rupees(20))
     journal = a_journal(model, Topic(), ladder=[Rung(model, DEAR)], ledger=ledger)
-    questions = [Question(Agent.TECHNICAL, a_signal(rule=f"rule{n}").id, AS_OF, a_question().user) for n in range(100)]
+    questions = [
+        Question(Agent.TECHNICAL, a_signal(rule=f"rule{n}").id, AS_OF, a_question().user)
+        for n in range(100)
+    ]
 
     await asyncio.gather(*(asked(journal, question) for question in questions))
 
@@ -186,7 +220,9 @@ def test_a_cost_is_rounded_up_to_the_paisa() -> None:
     assert FREE.at_most(10**6, 10**6) == 0
 
 
-async def test_a_book_forgets_the_oldest_calls_and_never_answers_another_question(model: Model) -> None:
+async def test_a_book_forgets_the_oldest_calls_and_never_answers_another_question(
+    model: Model,
+) -> None:
     topic = Topic()
     for n in range(3):
         question = Question(Agent.TECHNICAL, a_signal(rule=f"rule{n}").id, AS_OF, a_question().user)
@@ -196,10 +232,18 @@ async def test_a_book_forgets_the_oldest_calls_and_never_answers_another_questio
     forged = AnswerBook([topic.calls[0].model_copy(update={"request": {"user": "other"}})])
 
     known = [
-        book.recall(Question(Agent.TECHNICAL, a_signal(rule=f"rule{n}").id, AS_OF, a_question().user)) for n in range(3)
+        book.recall(
+            Question(Agent.TECHNICAL, a_signal(rule=f"rule{n}").id, AS_OF, a_question().user)
+        )
+        for n in range(3)
     ]
     assert [call is not None for call in known] == [False, True, True]
-    assert forged.recall(Question(Agent.TECHNICAL, a_signal(rule="rule0").id, AS_OF, a_question().user)) is None
+    assert (
+        forged.recall(
+            Question(Agent.TECHNICAL, a_signal(rule="rule0").id, AS_OF, a_question().user)
+        )
+        is None
+    )
 
 
 async def test_every_outcome_of_a_call_has_a_reason(model: Model) -> None:
@@ -207,12 +251,17 @@ async def test_every_outcome_of_a_call_has_a_reason(model: Model) -> None:
     await asked(a_journal(model, topic))
 
     for outcome in CallOutcome:
-        judged = judge(topic.calls[0].model_copy(update={"outcome": outcome}), TechnicalAnswer, "RELIANCE")
+        judged = judge(
+            topic.calls[0].model_copy(update={"outcome": outcome}), TechnicalAnswer, "RELIANCE"
+        )
         assert isinstance(judged, Answered) is (outcome is CallOutcome.OK)
 
 
 async def test_no_line_of_agno_or_its_provider_reaches_a_log(
-    provider: Provider, model: Model, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    provider: Provider,
+    model: Model,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     with caplog.at_level(logging.DEBUG):
         for fault in (status(401), status(500), says("prose")):
@@ -225,7 +274,9 @@ async def test_no_line_of_agno_or_its_provider_reaches_a_log(
     assert printed == ""
 
 
-async def test_a_provider_without_strict_schemas_is_told_the_schema_in_words(provider: Provider) -> None:
+async def test_a_provider_without_strict_schemas_is_told_the_schema_in_words(
+    provider: Provider,
+) -> None:
     async with httpx.AsyncClient() as http:
         plain = Model(Endpoint(provider.base_url, "fake-1", "k", SchemaMode.JSON_OBJECT), http)
         answer = await asked(a_journal(plain, Topic()))
@@ -236,7 +287,9 @@ async def test_a_provider_without_strict_schemas_is_told_the_schema_in_words(pro
     assert '"additionalProperties": false' in request["messages"][0]["content"]
 
 
-async def test_a_provider_that_knows_no_formats_gets_none_and_the_schema_in_words(provider: Provider) -> None:
+async def test_a_provider_that_knows_no_formats_gets_none_and_the_schema_in_words(
+    provider: Provider,
+) -> None:
     async with httpx.AsyncClient() as http:
         plain = Model(Endpoint(provider.base_url, "fake-1", "k", SchemaMode.PLAIN), http)
         answer = await asked(a_journal(plain, Topic()))
@@ -257,9 +310,13 @@ async def test_a_provider_that_knows_no_formats_gets_none_and_the_schema_in_word
         ("gemini-2.5-flash", {"max_tokens": 4_800, "temperature": 0.0}),
     ],
 )
-async def test_a_model_is_sent_the_parameters_it_accepts(provider: Provider, name: str, limits: dict[str, int]) -> None:
+async def test_a_model_is_sent_the_parameters_it_accepts(
+    provider: Provider, name: str, limits: dict[str, int]
+) -> None:
     async with httpx.AsyncClient() as http:
-        answer = await asked(a_journal(Model(Endpoint(provider.base_url, name, "k"), http), Topic()))
+        answer = await asked(
+            a_journal(Model(Endpoint(provider.base_url, name, "k"), http), Topic())
+        )
 
     assert isinstance(answer, Answered)
     (request,) = provider.requests
@@ -269,10 +326,13 @@ async def test_a_model_is_sent_the_parameters_it_accepts(provider: Provider, nam
 
 async def test_what_a_model_may_think_is_reserved_too() -> None:
     tariff, model = Tariff(Paise(0), Paise.from_rupees(1_000)), Instant()
-    ledger = Ledger(Paise.from_rupees(4))  # 800 tokens of an answer cost 0.80, with 4,000 of thoughts 4.80
+    # 800 tokens of an answer cost 0.80, with 4,000 of thoughts 4.80
+    ledger = Ledger(Paise.from_rupees(4))
     topic = Topic()
 
-    await asked(a_journal(model, topic, ladder=[Rung(model, tariff, thoughts=4_000)], ledger=ledger))
+    await asked(
+        a_journal(model, topic, ladder=[Rung(model, tariff, thoughts=4_000)], ledger=ledger)
+    )
 
     assert topic.calls[0].outcome is CallOutcome.BUDGET
 
@@ -289,7 +349,12 @@ class Naps:
 
 @pytest.mark.parametrize(
     ("headers", "nap"),
-    [({"Retry_After": "7"}, 7.0), ({"retry_after_ms": "1500"}, 1.5), ({"Retry_After": "0"}, 0.25), ({}, 0.25)],
+    [
+        ({"Retry_After": "7"}, 7.0),
+        ({"retry_after_ms": "1500"}, 1.5),
+        ({"Retry_After": "0"}, 0.25),
+        ({}, 0.25),
+    ],
 )
 async def test_a_busy_provider_is_asked_again_when_it_said(
     provider: Provider, model: Model, headers: dict[str, str], nap: float
@@ -311,7 +376,11 @@ async def test_a_provider_that_is_busy_beyond_the_deadline_is_not_asked_again_an
 
     answer = await asked(a_journal(model, topic, sleep=naps))
     replayed = await ask(
-        ReplayJournal(AnswerBook(topic.calls)), a_question(), TechnicalAnswer, "RELIANCE", Deadline.after(10)
+        ReplayJournal(AnswerBook(topic.calls)),
+        a_question(),
+        TechnicalAnswer,
+        "RELIANCE",
+        Deadline.after(10),
     )
 
     assert answer == replayed == Failed(Failure.TRANSPORT, topic.calls[0])
@@ -332,7 +401,9 @@ async def test_a_used_up_account_is_asked_once(provider: Provider, model: Model)
 async def test_a_call_can_be_written_down_whatever_it_claims_to_have_used(
     provider: Provider, model: Model, claim: object
 ) -> None:
-    provider.misbehave["technical"] = wholly(lambda whole: whole.update(usage=dict.fromkeys(USAGE, claim)))
+    provider.misbehave["technical"] = wholly(
+        lambda whole: whole.update(usage=dict.fromkeys(USAGE, claim))
+    )
     topic, ledger = Topic(), Ledger(Paise.from_rupees(100_000))
 
     answer = await asked(a_journal(model, topic, ladder=[Rung(model, DEAR)], ledger=ledger))
@@ -345,7 +416,10 @@ async def test_a_call_can_be_written_down_whatever_it_claims_to_have_used(
 
 
 async def test_what_comes_too_much_is_not_the_answer_to_the_next_question() -> None:
-    async with RawEndpoint() as endpoint, httpx.AsyncClient(limits=httpx.Limits(max_connections=1)) as http:
+    async with (
+        RawEndpoint() as endpoint,
+        httpx.AsyncClient(limits=httpx.Limits(max_connections=1)) as http,
+    ):
         model = Model(Endpoint(endpoint.base_url, "fake-1", "k"), http)
         endpoint.answers["RELIANCE"] = twice  # the score of this one is 40
         first = await asked(a_journal(model, Topic()))
@@ -358,7 +432,9 @@ async def test_what_comes_too_much_is_not_the_answer_to_the_next_question() -> N
     assert (first.value.score, second.value.score) == (40, 77)
 
 
-async def test_the_name_a_model_gives_itself_can_be_written_down(provider: Provider, model: Model) -> None:
+async def test_the_name_a_model_gives_itself_can_be_written_down(
+    provider: Provider, model: Model
+) -> None:
     provider.misbehave["technical"] = wholly(lambda whole: whole.update(model="m\x00\x1b" * 500))
     topic = Topic()
 
@@ -367,10 +443,14 @@ async def test_the_name_a_model_gives_itself_can_be_written_down(provider: Provi
     assert len(topic.calls[0].model) <= 100
 
 
-async def test_a_stale_subject_is_asked_about_nobody_and_the_record_says_so(provider: Provider, model: Model) -> None:
+async def test_a_stale_subject_is_asked_about_nobody_and_the_record_says_so(
+    provider: Provider, model: Model
+) -> None:
     topic = Topic()
 
-    answer = await asked(a_journal(model, topic, ladder=[Rung(model, DEAR)], stale=lambda: "540 s old"))
+    answer = await asked(
+        a_journal(model, topic, ladder=[Rung(model, DEAR)], stale=lambda: "540 s old")
+    )
 
     (call,) = topic.calls
     assert answer == Failed(Failure.STALE, call)
@@ -388,7 +468,9 @@ async def test_an_answer_that_is_written_down_does_not_grow_stale(model: Model) 
     assert len(topic.calls) == 1
 
 
-async def test_a_question_too_long_for_its_record_is_not_asked(provider: Provider, model: Model) -> None:
+async def test_a_question_too_long_for_its_record_is_not_asked(
+    provider: Provider, model: Model
+) -> None:
     long = Question(Agent.TECHNICAL, a_signal().id, AS_OF, "x" * MOST_ASKED)
 
     with pytest.raises(Unaskable):
@@ -401,8 +483,20 @@ async def test_a_question_too_long_for_its_record_is_not_asked(provider: Provide
     [
         ({"retry-after": "7"}, 7.0),
         ({"retry-after": "1.5"}, 1.5),
-        ({"retry-after": "Sun, 29 Nov 2026 03:00:30 GMT", "date": "Sun, 29 Nov 2026 03:00:00 GMT"}, 30.0),
-        ({"retry-after": "Sun, 29 Nov 2026 03:00:00 GMT", "date": "Sun, 29 Nov 2026 03:00:30 GMT"}, 0.0),
+        (
+            {
+                "retry-after": "Sun, 29 Nov 2026 03:00:30 GMT",
+                "date": "Sun, 29 Nov 2026 03:00:00 GMT",
+            },
+            30.0,
+        ),
+        (
+            {
+                "retry-after": "Sun, 29 Nov 2026 03:00:00 GMT",
+                "date": "Sun, 29 Nov 2026 03:00:30 GMT",
+            },
+            0.0,
+        ),
         ({"retry-after": "Sun, 29 Nov 2026 03:00:30 GMT"}, None),
         ({"retry-after": "-1"}, None),
         ({"retry-after": "1e999"}, None),
@@ -411,7 +505,9 @@ async def test_a_question_too_long_for_its_record_is_not_asked(provider: Provide
         ({}, None),
     ],
 )
-def test_how_long_to_wait_is_read_from_the_headers_alone(headers: dict[str, str], seconds: float | None) -> None:
+def test_how_long_to_wait_is_read_from_the_headers_alone(
+    headers: dict[str, str], seconds: float | None
+) -> None:
     assert retry_after(headers) == seconds
 
 

@@ -23,7 +23,17 @@ from schemas.ids import Segment
 from schemas.market import Direction, Instrument, ScanResult
 from schemas.messages import Scan
 from schemas.units import Paise, Quantity
-from tests.agents.factories import DAY, OPENS, DailyBar, Topic, a_journal, a_scan, an_entry, an_instrument, bars
+from tests.agents.factories import (
+    DAY,
+    OPENS,
+    DailyBar,
+    Topic,
+    a_journal,
+    a_scan,
+    an_entry,
+    an_instrument,
+    bars,
+)
 from tests.agents.provider import Misbehaviour, Provider, hangs, says, with_field
 
 UNIVERSE = [an_instrument(number, f"SYM{number:02}") for number in range(1, 9)]
@@ -54,7 +64,9 @@ class Histories:
         return bars(90, drift=(instrument.id.security_id - 4) * 60)
 
 
-async def scout(journal: Journal, history: History | None = None, universe: Sequence[Instrument] = UNIVERSE) -> Scan:
+async def scout(
+    journal: Journal, history: History | None = None, universe: Sequence[Instrument] = UNIVERSE
+) -> Scan:
     return await scan(
         DAY,
         universe,
@@ -71,7 +83,9 @@ def shortlisted(found: Scan) -> list[str]:
     return [entry.symbol for entry in found.entries if entry.result is ScanResult.SHORTLISTED]
 
 
-async def test_the_model_orders_the_short_list_among_the_candidates_of_the_rules(model: Model) -> None:
+async def test_the_model_orders_the_short_list_among_the_candidates_of_the_rules(
+    model: Model,
+) -> None:
     found = await scout(a_journal(model, Topic()))
 
     by_rules = sorted(found.entries, key=lambda e: (-abs(lean(e.features)), e.symbol))
@@ -88,8 +102,14 @@ async def test_the_model_orders_the_short_list_among_the_candidates_of_the_rules
     [
         says("prose"),
         says('{"ranked": []}'),
-        says('{"ranked": [{"symbol": "STRANGER", "direction": "BULLISH", "score": 9, "reason": "x"}]}'),
-        says('{"ranked": [' + ",".join(['{"symbol":"SYM08","direction":"BULLISH","score":9,"reason":"x"}'] * 2) + "]}"),
+        says(
+            '{"ranked": [{"symbol": "STRANGER", "direction": "BULLISH", "score": 9, "reason": "x"}]}'
+        ),
+        says(
+            '{"ranked": ['
+            + ",".join(['{"symbol":"SYM08","direction":"BULLISH","score":9,"reason":"x"}'] * 2)
+            + "]}"
+        ),
         with_field(extra=1),
     ],
     ids=["prose", "empty", "a stranger", "twice", "extra field"],
@@ -108,7 +128,9 @@ async def test_when_the_model_fails_the_order_of_the_rules_stands(
     assert min(leanings) >= max(abs(lean(e.features)) for e in found.entries if not e.rank)
 
 
-async def test_a_falling_share_leans_bearish_and_a_rising_one_bullish(provider: Provider, model: Model) -> None:
+async def test_a_falling_share_leans_bearish_and_a_rising_one_bullish(
+    provider: Provider, model: Model
+) -> None:
     provider.misbehave["scout"] = says("prose")
 
     found = await scout(a_journal(model, Topic()))
@@ -118,9 +140,16 @@ async def test_a_falling_share_leans_bearish_and_a_rising_one_bullish(provider: 
     assert leans["SYM08"] is Direction.BULLISH
 
 
-async def test_what_has_no_sufficient_history_is_discarded_with_the_reason_and_no_numbers(model: Model) -> None:
+async def test_what_has_no_sufficient_history_is_discarded_with_the_reason_and_no_numbers(
+    model: Model,
+) -> None:
     history = Histories(
-        {"SYM01": 59, "SYM02": 0, "SYM03": [Unreadable("not a table")], "SYM04": [TryLater("away")] * 3}
+        {
+            "SYM01": 59,
+            "SYM02": 0,
+            "SYM03": [Unreadable("not a table")],
+            "SYM04": [TryLater("away")] * 3,
+        }
     )
 
     found = await scout(a_journal(model, Topic()), history)
@@ -136,13 +165,17 @@ async def test_what_has_no_sufficient_history_is_discarded_with_the_reason_and_n
 
 
 async def test_a_history_that_is_away_for_a_moment_is_asked_for_again(model: Model) -> None:
-    found = await scout(a_journal(model, Topic()), Histories({"SYM08": [TryLater("busy"), TryLater("busy")]}))
+    found = await scout(
+        a_journal(model, Topic()), Histories({"SYM08": [TryLater("busy"), TryLater("busy")]})
+    )
 
     assert next(e for e in found.entries if e.symbol == "SYM08").features
 
 
 async def test_no_scan_is_made_when_nobody_gives_any_history(model: Model) -> None:
-    away: dict[str, list[Exception] | int] = {i.symbol: [TryLater("no answer")] * 3 for i in UNIVERSE}
+    away: dict[str, list[Exception] | int] = {
+        i.symbol: [TryLater("no answer")] * 3 for i in UNIVERSE
+    }
 
     with pytest.raises(TryLater, match="no history of any of 8 instruments"):
         await scout(a_journal(model, Topic()), Histories(away))
@@ -158,10 +191,15 @@ async def test_an_index_is_not_scanned(model: Model) -> None:
 
 async def test_a_bar_of_the_day_itself_is_not_looked_at(model: Model) -> None:
     class WithToday(Histories):
-        async def daily(self, instrument: Instrument, first: date, last: date) -> Sequence[DailyBar]:
+        async def daily(
+            self, instrument: Instrument, first: date, last: date
+        ) -> Sequence[DailyBar]:
             known = await super().daily(instrument, first, last)
             crash = bars(1, first_close=1_000)[0]
-            return [*known, DailyBar(DAY, crash.open, crash.high, crash.low, crash.close, crash.volume)]
+            return [
+                *known,
+                DailyBar(DAY, crash.open, crash.high, crash.low, crash.close, crash.volume),
+            ]
 
     honest = await scout(a_journal(model, Topic()))
     tempted = await scout(a_journal(model, Topic()), WithToday())
@@ -169,7 +207,9 @@ async def test_a_bar_of_the_day_itself_is_not_looked_at(model: Model) -> None:
     assert encode(tempted) == encode(honest)
 
 
-async def test_a_recorded_scan_replays_to_the_same_bytes_without_a_request(provider: Provider, model: Model) -> None:
+async def test_a_recorded_scan_replays_to_the_same_bytes_without_a_request(
+    provider: Provider, model: Model
+) -> None:
     topic = Topic()
     lived = await scout(a_journal(model, topic))
     asked = len(provider.requests)
@@ -180,17 +220,27 @@ async def test_a_recorded_scan_replays_to_the_same_bytes_without_a_request(provi
     assert len(provider.requests) == asked == 1
 
 
-async def test_a_scout_whose_model_hangs_still_gives_a_scan(provider: Provider, model: Model) -> None:
+async def test_a_scout_whose_model_hangs_still_gives_a_scan(
+    provider: Provider, model: Model
+) -> None:
     provider.misbehave["scout"] = hangs
 
     found = await scan(
-        DAY, UNIVERSE, Histories(), opens=OPENS, journal=a_journal(model, Topic()), model_seconds=0.3, pace=Unhurried()
+        DAY,
+        UNIVERSE,
+        Histories(),
+        opens=OPENS,
+        journal=a_journal(model, Topic()),
+        model_seconds=0.3,
+        pace=Unhurried(),
     )
 
     assert found.origin == "rules"
 
 
-async def test_progress_is_told_for_every_instrument_and_each_request_is_paced(model: Model) -> None:
+async def test_progress_is_told_for_every_instrument_and_each_request_is_paced(
+    model: Model,
+) -> None:
     told: list[tuple[int, int]] = []
     pace = Unhurried()
     history = Histories({"SYM01": [TryLater("busy")]})
@@ -213,7 +263,10 @@ async def test_progress_is_told_for_every_instrument_and_each_request_is_paced(m
 def test_rows_of_a_scan_hold_every_symbol_with_its_verdict() -> None:
     found = a_scan(an_entry(), an_entry(an_instrument(2).id, "TCS", ScanResult.DISCARDED))
 
-    assert [(row["date"], row["symbol"], row["scan_result"], row["initial_signal"]) for row in scan_rows(found)] == [
+    assert [
+        (row["date"], row["symbol"], row["scan_result"], row["initial_signal"])
+        for row in scan_rows(found)
+    ] == [
         ("2025-06-02", "RELIANCE", "SHORTLISTED", "BULLISH"),
         ("2025-06-02", "TCS", "DISCARDED", "BULLISH"),
     ]
@@ -232,7 +285,9 @@ def test_features_agree_with_plain_arithmetic_and_with_pandas() -> None:
     assert found["return_20d"] == pytest.approx(close[-1] / close[-21] - 1, rel=1e-12)
     assert found["from_high_20d"] == pytest.approx(close[-1] / max(high[-20:]) - 1, rel=1e-12)
     assert found["from_low_20d"] == pytest.approx(close[-1] / min(low[-20:]) - 1, rel=1e-12)
-    assert found["volume_ratio"] == pytest.approx(volume[-1] / (sum(volume[-21:-1]) / 20), rel=1e-12)
+    assert found["volume_ratio"] == pytest.approx(
+        volume[-1] / (sum(volume[-21:-1]) / 20), rel=1e-12
+    )
     assert found["rsi_14"] == pytest.approx(_wilder_rsi(close), rel=1e-9)
     assert found["atr_14"] == pytest.approx(_wilder_atr(high, low, close) / close[-1], rel=1e-9)
     assert found["ema_trend"] == pytest.approx(_ema(close, 20) / _ema(close, 50) - 1, rel=1e-9)
@@ -267,7 +322,9 @@ def test_a_share_nobody_traded_has_finite_features() -> None:
 
 
 def _times(bar: DailyBar, factor: int) -> DailyBar:
-    open_, high, low, close = (Paise(price * factor) for price in (bar.open, bar.high, bar.low, bar.close))
+    open_, high, low, close = (
+        Paise(price * factor) for price in (bar.open, bar.high, bar.low, bar.close)
+    )
     return DailyBar(bar.day, open_, high, low, close, bar.volume)
 
 
@@ -282,7 +339,10 @@ def _wilder_rsi(close: list[float], period: int = 14) -> float:
 
 
 def _wilder_atr(high: list[float], low: list[float], close: list[float], period: int = 14) -> float:
-    ranges = [max(h - lo, abs(h - c), abs(lo - c)) for h, lo, c in zip(high[1:], low[1:], close, strict=False)]
+    ranges = [
+        max(h - lo, abs(h - c), abs(lo - c))
+        for h, lo, c in zip(high[1:], low[1:], close, strict=False)
+    ]
     mean = sum(ranges[:period]) / period
     for reach in ranges[period:]:
         mean += (reach - mean) / period

@@ -1,4 +1,6 @@
-"""The service whole: Kafka, the real client over Postgres, HTTP to a provider, in a process that may be killed."""
+"""The service whole: Kafka, the real client over Postgres, HTTP to a provider, in a process that
+may be killed.
+"""
 
 from __future__ import annotations
 
@@ -54,10 +56,17 @@ def start(
     with (tmp_path / "service.log").open("wb") as log:
 
         def begin(instance: str) -> subprocess.Popen[bytes]:
-            command = [sys.executable, "-m", "tests.agents.decision_process", own_kafka.bootstrap_servers]
+            command = [
+                sys.executable,
+                "-m",
+                "tests.agents.decision_process",
+                own_kafka.bootstrap_servers,
+            ]
             command += [provider.base_url, supabase_stack.url, instance]
             environment = os.environ | {"SECRET_KEY": supabase_stack.secret_key}
-            running.append(subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log))
+            running.append(
+                subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+            )
             return running[-1]
 
         yield begin
@@ -81,12 +90,21 @@ class Stage:
         desk = Desk([Rung(self.model)], Ledger(Paise(0)))
         store = SupabaseStore(await self.stack.service())
         return await run_scout(
-            DAY, UNIVERSE, Histories(), opens=OPENS, desk=desk, store=store, publisher=self.publisher, pace=Unhurried()
+            DAY,
+            UNIVERSE,
+            Histories(),
+            opens=OPENS,
+            desk=desk,
+            store=store,
+            publisher=self.publisher,
+            pace=Unhurried(),
         )
 
     async def send(self, signals: Iterable[Signal]) -> None:
         for signal in signals:
-            await self.publisher.send_and_wait(message_output(topics.SIGNALS, signal, str(signal.instrument)))
+            await self.publisher.send_and_wait(
+                message_output(topics.SIGNALS, signal, str(signal.instrument))
+            )
 
     async def everything(self, topic: Topic, kind: type[M]) -> list[M]:
         records = read_topics(self.kafka, [topic], since="start", until_end=True)
@@ -97,7 +115,9 @@ class Stage:
         wanted = {decision_id(SignalId(signal.id)) for signal in signals}
         async with asyncio.timeout(60):
             while True:
-                found = [d for d in await self.everything(topics.DECISIONS, Decision) if d.id in wanted]
+                found = [
+                    d for d in await self.everything(topics.DECISIONS, Decision) if d.id in wanted
+                ]
                 if {decision.id for decision in found} == wanted:
                     return found
                 await asyncio.sleep(0.3)
@@ -105,7 +125,11 @@ class Stage:
 
 @pytest.fixture
 def stage(
-    own_kafka: KafkaConnection, publisher: Publisher, provider: Provider, model: Model, supabase_stack: SupabaseStack
+    own_kafka: KafkaConnection,
+    publisher: Publisher,
+    provider: Provider,
+    model: Model,
+    supabase_stack: SupabaseStack,
 ) -> Stage:
     return Stage(own_kafka, publisher, provider, model, supabase_stack)
 
@@ -121,17 +145,25 @@ async def test_every_signal_gets_one_decision_that_stands_in_kafka_and_in_the_da
     stage: Stage, start: Start
 ) -> None:
     scan = await stage.scout()
-    signals = [a_signal(entry.instrument, rule) for entry in scan.entries for rule in ("ema_cross", "breakout")]
+    signals = [
+        a_signal(entry.instrument, rule)
+        for entry in scan.entries
+        for rule in ("ema_cross", "breakout")
+    ]
     process = start("one")
 
-    await stage.publisher.send_and_wait(Output(topics.SIGNALS, str(scan.entries[0].instrument).encode(), b"{}"))
+    await stage.publisher.send_and_wait(
+        Output(topics.SIGNALS, str(scan.entries[0].instrument).encode(), b"{}")
+    )
     await stage.send(signals)
     decisions = await stage.decisions_for(signals)
 
     assert scan.origin == "model"
     assert len(decisions) == len(signals)
     assert {decision.action for decision in decisions} == {Action.BUY}
-    assert [letter.topic for letter in await stage.everything(topics.DEAD_LETTER, DeadLetter)] == ["ats.signals"]
+    assert [letter.topic for letter in await stage.everything(topics.DEAD_LETTER, DeadLetter)] == [
+        "ats.signals"
+    ]
     await _stands_everywhere(stage, signals, decisions)
     process.terminate()
     assert process.wait(20) == 0
@@ -152,7 +184,8 @@ async def test_a_service_killed_in_the_middle_of_its_calls_decides_every_signal_
 
     first.kill()
     first.wait()
-    stage.provider.misbehave["commander"] = with_field(action="HOLD")  # the model would answer otherwise now
+    # the model would answer otherwise now
+    stage.provider.misbehave["commander"] = with_field(action="HOLD")
     second = start("killed")
     decisions = await stage.decisions_for(signals)
 
@@ -160,10 +193,15 @@ async def test_a_service_killed_in_the_middle_of_its_calls_decides_every_signal_
     for decision in decisions:
         versions[decision.id].add(encode(decision))
     assert all(len(each) == 1 for each in versions.values())
-    assert {decision.action for decision in decisions} == {Action.BUY, Action.HOLD}, "killed too early or too late"
+    assert {decision.action for decision in decisions} == {Action.BUY, Action.HOLD}, (
+        "killed too early or too late"
+    )
     bought = {(d.symbol, d.signal_id) for d in decisions if d.action is Action.BUY}
     commands = Counter(
-        (message["symbol"], a_signal(instrument_of[message["symbol"]], message["data"]["signal"]["rule"]).id)
+        (
+            message["symbol"],
+            a_signal(instrument_of[message["symbol"]], message["data"]["signal"]["rule"]).id,
+        )
         for message in map(_user_message, stage.provider.requests)
         if message["task"] == "commander"
     )
@@ -202,16 +240,24 @@ def _user_message(request: dict[str, Any]) -> dict[str, Any]:
     return message
 
 
-async def _stands_everywhere(stage: Stage, signals: list[Signal], decisions: list[Decision]) -> None:
+async def _stands_everywhere(
+    stage: Stage, signals: list[Signal], decisions: list[Decision]
+) -> None:
     """Two reports a decision, all in the database as in Kafka."""
     wanted = {signal.id for signal in signals}
-    reports = {r.id: r for r in await stage.everything(topics.REPORTS, Report) if r.signal_id in wanted}
+    reports = {
+        r.id: r for r in await stage.everything(topics.REPORTS, Report) if r.signal_id in wanted
+    }
     decided = {decision.id: decision for decision in decisions}
     assert len(reports) == 2 * len(decided)
     database = await asyncpg.connect(stage.stack.dsn)
     try:
-        rows = await database.fetch("select * from trade_decisions where id = any($1)", list(decided))
-        report_rows = await database.fetch("select id from analysis_reports where id = any($1)", list(reports))
+        rows = await database.fetch(
+            "select * from trade_decisions where id = any($1)", list(decided)
+        )
+        report_rows = await database.fetch(
+            "select id from analysis_reports where id = any($1)", list(reports)
+        )
     finally:
         await database.close()
     assert {(row["id"], row["action"], row["reasoning"]) for row in rows} == {

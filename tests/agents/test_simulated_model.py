@@ -29,7 +29,9 @@ async def simulated() -> AsyncIterator[Model]:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     async with httpx.AsyncClient() as http:
-        yield Model(Endpoint(f"http://127.0.0.1:{runner.addresses[0][1]}/v1", "gpt-4o", "any"), http)
+        yield Model(
+            Endpoint(f"http://127.0.0.1:{runner.addresses[0][1]}/v1", "gpt-4o", "any"), http
+        )
     await runner.cleanup()
 
 
@@ -46,28 +48,49 @@ async def test_the_simulated_scout_is_understood(simulated: Model) -> None:
     )
 
     assert found.origin == "model"
-    assert [entry.rank for entry in found.entries if entry.result is ScanResult.SHORTLISTED] == [1, 2, 3]
+    assert [entry.rank for entry in found.entries if entry.result is ScanResult.SHORTLISTED] == [
+        1,
+        2,
+        3,
+    ]
 
 
 @pytest.mark.parametrize(
-    ("direction", "fast"), [(Direction.BULLISH, 101.0), (Direction.BEARISH, 99.0)], ids=["up", "down"]
+    ("direction", "fast"),
+    [(Direction.BULLISH, 101.0), (Direction.BEARISH, 99.0)],
+    ids=["up", "down"],
 )
 async def test_the_simulated_committee_is_understood_and_trades_some_signals_in_their_direction(
     simulated: Model, direction: Direction, fast: float
 ) -> None:
     topic = Topic()
     found = await scan(
-        DAY, UNIVERSE, Histories(), opens=OPENS, journal=a_journal(simulated, topic), model_seconds=10, pace=Unhurried()
+        DAY,
+        UNIVERSE,
+        Histories(),
+        opens=OPENS,
+        journal=a_journal(simulated, topic),
+        model_seconds=10,
+        pace=Unhurried(),
     )
     signals = [
         a_signal(entry.instrument).model_copy(
-            update={"direction": direction, "features": {"ema_9": fast, "ema_21": 100.0, "rsi_14": 50.0}}
+            update={
+                "direction": direction,
+                "features": {"ema_9": fast, "ema_21": 100.0, "rsi_14": 50.0},
+            }
         )
         for entry in found.entries
     ]
 
     verdicts = [
-        await convene(each, found, news=SampleNews(), journal=a_journal(simulated, topic), deadline=Deadline.after(10))
+        await convene(
+            each,
+            found,
+            news=SampleNews(),
+            journal=a_journal(simulated, topic),
+            deadline=Deadline.after(10),
+        )
         for each in signals
     ]
 

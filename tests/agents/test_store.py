@@ -14,7 +14,15 @@ from agents.store import SupabaseStore
 from schemas.errors import Misconfigured, Unreadable
 from schemas.ids import ScanId
 from schemas.market import ScanResult
-from tests.agents.factories import FixedNews, Topic, a_journal, a_scan, a_signal, an_entry, an_instrument
+from tests.agents.factories import (
+    FixedNews,
+    Topic,
+    a_journal,
+    a_scan,
+    a_signal,
+    an_entry,
+    an_instrument,
+)
 from tests.database.fixtures import SupabaseStack, client
 from tests.database.pages import PAGES
 from tests.web.front import Answer, Front
@@ -62,7 +70,11 @@ async def test_scan_reports_and_decision_are_rows_written_once_however_often_the
     entry = fresh_entry("RELIANCE")
     scan, signal = a_scan(entry, discarded), a_signal(rule=f"rule-{uuid4().hex}")
     verdict = await convene(
-        signal, scan, news=FixedNews(), journal=a_journal(model, Topic()), deadline=Deadline.after(10)
+        signal,
+        scan,
+        news=FixedNews(),
+        journal=a_journal(model, Topic()),
+        deadline=Deadline.after(10),
     )
 
     for _ in range(2):
@@ -70,16 +82,31 @@ async def test_scan_reports_and_decision_are_rows_written_once_however_often_the
         await store.save_verdict(verdict.reports, verdict.decision)
 
     scans = await rows(
-        supabase_stack, "select * from daily_scans where id = any($1)", [entry.scan_id, discarded.scan_id]
+        supabase_stack,
+        "select * from daily_scans where id = any($1)",
+        [entry.scan_id, discarded.scan_id],
     )
     assert {row["scan_result"] for row in scans} == {"SHORTLISTED", "DISCARDED"}
-    reports = await rows(supabase_stack, "select * from analysis_reports where scan_id = $1", entry.scan_id)
-    assert {(row["agent_type"], row["sentiment_score"]) for row in reports} == {("TECHNICAL", 40), ("SENTIMENT", 21)}
-    (decision,) = await rows(supabase_stack, "select * from trade_decisions where id = $1", verdict.decision.id)
-    assert (decision["symbol"], decision["action"], decision["is_executed"]) == ("RELIANCE", "BUY", False)
+    reports = await rows(
+        supabase_stack, "select * from analysis_reports where scan_id = $1", entry.scan_id
+    )
+    assert {(row["agent_type"], row["sentiment_score"]) for row in reports} == {
+        ("TECHNICAL", 40),
+        ("SENTIMENT", 21),
+    }
+    (decision,) = await rows(
+        supabase_stack, "select * from trade_decisions where id = $1", verdict.decision.id
+    )
+    assert (decision["symbol"], decision["action"], decision["is_executed"]) == (
+        "RELIANCE",
+        "BUY",
+        False,
+    )
 
 
-async def test_saving_again_does_not_undo_what_the_executors_wrote(supabase_stack: SupabaseStack, model: Model) -> None:
+async def test_saving_again_does_not_undo_what_the_executors_wrote(
+    supabase_stack: SupabaseStack, model: Model
+) -> None:
     store = SupabaseStore(await supabase_stack.service())
     verdict = await convene(
         a_signal(rule=f"rule-{uuid4().hex}"),
@@ -89,11 +116,17 @@ async def test_saving_again_does_not_undo_what_the_executors_wrote(supabase_stac
         deadline=Deadline.after(10),
     )
     await store.save_verdict((), verdict.decision)
-    await rows(supabase_stack, "update trade_decisions set is_executed = true where id = $1", verdict.decision.id)
+    await rows(
+        supabase_stack,
+        "update trade_decisions set is_executed = true where id = $1",
+        verdict.decision.id,
+    )
 
     await store.save_verdict((), verdict.decision)
 
-    (row,) = await rows(supabase_stack, "select * from trade_decisions where id = $1", verdict.decision.id)
+    (row,) = await rows(
+        supabase_stack, "select * from trade_decisions where id = $1", verdict.decision.id
+    )
     assert row["is_executed"] is True
     assert (row["action"], row["scan_id"]) == ("HOLD", None)
 
@@ -115,11 +148,17 @@ async def test_a_report_without_its_scan_is_refused_with_the_remedy(
         await store.save_verdict(verdict.reports, verdict.decision)
 
 
-async def test_a_browser_key_cannot_write_decisions(supabase_stack: SupabaseStack, model: Model) -> None:
+async def test_a_browser_key_cannot_write_decisions(
+    supabase_stack: SupabaseStack, model: Model
+) -> None:
     time = Time(0)
     store = SupabaseStore(await supabase_stack.anonymous(), time.sleep, time)
     verdict = await convene(
-        a_signal(), None, news=FixedNews(), journal=a_journal(model, Topic()), deadline=Deadline.after(10)
+        a_signal(),
+        None,
+        news=FixedNews(),
+        journal=a_journal(model, Topic()),
+        deadline=Deadline.after(10),
     )
 
     with pytest.raises(Misconfigured, match="trade_decisions"):
@@ -135,10 +174,19 @@ async def test_a_page_of_a_gateway_is_waited_out_however_long_it_stays(
         gateway.instead["/rest/v1/daily_scans"] = page
         time.then = gateway.instead.clear
 
-        await SupabaseStore(await client(gateway.url, supabase_stack.secret_key), time.sleep, time).save_scan(scan)
+        await SupabaseStore(
+            await client(gateway.url, supabase_stack.secret_key), time.sleep, time
+        ).save_scan(scan)
 
     assert gateway.given == 5
-    assert len(await rows(supabase_stack, "select id from daily_scans where id = $1", scan.entries[0].scan_id)) == 1
+    assert (
+        len(
+            await rows(
+                supabase_stack, "select id from daily_scans where id = $1", scan.entries[0].scan_id
+            )
+        )
+        == 1
+    )
 
 
 async def test_a_database_nobody_serves_is_waited_for(supabase_stack: SupabaseStack) -> None:
@@ -151,7 +199,9 @@ async def test_a_database_nobody_serves_is_waited_for(supabase_stack: SupabaseSt
 
         time.then = back
 
-        await SupabaseStore(await client(gateway.url, supabase_stack.secret_key), time.sleep, time).save_scan(scan)
+        await SupabaseStore(
+            await client(gateway.url, supabase_stack.secret_key), time.sleep, time
+        ).save_scan(scan)
 
     assert time.slept == [0.2, 0.4, 0.8]
 
@@ -163,7 +213,9 @@ async def test_a_row_that_the_database_refuses_is_said_to_be_unreadable_and_not_
     time = Time(0)
     async with Front(supabase_stack.url).serving() as gateway:
         gateway.instead["/rest/v1/daily_scans"] = refusal
-        store = SupabaseStore(await client(gateway.url, supabase_stack.secret_key), time.sleep, time)
+        store = SupabaseStore(
+            await client(gateway.url, supabase_stack.secret_key), time.sleep, time
+        )
 
         with pytest.raises(Unreadable, match=r"daily_scans: .*22P05"):
             await store.save_scan(a_scan())

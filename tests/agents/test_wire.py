@@ -1,4 +1,6 @@
-"""The real `ats agents`, with real Kafka and Postgres, before an endpoint that sends whatever bytes it likes."""
+"""The real `ats agents`, with real Kafka and Postgres, before an endpoint that sends whatever bytes
+it likes.
+"""
 
 from __future__ import annotations
 
@@ -50,10 +52,16 @@ def instrument_of(symbol: str) -> InstrumentId:
 
 def the_scan() -> Scan:
     entries = [
-        an_entry(instrument_of(symbol), symbol).model_copy(update={"scan_id": scan_id(DAY, instrument_of(symbol))})
+        an_entry(instrument_of(symbol), symbol).model_copy(
+            update={"scan_id": scan_id(DAY, instrument_of(symbol))}
+        )
         for symbol in (*NAMES, OLD)
     ]
-    changes = {"id": derive("scans", DAY.isoformat()), "event_time": market_session(DAY).open, "trading_date": DAY}
+    changes = {
+        "id": derive("scans", DAY.isoformat()),
+        "event_time": market_session(DAY).open,
+        "trading_date": DAY,
+    }
     return a_scan(*entries).model_copy(update=changes)
 
 
@@ -65,7 +73,9 @@ def recorded_poison() -> LlmCall:
     """What an older version wrote down before it died of it, again and again."""
     signal = signal_of(OLD)
     entry = next(entry for entry in the_scan().entries if entry.symbol == OLD)
-    question = Question(Agent.TECHNICAL, signal.id, signal.event_time, technical_message(signal, entry))
+    question = Question(
+        Agent.TECHNICAL, signal.id, signal.event_time, technical_message(signal, entry)
+    )
     return LlmCall(
         id=question.id(),
         event_time=MOMENT,
@@ -85,7 +95,9 @@ async def publisher(own_kafka: KafkaConnection) -> AsyncIterator[Publisher]:
         yield publisher
 
 
-def agents_process(kafka: KafkaConnection, stack: SupabaseStack, model_url: str, log: Path) -> subprocess.Popen[bytes]:
+def agents_process(
+    kafka: KafkaConnection, stack: SupabaseStack, model_url: str, log: Path
+) -> subprocess.Popen[bytes]:
     foreign = {name.upper() for name in Settings.model_fields}
     settings = {
         "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
@@ -106,7 +118,11 @@ def agents_process(kafka: KafkaConnection, stack: SupabaseStack, model_url: str,
     kept = {name: value for name, value in os.environ.items() if name.upper() not in foreign}
     with log.open("wb") as out:
         return subprocess.Popen(
-            [sys.executable, "-m", "ats", "agents"], cwd=ROOT, env=kept | settings, stdout=out, stderr=out
+            [sys.executable, "-m", "ats", "agents"],
+            cwd=ROOT,
+            env=kept | settings,
+            stdout=out,
+            stderr=out,
         )
 
 
@@ -114,14 +130,22 @@ def _end_of(log: Path) -> str:
     return log.read_text(errors="replace")[-6_000:]
 
 
-async def decisions(kafka: KafkaConnection, process: subprocess.Popen[bytes], log: Path) -> dict[str, Decision]:
-    """The decisions of the day by symbol, when there is one for each signal; fails when the process ends before."""
+async def decisions(
+    kafka: KafkaConnection, process: subprocess.Popen[bytes], log: Path
+) -> dict[str, Decision]:
+    """The decisions of the day by symbol, when there is one for each signal; fails when the process
+    ends before.
+    """
     wanted = {*NAMES, OLD}
     async with asyncio.timeout(180):
         while True:
             assert process.poll() is None, _end_of(log)
             records = read_topics(kafka, [topics.DECISIONS], since="start", until_end=True)
-            found = {d.symbol: d async for r in records if (d := decode(Decision, r.value)).event_time == MOMENT}
+            found = {
+                d.symbol: d
+                async for r in records
+                if (d := decode(Decision, r.value)).event_time == MOMENT
+            }
             if found.keys() >= wanted:
                 return found
             await asyncio.sleep(0.5)
@@ -175,7 +199,11 @@ async def _stand_in_the_database(stack: SupabaseStack, found: dict[str, Decision
     database = await asyncpg.connect(stack.dsn)
     try:
         ids = [decision.id for decision in found.values()]
-        rows = await database.fetch("select symbol, action from trade_decisions where id = any($1)", ids)
+        rows = await database.fetch(
+            "select symbol, action from trade_decisions where id = any($1)", ids
+        )
     finally:
         await database.close()
-    assert {row["symbol"]: row["action"] for row in rows} == {s: d.action.value for s, d in found.items()}
+    assert {row["symbol"]: row["action"] for row in rows} == {
+        s: d.action.value for s, d in found.items()
+    }

@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from ats.demo.candles import Bar, bars_of, compare, lines_named, on_day, overlap, reference, timeframe_of
+from ats.demo.candles import (
+    Bar,
+    bars_of,
+    compare,
+    lines_named,
+    on_day,
+    overlap,
+    reference,
+    timeframe_of,
+)
 from ats.demo.run import DemoOptions, references_of
 from schemas.errors import Misconfigured
 from schemas.ids import derive
@@ -47,7 +56,9 @@ def test_the_file_is_read_to_the_paisa_and_in_utc(tmp_path: Path, suffix: str) -
 
 def test_a_bad_row_is_left_out_and_the_good_ones_stay(tmp_path: Path) -> None:
     path = tmp_path / "day.csv"
-    path.write_text(CSV + "TCS,2026-11-20T09:16:00+05:30,abc,101,99,100,5\nTCS,yesterday,1,1,1,1,1\nTCS\n")
+    path.write_text(
+        CSV + "TCS,2026-11-20T09:16:00+05:30,abc,101,99,100,5\nTCS,yesterday,1,1,1,1,1\nTCS\n"
+    )
 
     assert list(bars_of(path)) == [("TCS", OPEN)]
 
@@ -61,9 +72,17 @@ def test_a_bad_row_is_left_out_and_the_good_ones_stay(tmp_path: Path) -> None:
         CSV.replace("\n", "\r\n").encode(),
         CSV.encode() + b'"TCS,2026-11-20T09:16:00+05:30,1,1,1,1,1\n',
     ],
-    ids=["byte order mark", "spaces", "another encoding", "DOS line ends", "a quote that never ends"],
+    ids=[
+        "byte order mark",
+        "spaces",
+        "another encoding",
+        "DOS line ends",
+        "a quote that never ends",
+    ],
 )
-def test_a_file_that_the_simulator_plays_gives_the_same_bars_here(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_the_simulator_plays_gives_the_same_bars_here(
+    tmp_path: Path, content: bytes
+) -> None:
     path = tmp_path / "day.csv"
     path.write_bytes(content)
 
@@ -98,7 +117,9 @@ def test_a_row_that_the_simulator_lists_as_bad_is_not_expected(tmp_path: Path, r
     assert bars_of(path, without=lines_named(bad_rows)) == {("TCS", OPEN): BAR}
 
 
-def test_a_longer_bar_before_or_after_the_session_is_not_expected_because_the_engine_makes_none(tmp_path: Path) -> None:
+def test_a_longer_bar_before_or_after_the_session_is_not_expected_because_the_engine_makes_none(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "5m.csv"
     outside = [f"TCS,2026-11-20T{at}:00+05:30,100,101,99,100,5\n" for at in ("09:00", "15:30")]
     path.write_text(CSV + "".join(outside) + "TCS,9999-12-31T23:59:00+00:00,100,101,99,100,5\n")
@@ -111,7 +132,8 @@ def test_a_file_without_a_column_is_named_with_what_it_lacks(tmp_path: Path) -> 
     path.write_text("symbol,timestamp,price\nTCS,2026-11-20T09:15:00+05:30,100\n")
 
     with pytest.raises(
-        Misconfigured, match=r"ticks\.csv: its first line lacks the column open, high, low, close, volume"
+        Misconfigured,
+        match=r"ticks\.csv: its first line lacks the column open, high, low, close, volume",
     ):
         bars_of(path)
 
@@ -130,7 +152,9 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_equal_candles_are_exact_and_other_timeframes_do_not_matter() -> None:
-    comparison = compare({("TCS", OPEN): BAR}, [a_candle(), a_candle(timeframe=Timeframe.M5)], {TCS: "TCS"})
+    comparison = compare(
+        {("TCS", OPEN): BAR}, [a_candle(), a_candle(timeframe=Timeframe.M5)], {TCS: "TCS"}
+    )
 
     assert comparison.exact
     assert comparison.lines() == ["1 of 1 1m candles equal the file"]
@@ -164,15 +188,21 @@ def test_longer_candles_are_compared_only_for_symbols_and_days_that_were_played(
 
 
 def test_candles_of_symbols_the_longer_file_does_not_have_are_not_unexpected() -> None:
-    comparison = compare({}, [a_candle(timeframe=Timeframe.M5)], {TCS: "TCS"}, Timeframe.M5, of={"INFY"})
+    comparison = compare(
+        {}, [a_candle(timeframe=Timeframe.M5)], {TCS: "TCS"}, Timeframe.M5, of={"INFY"}
+    )
 
     assert comparison.exact
-    assert not compare({}, [a_candle(timeframe=Timeframe.M5)], {TCS: "TCS"}, Timeframe.M5, of={"TCS"}).exact
+    assert not compare(
+        {}, [a_candle(timeframe=Timeframe.M5)], {TCS: "TCS"}, Timeframe.M5, of={"TCS"}
+    ).exact
 
 
 def test_the_length_of_bars_is_the_smallest_step_of_one_symbol(tmp_path: Path) -> None:
     five = Timeframe.M5.ns
-    bars = {("A", UtcNs(OPEN + step)): BAR for step in (0, 3 * five, 4 * five)} | {("B", UtcNs(OPEN + 1)): BAR}
+    bars = {("A", UtcNs(OPEN + step)): BAR for step in (0, 3 * five, 4 * five)} | {
+        ("B", UtcNs(OPEN + 1)): BAR
+    }
 
     assert timeframe_of(tmp_path, bars) is Timeframe.M5
 
@@ -191,7 +221,9 @@ def minutes(path: Path, *at: str, day: str = "2026-11-20", symbol: str = "TCS") 
 
 
 def options(market: Path | None, *against: Path, day: date | None = None) -> DemoOptions:
-    return DemoOptions(market, None, 7, check_candles=True, check_against=against, keep=None, day=day)
+    return DemoOptions(
+        market, None, 7, check_candles=True, check_against=against, keep=None, day=day
+    )
 
 
 def test_a_file_to_compare_with_is_read_before_anything_starts(tmp_path: Path) -> None:
@@ -203,13 +235,19 @@ def test_a_file_to_compare_with_is_read_before_anything_starts(tmp_path: Path) -
     assert (found.path, found.timeframe, len(found.bars)) == (longer, Timeframe.M5, 2)
 
 
-def test_a_file_to_compare_with_that_is_of_no_use_is_named_before_anything_starts(tmp_path: Path) -> None:
+def test_a_file_to_compare_with_that_is_of_no_use_is_named_before_anything_starts(
+    tmp_path: Path,
+) -> None:
     market = minutes(tmp_path / "1m.csv", "09:15", "09:16")
     unusable = {
         "gone.csv": tmp_path / "gone.csv",
         "seven.csv: its bars are of no length": minutes(tmp_path / "seven.csv", "09:15", "09:22"),
-        "other_day.csv: none of its symbols": minutes(tmp_path / "other_day.csv", "09:15", "09:20", day="2026-11-19"),
-        "other.csv: none of its symbols": minutes(tmp_path / "other.csv", "09:15", "09:20", symbol="INFY"),
+        "other_day.csv: none of its symbols": minutes(
+            tmp_path / "other_day.csv", "09:15", "09:20", day="2026-11-19"
+        ),
+        "other.csv: none of its symbols": minutes(
+            tmp_path / "other.csv", "09:15", "09:20", symbol="INFY"
+        ),
     }
 
     for says, path in unusable.items():

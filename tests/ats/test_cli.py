@@ -17,13 +17,24 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def ats(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
-    bare = {"PATH": "/usr/bin:/bin", "ATS_ENV_FILE": "/dev/null", "HOME": str(Path.home()), "COLUMNS": "200"}
+    bare = {
+        "PATH": "/usr/bin:/bin",
+        "ATS_ENV_FILE": "/dev/null",
+        "HOME": str(Path.home()),
+        "COLUMNS": "200",
+    }
     return subprocess.run(
-        [sys.executable, "-m", "ats", *words], capture_output=True, text=True, env=bare | env, check=False
+        [sys.executable, "-m", "ats", *words],
+        capture_output=True,
+        text=True,
+        env=bare | env,
+        check=False,
     )
 
 
-def commands(group: click.Command | None = None, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+def commands(
+    group: click.Command | None = None, path: tuple[str, ...] = ()
+) -> Iterator[tuple[str, ...]]:
     for name, command in (group or get_command(app)).commands.items():  # type: ignore[union-attr]
         if hasattr(command, "commands"):
             yield from commands(command, (*path, name))
@@ -72,7 +83,9 @@ def test_every_command_of_the_contract_is_there() -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_what_is_missing_or_malformed_is_said_in_one_line_with_its_own_exit_code(words: list[str], names: str) -> None:
+def test_what_is_missing_or_malformed_is_said_in_one_line_with_its_own_exit_code(
+    words: list[str], names: str
+) -> None:
     done = ats(*words)
 
     assert done.returncode == exits.MISCONFIGURED
@@ -95,7 +108,9 @@ def test_what_is_missing_or_malformed_is_said_in_one_line_with_its_own_exit_code
     ],
     ids=" ".join,
 )
-def test_an_option_out_of_its_range_is_a_mistake_to_mend_and_no_crash_to_start_again_after(words: list[str]) -> None:
+def test_an_option_out_of_its_range_is_a_mistake_to_mend_and_no_crash_to_start_again_after(
+    words: list[str],
+) -> None:
     done = ats(*words)
 
     assert done.returncode == exits.MISCONFIGURED
@@ -152,6 +167,8 @@ def test_help_is_instant_because_no_room_is_imported() -> None:
     heavy = {"agno", "numba", "pandas", "faust", "supabase"}
     program = f"import sys, ats.cli; print({heavy!r} & set(sys.modules))"
 
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
 
     assert done.stdout.strip() == "set()"

@@ -6,6 +6,7 @@ import asyncio
 import re
 import struct
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -40,15 +41,23 @@ async def test_the_page_s_consumer_sees_each_decision_once_whatever_the_order_of
 ) -> None:
     connection = KafkaConnection(kafka.bootstrap_servers)
     await create_topics(connection, PartitionPlan(1, 1), topics=[DECISIONS])
-    late, early, last = (a_decision(id=uuid4(), symbol=symbol) for symbol in ("LATE", "EARLY", "LAST"))
+    late, early, last = (
+        a_decision(id=uuid4(), symbol=symbol) for symbol in ("LATE", "EARLY", "LAST")
+    )
     async with Publisher(connection) as publisher:
         for decision, offset in ((late, 9), (early, 3), (late, 9), (early, 3), (last, 11)):
             output = message_output(DECISIONS, decision, str(decision.instrument), partition=0)
-            await publisher.send_and_wait(output._replace(headers=((CAUSE, Cause(offset, 0).encode()),)))
+            await publisher.send_and_wait(
+                output._replace(headers=((CAUSE, Cause(offset, 0).encode()),))
+            )
     program, _ = PROGRAMS
-    program = program.replace("localhost:9092", kafka.bootstrap_servers).replace('since="end"', 'since="start"')
+    program = program.replace("localhost:9092", kafka.bootstrap_servers).replace(
+        'since="end"', 'since="start"'
+    )
 
-    reader = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE)
+    reader = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE
+    )
     try:
         assert reader.stdout
         lines = [(await asyncio.wait_for(reader.stdout.readline(), 20)).decode() for _ in range(3)]
@@ -78,7 +87,9 @@ def a_record() -> tuple[Batch, bytes]:
 
 @pytest.mark.parametrize(("of", "layout"), [("Header", HEADER), ("Row", TICK)])
 def test_the_page_s_table_has_every_field_at_its_place(of: str, layout: np.dtype[np.void]) -> None:
-    fields = [(layout.fields[name][1], layout.fields[name][0].itemsize, name) for name in layout.names]  # type: ignore[index,union-attr]
+    names = layout.names or ()
+    places: Mapping[str, Any] = layout.fields or {}
+    fields = [(places[name][1], places[name][0].itemsize, name) for name in names]
 
     assert [(offset, size, name) for offset, size, _, name in table(of)] == fields
     assert sum(size for _, size, _, _ in table(of)) == layout.itemsize
@@ -88,7 +99,8 @@ def test_a_record_of_ticks_read_by_the_page_s_tables_alone_is_the_batch_that_was
     batch, value = a_record()
 
     header = {
-        name: struct.unpack_from(f"<{TYPES[kind]}", value, offset)[0] for offset, _, kind, name in table("Header")
+        name: struct.unpack_from(f"<{TYPES[kind]}", value, offset)[0]
+        for offset, _, kind, name in table("Header")
     }
     rows = [
         {
@@ -99,7 +111,12 @@ def test_a_record_of_ticks_read_by_the_page_s_tables_alone_is_the_batch_that_was
     ]
 
     assert value[:2] == b"AT"
-    assert (header["magic"], header["clock"], header["sent_at"], header["gateway"]) == (MAGIC, NOON + 2, NOON + 3, 77)
+    assert (header["magic"], header["clock"], header["sent_at"], header["gateway"]) == (
+        MAGIC,
+        NOON + 2,
+        NOON + 3,
+        77,
+    )
     assert rows == [dict(zip(TICK.names or (), row.tolist(), strict=True)) for row in batch.rows]
 
 
@@ -110,7 +127,10 @@ def test_the_page_s_reader_of_ticks_reads_them_and_passes_over_past_bars() -> No
 
     assert names["ticks_of"](value) == [row.tolist() for row in batch.rows]
     assert names["ticks_of"](encode(Batch(UtcNs(NOON), UtcNs(NOON), 1, np.zeros(0, TICK)))) == []
-    assert names["ticks_of"](history.encode(history.History(UtcNs(NOON), np.zeros(0, history.BAR)))) == []
+    assert (
+        names["ticks_of"](history.encode(history.History(UtcNs(NOON), np.zeros(0, history.BAR))))
+        == []
+    )
 
 
 def test_the_page_names_each_segment_s_code() -> None:

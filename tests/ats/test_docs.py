@@ -1,4 +1,6 @@
-"""What README and docs tell people to type exists: make targets, commands of `ats`, their options, imports of the image."""
+"""What README and docs tell people to type exists: make targets, commands of `ats`, their options,
+imports of the image.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +17,21 @@ from typer.main import get_command
 from ats.cli import app
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / ".env.example", ROOT / "docker-compose.yml"])
+PAGES = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").glob("*.md"),
+        ROOT / ".env.example",
+        ROOT / "docker-compose.yml",
+    ]
+)
 MAKEFILE = (ROOT / "Makefile").read_text()
 
 
 def told(page: Path) -> Iterator[str]:
-    """What a page gives as code: lines of its blocks, words between backticks; of other files every comment."""
+    """What a page gives as code: lines of its blocks, words between backticks; of other files every
+    comment.
+    """
     text = page.read_text()
     if page.suffix != ".md":
         yield from re.findall(r"`([^`\n]+)`", text)
@@ -31,7 +42,9 @@ def told(page: Path) -> Iterator[str]:
             yield from (line.split("#")[0].strip() for line in part.splitlines())
         else:
             prose.append(part)
-    yield from (code.replace("\n", " ") for part in prose for code in re.findall(r"`([^`]+)`", part))
+    yield from (
+        code.replace("\n", " ") for part in prose for code in re.findall(r"`([^`]+)`", part)
+    )
 
 
 def said(page: Path, program: str) -> Iterator[list[str]]:
@@ -42,7 +55,9 @@ def said(page: Path, program: str) -> Iterator[list[str]]:
 
 
 def command_of(words: list[str]) -> tuple[Any, list[str]]:
-    """The command that `words` begin with, and the words left; a group when no further word names one of its own."""
+    """The command that `words` begin with, and the words left; a group when no further word names
+    one of its own.
+    """
     command: Any = get_command(app)  # typer brings click under a name of its own
     while hasattr(command, "commands"):
         if not words or not re.fullmatch(r"[a-z][a-z-]*", words[0]):
@@ -55,7 +70,12 @@ def command_of(words: list[str]) -> tuple[Any, list[str]]:
 def test_every_make_target_that_a_page_names_exists(page: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
 
-    named = {word for words in said(page, "make") for word in words if re.fullmatch(r"[a-z.][a-z./-]*", word)}
+    named = {
+        word
+        for words in said(page, "make")
+        for word in words
+        if re.fullmatch(r"[a-z.][a-z./-]*", word)
+    }
 
     assert named <= targets
 
@@ -81,14 +101,18 @@ def test_pages_name_commands_at_all() -> None:
 def test_what_the_image_imports_while_it_is_built_exists() -> None:
     programs = re.findall(r'python -c "([^"]+)"', (ROOT / "Dockerfile").read_text())
 
-    imports = [found for program in programs for found in re.findall(r"from (\S+) import (\w+)", program)]
+    imports = [
+        found for program in programs for found in re.findall(r"from (\S+) import (\w+)", program)
+    ]
 
     assert imports
     assert all(hasattr(importlib.import_module(module), name) for module, name in imports)
 
 
 def test_make_setup_installs_and_starts_nothing() -> None:
-    plan = subprocess.run(["make", "-n", "-B", "setup"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    plan = subprocess.run(
+        ["make", "-n", "-B", "setup"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
 
     assert "runtime.lock" in plan
     assert "ats demo" not in plan

@@ -21,7 +21,9 @@ from schemas.topics import SCANS, PartitionPlan
 CACHE = Path(platformdirs.user_cache_dir("ats"))
 
 
-async def test_acknowledged_records_survive_kill_9_of_the_broker(tmp_path: Path, free_port: Callable[[], int]) -> None:
+async def test_acknowledged_records_survive_kill_9_of_the_broker(
+    tmp_path: Path, free_port: Callable[[], int]
+) -> None:
     broker = EmbeddedKafka(tmp_path, cache=CACHE, port=free_port(), controller_port=free_port())
     connection = KafkaConnection(broker.bootstrap_servers)
     await broker.start()
@@ -35,7 +37,10 @@ async def test_acknowledged_records_survive_kill_9_of_the_broker(tmp_path: Path,
         assert await broker.ended(10)
         await broker.start()
 
-        values = [record.value async for record in read_topics(connection, [SCANS], since="start", until_end=True)]
+        values = [
+            record.value
+            async for record in read_topics(connection, [SCANS], since="start", until_end=True)
+        ]
     finally:
         await broker.stop()
     assert values == [b"%d" % number for number in range(100)]
@@ -47,7 +52,11 @@ async def test_a_cluster_whose_name_begins_with_a_dash_starts_like_any_other(
 ) -> None:
     """One in 64 does: base64 writes the six bits 62 so."""
     broker = EmbeddedKafka(
-        tmp_path, cache=CACHE, port=free_port(), controller_port=free_port(), cluster=UUID(int=62 << 122)
+        tmp_path,
+        cache=CACHE,
+        port=free_port(),
+        controller_port=free_port(),
+        cluster=UUID(int=62 << 122),
     )
     try:
         await broker.start()

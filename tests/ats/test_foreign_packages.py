@@ -22,7 +22,9 @@ def started(*places: Path) -> subprocess.CompletedProcess[str]:
     """`ats --help` by an interpreter that looks into `places` first."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, places)), "NO_COLOR": "1"}
     command = [sys.executable, "-c", "from ats.entry import main; main()", "--help"]
-    return subprocess.run(command, env=environment, cwd="/", capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        command, env=environment, cwd="/", capture_output=True, text=True, timeout=60, check=False
+    )
 
 
 def a_distribution(site: Path, name: str, package: str, content: str) -> None:
@@ -36,7 +38,9 @@ def a_distribution(site: Path, name: str, package: str, content: str) -> None:
 
 
 @pytest.mark.parametrize("package", ["agents", "schemas"])
-def test_a_package_of_another_distribution_is_named_with_the_remedy(tmp_path: Path, package: str) -> None:
+def test_a_package_of_another_distribution_is_named_with_the_remedy(
+    tmp_path: Path, package: str
+) -> None:
     a_distribution(tmp_path, "openai-agents", package, "raise RuntimeError('not ours')")
 
     done = started(tmp_path, ROOT)
@@ -62,8 +66,13 @@ def test_a_package_overwritten_in_place_is_noticed_by_its_recorded_hash(tmp_path
 def installed(site: Path) -> None:
     """Our packages as pip lays them out, with the hashes it records."""
     for package in ("ats", *PACKAGES):
-        shutil.copytree(ROOT / package, site / package, ignore=shutil.ignore_patterns("__pycache__"))
-    rows = [f"{package}/__init__.py,sha256={digest(site / package / '__init__.py')}," for package in PACKAGES]
+        shutil.copytree(
+            ROOT / package, site / package, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    rows = [
+        f"{package}/__init__.py,sha256={digest(site / package / '__init__.py')},"
+        for package in PACKAGES
+    ]
     info = site / f"{DISTRIBUTION.replace('-', '_')}-0.1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {DISTRIBUTION}\nVersion: 0.1.0\n")
@@ -71,11 +80,15 @@ def installed(site: Path) -> None:
 
 
 def digest(file: Path) -> str:
-    return base64.urlsafe_b64encode(hashlib.sha256(file.read_bytes()).digest()).rstrip(b"=").decode()
+    return (
+        base64.urlsafe_b64encode(hashlib.sha256(file.read_bytes()).digest()).rstrip(b"=").decode()
+    )
 
 
 def test_a_missing_package_is_named() -> None:
-    assert complaint([("dhan", None)]).startswith("the Python package `dhan` is not ATS's own, it is missing")
+    assert complaint([("dhan", None)]).startswith(
+        "the Python package `dhan` is not ATS's own, it is missing"
+    )
 
 
 def test_our_own_packages_are_no_strangers() -> None:

@@ -17,7 +17,10 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
         {"event": "feed_connecting", "url": "wss://feed/?version=2&token=abc123def&clientId=1"},
         {"event": "order_sent", "access_token": "abc123def"},
         {"event": "failed", "error": "401 for key known-secret-value"},
-        {"event": "nested", "request": {"headers": ["x", "known-secret-value"], "password": "abc123def"}},
+        {
+            "event": "nested",
+            "request": {"headers": ["x", "known-secret-value"], "password": "abc123def"},
+        },
         {"event": f"called with {JWT}"},
         {"event": "object", "value": ValueError("known-secret-value")},
     ],
@@ -31,7 +34,13 @@ def test_no_secret_passes_the_redactor(event: dict[str, object]) -> None:
 
 
 def test_what_is_no_secret_stays_readable() -> None:
-    event = {"event": "priced", "symbol": "RELIANCE", "price": 1, "token_expiry": "2026-11-20", "input_tokens": 12}
+    event = {
+        "event": "priced",
+        "symbol": "RELIANCE",
+        "price": 1,
+        "token_expiry": "2026-11-20",
+        "input_tokens": 12,
+    }
 
     assert redactor({"known-secret-value"})(None, "info", dict(event)) == event
 
@@ -46,7 +55,9 @@ def test_library_loggers_and_tracebacks_are_redacted_too(style: str) -> None:
         "except RuntimeError: structlog.get_logger('ours').exception('boom', symbol='TCS')\n"
     )
 
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
 
     assert "known-secret-value" not in done.stderr
     assert "boom" in done.stderr

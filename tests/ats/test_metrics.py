@@ -34,9 +34,13 @@ async def ask(port: int, path: str) -> httpx.Response:
         return await http.get(f"http://127.0.0.1:{port}{path}")
 
 
-async def test_numbers_of_a_record_are_shown_as_they_are_when_asked(free_port: Callable[[], int]) -> None:
+async def test_numbers_of_a_record_are_shown_as_they_are_when_asked(
+    free_port: Callable[[], int],
+) -> None:
     counters = Counters()
-    server = MetricsServer("streams", port := free_port(), [counters], lambda: Health(ok=True, why="running"))
+    server = MetricsServer(
+        "streams", port := free_port(), [counters], lambda: Health(ok=True, why="running")
+    )
     await server.start()
     try:
         counters.records = 4
@@ -45,20 +49,26 @@ async def test_numbers_of_a_record_are_shown_as_they_are_when_asked(free_port: C
         await server.stop()
 
     samples = {
-        (s.name, tuple(s.labels.values())): s.value for f in text_string_to_metric_families(text) for s in f.samples
+        (s.name, tuple(s.labels.values())): s.value
+        for f in text_string_to_metric_families(text)
+        for s in f.samples
     }
     assert samples[("ats_streams_records", ())] == 4
     assert samples[("ats_streams_lag", (str(("ats.ticks", 0)),))] == 7
     assert not [name for name, _ in samples if name.endswith("name")]
 
 
-async def test_ages_histograms_and_figures_worked_out_when_asked_are_shown(free_port: Callable[[], int]) -> None:
+async def test_ages_histograms_and_figures_worked_out_when_asked_are_shown(
+    free_port: Callable[[], int],
+) -> None:
     class Engines:
         def figures(self) -> list[Figure]:
             return [Figure("late", "Late ticks.", {"3": 5}, counter=True, labels=("partition",))]
 
     shell, records = ShellMetrics(), list[object]()
-    server = MetricsServer("streams", port := free_port(), records, lambda: Health(ok=True, why="running"))
+    server = MetricsServer(
+        "streams", port := free_port(), records, lambda: Health(ok=True, why="running")
+    )
     await server.start()
     try:
         records += [shell, Engines()]  # as a service does, after the server was made
@@ -70,7 +80,9 @@ async def test_ages_histograms_and_figures_worked_out_when_asked_are_shown(free_
         await server.stop()
 
     samples = {
-        (s.name, tuple(s.labels.values())): s.value for f in text_string_to_metric_families(text) for s in f.samples
+        (s.name, tuple(s.labels.values())): s.value
+        for f in text_string_to_metric_families(text)
+        for s in f.samples
     }
     assert samples[("ats_streams_late_total", ("3",))] == 5
     assert samples[("ats_streams_latency_bucket", ("0.002",))] == 0
@@ -97,11 +109,14 @@ async def test_health_answers_200_or_503_with_the_reason(free_port: Callable[[],
 
 async def test_a_port_that_is_taken_is_named(free_port: Callable[[], int]) -> None:
     first, second = (
-        MetricsServer("streams", port, [], lambda: Health(ok=True, why="running")) for port in [free_port()] * 2
+        MetricsServer("streams", port, [], lambda: Health(ok=True, why="running"))
+        for port in [free_port()] * 2
     )
     await first.start()
     try:
-        with pytest.raises(Misconfigured, match=r"--metrics-port \d+ cannot be had: Address already in use; name"):
+        with pytest.raises(
+            Misconfigured, match=r"--metrics-port \d+ cannot be had: Address already in use; name"
+        ):
             await second.start()
     finally:
         await first.stop()
@@ -111,12 +126,17 @@ async def families(port: int, service: str, *records: object) -> dict[str, Metri
     server = MetricsServer(service, port, records, lambda: Health(ok=True, why="running"))
     await server.start()
     try:
-        return {family.name: family for family in text_string_to_metric_families((await ask(port, "/metrics")).text)}
+        return {
+            family.name: family
+            for family in text_string_to_metric_families((await ask(port, "/metrics")).text)
+        }
     finally:
         await server.stop()
 
 
-async def test_counts_are_counters_with_the_labels_that_an_alarm_asks_for(free_port: Callable[[], int]) -> None:
+async def test_counts_are_counters_with_the_labels_that_an_alarm_asks_for(
+    free_port: Callable[[], int],
+) -> None:
     decisions, orders = DecisionMetrics(), OrderMetrics()
     decision = a_decision()
     decisions.decided(decision)
@@ -132,7 +152,9 @@ async def test_counts_are_counters_with_the_labels_that_an_alarm_asks_for(free_p
     (order,) = executors["ats_executors_orders"].samples
     assert (order.labels, order.value) == ({"outcome": "denied", "code": "quote_stale"}, 1)
     assert executors["ats_executors_dead_letters"].samples[0].value == 2
-    assert {family.type for family in (*agents.values(), executors["ats_executors_orders"])} == {"counter"}
+    assert {family.type for family in (*agents.values(), executors["ats_executors_orders"])} == {
+        "counter"
+    }
 
 
 def test_codes_that_a_broker_makes_up_do_not_become_series_without_end() -> None:
@@ -147,7 +169,9 @@ def test_codes_that_a_broker_makes_up_do_not_become_series_without_end() -> None
     assert orders.orders["denied", OTHER] == 2 * MAX_SERIES + 1
 
 
-def test_every_metric_that_operations_tells_to_alarm_on_exists_and_counters_are_named_as_such() -> None:
+def test_every_metric_that_operations_tells_to_alarm_on_exists_and_counters_are_named_as_such() -> (
+    None
+):
     page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
     told = set(re.findall(r"`(ats_[a-z*_]+)", page))
 

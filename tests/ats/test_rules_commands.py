@@ -47,19 +47,27 @@ def falling_then_rising(path: Path, day: str = "2016-08-16") -> Path:
         opened, paise = paise, paise + (-100 if minute % 30 < 20 else 90)
         low, high = sorted((opened, paise))
         prices = ",".join(f"{price / 100:.2f}" for price in (opened, high, low, paise))
-        lines.append(f"TCS,{day}T{9 + (15 + minute) // 60:02}:{(15 + minute) % 60:02}:00+05:30,{prices},1000\n")
+        lines.append(
+            f"TCS,{day}T{9 + (15 + minute) // 60:02}:{(15 + minute) % 60:02}:00+05:30,{prices},1000\n"
+        )
     path.write_text("".join(lines))
     return path
 
 
 def a_trial(
-    name: str = "rsi_reversal", *, rules: Path | None = None, given: tuple[str, ...] = (), **more: object
+    name: str = "rsi_reversal",
+    *,
+    rules: Path | None = None,
+    given: tuple[str, ...] = (),
+    **more: object,
 ) -> Trial:
     whole: dict[str, object] = {"markets": (), "days": 1, "seed": 7, "limit": 20}
     return Trial(name, rules, given, **(whole | more))  # type: ignore[arg-type]
 
 
-def test_the_list_says_what_runs_where_it_is_from_and_what_it_needs(console: Console, tmp_path: Path) -> None:
+def test_the_list_says_what_runs_where_it_is_from_and_what_it_needs(
+    console: Console, tmp_path: Path
+) -> None:
     rules = tmp_path / "rules.toml"
     rules.write_text('[rules.ema_cross]\n[rules.slow]\nrule = "ema_cross"\ntimeframe = "60m"\n')
 
@@ -68,9 +76,13 @@ def test_the_list_says_what_runs_where_it_is_from_and_what_it_needs(console: Con
     assert "ema_cross runs as ema_cross@5m, slow@60m\n    EMA 9 crosses EMA 21." in said(console)
     assert "rsi_reversal does not run" in said(console)
     assert re.search(
-        r"needs       open high low close ema_21 ema_50@15m\n    warm-up     21 x 5m, 50 x 15m,", said(console)
+        r"needs       open high low close ema_21 ema_50@15m\n    warm-up     21 x 5m, 50 x 15m,",
+        said(console),
     )
-    assert re.search(r"from        agentic-trading-system \S+ \(streams.rules.ema_cross:ema_cross\)", said(console))
+    assert re.search(
+        r"from        agentic-trading-system \S+ \(streams.rules.ema_cross:ema_cross\)",
+        said(console),
+    )
 
 
 def test_a_rule_that_cannot_be_imported_is_listed_with_the_reason(
@@ -82,7 +94,8 @@ def test_a_rule_that_cannot_be_imported_is_listed_with_the_reason(
     listing.show(console, None)
 
     assert re.search(
-        r"broken_rule does not run\n    CANNOT RUN: .*cannot be imported: ModuleNotFoundError", said(console)
+        r"broken_rule does not run\n    CANNOT RUN: .*cannot be imported: ModuleNotFoundError",
+        said(console),
     )
     assert "ema_cross runs as ema_cross@5m" in said(console)
 
@@ -93,7 +106,9 @@ def test_a_list_under_a_rules_file_that_cannot_be_used_shows_all_rules_and_then_
     rules = tmp_path / "rules.toml"
     rules.write_text("[rules.nothing]\n")
 
-    with pytest.raises(Misconfigured, match=r"rules.toml: \[rules.nothing\] .* choose from `ats rules list`"):
+    with pytest.raises(
+        Misconfigured, match=r"rules.toml: \[rules.nothing\] .* choose from `ats rules list`"
+    ):
         listing.show(console, rules)
 
     assert "ema_cross\n    EMA 9 crosses EMA 21." in said(console)
@@ -104,13 +119,18 @@ def test_a_list_under_a_rules_file_that_cannot_be_used_shows_all_rules_and_then_
 def test_a_file_that_check_cannot_find_is_its_argument_s_fault_and_no_setting_s(
     console: Console, tmp_path: Path
 ) -> None:
-    with pytest.raises(Misconfigured, match=r"rules file .*none.toml: No such file.*; name a file that can be read$"):
+    with pytest.raises(
+        Misconfigured,
+        match=r"rules file .*none.toml: No such file.*; name a file that can be read$",
+    ):
         listing.check(console, tmp_path / "none.toml")
 
 
 def test_check_says_what_would_run(console: Console, tmp_path: Path) -> None:
     rules = tmp_path / "rules.toml"
-    rules.write_text('[rules.hammer]\nrule = "candlestick"\npattern = "CDLHAMMER"\ninstruments = ["NSE_EQ:2885"]\n')
+    rules.write_text(
+        '[rules.hammer]\nrule = "candlestick"\npattern = "CDLHAMMER"\ninstruments = ["NSE_EQ:2885"]\n'
+    )
 
     listing.check(console, rules)
 
@@ -118,7 +138,9 @@ def test_check_says_what_would_run(console: Console, tmp_path: Path) -> None:
     assert "on 15m bars TA-Lib computes talib.CDLHAMMER" in said(console)
 
 
-def test_the_engine_runs_the_rules_and_columns_of_the_file_that_ats_rules_names(tmp_path: Path) -> None:
+def test_the_engine_runs_the_rules_and_columns_of_the_file_that_ats_rules_names(
+    tmp_path: Path,
+) -> None:
     rules = tmp_path / "rules.toml"
     rules.write_text('[rules.volume_surge]\n[talib.columns]\n"15m" = ["talib.CDLDOJI"]\n')
 
@@ -126,7 +148,9 @@ def test_the_engine_runs_the_rules_and_columns_of_the_file_that_ats_rules_names(
 
     assert isinstance(machine, EngineMachine)
     assert [rule.key for rule in machine.engine.rules] == ["volume_surge@5m"]
-    computed = [column.name for frame in machine.engine.extras.frames.values() for column in frame.columns]
+    computed = [
+        column.name for frame in machine.engine.extras.frames.values() for column in frame.columns
+    ]
     assert computed == ["talib.SMA(price=volume,timeperiod=20)", "talib.CDLDOJI"]
 
 
@@ -138,7 +162,11 @@ def test_the_engine_runs_the_rules_and_columns_of_the_file_that_ats_rules_names(
             {"ats_timeframes": ("1m", "15m")},
             "rule ema_cross@5m: bars of 5m are not made; .*ATS_TIMEFRAMES",
         ),
-        ("ema_cross", {"ats_studies": ("rsi",)}, "rule ema_cross@5m needs 'previous_ema_9'; add ema to ATS_STUDIES"),
+        (
+            "ema_cross",
+            {"ats_studies": ("rsi",)},
+            "rule ema_cross@5m needs 'previous_ema_9'; add ema to ATS_STUDIES",
+        ),
         (
             "trend_pullback",
             {"ats_timeframes": ("1m", "5m")},
@@ -162,28 +190,44 @@ def test_check_of_a_bad_file_names_the_place_and_fails(tmp_path: Path) -> None:
     rules.write_text("[rules.nothing]\n")
 
     done = subprocess.run(
-        [sys.executable, "-m", "ats", "rules", "check", rules], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "ats", "rules", "check", rules],
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
     assert done.returncode == exits.MISCONFIGURED
-    assert "rules.toml: [rules.nothing] no installed package offers the rule 'nothing'" in done.stderr
+    assert (
+        "rules.toml: [rules.nothing] no installed package offers the rule 'nothing'" in done.stderr
+    )
 
 
-def test_a_trial_on_a_file_says_when_a_rule_spoke_and_on_what(console: Console, tmp_path: Path) -> None:
+def test_a_trial_on_a_file_says_when_a_rule_spoke_and_on_what(
+    console: Console, tmp_path: Path
+) -> None:
     run(console, a_trial(markets=(falling_then_rising(tmp_path / "day.csv"),)))
 
     lines = said(console).splitlines()
     first = next(line for line in lines if line.startswith("2016-08-16"))
-    assert re.match(r"2016-08-16 09:\d\d TCS +BULLISH +₹9\d\d\.\d\d  previous_rsi_14=[\d.]+ rsi_14=[\d.]+$", first)
-    assert re.search(r"rsi_reversal@1m on 1 days of 1 instruments, [\d,]+ ticks: \d signals", said(console))
-    assert "It was asked about 90 bars and knew all it needs on 75 (warm-up 16 x 1m)." in said(console)
+    assert re.match(
+        r"2016-08-16 09:\d\d TCS +BULLISH +₹9\d\d\.\d\d  previous_rsi_14=[\d.]+ rsi_14=[\d.]+$",
+        first,
+    )
+    assert re.search(
+        r"rsi_reversal@1m on 1 days of 1 instruments, [\d,]+ ticks: \d signals", said(console)
+    )
+    assert "It was asked about 90 bars and knew all it needs on 75 (warm-up 16 x 1m)." in said(
+        console
+    )
 
 
 def test_a_trial_takes_parameters_from_the_file_and_before_it_from_the_command_line(
     console: Console, tmp_path: Path
 ) -> None:
     rules = tmp_path / "rules.toml"
-    rules.write_text('[rules.mine]\nrule = "rsi_reversal"\nenabled = false\ntimeframe = "3m"\nlow = 20\n')
+    rules.write_text(
+        '[rules.mine]\nrule = "rsi_reversal"\nenabled = false\ntimeframe = "3m"\nlow = 20\n'
+    )
     market = falling_then_rising(tmp_path / "day.csv")
 
     run(console, a_trial("mine", rules=rules, given=("timeframe=5m",), markets=(market,)))
@@ -213,15 +257,21 @@ def test_a_trial_counts_every_row_it_leaves_out_and_those_that_the_feed_cannot_c
     run(console, a_trial(markets=(market,)))
 
     assert len(re.findall(r"bad row in .*day\.csv: line \d+, open: ", said(console))) == 5
-    assert re.search(r"line 92, open: ₹200,000.01 does not survive the feed's 32-bit float", said(console))
+    assert re.search(
+        r"line 92, open: ₹200,000.01 does not survive the feed's 32-bit float", said(console)
+    )
     assert re.search(r"bad rows in .*day\.csv: 2 more", said(console))
     assert "on 1 days of 1 instruments" in said(console)
 
 
 @pytest.mark.parametrize("price", ["abc", "200000.01"])
-def test_a_trial_on_a_file_without_any_usable_row_is_refused(console: Console, tmp_path: Path, price: str) -> None:
+def test_a_trial_on_a_file_without_any_usable_row_is_refused(
+    console: Console, tmp_path: Path, price: str
+) -> None:
     market = tmp_path / "day.csv"
-    market.write_text(f"{HEADER}VIX9,2016-08-16T09:15:00+05:30,{price},{price},{price},200000.01,0\n")
+    market.write_text(
+        f"{HEADER}VIX9,2016-08-16T09:15:00+05:30,{price},{price},{price},200000.01,0\n"
+    )
 
     with pytest.raises(Misconfigured, match=r"day\.csv has no usable row"):
         run(console, a_trial(markets=(market,)))
@@ -230,7 +280,10 @@ def test_a_trial_on_a_file_without_any_usable_row_is_refused(console: Console, t
 
 
 def test_days_must_come_in_order(console: Console, tmp_path: Path) -> None:
-    days = (falling_then_rising(tmp_path / "b.csv", "2016-08-17"), falling_then_rising(tmp_path / "a.csv"))
+    days = (
+        falling_then_rising(tmp_path / "b.csv", "2016-08-17"),
+        falling_then_rising(tmp_path / "a.csv"),
+    )
 
     with pytest.raises(Misconfigured, match="holds 2016-08-16, which is not after 2016-08-17"):
         run(console, a_trial(markets=days))
@@ -243,7 +296,10 @@ def test_a_generated_market_gives_the_same_trial_twice(console: Console) -> None
     run(again, a_trial("supertrend_flip"))
 
     assert said(console) == said(again)
-    assert re.search(r"supertrend_flip@15m on 1 days of 21 instruments, [\d,]+ ticks: [1-9]\d* signals", said(console))
+    assert re.search(
+        r"supertrend_flip@15m on 1 days of 21 instruments, [\d,]+ ticks: [1-9]\d* signals",
+        said(console),
+    )
 
 
 def _announce(home: Path, name: str, points_at: str) -> None:
@@ -255,7 +311,9 @@ def _announce(home: Path, name: str, points_at: str) -> None:
     importlib.invalidate_caches()
 
 
-def test_the_template_passes_its_own_test_and_runs_in_the_engine(console: Console, tmp_path: Path) -> None:
+def test_the_template_passes_its_own_test_and_runs_in_the_engine(
+    console: Console, tmp_path: Path
+) -> None:
     template.write(console, "wide_range", tmp_path / "mine")
     _announce(tmp_path / "mine", "wide_range", "wide_range:wide_range")
     env = os.environ | {"PYTHONPATH": str(tmp_path / "mine"), "COLUMNS": "200"}
@@ -270,10 +328,12 @@ def test_the_template_passes_its_own_test_and_runs_in_the_engine(console: Consol
     )  # fmt: skip
 
     assert "2 passed" in tested.stdout, tested.stdout
-    assert re.search(r"wide_range@5m on 1 days of 21 instruments, [\d,]+ ticks: [1-9]\d* signals", tried.stdout), (
-        tried.stderr
+    assert re.search(
+        r"wide_range@5m on 1 days of 21 instruments, [\d,]+ ticks: [1-9]\d* signals", tried.stdout
+    ), tried.stderr
+    assert (
+        'wide_range = "wide_range:wide_range"' in (tmp_path / "mine" / "pyproject.toml").read_text()
     )
-    assert 'wide_range = "wide_range:wide_range"' in (tmp_path / "mine" / "pyproject.toml").read_text()
 
 
 @pytest.mark.parametrize(
@@ -286,7 +346,9 @@ def test_the_template_passes_its_own_test_and_runs_in_the_engine(console: Consol
         ("statistics", "there is a Python module 'statistics' already"),
     ],
 )
-def test_a_name_that_cannot_be_or_is_taken_is_refused(console: Console, tmp_path: Path, name: str, says: str) -> None:
+def test_a_name_that_cannot_be_or_is_taken_is_refused(
+    console: Console, tmp_path: Path, name: str, says: str
+) -> None:
     with pytest.raises(Misconfigured, match=says):
         template.write(console, name, tmp_path / "mine")
 
@@ -301,8 +363,13 @@ def test_nothing_is_overwritten(console: Console, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("place", ["file/inside", "file/in/side"])
-def test_a_directory_that_cannot_be_made_is_named(console: Console, tmp_path: Path, place: str) -> None:
+def test_a_directory_that_cannot_be_made_is_named(
+    console: Console, tmp_path: Path, place: str
+) -> None:
     (tmp_path / "file").write_text("no directory")
 
-    with pytest.raises(Misconfigured, match=rf"{place} cannot be written: .*Not a directory.*; name another directory"):
+    with pytest.raises(
+        Misconfigured,
+        match=rf"{place} cannot be written: .*Not a directory.*; name another directory",
+    ):
         template.write(console, "wide_range", tmp_path / place)

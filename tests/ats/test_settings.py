@@ -50,14 +50,18 @@ def test_real_money_on_an_invented_market_is_refused_with_the_remedy_and_without
     monkeypatch.setenv("ATS_MODE", mode)
     monkeypatch.setenv(name, value)
 
-    with pytest.raises(Misconfigured, match=f"ATS_MODE={mode} .*{name}={value}.*: set {name}=") as caught:
+    with pytest.raises(
+        Misconfigured, match=f"ATS_MODE={mode} .*{name}={value}.*: set {name}="
+    ) as caught:
         load()
 
     assert "a-secret-value" not in str(caught.value)
 
 
 @pytest.mark.parametrize(("name", "value"), [("ATS_CLOCK", "market"), ("ATS_NEWS", "sample")])
-def test_paper_money_may_trade_an_invented_market(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+def test_paper_money_may_trade_an_invented_market(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
     monkeypatch.setenv(name, value)
 
     assert getattr(load(), name.lower()) == value
@@ -128,7 +132,9 @@ def test_an_env_file_in_another_encoding_is_named(tmp_path: Path) -> None:
 
 
 def test_a_missing_setting_is_named_with_its_remedy() -> None:
-    with pytest.raises(Misconfigured, match="SUPABASE_URL, SUPABASE_SERVICE_KEY are not set") as caught:
+    with pytest.raises(
+        Misconfigured, match="SUPABASE_URL, SUPABASE_SERVICE_KEY are not set"
+    ) as caught:
         load().need("SUPABASE_URL", "SUPABASE_SERVICE_KEY")
 
     assert REMEDIES["SUPABASE_URL"] in str(caught.value)
@@ -192,7 +198,9 @@ def test_the_small_model_has_a_provider_of_its_own_which_never_gets_the_others_k
         endpoints_of(load(openai_api_key=key, ats_small_model_base_url=url))
 
 
-def test_a_news_file_is_read_when_it_is_asked_for_and_not_passed_over_in_silence(tmp_path: Path) -> None:
+def test_a_news_file_is_read_when_it_is_asked_for_and_not_passed_over_in_silence(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "news.json"
     path.write_text('{"TCS": []}')
 
@@ -217,9 +225,15 @@ def test_signals_age_by_the_clock_that_is_set(clock: str, age: object) -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("ATS_MAX_ORDER_PER_DAY", "ATS_MAX_ORDER_PER_DAY is no setting, did you mean ATS_MAX_ORDERS_PER_DAY?"),
+        (
+            "ATS_MAX_ORDER_PER_DAY",
+            "ATS_MAX_ORDER_PER_DAY is no setting, did you mean ATS_MAX_ORDERS_PER_DAY?",
+        ),
         ("ATS_MODUS_OPERANDI", "ATS_MODUS_OPERANDI is no setting. See"),
-        ("SUPABASE_SERVICE_KEYS", "SUPABASE_SERVICE_KEYS is no setting, did you mean SUPABASE_SERVICE_KEY?"),
+        (
+            "SUPABASE_SERVICE_KEYS",
+            "SUPABASE_SERVICE_KEYS is no setting, did you mean SUPABASE_SERVICE_KEY?",
+        ),
         ("OPENAI_APIKEY", "did you mean OPENAI_API_KEY?"),
         ("KAFKA_BOOTSTRAP_SERVER", "did you mean KAFKA_BOOTSTRAP_SERVERS?"),
         ("DHAN_API_ULR", "did you mean DHAN_API_URL?"),
@@ -244,7 +258,14 @@ def test_a_misspelt_setting_is_refused_and_the_nearest_is_named(
 
 @pytest.mark.parametrize(
     "name",
-    ["DHAN_APP_SECRET", "OPENAI_ORG_ID", "KAFKA_LISTENERS", "SUPABASE_ANON_KEY", "KAFKA_HEAP_OPTS", "PATH_TO_ATS_FILE"],
+    [
+        "DHAN_APP_SECRET",
+        "OPENAI_ORG_ID",
+        "KAFKA_LISTENERS",
+        "SUPABASE_ANON_KEY",
+        "KAFKA_HEAP_OPTS",
+        "PATH_TO_ATS_FILE",
+    ],
 )
 def test_names_of_others_are_left_alone(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "x")
@@ -269,8 +290,16 @@ def test_no_setting_is_near_enough_to_another_to_be_taken_for_it() -> None:
     [
         ("ATS_TIMEFRAMES", "1m,7m", "7m"),
         ("ATS_STUDIES", "rsi,rsj", "rsj"),
-        ("ATS_CALENDAR", "/nowhere/calendar.toml", "ATS_CALENDAR='/nowhere/calendar.toml' cannot be read"),
-        ("ATS_UNIVERSE_FILE", "/nowhere/shares.txt", "ATS_UNIVERSE_FILE='/nowhere/shares.txt' cannot be read"),
+        (
+            "ATS_CALENDAR",
+            "/nowhere/calendar.toml",
+            "ATS_CALENDAR='/nowhere/calendar.toml' cannot be read",
+        ),
+        (
+            "ATS_UNIVERSE_FILE",
+            "/nowhere/shares.txt",
+            "ATS_UNIVERSE_FILE='/nowhere/shares.txt' cannot be read",
+        ),
         ("ATS_RULES", "/nowhere/rules.toml", "/nowhere/rules.toml"),
     ],
 )

@@ -49,12 +49,25 @@ def test_kinds_of_day_instruments_users_and_faults_reach_the_simulator(tmp_path:
     script.write_text("seed: 5\nfaults:\n  - {kind: reset}\n")
 
     config = config_of(
-        asked(generators=("calm", "TCS=crash"), instruments=5_000, options=("none",), users=3, faults=script),
+        asked(
+            generators=("calm", "TCS=crash"),
+            instruments=5_000,
+            options=("none",),
+            users=3,
+            faults=script,
+        ),
         settings(),
     )
 
-    assert (config.character, dict(config.characters)) == (DayProfile.CALM, {"TCS": DayProfile.CRASH})
-    assert (config.shares, config.options, len({user.token for user in config.users})) == (4_999, (), 3)
+    assert (config.character, dict(config.characters)) == (
+        DayProfile.CALM,
+        {"TCS": DayProfile.CRASH},
+    )
+    assert (config.shares, config.options, len({user.token for user in config.users})) == (
+        4_999,
+        (),
+        3,
+    )
     assert ([fault.kind for fault in config.faults], config.fault_seed) == ([FaultKind.RESET], 5)
 
 
@@ -85,13 +98,16 @@ async def test_a_port_that_is_taken_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
 
-        with pytest.raises(Misconfigured, match=f"--port {port} cannot be had: Address already in use"):
+        with pytest.raises(
+            Misconfigured, match=f"--port {port} cannot be had: Address already in use"
+        ):
             await serve(asked(port=port))
 
 
 def test_the_announcement_names_every_credential_but_a_token_of_the_users_own() -> None:
     config = config_of(
-        asked(users=2), settings(ADMIN_DHAN_CLIENT_ID="1100000001", ADMIN_DHAN_ACCESS_TOKEN="my-own-token")
+        asked(users=2),
+        settings(ADMIN_DHAN_CLIENT_ID="1100000001", ADMIN_DHAN_ACCESS_TOKEN="my-own-token"),
     )
 
     text = announcement("http://127.0.0.1:8790", config, own_token=True)
@@ -111,12 +127,25 @@ def test_the_announcement_names_every_credential_but_a_token_of_the_users_own() 
 
 
 def test_the_command_prints_addresses_that_answer() -> None:
-    words = [sys.executable, "-m", "ats", "simulator", "--port", "0", "--wait", "--instruments", "2"]
+    words = [
+        sys.executable,
+        "-m",
+        "ats",
+        "simulator",
+        "--port",
+        "0",
+        "--wait",
+        "--instruments",
+        "2",
+    ]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
             text = "".join(
-                iter(process.stdout.readline, "docs/simulator.md shows how to point dhanhq here. Ctrl-C ends it.\n")
+                iter(
+                    process.stdout.readline,
+                    "docs/simulator.md shows how to point dhanhq here. Ctrl-C ends it.\n",
+                )
             )
             (url,) = set(re.findall(r"DHAN_INSTRUMENTS_URL=(\S+)", text))
             master = urllib.request.urlopen(url, timeout=10).read().decode()

@@ -24,7 +24,9 @@ def a_record(value: bytes | None) -> Record:
     return Record("ats.ticks", 0, 0, None, value, NOW)
 
 
-@pytest.mark.parametrize("value", [None, b"", b"poison", PAST], ids=["nothing", "empty", "poison", "history"])
+@pytest.mark.parametrize(
+    "value", [None, b"", b"poison", PAST], ids=["nothing", "empty", "poison", "history"]
+)
 def test_a_record_without_ticks_was_received_when_it_was_published(value: bytes | None) -> None:
     assert service_of(Settings()).received_at(a_record(value)) == NOW
 
@@ -35,9 +37,15 @@ def test_history_counts_as_no_ticks() -> None:
 
 @pytest.mark.parametrize(
     ("setting", "names"),
-    [({"ats_timeframes": ("7m",)}, "7m"), ({"ats_studies": ("magic",)}, "magic"), ({"ats_timeframes": ("5m",)}, "1m")],
+    [
+        ({"ats_timeframes": ("7m",)}, "7m"),
+        ({"ats_studies": ("magic",)}, "magic"),
+        ({"ats_timeframes": ("5m",)}, "1m"),
+    ],
 )
-def test_a_timeframe_or_study_that_does_not_exist_is_named(setting: dict[str, tuple[str, ...]], names: str) -> None:
+def test_a_timeframe_or_study_that_does_not_exist_is_named(
+    setting: dict[str, tuple[str, ...]], names: str
+) -> None:
     with pytest.raises(Misconfigured, match=names):
         service_of(Settings(**setting))  # type: ignore[arg-type]
 

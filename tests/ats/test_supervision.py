@@ -49,7 +49,9 @@ async def test_a_service_that_was_killed_is_started_again(tmp_path: Path) -> Non
     assert not child.running
 
 
-async def test_a_service_that_needs_a_person_is_not_started_again_and_its_last_words_are_kept(tmp_path: Path) -> None:
+async def test_a_service_that_needs_a_person_is_not_started_again_and_its_last_words_are_kept(
+    tmp_path: Path,
+) -> None:
     supervisor = Supervisor([Child("service", dying(exits.MISCONFIGURED), log=tmp_path / "log")])
 
     await asyncio.wait_for(supervisor.run(asyncio.Event()), 20)
@@ -73,7 +75,9 @@ async def test_the_end_of_a_service_says_whether_a_setting_is_wrong_or_a_part_is
     assert type(supervisor.failed) is next_
 
 
-async def test_a_child_that_is_misconfigured_is_answered_for_in_its_own_last_words(tmp_path: Path) -> None:
+async def test_a_child_that_is_misconfigured_is_answered_for_in_its_own_last_words(
+    tmp_path: Path,
+) -> None:
     program = "import sys; print('starting'); print('ats: the market file has no usable row'); sys.exit(64)"
     child = Child("simulator", [sys.executable, "-c", program], log=tmp_path / "log")
     child.start()
@@ -90,7 +94,9 @@ def test_an_end_that_is_nobodys_mistake_is_worth_another_try(code: int | None) -
     assert str(error) == "the simulator ended; the end of its log:\nlast words"
 
 
-async def test_a_service_that_keeps_dying_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_service_that_keeps_dying_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("ats.supervisor.BACKOFF", (0.0,))
     supervisor = Supervisor([Child("service", dying(1), log=tmp_path / "log")])
 

@@ -10,7 +10,17 @@ from schemas import topics
 from schemas.ids import UserId, derive
 from schemas.messages import Outcome
 from schemas.units import NS_PER_SECOND
-from tests.ats.factories import ASHA, OPEN, a_batch, a_decision, a_record, a_signal, an_execution, an_intent, recorded
+from tests.ats.factories import (
+    ASHA,
+    OPEN,
+    a_batch,
+    a_decision,
+    a_record,
+    a_signal,
+    an_execution,
+    an_intent,
+    recorded,
+)
 
 
 def a_day() -> list[Record]:
@@ -55,10 +65,16 @@ def test_a_repeat_counts_once() -> None:
     ("extra", "says"),
     [
         (recorded(topics.DECISIONS, a_decision(confidence=71)), "two records with id"),
-        (recorded(topics.EXECUTIONS, an_execution(id=derive("execution", "another"))), "has 2 outcomes"),
+        (
+            recorded(topics.EXECUTIONS, an_execution(id=derive("execution", "another"))),
+            "has 2 outcomes",
+        ),
         (recorded(topics.ORDERS, an_intent(UserId(UUID(int=9)))), "orders without an outcome"),
         (recorded(topics.ORDERS, an_intent(UserId(UUID(int=4)))), "switched off but got order"),
-        (recorded(topics.SIGNALS, a_signal().model_copy(update={"id": UUID(int=5)})), "signals without a decision"),
+        (
+            recorded(topics.SIGNALS, a_signal().model_copy(update={"id": UUID(int=5)})),
+            "signals without a decision",
+        ),
         (a_record(topics.DECISIONS, b"{"), "cannot be read"),
         (a_record(topics.TICKS, b"xx"), "cannot be read"),
         (a_record(topics.DEAD_LETTER, b'"a-demo-token"'), "holds a token"),
@@ -66,7 +82,12 @@ def test_a_repeat_counts_once() -> None:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_each_broken_promise_is_named(extra: Record, says: str) -> None:
-    tally = tally_of(*a_day(), extra, inactive=frozenset({UserId(UUID(int=4))}), tokens=frozenset({b"a-demo-token"}))
+    tally = tally_of(
+        *a_day(),
+        extra,
+        inactive=frozenset({UserId(UUID(int=4))}),
+        tokens=frozenset({b"a-demo-token"}),
+    )
 
     assert says in "; ".join(tally.problems())
 
@@ -88,7 +109,11 @@ def test_latency_is_machine_time_between_cause_and_effect() -> None:
     other = a_signal().model_copy(update={"id": UUID(int=5)})
     tally.take(recorded(topics.SIGNALS, other, published_at=0))
     tally.take(
-        recorded(topics.DECISIONS, a_decision(id=UUID(int=6), signal_id=other.id), published_at=3 * NS_PER_SECOND)
+        recorded(
+            topics.DECISIONS,
+            a_decision(id=UUID(int=6), signal_id=other.id),
+            published_at=3 * NS_PER_SECOND,
+        )
     )
 
     latency = tally.latencies()["signal to decision"]

@@ -24,7 +24,13 @@ SYMBOLS = ("TCS", "INFY", "RELIANCE", "SBIN")
 
 
 def a_share(number: int, **changes: object) -> Instrument:
-    whole = {"symbol": f"S{number}", "name": "", "kind": "EQUITY", "lot_size": Quantity(1), "tick_size": Paise(5)}
+    whole = {
+        "symbol": f"S{number}",
+        "name": "",
+        "kind": "EQUITY",
+        "lot_size": Quantity(1),
+        "tick_size": Paise(5),
+    }
     return Instrument(InstrumentId(Segment.NSE_EQ, number), **(whole | changes))  # type: ignore[arg-type]
 
 
@@ -34,7 +40,8 @@ def by_id(*instruments: Instrument) -> dict[InstrumentId, Instrument]:
 
 def rows(*symbols: str) -> str:
     return HEADER + "".join(
-        f"NSE,E,{SYMBOLS.index(symbol) + 1},EQUITY,{symbol},{symbol} LTD,{symbol},EQ,1,5\n" for symbol in symbols
+        f"NSE,E,{SYMBOLS.index(symbol) + 1},EQUITY,{symbol},{symbol} LTD,{symbol},EQ,1,5\n"
+        for symbol in symbols
     )
 
 
@@ -104,7 +111,9 @@ def test_a_remembered_list_that_cannot_be_read_is_like_none(tmp_path: Path, cont
     assert Memory(tmp_path / "instruments.json", "here").read() == {}
 
 
-async def test_half_a_master_does_not_replace_yesterdays_list(server: MasterServer, tmp_path: Path) -> None:
+async def test_half_a_master_does_not_replace_yesterdays_list(
+    server: MasterServer, tmp_path: Path
+) -> None:
     settings = settings_for(server, tmp_path)
     await Universe(settings).read()
 
@@ -116,7 +125,9 @@ async def test_half_a_master_does_not_replace_yesterdays_list(server: MasterServ
     assert [each.symbol for each in await Universe(settings).read()] == ["TCS", "INFY", "SBIN"]
 
 
-async def test_watching_fewer_symbols_is_no_broken_master(server: MasterServer, tmp_path: Path) -> None:
+async def test_watching_fewer_symbols_is_no_broken_master(
+    server: MasterServer, tmp_path: Path
+) -> None:
     await Universe(settings_for(server, tmp_path)).read()
 
     few = Universe(settings_for(server, tmp_path, ats_universe=("TCS",)))
@@ -142,7 +153,10 @@ async def test_sighup_reads_the_list_anew_and_hands_a_changed_one_to_the_gateway
 ) -> None:
     listed = tmp_path / "symbols.txt"
     listed.write_text("TCS  # the first\n\nINFY\n")
-    universe, watchlist = Universe(settings_for(server, tmp_path, ats_universe_file=listed)), Watchlist()
+    universe, watchlist = (
+        Universe(settings_for(server, tmp_path, ats_universe_file=listed)),
+        Watchlist(),
+    )
     assert [each.symbol for each in await universe.read()] == ["TCS", "INFY"]
 
     keeper = asyncio.create_task(universe.keep(watchlist))
@@ -208,20 +222,26 @@ async def test_a_list_that_cannot_be_remembered_keeps_the_old_one_and_is_asked_f
 
 
 @pytest.mark.parametrize(
-    ("now", "hours"), [("2026-11-20T07:30", 1.0), ("2026-11-20T08:30", 24.0), ("2026-11-20T23:30", 9.0)]
+    ("now", "hours"),
+    [("2026-11-20T07:30", 1.0), ("2026-11-20T08:30", 24.0), ("2026-11-20T23:30", 9.0)],
 )
 async def test_the_next_reading_is_at_half_past_eight_indian_time(
     server: MasterServer, tmp_path: Path, now: str, hours: float
 ) -> None:
     moment = UtcNs.from_datetime(datetime.fromisoformat(now).replace(tzinfo=IST))
 
-    assert Universe(settings_for(server, tmp_path), wall=lambda: moment)._until_morning() == hours * 3_600
+    assert (
+        Universe(settings_for(server, tmp_path), wall=lambda: moment)._until_morning()
+        == hours * 3_600
+    )
     replay = settings_for(server, tmp_path, ats_clock="market")
     assert Universe(replay, wall=lambda: moment)._until_morning() is None
 
 
 @pytest.mark.parametrize("content", [None, "", "# nothing\n"])
-def test_a_universe_file_that_names_nothing_is_misconfigured(tmp_path: Path, content: str | None) -> None:
+def test_a_universe_file_that_names_nothing_is_misconfigured(
+    tmp_path: Path, content: str | None
+) -> None:
     path = tmp_path / "symbols.txt"
     if content is not None:
         path.write_text(content)

@@ -24,7 +24,9 @@ def prefix() -> str:
 
 
 @pytest.fixture
-def worker(connection: KafkaConnection, prefix: str, tmp_path: Path) -> Iterator[Callable[..., Worker]]:
+def worker(
+    connection: KafkaConnection, prefix: str, tmp_path: Path
+) -> Iterator[Callable[..., Worker]]:
     """Makes workers of a program; ends them with the test and shows what they logged."""
     workers = []
 

@@ -12,7 +12,9 @@ from schemas.topics import DEAD_LETTER, Topic
 
 async def read(connection: KafkaConnection, topic: Topic) -> list[Record]:
     """Everything that `topic` holds now."""
-    return [record async for record in read_topics(connection, [topic], since="start", until_end=True)]
+    return [
+        record async for record in read_topics(connection, [topic], since="start", until_end=True)
+    ]
 
 
 async def letters_from(connection: KafkaConnection, topic: Topic) -> list[DeadLetter]:

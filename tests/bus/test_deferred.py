@@ -56,13 +56,17 @@ class NoSnapshots:
 
 async def test_an_output_that_waits_for_room_when_a_revocation_is_cut_short_is_not_lost() -> None:
     publisher: Any = FullBatch()
-    service = StatefulService("g", TICKS, SNAPSHOTS, (SIGNALS, CANDLES), lambda _: Three(), lambda *_: Three())
+    service = StatefulService(
+        "g", TICKS, SNAPSHOTS, (SIGNALS, CANDLES), lambda _: Three(), lambda *_: Three()
+    )
     router = Router({TICKS.name: TICKS}, service.outputs, PartitionPlan())
     watchdog: Any = SimpleNamespace(check=lambda: None)
     nothing: Any = None
     setup = ShellSetup(nothing, PartitionPlan(), "1", nothing, ShellOptions(), ShellMetrics())
     context = ShellContext(setup, nothing, router, watchdog, nothing)
-    shell = _StatefulShell(service, context, {topic.name: publisher for topic in service.outputs}, publisher)
+    shell = _StatefulShell(
+        service, context, {topic.name: publisher for topic in service.outputs}, publisher
+    )
     shell._snapshots = NoSnapshots()  # type: ignore[assignment]
     await shell.on_assigned({PARTITION})
     for offset in range(2):

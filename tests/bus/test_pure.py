@@ -25,13 +25,25 @@ from schemas.errors import Misconfigured, Unreadable
 from schemas.ids import InstrumentId
 from schemas.messages import DeadLetter
 from schemas.ticks import partition_of
-from schemas.topics import CANDLES, DEAD_LETTER, LLM, ORDERS, SCANS, SIGNALS, TICKS, PartitionPlan, user_partition
+from schemas.topics import (
+    CANDLES,
+    DEAD_LETTER,
+    LLM,
+    ORDERS,
+    SCANS,
+    SIGNALS,
+    TICKS,
+    PartitionPlan,
+    user_partition,
+)
 from schemas.units import UtcNs
 
 USER = "0e7b4e39-2f0b-4a44-93c1-6f6c7fbb5a01"
 
 
-def a_record(offset: int = 7, *, key: bytes | None = b"k", value: bytes | None = b"v", partition: int = 2) -> Record:
+def a_record(
+    offset: int = 7, *, key: bytes | None = b"k", value: bytes | None = b"v", partition: int = 2
+) -> Record:
     return Record(TICKS.name, partition, offset, key, value, UtcNs(1_700_000_000_000_000_000))
 
 
@@ -87,7 +99,9 @@ def test_only_offsets_that_moved_are_due_for_a_commit() -> None:
 # KeyedQueue
 
 
-@given(st.lists(st.integers(0, 4), max_size=60), st.integers(1, 8), st.randoms(use_true_random=False))
+@given(
+    st.lists(st.integers(0, 4), max_size=60), st.integers(1, 8), st.randoms(use_true_random=False)
+)
 def test_of_one_key_order_is_kept_and_the_bound_on_work_holds(
     keys: list[int], bound: int, chance: random.Random
 ) -> None:
@@ -175,7 +189,11 @@ def test_a_dead_letter_keeps_the_record_verbatim_with_its_place_and_reason(
     output = dead_letter(record, Unreadable(reason, field))
 
     letter = decode(DeadLetter, output.value)
-    assert (letter.topic, letter.partition, letter.offset) == (record.topic, record.partition, record.offset)
+    assert (letter.topic, letter.partition, letter.offset) == (
+        record.topic,
+        record.partition,
+        record.offset,
+    )
     assert (verbatim(letter.key), verbatim(letter.value)) == (key, value)
     assert letter.reason == reason[:4_000]
     assert letter.field == field[:100]
@@ -215,7 +233,11 @@ def test_a_reason_with_half_a_character_still_makes_a_letter() -> None:
 
 
 def a_router() -> Router:
-    return Router({SIGNALS.name: SIGNALS}, (SIGNALS, CANDLES, ORDERS, SCANS), PartitionPlan(instrument=6, user=5))
+    return Router(
+        {SIGNALS.name: SIGNALS},
+        (SIGNALS, CANDLES, ORDERS, SCANS),
+        PartitionPlan(instrument=6, user=5),
+    )
 
 
 def a_signal(partition: int) -> Record:
@@ -231,7 +253,10 @@ def test_an_output_of_the_same_family_goes_to_the_partition_of_its_cause() -> No
 def test_an_output_of_another_family_goes_by_its_key() -> None:
     outputs = [Output(ORDERS, USER.encode(), b""), Output(SCANS, b"2024-01-01", b"")]
 
-    assert [output.partition for output in a_router().route(a_signal(4), outputs)] == [user_partition(USER, 5), 0]
+    assert [output.partition for output in a_router().route(a_signal(4), outputs)] == [
+        user_partition(USER, 5),
+        0,
+    ]
 
 
 def test_an_output_that_names_its_partition_keeps_it() -> None:
@@ -241,9 +266,13 @@ def test_an_output_that_names_its_partition_keeps_it() -> None:
 
 
 def test_causes_count_per_topic_in_the_order_given() -> None:
-    outputs = [Output(topic, USER.encode(), b"") for topic in (CANDLES, ORDERS, CANDLES, CANDLES, ORDERS)]
+    outputs = [
+        Output(topic, USER.encode(), b"") for topic in (CANDLES, ORDERS, CANDLES, CANDLES, ORDERS)
+    ]
 
-    causes = [dict(output.headers)["ats-cause"] for output in a_router().route(a_signal(0), outputs)]
+    causes = [
+        dict(output.headers)["ats-cause"] for output in a_router().route(a_signal(0), outputs)
+    ]
 
     assert causes == [b"40:0", b"40:0", b"40:1", b"40:2", b"40:1"]
 
@@ -254,18 +283,22 @@ def test_an_output_to_a_topic_that_was_not_announced_is_refused() -> None:
 
 
 @given(st.integers(1, 4_000_000_000), st.integers(1, 64))
-def test_an_instrument_goes_where_the_gateway_puts_its_ticks(security_id: int, partitions: int) -> None:
+def test_an_instrument_goes_where_the_gateway_puts_its_ticks(
+    security_id: int, partitions: int
+) -> None:
     instrument = InstrumentId.parse(f"NSE_EQ:{security_id}")
 
-    assert partition_for(Output(CANDLES, str(instrument).encode(), b""), partitions) == partition_of(
-        instrument, partitions
-    )
+    assert partition_for(
+        Output(CANDLES, str(instrument).encode(), b""), partitions
+    ) == partition_of(instrument, partitions)
 
 
 # Back-pressure and metrics
 
 
-async def test_fetching_waits_while_too_many_bytes_are_in_hand_and_goes_on_when_they_are_taken() -> None:
+async def test_fetching_waits_while_too_many_bytes_are_in_hand_and_goes_on_when_they_are_taken() -> (
+    None
+):
     metrics = ShellMetrics()
     buffer = Buffer(100, metrics)
 

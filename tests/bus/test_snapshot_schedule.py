@@ -24,7 +24,9 @@ def test_a_snapshot_is_due_after_the_interval(age: float, due: int | None) -> No
 
 
 @pytest.mark.parametrize(("work", "due"), [(0.9, None), (1.0, 0)])
-def test_all_partitions_share_the_work_that_a_restart_may_repeat(work: float, due: int | None) -> None:
+def test_all_partitions_share_the_work_that_a_restart_may_repeat(
+    work: float, due: int | None
+) -> None:
     assert SCHEDULE.due({0: partition(work=work), 1: partition()}, NOW, idle=False) == due
 
 

@@ -27,7 +27,9 @@ class Shelves:
         self.connection = connection
         self.publisher = publisher
         self.source = Topic(f"{prefix}.source", Family.INSTRUMENT, "name")
-        self.topic = Topic(f"{prefix}.snapshots", Family.INSTRUMENT, "chunk", None, None, compacted=True)
+        self.topic = Topic(
+            f"{prefix}.snapshots", Family.INSTRUMENT, "chunk", None, None, compacted=True
+        )
 
     def process(self) -> Snapshots:
         return Snapshots(self.connection, self.source, self.topic, self.publisher)
@@ -59,11 +61,16 @@ async def test_without_a_snapshot_the_source_is_read_from_its_start(slots: Shelv
 
 
 @pytest.mark.parametrize("state", [b"", b"{}", LARGE[:CHUNK_BYTES], LARGE])
-async def test_a_state_of_any_size_comes_back_through_records_of_the_usual_size(slots: Shelves, state: bytes) -> None:
+async def test_a_state_of_any_size_comes_back_through_records_of_the_usual_size(
+    slots: Shelves, state: bytes
+) -> None:
     await slots.process().save(0, 7, state)
 
     assert await slots.latest() == Snapshot(7, state)
-    assert max(len(r.value or b"") for r in await read(slots.connection, slots.topic)) < CHUNK_BYTES + 100
+    assert (
+        max(len(r.value or b"") for r in await read(slots.connection, slots.topic))
+        < CHUNK_BYTES + 100
+    )
 
 
 async def test_the_latest_of_many_is_loaded(slots: Shelves) -> None:
@@ -79,7 +86,9 @@ async def test_one_that_was_not_finished_leaves_the_one_before_it_in_force(slots
     await process.save(0, 3, LARGE)
     await process.save(0, 5, LARGE[1:])
     records = await read(slots.connection, slots.topic)
-    await create_topics(slots.connection, PartitionPlan(1, 1), topics=[torn := _named(slots.topic, "torn")])
+    await create_topics(
+        slots.connection, PartitionPlan(1, 1), topics=[torn := _named(slots.topic, "torn")]
+    )
     for record in records[:-1]:  # killed before the last chunk
         await slots.publisher.send_and_wait(Output(torn, record.key or b"", record.value or b"", 0))
     slots.topic = torn
@@ -113,7 +122,9 @@ async def test_a_damaged_one_is_passed_over(slots: Shelves) -> None:
     assert await slots.latest() == Snapshot(3, LARGE)
 
 
-async def test_what_a_former_owner_writes_late_hides_nothing_but_a_later_offset(slots: Shelves) -> None:
+async def test_what_a_former_owner_writes_late_hides_nothing_but_a_later_offset(
+    slots: Shelves,
+) -> None:
     process = slots.process()
     for next_, state in ((3, LARGE), (5, LARGE[1:])):
         await process.save(0, next_, state)
@@ -122,7 +133,9 @@ async def test_what_a_former_owner_writes_late_hides_nothing_but_a_later_offset(
     assert await slots.latest() == Snapshot(5, LARGE[1:])
 
 
-async def test_a_record_that_is_no_piece_ends_the_process_for_a_person_to_look(slots: Shelves) -> None:
+async def test_a_record_that_is_no_piece_ends_the_process_for_a_person_to_look(
+    slots: Shelves,
+) -> None:
     await slots.publisher.send_and_wait(Output(slots.topic, b"0", b"ATSE of another version", 0))
 
     with pytest.raises(Misconfigured, match="not a chunk of a snapshot"):

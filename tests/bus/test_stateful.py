@@ -1,4 +1,6 @@
-"""The exact shell over a real broker: processes killed at random moments, compared with a plain replay of the source."""
+"""The exact shell over a real broker: processes killed at random moments, compared with a plain
+replay of the source.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ Make: TypeAlias = Callable[..., Worker]
 Line: TypeAlias = tuple[int, bytes | None, bytes | None]  # partition, key, value
 
 
-async def write(connection: KafkaConnection, topic: Topic, values: list[bytes], rate: float = 1e9) -> None:
+async def write(
+    connection: KafkaConnection, topic: Topic, values: list[bytes], rate: float = 1e9
+) -> None:
     loop = asyncio.get_running_loop()
     async with Publisher(connection) as publisher:
         began = loop.time()
@@ -43,7 +47,9 @@ async def write(connection: KafkaConnection, topic: Topic, values: list[bytes], 
             await publisher.send(Output(topic, b"K%02d" % key, value, key % PLAN.instrument))
 
 
-def replay(topics: Topics, source: list[Record]) -> tuple[dict[str, dict[Cause, Line]], dict[int, Counting]]:
+def replay(
+    topics: Topics, source: list[Record]
+) -> tuple[dict[str, dict[Cause, Line]], dict[int, Counting]]:
     """What each output topic must hold, per partition and cause, and the machines at the end."""
     router = Router({topics.source.name: topics.source}, (topics.tallies, topics.tens), PLAN)
     machines = {partition: Counting(topics) for partition in range(PLAN.instrument)}
@@ -61,7 +67,9 @@ def replay(topics: Topics, source: list[Record]) -> tuple[dict[str, dict[Cause, 
 
 
 async def wait_for_last_outputs(connection: KafkaConnection, topics: Topics) -> None:
-    """Until the output caused by each partition's last record is there; counting does not do, outputs repeat."""
+    """Until the output caused by each partition's last record is there; counting does not do,
+    outputs repeat.
+    """
     last = {record.partition: record.offset for record in await read(connection, topics.source)}
     async with asyncio.timeout(60):
         async for record in read_topics(connection, [topics.tallies], since="start"):
@@ -78,7 +86,9 @@ async def assert_exact(connection: KafkaConnection, topics: Topics) -> None:
     for partition, source in per_partition.items():
         expected, machines = replay(topics, source)
         for topic in (topics.tallies, topics.tens):
-            written = [record for record in await read(connection, topic) if record.partition == partition]
+            written = [
+                record for record in await read(connection, topic) if record.partition == partition
+            ]
             seen: dict[Cause, Line] = {}
             repeats = RepeatFilter()
             for record in written:
@@ -89,7 +99,11 @@ async def assert_exact(connection: KafkaConnection, topics: Topics) -> None:
                     assert cause in expected[topic.name], "an output without a cause"
                     assert expected[topic.name][cause] == line
             kept = RepeatFilter()
-            first_seen = [c for r in written if kept.is_new(partition, c := Cause.decode(r.headers["ats-cause"]))]
+            first_seen = [
+                c
+                for r in written
+                if kept.is_new(partition, c := Cause.decode(r.headers["ats-cause"]))
+            ]
             assert first_seen == sorted(expected[topic.name]), "missing or out of order"
         async with Publisher(connection) as publisher:
             shelves = Snapshots(connection, topics.source, topics.snapshots, publisher)
@@ -131,7 +145,9 @@ async def test_outputs_and_state_are_those_of_an_undisturbed_run_whatever_is_kil
 
     await assert_exact(connection, topics)
     assert codes == [0, 0]
-    assert not {Exit.GAP, Exit.CRASHED, Exit.INCOMPATIBLE} & {code for each in workers for code in each.exits}
+    assert not {Exit.GAP, Exit.CRASHED, Exit.INCOMPATIBLE} & {
+        code for each in workers for code in each.exits
+    }
 
 
 async def test_a_poisonous_record_becomes_a_dead_letter_and_everything_else_goes_on(
@@ -196,7 +212,9 @@ async def test_a_snapshot_ahead_of_the_source_ends_the_process_for_a_person_to_l
     assert await read(connection, topics.tallies) == []
 
 
-async def test_a_missing_topic_is_named_before_anything_starts(connection: KafkaConnection, prefix: str) -> None:
+async def test_a_missing_topic_is_named_before_anything_starts(
+    connection: KafkaConnection, prefix: str
+) -> None:
     with pytest.raises(Misconfigured, match=rf"{prefix}\.source.*ats topics create"):
         await run_stateful(counting(prefix), connection, PLAN, instance="w1", stop=asyncio.Event())
 
@@ -205,4 +223,6 @@ async def test_another_partition_count_is_refused_before_anything_starts(
     connection: KafkaConnection, topics: Topics, prefix: str
 ) -> None:
     with pytest.raises(Misconfigured, match="has 4 partitions, the plan says 5"):
-        await run_stateful(counting(prefix), connection, PartitionPlan(5, 2), instance="w1", stop=asyncio.Event())
+        await run_stateful(
+            counting(prefix), connection, PartitionPlan(5, 2), instance="w1", stop=asyncio.Event()
+        )

@@ -1,4 +1,6 @@
-"""The shell with many records in flight, over a real broker: nothing lost, order per key, commits that never run ahead."""
+"""The shell with many records in flight, over a real broker: nothing lost, order per key, commits
+that never run ahead.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ Make: TypeAlias = Callable[..., Worker]
 USER = "0e7b4e39-2f0b-4a44-93c1-6f6c7fbb5a0"
 
 
-async def give(connection: KafkaConnection, topic: Topic, jobs: list[dict[str, Any] | bytes], keys: int = 40) -> None:
+async def give(
+    connection: KafkaConnection, topic: Topic, jobs: list[dict[str, Any] | bytes], keys: int = 40
+) -> None:
     """One errand per job, numbered; key and partition follow from the number."""
     async with Publisher(connection) as publisher:
         for number, job in enumerate(jobs):
@@ -74,7 +78,9 @@ async def test_nothing_is_lost_and_each_key_stays_in_order_when_workers_are_kill
     connection: KafkaConnection, topics: Topics, worker: Make
 ) -> None:
     chance = random.Random(5)
-    jobs: list[dict[str, Any] | bytes] = [{"seconds": chance.uniform(0, 0.25)} for _ in range(2_000)]
+    jobs: list[dict[str, Any] | bytes] = [
+        {"seconds": chance.uniform(0, 0.25)} for _ in range(2_000)
+    ]
     jobs[700] = b"garbled"
     await give(connection, topics.source, jobs)
     workers = [worker("errands", "w1", "20"), worker("errands", "w2", "20")]
@@ -104,7 +110,9 @@ async def test_nothing_is_lost_and_each_key_stays_in_order_when_workers_are_kill
     assert all(numbers == sorted(numbers) for numbers in first.values())
     assert {record.partition for record in records if number_of(record) % 2 == 0} == {0}
     assert codes == [0, 0]
-    assert not {Exit.GAP, Exit.CRASHED, Exit.INCOMPATIBLE} & {code for each in workers for code in each.exits}
+    assert not {Exit.GAP, Exit.CRASHED, Exit.INCOMPATIBLE} & {
+        code for each in workers for code in each.exits
+    }
 
 
 async def test_many_are_in_flight_at_once_but_no_more_than_allowed(
@@ -158,7 +166,11 @@ async def test_a_handler_that_raises_ends_the_process_and_nothing_from_its_recor
 async def test_a_garbled_record_becomes_a_dead_letter_and_is_committed_like_any_other(
     connection: KafkaConnection, topics: Topics, prefix: str, worker: Make
 ) -> None:
-    await give(connection, topics.source, [{"seconds": 0.0}, b"garbled \xff", {"seconds": 0.0}, {"seconds": 0.0}])
+    await give(
+        connection,
+        topics.source,
+        [{"seconds": 0.0}, b"garbled \xff", {"seconds": 0.0}, {"seconds": 0.0}],
+    )
     process = worker("errands", "w1")
 
     process.start()
@@ -175,7 +187,11 @@ async def test_a_garbled_record_becomes_a_dead_letter_and_is_committed_like_any_
 async def test_outputs_of_another_family_go_to_their_users_partition(
     connection: KafkaConnection, topics: Topics, worker: Make
 ) -> None:
-    await give(connection, topics.source, [{"seconds": 0.0, "user": USER + f"{number:x}"} for number in range(16)])
+    await give(
+        connection,
+        topics.source,
+        [{"seconds": 0.0, "user": USER + f"{number:x}"} for number in range(16)],
+    )
     process = worker("errands", "w1")
 
     process.start()
@@ -198,15 +214,20 @@ async def test_a_handler_that_never_returns_is_noticed(
     assert await committed(connection, prefix, topics.source) == {0: 0, 1: 0}
 
 
-async def test_a_process_that_the_group_refuses_ends_instead_of_waiting_for_ever(topics: Topics, worker: Make) -> None:
-    process = worker("errands", "w1", "4", '{"session_timeout": 4.0, "join_timeout": 4.0}')  # the broker's minimum is 6
+async def test_a_process_that_the_group_refuses_ends_instead_of_waiting_for_ever(
+    topics: Topics, worker: Make
+) -> None:
+    # the broker's minimum is 6
+    process = worker("errands", "w1", "4", '{"session_timeout": 4.0, "join_timeout": 4.0}')
 
     process.start()
 
     assert await process.ended() == Exit.STALLED
 
 
-async def test_a_stop_before_any_partition_came_ends_the_process_soon(topics: Topics, worker: Make) -> None:
+async def test_a_stop_before_any_partition_came_ends_the_process_soon(
+    topics: Topics, worker: Make
+) -> None:
     refused = worker("errands", "w1", "4", '{"session_timeout": 4.0}')
 
     refused.start()
@@ -216,6 +237,10 @@ async def test_a_stop_before_any_partition_came_ends_the_process_soon(topics: To
     assert await refused.ended(within=10) == Exit.STOPPED
 
 
-async def test_a_missing_topic_is_named_before_anything_starts(connection: KafkaConnection, prefix: str) -> None:
+async def test_a_missing_topic_is_named_before_anything_starts(
+    connection: KafkaConnection, prefix: str
+) -> None:
     with pytest.raises(Misconfigured, match=rf"{prefix}\.errands.*ats topics create"):
-        await run_stateless(errands(prefix, 4), connection, PLAN, instance="w1", stop=asyncio.Event())
+        await run_stateless(
+            errands(prefix, 4), connection, PLAN, instance="w1", stop=asyncio.Event()
+        )

@@ -31,7 +31,15 @@ async def test_missing_topics_are_created_with_their_settings_and_a_second_run_c
     connection: KafkaConnection, prefix: str
 ) -> None:
     topics = [
-        Topic(f"{prefix}.{t.name}", t.family, t.key, t.message, t.retention_days, t.compacted, t.max_message_bytes)
+        Topic(
+            f"{prefix}.{t.name}",
+            t.family,
+            t.key,
+            t.message,
+            t.retention_days,
+            t.compacted,
+            t.max_message_bytes,
+        )
         for t in CATALOGUE
     ]
 
@@ -48,7 +56,9 @@ async def settings(connection: KafkaConnection, topic: Topic) -> dict[str, str]:
     admin = AIOKafkaAdminClient(**connection.client_options())
     await admin.start()
     try:
-        (answer,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic.name)])
+        (answer,) = await admin.describe_configs(
+            [ConfigResource(ConfigResourceType.TOPIC, topic.name)]
+        )
     finally:
         await admin.close()
     return {entry[0]: entry[1] for entry in answer.resources[0][4]}
@@ -66,7 +76,9 @@ async def test_another_partition_count_is_refused_by_creation_and_by_the_check(
         await check_topics(connection, other, [topic])
 
 
-async def test_a_missing_topic_is_named_with_the_remedy(connection: KafkaConnection, prefix: str) -> None:
+async def test_a_missing_topic_is_named_with_the_remedy(
+    connection: KafkaConnection, prefix: str
+) -> None:
     topic = a_topic(prefix)
 
     with pytest.raises(Misconfigured, match=rf"{topic.name}.*ats topics create"):
@@ -95,7 +107,11 @@ async def test_what_is_published_is_followed_whole_and_in_order_per_partition(
 
     async with Publisher(connection) as publisher:
         for number in range(3_000):
-            await publisher.send(Output(topic, b"k%d" % (number % 7), b"%d" % number, headers=(("ats-cause", b"1:2"),)))
+            await publisher.send(
+                Output(
+                    topic, b"k%d" % (number % 7), b"%d" % number, headers=(("ats-cause", b"1:2"),)
+                )
+            )
         await publisher.flush()
     records = await read(connection, topic)
 
@@ -149,12 +165,19 @@ async def test_following_since_a_moment_starts_with_the_first_record_published_t
             await asyncio.sleep(0.005)
     records = await read(connection, topic)
 
-    since = [r async for r in read_topics(connection, [topic], since=records[2].published_at, until_end=True)]
+    since = [
+        r
+        async for r in read_topics(
+            connection, [topic], since=records[2].published_at, until_end=True
+        )
+    ]
 
     assert since == records[2:]
 
 
-async def test_following_the_end_sees_only_what_comes_later(connection: KafkaConnection, prefix: str) -> None:
+async def test_following_the_end_sees_only_what_comes_later(
+    connection: KafkaConnection, prefix: str
+) -> None:
     topic = a_topic(prefix)
     await create_topics(connection, PLAN, topics=[topic])
     async with Publisher(connection) as publisher:

@@ -12,11 +12,23 @@ ROOT = Path(__file__).parents[2]
 
 
 class Worker:
-    """One named process. With `supervised()` running it is started again whenever it ends by itself."""
+    """One named process. With `supervised()` running it is started again whenever it ends by
+    itself.
+    """
 
-    def __init__(self, log: Path, module: str, bootstrap: str, prefix: str, instance: str, *more: str) -> None:
+    def __init__(
+        self, log: Path, module: str, bootstrap: str, prefix: str, instance: str, *more: str
+    ) -> None:
         self._log = log
-        self._command = [sys.executable, "-m", f"tests.bus.programs.{module}", bootstrap, prefix, instance, *more]
+        self._command = [
+            sys.executable,
+            "-m",
+            f"tests.bus.programs.{module}",
+            bootstrap,
+            prefix,
+            instance,
+            *more,
+        ]
         self._process: subprocess.Popen[bytes] | None = None
         self._seen = 0
         self.exits: list[int] = []

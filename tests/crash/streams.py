@@ -1,11 +1,13 @@
-"""Kills real `ats streams` processes at random moments of a replayed day and compares what they wrote with a calm run.
+"""Kills real `ats streams` processes at random moments of a replayed day and compares what they
+wrote with a calm run.
 
     python -m tests.crash.streams --kills 50 --seed 1
 
-Two workers share the partitions while a day is written to `ats.ticks`. Each fault takes one of them: kill -9, SIGTERM, or
-SIGSTOP and later SIGCONT. Some stay away, or frozen, until their partitions have been given to the other; a third worker
-comes and goes; once the broker is killed. Moments, victims and kinds follow from the seed. At the end every candle, set of
-indicators and signal must be there, by id and byte for byte, as the pure engine makes them from the same records.
+Two workers share the partitions while a day is written to `ats.ticks`. Each fault takes one of
+them: kill -9, SIGTERM, or SIGSTOP and later SIGCONT. Some stay away, or frozen, until their
+partitions have been given to the other; a third worker comes and goes; once the broker is killed.
+Moments, victims and kinds follow from the seed. At the end every candle, set of indicators and
+signal must be there, by id and byte for byte, as the pure engine makes them from the same records.
 """
 
 from __future__ import annotations
@@ -53,9 +55,11 @@ from tests.crash.workers import Worker
 REAL_DAY = MARKET_DATA / "nse_1min" / "equity_2016" / "2016-08-16.csv.gz"
 SESSION = 10.0  # seconds until a group gives a silent member's partitions away (`bus.options`)
 SETTLED_WITHIN = 120.0  # seconds; a limit for a broken run, not a measurement
-AT_WORK = 0.75  # share of faults that let their victim get to work first: a start takes longer than most pauses
+# share of faults that let their victim get to work first: a start takes longer than most pauses
+AT_WORK = 0.75
 GUEST_EVERY = 8  # faults between two visits of the third worker
-FINE = {0, int(Exit.STALLED), -int(signal.SIGKILL), -int(signal.SIGTERM)}  # the last: told to end while it imports
+# the last: told to end while it imports
+FINE = {0, int(Exit.STALLED), -int(signal.SIGKILL), -int(signal.SIGTERM)}
 WHILE_BROKER_AWAY = {int(Exit.CRASHED), TRY_LATER}
 
 
@@ -76,7 +80,9 @@ class Options:
 
 @dataclass(frozen=True)
 class Fault:
-    """`lasting` is how long the victim is frozen, or stays away after its end; `at_work`: not while it is still starting."""
+    """`lasting` is how long the victim is frozen, or stays away after its end; `at_work`: not while
+    it is still starting.
+    """
 
     pause: float
     at_work: bool
@@ -92,12 +98,17 @@ class Fault:
 def plan_of(options: Options) -> list[Fault]:
     """The faults of a seed."""
     chance = Random(options.seed)
-    kinds = [signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP]  # each at least once, kill -9 more often
+    # each at least once, kill -9 more often
+    kinds = [signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP]
     kinds += chance.choices(kinds, [5, 2, 3], k=max(0, options.kills - len(kinds)))
     chance.shuffle(kinds := kinds[: options.kills])
     return [
         Fault(
-            chance.uniform(*options.pause), chance.random() < AT_WORK, chance.randrange(2), kind, _lasting(kind, chance)
+            chance.uniform(*options.pause),
+            chance.random() < AT_WORK,
+            chance.randrange(2),
+            kind,
+            _lasting(kind, chance),
         )
         for kind in kinds
     ]
@@ -107,7 +118,11 @@ def _lasting(kind: signal.Signals, chance: Random) -> float:
     """Mostly short; now and then so long that the partitions move to the other worker."""
     if chance.random() < (0.4 if kind is signal.SIGSTOP else 0.1):
         return chance.uniform(0.85 * SESSION, 1.3 * SESSION)
-    return chance.uniform(0.2, 0.5 * SESSION) if kind is signal.SIGSTOP else chance.choice([0.0, chance.uniform(0, 2)])
+    return (
+        chance.uniform(0.2, 0.5 * SESSION)
+        if kind is signal.SIGSTOP
+        else chance.choice([0.0, chance.uniform(0, 2)])
+    )
 
 
 @dataclass
@@ -127,7 +142,9 @@ class Run:
     faults: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def write(self) -> None:
-        """The tape, evenly over the faults: never ahead of the share of faults that have begun, all of it at the end."""
+        """The tape, evenly over the faults: never ahead of the share of faults that have begun, all
+        of it at the end.
+        """
         expected = sum(fault.pause for fault in plan_of(self.options)) + 5
         a_turn = max(1, round(len(self.tape) / expected * 0.05))
         async with Publisher(self.connection) as publisher:
@@ -155,7 +172,9 @@ class Run:
             await asyncio.sleep(fault.pause)
             while victim.busy or victim.child.exit_code is not None:  # noqa: ASYNC110  # a process has no event
                 await asyncio.sleep(0.02)
-            say(f"[{number}/{self.options.kills}] {self.written / len(self.tape):4.0%} of the day: {fault}")
+            say(
+                f"[{number}/{self.options.kills}] {self.written / len(self.tape):4.0%} of the day: {fault}"
+            )
             self._begin(self._strike(victim, fault), victim)
             self.begun = number
             if number % GUEST_EVERY == GUEST_EVERY // 2 and not self.guest.busy:
@@ -199,7 +218,8 @@ class Run:
 
     async def _kill_broker(self) -> None:
         say("        the broker: SIGKILL, and started again")
-        async with self.broker_up:  # on a loaded machine it may be away for longer than our own writer would wait
+        # on a loaded machine it may be away for longer than our own writer would wait
+        async with self.broker_up:
             self.broker.signal(signal.SIGKILL)
             await self.broker.ended(10)
             await self.broker.start()
@@ -247,10 +267,19 @@ async def crash(options: Options) -> Outcome:
         workers = [Worker(name, home, settings) for name in ("w1", "w2", "guest")]
         for worker in workers:
             stack.push_async_callback(_bury, worker)
-        run = Run(options, broker, connection, list(records(market, options.partitions)), workers[:2], workers[2])
+        run = Run(
+            options,
+            broker,
+            connection,
+            list(records(market, options.partitions)),
+            workers[:2],
+            workers[2],
+        )
         await _through(run)
         say("comparing with the pure engine")
-        verdict = await judge(connection, service_of(Settings(_env_file=None), calendar=EVERY_DAY), plan)
+        verdict = await judge(
+            connection, service_of(Settings(_env_file=None), calendar=EVERY_DAY), plan
+        )
     outcome = Outcome(verdict, run, time.monotonic() - began, verdict.wrong + _bad_ends(run))
     if not outcome.wrong and not options.keep:
         shutil.rmtree(home, ignore_errors=True)
@@ -314,7 +343,10 @@ def report(outcome: Outcome) -> None:
         f"seed {run.options.seed}: {dict(struck)}, broker killed {run.broker_kills} times, {run.guest.starts} visits",
         f"{sum(worker.deaths_while_starting for worker in workers)} ends before the process had joined",
         f"exit codes: {dict(sorted(ends.items()))}",
-        *(f"{name}: {count:,} messages, {verdict.repeats[name]:,} repeats" for name, count in verdict.expected.items()),
+        *(
+            f"{name}: {count:,} messages, {verdict.repeats[name]:,} repeats"
+            for name, count in verdict.expected.items()
+        ),
         *outcome.wrong,
         f"{'NOT EXACT' if outcome.wrong else 'exact'} after {outcome.seconds:.0f} s",
     ]
@@ -323,11 +355,19 @@ def report(outcome: Outcome) -> None:
 
 def arguments() -> Options:
     parser = argparse.ArgumentParser(
-        prog="python -m tests.crash.streams", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m tests.crash.streams",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--kills", type=int, default=50, help="faults on workers (default 50: about four minutes)")
+    parser.add_argument(
+        "--kills", type=int, default=50, help="faults on workers (default 50: about four minutes)"
+    )
     parser.add_argument("--seed", type=int, default=1, help="of moments, victims and kinds")
-    parser.add_argument("--market", type=Path, help="a day of 1-minute candles; else a recorded one, else a generated")
+    parser.add_argument(
+        "--market",
+        type=Path,
+        help="a day of 1-minute candles; else a recorded one, else a generated",
+    )
     parser.add_argument("--partitions", type=int, default=6)
     parser.add_argument("--no-broker-kill", action="store_true", help="leave the broker alone")
     parser.add_argument("--keep", type=Path, help="keep logs and topics in this folder")
@@ -339,7 +379,8 @@ def arguments() -> Options:
 
 
 def main() -> int:
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # of a broker that is away it tells hundreds of times
+    # of a broker that is away it tells hundreds of times
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     with suppress(KeyboardInterrupt):
         outcome = asyncio.run(crash(arguments()))

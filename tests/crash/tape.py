@@ -1,4 +1,6 @@
-"""A market's prints as the records of `ats.ticks` that a gateway would write: same rows, batches, clocks and heartbeats."""
+"""A market's prints as the records of `ats.ticks` that a gateway would write: same rows, batches,
+clocks and heartbeats.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ QUOTE = 4  # the feed's response code
 
 
 def records(market: Market, partitions: int, prints_a_step: int = 64) -> Iterator[Output]:
-    """In the order in which they are to be written; of each partition the rows stand in order of arrival."""
+    """In the order in which they are to be written; of each partition the rows stand in order of
+    arrival.
+    """
     batcher = Batcher(partitions, gateway=1)
     for second, piece in market.steps(prints_a_step):
         batcher.add(_rows(market.prints[piece]))

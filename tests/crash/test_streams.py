@@ -12,7 +12,9 @@ from schemas.topics import CANDLES, INDICATORS, SIGNALS
 from tests.crash.streams import Options, crash, plan_of
 from tests.crash.verdict import Message, differences
 
-SMALL = Options(kills=3, seed=22, generated=True, shares=6, partitions=3, pause=(0.5, 1.5), kill_broker=False)
+SMALL = Options(
+    kills=3, seed=22, generated=True, shares=6, partitions=3, pause=(0.5, 1.5), kill_broker=False
+)
 
 
 @pytest.mark.timeout(300)  # kernels may have to be compiled first
@@ -29,12 +31,18 @@ async def test_killed_ended_and_frozen_workers_write_what_a_calm_run_writes() ->
 def test_a_seed_gives_the_same_faults_again_and_every_kind_of_them() -> None:
     assert plan_of(SMALL) == plan_of(SMALL)
     assert plan_of(SMALL) != plan_of(Options(kills=3, seed=13))
-    assert {fault.kind for fault in plan_of(SMALL)} == {signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP}
+    assert {fault.kind for fault in plan_of(SMALL)} == {
+        signal.SIGKILL,
+        signal.SIGTERM,
+        signal.SIGSTOP,
+    }
     assert max(fault.lasting for fault in plan_of(SMALL)) < 3  # a short test
 
 
 def _message(number: int, value: bytes = b"") -> Message:
-    return Message(TopicPartition("t", 0), Cause(number, 0), b"key", value or b'{"id":"m%d"}' % number)
+    return Message(
+        TopicPartition("t", 0), Cause(number, 0), b"key", value or b'{"id":"m%d"}' % number
+    )
 
 
 @pytest.mark.parametrize(
@@ -47,7 +55,9 @@ def _message(number: int, value: bytes = b"") -> Message:
         ([0, 1, 2, 3], ["unknown", "hole"]),
     ],
 )
-def test_the_verdict_finds_what_is_missing_unknown_or_out_of_order(got: list[int], told: list[str]) -> None:
+def test_the_verdict_finds_what_is_missing_unknown_or_out_of_order(
+    got: list[int], told: list[str]
+) -> None:
     found = list(differences([_message(n) for n in range(3)], [_message(n) for n in got]))
 
     assert len(found) == len(told)

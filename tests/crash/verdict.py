@@ -1,4 +1,6 @@
-"""What a run wrote against what the pure engine makes of the same `ats.ticks`: by id, by bytes, and in order."""
+"""What a run wrote against what the pure engine makes of the same `ats.ticks`: by id, by bytes, and
+in order.
+"""
 
 from __future__ import annotations
 
@@ -42,13 +44,23 @@ class Verdict:
     wrong: list[str] = field(default_factory=list)
 
 
-async def judge(connection: KafkaConnection, service: StatefulService, plan: PartitionPlan) -> Verdict:
+async def judge(
+    connection: KafkaConnection, service: StatefulService, plan: PartitionPlan
+) -> Verdict:
     """Compare every topic that `service` writes to."""
-    reference = expected_of(service, plan, [record async for record in whole(connection, service.source)])
+    reference = expected_of(
+        service, plan, [record async for record in whole(connection, service.source)]
+    )
     verdict = Verdict()
     for topic in service.outputs:
-        want, got = reference[topic.name], [_message(record) async for record in whole(connection, topic)]
-        verdict.expected[topic.name], verdict.repeats[topic.name] = len(want), len(got) - len({m.id for m in got})
+        want, got = (
+            reference[topic.name],
+            [_message(record) async for record in whole(connection, topic)],
+        )
+        verdict.expected[topic.name], verdict.repeats[topic.name] = (
+            len(want),
+            len(got) - len({m.id for m in got}),
+        )
         verdict.wrong += [f"{topic.name}: {difference}" for difference in differences(want, got)]
     return verdict
 
@@ -58,7 +70,9 @@ async def whole(connection: KafkaConnection, topic: Topic) -> AsyncIterator[Reco
         yield record
 
 
-def expected_of(service: StatefulService, plan: PartitionPlan, source: Iterable[Record]) -> dict[str, list[Message]]:
+def expected_of(
+    service: StatefulService, plan: PartitionPlan, source: Iterable[Record]
+) -> dict[str, list[Message]]:
     """The uninterrupted run, computed without Kafka: each partition's machine over its records."""
     router = Router({service.source.name: service.source}, service.outputs, plan)
     machines = {number: service.fresh(number) for number in range(service.source.partitions(plan))}
@@ -67,17 +81,26 @@ def expected_of(service: StatefulService, plan: PartitionPlan, source: Iterable[
         for output in router.route(record, machines[record.partition].apply(record)):
             topic_partition = TopicPartition(output.topic.name, record.partition)
             cause = Cause.decode(dict(output.headers)[HEADER])
-            messages[output.topic.name].append(Message(topic_partition, cause, output.key, output.value))
+            messages[output.topic.name].append(
+                Message(topic_partition, cause, output.key, output.value)
+            )
     return messages
 
 
 def _message(record: Record) -> Message:
-    return Message(record.topic_partition, Cause.decode(record.headers[HEADER]), record.key, record.value)
+    return Message(
+        record.topic_partition, Cause.decode(record.headers[HEADER]), record.key, record.value
+    )
 
 
 def differences(want: list[Message], got: list[Message]) -> Iterator[str]:
-    """What is missing, unknown, different, told twice with other bytes, or out of order; a few of each, and how many."""
-    wanted, found = {message.id: message for message in want}, {message.id: message for message in got}
+    """What is missing, unknown, different, told twice with other bytes, or out of order; a few of
+    each, and how many.
+    """
+    wanted, found = (
+        {message.id: message for message in want},
+        {message.id: message for message in got},
+    )
     yield from _some("missing", [wanted[id_] for id_ in wanted.keys() - found.keys()])
     yield from _some("unknown", [found[id_] for id_ in found.keys() - wanted.keys()])
     wrong = [message for message in got if message.id in wanted and message != wanted[message.id]]
@@ -86,7 +109,11 @@ def differences(want: list[Message], got: list[Message]) -> Iterator[str]:
     if len(wrong) > SHOWN:
         yield f"… {len(wrong):,} different in all"
     repeats = RepeatFilter()
-    kept = [message for message in got if repeats.is_new(message.topic_partition.partition, message.cause)]
+    kept = [
+        message
+        for message in got
+        if repeats.is_new(message.topic_partition.partition, message.cause)
+    ]
     for place in {message.topic_partition for message in want}:
         if [m.cause for m in kept if m.topic_partition == place] != [
             m.cause for m in want if m.topic_partition == place

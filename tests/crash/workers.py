@@ -1,4 +1,6 @@
-"""Real `ats streams` processes: started again whenever they end, killed, ended, frozen, and never left behind."""
+"""Real `ats streams` processes: started again whenever they end, killed, ended, frozen, and never
+left behind.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,11 @@ class Worker:
 
     def __post_init__(self) -> None:
         # a supervisor hands its own environment down; ours may hold a developer's settings
-        plain = {name: value for name, value in os.environ.items() if not name.startswith(("ATS_", "KAFKA_"))}
+        plain = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("ATS_", "KAFKA_"))
+        }
         self.child = Child(
             self.name,
             [sys.executable, "-m", "ats", "streams"],
@@ -67,7 +73,9 @@ class Worker:
         return self.child.log.read_bytes() if self.child.log.exists() else b""
 
     async def end(self, number: signal.Signals) -> None:
-        """Send `number` and wait for the end; kill what takes too long, as a supervisor does (the broker may be away)."""
+        """Send `number` and wait for the end; kill what takes too long, as a supervisor does (the
+        broker may be away).
+        """
         if not self.joined:
             self.deaths_while_starting += 1
         self.child.signal(number)

@@ -29,7 +29,9 @@ async def superuser(supabase_stack: SupabaseStack) -> AsyncIterator[Connection]:
 
 @asynccontextmanager
 async def acting_as(connection: Connection, role: str, user: object = None) -> AsyncIterator[None]:
-    """Inside: what the API would run as `role` with the token of `user`'s latest session. Undone at the end."""
+    """Inside: what the API would run as `role` with the token of `user`'s latest session. Undone at
+    the end.
+    """
     claims: dict[str, Any] = {"role": role} | ({"sub": str(user)} if user else {})
     latest = "select id from auth.sessions where user_id = $1 order by created_at desc limit 1"
     if user and (session := await connection.fetchval(latest, user)):
@@ -46,11 +48,15 @@ async def acting_as(connection: Connection, role: str, user: object = None) -> A
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def conformance_database(postgres: EmbeddedPostgres) -> str:
-    """A second database whose one migration has what the product's tables lack: many types, functions of every shape."""
+    """A second database whose one migration has what the product's tables lack: many types,
+    functions of every shape.
+    """
     connection = await asyncpg.connect(postgres.dsn())
     await connection.execute("create database conformance")
     await connection.close()
-    await migrate(postgres.dsn(database="conformance"), Path(__file__).with_name("conformance"), shim=True)
+    await migrate(
+        postgres.dsn(database="conformance"), Path(__file__).with_name("conformance"), shim=True
+    )
     return "conformance"
 
 

@@ -1,4 +1,6 @@
-"""A real Postgres and the Supabase stand-in for every room's tests (registered in tests/conftest.py)."""
+"""A real Postgres and the Supabase stand-in for every room's tests (registered in
+tests/conftest.py).
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ PASSWORD = "correct horse battery"
 
 @dataclass(frozen=True, slots=True)
 class SupabaseStack:
-    """Where the stand-in is. `dsn` connects as the superuser, past grants and policies, to arrange and to look."""
+    """Where the stand-in is. `dsn` connects as the superuser, past grants and policies, to arrange
+    and to look.
+    """
 
     url: str
     publishable_key: str
@@ -52,7 +56,9 @@ class SignedInUser:
     email: str
     client: AsyncClient = field(repr=False)
 
-    async def connect_dhan(self, *, client_id: str = "1100000001", token: str = "", hours: float = 24) -> str:
+    async def connect_dhan(
+        self, *, client_id: str = "1100000001", token: str = "", hours: float = 24
+    ) -> str:
         """Store a Dhan token as the onboarding page will; returns the token."""
         token = token or f"dhan-token-{uuid4().hex}"
         expiry = (datetime.now(UTC) + timedelta(hours=hours)).isoformat()
@@ -62,14 +68,17 @@ class SignedInUser:
         return token
 
     async def switch(self, *, on: bool) -> None:
-        own = self.client.table("user_trading_keys").update({"is_trading_enabled": on}, returning=ReturnMethod.minimal)
+        own = self.client.table("user_trading_keys").update(
+            {"is_trading_enabled": on}, returning=ReturnMethod.minimal
+        )
         await own.eq("user_id", str(self.id)).execute()
 
 
 async def client(url: str, key: str) -> AsyncClient:
     """The real client, without background refreshing (which would outlive a test's event loop).
 
-    The HTTP client is given, because the three it makes itself load the system's certificates each time (70 ms).
+    The HTTP client is given, because the three it makes itself load the system's certificates each
+    time (70 ms).
     """
     http = httpx.AsyncClient(verify=False, timeout=30)  # plain HTTP on loopback
     options = AsyncClientOptions(auto_refresh_token=False, persist_session=False, httpx_client=http)
@@ -94,7 +103,9 @@ async def trading_user(stack: SupabaseStack) -> tuple[SignedInUser, str]:
 
 
 def short_home() -> Path:
-    """A folder for one server. Short, because of the socket's path; open, because as root it runs as another account."""
+    """A folder for one server. Short, because of the socket's path; open, because as root it runs
+    as another account.
+    """
     home = Path(tempfile.mkdtemp(prefix="ats-pg-"))
     home.chmod(0o755)
     return home
@@ -109,7 +120,9 @@ async def an_order_worker_reports(dsn: str, mode: str = "paper") -> None:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def postgres() -> AsyncIterator[EmbeddedPostgres]:
-    """One real server for the whole run, with a Supabase project's roles and our migrations in its database `postgres`."""
+    """One real server for the whole run, with a Supabase project's roles and our migrations in its
+    database `postgres`.
+    """
     home = short_home()
     server = EmbeddedPostgres(home / "data", durable=False)
     try:
@@ -125,7 +138,9 @@ async def postgres() -> AsyncIterator[EmbeddedPostgres]:
 
 @pytest.fixture(scope="session")
 def supabase_stack(postgres: EmbeddedPostgres) -> Iterator[SupabaseStack]:
-    """The stand-in over `postgres`, in a thread of its own so that it answers whichever event loop a test has."""
+    """The stand-in over `postgres`, in a thread of its own so that it answers whichever event loop
+    a test has.
+    """
     with serving(postgres) as stack:
         yield stack
 
@@ -150,11 +165,16 @@ def serving(postgres: EmbeddedPostgres, database: str = "postgres") -> Iterator[
     thread = threading.Thread(target=loop.run_forever, name="supabase-stand-in", daemon=True)
     thread.start()
     stand_in = SupabaseStandIn()
-    start = stand_in.start(postgres.dsn("authenticator", database), postgres.dsn("supabase_auth_admin", database))
+    start = stand_in.start(
+        postgres.dsn("authenticator", database), postgres.dsn("supabase_auth_admin", database)
+    )
     try:
         asyncio.run_coroutine_threadsafe(start, loop).result(30)
         yield SupabaseStack(
-            stand_in.url, stand_in.publishable_key, stand_in.secret_key, postgres.dsn(database=database)
+            stand_in.url,
+            stand_in.publishable_key,
+            stand_in.secret_key,
+            postgres.dsn(database=database),
         )
     finally:
         asyncio.run_coroutine_threadsafe(stand_in.stop(), loop).result(30)

@@ -1,7 +1,9 @@
-"""What policies and locks promise, each as one check of a whole database: `test_guards.py` runs them over ours, and over mutants.
+"""What policies and locks promise, each as one check of a whole database: `test_guards.py` runs
+them over ours, and over mutants.
 
-A lock is tried by two transactions: the first stays open, the second must wait for an advisory lock. That the second waits for
-something is not enough, because a unique index would make it wait too, and then fail.
+A lock is tried by two transactions: the first stays open, the second must wait for an advisory
+lock. That the second waits for something is not enough, because a unique index would make it wait
+too, and then fail.
 """
 
 from __future__ import annotations
@@ -36,7 +38,9 @@ async def order_times_are_ones_own(stack: SupabaseStack) -> None:
     async with connected(stack) as superuser:
         decisions = {user.id: await a_decision(superuser) for user in (mine, theirs)}
         for user, decision in decisions.items():
-            await superuser.execute("select settle_order($1, $2, $3, 'denied', null, 'x')", user, decision, uuid4())
+            await superuser.execute(
+                "select settle_order($1, $2, $3, 'denied', null, 'x')", user, decision, uuid4()
+            )
         async with acting_as(superuser, "authenticated", mine.id):
             rows = await superuser.fetch("select decision_id from own_order_times()")
 
@@ -71,15 +75,22 @@ async def claim_and_denial(stack: SupabaseStack) -> tuple[Statement, Statement]:
     user, _ = await trading_user(stack)
     async with connected(stack) as superuser:
         decision, order = await a_decision(superuser), uuid4()
-    denial = Statement(as_service, "select settle_order($1, $2, $3, 'denied', null, 'x')", (user.id, decision, order))
-    claim = Statement(as_service, "select claim_order($1, $2, $3, $4)", (user.id, decision, order, order.hex[:25]))
+    denial = Statement(
+        as_service,
+        "select settle_order($1, $2, $3, 'denied', null, 'x')",
+        (user.id, decision, order),
+    )
+    claim = Statement(
+        as_service, "select claim_order($1, $2, $3, $4)", (user.id, decision, order, order.hex[:25])
+    )
     return denial, claim
 
 
 async def attempts_to_connect_are_counted_one_by_one(stack: SupabaseStack) -> None:
     user, _ = await trading_user(stack)
     first, second = (
-        Statement(as_user(user.id), "select begin_dhan_consent('1100000001', $1)", (digit * 64,)) for digit in "ab"
+        Statement(as_user(user.id), "select begin_dhan_consent('1100000001', $1)", (digit * 64,))
+        for digit in "ab"
     )
     await second_waits(stack, first, second)
 
@@ -99,7 +110,8 @@ async def doubts_are_counted_one_by_one(stack: SupabaseStack) -> None:
 async def stored_tokens_are_counted_one_by_one(stack: SupabaseStack) -> None:
     user, _ = await trading_user(stack)
     store = Statement(
-        as_user(user.id), "select store_dhan_token('1100000001', 'token-of-the-test', now() + interval '1 day')"
+        as_user(user.id),
+        "select store_dhan_token('1100000001', 'token-of-the-test', now() + interval '1 day')",
     )
     await second_waits(stack, store, store)
 
@@ -128,7 +140,9 @@ async def a_decision(connection: Connection) -> Any:
 
 
 async def second_waits(stack: SupabaseStack, first: Statement, second: Statement) -> None:
-    """While the transaction of `first` is open, `second` waits for an advisory lock; then it gets through."""
+    """While the transaction of `first` is open, `second` waits for an advisory lock; then it gets
+    through.
+    """
     async with AsyncExitStack() as opened:
         superuser, one, two = [await opened.enter_async_context(connected(stack)) for _ in range(3)]
         async with second.actor(two):
@@ -142,7 +156,9 @@ async def second_waits(stack: SupabaseStack, first: Statement, second: Statement
 
 
 async def what_it_waits_for(superuser: Connection, pid: int, call: asyncio.Task[Any]) -> str | None:
-    """The kind of lock that the session `pid` waits for, None when its call ended; one of them must come in ten seconds."""
+    """The kind of lock that the session `pid` waits for, None when its call ended; one of them must
+    come in ten seconds.
+    """
     query = "select wait_event from pg_stat_activity where pid = $1 and wait_event_type = 'Lock'"
     async with asyncio.timeout(10):
         while not call.done():

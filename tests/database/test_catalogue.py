@@ -1,7 +1,8 @@
-"""What must hold for every table and function, also for those a later migration adds. Asked of Postgres's catalogue.
+"""What must hold for every table and function, also for those a later migration adds. Asked of
+Postgres's catalogue.
 
-Three times: on the embedded server, as on an older hosted project (where default privileges grant everything to the API
-roles), and on Postgres 15, the oldest a hosted project may have.
+Three times: on the embedded server, as on an older hosted project (where default privileges grant
+everything to the API roles), and on Postgres 15, the oldest a hosted project may have.
 """
 
 from __future__ import annotations
@@ -23,11 +24,23 @@ from tests.database.fixtures import MIGRATIONS, short_home
 POSTGRES_15 = Path("/usr/lib/postgresql/15/bin")  # where Debian puts it
 API_ROLES = ("anon", "authenticated", "service_role")
 WITHOUT_POLICY = {"daily_scans", "analysis_reports"}  # on purpose: no user reads them
-SERVICE_FUNCTIONS = {"claim_order", "settle_order", "reconcile_order", "open_claims", "report_platform"}
+SERVICE_FUNCTIONS = {
+    "claim_order",
+    "settle_order",
+    "reconcile_order",
+    "open_claims",
+    "report_platform",
+}
 USER_FUNCTIONS = {
     *("store_dhan_token", "disconnect_dhan"),
     *("begin_dhan_consent", "abandon_dhan_consent", "take_dhan_consents"),
-    *("own_account", "own_connection_and_orders", "own_order_times", "own_consent_is_open", "platform_status"),
+    *(
+        "own_account",
+        "own_connection_and_orders",
+        "own_order_times",
+        "own_consent_is_open",
+        "platform_status",
+    ),
     *("switch_trading_on", "doubt_dhan_token", "trust_dhan_token", "own_doubts"),
 }
 
@@ -53,7 +66,9 @@ async def an_older_hosted_project(server: EmbeddedPostgres) -> str:
     owner = await asyncpg.connect(dsn)
     for kind in ("tables", "functions", "sequences"):
         to = "postgres, anon, authenticated, service_role"
-        await owner.execute(f"alter default privileges for role postgres in schema public grant all on {kind} to {to}")
+        await owner.execute(
+            f"alter default privileges for role postgres in schema public grant all on {kind} to {to}"
+        )
     await owner.close()
     await migrate(dsn, MIGRATIONS, shim=True)
     return dsn
@@ -62,7 +77,9 @@ async def an_older_hosted_project(server: EmbeddedPostgres) -> str:
 @pytest_asyncio.fixture(
     scope="module", loop_scope="session", params=["embedded", "older hosted project", "Postgres 15"]
 )
-async def database(request: pytest.FixtureRequest, postgres: EmbeddedPostgres) -> AsyncIterator[str]:
+async def database(
+    request: pytest.FixtureRequest, postgres: EmbeddedPostgres
+) -> AsyncIterator[str]:
     match request.param:
         case "embedded":
             yield postgres.dsn()
@@ -96,19 +113,29 @@ async def test_every_table_has_row_level_security(catalogue: Connection) -> None
 
 async def test_every_public_table_has_a_policy_or_none_on_purpose(catalogue: Connection) -> None:
     tables = await names(catalogue, "select tablename from pg_tables where schemaname = 'public'")
-    with_policy = await names(catalogue, "select tablename from pg_policies where schemaname = 'public'")
+    with_policy = await names(
+        catalogue, "select tablename from pg_policies where schemaname = 'public'"
+    )
 
     assert tables - with_policy == WITHOUT_POLICY
 
 
-async def test_every_policy_names_its_role_and_asks_for_the_user_once(catalogue: Connection) -> None:
-    policies = await catalogue.fetch("select policyname, roles, coalesce(qual, with_check) as test from pg_policies")
+async def test_every_policy_names_its_role_and_asks_for_the_user_once(
+    catalogue: Connection,
+) -> None:
+    policies = await catalogue.fetch(
+        "select policyname, roles, coalesce(qual, with_check) as test from pg_policies"
+    )
 
     assert policies
     for policy in policies:
         assert policy["roles"] == ["authenticated"], policy["policyname"]
         # inside a sub-select the call is made once a query, not once a row
-        assert policy["test"].count("auth.uid()") == policy["test"].count("( SELECT auth.uid() AS uid)") > 0
+        assert (
+            policy["test"].count("auth.uid()")
+            == policy["test"].count("( SELECT auth.uid() AS uid)")
+            > 0
+        )
 
 
 async def test_anon_has_no_right_at_all(catalogue: Connection) -> None:
@@ -137,20 +164,27 @@ async def test_anon_has_no_right_at_all(catalogue: Connection) -> None:
 async def test_no_api_role_reads_or_writes_a_token(catalogue: Connection, role: str) -> None:
     for privilege in ("select", "insert", "update"):
         held = await catalogue.fetchval(
-            "select has_column_privilege($1, 'public.user_trading_keys', 'dhan_access_token', $2)", role, privilege
+            "select has_column_privilege($1, 'public.user_trading_keys', 'dhan_access_token', $2)",
+            role,
+            privilege,
         )
         assert held is False, privilege
 
 
 @pytest.mark.parametrize("role", API_ROLES)
 async def test_no_api_role_enters_the_private_schema(catalogue: Connection, role: str) -> None:
-    assert await catalogue.fetchval("select has_schema_privilege($1, 'private', 'usage')", role) is False
+    assert (
+        await catalogue.fetchval("select has_schema_privilege($1, 'private', 'usage')", role)
+        is False
+    )
     tables = await names(catalogue, "select tablename from pg_tables where schemaname = 'private'")
     assert {"order_claims", "key_audit"} <= tables
 
 
 @pytest.mark.parametrize("role", API_ROLES)
-async def test_no_api_role_rewrites_trade_logs_or_empties_a_table(catalogue: Connection, role: str) -> None:
+async def test_no_api_role_rewrites_trade_logs_or_empties_a_table(
+    catalogue: Connection, role: str
+) -> None:
     rewriting = await names(
         catalogue,
         "select tablename || '.' || privilege from pg_tables, unnest(array['delete', 'truncate', 'trigger']) as privilege"
@@ -174,7 +208,11 @@ async def test_each_function_is_for_its_own_role_only(catalogue: Connection) -> 
         for role in API_ROLES
     }
 
-    assert callable_by == {"anon": set(), "authenticated": USER_FUNCTIONS, "service_role": SERVICE_FUNCTIONS}
+    assert callable_by == {
+        "anon": set(),
+        "authenticated": USER_FUNCTIONS,
+        "service_role": SERVICE_FUNCTIONS,
+    }
 
 
 async def test_every_function_of_ours_has_an_empty_search_path(catalogue: Connection) -> None:
@@ -199,11 +237,15 @@ async def test_no_function_of_ours_is_for_everyone(catalogue: Connection) -> Non
 
 async def test_a_definer_function_runs_as_no_superuser(catalogue: Connection) -> None:
     owners = await names(
-        catalogue, "select distinct r.rolname from pg_proc p join pg_roles r on r.oid = p.proowner where p.prosecdef"
+        catalogue,
+        "select distinct r.rolname from pg_proc p join pg_roles r on r.oid = p.proowner where p.prosecdef",
     )
 
     assert owners == {"postgres"}
-    assert await catalogue.fetchval("select rolsuper from pg_roles where rolname = 'postgres'") is False
+    assert (
+        await catalogue.fetchval("select rolsuper from pg_roles where rolname = 'postgres'")
+        is False
+    )
 
 
 async def test_every_foreign_key_and_policy_column_leads_an_index(catalogue: Connection) -> None:
@@ -223,7 +265,9 @@ async def test_every_foreign_key_and_policy_column_leads_an_index(catalogue: Con
     assert referencing | users <= leading
 
 
-async def test_the_five_tables_have_exactly_the_columns_of_the_contract(catalogue: Connection) -> None:
+async def test_the_five_tables_have_exactly_the_columns_of_the_contract(
+    catalogue: Connection,
+) -> None:
     rows = await catalogue.fetch(
         "select table_name, string_agg(column_name || ' ' || data_type, ', ' order by ordinal_position) as columns"
         " from information_schema.columns where table_schema = 'public' group by table_name"
@@ -243,7 +287,9 @@ async def test_the_five_tables_have_exactly_the_columns_of_the_contract(catalogu
 async def test_an_order_is_claimed_and_settled_on_every_server(catalogue: Connection) -> None:
     story = catalogue.transaction()
     await story.start()
-    user = await catalogue.fetchval("insert into auth.users (email) values ('a@example.test') returning id")
+    user = await catalogue.fetchval(
+        "insert into auth.users (email) values ('a@example.test') returning id"
+    )
     decision = await catalogue.fetchval(
         "insert into trade_decisions (symbol, action, reasoning) values ('TCS', 'BUY', '') returning id"
     )
@@ -254,8 +300,12 @@ async def test_an_order_is_claimed_and_settled_on_every_server(catalogue: Connec
     )
 
     order = "00000000-0000-0000-0000-000000000001"
-    claim = await catalogue.fetchval("select claim_order($1, $2, $3, 'AT1') ->> 'access_token'", user, decision, order)
-    settled = await catalogue.fetchval("select settle_order($1, $2, $3, 'accepted', '42')", user, decision, order)
+    claim = await catalogue.fetchval(
+        "select claim_order($1, $2, $3, 'AT1') ->> 'access_token'", user, decision, order
+    )
+    settled = await catalogue.fetchval(
+        "select settle_order($1, $2, $3, 'accepted', '42')", user, decision, order
+    )
     status = await catalogue.fetchval("select status from user_trade_logs where user_id = $1", user)
     await story.rollback()
 

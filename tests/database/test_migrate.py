@@ -31,12 +31,16 @@ def write(directory: Path, **migrations: str) -> Path:
     return directory
 
 
-async def test_migrations_run_once_in_order_and_are_recorded_where_the_cli_looks(empty_database: str) -> None:
+async def test_migrations_run_once_in_order_and_are_recorded_where_the_cli_looks(
+    empty_database: str,
+) -> None:
     applied = await migrate(empty_database, MIGRATIONS, shim=True)
     again = await migrate(empty_database, MIGRATIONS, shim=True)
 
     connection = await asyncpg.connect(empty_database)
-    rows = await connection.fetch("select version, name from supabase_migrations.schema_migrations order by version")
+    rows = await connection.fetch(
+        "select version, name from supabase_migrations.schema_migrations order by version"
+    )
     await connection.close()
     files = sorted(path.stem for path in MIGRATIONS.glob("*.sql"))
     assert [f"{row['version']}_{row['name']}" for row in rows] == files
@@ -44,13 +48,19 @@ async def test_migrations_run_once_in_order_and_are_recorded_where_the_cli_looks
     assert again == []
 
 
-async def test_two_processes_that_migrate_at_once_apply_each_migration_once(empty_database: str) -> None:
-    applied = await asyncio.gather(*(migrate(empty_database, MIGRATIONS, shim=True) for _ in range(3)))
+async def test_two_processes_that_migrate_at_once_apply_each_migration_once(
+    empty_database: str,
+) -> None:
+    applied = await asyncio.gather(
+        *(migrate(empty_database, MIGRATIONS, shim=True) for _ in range(3))
+    )
 
     assert sorted(map(len, applied)) == [0, 0, len(list(MIGRATIONS.glob("*.sql")))]
 
 
-async def test_a_failing_migration_is_named_and_leaves_nothing(empty_database: str, tmp_path: Path) -> None:
+async def test_a_failing_migration_is_named_and_leaves_nothing(
+    empty_database: str, tmp_path: Path
+) -> None:
     directory = write(
         tmp_path,
         v20260101000000_good="create table good (id integer);",
@@ -61,7 +71,9 @@ async def test_a_failing_migration_is_named_and_leaves_nothing(empty_database: s
         await migrate(empty_database, directory, shim=True)
 
     connection = await asyncpg.connect(empty_database)
-    assert await connection.fetchval("select to_regclass('good') is not null and to_regclass('half') is null")
+    assert await connection.fetchval(
+        "select to_regclass('good') is not null and to_regclass('half') is null"
+    )
     await connection.close()
 
 

@@ -29,12 +29,16 @@ def a_state() -> str:
 
 
 async def begin(user: SignedInUser, state: str, client_id: str = CLIENT) -> object:
-    answer = await user.client.rpc("begin_dhan_consent", {"p_client_id": client_id, "p_state_hash": state}).execute()
+    answer = await user.client.rpc(
+        "begin_dhan_consent", {"p_client_id": client_id, "p_state_hash": state}
+    ).execute()
     return answer.data
 
 
 async def take(user: SignedInUser, *states: str) -> Any:
-    return (await user.client.rpc("take_dhan_consents", {"p_state_hashes": list(states)}).execute()).data
+    return (
+        await user.client.rpc("take_dhan_consents", {"p_state_hashes": list(states)}).execute()
+    ).data
 
 
 async def account(user: SignedInUser) -> Any:
@@ -65,7 +69,9 @@ async def test_an_attempt_is_taken_once_and_names_the_client_id_that_was_asked_f
     assert (await account(user))["connecting"] is False
 
 
-async def test_two_tabs_that_come_back_at_once_take_their_attempts_once(supabase_stack: SupabaseStack) -> None:
+async def test_two_tabs_that_come_back_at_once_take_their_attempts_once(
+    supabase_stack: SupabaseStack,
+) -> None:
     user, one, other = await signed_in_user(supabase_stack), a_state(), a_state()
     await begin(user, one)
     await begin(user, other)
@@ -75,8 +81,14 @@ async def test_two_tabs_that_come_back_at_once_take_their_attempts_once(supabase
     assert sorted(answer["status"] for answer in answers) == ["refused"] * 5 + ["taken"]
 
 
-async def test_nobody_else_takes_an_attempt_and_it_stays_for_its_owner(supabase_stack: SupabaseStack) -> None:
-    user, stranger, state = await signed_in_user(supabase_stack), await signed_in_user(supabase_stack), a_state()
+async def test_nobody_else_takes_an_attempt_and_it_stays_for_its_owner(
+    supabase_stack: SupabaseStack,
+) -> None:
+    user, stranger, state = (
+        await signed_in_user(supabase_stack),
+        await signed_in_user(supabase_stack),
+        a_state(),
+    )
     await begin(user, state)
 
     stolen = await take(stranger, state)
@@ -85,7 +97,9 @@ async def test_nobody_else_takes_an_attempt_and_it_stays_for_its_owner(supabase_
     assert (await take(user, state))["status"] == "taken"
 
 
-async def test_an_attempt_belongs_to_the_session_that_made_it(supabase_stack: SupabaseStack) -> None:
+async def test_an_attempt_belongs_to_the_session_that_made_it(
+    supabase_stack: SupabaseStack,
+) -> None:
     user, state = await signed_in_user(supabase_stack), a_state()
     await begin(user, state)
     elsewhere = await client(supabase_stack.url, supabase_stack.publishable_key)
@@ -96,7 +110,9 @@ async def test_an_attempt_belongs_to_the_session_that_made_it(supabase_stack: Su
     assert answer == {"status": "refused", "reason": "other_session"}
 
 
-async def test_an_attempt_ends_after_ten_minutes(supabase_stack: SupabaseStack, superuser: Connection) -> None:
+async def test_an_attempt_ends_after_ten_minutes(
+    supabase_stack: SupabaseStack, superuser: Connection
+) -> None:
     user, state = await signed_in_user(supabase_stack), a_state()
     await begin(user, state)
     await age(superuser, user, 10)
@@ -113,8 +129,14 @@ async def test_an_unknown_state_and_none_at_all_are_refused(supabase_stack: Supa
     assert await take(user) == {"status": "refused", "reason": "unknown"}
 
 
-async def test_an_abandoned_attempt_is_closed_but_only_by_its_owner(supabase_stack: SupabaseStack) -> None:
-    user, stranger, state = await signed_in_user(supabase_stack), await signed_in_user(supabase_stack), a_state()
+async def test_an_abandoned_attempt_is_closed_but_only_by_its_owner(
+    supabase_stack: SupabaseStack,
+) -> None:
+    user, stranger, state = (
+        await signed_in_user(supabase_stack),
+        await signed_in_user(supabase_stack),
+        a_state(),
+    )
     await begin(user, state)
 
     await stranger.client.rpc("abandon_dhan_consent", {"p_state_hash": state}).execute()
@@ -142,7 +164,9 @@ async def test_attempts_and_callbacks_are_limited_for_each_user_alone(
     assert (await take(user, a_state()))["reason"] == "unknown"
 
 
-@pytest.mark.parametrize(("client_id", "state"), [("12a", "0" * 64), ("1" * 21, "0" * 64), (CLIENT, "short")])
+@pytest.mark.parametrize(
+    ("client_id", "state"), [("12a", "0" * 64), ("1" * 21, "0" * 64), (CLIENT, "short")]
+)
 async def test_an_odd_client_id_or_state_begins_nothing(
     supabase_stack: SupabaseStack, client_id: str, state: str
 ) -> None:
@@ -156,10 +180,13 @@ async def test_an_odd_client_id_or_state_begins_nothing(
 
 async def settle(superuser: Connection, user: SignedInUser, symbol: str, outcome: str) -> None:
     decision = await superuser.fetchval(
-        "insert into trade_decisions (symbol, action, reasoning) values ($1, 'BUY', 'both agree') returning id", symbol
+        "insert into trade_decisions (symbol, action, reasoning) values ($1, 'BUY', 'both agree') returning id",
+        symbol,
     )
     order, correlation = uuid4(), uuid4().hex[:20]
-    await superuser.execute("select claim_order($1, $2, $3, $4)", user.id, decision, order, correlation)
+    await superuser.execute(
+        "select claim_order($1, $2, $3, $4)", user.id, decision, order, correlation
+    )
     await superuser.execute(
         "select settle_order($1, $2, $3, $4, $5, $6)",
         *(user.id, decision, order, outcome),
@@ -178,9 +205,15 @@ async def test_an_account_shows_own_orders_newest_first_with_their_decision_and_
 
     shown = await account(user)
 
-    assert [(order["symbol"], order["status"]) for order in shown["orders"]] == [("INFY", "FAILED"), ("TCS", "SUCCESS")]
+    assert [(order["symbol"], order["status"]) for order in shown["orders"]] == [
+        ("INFY", "FAILED"),
+        ("TCS", "SUCCESS"),
+    ]
     assert shown["orders"][0]["failure_reason"] == "quote_stale"
-    assert (shown["orders"][1]["reasoning"], shown["orders"][1]["dhan_order_id"]) == ("both agree", "112233")
+    assert (shown["orders"][1]["reasoning"], shown["orders"][1]["dhan_order_id"]) == (
+        "both agree",
+        "112233",
+    )
     assert shown["connection"]["is_trading_enabled"] is True
     assert token not in str(shown)
 
@@ -194,7 +227,9 @@ async def no_reports(supabase_stack: SupabaseStack, superuser: Connection) -> As
     await an_order_worker_reports(supabase_stack.dsn)
 
 
-async def report(supabase_stack: SupabaseStack, instance: str, mode: str, own_client_id: str | None = None) -> None:
+async def report(
+    supabase_stack: SupabaseStack, instance: str, mode: str, own_client_id: str | None = None
+) -> None:
     service = await supabase_stack.service()
     said = {"p_instance": instance, "p_mode": mode, "p_own_client_id": own_client_id}
     limits = {"p_max_order_value_rupees": 50_000, "p_max_orders_per_day": 40}
@@ -209,11 +244,16 @@ async def test_a_user_learns_mode_and_limits_and_whether_the_order_workers_live(
     silent = (await account(user))["platform"]
     await report(supabase_stack, "one", "paper")
     paper = (await account(user))["platform"]
-    await superuser.execute("update private.platform_reports set reported_at = reported_at - interval '1 minute'")
+    await superuser.execute(
+        "update private.platform_reports set reported_at = reported_at - interval '1 minute'"
+    )
     gone = (await account(user))["platform"]
 
     assert silent is None
-    assert {name: paper[name] for name in ("mode", "alive", "admits_this_account", "max_order_value_rupees")} == {
+    assert {
+        name: paper[name]
+        for name in ("mode", "alive", "admits_this_account", "max_order_value_rupees")
+    } == {
         "mode": "paper",
         "alive": True,
         "admits_this_account": True,
@@ -261,7 +301,9 @@ async def agree(user: SignedInUser, terms: object) -> object:
     return (await user.client.rpc("switch_trading_on", {"p_terms": terms}).execute()).data
 
 
-async def consents(superuser: Connection, user: SignedInUser) -> list[tuple[str | None, str | None, bool]]:
+async def consents(
+    superuser: Connection, user: SignedInUser
+) -> list[tuple[str | None, str | None, bool]]:
     query = "select mode, terms ->> 'mode', ended_at is not null from private.switch_consents where user_id = $1 order by id"
     return [tuple(row) for row in await superuser.fetch(query, user.id)]
 
@@ -351,7 +393,9 @@ async def doubt(user: SignedInUser) -> Any:
 
 
 async def trust(user: SignedInUser, doubted: object, minted_for: str | None = None) -> None:
-    await user.client.rpc("trust_dhan_token", {"p_doubt": doubted, "p_minted_for": minted_for}).execute()
+    await user.client.rpc(
+        "trust_dhan_token", {"p_doubt": doubted, "p_minted_for": minted_for}
+    ).execute()
 
 
 async def test_a_stored_token_is_in_doubt_from_the_moment_dhan_is_asked_until_a_token_is_stored(

@@ -1,4 +1,6 @@
-"""At most one order per user and decision, none after the switch is off, every intent with exactly one outcome."""
+"""At most one order per user and decision, none after the switch is off, every intent with exactly
+one outcome.
+"""
 
 from __future__ import annotations
 
@@ -49,9 +51,13 @@ class Intent:
         return (await self.service.rpc(function, arguments).execute()).data
 
     async def claim(self) -> Any:
-        return await self._call("claim_order", p_order=str(self.order), p_correlation_id=self.name, p_terms=self.terms)
+        return await self._call(
+            "claim_order", p_order=str(self.order), p_correlation_id=self.name, p_terms=self.terms
+        )
 
-    async def settle(self, outcome: str, dhan_order_id: str | None = None, reason: str | None = None) -> Any:
+    async def settle(
+        self, outcome: str, dhan_order_id: str | None = None, reason: str | None = None
+    ) -> Any:
         more = {"p_outcome": outcome, "p_dhan_order_id": dhan_order_id, "p_reason": reason}
         return await self._call("settle_order", p_order=str(self.order), **more)
 
@@ -66,7 +72,11 @@ async def service(supabase_stack: SupabaseStack) -> AsyncClient:
 
 async def a_decision(service: AsyncClient) -> UUID:
     row = {"id": str(uuid4()), "symbol": "TCS", "action": "BUY", "reasoning": "r"}
-    await service.table("trade_decisions").upsert(row, ignore_duplicates=True, returning=ReturnMethod.minimal).execute()
+    await (
+        service.table("trade_decisions")
+        .upsert(row, ignore_duplicates=True, returning=ReturnMethod.minimal)
+        .execute()
+    )
     return UUID(row["id"])
 
 
@@ -75,7 +85,9 @@ async def an_intent(service: AsyncClient, user: SignedInUser) -> Intent:
 
 
 async def set_expired(superuser: Connection, user: UUID) -> None:
-    expired = "update user_trading_keys set token_expiry = now() - interval '1 second' where user_id = $1"
+    expired = (
+        "update user_trading_keys set token_expiry = now() - interval '1 second' where user_id = $1"
+    )
     await superuser.execute(expired, user)
 
 
@@ -84,16 +96,24 @@ async def logs_of(superuser: Connection, intent: Intent) -> list[tuple[object, .
     return [tuple(row) for row in await superuser.fetch(query, intent.user, intent.decision)]
 
 
-async def test_a_claim_hands_out_the_users_token(supabase_stack: SupabaseStack, service: AsyncClient) -> None:
+async def test_a_claim_hands_out_the_users_token(
+    supabase_stack: SupabaseStack, service: AsyncClient
+) -> None:
     user, token = await trading_user(supabase_stack)
 
     claim = await (await an_intent(service, user)).claim()
 
-    assert (claim["status"], claim["dhan_client_id"], claim["access_token"]) == ("claimed", "1100000001", token)
+    assert (claim["status"], claim["dhan_client_id"], claim["access_token"]) == (
+        "claimed",
+        "1100000001",
+        token,
+    )
     assert claim["token_expiry"].endswith("+00:00")
 
 
-async def test_a_second_claim_gets_no_token(supabase_stack: SupabaseStack, service: AsyncClient) -> None:
+async def test_a_second_claim_gets_no_token(
+    supabase_stack: SupabaseStack, service: AsyncClient
+) -> None:
     user, token = await trading_user(supabase_stack)
     intent = await an_intent(service, user)
     await intent.claim()
@@ -124,7 +144,9 @@ async def test_the_decisions_of_one_user_and_the_users_of_one_decision_are_claim
 ) -> None:
     (asha, _), (ravi, _) = await trading_user(supabase_stack), await trading_user(supabase_stack)
     first, second = await a_decision(service), await a_decision(service)
-    intents = [Intent(service, user.id, decision) for user in (asha, ravi) for decision in (first, second)]
+    intents = [
+        Intent(service, user.id, decision) for user in (asha, ravi) for decision in (first, second)
+    ]
 
     claims = await asyncio.gather(*(intent.claim() for intent in intents))
 
@@ -140,7 +162,9 @@ async def test_a_claim_is_refused_with_the_reason(
     expired, _ = await trading_user(supabase_stack)
     await set_expired(superuser, expired.id)
     tokenless, _ = await trading_user(supabase_stack)
-    await superuser.execute("update user_trading_keys set dhan_access_token = null where user_id = $1", tokenless.id)
+    await superuser.execute(
+        "update user_trading_keys set dhan_access_token = null where user_id = $1", tokenless.id
+    )
     disconnected, _ = await trading_user(supabase_stack)
     await disconnected.client.rpc("disconnect_dhan", {}).execute()
 
@@ -190,13 +214,20 @@ async def test_a_claim_that_meets_a_switch_off_waits_for_it_and_is_refused(
 ) -> None:
     user, _ = await trading_user(supabase_stack)
     intent = await an_intent(service, user)
-    switch, claim = await asyncpg.connect(supabase_stack.dsn), await asyncpg.connect(supabase_stack.dsn)
+    switch, claim = (
+        await asyncpg.connect(supabase_stack.dsn),
+        await asyncpg.connect(supabase_stack.dsn),
+    )
     turning_off = switch.transaction()
     await turning_off.start()
-    await switch.execute("update user_trading_keys set is_trading_enabled = false where user_id = $1", user.id)
+    await switch.execute(
+        "update user_trading_keys set is_trading_enabled = false where user_id = $1", user.id
+    )
 
     query = "select claim_order($1, $2, $3, $4)"
-    claiming = asyncio.create_task(claim.fetchval(query, user.id, intent.decision, intent.order, intent.name))
+    claiming = asyncio.create_task(
+        claim.fetchval(query, user.id, intent.decision, intent.order, intent.name)
+    )
     await blocked(superuser, claim.get_server_pid())
     await turning_off.commit()
 
@@ -209,10 +240,15 @@ async def test_a_switch_off_that_meets_a_claim_is_done_after_it(
 ) -> None:
     user, _ = await trading_user(supabase_stack)
     intent, later = await an_intent(service, user), await an_intent(service, user)
-    switch, claim = await asyncpg.connect(supabase_stack.dsn), await asyncpg.connect(supabase_stack.dsn)
+    switch, claim = (
+        await asyncpg.connect(supabase_stack.dsn),
+        await asyncpg.connect(supabase_stack.dsn),
+    )
     claiming = claim.transaction()
     await claiming.start()
-    await claim.execute("select claim_order($1, $2, $3, $4)", user.id, intent.decision, intent.order, intent.name)
+    await claim.execute(
+        "select claim_order($1, $2, $3, $4)", user.id, intent.decision, intent.order, intent.name
+    )
 
     off = "update user_trading_keys set is_trading_enabled = false where user_id = $1"
     turning_off = asyncio.create_task(switch.execute(off, user.id))
@@ -225,9 +261,13 @@ async def test_a_switch_off_that_meets_a_claim_is_done_after_it(
     await asyncio.gather(switch.close(), claim.close())
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(seed=st.integers(0, 2**32))
-async def test_no_claim_begun_after_the_switch_went_off_succeeds(supabase_stack: SupabaseStack, seed: int) -> None:
+async def test_no_claim_begun_after_the_switch_went_off_succeeds(
+    supabase_stack: SupabaseStack, seed: int
+) -> None:
     chance = random.Random(seed)
     service = await supabase_stack.service()
     user, _ = await trading_user(supabase_stack)
@@ -278,10 +318,17 @@ async def test_settling_writes_the_one_log_row(
 
     settled = await intent.settle(outcome, dhan_order_id, reason)
 
-    told = {"outcome": outcome, "dhan_order_id": dhan_order_id, "reason": reason, "terms": intent.terms}
+    told = {
+        "outcome": outcome,
+        "dhan_order_id": dhan_order_id,
+        "reason": reason,
+        "terms": intent.terms,
+    }
     assert settled == {"first": True} | told
     assert await logs_of(superuser, intent) == [log]
-    executed = await superuser.fetchval("select is_executed from trade_decisions where id = $1", intent.decision)
+    executed = await superuser.fetchval(
+        "select is_executed from trade_decisions where id = $1", intent.decision
+    )
     assert executed is (outcome == "accepted")
 
 
@@ -307,7 +354,9 @@ async def test_of_many_concurrent_settlements_exactly_one_is_first_and_all_agree
     intent = await an_intent(service, user)
     await intent.claim()
 
-    settled = await asyncio.gather(*(intent.settle("accepted", str(number)) for number in range(1, 9)))
+    settled = await asyncio.gather(
+        *(intent.settle("accepted", str(number)) for number in range(1, 9))
+    )
 
     assert sum(answer.pop("first") for answer in settled) == 1
     assert all(answer == settled[0] for answer in settled)
@@ -324,7 +373,11 @@ async def test_a_denial_needs_no_claim_and_blocks_one(
     claim = await intent.claim()
 
     assert settled["first"]
-    assert (claim["status"], claim["outcome"], claim["reason"]) == ("taken", "denied", "quote_stale")
+    assert (claim["status"], claim["outcome"], claim["reason"]) == (
+        "taken",
+        "denied",
+        "quote_stale",
+    )
     assert await logs_of(superuser, intent) == [("FAILED", None, "quote_stale")]
 
 
@@ -335,7 +388,9 @@ async def test_a_denial_and_a_claim_at_the_same_moment_agree(
     for _ in range(8):
         intent = await an_intent(service, user)
 
-        claim, denial = await asyncio.gather(intent.claim(), intent.settle("denied", None, "quote_stale"))
+        claim, denial = await asyncio.gather(
+            intent.claim(), intent.settle("denied", None, "quote_stale")
+        )
 
         assert claim["status"] in {"claimed", "taken"}
         assert denial["first"]
@@ -344,7 +399,8 @@ async def test_a_denial_and_a_claim_at_the_same_moment_agree(
 
 
 @pytest.mark.parametrize(
-    ("outcome", "dhan_order_id"), [("accepted", "42"), ("rejected", None), ("not_found", None), ("unknown", None)]
+    ("outcome", "dhan_order_id"),
+    [("accepted", "42"), ("rejected", None), ("not_found", None), ("unknown", None)],
 )
 async def test_an_order_nobody_claimed_cannot_have_reached_the_broker(
     supabase_stack: SupabaseStack, service: AsyncClient, outcome: str, dhan_order_id: str | None
@@ -377,7 +433,11 @@ async def test_an_outcome_under_another_order_id_is_refused(
     user, _ = await trading_user(supabase_stack)
     intent = await an_intent(service, user)
     await intent.claim()
-    arguments = {"p_user": str(user.id), "p_decision": str(intent.decision), "p_order": str(uuid4())}
+    arguments = {
+        "p_user": str(user.id),
+        "p_decision": str(intent.decision),
+        "p_order": str(uuid4()),
+    }
 
     with pytest.raises(APIError, match="belong to order"):
         await service.rpc("settle_order", arguments | {"p_outcome": "denied"}).execute()
@@ -403,10 +463,18 @@ async def test_reconciling_works_while_the_switch_is_off_but_not_with_a_dead_tok
     settled = await intent.reconcile()
 
     assert absent == {"status": "absent"}
-    assert (opened["status"], opened["access_token"], opened["correlation_id"]) == ("open", token, intent.name)
+    assert (opened["status"], opened["access_token"], opened["correlation_id"]) == (
+        "open",
+        token,
+        intent.name,
+    )
     assert expired == {"status": "refused", "reason": "token_expired"}
     assert disconnected == {"status": "refused", "reason": "no_token"}
-    assert (settled["status"], settled["outcome"], settled["reason"]) == ("settled", "not_found", "never arrived")
+    assert (settled["status"], settled["outcome"], settled["reason"]) == (
+        "settled",
+        "not_found",
+        "never arrived",
+    )
 
 
 async def test_open_claims_are_those_neither_settled_nor_young(

@@ -12,13 +12,23 @@ import pytest_asyncio
 from tests.database.conftest import Connection, acting_as
 from tests.database.fixtures import SignedInUser, SupabaseStack, trading_user
 
-TABLES = ("user_trading_keys", "daily_scans", "analysis_reports", "trade_decisions", "user_trade_logs")
-KEY_COLUMNS = "id, user_id, dhan_client_id, is_trading_enabled, token_expiry, created_at, updated_at"
+TABLES = (
+    "user_trading_keys",
+    "daily_scans",
+    "analysis_reports",
+    "trade_decisions",
+    "user_trade_logs",
+)
+KEY_COLUMNS = (
+    "id, user_id, dhan_client_id, is_trading_enabled, token_expiry, created_at, updated_at"
+)
 
 
 @dataclass(frozen=True)
 class Scene:
-    """Two users, each with keys and one order for a decision of their own, and a decision nobody acted on."""
+    """Two users, each with keys and one order for a decision of their own, and a decision nobody
+    acted on.
+    """
 
     mine: SignedInUser
     theirs: SignedInUser
@@ -45,9 +55,7 @@ async def a_decision(connection: Connection) -> UUID:
     )
     report = "insert into analysis_reports (scan_id, agent_type, report_data, sentiment_score) values ($1, 'TECHNICAL', '{}', 5)"
     await connection.execute(report, scan_id)
-    decision = (
-        "insert into trade_decisions (scan_id, symbol, action, reasoning) values ($1, 'TCS', 'BUY', 'r') returning id"
-    )
+    decision = "insert into trade_decisions (scan_id, symbol, action, reasoning) values ($1, 'TCS', 'BUY', 'r') returning id"
     decision_id: UUID = await connection.fetchval(decision, scan_id)
     return decision_id
 
@@ -58,7 +66,11 @@ async def visible(connection: Connection, table: str, column: str) -> set[UUID]:
 
 @pytest.mark.parametrize("table", TABLES)
 async def test_anon_reaches_no_table(superuser: Connection, table: str) -> None:
-    for statement in (f"select 1 from {table}", f"delete from {table}", f"update {table} set id = id"):
+    for statement in (
+        f"select 1 from {table}",
+        f"delete from {table}",
+        f"update {table} set id = id",
+    ):
         async with acting_as(superuser, "anon"):
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await superuser.execute(statement)
@@ -78,9 +90,13 @@ async def test_a_token_without_a_user_sees_no_row(superuser: Connection, scene: 
         assert await visible(superuser, "trade_decisions", "id") == set()
 
 
-async def test_a_user_turns_their_own_switch_and_no_other(superuser: Connection, scene: Scene) -> None:
+async def test_a_user_turns_their_own_switch_and_no_other(
+    superuser: Connection, scene: Scene
+) -> None:
     async with acting_as(superuser, "authenticated", scene.mine.id):
-        changed = await superuser.fetch("update user_trading_keys set is_trading_enabled = false returning user_id")
+        changed = await superuser.fetch(
+            "update user_trading_keys set is_trading_enabled = false returning user_id"
+        )
 
     assert [row["user_id"] for row in changed] == [scene.mine.id]
 
@@ -122,7 +138,9 @@ async def test_a_user_may_do_nothing_else(superuser: Connection, statement: str)
             await superuser.execute(statement)
 
 
-@pytest.mark.parametrize("statement", ["store_dhan_token('1100000001', 'x', now())", "disconnect_dhan()"])
+@pytest.mark.parametrize(
+    "statement", ["store_dhan_token('1100000001', 'x', now())", "disconnect_dhan()"]
+)
 async def test_only_a_signed_in_user_touches_a_token(superuser: Connection, statement: str) -> None:
     for role in ("anon", "service_role", "authenticated"):
         async with acting_as(superuser, role):
@@ -130,11 +148,15 @@ async def test_only_a_signed_in_user_touches_a_token(superuser: Connection, stat
                 await superuser.execute(f"select {statement}")
 
 
-async def test_the_service_reads_every_users_switch_but_no_token(superuser: Connection, scene: Scene) -> None:
+async def test_the_service_reads_every_users_switch_but_no_token(
+    superuser: Connection, scene: Scene
+) -> None:
     async with acting_as(superuser, "service_role"):
         rows = await superuser.fetch(f"select {KEY_COLUMNS} from user_trading_keys")
         assert {scene.mine.id, scene.theirs.id} <= {row["user_id"] for row in rows}
-        assert {scene.mine.id, scene.theirs.id} <= await visible(superuser, "user_trade_logs", "user_id")
+        assert {scene.mine.id, scene.theirs.id} <= await visible(
+            superuser, "user_trade_logs", "user_id"
+        )
 
 
 @pytest.mark.parametrize(
@@ -157,7 +179,9 @@ async def test_the_service_reads_every_users_switch_but_no_token(superuser: Conn
         "select 1 from private.key_audit",
     ],
 )
-async def test_the_service_key_cannot_read_tokens_or_rewrite_history(superuser: Connection, statement: str) -> None:
+async def test_the_service_key_cannot_read_tokens_or_rewrite_history(
+    superuser: Connection, statement: str
+) -> None:
     async with acting_as(superuser, "service_role"):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await superuser.execute(statement)
@@ -176,7 +200,13 @@ async def test_a_scan_report_and_decision_are_written_once_through_the_real_clie
     service = await supabase_stack.service()
     scan = {"id": str(uuid4()), "date": "2026-11-23", "symbol": "TCS"}
     scan |= {"scan_result": "SHORTLISTED", "initial_signal": "BULLISH"}
-    decision = {"id": str(uuid4()), "scan_id": scan["id"], "symbol": "TCS", "action": "BUY", "reasoning": "first"}
+    decision = {
+        "id": str(uuid4()),
+        "scan_id": scan["id"],
+        "symbol": "TCS",
+        "action": "BUY",
+        "reasoning": "first",
+    }
 
     for reasoning in ("first", "second"):
         await service.table("daily_scans").upsert(scan, ignore_duplicates=True).execute()
@@ -201,5 +231,7 @@ async def test_a_value_off_the_list_is_refused(superuser: Connection) -> None:
 
 
 async def test_a_user_who_traded_cannot_be_deleted(superuser: Connection, scene: Scene) -> None:
-    with pytest.raises(asyncpg.IntegrityConstraintViolationError, match=r"user_trade_logs|order_claims"):
+    with pytest.raises(
+        asyncpg.IntegrityConstraintViolationError, match=r"user_trade_logs|order_claims"
+    ):
         await superuser.execute("delete from auth.users where id = $1", scene.mine.id)

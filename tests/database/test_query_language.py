@@ -55,7 +55,10 @@ def test_no_identifier_enters_the_sql_text_unless_the_catalogue_has_it(name: str
         except RestError:
             continue
         quoted_parts = sql.split('"')[1::2]
-        assert set(quoted_parts) <= {"public", "orders", *ORDERS.columns, *name.split(":")[:1], ""} or not sql
+        assert (
+            set(quoted_parts) <= {"public", "orders", *ORDERS.columns, *name.split(":")[:1], ""}
+            or not sql
+        )
 
 
 @given(st.lists(st.text('ab,"\\ ', min_size=0), min_size=1))

@@ -1,4 +1,6 @@
-"""Who signed out writes no more, no user fills a table, and what was decided stays as it was decided."""
+"""Who signed out writes no more, no user fills a table, and what was decided stays as it was
+decided.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +13,30 @@ from postgrest.exceptions import APIError
 from supabase import AsyncClient
 
 from tests.database.conftest import Connection, acting_as
-from tests.database.fixtures import SignedInUser, SupabaseStack, client, signed_in_user, trading_user
+from tests.database.fixtures import (
+    SignedInUser,
+    SupabaseStack,
+    client,
+    signed_in_user,
+    trading_user,
+)
 
 STATE = "d" * 64
 WRITES: dict[str, tuple[str, dict[str, object]]] = {
     "store_dhan_token": (
         "store_dhan_token",
-        {"p_client_id": "1100000001", "p_token": "a-stolen-token", "p_expiry": "2099-01-01T00:00:00Z"},
+        {
+            "p_client_id": "1100000001",
+            "p_token": "a-stolen-token",
+            "p_expiry": "2099-01-01T00:00:00Z",
+        },
     ),
     "disconnect_dhan": ("disconnect_dhan", {}),
     "switch_trading_on": ("switch_trading_on", {}),  # on the terms that hold
-    "begin_dhan_consent": ("begin_dhan_consent", {"p_client_id": "1100000001", "p_state_hash": STATE}),
+    "begin_dhan_consent": (
+        "begin_dhan_consent",
+        {"p_client_id": "1100000001", "p_state_hash": STATE},
+    ),
     "abandon_dhan_consent": ("abandon_dhan_consent", {"p_state_hash": STATE}),
     "take_dhan_consents": ("take_dhan_consents", {"p_state_hashes": [STATE]}),
     "doubt_dhan_token": ("doubt_dhan_token", {}),
@@ -51,7 +66,9 @@ async def test_an_access_token_writes_nothing_after_its_session_was_signed_out(
 
     function, arguments = WRITES[write]
     with pytest.raises(APIError) as refused:
-        await thief.rpc(function, arguments | (terms if function == "switch_trading_on" else {})).execute()
+        await thief.rpc(
+            function, arguments | (terms if function == "switch_trading_on" else {})
+        ).execute()
 
     assert refused.value.code == "42501"
     assert await everything_of(superuser, user) == before
@@ -75,7 +92,9 @@ async def test_the_bare_switch_is_not_turned_on_after_signing_out_but_off(
 async def test_another_session_of_the_same_user_goes_on(supabase_stack: SupabaseStack) -> None:
     user, _ = await trading_user(supabase_stack)
     phone = await supabase_stack.anonymous()
-    await phone.auth.sign_in_with_password({"email": user.email, "password": "correct horse battery"})
+    await phone.auth.sign_in_with_password(
+        {"email": user.email, "password": "correct horse battery"}
+    )
     await user.client.auth.sign_out({"scope": "local"})
 
     await SignedInUser(user.id, user.email, phone).switch(on=False)
@@ -131,7 +150,9 @@ async def test_a_switch_turned_on_again_on_the_same_terms_counts_in_one_row(
         await user.switch(on=False)
         await user.switch(on=True)
 
-    rows = await superuser.fetch("select mode, times from private.switch_consents where user_id = $1", user.id)
+    rows = await superuser.fetch(
+        "select mode, times from private.switch_consents where user_id = $1", user.id
+    )
     assert [tuple(row) for row in rows] == [("paper", 4)]
 
 
@@ -143,7 +164,9 @@ async def test_a_switch_turned_on_again_on_the_same_terms_counts_in_one_row(
         "update trade_decisions set symbol = 'INFY' where id = $1",
     ],
 )
-async def test_nobody_rewrites_a_decision_not_even_who_owns_the_tables(superuser: Connection, change: str) -> None:
+async def test_nobody_rewrites_a_decision_not_even_who_owns_the_tables(
+    superuser: Connection, change: str
+) -> None:
     decision = await superuser.fetchval(
         "insert into trade_decisions (symbol, action, reasoning) values ('TCS', 'BUY', 'r') returning id"
     )
@@ -152,18 +175,30 @@ async def test_nobody_rewrites_a_decision_not_even_who_owns_the_tables(superuser
         await superuser.execute(change, decision)
 
 
-async def test_settling_marks_a_decision_as_executed(supabase_stack: SupabaseStack, superuser: Connection) -> None:
+async def test_settling_marks_a_decision_as_executed(
+    supabase_stack: SupabaseStack, superuser: Connection
+) -> None:
     user, _ = await trading_user(supabase_stack)
     async with acting_as(superuser, "service_role"):
         row = {"symbol": "TCS", "action": "BUY"}
         decision = await superuser.fetchval(
-            "insert into trade_decisions (symbol, action, reasoning) values ($1, $2, 'r') returning id", *row.values()
+            "insert into trade_decisions (symbol, action, reasoning) values ($1, $2, 'r') returning id",
+            *row.values(),
         )
         order = uuid4()
-        await superuser.execute("select claim_order($1, $2, $3, $4)", user.id, decision, order, order.hex[:25])
-        await superuser.execute("select settle_order($1, $2, $3, 'accepted', '42')", user.id, decision, order)
+        await superuser.execute(
+            "select claim_order($1, $2, $3, $4)", user.id, decision, order, order.hex[:25]
+        )
+        await superuser.execute(
+            "select settle_order($1, $2, $3, 'accepted', '42')", user.id, decision, order
+        )
 
-        assert await superuser.fetchval("select is_executed from trade_decisions where id = $1", decision) is True
+        assert (
+            await superuser.fetchval(
+                "select is_executed from trade_decisions where id = $1", decision
+            )
+            is True
+        )
 
 
 async def account_of(user: SignedInUser) -> dict[str, Any]:
@@ -172,12 +207,20 @@ async def account_of(user: SignedInUser) -> dict[str, Any]:
     return account
 
 
-async def everything_of(superuser: Connection, user: SignedInUser) -> list[list[tuple[object, ...]]]:
+async def everything_of(
+    superuser: Connection, user: SignedInUser
+) -> list[list[tuple[object, ...]]]:
     tables = ["public.user_trading_keys"]
-    tables += [f"private.{name}" for name in ("key_audit", "dhan_consents", "dhan_callbacks", "token_doubts")]
+    tables += [
+        f"private.{name}"
+        for name in ("key_audit", "dhan_consents", "dhan_callbacks", "token_doubts")
+    ]
     tables += ["private.switch_consents"]
     return [
-        [tuple(row) for row in await superuser.fetch(f"select * from {table} where user_id = $1", user.id)]
+        [
+            tuple(row)
+            for row in await superuser.fetch(f"select * from {table} where user_id = $1", user.id)
+        ]
         for table in tables
     ]
 

@@ -13,7 +13,11 @@ async def test_a_person_signs_up_signs_in_and_is_known(supabase_stack: SupabaseS
     user = await signed_in_user(supabase_stack)
     browser = await supabase_stack.anonymous()
 
-    session = (await browser.auth.sign_in_with_password({"email": user.email.upper(), "password": PASSWORD})).session
+    session = (
+        await browser.auth.sign_in_with_password(
+            {"email": user.email.upper(), "password": PASSWORD}
+        )
+    ).session
     known = await browser.auth.get_user()
     claims = await browser.auth.get_claims()
 
@@ -24,7 +28,9 @@ async def test_a_person_signs_up_signs_in_and_is_known(supabase_stack: SupabaseS
     assert (claims["claims"]["sub"], claims["claims"]["role"]) == (str(user.id), "authenticated")
 
 
-async def test_a_refresh_token_is_spent_by_use_but_two_tabs_may_race(supabase_stack: SupabaseStack) -> None:
+async def test_a_refresh_token_is_spent_by_use_but_two_tabs_may_race(
+    supabase_stack: SupabaseStack,
+) -> None:
     user = await signed_in_user(supabase_stack)
     session = await user.client.auth.get_session()
     assert session is not None
@@ -49,12 +55,16 @@ async def test_a_signed_out_session_is_gone(supabase_stack: SupabaseStack) -> No
     assert error.value.code == "session_not_found"
     with pytest.raises(AuthApiError) as refused:
         await user.client.auth.refresh_session(session.refresh_token)
-    assert str(refused.value.code) == "refresh_token_not_found"  # the client's own list of codes lacks it
+    # the client's own list of codes lacks it
+    assert str(refused.value.code) == "refresh_token_not_found"
 
 
 @pytest.mark.parametrize(
     ("password", "email", "code"),
-    [("wrong password", None, "invalid_credentials"), (PASSWORD, "nobody@example.test", "invalid_credentials")],
+    [
+        ("wrong password", None, "invalid_credentials"),
+        (PASSWORD, "nobody@example.test", "invalid_credentials"),
+    ],
 )
 async def test_a_wrong_password_and_an_unknown_address_look_the_same(
     supabase_stack: SupabaseStack, password: str, email: str | None, code: str
@@ -63,7 +73,9 @@ async def test_a_wrong_password_and_an_unknown_address_look_the_same(
     browser = await supabase_stack.anonymous()
 
     with pytest.raises(AuthApiError) as error:
-        await browser.auth.sign_in_with_password({"email": email or user.email, "password": password})
+        await browser.auth.sign_in_with_password(
+            {"email": email or user.email, "password": password}
+        )
 
     assert (error.value.code, error.value.message) == (code, "Invalid login credentials")
 
@@ -108,8 +120,12 @@ async def test_a_user_cannot_administer_users(supabase_stack: SupabaseStack) -> 
     assert error.value.code == "not_admin"
 
 
-async def test_signing_in_on_the_service_client_changes_who_it_is(supabase_stack: SupabaseStack) -> None:
-    """A trap of the real client, kept here so that nobody falls into it: use a client of its own for auth."""
+async def test_signing_in_on_the_service_client_changes_who_it_is(
+    supabase_stack: SupabaseStack,
+) -> None:
+    """A trap of the real client, kept here so that nobody falls into it: use a client of its own
+    for auth.
+    """
     user, service = await signed_in_user(supabase_stack), await supabase_stack.service()
 
     await service.auth.sign_in_with_password({"email": user.email, "password": PASSWORD})

@@ -25,7 +25,9 @@ async def ask(client: AsyncClient, email: str, back: str = BACK) -> None:
 
 async def mailed_link(stack: SupabaseStack, user: SignedInUser) -> str:
     async with httpx.AsyncClient(base_url=stack.url, headers={"apikey": stack.secret_key}) as http:
-        mails: list[dict[str, Any]] = (await http.get("/auth/v1/admin/mails")).raise_for_status().json()
+        mails: list[dict[str, Any]] = (
+            (await http.get("/auth/v1/admin/mails")).raise_for_status().json()
+        )
     return next(str(mail["link"]) for mail in reversed(mails) if mail["to"] == user.email)
 
 
@@ -34,14 +36,18 @@ async def follow(link: str) -> httpx.Response:
         return await http.get(link)
 
 
-async def test_a_mailed_link_signs_in_the_browser_that_asked_for_it_once(supabase_stack: SupabaseStack) -> None:
+async def test_a_mailed_link_signs_in_the_browser_that_asked_for_it_once(
+    supabase_stack: SupabaseStack,
+) -> None:
     user, client = await signed_in_user(supabase_stack), await browser(supabase_stack)
     await ask(client, user.email)
     link = await mailed_link(supabase_stack, user)
 
     followed, again = await follow(link), await follow(link)
     code = httpx.URL(followed.headers["Location"]).params["code"]
-    session = await client.auth.exchange_code_for_session({"auth_code": code, "redirect_to": BACK, "code_verifier": ""})
+    session = await client.auth.exchange_code_for_session(
+        {"auth_code": code, "redirect_to": BACK, "code_verifier": ""}
+    )
 
     assert followed.headers["Location"].startswith(f"{BACK}?code=")
     assert session.user is not None
@@ -61,12 +67,16 @@ async def test_a_code_is_of_no_use_to_another_browser(supabase_stack: SupabaseSt
     code = httpx.URL(mine.headers["Location"]).params["code"]
 
     with pytest.raises(AuthApiError) as refused:
-        await client.auth.exchange_code_for_session({"auth_code": code, "redirect_to": BACK, "code_verifier": ""})
+        await client.auth.exchange_code_for_session(
+            {"auth_code": code, "redirect_to": BACK, "code_verifier": ""}
+        )
 
     assert refused.value.code == "bad_code_verifier"
 
 
-async def test_no_link_goes_to_a_stranger_or_leads_away_from_this_machine(supabase_stack: SupabaseStack) -> None:
+async def test_no_link_goes_to_a_stranger_or_leads_away_from_this_machine(
+    supabase_stack: SupabaseStack,
+) -> None:
     user, client = await signed_in_user(supabase_stack), await browser(supabase_stack)
 
     with pytest.raises(AuthApiError) as unknown:

@@ -1,4 +1,6 @@
-"""The stand-in through the real client. Expected values are PostgREST's documented answers, written by hand."""
+"""The stand-in through the real client. Expected values are PostgREST's documented answers, written
+by hand.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ async def quantities(request: Any) -> list[int]:
     return [row["qty"] for row in await data_of(request)]
 
 
-async def test_an_insert_gives_the_row_back_with_defaults_and_exact_values(conformance: SupabaseStack) -> None:
+async def test_an_insert_gives_the_row_back_with_defaults_and_exact_values(
+    conformance: SupabaseStack,
+) -> None:
     user = await signed_in_user(conformance)
     row: dict[str, Any] = {
         "symbol": "NIFTY",
@@ -115,7 +119,9 @@ async def test_each_filter_narrows_as_postgrest_does(
 ) -> None:
     user = await a_user_with_orders(conformance)
 
-    assert await quantities(narrow(user.client.table("orders").select("qty")).order("qty")) == expected
+    assert (
+        await quantities(narrow(user.client.table("orders").select("qty")).order("qty")) == expected
+    )
 
 
 async def test_rows_are_ordered_limited_and_paged(conformance: SupabaseStack) -> None:
@@ -123,8 +129,16 @@ async def test_rows_are_ordered_limited_and_paged(conformance: SupabaseStack) ->
     orders = user.client.table("orders")
 
     assert await quantities(orders.select("qty").order("qty", desc=True).limit(2)) == [10, 5]
-    assert await quantities(orders.select("qty").order("price", nullsfirst=True).order("qty")) == [10, 5, 1]
-    assert await quantities(orders.select("qty").order("price", desc=True, nullsfirst=False)) == [1, 5, 10]
+    assert await quantities(orders.select("qty").order("price", nullsfirst=True).order("qty")) == [
+        10,
+        5,
+        1,
+    ]
+    assert await quantities(orders.select("qty").order("price", desc=True, nullsfirst=False)) == [
+        1,
+        5,
+        10,
+    ]
     assert await quantities(orders.select("qty").order("qty").range(1, 1)) == [5]
     assert await quantities(orders.select("qty").order("qty").offset(2)) == [10]
 
@@ -132,14 +146,26 @@ async def test_rows_are_ordered_limited_and_paged(conformance: SupabaseStack) ->
 async def test_a_count_is_of_all_matching_rows(conformance: SupabaseStack) -> None:
     user = await a_user_with_orders(conformance)
 
-    page = await user.client.table("orders").select("qty", count=CountMethod.exact).range(0, 0).execute()
-    head = await user.client.table("orders").select("*", count=CountMethod.exact, head=True).gt("qty", 1).execute()
+    page = (
+        await user.client.table("orders")
+        .select("qty", count=CountMethod.exact)
+        .range(0, 0)
+        .execute()
+    )
+    head = (
+        await user.client.table("orders")
+        .select("*", count=CountMethod.exact, head=True)
+        .gt("qty", 1)
+        .execute()
+    )
 
     assert (page.count, len(page.data)) == (3, 1)
     assert (head.count, head.data) == (2, [])
 
 
-async def test_a_result_is_cut_at_a_thousand_rows_as_on_supabase(conformance: SupabaseStack) -> None:
+async def test_a_result_is_cut_at_a_thousand_rows_as_on_supabase(
+    conformance: SupabaseStack,
+) -> None:
     user = await signed_in_user(conformance)
     many = [{"symbol": "A", "qty": quantity} for quantity in range(1, 1_003)]
     await user.client.table("orders").insert(many, returning=ReturnMethod.minimal).execute()
@@ -147,24 +173,33 @@ async def test_a_result_is_cut_at_a_thousand_rows_as_on_supabase(conformance: Su
     rows = user.client.table("orders").select("qty").order("qty")
 
     assert len(await quantities(rows.limit(5_000))) == 1_000
-    assert await quantities(user.client.table("orders").select("qty").order("qty").range(1_000, 1_999)) == [
+    assert await quantities(
+        user.client.table("orders").select("qty").order("qty").range(1_000, 1_999)
+    ) == [
         1_001,
         1_002,
     ]
 
 
-async def test_one_row_is_an_object_and_any_other_number_an_error(conformance: SupabaseStack) -> None:
+async def test_one_row_is_an_object_and_any_other_number_an_error(
+    conformance: SupabaseStack,
+) -> None:
     user = await a_user_with_orders(conformance)
     orders = user.client.table("orders")
 
-    assert (await orders.select("qty, name:symbol").eq("qty", 5).single().execute()).data == {"qty": 5, "name": "NIFTY"}
+    assert (await orders.select("qty, name:symbol").eq("qty", 5).single().execute()).data == {
+        "qty": 5,
+        "name": "NIFTY",
+    }
     assert await refused(orders.select("*").eq("qty", 77).single().execute()) == "PGRST116"
     assert await refused(orders.select("*").single().execute()) == "PGRST116"
     maybe = await orders.select("qty").eq("qty", 77).maybe_single().execute()
     assert maybe is None or maybe.data is None
 
 
-async def test_an_update_changes_the_filtered_rows_and_gives_them_back(conformance: SupabaseStack) -> None:
+async def test_an_update_changes_the_filtered_rows_and_gives_them_back(
+    conformance: SupabaseStack,
+) -> None:
     user = await a_user_with_orders(conformance)
     orders = user.client.table("orders")
 
@@ -194,7 +229,9 @@ async def test_a_change_without_a_filter_is_refused(conformance: SupabaseStack) 
 async def test_an_upsert_merges_or_ignores_as_asked(conformance: SupabaseStack) -> None:
     user, service = await signed_in_user(conformance), await conformance.service()
     notes, own = service.table("notes"), str(user.id)
-    await notes.insert({"user_id": own, "body": "first", "secret": "s"}, returning=ReturnMethod.minimal).execute()
+    await notes.insert(
+        {"user_id": own, "body": "first", "secret": "s"}, returning=ReturnMethod.minimal
+    ).execute()
 
     await notes.upsert(
         {"user_id": own, "body": "second"}, on_conflict="user_id", returning=ReturnMethod.minimal
@@ -208,7 +245,9 @@ async def test_an_upsert_merges_or_ignores_as_asked(conformance: SupabaseStack) 
     assert merged == ignored == [{"body": "second"}]
 
 
-async def test_a_bulk_insert_turns_missing_keys_into_null_and_not_into_the_default(conformance: SupabaseStack) -> None:
+async def test_a_bulk_insert_turns_missing_keys_into_null_and_not_into_the_default(
+    conformance: SupabaseStack,
+) -> None:
     user = await signed_in_user(conformance)
     ragged = [{"symbol": "A", "qty": 1, "status": "done"}, {"symbol": "B", "qty": 2}]
 
@@ -223,7 +262,9 @@ async def test_an_empty_bulk_insert_writes_nothing(conformance: SupabaseStack) -
     assert (await user.client.table("orders").insert([]).execute()).data == []
 
 
-async def test_functions_of_every_shape_answer_as_postgrest_does(conformance: SupabaseStack) -> None:
+async def test_functions_of_every_shape_answer_as_postgrest_does(
+    conformance: SupabaseStack,
+) -> None:
     user = await a_user_with_orders(conformance)
     call = user.client.rpc
 
@@ -249,7 +290,10 @@ async def test_functions_of_every_shape_answer_as_postgrest_does(conformance: Su
         (lambda c: c.table("orders").insert({"symbol": "A", "qty": -1}), "23514"),
         (lambda c: c.table("orders").insert({"qty": 1}), "23502"),
         (lambda c: c.table("orders").insert({"symbol": "A", "qty": 1, "id": 99}), "428C9"),
-        (lambda c: c.table("orders").insert({"symbol": "A", "qty": 1, "user_id": str(uuid4())}), "42501"),
+        (
+            lambda c: c.table("orders").insert({"symbol": "A", "qty": 1, "user_id": str(uuid4())}),
+            "42501",
+        ),
         (lambda c: c.table("ungranted").select("*"), "42501"),
         (lambda c: c.rpc("refuse", {"message": "no"}), "P0001"),
         (lambda c: c.rpc("nowhere", {}), "PGRST202"),
@@ -257,7 +301,9 @@ async def test_functions_of_every_shape_answer_as_postgrest_does(conformance: Su
         (lambda c: c.schema("private").table("orders").select("*"), "PGRST106"),
     ],
 )
-async def test_each_mistake_gets_its_code(conformance: SupabaseStack, request_of: Any, code: str) -> None:
+async def test_each_mistake_gets_its_code(
+    conformance: SupabaseStack, request_of: Any, code: str
+) -> None:
     user = await signed_in_user(conformance)
 
     assert await refused(request_of(user.client).execute()) == code
@@ -278,7 +324,9 @@ async def test_each_mistake_gets_its_code(conformance: SupabaseStack, request_of
         lambda c: c.table("orders").insert([{"symbol": "A", "qty": 1}], default_to_null=False),
     ],
 )
-async def test_what_is_not_built_is_refused_aloud(conformance: SupabaseStack, request_of: Any) -> None:
+async def test_what_is_not_built_is_refused_aloud(
+    conformance: SupabaseStack, request_of: Any
+) -> None:
     user = await a_user_with_orders(conformance)
 
     with pytest.raises(APIError, match="PGRST127") as error:
@@ -301,7 +349,9 @@ async def test_each_key_acts_in_its_own_role(conformance: SupabaseStack) -> None
     service, anonymous = await conformance.service(), await conformance.anonymous()
     own = str(user.id)
 
-    assert (await stranger.client.table("orders").select("*").eq("user_id", own).execute()).data == []
+    assert (
+        await stranger.client.table("orders").select("*").eq("user_id", own).execute()
+    ).data == []
     assert len((await service.table("orders").select("*").eq("user_id", own).execute()).data) == 3
     assert await refused(anonymous.table("orders").select("*").execute()) == "42501"
     assert (await data_of(service.rpc("whoami", {"worker": "w"})))["role"] == "service_role"
@@ -310,7 +360,9 @@ async def test_each_key_acts_in_its_own_role(conformance: SupabaseStack) -> None
 async def test_a_new_table_is_served_without_a_restart(conformance: SupabaseStack) -> None:
     connection = await asyncpg.connect(conformance.dsn)
     name = f"later_{uuid4().hex[:8]}"
-    await connection.execute(f"create table public.{name} (id integer); grant select on public.{name} to service_role")
+    await connection.execute(
+        f"create table public.{name} (id integer); grant select on public.{name} to service_role"
+    )
     await connection.close()
 
     assert (await (await conformance.service()).table(name).select("*").execute()).data == []
@@ -349,7 +401,11 @@ async def test_a_browser_of_another_origin_may_ask(conformance: SupabaseStack) -
 
 async def test_a_partial_page_is_206_and_a_whole_one_200(conformance: SupabaseStack) -> None:
     user = await a_user_with_orders(conformance)
-    headers = {"apikey": conformance.publishable_key, "Authorization": await bearer(user), "Prefer": "count=exact"}
+    headers = {
+        "apikey": conformance.publishable_key,
+        "Authorization": await bearer(user),
+        "Prefer": "count=exact",
+    }
 
     async with httpx.AsyncClient(headers=headers) as http:
         part = await http.get(f"{conformance.url}/rest/v1/orders?select=id&limit=1")
@@ -359,8 +415,12 @@ async def test_a_partial_page_is_206_and_a_whole_one_200(conformance: SupabaseSt
     assert (whole.status_code, whole.headers["content-range"]) == (200, "0-2/3")
 
 
-async def test_the_stand_in_refuses_to_be_reachable_from_outside(postgres: EmbeddedPostgres) -> None:
+async def test_the_stand_in_refuses_to_be_reachable_from_outside(
+    postgres: EmbeddedPostgres,
+) -> None:
     stand_in = SupabaseStandIn()
 
     with pytest.raises(Misconfigured, match="not loopback"):
-        await stand_in.start(postgres.dsn("authenticator"), postgres.dsn("supabase_auth_admin"), host="0.0.0.0")
+        await stand_in.start(
+            postgres.dsn("authenticator"), postgres.dsn("supabase_auth_admin"), host="0.0.0.0"
+        )

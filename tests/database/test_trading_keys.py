@@ -69,7 +69,9 @@ async def test_the_switch_is_refused_with_an_expired_token(
 ) -> None:
     user = await signed_in_user(supabase_stack)
     await user.connect_dhan()
-    await superuser.execute("update user_trading_keys set token_expiry = $2 where user_id = $1", user.id, an_hour_ago())
+    await superuser.execute(
+        "update user_trading_keys set token_expiry = $2 where user_id = $1", user.id, an_hour_ago()
+    )
 
     with pytest.raises(APIError, match="expired"):
         await user.switch(on=True)
@@ -83,7 +85,9 @@ async def test_the_switch_can_be_turned_off_with_an_expired_token(
     supabase_stack: SupabaseStack, superuser: Connection
 ) -> None:
     user, _ = await trading_user(supabase_stack)
-    await superuser.execute("update user_trading_keys set token_expiry = $2 where user_id = $1", user.id, an_hour_ago())
+    await superuser.execute(
+        "update user_trading_keys set token_expiry = $2 where user_id = $1", user.id, an_hour_ago()
+    )
 
     await user.switch(on=False)
 
@@ -111,10 +115,16 @@ async def test_disconnecting_deletes_the_token_and_switches_off(
     await user.client.rpc("disconnect_dhan", {}).execute()
 
     keys = await keys_of(superuser, user)
-    assert (keys["dhan_access_token"], keys["token_expiry"], keys["is_trading_enabled"]) == (None, None, False)
+    assert (keys["dhan_access_token"], keys["token_expiry"], keys["is_trading_enabled"]) == (
+        None,
+        None,
+        False,
+    )
 
 
-async def test_every_change_stamps_updated_at(supabase_stack: SupabaseStack, superuser: Connection) -> None:
+async def test_every_change_stamps_updated_at(
+    supabase_stack: SupabaseStack, superuser: Connection
+) -> None:
     user, _ = await trading_user(supabase_stack)
     before = (await keys_of(superuser, user))["updated_at"]
 
@@ -134,7 +144,9 @@ async def test_storing_and_deleting_a_token_is_audited_without_it(
     token = await user.connect_dhan()
     await user.client.rpc("disconnect_dhan", {}).execute()
 
-    rows = await superuser.fetch("select * from private.key_audit where user_id = $1 order by id", user.id)
+    rows = await superuser.fetch(
+        "select * from private.key_audit where user_id = $1 order by id", user.id
+    )
     assert [(row["action"], row["actor_role"], row["actor_id"]) for row in rows] == [
         ("stored", "authenticated", user.id),
         ("deleted", "authenticated", user.id),

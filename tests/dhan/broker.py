@@ -40,14 +40,18 @@ async def never(_: web.Request) -> web.StreamResponse:
 
 
 async def half_a_body(request: web.Request) -> web.StreamResponse:
-    response = web.StreamResponse(headers={"Content-Length": "100", "Content-Type": "application/json"})
+    response = web.StreamResponse(
+        headers={"Content-Length": "100", "Content-Type": "application/json"}
+    )
     await response.prepare(request)
     await response.write(b'{"orderId": "1')
     return await hang_up(request)
 
 
 def trading_error(code: str, message: str = "no", status: int = 400) -> Answer:
-    return json_answer({"errorType": "Order_Error", "errorCode": code, "errorMessage": message}, status)
+    return json_answer(
+        {"errorType": "Order_Error", "errorCode": code, "errorMessage": message}, status
+    )
 
 
 @dataclass
@@ -72,7 +76,11 @@ class ScriptedDhan:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         headers = {name.lower(): value for name, value in request.headers.items()}
         self.seen.append(Seen(request.method, request.path_qs, headers, await request.read()))
-        matching = [key for key in self.scripts if key[0] == request.method and request.path.startswith(key[1])]
+        matching = [
+            key
+            for key in self.scripts
+            if key[0] == request.method and request.path.startswith(key[1])
+        ]
         if not matching:
             return web.Response(status=599)
         return await self.scripts[max(matching, key=lambda key: len(key[1]))](request)

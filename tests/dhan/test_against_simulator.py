@@ -1,4 +1,6 @@
-"""Our Dhan client against the simulator, which was written from the documents and shares no code with it."""
+"""Our Dhan client against the simulator, which was written from the documents and shares no code
+with it.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ def at(simulator: Simulator) -> BaseUrl:
     return BaseUrl.parse(f"{simulator.url}/v2")
 
 
-async def test_an_order_is_accepted_and_found_by_our_name_for_it(http: httpx.AsyncClient, simulator: Simulator) -> None:
+async def test_an_order_is_accepted_and_found_by_our_name_for_it(
+    http: httpx.AsyncClient, simulator: Simulator
+) -> None:
     desk = OrderDesk(http, at(simulator), credentials())
 
     placed = await desk.place(an_order(validity=Validity.IOC))
@@ -43,31 +47,46 @@ async def test_an_order_is_accepted_and_found_by_our_name_for_it(http: httpx.Asy
     assert found.order.order_id == placed.order_id
 
 
-async def test_an_order_nobody_placed_is_not_found(http: httpx.AsyncClient, simulator: Simulator) -> None:
-    assert await OrderDesk(http, at(simulator), credentials()).find(CorrelationId("AT-nobody")) == NotFound()
+async def test_an_order_nobody_placed_is_not_found(
+    http: httpx.AsyncClient, simulator: Simulator
+) -> None:
+    assert (
+        await OrderDesk(http, at(simulator), credentials()).find(CorrelationId("AT-nobody"))
+        == NotFound()
+    )
 
 
 async def test_a_wrong_price_and_a_wrong_token_are_rejected_in_words(
     http: httpx.AsyncClient, simulator: Simulator
 ) -> None:
-    off_grid = await OrderDesk(http, at(simulator), credentials()).place(an_order(price=Price(165853)))
-    stranger = await OrderDesk(http, at(simulator), credentials("some-other-token-of-nobody")).place(an_order())
+    off_grid = await OrderDesk(http, at(simulator), credentials()).place(
+        an_order(price=Price(165853))
+    )
+    stranger = await OrderDesk(
+        http, at(simulator), credentials("some-other-token-of-nobody")
+    ).place(an_order())
 
     assert isinstance(off_grid, Rejected)
     assert isinstance(stranger, Rejected)
     assert (off_grid.code, stranger.code) == ("DH-906", "DH-901")
 
 
-async def test_the_master_names_every_instrument_of_the_market(http: httpx.AsyncClient, simulator: Simulator) -> None:
+async def test_the_master_names_every_instrument_of_the_market(
+    http: httpx.AsyncClient, simulator: Simulator
+) -> None:
     text = await fetch(http, f"{simulator.url}/instruments/api-scrip-master-detailed.csv")
 
     master = parse(text, frozenset(Segment))
 
     assert master.bad == ()
-    assert list(master.by_id.values()) == [listing.instrument for listing in simulator.market.listings]
+    assert list(master.by_id.values()) == [
+        listing.instrument for listing in simulator.market.listings
+    ]
 
 
-async def test_daily_candles_come_for_the_days_asked_for(http: httpx.AsyncClient, simulator: Simulator) -> None:
+async def test_daily_candles_come_for_the_days_asked_for(
+    http: httpx.AsyncClient, simulator: Simulator
+) -> None:
     listing = next(listing for listing in simulator.market.listings if listing.instrument.tradable)
     today = trading_day(simulator.market.session.open)
 

@@ -19,7 +19,12 @@ from tests.dhan.broker import ScriptedDhan, hang_up, json_answer, trading_error
 from tests.dhan.factories import credentials
 
 RELIANCE = Instrument(
-    InstrumentId(Segment.NSE_EQ, 2885), "RELIANCE", "Reliance Industries", "EQUITY", Quantity(1), Paise(10)
+    InstrumentId(Segment.NSE_EQ, 2885),
+    "RELIANCE",
+    "Reliance Industries",
+    "EQUITY",
+    Quantity(1),
+    Paise(10),
 )
 MONDAY = 1752431400  # 2025-07-14 00:00 IST, as true UTC seconds
 TUESDAY = MONDAY + 86_400
@@ -82,7 +87,9 @@ async def test_both_days_are_included_though_dhans_end_is_exclusive(
     assert [bar.day for bar in bars] == [date(2025, 7, 14)]
 
 
-@pytest.mark.parametrize("answer", [hang_up, trading_error("DH-904", status=429)], ids=["lost", "rate limit"])
+@pytest.mark.parametrize(
+    "answer", [hang_up, trading_error("DH-904", status=429)], ids=["lost", "rate limit"]
+)
 async def test_no_answer_is_asked_for_again_later(
     http: httpx.AsyncClient, broker: ScriptedDhan, answer: Callable[..., Any]
 ) -> None:
@@ -133,7 +140,9 @@ async def test_intraday_asks_in_indian_time_and_drops_what_dhan_sends_beyond_the
     assert [bar.start for bar in bars] == [UtcNs.seconds(OPEN), UtcNs.seconds(OPEN + 300)]
 
 
-async def test_more_than_ninety_days_are_not_asked_for(http: httpx.AsyncClient, broker: ScriptedDhan) -> None:
+async def test_more_than_ninety_days_are_not_asked_for(
+    http: httpx.AsyncClient, broker: ScriptedDhan
+) -> None:
     with pytest.raises(ValueError, match="Dhan gives 90"):
         await History(http, BaseUrl.parse(broker.url), credentials()).intraday(
             RELIANCE, 5, UtcNs.seconds(OPEN), UtcNs.seconds(OPEN + 91 * 86_400)

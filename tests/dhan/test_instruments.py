@@ -17,9 +17,7 @@ HEADER = (
     "EXCH_ID,SEGMENT,SECURITY_ID,ISIN,INSTRUMENT,UNDERLYING_SECURITY_ID,UNDERLYING_SYMBOL,SYMBOL_NAME,DISPLAY_NAME,"
     "INSTRUMENT_TYPE,SERIES,LOT_SIZE,SM_EXPIRY_DATE,STRIKE_PRICE,OPTION_TYPE,TICK_SIZE,EXPIRY_FLAG"
 )
-RELIANCE = (
-    "NSE,E,2885,INE0,EQUITY,,RELIANCE,RELIANCE INDUSTRIES LTD,Reliance Industries,ES,EQ,1.0,0001-01-01,,XX,10.0000,NA"
-)
+RELIANCE = "NSE,E,2885,INE0,EQUITY,,RELIANCE,RELIANCE INDUSTRIES LTD,Reliance Industries,ES,EQ,1.0,0001-01-01,,XX,10.0000,NA"
 BOND = "NSE,E,19257,INE0,EQUITY,,RELIANCE,RELIANCE INDUSTRIES LTD,Reliance NCD,ES,D1,1.0,,,XX,5.0000,NA"
 NIFTY = "NSE,I,13,NA,INDEX,13,NIFTY,NIFTY,Nifty 50,INDEX,NA,1.0,0001-01-01,,XX,0.0500,N"
 OPTION = "NSE,D,35070,NA,OPTIDX,26000,NIFTY,NIFTY-Nov2026-18950-CE,NIFTY 23 NOV 18950 CE,OP,NA,65.0,2026-11-23,18950,CE,5.0000,M"
@@ -35,9 +33,16 @@ def test_shares_indices_and_options_are_read_with_their_units() -> None:
 
     assert list(read.by_id.values()) == [
         Instrument(
-            InstrumentId(Segment.NSE_EQ, 2885), "RELIANCE", "Reliance Industries", "EQUITY", Quantity(1), Paise(10)
+            InstrumentId(Segment.NSE_EQ, 2885),
+            "RELIANCE",
+            "Reliance Industries",
+            "EQUITY",
+            Quantity(1),
+            Paise(10),
         ),
-        Instrument(InstrumentId(Segment.IDX_I, 13), "NIFTY", "Nifty 50", "INDEX", Quantity(1), Paise(5)),
+        Instrument(
+            InstrumentId(Segment.IDX_I, 13), "NIFTY", "Nifty 50", "INDEX", Quantity(1), Paise(5)
+        ),
         Instrument(
             InstrumentId(Segment.NSE_FNO, 35070),
             "NIFTY-Nov2026-18950-CE",
@@ -74,11 +79,17 @@ def test_a_bad_row_is_named_by_line_and_field_and_the_rest_is_read(bad: str, fie
     read = parse(master(NIFTY, bad, OPTION), ALL)
 
     assert [(row.line, row.field) for row in read.bad] == [(3, field)]
-    assert [instrument.symbol for instrument in read.by_id.values()] == ["NIFTY", "NIFTY-Nov2026-18950-CE"]
+    assert [instrument.symbol for instrument in read.by_id.values()] == [
+        "NIFTY",
+        "NIFTY-Nov2026-18950-CE",
+    ]
 
 
 def test_rows_of_other_segments_are_passed_over_without_complaint() -> None:
-    read = parse(master(RELIANCE, NIFTY.replace("0.0500", "junk"), "NSE,M,1" + ",x" * 14), frozenset({Segment.NSE_EQ}))
+    read = parse(
+        master(RELIANCE, NIFTY.replace("0.0500", "junk"), "NSE,M,1" + ",x" * 14),
+        frozenset({Segment.NSE_EQ}),
+    )
 
     assert [instrument.symbol for instrument in read.by_id.values()] == ["RELIANCE"]
 
@@ -91,7 +102,10 @@ def test_a_file_without_its_columns_is_refused_as_a_whole(text: str) -> None:
 
 @given(st.text())
 def test_no_line_whatever_stops_the_reading(junk: str) -> None:
-    assert InstrumentId(Segment.NSE_EQ, 2885) in parse(master(junk.replace(RELIANCE, ""), RELIANCE), ALL).by_id
+    assert (
+        InstrumentId(Segment.NSE_EQ, 2885)
+        in parse(master(junk.replace(RELIANCE, ""), RELIANCE), ALL).by_id
+    )
 
 
 async def test_the_file_is_fetched_and_an_error_page_is_not_taken_for_it(
@@ -107,12 +121,8 @@ async def test_the_file_is_fetched_and_an_error_page_is_not_taken_for_it(
 
 INFY = "NSE,E,1594,INE1,EQUITY,,INFY,INFOSYS LTD,Infosys,ES,EQ,1.0,0001-01-01,,XX,10.0000,NA"
 ON_BSE = "BSE,E,500325,INE0,EQUITY,,RELIANCE,RELIANCE INDUSTRIES LTD,Reliance Industries,ES,A,1.0,,,XX,5.0000,NA"
-FUTURE = (
-    "NSE,D,43000,NA,FUTSTK,2885,RELIANCE,RELIANCE-Dec2026-FUT,RELIANCE DEC FUT,FUT,NA,500.0,2026-12-29,,XX,10.0000,M"
-)
-BSE_OPTION = (
-    "BSE,D,810001,NA,OPTSTK,500209,INFY,INFY-Dec2026-1500-CE,INFY DEC 1500 CE,OP,NA,400.0,2026-12-31,1500,CE,5.0000,M"
-)
+FUTURE = "NSE,D,43000,NA,FUTSTK,2885,RELIANCE,RELIANCE-Dec2026-FUT,RELIANCE DEC FUT,FUT,NA,500.0,2026-12-29,,XX,10.0000,M"
+BSE_OPTION = "BSE,D,810001,NA,OPTSTK,500209,INFY,INFY-Dec2026-1500-CE,INFY DEC 1500 CE,OP,NA,400.0,2026-12-31,1500,CE,5.0000,M"
 CASH = frozenset({Segment.NSE_EQ, Segment.BSE_EQ})
 
 
@@ -122,7 +132,9 @@ def test_a_share_closes_in_an_auction_on_both_exchanges_when_it_has_a_contract_o
     assert read.auction_shares() == frozenset(
         {InstrumentId(Segment.NSE_EQ, 2885), InstrumentId(Segment.BSE_EQ, 500325)}
     )
-    assert parse(master(INFY, BSE_OPTION), CASH).auction_shares() == frozenset({InstrumentId(Segment.NSE_EQ, 1594)})
+    assert parse(master(INFY, BSE_OPTION), CASH).auction_shares() == frozenset(
+        {InstrumentId(Segment.NSE_EQ, 1594)}
+    )
 
 
 def test_a_master_without_a_contract_on_any_share_does_not_tell_which_close_in_an_auction() -> None:

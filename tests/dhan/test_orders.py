@@ -43,7 +43,9 @@ def desk(http: httpx.AsyncClient, broker: ScriptedDhan) -> OrderDesk:
 async def test_an_order_goes_out_with_our_name_for_it_and_comes_back_accepted(
     http: httpx.AsyncClient, broker: ScriptedDhan
 ) -> None:
-    broker.on("POST", "/v2/orders", json_answer({"orderId": "112111182198", "orderStatus": "TRANSIT"}))
+    broker.on(
+        "POST", "/v2/orders", json_answer({"orderId": "112111182198", "orderStatus": "TRANSIT"})
+    )
 
     placed = await desk(http, broker).place(an_order(validity=Validity.IOC))
 
@@ -113,7 +115,10 @@ def test_a_lost_request_is_unknown_unless_certainly_nothing_left() -> None:
     assert isinstance(classify_placement(Lost("connect_error", may_have_arrived=False)), NotSent)
 
 
-@given(st.integers(100, 599), st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists))
+@given(
+    st.integers(100, 599),
+    st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists),
+)
 def test_no_answer_whatever_crashes_the_classification_or_accepts_an_order_without_an_id(
     status: int, body: Any
 ) -> None:
@@ -122,8 +127,12 @@ def test_no_answer_whatever_crashes_the_classification_or_accepts_an_order_witho
     assert not isinstance(classify_book(Reply(status, body), OURS), Found)
 
 
-@pytest.mark.parametrize("shape", [lambda row: row, lambda row: [row]], ids=["object", "array of one"])
-def test_a_found_order_may_come_as_an_object_or_an_array_of_one(shape: Callable[[Any], Any]) -> None:
+@pytest.mark.parametrize(
+    "shape", [lambda row: row, lambda row: [row]], ids=["object", "array of one"]
+)
+def test_a_found_order_may_come_as_an_object_or_an_array_of_one(
+    shape: Callable[[Any], Any],
+) -> None:
     found = classify_lookup(Reply(200, shape(a_book_row(orderStatus="traded"))), OURS)
 
     assert found == Found(BrokerOrder(DhanOrderId("112111182198"), OURS, "TRADED"))
@@ -179,7 +188,9 @@ async def test_an_order_that_the_lookup_does_not_know_is_found_in_the_book_while
     assert found == Found(BrokerOrder(DhanOrderId("112111182198"), OURS, "TRANSIT"))
 
 
-@pytest.mark.parametrize("book", [hang_up, text_answer("<html>", 502), trading_error("DH-902", status=403)])
+@pytest.mark.parametrize(
+    "book", [hang_up, text_answer("<html>", 502), trading_error("DH-902", status=403)]
+)
 async def test_an_order_is_not_found_only_when_the_book_says_so_too(
     http: httpx.AsyncClient, broker: ScriptedDhan, book: Answer
 ) -> None:
@@ -205,7 +216,9 @@ def test_an_order_refused_for_its_token_says_so(status: int) -> None:
 
 @pytest.mark.parametrize("order_id", ["", "1\u00002", "\ud800", "7" * 65, "\u0967\u0968", "12 34"])
 def test_an_order_id_that_is_none_is_no_acknowledgement(order_id: str) -> None:
-    assert isinstance(classify_placement(Reply(200, {"orderId": order_id, "orderStatus": "PENDING"})), Unknown)
+    assert isinstance(
+        classify_placement(Reply(200, {"orderId": order_id, "orderStatus": "PENDING"})), Unknown
+    )
 
 
 @given(st.text(st.characters(exclude_categories=())), st.text(st.characters(exclude_categories=())))
@@ -226,7 +239,11 @@ async def test_a_lookup_refused_in_unclear_words_is_settled_by_the_whole_book(
     http: httpx.AsyncClient, broker: ScriptedDhan
 ) -> None:
     broker.on("GET", "/v2/orders/external/", trading_error("DH-905"))
-    broker.on("GET", "/v2/orders", json_answer([a_book_row(correlationId="other"), a_book_row(orderStatus="TRADED")]))
+    broker.on(
+        "GET",
+        "/v2/orders",
+        json_answer([a_book_row(correlationId="other"), a_book_row(orderStatus="TRADED")]),
+    )
 
     found = await desk(http, broker).find(OURS)
 
@@ -239,7 +256,9 @@ def test_a_book_with_an_unreadable_row_proves_no_absence() -> None:
     assert classify_book(Reply(200, [{"orderId": None}]), OURS) == Unknown("order_book_unreadable")
 
 
-async def test_a_lost_lookup_asks_nothing_else(http: httpx.AsyncClient, broker: ScriptedDhan) -> None:
+async def test_a_lost_lookup_asks_nothing_else(
+    http: httpx.AsyncClient, broker: ScriptedDhan
+) -> None:
     broker.on("GET", "/v2/orders/external/", hang_up)
 
     assert isinstance(await desk(http, broker).find(OURS), Unknown)

@@ -28,7 +28,9 @@ from tests.dhan.broker import ScriptedDhan, half_a_body, hang_up, json_answer, n
 from tests.dhan.factories import TOKEN, credentials
 
 
-def transport(http: httpx.AsyncClient, broker: ScriptedDhan, who: Credentials | None = None) -> DhanTransport:
+def transport(
+    http: httpx.AsyncClient, broker: ScriptedDhan, who: Credentials | None = None
+) -> DhanTransport:
     return DhanTransport(http, BaseUrl.parse(broker.url), who or credentials(), Deadline.ORDER)
 
 
@@ -61,7 +63,9 @@ def test_a_url_that_would_show_a_token_or_is_ambiguous_is_refused(text: str) -> 
         ("https://127.0.0.1.evil.example/v2", False),
     ],
 )
-def test_loopback_is_a_literal_address_of_this_machine_and_nothing_else(text: str, loopback: bool) -> None:
+def test_loopback_is_a_literal_address_of_this_machine_and_nothing_else(
+    text: str, loopback: bool
+) -> None:
     assert BaseUrl.parse(text).loopback is loopback
 
 
@@ -72,7 +76,10 @@ SDK_CALLS: list[tuple[str, Callable[[Any], Any]]] = [
             "2885", "NSE_EQ", "BUY", 10, "LIMIT", "INTRADAY", 1658.55, validity="IOC", tag="AT1"
         ),
     ),
-    ("modify", lambda sdk: dhanhq.Order(sdk).modify_order("1", "LIMIT", None, 5, 10.05, 0, 0, "DAY")),
+    (
+        "modify",
+        lambda sdk: dhanhq.Order(sdk).modify_order("1", "LIMIT", None, 5, 10.05, 0, 0, "DAY"),
+    ),
     ("cancel", lambda sdk: dhanhq.Order(sdk).cancel_order("1")),
     ("book", lambda sdk: dhanhq.Order(sdk).get_order_list()),
     ("find", lambda sdk: dhanhq.Order(sdk).get_order_by_correlationID("AT1")),
@@ -85,7 +92,9 @@ SDK_CALLS: list[tuple[str, Callable[[Any], Any]]] = [
 ]
 
 
-@pytest.mark.parametrize("call", [call for _, call in SDK_CALLS], ids=[name for name, _ in SDK_CALLS])
+@pytest.mark.parametrize(
+    "call", [call for _, call in SDK_CALLS], ids=[name for name, _ in SDK_CALLS]
+)
 async def test_each_request_is_byte_for_byte_what_the_unmodified_sdk_sends(
     http: httpx.AsyncClient, broker: ScriptedDhan, call: Callable[[Any], Any]
 ) -> None:
@@ -100,7 +109,9 @@ async def test_each_request_is_byte_for_byte_what_the_unmodified_sdk_sends(
     theirs, ours = broker.seen
     named = ("access-token", "client-id", "content-type", "accept")
     assert (ours.method, ours.path, ours.body) == (theirs.method, theirs.path, theirs.body)
-    assert {name: ours.headers[name] for name in named} == {name: theirs.headers[name] for name in named}
+    assert {name: ours.headers[name] for name in named} == {
+        name: theirs.headers[name] for name in named
+    }
 
 
 async def test_a_reply_keeps_its_status_its_exact_numbers_and_the_headers_that_help(
@@ -117,7 +128,11 @@ async def test_a_reply_keeps_its_status_its_exact_numbers_and_the_headers_that_h
 
 @pytest.mark.parametrize(
     ("answer", "reason"),
-    [(hang_up, "remote_protocol_error"), (half_a_body, "remote_protocol_error"), (never, "deadline")],
+    [
+        (hang_up, "remote_protocol_error"),
+        (half_a_body, "remote_protocol_error"),
+        (never, "deadline"),
+    ],
     ids=["hang up", "half a body", "never"],
 )
 async def test_a_request_without_a_whole_answer_may_have_arrived(
@@ -137,12 +152,16 @@ async def test_a_request_without_a_whole_answer_may_have_arrived(
 async def test_a_refused_connection_means_that_nothing_was_sent(
     http: httpx.AsyncClient, free_port: Callable[[], int]
 ) -> None:
-    nobody = DhanTransport(http, BaseUrl.parse(f"http://127.0.0.1:{free_port()}/v2"), credentials(), Deadline.ORDER)
+    nobody = DhanTransport(
+        http, BaseUrl.parse(f"http://127.0.0.1:{free_port()}/v2"), credentials(), Deadline.ORDER
+    )
 
     assert await nobody.get("/orders") == Lost("connect_error", may_have_arrived=False)
 
 
-async def test_a_redirect_is_an_answer_and_is_never_followed(http: httpx.AsyncClient, broker: ScriptedDhan) -> None:
+async def test_a_redirect_is_an_answer_and_is_never_followed(
+    http: httpx.AsyncClient, broker: ScriptedDhan
+) -> None:
     async def elsewhere(_: web.Request) -> web.StreamResponse:
         raise web.HTTPTemporaryRedirect("/v2/elsewhere")
 
@@ -155,7 +174,9 @@ async def test_a_redirect_is_an_answer_and_is_never_followed(http: httpx.AsyncCl
     assert len(broker.seen) == 1
 
 
-def test_the_shared_client_ignores_proxies_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_shared_client_ignores_proxies_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
 
@@ -178,15 +199,22 @@ async def test_the_token_shows_in_no_representation_log_or_answer(
     http: httpx.AsyncClient, broker: ScriptedDhan, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    broker.on("GET", "/v2/orders", json_answer({"errorCode": "DH-901", "errorMessage": f"bad token {TOKEN}"}, 401))
+    broker.on(
+        "GET",
+        "/v2/orders",
+        json_answer({"errorCode": "DH-901", "errorMessage": f"bad token {TOKEN}"}, 401),
+    )
     broker.on("GET", "/v2/lost", hang_up)
     dhan = transport(http, broker)
 
     answers = [await dhan.get("/orders"), await dhan.get("/lost")]
 
     shown = " ".join(map(repr, [dhan, credentials(), *answers]))
-    # hpack/httpcore debug lines are not ours to print, and httpcore's would hold headers: ATS never turns them on
-    logged = " ".join(record.getMessage() for record in caplog.records if not record.name.startswith("httpcore"))
+    # hpack/httpcore debug lines are not ours to print, and httpcore's would hold headers: ATS never
+    # turns them on
+    logged = " ".join(
+        record.getMessage() for record in caplog.records if not record.name.startswith("httpcore")
+    )
     assert TOKEN not in shown + logged
     assert "bad token [token]" in shown
 

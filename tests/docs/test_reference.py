@@ -37,7 +37,9 @@ def test_every_command_and_option_is_in_the_page(pages: dict[str, str]) -> None:
     for name, command in commands():
         assert f"\n## {name}\n" in pages["commands.md"]
         for parameter in command.params:
-            assert max(parameter.opts, key=len).strip("-").replace("-", "_").lower() in _words(pages["commands.md"])
+            assert max(parameter.opts, key=len).strip("-").replace("-", "_").lower() in _words(
+                pages["commands.md"]
+            )
 
 
 def _words(text: str) -> set[str]:
@@ -72,7 +74,11 @@ def _appended(source: str) -> int:
 
 
 def test_no_other_service_has_records() -> None:
-    services = {path.stem for path in (ROOT / "ats" / "services").glob("*.py") if _appended(path.read_text())}
+    services = {
+        path.stem
+        for path in (ROOT / "ats" / "services").glob("*.py")
+        if _appended(path.read_text())
+    }
 
     assert services == set(metrics.SERVICES)
 
@@ -87,7 +93,9 @@ def test_every_failure_has_a_sentence_behind_it_in_the_code(pages: dict[str, str
     words = comments(Failure)
 
     for failure in Failure:
-        assert words.get(failure.name), f"say behind {failure.name} in agents/asking.py what happened"
+        assert words.get(failure.name), (
+            f"say behind {failure.name} in agents/asking.py what happened"
+        )
         assert f"| `{failure.value}` |" in pages["failures.md"]
 
 

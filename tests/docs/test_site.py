@@ -16,7 +16,8 @@ from tools.reference.source import ROOT
 
 pytest.importorskip("mkdocs", reason="the documentation's tools are not installed: make docs")
 
-# Addresses in the theme's scripts, and what in a page would make the browser ask them. No page may hold the second.
+# Addresses in the theme's scripts, and what in a page would make the browser ask them. No page may
+# hold the second.
 DORMANT: Final = {
     "https://unpkg.com/mermaid": 'class="mermaid"',
     "https://api.github.com/": 'data-md-component="source"',
@@ -38,7 +39,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
     write(ROOT / "docs" / "reference")
     command = (sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder))
-    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False, env=ENVIRONMENT)
+    built = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False, env=ENVIRONMENT
+    )
     assert built.returncode == 0, built.stderr
     assert "WARNING" not in built.stderr
     return folder
@@ -54,7 +57,9 @@ class Loads(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         found = {name: value or "" for name, value in attrs}
         if tag in {"script", "img", "iframe", "source", "video", "audio", "embed", "object"}:
-            self.urls += [found[name] for name in ("src", "srcset", "data", "poster") if name in found]
+            self.urls += [
+                found[name] for name in ("src", "srcset", "data", "poster") if name in found
+            ]
         elif tag == "link" and found.get("rel") not in {"canonical", "next", "prev", "alternate"}:
             self.urls.append(found.get("href", ""))
 
@@ -76,13 +81,18 @@ def test_no_style_loads_anything_from_another_host(site: Path) -> None:
     styles = [path.read_text(encoding="utf-8") for path in (*site.rglob("*.css"), *_pages(site))]
 
     assert [
-        found for text in styles for found in re.findall(r"(?:url\(|@import )['\"]?(?:https?:)?//[^)'\"]+", text)
+        found
+        for text in styles
+        for found in re.findall(r"(?:url\(|@import )['\"]?(?:https?:)?//[^)'\"]+", text)
     ] == []
 
 
 def test_every_address_in_the_scripts_is_known_and_no_page_wakes_it(site: Path) -> None:
     folder = site / "assets" / "javascripts"
-    scripts = "".join(path.read_text(encoding="utf-8") for path in (*folder.glob("*.js"), *folder.glob("workers/*.js")))
+    scripts = "".join(
+        path.read_text(encoding="utf-8")
+        for path in (*folder.glob("*.js"), *folder.glob("workers/*.js"))
+    )
     pages = "".join(page.read_text(encoding="utf-8") for page in _pages(site))
 
     for address in re.findall(r"https?://[\w.-]+[\w./-]*", scripts):

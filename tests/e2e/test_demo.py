@@ -27,7 +27,10 @@ class Demo:
 
     def __init__(self, *words: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "ats", "demo", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            [sys.executable, "-m", "ats", "demo", *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
         self.output: list[str] = []
         self._open = threading.Event()
@@ -71,7 +74,9 @@ def demos() -> Iterator[list[Demo]]:
 def a_days_candles(path: Path, shares: int) -> int:
     """Write a generated market as a CSV of one-minute candles; returns how many."""
     market = generate(seed=11, day=DAY, shares=shares)
-    prints = pd.DataFrame({name: market.prints[name] for name in ("second", "instrument", "price", "quantity")})
+    prints = pd.DataFrame(
+        {name: market.prints[name] for name in ("second", "instrument", "price", "quantity")}
+    )
     prints = prints[prints["second"] < market.close_second]
     minutes = prints.groupby(["instrument", prints["second"] // 60])
     bars = minutes.agg(
@@ -82,23 +87,31 @@ def a_days_candles(path: Path, shares: int) -> int:
         volume=("quantity", "sum"),
     )
     lines = ["symbol,timestamp,open,high,low,close,volume"]
-    for (place, minute), *prices, volume in zip(bars.index, *(bars[name] for name in bars.columns), strict=True):
+    for (place, minute), *prices, volume in zip(
+        bars.index, *(bars[name] for name in bars.columns), strict=True
+    ):
         start = UtcNs.seconds(int(minute) * 60).ist().isoformat()
         rupees = ",".join(str(Paise(int(price)).rupees()) for price in prices)
-        lines.append(f"{market.listings[int(place)].instrument.symbol},{start},{rupees},{int(volume)}")
+        lines.append(
+            f"{market.listings[int(place)].instrument.symbol},{start},{rupees},{int(volume)}"
+        )
     path.write_text("\n".join(lines) + "\n")
     return len(bars)
 
 
 @pytest.mark.timeout(400)
-def test_a_day_from_a_file_is_traded_and_every_candle_equals_the_file(tmp_path: Path, demos: list[Demo]) -> None:
+def test_a_day_from_a_file_is_traded_and_every_candle_equals_the_file(
+    tmp_path: Path, demos: list[Demo]
+) -> None:
     path = tmp_path / "day.csv"
     candles = a_days_candles(path, shares=12)
     header, rows = path.read_text().split("\n", 1)
     rows += "TCS,2026-11-20T09:15:00+05:30,abc,1,1,1,1\n"  # bad rows, which must spoil nothing else
     rows += "TCS,2026-11-20T15:30:00+05:30,1,1,1,1,1\nNEW,2026-11-20T09:15:00+05:30,1,1,2,1,1\n"
     rows += "TCS,2026-11-19T09:15:00+05:30,1,1,1,1,1\n"  # another day, which is not played
-    path.write_bytes(b"\xef\xbb\xbf" + header.replace(",", ", ").encode() + b"\n" + rows.encode() + b"caf\xe9\n")
+    path.write_bytes(
+        b"\xef\xbb\xbf" + header.replace(",", ", ").encode() + b"\n" + rows.encode() + b"caf\xe9\n"
+    )
 
     demo = Demo("--market", str(path), "--day", str(DAY), "--speed", "max", "--check-candles")
     demos.append(demo)
@@ -114,7 +127,9 @@ def test_a_day_from_a_file_is_traded_and_every_candle_equals_the_file(tmp_path: 
 
 
 @pytest.mark.timeout(400)
-def test_ctrl_c_ends_everything_within_five_seconds_and_leaves_no_process_behind(demos: list[Demo]) -> None:
+def test_ctrl_c_ends_everything_within_five_seconds_and_leaves_no_process_behind(
+    demos: list[Demo],
+) -> None:
     demo = Demo("--speed", "60")
     demos.append(demo)
     demo.wait_for_the_market()
@@ -125,4 +140,8 @@ def test_ctrl_c_ends_everything_within_five_seconds_and_leaves_no_process_behind
 
     assert code == exits.INTERRUPTED
     assert len(family) >= 8  # Kafka, Postgres, stand-in, simulator, four services
-    assert [process for process in family if process.is_running() and process.status() != psutil.STATUS_ZOMBIE] == []
+    assert [
+        process
+        for process in family
+        if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    ] == []

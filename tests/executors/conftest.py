@@ -29,14 +29,18 @@ async def dhan() -> AsyncIterator[ScriptedDhan]:
 
 
 @pytest_asyncio.fixture
-async def scripted(supabase_stack: SupabaseStack, http: httpx.AsyncClient, dhan: ScriptedDhan) -> AsyncIterator[World]:
+async def scripted(
+    supabase_stack: SupabaseStack, http: httpx.AsyncClient, dhan: ScriptedDhan
+) -> AsyncIterator[World]:
     async with world_at(supabase_stack, http, dhan.url) as world:
         yield world
 
 
 @pytest_asyncio.fixture
 async def simulator() -> AsyncIterator[Simulator]:
-    running = Simulator(SimulatorConfig(users=(SimulatedUser(CLIENT, TOKEN),), order_rate_limit=None, shares=5))
+    running = Simulator(
+        SimulatorConfig(users=(SimulatedUser(CLIENT, TOKEN),), order_rate_limit=None, shares=5)
+    )
     await running.start()
     yield running
     await running.stop()

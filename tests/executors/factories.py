@@ -23,9 +23,16 @@ from schemas.units import BasisPoints, Paise, Price, Quantity, UtcNs
 
 USER = UserId(UUID("11111111-1111-4111-8111-111111111111"))
 RELIANCE = Instrument(
-    InstrumentId(Segment.NSE_EQ, 2885), "RELIANCE", "Reliance Industries", "EQUITY", Quantity(1), Paise(5)
+    InstrumentId(Segment.NSE_EQ, 2885),
+    "RELIANCE",
+    "Reliance Industries",
+    "EQUITY",
+    Quantity(1),
+    Paise(5),
 )
-NIFTY = Instrument(InstrumentId(Segment.IDX_I, 13), "NIFTY", "Nifty 50", "INDEX", Quantity(1), Paise(5))
+NIFTY = Instrument(
+    InstrumentId(Segment.IDX_I, 13), "NIFTY", "Nifty 50", "INDEX", Quantity(1), Paise(5)
+)
 TEN_O_CLOCK = UtcNs.seconds(1_784_003_400)  # 2026-07-14 10:00:00 IST, a Tuesday
 LIMITS = UserLimits(max_order_value=Paise(5_000_000), max_orders_per_day=40)
 
@@ -110,17 +117,28 @@ def some_ticks(*prints: tuple[Instrument, int, int], clock: int | None = None) -
 
 @st.composite
 def instruments(draw: st.DrawFn) -> Instrument:
-    lot, tick = draw(st.sampled_from([1, 25, 65, 1800])), draw(st.sampled_from([1, 5, 10, 50, 100, 500]))
+    lot, tick = (
+        draw(st.sampled_from([1, 25, 65, 1800])),
+        draw(st.sampled_from([1, 5, 10, 50, 100, 500])),
+    )
     return replace(RELIANCE, lot_size=Quantity(lot), tick_size=Paise(tick))
 
 
 @st.composite
 def orders_to_plan(draw: st.DrawFn) -> tuple[Decision, Instrument, UserLimits]:
-    """A decision that makes an order under these limits: two ticks of price leave room for the exits, and one lot is paid."""
+    """A decision that makes an order under these limits: two ticks of price leave room for the
+    exits, and one lot is paid.
+    """
     instrument = draw(instruments())
     reference = Price(draw(st.integers(2 * instrument.tick_size, 10_000_000)))
-    action, collar = draw(st.sampled_from([Action.BUY, Action.SELL])), BasisPoints(draw(st.integers(0, 500)))
-    one_lot = limit_price(Side(action.value), reference, collar, instrument.tick_size) * instrument.lot_size
+    action, collar = (
+        draw(st.sampled_from([Action.BUY, Action.SELL])),
+        BasisPoints(draw(st.integers(0, 500))),
+    )
+    one_lot = (
+        limit_price(Side(action.value), reference, collar, instrument.tick_size)
+        * instrument.lot_size
+    )
     allowed = UserLimits(
         max_order_value=Paise(one_lot + draw(st.integers(0, 10**9))),
         max_orders_per_day=draw(st.integers(0, 100)),

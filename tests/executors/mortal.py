@@ -1,8 +1,9 @@
 """The executors as a process that kills itself at chosen moments, each once.
 
-python -m tests.executors.mortal BOOTSTRAP SUPABASE_URL DHAN_URL FOLDER, with the database key in SUPABASE_SERVICE_KEY.
-A moment is `POINT:N`: at the N-th call of this life. FOLDER remembers the moments that have been. INSTANCE and LEASE
-(seconds) in the environment take the place of the ones used here.
+python -m tests.executors.mortal BOOTSTRAP SUPABASE_URL DHAN_URL FOLDER, with the database key in
+SUPABASE_SERVICE_KEY. A moment is `POINT:N`: at the N-th call of this life. FOLDER remembers the
+moments that have been. INSTANCE and LEASE (seconds) in the environment take the place of the ones
+used here.
 """
 
 from __future__ import annotations
@@ -33,7 +34,16 @@ from schemas.topics import PartitionPlan
 from tests.executors.factories import LIMITS, RELIANCE
 
 PLAN = PartitionPlan(instrument=2, user=2)
-MOMENTS = ("claimed:2", "claimed:5", "placed:1", "placed:4", "settled:1", "settled:6", "placing:3", "polled:3")
+MOMENTS = (
+    "claimed:2",
+    "claimed:5",
+    "placed:1",
+    "placed:4",
+    "settled:1",
+    "settled:6",
+    "placing:3",
+    "polled:3",
+)
 
 
 class Fate:
@@ -106,7 +116,9 @@ async def main(bootstrap: str, supabase_url: str, dhan_url: str, folder: str) ->
         ports = Ports(
             connection=KafkaConnection(bootstrap),
             plan=PLAN,
-            database=await acreate_client(supabase_url, os.environ["SUPABASE_SERVICE_KEY"], options),
+            database=await acreate_client(
+                supabase_url, os.environ["SUPABASE_SERVICE_KEY"], options
+            ),
             http=http,
             rules=MortalRules(rules.mode, rules.base_url, None),
             instruments={RELIANCE.id: RELIANCE},
@@ -116,7 +128,9 @@ async def main(bootstrap: str, supabase_url: str, dhan_url: str, folder: str) ->
             calendar=EVERY_DAY,
         )
         name = os.environ.get("INSTANCE", "mortal")
-        await run_executors(ports, instance=name, stop=stop, options=ShellOptions(session_timeout=6.0))
+        await run_executors(
+            ports, instance=name, stop=stop, options=ShellOptions(session_timeout=6.0)
+        )
 
 
 if __name__ == "__main__":

@@ -22,7 +22,9 @@ ACCEPTED = Settlement(Outcome.ACCEPTED, "accepted", dhan_order_id=DhanOrderId("1
 
 
 @given(st.lists(st.integers(0, 3 * NS_PER_SECOND), max_size=60))
-def test_whatever_the_demand_no_second_however_counted_sees_more_than_the_budget(waits: list[int]) -> None:
+def test_whatever_the_demand_no_second_however_counted_sees_more_than_the_budget(
+    waits: list[int],
+) -> None:
     budget, now, sent = OrderBudget(), TEN_O_CLOCK, []
 
     for wait in waits:
@@ -32,7 +34,10 @@ def test_whatever_the_demand_no_second_however_counted_sees_more_than_the_budget
 
     for moment in sent:
         assert sum(moment <= other < moment + NS_PER_SECOND for other in sent) <= ORDERS_PER_SECOND
-        assert sum(other // NS_PER_SECOND == moment // NS_PER_SECOND for other in sent) <= ORDERS_PER_SECOND
+        assert (
+            sum(other // NS_PER_SECOND == moment // NS_PER_SECOND for other in sent)
+            <= ORDERS_PER_SECOND
+        )
 
 
 def test_another_user_has_a_budget_of_their_own() -> None:
@@ -93,19 +98,29 @@ def test_an_order_that_was_not_accepted_holds_nothing(outcome: Outcome) -> None:
 def test_an_order_told_again_with_another_outcome_counts_as_last_told() -> None:
     budget, told = OrderBudget(), settled_order(Side.BUY, 10)
 
-    for outcome, position in ((Outcome.ACCEPTED, 10), (Outcome.ACCEPTED, 10), (Outcome.REJECTED, 0)):
+    for outcome, position in (
+        (Outcome.ACCEPTED, 10),
+        (Outcome.ACCEPTED, 10),
+        (Outcome.REJECTED, 0),
+    ):
         budget.observe(told.model_copy(update={"outcome": outcome}))
         assert budget.position(USER, RELIANCE.id, TEN_O_CLOCK) == position
 
 
 orders_of_a_day = st.lists(
-    st.tuples(st.sampled_from(Side), st.integers(1, 5), st.sampled_from([Outcome.ACCEPTED, Outcome.REJECTED])),
+    st.tuples(
+        st.sampled_from(Side),
+        st.integers(1, 5),
+        st.sampled_from([Outcome.ACCEPTED, Outcome.REJECTED]),
+    ),
     max_size=40,
 )
 
 
 @given(orders_of_a_day)
-def test_what_is_not_counted_never_adds_up_to_more_than_what_is(orders: list[tuple[Side, int, Outcome]]) -> None:
+def test_what_is_not_counted_never_adds_up_to_more_than_what_is(
+    orders: list[tuple[Side, int, Outcome]],
+) -> None:
     """So the day's number bounds the whole, exits included."""
     budget, entered, exited = OrderBudget(), 0, 0
 
@@ -120,7 +135,9 @@ def test_what_is_not_counted_never_adds_up_to_more_than_what_is(orders: list[tup
 
 
 @given(orders_of_a_day)
-def test_an_instance_that_only_followed_counts_as_the_one_that_sent(orders: list[tuple[Side, int, Outcome]]) -> None:
+def test_an_instance_that_only_followed_counts_as_the_one_that_sent(
+    orders: list[tuple[Side, int, Outcome]],
+) -> None:
     sender, follower = OrderBudget(), OrderBudget()
 
     for side, quantity, outcome in orders:
@@ -130,7 +147,9 @@ def test_an_instance_that_only_followed_counts_as_the_one_that_sent(orders: list
             budget.observe(execution(order, replace(ACCEPTED, outcome=outcome)))
 
     assert sender.sent(USER, TEN_O_CLOCK).today == follower.sent(USER, TEN_O_CLOCK).today
-    assert sender.position(USER, RELIANCE.id, TEN_O_CLOCK) == follower.position(USER, RELIANCE.id, TEN_O_CLOCK)
+    assert sender.position(USER, RELIANCE.id, TEN_O_CLOCK) == follower.position(
+        USER, RELIANCE.id, TEN_O_CLOCK
+    )
 
 
 def test_in_a_replay_a_decision_ages_only_by_the_machine_time_since_it_was_published() -> None:

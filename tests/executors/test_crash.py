@@ -77,7 +77,9 @@ class Mortal:
         """In a thread of its own."""
         while not self._stopping:
             with (self._folder / "log").open("ab") as log:
-                self._process = subprocess.Popen(self._command, cwd=ROOT, env=self._environment, stdout=log, stderr=log)
+                self._process = subprocess.Popen(
+                    self._command, cwd=ROOT, env=self._environment, stdout=log, stderr=log
+                )
             self.ends.append(self._process.wait())
 
     def end(self) -> None:
@@ -93,12 +95,17 @@ class Mortal:
 
 @pytest.fixture
 def mortal(
-    tmp_path: Path, connection: KafkaConnection, simulated: World, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    connection: KafkaConnection,
+    simulated: World,
+    capsys: pytest.CaptureFixture[str],
 ) -> Iterator[Mortal]:
     folder = tmp_path / "moments"
     folder.mkdir()
     stack = simulated.stack
-    process = Mortal(folder, connection.bootstrap_servers, stack.url, simulated.broker_url, key=stack.secret_key)
+    process = Mortal(
+        folder, connection.bootstrap_servers, stack.url, simulated.broker_url, key=stack.secret_key
+    )
     yield process
     process.end()
     sys.stdout.write(process.log[-8000:])
@@ -109,9 +116,13 @@ async def publish(connection: KafkaConnection, decisions: list[Decision]) -> Non
     prints = [(RELIANCE, TEN_O_CLOCK + UtcNs.seconds(second), 150_000) for second in seconds]
     partition = ticks.partition_of(RELIANCE.id, PLAN.instrument)
     async with Publisher(connection) as publisher:
-        await publisher.send_and_wait(Output(TICKS, b"0", ticks.encode(some_ticks(*prints)), partition))
+        await publisher.send_and_wait(
+            Output(TICKS, b"0", ticks.encode(some_ticks(*prints)), partition)
+        )
         for decision in decisions:
-            await publisher.send_and_wait(message_output(DECISIONS, decision, str(decision.instrument)))
+            await publisher.send_and_wait(
+                message_output(DECISIONS, decision, str(decision.instrument))
+            )
 
 
 async def whole(connection: KafkaConnection, *topics: Topic) -> list[Record]:
@@ -139,7 +150,9 @@ async def test_killed_at_every_point_each_intent_ends_once_and_no_order_is_place
     idle = await simulated.user(client_id="1100000109")
     await simulated.switch_off(idle)
     for kind in ("accept_then_drop_reply", "accept_then_500"):
-        (await simulated.http.post(f"{simulator.url}/control/faults", json={"kind": kind})).raise_for_status()
+        (
+            await simulated.http.post(f"{simulator.url}/control/faults", json={"kind": kind})
+        ).raise_for_status()
     decisions = [
         await simulated.decision(valid_until=UtcNs(TEN_O_CLOCK + UtcNs.minutes(MINUTES_OF_TICKS)))
         for _ in range(DECISIONS_MADE)
@@ -149,7 +162,10 @@ async def test_killed_at_every_point_each_intent_ends_once_and_no_order_is_place
 
     living = asyncio.create_task(asyncio.to_thread(mortal.keep_alive))
     executions: dict[OrderId, set[bytes]] = defaultdict(set)
-    async with asyncio.timeout(150), aclosing(read_topics(connection, [EXECUTIONS], since="start")) as records:
+    async with (
+        asyncio.timeout(150),
+        aclosing(read_topics(connection, [EXECUTIONS], since="start")) as records,
+    ):
         async for record in records:
             execution = decode(Execution, record.value)
             executions[execution.order_id].add(record.value or b"")
@@ -174,10 +190,16 @@ async def test_killed_at_every_point_each_intent_ends_once_and_no_order_is_place
         was_placed = intents[order].dhan_correlation_id in placed
         assert was_placed == (outcome.outcome is Outcome.ACCEPTED), outcome
         assert len(await simulated.logged(intents[order])) == 1
-    # nobody rejected or denied anything: an order is at Dhan, or died with its process before it was sent
-    assert {outcome.outcome for outcome in outcomes.values()} <= {Outcome.ACCEPTED, Outcome.NOT_FOUND}
+    # nobody rejected or denied anything: an order is at Dhan, or died with its process before it
+    # was sent
+    assert {outcome.outcome for outcome in outcomes.values()} <= {
+        Outcome.ACCEPTED,
+        Outcome.NOT_FOUND,
+    }
     assert mortal.ends.count(-signal.SIGKILL) >= len(MOMENTS) - 2, f"too few deaths: {mortal.ends}"
     assert set(mortal.ends) <= {-signal.SIGKILL, 0}
-    everything = mortal.log + "".join(repr(record) for record in await whole(connection, *CATALOGUE))
+    everything = mortal.log + "".join(
+        repr(record) for record in await whole(connection, *CATALOGUE)
+    )
     assert not [token for token in simulated.tokens if token in everything]
     assert simulated.stack.secret_key not in everything

@@ -41,7 +41,9 @@ def test_an_order_that_breaks_no_rule_may_leave() -> None:
 def at(moment: int) -> Change:
     """The same situation at another time of day, for an intent that is still valid then."""
     now = UtcNs(moment)
-    return lambda intent, s: replace(s, now=now, feed_clock=now, quote=Quote(intent.reference_price, now))
+    return lambda intent, s: replace(
+        s, now=now, feed_clock=now, quote=Quote(intent.reference_price, now)
+    )
 
 
 CHANGES: list[tuple[Change, Denial]] = [
@@ -55,17 +57,31 @@ CHANGES: list[tuple[Change, Denial]] = [
     (lambda _, s: replace(s, feed_clock=UtcNs(s.now - FEED_DEAD_AFTER - 1)), Denial.FEED_DEAD),
     (lambda _, s: replace(s, quote=None), Denial.QUOTE_ABSENT),
     (
-        lambda intent, s: replace(s, quote=Quote(intent.reference_price, UtcNs(s.now - QUOTE_STALE_AFTER - 1))),
+        lambda intent, s: replace(
+            s, quote=Quote(intent.reference_price, UtcNs(s.now - QUOTE_STALE_AFTER - 1))
+        ),
         Denial.QUOTE_STALE,
     ),
-    (lambda intent, s: replace(s, quote=Quote(Price(intent.price * 2), s.now)), Denial.PRICE_FAR_FROM_MARKET),
-    (lambda _, s: replace(s, limits=replace(LIMITS, max_order_value=Paise(1))), Denial.ORDER_TOO_LARGE),
+    (
+        lambda intent, s: replace(s, quote=Quote(Price(intent.price * 2), s.now)),
+        Denial.PRICE_FAR_FROM_MARKET,
+    ),
+    (
+        lambda _, s: replace(s, limits=replace(LIMITS, max_order_value=Paise(1))),
+        Denial.ORDER_TOO_LARGE,
+    ),
     (
         lambda _, s: replace(s, sent=Sent(today=LIMITS.max_orders_per_day)),
         Denial.ORDERS_OF_THE_DAY_USED_UP,
     ),
-    (lambda _, s: replace(s, sent=Sent(this_second=ORDERS_PER_SECOND)), Denial.TOO_MANY_ORDERS_A_SECOND),
-    (lambda _, s: replace(s, sent=Sent(last_second=ORDERS_PER_SECOND)), Denial.TOO_MANY_ORDERS_A_SECOND),
+    (
+        lambda _, s: replace(s, sent=Sent(this_second=ORDERS_PER_SECOND)),
+        Denial.TOO_MANY_ORDERS_A_SECOND,
+    ),
+    (
+        lambda _, s: replace(s, sent=Sent(last_second=ORDERS_PER_SECOND)),
+        Denial.TOO_MANY_ORDERS_A_SECOND,
+    ),
 ]
 
 
@@ -84,7 +100,9 @@ def test_each_rule_alone_denies_with_its_own_reason(change: Change, denial: Deni
         (HALF_PAST_THREE, Denial.OUTSIDE_SESSION),
     ],
 )
-def test_the_session_begins_with_its_first_moment_and_ends_before_its_last(moment: int, denial: Denial | None) -> None:
+def test_the_session_begins_with_its_first_moment_and_ends_before_its_last(
+    moment: int, denial: Denial | None
+) -> None:
     intent = an_intent(valid_until=UtcNs(HALF_PAST_THREE + 1))
 
     assert judge(intent, at(moment)(intent, the_situation_for(intent))) is denial
@@ -96,7 +114,13 @@ def test_every_denial_has_a_check_that_can_give_it_and_words_for_the_user() -> N
     assert all(EXPLANATIONS[denial] for denial in Denial)
 
 
-@given(st.integers(1, 10**7), st.integers(1, 10**7), st.integers(1, 10**5), st.integers(0, 50), st.integers(0, 12))
+@given(
+    st.integers(1, 10**7),
+    st.integers(1, 10**7),
+    st.integers(1, 10**5),
+    st.integers(0, 50),
+    st.integers(0, 12),
+)
 def test_a_denied_order_stays_denied_when_the_user_has_sent_more(
     price: int, last: int, quantity: int, today: int, second: int
 ) -> None:
@@ -124,7 +148,9 @@ def test_no_order_leaves_further_from_the_market_than_the_limit_says(price: int,
     [replace(LIMITS, max_orders_per_day=0), replace(LIMITS, max_order_value=Paise(0))],
     ids=["count", "value"],
 )
-def test_an_order_that_only_closes_leaves_whatever_count_and_value_say(side: Side, limits: UserLimits) -> None:
+def test_an_order_that_only_closes_leaves_whatever_count_and_value_say(
+    side: Side, limits: UserLimits
+) -> None:
     held = 10 if side is Side.SELL else -10
     intent = an_intent(side=side, quantity=Quantity(10))
     situation = the_situation_for(intent, limits=limits, position=held)
@@ -144,7 +170,11 @@ def test_a_closing_order_too_waits_for_its_second() -> None:
 
 
 @given(
-    st.sampled_from(Side), st.integers(1, 100), st.integers(-100, 100), st.integers(0, 3), st.integers(0, 20_000_000)
+    st.sampled_from(Side),
+    st.integers(1, 100),
+    st.integers(-100, 100),
+    st.integers(0, 3),
+    st.integers(0, 20_000_000),
 )
 def test_what_is_left_of_an_order_after_the_cut_is_all_of_it_or_exactly_the_exit(
     side: Side, quantity: int, position: int, today: int, value: int

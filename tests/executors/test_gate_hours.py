@@ -42,7 +42,9 @@ day = 2027-01-26
 def verdict(when: str, of: InstrumentId, calendar: Calendar = CALENDAR) -> Denial | None:
     now = UtcNs.from_datetime(datetime.fromisoformat(when).replace(tzinfo=IST))
     intent = an_intent(instrument=of, valid_until=UtcNs(now + 1))
-    situation = the_situation_for(intent, now=now, feed_clock=now, quote=Quote(intent.reference_price, now))
+    situation = the_situation_for(
+        intent, now=now, feed_clock=now, quote=Quote(intent.reference_price, now)
+    )
     return judge(intent, replace(situation, calendar=calendar))
 
 
@@ -78,7 +80,9 @@ def verdict(when: str, of: InstrumentId, calendar: Calendar = CALENDAR) -> Denia
         ("2020-12-31 10:00", PLAIN, UNKNOWN),
     ],
 )
-def test_an_order_leaves_only_in_a_session_of_the_exchanges(when: str, of: InstrumentId, denial: Denial | None) -> None:
+def test_an_order_leaves_only_in_a_session_of_the_exchanges(
+    when: str, of: InstrumentId, denial: Denial | None
+) -> None:
     assert verdict(when, of) is denial
 
 
@@ -96,11 +100,15 @@ def test_an_order_leaves_only_in_a_session_of_the_exchanges(when: str, of: Instr
         ("2026-12-07", FUTURE, time(15, 40)),  # 15:45 by one text
     ],
 )
-def test_continuous_trading_ends_with_the_closing_auction_of_the_day(day: str, of: InstrumentId, ends: time) -> None:
+def test_continuous_trading_ends_with_the_closing_auction_of_the_day(
+    day: str, of: InstrumentId, ends: time
+) -> None:
     last = time(ends.hour, ends.minute - 1) if ends.minute else time(ends.hour - 1, 59)
 
     assert verdict(f"{day} {last}:59", of) is None
-    assert all(verdict(f"{day} {ends.hour}:{minute}", of) is CLOSED for minute in range(ends.minute, 60))
+    assert all(
+        verdict(f"{day} {ends.hour}:{minute}", of) is CLOSED for minute in range(ends.minute, 60)
+    )
 
 
 def test_once_the_operator_confirms_the_later_auction_orders_leave_until_it() -> None:

@@ -1,4 +1,6 @@
-"""A gateway before the database answers in its place: the order workers wait, and only the database's own word ends them."""
+"""A gateway before the database answers in its place: the order workers wait, and only the
+database's own word ends them.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,9 @@ async def store_behind(gateway: Front, world: World, clock: Clock | None = None)
 
 
 @pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
-async def test_a_page_of_a_gateway_is_waited_out_by_every_call(scripted: World, gateway: Front, page: Answer) -> None:
+async def test_a_page_of_a_gateway_is_waited_out_by_every_call(
+    scripted: World, gateway: Front, page: Answer
+) -> None:
     user = await scripted.user()
     intent = await scripted.intent(user)
     clock = Clock()
@@ -65,7 +69,12 @@ async def test_a_page_of_a_gateway_is_waited_out_by_every_call(scripted: World, 
     gateway.instead["/rest/v1/"] = page
 
     for _ in range(3):  # however long it stays
-        for call in (store.trading_keys(), store.claim(intent), store.settle(key, denied), store.open_claims(0)):
+        for call in (
+            store.trading_keys(),
+            store.claim(intent),
+            store.settle(key, denied),
+            store.open_claims(0),
+        ):
             with pytest.raises(StoreAway):
                 await call
         clock.now += CERTAIN_AFTER
@@ -92,7 +101,9 @@ async def test_a_setting_is_called_wrong_only_when_the_database_says_so_and_keep
         await store.claim(intent)
 
 
-async def test_one_good_answer_in_between_and_the_doubt_begins_anew(scripted: World, gateway: Front) -> None:
+async def test_one_good_answer_in_between_and_the_doubt_begins_anew(
+    scripted: World, gateway: Front
+) -> None:
     intent = await scripted.intent(await scripted.user())
     clock = Clock()
     store = await store_behind(gateway, scripted, clock)
@@ -125,7 +136,9 @@ async def test_what_the_database_refuses_of_one_order_is_said_of_that_order_at_o
 ) -> None:
     intent = await scripted.intent(await scripted.user())
     store = await store_behind(gateway, scripted)
-    gateway.instead["/rpc/claim_order"] = Answer(400, '{"code": "22P05", "message": "untranslatable character"}')
+    gateway.instead["/rpc/claim_order"] = Answer(
+        400, '{"code": "22P05", "message": "untranslatable character"}'
+    )
 
     with pytest.raises(Unreadable, match="22P05"):
         await store.claim(intent)
@@ -163,24 +176,40 @@ async def alone(postgres: EmbeddedPostgres) -> AsyncIterator[SupabaseStack]:
 
 @pytest.mark.timeout(120)
 async def test_the_running_order_workers_outlive_every_page_of_a_gateway(
-    connection: KafkaConnection, alone: SupabaseStack, simulated: World, simulator: Simulator, tmp_path: Path
+    connection: KafkaConnection,
+    alone: SupabaseStack,
+    simulated: World,
+    simulator: Simulator,
+    tmp_path: Path,
 ) -> None:
     world = World(alone, await alone.service(), simulated.http, simulated.broker_url)
     account = SimulatedUser("1100000101", "token-of-the-gateway-test")
     body = {"client_id": account.client_id, "token": account.token}
     (await world.http.post(f"{simulator.url}/control/users", json=body)).raise_for_status()
     await world.user(client_id=account.client_id, token=account.token)
-    decisions = [await world.decision(valid_until=UtcNs(TEN_O_CLOCK + UtcNs.minutes(MINUTES_OF_TICKS))) for _ in PAGES]
+    decisions = [
+        await world.decision(valid_until=UtcNs(TEN_O_CLOCK + UtcNs.minutes(MINUTES_OF_TICKS)))
+        for _ in PAGES
+    ]
     folder = tmp_path / "moments"
     folder.mkdir()
     for moment in MOMENTS:  # it is not to kill itself here
         (folder / moment).touch()
 
     async with Front(alone.url).serving() as gateway:
-        process = Mortal(folder, connection.bootstrap_servers, gateway.url, world.broker_url, key=alone.secret_key)
+        process = Mortal(
+            folder,
+            connection.bootstrap_servers,
+            gateway.url,
+            world.broker_url,
+            key=alone.secret_key,
+        )
         living = asyncio.create_task(asyncio.to_thread(process.keep_alive))
         try:
-            async with asyncio.timeout(90), aclosing(read_topics(connection, [EXECUTIONS], since="start")) as records:
+            async with (
+                asyncio.timeout(90),
+                aclosing(read_topics(connection, [EXECUTIONS], since="start")) as records,
+            ):
                 for page, decision in zip(PAGES.values(), decisions, strict=True):
                     before = gateway.given
                     gateway.instead["/rpc/"] = page
@@ -188,7 +217,10 @@ async def test_the_running_order_workers_outlive_every_page_of_a_gateway(
                     await given(gateway, before + 3)
                     gateway.instead.clear()
                     execution = decode(Execution, (await anext(records)).value)
-                    assert (execution.decision_id, execution.outcome) == (decision.id, Outcome.ACCEPTED)
+                    assert (execution.decision_id, execution.outcome) == (
+                        decision.id,
+                        Outcome.ACCEPTED,
+                    )
             assert process.ends == [], process.log[-4000:]
         finally:
             await asyncio.to_thread(process.end)

@@ -27,7 +27,12 @@ def test_fifty_thousand_rupees_of_a_share_at_fifteen_hundred(
     intent = plan(a_decision(action=action), USER, RELIANCE, LIMITS)
 
     assert isinstance(intent, OrderIntent)
-    assert (intent.price, intent.stop, intent.target, intent.quantity) == (price, stop, target, quantity)
+    assert (intent.price, intent.stop, intent.target, intent.quantity) == (
+        price,
+        stop,
+        target,
+        quantity,
+    )
 
 
 def test_the_order_carries_ids_that_follow_from_decision_and_user_alone() -> None:
@@ -53,7 +58,9 @@ def test_no_order_costs_more_than_allowed_breaks_a_lot_or_leaves_the_tick_grid(
     assert intent.quantity * intent.price <= allowed.max_order_value
     assert (intent.quantity + instrument.lot_size) * intent.price > allowed.max_order_value
     assert intent.quantity % instrument.lot_size == 0
-    assert all(price % instrument.tick_size == 0 for price in (intent.price, intent.stop, intent.target))
+    assert all(
+        price % instrument.tick_size == 0 for price in (intent.price, intent.stop, intent.target)
+    )
 
 
 @given(orders_to_plan())
@@ -78,7 +85,12 @@ def test_the_limit_never_passes_the_collar_and_the_exits_stand_on_their_sides(
         (a_decision(action=Action.HOLD), RELIANCE, LIMITS, NoOrder.HOLD),
         (a_decision(), NIFTY, LIMITS, NoOrder.NOT_TRADABLE),
         (a_decision(), replace(RELIANCE, lot_size=Quantity(34)), LIMITS, NoOrder.LESS_THAN_ONE_LOT),
-        (a_decision(), RELIANCE, replace(LIMITS, max_order_value=Paise(0)), NoOrder.LESS_THAN_ONE_LOT),
+        (
+            a_decision(),
+            RELIANCE,
+            replace(LIMITS, max_order_value=Paise(0)),
+            NoOrder.LESS_THAN_ONE_LOT,
+        ),
         (a_decision(reference_price=Price(5)), RELIANCE, LIMITS, NoOrder.LESS_THAN_ONE_TICK),
         (a_decision(), RELIANCE, replace(LIMITS, stop=BasisPoints(20_000)), None),
     ],

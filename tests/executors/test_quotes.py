@@ -24,7 +24,9 @@ def second(number: int) -> UtcNs:
 
 def test_the_quote_is_the_last_trade_not_after_the_moment_asked_for() -> None:
     book = QuoteBook(partitions=1)
-    book.apply(0, some_ticks((RELIANCE, second(0), 100), (TCS, second(1), 900), (RELIANCE, second(2), 102)))
+    book.apply(
+        0, some_ticks((RELIANCE, second(0), 100), (TCS, second(1), 900), (RELIANCE, second(2), 102))
+    )
     book.apply(0, some_ticks((RELIANCE, second(5), 105), (RELIANCE, second(5), 106)))
 
     assert book.quote_at(RELIANCE.id, UtcNs(second(0) - 1)) is None
@@ -34,11 +36,16 @@ def test_the_quote_is_the_last_trade_not_after_the_moment_asked_for() -> None:
     assert book.quote_at(TCS.id, second(9)) == Quote(Price(900), second(1))
 
 
-trades = st.lists(st.tuples(st.sampled_from([RELIANCE, TCS]), st.integers(0, 20), st.integers(1, 10**6)), max_size=40)
+trades = st.lists(
+    st.tuples(st.sampled_from([RELIANCE, TCS]), st.integers(0, 20), st.integers(1, 10**6)),
+    max_size=40,
+)
 
 
 @given(trades, st.data())
-def test_batching_changes_no_quote(prints: list[tuple[object, int, int]], data: st.DataObject) -> None:
+def test_batching_changes_no_quote(
+    prints: list[tuple[object, int, int]], data: st.DataObject
+) -> None:
     stamped = [(instrument, second(at), price) for instrument, at, price in prints]
     cut = data.draw(st.integers(0, len(stamped)))
     whole, halves, singly = QuoteBook(1), QuoteBook(1), QuoteBook(1)

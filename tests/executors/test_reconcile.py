@@ -58,7 +58,9 @@ async def test_claims_of_an_earlier_life_are_settled_by_what_dhans_book_holds(
     assert not [request for request in dhan.seen if request.method == "POST"]
 
 
-async def test_a_claim_whose_owner_may_still_be_sending_is_left_alone_at_the_start(scripted: World) -> None:
+async def test_a_claim_whose_owner_may_still_be_sending_is_left_alone_at_the_start(
+    scripted: World,
+) -> None:
     user = await scripted.user()
     intent = await scripted.intent(user)
     await Store(scripted.client).claim(intent)
@@ -160,5 +162,7 @@ async def test_a_claim_that_cannot_be_settled_leaves_the_others_to_be_told(
 
 
 async def claimed_ago(world: World, intent: OrderIntent, seconds: float) -> None:
-    back = "update private.order_claims set claimed_at = claimed_at - $2::interval where order_id = $1"
+    back = (
+        "update private.order_claims set claimed_at = claimed_at - $2::interval where order_id = $1"
+    )
     await world.sql(back, intent.id, timedelta(seconds=seconds))

@@ -1,4 +1,6 @@
-"""Every single request to Dhan is judged and counted when it leaves, whatever the answers and their delays were."""
+"""Every single request to Dhan is judged and counted when it leaves, whatever the answers and their
+delays were.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,16 @@ from schemas.codec import decode
 from schemas.ids import DhanClientId, DhanOrderId
 from schemas.messages import Execution, OrderIntent, Outcome
 from schemas.units import NS_PER_SECOND, UtcNs
-from tests.executors.factories import LIMITS, RELIANCE, TEN_O_CLOCK, USER, a_decision, a_record, an_intent, some_ticks
+from tests.executors.factories import (
+    LIMITS,
+    RELIANCE,
+    TEN_O_CLOCK,
+    USER,
+    a_decision,
+    a_record,
+    an_intent,
+    some_ticks,
+)
 
 ACCOUNT = DhanClientId("1100000001")
 LIMITED = NotSent(RATE_LIMIT, "slow down")
@@ -61,7 +72,9 @@ class Memory:
 
     async def claim(self, intent: OrderIntent) -> Claim:
         await self.time.sleep(self.claim_takes)
-        self.settled[OrderKey.of(intent)] = replace(not_found(NOT_FOUND), terms=OrderTerms.of(intent))
+        self.settled[OrderKey.of(intent)] = replace(
+            not_found(NOT_FOUND), terms=OrderTerms.of(intent)
+        )
         return Claimed(Credentials(ACCOUNT, SecretStr("a-token")))
 
     async def settle(self, key: OrderKey, settlement: Settlement) -> Settlement:
@@ -104,12 +117,22 @@ class Room:
     market: MarketClock | None = None
 
     def __post_init__(self) -> None:
-        endless = iter([*self.answers, *[(cast(Placed, Accepted(DhanOrderId("1"), "TRANSIT")), 0.0)] * 1_000])
-        self.exchange, self.memory = Exchange(self.time, endless), Memory(self.time, self.claim_takes)
+        endless = iter(
+            [*self.answers, *[(cast(Placed, Accepted(DhanOrderId("1"), "TRANSIT")), 0.0)] * 1_000]
+        )
+        self.exchange, self.memory = (
+            Exchange(self.time, endless),
+            Memory(self.time, self.claim_takes),
+        )
         self.active = ActiveUsers(self.time.machine())
         self.switch(ACTIVE)
         book = QuoteBook(partitions=1)
-        book.apply(0, some_ticks((RELIANCE, int(TEN_O_CLOCK), 150_000), clock=TEN_O_CLOCK + 100 * NS_PER_SECOND))
+        book.apply(
+            0,
+            some_ticks(
+                (RELIANCE, int(TEN_O_CLOCK), 150_000), clock=TEN_O_CLOCK + 100 * NS_PER_SECOND
+            ),
+        )
         self.worker = OrderWorker(
             Surroundings(
                 store=cast(Store, self.memory),
@@ -157,12 +180,18 @@ delays = st.sampled_from([0.0, 0.001, 0.05, 0.19, 0.4, 1.9])
 runs = st.tuples(placements, delays, st.integers(1, 12)).map(lambda run: [run[:2]] * run[2])
 answers = st.lists(runs, max_size=12).map(lambda parts: list(chain(*parts)))
 bursts = st.tuples(st.sampled_from([0, 1, 100 * MS, 799 * MS, NS_PER_SECOND]), st.integers(1, 12))
-gaps = st.lists(bursts.map(lambda burst: [burst[0]] * burst[1]), max_size=6).map(lambda parts: list(chain(*parts)))
+gaps = st.lists(bursts.map(lambda burst: [burst[0]] * burst[1]), max_size=6).map(
+    lambda parts: list(chain(*parts))
+)
 
 
 def busiest(posts: list[int]) -> int:
-    """The most requests that any second saw, by calendar and by any second beginning at one of them."""
-    calendar = [sum(post // NS_PER_SECOND == other // NS_PER_SECOND for other in posts) for post in posts]
+    """The most requests that any second saw, by calendar and by any second beginning at one of
+    them.
+    """
+    calendar = [
+        sum(post // NS_PER_SECOND == other // NS_PER_SECOND for other in posts) for post in posts
+    ]
     rolling = [sum(post <= other < post + NS_PER_SECOND for other in posts) for post in posts]
     return max([0, *calendar, *rolling])
 
@@ -233,7 +262,9 @@ async def test_the_end_of_the_session_ends_the_retries() -> None:
     batch = some_ticks((RELIANCE, int(close) - NS_PER_SECOND, 150_000))
     room.worker._around.book.apply(0, batch)
 
-    execution = await room.deliver(event_time=UtcNs(close - NS_PER_SECOND), valid_until=UtcNs(close + NS_PER_SECOND))
+    execution = await room.deliver(
+        event_time=UtcNs(close - NS_PER_SECOND), valid_until=UtcNs(close + NS_PER_SECOND)
+    )
 
     assert (execution.outcome, execution.reason_code) == (Outcome.DENIED, "outside_session")
     assert room.exchange.posts

@@ -58,11 +58,15 @@ IN_USE = DhanClientId("1100000001")
         (KeyRow(USERS[0], None, True, LATER), NO_TOKEN),
     ],
 )
-def test_a_user_is_active_with_the_switch_on_and_a_living_token_only(row: KeyRow, reason: str) -> None:
+def test_a_user_is_active_with_the_switch_on_and_a_living_token_only(
+    row: KeyRow, reason: str
+) -> None:
     assert state_of(row, NOW).reason == reason
 
 
-views = st.dictionaries(st.sampled_from(USERS), st.sampled_from([ACTIVE, SWITCHED_OFF]).map(UserState))
+views = st.dictionaries(
+    st.sampled_from(USERS), st.sampled_from([ACTIVE, SWITCHED_OFF]).map(UserState)
+)
 
 
 @given(views, views)
@@ -73,11 +77,15 @@ def test_the_messages_turn_the_old_view_into_the_new_one_and_say_nothing_twice(
     said = list(changes(before, after, TEN_O_CLOCK))
     told |= {user: session.reason for user, session in said}
 
-    assert told == {user: after[user].reason if user in after else REMOVED for user in before | after}
+    assert told == {
+        user: after[user].reason if user in after else REMOVED for user in before | after
+    }
     assert not list(changes(after, after, TEN_O_CLOCK))
 
 
-async def poller(world: World, machine: FastMachine) -> tuple[SessionPoller, ActiveUsers, list[UserSession]]:
+async def poller(
+    world: World, machine: FastMachine
+) -> tuple[SessionPoller, ActiveUsers, list[UserSession]]:
     told: list[UserSession] = []
 
     async def publish(output: Output) -> None:
@@ -85,7 +93,11 @@ async def poller(world: World, machine: FastMachine) -> tuple[SessionPoller, Act
 
     active = ActiveUsers(machine.time())
     store = Store(world.client)
-    return SessionPoller(store, active, publish, lambda: datetime.now(UTC), machine.time()), active, told
+    return (
+        SessionPoller(store, active, publish, lambda: datetime.now(UTC), machine.time()),
+        active,
+        told,
+    )
 
 
 async def looked(sessions: SessionPoller) -> None:
@@ -93,7 +105,9 @@ async def looked(sessions: SessionPoller) -> None:
     await sessions.tell()
 
 
-async def test_the_database_decides_who_is_active_and_the_topic_is_told_once(scripted: World) -> None:
+async def test_the_database_decides_who_is_active_and_the_topic_is_told_once(
+    scripted: World,
+) -> None:
     user = await scripted.user()
     sessions, active, told = await poller(scripted, FastMachine())
 
@@ -115,7 +129,9 @@ async def test_when_the_database_stays_away_nobody_is_active_and_the_reason_is_t
     machine = FastMachine()
     sessions, active, told = await poller(scripted, machine)
     await looked(sessions)
-    sessions._store = Store(await client(f"http://127.0.0.1:{free_port()}", scripted.stack.secret_key))
+    sessions._store = Store(
+        await client(f"http://127.0.0.1:{free_port()}", scripted.stack.secret_key)
+    )
 
     await sessions.poll()
     assert active.is_active(user)
@@ -124,7 +140,10 @@ async def test_when_the_database_stays_away_nobody_is_active_and_the_reason_is_t
     assert not active.is_active(user)
     assert active.users() == []
     await looked(sessions)
-    assert [session.reason for session in told if session.user_id == user] == [ACTIVE, DATABASE_AWAY]
+    assert [session.reason for session in told if session.user_id == user] == [
+        ACTIVE,
+        DATABASE_AWAY,
+    ]
 
 
 async def test_more_users_than_one_page_are_all_seen(scripted: World) -> None:
@@ -147,7 +166,10 @@ async def test_more_users_than_one_page_are_all_seen(scripted: World) -> None:
 def an_active_set(users: Iterable[UserId], machine: FastMachine | None = None) -> ActiveUsers:
     machine = machine or FastMachine()
     active = ActiveUsers(machine.time())
-    active.replace({user: UserState(ACTIVE) for user in users} | {USERS[3]: UserState(SWITCHED_OFF)}, machine.now)
+    active.replace(
+        {user: UserState(ACTIVE) for user in users} | {USERS[3]: UserState(SWITCHED_OFF)},
+        machine.now,
+    )
     return active
 
 
@@ -159,7 +181,9 @@ def fan_out(users: Iterable[UserId]) -> FanOut:
     return fan_out_to(an_active_set(users), FastMachine())
 
 
-def fan_out_to(active: ActiveUsers, machine: FastMachine, limits: Callable[[UserId], UserLimits] = limits_of) -> FanOut:
+def fan_out_to(
+    active: ActiveUsers, machine: FastMachine, limits: Callable[[UserId], UserLimits] = limits_of
+) -> FanOut:
     """Its clock follows `machine`: a decision published at 0 grows older as that sleeps."""
     clock = ChainClock(wall=lambda: round(machine.now * NS_PER_SECOND))
     return FanOut(active, {RELIANCE.id: RELIANCE, NIFTY.id: NIFTY}, limits, clock, machine.time())
@@ -175,10 +199,14 @@ def record_of(outputs: Sequence[Output]) -> FanOutRecord:
 
 
 @pytest.mark.parametrize("action", [Action.BUY, Action.SELL])
-async def test_each_active_user_gets_one_intent_under_their_own_key_and_the_switched_off_none(action: Action) -> None:
+async def test_each_active_user_gets_one_intent_under_their_own_key_and_the_switched_off_none(
+    action: Action,
+) -> None:
     decision = a_decision(action=action)
 
-    outputs = orders_of(await fan_out(USERS[:3])(a_record(decision, decision.instrument, DECISIONS)))
+    outputs = orders_of(
+        await fan_out(USERS[:3])(a_record(decision, decision.instrument, DECISIONS))
+    )
 
     intents = [decode(OrderIntent, output.value) for output in outputs]
     assert [intent.user_id for intent in intents] == USERS[:3]
@@ -193,7 +221,9 @@ async def test_a_decision_read_twice_gives_the_same_records() -> None:
 
 
 @pytest.mark.parametrize(
-    "decision", [a_decision(action=Action.HOLD), a_decision(instrument=NIFTY.id)], ids=["hold", "index"]
+    "decision",
+    [a_decision(action=Action.HOLD), a_decision(instrument=NIFTY.id)],
+    ids=["hold", "index"],
 )
 async def test_what_cannot_be_ordered_makes_no_intent(decision: object) -> None:
     assert not orders_of(await fan_out(USERS[:2])(a_record(decision, "k", DECISIONS)))  # type: ignore[arg-type]
@@ -275,14 +305,18 @@ async def test_a_decision_that_expires_while_it_is_held_is_on_record_for_everybo
     }
 
 
-async def test_a_decision_without_end_is_held_five_minutes_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_decision_without_end_is_held_five_minutes_at_most(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(fanout, "LOOK_AGAIN", 10.0)
     machine = FastMachine()
     active = ActiveUsers(machine.time())
     decision = a_decision(valid_until=UtcNs(TEN_O_CLOCK + UtcNs.minutes(600)))
     fan = fan_out_to(active, machine)
 
-    outputs = await asyncio.wait_for(fan(a_record(decision, "k", DECISIONS, published_at=UtcNs(0))), 100)
+    outputs = await asyncio.wait_for(
+        fan(a_record(decision, "k", DECISIONS, published_at=UtcNs(0))), 100
+    )
 
     assert record_of(outputs).orders == 0
     assert HOLD_LIMIT <= machine.now < HOLD_LIMIT + 10.0
@@ -290,7 +324,8 @@ async def test_a_decision_without_end_is_held_five_minutes_at_most(monkeypatch: 
 
 def test_a_record_of_more_users_than_it_may_list_says_how_many_are_missing() -> None:
     many = [
-        WithoutOrder(user_id=UserId(UUID(int=number)), reason_code=SWITCHED_OFF) for number in range(MOST_LISTED + 7)
+        WithoutOrder(user_id=UserId(UUID(int=number)), reason_code=SWITCHED_OFF)
+        for number in range(MOST_LISTED + 7)
     ]
 
     told = fan_out_of(a_decision(), 0, many)
@@ -308,7 +343,9 @@ async def test_a_broker_that_takes_no_session_makes_nobody_inactive(scripted: Wo
         await asyncio.Event().wait()
 
     active = ActiveUsers(machine.time())
-    sessions = SessionPoller(Store(scripted.client), active, never, lambda: datetime.now(UTC), machine.time())
+    sessions = SessionPoller(
+        Store(scripted.client), active, never, lambda: datetime.now(UTC), machine.time()
+    )
     running = asyncio.create_task(sessions.run())
     try:
         await machine.until(3 * KEEP_FOR)

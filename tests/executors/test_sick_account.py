@@ -1,4 +1,6 @@
-"""An account that Dhan answers oddly for ever, and two real executors that are killed and started again: all others trade."""
+"""An account that Dhan answers oddly for ever, and two real executors that are killed and started
+again: all others trade.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ ROOT = Path(__file__).parents[2]
 SICK = "token-of-the-sick-account"
 HEALTHY = 5
 LEFT_OPEN = 3
-LEASE = 120.0  # longer than the test, and far from the limit for unclear answers: the sick account's claims stay open
+# longer than the test, and far from the limit for unclear answers: the sick account's claims stay
+# open
+LEASE = 120.0
 FOR_EVER = {
     "403_of_no_access": trading_error("DH-902", status=403),
     "500": trading_error("DH-908", status=500),
@@ -60,14 +64,18 @@ class Executor:
 
     def start(self) -> None:
         with self.log.open("ab") as log:
-            process = subprocess.Popen(self.command, cwd=ROOT, env=self.environment, stdout=log, stderr=log)
+            process = subprocess.Popen(
+                self.command, cwd=ROOT, env=self.environment, stdout=log, stderr=log
+            )
         self.processes.append(process)
 
     async def serving(self) -> None:
         """Return when the newest process is in its group."""
         async with asyncio.timeout(60):
             while self.log.read_text(errors="replace").count("joined") < len(self.processes):
-                assert self.processes[-1].poll() is None, self.log.read_text(errors="replace")[-4000:]
+                assert self.processes[-1].poll() is None, self.log.read_text(errors="replace")[
+                    -4000:
+                ]
                 await asyncio.sleep(0.1)
 
     def kill(self) -> None:
@@ -101,9 +109,18 @@ def executors(folder: Path, connection: KafkaConnection, world: World) -> Iterat
     for moment in MOMENTS:
         (moments / moment).touch()
     program = [sys.executable, "-m", "tests.executors.mortal"]
-    command = [*program, connection.bootstrap_servers, world.stack.url, world.broker_url, str(moments)]
+    command = [
+        *program,
+        connection.bootstrap_servers,
+        world.stack.url,
+        world.broker_url,
+        str(moments),
+    ]
     key = {"SUPABASE_SERVICE_KEY": world.stack.secret_key, "LEASE": str(LEASE)}
-    both = [Executor(command, os.environ | key | {"INSTANCE": name}, folder / f"{name}.log") for name in ("a", "b")]
+    both = [
+        Executor(command, os.environ | key | {"INSTANCE": name}, folder / f"{name}.log")
+        for name in ("a", "b")
+    ]
     try:
         yield both
     finally:
@@ -114,7 +131,9 @@ def executors(folder: Path, connection: KafkaConnection, world: World) -> Iterat
 
 
 def answers(dhan: ScriptedDhan, sick: Answer) -> None:
-    """Orders of the sick account get no clear reply, its lookups `sick`; everybody else's orders are taken."""
+    """Orders of the sick account get no clear reply, its lookups `sick`; everybody else's orders
+    are taken.
+    """
     numbers = iter(range(1, 1_000))
 
     async def order(request: web.Request) -> web.StreamResponse:
@@ -133,7 +152,10 @@ async def test_two_executors_killed_and_started_again_serve_all_others(
 ) -> None:
     answers(dhan, FOR_EVER[sick])
     stranded = await scripted.user(client_id="1100000200", token=SICK)
-    others = [await scripted.user(client_id=f"110000021{n}", token=f"token-of-user-{n}") for n in range(HEALTHY)]
+    others = [
+        await scripted.user(client_id=f"110000021{n}", token=f"token-of-user-{n}")
+        for n in range(HEALTHY)
+    ]
     left_open = [await scripted.intent(stranded) for _ in range(LEFT_OPEN)]
     for intent in left_open:
         await Store(scripted.client).claim(intent)
@@ -154,7 +176,8 @@ async def test_two_executors_killed_and_started_again_serve_all_others(
         outcomes = await accepted_of(connection, second, others)
 
         open_ = await scripted.sql(
-            "select order_id from private.order_claims where user_id = $1 and outcome is null", stranded
+            "select order_id from private.order_claims where user_id = $1 and outcome is null",
+            stranded,
         )
 
     assert len(outcomes) == HEALTHY
@@ -170,18 +193,29 @@ async def aged(world: World, seconds: float) -> None:
 async def decided(world: World, connection: KafkaConnection) -> Decision:
     """One decision, with the quotes to judge it by."""
     decision = await world.decision(valid_until=UtcNs(TEN_O_CLOCK + UtcNs.minutes(10)))
-    prints = [(RELIANCE, UtcNs(TEN_O_CLOCK + UtcNs.seconds(second)), 150_000) for second in range(600)]
+    prints = [
+        (RELIANCE, UtcNs(TEN_O_CLOCK + UtcNs.seconds(second)), 150_000) for second in range(600)
+    ]
     partition = ticks.partition_of(RELIANCE.id, PLAN.instrument)
     async with Publisher(connection) as publisher:
-        await publisher.send_and_wait(Output(TICKS, b"0", ticks.encode(some_ticks(*prints)), partition))
+        await publisher.send_and_wait(
+            Output(TICKS, b"0", ticks.encode(some_ticks(*prints)), partition)
+        )
         await publisher.send_and_wait(message_output(DECISIONS, decision, str(decision.instrument)))
     return decision
 
 
-async def accepted_of(connection: KafkaConnection, decision: Decision, users: list[UserId]) -> dict[UserId, OrderId]:
-    """Return when each of `users` has an accepted order of `decision`; they must, long before the sick account ends."""
+async def accepted_of(
+    connection: KafkaConnection, decision: Decision, users: list[UserId]
+) -> dict[UserId, OrderId]:
+    """Return when each of `users` has an accepted order of `decision`; they must, long before the
+    sick account ends.
+    """
     accepted: dict[UserId, OrderId] = {}
-    async with asyncio.timeout(60), aclosing(read_topics(connection, [EXECUTIONS], since="start")) as records:
+    async with (
+        asyncio.timeout(60),
+        aclosing(read_topics(connection, [EXECUTIONS], since="start")) as records,
+    ):
         async for record in records:
             execution = decode(Execution, record.value)
             if execution.decision_id == decision.id and execution.outcome is Outcome.ACCEPTED:

@@ -1,4 +1,6 @@
-"""The order path against our migrations on Postgres and a Dhan that fails in every way the documents and the field know."""
+"""The order path against our migrations on Postgres and a Dhan that fails in every way the
+documents and the field know.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +82,9 @@ async def test_two_workers_with_the_same_intent_place_one_order_and_say_the_same
     assert len(simulator.exchange.book.all()) == 1
 
 
-async def test_a_switch_turned_off_after_the_fan_out_stops_the_order(scripted: World, dhan: ScriptedDhan) -> None:
+async def test_a_switch_turned_off_after_the_fan_out_stops_the_order(
+    scripted: World, dhan: ScriptedDhan
+) -> None:
     user = await scripted.user()
     intent = await scripted.intent(user)
     worker = scripted.worker(user)
@@ -97,7 +101,9 @@ async def test_a_switch_turned_off_after_the_fan_out_stops_the_order(scripted: W
 async def test_an_expired_token_stops_the_order(scripted: World, dhan: ScriptedDhan) -> None:
     user = await scripted.user()
     intent = await scripted.intent(user)
-    await scripted.sql("update public.user_trading_keys set token_expiry = now() where user_id = $1", user)
+    await scripted.sql(
+        "update public.user_trading_keys set token_expiry = now() where user_id = $1", user
+    )
 
     execution = await run(scripted.worker(user), intent)
 
@@ -112,7 +118,9 @@ async def test_an_order_the_gate_denies_is_recorded_with_its_reason_and_stays_de
     intent = await scripted.intent(user, valid_until=UtcNs(TEN_O_CLOCK))
 
     denied = await run(scripted.worker(user), intent)
-    again = await run(scripted.worker(user), intent.model_copy(update={"valid_until": UtcNs(TEN_O_CLOCK * 2)}))
+    again = await run(
+        scripted.worker(user), intent.model_copy(update={"valid_until": UtcNs(TEN_O_CLOCK * 2)})
+    )
 
     assert (denied.outcome, denied.reason_code) == (Outcome.DENIED, "decision_expired")
     assert again == denied
@@ -126,7 +134,9 @@ async def test_an_order_whose_reply_was_lost_is_found_and_not_sent_again(
 ) -> None:
     user = await simulated.user(token=TOKEN)
     intent = await simulated.intent(user)
-    async with simulated.http.stream("POST", f"{simulator.url}/control/faults", json={"kind": Fault(kind).kind}):
+    async with simulated.http.stream(
+        "POST", f"{simulator.url}/control/faults", json={"kind": Fault(kind).kind}
+    ):
         pass
 
     execution = await run(simulated.worker(user), intent)
@@ -151,10 +161,18 @@ async def test_a_lost_order_that_dhan_does_not_know_is_not_found_once_the_lease_
     assert len(dhan.seen) > 2  # asked again and again while the lease ran
 
 
-async def test_an_order_that_appears_in_the_book_late_is_still_found(scripted: World, dhan: ScriptedDhan) -> None:
+async def test_an_order_that_appears_in_the_book_late_is_still_found(
+    scripted: World, dhan: ScriptedDhan
+) -> None:
     user = await scripted.user()
     intent = await scripted.intent(user)
-    answers = iter([trading_error("DH-907", status=400), text_answer("<html>", 502), json_answer([book_row(intent)])])
+    answers = iter(
+        [
+            trading_error("DH-907", status=400),
+            text_answer("<html>", 502),
+            json_answer([book_row(intent)]),
+        ]
+    )
 
     async def late(request: web.Request) -> web.StreamResponse:
         return await next(answers)(request)
@@ -186,7 +204,9 @@ async def test_while_dhan_is_down_there_is_no_outcome_and_the_asking_goes_on(
     assert len(posted(dhan)) == 1
 
 
-async def test_an_order_dhan_rejects_in_words_is_rejected_with_them(scripted: World, dhan: ScriptedDhan) -> None:
+async def test_an_order_dhan_rejects_in_words_is_rejected_with_them(
+    scripted: World, dhan: ScriptedDhan
+) -> None:
     user = await scripted.user()
     intent = await scripted.intent(user)
     dhan.on("POST", "/v2/orders", trading_error("DH-906", "Insufficient: margin: short by 10"))
@@ -200,10 +220,15 @@ async def test_an_order_dhan_rejects_in_words_is_rejected_with_them(scripted: Wo
     assert len(posted(dhan)) == 1
 
 
-async def test_an_order_found_rejected_after_a_lost_reply_is_rejected(scripted: World, dhan: ScriptedDhan) -> None:
+async def test_an_order_found_rejected_after_a_lost_reply_is_rejected(
+    scripted: World, dhan: ScriptedDhan
+) -> None:
     user = await scripted.user()
     intent = await scripted.intent(user)
-    row = book_row(intent, "REJECTED") | {"omsErrorCode": "16388", "omsErrorDescription": "RMS: margin"}
+    row = book_row(intent, "REJECTED") | {
+        "omsErrorCode": "16388",
+        "omsErrorDescription": "RMS: margin",
+    }
     dhan.on("POST", "/v2/orders", hang_up)
     dhan.on("GET", "/v2/orders/external/", json_answer(row))
 
@@ -213,9 +238,13 @@ async def test_an_order_found_rejected_after_a_lost_reply_is_rejected(scripted: 
     assert execution.dhan_order_id == "52211"
 
 
-async def test_the_rate_limit_delays_an_order_but_does_not_lose_it(scripted: World, dhan: ScriptedDhan) -> None:
+async def test_the_rate_limit_delays_an_order_but_does_not_lose_it(
+    scripted: World, dhan: ScriptedDhan
+) -> None:
     user = await scripted.user()
-    answers = iter([trading_error("DH-904", status=429), trading_error("DH-904", status=429), PLACED])
+    answers = iter(
+        [trading_error("DH-904", status=429), trading_error("DH-904", status=429), PLACED]
+    )
 
     async def limited(request: web.Request) -> web.StreamResponse:
         return await next(answers)(request)
@@ -234,7 +263,9 @@ async def test_an_order_that_never_left_is_denied_when_its_time_is_up(
     user = await scripted.user()
     intent = await scripted.intent(user)
     machine = FastMachine()
-    worker = scripted.worker(user, machine=machine.time(), broker_url=f"http://127.0.0.1:{free_port()}/v2")
+    worker = scripted.worker(
+        user, machine=machine.time(), broker_url=f"http://127.0.0.1:{free_port()}/v2"
+    )
 
     execution = await run(worker, intent)
 
@@ -255,7 +286,9 @@ class SlowToClaim(Store):
         return claim
 
 
-async def test_an_order_whose_claim_has_grown_old_is_not_sent(scripted: World, dhan: ScriptedDhan) -> None:
+async def test_an_order_whose_claim_has_grown_old_is_not_sent(
+    scripted: World, dhan: ScriptedDhan
+) -> None:
     user = await scripted.user()
     intent = await scripted.intent(user)
     machine = FastMachine()
@@ -275,7 +308,9 @@ async def test_a_lost_order_of_a_user_whose_token_is_gone_ends_as_unverifiable(
     intent = await scripted.intent(user)
 
     async def hang_up_and_expire(request: web.Request) -> web.StreamResponse:
-        await scripted.sql("update public.user_trading_keys set token_expiry = now() where user_id = $1", user)
+        await scripted.sql(
+            "update public.user_trading_keys set token_expiry = now() where user_id = $1", user
+        )
         return await hang_up(request)
 
     dhan.on("POST", "/v2/orders", hang_up_and_expire)
@@ -339,7 +374,9 @@ async def test_an_intent_that_carries_another_orders_name_is_a_dead_letter_that_
     assert len(posted(dhan)) == 1
 
 
-@pytest.mark.parametrize("text", ["RMS\0: no", "lone \ud83d half", "x" * 100_000, "\x1b[2Jgone", "\u202eback"])
+@pytest.mark.parametrize(
+    "text", ["RMS\0: no", "lone \ud83d half", "x" * 100_000, "\x1b[2Jgone", "\u202eback"]
+)
 async def test_whatever_text_dhan_rejects_with_is_kept_told_and_logged(
     scripted: World, dhan: ScriptedDhan, text: str
 ) -> None:
@@ -357,7 +394,9 @@ async def test_whatever_text_dhan_rejects_with_is_kept_told_and_logged(
     assert execution.reason in (reason or "")
 
 
-async def test_a_lookup_that_finds_odd_text_settles_the_order(scripted: World, dhan: ScriptedDhan) -> None:
+async def test_a_lookup_that_finds_odd_text_settles_the_order(
+    scripted: World, dhan: ScriptedDhan
+) -> None:
     user = await scripted.user()
     intent = await scripted.intent(user)
     dhan.on("POST", "/v2/orders", hang_up)
@@ -370,7 +409,9 @@ async def test_a_lookup_that_finds_odd_text_settles_the_order(scripted: World, d
 
 
 @pytest.mark.parametrize(
-    "decided", [{"action": Action.SELL}, {"action": Action.HOLD}, {"symbol": "TCS"}], ids=["side", "hold", "symbol"]
+    "decided",
+    [{"action": Action.SELL}, {"action": Action.HOLD}, {"symbol": "TCS"}],
+    ids=["side", "hold", "symbol"],
 )
 async def test_an_intent_that_is_not_what_its_decision_says_is_a_dead_letter_and_takes_nothing(
     scripted: World, dhan: ScriptedDhan, decided: dict[str, Any]
@@ -383,11 +424,15 @@ async def test_an_intent_that_is_not_what_its_decision_says_is_a_dead_letter_and
         await run(scripted.worker(user), intent)
 
     assert dhan.seen == []
-    assert not await scripted.sql("select from private.order_claims where decision_id = $1", intent.decision_id)
+    assert not await scripted.sql(
+        "select from private.order_claims where decision_id = $1", intent.decision_id
+    )
 
 
 @pytest.mark.parametrize("symbol", ["RELI\u0000ANCE", ""])
-async def test_a_symbol_the_database_cannot_hold_is_a_dead_letter(scripted: World, symbol: str) -> None:
+async def test_a_symbol_the_database_cannot_hold_is_a_dead_letter(
+    scripted: World, symbol: str
+) -> None:
     user = await scripted.user()
     intent = an_intent(user, await scripted.decision(), symbol=symbol)
 
@@ -397,7 +442,9 @@ async def test_a_symbol_the_database_cannot_hold_is_a_dead_letter(scripted: Worl
 
 
 @pytest.mark.parametrize(
-    "answer", [PLACED, hang_up, trading_error("DH-906", "margin")], ids=["placed", "lost", "refused"]
+    "answer",
+    [PLACED, hang_up, trading_error("DH-906", "margin")],
+    ids=["placed", "lost", "refused"],
 )
 async def test_an_intent_made_again_under_changed_limits_tells_the_first_ones_order_in_the_same_bytes(
     scripted: World, dhan: ScriptedDhan, answer: Answer
@@ -434,13 +481,17 @@ async def test_a_claim_left_by_a_crash_is_told_as_it_was_claimed_whatever_the_li
     )
 
 
-async def test_an_order_refused_before_its_claim_is_told_as_it_was_refused_first(scripted: World) -> None:
+async def test_an_order_refused_before_its_claim_is_told_as_it_was_refused_first(
+    scripted: World,
+) -> None:
     user = await scripted.user()
     intent = await scripted.intent(user)
     await scripted.switch_off(user)
 
     first = await scripted.worker(user)(a_record(intent, user))
-    again = await scripted.worker(user)(a_record(intent.model_copy(update={"quantity": Quantity(3)}), user))
+    again = await scripted.worker(user)(
+        a_record(intent.model_copy(update={"quantity": Quantity(3)}), user)
+    )
 
     assert read(first).reason_code == "switched_off"
     assert again[0].value == first[0].value
@@ -458,15 +509,26 @@ async def test_when_the_days_orders_are_used_up_an_order_beyond_the_position_is_
 
     (sold,) = await OrderWorker(around)(record)
     (again,) = await OrderWorker(around)(record)
-    nothing_left = await run(OrderWorker(around), await scripted.intent(user, side=Side.SELL, price=Price(149_700)))
+    nothing_left = await run(
+        OrderWorker(around), await scripted.intent(user, side=Side.SELL, price=Price(149_700))
+    )
 
-    assert (bought.outcome, read([sold]).outcome, read([sold]).quantity) == (Outcome.ACCEPTED, Outcome.ACCEPTED, 10)
+    assert (bought.outcome, read([sold]).outcome, read([sold]).quantity) == (
+        Outcome.ACCEPTED,
+        Outcome.ACCEPTED,
+        10,
+    )
     assert [json.loads(body)["quantity"] for body in posted(dhan)] == [10, 10]
     assert again.value == sold.value
-    assert (nothing_left.outcome, nothing_left.reason_code) == (Outcome.DENIED, "orders_of_the_day_used_up")
+    assert (nothing_left.outcome, nothing_left.reason_code) == (
+        Outcome.DENIED,
+        "orders_of_the_day_used_up",
+    )
 
 
-async def test_a_wrong_database_key_ends_the_service_instead_of_losing_orders(scripted: World) -> None:
+async def test_a_wrong_database_key_ends_the_service_instead_of_losing_orders(
+    scripted: World,
+) -> None:
     user = await scripted.user()
     intent = await scripted.intent(user)
     anonymous, machine = await scripted.stack.anonymous(), FastMachine()
@@ -476,7 +538,9 @@ async def test_a_wrong_database_key_ends_the_service_instead_of_losing_orders(sc
         await run(scripted.worker(user, store=store, machine=machine.time()), intent)
 
 
-async def test_the_first_settlement_stands_whatever_is_said_later(scripted: World, dhan: ScriptedDhan) -> None:
+async def test_the_first_settlement_stands_whatever_is_said_later(
+    scripted: World, dhan: ScriptedDhan
+) -> None:
     user = await scripted.user()
     intent = await scripted.intent(user)
     dhan.on("POST", "/v2/orders", PLACED)
@@ -490,7 +554,10 @@ async def test_the_first_settlement_stands_whatever_is_said_later(scripted: Worl
 
 
 async def test_no_token_shows_in_messages_rows_or_logs(
-    scripted: World, dhan: ScriptedDhan, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+    scripted: World,
+    dhan: ScriptedDhan,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     caplog.set_level(logging.INFO)
     user = await scripted.user()
@@ -507,10 +574,15 @@ async def test_no_token_shows_in_messages_rows_or_logs(
         dhan.on("GET", "/v2/orders/external/", json_answer(book_row(intent)))
         outputs = await scripted.worker(user)(a_record(intent, user))
         shown += [read(outputs), outputs, await scripted.logged(intent)]
-    shown += [scripted.surroundings(user), await Store(scripted.client).claim(await scripted.intent(user))]
+    shown += [
+        scripted.surroundings(user),
+        await Store(scripted.client).claim(await scripted.intent(user)),
+    ]
 
     printed = capsys.readouterr()
-    everything = f"{shown!r}{printed.out}{printed.err}{[record.getMessage() for record in caplog.records]}"
+    everything = (
+        f"{shown!r}{printed.out}{printed.err}{[record.getMessage() for record in caplog.records]}"
+    )
     assert any(token in request.headers["access-token"] for request in dhan.seen)
     assert "order_settled" in everything
     assert token not in everything

@@ -1,4 +1,6 @@
-"""The order path on real parts: our migrations on Postgres, the real Supabase client, and a Dhan that can be made to fail."""
+"""The order path on real parts: our migrations on Postgres, the real Supabase client, and a Dhan
+that can be made to fail.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,15 @@ from schemas.market import Action, Side
 from schemas.messages import Decision, Execution, OrderIntent
 from schemas.units import UtcNs
 from tests.database.fixtures import SupabaseStack, signed_in_user
-from tests.executors.factories import LIMITS, RELIANCE, TEN_O_CLOCK, a_decision, a_record, an_intent, some_ticks
+from tests.executors.factories import (
+    LIMITS,
+    RELIANCE,
+    TEN_O_CLOCK,
+    a_decision,
+    a_record,
+    an_intent,
+    some_ticks,
+)
 
 LEASE = 0.6  # seconds; the product's lease is ten
 CLIENT = "1100000001"
@@ -77,7 +87,12 @@ class World:
     async def decision(self, **changes: Any) -> Decision:
         """A decision as the agents leave it: its row is written before its message."""
         decision = a_decision(**changes)
-        row = {"id": str(decision.id), "symbol": decision.symbol, "action": decision.action, "reasoning": "because"}
+        row = {
+            "id": str(decision.id),
+            "symbol": decision.symbol,
+            "action": decision.action,
+            "reasoning": "because",
+        }
         await self.client.table("trade_decisions").insert(row).execute()
         return decision
 
@@ -95,7 +110,10 @@ class World:
             await connection.close()
 
     async def switch_off(self, user: UserId) -> None:
-        await self.sql("update public.user_trading_keys set is_trading_enabled = false where user_id = $1", user)
+        await self.sql(
+            "update public.user_trading_keys set is_trading_enabled = false where user_id = $1",
+            user,
+        )
 
     async def logged(self, intent: OrderIntent) -> list[tuple[str, str | None, str | None]]:
         rows = await self.sql(
@@ -106,7 +124,9 @@ class World:
         return [(row["status"], row["dhan_order_id"], row["failure_reason"]) for row in rows]
 
     async def executed(self, decision: UUID) -> bool:
-        rows = await self.sql("select is_executed from public.trade_decisions where id = $1", decision)
+        rows = await self.sql(
+            "select is_executed from public.trade_decisions where id = $1", decision
+        )
         return bool(rows[0]["is_executed"])
 
     def worker(self, *users: UserId, **changes: Any) -> OrderWorker:
@@ -115,11 +135,15 @@ class World:
 
     def surroundings(self, *users: UserId, **changes: Any) -> Surroundings:
         machine: MachineTime = changes.pop("machine", MachineTime())
-        rules = ModeRules(Mode.PAPER, BaseUrl.parse(changes.pop("broker_url", self.broker_url)), None)
+        rules = ModeRules(
+            Mode.PAPER, BaseUrl.parse(changes.pop("broker_url", self.broker_url)), None
+        )
         store, broker = changes.pop("store", Store(self.client)), rules.broker(self.http)
         lease: float = changes.pop("lease", LEASE)
         active = ActiveUsers(machine)
-        active.replace({user: UserState(ACTIVE, DhanClientId(CLIENT)) for user in users}, machine.monotonic())
+        active.replace(
+            {user: UserState(ACTIVE, DhanClientId(CLIENT)) for user in users}, machine.monotonic()
+        )
 
         def limits_of(_: UserId) -> UserLimits:
             return LIMITS
@@ -157,7 +181,9 @@ def read(outputs: Sequence[Output]) -> Execution:
 
 
 @asynccontextmanager
-async def world_at(stack: SupabaseStack, http: httpx.AsyncClient, broker_url: str) -> AsyncIterator[World]:
+async def world_at(
+    stack: SupabaseStack, http: httpx.AsyncClient, broker_url: str
+) -> AsyncIterator[World]:
     client = await stack.service()
     try:
         yield World(stack, client, http, broker_url)

@@ -46,7 +46,13 @@ def a_scan() -> Scan:
         rank=1,
         features={"rsi_14": 55.5},
     )
-    return Scan(id=derive("test", "scan"), event_time=UtcNs(1), trading_date=day, origin="rules", entries=(entry,))
+    return Scan(
+        id=derive("test", "scan"),
+        event_time=UtcNs(1),
+        trading_date=day,
+        origin="rules",
+        entries=(entry,),
+    )
 
 
 def instruments() -> st.SearchStrategy[InstrumentId]:
@@ -63,7 +69,10 @@ def batches(draw: st.DrawFn) -> Batch:
         clock = min(2**62, clock + draw(st.integers(0, 10**12)))
         row["clock"], row["exchange_time"] = clock, draw(st.integers(1, clock))
         row["received_at"] = draw(st.integers(0, 2**62))
-        row["price"], row["volume"] = draw(st.integers(1, 2**40)), draw(st.integers(NO_VOLUME, 2**40))
+        row["price"], row["volume"] = (
+            draw(st.integers(1, 2**40)),
+            draw(st.integers(NO_VOLUME, 2**40)),
+        )
         row["security_id"] = draw(st.integers(0, 2**32 - 1))
         row["segment"], row["mode"] = (
             draw(st.sampled_from(sorted(SEGMENT_CODES.values()))),

@@ -23,8 +23,14 @@ def read(text: str) -> Calendar:
 @pytest.mark.parametrize(
     ("close", "complaint"),
     [
-        ("03:15:00", "closing_auction.close=03:15:00 must be after NSE_EQ opens, which is at 09:15:00"),
-        ("09:15:00", "closing_auction.close=09:15:00 must be after NSE_EQ opens, which is at 09:15:00"),
+        (
+            "03:15:00",
+            "closing_auction.close=03:15:00 must be after NSE_EQ opens, which is at 09:15:00",
+        ),
+        (
+            "09:15:00",
+            "closing_auction.close=09:15:00 must be after NSE_EQ opens, which is at 09:15:00",
+        ),
         ("15:15:30", "closing_auction.0: 15:15:30 is not a whole minute of Indian time"),
     ],
 )
@@ -61,7 +67,10 @@ def closes(calendar: Calendar, segment: Segment, *days: date) -> list[time]:
 def test_regular_hours_of_a_file_hold_from_their_since_on_and_the_built_in_ones_before() -> None:
     calendar = read(WINTER)
 
-    assert closes(calendar, Segment.MCX_COMM, date(2026, 11, 1), date(2026, 11, 2)) == [time(23, 30), time(23, 55)]
+    assert closes(calendar, Segment.MCX_COMM, date(2026, 11, 1), date(2026, 11, 2)) == [
+        time(23, 30),
+        time(23, 55),
+    ]
 
 
 def test_segments_that_a_file_does_not_name_keep_their_built_in_hours() -> None:
@@ -73,12 +82,19 @@ def test_segments_that_a_file_does_not_name_keep_their_built_in_hours() -> None:
 
 
 def test_a_built_in_change_after_the_file_s_first_since_is_not_made() -> None:
-    text = WINTER.replace("MCX_COMM", "NSE_FNO").replace("2026-11-02", "2026-07-01").replace("23:55", "15:35")
+    text = (
+        WINTER.replace("MCX_COMM", "NSE_FNO")
+        .replace("2026-11-02", "2026-07-01")
+        .replace("23:55", "15:35")
+    )
 
     calendar = read(text)
 
     after = date(2026, 8, 4)
-    assert closes(calendar, Segment.NSE_FNO, date(2026, 6, 30), after) == [time(15, 30), time(15, 35)]
+    assert closes(calendar, Segment.NSE_FNO, date(2026, 6, 30), after) == [
+        time(15, 30),
+        time(15, 35),
+    ]
     assert closes(calendar, Segment.BSE_FNO, after) == [time(15, 40)]
 
 
@@ -90,7 +106,8 @@ def test_regular_hours_without_since_hold_on_all_days() -> None:
 
 def test_two_regular_hours_of_one_segment_from_one_day_on_are_refused() -> None:
     with pytest.raises(
-        Misconfigured, match=r"calendar\.toml: MCX_COMM has two regular hours since 2026-11-02: give each"
+        Misconfigured,
+        match=r"calendar\.toml: MCX_COMM has two regular hours since 2026-11-02: give each",
     ):
         read(WINTER * 2)
 

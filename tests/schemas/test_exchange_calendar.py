@@ -1,4 +1,6 @@
-"""The hours that ship with ATS, against two calendar packages and against the exchanges' own notices."""
+"""The hours that ship with ATS, against two calendar packages and against the exchanges' own
+notices.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +16,14 @@ from schemas.calendar_file import concerns, exchange_calendar, parse
 from schemas.ids import InstrumentId, Segment
 
 SHARE = InstrumentId(Segment.NSE_EQ, 2885)
-ORACLES = orjson.loads(Path(__file__).with_name("calendar_oracles").joinpath("closed_weekdays.json").read_bytes())
-# Evenings on which the exchange traded for an hour although the day was a holiday: that package leaves them out (the other has
-# them). NSE's circulars name each.
+ORACLES = orjson.loads(
+    Path(__file__).with_name("calendar_oracles").joinpath("closed_weekdays.json").read_bytes()
+)
+# Evenings on which the exchange traded for an hour although the day was a holiday: that package
+# leaves them out (the other has them). NSE's circulars name each.
 MUHURAT = {date(2021, 11, 4), date(2022, 10, 24), date(2024, 11, 1), date(2025, 10, 21)}
-# Sessions on a Saturday or Sunday, which neither package has: budgets, Muhurat, two drills from the disaster-recovery site.
+# Sessions on a Saturday or Sunday, which neither package has: budgets, Muhurat, two drills from the
+# disaster-recovery site.
 WEEKENDS = {
     date(2023, 11, 12),
     date(2024, 1, 20),
@@ -35,13 +40,18 @@ def days(first: date, last: date) -> Iterator[date]:
 
 
 @pytest.mark.parametrize(
-    ("package", "theirs_alone"), [("exchange-calendars XBOM", MUHURAT), ("pandas-market-calendars NSE", set())]
+    ("package", "theirs_alone"),
+    [("exchange-calendars XBOM", MUHURAT), ("pandas-market-calendars NSE", set())],
 )
 def test_closed_weekdays_are_those_of_the_package_but_for_the_days_it_has_wrong(
     package: str, theirs_alone: set[date]
 ) -> None:
     calendar = exchange_calendar()
-    closed = {day for day in days(date(2021, 1, 1), date(2026, 12, 31)) if not calendar.is_trading_day(day)}
+    closed = {
+        day
+        for day in days(date(2021, 1, 1), date(2026, 12, 31))
+        if not calendar.is_trading_day(day)
+    }
 
     theirs = {date.fromisoformat(day) for day in ORACLES[package]["weekdays_closed"]}
 
@@ -53,7 +63,9 @@ def test_the_weekends_that_trade_are_those_that_neither_package_has() -> None:
     calendar = exchange_calendar()
 
     open_ = {
-        day for day in days(date(2021, 1, 1), date(2026, 12, 31)) if day.isoweekday() > 5 and calendar.session(day)
+        day
+        for day in days(date(2021, 1, 1), date(2026, 12, 31))
+        if day.isoweekday() > 5 and calendar.session(day)
     }
 
     assert open_ == WEEKENDS
@@ -71,7 +83,12 @@ def test_the_weekends_that_trade_are_those_that_neither_package_has() -> None:
         (date(2026, 11, 24), Segment.MCX_COMM, False, [(time(17), time(23, 55))]),
         (date(2026, 11, 28), Segment.NSE_EQ, False, []),
         (date(2024, 11, 1), Segment.NSE_EQ, False, [(time(18), time(19))]),
-        (date(2024, 3, 2), Segment.NSE_EQ, False, [(time(9, 15), time(10)), (time(11, 30), time(12, 30))]),
+        (
+            date(2024, 3, 2),
+            Segment.NSE_EQ,
+            False,
+            [(time(9, 15), time(10)), (time(11, 30), time(12, 30))],
+        ),
         (date(2026, 10, 30), Segment.MCX_COMM, False, [(time(9), time(23, 30))]),
         (date(2026, 11, 3), Segment.MCX_COMM, False, [(time(9), time(23, 55))]),
         (date(2027, 1, 4), Segment.NSE_EQ, False, []),
@@ -91,7 +108,10 @@ def test_an_unconfirmed_row_takes_time_away_and_never_gives_any() -> None:
         for text in ("", f"confirm = ['{question}']", f"reject = ['{question}']")
     )
 
-    ends = [calendar.hours(monday, Segment.NSE_EQ, auction=True)[0][1] for calendar in (open_, confirmed, rejected)]
+    ends = [
+        calendar.hours(monday, Segment.NSE_EQ, auction=True)[0][1]
+        for calendar in (open_, confirmed, rejected)
+    ]
 
     assert ends == [time(15, 15), time(15, 30), time(15, 15)]
     assert open_.hours(monday, Segment.NSE_FNO)[0][1] == time(15, 40)
@@ -116,11 +136,16 @@ def test_any_share_may_close_in_an_auction_until_the_instrument_master_says_whic
     ("today", "said"),
     [
         (date(2026, 6, 1), []),
-        (date(2026, 11, 29), ["closing-auction-2026-12-07 is not confirmed", "ends on 2026-12-31, in 32 days"]),
+        (
+            date(2026, 11, 29),
+            ["closing-auction-2026-12-07 is not confirmed", "ends on 2026-12-31, in 32 days"],
+        ),
         (date(2027, 1, 4), ["2027-01-04 is not in the calendar of"]),
     ],
 )
-def test_the_end_of_what_is_known_and_open_questions_are_told_weeks_before(today: date, said: list[str]) -> None:
+def test_the_end_of_what_is_known_and_open_questions_are_told_weeks_before(
+    today: date, said: list[str]
+) -> None:
     told = concerns(exchange_calendar(), today)
 
     assert all(any(words in concern for concern in told) for words in said)
@@ -130,7 +155,8 @@ def test_the_end_of_what_is_known_and_open_questions_are_told_weeks_before(today
 def test_weekly_expiries_move_to_the_trading_day_before_a_holiday() -> None:
     calendar = exchange_calendar()
 
-    assert calendar.expiry(date(2026, 11, 23), Segment.NSE_FNO) == date(2026, 11, 23)  # Tuesday the 24th is a holiday
+    # Tuesday the 24th is a holiday
+    assert calendar.expiry(date(2026, 11, 23), Segment.NSE_FNO) == date(2026, 11, 23)
     assert calendar.expiry(date(2026, 12, 2), Segment.NSE_FNO) == date(2026, 12, 8)
 
 

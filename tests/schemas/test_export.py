@@ -16,7 +16,9 @@ SCHEMAS = exported()
 
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_the_committed_schema_is_the_code_s_own(name: str) -> None:
-    assert orjson.loads((FOLDER / name).read_bytes()) == SCHEMAS[name], "run: python -m schemas.export"
+    assert orjson.loads((FOLDER / name).read_bytes()) == SCHEMAS[name], (
+        "run: python -m schemas.export"
+    )
 
 
 def test_a_schema_that_shrank_cannot_be_exported(tmp_path: Path) -> None:
@@ -48,7 +50,9 @@ def test_a_new_field_is_growth() -> None:
     ],
     ids=["field gone", "no longer required", "type changed", "enum value gone", "closed"],
 )
-def test_what_a_reader_would_miss_is_named(damage: Callable[[dict[str, Any]], object], names: str) -> None:
+def test_what_a_reader_would_miss_is_named(
+    damage: Callable[[dict[str, Any]], object], names: str
+) -> None:
     old = SCHEMAS["ats.candles.json"]
     new = copy.deepcopy(old)
 
@@ -58,10 +62,14 @@ def test_what_a_reader_would_miss_is_named(damage: Callable[[dict[str, Any]], ob
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
-def test_a_schema_is_open_for_fields_and_versions_to_come_and_closed_for_what_is_wrong(name: str) -> None:
+def test_a_schema_is_open_for_fields_and_versions_to_come_and_closed_for_what_is_wrong(
+    name: str,
+) -> None:
     parts = {"": SCHEMAS[name]} | SCHEMAS[name].get("$defs", {})
 
-    assert [title for title, part in parts.items() if part.get("additionalProperties") is False] == []
+    assert [
+        title for title, part in parts.items() if part.get("additionalProperties") is False
+    ] == []
     version = SCHEMAS[name]["properties"]["schema_version"]
     assert (version["type"], version["minimum"], "const" in version) == ("integer", 1, False)
 
@@ -74,7 +82,9 @@ def test_every_number_says_its_unit(name: str) -> None:
 
 
 def test_what_a_model_call_cost_is_said_in_paise() -> None:
-    assert SCHEMAS["ats.llm.json"]["properties"]["cost"]["description"].startswith("paise, 100 are one rupee")
+    assert SCHEMAS["ats.llm.json"]["properties"]["cost"]["description"].startswith(
+        "paise, 100 are one rupee"
+    )
 
 
 def test_an_order_is_of_one_unit_at_least() -> None:

@@ -9,7 +9,18 @@ from hypothesis import strategies as st
 
 from schemas import ticks
 from schemas.errors import Unreadable
-from schemas.history import BAR, HEADER, MAX_ROWS, Bar, History, decode, encode, is_history, records, rows_of
+from schemas.history import (
+    BAR,
+    HEADER,
+    MAX_ROWS,
+    Bar,
+    History,
+    decode,
+    encode,
+    is_history,
+    records,
+    rows_of,
+)
 from schemas.ids import InstrumentId
 from schemas.market import Timeframe
 from schemas.topics import MIB
@@ -24,7 +35,9 @@ def series(count: int) -> list[Bar]:
 
 
 @given(instruments(), st.sampled_from(Timeframe), st.integers(0, 30))
-def test_bars_survive_the_wire_unchanged(instrument: InstrumentId, timeframe: Timeframe, count: int) -> None:
+def test_bars_survive_the_wire_unchanged(
+    instrument: InstrumentId, timeframe: Timeframe, count: int
+) -> None:
     rows = rows_of(instrument, timeframe, series(count))
 
     again = decode(encode(History(UtcNs(5), rows)))
@@ -61,7 +74,15 @@ def test_random_bytes_are_unreadable_or_history_but_never_a_crash(value: bytes) 
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("low", 0), ("high", 90), ("open", 94), ("close", 111), ("volume", -1), ("timeframe", 7), ("segment", 6)],
+    [
+        ("low", 0),
+        ("high", 90),
+        ("open", 94),
+        ("close", 111),
+        ("volume", -1),
+        ("timeframe", 7),
+        ("segment", 6),
+    ],
 )
 def test_an_impossible_bar_is_named(field: str, value: int) -> None:
     rows = rows_of(RELIANCE, Timeframe.M5, series(2))

@@ -93,10 +93,19 @@ def test_every_json_topic_names_its_message_and_no_name_stands_twice() -> None:
     names = [topic.name for topic in CATALOGUE]
 
     assert len(set(names)) == len(names)
-    assert {topic.name for topic in CATALOGUE if topic.message is None} == {"ats.ticks", "ats.snapshots"}
+    assert {topic.name for topic in CATALOGUE if topic.message is None} == {
+        "ats.ticks",
+        "ats.snapshots",
+    }
 
 
 def test_no_message_has_a_place_for_a_token() -> None:
-    fields = {f"{t.name}.{field}" for t in CATALOGUE if t.message for field in t.message.model_fields}
+    fields = {
+        f"{t.name}.{field}" for t in CATALOGUE if t.message for field in t.message.model_fields
+    }
 
-    assert not [name for name in fields if "token" in name and not name.endswith(("token_expiry", "_tokens"))]
+    assert not [
+        name
+        for name in fields
+        if "token" in name and not name.endswith(("token_expiry", "_tokens"))
+    ]

@@ -19,12 +19,18 @@ from tests.schemas.factories import batches, instruments
 def test_a_batch_survives_the_wire_unchanged(batch: Batch) -> None:
     again = decode(encode(batch))
 
-    assert (again.clock, again.sent_at, again.gateway) == (batch.clock, batch.sent_at, batch.gateway)
+    assert (again.clock, again.sent_at, again.gateway) == (
+        batch.clock,
+        batch.sent_at,
+        batch.gateway,
+    )
     assert again.rows.tobytes() == batch.rows.tobytes()
 
 
 @given(batches(), st.data())
-def test_a_record_cut_short_is_unreadable_never_a_shorter_batch(batch: Batch, data: st.DataObject) -> None:
+def test_a_record_cut_short_is_unreadable_never_a_shorter_batch(
+    batch: Batch, data: st.DataObject
+) -> None:
     value = encode(batch)
     cut = data.draw(st.integers(0, len(value) - 1))
 
@@ -40,7 +46,14 @@ def test_random_bytes_are_unreadable_or_a_batch_but_never_a_crash(value: bytes) 
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("price", 0), ("price", -5), ("volume", -2), ("exchange_time", 0), ("segment", 6), ("exchange_time", 2**62)],
+    [
+        ("price", 0),
+        ("price", -5),
+        ("volume", -2),
+        ("exchange_time", 0),
+        ("segment", 6),
+        ("exchange_time", 2**62),
+    ],
 )
 def test_an_impossible_row_is_named(field: str, value: int) -> None:
     rows = np.zeros(2, TICK)
@@ -59,7 +72,9 @@ def test_the_layout_is_packed_and_the_largest_record_fits_a_kafka_message() -> N
 
 
 @given(instruments(), st.integers(1, 64))
-def test_an_instrument_has_one_partition_within_range(instrument: InstrumentId, partitions: int) -> None:
+def test_an_instrument_has_one_partition_within_range(
+    instrument: InstrumentId, partitions: int
+) -> None:
     assert 0 <= partition_of(instrument, partitions) < partitions
     assert partition_of(instrument, partitions) == partition_of(instrument, partitions)
 
@@ -72,7 +87,9 @@ def test_the_partition_of_an_instrument_never_changes() -> None:
 
 
 def test_neighbouring_ids_spread_evenly() -> None:
-    counts = np.bincount([partition_of(InstrumentId(Segment.NSE_EQ, n), 4) for n in range(1_000, 2_000)], minlength=4)
+    counts = np.bincount(
+        [partition_of(InstrumentId(Segment.NSE_EQ, n), 4) for n in range(1_000, 2_000)], minlength=4
+    )
 
     assert counts.min() > 200
 

@@ -32,7 +32,9 @@ def test_rupees_and_paise_convert_exactly(paise: int) -> None:
     assert Paise.from_rupees(Paise(paise).rupees()) == paise
 
 
-@pytest.mark.parametrize("text", ["1.005", "abc", "", "nan", "inf", "1e-3", "1e999999999", "1e-999999999"])
+@pytest.mark.parametrize(
+    "text", ["1.005", "abc", "", "nan", "inf", "1e-3", "1e999999999", "1e-999999999"]
+)
 def test_an_amount_that_is_no_whole_number_of_paise_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not"):
         Paise.from_rupees(text)
@@ -99,7 +101,8 @@ def test_an_instrument_is_written_and_read_back(instrument: InstrumentId) -> Non
 
 
 @pytest.mark.parametrize(
-    "text", ["", "NSE_EQ", "NSE_EQ:", "NSE_EQ:-1", "NSE_EQ:4294967296", "XYZ:1", "NSE_EQ:1 ", "NSE_EQ:१"]
+    "text",
+    ["", "NSE_EQ", "NSE_EQ:", "NSE_EQ:-1", "NSE_EQ:4294967296", "XYZ:1", "NSE_EQ:1 ", "NSE_EQ:१"],
 )
 def test_what_is_no_instrument_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"instrument|security id"):
@@ -112,7 +115,9 @@ def test_segments_agree_with_their_codes() -> None:
 
 
 @given(st.uuids(), st.uuids(), st.uuids())
-def test_the_same_cause_gives_the_same_id_and_another_cause_another(signal: UUID, user: UUID, other: UUID) -> None:
+def test_the_same_cause_gives_the_same_id_and_another_cause_another(
+    signal: UUID, user: UUID, other: UUID
+) -> None:
     decision = decision_id(SignalId(signal))
 
     assert decision_id(SignalId(signal)) == decision

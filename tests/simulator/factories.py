@@ -32,7 +32,9 @@ def _wall_clock() -> datetime:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Return when `condition` holds; what is waited for happens in another thread or behind a socket."""
+    """Return when `condition` holds; what is waited for happens in another thread or behind a
+    socket.
+    """
     async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.01)
@@ -40,7 +42,10 @@ async def until(condition: Callable[[], bool]) -> None:
 
 @asynccontextmanager
 async def running(
-    *, monotonic: Callable[[], float] = time.monotonic, now: Callable[[], datetime] = _wall_clock, **settings: Any
+    *,
+    monotonic: Callable[[], float] = time.monotonic,
+    now: Callable[[], datetime] = _wall_clock,
+    **settings: Any,
 ) -> AsyncIterator[Simulator]:
     """A simulator with two users and one generated share, unless told otherwise."""
     usual: dict[str, Any] = {"users": (USER, OTHER), "shares": 1}
@@ -58,10 +63,19 @@ class FeedClient:
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self.socket = socket
 
-    async def subscribe(self, code: int, instruments: Iterable[InstrumentId], count: int | None = None) -> None:
-        listed = [{"ExchangeSegment": one.segment.value, "SecurityId": str(one.security_id)} for one in instruments]
+    async def subscribe(
+        self, code: int, instruments: Iterable[InstrumentId], count: int | None = None
+    ) -> None:
+        listed = [
+            {"ExchangeSegment": one.segment.value, "SecurityId": str(one.security_id)}
+            for one in instruments
+        ]
         await self.socket.send_json(
-            {"RequestCode": code, "InstrumentCount": len(listed) if count is None else count, "InstrumentList": listed}
+            {
+                "RequestCode": code,
+                "InstrumentCount": len(listed) if count is None else count,
+                "InstrumentList": listed,
+            }
         )
 
     async def frame(self) -> bytes:
@@ -78,7 +92,9 @@ class FeedClient:
         return found
 
     async def until_status(self) -> list[bytes]:
-        """All packets up to the market status that ends the session (the opening's two statuses left out)."""
+        """All packets up to the market status that ends the session (the opening's two statuses
+        left out).
+        """
         found: list[bytes] = []
         while True:
             for packet in split(await self.frame()):
@@ -96,8 +112,15 @@ class FeedClient:
 
 
 @asynccontextmanager
-async def feed_client(simulator: Simulator, user: SimulatedUser = USER, **changed: str) -> AsyncIterator[FeedClient]:
-    query = {"version": "2", "token": user.token, "clientId": user.client_id, "authType": "2"} | changed
+async def feed_client(
+    simulator: Simulator, user: SimulatedUser = USER, **changed: str
+) -> AsyncIterator[FeedClient]:
+    query = {
+        "version": "2",
+        "token": user.token,
+        "clientId": user.client_id,
+        "authType": "2",
+    } | changed
     async with (
         aiohttp.ClientSession() as session,
         session.ws_connect(f"{simulator.url}/feed", params=query, max_msg_size=0) as socket,
@@ -118,7 +141,9 @@ async def call(
     sent = ({"access-token": user.token} if user else {}) | (headers or {})
     async with (
         aiohttp.ClientSession() as session,
-        session.request(method, simulator.url + path, json=json, headers=sent, allow_redirects=False) as reply,
+        session.request(
+            method, simulator.url + path, json=json, headers=sent, allow_redirects=False
+        ) as reply,
     ):
         is_json = reply.content_type == "application/json"
         return reply.status, await reply.json() if is_json else await reply.text()

@@ -1,4 +1,6 @@
-"""Tokens without the consent page: one-time password, renewal, death; and what each dead token meets."""
+"""Tokens without the consent page: one-time password, renewal, death; and what each dead token
+meets.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,11 @@ TOTP = "/auth/app/generateAccessToken"
 
 
 async def mint(simulator: Simulator, **changed: str) -> Any:
-    query = {"dhanClientId": USER.client_id, "pin": USER.pin, "totp": totp.now(USER.totp_secret, datetime.now(UTC))}
+    query = {
+        "dhanClientId": USER.client_id,
+        "pin": USER.pin,
+        "totp": totp.now(USER.totp_secret, datetime.now(UTC)),
+    }
     asked = "&".join(f"{name}={value}" for name, value in (query | changed).items())
     status, body = await call(simulator, "POST", f"{TOTP}?{asked}", user=None)
     assert status == 200  # also when Dhan says no
@@ -30,7 +36,9 @@ async def mint(simulator: Simulator, **changed: str) -> Any:
 
 
 async def works(simulator: Simulator, token: str) -> int:
-    status, _ = await call(simulator, "GET", "/v2/profile", user=SimulatedUser(USER.client_id, token))
+    status, _ = await call(
+        simulator, "GET", "/v2/profile", user=SimulatedUser(USER.client_id, token)
+    )
     return status
 
 
@@ -47,7 +55,8 @@ def test_one_time_passwords_are_those_of_rfc_6238(moment: int, code: str) -> Non
 def test_the_secret_is_as_long_as_pyotp_and_authenticators_want_it() -> None:
     secret = USER.totp_secret
 
-    assert len(base64.b32decode(secret)) * 8 >= 160  # RFC 4226, section 4; pyotp takes no secret below 128 bits
+    # RFC 4226, section 4; pyotp takes no secret below 128 bits
+    assert len(base64.b32decode(secret)) * 8 >= 160
 
 
 async def test_pin_and_one_time_password_give_a_token_of_a_day_and_kill_the_old_one() -> None:
@@ -68,7 +77,9 @@ async def test_pin_and_one_time_password_give_a_token_of_a_day_and_kill_the_old_
         ({"dhanClientId": "1"}, "Invalid Client Id"),
     ],
 )
-async def test_a_wrong_pin_password_or_client_is_refused_with_status_200(change: dict[str, str], message: str) -> None:
+async def test_a_wrong_pin_password_or_client_is_refused_with_status_200(
+    change: dict[str, str], message: str
+) -> None:
     async with running() as simulator:
         body = await mint(simulator, **change)
         old = await works(simulator, USER.token)
@@ -110,8 +121,12 @@ async def test_renewal_wants_get_a_live_web_token_and_its_own_client() -> None:
     async with running() as simulator:
         own = {"dhanClientId": USER.client_id}
         by_post, body = await call(simulator, "POST", "/v2/RenewToken", headers=own)
-        others, _ = await call(simulator, "GET", "/v2/RenewToken", headers={"dhanClientId": OTHER.client_id})
-        dead, _ = await call(simulator, "GET", "/v2/RenewToken", user=SimulatedUser("1", "dead"), headers=own)
+        others, _ = await call(
+            simulator, "GET", "/v2/RenewToken", headers={"dhanClientId": OTHER.client_id}
+        )
+        dead, _ = await call(
+            simulator, "GET", "/v2/RenewToken", user=SimulatedUser("1", "dead"), headers=own
+        )
 
     assert (by_post, body["errorCode"]) == (400, "DH-905")
     assert (others, dead) == (401, 401)
@@ -139,7 +154,9 @@ def test_with_the_switch_off_a_user_may_hold_several_tokens() -> None:
 
 async def test_tokens_can_be_killed_in_the_middle_of_the_day_one_users_or_all() -> None:
     async with running() as simulator:
-        _, one = await call(simulator, "POST", "/control/tokens/kill", json={"client_id": USER.client_id})
+        _, one = await call(
+            simulator, "POST", "/control/tokens/kill", json={"client_id": USER.client_id}
+        )
         mine, _ = await call(simulator, "GET", "/v2/profile")
         theirs, _ = await call(simulator, "GET", "/v2/profile", user=OTHER)
         _, rest = await call(simulator, "POST", "/control/tokens/kill")

@@ -24,24 +24,34 @@ HEADERS = {"client-id": USER.client_id}
 
 
 async def ask(simulator: Simulator, path: str = "", **changed: Any) -> tuple[int, Any]:
-    return await call(simulator, "POST", f"/v2/optionchain{path}", json=ASKED | changed, headers=HEADERS)
+    return await call(
+        simulator, "POST", f"/v2/optionchain{path}", json=ASKED | changed, headers=HEADERS
+    )
 
 
 def a_contract(strike: int, right: Right) -> Contract:
     return Contract(NIFTY, "NIFTY", date(2026, 11, 24), Price(strike), right, 0.13)
 
 
-async def test_expiries_are_the_weeks_tuesdays_and_the_months_for_an_index_and_months_for_a_share() -> None:
+async def test_expiries_are_the_weeks_tuesdays_and_the_months_for_an_index_and_months_for_a_share() -> (
+    None
+):
     async with running(options=("NIFTY", "RELIANCE")) as simulator:
         _, index = await ask(simulator, "/expirylist")
         _, share = await ask(simulator, "/expirylist", UnderlyingScrip=2885, UnderlyingSeg="NSE_EQ")
 
-    assert index == {"data": ["2026-11-24", "2026-12-01", "2026-12-08", "2026-12-29"], "status": "success"}
+    assert index == {
+        "data": ["2026-11-24", "2026-12-01", "2026-12-08", "2026-12-29"],
+        "status": "success",
+    }
     assert share["data"] == ["2026-11-24", "2026-12-29"]
 
 
 async def test_the_chain_is_made_of_the_instruments_the_feed_plays() -> None:
-    async with running(options=("NIFTY",), chain_every=None) as simulator, feed_client(simulator) as client:
+    async with (
+        running(options=("NIFTY",), chain_every=None) as simulator,
+        feed_client(simulator) as client,
+    ):
         await simulator.exchange.step(1_800)
         _, body = await ask(simulator)
         strikes = body["data"]["oc"]
@@ -49,7 +59,10 @@ async def test_the_chain_is_made_of_the_instruments_the_feed_plays() -> None:
         call_side = strikes[strike]["ce"]
         identity = InstrumentId.parse(f"NSE_FNO:{call_side['security_id']}")
         await client.subscribe(15, [identity])
-        _, previous = await client.packets(1), simulator.market.listings[simulator.market.by_id[identity]]
+        _, previous = (
+            await client.packets(1),
+            simulator.market.listings[simulator.market.by_id[identity]],
+        )
         row = simulator.exchange.board.row(simulator.market.by_id[identity])
         spot = simulator.exchange.board.row(simulator.market.by_id[NIFTY])
 
@@ -60,20 +73,27 @@ async def test_the_chain_is_made_of_the_instruments_the_feed_plays() -> None:
     assert call_side["previous_close_price"] == previous.previous_close / 100
     assert (call_side["volume"], call_side["oi"]) == (int(row["volume"]), int(row["open_interest"]))
     assert 0 < call_side["top_bid_price"] < call_side["top_ask_price"]
-    assert abs(float(strike) - body["data"]["last_price"]) < 1_000  # the middle strike is near the money
+    # the middle strike is near the money
+    assert abs(float(strike) - body["data"]["last_price"]) < 1_000
 
 
-async def test_calls_fall_and_puts_rise_with_the_strike_and_an_option_is_worth_its_exercise() -> None:
+async def test_calls_fall_and_puts_rise_with_the_strike_and_an_option_is_worth_its_exercise() -> (
+    None
+):
     async with running(options=("NIFTY",)) as simulator:
         await simulator.exchange.step(3_600)
         _, body = await ask(simulator)
 
-    spot, chain = body["data"]["last_price"], sorted(body["data"]["oc"].items(), key=lambda one: float(one[0]))
+    spot, chain = (
+        body["data"]["last_price"],
+        sorted(body["data"]["oc"].items(), key=lambda one: float(one[0])),
+    )
     calls, puts = ([side[name]["last_price"] for _, side in chain] for name in ("ce", "pe"))
     assert calls == sorted(calls, reverse=True)
     assert puts == sorted(puts)
     for strike, side in chain:
-        assert side["ce"]["last_price"] > spot - float(strike) - 20  # the last print may be some seconds old
+        # the last print may be some seconds old
+        assert side["ce"]["last_price"] > spot - float(strike) - 20
         assert 0 <= side["ce"]["greeks"]["delta"] <= 1
         assert -1 <= side["pe"]["greeks"]["delta"] <= 0
 
@@ -88,10 +108,17 @@ def test_worth_and_greeks_are_those_of_black_and_scholes(
     contract = Contract(NIFTY, "NIFTY", DAY, Price(strike), right, volatility)
     sign, spread = contract.sign, volatility * math.sqrt(years)
     d1 = (math.log(spot / strike) + (rate + volatility**2 / 2) * years) / spread
-    exact = sign * (spot * normal.cdf(sign * d1) - strike * math.exp(-rate * years) * normal.cdf(sign * (d1 - spread)))
+    exact = sign * (
+        spot * normal.cdf(sign * d1)
+        - strike * math.exp(-rate * years) * normal.cdf(sign * (d1 - spread))
+    )
 
     def worth(at: float) -> float:
-        return float(contracts.worth(*(np.array([x]) for x in (at, float(strike), years, volatility, float(sign))))[0])
+        return float(
+            contracts.worth(
+                *(np.array([x]) for x in (at, float(strike), years, volatility, float(sign)))
+            )[0]
+        )
 
     assert worth(spot) == pytest.approx(exact, abs=1e-6 * spot)
     greeks = contracts.greeks(contract, spot, years)
@@ -123,7 +150,9 @@ async def test_the_same_chain_is_refused_for_three_seconds_another_is_not() -> N
         ({"UnderlyingScrip": 2885, "UnderlyingSeg": "NSE_EQ"}, "813"),
     ],
 )
-async def test_a_wrong_expiry_date_or_underlying_is_refused_with_its_code(change: dict[str, Any], code: str) -> None:
+async def test_a_wrong_expiry_date_or_underlying_is_refused_with_its_code(
+    change: dict[str, Any], code: str
+) -> None:
     async with running(options=("NIFTY",)) as simulator:
         status, body = await ask(simulator, **change)
 
@@ -152,7 +181,9 @@ async def test_the_sdk_reads_expiries_and_chain() -> None:
         context.get_dhan_http().base_url = f"{simulator.url}/v2"
         dhan = dhanhq(context)
         days = await asyncio.to_thread(dhan.expiry_list, RELIANCE.security_id, "NSE_EQ")
-        chain = await asyncio.to_thread(dhan.option_chain, RELIANCE.security_id, "NSE_EQ", days["data"]["data"][0])
+        chain = await asyncio.to_thread(
+            dhan.option_chain, RELIANCE.security_id, "NSE_EQ", days["data"]["data"][0]
+        )
 
     assert chain["status"] == "success"
     assert len(chain["data"]["data"]["oc"]) == 21

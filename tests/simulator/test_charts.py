@@ -35,7 +35,9 @@ def a_query(**changed: Any) -> dict[str, Any]:
     } | changed
 
 
-async def test_daily_candles_lead_to_the_previous_close_and_are_stamped_at_indian_midnight() -> None:
+async def test_daily_candles_lead_to_the_previous_close_and_are_stamped_at_indian_midnight() -> (
+    None
+):
     async with running() as simulator:
         status, body = await call(simulator, "POST", "/v2/charts/historical", json=a_query())
 
@@ -47,7 +49,9 @@ async def test_daily_candles_lead_to_the_previous_close_and_are_stamped_at_india
     assert all(day.hour == day.minute == 0 and day.weekday() < 5 for day in days)
     assert days == sorted(set(days))
     assert round(body["close"][-1] * 100) == listing.previous_close
-    for opened, high, low, close in zip(*(body[name] for name in ("open", "high", "low", "close")), strict=True):
+    for opened, high, low, close in zip(
+        *(body[name] for name in ("open", "high", "low", "close")), strict=True
+    ):
         assert low <= min(opened, close) <= max(opened, close) <= high
 
 
@@ -62,11 +66,18 @@ async def test_the_last_day_asked_for_is_left_out_and_the_first_is_not() -> None
 
 @pytest.mark.parametrize(
     "change",
-    [{"securityId": "1"}, {"fromDate": "yesterday"}, {"exchangeSegment": None}, {"fromDate": "2027-01-01"}],
+    [
+        {"securityId": "1"},
+        {"fromDate": "yesterday"},
+        {"exchangeSegment": None},
+        {"fromDate": "2027-01-01"},
+    ],
 )
 async def test_a_question_without_candles_is_refused(change: dict[str, Any]) -> None:
     async with running() as simulator:
-        status, body = await call(simulator, "POST", "/v2/charts/historical", json=a_query(**change))
+        status, body = await call(
+            simulator, "POST", "/v2/charts/historical", json=a_query(**change)
+        )
 
     assert (status, body["errorCode"]) == (400, "DH-905")
 
@@ -85,21 +96,30 @@ def test_history_is_the_same_for_the_same_seed_and_differs_between_seeds_and_ins
 
     assert np.array_equal(history.daily(one, DAY, 120, 3), history.daily(one, DAY, 120, 3))
     assert not np.array_equal(history.daily(one, DAY, 120, 3), history.daily(one, DAY, 120, 4))
-    ratios = {int(candle["close"]) / x.previous_close for x in (one, two) for candle in history.daily(x, DAY, 5, 3)}
+    ratios = {
+        int(candle["close"]) / x.previous_close
+        for x in (one, two)
+        for candle in history.daily(x, DAY, 5, 3)
+    }
     assert len(ratios) == 9  # both end at one
 
 
 @given(st.integers(0, 2**32), st.integers(1, 200), st.integers(1, 200))
-def test_asking_for_more_sessions_adds_older_ones_and_changes_none(seed: int, few: int, more: int) -> None:
+def test_asking_for_more_sessions_adds_older_ones_and_changes_none(
+    seed: int, few: int, more: int
+) -> None:
     few, more = sorted((few, more))
 
     assert np.array_equal(
-        history.daily(LISTINGS[1], DAY, more, seed)[more - few :], history.daily(LISTINGS[1], DAY, few, seed)
+        history.daily(LISTINGS[1], DAY, more, seed)[more - few :],
+        history.daily(LISTINGS[1], DAY, few, seed),
     )
 
 
 @given(st.sampled_from(LISTINGS), st.integers(0, 2**32), st.integers(1, 60))
-def test_the_minutes_of_any_day_add_up_to_its_daily_candle(listing: Listing, seed: int, sessions: int) -> None:
+def test_the_minutes_of_any_day_add_up_to_its_daily_candle(
+    listing: Listing, seed: int, sessions: int
+) -> None:
     day, minutes = of_day(listing, sessions, seed)
 
     assert len(minutes) == 375
@@ -115,7 +135,9 @@ def test_the_minutes_of_any_day_add_up_to_its_daily_candle(listing: Listing, see
 
 @given(st.sampled_from([5, 15, 25, 60]), st.integers(0, 1_000))
 def test_longer_candles_are_the_minutes_joined_from_each_days_open(length: int, seed: int) -> None:
-    days = [history.minutes(LISTINGS[1], day, seed) for day in history.daily(LISTINGS[1], DAY, 2, seed)]
+    days = [
+        history.minutes(LISTINGS[1], day, seed) for day in history.daily(LISTINGS[1], DAY, 2, seed)
+    ]
 
     joined = history.together(np.concatenate(days), length)
 
@@ -130,7 +152,9 @@ def test_longer_candles_are_the_minutes_joined_from_each_days_open(length: int, 
 
 
 def intraday(**changed: Any) -> dict[str, Any]:
-    return a_query(**({"interval": "1", "fromDate": "2026-11-23", "toDate": "2026-11-23"} | changed))
+    return a_query(
+        **({"interval": "1", "fromDate": "2026-11-23", "toDate": "2026-11-23"} | changed)
+    )
 
 
 async def ask(simulator: Simulator, **changed: Any) -> tuple[int, Any]:
@@ -140,15 +164,19 @@ async def ask(simulator: Simulator, **changed: Any) -> tuple[int, Any]:
 @pytest.mark.parametrize("identity", [RELIANCE, NIFTY])
 async def test_todays_minutes_are_those_of_the_feeds_prints_up_to_now(identity: Any) -> None:
     async with running() as simulator:
-        await simulator.exchange.step(3_600 + 90)  # the second 10:16:29 has been played, 10:16 is growing
-        _, body = await ask(simulator, securityId=str(identity.security_id), exchangeSegment=identity.segment.value)
+        # the second 10:16:29 has been played, 10:16 is growing
+        await simulator.exchange.step(3_600 + 90)
+        _, body = await ask(
+            simulator, securityId=str(identity.security_id), exchangeSegment=identity.segment.value
+        )
 
         candles = candles_of(simulator.market).loc[
             simulator.market.listings[simulator.market.by_id[identity]].instrument.symbol
         ]
         mine = simulator.market.source.tape(simulator.market.by_id[identity])
         growing = mine[
-            (mine["second"] // 60 == simulator.exchange.second // 60) & (mine["second"] <= simulator.exchange.second)
+            (mine["second"] // 60 == simulator.exchange.second // 60)
+            & (mine["second"] <= simulator.exchange.second)
         ]
     open_second = market_session(DAY).open // NS_PER_SECOND
     done = candles[candles.index < open_second + 3_660]
@@ -160,10 +188,14 @@ async def test_todays_minutes_are_those_of_the_feeds_prints_up_to_now(identity: 
     assert body["volume"][61] == growing["quantity"].sum()
 
 
-async def test_yesterdays_minutes_add_up_to_yesterdays_daily_candle_whatever_the_market_does() -> None:
+async def test_yesterdays_minutes_add_up_to_yesterdays_daily_candle_whatever_the_market_does() -> (
+    None
+):
     async with running() as simulator:
         _, before = await ask(simulator, fromDate="2026-11-20", toDate="2026-11-20")
-        _, daily = await call(simulator, "POST", "/v2/charts/historical", json=a_query(fromDate="2026-11-20"))
+        _, daily = await call(
+            simulator, "POST", "/v2/charts/historical", json=a_query(fromDate="2026-11-20")
+        )
         await simulator.exchange.step(600)
         _, after = await ask(simulator, fromDate="2026-11-20", toDate="2026-11-20")
         listing = simulator.market.listings[1]
@@ -173,7 +205,8 @@ async def test_yesterdays_minutes_add_up_to_yesterdays_daily_candle_whatever_the
     assert (before["open"][0], before["close"][-1]) == (daily["open"][0], daily["close"][0])
     assert (max(before["high"]), min(before["low"])) == (daily["high"][0], daily["low"][0])
     assert sum(before["volume"]) == daily["volume"][0]
-    assert round(before["close"][-1] * 100) == listing.previous_close  # what the feed's previous-close packet says
+    # what the feed's previous-close packet says
+    assert round(before["close"][-1] * 100) == listing.previous_close
 
 
 async def test_a_clock_time_cuts_the_days_before_but_todays_end_does_not_count() -> None:
@@ -204,7 +237,9 @@ async def test_before_the_open_today_is_empty_and_late_candles_can_be_switched_o
         {"securityId": "1"}, {"fromDate": "2010-01-04", "toDate": "2010-01-05"},
     ],
 )  # fmt: skip
-async def test_a_bad_interval_more_than_ninety_days_or_nothing_to_show_is_refused(change: dict[str, Any]) -> None:
+async def test_a_bad_interval_more_than_ninety_days_or_nothing_to_show_is_refused(
+    change: dict[str, Any],
+) -> None:
     async with running() as simulator:
         status, body = await ask(simulator, **change)
 
@@ -213,7 +248,9 @@ async def test_a_bad_interval_more_than_ninety_days_or_nothing_to_show_is_refuse
 
 async def test_ninety_days_come_in_one_answer() -> None:
     async with running() as simulator:
-        status, body = await ask(simulator, fromDate="2026-08-25", toDate="2026-11-23", interval="60")
+        status, body = await ask(
+            simulator, fromDate="2026-08-25", toDate="2026-11-23", interval="60"
+        )
 
     assert status == 200
     assert len(body["open"]) == 64 * 7
@@ -224,7 +261,9 @@ async def test_the_sixth_question_within_a_second_is_refused_for_this_user_only(
     async with running(monotonic=lambda: 0.0, users=(USER, other)) as simulator:
         seen = [(await ask(simulator, fromDate="2026-11-20"))[0] for _ in range(6)]
         _, body = await ask(simulator)
-        theirs, _ = await call(simulator, "POST", "/v2/charts/intraday", json=intraday(), user=other)
+        theirs, _ = await call(
+            simulator, "POST", "/v2/charts/intraday", json=intraday(), user=other
+        )
 
     assert seen == [200] * 5 + [429]
     assert (body["errorCode"], theirs) == ("DH-904", 200)
@@ -248,13 +287,20 @@ async def test_a_script_can_spoil_candles_like_any_other_reply() -> None:
 
 
 async def test_a_bad_token_is_dh_901_or_as_recorded_dh_906_and_no_data_plan_is_dh_902() -> None:
-    nobody, poor = SimulatedUser("1", "dead"), SimulatedUser("1100000004", "token-of-four", data_plan=False)
+    nobody, poor = (
+        SimulatedUser("1", "dead"),
+        SimulatedUser("1100000004", "token-of-four", data_plan=False),
+    )
     seen = []
     for recorded in (False, True):
         async with running(charts_refuse_as_906=recorded, users=(poor,)) as simulator:
-            status, body = await call(simulator, "POST", "/v2/charts/historical", json=a_query(), user=nobody)
+            status, body = await call(
+                simulator, "POST", "/v2/charts/historical", json=a_query(), user=nobody
+            )
             seen.append((status, body["errorCode"], body["errorMessage"]))
-            plan, refused = await call(simulator, "POST", "/v2/charts/historical", json=a_query(), user=poor)
+            plan, refused = await call(
+                simulator, "POST", "/v2/charts/historical", json=a_query(), user=poor
+            )
 
     assert seen[0][:2] == (401, "DH-901")
     assert seen[1] == (400, "DH-906", "Invalid Token")

@@ -25,11 +25,17 @@ async def test_steps_play_exactly_their_seconds_and_reach_the_feed_before_they_r
         await client.subscribe(15, [RELIANCE])
         await client.packets(1)
         for seconds in (1, 59, 600):
-            before = simulator.exchange.second if simulator.exchange.started else simulator.exchange.second - 1
+            before = (
+                simulator.exchange.second
+                if simulator.exchange.started
+                else simulator.exchange.second - 1
+            )
             await simulator.exchange.step(seconds)
             assert simulator.exchange.second == before + seconds
             assert simulator.exchange.prints == due(simulator)
-        mine = simulator.market.prints[simulator.market.prints["security_id"] == RELIANCE.security_id]
+        mine = simulator.market.prints[
+            simulator.market.prints["security_id"] == RELIANCE.security_id
+        ]
         heard = await client.packets(int((mine["second"] <= simulator.exchange.second).sum()) + 2)
 
     assert sum(packet[0] == 7 for packet in heard) == 2  # the market opened, for both segments
@@ -44,7 +50,9 @@ async def test_a_held_market_stands_still_and_a_resumed_one_reaches_the_close() 
         simulator.exchange.resume()
         await until(lambda: simulator.exchange.finished)
 
-    assert simulator.exchange.prints == simulator.market.source.total == len(simulator.market.prints)
+    assert (
+        simulator.exchange.prints == simulator.market.source.total == len(simulator.market.prints)
+    )
 
 
 async def test_a_market_paused_before_it_starts_plays_nothing_until_it_is_sent_on() -> None:
@@ -97,7 +105,9 @@ async def test_a_running_slow_market_can_be_speeded_up_in_the_middle_of_its_slee
         {"speed": 0},
     ],
 )
-async def test_what_the_clock_does_not_understand_is_refused_and_moves_nothing(body: dict[str, Any]) -> None:
+async def test_what_the_clock_does_not_understand_is_refused_and_moves_nothing(
+    body: dict[str, Any],
+) -> None:
     async with running() as simulator:
         status, answer = await turn(simulator, **body)
 

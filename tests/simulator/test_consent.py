@@ -25,17 +25,24 @@ async def consent_of(simulator: Simulator, user: SimulatedUser = USER) -> str:
 async def log_in(simulator: Simulator, consent: str) -> URL:
     """Where the browser is sent after the user agreed."""
     path = f"{simulator.url}/auth/login/consentApp-login?consentAppId={consent}"
-    async with aiohttp.ClientSession() as session, session.post(path, allow_redirects=False) as reply:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(path, allow_redirects=False) as reply,
+    ):
         return URL(reply.headers["Location"])
 
 
-async def consume(simulator: Simulator, token_id: str, method: str = "POST", **changed: str) -> tuple[int, Any]:
+async def consume(
+    simulator: Simulator, token_id: str, method: str = "POST", **changed: str
+) -> tuple[int, Any]:
     path = f"/auth/app/consumeApp-consent?tokenId={token_id}"
     return await call(simulator, method, path, user=None, headers=HEADERS | changed)
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_consent_login_and_consumption_give_a_token_of_a_day_and_kill_the_old_one(method: str) -> None:
+async def test_consent_login_and_consumption_give_a_token_of_a_day_and_kill_the_old_one(
+    method: str,
+) -> None:
     async with running(apps=(APP,)) as simulator:
         back = await log_in(simulator, await consent_of(simulator))
         status, body = await consume(simulator, back.query["tokenId"], method)
@@ -67,7 +74,9 @@ async def test_a_consent_needs_a_registered_key_and_a_known_user() -> None:
         path = "/auth/app/generate-consent?client_id="
         no_key, _ = await call(simulator, "POST", path + USER.client_id, user=None)
         no_user, _ = await call(simulator, "POST", path + "1", user=None, headers=HEADERS)
-        no_consent, _ = await call(simulator, "GET", "/auth/login/consentApp-login?consentAppId=1", user=None)
+        no_consent, _ = await call(
+            simulator, "GET", "/auth/login/consentApp-login?consentAppId=1", user=None
+        )
 
     assert (no_key, no_user, no_consent) == (401, 401, 400)
 
@@ -116,18 +125,26 @@ async def test_a_partner_gets_the_token_of_whoever_logs_in(method: str) -> None:
     partner = {"partner_id": "p", "partner_secret": "s"}
     registered = RegisteredPartner("p", "s", "http://127.0.0.1:9/partner")
     async with running(partners=(registered,)) as simulator, aiohttp.ClientSession() as browser:
-        _, asked = await call(simulator, method, "/auth/partner/generate-consent", user=None, headers=partner)
+        _, asked = await call(
+            simulator, method, "/auth/partner/generate-consent", user=None, headers=partner
+        )
         login = f"{simulator.url}/auth/consent-login?consentId={asked['consentId']}"
         async with browser.get(login) as reply:
             page = await reply.text()
-        async with browser.post(login, data={"client_id": "nobody"}, allow_redirects=False) as reply:
+        async with browser.post(
+            login, data={"client_id": "nobody"}, allow_redirects=False
+        ) as reply:
             nobody = reply.status
-        async with browser.post(login, data={"client_id": USER.client_id}, allow_redirects=False) as reply:
+        async with browser.post(
+            login, data={"client_id": USER.client_id}, allow_redirects=False
+        ) as reply:
             back = URL(reply.headers["Location"])
         path = f"/auth/partner/consume-consent?tokenId={back.query['tokenId']}"
         stolen, _ = await call(simulator, method, path, user=None, headers=HEADERS)
         status, body = await call(simulator, method, path, user=None, headers=partner)
-        works, _ = await call(simulator, "GET", "/v2/profile", user=SimulatedUser(USER.client_id, body["accessToken"]))
+        works, _ = await call(
+            simulator, "GET", "/v2/profile", user=SimulatedUser(USER.client_id, body["accessToken"])
+        )
 
     assert asked["consentStatus"] == "GENERATED"
     assert 'name="client_id"' in page
@@ -138,6 +155,8 @@ async def test_a_partner_gets_the_token_of_whoever_logs_in(method: str) -> None:
 async def test_a_partner_needs_its_secret() -> None:
     async with running() as simulator:
         headers = {"partner_id": "simulated-partner", "partner_secret": "guess"}
-        status, _ = await call(simulator, "POST", "/auth/partner/generate-consent", user=None, headers=headers)
+        status, _ = await call(
+            simulator, "POST", "/auth/partner/generate-consent", user=None, headers=headers
+        )
 
     assert status == 401

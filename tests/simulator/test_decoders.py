@@ -1,4 +1,6 @@
-"""The gateway's decoder beside the SDK's on random valid packets of every type, made here and by neither of them."""
+"""The gateway's decoder beside the SDK's on random valid packets of every type, made here and by
+neither of them.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ from streams.feed.decode import Arrival, Decoded, Decoder
 
 # Dhan's layouts, written a third time: neither from our code nor from the SDK's.
 HEADER: Final = "<BHBI"
-PRICE = st.integers(1, 13_107_200).map(lambda paise: paise / 100)  # above, a 32-bit float is coarser than a paisa
+# above, a 32-bit float is coarser than a paisa
+PRICE = st.integers(1, 13_107_200).map(lambda paise: paise / 100)
 U32, U16 = st.integers(0, 2**32 - 1), st.integers(0, 2**16 - 1)
 MOMENT = st.integers(946_684_800 + 19_800, 2**32 - 1)  # from the year 2000 on, in Dhan's odd epoch
 LEVEL = st.tuples(U32, U32, U16, U16, PRICE, PRICE)
@@ -58,18 +61,23 @@ def instrument_of(packet: bytes) -> Instrument:
 
 
 def ours(*frame: bytes) -> Decoded:
-    decoder = Decoder({instrument.id: instrument for instrument in map(instrument_of, frame)}.values())
+    decoder = Decoder(
+        {instrument.id: instrument for instrument in map(instrument_of, frame)}.values()
+    )
     return decoder.decode([Arrival(b"".join(frame), 0)])
 
 
 def sdks(packet: bytes) -> Any:
-    feed: Any = MarketFeed.__new__(MarketFeed)  # without the event loop that its constructor installs
+    # without the event loop that its constructor installs
+    feed: Any = MarketFeed.__new__(MarketFeed)
     feed.on_close = None
     return feed.process_data(packet)
 
 
 def clock(row: np.void) -> str:
-    return datetime.fromtimestamp(int(row["exchange_time"]) // NS_PER_SECOND + 19_800, UTC).strftime("%H:%M:%S")
+    return datetime.fromtimestamp(
+        int(row["exchange_time"]) // NS_PER_SECOND + 19_800, UTC
+    ).strftime("%H:%M:%S")
 
 
 @given(a_packet((2, 4, 8)))
@@ -77,7 +85,10 @@ def test_both_read_the_same_tick_in_every_mode(packet: bytes) -> None:
     found, theirs = ours(packet), sdks(packet)
 
     (row,) = found.rows
-    assert (row["segment"], row["security_id"]) == (theirs["exchange_segment"], theirs["security_id"])
+    assert (row["segment"], row["security_id"]) == (
+        theirs["exchange_segment"],
+        theirs["security_id"],
+    )
     assert f"{row['price'] // 100}.{row['price'] % 100:02d}" == theirs["LTP"]
     assert clock(row) == theirs["LTT"]
     assert found.problems == []
@@ -107,11 +118,14 @@ def test_a_frame_of_many_packets_reads_as_the_packets_one_by_one(frame: list[byt
 
     assert np.concatenate([one.rows for one in alone]).tobytes() == whole.rows.tobytes()
     assert sum(one.packets for one in alone) == whole.packets == len(frame)
-    assert sdks(b"".join(frame)) == sdks(frame[0])  # the SDK stops after the first: why it needs frames of one
+    # the SDK stops after the first: why it needs frames of one
+    assert sdks(b"".join(frame)) == sdks(frame[0])
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1), st.sampled_from([2, 8]))
-def test_the_simulators_open_interest_is_read_by_the_sdk(security_id: int, interest: int, segment: int) -> None:
+def test_the_simulators_open_interest_is_read_by_the_sdk(
+    security_id: int, interest: int, segment: int
+) -> None:
     row = np.zeros(1, PRINT)
     row["security_id"], row["open_interest"], row["segment"] = security_id, interest, segment
 
@@ -125,11 +139,15 @@ def test_the_simulators_open_interest_is_read_by_the_sdk(security_id: int, inter
 
 @pytest.mark.parametrize("encode", [packets.ticker, packets.quote, packets.full])
 @given(moment=st.integers(946_684_800, 2**32 - 1 - 19_800))
-def test_true_utc_is_the_odd_epoch_less_five_and_a_half_hours(encode: Callable[..., Any], moment: int) -> None:
+def test_true_utc_is_the_odd_epoch_less_five_and_a_half_hours(
+    encode: Callable[..., Any], moment: int
+) -> None:
     row = np.zeros(1, PRINT)
     row["second"], row["price"] = moment, 100
 
-    odd, true = (encode(row, offset)["last_trade_time"][0] for offset in (packets.IST_OFFSET_SECONDS, 0))
+    odd, true = (
+        encode(row, offset)["last_trade_time"][0] for offset in (packets.IST_OFFSET_SECONDS, 0)
+    )
 
     assert (odd, true) == (moment + 19_800, moment)
     assert encode(row)["last_trade_time"][0] == odd

@@ -161,7 +161,9 @@ async def test_too_many_instruments_or_another_segment_end_it_with_fourteen_byte
 async def test_more_instruments_in_a_second_message_count_too() -> None:
     async with running() as simulator, wire(simulator, TWENTY) as client:
         for start in (0, 50):
-            await client.subscribe(SUBSCRIBE, *(InstrumentId(Segment.NSE_EQ, start + at) for at in range(50)))
+            await client.subscribe(
+                SUBSCRIBE, *(InstrumentId(Segment.NSE_EQ, start + at) for at in range(50))
+            )
 
         assert await client.frame() == (BINARY, depth_packets.disconnect(804))
 
@@ -199,8 +201,15 @@ async def test_faults_strike_depth_packets_one_side_at_a_time() -> None:
         client.close()
         await stepping
 
-        one, two = (depth_packets.both_sides(first_prints(simulator)[at : at + 1], 20, 2 * at) for at in range(2))
-    assert seen == [(BINARY, one[0]), (BINARY, two[0] + two[1]), (BINARY, depth_packets.disconnect(807))]
+        one, two = (
+            depth_packets.both_sides(first_prints(simulator)[at : at + 1], 20, 2 * at)
+            for at in range(2)
+        )
+    assert seen == [
+        (BINARY, one[0]),
+        (BINARY, two[0] + two[1]),
+        (BINARY, depth_packets.disconnect(807)),
+    ]
     assert next(entry.thing for entry in simulator.faults.journal) == "depth ask of segment 1:2885"
 
 
@@ -219,7 +228,9 @@ async def test_fulldepth_sees_both_sides_of_every_print(
         feed.ws.transport.abort()  # an orderly close would wait for the packets it has not read
 
     async with running() as simulator:
-        monkeypatch.setattr(FullDepth, f"depth_{levels}_feed_wss", simulator.url.replace("http", "ws") + path)
+        monkeypatch.setattr(
+            FullDepth, f"depth_{levels}_feed_wss", simulator.url.replace("http", "ws") + path
+        )
         thread = threading.Thread(target=listen, args=(simulator,), daemon=True)
         thread.start()
         await until(lambda: simulator.streams.depths[levels].subscriptions == 1)

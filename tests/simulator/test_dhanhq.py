@@ -23,12 +23,19 @@ def context(simulator: Simulator) -> Any:
     return made
 
 
-def listen(simulator: Simulator, heard: list[Any], connected: Callable[[], None]) -> tuple[threading.Thread, list[Any]]:
-    """A thread with a MarketFeed of all three modes; the list gets the feed, so that the test can end it."""
+def listen(
+    simulator: Simulator, heard: list[Any], connected: Callable[[], None]
+) -> tuple[threading.Thread, list[Any]]:
+    """A thread with a MarketFeed of all three modes; the list gets the feed, so that the test can
+    end it.
+    """
     feeds: list[Any] = []
 
     def run() -> None:
-        subscribed = [(0, str(NIFTY.security_id), MarketFeed.Ticker), (1, str(RELIANCE.security_id), MarketFeed.Full)]
+        subscribed = [
+            (0, str(NIFTY.security_id), MarketFeed.Ticker),
+            (1, str(RELIANCE.security_id), MarketFeed.Full),
+        ]
         feed = MarketFeed(
             context(simulator),
             subscribed,
@@ -62,7 +69,9 @@ async def test_marketfeed_sees_exactly_the_ticks_the_market_made(
     connected = threading.Event()
     # the SDK reads only the first packet of a frame
     async with running(packets_per_frame=1, market=an_hour(tmp_path / "hour.csv")) as simulator:
-        monkeypatch.setattr(MarketFeed, "market_feed_wss", simulator.url.replace("http", "ws") + "/feed")
+        monkeypatch.setattr(
+            MarketFeed, "market_feed_wss", simulator.url.replace("http", "ws") + "/feed"
+        )
         thread, feeds = listen(simulator, heard, connected.set)
         await asyncio.to_thread(connected.wait, 10)
         await until(lambda: len(heard) == 2)  # both previous closes: the subscriptions stand
@@ -79,7 +88,11 @@ async def test_marketfeed_sees_exactly_the_ticks_the_market_made(
 
 def seen(tick: dict[str, Any]) -> tuple[Any, ...]:
     known = tick["exchange_segment"], tick["security_id"], tick["LTP"], tick["LTT"]
-    return (*known, tick["volume"], tick["LTQ"], tick["high"], tick["low"]) if tick["type"] == "Full Data" else known
+    return (
+        (*known, tick["volume"], tick["LTQ"], tick["high"], tick["low"])
+        if tick["type"] == "Full Data"
+        else known
+    )
 
 
 def sent(row: Prints) -> tuple[Any, ...]:
@@ -99,7 +112,12 @@ async def test_the_order_classes_place_list_find_and_cancel() -> None:
             "product_type": dhan.INTRA,
         }
         placed = await asyncio.to_thread(
-            dhan.place_order, transaction_type=dhan.BUY, quantity=10, price=1400.05, tag="ATparity1", **place
+            dhan.place_order,
+            transaction_type=dhan.BUY,
+            quantity=10,
+            price=1400.05,
+            tag="ATparity1",
+            **place,
         )
         order_id = placed["data"]["orderId"]
         book = await asyncio.to_thread(dhan.get_order_list)
@@ -108,7 +126,12 @@ async def test_the_order_classes_place_list_find_and_cancel() -> None:
         unknown = await asyncio.to_thread(dhan.get_order_by_correlationID, "ATparity2")
         cancelled = await asyncio.to_thread(dhan.cancel_order, order_id)
         refused = await asyncio.to_thread(
-            dhan.place_order, transaction_type=dhan.BUY, quantity=0, price=1400.05, tag="ATparity3", **place
+            dhan.place_order,
+            transaction_type=dhan.BUY,
+            quantity=0,
+            price=1400.05,
+            tag="ATparity3",
+            **place,
         )
 
     assert placed["status"] == "success"
@@ -124,20 +147,38 @@ async def test_an_order_trades_while_the_market_moves() -> None:
     async with running() as simulator:
         dhan = dhanhq(context(simulator))
         placed = await asyncio.to_thread(
-            dhan.place_order, "2885", dhan.NSE, dhan.BUY, 10, dhan.LIMIT, dhan.INTRA, 1_500, tag="ATfill"
+            dhan.place_order,
+            "2885",
+            dhan.NSE,
+            dhan.BUY,
+            10,
+            dhan.LIMIT,
+            dhan.INTRA,
+            1_500,
+            tag="ATfill",
         )
         simulator.exchange.open_market()
         await until(lambda: simulator.exchange.finished)
-        (order,) = (await asyncio.to_thread(dhan.get_order_by_id, placed["data"]["orderId"]))["data"]
+        (order,) = (await asyncio.to_thread(dhan.get_order_by_id, placed["data"]["orderId"]))[
+            "data"
+        ]
         positions = (await asyncio.to_thread(dhan.get_positions))["data"]
 
-    first = simulator.market.prints[simulator.market.prints["security_id"] == RELIANCE.security_id][0]
-    assert (order["orderStatus"], order["filledQty"], order["remainingQuantity"]) == ("TRADED", 10, 0)
+    first = simulator.market.prints[simulator.market.prints["security_id"] == RELIANCE.security_id][
+        0
+    ]
+    assert (order["orderStatus"], order["filledQty"], order["remainingQuantity"]) == (
+        "TRADED",
+        10,
+        0,
+    )
     assert order["averageTradedPrice"] == first["price"] / 100
     assert positions[0]["netQty"] == 10
 
 
-async def test_daily_history_funds_and_the_instrument_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+async def test_daily_history_funds_and_the_instrument_files(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     async with running() as simulator:
         dhan = dhanhq(context(simulator))
         history = await asyncio.to_thread(
@@ -146,9 +187,15 @@ async def test_daily_history_funds_and_the_instrument_files(monkeypatch: pytest.
         funds = await asyncio.to_thread(dhan.get_fund_limits)
         for mode, name in (("compact", "COMPACT_CSV_URL"), ("detailed", "DETAILED_CSV_URL")):
             suffix = "" if mode == "compact" else "-detailed"
-            monkeypatch.setattr(Security, name, f"{simulator.url}/instruments/api-scrip-master{suffix}.csv")
-        compact = await asyncio.to_thread(Security.fetch_security_list, "compact", str(tmp_path / "compact.csv"))
-        detailed = await asyncio.to_thread(Security.fetch_security_list, "detailed", str(tmp_path / "detailed.csv"))
+            monkeypatch.setattr(
+                Security, name, f"{simulator.url}/instruments/api-scrip-master{suffix}.csv"
+            )
+        compact = await asyncio.to_thread(
+            Security.fetch_security_list, "compact", str(tmp_path / "compact.csv")
+        )
+        detailed = await asyncio.to_thread(
+            Security.fetch_security_list, "detailed", str(tmp_path / "detailed.csv")
+        )
 
     assert len(history["data"]["close"]) == 5
     assert funds["data"]["availabelBalance"] == 1_000_000
@@ -163,8 +210,14 @@ async def test_dhanlogin_walks_through_the_consent(monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(DhanLogin, "AUTH_BASE_URL", f"{simulator.url}/auth")
         monkeypatch.setattr(DhanHTTP, "API_BASE_URL", f"{simulator.url}/v2")
         login = DhanLogin(USER.client_id)
-        consent = await asyncio.to_thread(login.generate_login_session, "simulated-app", "simulated-secret")
-        _, page = await call(simulator, "GET", f"/auth/login/consentApp-login?consentAppId={consent}", user=None)
-        status, _ = await call(simulator, "POST", f"/auth/login/consentApp-login?consentAppId={consent}", user=None)
+        consent = await asyncio.to_thread(
+            login.generate_login_session, "simulated-app", "simulated-secret"
+        )
+        _, page = await call(
+            simulator, "GET", f"/auth/login/consentApp-login?consentAppId={consent}", user=None
+        )
+        status, _ = await call(
+            simulator, "POST", f"/auth/login/consentApp-login?consentAppId={consent}", user=None
+        )
         assert "simulated-app" in page
         assert status == 302

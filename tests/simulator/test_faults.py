@@ -1,4 +1,6 @@
-"""The script language and its dice: what is accepted, what is refused by name, and which thing is struck."""
+"""The script language and its dice: what is accepted, what is refused by name, and which thing is
+struck.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,16 @@ from hypothesis import strategies as st
 
 from schemas.errors import Misconfigured
 from schemas.units import NS_PER_SECOND, UtcNs
-from simulator.faults import Fault, FaultKind, Faults, Place, Script, Target, load_script, read_script
+from simulator.faults import (
+    Fault,
+    FaultKind,
+    Faults,
+    Place,
+    Script,
+    Target,
+    load_script,
+    read_script,
+)
 from simulator.faults.journal import KEPT
 from tests.simulator.factories import USER, call, running
 
@@ -65,12 +76,16 @@ def test_a_script_in_yaml_is_the_same_as_objects() -> None:
         faults=(
             Fault(FaultKind.STALL, delay=2.5, after=1000, times=3, connection=2),
             Fault(FaultKind.DISCONNECT, code=807, market_time=time(10, 15), client_id="1100000001"),
-            Fault(FaultKind.ERROR, code="DH-909", endpoint="GET /v2/*", chance=0.25, machine_time=3),
+            Fault(
+                FaultKind.ERROR, code="DH-909", endpoint="GET /v2/*", chance=0.25, machine_time=3
+            ),
         ),
     )
 
 
-@pytest.mark.parametrize("text", ["kind: reset", "[{kind: reset}]", '{"faults": [{"kind": "reset"}]}'])
+@pytest.mark.parametrize(
+    "text", ["kind: reset", "[{kind: reset}]", '{"faults": [{"kind": "reset"}]}']
+)
 def test_one_fault_a_list_and_json_are_scripts_too(text: str) -> None:
     assert read_script(text) == Script((Fault(FaultKind.RESET),))
 
@@ -87,18 +102,33 @@ def test_one_fault_a_list_and_json_are_scripts_too(text: str) -> None:
         ("[reset]", "faults[0]: 'reset' is not a fault"),
         ("[{kind: reset}, {kind: meteor}]", "faults[1].kind: 'meteor' is not one of"),
         ("[{kind: reset, colour: red}]", "faults[0].colour: unknown field"),
-        ("[{kind: reset, delay: 1}]", "faults[0].delay: reset does not take it; its parameters: none"),
-        ("[{kind: lag, copies: 1}]", "faults[0].copies: lag does not take it; its parameters: delay, lasting"),
+        (
+            "[{kind: reset, delay: 1}]",
+            "faults[0].delay: reset does not take it; its parameters: none",
+        ),
+        (
+            "[{kind: lag, copies: 1}]",
+            "faults[0].copies: lag does not take it; its parameters: delay, lasting",
+        ),
         ("[{kind: lag, delay: soon}]", "faults[0].delay: 'soon' is not a number of seconds"),
         ("[{kind: lag, delay: true}]", "faults[0].delay: True is not a number of seconds"),
         ("[{kind: reset, times: 0}]", "faults[0].times: 0 is not a whole number from 1"),
         ("[{kind: reset, chance: 0}]", "faults[0].chance: 0 is not a probability"),
         ("[{kind: reset, after: -1}]", "faults[0].after: -1 is not a whole number from 0"),
         ("[{kind: reset, client_id: 1100000001}]", "faults[0].client_id: 1100000001 is not a text"),
-        ("[{kind: reset, market_time: noon}]", "faults[0].market_time: 'noon' is not a time of day"),
-        ("[{kind: error, code: DH-999}]", "faults[0].code: 'DH-999' is not one of DH-901 to DH-911"),
+        (
+            "[{kind: reset, market_time: noon}]",
+            "faults[0].market_time: 'noon' is not a time of day",
+        ),
+        (
+            "[{kind: error, code: DH-999}]",
+            "faults[0].code: 'DH-999' is not one of DH-901 to DH-911",
+        ),
         ("[{kind: disconnect, code: DH-901}]", "faults[0].code: 'DH-901' is not a reason"),
-        ("[{kind: stall, instrument: RELIANCE}]", "faults[0].instrument: 'RELIANCE' is not an instrument like"),
+        (
+            "[{kind: stall, instrument: RELIANCE}]",
+            "faults[0].instrument: 'RELIANCE' is not an instrument like",
+        ),
         ("[{kind: reset, code: 805}]", "faults[0].code: reset does not take it"),
     ],
 )
@@ -138,15 +168,24 @@ def test_of_two_due_faults_the_first_strikes_and_the_other_takes_the_next_thing(
 
 
 def test_a_thing_that_was_struck_has_passed_for_the_others() -> None:
-    assert strikes(faults(Fault(FaultKind.RESET, after=1), Fault(FaultKind.STALL, after=3)), 10, 10) == [1, 3]
+    assert strikes(
+        faults(Fault(FaultKind.RESET, after=1), Fault(FaultKind.STALL, after=3)), 10, 10
+    ) == [1, 3]
 
 
 @settings(deadline=None)  # each strike writes a line of log
 @given(st.integers(0, 50), st.integers(1, 80), st.floats(0.01, 1.0), st.integers(0, 50))
-def test_how_packets_are_bundled_changes_nothing(seed: int, step: int, chance: float, after: int) -> None:
-    script = (Fault(FaultKind.RESET, chance=chance, times=1_000), Fault(FaultKind.LOSE, after=after, times=3))
+def test_how_packets_are_bundled_changes_nothing(
+    seed: int, step: int, chance: float, after: int
+) -> None:
+    script = (
+        Fault(FaultKind.RESET, chance=chance, times=1_000),
+        Fault(FaultKind.LOSE, after=after, times=3),
+    )
 
-    assert strikes(faults(*script, seed=seed), 120, step) == strikes(faults(*script, seed=seed), 120, 1)
+    assert strikes(faults(*script, seed=seed), 120, step) == strikes(
+        faults(*script, seed=seed), 120, 1
+    )
 
 
 def test_chance_is_seeded_and_about_right() -> None:
@@ -161,7 +200,9 @@ def test_chance_is_seeded_and_about_right() -> None:
 def test_a_fault_waits_for_its_market_time_and_its_machine_time() -> None:
     clocks = Clocks()
     armed = faults(
-        Fault(FaultKind.RESET, market_time=time(10, 0)), Fault(FaultKind.STALL, machine_time=5.0), clocks=clocks
+        Fault(FaultKind.RESET, market_time=time(10, 0)),
+        Fault(FaultKind.STALL, machine_time=5.0),
+        clocks=clocks,
     )
 
     before = armed.next_hit(Place.STREAM, FEED)
@@ -226,5 +267,12 @@ async def test_faults_are_set_listed_and_cleared_and_the_journal_read_over_http(
     assert waiting == [{"kind": "reset", "endpoint": "/feed"}]
     assert journal["total"] == 1
     (entry,) = journal["entries"]
-    assert (entry["kind"], entry["place"], entry["endpoint"]) == ("reject", "request", "POST /v2/orders")
-    assert (entry["client_id"], entry["market_time"]) == (USER.client_id, "2026-11-23T09:15:00+05:30")
+    assert (entry["kind"], entry["place"], entry["endpoint"]) == (
+        "reject",
+        "request",
+        "POST /v2/orders",
+    )
+    assert (entry["client_id"], entry["market_time"]) == (
+        USER.client_id,
+        "2026-11-23T09:15:00+05:30",
+    )

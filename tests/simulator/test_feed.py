@@ -12,7 +12,17 @@ from schemas.ids import InstrumentId, Segment
 from simulator.config import SimulatedUser
 from simulator.streaming import packets
 from simulator.streaming.subscriptions import PER_CONNECTION
-from tests.simulator.factories import NIFTY, OTHER, RELIANCE, USER, call, feed_client, running, split, until
+from tests.simulator.factories import (
+    NIFTY,
+    OTHER,
+    RELIANCE,
+    USER,
+    call,
+    feed_client,
+    running,
+    split,
+    until,
+)
 
 FULL, QUOTE, TICKER, NO_FULL = 21, 17, 15, 22
 
@@ -29,7 +39,9 @@ async def test_a_subscriber_gets_the_previous_close_and_then_every_print_in_orde
     assert b"".join(got) == packets.full(mine).tobytes()
 
 
-async def test_each_instrument_comes_in_the_mode_it_was_asked_for_in_the_order_of_the_market() -> None:
+async def test_each_instrument_comes_in_the_mode_it_was_asked_for_in_the_order_of_the_market() -> (
+    None
+):
     async with running() as simulator, feed_client(simulator) as client:
         await client.subscribe(QUOTE, [RELIANCE])
         await client.subscribe(TICKER, [NIFTY])
@@ -99,7 +111,11 @@ async def test_packets_share_a_frame_under_load_and_stand_alone_when_asked_to() 
 
 @pytest.mark.parametrize(
     ("changed", "message"),
-    [({"token": "wrong"}, "token"), ({"clientId": OTHER.client_id}, "client"), ({"version": "1"}, "version")],
+    [
+        ({"token": "wrong"}, "token"),
+        ({"clientId": OTHER.client_id}, "client"),
+        ({"version": "1"}, "version"),
+    ],
 )
 async def test_with_bad_credentials_the_upgrade_succeeds_and_the_socket_is_reset(
     changed: dict[str, Any], message: str
@@ -107,14 +123,20 @@ async def test_with_bad_credentials_the_upgrade_succeeds_and_the_socket_is_reset
     async with running() as simulator, feed_client(simulator, **changed) as client:
         ended = await client.end()
 
-    assert ended.type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSING, aiohttp.WSMsgType.ERROR), message
+    assert ended.type in (
+        aiohttp.WSMsgType.CLOSED,
+        aiohttp.WSMsgType.CLOSING,
+        aiohttp.WSMsgType.ERROR,
+    ), message
     assert client.socket.close_code == aiohttp.WSCloseCode.ABNORMAL_CLOSURE
 
 
 async def test_the_sixth_connection_of_a_user_evicts_the_oldest_with_805() -> None:
     async with running() as simulator, aiohttp.ClientSession() as session:
         query = {"version": "2", "token": USER.token, "clientId": USER.client_id, "authType": "2"}
-        sockets = [await session.ws_connect(f"{simulator.url}/feed", params=query) for _ in range(6)]
+        sockets = [
+            await session.ws_connect(f"{simulator.url}/feed", params=query) for _ in range(6)
+        ]
         async with feed_client(simulator, OTHER) as client:
             await client.subscribe(FULL, [RELIANCE])
             await client.packets(1)
@@ -142,7 +164,9 @@ async def test_the_sixth_connection_of_a_user_evicts_the_oldest_with_805() -> No
         ),
     ],
 )
-async def test_a_message_against_the_protocol_ends_the_connection_with_a_reason(text: str, reason: int) -> None:
+async def test_a_message_against_the_protocol_ends_the_connection_with_a_reason(
+    text: str, reason: int
+) -> None:
     async with running() as simulator, feed_client(simulator) as client:
         await client.socket.send_str(text)
 
@@ -160,7 +184,9 @@ async def test_more_than_a_hundred_instruments_in_a_message_are_too_many() -> No
 async def test_more_than_five_thousand_instruments_on_a_connection_are_too_many() -> None:
     async with running() as simulator, feed_client(simulator) as client:
         for start in range(0, PER_CONNECTION, 100):
-            await client.subscribe(FULL, [InstrumentId(Segment.NSE_FNO, start + at) for at in range(100)])
+            await client.subscribe(
+                FULL, [InstrumentId(Segment.NSE_FNO, start + at) for at in range(100)]
+            )
         await client.subscribe(FULL, [RELIANCE])
 
         assert await client.frame() == packets.disconnect(packets.Reason.TOO_MANY_INSTRUMENTS)
@@ -196,7 +222,10 @@ async def test_a_client_that_answers_pings_stays_and_a_silent_one_is_reset_after
     answers: bool,
 ) -> None:
     clock = [0.0]
-    async with running(ping_every=0.01, monotonic=lambda: clock[0]) as simulator, aiohttp.ClientSession() as session:
+    async with (
+        running(ping_every=0.01, monotonic=lambda: clock[0]) as simulator,
+        aiohttp.ClientSession() as session,
+    ):
         query = {"version": "2", "token": USER.token, "clientId": USER.client_id, "authType": "2"}
         socket = await session.ws_connect(f"{simulator.url}/feed", params=query, autoping=False)
         for _ in range(20):
@@ -261,13 +290,20 @@ async def test_the_state_tells_how_far_the_session_is() -> None:
 async def test_a_user_may_have_a_feed_for_each_token_only_once_added() -> None:
     new = SimulatedUser("1100000009", "late")
     async with running() as simulator:
-        await call(simulator, "POST", "/control/users", json={"client_id": new.client_id, "token": new.token})
+        await call(
+            simulator,
+            "POST",
+            "/control/users",
+            json={"client_id": new.client_id, "token": new.token},
+        )
         async with feed_client(simulator, new) as client:
             await client.subscribe(FULL, [RELIANCE])
             assert len(await client.packets(1)) == 1
 
 
-@pytest.mark.parametrize(("subscribe", "unsubscribe", "response"), [(15, 16, 2), (17, 18, 4), (21, 22, 8)])
+@pytest.mark.parametrize(
+    ("subscribe", "unsubscribe", "response"), [(15, 16, 2), (17, 18, 4), (21, 22, 8)]
+)
 async def test_each_mode_has_its_codes_to_subscribe_and_unsubscribe(
     subscribe: int, unsubscribe: int, response: int
 ) -> None:
@@ -287,12 +323,17 @@ async def test_each_mode_has_its_codes_to_subscribe_and_unsubscribe(
 
 
 async def test_true_utc_trade_times_are_a_switch() -> None:
-    async with running(true_utc=True, packets_per_frame=1) as simulator, feed_client(simulator) as client:
+    async with (
+        running(true_utc=True, packets_per_frame=1) as simulator,
+        feed_client(simulator) as client,
+    ):
         await client.subscribe(TICKER, [RELIANCE])
         await client.packets(1)
         simulator.exchange.open_market()
         first = (await client.packets(3))[-1]
-        mine = simulator.market.prints[simulator.market.prints["security_id"] == RELIANCE.security_id]
+        mine = simulator.market.prints[
+            simulator.market.prints["security_id"] == RELIANCE.security_id
+        ]
 
     assert struct.unpack_from("<I", first, 12) == (mine["second"][0],)
 
@@ -301,7 +342,9 @@ async def test_true_utc_trade_times_are_a_switch() -> None:
 async def test_numeric_security_ids_are_refused_unless_switched_on(allowed: bool) -> None:
     listed = [{"ExchangeSegment": "NSE_EQ", "SecurityId": RELIANCE.security_id}]
     async with running(numeric_ids=allowed) as simulator, feed_client(simulator) as client:
-        await client.socket.send_json({"RequestCode": FULL, "InstrumentCount": 1, "InstrumentList": listed})
+        await client.socket.send_json(
+            {"RequestCode": FULL, "InstrumentCount": 1, "InstrumentList": listed}
+        )
 
         assert (await client.frame())[0] == (6 if allowed else 50)
 
@@ -320,4 +363,6 @@ async def test_in_quote_mode_a_contract_brings_its_open_interest_beside_each_quo
 
     quotes, interests = packets.quote(mine), packets.open_interest(mine)
     assert mine["open_interest"][0] > 0
-    assert got[:6] == [packet.tobytes() for pair in zip(quotes[:3], interests[:3], strict=True) for packet in pair]
+    assert got[:6] == [
+        packet.tobytes() for pair in zip(quotes[:3], interests[:3], strict=True) for packet in pair
+    ]

@@ -34,7 +34,10 @@ def quotes(simulator: Simulator) -> list[bytes]:
 @asynccontextmanager
 async def listening(*faults: Fault, **settings: Any) -> AsyncIterator[tuple[Simulator, Wire]]:
     """A raw client that has subscribed to the share; the market stands before its first print."""
-    async with running(faults=faults, packets_per_frame=1, **settings) as simulator, wire(simulator) as client:
+    async with (
+        running(faults=faults, packets_per_frame=1, **settings) as simulator,
+        wire(simulator) as client,
+    ):
         await client.subscribe(QUOTE, RELIANCE)
         assert (await client.frame())[0] == BINARY  # the previous close: the subscription stands
         simulator.exchange.pause()
@@ -66,7 +69,9 @@ async def test_a_reset_comes_after_everything_sent_before_it_and_without_a_close
 
 async def test_a_stall_is_silence_on_an_open_connection_that_still_pings() -> None:
     clock = [0.0]
-    async with listening(Fault(FaultKind.STALL, after=2, delay=30.0), monotonic=lambda: clock[0], ping_every=0.05) as (
+    async with listening(
+        Fault(FaultKind.STALL, after=2, delay=30.0), monotonic=lambda: clock[0], ping_every=0.05
+    ) as (
         simulator,
         client,
     ):
@@ -88,7 +93,11 @@ async def test_a_stall_is_silence_on_an_open_connection_that_still_pings() -> No
 async def test_a_stall_of_one_instrument_leaves_the_others_talking() -> None:
     fault = Fault(FaultKind.STALL, delay=30.0, instrument=str(RELIANCE))
     clock = [0.0]
-    settings: dict[str, Any] = {"faults": (fault,), "packets_per_frame": 1, "monotonic": lambda: clock[0]}
+    settings: dict[str, Any] = {
+        "faults": (fault,),
+        "packets_per_frame": 1,
+        "monotonic": lambda: clock[0],
+    }
     async with running(**settings) as simulator, feed_client(simulator) as client:
         await client.subscribe(QUOTE, [RELIANCE, NIFTY])
         await client.packets(2)
@@ -113,7 +122,10 @@ async def test_a_disconnect_packet_states_any_reason_before_the_close(reason: Re
         client.close()
         await stepping
 
-    assert seen == [(BINARY, struct.pack("<BHBIH", 50, 10, 0, 0, reason)), (CLOSE, struct.pack(">H", 1000))]
+    assert seen == [
+        (BINARY, struct.pack("<BHBIH", 50, 10, 0, 0, reason)),
+        (CLOSE, struct.pack(">H", 1000)),
+    ]
 
 
 @pytest.mark.parametrize("code", [1000, 1011])
@@ -211,7 +223,10 @@ async def test_a_lost_packet_leaves_no_trace() -> None:
 
 @pytest.mark.parametrize("code", [0, 99])
 async def test_a_heartbeat_or_a_packet_of_an_unknown_code_comes_between(code: int) -> None:
-    async with listening(Fault(FaultKind.STRANGE_PACKET, after=1, code=code)) as (simulator, client):
+    async with listening(Fault(FaultKind.STRANGE_PACKET, after=1, code=code)) as (
+        simulator,
+        client,
+    ):
         await simulator.exchange.step(MINUTES)
         first, second = quotes(simulator)[:2]
 
@@ -219,7 +234,9 @@ async def test_a_heartbeat_or_a_packet_of_an_unknown_code_comes_between(code: in
 
 
 async def test_a_fault_for_one_connection_leaves_the_other_alone() -> None:
-    async with running(faults=(Fault(FaultKind.LOSE, connection=2, times=10_000),), packets_per_frame=1) as simulator:
+    async with running(
+        faults=(Fault(FaultKind.LOSE, connection=2, times=10_000),), packets_per_frame=1
+    ) as simulator:
         async with wire(simulator) as first, wire(simulator, user=OTHER) as second:
             for client in (first, second):
                 await client.subscribe(QUOTE, RELIANCE)
@@ -234,7 +251,11 @@ async def test_a_fault_for_one_connection_leaves_the_other_alone() -> None:
 
 async def test_a_connection_may_have_a_life_of_its_own_length() -> None:
     clock = [0.0]
-    settings: dict[str, Any] = {"monotonic": lambda: clock[0], "ping_every": 0.02, "connection_life": 300.0}
+    settings: dict[str, Any] = {
+        "monotonic": lambda: clock[0],
+        "ping_every": 0.02,
+        "connection_life": 300.0,
+    }
     async with running(**settings) as simulator, wire(simulator) as client:
         assert (await client.frame())[0] == PING
         clock[0] = 300.0
@@ -245,17 +266,28 @@ async def test_a_connection_may_have_a_life_of_its_own_length() -> None:
 async def test_the_same_script_and_seed_give_the_same_bytes_and_the_same_journal() -> None:
     script = tuple(
         Fault(kind, chance=0.05, times=1_000)
-        for kind in (FaultKind.DUPLICATE, FaultKind.LOSE, FaultKind.TRUNCATE, FaultKind.OUT_OF_ORDER)
+        for kind in (
+            FaultKind.DUPLICATE,
+            FaultKind.LOSE,
+            FaultKind.TRUNCATE,
+            FaultKind.OUT_OF_ORDER,
+        )
     )
 
     async def run(seed: int) -> tuple[list[Frame], list[tuple[int, str, str, UtcNs]]]:
         sent: list[Frame] = []
-        async with running(faults=script, fault_seed=seed) as simulator, feed_client(simulator) as client:
+        async with (
+            running(faults=script, fault_seed=seed) as simulator,
+            feed_client(simulator) as client,
+        ):
             await client.subscribe(QUOTE, [RELIANCE])
             await client.packets(1)
             simulator.feed.listen_in(lambda _, frame: sent.append(frame))
             await simulator.exchange.step(1_800)
-            journal = [(one.fault, one.kind.value, one.thing, one.market_time) for one in simulator.faults.journal]
+            journal = [
+                (one.fault, one.kind.value, one.thing, one.market_time)
+                for one in simulator.faults.journal
+            ]
             return sent, journal
 
     once, again, other = [await run(seed) for seed in (5, 5, 6)]

@@ -44,7 +44,10 @@ def test_the_same_seed_gives_the_same_session_and_another_seed_another(market: M
 def test_an_instruments_day_does_not_depend_on_which_others_exist(market: Market) -> None:
     alone = generate(7, DAY, shares=1)
 
-    same = prints_of(alone, alone.by_id[RELIANCE])["price"], prints_of(market, market.by_id[RELIANCE])["price"]
+    same = (
+        prints_of(alone, alone.by_id[RELIANCE])["price"],
+        prints_of(market, market.by_id[RELIANCE])["price"],
+    )
 
     assert np.array_equal(*same)
 
@@ -77,11 +80,17 @@ def test_each_instrument_ends_with_one_snapshot_that_only_moves_the_clock(market
     for place in range(len(market.listings)):
         *_, before, last = prints_of(market, place)
         assert before["second"] < close == last["second"]
-        assert (last["price"], last["volume"], last["quantity"]) == (before["price"], before["volume"], 0)
+        assert (last["price"], last["volume"], last["quantity"]) == (
+            before["price"],
+            before["volume"],
+            0,
+        )
 
 
 @pytest.mark.parametrize(("minutes", "least"), [(1, 8), (5, 3)])
-def test_moving_averages_cross_several_times_in_a_day(market: Market, minutes: int, least: int) -> None:
+def test_moving_averages_cross_several_times_in_a_day(
+    market: Market, minutes: int, least: int
+) -> None:
     crossings = []
     for place in range(len(market.listings)):
         closes = bar_closes(prints_of(market, place), minutes)
@@ -93,7 +102,9 @@ def test_moving_averages_cross_several_times_in_a_day(market: Market, minutes: i
 
 
 @pytest.mark.parametrize(("minutes", "least"), [(1, 8), (5, 1)])
-def test_the_rsi_leaves_its_extremes_several_times_in_a_day(market: Market, minutes: int, least: int) -> None:
+def test_the_rsi_leaves_its_extremes_several_times_in_a_day(
+    market: Market, minutes: int, least: int
+) -> None:
     reversals = []
     for place in range(len(market.listings)):
         rsi = talib.RSI(bar_closes(prints_of(market, place), minutes), 14)[15:]
@@ -107,10 +118,17 @@ def test_the_rsi_leaves_its_extremes_several_times_in_a_day(market: Market, minu
 def test_the_tape_is_cut_into_whole_seconds_without_loss(market: Market) -> None:
     for at_least in (1, 64):
         pieces = list(market.steps(at_least))
-        assert [place.start for _, place in pieces] == [0, *(place.stop for _, place in pieces[:-1])]
+        assert [place.start for _, place in pieces] == [
+            0,
+            *(place.stop for _, place in pieces[:-1]),
+        ]
         assert pieces[-1][1].stop == len(market.prints)
         for (second, place), (_, after) in pairwise(pieces):
-            assert market.prints["second"][place].max() == second < market.prints["second"][after].min()
+            assert (
+                market.prints["second"][place].max()
+                == second
+                < market.prints["second"][after].min()
+            )
             assert place.stop - place.start >= at_least
 
 
@@ -124,7 +142,10 @@ def share_tapes(market: Market) -> list[tuple[Listing, Prints]]:
 
 
 @given(
-    st.sampled_from(DayProfile), st.integers(0, 2**32), st.dates(date(2020, 1, 1), date(2030, 1, 1)), st.integers(0, 2)
+    st.sampled_from(DayProfile),
+    st.integers(0, 2**32),
+    st.dates(date(2020, 1, 1), date(2030, 1, 1)),
+    st.integers(0, 2),
 )
 @settings(max_examples=20, deadline=None)
 def test_every_day_of_every_kind_keeps_the_rules_of_the_exchange(
@@ -168,13 +189,19 @@ def check_running_figures(market: Market, place: int) -> None:
 
 def test_a_calm_share_stays_within_half_a_percent_and_a_trending_one_does_not() -> None:
     def ranges(character: DayProfile) -> list[float]:
-        return [float(tape["high"][-1] / tape["low"][-1]) - 1 for _, tape in share_tapes(of(character, shares=10))]
+        return [
+            float(tape["high"][-1] / tape["low"][-1]) - 1
+            for _, tape in share_tapes(of(character, shares=10))
+        ]
 
     assert max(ranges(DayProfile.CALM)) < 0.005 < min(ranges(DayProfile.TRENDING))
 
 
 def test_a_gap_opens_three_to_six_percent_away_up_or_down() -> None:
-    away = [tape["price"][0] / one.previous_close - 1 for one, tape in share_tapes(of(DayProfile.GAP, shares=20))]
+    away = [
+        tape["price"][0] / one.previous_close - 1
+        for one, tape in share_tapes(of(DayProfile.GAP, shares=20))
+    ]
 
     assert all(0.029 < abs(gap) < 0.061 for gap in away)
     assert {gap > 0 for gap in away} == {True, False}
@@ -203,7 +230,10 @@ def test_an_opening_rush_prints_several_times_as_often_in_the_first_minutes() ->
         minute = (tape["second"] - market.open_second) // 60
         assert (minute == 0).sum() >= 38
         assert 3 * (minute == 100).sum() < 2 * (minute == 0).sum()
-        early, late = tape["quantity"][minute < 5], tape["quantity"][(minute > 100) & (minute < 300)]
+        early, late = (
+            tape["quantity"][minute < 5],
+            tape["quantity"][(minute > 100) & (minute < 300)],
+        )
         assert early.mean() > 3 * late.mean()
 
 
@@ -218,7 +248,13 @@ def test_each_symbol_may_have_a_kind_of_day_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    "plan", [Plan(2, characters={"NOBODY": DayProfile.CALM}), Plan(2, options=("TCS",)), Plan(5_001), Plan(-1)]
+    "plan",
+    [
+        Plan(2, characters={"NOBODY": DayProfile.CALM}),
+        Plan(2, options=("TCS",)),
+        Plan(5_001),
+        Plan(-1),
+    ],
 )
 def test_a_plan_for_what_the_market_does_not_have_is_refused(plan: Plan) -> None:
     with pytest.raises(Misconfigured, match=r"market has no|cannot be generated"):
@@ -232,7 +268,11 @@ def test_many_instruments_are_made_a_minute_at_a_time() -> None:
     first = [next(chunks) for _ in range(3)]
 
     assert len(market.by_id) == 1_501
-    assert [set(chunk["second"] // 60 - market.open_second // 60) for chunk in first] == [{0}, {1}, {2}]
+    assert [set(chunk["second"] // 60 - market.open_second // 60) for chunk in first] == [
+        {0},
+        {1},
+        {2},
+    ]
     assert sum(map(len, first)) > 3 * 1_500 * 8
 
 
@@ -242,7 +282,9 @@ def test_options_follow_their_underlying() -> None:
     call = next(
         place
         for place, listing in enumerate(market.listings)
-        if listing.contract and listing.contract.right is Right.CALL and listing.contract.strike < nifty["price"].min()
+        if listing.contract
+        and listing.contract.right is Right.CALL
+        and listing.contract.strike < nifty["price"].min()
     )
 
     option = market.source.tape(call)

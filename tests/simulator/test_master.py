@@ -27,10 +27,14 @@ async def test_our_reader_finds_every_instrument_of_the_market_in_the_detailed_f
 
 async def test_the_sdk_reads_both_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     async with running(shares=5, options=("NIFTY",)) as simulator:
-        monkeypatch.setattr(Security, "COMPACT_CSV_URL", f"{simulator.url}/instruments/api-scrip-master.csv")
+        monkeypatch.setattr(
+            Security, "COMPACT_CSV_URL", f"{simulator.url}/instruments/api-scrip-master.csv"
+        )
         monkeypatch.setattr(Security, "DETAILED_CSV_URL", simulator.url + DETAILED)
         compact, detailed = [
-            await asyncio.to_thread(Security.fetch_security_list, mode, str(tmp_path / f"{mode}.csv"))
+            await asyncio.to_thread(
+                Security.fetch_security_list, mode, str(tmp_path / f"{mode}.csv")
+            )
             for mode in ("compact", "detailed")
         ]
         count = len(simulator.market.listings)

@@ -29,7 +29,11 @@ LAST = 100_000
 
 
 def a_book(
-    *, last: int | None = LAST, purse: Account | None = None, circuits: Circuits | None = None, **rules: Any
+    *,
+    last: int | None = LAST,
+    purse: Account | None = None,
+    circuits: Circuits | None = None,
+    **rules: Any,
 ) -> OrderManager:
     book = OrderManager(
         DAY,
@@ -99,7 +103,8 @@ def test_of_those_who_wait_the_better_price_comes_first_then_the_older() -> None
     book = a_book()
     there = ask(0, 99_000, NOON + 1)[1]
     cheap, dear, late = (
-        placed(book, quantity=Quantity(there), price=Paise(price)) for price in (99_000, 99_010, 99_010)
+        placed(book, quantity=Quantity(there), price=Paise(price))
+        for price in (99_000, 99_010, 99_010)
     )
 
     book.on_price(RELIANCE, 99_000, NOON + 1)
@@ -112,7 +117,9 @@ def test_of_those_who_wait_the_better_price_comes_first_then_the_older() -> None
 
 def test_immediate_or_cancel_takes_what_is_there_and_drops_the_rest() -> None:
     price, there = ask(0)
-    order = placed(a_book(), quantity=Quantity(there + 1), price=Paise(price), validity=Validity.IOC)
+    order = placed(
+        a_book(), quantity=Quantity(there + 1), price=Paise(price), validity=Validity.IOC
+    )
 
     assert fills(order) == [(price, there)]
     assert (order.status, order.remaining) == (Status.CANCELLED, 1)
@@ -136,7 +143,9 @@ def test_a_stop_waits_for_its_trigger_and_then_is_a_limit(
 ) -> None:
     book, heard = a_book(), []
     book.on_change(lambda snapshot: heard.append(snapshot.change))
-    order = placed(book, side=side, order_type=OrderType.STOP_LOSS, price=Paise(limit), trigger=Paise(trigger))
+    order = placed(
+        book, side=side, order_type=OrderType.STOP_LOSS, price=Paise(limit), trigger=Paise(trigger)
+    )
 
     book.on_price(RELIANCE, before, NOON + 1)
     assert (order.status, order.armed) == (Status.PENDING, True)
@@ -148,7 +157,9 @@ def test_a_stop_waits_for_its_trigger_and_then_is_a_limit(
 
 def test_a_triggered_stop_whose_limit_the_market_has_jumped_over_rests() -> None:
     book = a_book()
-    order = placed(book, order_type=OrderType.STOP_LOSS, price=Paise(100_600), trigger=Paise(100_500))
+    order = placed(
+        book, order_type=OrderType.STOP_LOSS, price=Paise(100_600), trigger=Paise(100_500)
+    )
 
     book.on_price(RELIANCE, 101_000, NOON + 1)
     assert (order.status, order.armed, order.filled) == (Status.PENDING, False, 0)
@@ -159,11 +170,18 @@ def test_a_triggered_stop_whose_limit_the_market_has_jumped_over_rests() -> None
 
 @pytest.mark.parametrize(
     ("mode", "outcome"),
-    [(StopMarket.WAITS, "armed"), (StopMarket.TRADES_AT_ONCE, "traded"), (StopMarket.REFUSED, "refused")],
+    [
+        (StopMarket.WAITS, "armed"),
+        (StopMarket.TRADES_AT_ONCE, "traded"),
+        (StopMarket.REFUSED, "refused"),
+    ],
 )
 def test_a_stop_without_limit_does_what_the_switch_says(mode: StopMarket, outcome: str) -> None:
     book = a_book(stop_market=mode)
-    order = book.place(a_request(order_type=OrderType.STOP_LOSS_MARKET, price=Paise(0), trigger=Paise(100_500)), NOON)
+    order = book.place(
+        a_request(order_type=OrderType.STOP_LOSS_MARKET, price=Paise(0), trigger=Paise(100_500)),
+        NOON,
+    )
 
     if isinstance(order, Refusal):
         assert (outcome, order.code) == ("refused", Code.ORDER)
@@ -177,13 +195,25 @@ def test_a_stop_without_limit_does_what_the_switch_says(mode: StopMarket, outcom
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"order_type": OrderType.STOP_LOSS, "trigger": Paise(100_100), "price": Paise(100_000)}, "beyond its trigger"),
-        ({"trigger": Paise(100_001), "order_type": OrderType.STOP_LOSS_MARKET, "price": Paise(0)}, "Trigger price"),
+        (
+            {"order_type": OrderType.STOP_LOSS, "trigger": Paise(100_100), "price": Paise(100_000)},
+            "beyond its trigger",
+        ),
+        (
+            {
+                "trigger": Paise(100_001),
+                "order_type": OrderType.STOP_LOSS_MARKET,
+                "price": Paise(0),
+            },
+            "Trigger price",
+        ),
         ({"disclosed": Quantity(2)}, "Disclosed quantity"),
         ({"disclosed": Quantity(11)}, "Disclosed quantity"),
     ],
 )
-def test_an_order_against_itself_is_refused_at_the_door(change: Mapping[str, Any], words: str) -> None:
+def test_an_order_against_itself_is_refused_at_the_door(
+    change: Mapping[str, Any], words: str
+) -> None:
     book = a_book()
 
     assert words in refused(book, **change).message
@@ -226,7 +256,10 @@ def test_at_the_lower_circuit_nobody_buys_and_at_the_upper_nobody_sells() -> Non
 
 
 def test_without_bands_any_price_is_taken() -> None:
-    assert placed(a_book(circuits=BAND, price_bands=False), price=Paise(500_000)).status is Status.TRADED
+    assert (
+        placed(a_book(circuits=BAND, price_bands=False), price=Paise(500_000)).status
+        is Status.TRADED
+    )
 
 
 def test_a_modified_order_meets_the_market_again() -> None:
@@ -246,7 +279,11 @@ def test_the_quantity_of_a_modification_is_the_whole_order_not_its_rest() -> Non
     modified(book, order, quantity=Quantity(there + 1))
 
     assert isinstance(too_little, Refusal)
-    assert (order.request.quantity, order.remaining, order.status) == (there + 1, 1, Status.PART_TRADED)
+    assert (order.request.quantity, order.remaining, order.status) == (
+        there + 1,
+        1,
+        Status.PART_TRADED,
+    )
 
 
 def test_the_twenty_sixth_modification_is_refused() -> None:
@@ -281,7 +318,9 @@ def test_a_finished_order_cannot_be_modified(status: Status) -> None:
         ({"price": Paise(98_995)}, False),
     ],
 )
-def test_only_less_of_an_order_keeps_its_place_in_the_queue(wish: Mapping[str, Any], keeps_its_place: bool) -> None:
+def test_only_less_of_an_order_keeps_its_place_in_the_queue(
+    wish: Mapping[str, Any], keeps_its_place: bool
+) -> None:
     book = a_book()
     first, second = placed(book, price=Paise(99_000)), placed(book, price=Paise(99_000))
 
@@ -364,7 +403,9 @@ def test_delivery_sells_only_what_is_owned_and_not_pledged(quantity: int, status
     there = depth.quantity(NOON - 1, LAST, depth.BID, 0)
     assert there >= 61, "one level takes it all"
 
-    order = placed(book, side=Side.SELL, product=Product.CNC, price=Paise(99_000), quantity=Quantity(quantity))
+    order = placed(
+        book, side=Side.SELL, product=Product.CNC, price=Paise(99_000), quantity=Quantity(quantity)
+    )
 
     assert order.status is status
     assert (status is Status.TRADED) or "Holding" in order.reason
@@ -413,7 +454,11 @@ def test_a_modification_is_checked_like_an_order() -> None:
     book = a_book(circuits=BAND)
     order = placed(book, price=Paise(99_000))
 
-    for wish in ({"price": Paise(99_001)}, {"price": Paise(120_000)}, {"quantity": Quantity(100_001)}):
+    for wish in (
+        {"price": Paise(99_001)},
+        {"price": Paise(120_000)},
+        {"quantity": Quantity(100_001)},
+    ):
         assert isinstance(modified(book, order, **wish), Refusal)
     assert (order.request.price, order.modifications) == (99_000, 0)
 
@@ -427,7 +472,11 @@ def test_an_order_meets_exactly_the_depth_that_the_full_packet_shows(character: 
     circuits = Circuits(listing.lower_circuit, listing.upper_circuit)
 
     for row, shown in zip(tape, packets.full(tape)["depth"], strict=True):
-        ladder = Ladder.around(Price(row["price"]), int(row["second"]), listing.instrument.tick_size, circuits)
+        ladder = Ladder.around(
+            Price(row["price"]), int(row["second"]), listing.instrument.tick_size, circuits
+        )
         for side, name in ((Side.SELL, "bid"), (Side.BUY, "ask")):
-            levels = [(round(level[f"{name}_price"] * 100), level[f"{name}_quantity"]) for level in shown]
+            levels = [
+                (round(level[f"{name}_price"] * 100), level[f"{name}_quantity"]) for level in shown
+            ]
             assert ladder.take(side, None, 1_000_000) == [level for level in levels if level[1]]

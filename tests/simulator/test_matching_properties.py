@@ -135,7 +135,9 @@ def test_a_finished_order_never_changes_again(played: Played) -> None:
 def test_the_average_price_times_the_quantity_is_what_was_paid_to_the_paisa(played: Played) -> None:
     for order in played.book.all():
         told = order.snapshot(Change.TRADED) if order.trades else order.snapshot(Change.ACCEPTED)
-        assert told.average_price * told.filled == sum(trade.price * trade.quantity for trade in order.trades)
+        assert told.average_price * told.filled == sum(
+            trade.price * trade.quantity for trade in order.trades
+        )
 
 
 @given(whatever)
@@ -161,11 +163,15 @@ def test_no_print_gives_more_than_its_ladder_shows(played: Played) -> None:
     for (second, side), taken in played.taken.items():
         salt = depth.ASK if side is Side.BUY else depth.BID
         price = played.prints[second]
-        assert taken <= sum(depth.quantity(second, price, salt, level) for level in range(depth.LEVELS))
+        assert taken <= sum(
+            depth.quantity(second, price, salt, level) for level in range(depth.LEVELS)
+        )
 
 
 @given(whatever, st.integers(1, 3_000), st.sampled_from([Product.CNC, Product.MTF]))
-def test_a_conversion_changes_neither_the_units_nor_the_money(played: Played, quantity: int, to: Product) -> None:
+def test_a_conversion_changes_neither_the_units_nor_the_money(
+    played: Played, quantity: int, to: Product
+) -> None:
     ledger = played.book.ledger
     before = _totals(played)
 
@@ -177,12 +183,16 @@ def test_a_conversion_changes_neither_the_units_nor_the_money(played: Played, qu
 
 def _totals(played: Played) -> tuple[int, Fraction]:
     positions = played.book.ledger.of(USER.client_id)
-    money = sum((position.sold_value - position.bought_value for position in positions), start=Fraction(0))
+    money = sum(
+        (position.sold_value - position.bought_value for position in positions), start=Fraction(0)
+    )
     return sum(position.net for position in positions), money
 
 
 @given(st.permutations(["cancel", "print", "fill"]), quantities, prices)
-def test_a_cancellation_and_a_fill_have_exactly_one_winner(race: list[str], quantity: int, price: int) -> None:
+def test_a_cancellation_and_a_fill_have_exactly_one_winner(
+    race: list[str], quantity: int, price: int
+) -> None:
     book = OrderManager(DAY, {RELIANCE: THE_SHARE})
     book.on_price(RELIANCE, 100_000, START)
     order = book.place(a_request(price=Paise(90_000), quantity=Quantity(quantity)), START)
@@ -206,7 +216,10 @@ def test_a_cancellation_and_a_fill_have_exactly_one_winner(race: list[str], quan
 exits = st.tuples(st.integers(1, 60), st.integers(1, 60), st.integers(0, 5))
 
 
-@given(st.lists(st.tuples(sides, quantities, prices, exits), min_size=1, max_size=4), st.lists(prices, max_size=30))
+@given(
+    st.lists(st.tuples(sides, quantities, prices, exits), min_size=1, max_size=4),
+    st.lists(prices, max_size=30),
+)
 def test_the_exits_of_a_super_order_never_leave_more_than_its_entry_brought(
     wanted: list[tuple[Side, int, int, tuple[int, int, int]]], path: list[int]
 ) -> None:
@@ -215,8 +228,12 @@ def test_the_exits_of_a_super_order_never_leave_more_than_its_entry_brought(
     book.on_price(RELIANCE, 100_000, START)
     for side, quantity, price, (up, down, jump) in wanted:
         sign = 1 if side is Side.BUY else -1
-        bounds = Exits(Paise(price + sign * up * 5), Paise(price - sign * down * 5), Paise(jump * 5))
-        supers.place(a_request(side=side, quantity=Quantity(quantity), price=Paise(price)), bounds, START)
+        bounds = Exits(
+            Paise(price + sign * up * 5), Paise(price - sign * down * 5), Paise(jump * 5)
+        )
+        supers.place(
+            a_request(side=side, quantity=Quantity(quantity), price=Paise(price)), bounds, START
+        )
 
     for second, price in enumerate(path, START + 1):
         book.on_price(RELIANCE, price, second)
@@ -272,8 +289,19 @@ def _meddle(supers: SuperOrders, book: OrderManager, kind: str, what: Any, secon
     elif kind == "withdraw":
         book.cancel(USER.client_id, every[what % len(every)].order_id, second)
     elif kind == "entry":
-        supers.modify(USER.client_id, order_id, Leg.ENTRY, Modification(**what), exits=made.exits, second=second)
+        supers.modify(
+            USER.client_id,
+            order_id,
+            Leg.ENTRY,
+            Modification(**what),
+            exits=made.exits,
+            second=second,
+        )
     else:
         leg = Leg.TARGET if kind == "target" else Leg.STOP_LOSS
-        wanted = Exits(target=Paise(what)) if kind == "target" else Exits(stop=Paise(what[0]), jump=Paise(what[1] * 5))
+        wanted = (
+            Exits(target=Paise(what))
+            if kind == "target"
+            else Exits(stop=Paise(what[0]), jump=Paise(what[1] * 5))
+        )
         supers.modify(USER.client_id, order_id, leg, Modification(), exits=wanted, second=second)

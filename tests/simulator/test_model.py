@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from openai import AsyncOpenAI
 from pydantic import BaseModel, ConfigDict, Field
 
-from agents.answers import CommanderAnswer, ScoutAnswer, SentimentAnswer, TechnicalAnswer, read_answer
+from agents.answers import (
+    CommanderAnswer,
+    ScoutAnswer,
+    SentimentAnswer,
+    TechnicalAnswer,
+    read_answer,
+)
 from simulator.llm.answers import answer
 from tests.simulator.factories import call, running
 
@@ -18,13 +24,24 @@ SIGNAL = {
     "direction": "BULLISH",
     "timeframe": "5m",
     "price": 142_000,
-    "features": {"close": 142_000.0, "ema_9": 141_900.0, "ema_21": 141_700.0, "rsi_14": 58.0, "atr_14": 250.0},
+    "features": {
+        "close": 142_000.0,
+        "ema_9": 141_900.0,
+        "ema_21": 141_700.0,
+        "rsi_14": 58.0,
+        "atr_14": 250.0,
+    },
 }
 SCAN = {"initial_signal": "BULLISH", "rank": 1, "features": {"return_20d": 0.06}}
 
 
 def a_prompt(task: str, data: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {"task": task, "as_of": "2026-11-23T10:00:00+05:30", "symbol": "RELIANCE", "data": data} | more
+    return {
+        "task": task,
+        "as_of": "2026-11-23T10:00:00+05:30",
+        "symbol": "RELIANCE",
+        "data": data,
+    } | more
 
 
 def a_report(score: int, confidence: int) -> dict[str, Any]:
@@ -39,7 +56,11 @@ PROMPTS: dict[type[ScoutAnswer | TechnicalAnswer | SentimentAnswer | CommanderAn
             "candidates": [
                 {
                     "symbol": symbol,
-                    "features": {"return_20d": month, "ema_trend": month / 3, "rsi_14": 50 + 100 * month},
+                    "features": {
+                        "return_20d": month,
+                        "ema_trend": month / 3,
+                        "rsi_14": 50 + 100 * month,
+                    },
                 }
                 for symbol, month in (("TCS", 0.01), ("SBIN", 0.09), ("ITC", -0.12))
             ],
@@ -51,7 +72,11 @@ PROMPTS: dict[type[ScoutAnswer | TechnicalAnswer | SentimentAnswer | CommanderAn
     ),
     CommanderAnswer: a_prompt(
         "commander",
-        {"signal": SIGNAL, "scan": SCAN, "reports": {"technical": a_report(60, 70), "sentiment": a_report(30, 40)}},
+        {
+            "signal": SIGNAL,
+            "scan": SCAN,
+            "reports": {"technical": a_report(60, 70), "sentiment": a_report(30, 40)},
+        },
     ),
 }
 
@@ -66,7 +91,10 @@ async def test_the_agents_read_every_answer_as_what_they_asked_for(kind: Any) ->
         client = AsyncOpenAI(base_url=f"{simulator.url}/v1", api_key="any")
         asked: Any = {
             "model": "gpt-4o",
-            "messages": [{"role": "system", "content": "…"}, {"role": "user", "content": json.dumps(PROMPTS[kind])}],
+            "messages": [
+                {"role": "system", "content": "…"},
+                {"role": "user", "content": json.dumps(PROMPTS[kind])},
+            ],
             "response_format": response_format,
         }
         first = await client.chat.completions.create(**asked)
@@ -87,7 +115,10 @@ async def test_the_agents_read_every_answer_as_what_they_asked_for(kind: Any) ->
 def test_the_scout_ranks_the_strongest_case_first_whichever_way_it_leans() -> None:
     ranked = answer(PROMPTS[ScoutAnswer], None)["ranked"]
 
-    assert [(entry["symbol"], entry["direction"]) for entry in ranked] == [("ITC", "BEARISH"), ("SBIN", "BULLISH")]
+    assert [(entry["symbol"], entry["direction"]) for entry in ranked] == [
+        ("ITC", "BEARISH"),
+        ("SBIN", "BULLISH"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -104,7 +135,10 @@ def test_the_scout_ranks_the_strongest_case_first_whichever_way_it_leans() -> No
 def test_the_commander_acts_only_when_the_analysts_agree_with_the_signal(
     direction: str, technical: dict[str, Any], sentiment: dict[str, Any], action: str
 ) -> None:
-    data = {"signal": SIGNAL | {"direction": direction}, "reports": {"technical": technical, "sentiment": sentiment}}
+    data = {
+        "signal": SIGNAL | {"direction": direction},
+        "reports": {"technical": technical, "sentiment": sentiment},
+    }
 
     assert answer(a_prompt("commander", data), None)["action"] == action
 
@@ -113,7 +147,9 @@ def test_the_commander_gives_the_indicator_its_level_and_the_headline_as_reasons
     headline = {"text": "RELIANCE wins a large order"}
     reports = {
         "technical": answer(PROMPTS[TechnicalAnswer], None),
-        "sentiment": answer(a_prompt("sentiment", {"scan": SCAN}, headlines={"items": [headline]}), None),
+        "sentiment": answer(
+            a_prompt("sentiment", {"scan": SCAN}, headlines={"items": [headline]}), None
+        ),
     }
 
     said = answer(a_prompt("commander", {"signal": SIGNAL, "reports": reports}), None)["reasoning"]
@@ -126,14 +162,20 @@ def test_the_commander_gives_the_indicator_its_level_and_the_headline_as_reasons
 
 def test_the_technical_analyst_doubts_a_signal_against_the_scan() -> None:
     for direction, scan, confident in (("BULLISH", "BULLISH", True), ("BULLISH", "BEARISH", False)):
-        data = {"signal": SIGNAL | {"direction": direction}, "scan": SCAN | {"initial_signal": scan}}
+        data = {
+            "signal": SIGNAL | {"direction": direction},
+            "scan": SCAN | {"initial_signal": scan},
+        }
         score = answer(a_prompt("technical", data), None)["score"]
         assert (score > 60) is confident
 
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-200, 200) | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["symbol", "data", "signal"]), inner),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["symbol", "data", "signal"]), inner)
+    ),
     max_leaves=8,
 )
 

@@ -9,7 +9,14 @@ from schemas.ids import InstrumentId, Segment
 from schemas.market import Side
 from schemas.units import Paise, Quantity
 from simulator.matching.enums import Change
-from simulator.matching.order_manager import Order, OrderManager, OrderRequest, OrderType, Status, Validity
+from simulator.matching.order_manager import (
+    Order,
+    OrderManager,
+    OrderRequest,
+    OrderType,
+    Status,
+    Validity,
+)
 from simulator.refusals import Code, Refusal
 from tests.simulator.factories import DAY, NIFTY, OTHER, RELIANCE, THE_SHARE, USER, a_request
 
@@ -35,7 +42,9 @@ def placed(book: OrderManager, request: OrderRequest) -> Order:
     ("side", "price", "traded"),
     [(Side.BUY, 100_000, 100_000), (Side.BUY, 101_000, 100_000), (Side.SELL, 99_000, 99_995)],
 )
-def test_a_marketable_limit_trades_at_once_at_the_best_level(side: Side, price: int, traded: int) -> None:
+def test_a_marketable_limit_trades_at_once_at_the_best_level(
+    side: Side, price: int, traded: int
+) -> None:
     order = placed(a_book(), a_request(side=side, price=Paise(price)))
 
     assert (order.status, order.traded_price, order.filled) == (Status.TRADED, traded, 10)
@@ -101,7 +110,9 @@ def test_an_ioc_order_that_meets_nothing_is_cancelled() -> None:
         (a_request(quantity=Quantity(15)), Code.ORDER, "lot size"),
     ],
 )
-def test_an_order_against_the_instruments_rules_is_refused(request_: OrderRequest, code: Code, words: str) -> None:
+def test_an_order_against_the_instruments_rules_is_refused(
+    request_: OrderRequest, code: Code, words: str
+) -> None:
     refusal = a_book(lot_size=Quantity(10)).place(request_, NOON)
 
     assert isinstance(refusal, Refusal)
@@ -152,7 +163,9 @@ def test_order_ids_count_up_within_the_day() -> None:
 
 def test_every_change_of_every_order_is_told_in_the_order_it_happened() -> None:
     book, heard = a_book(), []
-    book.on_change(lambda snapshot: heard.append((snapshot.order_id[-1], snapshot.change, snapshot.status)))
+    book.on_change(
+        lambda snapshot: heard.append((snapshot.order_id[-1], snapshot.change, snapshot.status))
+    )
 
     resting = placed(book, a_request(price=Paise(99_000)))
     placed(book, a_request())

@@ -16,7 +16,9 @@ from simulator.config import SimulatedHolding, SimulatedUser
 from simulator.server import Simulator
 from tests.simulator.factories import DAY, RELIANCE, USER, running
 
-RICH = SimulatedUser(USER.client_id, USER.token, holdings=(SimulatedHolding(2885, 50, "1234.50", pledged=10),))
+RICH = SimulatedUser(
+    USER.client_id, USER.token, holdings=(SimulatedHolding(2885, 50, "1234.50", pledged=10),)
+)
 SHARE = {"security_id": "2885", "exchange_segment": "NSE_EQ"}
 
 
@@ -86,7 +88,11 @@ async def test_place_modify_and_cancel() -> None:
         again = await desk.refused(desk.dhan.cancel_order, order_id)
 
     assert modified == {"orderId": order_id, "orderStatus": "TRANSIT"}
-    assert (waiting["quantity"], waiting["price"], waiting["orderStatus"]) == (20, desk.at(-1), "PENDING")
+    assert (waiting["quantity"], waiting["price"], waiting["orderStatus"]) == (
+        20,
+        desk.at(-1),
+        "PENDING",
+    )
     assert cancelled == {"orderId": order_id, "orderStatus": "CANCELLED"}
     assert again == "DH-906"
 
@@ -106,7 +112,9 @@ async def test_a_partial_fill_is_seen_in_book_and_trades() -> None:
     assert row["filledQty"] + row["remainingQuantity"] == 3_000
     assert (first["tradedQuantity"], first["tradedPrice"]) == (row["filledQty"], row["price"])
     assert day[0] == first
-    assert [trade["tradedQuantity"] for trade in history] == [trade["tradedQuantity"] for trade in day]
+    assert [trade["tradedQuantity"] for trade in history] == [
+        trade["tradedQuantity"] for trade in day
+    ]
     assert {"isin", "stt", "stampDuty", "customSymbol"} <= history[0].keys()
     assert (history[0]["createTime"], beyond) == ("NA", [])
     bought = sum(trade["tradedQuantity"] * trade["tradedPrice"] for trade in day)
@@ -143,7 +151,9 @@ async def test_slicing_makes_orders_of_the_freeze_quantity() -> None:
             "product_type": "INTRADAY",
             "price": desk.at(-5),
         }
-        replies = await desk.ask(desk.dhan.place_slice_order, quantity=250_000, tag="AT-slice", **wish)
+        replies = await desk.ask(
+            desk.dhan.place_slice_order, quantity=250_000, tag="AT-slice", **wish
+        )
         book = await desk.ask(desk.dhan.get_order_list)
 
     assert [row["orderId"] for row in book] == [reply["orderId"] for reply in replies]
@@ -158,7 +168,17 @@ async def test_an_after_market_order_waits_for_the_open() -> None:
         await desk.simulator.exchange.step(60)
         after = await desk.order(order_id)
         closed = await desk.refused(
-            desk.dhan.place_order, "2885", "NSE_EQ", "BUY", 1, "LIMIT", "INTRADAY", desk.at(0), 0, 0, True
+            desk.dhan.place_order,
+            "2885",
+            "NSE_EQ",
+            "BUY",
+            1,
+            "LIMIT",
+            "INTRADAY",
+            desk.at(0),
+            0,
+            0,
+            True,
         )
 
     assert (before["orderStatus"], before["afterMarketOrder"]) == ("PENDING", True)
@@ -173,9 +193,16 @@ async def test_a_super_order_from_entry_to_exit() -> None:
         )  # fmt: skip
         order_id = placed["orderId"]
         moved = await desk.ask(
-            desk.dhan.modify_super_order, order_id, None, "STOP_LOSS_LEG", stopLossPrice=desk.at(-2), trailingJump=2.0
+            desk.dhan.modify_super_order,
+            order_id,
+            None,
+            "STOP_LOSS_LEG",
+            stopLossPrice=desk.at(-2),
+            trailingJump=2.0,
         )
-        target = await desk.ask(desk.dhan.modify_super_order, order_id, None, "TARGET_LEG", targetPrice=desk.at(3))
+        target = await desk.ask(
+            desk.dhan.modify_super_order, order_id, None, "TARGET_LEG", targetPrice=desk.at(3)
+        )
         (standing,) = await desk.ask(desk.dhan.get_super_order_list)
         cancelled = await desk.ask(desk.dhan.cancel_super_order, order_id, "TARGET_LEG")
         desk.print(1)
@@ -185,10 +212,22 @@ async def test_a_super_order_from_entry_to_exit() -> None:
 
     assert placed["orderStatus"] == "PENDING"
     assert moved["orderStatus"] == target["orderStatus"] == "TRANSIT"
-    assert (standing["orderStatus"], standing["legName"], standing["filledQty"]) == ("TRADED", "ENTRY_LEG", 10)
+    assert (standing["orderStatus"], standing["legName"], standing["filledQty"]) == (
+        "TRADED",
+        "ENTRY_LEG",
+        10,
+    )
     stop, exit_ = standing["legDetails"]
-    assert (stop["legName"], stop["price"], stop["trailingJump"]) == ("STOP_LOSS_LEG", desk.at(-2), 2.0)
-    assert (exit_["legName"], exit_["price"], exit_["totalQuatity"]) == ("TARGET_LEG", desk.at(3), 10)
+    assert (stop["legName"], stop["price"], stop["trailingJump"]) == (
+        "STOP_LOSS_LEG",
+        desk.at(-2),
+        2.0,
+    )
+    assert (exit_["legName"], exit_["price"], exit_["totalQuatity"]) == (
+        "TARGET_LEG",
+        desk.at(3),
+        10,
+    )
     assert cancelled["orderStatus"] == "CANCELLED"
     assert trailed["legDetails"][0]["price"] > desk.at(-2)
     assert over["orderStatus"] == "CLOSED"
@@ -197,16 +236,38 @@ async def test_a_super_order_from_entry_to_exit() -> None:
 
 async def test_a_super_orders_entry_is_modified_and_cancelled() -> None:
     async with a_desk() as desk:
-        place = ("2885", "NSE_EQ", "BUY", 10, "LIMIT", "INTRADAY", desk.at(-1), desk.at(2), desk.at(-3))
+        place = (
+            "2885",
+            "NSE_EQ",
+            "BUY",
+            10,
+            "LIMIT",
+            "INTRADAY",
+            desk.at(-1),
+            desk.at(2),
+            desk.at(-3),
+        )
         order_id = (await desk.ask(desk.dhan.place_super_order, *place))["orderId"]
         await desk.ask(
-            desk.dhan.modify_super_order, order_id, "LIMIT", "ENTRY_LEG", 7, desk.at(-1.5), desk.at(1), desk.at(-4), 0.5
+            desk.dhan.modify_super_order,
+            order_id,
+            "LIMIT",
+            "ENTRY_LEG",
+            7,
+            desk.at(-1.5),
+            desk.at(1),
+            desk.at(-4),
+            0.5,
         )
         (modified,) = await desk.ask(desk.dhan.get_super_order_list)
         await desk.ask(desk.dhan.cancel_super_order, order_id, "ENTRY_LEG")
         (cancelled,) = await desk.ask(desk.dhan.get_super_order_list)
 
-    assert (modified["quantity"], modified["price"], modified["orderStatus"]) == (7, desk.at(-1.5), "PENDING")
+    assert (modified["quantity"], modified["price"], modified["orderStatus"]) == (
+        7,
+        desk.at(-1.5),
+        "PENDING",
+    )
     assert [leg["price"] for leg in modified["legDetails"]] == [desk.at(-4), desk.at(1)]
     assert cancelled["orderStatus"] == "CANCELLED"
 
@@ -214,11 +275,28 @@ async def test_a_super_orders_entry_is_modified_and_cancelled() -> None:
 async def test_a_single_forever_order() -> None:
     async with a_desk() as desk:
         placed = await desk.ask(
-            desk.dhan.place_forever, "2885", "NSE_EQ", "BUY", "CNC", "LIMIT", 5, desk.at(-1), desk.at(-1)
+            desk.dhan.place_forever,
+            "2885",
+            "NSE_EQ",
+            "BUY",
+            "CNC",
+            "LIMIT",
+            5,
+            desk.at(-1),
+            desk.at(-1),
         )
         order_id = placed["orderId"]
         await desk.ask(
-            desk.dhan.modify_forever, order_id, "SINGLE", "LIMIT", "TARGET_LEG", 6, desk.at(-2), desk.at(-2), 0, "DAY"
+            desk.dhan.modify_forever,
+            order_id,
+            "SINGLE",
+            "LIMIT",
+            "TARGET_LEG",
+            6,
+            desk.at(-2),
+            desk.at(-2),
+            0,
+            "DAY",
         )
         (waiting,) = await desk.ask(desk.dhan.get_forever)
         desk.print(-2)
@@ -226,7 +304,11 @@ async def test_a_single_forever_order() -> None:
         (order,) = await desk.ask(desk.dhan.get_order_list)
         late = await desk.refused(desk.dhan.cancel_forever, order_id)
 
-    assert (waiting["orderStatus"], waiting["orderType"], waiting["quantity"]) == ("CONFIRM", "SINGLE", 6)
+    assert (waiting["orderStatus"], waiting["orderType"], waiting["quantity"]) == (
+        "CONFIRM",
+        "SINGLE",
+        6,
+    )
     assert waiting["triggerPrice"] == desk.at(-2)
     assert (sent["orderStatus"], order["orderStatus"], order["quantity"]) == ("TRADED", "TRADED", 6)
     assert late == "DH-906"
@@ -273,16 +355,27 @@ async def test_positions_conversion_and_exit_all() -> None:
         resting = await desk.place(-3)
         (position,) = await desk.ask(desk.dhan.get_positions)
         # 202 without a body, which this client reports as a failure
-        told = await asyncio.to_thread(desk.dhan.convert_position, "INTRADAY", "NSE_EQ", "LONG", "2885", 4, "CNC")
+        told = await asyncio.to_thread(
+            desk.dhan.convert_position, "INTRADAY", "NSE_EQ", "LONG", "2885", 4, "CNC"
+        )
         converted = await desk.ask(desk.dhan.get_positions)
-        too_many = await desk.refused(desk.dhan.convert_position, "INTRADAY", "NSE_EQ", "LONG", "2885", 7, "CNC")
+        too_many = await desk.refused(
+            desk.dhan.convert_position, "INTRADAY", "NSE_EQ", "LONG", "2885", 7, "CNC"
+        )
         left = await desk.ask(desk.dhan.exit_all_positions)
         flat = await desk.ask(desk.dhan.get_positions)
         order = await desk.order(resting)
 
-    assert (position["positionType"], position["netQty"], position["buyAvg"]) == ("LONG", 10, desk.at(0))
+    assert (position["positionType"], position["netQty"], position["buyAvg"]) == (
+        "LONG",
+        10,
+        desk.at(0),
+    )
     assert told["status"] == "failure"
-    assert [(row["productType"], row["netQty"]) for row in converted] == [("INTRADAY", 6), ("CNC", 4)]
+    assert [(row["productType"], row["netQty"]) for row in converted] == [
+        ("INTRADAY", 6),
+        ("CNC", 4),
+    ]
     assert too_many == "DH-906"
     assert left["status"] == "SUCCESS"
     assert [(row["positionType"], row["netQty"]) for row in flat] == [("CLOSED", 0)] * 2
@@ -302,9 +395,13 @@ async def test_holdings_funds_and_margins() -> None:
             "securityId": "2885",
             "price": 1_000.0,
         }
-        basket = await desk.ask(desk.dhan.margin_calculator_multi, [leg, leg | {"productType": "INTRADAY"}])
+        basket = await desk.ask(
+            desk.dhan.margin_calculator_multi, [leg, leg | {"productType": "INTRADAY"}]
+        )
         await desk.place(0)
-        with_position = await desk.ask(desk.dhan.margin_calculator_multi, [leg], include_position=True)
+        with_position = await desk.ask(
+            desk.dhan.margin_calculator_multi, [leg], include_position=True
+        )
         funds = await desk.ask(desk.dhan.get_fund_limits)
 
     assert (holding["totalQty"], holding["availableQty"], holding["collateralQty"]) == (50, 40, 10)
@@ -334,7 +431,9 @@ async def test_the_kill_switch() -> None:
         await desk.ask(desk.dhan.cancel_order, order_id)
         activated = await desk.ask(desk.dhan.kill_switch, "activate")
         status = await desk.ask(desk.dhan.status_kill_switch)
-        refused = await desk.refused(desk.dhan.place_order, "2885", "NSE_EQ", "BUY", 1, "LIMIT", "INTRADAY", desk.at(0))
+        refused = await desk.refused(
+            desk.dhan.place_order, "2885", "NSE_EQ", "BUY", 1, "LIMIT", "INTRADAY", desk.at(0)
+        )
         await desk.ask(desk.dhan.kill_switch, "deactivate")
         again = await desk.ask(desk.dhan.status_kill_switch)
 
@@ -357,7 +456,11 @@ async def test_the_exit_at_a_profit_or_loss() -> None:
 
     assert none["pnlExitStatus"] == "INACTIVE"
     assert set_["pnlExitStatus"] == "ACTIVE"
-    assert (active["profit"], active["loss"], active["enable_kill_switch"]) == ("50.00", "5000.00", True)
+    assert (active["profit"], active["loss"], active["enable_kill_switch"]) == (
+        "50.00",
+        "5000.00",
+        True,
+    )
     assert active["productType"] == ["INTRADAY", "DELIVERY"]
     assert stopped["pnlExitStatus"] == "DISABLED"
     assert (position["positionType"], killed["killSwitchStatus"]) == ("CLOSED", "ACTIVATE")

@@ -1,4 +1,6 @@
-"""What a client sees on the wire when orders go wrong on purpose, what the book knows, and that the journal has it."""
+"""What a client sees on the wire when orders go wrong on purpose, what the book knows, and that the
+journal has it.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +24,13 @@ BY_NAME = f"{ORDERS}/external/AT0001"
 
 
 @asynccontextmanager
-async def struck_by(kind: FaultKind, *, quirks: Quirks | None = None, **parameters: Any) -> AsyncIterator[Simulator]:
+async def struck_by(
+    kind: FaultKind, *, quirks: Quirks | None = None, **parameters: Any
+) -> AsyncIterator[Simulator]:
     fault = Fault(kind, **parameters)
-    async with running(faults=(fault,), order_rate_limit=None, quirks=quirks or Quirks()) as simulator:
+    async with running(
+        faults=(fault,), order_rate_limit=None, quirks=quirks or Quirks()
+    ) as simulator:
         price(simulator, 150_000)
         yield simulator
         assert [entry.kind for entry in simulator.faults.journal] == [kind]
@@ -122,7 +128,9 @@ async def test_an_order_can_be_rejected_in_words_of_the_test() -> None:
 
 
 @pytest.mark.parametrize("as_array", [False, True])
-async def test_a_lookup_comes_as_object_or_as_list_and_a_fault_turns_it_round(as_array: bool) -> None:
+async def test_a_lookup_comes_as_object_or_as_list_and_a_fault_turns_it_round(
+    as_array: bool,
+) -> None:
     async with struck_by(FaultKind.SHAPE, quirks=Quirks(by_name_as_array=as_array)) as simulator:
         await place(simulator)
         _, turned = await call(simulator, "GET", BY_NAME)
@@ -134,7 +142,9 @@ async def test_a_lookup_comes_as_object_or_as_list_and_a_fault_turns_it_round(as
 
 @pytest.mark.parametrize("path", [ORDERS, BY_NAME])
 async def test_a_status_nobody_knows_can_come(path: str) -> None:
-    async with struck_by(FaultKind.UNKNOWN_STATUS, message="O_PENDING", endpoint=f"GET {path}") as simulator:
+    async with struck_by(
+        FaultKind.UNKNOWN_STATUS, message="O_PENDING", endpoint=f"GET {path}"
+    ) as simulator:
         await place(simulator)
         _, body = await call(simulator, "GET", path)
 
@@ -200,7 +210,10 @@ async def test_an_order_can_come_from_the_phone() -> None:
 async def test_a_token_can_die_at_any_call_and_the_orders_stay(uses: int) -> None:
     calls = (("POST", ORDERS), ("GET", ORDERS), ("DELETE", f"{ORDERS}/1"))
     async with struck_by(FaultKind.TOKEN_DEATH, after=uses) as simulator:
-        answers = [await call(simulator, method, path, json=an_order(price=1490.0)) for method, path in calls]
+        answers = [
+            await call(simulator, method, path, json=an_order(price=1490.0))
+            for method, path in calls
+        ]
         assert len(in_book(simulator)) == (uses > 0)
 
     dead = [status == 401 for status, _ in answers]
@@ -224,4 +237,8 @@ async def test_the_journal_names_the_order_that_was_struck() -> None:
         await place(simulator, correlationId="AT-named")
         (entry,) = simulator.faults.journal
 
-    assert (entry.thing, entry.endpoint, entry.client_id) == ("AT-named", "POST /v2/orders", USER.client_id)
+    assert (entry.thing, entry.endpoint, entry.client_id) == (
+        "AT-named",
+        "POST /v2/orders",
+        USER.client_id,
+    )

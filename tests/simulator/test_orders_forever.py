@@ -27,7 +27,9 @@ def a_desk(*, last: int | None = 100_000) -> tuple[OrderManager, ForeverOrders]:
 
 
 def a_wish(**changed: Any) -> OrderRequest:
-    return a_request(**{"product": Product.CNC, "trigger": Paise(99_000), "price": Paise(99_100)} | changed)
+    return a_request(
+        **{"product": Product.CNC, "trigger": Paise(99_000), "price": Paise(99_100)} | changed
+    )
 
 
 def waiting(desk: ForeverOrders, *wishes: OrderRequest) -> ForeverOrder:
@@ -51,7 +53,11 @@ def test_it_is_sent_when_the_market_comes_to_its_trigger_from_where_it_stood(
 
     book.on_price(RELIANCE, reached, NOON + 2)
     (sent,) = book.all()
-    assert (sent.parent_id, sent.status, made.legs[0].status) == (made.order_id, Status.TRADED, Status.TRADED)
+    assert (sent.parent_id, sent.status, made.legs[0].status) == (
+        made.order_id,
+        Status.TRADED,
+        Status.TRADED,
+    )
 
 
 def test_before_any_price_the_first_one_says_from_which_side() -> None:
@@ -65,7 +71,9 @@ def test_before_any_price_the_first_one_says_from_which_side() -> None:
 
 
 @pytest.mark.parametrize(("price", "sent", "ended"), [(102_000, 0, 1), (98_000, 1, 0)])
-def test_of_two_triggers_the_first_reached_ends_the_other(price: int, sent: int, ended: int) -> None:
+def test_of_two_triggers_the_first_reached_ends_the_other(
+    price: int, sent: int, ended: int
+) -> None:
     book, desk = a_desk()
     up = a_wish(side=Side.SELL, trigger=Paise(102_000), price=Paise(101_000), product=Product.MTF)
     down = a_wish(side=Side.SELL, trigger=Paise(98_000), price=Paise(97_000), product=Product.MTF)
@@ -115,7 +123,9 @@ def test_a_trigger_reached_while_the_account_may_not_trade_ends_rejected() -> No
     assert made.legs[0].status is Status.REJECTED
 
 
-@pytest.mark.parametrize("change", [{"product": Product.INTRADAY}, {"trigger": Paise(0)}, {"price": Paise(99_001)}])
+@pytest.mark.parametrize(
+    "change", [{"product": Product.INTRADAY}, {"trigger": Paise(0)}, {"price": Paise(99_001)}]
+)
 def test_a_forever_order_is_for_delivery_and_needs_a_trigger(change: dict[str, Any]) -> None:
     assert isinstance(a_desk()[1].place(a_wish(**change), None, NOON), Refusal)
 
@@ -126,7 +136,9 @@ def test_nobody_sees_or_touches_another_users_forever_order() -> None:
 
     assert desk.of(OTHER.client_id) == []
     assert isinstance(desk.cancel(OTHER.client_id, made.order_id, NOON), Refusal)
-    assert isinstance(desk.modify(OTHER.client_id, made.order_id, Leg.TARGET, Modification(), NOON), Refusal)
+    assert isinstance(
+        desk.modify(OTHER.client_id, made.order_id, Leg.TARGET, Modification(), NOON), Refusal
+    )
 
 
 def test_what_it_sends_is_an_order_like_any_other() -> None:

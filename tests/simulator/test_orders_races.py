@@ -32,7 +32,10 @@ async def test_a_fill_reaches_the_client_before_the_reply_to_its_placement() -> 
         arrived.append("reply")
         return answer
 
-    async with running(faults=(Fault(FaultKind.FILL_BEFORE_REPLY),)) as simulator, listener(simulator) as updates:
+    async with (
+        running(faults=(Fault(FaultKind.FILL_BEFORE_REPLY),)) as simulator,
+        listener(simulator) as updates,
+    ):
         print_at(simulator, 150_000)
         placing = asyncio.create_task(place(simulator))
         for _ in range(3):
@@ -82,4 +85,6 @@ async def test_of_a_cancellation_and_a_fill_the_client_hears_one_end(first: str)
         _, (row,) = await call(simulator, "GET", path)
 
     assert heard == ["TRANSIT", "PENDING", "CANCELLED" if first == "cancel" else "TRADED"]
-    assert (status, row["orderStatus"]) == ((200, "CANCELLED") if first == "cancel" else (400, "TRADED"))
+    assert (status, row["orderStatus"]) == (
+        (200, "CANCELLED") if first == "cancel" else (400, "TRADED")
+    )

@@ -25,7 +25,9 @@ def a_desk() -> tuple[OrderManager, SuperOrders]:
     return book, SuperOrders(book)
 
 
-def entered(desk: tuple[OrderManager, SuperOrders], exits: Exits = BOUNDS, **changed: Any) -> SuperOrder:
+def entered(
+    desk: tuple[OrderManager, SuperOrders], exits: Exits = BOUNDS, **changed: Any
+) -> SuperOrder:
     entry = desk[1].place(a_request(**changed), exits, NOON)
     assert isinstance(entry, Order), entry
     made = desk[1].by_id(USER.client_id, entry.order_id)
@@ -44,13 +46,18 @@ def test_a_traded_entry_stands_with_target_and_stop_for_what_it_bought() -> None
     made = entered(a_desk())
     target, stop = made.legs[Leg.TARGET], made.legs[Leg.STOP_LOSS]
 
-    assert (target.request.side, target.request.order_type, target.limit) == (Side.SELL, OrderType.LIMIT, 102_000)
+    assert (target.request.side, target.request.order_type, target.limit) == (
+        Side.SELL,
+        OrderType.LIMIT,
+        102_000,
+    )
     assert (stop.request.trigger, stop.armed) == (99_000, True)
     assert target.remaining == stop.remaining == 10
 
 
 @pytest.mark.parametrize(
-    ("price", "left", "other"), [(102_005, Leg.TARGET, Leg.STOP_LOSS), (99_000, Leg.STOP_LOSS, Leg.TARGET)]
+    ("price", "left", "other"),
+    [(102_005, Leg.TARGET, Leg.STOP_LOSS), (99_000, Leg.STOP_LOSS, Leg.TARGET)],
 )
 def test_one_exit_trades_and_the_other_is_cancelled(price: int, left: Leg, other: Leg) -> None:
     book, desk = a_desk()
@@ -77,7 +84,12 @@ def test_the_stop_trails_by_whole_jumps_and_never_back() -> None:
 
 def test_the_stop_of_a_sale_trails_downwards() -> None:
     book, desk = a_desk()
-    made = entered((book, desk), Exits(Paise(98_000), Paise(101_000), Paise(100)), side=Side.SELL, price=Paise(99_500))
+    made = entered(
+        (book, desk),
+        Exits(Paise(98_000), Paise(101_000), Paise(100)),
+        side=Side.SELL,
+        price=Paise(99_500),
+    )
     entry = made.entry.traded_price
     assert entry is not None
 
@@ -104,7 +116,10 @@ def test_each_leg_is_modified_by_its_own_fields() -> None:
     wanted = Exits(Paise(103_000), Paise(98_500), Paise(50))
 
     for leg in (Leg.TARGET, Leg.STOP_LOSS):
-        assert desk.modify(USER.client_id, order_id, leg, Modification(), exits=wanted, second=NOON) is None
+        assert (
+            desk.modify(USER.client_id, order_id, leg, Modification(), exits=wanted, second=NOON)
+            is None
+        )
 
     assert made.exits == wanted
     assert made.legs[Leg.TARGET].limit == 103_000
@@ -116,7 +131,12 @@ def test_moving_the_stop_without_a_jump_ends_the_trail() -> None:
     made = entered((book, desk))
 
     desk.modify(
-        USER.client_id, made.entry.order_id, Leg.STOP_LOSS, Modification(), exits=Exits(stop=Paise(99_500)), second=NOON
+        USER.client_id,
+        made.entry.order_id,
+        Leg.STOP_LOSS,
+        Modification(),
+        exits=Exits(stop=Paise(99_500)),
+        second=NOON,
     )
     book.on_price(RELIANCE, 101_000, NOON + 1)
 
@@ -130,12 +150,20 @@ def test_a_waiting_entry_can_be_modified_as_a_whole() -> None:
     wish = Modification(order_type=OrderType.LIMIT, quantity=Quantity(7), price=Paise(100_000))
 
     refusal = desk.modify(
-        USER.client_id, made.entry.order_id, Leg.ENTRY, wish, exits=Exits(Paise(104_000), Paise(97_000)), second=NOON
+        USER.client_id,
+        made.entry.order_id,
+        Leg.ENTRY,
+        wish,
+        exits=Exits(Paise(104_000), Paise(97_000)),
+        second=NOON,
     )
 
     assert refusal is None
     assert (made.entry.status, made.legs[Leg.TARGET].remaining) == (Status.TRADED, 7)
-    assert (made.legs[Leg.TARGET].limit, made.legs[Leg.STOP_LOSS].request.trigger) == (104_000, 97_000)
+    assert (made.legs[Leg.TARGET].limit, made.legs[Leg.STOP_LOSS].request.trigger) == (
+        104_000,
+        97_000,
+    )
 
 
 def test_a_cancelled_exit_never_comes_back() -> None:
@@ -145,7 +173,9 @@ def test_a_cancelled_exit_never_comes_back() -> None:
 
     assert desk.cancel(USER.client_id, order_id, Leg.TARGET, NOON) is None
     book.on_price(RELIANCE, 105_000, NOON + 1)
-    again = desk.modify(USER.client_id, order_id, Leg.TARGET, Modification(), exits=BOUNDS, second=NOON)
+    again = desk.modify(
+        USER.client_id, order_id, Leg.TARGET, Modification(), exits=BOUNDS, second=NOON
+    )
 
     assert (made.leg_status(Leg.TARGET), made.legs[Leg.TARGET].filled) == (Status.CANCELLED, 0)
     assert made.legs[Leg.STOP_LOSS].status is Status.PENDING
@@ -198,6 +228,9 @@ def test_nobody_touches_another_users_super_order() -> None:
 
     assert isinstance(desk.cancel(OTHER.client_id, order_id, Leg.TARGET, NOON), Refusal)
     assert isinstance(
-        desk.modify(OTHER.client_id, order_id, Leg.TARGET, Modification(), exits=BOUNDS, second=NOON), Refusal
+        desk.modify(
+            OTHER.client_id, order_id, Leg.TARGET, Modification(), exits=BOUNDS, second=NOON
+        ),
+        Refusal,
     )
     assert desk.of(OTHER.client_id) == []

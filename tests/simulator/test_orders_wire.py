@@ -111,7 +111,11 @@ async def test_every_row_has_dhans_fields_and_no_others() -> None:
         ("POST", "/v2/forever/orders", {**A_FOREVER, "orderFlag": "TRIPLE"}),
         ("POST", "/v2/forever/orders", {**A_FOREVER, "orderFlag": "OCO"}),
         ("POST", "/v2/forever/orders", {**A_FOREVER, "productType": "INTRADAY"}),
-        ("POST", "/v2/positions/convert", {"fromProductType": "INTRADAY", "toProductType": "INTRADAY"}),
+        (
+            "POST",
+            "/v2/positions/convert",
+            {"fromProductType": "INTRADAY", "toProductType": "INTRADAY"},
+        ),
         ("POST", "/v2/positions/convert", {"convertQty": "four"}),
         ("POST", "/v2/margincalculator", {"price": "x"}),
         ("POST", "/v2/margincalculator", {"securityId": "999999999"}),
@@ -149,7 +153,11 @@ async def test_an_account_that_owns_nothing_is_answered_as_measured_with_500_and
         status, body = await call(simulator, "GET", "/v2/holdings")
 
     assert status == 500
-    assert body == {"errorType": "HOLDING_ERROR", "errorCode": "DH-1111", "errorMessage": "No holdings available"}
+    assert body == {
+        "errorType": "HOLDING_ERROR",
+        "errorCode": "DH-1111",
+        "errorMessage": "No holdings available",
+    }
 
 
 @pytest.mark.parametrize(
@@ -186,8 +194,12 @@ async def test_the_documents_contradictions_are_switches() -> None:
         _, by_id = await call(simulator, "GET", f"{ORDERS}/{placed['orderId']}")
         _, by_name = await call(simulator, "GET", f"{ORDERS}/external/AT0001")
         unknown = await call(simulator, "GET", f"{ORDERS}/1")
-        _, slices = await call(simulator, "POST", "/v2/orders/slicing", json=an_order(price=1400.0, quantity=150_000))
-        _, made = await call(simulator, "POST", "/v2/super/orders", json=an_order(price=1450.0) | A_SUPER)
+        _, slices = await call(
+            simulator, "POST", "/v2/orders/slicing", json=an_order(price=1400.0, quantity=150_000)
+        )
+        _, made = await call(
+            simulator, "POST", "/v2/super/orders", json=an_order(price=1450.0) | A_SUPER
+        )
         cancelled = await call(simulator, "DELETE", f"/v2/super/orders/{made['orderId']}/ENTRY_LEG")
         left = await call(simulator, "DELETE", "/v2/positions")
         basket = {"scripts": [A_LEG], "includeOrders": "true"}
@@ -199,12 +211,19 @@ async def test_the_documents_contradictions_are_switches() -> None:
     assert (unknown[0], unknown[1]["errorCode"]) == (400, "DH-907")
     assert set(slices) == {"orderId", "orderStatus"}
     assert cancelled == left == (202, "")
-    assert (margin["total_margin"], margin["currency"], margin["hedge_benefit"]) == ("1000.00", "INR", "")
+    assert (margin["total_margin"], margin["currency"], margin["hedge_benefit"]) == (
+        "1000.00",
+        "INR",
+        "",
+    )
 
 
 async def test_rules_come_from_the_settings() -> None:
     rules = Rules(
-        stop_market=StopMarket.REFUSED, freeze_quantity=Quantity(100), reject_in_book=False, market_hours=True
+        stop_market=StopMarket.REFUSED,
+        freeze_quantity=Quantity(100),
+        reject_in_book=False,
+        market_hours=True,
     )
     async with running(rules=rules, order_rate_limit=None) as simulator:
         price(simulator)
@@ -218,19 +237,32 @@ async def test_rules_come_from_the_settings() -> None:
             await simulator.exchange.step(25_000)
         closed = (await call(simulator, "POST", ORDERS, json=an_order()))[1]["errorMessage"]
 
-    assert [("Stop loss" in refused[0]), ("freeze" in refused[1]), ("circuit" in refused[2])] == [True] * 3
+    assert [("Stop loss" in refused[0]), ("freeze" in refused[1]), ("circuit" in refused[2])] == [
+        True
+    ] * 3
     assert "Market is Closed" in closed
 
 
-@pytest.mark.parametrize(("window", "seconds"), [("second", 1), ("minute", 60), ("hour", 3_600), ("day", 86_400)])
+@pytest.mark.parametrize(
+    ("window", "seconds"), [("second", 1), ("minute", 60), ("hour", 3_600), ("day", 86_400)]
+)
 async def test_orders_are_counted_by_second_minute_hour_and_day(window: str, seconds: int) -> None:
-    limits: dict[str, Any] = {"order_rate_limit": 9, "orders_per_minute": 9, "orders_per_hour": 9, "orders_per_day": 9}
+    limits: dict[str, Any] = {
+        "order_rate_limit": 9,
+        "orders_per_minute": 9,
+        "orders_per_hour": 9,
+        "orders_per_day": 9,
+    }
     limits["order_rate_limit" if window == "second" else f"orders_per_{window}"] = 2
     now = [0.0]
     async with running(monotonic=lambda: now[0], **limits) as simulator:
         paths = [("POST", ORDERS), ("DELETE", f"{ORDERS}/1"), ("PUT", f"{ORDERS}/1")]
-        statuses = [(await call(simulator, method, path, json=an_order()))[0] for method, path in paths]
-        others = await call(simulator, "POST", ORDERS, json=an_order(dhanClientId=OTHER.client_id), user=OTHER)
+        statuses = [
+            (await call(simulator, method, path, json=an_order()))[0] for method, path in paths
+        ]
+        others = await call(
+            simulator, "POST", ORDERS, json=an_order(dhanClientId=OTHER.client_id), user=OTHER
+        )
         now[0] = seconds - 0.01
         early = await call(simulator, "POST", ORDERS, json=an_order())
         now[0] = float(seconds)
@@ -243,7 +275,9 @@ async def test_orders_are_counted_by_second_minute_hour_and_day(window: str, sec
 
 async def test_orders_can_be_counted_on_the_markets_clock() -> None:
     async with running(order_rate_limit=1, rate_by_market_time=True) as simulator:
-        first, second = [(await call(simulator, "POST", ORDERS, json=an_order()))[0] for _ in range(2)]
+        first, second = [
+            (await call(simulator, "POST", ORDERS, json=an_order()))[0] for _ in range(2)
+        ]
         simulator.exchange.second += 1
         third, _ = await call(simulator, "POST", ORDERS, json=an_order())
 
@@ -254,20 +288,28 @@ async def test_reads_have_a_limit_of_their_own_and_without_an_order_limit_there_
     async with running(reads_per_second=2, monotonic=lambda: 0.0) as simulator:
         reads = [(await call(simulator, "GET", ORDERS))[0] for _ in range(3)]
         placed, _ = await call(simulator, "POST", ORDERS, json=an_order())
-    async with running(reads_per_second=2, order_rate_limit=None, monotonic=lambda: 0.0) as simulator:
+    async with running(
+        reads_per_second=2, order_rate_limit=None, monotonic=lambda: 0.0
+    ) as simulator:
         free = [(await call(simulator, "GET", ORDERS))[0] for _ in range(3)]
 
     assert (reads, placed, free) == ([200, 200, 429], 200, [200] * 3)
 
 
 @pytest.mark.parametrize("code", ["DH-905", "DH-911"])
-async def test_orders_come_only_from_a_registered_address_and_reads_from_anywhere(code: str) -> None:
+async def test_orders_come_only_from_a_registered_address_and_reads_from_anywhere(
+    code: str,
+) -> None:
     async with running(static_ip=True, quirks=Quirks(bad_ip_code=code)) as simulator:
         _, refused = await call(simulator, "POST", ORDERS, json=an_order())
         read, _ = await call(simulator, "GET", ORDERS)
-        await call(simulator, "POST", "/v2/ip/setIP", json={"ip": "127.0.0.1", "ipFlag": "SECONDARY"})
+        await call(
+            simulator, "POST", "/v2/ip/setIP", json={"ip": "127.0.0.1", "ipFlag": "SECONDARY"}
+        )
         status, _ = await call(simulator, "POST", ORDERS, json=an_order())
-        strangers, _ = await call(simulator, "POST", ORDERS, json=an_order(dhanClientId=OTHER.client_id), user=OTHER)
+        strangers, _ = await call(
+            simulator, "POST", ORDERS, json=an_order(dhanClientId=OTHER.client_id), user=OTHER
+        )
 
     assert (refused["errorCode"], refused["errorMessage"]) == (code, "Invalid IP")
     assert (read, status) == (200, 200)

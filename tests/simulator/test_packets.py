@@ -36,7 +36,9 @@ def prints(draw: st.DrawFn) -> Prints:
 
 
 def decoder() -> Any:
-    """`dhanhq`'s decoder without its event loop, which the constructor would install in this thread."""
+    """`dhanhq`'s decoder without its event loop, which the constructor would install in this
+    thread.
+    """
     return MarketFeed.__new__(MarketFeed)
 
 
@@ -139,6 +141,8 @@ def test_packets_made_a_window_ahead_are_those_made_one_by_one() -> None:
     tape["price"], tape["second"] = np.arange(len(tape)) + 1, np.arange(len(tape))
     encoded = packets.Encoded(tape)
 
-    pieces = [encoded.packets(packets.Mode.FULL, slice(at, at + 96)) for at in range(0, len(tape), 96)]
+    pieces = [
+        encoded.packets(packets.Mode.FULL, slice(at, at + 96)) for at in range(0, len(tape), 96)
+    ]
 
     assert np.concatenate(pieces).tobytes() == packets.full(tape).tobytes()

@@ -29,7 +29,9 @@ class Trader:
     """A book with one share at 1,000.00 and its companions."""
 
     def __init__(self, **rules: Any) -> None:
-        self.book = OrderManager(DAY, {RELIANCE: THE_SHARE}, rules=Rules(**rules), purses=lambda _: Account(FUNDS))
+        self.book = OrderManager(
+            DAY, {RELIANCE: THE_SHARE}, rules=Rules(**rules), purses=lambda _: Account(FUNDS)
+        )
         self.supers, self.forevers = SuperOrders(self.book), ForeverOrders(self.book)
         self.controls = Controls(self.book, self.supers, self.forevers)
         self.print(100_000)
@@ -37,9 +39,17 @@ class Trader:
     def print(self, price: int) -> None:
         self.book.on_price(RELIANCE, price, NOON)
 
-    def trade(self, side: Side, quantity: int, product: Product = Product.INTRADAY, client_id: str = ME) -> Order:
+    def trade(
+        self, side: Side, quantity: int, product: Product = Product.INTRADAY, client_id: str = ME
+    ) -> Order:
         price = Paise(101_000 if side is Side.BUY else 99_000)
-        request = a_request(side=side, quantity=Quantity(quantity), product=product, price=price, client_id=client_id)
+        request = a_request(
+            side=side,
+            quantity=Quantity(quantity),
+            product=product,
+            price=price,
+            client_id=client_id,
+        )
         order = self.book.place(request, NOON)
         assert isinstance(order, Order)
         assert order.status is Status.TRADED, order.reason
@@ -101,7 +111,9 @@ def test_a_conversion_keeps_the_average_price_exactly() -> None:
     cost = account.book.ledger.of(ME)[0].cost
     assert cost.denominator > 1
 
-    assert account.book.convert(ME, PositionKey(RELIANCE, Product.INTRADAY), 300, Product.CNC) is None
+    assert (
+        account.book.convert(ME, PositionKey(RELIANCE, Product.INTRADAY), 300, Product.CNC) is None
+    )
 
     intraday, delivery = account.book.ledger.of(ME)
     assert intraday.cost == delivery.cost == cost
@@ -113,7 +125,9 @@ def test_nobody_converts_what_is_not_open(quantity: int) -> None:
     account = Trader()
     account.trade(Side.BUY, 10)
 
-    intraday, delivery = (PositionKey(RELIANCE, product) for product in (Product.INTRADAY, Product.CNC))
+    intraday, delivery = (
+        PositionKey(RELIANCE, product) for product in (Product.INTRADAY, Product.CNC)
+    )
     assert isinstance(account.book.convert(ME, intraday, quantity, Product.CNC), Refusal)
     assert isinstance(account.book.convert(ME, delivery, 1, Product.INTRADAY), Refusal)
 
@@ -166,11 +180,15 @@ def test_the_kill_switch_needs_everything_closed_and_then_refuses_orders() -> No
     assert isinstance(account.book.place(a_request(), NOON), Order)
 
 
-@pytest.mark.parametrize(("price", "fires"), [(100_995, False), (101_000, True), (99_505, False), (99_500, True)])
+@pytest.mark.parametrize(
+    ("price", "fires"), [(100_995, False), (101_000, True), (99_505, False), (99_500, True)]
+)
 def test_the_pnl_exit_fires_at_its_bounds(price: int, fires: bool) -> None:
     account = Trader()
     account.trade(Side.BUY, 10)
-    account.controls.set_pnl_exit(ME, PnlExit(Paise(10_000), Paise(5_000), (INTRADAY,), then_kill=True), NOON)
+    account.controls.set_pnl_exit(
+        ME, PnlExit(Paise(10_000), Paise(5_000), (INTRADAY,), then_kill=True), NOON
+    )
 
     account.print(price)
 
@@ -186,18 +204,24 @@ def test_a_pnl_exit_inside_the_present_profit_fires_at_once_and_only_for_its_pro
     account.print(101_000)
     waiting = account.rest(product=Product.CNC)
 
-    account.controls.set_pnl_exit(ME, PnlExit(Paise(100), Paise(100), (INTRADAY,), then_kill=False), NOON)
+    account.controls.set_pnl_exit(
+        ME, PnlExit(Paise(100), Paise(100), (INTRADAY,), then_kill=False), NOON
+    )
 
     assert account.nets == {Product.INTRADAY: 0, Product.CNC: 10}
     assert waiting.status is Status.PENDING
-    account.controls.set_pnl_exit(ME, PnlExit(Paise(100), Paise(100), (DELIVERY,), then_kill=False), NOON)
+    account.controls.set_pnl_exit(
+        ME, PnlExit(Paise(100), Paise(100), (DELIVERY,), then_kill=False), NOON
+    )
     assert account.nets[Product.CNC] == 0
 
 
 def test_a_stopped_pnl_exit_does_nothing() -> None:
     account = Trader()
     account.trade(Side.BUY, 10)
-    account.controls.set_pnl_exit(ME, PnlExit(Paise(10_000), Paise(5_000), (INTRADAY,), then_kill=False), NOON)
+    account.controls.set_pnl_exit(
+        ME, PnlExit(Paise(10_000), Paise(5_000), (INTRADAY,), then_kill=False), NOON
+    )
 
     assert account.controls.stop_pnl_exit(ME)
     account.print(90_000)

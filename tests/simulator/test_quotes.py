@@ -16,9 +16,13 @@ ASKED = {"NSE_EQ": [2885], "IDX_I": [13]}
 POOR = SimulatedUser("1100000004", "token-of-four", data_plan=False)
 
 
-async def ask(simulator: Simulator, kind: str, asked: Any = ASKED, user: SimulatedUser = USER) -> tuple[int, Any]:
+async def ask(
+    simulator: Simulator, kind: str, asked: Any = ASKED, user: SimulatedUser = USER
+) -> tuple[int, Any]:
     headers = {"client-id": user.client_id}
-    return await call(simulator, "POST", f"/v2/marketfeed/{kind}", json=asked, user=user, headers=headers)
+    return await call(
+        simulator, "POST", f"/v2/marketfeed/{kind}", json=asked, user=user, headers=headers
+    )
 
 
 async def test_quotes_tell_what_the_feed_told_last() -> None:
@@ -28,7 +32,8 @@ async def test_quotes_tell_what_the_feed_told_last() -> None:
         await simulator.exchange.step(1_000)
         played = int((simulator.market.prints["second"] <= simulator.exchange.second).sum())
         heard = {
-            int.from_bytes(packet[4:8], "little"): packet for packet in await client.packets(played + 2)
+            int.from_bytes(packet[4:8], "little"): packet
+            for packet in await client.packets(played + 2)
         }  # two say that the market opened
         _, ltp = await ask(simulator, "ltp")
         _, ohlc = await ask(simulator, "ohlc")
@@ -37,7 +42,9 @@ async def test_quotes_tell_what_the_feed_told_last() -> None:
 
     told, share = full(heard[2885]), quote["data"]["NSE_EQ"]["2885"]
     assert ltp["data"]["NSE_EQ"]["2885"] == {"last_price": told["price"]}
-    assert ohlc["data"]["NSE_EQ"]["2885"]["ohlc"] == {name: told[name] for name in ("open", "close", "high", "low")}
+    assert ohlc["data"]["NSE_EQ"]["2885"]["ohlc"] == {
+        name: told[name] for name in ("open", "close", "high", "low")
+    }
     for name in ("average_price", "volume", "last_quantity", "sell_quantity", "buy_quantity"):
         assert share[name] == told[name], name
     assert share["depth"] == told["depth"]
@@ -48,7 +55,10 @@ async def test_quotes_tell_what_the_feed_told_last() -> None:
         listing.upper_circuit / 100,
     )
     assert ltp["data"]["IDX_I"]["13"]["last_price"] == full(heard[13])["price"]
-    assert quote["data"]["IDX_I"]["13"]["depth"]["buy"] == [{"quantity": 0, "orders": 0, "price": 0.0}] * 5
+    assert (
+        quote["data"]["IDX_I"]["13"]["depth"]["buy"]
+        == [{"quantity": 0, "orders": 0, "price": 0.0}] * 5
+    )
 
 
 def full(packet: bytes) -> dict[str, Any]:
@@ -64,20 +74,30 @@ def full(packet: bytes) -> dict[str, Any]:
     told["time"] = f"{datetime.fromtimestamp(told['time'], UTC):%d/%m/%Y %H:%M:%S}"
     levels = [fields[18 + 6 * at : 24 + 6 * at] for at in range(5)]
     told["depth"] = {
-        "buy": [{"quantity": one[0], "orders": one[2], "price": round(one[4], 2)} for one in levels],
-        "sell": [{"quantity": one[1], "orders": one[3], "price": round(one[5], 2)} for one in levels],
+        "buy": [
+            {"quantity": one[0], "orders": one[2], "price": round(one[4], 2)} for one in levels
+        ],
+        "sell": [
+            {"quantity": one[1], "orders": one[3], "price": round(one[5], 2)} for one in levels
+        ],
     }
     return told
 
 
-async def test_before_the_open_the_last_price_is_the_previous_close_and_nothing_has_traded() -> None:
+async def test_before_the_open_the_last_price_is_the_previous_close_and_nothing_has_traded() -> (
+    None
+):
     async with running(quote_rate_limit=None) as simulator:
         _, quote = await ask(simulator, "quote")
         listing = simulator.market.listings[simulator.market.by_id[RELIANCE]]
 
     share = quote["data"]["NSE_EQ"]["2885"]
     assert share["last_price"] == share["ohlc"]["close"] == listing.previous_close / 100
-    assert (share["last_trade_time"], share["volume"], share["net_change"]) == ("01/01/1980 00:00:00", 0, 0)
+    assert (share["last_trade_time"], share["volume"], share["net_change"]) == (
+        "01/01/1980 00:00:00",
+        0,
+        0,
+    )
     assert not any(level["quantity"] for side in share["depth"].values() for level in side)
 
 
@@ -85,12 +105,19 @@ async def test_what_the_market_does_not_have_is_left_out_without_a_word() -> Non
     async with running(quote_rate_limit=None) as simulator:
         answers = [
             await ask(simulator, "ltp", asked)
-            for asked in ({"NSE_EQ": [1, 2885], "BSE_EQ": [2885]}, {"instruments": ["NSE:INFY"]}, {})
+            for asked in (
+                {"NSE_EQ": [1, 2885], "BSE_EQ": [2885]},
+                {"instruments": ["NSE:INFY"]},
+                {},
+            )
         ]
 
     assert [status for status, _ in answers] == [200] * 3
     assert answers[0][1]["data"].keys() == {"NSE_EQ", "BSE_EQ"}
-    assert (answers[0][1]["data"]["NSE_EQ"].keys(), answers[0][1]["data"]["BSE_EQ"]) == ({"2885"}, {})
+    assert (answers[0][1]["data"]["NSE_EQ"].keys(), answers[0][1]["data"]["BSE_EQ"]) == (
+        {"2885"},
+        {},
+    )
     assert answers[1][1] == answers[2][1] == {"data": {}, "status": "success"}
 
 
@@ -103,7 +130,9 @@ async def test_what_the_market_does_not_have_is_left_out_without_a_word() -> Non
         ([], "814"),
     ],
 )
-async def test_too_many_instruments_text_ids_and_other_shapes_are_refused(asked: Any, code: str) -> None:
+async def test_too_many_instruments_text_ids_and_other_shapes_are_refused(
+    asked: Any, code: str
+) -> None:
     async with running(quote_rate_limit=None) as simulator:
         status, body = await ask(simulator, "ohlc", asked)
 
@@ -137,7 +166,11 @@ async def test_one_question_a_second_over_all_three_kinds() -> None:
     ("shape", "token", "plan"),
     [
         (ErrorShape.WRAPPED, (401, ["status", "data"]), (403, ["status", "data"])),
-        (ErrorShape.BARE, (200, ["errorCode", "errorMessage"]), (200, ["errorCode", "errorMessage"])),
+        (
+            ErrorShape.BARE,
+            (200, ["errorCode", "errorMessage"]),
+            (200, ["errorCode", "errorMessage"]),
+        ),
         (
             ErrorShape.TRADING,
             (401, ["errorType", "errorCode", "errorMessage"]),
@@ -145,7 +178,9 @@ async def test_one_question_a_second_over_all_three_kinds() -> None:
         ),
     ],
 )
-async def test_refusals_have_the_shape_that_is_switched_on(shape: ErrorShape, token: Any, plan: Any) -> None:
+async def test_refusals_have_the_shape_that_is_switched_on(
+    shape: ErrorShape, token: Any, plan: Any
+) -> None:
     nobody = SimulatedUser(USER.client_id, "dead")
     async with running(data_errors=shape, users=(USER, POOR)) as simulator:
         bad_token = await ask(simulator, "ltp", user=nobody)
@@ -157,7 +192,9 @@ async def test_refusals_have_the_shape_that_is_switched_on(shape: ErrorShape, to
 
 async def test_the_client_id_header_must_be_the_tokens() -> None:
     async with running() as simulator:
-        status, body = await call(simulator, "POST", "/v2/marketfeed/ltp", json=ASKED, headers={"client-id": "1"})
+        status, body = await call(
+            simulator, "POST", "/v2/marketfeed/ltp", json=ASKED, headers={"client-id": "1"}
+        )
 
     assert (status, list(body["data"])) == (401, ["810"])
 

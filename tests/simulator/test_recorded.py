@@ -1,6 +1,8 @@
-"""Recorded answers of the real Dhan: our client reads them, and the simulator answers the same requests alike.
+"""Recorded answers of the real Dhan: our client reads them, and the simulator answers the same
+requests alike.
 
-Alike means the same status, the same keys and the same types, except for what `ALLOWED` lists with its reason.
+Alike means the same status, the same keys and the same types, except for what `ALLOWED` lists with
+its reason.
 """
 
 from __future__ import annotations
@@ -39,7 +41,8 @@ NOT_ANSWERED: Final = {
     "base_model_error_handling_0.json": "a path without /v2, which Dhan's own server answers with an inner error",
     "base_model_integration_test_0.json": "the same",
 }
-# What must be the case so that the simulator says the same; the recordings do not show why Dhan said it.
+# What must be the case so that the simulator says the same; the recordings do not show why Dhan
+# said it.
 SETTINGS: Final[Mapping[str, Mapping[str, Any]]] = {
     "base_api_charts_historical_1.json": {"charts_refuse_as_906": True, "users": ()},
     "client_error_806_0.json": {"data_errors": ErrorShape.BARE, "users": (POOR,)},
@@ -52,7 +55,9 @@ SETTINGS: Final[Mapping[str, Mapping[str, Any]]] = {
 DATA: Final = Path(__file__).resolve().parents[3] / "shared" / "data" / "dhan_json"
 MANIFEST: Final = json.loads((DATA / "MANIFEST.json").read_bytes()) if DATA.is_dir() else []
 REASON: Final = "no recorded answers: expected a folder shared/data/dhan_json beside the repository"
-CHARTS: Final = [entry for entry in MANIFEST if "/charts/" in entry["uri"] and entry["status"] == 200]
+CHARTS: Final = [
+    entry for entry in MANIFEST if "/charts/" in entry["uri"] and entry["status"] == 200
+]
 ERRORS: Final = [entry for entry in MANIFEST if entry["status"] != 200]
 
 
@@ -74,11 +79,15 @@ def test_our_client_reads_every_recorded_chart(entry: Any) -> None:
     bars = read_daily(body) if entry["uri"].endswith("historical") else read_bars(body)
 
     assert len(bars) == len(body["open"])
-    assert all(bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high for bar in bars)
+    assert all(
+        bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high for bar in bars
+    )
 
 
 @pytest.mark.parametrize("entry", named(ERRORS))
-def test_our_client_finds_code_and_message_of_every_recorded_error_or_knows_that_there_is_none(entry: Any) -> None:
+def test_our_client_finds_code_and_message_of_every_recorded_error_or_knows_that_there_is_none(
+    entry: Any,
+) -> None:
     body = parse_json((DATA / entry["file"]).read_bytes())
 
     code, message = trading_error(body)
@@ -88,8 +97,12 @@ def test_our_client_finds_code_and_message_of_every_recorded_error_or_knows_that
     assert isinstance(looked_up, TokenRefused if entry["status"] == 401 else Unknown)
 
 
-@pytest.mark.parametrize("entry", named([one for one in MANIFEST if one["file"] not in NOT_ANSWERED]))
-async def test_the_simulator_answers_the_same_request_with_the_same_keys_and_types(entry: Any) -> None:
+@pytest.mark.parametrize(
+    "entry", named([one for one in MANIFEST if one["file"] not in NOT_ANSWERED])
+)
+async def test_the_simulator_answers_the_same_request_with_the_same_keys_and_types(
+    entry: Any,
+) -> None:
     settings: dict[str, Any] = {
         "users": (USER,),
         "options": ("NIFTY",),
@@ -101,7 +114,11 @@ async def test_the_simulator_answers_the_same_request_with_the_same_keys_and_typ
         body = fitted(simulator, entry)
         path = str(URL(entry["uri"].replace("<id>", "1")).path)
         status, answer = await call(
-            simulator, entry["method"].upper(), path, json=body, headers={"client-id": USER.client_id}
+            simulator,
+            entry["method"].upper(),
+            path,
+            json=body,
+            headers={"client-id": USER.client_id},
         )
 
     recorded = body_of(entry)
@@ -110,7 +127,9 @@ async def test_the_simulator_answers_the_same_request_with_the_same_keys_and_typ
 
 
 def fitted(simulator: Simulator, entry: Any) -> Any:
-    """The recorded request, with a contract and an expiry that exist in this market in the place of bygone ones."""
+    """The recorded request, with a contract and an expiry that exist in this market in the place of
+    bygone ones.
+    """
     if (
         not entry["request_body"] or entry["file"] == "client_large_payload_0.json"
     ):  # its request is cut in the manifest
@@ -132,17 +151,25 @@ def fitted(simulator: Simulator, entry: Any) -> Any:
 
 
 def types_of(value: Any) -> dict[str, set[str]]:
-    """Types by path. Keys that are numbers and places in a list are `*`; a zero says nothing about int or float."""
+    """Types by path. Keys that are numbers and places in a list are `*`; a zero says nothing about
+    int or float.
+    """
     found: defaultdict[str, set[str]] = defaultdict(set)
     for path, one in leaves(value, ""):
-        found[path] |= {"int", "float"} if one == 0 and not isinstance(one, bool | str) else {type(one).__name__}
+        found[path] |= (
+            {"int", "float"}
+            if one == 0 and not isinstance(one, bool | str)
+            else {type(one).__name__}
+        )
     return dict(found)
 
 
 def leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     if isinstance(value, dict) and value:
         names = ((re.sub(r"^[\d.]+$|^(ce|pe)$", "*", name), one) for name, one in value.items())
-        yield from chain.from_iterable(leaves(one, f"{path}.{name}".lstrip(".")) for name, one in names)
+        yield from chain.from_iterable(
+            leaves(one, f"{path}.{name}".lstrip(".")) for name, one in names
+        )
     elif isinstance(value, list) and value:
         yield from chain.from_iterable(leaves(one, f"{path}.*") for one in value)
     else:
@@ -165,8 +192,13 @@ def differences(
 def test_the_comparison_sees_a_missing_key_an_extra_key_and_another_type() -> None:
     recorded = types_of({"a": [1.5], "b": {"7": {"c": "x"}}, "d": None})
 
-    assert dict(differences("x", recorded, types_of({"a": [2.5], "b": {"9": {"c": "y"}}, "d": None}))) == {}
-    assert dict(differences("x", recorded, types_of({"a": [2], "b": {}, "d": 1, "e": 0}))).keys() == {
+    assert (
+        dict(differences("x", recorded, types_of({"a": [2.5], "b": {"9": {"c": "y"}}, "d": None})))
+        == {}
+    )
+    assert dict(
+        differences("x", recorded, types_of({"a": [2], "b": {}, "d": 1, "e": 0}))
+    ).keys() == {
         "a.*",
         "b",
         "b.*.c",

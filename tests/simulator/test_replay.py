@@ -26,7 +26,9 @@ COLUMNS = ["open", "high", "low", "close", "volume"]
 def candles_of(market: Market) -> pd.DataFrame:
     """One-minute candles as an outsider would make them from what the feed says, by pandas."""
     symbols = [listing.instrument.symbol for listing in market.listings]
-    frame = pd.DataFrame({name: market.prints[name] for name in ("second", "instrument", "price", "volume")})
+    frame = pd.DataFrame(
+        {name: market.prints[name] for name in ("second", "instrument", "price", "volume")}
+    )
     frame = frame[frame["second"] < market.close_second]
     frame["symbol"] = [symbols[place] for place in frame["instrument"]]
     frame["minute"] = frame["second"] // 60 * 60
@@ -53,7 +55,9 @@ def a_bar(draw: st.DrawFn, symbol: str, minute: int) -> Bar:
     start = datetime(2016, 8, 16, 9, 15, tzinfo=IST) + timedelta(minutes=minute)
     volume = Quantity(draw(st.integers(0, 5_000)))
     moment = UtcNs.from_datetime(start)
-    return Bar(minute + 2, symbol, moment, Price(opened), Price(high), Price(low), Price(close), volume)
+    return Bar(
+        minute + 2, symbol, moment, Price(opened), Price(high), Price(low), Price(close), volume
+    )
 
 
 @st.composite
@@ -87,7 +91,9 @@ def test_a_bar_has_at_most_four_prints_and_a_flat_one_has_one(bars: list[Bar]) -
 
     prints = pd.DataFrame({name: market.prints[name] for name in ("second", "instrument", "price")})
     prints = prints[prints["second"] < market.close_second]
-    counts = prints.groupby(["instrument", prints["second"] // 60])["price"].agg(["count", "nunique"])
+    counts = prints.groupby(["instrument", prints["second"] // 60])["price"].agg(
+        ["count", "nunique"]
+    )
 
     assert counts["count"].max() <= 4
     assert (counts["count"][counts["nunique"] == 1] == 1).all()
@@ -100,7 +106,9 @@ def test_a_real_day_of_57_symbols_comes_back_to_the_paisa(market_data: Path) -> 
     made = replay_file(path, seed=1)
 
     assert made.bad_rows == ()
-    pd.testing.assert_frame_equal(candles_of(made.market), candles_in(path), check_names=False, check_dtype=False)
+    pd.testing.assert_frame_equal(
+        candles_of(made.market), candles_in(path), check_names=False, check_dtype=False
+    )
     assert len(candles_of(made.market)) == 21_375
 
 
@@ -129,30 +137,60 @@ def test_a_file_of_many_days_asks_which_one_is_meant(market_data: Path) -> None:
     ("row", "field", "reason"),
     [
         ("SBIN,2016-08-16T09:16:00+05:30,247.5,24x,247.4,247.5,10", "high", "not an amount"),
-        ("SBIN,2016-08-16T09:16:00+05:30,247.5,nan,247.4,247.5,10", "high", "not a whole number of paise"),
-        ("SBIN,2016-08-16T09:16:00+05:30,247.505,248,247.4,247.5,10", "open", "not a whole number of paise"),
+        (
+            "SBIN,2016-08-16T09:16:00+05:30,247.5,nan,247.4,247.5,10",
+            "high",
+            "not a whole number of paise",
+        ),
+        (
+            "SBIN,2016-08-16T09:16:00+05:30,247.505,248,247.4,247.5,10",
+            "open",
+            "not a whole number of paise",
+        ),
         ("SBIN,2016-08-16T09:16:00+05:30,0,0,0,0,10", "open", "impossible price"),
         ("SBIN,2016-08-16T09:16:00+05:30,247.5,247,248,247.5,10", "high", "below low"),
         ("SBIN,2016-08-16T09:16:00+05:30,249,248,247,247.5,10", "open", "outside low"),
         ("SBIN,2016-08-16T09:16:00+05:30,247.5,248,247,246,10", "close", "outside low"),
         ("SBIN,yesterday,247.5,248,247,247.5,10", "timestamp", "not a time"),
         ("SBIN,2016-08-16T09:16:00,247.5,248,247,247.5,10", "timestamp", "not a time"),
-        ("SBIN,2016-08-16T09:16:30+05:30,247.5,248,247,247.5,10", "timestamp", "not the start of a minute"),
-        ("SBIN,2016-08-16T15:30:00+05:30,247.5,248,247,247.5,10", "timestamp", "outside the session"),
+        (
+            "SBIN,2016-08-16T09:16:30+05:30,247.5,248,247,247.5,10",
+            "timestamp",
+            "not the start of a minute",
+        ),
+        (
+            "SBIN,2016-08-16T15:30:00+05:30,247.5,248,247,247.5,10",
+            "timestamp",
+            "outside the session",
+        ),
         ("SBIN,2016-08-16T09:15:00+05:30,247.5,248,247,247.5,10", "timestamp", "first on line 2"),
-        ("SBIN,2016-08-16T09:16:00+05:30,247.5,248,247,247.5,1.5", "volume", "not a whole number of units"),
-        ("SBIN,2016-08-16T09:16:00+05:30,247.5,248,247,247.5,-1", "volume", "not a whole number of units"),
+        (
+            "SBIN,2016-08-16T09:16:00+05:30,247.5,248,247,247.5,1.5",
+            "volume",
+            "not a whole number of units",
+        ),
+        (
+            "SBIN,2016-08-16T09:16:00+05:30,247.5,248,247,247.5,-1",
+            "volume",
+            "not a whole number of units",
+        ),
         ("SBIN,2016-08-16T09:16:00+05:30,247.5,248,247,247.5", "volume", "missing"),
         (",2016-08-16T09:16:00+05:30,247.5,248,247,247.5,10", "symbol", "empty"),
         ('"SBIN,2016-08-16T09:16:00+05:30,247.5,248,247,247.5,10', "line", "not CSV"),
         ("SBIN,2016-08-16T09:16:00+05:30,247.5,1e999999999,247,247.5,10", "high", "not an amount"),
         ("SBIN,2016-08-16T09:16:00+05:30,247.5,1e9999999,247,247.5,10", "high", "not an amount"),
-        (f"SBIN,2016-08-16T09:16:00+05:30,247.5,248,247,247.5,{'1' * 5_000}", "volume", "not a whole number of units"),
+        (
+            f"SBIN,2016-08-16T09:16:00+05:30,247.5,248,247,247.5,{'1' * 5_000}",
+            "volume",
+            "not a whole number of units",
+        ),
         ("SBIN,0001-01-01T00:00:00+14:00,247.5,248,247,247.5,10", "timestamp", "not a time"),
         ("SBIN,9999-12-31T23:59:00+00:00,247.5,248,247,247.5,10", "timestamp", "not a time"),
     ],
 )
-def test_a_bad_row_is_named_with_line_and_field_and_the_others_go_on(row: str, field: str, reason: str) -> None:
+def test_a_bad_row_is_named_with_line_and_field_and_the_others_go_on(
+    row: str, field: str, reason: str
+) -> None:
     after = "TCS,2016-08-16T09:15:00+05:30,2700,2701,2699,2700.5,7"
 
     bars = read_lines(csv_of([GOOD, row, after]))
@@ -179,7 +217,9 @@ def test_a_price_the_feed_cannot_carry_is_a_bad_row() -> None:
 
 
 def test_a_volume_the_feed_cannot_count_is_a_bad_row() -> None:
-    rows = [f"SBIN,2016-08-16T09:{minute}:00+05:30,100,100,100,100,4000000000" for minute in (15, 16)]
+    rows = [
+        f"SBIN,2016-08-16T09:{minute}:00+05:30,100,100,100,100,4000000000" for minute in (15, 16)
+    ]
 
     made = replay(read_lines(csv_of(rows)), DAY, 1)
 

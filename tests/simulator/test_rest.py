@@ -25,7 +25,11 @@ async def test_an_order_is_accepted_and_found_by_every_road() -> None:
     assert (status, reply["orderStatus"]) == (200, "PENDING")
     assert book == by_id == [by_name]
     assert by_name["orderId"] == order_id
-    assert (by_name["correlationId"], by_name["price"], by_name["quantity"]) == ("AT0001", 1500.05, 10)
+    assert (by_name["correlationId"], by_name["price"], by_name["quantity"]) == (
+        "AT0001",
+        1500.05,
+        10,
+    )
     assert by_name["createTime"] == "2026-11-23 09:15:00"
 
 
@@ -51,10 +55,16 @@ async def test_an_order_in_transit_is_in_the_book_and_unknown_by_name() -> None:
 
 
 @pytest.mark.parametrize("length", [26, 30, 31])
-async def test_a_correlation_id_that_is_too_long_refuses_the_order_without_naming_the_field(length: int) -> None:
+async def test_a_correlation_id_that_is_too_long_refuses_the_order_without_naming_the_field(
+    length: int,
+) -> None:
     async with running() as simulator:
-        longest, _ = await call(simulator, "POST", "/v2/orders", json=an_order(correlationId="A" * 25))
-        status, body = await call(simulator, "POST", "/v2/orders", json=an_order(correlationId="A" * length))
+        longest, _ = await call(
+            simulator, "POST", "/v2/orders", json=an_order(correlationId="A" * 25)
+        )
+        status, body = await call(
+            simulator, "POST", "/v2/orders", json=an_order(correlationId="A" * length)
+        )
         _, book = await call(simulator, "GET", "/v2/orders")
 
     assert (longest, status, body["errorCode"]) == (200, 400, "DH-905")
@@ -64,7 +74,9 @@ async def test_a_correlation_id_that_is_too_long_refuses_the_order_without_namin
 
 async def test_the_documents_thirty_characters_are_a_switch() -> None:
     async with running(rules=Rules(longest_correlation_id=30)) as simulator:
-        status, _ = await call(simulator, "POST", "/v2/orders", json=an_order(correlationId="A" * 30))
+        status, _ = await call(
+            simulator, "POST", "/v2/orders", json=an_order(correlationId="A" * 30)
+        )
 
     assert status == 200
 
@@ -92,7 +104,9 @@ async def test_the_documents_thirty_characters_are_a_switch() -> None:
         ({"dhanClientId": OTHER.client_id}, "DH-901"),
     ],
 )
-async def test_a_bad_order_is_refused_in_dhans_words_and_leaves_no_trace(change: dict[str, Any], code: str) -> None:
+async def test_a_bad_order_is_refused_in_dhans_words_and_leaves_no_trace(
+    change: dict[str, Any], code: str
+) -> None:
     async with running() as simulator:
         status, body = await call(simulator, "POST", "/v2/orders", json=an_order(**change))
         _, book = await call(simulator, "GET", "/v2/orders")
@@ -129,7 +143,9 @@ async def test_an_order_can_be_cancelled_once() -> None:
 async def test_the_eleventh_order_of_a_second_is_turned_away_for_that_user_only() -> None:
     async with running() as simulator:
         replies = [await call(simulator, "POST", "/v2/orders", json=an_order()) for _ in range(11)]
-        others = await call(simulator, "POST", "/v2/orders", json=an_order(dhanClientId=OTHER.client_id), user=OTHER)
+        others = await call(
+            simulator, "POST", "/v2/orders", json=an_order(dhanClientId=OTHER.client_id), user=OTHER
+        )
         _, book = await call(simulator, "GET", "/v2/orders")
 
     assert others[0] == 200
@@ -163,12 +179,15 @@ async def test_positions_and_funds_follow_the_trades() -> None:
 
     (position,) = positions
     assert (position["netQty"], position["positionType"], position["buyAvg"]) == (6, "LONG", 1500.0)
-    assert funds["availabelBalance"] == 1_000_000 - 6 * 1_500 * 0.2 - 4 * 0.05  # the bid stands a tick below
+    # the bid stands a tick below
+    assert funds["availabelBalance"] == 1_000_000 - 6 * 1_500 * 0.2 - 4 * 0.05
     assert [order["orderStatus"] for order in orders] == ["TRADED", "TRADED"]
     assert orders[0]["orderType"] == "LIMIT"
 
 
-@pytest.mark.parametrize("kind", [FaultKind.ACCEPT_THEN_DROP_REPLY, FaultKind.ACCEPT_THEN_500, FaultKind.SLOW_REPLY])
+@pytest.mark.parametrize(
+    "kind", [FaultKind.ACCEPT_THEN_DROP_REPLY, FaultKind.ACCEPT_THEN_500, FaultKind.SLOW_REPLY]
+)
 async def test_an_order_whose_reply_goes_wrong_is_in_the_book_all_the_same(kind: FaultKind) -> None:
     async with running(faults=(Fault(kind, delay=0.05),)) as simulator:
         if kind is FaultKind.ACCEPT_THEN_DROP_REPLY:
@@ -178,7 +197,9 @@ async def test_an_order_whose_reply_goes_wrong_is_in_the_book_all_the_same(kind:
             status, _ = await call(simulator, "POST", "/v2/orders", json=an_order())
             assert status == (500 if kind is FaultKind.ACCEPT_THEN_500 else 200)
         found, _ = await call(simulator, "GET", "/v2/orders/external/AT0001")
-        again, _ = await call(simulator, "POST", "/v2/orders", json=an_order(correlationId="AT0002"))
+        again, _ = await call(
+            simulator, "POST", "/v2/orders", json=an_order(correlationId="AT0002")
+        )
 
     assert found == 200
     assert again == 200
@@ -189,7 +210,9 @@ async def test_a_refusing_fault_leaves_no_order_and_hits_only_its_user(kind: Fau
     async with running() as simulator:
         fault = {"kind": kind, "client_id": USER.client_id, "message": "RMS: margin shortfall"}
         added, _ = await call(simulator, "POST", "/control/faults", json=fault)
-        others, _ = await call(simulator, "POST", "/v2/orders", json=an_order(dhanClientId=OTHER.client_id), user=OTHER)
+        others, _ = await call(
+            simulator, "POST", "/v2/orders", json=an_order(dhanClientId=OTHER.client_id), user=OTHER
+        )
         status, body = await call(simulator, "POST", "/v2/orders", json=an_order())
         _, book = await call(simulator, "GET", "/v2/orders")
 
@@ -198,7 +221,11 @@ async def test_a_refusing_fault_leaves_no_order_and_hits_only_its_user(kind: Fau
         assert status == 429
         assert body.startswith("<html>")
     else:
-        assert (status, body["errorCode"], body["errorMessage"]) == (400, "DH-906", "RMS: margin shortfall")
+        assert (status, body["errorCode"], body["errorMessage"]) == (
+            400,
+            "DH-906",
+            "RMS: margin shortfall",
+        )
 
 
 @pytest.mark.parametrize(
@@ -225,10 +252,15 @@ async def test_users_can_be_added_while_it_runs() -> None:
     async with running() as simulator:
         before, _ = await call(simulator, "GET", "/v2/profile", user=new)
         added, _ = await call(
-            simulator, "POST", "/control/users", json={"client_id": new.client_id, "token": new.token}
+            simulator,
+            "POST",
+            "/control/users",
+            json={"client_id": new.client_id, "token": new.token},
         )
         after, profile = await call(simulator, "GET", "/v2/profile", user=new)
-        bad, reply = await call(simulator, "POST", "/control/users", json={"client_id": "4", "token": ["secret"]})
+        bad, reply = await call(
+            simulator, "POST", "/control/users", json={"client_id": "4", "token": ["secret"]}
+        )
 
     assert (before, added, after) == (401, 201, 200)
     assert profile["dhanClientId"] == new.client_id
@@ -245,7 +277,11 @@ async def test_users_can_be_added_while_it_runs() -> None:
         ("users", {"client_id": "4", "token": "t", "funds": "much"}, "funds: "),
         ("users", {"client_id": "4", "token": "t", "data_plan": "no"}, "data_plan: "),
         ("users", {"client_id": "4", "token": "t", "expires_at": "tomorrow"}, "expires_at: "),
-        ("users", {"client_id": "4", "token": "t", "totp_secret": "JBSWY3DPEHPK3PXP"}, "totp_secret: "),
+        (
+            "users",
+            {"client_id": "4", "token": "t", "totp_secret": "JBSWY3DPEHPK3PXP"},
+            "totp_secret: ",
+        ),
         ("users", {"client_id": "4", "token": "t", "totp_secret": "not base 32"}, "totp_secret: "),
         ("tokens/kill", {"client": "4"}, "client: unknown"),
         ("tokens/kill", {"client_id": 4}, "client_id: "),
@@ -268,11 +304,21 @@ async def test_the_switchboard_refuses_what_it_does_not_know_and_names_the_field
 
 
 async def test_a_user_added_over_http_may_have_what_one_of_the_settings_has() -> None:
-    body = {"client_id": "1100000009", "token": "t", "funds": 250_000, "data_plan": False, "pin": "654321"}
+    body = {
+        "client_id": "1100000009",
+        "token": "t",
+        "funds": 250_000,
+        "data_plan": False,
+        "pin": "654321",
+    }
     async with running() as simulator:
         added, _ = await call(simulator, "POST", "/control/users", json=body)
-        _, funds = await call(simulator, "GET", "/v2/fundlimit", user=SimulatedUser("1100000009", "t"))
-        _, charts = await call(simulator, "POST", "/v2/charts/intraday", user=SimulatedUser("1100000009", "t"), json={})
+        _, funds = await call(
+            simulator, "GET", "/v2/fundlimit", user=SimulatedUser("1100000009", "t")
+        )
+        _, charts = await call(
+            simulator, "POST", "/v2/charts/intraday", user=SimulatedUser("1100000009", "t"), json={}
+        )
 
     assert added == 201
     assert funds["sodLimit"] == 250_000.0

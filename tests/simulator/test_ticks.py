@@ -24,7 +24,9 @@ def written(path: Path, header: str, *rows: str) -> Replay:
 
 
 @pytest.mark.market_data
-@pytest.mark.parametrize(("name", "rows", "bad"), [("sorted", 4_398, 1), ("as_recorded", 4_484, 1_051)])
+@pytest.mark.parametrize(
+    ("name", "rows", "bad"), [("sorted", 4_398, 1), ("as_recorded", 4_484, 1_051)]
+)
 def test_recorded_futures_come_back_to_the_paisa_the_unit_and_the_open_interest(
     market_data: Path, name: str, rows: int, bad: int
 ) -> None:
@@ -35,17 +37,26 @@ def test_recorded_futures_come_back_to_the_paisa_the_unit_and_the_open_interest(
     frame = pd.read_csv(path).drop([row.line - 2 for row in made.bad_rows])
     assert (len(frame), len(made.bad_rows)) == (rows, bad)
     for place, listing in enumerate(made.market.listings):
-        own, played = frame[frame["symbol"] == listing.instrument.symbol[:-4]], made.market.source.tape(place)[:-1]
+        own, played = (
+            frame[frame["symbol"] == listing.instrument.symbol[:-4]],
+            made.market.source.tape(place)[:-1],
+        )
         assert listing.id.segment is Segment.NSE_FNO
         assert played["price"].tolist() == (own["ltp"] * 100).round().astype(int).tolist()
         assert played["volume"].tolist() == own["cum_volume"].tolist()
         assert played["open_interest"].tolist() == own["oi"].tolist()
-        seconds = pd.to_datetime(own["recv_time_ist"], format="ISO8601").dt.tz_convert("UTC").dt.floor("s")
+        seconds = (
+            pd.to_datetime(own["recv_time_ist"], format="ISO8601")
+            .dt.tz_convert("UTC")
+            .dt.floor("s")
+        )
         assert played["second"].tolist() == [int(moment.timestamp()) for moment in seconds]
 
 
 @pytest.mark.market_data
-def test_a_recorded_index_day_plays_its_regular_phase_under_its_usual_name(market_data: Path) -> None:
+def test_a_recorded_index_day_plays_its_regular_phase_under_its_usual_name(
+    market_data: Path,
+) -> None:
     path = market_data / "ticks" / "nifty50_spot_1s" / "2022-11-21.csv.gz"
 
     made = replay_file(path, seed=1)
@@ -53,16 +64,26 @@ def test_a_recorded_index_day_plays_its_regular_phase_under_its_usual_name(marke
     frame = pd.read_csv(path)
     regular = frame[frame["phase"] == "regular"]
     assert [listing.instrument.symbol for listing in made.market.listings] == ["NIFTY"]
-    assert made.market.prints["price"][:-1].tolist() == (regular["price"] * 100).round().astype(int).tolist()[:-1]
-    assert [bad.line for bad in made.bad_rows] == [int(regular.index[-1]) + 2]  # the row at 15:30:00 itself
+    assert (
+        made.market.prints["price"][:-1].tolist()
+        == (regular["price"] * 100).round().astype(int).tolist()[:-1]
+    )
+    # the row at 15:30:00 itself
+    assert [bad.line for bad in made.bad_rows] == [int(regular.index[-1]) + 2]
     assert len(candles_of(made.market)) == 375
 
 
 @given(
-    st.lists(st.tuples(st.integers(0, 400), st.integers(1, 200_000), st.integers(0, 90_000)), min_size=1, max_size=30),
+    st.lists(
+        st.tuples(st.integers(0, 400), st.integers(1, 200_000), st.integers(0, 90_000)),
+        min_size=1,
+        max_size=30,
+    ),
     st.integers(0, 10**6),
 )
-def test_any_rising_snapshots_play_as_they_were_written(steps: list[tuple[int, int, int]], before: int) -> None:
+def test_any_rising_snapshots_play_as_they_were_written(
+    steps: list[tuple[int, int, int]], before: int
+) -> None:
     second, volume, rows, wanted = 0, before, [], []
     for later, price, more in steps:
         second, volume = second + later, volume + more
@@ -117,7 +138,9 @@ def test_a_day_outside_the_usual_band_has_circuits_that_let_it_happen(tmp_path: 
     assert listing.upper_circuit >= 17_000
 
 
-async def test_a_recorded_future_is_listed_traded_and_quoted_like_any_instrument(tmp_path: Path) -> None:
+async def test_a_recorded_future_is_listed_traded_and_quoted_like_any_instrument(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "ticks.csv"
     path.write_text(f"{FULL}\n{GOOD}\nTCS,2025-11-17T12:08:00+05:30,3106.0,175,2175,52650\n")
     async with running(market=path) as simulator:
@@ -130,4 +153,9 @@ async def test_a_recorded_future_is_listed_traded_and_quoted_like_any_instrument
 
     quote = body["data"]["NSE_FNO"][str(listing.id.security_id)]
     assert "FUTSTK" in master
-    assert (quote["last_price"], quote["volume"], quote["oi"], quote["last_quantity"]) == (3106.0, 2_175, 52_650, 175)
+    assert (quote["last_price"], quote["volume"], quote["oi"], quote["last_quantity"]) == (
+        3106.0,
+        2_175,
+        52_650,
+        175,
+    )

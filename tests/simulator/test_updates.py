@@ -1,4 +1,6 @@
-"""Order updates and postbacks: what a client hears of its orders, in which words, and what faults make of it."""
+"""Order updates and postbacks: what a client hears of its orders, in which words, and what faults
+make of it.
+"""
 
 from __future__ import annotations
 
@@ -43,9 +45,14 @@ class Listener:
 
 
 @asynccontextmanager
-async def listener(simulator: Simulator, message: dict[str, Any] | None = None) -> AsyncIterator[Listener]:
+async def listener(
+    simulator: Simulator, message: dict[str, Any] | None = None
+) -> AsyncIterator[Listener]:
     before = simulator.streams.updates.listeners
-    async with aiohttp.ClientSession() as session, session.ws_connect(simulator.url + PATH) as socket:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(simulator.url + PATH) as socket,
+    ):
         await socket.send_json(message or login())
         await until(lambda: simulator.streams.updates.listeners > before)
         yield Listener(socket)
@@ -64,12 +71,18 @@ async def opened(simulator: Simulator) -> None:
 
 
 async def test_every_change_of_an_order_is_told_in_order_to_its_user_alone() -> None:
-    async with running() as simulator, listener(simulator) as mine, listener(simulator, login(OTHER)) as other:
+    async with (
+        running() as simulator,
+        listener(simulator) as mine,
+        listener(simulator, login(OTHER)) as other,
+    ):
         await opened(simulator)
         resting = await place(simulator, price=FAR)
         await call(simulator, "DELETE", f"/v2/orders/{resting}")
         traded = await place(simulator, price=GENEROUS, quantity=5)
-        await call(simulator, "POST", "/v2/orders", json=an_order(dhanClientId=OTHER.client_id), user=OTHER)
+        await call(
+            simulator, "POST", "/v2/orders", json=an_order(dhanClientId=OTHER.client_id), user=OTHER
+        )
         story: list[tuple[str, str]] = []
         while not story or story[-1][1] != "Traded":
             (alert,) = await mine.heard(1)
@@ -98,29 +111,44 @@ async def test_nothing_is_told_again_after_a_reconnect() -> None:
 
 @pytest.mark.parametrize(
     ("casing", "number", "status"),
-    [(Casing.CAMEL, "orderNo", "Pending"), (Casing.PASCAL, "OrderNo", "PENDING"), (Casing.MIXED, "OrderNo", "Pending")],
+    [
+        (Casing.CAMEL, "orderNo", "Pending"),
+        (Casing.PASCAL, "OrderNo", "PENDING"),
+        (Casing.MIXED, "OrderNo", "Pending"),
+    ],
 )
 async def test_keys_come_in_the_casing_asked_for(casing: Casing, number: str, status: str) -> None:
     async with running(update_keys=casing) as simulator, listener(simulator) as mine:
         await opened(simulator)
         order = await place(simulator, price=FAR)
         data: dict[str, Any] = {}
-        while {key.lower(): value for key, value in data.items()}.get("status", "").upper() != "PENDING":
+        while {key.lower(): value for key, value in data.items()}.get(
+            "status", ""
+        ).upper() != "PENDING":
             data = (await mine.socket.receive_json(timeout=5))["Data"]
 
     assert data[number] == order
     assert data["status" if "status" in data else "Status"] == status
     lower = sum(key[0].islower() for key in data)
-    assert {Casing.CAMEL: lower == len(data), Casing.PASCAL: lower == 0, Casing.MIXED: 0 < lower < len(data)}[casing]
+    assert {
+        Casing.CAMEL: lower == len(data),
+        Casing.PASCAL: lower == 0,
+        Casing.MIXED: 0 < lower < len(data),
+    }[casing]
     assert len({key.lower() for key in data}) == len(data) == 46
 
 
 async def test_a_partner_hears_every_account() -> None:
     asked = {"LoginReq": {"MsgCode": 42, "ClientId": "simulated-partner"}, "UserType": "PARTNER"}
-    async with running() as simulator, listener(simulator, asked | {"Secret": "simulated-secret"}) as partner:
+    async with (
+        running() as simulator,
+        listener(simulator, asked | {"Secret": "simulated-secret"}) as partner,
+    ):
         await opened(simulator)
         await place(simulator, price=FAR)
-        await call(simulator, "POST", "/v2/orders", json=an_order(dhanClientId=OTHER.client_id), user=OTHER)
+        await call(
+            simulator, "POST", "/v2/orders", json=an_order(dhanClientId=OTHER.client_id), user=OTHER
+        )
         seen: set[str] = set()
         while len(seen) < 2:
             (alert,) = await partner.heard(1)
@@ -135,7 +163,11 @@ async def test_a_partner_hears_every_account() -> None:
         login(Token="stale"),
         login(OTHER, Token=USER.token),
         login(MsgCode=41),
-        {"LoginReq": {"MsgCode": 42, "ClientId": "simulated-partner"}, "UserType": "PARTNER", "Secret": "wrong"},
+        {
+            "LoginReq": {"MsgCode": 42, "ClientId": "simulated-partner"},
+            "UserType": "PARTNER",
+            "Secret": "wrong",
+        },
         {},
     ],
 )
@@ -174,7 +206,10 @@ async def test_faults_double_swap_lose_and_garble_updates_and_end_their_connecti
         for number in range(4):
             order = await place(simulator, price=FAR, correlationId=f"AT{number}")
             await call(simulator, "DELETE", f"/v2/orders/{order}")
-        texts = [frame if isinstance(frame, str) else frame[1].decode() for frame in await client.everything()]
+        texts = [
+            frame if isinstance(frame, str) else frame[1].decode()
+            for frame in await client.everything()
+        ]
         assert updates.listeners == 0
 
     told = [alert(change, Casing.CAMEL) for change in changes]
@@ -232,7 +267,9 @@ async def test_every_change_is_posted_to_the_users_url_with_its_odd_field_name()
     async with receiver() as (url, posted), running(users=()) as simulator:
         user = {"client_id": USER.client_id, "token": USER.token, "postback_url": url}
         assert (await call(simulator, "POST", "/control/users", json=user))[0] == 201
-        refused, _ = await call(simulator, "POST", "/control/users", json=user | {"postback_url": "file:///x"})
+        refused, _ = await call(
+            simulator, "POST", "/control/users", json=user | {"postback_url": "file:///x"}
+        )
         await opened(simulator)
         order = await place(simulator, price=GENEROUS)
         await until(lambda: bool(posted) and posted[-1]["orderStatus"] == "TRADED")
@@ -244,7 +281,9 @@ async def test_every_change_is_posted_to_the_users_url_with_its_odd_field_name()
     assert body == book
 
 
-async def test_postbacks_may_come_twice_or_never_or_in_the_wrong_order_and_a_dead_receiver_hurts_nobody() -> None:
+async def test_postbacks_may_come_twice_or_never_or_in_the_wrong_order_and_a_dead_receiver_hurts_nobody() -> (
+    None
+):
     faults = tuple(
         Fault(kind, endpoint="/postback", after=after)
         for after, kind in enumerate((FaultKind.DUPLICATE, FaultKind.LOSE, FaultKind.OUT_OF_ORDER))
@@ -262,7 +301,10 @@ async def test_postbacks_may_come_twice_or_never_or_in_the_wrong_order_and_a_dea
             await call(simulator, "POST", "/v2/orders", json=body, user=OTHER)
             simulator.faults.add(*(fault for fault in faults))
             changes.clear()
-            orders = [await place(simulator, price=FAR, correlationId=f"AT{number}") for number in range(4)]
+            orders = [
+                await place(simulator, price=FAR, correlationId=f"AT{number}")
+                for number in range(4)
+            ]
             await until(lambda: len(posted) >= len(changes))
 
     ids = [change.order_id for change in changes]

@@ -1,4 +1,6 @@
-"""A client that shows the wire itself: TCP bytes, WebSocket opcodes, and how a connection really ended."""
+"""A client that shows the wire itself: TCP bytes, WebSocket opcodes, and how a connection really
+ended.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ _MASK = b"\0\0\0\0"  # allowed by RFC 6455, and plain to read
 
 
 class Wire:
-    """One raw connection. It reads the socket itself: asyncio's streams forget what came before a reset."""
+    """One raw connection. It reads the socket itself: asyncio's streams forget what came before a
+    reset.
+    """
 
     def __init__(self, socket_: socket.socket) -> None:
         self.status = 0
@@ -31,15 +35,24 @@ class Wire:
 
     async def send(self, body: object) -> None:
         payload = orjson.dumps(body)
-        length = bytes([0x80 | len(payload)]) if len(payload) < 126 else b"\xfe" + len(payload).to_bytes(2, "big")
+        length = (
+            bytes([0x80 | len(payload)])
+            if len(payload) < 126
+            else b"\xfe" + len(payload).to_bytes(2, "big")
+        )
         await self.write(bytes([0x80 | TEXT]) + length + _MASK + payload)
 
     async def write(self, raw: bytes) -> None:
         await asyncio.get_running_loop().sock_sendall(self._socket, raw)
 
     async def subscribe(self, code: int, *instruments: InstrumentId) -> None:
-        listed = [{"ExchangeSegment": one.segment.value, "SecurityId": str(one.security_id)} for one in instruments]
-        await self.send({"RequestCode": code, "InstrumentCount": len(listed), "InstrumentList": listed})
+        listed = [
+            {"ExchangeSegment": one.segment.value, "SecurityId": str(one.security_id)}
+            for one in instruments
+        ]
+        await self.send(
+            {"RequestCode": code, "InstrumentCount": len(listed), "InstrumentList": listed}
+        )
 
     async def greeting(self) -> None:
         """Read the answer to the upgrade."""
@@ -89,7 +102,12 @@ async def wire(
     simulator: Simulator, path: str = "/feed", user: SimulatedUser = USER, **changed: str
 ) -> AsyncIterator[Wire]:
     """Knock at `path` with good credentials, unless told otherwise."""
-    query = {"version": "2", "token": user.token, "clientId": user.client_id, "authType": "2"} | changed
+    query = {
+        "version": "2",
+        "token": user.token,
+        "clientId": user.client_id,
+        "authType": "2",
+    } | changed
     host, port = simulator.url.removeprefix("http://").split(":")
     raw = socket.socket()
     raw.setblocking(False)

@@ -25,7 +25,9 @@ def _kernels() -> None:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def own_kafka(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[KafkaConnection]:
-    """A broker of this room's own with the real catalogue: the gateway and the engine write to no other topics."""
+    """A broker of this room's own with the real catalogue: the gateway and the engine write to no
+    other topics.
+    """
     broker = EmbeddedKafka(
         tmp_path_factory.mktemp("kafka-streams"),
         cache=Path(platformdirs.user_cache_dir("ats")),

@@ -33,7 +33,12 @@ def at(clock: str, day: date = DAY) -> UtcNs:
 
 
 def tick(
-    moment: int, price: int, volume: int = NO_VOLUME, *, of: InstrumentId = RELIANCE, clock: int | None = None
+    moment: int,
+    price: int,
+    volume: int = NO_VOLUME,
+    *,
+    of: InstrumentId = RELIANCE,
+    clock: int | None = None,
 ) -> Rows:
     """One row, arriving at `clock` (by default at once)."""
     row = np.zeros(1, TICK)
@@ -93,7 +98,9 @@ def split(rows: Rows, cuts: Iterable[int]) -> list[Batch]:
 
 
 def shards(rows: Rows, partitions: int, every: int = 50) -> list[list[Batch]]:
-    """What the gateway writes to each partition: its rows in batches, and a heartbeat to all after `every` rows."""
+    """What the gateway writes to each partition: its rows in batches, and a heartbeat to all after
+    `every` rows.
+    """
     clock = int(rows["clock"][0])
     written = [[heartbeat(clock)] for _ in range(partitions)]
     owner = np.array([partition_of(_instrument(row), partitions) for row in rows])
@@ -110,8 +117,12 @@ def _instrument(row: np.void) -> InstrumentId:
     return InstrumentId(segment, int(row["security_id"]))
 
 
-def random_market(seed: int, count: int, *, instruments: int = 8, days: int = 1, start: str = "09:14:58") -> Rows:
-    """A few days of ticks as a gateway would stamp them: whole seconds, some overtaken, some late, volumes that grow."""
+def random_market(
+    seed: int, count: int, *, instruments: int = 8, days: int = 1, start: str = "09:14:58"
+) -> Rows:
+    """A few days of ticks as a gateway would stamp them: whole seconds, some overtaken, some late,
+    volumes that grow.
+    """
     chance = np.random.default_rng(seed)
     parts = []
     for day in range(days):
@@ -122,7 +133,11 @@ def random_market(seed: int, count: int, *, instruments: int = 8, days: int = 1,
         rows["clock"] = moments
         rows["exchange_time"] = np.maximum(moments - delays, open_)
         owners = chance.integers(0, instruments, count)
-        rows["segment"], rows["security_id"], rows["mode"] = np.where(owners == 0, 0, 1), 100 + owners, 4
+        rows["segment"], rows["security_id"], rows["mode"] = (
+            np.where(owners == 0, 0, 1),
+            100 + owners,
+            4,
+        )
         rows["price"] = 100_000 + np.cumsum(chance.integers(-40, 41, count)) // 5 * 5
         for owner in range(instruments):
             mine = owners == owner
@@ -134,9 +149,17 @@ def random_market(seed: int, count: int, *, instruments: int = 8, days: int = 1,
 
 @st.composite
 def markets(draw: st.DrawFn) -> Rows:
-    """Any stream a gateway may write: jumps, pauses, overtaken and late ticks, falling volumes, several days."""
+    """Any stream a gateway may write: jumps, pauses, overtaken and late ticks, falling volumes,
+    several days.
+    """
     count = draw(st.integers(1, 60))
-    steps = draw(st.lists(st.sampled_from([0, 0, 1, 1, 2, 30, 61, 400, 18 * 3_600]), min_size=count, max_size=count))
+    steps = draw(
+        st.lists(
+            st.sampled_from([0, 0, 1, 1, 2, 30, 61, 400, 18 * 3_600]),
+            min_size=count,
+            max_size=count,
+        )
+    )
     clock = at(draw(st.sampled_from(["08:59:00", "09:14:59", "09:17:30", "15:29:00"])))
     ticks = []
     for step in steps:

@@ -1,4 +1,5 @@
-"""Does the gateway lose a tick? A script of faults against it, and what the simulator put on the wire against the topic.
+"""Does the gateway lose a tick? A script of faults against it, and what the simulator put on the
+wire against the topic.
 
 Run: python -m tests.streams.faults --faults 200 --seconds 60 --seed 7
 """
@@ -42,12 +43,14 @@ from tests.conftest import unused_port
 
 USER: Final = SimulatedUser("1100000001", "a-token")
 PLAN: Final = PartitionPlan(instrument=4, user=1)
-STALE_AFTER, GIVE_UP_AFTER, COOL_OFF, LONGEST_WAIT = 0.4, 1.2, 0.2, 0.5  # seconds; Dhan's own are too long for a minute
+# seconds; Dhan's own are too long for a minute
+STALE_AFTER, GIVE_UP_AFTER, COOL_OFF, LONGEST_WAIT = 0.4, 1.2, 0.2, 0.5
 PATIENCE: Final = 120.0  # seconds beyond the script's, for a broken machine
 GATEWAY: Final = 77
 BACK: Final = 90  # seconds an out-of-order trade time goes back
 
-# How often each kind comes in a script. Endings cost the gateway half a second each, so they cannot be most.
+# How often each kind comes in a script. Endings cost the gateway half a second each, so they cannot
+# be most.
 _MIX: Final[Sequence[tuple[int, FaultKind, dict[str, float | int]]]] = (
     (30, FaultKind.DUPLICATE, {"copies": 1}),
     (6, FaultKind.DUPLICATE, {"copies": 5}),
@@ -72,7 +75,9 @@ ENDINGS: Final = (FaultKind.RESET, FaultKind.CLOSE, FaultKind.DISCONNECT)
 
 
 def a_script(count: int, seconds: float, seed: int) -> tuple[Fault, ...]:
-    """`count` faults of all kinds at moments of chance; those of handshakes first, for they need an ending to follow."""
+    """`count` faults of all kinds at moments of chance; those of handshakes first, for they need an
+    ending to follow.
+    """
     chance = Random(seed)
     weights = [weight for weight, _, _ in _MIX]
     chosen = chance.choices(_MIX, weights, k=count)
@@ -97,7 +102,9 @@ _QUOTE: Final = struct.Struct("<BHBIfHIfI")
 
 
 def ticks_in(frame: bytes) -> tuple[list[Tick], int]:
-    """The whole Quote packets of a frame, and how many were cut short; written apart from the gateway's reader."""
+    """The whole Quote packets of a frame, and how many were cut short; written apart from the
+    gateway's reader.
+    """
     found: list[Tick] = []
     cut = at = 0
     while at < len(frame):
@@ -118,10 +125,10 @@ class Result:
 
     Attributes:
         fired: How often each kind of fault struck.
-        lost, invented: Ticks that were put on the wire and are not in the topic, and the other way round.
-        disordered: Instruments whose ticks are not in the topic in the order of the wire.
-        cut, malformed: Packets cut short, and those the gateway told of.
-        unsent: Prints of the market that were not put on the wire, because nobody was connected or the feed was silent.
+        lost, invented: Ticks that were put on the wire and are not in the topic, and the other way
+        round. disordered: Instruments whose ticks are not in the topic in the order of the wire.
+        cut, malformed: Packets cut short, and those the gateway told of. unsent: Prints of the
+        market that were not put on the wire, because nobody was connected or the feed was silent.
         untold: Those of them that lie in no gap the gateway told.
     """
 
@@ -140,7 +147,10 @@ class Result:
 
     @property
     def good(self) -> bool:
-        return not (self.lost or self.invented or self.disordered or self.untold) and self.cut == self.malformed
+        return (
+            not (self.lost or self.invented or self.disordered or self.untold)
+            and self.cut == self.malformed
+        )
 
 
 @dataclass
@@ -158,13 +168,24 @@ class _Wire:
 
 
 async def run(
-    connection: KafkaConnection, faults: tuple[Fault, ...], *, seed: int, speed: float = 200.0, progress: bool = False
+    connection: KafkaConnection,
+    faults: tuple[Fault, ...],
+    *,
+    seed: int,
+    speed: float = 200.0,
+    progress: bool = False,
 ) -> Result:
     """Play a market with this script to a gateway, and compare."""
     wire, metrics, stop = _Wire(), GatewayMetrics(), asyncio.Event()
     started = time.monotonic()
     config = SimulatorConfig(
-        users=(USER,), shares=30, seed=seed, speed=speed, faults=faults, fault_seed=seed, packets_per_frame=16
+        users=(USER,),
+        shares=30,
+        seed=seed,
+        speed=speed,
+        faults=faults,
+        fault_seed=seed,
+        packets_per_frame=16,
     )
     simulator = Simulator(config)
     await simulator.start()
@@ -189,7 +210,9 @@ async def run(
 
     try:
         async with Publisher(connection) as publisher:
-            task = asyncio.create_task(run_gateway(gateway, publisher, token, stop, metrics, random=Random(seed)))
+            task = asyncio.create_task(
+                run_gateway(gateway, publisher, token, stop, metrics, random=Random(seed))
+            )
             simulator.exchange.open_market()
             await _while_alive(task, _until_all_fired(simulator, faults, progress))
             await _while_alive(task, _until_quiet(simulator, wire, metrics))
@@ -234,7 +257,11 @@ async def _until_quiet(simulator: Simulator, wire: _Wire, metrics: GatewayMetric
 
 
 async def _judge(
-    connection: KafkaConnection, simulator: Simulator, wire: _Wire, metrics: GatewayMetrics, took: float
+    connection: KafkaConnection,
+    simulator: Simulator,
+    wire: _Wire,
+    metrics: GatewayMetrics,
+    took: float,
 ) -> Result:
     events = [decode(FeedEvent, value) async for value in _values(connection, FEED)]
     events = [event for event in events if event.gateway == GATEWAY]
@@ -252,7 +279,11 @@ async def _judge(
         cut=wire.cut,
         malformed=sum(event.packets for event in events if event.state is FeedState.MALFORMED),
         unsent=len(unsent),
-        untold=[tick for tick in unsent if not any(since <= tick.second <= until for since, until in gaps)],
+        untold=[
+            tick
+            for tick in unsent
+            if not any(since <= tick.second <= until for since, until in gaps)
+        ],
         gaps=len(gaps),
         connections=metrics.connections,
         took=took,
@@ -260,7 +291,9 @@ async def _judge(
 
 
 def _gaps(events: Iterable[FeedEvent], simulator: Simulator) -> list[tuple[int, int]]:
-    """The market seconds of each gap told. One that ends with a tick that lies about its time ends where that tick belongs."""
+    """The market seconds of each gap told. One that ends with a tick that lies about its time ends
+    where that tick belongs.
+    """
     lies = {
         int(entry.thing.rsplit(" ", 1)[1]) - 19_800 - BACK
         for entry in simulator.faults.journal
@@ -299,16 +332,23 @@ def _by_instrument(found: Iterable[Tick]) -> dict[int, list[Tick]]:
 
 
 def _unsent(simulator: Simulator, sent: Sequence[Tick]) -> list[Tick]:
-    """Prints of shares, from the first that was sent to the last, that were not; a day's volume names a print.
+    """Prints of shares, from the first that was sent to the last, that were not; a day's volume
+    names a print.
 
     Those cut short do not count: the gateway tells them as malformed.
     """
     known = {(tick.instrument, tick.volume) for tick in sent}
-    spoiled = {(entry.thing) for entry in simulator.faults.journal if entry.kind is FaultKind.TRUNCATE}
+    spoiled = {
+        (entry.thing) for entry in simulator.faults.journal if entry.kind is FaultKind.TRUNCATE
+    }
     prints = simulator.market.prints[: simulator.exchange.prints]
     shares = prints[prints["segment"] == 1]
     keys = list(
-        zip((1 << 32 | shares["security_id"].astype(np.int64)).tolist(), shares["volume"].tolist(), strict=True)
+        zip(
+            (1 << 32 | shares["security_id"].astype(np.int64)).tolist(),
+            shares["volume"].tolist(),
+            strict=True,
+        )
     )
     there = [at for at, key in enumerate(keys) if key in known]
     missing = []
@@ -324,7 +364,10 @@ def _unsent(simulator: Simulator, sent: Sequence[Tick]) -> list[Tick]:
 async def _main(count: int, seconds: float, seed: int) -> bool:
     home = Path(tempfile.mkdtemp(prefix="ats-faults-"))
     broker = EmbeddedKafka(
-        home, cache=Path(platformdirs.user_cache_dir("ats")), port=unused_port(), controller_port=unused_port()
+        home,
+        cache=Path(platformdirs.user_cache_dir("ats")),
+        port=unused_port(),
+        controller_port=unused_port(),
     )
     await broker.start()
     try:
@@ -361,10 +404,16 @@ def _print(result: Result) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--faults", type=int, default=200, help="how many (default 200)")
-    parser.add_argument("--seconds", type=float, default=60.0, help="over how many seconds (default 60)")
-    parser.add_argument("--seed", type=int, default=1, help="of script, market and jitter (default 1)")
+    parser.add_argument(
+        "--seconds", type=float, default=60.0, help="over how many seconds (default 60)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=1, help="of script, market and jitter (default 1)"
+    )
     asked = parser.parse_args()
     sys.exit(0 if asyncio.run(_main(asked.faults, asked.seconds, asked.seed)) else 1)
 

@@ -1,4 +1,6 @@
-"""A gateway at work against a simulator, or against a feed that behaves badly, for tests over real Kafka."""
+"""A gateway at work against a simulator, or against a feed that behaves badly, for tests over real
+Kafka.
+"""
 
 from __future__ import annotations
 
@@ -53,16 +55,24 @@ class Running:
         await asyncio.wait_for(self.task, WITHIN)
 
     async def events(self) -> list[FeedEvent]:
-        found = [decode(FeedEvent, record.value) for record in await everything(self.connection, FEED)]
+        found = [
+            decode(FeedEvent, record.value) for record in await everything(self.connection, FEED)
+        ]
         return [event for event in found if event.gateway == self.config.gateway]
 
     async def rows(self) -> Rows:
-        batches = [ticks.decode(record.value or b"") for record in await everything(self.connection, TICKS)]
-        return np.concatenate([batch.rows for batch in batches if batch.gateway == self.config.gateway])
+        batches = [
+            ticks.decode(record.value or b"") for record in await everything(self.connection, TICKS)
+        ]
+        return np.concatenate(
+            [batch.rows for batch in batches if batch.gateway == self.config.gateway]
+        )
 
 
 async def everything(connection: KafkaConnection, topic: Topic) -> list[Record]:
-    return [record async for record in read_topics(connection, [topic], since="start", until_end=True)]
+    return [
+        record async for record in read_topics(connection, [topic], since="start", until_end=True)
+    ]
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -88,7 +98,11 @@ async def a_gateway(
 ) -> AsyncIterator[Running]:
     usual: dict[str, Any] = {"gateway": next(gateways), "live": False, "calendar": EVERY_DAY}
     config = GatewayConfig(
-        url=url, client_id=USER.client_id, instruments=instruments, partitions=PLAN.instrument, **usual | settings
+        url=url,
+        client_id=USER.client_id,
+        instruments=instruments,
+        partitions=PLAN.instrument,
+        **usual | settings,
     )
     metrics, stop, asked = GatewayMetrics(), asyncio.Event(), list[str]()
 
@@ -100,7 +114,15 @@ async def a_gateway(
         if publisher is None:
             publisher = await stack.enter_async_context(Publisher(connection))
         running = run_gateway(
-            config, publisher, token, stop, metrics, watchlist=watchlist, earlier=earlier, wall=wall, random=Random(1)
+            config,
+            publisher,
+            token,
+            stop,
+            metrics,
+            watchlist=watchlist,
+            earlier=earlier,
+            wall=wall,
+            random=Random(1),
         )
         task = asyncio.create_task(running)
         yield Running(metrics, stop, task, config, connection, asked)

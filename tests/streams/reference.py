@@ -1,7 +1,9 @@
-"""A slow engine that says what candles mean, tick by tick and without tables, and random markets with every nuisance.
+"""A slow engine that says what candles mean, tick by tick and without tables, and random markets
+with every nuisance.
 
-Written from docs/streams.md, for comparison with the kernels: plain Python, one list of minutes per instrument, and every longer
-bar, VWAP, opening range and pivot worked out from that list afterwards.
+Written from docs/streams.md, for comparison with the kernels: plain Python, one list of minutes per
+instrument, and every longer bar, VWAP, opening range and pivot worked out from that list
+afterwards.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ from schemas.units import IST, NS_PER_SECOND, UtcNs
 MINUTE = 60 * NS_PER_SECOND
 LATENESS = 2 * NS_PER_SECOND
 OPENING_RANGE = 15 * MINUTE
-FIRST = date(2026, 7, 30)  # derivatives close later from 3 August on, and shares with an auction earlier
+# derivatives close later from 3 August on, and shares with an auction earlier
+FIRST = date(2026, 7, 30)
 AUCTIONED = InstrumentId(Segment.NSE_EQ, 101)
 CALENDAR = Calendar(
     closed_weekdays=frozenset({6, 7}),
@@ -168,7 +171,16 @@ class SlowEngine:
         story.whole.setdefault(session.day, complete)
         story.start = start
         story.current = Minute(
-            session, start, end, price, price, price, price, tick.moment, tick.moment, complete=complete
+            session,
+            start,
+            end,
+            price,
+            price,
+            price,
+            price,
+            tick.moment,
+            tick.moment,
+            complete=complete,
         )
         return story.current
 
@@ -214,17 +226,23 @@ class SlowEngine:
                 sum(minute.ticks for minute in minutes),
                 all(minute.complete for minute in minutes),
                 *_vwap(story, minutes[-1]),
-                *_opening_range(story, minutes[-1], end, CALENDAR.sessions(minutes[-1].session.day, of)[0].open),
+                *_opening_range(
+                    story, minutes[-1], end, CALENDAR.sessions(minutes[-1].session.day, of)[0].open
+                ),
                 _pivot(story, minutes[-1].session.day),
             )
 
 
 def _day(story: Story, day: date, until: int) -> list[Minute]:
-    return [minute for minute in story.minutes if minute.session.day == day and minute.start <= until]
+    return [
+        minute for minute in story.minutes if minute.session.day == day and minute.start <= until
+    ]
 
 
 def _vwap(story: Story, last: Minute) -> tuple[float, float]:
-    traded = [pair for minute in _day(story, last.session.day, last.start) for pair in minute.traded]
+    traded = [
+        pair for minute in _day(story, last.session.day, last.start) for pair in minute.traded
+    ]
     volume = sum(units for _, units in traded)
     if not volume or not story.whole[last.session.day]:
         return math.nan, math.nan
@@ -235,7 +253,9 @@ def _vwap(story: Story, last: Minute) -> tuple[float, float]:
 
 def _opening_range(story: Story, last: Minute, end: int, day_open: int) -> tuple[float, float]:
     opening = [
-        minute for minute in _day(story, last.session.day, last.start) if minute.start < day_open + OPENING_RANGE
+        minute
+        for minute in _day(story, last.session.day, last.start)
+        if minute.start < day_open + OPENING_RANGE
     ]
     if not opening or not story.whole[last.session.day] or end < day_open + OPENING_RANGE:
         return math.nan, math.nan
@@ -247,7 +267,9 @@ def _pivot(story: Story, day: date) -> float:
     if before is None or not story.whole[before]:
         return math.nan
     minutes = _day(story, before, 2**63)
-    return (max(each.high for each in minutes) + min(each.low for each in minutes) + minutes[-1].close) / 3
+    return (
+        max(each.high for each in minutes) + min(each.low for each in minutes) + minutes[-1].close
+    ) / 3
 
 
 # Markets
@@ -257,17 +279,26 @@ QUIET = (0, 0, 0, 0, 1, 1, 2, 3, 20, 61, 61, 180, 1_000, 4_000)
 
 
 def a_market(seed: int) -> list[Print]:
-    """Some days of prints: overtaken, late and outside of sessions, counters that fall or are missing, quiet hours."""
+    """Some days of prints: overtaken, late and outside of sessions, counters that fall or are
+    missing, quiet hours.
+    """
     chance = random.Random(seed)
     count = chance.choice([3, 9, 70, 150])
-    instruments = [InstrumentId(chance.choice(list(Segment)), 100 + number) for number in range(count)]
+    instruments = [
+        InstrumentId(chance.choice(list(Segment)), 100 + number) for number in range(count)
+    ]
     instruments[1] = AUCTIONED
     prints: list[Print] = []
     totals: dict[tuple[InstrumentId, date], int] = {}
     clock, day = 0, FIRST
     for _ in range(chance.choice([1, 2, 4, 8])):
-        opened = chance.choice(["08:58:00", "09:14:58", "09:15:20", "09:16:01", "11:00:00", "15:20:00", "17:59:00"])
-        second = UtcNs.from_datetime(datetime.combine(day, time.fromisoformat(opened), tzinfo=IST)) // NS_PER_SECOND
+        opened = chance.choice(
+            ["08:58:00", "09:14:58", "09:15:20", "09:16:01", "11:00:00", "15:20:00", "17:59:00"]
+        )
+        second = (
+            UtcNs.from_datetime(datetime.combine(day, time.fromisoformat(opened), tzinfo=IST))
+            // NS_PER_SECOND
+        )
         steps = chance.choice([BUSY, QUIET])
         for _ in range(chance.choice([5, 80, 600])):
             second += chance.choice(steps)
@@ -275,10 +306,18 @@ def a_market(seed: int) -> list[Print]:
                 break
             of = chance.choice(instruments)
             clock = max(clock, second * NS_PER_SECOND)
-            moment = (second - chance.choice([0, 0, 0, 0, 0, 1, 2, 3, 4, 59, 200, 86_400])) * NS_PER_SECOND
-            total = totals.get((of, day), chance.choice([0, 0, 500])) + chance.choice([0, 1, 7, 100])
-            totals[of, day] = max(0, total - (chance.randint(0, 300) if chance.random() < 0.01 else 0))
-            told = max(0, totals[of, day] - (chance.randint(0, 30) if chance.random() < 0.05 else 0))
+            moment = (
+                second - chance.choice([0, 0, 0, 0, 0, 1, 2, 3, 4, 59, 200, 86_400])
+            ) * NS_PER_SECOND
+            total = totals.get((of, day), chance.choice([0, 0, 500])) + chance.choice(
+                [0, 1, 7, 100]
+            )
+            totals[of, day] = max(
+                0, total - (chance.randint(0, 300) if chance.random() < 0.01 else 0)
+            )
+            told = max(
+                0, totals[of, day] - (chance.randint(0, 30) if chance.random() < 0.05 else 0)
+            )
             silent = of.segment is Segment.IDX_I or chance.random() < 0.03
             price = chance.choice([10, 50, 999, 1_000, 1_005, 1_010, 2_000])
             prints.append(Print(of, moment, clock, price, NO_VOLUME if silent else told))
@@ -300,7 +339,11 @@ def batches_of(prints: list[Print], most: int) -> Iterator[Batch]:
             rows = np.zeros(0 if alone else len(piece), TICK)
             for row, each in zip(rows, piece, strict=False):
                 assert each.of
-                row["exchange_time"], row["clock"], row["price"] = each.moment, each.clock, each.price
+                row["exchange_time"], row["clock"], row["price"] = (
+                    each.moment,
+                    each.clock,
+                    each.price,
+                )
                 row["volume"], row["mode"] = each.total, 4
                 row["segment"], row["security_id"] = each.of.segment.code, each.of.security_id
             yield Batch(UtcNs(piece[-1].clock), UtcNs(0), 1, rows)

@@ -18,12 +18,19 @@ from tests.streams.factories import RELIANCE, TCS, at, random_market, rows_of, t
 NOW = UtcNs(9)
 
 
-@given(st.lists(st.tuples(st.sampled_from(Segment), st.integers(0, 2**32 - 1)), min_size=1), st.integers(1, 64))
-def test_rows_go_where_every_other_process_looks_for_them(keys: list[tuple[Segment, int]], partitions: int) -> None:
+@given(
+    st.lists(st.tuples(st.sampled_from(Segment), st.integers(0, 2**32 - 1)), min_size=1),
+    st.integers(1, 64),
+)
+def test_rows_go_where_every_other_process_looks_for_them(
+    keys: list[tuple[Segment, int]], partitions: int
+) -> None:
     instruments = [InstrumentId(*key) for key in keys]
     rows = rows_of(*(tick(1, 1, of=of) for of in instruments))
 
-    assert list(partitions_of(rows, partitions)) == [partition_of(of, partitions) for of in instruments]
+    assert list(partitions_of(rows, partitions)) == [
+        partition_of(of, partitions) for of in instruments
+    ]
 
 
 def drained(batcher: Batcher) -> list[Closed]:
@@ -47,7 +54,9 @@ def started(partitions: int = 1) -> Batcher:
 def test_every_partition_hears_the_start_of_each_day_in_its_place_among_the_rows() -> None:
     batcher = Batcher(3, 1)
     days = [date(2024, 1, 2), date(2024, 1, 3)]
-    batcher.add(rows_of(*(tick(at(clock, day), 1) for day in days for clock in ("09:15:00", "11:00:00"))))
+    batcher.add(
+        rows_of(*(tick(at(clock, day), 1) for day in days for clock in ("09:15:00", "11:00:00")))
+    )
 
     found = drained(batcher)
 
@@ -56,7 +65,9 @@ def test_every_partition_hears_the_start_of_each_day_in_its_place_among_the_rows
         mine = [closed.batch for closed in found if closed.partition == partition]
         starts = [batch.clock for batch in mine if not len(batch.rows)]
         assert starts == [at("09:15:00", day) for day in days]
-        assert [len(batch.rows) for batch in mine] == ([0, 2, 0, 2] if partition == owner else [0, 0])
+        assert [len(batch.rows) for batch in mine] == (
+            [0, 2, 0, 2] if partition == owner else [0, 0]
+        )
 
 
 def test_the_clock_of_a_row_is_the_latest_trade_seen_so_far_on_any_instrument() -> None:
@@ -140,6 +151,7 @@ def test_every_row_leaves_once_in_order_of_its_instrument(
     for key in np.unique(market["security_id"][:start]):
         fields = ["exchange_time", "price", "volume"]
         assert (
-            gone[gone["security_id"] == key][fields] == market[:start][market[:start]["security_id"] == key][fields]
+            gone[gone["security_id"] == key][fields]
+            == market[:start][market[:start]["security_id"] == key][fields]
         ).all()
     assert len(gone) == start

@@ -42,7 +42,9 @@ TOMORROW = date(2024, 1, 3)
 def minutes(*ticks: Rows, frame: Timeframe = Timeframe.M1) -> list[Candle]:
     """The day's bars of one timeframe, every bar closed."""
     watching = heartbeat(at("09:00:00"))
-    return [bar for bar in candles(run([watching, batch_of(*ticks), END])) if bar.timeframe is frame]
+    return [
+        bar for bar in candles(run([watching, batch_of(*ticks), END])) if bar.timeframe is frame
+    ]
 
 
 def test_a_bar_holds_open_high_low_close_and_the_volume_traded_in_it() -> None:
@@ -67,7 +69,12 @@ def test_a_bar_holds_open_high_low_close_and_the_volume_traded_in_it() -> None:
 
 
 def test_bars_are_aligned_to_the_session_open() -> None:
-    bars = minutes(tick(at("09:19:59"), 100), tick(at("09:20:00"), 101), tick(at("15:29:59"), 102), frame=Timeframe.M5)
+    bars = minutes(
+        tick(at("09:19:59"), 100),
+        tick(at("09:20:00"), 101),
+        tick(at("15:29:59"), 102),
+        frame=Timeframe.M5,
+    )
 
     assert [bar.start for bar in bars] == [at("09:15:00"), at("09:20:00"), at("15:25:00")]
 
@@ -79,7 +86,9 @@ def test_a_bar_closes_when_a_tick_of_a_later_bar_arrives() -> None:
 
 
 @pytest.mark.parametrize(("clock", "closed"), [("09:16:01.999999", 0), ("09:16:02", 1)])
-def test_a_quiet_bar_closes_when_the_clock_passes_its_end_and_the_allowed_lateness(clock: str, closed: int) -> None:
+def test_a_quiet_bar_closes_when_the_clock_passes_its_end_and_the_allowed_lateness(
+    clock: str, closed: int
+) -> None:
     outputs = run([batch_of(tick(at("09:15:10"), 100)), heartbeat(at(clock))])
 
     assert len(candles(outputs)) == closed
@@ -91,7 +100,11 @@ def test_a_sweep_closes_bars_by_end_then_instrument_the_longest_first() -> None:
     bars = candles(run([batch_of(*ticks), heartbeat(at("09:46:00"))]))
 
     assert [(str(bar.instrument), bar.timeframe) for bar in bars] == [
-        *((str(of), frame) for of in (NIFTY, INFY, RELIANCE, TCS) for frame in ("15m", "5m", "3m", "1m")),
+        *(
+            (str(of), frame)
+            for of in (NIFTY, INFY, RELIANCE, TCS)
+            for frame in ("15m", "5m", "3m", "1m")
+        ),
         *((str(of), "30m") for of in (NIFTY, INFY, RELIANCE, TCS)),
     ]
 
@@ -109,7 +122,9 @@ def test_a_minute_without_trades_has_no_bar() -> None:
     assert [bar.start for bar in bars] == [at("09:15:00"), at("09:18:00")]
 
 
-def test_an_overtaken_tick_counts_in_its_bar_but_is_neither_open_nor_close_nor_a_fallen_counter() -> None:
+def test_an_overtaken_tick_counts_in_its_bar_but_is_neither_open_nor_close_nor_a_fallen_counter() -> (
+    None
+):
     (bar,) = minutes(
         tick(at("09:15:10"), 100, 50),
         tick(at("09:15:30"), 110, 80),
@@ -118,7 +133,14 @@ def test_an_overtaken_tick_counts_in_its_bar_but_is_neither_open_nor_close_nor_a
         tick(at("09:15:40"), 108, 90, clock=at("09:15:40")),
     )
 
-    assert (bar.open, bar.high, bar.close, bar.volume, bar.ticks, bar.complete) == (105, 120, 108, 90, 5, True)
+    assert (bar.open, bar.high, bar.close, bar.volume, bar.ticks, bar.complete) == (
+        105,
+        120,
+        108,
+        90,
+        5,
+        True,
+    )
 
 
 def test_a_late_tick_is_counted_and_changes_no_bar_yet_its_volume_reaches_the_next() -> None:
@@ -154,9 +176,13 @@ def test_within_one_second_the_first_tick_opens_and_the_last_closes() -> None:
     assert (bar.open, bar.close) == (100, 101)
 
 
-def test_a_tick_of_an_earlier_bar_than_the_open_one_is_late_even_within_the_allowed_lateness() -> None:
+def test_a_tick_of_an_earlier_bar_than_the_open_one_is_late_even_within_the_allowed_lateness() -> (
+    None
+):
     bars = minutes(
-        tick(at("09:15:50"), 100), tick(at("09:16:00"), 101), tick(at("09:15:59"), 500, clock=at("09:16:01"))
+        tick(at("09:15:50"), 100),
+        tick(at("09:16:00"), 101),
+        tick(at("09:15:59"), 500, clock=at("09:16:01")),
     )
 
     assert [bar.high for bar in bars] == [100, 101]
@@ -175,20 +201,26 @@ def test_an_index_has_bars_without_volume() -> None:
 
 
 def test_an_engine_that_started_in_mid_session_does_not_count_the_morning_into_one_bar() -> None:
-    outputs = run([batch_of(tick(at("11:00:10"), 100, 50_000), tick(at("11:00:20"), 101, 50_040)), END])
+    outputs = run(
+        [batch_of(tick(at("11:00:10"), 100, 50_000), tick(at("11:00:20"), 101, 50_040)), END]
+    )
 
     bars = candles(outputs)
     assert len(bars) == len(Timeframe)
     assert {(bar.volume, bar.complete) for bar in bars} == {(40, False)}
 
 
-def test_an_engine_that_watched_from_the_open_counts_the_whole_first_trade_of_a_quiet_instrument() -> None:
+def test_an_engine_that_watched_from_the_open_counts_the_whole_first_trade_of_a_quiet_instrument() -> (
+    None
+):
     (bar,) = minutes(tick(at("11:00:10"), 100, 50_000))
 
     assert (bar.volume, bar.complete) == (50_000, True)
 
 
-@pytest.mark.parametrize(("joined", "counted"), [("09:14:59", True), ("09:15:59", True), ("09:16:00", False)])
+@pytest.mark.parametrize(
+    ("joined", "counted"), [("09:14:59", True), ("09:15:59", True), ("09:16:00", False)]
+)
 def test_an_instrument_that_its_gateway_joined_after_the_first_minute_counts_from_its_first_tick(
     joined: str, counted: bool
 ) -> None:
@@ -200,8 +232,14 @@ def test_an_instrument_that_its_gateway_joined_after_the_first_minute_counts_fro
     assert (bar.volume, bar.complete) == ((50_040, True) if counted else (40, False))
 
 
-def test_a_longer_bar_that_was_told_is_not_told_again_when_a_gateways_new_process_tells_an_earlier_clock() -> None:
-    seen = [heartbeat(at("09:00:00")), batch_of(tick(at("10:15:30"), 130_000, 100)), heartbeat(at("10:31:00"))]
+def test_a_longer_bar_that_was_told_is_not_told_again_when_a_gateways_new_process_tells_an_earlier_clock() -> (
+    None
+):
+    seen = [
+        heartbeat(at("09:00:00")),
+        batch_of(tick(at("10:15:30"), 130_000, 100)),
+        heartbeat(at("10:31:00")),
+    ]
     again = batch_of(tick(at("10:21:40"), 140_000, 200))
 
     outputs = run([*seen, again, heartbeat(at("10:44:00"))])
@@ -211,18 +249,28 @@ def test_a_longer_bar_that_was_told_is_not_told_again_when_a_gateways_new_proces
 
 
 def test_the_volume_of_the_pre_open_auction_belongs_to_no_bar() -> None:
-    outputs = run([batch_of(tick(at("09:08:00"), 100, 7_000), tick(at("09:15:01"), 101, 7_100)), END])
+    outputs = run(
+        [batch_of(tick(at("09:08:00"), 100, 7_000), tick(at("09:15:01"), 101, 7_100)), END]
+    )
 
     assert {(bar.volume, bar.complete) for bar in candles(outputs)} == {(100, True)}
 
 
 def test_ticks_before_the_open_and_from_the_close_on_make_no_bar() -> None:
-    assert not minutes(tick(at("09:14:59"), 100, 5), tick(at("15:30:00"), 101, 9), tick(at("15:45:00"), 102, 11))
+    assert not minutes(
+        tick(at("09:14:59"), 100, 5), tick(at("15:30:00"), 101, 9), tick(at("15:45:00"), 102, 11)
+    )
 
 
 def test_the_snapshot_at_the_close_ends_the_last_bars_of_its_instrument() -> None:
     outputs = run(
-        [batch_of(tick(at("15:29:58"), 100, 5), tick(at("15:29:59"), 50, 5, of=TCS), tick(at("15:30:00"), 100, 5))]
+        [
+            batch_of(
+                tick(at("15:29:58"), 100, 5),
+                tick(at("15:29:59"), 50, 5, of=TCS),
+                tick(at("15:30:00"), 100, 5),
+            )
+        ]
     )
 
     assert [(bar.instrument, bar.timeframe, bar.start) for bar in candles(outputs)] == [
@@ -291,19 +339,33 @@ def test_longer_bars_are_the_sum_of_their_one_minute_bars(rows: Rows) -> None:
             key=lambda bar: bar.start,
         )  # fmt: skip
         assert (long.open, long.close) == (parts[0].open, parts[-1].close)
-        assert (long.high, long.low) == (max(bar.high for bar in parts), min(bar.low for bar in parts))
-        assert (long.volume, long.ticks) == (sum(bar.volume for bar in parts), sum(bar.ticks for bar in parts))
+        assert (long.high, long.low) == (
+            max(bar.high for bar in parts),
+            min(bar.low for bar in parts),
+        )
+        assert (long.volume, long.ticks) == (
+            sum(bar.volume for bar in parts),
+            sum(bar.ticks for bar in parts),
+        )
         assert long.complete == all(bar.complete for bar in parts)
 
 
 def test_bars_of_an_orderly_market_equal_pandas() -> None:
     chance = np.random.default_rng(11)
     rows = np.zeros(20_000, TICK)
-    rows["exchange_time"] = rows["clock"] = np.sort(chance.integers(at("09:15:00"), at("15:30:00"), len(rows)))
-    rows["price"], rows["segment"], rows["security_id"] = chance.integers(900, 1_100, len(rows)), 1, 7
+    rows["exchange_time"] = rows["clock"] = np.sort(
+        chance.integers(at("09:15:00"), at("15:30:00"), len(rows))
+    )
+    rows["price"], rows["segment"], rows["security_id"] = (
+        chance.integers(900, 1_100, len(rows)),
+        1,
+        7,
+    )
     quantity = chance.integers(0, 90, len(rows))
     rows["volume"] = np.cumsum(quantity)
-    ours = candles(run([heartbeat(at("09:00:00")), batch_of(rows[:9_000]), batch_of(rows[9_000:]), END]))
+    ours = candles(
+        run([heartbeat(at("09:00:00")), batch_of(rows[:9_000]), batch_of(rows[9_000:]), END])
+    )
     times = pd.to_datetime(rows["exchange_time"], utc=True).tz_convert("Asia/Kolkata")
     ticks = pd.DataFrame({"price": rows["price"], "quantity": quantity}, index=times)
 
@@ -312,7 +374,9 @@ def test_bars_of_an_orderly_market_equal_pandas() -> None:
         groups = ticks.resample(span, origin=pd.Timestamp("2024-01-02 09:15", tz="Asia/Kolkata"))
         theirs = groups["price"].ohlc().assign(volume=groups["quantity"].sum()).dropna()
 
-        mine = [(b.open, b.high, b.low, b.close, b.volume) for b in ours if b.timeframe is timeframe]
+        mine = [
+            (b.open, b.high, b.low, b.close, b.volume) for b in ours if b.timeframe is timeframe
+        ]
 
         assert mine == [tuple(map(int, values)) for values in theirs.itertuples(index=False)]
 
@@ -331,7 +395,13 @@ def test_candles_of_a_real_day_come_back_from_their_ticks_to_the_paisa(market_da
     )
 
     got = {
-        (bar.instrument.security_id, int(bar.start)): (bar.open, bar.high, bar.low, bar.close, bar.volume)
+        (bar.instrument.security_id, int(bar.start)): (
+            bar.open,
+            bar.high,
+            bar.low,
+            bar.close,
+            bar.volume,
+        )
         for bar in candles(outputs)
         if bar.timeframe is Timeframe.M1
     }
@@ -343,11 +413,15 @@ def test_candles_of_a_real_day_come_back_from_their_ticks_to_the_paisa(market_da
 def _real_day(path: Path) -> list[dict[str, Any]]:
     with gzip.open(path, "rt") as lines:
         bars: list[dict[str, Any]] = list(csv.DictReader(lines))
-    symbols = {name: number for number, name in enumerate(sorted({bar["symbol"] for bar in bars}), 1)}
+    symbols = {
+        name: number for number, name in enumerate(sorted({bar["symbol"] for bar in bars}), 1)
+    }
     for bar in bars:
         bar["id"] = symbols[bar["symbol"]]
         bar["start"] = int(UtcNs.from_datetime(pd.Timestamp(bar["timestamp"]).to_pydatetime()))
-        bar["ohlc"] = [int(Paise.from_rupees(bar[name])) for name in ("open", "high", "low", "close")]
+        bar["ohlc"] = [
+            int(Paise.from_rupees(bar[name])) for name in ("open", "high", "low", "close")
+        ]
         bar["volume"] = int(bar["volume"])
     return bars
 
@@ -372,7 +446,13 @@ def _as_ticks(bars: list[dict[str, Any]]) -> tuple[Rows, dict[tuple[int, int], t
 
 def _five_minutes(outputs: Any) -> dict[tuple[int, int], tuple[int, ...]]:
     return {
-        (bar.instrument.security_id, int(bar.start)): (bar.open, bar.high, bar.low, bar.close, bar.volume)
+        (bar.instrument.security_id, int(bar.start)): (
+            bar.open,
+            bar.high,
+            bar.low,
+            bar.close,
+            bar.volume,
+        )
         for bar in candles(outputs)
         if bar.timeframe is Timeframe.M5
     }
@@ -383,7 +463,12 @@ def _resampled(bars: list[dict[str, Any]]) -> dict[tuple[int, int], tuple[int, .
                          columns=["id", "start", "open", "high", "low", "close", "volume"])  # fmt: skip
     table.index = pd.to_datetime(table["start"], utc=True).dt.tz_convert(IST)
     how = {"open": "first", "high": "max", "low": "min", "close": "last", "volume": "sum"}
-    groups = table.sort_index().groupby("id").resample("5min", origin="start_day", offset="15min").agg(how)
+    groups = (
+        table.sort_index()
+        .groupby("id")
+        .resample("5min", origin="start_day", offset="15min")
+        .agg(how)
+    )
     return {
         (int(key[0]), int(UtcNs.from_datetime(key[1].to_pydatetime()))): tuple(map(int, values))
         for key, values in zip(groups.index, groups.itertuples(index=False), strict=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,13 +40,21 @@ def ticker(of: InstrumentId = RELIANCE, price: float = 1_234.55, when: int | Non
     return head(2, 16, of) + struct.pack("<fI", price, ltt() if when is None else when)
 
 
-def quote(of: InstrumentId = RELIANCE, price: float = 1_234.55, volume: int = 10, when: int | None = None) -> bytes:
-    body = struct.pack("<fHIfIIIffff", price, 7, ltt() if when is None else when, price, volume, 3, 4, 1, 2, 3, 4)
+def quote(
+    of: InstrumentId = RELIANCE, price: float = 1_234.55, volume: int = 10, when: int | None = None
+) -> bytes:
+    body = struct.pack(
+        "<fHIfIIIffff", price, 7, ltt() if when is None else when, price, volume, 3, 4, 1, 2, 3, 4
+    )
     return head(4, 50, of) + body
 
 
-def full(of: InstrumentId = RELIANCE, price: float = 1_234.55, volume: int = 10, interest: int = 99) -> bytes:
-    body = struct.pack("<fHIfIIIIIIffff", price, 7, ltt(), price, volume, 3, 4, interest, 0, 0, 1, 2, 3, 4)
+def full(
+    of: InstrumentId = RELIANCE, price: float = 1_234.55, volume: int = 10, interest: int = 99
+) -> bytes:
+    body = struct.pack(
+        "<fHIfIIIIIIffff", price, 7, ltt(), price, volume, 3, 4, interest, 0, 0, 1, 2, 3, 4
+    )
     return head(8, 162, of) + body + bytes(100)
 
 
@@ -89,7 +98,9 @@ prices = st.integers(1, 4_000_000).map(lambda ticks: ticks * 5)
 @given(st.lists(st.tuples(st.sampled_from([ticker, quote, full]), st.sampled_from([RELIANCE, TCS, INFY]), prices), max_size=30),
        st.data())  # fmt: skip
 @settings(deadline=None, max_examples=80)
-def test_rows_equal_what_dhans_own_decoder_reads_packet_by_packet(wanted: list, data: st.DataObject) -> None:  # type: ignore[type-arg]
+def test_rows_equal_what_dhans_own_decoder_reads_packet_by_packet(
+    wanted: list[Any], data: st.DataObject
+) -> None:
     packets = [make(of, paise / 100) for make, of, paise in wanted]
     cuts = data.draw(st.sets(st.integers(0, len(packets)))) | {0, len(packets)}
     edges = sorted(cuts)
@@ -102,7 +113,9 @@ def test_rows_equal_what_dhans_own_decoder_reads_packet_by_packet(wanted: list, 
     for row, packet, (_, of, paise) in zip(rows, packets, wanted, strict=True):
         sdk = theirs.process_data(packet)
         assert (
-            (row["segment"], row["security_id"]) == (sdk["exchange_segment"], sdk["security_id"]) == (1, of.security_id)
+            (row["segment"], row["security_id"])
+            == (sdk["exchange_segment"], sdk["security_id"])
+            == (1, of.security_id)
         )
         assert row["price"] == to_tick(float(np.float32(paise / 100)) * 100, Paise(5))
         assert UtcNs(row["exchange_time"]).ist().strftime("%H:%M:%S") == sdk["LTT"]
@@ -123,21 +136,33 @@ def test_the_exact_price_comes_back_from_a_32_bit_float(paise: int) -> None:
     [
         (quote()[:45], "quote packet of NSE_EQ:2885 is cut short: 45 of 50 bytes"),
         (quote()[:3], "3 bytes where a packet header of 8 was expected"),
-        (head(4, 60, RELIANCE) + bytes(52), "quote packet of NSE_EQ:2885 has 60 bytes, expected 50"),
+        (
+            head(4, 60, RELIANCE) + bytes(52),
+            "quote packet of NSE_EQ:2885 has 60 bytes, expected 50",
+        ),
         (head(4, 0, RELIANCE) + bytes(42), "says it has 0 bytes; 50 bytes of the frame are lost"),
         (quote(price=float("nan")), "quote packet of NSE_EQ:2885 has an impossible price nan"),
         (quote(price=-1.0), "impossible price -1.0"),
         (quote(when=77), "impossible trade time"),
         (b"hello, this is not a packet", "code 104 packet"),
-        (head(50, 9, RELIANCE) + b"\0", "disconnect packet of NSE_EQ:2885 has 9 bytes, expected 10"),
+        (
+            head(50, 9, RELIANCE) + b"\0",
+            "disconnect packet of NSE_EQ:2885 has 9 bytes, expected 10",
+        ),
     ],
 )
-def test_a_packet_that_cannot_be_read_is_named_and_the_rest_of_the_stream_goes_on(frame: bytes, problem: str) -> None:
+def test_a_packet_that_cannot_be_read_is_named_and_the_rest_of_the_stream_goes_on(
+    frame: bytes, problem: str
+) -> None:
     found = read(quote(TCS), frame, quote(INFY), quote(RELIANCE) * 6)
 
     assert len(found.problems) == 1
     assert problem in found.problems[0]
-    assert list(found.rows["security_id"]) == [TCS.security_id, INFY.security_id, *[RELIANCE.security_id] * 6]
+    assert list(found.rows["security_id"]) == [
+        TCS.security_id,
+        INFY.security_id,
+        *[RELIANCE.security_id] * 6,
+    ]
 
 
 def test_packets_before_and_after_a_stretched_one_in_the_same_frame_are_read() -> None:
@@ -167,7 +192,9 @@ def test_a_disconnect_packet_gives_its_reason() -> None:
 
 
 def test_instruments_we_did_not_ask_for_are_counted_and_left_out() -> None:
-    found = read(quote(InstrumentId(Segment.BSE_EQ, 2885)) + quote(InstrumentId(Segment.NSE_EQ, 1)) + quote())
+    found = read(
+        quote(InstrumentId(Segment.BSE_EQ, 2885)) + quote(InstrumentId(Segment.NSE_EQ, 1)) + quote()
+    )
 
     assert (found.strangers, len(found.rows), found.problems) == (2, 1, [])
 
@@ -179,14 +206,18 @@ def test_an_instrument_that_has_not_traded_is_no_tick_and_no_problem() -> None:
 
 
 def test_a_trade_from_the_future_is_refused_because_it_would_run_all_clocks_ahead() -> None:
-    found = read(quote(), quote(when=ltt(NOON + 6 * NS_PER_SECOND)), latest=NOON + 5 * NS_PER_SECOND)
+    found = read(
+        quote(), quote(when=ltt(NOON + 6 * NS_PER_SECOND)), latest=NOON + 5 * NS_PER_SECOND
+    )
 
     assert (len(found.rows), len(found.problems)) == (1, 1)
 
 
 @given(st.lists(st.binary(max_size=400), max_size=6))
 @settings(deadline=None)
-def test_garbage_never_stops_the_decoder_nor_makes_a_row_the_codec_refuses(frames: list[bytes]) -> None:
+def test_garbage_never_stops_the_decoder_nor_makes_a_row_the_codec_refuses(
+    frames: list[bytes],
+) -> None:
     found = read(*frames, quote())
     batcher = Batcher(1, 1)
 
@@ -200,7 +231,9 @@ def test_garbage_never_stops_the_decoder_nor_makes_a_row_the_codec_refuses(frame
 
 
 def test_the_codes_have_the_sizes_of_the_documentation() -> None:
-    assert {code: SIZES[code] for code in (Code.TICKER, Code.QUOTE, Code.FULL, Code.OPEN_INTEREST)} == {
+    assert {
+        code: SIZES[code] for code in (Code.TICKER, Code.QUOTE, Code.FULL, Code.OPEN_INTEREST)
+    } == {
         Code.TICKER: 16,
         Code.QUOTE: 50,
         Code.FULL: 162,

@@ -1,4 +1,6 @@
-"""The real ways: simulator → gateway → Kafka → engine, with drops, cut packets, refusals and poison."""
+"""The real ways: simulator → gateway → Kafka → engine, with drops, cut packets, refusals and
+poison.
+"""
 
 from __future__ import annotations
 
@@ -58,14 +60,17 @@ from tests.streams.gateways import (
 from tests.streams.test_decode import NOON, SHARES, head, ltt, quote
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-# a shell ends its process when it was frozen for most of a session: here that is pytest's, on a machine that may be loaded
+# a shell ends its process when it was frozen for most of a session: here that is pytest's, on a
+# machine that may be loaded
 HOLIDAY = Calendar(holidays=(Holiday(day=trading_day(UtcNs(NOON))),))
 SATURDAY = at("12:00:00", date(2024, 1, 6))
 PATIENT = ShellOptions(session_timeout=120.0, join_timeout=300.0)
 
 
 @pytest.mark.parametrize("mode", Mode)
-async def test_every_tick_the_simulator_sent_reaches_the_topic_in_order(own_kafka: KafkaConnection, mode: Mode) -> None:
+async def test_every_tick_the_simulator_sent_reaches_the_topic_in_order(
+    own_kafka: KafkaConnection, mode: Mode
+) -> None:
     async with (
         a_simulator() as simulator,
         a_gateway(own_kafka, feed_of(simulator), listed(simulator), mode=mode) as gateway,
@@ -91,7 +96,9 @@ async def test_every_tick_the_simulator_sent_reaches_the_topic_in_order(own_kafk
         assert gateway.metrics.malformed == gateway.metrics.strangers == 0
 
 
-async def test_after_a_reset_it_subscribes_again_and_names_the_gap(own_kafka: KafkaConnection) -> None:
+async def test_after_a_reset_it_subscribes_again_and_names_the_gap(
+    own_kafka: KafkaConnection,
+) -> None:
     async with (
         a_simulator(speed=3_000.0) as simulator,
         a_gateway(own_kafka, feed_of(simulator), listed(simulator)) as gateway,
@@ -103,7 +110,9 @@ async def test_after_a_reset_it_subscribes_again_and_names_the_gap(own_kafka: Ka
 
         assert simulator.feed.drop_all() == 1
         await until(lambda: not gateway.metrics.connected)
-        await until(lambda: gateway.metrics.connected > 0 and gateway.metrics.clock > before + 10**9)
+        await until(
+            lambda: gateway.metrics.connected > 0 and gateway.metrics.clock > before + 10**9
+        )
         after = gateway.metrics.ticks
         await until(lambda: gateway.metrics.ticks > after)
         await gateway.finish()
@@ -123,7 +132,9 @@ async def test_after_a_reset_it_subscribes_again_and_names_the_gap(own_kafka: Ka
         assert len(gateway.asked) == 2
 
 
-async def test_ticks_that_come_without_a_pause_gather_between_rounds_of_records(own_kafka: KafkaConnection) -> None:
+async def test_ticks_that_come_without_a_pause_gather_between_rounds_of_records(
+    own_kafka: KafkaConnection,
+) -> None:
     async with (
         a_simulator(speed=3_000.0) as simulator,
         a_gateway(own_kafka, feed_of(simulator), listed(simulator)) as gateway,
@@ -134,17 +145,26 @@ async def test_ticks_that_come_without_a_pause_gather_between_rounds_of_records(
         await gateway.finish()
 
         batches = [
-            (record.partition, ticks.decode(record.value or b"")) for record in await everything(own_kafka, TICKS)
+            (record.partition, ticks.decode(record.value or b""))
+            for record in await everything(own_kafka, TICKS)
         ]
-        ours = [(place, batch) for place, batch in batches if batch.gateway == gateway.config.gateway]
-        sent = [[b.sent_at for place, b in ours if place == each and len(b.rows)] for each in range(PLAN.instrument)]
+        ours = [
+            (place, batch) for place, batch in batches if batch.gateway == gateway.config.gateway
+        ]
+        sent = [
+            [b.sent_at for place, b in ours if place == each and len(b.rows)]
+            for each in range(PLAN.instrument)
+        ]
         pauses = [later - earlier for moments in sent for earlier, later in pairwise(moments)]
         assert len(pauses) > 10
-        # a sleep never ends early; the clock of the loop and that of the wall may differ by a little
+        # a sleep never ends early; the clock of the loop and that of the wall may differ by a
+        # little
         assert min(pauses) > 0.9 * gateway_module.WINDOW * NS_PER_SECOND
 
 
-async def test_a_packet_cut_short_is_told_and_everything_else_goes_on(own_kafka: KafkaConnection) -> None:
+async def test_a_packet_cut_short_is_told_and_everything_else_goes_on(
+    own_kafka: KafkaConnection,
+) -> None:
     async with (
         a_simulator(speed=3_000.0) as simulator,
         a_gateway(own_kafka, feed_of(simulator), listed(simulator)) as gateway,
@@ -202,7 +222,10 @@ async def test_too_many_connections_are_answered_with_a_long_pause(
         raise AssertionError("nobody gets in")
 
     monkeypatch.setattr(link_module, "pause", no_wait)
-    async with a_server(never, too_many) as url, a_gateway(own_kafka, url, tuple(SHARES)) as gateway:
+    async with (
+        a_server(never, too_many) as url,
+        a_gateway(own_kafka, url, tuple(SHARES)) as gateway,
+    ):
         await asyncio.wait_for(gateway.task, WITHIN)
 
         assert knocks == 3
@@ -244,7 +267,9 @@ async def test_a_silent_feed_in_an_open_session_is_stale_once_and_then_connected
     async with (
         a_server(one_tick) as url,
         a_gateway(own_kafka, url, tuple(SHARES)) as patient,
-        a_gateway(own_kafka, url, tuple(SHARES), calendar=HOLIDAY, stale_after=0.2, give_up_after=1.2) as resting,
+        a_gateway(
+            own_kafka, url, tuple(SHARES), calendar=HOLIDAY, stale_after=0.2, give_up_after=1.2
+        ) as resting,
         a_gateway(
             own_kafka,
             url,
@@ -261,7 +286,12 @@ async def test_a_silent_feed_in_an_open_session_is_stale_once_and_then_connected
             await each.finish()
 
         states = [event.state for event in await gateway.events()]
-        assert states[:4] == [FeedState.CONNECTED, FeedState.SUBSCRIBED, FeedState.STALE, FeedState.DISCONNECTED]
+        assert states[:4] == [
+            FeedState.CONNECTED,
+            FeedState.SUBSCRIBED,
+            FeedState.STALE,
+            FeedState.DISCONNECTED,
+        ]
         for each in (patient, resting, weekend):
             assert FeedState.STALE not in [event.state for event in await each.events()]
 
@@ -276,7 +306,9 @@ class Clock:
         return self.moment
 
 
-async def test_live_the_wall_clock_closes_quiet_bars_but_only_while_a_feed_is_heard(own_kafka: KafkaConnection) -> None:
+async def test_live_the_wall_clock_closes_quiet_bars_but_only_while_a_feed_is_heard(
+    own_kafka: KafkaConnection,
+) -> None:
     wall, hang_up = Clock(NOON + 10**9), asyncio.Event()
 
     async def one_tick(socket: ServerConnection) -> None:
@@ -284,10 +316,15 @@ async def test_live_the_wall_clock_closes_quiet_bars_but_only_while_a_feed_is_he
         await hang_up.wait()
 
     async def told() -> int:
-        batches = [ticks.decode(record.value or b"") for record in await everything(own_kafka, TICKS)]
+        batches = [
+            ticks.decode(record.value or b"") for record in await everything(own_kafka, TICKS)
+        ]
         return max(batch.clock for batch in batches if batch.gateway == gateway.config.gateway)
 
-    async with a_server(one_tick) as url, a_gateway(own_kafka, url, tuple(SHARES), live=True, wall=wall) as gateway:
+    async with (
+        a_server(one_tick) as url,
+        a_gateway(own_kafka, url, tuple(SHARES), live=True, wall=wall) as gateway,
+    ):
         await until(lambda: gateway.metrics.ticks == 1)
         assert gateway.metrics.malformed == 1  # the trade nine seconds ahead of the clock
 
@@ -312,7 +349,10 @@ async def test_live_neither_the_old_trades_of_a_new_subscription_tell_the_time_n
             await socket.send(quote(share.id, when=ltt(when)))
         await socket.wait_closed()
 
-    async with a_server(last_trades) as url, a_gateway(own_kafka, url, tuple(SHARES), live=True, wall=wall) as gateway:
+    async with (
+        a_server(last_trades) as url,
+        a_gateway(own_kafka, url, tuple(SHARES), live=True, wall=wall) as gateway,
+    ):
         await until(lambda: gateway.metrics.ticks == 2)
         await gateway.finish()
         rows = await gateway.rows()
@@ -347,7 +387,8 @@ async def test_a_slow_kafka_makes_the_feed_wait_and_loses_nothing(
         await gateway.finish()
 
         assert len(await gateway.rows()) == len(simulator.market.prints)
-        assert 0 < ahead < 300 + 4 * 64  # the bound, and the frames that were read before it was reached
+        # the bound, and the frames that were read before it was reached
+        assert 0 < ahead < 300 + 4 * 64
 
 
 async def test_more_instruments_than_one_connection_carries_are_spread_and_share_one_clock(
@@ -373,7 +414,11 @@ async def test_more_instruments_than_one_connection_carries_are_spread_and_share
         ]  # fmt: skip
         assert len(rows) == len(simulator.market.prints)
         assert all((np.diff(part) >= 0).all() for part in clocks)
-        subscribed = [event.instruments for event in await gateway.events() if event.state is FeedState.SUBSCRIBED]
+        subscribed = [
+            event.instruments
+            for event in await gateway.events()
+            if event.state is FeedState.SUBSCRIBED
+        ]
         assert subscribed == [4]  # of the first connection; the rest are on the second
 
 
@@ -381,7 +426,9 @@ async def test_the_watch_list_changes_while_the_gateway_runs(own_kafka: KafkaCon
     watchlist = Watchlist()
     async with a_simulator(speed=3_000.0) as simulator:
         first, second, *rest = listed(simulator)
-        async with a_gateway(own_kafka, feed_of(simulator), (first, second), watchlist=watchlist) as gateway:
+        async with a_gateway(
+            own_kafka, feed_of(simulator), (first, second), watchlist=watchlist
+        ) as gateway:
             await until(lambda: simulator.feed.subscriptions == 2)
             simulator.exchange.open_market()
             await until(lambda: gateway.metrics.ticks > 20)
@@ -394,13 +441,17 @@ async def test_the_watch_list_changes_while_the_gateway_runs(own_kafka: KafkaCon
 
         rows = await gateway.rows()
         seen = {
-            instrument.symbol: rows[rows["security_id"] == instrument.id.security_id]["exchange_time"]
+            instrument.symbol: rows[rows["security_id"] == instrument.id.security_id][
+                "exchange_time"
+            ]
             for instrument in (first, second, rest[0])
         }
         assert seen[first.symbol].max() <= changed < seen[second.symbol].max()
         assert seen[rest[0].symbol].min() > seen[first.symbol].min()
         assert gateway.metrics.connections == 1
-        told = [event.reason for event in await gateway.events() if event.state is FeedState.SUBSCRIBED]
+        told = [
+            event.reason for event in await gateway.events() if event.state is FeedState.SUBSCRIBED
+        ]
         assert told == ["", f"{len(rest)} added, 1 removed"]
 
 
@@ -436,13 +487,17 @@ async def test_neither_logs_nor_errors_hold_the_token(
         with pytest.raises(Misconfigured, match="DHAN_FEED_URL") as refused:
             await gateway.task
 
-    client_lines = [record for record in caplog.records if not record.name.startswith("websockets.server")]
+    client_lines = [
+        record for record in caplog.records if not record.name.startswith("websockets.server")
+    ]
     assert client_lines
     assert not any(USER.token in record.getMessage() for record in client_lines)
     assert USER.token not in repr(refused.value)
 
 
-async def test_a_silence_on_an_open_connection_is_a_gap_even_when_it_ends_by_itself(own_kafka: KafkaConnection) -> None:
+async def test_a_silence_on_an_open_connection_is_a_gap_even_when_it_ends_by_itself(
+    own_kafka: KafkaConnection,
+) -> None:
     stall = Fault(FaultKind.STALL, after=300, delay=0.8)
     async with (
         a_simulator(speed=1_000.0, faults=(stall,)) as simulator,
@@ -464,7 +519,9 @@ async def test_a_silence_on_an_open_connection_is_a_gap_even_when_it_ends_by_its
             assert gap.gap_to == clocks[np.searchsorted(clocks, gap.gap_from) + 1]
 
 
-async def test_an_old_trade_sent_again_after_a_reconnect_does_not_end_the_gap(own_kafka: KafkaConnection) -> None:
+async def test_an_old_trade_sent_again_after_a_reconnect_does_not_end_the_gap(
+    own_kafka: KafkaConnection,
+) -> None:
     minute = 60 * NS_PER_SECOND
     connections = iter([[quote()], [quote(), quote(when=ltt(NOON + minute))], []])
 
@@ -482,7 +539,9 @@ async def test_an_old_trade_sent_again_after_a_reconnect_does_not_end_the_gap(ow
         assert (gap.gap_from, gap.gap_to) == (NOON, NOON + minute)
 
 
-async def test_what_came_before_the_gateway_gave_up_on_a_silent_feed_is_not_lost(own_kafka: KafkaConnection) -> None:
+async def test_what_came_before_the_gateway_gave_up_on_a_silent_feed_is_not_lost(
+    own_kafka: KafkaConnection,
+) -> None:
     last_words = 64 * quote()
 
     async def speak_when_left(socket: ServerConnection) -> None:
@@ -490,8 +549,11 @@ async def test_what_came_before_the_gateway_gave_up_on_a_silent_feed_is_not_lost
         send_close = socket.protocol.receive_data
 
         def reply(data: bytes) -> None:
-            if data[0] & 0x0F == 8:  # the gateway's close: packets already on their way reach it before ours
-                socket.transport.write(b"\x82\x7e" + len(last_words).to_bytes(2, "big") + last_words)
+            # the gateway's close: packets already on their way reach it before ours
+            if data[0] & 0x0F == 8:
+                socket.transport.write(
+                    b"\x82\x7e" + len(last_words).to_bytes(2, "big") + last_words
+                )
             send_close(data)
 
         socket.protocol.receive_data = reply  # type: ignore[method-assign]
@@ -507,7 +569,9 @@ async def test_what_came_before_the_gateway_gave_up_on_a_silent_feed_is_not_lost
         assert gateway.metrics.ticks >= 65
 
 
-async def test_no_tick_is_lost_and_every_gap_told_under_thirty_faults(own_kafka: KafkaConnection) -> None:
+async def test_no_tick_is_lost_and_every_gap_told_under_thirty_faults(
+    own_kafka: KafkaConnection,
+) -> None:
     script = faults.a_script(
         30, 5.0, seed=140
     )  # one with every kind: five stalls, six endings, both refused handshakes
@@ -532,19 +596,25 @@ async def test_the_engine_over_kafka_gives_what_the_pure_engine_gives_and_poison
             for nth, batch in enumerate(batches):
                 if nth == 3 and partition == 1:
                     await publisher.send(Output(TICKS, b"1", poison, partition))
-                await publisher.send(Output(TICKS, b"%d" % partition, ticks.encode(batch), partition))
+                await publisher.send(
+                    Output(TICKS, b"%d" % partition, ticks.encode(batch), partition)
+                )
         await publisher.flush()
     readable = [record for record in await everything(own_kafka, TICKS) if record.value != poison]
     expected = pure(readable)
     stop, stats = asyncio.Event(), EngineStats()
 
     product = service_of(Settings(), stats, EVERY_DAY)  # as `ats streams` runs it
-    service = asyncio.create_task(run_stateful(product, own_kafka, PLAN, instance="test", stop=stop, options=PATIENT))
+    service = asyncio.create_task(
+        run_stateful(product, own_kafka, PLAN, instance="test", stop=stop, options=PATIENT)
+    )
 
     def all_read() -> bool:
         assert not service.done(), service
         read = sum(stats.count("ticks", partition) for partition in stats.machines)
-        return read == sum(len(ticks.decode(record.value).rows) for record in readable if record.value)
+        return read == sum(
+            len(ticks.decode(record.value).rows) for record in readable if record.value
+        )
 
     await until(all_read)
     stop.set()
@@ -556,7 +626,9 @@ async def test_the_engine_over_kafka_gives_what_the_pure_engine_gives_and_poison
             got[topic.name, record.partition].append((record.key, record.value))
     assert got == expected
     assert any(name == SIGNALS.name for name, _ in got)
-    letters = [decode(DeadLetter, record.value) for record in await everything(own_kafka, DEAD_LETTER)]
+    letters = [
+        decode(DeadLetter, record.value) for record in await everything(own_kafka, DEAD_LETTER)
+    ]
     assert [(letter.topic, letter.partition) for letter in letters] == [(TICKS.name, 1)]
 
 

@@ -40,7 +40,9 @@ from tests.streams.factories import (
 
 @given(markets(), st.data())
 @settings(deadline=None, max_examples=60)
-def test_any_split_into_batches_gives_the_same_bytes_in_the_same_order(rows: Rows, data: st.DataObject) -> None:
+def test_any_split_into_batches_gives_the_same_bytes_in_the_same_order(
+    rows: Rows, data: st.DataObject
+) -> None:
     cuts = data.draw(st.lists(st.integers(0, len(rows))))
 
     assert streams_of(run(split(rows, cuts))) == streams_of(run([batch_of(rows)]))
@@ -48,16 +50,21 @@ def test_any_split_into_batches_gives_the_same_bytes_in_the_same_order(rows: Row
 
 @given(markets(), st.data())
 @settings(deadline=None, max_examples=40)
-def test_heartbeats_between_ticks_change_neither_bytes_nor_order(rows: Rows, data: st.DataObject) -> None:
+def test_heartbeats_between_ticks_change_neither_bytes_nor_order(
+    rows: Rows, data: st.DataObject
+) -> None:
     clocks = [int(clock) for clock in rows["clock"]]
     end = clocks[-1] + 3_600 * 10**9
     beats: list[Batch] = []
     for nth, (clock, following) in enumerate(pairwise([*clocks, end])):
-        # not beyond midnight: being there at the next day's open is something an engine may know (see `complete`)
+        # not beyond midnight: being there at the next day's open is something an engine may know
+        # (see `complete`)
         latest = min(following, int(at("23:59:59", trading_day(clock))))
         beats += [batch_of(rows[nth : nth + 1]), heartbeat(data.draw(st.integers(clock, latest)))]
 
-    assert streams_of(run([*beats, heartbeat(end)])) == streams_of(run([batch_of(rows), heartbeat(end)]))
+    assert streams_of(run([*beats, heartbeat(end)])) == streams_of(
+        run([batch_of(rows), heartbeat(end)])
+    )
 
 
 @pytest.mark.parametrize("cut", [1, 7, 128, 5_000])
@@ -75,14 +82,18 @@ def test_the_number_of_partitions_changes_no_message_of_any_instrument(partition
     rows = random_market(5, 6_000, instruments=12, days=2)
 
     def everything(count: int) -> list[tuple[str, bytes, bytes]]:
-        return sorted((o.topic.name, o.key, o.value) for shard in shards(rows, count) for o in run(shard))
+        return sorted(
+            (o.topic.name, o.key, o.value) for shard in shards(rows, count) for o in run(shard)
+        )
 
     assert everything(partitions) == everything(1)
 
 
 @given(markets(), st.data())
 @settings(deadline=None, max_examples=40)
-def test_a_restored_engine_goes_on_as_if_nothing_had_happened(rows: Rows, data: st.DataObject) -> None:
+def test_a_restored_engine_goes_on_as_if_nothing_had_happened(
+    rows: Rows, data: st.DataObject
+) -> None:
     cut = data.draw(st.integers(0, len(rows)))
     before, after = split(rows, [cut])[:1] if cut else [], split(rows[cut:], [])
     unbroken = machine()
@@ -115,11 +126,15 @@ def test_a_snapshot_of_another_engine_version_is_refused(monkeypatch: pytest.Mon
     made_by = snapshot.ENGINE_VERSION
     monkeypatch.setattr(snapshot, "ENGINE_VERSION", made_by + 1)
 
-    with pytest.raises(Misconfigured, match=f"made by engine version {made_by}, this is {made_by + 1}"):
+    with pytest.raises(
+        Misconfigured, match=f"made by engine version {made_by}, this is {made_by + 1}"
+    ):
         snapshot.restore(old, RULES)
 
 
-@pytest.mark.parametrize("damage", [lambda b: b[:-1], lambda b: b[:3], lambda b: b"ATSE" + b[5:], lambda b: b + b"\0"])
+@pytest.mark.parametrize(
+    "damage", [lambda b: b[:-1], lambda b: b[:3], lambda b: b"ATSE" + b[5:], lambda b: b + b"\0"]
+)
 def test_a_damaged_snapshot_is_refused(damage: object) -> None:
     dumped = _some_machine().dump()
 
@@ -165,11 +180,15 @@ def test_machine_code_on_disk_belongs_to_the_sources_it_was_made_from() -> None:
 
     assert file._source_stamp == STAMP
     assert STAMP.encode() in Path(file._index_path).read_bytes()
-    assert {Path(sys.modules[name].__file__ or "").name for name in _compiled_from()} <= set(_SOURCES)
+    assert {Path(sys.modules[name].__file__ or "").name for name in _compiled_from()} <= set(
+        _SOURCES
+    )
 
 
 def _compiled_from() -> set[str]:
     """The engine's modules that kernels take functions and constants from."""
     spaces = [*vars(kernels).values(), *vars(studies).values()]
     modules = {getattr(each, "__module__", "") or "" for each in spaces}
-    return {name for name in modules if name.startswith("streams.engine.")} | {"streams.engine.hours"}
+    return {name for name in modules if name.startswith("streams.engine.")} | {
+        "streams.engine.hours"
+    }

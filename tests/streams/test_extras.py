@@ -1,4 +1,6 @@
-"""Columns of TA-Lib beside the engine's own readings: equal to TA-Lib over the same bars, in any batching, after any restart."""
+"""Columns of TA-Lib beside the engine's own readings: equal to TA-Lib over the same bars, in any
+batching, after any restart.
+"""
 
 from __future__ import annotations
 
@@ -38,10 +40,19 @@ from tests.streams.factories import (
 )
 
 COLUMNS = {
-    Timeframe.M1: ("talib.CDLENGULFING", "talib.LINEARREG(timeperiod=14)", "talib.RSI(timeperiod=14)"),
-    Timeframe.M5: ("talib.MACD.macdsignal(fastperiod=5,slowperiod=9)", "talib.SMA(price=volume,timeperiod=5)"),
+    Timeframe.M1: (
+        "talib.CDLENGULFING",
+        "talib.LINEARREG(timeperiod=14)",
+        "talib.RSI(timeperiod=14)",
+    ),
+    Timeframe.M5: (
+        "talib.MACD.macdsignal(fastperiod=5,slowperiod=9)",
+        "talib.SMA(price=volume,timeperiod=5)",
+    ),
 }
-CONFIG = EngineConfig(timeframes=(Timeframe.M1, Timeframe.M5, Timeframe.M15), talib=COLUMNS, talib_window=40)
+CONFIG = EngineConfig(
+    timeframes=(Timeframe.M1, Timeframe.M5, Timeframe.M15), talib=COLUMNS, talib_window=40
+)
 REGRESSION = "talib.LINEARREG(timeperiod=14)"
 NEEDS = (f"previous_{REGRESSION}", REGRESSION, "close", "talib.SMA(timeperiod=3)@15m")
 
@@ -50,7 +61,10 @@ def crosses_regression() -> Rule:
     def look(bars: Columns) -> Verdicts:
         above = bars["close"] > bars[REGRESSION]
         rising = bars[REGRESSION] > bars[f"previous_{REGRESSION}"]
-        return verdicts(bullish=above & rising, bearish=~above & ~rising & (bars["talib.SMA(timeperiod=3)@15m"] > 0))
+        return verdicts(
+            bullish=above & rising,
+            bearish=~above & ~rising & (bars["talib.SMA(timeperiod=3)@15m"] > 0),
+        )
 
     return Rule("crosses_regression", Timeframe.M1, look, NEEDS)
 
@@ -83,7 +97,10 @@ def over_the_window(name: str, bars: Sequence[Candle]) -> float | None:
     column = parse(name, CONFIG.talib_window)
     if len(bars) <= column.lookback:
         return None
-    inputs = [np.array([getattr(bar, each) for bar in bars[-column.window :]], float) for each in column.inputs]
+    inputs = [
+        np.array([getattr(bar, each) for bar in bars[-column.window :]], float)
+        for each in column.inputs
+    ]
     function, _, rest = name.removeprefix("talib.").partition("(")
     function, _, output = function.partition(".")
     given = dict(each.split("=") for each in rest.rstrip(")").split(",") if each)
@@ -94,13 +111,20 @@ def over_the_window(name: str, bars: Sequence[Candle]) -> float | None:
 
 
 def test_every_column_equals_talib_over_the_same_bars_and_is_told_with_them() -> None:
-    outputs = run(split(random_market(31, 6_000, instruments=3, days=2), range(0, 12_000, 900)), machine())
+    outputs = run(
+        split(random_market(31, 6_000, instruments=3, days=2), range(0, 12_000, 900)), machine()
+    )
 
     counted = 0
     for (_, timeframe), (bars, readings) in by_slot(outputs).items():
         for nth, reading in enumerate(readings):
-            told = {name: value for name, value in reading.values.items() if name.startswith("talib.")}
-            names = (*COLUMNS.get(timeframe, ()), *(["talib.SMA(timeperiod=3)"] if timeframe is Timeframe.M15 else []))
+            told = {
+                name: value for name, value in reading.values.items() if name.startswith("talib.")
+            }
+            names = (
+                *COLUMNS.get(timeframe, ()),
+                *(["talib.SMA(timeperiod=3)"] if timeframe is Timeframe.M15 else []),
+            )
             assert told == {name: over_the_window(name, bars[: nth + 1]) for name in names}
             counted += sum(value is not None for value in told.values())
     assert counted > 5_000
@@ -114,10 +138,20 @@ def test_a_rule_sees_its_columns_the_bar_s_own_the_one_before_and_those_of_a_lon
     for signal in said:
         ends = [each.event_time for each in slots[signal.instrument, Timeframe.M1][1]]
         at = ends.index(signal.event_time)
-        own = [each.values[REGRESSION] for each in slots[signal.instrument, Timeframe.M1][1][at - 1 : at + 1]]
-        longer = [e for e in slots[signal.instrument, Timeframe.M15][1] if e.event_time <= signal.event_time][-1]
+        own = [
+            each.values[REGRESSION]
+            for each in slots[signal.instrument, Timeframe.M1][1][at - 1 : at + 1]
+        ]
+        longer = [
+            e
+            for e in slots[signal.instrument, Timeframe.M15][1]
+            if e.event_time <= signal.event_time
+        ][-1]
         assert [signal.features[f"previous_{REGRESSION}"], signal.features[REGRESSION]] == own
-        assert signal.features["talib.SMA(timeperiod=3)@15m"] == longer.values["talib.SMA(timeperiod=3)"]
+        assert (
+            signal.features["talib.SMA(timeperiod=3)@15m"]
+            == longer.values["talib.SMA(timeperiod=3)"]
+        )
     assert len(said) > 20
 
 
@@ -126,7 +160,9 @@ def test_a_rule_sees_its_columns_the_bar_s_own_the_one_before_and_those_of_a_lon
 def test_any_split_into_batches_gives_the_same_bytes(rows: Rows, data: st.DataObject) -> None:
     cuts = data.draw(st.lists(st.integers(0, len(rows))))
 
-    assert streams_of(run(split(rows, cuts), machine())) == streams_of(run([batch_of(rows)], machine()))
+    assert streams_of(run(split(rows, cuts), machine())) == streams_of(
+        run([batch_of(rows)], machine())
+    )
 
 
 def test_an_engine_restored_at_any_batch_goes_on_as_if_nothing_had_happened() -> None:
@@ -165,12 +201,18 @@ def test_columns_warm_up_on_bars_of_the_past_as_on_live_ones() -> None:
     warmed.engine.absorb(past(first_day[: len(first_day) // 2]))  # bars may come again
     outputs = run([batch_of(rows[6_000:])], warmed)
 
-    later = {reading.id: reading for reading in indicators(whole) if reading.event_time > at("15:30:00")}
+    later = {
+        reading.id: reading for reading in indicators(whole) if reading.event_time > at("15:30:00")
+    }
     told = {reading.id: reading for reading in indicators(outputs)}
     assert told.keys() == later.keys()
     for id_, reading in told.items():
-        expected = {name: value for name, value in later[id_].values.items() if name.startswith("talib.")}
-        assert {name: value for name, value in reading.values.items() if name.startswith("talib.")} == expected
+        expected = {
+            name: value for name, value in later[id_].values.items() if name.startswith("talib.")
+        }
+        assert {
+            name: value for name, value in reading.values.items() if name.startswith("talib.")
+        } == expected
 
 
 def past(bars: Sequence[Candle]) -> np.ndarray:
@@ -184,11 +226,17 @@ def past(bars: Sequence[Candle]) -> np.ndarray:
 
 
 def test_a_column_on_bars_that_are_not_made_is_refused() -> None:
-    with pytest.raises(Misconfigured, match=r"talib\. columns on 30m bars.*add 30m to the timeframes"):
-        Engine(EngineConfig(timeframes=(Timeframe.M1,), talib={Timeframe.M30: ("talib.CDLDOJI",)}), ())
+    with pytest.raises(
+        Misconfigured, match=r"talib\. columns on 30m bars.*add 30m to the timeframes"
+    ):
+        Engine(
+            EngineConfig(timeframes=(Timeframe.M1,), talib={Timeframe.M30: ("talib.CDLDOJI",)}), ()
+        )
 
 
 def test_an_engine_without_such_columns_tells_none() -> None:
     outputs = run([batch_of(random_market(1, 500))], EngineMachine(Engine(EngineConfig(), ())))
 
-    assert not any(name.startswith("talib.") for each in indicators(outputs) for name in each.values)
+    assert not any(
+        name.startswith("talib.") for each in indicators(outputs) for name in each.values
+    )

@@ -1,4 +1,6 @@
-"""Real `ats feed` processes, killed with SIGKILL against a simulated feed: what they missed lies in the gaps told."""
+"""Real `ats feed` processes, killed with SIGKILL against a simulated feed: what they missed lies in
+the gaps told.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,16 @@ from streams.feed.earlier import UNKNOWN, last_told
 from tests.conftest import started_broker
 from tests.streams.conftest import PLAN
 from tests.streams.factories import at
-from tests.streams.gateways import USER, a_gateway, a_server, a_simulator, everything, feed_of, gateways, until
+from tests.streams.gateways import (
+    USER,
+    a_gateway,
+    a_server,
+    a_simulator,
+    everything,
+    feed_of,
+    gateways,
+    until,
+)
 from tests.streams.test_decode import NOON, SHARES, ltt, quote
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -55,7 +66,9 @@ class Life:
 
     async def begin(self) -> None:
         self.child.start()
-        await until(lambda: self.simulator.feed.subscriptions == len(self.simulator.market.listings))
+        await until(
+            lambda: self.simulator.feed.subscriptions == len(self.simulator.market.listings)
+        )
 
     async def kill(self) -> None:
         self.child.signal(signal.SIGKILL)
@@ -81,19 +94,29 @@ class Life:
         }
         printed = self.simulator.market.prints[: self.simulator.exchange.prints]
         shares = printed[printed["segment"] == 1]
-        heard = [at for at, row in enumerate(shares) if (int(row["security_id"]), int(row["volume"])) in there]
+        heard = [
+            at
+            for at, row in enumerate(shares)
+            if (int(row["security_id"]), int(row["volume"])) in there
+        ]
         missing = [
             int(row["second"])
             for row in shares[: heard[-1]]
             if (int(row["security_id"]), int(row["volume"])) not in there
         ]
-        events = [decode(FeedEvent, record.value) for record in await everything(self.connection, FEED)]
+        events = [
+            decode(FeedEvent, record.value) for record in await everything(self.connection, FEED)
+        ]
         return missing, [event for event in events if event.state is FeedState.GAP]
 
 
 def untold(seconds: list[int], gaps: list[FeedEvent]) -> list[int]:
-    spans = [((gap.gap_from or 0) // NS_PER_SECOND, (gap.gap_to or 0) // NS_PER_SECOND) for gap in gaps]
-    return [second for second in seconds if not any(first <= second <= last for first, last in spans)]
+    spans = [
+        ((gap.gap_from or 0) // NS_PER_SECOND, (gap.gap_to or 0) // NS_PER_SECOND) for gap in gaps
+    ]
+    return [
+        second for second in seconds if not any(first <= second <= last for first, last in spans)
+    ]
 
 
 @asynccontextmanager
@@ -103,7 +126,11 @@ async def lives(home: Path) -> AsyncIterator[Life]:
         connection = KafkaConnection(broker.bootstrap_servers)
         await create_topics(connection, PLAN)
         async with a_simulator(speed=SPEED) as simulator:
-            plain = {name: value for name, value in os.environ.items() if not name.startswith(("ATS_", "KAFKA_"))}
+            plain = {
+                name: value
+                for name, value in os.environ.items()
+                if not name.startswith(("ATS_", "KAFKA_"))
+            }
             settings = {
                 "ATS_ENV_FILE": "",
                 "ATS_CLOCK": "market",
@@ -117,7 +144,11 @@ async def lives(home: Path) -> AsyncIterator[Life]:
                 "DHAN_INSTRUMENTS_URL": f"{simulator.url}/instruments/api-scrip-master-detailed.csv",
             }
             child = Child(
-                "feed", [sys.executable, "-m", "ats", "feed"], log=home / "feed.log", env=plain | settings, cwd=ROOT
+                "feed",
+                [sys.executable, "-m", "ats", "feed"],
+                log=home / "feed.log",
+                env=plain | settings,
+                cwd=ROOT,
             )
             with _ended(child):
                 yield Life(child, simulator, connection)
@@ -153,7 +184,9 @@ async def test_a_gateway_that_was_killed_tells_the_gap_it_left_each_time(tmp_pat
     assert len(gaps) == 3
 
 
-async def test_a_gateway_killed_before_its_first_tick_leaves_a_gap_from_the_day_s_begin(tmp_path: Path) -> None:
+async def test_a_gateway_killed_before_its_first_tick_leaves_a_gap_from_the_day_s_begin(
+    tmp_path: Path,
+) -> None:
     async with lives(tmp_path) as life:
         await life.begin()
         await life.kill()
@@ -194,8 +227,13 @@ def told(clock: int, gateway: int) -> bytes:
     return ticks.encode(ticks.Batch(UtcNs(clock), UtcNs(clock), gateway, np.zeros(0, ticks.TICK)))
 
 
-async def test_where_no_gateway_was_before_there_is_no_gap(own_kafka: KafkaConnection, config: GatewayConfig) -> None:
-    await put(own_kafka, *((partition, told(NOON, config.gateway + 500)) for partition in range(PLAN.instrument)))
+async def test_where_no_gateway_was_before_there_is_no_gap(
+    own_kafka: KafkaConnection, config: GatewayConfig
+) -> None:
+    await put(
+        own_kafka,
+        *((partition, told(NOON, config.gateway + 500)) for partition in range(PLAN.instrument)),
+    )
 
     assert await last_told(own_kafka, config) is None
 
@@ -203,10 +241,17 @@ async def test_where_no_gateway_was_before_there_is_no_gap(own_kafka: KafkaConne
 async def test_the_least_clock_counts_and_records_of_others_behind_it_do_not(
     own_kafka: KafkaConnection, config: GatewayConfig
 ) -> None:
-    own = [(partition, told(NOON + partition, config.gateway)) for partition in range(PLAN.instrument)]
+    own = [
+        (partition, told(NOON + partition, config.gateway)) for partition in range(PLAN.instrument)
+    ]
     bars = history.rows_of(SHARES[0].id, Timeframe.M1, [])
-    others = [(partition, told(NOON * 2, config.gateway + 500)) for partition in range(PLAN.instrument)]
-    past = [(partition, history.encode(history.History(UtcNs(NOON * 2), bars))) for partition in range(PLAN.instrument)]
+    others = [
+        (partition, told(NOON * 2, config.gateway + 500)) for partition in range(PLAN.instrument)
+    ]
+    past = [
+        (partition, history.encode(history.History(UtcNs(NOON * 2), bars)))
+        for partition in range(PLAN.instrument)
+    ]
     await put(own_kafka, *own, *(100 * others), *past, (0, b"poison"))
 
     assert await last_told(own_kafka, config) == NOON
@@ -224,7 +269,10 @@ async def test_a_topic_too_long_to_look_through_leaves_the_whole_day_in_doubt(
     own_kafka: KafkaConnection, config: GatewayConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(earlier_module, "LOOK_WITHIN", 0.0)
-    await put(own_kafka, *((partition, told(NOON, config.gateway)) for partition in range(PLAN.instrument)))
+    await put(
+        own_kafka,
+        *((partition, told(NOON, config.gateway)) for partition in range(PLAN.instrument)),
+    )
 
     assert await last_told(own_kafka, config) == UNKNOWN
 
@@ -254,7 +302,11 @@ MINUTE = 60 * NS_PER_SECOND
     [
         (NOON - 30 * MINUTE, NOON, (NOON - 30 * MINUTE, NOON + 1 * NS_PER_SECOND)),
         (at("15:31:00", date(2023, 12, 29)), at("09:00:00", date(2024, 1, 1)), None),
-        (at("15:31:00", date(2023, 12, 29)), NOON, (at("15:31:00", date(2023, 12, 29)), NOON + 1 * NS_PER_SECOND)),
+        (
+            at("15:31:00", date(2023, 12, 29)),
+            NOON,
+            (at("15:31:00", date(2023, 12, 29)), NOON + 1 * NS_PER_SECOND),
+        ),
         (UNKNOWN, NOON, (at("00:00:00", trading_day(NOON)), NOON + 1 * NS_PER_SECOND)),
     ],
     ids=["half an hour away", "a weekend", "a weekend and a morning", "nobody knows since when"],
@@ -264,7 +316,8 @@ async def test_live_the_gap_ends_with_a_trade_after_the_subscription_and_a_rest_
 ) -> None:
     async def speak(socket: ServerConnection) -> None:
         await socket.recv()
-        await socket.send(quote(when=ltt(started - 20 * MINUTE)))  # the last trade of a quiet share, sent again
+        # the last trade of a quiet share, sent again
+        await socket.send(quote(when=ltt(started - 20 * MINUTE)))
         await asyncio.sleep(0.1)  # each packet in a batch of its own
         await socket.send(quote(when=ltt(started + NS_PER_SECOND)))
         await socket.wait_closed()
@@ -272,12 +325,22 @@ async def test_live_the_gap_ends_with_a_trade_after_the_subscription_and_a_rest_
     async with (
         a_server(speak) as url,
         a_gateway(
-            own_kafka, url, tuple(SHARES), live=True, wall=lambda: started, earlier=earlier, calendar=WEEKDAYS
+            own_kafka,
+            url,
+            tuple(SHARES),
+            live=True,
+            wall=lambda: started,
+            earlier=earlier,
+            calendar=WEEKDAYS,
         ) as gateway,
     ):
         await until(lambda: gateway.metrics.ticks == 2)
         await gateway.finish()
 
-        gaps = [(event.gap_from, event.gap_to) for event in await gateway.events() if event.state is FeedState.GAP]
+        gaps = [
+            (event.gap_from, event.gap_to)
+            for event in await gateway.events()
+            if event.state is FeedState.GAP
+        ]
 
     assert gaps == ([gap] if gap else [])

@@ -60,7 +60,9 @@ def by_talib(bar: dict[str, Values]) -> dict[str, Values]:
         ("bollinger_upper", "bollinger_middle", "bollinger_lower"): talib.BBANDS(close, 20, 2, 2),
         ("stochastic_k", "stochastic_d"): talib.STOCH(high, low, close, 14, 3, 0, 3, 0),
         ("donchian_upper", "donchian_middle", "donchian_lower"): talib.DONCHIAN(high, low, 20),
-        ("keltner_upper", "keltner_middle", "keltner_lower"): talib.KC(high, low, close, 20, 10, 2.0),
+        ("keltner_upper", "keltner_middle", "keltner_lower"): talib.KC(
+            high, low, close, 20, 10, 2.0
+        ),
         ("supertrend", "supertrend_direction"): talib.SUPERTREND(high, low, close, 10, 3.0),
     }
     for names, values in groups.items():
@@ -71,7 +73,8 @@ def by_talib(bar: dict[str, Values]) -> dict[str, Values]:
     return expected
 
 
-# Differences and ratios of differences may cancel to almost nothing; their error is relative to what they were made of.
+# Differences and ratios of differences may cancel to almost nothing; their error is relative to
+# what they were made of.
 OSCILLATORS = (
     "macd",
     "cci_20",
@@ -86,16 +89,31 @@ OSCILLATORS = (
 )
 
 
-def assert_talib_agrees(outputs: list[Output], timeframe: Timeframe, instrument: InstrumentId) -> int:
+def assert_talib_agrees(
+    outputs: list[Output], timeframe: Timeframe, instrument: InstrumentId
+) -> int:
     """Compare every reading of one instrument; returns how many were compared."""
-    bars = [bar for bar in candles(outputs) if (bar.timeframe, bar.instrument) == (timeframe, instrument)]
-    ours = [each for each in indicators(outputs) if (each.timeframe, each.instrument) == (timeframe, instrument)]
-    table = {name: np.array([getattr(bar, name) for bar in bars], float) for name in ("high", "low", "close", "volume")}
+    bars = [
+        bar
+        for bar in candles(outputs)
+        if (bar.timeframe, bar.instrument) == (timeframe, instrument)
+    ]
+    ours = [
+        each
+        for each in indicators(outputs)
+        if (each.timeframe, each.instrument) == (timeframe, instrument)
+    ]
+    table = {
+        name: np.array([getattr(bar, name) for bar in bars], float)
+        for name in ("high", "low", "close", "volume")
+    }
     for name, expected in by_talib(table).items():
         got = np.array([np.nan if (value := each.values[name]) is None else value for each in ours])
         scale = 100.0 if name.startswith(OSCILLATORS) else 0.0
         where = f"{instrument} {timeframe} {name}"
-        np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-9 * scale, equal_nan=True, err_msg=where)
+        np.testing.assert_allclose(
+            got, expected, rtol=1e-9, atol=1e-9 * scale, equal_nan=True, err_msg=where
+        )
     return len(bars)
 
 
@@ -105,10 +123,14 @@ def random_days() -> list[Output]:
 
 
 @pytest.mark.parametrize("timeframe", Timeframe)
-def test_readings_of_a_random_market_equal_talib_over_days(random_days: list[Output], timeframe: Timeframe) -> None:
+def test_readings_of_a_random_market_equal_talib_over_days(
+    random_days: list[Output], timeframe: Timeframe
+) -> None:
     instruments = sorted({bar.instrument for bar in candles(random_days)})
 
-    counted = [assert_talib_agrees(random_days, timeframe, instrument) for instrument in instruments]
+    counted = [
+        assert_talib_agrees(random_days, timeframe, instrument) for instrument in instruments
+    ]
 
     assert min(counted) > 5 * (375 * 60 * 10**9 // min(timeframe.ns, 375 * 60 * 10**9)) - 5
 
@@ -119,8 +141,12 @@ def test_readings_of_a_real_index_equal_talib(market_data: Path) -> None:
     with gzip.open(market_data / "nse_1min" / "index_2024" / "NIFTY.csv.gz", "rt") as lines:
         for _, bar in zip(range(3_000), csv.DictReader(lines), strict=False):
             start = UtcNs.from_datetime(datetime.fromisoformat(bar["timestamp"]))
-            prices = [int(Paise.from_rupees(bar[name])) for name in ("open", "high", "low", "close")]
-            batches.append(batch_of(*(tick(start + nth * 10**10, p, of=NIFTY) for nth, p in enumerate(prices))))
+            prices = [
+                int(Paise.from_rupees(bar[name])) for name in ("open", "high", "low", "close")
+            ]
+            batches.append(
+                batch_of(*(tick(start + nth * 10**10, p, of=NIFTY) for nth, p in enumerate(prices)))
+            )
 
     outputs = run(batches)
 
@@ -130,16 +156,23 @@ def test_readings_of_a_real_index_equal_talib(market_data: Path) -> None:
 
 
 def test_readings_of_a_price_that_never_moves_equal_talib() -> None:
-    outputs = run([batch_of(*(tick(at("09:15:00") + nth * 60 * 10**9, 5_000) for nth in range(60)))])
+    outputs = run(
+        [batch_of(*(tick(at("09:15:00") + nth * 60 * 10**9, 5_000) for nth in range(60)))]
+    )
 
     assert assert_talib_agrees(outputs, Timeframe.M1, RELIANCE) == 59
 
 
 def test_during_warm_up_a_reading_is_none() -> None:
-    outputs = run([batch_of(*(tick(at("09:15:00") + nth * 60 * 10**9, 5_000 + nth) for nth in range(30)))])
+    outputs = run(
+        [batch_of(*(tick(at("09:15:00") + nth * 60 * 10**9, 5_000 + nth) for nth in range(30)))]
+    )
 
     minutes_only = [each for each in indicators(outputs) if each.timeframe is Timeframe.M1]
-    silent = {name: sum(each.values[name] is None for each in minutes_only) for name in ("ema_9", "ema_21", "rsi_14")}
+    silent = {
+        name: sum(each.values[name] is None for each in minutes_only)
+        for name in ("ema_9", "ema_21", "rsi_14")
+    }
     assert silent == {"ema_9": 8, "ema_21": 20, "rsi_14": 14}
 
 
@@ -160,7 +193,10 @@ def test_ema_cross_speaks_at_the_bar_of_the_crossing_only_and_never_in_warm_up()
 
 
 def test_rsi_reversal_speaks_when_the_extreme_is_left() -> None:
-    table = bars(previous_rsi_14=[29, 30, 31, 71, 70, 69, 25, np.nan], rsi_14=[31, 30.5, 29, 69, 69.5, 71, 75, 35])
+    table = bars(
+        previous_rsi_14=[29, 30, 31, 71, 70, 69, 25, np.nan],
+        rsi_14=[31, 30.5, 29, 69, 69.5, 71, 75, 35],
+    )
 
     assert list(rsi_reversal().look(table)) == [1, 1, 0, -1, -1, 0, 1, 0]
 
@@ -174,7 +210,11 @@ def falling_then_rising(of: InstrumentId, cycles: int = 1) -> list[Signal]:
             price += step
             prices.append(price)
     ticks = [tick(at("09:15:00") + nth * 60 * 10**9, p, of=of) for nth, p in enumerate(prices)]
-    return [s for s in signals(run([batch_of(*ticks), heartbeat(at("15:40:00"))])) if s.rule == "rsi_reversal"]
+    return [
+        s
+        for s in signals(run([batch_of(*ticks), heartbeat(at("15:40:00"))]))
+        if s.rule == "rsi_reversal"
+    ]
 
 
 def test_a_signal_says_what_it_looked_at_and_starts_a_chain() -> None:

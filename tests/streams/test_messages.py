@@ -26,14 +26,18 @@ def test_every_message_is_written_as_the_codec_writes_its_model() -> None:
     outputs = run([batch_of(random_market(12, 4_000, instruments=5, days=2))])
 
     models: dict[Topic, type[Message]] = {CANDLES: Candle, INDICATORS: Indicators, SIGNALS: Signal}
-    assert Counter(output.topic.name for output in outputs).keys() == {topic.name for topic in models}
+    assert Counter(output.topic.name for output in outputs).keys() == {
+        topic.name for topic in models
+    }
     assert len(outputs) > 3_000
     for output in outputs:
         assert encode(decode(models[output.topic], output.value)) == output.value
 
 
 def test_a_signal_has_the_ids_of_the_catalogue_and_leaves_out_what_is_no_finite_number() -> None:
-    rule = Rule('a "rule"', Timeframe.M1, lambda bars: np.zeros(len(bars["close"]), np.int8), ("close",))
+    rule = Rule(
+        'a "rule"', Timeframe.M1, lambda bars: np.zeros(len(bars["close"]), np.int8), ("close",)
+    )
     engine = Engine(rules=(rule,))
     closed, _ = engine.process(batch_of(random_market(12, 400, instruments=2)))
     told = {"close": 1.5, "rsi_14": math.inf, "adx_14": math.nan}

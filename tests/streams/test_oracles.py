@@ -44,7 +44,9 @@ def _number(text: str | None) -> float:
 
 
 def absorbed(inputs: dict[str, Values], timeframe: Timeframe, scale: int) -> list[dict[str, float]]:
-    """The readings after each bar, which follow one another in time on our clocks; prices in `scale`-ths."""
+    """The readings after each bar, which follow one another in time on our clocks; prices in
+    `scale`-ths.
+    """
     engine = Engine(rules=())
     per_day, place = 375 * 60 * 10**9 // timeframe.ns, engine.config.timeframes.index(timeframe)
     found = []
@@ -91,9 +93,12 @@ def test_readings_equal_an_outsider_s_table(  # noqa: PLR0917 (fixtures and para
     expected, ours = columns(oracles / "skender_library" / file)[column] * scale, daily[name]
 
     both = ~np.isnan(expected) & ~np.isnan(ours)
-    both[: 200 if name == "macd" else 0] = False  # its fast average is seeded earlier; by then that has faded
+    # its fast average is seeded earlier; by then that has faded
+    both[: 200 if name == "macd" else 0] = False
     assert both.sum() > 290
-    np.testing.assert_allclose(ours[both], expected[both], rtol=1e-7 if name == "macd" else 1e-9, atol=1e-7)
+    np.testing.assert_allclose(
+        ours[both], expected[both], rtol=1e-7 if name == "macd" else 1e-9, atol=1e-7
+    )
 
 
 @pytest.mark.market_data
@@ -118,12 +123,18 @@ def test_pivots_equal_an_outsider_s_workbook(oracles: Path) -> None:
         engine = Engine(rules=())
         for day, prices in ((date(2024, 1, 2), (low, high, close)), (date(2024, 1, 3), (close,))):
             engine.process(heartbeat(at("09:00:00", day)))
-            ticks = [tick(at(f"09:15:{k:02}", day), round(price * 100)) for k, price in enumerate(prices)]
+            ticks = [
+                tick(at(f"09:15:{k:02}", day), round(price * 100)) for k, price in enumerate(prices)
+            ]
             engine.process(batch_of(*ticks))
             engine.process(heartbeat(at("15:31:00", day)))
         final = engine.tables.finals[0, 0]
-        got = [final[AT[name]] for name in ("pivot", "pivot_r1", "pivot_s1", "pivot_r2", "pivot_s2")]
-        np.testing.assert_allclose(got, [table[name][nth] * 100 for name in ("PP", "R1", "S1", "R2", "S2")], rtol=1e-12)
+        got = [
+            final[AT[name]] for name in ("pivot", "pivot_r1", "pivot_s1", "pivot_r2", "pivot_s2")
+        ]
+        np.testing.assert_allclose(
+            got, [table[name][nth] * 100 for name in ("PP", "R1", "S1", "R2", "S2")], rtol=1e-12
+        )
     assert len(seen) > 20
 
 
@@ -142,24 +153,36 @@ def test_vwap_of_ticks_is_turnover_by_volume_with_bands_of_two_deviations() -> N
     final, mean = engine.tables.finals[0, 0], float(np.average(prices, weights=volumes))
     deviation = float(np.sqrt(np.average((np.array(prices) - mean) ** 2, weights=volumes)))
     expected = [mean, mean + 2 * deviation, mean - 2 * deviation]
-    np.testing.assert_allclose([final[AT[name]] for name in ("vwap", "vwap_upper", "vwap_lower")], expected, rtol=1e-12)
+    np.testing.assert_allclose(
+        [final[AT[name]] for name in ("vwap", "vwap_upper", "vwap_lower")], expected, rtol=1e-12
+    )
 
 
 def test_the_opening_range_is_that_of_fifteen_minutes_and_known_at_their_end() -> None:
     engine = Engine(rules=())
     ticks = [
         tick(at(clock), price)
-        for clock, price in (("09:15:00", 100), ("09:20:00", 120), ("09:29:00", 90), ("09:30:00", 300))
+        for clock, price in (
+            ("09:15:00", 100),
+            ("09:20:00", 120),
+            ("09:29:00", 90),
+            ("09:30:00", 300),
+        )
     ]
 
     told = {}
     for batch in (heartbeat(at("09:00:00")), *map(batch_of, ticks), heartbeat(at("09:40:00"))):
         closed, _ = engine.process(batch)
         for facts, values in zip(closed.facts.tolist(), closed.values, strict=True):
-            told[facts[1], facts[3]] = (values[AT["opening_range_high"]], values[AT["opening_range_low"]])
+            told[facts[1], facts[3]] = (
+                values[AT["opening_range_high"]],
+                values[AT["opening_range_low"]],
+            )
 
     assert np.isnan(told[0, at("09:21:00")]).all()
-    assert told[0, at("09:30:00")] == told[0, at("09:31:00")] == told[3, at("09:30:00")] == (120, 90)
+    assert (
+        told[0, at("09:30:00")] == told[0, at("09:31:00")] == told[3, at("09:30:00")] == (120, 90)
+    )
 
 
 def profile_of(high: Values, low: Values, volume: Values) -> tuple[float, float, float]:
@@ -214,12 +237,17 @@ def test_the_last_provisional_reading_before_a_close_is_the_final_one() -> None:
 
 def test_less_asked_for_gives_the_same_values_of_what_is_asked_for() -> None:
     rows = random_market(19, 4_000, instruments=3, days=2)
-    whole, part = Engine(rules=()), Engine(EngineConfig.of(["1m", "15m"], ["rsi", "vwap", "cci"], EVERY_DAY), ())
+    whole, part = (
+        Engine(rules=()),
+        Engine(EngineConfig.of(["1m", "15m"], ["rsi", "vwap", "cci"], EVERY_DAY), ()),
+    )
 
     closed, _ = whole.process(batch_of(rows))
     few, _ = part.process(batch_of(rows))
 
     names = ["close", "rsi_14", "vwap", "cci_20"]
     same = closed.values[np.isin(closed.facts[:, 1], [0, 3])]
-    np.testing.assert_array_equal(few.values[:, [AT[name] for name in names]], same[:, [AT[name] for name in names]])
+    np.testing.assert_array_equal(
+        few.values[:, [AT[name] for name in names]], same[:, [AT[name] for name in names]]
+    )
     assert np.isnan(few.values[:, AT["ema_9"]]).all()

@@ -22,7 +22,9 @@ READINGS = Row._fields[Row._fields.index("vwap") :]
 
 
 @pytest.mark.parametrize("seed", range(80))
-def test_bars_vwap_opening_range_and_pivots_are_those_of_the_slow_engine_whatever_happens(seed: int) -> None:
+def test_bars_vwap_opening_range_and_pivots_are_those_of_the_slow_engine_whatever_happens(
+    seed: int,
+) -> None:
     prints, chance, slow = a_market(seed), random.Random(seed), SlowEngine()
     restored, looked_ahead = chance.random() < 0.5, chance.random() < 0.5
     for each in prints:
@@ -46,7 +48,9 @@ def test_bars_vwap_opening_range_and_pivots_are_those_of_the_slow_engine_whateve
         for timeframe in Timeframe:
             expected = list(slow.rows(of, timeframe))
             found = told.pop((of, timeframe), [])
-            assert [row[: -len(READINGS)] for row in found] == [row[: -len(READINGS)] for row in expected]
+            assert [row[: -len(READINGS)] for row in found] == [
+                row[: -len(READINGS)] for row in expected
+            ]
             np.testing.assert_allclose(readings(found), readings(expected), rtol=1e-9)
     assert not told
 
@@ -54,7 +58,9 @@ def test_bars_vwap_opening_range_and_pivots_are_those_of_the_slow_engine_whateve
 def row_of(facts: list[int], values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Row:
     prices = [int(values[AT[name]]) for name in ("open", "high", "low", "close", "volume")]
     days = [float(values[AT[name]]) for name in READINGS]
-    return Row._make([facts[START], facts[END], *prices, facts[TICKS], bool(facts[COMPLETE]), *days])
+    return Row._make(
+        [facts[START], facts[END], *prices, facts[TICKS], bool(facts[COMPLETE]), *days]
+    )
 
 
 def readings(rows: list[Row]) -> list[tuple[float, ...]]:

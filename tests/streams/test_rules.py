@@ -101,7 +101,11 @@ CASES: list[Case] = [
             ((25, 75), 1),  # from one extreme to the other: it left the low one
         ],
     ),
-    (mfi_extreme(), ("previous_mfi_14", "mfi_14"), [((19, 21), 1), ((81, 79), -1), ((21, 19), 0), ((50, 60), 0)]),
+    (
+        mfi_extreme(),
+        ("previous_mfi_14", "mfi_14"),
+        [((19, 21), 1), ((81, 79), -1), ((21, 19), 0), ((50, 60), 0)],
+    ),
     (
         cci_breakout(),
         ("previous_cci_20", "cci_20"),
@@ -110,7 +114,12 @@ CASES: list[Case] = [
     (
         opening_range_breakout(),
         ("previous_close", "close", "opening_range_high", "opening_range_low"),
-        [((100, 106, 105, 95), 1), ((100, 94, 105, 95), -1), ((106, 107, 105, 95), 0), ((100, 105, 105, 95), 0)],
+        [
+            ((100, 106, 105, 95), 1),
+            ((100, 94, 105, 95), -1),
+            ((106, 107, 105, 95), 0),
+            ((100, 105, 105, 95), 0),
+        ],
     ),
     (
         donchian_breakout(),
@@ -120,7 +129,12 @@ CASES: list[Case] = [
     (
         pivot_breakout(),
         ("open", "close", "pivot_r1", "pivot_s1"),
-        [((104, 106, 105, 95), 1), ((96, 94, 105, 95), -1), ((106, 107, 105, 95), 0), ((100, 101, 105, 95), 0)],
+        [
+            ((104, 106, 105, 95), 1),
+            ((96, 94, 105, 95), -1),
+            ((106, 107, 105, 95), 0),
+            ((100, 101, 105, 95), 0),
+        ],
     ),
     (
         bollinger_reversion(),
@@ -146,7 +160,12 @@ CASES: list[Case] = [
     (
         value_area_return(),
         ("open", "close", "value_area_high", "value_area_low"),
-        [((94, 96, 105, 95), 1), ((106, 104, 105, 95), -1), ((94, 106, 105, 95), 0), ((96, 97, 105, 95), 0)],
+        [
+            ((94, 96, 105, 95), 1),
+            ((106, 104, 105, 95), -1),
+            ((94, 106, 105, 95), 0),
+            ((96, 97, 105, 95), 0),
+        ],
     ),
     (
         keltner_squeeze(),
@@ -184,7 +203,12 @@ CASES: list[Case] = [
     (
         volume_surge(),
         ("open", "close", "volume", "previous_talib.SMA(price=volume,timeperiod=20)"),
-        [((100, 101, 400, 100), 1), ((101, 100, 500, 100), -1), ((100, 101, 399, 100), 0), ((100, 101, 0, 0), 0)],
+        [
+            ((100, 101, 400, 100), 1),
+            ((101, 100, 500, 100), -1),
+            ((100, 101, 399, 100), 0),
+            ((100, 101, 0, 0), 0),
+        ],
     ),
     (candlestick(), ("talib.CDLENGULFING",), [((100,), 1), ((-100,), -1), ((0,), 0)]),
 ]
@@ -205,7 +229,9 @@ def test_each_bar_gets_its_verdict(
 
 
 @pytest.mark.parametrize(("rule", "names", "bars"), CASES, ids=NAMES)
-def test_a_rule_names_exactly_the_columns_it_looks_at(rule: Rule, names: tuple[str, ...], bars: object) -> None:
+def test_a_rule_names_exactly_the_columns_it_looks_at(
+    rule: Rule, names: tuple[str, ...], bars: object
+) -> None:
     assert sorted(rule.needs) == sorted(names)
 
 
@@ -214,7 +240,10 @@ def test_a_column_that_is_not_known_yet_silences_the_rule(
     rule: Rule, names: tuple[str, ...], bars: list[tuple[tuple[float, ...], int]]
 ) -> None:
     speaking = next(values for values, verdict in bars if verdict)
-    blanked = [tuple(np.nan if at == nth else value for at, value in enumerate(speaking)) for nth in range(len(names))]
+    blanked = [
+        tuple(np.nan if at == nth else value for at, value in enumerate(speaking))
+        for nth in range(len(names))
+    ]
 
     assert not rule.ask(table(names, *blanked), len(names)).any()
 
@@ -241,7 +270,9 @@ def mirrored(bars: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     turned = {}
     for name, values in bars.items():
         plain = name.removeprefix("previous_")
-        turned[name.replace(plain, UPSIDE_DOWN.get(plain, plain))] = mirror_of(plain) + values * (plain in KEPT or -1)
+        turned[name.replace(plain, UPSIDE_DOWN.get(plain, plain))] = mirror_of(plain) + values * (
+            plain in KEPT or -1
+        )
     return turned
 
 
@@ -253,16 +284,24 @@ def mirror_of(name: str) -> float:
 @given(data=st.data())
 @settings(max_examples=25, deadline=None)
 def test_a_market_turned_upside_down_gets_the_opposite_verdicts(
-    rule: Rule, names: tuple[str, ...], bars: list[tuple[tuple[float, ...], int]], data: st.DataObject
+    rule: Rule,
+    names: tuple[str, ...],
+    bars: list[tuple[tuple[float, ...], int]],
+    data: st.DataObject,
 ) -> None:
     any_bar = st.tuples(*(st.integers(90, 110) for _ in names))
     one_that_speaks = st.sampled_from([values for values, verdict in bars if verdict])
     shifts = st.tuples(*(st.integers(-1, 1) for _ in names))
-    near_one = st.tuples(one_that_speaks, shifts).map(lambda both: tuple(map(sum, zip(*both, strict=True))))
+    near_one = st.tuples(one_that_speaks, shifts).map(
+        lambda both: tuple(map(sum, zip(*both, strict=True)))
+    )
     drawn = data.draw(st.lists(any_bar | near_one, min_size=1, max_size=20))
     straight = table(names, *drawn)
 
-    assert rule.ask(mirrored(straight), len(drawn)).tolist() == (-rule.ask(straight, len(drawn))).tolist()
+    assert (
+        rule.ask(mirrored(straight), len(drawn)).tolist()
+        == (-rule.ask(straight, len(drawn))).tolist()
+    )
 
 
 def test_the_rules_of_the_default_are_two_so_that_a_day_stays_affordable() -> None:
@@ -288,7 +327,9 @@ def answering(look: Callable[[Columns], object]) -> Rule:
         (lambda bars: bars["close"] > 0, r"answered bool \(2,\)"),
     ],
 )
-def test_a_rule_that_fails_is_named_with_what_to_do(look: Callable[[Columns], object], says: str) -> None:
+def test_a_rule_that_fails_is_named_with_what_to_do(
+    look: Callable[[Columns], object], says: str
+) -> None:
     with pytest.raises(Misconfigured, match=f"rule mine@1m .*{says}.*set enabled = false"):
         answering(look).ask(table(("close",), (1.0,), (2.0,)), 2)
 
@@ -307,16 +348,28 @@ def test_a_rule_that_fails_is_named_with_what_to_do(look: Callable[[Columns], ob
         ("cooldown", "15m", "UtcNs.minutes(15)"),
         ("cooldown", UtcNs(-1), "not negative"),
         ("instruments", ["NSE_EQ:2885"], 'frozenset({InstrumentId.parse("NSE_EQ:2885")})'),
-        ("instruments", frozenset({"NSE_EQ:2885"}), 'frozenset({InstrumentId.parse("NSE_EQ:2885")})'),
+        (
+            "instruments",
+            frozenset({"NSE_EQ:2885"}),
+            'frozenset({InstrumentId.parse("NSE_EQ:2885")})',
+        ),
         ("instruments", frozenset({InstrumentId("NSE_EQ", 2885)}), "InstrumentId.parse"),  # type: ignore[arg-type]
         ("instruments", frozenset(), "None for all"),
     ],
 )
-def test_a_field_of_the_wrong_type_is_named_with_what_to_write(field: str, value: object, write: str) -> None:
-    fields: dict[str, Any] = {"name": "mine", "timeframe": Timeframe.M1, "look": np.sign, "needs": ("close",)}
+def test_a_field_of_the_wrong_type_is_named_with_what_to_write(
+    field: str, value: object, write: str
+) -> None:
+    fields: dict[str, Any] = {
+        "name": "mine",
+        "timeframe": Timeframe.M1,
+        "look": np.sign,
+        "needs": ("close",),
+    }
 
     with pytest.raises(
-        Misconfigured, match=re.escape(f"{field}={value!r} is not usable: write ") + ".*" + re.escape(write)
+        Misconfigured,
+        match=re.escape(f"{field}={value!r} is not usable: write ") + ".*" + re.escape(write),
     ):
         Rule(**(fields | {field: value}))
 
@@ -344,7 +397,9 @@ def test_a_rule_that_writes_into_its_columns_fails_and_changes_nothing() -> None
     np.testing.assert_equal(columns.table, [[np.nan], [2.0]])
 
 
-def test_a_rule_that_fills_gaps_stays_silent_in_warm_up_even_if_it_makes_its_arrays_writable() -> None:
+def test_a_rule_that_fills_gaps_stays_silent_in_warm_up_even_if_it_makes_its_arrays_writable() -> (
+    None
+):
     def forced(bars: Columns) -> Verdicts:
         close = bars["close"]
         close.flags.writeable = True

@@ -62,7 +62,9 @@ def test_a_rule_that_is_switched_off_needs_no_columns() -> None:
     assert book("[rules.volume_surge]\nenabled = false").columns == {}
 
 
-@pytest.mark.parametrize("section", ["volume_surge]\ntimes = 0", "of_a_package_that_is_gone]\nlow = 3"])
+@pytest.mark.parametrize(
+    "section", ["volume_surge]\ntimes = 0", "of_a_package_that_is_gone]\nlow = 3"]
+)
 def test_a_rule_that_cannot_be_made_can_be_switched_off(section: str) -> None:
     with pytest.raises(Misconfigured):
         book(f"[rules.{section}")
@@ -111,16 +113,31 @@ def test_instruments_that_are_none_are_one_message_with_an_example(given: str, s
         ("[rules]\nema_cross = true", "rules.ema_cross=True is not usable"),
         ("[rules.EmaCross]", "'EmaCross' cannot be a rule's name"),
         ("[rules.ema_crss]", r"\[rules.ema_crss\] no installed package.*did you mean ema_cross"),
-        ("[rules.ema_cross]\nperiod = 9", r"\[rules.ema_cross\] .*agentic-trading-system .*no parameter 'period'"),
-        ("[rules.rsi_reversal]\nlow = 101", "low=101 is not usable: Input should be less than or equal to 100"),
+        (
+            "[rules.ema_cross]\nperiod = 9",
+            r"\[rules.ema_cross\] .*agentic-trading-system .*no parameter 'period'",
+        ),
+        (
+            "[rules.rsi_reversal]\nlow = 101",
+            "low=101 is not usable: Input should be less than or equal to 100",
+        ),
         ("[rules.ema_cross]\ncooldown_minutes = -1", "cooldown_minutes=-1 is not usable"),
         ("[rules.ema_cross]\ninstruments = ['RELIANCE']", "not an instrument: 'RELIANCE'"),
         ("[rules.ema_cross]\ninstruments = []", "instruments=.* is not usable"),
-        ("[rules.trend_pullback]\ntrend = '5m'", "'ema_50@5m': a rule on 5m bars can look at longer bars only"),
-        ("[rules.candlestick]\npattern = 'CDLHAMER'", "no function CDLHAMER .did you mean CDLHAMMER"),
+        (
+            "[rules.trend_pullback]\ntrend = '5m'",
+            "'ema_50@5m': a rule on 5m bars can look at longer bars only",
+        ),
+        (
+            "[rules.candlestick]\npattern = 'CDLHAMER'",
+            "no function CDLHAMER .did you mean CDLHAMMER",
+        ),
         ("[talib]\nwindow = 1", "talib.window=1 is not usable"),
         ("[talib.columns]\n'2m' = ['talib.CDLDOJI']", "2m"),
-        ("[talib.columns]\n'5m' = ['ema_9']", r"\[talib.columns\] 5m: 'ema_9' must be a column such as"),
+        (
+            "[talib.columns]\n'5m' = ['ema_9']",
+            r"\[talib.columns\] 5m: 'ema_9' must be a column such as",
+        ),
         ("[talib.columns]\n'5m' = ['talib.CDLDOJ']", "did you mean CDLDOJI"),
     ],
 )
@@ -133,12 +150,18 @@ def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
     path = tmp_path / "rules.toml"
     path.write_text("[rules.ema_cross]\nlow = 1\n[rules.nonsense]\n")
 
-    with pytest.raises(Misconfigured, match=r"rules file .*rules.toml: \[rules.ema_cross\] .*; \[rules.nonsense\] "):
+    with pytest.raises(
+        Misconfigured, match=r"rules file .*rules.toml: \[rules.ema_cross\] .*; \[rules.nonsense\] "
+    ):
         read(path)
 
 
-@pytest.mark.parametrize(("content", "says"), [(None, "No such file"), (b"[rules", "not TOML"), (b"\xff", "not TOML")])
-def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None, says: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "says"), [(None, "No such file"), (b"[rules", "not TOML"), (b"\xff", "not TOML")]
+)
+def test_a_file_that_cannot_be_read_is_named(
+    tmp_path: Path, content: bytes | None, says: str
+) -> None:
     path = tmp_path / "rules.toml"
     if content is not None:
         path.write_bytes(content)
@@ -153,6 +176,8 @@ def test_the_example_names_every_rule_and_parameter_of_ours_with_its_default() -
     example = tomllib.loads(switched_on)["rules"]
 
     ours = [offer for offer in offers() if offer.distribution.startswith("agentic-trading-system ")]
-    assert all(f"# {recipe_of(offer).about}\n[rules.{offer.name}]" in EXAMPLE.read_text() for offer in ours)
+    assert all(
+        f"# {recipe_of(offer).about}\n[rules.{offer.name}]" in EXAMPLE.read_text() for offer in ours
+    )
     assert example == {offer.name: recipe_of(offer).defaults for offer in ours}
     assert [rule.key for rule in read(EXAMPLE).rules] == [rule.key for rule in RuleBook().rules]

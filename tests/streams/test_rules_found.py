@@ -1,4 +1,6 @@
-"""Rules of other packages: found, checked before they run, and named with a remedy when they cannot."""
+"""Rules of other packages: found, checked before they run, and named with a remedy when they
+cannot.
+"""
 
 from __future__ import annotations
 
@@ -55,14 +57,18 @@ def wide_range(timeframe: Timeframe = Timeframe.M5, times: Annotated[float, Fiel
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     """Put a package with one rule where Python finds it, as an installer does."""
 
-    def put(source: str = GOOD, name: str = "wide_range", package: str = "my-rules", points_at: str = "") -> None:
+    def put(
+        source: str = GOOD, name: str = "wide_range", package: str = "my-rules", points_at: str = ""
+    ) -> None:
         module = package.replace("-", "_")
         home = tmp_path / package
         about = home / f"{module}-0.3.dist-info"
         about.mkdir(parents=True)
         (home / f"{module}.py").write_text(source)
         (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 0.3\n")
-        (about / "entry_points.txt").write_text(f"[ats.rules]\n{name} = {points_at or f'{module}:wide_range'}\n")
+        (about / "entry_points.txt").write_text(
+            f"[ats.rules]\n{name} = {points_at or f'{module}:wide_range'}\n"
+        )
         monkeypatch.syspath_prepend(home)
         monkeypatch.delitem(sys.modules, module, raising=False)
         importlib.invalidate_caches()
@@ -83,7 +89,9 @@ def test_every_rule_of_ours_is_offered_and_can_be_made_with_its_defaults() -> No
     assert len(made) >= 12
     assert len({rule.timeframe for rule in made.values()}) >= 4
     assert all(rule.name == name for name, rule in made.items())
-    assert all(recipe_of(offer).about.endswith(".") or "(" in recipe_of(offer).about for offer in ours)
+    assert all(
+        recipe_of(offer).about.endswith(".") or "(" in recipe_of(offer).about for offer in ours
+    )
 
 
 def test_a_package_s_rule_is_found_and_takes_parameters(install: Install) -> None:
@@ -119,24 +127,48 @@ def test_a_parameter_out_of_range_is_named_with_its_rule_and_package(
 @pytest.mark.parametrize(
     ("source", "says"),
     [
-        ("import nothing_of_that_name", "cannot be imported: ModuleNotFoundError: .*mend or uninstall it"),
+        (
+            "import nothing_of_that_name",
+            "cannot be imported: ModuleNotFoundError: .*mend or uninstall it",
+        ),
         ("1 / 0", "cannot be imported: ZeroDivisionError"),
         ("raise SystemExit(3)", "cannot be imported: SystemExit: 3; mend or uninstall it"),
         ("wide = 1", "cannot be imported: AttributeError"),
         ("wide_range = 7", "is a int: it must be a function that returns a Rule"),
         ("def wide_range(): return 7", "returns a int: it must return a streams.rules.Rule"),
         ("def wide_range(): return 1 / 0", "cannot be made: ZeroDivisionError"),
-        ("def wide_range(): raise SystemExit(3)", "cannot be made: SystemExit: 3; mend or uninstall it"),
+        (
+            "def wide_range(): raise SystemExit(3)",
+            "cannot be made: SystemExit: 3; mend or uninstall it",
+        ),
         ("def wide_range(times=2): ...", "parameter 'times' must have a type and a default"),
         ("def wide_range(times: int): ...", "parameter 'times' must have a type and a default"),
         ("def wide_range(times: 'Nothing' = 2): ...", "parameters cannot be read: name 'Nothing'"),
         ("def wide_range(times: 'exit(3)' = 2): ...", "parameters cannot be read: 3"),
-        ("class Own: ...\ndef wide_range(times: Own = Own()): ...", "parameters cannot be read: .*Own"),
-        ("def wide_range(enabled: bool = True): ...", "parameter 'enabled' must be called otherwise"),
-        (changed('Rule("wide_range"', 'Rule("narrow"'), "names its rule 'narrow': make the two names equal"),
-        (changed('needs=("open",', 'needs=("opne",'), "column 'opne' does not exist .did you mean open"),
-        (changed('"close", "previous_atr_14")', '"close")'), "looks at 'previous_atr_14', which is not in its needs"),
-        (changed('needs=("open", "high", "low", "close", "previous_atr_14")', "needs=()"), "needs no column"),
+        (
+            "class Own: ...\ndef wide_range(times: Own = Own()): ...",
+            "parameters cannot be read: .*Own",
+        ),
+        (
+            "def wide_range(enabled: bool = True): ...",
+            "parameter 'enabled' must be called otherwise",
+        ),
+        (
+            changed('Rule("wide_range"', 'Rule("narrow"'),
+            "names its rule 'narrow': make the two names equal",
+        ),
+        (
+            changed('needs=("open",', 'needs=("opne",'),
+            "column 'opne' does not exist .did you mean open",
+        ),
+        (
+            changed('"close", "previous_atr_14")', '"close")'),
+            "looks at 'previous_atr_14', which is not in its needs",
+        ),
+        (
+            changed('needs=("open", "high", "low", "close", "previous_atr_14")', "needs=()"),
+            "needs no column",
+        ),
         (changed("return verdicts(", "return dict("), "answered dict instead of one int8"),
         (changed("return verdicts(", "raise SystemExit(3) or dict("), "failed: SystemExit: 3"),
         (
@@ -149,28 +181,44 @@ def test_a_parameter_out_of_range_is_named_with_its_rule_and_package(
         ),
     ],
 )
-def test_a_rule_that_cannot_work_is_refused_before_it_runs(install: Install, source: str, says: str) -> None:
+def test_a_rule_that_cannot_work_is_refused_before_it_runs(
+    install: Install, source: str, says: str
+) -> None:
     install(source)
 
-    with pytest.raises(Misconfigured, match=rf"^rule 'wide_range' of my-rules 0.3 \(my_rules:wide_range\).*{says}"):
+    with pytest.raises(
+        Misconfigured, match=rf"^rule 'wide_range' of my-rules 0.3 \(my_rules:wide_range\).*{says}"
+    ):
         recipe_of(offer_of("wide_range")).rule({})
 
 
-@pytest.mark.parametrize("points_at", ["my-rules:wide_range", "my_rules.wide_range()", ":wide_range"])
+@pytest.mark.parametrize(
+    "points_at", ["my-rules:wide_range", "my_rules.wide_range()", ":wide_range"]
+)
 def test_a_malformed_entry_point_is_shown(install: Install, points_at: str) -> None:
     install(points_at=points_at)
 
     with pytest.raises(Misconfigured) as caught:
         recipe_of(offer_of("wide_range"))
 
-    assert f"has a malformed entry point: `wide_range = {points_at}` in its ats.rules must be like" in str(caught.value)
+    assert (
+        f"has a malformed entry point: `wide_range = {points_at}` in its ats.rules must be like"
+        in str(caught.value)
+    )
 
 
-def test_a_package_whose_entry_points_cannot_be_read_is_named(install: Install, tmp_path: Path) -> None:
+def test_a_package_whose_entry_points_cannot_be_read_is_named(
+    install: Install, tmp_path: Path
+) -> None:
     install()
-    (tmp_path / "my-rules" / "my_rules-0.3.dist-info" / "entry_points.txt").write_text("[ats.rules]\nwide_range\n")
+    (tmp_path / "my-rules" / "my_rules-0.3.dist-info" / "entry_points.txt").write_text(
+        "[ats.rules]\nwide_range\n"
+    )
 
-    with pytest.raises(Misconfigured, match=r"the entry points of my-rules 0.3 cannot be read: .*; mend or uninstall"):
+    with pytest.raises(
+        Misconfigured,
+        match=r"the entry points of my-rules 0.3 cannot be read: .*; mend or uninstall",
+    ):
         offers()
 
 
@@ -178,12 +226,16 @@ def test_a_rule_that_two_packages_offer_is_refused_naming_both(install: Install)
     install()
     install(package="their-rules")
 
-    with pytest.raises(Misconfigured, match=r"my-rules 0.3 .* and their-rules 0.3 .*: uninstall all but one"):
+    with pytest.raises(
+        Misconfigured, match=r"my-rules 0.3 .* and their-rules 0.3 .*: uninstall all but one"
+    ):
         offer_of("wide_range")
 
 
 def test_a_rule_nobody_offers_is_answered_with_the_nearest_name() -> None:
-    with pytest.raises(Misconfigured, match=r"'ema_crss' \(did you mean ema_cross\?\): install .* `ats rules list`"):
+    with pytest.raises(
+        Misconfigured, match=r"'ema_crss' \(did you mean ema_cross\?\): install .* `ats rules list`"
+    ):
         offer_of("ema_crss")
 
 
@@ -213,18 +265,26 @@ def test_columns_of_talib_are_collected_by_the_bars_they_are_computed_on() -> No
         (Timeframe.M5, "ema_9"),
     ]
 
-    assert by_talib(needs) == {Timeframe.M5: ("talib.CDLDOJI",), Timeframe.M15: ("talib.SMA(timeperiod=5)",)}
+    assert by_talib(needs) == {
+        Timeframe.M5: ("talib.CDLDOJI",),
+        Timeframe.M15: ("talib.SMA(timeperiod=5)",),
+    }
 
 
 def test_the_warm_up_told_of_every_reading_is_the_engine_s() -> None:
-    outputs = run([batch_of(random_market(5, 6_000, instruments=2, days=2))], EngineMachine(Engine(rules=())))
+    outputs = run(
+        [batch_of(random_market(5, 6_000, instruments=2, days=2))], EngineMachine(Engine(rules=()))
+    )
     minutes = [
         each.values
         for each in indicators(outputs)
         if each.timeframe is Timeframe.M1 and each.instrument.segment is Segment.NSE_EQ
     ]
 
-    leading = {name: next(n for n, values in enumerate(minutes) if values[name] is not None) for name in READINGS}
+    leading = {
+        name: next(n for n, values in enumerate(minutes) if values[name] is not None)
+        for name in READINGS
+    }
 
     of_the_session = {name for name in READINGS if name.startswith(("pivot", "opening_range"))}
     assert leading | dict.fromkeys(of_the_session, 0) == WARM_UP

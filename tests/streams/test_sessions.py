@@ -64,7 +64,11 @@ OURS = read(CALENDAR)
 
 def bars(calendar: Calendar, *ticks: Rows, day: date) -> list[Candle]:
     machine = EngineMachine(Engine(EngineConfig(calendar=calendar)))
-    batches: list[Batch] = [heartbeat(at("08:00:00", day)), batch_of(*ticks), heartbeat(at("23:59:00", day))]
+    batches: list[Batch] = [
+        heartbeat(at("08:00:00", day)),
+        batch_of(*ticks),
+        heartbeat(at("23:59:00", day)),
+    ]
     return candles(run(batches, machine))
 
 
@@ -74,17 +78,24 @@ def test_a_holiday_has_no_bar_but_its_muhurat_session_has() -> None:
     found = bars(OURS, tick(at("10:00:00", day), 100), tick(at("18:00:10", day), 101, 5), day=day)
 
     assert {bar.start for bar in found} == {at("18:00:00", day)}
-    assert [bar.event_time for bar in found if bar.timeframe is Timeframe.D1] == [at("19:00:00", day)]
+    assert [bar.event_time for bar in found if bar.timeframe is Timeframe.D1] == [
+        at("19:00:00", day)
+    ]
 
 
 def test_a_day_of_two_sessions_aligns_bars_to_each_and_has_one_day_bar() -> None:
     ticks = [
-        tick(at(clock, SATURDAY), price) for clock, price in (("09:59:59", 100), ("10:30:00", 999), ("11:30:00", 90))
+        tick(at(clock, SATURDAY), price)
+        for clock, price in (("09:59:59", 100), ("10:30:00", 999), ("11:30:00", 90))
     ]
 
     found = bars(OURS, *ticks, day=SATURDAY)
 
-    spans = {(bar.timeframe, bar.start, bar.event_time) for bar in found if bar.timeframe in ("30m", "60m", "1d")}
+    spans = {
+        (bar.timeframe, bar.start, bar.event_time)
+        for bar in found
+        if bar.timeframe in ("30m", "60m", "1d")
+    }
     assert spans == {
         ("30m", at("09:45:00", SATURDAY), at("10:00:00", SATURDAY)),
         ("60m", at("09:15:00", SATURDAY), at("10:00:00", SATURDAY)),
@@ -92,7 +103,9 @@ def test_a_day_of_two_sessions_aligns_bars_to_each_and_has_one_day_bar() -> None
         ("60m", at("11:30:00", SATURDAY), at("12:30:00", SATURDAY)),
         ("1d", at("09:15:00", SATURDAY), at("12:30:00", SATURDAY)),
     }
-    assert [(bar.open, bar.high, bar.close) for bar in found if bar.timeframe is Timeframe.D1] == [(100, 100, 90)]
+    assert [(bar.open, bar.high, bar.close) for bar in found if bar.timeframe is Timeframe.D1] == [
+        (100, 100, 90)
+    ]
 
 
 def test_a_weekend_is_closed_only_when_the_calendar_says_so() -> None:
@@ -104,12 +117,20 @@ def test_a_weekend_is_closed_only_when_the_calendar_says_so() -> None:
 
 @pytest.mark.parametrize(
     ("of", "last"),
-    [(RELIANCE, "15:14:00"), (InstrumentId(Segment.NSE_EQ, 1), "15:29:00"), (FUTURE, "15:39:00"), (GOLD, "15:44:00")],
+    [
+        (RELIANCE, "15:14:00"),
+        (InstrumentId(Segment.NSE_EQ, 1), "15:29:00"),
+        (FUTURE, "15:39:00"),
+        (GOLD, "15:44:00"),
+    ],
 )
 def test_from_august_2026_a_share_with_a_closing_auction_ends_early_and_futures_late(
     of: InstrumentId, last: str
 ) -> None:
-    ticks = [tick(at(f"{9 + (15 + k) // 60:02}:{(15 + k) % 60:02}:30", AFTER), 100, of=of) for k in range(390)]
+    ticks = [
+        tick(at(f"{9 + (15 + k) // 60:02}:{(15 + k) % 60:02}:30", AFTER), 100, of=of)
+        for k in range(390)
+    ]
 
     minutes = [bar for bar in bars(OURS, *ticks, day=AFTER) if bar.timeframe is Timeframe.M1]
 
@@ -137,12 +158,17 @@ def test_bars_of_mcx_in_winter_go_on_until_its_winter_close() -> None:
 
     found = bars(read(OTHER_HOURS), *ticks, day=day)
 
-    assert [bar.start for bar in found if bar.timeframe is Timeframe.M1] == [at("23:29:00", day), at("23:54:00", day)]
+    assert [bar.start for bar in found if bar.timeframe is Timeframe.M1] == [
+        at("23:29:00", day),
+        at("23:54:00", day),
+    ]
 
 
 @pytest.mark.parametrize("more", ["", OTHER_HOURS])
 @pytest.mark.parametrize("of", [RELIANCE, NIFTY, FUTURE, GOLD])
-def test_the_kernels_table_says_what_the_calendar_says_on_every_day(of: InstrumentId, more: str) -> None:
+def test_the_kernels_table_says_what_the_calendar_says_on_every_day(
+    of: InstrumentId, more: str
+) -> None:
     calendar = read(CALENDAR + more)
     rows = table(calendar)[kind_of(of, calendar)]
 
@@ -169,7 +195,9 @@ def test_the_kernels_table_says_what_the_calendar_says_on_every_day(of: Instrume
         ("holidays = [", "not TOML"),
     ],
 )
-def test_a_calendar_that_cannot_be_is_refused_with_the_field_at_fault(text: str, complaint: str) -> None:
+def test_a_calendar_that_cannot_be_is_refused_with_the_field_at_fault(
+    text: str, complaint: str
+) -> None:
     with pytest.raises(Misconfigured, match=complaint):
         read(text)
 
@@ -177,24 +205,34 @@ def test_a_calendar_that_cannot_be_is_refused_with_the_field_at_fault(text: str,
 def test_the_calendar_in_the_documentation_is_one() -> None:
     (example,) = re.findall(r"```toml\n(# calendar.*?)```", DOCS.read_text("utf-8"), re.DOTALL)
 
-    assert parse(example, "calendar.toml", exchange_calendar()).sessions(date(2027, 10, 29), RELIANCE)
+    assert parse(example, "calendar.toml", exchange_calendar()).sessions(
+        date(2027, 10, 29), RELIANCE
+    )
 
 
 @pytest.mark.market_data
 def test_the_two_sessions_of_a_real_saturday_come_back_from_their_ticks(market_data: Path) -> None:
     ticks, expected = [], []
-    with gzip.open(market_data / "nse_1min" / "index_2024" / "special_sessions_NIFTY.csv.gz", "rt") as lines:
+    with gzip.open(
+        market_data / "nse_1min" / "index_2024" / "special_sessions_NIFTY.csv.gz", "rt"
+    ) as lines:
         for bar in csv.DictReader(lines):
             start = datetime.fromisoformat(bar["timestamp"])
             if start.date() == SATURDAY:
-                prices = [int(Paise.from_rupees(bar[name])) for name in ("open", "high", "low", "close")]
+                prices = [
+                    int(Paise.from_rupees(bar[name])) for name in ("open", "high", "low", "close")
+                ]
                 begin = UtcNs.from_datetime(start)
-                ticks += [tick(begin + nth * 10**10, price, of=NIFTY) for nth, price in enumerate(prices)]
+                ticks += [
+                    tick(begin + nth * 10**10, price, of=NIFTY) for nth, price in enumerate(prices)
+                ]
                 expected.append((begin, *prices))
 
     found = [bar for bar in bars(OURS, *ticks, day=SATURDAY) if bar.timeframe is Timeframe.M1]
 
     told = [(bar.start, bar.open, bar.high, bar.low, bar.close) for bar in found]
-    inside = [bar for bar in expected if any(bar[0] in each for each in OURS.sessions(SATURDAY, NIFTY))]
+    inside = [
+        bar for bar in expected if any(bar[0] in each for each in OURS.sessions(SATURDAY, NIFTY))
+    ]
     assert told == inside
     assert len(told) >= 100

@@ -58,14 +58,31 @@ def test_a_candlestick_pattern_is_the_same_as_over_the_whole_history(function: s
     whole = getattr(talib, function)(*(bars[name] for name in column.inputs))
 
     assert column.window == column.lookback + 1
-    got = [column.value({name: v[: n + 1] for name, v in bars.items()}) for n in range(column.lookback, 600)]
+    got = [
+        column.value({name: v[: n + 1] for name, v in bars.items()})
+        for n in range(column.lookback, 600)
+    ]
     assert got == list(whole[column.lookback :])
 
 
 def test_only_a_function_that_remembers_gets_the_whole_window() -> None:
     remembers = {name for name in every_function() if parse(spelled(name)).window == WINDOW}
 
-    assert remembers >= {"EMA", "RSI", "MACD", "ATR", "ADX", "SAR", "OBV", "TRIX", "KAMA", "AD", "VWAP", "TSI", "T3"}
+    assert remembers >= {
+        "EMA",
+        "RSI",
+        "MACD",
+        "ATR",
+        "ADX",
+        "SAR",
+        "OBV",
+        "TRIX",
+        "KAMA",
+        "AD",
+        "VWAP",
+        "TSI",
+        "T3",
+    }
     assert not remembers & {
         "SMA",
         "WMA",
@@ -91,11 +108,17 @@ def test_there_is_no_value_before_the_function_has_its_bars() -> None:
 def test_another_column_of_the_bar_may_be_averaged() -> None:
     bars = some_bars(30)
 
-    assert parse("talib.SMA(price=volume,timeperiod=20)").value(bars) == pytest.approx(np.mean(bars["volume"][-20:]))
+    assert parse("talib.SMA(price=volume,timeperiod=20)").value(bars) == pytest.approx(
+        np.mean(bars["volume"][-20:])
+    )
 
 
 def test_a_number_that_is_not_finite_is_no_value() -> None:
-    assert np.isnan(parse("talib.DIV(price0=close,price1=volume)").value({"close": np.ones(3), "volume": np.zeros(3)}))
+    assert np.isnan(
+        parse("talib.DIV(price0=close,price1=volume)").value(
+            {"close": np.ones(3), "volume": np.zeros(3)}
+        )
+    )
 
 
 @pytest.mark.parametrize(

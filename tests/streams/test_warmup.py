@@ -51,8 +51,12 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 TODAY = date(2026, 11, 20)
 OPEN = market_session(TODAY).open
 A_DAY = 375  # minutes, the fewest whole days that hold `WANTED` of them
-RELIANCE = Instrument(InstrumentId(Segment.NSE_EQ, 2885), "RELIANCE", "Reliance", "EQUITY", Quantity(1), Paise(10))
-INFY = Instrument(InstrumentId(Segment.NSE_EQ, 1594), "INFY", "Infosys", "EQUITY", Quantity(1), Paise(10))
+RELIANCE = Instrument(
+    InstrumentId(Segment.NSE_EQ, 2885), "RELIANCE", "Reliance", "EQUITY", Quantity(1), Paise(10)
+)
+INFY = Instrument(
+    InstrumentId(Segment.NSE_EQ, 1594), "INFY", "Infosys", "EQUITY", Quantity(1), Paise(10)
+)
 WEEKDAYS = Calendar(closed_weekdays=frozenset({6, 7}))
 HOURS = Hours(WEEKDAYS, RELIANCE.id)
 
@@ -70,7 +74,14 @@ def day_of_bars(day: date, minutes: int) -> list[Bar]:
     session, step = market_session(day), UtcNs.minutes(minutes)
     starts = range(session.open, session.close, step)
     return [
-        Bar(UtcNs(start), Price(1_000 + at), Price(1_005 + at), Price(990 + at), Price(1_002 + at), Quantity(at + 1))
+        Bar(
+            UtcNs(start),
+            Price(1_000 + at),
+            Price(1_005 + at),
+            Price(990 + at),
+            Price(1_002 + at),
+            Quantity(at + 1),
+        )
         for at, start in enumerate(starts)
     ]
 
@@ -101,9 +112,15 @@ class Archive:
         self, instrument: Instrument, minutes: Literal[1, 5, 15, 25, 60], first: UtcNs, until: UtcNs
     ) -> Sequence[Bar]:
         self._answer(instrument, minutes)
-        days = weekdays_before(trading_day(until) + timedelta(days=1), (until - first) // (86_400 * NS_PER_SECOND))
+        days = weekdays_before(
+            trading_day(until) + timedelta(days=1), (until - first) // (86_400 * NS_PER_SECOND)
+        )
         bars = [bar for day in days for bar in day_of_bars(day, minutes)]
-        return [bar for bar in bars if first <= bar.start and bar.start + UtcNs.minutes(minutes) <= until]
+        return [
+            bar
+            for bar in bars
+            if first <= bar.start and bar.start + UtcNs.minutes(minutes) <= until
+        ]
 
 
 class AtOnce:
@@ -136,7 +153,9 @@ async def warmed(
         return await warm_up(plan, known, archive, publisher, pace=AtOnce(), wall=lambda: run)
 
 
-async def test_thirty_minute_bars_made_of_one_minute_bars_equal_a_brokers(market_data: Path) -> None:
+async def test_thirty_minute_bars_made_of_one_minute_bars_equal_a_brokers(
+    market_data: Path,
+) -> None:
     minutes = bars_of(market_data / "nse_1min/equity_2016/2016-08-16.csv.gz")
     broker = bars_of(market_data / "nse_1min/broker_30min/broker_30min.csv.gz")
     close = market_session(date(2016, 8, 16)).close
@@ -156,7 +175,9 @@ async def test_a_longer_bar_that_is_not_over_is_left_out() -> None:
     assert [(bar.start - OPEN) // UtcNs.minutes(1) for bar in made] == [0, 15]
 
 
-async def test_longer_bars_begin_with_a_special_session_and_nothing_is_made_of_the_regular_one_it_replaced() -> None:
+async def test_longer_bars_begin_with_a_special_session_and_nothing_is_made_of_the_regular_one_it_replaced() -> (
+    None
+):
     muhurat = Special(day=TODAY, open=time(18), close=time(19))
     opens = datetime.combine(TODAY, time(18), tzinfo=IST)
     evening = [
@@ -171,7 +192,9 @@ async def test_longer_bars_begin_with_a_special_session_and_nothing_is_made_of_t
         Hours(Calendar(special=(muhurat,)), RELIANCE.id),
     )
 
-    assert [bar.start for bar in made] == [UtcNs.from_datetime(opens + timedelta(minutes=at)) for at in (0, 30)]
+    assert [bar.start for bar in made] == [
+        UtcNs.from_datetime(opens + timedelta(minutes=at)) for at in (0, 30)
+    ]
 
 
 async def test_a_future_is_over_with_its_own_session_not_with_the_shares() -> None:
@@ -190,18 +213,25 @@ async def test_the_sessions_last_short_bar_is_over_with_the_session() -> None:
 
 
 async def test_bars_outside_the_session_are_left_out() -> None:
-    early, late = (day_of_bars(TODAY, 1)[0]._replace(start=UtcNs(at)) for at in (OPEN - 1, market_session(TODAY).close))
+    early, late = (
+        day_of_bars(TODAY, 1)[0]._replace(start=UtcNs(at))
+        for at in (OPEN - 1, market_session(TODAY).close)
+    )
 
     assert not longer([early, late], Timeframe.M5, UtcNs(OPEN + 86_400 * NS_PER_SECOND), HOURS)
 
 
-async def test_every_timeframe_is_made_of_exactly_one_source_and_gets_enough_bars(own_kafka: KafkaConnection) -> None:
+async def test_every_timeframe_is_made_of_exactly_one_source_and_gets_enough_bars(
+    own_kafka: KafkaConnection,
+) -> None:
     assert sorted(each for source in SOURCES for each in source.timeframes) == sorted(Timeframe)
 
     run = next(runs)
     report = await warmed(own_kafka, Known(), Archive(), RELIANCE, run=run)
 
-    rows = np.concatenate([part.rows for parts in (await written(own_kafka, run)).values() for part in parts])
+    rows = np.concatenate(
+        [part.rows for parts in (await written(own_kafka, run)).values() for part in parts]
+    )
     for timeframe in Timeframe:
         of = rows[rows["timeframe"] == history.MINUTES[timeframe]]
         assert len(of) == (A_DAY if timeframe is Timeframe.M1 else WANTED), timeframe
@@ -294,7 +324,9 @@ async def test_a_candle_with_short_volume_ends_what_can_be_used_before_it() -> N
     assert known.bars(Timeframe.M1, UtcNs(OPEN + UtcNs.minutes(1)), HOURS) is None
 
 
-async def test_without_an_account_nothing_is_asked_and_the_instrument_is_cold(own_kafka: KafkaConnection) -> None:
+async def test_without_an_account_nothing_is_asked_and_the_instrument_is_cold(
+    own_kafka: KafkaConnection,
+) -> None:
     report = await warmed(own_kafka, Known(), None, RELIANCE)
 
     assert report.asked == 0
@@ -310,7 +342,9 @@ def past_record(yesterday: Sequence[Candle], offset: int = 0) -> Record:
     return record(history.encode(history.History(UtcNs(1), rows)), offset)
 
 
-async def test_an_engine_that_reads_yesterdays_bars_says_today_what_one_says_that_was_there() -> None:
+async def test_an_engine_that_reads_yesterdays_bars_says_today_what_one_says_that_was_there() -> (
+    None
+):
     rows = random_market(11, 6_000, instruments=3, days=2)
     yesterday, today = (
         rows[rows["clock"] < at("00:00:00", date(2024, 1, 3))],
@@ -323,8 +357,12 @@ async def test_an_engine_that_reads_yesterdays_bars_says_today_what_one_says_tha
     assert list(warmed.apply(past_record(candles(before)))) == []
     assert list(warmed.apply(past_record(candles(before), 1))) == []  # the same bars may come again
 
-    # the day begins with a heartbeat, as the gateway sends it: both have then seen it from before the open
-    batches = [heartbeat(at("09:00:00", date(2024, 1, 3))), *split(today, range(0, len(today), 500))]
+    # the day begins with a heartbeat, as the gateway sends it: both have then seen it from before
+    # the open
+    batches = [
+        heartbeat(at("09:00:00", date(2024, 1, 3))),
+        *split(today, range(0, len(today), 500)),
+    ]
     told, expected = run(batches, warmed), run(batches, there)
     assert indicators(told)
     assert streams_of(told)[INDICATORS.name] == streams_of(expected)[INDICATORS.name]
@@ -345,14 +383,20 @@ async def test_the_day_and_the_day_before_are_whole_whenever_one_warms_up(
 
     (values,) = [each.values for each in indicators(told) if each.timeframe is Timeframe.M1]
     before = day_of_bars(weekdays_before(TODAY, 1)[0], 1)
-    high, low, close = max(bar.high for bar in before), min(bar.low for bar in before), before[-1].close
+    high, low, close = (
+        max(bar.high for bar in before),
+        min(bar.low for bar in before),
+        before[-1].close,
+    )
     assert values["pivot"] == pytest.approx((high + low + close) / 3, rel=1e-12)
     so_far = [bar for bar in day_of_bars(TODAY, 1) if bar.start < warmed_at]
     if so_far:
         assert values["opening_range_high"] == max(bar.high for bar in so_far[:15])
         assert values["opening_range_low"] == min(bar.low for bar in so_far[:15])
         turnover = sum((bar.high + bar.low + bar.close) / 3 * bar.volume for bar in so_far)
-        assert values["vwap"] == pytest.approx(turnover / sum(bar.volume for bar in so_far), rel=1e-12)
+        assert values["vwap"] == pytest.approx(
+            turnover / sum(bar.volume for bar in so_far), rel=1e-12
+        )
 
 
 async def test_minutes_are_whole_days_and_a_first_day_that_may_have_been_cut_is_left_out() -> None:
@@ -395,7 +439,11 @@ async def test_the_last_bar_that_is_over_is_of_the_day_or_of_the_last_weekday_be
     clock: str, timeframe: Timeframe, expected: str
 ) -> None:
     monday, friday = date(2026, 11, 23), date(2026, 11, 20)
-    nothing_yet = {("09:15:00", Timeframe.M1), ("09:20:00", Timeframe.M15), ("15:29:00", Timeframe.D1)}
+    nothing_yet = {
+        ("09:15:00", Timeframe.M1),
+        ("09:20:00", Timeframe.M15),
+        ("15:29:00", Timeframe.D1),
+    }
     day = friday if (clock, timeframe) in nothing_yet else monday
 
     assert HOURS.last_over(timeframe, at(clock, monday)) == at(expected, day)

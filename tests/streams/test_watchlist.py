@@ -22,7 +22,9 @@ from streams.feed.watchlist import allotted
 
 
 def share(number: int) -> Instrument:
-    return Instrument(InstrumentId(Segment.NSE_EQ, number), f"S{number}", "", "EQUITY", Quantity(1), Paise(5))
+    return Instrument(
+        InstrumentId(Segment.NSE_EQ, number), f"S{number}", "", "EQUITY", Quantity(1), Paise(5)
+    )
 
 
 numbers = st.sets(st.integers(1, 40))
@@ -66,7 +68,9 @@ class Narrow:
         if self.messages == 1:
             await self.room.wait()
         body = orjson.loads(message)
-        self.sent.append((body["RequestCode"], [each["SecurityId"] for each in body["InstrumentList"]]))
+        self.sent.append(
+            (body["RequestCode"], [each["SecurityId"] for each in body["InstrumentList"]])
+        )
 
 
 async def test_what_changes_while_a_subscription_is_on_its_way_is_asked_after_it() -> None:
@@ -77,8 +81,17 @@ async def test_what_changes_while_a_subscription_is_on_its_way_is_asked_after_it
     pump: Any = SimpleNamespace(wall=lambda: 1, clock=0)
     events: Any = SimpleNamespace(tell=tell)
     token: Any = None
-    config = GatewayConfig(url="ws://x", client_id="1", instruments=(share(1),), partitions=1, calendar=EVERY_DAY)
-    link = Link(config, pump, token, events=events, metrics=GatewayMetrics(), backoff=Backoff(Random(1), 1.0, 1.0))
+    config = GatewayConfig(
+        url="ws://x", client_id="1", instruments=(share(1),), partitions=1, calendar=EVERY_DAY
+    )
+    link = Link(
+        config,
+        pump,
+        token,
+        events=events,
+        metrics=GatewayMetrics(),
+        backoff=Backoff(Random(1), 1.0, 1.0),
+    )
     link._socket = socket
 
     first = asyncio.create_task(link.carry([share(1)]))

@@ -24,7 +24,9 @@ APP_SECRET = "the-app-secret-nobody-sees"
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A running web application, and what it talks to: Dhan and the database each behind a relay that can fail."""
+    """A running web application, and what it talks to: Dhan and the database each behind a relay
+    that can fail.
+    """
 
     url: str
     simulator: Simulator
@@ -35,7 +37,9 @@ class Site:
 
 @pytest.fixture(scope="session")
 def built() -> None:
-    """`make test-web` has found Node and built the application; a plain `make test` goes on without."""
+    """`make test-web` has found Node and built the application; a plain `make test` goes on
+    without.
+    """
     try:
         web.node()
     except Misconfigured as error:
@@ -54,7 +58,12 @@ async def site(built: None, supabase_stack: SupabaseStack, tmp_path: Path) -> As
         Front(supabase_stack.url).serving() as database,
     ):
         page = web.Page(
-            url, database.url, supabase_stack.publishable_key, f"{dhan.url}/auth", app.app_id, app.app_secret
+            url,
+            database.url,
+            supabase_stack.publishable_key,
+            f"{dhan.url}/auth",
+            app.app_id,
+            app.app_secret,
         )
         server = web.server(page, tmp_path)
         server.start()

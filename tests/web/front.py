@@ -1,4 +1,6 @@
-"""A relay in front of an HTTP server: it remembers every answer that passes, and can be told to answer otherwise."""
+"""A relay in front of an HTTP server: it remembers every answer that passes, and can be told to
+answer otherwise.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,14 @@ import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
 
-HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "content-encoding", "upgrade"}
+HOP_BY_HOP = {
+    "connection",
+    "keep-alive",
+    "transfer-encoding",
+    "content-length",
+    "content-encoding",
+    "upgrade",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +39,8 @@ class Front:
 
     Attributes:
         heard: Every answer of the server behind.
-        instead: Answers to give in its place: one for all requests whose method and path hold the key.
+        instead: Answers to give in its place: one for all requests whose method and path hold the
+            key.
         given: How many of those were given.
         away: Cuts every connection without an answer.
         silent: Takes requests and never answers.
@@ -60,12 +70,18 @@ class Front:
         for part, answer in self.instead.items():
             if part in f"{request.method} {request.path_qs}":
                 self.given += 1
-                return web.Response(status=answer.status, text=answer.body, headers=dict(answer.headers))
+                return web.Response(
+                    status=answer.status, text=answer.body, headers=dict(answer.headers)
+                )
         return await self._relayed(request)
 
     async def _relayed(self, request: web.Request) -> web.StreamResponse:
         assert self._http is not None
-        headers = [(name, value) for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP]
+        headers = [
+            (name, value)
+            for name, value in request.headers.items()
+            if name.lower() not in HOP_BY_HOP
+        ]
         wanted = [(name, value) for name, value in headers if name.lower() != "accept-encoding"]
         body = await request.read()
         async with self._http.request(
@@ -76,8 +92,16 @@ class Front:
             allow_redirects=False,
         ) as answer:
             content = await answer.read()
-            kept = [(name, value) for name, value in answer.headers.items() if name.lower() not in HOP_BY_HOP]
-            self.heard.append(Answer(answer.status, content.decode(errors="replace"), tuple(kept), request.path_qs))
+            kept = [
+                (name, value)
+                for name, value in answer.headers.items()
+                if name.lower() not in HOP_BY_HOP
+            ]
+            self.heard.append(
+                Answer(
+                    answer.status, content.decode(errors="replace"), tuple(kept), request.path_qs
+                )
+            )
             if self.dripping and answer.content_type == "text/html":
                 return await self._dripped(request, answer.status, kept, content)
             relayed = web.Response(status=answer.status, body=content)

@@ -21,7 +21,9 @@ STATE = "ats-dhan-"  # the cookies of attempts to connect
 
 
 class Person:
-    """Somebody with a browser: keeps cookies, names their origin, and remembers every answer of ours."""
+    """Somebody with a browser: keeps cookies, names their origin, and remembers every answer of
+    ours.
+    """
 
     def __init__(self, site: Site, http: httpx.AsyncClient) -> None:
         self.site, self.http, self.seen = site, http, list[str]()
@@ -85,7 +87,9 @@ async def somebody(site: Site) -> AsyncIterator[Person]:
 
 def where(answer: httpx.Response) -> str:
     assert answer.status_code == 303, answer.text
-    return answer.headers["Location"].removeprefix(str(answer.url.copy_with(path="/", query=None)).rstrip("/"))
+    return answer.headers["Location"].removeprefix(
+        str(answer.url.copy_with(path="/", query=None)).rstrip("/")
+    )
 
 
 async def stored_token(stack: SupabaseStack, person: Person) -> str | None:
@@ -102,13 +106,17 @@ def states_of(person: Person) -> dict[str, str]:
 
 
 def cookies(person: Person, more: dict[str, str]) -> str:
-    held = {name: value for name, value in person.http.cookies.items() if not name.startswith(STATE)} | more
+    held = {
+        name: value for name, value in person.http.cookies.items() if not name.startswith(STATE)
+    } | more
     return "; ".join(f"{name}={value}" for name, value in held.items())
 
 
 async def age_consents(stack: SupabaseStack) -> None:
     """Ten minutes pass."""
     connection = await asyncpg.connect(stack.dsn)
-    await connection.execute("update private.dhan_consents set asked_at = asked_at - interval '10 minutes'")
+    await connection.execute(
+        "update private.dhan_consents set asked_at = asked_at - interval '10 minutes'"
+    )
     await connection.execute("update private.dhan_callbacks set at = at - interval '10 minutes'")
     await connection.close()

@@ -27,7 +27,9 @@ async def test_a_callback_that_is_not_the_answer_to_an_own_fresh_attempt_stores_
     told: dict[str, str] = {}
     async with somebody(site) as person, somebody(site) as stranger:
 
-        async def comes_back(case: str, back: str, states: dict[str, str], who: Person = person) -> None:
+        async def comes_back(
+            case: str, back: str, states: dict[str, str], who: Person = person
+        ) -> None:
             answer = await who.get(back, headers={"Cookie": cookies(who, states)})
             told[case] = await who.told(answer)
             assert await stored_token(supabase_stack, person) is None, case
@@ -62,7 +64,9 @@ async def test_a_callback_that_is_not_the_answer_to_an_own_fresh_attempt_stores_
     assert all("othing was stored" in words for words in told.values())
 
 
-async def test_dhan_is_not_asked_for_a_callback_that_is_refused(site: Site, supabase_stack: SupabaseStack) -> None:
+async def test_dhan_is_not_asked_for_a_callback_that_is_refused(
+    site: Site, supabase_stack: SupabaseStack
+) -> None:
     async with somebody(site) as person:
         back = await person.callback_address()
         await person.get(back, headers={"Cookie": cookies(person, {})})
@@ -114,7 +118,10 @@ async def test_an_eleventh_connect_in_ten_minutes_does_not_reach_dhan(
     site: Site, supabase_stack: SupabaseStack
 ) -> None:
     async with somebody(site) as person:
-        asked = [await person.post("/api/dhan/auth", json={"clientId": USER.client_id}) for _ in range(11)]
+        asked = [
+            await person.post("/api/dhan/auth", json={"clientId": USER.client_id})
+            for _ in range(11)
+        ]
         await age_consents(supabase_stack)
         later = await person.post("/api/dhan/auth", json={"clientId": USER.client_id})
 
@@ -126,12 +133,21 @@ async def test_an_eleventh_connect_in_ten_minutes_does_not_reach_dhan(
 
 async def test_a_client_id_that_is_none_or_unknown_to_dhan_begins_nothing(site: Site) -> None:
     async with somebody(site) as person:
-        bodies: list[object] = [{"clientId": "12ab"}, {"clientId": "123"}, {"clientId": 1100000001}, {}, [], None]
+        bodies: list[object] = [
+            {"clientId": "12ab"},
+            {"clientId": "123"},
+            {"clientId": 1100000001},
+            {},
+            [],
+            None,
+        ]
         misshapen = [await person.post("/api/dhan/auth", json=body) for body in bodies]
         unknown = await person.post("/api/dhan/auth", json={"clientId": "9999999999"})
         account = await person.account()
 
-    assert {(one.status_code, one.json()["problem"]) for one in misshapen} == {(400, "bad_client_id")}
+    assert {(one.status_code, one.json()["problem"]) for one in misshapen} == {
+        (400, "bad_client_id")
+    }
     assert (unknown.status_code, unknown.json()) == (502, {"problem": "dhan_refused"})
     assert account["connecting"] is False
 
@@ -157,7 +173,11 @@ async def test_no_request_that_changes_state_is_taken_from_a_foreign_origin(
             {"Origin": site.url.replace("http://", "https://")},
         )
         body = {"clientId": USER.client_id, "on": False}
-        answers = [await person.http.post(path, headers=origin, json=body) for path in POSTS for origin in foreign]
+        answers = [
+            await person.http.post(path, headers=origin, json=body)
+            for path in POSTS
+            for origin in foreign
+        ]
         after = await person.account()
 
     assert {answer.status_code for answer in answers} == {403}

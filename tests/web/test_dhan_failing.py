@@ -17,7 +17,10 @@ from tests.web.people import Person, age_consents, somebody, stored_token, where
 
 
 def trading_shape(code: str, kind: str = "Input_Exception", status: int = 400) -> Answer:
-    return Answer(status, json.dumps({"errorType": kind, "errorCode": code, "errorMessage": "in Dhan's words"}))
+    return Answer(
+        status,
+        json.dumps({"errorType": kind, "errorCode": code, "errorMessage": "in Dhan's words"}),
+    )
 
 
 def data_shape(code: str, status: int = 400) -> Answer:
@@ -74,9 +77,14 @@ SHAPES = {
     "a list": (Answer(200, "[]"), "dhan_unreadable"),
     "forbidden": (Answer(403, "forbidden"), "dhan_refused"),
     "too many": (Answer(429, "slow down"), "dhan_busy"),
-    "a redirect": (Answer(302, "", (("Location", "https://elsewhere.example/"),)), "dhan_unreachable"),
+    "a redirect": (
+        Answer(302, "", (("Location", "https://elsewhere.example/"),)),
+        "dhan_unreachable",
+    ),
 }
-CONSENT = Answer(200, '{"consentAppId": "the-consent", "consentAppStatus": "GENERATED", "status": "success"}')
+CONSENT = Answer(
+    200, '{"consentAppId": "the-consent", "consentAppStatus": "GENERATED", "status": "success"}'
+)
 HALF_ANSWERS = {
     "no token": (consent(accessToken=None), "dhan_unreadable"),
     "no client id": (consent(dhanClientId=None), "dhan_unreadable"),
@@ -86,14 +94,18 @@ HALF_ANSWERS = {
     "an expiry in the past": (consent(expiryTime="2020-01-01T00:00:00"), "token_refused"),
     "an expiry too far ahead": (consent(), "token_refused"),
     "a token of two characters": (consent(accessToken="ab"), "token_refused"),
-    "a token with a line break": (consent(accessToken="a-token-of-the-tests\n0001"), "token_refused"),
+    "a token with a line break": (
+        consent(accessToken="a-token-of-the-tests\n0001"),
+        "token_refused",
+    ),
 }
 
 
 async def come_back(person: Person, stack: SupabaseStack) -> str:
     """Return from Dhan's login as somebody who did not come too often; the page that follows."""
     await age_consents(stack)
-    person.site.dhan.instead |= {"generate-consent": CONSENT}  # the simulator allows 25 a day, as Dhan does
+    # the simulator allows 25 a day, as Dhan does
+    person.site.dhan.instead |= {"generate-consent": CONSENT}
     await person.post("/api/dhan/auth", json={"clientId": USER.client_id})
     return where(await person.get("/api/dhan/callback?tokenId=the-token-id"))
 
@@ -105,14 +117,20 @@ async def test_whatever_dhan_answers_to_a_consumed_consent_nothing_is_stored_and
     async with somebody(site) as person:
         for name, (answer, _) in (SHAPES | HALF_ANSWERS).items():
             site.dhan.instead = {"consumeApp-consent": answer}
-            outcomes[name] = (await come_back(person, supabase_stack)).removeprefix("/account?notice=")
+            outcomes[name] = (await come_back(person, supabase_stack)).removeprefix(
+                "/account?notice="
+            )
             stored = await stored_token(supabase_stack, person)
             assert stored is None, name
-        pages = {code: (await person.get(f"/account?notice={code}")).text for code in set(outcomes.values())}
+        pages = {
+            code: (await person.get(f"/account?notice={code}")).text
+            for code in set(outcomes.values())
+        }
 
     assert outcomes == {name: problem for name, (_, problem) in (SHAPES | HALF_ANSWERS).items()}
     assert all(re.search(r'class="notice bad">[^<]{30,}<', page) for page in pages.values())
-    assert "in Dhan" not in site.log.read_text() + "".join(pages.values())  # words of others are not passed on
+    # words of others are not passed on
+    assert "in Dhan" not in site.log.read_text() + "".join(pages.values())
 
 
 async def test_whatever_dhan_answers_to_a_wish_for_consent_it_has_a_code_and_leaves_no_attempt_open(
@@ -120,7 +138,12 @@ async def test_whatever_dhan_answers_to_a_wish_for_consent_it_has_a_code_and_lea
 ) -> None:
     outcomes: dict[str, str] = {}
     half = {"no consent id": (Answer(200, '{"status": "success"}'), "dhan_unreadable")}
-    odd = {"a path": (Answer(200, '{"status": "success", "consentAppId": "../../evil"}'), "dhan_unreadable")}
+    odd = {
+        "a path": (
+            Answer(200, '{"status": "success", "consentAppId": "../../evil"}'),
+            "dhan_unreadable",
+        )
+    }
     async with somebody(site) as person:
         for name, (answer, _) in (SHAPES | half | odd).items():
             await age_consents(supabase_stack)
@@ -134,7 +157,9 @@ async def test_whatever_dhan_answers_to_a_wish_for_consent_it_has_a_code_and_lea
     assert account["connecting"] is False
 
 
-async def test_a_dhan_that_takes_only_get_is_asked_again_with_it(site: Site, supabase_stack: SupabaseStack) -> None:
+async def test_a_dhan_that_takes_only_get_is_asked_again_with_it(
+    site: Site, supabase_stack: SupabaseStack
+) -> None:
     async with somebody(site) as person:
         back = await person.callback_address()
         site.dhan.instead = {"POST /auth/app/consumeApp-consent": Answer(405, "")}
@@ -166,7 +191,9 @@ async def test_a_database_that_does_not_answer_is_named_and_nothing_is_stored(
 ) -> None:
     async with somebody(site) as person:
         back = await person.callback_address()
-        site.database.instead = {"/rest/v1/": Answer(503, '{"code": "PGRST001", "message": "no database"}')}
+        site.database.instead = {
+            "/rest/v1/": Answer(503, '{"code": "PGRST001", "message": "no database"}')
+        }
         returned = await person.get(back)
         asked = await person.post("/api/dhan/auth", json={"clientId": USER.client_id})
         shown = await person.get("/account")
@@ -203,7 +230,10 @@ async def test_a_token_that_dhan_killed_but_whose_successor_was_not_stored_is_no
 
     assert sound[0] == "/account?notice=connected"
     assert kept == "a-token-of-the-tests-0001"
-    assert "our database did not store the connection. An earlier connection may have ended by it" in doubted
+    assert (
+        "our database did not store the connection. An earlier connection may have ended by it"
+        in doubted
+    )
     assert [DOUBTED in page for page in (sound[1], doubted, connected)] == [False, True, False]
 
 
@@ -211,10 +241,17 @@ async def test_a_stored_token_is_in_doubt_unless_dhan_said_that_it_made_no_other
     site: Site, supabase_stack: SupabaseStack
 ) -> None:
     theirs = consent(dhanClientId="1100000002", expiryTime=tomorrow())
-    answers = {"down": SHAPES["DH-908"], "odd": SHAPES["nothing with 200"], "said no": SHAPES["807"]}
+    answers = {
+        "down": SHAPES["DH-908"],
+        "odd": SHAPES["nothing with 200"],
+        "said no": SHAPES["807"],
+    }
     doubted = {}
     async with somebody(site) as person:
-        for name, answer in {**{name: one[0] for name, one in answers.items()}, "another account": theirs}.items():
+        for name, answer in {
+            **{name: one[0] for name, one in answers.items()},
+            "another account": theirs,
+        }.items():
             site.dhan.instead = {"consumeApp": consent(expiryTime=tomorrow())}
             await come_back(person, supabase_stack)
             site.dhan.instead = {"consumeApp": answer}
@@ -242,7 +279,9 @@ def tomorrow() -> str:
 
 
 @pytest.mark.parametrize("failure", ["away", "silent"])
-async def test_an_auth_server_that_does_not_answer_ends_no_session(site: Site, failure: str) -> None:
+async def test_an_auth_server_that_does_not_answer_ends_no_session(
+    site: Site, failure: str
+) -> None:
     async with somebody(site) as person:
         setattr(site.database, failure, True)
         away, callback, switched = await asyncio.gather(
@@ -269,7 +308,10 @@ async def test_two_tabs_that_connect_at_once_end_with_one_connection_that_works(
         token = await stored_token(supabase_stack, person)
         account = await person.account()
 
-    assert sorted(where(end) for end in ends) == ["/account?notice=connected", "/account?notice=consent_used"]
+    assert sorted(where(end) for end in ends) == [
+        "/account?notice=connected",
+        "/account?notice=consent_used",
+    ]
     minted = re.findall(r'"accessToken": "([^"]+)"', everything_in(site.dhan))
     assert minted == [token]  # one login was consumed, so Dhan killed no token that we store
     assert account["connection"]["client_id"] == USER.client_id

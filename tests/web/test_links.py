@@ -12,7 +12,9 @@ from tests.web.people import Person, somebody, where
 async def mails(stack: SupabaseStack, person: Person) -> list[str]:
     """The links mailed to a person, oldest first."""
     async with httpx.AsyncClient(base_url=stack.url, headers={"apikey": stack.secret_key}) as http:
-        sent: list[dict[str, Any]] = (await http.get("/auth/v1/admin/mails")).raise_for_status().json()
+        sent: list[dict[str, Any]] = (
+            (await http.get("/auth/v1/admin/mails")).raise_for_status().json()
+        )
     return [str(mail["link"]) for mail in sent if mail["to"] == person.email]
 
 
@@ -46,7 +48,9 @@ async def test_a_mailed_link_signs_in_the_browser_that_asked_for_it_once(
     assert "This link was used" in again
 
 
-async def test_a_stranger_gets_the_same_words_and_no_mail(site: Site, supabase_stack: SupabaseStack) -> None:
+async def test_a_stranger_gets_the_same_words_and_no_mail(
+    site: Site, supabase_stack: SupabaseStack
+) -> None:
     async with somebody(site) as person:
         known = await person.told(await person.post("/auth/link", data={"email": person.email}))
         person.email = "nobody-has-this@example.test"
@@ -58,12 +62,19 @@ async def test_a_stranger_gets_the_same_words_and_no_mail(site: Site, supabase_s
     assert odd == "This is not an email address."
 
 
-async def test_a_confirmation_without_a_code_or_with_a_made_up_one_signs_nobody_in(site: Site) -> None:
+async def test_a_confirmation_without_a_code_or_with_a_made_up_one_signs_nobody_in(
+    site: Site,
+) -> None:
     async with httpx.AsyncClient(base_url=site.url) as http:
         person = Person(site, http)
         told = [
             await person.told(await person.get(f"/auth/confirm{query}"))
-            for query in ("", "?code=", "?code=made-up", "?error=access_denied&error_code=otp_expired")
+            for query in (
+                "",
+                "?code=",
+                "?code=made-up",
+                "?error=access_denied&error_code=otp_expired",
+            )
         ]
         account = await person.get("/api/account")
 
@@ -82,14 +93,18 @@ async def test_an_auth_server_that_does_not_answer_is_named_at_every_door_and_si
         told = {
             "sign in": await person.told(await person.submit("/sign-in")),
             "sign up": await person.told(await person.submit("/sign-up")),
-            "link": await person.told(await person.post("/auth/link", data={"email": person.email})),
+            "link": await person.told(
+                await person.post("/auth/link", data={"email": person.email})
+            ),
             "confirm": await person.told(await person.get(back)),
         }
         left = await person.told(await person.post("/auth/sign-out"))
         site.database.away = False
         after = await person.get("/api/account")
 
-    assert {case for case, words in told.items() if "database does not answer" not in words} == set()
+    assert {
+        case for case, words in told.items() if "database does not answer" not in words
+    } == set()
     assert left == "You are signed out."
     assert after.status_code == 401
 

@@ -44,7 +44,11 @@ async def test_a_person_connects_switches_on_and_off_and_no_answer_holds_a_secre
     assert " IST" in page.text
     assert off.json() == {"is_trading_enabled": False}
     assert (gone.status_code, after["connection"]["token_expiry"]) == (200, None)
-    assert (where(out), signed_out.status_code, where(again)) == ("/sign-in?notice=signed_out", 401, "/account")
+    assert (where(out), signed_out.status_code, where(again)) == (
+        "/sign-in?notice=signed_out",
+        401,
+        "/account",
+    )
     assert token
     assert await stored_token(supabase_stack, person) is None
     built = [file.read_text() for file in (WEB / ".next" / "static").rglob("*.js")]
@@ -54,7 +58,9 @@ async def test_a_person_connects_switches_on_and_off_and_no_answer_holds_a_secre
 
 
 @pytest.mark.parametrize("page", ["/sign-in", "/sign-up"])
-async def test_every_script_of_a_page_carries_the_nonce_of_its_policy(site: Site, page: str) -> None:
+async def test_every_script_of_a_page_carries_the_nonce_of_its_policy(
+    site: Site, page: str
+) -> None:
     async with httpx.AsyncClient(base_url=site.url) as http:
         answer = await http.get(page)
 

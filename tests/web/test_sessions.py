@@ -68,11 +68,14 @@ async def test_a_token_that_nobody_signed_reads_nothing(site: Site) -> None:
 async def test_a_cookie_that_is_no_session_is_nobody(site: Site) -> None:
     async with somebody(site) as person:
         name = with_cookie(person, "")["Cookie"].rstrip("=")
-        answers = [await person.get("/api/account", headers={"Cookie": f"{name}={value}"}) for value in NO_SESSIONS]
+        answers = [
+            await person.get("/api/account", headers={"Cookie": f"{name}={value}"})
+            for value in NO_SESSIONS
+        ]
 
-    assert [(answer.status_code, answer.json()) for answer in answers] == [(401, {"problem": "session_ended"})] * len(
-        NO_SESSIONS
-    )
+    assert [(answer.status_code, answer.json()) for answer in answers] == [
+        (401, {"problem": "session_ended"})
+    ] * len(NO_SESSIONS)
 
 
 async def test_what_the_database_says_of_an_account_is_kept_nowhere_on_the_way(site: Site) -> None:

@@ -29,7 +29,9 @@ async def sql(stack: SupabaseStack, statement: str, *arguments: Any) -> list[asy
         await connection.close()
 
 
-async def workers_report(stack: SupabaseStack, mode: str, own: str | None, rupees: int = 50_000) -> None:
+async def workers_report(
+    stack: SupabaseStack, mode: str, own: str | None, rupees: int = 50_000
+) -> None:
     await sql(stack, "select report_platform('of-this-test', $1, $2, $3, 40)", mode, own, rupees)
 
 
@@ -47,12 +49,19 @@ async def test_mode_and_limits_are_on_the_page_as_the_order_workers_report_them(
         others = (await person.get("/account")).text
         await workers_report(supabase_stack, "self", USER.client_id)
         own = (await person.get("/account")).text
-        await sql(supabase_stack, "update private.platform_reports set reported_at = reported_at - interval '1 minute'")
+        await sql(
+            supabase_stack,
+            "update private.platform_reports set reported_at = reported_at - interval '1 minute'",
+        )
         gone = (await person.get("/account")).text
 
     assert "Mode unknown" in unknown
     assert "No order worker has reported yet, so no order is placed." in unknown
-    assert (refused.status_code, bare.status_code, bare.json()["problem"]) == (400, 409, "mode_unknown")
+    assert (refused.status_code, bare.status_code, bare.json()["problem"]) == (
+        400,
+        409,
+        "mode_unknown",
+    )
     assert "Paper mode" in paper
     assert "No real money moves" in paper
     assert "An order is worth at most ₹50,000, and there are at most 40 orders a day." in paper

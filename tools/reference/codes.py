@@ -18,11 +18,17 @@ _LEFT_ALONE: Final = frozenset({exits.DONE, exits.INTERRUPTED})
 
 def exit_codes_page() -> str:
     ends = {
-        getattr(exits, name): (name, comments(exits).get(name, "told to stop, or the work is done")) for name in _ENDS
+        getattr(exits, name): (name, comments(exits).get(name, "told to stop, or the work is done"))
+        for name in _ENDS
     }
-    ends |= {int(code_): (code_.name, comments(Exit)[code_.name]) for code_ in Exit if int(code_) not in ends}
+    ends |= {
+        int(code_): (code_.name, comments(Exit)[code_.name])
+        for code_ in Exit
+        if int(code_) not in ends
+    }
     rows = [
-        (str(number), code(name), sentence(words), _restart(number)) for number, (name, words) in sorted(ends.items())
+        (str(number), code(name), sentence(words), _restart(number))
+        for number, (name, words) in sorted(ends.items())
     ]
     return page(
         "Exit codes",
@@ -56,7 +62,10 @@ def denials_page() -> str:
 
 def failures_page() -> str:
     words = comments(Failure)
-    rows = [(code(failure.value), sentence(words.get(failure.name, failure.value))) for failure in Failure]
+    rows = [
+        (code(failure.value), sentence(words.get(failure.name, failure.value)))
+        for failure in Failure
+    ]
     return page(
         "Failure codes of agents",
         "`agents/asking.py`",

@@ -13,7 +13,10 @@ from tools.reference.markdown import page as page_of
 
 
 class Command(Protocol):
-    """What of a command of click's the page shows; Typer brings a click of its own, so its parameters are `Any`."""
+    """What of a command of click's the page shows.
+
+    Typer brings a click of its own, so its parameters are `Any`.
+    """
 
     help: str | None
 

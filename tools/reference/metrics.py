@@ -33,7 +33,11 @@ INTRODUCTION: Final = (
 
 def names() -> frozenset[str]:
     """Every metric's full name."""
-    return frozenset(f"ats_{service}_{name}" for service, records in SERVICES.items() for name, _, _ in _of(records))
+    return frozenset(
+        f"ats_{service}_{name}"
+        for service, records in SERVICES.items()
+        for name, _, _ in _of(records)
+    )
 
 
 def page() -> str:
@@ -46,7 +50,9 @@ def page() -> str:
 
 def _of(records: tuple[object, ...]) -> list[tuple[str, str, str]]:
     return [
-        (figure.exposed, _kind(figure), _words(record, figure)) for record in records for figure in figures_of(record)
+        (figure.exposed, _kind(figure), _words(record, figure))
+        for record in records
+        for figure in figures_of(record)
     ]
 
 

@@ -55,7 +55,12 @@ def page() -> str:
     parts = [INTRODUCTION]
     for section in dict.fromkeys(setting.section for setting in known):
         rows = [
-            (code(setting.name), _default(fields[setting.name]), _values(fields[setting.name]), _words(setting))
+            (
+                code(setting.name),
+                _default(fields[setting.name]),
+                _values(fields[setting.name]),
+                _words(setting),
+            )
             for setting in known
             if setting.section == section
         ]
@@ -65,7 +70,8 @@ def page() -> str:
 
 def _words(setting: Explained) -> str:
     words = setting.words.removeprefix("or ")
-    if words != setting.words and ":" not in words:  # "or SSL, SASL_SSL": the column of values says so
+    # "or SSL, SASL_SSL": the column of values says so
+    if words != setting.words and ":" not in words:
         return ""
     return words or REMEDIES.get(setting.name, "")
 
@@ -86,6 +92,9 @@ def _values(field: FieldInfo) -> str:
     if kind is SecretStr:
         return "a secret"
     limits = [
-        f"{sign} {getattr(limit, name)}" for limit in field.metadata for name, sign in _LIMITS if hasattr(limit, name)
+        f"{sign} {getattr(limit, name)}"
+        for limit in field.metadata
+        for name, sign in _LIMITS
+        if hasattr(limit, name)
     ]
     return " ".join(("a number", *limits)) if limits else ""

@@ -1,4 +1,7 @@
-"""What stands behind names in the source: the comment at the end of a line, the attributes of a docstring."""
+"""What stands behind names in the source.
+
+The comment at the end of a line, the attributes of a docstring.
+"""
 
 from __future__ import annotations
 

@@ -21,7 +21,13 @@ INTRODUCTION: Final = (
 
 def page() -> str:
     rows = [
-        (f"[{topic.name}](#{topic.name.replace('.', '')})", topic.key, topic.family.value, _kept(topic), _kind(topic))
+        (
+            f"[{topic.name}](#{topic.name.replace('.', '')})",
+            topic.key,
+            topic.family.value,
+            _kept(topic),
+            _kind(topic),
+        )
         for topic in CATALOGUE
     ]
     parts = [
@@ -51,7 +57,9 @@ def _details(topic: Topic) -> list[str]:
         if "properties" in part:
             parts += [f"`{name}`: {part.get('description', '')}", _fields(part)]
         elif "enum" in part:
-            parts += [f"`{name}`: {part.get('description', '')} One of {', '.join(map(code, map(str, part['enum'])))}."]
+            parts += [
+                f"`{name}`: {part.get('description', '')} One of {', '.join(map(code, map(str, part['enum'])))}."
+            ]
     whole = orjson.dumps(schema, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS).decode()
     indented = "\n".join(f"    {line}" for line in ("```json", *whole.splitlines(), "```"))
     return [*parts, f'??? note "JSON Schema of {topic.name}"\n\n{indented}']
@@ -76,6 +84,10 @@ def _type(field: dict[str, Any]) -> str:
     kind = field.get("format") or field.get("type", "any")
     if kind == "array":
         return f"list of {_type(field.get('items', {}))}"
-    limits = [f"{word} {field[name]}" for name, word in (("minimum", "from"), ("maximum", "to")) if name in field]
+    limits = [
+        f"{word} {field[name]}"
+        for name, word in (("minimum", "from"), ("maximum", "to"))
+        if name in field
+    ]
     longest = [f"at most {field['maxLength']} characters"] if "maxLength" in field else []
     return " ".join((str(kind), *limits, *longest))

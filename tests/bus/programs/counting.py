@@ -25,9 +25,13 @@ BURST_SIZE = 10_000  # two messages for each of 5,000 instruments, as at a bar c
 
 
 class Counting:
-    """Writes each key's chain to `tallies`, three messages of each tenth record to `tens`, and many of a burst."""
+    """Writes each key's chain to `tallies`, three messages of each tenth record to `tens`, and many
+    of a burst.
+    """
 
-    def __init__(self, topics: "Topics", keys: dict[str, tuple[int, int, str]] | None = None) -> None:
+    def __init__(
+        self, topics: "Topics", keys: dict[str, tuple[int, int, str]] | None = None
+    ) -> None:
         self._topics = topics
         self._keys = keys or {}
 
@@ -41,7 +45,9 @@ class Counting:
         value = orjson.dumps([name, *self._keys[name]])
         outputs = [Output(self._topics.tallies, record.key, value)]
         if count := BURST_SIZE if record.value == BURST else 3 if record.offset % 10 == 0 else 0:
-            outputs = [Output(self._topics.tens, record.key, value + b"%d" % nth) for nth in range(count)] + outputs
+            outputs = [
+                Output(self._topics.tens, record.key, value + b"%d" % nth) for nth in range(count)
+            ] + outputs
         return outputs
 
     def dump(self) -> bytes:
@@ -55,7 +61,9 @@ class Topics:
         self.source = Topic(f"{prefix}.source", Family.INSTRUMENT, "name")
         self.tallies = Topic(f"{prefix}.tallies", Family.INSTRUMENT, "name")
         self.tens = Topic(f"{prefix}.tens", Family.INSTRUMENT, "name")
-        self.snapshots = Topic(f"{prefix}.snapshots", Family.INSTRUMENT, "piece", None, None, compacted=True)
+        self.snapshots = Topic(
+            f"{prefix}.snapshots", Family.INSTRUMENT, "piece", None, None, compacted=True
+        )
 
     @property
     def all(self) -> tuple[Topic, ...]:
@@ -78,7 +86,12 @@ async def main(bootstrap: str, prefix: str, instance: str) -> None:
     stop = stop_on_signal()
     options = ShellOptions(session_timeout=6, snapshot_interval=0.3)
     await run_stateful(
-        counting(prefix), KafkaConnection(bootstrap), PLAN, instance=instance, stop=stop, options=options
+        counting(prefix),
+        KafkaConnection(bootstrap),
+        PLAN,
+        instance=instance,
+        stop=stop,
+        options=options,
     )
 
 

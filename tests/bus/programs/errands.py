@@ -1,4 +1,5 @@
-"""A stateless service for crash tests: each record is an errand that says how long it takes and whether it fails.
+"""A stateless service for crash tests: each record is an errand that says how long it takes and
+whether it fails.
 
 python -m tests.bus.programs.errands BOOTSTRAP PREFIX INSTANCE [IN_FLIGHT [OPTIONS]]
 """
@@ -73,11 +74,18 @@ def errands(prefix: str, in_flight: int) -> StatelessService:
     )
 
 
-async def main(bootstrap: str, prefix: str, instance: str, in_flight: str = "64", changed: str = "{}") -> None:
+async def main(
+    bootstrap: str, prefix: str, instance: str, in_flight: str = "64", changed: str = "{}"
+) -> None:
     stop = stop_on_signal()
     options = replace(ShellOptions(session_timeout=6, commit_interval=0.1), **orjson.loads(changed))
     await run_stateless(
-        errands(prefix, int(in_flight)), KafkaConnection(bootstrap), PLAN, instance=instance, stop=stop, options=options
+        errands(prefix, int(in_flight)),
+        KafkaConnection(bootstrap),
+        PLAN,
+        instance=instance,
+        stop=stop,
+        options=options,
     )
 
 

@@ -1,4 +1,6 @@
-"""Debian's Chromium over the whole way in: page server, database, simulated Dhan, Kafka and the order workers."""
+"""Debian's Chromium over the whole way in: page server, database, simulated Dhan, Kafka and the
+order workers.
+"""
 
 from __future__ import annotations
 
@@ -40,6 +42,8 @@ async def supabase_stack(postgres: EmbeddedPostgres) -> AsyncIterator[SupabaseSt
 
 
 @pytest_asyncio.fixture
-async def place(program: Path, supabase_stack: SupabaseStack, tmp_path: Path) -> AsyncIterator[Place]:
+async def place(
+    program: Path, supabase_stack: SupabaseStack, tmp_path: Path
+) -> AsyncIterator[Place]:
     async with opened(supabase_stack, tmp_path / "logs") as place:
         yield place

@@ -13,10 +13,11 @@ LOGGED = ("web.log", "executors.log")
 
 
 def dresses(secret: str) -> set[str]:
-    """The secret as it is, escaped for an address, and inside anything that was encoded with base64.
+    """The secret as it is, escaped for an address, and inside anything that was encoded with
+    base64.
 
-    Base64 turns three bytes into four letters, so a text has three faces, depending on where in a group of three it
-    begins. Letters at either end mix with their neighbours and are left off.
+    Base64 turns three bytes into four letters, so a text has three faces, depending on where in a
+    group of three it begins. Letters at either end mix with their neighbours and are left off.
     """
     faces = {secret, quote(secret, safe="")}
     for offset in range(3):
@@ -32,7 +33,11 @@ def leaks(secrets: Mapping[str, str], places: Iterable[tuple[str, str]]) -> list
     found = []
     for where, text in places:
         texts = (text, unquote(text), _joined(text))
-        found += [f"{name} in {where}" for name, faces in looked_for if any(f in t for f in faces for t in texts)]
+        found += [
+            f"{name} in {where}"
+            for name, faces in looked_for
+            if any(f in t for f in faces for t in texts)
+        ]
     return found
 
 
@@ -44,5 +49,11 @@ def _joined(text: str) -> str:
 def built_files() -> list[tuple[str, str]]:
     """Every file of the build, that which browsers get and that which runs on the server."""
     build = WEB / ".next"
-    files = [file for file in build.rglob("*") if file.is_file() and "cache" not in file.relative_to(build).parts]
-    return [(str(file.relative_to(WEB)), file.read_bytes().decode(errors="replace")) for file in files]
+    files = [
+        file
+        for file in build.rglob("*")
+        if file.is_file() and "cache" not in file.relative_to(build).parts
+    ]
+    return [
+        (str(file.relative_to(WEB)), file.read_bytes().decode(errors="replace")) for file in files
+    ]

@@ -12,7 +12,8 @@ from tests.simulator.factories import USER
 from tests.web.browser.window import Window
 
 EMAIL = "asha@example.test"
-PATIENCE = 30_000  # ms, as a click waits: an order worker reports every 15 s, and until then the switch is off
+# ms, as a click waits: an order worker reports every 15 s, and until then the switch is off
+PATIENCE = 30_000
 
 
 class Person(Protocol):
@@ -35,7 +36,9 @@ class Pointer:
 
 
 class Keyboard:
-    """Somebody who goes from control to control with Tab, sees where they are, and presses Space or Enter."""
+    """Somebody who goes from control to control with Tab, sees where they are, and presses Space or
+    Enter.
+    """
 
     MOST_STOPS = 40  # more than any page has
 
@@ -118,7 +121,8 @@ class Visit:
     async def start_trading(self) -> None:
         await self.person.press(self.question.get_by_role("button", name="Start trading"))
         await expect(self.switch).to_be_checked()
-        await expect(self.switch).to_be_focused()  # who uses a keyboard goes on from where they were
+        # who uses a keyboard goes on from where they were
+        await expect(self.switch).to_be_focused()
 
     async def stop_trading(self) -> None:
         await self.person.press(self.switch)

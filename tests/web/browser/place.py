@@ -1,4 +1,6 @@
-"""Where a person goes: the page behind a relay that remembers every answer, a Dhan to log in at, an empty database."""
+"""Where a person goes: the page behind a relay that remembers every answer, a Dhan to log in at, an
+empty database.
+"""
 
 from __future__ import annotations
 
@@ -47,25 +49,29 @@ class Place:
 
     async def empty(self) -> None:
         """Make the database one that knows nobody."""
-        tables = (
-            "private.platform_reports, private.dhan_consents, private.order_claims, user_trade_logs, trade_decisions"
-        )
+        tables = "private.platform_reports, private.dhan_consents, private.order_claims, user_trade_logs, trade_decisions"
         await self.sql(f"truncate {tables}, auth.users cascade")
 
     async def stored_tokens(self) -> list[str]:
-        rows = await self.sql("select dhan_access_token from user_trading_keys where dhan_access_token is not null")
+        rows = await self.sql(
+            "select dhan_access_token from user_trading_keys where dhan_access_token is not null"
+        )
         return [str(row[0]) for row in rows]
 
 
 @asynccontextmanager
 async def opened(stack: SupabaseStack, logs: Path) -> AsyncIterator[Place]:
-    """Start the built application the way a deployment does: behind a proxy, at another address than people open."""
+    """Start the built application the way a deployment does: behind a proxy, at another address
+    than people open.
+    """
     listen = f"http://127.0.0.1:{unused_port()}"
     async with Front(listen).serving() as front:
         app = RegisteredApp("the-app", APP_SECRET, f"{front.url}/api/dhan/callback")
         async with running(apps=(app,)) as simulator:
             dhan = f"{simulator.url}/auth"
-            page = web.Page(front.url, stack.url, stack.publishable_key, dhan, app.app_id, app.app_secret)
+            page = web.Page(
+                front.url, stack.url, stack.publishable_key, dhan, app.app_id, app.app_secret
+            )
             server = web.server(page, logs, listen)
             server.start()
             try:

@@ -1,4 +1,6 @@
-"""Every state the application can show, each made in the database as the product itself would leave it."""
+"""Every state the application can show, each made in the database as the product itself would leave
+it.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ class State:
 
     Attributes:
         words: What a person reads that says so.
-        arranged: What is done to an account that was just made; None shows it to somebody who is not signed in.
+        arranged: What is done to an account that was just made; None shows it to somebody who is
+            not signed in.
         asking: With the question before trading open.
     """
 
@@ -38,8 +41,12 @@ def reported(mode: str = "paper", own_client_id: str | None = None, age: str = "
     """An order worker told its mode and limits, `age` ago."""
 
     async def arrange(place: Place, _: UUID) -> None:
-        await place.sql("select public.report_platform('executors-1', $1, $2, 50000, 40)", mode, own_client_id)
-        await place.sql(f"update private.platform_reports set reported_at = clock_timestamp() - interval '{age}'")
+        await place.sql(
+            "select public.report_platform('executors-1', $1, $2, 50000, 40)", mode, own_client_id
+        )
+        await place.sql(
+            f"update private.platform_reports set reported_at = clock_timestamp() - interval '{age}'"
+        )
 
     return arrange
 
@@ -60,7 +67,9 @@ def connected(left: str = "23 h 4 min 30 s", *, on: bool = False) -> Arrange:
 
 
 async def expired(place: Place, _: UUID) -> None:
-    await place.sql("update user_trading_keys set token_expiry = clock_timestamp() - interval '5 min'")
+    await place.sql(
+        "update user_trading_keys set token_expiry = clock_timestamp() - interval '5 min'"
+    )
 
 
 async def disconnected(place: Place, _: UUID) -> None:
@@ -75,7 +84,9 @@ async def doubted(place: Place, user: UUID) -> None:
 
 async def ended_by_another_mode(place: Place, _: UUID) -> None:
     await place.sql("update user_trading_keys set is_trading_enabled = false")
-    await place.sql("update private.switch_consents set mode = 'paper', ended_at = clock_timestamp()")
+    await place.sql(
+        "update private.switch_consents set mode = 'paper', ended_at = clock_timestamp()"
+    )
 
 
 async def connecting(place: Place, user: UUID) -> None:
@@ -86,7 +97,9 @@ async def connecting(place: Place, user: UUID) -> None:
     )
 
 
-def ordered(action: str, symbol: str, reasoning: str, outcome: str, reason: str | None = None) -> Arrange:
+def ordered(
+    action: str, symbol: str, reasoning: str, outcome: str, reason: str | None = None
+) -> Arrange:
     """An order that was placed, or that ended otherwise."""
 
     async def arrange(place: Place, user: UUID) -> None:
@@ -99,7 +112,9 @@ def ordered(action: str, symbol: str, reasoning: str, outcome: str, reason: str 
             reasoning,
         )
         if outcome != "denied":
-            await place.sql("select public.claim_order($1, $2, $3, $4)", user, decision, order, order.hex[:30])
+            await place.sql(
+                "select public.claim_order($1, $2, $3, $4)", user, decision, order, order.hex[:30]
+            )
         dhan_order = str(order.int)[:14] if outcome == "accepted" else None
         settle = "select public.settle_order($1, $2, $3, $4, $5, $6)"
         await place.sql(settle, user, decision, order, outcome, dhan_order, reason)
@@ -108,17 +123,37 @@ def ordered(action: str, symbol: str, reasoning: str, outcome: str, reason: str 
 
 
 ORDERS = (
-    ordered("BUY", "TATAMOTORS", "Sentiment is good, but the analysts disagree on the trend.", "denied", "quote_stale"),
     ordered(
-        "SELL", "INFY", "Momentum has turned: RSI fell from 74 and the news is weak.", "rejected", "RMS: margin short"
+        "BUY",
+        "TATAMOTORS",
+        "Sentiment is good, but the analysts disagree on the trend.",
+        "denied",
+        "quote_stale",
     ),
-    ordered("BUY", "RELIANCE", "Both analysts agree: the price crossed its average on rising volume.", "accepted"),
+    ordered(
+        "SELL",
+        "INFY",
+        "Momentum has turned: RSI fell from 74 and the news is weak.",
+        "rejected",
+        "RMS: margin short",
+    ),
+    ordered(
+        "BUY",
+        "RELIANCE",
+        "Both analysts agree: the price crossed its average on rising volume.",
+        "accepted",
+    ),
 )
 TRADING = (reported(), connected(on=True))
 
 STATES = (
     State("sign-in", "Sign in", None, "/sign-in"),
-    State("sign-in-refused", "Email or password is not right.", None, "/sign-in?notice=invalid_credentials"),
+    State(
+        "sign-in-refused",
+        "Email or password is not right.",
+        None,
+        "/sign-in?notice=invalid_credentials",
+    ),
     State("sign-in-link-sent", "a link is on its way", None, "/sign-in?notice=link_sent"),
     State("sign-up", "Create an account", None, "/sign-up"),
     State("sign-up-refused", "too easy to guess", None, "/sign-up?notice=weak_password"),
@@ -126,20 +161,42 @@ STATES = (
     State("never-connected", "Never connected", (reported(),)),
     State("nobody-reported", "No order worker has reported yet"),
     State("connecting", "Connecting: waiting for you", (reported(), connecting)),
-    State("just-connected", "Your Dhan account is connected.", (reported(), connected()), "/account?notice=connected"),
+    State(
+        "just-connected",
+        "Your Dhan account is connected.",
+        (reported(), connected()),
+        "/account?notice=connected",
+    ),
     State("refused-by-dhan", "Dhan refused", (reported(),), "/account?notice=dhan_refused"),
-    State("another-account", "another Dhan account", (reported(),), "/account?notice=client_mismatch"),
+    State(
+        "another-account", "another Dhan account", (reported(),), "/account?notice=client_mismatch"
+    ),
     State("switched-off", "Switched off.", (reported(), connected())),
     State("asked-in-paper-mode", "No real money moves.", (reported(), connected()), asking=True),
-    State("asked-in-live-mode", "real money", (reported("self", USER.client_id), connected()), asking=True),
+    State(
+        "asked-in-live-mode",
+        "real money",
+        (reported("self", USER.client_id), connected()),
+        asking=True,
+    ),
     State("trading", "Accepted by the broker", (*TRADING, *ORDERS)),
     State("live", "Live mode", (reported("self", USER.client_id), connected(on=True), *ORDERS)),
-    State("live-for-another", "but not for your account", (reported("self", "1100000099"), connected())),
-    State("workers-gone", "No order worker is running", (reported(age="5 min"), connected(on=True))),
+    State(
+        "live-for-another",
+        "but not for your account",
+        (reported("self", "1100000099"), connected()),
+    ),
+    State(
+        "workers-gone", "No order worker is running", (reported(age="5 min"), connected(on=True))
+    ),
     State("ends-soon", "ends soon", (reported(), connected("1 h 12 min 30 s", on=True), *ORDERS)),
     State("expired", "Expired on", (*TRADING, *ORDERS, expired)),
     State("in-doubt", "Dhan may have ended this connection", (*TRADING, *ORDERS, doubted)),
-    State("mode-changed", "Switched off by itself", (reported("self"), connected(on=True), ended_by_another_mode)),
+    State(
+        "mode-changed",
+        "Switched off by itself",
+        (reported("self"), connected(on=True), ended_by_another_mode),
+    ),
     State("disconnected", "Disconnected.", (reported(), connected(), disconnected)),
 )
 
@@ -161,7 +218,8 @@ async def _sign_up(windows: Sequence[Window], place: Place) -> UUID:
         f"{place.url}/auth/sign-up", form=form, headers={"Origin": place.url}, max_redirects=0
     )
     assert answer.status == 303
-    cookies: Any = await first.cookies()  # playwright types what it gives and what it takes differently
+    # playwright types what it gives and what it takes differently
+    cookies: Any = await first.cookies()
     for other in others:
         await other.add_cookies(cookies)
     ((user,),) = await place.sql("select id from auth.users")

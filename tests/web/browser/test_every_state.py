@@ -1,4 +1,6 @@
-"""Every page in every state: it says what it is, nothing is wrong for a screen reader, nothing moves, nothing sticks out."""
+"""Every page in every state: it says what it is, nothing is wrong for a screen reader, nothing
+moves, nothing sticks out.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,16 @@ from playwright.async_api import expect
 
 from tests.web.browser.people import Pointer, Visit
 from tests.web.browser.place import Place
-from tests.web.browser.states import ORDERS, STATES, TRADING, State, connected, forget, make, reported
+from tests.web.browser.states import (
+    ORDERS,
+    STATES,
+    TRADING,
+    State,
+    connected,
+    forget,
+    make,
+    reported,
+)
 from tests.web.browser.window import SIZES, THEMES, Chromium, Size, Window
 from tests.web.front import Answer
 
@@ -24,7 +35,9 @@ async def test_every_state_has_its_words_and_axe_finds_nothing_wrong_at_any_size
     wrong: list[str] = []
     for state in STATES:
         await make(state, [*windows.values()], place)
-        for faults in await asyncio.gather(*(faults_of(state, size, window) for size, window in windows.items())):
+        for faults in await asyncio.gather(
+            *(faults_of(state, size, window) for size, window in windows.items())
+        ):
             wrong += faults
         await forget([*windows.values()], place)
 
@@ -76,10 +89,19 @@ async def test_nothing_moves_while_a_person_trades_is_refused_and_loses_the_line
     await expect(window.page.get_by_text("This application does not answer.")).to_have_count(0)
     await visit.stop_trading()
 
-    assert before == after_start == after_orders == after_refusal == after_loss == await places_of_headings(window)
+    assert (
+        before
+        == after_start
+        == after_orders
+        == after_refusal
+        == after_loss
+        == await places_of_headings(window)
+    )
 
 
-async def test_nothing_moves_while_the_page_comes_tag_by_tag(place: Place, chromium: Chromium) -> None:
+async def test_nothing_moves_while_the_page_comes_tag_by_tag(
+    place: Place, chromium: Chromium
+) -> None:
     windows = [await chromium.window(size) for size in SIZES]
     place.front.dripping = True
 
@@ -96,7 +118,9 @@ async def places_of_headings(window: Window) -> list[tuple[str, float]]:
     return found
 
 
-async def test_a_client_id_that_cannot_be_one_is_stopped_in_the_field(place: Place, chromium: Chromium) -> None:
+async def test_a_client_id_that_cannot_be_one_is_stopped_in_the_field(
+    place: Place, chromium: Chromium
+) -> None:
     window = await chromium.window()
     await make(State("", "", ()), [window], place)
     field = window.page.get_by_label("Dhan client id")
@@ -105,13 +129,19 @@ async def test_a_client_id_that_cannot_be_one_is_stopped_in_the_field(place: Pla
         await field.fill(typed)
         await window.page.get_by_role("button", name="Connect", exact=True).click()
 
-        assert await field.evaluate("input => !input.checkValidity() && input === document.activeElement"), typed
+        assert await field.evaluate(
+            "input => !input.checkValidity() && input === document.activeElement"
+        ), typed
     assert [asked for asked in window.asked if "/api/dhan/auth" in asked] == []
 
 
 async def test_axe_would_have_found_it(chromium: Chromium) -> None:
     window = await chromium.window()
     faults = "<h1 style='color: #999; background: #fff'>Pale</h1><img src='x'>"
-    await window.page.set_content(f"<!doctype html><html lang='en'><title>Faulty</title><main>{faults}</main>")
+    await window.page.set_content(
+        f"<!doctype html><html lang='en'><title>Faulty</title><main>{faults}</main>"
+    )
 
-    assert {"color-contrast", "image-alt"} <= {found.split()[0] for found in await window.violations()}
+    assert {"color-contrast", "image-alt"} <= {
+        found.split()[0] for found in await window.violations()
+    }

@@ -10,8 +10,14 @@ import pytest
 
 from tests.web.browser.leaks import leaks
 
-TOKEN = "eyJhbGciOiJIUzUxMiJ9.eyJpc3MiOiJkaGFuIiwiZGhhbkNsaWVudElkIjoiMTEwMDAwMDAwMSJ9.c2lnbmF0dXJl/+="
-SESSION = base64.urlsafe_b64encode(json.dumps({"access_token": "x", "dhan": TOKEN}).encode()).decode().rstrip("=")
+TOKEN = (
+    "eyJhbGciOiJIUzUxMiJ9.eyJpc3MiOiJkaGFuIiwiZGhhbkNsaWVudElkIjoiMTEwMDAwMDAwMSJ9.c2lnbmF0dXJl/+="
+)
+SESSION = (
+    base64.urlsafe_b64encode(json.dumps({"access_token": "x", "dhan": TOKEN}).encode())
+    .decode()
+    .rstrip("=")
+)
 PLANTED = {
     "a body": f'{{"connection": {{"token": "{TOKEN}"}}}}',
     "a header": f"(('X-Debug', '{TOKEN}'),)",

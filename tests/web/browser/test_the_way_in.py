@@ -46,7 +46,9 @@ async def chromium(program: Path) -> AsyncIterator[Chromium]:
         yield started
 
 
-@pytest.mark.parametrize(("size", "hands"), [("desktop", "pointer"), ("phone", "pointer"), ("desktop", "keyboard")])
+@pytest.mark.parametrize(
+    ("size", "hands"), [("desktop", "pointer"), ("phone", "pointer"), ("desktop", "keyboard")]
+)
 async def test_a_person_connects_trades_stops_and_leaves_and_no_secret_was_anywhere(
     trading: Trading, chromium: Chromium, size: Size, hands: str
 ) -> None:
@@ -66,11 +68,15 @@ async def test_a_person_connects_trades_stops_and_leaves_and_no_secret_was_anywh
 
     await visit.ask_to_start()
     await expect(visit.question).to_contain_text("Paper mode.")
-    await expect(visit.question).to_contain_text("at most ₹50,000, and there are at most 40 orders a day")
+    await expect(visit.question).to_contain_text(
+        "at most ₹50,000, and there are at most 40 orders a day"
+    )
     await seen.look("asked")
     await visit.start_trading()
     await trading.knows_of(active=True)
-    decision = await trading.decide("Both analysts agree: the price crossed its average on rising volume.")
+    decision = await trading.decide(
+        "Both analysts agree: the price crossed its average on rising volume."
+    )
     await expect(visit.orders).to_have_count(1)
     await expect(visit.orders).to_contain_text(f"{decision.action} {decision.symbol}")
     await expect(visit.orders).to_contain_text(decision.reasoning)
@@ -94,11 +100,16 @@ async def test_a_person_connects_trades_stops_and_leaves_and_no_secret_was_anywh
     await visit.sign_out()
     await seen.look("signed out")
 
-    assert [said for said in window.said if place.url in said] == []  # the browser had nothing to complain of
+    # the browser had nothing to complain of
+    assert [said for said in window.said if place.url in said] == []
     all_of_it = await everything(seen, trading)
     assert leaks(secrets(place, token), all_of_it) == []
-    open_to_all = leaks({"the order": order.order_id}, all_of_it)  # the same search, for what was said
-    assert {"the order in the answer to /api/account", "the order in a message of ats.executions"} <= set(open_to_all)
+    # the same search, for what was said
+    open_to_all = leaks({"the order": order.order_id}, all_of_it)
+    assert {
+        "the order in the answer to /api/account",
+        "the order in a message of ats.executions",
+    } <= set(open_to_all)
     assert order.request.client_id == USER.client_id
 
 
@@ -115,16 +126,25 @@ class Seen:
 
 
 def secrets(place: Place, token: str) -> dict[str, str]:
-    return {"the token": token, "the app secret": APP_SECRET, "the database key": place.stack.secret_key}
+    return {
+        "the token": token,
+        "the app secret": APP_SECRET,
+        "the database key": place.stack.secret_key,
+    }
 
 
 async def everything(seen: Seen, trading: Trading) -> list[tuple[str, str]]:
-    """All of the run but what Dhan itself says and logs: each answer, each page, each log, each message, each file."""
-    answers = [(f"the answer to {one.path}", f"{one.headers} {one.body}") for one in seen.place.front.heard]
+    """All of the run but what Dhan itself says and logs: each answer, each page, each log, each
+    message, each file.
+    """
+    answers = [
+        (f"the answer to {one.path}", f"{one.headers} {one.body}") for one in seen.place.front.heard
+    ]
     asked = [("a request of the browser", one) for one in seen.window.asked]
     logs = [(name, (seen.place.logs / name).read_text()) for name in LOGGED]
     messages = [
-        (f"a message of {one.topic}", f"{one.key!r} {one.value!r} {one.headers}") for one in await trading.records()
+        (f"a message of {one.topic}", f"{one.key!r} {one.value!r} {one.headers}")
+        for one in await trading.records()
     ]
     built = built_files()
     assert all((answers, asked, messages, built, *(text for _, text in logs)))

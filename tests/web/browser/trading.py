@@ -55,7 +55,9 @@ class Trading:
         service = await self.place.stack.service()
         await service.table("trade_decisions").insert(row).execute()
         async with Publisher(self.connection) as publisher:
-            await publisher.send_and_wait(message_output(DECISIONS, decision, str(decision.instrument)))
+            await publisher.send_and_wait(
+                message_output(DECISIONS, decision, str(decision.instrument))
+            )
         return decision
 
     async def records(self, *topics: Topic) -> list[Record]:
@@ -66,7 +68,9 @@ class Trading:
             return [record async for record in records]
 
     async def knows_of(self, *, active: bool) -> None:
-        """Wait until the workers have seen that somebody is switched on, or that nobody is any more."""
+        """Wait until the workers have seen that somebody is switched on, or that nobody is any
+        more.
+        """
         async with asyncio.timeout(30):
             while await self._anybody_is_active() is not active:  # noqa: ASYNC110  it happens in another process
                 await asyncio.sleep(0.1)
@@ -130,7 +134,9 @@ async def _publish_ticks(connection: KafkaConnection) -> None:
     prints = [(RELIANCE, TEN_O_CLOCK + UtcNs.seconds(second), 150_000) for second in seconds]
     partition = ticks.partition_of(RELIANCE.id, PLAN.instrument)
     async with Publisher(connection) as publisher:
-        await publisher.send_and_wait(Output(TICKS, b"0", ticks.encode(some_ticks(*prints)), partition))
+        await publisher.send_and_wait(
+            Output(TICKS, b"0", ticks.encode(some_ticks(*prints)), partition)
+        )
 
 
 async def _until_healthy(workers: Child, port: int) -> None:

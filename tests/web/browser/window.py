@@ -24,7 +24,8 @@ FLAGS = (
 Size = Literal["desktop", "phone"]
 Theme = Literal["light", "dark"]
 SIZES: dict[Size, tuple[int, int]] = {"desktop": (1280, 860), "phone": (390, 844)}
-PATIENCE_MS = 15_000  # for what takes 2 s: the page asks every two seconds, and CI machines are slow
+# for what takes 2 s: the page asks every two seconds, and CI machines are slow
+PATIENCE_MS = 15_000
 THEMES: tuple[Theme, ...] = ("light", "dark")
 
 # Adds up what moved without a person's doing, as browsers report it (Layout Instability API).
@@ -48,7 +49,10 @@ class Window:
         self.said: list[str] = []
         page.context.on("request", self._note)
         page.on(
-            "console", lambda message: self.said.append(f"{message.type} at {message.location['url']}: {message.text}")
+            "console",
+            lambda message: self.said.append(
+                f"{message.type} at {message.location['url']}: {message.text}"
+            ),
         )
         page.on("pageerror", lambda error: self.said.append(f"error at {page.url}: {error}"))
 
@@ -66,8 +70,11 @@ class Window:
     async def violations(self) -> list[str]:
         """What axe finds wrong, of any severity, best practices included."""
         if not await self.page.evaluate("'axe' in window"):
-            await self.page.evaluate(AXE.read_text())  # through the debugger: the page's own policy stays in force
-        found: dict[str, Any] = await self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+            # through the debugger: the page's own policy stays in force
+            await self.page.evaluate(AXE.read_text())
+        found: dict[str, Any] = await self.page.evaluate(
+            "axe.run(document, {resultTypes: ['violations']})"
+        )
         return [
             f"{violation['id']} ({violation['impact']}): {violation['help']}: {[node['html'] for node in violation['nodes']]}"
             for violation in found["violations"]
@@ -87,13 +94,19 @@ class Window:
 
     async def holds(self) -> str:
         """All that the browser keeps: the page as it stands, cookies and storages."""
-        stores = await self.page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])")
-        return "\n".join([await self.page.content(), repr(await self.page.context.cookies()), str(stores)])
+        stores = await self.page.evaluate(
+            "JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])"
+        )
+        return "\n".join(
+            [await self.page.content(), repr(await self.page.context.cookies()), str(stores)]
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Chromium:
-    """A running browser. Every window is a person of its own: nothing is shared, nothing was there before."""
+    """A running browser. Every window is a person of its own: nothing is shared, nothing was there
+    before.
+    """
 
     browser: Browser
 
@@ -107,7 +120,8 @@ class Chromium:
             device_scale_factor=2 if phone else 1,
             color_scheme=theme,
             reduced_motion="reduce",
-            locale="de-DE",  # neither the page's language nor its time zone: nothing may depend on the browser's
+            # neither the page's language nor its time zone: nothing may depend on the browser's
+            locale="de-DE",
             timezone_id="America/New_York",
         )
         context.set_default_timeout(PATIENCE_MS)
