@@ -141,8 +141,7 @@ class Found:
 class NotFound:
     """Neither Dhan's lookup nor, where both were asked, the day's order book has the order.
 
-    Soon after a lost request that is
-    no proof yet.
+    Soon after a lost request that is no proof yet.
     """
 
 
@@ -150,8 +149,7 @@ class NotFound:
 class TokenRefused:
     """Dhan does not accept the account's token (any more), so it says nothing about the order.
 
-    Asking again is useless
-    until the user has connected anew.
+    Asking again is useless until the user has connected anew.
     """
 
     reason: str
@@ -161,8 +159,8 @@ class TokenRefused:
 class NoAccess:
     """Dhan refuses in words to show this account's order book, so it says nothing about the order.
 
-    Asking again will hardly
-    help: the account, its permissions or the address we call from must change first.
+    Asking again will hardly help: the account, its permissions or the address we call from must
+    change first.
     """
 
     reason: str
