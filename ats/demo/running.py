@@ -1,0 +1,79 @@
+"""Which demo runs on this machine and where its Kafka is, for `ats tail` in another terminal.
+
+A demo leaves one small file in `ATS_STATE_DIR` and takes it away at its end. A file left by one
+that was killed is ignored, also when its process id has another process by now.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+import orjson
+import psutil
+
+FOLDER: Final = "demos"
+_SAME_START: Final = 1.0  # seconds between two readings of when one process began
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A demo, or kept data of one that is served again.
+
+    Attributes:
+        kafka: Address of its broker, host:port.
+        pid: Its process.
+        began: When that process began, in seconds since 1970 UTC.
+    """
+
+    kafka: str
+    pid: int
+    began: float
+
+    @property
+    def alive(self) -> bool:
+        """Whether this very process still runs."""
+        try:
+            return abs(psutil.Process(self.pid).create_time() - self.began) < _SAME_START
+        except psutil.Error:
+            return False
+
+
+@contextmanager
+def announced(state: Path, kafka: str) -> Iterator[Running]:
+    """While it lasts, `running(state)` finds this process and the broker at `kafka`.
+
+    Raises:
+        OSError: the folder `state` cannot be written to.
+    """
+    me = psutil.Process()
+    ours = Running(kafka, me.pid, me.create_time())
+    folder = state / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{ours.pid}.json"
+    with tempfile.NamedTemporaryFile(dir=folder, delete=False) as out:
+        out.write(orjson.dumps(asdict(ours)))
+    Path(out.name).replace(path)  # nobody reads half a file
+    try:
+        yield ours
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def running(state: Path) -> Running | None:
+    """The demo that began last, of those that run; None when none does."""
+    found = (_read(path) for path in (state / FOLDER).glob("*.json"))
+    alive = [demo for demo in found if demo and demo.alive]
+    return max(alive, key=lambda demo: demo.began, default=None)
+
+
+def _read(path: Path) -> Running | None:
+    try:
+        said = orjson.loads(path.read_bytes())
+        return Running(str(said["kafka"]), int(said["pid"]), float(said["began"]))
+    except (OSError, ValueError, TypeError, KeyError):
+        return None  # taken away meanwhile, or not ours
