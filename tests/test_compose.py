@@ -12,6 +12,7 @@ import yaml
 from typer.main import get_command
 
 from ats.cli import app
+from ats.demo.stack import secret_settings
 from ats.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -127,3 +128,25 @@ def test_paper_orders_stay_on_the_loopback_address_that_service_and_simulator_sh
 ) -> None:
     assert OURS[name]["network_mode"] == "service:simulator"
     assert "network_mode" not in OURS["simulator"]
+
+
+def test_each_service_gets_the_secrets_it_uses_and_no_other() -> None:
+    given = {
+        name: set(service["environment"]) & secret_settings() for name, service in OURS.items()
+    }
+
+    assert given == {
+        "simulator": {"ADMIN_DHAN_ACCESS_TOKEN"},
+        "topics": set(),
+        "migrations": {"SUPABASE_DB_URL"},
+        "feed": {"ADMIN_DHAN_ACCESS_TOKEN"},
+        "streams": set(),
+        "agents": {"ADMIN_DHAN_ACCESS_TOKEN", "OPENAI_API_KEY", "SUPABASE_SERVICE_KEY"},
+        "executors": {"SUPABASE_SERVICE_KEY"},
+    }
+
+
+def test_no_secret_comes_to_a_service_by_a_file() -> None:
+    named = [name for name, service in OURS.items() if {"env_file", "secrets"} & set(service)]
+
+    assert named == []

@@ -9,7 +9,7 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
@@ -45,8 +45,22 @@ def ats(*words: str) -> list[str]:
     return [sys.executable, "-m", "ats", *words]
 
 
+# Which command gets which secrets; any other gets none.
+SECRETS_OF: Final[Mapping[str, frozenset[str]]] = {
+    "simulator": frozenset({"ADMIN_DHAN_ACCESS_TOKEN"}),  # it plays Dhan for this account
+    "feed": frozenset({"ADMIN_DHAN_ACCESS_TOKEN"}),
+    "agents": frozenset({"ADMIN_DHAN_ACCESS_TOKEN", "OPENAI_API_KEY", "SUPABASE_SERVICE_KEY"}),
+    "executors": frozenset({"SUPABASE_SERVICE_KEY"}),
+}
+
 # all the demo trades is shares
 _PLAIN_MARKET: Final = ("--wait", "--options", "none", "--packets-per-frame", "64")
+
+
+def secret_settings() -> frozenset[str]:
+    """The settings whose values are secret."""
+    fields = Settings.model_fields.items()
+    return frozenset(name.upper() for name, field in fields if field.annotation is SecretStr)
 
 
 class Stack:
@@ -83,7 +97,13 @@ class Stack:
 
     def child(self, name: str, *words: str, **settings: str) -> Child:
         """An `ats` process that sees the stack's settings and nothing of the user's own."""
-        return Child(name, ats(*words), log=self.logs / f"{name}.log", env=self.env() | settings)
+        env = self.env_of(words[0]) | settings
+        return Child(name, ats(*words), log=self.logs / f"{name}.log", env=env)
+
+    def env_of(self, command: str) -> dict[str, str]:
+        """What `ats COMMAND` is started with: of the secrets, those it uses."""
+        withheld = secret_settings() - SECRETS_OF.get(command, frozenset())
+        return {name: value for name, value in self.env().items() if name not in withheld}
 
     def env(self) -> dict[str, str]:
         ours = {
@@ -117,9 +137,7 @@ class Stack:
     def settings(self, **changes: str) -> Settings:
         """The same settings for code that runs in this process."""
         fields: dict[str, Any] = {
-            name.lower(): SecretStr(value)
-            if Settings.model_fields[name.lower()].annotation is SecretStr
-            else value
+            name.lower(): SecretStr(value) if name in secret_settings() else value
             for name, value in (self.env() | changes).items()
             if name.lower() in Settings.model_fields
         }

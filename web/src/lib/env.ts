@@ -33,8 +33,11 @@ export function readEnvironment(variables: Record<string, string | undefined>): 
   const address = (name: string, value: string): string => {
     if (!value) return "";
     const problem = whyUnusable(value);
-    if (problem) problems.push(`${name}=${value} is not usable: ${problem}.`);
-    return value.replace(/\/+$/, "");
+    if (!problem) return value.replace(/\/+$/, "");
+    // what stands before an @ may be a password
+    const shown = value.includes("@") ? name : `${name}=${value}`;
+    problems.push(`${shown} is not usable: ${problem}.`);
+    return "";
   };
   const environment: Environment = {
     appUrl: address("NEXT_PUBLIC_APP_URL", needed("NEXT_PUBLIC_APP_URL")),
@@ -46,7 +49,7 @@ export function readEnvironment(variables: Record<string, string | undefined>): 
     secure: variables.NEXT_PUBLIC_APP_URL?.trim().startsWith("https://") ?? false,
   };
   const { appUrl } = environment;
-  if (URL.canParse(appUrl) && new URL(appUrl).origin !== appUrl)
+  if (appUrl && new URL(appUrl).origin !== appUrl)
     problems.push(`NEXT_PUBLIC_APP_URL=${appUrl} is not usable: give scheme, host and port only.`);
   if (environment.supabaseAnonKey.startsWith("sb_secret_"))
     problems.push("NEXT_PUBLIC_SUPABASE_ANON_KEY holds a secret key: give the publishable (anon) key.");
@@ -56,11 +59,16 @@ export function readEnvironment(variables: Record<string, string | undefined>): 
 
 function whyUnusable(value: string): string | null {
   if (!URL.canParse(value)) return "give an address such as https://example.com";
-  const { protocol, hostname } = new URL(value);
-  const loopback = hostname === "localhost" || hostname.startsWith("127.");
-  if (protocol !== "https:" && !(protocol === "http:" && loopback))
+  const { protocol, hostname, username, password } = new URL(value);
+  if (username || password) return "it must not hold a user name or a password";
+  if (protocol !== "https:" && !(protocol === "http:" && isLoopback(hostname)))
     return "it carries sessions and secrets and must start with https:// (http:// is for this machine only)";
   return null;
+}
+
+/** `hostname` as `URL` gives it: there any spelling of an IPv4 address is four decimal numbers. */
+function isLoopback(hostname: string): boolean {
+  return /^(localhost\.?|127(\.\d+){3}|\[::1\])$/.test(hostname);
 }
 
 let current: Environment | undefined;
