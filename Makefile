@@ -64,11 +64,12 @@ test-web: chromium $(VENV)/browser.stamp web ## the web page: its checks, callba
 	$(BIN)/python -m pytest tests/web $(T)
 
 .PHONY: lint
-lint: $(VENV)/dev.stamp ## style, formatting, spelling and strict types
+lint: $(VENV)/dev.stamp ## style, formatting, spelling, strict types and the rules of the house
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
 	$(BIN)/mypy
+	$(BIN)/python -m tools.house
 
 .PHONY: docs docs-serve docs-reference
 docs-reference: $(VENV)/docs.stamp
