@@ -14,7 +14,7 @@ from typing import Final
 
 import structlog
 
-from agents.caches import ScanCache
+from agents.books import ScanBook
 from schemas.calendar import Calendar
 from schemas.errors import Misconfigured
 from schemas.market import trading_day
@@ -46,24 +46,24 @@ class DailyScout:
     Args:
         due: The day that should have a scan now, if any.
         scout: Makes and publishes the scan of a day.
-        scan_timeout: Seconds to wait for a scan that another process made, each time before one is
-            made here.
+        patience: Seconds to wait for a scan that another process made, each time before one is made
+            here.
     """
 
     def __init__(
         self,
-        scans: ScanCache,
+        scans: ScanBook,
         *,
         due: Callable[[], date | None],
         scout: Callable[[date], Awaitable[None]],
-        scan_timeout: float,
+        patience: float,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._scans = scans
         self._due = due
         self._scout = scout
-        self._scan_timeout = scan_timeout
+        self._patience = patience
         self._monotonic = monotonic
         self._sleep = sleep
         self._made: date | None = None
@@ -99,7 +99,7 @@ class DailyScout:
         day = self._due()
         if day is None or day == self._made or self._monotonic() < self._not_before:
             return
-        if await self._scans.has(day, self._scan_timeout):
+        if await self._scans.has(day, self._patience):
             self._made = day
             return
         try:

@@ -1,7 +1,7 @@
-"""The journal: each model call is in `ats.llm` before its answer is used; a replay calls no model.
+"""The journal: every model call stands in `ats.llm` before its answer is used, and a replay asks nobody.
 
 A question is named by what is asked (subject, instructions, message, attempt), not by the model
-that answers it: which tier answered is part of the answer. So a recorded day replays
+that answers it: which rung of the ladder answered is part of the answer. So a recorded day replays
 with any configuration, and a signal that is delivered again after a crash gets the answer it got
 before, as long as that answer reached the topic.
 
@@ -22,12 +22,12 @@ from uuid import UUID
 import orjson
 from pydantic import JsonValue
 
+from agents.budget import FREE, Ledger, Tariff
 from agents.deadline import Deadline
 from agents.freshness import always_fresh
 from agents.model import SEED, TEMPERATURE
-from agents.prompts import PROMPT_VERSION, PROMPTS, Agent
+from agents.prompts import BRIEFS, PROMPT_VERSION, Agent
 from agents.replies import Completion
-from agents.spend import FREE, SpendLedger, TokenPrice
 from schemas.ids import derive
 from schemas.market import trading_day
 from schemas.messages import CallOutcome, LlmCall
@@ -38,7 +38,7 @@ REMEMBERED: Final = 5_000
 # seconds before the one retry: enough for a dropped connection, too little to matter
 PAUSE: Final = 0.25
 # bytes of a request; with the longest answer it fits a record of `ats.llm`
-MAX_REQUEST_BYTES: Final = 256 * 1024
+MOST_ASKED: Final = 256 * 1024
 
 
 class Unaskable(ValueError):
@@ -55,26 +55,24 @@ class Question:
     Attributes:
         subject: What the chain started with: a signal, or the day's scan.
         as_of: Market time of the question; its day is the day of the budget.
-        prompt: The user message, as the models' APIs call it.
     """
 
     agent: Agent
     subject: UUID
     as_of: UtcNs
-    prompt: str
+    user: str
     attempt: int = 1
 
     def request(self) -> dict[str, JsonValue]:
-        """What is recorded as asked; no model stands in it, so any may have answered."""
-        spec = PROMPTS[self.agent]
+        brief = BRIEFS[self.agent]
         return {
             "agent": self.agent.value,
             "subject": str(self.subject),
             "attempt": self.attempt,
-            "system": spec.instructions,
-            "user": self.prompt,
+            "system": brief.instructions,
+            "user": self.user,
             "prompt_version": PROMPT_VERSION,
-            "max_tokens": spec.max_tokens,
+            "max_tokens": brief.max_tokens,
             "temperature": TEMPERATURE,
             "seed": SEED,
         }
@@ -104,7 +102,7 @@ class Journal(Protocol):
         ...
 
 
-class LlmCallCache:
+class AnswerBook:
     """Recorded calls by id. The first record of an id stands; cancellations are no answers."""
 
     def __init__(self, calls: Iterable[LlmCall] = (), limit: int | None = None) -> None:
@@ -123,7 +121,6 @@ class LlmCallCache:
         return True
 
     def recall(self, question: Question) -> LlmCall | None:
-        """The recorded call of exactly this question, if there is one."""
         call = self._calls.get(question.id())
         return call if call is not None and call.request == question.request() else None
 
@@ -132,10 +129,10 @@ class LlmCallCache:
 class ReplayJournal:
     """Serves a recorded day. Makes no request, ever."""
 
-    cache: LlmCallCache
+    book: AnswerBook
 
     async def call(self, question: Question, deadline: Deadline) -> LlmCall | None:  # noqa: ARG002 - of the protocol
-        return self.cache.recall(question)
+        return self.book.recall(question)
 
     async def again(
         self,
@@ -143,35 +140,31 @@ class ReplayJournal:
         failed: LlmCall,  # noqa: ARG002 - of the protocol
         deadline: Deadline,  # noqa: ARG002 - of the protocol
     ) -> LlmCall | None:
-        return self.cache.recall(question)
+        return self.book.recall(question)
 
 
-class ChatModel(Protocol):
+class Completer(Protocol):
     """A model that answers; `agents.model.Model` is the real one."""
 
     @property
-    def name(self) -> str:
-        """The provider's name of the model."""
-        ...
+    def name(self) -> str: ...
 
     async def complete(
-        self, agent: Agent, prompt: str, deadline: Deadline, run_id: str
-    ) -> Completion:
-        """Call the model once; no fault of the provider is an exception."""
-        ...
+        self, agent: Agent, user: str, deadline: Deadline, run_id: str
+    ) -> Completion: ...
 
 
 @dataclass(frozen=True, slots=True)
-class ModelTier:
-    """One model, its price, and when it is called.
+class Rung:
+    """One step of the ladder.
 
     Attributes:
         percent_of_cap: How much of the day's cap may be spent when this model is asked.
         thoughts: Tokens it may bill beyond those of its answer (`agents.dialects`).
     """
 
-    model: ChatModel
-    price: TokenPrice = FREE
+    model: Completer
+    tariff: Tariff = FREE
     percent_of_cap: int = 100
     thoughts: int = 0
 
@@ -181,7 +174,7 @@ class LiveJournal:
     """Asks the best model the budget allows, publishes the call, and only then hands it on.
 
     Attributes:
-        tiers: Best model first; after the last one there is no call (outcome `budget`).
+        ladder: Best model first; below the last rung there is no call (outcome `budget`).
         publish: Returns when the call is on the topic.
         clock: Monotonic seconds.
         stale: Why the subject is too old to be worth a call; `""` while it is not. What is recorded
@@ -189,9 +182,9 @@ class LiveJournal:
         sleep: Seconds of machine time.
     """
 
-    tiers: Sequence[ModelTier]
-    ledger: SpendLedger
-    cache: LlmCallCache
+    ladder: Sequence[Rung]
+    ledger: Ledger
+    book: AnswerBook
     publish: Callable[[LlmCall], Awaitable[None]]
     clock: Callable[[], float]
     stale: Callable[[], str] = always_fresh
@@ -205,7 +198,7 @@ class LiveJournal:
 
         None when the deadline comes first.
         """
-        if known := self.cache.recall(question):
+        if known := self.book.recall(question):
             return known
         wait = max(PAUSE, self._waits.get(failed.id, PAUSE))
         if wait >= deadline.remaining():
@@ -214,16 +207,10 @@ class LiveJournal:
         return await self.call(question, deadline)
 
     async def call(self, question: Question, deadline: Deadline) -> LlmCall | None:
-        """The recorded call, or a new one, on the topic before it is returned.
-
-        Raises:
-            Unaskable: the question is too long for a record.
-            TryLater: the call could not be recorded.
-        """
-        if known := self.cache.recall(question):
+        if known := self.book.recall(question):
             return known
-        if (size := len(orjson.dumps(question.request()))) > MAX_REQUEST_BYTES:
-            raise Unaskable(f"a question of {size:,} bytes, {MAX_REQUEST_BYTES:,} at most")
+        if (size := len(orjson.dumps(question.request()))) > MOST_ASKED:
+            raise Unaskable(f"a question of {size:,} bytes, {MOST_ASKED:,} at most")
         if why := self.stale():
             old = Completion(CallOutcome.STALE, detail=why, sent=False)
             return await self._write_down(_record(question, old, Paise(0), 0.0))
@@ -231,57 +218,57 @@ class LiveJournal:
         if affordable is None:
             broke = Completion(CallOutcome.BUDGET, detail="the day's cap is reached")
             return await self._write_down(_record(question, broke, Paise(0), 0.0))
-        tier, reserved = affordable
+        rung, most = affordable
         try:
-            return await self._write_down(await self._ask(question, tier, reserved, deadline))
+            return await self._write_down(await self._ask(question, rung, most, deadline))
         finally:
-            self.ledger.release(trading_day(question.as_of), reserved)
+            self.ledger.release(trading_day(question.as_of), most)
 
     async def _ask(
-        self, question: Question, tier: ModelTier, reserved: Paise, deadline: Deadline
+        self, question: Question, rung: Rung, most: Paise, deadline: Deadline
     ) -> LlmCall:
         started = self.clock()
         try:
-            completion = await tier.model.complete(
-                question.agent, question.prompt, deadline, str(question.id())
+            completion = await rung.model.complete(
+                question.agent, question.user, deadline, str(question.id())
             )
         except asyncio.CancelledError:
             gone = Completion(
-                CallOutcome.CANCELLED, detail="the process is stopping", model=tier.model.name
+                CallOutcome.CANCELLED, detail="the process is stopping", model=rung.model.name
             )
-            await self.publish(_record(question, gone, reserved, self.clock() - started))
+            await self.publish(_record(question, gone, most, self.clock() - started))
             raise
         if completion.retry_after is not None:
             self._waits[question.id()] = completion.retry_after
         return _record(
-            question, completion, _cost(completion, tier.price, reserved), self.clock() - started
+            question, completion, _cost(completion, rung.tariff, most), self.clock() - started
         )
 
     async def _write_down(self, call: LlmCall) -> LlmCall:
         await self.publish(call)
-        if self.cache.remember(call):  # whoever follows the topic may have been faster
+        if self.book.remember(call):  # whoever follows the topic may have been faster
             self.ledger.spend(trading_day(call.event_time), call.cost)
         return call
 
-    def _reserve(self, question: Question) -> tuple[ModelTier, Paise] | None:
+    def _reserve(self, question: Question) -> tuple[Rung, Paise] | None:
         """The best model that the day's cap still allows, and what has been set aside for it."""
-        spec = PROMPTS[question.agent]
-        size = len(spec.instructions.encode()) + len(question.prompt.encode())
-        for tier in self.tiers:
-            reserved = tier.price.max_cost(size, spec.max_tokens + tier.thoughts)
-            if self.ledger.reserve(trading_day(question.as_of), reserved, tier.percent_of_cap):
-                return tier, reserved
+        brief = BRIEFS[question.agent]
+        size = len(brief.instructions.encode()) + len(question.user.encode())
+        for rung in self.ladder:
+            most = rung.tariff.at_most(size, brief.max_tokens + rung.thoughts)
+            if self.ledger.reserve(trading_day(question.as_of), most, rung.percent_of_cap):
+                return rung, most
         return None
 
 
-def _cost(completion: Completion, price: TokenPrice, reserved: Paise) -> Paise:
-    """What a call cost; without token counts the most it could, unless nobody worked on it."""
+def _cost(completion: Completion, tariff: Tariff, most: Paise) -> Paise:
+    """A call without an accounting is taken to have cost the most it could, unless nobody worked on it."""
     if not completion.sent:
         return Paise(0)
     if completion.input_tokens or completion.output_tokens:
-        return price.cost(completion.input_tokens, completion.output_tokens)
+        return tariff.cost(completion.input_tokens, completion.output_tokens)
     unserved = completion.outcome in (CallOutcome.TRANSPORT, CallOutcome.REJECTED)
-    return Paise(0) if unserved else reserved
+    return Paise(0) if unserved else most
 
 
 def _record(question: Question, completion: Completion, cost: Paise, seconds: float) -> LlmCall:

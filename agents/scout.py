@@ -16,12 +16,11 @@ from uuid import UUID
 
 import structlog
 
-from agents import llm_calls
 from agents.answers import RankedSymbol, ScoutAnswer
+from agents.asking import Failed, ask
 from agents.deadline import Deadline
-from agents.features import MIN_BARS, Bar, direction_of, directional_score, features_of
+from agents.features import MIN_BARS, Bar, direction_of, features_of, lean
 from agents.journal import Journal, Question
-from agents.llm_calls import LlmFailure
 from agents.prompts import Agent, scout_message
 from schemas.errors import TryLater, Unreadable
 from schemas.ids import derive, scan_id
@@ -43,35 +42,26 @@ class DatedBar(Bar, Protocol):
     """A bar that knows its day."""
 
     @property
-    def day(self) -> date:
-        """The trading day, on Indian clocks."""
-        ...
+    def day(self) -> date: ...
 
 
 class History(Protocol):
     """Daily bars, oldest first; `dhan.history.History` is the real one."""
 
-    async def daily(self, instrument: Instrument, first: date, last: date) -> Sequence[DatedBar]:
-        """The bars from `first` to `last`, both included.
-
-        Raises:
-            TryLater: the provider is away or busy.
-            Unreadable: its answer is no history.
-        """
-        ...
+    async def daily(
+        self, instrument: Instrument, first: date, last: date
+    ) -> Sequence[DatedBar]: ...
 
 
 class Pace(Protocol):
     """Lets one request through at a time, no faster than the provider allows."""
 
-    async def wait(self) -> None:
-        """Return when the next request may leave."""
-        ...
+    async def wait(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
-class ScoutOptions:
-    """How many instruments are looked at.
+class ScoutTerms:
+    """How much is looked at.
 
     Attributes:
         shortlist: How many symbols the day may trade.
@@ -88,11 +78,11 @@ class Candidate:
 
     instrument: Instrument
     features: Mapping[str, float]
-    score: float
+    leaning: float
 
 
 @dataclass(frozen=True, slots=True)
-class Ineligible:
+class Unfit:
     """An instrument that cannot be judged, and why.
 
     `away`: nobody answered, so another hour might tell.
@@ -112,7 +102,7 @@ async def scan(
     journal: Journal,
     model_seconds: float,
     pace: Pace,
-    options: ScoutOptions = ScoutOptions(),
+    terms: ScoutTerms = ScoutTerms(),
     progress: Progress = lambda _done, _all: None,
 ) -> Scan:
     """The scan of `day`, as of `opens`, when its first session begins. Indices are left out.
@@ -125,29 +115,28 @@ async def scan(
     """
     tradable = [instrument for instrument in universe if instrument.tradable]
     assessed = await _assess_all(day, tradable, history, pace, progress)
-    if assessed and all(isinstance(item, Ineligible) and item.away for item in assessed):
+    if assessed and all(isinstance(item, Unfit) and item.away for item in assessed):
         raise TryLater(
-            f"no history of any of {len(assessed)} instruments ({assessed[0]}); "
-            "is the token still valid?"
+            f"no history of any of {len(assessed)} instruments ({assessed[0]}); is the token still valid?"
         )
     candidates = sorted(
         (item for item in assessed if isinstance(item, Candidate)),
-        key=lambda c: (-abs(c.score), c.instrument.symbol),
+        key=lambda c: (-abs(c.leaning), c.instrument.symbol),
     )
     ranked = await _model_ranking(
-        opens, candidates[: options.candidates], journal, Deadline.after(model_seconds), options
+        opens, candidates[: terms.candidates], journal, Deadline.after(model_seconds), terms
     )
     origin: Literal["model", "rules"] = "model" if ranked else "rules"
-    chosen = ranked or _rules_ranking(candidates[: options.shortlist])
+    chosen = ranked or _rules_ranking(candidates[: terms.shortlist])
     return _scan(day, opens, origin, chosen, assessed)
 
 
 async def _assess_all(
     day: date, universe: Sequence[Instrument], history: History, pace: Pace, progress: Progress
-) -> list[Candidate | Ineligible]:
+) -> list[Candidate | Unfit]:
     slots, done = asyncio.Semaphore(AT_ONCE), 0
 
-    async def one(instrument: Instrument) -> Candidate | Ineligible:
+    async def one(instrument: Instrument) -> Candidate | Unfit:
         nonlocal done
         async with slots:
             found = await _assess(day, instrument, history, pace)
@@ -160,7 +149,7 @@ async def _assess_all(
 
 async def _assess(
     day: date, instrument: Instrument, history: History, pace: Pace
-) -> Candidate | Ineligible:
+) -> Candidate | Unfit:
     for attempt in range(1, ATTEMPTS + 1):
         await pace.wait()
         try:
@@ -168,18 +157,19 @@ async def _assess(
             break
         except TryLater as error:
             if attempt == ATTEMPTS:
-                return Ineligible(instrument, f"no history: {error}"[:200], away=True)
+                return Unfit(instrument, f"no history: {error}"[:200], away=True)
         except Unreadable as error:
-            return Ineligible(instrument, f"history unreadable: {error}"[:200])
-    # a bar of the day itself would tell the future
-    return _candidate(instrument, [bar for bar in bars if bar.day < day])
+            return Unfit(instrument, f"history unreadable: {error}"[:200])
+    return _candidate(
+        instrument, [bar for bar in bars if bar.day < day]
+    )  # a bar of the day itself would tell the future
 
 
-def _candidate(instrument: Instrument, bars: Sequence[DatedBar]) -> Candidate | Ineligible:
+def _candidate(instrument: Instrument, bars: Sequence[DatedBar]) -> Candidate | Unfit:
     if len(bars) < MIN_BARS:
-        return Ineligible(instrument, f"{len(bars)} daily bars, {MIN_BARS} needed")
+        return Unfit(instrument, f"{len(bars)} daily bars, {MIN_BARS} needed")
     features = features_of(bars)
-    return Candidate(instrument, features, directional_score(features))
+    return Candidate(instrument, features, lean(features))
 
 
 async def _model_ranking(
@@ -187,7 +177,7 @@ async def _model_ranking(
     candidates: Sequence[Candidate],
     journal: Journal,
     deadline: Deadline,
-    options: ScoutOptions,
+    terms: ScoutTerms,
 ) -> list[RankedSymbol]:
     """The model's list; empty when it gave none that can be used."""
     if not candidates:
@@ -197,10 +187,10 @@ async def _model_ranking(
         Agent.SCOUT,
         _scan_message_id(trading_day(as_of)),
         as_of,
-        scout_message(as_of, features, options.shortlist),
+        scout_message(as_of, features, terms.shortlist),
     )
-    answer = await llm_calls.call(journal, question, ScoutAnswer, None, deadline)
-    if isinstance(answer, LlmFailure):
+    answer = await ask(journal, question, ScoutAnswer, None, deadline)
+    if isinstance(answer, Failed):
         log.warning("scout_falls_back_to_rules", reason=answer.reason.value)
         return []
     ranked = answer.value.ranked
@@ -208,15 +198,15 @@ async def _model_ranking(
     if len(set(symbols)) != len(symbols) or not set(symbols) <= features.keys():
         log.warning("scout_falls_back_to_rules", reason="names outside the candidates or twice")
         return []
-    return list(ranked[: options.shortlist])
+    return list(ranked[: terms.shortlist])
 
 
 def _rules_ranking(candidates: Sequence[Candidate]) -> list[RankedSymbol]:
     return [
         RankedSymbol(
             symbol=candidate.instrument.symbol,
-            direction=direction_of(candidate.score),
-            score=round(abs(candidate.score) * 100),
+            direction=direction_of(candidate.leaning),
+            score=round(abs(candidate.leaning) * 100),
             reason="Ranked by rules: trend, momentum and volume of the daily bars.",
         )
         for candidate in candidates
@@ -228,7 +218,7 @@ def _scan(
     opens: UtcNs,
     origin: Literal["model", "rules"],
     chosen: Sequence[RankedSymbol],
-    assessed: Sequence[Candidate | Ineligible],
+    assessed: Sequence[Candidate | Unfit],
 ) -> Scan:
     by_symbol = {line.symbol: (rank, line) for rank, line in enumerate(chosen, start=1)}
     entries = [_entry(day, item, by_symbol.get(item.instrument.symbol)) for item in assessed]
@@ -243,18 +233,18 @@ def _scan(
 
 
 def _entry(
-    day: date, item: Candidate | Ineligible, chosen: tuple[int, RankedSymbol] | None
+    day: date, item: Candidate | Unfit, chosen: tuple[int, RankedSymbol] | None
 ) -> ScanEntry:
     """Where nothing leans, the direction must still be one of two words.
 
     The empty features tell that it means nothing.
     """
     rank, line = chosen or (None, None)
-    if isinstance(item, Ineligible):
+    if isinstance(item, Unfit):
         direction, reason, features = Direction.BEARISH, item.reason, {}
     else:
         direction, reason, features = (
-            direction_of(item.score),
+            direction_of(item.leaning),
             "below the short list",
             dict(item.features),
         )

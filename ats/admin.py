@@ -1,15 +1,13 @@
-"""One-off commands on topics and database: create, check, migrate, tail."""
+"""One-off commands on topics and database: create, check, migrate."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import typer
 
 from ats.settings import load
-from ats.tail import lines
 from bus import topics as bus_topics
 from schemas.topics import CATALOGUE
 from simulator.supabase.migrate import migrate as apply_migrations
@@ -49,8 +47,3 @@ async def migrate() -> None:
 
 
 NOTHING_NEW: Final = "the database is up to date"
-
-
-async def tail_topics(names: Sequence[str], *, from_start: bool, until_end: bool) -> None:
-    async for line in lines(load().kafka(), names, from_start=from_start, until_end=until_end):
-        typer.echo(line)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import Coroutine
 from datetime import date
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -19,7 +21,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from ats import exits
+from ats.entry import DISTRIBUTION
 from schemas.errors import Misconfigured, TryLater, Unreadable
+from schemas.units import UtcNs
 
 app = typer.Typer(
     name="ats",
@@ -70,6 +74,24 @@ Day = Annotated[
 RulesFile = Annotated[
     Path | None, typer.Option("--rules", help="Rules file (TOML); default is what ATS_RULES names.")
 ]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"ats {metadata.version(DISTRIBUTION)}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version and end.", callback=_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    pass
 
 
 def main() -> None:
@@ -403,17 +425,43 @@ def rules_new(
 @app.command()
 def tail(
     topics: Annotated[list[str], typer.Argument(help="Topic names, see: ats topics list")],
-    from_start: Annotated[
-        bool, typer.Option("--from-start", help="Begin with the oldest record.")
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="FIELD=VALUE that must hold, such as symbol=TCS or values.rsi_14=30; repeat it, all must hold."
+        ),
+    ] = None,
+    last: Annotated[
+        int | None,
+        typer.Option(help="Begin with the last so many that match; the default is 10.", min=1),
+    ] = None,
+    from_beginning: Annotated[
+        bool, typer.Option("--from-beginning", help="Begin with the oldest record.")
     ] = False,
-    until_end: Annotated[
-        bool, typer.Option("--until-end", help="Stop at the newest record.")
+    since: Annotated[
+        str,
+        typer.Option(
+            help="Begin with what was written at 09:15 or 2026-11-20T09:15 (IST), or 15m ago."
+        ),
+    ] = "",
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Wait for new records, until Ctrl-C.")
+    ] = False,
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json", help="JSON lines on a terminal too; a pipe or a file gets them anyway."
+        ),
     ] = False,
 ) -> None:
-    """Print records as JSON lines. Adds no consumer group and disturbs nobody."""
-    from ats.admin import tail_topics
+    """Print what stands on topics: rupees and Indian time on a terminal, JSON lines elsewhere.
 
-    _run(tail_topics(topics, from_start=from_start, until_end=until_end))
+    Joins no consumer group and disturbs nobody. What cannot be read is shown as unreadable.
+    """
+    from ats.tail.command import TailOptions, run
+
+    options = TailOptions(topics, where or (), last, from_beginning, since, follow, as_json)
+    _run(run(options, UtcNs(time.time_ns())))
 
 
 @app.command("show-config")

@@ -5,7 +5,7 @@ For views, quotes, sessions and tools.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
 from aiokafka import AIOKafkaConsumer
@@ -16,7 +16,7 @@ from schemas.errors import Misconfigured
 from schemas.topics import MIB, Topic
 from schemas.units import UtcNs
 
-Since: TypeAlias = Literal["start", "end"] | UtcNs
+Since: TypeAlias = Literal["start", "end"] | UtcNs | Mapping[TopicPartition, int]
 
 POLL_MS: Final = 200  # longest wait for records before the end is looked at again
 LARGEST_FETCH: Final = 4 * MIB  # the largest record, a dead letter, fits
@@ -27,7 +27,8 @@ async def read_topics(
 ) -> AsyncGenerator[Record, None]:
     """Yield the records of `topics`, each partition in its order, and stay through broker restarts.
 
-    `since` a moment starts at the first record published at or after it. With `until_end` it stops
+    `since` a moment starts at the first record published at or after it; offsets start there, and
+    at the first record of a partition that is not among them. With `until_end` it stops
     at the end as it was at the start. Break out under `contextlib.aclosing`, or the connection
     stays open until the garbage collector comes.
 
@@ -87,6 +88,8 @@ async def _begins(
     if since == "start":
         begins: dict[TopicPartition, int | None] = await client.beginning_offsets(partitions)
         return begins
+    if isinstance(since, Mapping):
+        return {partition: since.get(partition, 0) for partition in partitions}
     # upwards: a record of the same millisecond but before `since` is not wanted
     moment = -(-int(since) // NS_PER_MS)
     found = await client.offsets_for_times(dict.fromkeys(partitions, moment))

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import click
@@ -172,3 +173,10 @@ def test_help_is_instant_because_no_room_is_imported() -> None:
     )
 
     assert done.stdout.strip() == "set()"
+
+
+def test_the_version_is_that_of_the_installation() -> None:
+    done = ats("--version")
+
+    assert done.returncode == exits.DONE
+    assert done.stdout == f"ats {metadata.version('agentic-trading-system')}\n"

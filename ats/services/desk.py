@@ -1,4 +1,4 @@
-"""The parts of the agents' services.
+"""What the agents' services are made of.
 
 Models with prices and a cap, the store, the news, the Scout's data.
 """
@@ -15,14 +15,14 @@ import structlog
 from rich.console import Console
 from rich.progress import Progress
 
-from agents.app import AgentOptions, LlmGateway, run_scout
+from agents.app import AgentTerms, Desk, run_scout
+from agents.budget import Tariff
 from agents.dialects import dialect_of
 from agents.freshness import live_age, replayed_age
-from agents.journal import ModelTier
+from agents.journal import Rung
 from agents.model import Endpoint, Model, SchemaMode
 from agents.news import FileNews, NewsSource, NoNews, SampleNews
-from agents.scout import ScoutOptions
-from agents.spend import TokenPrice
+from agents.scout import ScoutTerms
 from agents.store import Store, SupabaseStore
 from ats.services.calendars import calendar_of, no_session
 from ats.services.context import (
@@ -43,24 +43,20 @@ from schemas.units import Paise
 log = structlog.get_logger(__name__)
 
 # connections to the model provider: 64 signals with two analysts each, and room for the Commander
-MAX_CONNECTIONS = 256
+MOST_CALLS = 256
 
 
 @asynccontextmanager
-async def llm_gateway(settings: Settings) -> AsyncIterator[LlmGateway]:
-    """The large model until half of the day's budget is spent, then the small one, then none."""
+async def desk_of(settings: Settings) -> AsyncIterator[Desk]:
+    """The ladder: the large model until half of the day's budget is spent, then the small one, then none."""
     large, small = endpoints_of(settings)
-    limits = httpx.Limits(
-        max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS
-    )
+    limits = httpx.Limits(max_connections=MOST_CALLS, max_keepalive_connections=MOST_CALLS)
     async with httpx.AsyncClient(limits=limits, timeout=60) as http:
-        tiers = [
-            _tier(large, _token_price(settings.ats_model_price_rupees), http, percent_of_cap=50),
-            _tier(
-                small, _token_price(settings.ats_small_model_price_rupees), http, percent_of_cap=100
-            ),
+        ladder = [
+            _rung(large, _tariff(settings.ats_model_price_rupees), http, percent_of_cap=50),
+            _rung(small, _tariff(settings.ats_small_model_price_rupees), http, percent_of_cap=100),
         ]
-        yield LlmGateway.with_cap(tiers, settings.ats_model_budget_rupees)
+        yield Desk.with_cap(ladder, settings.ats_model_budget_rupees)
 
 
 def endpoints_of(settings: Settings) -> tuple[Endpoint, Endpoint]:
@@ -83,28 +79,23 @@ def endpoints_of(settings: Settings) -> tuple[Endpoint, Endpoint]:
     )
 
 
-def _tier(
-    endpoint: Endpoint, price: TokenPrice, http: httpx.AsyncClient, percent_of_cap: int
-) -> ModelTier:
-    return ModelTier(
-        Model(endpoint, http), price, percent_of_cap, dialect_of(endpoint.model).thoughts
-    )
+def _rung(endpoint: Endpoint, tariff: Tariff, http: httpx.AsyncClient, percent_of_cap: int) -> Rung:
+    return Rung(Model(endpoint, http), tariff, percent_of_cap, dialect_of(endpoint.model).thoughts)
 
 
-def options_of(settings: Settings) -> AgentOptions:
+def terms_of(settings: Settings) -> AgentTerms:
     """In a replay a signal ages by the time it waits, not by the calendar."""
     age = replayed_age if settings.ats_clock == "market" else live_age
-    return AgentOptions(age=age, min_confidence=settings.ats_min_confidence)
+    return AgentTerms(age=age, min_confidence=settings.ats_min_confidence)
 
 
-def _token_price(rupees_per_million: tuple[int, int]) -> TokenPrice:
+def _tariff(rupees_per_million: tuple[int, int]) -> Tariff:
     tokens_in, tokens_out = (Paise.from_rupees(rupees) for rupees in rupees_per_million)
-    return TokenPrice(tokens_in, tokens_out)
+    return Tariff(tokens_in, tokens_out)
 
 
 @asynccontextmanager
 async def agent_store(settings: Settings) -> AsyncIterator[Store]:
-    """The store in Supabase, with a client of its own for as long as the context is open."""
     async with database(settings) as client:
         yield SupabaseStore(client)
 
@@ -119,8 +110,7 @@ def news_of(settings: Settings) -> NewsSource:
         settings.need("ATS_NEWS_FILE")
     elif settings.ats_news_file is not None:
         raise Misconfigured(
-            f"ATS_NEWS_FILE is set, but ATS_NEWS={settings.ats_news} does not read it: "
-            "set ATS_NEWS=file"
+            f"ATS_NEWS_FILE is set, but ATS_NEWS={settings.ats_news} does not read it: set ATS_NEWS=file"
         )
     if settings.ats_news_file is not None:
         return FileNews.read(settings.ats_news_file)
@@ -128,9 +118,9 @@ def news_of(settings: Settings) -> NewsSource:
 
 
 async def scout_the_day(
-    day: date, settings: Settings, llm: LlmGateway, store: Store, publisher: Publisher
+    day: date, settings: Settings, desk: Desk, store: Store, publisher: Publisher
 ) -> None:
-    """Read daily candles through the admin's Dhan account at its rate limit; publish the shortlist.
+    """Read daily candles through the admin's Dhan account, at Dhan's pace, and publish the shortlist.
 
     On a day without a session there is nothing to pick for: it says so and makes no scan.
     """
@@ -149,10 +139,10 @@ async def scout_the_day(
                 universe,
                 history,
                 opens=session.open,
-                llm=llm,
+                desk=desk,
                 store=store,
                 publisher=publisher,
                 pace=EvenPace(clock=time.monotonic),
-                options=ScoutOptions(shortlist=settings.ats_shortlist),
+                terms=ScoutTerms(shortlist=settings.ats_shortlist),
                 progress=lambda done, total: bar.update(task, completed=done, total=total),
             )

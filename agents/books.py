@@ -1,4 +1,7 @@
-"""Caches of topics: the day's scans, and the model calls that are already recorded."""
+"""What the decision service knows from topics.
+
+The day's scans, and the answers that are already written down.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,8 @@ from datetime import date
 
 import structlog
 
-from agents.journal import LlmCallCache
-from agents.spend import SpendLedger
+from agents.budget import Ledger
+from agents.journal import AnswerBook
 from bus.connection import KafkaConnection
 from bus.reader import Since, read_topics
 from schemas import topics
@@ -20,7 +23,7 @@ from schemas.messages import CallOutcome, LlmCall, Scan
 log = structlog.get_logger(__name__)
 
 
-class ScanCache:
+class ScanBook:
     """Scans by trading date.
 
     The first scan of a date stands: a repeated one must not change decisions under way.
@@ -32,50 +35,46 @@ class ScanCache:
         self._news = asyncio.Condition()
 
     async def add(self, scan: Scan) -> None:
-        """Keep `scan`, unless its date has one, and wake whoever waits for it."""
         async with self._news:
             self._scans.setdefault(scan.trading_date, scan)
             self._news.notify_all()
 
-    async def of(self, day: date, max_wait: float) -> Scan | None:
-        """The scan of `day`, or None; waits up to `max_wait` seconds for one that is on its way.
-
-        After one vain wait for a day, later calls return at once.
-        """
+    async def of(self, day: date, patience: float) -> Scan | None:
+        """The scan of `day`, waiting up to `patience` seconds for one that is on its way, but in vain only once."""
         if day in self._missed or day in self._scans:
             return self._scans.get(day)
-        if not await self.has(day, max_wait):
+        if not await self.has(day, patience):
             self._missed.add(day)
         return self._scans.get(day)
 
-    async def has(self, day: date, max_wait: float) -> bool:
-        """Whether the scan of `day` is there, or comes within `max_wait` seconds."""
+    async def has(self, day: date, patience: float) -> bool:
+        """Whether the scan of `day` is there, or comes within `patience` seconds."""
         try:
-            async with asyncio.timeout(max_wait), self._news:
+            async with asyncio.timeout(patience), self._news:
                 await self._news.wait_for(lambda: day in self._scans)
         except TimeoutError:
             return False
         return True
 
 
-async def sync_scans(connection: KafkaConnection, cache: ScanCache) -> None:
-    """Keep `cache` up to date until cancelled. An unreadable scan is logged and skipped."""
+async def follow_scans(connection: KafkaConnection, book: ScanBook) -> None:
+    """Keep `book` up to date until cancelled. An unreadable scan is logged and skipped."""
     async for record in read_topics(connection, [topics.SCANS], since="start"):
         try:
-            await cache.add(decode(Scan, record.value))
+            await book.add(decode(Scan, record.value))
         except Unreadable as error:
             log.error("scan_unreadable", at=str(record), reason=str(error))
 
 
-async def sync_llm_calls(
+async def follow_answers(
     connection: KafkaConnection,
-    cache: LlmCallCache,
-    ledger: SpendLedger,
+    book: AnswerBook,
+    ledger: Ledger,
     since: Since,
     *,
     until_end: bool = False,
 ) -> None:
-    """Keep `cache` and `ledger` up to date with the calls that this and other processes record.
+    """Learn recorded calls, of this and other processes, and what they cost.
 
     Endless unless `until_end`.
     """
@@ -85,5 +84,5 @@ async def sync_llm_calls(
         except Unreadable as error:
             log.error("llm_call_unreadable", at=str(record), reason=str(error))
             continue
-        if cache.remember(call) or call.outcome is CallOutcome.CANCELLED:
+        if book.remember(call) or call.outcome is CallOutcome.CANCELLED:
             ledger.spend(trading_day(call.event_time), call.cost)
