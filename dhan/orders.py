@@ -150,9 +150,14 @@ class TokenRefused:
     """Dhan does not accept the account's token (any more), so it says nothing about the order.
 
     Asking again is useless until the user has connected anew.
+
+    Attributes:
+        in_words: Dhan itself said so. Else it was a bare 401, which any gateway on the way can
+            answer, and which proves nothing about the token.
     """
 
     reason: str
+    in_words: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +272,8 @@ def classify_lookup(result: Result, correlation_id: CorrelationId) -> Lookup:
 
 
 def _no_answer(result: Reply, code: str) -> TokenRefused | Unknown:
-    return (TokenRefused if _refuses_token(result, code) else Unknown)(_describe(result, code))
+    reason = _describe(result, code)
+    return TokenRefused(reason, bool(code)) if _refuses_token(result, code) else Unknown(reason)
 
 
 def _refuses_token(result: Reply, code: str) -> bool:

@@ -34,6 +34,7 @@ from executors.quotes import QuoteBook
 from executors.reconcile import CLAIM_LEASE, Resolver, intents_of
 from executors.sessions import ActiveUsers, SessionPoller
 from executors.store import OrderKey, Settlement, Store
+from executors.tokens import RefusedTokens
 from executors.worker import OrderWorker, Surroundings
 from schemas.calendar import Calendar
 from schemas.codec import decode
@@ -112,7 +113,8 @@ async def run_executors(
     book = QuoteBook(ports.plan.instrument)
     active, budget = ActiveUsers(ports.machine), OrderBudget()
     broker = ports.rules.broker(ports.http)
-    resolver = Resolver(store, broker, ports.machine, ports.lease)
+    tokens = RefusedTokens(store, ports.machine)
+    resolver = Resolver(store, broker, tokens, ports.machine, ports.lease)
 
     def limits_of(_: object) -> UserLimits:
         return ports.limits
@@ -122,6 +124,7 @@ async def run_executors(
         broker=broker,
         rules=ports.rules,
         resolver=resolver,
+        tokens=tokens,
         book=book,
         active=active,
         budget=budget,

@@ -37,6 +37,7 @@ class Denial(StrEnum):
     KILL_SWITCH = "kill_switch"
     MODE_REFUSES = "mode_refuses"
     USER_INACTIVE = "user_inactive"
+    TOKEN_REFUSED = "token_refused"  # noqa: S105  # a reason, not a secret
     DECISION_EXPIRED = "decision_expired"
     OUTSIDE_SESSION = "outside_session"
     DAY_NOT_IN_CALENDAR = "day_not_in_calendar"
@@ -79,6 +80,7 @@ class Situation:
     Attributes:
         mode_allows: The running mode may trade this user's account.
         user_active: Switch on and token alive, as far as the last look at the database knows.
+        token_refused: Dhan refused the token that the order would leave with.
         calendar: When the exchanges trade, closing-auction shares included.
         feed_clock: How far the feed's own clock has come; None before its first record.
         position: Units of this instrument that the user's orders of the day add up to; below zero
@@ -95,6 +97,7 @@ class Situation:
     sent: Sent
     limits: UserLimits
     position: int = 0
+    token_refused: bool = False
 
 
 Check: TypeAlias = Callable[[OrderIntent, Situation], Denial | None]
@@ -140,6 +143,10 @@ def mode_allows_the_account(_: OrderIntent, situation: Situation) -> Denial | No
 
 def user_is_active(_: OrderIntent, situation: Situation) -> Denial | None:
     return None if situation.user_active else Denial.USER_INACTIVE
+
+
+def token_is_accepted(_: OrderIntent, situation: Situation) -> Denial | None:
+    return Denial.TOKEN_REFUSED if situation.token_refused else None
 
 
 def decision_is_current(intent: OrderIntent, situation: Situation) -> Denial | None:
@@ -209,6 +216,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     kill_switch_is_off,
     mode_allows_the_account,
     user_is_active,
+    token_is_accepted,
     decision_is_current,
     calendar_knows_the_day,
     market_is_open,

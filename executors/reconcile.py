@@ -24,6 +24,7 @@ from executors.clock import MachineTime
 from executors.modes import Broker
 from executors.outcomes import NOT_FOUND, UNVERIFIABLE, execution, not_found, of_order
 from executors.store import Blind, Open, OrderKey, Settled, Settlement, Store, settled, until_back
+from executors.tokens import RefusedTokens
 from schemas.codec import decode
 from schemas.errors import TryLater, Unreadable
 from schemas.ids import OrderId, UserId
@@ -52,9 +53,15 @@ class Resolver:
     """Turns open claims into settled ones."""
 
     def __init__(
-        self, store: Store, broker: Broker, machine: MachineTime, lease: float = CLAIM_LEASE
+        self,
+        store: Store,
+        broker: Broker,
+        tokens: RefusedTokens,
+        machine: MachineTime,
+        lease: float = CLAIM_LEASE,
     ) -> None:
         self._store = store
+        self._tokens = tokens
         self._broker = broker
         self._machine = machine
         self.lease = lease
@@ -91,6 +98,8 @@ class Resolver:
     ) -> Settlement | None:
         async with turn:
             lookup = await self._broker(claim.credentials).find(claim.correlation_id)
+        if isinstance(lookup, TokenRefused) and lookup.in_words:
+            await self._tokens.add(key.user, claim.token_version, lookup.reason)
         match lookup:
             case Found(order):
                 return of_order(order)
@@ -98,7 +107,7 @@ class Resolver:
                 return not_found(NOT_FOUND if claim.age < BOOK_REACHES_BACK else UNVERIFIABLE)
             case NotFound():
                 return None
-            case TokenRefused(reason) | NoAccess(reason):
+            case TokenRefused(reason=reason) | NoAccess(reason=reason):
                 log.warning(
                     "lookup_refused", order=str(key.order), reason=reason, claim_age=claim.age
                 )

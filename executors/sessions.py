@@ -1,4 +1,4 @@
-"""Who may trade: reads `user_trading_keys` twice a second, tells `ats.sessions` what changed, and keeps the active set.
+"""Who may trade: reads everybody's `trading_keys` twice a second, tells `ats.sessions` what changed, and keeps the active set.
 
 Fails closed: when the database stays away longer than `KEEP_FOR`, nobody is active until it answers
 again.
@@ -35,6 +35,7 @@ ACTIVE: Final = "active"
 SWITCHED_OFF: Final = "switched_off"
 NO_TOKEN: Final = "no_token"  # noqa: S105  # a reason, not a secret
 TOKEN_EXPIRED: Final = "token_expired"  # noqa: S105
+TOKEN_REFUSED: Final = "token_refused"  # noqa: S105
 REMOVED: Final = "removed"
 DATABASE_AWAY: Final = "database_away"
 
@@ -62,6 +63,8 @@ def state_of(row: KeyRow, now: datetime) -> UserState:
         reason = NO_TOKEN
     elif row.token_expiry <= now:
         reason = TOKEN_EXPIRED
+    elif row.token_refused:
+        reason = TOKEN_REFUSED
     else:
         reason = ACTIVE
     return UserState(reason, row.client_id, row.token_expiry)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Final, NamedTuple, NewType, TypeAlias, TypeVar
 from uuid import UUID
 
 import structlog
@@ -28,14 +28,17 @@ from schemas.messages import OrderIntent, Outcome
 
 log = structlog.get_logger(__name__)
 
-PAGE: Final = 1_000  # PostgREST's usual limit of rows in one answer
+PAGE: Final = 1_000  # rows in one answer of trading_keys; PostgREST's usual limit
 LONGEST_PAUSE: Final = 2.0  # between tries while the database is away
 REASON_LENGTH: Final = 1_000  # characters kept of a broker's explanation
-KEY_COLUMNS: Final = "user_id,dhan_client_id,is_trading_enabled,token_expiry"
 
 _FOREIGN_KEY: Final = "23503"
 _UNIQUE: Final = "23505"
 _REMEDY: Final = "check SUPABASE_SERVICE_KEY and run `ats db migrate`"
+
+
+# Which storing of a user's token was handed out; never used twice.
+TokenVersion = NewType("TokenVersion", int)
 
 
 class OrderKey(NamedTuple):
@@ -95,11 +98,12 @@ class Claimed:
     """The order is ours to send, now, with these credentials."""
 
     credentials: Credentials
+    token_version: TokenVersion
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The database forbids the order: switched off, token expired or missing, no account."""
+    """The database forbids the order: switched off, token expired, refused or missing, no account."""
 
     reason: str
 
@@ -122,6 +126,7 @@ class Open:
     credentials: Credentials
     correlation_id: CorrelationId
     age: float
+    token_version: TokenVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +151,7 @@ class KeyRow:
     client_id: DhanClientId | None
     enabled: bool
     token_expiry: datetime | None
+    token_refused: bool
 
 
 Claim: TypeAlias = Claimed | Refused | Taken
@@ -177,8 +183,14 @@ class Store:
                     f"decision {intent.decision_id} says {action} {symbol}, not {intent.side} {intent.symbol}",
                     "side",
                 )
-            case {"status": "claimed", "dhan_client_id": str(client), "access_token": str(token)}:
-                return Claimed(Credentials(DhanClientId(client), SecretStr(token)))
+            case {
+                "status": "claimed",
+                "dhan_client_id": str(client),
+                "access_token": str(token),
+                "token_version": int(version),
+            }:
+                credentials = Credentials(DhanClientId(client), SecretStr(token))
+                return Claimed(credentials, TokenVersion(version))
             case {"status": "refused", "reason": str(reason)}:
                 return Refused(reason)
             case {"status": "taken", "outcome": None}:
@@ -233,9 +245,11 @@ class Store:
                 "dhan_client_id": str(client),
                 "access_token": str(token),
                 "age_ms": int(age),
+                "token_version": int(version),
             }:
                 credentials = Credentials(DhanClientId(client), SecretStr(token))
-                return Open(credentials, CorrelationId(str(answer["correlation_id"])), age / 1_000)
+                name = CorrelationId(str(answer["correlation_id"]))
+                return Open(credentials, name, age / 1_000, TokenVersion(version))
             case {"status": "settled", "outcome": str()}:
                 return Settled(Settlement.read(answer))
             case {"status": "refused", "reason": str(reason)}:
@@ -264,18 +278,24 @@ class Store:
         except (KeyError, TypeError, ValueError):
             raise self._strange("open_claims") from None
 
+    async def refuse_token(self, user: UserId, version: TokenVersion, code: str) -> bool:
+        """Note that Dhan refused this token; returns whether it is the one in force."""
+        arguments = {"p_user": str(user), "p_token_version": version, "p_code": code}
+        answer = await self._rpc("refuse_token", arguments)
+        if isinstance(answer, bool):
+            return answer
+        raise self._strange("refuse_token")
+
     async def trading_keys(self) -> list[KeyRow]:
         """All users' keys without their tokens."""
         rows: list[KeyRow] = []
         while True:
-            query = self._client.table("user_trading_keys").select(KEY_COLUMNS).order("user_id")
-            page = await self._ask(
-                "user_trading_keys", query.range(len(rows), len(rows) + PAGE - 1).execute
-            )
+            after = str(rows[-1].user) if rows else None
+            page = await self._rpc("trading_keys", {"p_after": after})
             try:
                 rows += _key_rows(page)
             except (KeyError, TypeError, ValueError):
-                raise self._strange("user_trading_keys") from None
+                raise self._strange("trading_keys") from None
             if len(page) < PAGE:
                 return rows
 
@@ -343,4 +363,5 @@ def _key_row(row: dict[str, Any]) -> KeyRow:
         client_id=DhanClientId(client) if client else None,
         enabled=row["is_trading_enabled"] is True,
         token_expiry=datetime.fromisoformat(expiry) if expiry else None,
+        token_refused=row["token_refused"] is True,
     )

@@ -16,8 +16,7 @@ import structlog
 
 from bus.database import StoreAway
 from bus.records import Output, Record, message_output
-from dhan.orders import NewOrder, NotSent, Placed, Unknown, Validity
-from dhan.transport import Credentials
+from dhan.orders import NewOrder, NotSent, Placed, Rejected, Unknown, Validity
 from executors.budget import OrderBudget
 from executors.clock import Decided, MachineTime, MarketClock
 from executors.fanout import LimitsOf, decided
@@ -30,9 +29,9 @@ from executors.reconcile import Resolver
 from executors.sessions import ActiveUsers
 from executors.store import Claimed, OrderKey, Refused, Settlement, Store, Taken, settled
 from executors.terms import OrderTerms
+from executors.tokens import RefusedTokens
 from schemas.calendar import Calendar
 from schemas.codec import decode
-from schemas.ids import DhanClientId
 from schemas.messages import OrderIntent
 from schemas.topics import EXECUTIONS
 from schemas.units import UtcNs
@@ -56,6 +55,7 @@ class Surroundings:
     broker: Broker
     rules: ModeRules
     resolver: Resolver
+    tokens: RefusedTokens
     book: QuoteBook
     active: ActiveUsers
     budget: OrderBudget
@@ -110,10 +110,10 @@ class OrderWorker:
                     return await self._settle(
                         key, replace(denied(reason), terms=OrderTerms.of(order))
                     )
-                case Claimed(credentials):
+                case Claimed() as claimed:
                     # judged after it: so an order cannot be denied here and sent by a frozen worker
                     # elsewhere
-                    return await self._send(order, credentials, when, started)
+                    return await self._send(order, claimed, when, started)
 
     async def _turn(self, intent: OrderIntent, when: Decided) -> UtcNs:
         """Wait until the user's rate allows one more order; returns the market time then."""
@@ -123,13 +123,14 @@ class OrderWorker:
         return now
 
     def _situation(
-        self, order: OrderIntent, now: UtcNs, since: float, account: DhanClientId | None = None
+        self, order: OrderIntent, now: UtcNs, since: float, claimed: Claimed | None = None
     ) -> Situation:
         """What is known now.
 
         `since`: when, in machine time, the database was asked about the user and said yes.
         """
         user = order.user_id
+        account = claimed.credentials.client_id if claimed else None
         return Situation(
             now=now,
             kill_switch=self._around.kill_switch(),
@@ -141,36 +142,39 @@ class OrderWorker:
             sent=self._around.budget.sent(user, now),
             limits=self._around.limits_of(user),
             position=self._around.budget.position(user, order.instrument, now),
+            token_refused=claimed is not None and claimed.token_version in self._around.tokens,
         )
 
     async def _send(
-        self, order: OrderIntent, credentials: Credentials, when: Decided, started: float
+        self, order: OrderIntent, claimed: Claimed, when: Decided, started: float
     ) -> Settlement:
         key = OrderKey.of(order)
-        match await self._place(order, credentials, when, started):
+        match await self._place(order, claimed, when, started):
             case Unknown(reason):
                 log.warning("order_unknown", order=str(order.id), reason=reason)
                 return await self._around.resolver.resolve(key)
             case Denial() as denial:
                 return await self._settle(key, denied(denial))
             case placed:
+                if isinstance(placed, Rejected) and placed.token_refused:
+                    await self._around.tokens.add(key.user, claimed.token_version, placed.code)
                 return await self._settle(key, of_placement(placed))
 
     async def _place(
-        self, order: OrderIntent, credentials: Credentials, when: Decided, started: float
+        self, order: OrderIntent, claimed: Claimed, when: Decided, started: float
     ) -> Placed | Denial:
         """Send the order once; again only while it certainly did not leave and the claim is young.
 
         Each try is judged and counted at its own moment: deadline or session may have ended since,
         the kill switch may be on.
         """
-        desk = self._around.broker(credentials)
+        desk = self._around.broker(claimed.credentials)
         placed: Placed = NotSent(CLAIM_STALE, "")
         while True:
             now = await self._turn(order, when)
             if self._around.machine.monotonic() - started >= SEND_WITHIN:
                 return placed
-            if denial := judge(order, self._situation(order, now, started, credentials.client_id)):
+            if denial := judge(order, self._situation(order, now, started, claimed)):
                 return denial
             self._around.budget.spend(order, now)
             placed = await desk.place(_new_order(order))

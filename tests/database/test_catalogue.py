@@ -30,6 +30,8 @@ SERVICE_FUNCTIONS = {
     "reconcile_order",
     "open_claims",
     "report_platform",
+    "refuse_token",
+    "trading_keys",
 }
 USER_FUNCTIONS = {
     *("store_dhan_token", "disconnect_dhan"),

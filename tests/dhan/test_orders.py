@@ -146,6 +146,7 @@ def test_a_found_order_may_come_as_an_object_or_an_array_of_one(
         (400, ERROR | {"errorCode": "DH-907"}, NotFound()),
         (404, Unparsed("<html>"), Unknown("http_404_not_json")),
         (401, ERROR | {"errorCode": "DH-901"}, TokenRefused("http_401_DH-901")),
+        (401, Unparsed("<html>"), TokenRefused("http_401_not_json", in_words=False)),
         (500, ERROR | {"errorCode": "DH-907"}, Unknown("http_500_DH-907")),
         (200, None, Unknown("http_200_unreadable")),
         (200, a_book_row(correlationId="AT-of-another"), Unknown("answer_about_another_order")),

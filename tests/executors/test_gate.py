@@ -50,6 +50,7 @@ CHANGES: list[tuple[Change, Denial]] = [
     (lambda _, s: replace(s, kill_switch=True), Denial.KILL_SWITCH),
     (lambda _, s: replace(s, mode_allows=False), Denial.MODE_REFUSES),
     (lambda _, s: replace(s, user_active=False), Denial.USER_INACTIVE),
+    (lambda _, s: replace(s, token_refused=True), Denial.TOKEN_REFUSED),
     (lambda intent, s: replace(s, now=intent.valid_until), Denial.DECISION_EXPIRED),
     (lambda _, s: replace(s, calendar=Calendar(coverage=())), Denial.DAY_NOT_IN_CALENDAR),
     (at(QUARTER_PAST_NINE - 1), Denial.OUTSIDE_SESSION),

@@ -122,12 +122,12 @@ async def test_one_good_answer_in_between_and_the_doubt_begins_anew(
 async def test_a_form_nobody_knows_is_waited_out_too(scripted: World, gateway: Front) -> None:
     clock = Clock()
     store = await store_behind(gateway, scripted, clock)
-    gateway.instead["/rest/v1/user_trading_keys"] = Answer(200, '{"status": "maintenance"}')
+    gateway.instead["/rpc/trading_keys"] = Answer(200, '{"status": "maintenance"}')
 
     with pytest.raises(StoreAway):
         await store.trading_keys()
     clock.now += CERTAIN_AFTER
-    with pytest.raises(Misconfigured, match="user_trading_keys"):
+    with pytest.raises(Misconfigured, match="trading_keys"):
         await store.trading_keys()
 
 

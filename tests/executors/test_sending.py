@@ -25,12 +25,13 @@ from executors.outcomes import NOT_FOUND, not_found
 from executors.quotes import QuoteBook
 from executors.reconcile import Resolver
 from executors.sessions import ACTIVE, SWITCHED_OFF, ActiveUsers, UserState
-from executors.store import Claim, Claimed, OrderKey, Settlement, Store
+from executors.store import Claim, Claimed, OrderKey, Settlement, Store, TokenVersion
 from executors.terms import OrderTerms
+from executors.tokens import RefusedTokens
 from executors.worker import SEND_WITHIN, OrderWorker, Surroundings
 from schemas.calendar import EVERY_DAY
 from schemas.codec import decode
-from schemas.ids import DhanClientId, DhanOrderId
+from schemas.ids import DhanClientId, DhanOrderId, UserId
 from schemas.messages import Execution, OrderIntent, Outcome
 from schemas.units import NS_PER_SECOND, UtcNs
 from tests.executors.factories import (
@@ -69,13 +70,18 @@ class Memory:
     time: Time
     claim_takes: float = 0.0
     settled: dict[OrderKey, Settlement] = field(default_factory=dict)
+    refused: list[tuple[TokenVersion, str]] = field(default_factory=list)
 
     async def claim(self, intent: OrderIntent) -> Claim:
         await self.time.sleep(self.claim_takes)
         self.settled[OrderKey.of(intent)] = replace(
             not_found(NOT_FOUND), terms=OrderTerms.of(intent)
         )
-        return Claimed(Credentials(ACCOUNT, SecretStr("a-token")))
+        return Claimed(Credentials(ACCOUNT, SecretStr("a-token")), TokenVersion(1))
+
+    async def refuse_token(self, _: UserId, version: TokenVersion, code: str) -> bool:
+        self.refused.append((version, code))
+        return True
 
     async def settle(self, key: OrderKey, settlement: Settlement) -> Settlement:
         self.settled[key] = replace(settlement, terms=self.settled[key].terms)
@@ -126,6 +132,7 @@ class Room:
         )
         self.active = ActiveUsers(self.time.machine())
         self.switch(ACTIVE)
+        self.tokens = RefusedTokens(cast(Store, self.memory), self.time.machine())
         book = QuoteBook(partitions=1)
         book.apply(
             0,
@@ -139,6 +146,7 @@ class Room:
                 broker=cast(Any, self.exchange),
                 rules=ModeRules(Mode.PAPER, BaseUrl.parse("http://127.0.0.1:1/v2"), None),
                 resolver=cast(Resolver, self.memory),
+                tokens=self.tokens,
                 book=book,
                 active=self.active,
                 budget=OrderBudget(),
@@ -245,6 +253,19 @@ async def test_a_look_older_than_the_claim_does_not_deny_what_the_database_just_
     execution = await room.deliver(valid_until=FAR)
 
     assert execution.outcome is Outcome.ACCEPTED
+
+
+async def test_a_token_that_dhan_refused_ends_its_claims_at_once_also_those_given_before() -> None:
+    dead = Rejected("DH-901", "invalid token", token_refused=True)
+    room = Room([(dead, 0.0)])
+    first = await room.deliver(valid_until=FAR)
+
+    second = await room.deliver(valid_until=FAR)  # the database has not heard of it: it says yes
+
+    assert (first.outcome, first.reason_code) == (Outcome.REJECTED, "DH-901")
+    assert (second.outcome, second.reason_code) == (Outcome.DENIED, "token_refused")
+    assert len(room.exchange.posts) == 1
+    assert room.memory.refused == [(1, "DH-901")]
 
 
 async def test_the_deadline_ends_the_retries() -> None:

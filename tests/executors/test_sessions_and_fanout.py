@@ -23,6 +23,7 @@ from executors.sessions import (
     REMOVED,
     SWITCHED_OFF,
     TOKEN_EXPIRED,
+    TOKEN_REFUSED,
     ActiveUsers,
     SessionPoller,
     UserState,
@@ -51,11 +52,13 @@ IN_USE = DhanClientId("1100000001")
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        (KeyRow(USERS[0], IN_USE, True, LATER), ACTIVE),
-        (KeyRow(USERS[0], IN_USE, False, LATER), SWITCHED_OFF),
-        (KeyRow(USERS[0], IN_USE, True, NOW), TOKEN_EXPIRED),
-        (KeyRow(USERS[0], IN_USE, True, None), NO_TOKEN),
-        (KeyRow(USERS[0], None, True, LATER), NO_TOKEN),
+        (KeyRow(USERS[0], IN_USE, True, LATER, False), ACTIVE),
+        (KeyRow(USERS[0], IN_USE, False, LATER, False), SWITCHED_OFF),
+        (KeyRow(USERS[0], IN_USE, True, LATER, True), TOKEN_REFUSED),
+        (KeyRow(USERS[0], IN_USE, False, LATER, True), SWITCHED_OFF),
+        (KeyRow(USERS[0], IN_USE, True, NOW, False), TOKEN_EXPIRED),
+        (KeyRow(USERS[0], IN_USE, True, None, False), NO_TOKEN),
+        (KeyRow(USERS[0], None, True, LATER, False), NO_TOKEN),
     ],
 )
 def test_a_user_is_active_with_the_switch_on_and_a_living_token_only(

@@ -562,22 +562,21 @@ async def test_no_token_shows_in_messages_rows_or_logs(
     caplog.set_level(logging.INFO)
     user = await scripted.user()
     (token,) = scripted.tokens
-    shown: list[object] = []
+    shown: list[object] = [
+        scripted.surroundings(user),
+        await Store(scripted.client).claim(await scripted.intent(user)),
+    ]
     for answer in (
         PLACED,
         hang_up,
-        trading_error("DH-901", f"bad token {token}", 401),
         text_answer(f"<p>{token}", 502),
+        trading_error("DH-901", f"bad token {token}", 401),
     ):
         intent = await scripted.intent(user)
         dhan.on("POST", "/v2/orders", answer)
         dhan.on("GET", "/v2/orders/external/", json_answer(book_row(intent)))
         outputs = await scripted.worker(user)(a_record(intent, user))
         shown += [read(outputs), outputs, await scripted.logged(intent)]
-    shown += [
-        scripted.surroundings(user),
-        await Store(scripted.client).claim(await scripted.intent(user)),
-    ]
 
     printed = capsys.readouterr()
     everything = (

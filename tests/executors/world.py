@@ -25,6 +25,7 @@ from executors.quotes import QuoteBook
 from executors.reconcile import Resolver
 from executors.sessions import ACTIVE, ActiveUsers, UserState
 from executors.store import Store
+from executors.tokens import RefusedTokens
 from executors.worker import OrderWorker, Surroundings
 from schemas.calendar import EVERY_DAY
 from schemas.codec import decode
@@ -140,6 +141,7 @@ class World:
         )
         store, broker = changes.pop("store", Store(self.client)), rules.broker(self.http)
         lease: float = changes.pop("lease", LEASE)
+        tokens: RefusedTokens = changes.pop("tokens", RefusedTokens(store, machine))
         active = ActiveUsers(machine)
         active.replace(
             {user: UserState(ACTIVE, DhanClientId(CLIENT)) for user in users}, machine.monotonic()
@@ -152,7 +154,8 @@ class World:
             store=store,
             broker=broker,
             rules=rules,
-            resolver=Resolver(store, broker, machine, lease),
+            resolver=Resolver(store, broker, tokens, machine, lease),
+            tokens=tokens,
             book=a_quoted_book(),
             active=active,
             budget=OrderBudget(),

@@ -32,6 +32,8 @@ export interface Account {
   readonly connecting: boolean;
   /** Dhan may have ended the stored token: a login was begun since, and no token of it was stored. */
   readonly token_doubted: boolean;
+  /** Dhan refused the stored token: nothing is sent until the user connects again. */
+  readonly token_refused: boolean;
   /** The switch went off by itself, because real money began to trade an account whose owner had agreed to another mode. */
   readonly mode_changed: boolean;
   /** Null when no order worker has ever reported. */

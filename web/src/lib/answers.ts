@@ -21,6 +21,6 @@ export function databaseProblem(error: { code?: string; message: string; details
 
 /** Why the database refused to switch on (supabase/migrations). */
 function whyNotOn({ message, details }: { message: string; details?: string | null }): string {
-  if (details === "mode_unknown" || details === "terms_changed") return details;
+  if (details === "mode_unknown" || details === "terms_changed" || details === "connection_refused") return details;
   return message.includes("expired") ? "token_expired" : "not_connected";
 }

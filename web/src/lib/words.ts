@@ -48,6 +48,7 @@ const NOTICES: Readonly<Record<string, Notice>> = {
   over_email_send_rate_limit: bad("A mail was sent a moment ago. Wait a minute, then ask again."),
   not_connected: bad("Trading cannot be switched on: no Dhan account is connected. Connect it first."),
   token_expired: bad("Trading cannot be switched on: the connection to Dhan has expired. Connect again first."),
+  connection_refused: bad("Trading cannot be switched on: Dhan no longer accepts the connection. Connect again first."),
   mode_unknown: bad("Trading cannot be switched on: no order worker has told its mode and limits yet."),
   terms_changed: bad("Mode or limits changed while you were asked, so nothing was switched on. Read them again, then decide."),
   session_ended: bad("Your session has ended. Sign in again."),
@@ -80,6 +81,7 @@ const REASONS: Readonly<Record<string, string>> = {
   too_many_orders_a_second: "Too many orders in one second.",
   switched_off: "Trading was switched off.",
   token_expired: "The connection to Dhan had expired.",
+  token_refused: "Dhan no longer accepted the connection.",
   no_token: "No Dhan account was connected.",
   no_account: "No Dhan account was connected.",
 };

@@ -43,12 +43,13 @@ export function ConnectionPart({ account, act }: { account: Account; act: Act })
 
 /** Whether to ask for a new login although the token has not ended. */
 function inNeed(account: Account): boolean {
-  return account.token_doubted || endsSoon(account);
+  return account.token_refused || account.token_doubted || endsSoon(account);
 }
 
 function State({ account }: { account: Account }) {
   const state = connectionState(account);
   if (state === "connected") {
+    if (account.token_refused) return <span className="badge bad">Refused</span>;
     if (account.token_doubted) return <span className="badge bad">In doubt</span>;
     return endsSoon(account) ? <span className="badge warn">Ends soon</span> : <span className="badge good">Connected</span>;
   }
@@ -71,16 +72,18 @@ function Facts({ account }: { account: Account }) {
       ) : (
         <p>{withoutConnection(state, expiry)}</p>
       )}
-      {state === "connected" && inNeed(account) && <Need doubted={account.token_doubted} />}
+      {state === "connected" && inNeed(account) && <Need account={account} />}
     </div>
   );
 }
 
-function Need({ doubted }: { doubted: boolean }) {
-  return doubted ? <p className="bad">{DOUBTED}</p> : <p className="warn">{SOON}</p>;
+function Need({ account }: { account: Account }) {
+  if (account.token_refused) return <p className="bad">{REFUSED}</p>;
+  return account.token_doubted ? <p className="bad">{DOUBTED}</p> : <p className="warn">{SOON}</p>;
 }
 
 const SOON = "The connection ends soon. Connect again to keep trading.";
+const REFUSED = "Dhan no longer accepts this connection, so no order is sent. Connect again.";
 const DOUBTED =
   "Dhan may have ended this connection: you logged in there again, and we could not store the new one. Connect again before you trade.";
 
