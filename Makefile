@@ -3,35 +3,42 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Says what takes so long; needs nothing installed.
+VISIBLY := tools/visibly.py
 # Which tests: make test T="tests/executors -k claim"
 T ?=
 
 $(BIN)/python:
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "ATS needs Python 3.11 or newer: run make with PYTHON=/path/to/python3.11")'
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "ATS needs Python 3.11 or newer: run make with PYTHON=/path/to/python3.11")'
+	@$(PYTHON) $(VISIBLY) "making an environment in $(VENV)" $(PYTHON) -m venv $(VENV)
 
 $(VENV)/runtime.stamp: $(BIN)/python requirements/runtime.lock pyproject.toml
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/runtime.lock
-	$(BIN)/python -m pip install --quiet --no-deps --editable .
-	touch $@
+	@$(BIN)/python $(VISIBLY) "installing Python packages, once (150 MB to fetch, 700 MB unpacked)" \
+	  $(BIN)/python -m pip install --require-hashes -r requirements/runtime.lock
+	@$(BIN)/python $(VISIBLY) "installing ATS itself" $(BIN)/python -m pip install --no-deps --editable .
+	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/runtime.stamp requirements/dev.lock
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.lock
-	touch $@
+	@$(BIN)/python $(VISIBLY) "installing what tests and checks need" \
+	  $(BIN)/python -m pip install --require-hashes -r requirements/dev.lock
+	@touch $@
 
 # Node 22 or newer from PATH, else from PyPI; then the page's packages and its build, as far as they are not up to date.
 $(VENV)/web.stamp: $(VENV)/dev.stamp requirements/web.lock
-	node -e 'process.exit(parseInt(process.versions.node) < 22)' 2>/dev/null \
-	  || $(BIN)/python -m pip install --quiet --require-hashes -r requirements/web.lock
-	touch $@
+	@node -e 'process.exit(parseInt(process.versions.node) < 22)' 2>/dev/null \
+	  || $(BIN)/python $(VISIBLY) "fetching Node" \
+	    $(BIN)/python -m pip install --require-hashes -r requirements/web.lock
+	@touch $@
 
 $(VENV)/browser.stamp: $(VENV)/dev.stamp requirements/browser.lock
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/browser.lock
-	touch $@
+	@$(BIN)/python $(VISIBLY) "installing what drives the browser" \
+	  $(BIN)/python -m pip install --require-hashes -r requirements/browser.lock
+	@touch $@
 
 $(VENV)/docs.stamp: $(VENV)/dev.stamp requirements/docs.lock
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/docs.lock
-	touch $@
+	@$(BIN)/python $(VISIBLY) "installing what makes the documentation" \
+	  $(BIN)/python -m pip install --require-hashes -r requirements/docs.lock
+	@touch $@
 
 # Debian's, with a font that has the rupee sign. Installing it needs root; nothing else here does.
 .PHONY: chromium
@@ -51,7 +58,7 @@ setup: $(VENV)/runtime.stamp ## install into .venv what ATS needs to run
 
 .PHONY: demo
 demo: $(VENV)/runtime.stamp ## the main job on embedded Kafka and Postgres: no account, no key, no Docker
-	$(BIN)/ats demo
+	@$(BIN)/ats demo
 
 .PHONY: test
 test: $(VENV)/docs.stamp ## every test, end-to-end on real Kafka and Postgres included

@@ -162,7 +162,11 @@ def demo(
     Embedded Kafka and Postgres, a simulated Dhan, four users. Needs no account, no key and no
     Docker. Exits non-zero when nothing traded or a promise was broken.
     """
-    from ats.demo.run import DemoOptions, run
+    from ats.demo.steps import Step
+
+    console = Console()
+    with Step(console, "loading ATS"):
+        from ats.demo.run import DemoOptions, run
 
     pace = speed_of(speed or ("30" if web else "300"))
     options = DemoOptions(

@@ -28,10 +28,19 @@ HOST: Final = "127.0.0.1"  # put a reverse proxy in front where a scraper lives 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """`ok` decides the status code; `why` is for a person."""
+    """What `/health` says.
+
+    Attributes:
+        ok: Decides the status code.
+        why: For a person.
+        done: Steps of a long start that are behind it.
+        of: How many steps that start has; 0 when nobody counts them.
+    """
 
     ok: bool
     why: str
+    done: int = 0
+    of: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +187,4 @@ class MetricsServer:
 
     async def _healthy(self, _: web.Request) -> web.Response:
         health = self._health()
-        return web.json_response(
-            {"ok": health.ok, "why": health.why}, status=200 if health.ok else 503
-        )
+        return web.json_response(dataclasses.asdict(health), status=200 if health.ok else 503)

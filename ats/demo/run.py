@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -27,33 +24,36 @@ from ats.demo.candles import (
     overlap,
     reference,
 )
+from ats.demo.home import home_of
 from ats.demo.played import Played
 from ats.demo.report import summary
+from ats.demo.running import announced
 from ats.demo.stack import GRACE, Stack, free_ports
+from ats.demo.starting import LOOK_EVERY, until_at_work
+from ats.demo.steps import Step
 from ats.demo.tally import FOLLOWED, Tally
 from ats.demo.users import DemoUser, enrol
 from ats.demo.view import REFRESH, View
 from ats.demo.web import DemoPage
+from ats.embedded.signs import Signs
 from ats.lifetime import stop_on_signals
 from ats.logs import configure
 from ats.services.context import instrument_master
 from ats.services.executors import platform_report
-from ats.settings import load
+from ats.settings import Settings, load
 from ats.supervisor import Supervisor
 from bus.group_offsets import lag
 from bus.reader import read_topics
 from bus.topics import create_topics
 from schemas import topics
 from schemas.codec import decode
-from schemas.errors import Misconfigured, TryLater
+from schemas.errors import Misconfigured
 from schemas.market import Session, trading_day
 from schemas.messages import Candle, FeedState
 from simulator.market.session import market_session
 from streams.rules.config import read as read_rules
 
 SERVICES: Final = ("streams", "agents", "executors", "feed")
-SCOUT_WITHIN: Final = 120.0  # seconds; history at Dhan's five requests a second
-AT_WORK_WITHIN: Final = 150.0  # seconds; four processes that import and compile, on a slow machine
 SETTLED: Final = 1.0  # seconds for our own reader to catch up with the services
 # In the order of the data: whoever is last has nothing left when all before it have nothing left.
 GROUPS: Final = {
@@ -61,7 +61,8 @@ GROUPS: Final = {
     "ats-agents": (topics.SIGNALS,),
     "ats-executors": (topics.DECISIONS, topics.ORDERS),
 }
-DRAIN_WITHIN: Final = 120.0  # seconds from the market's close to the last outcome
+# seconds without any record after the market's close, while something is still on its way
+DRAIN_WITHIN: Final = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +105,14 @@ async def run(options: DemoOptions) -> int:
         raise Misconfigured(f"market file {options.market}: no such file")
     references = references_of(options)
     read_rules(options.rules)
-    console = Console()
+    console, settings = Console(), load()
     configure("demo", style="console", level="error", secrets=())
     interrupted = asyncio.create_task(stop_on_signals().wait())
-    playing = asyncio.create_task(_play_in_a_home(options, references, console))
+    playing = asyncio.create_task(_play_in_a_home(options, references, settings, console))
     await asyncio.wait({playing, interrupted}, return_when=asyncio.FIRST_COMPLETED)
     interrupted.cancel()
     if playing.done():
-        return summary(console, playing.result())
+        return playing.result()
     playing.cancel()
     await asyncio.gather(playing, return_exceptions=True)
     console.print("\nStopped; nothing is left running.")
@@ -140,36 +141,33 @@ def references_of(options: DemoOptions) -> list[Reference]:
 
 
 async def _play_in_a_home(
-    options: DemoOptions, references: Sequence[Reference], console: Console
-) -> Played:
-    async with _home(options.keep) as home:
-        demo = _Demo(options, references, home, console)
+    options: DemoOptions, references: Sequence[Reference], settings: Settings, console: Console
+) -> int:
+    with home_of(options.keep, settings.ats_state_dir, console) as home:
+        demo = _Demo(options, references, home.path, settings, console)
         try:
-            played = await demo.play()
-            if options.web:
-                summary(console, played)
-                console.print("\nThe page stays open until Ctrl-C.")
-                await asyncio.Event().wait()
-            return played
+            with announced(settings.ats_state_dir, demo.kafka):
+                played = await demo.play()
+                if options.web:
+                    summary(console, played)
+                    console.print("\nThe page stays open until Ctrl-C.")
+                    await asyncio.Event().wait()
         finally:
-            await demo.stop()
-
-
-@asynccontextmanager
-async def _home(keep: Path | None) -> AsyncIterator[Path]:
-    home = keep or Path(tempfile.mkdtemp(prefix="ats-demo-"))
-    home.mkdir(parents=True, exist_ok=True)
-    home.chmod(0o711)  # Postgres runs as another account under root and must be able to enter
-    try:
-        yield home.resolve()
-    finally:
-        if keep is None:
-            shutil.rmtree(home, ignore_errors=True)
+            with Step(console, "ending every process"):
+                await demo.stop()
+        code = summary(console, played)
+        home.failed = code != exits.DONE
+        return code
 
 
 class _Demo:
     def __init__(
-        self, options: DemoOptions, references: Sequence[Reference], home: Path, console: Console
+        self,
+        options: DemoOptions,
+        references: Sequence[Reference],
+        home: Path,
+        settings: Settings,
+        console: Console,
     ) -> None:
         self._options = options
         self._references = references
@@ -180,20 +178,23 @@ class _Demo:
         page = self._page.simulator_arguments if self._page else []
         day = ["--day", options.day.isoformat()] if options.day else []
         arguments = ["--seed", str(options.seed), "--speed", speed, *market, *day, *page]
-        self._stack = Stack(home, cache=load().ats_cache_dir, simulator_arguments=arguments)
+        self._stack = Stack(home, cache=settings.ats_cache_dir, simulator_arguments=arguments)
         self._supervisor = Supervisor([])
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
         self._tally = Tally()
 
+    @property
+    def kafka(self) -> str:
+        return self._stack.kafka.bootstrap_servers
+
     async def play(self) -> Played:
         began = time.monotonic()
-        with self._console.status(
-            "starting Kafka, Postgres and the simulator (the first run fetches Kafka, 46 MB)"
-        ):
-            await self._stack.start()
+        with Step(self._console, "starting Kafka, Postgres and the simulator") as step:
+            await self._stack.start(announce=step.now)
             state = await self._simulator_state()
             session = market_session(trading_day(state["session_open_ns"]))
+        with Step(self._console, "making the topics, signing four users up"):
             users = await self._prepare()
         if self._page:
             await self._page.open(self._stack, self._console)
@@ -237,10 +238,12 @@ class _Demo:
 
     async def _scout(self, day: dict[str, str]) -> None:
         scout = self._stack.child("scout", "agents", "--scout-only", **day)
-        with self._console.status("the Scout reads daily candles and picks today's symbols"):
+        with Step(self._console, "the Scout reads daily candles and picks today's symbols"):
             scout.start()
+            signs = Signs(scout)
             try:
-                await scout.ended(SCOUT_WITHIN)
+                while not (await scout.ended(LOOK_EVERY) or signs.lost):
+                    self._check_all_is_well()
             finally:
                 await scout.stop(GRACE)  # Ctrl-C may come while it reads
         if scout.exit_code != exits.DONE:
@@ -260,29 +263,20 @@ class _Demo:
             asyncio.create_task(self._supervisor.run(self._stopping)),
             asyncio.create_task(self._follow()),
         ]
-        with self._console.status(
-            "starting the engine, the agents, the order workers and the feed gateway"
-        ):
-            await self._until_at_work(ports)
+        what = "starting the engine, the agents, the order workers and the feed gateway"
+        with Step(self._console, what) as step:
+            await until_at_work(
+                [service.child for service in self._supervisor.services],
+                ports,
+                also=self._subscribed,
+                check=self._check_all_is_well,
+                tell=step.now,
+            )
         async with httpx.AsyncClient(base_url=self._stack.simulator_url) as simulator:
             (await simulator.post("/control/start")).raise_for_status()
 
-    async def _until_at_work(self, ports: Mapping[str, int]) -> None:
-        """Until every service says that it is healthy and the gateway has subscribed."""
-        deadline, waiting = time.monotonic() + AT_WORK_WITHIN, dict(ports)
-        async with httpx.AsyncClient(timeout=2) as http:
-            while waiting or not any(
-                event.state is FeedState.SUBSCRIBED for event in self._tally.feed
-            ):
-                self._check_all_is_well()
-                if time.monotonic() > deadline:
-                    raise TryLater(
-                        f"not at work in time: {', '.join(waiting) or 'feed'}; run with --keep and see the logs"
-                    )
-                for name, port in list(waiting.items()):
-                    if await _is_healthy(http, port):
-                        del waiting[name]
-                await asyncio.sleep(0.1)
+    def _subscribed(self) -> bool:
+        return any(event.state is FeedState.SUBSCRIBED for event in self._tally.feed)
 
     async def _follow(self) -> None:
         async for record in read_topics(self._stack.settings().kafka(), FOLLOWED, since="start"):
@@ -290,18 +284,17 @@ class _Demo:
 
     async def _watch(self, session: Session) -> None:
         """Until the market has closed and every tick, signal and order has its end, or time is up."""
-        closed_at: float | None = None
+        moved_at, seen = time.monotonic(), -1
         with View(self._console, self._tally, session) as view:
             while True:
                 self._check_all_is_well()
-                if closed_at is None and self._tally.clock >= session.close:
-                    closed_at = time.monotonic()
-                view.draw(
-                    "market open" if closed_at is None else self._tally.pending() or "market closed"
-                )
-                if closed_at is not None and await self._nothing_is_left():
+                closed = self._tally.clock >= session.close
+                view.draw("market open" if not closed else self._tally.pending() or "market closed")
+                if closed and await self._nothing_is_left():
                     return
-                if closed_at is not None and time.monotonic() - closed_at > DRAIN_WITHIN:
+                if (records := self._tally.ticks + sum(self._tally.counts.values())) != seen:
+                    moved_at, seen = time.monotonic(), records
+                if time.monotonic() - moved_at > DRAIN_WITHIN:
                     return
                 await asyncio.sleep(REFRESH)
 
@@ -358,10 +351,3 @@ class _Demo:
         if self._page:
             await self._page.close()
         await self._stack.stop()
-
-
-async def _is_healthy(http: httpx.AsyncClient, port: int) -> bool:
-    try:
-        return (await http.get(f"http://127.0.0.1:{port}/health")).is_success
-    except httpx.TransportError:
-        return False

@@ -16,6 +16,8 @@ from typing import Final
 import orjson
 import psutil
 
+from schemas.errors import Misconfigured
+
 FOLDER: Final = "demos"
 _SAME_START: Final = 1.0  # seconds between two readings of when one process began
 
@@ -48,16 +50,19 @@ def announced(state: Path, kafka: str) -> Iterator[Running]:
     """While it lasts, `running(state)` finds this process and the broker at `kafka`.
 
     Raises:
-        OSError: the folder `state` cannot be written to.
+        Misconfigured: the folder `state` cannot be written to.
     """
     me = psutil.Process()
     ours = Running(kafka, me.pid, me.create_time())
     folder = state / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{ours.pid}.json"
-    with tempfile.NamedTemporaryFile(dir=folder, delete=False) as out:
-        out.write(orjson.dumps(asdict(ours)))
-    Path(out.name).replace(path)  # nobody reads half a file
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as out:
+            out.write(orjson.dumps(asdict(ours)))
+        Path(out.name).replace(path)  # nobody reads half a file
+    except OSError as error:
+        raise Misconfigured(f"ATS_STATE_DIR={str(state)!r} cannot be used: {error}") from None
     try:
         yield ours
     finally:

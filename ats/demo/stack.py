@@ -9,7 +9,7 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
@@ -143,23 +143,35 @@ class Stack:
         }
         return load(**fields)
 
-    async def start(self) -> None:
+    async def start(self, *, announce: Callable[[str], None] = lambda _: None) -> None:
         """Start all three at once; returns when each answers.
+
+        `announce` hears who is still to come and what of Kafka has been fetched, the latter from
+        another thread.
 
         Raises:
             Misconfigured, Faulty, TryLater: one ended or stayed silent, see `until_it_answers`.
         """
         for part in self._parts:
             part.start()
-        await asyncio.gather(
-            self.kafka.start(),
-            until_it_answers(
-                self._parts[0],
-                f"{self.supabase_url}/auth/v1/health",
-                {"apikey": self.keys.publishable},
-            ),
-            until_it_answers(self._parts[1], f"{self.simulator_url}/control/state"),
-        )
+        database, simulator = self._parts
+        health, key = f"{self.supabase_url}/auth/v1/health", {"apikey": self.keys.publishable}
+        coming = {
+            "Kafka": self.kafka.start(announce=lambda what: announce(what or still_to_come())),
+            "Postgres": until_it_answers(database, health, key),
+            "the simulator": until_it_answers(simulator, f"{self.simulator_url}/control/state"),
+        }
+        missing = list(coming)
+
+        def still_to_come() -> str:
+            return f"still to come: {', '.join(missing)}" if missing else ""
+
+        async def arrival(name: str, answer: Awaitable[None]) -> None:
+            await answer
+            missing.remove(name)
+            announce(still_to_come())
+
+        await asyncio.gather(*(arrival(name, answer) for name, answer in coming.items()))
 
     def failed(self) -> AtsError | None:
         """Which part has ended, with its last words; None while all live."""

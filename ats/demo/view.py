@@ -16,12 +16,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from ats.demo.steps import Pulse
 from ats.demo.tally import Tally
 from schemas.market import Session
 from schemas.messages import Outcome
 
 REFRESH: Final = 0.25  # seconds between two drawings
-LINE_EVERY: Final = 5.0  # seconds between two lines where no terminal is
 _WINDOW: Final = 3.0  # seconds over which ticks/s are averaged
 
 
@@ -37,12 +37,15 @@ class View:
             if console.is_terminal
             else None
         )
-        self._last_line = 0.0
+        self._pulse = None if self._live else Pulse(console, self._line)
+        self._note = ""
         self._seen: list[tuple[float, int]] = []
 
     def __enter__(self) -> Self:
         if self._live:
             self._live.start()
+        if self._pulse:
+            self._pulse.__enter__()
         return self
 
     def __exit__(
@@ -53,6 +56,8 @@ class View:
     ) -> None:
         if self._live:
             self._live.stop()
+        if self._pulse:
+            self._pulse.__exit__(kind, error, trace)
 
     @property
     def progress(self) -> float:
@@ -62,26 +67,23 @@ class View:
 
     def draw(self, note: str) -> None:
         """Show the state now; `note` says what is being waited for."""
-        now = time.monotonic()
+        now, self._note = time.monotonic(), note
         self._seen = [(at, ticks) for at, ticks in self._seen if now - at < _WINDOW] + [
             (now, self._tally.ticks)
         ]
         if self._live:
             self._live.update(self._panel(note), refresh=True)
-        elif now - self._last_line >= LINE_EVERY:
-            self._last_line = now
-            self._console.print(self._line(note), highlight=False, soft_wrap=True)
 
     def ticks_per_second(self) -> float:
         (first_at, first), (last_at, last) = self._seen[0], self._seen[-1]
         return (last - first) / (last_at - first_at) if last_at > first_at else 0.0
 
-    def _line(self, note: str) -> str:
+    def _line(self) -> str:
         t = self._tally
         return (
             f"{self._market_time()}  {self.progress:4.0%}  {t.ticks:>9,} ticks  {t.counts['ats.candles']:>7,} candles  "
             f"{t.counts['ats.signals']:>4} signals  {t.counts['ats.decisions']:>4} decisions  "
-            f"{t.outcomes[Outcome.ACCEPTED]:>4} orders accepted  {note}"
+            f"{t.outcomes[Outcome.ACCEPTED]:>4} orders accepted  {self._note}"
         )
 
     def _market_time(self) -> str:

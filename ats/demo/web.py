@@ -10,6 +10,7 @@ from supabase import acreate_client
 
 from ats import web
 from ats.demo.stack import GRACE, Stack, free_ports
+from ats.demo.steps import Step
 from ats.demo.users import PASSWORD
 from ats.embedded.answers import until_it_answers
 from ats.embedded.process import Child
@@ -36,9 +37,8 @@ class DemoPage:
         Raises:
             Misconfigured, TryLater: as `ats.web`.
         """
-        with console.status(
-            "building and starting the web page (the first run fetches its packages, 500 MB unpacked)"
-        ):
+        what = "building and starting the web page"
+        with Step(console, f"{what} (the first run fetches its packages, 500 MB unpacked)"):
             await web.build(stack.logs)
             await _make_user(stack)
             login, app = f"{stack.simulator_url}/auth", RegisteredApp()

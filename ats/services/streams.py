@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from ats.metrics import Figure
+from ats.metrics import Figure, Health
 from ats.services.calendars import announce, calendar_of, whole_calendar
 from ats.services.context import Context
 from ats.settings import Settings
@@ -26,6 +26,7 @@ from schemas.history import is_history
 from schemas.market import Timeframe
 from schemas.units import NS_PER_SECOND, UtcNs
 from streams.engine.columns import Study
+from streams.engine.compiling import Compiled
 from streams.engine.config import EngineConfig
 from streams.engine.extras import Extras
 from streams.engine.machine import warm_up
@@ -134,7 +135,13 @@ async def run(context: Context) -> None:
     announce(calendar, settings)
     service = service_of(settings, stats, calendar)
     began = time.monotonic()
-    await asyncio.to_thread(warm_up)
+
+    def tell(compiled: Compiled) -> None:
+        what = f"compiling the engine, once: {compiled.done} of {compiled.of} kernels"
+        context.starting = Health(ok=False, why=what, done=compiled.done, of=compiled.of)
+        log.info("engine_compiling", **compiled._asdict())
+
+    await asyncio.to_thread(warm_up, tell)
     log.info("engine_compiled", seconds=round(time.monotonic() - began, 1))
     await run_stateful(
         service,

@@ -5,7 +5,7 @@ A record in, records out, its state as bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Final
 
@@ -17,6 +17,7 @@ from schemas.market import Timeframe
 from schemas.units import IST, UtcNs
 from streams.engine import snapshot
 from streams.engine.compiled import Table
+from streams.engine.compiling import Compiled, watched
 from streams.engine.engine import PAST, Engine
 from streams.engine.messages import Writer
 
@@ -59,10 +60,11 @@ def past_of(told: history.History) -> Table:
 _MINUTES: Final = np.array([history.MINUTES[timeframe] for timeframe in Timeframe])
 
 
-def warm_up() -> None:
+def warm_up(tell: Callable[[Compiled], None] = lambda _: None) -> None:
     """Compile the kernels or load them from the disk cache.
 
-    Seconds the first time, never in the middle of a stream.
+    A minute or more the first time, never in the middle of a stream. `tell` hears of each kernel
+    that had to be compiled.
     """
     # any tick that makes a bar
     moment = UtcNs.from_datetime(datetime(2024, 1, 2, 9, 15, tzinfo=IST))
@@ -70,6 +72,7 @@ def warm_up() -> None:
     rows["exchange_time"] = rows["clock"] = moment
     rows["price"] = rows["segment"] = 1
     engine = Engine(rules=())
-    engine.absorb(np.zeros(0, PAST))
-    engine.process(ticks.Batch(moment, moment, 0, rows))
-    engine.forming()
+    with watched(tell):
+        engine.absorb(np.zeros(0, PAST))
+        engine.process(ticks.Batch(moment, moment, 0, rows))
+        engine.forming()
