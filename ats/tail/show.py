@@ -90,12 +90,12 @@ def said(value: Any, annotation: Any) -> str:
     return _number(value, plain) if isinstance(value, int | float) else str(value)
 
 
-def _number(value: int | float, plain: Any) -> str:
+def _number(value: float, plain: Any) -> str:
     if isinstance(plain, type) and issubclass(plain, Paise):
         return f"₹{value / 100:,.2f}"
     if plain is UtcNs:
         return _moment(UtcNs(value))
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return str(value) if isinstance(value, int) else f"{value:.6g}"
 
 
 def _moment(at: UtcNs) -> str:
