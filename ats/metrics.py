@@ -187,4 +187,7 @@ class MetricsServer:
 
     async def _healthy(self, _: web.Request) -> web.Response:
         health = self._health()
-        return web.json_response(dataclasses.asdict(health), status=200 if health.ok else 503)
+        said: dict[str, object] = {"ok": health.ok, "why": health.why}
+        if health.of:
+            said |= {"done": health.done, "of": health.of}
+        return web.json_response(said, status=200 if health.ok else 503)
