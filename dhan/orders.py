@@ -138,6 +138,26 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
+class DayOrders:
+    """The account's orders of the day.
+
+    Attributes:
+        whole: Every row could be read. Otherwise what is missing here may still be in the book.
+    """
+
+    orders: tuple[BrokerOrder, ...]
+    whole: bool = True
+
+    def named(self, correlation_id: CorrelationId) -> BrokerOrder | None:
+        """The order of this name, None when no readable row has it."""
+        return next((o for o in self.orders if o.correlation_id == correlation_id), None)
+
+    def numbered(self, order_id: DhanOrderId) -> BrokerOrder | None:
+        """The order of this id of Dhan's, None when no readable row has it."""
+        return next((o for o in self.orders if o.order_id == order_id), None)
+
+
+@dataclass(frozen=True, slots=True)
 class NotFound:
     """Neither Dhan's lookup nor, where both were asked, the day's order book has the order.
 
@@ -173,6 +193,7 @@ class NoAccess:
 
 Placed: TypeAlias = Accepted | Rejected | NotSent | Unknown
 Lookup: TypeAlias = Found | NotFound | TokenRefused | NoAccess | Unknown
+DayLookup: TypeAlias = DayOrders | TokenRefused | NoAccess | Unknown
 
 RATE_LIMIT: Final = "DH-904"
 _DEAD_TOKEN: Final = "DH-901"  # noqa: S105  # an error code
@@ -223,6 +244,10 @@ class OrderDesk:
         if isinstance(lookup, Found | TokenRefused) or isinstance(result, Lost):
             return lookup
         return classify_book(await self._book.get_order_list(), correlation_id)
+
+    async def orders_of_the_day(self) -> DayLookup:
+        """Every order of the account's day, in one call."""
+        return classify_day(await self._book.get_order_list())
 
 
 def classify_placement(result: Result) -> Placed:
@@ -287,6 +312,16 @@ def classify_book(result: Result, correlation_id: CorrelationId) -> Lookup:
 
     A book with one unreadable row proves no absence.
     """
+    day = classify_day(result)
+    if not isinstance(day, DayOrders):
+        return day
+    if order := day.named(correlation_id):
+        return Found(order)
+    return NotFound() if day.whole else Unknown("order_book_unreadable")
+
+
+def classify_day(result: Result) -> DayLookup:
+    """What a result of GET /orders says of the account's orders."""
     if isinstance(result, Lost):
         return Unknown(result.reason)
     if result.status != httpx.codes.OK or not isinstance(result.body, list):
@@ -298,10 +333,8 @@ def classify_book(result: Result, correlation_id: CorrelationId) -> Lookup:
             else answer
         )
     orders = [read_order(row) for row in result.body]
-    for order in orders:
-        if order and order.correlation_id == correlation_id:
-            return Found(order)
-    return Unknown("order_book_unreadable") if None in orders else NotFound()
+    readable = tuple(order for order in orders if order)
+    return DayOrders(readable, whole=len(readable) == len(orders))
 
 
 def read_order(body: object) -> BrokerOrder | None:

@@ -26,6 +26,8 @@ from bus.records import Record
 from bus.stateless import Handler, StatelessService, run_stateless
 from executors.budget import OrderBudget
 from executors.clock import MachineTime, MarketClock
+from executors.correction_store import CorrectionStore
+from executors.corrections import CorrectionSweep
 from executors.fanout import FanOut
 from executors.metrics import OrderMetrics
 from executors.modes import ModeRules
@@ -141,8 +143,21 @@ async def run_executors(
     )
     await _count_the_day(ports, budget)
     async with Publisher(ports.connection) as publisher:
+        sweep = CorrectionSweep(
+            CorrectionStore(ports.database),
+            broker,
+            tokens,
+            publish=publisher.send_and_wait,
+            machine=ports.machine,
+            metrics=ports.metrics,
+        )
         poller = SessionPoller(
-            store, active, publisher.send_and_wait, lambda: _datetime(ports.wall()), ports.machine
+            store,
+            active,
+            publisher.send_and_wait,
+            lambda: _datetime(ports.wall()),
+            ports.machine,
+            on_change=sweep.wake,  # who connected anew can be asked about again
         )
         serving = run_stateless(
             service,
@@ -156,6 +171,7 @@ async def run_executors(
         await _while_informed(
             serving,
             poller.run(),
+            sweep.run(),
             _follow_ticks(ports, book),
             _follow_executions(ports, budget),
             _reconcile_open_claims(ports, resolver, publisher),

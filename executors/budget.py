@@ -15,6 +15,7 @@ from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
+from uuid import UUID
 
 from executors.gate import ORDERS_PER_SECOND, Sent, closes
 from schemas.ids import InstrumentId, OrderId, UserId
@@ -39,6 +40,8 @@ class _Day:
     entries: set[OrderId] = field(default_factory=set)
     # signed quantity: bought above zero, sold below
     accepted: dict[OrderId, int] = field(default_factory=dict)
+    # executions that a later one corrects; a repeat of them says nothing any more
+    replaced: set[UUID] = field(default_factory=set)
     positions: defaultdict[InstrumentId, int] = field(default_factory=lambda: defaultdict(int))
 
     def hear_of(
@@ -50,10 +53,7 @@ class _Day:
                 self.entries.add(order)
 
     def settle(self, order: OrderId, instrument: InstrumentId, signed: int) -> None:
-        """What `order` adds to the position.
-
-        Said again, or said otherwise later, the last word counts.
-        """
+        """What `order` adds to the position. Said again, the last word counts."""
         self.positions[instrument] += signed - self.accepted.get(order, 0)
         self.accepted[order] = signed
 
@@ -66,7 +66,10 @@ class OrderBudget:
         self._stamps: dict[UserId, deque[int]] = defaultdict(lambda: deque(maxlen=_REMEMBERED))
 
     def observe(self, execution: Execution) -> None:
-        """Take in an outcome of any instance. Seen twice, it counts once."""
+        """Take in an outcome of any instance, or the correction of one. Seen twice, it counts once.
+
+        A correction changes the position and leaves the count: the order was sent.
+        """
         if execution.outcome not in _REACHED_DHAN:
             return
         if day := self._day(execution.user_id, trading_day(execution.event_time)):
@@ -75,7 +78,10 @@ class OrderBudget:
             day.hear_of(
                 execution.order_id, execution.instrument, execution.side, execution.quantity
             )
-            day.settle(execution.order_id, execution.instrument, signed)
+            if execution.corrects:
+                day.replaced.add(execution.corrects)
+            if execution.id not in day.replaced:
+                day.settle(execution.order_id, execution.instrument, signed)
 
     def spend(self, intent: OrderIntent, now: UtcNs) -> None:
         """Note that the order of `intent` leaves now."""

@@ -22,16 +22,27 @@ class OrderMetrics:
 
     Attributes:
         orders: By outcome and code; outcome `not_found` is an alarm.
+        corrections: Of outcomes recorded before, by what is known now; each one is worth a look.
     """
 
     orders: Counter[tuple[str, str]] = field(
         default_factory=Counter, metadata=counter_by("outcome", "code")
     )
+    corrections: Counter[tuple[str, str]] = field(
+        default_factory=Counter, metadata=counter_by("outcome", "code")
+    )
 
     def told(self, execution: Execution) -> None:
-        key = (execution.outcome.value, execution.reason_code)
-        if key not in self.orders and (
-            len(self.orders) >= MAX_SERIES or not _CODE.fullmatch(execution.reason_code)
-        ):
-            key = (execution.outcome.value, OTHER)
-        self.orders[key] += 1
+        _count(self.orders, execution)
+
+    def corrected(self, execution: Execution) -> None:
+        _count(self.corrections, execution)
+
+
+def _count(series: Counter[tuple[str, str]], execution: Execution) -> None:
+    key = (execution.outcome.value, execution.reason_code)
+    if key not in series and (
+        len(series) >= MAX_SERIES or not _CODE.fullmatch(execution.reason_code)
+    ):
+        key = (execution.outcome.value, OTHER)
+    series[key] += 1

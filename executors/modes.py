@@ -13,7 +13,7 @@ from typing import Protocol, TypeAlias
 
 import httpx
 
-from dhan.orders import Lookup, NewOrder, OrderDesk, Placed
+from dhan.orders import DayLookup, Lookup, NewOrder, OrderDesk, Placed
 from dhan.transport import BaseUrl, Credentials
 from schemas.errors import Misconfigured
 from schemas.ids import CorrelationId, DhanClientId
@@ -34,6 +34,8 @@ class Desk(Protocol):
     async def place(self, order: NewOrder) -> Placed: ...
 
     async def find(self, correlation_id: CorrelationId) -> Lookup: ...
+
+    async def orders_of_the_day(self) -> DayLookup: ...
 
 
 Broker: TypeAlias = Callable[[Credentials], Desk]

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
+from uuid import UUID
 
 from dhan.orders import RATE_LIMIT, Accepted, BrokerOrder, NotSent, Rejected
+from executors.correction_store import Correction
 from executors.gate import Denial
 from executors.store import Settlement
 from executors.terms import OrderTerms
-from schemas.ids import derive
+from schemas.ids import OrderId, derive
 from schemas.messages import Execution, OrderIntent, Outcome
 
 CLAIM_STALE: Final = "claim_stale"
 NOT_FOUND: Final = "not_found"
 UNVERIFIABLE: Final = "unverifiable"
+FOUND_LATE: Final = "found_late"
+BY_HAND: Final = "by_hand"  # written by the database's functions for `ats claims`
 
 EXPLANATIONS: Final[Mapping[str, str]] = {
     Denial.KILL_SWITCH: "all trading is stopped",
@@ -38,6 +43,8 @@ EXPLANATIONS: Final[Mapping[str, str]] = {
     CLAIM_STALE: "the order was not sent in time, so it was not sent at all",
     NOT_FOUND: "the reply was lost, and Dhan's order book does not hold the order",
     UNVERIFIABLE: "the reply was lost and Dhan can no longer be asked about it: check your order book at Dhan",
+    FOUND_LATE: "Dhan's order book shows the order, which had been recorded as not found",
+    BY_HAND: "a person settled or corrected the order; their reason follows",
 }
 
 
@@ -72,12 +79,17 @@ def of_order(order: BrokerOrder) -> Settlement:
     return Settlement(Outcome.ACCEPTED, Outcome.ACCEPTED.value, dhan_order_id=order.order_id)
 
 
+def execution_id(order: OrderId) -> UUID:
+    """The id of the message that tells the first recorded outcome of `order`."""
+    return derive("execution", order)
+
+
 def execution(intent: OrderIntent, settlement: Settlement) -> Execution:
     """The message: a function of the intent's ids and the recorded settlement alone, so repeats have the same bytes."""
     # without: recorded before the database kept terms
     terms = settlement.terms or OrderTerms.of(intent)
     return Execution(
-        id=derive("execution", intent.id),
+        id=execution_id(intent.id),
         event_time=terms.event_time,
         causation_id=intent.id,
         correlation_id=intent.correlation_id,
@@ -94,3 +106,40 @@ def execution(intent: OrderIntent, settlement: Settlement) -> Execution:
         reason=settlement.text,
         dhan_order_id=settlement.dhan_order_id,
     )
+
+
+def correction(row: Correction) -> Execution:
+    """The message of a correction: a function of its row alone.
+
+    It replaces the message before it, the execution itself or an earlier correction. Its market
+    time is the order's own.
+    """
+    before = row.nth - 1
+    order, terms, known = row.key.order, row.terms, row.known
+    return Execution(
+        id=derive("correction", order, row.nth),
+        event_time=terms.event_time,
+        causation_id=order,
+        correlation_id=terms.correlation_id,
+        order_id=order,
+        decision_id=row.key.decision,
+        user_id=row.key.user,
+        instrument=terms.instrument,
+        symbol=terms.symbol,
+        side=terms.side,
+        quantity=terms.quantity,
+        price=terms.price,
+        outcome=known.outcome,
+        reason_code=known.code,
+        reason=known.text,
+        dhan_order_id=known.dhan_order_id,
+        corrects=derive("correction", order, before) if before else execution_id(order),
+    )
+
+
+def seen_late(order: BrokerOrder) -> Settlement:
+    """What an order of Dhan's book says of an outcome recorded before."""
+    found = of_order(order)
+    if found.outcome is Outcome.ACCEPTED:
+        return replace(found, code=FOUND_LATE, text=EXPLANATIONS[FOUND_LATE])
+    return found

@@ -143,12 +143,16 @@ class SessionPoller:
         publish: Publish,
         wall: Callable[[], datetime],
         machine: MachineTime,
+        *,
+        on_change: Callable[[], None] = lambda: None,
     ) -> None:
+        """`on_change` is called when anybody's state is another than at the last look."""
         self._store = store
         self._active = active
         self._publish = publish
         self._wall = wall
         self._machine = machine
+        self._on_change = on_change
         self._told: Mapping[UserId, UserState] = {}
         self._seen: Mapping[UserId, UserState] = {}
         self._news = asyncio.Event()
@@ -185,6 +189,8 @@ class SessionPoller:
         self._note(states)
 
     def _note(self, states: Mapping[UserId, UserState]) -> None:
+        if states != self._seen:
+            self._on_change()
         self._seen = states
         if states != self._told:
             self._news.set()

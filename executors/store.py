@@ -70,14 +70,14 @@ class Settlement:
     terms: OrderTerms | None = None
 
     @property
-    def reason(self) -> str | None:
-        """One line for the database, from which `read` recovers code and text.
-
-        None where the outcome says it all.
-        """
-        if self.outcome is Outcome.ACCEPTED:
-            return None
+    def line(self) -> str:
+        """One line for the database, from which `read` recovers code and text."""
         return (f"{self.code}: {self.text}" if self.text else self.code)[:REASON_LENGTH]
+
+    @property
+    def reason(self) -> str | None:
+        """The line of a first outcome, None where the outcome says it all."""
+        return None if self.outcome is Outcome.ACCEPTED else self.line
 
     @classmethod
     def read(cls, record: dict[str, Any]) -> Settlement:

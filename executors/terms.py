@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
+from uuid import UUID
 
 from schemas.ids import InstrumentId
 from schemas.market import Side
@@ -18,7 +19,11 @@ from schemas.units import Price, Quantity, UtcNs
 
 @dataclass(frozen=True, slots=True)
 class OrderTerms:
-    """What was ordered."""
+    """What was ordered.
+
+    Attributes:
+        correlation_id: Of the intent's message, for messages that are made without the intent.
+    """
 
     event_time: UtcNs
     instrument: InstrumentId
@@ -26,6 +31,7 @@ class OrderTerms:
     side: Side
     quantity: Quantity
     price: Price
+    correlation_id: UUID | None = None
 
     @classmethod
     def of(cls, intent: OrderIntent) -> Self:
@@ -36,6 +42,7 @@ class OrderTerms:
             intent.side,
             intent.quantity,
             intent.price,
+            intent.correlation_id,
         )
 
     @classmethod
@@ -52,11 +59,12 @@ class OrderTerms:
             Side(written["side"]),
             Quantity(written["quantity"]),
             Price(written["price"]),
+            UUID(chain) if (chain := written.get("correlation_id")) else None,
         )
 
     def written(self) -> dict[str, str | int]:
         """As JSON, for the claim's row."""
-        return {
+        terms: dict[str, str | int] = {
             "event_time": int(self.event_time),
             "instrument": str(self.instrument),
             "symbol": self.symbol,
@@ -64,3 +72,6 @@ class OrderTerms:
             "quantity": int(self.quantity),
             "price": int(self.price),
         }
+        if self.correlation_id:
+            terms["correlation_id"] = str(self.correlation_id)
+        return terms

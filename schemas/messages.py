@@ -275,7 +275,10 @@ class Outcome(StrEnum):
 
 
 class Execution(Message):
-    """`ats.executions`: the one recorded outcome of an intent."""
+    """`ats.executions`: the one recorded outcome of an intent, or a later correction of it.
+
+    A message whose id another one `corrects` no longer counts, whichever of the two is read first.
+    """
 
     order_id: OrderId
     decision_id: DecisionId
@@ -289,6 +292,12 @@ class Execution(Message):
     reason_code: Label
     reason: Text = ""
     dhan_order_id: DhanOrderId | None = None
+    # left out where it is null, so that repeats of older messages keep their bytes
+    corrects: UUID | None = Field(
+        default=None,
+        exclude_if=lambda corrects: corrects is None,
+        description="id of the execution that this one replaces; absent from a first outcome",
+    )
 
 
 class WithoutOrder(Part):

@@ -67,10 +67,12 @@ class Tally:
     decisions: dict[UUID, Decision] = field(default_factory=dict)
     orders: dict[UUID, OrderIntent] = field(default_factory=dict)
     executions: dict[UUID, Execution] = field(default_factory=dict)
+    corrections: dict[UUID, Execution] = field(default_factory=dict)
     signals: dict[UUID, Signal] = field(default_factory=dict)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     feed: list[FeedEvent] = field(default_factory=list)
     recent: deque[str] = field(default_factory=lambda: deque(maxlen=RECENT))
+    _replaced: set[UUID] = field(default_factory=set)
     _bytes_of: dict[tuple[str, UUID], bytes] = field(default_factory=dict)
     _published: dict[UUID, UtcNs] = field(default_factory=dict)
     _waits: dict[str, list[float]] = field(default_factory=dict)
@@ -144,11 +146,27 @@ class Tally:
             )
 
     def _note_execution(self, execution: Execution, record: Record) -> None:
-        self.executions[execution.id] = execution
-        self.outcomes[execution.outcome] += 1
+        if execution.corrects is None:
+            self.executions[execution.id] = execution
+            self._wait("decision to order outcome", execution.decision_id, record)
+        else:
+            self.corrections[execution.id] = execution
+            self._replace(execution.corrects)
+        if execution.id not in self._replaced:
+            self._count(execution, 1)
+
+    def _replace(self, replaced: UUID) -> None:
+        """What a correction replaces counts no more, also when it comes later."""
+        self._replaced.add(replaced)
+        if known := self.executions.get(replaced) or self.corrections.get(replaced):
+            self._count(known, -1)
+            self.outcomes += Counter()  # drops what has come to nothing
+            self.denials += Counter()
+
+    def _count(self, execution: Execution, step: int) -> None:
+        self.outcomes[execution.outcome] += step
         if execution.outcome is not Outcome.ACCEPTED:
-            self.denials[execution.reason_code] += 1
-        self._wait("decision to order outcome", execution.decision_id, record)
+            self.denials[execution.reason_code] += step
 
     def _wait(self, name: str, cause: UUID, record: Record) -> None:
         if (since := self._published.get(cause)) is not None:
@@ -180,8 +198,13 @@ class Tally:
         parts += [f"{len(open_orders)} orders without an outcome"] if open_orders else []
         return ", ".join(parts)
 
+    def accepted(self) -> list[Execution]:
+        """Orders accepted as far as is known now."""
+        told = (*self.executions.values(), *self.corrections.values())
+        return [e for e in told if e.id not in self._replaced and e.outcome is Outcome.ACCEPTED]
+
     def accepted_by_user(self) -> Counter[UserId]:
-        return Counter(e.user_id for e in self.executions.values() if e.outcome is Outcome.ACCEPTED)
+        return Counter(e.user_id for e in self.accepted())
 
     def problems(self) -> list[str]:
         """Broken promises, each in one line. Ask when nothing is pending any more."""
@@ -200,7 +223,7 @@ class Tally:
 
     def _outcome_problems(self) -> list[str]:
         per_order = Counter(execution.order_id for execution in self.executions.values())
-        accepted = [e for e in self.executions.values() if e.outcome is Outcome.ACCEPTED]
+        accepted = self.accepted()
         per_pair = Counter((e.user_id, e.decision_id) for e in accepted)
         found = [
             f"order {order} has {count} outcomes" for order, count in per_order.items() if count > 1
@@ -218,6 +241,12 @@ class Tally:
             f"order {e.order_id} is accepted without Dhan's order id"
             for e in accepted
             if not e.dhan_order_id
+        ]
+        told = self.executions.keys() | self.corrections.keys()
+        found += [
+            f"correction of an outcome that was never told: {correction.order_id}"
+            for correction in self.corrections.values()
+            if correction.corrects not in told
         ]
         return found
 

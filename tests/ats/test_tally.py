@@ -8,7 +8,7 @@ from ats.demo.tally import Tally
 from bus.records import Record
 from schemas import topics
 from schemas.ids import UserId, derive
-from schemas.messages import Outcome
+from schemas.messages import Execution, Outcome
 from schemas.units import NS_PER_SECOND
 from tests.ats.factories import (
     ASHA,
@@ -90,6 +90,41 @@ def test_each_broken_promise_is_named(extra: Record, says: str) -> None:
     )
 
     assert says in "; ".join(tally.problems())
+
+
+REJECTED = an_execution(
+    id=derive("correction", 1),
+    outcome=Outcome.REJECTED,
+    reason_code="REJECTED",
+    corrects=an_execution().id,
+)
+ACCEPTED_AGAIN = an_execution(id=derive("correction", 2), corrects=REJECTED.id)
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["in_order", "backwards"])
+@pytest.mark.parametrize(
+    ("corrections", "outcome"),
+    [([REJECTED], Outcome.REJECTED), ([REJECTED, ACCEPTED_AGAIN], Outcome.ACCEPTED)],
+)
+def test_a_corrected_order_counts_once_as_what_is_known_last(
+    corrections: list[Execution], outcome: Outcome, turned: bool
+) -> None:
+    told = [an_execution(), *corrections, an_execution()]
+    records = [recorded(topics.EXECUTIONS, message) for message in told]
+
+    tally = tally_of(*a_day()[:-1], *(reversed(records) if turned else records))
+
+    accepted = outcome is Outcome.ACCEPTED
+    assert tally.outcomes == {outcome: 1}
+    assert tally.denials == ({} if accepted else {"REJECTED": 1})
+    assert tally.accepted_by_user() == ({ASHA: 1} if accepted else {})
+    assert tally.problems() == []
+
+
+def test_a_correction_of_what_was_never_told_is_named() -> None:
+    tally = tally_of(*a_day(), recorded(topics.EXECUTIONS, ACCEPTED_AGAIN))
+
+    assert "never told" in "; ".join(tally.problems())
 
 
 def test_an_outcome_for_an_order_nobody_asked_for_is_named() -> None:

@@ -24,6 +24,11 @@ Check: TypeAlias = Callable[[SupabaseStack], Awaitable[None]]
 Actor: TypeAlias = Callable[[Connection], AbstractAsyncContextManager[None]]
 
 
+CLAIM = "select claim_order($1, $2, $3, $4)"
+ACCEPT = "select settle_order($1, $2, $3, 'accepted', '1')"
+CORRECT = "select correct_order($1, $2, $3, 'rejected', null, 'REJECTED')"
+
+
 @dataclass(frozen=True, slots=True)
 class Statement:
     """A call, and who makes it."""
@@ -45,6 +50,57 @@ async def order_times_are_ones_own(stack: SupabaseStack) -> None:
             rows = await superuser.fetch("select decision_id from own_order_times()")
 
     assert [row["decision_id"] for row in rows] == [decisions[mine.id]]
+
+
+async def corrections_are_ones_own(stack: SupabaseStack) -> None:
+    (mine, _), (theirs, _) = await trading_user(stack), await trading_user(stack)
+    async with connected(stack) as superuser:
+        decisions = {}
+        for user in (mine, theirs):
+            order = await an_accepted_order(superuser, user.id)
+            await superuser.execute(CORRECT, user.id, *order)
+            decisions[user.id] = order[0]
+        async with acting_as(superuser, "authenticated", mine.id):
+            rows = await superuser.fetch("select decision_id from own_corrections()")
+
+    assert [row["decision_id"] for row in rows] == [decisions[mine.id]]
+
+
+async def corrections_of_an_order_are_made_one_by_one(stack: SupabaseStack) -> None:
+    user, _ = await trading_user(stack)
+    async with connected(stack) as superuser:
+        order = await an_accepted_order(superuser, user.id)
+    correction = Statement(as_service, CORRECT, (user.id, *order))
+    await second_waits(stack, correction, correction)
+
+
+async def a_correction_waits_for_orders_of_its_decision(stack: SupabaseStack) -> None:
+    accepted, correction = await accepted_and_correction(stack)
+    await second_waits(stack, accepted, correction)
+
+
+async def an_accepted_order_waits_for_corrections_of_its_decision(stack: SupabaseStack) -> None:
+    accepted, correction = await accepted_and_correction(stack)
+    await second_waits(stack, correction, accepted)
+
+
+async def accepted_and_correction(stack: SupabaseStack) -> tuple[Statement, Statement]:
+    """One user's order that is accepted, and another's of the same decision that is no longer."""
+    (one, _), (other, _) = await trading_user(stack), await trading_user(stack)
+    async with connected(stack) as superuser:
+        decision, order = await an_accepted_order(superuser, other.id)
+        mine = uuid4()
+        await superuser.execute(CLAIM, one.id, decision, mine, mine.hex[:25])
+    accepted = Statement(as_service, ACCEPT, (one.id, decision, mine))
+    return accepted, Statement(as_service, CORRECT, (other.id, decision, order))
+
+
+async def an_accepted_order(connection: Connection, user: Any) -> tuple[Any, Any]:
+    """Its decision and its id."""
+    decision, order = await a_decision(connection), uuid4()
+    await connection.execute(CLAIM, user, decision, order, order.hex[:25])
+    await connection.execute(ACCEPT, user, decision, order)
+    return decision, order
 
 
 async def a_user_turns_no_other_switch(stack: SupabaseStack) -> None:

@@ -32,6 +32,9 @@ SERVICE_FUNCTIONS = {
     "report_platform",
     "refuse_token",
     "trading_keys",
+    *("correct_order", "unpublished_corrections", "correction_published"),
+    *("users_to_check", "begin_order_check", "mark_orders_final"),
+    *("list_open_claims", "settle_claim_by_hand", "correct_order_by_hand"),
 }
 USER_FUNCTIONS = {
     *("store_dhan_token", "disconnect_dhan"),
@@ -40,6 +43,7 @@ USER_FUNCTIONS = {
         "own_account",
         "own_connection_and_orders",
         "own_order_times",
+        "own_corrections",
         "own_consent_is_open",
         "platform_status",
     ),

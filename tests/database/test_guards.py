@@ -43,6 +43,22 @@ MUTANTS = [
         r"using \(user_id = \(select auth\.uid\(\)\)\)\s+with check \(user_id = \(select auth\.uid\(\)\) and",
         "using (true) with check (true and",
     ),
+    Mutant(
+        guards.corrections_are_ones_own,
+        "own_corrections",
+        r"where correction\.user_id = private\.signed_in_user\(\)",
+    ),
+    lock(guards.corrections_of_an_order_are_made_one_by_one, "append_correction", PAIR),
+    lock(
+        guards.a_correction_waits_for_orders_of_its_decision,
+        "follow_execution",
+        r"'executed ' \|\| p_decision",
+    ),
+    lock(
+        guards.an_accepted_order_waits_for_corrections_of_its_decision,
+        "log_outcome",
+        r"'executed ' \|\| p_claim\.decision_id",
+    ),
     lock(guards.a_claim_waits_for_the_denial_of_its_order, "claim_order", PAIR),
     lock(guards.a_denial_waits_for_the_claim_of_its_order, "settle_order", PAIR),
     lock(

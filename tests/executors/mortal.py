@@ -20,7 +20,7 @@ from supabase import AsyncClientOptions, acreate_client
 
 from bus.connection import KafkaConnection
 from bus.options import ShellOptions
-from dhan.orders import Lookup, NewOrder, Placed
+from dhan.orders import DayLookup, Lookup, NewOrder, Placed
 from dhan.transport import Credentials, open_client
 from executors import app
 from executors.app import Ports, run_executors
@@ -91,6 +91,9 @@ class MortalDesk:
         found = await self._desk.find(correlation_id)
         self._fate.at("polled")
         return found
+
+    async def orders_of_the_day(self) -> DayLookup:
+        return await self._desk.orders_of_the_day()
 
 
 class MortalRules(ModeRules):

@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 
 from executors.budget import OrderBudget
 from executors.clock import ChainClock, Decided, LiveClock
+from executors.correction_store import Correction
 from executors.gate import ORDERS_PER_SECOND
-from executors.outcomes import denied, execution
-from executors.store import Settlement
+from executors.outcomes import FOUND_LATE, NOT_FOUND, correction, denied, execution, not_found
+from executors.store import OrderKey, Settlement
+from executors.terms import OrderTerms
 from schemas.ids import DhanOrderId, UserId
 from schemas.market import Side
-from schemas.messages import Execution, Outcome
+from schemas.messages import Execution, OrderIntent, Outcome
 from schemas.units import NS_PER_SECOND, Quantity, UtcNs
 from tests.executors.factories import NIFTY, RELIANCE, TEN_O_CLOCK, USER, a_decision, an_intent
 
@@ -105,6 +107,31 @@ def test_an_order_told_again_with_another_outcome_counts_as_last_told() -> None:
     ):
         budget.observe(told.model_copy(update={"outcome": outcome}))
         assert budget.position(USER, RELIANCE.id, TEN_O_CLOCK) == position
+
+
+def test_a_correction_counts_for_the_order_whatever_is_told_again_and_in_whatever_order() -> None:
+    """Found after all, then rejected: the position follows, the order stays one of the day."""
+    intent = an_intent(decision=a_decision(), quantity=Quantity(10))
+    lost = execution(intent, not_found(NOT_FOUND))
+    found = correction(a_correction(intent, 1, replace(ACCEPTED, code=FOUND_LATE)))
+    rejected = correction(a_correction(intent, 2, replace(ACCEPTED, outcome=Outcome.REJECTED)))
+
+    for told, position in (
+        ((lost, found), 10),
+        ((found, lost), 10),
+        ((lost, found, lost, found), 10),
+        ((lost, found, rejected), 0),
+        ((rejected, lost, found), 0),
+    ):
+        budget = OrderBudget()
+        for message in told:
+            budget.observe(message)
+        assert budget.position(USER, RELIANCE.id, TEN_O_CLOCK) == position
+        assert budget.sent(USER, TEN_O_CLOCK).today == 1
+
+
+def a_correction(intent: OrderIntent, nth: int, known: Settlement) -> Correction:
+    return Correction(OrderKey.of(intent), nth, known, OrderTerms.of(intent))
 
 
 orders_of_a_day = st.lists(
