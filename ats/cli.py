@@ -37,9 +37,14 @@ db_app = typer.Typer(help="Migrate the database, or serve a local one.", no_args
 rules_app = typer.Typer(
     help="The engine's rules: list, check and try them, make your own.", no_args_is_help=True
 )
+claims_app = typer.Typer(
+    help="Orders whose fate is unknown: list them, settle or correct them by hand.",
+    no_args_is_help=True,
+)
 app.add_typer(topics_app, name="topics")
 app.add_typer(db_app, name="db")
 app.add_typer(rules_app, name="rules")
+app.add_typer(claims_app, name="claims")
 
 MOST_PORT: Final = 65_535
 USAGE: Final = 2  # what Typer ends with; a supervisor would read it as a crash and start us again
@@ -74,6 +79,20 @@ Day = Annotated[
 RulesFile = Annotated[
     Path | None, typer.Option("--rules", help="Rules file (TOML); default is what ATS_RULES names.")
 ]
+OrderArgument = Annotated[
+    str, typer.Argument(help="The order's id, as `ats claims list` prints it.")
+]
+SettledAs = Annotated[
+    str, typer.Option("--as", help="What became of it at Dhan: accepted, rejected or not_found.")
+]
+AtDhan = Annotated[
+    str | None,
+    typer.Option("--dhan-order-id", help="Dhan's number of the order, where it has one."),
+]
+Because = Annotated[
+    str, typer.Option("--reason", help="How you know, in one sentence; the user reads it.")
+]
+SaysWho = Annotated[str, typer.Option("--by", help="Your name: it is kept with the reason.")]
 
 
 def _version(asked: bool) -> None:
@@ -424,6 +443,48 @@ def rules_new(
     from ats.rules.template import write
 
     write(Console(), name, directory)
+
+
+@claims_app.command("list")
+def claims_list() -> None:
+    """Every order that was claimed and has no outcome yet, and why. A table on a terminal, JSON lines in a pipe."""
+    from ats.claims import list_open
+
+    _run(list_open())
+
+
+@claims_app.command("settle")
+def claims_settle(
+    order: OrderArgument,
+    as_: SettledAs,
+    reason: Because,
+    by: SaysWho,
+    dhan_order_id: AtDhan = None,
+) -> None:
+    """Record what became of an open order, after you looked it up at Dhan yourself.
+
+    Refused while the order may still be on its way (10 seconds), and when it is settled already.
+    """
+    from ats.claims import Verdict, settle
+
+    _run(settle(Verdict.of(order, as_, dhan_order_id, reason=reason, by=by)))
+
+
+@claims_app.command("correct")
+def claims_correct(
+    order: OrderArgument,
+    as_: SettledAs,
+    reason: Because,
+    by: SaysWho,
+    dhan_order_id: AtDhan = None,
+) -> None:
+    """Append what is known now of an order that was settled as something else.
+
+    The recorded outcome stays as evidence; everybody is shown the correction.
+    """
+    from ats.claims import Verdict, correct
+
+    _run(correct(Verdict.of(order, as_, dhan_order_id, reason=reason, by=by)))
 
 
 @app.command()
