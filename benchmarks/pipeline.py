@@ -57,8 +57,8 @@ from schemas.units import NS_PER_SECOND, UtcNs
 from simulator.market.session import market_session
 from streams.engine.compiled import Numbers
 from streams.engine.machine import warm_up
-from streams.feed.batcher import Batcher, Closed
-from streams.feed.gateway import WINDOW
+from streams.feed.batcher import Batcher, FinishedBatch
+from streams.feed.gateway import FLUSH_INTERVAL
 
 ROOT = Path(__file__).parents[1]
 SESSION = market_session(date(2024, 1, 2))
@@ -253,7 +253,7 @@ async def at_rate(sender: Sender, rate: int, seconds: float, base: int) -> float
             else await sender.flush()
         )
         if left:
-            await asyncio.sleep(WINDOW)
+            await asyncio.sleep(FLUSH_INTERVAL)
         else:
             sender.landed.clear()
             with suppress(TimeoutError):
@@ -383,7 +383,7 @@ async def _preload(setup: Setup, ticks: int) -> list[list[int]]:
     load, batcher = Load(SESSION, setup.instruments), Batcher(partitions, 1)
     lengths: list[list[int]] = [[] for _ in range(partitions)]
 
-    async def write(closed: Iterable[Closed]) -> None:
+    async def write(closed: Iterable[FinishedBatch]) -> None:
         for partition, batch in closed:
             await publisher.send(Output(TICKS, b"%d" % partition, encode(batch), partition))
             batcher.acknowledged(partition)

@@ -54,9 +54,9 @@ from simulator.market.generator import generate
 from simulator.server import Simulator
 from simulator.streaming.packets import full
 from streams.feed.config import GatewayConfig, GatewayMetrics, Mode
-from streams.feed.connection import Request, requests
-from streams.feed.decode import Arrival, Decoder
+from streams.feed.decode import Decoder, ReceivedFrame
 from streams.feed.gateway import run_gateway
+from streams.feed.handshake import Request, requests
 from tests.conftest import unused_port
 
 USER: Final = SimulatedUser("1100000001", "a-token")
@@ -162,10 +162,10 @@ async def bare(served: Served, seconds: float) -> float:
 
 async def decoded(served: Served, seconds: float) -> float:
     """As the gateway: one task reads, another decodes all that has come meanwhile."""
-    decoder, arrivals, wake = Decoder(served.instruments), list[Arrival](), asyncio.Event()
+    decoder, arrivals, wake = Decoder(served.instruments), list[ReceivedFrame](), asyncio.Event()
 
     def take(frame: bytes) -> None:
-        arrivals.append(Arrival(frame, 0))
+        arrivals.append(ReceivedFrame(frame, 0))
         wake.set()
 
     async def pump() -> None:
@@ -232,7 +232,9 @@ def alone(seconds: float) -> None:
     def ours(per_frame: int) -> None:
         # what websockets holds ready for the reader
         for first in range(0, len(frames[per_frame]), 16):
-            decoder.decode([Arrival(frame, 0) for frame in frames[per_frame][first : first + 16]])
+            decoder.decode(
+                [ReceivedFrame(frame, 0) for frame in frames[per_frame][first : first + 16]]
+            )
 
     def theirs() -> None:
         for frame in frames[1]:

@@ -11,8 +11,8 @@ from bus.publisher import Publisher
 from bus.topics import check_topics
 from schemas import topics
 from streams.feed.config import GatewayConfig, GatewayMetrics
-from streams.feed.earlier import last_told
 from streams.feed.gateway import run_gateway
+from streams.feed.previous_run import last_clock
 from streams.feed.tasks import cancel
 from streams.feed.watchlist import Watchlist
 
@@ -36,7 +36,7 @@ async def run(context: Context) -> None:
         calendar=calendar,
     )
 
-    earlier = await last_told(connection, config)
+    previous = await last_clock(connection, config)
 
     async def token() -> str:
         return account.access_token.get_secret_value()
@@ -52,7 +52,7 @@ async def run(context: Context) -> None:
                 context.stop,
                 metrics,
                 watchlist=watchlist,
-                earlier=earlier,
+                previous=previous,
             )
     finally:
         await cancel(keeper)

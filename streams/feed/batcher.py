@@ -26,7 +26,7 @@ MAX_ROWS: Final = 4_096
 _GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
 
 
-class Closed(NamedTuple):
+class FinishedBatch(NamedTuple):
     """A record ready to be sent."""
 
     partition: int
@@ -34,8 +34,8 @@ class Closed(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Lane:
-    """One partition: what waits, whether a record is on its way, and the clock its last record told.
+class _PartitionBuffer:
+    """One partition: what waits, whether a record is in flight, and the clock last published.
 
     A moment among the waiting rows is the start of a trading day: it leaves as a record without
     rows.
@@ -43,7 +43,7 @@ class _Lane:
 
     waiting: deque[Rows | UtcNs] = field(default_factory=deque)
     in_flight: bool = False
-    told: int = 0
+    published: int = 0
 
     @property
     def rows(self) -> int:
@@ -78,23 +78,27 @@ class Batcher:
     def __init__(self, partitions: int, gateway: int) -> None:
         self.clock = UtcNs(0)
         self._gateway = gateway
-        self._lanes = [_Lane() for _ in range(partitions)]
+        self._buffers = [_PartitionBuffer() for _ in range(partitions)]
 
     @property
     def partitions(self) -> int:
-        return len(self._lanes)
+        """How many there are."""
+        return len(self._buffers)
 
     @property
     def waiting(self) -> int:
         """Rows not yet in a record."""
-        return sum(lane.rows for lane in self._lanes)
+        return sum(buffer.rows for buffer in self._buffers)
 
     @property
     def idle(self) -> bool:
-        return not any(lane.in_flight or lane.waiting for lane in self._lanes)
+        """Whether nothing waits and everything sent is acknowledged."""
+        return not any(buffer.in_flight or buffer.waiting for buffer in self._buffers)
 
     def add(self, rows: Rows) -> None:
-        """Stamp rows (writable, in order of arrival) with the running clock and sort them into their partitions.
+        """Stamp rows with the running clock and sort them into their partitions.
+
+        The rows are writable and in order of arrival.
 
         Every partition hears when a trading day starts, in its place among the rows: whether an
         engine was there from the open must depend neither on partitions nor on how fast a market is
@@ -112,44 +116,45 @@ class Batcher:
         self.clock = UtcNs(rows["clock"][-1])
 
     def _start_day(self, moment: UtcNs) -> None:
-        for lane in self._lanes:
-            lane.waiting.append(moment)
+        for buffer in self._buffers:
+            buffer.waiting.append(moment)
 
     def _sort_in(self, rows: Rows) -> None:
         partitions = partitions_of(rows, self.partitions)
         for partition in np.unique(partitions):
-            self._lanes[partition].waiting.append(rows[partitions == partition])
+            self._buffers[partition].waiting.append(rows[partitions == partition])
 
     def move_clock(self, to: int) -> None:
         """Let market time pass without a tick; a time already passed changes nothing."""
         self.clock = UtcNs(max(self.clock, to))
 
     def acknowledged(self, partition: int) -> None:
-        self._lanes[partition].in_flight = False
+        """The record of `partition` that was in flight has ended; the next may leave."""
+        self._buffers[partition].in_flight = False
 
-    def due(self, sent_at: UtcNs) -> Iterator[Closed]:
+    def due(self, sent_at: UtcNs) -> Iterator[FinishedBatch]:
         """A record of each partition that has something waiting and nothing on its way."""
-        for partition, lane in enumerate(self._lanes):
-            if lane.waiting and not lane.in_flight:
-                taken = lane.take()
+        for partition, buffer in enumerate(self._buffers):
+            if buffer.waiting and not buffer.in_flight:
+                taken = buffer.take()
                 if isinstance(taken, UtcNs):
-                    yield self._closed(partition, _NO_ROWS, taken, sent_at)
+                    yield self._finish(partition, _NO_ROWS, taken, sent_at)
                     continue
                 # what still waits came before the present clock, so a record that leaves it behind
-                # must not tell the clock
-                clock = UtcNs(taken["clock"][-1]) if lane.waiting else self.clock
-                yield self._closed(partition, taken, clock, sent_at)
+                # must not publish the clock
+                clock = UtcNs(taken["clock"][-1]) if buffer.waiting else self.clock
+                yield self._finish(partition, taken, clock, sent_at)
 
-    def heartbeats(self, sent_at: UtcNs) -> Iterator[Closed]:
-        """A record without rows for each partition that has not been told the present clock and sends nothing anyway."""
-        for partition, lane in enumerate(self._lanes):
-            if lane.told < self.clock and not lane.waiting and not lane.in_flight:
-                yield self._closed(partition, _NO_ROWS, self.clock, sent_at)
+    def heartbeats(self, sent_at: UtcNs) -> Iterator[FinishedBatch]:
+        """A record without rows for each idle partition whose last clock is not the present one."""
+        for partition, buffer in enumerate(self._buffers):
+            if buffer.published < self.clock and not buffer.waiting and not buffer.in_flight:
+                yield self._finish(partition, _NO_ROWS, self.clock, sent_at)
 
-    def _closed(self, partition: int, rows: Rows, clock: UtcNs, sent_at: UtcNs) -> Closed:
-        lane = self._lanes[partition]
-        lane.in_flight, lane.told = True, clock
-        return Closed(partition, Batch(clock, sent_at, self._gateway, rows))
+    def _finish(self, partition: int, rows: Rows, clock: UtcNs, sent_at: UtcNs) -> FinishedBatch:
+        buffer = self._buffers[partition]
+        buffer.in_flight, buffer.published = True, clock
+        return FinishedBatch(partition, Batch(clock, sent_at, self._gateway, rows))
 
 
 _NO_ROWS: Final = np.zeros(0, TICK)

@@ -1,4 +1,4 @@
-"""What a gateway is told, and what it counts."""
+"""The gateway's configuration and its metrics."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from schemas.market import Instrument
 from schemas.units import UtcNs
 
 PER_CONNECTION = 5_000  # Dhan's limit of instruments
-MOST_CONNECTIONS = 5  # Dhan's limit per account; a sixth would push the oldest out
+MAX_CONNECTIONS = 5  # Dhan's limit per account; a sixth would push the oldest out
 
 
 class Mode(IntEnum):
@@ -66,9 +66,10 @@ class GatewayConfig:
             raise Misconfigured(
                 "the gateway has no instruments to subscribe to; name some in the watch list"
             )
-        if not 1 <= self.connections <= MOST_CONNECTIONS:
+        if not 1 <= self.connections <= MAX_CONNECTIONS:
             raise Misconfigured(
-                f"{self.connections} feed connections; Dhan allows 1 to {MOST_CONNECTIONS} per account"
+                f"{self.connections} feed connections; "
+                f"Dhan allows 1 to {MAX_CONNECTIONS} per account"
             )
         if self.partitions < 1:
             raise Misconfigured(f"{self.partitions} partitions; ats.ticks has at least one")
@@ -88,8 +89,8 @@ class GatewayMetrics:
         records: Records written to `ats.ticks`.
         heartbeats: Records without ticks, which carry the market clock on.
         malformed: Packets that could not be read.
-        strangers: Packets of instruments that nobody subscribed.
-        others: Packets that carry no trade.
+        unsubscribed: Packets of instruments that nobody subscribed.
+        ignored: Packets that carry no trade.
         waiting: Rows not yet written.
         clock: The market clock, UTC ns.
         last_tick: Monotonic seconds, 0 before the first.
@@ -104,8 +105,8 @@ class GatewayMetrics:
     records: int = field(default=0, metadata=COUNTER)
     heartbeats: int = field(default=0, metadata=COUNTER)
     malformed: int = field(default=0, metadata=COUNTER)
-    strangers: int = field(default=0, metadata=COUNTER)
-    others: int = field(default=0, metadata=COUNTER)
+    unsubscribed: int = field(default=0, metadata=COUNTER)
+    ignored: int = field(default=0, metadata=COUNTER)
     waiting: int = 0
     clock: UtcNs = field(default=UtcNs(0))
     last_tick: float = 0.0

@@ -19,18 +19,18 @@ from schemas.market import Instrument
 from schemas.packed import Rows
 from schemas.ticks import NO_VOLUME, TICK
 from schemas.units import NS_PER_SECOND, PAISE_PER_RUPEE
-from streams.feed.packets import GOODBYE, HEAD, LAYOUTS, SIZES, Code
+from streams.feed.packets import DISCONNECT_CODE, HEAD, LAYOUTS, SIZES, Code
 
 IST_OFFSET: Final = 19_800  # seconds: the feed writes Indian clock time as if it were UTC
 EARLIEST: Final = 946_684_800  # 2000-01-01: an earlier trade time is not one
-SLAB: Final = 4  # packets from which reading a frame as one array pays
+UNIFORM_MIN: Final = 4  # packets from which reading a frame as one array pays
 
 
-class Arrival(NamedTuple):
+class ReceivedFrame(NamedTuple):
     """One WebSocket message and when it came (wall clock, UTC ns)."""
 
-    frame: bytes
-    at: int
+    data: bytes
+    received_at: int
 
 
 @dataclass(slots=True)
@@ -41,20 +41,20 @@ class Decoded:
         rows: Ticks in order of arrival; `clock` is still zero.
         packets: Whole packets of any kind.
         problems: One line for each packet that could not be read, naming what was wrong.
-        strangers: Packets of instruments we did not ask for.
+        unsubscribed: Packets of instruments we did not ask for.
         silent: Instruments that have not traded yet (no price, no time).
-        others: Packets that carry no tick: previous close, open interest, status, codes unknown to
+        ignored: Packets that carry no tick: previous close, open interest, status, codes unknown to
             us.
-        goodbye: Why Dhan disconnects, if it said so.
+        disconnect_code: Dhan's code of a disconnect packet, if one came.
     """
 
     rows: Rows
     packets: int = 0
     problems: list[str] = field(default_factory=list)
-    strangers: int = 0
+    unsubscribed: int = 0
     silent: int = 0
-    others: int = 0
-    goodbye: int | None = None
+    ignored: int = 0
+    disconnect_code: int | None = None
 
 
 class Decoder:
@@ -63,7 +63,7 @@ class Decoder:
     def __init__(
         self, instruments: Iterable[Instrument], joined: Mapping[InstrumentId, int] | None = None
     ) -> None:
-        """`joined`: market time (UTC ns) since when each is watched; 0 or nothing where that is before any tick."""
+        """`joined`: since what market time (UTC ns) each is watched; 0: before any tick."""
         ordered = sorted(instruments, key=lambda instrument: _key(instrument.id))
         self._keys = np.array([_key(instrument.id) for instrument in ordered] or [-1], np.int64)
         self._tick_sizes = np.array(
@@ -78,25 +78,25 @@ class Decoder:
         self._joined_day, within = np.divmod(since, _DAY_NS)
         self._joined = np.where(since > _IST_NS, within // _MINUTE_NS + 1, 0).astype(np.uint16)
 
-    def decode(self, arrivals: Sequence[Arrival], *, latest: int | None = None) -> Decoded:
+    def decode(self, frames: Sequence[ReceivedFrame], *, latest: int | None = None) -> Decoded:
         """Read frames in order.
 
         A trade time after `latest` (UTC ns) is refused: one would run all clocks ahead.
         """
         found = Decoded(np.zeros(0, TICK))
-        piles: dict[int, _Pile] = {}
-        for arrival in arrivals:
-            if not _take_slab(arrival, piles):
-                _walk(arrival, piles, found)
-        total = sum(len(pile.places) for pile in piles.values())
+        groups: dict[int, _PacketGroup] = {}
+        for frame in frames:
+            if not _take_uniform(frame, groups):
+                _walk(frame, groups, found)
+        total = sum(len(group.places) for group in groups.values())
         rows, rupees = np.zeros(total, TICK), np.zeros(total)
-        for code, pile in piles.items():
+        for code, group in groups.items():
             packets, places = (
-                np.frombuffer(b"".join(pile.pieces), LAYOUTS[code]),
-                np.array(pile.places),
+                np.frombuffer(b"".join(group.pieces), LAYOUTS[code]),
+                np.array(group.places),
             )
-            rows[places], rupees[places] = _rows(packets, code, pile.times), packets["price"]
-        found.packets = total + found.others
+            rows[places], rupees[places] = _rows(packets, code, group.times), packets["price"]
+        found.packets = total + found.ignored
         found.rows = self._accepted(
             rows, rupees, np.iinfo(np.int64).max if latest is None else latest, found
         )
@@ -112,7 +112,7 @@ class Decoder:
         possible = (rupees > 0) & (rupees < _DEAREST)
         timely = (moments >= EARLIEST * NS_PER_SECOND) & (moments <= latest)
         good = known & ~silent & possible & timely
-        found.strangers += int((~known).sum())
+        found.unsubscribed += int((~known).sum())
         found.silent += int(silent.sum())
         for at in np.flatnonzero(known & ~silent & ~good):
             what = f"trade time {moments[at]}" if possible[at] else f"price {rupees[at]}"
@@ -150,7 +150,7 @@ def keys_of(rows: Rows) -> npt.NDArray[np.int64]:
 
 
 @dataclass(slots=True)
-class _Pile:
+class _PacketGroup:
     """Packets of one kind, and their places among all."""
 
     pieces: list[bytes] = field(default_factory=list)
@@ -158,33 +158,35 @@ class _Pile:
     times: list[int] = field(default_factory=list)
 
 
-def _take_slab(arrival: Arrival, piles: dict[int, _Pile]) -> bool:
+def _take_uniform(received: ReceivedFrame, groups: dict[int, _PacketGroup]) -> bool:
     """Take a frame of equal packets as a whole; False when it is anything else."""
-    frame = arrival.frame
+    frame = received.data
     layout = LAYOUTS.get(frame[0]) if frame else None
-    if layout is None or len(frame) < SLAB * layout.itemsize or len(frame) % layout.itemsize:
+    if layout is None or len(frame) < UNIFORM_MIN * layout.itemsize or len(frame) % layout.itemsize:
         return False
     packets = np.frombuffer(frame, layout)
     if (packets["code"] != frame[0]).any() or (packets["length"] != layout.itemsize).any():
         return False
-    _pile_up(piles, frame[0], frame, len(packets), arrival.at)
+    _group(groups, frame[0], frame, len(packets), received.received_at)
     return True
 
 
-def _pile_up(piles: dict[int, _Pile], code: int, packets: bytes, count: int, moment: int) -> None:
-    first = sum(len(pile.places) for pile in piles.values())
-    pile = piles.setdefault(code, _Pile())
-    pile.pieces.append(packets)
-    pile.places.extend(range(first, first + count))
-    pile.times.extend([moment] * count)
+def _group(
+    groups: dict[int, _PacketGroup], code: int, packets: bytes, count: int, moment: int
+) -> None:
+    first = sum(len(group.places) for group in groups.values())
+    group = groups.setdefault(code, _PacketGroup())
+    group.pieces.append(packets)
+    group.places.extend(range(first, first + count))
+    group.times.extend([moment] * count)
 
 
-def _walk(arrival: Arrival, piles: dict[int, _Pile], found: Decoded) -> None:
+def _walk(received: ReceivedFrame, groups: dict[int, _PacketGroup], found: Decoded) -> None:
     """Take a frame packet by packet.
 
     After a length that cannot be true the rest of the frame cannot be found.
     """
-    frame, at = arrival.frame, 0
+    frame, at = received.data, 0
     while (left := len(frame) - at) > 0:
         if left < HEAD.size:
             found.problems.append(f"{left} bytes where a packet header of {HEAD.size} was expected")
@@ -204,11 +206,11 @@ def _walk(arrival: Arrival, piles: dict[int, _Pile], found: Decoded) -> None:
             what = f"has {length} bytes, expected {SIZES[code]}"
             found.problems.append(f"{_packet(code, segment, security_id)} {what}")
         elif code in LAYOUTS:
-            _pile_up(piles, code, frame[at : at + length], 1, arrival.at)
+            _group(groups, code, frame[at : at + length], 1, received.received_at)
         else:
-            found.others += 1
+            found.ignored += 1
             if code == Code.DISCONNECT:
-                (found.goodbye,) = GOODBYE.unpack_from(frame, at + HEAD.size)
+                (found.disconnect_code,) = DISCONNECT_CODE.unpack_from(frame, at + HEAD.size)
         at += length
 
 

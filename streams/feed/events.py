@@ -1,4 +1,4 @@
-"""What happens to a connection, told on `ats.feed` and in the log."""
+"""What happens to a connection, published on `ats.feed` and logged."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class FeedLog:
         self._started_at = started_at
         self._count = 0
 
-    async def tell(
+    async def emit(
         self,
         state: FeedState,
         clock: UtcNs,
@@ -42,7 +42,7 @@ class FeedLog:
     ) -> asyncio.Future[Any]:
         """Publish one event; what it returns resolves when Kafka has it.
 
-        Its time is the market clock, or the gateway's start before the market was heard.
+        Its time is the market clock, or the gateway's start before the first tick.
         """
         event = FeedEvent(
             id=derive("feed", self._gateway, int(self._started_at), self._count),

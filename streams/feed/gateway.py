@@ -1,10 +1,10 @@
 """The gateway: Dhan's feed into `ats.ticks`.
 
-Its links take in, one pump sends; nothing that was read is dropped. Up to five links (Dhan's limit
-per account) share one pump and so one market clock. The pump decodes what has come, hands records
-to Kafka, and lets market time be heard. When Kafka is slow, frames and rows gather up to a bound;
-then the links stop reading, so that Dhan waits for us and nothing is dropped. Where this stops: a
-feed held up for longer than Dhan's patience (40 s) closes, which the gap event tells.
+Links read, one pump sends; nothing that was read is dropped. Up to five links (Dhan's limit per
+account) share one pump and so one market clock. The pump decodes what has come, hands records to
+Kafka, and publishes the market's time. When Kafka is slow, frames and rows gather up to a bound;
+then the links stop reading, so that Dhan waits for us and nothing is dropped. Where this stops:
+Dhan closes a feed that is held up for longer than 40 s, and a gap event names the span.
 """
 
 from __future__ import annotations
@@ -26,22 +26,24 @@ from schemas.messages import FeedState
 from schemas.ticks import encode
 from schemas.topics import TICKS
 from schemas.units import UtcNs
-from streams.feed.batcher import Batcher, Closed
+from streams.feed.batcher import Batcher, FinishedBatch
 from streams.feed.config import PER_CONNECTION, GatewayConfig, GatewayMetrics
-from streams.feed.connection import Backoff
 from streams.feed.decode import Decoded
 from streams.feed.events import FeedLog
+from streams.feed.handshake import Backoff
 from streams.feed.link import Link, Token
 from streams.feed.tasks import cancel, failure_of
-from streams.feed.watchlist import Watchlist, allotted
+from streams.feed.watchlist import Watchlist, allocate
 
 log = structlog.get_logger(__name__)
 
-MOST_ROWS: Final = 65_536  # rows ahead of Kafka, 3.7 MB
-FLOOR: Final = UtcNs.seconds(60)  # live, the market's clock is never further behind the wall's
+MAX_BUFFERED_ROWS: Final = 65_536  # rows ahead of Kafka, 3.7 MB
+# live, the market's clock is never further behind the wall's
+MAX_CLOCK_LAG: Final = UtcNs.seconds(60)
 # seconds between two rounds of records: many small ones cost everyone more than these save
-WINDOW: Final = 0.010
-CEILING: Final = UtcNs.seconds(5)  # live, a trade further ahead of our clock did not happen
+FLUSH_INTERVAL: Final = 0.010
+# live, a trade further ahead of our clock did not happen
+MAX_CLOCK_LEAD: Final = UtcNs.seconds(5)
 
 
 async def run_gateway(
@@ -52,16 +54,16 @@ async def run_gateway(
     metrics: GatewayMetrics | None = None,
     *,
     watchlist: Watchlist | None = None,
-    earlier: UtcNs | None = None,
+    previous: UtcNs | None = None,
     wall: Callable[[], int] = time.time_ns,
     random: Random | None = None,
 ) -> None:
     """Run until `stop` is set and everything read is acknowledged by Kafka.
 
     `token` is asked before every connection, so a renewed token is taken up by itself; `watchlist`
-    changes what is watched while it runs (it starts with `config.instruments`); `earlier` is what
-    `streams.feed.earlier.last_told` found, and the gap since then is told; `wall` gives UTC ns;
-    `random` spreads reconnections.
+    changes what is watched while it runs (it starts with `config.instruments`); `previous` is what
+    `streams.feed.previous_run.last_clock` found, and the gap since then is published; `wall` gives
+    UTC ns; `random` spreads reconnections.
 
     Raises:
         Misconfigured: Dhan refused the account (codes 806 to 810) or the address is wrong.
@@ -71,12 +73,12 @@ async def run_gateway(
     gateway = _Gateway(config, publisher, metrics or GatewayMetrics(), wall)
     gateway.add_links(token, random)
     await gateway.watch(config.instruments)
-    gateway.resume(earlier)
+    gateway.resume(previous)
     await gateway.run(stop, watchlist or Watchlist())
 
 
 class _Gateway:
-    """The pump, and what links ask of it (`streams.feed.link.Pump`)."""
+    """The pump, and what links need of it (`streams.feed.link.FeedSink`)."""
 
     def __init__(
         self,
@@ -110,20 +112,20 @@ class _Gateway:
 
     async def watch(self, instruments: Iterable[Instrument]) -> None:
         """Give every link its share; an instrument stays where it is."""
-        shares = allotted(
+        shares = allocate(
             tuple(instruments), [link.instruments for link in self._links], PER_CONNECTION
         )
         for link, share in zip(self._links, shares, strict=True):
-            await link.carry(share)
+            await link.set_subscriptions(share)
         self._metrics.instruments = sum(len(link.instruments) for link in self._links)
 
-    def resume(self, earlier: UtcNs | None) -> None:
-        """Let every link that carries something tell what is missing since an earlier life of this gateway."""
+    def resume(self, previous: UtcNs | None) -> None:
+        """Every link that carries something looks for a gap since the previous run's last clock."""
         for link in self._links:
             if link.instruments:
-                link.resume(earlier)
+                link.resume(previous)
 
-    # What links ask
+    # For links: the FeedSink
 
     @property
     def clock(self) -> UtcNs:
@@ -136,9 +138,9 @@ class _Gateway:
         self._wake.set()
 
     def is_full(self) -> bool:
-        return self._batcher.waiting >= MOST_ROWS
+        return self._batcher.waiting >= MAX_BUFFERED_ROWS
 
-    async def moved_on(self) -> None:
+    async def wait_for_progress(self) -> None:
         self._room.clear()
         await self._room.wait()
 
@@ -162,7 +164,7 @@ class _Gateway:
                 await cancel(task)
         failure = next((error for task in (pump, *readers) if (error := failure_of(task))), None)
         if not failure_of(pump):
-            await self._say_goodbye(str(failure) if failure else "asked to stop")
+            await self._emit_stopped(str(failure) if failure else "asked to stop")
         if failure:
             raise failure
 
@@ -177,16 +179,16 @@ class _Gateway:
                     still_watching=self._metrics.instruments,
                 )
 
-    async def _say_goodbye(self, why: str) -> None:
+    async def _emit_stopped(self, why: str) -> None:
         for link in self._links:
-            await link.tell_malformed(at_once=True)
-            await link.tell(FeedState.STOPPED, why)
+            await link.emit_malformed(at_once=True)
+            await link.emit(FeedState.STOPPED, why)
         await self._publisher.flush()
 
     async def _drain(self, pump: asyncio.Task[None]) -> None:
         """Wait until everything read is acknowledged."""
         while not (pump.done() or (self._batcher.idle and all(link.idle for link in self._links))):
-            waiting = asyncio.create_task(self.moved_on())
+            waiting = asyncio.create_task(self.wait_for_progress())
             await asyncio.wait({pump, waiting}, return_when=asyncio.FIRST_COMPLETED)
             await cancel(waiting)
 
@@ -202,54 +204,54 @@ class _Gateway:
                     await self._wake.wait()
             self._wake.clear()
             for link in self._links:
-                await self._take_in(link)
+                await self._ingest(link)
             round_ = list(self._batcher.due(UtcNs(self._wall())))
-            for closed in round_:
-                await self._send(closed)
+            for finished in round_:
+                await self._send(finished)
             if time.monotonic() - beat >= self._config.heartbeat:
                 beat = time.monotonic()
                 await self._beat()
             self._metrics.waiting = self._batcher.waiting
             self._room.set()
             if round_:
-                await asyncio.sleep(WINDOW)
+                await asyncio.sleep(FLUSH_INTERVAL)
 
-    async def _take_in(self, link: Link) -> None:
-        found = link.take(self._wall() + CEILING if self._config.live else None)
+    async def _ingest(self, link: Link) -> None:
+        found = link.take(self._wall() + MAX_CLOCK_LEAD if self._config.live else None)
         if found is None:
             return
         self._count(found)
         if len(found.rows):
             if self._config.live and not self._batcher.clock:
-                # old trades come first, sent again to a new subscriber: they must not tell the
+                # old trades come first, sent again to a new subscriber: they must not set the
                 # market's time
-                self._batcher.move_clock(self._wall() - FLOOR)
+                self._batcher.move_clock(self._wall() - MAX_CLOCK_LAG)
             self._batcher.add(found.rows)
             self._metrics.clock = self._batcher.clock
             self._metrics.last_tick = time.monotonic()
-            await link.heard(found.rows)
+            await link.on_accepted(found.rows)
 
     def _count(self, found: Decoded) -> None:
         self._metrics.packets += found.packets
         self._metrics.ticks += len(found.rows)
-        self._metrics.strangers += found.strangers
-        self._metrics.others += found.others
+        self._metrics.unsubscribed += found.unsubscribed
+        self._metrics.ignored += found.ignored
         self._metrics.malformed += len(found.problems)
 
     async def _beat(self) -> None:
-        """Let market time be heard everywhere, and trouble be told."""
+        """Publish the market's time to idle partitions, and what could not be read."""
         if self._config.live and all(link.listens for link in self._links):
             # while nobody listens, time must not pass: an engine would believe that it saw the
             # market's open
-            self._batcher.move_clock(self._wall() - FLOOR)
+            self._batcher.move_clock(self._wall() - MAX_CLOCK_LAG)
             self._metrics.clock = self._batcher.clock
-        for closed in self._batcher.heartbeats(UtcNs(self._wall())):
-            await self._send(closed)
+        for finished in self._batcher.heartbeats(UtcNs(self._wall())):
+            await self._send(finished)
         for link in self._links:
-            await link.tell_malformed()
+            await link.emit_malformed()
 
-    async def _send(self, closed: Closed) -> None:
-        partition, batch = closed
+    async def _send(self, finished: FinishedBatch) -> None:
+        partition, batch = finished
         output = Output(TICKS, str(partition).encode(), encode(batch), partition)
         sent = await self._publisher.send(output)
         sent.add_done_callback(lambda _: self._acknowledged(partition))

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 HEAD: Final = struct.Struct("<BHBI")  # response code, message length, segment, security id
-GOODBYE: Final = struct.Struct("<H")  # after the header of a disconnect packet
+DISCONNECT_CODE: Final = struct.Struct("<H")  # after the header of a disconnect packet
 
 
 class Code(IntEnum):

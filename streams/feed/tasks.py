@@ -13,4 +13,5 @@ async def cancel(task: asyncio.Task[Any]) -> None:
 
 
 def failure_of(task: asyncio.Task[Any]) -> BaseException | None:
+    """What a task failed with; None while it runs, or when it succeeded or was cancelled."""
     return None if task.cancelled() or not task.done() else task.exception()

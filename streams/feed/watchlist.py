@@ -1,4 +1,4 @@
-"""Which instruments are watched, over which connection, and how that changes while the gateway runs."""
+"""Which instruments are watched, over which connection, and how that changes at run time."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ class Watchlist:
         self._changed.set()
 
     async def changes(self) -> AsyncIterator[tuple[Instrument, ...]]:
+        """Each newest list, as soon as there is one; endless."""
         while True:
             await self._changed.wait()
             self._changed.clear()
@@ -33,7 +34,7 @@ class Watchlist:
             yield self._newest
 
 
-def allotted(
+def allocate(
     wanted: Sequence[Instrument], carried: Sequence[Mapping[InstrumentId, Instrument]], most: int
 ) -> list[list[Instrument]]:
     """Each connection's share of `wanted`, at most `most`.
@@ -45,7 +46,8 @@ def allotted(
     """
     if len(wanted) > most * len(carried):
         raise Misconfigured(
-            f"{len(wanted):,} instruments to watch, {len(carried)} connections carry {most:,} each: "
+            f"{len(wanted):,} instruments to watch, "
+            f"{len(carried)} connections carry {most:,} each: "
             "raise ATS_FEED_CONNECTIONS (Dhan allows 5) or watch fewer (ATS_UNIVERSE)"
         )
     shares = [[instrument for instrument in wanted if instrument.id in held] for held in carried]

@@ -21,7 +21,7 @@ from schemas.ticks import NO_VOLUME
 from schemas.units import NS_PER_SECOND, Paise, Quantity
 from simulator.market.tape import PRINT
 from simulator.streaming import packets
-from streams.feed.decode import Arrival, Decoded, Decoder
+from streams.feed.decode import Decoded, Decoder, ReceivedFrame
 
 # Dhan's layouts, written a third time: neither from our code nor from the SDK's.
 HEADER: Final = "<BHBI"
@@ -64,7 +64,7 @@ def ours(*frame: bytes) -> Decoded:
     decoder = Decoder(
         {instrument.id: instrument for instrument in map(instrument_of, frame)}.values()
     )
-    return decoder.decode([Arrival(b"".join(frame), 0)])
+    return decoder.decode([ReceivedFrame(b"".join(frame), 0)])
 
 
 def sdks(packet: bytes) -> Any:
@@ -103,12 +103,12 @@ def test_both_read_the_same_tick_in_every_mode(packet: bytes) -> None:
 def test_packets_without_a_tick_are_known_to_both_and_make_no_row(packet: bytes) -> None:
     found, theirs = ours(packet), sdks(packet)
 
-    assert (len(found.rows), found.others, found.problems) == (0, 1, [])
+    assert (len(found.rows), found.ignored, found.problems) == (0, 1, [])
     kind = {5: "OI Data", 6: "Previous Close"}.get(packet[0])
     if kind:
         assert theirs["type"] == kind
     if packet[0] == 50:
-        assert found.goodbye == struct.unpack_from("<H", packet, 8)[0]
+        assert found.disconnect_code == struct.unpack_from("<H", packet, 8)[0]
 
 
 @given(st.lists(a_packet(), min_size=1, max_size=12))

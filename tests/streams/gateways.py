@@ -92,7 +92,7 @@ async def a_gateway(
     *,
     publisher: Publisher | None = None,
     watchlist: Watchlist | None = None,
-    earlier: UtcNs | None = None,
+    previous: UtcNs | None = None,
     wall: Callable[[], int] = time.time_ns,
     **settings: Any,
 ) -> AsyncIterator[Running]:
@@ -120,7 +120,7 @@ async def a_gateway(
             stop,
             metrics,
             watchlist=watchlist,
-            earlier=earlier,
+            previous=previous,
             wall=wall,
             random=Random(1),
         )

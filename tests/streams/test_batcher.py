@@ -12,7 +12,7 @@ from schemas.ids import InstrumentId, Segment
 from schemas.packed import Rows
 from schemas.ticks import partition_of
 from schemas.units import UtcNs
-from streams.feed.batcher import MAX_ROWS, Batcher, Closed, partitions_of
+from streams.feed.batcher import MAX_ROWS, Batcher, FinishedBatch, partitions_of
 from tests.streams.factories import RELIANCE, TCS, at, random_market, rows_of, tick
 
 NOW = UtcNs(9)
@@ -33,7 +33,7 @@ def test_rows_go_where_every_other_process_looks_for_them(
     ]
 
 
-def drained(batcher: Batcher) -> list[Closed]:
+def drained(batcher: Batcher) -> list[FinishedBatch]:
     """Every record, each acknowledged at once."""
     found = []
     while not batcher.idle:

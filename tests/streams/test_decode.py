@@ -18,7 +18,7 @@ from schemas.market import Instrument, to_tick
 from schemas.ticks import NO_VOLUME, decode, encode
 from schemas.units import NS_PER_SECOND, Paise, Quantity, UtcNs
 from streams.feed.batcher import Batcher
-from streams.feed.decode import Arrival, Decoded, Decoder
+from streams.feed.decode import Decoded, Decoder, ReceivedFrame
 from streams.feed.packets import SIZES, Code
 from tests.streams.factories import INFY, NIFTY, RELIANCE, TCS, at
 
@@ -59,7 +59,9 @@ def full(
 
 
 def read(*frames: bytes, latest: int | None = None) -> Decoded:
-    return Decoder([*SHARES, INDEX]).decode([Arrival(frame, 5) for frame in frames], latest=latest)
+    return Decoder([*SHARES, INDEX]).decode(
+        [ReceivedFrame(frame, 5) for frame in frames], latest=latest
+    )
 
 
 @pytest.mark.parametrize("packet", [ticker, quote, full])
@@ -74,7 +76,11 @@ def test_rows_of_the_day_on_which_an_instrument_joined_say_since_which_minute() 
     joined = UtcNs(NOON - 90 * NS_PER_SECOND)
     frames = [quote(), quote(when=ltt(NOON - 86_400 * NS_PER_SECOND)), quote(SHARES[1].id)]
 
-    rows = Decoder(SHARES, {RELIANCE: joined}).decode([Arrival(frame, 5) for frame in frames]).rows
+    rows = (
+        Decoder(SHARES, {RELIANCE: joined})
+        .decode([ReceivedFrame(frame, 5) for frame in frames])
+        .rows
+    )
 
     minutes = joined.ist().hour * 60 + joined.ist().minute
     assert rows["joined"].tolist() == [minutes + 1, 0, 0]
@@ -184,11 +190,11 @@ def test_other_packets_are_passed_over_by_their_length() -> None:
 
     found = read(b"".join(others) + quote())
 
-    assert (found.others, found.problems, len(found.rows)) == (7, [], 1)
+    assert (found.ignored, found.problems, len(found.rows)) == (7, [], 1)
 
 
 def test_a_disconnect_packet_gives_its_reason() -> None:
-    assert read(quote() + head(50, 10, RELIANCE) + struct.pack("<H", 807)).goodbye == 807
+    assert read(quote() + head(50, 10, RELIANCE) + struct.pack("<H", 807)).disconnect_code == 807
 
 
 def test_instruments_we_did_not_ask_for_are_counted_and_left_out() -> None:
@@ -196,7 +202,7 @@ def test_instruments_we_did_not_ask_for_are_counted_and_left_out() -> None:
         quote(InstrumentId(Segment.BSE_EQ, 2885)) + quote(InstrumentId(Segment.NSE_EQ, 1)) + quote()
     )
 
-    assert (found.strangers, len(found.rows), found.problems) == (2, 1, [])
+    assert (found.unsubscribed, len(found.rows), found.problems) == (2, 1, [])
 
 
 def test_an_instrument_that_has_not_traded_is_no_tick_and_no_problem() -> None:
@@ -244,6 +250,6 @@ def test_the_codes_have_the_sizes_of_the_documentation() -> None:
 def test_each_instrument_is_rounded_to_its_own_tick() -> None:
     fine = replace(SHARES[0], tick_size=Paise(1))
 
-    (row,) = Decoder([fine]).decode([Arrival(quote(price=84.12), 0)]).rows
+    (row,) = Decoder([fine]).decode([ReceivedFrame(quote(price=84.12), 0)]).rows
 
     assert row["price"] == 8_412

@@ -93,7 +93,7 @@ async def test_every_tick_the_simulator_sent_reaches_the_topic_in_order(
         assert [event.state for event in await gateway.events()] == [
             FeedState.CONNECTED, FeedState.SUBSCRIBED, FeedState.STOPPED,
         ]  # fmt: skip
-        assert gateway.metrics.malformed == gateway.metrics.strangers == 0
+        assert gateway.metrics.malformed == gateway.metrics.unsubscribed == 0
 
 
 async def test_after_a_reset_it_subscribes_again_and_names_the_gap(
@@ -159,7 +159,7 @@ async def test_ticks_that_come_without_a_pause_gather_between_rounds_of_records(
         assert len(pauses) > 10
         # a sleep never ends early; the clock of the loop and that of the wall may differ by a
         # little
-        assert min(pauses) > 0.9 * gateway_module.WINDOW * NS_PER_SECOND
+        assert min(pauses) > 0.9 * gateway_module.FLUSH_INTERVAL * NS_PER_SECOND
 
 
 async def test_a_packet_cut_short_is_told_and_everything_else_goes_on(
@@ -357,7 +357,7 @@ async def test_live_neither_the_old_trades_of_a_new_subscription_tell_the_time_n
         await gateway.finish()
         rows = await gateway.rows()
 
-    assert rows["clock"].min() >= NOON - gateway_module.FLOOR
+    assert rows["clock"].min() >= NOON - gateway_module.MAX_CLOCK_LAG
     noon = UtcNs(NOON).ist()
     assert set(rows["joined"].tolist()) == {noon.hour * 60 + noon.minute + 1}
 
@@ -365,8 +365,8 @@ async def test_live_neither_the_old_trades_of_a_new_subscription_tell_the_time_n
 async def test_a_slow_kafka_makes_the_feed_wait_and_loses_nothing(
     own_kafka: KafkaConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gateway_module, "MOST_ROWS", 300)
-    monkeypatch.setattr(link_module, "MOST_FRAMES", 4)
+    monkeypatch.setattr(gateway_module, "MAX_BUFFERED_ROWS", 300)
+    monkeypatch.setattr(link_module, "MAX_BUFFERED_FRAMES", 4)
     ahead = 0
 
     class Slow(Publisher):

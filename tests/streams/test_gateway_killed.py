@@ -32,9 +32,9 @@ from schemas.messages import FeedEvent, FeedState
 from schemas.topics import FEED, TICKS
 from schemas.units import NS_PER_SECOND, UtcNs
 from simulator.server import Simulator
-from streams.feed import earlier as earlier_module
+from streams.feed import previous_run as previous_run_module
 from streams.feed.config import GatewayConfig
-from streams.feed.earlier import UNKNOWN, last_told
+from streams.feed.previous_run import UNKNOWN, last_clock
 from tests.conftest import started_broker
 from tests.streams.conftest import PLAN
 from tests.streams.factories import at
@@ -235,7 +235,7 @@ async def test_where_no_gateway_was_before_there_is_no_gap(
         *((partition, told(NOON, config.gateway + 500)) for partition in range(PLAN.instrument)),
     )
 
-    assert await last_told(own_kafka, config) is None
+    assert await last_clock(own_kafka, config) is None
 
 
 async def test_the_least_clock_counts_and_records_of_others_behind_it_do_not(
@@ -254,7 +254,7 @@ async def test_the_least_clock_counts_and_records_of_others_behind_it_do_not(
     ]
     await put(own_kafka, *own, *(100 * others), *past, (0, b"poison"))
 
-    assert await last_told(own_kafka, config) == NOON
+    assert await last_clock(own_kafka, config) == NOON
 
 
 async def test_a_life_that_had_not_told_every_partition_leaves_the_whole_day_in_doubt(
@@ -262,19 +262,19 @@ async def test_a_life_that_had_not_told_every_partition_leaves_the_whole_day_in_
 ) -> None:
     await put(own_kafka, (0, told(NOON, config.gateway)))
 
-    assert await last_told(own_kafka, config) == UNKNOWN
+    assert await last_clock(own_kafka, config) == UNKNOWN
 
 
 async def test_a_topic_too_long_to_look_through_leaves_the_whole_day_in_doubt(
     own_kafka: KafkaConnection, config: GatewayConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(earlier_module, "LOOK_WITHIN", 0.0)
+    monkeypatch.setattr(previous_run_module, "LOOKUP_TIMEOUT", 0.0)
     await put(
         own_kafka,
         *((partition, told(NOON, config.gateway)) for partition in range(PLAN.instrument)),
     )
 
-    assert await last_told(own_kafka, config) == UNKNOWN
+    assert await last_clock(own_kafka, config) == UNKNOWN
 
 
 @pytest.mark.parametrize("live", [True, False])
@@ -291,14 +291,14 @@ async def test_a_life_that_told_no_clock_is_known_by_its_first_event(
             )
             await publisher.send(message_output(FEED, event, str(config.gateway)))
 
-    assert await last_told(own_kafka, replace(config, live=live)) == (NOON if live else UNKNOWN)
+    assert await last_clock(own_kafka, replace(config, live=live)) == (NOON if live else UNKNOWN)
 
 
 MINUTE = 60 * NS_PER_SECOND
 
 
 @pytest.mark.parametrize(
-    ("earlier", "started", "gap"),
+    ("previous", "started", "gap"),
     [
         (NOON - 30 * MINUTE, NOON, (NOON - 30 * MINUTE, NOON + 1 * NS_PER_SECOND)),
         (at("15:31:00", date(2023, 12, 29)), at("09:00:00", date(2024, 1, 1)), None),
@@ -312,7 +312,7 @@ MINUTE = 60 * NS_PER_SECOND
     ids=["half an hour away", "a weekend", "a weekend and a morning", "nobody knows since when"],
 )
 async def test_live_the_gap_ends_with_a_trade_after_the_subscription_and_a_rest_is_none(
-    own_kafka: KafkaConnection, earlier: UtcNs, started: UtcNs, gap: tuple[int, int] | None
+    own_kafka: KafkaConnection, previous: UtcNs, started: UtcNs, gap: tuple[int, int] | None
 ) -> None:
     async def speak(socket: ServerConnection) -> None:
         await socket.recv()
@@ -330,7 +330,7 @@ async def test_live_the_gap_ends_with_a_trade_after_the_subscription_and_a_rest_
             tuple(SHARES),
             live=True,
             wall=lambda: started,
-            earlier=earlier,
+            previous=previous,
             calendar=WEEKDAYS,
         ) as gateway,
     ):

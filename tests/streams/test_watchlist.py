@@ -16,9 +16,9 @@ from schemas.ids import InstrumentId, Segment
 from schemas.market import Instrument
 from schemas.units import Paise, Quantity
 from streams.feed.config import GatewayConfig, GatewayMetrics
-from streams.feed.connection import Backoff
+from streams.feed.handshake import Backoff
 from streams.feed.link import Link
-from streams.feed.watchlist import allotted
+from streams.feed.watchlist import allocate
 
 
 def share(number: int) -> Instrument:
@@ -43,7 +43,7 @@ def test_everything_wanted_is_carried_once_and_what_stays_stays_where_it_is(
         carried.append({share(number).id: share(number) for number in mine})
     wanted = set(sorted(wanted)[: most * len(carried)])
 
-    shares = allotted([share(number) for number in sorted(wanted)], carried, most)
+    shares = allocate([share(number) for number in sorted(wanted)], carried, most)
 
     assert sorted(each.id.security_id for part in shares for each in part) == sorted(wanted)
     assert all(len(part) <= most for part in shares)
@@ -53,7 +53,7 @@ def test_everything_wanted_is_carried_once_and_what_stays_stays_where_it_is(
 
 def test_more_than_all_connections_carry_is_refused_with_the_remedy() -> None:
     with pytest.raises(Misconfigured, match="ATS_FEED_CONNECTIONS"):
-        allotted([share(1), share(2), share(3)], [{}, {}], 1)
+        allocate([share(1), share(2), share(3)], [{}, {}], 1)
 
 
 class Narrow:
@@ -74,12 +74,12 @@ class Narrow:
 
 
 async def test_what_changes_while_a_subscription_is_on_its_way_is_asked_after_it() -> None:
-    async def tell(*_: object, **__: object) -> None:
+    async def emit(*_: object, **__: object) -> None:
         pass
 
     socket: Any = Narrow()
     pump: Any = SimpleNamespace(wall=lambda: 1, clock=0)
-    events: Any = SimpleNamespace(tell=tell)
+    events: Any = SimpleNamespace(emit=emit)
     token: Any = None
     config = GatewayConfig(
         url="ws://x", client_id="1", instruments=(share(1),), partitions=1, calendar=EVERY_DAY
@@ -94,9 +94,9 @@ async def test_what_changes_while_a_subscription_is_on_its_way_is_asked_after_it
     )
     link._socket = socket
 
-    first = asyncio.create_task(link.carry([share(1)]))
+    first = asyncio.create_task(link.set_subscriptions([share(1)]))
     await asyncio.sleep(0)
-    second = asyncio.create_task(link.carry([share(2)]))
+    second = asyncio.create_task(link.set_subscriptions([share(2)]))
     await asyncio.sleep(0)
     socket.room.set()
     await asyncio.gather(first, second)

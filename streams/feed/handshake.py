@@ -23,9 +23,9 @@ from schemas.market import Instrument
 from streams.feed.config import GatewayConfig, Mode
 
 PER_MESSAGE: Final = 100  # Dhan's limit of instruments in one subscribe message
-OPEN_WITHIN: Final = 10.0  # seconds for TCP, TLS and the upgrade together
+OPEN_TIMEOUT: Final = 10.0  # seconds for TCP, TLS and the upgrade together
 FIRST_WAIT: Final = 0.5  # seconds before the first new attempt, doubled each time
-LARGEST_FRAME: Final = 4 << 20  # 25,000 Full packets at once, more than Dhan sends in a second
+MAX_FRAME_BYTES: Final = 4 << 20  # 25,000 Full packets at once, more than Dhan sends in a second
 
 # Codes of a disconnect packet after which only a person can help (Dhan, annexure, data API errors).
 FATAL: Final = {
@@ -48,7 +48,7 @@ _MUTE.setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class Disconnect:
     """Why a connection ended.
 
     Attributes:
@@ -60,6 +60,38 @@ class Ending:
     fatal: bool = False
     cool_off: bool = False
 
+    @classmethod
+    def from_error(cls, error: BaseException) -> Disconnect:
+        """What a failed or broken connection means.
+
+        Raises:
+            BaseException: `error` itself, when it is none of the network's.
+        """
+        match error:
+            case InvalidURI():
+                raise Misconfigured(
+                    "the feed address is not a WebSocket URL; see DHAN_FEED_URL"
+                ) from None
+            case InvalidStatus() if error.response.status_code == 429:
+                return cls("Dhan answered 429, too many connections", cool_off=True)
+            case InvalidStatus():
+                return cls(f"Dhan answered {error.response.status_code} to the connection")
+            case ConnectionClosed():
+                frame = error.rcvd or error.sent
+                return cls(
+                    f"closed with code {frame.code}" if frame else "the connection was reset"
+                )
+            case InvalidHandshake() | TimeoutError() | OSError():
+                # their texts may quote what we sent
+                return cls(f"no connection ({type(error).__name__})")
+        raise error
+
+    @classmethod
+    def from_code(cls, code: int) -> Disconnect:
+        """What the code of a disconnect packet means."""
+        reason = f"Dhan disconnected with code {code}: {MEANING.get(code, 'not documented')}"
+        return cls(reason, fatal=code in FATAL, cool_off=code == 805)
+
 
 async def open_feed(config: GatewayConfig, token: str) -> ClientConnection:
     """Connect. With a bad token this succeeds too: Dhan upgrades and then resets."""
@@ -67,11 +99,11 @@ async def open_feed(config: GatewayConfig, token: str) -> ClientConnection:
     return await connect(
         f"{config.url}?{query}",
         compression=None,  # packets are dense and small; deflate would only add latency
-        open_timeout=OPEN_WITHIN,
+        open_timeout=OPEN_TIMEOUT,
         close_timeout=2.0,
         ping_interval=10.0,
         ping_timeout=30.0,
-        max_size=LARGEST_FRAME,
+        max_size=MAX_FRAME_BYTES,
         logger=_MUTE,
     )
 
@@ -99,40 +131,6 @@ def requests(request: Request, instruments: Sequence[Instrument], mode: Mode) ->
         yield orjson.dumps(body).decode()
 
 
-def ending_of(error: BaseException) -> Ending:
-    """What a failed or broken connection means.
-
-    Raises:
-        BaseException: `error` itself, when it is none of the network's.
-    """
-    match error:
-        case InvalidURI():
-            raise Misconfigured(
-                "the feed address is not a WebSocket URL; see DHAN_FEED_URL"
-            ) from None
-        case InvalidStatus() if error.response.status_code == 429:
-            return Ending("Dhan answered 429, too many connections", cool_off=True)
-        case InvalidStatus():
-            return Ending(f"Dhan answered {error.response.status_code} to the connection")
-        case ConnectionClosed():
-            return Ending(_closed(error))
-        case InvalidHandshake() | TimeoutError() | OSError():
-            # their texts may quote what we sent
-            return Ending(f"no connection ({type(error).__name__})")
-    raise error
-
-
-def _closed(error: ConnectionClosed) -> str:
-    frame = error.rcvd or error.sent
-    return f"closed with code {frame.code}" if frame else "the connection was reset"
-
-
-def ending_by(code: int) -> Ending:
-    """What a disconnect packet means."""
-    reason = f"Dhan disconnected with code {code}: {MEANING.get(code, 'not documented')}"
-    return Ending(reason, fatal=code in FATAL, cool_off=code == 805)
-
-
 @dataclass(slots=True)
 class Backoff:
     """How long to wait before the next attempt.
@@ -146,13 +144,14 @@ class Backoff:
     _failures: int = 0
 
     def succeeded(self) -> None:
+        """A tick came: the next failure is the first again."""
         self._failures = 0
 
-    def wait(self, ending: Ending) -> float:
-        """Seconds to wait after `ending`."""
+    def wait(self, disconnect: Disconnect) -> float:
+        """Seconds to wait after `disconnect`."""
         ceiling = min(self.longest_wait, FIRST_WAIT * 2.0 ** min(self._failures, 10))
         self._failures += 1
-        return self.cool_off * ending.cool_off + ceiling * self.random.uniform(0.5, 1.0)
+        return self.cool_off * disconnect.cool_off + ceiling * self.random.uniform(0.5, 1.0)
 
 
 async def pause(seconds: float, stop: asyncio.Event) -> None:

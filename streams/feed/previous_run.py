@@ -1,8 +1,8 @@
-"""What an earlier life of this gateway told last, so that a new one can tell the gap between them.
+"""How far the previous run of this gateway came: a new run publishes the gap between them.
 
-A killed gateway says no goodbye. Its records say how far it came: every partition was told a market
-clock, and no tick of that partition was lost before it. The least of these clocks is where ticks
-may begin to be missing.
+A killed gateway publishes no end. Its records say how far it came: each holds a market clock, and
+no tick of that record's partition was lost before it. The least of the partitions' last clocks is
+where ticks may begin to be missing.
 """
 
 from __future__ import annotations
@@ -24,23 +24,25 @@ from schemas.topics import FEED, TICKS
 from schemas.units import UtcNs
 from streams.feed.config import GatewayConfig
 
-# there was an earlier life, but not how far it came: the whole day may lack ticks
+# there was a previous run, but not how far it came: the whole day may lack ticks
 UNKNOWN: Final = UtcNs(0)
-FIRST_LOOK: Final = 64  # records from a partition's end; each further look goes twice as far back
+FIRST_LOOKBACK: Final = (
+    64  # records from a partition's end; each further look goes twice as far back
+)
 # seconds: a topic full of other writers' records must not keep the feed waiting
-LOOK_WITHIN: Final = 10.0
-EVENTS: Final = 1_000  # of `ats.feed`, looked at from its end
+LOOKUP_TIMEOUT: Final = 10.0
+MAX_EVENTS: Final = 1_000  # of `ats.feed`, looked at from its end
 
 log = structlog.get_logger(__name__)
 
 _Spans: TypeAlias = Mapping[TopicPartition, Span]
 
 
-async def last_told(connection: KafkaConnection, config: GatewayConfig) -> UtcNs | None:
-    """The market clock (UTC ns) up to which an earlier life of `config.gateway` lost nothing; None: there was none.
+async def last_clock(connection: KafkaConnection, config: GatewayConfig) -> UtcNs | None:
+    """The market clock (UTC ns) up to which the previous run of `config.gateway` lost nothing.
 
-    `UNKNOWN` when there was one and its records do not say. Ask before the new life publishes
-    anything.
+    None when there was no such run; `UNKNOWN` when there was one and its records do not say. Call
+    it before the new run publishes anything.
 
     Raises:
         Misconfigured: a topic does not exist.
@@ -49,11 +51,11 @@ async def last_told(connection: KafkaConnection, config: GatewayConfig) -> UtcNs
     async with open_tail(connection, [TICKS, FEED]) as tail:
         spans = {each: span for each, span in tail.spans.items() if each.topic == TICKS.name}
         try:
-            async with asyncio.timeout(LOOK_WITHIN):
+            async with asyncio.timeout(LOOKUP_TIMEOUT):
                 clocks = await _last_clocks(tail, spans, config.gateway)
                 return _least(clocks, spans) if clocks else await _began(tail, config)
         except TimeoutError:
-            log.warning("earlier_life_not_found", looked_for=LOOK_WITHIN)
+            log.warning("previous_run_not_found", looked_for=LOOKUP_TIMEOUT)
             return UNKNOWN
 
 
@@ -62,9 +64,9 @@ def _least(clocks: Mapping[TopicPartition, UtcNs], spans: _Spans) -> UtcNs:
 
 
 async def _last_clocks(tail: TopicTail, left: _Spans, gateway: int) -> dict[TopicPartition, UtcNs]:
-    """The clock of this gateway's last record in each partition that has one, looked for from the ends on backwards."""
+    """The clock of this gateway's last record by partition, read backwards from the ends."""
     found: dict[TopicPartition, UtcNs] = {}
-    look = FIRST_LOOK
+    look = FIRST_LOOKBACK
     while left := {
         at: span for at, span in left.items() if at not in found and span.start < span.stop
     }:
@@ -91,12 +93,12 @@ def _clock_of(value: bytes, gateway: int) -> UtcNs | None:
 
 
 async def _began(tail: TopicTail, config: GatewayConfig) -> UtcNs | None:
-    """When the first of the lives began that came to tell no clock; None when there was none."""
+    """When the first of the runs began that published no clock; None when there was none."""
     numbers = range(config.gateway, config.gateway + config.connections)
     since: UtcNs | None = None
     events = {each: span for each, span in tail.spans.items() if each.topic == FEED.name}
     newest = {
-        at: Span(max(span.start, span.stop - EVENTS), span.stop) for at, span in events.items()
+        at: Span(max(span.start, span.stop - MAX_EVENTS), span.stop) for at, span in events.items()
     }
     async for record in tail.read(newest):
         try:
@@ -105,5 +107,5 @@ async def _began(tail: TopicTail, config: GatewayConfig) -> UtcNs | None:
             continue
         if event.gateway in numbers:
             since = since or event.event_time
-    # in a replay such a life knew no market time, and stamped its events with the wall's
+    # in a replay such a run knew no market time, and stamped its events with the wall's
     return UNKNOWN if since and not config.live else since
