@@ -99,7 +99,7 @@ A = TypeVar("A", bound=Answer)
 
 
 def read_answer(kind: type[A], text: str) -> A | None:
-    """The answer in `text`, or None unless the whole text is exactly one JSON object of `kind`, no key twice."""
+    """The answer in `text`; None unless all of it is one JSON object of `kind`, no key twice."""
     try:
         json.loads(text, object_pairs_hook=_without_repeats)
         return kind.model_validate_json(text)

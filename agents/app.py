@@ -16,15 +16,15 @@ from typing import Final, TypeAlias
 import structlog
 
 from agents import scout
-from agents.books import ScanBook
-from agents.budget import Ledger
-from agents.committee import VALIDITY, Verdict, convene
+from agents.caches import ScanCache
+from agents.committee import VALIDITY, CommitteeResult, run_committee
 from agents.deadline import Deadline
 from agents.freshness import Age, always_fresh, live_age, staleness
-from agents.journal import REMEMBERED, AnswerBook, Journal, LiveJournal, Rung
+from agents.journal import REMEMBERED, Journal, LiveJournal, LlmCallCache, ModelTier
 from agents.limits import MIN_CONFIDENCE
 from agents.metrics import DecisionMetrics
 from agents.news import NewsSource, NoNews
+from agents.spend import SpendLedger
 from agents.store import Store
 from bus.publisher import Publisher
 from bus.records import Output, Record, message_output
@@ -46,12 +46,12 @@ Publish: TypeAlias = Callable[[LlmCall], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class AgentTerms:
+class AgentOptions:
     """Configuration of the decision service.
 
     Attributes:
         deadline: Seconds for one committee, machine time; two model calls in a row and a retry fit.
-        scan_patience: Seconds to wait for the day's scan when a signal is there first.
+        scan_timeout: Seconds to wait for the day's scan when a signal is there first.
         validity: Market time a decision may be acted on.
         in_flight: Signals worked on at once.
         min_confidence: Percent below which a BUY or SELL becomes a HOLD.
@@ -59,7 +59,7 @@ class AgentTerms:
     """
 
     deadline: float = 45.0
-    scan_patience: float = 10.0
+    scan_timeout: float = 10.0
     validity: UtcNs = VALIDITY
     in_flight: int = 64
     min_confidence: int = MIN_CONFIDENCE
@@ -67,69 +67,70 @@ class AgentTerms:
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
-    """How questions get answers: models, money, and what is already written down.
+class LlmGateway:
+    """The way to the models: their tiers, the day's money, and the calls already recorded.
 
     Attributes:
-        ladder: Best model first.
+        tiers: Best model first.
     """
 
-    ladder: Sequence[Rung]
-    ledger: Ledger
-    book: AnswerBook = field(default_factory=partial(AnswerBook, limit=REMEMBERED))
+    tiers: Sequence[ModelTier]
+    ledger: SpendLedger
+    cache: LlmCallCache = field(default_factory=partial(LlmCallCache, limit=REMEMBERED))
     clock: Callable[[], float] = time.monotonic
     metrics: DecisionMetrics = field(default_factory=DecisionMetrics)
 
     @classmethod
-    def with_cap(cls, ladder: Sequence[Rung], rupees_a_day: int) -> Desk:
-        return cls(ladder, Ledger(Paise.from_rupees(rupees_a_day)))
+    def with_cap(cls, tiers: Sequence[ModelTier], rupees_a_day: int) -> LlmGateway:
+        """A gateway whose models may cost `rupees_a_day` in one day of market time."""
+        return cls(tiers, SpendLedger(Paise.from_rupees(rupees_a_day)))
 
     def journal(self, publish: Publish, stale: Callable[[], str] = always_fresh) -> Journal:
         """A journal for one subject; `stale` says why it has grown too old to ask about."""
-        return LiveJournal(self.ladder, self.ledger, self.book, publish, self.clock, stale)
+        return LiveJournal(self.tiers, self.ledger, self.cache, publish, self.clock, stale)
 
 
 def decision_service(
     *,
-    desk: Desk,
-    scans: ScanBook,
+    llm: LlmGateway,
+    scans: ScanCache,
     store: Store,
     publisher: Publisher,
     news: NewsSource | None = None,
-    terms: AgentTerms | None = None,
+    options: AgentOptions | None = None,
 ) -> StatelessService:
     """The service over `ats.signals`.
 
-    The caller keeps `scans` and `desk.book` fed (`agents.books`).
+    The caller keeps `scans` and `llm.cache` fed (`agents.caches`).
     """
-    source, agreed = news or NoNews(), terms or AgentTerms()
+    source, chosen = news or NoNews(), options or AgentOptions()
 
     async def decide(record: Record) -> Sequence[Output]:
         signal = _signal_of(record)
-        scan = await scans.of(trading_day(signal.event_time), agreed.scan_patience)
+        scan = await scans.of(trading_day(signal.event_time), chosen.scan_timeout)
 
         def stale() -> str:
-            return staleness(agreed.age(signal.event_time, record.published_at), agreed.validity)
+            return staleness(chosen.age(signal.event_time, record.published_at), chosen.validity)
 
-        verdict = await convene(
+        result = await run_committee(
             signal,
             scan,
             news=source,
-            journal=desk.journal(_publishing(publisher, record.partition, desk.metrics), stale),
-            deadline=Deadline.after(agreed.deadline, desk.clock),
-            validity=agreed.validity,
-            min_confidence=agreed.min_confidence,
+            journal=llm.journal(_publishing(publisher, record.partition, llm.metrics), stale),
+            deadline=Deadline.after(chosen.deadline, llm.clock),
+            validity=chosen.validity,
+            min_confidence=chosen.min_confidence,
         )
-        await store.save_verdict(verdict.reports, verdict.decision)
-        desk.metrics.decided(verdict.decision)
-        _tell(verdict)
-        return outputs_of(verdict)
+        await store.save_result(result.reports, result.decision)
+        llm.metrics.decided(result.decision)
+        _log(result)
+        return outputs_of(result)
 
     return StatelessService(
         group=GROUP,
         handlers={topics.SIGNALS: decide},
         outputs=(topics.REPORTS, topics.DECISIONS),
-        in_flight=agreed.in_flight,
+        in_flight=chosen.in_flight,
     )
 
 
@@ -141,11 +142,11 @@ def _signal_of(record: Record) -> Signal:
     return signal
 
 
-def outputs_of(verdict: Verdict) -> tuple[Output, ...]:
+def outputs_of(result: CommitteeResult) -> tuple[Output, ...]:
     """Reports first: who sees the decision can already read what it rests on."""
-    key = str(verdict.decision.instrument)
-    reports = (message_output(topics.REPORTS, report, key) for report in verdict.reports)
-    return (*reports, message_output(topics.DECISIONS, verdict.decision, key))
+    key = str(result.decision.instrument)
+    reports = (message_output(topics.REPORTS, report, key) for report in result.reports)
+    return (*reports, message_output(topics.DECISIONS, result.decision, key))
 
 
 async def run_scout(
@@ -154,15 +155,17 @@ async def run_scout(
     history: scout.History,
     *,
     opens: UtcNs,
-    desk: Desk,
+    llm: LlmGateway,
     store: Store,
     publisher: Publisher,
     pace: scout.Pace,
-    terms: scout.ScoutTerms | None = None,
+    options: scout.ScoutOptions | None = None,
     model_deadline: float = 60.0,
     progress: scout.Progress = lambda _done, _all: None,
 ) -> Scan:
-    """Scan the universe for `day`, whose first session begins at `opens`, store the rows, then publish the list.
+    """Scan the universe for `day`, store the rows, then publish the shortlist.
+
+    `opens` is when the day's first session begins.
 
     Raises:
         TryLater: no history could be had, or the database or Kafka is away.
@@ -172,10 +175,10 @@ async def run_scout(
         universe,
         history,
         opens=opens,
-        journal=desk.journal(_publishing(publisher, None, desk.metrics)),
+        journal=llm.journal(_publishing(publisher, None, llm.metrics)),
         model_seconds=model_deadline,
         pace=pace,
-        terms=terms or scout.ScoutTerms(),
+        options=options or scout.ScoutOptions(),
         progress=progress,
     )
     await store.save_scan(scan)
@@ -201,8 +204,8 @@ def _publishing(publisher: Publisher, partition: int | None, metrics: DecisionMe
     return publish
 
 
-def _tell(verdict: Verdict) -> None:
-    decision = verdict.decision
+def _log(result: CommitteeResult) -> None:
+    decision = result.decision
     log.info(
         "decided",
         symbol=decision.symbol,

@@ -16,16 +16,17 @@ from typing import Final, TypeVar
 
 import structlog
 
+from agents import llm_calls
 from agents.answers import (
     AnalystAnswer,
     CommanderAnswer,
     SentimentAnswer,
     TechnicalAnswer,
 )
-from agents.asking import Answered, Failed, Failure, ask
 from agents.deadline import Deadline
 from agents.journal import Journal, Question
 from agents.limits import MIN_CONFIDENCE, Objection, objection
+from agents.llm_calls import Failure, LlmAnswer, LlmFailure
 from agents.news import Headline, NewsSource, bounded
 from agents.prompts import (
     PROMPT_VERSION,
@@ -52,7 +53,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class CommitteeResult:
     """What one signal came to: the reports of the analysts that answered, and always a decision."""
 
     reports: tuple[Report, ...]
@@ -65,7 +66,7 @@ class _Opinion:
     model: str
 
 
-async def convene(
+async def run_committee(
     signal: Signal,
     scan: Scan | None,
     *,
@@ -74,7 +75,7 @@ async def convene(
     deadline: Deadline,
     validity: UtcNs = VALIDITY,
     min_confidence: int = MIN_CONFIDENCE,
-) -> Verdict:
+) -> CommitteeResult:
     """Decide on `signal`; `scan` is the list of its trading day, if there is one.
 
     Whatever fails within is a HOLD.
@@ -84,7 +85,7 @@ async def convene(
     """
     entry = _entry_of(signal, scan)
     if entry is None or entry.result is not ScanResult.SHORTLISTED:
-        return Verdict((), _not_watched(signal, scan, entry, validity))
+        return CommitteeResult((), _not_watched(signal, scan, entry, validity))
     technical, sentiment = await asyncio.gather(
         _contained(signal, _technical(signal, entry, journal, deadline)),
         _contained(signal, _sentiment(signal, entry, news, journal, deadline)),
@@ -94,20 +95,26 @@ async def convene(
         for agent, opinion in ((AgentType.TECHNICAL, technical), (AgentType.SENTIMENT, sentiment))
         if isinstance(opinion, _Opinion)
     )
-    if isinstance(technical, Failed):
-        return Verdict(reports, _failsafe(signal, entry, Agent.TECHNICAL, technical, validity))
-    if isinstance(sentiment, Failed):
-        return Verdict(reports, _failsafe(signal, entry, Agent.SENTIMENT, sentiment, validity))
+    if isinstance(technical, LlmFailure):
+        return CommitteeResult(
+            reports, _failsafe(signal, entry, Agent.TECHNICAL, technical, validity)
+        )
+    if isinstance(sentiment, LlmFailure):
+        return CommitteeResult(
+            reports, _failsafe(signal, entry, Agent.SENTIMENT, sentiment, validity)
+        )
     answers = technical.answer, sentiment.answer
     command = await _contained(signal, _command(signal, entry, answers, journal, deadline))
-    if isinstance(command, Failed):
-        return Verdict(reports, _failsafe(signal, entry, Agent.COMMANDER, command, validity))
+    if isinstance(command, LlmFailure):
+        return CommitteeResult(
+            reports, _failsafe(signal, entry, Agent.COMMANDER, command, validity)
+        )
     if against := objection(signal.direction, command.value, answers, min_confidence):
-        return Verdict(reports, _overruled(signal, entry, command, against, validity))
-    return Verdict(reports, _decided(signal, entry, command, validity))
+        return CommitteeResult(reports, _overruled(signal, entry, command, against, validity))
+    return CommitteeResult(reports, _decided(signal, entry, command, validity))
 
 
-async def _contained(signal: Signal, job: Awaitable[T]) -> T | Failed:
+async def _contained(signal: Signal, job: Awaitable[T]) -> T | LlmFailure:
     """`job`, whose failure must not stop what else this process does.
 
     Only a journal that is away passes through.
@@ -118,7 +125,7 @@ async def _contained(signal: Signal, job: Awaitable[T]) -> T | Failed:
         raise
     except Exception as error:
         log.exception("committee_failed", signal=str(signal.id))
-        return Failed(Failure.INTERNAL, error=type(error).__name__)
+        return LlmFailure(Failure.INTERNAL, error=type(error).__name__)
 
 
 async def _command(
@@ -127,9 +134,9 @@ async def _command(
     answers: tuple[AnalystAnswer, AnalystAnswer],
     journal: Journal,
     deadline: Deadline,
-) -> Answered[CommanderAnswer] | Failed:
+) -> LlmAnswer[CommanderAnswer] | LlmFailure:
     message = commander_message(signal, entry, *answers)
-    return await ask(
+    return await llm_calls.call(
         journal,
         _question(Agent.COMMANDER, signal, message),
         CommanderAnswer,
@@ -140,24 +147,28 @@ async def _command(
 
 async def _technical(
     signal: Signal, entry: ScanEntry, journal: Journal, deadline: Deadline
-) -> _Opinion | Failed:
+) -> _Opinion | LlmFailure:
     question = _question(Agent.TECHNICAL, signal, technical_message(signal, entry))
-    return _opinion(await ask(journal, question, TechnicalAnswer, entry.symbol, deadline))
+    return _opinion(
+        await llm_calls.call(journal, question, TechnicalAnswer, entry.symbol, deadline)
+    )
 
 
 async def _sentiment(
     signal: Signal, entry: ScanEntry, news: NewsSource, journal: Journal, deadline: Deadline
-) -> _Opinion | Failed:
+) -> _Opinion | LlmFailure:
     headlines = await _headlines(signal, entry, news, deadline)
     if headlines is None:
-        return Failed(Failure.NEWS)
+        return LlmFailure(Failure.NEWS)
     if not headlines:
         return _Opinion(
             SentimentAnswer(symbol=entry.symbol, score=0, confidence=0, summary="No headlines."),
             "rules",
         )
     question = _question(Agent.SENTIMENT, signal, sentiment_message(signal, entry, headlines))
-    return _opinion(await ask(journal, question, SentimentAnswer, entry.symbol, deadline))
+    return _opinion(
+        await llm_calls.call(journal, question, SentimentAnswer, entry.symbol, deadline)
+    )
 
 
 async def _headlines(
@@ -171,9 +182,9 @@ async def _headlines(
 
 
 def _opinion(
-    answer: Answered[TechnicalAnswer] | Answered[SentimentAnswer] | Failed,
-) -> _Opinion | Failed:
-    return answer if isinstance(answer, Failed) else _Opinion(answer.value, answer.call.model)
+    answer: LlmAnswer[TechnicalAnswer] | LlmAnswer[SentimentAnswer] | LlmFailure,
+) -> _Opinion | LlmFailure:
+    return answer if isinstance(answer, LlmFailure) else _Opinion(answer.value, answer.call.model)
 
 
 def _entry_of(signal: Signal, scan: Scan | None) -> ScanEntry | None:
@@ -181,8 +192,8 @@ def _entry_of(signal: Signal, scan: Scan | None) -> ScanEntry | None:
     return next((entry for entry in entries if entry.instrument == signal.instrument), None)
 
 
-def _question(agent: Agent, signal: Signal, user: str) -> Question:
-    return Question(agent, signal.id, signal.event_time, user)
+def _question(agent: Agent, signal: Signal, prompt: str) -> Question:
+    return Question(agent, signal.id, signal.event_time, prompt)
 
 
 def _report(signal: Signal, entry: ScanEntry, agent: AgentType, opinion: _Opinion) -> Report:
@@ -223,17 +234,17 @@ def _not_watched(
 
 
 def _failsafe(
-    signal: Signal, entry: ScanEntry, agent: Agent, failed: Failed, validity: UtcNs
+    signal: Signal, entry: ScanEntry, agent: Agent, failed: LlmFailure, validity: UtcNs
 ) -> Decision:
-    told = failed.error or (
-        failed.call.detail if failed.call and failed.reason is Failure.STALE else ""
-    )
+    stale = failed.call.detail if failed.call and failed.reason is Failure.STALE else ""
+    detail = failed.error or stale
+    why = f" ({detail})" if detail else ""
     return _decision(
         signal,
         symbol=entry.symbol,
         scan_id=entry.scan_id,
         action=Action.HOLD,
-        reasoning=f"No usable answer from {agent.value}: {failed.reason.value}{f' ({told})' if told else ''}.",
+        reasoning=f"No usable answer from {agent.value}: {failed.reason.value}{why}.",
         confidence=0,
         origin=Origin.FAILSAFE,
         reason_code=failed.reason.value,
@@ -245,7 +256,7 @@ def _failsafe(
 def _overruled(
     signal: Signal,
     entry: ScanEntry,
-    command: Answered[CommanderAnswer],
+    command: LlmAnswer[CommanderAnswer],
     against: Objection,
     validity: UtcNs,
 ) -> Decision:
@@ -264,7 +275,7 @@ def _overruled(
 
 
 def _decided(
-    signal: Signal, entry: ScanEntry, command: Answered[CommanderAnswer], validity: UtcNs
+    signal: Signal, entry: ScanEntry, command: LlmAnswer[CommanderAnswer], validity: UtcNs
 ) -> Decision:
     return _decision(
         signal,

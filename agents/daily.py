@@ -14,7 +14,7 @@ from typing import Final
 
 import structlog
 
-from agents.books import ScanBook
+from agents.caches import ScanCache
 from schemas.calendar import Calendar
 from schemas.errors import Misconfigured
 from schemas.market import trading_day
@@ -46,24 +46,24 @@ class DailyScout:
     Args:
         due: The day that should have a scan now, if any.
         scout: Makes and publishes the scan of a day.
-        patience: Seconds to wait for a scan that another process made, each time before one is made
-            here.
+        scan_timeout: Seconds to wait for a scan that another process made, each time before one is
+            made here.
     """
 
     def __init__(
         self,
-        scans: ScanBook,
+        scans: ScanCache,
         *,
         due: Callable[[], date | None],
         scout: Callable[[date], Awaitable[None]],
-        patience: float,
+        scan_timeout: float,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._scans = scans
         self._due = due
         self._scout = scout
-        self._patience = patience
+        self._scan_timeout = scan_timeout
         self._monotonic = monotonic
         self._sleep = sleep
         self._made: date | None = None
@@ -99,7 +99,7 @@ class DailyScout:
         day = self._due()
         if day is None or day == self._made or self._monotonic() < self._not_before:
             return
-        if await self._scans.has(day, self._patience):
+        if await self._scans.has(day, self._scan_timeout):
             self._made = day
             return
         try:

@@ -58,8 +58,8 @@ def features_of(bars: Sequence[Bar]) -> dict[str, float]:
     }
 
 
-def lean(features: Mapping[str, float]) -> float:
-    """How strongly plain rules lean, from -1 (bearish) to 1.
+def directional_score(features: Mapping[str, float]) -> float:
+    """How bearish (-1) or bullish (1) plain rules find an instrument.
 
     Trend, momentum, and how much volume stands behind it. Each part saturates at what is a strong
     month for a large Indian share, so that one outlier does not decide.
@@ -72,8 +72,9 @@ def lean(features: Mapping[str, float]) -> float:
     return (0.35 * trend + 0.30 * month + 0.20 * week + 0.15 * strength) * backing
 
 
-def direction_of(leaning: float) -> Direction:
-    return Direction.BULLISH if leaning >= 0 else Direction.BEARISH
+def direction_of(score: float) -> Direction:
+    """The side of a directional score; 0 counts as bullish."""
+    return Direction.BULLISH if score >= 0 else Direction.BEARISH
 
 
 def _frame(bars: Sequence[Bar]) -> pd.DataFrame:

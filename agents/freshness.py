@@ -38,4 +38,5 @@ def staleness(age: UtcNs, validity: UtcNs) -> str:
     """Why a signal of `age` is stale; `""` while it is not."""
     if age < validity:
         return ""
-    return f"the signal is {age // NS_PER_SECOND} s old, a decision is valid for {validity // NS_PER_SECOND} s"
+    seconds, valid = age // NS_PER_SECOND, validity // NS_PER_SECOND
+    return f"the signal is {seconds} s old, a decision is valid for {valid} s"

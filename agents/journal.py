@@ -1,7 +1,7 @@
-"""The journal: every model call stands in `ats.llm` before its answer is used, and a replay asks nobody.
+"""The journal: each model call is in `ats.llm` before its answer is used; a replay calls no model.
 
 A question is named by what is asked (subject, instructions, message, attempt), not by the model
-that answers it: which rung of the ladder answered is part of the answer. So a recorded day replays
+that answers it: which tier answered is part of the answer. So a recorded day replays
 with any configuration, and a signal that is delivered again after a crash gets the answer it got
 before, as long as that answer reached the topic.
 
@@ -22,12 +22,12 @@ from uuid import UUID
 import orjson
 from pydantic import JsonValue
 
-from agents.budget import FREE, Ledger, Tariff
 from agents.deadline import Deadline
 from agents.freshness import always_fresh
 from agents.model import SEED, TEMPERATURE
-from agents.prompts import BRIEFS, PROMPT_VERSION, Agent
+from agents.prompts import PROMPT_VERSION, PROMPTS, Agent
 from agents.replies import Completion
+from agents.spend import FREE, SpendLedger, TokenPrice
 from schemas.ids import derive
 from schemas.market import trading_day
 from schemas.messages import CallOutcome, LlmCall
@@ -38,7 +38,7 @@ REMEMBERED: Final = 5_000
 # seconds before the one retry: enough for a dropped connection, too little to matter
 PAUSE: Final = 0.25
 # bytes of a request; with the longest answer it fits a record of `ats.llm`
-MOST_ASKED: Final = 256 * 1024
+MAX_REQUEST_BYTES: Final = 256 * 1024
 
 
 class Unaskable(ValueError):
@@ -55,24 +55,26 @@ class Question:
     Attributes:
         subject: What the chain started with: a signal, or the day's scan.
         as_of: Market time of the question; its day is the day of the budget.
+        prompt: The user message, as the models' APIs call it.
     """
 
     agent: Agent
     subject: UUID
     as_of: UtcNs
-    user: str
+    prompt: str
     attempt: int = 1
 
     def request(self) -> dict[str, JsonValue]:
-        brief = BRIEFS[self.agent]
+        """What is recorded as asked; no model stands in it, so any may have answered."""
+        spec = PROMPTS[self.agent]
         return {
             "agent": self.agent.value,
             "subject": str(self.subject),
             "attempt": self.attempt,
-            "system": brief.instructions,
-            "user": self.user,
+            "system": spec.instructions,
+            "user": self.prompt,
             "prompt_version": PROMPT_VERSION,
-            "max_tokens": brief.max_tokens,
+            "max_tokens": spec.max_tokens,
             "temperature": TEMPERATURE,
             "seed": SEED,
         }
@@ -102,7 +104,7 @@ class Journal(Protocol):
         ...
 
 
-class AnswerBook:
+class LlmCallCache:
     """Recorded calls by id. The first record of an id stands; cancellations are no answers."""
 
     def __init__(self, calls: Iterable[LlmCall] = (), limit: int | None = None) -> None:
@@ -121,6 +123,7 @@ class AnswerBook:
         return True
 
     def recall(self, question: Question) -> LlmCall | None:
+        """The recorded call of exactly this question, if there is one."""
         call = self._calls.get(question.id())
         return call if call is not None and call.request == question.request() else None
 
@@ -129,10 +132,10 @@ class AnswerBook:
 class ReplayJournal:
     """Serves a recorded day. Makes no request, ever."""
 
-    book: AnswerBook
+    cache: LlmCallCache
 
     async def call(self, question: Question, deadline: Deadline) -> LlmCall | None:  # noqa: ARG002 - of the protocol
-        return self.book.recall(question)
+        return self.cache.recall(question)
 
     async def again(
         self,
@@ -140,31 +143,35 @@ class ReplayJournal:
         failed: LlmCall,  # noqa: ARG002 - of the protocol
         deadline: Deadline,  # noqa: ARG002 - of the protocol
     ) -> LlmCall | None:
-        return self.book.recall(question)
+        return self.cache.recall(question)
 
 
-class Completer(Protocol):
+class ChatModel(Protocol):
     """A model that answers; `agents.model.Model` is the real one."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The provider's name of the model."""
+        ...
 
     async def complete(
-        self, agent: Agent, user: str, deadline: Deadline, run_id: str
-    ) -> Completion: ...
+        self, agent: Agent, prompt: str, deadline: Deadline, run_id: str
+    ) -> Completion:
+        """Call the model once; no fault of the provider is an exception."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
-class Rung:
-    """One step of the ladder.
+class ModelTier:
+    """One model, its price, and when it is called.
 
     Attributes:
         percent_of_cap: How much of the day's cap may be spent when this model is asked.
         thoughts: Tokens it may bill beyond those of its answer (`agents.dialects`).
     """
 
-    model: Completer
-    tariff: Tariff = FREE
+    model: ChatModel
+    price: TokenPrice = FREE
     percent_of_cap: int = 100
     thoughts: int = 0
 
@@ -174,7 +181,7 @@ class LiveJournal:
     """Asks the best model the budget allows, publishes the call, and only then hands it on.
 
     Attributes:
-        ladder: Best model first; below the last rung there is no call (outcome `budget`).
+        tiers: Best model first; after the last one there is no call (outcome `budget`).
         publish: Returns when the call is on the topic.
         clock: Monotonic seconds.
         stale: Why the subject is too old to be worth a call; `""` while it is not. What is recorded
@@ -182,9 +189,9 @@ class LiveJournal:
         sleep: Seconds of machine time.
     """
 
-    ladder: Sequence[Rung]
-    ledger: Ledger
-    book: AnswerBook
+    tiers: Sequence[ModelTier]
+    ledger: SpendLedger
+    cache: LlmCallCache
     publish: Callable[[LlmCall], Awaitable[None]]
     clock: Callable[[], float]
     stale: Callable[[], str] = always_fresh
@@ -198,7 +205,7 @@ class LiveJournal:
 
         None when the deadline comes first.
         """
-        if known := self.book.recall(question):
+        if known := self.cache.recall(question):
             return known
         wait = max(PAUSE, self._waits.get(failed.id, PAUSE))
         if wait >= deadline.remaining():
@@ -207,10 +214,16 @@ class LiveJournal:
         return await self.call(question, deadline)
 
     async def call(self, question: Question, deadline: Deadline) -> LlmCall | None:
-        if known := self.book.recall(question):
+        """The recorded call, or a new one, on the topic before it is returned.
+
+        Raises:
+            Unaskable: the question is too long for a record.
+            TryLater: the call could not be recorded.
+        """
+        if known := self.cache.recall(question):
             return known
-        if (size := len(orjson.dumps(question.request()))) > MOST_ASKED:
-            raise Unaskable(f"a question of {size:,} bytes, {MOST_ASKED:,} at most")
+        if (size := len(orjson.dumps(question.request()))) > MAX_REQUEST_BYTES:
+            raise Unaskable(f"a question of {size:,} bytes, {MAX_REQUEST_BYTES:,} at most")
         if why := self.stale():
             old = Completion(CallOutcome.STALE, detail=why, sent=False)
             return await self._write_down(_record(question, old, Paise(0), 0.0))
@@ -218,57 +231,57 @@ class LiveJournal:
         if affordable is None:
             broke = Completion(CallOutcome.BUDGET, detail="the day's cap is reached")
             return await self._write_down(_record(question, broke, Paise(0), 0.0))
-        rung, most = affordable
+        tier, reserved = affordable
         try:
-            return await self._write_down(await self._ask(question, rung, most, deadline))
+            return await self._write_down(await self._ask(question, tier, reserved, deadline))
         finally:
-            self.ledger.release(trading_day(question.as_of), most)
+            self.ledger.release(trading_day(question.as_of), reserved)
 
     async def _ask(
-        self, question: Question, rung: Rung, most: Paise, deadline: Deadline
+        self, question: Question, tier: ModelTier, reserved: Paise, deadline: Deadline
     ) -> LlmCall:
         started = self.clock()
         try:
-            completion = await rung.model.complete(
-                question.agent, question.user, deadline, str(question.id())
+            completion = await tier.model.complete(
+                question.agent, question.prompt, deadline, str(question.id())
             )
         except asyncio.CancelledError:
             gone = Completion(
-                CallOutcome.CANCELLED, detail="the process is stopping", model=rung.model.name
+                CallOutcome.CANCELLED, detail="the process is stopping", model=tier.model.name
             )
-            await self.publish(_record(question, gone, most, self.clock() - started))
+            await self.publish(_record(question, gone, reserved, self.clock() - started))
             raise
         if completion.retry_after is not None:
             self._waits[question.id()] = completion.retry_after
         return _record(
-            question, completion, _cost(completion, rung.tariff, most), self.clock() - started
+            question, completion, _cost(completion, tier.price, reserved), self.clock() - started
         )
 
     async def _write_down(self, call: LlmCall) -> LlmCall:
         await self.publish(call)
-        if self.book.remember(call):  # whoever follows the topic may have been faster
+        if self.cache.remember(call):  # whoever follows the topic may have been faster
             self.ledger.spend(trading_day(call.event_time), call.cost)
         return call
 
-    def _reserve(self, question: Question) -> tuple[Rung, Paise] | None:
+    def _reserve(self, question: Question) -> tuple[ModelTier, Paise] | None:
         """The best model that the day's cap still allows, and what has been set aside for it."""
-        brief = BRIEFS[question.agent]
-        size = len(brief.instructions.encode()) + len(question.user.encode())
-        for rung in self.ladder:
-            most = rung.tariff.at_most(size, brief.max_tokens + rung.thoughts)
-            if self.ledger.reserve(trading_day(question.as_of), most, rung.percent_of_cap):
-                return rung, most
+        spec = PROMPTS[question.agent]
+        size = len(spec.instructions.encode()) + len(question.prompt.encode())
+        for tier in self.tiers:
+            reserved = tier.price.max_cost(size, spec.max_tokens + tier.thoughts)
+            if self.ledger.reserve(trading_day(question.as_of), reserved, tier.percent_of_cap):
+                return tier, reserved
         return None
 
 
-def _cost(completion: Completion, tariff: Tariff, most: Paise) -> Paise:
-    """A call without an accounting is taken to have cost the most it could, unless nobody worked on it."""
+def _cost(completion: Completion, price: TokenPrice, reserved: Paise) -> Paise:
+    """What a call cost; without token counts the most it could, unless nobody worked on it."""
     if not completion.sent:
         return Paise(0)
     if completion.input_tokens or completion.output_tokens:
-        return tariff.cost(completion.input_tokens, completion.output_tokens)
+        return price.cost(completion.input_tokens, completion.output_tokens)
     unserved = completion.outcome in (CallOutcome.TRANSPORT, CallOutcome.REJECTED)
-    return Paise(0) if unserved else most
+    return Paise(0) if unserved else reserved
 
 
 def _record(question: Question, completion: Completion, cost: Paise, seconds: float) -> LlmCall:

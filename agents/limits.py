@@ -46,8 +46,8 @@ def objection(
         return None
     if side != (1 if direction is Direction.BULLISH else -1):
         return Objection(AGAINST_SIGNAL, f"Overruled: {action} against a {direction.value} signal.")
-    leanings = [report.score * side for report in reports if report.confidence and report.score]
-    if leanings and max(leanings) < 0:
+    scores = [report.score * side for report in reports if report.confidence and report.score]
+    if scores and max(scores) < 0:
         return Objection(
             AGAINST_ANALYSTS, f"Overruled: {action} against every analyst with an opinion."
         )

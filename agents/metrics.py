@@ -28,10 +28,12 @@ class DecisionMetrics:
     thinking_rupees: float = field(default=0.0, metadata=COUNTER)
 
     def decided(self, decision: Decision) -> None:
+        """Count a decision, and why it is a HOLD."""
         self.decisions[decision.action.value, decision.origin.value] += 1
         if decision.action.value == "HOLD":
             self.holds[decision.reason_code] += 1
 
     def called(self, call: LlmCall) -> None:
+        """Count a model call and its cost."""
         self.llm_calls[call.outcome.value] += 1
         self.thinking_rupees += call.cost / 100  # paise

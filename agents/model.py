@@ -20,7 +20,7 @@ import httpx
 
 from agents.deadline import Deadline
 from agents.dialects import Dialect, dialect_of
-from agents.prompts import BRIEFS, Agent
+from agents.prompts import PROMPTS, Agent
 from agents.replies import Completion
 from agents.wire import EXCHANGE, Exchange, Wire
 from schemas.messages import CallOutcome
@@ -80,18 +80,18 @@ class Model:
         self._agents = {agent: _agno_agent(agent, endpoint, wire) for agent in Agent}
 
     async def complete(
-        self, agent: Agent, user: str, deadline: Deadline, run_id: str
+        self, agent: Agent, prompt: str, deadline: Deadline, run_id: str
     ) -> Completion:
         """Ask once, without any retry.
 
         Returns whatever happens; only cancellation from outside passes through.
         """
         asking = self._agents[agent]
-        exchange = Exchange([("system", str(asking.system_message)), ("user", user)], self.name)
+        exchange = Exchange([("system", str(asking.system_message)), ("user", prompt)], self.name)
         token = EXCHANGE.set(exchange)
         try:
             async with asyncio.timeout(deadline.remaining()):
-                await asking.arun(user, session_id=run_id, run_id=run_id)
+                await asking.arun(prompt, session_id=run_id, run_id=run_id)
         except TimeoutError:
             silent = Completion(
                 CallOutcome.TIMEOUT,
@@ -112,19 +112,19 @@ class Model:
 
 
 def _agno_agent(agent: Agent, endpoint: Endpoint, http: httpx.AsyncClient) -> AgnoAgent:
-    brief = BRIEFS[agent]
+    spec = PROMPTS[agent]
     described = endpoint.schema_mode is not SchemaMode.STRICT
     schema = (
-        f"\nThe schema: {json.dumps(brief.answer.model_json_schema(), sort_keys=True)}"
+        f"\nThe schema: {json.dumps(spec.answer.model_json_schema(), sort_keys=True)}"
         if described
         else ""
     )
     return AgnoAgent(
         id=agent.value,
         name=agent.value,
-        model=_agno_model(endpoint, brief.max_tokens, dialect_of(endpoint.model), http),
-        system_message=brief.instructions + schema,
-        output_schema=None if endpoint.schema_mode is SchemaMode.PLAIN else brief.answer,
+        model=_agno_model(endpoint, spec.max_tokens, dialect_of(endpoint.model), http),
+        system_message=spec.instructions + schema,
+        output_schema=None if endpoint.schema_mode is SchemaMode.PLAIN else spec.answer,
         use_json_mode=endpoint.schema_mode is SchemaMode.JSON_OBJECT,
         parse_response=False,
         resolve_in_context=False,

@@ -40,13 +40,16 @@ class NewsSource(Protocol):
     The same question about the past must get the same answer, or replays differ.
     """
 
-    async def headlines(self, symbol: str, as_of: UtcNs) -> Sequence[Headline]: ...
+    async def headlines(self, symbol: str, as_of: UtcNs) -> Sequence[Headline]:
+        """What was published on `symbol` by `as_of`; later headlines are dropped by the reader."""
+        ...
 
 
 class NoNews:
     """Knows nothing. The sentiment report is then neutral by rule, without a model call."""
 
     async def headlines(self, symbol: str, as_of: UtcNs) -> Sequence[Headline]:  # noqa: ARG002
+        """Always none."""
         return ()
 
 
@@ -80,6 +83,7 @@ class FileNews:
             ) from None
 
     async def headlines(self, symbol: str, as_of: UtcNs) -> Sequence[Headline]:  # noqa: ARG002
+        """All of the file's headlines on `symbol`, also those after `as_of`."""
         return self.by_symbol.get(symbol, ())
 
 
@@ -93,6 +97,7 @@ class SampleNews:
     """
 
     async def headlines(self, symbol: str, as_of: UtcNs) -> Sequence[Headline]:
+        """Two invented headlines, as of 08:00 IST."""
         day = trading_day(as_of)
         pick = hashlib.sha256(f"{symbol}|{day.isoformat()}".encode()).digest()
         published_at = UtcNs.from_datetime(datetime.combine(day, PUBLISHED, tzinfo=IST))

@@ -19,8 +19,11 @@ import orjson
 from agents.answers import is_clean
 from schemas.messages import CallOutcome
 
-MOST_TEXT: Final = 64 * 1024  # bytes of UTF-8; the longest valid answer, the Scout's, has 16 KB
-MOST_OUTPUT: Final = 128 * 1024  # tokens; no model answers more, so a greater number is no account
+MAX_TEXT_BYTES: Final = (
+    64 * 1024
+)  # bytes of UTF-8; the longest valid answer, the Scout's, has 16 KB
+# no model answers more, so a greater number is no account
+MAX_OUTPUT_TOKENS: Final = 128 * 1024
 _NOTE: Final = 300  # characters of a provider's complaint worth keeping
 _NAME: Final = 100  # characters of a model's name
 
@@ -33,8 +36,8 @@ _FILTERED: Final = frozenset({"content_filter", "content_policy_violation"})
 # Finish reasons that mean "I will not say": OpenAI's and Anthropic's, and Gemini's own, which its
 # endpoint of OpenAI's shape passes on, alone or as `content_filter: SAFETY`.
 _REFUSALS: Final = frozenset({
-    "content_filter", "refusal", "safety", "recitation", "blocklist", "prohibited_content", "spii", "image_safety",
-    "image_recitation", "image_prohibited_content",
+    "content_filter", "refusal", "safety", "recitation", "blocklist", "prohibited_content", "spii",
+    "image_safety", "image_recitation", "image_prohibited_content",
 })  # fmt: skip
 
 
@@ -75,14 +78,14 @@ def completion_of(
             CallOutcome.UNCLEAN, detail="the body is no JSON object, or too long", model=model
         )
     usage = _mapping(answer.get("usage"))
-    outcome, text, detail = _verdict(answer)
+    outcome, text, detail = _outcome(answer)
     return Completion(
         outcome,
         text,
         detail,
         clean(answer.get("model"))[:_NAME] or model,
         _count(usage.get("prompt_tokens"), asked_bytes),  # a token is a byte at least
-        _count(usage.get("completion_tokens"), MOST_OUTPUT),
+        _count(usage.get("completion_tokens"), MAX_OUTPUT_TOKENS),
     )
 
 
@@ -90,10 +93,12 @@ def clean(text: object) -> str:
     """`text` as one line that can be written down anywhere; `""` when it is no text."""
     if not isinstance(text, str):
         return ""
-    return " ".join("".join(c if c.isprintable() else " " for c in text[: 2 * MOST_TEXT]).split())
+    return " ".join(
+        "".join(c if c.isprintable() else " " for c in text[: 2 * MAX_TEXT_BYTES]).split()
+    )
 
 
-def _verdict(answer: Mapping[str, Any]) -> tuple[CallOutcome, str | None, str]:
+def _outcome(answer: Mapping[str, Any]) -> tuple[CallOutcome, str | None, str]:
     """Outcome, text and detail."""
     choices = answer.get("choices")
     if not isinstance(choices, list) or len(choices) != 1:
@@ -151,7 +156,10 @@ def _complaint(
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait by `retry-after-ms` or `Retry-After`, a date counted from the response's own; None if not said."""
+    """Seconds to wait by `retry-after-ms` or `Retry-After`; None when neither is sent.
+
+    A date counts from the response's own date.
+    """
     for name, unit in (("retry-after-ms", 1_000), ("retry-after", 1)):
         value = headers.get(name, "").strip()
         if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", value):
@@ -173,7 +181,7 @@ def _parsed(body: bytes | None) -> Mapping[str, Any] | None:
 
 
 def _storable(text: str) -> bool:
-    return len(text) <= MOST_TEXT and is_clean(text) and len(text.encode()) <= MOST_TEXT
+    return len(text) <= MAX_TEXT_BYTES and is_clean(text) and len(text.encode()) <= MAX_TEXT_BYTES
 
 
 def _count(tokens: object, most: int) -> int:

@@ -16,11 +16,12 @@ from uuid import UUID
 
 import structlog
 
+from agents import llm_calls
 from agents.answers import RankedSymbol, ScoutAnswer
-from agents.asking import Failed, ask
 from agents.deadline import Deadline
-from agents.features import MIN_BARS, Bar, direction_of, features_of, lean
+from agents.features import MIN_BARS, Bar, direction_of, directional_score, features_of
 from agents.journal import Journal, Question
+from agents.llm_calls import LlmFailure
 from agents.prompts import Agent, scout_message
 from schemas.errors import TryLater, Unreadable
 from schemas.ids import derive, scan_id
@@ -42,26 +43,35 @@ class DatedBar(Bar, Protocol):
     """A bar that knows its day."""
 
     @property
-    def day(self) -> date: ...
+    def day(self) -> date:
+        """The trading day, on Indian clocks."""
+        ...
 
 
 class History(Protocol):
     """Daily bars, oldest first; `dhan.history.History` is the real one."""
 
-    async def daily(
-        self, instrument: Instrument, first: date, last: date
-    ) -> Sequence[DatedBar]: ...
+    async def daily(self, instrument: Instrument, first: date, last: date) -> Sequence[DatedBar]:
+        """The bars from `first` to `last`, both included.
+
+        Raises:
+            TryLater: the provider is away or busy.
+            Unreadable: its answer is no history.
+        """
+        ...
 
 
 class Pace(Protocol):
     """Lets one request through at a time, no faster than the provider allows."""
 
-    async def wait(self) -> None: ...
+    async def wait(self) -> None:
+        """Return when the next request may leave."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
-class ScoutTerms:
-    """How much is looked at.
+class ScoutOptions:
+    """How many instruments are looked at.
 
     Attributes:
         shortlist: How many symbols the day may trade.
@@ -78,11 +88,11 @@ class Candidate:
 
     instrument: Instrument
     features: Mapping[str, float]
-    leaning: float
+    score: float
 
 
 @dataclass(frozen=True, slots=True)
-class Unfit:
+class Ineligible:
     """An instrument that cannot be judged, and why.
 
     `away`: nobody answered, so another hour might tell.
@@ -102,7 +112,7 @@ async def scan(
     journal: Journal,
     model_seconds: float,
     pace: Pace,
-    terms: ScoutTerms = ScoutTerms(),
+    options: ScoutOptions = ScoutOptions(),
     progress: Progress = lambda _done, _all: None,
 ) -> Scan:
     """The scan of `day`, as of `opens`, when its first session begins. Indices are left out.
@@ -115,28 +125,29 @@ async def scan(
     """
     tradable = [instrument for instrument in universe if instrument.tradable]
     assessed = await _assess_all(day, tradable, history, pace, progress)
-    if assessed and all(isinstance(item, Unfit) and item.away for item in assessed):
+    if assessed and all(isinstance(item, Ineligible) and item.away for item in assessed):
         raise TryLater(
-            f"no history of any of {len(assessed)} instruments ({assessed[0]}); is the token still valid?"
+            f"no history of any of {len(assessed)} instruments ({assessed[0]}); "
+            "is the token still valid?"
         )
     candidates = sorted(
         (item for item in assessed if isinstance(item, Candidate)),
-        key=lambda c: (-abs(c.leaning), c.instrument.symbol),
+        key=lambda c: (-abs(c.score), c.instrument.symbol),
     )
     ranked = await _model_ranking(
-        opens, candidates[: terms.candidates], journal, Deadline.after(model_seconds), terms
+        opens, candidates[: options.candidates], journal, Deadline.after(model_seconds), options
     )
     origin: Literal["model", "rules"] = "model" if ranked else "rules"
-    chosen = ranked or _rules_ranking(candidates[: terms.shortlist])
+    chosen = ranked or _rules_ranking(candidates[: options.shortlist])
     return _scan(day, opens, origin, chosen, assessed)
 
 
 async def _assess_all(
     day: date, universe: Sequence[Instrument], history: History, pace: Pace, progress: Progress
-) -> list[Candidate | Unfit]:
+) -> list[Candidate | Ineligible]:
     slots, done = asyncio.Semaphore(AT_ONCE), 0
 
-    async def one(instrument: Instrument) -> Candidate | Unfit:
+    async def one(instrument: Instrument) -> Candidate | Ineligible:
         nonlocal done
         async with slots:
             found = await _assess(day, instrument, history, pace)
@@ -149,7 +160,7 @@ async def _assess_all(
 
 async def _assess(
     day: date, instrument: Instrument, history: History, pace: Pace
-) -> Candidate | Unfit:
+) -> Candidate | Ineligible:
     for attempt in range(1, ATTEMPTS + 1):
         await pace.wait()
         try:
@@ -157,19 +168,18 @@ async def _assess(
             break
         except TryLater as error:
             if attempt == ATTEMPTS:
-                return Unfit(instrument, f"no history: {error}"[:200], away=True)
+                return Ineligible(instrument, f"no history: {error}"[:200], away=True)
         except Unreadable as error:
-            return Unfit(instrument, f"history unreadable: {error}"[:200])
-    return _candidate(
-        instrument, [bar for bar in bars if bar.day < day]
-    )  # a bar of the day itself would tell the future
+            return Ineligible(instrument, f"history unreadable: {error}"[:200])
+    # a bar of the day itself would tell the future
+    return _candidate(instrument, [bar for bar in bars if bar.day < day])
 
 
-def _candidate(instrument: Instrument, bars: Sequence[DatedBar]) -> Candidate | Unfit:
+def _candidate(instrument: Instrument, bars: Sequence[DatedBar]) -> Candidate | Ineligible:
     if len(bars) < MIN_BARS:
-        return Unfit(instrument, f"{len(bars)} daily bars, {MIN_BARS} needed")
+        return Ineligible(instrument, f"{len(bars)} daily bars, {MIN_BARS} needed")
     features = features_of(bars)
-    return Candidate(instrument, features, lean(features))
+    return Candidate(instrument, features, directional_score(features))
 
 
 async def _model_ranking(
@@ -177,7 +187,7 @@ async def _model_ranking(
     candidates: Sequence[Candidate],
     journal: Journal,
     deadline: Deadline,
-    terms: ScoutTerms,
+    options: ScoutOptions,
 ) -> list[RankedSymbol]:
     """The model's list; empty when it gave none that can be used."""
     if not candidates:
@@ -187,10 +197,10 @@ async def _model_ranking(
         Agent.SCOUT,
         _scan_message_id(trading_day(as_of)),
         as_of,
-        scout_message(as_of, features, terms.shortlist),
+        scout_message(as_of, features, options.shortlist),
     )
-    answer = await ask(journal, question, ScoutAnswer, None, deadline)
-    if isinstance(answer, Failed):
+    answer = await llm_calls.call(journal, question, ScoutAnswer, None, deadline)
+    if isinstance(answer, LlmFailure):
         log.warning("scout_falls_back_to_rules", reason=answer.reason.value)
         return []
     ranked = answer.value.ranked
@@ -198,15 +208,15 @@ async def _model_ranking(
     if len(set(symbols)) != len(symbols) or not set(symbols) <= features.keys():
         log.warning("scout_falls_back_to_rules", reason="names outside the candidates or twice")
         return []
-    return list(ranked[: terms.shortlist])
+    return list(ranked[: options.shortlist])
 
 
 def _rules_ranking(candidates: Sequence[Candidate]) -> list[RankedSymbol]:
     return [
         RankedSymbol(
             symbol=candidate.instrument.symbol,
-            direction=direction_of(candidate.leaning),
-            score=round(abs(candidate.leaning) * 100),
+            direction=direction_of(candidate.score),
+            score=round(abs(candidate.score) * 100),
             reason="Ranked by rules: trend, momentum and volume of the daily bars.",
         )
         for candidate in candidates
@@ -218,7 +228,7 @@ def _scan(
     opens: UtcNs,
     origin: Literal["model", "rules"],
     chosen: Sequence[RankedSymbol],
-    assessed: Sequence[Candidate | Unfit],
+    assessed: Sequence[Candidate | Ineligible],
 ) -> Scan:
     by_symbol = {line.symbol: (rank, line) for rank, line in enumerate(chosen, start=1)}
     entries = [_entry(day, item, by_symbol.get(item.instrument.symbol)) for item in assessed]
@@ -233,18 +243,18 @@ def _scan(
 
 
 def _entry(
-    day: date, item: Candidate | Unfit, chosen: tuple[int, RankedSymbol] | None
+    day: date, item: Candidate | Ineligible, chosen: tuple[int, RankedSymbol] | None
 ) -> ScanEntry:
     """Where nothing leans, the direction must still be one of two words.
 
     The empty features tell that it means nothing.
     """
     rank, line = chosen or (None, None)
-    if isinstance(item, Unfit):
+    if isinstance(item, Ineligible):
         direction, reason, features = Direction.BEARISH, item.reason, {}
     else:
         direction, reason, features = (
-            direction_of(item.leaning),
+            direction_of(item.score),
             "below the short list",
             dict(item.features),
         )

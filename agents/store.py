@@ -32,9 +32,13 @@ _REMEDY: Final = (
 class Store(Protocol):
     """Where the rows go."""
 
-    async def save_scan(self, scan: Scan) -> None: ...
+    async def save_scan(self, scan: Scan) -> None:
+        """Write one row per symbol; writing twice is once."""
+        ...
 
-    async def save_verdict(self, reports: Sequence[Report], decision: Decision) -> None: ...
+    async def save_result(self, reports: Sequence[Report], decision: Decision) -> None:
+        """Write a decision and the reports it rests on; writing twice is once."""
+        ...
 
 
 class SupabaseStore:
@@ -64,7 +68,7 @@ class SupabaseStore:
         """
         await self._insert("daily_scans", scan_rows(scan))
 
-    async def save_verdict(self, reports: Sequence[Report], decision: Decision) -> None:
+    async def save_result(self, reports: Sequence[Report], decision: Decision) -> None:
         """Write a decision, HOLD included, and the reports it rests on. Raises as `save_scan`."""
         await self._insert("analysis_reports", [report_row(report) for report in reports])
         await self._insert("trade_decisions", [decision_row(decision)])
@@ -101,6 +105,7 @@ class SupabaseStore:
 
 
 def scan_rows(scan: Scan) -> list[dict[str, Any]]:
+    """The rows of `daily_scans`, one per symbol."""
     return [
         {
             "id": str(entry.scan_id),
@@ -114,6 +119,7 @@ def scan_rows(scan: Scan) -> list[dict[str, Any]]:
 
 
 def report_row(report: Report) -> dict[str, Any]:
+    """The row of `analysis_reports`."""
     return {
         "id": str(report.id),
         "scan_id": str(report.scan_id),
@@ -130,6 +136,7 @@ def report_row(report: Report) -> dict[str, Any]:
 
 
 def decision_row(decision: Decision) -> dict[str, Any]:
+    """The row of `trade_decisions`."""
     return {
         "id": str(decision.id),
         "scan_id": str(decision.scan_id) if decision.scan_id else None,

@@ -19,7 +19,9 @@ import orjson
 from agents.replies import Completion, completion_of
 from schemas.messages import CallOutcome
 
-MOST_BODY: Final = 1 << 20  # bytes, packed and unpacked; sixteen times the longest text we take
+MAX_BODY_BYTES: Final = (
+    1 << 20
+)  # bytes, packed and unpacked; sixteen times the longest text we take
 
 COMPLAINT_WITHIN: Final = 2.0  # seconds
 
@@ -102,11 +104,11 @@ class Wire(httpx.AsyncBaseTransport):
 
 
 async def _body_of(response: httpx.Response) -> bytes | None:
-    """The body, unpacked; None when it is longer than `MOST_BODY` or packed in a way nobody asked for."""
+    """The body, unpacked; None when it is too long or packed in a way nobody asked for."""
     body = bytearray()
     async for piece in response.aiter_raw():
         body += piece
-        if len(body) > MOST_BODY:
+        if len(body) > MAX_BODY_BYTES:
             return None
     packed = response.headers.get("content-encoding", "identity").strip().lower()
     if packed in ("", "identity"):
@@ -126,10 +128,10 @@ async def _complaint_of(response: httpx.Response) -> bytes | None:
 def _unzipped(packed: bytes) -> bytes | None:
     try:
         # 31: the gzip format alone
-        unpacked = zlib.decompressobj(wbits=31).decompress(packed, MOST_BODY + 1)
+        unpacked = zlib.decompressobj(wbits=31).decompress(packed, MAX_BODY_BYTES + 1)
     except zlib.error:
         return None
-    return unpacked if len(unpacked) <= MOST_BODY else None
+    return unpacked if len(unpacked) <= MAX_BODY_BYTES else None
 
 
 def _messages(content: bytes) -> object:

@@ -111,7 +111,7 @@ async def _dhan(settings: Settings) -> str:
 
 
 async def _model(settings: Settings) -> str:
-    from ats.services.desk import endpoints_of  # noqa: PLC0415 (agno takes seconds)
+    from ats.services.llm import endpoints_of  # noqa: PLC0415 (agno takes seconds)
 
     large, small = endpoints_of(settings)
     for name, endpoint in (("OPENAI_API_KEY", large), ("ATS_SMALL_MODEL_API_KEY", small)):
@@ -134,7 +134,7 @@ async def _model(settings: Settings) -> str:
 
 
 async def _news(settings: Settings) -> str:
-    from ats.services.desk import news_of  # noqa: PLC0415 (agno takes seconds)
+    from ats.services.llm import news_of  # noqa: PLC0415 (agno takes seconds)
 
     news_of(settings)
     return f"{settings.ats_news} {settings.ats_news_file or ''}".strip()

@@ -11,14 +11,14 @@ from datetime import date
 from functools import partial
 from typing import Final
 
-from agents.app import Desk, decision_service
-from agents.books import ScanBook, follow_answers, follow_scans
+from agents.app import LlmGateway, decision_service
+from agents.caches import ScanCache, sync_llm_calls, sync_scans
 from agents.daily import DailyScout, day_due
 from agents.metrics import DecisionMetrics
 from agents.store import Store
 from ats.services.calendars import calendar_of
 from ats.services.context import Context, credentials_of, symbols_of, trading_date
-from ats.services.desk import agent_store, desk_of, news_of, scout_the_day, terms_of
+from ats.services.llm import agent_store, llm_gateway, news_of, options_of, scout_the_day
 from ats.settings import Settings
 from bus.metrics import ShellMetrics
 from bus.publisher import Publisher
@@ -28,7 +28,7 @@ from schemas import topics
 from schemas.errors import AtsError, TryLater
 from schemas.units import UtcNs
 
-SCAN_PATIENCE: Final = 2.0  # seconds to read `ats.scans` before concluding that a day has none
+SCAN_TIMEOUT: Final = 2.0  # seconds to read `ats.scans` before concluding that a day has none
 # seconds that signals wait for the first scan: 250 instruments take one minute
 FIRST_SCAN_WITHIN: Final = 300.0
 DAY: Final = UtcNs.minutes(24 * 60)
@@ -38,7 +38,7 @@ async def run(context: Context) -> None:
     """Run the committee until told to stop."""
     try:
         await _run(context)
-    except BaseExceptionGroup as group:  # a follower's end takes the whole process with it
+    except BaseExceptionGroup as group:  # a reader's end takes the whole process with it
         if (known := _first_known(group)) is None:
             raise
         raise known from group
@@ -49,34 +49,34 @@ async def _run(context: Context) -> None:
         context.settings,
         ShellMetrics(),
         DecisionMetrics(),
-        ScanBook(),
+        ScanCache(),
     )
     context.records += [metrics, decisions]
-    news, terms, due = news_of(settings), terms_of(settings), due_of(settings)
+    news, options, due = news_of(settings), options_of(settings), due_of(settings)
     credentials_of(settings)
     symbols_of(settings)
     connection = settings.kafka()
     await check_topics(connection, settings.plan(), (topics.SCANS, topics.LLM))
     async with AsyncExitStack() as stack:
-        desk = replace(await stack.enter_async_context(desk_of(settings)), metrics=decisions)
+        llm = replace(await stack.enter_async_context(llm_gateway(settings)), metrics=decisions)
         store = await stack.enter_async_context(agent_store(settings))
         broken = asyncio.get_running_loop().create_future()
         publisher = await stack.enter_async_context(Publisher(connection, partial(_broken, broken)))
-        followers = await stack.enter_async_context(asyncio.TaskGroup())
+        readers = await stack.enter_async_context(asyncio.TaskGroup())
         yesterday = UtcNs(time.time_ns() - DAY)
-        await follow_answers(connection, desk.book, desk.ledger, yesterday, until_end=True)
-        scout = partial(_scout, settings, desk, store, publisher)
-        daily = DailyScout(scans, due=due, scout=scout, patience=SCAN_PATIENCE)
+        await sync_llm_calls(connection, llm.cache, llm.ledger, yesterday, until_end=True)
+        scout = partial(_scout, settings, llm, store, publisher)
+        daily = DailyScout(scans, due=due, scout=scout, scan_timeout=SCAN_TIMEOUT)
         tasks = [
-            followers.create_task(follow_scans(connection, scans)),
-            followers.create_task(follow_answers(connection, desk.book, desk.ledger, "end")),
-            followers.create_task(daily.keep()),
-            followers.create_task(_until(broken)),
+            readers.create_task(sync_scans(connection, scans)),
+            readers.create_task(sync_llm_calls(connection, llm.cache, llm.ledger, "end")),
+            readers.create_task(daily.keep()),
+            readers.create_task(_until(broken)),
         ]
         await daily.first(FIRST_SCAN_WITHIN)
         await run_stateless(
             decision_service(
-                desk=desk, scans=scans, store=store, publisher=publisher, news=news, terms=terms
+                llm=llm, scans=scans, store=store, publisher=publisher, news=news, options=options
             ),
             connection,
             settings.plan(),
@@ -116,9 +116,9 @@ def due_of(settings: Settings) -> Callable[[], date | None]:
 
 
 async def _scout(
-    settings: Settings, desk: Desk, store: Store, publisher: Publisher, day: date
+    settings: Settings, llm: LlmGateway, store: Store, publisher: Publisher, day: date
 ) -> None:
-    await scout_the_day(day, settings, desk, store, publisher)
+    await scout_the_day(day, settings, llm, store, publisher)
 
 
 def _first_known(group: BaseExceptionGroup[BaseException]) -> AtsError | None:

@@ -5,18 +5,19 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 
 from ats.services.context import Context, trading_date
-from ats.services.desk import agent_store, desk_of, scout_the_day
+from ats.services.llm import agent_store, llm_gateway, scout_the_day
 from bus.publisher import Publisher
 from bus.topics import check_topics
 from schemas import topics
 
 
 async def run(context: Context) -> None:
+    """Scan the trading day once and publish the shortlist."""
     settings = context.settings
     connection = settings.kafka()
     await check_topics(connection, settings.plan(), (topics.SCANS, topics.LLM))
     async with AsyncExitStack() as stack:
-        desk = await stack.enter_async_context(desk_of(settings))
+        llm = await stack.enter_async_context(llm_gateway(settings))
         store = await stack.enter_async_context(agent_store(settings))
         publisher = await stack.enter_async_context(Publisher(connection))
-        await scout_the_day(trading_date(settings), settings, desk, store, publisher)
+        await scout_the_day(trading_date(settings), settings, llm, store, publisher)

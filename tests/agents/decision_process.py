@@ -13,10 +13,10 @@ import sys
 import httpx
 from supabase import acreate_client
 
-from agents.app import AgentTerms, Desk, decision_service
-from agents.books import ScanBook, follow_answers, follow_scans
+from agents.app import AgentOptions, LlmGateway, decision_service
+from agents.caches import ScanCache, sync_llm_calls, sync_scans
 from agents.freshness import replayed_age
-from agents.journal import Rung
+from agents.journal import ModelTier
 from agents.model import Endpoint, Model
 from agents.news import SampleNews
 from agents.store import SupabaseStore
@@ -32,22 +32,22 @@ async def run(bootstrap: str, provider_url: str, supabase_url: str, instance: st
     ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    connection, scans = KafkaConnection(bootstrap), ScanBook()
+    connection, scans = KafkaConnection(bootstrap), ScanCache()
     async with httpx.AsyncClient() as http, Publisher(connection) as publisher:
         model = Model(Endpoint(provider_url, "fake-1", "sk-secret"), http)
-        desk = Desk.with_cap([Rung(model)], rupees_a_day=100)
-        await follow_answers(connection, desk.book, desk.ledger, "start", until_end=True)
+        llm = LlmGateway.with_cap([ModelTier(model)], rupees_a_day=100)
+        await sync_llm_calls(connection, llm.cache, llm.ledger, "start", until_end=True)
         following = [
-            asyncio.create_task(follow_scans(connection, scans)),
-            asyncio.create_task(follow_answers(connection, desk.book, desk.ledger, "end")),
+            asyncio.create_task(sync_scans(connection, scans)),
+            asyncio.create_task(sync_llm_calls(connection, llm.cache, llm.ledger, "end")),
         ]
         service = decision_service(
-            desk=desk,
+            llm=llm,
             scans=scans,
             store=SupabaseStore(await acreate_client(supabase_url, os.environ["SECRET_KEY"])),
             publisher=publisher,
             news=SampleNews(),
-            terms=AgentTerms(scan_patience=20, age=replayed_age),
+            options=AgentOptions(scan_timeout=20, age=replayed_age),
         )
         await run_stateless(service, connection, PartitionPlan(), instance=instance, stop=stop)
         for task in following:

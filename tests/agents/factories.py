@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from agents.budget import Ledger
-from agents.journal import AnswerBook, Completer, LiveJournal, Rung
+from agents.journal import ChatModel, LiveJournal, LlmCallCache, ModelTier
 from agents.news import Headline
+from agents.spend import SpendLedger
 from schemas.ids import InstrumentId, Segment, SignalId, derive, scan_id
 from schemas.market import Direction, Instrument, ScanResult, Timeframe
 from schemas.messages import LlmCall, Scan, ScanEntry, Signal
@@ -124,11 +124,11 @@ class Topic:
         self.calls.append(call)
 
 
-def a_journal(model: Completer, topic: Topic, **changes: Any) -> LiveJournal:
+def a_journal(model: ChatModel, topic: Topic, **changes: Any) -> LiveJournal:
     whole: dict[str, Any] = {
-        "ladder": [Rung(model)],
-        "ledger": Ledger(Paise.from_rupees(100)),
-        "book": AnswerBook(),
+        "tiers": [ModelTier(model)],
+        "ledger": SpendLedger(Paise.from_rupees(100)),
+        "cache": LlmCallCache(),
         "publish": topic.publish,
         "clock": lambda: 0.0,
     }

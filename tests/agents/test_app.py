@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from agents.app import AgentTerms, Desk, decision_service
-from agents.books import ScanBook
-from agents.budget import Ledger
-from agents.journal import Rung
+from agents.app import AgentOptions, LlmGateway, decision_service
+from agents.caches import ScanCache
+from agents.journal import ModelTier
 from agents.model import Model
+from agents.spend import SpendLedger
 from bus.records import Output, Record
 from schemas import topics
 from schemas.codec import decode, encode
@@ -29,7 +29,7 @@ class Database:
 
     async def save_scan(self, scan: Scan) -> None: ...
 
-    async def save_verdict(self, reports: Sequence[Report], decision: Decision) -> None: ...
+    async def save_result(self, reports: Sequence[Report], decision: Decision) -> None: ...
 
 
 class Broker:
@@ -46,14 +46,14 @@ class Broker:
 
 
 async def handle(model: Model, broker: Broker, signal: Signal, age: UtcNs = NOW) -> Decision:
-    scans = ScanBook()
+    scans = ScanCache()
     await scans.add(a_scan())
     service = decision_service(
-        desk=Desk([Rung(model)], Ledger(Paise(0))),
+        llm=LlmGateway([ModelTier(model)], SpendLedger(Paise(0))),
         scans=scans,
         store=Database(),
         publisher=broker,  # type: ignore[arg-type]
-        terms=AgentTerms(scan_patience=0.0, age=lambda _event_time, _published_at: age),
+        options=AgentOptions(scan_timeout=0.0, age=lambda _event_time, _published_at: age),
     )
     record = Record("ats.signals", 0, 0, b"key", encode(signal), UtcNs(0))
     outputs = await service.handlers[topics.SIGNALS](record)

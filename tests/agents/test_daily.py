@@ -6,7 +6,7 @@ from datetime import date, datetime, time
 
 import pytest
 
-from agents.books import ScanBook
+from agents.caches import ScanCache
 from agents.daily import AGAIN_AFTER, DailyScout, day_due
 from schemas.calendar import Calendar, Holiday, Special
 from schemas.errors import Misconfigured, TryLater
@@ -62,14 +62,14 @@ class Scout:
             raise self._failures.pop(0)
 
     def daily(
-        self, scans: ScanBook, sleep: Callable[[float], asyncio.Future[None]] | None = None
+        self, scans: ScanCache, sleep: Callable[[float], asyncio.Future[None]] | None = None
     ) -> DailyScout:
         more = {"sleep": sleep} if sleep else {}
         return DailyScout(
             scans,
             due=lambda: self.due,
             scout=self,
-            patience=0.0,
+            scan_timeout=0.0,
             monotonic=lambda: self.now,
             **more,
         )
@@ -77,7 +77,7 @@ class Scout:
 
 async def test_a_process_that_is_left_running_scans_each_day_that_is_due_once() -> None:
     scout = Scout()
-    daily = scout.daily(ScanBook())
+    daily = scout.daily(ScanCache())
 
     for due in (DAY, DAY, None, None, MONDAY, MONDAY, TUESDAY):
         scout.due = due
@@ -87,7 +87,7 @@ async def test_a_process_that_is_left_running_scans_each_day_that_is_due_once() 
 
 
 async def test_a_day_that_has_a_scan_is_not_scanned_again() -> None:
-    scans, scout = ScanBook(), Scout()
+    scans, scout = ScanCache(), Scout()
     await scans.add(a_scan())
 
     await scout.daily(scans).look()
@@ -96,10 +96,10 @@ async def test_a_day_that_has_a_scan_is_not_scanned_again() -> None:
 
 
 async def test_looking_for_a_scan_does_not_shorten_the_patience_of_the_first_signal() -> None:
-    scans = ScanBook()
+    scans = ScanCache()
     await Scout().daily(scans).look()
 
-    waiting = asyncio.create_task(scans.of(DAY, patience=20))
+    waiting = asyncio.create_task(scans.of(DAY, max_wait=20))
     await asyncio.sleep(0)
     await scans.add(a_scan())
 
@@ -111,7 +111,7 @@ async def test_looking_for_a_scan_does_not_shorten_the_patience_of_the_first_sig
 )
 async def test_a_scan_that_fails_is_made_later_and_stops_nobody(error: Exception) -> None:
     scout = Scout(error)
-    daily = scout.daily(ScanBook())
+    daily = scout.daily(ScanCache())
 
     await daily.look()
     scout.now = AGAIN_AFTER - 1
@@ -132,7 +132,7 @@ async def test_a_wrong_setting_ends_the_start_and_nothing_later() -> None:
         slept.set()
         await asyncio.Event().wait()
 
-    daily = scout.daily(ScanBook(), sleep)  # type: ignore[arg-type]
+    daily = scout.daily(ScanCache(), sleep)  # type: ignore[arg-type]
     keeping = asyncio.create_task(daily.keep())
 
     with pytest.raises(Misconfigured, match="strangers"):
@@ -149,7 +149,7 @@ async def test_a_first_scan_that_takes_long_does_not_keep_signals_waiting() -> N
         async def __call__(self, day: date) -> None:  # noqa: ARG002
             await asyncio.Event().wait()
 
-    daily = Slow().daily(ScanBook())
+    daily = Slow().daily(ScanCache())
     keeping = asyncio.create_task(daily.keep())
 
     await daily.first(within=0.01)

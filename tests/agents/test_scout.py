@@ -12,10 +12,10 @@ import talib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.features import MIN_BARS, features_of, lean
-from agents.journal import AnswerBook, Journal, ReplayJournal
+from agents.features import MIN_BARS, directional_score, features_of
+from agents.journal import Journal, LlmCallCache, ReplayJournal
 from agents.model import Model
-from agents.scout import History, ScoutTerms, scan
+from agents.scout import History, ScoutOptions, scan
 from agents.store import scan_rows
 from schemas.codec import decode, encode
 from schemas.errors import TryLater, Unreadable
@@ -75,7 +75,7 @@ async def scout(
         journal=journal,
         model_seconds=10,
         pace=Unhurried(),
-        terms=ScoutTerms(shortlist=3, candidates=5),
+        options=ScoutOptions(shortlist=3, candidates=5),
     )
 
 
@@ -88,7 +88,7 @@ async def test_the_model_orders_the_short_list_among_the_candidates_of_the_rules
 ) -> None:
     found = await scout(a_journal(model, Topic()))
 
-    by_rules = sorted(found.entries, key=lambda e: (-abs(lean(e.features)), e.symbol))
+    by_rules = sorted(found.entries, key=lambda e: (-abs(directional_score(e.features)), e.symbol))
     best_five = [entry.symbol for entry in by_rules[:5]]
     assert found.origin == "model"
     assert shortlisted(found) == best_five[::-1][:3]  # the test's model turns the order round
@@ -103,7 +103,8 @@ async def test_the_model_orders_the_short_list_among_the_candidates_of_the_rules
         says("prose"),
         says('{"ranked": []}'),
         says(
-            '{"ranked": [{"symbol": "STRANGER", "direction": "BULLISH", "score": 9, "reason": "x"}]}'
+            '{"ranked": [{"symbol": "STRANGER", "direction": "BULLISH", "score": 9, '
+            '"reason": "x"}]}'
         ),
         says(
             '{"ranked": ['
@@ -121,11 +122,13 @@ async def test_when_the_model_fails_the_order_of_the_rules_stands(
 
     found = await scout(a_journal(model, Topic()))
 
-    leanings = [abs(lean(entry.features)) for entry in found.entries if entry.rank]
+    scores = [abs(directional_score(entry.features)) for entry in found.entries if entry.rank]
     assert found.origin == "rules"
-    assert len(leanings) == 3
-    assert leanings == sorted(leanings, reverse=True)
-    assert min(leanings) >= max(abs(lean(e.features)) for e in found.entries if not e.rank)
+    assert len(scores) == 3
+    assert scores == sorted(scores, reverse=True)
+    assert min(scores) >= max(
+        abs(directional_score(e.features)) for e in found.entries if not e.rank
+    )
 
 
 async def test_a_falling_share_leans_bearish_and_a_rising_one_bullish(
@@ -214,7 +217,7 @@ async def test_a_recorded_scan_replays_to_the_same_bytes_without_a_request(
     lived = await scout(a_journal(model, topic))
     asked = len(provider.requests)
 
-    replayed = await scout(ReplayJournal(AnswerBook(topic.calls)))
+    replayed = await scout(ReplayJournal(LlmCallCache(topic.calls)))
 
     assert encode(replayed) == encode(lived)
     assert len(provider.requests) == asked == 1
@@ -311,7 +314,7 @@ def test_features_do_not_depend_on_the_unit_of_price_and_every_lean_is_within_on
 
     assert same == pytest.approx(found, rel=1e-6, abs=1e-9)
     assert all(math.isfinite(value) for value in found.values())
-    assert -1 <= lean(found) <= 1
+    assert -1 <= directional_score(found) <= 1
 
 
 def test_a_share_nobody_traded_has_finite_features() -> None:

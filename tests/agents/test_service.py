@@ -19,11 +19,11 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from agents.app import Desk, run_scout
-from agents.books import ScanBook, follow_answers, follow_scans
-from agents.budget import Ledger
-from agents.journal import AnswerBook, Rung
+from agents.app import LlmGateway, run_scout
+from agents.caches import ScanCache, sync_llm_calls, sync_scans
+from agents.journal import LlmCallCache, ModelTier
 from agents.model import Model
+from agents.spend import SpendLedger
 from agents.store import SupabaseStore
 from bus.connection import KafkaConnection
 from bus.publisher import Publisher
@@ -87,14 +87,14 @@ class Stage:
     stack: SupabaseStack
 
     async def scout(self) -> Scan:
-        desk = Desk([Rung(self.model)], Ledger(Paise(0)))
+        llm = LlmGateway([ModelTier(self.model)], SpendLedger(Paise(0)))
         store = SupabaseStore(await self.stack.service())
         return await run_scout(
             DAY,
             UNIVERSE,
             Histories(),
             opens=OPENS,
-            desk=desk,
+            llm=llm,
             store=store,
             publisher=self.publisher,
             pace=Unhurried(),
@@ -218,11 +218,11 @@ async def test_books_learn_scans_and_answers_from_the_topics_and_survive_what_ca
     own_kafka, publisher = stage.kafka, stage.publisher
     await publisher.send_and_wait(Output(topics.SCANS, b"2025-06-02", b"{}"))
     await publisher.send_and_wait(Output(topics.LLM, b"x", b"not JSON"))
-    book, ledger, scans = AnswerBook(), Ledger(Paise(0)), ScanBook()
+    cache, ledger, scans = LlmCallCache(), SpendLedger(Paise(0)), ScanCache()
 
-    await follow_answers(own_kafka, book, ledger, "start", until_end=True)
-    following = asyncio.create_task(follow_scans(own_kafka, scans))
-    found = await scans.of(DAY, patience=20)
+    await sync_llm_calls(own_kafka, cache, ledger, "start", until_end=True)
+    following = asyncio.create_task(sync_scans(own_kafka, scans))
+    found = await scans.of(DAY, max_wait=20)
     following.cancel()
 
     calls = [
@@ -232,7 +232,7 @@ async def test_books_learn_scans_and_answers_from_the_topics_and_survive_what_ca
     ]
     assert found is not None
     assert found.id == scan.id
-    assert not any(book.remember(call) for call in calls)
+    assert not any(cache.remember(call) for call in calls)
 
 
 def _user_message(request: dict[str, Any]) -> dict[str, Any]:

@@ -9,11 +9,11 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from agents.committee import convene
+from agents.committee import run_committee
 from agents.deadline import Deadline
 from agents.model import Endpoint, Model
 from agents.news import SampleNews
-from agents.scout import ScoutTerms, scan
+from agents.scout import ScoutOptions, scan
 from schemas.market import Action, Direction, ScanResult
 from schemas.messages import Origin
 from simulator.llm.endpoint import ChatApi
@@ -44,7 +44,7 @@ async def test_the_simulated_scout_is_understood(simulated: Model) -> None:
         journal=a_journal(simulated, Topic()),
         model_seconds=10,
         pace=Unhurried(),
-        terms=ScoutTerms(shortlist=3),
+        options=ScoutOptions(shortlist=3),
     )
 
     assert found.origin == "model"
@@ -83,8 +83,8 @@ async def test_the_simulated_committee_is_understood_and_trades_some_signals_in_
         for entry in found.entries
     ]
 
-    verdicts = [
-        await convene(
+    results = [
+        await run_committee(
             each,
             found,
             news=SampleNews(),
@@ -95,8 +95,8 @@ async def test_the_simulated_committee_is_understood_and_trades_some_signals_in_
     ]
 
     wanted = Action.BUY if direction is Direction.BULLISH else Action.SELL
-    actions = {verdict.decision.action for verdict in verdicts}
-    assert {verdict.decision.origin for verdict in verdicts} == {Origin.COMMITTEE}
+    actions = {result.decision.action for result in results}
+    assert {result.decision.origin for result in results} == {Origin.COMMITTEE}
     assert wanted in actions <= {wanted, Action.HOLD}
-    assert {verdict.decision.model for verdict in verdicts} == {"simulated"}
+    assert {result.decision.model for result in results} == {"simulated"}
     assert {call.agent for call in topic.calls} == {"scout", "technical", "sentiment", "commander"}

@@ -7,7 +7,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from agents.committee import convene
+from agents.committee import run_committee
 from agents.deadline import Deadline
 from agents.model import Model
 from agents.store import SupabaseStore
@@ -69,7 +69,7 @@ async def test_scan_reports_and_decision_are_rows_written_once_however_often_the
     )
     entry = fresh_entry("RELIANCE")
     scan, signal = a_scan(entry, discarded), a_signal(rule=f"rule-{uuid4().hex}")
-    verdict = await convene(
+    result = await run_committee(
         signal,
         scan,
         news=FixedNews(),
@@ -79,7 +79,7 @@ async def test_scan_reports_and_decision_are_rows_written_once_however_often_the
 
     for _ in range(2):
         await store.save_scan(scan)
-        await store.save_verdict(verdict.reports, verdict.decision)
+        await store.save_result(result.reports, result.decision)
 
     scans = await rows(
         supabase_stack,
@@ -95,7 +95,7 @@ async def test_scan_reports_and_decision_are_rows_written_once_however_often_the
         ("SENTIMENT", 21),
     }
     (decision,) = await rows(
-        supabase_stack, "select * from trade_decisions where id = $1", verdict.decision.id
+        supabase_stack, "select * from trade_decisions where id = $1", result.decision.id
     )
     assert (decision["symbol"], decision["action"], decision["is_executed"]) == (
         "RELIANCE",
@@ -108,24 +108,24 @@ async def test_saving_again_does_not_undo_what_the_executors_wrote(
     supabase_stack: SupabaseStack, model: Model
 ) -> None:
     store = SupabaseStore(await supabase_stack.service())
-    verdict = await convene(
+    result = await run_committee(
         a_signal(rule=f"rule-{uuid4().hex}"),
         None,
         news=FixedNews(),
         journal=a_journal(model, Topic()),
         deadline=Deadline.after(10),
     )
-    await store.save_verdict((), verdict.decision)
+    await store.save_result((), result.decision)
     await rows(
         supabase_stack,
         "update trade_decisions set is_executed = true where id = $1",
-        verdict.decision.id,
+        result.decision.id,
     )
 
-    await store.save_verdict((), verdict.decision)
+    await store.save_result((), result.decision)
 
     (row,) = await rows(
-        supabase_stack, "select * from trade_decisions where id = $1", verdict.decision.id
+        supabase_stack, "select * from trade_decisions where id = $1", result.decision.id
     )
     assert row["is_executed"] is True
     assert (row["action"], row["scan_id"]) == ("HOLD", None)
@@ -136,7 +136,7 @@ async def test_a_report_without_its_scan_is_refused_with_the_remedy(
 ) -> None:
     time = Time(0)
     store = SupabaseStore(await supabase_stack.service(), time.sleep, time)
-    verdict = await convene(
+    result = await run_committee(
         a_signal(rule=f"rule-{uuid4().hex}"),
         a_scan(fresh_entry("RELIANCE")),
         news=FixedNews(),
@@ -145,7 +145,7 @@ async def test_a_report_without_its_scan_is_refused_with_the_remedy(
     )
 
     with pytest.raises(Misconfigured, match=r"analysis_reports: .*23503.*scan"):
-        await store.save_verdict(verdict.reports, verdict.decision)
+        await store.save_result(result.reports, result.decision)
 
 
 async def test_a_browser_key_cannot_write_decisions(
@@ -153,7 +153,7 @@ async def test_a_browser_key_cannot_write_decisions(
 ) -> None:
     time = Time(0)
     store = SupabaseStore(await supabase_stack.anonymous(), time.sleep, time)
-    verdict = await convene(
+    result = await run_committee(
         a_signal(),
         None,
         news=FixedNews(),
@@ -162,7 +162,7 @@ async def test_a_browser_key_cannot_write_decisions(
     )
 
     with pytest.raises(Misconfigured, match="trade_decisions"):
-        await store.save_verdict((), verdict.decision)
+        await store.save_result((), result.decision)
 
 
 @pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)

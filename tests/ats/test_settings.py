@@ -11,7 +11,7 @@ from agents.news import FileNews, NoNews
 from ats import exits
 from ats.cli import main
 from ats.doctor import problems
-from ats.services.desk import endpoints_of, news_of, terms_of
+from ats.services.llm import endpoints_of, news_of, options_of
 from ats.setting_names import misspelt
 from ats.settings import REMEDIES, Settings, load
 from schemas.errors import Misconfigured
@@ -217,9 +217,9 @@ def test_a_news_file_is_read_when_it_is_asked_for_and_not_passed_over_in_silence
 
 @pytest.mark.parametrize(("clock", "age"), [("wall", live_age), ("market", replayed_age)])
 def test_signals_age_by_the_clock_that_is_set(clock: str, age: object) -> None:
-    terms = terms_of(load(ats_clock=clock, ats_min_confidence=70))
+    options = options_of(load(ats_clock=clock, ats_min_confidence=70))
 
-    assert (terms.age, terms.min_confidence) == (age, 70)
+    assert (options.age, options.min_confidence) == (age, 70)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.asking import Failure
+from agents.llm_calls import Failure
 from ats.settings import Settings
 from executors.gate import Denial
 from executors.outcomes import EXPLANATIONS
@@ -94,7 +94,7 @@ def test_every_failure_has_a_sentence_behind_it_in_the_code(pages: dict[str, str
 
     for failure in Failure:
         assert words.get(failure.name), (
-            f"say behind {failure.name} in agents/asking.py what happened"
+            f"say behind {failure.name} in agents/llm_calls.py what happened"
         )
         assert f"| `{failure.value}` |" in pages["failures.md"]
 

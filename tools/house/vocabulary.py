@@ -85,18 +85,12 @@ RETIRED_MODULES: Final = {
 NOT_YET: Final[dict[str, int]] = {
     "_book": 65,
     "Settlement": 55,
-    "AnswerBook": 28,
     "settled": 28,
-    "ScanBook": 27,
-    "Desk": 25,
+    "Desk": 8,
     "QuoteBook": 20,
-    "ladder": 14,
-    "ScoutTerms": 12,
     "OrderDesk": 11,
-    "AgentTerms": 10,
     "settle": 10,
     "RuleBook": 8,
-    "user": 8,
     "Broker": 8,
     "spread": 7,
     "Ahead": 6,
@@ -109,7 +103,7 @@ NOT_YET: Final[dict[str, int]] = {
     "Frame": 2,
     "direction": 2,
 }
-MODULES_NOT_YET: Final = frozenset({"agents/books.py", "ats/exits.py", "ats/services/desk.py"})
+MODULES_NOT_YET: Final = frozenset({"ats/exits.py"})
 
 
 class Use(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from agents.asking import Failure
+from agents.llm_calls import Failure
 from ats import exits
 from bus.exit import Exit
 from executors.gate import Denial
@@ -68,7 +68,7 @@ def failures_page() -> str:
     ]
     return page(
         "Failure codes of agents",
-        "`agents/asking.py`",
+        "`agents/llm_calls.py`",
         "When a model gives no usable answer, the decision is HOLD with `origin` `failsafe` and one of these codes in "
         "`reason_code`. No order follows.",
         table(("Code", "What happened"), rows),

@@ -1,4 +1,4 @@
-"""What the agents' services are made of.
+"""The parts of the agents' services.
 
 Models with prices and a cap, the store, the news, the Scout's data.
 """
@@ -15,14 +15,14 @@ import structlog
 from rich.console import Console
 from rich.progress import Progress
 
-from agents.app import AgentTerms, Desk, run_scout
-from agents.budget import Tariff
+from agents.app import AgentOptions, LlmGateway, run_scout
 from agents.dialects import dialect_of
 from agents.freshness import live_age, replayed_age
-from agents.journal import Rung
+from agents.journal import ModelTier
 from agents.model import Endpoint, Model, SchemaMode
 from agents.news import FileNews, NewsSource, NoNews, SampleNews
-from agents.scout import ScoutTerms
+from agents.scout import ScoutOptions
+from agents.spend import TokenPrice
 from agents.store import Store, SupabaseStore
 from ats.services.calendars import calendar_of, no_session
 from ats.services.context import (
@@ -43,20 +43,24 @@ from schemas.units import Paise
 log = structlog.get_logger(__name__)
 
 # connections to the model provider: 64 signals with two analysts each, and room for the Commander
-MOST_CALLS = 256
+MAX_CONNECTIONS = 256
 
 
 @asynccontextmanager
-async def desk_of(settings: Settings) -> AsyncIterator[Desk]:
-    """The ladder: the large model until half of the day's budget is spent, then the small one, then none."""
+async def llm_gateway(settings: Settings) -> AsyncIterator[LlmGateway]:
+    """The large model until half of the day's budget is spent, then the small one, then none."""
     large, small = endpoints_of(settings)
-    limits = httpx.Limits(max_connections=MOST_CALLS, max_keepalive_connections=MOST_CALLS)
+    limits = httpx.Limits(
+        max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS
+    )
     async with httpx.AsyncClient(limits=limits, timeout=60) as http:
-        ladder = [
-            _rung(large, _tariff(settings.ats_model_price_rupees), http, percent_of_cap=50),
-            _rung(small, _tariff(settings.ats_small_model_price_rupees), http, percent_of_cap=100),
+        tiers = [
+            _tier(large, _token_price(settings.ats_model_price_rupees), http, percent_of_cap=50),
+            _tier(
+                small, _token_price(settings.ats_small_model_price_rupees), http, percent_of_cap=100
+            ),
         ]
-        yield Desk.with_cap(ladder, settings.ats_model_budget_rupees)
+        yield LlmGateway.with_cap(tiers, settings.ats_model_budget_rupees)
 
 
 def endpoints_of(settings: Settings) -> tuple[Endpoint, Endpoint]:
@@ -79,23 +83,28 @@ def endpoints_of(settings: Settings) -> tuple[Endpoint, Endpoint]:
     )
 
 
-def _rung(endpoint: Endpoint, tariff: Tariff, http: httpx.AsyncClient, percent_of_cap: int) -> Rung:
-    return Rung(Model(endpoint, http), tariff, percent_of_cap, dialect_of(endpoint.model).thoughts)
+def _tier(
+    endpoint: Endpoint, price: TokenPrice, http: httpx.AsyncClient, percent_of_cap: int
+) -> ModelTier:
+    return ModelTier(
+        Model(endpoint, http), price, percent_of_cap, dialect_of(endpoint.model).thoughts
+    )
 
 
-def terms_of(settings: Settings) -> AgentTerms:
+def options_of(settings: Settings) -> AgentOptions:
     """In a replay a signal ages by the time it waits, not by the calendar."""
     age = replayed_age if settings.ats_clock == "market" else live_age
-    return AgentTerms(age=age, min_confidence=settings.ats_min_confidence)
+    return AgentOptions(age=age, min_confidence=settings.ats_min_confidence)
 
 
-def _tariff(rupees_per_million: tuple[int, int]) -> Tariff:
+def _token_price(rupees_per_million: tuple[int, int]) -> TokenPrice:
     tokens_in, tokens_out = (Paise.from_rupees(rupees) for rupees in rupees_per_million)
-    return Tariff(tokens_in, tokens_out)
+    return TokenPrice(tokens_in, tokens_out)
 
 
 @asynccontextmanager
 async def agent_store(settings: Settings) -> AsyncIterator[Store]:
+    """The store in Supabase, with a client of its own for as long as the context is open."""
     async with database(settings) as client:
         yield SupabaseStore(client)
 
@@ -110,7 +119,8 @@ def news_of(settings: Settings) -> NewsSource:
         settings.need("ATS_NEWS_FILE")
     elif settings.ats_news_file is not None:
         raise Misconfigured(
-            f"ATS_NEWS_FILE is set, but ATS_NEWS={settings.ats_news} does not read it: set ATS_NEWS=file"
+            f"ATS_NEWS_FILE is set, but ATS_NEWS={settings.ats_news} does not read it: "
+            "set ATS_NEWS=file"
         )
     if settings.ats_news_file is not None:
         return FileNews.read(settings.ats_news_file)
@@ -118,9 +128,9 @@ def news_of(settings: Settings) -> NewsSource:
 
 
 async def scout_the_day(
-    day: date, settings: Settings, desk: Desk, store: Store, publisher: Publisher
+    day: date, settings: Settings, llm: LlmGateway, store: Store, publisher: Publisher
 ) -> None:
-    """Read daily candles through the admin's Dhan account, at Dhan's pace, and publish the shortlist.
+    """Read daily candles through the admin's Dhan account at its rate limit; publish the shortlist.
 
     On a day without a session there is nothing to pick for: it says so and makes no scan.
     """
@@ -139,10 +149,10 @@ async def scout_the_day(
                 universe,
                 history,
                 opens=session.open,
-                desk=desk,
+                llm=llm,
                 store=store,
                 publisher=publisher,
                 pace=EvenPace(clock=time.monotonic),
-                terms=ScoutTerms(shortlist=settings.ats_shortlist),
+                options=ScoutOptions(shortlist=settings.ats_shortlist),
                 progress=lambda done, total: bar.update(task, completed=done, total=total),
             )

@@ -1,4 +1,4 @@
-"""What model calls may cost in a day, and which model that still allows.
+"""What model calls cost and may cost in a day.
 
 Pure. The most a call can cost is reserved before it is made and released when what it did cost is
 counted, so that calls in flight together cannot overspend. Where the guarantee stops: each process
@@ -19,7 +19,7 @@ BYTES_PER_TOKEN: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Tariff:
+class TokenPrice:
     """The provider's price in paise per million tokens."""
 
     input_per_million: Paise
@@ -30,17 +30,17 @@ class Tariff:
         total = input_tokens * self.input_per_million + output_tokens * self.output_per_million
         return Paise(-(-total // MILLION))
 
-    def at_most(self, prompt_bytes: int, max_tokens: int) -> Paise:
+    def max_cost(self, prompt_bytes: int, max_tokens: int) -> Paise:
         """The most a call can cost before it is made."""
         return self.cost(prompt_bytes // BYTES_PER_TOKEN, max_tokens)
 
 
 # the simulator's endpoint, or a model on one's own machine
-FREE: Final = Tariff(Paise(0), Paise(0))
+FREE: Final = TokenPrice(Paise(0), Paise(0))
 
 
 @dataclass(slots=True)
-class Ledger:
+class SpendLedger:
     """Spent and reserved by day of market time, under one daily cap."""
 
     cap: Paise
@@ -48,7 +48,7 @@ class Ledger:
     _reserved: dict[date, int] = field(default_factory=dict)
 
     def reserve(self, day: date, amount: Paise, percent_of_cap: int = 100) -> bool:
-        """Set `amount` aside when everything of the day then stays within `percent_of_cap` of the cap."""
+        """Set `amount` aside if the day then stays within `percent_of_cap` of the cap."""
         committed = self._spent.get(day, 0) + self._reserved.get(day, 0)
         if (committed + amount) * 100 > self.cap * percent_of_cap:
             return False
@@ -60,7 +60,9 @@ class Ledger:
         self._reserved[day] = self._reserved.get(day, 0) - amount
 
     def spend(self, day: date, amount: Paise) -> None:
+        """Count what a call did cost."""
         self._spent[day] = self._spent.get(day, 0) + amount
 
     def spent(self, day: date) -> Paise:
+        """What the calls of `day` cost so far."""
         return Paise(self._spent.get(day, 0))

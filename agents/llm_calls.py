@@ -1,7 +1,7 @@
-"""One question, answered or failed.
+"""One model call for one question: a validated answer, or a failure with its reason.
 
-The single way from a model's text to a value that a decision may use. Pure over the journal: what a
-recorded call is worth is judged here alike, live and in a replay.
+Nothing else turns a model's text into a value that a decision may use. Pure over the journal: a
+recorded call is validated here in the same way, live and in a replay.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ class Failure(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answered(Generic[A]):
-    """A value that passed every gate, and the call it came from."""
+class LlmAnswer(Generic[A]):
+    """A value that passed every check, and the call it came from."""
 
     value: A
     call: LlmCall
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class LlmFailure:
     """No value.
 
-    `call` is None where no call was made or recorded; `error` names what failed inside of us.
+    `call` is None where no call was made or recorded; `error` names what failed in our own code.
     """
 
     reason: Failure
@@ -53,32 +53,30 @@ class Failed:
     error: str = ""
 
 
-async def ask(
+async def call(
     journal: Journal, question: Question, kind: type[A], symbol: str | None, deadline: Deadline
-) -> Answered[A] | Failed:
-    """Ask, and once more if the line failed and time is left.
+) -> LlmAnswer[A] | LlmFailure:
+    """Call the model, and once more if the connection failed and time is left.
 
     `symbol` is what the answer must be about, if anything.
     """
-    call = await journal.call(question, deadline)
-    if call is not None and call.outcome is CallOutcome.TRANSPORT:
-        call = (
-            await journal.again(replace(question, attempt=question.attempt + 1), call, deadline)
-            or call
-        )
-    return judge(call, kind, symbol) if call else Failed(Failure.REPLAY_MISMATCH)
+    made = await journal.call(question, deadline)
+    if made is not None and made.outcome is CallOutcome.TRANSPORT:
+        again = replace(question, attempt=question.attempt + 1)
+        made = await journal.again(again, made, deadline) or made
+    return validate(made, kind, symbol) if made else LlmFailure(Failure.REPLAY_MISMATCH)
 
 
-def judge(call: LlmCall, kind: type[A], symbol: str | None) -> Answered[A] | Failed:
-    """What a recorded call is worth."""
+def validate(call: LlmCall, kind: type[A], symbol: str | None) -> LlmAnswer[A] | LlmFailure:
+    """The answer in a recorded call, or why it has none that can be used."""
     if call.outcome is not CallOutcome.OK:
-        return Failed(_FAILURES[call.outcome], call)
+        return LlmFailure(_FAILURES[call.outcome], call)
     answer = read_answer(kind, call.response or "")
     if answer is None:
-        return Failed(Failure.SCHEMA, call)
+        return LlmFailure(Failure.SCHEMA, call)
     if symbol is not None and getattr(answer, "symbol", None) != symbol:
-        return Failed(Failure.WRONG_SYMBOL, call)
-    return Answered(answer, call)
+        return LlmFailure(Failure.WRONG_SYMBOL, call)
+    return LlmAnswer(answer, call)
 
 
 _FAILURES: Final = {

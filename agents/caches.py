@@ -1,7 +1,4 @@
-"""What the decision service knows from topics.
-
-The day's scans, and the answers that are already written down.
-"""
+"""Caches of topics: the day's scans, and the model calls that are already recorded."""
 
 from __future__ import annotations
 
@@ -10,8 +7,8 @@ from datetime import date
 
 import structlog
 
-from agents.budget import Ledger
-from agents.journal import AnswerBook
+from agents.journal import LlmCallCache
+from agents.spend import SpendLedger
 from bus.connection import KafkaConnection
 from bus.reader import Since, read_topics
 from schemas import topics
@@ -23,7 +20,7 @@ from schemas.messages import CallOutcome, LlmCall, Scan
 log = structlog.get_logger(__name__)
 
 
-class ScanBook:
+class ScanCache:
     """Scans by trading date.
 
     The first scan of a date stands: a repeated one must not change decisions under way.
@@ -35,46 +32,50 @@ class ScanBook:
         self._news = asyncio.Condition()
 
     async def add(self, scan: Scan) -> None:
+        """Keep `scan`, unless its date has one, and wake whoever waits for it."""
         async with self._news:
             self._scans.setdefault(scan.trading_date, scan)
             self._news.notify_all()
 
-    async def of(self, day: date, patience: float) -> Scan | None:
-        """The scan of `day`, waiting up to `patience` seconds for one that is on its way, but in vain only once."""
+    async def of(self, day: date, max_wait: float) -> Scan | None:
+        """The scan of `day`, or None; waits up to `max_wait` seconds for one that is on its way.
+
+        After one vain wait for a day, later calls return at once.
+        """
         if day in self._missed or day in self._scans:
             return self._scans.get(day)
-        if not await self.has(day, patience):
+        if not await self.has(day, max_wait):
             self._missed.add(day)
         return self._scans.get(day)
 
-    async def has(self, day: date, patience: float) -> bool:
-        """Whether the scan of `day` is there, or comes within `patience` seconds."""
+    async def has(self, day: date, max_wait: float) -> bool:
+        """Whether the scan of `day` is there, or comes within `max_wait` seconds."""
         try:
-            async with asyncio.timeout(patience), self._news:
+            async with asyncio.timeout(max_wait), self._news:
                 await self._news.wait_for(lambda: day in self._scans)
         except TimeoutError:
             return False
         return True
 
 
-async def follow_scans(connection: KafkaConnection, book: ScanBook) -> None:
-    """Keep `book` up to date until cancelled. An unreadable scan is logged and skipped."""
+async def sync_scans(connection: KafkaConnection, cache: ScanCache) -> None:
+    """Keep `cache` up to date until cancelled. An unreadable scan is logged and skipped."""
     async for record in read_topics(connection, [topics.SCANS], since="start"):
         try:
-            await book.add(decode(Scan, record.value))
+            await cache.add(decode(Scan, record.value))
         except Unreadable as error:
             log.error("scan_unreadable", at=str(record), reason=str(error))
 
 
-async def follow_answers(
+async def sync_llm_calls(
     connection: KafkaConnection,
-    book: AnswerBook,
-    ledger: Ledger,
+    cache: LlmCallCache,
+    ledger: SpendLedger,
     since: Since,
     *,
     until_end: bool = False,
 ) -> None:
-    """Learn recorded calls, of this and other processes, and what they cost.
+    """Keep `cache` and `ledger` up to date with the calls that this and other processes record.
 
     Endless unless `until_end`.
     """
@@ -84,5 +85,5 @@ async def follow_answers(
         except Unreadable as error:
             log.error("llm_call_unreadable", at=str(record), reason=str(error))
             continue
-        if book.remember(call) or call.outcome is CallOutcome.CANCELLED:
+        if cache.remember(call) or call.outcome is CallOutcome.CANCELLED:
             ledger.spend(trading_day(call.event_time), call.cost)

@@ -11,22 +11,23 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agents import llm_calls
 from agents.answers import CommanderAnswer, TechnicalAnswer, is_clean, read_answer
-from agents.asking import Answered, Failed, Failure, ask, judge
-from agents.budget import FREE, Ledger, Tariff
 from agents.deadline import Deadline
 from agents.journal import (
-    MOST_ASKED,
-    AnswerBook,
+    MAX_REQUEST_BYTES,
     LiveJournal,
+    LlmCallCache,
+    ModelTier,
     Question,
     ReplayJournal,
-    Rung,
     Unaskable,
 )
+from agents.llm_calls import Failure, LlmAnswer, LlmFailure, validate
 from agents.model import Endpoint, Model, SchemaMode
 from agents.prompts import PROMPT_VERSION, Agent, technical_message
-from agents.replies import MOST_OUTPUT, Completion, completion_of, retry_after
+from agents.replies import MAX_OUTPUT_TOKENS, Completion, completion_of, retry_after
+from agents.spend import FREE, SpendLedger, TokenPrice
 from schemas.codec import decode, encode
 from schemas.messages import CallOutcome, LlmCall
 from schemas.units import Paise
@@ -34,7 +35,7 @@ from tests.agents.factories import AS_OF, DAY, Topic, a_journal, a_signal, an_en
 from tests.agents.provider import Provider, first_time, hangs, says, status, wholly
 from tests.agents.raw_endpoint import RawEndpoint, turns, twice
 
-DEAR = Tariff(Paise.from_rupees(1_000), Paise.from_rupees(4_000))
+DEAR = TokenPrice(Paise.from_rupees(1_000), Paise.from_rupees(4_000))
 USAGE = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
@@ -54,7 +55,7 @@ class Instant:
     async def complete(
         self,
         agent: Agent,  # noqa: ARG002
-        user: str,  # noqa: ARG002
+        prompt: str,  # noqa: ARG002
         deadline: Deadline,  # noqa: ARG002
         run_id: str,  # noqa: ARG002
     ) -> Completion:
@@ -66,8 +67,8 @@ class Instant:
 
 async def asked(
     journal: LiveJournal, question: Question | None = None
-) -> Answered[TechnicalAnswer] | Failed:
-    return await ask(
+) -> LlmAnswer[TechnicalAnswer] | LlmFailure:
+    return await llm_calls.call(
         journal, question or a_question(), TechnicalAnswer, "RELIANCE", Deadline.after(10)
     )
 
@@ -89,21 +90,21 @@ async def test_an_answer_that_could_not_be_written_down_is_not_used(model: Model
     async def publish(call: LlmCall) -> None:
         raise ConnectionError("no broker")
 
-    book = AnswerBook()
+    cache = LlmCallCache()
 
     with pytest.raises(ConnectionError):
-        await asked(a_journal(model, Topic(), publish=publish, book=book))
-    assert book.recall(a_question()) is None
+        await asked(a_journal(model, Topic(), publish=publish, cache=cache))
+    assert cache.recall(a_question()) is None
 
 
 async def test_a_recorded_call_tells_all_an_audit_needs(model: Model) -> None:
     topic, question = Topic(), a_question()
 
-    await asked(a_journal(model, topic, ladder=[Rung(model, DEAR)]), question)
+    await asked(a_journal(model, topic, tiers=[ModelTier(model, DEAR)]), question)
 
     (call,) = topic.calls
     assert call.id == question.id()
-    assert call.request["user"] == question.user
+    assert call.request["user"] == question.prompt
     assert call.request["prompt_version"] == PROMPT_VERSION
     assert (call.model, call.outcome, call.input_tokens, call.output_tokens) == (
         "fake-1",
@@ -126,8 +127,8 @@ async def test_a_cancelled_call_is_written_down_and_asked_again_the_next_time(
         return await hangs(request, good)
 
     provider.misbehave["technical"] = hangs_once_there
-    topic, book = Topic(), AnswerBook()
-    journal = a_journal(model, topic, book=book)
+    topic, cache = Topic(), LlmCallCache()
+    journal = a_journal(model, topic, cache=cache)
     task = asyncio.create_task(asked(journal))
     await asked_for.wait()
 
@@ -137,17 +138,17 @@ async def test_a_cancelled_call_is_written_down_and_asked_again_the_next_time(
         await task
     assert [call.outcome for call in topic.calls] == [CallOutcome.CANCELLED]
     provider.misbehave.clear()
-    assert isinstance(await asked(journal), Answered)
+    assert isinstance(await asked(journal), LlmAnswer)
 
 
 async def test_a_question_has_one_name_and_any_change_of_what_is_asked_changes_it() -> None:
     question = a_question()
     other_signal = a_signal(rule="supertrend_flip")
     others = [
-        Question(Agent.SENTIMENT, question.subject, AS_OF, question.user),
-        Question(Agent.TECHNICAL, other_signal.id, AS_OF, question.user),
-        Question(Agent.TECHNICAL, question.subject, AS_OF, question.user + " "),
-        Question(Agent.TECHNICAL, question.subject, AS_OF, question.user, attempt=2),
+        Question(Agent.SENTIMENT, question.subject, AS_OF, question.prompt),
+        Question(Agent.TECHNICAL, other_signal.id, AS_OF, question.prompt),
+        Question(Agent.TECHNICAL, question.subject, AS_OF, question.prompt + " "),
+        Question(Agent.TECHNICAL, question.subject, AS_OF, question.prompt, attempt=2),
     ]
 
     assert a_question().id() == question.id()
@@ -159,14 +160,17 @@ async def test_the_small_model_answers_when_the_large_one_has_used_its_share_and
 ):
     large, small = Instant("large"), Instant("small")
     # a large call is reserved at 4, a small one at 2 rupees, give or take
-    ledger = Ledger(Paise.from_rupees(30))
+    ledger = SpendLedger(Paise.from_rupees(30))
     topic = Topic()
-    ladder = [Rung(large, DEAR, 50), Rung(small, Tariff(Paise(50_000), Paise(200_000)))]
-    journal = a_journal(large, topic, ladder=ladder, ledger=ledger)
+    tiers = [
+        ModelTier(large, DEAR, 50),
+        ModelTier(small, TokenPrice(Paise(50_000), Paise(200_000))),
+    ]
+    journal = a_journal(large, topic, tiers=tiers, ledger=ledger)
     signals = [a_signal(rule=f"rule{n}") for n in range(80)]
 
     outcomes = [
-        await asked(journal, Question(Agent.TECHNICAL, s.id, AS_OF, a_question().user))
+        await asked(journal, Question(Agent.TECHNICAL, s.id, AS_OF, a_question().prompt))
         for s in signals
     ]
 
@@ -174,16 +178,16 @@ async def test_the_small_model_answers_when_the_large_one_has_used_its_share_and
     assert models == sorted(models, key=["large", "small", ""].index)
     assert {"large", "small", ""} == set(models)
     assert topic.calls[-1].outcome is CallOutcome.BUDGET
-    assert isinstance(outcomes[-1], Failed)
+    assert isinstance(outcomes[-1], LlmFailure)
     assert outcomes[-1].reason is Failure.BUDGET
     assert ledger.spent(DAY) == sum(call.cost for call in topic.calls)
 
 
 async def test_calls_under_way_together_cannot_overspend() -> None:
-    model, ledger = Instant("large", tokens=2_000), Ledger(Paise.from_rupees(20))
-    journal = a_journal(model, Topic(), ladder=[Rung(model, DEAR)], ledger=ledger)
+    model, ledger = Instant("large", tokens=2_000), SpendLedger(Paise.from_rupees(20))
+    journal = a_journal(model, Topic(), tiers=[ModelTier(model, DEAR)], ledger=ledger)
     questions = [
-        Question(Agent.TECHNICAL, a_signal(rule=f"rule{n}").id, AS_OF, a_question().user)
+        Question(Agent.TECHNICAL, a_signal(rule=f"rule{n}").id, AS_OF, a_question().prompt)
         for n in range(100)
     ]
 
@@ -193,7 +197,7 @@ async def test_calls_under_way_together_cannot_overspend() -> None:
 
 
 async def test_a_new_day_has_a_new_budget() -> None:
-    ledger = Ledger(Paise(100))
+    ledger = SpendLedger(Paise(100))
     ledger.spend(DAY, Paise(100))
 
     assert not ledger.reserve(DAY, Paise(1))
@@ -204,7 +208,7 @@ async def test_a_new_day_has_a_new_budget() -> None:
 def test_what_is_spent_stays_below_the_cap_as_long_as_calls_cost_no_more_than_reserved(
     calls: list[tuple[int, int]],
 ) -> None:
-    ledger = Ledger(Paise(1_000))
+    ledger = SpendLedger(Paise(1_000))
 
     for most, cost in calls:
         if ledger.reserve(DAY, Paise(most)):
@@ -215,9 +219,9 @@ def test_what_is_spent_stays_below_the_cap_as_long_as_calls_cost_no_more_than_re
 
 
 def test_a_cost_is_rounded_up_to_the_paisa() -> None:
-    assert Tariff(Paise(1), Paise(1)).cost(1, 1) == 1
-    assert Tariff(Paise(1_000_000), Paise(0)).cost(3, 9) == 3
-    assert FREE.at_most(10**6, 10**6) == 0
+    assert TokenPrice(Paise(1), Paise(1)).cost(1, 1) == 1
+    assert TokenPrice(Paise(1_000_000), Paise(0)).cost(3, 9) == 3
+    assert FREE.max_cost(10**6, 10**6) == 0
 
 
 async def test_a_book_forgets_the_oldest_calls_and_never_answers_another_question(
@@ -225,22 +229,24 @@ async def test_a_book_forgets_the_oldest_calls_and_never_answers_another_questio
 ) -> None:
     topic = Topic()
     for n in range(3):
-        question = Question(Agent.TECHNICAL, a_signal(rule=f"rule{n}").id, AS_OF, a_question().user)
+        question = Question(
+            Agent.TECHNICAL, a_signal(rule=f"rule{n}").id, AS_OF, a_question().prompt
+        )
         await asked(a_journal(model, topic), question)
 
-    book = AnswerBook(topic.calls, limit=2)
-    forged = AnswerBook([topic.calls[0].model_copy(update={"request": {"user": "other"}})])
+    cache = LlmCallCache(topic.calls, limit=2)
+    forged = LlmCallCache([topic.calls[0].model_copy(update={"request": {"user": "other"}})])
 
     known = [
-        book.recall(
-            Question(Agent.TECHNICAL, a_signal(rule=f"rule{n}").id, AS_OF, a_question().user)
+        cache.recall(
+            Question(Agent.TECHNICAL, a_signal(rule=f"rule{n}").id, AS_OF, a_question().prompt)
         )
         for n in range(3)
     ]
     assert [call is not None for call in known] == [False, True, True]
     assert (
         forged.recall(
-            Question(Agent.TECHNICAL, a_signal(rule="rule0").id, AS_OF, a_question().user)
+            Question(Agent.TECHNICAL, a_signal(rule="rule0").id, AS_OF, a_question().prompt)
         )
         is None
     )
@@ -251,10 +257,10 @@ async def test_every_outcome_of_a_call_has_a_reason(model: Model) -> None:
     await asked(a_journal(model, topic))
 
     for outcome in CallOutcome:
-        judged = judge(
+        judged = validate(
             topic.calls[0].model_copy(update={"outcome": outcome}), TechnicalAnswer, "RELIANCE"
         )
-        assert isinstance(judged, Answered) is (outcome is CallOutcome.OK)
+        assert isinstance(judged, LlmAnswer) is (outcome is CallOutcome.OK)
 
 
 async def test_no_line_of_agno_or_its_provider_reaches_a_log(
@@ -281,7 +287,7 @@ async def test_a_provider_without_strict_schemas_is_told_the_schema_in_words(
         plain = Model(Endpoint(provider.base_url, "fake-1", "k", SchemaMode.JSON_OBJECT), http)
         answer = await asked(a_journal(plain, Topic()))
 
-    assert isinstance(answer, Answered)
+    assert isinstance(answer, LlmAnswer)
     (request,) = provider.requests
     assert request["response_format"] == {"type": "json_object"}
     assert '"additionalProperties": false' in request["messages"][0]["content"]
@@ -294,7 +300,7 @@ async def test_a_provider_that_knows_no_formats_gets_none_and_the_schema_in_word
         plain = Model(Endpoint(provider.base_url, "fake-1", "k", SchemaMode.PLAIN), http)
         answer = await asked(a_journal(plain, Topic()))
 
-    assert isinstance(answer, Answered)
+    assert isinstance(answer, LlmAnswer)
     (request,) = provider.requests
     assert "response_format" not in request
     assert '"additionalProperties": false' in request["messages"][0]["content"]
@@ -318,20 +324,20 @@ async def test_a_model_is_sent_the_parameters_it_accepts(
             a_journal(Model(Endpoint(provider.base_url, name, "k"), http), Topic())
         )
 
-    assert isinstance(answer, Answered)
+    assert isinstance(answer, LlmAnswer)
     (request,) = provider.requests
     sent = {"max_tokens", "max_completion_tokens", "temperature", "seed"} & request.keys()
     assert {field: request[field] for field in sent} == limits
 
 
 async def test_what_a_model_may_think_is_reserved_too() -> None:
-    tariff, model = Tariff(Paise(0), Paise.from_rupees(1_000)), Instant()
+    price, model = TokenPrice(Paise(0), Paise.from_rupees(1_000)), Instant()
     # 800 tokens of an answer cost 0.80, with 4,000 of thoughts 4.80
-    ledger = Ledger(Paise.from_rupees(4))
+    ledger = SpendLedger(Paise.from_rupees(4))
     topic = Topic()
 
     await asked(
-        a_journal(model, topic, ladder=[Rung(model, tariff, thoughts=4_000)], ledger=ledger)
+        a_journal(model, topic, tiers=[ModelTier(model, price, thoughts=4_000)], ledger=ledger)
     )
 
     assert topic.calls[0].outcome is CallOutcome.BUDGET
@@ -364,7 +370,7 @@ async def test_a_busy_provider_is_asked_again_when_it_said(
 
     answer = await asked(a_journal(model, Topic(), sleep=naps))
 
-    assert isinstance(answer, Answered)
+    assert isinstance(answer, LlmAnswer)
     assert naps.taken == [nap]
 
 
@@ -375,15 +381,15 @@ async def test_a_provider_that_is_busy_beyond_the_deadline_is_not_asked_again_an
     topic, naps = Topic(), Naps()
 
     answer = await asked(a_journal(model, topic, sleep=naps))
-    replayed = await ask(
-        ReplayJournal(AnswerBook(topic.calls)),
+    replayed = await llm_calls.call(
+        ReplayJournal(LlmCallCache(topic.calls)),
         a_question(),
         TechnicalAnswer,
         "RELIANCE",
         Deadline.after(10),
     )
 
-    assert answer == replayed == Failed(Failure.TRANSPORT, topic.calls[0])
+    assert answer == replayed == LlmFailure(Failure.TRANSPORT, topic.calls[0])
     assert (len(provider.requests), naps.taken) == (1, [])
 
 
@@ -404,15 +410,15 @@ async def test_a_call_can_be_written_down_whatever_it_claims_to_have_used(
     provider.misbehave["technical"] = wholly(
         lambda whole: whole.update(usage=dict.fromkeys(USAGE, claim))
     )
-    topic, ledger = Topic(), Ledger(Paise.from_rupees(100_000))
+    topic, ledger = Topic(), SpendLedger(Paise.from_rupees(100_000))
 
-    answer = await asked(a_journal(model, topic, ladder=[Rung(model, DEAR)], ledger=ledger))
+    answer = await asked(a_journal(model, topic, tiers=[ModelTier(model, DEAR)], ledger=ledger))
 
-    assert isinstance(answer, Answered)
+    assert isinstance(answer, LlmAnswer)
     (call,) = topic.calls
     assert decode(LlmCall, encode(call)) == call
     assert 0 <= call.input_tokens < 10_000
-    assert 0 <= call.output_tokens <= MOST_OUTPUT
+    assert 0 <= call.output_tokens <= MAX_OUTPUT_TOKENS
 
 
 async def test_what_comes_too_much_is_not_the_answer_to_the_next_question() -> None:
@@ -427,8 +433,8 @@ async def test_what_comes_too_much_is_not_the_answer_to_the_next_question() -> N
 
         second = await asked(a_journal(model, Topic()), replace(a_question(), attempt=2))
 
-    assert isinstance(first, Answered)
-    assert isinstance(second, Answered)
+    assert isinstance(first, LlmAnswer)
+    assert isinstance(second, LlmAnswer)
     assert (first.value.score, second.value.score) == (40, 77)
 
 
@@ -438,7 +444,7 @@ async def test_the_name_a_model_gives_itself_can_be_written_down(
     provider.misbehave["technical"] = wholly(lambda whole: whole.update(model="m\x00\x1b" * 500))
     topic = Topic()
 
-    assert isinstance(await asked(a_journal(model, topic)), Answered)
+    assert isinstance(await asked(a_journal(model, topic)), LlmAnswer)
     assert topic.calls[0].model.isprintable()
     assert len(topic.calls[0].model) <= 100
 
@@ -449,20 +455,20 @@ async def test_a_stale_subject_is_asked_about_nobody_and_the_record_says_so(
     topic = Topic()
 
     answer = await asked(
-        a_journal(model, topic, ladder=[Rung(model, DEAR)], stale=lambda: "540 s old")
+        a_journal(model, topic, tiers=[ModelTier(model, DEAR)], stale=lambda: "540 s old")
     )
 
     (call,) = topic.calls
-    assert answer == Failed(Failure.STALE, call)
+    assert answer == LlmFailure(Failure.STALE, call)
     assert (call.outcome, call.detail, call.cost) == (CallOutcome.STALE, "540 s old", 0)
     assert provider.requests == []
 
 
 async def test_an_answer_that_is_written_down_does_not_grow_stale(model: Model) -> None:
-    book, topic = AnswerBook(), Topic()
-    lived = await asked(a_journal(model, topic, book=book))
+    cache, topic = LlmCallCache(), Topic()
+    lived = await asked(a_journal(model, topic, cache=cache))
 
-    again = await asked(a_journal(model, topic, book=book, stale=lambda: "540 s old"))
+    again = await asked(a_journal(model, topic, cache=cache, stale=lambda: "540 s old"))
 
     assert again == lived
     assert len(topic.calls) == 1
@@ -471,7 +477,7 @@ async def test_an_answer_that_is_written_down_does_not_grow_stale(model: Model) 
 async def test_a_question_too_long_for_its_record_is_not_asked(
     provider: Provider, model: Model
 ) -> None:
-    long = Question(Agent.TECHNICAL, a_signal().id, AS_OF, "x" * MOST_ASKED)
+    long = Question(Agent.TECHNICAL, a_signal().id, AS_OF, "x" * MAX_REQUEST_BYTES)
 
     with pytest.raises(Unaskable):
         await asked(a_journal(model, Topic()), long)
