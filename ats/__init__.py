@@ -2,3 +2,7 @@
 
 The only room that knows them all.
 """
+
+from typing import Final
+
+DISTRIBUTION: Final = "agentic-trading-system"  # as pip knows it

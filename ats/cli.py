@@ -20,8 +20,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ats import exits
-from ats.entry import DISTRIBUTION
+from ats import DISTRIBUTION, exits
 from schemas.errors import Misconfigured, TryLater, Unreadable
 from schemas.units import UtcNs
 

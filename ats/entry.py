@@ -16,7 +16,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-DISTRIBUTION: Final = "agentic-trading-system"
+from ats import DISTRIBUTION
+
 PACKAGES: Final = ("schemas", "bus", "dhan", "streams", "agents", "executors", "simulator")
 # sysexits.h EX_USAGE, as every mistake in the set-up; `ats.exits` cannot be imported yet
 FOREIGN: Final = 64

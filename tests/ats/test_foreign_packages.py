@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from ats import exits
-from ats.entry import DISTRIBUTION, PACKAGES, complaint, foreign
+from ats import DISTRIBUTION, exits
+from ats.entry import PACKAGES, complaint, foreign
 
 ROOT = Path(__file__).parents[2]
 
