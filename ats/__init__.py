@@ -1,7 +1,4 @@
-"""The command line, settings, the embedded stack, supervision and observability.
-
-The only room that knows them all.
-"""
+"""The command line, settings, supervision and observability: the room that knows all others."""
 
 from typing import Final
 

@@ -175,10 +175,10 @@ def demo(
     ] = None,
     day: Day = "",
 ) -> None:
-    """The whole platform on this machine.
+    """The whole platform on this machine, with no account, no key and no Docker.
 
-    Embedded Kafka and Postgres, a simulated Dhan, four users. Needs no account, no key and no
-    Docker. Exits non-zero when nothing traded or a promise was broken.
+    Starts embedded Kafka and Postgres, a simulated Dhan and four users. Exits non-zero when nothing
+    traded or a promise was broken.
     """
     from ats.demo.steps import Step
 
@@ -291,9 +291,9 @@ def simulator(
 ) -> None:
     """Dhan in a box on one port.
 
-    Market feed, depth, orders, order updates, login, candles, quotes, options, faults. Prints every
-    address and credential. Needs no account; docs/simulator.md points your own bot here in five
-    minutes.
+    Serves market feed, depth, orders, order updates, login, candles, quotes, options and faults,
+    and prints every address and credential. Needs no account; docs/simulator.md points your own bot
+    here in five minutes.
     """
     from ats.simulate import SimulatorOptions, serve
 

@@ -66,10 +66,7 @@ def owner_of(package: str) -> str:
 
 
 def _recorded() -> dict[str, str]:
-    """Of each package the hash of its `__init__.py` as ATS was installed.
-
-    Empty for an editable installation.
-    """
+    """The hash of each package's `__init__.py` as ATS was installed; empty for an editable install."""
     try:
         files = metadata.distribution(DISTRIBUTION).files or ()
     except metadata.PackageNotFoundError:

@@ -1,8 +1,8 @@
 """Every setting, read from the environment and `.env`.
 
-A missing or malformed one is named in one line with its remedy. Secrets are `SecretStr`: they do
-not print. Each service asks for what it needs with `need`, so a machine that only runs
-`ats streams` needs no database key.
+An error names a missing or malformed one in one line, with the remedy. Secrets are `SecretStr`:
+they do not print. Each service asks for what it needs with `need`, so a machine that only runs `ats
+streams` needs no database key.
 """
 
 from __future__ import annotations

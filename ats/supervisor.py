@@ -47,9 +47,9 @@ class Supervisor:
         self.failed: AtsError | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Start all, restart what ends.
+        """Start all services and restart those that end.
 
-        Return when `stop` is set or one service cannot be kept alive.
+        Returns when `stop` is set, or when one service cannot be kept alive.
         """
         for service in self.services:
             self._start(service)

@@ -1,4 +1,4 @@
-"""The web application of `web/` as a child process.
+"""Runs the web application of `web/` as a child process.
 
 Finds Node, builds what is not built, starts it.
 """

@@ -1,8 +1,8 @@
 """The processes that `benchmarks.pipeline` compares.
 
-One engine, three ways to carry records to it and from it.
+All have the same engine; each carries records to and from it in another way.
 
-    python -m benchmarks._contenders {ats,aiokafka,quix} BOOTSTRAP PARTITIONS GROUP
+python -m benchmarks._contenders {ats,aiokafka,quix} BOOTSTRAP PARTITIONS GROUP
 
 All read `ats.ticks`, run `EngineMachine` and write signals, candles and indicators with the header
 that names their cause. `ats` is the service as it runs in production: snapshots, commits, dead
@@ -35,7 +35,7 @@ from streams.service import engine_service
 def speaks(close: int) -> bool:
     """Whether the benchmark's rule speaks about a 1-minute bar.
 
-    About half of them, whatever the market does.
+    It does for about half of them, whatever the market does.
     """
     return close % 10 < 5
 

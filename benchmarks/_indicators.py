@@ -1,9 +1,9 @@
 """The work of `benchmarks.engine` in other libraries.
 
-Run as a process of its own, because they want other versions than we do. Usage: python -m
-benchmarks._indicators PEER INSTRUMENTS SECONDS; prints ticks a second. Work: bars of 1, 5 and 15
-minutes, and on each EMA 9, 21, 50, 200, RSI, MACD, ATR, Bollinger, ADX with DI, Supertrend,
-Stochastic, OBV, VWAP as far as the peer has them.
+It runs as a process of its own, because those libraries want other versions than we do: `python -m
+benchmarks._indicators PEER INSTRUMENTS SECONDS` prints ticks a second. The work: bars of 1, 5 and
+15 minutes, and on each EMA 9, 21, 50, 200, RSI, MACD, ATR, Bollinger, ADX with DI, Supertrend,
+Stochastic, OBV and VWAP, as far as the peer has them.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ Bar = list[float]  # open, high, low, close, volume, bucket
 
 
 def ticks(instruments: int) -> Iterator[tuple[int, int, int, int]]:
-    """Instrument, second, price, volume.
+    """Rows of (instrument, second, price, volume), two ticks a second for each instrument.
 
-    Two a second and instrument, as the engine's benchmark has them.
+    The engine's benchmark has the same.
     """
     chance = np.random.default_rng(1)
     count = 1_000_000

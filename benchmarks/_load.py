@@ -14,7 +14,7 @@ STEP = 5  # paise, NSE's step for most shares
 
 
 class Load:
-    """Every instrument in turn, in an order of its own for each round.
+    """Ticks of every instrument in turn; each round has an order of its own.
 
     Prices walk, volumes grow.
     """
@@ -30,7 +30,7 @@ class Load:
     def take(self, count: int, second: int) -> Rows:
         """The next `count` ticks, all of `second` (market seconds since the open).
 
-        `clock` and `received_at` are left 0.
+        `clock` and `received_at` stay 0.
         """
         parts = []
         while count:

@@ -58,9 +58,9 @@ WARM = 40  # bars, as many as the peers get
 
 
 def market(count: int, instruments: int) -> Rows:
-    """Two ticks a second and instrument, as Dhan conflates a liquid share.
+    """Two ticks a second for each instrument, as Dhan conflates a liquid share.
 
-    A session's end begins anew the next day.
+    After a session's end the next day begins.
     """
     rows = np.zeros(count, TICK)
     chance = np.random.default_rng(1)
@@ -142,9 +142,9 @@ def of_peers(instruments: int) -> dict[str, float]:
 
 
 def whole_engine() -> None:
-    """All timeframes and studies of 5,000 instruments.
+    """Measure the engine with all timeframes and studies of 5,000 instruments.
 
-    Messages of a turn of the minute, memory, snapshots.
+    Prints the messages of a minute's turn, memory and snapshots.
     """
     rows = market(1_000_000, 5_000)
     engine = Engine()

@@ -1,8 +1,8 @@
-"""From the gateway's receipt of a tick to the signal on `ats.signals`, through Kafka.
+"""Measures the way of a tick through Kafka, from the gateway's receipt to `ats.signals`.
 
-How fast, and how many ticks a second.
+Prints latencies, and how many ticks a second pass.
 
-    python -m benchmarks.pipeline
+python -m benchmarks.pipeline
 
 One broker, one engine process, 5,000 instruments. A load process stamps each tick with the moment
 it was due, batches them as the gateway does and sends them; a reader takes the signals off their
@@ -179,7 +179,7 @@ def running(setup: Setup, name: str) -> Iterator[psutil.Process]:
 class Sent:
     """When the first tick of each record was received, by partition.
 
-    The place in the list is the offset.
+    The index in a partition's list is the offset.
     """
 
     received: list[list[int]]
@@ -321,9 +321,9 @@ async def _first_minute(setup: Setup, sender: Sender, found: list[tuple[int, int
 
 
 async def _all_signals(setup: Setup, found: list[tuple[int, int, int]]) -> int:
-    """Wait until no more come, and count what should have.
+    """Wait until no more signals come, and count how many should have.
 
-    The 1-minute candles that the rule speaks about.
+    That is the number of 1-minute candles that the rule speaks about.
     """
     before, until = -1, time.monotonic() + DRAIN_WITHIN
     while len(found) != before and time.monotonic() < until:

@@ -1,8 +1,8 @@
-"""Packets a second from the simulator: served, read by the gateway's decoder, read by dhanhq.
+"""Counts the simulator's packets a second: served, decoded by the gateway, read by dhanhq.
 
-And 5,000 instruments for long.
+Then it plays 5,000 instruments for long.
 
-    python -m benchmarks.simulator
+python -m benchmarks.simulator
 
 The simulator runs in a process of its own, on a core of its own where there are two. First it plays
 as fast as one reader takes it: a bare WebSocket reader, one that decodes as the gateway does, and

@@ -1,4 +1,4 @@
 """The only room that knows Kafka and Faust from the inside.
 
-Connection, topics, writing, reading, and two shells.
+It connects, creates topics, writes and reads, and runs handlers with and without state.
 """

@@ -71,10 +71,10 @@ class Answers:
         self._misfits: dict[tuple[str, str], tuple[float, float]] = {}
 
     async def of(self, call: str, execute: Callable[[], Awaitable[Any]]) -> Any:
-        """The data that `execute` brings.
+        """Return the data that `execute` brings.
 
-        A list or an object, or None where a function returns nothing. Every error leaves its text
-        behind: a library may quote an answer, and an answer may hold a token.
+        That is a list or an object, or None where a function returns nothing. Every error leaves
+        its text behind: a library may quote an answer, and an answer may hold a token.
 
         Raises:
             StoreAway: no answer, or one that nobody can be sure came from the database.
@@ -99,7 +99,7 @@ class Answers:
     def misfit(self, call: str, why: str, kind: str = "strange") -> StoreAway | Misconfigured:
         """What to raise when `call` cannot work as things are.
 
-        At first it is waited out, and believed when it keeps coming.
+        At first that is waited out; it is believed when it keeps coming.
         """
         now = self._monotonic()
         first, last = self._misfits.get((call, kind), (now, now))

@@ -1,9 +1,9 @@
-"""What could not be read becomes a dead letter.
+"""Makes dead letters of records that could not be read.
 
-The record verbatim, with the reason and where it came from. The id follows from topic, partition
-and offset, so a repeat after a crash is recognised. No `ats-cause` header: records of many topics
-meet in the one partition of `ats.deadletter`, where the rule of the highest offset would drop good
-ones.
+A dead letter holds the record verbatim, with the reason and where it came from. The id follows from
+topic, partition and offset, so a repeat after a crash is recognised. No `ats-cause` header: records
+of many topics meet in the one partition of `ats.deadletter`, where the rule of the highest offset
+would drop good ones.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ def _base64(part: bytes | None, limit: int) -> str | None:
 
 
 def _printable(text: str) -> str:
-    """A reason may quote what it could not read.
+    """The reason without half characters (lone surrogates), which JSON cannot hold.
 
-    Half a character (a lone surrogate) cannot be written as JSON.
+    A reason may quote what could not be read.
     """
     return text.encode("utf-8", "replace").decode()

@@ -1,6 +1,6 @@
-"""Outputs that are not urgent.
+"""Holds back outputs that are not urgent.
 
-Sent a few at a time between records, so that a record never waits behind them.
+They are sent a few at a time between records, so that no record waits behind them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""How a shell ends when something is wrong.
+"""Ends the process at once when something is wrong.
 
-At once, with a code that tells the supervisor what to do. A process that is unsure of its state
-must not go on; restarting is cheap, because the truth is in Kafka.
+The exit code tells the supervisor what to do. A process that is unsure of its state must not go on;
+restarting is cheap, because the truth is in Kafka.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Where a consumer group stands, asked of Kafka from outside.
+"""Asks Kafka from outside where a consumer group stands.
 
-Its committed offsets, and how far it is behind. The shells ask before they read: Faust's own idea
-of where to begin is overwritten by us anyway.
+The answer is its committed offsets, and how far it is behind. The shells ask before they read:
+Faust's own idea of where to begin is overwritten by us anyway.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Notices a process that is frozen, out of its group, or alive and idle, and ends it.
+"""Ends a process that is frozen, out of its group, or alive and idle.
 
 A restart is the only cure.
 """

@@ -18,9 +18,9 @@ COUNTER: Final[dict[str, Any]] = {"counter": ()}  # only grows while the process
 
 
 def counter_by(*labels: str) -> dict[str, Any]:
-    """Marks a mapping of counters.
+    """Mark a mapping of counters.
 
-    Its keys are values of `labels`, a tuple where there are several.
+    Its keys are the values of `labels`, as a tuple where there are several.
     """
     return {"counter": labels}
 

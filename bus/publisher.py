@@ -51,9 +51,9 @@ class Publisher:
         *,
         linger: float = 0.0,
     ) -> None:
-        """`linger` is how many seconds lie between two requests at least.
+        """`linger` is the shortest time between two requests, in seconds.
 
-        What nobody waits for travels in few large ones.
+        With a long one, outputs that nobody waits for travel in few large requests.
         """
         self._connection = connection
         self._on_failure = on_failure

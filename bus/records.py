@@ -1,7 +1,4 @@
-"""What goes in and what comes out.
-
-Records as read, outputs to be written, and the partition an output belongs to.
-"""
+"""Records as read, outputs to be written, and the partition that an output goes to."""
 
 from __future__ import annotations
 
@@ -76,11 +73,11 @@ def message_output(
 
 
 def partition_for(output: Output, partitions: int) -> int:
-    """Which of the topic's `partitions` takes `output`.
+    """Return which of the topic's `partitions` takes `output`.
 
-    Its own choice, else by its key, the same in every process. Instruments and users go where
-    `schemas.ticks.partition_of` and `schemas.topics.user_partition` say; other keys (a request
-    hash) are spread by CRC-32.
+    An output may name it; otherwise its key decides, the same way in every process. Instruments and
+    users go where `schemas.ticks.partition_of` and `schemas.topics.user_partition` say; other keys
+    (a request hash) are spread by CRC-32.
 
     Raises:
         ValueError: the key is not what the topic's family needs.

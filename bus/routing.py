@@ -1,7 +1,4 @@
-"""Gives an output its place and its lineage.
-
-The partition of its cause, and the header that names the cause.
-"""
+"""Gives an output the partition of its cause, and the header that names the cause."""
 
 from __future__ import annotations
 

@@ -98,9 +98,9 @@ class ShellContext:
         return self.setup.metrics
 
     async def publisher(self, what: str, *, linger: float = 0.0) -> Publisher:
-        """A producer for as long as the shell lives.
+        """Run a producer for as long as the shell lives.
 
-        `what` names its outputs in the fatal log message.
+        The log message of a fatal error calls its outputs `what`.
         """
         return await self.stack.enter_async_context(
             Publisher(

@@ -1,10 +1,10 @@
-"""Snapshots of processor state, in chunks.
+"""Keeps snapshots of processor state in Kafka, in chunks.
 
-Writing a small record holds nobody up, and no record limit bounds the state. A cache, never a
-source: an old snapshot is as true as a new one, only further back. Each chunk is a record that says
-which snapshot it is part of. A partition has two slots, written in turn. While the chunks in one
-slot replace each other, and compaction removes what they replaced, the snapshot in the other slot
-stays complete.
+Writing a small record holds nobody up, and no record limit bounds the state. A snapshot is a cache,
+never a source: an old one is as true as a new one, only further back. Each chunk is a record that
+says which snapshot it is part of. A partition has two slots, written in turn. While the chunks in
+one slot replace each other, and compaction removes what they replaced, the snapshot in the other
+slot stays complete.
 """
 
 from __future__ import annotations

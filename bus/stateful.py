@@ -85,7 +85,7 @@ async def run_stateful(
     options: ShellOptions | None = None,
     metrics: ShellMetrics | None = None,
 ) -> None:
-    """Run until `stop` is set and everything is handed over.
+    """Run until `stop` is set and every partition is handed over.
 
     Anything unexpected ends the process (`bus.exit`). `instance` names this process: the same after
     a restart, and unique among the living of its group.
@@ -119,9 +119,9 @@ class _StatefulShell:
         publishers: Mapping[str, Publisher],
         snapshots: Publisher,
     ) -> None:
-        """`publishers` by topic; `snapshots` of its own.
+        """`publishers` are by topic; snapshots have one of their own.
 
-        Their chunks would hold up what shares their producer.
+        Their chunks would hold up whatever shared their producer.
         """
         options = context.options
         self._service = service
@@ -247,9 +247,9 @@ class _StatefulShell:
         state.saved = next_offset
 
     async def _keep_commits(self) -> None:
-        """Commits are for displays only, nothing of ours reads them back.
+        """Commit offsets now and then, for displays only.
 
-        `PartitionState.saved` is where a restart begins.
+        Nothing of ours reads them back: a restart begins at `PartitionState.saved`.
         """
         while True:
             await asyncio.sleep(self._options.progress_commit_interval)

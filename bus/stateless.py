@@ -1,6 +1,6 @@
 """Runs handlers over topics, many records in flight.
 
-Nothing is lost, and of one key everything stays in order. An offset is committed only when it and
+No record is lost, and the records of one key stay in order. An offset is committed only when it and
 every record before it are finished, outputs acknowledged included. So a record is handled at least
 once: again after a crash, so handlers and readers must recognise repeats by their ids.
 
@@ -96,7 +96,7 @@ async def run_stateless(
 class _Job:
     """A record and the tracker that waits for it.
 
-    After a partition came back, an older job has an older tracker.
+    A job from before its partition came back has an older tracker.
     """
 
     record: Record
@@ -221,7 +221,7 @@ class _StatelessShell:
     async def on_revoked(self) -> None:
         """Commit what is finished, and what soon will be.
 
-        The rest goes on, and its next owner does it again.
+        The rest goes on, and the partition's next owner does it again.
         """
         with suppress(TimeoutError):
             await asyncio.wait_for(self._queue.idle(), HAND_OVER_WAIT)

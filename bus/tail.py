@@ -1,6 +1,6 @@
-"""Reads topics from their ends backwards, without a consumer group.
+"""Reads topics from their ends backwards, to find what was written last.
 
-To find what somebody wrote last.
+It joins no consumer group.
 """
 
 from __future__ import annotations

@@ -110,9 +110,9 @@ async def _create(
 
 
 async def _until_visible(admin: AIOKafkaAdminClient, names: list[str]) -> None:
-    """Metadata lags behind creation.
+    """Wait until the metadata shows the new topics.
 
-    A producer that starts too early would be told that the topic does not exist.
+    It lags behind creation: a producer that starts too early is told that the topic does not exist.
     """
     try:
         async with asyncio.timeout(VISIBLE_WITHIN):

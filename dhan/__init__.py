@@ -1,4 +1,4 @@
 """Dhan's REST API as ATS needs it.
 
-The SDK's payloads over an async transport of ours, and outcomes one can act on.
+The SDK builds the payloads, a transport of ours carries them, and each outcome says what is known.
 """

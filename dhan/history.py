@@ -118,7 +118,7 @@ def _answered(result: Result, asked: str) -> Any:
 def read_daily(body: Any) -> tuple[DailyBar, ...]:
     """Read Dhan's table of daily candles strictly.
 
-    Timestamps are true UTC seconds of IST midnight (unlike the feed's).
+    Its timestamps are true UTC seconds of IST midnight, unlike the feed's.
 
     Raises:
         Unreadable: naming the column and the row at fault.
@@ -133,7 +133,7 @@ def read_daily(body: Any) -> tuple[DailyBar, ...]:
 def read_bars(body: Any) -> tuple[Bar, ...]:
     """Read Dhan's table of intraday candles strictly.
 
-    Timestamps are true UTC seconds of the bar's start.
+    Its timestamps are true UTC seconds of the bar's start.
 
     Raises:
         Unreadable: naming the column and the row at fault.

@@ -1,6 +1,6 @@
 """Reads the day's instrument master, Dhan's detailed CSV.
 
-Good rows become instruments, bad rows are listed with why.
+Good rows become instruments; bad rows are listed, each with the reason.
 """
 
 from __future__ import annotations
@@ -70,11 +70,11 @@ class Master:
     underlyings: frozenset[str] = frozenset()
 
     def auction_shares(self) -> frozenset[InstrumentId] | None:
-        """The shares that close in an auction.
+        """The shares that close in an auction: those with derivatives on either exchange.
 
-        Those that have futures or options on either exchange. None when the file names no contract
-        on any share, as one that was cut does not: then it cannot be told. Source: SEBI circular of
-        16 January 2026 (closing auction session in stocks with derivatives).
+        None when the file names no contract on any share, as one that was cut does not: then it
+        cannot be told. Source: SEBI circular of 16 January 2026 (closing auction session in stocks
+        with derivatives).
         """
         if not self.underlyings:
             return None

@@ -114,9 +114,9 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """The order certainly did not reach Dhan's book.
+    """The order certainly did not reach Dhan, and may be sent again.
 
-    No connection, or turned away by the rate limit. May be sent again.
+    There was no connection, or the rate limit turned it away.
     """
 
     code: str
@@ -273,7 +273,7 @@ def classify_placement(result: Result) -> Placed:
 def classify_lookup(result: Result, correlation_id: CorrelationId) -> Lookup:
     """What a result of GET /orders/external/{correlation id} proves.
 
-    Of `NotFound` only that the lookup does not find it.
+    `NotFound` proves only that the lookup does not find the order.
     """
     if isinstance(result, Lost):
         return Unknown(result.reason)

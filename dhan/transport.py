@@ -1,9 +1,9 @@
 """Carries one request of `dhanhq` to Dhan and says what is known about it afterwards.
 
-A reply, or that it was lost. The SDK's endpoint classes (`Order`, `HistoricalData`) build the
-payload and call `self.dhan_http`; this is that object. It answers at once with an awaitable, so
-`await Order(context).place_order(...)` sends exactly what the SDK would send and returns our
-result, while the SDK's own transport would report a lost reply as a rejection
+That is a reply, or that the reply was lost. The SDK's endpoint classes (`Order`, `HistoricalData`)
+build the payload and call `self.dhan_http`; this is that object. It answers at once with an
+awaitable, so `await Order(context).place_order(...)` sends exactly what the SDK would send and
+returns our result, while the SDK's own transport would report a lost reply as a rejection
 (`docs/facts/dhan.md`).
 
 Promise: no request is ever sent twice, no redirect is followed, no exception and no result holds a
@@ -277,7 +277,7 @@ def parse_json(body: bytes) -> Any:
 def trading_error(body: object) -> tuple[str, str]:
     """Code and message of Dhan's trading error shape.
 
-    Two empty strings when `body` is something else.
+    Both are empty when `body` is something else.
     """
     if not isinstance(body, Mapping):
         return "", ""

@@ -1,6 +1,6 @@
 """Who the users are and which tokens they hold.
 
-Normally one live token per user, the last minted.
+A user normally has one live token, the last minted.
 """
 
 from __future__ import annotations

@@ -122,7 +122,7 @@ class Quirks:
 class RegisteredApp:
     """An API key as registered with Dhan.
 
-    Who may ask for consent and where the browser returns to.
+    It says who may ask for consent and where the browser returns to.
     """
 
     app_id: str = "simulated-app"

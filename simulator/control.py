@@ -1,6 +1,6 @@
 """The simulator's own switchboard under `/control`.
 
-Start the market, see where it stands, make things go wrong.
+It starts the market, shows where it stands, and makes things go wrong.
 """
 
 from __future__ import annotations

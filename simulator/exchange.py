@@ -85,7 +85,7 @@ class Exchange:
     def pause(self) -> None:
         """Hold the market where it stands.
 
-        One that has not started is held before its first print.
+        A market that has not started is held before its first print.
         """
         if self._pacer.held_at is None:
             self._pacer.hold(self.second if self.started else self.second - 1)
@@ -93,10 +93,8 @@ class Exchange:
     async def step(self, seconds: int) -> None:
         """Let the market go `seconds` on and hold it there, whatever its speed.
 
-        Starts it when it has not started.
-
-        Returns when all prints up to the new market time have reached the book and the feed's
-        sockets.
+        Starts it when it has not started. Returns when all prints up to the new market time have
+        reached the book and the feed's sockets.
         """
         self.pause()
         held = self._pacer.held_at
@@ -110,7 +108,7 @@ class Exchange:
     def resume(self) -> None:
         """Let a held market go on at its speed.
 
-        One that has not started waits for `open_market` as before.
+        A market that has not started waits for `open_market` as before.
         """
         self._pacer.release(self.second)
 

@@ -1,6 +1,6 @@
-"""One-time passwords after RFC 6238.
+"""One-time passwords after RFC 6238, as authenticator apps make them.
 
-Six digits, thirty seconds, SHA-1, as authenticator apps make them.
+Six digits, thirty seconds, SHA-1.
 """
 
 from __future__ import annotations

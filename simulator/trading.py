@@ -1,6 +1,6 @@
 """Everything that has to do with orders, as one.
 
-Book, observers and endpoints, put together from the settings.
+Orders, observers and endpoints are put together from the settings.
 """
 
 from __future__ import annotations
@@ -148,9 +148,10 @@ def read_allowances(config: SimulatorConfig) -> tuple[Allowance, ...]:
 
 
 def _rules(config: SimulatorConfig) -> Rules:
-    """At full speed the market is closed before anybody could order.
+    """The rules of this market.
 
-    There its hours are not enforced unless asked for.
+    At full speed it is closed before anybody could order, so its hours are not enforced there
+    unless asked for.
     """
     enforced = config.rules.market_hours
     return replace(

@@ -89,9 +89,9 @@ async def _run(context: Context) -> None:
 
 
 def _broken(broken: asyncio.Future[None], error: BaseException) -> None:
-    """A publisher that failed once never writes again.
+    """Whether this publisher has failed: one that failed once never writes again.
 
-    Without this, a scan that cannot be published would cost the day.
+    Without this, a scan that cannot be published would cost the whole day.
     """
     if not broken.done():
         broken.set_exception(
@@ -104,9 +104,9 @@ async def _until(broken: asyncio.Future[None]) -> None:
 
 
 def due_of(settings: Settings) -> Callable[[], date | None]:
-    """Which day should have a scan now: each trading day live.
+    """The day that should have a scan now.
 
-    A replay's, or one that is named, stays the same.
+    Live it is each trading day in turn; a replay's day, or one that is named, stays the same.
     """
     if settings.ats_clock == "wall" and settings.ats_trading_date is None:
         calendar = calendar_of(settings)

@@ -1,6 +1,6 @@
 """The calendar that a service asks.
 
-The exchanges' own, an operator's file laid over it, or that of a simulated market.
+It is the exchanges' own, with an operator's file laid over it, or that of a simulated market.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ def calendar_of(settings: Settings) -> Calendar:
 
 
 def with_auction_shares(calendar: Calendar, master: Master) -> Calendar:
-    """The same with the shares that close in an auction, as the instrument master has them.
+    """The same calendar, knowing which shares close in an auction.
 
-    A file's own list stands.
+    The instrument master says which; a list in the operator's file stands.
     """
     if not calendar.asks_for_auction_shares:
         return calendar

@@ -33,9 +33,9 @@ log = structlog.get_logger(__name__)
 
 
 class Context:
-    """What every service is given.
+    """What every service is given: settings, the stop event, and a list for its records.
 
-    Settings, the stop event, and where to hang its records for `/metrics`.
+    `/metrics` shows what is appended to `records`.
 
     Attributes:
         starting: What `/health` says before the service is at work.

@@ -80,7 +80,7 @@ def limits_of(settings: Settings) -> UserLimits:
 def platform_report(settings: Settings) -> dict[str, Any]:
     """Mode and limits as `public.report_platform` takes them.
 
-    What a user is told before switching on.
+    A user is told these before switching on.
     """
     rules, limits = mode_rules(settings), limits_of(settings)
     return {

@@ -49,7 +49,7 @@ log = structlog.get_logger(__name__)
 class EngineFigures:
     """What the engines have seen, for `/metrics`.
 
-    `late` are ticks that came after their bar was over.
+    `late` counts ticks that came after their bar was over.
     """
 
     stats: EngineStats
@@ -79,7 +79,7 @@ def service_of(
 ) -> StatefulService:
     """What `ats streams` runs under `settings`.
 
-    `calendar` is `whole_calendar`'s, else nobody asks for auction shares.
+    Pass `whole_calendar`'s `calendar`; any other knows no auction shares.
 
     Raises:
         Misconfigured: a rules or calendar file that cannot be used, a timeframe or study that does
@@ -105,7 +105,7 @@ def _ticks_in(record: Record) -> int:
 def _received_at(record: Record) -> UtcNs:
     """When the gateway received the record's first tick.
 
-    What it caused may hang on a later one, so this errs upwards.
+    The tick that caused an output may be a later one, so latency counted from here errs upwards.
     """
     try:
         batch = ticks.decode(record.value or b"")

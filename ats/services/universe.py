@@ -1,8 +1,7 @@
-"""The instruments the gateway watches.
+"""Decides which instruments the gateway watches, every morning anew.
 
-Read from the day's master, which is compared with the day before's, every morning anew. A master
-that has lost half of what it had is taken for a broken file: the old list stays, and the log says
-so.
+They are read from the day's master, which is compared with the day before's. A master that has lost
+half of what it had is taken for a broken file: the old list stays, and the log says so.
 """
 
 from __future__ import annotations

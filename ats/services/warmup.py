@@ -80,10 +80,7 @@ async def run(context: Context) -> None:
 
 
 def _until(settings: Settings, calendar: Calendar) -> UtcNs:
-    """Bars that end later are not history.
-
-    The present moment live, the session's open in a replay.
-    """
+    """Where history ends: now when live, the session's open in a replay."""
     if settings.ats_clock == "wall" and settings.ats_trading_date is None:
         return UtcNs(time.time_ns())
     day = trading_date(settings)

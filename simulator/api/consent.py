@@ -153,9 +153,9 @@ class ConsentApi:
         return self._token(user.client_id, Origin.WEB)
 
     async def renew(self, request: web.Request) -> web.Response:
-        """A new day for a token that still lives.
+        """Give a token that still lives a new day.
 
-        The old one dies even where users may hold several.
+        The old token dies, even where users may hold several.
         """
         token, client_id = (
             request.headers.get("access-token", ""),

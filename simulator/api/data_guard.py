@@ -1,6 +1,6 @@
-"""What every question about market data passes: token, client id, data plan, pace.
+"""Checks every request for market data: token, client id, data plan, pace.
 
-And the three shapes of a no.
+A refusal has one of three shapes.
 """
 
 from __future__ import annotations

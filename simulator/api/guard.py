@@ -1,6 +1,6 @@
-"""What every call under `/v2` passes.
+"""Checks every call under `/v2`: whose token, how many may pass, from which address.
 
-Whose token, how many may pass, from which address, and what goes wrong on purpose.
+It is also where things go wrong on purpose.
 """
 
 from __future__ import annotations

@@ -171,9 +171,9 @@ class Rest:
             left -= most
 
     def _acknowledgement(self, order: Order) -> dict[str, Any]:
-        """Acceptance is not execution.
+        """Answer that an order was taken: PENDING, even when it already is TRADED or REJECTED.
 
-        The reply says PENDING even when the book already says TRADED or REJECTED.
+        Acceptance is not execution.
         """
         return {"orderId": order.order_id, "orderStatus": self._quirks.acknowledged_as}
 

@@ -130,9 +130,10 @@ class Portfolio:
         )
 
     async def margin_of_many(self, call: Call) -> web.StreamResponse:
-        """Both spellings of the request are taken.
+        """Margin of several orders together.
 
-        `scripList` or `scripts`, `includeOrder` or `includeOrders`.
+        Both spellings of the request are taken: `scripList` or `scripts`, `includeOrder` or
+        `includeOrders`.
         """
         asked = placement.read(
             call.body, call.client_id, lambda fields: _basket(fields, call.client_id)

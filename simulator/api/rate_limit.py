@@ -1,6 +1,6 @@
-"""How many requests of one user pass.
+"""How many requests of one user pass in a second, a minute, an hour and a day.
 
-So many in a second, a minute, an hour and a day, each a sliding window.
+Each limit is a sliding window.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Dhan's endpoints of the trader's own controls.
 
-Kill switch, exit at a profit or loss, profile, registered addresses.
+These are kill switch, exit at a profit or loss, profile and registered addresses.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """What the simulated model thinks.
 
-For each task of the agents a plain rule over the data in the prompt. Pure. No understanding is
-claimed. The rules are sane enough that a demo shows agreement, doubt and refusal, and the same
-prompt always gets the same answer. Reasons name what they rest on: the indicator, its level, the
-headline.
+Each task of the agents has a plain rule over the data in the prompt. The rules are pure and claim
+no understanding. The rules are sane enough that a demo shows agreement, doubt and refusal, and the
+same prompt always gets the same answer. Reasons name what they rest on: the indicator, its level,
+the headline.
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ def _momentum(features: Mapping[str, Json]) -> float:
 def _fit(value: Json, schema: Mapping[str, Json], defs: Mapping[str, Json], depth: int) -> Json:  # noqa: PLR0911
     """`value` where it has the schema's type, cut to its bounds.
 
-    Else the emptiest value that has.
+    Anything else becomes the emptiest value that has the type.
     """
     schema = _resolved(schema, defs)
     if "const" in schema:

@@ -1,6 +1,6 @@
 """Reads recorded one-minute candles from CSV, strictly.
 
-Good rows become bars, bad rows are listed with why.
+Good rows become bars; bad rows are listed, each with the reason.
 """
 
 from __future__ import annotations

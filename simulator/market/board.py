@@ -1,6 +1,6 @@
 """The last print of every instrument.
 
-What quotes, option chains and orders see when they look at the market.
+Quotes, option chains and orders look at it when they look at the market.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from simulator.market.tape import Listing, Prints, fixed_figures
 class LastPrices:
     """One row of `tape.PRINT` for each listing, by its place.
 
-    Price 0 until the instrument has printed.
+    The price is 0 until the instrument has printed.
     """
 
     def __init__(self, listings: Sequence[Listing]) -> None:

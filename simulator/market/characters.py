@@ -1,7 +1,8 @@
 """The six kinds of day an instrument can have.
 
-How its price travels minute by minute, and how often and how much it prints. A character sees only
-its own random generator, so an instrument's day depends on the seed, its id and the date alone.
+A character says how the price travels minute by minute, and how often and how much it prints. It
+sees only its own random generator, so an instrument's day depends on the seed, its id and the date
+alone.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def course(
     band: float,
     scale: float = 1.0,
 ) -> Course:
-    """The day of one instrument.
+    """Make the day of one instrument.
 
     `band` is its circuit as a share of the previous close, `scale` tames an index.
     """

@@ -14,9 +14,9 @@ FINEST_SLEEP: Final = 0.001  # shorter sleeps cost more in wake-ups than they gi
 class Pacer:
     """Holds the market to `speed` market seconds per second of `monotonic`.
 
-    None means as fast as consumers read. A consumer that keeps the market waiting moves the
-    schedule: the market never runs faster to catch up. `hold` stops the market at a second; what is
-    allowed up to there comes at once, whatever the speed.
+    A `speed` of None means as fast as consumers read. A consumer that keeps the market waiting
+    moves the schedule: the market never runs faster to catch up. `hold` stops the market at a
+    second; what is allowed up to there comes at once, whatever the speed.
     """
 
     speed: float | None

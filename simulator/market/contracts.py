@@ -1,7 +1,7 @@
 """Options on the market's own instruments.
 
-Which contracts exist, and what one is worth when its underlying moves. Worth is Black and Scholes
-with a smile that depends on the strike alone, so feed, quotes and option chain agree.
+Says which contracts exist, and what one is worth when its underlying moves. Worth is Black and
+Scholes with a smile that depends on the strike alone, so feed, quotes and option chain agree.
 """
 
 from __future__ import annotations
@@ -71,9 +71,9 @@ class Contract:
         return 1 if self.right is Right.CALL else -1
 
     def years(self, day: date) -> float:
-        """From the close of `day` to expiry, never nothing.
+        """Years from the close of `day` to expiry, at least a little.
 
-        An option at its last minute still has a price.
+        So an option at its last minute still has a price.
         """
         return max((self.expiry - day).days, 0) / 365 + 0.5 / 365
 
@@ -93,7 +93,7 @@ def chain(
 ) -> Iterator[tuple[Instrument, Contract]]:
     """All contracts on `underlying` that trade on `day`.
 
-    Nearest expiry first, lowest strike first, call before put.
+    In order: nearest expiry first, lowest strike first, call before put.
     """
     is_index = underlying.id.segment is Segment.IDX_I
     step = strike_step(previous_close)

@@ -1,8 +1,8 @@
 """The made-up order book around a print.
 
-One formula for the feed's packets and for the orders that trade against it. Best ask at the last
-price, best bid one tick below, a tick from level to level. Works on single prints (`int`) and on
-whole tapes (arrays of int64) alike, so what a client sees in a Full packet is what its order meets.
+The feed's packets and the orders that trade share its one formula. Best ask at the last price, best
+bid one tick below, a tick from level to level. Works on single prints (`int`) and on whole tapes
+(arrays of int64) alike, so what a client sees in a Full packet is what its order meets.
 """
 
 from __future__ import annotations

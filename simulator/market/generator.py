@@ -1,8 +1,8 @@
 """Makes up one session, a minute of all instruments at a time, from a seed.
 
-What was printed can be made again, not kept. In memory stands one course in minutes for each
-instrument (`characters`); the prints inside a minute are a pure function of the seed, the date, the
-instrument's id and the minute (`noise`), so one instrument's day can be had alone.
+What was printed is made again when needed, not kept. In memory stands one course in minutes for
+each instrument (`characters`); the prints inside a minute are a pure function of the seed, the
+date, the instrument's id and the minute (`noise`), so one instrument's day can be had alone.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The sessions before this one, made up but always the same.
 
-Daily candles that lead to the market's previous close, and the minutes inside each, which add up to
-exactly the daily candle.
+Daily candles lead to the market's previous close; the minutes inside each add up to exactly the
+daily candle.
 """
 
 from __future__ import annotations

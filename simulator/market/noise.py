@@ -1,7 +1,7 @@
 """Random numbers that are a pure function of where they stand.
 
-No state, so any minute of any instrument can be made alone. The mixer is SplitMix64 (Steele, Lea,
-Flood 2014), good enough for a market and quick for millions at once.
+There is no state, so any minute of any instrument can be made alone. The mixer is SplitMix64
+(Steele, Lea, Flood 2014), good enough for a market and quick for millions at once.
 """
 
 from __future__ import annotations

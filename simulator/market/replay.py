@@ -103,9 +103,10 @@ def listed(instrument: Instrument, previous_close: Price, prices: Numbers) -> Li
 
 
 def _instrument(symbol: str, bars: Sequence[Bar]) -> Instrument:
-    """Known indices, and whatever never traded all day, are indices.
+    """The listing of a recorded instrument.
 
-    The tick size is what the prices allow.
+    Known indices are indices, and so is whatever never traded all day; the tick size is what the
+    prices allow.
     """
     steps = all(getattr(bar, name) % SHARE_TICK == 0 for bar in bars for name in PRICES)
     tick_size = SHARE_TICK if steps else FINE_TICK
@@ -164,9 +165,9 @@ def _tape(instrument: Instrument, bars: Sequence[Bar], session: Session, seed: i
 
 
 def _path(bar: Bar) -> list[Price]:
-    """A bar that rose went down first, one that fell went up first.
+    """The four prices of a bar in the order in which the market is taken to have seen them.
 
-    The usual reading of a candle.
+    A bar that rose went down first, one that fell went up first: the usual reading of a candle.
     """
     extremes = [bar.low, bar.high] if bar.close >= bar.open else [bar.high, bar.low]
     path = [bar.open]

@@ -1,8 +1,8 @@
-"""What a session's market is.
+"""What a session's market is: its listings and its prints.
 
-Its listings, and its prints in order with the day's running figures beside each. Prints come in
-chunks, a minute or a few thousand, so that five thousand instruments never stand in memory for a
-whole day. Every call gives the same prints again: feed, order book, quotes and charts only read.
+The prints stand in order, with the day's running figures beside each. They come in chunks, a minute
+or a few thousand, so that five thousand instruments never stand in memory for a whole day. Every
+call gives the same prints again: feed, order book, quotes and charts only read.
 """
 
 from __future__ import annotations
@@ -93,9 +93,9 @@ class Listing:
 
 
 class Tape(NamedTuple):
-    """One instrument's own prints.
+    """One instrument's own prints, at least one.
 
-    Seconds (UTC epoch, rising), prices and quantities, of equal length, at least one.
+    Seconds (UTC epoch, rising), prices and quantities have equal length.
 
     Attributes:
         before: Units that had traded before the first print; nobody knows at what price, so they
@@ -153,10 +153,10 @@ class Market:
         return self.session.close // NS_PER_SECOND
 
     def steps(self, at_least: int) -> Iterator[tuple[int, slice]]:
-        """`prints` in pieces of whole seconds.
+        """Cut `prints` into pieces of whole seconds.
 
-        Each piece's last second, and where its prints stand. A piece ends at the first second that
-        completes `at_least` prints; with 1 each piece is one second.
+        Yields each piece's last second, and where its prints stand. A piece ends at the first
+        second that completes `at_least` prints; with 1 each piece is one second.
         """
         cuts, start = Cuts(self.prints), 0
         while start < len(self.prints):

@@ -1,7 +1,6 @@
 """Reads recorded ticks from CSV, strictly, and makes them tapes.
 
-Index points with a price, or snapshots of a contract with day volume and open interest.
-
+A row is an index point with a price, or a snapshot of a contract with day volume and open interest.
 A snapshot is not a trade: its quantity here is what the day's volume has grown by since the last
 one, maybe nothing.
 """

@@ -1,6 +1,6 @@
-"""Forever orders: sent to the exchange when the market reaches their trigger.
+"""Forever orders, which are sent to the exchange when the market reaches their trigger.
 
-Of a pair the first sent ends the other.
+Of a pair, the first that is sent ends the other.
 """
 
 from __future__ import annotations

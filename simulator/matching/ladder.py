@@ -36,7 +36,7 @@ class Ladder:
     ) -> Ladder:
         """The five levels a Full packet shows after a print at `last`.
 
-        None beyond a circuit, and nobody sells at the upper.
+        There are none beyond a circuit, and nobody sells at the upper one.
         """
         price, tick = int(last), int(tick_size)
         lowest, highest = (
@@ -55,9 +55,9 @@ class Ladder:
         return cls(bids, asks)
 
     def take(self, side: Side, limit: int | None, quantity: int) -> list[Level]:
-        """Trade up to `quantity` at `limit` or better, None at any price.
+        """Trade up to `quantity` at `limit` or better; a `limit` of None takes any price.
 
-        The fills, best price first.
+        Returns the fills, best price first.
         """
         levels, fills = self._to_take[side], []
         while quantity and levels and _acceptable(side, levels[0].price, limit):

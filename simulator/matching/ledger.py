@@ -122,7 +122,7 @@ class Ledger:
     def convert(self, client_id: str, key: PositionKey, quantity: int, to: Product) -> bool:
         """Move `quantity` units of an open position to another product at their average price.
 
-        False when it has fewer.
+        Returns False when the position has fewer.
         """
         position = self._positions.get(client_id, {}).get(key)
         if position is None or not 0 < quantity <= abs(position.net):

@@ -86,9 +86,9 @@ class Matcher:
             self._match_resting(counter, second)
 
     def enter(self, order: Order, second: int) -> None:
-        """An order reaches the exchange.
+        """Take an order in at the exchange.
 
-        It trades what it can at once, the rest waits or, if immediate, is dropped.
+        It trades what it can at once; the rest waits or, if immediate, is dropped.
         """
         counter = self._counters[order.request.instrument]
         if order.armed:
@@ -109,7 +109,7 @@ class Matcher:
     def replenish(self, instrument: InstrumentId) -> None:
         """Put back what orders took from the last print.
 
-        The market stands still, but its orders do not run out.
+        While the market stands still, its orders do not run out.
         """
         self._counters[instrument].ladder = None
 
@@ -121,9 +121,9 @@ class Matcher:
         return limit if circuits is None else min(max(limit, circuits.lower), circuits.upper)
 
     def _match_resting(self, counter: _InstrumentQueue, second: int) -> None:
-        """Whoever acts on one order's fills does so before the next order's turn.
+        """Match the waiting orders against the last print, one after another.
 
-        It may take that one out.
+        Whoever acts on one order's fills does so before the next order's turn, which it may cancel.
         """
         for order in sorted(counter.resting, key=_precedence):
             if order in counter.resting:

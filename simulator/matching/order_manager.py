@@ -47,10 +47,7 @@ REJECTED_BY_EXCHANGE: Final = "EXCH"
 
 
 class OrderObserver(Protocol):
-    """Somebody who acts on the book as the market moves.
-
-    Super orders, forever orders, the P&L exit.
-    """
+    """Acts on orders as the market moves: super orders, forever orders, the P&L exit."""
 
     def on_order(self, order: Order, second: int, /) -> None:
         """An order changed; called when the change is complete."""
@@ -374,9 +371,9 @@ class OrderManager:
         return Refusal(Code.ORDER, f"Duplicate correlationId: {name}") if known else None
 
     def _is_market(self, request: OrderRequest) -> bool:
-        """Whether it trades at the market at once.
+        """Whether an order trades at the market at once.
 
-        A market order, or a stop-market one where Dhan ignores the trigger.
+        A market order does, and a stop-market one where Dhan ignores the trigger.
         """
         at_once = self.rules.stop_market is StopMarket.TRADES_AT_ONCE
         return request.order_type is OrderType.MARKET or (

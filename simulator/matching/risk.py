@@ -89,8 +89,8 @@ class MarginEngine:
 def margin(positions: Sequence[Position], waiting: Sequence[Order]) -> Paise:
     """Margin of what is open and what waits.
 
-    Per position the dearer of "all buys fill" and "all sells fill". Delivery sells what is owned,
-    so it binds nothing.
+    Each position counts with the dearer of "all buys fill" and "all sells fill". Delivery sells
+    what is owned, so it binds nothing.
     """
     open_value: dict[PositionKey, Fraction] = {}
     buys: dict[PositionKey, int] = {}

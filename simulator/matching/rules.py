@@ -1,8 +1,8 @@
 """What an order must respect.
 
-The instrument's steps and bands, the session, the broker's own limits. A breach of what the broker
-sees in the request refuses it; a breach that only the risk desk or the exchange sees becomes an
-order that is REJECTED in the book, as Dhan does (`Rules.reject_in_book`).
+These are the instrument's steps and bands, the session, and the broker's own limits. A breach of
+what the broker sees in the request refuses it; a breach that only the risk desk or the exchange
+sees becomes an order that is REJECTED in the book, as Dhan does (`Rules.reject_in_book`).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """WebSocket connections of the simulator.
 
-How a client gets in, how it is watched, and every way a connection ends. A send returns when the
-client's socket has taken the frame, so at full speed the market waits for its slowest reader. The
-access token travels in the query, so nothing here logs a URL.
+Says how a client gets in, how it is watched, and every way a connection ends. A send returns when
+the client's socket has taken the frame, so at full speed the market waits for its slowest reader.
+The access token travels in the query, so nothing here logs a URL.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ class Connection:
     ) -> None:
         """Say a last word, when there is one, and close in order.
 
-        With code 1006 TCP ends without a close frame.
+        Code 1006 ends TCP without a close frame.
         """
         if last_word is not None:
             await self.send(last_word)

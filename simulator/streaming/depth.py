@@ -1,6 +1,6 @@
 """Dhan's 20- and 200-level depth feeds.
 
-A bid and an ask packet of an instrument whenever it prints.
+An instrument sends a bid and an ask packet whenever it prints.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Binary packets of Dhan's 20- and 200-level depth.
 
-Another header than the feed's, 64-bit prices, one side per packet. Twelve bytes of header (length,
-code, segment, security id, then a sequence number with 20 levels and the row count with 200), then
-16 bytes per level. Both sides of an instrument stand back to back in one frame. Source: Dhan, Full
-Market Depth, as the project's Dhan reference (1.8) settles where its pages differ.
+They have another header than the feed's, 64-bit prices, and one side per packet. Twelve bytes of
+header (length, code, segment, security id, then a sequence number with 20 levels and the row count
+with 200), then 16 bytes per level. Both sides of an instrument stand back to back in one frame.
+Source: Dhan, Full Market Depth, as the project's Dhan reference (1.8) settles where its pages
+differ.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Everything that streams, as one: market feed, depth feeds, order updates, postbacks.
+"""Everything that streams, as one, put together from the settings.
 
-Put together from the settings.
+These are market feed, depth feeds, order updates and postbacks.
 """
 
 from __future__ import annotations

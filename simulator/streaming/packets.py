@@ -163,8 +163,8 @@ _ENCODERS: Final[Mapping[Mode, Callable[[Prints, int], Packets]]] = {
 class Encoded:
     """Packets of a tape, made a window ahead.
 
-    One call of numpy for thousands of prints costs what it does for one. With `true_utc` the trade
-    times are honest epochs, which Dhan's are not: whoever converts both ways is caught.
+    One call of numpy costs as much for one print as for thousands. With `true_utc` the trade times
+    are honest epochs, which Dhan's are not: whoever converts both ways is caught.
     """
 
     WINDOW: Final = 4_096  # prints; 0.7 MB of Full packets
@@ -225,7 +225,7 @@ def earlier(packet: bytes, seconds: int) -> bytes:
 def name(packet: bytes) -> str:
     """Which packet this is, for the journal.
 
-    Kind, segment and security id, and trade time if it has one.
+    Says kind, segment and security id, and the trade time if it has one.
     """
     code, _, segment, security_id = struct.unpack_from(_SMALL_HEADER, packet)
     at = _TRADE_TIME_AT.get(code)

@@ -56,7 +56,7 @@ class Postbacks:
     async def _after_faults(self, url: str, body: Json) -> list[tuple[str, Json]]:
         """What is sent now instead of this postback.
 
-        Nothing, more than one, or it behind the next one.
+        That is nothing, or more than one, or this one behind the next.
         """
         held, self._held = self._held, []
         thing = f"postback of {body['orderId']}: {body['orderStatus']}"

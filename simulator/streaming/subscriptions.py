@@ -1,6 +1,6 @@
-"""Reads what a client of the market feed or of a depth feed asks for.
+"""Reads strictly what a client of the market feed or of a depth feed asks for.
 
-Subscribe, unsubscribe, disconnect. Strict.
+A client may subscribe, unsubscribe and disconnect.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def read_depth_request(
 ) -> DepthChange | Goodbye | Invalid:
     """What one text message of a depth client asks for.
 
-    With 20 levels a list, with 200 one instrument in the message itself.
+    With 20 levels it holds a list, with 200 one instrument in the message itself.
     """
     body = _object(text)
     if isinstance(body, Invalid):

@@ -1,6 +1,6 @@
-"""Order updates as Dhan words them.
+"""Order updates as Dhan words them, one alert for each change.
 
-One alert for each change, in the key casing of its documents or of its live frames.
+The keys have the casing of Dhan's documents or of its live frames.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The order-update WebSocket.
 
-Login by message, then every change of the account's orders as it happens, never again.
+A client logs in by message, then gets every change of its account's orders as it happens, once.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What Postgres's catalogue says about the exposed schema.
 
-Tables with their columns' types, functions with their arguments.
+It has the tables with their columns' types, and the functions with their arguments.
 """
 
 from __future__ import annotations

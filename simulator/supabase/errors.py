@@ -55,9 +55,9 @@ def unparsable(what: str, text: str) -> RestError:
 
 
 def unsupported(feature: str) -> RestError:
-    """Something real Supabase can do and the stand-in cannot.
+    """The answer to what real Supabase can do and the stand-in cannot.
 
-    Said aloud, never answered wrongly.
+    It is said aloud, never answered wrongly.
     """
     return RestError(
         400, "PGRST127", "Feature not implemented", f"stand-in: {feature} is not implemented"

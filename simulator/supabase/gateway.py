@@ -1,9 +1,9 @@
-"""The stand-in for Supabase.
+"""The stand-in for Supabase, for development, demo and tests.
 
-One HTTP server in front of a real Postgres, with the gateway's duties (API keys, CORS). For
-development, demo and tests. It listens on loopback addresses only. Not here, and refused aloud
-where a client could ask: Realtime, Storage, Functions, OAuth, resource embedding. Mails are not
-sent but listed (`/auth/v1/admin/mails`).
+It is one HTTP server in front of a real Postgres, with the gateway's duties (API keys, CORS). It
+listens on loopback addresses only. Not here, and refused aloud where a client could ask: Realtime,
+Storage, Functions, OAuth, resource embedding. Mails are not sent but listed
+(`/auth/v1/admin/mails`).
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ log = structlog.get_logger(__name__)
 
 
 async def _as_it_is(_: object) -> None:
-    """In place of asyncpg's clearing after each use, a round trip more.
+    """Leave a connection as it is, in place of asyncpg's clearing after each use.
 
-    All our settings end with their transaction.
+    That would cost a round trip more, and all our settings end with their transaction.
     """
 
 

@@ -200,7 +200,7 @@ def _count(parameters: Parameters, name: str) -> int | None:
 def columns_of(rows: Iterable[dict[str, object]], columns: str | None) -> list[str]:
     """The columns a write names.
 
-    Those listed in `?columns=`, else the keys, which must be the same in every row. With
+    `?columns=` lists them; else they are the keys, which must be the same in every row. With
     `?columns=` a key missing from a row becomes NULL, as PostgREST has it.
     """
     if columns is not None:

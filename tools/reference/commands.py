@@ -13,9 +13,9 @@ from tools.reference.markdown import page as page_of
 
 
 class Command(Protocol):
-    """What of a command of click's the page shows.
+    """What the page shows of a command of click's.
 
-    Typer brings a click of its own, so its parameters are `Any`.
+    Typer brings a click of its own, so the parameters are `Any`.
     """
 
     help: str | None

@@ -1,6 +1,6 @@
 """What stands behind names in the source.
 
-The comment at the end of a line, the attributes of a docstring.
+That is the comment at the end of a line, or an entry in a docstring's list of attributes.
 """
 
 from __future__ import annotations
