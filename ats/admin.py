@@ -24,6 +24,7 @@ def migrations() -> Path:
 
 
 async def create_topics() -> None:
+    """Create the topics that are missing, and print their names."""
     settings = load()
     created = await bus_topics.create_topics(
         settings.kafka(), settings.plan(), settings.kafka_replication_factor
@@ -32,12 +33,18 @@ async def create_topics() -> None:
 
 
 async def check_topics() -> None:
+    """Print that every topic is there as it should be.
+
+    Raises:
+        Misconfigured: one is missing, or has other partitions or settings than it needs.
+    """
     settings = load()
     await bus_topics.check_topics(settings.kafka(), settings.plan(), CATALOGUE)
     typer.echo(f"all {len(CATALOGUE)} topics are there as they should be")
 
 
 async def migrate() -> None:
+    """Apply the migrations that the database of `SUPABASE_DB_URL` lacks, and print their names."""
     settings = load()
     settings.need("SUPABASE_DB_URL")
     applied = await apply_migrations(

@@ -15,4 +15,5 @@ def stop_on_signals() -> asyncio.Event:
 
 
 async def until_signalled() -> None:
+    """Return when the process is told to stop (SIGINT, SIGTERM)."""
     await stop_on_signals().wait()

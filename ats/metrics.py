@@ -70,7 +70,8 @@ class Figure:
 class Figures(Protocol):
     """A record that works its numbers out when asked."""
 
-    def figures(self) -> Iterable[Figure]: ...
+    def figures(self) -> Iterable[Figure]:
+        """What to show now, asked anew at each scrape."""
 
 
 class RecordCollector(Collector):
@@ -86,6 +87,7 @@ class RecordCollector(Collector):
         self._records = records  # a service adds to it while it starts
 
     def collect(self) -> Iterator[Metric]:
+        """Turn the records' present figures into metrics; one without a sample is left out."""
         for record in list(self._records):
             for figure in figures_of(record):
                 metric = _metric(f"ats_{self._service}_{figure.name}", figure)
@@ -177,6 +179,7 @@ class MetricsServer:
             ) from None
 
     async def stop(self) -> None:
+        """Close the port; does nothing when it was never opened."""
         if self._runner is not None:
             await self._runner.cleanup()
 

@@ -179,6 +179,7 @@ class Settings(BaseSettings):
         )
 
     def plan(self) -> PartitionPlan:
+        """How many partitions topics by instrument and topics by user have."""
         return PartitionPlan(self.ats_instrument_partitions, self.ats_user_partitions)
 
     def secrets(self) -> frozenset[str]:

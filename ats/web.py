@@ -61,6 +61,7 @@ class Page:
         return f"{self.url}/sign-in"
 
     def env(self) -> dict[str, str]:
+        """The variables that the page's process is started with, secrets among them."""
         return {
             "NEXT_PUBLIC_APP_URL": self.url,
             "NEXT_PUBLIC_SUPABASE_URL": self.supabase_url,

@@ -50,6 +50,7 @@ class KafkaConnection:
 
     @property
     def uses_sasl(self) -> bool:
+        """Whether brokers ask for a user name and a password."""
         return self.security_protocol.startswith("SASL")
 
     def ssl_context(self) -> SSLContext | None:
@@ -120,6 +121,7 @@ async def _resume_offset(
 
 
 def unreachable(connection: KafkaConnection, error: Exception) -> TryLater:
+    """The error for a broker that does not answer: it names the address, never a password."""
     return TryLater(
         f"no Kafka broker answers at {connection.bootstrap_servers} ({error}); start it or correct the address"
     )

@@ -213,6 +213,7 @@ class Buffer:
         return True
 
     def change(self, by: int) -> None:
+        """Count `by` bytes more, or less when negative, and open or close the room for reading on."""
         # a rebalance drops what Faust holds: counting begins anew, and what is still delivered was
         # counted before
         self._metrics.buffered_bytes = max(0, self._metrics.buffered_bytes + by)
@@ -222,10 +223,12 @@ class Buffer:
             self._room.clear()
 
     def begin_rebalance(self) -> None:
+        """Note that a rebalance has begun: Faust drops what it holds, so counting begins anew."""
         self.rebalancing = True
         self.change(-self._metrics.buffered_bytes)
 
     def end_rebalance(self) -> None:
+        """Note that partitions are assigned again, in a new generation."""
         self.generation += 1
         self.rebalancing = False
 

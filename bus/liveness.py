@@ -41,13 +41,16 @@ class FreezeWatchdog:
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
 
     def start(self) -> None:
+        """Watch from now on, in a thread of its own."""
         self._beat = time.monotonic()
         self._thread.start()
 
     def stop(self) -> None:
+        """Stop watching; returns at once."""
         self._stopped.set()
 
     def check(self) -> None:
+        """End the process when it was frozen for longer than the limit."""
         if (frozen := time.monotonic() - self._beat) > self._limit:
             terminate(
                 Exit.STALLED,

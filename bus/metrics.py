@@ -44,6 +44,7 @@ class Histogram:
         self.total = 0.0
 
     def observe(self, value: float) -> None:
+        """Count one `value`, in the unit of `bounds`."""
         self.counts[bisect_left(self.bounds, value)] += 1
         self.total += value
 

@@ -58,6 +58,7 @@ class CommitLedger:
         }
 
     def committed(self, offsets: dict[TopicPartition, int]) -> None:
+        """Note the `offsets` that Kafka has taken."""
         self._committed |= offsets
 
     def begin(self, topic_partition: TopicPartition, offset: int) -> None:

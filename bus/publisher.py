@@ -148,6 +148,10 @@ class Publisher:
         return future
 
     async def send_and_wait(self, output: Output) -> None:
+        """Send `output` and return when the broker has acknowledged it.
+
+        A caller that is cancelled stops waiting; the record is sent all the same.
+        """
         # cancelling a wait must not cancel the record
         await asyncio.shield(await self.send(output))
 

@@ -49,6 +49,7 @@ class Record:
 
     @property
     def topic_partition(self) -> TopicPartition:
+        """The partition that this record was read from."""
         return TopicPartition(self.topic, self.partition)
 
 
@@ -69,6 +70,10 @@ class Output(NamedTuple):
 def message_output(
     topic: Topic, message: Message, key: str, partition: int | None = None
 ) -> Output:
+    """Make `message` an output of `topic`, under `key`.
+
+    Without a `partition` the key decides (`partition_for`).
+    """
     return Output(topic, key.encode(), encode(message), partition)
 
 

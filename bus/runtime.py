@@ -87,14 +87,17 @@ class ShellContext:
 
     @property
     def connection(self) -> KafkaConnection:
+        """The way to Kafka."""
         return self.setup.connection
 
     @property
     def options(self) -> ShellOptions:
+        """Limits and times of this shell."""
         return self.setup.options
 
     @property
     def metrics(self) -> ShellMetrics:
+        """The counters of this shell."""
         return self.setup.metrics
 
     async def publisher(self, what: str, *, linger: float = 0.0) -> Publisher:

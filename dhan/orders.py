@@ -81,6 +81,7 @@ class BrokerOrder:
 
     @property
     def rejected(self) -> bool:
+        """Whether the broker or the exchange refused this order."""
         return self.status == "REJECTED"
 
     @property

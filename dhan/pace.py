@@ -22,6 +22,7 @@ class EvenPace:
         self._next = float("-inf")
 
     async def wait(self) -> None:
+        """Wait for this caller's turn; turns come evenly, in the order of the calls."""
         now = self._clock()
         mine = max(now, self._next)
         self._next = mine + self._gap

@@ -191,15 +191,19 @@ class DhanTransport:
         return self
 
     def get(self, endpoint: str) -> Awaitable[Result]:
+        """Send a GET, as the SDK's endpoint classes ask for it."""
         return self._send("GET", endpoint)
 
     def delete(self, endpoint: str) -> Awaitable[Result]:
+        """Send a DELETE, as the SDK's endpoint classes ask for it."""
         return self._send("DELETE", endpoint)
 
     def post(self, endpoint: str, payload: Mapping[str, Any]) -> Awaitable[Result]:
+        """Send a POST with `payload` as JSON, as the SDK's endpoint classes ask for it."""
         return self._send("POST", endpoint, payload)
 
     def put(self, endpoint: str, payload: Mapping[str, Any]) -> Awaitable[Result]:
+        """Send a PUT with `payload` as JSON, as the SDK's endpoint classes ask for it."""
         return self._send("PUT", endpoint, payload)
 
     async def _send(

@@ -69,6 +69,7 @@ class Accounts:
         self._enter(user, Origin.WEB)
 
     def get(self, client_id: str) -> SimulatedUser | None:
+        """The user with this client id, or None."""
         return self._by_client.get(client_id)
 
     def holder(

@@ -131,6 +131,7 @@ class RegisteredApp:
 
     @property
     def name(self) -> str:
+        """What the login page calls the app: its id."""
         return self.app_id
 
 
@@ -144,6 +145,7 @@ class RegisteredPartner:
 
     @property
     def name(self) -> str:
+        """What the login page calls the partner: its id."""
         return self.partner_id
 
 

@@ -45,6 +45,7 @@ class Control:
         self._bad_rows = bad_rows
 
     def routes(self) -> list[web.RouteDef]:
+        """All paths under `/control`."""
         return [
             web.post("/control/start", self.start),
             web.get("/control/state", self.state),
@@ -60,12 +61,14 @@ class Control:
         ]
 
     async def start(self, request: web.Request) -> web.Response:
+        """Answer `POST /control/start`: open the market."""
         if refusal := await _refuse_body(request):
             return refusal
         self._exchange.open_market()
         return web.json_response({"started": True})
 
     async def state(self, _: web.Request) -> web.Response:
+        """Answer `GET /control/state`: market time, progress, connections and orders."""
         exchange, session = self._exchange, self._exchange.market.session
         orders = exchange.book.all()
         return web.json_response(
@@ -114,6 +117,7 @@ class Control:
         return web.json_response({"waiting": len(self._faults.waiting)}, status=201)
 
     async def waiting_faults(self, _: web.Request) -> web.Response:
+        """Answer `GET /control/faults`: those that have not fired yet."""
         return web.json_response(
             [{"kind": fault.kind, "endpoint": fault.where} for fault in self._faults.waiting]
         )
@@ -126,10 +130,12 @@ class Control:
         )
 
     async def clear_faults(self, _: web.Request) -> web.Response:
+        """Answer `DELETE /control/faults`: drop those that have not fired yet."""
         self._faults.clear()
         return web.json_response({"waiting": 0})
 
     async def add_user(self, request: web.Request) -> web.Response:
+        """Answer `POST /control/users`: add a user, or give a known one another token."""
         try:
             user = _user(await _object(request, *_USER))
         except (ValueError, Misconfigured) as error:

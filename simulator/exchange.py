@@ -52,6 +52,7 @@ class Exchange:
 
     @property
     def started(self) -> bool:
+        """Whether the market was opened, be it held or over since."""
         return self._running is not None
 
     @property
@@ -66,6 +67,7 @@ class Exchange:
 
     @property
     def now(self) -> UtcNs:
+        """Market time."""
         return UtcNs.seconds(self.second)
 
     @property
@@ -114,6 +116,7 @@ class Exchange:
 
     @property
     def paused(self) -> bool:
+        """Whether the market is held where it stands."""
         return self._pacer.held_at is not None
 
     @property

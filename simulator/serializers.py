@@ -31,6 +31,7 @@ Json = dict[str, Any]
 
 
 def rupees(paise: int | Fraction) -> float:
+    """Rupees as Dhan's JSON has them."""
     return float(paise) / 100
 
 

@@ -69,24 +69,29 @@ class Simulator:
 
     @property
     def market(self) -> Market:
+        """The session's listings and prints."""
         return self.exchange.market
 
     @property
     def feed(self) -> Feed:
+        """The market feed. Only after the start."""
         return self.streams.feed
 
     @property
     def streams(self) -> Streams:
+        """Everything that streams. Only after the start."""
         assert self._streams is not None, "the simulator is not started"
         return self._streams
 
     @property
     def faults(self) -> Faults:
+        """The faults that wait to fire. Only after the start."""
         assert self._faults is not None, "the simulator is not started"
         return self._faults
 
     @property
     def exchange(self) -> Exchange:
+        """Clock, prices and orders of the market. Only after the start."""
         assert self._exchange is not None, "the simulator is not started"
         return self._exchange
 

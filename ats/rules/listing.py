@@ -99,6 +99,7 @@ def _lines(offer: Offer) -> Iterator[str]:
 
 
 def in_bars(counts: Mapping[Timeframe, int]) -> str:
+    """Say warm-ups in words: "20 x 5m, 3 x 15m"."""
     return ", ".join(f"{count} x {timeframe}" for timeframe, count in counts.items())
 
 

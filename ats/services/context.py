@@ -123,6 +123,7 @@ def credentials_of(settings: Settings) -> Credentials:
 
 
 def trading_date(settings: Settings) -> date:
+    """The day to trade: the one the settings name, else today in India."""
     return settings.ats_trading_date or datetime.now(UTC).astimezone(IST).date()
 
 

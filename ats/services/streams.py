@@ -55,6 +55,7 @@ class EngineFigures:
     stats: EngineStats
 
     def figures(self) -> Iterable[Figure]:
+        """Counters, instruments and clocks of the engines, by partition."""
         partitions = sorted(self.stats.machines)
         for name, what in COUNTED.items():
             counts = {str(partition): self.stats.count(name, partition) for partition in partitions}

@@ -34,6 +34,7 @@ class Brackets:
         self._quirks = quirks
 
     def routes(self) -> list[web.RouteDef]:
+        """The paths of super and forever orders."""
         reading, trading = self._door.reading, self._door.trading
         return [
             web.post("/v2/super/orders", trading(self.place_super)),
@@ -48,6 +49,7 @@ class Brackets:
         ]
 
     async def place_super(self, call: Call) -> web.StreamResponse:
+        """Answer `POST /v2/super/orders`: place the entry; its exits wait for its fills."""
         asked = placement.read(
             call.body,
             call.client_id,
@@ -63,6 +65,7 @@ class Brackets:
         )
 
     async def modify_super(self, call: Call) -> web.StreamResponse:
+        """Answer `PUT /v2/super/orders/{order_id}`: change the entry, or one exit leg."""
         asked = placement.read(call.body, call.client_id, placement.super_modification)
         if isinstance(asked, Refusal):
             return refuse(asked)
@@ -74,6 +77,10 @@ class Brackets:
         return refuse(refusal) if refusal else _reply(order_id, Status.TRANSIT)
 
     async def cancel_super(self, call: Call) -> web.StreamResponse:
+        """Answer `DELETE /v2/super/orders/{order_id}/{leg}` with 202.
+
+        Whether the answer has a body is a quirk: Dhan's documents and its servers differ.
+        """
         order_id, leg = call.path("order_id"), call.path("leg")
         if leg not in list(Leg):
             return refuse(NO_SUCH_ORDER)
@@ -85,6 +92,7 @@ class Brackets:
         return _reply(order_id, Status.CANCELLED, 202)
 
     async def list_super(self, call: Call) -> web.StreamResponse:
+        """Answer `GET /v2/super/orders`: all of the day, each with its legs."""
         book = self._exchange.book
         return web.json_response(
             [
@@ -94,6 +102,7 @@ class Brackets:
         )
 
     async def place_forever(self, call: Call) -> web.StreamResponse:
+        """Answer `POST /v2/forever/orders`: keep one trigger, or a pair (OCO)."""
         wish = placement.read(
             call.body,
             call.client_id,
@@ -105,6 +114,7 @@ class Brackets:
         return refuse(made) if isinstance(made, Refusal) else _reply(made.order_id, Status.PENDING)
 
     async def modify_forever(self, call: Call) -> web.StreamResponse:
+        """Answer `PUT /v2/forever/orders/{order_id}`: change a leg that still waits."""
         asked = placement.read(call.body, call.client_id, placement.forever_modification)
         if isinstance(asked, Refusal):
             return refuse(asked)
@@ -115,12 +125,14 @@ class Brackets:
         return refuse(made) if isinstance(made, Refusal) else _reply(made.order_id, Status.PENDING)
 
     async def cancel_forever(self, call: Call) -> web.StreamResponse:
+        """Answer `DELETE /v2/forever/orders/{order_id}`: end the legs that still wait."""
         made = self._forever.cancel(call.client_id, call.path("order_id"), self._exchange.second)
         return (
             refuse(made) if isinstance(made, Refusal) else _reply(made.order_id, Status.CANCELLED)
         )
 
     async def list_forever(self, call: Call) -> web.StreamResponse:
+        """Answer `GET /v2/forever/orders`: a row for each leg."""
         made = self._forever.of(call.client_id)
         return web.json_response([forever_json(order, leg) for order in made for leg in order.legs])
 

@@ -54,6 +54,7 @@ class Charts:
         self._daily = lru_cache(maxsize=64)(self._make_daily)
 
     def routes(self) -> list[web.RouteDef]:
+        """The paths of daily and intraday candles."""
         return [
             web.post("/v2/charts/historical", self._door.charts(self.historical)),
             web.post("/v2/charts/intraday", self._door.charts(self.intraday)),

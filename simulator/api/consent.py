@@ -66,6 +66,7 @@ class ConsentApi:
         self._made = 0
 
     def routes(self) -> list[web.RouteDef]:
+        """The paths of login, for apps and for partners, and of token renewal."""
         either = (web.get, web.post)  # Dhan's documents disagree about the verbs
         return [
             web.post("/auth/app/generate-consent", self.generate),
@@ -82,6 +83,7 @@ class ConsentApi:
         ]
 
     async def generate(self, request: web.Request) -> web.Response:
+        """Answer the first step of an app: open a consent for the client it names."""
         app, client_id = self._app(request), request.query.get("client_id", "")
         if app is None or self._accounts.get(client_id) is None:
             return refuse(BAD_TOKEN)
@@ -93,6 +95,7 @@ class ConsentApi:
         )
 
     async def generate_partner(self, request: web.Request) -> web.Response:
+        """Answer the first step of a partner: open a consent for whoever logs in."""
         partner = self._partner(request)
         if partner is None:
             return refuse(BAD_TOKEN)
@@ -101,6 +104,7 @@ class ConsentApi:
         )
 
     async def page(self, request: web.Request) -> web.Response:
+        """Show the login page of an open consent."""
         consent = self._asked(request)
         if consent is None:
             return refuse(_UNKNOWN_CONSENT)
@@ -134,6 +138,7 @@ class ConsentApi:
         return self._consumed(request, self._app(request), Origin.APP)
 
     async def consume_partner(self, request: web.Request) -> web.Response:
+        """Answer the last step of a partner: the login's token id buys an access token, once."""
         return self._consumed(request, self._partner(request), Origin.PARTNER)
 
     async def generate_token(self, request: web.Request) -> web.Response:
@@ -170,6 +175,7 @@ class ConsentApi:
         return self._token(client_id, Origin.WEB)
 
     async def renew_by_post(self, _: web.Request) -> web.Response:
+        """Refuse a renewal by POST, as Dhan does."""
         return refuse(_NOT_RENEWABLE)
 
     def _consumed(self, request: web.Request, asker: Asker | None, origin: Origin) -> web.Response:

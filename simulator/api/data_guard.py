@@ -84,9 +84,11 @@ class DataGuard:
         return chart
 
     def quotes(self, handler: CallHandler) -> Handler:
+        """Guard a handler of quotes: they have a pace of their own."""
         return self._guarded(handler, self._quotes)
 
     def data(self, handler: CallHandler) -> Handler:
+        """Guard a handler of other market data, such as option chains."""
         return self._guarded(handler, self._data)
 
     def chain_is_due(self, client_id: str, asked: str) -> bool:

@@ -48,9 +48,11 @@ class Call:
 
     @property
     def client_id(self) -> str:
+        """Whose call this is."""
         return self.user.client_id
 
     def path(self, name: str) -> str:
+        """The part of the path that the route calls `name`."""
         return self.request.match_info[name]
 
 
@@ -81,12 +83,16 @@ class ApiGuard:
         self._address = address
 
     def reading(self, handler: CallHandler) -> Handler:
+        """Guard a handler that only reads: it counts against the reads, from any address."""
+
         async def read(request: web.Request) -> web.StreamResponse:
             return await self._pass(request, handler, self._reads)
 
         return read
 
     def trading(self, handler: CallHandler) -> Handler:
+        """Guard a handler that trades: it counts against the orders, from registered addresses only."""
+
         async def trade(request: web.Request) -> web.StreamResponse:
             return await self._pass(request, handler, self._orders, from_anywhere=False)
 

@@ -45,6 +45,7 @@ class Master:
         self._listings = listings
 
     def routes(self) -> list[web.RouteDef]:
+        """The paths of the instrument master."""
         return [
             web.get("/instruments/api-scrip-master-detailed.csv", self.detailed),
             web.get("/instruments/api-scrip-master.csv", self.compact),
@@ -53,16 +54,20 @@ class Master:
         ]
 
     async def detailed(self, _: web.Request) -> web.Response:
+        """Answer with the detailed CSV of every instrument."""
         return web.Response(text=self._detailed, content_type="text/csv")
 
     async def compact(self, _: web.Request) -> web.Response:
+        """Answer with the compact CSV of every instrument."""
         return web.Response(text=self._compact, content_type="text/csv")
 
     async def redirect(self, request: web.Request) -> web.Response:
+        """Answer `GET /v2/instrument/{segment}` with the address of the file, as Dhan does."""
         segment = request.match_info["segment"]
         return web.Response(status=302, headers={"Location": f"/instruments/segment/{segment}.csv"})
 
     async def of_segment(self, request: web.Request) -> web.Response:
+        """Answer with the detailed CSV of one segment."""
         segment = request.match_info["segment"]
         if segment not in Segment.__members__:
             return refuse(_NO_SEGMENT)

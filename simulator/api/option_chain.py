@@ -39,12 +39,14 @@ class OptionChains:
                 )
 
     def routes(self) -> list[web.RouteDef]:
+        """The paths of option chains and their expiries."""
         return [
             web.post("/v2/optionchain", self._door.data(self.chain)),
             web.post("/v2/optionchain/expirylist", self._door.data(self.expiries)),
         ]
 
     async def expiries(self, call: Call) -> web.Response:
+        """Answer `POST /v2/optionchain/expirylist`: the expiries of an underlying, nearest first."""
         asked = object_of(call.body)
         if asked is None:
             return self._door.refuse(DataError.BAD_REQUEST)
@@ -55,6 +57,7 @@ class OptionChains:
         return web.json_response({"data": days, "status": "success"})
 
     async def chain(self, call: Call) -> web.Response:
+        """Answer `POST /v2/optionchain`: every strike of one expiry, in Dhan's pace for each chain."""
         asked = object_of(call.body)
         if asked is None:
             return self._door.refuse(DataError.BAD_REQUEST)

@@ -39,6 +39,7 @@ class Rest:
         self._quirks = quirks
 
     def routes(self) -> list[web.RouteDef]:
+        """The paths of orders and trades."""
         reading, trading = self._door.reading, self._door.trading
         return [
             web.post("/v2/orders", trading(self.place)),
@@ -55,6 +56,7 @@ class Rest:
         ]
 
     async def place(self, call: Call) -> web.StreamResponse:
+        """Answer `POST /v2/orders`: an order that the broker takes gets an id, and PENDING."""
         asked = placement.read_order(call.body, call.client_id)
         late = call.fault if call.fault and call.fault.kind is FaultKind.LATE_REJECT else None
         order = self._enter(asked, hold=late is not None)
@@ -81,6 +83,7 @@ class Rest:
         return web.json_response(replies if self._quirks.slices_as_array else replies[0])
 
     async def modify(self, call: Call) -> web.StreamResponse:
+        """Answer `PUT /v2/orders/{order_id}`: change an order that still waits."""
         wish = placement.read(call.body, call.client_id, placement.modification)
         if isinstance(wish, Refusal):
             return refuse(wish)
@@ -92,6 +95,10 @@ class Rest:
         return web.json_response({"orderId": order.order_id, "orderStatus": Status.TRANSIT})
 
     async def cancel(self, call: Call) -> web.StreamResponse:
+        """Answer `DELETE /v2/orders/{order_id}`: cancel what is left of an order.
+
+        With the fault `cancel_fill_race` the order fills first.
+        """
         order_id = call.path("order_id")
         raced = bool(call.fault and call.fault.kind is FaultKind.CANCEL_FILL_RACE)
         if raced and (order := self._book.by_id(call.client_id, order_id)):
@@ -102,6 +109,7 @@ class Rest:
         return web.json_response({"orderId": order_id, "orderStatus": Status.CANCELLED})
 
     async def orders(self, call: Call) -> web.StreamResponse:
+        """Answer `GET /v2/orders`: the user's orders of the day."""
         return web.json_response([order_json(order) for order in self._book.of(call.client_id)])
 
     async def order(self, call: Call) -> web.StreamResponse:
@@ -123,11 +131,13 @@ class Rest:
         return web.json_response([row] if self._quirks.by_name_as_array else row)
 
     async def trades(self, call: Call) -> web.StreamResponse:
+        """Answer `GET /v2/trades`: the user's trades of the day."""
         return web.json_response(
             [trade_json(*made) for made in _trades(self._book.of(call.client_id))]
         )
 
     async def trades_of(self, call: Call) -> web.StreamResponse:
+        """Answer `GET /v2/trades/{order_id}`: the trades of one order."""
         order = self._book.by_id(call.client_id, call.path("order_id"))
         return (
             refuse(NO_SUCH_ORDER)

@@ -38,6 +38,7 @@ class Portfolio:
         self._quirks = quirks
 
     def routes(self) -> list[web.RouteDef]:
+        """The paths of positions, holdings, funds and margins."""
         reading, trading = self._door.reading, self._door.trading
         return [
             web.get("/v2/positions", reading(self.positions)),
@@ -50,12 +51,14 @@ class Portfolio:
         ]
 
     async def positions(self, call: Call) -> web.StreamResponse:
+        """Answer `GET /v2/positions`: all of the day, closed ones included."""
         held = self._book.ledger.of(call.client_id)
         return web.json_response(
             [self._position_json(call.client_id, position) for position in held]
         )
 
     async def exit_all(self, call: Call) -> web.StreamResponse:
+        """Answer `DELETE /v2/positions`: cancel all orders and close all positions at the market."""
         self._controls.exit_all(call.client_id, self._exchange.second)
         if not self._quirks.exit_all_has_body:
             return web.Response(status=202)
@@ -76,6 +79,7 @@ class Portfolio:
         return refuse(refusal) if refusal else web.Response(status=202)
 
     async def holdings(self, call: Call) -> web.StreamResponse:
+        """Answer `GET /v2/holdings`; a user without any gets an error, as at Dhan."""
         held = self._book.risk.purse(call.client_id).holdings
         rows = [
             self._holding_json(PositionKey(key, Product.CNC), holding)
@@ -84,6 +88,7 @@ class Portfolio:
         return web.json_response(rows) if rows else refuse(_NO_HOLDINGS)
 
     async def funds(self, call: Call) -> web.StreamResponse:
+        """Answer `GET /v2/fundlimit`: balance at the start, used and left, in rupees."""
         funds = self._book.funds(call.client_id)
         opening, available = funds.opening or Paise(0), funds.available or Paise(0)
         return web.json_response(
@@ -100,6 +105,7 @@ class Portfolio:
         )
 
     async def margin(self, call: Call) -> web.StreamResponse:
+        """Answer `POST /v2/margincalculator`: what one order would bind."""
         asked = placement.read(
             call.body, call.client_id, lambda fields: placement.hypothetical(fields, call.client_id)
         )

@@ -33,6 +33,7 @@ class Quotes:
         self._door = door
 
     def routes(self) -> list[web.RouteDef]:
+        """The paths of quotes."""
         return [
             web.post("/v2/marketfeed/ltp", self._door.quotes(self.ltp)),
             web.post("/v2/marketfeed/ohlc", self._door.quotes(self.ohlc)),
@@ -40,12 +41,15 @@ class Quotes:
         ]
 
     async def ltp(self, call: Call) -> web.Response:
+        """Answer `POST /v2/marketfeed/ltp`: last prices."""
         return self._answer(call, _ltp)
 
     async def ohlc(self, call: Call) -> web.Response:
+        """Answer `POST /v2/marketfeed/ohlc`: last prices, and the day's open, high, low and close."""
         return self._answer(call, _ohlc)
 
     async def quote(self, call: Call) -> web.Response:
+        """Answer `POST /v2/marketfeed/quote`: what a Full packet has, five levels of depth included."""
         return self._answer(call, _quote)
 
     def _answer(self, call: Call, write: Writer) -> web.Response:
@@ -124,6 +128,7 @@ def last_price(listing: Listing, row: Prints) -> int:
 
 
 def rupees(paise: int) -> float:
+    """Rupees as Dhan's JSON has them."""
     return int(paise) / PAISE_PER_RUPEE
 
 

@@ -36,6 +36,7 @@ class RateLimit:
         )
 
     def allows(self, client_id: str) -> bool:
+        """Whether one more request of this user passes; counts it when it does."""
         now, seen = self._clock(), self._seen[client_id]
         for allowance, moments in zip(self._allowances, seen, strict=True):
             while moments and now - moments[0] >= allowance.window:

@@ -53,9 +53,15 @@ class Fields:
         )
 
     def raw(self, name: str) -> Any:
+        """The value as the request has it, None when it is missing."""
         return self._payload.get(name)
 
     def choice(self, name: str, kind: type[E]) -> E:
+        """A member of the enum `kind`.
+
+        Raises:
+            InvalidField: anything else.
+        """
         value = self._payload.get(name)
         if value not in list(kind):
             raise InvalidField(f"{name}: {value!r}")
@@ -71,6 +77,11 @@ class Fields:
         raise InvalidField(f"{name}: {value!r}")
 
     def units(self, name: str, *, least: int = 1) -> Quantity:
+        """A whole number of units, at least `least`; with `least` 0 it may be missing.
+
+        Raises:
+            InvalidField: anything else.
+        """
         value = self._payload.get(name)
         if least == 0 and _blank(value):
             return Quantity(0)
@@ -96,12 +107,22 @@ class Fields:
             raise InvalidField(f"{name}: {value!r} is no whole number of paise") from None
 
     def correlation_id(self) -> str:
+        """The caller's own id of the order, empty when there is none.
+
+        Raises:
+            InvalidField: it has characters that Dhan refuses.
+        """
         value = self._payload.get("correlationId") or ""
         if not isinstance(value, str) or not _CORRELATION_ID.fullmatch(value):
             raise InvalidField("correlationId: letters, digits, space, _ . -")
         return value
 
     def instrument(self) -> InstrumentId:
+        """The instrument that `exchangeSegment` and `securityId` name.
+
+        Raises:
+            InvalidField: they name none that could exist.
+        """
         segment, security_id = self._payload.get("exchangeSegment"), self._payload.get("securityId")
         if not isinstance(security_id, str) or segment not in list(Segment):
             raise InvalidField("exchangeSegment and securityId: both strings")
@@ -133,6 +154,11 @@ def read_order(body: bytes, client_id: str) -> OrderRequest | Refusal:
 
 
 def order_request(fields: Fields, client_id: str) -> OrderRequest:
+    """Read a plain order of `client_id`.
+
+    Raises:
+        InvalidField: naming the field at fault.
+    """
     order_type = fields.choice("orderType", OrderType)
     after_market = fields.truth("afterMarketOrder")
     return OrderRequest(
@@ -182,6 +208,11 @@ def modification(fields: Fields) -> Modification:
 
 
 def super_request(fields: Fields, client_id: str) -> tuple[OrderRequest, Exits]:
+    """Read a super order of `client_id`: its entry and its exits.
+
+    Raises:
+        InvalidField: naming the field at fault.
+    """
     order_type = fields.choice("orderType", OrderType)
     if order_type.waits_for_trigger:
         raise InvalidField(f"orderType: {order_type}")
@@ -206,6 +237,11 @@ def exits(fields: Fields) -> Exits:
 
 
 def super_modification(fields: Fields) -> tuple[Leg, Modification, Exits]:
+    """Read what to change of a super order, and of which leg.
+
+    Raises:
+        InvalidField: naming the field at fault.
+    """
     leg = fields.choice("legName", Leg)
     if leg is not Leg.ENTRY:
         name = "targetPrice" if leg is Leg.TARGET else "stopLossPrice"
@@ -229,6 +265,11 @@ class ForeverWish:
 
 
 def forever_request(fields: Fields, client_id: str) -> ForeverWish:
+    """Read a forever order of `client_id`: one leg, or two for an OCO.
+
+    Raises:
+        InvalidField: naming the field at fault.
+    """
     second = (
         _forever_leg(fields, client_id, "1")
         if fields.choice("orderFlag", Flag) is Flag.OCO
@@ -238,6 +279,11 @@ def forever_request(fields: Fields, client_id: str) -> ForeverWish:
 
 
 def forever_modification(fields: Fields) -> tuple[Leg, Modification]:
+    """Read what to change of a forever order, and of which leg.
+
+    Raises:
+        InvalidField: naming the field at fault.
+    """
     order_type = _forever_type(fields)
     fields.choice("orderFlag", Flag)
     wish = Modification(

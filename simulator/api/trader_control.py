@@ -50,6 +50,7 @@ class Addresses:
         self._registered: dict[tuple[str, IpFlag], _Registered] = {}
 
     def get(self, client_id: str, flag: IpFlag) -> _Registered | None:
+        """The address that the user registered under `flag`, or None."""
         return self._registered.get((client_id, flag))
 
     def set(self, client_id: str, flag: IpFlag, ip: str, *, again: bool) -> Refusal | None:
@@ -66,12 +67,17 @@ class Addresses:
         return None
 
     def allows(self, client_id: str, ip: str) -> bool:
+        """Whether the user may trade from `ip`.
+
+        Any address does where none is required.
+        """
         return not self._required or any(
             known is not None and known.ip == ip
             for known in (self.get(client_id, flag) for flag in IpFlag)
         )
 
     def objection(self, client_id: str, ip: str) -> Refusal | None:
+        """The refusal of an order from `ip`, or None."""
         return None if self.allows(client_id, ip) else Refusal(self._bad_ip, "Invalid IP")
 
 
@@ -87,6 +93,7 @@ class TraderControl:
         self._door = door
 
     def routes(self) -> list[web.RouteDef]:
+        """The paths of kill switch, P&L exit, profile and addresses."""
         reading, trading = self._door.reading, self._door.trading
         return [
             web.post("/v2/killswitch", trading(self.switch)),
@@ -115,10 +122,12 @@ class TraderControl:
         return web.json_response({"dhanClientId": call.client_id, "killSwitchStatus": sentence})
 
     async def switch_status(self, call: Call) -> web.StreamResponse:
+        """Answer `GET /v2/killswitch`."""
         status = "ACTIVATE" if self._controls.is_killed(call.client_id) else "DEACTIVATE"
         return web.json_response({"dhanClientId": call.client_id, "killSwitchStatus": status})
 
     async def set_exit(self, call: Call) -> web.StreamResponse:
+        """Answer `POST /v2/pnlExit`: exit all positions at a profit or a loss, in rupees."""
         wanted = placement.read(call.body, call.client_id, _pnl_exit)
         if isinstance(wanted, Refusal):
             return refuse(wanted)
@@ -128,6 +137,7 @@ class TraderControl:
         )
 
     async def exit_status(self, call: Call) -> web.StreamResponse:
+        """Answer `GET /v2/pnlExit`."""
         wanted = self._controls.pnl_exit(call.client_id)
         return web.json_response(
             {
@@ -140,6 +150,7 @@ class TraderControl:
         )
 
     async def stop_exit(self, call: Call) -> web.StreamResponse:
+        """Answer `DELETE /v2/pnlExit`."""
         if not self._controls.stop_pnl_exit(call.client_id):
             return refuse(Refusal(Code.NO_DATA, "No P&L based exit is active"))
         return web.json_response(
@@ -147,6 +158,7 @@ class TraderControl:
         )
 
     async def profile(self, call: Call) -> web.StreamResponse:
+        """Answer `GET /v2/profile`: how long the token lives (IST), and which segments are active."""
         expiry = (
             call.user.expires_at or self._exchange.now.ist() + timedelta(hours=24)
         ).astimezone(IST)
@@ -163,9 +175,11 @@ class TraderControl:
         )
 
     async def set_ip(self, call: Call) -> web.StreamResponse:
+        """Answer `POST /v2/ip/setIP`: register an address for the first time."""
         return self._register(call, again=False)
 
     async def modify_ip(self, call: Call) -> web.StreamResponse:
+        """Answer `PUT /v2/ip/modifyIP`: replace a registered address, once in seven days."""
         return self._register(call, again=True)
 
     async def get_ip(self, call: Call) -> web.StreamResponse:
@@ -196,6 +210,7 @@ class TraderControl:
 
 
 def bad_ip_code(quirks: Quirks) -> Code:
+    """The code that refuses an unknown address; Dhan's documents name two."""
     return Code.named(quirks.bad_ip_code)
 
 

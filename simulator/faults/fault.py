@@ -83,6 +83,7 @@ class Fault:
 
     @property
     def place(self) -> Place:
+        """Where a fault of this kind strikes."""
         return TRAITS[self.kind].place
 
     @property

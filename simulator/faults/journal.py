@@ -41,6 +41,7 @@ class Entry:
     thing: str
 
     def as_json(self) -> dict[str, Any]:
+        """The entry as `/control/journal` shows it, market time in IST."""
         return asdict(self) | {"market_time": self.market_time.ist().isoformat()}
 
 
@@ -62,8 +63,10 @@ class Journal:
         return len(self._entries)
 
     def add(self, entry: Entry) -> None:
+        """Append `entry`; the oldest one goes when the journal is full."""
         self._entries.append(entry)
         self.total = entry.number
 
     def of(self, kind: FaultKind) -> list[Entry]:
+        """The entries of one kind, oldest first."""
         return [entry for entry in self if entry.kind is kind]

@@ -26,15 +26,18 @@ class ChatApi:
         self.calls = 0
 
     def routes(self) -> list[web.RouteDef]:
+        """The paths of the simulated model, as OpenAI names them."""
         return [web.post("/v1/chat/completions", self.complete), web.get("/v1/models", self.models)]
 
     async def models(self, request: web.Request) -> web.Response:
+        """Answer `GET /v1/models`: the one that there is."""
         if not _has_key(request):
             return _no_key()
         listed = [{"id": MODEL, "object": "model", "created": CREATED, "owned_by": "simulator"}]
         return web.json_response({"object": "list", "data": listed})
 
     async def complete(self, request: web.Request) -> web.Response:
+        """Answer `POST /v1/chat/completions`; the same prompt always gets the same answer."""
         if not _has_key(request):
             return _no_key()
         self.calls += 1

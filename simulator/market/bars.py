@@ -116,10 +116,12 @@ def read_lines(lines: Iterable[str]) -> Bars:
 
 
 def days_of(bars: Iterable[Bar]) -> list[date]:
+    """The trading days that `bars` touch, oldest first."""
     return sorted({trading_day(bar.start) for bar in bars})
 
 
 def filled(numbered: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    """The numbered lines that are not blank."""
     return ((line, text) for line, text in numbered if text.strip())
 
 
@@ -149,6 +151,11 @@ def _bar(line: int, text: str, at: Mapping[str, int]) -> Bar:
 
 
 def cells_of(text: str, at: Mapping[str, int]) -> dict[str, str]:
+    """The cells of one line by column name, stripped; `at` says where each column stands.
+
+    Raises:
+        Unreadable: naming the missing column, or that the line is not CSV.
+    """
     try:
         cells = next(csv.reader([text], strict=True))
     except csv.Error as error:
@@ -179,6 +186,11 @@ def _start(text: str) -> UtcNs:
 
 
 def price_of(name: str, text: str) -> Price:
+    """Read a price in rupees.
+
+    Raises:
+        Unreadable: not a whole number of paise, not above 0, or impossibly high.
+    """
     try:
         paise = Paise.from_rupees(text)
     except ValueError as error:
@@ -189,6 +201,11 @@ def price_of(name: str, text: str) -> Price:
 
 
 def volume_of(name: str, text: str) -> Quantity:
+    """Read a bar's volume in units.
+
+    Raises:
+        Unreadable: not a whole number from 0 to `MAX_BAR_VOLUME`.
+    """
     try:
         volume = int(text) if text.isascii() and text.isdigit() else -1
     except ValueError:  # more digits than Python reads at once

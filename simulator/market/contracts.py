@@ -68,6 +68,7 @@ class Contract:
 
     @property
     def sign(self) -> int:
+        """1 for a call, -1 for a put."""
         return 1 if self.right is Right.CALL else -1
 
     def years(self, day: date) -> float:

@@ -41,6 +41,7 @@ def bid_price(last: Number, tick_size: Number, level: int) -> Number:
 
 
 def ask_price(last: Number, tick_size: Number, level: int) -> Number:
+    """The ask of `level`, 0 the best, in the unit of `last` and `tick_size`."""
     return last + tick_size * level
 
 

@@ -115,16 +115,19 @@ class Generated:
 
     @property
     def minutes(self) -> int:
+        """How many minutes the session has."""
         return int(self._levels.shape[1]) - 1
 
     @cached_property
     def total(self) -> int:
+        """How many prints the session has, the closing ones included."""
         closing = len(self._listings)
         return closing + sum(
             int(self._counts(self._all, np.full(closing, at)).sum()) for at in range(self.minutes)
         )
 
     def chunks(self) -> Iterator[Prints]:
+        """Make all prints in order of time, some minutes of the market at once."""
         running, together = (
             Running(self._fixed),
             max(1, CHUNK // (_USUAL_PRINTS * len(self._listings))),
@@ -138,6 +141,7 @@ class Generated:
         yield running.closing(self._session.close // NS_PER_SECOND)
 
     def tape(self, place: int) -> Prints:
+        """Make the prints of one instrument alone, the same as `chunks` has of it."""
         running, alone = Running(self._fixed[place : place + 1]), np.array([place])
         prints = running.prints(np.zeros(1, np.int64), self._span(alone, 0, self.minutes))
         return np.concatenate([prints, running.closing(self._session.close // NS_PER_SECOND)])

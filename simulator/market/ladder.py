@@ -31,6 +31,7 @@ class Ladder(NamedTuple):
 
 
 def bids(prints: Prints, levels: int) -> Ladder:
+    """The buy side below each print, best level first."""
     return _side(
         prints,
         depth.BID,
@@ -40,6 +41,7 @@ def bids(prints: Prints, levels: int) -> Ladder:
 
 
 def asks(prints: Prints, levels: int) -> Ladder:
+    """The sell side above each print, best level first."""
     return _side(
         prints,
         depth.ASK,

@@ -67,6 +67,7 @@ class Listing:
 
     @property
     def id(self) -> InstrumentId:
+        """The instrument's id."""
         return self.instrument.id
 
     @property
@@ -134,6 +135,7 @@ class Market:
 
     @cached_property
     def by_id(self) -> Mapping[InstrumentId, int]:
+        """The place of each listing by its instrument."""
         return {listing.id: place for place, listing in enumerate(self.listings)}
 
     @cached_property
@@ -146,10 +148,12 @@ class Market:
 
     @property
     def open_second(self) -> int:
+        """When the session opens, in seconds UTC."""
         return self.session.open // NS_PER_SECOND
 
     @property
     def close_second(self) -> int:
+        """When the session closes, in seconds UTC."""
         return self.session.close // NS_PER_SECOND
 
     def steps(self, at_least: int) -> Iterator[tuple[int, slice]]:
@@ -185,9 +189,11 @@ class Recorded:
 
     @property
     def total(self) -> int:
+        """How many prints there are."""
         return len(self._prints)
 
     def chunks(self) -> Iterator[Prints]:
+        """All prints in order, a few thousand at once, whole seconds together."""
         cuts, start = Cuts(self._prints), 0
         while start < len(self._prints):
             end = cuts.after(start, CHUNK)
@@ -195,6 +201,7 @@ class Recorded:
             start = end
 
     def tape(self, place: int) -> Prints:
+        """The prints of the instrument at `place`."""
         own: Prints = self._prints[self._prints["instrument"] == place]
         return own
 

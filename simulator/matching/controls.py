@@ -41,6 +41,7 @@ class PnlExit:
     then_kill: bool
 
     def covers(self, product: Product) -> bool:
+        """Whether it closes positions in `product`."""
         return any(product in _PRODUCTS[name] for name in self.products)
 
 
@@ -59,6 +60,7 @@ class Controls:
         book.add_check(self._gate)
 
     def is_killed(self, client_id: str) -> bool:
+        """Whether the user has pulled the kill switch: every new order is refused."""
         return client_id in self._killed
 
     def kill(self, client_id: str) -> Refusal | None:
@@ -72,6 +74,7 @@ class Controls:
         return None
 
     def revive(self, client_id: str) -> None:
+        """Let the user trade again."""
         self._killed.discard(client_id)
 
     def exit_all(self, client_id: str, second: int) -> None:
@@ -84,6 +87,7 @@ class Controls:
             self._leave(client_id, position, second)
 
     def pnl_exit(self, client_id: str) -> PnlExit | None:
+        """The user's exit at a profit or loss, or None."""
         return self._exits.get(client_id)
 
     def set_pnl_exit(self, client_id: str, wanted: PnlExit, second: int) -> None:
@@ -108,6 +112,7 @@ class Controls:
         """Nothing: a trade alone changes no profit until the next price."""
 
     def on_price(self, instrument: InstrumentId, _: int, second: int) -> None:
+        """Exit the users whose profit or loss has reached their limit with this price."""
         if not self._exits:
             return
         for client_id in tuple(self._exits):

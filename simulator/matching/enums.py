@@ -15,10 +15,12 @@ class OrderType(StrEnum):
 
     @property
     def waits_for_trigger(self) -> bool:
+        """Whether the order rests until the market reaches its trigger."""
         return self in {OrderType.STOP_LOSS, OrderType.STOP_LOSS_MARKET}
 
     @property
     def has_price(self) -> bool:
+        """Whether the order has a limit."""
         return self in {OrderType.LIMIT, OrderType.STOP_LOSS}
 
 

@@ -48,10 +48,12 @@ class ForeverLeg:
 
     @property
     def waits(self) -> bool:
+        """Whether the leg is neither sent nor ended."""
         return self.order is None and self.ended is None
 
     @property
     def status(self) -> Status:
+        """That of its order once sent; before, CONFIRM, or how it ended."""
         if self.order is not None:
             return self.order.status
         return self.ended or Status.CONFIRM
@@ -69,6 +71,7 @@ class ForeverOrder:
 
     @property
     def client_id(self) -> str:
+        """Whose order this is."""
         return self.legs[0].request.client_id
 
     def leg(self, name: Leg) -> ForeverLeg | None:
@@ -111,6 +114,7 @@ class ForeverOrders:
     def modify(
         self, client_id: str, order_id: str, name: Leg, wish: Modification, second: int
     ) -> ForeverOrder | Refusal:
+        """Change the leg `name` of an order; refused once the leg is sent or ended."""
         made = self.by_id(client_id, order_id)
         leg = made.leg(name) if made else None
         if made is None or leg is None:
@@ -124,6 +128,7 @@ class ForeverOrders:
         return made
 
     def cancel(self, client_id: str, order_id: str, second: int) -> ForeverOrder | Refusal:
+        """End the legs that wait; refused when none does."""
         made = self.by_id(client_id, order_id)
         if made is None:
             return NO_SUCH_ORDER
@@ -135,20 +140,24 @@ class ForeverOrders:
         return made
 
     def cancel_all(self, client_id: str, second: int) -> None:
+        """End every waiting leg of the user."""
         for made in self.of(client_id):
             self._end(made, second)
 
     def by_id(self, client_id: str, order_id: str) -> ForeverOrder | None:
+        """The user's forever order with this id, or None; nobody sees another's."""
         made = self._all.get(order_id)
         return made if made and made.client_id == client_id else None
 
     def of(self, client_id: str) -> list[ForeverOrder]:
+        """All forever orders of the user, oldest first."""
         return [made for made in self._all.values() if made.client_id == client_id]
 
     def on_order(self, _: Order, __: int) -> None:
         """Nothing: a forever order's part ends when its order is sent."""
 
     def on_price(self, instrument: InstrumentId, price: int, second: int) -> None:
+        """Send the legs whose trigger `price` (paise) has reached."""
         if not self._waiting or not (waiting := self._waiting.get(instrument)):
             return
         for made in tuple(waiting):

@@ -68,14 +68,17 @@ class Position:
 
     @property
     def net(self) -> int:
+        """Units bought less units sold: below 0 is short."""
         return self.bought - self.sold
 
     @property
     def buy_average(self) -> Fraction:
+        """Average price of what was bought, in paise; 0 for nothing."""
         return self.bought_value / self.bought if self.bought else Fraction(0)
 
     @property
     def sell_average(self) -> Fraction:
+        """Average price of what was sold, in paise; 0 for nothing."""
         return self.sold_value / self.sold if self.sold else Fraction(0)
 
     @property
@@ -87,12 +90,15 @@ class Position:
 
     @property
     def realised(self) -> Fraction:
+        """Profit in paise of the units that were both bought and sold."""
         return min(self.bought, self.sold) * (self.sell_average - self.buy_average)
 
     def unrealised(self, last: int | None) -> Fraction:
+        """Profit in paise of the open units at the price `last`; 0 while there is none."""
         return Fraction(0) if last is None else self.net * (last - self.cost)
 
     def add(self, side: Side, quantity: int, value: Fraction) -> None:
+        """Count a trade of `quantity` units for `value` paise."""
         if side is Side.BUY:
             self.bought, self.bought_value = self.bought + quantity, self.bought_value + value
         else:
@@ -116,6 +122,7 @@ class Ledger:
         return list(self._positions.get(client_id, {}).values())
 
     def net(self, client_id: str, instrument: InstrumentId, product: Product) -> int:
+        """Open units of one position, below 0 when short."""
         position = self._positions.get(client_id, {}).get(PositionKey(instrument, product))
         return position.net if position else 0
 
@@ -156,4 +163,5 @@ class Funds:
 
     @property
     def available(self) -> Paise | None:
+        """Paise left to bind, None for an account without a limit."""
         return None if self.opening is None else Paise(self.opening + self.realised - self.used)

@@ -25,9 +25,11 @@ _WHOLE = 10_000  # basis points
 class Outcome(Protocol):
     """Who is told what the matcher did. It must not call the matcher back, except in `done`."""
 
-    def filled(self, order: Order, price: Price, quantity: Quantity, second: int) -> None: ...
+    def filled(self, order: Order, price: Price, quantity: Quantity, second: int) -> None:
+        """`quantity` units of `order` traded at `price`."""
 
-    def triggered(self, order: Order, second: int) -> None: ...
+    def triggered(self, order: Order, second: int) -> None:
+        """The market reached the trigger of `order`."""
 
     def dropped(self, order: Order, second: int) -> None:
         """An immediate-or-cancel order, or what is left of it, found nothing."""
@@ -70,6 +72,7 @@ class Matcher:
         self._outcome = outcome
 
     def last(self, instrument: InstrumentId) -> Price | None:
+        """The last price of `instrument`, None before its first print."""
         counter = self._counters.get(instrument)
         return counter.last if counter else None
 

@@ -61,6 +61,7 @@ class Modification:
     disclosed: Quantity | None = None
 
     def applied_to(self, request: OrderRequest) -> OrderRequest:
+        """`request` as changed; one that needs no price any more loses it."""
         asked = {name: getattr(self, name) for name in self.__slots__}
         changed = replace(
             request, **{name: value for name, value in asked.items() if value is not None}
@@ -79,6 +80,7 @@ class Trade:
 
     @property
     def value(self) -> Paise:
+        """Price times quantity, in paise."""
         return Paise(self.price * self.quantity)
 
 
@@ -160,6 +162,7 @@ class Order:
 
     @property
     def remaining(self) -> Quantity:
+        """Units that have not traded."""
         return Quantity(self.request.quantity - self.filled)
 
     @property
@@ -181,11 +184,13 @@ class Order:
         return asked if self.limit is None else unpriced.get(asked, asked)
 
     def add(self, trade: Trade) -> None:
+        """Count a trade of this order."""
         self.trades.append(trade)
         self.filled = Quantity(self.filled + trade.quantity)
         self.traded_value = Paise(self.traded_value + trade.value)
 
     def snapshot(self, change: Change) -> OrderSnapshot:
+        """The order as it stands after `change`, for updates that are sent later."""
         return OrderSnapshot(
             change=change,
             order_id=self.order_id,

@@ -140,9 +140,11 @@ class OrderManager:
             observer.on_price(instrument, price, second)
 
     def last(self, instrument: InstrumentId) -> Price | None:
+        """The last price of `instrument`, None before its first print."""
         return self._matcher.last(instrument)
 
     def instrument(self, instrument: InstrumentId) -> Instrument | None:
+        """What is known of an instrument, None when it does not trade here."""
         return self._instruments.get(instrument)
 
     def circuits(self, instrument: InstrumentId) -> Circuits | None:
@@ -280,6 +282,7 @@ class OrderManager:
         self._settle(second)
 
     def cancel(self, client_id: str, order_id: str, second: int) -> Order | Refusal:
+        """Cancel what is left of an order; refused when it is not live or not the user's."""
         order = self.by_id(client_id, order_id)
         if order is None:
             return NO_SUCH_ORDER
@@ -320,6 +323,7 @@ class OrderManager:
     # Questions
 
     def by_id(self, client_id: str, order_id: str) -> Order | None:
+        """The user's order with this id, or None; nobody sees another's."""
         order = self._orders.get(order_id)
         return order if order and order.request.client_id == client_id else None
 
@@ -337,17 +341,21 @@ class OrderManager:
         return list(self._by_client[client_id])
 
     def all(self) -> list[Order]:
+        """Every order of the day, oldest first."""
         return list(self._orders.values())
 
     def live(self, client_id: str) -> list[Order]:
+        """The user's orders that may still trade."""
         return list(self._live[client_id].values())
 
     def funds(self, client_id: str) -> Funds:
+        """What the user has, has bound and has earned today."""
         return self.risk.funds(client_id, self.live(client_id))
 
     # The matcher's reports
 
     def filled(self, order: Order, price: Price, quantity: Quantity, second: int) -> None:
+        """Record a trade in order and ledger, and tell the observers."""
         self._trades += 1
         order.add(Trade(f"{self._prefix}{self._trades:07d}", price, quantity, second))
         self.ledger.record(order)
@@ -356,13 +364,16 @@ class OrderManager:
         )
 
     def done(self, second: int) -> None:
+        """Let the observers act on what the last print changed."""
         if self._changed:
             self._settle(second)
 
     def triggered(self, order: Order, second: int) -> None:
+        """Tell the observers that a stop order's trigger was reached."""
         self._move(order, Change.TRIGGERED, order.status, second)
 
     def dropped(self, order: Order, second: int) -> None:
+        """Cancel what an immediate order could not trade."""
         self._move(order, Change.CANCELLED, Status.CANCELLED, second)
 
     def _repeats(self, request: OrderRequest) -> Refusal | None:

@@ -32,6 +32,7 @@ class MarginEngine:
         self._purses = purses
 
     def purse(self, client_id: str) -> Account:
+        """The user's account: opening balance and holdings."""
         return self._purses(client_id)
 
     def funds(self, client_id: str, waiting: Sequence[Order]) -> Funds:

@@ -84,6 +84,7 @@ class Rules:
     longest_correlation_id: int = LONGEST_CORRELATION_ID
 
     def freeze(self, instrument: Instrument) -> int:
+        """The freeze quantity of `instrument` in units: a larger order is rejected."""
         underlying = instrument.symbol.partition("-")[0]
         return self.freeze_quantities.get(underlying, self.freeze_quantity)
 

@@ -32,6 +32,7 @@ class Exits:
     jump: Paise = _NO_PRICE
 
     def price(self, leg: Leg) -> Paise:
+        """The price of the leg `leg` in paise, 0 when there is none."""
         return self.target if leg is Leg.TARGET else self.stop
 
 
@@ -55,6 +56,7 @@ class SuperOrder:
 
     @property
     def exited(self) -> int:
+        """Units that the exits have closed."""
         return sum(order.filled for order in self.sent)
 
     @property
@@ -69,6 +71,7 @@ class SuperOrder:
         return Status.CLOSED if finished else self.entry.status
 
     def leg_status(self, leg: Leg) -> Status:
+        """The status of an exit leg, as Dhan shows it beside the entry."""
         order = self.legs.get(leg)
         if leg in self.cancelled or not self.exits.price(leg):
             return Status.CANCELLED
@@ -90,6 +93,7 @@ class SuperOrders:
         book.add_observer(self)
 
     def place(self, request: OrderRequest, exits: Exits, second: int) -> Order | Refusal:
+        """Place the entry; refused when target or stop are on its wrong side."""
         if refusal := self._refusal(request, request.price, exits):
             return refusal
         entry = self._book.place(replace(request, leg=Leg.ENTRY), second, hold=True)
@@ -150,10 +154,12 @@ class SuperOrders:
         return None
 
     def by_id(self, client_id: str, order_id: str) -> SuperOrder | None:
+        """The user's super order with this id, or None; nobody sees another's."""
         found = self._all.get(order_id)
         return found if found and found.entry.request.client_id == client_id else None
 
     def of(self, client_id: str) -> list[SuperOrder]:
+        """All super orders of the user, oldest first."""
         return [made for made in self._all.values() if made.entry.request.client_id == client_id]
 
     def cancel_all(self, client_id: str, second: int) -> None:
@@ -168,6 +174,7 @@ class SuperOrders:
         self._tend(made, second)
 
     def on_order(self, order: Order, second: int) -> None:
+        """Look after the super order that a changed order is part of."""
         if made := self._by_order.get(order.order_id):
             self._tend(made, second)
 

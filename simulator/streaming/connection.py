@@ -131,6 +131,7 @@ class Connection:
                 self._tap(self.number, frame)
 
     async def ping(self) -> None:
+        """Send a ping; a client that is gone is reset."""
         try:
             await self.response.ping()
         except ConnectionError:
@@ -321,6 +322,7 @@ class Endpoint(Generic[C]):
             log.info("socket.disconnected", endpoint=self.endpoint, number=connection.number)
 
     async def close(self) -> None:
+        """Close every connection in order."""
         for connection in self.inside:
             await connection.close()
 

@@ -51,10 +51,12 @@ class UniformPackets:
         return len(self._packets)
 
     def frames(self, start: int, stop: int) -> Iterator[Frame]:
+        """The packets from `start` to below `stop`, several to a frame."""
         for first in range(start, stop, self._per_frame):
             yield self._packets[first : min(stop, first + self._per_frame)].tobytes()
 
     def one(self, at: int) -> Frame:
+        """The packet at `at`, as a frame of its own."""
         packet: bytes = self._packets[at].tobytes()
         return packet
 
@@ -70,12 +72,14 @@ class MixedPackets:
         return len(self.packets)
 
     def frames(self, start: int, stop: int) -> Iterator[Frame]:
+        """The packets from `start` to below `stop`, several to a frame."""
         while start < stop:
             end = min(stop, (start // self.per_frame + 1) * self.per_frame)
             yield b"".join(self.packets[start:end])
             start = end
 
     def one(self, at: int) -> Frame:
+        """The packet at `at`, as a frame of its own."""
         return self.packets[at]
 
 
@@ -89,9 +93,11 @@ class TextMessages:
         return len(self.messages)
 
     def frames(self, start: int, stop: int) -> Iterator[Frame]:
+        """The messages from `start` to below `stop`, each a frame."""
         return iter(self.messages[start:stop])
 
     def one(self, at: int) -> Frame:
+        """The message at `at`."""
         return self.messages[at]
 
 

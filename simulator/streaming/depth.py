@@ -69,6 +69,7 @@ class DepthFeed:
 
     @property
     def subscriptions(self) -> int:
+        """Subscriptions of all connections together."""
         return sum(len(connection.wanted) for connection in self._endpoint.inside)
 
     def listen_in(self, tap: Tap | None) -> None:
@@ -100,6 +101,7 @@ class DepthFeed:
                 await self._delivery.deliver(connection, MixedPackets(packets, SIDES))
 
     async def close(self) -> None:
+        """Close every connection in order."""
         await self._endpoint.close()
 
     async def _on_text(self, connection: DepthConnection, text: str) -> None:

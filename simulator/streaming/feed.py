@@ -66,6 +66,7 @@ class FeedConnection(Connection):
 
     @property
     def subscriptions(self) -> int:
+        """How many instruments this client has subscribed, unknown ones included."""
         return int(np.count_nonzero(self.modes)) + len(self.unknown)
 
 
@@ -92,10 +93,12 @@ class Feed:
 
     @property
     def connections(self) -> int:
+        """How many clients are connected."""
         return len(self._endpoint.inside)
 
     @property
     def subscriptions(self) -> int:
+        """Subscriptions of all connections together."""
         return sum(connection.subscriptions for connection in self._endpoint.inside)
 
     def listen_in(self, tap: Tap | None) -> None:
@@ -159,6 +162,7 @@ class Feed:
         self._faults.add(Fault(FaultKind.TRUNCATE))
 
     async def close(self) -> None:
+        """Close every connection in order."""
         await self._endpoint.close()
 
     async def _on_text(self, connection: FeedConnection, text: str) -> None:

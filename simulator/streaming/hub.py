@@ -67,6 +67,7 @@ class Streams:
         self._prints: Prints | None = None
 
     def routes(self) -> list[web.RouteDef]:
+        """The paths of all WebSockets."""
         return [
             web.get(FEED, self.feed.serve),
             web.get(UPDATES, self.updates.serve),
@@ -95,6 +96,7 @@ class Streams:
         self.postbacks.tell(order)
 
     async def close(self) -> None:
+        """Close every connection, and stop sending postbacks."""
         await self.postbacks.close()
         await self.updates.close()
         await self.feed.close()

@@ -43,6 +43,7 @@ class Postbacks:
             self._sender = asyncio.create_task(self._send(), name="postbacks")
 
     async def close(self) -> None:
+        """Stop sending; what is not sent yet is lost."""
         if self._sender is not None:
             self._sender.cancel()
             await asyncio.wait([self._sender])

@@ -55,6 +55,7 @@ class UpdateConnection(Connection):
         self.something = asyncio.Event()
 
     def concerns(self, client_id: str) -> bool:
+        """Whether this client is told of the orders of `client_id`."""
         return self.logged_in and (self.all_users or self.client_id == client_id)
 
 
@@ -106,6 +107,7 @@ class Updates:
         return connection.response
 
     async def close(self) -> None:
+        """Close every connection in order."""
         await self._endpoint.close()
 
     async def _send(self, connection: UpdateConnection) -> None:

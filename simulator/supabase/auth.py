@@ -48,13 +48,16 @@ class Asked:
     body: Body
 
     def text(self, name: str) -> str:
+        """A text of the body, empty when it is missing or something else."""
         value = self.body.get(name)
         return value if isinstance(value, str) else ""
 
     def user_id(self) -> UUID:
+        """The signed-in user."""
         return self._claimed("sub")
 
     def session_id(self) -> UUID:
+        """The session of the signed-in user."""
         return self._claimed("session_id")
 
     def _claimed(self, name: str) -> UUID:
@@ -87,6 +90,7 @@ class Auth:
         }
 
     async def handle(self, request: web.Request, caller: Caller) -> web.Response:
+        """Answer one request under `/auth/v1`, in one transaction; errors as GoTrue words them."""
         path = request.match_info["path"].rstrip("/")
         collection, _, item = path.rpartition("/")
         try:

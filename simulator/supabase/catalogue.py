@@ -45,6 +45,7 @@ _ROLE_SETTINGS: Final = (
 
 
 def quoted(identifier: str) -> str:
+    """The identifier as SQL, whatever characters it has."""
     return '"' + identifier.replace('"', '""') + '"'
 
 
@@ -63,6 +64,7 @@ class Table:
 
     @property
     def sql(self) -> str:
+        """The table's name with its schema, quoted."""
         return f"{quoted(SCHEMA)}.{quoted(self.name)}"
 
     def column(self, name: str) -> str:
@@ -72,6 +74,11 @@ class Table:
         return f"{self.sql}.{quoted(name)}"
 
     def writable(self, name: str) -> str:
+        """The column `name`, quoted.
+
+        Raises:
+            RestError: PGRST204, the table has none of that name.
+        """
         if name not in self.columns:
             raise RestError(
                 400,
@@ -102,6 +109,7 @@ class Function:
     returns: Returns
 
     def accepts(self, given: set[str]) -> bool:
+        """Whether it can be called with the arguments named `given`."""
         return set(list(self.arguments)[: self.required]) <= given <= self.arguments.keys()
 
 
@@ -115,6 +123,7 @@ class Catalogue:
 
     @classmethod
     async def load(cls, connection: Connection) -> Self:
+        """Read the catalogue of the exposed schema."""
         async with connection.transaction():
             await connection.execute(
                 "set local search_path = ''"
@@ -125,6 +134,11 @@ class Catalogue:
         return cls(_tables(columns), _functions(functions), _role_settings(settings))
 
     def table(self, name: str) -> Table:
+        """The table `name`.
+
+        Raises:
+            RestError: PGRST205, there is none of that name.
+        """
         if name not in self.tables:
             raise RestError(
                 404, "PGRST205", f"Could not find the table '{SCHEMA}.{name}' in the schema cache"

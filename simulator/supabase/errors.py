@@ -51,6 +51,7 @@ class GatewayError(Exception):
 
 
 def unparsable(what: str, text: str) -> RestError:
+    """The answer to a query that PostgREST cannot parse."""
     return RestError(400, "PGRST100", f'"failed to parse {what} ({text})" (line 1, column 1)')
 
 
@@ -77,6 +78,7 @@ def from_postgres(error: asyncpg.PostgresError, role: str) -> RestError:
 
 
 def database_away(error: Exception) -> RestError:
+    """The answer while Postgres cannot be reached (503)."""
     return RestError(
         503, "PGRST001", "Could not query the database for the schema cache. Retrying.", str(error)
     )

@@ -56,10 +56,12 @@ class SupabaseStandIn:
 
     @property
     def publishable_key(self) -> str:
+        """The API key that a browser may have."""
         return self.keys.publishable
 
     @property
     def secret_key(self) -> str:
+        """The API key of services: it passes every policy."""
         return self.keys.secret
 
     async def start(

@@ -63,6 +63,7 @@ class Binds:
     values: list[object] = field(default_factory=list)
 
     def bind(self, value: object, sql_type: str) -> str:
+        """Add a parameter and return the SQL that stands for it."""
         self.values.append(value)
         return f"(${len(self.values)}::{sql_type})"
 
@@ -153,6 +154,7 @@ def _selected(table: Table, item: str) -> str:
 
 
 def order_by(table: Table, order: str | None) -> str:
+    """SQL of `?order=`, empty without one."""
     terms = [_ordered(table, item.strip()) for item in split(order or "")]
     return f" order by {', '.join(terms)}" if terms else ""
 
@@ -175,10 +177,12 @@ class Window:
 
     @property
     def sql(self) -> str:
+        """SQL of limit and offset."""
         return f" limit {self.limit} offset {self.offset}"
 
 
 def window(parameters: Parameters) -> Window:
+    """Read `?limit=` and `?offset=`; no answer has more than `MAX_ROWS` rows."""
     limit, offset = (_count(parameters, name) for name in ("limit", "offset"))
     return Window(MAX_ROWS if limit is None else min(limit, MAX_ROWS), offset or 0)
 

@@ -97,6 +97,10 @@ class Rest:
         self._catalogue = catalogue
 
     async def handle(self, request: web.Request, caller: Caller) -> web.Response:
+        """Answer one request under `/rest/v1`.
+
+        The catalogue is read anew, once, when a table or function is not found.
+        """
         call = await read_call(request)
         try:
             try:

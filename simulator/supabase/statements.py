@@ -42,6 +42,11 @@ class Call:
     body: str
 
     def json(self) -> Any:
+        """The body.
+
+        Raises:
+            RestError: PGRST102, it is not JSON.
+        """
         try:
             return orjson.loads(self.body)
         except orjson.JSONDecodeError:

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from tools.house.tree import PRODUCT, room_of, sources
 
-AT_LEAST: Final = 0.66  # of the product; 0.85 when every room is through
+AT_LEAST: Final = 0.85  # of the product
 INHERITED: Final = {"override", "overload", "setter"}
 
 
