@@ -26,7 +26,8 @@ from schemas.units import UtcNs
 
 app = typer.Typer(
     name="ats",
-    help="Live market ticks in, AI-made trading decisions out, placed safely for many users. Start with: ats demo",
+    help="Live market ticks in, AI-made trading decisions out, placed safely for many users. Start "
+    "with: ats demo",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -63,7 +64,8 @@ Speed = Annotated[
 MarketFile = Annotated[
     Path | None,
     typer.Option(
-        help="Replay this CSV of 1-minute candles (symbol,timestamp,open,high,low,close,volume; .gz too)."
+        help="Replay this CSV of 1-minute candles (symbol,timestamp,open,high,low,close,volume; "
+        ".gz too)."
     ),
 ]
 Seed = Annotated[
@@ -72,7 +74,8 @@ Seed = Annotated[
 Day = Annotated[
     str,
     typer.Option(
-        help="Trading day YYYY-MM-DD: of the generated market (default 2026-11-20), or one of the file's."
+        help="Trading day YYYY-MM-DD: of the generated market (default 2026-11-20), or one of the "
+        "file's."
     ),
 ]
 RulesFile = Annotated[
@@ -148,7 +151,8 @@ def demo(
     speed: Annotated[
         str,
         typer.Option(
-            help="Market seconds per second, or max. Default 300, with --web 30: a day in 12 minutes."
+            help="Market seconds per second, or max. Default 300, with --web 30: a day in 12 "
+            "minutes."
         ),
     ] = "",
     seed: Seed = 7,
@@ -158,7 +162,8 @@ def demo(
     check_against: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Compare with this CSV of longer candles too, where it overlaps; may be given several times."
+            help="Compare with this CSV of longer candles too, where it overlaps; may be given "
+            "several times."
         ),
     ] = None,
     keep: Annotated[
@@ -201,7 +206,9 @@ def feed(metrics_port: MetricsPort = 0) -> None:
 
 @app.command("warm-up")
 def warm_up() -> None:
-    """Past bars into ats.ticks, from ats.candles or Dhan's history, so that indicators are ready. Run before `ats feed`."""
+    """Past bars into ats.ticks, from ats.candles or Dhan's history, so that indicators are ready.
+    Run before `ats feed`.
+    """
     _service("warmup", 0)
 
 
@@ -245,15 +252,16 @@ def simulator(
     market: Annotated[
         Path | None,
         typer.Option(
-            help="Replay this CSV: 1-minute candles (symbol,timestamp,open,high,low,close,volume) or ticks "
-            "(symbol,timestamp,price or symbol,recv_time_ist,ltp,cum_volume,oi); .gz too."
+            help="Replay this CSV: 1-minute candles (symbol,timestamp,open,high,low,close,volume) "
+            "or ticks (symbol,timestamp,price or symbol,recv_time_ist,ltp,cum_volume,oi); .gz "
+            "too."
         ),
     ] = None,
     generator: Annotated[
         list[str] | None,
         typer.Option(
-            help="Kind of day of the generated market: calm, trending (the default), gap, crash, illiquid or opening_rush; "
-            "SYMBOL=kind for one of them. Repeat it."
+            help="Kind of day of the generated market: calm, trending (the default), gap, crash, "
+            "illiquid or opening_rush; SYMBOL=kind for one of them. Repeat it."
         ),
     ] = None,
     instruments: Annotated[
@@ -263,7 +271,8 @@ def simulator(
     options: Annotated[
         list[str] | None,
         typer.Option(
-            help="Symbol whose options trade in the generated market; repeat it. Default NIFTY; none for none."
+            help="Symbol whose options trade in the generated market; repeat it. Default NIFTY; "
+            "none for none."
         ),
     ] = None,
     speed: Speed = "1",
@@ -366,7 +375,9 @@ def db_serve(
         Path | None, typer.Option(help="Where the data lives; default in ATS_STATE_DIR.")
     ] = None,
 ) -> None:
-    """A local Supabase: real Postgres with the real policies behind a stand-in for the REST and Auth API."""
+    """A local Supabase: real Postgres with the real policies behind a stand-in for the REST and
+    Auth API.
+    """
     from ats.local import serve_database
 
     _run(serve_database(port, directory))
@@ -438,7 +449,9 @@ def rules_new(
         Path | None, typer.Argument(help="Where to write it; default is a folder of that name.")
     ] = None,
 ) -> None:
-    """Write a package with a rule of your own, its entry point and its test. docs/rules.md goes on from there."""
+    """Write a package with a rule of your own, its entry point and its test. docs/rules.md goes on
+    from there.
+    """
     from ats.rules.template import write
 
     write(Console(), name, directory)
@@ -530,7 +543,9 @@ def tail(
 
 @app.command("show-config")
 def show_config() -> None:
-    """Print every setting in force, secrets only as set or not set, and what is wrong with the files and names in them."""
+    """Print every setting in force, secrets only as set or not set, and what is wrong with the
+    files and names in them.
+    """
     from ats.doctor import problems
     from ats.settings import load
 

@@ -85,7 +85,8 @@ async def _supabase(settings: Settings) -> str:
             await client.table("trade_decisions").select("id").limit(1).execute()
         except APIError as error:
             raise Misconfigured(
-                f"{settings.supabase_url} answers {error.code}: {error.message}. Run: ats db migrate"
+                f"{settings.supabase_url} answers {error.code}: {error.message}. Run: ats db "
+                "migrate"
             ) from None
         except httpx.TransportError as error:
             raise TryLater(
@@ -96,7 +97,10 @@ async def _supabase(settings: Settings) -> str:
 
 async def _instruments(settings: Settings) -> str:
     master = await instrument_master(settings)
-    return f"{len(universe_of(master, symbols_of(settings))):,} to watch, {len(master.bad):,} rows unreadable"
+    return (
+        f"{len(universe_of(master, symbols_of(settings))):,} to watch, {len(master.bad):,} rows "
+        "unreadable"
+    )
 
 
 async def _dhan(settings: Settings) -> str:
@@ -154,7 +158,9 @@ async def _status_of(url: str, headers: Mapping[str, str]) -> int:
 
 async def _mode(settings: Settings) -> str:
     rules = rules_of(Mode(settings.ats_mode), settings.dhan_api_url, settings.admin_dhan_client_id)
-    return f"{rules.mode}: {'no order can leave this machine' if rules.mode is Mode.PAPER else 'REAL ORDERS will be placed'}"
+    paper = rules.mode is Mode.PAPER
+    orders = "no order can leave this machine" if paper else "REAL ORDERS will be placed"
+    return f"{rules.mode}: {orders}"
 
 
 async def _universe(settings: Settings) -> str:

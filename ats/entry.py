@@ -1,4 +1,5 @@
-"""Where `ats` starts: first it makes sure that its top-level packages are its own, then it becomes the command line.
+"""Where `ats` starts: first it makes sure that its top-level packages are its own, then it becomes
+the command line.
 
 ATS is an application, and `agents` or `schemas` are names that others use too:
 `pip install openai-agents` into the same environment puts its `agents` in the place of ours.
@@ -34,7 +35,9 @@ def main() -> None:
 
 
 def foreign() -> Iterator[tuple[str, Path | None]]:
-    """Our package names that lead elsewhere, each with the `__init__.py` that Python would take; None: there is none."""
+    """Our package names that lead elsewhere, each with the `__init__.py` that Python would take;
+    None: there is none.
+    """
     home, hashes = Path(__file__).resolve().parents[1], _recorded()
     for package in PACKAGES:
         spec = find_spec(package)
@@ -50,8 +53,9 @@ def complaint(strangers: list[tuple[str, Path | None]]) -> str:
     names = ", ".join(f"`{name}`" for name, _ in strangers)
     whose = f" but {owner_of(package)}" if found else ", it is missing"
     return (
-        f"the Python package {names} is not ATS's own{whose}. ATS is an application and needs an environment of its own: "
-        "install it with `uv tool install`, with pipx, into a new virtual environment, or run its container image"
+        f"the Python package {names} is not ATS's own{whose}. ATS is an application and needs an "
+        "environment of its own: install it with `uv tool install`, with pipx, into a new virtual "
+        "environment, or run its container image"
     )
 
 
@@ -66,7 +70,7 @@ def owner_of(package: str) -> str:
 
 
 def _recorded() -> dict[str, str]:
-    """The hash of each package's `__init__.py` as ATS was installed; empty for an editable install."""
+    """Each package's hash of its `__init__.py` as ATS was installed; none if it is editable."""
     try:
         files = metadata.distribution(DISTRIBUTION).files or ()
     except metadata.PackageNotFoundError:

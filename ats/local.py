@@ -36,7 +36,8 @@ async def serve_database(port: int, directory: Path | None) -> None:
             postgres.dsn("authenticator"), postgres.dsn("supabase_auth_admin"), port=port
         )
         typer.echo(
-            f"SUPABASE_URL={stand_in.url}\n# publishable key, SUPABASE_SERVICE_KEY: see {home / KEYS_FILE}\nCtrl-C ends it."
+            f"SUPABASE_URL={stand_in.url}\n# publishable key, SUPABASE_SERVICE_KEY: see "
+            f"{home / KEYS_FILE}\nCtrl-C ends it."
         )
         try:
             await until_signalled()

@@ -1,4 +1,6 @@
-"""Finds misspelt settings: a name that nothing reads would leave its default in force without a word. Pure."""
+"""Finds misspelt settings: a name that nothing reads would leave its default in force without a
+word. Pure.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,10 @@ SHARED: Final = (
 OTHERS: Final = frozenset(
     {
         "DHAN_APP_ID", "DHAN_APP_SECRET", "DHAN_AUTH_URL",
-        "KAFKA_NODE_ID", "KAFKA_PROCESS_ROLES", "KAFKA_LISTENERS", "KAFKA_ADVERTISED_LISTENERS", "KAFKA_LOG_DIRS",
-        "OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_ADMIN_KEY", "OPENAI_WEBHOOK_SECRET", "OPENAI_LOG",
+        "KAFKA_NODE_ID", "KAFKA_PROCESS_ROLES", "KAFKA_LISTENERS", "KAFKA_ADVERTISED_LISTENERS",
+        "KAFKA_LOG_DIRS",
+        "OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_ADMIN_KEY", "OPENAI_WEBHOOK_SECRET",
+        "OPENAI_LOG",
         "OPENAI_CUSTOM_HEADERS", "OPENAI_API_TYPE", "OPENAI_API_VERSION",
     }
 )  # fmt: skip
@@ -29,7 +33,8 @@ NEAR: Final = 0.8
 
 
 def misspelt(names: Iterable[str], known: Collection[str]) -> list[tuple[str, str | None]]:
-    """Those of `names` that look like settings and are none, each with the nearest setting (None: nothing is near).
+    """Those of `names` that look like settings and are none, each with the nearest setting (None:
+    nothing is near).
 
     Case does not count. Names that only share a beginning with ours are mistakes when they are near
     one of ours.

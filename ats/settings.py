@@ -143,13 +143,13 @@ class Settings(BaseSettings):
             return self
         if self.ats_clock == "market":
             raise ValueError(
-                f"ATS_MODE={self.ats_mode} trades real money, and ATS_CLOCK=market takes old decisions for new ones: "
-                "set ATS_CLOCK=wall, or ATS_MODE=paper for a replay"
+                f"ATS_MODE={self.ats_mode} trades real money, and ATS_CLOCK=market takes old "
+                "decisions for new ones: set ATS_CLOCK=wall, or ATS_MODE=paper for a replay"
             )
         if self.ats_news == "sample":
             raise ValueError(
-                f"ATS_MODE={self.ats_mode} trades real money, and ATS_NEWS=sample invents headlines: "
-                "set ATS_NEWS=none, or ATS_MODE=paper for a demo"
+                f"ATS_MODE={self.ats_mode} trades real money, and ATS_NEWS=sample invents "
+                "headlines: set ATS_NEWS=none, or ATS_MODE=paper for a demo"
             )
         return self
 
@@ -198,15 +198,19 @@ class Settings(BaseSettings):
 ENV_FILE: Final = "ATS_ENV_FILE"
 
 REMEDIES: Final[Mapping[str, str]] = {
-    "KAFKA_BOOTSTRAP_SERVERS": "give host:port of your cluster, or try `ats demo`, which brings its own",
+    "KAFKA_BOOTSTRAP_SERVERS": "give host:port of your cluster, or try `ats demo`, which brings "
+    "its own",
     "SUPABASE_URL": "copy it from your project's settings, or run `ats db serve` for a local one",
     "SUPABASE_SERVICE_KEY": "copy the secret (service) key from your project's API settings",
     "SUPABASE_DB_URL": "copy the Postgres connection string from your project's database settings",
     "ADMIN_DHAN_CLIENT_ID": "give the Dhan client id whose account pays for market data",
     "ADMIN_DHAN_ACCESS_TOKEN": "create a token at web.dhan.co; it lives for 24 hours",
-    "ATS_SMALL_MODEL_API_KEY": "give the key of the provider at ATS_SMALL_MODEL_BASE_URL; another's is not sent there",
-    "ATS_NEWS_FILE": "give the JSON file of headlines that ATS_NEWS=file reads (docs/agents.md), or set ATS_NEWS=none",
-    "OPENAI_API_KEY": "create a key at your model provider, or run `ats simulator` and point OPENAI_BASE_URL at it",
+    "ATS_SMALL_MODEL_API_KEY": "give the key of the provider at ATS_SMALL_MODEL_BASE_URL; "
+    "another's is not sent there",
+    "ATS_NEWS_FILE": "give the JSON file of headlines that ATS_NEWS=file reads (docs/agents.md), "
+    "or set ATS_NEWS=none",
+    "OPENAI_API_KEY": "create a key at your model provider, or run `ats simulator` and point "
+    "OPENAI_BASE_URL at it",
 }
 
 

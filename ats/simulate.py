@@ -1,4 +1,6 @@
-"""`ats simulator`: the simulator on its own, and all a client needs to know about it in one screen of text."""
+"""`ats simulator`: the simulator on its own, and all a client needs to know about it in one screen
+of text.
+"""
 
 from __future__ import annotations
 
@@ -115,7 +117,8 @@ def generators_of(words: Sequence[str]) -> tuple[DayProfile, Mapping[str, DayPro
         symbol, _, name = word.rpartition("=")
         if name not in list(DayProfile):
             raise Misconfigured(
-                f"--generator {word!r} is not usable: give one of {', '.join(DayProfile)}, or SYMBOL=one"
+                f"--generator {word!r} is not usable: give one of {', '.join(DayProfile)}, or "
+                "SYMBOL=one"
             )
         if symbol:
             of_symbol[symbol] = DayProfile(name)
@@ -154,9 +157,15 @@ def announcement(url: str, config: SimulatorConfig, *, own_token: bool) -> str:
         f"order updates   {feed}{UPDATES}",
         f"login, tokens   {url}/auth",
         f"masters         {url}/instruments/api-scrip-master.csv, …/api-scrip-master-detailed.csv",
-        f"switchboard     {url}/control/state, …/start, …/clock, …/faults, …/journal, …/users, …/tokens/kill",
+        (
+            f"switchboard     {url}/control/state, …/start, …/clock, …/faults, …/journal, …/users, "
+            "…/tokens/kill"
+        ),
         "",
-        f"API key {app.app_id}, secret {app.app_secret}; partner {partner.partner_id}, secret {partner.partner_secret}",
+        (
+            f"API key {app.app_id}, secret {app.app_secret}; partner {partner.partner_id}, secret "
+            f"{partner.partner_secret}"
+        ),
     ]
     lines += [_user_line(user, hidden=own_token and user is admin) for user in config.users]
     return "\n".join([*lines, "docs/simulator.md shows how to point dhanhq here. Ctrl-C ends it."])
@@ -164,4 +173,7 @@ def announcement(url: str, config: SimulatorConfig, *, own_token: bool) -> str:
 
 def _user_line(user: SimulatedUser, *, hidden: bool) -> str:
     token = "yours, of ADMIN_DHAN_ACCESS_TOKEN" if hidden else user.token
-    return f"client id {user.client_id}  access token {token}  PIN {user.pin}  TOTP secret {user.totp_secret}"
+    return (
+        f"client id {user.client_id}  access token {token}  PIN {user.pin}  TOTP secret "
+        f"{user.totp_secret}"
+    )

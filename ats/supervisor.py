@@ -81,7 +81,9 @@ class Supervisor:
         self._start(service)
 
     async def stop(self, grace: float, *, first: Collection[str] = ()) -> None:
-        """End all, those named in `first` before the others, so that work in flight finds its way out."""
+        """End all, those named in `first` before the others, so that work in flight finds its way
+        out.
+        """
         early = [service.child for service in self.services if service.child.name in first]
         late = [service.child for service in self.services if service.child.name not in first]
         await asyncio.gather(*(child.stop(grace) for child in early))

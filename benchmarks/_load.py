@@ -1,4 +1,6 @@
-"""A market for benchmarks: as many instruments and ticks as asked for, made in pieces, so that no day need fit in memory."""
+"""A market for benchmarks: as many instruments and ticks as asked for, made in pieces, so that no
+day need fit in memory.
+"""
 
 from __future__ import annotations
 

@@ -168,7 +168,8 @@ def whole_engine() -> None:
     print("5,000 instruments, seven timeframes, all studies:")
     print(f"  a message in {min(turns):.1f} µs at the turn of a minute")
     print(
-        f"  snapshot of {len(dumped) / 1e6:.0f} MB: written in {between - started:.2f} s, read in {restored:.2f} s"
+        f"  snapshot of {len(dumped) / 1e6:.0f} MB: written in {between - started:.2f} s, read in "
+        f"{restored:.2f} s"
     )
     print(f"  {grown:.0f} MB resident more than before the engine")
 
@@ -178,7 +179,8 @@ def main() -> None:
     warm_up()
     print(f"kernels ready after {time.perf_counter() - started:.1f} s")
     print(
-        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}\n"
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, load "
+        f"{os.getloadavg()[0]:.1f}\n"
     )
     for instruments in INSTRUMENTS:
         rows, before = market(1_000_000, instruments), past(instruments)

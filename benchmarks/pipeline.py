@@ -410,7 +410,9 @@ async def _watch(process: psutil.Process, usage: list[tuple[float, float, int]])
 async def _until_last_signal(
     setup: Setup, lengths: list[list[int]], marks: dict[int, list[tuple[int, int]]]
 ) -> None:
-    """Note which record caused each signal and when it was written, until each partition's last record has caused one."""
+    """Note which record caused each signal and when it was written, until each partition's last
+    record has caused one.
+    """
     missing = set(marks)
     async with aclosing(read_topics(setup.connection, [SIGNALS], since="start")) as records:
         async for record in records:
@@ -428,24 +430,26 @@ async def _until_last_signal(
 
 def machine() -> str:
     return (
-        f"{platform.machine()}, {os.cpu_count()} cores shared by broker, load, reader and engine; Python "
-        f"{platform.python_version()}; load {os.getloadavg()[0]:.1f}; Apache Kafka 4.3.1, one node, acks=all, idempotent; "
-        f"{TICK.itemsize} bytes a tick, {BATCH_HEADER.itemsize} a record"
+        f"{platform.machine()}, {os.cpu_count()} cores shared by broker, load, reader and engine; "
+        f"Python {platform.python_version()}; load {os.getloadavg()[0]:.1f}; Apache Kafka 4.3.1, "
+        f"one node, acks=all, idempotent; {TICK.itemsize} bytes a tick, {BATCH_HEADER.itemsize} a "
+        "record"
     )
 
 
 def show(result: Result) -> None:
     print(
         f"{result.contender:<9} {result.rate:>9,} {result.reached:>10,.0f} {result.records:>9,.0f} "
-        f"{result.at(50):>8.1f} {result.at(99):>8.1f} {result.at(99.9):>8.1f} {len(result.latencies_ms):>8,} "
-        f"{result.cpu:>6.2f} {result.rss / 1e6:>6.0f}  {'' if result.sustained else 'not sustained'}",
+        f"{result.at(50):>8.1f} {result.at(99):>8.1f} {result.at(99.9):>8.1f} "
+        f"{len(result.latencies_ms):>8,} {result.cpu:>6.2f} {result.rss / 1e6:>6.0f}  "
+        f"{'' if result.sustained else 'not sustained'}",
         flush=True,
     )
 
 
 HEAD = (
-    f"{'':<9} {'ticks/s':>9} {'reached':>10} {'records/s':>9} {'p50 ms':>8} {'p99':>8} {'p99.9':>8} {'signals':>8} "
-    f"{'cores':>6} {'MB':>6}"
+    f"{'':<9} {'ticks/s':>9} {'reached':>10} {'records/s':>9} {'p50 ms':>8} {'p99':>8} "
+    f"{'p99.9':>8} {'signals':>8} {'cores':>6} {'MB':>6}"
 )
 
 
@@ -456,7 +460,8 @@ async def run(options: argparse.Namespace) -> None:
     async with a_broker() as connection:
         setup = Setup(connection, plan, options.instruments, options.seconds, options.peers)
         print(
-            f"\n{options.instruments:,} instruments in {plan.instrument} partitions, a minute's turn every 20 s\n{HEAD}"
+            f"\n{options.instruments:,} instruments in {plan.instrument} partitions, a minute's "
+            f"turn every 20 s\n{HEAD}"
         )
         best: dict[str, Result] = {}
         for rate in options.rates:
@@ -481,8 +486,8 @@ async def show_saturated(setup: Setup, contenders: list[str], ticks: int) -> Non
         result = await saturate(setup, name, ticks)
         base = base or result.ticks_per_second
         print(
-            f"{name:<9} {result.ticks_per_second:>11,.0f} {result.ticks_per_second / base:>6.2f} {result.cores:>6.2f} "
-            f"{result.peak / 1e6:>8.0f}",
+            f"{name:<9} {result.ticks_per_second:>11,.0f} {result.ticks_per_second / base:>6.2f} "
+            f"{result.cores:>6.2f} {result.peak / 1e6:>8.0f}",
             flush=True,
         )
 

@@ -280,7 +280,8 @@ async def fast(seconds: float, shares: int, rounds: int) -> None:
                 )
     base = best[1, "dhanhq 2.3.0"]
     print(
-        f"\nFull packets, {shares + 1} instruments, as fast as the reader takes them, best of {rounds}"
+        f"\nFull packets, {shares + 1} instruments, as fast as the reader takes them, best of "
+        f"{rounds}"
     )
     print(f"{'packets per frame':>18} {'reader':<18} {'packets/s':>12} {'× dhanhq':>9}")
     for (per_frame, name), rate in best.items():
@@ -290,7 +291,8 @@ async def fast(seconds: float, shares: int, rounds: int) -> None:
 async def steady(instruments: int, rate: float, seconds: float) -> None:
     """The real gateway over a real Kafka at a fixed rate."""
     say(
-        f"  {instruments:,} instruments at {rate:,.0f} packets/s to the gateway for {seconds:.0f} s …"
+        f"  {instruments:,} instruments at {rate:,.0f} packets/s to the gateway for {seconds:.0f} "
+        "s …"
     )
     broker = EmbeddedKafka(
         Path(tempfile.mkdtemp(prefix="ats-benchmark-")),
@@ -348,12 +350,14 @@ async def _gateway(
         await task
     (p50, p99), step = np.percentile(lags, [50, 99]), 1_000 / served.speed
     print(
-        f"\n{len(served.instruments):,} instruments, {rate:,.0f} packets/s asked for, {served.speed:.1f} market seconds a second"
+        f"\n{len(served.instruments):,} instruments, {rate:,.0f} packets/s asked for, "
+        f"{served.speed:.1f} market seconds a second"
     )
     print(f"{achieved:>12,.0f} ticks/s through the gateway into Kafka ({achieved / rate:.0%})")
     print(f"{busy:>12.0%} of a core for the gateway, {serving:.0%} for the simulator")
     print(
-        f"{p50:>12,.0f} ms behind the simulator's clock in the middle, {p99:,.0f} ms at worst (steps of {step:.0f} ms)"
+        f"{p50:>12,.0f} ms behind the simulator's clock in the middle, {p99:,.0f} ms at worst "
+        f"(steps of {step:.0f} ms)"
     )
     print(f"{metrics.malformed:>12} malformed packets, {metrics.connections} connection")
 
@@ -364,7 +368,8 @@ def say(line: str) -> None:
 
 async def run(options: argparse.Namespace) -> None:
     print(
-        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}"
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, load "
+        f"{os.getloadavg()[0]:.1f}"
     )
     _pin(1)
     if not options.only_steady:

@@ -1,4 +1,5 @@
-"""A whole simulated day through the real `ats streams` over Kafka, as fast as it goes: does memory stay flat?
+"""A whole simulated day through the real `ats streams` over Kafka, as fast as it goes: does memory
+stay flat?
 
     python -m benchmarks.soak
 
@@ -210,10 +211,12 @@ def verdict(engine: Engine, rate: float, ready: float, again: float, log: str) -
     flat = halves[1] <= GROWTH * halves[0]
     print(f"\n{rate:,.0f} ticks/s through the real service, all messages written")
     print(
-        f"resident at most {peak:.0f} MB (allowed {MOST_MB}); first half {halves[0]:.0f}, second half {halves[1]:.0f} MB"
+        f"resident at most {peak:.0f} MB (allowed {MOST_MB}); first half {halves[0]:.0f}, second "
+        f"half {halves[1]:.0f} MB"
     )
     print(
-        f"ready {ready:.1f} s after kill -9 at the end of the day (allowed {READY_WITHIN:.0f}), then {again:.0f} MB resident"
+        f"ready {ready:.1f} s after kill -9 at the end of the day (allowed {READY_WITHIN:.0f}), "
+        f"then {again:.0f} MB resident"
     )
     if "process_ends" in log:
         print("the engine ended by itself: " + re.findall(r".*process_ends.*", log)[-1])

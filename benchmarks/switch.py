@@ -63,7 +63,9 @@ console = Console()
 
 
 class Moment(NamedTuple):
-    """When something happened, by the clock that measures and by the one that Postgres on this machine reads too."""
+    """When something happened, by the clock that measures and by the one that Postgres on this
+    machine reads too.
+    """
 
     measured: float
     wall: datetime
@@ -189,7 +191,8 @@ async def enrol(place: Place, number: int, stack: AsyncExitStack) -> Person:
     ) as answer:
         if not answer.headers.get("Location", "").endswith("/account"):
             raise TryLater(
-                f"the page did not sign {email} in: {answer.status} {answer.headers.get('Location')}"
+                f"the page did not sign {email} in: {answer.status} "
+                f"{answer.headers.get('Location')}"
             )
     return Person(UserId(UUID(made.json()["user"]["id"])), session)
 
@@ -301,7 +304,10 @@ def progress(what: str, total: int) -> Iterator[Any]:
 
 def report(options: argparse.Namespace, times: dict[bool, Times], asked: list[float]) -> int:
     """Print the table; 1 when a switch was not seen in time."""
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}"
+    machine = (
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
+        f"load {os.getloadavg()[0]:.1f}"
+    )
     pages = "no page open" if options.closed else f"{options.users} pages open"
     console.print(f"{machine}\n{options.users} users, {pages}\n", highlight=False)
     console.print(
@@ -332,7 +338,10 @@ def _row(name: str, values: list[float]) -> None:
         return
     middle, most = np.percentile(values, [50, 95])
     under = 100 * sum(value < PROMISED for value in values) / len(values)
-    line = f"{name:<34} {len(values):>6} {middle:>7.0f} {most:>7.0f} {max(values):>7.0f} {under:>8.1f} %"
+    line = (
+        f"{name:<34} {len(values):>6} {middle:>7.0f} {most:>7.0f} {max(values):>7.0f} "
+        f"{under:>8.1f} %"
+    )
     console.print(line, highlight=False)
 
 

@@ -123,5 +123,6 @@ async def _resume_offset(
 def unreachable(connection: KafkaConnection, error: Exception) -> TryLater:
     """The error for a broker that does not answer: it names the address, never a password."""
     return TryLater(
-        f"no Kafka broker answers at {connection.bootstrap_servers} ({error}); start it or correct the address"
+        f"no Kafka broker answers at {connection.bootstrap_servers} ({error}); start it or correct "
+        "the address"
     )

@@ -106,7 +106,8 @@ class DeferredOutputs:
                 )
 
     async def flush(self, limit: int | None = None, *, keep_bytes: int = 0) -> None:
-        """Send deferred outputs: at most `limit`, and keep those of the newest `keep_bytes` of records.
+        """Send deferred outputs: at most `limit`, and keep those of the newest `keep_bytes` of
+        records.
 
         Raises:
             Misconfigured: a machine returned an urgent output after others.
@@ -121,7 +122,8 @@ class DeferredOutputs:
                     continue
                 if output.topic is self._urgent:
                     raise Misconfigured(
-                        f"{deferred.record} caused the urgent {output.topic.name} after others; return it first"
+                        f"{deferred.record} caused the urgent {output.topic.name} after others; "
+                        "return it first"
                     )
                 deferred.last = await self._post(deferred.state, output)
                 deferred.pending = None

@@ -213,7 +213,7 @@ class Buffer:
         return True
 
     def change(self, by: int) -> None:
-        """Count `by` bytes more, or less when negative, and open or close the room for reading on."""
+        """Count `by` bytes more, or less when negative; open or close the room for reading on."""
         # a rebalance drops what Faust holds: counting begins anew, and what is still delivered was
         # counted before
         self._metrics.buffered_bytes = max(0, self._metrics.buffered_bytes + by)

@@ -51,7 +51,8 @@ def _resume_offset(
         return begin
     if committed > end:
         raise Misconfigured(
-            f"group {group} stands at {committed} in {partition}, which ends at {end}: the topic was made anew; delete the group"
+            f"group {group} stands at {committed} in {partition}, which ends at {end}: the topic "
+            "was made anew; delete the group"
         )
     if committed < begin:
         log.error(

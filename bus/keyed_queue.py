@@ -16,7 +16,8 @@ WAITING_PER_SLOT: Final = 16
 
 
 class KeyedQueue(Generic[T]):
-    """Runs `work` on items: those of one key one after the other, those of different keys concurrently.
+    """Runs `work` on items: those of one key one after the other, those of different keys
+    concurrently.
 
     `work` must not raise: whoever builds the queue decides what an error means.
     """

@@ -1,4 +1,5 @@
-"""One idempotent producer: every write is acknowledged by all replicas, or the caller learns that it was not.
+"""One idempotent producer: every write is acknowledged by all replicas, or the caller learns that
+it was not.
 
 A record joins the batch that waits for its partition; while a request is on its way the next batch
 grows, so a burst needs few requests. `aiokafka`'s own `send` makes a future for each record and
@@ -94,7 +95,8 @@ class Publisher:
             self._raise_failure()
 
     async def send(self, output: Output) -> asyncio.Future[Any]:
-        """Queue `output`; the future resolves when it is acknowledged, perhaps together with others. Do not cancel it.
+        """Queue `output`; the future resolves when it is acknowledged, perhaps together with
+        others. Do not cancel it.
 
         Waits while the partition's batch is full: that is how a slow broker slows its writers down.
 

@@ -130,9 +130,9 @@ class Snapshots:
             snapshot = found[number] = best[number] or Snapshot(first[source], None)
             if not first[source] <= snapshot.next_offset <= last[source]:
                 raise Misconfigured(
-                    f"{source.topic}-{number} holds offsets {first[source]} to {last[source]}, but its snapshot "
-                    f"in {self._topic.name} needs {snapshot.next_offset}; restore the topic, or delete "
-                    f"{self._topic.name} to start afresh"
+                    f"{source.topic}-{number} holds offsets {first[source]} to {last[source]}, but "
+                    f"its snapshot in {self._topic.name} needs {snapshot.next_offset}; restore the "
+                    f"topic, or delete {self._topic.name} to start afresh"
                 )
         return found
 
@@ -176,7 +176,8 @@ def _chunk_of(row: Any) -> _Chunk:
         magic = b""
     if magic != MAGIC:
         raise Misconfigured(
-            f"not a chunk of a snapshot: {row.topic}-{row.partition}@{row.offset}; delete the topic to start afresh"
+            f"not a chunk of a snapshot: {row.topic}-{row.partition}@{row.offset}; delete the "
+            "topic to start afresh"
         )
     return _Chunk(slot, _Header(next_, checksum, chunks), nth, row.value[_LAYOUT.size :])
 

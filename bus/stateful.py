@@ -158,7 +158,8 @@ class _StatefulShell:
             if record.offset > state.next_offset:
                 terminate(
                     Exit.GAP,
-                    f"{record.topic_partition}: expected offset {state.next_offset}, got {record.offset}",
+                    f"{record.topic_partition}: expected offset {state.next_offset}, got "
+                    f"{record.offset}",
                 )
             began = time.monotonic()
             try:

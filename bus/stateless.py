@@ -252,7 +252,10 @@ class _StatelessShell:
     def stall_reason(self) -> str:
         limit = self._options.handler_timeout
         if (longest := self._queue.oldest()) > limit:
-            return f"a handler has been at work for {longest:.0f} s; give its calls a deadline below {limit:.0f} s"
+            return (
+                f"a handler has been at work for {longest:.0f} s; give its calls a deadline "
+                f"below {limit:.0f} s"
+            )
         refused = time.monotonic() - self._refused_since if self._refused_since else 0.0
         if refused > STALL_SESSIONS * self._options.session_timeout:
             return f"commits have been refused for {refused:.0f} s"

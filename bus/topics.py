@@ -76,8 +76,9 @@ def _refuse_mismatch(
         count, planned = existing.get(topic.name), topic.partitions(plan)
         if count is not None and count != planned:
             raise Misconfigured(
-                f"topic {topic.name} has {count} partitions, the plan says {planned}; set the plan to {count}, or drain and "
-                "delete the topic and run `ats topics create` (more partitions move keys, so it is never done in place)"
+                f"topic {topic.name} has {count} partitions, the plan says {planned}; set the plan "
+                f"to {count}, or drain and delete the topic and run `ats topics create` (more "
+                "partitions move keys, so it is never done in place)"
             )
 
 
@@ -103,7 +104,8 @@ async def _create(
             continue
         if code:
             raise Misconfigured(
-                f"the broker refuses topic {name}: {for_code(code).__name__} {' '.join(map(str, reason))}"
+                f"the broker refuses topic {name}: {for_code(code).__name__} "
+                f"{' '.join(map(str, reason))}"
             )
         created.append(name)
     return created

@@ -24,7 +24,8 @@ from schemas.units import PAISE_PER_RUPEE, Paise, Quantity
 DETAILED_CSV: Final = "https://images.dhan.co/api-data/api-scrip-master-detailed.csv"
 MAX_FILE: Final = 256 * 1024 * 1024  # eight times today's file: more is not the master
 COLUMNS: Final = (
-    "EXCH_ID", "SEGMENT", "SECURITY_ID", "INSTRUMENT", "UNDERLYING_SYMBOL", "SYMBOL_NAME", "DISPLAY_NAME", "SERIES",
+    "EXCH_ID", "SEGMENT", "SECURITY_ID", "INSTRUMENT", "UNDERLYING_SYMBOL", "SYMBOL_NAME",
+    "DISPLAY_NAME", "SERIES",
     "LOT_SIZE", "TICK_SIZE",
 )  # fmt: skip
 _SEGMENTS: Final = {
@@ -99,7 +100,8 @@ async def fetch(http: httpx.AsyncClient, url: str = DETAILED_CSV) -> str:
         ):
             if response.status_code != httpx.codes.OK:
                 raise TryLater(
-                    f"the instrument master answered {response.status_code}: check its address {url}"
+                    f"the instrument master answered {response.status_code}: check its address "
+                    f"{url}"
                 )
             body = bytearray()
             async for chunk in response.aiter_bytes():

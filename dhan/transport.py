@@ -86,12 +86,14 @@ class BaseUrl:
             or url.fragment
         ):
             raise Misconfigured(
-                f"the Dhan API address needs the form https://host/path, without user, query or fragment: {url.host!r}"
+                "the Dhan API address needs the form https://host/path, without user, query or "
+                f"fragment: {url.host!r}"
             )
         loopback = _is_loopback(url.host)
         if url.scheme == "http" and not loopback:
             raise Misconfigured(
-                f"plain http to {url.host!r} would show tokens to the network: use https or 127.0.0.1"
+                f"plain http to {url.host!r} would show tokens to the network: use https or "
+                "127.0.0.1"
             )
         return cls(str(url).rstrip("/"), loopback)
 
@@ -152,8 +154,8 @@ Result: TypeAlias = Reply | Lost
 
 
 def open_client(max_connections: int = 100) -> httpx.AsyncClient:
-    """The HTTP client to share: keep-alive, no environment proxies (a proxy would carry paper orders off the machine),
-    no redirects, no retries. The caller closes it.
+    """The HTTP client to share: keep-alive, no environment proxies (a proxy would carry paper
+    orders off the machine), no redirects, no retries. The caller closes it.
     """
     limits = httpx.Limits(
         max_connections=max_connections,
@@ -269,7 +271,9 @@ async def _read(response: httpx.Response) -> bytes | None:
 
 
 def parse_json(body: bytes) -> Any:
-    """JSON with exact numbers, None when empty, `Unparsed` when it is something else (an HTML page, half a body, NaN)."""
+    """JSON with exact numbers, None when empty, `Unparsed` when it is something else (an HTML page,
+    half a body, NaN).
+    """
     if not body.strip():
         return None
     try:

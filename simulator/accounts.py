@@ -75,7 +75,8 @@ class Accounts:
     def holder(
         self, token: str, client_id: str | None = None, endpoint: str = ""
     ) -> SimulatedUser | None:
-        """Whose live token this is; None when nobody's, expired, dead, or another than `client_id`'s.
+        """Whose live token this is; None when nobody's, expired, dead, or another than
+        `client_id`'s.
 
         The user comes with this token and its end. Each use, at `endpoint`, may be the one at which
         a fault kills the token.

@@ -82,7 +82,8 @@ class SimulatedUser:
     def __post_init__(self) -> None:
         if totp.bits(self.totp_secret) < totp.LEAST_BITS:
             raise Misconfigured(
-                f"totp_secret: give base 32 of at least {totp.LEAST_BITS} bits, which is 32 characters"
+                f"totp_secret: give base 32 of at least {totp.LEAST_BITS} bits, which is 32 "
+                "characters"
             )
 
 

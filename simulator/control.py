@@ -159,7 +159,8 @@ class Control:
             await self._turn(body.get("do"), body.get("seconds"), body.get("speed"))
         except ValueError as error:
             return _refuse(
-                f"{error}: do is pause, step (with seconds) or resume; speed is a number above 0 or max"
+                f"{error}: do is pause, step (with seconds) or resume; speed is a number above 0 "
+                "or max"
             )
         exchange = self._exchange
         return web.json_response(

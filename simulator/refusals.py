@@ -11,7 +11,9 @@ from typing import Final
 
 
 class Code(Enum):
-    """Error code, its wire type and HTTP status (Dhan annexure; recorded replies agree where there are any)."""
+    """Error code, its wire type and HTTP status (Dhan annexure; recorded replies agree where there
+    are any).
+    """
 
     TOKEN = ("DH-901", "Invalid_Authentication", 401)
     ACCESS = ("DH-902", "Invalid_Access", 403)

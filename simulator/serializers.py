@@ -126,9 +126,12 @@ def super_json(made: SuperOrder, last: int | None) -> Json:
     """One super order with its exits."""
     entry, row = made.entry, order_json(made.entry)
     kept = (
-        "dhanClientId", "orderId", "correlationId", "orderStatus", "transactionType", "exchangeSegment", "productType",
-        "orderType", "validity", "tradingSymbol", "securityId", "quantity", "remainingQuantity", "price",
-        "afterMarketOrder", "legName", "exchangeOrderId", "createTime", "updateTime", "exchangeTime",
+        "dhanClientId", "orderId", "correlationId", "orderStatus", "transactionType",
+        "exchangeSegment", "productType",
+        "orderType", "validity", "tradingSymbol", "securityId", "quantity", "remainingQuantity",
+        "price",
+        "afterMarketOrder", "legName", "exchangeOrderId", "createTime", "updateTime",
+        "exchangeTime",
         "averageTradedPrice", "filledQty",
     )  # fmt: skip
     return {name: row[name] for name in kept} | {

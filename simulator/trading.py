@@ -144,7 +144,7 @@ def order_allowances(config: SimulatorConfig) -> tuple[Allowance, ...]:
 
 
 def read_allowances(config: SimulatorConfig) -> tuple[Allowance, ...]:
-    """How many reads of orders and positions a user has a second; none when order limits are off."""
+    """How many reads of orders and positions a user has a second; none without order limits."""
     return () if config.order_rate_limit is None else (Allowance(config.reads_per_second, SECOND),)
 
 

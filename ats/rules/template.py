@@ -1,4 +1,6 @@
-"""`ats rules new`: a package with one rule, its entry point and its test, ready to install and to change."""
+"""`ats rules new`: a package with one rule, its entry point and its test, ready to install and to
+change.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,8 @@ def {name}(
         rising, falling = bars["close"] > bars["open"], bars["close"] < bars["open"]
         return verdicts(bullish=wide & rising, bearish=wide & falling)
 
-    return Rule("{name}", timeframe, look, needs=("open", "high", "low", "close", "previous_atr_14"))
+    needs = ("open", "high", "low", "close", "previous_atr_14")
+    return Rule("{name}", timeframe, look, needs=needs)
 '''
 
 TEST: Final = """\
@@ -78,11 +81,15 @@ def said(*bars: tuple[float, ...]) -> list[int]:
 
 
 def test_a_wide_bar_speaks_for_the_side_it_goes() -> None:
-    assert said((10_000, 10_250, 9_990, 10_200, 100), (10_200, 10_210, 9_950, 10_000, 100)) == [1, -1]
+    rising, falling = (10_000, 10_250, 9_990, 10_200, 100), (10_200, 10_210, 9_950, 10_000, 100)
+
+    assert said(rising, falling) == [1, -1]
 
 
 def test_a_usual_bar_and_one_in_warm_up_say_nothing() -> None:
-    assert said((10_000, 10_050, 9_990, 10_020, 100), (10_000, 10_250, 9_990, 10_200, np.nan)) == [0, 0]
+    usual, early = (10_000, 10_050, 9_990, 10_020, 100), (10_000, 10_250, 9_990, 10_200, np.nan)
+
+    assert said(usual, early) == [0, 0]
 """
 
 
@@ -102,7 +109,8 @@ def write(console: Console, name: str, directory: Path | None) -> None:
             f"{home} cannot be written: {error.strerror}; name another directory"
         ) from None
     console.print(
-        f"Next: install it beside ATS (pip install -e {home}), then ats rules try {name}. See docs/rules.md.",
+        f"Next: install it beside ATS (pip install -e {home}), then ats rules try {name}. See "
+        "docs/rules.md.",
         markup=False,
     )
 

@@ -1,4 +1,6 @@
-"""`ats rules try`: days of candles or of a generated market through the engine with one rule, and what it said."""
+"""`ats rules try`: days of candles or of a generated market through the engine with one rule, and
+what it said.
+"""
 
 from __future__ import annotations
 
@@ -204,7 +206,8 @@ def _markets(trial: Trial, console: Console) -> Iterator[Market]:
         for market in _days_in(path, trial.seed, console):
             if market.session.day <= last:
                 raise Misconfigured(
-                    f"--market {path} holds {market.session.day}, which is not after {last}: name files in order of days"
+                    f"--market {path} holds {market.session.day}, which is not after {last}: name "
+                    "files in order of days"
                 )
             last = market.session.day
             yield market
@@ -240,16 +243,20 @@ def _days_in(path: Path, seed: int, console: Console) -> Iterator[Market]:
 def _print(console: Console, limit: int, rule: Rule, tally: Tally) -> None:
     for each in tally.said[:limit]:
         looked_at = " ".join(f"{name}={value:.10g}" for name, value in each.features.items())
-        line = f"{each.at.ist():%Y-%m-%d %H:%M} {each.symbol:<12} {each.direction:<7} {each.price!s:>10}  {looked_at}"
+        line = (
+            f"{each.at.ist():%Y-%m-%d %H:%M} {each.symbol:<12} {each.direction:<7} "
+            f"{each.price!s:>10}  {looked_at}"
+        )
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     sides = Counter(each.direction for each in tally.said)
     busiest = max(Counter(trading_day(each.at) for each in tally.said).values(), default=0)
     shown = f", the first {limit} above" if len(tally.said) > limit else ""
     summary = (
-        f"{rule.key} on {tally.days} days of {tally.instruments} instruments, {tally.ticks:,} ticks: "
-        f"{len(tally.said)} signals{shown} ({sides[Direction.BULLISH]} bullish, {sides[Direction.BEARISH]} bearish), "
-        f"at most {busiest} a day.\nIt was asked about {tally.asked:,} bars and knew all it needs on {tally.ready:,} "
-        f"(warm-up {in_bars(warm_up(rule))})."
+        f"{rule.key} on {tally.days} days of {tally.instruments} instruments, {tally.ticks:,} "
+        f"ticks: {len(tally.said)} signals{shown} ({sides[Direction.BULLISH]} bullish, "
+        f"{sides[Direction.BEARISH]} bearish), at most {busiest} a day.\nIt was asked about "
+        f"{tally.asked:,} bars and knew all it needs on {tally.ready:,} (warm-up "
+        f"{in_bars(warm_up(rule))})."
     )
     if not tally.ready:
         summary += "\nIt never warmed up: give it more days, with --days or more --market files."

@@ -36,8 +36,9 @@ def calendar_of(settings: Settings) -> Calendar:
     if str(path) == SIMULATED:
         if settings.ats_mode != "paper":
             raise Misconfigured(
-                f"ATS_CALENDAR={SIMULATED} is for simulated markets, but ATS_MODE={settings.ats_mode} places real orders: "
-                "leave ATS_CALENDAR empty, or name a file"
+                f"ATS_CALENDAR={SIMULATED} is for simulated markets, but "
+                f"ATS_MODE={settings.ats_mode} places real orders: leave ATS_CALENDAR empty, or "
+                "name a file"
             )
         return EVERY_DAY
     try:
@@ -64,7 +65,8 @@ def with_auction_shares(calendar: Calendar, master: Master) -> Calendar:
 
 
 async def whole_calendar(settings: Settings) -> Calendar:
-    """The calendar with its auction shares, for a service that has no other use for the instrument master.
+    """The calendar with its auction shares, for a service that has no other use for the instrument
+    master.
 
     Raises:
         Misconfigured: as `calendar_of`.
@@ -86,4 +88,7 @@ def no_session(calendar: Calendar, day: date) -> str:
     """Why shares do not trade on `day`, for people."""
     if any(each.first <= day <= each.last for each in calendar.coverage):
         return f"{day} ({day:%A}) has no session by the calendar"
-    return f"{day} is not in the calendar, so it counts as closed: write it into the file of ATS_CALENDAR"
+    return (
+        f"{day} is not in the calendar, so it counts as closed: write it into the file of "
+        "ATS_CALENDAR"
+    )

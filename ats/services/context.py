@@ -85,7 +85,8 @@ def universe_of(master: masters.Master, symbols: tuple[str, ...]) -> tuple[Instr
     found = {symbol: _find(master, symbol) for symbol in symbols}
     if unknown := [symbol for symbol, instrument in found.items() if instrument is None]:
         raise Misconfigured(
-            f"ATS_UNIVERSE names symbols that are not in today's instrument master: {', '.join(unknown)}"
+            "ATS_UNIVERSE names symbols that are not in today's instrument master: "
+            f"{', '.join(unknown)}"
         )
     return tuple(instrument for instrument in found.values() if instrument is not None)
 

@@ -116,7 +116,8 @@ def _received_at(record: Record) -> UtcNs:
 
 
 def _give_memory_back() -> None:
-    """Have the C library return large buffers to the system at once (malloc(3): M_MMAP_THRESHOLD, M_TRIM_THRESHOLD).
+    """Have the C library return large buffers to the system at once (malloc(3): M_MMAP_THRESHOLD,
+    M_TRIM_THRESHOLD).
 
     By default it keeps everything below the largest buffer ever freed, so snapshots and fetches
     leave 100 MB behind.

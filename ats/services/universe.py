@@ -75,20 +75,25 @@ def check_plausible(before: Mapping[InstrumentId, Instrument], found: Difference
     """
     if before and 2 * len(found.removed) > len(before):
         raise TryLater(
-            f"{len(found.removed):,} of {len(before):,} instruments are gone from today's master: probably half a file. "
-            "If they are meant to be gone, delete instruments.json in ATS_STATE_DIR and start again"
+            f"{len(found.removed):,} of {len(before):,} instruments are gone from today's master: "
+            "probably half a file. If they are meant to be gone, delete instruments.json in "
+            "ATS_STATE_DIR and start again"
         )
 
 
 class Memory:
-    """The last master that was taken from `source`, in a file, so that a new start knows what the day before had."""
+    """The last master that was taken from `source`, in a file, so that a new start knows what the
+    day before had.
+    """
 
     def __init__(self, path: Path, source: str) -> None:
         self._path = path
         self._source = source
 
     def read(self) -> dict[InstrumentId, Instrument]:
-        """The remembered list; empty when there is none of this source, or it cannot be read, which is logged."""
+        """The remembered list; empty when there is none of this source, or it cannot be read, which
+        is logged.
+        """
         try:
             told = orjson.loads(self._path.read_bytes())
             if told["source"] != self._source:

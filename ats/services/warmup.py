@@ -1,4 +1,4 @@
-"""`ats warm-up`: past bars into `ats.ticks`, so that indicators are ready at the day's first bar."""
+"""`ats warm-up`: past bars into `ats.ticks`, so that indicators are ready at the open."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Dhan's candles: of the days before from `market.history`, of today from the very prints that the feed plays."""
+"""Dhan's candles: of the days before from `market.history`, of today from the very prints that the
+feed plays.
+"""
 
 from __future__ import annotations
 

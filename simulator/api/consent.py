@@ -1,4 +1,5 @@
-"""Dhan's ways to a token: consent for API keys, consent for partners, PIN with one-time password, renewal.
+"""Dhan's ways to a token: consent for API keys, consent for partners, PIN with one-time password,
+renewal.
 
 Ids count up from the seed, so a test can name them; nothing here is a secret worth guarding.
 """
@@ -30,7 +31,8 @@ _TOO_MANY: Final = Refusal(Code.RATE_LIMIT, "Too many consents for this user tod
 _NOT_RENEWABLE: Final = Refusal(
     Code.INPUT, "Missing required fields, bad values for parameters etc."
 )
-_PAGE: Final = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Simulated Dhan login</title></head>
+_PAGE: Final = """<!doctype html><html lang="en"><head><meta charset="utf-8">
+<title>Simulated Dhan login</title></head>
 <body><h1>Simulated Dhan</h1><p>Allow the app <b>{app}</b> to use the account {client}?</p>
 <form method="post">{choice}<button type="submit">Log in and allow</button></form></body></html>"""
 

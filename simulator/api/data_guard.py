@@ -24,7 +24,9 @@ _INVALID_TOKEN: Final = Refusal(Code.ORDER, "Invalid Token")
 
 
 class DataError(Enum):
-    """Code, text and HTTP status of what quotes and option chain refuse (annexure, data API errors)."""
+    """Code, text and HTTP status of what quotes and option chain refuse (annexure, data API
+    errors).
+    """
 
     TOO_MANY_INSTRUMENTS = (804, "Requested number of instruments exceeds limit", 400)
     TOO_MANY_REQUESTS = (

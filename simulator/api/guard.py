@@ -91,7 +91,9 @@ class ApiGuard:
         return read
 
     def trading(self, handler: CallHandler) -> Handler:
-        """Guard a handler that trades: it counts against the orders, from registered addresses only."""
+        """Guard a handler that trades: it counts against the orders, from registered addresses
+        only.
+        """
 
         async def trade(request: web.Request) -> web.StreamResponse:
             return await self._pass(request, handler, self._orders, from_anywhere=False)

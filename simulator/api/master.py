@@ -22,13 +22,18 @@ from simulator.refusals import Code, Refusal
 from simulator.serializers import isin
 
 DETAILED: Final = (
-    "EXCH_ID", "SEGMENT", "SECURITY_ID", "ISIN", "INSTRUMENT", "UNDERLYING_SECURITY_ID", "UNDERLYING_SYMBOL", "SYMBOL_NAME",
-    "DISPLAY_NAME", "INSTRUMENT_TYPE", "SERIES", "LOT_SIZE", "SM_EXPIRY_DATE", "STRIKE_PRICE", "OPTION_TYPE", "TICK_SIZE",
-    "EXPIRY_FLAG", "BRACKET_FLAG", "COVER_FLAG", "ASM_GSM_FLAG", "ASM_GSM_CATEGORY", "BUY_SELL_INDICATOR", "MTF_LEVERAGE",
+    "EXCH_ID", "SEGMENT", "SECURITY_ID", "ISIN", "INSTRUMENT", "UNDERLYING_SECURITY_ID",
+    "UNDERLYING_SYMBOL", "SYMBOL_NAME",
+    "DISPLAY_NAME", "INSTRUMENT_TYPE", "SERIES", "LOT_SIZE", "SM_EXPIRY_DATE", "STRIKE_PRICE",
+    "OPTION_TYPE", "TICK_SIZE",
+    "EXPIRY_FLAG", "BRACKET_FLAG", "COVER_FLAG", "ASM_GSM_FLAG", "ASM_GSM_CATEGORY",
+    "BUY_SELL_INDICATOR", "MTF_LEVERAGE",
 )  # fmt: skip
 COMPACT: Final = (
-    "SEM_EXM_EXCH_ID", "SEM_SEGMENT", "SEM_SMST_SECURITY_ID", "SEM_INSTRUMENT_NAME", "SEM_EXPIRY_CODE",
-    "SEM_TRADING_SYMBOL", "SEM_LOT_UNITS", "SEM_CUSTOM_SYMBOL", "SEM_EXPIRY_DATE", "SEM_STRIKE_PRICE", "SEM_OPTION_TYPE",
+    "SEM_EXM_EXCH_ID", "SEM_SEGMENT", "SEM_SMST_SECURITY_ID", "SEM_INSTRUMENT_NAME",
+    "SEM_EXPIRY_CODE",
+    "SEM_TRADING_SYMBOL", "SEM_LOT_UNITS", "SEM_CUSTOM_SYMBOL", "SEM_EXPIRY_DATE",
+    "SEM_STRIKE_PRICE", "SEM_OPTION_TYPE",
     "SEM_TICK_SIZE", "SEM_EXPIRY_FLAG", "SEM_EXCH_INSTRUMENT_TYPE", "SEM_SERIES", "SM_SYMBOL_NAME",
 )  # fmt: skip
 # no bracket, no cover, not under surveillance, buying and selling allowed
@@ -39,7 +44,9 @@ _NO_SEGMENT: Final = Refusal(
 
 
 class Master:
-    """The handlers under `/instruments`, and the list of one segment under `/v2/instrument`, which redirects there."""
+    """The handlers under `/instruments`, and the list of one segment under `/v2/instrument`, which
+    redirects there.
+    """
 
     def __init__(self, listings: Sequence[Listing]) -> None:
         self._listings = listings
@@ -99,24 +106,26 @@ def _detailed_row(listing: Listing) -> Sequence[object]:
     lot = f"{instrument.lot_size:.1f}"
     if contract:
         return (
-            "NSE", "D", security_id, "NA", instrument.kind, contract.underlying.security_id, contract.underlying_symbol,
-            symbol, instrument.name, "OP", "NA", lot, contract.expiry, _rupees(contract.strike), contract.right,
+            "NSE", "D", security_id, "NA", instrument.kind, contract.underlying.security_id,
+            contract.underlying_symbol, symbol, instrument.name, "OP", "NA", lot,
+            contract.expiry, _rupees(contract.strike), contract.right,
             f"{instrument.tick_size:.4f}", contract.period, *_FLAGS, "0.0",
         )  # fmt: skip
     if instrument.id.segment is Segment.NSE_FNO:  # a recorded future, of which no more is known
         return (
-            "NSE", "D", security_id, "NA", instrument.kind, "", "", symbol, instrument.name, "FUT", "NA", lot, "0001-01-01",
-            "", "XX", f"{instrument.tick_size:.4f}", "M", *_FLAGS, "0.0",
+            "NSE", "D", security_id, "NA", instrument.kind, "", "", symbol, instrument.name, "FUT",
+            "NA", lot, "0001-01-01", "", "XX", f"{instrument.tick_size:.4f}", "M", *_FLAGS, "0.0",
         )  # fmt: skip
     if not instrument.tradable:
         step = f"{instrument.tick_size / PAISE_PER_RUPEE:.4f}"
         return (
-            "NSE", "I", security_id, "NA", "INDEX", security_id, symbol, symbol, instrument.name, "INDEX", "NA", lot,
-            "0001-01-01", "", "XX", step, "N", *_FLAGS, "0.0",
+            "NSE", "I", security_id, "NA", "INDEX", security_id, symbol, symbol, instrument.name,
+            "INDEX", "NA", lot, "0001-01-01", "", "XX", step, "N", *_FLAGS, "0.0",
         )  # fmt: skip
     return (
-        "NSE", "E", security_id, isin(security_id), "EQUITY", "", symbol, f"{instrument.name.upper()} LTD", instrument.name,
-        "ES", "EQ", lot, "", "", "", f"{instrument.tick_size:.4f}", "NA", *_FLAGS, "4.0",
+        "NSE", "E", security_id, isin(security_id), "EQUITY", "", symbol,
+        f"{instrument.name.upper()} LTD", instrument.name, "ES", "EQ", lot,
+        "", "", "", f"{instrument.tick_size:.4f}", "NA", *_FLAGS, "4.0",
     )  # fmt: skip
 
 
@@ -130,19 +139,20 @@ def _compact_row(listing: Listing) -> Sequence[object]:
     if contract:
         return (
             "NSE", "D", security_id, instrument.kind, 0, instrument.symbol, lot, instrument.name,
-            f"{contract.expiry} 14:30:00", f"{_rupees(contract.strike)}", contract.right, step, contract.period, "OP", "NA",
-            contract.underlying_symbol,
+            f"{contract.expiry} 14:30:00", f"{_rupees(contract.strike)}", contract.right, step,
+            contract.period, "OP", "NA", contract.underlying_symbol,
         )  # fmt: skip
     if instrument.id.segment is Segment.NSE_FNO:
         return (
-            "NSE", "D", security_id, instrument.kind, 0, instrument.symbol, lot, instrument.name, "0001-01-01", "", "XX",
-            step, "M", "FUT", "NA", instrument.symbol,
+            "NSE", "D", security_id, instrument.kind, 0, instrument.symbol, lot, instrument.name,
+            "0001-01-01", "", "XX", step, "M", "FUT", "NA", instrument.symbol,
         )  # fmt: skip
     share = instrument.tradable
     return (
-        "NSE", "E" if share else "I", security_id, instrument.kind, 0, instrument.symbol, lot, instrument.name,
-        "" if share else "0001-01-01", "", "" if share else "XX", step, "NA" if share else "N", "ES" if share else "INDEX",
-        "EQ" if share else "NA", f"{instrument.name.upper()} LTD" if share else instrument.symbol,
+        "NSE", "E" if share else "I", security_id, instrument.kind, 0, instrument.symbol, lot,
+        instrument.name, "" if share else "0001-01-01", "", "" if share else "XX",
+        step, "NA" if share else "N", "ES" if share else "INDEX", "EQ" if share else "NA",
+        f"{instrument.name.upper()} LTD" if share else instrument.symbol,
     )  # fmt: skip
 
 

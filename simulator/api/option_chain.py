@@ -1,4 +1,6 @@
-"""Dhan's option chain: the contracts of this very market, which the feed plays and the master lists."""
+"""Dhan's option chain: the contracts of this very market, which the feed plays and the master
+lists.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,7 @@ class OptionChains:
         ]
 
     async def expiries(self, call: Call) -> web.Response:
-        """Answer `POST /v2/optionchain/expirylist`: the expiries of an underlying, nearest first."""
+        """Answer `POST /v2/optionchain/expirylist`: an underlying's expiries, nearest first."""
         asked = object_of(call.body)
         if asked is None:
             return self._door.refuse(DataError.BAD_REQUEST)
@@ -57,7 +59,7 @@ class OptionChains:
         return web.json_response({"data": days, "status": "success"})
 
     async def chain(self, call: Call) -> web.Response:
-        """Answer `POST /v2/optionchain`: every strike of one expiry, in Dhan's pace for each chain."""
+        """Answer `POST /v2/optionchain`: every strike of one expiry."""
         asked = object_of(call.body)
         if asked is None:
             return self._door.refuse(DataError.BAD_REQUEST)

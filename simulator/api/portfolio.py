@@ -58,7 +58,7 @@ class Portfolio:
         )
 
     async def exit_all(self, call: Call) -> web.StreamResponse:
-        """Answer `DELETE /v2/positions`: cancel all orders and close all positions at the market."""
+        """Answer `DELETE /v2/positions`: cancel all orders, close all positions at the market."""
         self._controls.exit_all(call.client_id, self._exchange.second)
         if not self._quirks.exit_all_has_body:
             return web.Response(status=202)

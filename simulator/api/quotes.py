@@ -1,4 +1,6 @@
-"""Dhan's quotes over REST: last price, day's candle, or everything, from the last prints that the feed has played."""
+"""Dhan's quotes over REST: last price, day's candle, or everything, from the last prints that the
+feed has played.
+"""
 
 from __future__ import annotations
 
@@ -45,15 +47,15 @@ class Quotes:
         return self._answer(call, _ltp)
 
     async def ohlc(self, call: Call) -> web.Response:
-        """Answer `POST /v2/marketfeed/ohlc`: last prices, and the day's open, high, low and close."""
+        """Answer `POST /v2/marketfeed/ohlc`: last prices, and the day's candle so far."""
         return self._answer(call, _ohlc)
 
     async def quote(self, call: Call) -> web.Response:
-        """Answer `POST /v2/marketfeed/quote`: what a Full packet has, five levels of depth included."""
+        """Answer `POST /v2/marketfeed/quote`: what a Full packet has, all five levels included."""
         return self._answer(call, _quote)
 
     def _answer(self, call: Call, write: Writer) -> web.Response:
-        """Segments and ids that the market does not have are left out without a word, as recorded."""
+        """Leave out, without a word, segments and ids that the market lacks, as recorded."""
         asked = _asked(call.body)
         if asked is None:
             return self._door.refuse(DataError.BAD_REQUEST)

@@ -158,7 +158,7 @@ class TraderControl:
         )
 
     async def profile(self, call: Call) -> web.StreamResponse:
-        """Answer `GET /v2/profile`: how long the token lives (IST), and which segments are active."""
+        """Answer `GET /v2/profile`: how long the token lives (IST), which segments are active."""
         expiry = (
             call.user.expires_at or self._exchange.now.ist() + timedelta(hours=24)
         ).astimezone(IST)

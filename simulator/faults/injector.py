@@ -77,7 +77,8 @@ class _PendingFault:
 
 
 class Faults:
-    """All faults of one simulator that still wait, first come first served, and the journal of those that fired.
+    """All faults of one simulator that still wait, first come first served, and the journal of
+    those that fired.
 
     `monotonic` is machine time, `market_now` the simulated market's.
     """

@@ -1,4 +1,6 @@
-"""The faults there are: where each strikes, which parameters it takes, and what it hits unless told otherwise."""
+"""The faults there are: where each strikes, which parameters it takes, and what it hits unless told
+otherwise.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Reads a script of faults: YAML (or JSON, which is YAML), strictly. docs/simulator.md describes the language."""
+"""Reads a script of faults: YAML (or JSON, which is YAML), strictly. docs/simulator.md describes
+the language.
+"""
 
 from __future__ import annotations
 

@@ -12,11 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 GOOD_WORDS: Final = frozenset({
-    "approval", "beats", "buyback", "dividend", "gains", "growth", "order", "profit", "record", "rises", "strong", "surges",
+    "approval", "beats", "buyback", "dividend", "gains", "growth", "order", "profit", "record",
+    "rises", "strong", "surges",
     "upgrade", "upgraded", "wins",
 })  # fmt: skip
 BAD_WORDS: Final = frozenset({
-    "default", "downgrade", "downgraded", "falls", "fraud", "loss", "misses", "penalty", "probe", "recall", "resigns",
+    "default", "downgrade", "downgraded", "falls", "fraud", "loss", "misses", "penalty", "probe",
+    "recall", "resigns",
     "slumps", "strike", "weak",
 })  # fmt: skip
 ACT_FROM: Final = 25  # combined score below which the commander holds
@@ -78,7 +80,8 @@ def _technical(prompt: Mapping[str, Json]) -> dict[str, Json]:
         "symbol": prompt.get("symbol"),
         "score": side * strength,
         "confidence": 45 + strength // 2,
-        "summary": f"{_chart(signal)} RSI 14 at {rsi:.0f} {'is stretched' if stretched else 'leaves room'}; the daily scan "
+        "summary": f"{_chart(signal)} RSI 14 at {rsi:.0f} "
+        f"{'is stretched' if stretched else 'leaves room'}; the daily scan "
         f"{'leans the same way' if agrees else 'leans the other way'}.",
     }
 
@@ -87,10 +90,16 @@ def _chart(signal: Mapping[str, Json]) -> str:
     """What the rule saw, with its levels."""
     features = _mapping(signal.get("features"))
     fast, slow = _number(features, "ema_9"), _number(features, "ema_21")
-    seen = f"{str(signal.get('rule')).replace('_', ' ')} on {signal.get('timeframe')} bars at {_rupees(signal.get('price'))}"
+    seen = (
+        f"{str(signal.get('rule')).replace('_', ' ')} on {signal.get('timeframe')} bars at "
+        f"{_rupees(signal.get('price'))}"
+    )
     if not fast or not slow:
         return f"{seen} points {'up' if signal.get('direction') == 'BULLISH' else 'down'}."
-    return f"{seen}: EMA 9 ({_rupees(fast)}) is {'above' if fast > slow else 'below'} EMA 21 ({_rupees(slow)})."
+    return (
+        f"{seen}: EMA 9 ({_rupees(fast)}) is {'above' if fast > slow else 'below'} EMA 21 "
+        f"({_rupees(slow)})."
+    )
 
 
 def _rupees(paise: Json) -> str:
@@ -147,7 +156,8 @@ def _commander(prompt: Mapping[str, Json]) -> dict[str, Json]:
         "symbol": prompt.get("symbol"),
         "action": action,
         "confidence": min(100, round(max(weights, default=0) * 0.6 + abs(combined) * 0.4)),
-        "reasoning": f"{action}: {_chart(signal)} {_said(named, 'sentiment')} {_conclusion(action, scores, combined)}",
+        "reasoning": f"{action}: {_chart(signal)} {_said(named, 'sentiment')} "
+        f"{_conclusion(action, scores, combined)}",
     }
 
 
@@ -157,7 +167,10 @@ def _said(reports: Mapping[str, Mapping[str, Json]], name: str) -> str:
 
 def _conclusion(action: str, scores: Sequence[float], combined: int) -> str:
     if action != "HOLD":
-        return f"Chart and news together lean {'up' if action == 'BUY' else 'down'}, the way of the signal."
+        return (
+            f"Chart and news together lean {'up' if action == 'BUY' else 'down'}, the way of "
+            "the signal."
+        )
     if min(scores, default=0) < 0 < max(scores, default=0):
         return "Chart and news point in opposite ways."
     return (

@@ -129,7 +129,8 @@ def _places(header: str) -> Mapping[str, int]:
     names = [name.strip() for name in header.split(",")]
     if missing := [name for name in COLUMNS if name not in names]:
         raise Misconfigured(
-            f"the market file's first line lacks the column {', '.join(missing)}: expected {','.join(COLUMNS)}"
+            f"the market file's first line lacks the column {', '.join(missing)}: expected "
+            f"{','.join(COLUMNS)}"
         )
     return {name: names.index(name) for name in COLUMNS}
 

@@ -256,7 +256,8 @@ def _rows(seed: int, session: Session, plan: Plan) -> Iterator[_Row]:
     symbols = {row.listing.instrument.symbol: row for row in rows}
     if unknown := {*(plan.characters or {}), *plan.options} - symbols.keys():
         raise Misconfigured(
-            f"the generated market has no {', '.join(sorted(unknown))}: it holds NIFTY and the first {plan.shares} shares"
+            f"the generated market has no {', '.join(sorted(unknown))}: it holds NIFTY and the "
+            f"first {plan.shares} shares"
         )
     yield from rows
     for symbol in plan.options:

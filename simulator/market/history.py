@@ -117,7 +117,7 @@ def minutes(listing: Listing, candle: Candles, seed: int) -> Candles:
 
 
 def today(tape: Prints, session: Session, now: int) -> Candles:
-    """The one-minute candles of the session's prints up to `now`, the minute in progress included."""
+    """One-minute candles of the session's prints up to `now`, the minute in progress included."""
     open_second, close_second = session.open // NS_PER_SECOND, session.close // NS_PER_SECOND
     # the snapshot at the close is no trade
     prints = tape[(tape["second"] <= now) & (tape["second"] < close_second)]
@@ -139,7 +139,7 @@ def today(tape: Prints, session: Session, now: int) -> Candles:
 
 
 def together(candles: Candles, length: int) -> Candles:
-    """One-minute candles joined into longer ones of `length` minutes, counted from each day's open."""
+    """Join one-minute candles into ones of `length` minutes, counted from each day's open."""
     if length == 1 or not len(candles):
         return candles
     begin = candles["start"] // DAY * DAY + OPEN_OF_DAY

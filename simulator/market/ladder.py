@@ -1,4 +1,5 @@
-"""Both sides of the made-up book (`simulator.market.depth`) for whole tapes, as many levels deep as asked.
+"""Both sides of the made-up book (`simulator.market.depth`) for whole tapes, as many levels deep as
+asked.
 
 At a circuit one side is empty: nobody buys at the day's lowest price, nobody sells at its highest.
 """

@@ -121,7 +121,10 @@ def _carried(bars: Sequence[Bar], tick_size: Paise, bad: list[BadRow]) -> list[B
     for bar in bars:
         lossy = [name for name in PRICES if not _survives(getattr(bar, name), tick_size)]
         if lossy:
-            reason = f"{getattr(bar, lossy[0])} does not survive the feed's 32-bit float at a step of {tick_size}"
+            reason = (
+                f"{getattr(bar, lossy[0])} does not survive the feed's 32-bit float at a step "
+                f"of {tick_size}"
+            )
             bad.append(BadRow(bar.line, lossy[0], reason))
         elif volume + bar.volume > MAX_VOLUME:
             bad.append(

@@ -249,7 +249,8 @@ def fixed_figures(listings: Iterable[Listing]) -> Prints:
 
 
 FIXED: Final = (
-    "instrument", "security_id", "segment", "tick_size", "previous_close", "lower_circuit", "upper_circuit",
+    "instrument", "security_id", "segment", "tick_size", "previous_close", "lower_circuit",
+    "upper_circuit",
 )  # fmt: skip
 
 

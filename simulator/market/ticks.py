@@ -98,7 +98,9 @@ def read_lines(lines: Iterable[str]) -> Ticks:
 
 
 def tapes(ticks: Iterable[Tick], session: Session, seed: int, bad: list[BadRow]) -> Iterator[Tape]:
-    """One tape for each symbol; ticks whose price the feed's 32-bit float cannot carry are added to `bad`."""
+    """One tape for each symbol; ticks whose price the feed's 32-bit float cannot carry are added to
+    `bad`.
+    """
     by_symbol: dict[str, list[Tick]] = defaultdict(list)
     for tick in ticks:
         by_symbol[tick.symbol].append(tick)

@@ -1,4 +1,5 @@
-"""Names, Dhan security ids and rough prices of well-known NSE instruments, and stand-ins for all others.
+"""Names, Dhan security ids and rough prices of well-known NSE instruments, and stand-ins for all
+others.
 
 The ids are those of Dhan's master as far as we know them; in the simulator its own master is the
 truth, so a wrong one does no harm here.

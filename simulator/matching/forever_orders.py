@@ -75,8 +75,8 @@ class ForeverOrder:
         return self.legs[0].request.client_id
 
     def leg(self, name: Leg) -> ForeverLeg | None:
-        """Dhan's pages call the first leg ENTRY_LEG or TARGET_LEG, the second TARGET_LEG or STOP_LOSS_LEG: a leg by its own
-        name, else the only or first one by ENTRY_LEG.
+        """Dhan's pages call the first leg ENTRY_LEG or TARGET_LEG, the second TARGET_LEG or
+        STOP_LOSS_LEG: a leg by its own name, else the only or first one by ENTRY_LEG.
         """
         for leg in self.legs:
             if leg.leg is name:

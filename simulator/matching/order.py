@@ -1,4 +1,6 @@
-"""One order and the states it goes through, the trades it made, and what the world is told of each change."""
+"""One order and the states it goes through, the trades it made, and what the world is told of each
+change.
+"""
 
 from __future__ import annotations
 

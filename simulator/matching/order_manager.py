@@ -298,7 +298,9 @@ class OrderManager:
             self._settle(second)
 
     def fill_now(self, order: Order, second: int) -> None:
-        """The market takes the whole rest of a waiting order, at its limit or else the last price, whatever the ladder."""
+        """The market takes the whole rest of a waiting order, at its limit or else the last price,
+        whatever the ladder.
+        """
         price = order.limit or self.last(order.request.instrument)
         if order.status.live and price is not None:
             self._matcher.leave(order)

@@ -1,4 +1,4 @@
-"""The risk desk: what an account's orders and positions bind, and whether it can pay for one more."""
+"""What an account's orders and positions bind, and whether it can pay for one more."""
 
 from __future__ import annotations
 
@@ -51,7 +51,10 @@ class MarginEngine:
         needed = margin(self._ledger.of(client_id), [*waiting, order])
         missing = needed - purse.funds - funds.realised
         if needed > funds.used and missing > 0:
-            return f"RMS: Margin Shortfall: INR {Paise(missing).rupees():.2f} Available: INR {_rupees(funds.available)}"
+            return (
+                f"RMS: Margin Shortfall: INR {Paise(missing).rupees():.2f} Available: INR "
+                f"{_rupees(funds.available)}"
+            )
         return self._lacks_shares(order, waiting, purse.holdings)
 
     def cannot_convert(

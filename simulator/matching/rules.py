@@ -121,12 +121,18 @@ def risk_rejection(
 ) -> str | None:
     """What the risk desk or the exchange says against it; "" is never an answer."""
     if request.quantity > rules.freeze(instrument):
-        return f"RMS: Rule: Order quantity {request.quantity} exceeds the freeze quantity {rules.freeze(instrument)}"
+        return (
+            f"RMS: Rule: Order quantity {request.quantity} exceeds the freeze quantity "
+            f"{rules.freeze(instrument)}"
+        )
     if circuits is None:
         return None
     for price in (request.price, request.trigger):
         if price and not circuits.lower <= price <= circuits.upper:
-            return f"EXCH: 17070: The price {price} is out of the circuit limits {circuits.lower} to {circuits.upper}"
+            return (
+                f"EXCH: 17070: The price {price} is out of the circuit limits {circuits.lower} "
+                f"to {circuits.upper}"
+            )
     return None
 
 

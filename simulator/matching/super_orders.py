@@ -1,4 +1,5 @@
-"""Super orders: an entry with a target and a trailing stop, of which one trade takes from the other.
+"""Super orders: an entry with a target and a trailing stop, of which one trade takes from the
+other.
 
 Both exits stand at the exchange as soon as the entry has traded, always for exactly what is still
 open.
@@ -276,7 +277,9 @@ def _asked(now: Exits, leg: Leg, wanted: Exits) -> Exits:
 
 
 def _unsound(side: Side, price: int, exits: Exits) -> Refusal | None:
-    """Stop, entry and target must lie in this order for a purchase, the other way round for a sale; 0 is left out."""
+    """Stop, entry and target must lie in this order for a purchase, the other way round for a sale;
+    0 is left out.
+    """
     ordered = [value for value in (exits.stop, price, exits.target) if value]
     if side is Side.SELL:
         ordered.reverse()

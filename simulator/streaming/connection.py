@@ -146,7 +146,7 @@ class Connection:
         self._muted[instrument] = self._monotonic() + seconds
 
     def lag(self, delay: float, lasting: float) -> None:
-        """From now on every frame comes `delay` seconds late, for `lasting` seconds; order is kept."""
+        """From now on every frame comes `delay` seconds late, in order, for `lasting` seconds."""
         if self._lag is None or not self._lag.running:
             self._lag = _Lag(self, self._monotonic)
         self._lag.extend(delay, lasting)
@@ -168,7 +168,9 @@ class Connection:
         await self.response.close(code=code)
 
     async def settle(self) -> None:
-        """Wait until the client's machine has acknowledged all that was sent, so that a reset takes nothing back."""
+        """Wait until the client's machine has acknowledged all that was sent, so that a reset takes
+        nothing back.
+        """
         transport, deadline = self._request.transport, self._monotonic() + SETTLE
         raw = transport and transport.get_extra_info("socket")
         while transport and raw and not transport.is_closing() and self._monotonic() < deadline:

@@ -1,4 +1,6 @@
-"""Brings things to one connection and does to them what the script of faults says, whatever the stream."""
+"""Brings things to one connection and does to them what the script of faults says, whatever the
+stream.
+"""
 
 from __future__ import annotations
 

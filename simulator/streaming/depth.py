@@ -90,7 +90,7 @@ class DepthFeed:
         return connection.response
 
     async def publish(self, prints: Prints) -> None:
-        """Send each connection both sides of what it subscribed to among `prints`, in their order."""
+        """Send each connection both sides of what it subscribed to among `prints`, in order."""
         for connection in self._endpoint.inside:
             if not connection.places or not connection.listening:
                 continue

@@ -132,7 +132,9 @@ class Feed:
         self._prints, self._encoded = chunk, Encoded(chunk, true_utc=self._options.true_utc)
 
     async def publish(self, place: slice) -> None:
-        """Send each connection the packets of what it subscribed to among the loaded prints at `place`, in their order."""
+        """Send each connection the packets of what it subscribed to among the loaded prints at
+        `place`, in their order.
+        """
         assert self._prints is not None, "load() comes before publish()"
         instruments = self._prints["instrument"][place]
         for connection in self._endpoint.inside:

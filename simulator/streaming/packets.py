@@ -1,4 +1,5 @@
-"""Binary packets of Dhan's market feed v2, byte for byte, written independently of our own reader of them.
+"""Binary packets of Dhan's market feed v2, byte for byte, written independently of our own reader
+of them.
 
 All numbers are little-endian; every packet starts with the eight-byte header of `HEADER_FIELDS`,
 whose length includes it. Prices are 32-bit floats in rupees. Last trade time is Indian clock time
@@ -133,7 +134,7 @@ def quote(prints: Prints, offset: int = IST_OFFSET_SECONDS) -> Packets:
 
 
 def full(prints: Prints, offset: int = IST_OFFSET_SECONDS) -> Packets:
-    """One Full packet (162 bytes) for each print, with the five best levels of the book around it."""
+    """One Full packet (162 bytes) for each print, with the five best levels around it."""
     packets = _headed(FULL, Mode.FULL, prints)
     _fill_day(packets, prints, offset)
     for name in ("open_interest", "interest_high", "interest_low"):

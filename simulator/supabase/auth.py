@@ -158,7 +158,9 @@ class Auth:
         return await self._new_session(asked.connection, user)
 
     async def _send_link(self, asked: Asked) -> web.Response:
-        """To users who exist; making one by mail is not implemented, as no client of ours asks for it."""
+        """To users who exist; making one by mail is not implemented, as no client of ours asks for
+        it.
+        """
         email = asked.text("email").strip()
         user = await asked.connection.fetchrow(
             "select * from auth.users where lower(email) = lower($1)", email
@@ -243,7 +245,10 @@ class Auth:
         )
 
     async def _user(self, asked: Asked) -> web.Response:
-        live = "select u.* from auth.users u join auth.sessions s on s.user_id = u.id where u.id = $1 and s.id = $2"
+        live = (
+            "select u.* from auth.users u join auth.sessions s on s.user_id = u.id where u.id = "
+            "$1 and s.id = $2"
+        )
         user = await asked.connection.fetchrow(live, asked.user_id(), asked.session_id())
         if user is None:
             raise AuthError(
@@ -330,7 +335,8 @@ async def _insert_user(asked: Asked, *, metadata: str, confirmed: bool) -> async
         )
     return await asked.connection.fetchrow(
         "insert into auth.users (email, encrypted_password, raw_user_meta_data, email_confirmed_at)"
-        " values ($1, $2, $3, case when $4 then now() end) on conflict (lower(email)) do nothing returning *",
+        " values ($1, $2, $3, case when $4 then now() end) on conflict (lower(email)) do nothing "
+        "returning *",
         email,
         await _hashed(password),
         orjson.dumps(asked.body.get(metadata) or {}).decode(),
@@ -347,13 +353,14 @@ def _shown(user: asyncpg.Record) -> Body:
     )
     last_sign_in_at = _moment(user["last_sign_in_at"])
     identity = {
-        "identity_id": user_id, "id": user_id, "user_id": user_id, "provider": "email", "email": user["email"],
-        "identity_data": {"email": user["email"], "sub": user_id}, "created_at": created_at, "updated_at": updated_at,
-        "last_sign_in_at": last_sign_in_at,
+        "identity_id": user_id, "id": user_id, "user_id": user_id, "provider": "email",
+        "email": user["email"], "identity_data": {"email": user["email"], "sub": user_id},
+        "created_at": created_at, "updated_at": updated_at, "last_sign_in_at": last_sign_in_at,
     }  # fmt: skip
     return {
-        "id": user_id, "aud": user["aud"], "role": user["role"], "email": user["email"], "phone": "",
-        "email_confirmed_at": _moment(user["email_confirmed_at"]), "confirmed_at": _moment(user["email_confirmed_at"]),
+        "id": user_id, "aud": user["aud"], "role": user["role"], "email": user["email"],
+        "phone": "", "email_confirmed_at": _moment(user["email_confirmed_at"]),
+        "confirmed_at": _moment(user["email_confirmed_at"]),
         "last_sign_in_at": last_sign_in_at, "app_metadata": orjson.loads(user["raw_app_meta_data"]),
         "user_metadata": orjson.loads(user["raw_user_meta_data"]), "identities": [identity],
         "created_at": created_at, "updated_at": updated_at, "is_anonymous": False,

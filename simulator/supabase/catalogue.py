@@ -21,7 +21,8 @@ ROLES: Final = ("anon", "authenticated", "service_role")
 Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[Any] | asyncpg.Connection[Any]"
 
 _COLUMNS: Final = """
-    select c.relname as relation, a.attname as name, pg_catalog.format_type(a.atttypid, a.atttypmod) as type,
+    select c.relname as relation, a.attname as name,
+      pg_catalog.format_type(a.atttypid, a.atttypmod) as type,
       coalesce(a.attnum = any (i.indkey), false) as in_primary_key
     from pg_catalog.pg_class c
     join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
@@ -29,7 +30,8 @@ _COLUMNS: Final = """
     where c.relkind in ('r', 'v', 'm', 'p', 'f') and c.relnamespace = $1::text::regnamespace
     order by c.relname, a.attnum"""
 _FUNCTIONS: Final = """
-    select p.proname as name, p.proretset as returns_set, p.prorettype = 'void'::regtype as returns_nothing,
+    select p.proname as name, p.proretset as returns_set,
+      p.prorettype = 'void'::regtype as returns_nothing,
       p.pronargs - p.pronargdefaults as required, p.provariadic <> 0 as variadic,
       coalesce(p.proargnames[1:p.pronargs], '{}') as names,
       array(
@@ -115,7 +117,7 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """A snapshot of the exposed schema, and the settings (time-outs) a role gets with each request."""
+    """The exposed schema, and the settings (time-outs) that a role gets with each request."""
 
     tables: Mapping[str, Table]
     functions: Mapping[str, tuple[Function, ...]]

@@ -28,8 +28,8 @@ MAX_BODY: Final = 8 << 20
 AUTH_API_VERSION: Final = "2024-01-01"  # with this header clients read the error's `code`
 CORS: Final = {
     "Access-Control-Allow-Origin": "*",
-    "Access-Control-Allow-Headers": "authorization, apikey, content-type, prefer, x-client-info, accept-profile, "
-    "content-profile, x-supabase-api-version, x-retry-count",
+    "Access-Control-Allow-Headers": "authorization, apikey, content-type, prefer, x-client-info, "
+    "accept-profile, content-profile, x-supabase-api-version, x-retry-count",
     "Access-Control-Allow-Methods": "GET, HEAD, POST, PATCH, DELETE, OPTIONS",
     "Access-Control-Expose-Headers": "Content-Range",
 }

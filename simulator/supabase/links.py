@@ -1,4 +1,5 @@
-"""Magic links: the mails the stand-in does not send, their links, and the codes a browser exchanges for a session (PKCE).
+"""Magic links: the mails the stand-in does not send, their links, and the codes a browser exchanges
+for a session (PKCE).
 
 Kept in memory: a link that a restart forgets is asked for again.
 """

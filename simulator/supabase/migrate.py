@@ -1,4 +1,6 @@
-"""Apply migrations in the Supabase CLI's layout to any Postgres, and record them where the CLI looks."""
+"""Apply migrations in the Supabase CLI's layout to any Postgres, and record them where the CLI
+looks.
+"""
 
 from __future__ import annotations
 
@@ -93,7 +95,8 @@ async def _apply(
     applied = {row["version"] for row in rows}
     if unknown := applied - {migration.version for migration in migrations}:
         raise Misconfigured(
-            f"the database has migrations that {directory} lacks: {', '.join(sorted(unknown))}. Update the code."
+            f"the database has migrations that {directory} lacks: {', '.join(sorted(unknown))}. "
+            "Update the code."
         )
     pending = [migration for migration in migrations if migration.version not in applied]
     for migration in pending:
@@ -104,7 +107,10 @@ async def _apply(
 
 async def _apply_one(connection: asyncpg.Connection[Any], migration: Migration) -> None:
     text = migration.path.read_text()
-    recorded = "insert into supabase_migrations.schema_migrations (version, name, statements) values ($1, $2, $3)"
+    recorded = (
+        "insert into supabase_migrations.schema_migrations (version, name, statements) "
+        "values ($1, $2, $3)"
+    )
     try:
         async with connection.transaction():
             await connection.execute(text)

@@ -46,7 +46,9 @@ class Caller:
 
 
 async def read_call(request: web.Request) -> Call:
-    """A request's method, address, headers and body, refusing what the stand-in does not understand."""
+    """A request's method, address, headers and body, refusing what the stand-in does not
+    understand.
+    """
     _check_headers(request)
     return Call(
         method=request.method,

@@ -81,7 +81,10 @@ def _answer(
         if call.single
         else f"coalesce(json_agg({value}), '[]')"
     )
-    sql = f"with answer as ({rows}) select {body}::text as body, count(*) as found{more} from answer _row"
+    sql = (
+        f"with answer as ({rows}) select {body}::text as body, count(*) as found{more} from "
+        "answer _row"
+    )
     return Statement(sql, binds, read_only, exactly_one=call.single)
 
 
@@ -90,7 +93,10 @@ def read_statement(table: Table, call: Call) -> Statement:
     binds = Binds()
     condition = where(binds, table, call.parameters)
     ordered = order_by(table, one(call.parameters, "order"))
-    rows = f"select {select_list(table, one(call.parameters, 'select'))} from {table.sql}{condition}{ordered}"
+    rows = (
+        f"select {select_list(table, one(call.parameters, 'select'))} from "
+        f"{table.sql}{condition}{ordered}"
+    )
     total = (
         f"(select count(*) from {table.sql}{condition})"
         if "count" in call.prefer
@@ -111,7 +117,10 @@ def write_statement(table: Table, call: Call) -> Statement | None:
         case "PATCH":
             change = _update(binds, table, call)
         case "DELETE":
-            change = f"delete from {table.sql}{_required(where(binds, table, call.parameters), 'DELETE')}"
+            change = (
+                "delete from "
+                f"{table.sql}{_required(where(binds, table, call.parameters), 'DELETE')}"
+            )
         case _:
             raise RestError(405, "PGRST117", f"Unsupported HTTP method: {call.method}")
     if change is None:
@@ -136,7 +145,10 @@ def _insert(binds: Binds, table: Table, call: Call) -> str | None:
         raise unsupported("an insert of defaults only")
     text = call.body if isinstance(body, list) else f"[{call.body}]"
     source = f"json_populate_recordset(null::{table.sql}, {binds.bind(text, 'json')})"
-    return f"insert into {table.sql} ({columns}) select {columns} from {source}{_on_conflict(table, names, call)}"
+    return (
+        f"insert into {table.sql} ({columns}) select {columns} from "
+        f"{source}{_on_conflict(table, names, call)}"
+    )
 
 
 def _on_conflict(table: Table, names: list[str], call: Call) -> str:

@@ -40,8 +40,10 @@ def sign(jwt_secret: str, issuer: str, user: Mapping[str, Any], session_id: str)
     """An access token for `user` as `/auth/v1` shows it, and when it expires (Unix seconds)."""
     issued_at = int(time.time())
     claims = {
-        "iss": issuer, "sub": user["id"], "aud": AUDIENCE, "exp": issued_at + ACCESS_TOKEN_SECONDS, "iat": issued_at,
-        "email": user["email"], "phone": "", "role": user["role"], "session_id": session_id, "is_anonymous": False,
+        "iss": issuer, "sub": user["id"], "aud": AUDIENCE, "exp": issued_at + ACCESS_TOKEN_SECONDS,
+        "iat": issued_at,
+        "email": user["email"], "phone": "", "role": user["role"], "session_id": session_id,
+        "is_anonymous": False,
         "app_metadata": user["app_metadata"], "user_metadata": user["user_metadata"], "aal": "aal1",
         "amr": [{"method": "password", "timestamp": issued_at}],
     }  # fmt: skip

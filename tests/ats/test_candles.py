@@ -25,7 +25,10 @@ from schemas.units import Price, Quantity, UtcNs
 from simulator.market.replay import replay_file
 from tests.ats.factories import DAY, OPEN, TCS
 
-CSV = "symbol,timestamp,open,high,low,close,volume\nTCS,2026-11-20T09:15:00+05:30,100.05,101,99.95,100,1820\n"
+CSV = (
+    "symbol,timestamp,open,high,low,close,volume\n"
+    "TCS,2026-11-20T09:15:00+05:30,100.05,101,99.95,100,1820\n"
+)
 BAR = Bar(10_005, 10_100, 9_995, 10_000, 1_820)
 
 

@@ -47,9 +47,8 @@ def falling_then_rising(path: Path, day: str = "2016-08-16") -> Path:
         opened, paise = paise, paise + (-100 if minute % 30 < 20 else 90)
         low, high = sorted((opened, paise))
         prices = ",".join(f"{price / 100:.2f}" for price in (opened, high, low, paise))
-        lines.append(
-            f"TCS,{day}T{9 + (15 + minute) // 60:02}:{(15 + minute) % 60:02}:00+05:30,{prices},1000\n"
-        )
+        clock = f"{9 + (15 + minute) // 60:02}:{(15 + minute) % 60:02}"
+        lines.append(f"TCS,{day}T{clock}:00+05:30,{prices},1000\n")
     path.write_text("".join(lines))
     return path
 
@@ -100,7 +99,7 @@ def test_a_rule_that_cannot_be_imported_is_listed_with_the_reason(
     assert "ema_cross runs as ema_cross@5m" in said(console)
 
 
-def test_a_list_under_a_rules_file_that_cannot_be_used_shows_all_rules_and_then_fails_with_what_is_wrong(
+def test_a_list_under_a_rules_file_that_cannot_be_used_shows_all_rules_and_fails_with_what_is_wrong(
     console: Console, tmp_path: Path
 ) -> None:
     rules = tmp_path / "rules.toml"
@@ -129,7 +128,8 @@ def test_a_file_that_check_cannot_find_is_its_argument_s_fault_and_no_setting_s(
 def test_check_says_what_would_run(console: Console, tmp_path: Path) -> None:
     rules = tmp_path / "rules.toml"
     rules.write_text(
-        '[rules.hammer]\nrule = "candlestick"\npattern = "CDLHAMMER"\ninstruments = ["NSE_EQ:2885"]\n'
+        '[rules.hammer]\nrule = "candlestick"\npattern = "CDLHAMMER"\ninstruments = '
+        '["NSE_EQ:2885"]\n'
     )
 
     listing.check(console, rules)
@@ -170,7 +170,10 @@ def test_the_engine_runs_the_rules_and_columns_of_the_file_that_ats_rules_names(
         (
             "trend_pullback",
             {"ats_timeframes": ("1m", "5m")},
-            "rule trend_pullback@5m needs 'ema_50@15m': bars of 15m are not made; add it to ATS_TIME",
+            (
+                "rule trend_pullback@5m needs 'ema_50@15m': bars of 15m are not made; add it to "
+                "ATS_TIME"
+            ),
         ),
         ("volume_surge", {"ats_timeframes": ("1m",)}, "on 5m bars: they are not made; add 5m"),
     ],
@@ -323,7 +326,8 @@ def test_the_template_passes_its_own_test_and_runs_in_the_engine(
         env=env, capture_output=True, text=True, check=False,
     )  # fmt: skip
     tried = subprocess.run(
-        [sys.executable, "-m", "ats", "rules", "try", "wide_range", "--days", "1", "--set", "times=1.5"],
+        [sys.executable, "-m", "ats", "rules", "try", "wide_range", "--days", "1", "--set",
+        "times=1.5"],
         env=env, capture_output=True, text=True, check=False,
     )  # fmt: skip
 

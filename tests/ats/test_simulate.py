@@ -21,8 +21,10 @@ from simulator.market.characters import DayProfile
 
 def asked(**changed: Any) -> SimulatorOptions:
     plain: dict[str, Any] = {
-        "port": 0, "market": None, "generators": (), "instruments": 21, "options": (), "speed": 1.0, "seed": 7, "day": None,
-        "wait": True, "faults": None, "users": 1, "packets_per_frame": 1, "redirect_url": "http://127.0.0.1:1/back",
+        "port": 0, "market": None, "generators": (), "instruments": 21, "options": (), "speed": 1.0,
+        "seed": 7, "day": None,
+        "wait": True, "faults": None, "users": 1, "packets_per_frame": 1,
+        "redirect_url": "http://127.0.0.1:1/back",
     }  # fmt: skip
     return SimulatorOptions(**(plain | changed))
 

@@ -78,7 +78,10 @@ async def test_the_end_of_a_service_says_whether_a_setting_is_wrong_or_a_part_is
 async def test_a_child_that_is_misconfigured_is_answered_for_in_its_own_last_words(
     tmp_path: Path,
 ) -> None:
-    program = "import sys; print('starting'); print('ats: the market file has no usable row'); sys.exit(64)"
+    program = (
+        "import sys; print('starting'); print('ats: the market file has no usable row'); "
+        "sys.exit(64)"
+    )
     child = Child("simulator", [sys.executable, "-c", program], log=tmp_path / "log")
     child.start()
 

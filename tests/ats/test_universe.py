@@ -19,7 +19,10 @@ from schemas.market import Instrument
 from schemas.units import IST, Paise, Quantity, UtcNs
 from streams.feed.watchlist import Watchlist
 
-HEADER = "EXCH_ID,SEGMENT,SECURITY_ID,INSTRUMENT,UNDERLYING_SYMBOL,SYMBOL_NAME,DISPLAY_NAME,SERIES,LOT_SIZE,TICK_SIZE\n"
+HEADER = (
+    "EXCH_ID,SEGMENT,SECURITY_ID,INSTRUMENT,UNDERLYING_SYMBOL,SYMBOL_NAME,DISPLAY_NAME,SERIES,"
+    "LOT_SIZE,TICK_SIZE\n"
+)
 SYMBOLS = ("TCS", "INFY", "RELIANCE", "SBIN")
 
 

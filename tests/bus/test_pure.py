@@ -296,9 +296,7 @@ def test_an_instrument_goes_where_the_gateway_puts_its_ticks(
 # Back-pressure and metrics
 
 
-async def test_fetching_waits_while_too_many_bytes_are_in_hand_and_goes_on_when_they_are_taken() -> (
-    None
-):
+async def test_fetching_waits_while_too_many_bytes_are_in_hand_and_goes_on_when_taken() -> None:
     metrics = ShellMetrics()
     buffer = Buffer(100, metrics)
 

@@ -40,7 +40,7 @@ class Worker:
             self._process = subprocess.Popen(self._command, cwd=ROOT, stdout=log, stderr=log)
 
     async def joined(self) -> None:
-        """Wait until the process started last owns partitions, or knows that there are none for it."""
+        """Wait until the newest process owns partitions, or knows that there are none for it."""
         await self.logged(b"joined")
 
     async def logged(self, words: bytes, within: float = 40) -> None:

@@ -173,7 +173,8 @@ class Run:
             while victim.busy or victim.child.exit_code is not None:  # noqa: ASYNC110  # a process has no event
                 await asyncio.sleep(0.02)
             say(
-                f"[{number}/{self.options.kills}] {self.written / len(self.tape):4.0%} of the day: {fault}"
+                f"[{number}/{self.options.kills}] {self.written / len(self.tape):4.0%} of the day: "
+                f"{fault}"
             )
             self._begin(self._strike(victim, fault), victim)
             self.begun = number
@@ -340,8 +341,14 @@ def report(outcome: Outcome) -> None:
     workers = [*run.workers, run.guest]
     ends = sum((worker.codes for worker in workers), Counter[int]())
     lines = [
-        f"seed {run.options.seed}: {dict(struck)}, broker killed {run.broker_kills} times, {run.guest.starts} visits",
-        f"{sum(worker.deaths_while_starting for worker in workers)} ends before the process had joined",
+        (
+            f"seed {run.options.seed}: {dict(struck)}, broker killed {run.broker_kills} times, "
+            f"{run.guest.starts} visits"
+        ),
+        (
+            f"{sum(worker.deaths_while_starting for worker in workers)} ends before the process "
+            "had joined"
+        ),
         f"exit codes: {dict(sorted(ends.items()))}",
         *(
             f"{name}: {count:,} messages, {verdict.repeats[name]:,} repeats"

@@ -118,7 +118,7 @@ def differences(want: list[Message], got: list[Message]) -> Iterator[str]:
         if [m.cause for m in kept if m.topic_partition == place] != [
             m.cause for m in want if m.topic_partition == place
         ]:
-            yield f"out of order or with a hole in {place}, for a reader that keeps the highest cause"
+            yield f"out of order or with a hole in {place}, for a reader of the highest cause"
 
 
 def _some(kind: str, messages: list[Message]) -> Iterator[str]:

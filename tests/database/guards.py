@@ -110,7 +110,8 @@ async def a_user_turns_no_other_switch(stack: SupabaseStack) -> None:
         await superuser.execute("update user_trading_keys set is_trading_enabled = false")
         await superuser.execute("reset role")
         switches = await superuser.fetch(
-            "select user_id, is_trading_enabled as on from user_trading_keys where user_id = any ($1)",
+            "select user_id, is_trading_enabled as on from user_trading_keys where user_id = any "
+            "($1)",
             [mine.id, theirs.id],
         )
 
@@ -191,7 +192,10 @@ async def report_and_switch(stack: SupabaseStack) -> tuple[Statement, Statement]
 
 
 async def a_decision(connection: Connection) -> Any:
-    row = "insert into trade_decisions (symbol, action, reasoning) values ('TCS', 'BUY', 'r') returning id"
+    row = (
+        "insert into trade_decisions (symbol, action, reasoning) values ('TCS', 'BUY', 'r') "
+        "returning id"
+    )
     return await connection.fetchval(row)
 
 

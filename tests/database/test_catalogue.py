@@ -73,7 +73,8 @@ async def an_older_hosted_project(server: EmbeddedPostgres) -> str:
     for kind in ("tables", "functions", "sequences"):
         to = "postgres, anon, authenticated, service_role"
         await owner.execute(
-            f"alter default privileges for role postgres in schema public grant all on {kind} to {to}"
+            f"alter default privileges for role postgres in schema public grant all on {kind} to "
+            f"{to}"
         )
     await owner.close()
     await migrate(dsn, MIGRATIONS, shim=True)
@@ -110,8 +111,8 @@ async def names(catalogue: Connection, query: str, *values: object) -> set[str]:
 async def test_every_table_has_row_level_security(catalogue: Connection) -> None:
     without = await names(
         catalogue,
-        "select oid::regclass::text from pg_class where relkind in ('r', 'p') and not relrowsecurity"
-        " and relnamespace in ('public'::regnamespace, 'private'::regnamespace)",
+        "select oid::regclass::text from pg_class where relkind in ('r', 'p') and not "
+        "relrowsecurity and relnamespace in ('public'::regnamespace, 'private'::regnamespace)",
     )
 
     assert without == set()
@@ -147,20 +148,21 @@ async def test_every_policy_names_its_role_and_asks_for_the_user_once(
 async def test_anon_has_no_right_at_all(catalogue: Connection) -> None:
     tables = await names(
         catalogue,
-        "select c.oid::regclass::text from pg_class c, unnest(array['select', 'insert', 'update', 'delete', 'truncate',"
-        " 'references', 'trigger']) as privilege where relkind in ('r', 'v', 'm', 'p') and"
-        " relnamespace in ('public'::regnamespace, 'private'::regnamespace)"
+        "select c.oid::regclass::text from pg_class c, unnest(array['select', 'insert', 'update', "
+        "'delete', 'truncate', 'references', 'trigger']) as privilege where relkind in ('r', 'v', "
+        "'m', 'p') and relnamespace in ('public'::regnamespace, 'private'::regnamespace)"
         " and has_table_privilege('anon', c.oid, privilege)",
     )
     columns = await names(
         catalogue,
-        "select c.oid::regclass::text from pg_class c where relkind = 'r' and relnamespace = 'public'::regnamespace"
-        " and has_any_column_privilege('anon', c.oid, 'select, insert, update, references')",
+        "select c.oid::regclass::text from pg_class c where relkind = 'r' and relnamespace = "
+        "'public'::regnamespace and has_any_column_privilege('anon', c.oid, 'select, insert, "
+        "update, references')",
     )
     functions = await names(
         catalogue,
-        "select oid::regproc::text from pg_proc where pronamespace in ('public'::regnamespace, 'private'::regnamespace)"
-        " and has_function_privilege('anon', oid, 'execute')",
+        "select oid::regproc::text from pg_proc where pronamespace in ('public'::regnamespace, "
+        "'private'::regnamespace) and has_function_privilege('anon', oid, 'execute')",
     )
 
     assert (tables, columns, functions) == (set(), set(), set())
@@ -193,10 +195,11 @@ async def test_no_api_role_rewrites_trade_logs_or_empties_a_table(
 ) -> None:
     rewriting = await names(
         catalogue,
-        "select tablename || '.' || privilege from pg_tables, unnest(array['delete', 'truncate', 'trigger']) as privilege"
-        " where schemaname = 'public' and has_table_privilege($1, 'public.' || tablename, privilege)"
-        " union select privilege from unnest(array['insert', 'update']) as privilege"
-        " where has_table_privilege($1, 'public.user_trade_logs', privilege)",
+        "select tablename || '.' || privilege from pg_tables, unnest(array['delete', 'truncate', "
+        "'trigger']) as privilege where schemaname = 'public' and has_table_privilege($1, "
+        "'public.' || tablename, privilege) union select privilege from unnest(array['insert', "
+        "'update']) as privilege where has_table_privilege($1, 'public.user_trade_logs', "
+        "privilege)",
         role,
     )
 
@@ -224,8 +227,8 @@ async def test_each_function_is_for_its_own_role_only(catalogue: Connection) -> 
 async def test_every_function_of_ours_has_an_empty_search_path(catalogue: Connection) -> None:
     loose = await names(
         catalogue,
-        "select oid::regproc::text from pg_proc where pronamespace in ('public'::regnamespace, 'private'::regnamespace)"
-        " and not coalesce('search_path=\"\"' = any (proconfig), false)",
+        "select oid::regproc::text from pg_proc where pronamespace in ('public'::regnamespace, "
+        "'private'::regnamespace) and not coalesce('search_path=\"\"' = any (proconfig), false)",
     )
 
     assert loose == set()
@@ -234,8 +237,9 @@ async def test_every_function_of_ours_has_an_empty_search_path(catalogue: Connec
 async def test_no_function_of_ours_is_for_everyone(catalogue: Connection) -> None:
     public = await names(
         catalogue,
-        "select p.oid::regproc::text from pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) as granted"
-        " where pronamespace in ('public'::regnamespace, 'private'::regnamespace) and granted.grantee = 0",
+        "select p.oid::regproc::text from pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', "
+        "p.proowner))) as granted where pronamespace in ('public'::regnamespace, "
+        "'private'::regnamespace) and granted.grantee = 0",
     )
 
     assert public == set()
@@ -244,7 +248,8 @@ async def test_no_function_of_ours_is_for_everyone(catalogue: Connection) -> Non
 async def test_a_definer_function_runs_as_no_superuser(catalogue: Connection) -> None:
     owners = await names(
         catalogue,
-        "select distinct r.rolname from pg_proc p join pg_roles r on r.oid = p.proowner where p.prosecdef",
+        "select distinct r.rolname from pg_proc p join pg_roles r on r.oid = p.proowner where "
+        "p.prosecdef",
     )
 
     assert owners == {"postgres"}
@@ -258,13 +263,14 @@ async def test_every_foreign_key_and_policy_column_leads_an_index(catalogue: Con
     leading = await names(catalogue, "select indrelid || '.' || indkey[0] from pg_index")
     referencing = await names(
         catalogue,
-        "select conrelid || '.' || conkey[1] from pg_constraint where contype = 'f' and connamespace in"
-        " ('public'::regnamespace, 'private'::regnamespace)",
+        "select conrelid || '.' || conkey[1] from pg_constraint where contype = 'f' and "
+        "connamespace in ('public'::regnamespace, 'private'::regnamespace)",
     )
     users = await names(
         catalogue,
         "select attrelid || '.' || attnum from pg_attribute a join pg_class c on c.oid = a.attrelid"
-        " where c.relkind = 'r' and attname = 'user_id' and c.relnamespace = 'public'::regnamespace",
+        " where c.relkind = 'r' and attname = 'user_id' and c.relnamespace = "
+        "'public'::regnamespace",
     )
 
     assert len(users) == 2
@@ -275,18 +281,23 @@ async def test_the_five_tables_have_exactly_the_columns_of_the_contract(
     catalogue: Connection,
 ) -> None:
     rows = await catalogue.fetch(
-        "select table_name, string_agg(column_name || ' ' || data_type, ', ' order by ordinal_position) as columns"
-        " from information_schema.columns where table_schema = 'public' group by table_name"
+        "select table_name, string_agg(column_name || ' ' || data_type, ', ' order by "
+        "ordinal_position) as columns from information_schema.columns where table_schema = "
+        "'public' group by table_name"
     )
 
     moment = "timestamp with time zone"
     assert {row["table_name"]: row["columns"] for row in rows} == {
         "user_trading_keys": "id uuid, user_id uuid, dhan_client_id text, dhan_access_token text, "
-        f"is_trading_enabled boolean, token_expiry {moment}, created_at {moment}, updated_at {moment}",
+        f"is_trading_enabled boolean, token_expiry {moment}, created_at {moment}, updated_at "
+        f"{moment}",
         "daily_scans": "id uuid, date date, symbol text, scan_result text, initial_signal text",
-        "analysis_reports": "id uuid, scan_id uuid, agent_type text, report_data jsonb, sentiment_score integer",
-        "trade_decisions": "id uuid, scan_id uuid, symbol text, action text, reasoning text, is_executed boolean",
-        "user_trade_logs": "id uuid, user_id uuid, decision_id uuid, dhan_order_id text, status text, failure_reason text",
+        "analysis_reports": "id uuid, scan_id uuid, agent_type text, report_data jsonb, "
+        "sentiment_score integer",
+        "trade_decisions": "id uuid, scan_id uuid, symbol text, action text, reasoning text, "
+        "is_executed boolean",
+        "user_trade_logs": "id uuid, user_id uuid, decision_id uuid, dhan_order_id text, status "
+        "text, failure_reason text",
     }
 
 
@@ -297,11 +308,12 @@ async def test_an_order_is_claimed_and_settled_on_every_server(catalogue: Connec
         "insert into auth.users (email) values ('a@example.test') returning id"
     )
     decision = await catalogue.fetchval(
-        "insert into trade_decisions (symbol, action, reasoning) values ('TCS', 'BUY', '') returning id"
+        "insert into trade_decisions (symbol, action, reasoning) values ('TCS', 'BUY', '') "
+        "returning id"
     )
     await catalogue.execute(
-        "insert into user_trading_keys (user_id, dhan_client_id, dhan_access_token, token_expiry, is_trading_enabled)"
-        " values ($1, '1100000001', 'token', now() + interval '1 hour', true)",
+        "insert into user_trading_keys (user_id, dhan_client_id, dhan_access_token, token_expiry, "
+        "is_trading_enabled) values ($1, '1100000001', 'token', now() + interval '1 hour', true)",
         user,
     )
 

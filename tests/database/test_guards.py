@@ -14,7 +14,10 @@ from ats.embedded.postgres import EmbeddedPostgres
 from tests.database import guards
 from tests.database.fixtures import MIGRATIONS, SupabaseStack, own_stack
 
-LOCK = r"  perform pg_catalog\.pg_advisory_xact_lock(_shared)?\(pg_catalog\.hashtextextended\({key}, 0\)\);\n"
+LOCK = (
+    r"  perform "
+    r"pg_catalog\.pg_advisory_xact_lock(_shared)?\(pg_catalog\.hashtextextended\({key}, 0\)\);\n"
+)
 
 
 class Mutant(NamedTuple):
@@ -40,7 +43,8 @@ MUTANTS = [
     Mutant(
         guards.a_user_turns_no_other_switch,
         "own_switch_is_turned",
-        r"using \(user_id = \(select auth\.uid\(\)\)\)\s+with check \(user_id = \(select auth\.uid\(\)\) and",
+        r"using \(user_id = \(select auth\.uid\(\)\)\)\s+with check \(user_id = \(select "
+        r"auth\.uid\(\)\) and",
         "using (true) with check (true and",
     ),
     Mutant(

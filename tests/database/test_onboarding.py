@@ -47,7 +47,10 @@ async def account(user: SignedInUser) -> Any:
 
 async def age(superuser: Connection, user: SignedInUser, minutes: int) -> None:
     for statement in (
-        "update private.dhan_consents set asked_at = asked_at - make_interval(mins => $2) where user_id = $1",
+        (
+            "update private.dhan_consents set asked_at = asked_at - make_interval(mins => $2) "
+            "where user_id = $1"
+        ),
         "update private.dhan_callbacks set at = at - make_interval(mins => $2) where user_id = $1",
     ):
         await superuser.execute(statement, user.id, minutes)
@@ -180,7 +183,8 @@ async def test_an_odd_client_id_or_state_begins_nothing(
 
 async def settle(superuser: Connection, user: SignedInUser, symbol: str, outcome: str) -> None:
     decision = await superuser.fetchval(
-        "insert into trade_decisions (symbol, action, reasoning) values ($1, 'BUY', 'both agree') returning id",
+        "insert into trade_decisions (symbol, action, reasoning) values ($1, 'BUY', 'both agree') "
+        "returning id",
         symbol,
     )
     order, correlation = uuid4(), uuid4().hex[:20]
@@ -304,7 +308,10 @@ async def agree(user: SignedInUser, terms: object) -> object:
 async def consents(
     superuser: Connection, user: SignedInUser
 ) -> list[tuple[str | None, str | None, bool]]:
-    query = "select mode, terms ->> 'mode', ended_at is not null from private.switch_consents where user_id = $1 order by id"
+    query = (
+        "select mode, terms ->> 'mode', ended_at is not null from private.switch_consents "
+        "where user_id = $1 order by id"
+    )
     return [tuple(row) for row in await superuser.fetch(query, user.id)]
 
 
@@ -362,7 +369,7 @@ async def test_raised_limits_are_other_terms_but_a_later_sign_of_life_is_not(
     assert await agree(user, shown) is True
 
 
-async def test_whoever_agreed_to_paper_is_switched_off_when_real_money_begins_to_trade_their_account(
+async def test_whoever_agreed_to_paper_is_switched_off_when_real_money_trades_their_account(
     supabase_stack: SupabaseStack, superuser: Connection, no_reports: None
 ) -> None:
     await report(supabase_stack, "one", "paper")

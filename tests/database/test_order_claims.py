@@ -92,7 +92,10 @@ async def set_expired(superuser: Connection, user: UUID) -> None:
 
 
 async def logs_of(superuser: Connection, intent: Intent) -> list[tuple[object, ...]]:
-    query = "select status, dhan_order_id, failure_reason from user_trade_logs where user_id = $1 and decision_id = $2"
+    query = (
+        "select status, dhan_order_id, failure_reason from user_trade_logs where user_id = $1 "
+        "and decision_id = $2"
+    )
     return [tuple(row) for row in await superuser.fetch(query, intent.user, intent.decision)]
 
 
@@ -123,7 +126,8 @@ async def test_a_second_claim_gets_no_token(
     assert token not in str(again)
     assert again.pop("age_ms") >= 0
     assert again == {
-        "status": "taken", "correlation_id": intent.name, "outcome": None, "dhan_order_id": None, "reason": None,
+        "status": "taken", "correlation_id": intent.name, "outcome": None, "dhan_order_id": None,
+        "reason": None,
         "terms": intent.terms,
     }  # fmt: skip
 
@@ -486,7 +490,10 @@ async def test_open_claims_are_those_neither_settled_nor_young(
         await intent.claim()
     await settled.settle("accepted", "42")
     await denied.settle("denied", None, "quote_stale")
-    aged = "update private.order_claims set claimed_at = claimed_at - interval '1 minute' where decision_id = $1"
+    aged = (
+        "update private.order_claims set claimed_at = claimed_at - interval '1 minute' where "
+        "decision_id = $1"
+    )
     await superuser.execute(aged, unresolved.decision)
 
     rows: Any = (await service.rpc("open_claims", {"p_min_age_ms": 30_000}).execute()).data
@@ -508,7 +515,10 @@ async def test_every_hand_out_of_a_token_is_audited_without_it(
     await intent.claim()
     await intent.reconcile()
 
-    query = "select action, decision_id, actor_role, key_audit::text as whole from private.key_audit where user_id = $1"
+    query = (
+        "select action, decision_id, actor_role, key_audit::text as whole from "
+        "private.key_audit where user_id = $1"
+    )
     rows = await superuser.fetch(f"{query} and action <> 'stored' order by id", user.id)
 
     assert [(row["action"], row["decision_id"], row["actor_role"]) for row in rows] == [

@@ -53,9 +53,15 @@ async def a_decision(connection: Connection) -> UUID:
         "insert into daily_scans (date, symbol, scan_result, initial_signal)"
         " values ('2026-11-23', 'TCS', 'SHORTLISTED', 'BULLISH') returning id"
     )
-    report = "insert into analysis_reports (scan_id, agent_type, report_data, sentiment_score) values ($1, 'TECHNICAL', '{}', 5)"
+    report = (
+        "insert into analysis_reports (scan_id, agent_type, report_data, sentiment_score) "
+        "values ($1, 'TECHNICAL', '{}', 5)"
+    )
     await connection.execute(report, scan_id)
-    decision = "insert into trade_decisions (scan_id, symbol, action, reasoning) values ($1, 'TCS', 'BUY', 'r') returning id"
+    decision = (
+        "insert into trade_decisions (scan_id, symbol, action, reasoning) values ($1, "
+        "'TCS', 'BUY', 'r') returning id"
+    )
     decision_id: UUID = await connection.fetchval(decision, scan_id)
     return decision_id
 
@@ -119,7 +125,10 @@ async def test_a_user_turns_their_own_switch_and_no_other(
         "select 1 from analysis_reports",
         "update trade_decisions set is_executed = true",
         "insert into trade_decisions (symbol, action, reasoning) values ('TCS', 'BUY', '')",
-        "insert into user_trade_logs (user_id, decision_id, status) values (auth.uid(), gen_random_uuid(), 'SUCCESS')",
+        (
+            "insert into user_trade_logs (user_id, decision_id, status) values (auth.uid(), "
+            "gen_random_uuid(), 'SUCCESS')"
+        ),
         "update user_trade_logs set status = 'SUCCESS'",
         "delete from user_trade_logs",
         "select 1 from private.order_claims",
@@ -136,7 +145,10 @@ async def test_a_user_turns_their_own_switch_and_no_other(
         "select private.append_correction(auth.uid(), auth.uid(), auth.uid(), 'rejected', null, 'r', 'me')",
         "select private.signed_in_user()",
         "select claim_order(auth.uid(), gen_random_uuid(), gen_random_uuid(), 'AT1')",
-        "select settle_order(auth.uid(), gen_random_uuid(), gen_random_uuid(), 'denied', null, null)",
+        (
+            "select settle_order(auth.uid(), gen_random_uuid(), gen_random_uuid(), 'denied', null, "
+            "null)"
+        ),
         "select reconcile_order(auth.uid(), gen_random_uuid())",
         "select * from open_claims(0)",
         "select encrypted_password from auth.users",
@@ -176,11 +188,17 @@ async def test_the_service_reads_every_users_switch_but_no_token(
         "select * from user_trading_keys",
         "select user_id from user_trading_keys where dhan_access_token like 'd%'",
         "update user_trading_keys set is_trading_enabled = true",
-        "insert into user_trade_logs (user_id, decision_id, status) values (gen_random_uuid(), gen_random_uuid(), 'SUCCESS')",
+        (
+            "insert into user_trade_logs (user_id, decision_id, status) values (gen_random_uuid(), "
+            "gen_random_uuid(), 'SUCCESS')"
+        ),
         "update user_trade_logs set status = 'SUCCESS'",
         "update trade_decisions set reasoning = 'better'",
         "update trade_decisions set is_executed = true",
-        "insert into trade_decisions (symbol, action, reasoning, is_executed) values ('TCS', 'BUY', '', true)",
+        (
+            "insert into trade_decisions (symbol, action, reasoning, is_executed) values ('TCS', "
+            "'BUY', '', true)"
+        ),
         "update analysis_reports set sentiment_score = 100",
         "update daily_scans set symbol = 'INFY'",
         "delete from trade_decisions",
@@ -232,8 +250,14 @@ async def test_a_scan_report_and_decision_are_written_once_through_the_real_clie
 
 async def test_a_value_off_the_list_is_refused(superuser: Connection) -> None:
     for statement in (
-        "insert into daily_scans (date, symbol, scan_result, initial_signal) values (now(), 'A', 'MAYBE', 'BULLISH')",
-        "insert into daily_scans (date, symbol, scan_result, initial_signal) values (now(), 'A', 'DISCARDED', 'UP')",
+        (
+            "insert into daily_scans (date, symbol, scan_result, initial_signal) values (now(), "
+            "'A', 'MAYBE', 'BULLISH')"
+        ),
+        (
+            "insert into daily_scans (date, symbol, scan_result, initial_signal) values (now(), "
+            "'A', 'DISCARDED', 'UP')"
+        ),
         "insert into trade_decisions (symbol, action, reasoning) values ('A', 'WAIT', '')",
     ):
         with pytest.raises(asyncpg.CheckViolationError):

@@ -168,7 +168,8 @@ async def test_nobody_rewrites_a_decision_not_even_who_owns_the_tables(
     superuser: Connection, change: str
 ) -> None:
     decision = await superuser.fetchval(
-        "insert into trade_decisions (symbol, action, reasoning) values ('TCS', 'BUY', 'r') returning id"
+        "insert into trade_decisions (symbol, action, reasoning) values ('TCS', 'BUY', 'r') "
+        "returning id"
     )
 
     with pytest.raises(asyncpg.InsufficientPrivilegeError, match="evidence"):
@@ -182,7 +183,8 @@ async def test_settling_marks_a_decision_as_executed(
     async with acting_as(superuser, "service_role"):
         row = {"symbol": "TCS", "action": "BUY"}
         decision = await superuser.fetchval(
-            "insert into trade_decisions (symbol, action, reasoning) values ($1, $2, 'r') returning id",
+            "insert into trade_decisions (symbol, action, reasoning) values ($1, $2, 'r') "
+            "returning id",
             *row.values(),
         )
         order = uuid4()

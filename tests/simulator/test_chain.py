@@ -33,9 +33,7 @@ def a_contract(strike: int, right: Right) -> Contract:
     return Contract(NIFTY, "NIFTY", date(2026, 11, 24), Price(strike), right, 0.13)
 
 
-async def test_expiries_are_the_weeks_tuesdays_and_the_months_for_an_index_and_months_for_a_share() -> (
-    None
-):
+async def test_expiries_are_weeks_tuesdays_and_months_for_an_index_and_months_for_a_share() -> None:
     async with running(options=("NIFTY", "RELIANCE")) as simulator:
         _, index = await ask(simulator, "/expirylist")
         _, share = await ask(simulator, "/expirylist", UnderlyingScrip=2885, UnderlyingSeg="NSE_EQ")
@@ -99,7 +97,8 @@ async def test_calls_fall_and_puts_rise_with_the_strike_and_an_option_is_worth_i
 
 
 @given(
-    st.floats(1_000, 40_000), st.floats(0.8, 1.25), st.floats(0.5 / 365, 1), st.floats(0.05, 0.8), st.sampled_from(Right)
+    st.floats(1_000, 40_000), st.floats(0.8, 1.25), st.floats(0.5 / 365, 1), st.floats(0.05, 0.8),
+    st.sampled_from(Right),
 )  # fmt: skip
 def test_worth_and_greeks_are_those_of_black_and_scholes(
     spot: float, moneyness: float, years: float, volatility: float, right: Right
@@ -166,8 +165,10 @@ async def test_orders_in_options_go_by_their_lot() -> None:
         strike = sorted(body["data"]["oc"], key=float)[10]
         contract = body["data"]["oc"][strike]["ce"]["security_id"]
         order = {
-            "transactionType": "BUY", "exchangeSegment": "NSE_FNO", "productType": "INTRADAY", "orderType": "LIMIT",
-            "validity": "DAY", "securityId": str(contract), "price": body["data"]["oc"][strike]["ce"]["last_price"],
+            "transactionType": "BUY", "exchangeSegment": "NSE_FNO", "productType": "INTRADAY",
+            "orderType": "LIMIT",
+            "validity": "DAY", "securityId": str(contract),
+            "price": body["data"]["oc"][strike]["ce"]["last_price"],
         }  # fmt: skip
         odd, _ = await call(simulator, "POST", "/v2/orders", json=order | {"quantity": 10})
         even, _ = await call(simulator, "POST", "/v2/orders", json=order | {"quantity": 75})

@@ -233,7 +233,8 @@ async def test_before_the_open_today_is_empty_and_late_candles_can_be_switched_o
 @pytest.mark.parametrize(
     "change",
     [
-        {"interval": "3"}, {"interval": None}, {"fromDate": "2026-08-01"}, {"fromDate": "2026-11-24"}, {"toDate": "later"},
+        {"interval": "3"}, {"interval": None}, {"fromDate": "2026-08-01"},
+        {"fromDate": "2026-11-24"}, {"toDate": "later"},
         {"securityId": "1"}, {"fromDate": "2010-01-04", "toDate": "2010-01-05"},
     ],
 )  # fmt: skip

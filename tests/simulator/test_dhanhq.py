@@ -1,4 +1,4 @@
-"""The unmodified `dhanhq` 2.3.0, pointed at the simulator: it sees the market's ticks and trades."""
+"""The unmodified `dhanhq` 2.3.0 at the simulator: it sees the market's ticks and trades."""
 
 from __future__ import annotations
 

@@ -155,11 +155,17 @@ async def test_the_sixth_connection_of_a_user_evicts_the_oldest_with_805() -> No
         ('{"RequestCode": 99}', 814),
         ('{"RequestCode": 21, "InstrumentCount": 2, "InstrumentList": []}', 814),
         (
-            '{"RequestCode": 21, "InstrumentCount": 1, "InstrumentList": [{"ExchangeSegment": "NSE_EQ", "SecurityId": 2885}]}',
+            (
+                '{"RequestCode": 21, "InstrumentCount": 1, "InstrumentList": [{"ExchangeSegment": '
+                '"NSE_EQ", "SecurityId": 2885}]}'
+            ),
             814,
         ),
         (
-            '{"RequestCode": 21, "InstrumentCount": 1, "InstrumentList": [{"ExchangeSegment": "NSE", "SecurityId": "1"}]}',
+            (
+                '{"RequestCode": 21, "InstrumentCount": 1, "InstrumentList": [{"ExchangeSegment": '
+                '"NSE", "SecurityId": "1"}]}'
+            ),
             814,
         ),
     ],

@@ -155,8 +155,9 @@ def test_the_commander_gives_the_indicator_its_level_and_the_headline_as_reasons
     said = answer(a_prompt("commander", {"signal": SIGNAL, "reports": reports}), None)["reasoning"]
 
     assert said == (
-        "BUY: ema cross on 5m bars at ₹1,420.00: EMA 9 (₹1,419.00) is above EMA 21 (₹1,417.00). The news is good: “RELIANCE "
-        "wins a large order”. Chart and news together lean up, the way of the signal."
+        "BUY: ema cross on 5m bars at ₹1,420.00: EMA 9 (₹1,419.00) is above EMA 21 (₹1,417.00). "
+        "The news is good: “RELIANCE wins a large order”. Chart and news together lean up, the way "
+        "of the signal."
     )
 
 

@@ -189,7 +189,8 @@ async def test_an_after_market_order_waits_for_the_open() -> None:
 async def test_a_super_order_from_entry_to_exit() -> None:
     async with a_desk() as desk:
         placed = await desk.ask(
-            desk.dhan.place_super_order, *SHARE.values(), "BUY", 10, "LIMIT", "INTRADAY", desk.at(0), desk.at(2), desk.at(-1), 1.0
+            desk.dhan.place_super_order, *SHARE.values(), "BUY", 10, "LIMIT", "INTRADAY",
+            desk.at(0), desk.at(2), desk.at(-1), 1.0
         )  # fmt: skip
         order_id = placed["orderId"]
         moved = await desk.ask(

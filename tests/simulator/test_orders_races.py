@@ -1,4 +1,4 @@
-"""Replies and order updates against each other: what arrives first, and what only the updates tell."""
+"""Replies against order updates: what comes first, and what only the updates tell."""
 
 from __future__ import annotations
 

@@ -14,15 +14,21 @@ from tests.simulator.factories import DAY, OTHER, RELIANCE, USER, an_order, call
 
 ORDERS = "/v2/orders"
 ORDER_FIELDS = {
-    "dhanClientId", "orderId", "exchangeOrderId", "correlationId", "orderStatus", "transactionType", "exchangeSegment",
-    "productType", "orderType", "validity", "tradingSymbol", "securityId", "quantity", "disclosedQuantity", "price",
-    "triggerPrice", "afterMarketOrder", "boProfitValue", "boStopLossValue", "legName", "createTime", "updateTime",
-    "exchangeTime", "drvExpiryDate", "drvOptionType", "drvStrikePrice", "omsErrorCode", "omsErrorDescription", "algoId",
+    "dhanClientId", "orderId", "exchangeOrderId", "correlationId", "orderStatus", "transactionType",
+    "exchangeSegment",
+    "productType", "orderType", "validity", "tradingSymbol", "securityId", "quantity",
+    "disclosedQuantity", "price",
+    "triggerPrice", "afterMarketOrder", "boProfitValue", "boStopLossValue", "legName", "createTime",
+    "updateTime",
+    "exchangeTime", "drvExpiryDate", "drvOptionType", "drvStrikePrice", "omsErrorCode",
+    "omsErrorDescription", "algoId",
     "remainingQuantity", "averageTradedPrice", "filledQty",
 }  # fmt: skip
 TRADE_FIELDS = {
-    "dhanClientId", "orderId", "exchangeOrderId", "exchangeTradeId", "transactionType", "exchangeSegment", "productType",
-    "orderType", "tradingSymbol", "securityId", "tradedQuantity", "tradedPrice", "createTime", "updateTime",
+    "dhanClientId", "orderId", "exchangeOrderId", "exchangeTradeId", "transactionType",
+    "exchangeSegment", "productType",
+    "orderType", "tradingSymbol", "securityId", "tradedQuantity", "tradedPrice", "createTime",
+    "updateTime",
     "exchangeTime", "drvExpiryDate", "drvOptionType", "drvStrikePrice",
 }  # fmt: skip
 HISTORY_FIELDS = TRADE_FIELDS | {
@@ -30,25 +36,35 @@ HISTORY_FIELDS = TRADE_FIELDS | {
     "exchangeTransactionCharges", "stampDuty",
 }  # fmt: skip
 SUPER_FIELDS = {
-    "dhanClientId", "orderId", "correlationId", "orderStatus", "transactionType", "exchangeSegment", "productType",
-    "orderType", "validity", "tradingSymbol", "securityId", "quantity", "remainingQuantity", "ltp", "price",
-    "afterMarketOrder", "legName", "exchangeOrderId", "createTime", "updateTime", "exchangeTime", "omsErrorDescription",
+    "dhanClientId", "orderId", "correlationId", "orderStatus", "transactionType", "exchangeSegment",
+    "productType",
+    "orderType", "validity", "tradingSymbol", "securityId", "quantity", "remainingQuantity", "ltp",
+    "price",
+    "afterMarketOrder", "legName", "exchangeOrderId", "createTime", "updateTime", "exchangeTime",
+    "omsErrorDescription",
     "averageTradedPrice", "filledQty", "legDetails",
 }  # fmt: skip
 LEG_FIELDS = {
-    "orderId", "legName", "transactionType", "totalQuatity", "remainingQuantity", "triggeredQuantity", "price",
+    "orderId", "legName", "transactionType", "totalQuatity", "remainingQuantity",
+    "triggeredQuantity", "price",
     "orderStatus", "trailingJump",
 }  # fmt: skip
 FOREVER_FIELDS = {
-    "dhanClientId", "orderId", "orderStatus", "transactionType", "exchangeSegment", "productType", "orderType",
-    "tradingSymbol", "securityId", "quantity", "price", "triggerPrice", "legName", "createTime", "updateTime",
+    "dhanClientId", "orderId", "orderStatus", "transactionType", "exchangeSegment", "productType",
+    "orderType",
+    "tradingSymbol", "securityId", "quantity", "price", "triggerPrice", "legName", "createTime",
+    "updateTime",
     "exchangeTime", "drvExpiryDate", "drvOptionType", "drvStrikePrice",
 }  # fmt: skip
 POSITION_FIELDS = {
-    "dhanClientId", "tradingSymbol", "securityId", "positionType", "exchangeSegment", "productType", "buyAvg", "buyQty",
-    "costPrice", "sellAvg", "sellQty", "netQty", "realizedProfit", "unrealizedProfit", "rbiReferenceRate", "multiplier",
-    "carryForwardBuyQty", "carryForwardSellQty", "carryForwardBuyValue", "carryForwardSellValue", "dayBuyQty",
-    "daySellQty", "dayBuyValue", "daySellValue", "drvExpiryDate", "drvOptionType", "drvStrikePrice", "crossCurrency",
+    "dhanClientId", "tradingSymbol", "securityId", "positionType", "exchangeSegment", "productType",
+    "buyAvg", "buyQty",
+    "costPrice", "sellAvg", "sellQty", "netQty", "realizedProfit", "unrealizedProfit",
+    "rbiReferenceRate", "multiplier",
+    "carryForwardBuyQty", "carryForwardSellQty", "carryForwardBuyValue", "carryForwardSellValue",
+    "dayBuyQty",
+    "daySellQty", "dayBuyValue", "daySellValue", "drvExpiryDate", "drvOptionType", "drvStrikePrice",
+    "crossCurrency",
 }  # fmt: skip
 A_SUPER = {"targetPrice": 1600.0, "stopLossPrice": 1400.0, "trailingJump": 10.0}
 A_FOREVER = {"orderFlag": "SINGLE", "productType": "CNC", "price": 1400.0, "triggerPrice": 1400.0}
@@ -75,8 +91,8 @@ async def test_every_row_has_dhans_fields_and_no_others() -> None:
         rows = {
             path: (await call(simulator, "GET", path))[1][0]
             for path in (
-                ORDERS, "/v2/trades", "/v2/trades/", f"/v2/trades/{DAY}/{DAY}/0", "/v2/super/orders",
-                "/v2/forever/orders", "/v2/forever/all", "/v2/positions",
+                ORDERS, "/v2/trades", "/v2/trades/", f"/v2/trades/{DAY}/{DAY}/0",
+                "/v2/super/orders", "/v2/forever/orders", "/v2/forever/all", "/v2/positions",
             )
         }  # fmt: skip
 
@@ -163,12 +179,17 @@ async def test_an_account_that_owns_nothing_is_answered_as_measured_with_500_and
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("PUT", "/v2/orders/1"), ("POST", "/v2/orders/slicing"), ("GET", "/v2/trades"), ("POST", "/v2/super/orders"),
-        ("PUT", "/v2/super/orders/1"), ("DELETE", "/v2/super/orders/1/ENTRY_LEG"), ("GET", "/v2/super/orders"),
-        ("POST", "/v2/forever/orders"), ("GET", "/v2/forever/all"), ("DELETE", "/v2/forever/orders/1"),
+        ("PUT", "/v2/orders/1"), ("POST", "/v2/orders/slicing"), ("GET", "/v2/trades"), ("POST",
+        "/v2/super/orders"),
+        ("PUT", "/v2/super/orders/1"), ("DELETE", "/v2/super/orders/1/ENTRY_LEG"), ("GET",
+        "/v2/super/orders"),
+        ("POST", "/v2/forever/orders"), ("GET", "/v2/forever/all"), ("DELETE",
+        "/v2/forever/orders/1"),
         ("DELETE", "/v2/positions"), ("POST", "/v2/positions/convert"), ("GET", "/v2/holdings"),
-        ("POST", "/v2/margincalculator"), ("POST", "/v2/margincalculator/multi"), ("POST", "/v2/killswitch"),
-        ("GET", "/v2/killswitch"), ("POST", "/v2/pnlExit"), ("GET", "/v2/ip/getIP"), ("POST", "/v2/ip/setIP"),
+        ("POST", "/v2/margincalculator"), ("POST", "/v2/margincalculator/multi"), ("POST",
+        "/v2/killswitch"),
+        ("GET", "/v2/killswitch"), ("POST", "/v2/pnlExit"), ("GET", "/v2/ip/getIP"), ("POST",
+        "/v2/ip/setIP"),
     ],
 )  # fmt: skip
 async def test_nothing_of_an_account_opens_without_its_token(method: str, path: str) -> None:

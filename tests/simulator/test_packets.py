@@ -1,4 +1,4 @@
-"""Our packets against the unmodified decoder of `dhanhq`, an independent reading of the same wire."""
+"""Our packets against `dhanhq`'s unmodified decoder, another reading of the same wire."""
 
 from __future__ import annotations
 

@@ -65,7 +65,8 @@ def full(packet: bytes) -> dict[str, Any]:
     """What a Full packet says, by the layout of Dhan's documents alone."""
     fields = struct.unpack("<BHBIfHIfIIIIIIffff" + "IIHHff" * 5, packet)
     names = (
-        "code", "length", "segment", "id", "price", "last_quantity", "time", "average_price", "volume", "sell_quantity",
+        "code", "length", "segment", "id", "price", "last_quantity", "time", "average_price",
+        "volume", "sell_quantity",
         "buy_quantity", "oi", "high_oi", "low_oi", "open", "close", "high", "low",
     )  # fmt: skip
     told: dict[str, Any] = dict(zip(names, fields, strict=False))

@@ -38,7 +38,8 @@ ALLOWED: Final = (
 )
 # Recordings that the simulator does not answer at all.
 NOT_ANSWERED: Final = {
-    "base_model_error_handling_0.json": "a path without /v2, which Dhan's own server answers with an inner error",
+    "base_model_error_handling_0.json": "a path without /v2, which Dhan's own server answers with "
+    "an inner error",
     "base_model_integration_test_0.json": "the same",
 }
 # What must be the case so that the simulator says the same; the recordings do not show why Dhan

@@ -121,7 +121,8 @@ async def test_no_token_and_a_wrong_token_open_nothing() -> None:
     stranger = SimulatedUser("1", "nobody's")
     async with running() as simulator:
         for method, path in (
-            ("GET", "/v2/orders"), ("POST", "/v2/orders"), ("DELETE", "/v2/orders/1"), ("GET", "/v2/positions"),
+            ("GET", "/v2/orders"), ("POST", "/v2/orders"), ("DELETE", "/v2/orders/1"), ("GET",
+            "/v2/positions"),
             ("GET", "/v2/fundlimit"), ("GET", "/v2/profile"), ("POST", "/v2/charts/historical"),
         ):  # fmt: skip
             for user in (None, stranger):

@@ -87,7 +87,8 @@ def test_any_rising_snapshots_play_as_they_were_written(
     second, volume, rows, wanted = 0, before, [], []
     for later, price, more in steps:
         second, volume = second + later, volume + more
-        clock = f"{9 + (15 * 60 + second) // 3600:02d}:{(15 * 60 + second) // 60 % 60:02d}:{second % 60:02d}"
+        since_nine = 15 * 60 + second
+        clock = f"{9 + since_nine // 3600:02d}:{since_nine // 60 % 60:02d}:{second % 60:02d}"
         rows.append(f"X,2025-11-17T{clock}.5+05:30,{price // 100}.{price % 100:02d},1,{volume},9\n")
         wanted.append((second, price, volume))
 

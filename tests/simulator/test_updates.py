@@ -281,7 +281,7 @@ async def test_every_change_is_posted_to_the_users_url_with_its_odd_field_name()
     assert body == book
 
 
-async def test_postbacks_may_come_twice_or_never_or_in_the_wrong_order_and_a_dead_receiver_hurts_nobody() -> (
+async def test_postbacks_come_twice_or_never_or_in_wrong_order_and_a_dead_one_hurts_nobody() -> (
     None
 ):
     faults = tuple(

@@ -116,7 +116,8 @@ async def wire(
     try:
         key = base64.b64encode(b"0123456789abcdef").decode()
         await client.write(
-            f"GET {path}?{urlencode(query)} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"GET {path}?{urlencode(query)} HTTP/1.1\r\nHost: {host}\r\nUpgrade: "
+            "websocket\r\nConnection: Upgrade\r\n"
             f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
         )
         await client.greeting()

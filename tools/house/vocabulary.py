@@ -115,7 +115,9 @@ class Use(NamedTuple):
 
 
 def broken(root: Path) -> list[str]:
-    """A line for each retired name that is back, and for each stale entry of the lists of those left."""
+    """A line for each retired name that is back, and for each stale entry of the lists of those
+    left.
+    """
     found = list(uses(root))
     counts = Counter(use.name for use in found)
     lines = [

@@ -1,4 +1,6 @@
-"""The pages of codes: how a process ends, why an order may not leave, why a model's answer is not used."""
+"""The pages of codes: how a process ends, why an order may not leave, why a model's answer is not
+used.
+"""
 
 from __future__ import annotations
 
@@ -33,8 +35,8 @@ def exit_codes_page() -> str:
     return page(
         "Exit codes",
         "`ats/exits.py` and `bus/`",
-        "A service that is unsure of its state ends at once and relies on being started again: the truth is in Kafka and "
-        "Postgres. The last line of its log says why.",
+        "A service that is unsure of its state ends at once and relies on being started again: the "
+        "truth is in Kafka and Postgres. The last line of its log says why.",
         table(("Code", "Name", "What it means", "A supervisor"), rows),
     )
 
@@ -54,8 +56,9 @@ def denials_page() -> str:
     return page(
         "Reason codes of orders",
         "`executors/gate.py` and `executors/outcomes.py`",
-        "Each message on `ats.executions` carries a `reason_code`. The user reads the sentence. A rejection by Dhan carries "
-        "Dhan's own code and words instead. Codes are added, never renamed.",
+        "Each message on `ats.executions` carries a `reason_code`. The user reads the sentence. A "
+        "rejection by Dhan carries Dhan's own code and words instead. Codes are added, never "
+        "renamed.",
         table(("Code", "Decided by", "What the user reads"), rows),
     )
 
@@ -69,7 +72,7 @@ def failures_page() -> str:
     return page(
         "Failure codes of agents",
         "`agents/llm_calls.py`",
-        "When a model gives no usable answer, the decision is HOLD with `origin` `failsafe` and one of these codes in "
-        "`reason_code`. No order follows.",
+        "When a model gives no usable answer, the decision is HOLD with `origin` `failsafe` and "
+        "one of these codes in `reason_code`. No order follows.",
         table(("Code", "What happened"), rows),
     )

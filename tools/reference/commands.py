@@ -40,7 +40,10 @@ def _below(name: str, command: Command) -> Iterator[tuple[str, Command]]:
 
 def page() -> str:
     parts = [
-        "Every command answers `--help`. What ends a command, and with which number, stands in [exit codes](exit-codes.md)."
+        (
+            "Every command answers `--help`. What ends a command, and with which number, stands in "
+            "[exit codes](exit-codes.md)."
+        )
     ]
     for name, command in commands():
         parts += [f"## {name}", _paragraphs(command.help or ""), *_parameters(command)]

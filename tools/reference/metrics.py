@@ -26,8 +26,9 @@ SERVICES: Final[Mapping[str, tuple[object, ...]]] = {
 
 
 INTRODUCTION: Final = (
-    "`ats SERVICE --metrics-port N` serves them at `http://127.0.0.1:N/metrics` in Prometheus' format, and `/health` beside "
-    "them. A metric with a label has one sample per topic and partition."
+    "`ats SERVICE --metrics-port N` serves them at `http://127.0.0.1:N/metrics` in Prometheus' "
+    "format, and `/health` beside them. A metric with a label has one sample per topic and "
+    "partition."
 )
 
 

@@ -1,4 +1,6 @@
-"""The page of settings: names, types and defaults from `ats.settings`, the words from `.env.example`."""
+"""The page of settings: names, types and defaults from `ats.settings`, the words from
+`.env.example`.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,9 @@ from tools.reference.markdown import page as page_of
 from tools.reference.source import ROOT
 
 INTRODUCTION: Final = (
-    "Settings are environment variables, or lines of a file `.env` in the folder where `ats` starts. An empty value counts as "
-    "not set. `ats show-config` prints what is in force; `ats doctor` tries it."
+    "Settings are environment variables, or lines of a file `.env` in the folder where `ats` "
+    "starts. An empty value counts as not set. `ats show-config` prints what is in force; `ats "
+    "doctor` tries it."
 )
 _SECTION: Final = re.compile(r"^# --- (.+)$")
 _SETTING: Final = re.compile(r"^(?:# )?([A-Z][A-Z0-9_]+)=(\S*)(?:\s+#\s(.+))?$")

@@ -13,9 +13,10 @@ from tools.reference.markdown import code, table
 from tools.reference.markdown import page as page_of
 
 INTRODUCTION: Final = (
-    "`ats topics create` makes them. A topic of the family `instrument` or `user` has as many partitions as the setting "
-    "`ATS_INSTRUMENT_PARTITIONS` or `ATS_USER_PARTITIONS` says; `single` has one. Prices are whole paise, times are UTC "
-    "nanoseconds. Schemas only grow: a reader ignores fields that it does not know."
+    "`ats topics create` makes them. A topic of the family `instrument` or `user` has as many "
+    "partitions as the setting `ATS_INSTRUMENT_PARTITIONS` or `ATS_USER_PARTITIONS` says; `single` "
+    "has one. Prices are whole paise, times are UTC nanoseconds. Schemas only grow: a reader "
+    "ignores fields that it does not know."
 )
 
 
@@ -58,7 +59,10 @@ def _details(topic: Topic) -> list[str]:
             parts += [f"`{name}`: {part.get('description', '')}", _fields(part)]
         elif "enum" in part:
             parts += [
-                f"`{name}`: {part.get('description', '')} One of {', '.join(map(code, map(str, part['enum'])))}."
+                (
+                    f"`{name}`: {part.get('description', '')} One of "
+                    f"{', '.join(map(code, map(str, part['enum'])))}."
+                )
             ]
     whole = orjson.dumps(schema, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS).decode()
     indented = "\n".join(f"    {line}" for line in ("```json", *whole.splitlines(), "```"))
