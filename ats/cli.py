@@ -179,6 +179,13 @@ def demo(
         Path | None, typer.Option(help="Rules file (TOML) of the engine, see: ats rules check")
     ] = None,
     day: Day = "",
+    serve: Annotated[
+        Path | None,
+        typer.Option(
+            help="Start Kafka and Postgres on the data that --keep left in this folder, with --web "
+            "the page too, until Ctrl-C. Nothing trades."
+        ),
+    ] = None,
 ) -> None:
     """The whole platform on this machine, with no account, no key and no Docker.
 
@@ -189,8 +196,11 @@ def demo(
 
     console = Console()
     with Step(console, "loading ATS"):
+        from ats.demo.kept import serve as serve_kept
         from ats.demo.run import DemoOptions, run
 
+    if serve is not None:
+        _run(serve_kept(serve.resolve(), web=web))
     pace = speed_of(speed or ("30" if web else "300"))
     options = DemoOptions(
         market, pace, seed, check_candles, tuple(check_against or ()), keep, web, rules, day_of(day)

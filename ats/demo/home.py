@@ -13,6 +13,8 @@ from typing import Final
 
 from rich.console import Console
 
+from schemas.errors import Misconfigured
+
 FAILED: Final = "failed-demos"
 KEPT: Final = 3  # of the logs of failed demos, the newest
 _LOGS: Final = "*.log"
@@ -35,7 +37,15 @@ def home_of(keep: Path | None, state: Path, console: Console) -> Iterator[Home]:
     """The folder `keep`, or one that is removed; of a failed demo the logs are moved into `state`.
 
     Says on `console` where the logs are. Stopping a demo is no failure.
+
+    Raises:
+        Misconfigured: `keep` holds the data of another demo.
     """
+    if keep and is_kept(keep):
+        raise Misconfigured(
+            f"--keep {keep} holds the data of a demo: look at it with --serve {keep}, "
+            "or name another folder"
+        )
     folder = keep or Path(tempfile.mkdtemp(prefix="ats-demo-"))
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o711)  # Postgres runs as another account under root and must be able to enter
@@ -51,6 +61,11 @@ def home_of(keep: Path | None, state: Path, console: Console) -> Iterator[Home]:
             console.print(f"The logs of this run are kept in {logs}", soft_wrap=True, markup=False)
         if keep is None:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_kept(folder: Path) -> bool:
+    """Whether `folder` holds what `ats demo --keep` leaves."""
+    return (folder / "kafka/data").is_dir() and (folder / "supabase").is_dir()
 
 
 def keep_logs(home: Path, place: Path) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
 from rich.console import Console
 from rich.table import Table
@@ -11,20 +10,17 @@ from rich.table import Table
 from ats import exits
 from ats.demo.played import Played
 from ats.demo.tally import Tally
+from ats.demo.words import CUT_OFF, TRUTH, next_steps
+from executors.gate import Denial
+from executors.outcomes import EXPLANATIONS
 from schemas.messages import Outcome
-
-NEXT: Final = """\
-What to try next
-  ats demo --speed max                       the same day as fast as this machine can take it
-  ats demo --market DAY.csv --check-candles  a day of your own, every candle compared with the file
-  ats demo --keep ./demo                     keep the logs and databases to look around in
-  docs/architecture.md                       how it works, and what is promised"""
 
 
 def summary(console: Console, played: Played) -> int:
     """Print what happened; returns the exit code."""
     tally = played.tally
     console.print(_counts(tally, played.seconds))
+    _say_what_was_not_accepted(console, tally)
     console.print(_users(played))
     for name, latency in tally.latencies().items():
         console.print(
@@ -34,41 +30,49 @@ def summary(console: Console, played: Played) -> int:
         )
     if played.restarts:
         console.print(f"services restarted {played.restarts} times", style="yellow")
-    problems = verdict(played)
     for line in (line for comparison in played.comparisons for line in comparison.lines()):
         console.print(line, highlight=False, soft_wrap=True)
-    for problem in problems:
-        console.print(f"[bold red]broken:[/] {problem}", highlight=False, soft_wrap=True)
-    if problems:
+    console.print(TRUTH, highlight=False)
+    broken = False
+    console.print("What was checked", style="bold")
+    for promise, problems in verdict(played).items():
+        style, word = ("red", "broken") if problems else ("green", "held")
+        console.print(f"  [{style}]{word:<6}[/]  {promise}", highlight=False, soft_wrap=True)
+        for problem in problems:
+            line = f"          {problem}"
+            console.print(line, highlight=False, soft_wrap=True, markup=False)
+        broken = broken or bool(problems)
+    if broken:
         return exits.BROKEN
     console.print("[bold green]Every promise that was checked held.[/]")
-    console.print(NEXT, style="dim", highlight=False, soft_wrap=True)
+    console.print(next_steps(played.kept), style="dim", highlight=False, soft_wrap=True)
     return exits.DONE
 
 
-def verdict(played: Played) -> list[str]:
-    """What makes the demo a failure, each in one line."""
-    tally = played.tally
-    found = tally.problems()
-    if tally.ticks != played.ticks_sent:
-        found.append(
-            f"the market made {played.ticks_sent:,} ticks, {tally.ticks:,} reached ats.ticks"
-        )
-    found += [
-        f"the {comparison.timeframe} candles differ from the file"
-        for comparison in played.comparisons
-        if not comparison.exact
+def verdict(played: Played) -> Mapping[str, list[str]]:
+    """Each promise of the day, with what makes the demo a failure, each in one line."""
+    tally, accepted = played.tally, played.tally.accepted_by_user()
+    found: dict[str, list[str]] = {str(name): list(why) for name, why in tally.promises().items()}
+    lost = tally.ticks != played.ticks_sent
+    sent = f"the market made {played.ticks_sent:,} ticks, {tally.ticks:,} reached ats.ticks"
+    found["every tick of the market reached ats.ticks, once"] = [sent] if lost else []
+    found["there are ticks, candles, signals, reports, decisions and orders"] = [
+        f"no {name} at all" for name, count in essentials(tally).items() if not count
     ]
-    found += [f"no {name} at all" for name, count in essentials(tally).items() if not count]
-    accepted = tally.accepted_by_user()
-    found += [
+    found["everybody who is switched on got an order"] = [
         f"{user.name} is active but has no accepted order"
         for user in played.users
         if user.active and not accepted[user.id]
     ]
-    found += [
+    found["nothing became a dead letter"] = [
         f"dead letter from {letter.topic}: {letter.reason}" for letter in tally.dead_letters[:5]
     ]
+    if played.comparisons:
+        found["the candles equal the file"] = [
+            f"the {comparison.timeframe} candles differ from the file"
+            for comparison in played.comparisons
+            if not comparison.exact
+        ]
     return found
 
 
@@ -92,11 +96,7 @@ def _counts(tally: Tally, seconds: float) -> Table:
     table.add_column(justify="right")
     for name, count in essentials(tally).items():
         table.add_row(name, f"{count:,}")
-    for name, counts in (
-        ("decisions", tally.actions),
-        ("orders", tally.outcomes),
-        ("not accepted because", tally.denials),
-    ):
+    for name, counts in (("decisions", tally.actions), ("orders", tally.outcomes)):
         if counts:
             table.add_row(
                 f"  {name}", ", ".join(f"{key} {count:,}" for key, count in sorted(counts.items()))
@@ -104,9 +104,23 @@ def _counts(tally: Tally, seconds: float) -> Table:
     return table
 
 
+def _say_what_was_not_accepted(console: Console, tally: Tally) -> None:
+    if not tally.denials:
+        return
+    console.print("Orders that were not accepted, and why", style="bold")
+    for (outcome, words), count in tally.denials.most_common():
+        by = " by Dhan" if outcome == Outcome.REJECTED else ""
+        line = f"  {count:>5,} {outcome}{by}: {words}"
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
+        if words == EXPLANATIONS[Denial.ORDERS_OF_THE_DAY_USED_UP]:
+            console.print(f"        {CUT_OFF}", style="dim", highlight=False, soft_wrap=True)
+
+
 def _users(played: Played) -> Table:
     accepted = played.tally.accepted_by_user()
     table = Table("user", "trading", "orders accepted", title="Users", title_justify="left")
-    for user in played.users:
-        table.add_row(user.name, "on" if user.active else "off", f"{accepted[user.id]:,}")
+    people = [(user.name, user.active, user.id) for user in played.users]
+    people += [(visitor.name, visitor.active, visitor.id) for visitor in played.visitors]
+    for name, active, id_ in people:
+        table.add_row(name, "on" if active else "off", f"{accepted[id_]:,}")
     return table

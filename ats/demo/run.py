@@ -32,9 +32,10 @@ from ats.demo.stack import GRACE, Stack, free_ports
 from ats.demo.starting import LOOK_EVERY, until_at_work
 from ats.demo.steps import Step
 from ats.demo.tally import FOLLOWED, Tally
-from ats.demo.users import DemoUser, enrol
+from ats.demo.users import DemoUser, enrol, visitors
 from ats.demo.view import REFRESH, View
 from ats.demo.web import DemoPage
+from ats.demo.words import TRUTH, meanwhile
 from ats.embedded.signs import Signs
 from ats.lifetime import stop_on_signals
 from ats.logs import configure
@@ -172,6 +173,7 @@ class _Demo:
         self._options = options
         self._references = references
         self._console = console
+        self._other_kafka = bool(settings.kafka_bootstrap_servers)
         speed = "max" if options.speed is None else str(options.speed)
         market = ["--market", str(options.market.resolve())] if options.market else []
         self._page = DemoPage() if options.web else None
@@ -190,6 +192,7 @@ class _Demo:
 
     async def play(self) -> Played:
         began = time.monotonic()
+        self._console.print(TRUTH, highlight=False)
         with Step(self._console, "starting Kafka, Postgres and the simulator") as step:
             await self._stack.start(announce=step.now)
             state = await self._simulator_state()
@@ -209,10 +212,13 @@ class _Demo:
             day["ATS_RULES"] = str(self._options.rules.resolve())
         await self._scout(day)
         await self._open_market(day)
+        self._console.print(self._invitation(), highlight=False, soft_wrap=True)
         await self._watch(session)
         comparisons = await self._compare(session.day, state["bad_rows"])
         sent = (await self._simulator_state())["ticks"]
         restarts = sum(service.restarts for service in self._supervisor.services)
+        known = {user.id for user in users}
+        stack, page = self._stack, self._page
         return Played(
             self._tally,
             users,
@@ -221,7 +227,13 @@ class _Demo:
             state["bad_rows"],
             restarts,
             time.monotonic() - began,
+            await visitors(stack.supabase_url, stack.keys.secret, known) if page else (),
+            self._options.keep,
         )
+
+    def _invitation(self) -> str:
+        page = self._page.url if self._page else None
+        return meanwhile(self.kafka, other_kafka=self._other_kafka, page=page)
 
     async def _prepare(self) -> Sequence[DemoUser]:
         settings, keys = self._stack.settings(), self._stack.keys

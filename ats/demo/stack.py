@@ -20,7 +20,7 @@ from ats.embedded.answers import until_it_answers
 from ats.embedded.kafka import EmbeddedKafka
 from ats.embedded.process import Child
 from ats.exits import error_of
-from ats.local import local_keys
+from ats.local import KEYS_FILE, local_keys
 from ats.services.calendars import SIMULATED
 from ats.settings import ENV_FILE, Settings, load
 from ats.simulate import FIRST_CLIENT_ID, TOKEN
@@ -64,36 +64,33 @@ def secret_settings() -> frozenset[str]:
 
 
 class Stack:
-    """Starts and stops the three parts in `home`; `env` tells the services where they are.
+    """Starts and stops the parts in `home`; `env` tells the services where they are.
 
     Attributes:
         simulator_url: Base address; `/control` is its switchboard.
         supabase_url: Base address of the stand-in.
+        keys_file: Where its keys stand.
     """
 
-    def __init__(self, home: Path, *, cache: Path, simulator_arguments: Sequence[str]) -> None:
+    def __init__(
+        self, home: Path, *, cache: Path, simulator_arguments: Sequence[str] | None
+    ) -> None:
+        """Without a simulator when its arguments are None."""
         kafka, controller, database, simulator = free_ports(4)
         self.home = home
         self.logs = home / "logs"
         self.simulator_url = f"http://127.0.0.1:{simulator}"
         self.supabase_url = f"http://127.0.0.1:{database}"
         self.keys = local_keys(home / "supabase")
+        self.keys_file = home / "supabase" / KEYS_FILE
         self.kafka = EmbeddedKafka(
             home / "kafka", cache=cache, port=kafka, controller_port=controller
         )
-        self._parts = [
-            self.child(
-                "db", "db", "serve", "--port", str(database), "--directory", str(home / "supabase")
-            ),
-            self.child(
-                "simulator",
-                "simulator",
-                "--port",
-                str(simulator),
-                *_PLAIN_MARKET,
-                *simulator_arguments,
-            ),
-        ]
+        folder, port = str(home / "supabase"), str(database)
+        self._parts = [self.child("db", "db", "serve", "--port", port, "--directory", folder)]
+        if simulator_arguments is not None:
+            words = ["--port", str(simulator), *_PLAIN_MARKET, *simulator_arguments]
+            self._parts.append(self.child("simulator", "simulator", *words))
 
     def child(self, name: str, *words: str, **settings: str) -> Child:
         """An `ats` process that sees the stack's settings and nothing of the user's own."""
@@ -144,7 +141,7 @@ class Stack:
         return load(**fields)
 
     async def start(self, *, announce: Callable[[str], None] = lambda _: None) -> None:
-        """Start all three at once; returns when each answers.
+        """Start all at once; returns when each answers.
 
         `announce` hears who is still to come and what of Kafka has been fetched, the latter from
         another thread.
@@ -154,13 +151,14 @@ class Stack:
         """
         for part in self._parts:
             part.start()
-        database, simulator = self._parts
+        state = f"{self.simulator_url}/control/state"
         health, key = f"{self.supabase_url}/auth/v1/health", {"apikey": self.keys.publishable}
         coming = {
             "Kafka": self.kafka.start(announce=lambda what: announce(what or still_to_come())),
-            "Postgres": until_it_answers(database, health, key),
-            "the simulator": until_it_answers(simulator, f"{self.simulator_url}/control/state"),
+            "Postgres": until_it_answers(self._parts[0], health, key),
         }
+        for simulator in self._parts[1:]:
+            coming["the simulator"] = until_it_answers(simulator, state)
         missing = list(coming)
 
         def still_to_come() -> str:

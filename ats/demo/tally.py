@@ -1,28 +1,32 @@
 """What the demo counts and which promises it checks, from the records of the topics alone.
 
-Pure: `take` a record, ask for `problems`. A repeat (same id) counts once; a repeat with other bytes
+Pure: `take` a record, ask for `promises`. A repeat (same id) counts once; a repeat with other bytes
 is a broken promise.
 """
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Iterable
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from statistics import quantiles
 from uuid import UUID
 
 from bus.records import Record
+from executors.gate import Denial, closes
+from executors.outcomes import EXPLANATIONS
 from schemas import ticks, topics
 from schemas.codec import decode
 from schemas.errors import Unreadable
 from schemas.history import is_history
-from schemas.ids import UserId
-from schemas.market import Action
+from schemas.ids import InstrumentId, UserId
+from schemas.market import Action, Side
 from schemas.messages import (
     DeadLetter,
     Decision,
     Execution,
+    FanOut,
     FeedEvent,
     Message,
     OrderIntent,
@@ -35,7 +39,21 @@ from schemas.units import NS_PER_SECOND, UtcNs
 FOLLOWED: tuple[Topic, ...] = tuple(
     topic for topic in topics.CATALOGUE if topic is not topics.SNAPSHOTS
 )
-RECENT = 8  # lines in the live view
+RECENT = 8  # decisions in the live view
+
+
+class Promise(StrEnum):
+    """What is checked on the topics, in the words of the summary."""
+
+    READABLE = "every record can be read"
+    SAME_BYTES = "a record that comes again has the same bytes"
+    NO_SECRETS = "no token stands on any topic"
+    ANSWERED = "every signal got a decision, every order an outcome"
+    ONE_OUTCOME = "no order has two outcomes, no outcome is without an order"
+    ONE_ORDER = "a user has one order at most for each decision"
+    OFF_IS_OFF = "who is switched off got no order"
+    DHAN_KNOWS = "every accepted order has Dhan's order id"
+    EXITS_WORK = "no closing order was denied by the day's number of orders"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +72,8 @@ class Tally:
     Attributes:
         inactive: Users who must get no order.
         tokens: Secrets that must stand in no record.
+        denials: Orders that were not accepted, by outcome and reason in words.
+        recent: The last decisions to buy or sell.
     """
 
     inactive: frozenset[UserId] = frozenset()
@@ -62,7 +82,7 @@ class Tally:
     clock: UtcNs = field(default_factory=lambda: UtcNs(0))
     counts: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
-    denials: Counter[str] = field(default_factory=Counter)
+    denials: Counter[tuple[Outcome, str]] = field(default_factory=Counter)
     actions: Counter[str] = field(default_factory=Counter)
     decisions: dict[UUID, Decision] = field(default_factory=dict)
     orders: dict[UUID, OrderIntent] = field(default_factory=dict)
@@ -71,12 +91,18 @@ class Tally:
     signals: dict[UUID, Signal] = field(default_factory=dict)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     feed: list[FeedEvent] = field(default_factory=list)
-    recent: deque[str] = field(default_factory=lambda: deque(maxlen=RECENT))
+    recent: deque[Decision] = field(default_factory=lambda: deque(maxlen=RECENT))
     _replaced: set[UUID] = field(default_factory=set)
     _bytes_of: dict[tuple[str, UUID], bytes] = field(default_factory=dict)
     _published: dict[UUID, UtcNs] = field(default_factory=dict)
     _waits: dict[str, list[float]] = field(default_factory=dict)
-    _broken: list[str] = field(default_factory=list)
+    _broken: dict[Promise, list[str]] = field(default_factory=lambda: defaultdict(list))
+    _asked: Counter[UUID] = field(default_factory=Counter)
+    _ends: dict[UUID, Counter[tuple[Outcome, str]]] = field(
+        default_factory=lambda: defaultdict(Counter)
+    )
+    _without: dict[UUID, FanOut] = field(default_factory=dict)
+    _held: Counter[tuple[UserId, InstrumentId]] = field(default_factory=Counter)
 
     def take(self, record: Record) -> None:
         """Count one record of any followed topic."""
@@ -89,7 +115,7 @@ class Tally:
         try:
             message = decode(topic.message, record.value)
         except Unreadable as error:
-            self._broken.append(f"{record.topic} offset {record.offset} cannot be read: {error}")
+            self._unreadable(record, error)
             return
         if self._first_time(record, message):
             self.counts[topic.name] += 1
@@ -102,10 +128,14 @@ class Tally:
         try:
             batch = ticks.decode(record.value or b"")
         except Unreadable as error:
-            self._broken.append(f"{record.topic} offset {record.offset} cannot be read: {error}")
+            self._unreadable(record, error)
             return
         self.ticks += len(batch.rows)
         self.clock = max(self.clock, batch.clock)
+
+    def _unreadable(self, record: Record, error: Unreadable) -> None:
+        where = f"{record.topic} offset {record.offset}"
+        self._broken[Promise.READABLE].append(f"{where} cannot be read: {error}")
 
     def _first_time(self, record: Record, message: Message) -> bool:
         if record.topic == topics.SESSIONS.name:
@@ -115,7 +145,9 @@ class Tally:
         if known is value:
             return True
         if known != value:
-            self._broken.append(f"{record.topic}: two records with id {message.id} differ")
+            self._broken[Promise.SAME_BYTES].append(
+                f"{record.topic}: two records with id {message.id} differ"
+            )
         return False
 
     def _note(self, message: Message, record: Record) -> None:
@@ -126,10 +158,13 @@ class Tally:
                 self._note_decision(message, record)
             case OrderIntent():
                 self.orders[message.id] = message
+                self._asked[message.decision_id] += 1
             case Execution():
                 self._note_execution(message, record)
             case DeadLetter():
                 self.dead_letters.append(message)
+            case FanOut():
+                self._without[message.decision_id] = message
             case FeedEvent():
                 self.feed.append(message)
             case _:
@@ -140,20 +175,25 @@ class Tally:
         self.actions[f"{decision.action} by {decision.origin}"] += 1
         self._wait("signal to decision", decision.signal_id, record)
         if decision.action is not Action.HOLD:
-            at = decision.event_time.ist().strftime("%H:%M")
-            self.recent.append(
-                f"{at}  {decision.action} {decision.symbol} at {decision.reference_price}: {decision.reasoning}"
-            )
+            self.recent.append(decision)
 
     def _note_execution(self, execution: Execution, record: Record) -> None:
         if execution.corrects is None:
             self.executions[execution.id] = execution
+            self._look_for_a_closed_exit(execution)
             self._wait("decision to order outcome", execution.decision_id, record)
         else:
             self.corrections[execution.id] = execution
             self._replace(execution.corrects)
         if execution.id not in self._replaced:
             self._count(execution, 1)
+
+    def _look_for_a_closed_exit(self, execution: Execution) -> None:
+        held = self._held[execution.user_id, execution.instrument]
+        used_up = execution.reason_code == Denial.ORDERS_OF_THE_DAY_USED_UP
+        if used_up and closes(execution.side, execution.quantity, held):
+            what = f"user {execution.user_id} could not close {execution.symbol}"
+            self._broken[Promise.EXITS_WORK].append(what)
 
     def _replace(self, replaced: UUID) -> None:
         """What a correction replaces counts no more, also when it comes later."""
@@ -164,9 +204,14 @@ class Tally:
             self.denials += Counter()
 
     def _count(self, execution: Execution, step: int) -> None:
+        words = "" if execution.outcome is Outcome.ACCEPTED else in_words(execution)
         self.outcomes[execution.outcome] += step
-        if execution.outcome is not Outcome.ACCEPTED:
-            self.denials[execution.reason_code] += step
+        self._ends[execution.decision_id][execution.outcome, words] += step
+        if execution.outcome is Outcome.ACCEPTED:
+            bought = execution.quantity if execution.side is Side.BUY else -execution.quantity
+            self._held[execution.user_id, execution.instrument] += step * bought
+        else:
+            self.denials[execution.outcome, words] += step
 
     def _wait(self, name: str, cause: UUID, record: Record) -> None:
         if (since := self._published.get(cause)) is not None:
@@ -180,7 +225,8 @@ class Tally:
             for part in (record.key or b"", record.value or b"")
             for token in self.tokens
         ):
-            self._broken.append(f"{record.topic} offset {record.offset} holds a token")
+            where = f"{record.topic} offset {record.offset}"
+            self._broken[Promise.NO_SECRETS].append(f"{where} holds a token")
 
     def latencies(self) -> dict[str, Latency]:
         """Milliseconds between records of one chain, by name."""
@@ -198,6 +244,24 @@ class Tally:
         parts += [f"{len(open_orders)} orders without an outcome"] if open_orders else []
         return ", ".join(parts)
 
+    def fate(self, decision: Decision) -> str:
+        """What became of a decision so far, in words."""
+        ends = self._ends.get(decision.id, Counter())
+        parts = [
+            f"{count} {outcome}{f': {words}' if words else ''}"
+            for (outcome, words), count in sorted(ends.items())
+            if count
+        ]
+        if under_way := self._asked[decision.id] - ends.total():
+            parts.append(f"{under_way} under way")
+        if parts:
+            return ", ".join(parts)
+        fan_out = self._without.get(decision.id)
+        if fan_out is None or fan_out.orders:
+            return "on its way to the users"
+        reasons = {EXPLANATIONS.get(one.reason_code, one.reason_code) for one in fan_out.without}
+        return f"no order: {', '.join(sorted(reasons)) or 'nobody trades'}"
+
     def accepted(self) -> list[Execution]:
         """Orders accepted as far as is known now."""
         told = (*self.executions.values(), *self.corrections.values())
@@ -206,49 +270,52 @@ class Tally:
     def accepted_by_user(self) -> Counter[UserId]:
         return Counter(e.user_id for e in self.accepted())
 
-    def problems(self) -> list[str]:
-        """Broken promises, each in one line. Ask when nothing is pending any more."""
-        found = list(self._broken)
-        found += [
-            f"user {order.user_id} is switched off but got order {order.id}"
-            for order in self._of_inactive()
-        ]
-        found += self._outcome_problems()
+    def promises(self) -> Mapping[Promise, list[str]]:
+        """Each promise with what breaks it. Ask when nothing is pending any more."""
+        found: dict[Promise, list[str]] = {each: list(self._broken[each]) for each in Promise}
+        for promise, problem in (*self._of_orders(), *self._of_accepted()):
+            found[promise].append(problem)
         if waiting := self.pending():
-            found.append(waiting)
+            found[Promise.ANSWERED].append(waiting)
         return found
 
-    def _of_inactive(self) -> Iterable[OrderIntent]:
-        return (order for order in self.orders.values() if order.user_id in self.inactive)
+    def problems(self) -> list[str]:
+        """Everything that breaks a promise, each in one line."""
+        return [problem for problems in self.promises().values() for problem in problems]
 
-    def _outcome_problems(self) -> list[str]:
+    def _of_orders(self) -> Iterator[tuple[Promise, str]]:
+        for order in self.orders.values():
+            if order.user_id in self.inactive:
+                who = f"user {order.user_id} is switched off but got order {order.id}"
+                yield Promise.OFF_IS_OFF, who
         per_order = Counter(execution.order_id for execution in self.executions.values())
+        for id_, count in per_order.items():
+            if count > 1:
+                yield Promise.ONE_OUTCOME, f"order {id_} has {count} outcomes"
+        for id_ in per_order.keys() - self.orders.keys():
+            yield Promise.ONE_OUTCOME, f"outcome for an order nobody asked for: {id_}"
+        told = self.executions.keys() | self.corrections.keys()
+        for correction in self.corrections.values():
+            if correction.corrects not in told:
+                what = f"correction of an outcome that was never told: {correction.order_id}"
+                yield Promise.ONE_OUTCOME, what
+
+    def _of_accepted(self) -> Iterator[tuple[Promise, str]]:
         accepted = self.accepted()
         per_pair = Counter((e.user_id, e.decision_id) for e in accepted)
-        found = [
-            f"order {order} has {count} outcomes" for order, count in per_order.items() if count > 1
-        ]
-        found += [
-            f"user {user} has {count} orders for decision {d}"
-            for (user, d), count in per_pair.items()
-            if count > 1
-        ]
-        found += [
-            f"outcome for an order nobody asked for: {order}"
-            for order in per_order.keys() - self.orders.keys()
-        ]
-        found += [
-            f"order {e.order_id} is accepted without Dhan's order id"
-            for e in accepted
-            if not e.dhan_order_id
-        ]
-        told = self.executions.keys() | self.corrections.keys()
-        found += [
-            f"correction of an outcome that was never told: {correction.order_id}"
-            for correction in self.corrections.values()
-            if correction.corrects not in told
-        ]
-        return found
+        for (user, decision), count in per_pair.items():
+            if count > 1:
+                what = f"user {user} has {count} orders for decision {decision}"
+                yield Promise.ONE_ORDER, what
+        for execution in accepted:
+            if not execution.dhan_order_id:
+                what = f"order {execution.order_id} is accepted without Dhan's order id"
+                yield Promise.DHAN_KNOWS, what
+
+
+def in_words(execution: Execution) -> str:
+    """Why an order was not accepted."""
+    return execution.reason or EXPLANATIONS.get(execution.reason_code, "") or execution.reason_code
 
 
 def _latency(waits: list[float]) -> Latency:

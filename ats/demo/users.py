@@ -5,7 +5,7 @@ Sign up, connect, switch on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -32,6 +32,19 @@ class DemoUser:
     name: str
     dhan_client_id: str
     token: str = field(repr=False)
+    active: bool
+    id: UserId
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Somebody who came in by the page.
+
+    Attributes:
+        active: Whether "Start Trading" is on.
+    """
+
+    name: str
     active: bool
     id: UserId
 
@@ -88,3 +101,18 @@ async def _connect(own: AsyncClient, client_id: str, token: str, *, active: bool
             {"is_trading_enabled": True}, returning=ReturnMethod.minimal
         )
         await switch.eq("dhan_client_id", client_id).execute()
+
+
+async def visitors(
+    supabase_url: str, service_key: str, known: Collection[UserId]
+) -> Sequence[Visitor]:
+    """Whoever has an account and is not among `known`."""
+    service = await acreate_client(supabase_url, service_key)
+    keys = await service.table("user_trading_keys").select("user_id,is_trading_enabled").execute()
+    rows = [row for row in keys.data if isinstance(row, dict)]
+    on = {row["user_id"] for row in rows if row["is_trading_enabled"]}
+    return [
+        Visitor(user.email or user.id, user.id in on, UserId(UUID(user.id)))
+        for user in await service.auth.admin.list_users()
+        if UserId(UUID(user.id)) not in known
+    ]

@@ -6,6 +6,7 @@ A live panel on a terminal, a line every few seconds elsewhere.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Final, Self
 
@@ -18,10 +19,12 @@ from rich.text import Text
 
 from ats.demo.steps import Pulse
 from ats.demo.tally import Tally
-from schemas.market import Session
-from schemas.messages import Outcome
+from schemas.market import Action, Session
+from schemas.messages import Decision, Outcome
 
 REFRESH: Final = 0.25  # seconds between two drawings
+_AROUND: Final = 14  # lines of the panel that are no decisions
+COLOURS: Final[Mapping[Action, str]] = {Action.BUY: "bold green", Action.SELL: "bold red"}
 _WINDOW: Final = 3.0  # seconds over which ticks/s are averaged
 
 
@@ -124,6 +127,20 @@ class View:
             Text(waits, style="dim"),
             Text(""),
         ]
-        lines += [Text(line, overflow="ellipsis", no_wrap=True) for line in t.recent]
+        fitting = max(1, (self._console.height - _AROUND) // 2)
+        for decision in list(t.recent)[-fitting:]:
+            lines += [_decided(decision), _became(t.fate(decision))]
         title = f"ATS demo  {self._session.day:%a %d %b %Y}  {self._market_time()}"
         return Panel(Group(*lines), title=title, subtitle=note or None, padding=(1, 2))
+
+
+def _decided(decision: Decision) -> Text:
+    """When what of which share at which price, and the reason."""
+    line = Text(decision.event_time.ist().strftime("%H:%M  "), overflow="ellipsis", no_wrap=True)
+    line.append(f"{decision.action:<4}", style=COLOURS.get(decision.action, ""))
+    line.append(f" {decision.symbol} at {decision.reference_price}: ")
+    return line.append(decision.reasoning.removeprefix(f"{decision.action}: "), style="dim")
+
+
+def _became(fate: str) -> Text:
+    return Text(f"       → {fate}", overflow="ellipsis", no_wrap=True)

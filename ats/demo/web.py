@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 import httpx
@@ -16,6 +17,7 @@ from ats.embedded.answers import until_it_answers
 from ats.embedded.process import Child
 from simulator.config import RegisteredApp
 
+LOOK_EVERY: Final = 1.0  # seconds between two looks for mails
 EMAIL: Final = "you@example.com"
 CLIENT_ID: Final = "1100000009"  # known to the simulator, connected to nobody yet
 
@@ -26,6 +28,7 @@ class DemoPage:
     def __init__(self) -> None:
         self.url = f"http://127.0.0.1:{free_ports(1)[0]}"
         self._server: Child | None = None
+        self._postman: asyncio.Task[None] | None = None
 
     @property
     def simulator_arguments(self) -> list[str]:
@@ -53,6 +56,9 @@ class DemoPage:
             self._server = web.server(page, stack.logs)
             self._server.start()
             await until_it_answers(self._server, page.first)
+        self._postman = asyncio.create_task(
+            print_mails(stack.supabase_url, stack.keys.secret, console)
+        )
         console.print(
             f"[bold]Open {self.url}[/]  sign in as [bold]{EMAIL}[/] with password [bold]{PASSWORD}[/], "
             f"connect Dhan client id [bold]{CLIENT_ID}[/], turn trading on. Or create an account of your own.",
@@ -60,15 +66,36 @@ class DemoPage:
         )
 
     async def close(self) -> None:
+        if self._postman is not None:
+            self._postman.cancel()
+            await asyncio.gather(self._postman, return_exceptions=True)
         if self._server is not None:
             await self._server.stop(GRACE)
 
 
 async def _make_user(stack: Stack) -> None:
     service = await acreate_client(stack.supabase_url, stack.keys.secret)
-    await service.auth.admin.create_user(
-        {"email": EMAIL, "password": PASSWORD, "email_confirm": True}
-    )
+    if EMAIL not in {user.email for user in await service.auth.admin.list_users()}:
+        await service.auth.admin.create_user(
+            {"email": EMAIL, "password": PASSWORD, "email_confirm": True}
+        )
     account = {"client_id": CLIENT_ID, "token": "never-used-before-the-login", "name": "You"}
     async with httpx.AsyncClient(base_url=stack.simulator_url) as dhan:
         (await dhan.post("/control/users", json=account)).raise_for_status()
+
+
+async def print_mails(supabase_url: str, service_key: str, console: Console) -> None:
+    """Print the sign-in links that a real Supabase would mail, until cancelled.
+
+    Each is good once, and for an account of this demo only.
+    """
+    printed = set[str]()
+    async with httpx.AsyncClient(base_url=supabase_url, headers={"apikey": service_key}) as http:
+        while True:
+            mails = (await http.get("/auth/v1/admin/mails")).raise_for_status().json()
+            for mail in mails:
+                if mail["link"] not in printed:
+                    printed.add(mail["link"])
+                    said = f"No mail is sent here. To sign in as {mail['to']} open, once:"
+                    console.print(f"{said}\n{mail['link']}", markup=False, soft_wrap=True)
+            await asyncio.sleep(LOOK_EVERY)

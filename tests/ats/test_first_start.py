@@ -15,6 +15,7 @@ from numba.core.event import Event, EventStatus, broadcast
 from rich.console import Console
 
 from ats.demo.home import FAILED, KEPT, home_of, keep_logs
+from ats.demo.kept import serve
 from ats.demo.starting import until_at_work
 from ats.demo.steps import Step
 from ats.embedded import signs
@@ -22,7 +23,7 @@ from ats.embedded.answers import until_it_answers
 from ats.embedded.process import Child
 from ats.embedded.signs import Signs
 from ats.metrics import Health, MetricsServer
-from schemas.errors import TryLater
+from schemas.errors import Misconfigured, TryLater
 from streams.engine import kernels
 from streams.engine.compiling import Compiled, watched
 from tools import visibly
@@ -274,3 +275,19 @@ def test_packages_that_pip_collects_are_counted(tmp_path: Path) -> None:
     assert visibly.state(log, ["pip", "install", "-r", str(lock)]) == (
         "package 1 of about 3: Downloading numba-0.68.whl (3.9 MB)"
     )
+
+
+def test_a_folder_that_holds_a_demo_is_not_written_over(tmp_path: Path) -> None:
+    for part in ("kafka/data", "supabase"):
+        (tmp_path / part).mkdir(parents=True)
+
+    with (
+        pytest.raises(Misconfigured, match=f"look at it with --serve {tmp_path}"),
+        home_of(tmp_path, tmp_path, Console(file=io.StringIO())),
+    ):
+        pass
+
+
+async def test_a_folder_without_a_demo_cannot_be_served(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match="no demo was kept there"):
+        await serve(tmp_path, web=False)

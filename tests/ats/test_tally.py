@@ -116,7 +116,7 @@ def test_a_corrected_order_counts_once_as_what_is_known_last(
 
     accepted = outcome is Outcome.ACCEPTED
     assert tally.outcomes == {outcome: 1}
-    assert tally.denials == ({} if accepted else {"REJECTED": 1})
+    assert tally.denials == ({} if accepted else {(outcome, "REJECTED"): 1})
     assert tally.accepted_by_user() == ({ASHA: 1} if accepted else {})
     assert tally.problems() == []
 

@@ -23,9 +23,13 @@ DAY = date(2026, 11, 20)
 
 
 class Demo:
-    """One `ats demo`, its output read as it comes."""
+    """One `ats demo`, its output read as it comes.
 
-    def __init__(self, *words: str) -> None:
+    It is at work when `sign` stands in a line.
+    """
+
+    def __init__(self, *words: str, sign: str = "market open") -> None:
+        self._sign = sign
         self.process = subprocess.Popen(
             [sys.executable, "-m", "ats", "demo", *words],
             stdout=subprocess.PIPE,
@@ -41,15 +45,21 @@ class Demo:
         assert self.process.stdout
         for line in self.process.stdout:
             self.output.append(line)
-            if "market open" in line:
+            if self._sign in line:
                 self._open.set()
 
     @property
     def text(self) -> str:
         return "".join(self.output)
 
-    def wait_for_the_market(self) -> None:
-        assert self._open.wait(150), self.text
+    def wait_until_at_work(self) -> None:
+        assert self._open.wait(300), self.text
+
+    def suggested(self) -> list[str]:
+        """The `ats tail` commands that it printed and that end by themselves."""
+        lines = [line.strip() for line in self.output if " tail ats." in line]
+        commands = [re.split("  +", line)[0] for line in lines]
+        return [command for command in commands if "--follow" not in command]
 
     def end(self, seconds: float) -> int:
         code = self.process.wait(seconds)
@@ -132,7 +142,7 @@ def test_ctrl_c_ends_everything_within_five_seconds_and_leaves_no_process_behind
 ) -> None:
     demo = Demo("--speed", "60")
     demos.append(demo)
-    demo.wait_for_the_market()
+    demo.wait_until_at_work()
     family = demo.family()
 
     demo.process.send_signal(signal.SIGINT)
@@ -145,3 +155,43 @@ def test_ctrl_c_ends_everything_within_five_seconds_and_leaves_no_process_behind
         for process in family
         if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     ] == []
+
+
+def typed(command: str) -> str:
+    """What a command prints when it is typed as it stands."""
+    done = subprocess.run(
+        command, shell=True, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == exits.DONE, f"{command}: {done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.timeout(400)
+def test_commands_that_a_demo_prints_work_as_typed_and_its_kept_data_are_served_again(
+    tmp_path: Path, demos: list[Demo]
+) -> None:
+    kept = str(tmp_path / "kept")
+    demo = Demo("--speed", "60", "--keep", kept)
+    demos.append(demo)
+    demo.wait_until_at_work()
+
+    while_it_runs = demo.suggested()
+    for command in while_it_runs:
+        typed(command)
+    scan = typed(while_it_runs[0].split(" tail ")[0] + " tail ats.scans --from-beginning")
+    demo.process.send_signal(signal.SIGINT)
+    demo.end(30)
+
+    served = Demo("--serve", kept, sign="Ctrl-C ends it.")
+    demos.append(served)
+    served.wait_until_at_work()
+    for command in served.suggested():
+        typed(command)
+    again = typed(served.suggested()[0].split(" tail ")[0] + " tail ats.scans --from-beginning")
+    served.process.send_signal(signal.SIGINT)
+
+    assert served.end(30) == exits.DONE
+    assert len(while_it_runs) == 2
+    assert len(served.suggested()) == 3
+    assert scan != ""
+    assert again == scan
