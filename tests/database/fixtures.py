@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -56,16 +57,23 @@ class SignedInUser:
     email: str
     client: AsyncClient = field(repr=False)
 
-    async def connect_dhan(
-        self, *, client_id: str = "1100000001", token: str = "", hours: float = 24
-    ) -> str:
+    @property
+    def dhan_client_id(self) -> str:
+        """Their own Dhan account, unless a test names another: one account has one user."""
+        return f"20{self.id.int % 10**10:010}"
+
+    async def connect_dhan(self, *, client_id: str = "", token: str = "", hours: float = 24) -> str:
         """Store a Dhan token as the onboarding page will; returns the token."""
         token = token or f"dhan-token-{uuid4().hex}"
-        expiry = (datetime.now(UTC) + timedelta(hours=hours)).isoformat()
-        await self.client.rpc(
-            "store_dhan_token", {"p_client_id": client_id, "p_token": token, "p_expiry": expiry}
-        ).execute()
+        answer = await self.store_token(client_id or self.dhan_client_id, token, hours)
+        assert answer == "stored"
         return token
+
+    async def store_token(self, client_id: str, token: str, hours: float = 24) -> Any:
+        """What the database answers to a token of that account."""
+        expiry = (datetime.now(UTC) + timedelta(hours=hours)).isoformat()
+        arguments = {"p_client_id": client_id, "p_token": token, "p_expiry": expiry}
+        return (await self.client.rpc("store_dhan_token", arguments).execute()).data
 
     async def switch(self, *, on: bool) -> None:
         own = self.client.table("user_trading_keys").update(

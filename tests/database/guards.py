@@ -166,11 +166,27 @@ async def doubts_are_counted_one_by_one(stack: SupabaseStack) -> None:
 
 async def stored_tokens_are_counted_one_by_one(stack: SupabaseStack) -> None:
     user, _ = await trading_user(stack)
-    store = Statement(
-        as_user(user.id),
-        "select store_dhan_token('1100000001', 'token-of-the-test', now() + interval '1 day')",
-    )
-    await second_waits(stack, store, store)
+    stores = [
+        Statement(
+            as_user(user.id),
+            "select store_dhan_token($1, 'token-of-the-test', now() + interval '1 day')",
+            (client_id,),
+        )
+        for client_id in ("7700000001", "7700000002")
+    ]
+    await second_waits(stack, *stores)
+
+
+async def users_of_one_account_connect_one_by_one(stack: SupabaseStack) -> None:
+    (one, _), (other, _) = await trading_user(stack), await trading_user(stack)
+    stores = [
+        Statement(
+            as_user(user.id),
+            "select store_dhan_token('7700000003', 'token-of-the-test', now() + interval '1 day')",
+        )
+        for user in (one, other)
+    ]
+    await second_waits(stack, *stores)
 
 
 async def switching_on_waits_for_a_report_of_the_platform(stack: SupabaseStack) -> None:

@@ -80,6 +80,11 @@ MUTANTS = [
         guards.stored_tokens_are_counted_one_by_one, "store_dhan_token", r"'key_audit ' \|\| v_user"
     ),
     lock(
+        guards.users_of_one_account_connect_one_by_one,
+        "store_dhan_token",
+        r"'dhan_account ' \|\| p_client_id",
+    ),
+    lock(
         guards.switching_on_waits_for_a_report_of_the_platform,
         "refuse_switch_on_other_terms",
         r"'platform_reports'",
@@ -107,7 +112,7 @@ async def test_its_mutant_is_caught(
 ) -> None:
     migrations = mutated(mutant, tmp_path)
 
-    async with own_stack(postgres, f"mutant_{mutant.function}", migrations) as stack:
+    async with own_stack(postgres, f"mutant_{mutant.check.__name__}", migrations) as stack:
         with pytest.raises(AssertionError):
             await mutant.check(stack)
 

@@ -270,12 +270,12 @@ async def test_real_money_is_never_hidden_by_paper_and_the_operators_account_sta
     supabase_stack: SupabaseStack, no_reports: None
 ) -> None:
     user = await signed_in_user(supabase_stack)
-    await user.connect_dhan(client_id=CLIENT)
+    await user.connect_dhan()
     await report(supabase_stack, "live", "self", "5550000001")
     await report(supabase_stack, "paper", "paper")
 
     shown = await account(user)
-    await report(supabase_stack, "live", "self", CLIENT)
+    await report(supabase_stack, "live", "self", user.dhan_client_id)
     own = await account(user)
 
     assert (shown["platform"]["mode"], shown["platform"]["admits_this_account"]) == ("self", False)
@@ -374,16 +374,17 @@ async def test_whoever_agreed_to_paper_is_switched_off_when_real_money_trades_th
 ) -> None:
     await report(supabase_stack, "one", "paper")
     told, bare, other = [await signed_in_user(supabase_stack) for _ in range(3)]
-    for user, client_id in ((told, "3300000001"), (bare, "3300000001"), (other, "3300000002")):
-        await user.connect_dhan(client_id=client_id)
+    for user in (told, bare, other):
+        await user.connect_dhan()
     await agree(told, (await account(told))["platform"])
     await bare.switch(on=True)
     await other.switch(on=True)
 
-    await report(supabase_stack, "live", "self", "3300000001")
+    await report(supabase_stack, "live-of-bare", "self", bare.dhan_client_id)
+    await report(supabase_stack, "live", "self", told.dhan_client_id)
     off = [await account(user) for user in (told, bare, other)]
     await agree(told, off[0]["platform"])
-    await report(supabase_stack, "live", "self", "3300000001")
+    await report(supabase_stack, "live", "self", told.dhan_client_id)
     still = await account(told)
 
     assert [(one["connection"]["is_trading_enabled"], one["mode_changed"]) for one in off] == [
@@ -428,10 +429,10 @@ async def test_a_token_for_another_account_ends_the_doubt_and_one_for_the_same_a
     nothing_stored = await doubt(user)
     never = (await account(user))["token_doubted"]
     await trust(user, nothing_stored)
-    await user.connect_dhan(client_id=CLIENT)
+    await user.connect_dhan()
 
     doubted = await doubt(user)
-    await trust(user, doubted, CLIENT)
+    await trust(user, doubted, user.dhan_client_id)
     same = (await account(user))["token_doubted"]
     await trust(user, doubted, "2200000002")
     other = (await account(user))["token_doubted"]

@@ -108,7 +108,7 @@ async def test_a_claim_hands_out_the_users_token(
 
     assert (claim["status"], claim["dhan_client_id"], claim["access_token"]) == (
         "claimed",
-        "1100000001",
+        user.dhan_client_id,
         token,
     )
     assert claim["token_expiry"].endswith("+00:00")

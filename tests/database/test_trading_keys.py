@@ -33,7 +33,7 @@ async def test_a_stored_token_is_complete_and_the_switch_starts_off(
 @pytest.mark.parametrize(
     ("client_id", "token", "hours"),
     [
-        ("", "t" * 40, 24),
+        (" ", "t" * 40, 24),
         ("11000x", "t" * 40, 24),
         ("1100000001", "short", 24),
         ("1100000001", "t" * 5_000, 24),

@@ -77,13 +77,26 @@ class World:
     http: httpx.AsyncClient
     broker_url: str
     tokens: list[str] = field(default_factory=list)
+    users: list[UUID] = field(default_factory=list)
 
-    async def user(self, *, client_id: str = CLIENT, token: str = "", hours: float = 24) -> UserId:
-        """A user with a Dhan token and the switch on."""
+    async def user(self, *, client_id: str = "", token: str = "", hours: float = 24) -> UserId:
+        """A user with a Dhan token and the switch on.
+
+        The first one's account is CLIENT, unless told.
+        """
         person = await signed_in_user(self.stack)
-        self.tokens.append(await person.connect_dhan(client_id=client_id, token=token, hours=hours))
+        account = client_id or ("" if self.users else CLIENT)
+        self.tokens.append(await person.connect_dhan(client_id=account, token=token, hours=hours))
+        self.users.append(person.id)
         await person.switch(on=True)
         return UserId(person.id)
+
+    async def give_accounts_back(self) -> None:
+        """For the next test on the same database: one account has one user."""
+        await self.sql(
+            "update public.user_trading_keys set dhan_access_token = null where user_id = any ($1)",
+            self.users,
+        )
 
     async def decision(self, **changes: Any) -> Decision:
         """A decision as the agents leave it: its row is written before its message."""
@@ -189,6 +202,8 @@ async def world_at(
 ) -> AsyncIterator[World]:
     client = await stack.service()
     try:
-        yield World(stack, client, http, broker_url)
+        world = World(stack, client, http, broker_url)
+        yield world
+        await world.give_accounts_back()
     finally:
         await client.postgrest.aclose()

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import asyncpg
 import pytest
 import pytest_asyncio
 
@@ -48,6 +49,13 @@ def built() -> None:
         pytest.skip("the web application is not built: run `make test-web`")
 
 
+async def give_accounts_back(stack: SupabaseStack) -> None:
+    """For the next test on the same database: one account has one user."""
+    connection = await asyncpg.connect(stack.dsn)
+    await connection.execute("update user_trading_keys set dhan_access_token = null")
+    await connection.close()
+
+
 @pytest_asyncio.fixture
 async def site(built: None, supabase_stack: SupabaseStack, tmp_path: Path) -> AsyncIterator[Site]:
     url = f"http://127.0.0.1:{unused_port()}"
@@ -72,3 +80,4 @@ async def site(built: None, supabase_stack: SupabaseStack, tmp_path: Path) -> As
             yield Site(url, simulator, dhan, database, server.log)
         finally:
             await server.stop(5)
+            await give_accounts_back(supabase_stack)

@@ -104,7 +104,7 @@ async def test_a_twenty_first_callback_in_ten_minutes_is_refused_even_when_it_is
         back = await person.callback_address()
         refused = await person.told(await person.get(back))
         stored = await stored_token(supabase_stack, person)
-        others = where(await calm.get(await calm.callback_address()))
+        others = where(await calm.get(await calm.callback_address(OTHER.client_id)))
         await age_consents(supabase_stack)
         later = where(await person.get(await person.callback_address()))
 
@@ -185,3 +185,19 @@ async def test_no_request_that_changes_state_is_taken_from_a_foreign_origin(
     assert answers[0].text.startswith(f"This request did not come from {site.url}.")
     assert after["connection"]["is_trading_enabled"] is True
     assert await stored_token(supabase_stack, person) == token
+
+
+async def test_a_second_user_of_a_dhan_account_is_turned_away_and_the_first_is_told(
+    site: Site, supabase_stack: SupabaseStack
+) -> None:
+    async with somebody(site) as first, somebody(site) as second:
+        await first.get(await first.callback_address())
+        turned_away = where(await second.get(await second.callback_address()))
+        stored = await stored_token(supabase_stack, second)
+        shown = (await second.get(turned_away)).text
+        told = (await first.get("/account")).text
+
+    assert turned_away == "/account?notice=account_taken"
+    assert stored is None
+    assert "connected to another user here" in shown
+    assert "Somebody else tried to connect your Dhan account" in told

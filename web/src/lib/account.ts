@@ -34,6 +34,10 @@ export interface Account {
   readonly token_doubted: boolean;
   /** Dhan refused the stored token: nothing is sent until the user connects again. */
   readonly token_refused: boolean;
+  /** When another user last tried to connect this user's Dhan account, within thirty days. */
+  readonly account_contested_at: string | null;
+  /** When another user took the account over, after this user's token had ended or Dhan had refused it. */
+  readonly account_lost_at: string | null;
   /** The switch went off by itself, because real money began to trade an account whose owner had agreed to another mode. */
   readonly mode_changed: boolean;
   /** Null when no order worker has ever reported. */

@@ -73,6 +73,7 @@ function Facts({ account }: { account: Account }) {
         <p>{withoutConnection(state, expiry)}</p>
       )}
       {state === "connected" && inNeed(account) && <Need account={account} />}
+      <Contest account={account} />
     </div>
   );
 }
@@ -83,6 +84,13 @@ function Need({ account }: { account: Account }) {
 }
 
 const SOON = "The connection ends soon. Connect again to keep trading.";
+/** One account has one user at a time: who has it, or had it, is told who else named it, and when. */
+function Contest({ account: { connection, account_contested_at: tried, account_lost_at: lost } }: { account: Account }) {
+  if (!connection?.token_expiry) return lost ? <p className="bad">{`Another user connected this Dhan account on ${inIndia(lost)}, so it is yours no more here. ${NOT_YOU}`}</p> : null;
+  return tried ? <p className="warn">{`Somebody else tried to connect your Dhan account on ${inIndia(tried)}. ${NOT_YOU}`}</p> : null;
+}
+
+const NOT_YOU = "If that was not you, change your password at Dhan.";
 const REFUSED = "Dhan no longer accepts this connection, so no order is sent. Connect again.";
 const DOUBTED =
   "Dhan may have ended this connection: you logged in there again, and we could not store the new one. Connect again before you trade.";

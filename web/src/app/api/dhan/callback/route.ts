@@ -39,9 +39,10 @@ async function exchange(client: SupabaseClient, tokenId: string, clientIds: stri
     if (madeNoToken(consumed.problem)) await client.rpc("trust_dhan_token", { p_doubt: doubt });
     return consumed.problem;
   }
-  if (clientIds.includes(consumed.value.clientId)) return store(client, consumed.value);
+  const outcome = clientIds.includes(consumed.value.clientId) ? await store(client, consumed.value) : "client_mismatch";
+  if (outcome !== "client_mismatch" && outcome !== "account_taken") return outcome;
   await client.rpc("trust_dhan_token", { p_doubt: doubt, p_minted_for: consumed.value.clientId });
-  return "client_mismatch";
+  return outcome;
 }
 
 /** Close the user's open attempts; the client ids are those that this browser asked for. Once only, whoever else tries. */
@@ -54,8 +55,8 @@ async function takeConsents(client: SupabaseClient, states: string[]): Promise<{
 
 async function store(client: SupabaseClient, { clientId, token, expiry }: Connection): Promise<string> {
   for (const pause of [...STORE_AGAIN_AFTER_MS, null]) {
-    const { error } = await client.rpc("store_dhan_token", { p_client_id: clientId, p_token: token, p_expiry: expiry });
-    if (!error) return "connected";
+    const { data, error } = await client.rpc("store_dhan_token", { p_client_id: clientId, p_token: token, p_expiry: expiry });
+    if (!error) return data === "account_taken" ? data : "connected";
     if (error.code === "22023") return "token_refused";
     if (pause !== null) await new Promise((resolve) => setTimeout(resolve, pause));
   }
