@@ -158,6 +158,7 @@ async def run_executors(
             lambda: _datetime(ports.wall()),
             ports.machine,
             on_change=sweep.wake,  # who connected anew can be asked about again
+            connected=budget.connected,
         )
         serving = run_stateless(
             service,

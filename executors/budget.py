@@ -1,12 +1,16 @@
-"""Remembers each user's orders of the day.
+"""Remembers each Dhan account's orders of the day.
 
 How many entries, what they add up to, and how many around each second. Every instance follows
 `ats.executions`, so the day survives a restart and a rebalance. The seconds are kept in memory
 only: a restart takes longer than one.
 
-Where the guarantee stops: a position is what accepted orders add up to, not what was filled, and
-only of this day. An order that was accepted and never filled leaves a position here that the
-account does not hold.
+Limits and rate are the account's. Until a user's account is known their orders are counted under
+the user; then they are the account's, also after another user has connected it.
+
+Where the guarantee stops: `ats.executions` names users and no accounts, so after a restart the
+orders of a user who changed accounts on the same day count for the account they have now. A
+position is what accepted orders add up to, not what was filled, and only of this day. An order that
+was accepted and never filled leaves a position here that the account does not hold.
 """
 
 from __future__ import annotations
@@ -14,23 +18,23 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Final
+from typing import Final, TypeAlias
 from uuid import UUID
 
 from executors.gate import ORDERS_PER_SECOND, Sent, closes
-from schemas.ids import InstrumentId, OrderId, UserId
+from schemas.ids import DhanClientId, InstrumentId, OrderId, UserId
 from schemas.market import Side, trading_day
 from schemas.messages import Execution, OrderIntent, Outcome
 from schemas.units import NS_PER_SECOND, Quantity, UtcNs
 
-# stamps a user: 32 seconds of the full rate, far more than the two a count looks at
+# stamps an account: 32 seconds of the full rate, far more than the two a count looks at
 _REMEMBERED: Final = 256
 _REACHED_DHAN: Final = frozenset({Outcome.ACCEPTED, Outcome.REJECTED, Outcome.NOT_FOUND})
 
 
 @dataclass(slots=True)
 class _Day:
-    """One user's orders of one trading day.
+    """One account's orders of one trading day.
 
     Each order is told entry from exit once, when it is first heard of.
     """
@@ -57,13 +61,54 @@ class _Day:
         self.positions[instrument] += signed - self.accepted.get(order, 0)
         self.accepted[order] = signed
 
+    def take_in(self, other: _Day) -> None:
+        """Add the orders of `other`, which are others and of the same day."""
+        self.known |= other.known
+        self.entries |= other.entries
+        self.accepted |= other.accepted
+        self.replaced |= other.replaced
+        for instrument, signed in other.positions.items():
+            self.positions[instrument] += signed
+
+
+# Whose orders are counted together: an account's, or those of a user whose account nobody knows.
+_Counted: TypeAlias = DhanClientId | UserId
+
 
 class OrderBudget:
     """One instance's memory of orders sent."""
 
     def __init__(self) -> None:
-        self._days: dict[UserId, _Day] = {}
-        self._stamps: dict[UserId, deque[int]] = defaultdict(lambda: deque(maxlen=_REMEMBERED))
+        self._days: dict[_Counted, _Day] = {}
+        self._stamps: dict[_Counted, deque[int]] = defaultdict(lambda: deque(maxlen=_REMEMBERED))
+        self._accounts: dict[UserId, DhanClientId] = {}
+        self._earlier: defaultdict[UserId, set[DhanClientId]] = defaultdict(set)
+
+    def connected(self, user: UserId, account: DhanClientId) -> None:
+        """`user` trades `account` from now on; what they sent before stays where it was counted."""
+        known = self._accounts.get(user)
+        if known == account:
+            return
+        self._accounts[user] = account
+        if known is None:
+            self._move(user, account)
+        else:
+            self._earlier[user].add(known)
+
+    def _move(self, user: UserId, account: DhanClientId) -> None:
+        """Count for `account` what was counted for `user` alone."""
+        stamps = [*self._stamps[account], *self._stamps.pop(user, ())]
+        self._stamps[account] = deque(sorted(stamps), maxlen=_REMEMBERED)
+        moved, day = self._days.pop(user, None), self._days.get(account)
+        if moved is None or (day and day.date > moved.date):
+            return
+        if day and day.date == moved.date:
+            day.take_in(moved)
+        else:
+            self._days[account] = moved
+
+    def _counted(self, user: UserId) -> _Counted:
+        return self._accounts.get(user, user)
 
     def observe(self, execution: Execution) -> None:
         """Take in an outcome of any instance, or the correction of one. Seen twice, it counts once.
@@ -72,7 +117,8 @@ class OrderBudget:
         """
         if execution.outcome not in _REACHED_DHAN:
             return
-        if day := self._day(execution.user_id, trading_day(execution.event_time)):
+        date = trading_day(execution.event_time)
+        if day := self._day_of(execution.order_id, execution.user_id, date):
             sign = 1 if execution.side is Side.BUY else -1
             signed = sign * execution.quantity if execution.outcome is Outcome.ACCEPTED else 0
             day.hear_of(
@@ -87,10 +133,11 @@ class OrderBudget:
         """Note that the order of `intent` leaves now."""
         if day := self._day(intent.user_id, trading_day(now)):
             day.hear_of(intent.id, intent.instrument, intent.side, intent.quantity)
-        self._stamps[intent.user_id].append(now)
+        self._stamps[self._counted(intent.user_id)].append(now)
 
     def sent(self, user: UserId, now: UtcNs) -> Sent:
-        day, stamps = self._days.get(user), self._stamps[user]
+        counted = self._counted(user)
+        day, stamps = self._days.get(counted), self._stamps[counted]
         second = now // NS_PER_SECOND
         return Sent(
             today=len(day.entries) if day and day.date == trading_day(now) else 0,
@@ -103,7 +150,7 @@ class OrderBudget:
 
         Above zero bought, below zero sold.
         """
-        day = self._days.get(user)
+        day = self._days.get(self._counted(user))
         return day.positions.get(instrument, 0) if day and day.date == trading_day(now) else 0
 
     def next_slot(self, user: UserId, now: UtcNs) -> UtcNs:
@@ -115,9 +162,18 @@ class OrderBudget:
                 return slot
             slot = UtcNs((slot // NS_PER_SECOND + 1) * NS_PER_SECOND)
 
+    def _day_of(self, order: OrderId, user: UserId, date: date) -> _Day | None:
+        """Where `order` was counted when it was first heard of, else the user's day."""
+        for account in self._earlier.get(user, ()):
+            day = self._days.get(account)
+            if day and order in day.known:
+                return day
+        return self._day(user, date)
+
     def _day(self, user: UserId, date: date) -> _Day | None:
         """The user's day, a new one when `date` is later than the last; None when it is earlier."""
-        day = self._days.get(user)
+        counted = self._counted(user)
+        day = self._days.get(counted)
         if day is None or date > day.date:
-            day = self._days[user] = _Day(date)
+            day = self._days[counted] = _Day(date)
         return day if date == day.date else None

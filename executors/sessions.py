@@ -145,9 +145,15 @@ class SessionPoller:
         machine: MachineTime,
         *,
         on_change: Callable[[], None] = lambda: None,
+        connected: Callable[[UserId, DhanClientId], None] | None = None,
     ) -> None:
-        """`on_change` is called when anybody's state is another than at the last look."""
+        """What else wants to know what was seen.
+
+        `on_change` is called when anybody's state is another than at the last look; `connected`
+        with the account that each user's row names, also without a token.
+        """
         self._store = store
+        self._connected = connected
         self._active = active
         self._publish = publish
         self._wall = wall
@@ -186,6 +192,9 @@ class SessionPoller:
         now = self._wall()
         states = {row.user: state_of(row, now) for row in rows}
         self._active.replace(states, asked_at)
+        for row in rows:
+            if row.client_id and self._connected:
+                self._connected(row.user, row.client_id)
         self._note(states)
 
     def _note(self, states: Mapping[UserId, UserState]) -> None:

@@ -149,6 +149,7 @@ class OrderWorker:
         self, order: OrderIntent, claimed: Claimed, when: Decided, started: float
     ) -> Settlement:
         key = OrderKey.of(order)
+        self._around.budget.connected(key.user, claimed.credentials.client_id)
         match await self._place(order, claimed, when, started):
             case Unknown(reason):
                 log.warning("order_unknown", order=str(order.id), reason=reason)

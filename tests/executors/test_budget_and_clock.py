@@ -14,7 +14,7 @@ from executors.gate import ORDERS_PER_SECOND
 from executors.outcomes import FOUND_LATE, NOT_FOUND, correction, denied, execution, not_found
 from executors.store import OrderKey, Settlement
 from executors.terms import OrderTerms
-from schemas.ids import DhanOrderId, UserId
+from schemas.ids import DhanClientId, DhanOrderId, UserId
 from schemas.market import Side
 from schemas.messages import Execution, OrderIntent, Outcome
 from schemas.units import NS_PER_SECOND, Quantity, UtcNs
@@ -177,6 +177,60 @@ def test_an_instance_that_only_followed_counts_as_the_one_that_sent(
     assert sender.position(USER, RELIANCE.id, TEN_O_CLOCK) == follower.position(
         USER, RELIANCE.id, TEN_O_CLOCK
     )
+
+
+MINE, THEIRS = DhanClientId("1100000001"), DhanClientId("1100000002")
+OTHER = UserId(uuid4())
+
+
+def order_of(user: UserId, side: Side = Side.BUY, quantity: int = 10) -> Execution:
+    order = an_intent(user, a_decision(), side=side, quantity=Quantity(quantity))
+    return execution(order, ACCEPTED)
+
+
+@pytest.mark.parametrize("known_first", [True, False])
+def test_an_account_that_changes_users_within_a_day_is_counted_once(known_first: bool) -> None:
+    budget = OrderBudget()
+    if known_first:
+        budget.connected(USER, MINE)
+    for _ in range(ORDERS_PER_SECOND):
+        budget.spend(an_intent(USER, a_decision()), TEN_O_CLOCK)
+    budget.observe(order_of(USER))
+
+    budget.connected(USER, MINE)
+    budget.connected(OTHER, MINE)
+    budget.observe(order_of(OTHER, Side.BUY, 5))
+
+    assert budget.sent(OTHER, TEN_O_CLOCK).today == ORDERS_PER_SECOND + 2
+    assert budget.position(OTHER, RELIANCE.id, TEN_O_CLOCK) == 15
+    assert budget.next_slot(OTHER, TEN_O_CLOCK) > TEN_O_CLOCK
+
+
+def test_a_user_who_changes_accounts_leaves_what_was_sent_with_the_account() -> None:
+    budget, told = OrderBudget(), order_of(USER)
+    budget.connected(USER, MINE)
+    budget.observe(told)
+
+    budget.connected(USER, THEIRS)
+    budget.observe(told)  # again: it stays where it was counted
+    budget.connected(OTHER, MINE)
+
+    assert budget.sent(USER, TEN_O_CLOCK).today == 0
+    assert budget.position(USER, RELIANCE.id, TEN_O_CLOCK) == 0
+    assert budget.sent(OTHER, TEN_O_CLOCK).today == 1
+    assert budget.position(OTHER, RELIANCE.id, TEN_O_CLOCK) == 10
+
+
+def test_yesterday_of_one_user_adds_nothing_to_today_of_another() -> None:
+    budget, yesterday = OrderBudget(), order_of(USER)
+    day = UtcNs.minutes(24 * 60)
+    budget.observe(yesterday.model_copy(update={"event_time": UtcNs(TEN_O_CLOCK - day)}))
+    budget.connected(OTHER, MINE)
+    budget.observe(order_of(OTHER))
+
+    budget.connected(USER, MINE)
+
+    assert budget.sent(USER, TEN_O_CLOCK).today == 1
 
 
 def test_in_a_replay_a_decision_ages_only_by_the_machine_time_since_it_was_published() -> None:

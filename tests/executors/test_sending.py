@@ -317,7 +317,7 @@ async def test_a_replay_counts_each_retry_at_its_own_market_time() -> None:
 
     await room.deliver(valid_until=FAR)
 
-    stamps = list(room.worker._around.budget._stamps[USER])
+    stamps = list(room.worker._around.budget._stamps[ACCOUNT])
     assert len(stamps) == len(room.exchange.posts) > 1
     assert stamps == sorted(set(stamps))
     assert busiest(stamps) <= ORDERS_PER_SECOND

@@ -125,6 +125,21 @@ async def test_the_database_decides_who_is_active_and_the_topic_is_told_once(
     assert [session.active for session in told if session.user_id == user] == [True, False]
 
 
+async def test_the_poller_tells_whose_account_is_whose_also_after_a_disconnection(
+    scripted: World,
+) -> None:
+    user, gone = await scripted.user(), await scripted.user()
+    client_id = await scripted.give_up_account(gone)
+    accounts: dict[UserId, str] = {}
+    sessions, _, _ = await poller(scripted, FastMachine())
+    sessions._connected = accounts.__setitem__
+
+    await sessions.poll()
+
+    assert accounts[user] == IN_USE
+    assert accounts[gone] == client_id
+
+
 async def test_when_the_database_stays_away_nobody_is_active_and_the_reason_is_told(
     scripted: World, free_port: Callable[[], int]
 ) -> None:

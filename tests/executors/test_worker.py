@@ -526,6 +526,26 @@ async def test_when_the_days_orders_are_used_up_an_order_beyond_the_position_is_
     )
 
 
+async def test_an_account_that_another_user_took_over_keeps_its_count_of_the_day(
+    scripted: World, dhan: ScriptedDhan
+) -> None:
+    first, second = await scripted.user(), await scripted.user()
+    limits = replace(LIMITS, max_orders_per_day=1)
+    around = scripted.surroundings(first, second, limits_of=lambda _: limits)
+    dhan.on("POST", "/v2/orders", PLACED)
+    bought = await run(OrderWorker(around), await scripted.intent(first))
+    account = await scripted.give_up_account(first)
+    await scripted.sql(
+        "update public.user_trading_keys set dhan_client_id = $2 where user_id = $1",
+        *(second, account),
+    )
+
+    denied = await run(OrderWorker(around), await scripted.intent(second))
+
+    assert bought.outcome is Outcome.ACCEPTED
+    assert (denied.outcome, denied.reason_code) == (Outcome.DENIED, "orders_of_the_day_used_up")
+
+
 async def test_a_wrong_database_key_ends_the_service_instead_of_losing_orders(
     scripted: World,
 ) -> None:

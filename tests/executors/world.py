@@ -91,6 +91,15 @@ class World:
         await person.switch(on=True)
         return UserId(person.id)
 
+    async def give_up_account(self, user: UserId) -> str:
+        """`user` disconnects; returns the account's client id."""
+        rows = await self.sql(
+            "update public.user_trading_keys set dhan_access_token = null where user_id = $1"
+            " returning dhan_client_id",
+            user,
+        )
+        return str(rows[0]["dhan_client_id"])
+
     async def give_accounts_back(self) -> None:
         """For the next test on the same database: one account has one user."""
         await self.sql(
