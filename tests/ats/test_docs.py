@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
     [
         *ROOT.glob("*.md"),
-        *(ROOT / "docs").glob("*.md"),
+        *(page for page in (ROOT / "docs").rglob("*.md") if page.parent.name != "reference"),
         ROOT / ".env.example",
         ROOT / "docker-compose.yml",
     ]

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from ats.settings import Settings
 from tools.reference.pages import PAGES
 from tools.reference.source import ROOT
 
@@ -36,23 +35,24 @@ def test_every_relative_link_leads_to_a_file_or_a_page_that_is_made(page: Path) 
 
 
 @pytest.mark.parametrize("page", READ, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_make_target_that_a_page_names_exists(page: Path) -> None:
-    targets = set(
-        re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
-    )
-    targets |= set(
-        re.findall(
-            r"^\.PHONY: (.+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE
-        )
-    )
-    named = set(re.findall(r"`make ([a-z-]+)", page.read_text(encoding="utf-8")))
+def test_every_anchor_is_a_heading_of_the_page_it_points_to(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    links = re.findall(r"\]\(([^)\s:#]*)#([^)\s]+)\)", text)
+    targets = {
+        (path, anchor, (page.parent / path).resolve() if path else page) for path, anchor in links
+    }
 
-    assert named - {word for line in targets for word in line.split()} == set()
+    assert {
+        f"{path}#{anchor}"
+        for path, anchor, target in targets
+        if target not in MADE and anchor not in _anchors(target)
+    } == set()
 
 
-@pytest.mark.parametrize("page", READ, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_setting_of_ours_that_a_page_names_exists(page: Path) -> None:
-    known = {name.upper() for name in Settings.model_fields} | {"ATS_ENV_FILE"}
-    named = set(re.findall(r"`(ATS_[A-Z_]*[A-Z])(?:=[^`]*)?`", page.read_text(encoding="utf-8")))
-
-    assert named - known == set()
+def _anchors(page: Path) -> set[str]:
+    """As GitHub and mkdocs name them."""
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    return {
+        re.sub(r"[^\w\s-]", "", heading).strip().lower().replace(" ", "-")
+        for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    }
