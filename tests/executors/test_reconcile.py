@@ -15,7 +15,7 @@ from schemas.lineage import HEADER
 from schemas.messages import OrderIntent, Outcome
 from schemas.topics import ORDERS
 from schemas.units import UtcNs
-from tests.dhan.broker import ScriptedDhan, json_answer, trading_error
+from tests.dhan.broker import Answer, ScriptedDhan, json_answer, trading_error
 from tests.executors.factories import a_record
 from tests.executors.world import LEASE, World, run
 
@@ -94,15 +94,23 @@ async def test_the_message_made_at_the_start_is_the_one_the_worker_makes_later(
     assert (await run(worker, intent)).outcome is Outcome.NOT_FOUND
 
 
-async def test_a_dead_token_holds_up_nobody_else_and_says_that_the_order_cannot_be_verified(
-    scripted: World, dhan: ScriptedDhan
+@pytest.mark.parametrize(
+    "answer",
+    [
+        trading_error("DH-901", status=401),
+        *(trading_error(code, status=403) for code in ("DH-902", "DH-903", "DH-911")),
+    ],
+    ids=["dead token", "no access", "no such account", "wrong address"],
+)
+async def test_an_account_that_cannot_be_asked_holds_up_nobody_else_and_says_so_after_the_lease(
+    scripted: World, dhan: ScriptedDhan, answer: Answer
 ) -> None:
     stranded, healthy = await scripted.user(), await scripted.user()
     lost, found = await scripted.intent(stranded), await scripted.intent(healthy)
     for intent in (lost, found):
         await Store(scripted.client).claim(intent)
     row = {"orderId": "52212", "orderStatus": "TRADED", "correlationId": found.dhan_correlation_id}
-    dhan.on("GET", "/v2/orders/external/", trading_error("DH-901", status=401))
+    dhan.on("GET", "/v2/orders", answer)
     dhan.on("GET", f"/v2/orders/external/{found.dhan_correlation_id}", json_answer(row))
     await asyncio.sleep(LEASE)
 
