@@ -172,8 +172,9 @@ async def _engine(settings: Settings) -> str:
     from ats.services.streams import service_of  # noqa: PLC0415 (numba takes seconds)
 
     service_of(settings)
-    timeframes, studies = settings.ats_timeframes, settings.ats_studies
-    return f"timeframes {', '.join(timeframes) or 'all'}; studies {', '.join(studies) or 'all'}"
+    timeframes, indicators = settings.ats_timeframes, settings.ats_indicators
+    computed = f"timeframes {', '.join(timeframes) or 'all'}"
+    return f"{computed}; indicators {', '.join(indicators) or 'all'}"
 
 
 async def _rules(settings: Settings) -> str:

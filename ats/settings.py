@@ -120,7 +120,7 @@ class Settings(BaseSettings):
     ats_rules: Path | None = None
     ats_calendar: Path | None = None
     ats_timeframes: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_symbols)] = ()
-    ats_studies: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_symbols)] = ()
+    ats_indicators: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_symbols)] = ()
     ats_shortlist: int = Field(default=12, ge=1, le=200)
     ats_max_order_value_rupees: int = Field(default=50_000, ge=1)
     ats_max_orders_per_day: int = Field(default=40, ge=0)

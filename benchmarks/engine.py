@@ -27,8 +27,8 @@ from schemas.packed import Rows
 from schemas.ticks import TICK, Batch
 from schemas.units import UtcNs
 from simulator.market.session import market_session
+from streams.columns.names import Indicator
 from streams.engine import snapshot
-from streams.engine.columns import Study
 from streams.engine.compiled import Table
 from streams.engine.config import EngineConfig
 from streams.engine.engine import PAST, Engine
@@ -39,7 +39,7 @@ BATCHES = (1, 16, 128, 1_024, 4_096)
 INSTRUMENTS = (50, 500, 5_000)
 PEERS = {"nautilus": "nautilus_trader", "talipp": "talipp", "pandas": ""}
 PEERS_FOLDER = Path(sys.prefix) / "peers"
-STUDIES = (
+INDICATORS = (
     "ema",
     "rsi",
     "macd",
@@ -104,7 +104,7 @@ def past(instruments: int) -> Table:
 
 def rate(rows: Rows, before: Table, size: int, *, provisional: bool) -> float:
     """Ticks a second of a warm engine: every instrument known, its indicators ready."""
-    engine = Engine(EngineConfig(TIMEFRAMES, frozenset(map(Study, STUDIES))), rules=())
+    engine = Engine(EngineConfig(TIMEFRAMES, frozenset(map(Indicator, INDICATORS))), rules=())
     engine.absorb(before)
     cut = len(rows) // 4
     engine.process(Batch(UtcNs(rows["clock"][cut - 1]), UtcNs(0), 0, rows[:cut]))
@@ -142,7 +142,7 @@ def of_peers(instruments: int) -> dict[str, float]:
 
 
 def whole_engine() -> None:
-    """Measure the engine with all timeframes and studies of 5,000 instruments.
+    """Measure the engine with all timeframes and indicators of 5,000 instruments.
 
     Prints the messages of a minute's turn, memory and snapshots.
     """
@@ -165,7 +165,7 @@ def whole_engine() -> None:
     between = time.perf_counter()
     snapshot.restore(dumped, engine.rules)
     restored = time.perf_counter() - between
-    print("5,000 instruments, seven timeframes, all studies:")
+    print("5,000 instruments, seven timeframes, all indicators:")
     print(f"  a message in {min(turns):.1f} µs at the turn of a minute")
     print(
         f"  snapshot of {len(dumped) / 1e6:.0f} MB: written in {between - started:.2f} s, read in "

@@ -12,9 +12,9 @@ from rich.table import Table
 from schemas.errors import Misconfigured
 from schemas.market import Timeframe
 from schemas.units import UtcNs
-from streams.rules.columns import warm_up
 from streams.rules.config import REMEDY, read
 from streams.rules.discovery import Offer, offer_of, offers, recipe_of
+from streams.rules.rule import warm_up
 
 
 def show(console: Console, path: Path | None) -> None:

@@ -28,16 +28,16 @@ from simulator.market.bars import Bars, days_of, read_file
 from simulator.market.generator import generate
 from simulator.market.replay import replay
 from simulator.market.tape import Market
+from streams.columns.names import INDICATOR_OF
+from streams.columns.parse import parse_column
 from streams.engine.closed import END, INSTRUMENT
-from streams.engine.columns import STUDY_OF
 from streams.engine.config import EngineConfig
 from streams.engine.engine import Engine
 from streams.engine.layout import AT
 from streams.engine.machine import warm_up as warm_up_kernels
 from streams.rules import Columns, Rule, Verdicts
-from streams.rules.columns import column_of, warm_up
 from streams.rules.config import one_rule
-from streams.rules.rule import Look
+from streams.rules.rule import Look, warm_up
 
 LAST_DAY: Final = date(2026, 11, 20)  # of the generated market, a Friday
 BATCH: Final = 4_096  # ticks
@@ -156,10 +156,10 @@ def _said(engine: Engine, batch: Batch, symbols: Mapping[InstrumentId, str]) -> 
 
 def _config(rule: Rule) -> EngineConfig:
     """Only what the rule looks at, which is a tenth of the work."""
-    columns = [column_of(name, rule.timeframe) for name in rule.needs]
+    columns = [parse_column(name, rule.timeframe) for name in rule.needs]
     frames = {Timeframe.M1, rule.timeframe, *(column.timeframe for column in columns)}
-    studies = {STUDY_OF[column.base] for column in columns if column.base in STUDY_OF}
-    return EngineConfig.of(frames, studies, EVERY_DAY)
+    indicators = {INDICATOR_OF[column.base] for column in columns if column.base in INDICATOR_OF}
+    return EngineConfig.of(frames, indicators, EVERY_DAY)
 
 
 def _counting(rule: Rule, tally: Tally) -> Look:

@@ -25,7 +25,7 @@ from schemas.errors import Unreadable
 from schemas.history import is_history
 from schemas.market import Timeframe
 from schemas.units import NS_PER_SECOND, UtcNs
-from streams.engine.columns import Study
+from streams.columns.names import Indicator
 from streams.engine.compiling import Compiled
 from streams.engine.config import EngineConfig
 from streams.engine.extras import Extras
@@ -83,12 +83,12 @@ def service_of(
     Pass `whole_calendar`'s `calendar`; any other knows no auction shares.
 
     Raises:
-        Misconfigured: a rules or calendar file that cannot be used, a timeframe or study that does
+        Misconfigured: a rules or calendar file that cannot be used, a timeframe or indicator that does
             not exist, or a rule that needs one that is left out.
     """
     book = read_rules(settings.ats_rules)
     log.info("rules", file=str(settings.ats_rules or ""), rules=[rule.key for rule in book.rules])
-    names = settings.ats_timeframes or tuple(Timeframe), settings.ats_studies or tuple(Study)
+    names = settings.ats_timeframes or tuple(Timeframe), settings.ats_indicators or tuple(Indicator)
     whole = EngineConfig.of(*names, calendar or calendar_of(settings))
     config = replace(whole, talib=book.columns, talib_window=book.window)
     prepared(book.rules, config, Extras(config.talib, config.talib_window, config.timeframes))

@@ -13,7 +13,7 @@ from schemas import topics
 from schemas.ids import InstrumentId
 from schemas.topics import Topic
 from schemas.units import Price, Quantity, UtcNs
-from streams.engine.columns import PREVIOUS, STUDY_OF, Study
+from streams.columns.names import INDICATOR_OF, PREVIOUS, Indicator
 
 _TICK: Final[Mapping[str, Any]] = {"instrument": InstrumentId} | dict.fromkeys(TICK_COLUMNS, int) | {
     "exchange_time": UtcNs,
@@ -22,21 +22,21 @@ _TICK: Final[Mapping[str, Any]] = {"instrument": InstrumentId} | dict.fromkeys(T
     "price": Price,
     "volume": Quantity | None,
 }  # fmt: skip
-_PRICE_STUDIES: Final = frozenset(
+_PRICE_INDICATORS: Final = frozenset(
     {
-        Study.SMA,
-        Study.EMA,
-        Study.WMA,
-        Study.MACD,
-        Study.ATR,
-        Study.BOLLINGER,
-        Study.DONCHIAN,
-        Study.KELTNER,
-        Study.SUPERTREND,
-        Study.VWAP,
-        Study.OPENING_RANGE,
-        Study.PIVOT,
-        Study.VOLUME_PROFILE,
+        Indicator.SMA,
+        Indicator.EMA,
+        Indicator.WMA,
+        Indicator.MACD,
+        Indicator.ATR,
+        Indicator.BOLLINGER,
+        Indicator.DONCHIAN,
+        Indicator.KELTNER,
+        Indicator.SUPERTREND,
+        Indicator.VWAP,
+        Indicator.OPENING_RANGE,
+        Indicator.PIVOT,
+        Indicator.VOLUME_PROFILE,
     }
 )
 _BAR_PRICES: Final = ("open", "high", "low", "close")
@@ -93,7 +93,7 @@ def is_price(name: str) -> bool:
     """Whether the column `name` of a bar is in paise, such as `ema_9`, `previous_close` or `vwap@15m`."""
     base = name.partition("@")[0].removeprefix(PREVIOUS)
     return base in _BAR_PRICES or (
-        STUDY_OF.get(base) in _PRICE_STUDIES and base != "supertrend_direction"
+        INDICATOR_OF.get(base) in _PRICE_INDICATORS and base != "supertrend_direction"
     )
 
 

@@ -11,18 +11,18 @@ import numpy as np
 from numba import carray
 
 from schemas.calendar import MOST_SESSIONS
-from streams.engine.columns import FACTS, VALUES
+from streams.columns.names import FACTS, VALUES
 from streams.engine.compiled import Numbers, Reals, inner, pointer
 from streams.engine.hours import DAYS
 from streams.engine.layout import (
     BAR_WIDTH,
     BINS,
     DAY_WIDTH,
+    INDICATOR_WIDTH,
     LIVE_WIDTH,
     MARKET_WIDTH,
     PRICES_WIDTH,
     RING,
-    STUDY_WIDTH,
 )
 from streams.engine.tables import Tables
 
@@ -88,7 +88,7 @@ def open_tables(at: Numbers) -> Tables:
         carray(pointer(at[2]), (n, frames), np.int64),
         carray(pointer(at[3]), (n, frames, BAR_WIDTH), np.int64),
         carray(pointer(at[4]), (n, DAY_WIDTH), np.float64),
-        carray(pointer(at[5]), (n, frames, STUDY_WIDTH), np.float64),
+        carray(pointer(at[5]), (n, frames, INDICATOR_WIDTH), np.float64),
         carray(pointer(at[6]), (n, frames, PRICES_WIDTH), np.int32),
         carray(pointer(at[7]), (n, frames, RING), np.float64),
         carray(pointer(at[8]), (n, frames, _VALUES), np.float64),

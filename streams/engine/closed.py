@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from streams.engine.columns import FACTS, VALUES
+from streams.columns.names import FACTS, VALUES
 from streams.engine.compiled import Numbers, Reals
 
 INSTRUMENT, TIMEFRAME, START, END, TICKS, COMPLETE = range(len(FACTS))

@@ -22,18 +22,17 @@ F = TypeVar("F", bound=Callable[..., Any])
 # Numba asks only whether the file of the kernel itself changed, not those of what it calls and of
 # its constants.
 _SOURCES: Final = (
-    "arrays.py",
-    "columns.py",
-    "compiled.py",
-    "hours.py",
-    "kernels.py",
-    "layout.py",
-    "studies.py",
-    "tables.py",
+    "columns/names.py",
+    "engine/arrays.py",
+    "engine/compiled.py",
+    "engine/hours.py",
+    "engine/kernels.py",
+    "engine/layout.py",
+    "engine/indicators.py",
+    "engine/tables.py",
 )
-STAMP: Final = sha256(
-    b"".join((Path(__file__).with_name(name)).read_bytes() for name in _SOURCES)
-).hexdigest()
+_ROOM: Final = Path(__file__).parents[1]
+STAMP: Final = sha256(b"".join((_ROOM / name).read_bytes() for name in _SOURCES)).hexdigest()
 
 
 def compiled(kernel: F) -> F:

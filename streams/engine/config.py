@@ -9,8 +9,8 @@ from typing import Self
 from schemas.calendar import EVERY_DAY, Calendar
 from schemas.errors import Misconfigured
 from schemas.market import Timeframe
-from streams.engine.columns import Study
-from streams.engine.talib_columns import WINDOW
+from streams.columns.names import Indicator
+from streams.columns.talib_functions import WINDOW
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +21,13 @@ class EngineConfig:
         timeframes: Shortest first, with `M1`: all others are made of 1-minute bars.
         calendar: `ats streams` gives the exchanges'; the engine alone plays a market that is open
             every day.
-        talib: Columns of TA-Lib by the timeframe of their bars (`talib_columns`), besides those
+        talib: Columns of TA-Lib by the timeframe of their bars (`streams.columns.talib_functions`), besides those
             that rules need.
         talib_window: Bars that such a column's function gets at most, unless it needs more.
     """
 
     timeframes: tuple[Timeframe, ...] = tuple(Timeframe)
-    studies: frozenset[Study] = frozenset(Study)
+    indicators: frozenset[Indicator] = frozenset(Indicator)
     calendar: Calendar = EVERY_DAY
     talib: Mapping[Timeframe, tuple[str, ...]] = field(default_factory=dict)
     talib_window: int = WINDOW
@@ -43,21 +43,21 @@ class EngineConfig:
             )
 
     @classmethod
-    def of(cls, timeframes: Iterable[str], studies: Iterable[str], calendar: Calendar) -> Self:
+    def of(cls, timeframes: Iterable[str], indicators: Iterable[str], calendar: Calendar) -> Self:
         """Read names as settings give them, in any order.
 
         Raises:
             Misconfigured: naming what does not exist, and what does.
         """
-        frames, wanted = {*timeframes}, {*studies}
+        frames, wanted = {*timeframes}, {*indicators}
         for given, known, what in (
             (frames, [*Timeframe], "timeframe"),
-            (wanted, [*Study], "study"),
+            (wanted, [*Indicator], "indicator"),
         ):
             if unknown := sorted(given - {*known}):
                 raise Misconfigured(f"no {what} {unknown[0]!r}; there are {', '.join(known)}")
         return cls(
             timeframes=tuple(each for each in Timeframe if each in frames),
-            studies=frozenset(map(Study, wanted)),
+            indicators=frozenset(map(Indicator, wanted)),
             calendar=calendar,
         )

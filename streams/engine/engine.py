@@ -11,16 +11,16 @@ from schemas.ids import InstrumentId
 from schemas.market import Timeframe
 from schemas.ticks import TICK, Batch
 from schemas.units import UtcNs
+from streams.columns.names import FACTS, PRICES, VALUES
+from streams.columns.parse import talib_columns
 from streams.engine import arrays, kernels, layout, tables
 from streams.engine.closed import INSTRUMENT, TICKS, Closed, joined
-from streams.engine.columns import FACTS, PRICES, VALUES
 from streams.engine.compiled import Numbers, Reals, Table
 from streams.engine.config import EngineConfig
 from streams.engine.extras import Extras
 from streams.engine.questions import Fired, answers, prepared
 from streams.engine.tables import Tables
 from streams.rules import RULES, Rule
-from streams.rules.columns import by_talib
 
 _WORDS: Final = TICK.itemsize // 8
 _SPARE: Final = 1_024  # bars gathered before they are handed over, on top of one per open bar
@@ -203,4 +203,6 @@ class Engine:
 def _wanted(config: EngineConfig, rules: tuple[Rule, ...]) -> dict[Timeframe, tuple[str, ...]]:
     """Columns of TA-Lib, asked for and needed."""
     asked = [(timeframe, name) for timeframe, names in config.talib.items() for name in names]
-    return by_talib([*asked, *((rule.timeframe, need) for rule in rules for need in rule.needs)])
+    return talib_columns(
+        [*asked, *((rule.timeframe, need) for rule in rules for need in rule.needs)]
+    )

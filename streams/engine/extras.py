@@ -16,9 +16,10 @@ import numpy.typing as npt
 
 from schemas.errors import Misconfigured
 from schemas.market import Timeframe
+from streams.columns.names import PRICES
+from streams.columns.talib_functions import TalibColumn, talib_column
 from streams.engine.closed import INSTRUMENT, TIMEFRAME
 from streams.engine.compiled import Numbers, Reals
-from streams.engine.talib_columns import BARS, TalibColumn, parse
 
 
 @dataclass(slots=True)
@@ -26,7 +27,7 @@ class Frame:
     """The bars of one timeframe.
 
     Attributes:
-        inputs: Which of `BARS` are kept, by place.
+        inputs: Which of `PRICES` are kept, by place.
         bars: Shape (capacity, inputs, window), the newest last.
         filled: Shape (capacity,): how many of them there are.
         now: Shape (capacity, columns): values at the last close, NaN in warm-up.
@@ -43,7 +44,7 @@ class Frame:
 
     def __post_init__(self) -> None:
         used = {name for column in self.columns for name in column.inputs}
-        self.inputs = [place for place, name in enumerate(BARS) if name in used]
+        self.inputs = [place for place, name in enumerate(PRICES) if name in used]
         self.bars = np.zeros((0, len(self.inputs), max(column.window for column in self.columns)))
         self.filled = np.zeros(0, np.int64)
         self.now = np.zeros((0, len(self.columns)))
@@ -65,14 +66,14 @@ class Frame:
         )
 
     def close(self, number: int, bar: Reals) -> None:
-        """Take one closed bar (`BARS`) of an instrument."""
+        """Take one closed bar (`PRICES`) of an instrument."""
         window = self.bars[number]
         flat = window.reshape(-1)
         # all rows at once; what moves into a row's end from the next one is written over
         flat[:-1] = flat[1:]
         window[:, -1] = bar[self.inputs]
         count = self.filled[number] = min(self.filled[number] + 1, window.shape[1])
-        past = {BARS[place]: window[nth, -count:] for nth, place in enumerate(self.inputs)}
+        past = {PRICES[place]: window[nth, -count:] for nth, place in enumerate(self.inputs)}
         self.before[number] = self.now[number]
         for nth, column in enumerate(self.columns):
             self.now[number, nth] = column.value(past)
@@ -123,7 +124,7 @@ class Extras:
             )
         self.frames = {
             timeframes.index(timeframe): Frame(
-                timeframe, tuple(parse(name, window) for name in names)
+                timeframe, tuple(talib_column(name, window) for name in names)
             )
             for timeframe, names in wanted.items()
         }
@@ -158,7 +159,7 @@ class Extras:
             frame.grow(capacity)
 
     def take(self, facts: Numbers, bars: Reals) -> Reals:
-        """Take bars in the order they closed (`bars` begin with `BARS`).
+        """Take bars in the order they closed (`bars` begin with `PRICES`).
 
         Returns shape (bars, captures), NaN where unknown.
         """

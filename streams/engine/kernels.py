@@ -20,6 +20,7 @@ from schemas.units import NS_PER_SECOND
 from streams.engine.arrays import BATCH, COUNT, LIST, Out, open_ahead, open_out, open_tables
 from streams.engine.compiled import Numbers, Reals, Table, compiled, inner, prefetch
 from streams.engine.hours import DAYS, FIRST
+from streams.engine.indicators import OPENING_RANGE, read, read_day
 from streams.engine.layout import (
     ANCHOR,
     BAR_WIDTH,
@@ -74,7 +75,6 @@ from streams.engine.layout import (
     TURNOVER,
     VOLUME,
 )  # fmt: skip
-from streams.engine.studies import OPENING_RANGE, read, read_day
 from streams.engine.tables import ALLOWED_LATENESS, NEVER, Tables
 
 _IST: Final = 19_800 * NS_PER_SECOND
@@ -431,9 +431,9 @@ def add_to_day(day: Reals, minute: Numbers, opening: bool) -> None:
 
 @inner
 def close_bar(i: int, k: int, tables: Tables, out: Out, count: int) -> int:
-    """Commit the bar to its studies and write it with their readings as row `count`.
+    """Commit the bar to its indicators and write it with their values as row `count`.
 
-    One of history alone has no ticks.
+    A bar built only from history has no ticks and is not published.
     """
     bar = tables.live[i] if k == 0 else tables.bars[i, k]
     final, values = tables.finals[i, k], out.values[count]
@@ -456,7 +456,7 @@ def close_bar(i: int, k: int, tables: Tables, out: Out, count: int) -> int:
 
 @inner
 def commit(i: int, k: int, bar: Numbers, end: int, tables: Tables) -> None:
-    """Take a final bar into the studies; `finals` then holds its readings."""
+    """Take a final bar into the indicators; `finals` then holds their values."""
     final, wanted = tables.finals[i, k], tables.wanted[0]
     final[:] = np.nan
     final[0], final[1], final[2], final[3], final[4] = (
@@ -468,7 +468,7 @@ def commit(i: int, k: int, bar: Numbers, end: int, tables: Tables) -> None:
     )
     read(
         wanted,
-        tables.studies[i, k],
+        tables.indicators[i, k],
         tables.prices[i, k],
         tables.volumes[i, k],
         final,
@@ -491,7 +491,7 @@ def look_ahead(at: Numbers) -> int:
             fetch(tables.live, soon)
             fetch(tables.due, soon)
             fetch(tables.bars, soon)
-            fetch(tables.studies, soon)
+            fetch(tables.indicators, soon)
             fetch(tables.days, soon)
         i = touched[LIST + nth]
         live = tables.live[i]
@@ -512,7 +512,7 @@ def look_ahead(at: Numbers) -> int:
             )
             read(
                 wanted,
-                tables.studies[i, k],
+                tables.indicators[i, k],
                 tables.prices[i, k],
                 tables.volumes[i, k],
                 out,
@@ -527,7 +527,7 @@ def look_ahead(at: Numbers) -> int:
 
 @compiled
 def absorb(rows: Table, numbers: Numbers, places: Numbers, addressed: Numbers) -> int:
-    """Take bars of the past into the studies, without output; returns how many were new.
+    """Take bars of the past into the indicators, without output; returns how many were new.
 
     `numbers` are the rows' instruments, `places` those of their timeframes (-1: not computed),
     which become -1 where the bar is not new. A bar is new when it begins after the last committed

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from streams.engine.columns import VALUES, Study
+from streams.columns.names import VALUES, Indicator
 
 # A bar, in `live` (the 1-minute bar that ticks go to) and in `bars` (the longer ones, made of
 # 1-minute bars).
@@ -20,7 +20,7 @@ from streams.engine.columns import VALUES, Study
     CLOSE,
     VOLUME,
     COMPLETE,
-    COMMITTED,  # start of the last bar the studies have
+    COMMITTED,  # start of the last bar the indicators have
 ) = range(9)
 BAR_WIDTH: Final = 9
 
@@ -79,8 +79,8 @@ MARKET_WIDTH: Final = 8
 ) = range(12)
 DAY_WIDTH: Final = 12
 
-# `studies`, float64: the recurrences of one instrument and timeframe. During warm-up each is the
-# running sum of its seed.
+# `indicators`, float64: the recurrences of one instrument and timeframe. During warm-up each is
+# the running sum of its seed.
 (
     BARS,  # closed so far
     LAST_CLOSE,
@@ -126,7 +126,7 @@ DAY_WIDTH: Final = 12
     CHANNEL,  # EMA 20 of typical prices
     CHANNEL_ATR,
 ) = range(43)
-STUDY_WIDTH: Final = 43
+INDICATOR_WIDTH: Final = 43
 
 # `prices`, int32, and `volumes`, float64: the last bars of one instrument and timeframe as rings.
 CLOSES: Final = 50
@@ -137,10 +137,10 @@ PRICES_WIDTH: Final = CLOSES + 2 * RING
 
 BINS: Final = 24
 
-# `values`: places of columns, and the bit of each study in `wanted`.
+# `values`: places of columns, and the bit of each indicator in `wanted`.
 AT: Final = {name: place for place, name in enumerate(VALUES)}
-BIT: Final = {study: 1 << place for place, study in enumerate(Study)}
+BIT: Final = {indicator: 1 << place for place, indicator in enumerate(Indicator)}
 
 
-def wanted_of(studies: frozenset[Study]) -> int:
-    return sum(BIT[study] for study in studies)
+def wanted_of(indicators: frozenset[Indicator]) -> int:
+    return sum(BIT[indicator] for indicator in indicators)

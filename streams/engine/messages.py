@@ -19,8 +19,8 @@ import orjson
 from bus.records import Output
 from schemas.ids import NAMESPACE
 from schemas.topics import CANDLES, INDICATORS, SIGNALS
+from streams.columns.names import COLUMNS_OF, PRICES
 from streams.engine.closed import END, INSTRUMENT, TIMEFRAME, Closed
-from streams.engine.columns import COLUMNS_OF, PRICES
 from streams.engine.compiled import Numbers, Reals
 from streams.engine.engine import Engine
 from streams.engine.layout import AT
@@ -58,7 +58,7 @@ class Writer:
         self._engine = engine
         self._timeframes = [timeframe.encode() for timeframe in engine.config.timeframes]
         self._columns = sorted(
-            name for study in engine.config.studies for name in COLUMNS_OF[study]
+            name for indicator in engine.config.indicators for name in COLUMNS_OF[indicator]
         )
         self._places = [AT[name] for name in self._columns]
         self._context = [name for name in CONTEXT if name in PRICES or name in self._columns]

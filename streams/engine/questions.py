@@ -11,15 +11,15 @@ import numpy as np
 from schemas.errors import Misconfigured
 from schemas.ids import InstrumentId
 from schemas.market import Direction
+from streams.columns.names import INDICATOR_OF, VALUES
+from streams.columns.parse import parse_column
 from streams.engine.closed import COMPLETE, END, INSTRUMENT, TICKS, TIMEFRAME, Closed, NeededColumns
-from streams.engine.columns import STUDY_OF, VALUES, parts_of
 from streams.engine.compiled import Numbers
 from streams.engine.config import EngineConfig
 from streams.engine.extras import Extras
 from streams.engine.kernels import OWN_PREVIOUS
 from streams.engine.layout import AT
 from streams.rules import Rule
-from streams.rules.columns import column_of
 
 _BY_TALIB: Final = 1_000_000  # while places are collected: the column is one of `Extras`
 _FACT: Final = {"ticks": TICKS, "complete": COMPLETE}
@@ -106,33 +106,31 @@ def _place(
     captures: dict[tuple[int, int], int],
     extras: Extras,
 ) -> int:
-    column = column_of(need, rule.timeframe)
-    if column.by_talib:
+    column = parse_column(need, rule.timeframe)
+    value = column.base
+    if column.is_talib:
         asking, of = (
             config.timeframes.index(rule.timeframe),
             config.timeframes.index(column.timeframe),
         )
-        return _BY_TALIB + extras.place(asking, of, column.base, previous=column.previous)
-    try:
-        value, previous, longer = parts_of(need)
-    except ValueError:
-        raise Misconfigured(
-            f"rule {rule.key} needs column {need!r}, which does not exist"
-        ) from None
+        return _BY_TALIB + extras.place(asking, of, value, previous=column.previous)
     if value in _FACT:
         return -1 - _FACT[value]
-    if value in STUDY_OF and STUDY_OF[value] not in config.studies:
-        raise Misconfigured(f"rule {rule.key} needs {need!r}; add {STUDY_OF[value]} to ATS_STUDIES")
-    if longer is None and not previous:
-        return AT[value]
-    if longer is not None:
-        if longer not in config.timeframes:
-            raise Misconfigured(
-                f"rule {rule.key} needs {need!r}: bars of {longer} are not made; add it to ATS_TIMEFRAMES"
-            )
-        capture = (config.timeframes.index(longer), AT[value])
-    else:
+    if value in INDICATOR_OF and INDICATOR_OF[value] not in config.indicators:
+        raise Misconfigured(
+            f"rule {rule.key} needs {need!r}; add {INDICATOR_OF[value]} to ATS_INDICATORS"
+        )
+    if column.previous:
         capture = (OWN_PREVIOUS, AT[value])
+    elif column.timeframe == rule.timeframe:
+        return AT[value]
+    elif column.timeframe in config.timeframes:
+        capture = (config.timeframes.index(column.timeframe), AT[value])
+    else:
+        raise Misconfigured(
+            f"rule {rule.key} needs {need!r}: bars of {column.timeframe} are not made; "
+            "add it to ATS_TIMEFRAMES"
+        )
     return len(VALUES) + captures.setdefault(capture, len(captures))
 
 

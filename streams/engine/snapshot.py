@@ -6,7 +6,7 @@ A snapshot is a cache: when in doubt it is refused, and ticks are read again.
 from __future__ import annotations
 
 import struct
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,21 +19,25 @@ from streams.engine.engine import Engine
 from streams.engine.tables import Tables
 from streams.rules import Rule
 
+T = TypeVar("T")
+
 ENGINE_VERSION: Final = 3  # raise it with every change of what ticks turn into, or of what is kept
 MAGIC: Final = b"ATSE"
 _LENGTH: Final = struct.Struct("<4sI")
+# What snapshots call a thing that has another name here: older builds wrote, and read, these.
+_NAMES: Final = {"indicators": "studies"}
 
 
 def dump(engine: Engine) -> bytes:
     """Magic, length of the header, header (JSON), then the arrays it lists, little-endian and unpadded."""
     count = len(engine.tables.order)
-    parts: dict[str, npt.NDArray[Any]] = tables.arrays(engine.tables)
+    parts = _written(tables.arrays(engine.tables))
     parts |= engine.extras.arrays(count)
     parts |= {f"fired:{key}": moments[:count] for key, moments in sorted(engine.fired_at.items())}
     header = orjson.dumps(
         {
             "engine_version": ENGINE_VERSION,
-            **_computed(engine.config),
+            **_written(_computed(engine.config)),
             "arrays": [[name, len(part), part.nbytes] for name, part in parts.items()],
         }
     )
@@ -47,7 +51,12 @@ def _computed(config: EngineConfig) -> dict[str, list[str]]:
 
     The calendar is left out: a new year's holidays must not cost the state.
     """
-    return {"timeframes": list(config.timeframes), "studies": sorted(config.studies)}
+    return {"timeframes": list(config.timeframes), "indicators": sorted(config.indicators)}
+
+
+def _written(named: dict[str, T]) -> dict[str, T]:
+    """The same under the names that snapshots have for it."""
+    return {_NAMES.get(name, name): each for name, each in named.items()}
 
 
 def restore(value: bytes, rules: tuple[Rule, ...], config: EngineConfig | None = None) -> Engine:
@@ -57,7 +66,7 @@ def restore(value: bytes, rules: tuple[Rule, ...], config: EngineConfig | None =
     columns of TA-Lib: other ones than the snapshot's warm up anew.
 
     Raises:
-        Misconfigured: made by another engine version or for other timeframes or studies, or
+        Misconfigured: made by another engine version or for other timeframes or indicators, or
             damaged.
     """
     config = config or EngineConfig()
@@ -84,7 +93,7 @@ def restore(value: bytes, rules: tuple[Rule, ...], config: EngineConfig | None =
 
 
 def _fill(state: Tables, parts: dict[str, memoryview]) -> None:
-    for name, target in tables.arrays(state).items():
+    for name, target in _written(tables.arrays(state)).items():
         _copy(name, parts, target)
 
 
@@ -116,8 +125,9 @@ def _parts(value: bytes, config: EngineConfig) -> dict[str, memoryview]:
             f"made by engine version {header.get('engine_version')}, this is {ENGINE_VERSION}"
         )
     for name, wanted in _computed(config).items():
-        if header[name] != wanted:
-            differ = ", ".join(sorted({*header[name]} ^ {*wanted}))
+        held = header[_NAMES.get(name, name)]
+        if held != wanted:
+            differ = ", ".join(sorted({*held} ^ {*wanted}))
             raise _refused(f"made for other {name} (they differ in {differ})")
     parts = {}
     for name, _, size in header["arrays"]:

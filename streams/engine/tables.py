@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from schemas.ids import SEGMENT_CODES, InstrumentId, Segment
 from schemas.units import UtcNs
+from streams.columns.names import VALUES
 from streams.engine import hours, layout
-from streams.engine.columns import VALUES
 from streams.engine.compiled import Numbers, Reals
 from streams.engine.config import EngineConfig
 
@@ -32,7 +32,7 @@ class Tables(NamedTuple):
         due: Shape (capacity, timeframes): end of each open bar, `NEVER` where none is open.
         bars: Shape (capacity, timeframes, `BAR_WIDTH`): the longer bars; place 0 is unused.
         days: Shape (capacity, `DAY_WIDTH`).
-        studies: Shape (capacity, timeframes, `STUDY_WIDTH`).
+        indicators: Shape (capacity, timeframes, `INDICATOR_WIDTH`).
         prices: Shape (capacity, timeframes, `PRICES_WIDTH`), int32 paise: up to ₹21 million, beyond
             what a 32-bit float holds.
         volumes: Shape (capacity, timeframes, `RING`).
@@ -42,7 +42,7 @@ class Tables(NamedTuple):
         lookup: Shape (2^k, 2): open-addressing table of (key, row number), key -1 where empty.
         hours: The calendar (`hours.table`); constant.
         spans: Shape (timeframes,): greatest length of a bar; constant.
-        wanted: Shape (1,): a bit for each study that is computed; constant.
+        wanted: Shape (1,): a bit for each indicator that is computed; constant.
         bins: Scratch of the volume profile.
     """
 
@@ -51,7 +51,7 @@ class Tables(NamedTuple):
     due: Numbers
     bars: Numbers
     days: Reals
-    studies: Reals
+    indicators: Reals
     prices: npt.NDArray[np.int32]
     volumes: Reals
     finals: Reals
@@ -63,7 +63,16 @@ class Tables(NamedTuple):
     bins: Reals
 
 
-_PER_INSTRUMENT: Final = ("live", "due", "bars", "days", "studies", "prices", "volumes", "finals")
+_PER_INSTRUMENT: Final = (
+    "live",
+    "due",
+    "bars",
+    "days",
+    "indicators",
+    "prices",
+    "volumes",
+    "finals",
+)
 
 
 def empty(config: EngineConfig, capacity: int = 64) -> Tables:
@@ -76,7 +85,7 @@ def empty(config: EngineConfig, capacity: int = 64) -> Tables:
         due=np.full((capacity, frames), NEVER),
         bars=np.zeros((capacity, frames, layout.BAR_WIDTH), np.int64),
         days=_blank_days(capacity),
-        studies=np.zeros((capacity, frames, layout.STUDY_WIDTH)),
+        indicators=np.zeros((capacity, frames, layout.INDICATOR_WIDTH)),
         prices=np.zeros((capacity, frames, layout.PRICES_WIDTH), np.int32),
         volumes=np.zeros((capacity, frames, layout.RING)),
         finals=np.full((capacity, frames, len(VALUES)), np.nan),
@@ -84,7 +93,7 @@ def empty(config: EngineConfig, capacity: int = 64) -> Tables:
         lookup=nobody,
         hours=hours.table(config.calendar),
         spans=np.array([timeframe.ns for timeframe in config.timeframes], np.int64),
-        wanted=np.array([layout.wanted_of(config.studies)], np.int64),
+        wanted=np.array([layout.wanted_of(config.indicators)], np.int64),
         bins=np.zeros(layout.BINS),
     )
     return with_index(fresh, nobody)

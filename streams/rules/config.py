@@ -17,9 +17,9 @@ from schemas.ids import InstrumentId
 from schemas.instruments import Instruments
 from schemas.market import Timeframe
 from schemas.units import UtcNs
-from streams.engine import talib_columns
+from streams.columns.parse import talib_columns
+from streams.columns.talib_functions import LONGEST, PREFIX, WINDOW
 from streams.rules import RULES, Rule
-from streams.rules.columns import by_talib
 from streams.rules.discovery import SETTINGS, offer_of, recipe_of
 
 WEEK: Final = 7 * 24 * 60  # minutes
@@ -51,7 +51,7 @@ class _Section(_Model):
 class _Talib(_Model):
     """Columns of TA-Lib for `ats.indicators`; what rules need is there without being named."""
 
-    window: Annotated[int, Field(ge=2, le=talib_columns.LONGEST)] = talib_columns.WINDOW
+    window: Annotated[int, Field(ge=2, le=LONGEST)] = WINDOW
     columns: dict[Timeframe, tuple[str, ...]] = {}
 
 
@@ -76,7 +76,7 @@ class RuleBook:
         default_factory=lambda: {rule.name: rule.name for rule in RULES}
     )
     columns: Mapping[Timeframe, tuple[str, ...]] = field(default_factory=dict)
-    window: int = talib_columns.WINDOW
+    window: int = WINDOW
 
 
 def read(path: Path | None, remedy: str = "correct ATS_RULES or leave it empty") -> RuleBook:
@@ -179,11 +179,13 @@ def _columns(
     wanted: list[tuple[Timeframe, str]], rules: list[Rule]
 ) -> Mapping[Timeframe, tuple[str, ...]]:
     for timeframe, name in wanted:
-        if not name.startswith(talib_columns.PREFIX) or "@" in name:
+        if not name.startswith(PREFIX) or "@" in name:
             raise Misconfigured(
                 f"[talib.columns] {timeframe}: {name!r} must be a column such as talib.CDLENGULFING"
             )
-    return by_talib([*wanted, *((rule.timeframe, need) for rule in rules for need in rule.needs)])
+    return talib_columns(
+        [*wanted, *((rule.timeframe, need) for rule in rules for need in rule.needs)]
+    )
 
 
 def _problems(error: ValidationError) -> Iterator[str]:

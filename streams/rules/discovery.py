@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, distributions, entry_points
 from typing import Any, Final
@@ -13,7 +12,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from schemas.errors import Misconfigured
-from streams.rules.columns import column_of
+from streams.columns.parse import parse_column
+from streams.columns.suggest import did_you_mean
 from streams.rules.rule import Rule
 
 GROUP: Final = "ats.rules"
@@ -101,7 +101,8 @@ class Recipe:
         name = ".".join(map(str, error["loc"]))
         if error["type"] == "extra_forbidden":
             known = [*self.parameters.model_fields, *SETTINGS]
-            return f"no parameter {name!r}{_meant(name, known)}, it takes {', '.join(self.parameters.model_fields) or 'none'}"
+            takes = ", ".join(self.parameters.model_fields) or "none"
+            return f"no parameter {name!r}{did_you_mean(name, known)}, it takes {takes}"
         return (
             f"{name}={error['input']!r} is not usable: {error['msg'].removeprefix('Value error, ')}"
         )
@@ -138,7 +139,7 @@ def offer_of(name: str) -> Offer:
     if not found:
         known = sorted({offer.name for offer in all_})
         raise Misconfigured(
-            f"no installed package offers the rule {name!r}{_meant(name, known)}: install the one that has it into this "
+            f"no installed package offers the rule {name!r}{did_you_mean(name, known)}: install the one that has it into this "
             "environment, or choose from `ats rules list`"
         )
     if len(found) > 1:
@@ -207,7 +208,7 @@ def _check(offer: Offer, rule: object) -> None:
         raise Misconfigured(f"{offer} needs no column: list the columns it looks at in needs")
     for name in rule.needs:
         try:
-            column_of(name, rule.timeframe)
+            parse_column(name, rule.timeframe)
         except Misconfigured as error:
             raise Misconfigured(f"{offer}: {error}") from None
     _try(offer, rule)
@@ -230,8 +231,3 @@ def _try(offer: Offer, rule: Rule) -> None:
             else str(error)
         )
         raise Misconfigured(f"{offer}: {reason}") from None
-
-
-def _meant(word: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, list(known), 1)
-    return f" (did you mean {close[0]}?)" if close else ""

@@ -14,6 +14,7 @@ from schemas.errors import Misconfigured
 from schemas.ids import InstrumentId, Segment
 from schemas.market import Timeframe
 from schemas.units import UtcNs
+from streams.columns.parse import parse_column
 
 Flags: TypeAlias = npt.NDArray[np.bool_]
 Verdicts: TypeAlias = npt.NDArray[np.int8]
@@ -138,6 +139,19 @@ class Rule:
                 f"rule {self.key} answered {kind} instead of one int8 for each of {count} bars; {_REMEDY}"
             )
         return np.where(unknown, 0, said)
+
+
+def warm_up(rule: Rule) -> dict[Timeframe, int]:
+    """How many bars of each timeframe must have closed before `rule` may speak.
+
+    Raises:
+        Misconfigured: it needs a column that does not exist.
+    """
+    bars: dict[Timeframe, int] = {}
+    for name in rule.needs:
+        column = parse_column(name, rule.timeframe)
+        bars[column.timeframe] = max(bars.get(column.timeframe, 0), column.warm_up)
+    return {timeframe: bars[timeframe] for timeframe in Timeframe if timeframe in bars}
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,8 +164,8 @@ def test_the_engine_runs_the_rules_and_columns_of_the_file_that_ats_rules_names(
         ),
         (
             "ema_cross",
-            {"ats_studies": ("rsi",)},
-            "rule ema_cross@5m needs 'previous_ema_9'; add ema to ATS_STUDIES",
+            {"ats_indicators": ("rsi",)},
+            "rule ema_cross@5m needs 'previous_ema_9'; add ema to ATS_INDICATORS",
         ),
         (
             "trend_pullback",

@@ -289,7 +289,7 @@ def test_no_setting_is_near_enough_to_another_to_be_taken_for_it() -> None:
     ("name", "value", "said"),
     [
         ("ATS_TIMEFRAMES", "1m,7m", "7m"),
-        ("ATS_STUDIES", "rsi,rsj", "rsj"),
+        ("ATS_INDICATORS", "rsi,rsj", "rsj"),
         (
             "ATS_CALENDAR",
             "/nowhere/calendar.toml",

@@ -39,20 +39,20 @@ def test_history_counts_as_no_ticks() -> None:
     ("setting", "names"),
     [
         ({"ats_timeframes": ("7m",)}, "7m"),
-        ({"ats_studies": ("magic",)}, "magic"),
+        ({"ats_indicators": ("magic",)}, "magic"),
         ({"ats_timeframes": ("5m",)}, "1m"),
     ],
 )
-def test_a_timeframe_or_study_that_does_not_exist_is_named(
+def test_a_timeframe_or_indicator_that_does_not_exist_is_named(
     setting: dict[str, tuple[str, ...]], names: str
 ) -> None:
     with pytest.raises(Misconfigured, match=names):
         service_of(Settings(**setting))  # type: ignore[arg-type]
 
 
-def test_a_rule_whose_study_is_left_out_is_named() -> None:
+def test_a_rule_whose_indicator_is_left_out_is_named() -> None:
     with pytest.raises(Misconfigured, match="rsi"):
-        service_of(Settings(ats_studies=("ema",))).fresh(0)
+        service_of(Settings(ats_indicators=("ema",))).fresh(0)
 
 
 def test_the_calendar_file_closes_its_holidays(tmp_path: Path) -> None:

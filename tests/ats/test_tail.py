@@ -34,7 +34,7 @@ from schemas.errors import Misconfigured
 from schemas.messages import Message
 from schemas.topics import PartitionPlan, Topic
 from schemas.units import IST, Price, UtcNs
-from streams.engine.columns import READINGS
+from streams.columns.names import INDICATOR_COLUMNS
 from tests.ats.factories import OPEN, TCS, a_batch, a_decision, a_record, a_signal, recorded
 from tests.schemas.factories import a_scan
 
@@ -150,7 +150,7 @@ def test_prices_among_the_values_of_a_bar_are_rupees_and_the_others_are_not() ->
 
 
 def test_every_column_of_the_engine_can_be_shown() -> None:
-    for name in READINGS:
+    for name in INDICATOR_COLUMNS:
         assert said({name: 1.0}, dict[str, float]) in (f"{{{name}: 1}}", f"{{{name}: ₹0.01}}")
 
 

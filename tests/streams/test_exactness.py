@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import json
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from schemas.market import trading_day
 from schemas.packed import Rows
 from schemas.ticks import Batch, encode
 from schemas.topics import SIGNALS
-from streams.engine import kernels, snapshot, studies
+from streams.engine import indicators, kernels, snapshot
 from streams.engine.compiled import _SOURCES, STAMP
 from streams.engine.engine import Engine
 from streams.engine.machine import EngineMachine
@@ -132,6 +132,19 @@ def test_a_snapshot_of_another_engine_version_is_refused(monkeypatch: pytest.Mon
         snapshot.restore(old, RULES)
 
 
+def test_a_snapshot_names_its_parts_as_older_builds_of_this_engine_version_do() -> None:
+    dumped = _some_machine().dump()
+
+    header = json.loads(dumped[8 : 8 + int.from_bytes(dumped[4:8], "little")])
+
+    assert snapshot.ENGINE_VERSION == 3
+    assert header.keys() == {"engine_version", "timeframes", "studies", "arrays"}
+    assert [name for name, *_ in header["arrays"]] == [
+        *("market", "live", "due", "bars", "days", "studies", "prices", "volumes", "finals"),
+        *("fired:ema_cross@5m", "fired:rsi_reversal@1m"),
+    ]
+
+
 @pytest.mark.parametrize(
     "damage", [lambda b: b[:-1], lambda b: b[:3], lambda b: b"ATSE" + b[5:], lambda b: b + b"\0"]
 )
@@ -180,15 +193,14 @@ def test_machine_code_on_disk_belongs_to_the_sources_it_was_made_from() -> None:
 
     assert file._source_stamp == STAMP
     assert STAMP.encode() in Path(file._index_path).read_bytes()
-    assert {Path(sys.modules[name].__file__ or "").name for name in _compiled_from()} <= set(
-        _SOURCES
-    )
+    assert {"/".join(name.split(".")[1:]) + ".py" for name in _compiled_from()} <= set(_SOURCES)
 
 
 def _compiled_from() -> set[str]:
-    """The engine's modules that kernels take functions and constants from."""
-    spaces = [*vars(kernels).values(), *vars(studies).values()]
+    """The modules of streams that kernels take functions and constants from."""
+    spaces = [*vars(kernels).values(), *vars(indicators).values()]
     modules = {getattr(each, "__module__", "") or "" for each in spaces}
-    return {name for name in modules if name.startswith("streams.engine.")} | {
-        "streams.engine.hours"
+    return {name for name in modules if name.startswith("streams.")} | {
+        "streams.columns.names",
+        "streams.engine.hours",
     }

@@ -20,11 +20,11 @@ from schemas.ids import InstrumentId
 from schemas.market import Timeframe
 from schemas.messages import Candle, Indicators
 from schemas.packed import Rows
+from streams.columns.talib_functions import talib_column
 from streams.engine import snapshot
 from streams.engine.config import EngineConfig
 from streams.engine.engine import PAST, Engine
 from streams.engine.machine import EngineMachine
-from streams.engine.talib_columns import parse
 from streams.rules import Columns, Rule, Verdicts, verdicts
 from tests.streams.factories import (
     at,
@@ -94,7 +94,7 @@ def by_slot(outputs: Sequence[Output]) -> dict[Slot, tuple[list[Candle], list[In
 
 def over_the_window(name: str, bars: Sequence[Candle]) -> float | None:
     """TA-Lib by its abstract interface over the last bars that a column may look at."""
-    column = parse(name, CONFIG.talib_window)
+    column = talib_column(name, CONFIG.talib_window)
     if len(bars) <= column.lookback:
         return None
     inputs = [

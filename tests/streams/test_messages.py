@@ -12,8 +12,8 @@ from schemas.ids import derive
 from schemas.market import Direction, Timeframe
 from schemas.messages import Candle, Indicators, Message, Signal
 from schemas.topics import CANDLES, INDICATORS, SIGNALS, Topic
+from streams.columns.names import INDICATOR_COLUMNS
 from streams.engine.closed import END, INSTRUMENT, TIMEFRAME
-from streams.engine.columns import READINGS
 from streams.engine.engine import Engine
 from streams.engine.layout import AT
 from streams.engine.messages import Writer, identity
@@ -69,5 +69,5 @@ def test_ids_are_those_of_the_catalogue_and_readings_are_caused_by_their_candle(
     what = (candle.instrument, candle.timeframe, int(candle.event_time))
     assert candle.id == derive("candle", *what)
     assert (reading.id, reading.causation_id) == (derive("indicators", *what), candle.id)
-    assert set(reading.values) == set(READINGS)
+    assert set(reading.values) == set(INDICATOR_COLUMNS)
     assert identity(b"a|b").decode() == str(derive("a", "b"))

@@ -14,12 +14,13 @@ import pytest
 from schemas.errors import Misconfigured
 from schemas.ids import Segment
 from schemas.market import Timeframe
-from streams.engine.columns import READINGS
+from streams.columns.names import INDICATOR_COLUMNS, WARM_UP_OF
+from streams.columns.parse import parse_column, talib_columns
 from streams.engine.engine import Engine
 from streams.engine.machine import EngineMachine
 from streams.rules import ema_cross
-from streams.rules.columns import WARM_UP, by_talib, column_of, warm_up
 from streams.rules.discovery import offer_of, offers, recipe_of
+from streams.rules.rule import warm_up
 from streams.rules.trend_pullback import trend_pullback
 from streams.rules.volume_surge import volume_surge
 from tests.streams.factories import batch_of, indicators, random_market, run
@@ -254,7 +255,7 @@ def test_a_rule_nobody_offers_is_answered_with_the_nearest_name() -> None:
 )
 def test_a_column_that_does_not_exist_is_named(name: str, says: str) -> None:
     with pytest.raises(Misconfigured, match=rf"column '{name}'.*{says}"):
-        column_of(name, Timeframe.M5)
+        parse_column(name, Timeframe.M5)
 
 
 def test_columns_of_talib_are_collected_by_the_bars_they_are_computed_on() -> None:
@@ -265,7 +266,7 @@ def test_columns_of_talib_are_collected_by_the_bars_they_are_computed_on() -> No
         (Timeframe.M5, "ema_9"),
     ]
 
-    assert by_talib(needs) == {
+    assert talib_columns(needs) == {
         Timeframe.M5: ("talib.CDLDOJI",),
         Timeframe.M15: ("talib.SMA(timeperiod=5)",),
     }
@@ -283,11 +284,13 @@ def test_the_warm_up_told_of_every_reading_is_the_engine_s() -> None:
 
     leading = {
         name: next(n for n, values in enumerate(minutes) if values[name] is not None)
-        for name in READINGS
+        for name in INDICATOR_COLUMNS
     }
 
-    of_the_session = {name for name in READINGS if name.startswith(("pivot", "opening_range"))}
-    assert leading | dict.fromkeys(of_the_session, 0) == WARM_UP
+    of_the_session = {
+        name for name in INDICATOR_COLUMNS if name.startswith(("pivot", "opening_range"))
+    }
+    assert leading | dict.fromkeys(of_the_session, 0) == WARM_UP_OF
 
 
 def test_a_rule_s_warm_up_counts_the_bars_of_every_timeframe_it_looks_at() -> None:

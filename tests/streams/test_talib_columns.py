@@ -9,7 +9,8 @@ import talib
 from talib.abstract import Function  # type: ignore[attr-defined]  # made at run time
 
 from schemas.errors import Misconfigured
-from streams.engine.talib_columns import BARS, WINDOW, parse
+from streams.columns.names import PRICES
+from streams.columns.talib_functions import WINDOW, talib_column
 
 Values = npt.NDArray[np.float64]
 
@@ -21,7 +22,7 @@ def some_bars(count: int, seed: int = 5) -> dict[str, Values]:
     high = np.maximum(opened, close) + chance.integers(0, 100, count)
     low = np.minimum(opened, close) - chance.integers(0, 100, count)
     volume = chance.integers(1, 10_000, count).astype(float)
-    return dict(zip(BARS, (opened, high, low, close, volume), strict=True))
+    return dict(zip(PRICES, (opened, high, low, close, volume), strict=True))
 
 
 def last(bars: dict[str, Values], count: int) -> dict[str, Values]:
@@ -39,7 +40,7 @@ def spelled(function: str) -> str:
 
 @pytest.mark.parametrize("function", every_function())
 def test_every_function_equals_its_batch_over_the_same_window(function: str) -> None:
-    column = parse(spelled(function), window=120)
+    column = talib_column(spelled(function), window=120)
     bars = some_bars(400)
 
     got = column.value(bars)
@@ -53,7 +54,7 @@ def test_every_function_equals_its_batch_over_the_same_window(function: str) -> 
 @pytest.mark.parametrize("function", talib.get_function_groups()["Pattern Recognition"])
 def test_a_candlestick_pattern_is_the_same_as_over_the_whole_history(function: str) -> None:
     bars = some_bars(600)
-    column = parse(f"talib.{function}")
+    column = talib_column(f"talib.{function}")
 
     whole = getattr(talib, function)(*(bars[name] for name in column.inputs))
 
@@ -66,7 +67,7 @@ def test_a_candlestick_pattern_is_the_same_as_over_the_whole_history(function: s
 
 
 def test_only_a_function_that_remembers_gets_the_whole_window() -> None:
-    remembers = {name for name in every_function() if parse(spelled(name)).window == WINDOW}
+    remembers = {name for name in every_function() if talib_column(spelled(name)).window == WINDOW}
 
     assert remembers >= {
         "EMA",
@@ -99,7 +100,7 @@ def test_only_a_function_that_remembers_gets_the_whole_window() -> None:
 
 
 def test_there_is_no_value_before_the_function_has_its_bars() -> None:
-    column = parse("talib.LINEARREG(timeperiod=14)")
+    column = talib_column("talib.LINEARREG(timeperiod=14)")
 
     assert np.isnan(column.value(some_bars(13)))
     assert not np.isnan(column.value(some_bars(14)))
@@ -108,14 +109,14 @@ def test_there_is_no_value_before_the_function_has_its_bars() -> None:
 def test_another_column_of_the_bar_may_be_averaged() -> None:
     bars = some_bars(30)
 
-    assert parse("talib.SMA(price=volume,timeperiod=20)").value(bars) == pytest.approx(
+    assert talib_column("talib.SMA(price=volume,timeperiod=20)").value(bars) == pytest.approx(
         np.mean(bars["volume"][-20:])
     )
 
 
 def test_a_number_that_is_not_finite_is_no_value() -> None:
     assert np.isnan(
-        parse("talib.DIV(price0=close,price1=volume)").value(
+        talib_column("talib.DIV(price0=close,price1=volume)").value(
             {"close": np.ones(3), "volume": np.zeros(3)}
         )
     )
@@ -145,4 +146,4 @@ def test_a_number_that_is_not_finite_is_no_value() -> None:
 )
 def test_a_column_that_cannot_be_is_refused_with_what_would_be_right(name: str, says: str) -> None:
     with pytest.raises(Misconfigured, match=says):
-        parse(name)
+        talib_column(name)

@@ -66,7 +66,7 @@ RETIRED: Final = (
         "moves moving begin_move", "orders and prices move", "generation, rebalancing", ("bus/",)
     ),
     Retired("shown _show show_every", "nothing", "committed, commit_interval", ("bus/",)),
-    Retired("direction", "long or short", "adx", ("streams/engine/studies.py",)),
+    Retired("direction", "long or short", "adx", ("streams/engine/indicators.py",)),
     Retired("Broker", "Dhan", "BrokerFactory", ("executors/", "tests/executors/")),
     Retired("user", "an account holder", "prompt", ("agents/journal.py", "agents/model.py")),
     Retired("Frame", "a frame of a WebSocket", "TalibWindow", ("streams/engine/",)),

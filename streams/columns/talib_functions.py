@@ -7,7 +7,6 @@ TA-Lib objects that cannot be stored.
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -21,9 +20,10 @@ import talib
 from talib import abstract
 
 from schemas.errors import Misconfigured
+from streams.columns.names import PRICES
+from streams.columns.suggest import did_you_mean
 
 PREFIX: Final = "talib."
-BARS: Final = ("open", "high", "low", "close", "volume")  # what a function may read
 WINDOW: Final = 250  # bars; an RSI 14 has then forgotten all but a 40-millionth of how it began
 LONGEST: Final = 2_000  # bars of memory per instrument; more belongs into a longer timeframe
 # relative: by how much a longer past may change the value of a function that remembers nothing
@@ -42,7 +42,7 @@ class TalibColumn:
 
     Attributes:
         name: The column's name, as it was written.
-        inputs: Which of `BARS` the function takes, in its order.
+        inputs: Which of `PRICES` the function takes, in its order.
         output: Which of the function's results, from 0.
         lookback: Bars before the first value.
         window: Bars it is given at most: lookback and one for a function that remembers nothing
@@ -72,7 +72,7 @@ class TalibColumn:
 
 
 @lru_cache(maxsize=1_000)
-def parse(name: str, window: int = WINDOW) -> TalibColumn:
+def talib_column(name: str, window: int = WINDOW) -> TalibColumn:
     """Read `talib.FUNCTION`, with `(parameter=value,…)` and `.output` where the function has several.
 
     A function of one price takes another column of the bar:
@@ -113,7 +113,7 @@ def _forgets(column: TalibColumn) -> bool:
     opened = np.roll(close, 1)
     high, low = (edge(opened, close) for edge in (np.maximum, np.minimum))
     bars = dict(
-        zip(BARS, (opened, high + 20, low - 20, close, np.abs(close - opened) + 5), strict=True)
+        zip(PRICES, (opened, high + 20, low - 20, close, np.abs(close - opened) + 5), strict=True)
     )
     longer = replace(column, window=len(close))
     for end in range(len(close) - 40, len(close)):
@@ -129,7 +129,7 @@ def _function(name: str, function: str) -> Any:
     known = talib.get_functions()
     if function not in known:
         raise Misconfigured(
-            f"column {name!r}: TA-Lib has no function {function}{_meant(function, known)}"
+            f"column {name!r}: TA-Lib has no function {function}{did_you_mean(function, known)}"
         )
     return abstract.Function(function)  # type: ignore[attr-defined]  # made at run time
 
@@ -153,7 +153,7 @@ def _arguments(
         else:
             known = [*parameters, *(key for key, given in inputs.items() if isinstance(given, str))]
             raise Misconfigured(
-                f"column {name!r}: {info['name']} has no parameter {argument!r}{_meant(key, known)}; "
+                f"column {name!r}: {info['name']} has no parameter {argument!r}{did_you_mean(key, known)}; "
                 f"it takes {', '.join(known) or 'none'}"
             )
     columns = tuple(
@@ -161,9 +161,9 @@ def _arguments(
         for given in inputs.values()
         for column in ([given] if isinstance(given, str) else given)
     )
-    if strangers := [column for column in columns if column not in BARS]:
+    if unknown := [column for column in columns if column not in PRICES]:
         raise Misconfigured(
-            f"column {name!r}: {info['name']} reads {', '.join(strangers)}, a bar has {', '.join(BARS)}"
+            f"column {name!r}: {info['name']} reads {', '.join(unknown)}, a bar has {', '.join(PRICES)}"
         )
     return columns, parameters
 
@@ -209,8 +209,3 @@ def _output(name: str, info: Any, wanted: str | None) -> int:
         said = "several outputs, choose one" if wanted is None else f"no output {wanted!r}"
         raise Misconfigured(f"column {name!r}: {info['name']} has {said}: {', '.join(outputs)}")
     return outputs.index(wanted)
-
-
-def _meant(word: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(word, known, 1)
-    return f" (did you mean {close[0]}?)" if close else ""

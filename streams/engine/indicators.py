@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 
 from schemas.units import NS_PER_SECOND
-from streams.engine.columns import Study
+from streams.columns.names import Indicator
 from streams.engine.compiled import Numbers, Reals, inner
 from streams.engine.layout import (
     ADX,
@@ -97,22 +97,22 @@ _TINY: Final = 1e-14  # TA-Lib's TA_IS_ZERO
 _VALUE_AREA: Final = 0.7
 
 _SMA, _EMA, _WMA, _RSI, _MACD, _ATR = (
-    BIT[Study(name)] for name in ("sma", "ema", "wma", "rsi", "macd", "atr")
+    BIT[Indicator(name)] for name in ("sma", "ema", "wma", "rsi", "macd", "atr")
 )
 _BOLLINGER, _ADX, _STOCHASTIC, _CCI = (
-    BIT[Study(name)] for name in ("bollinger", "adx", "stochastic", "cci")
+    BIT[Indicator(name)] for name in ("bollinger", "adx", "stochastic", "cci")
 )
-_WILLIAMS, _MFI, _OBV, _ROC = (BIT[Study(name)] for name in ("williams_r", "mfi", "obv", "roc"))
+_WILLIAMS, _MFI, _OBV, _ROC = (BIT[Indicator(name)] for name in ("williams_r", "mfi", "obv", "roc"))
 _DONCHIAN, _KELTNER, _SUPERTREND = (
-    BIT[Study(name)] for name in ("donchian", "keltner", "supertrend")
+    BIT[Indicator(name)] for name in ("donchian", "keltner", "supertrend")
 )
-_VWAP, _RANGE, _PIVOT = (BIT[Study(name)] for name in ("vwap", "opening_range", "pivot"))
-_PROFILE = BIT[Study.VOLUME_PROFILE]
+_VWAP, _RANGE, _PIVOT = (BIT[Indicator(name)] for name in ("vwap", "opening_range", "pivot"))
+_PROFILE = BIT[Indicator.VOLUME_PROFILE]
 _WINDOWED: Final = (
     _SMA | _WMA | _BOLLINGER | _STOCHASTIC | _CCI | _WILLIAMS | _MFI | _ROC | _DONCHIAN
 )
 
-# Where a study's first column stands; its others follow.
+# Where an indicator's first column stands; its others follow.
 _AT_SMA, _AT_EMA, _AT_WMA, _AT_RSI = AT["sma_20"], AT["ema_9"], AT["wma_20"], AT["rsi_14"]
 _AT_MACD, _AT_ATR, _AT_BOLLINGER, _AT_ADX = (
     AT["macd"],
