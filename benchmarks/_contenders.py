@@ -28,7 +28,7 @@ from schemas.market import Timeframe
 from schemas.topics import TICKS, PartitionPlan
 from schemas.units import UtcNs
 from streams.engine.machine import warm_up
-from streams.rules import Columns, Rule, Verdicts
+from streams.rules import Columns, Directions, Rule
 from streams.service import engine_service
 
 
@@ -40,13 +40,13 @@ def speaks(close: int) -> bool:
     return close % 10 < 5
 
 
-def _look(bars: Columns) -> Verdicts:
+def _evaluate(bars: Columns) -> Directions:
     return (bars["close"] % 10 < 5).astype(np.int8)
 
 
 def service() -> StatefulService:
     """The engine with one rule that speaks often: real rules are silent most of the time."""
-    return engine_service((Rule("benchmark", Timeframe.M1, _look, ("close",), UtcNs(0)),))
+    return engine_service((Rule("benchmark", Timeframe.M1, _evaluate, ("close",), UtcNs(0)),))
 
 
 async def ats(connection: KafkaConnection, plan: PartitionPlan, group: str) -> None:

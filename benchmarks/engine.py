@@ -29,9 +29,9 @@ from schemas.units import UtcNs
 from simulator.market.session import market_session
 from streams.columns.names import Indicator
 from streams.engine import snapshot
-from streams.engine.compiled import Table
+from streams.engine.compiled import StructArray
 from streams.engine.config import EngineConfig
-from streams.engine.engine import PAST, Engine
+from streams.engine.engine import HISTORICAL_BAR, Engine
 from streams.engine.machine import warm_up
 from streams.engine.messages import Writer
 
@@ -81,13 +81,13 @@ def batches(rows: Rows, size: int) -> Iterator[Batch]:
         yield Batch(UtcNs(rows["clock"][end - 1]), UtcNs(0), 0, rows[end - size : end])
 
 
-def past(instruments: int) -> Table:
+def past(instruments: int) -> StructArray:
     """`WARM` bars of every instrument and timeframe from the sessions before."""
     session, places = SESSION.close - SESSION.open, [*Timeframe]
     parts = []
     for timeframe in TIMEFRAMES:
         days, within = np.divmod(np.arange(-WARM, 0), session // timeframe.ns)
-        bars = np.zeros((instruments, WARM), PAST)
+        bars = np.zeros((instruments, WARM), HISTORICAL_BAR)
         bars["key"] = (1 << 32 | 1 + np.arange(instruments))[:, None]
         bars["timeframe"] = places.index(timeframe)
         bars["start"] = SESSION.open + days * Timeframe.D1.ns + within * timeframe.ns
@@ -102,10 +102,10 @@ def past(instruments: int) -> Table:
     return np.concatenate(parts)
 
 
-def rate(rows: Rows, before: Table, size: int, *, provisional: bool) -> float:
+def rate(rows: Rows, before: StructArray, size: int, *, provisional: bool) -> float:
     """Ticks a second of a warm engine: every instrument known, its indicators ready."""
     engine = Engine(EngineConfig(TIMEFRAMES, frozenset(map(Indicator, INDICATORS))), rules=())
-    engine.absorb(before)
+    engine.seed(before)
     cut = len(rows) // 4
     engine.process(Batch(UtcNs(rows["clock"][cut - 1]), UtcNs(0), 0, rows[:cut]))
     work = list(batches(rows[cut:], size))

@@ -55,7 +55,7 @@ from schemas.ticks import TICK, encode
 from schemas.topics import CANDLES, CATALOGUE, SIGNALS, TICKS, PartitionPlan
 from schemas.units import NS_PER_SECOND, UtcNs
 from simulator.market.session import market_session
-from streams.engine.compiled import Numbers
+from streams.engine.compiled import IntArray
 from streams.engine.machine import warm_up
 from streams.feed.batcher import Batcher, FinishedBatch
 from streams.feed.gateway import FLUSH_INTERVAL
@@ -201,7 +201,7 @@ class Sender:
     records: int = 0
     landed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def send(self, count: int, second: int, received_at: Numbers | int) -> bool:
+    async def send(self, count: int, second: int, received_at: IntArray | int) -> bool:
         """Ticks received at given moments; whether a record left."""
         rows = self.load.take(count, second)
         rows["received_at"] = received_at

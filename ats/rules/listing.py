@@ -13,7 +13,7 @@ from schemas.errors import Misconfigured
 from schemas.market import Timeframe
 from schemas.units import UtcNs
 from streams.rules.config import REMEDY, read
-from streams.rules.discovery import Offer, offer_of, offers, recipe_of
+from streams.rules.discovery import RulePlugin, find_plugin, load_factory, rule_plugins
 from streams.rules.rule import warm_up
 
 
@@ -25,17 +25,17 @@ def show(console: Console, path: Path | None) -> None:
             list.
     """
     try:
-        book = read(path, REMEDY)
+        rule_set = read(path, REMEDY)
     except Misconfigured:
-        for offer in offers():
-            _print(console, offer, "")
+        for plugin in rule_plugins():
+            _print(console, plugin, "")
         raise
-    for offer in offers():
+    for plugin in rule_plugins():
         running = ", ".join(
-            rule.key for rule in book.rules if book.origins[rule.name] == offer.name
+            rule.key for rule in rule_set.rules if rule_set.origins[rule.name] == plugin.name
         )
         _print(
-            console, offer, f" [green]runs as {running}[/]" if running else " [dim]does not run[/]"
+            console, plugin, f" [green]runs as {running}[/]" if running else " [dim]does not run[/]"
         )
     decides = (
         f"{path} decides"
@@ -55,22 +55,22 @@ def check(console: Console, path: Path) -> None:
     Raises:
         Misconfigured: naming everything that is wrong with the file.
     """
-    book = read(path, "name a file that can be read")
+    rule_set = read(path, "name a file that can be read")
     table = Table(
         "rule",
         "timeframe",
         "cooldown",
         "instruments",
         "warm-up",
-        title=f"{path} holds: {len(book.rules)} rules run",
+        title=f"{path} holds: {len(rule_set.rules)} rules run",
     )
-    for rule in book.rules:
+    for rule in rule_set.rules:
         chosen = ", ".join(sorted(map(str, rule.instruments))) if rule.instruments else "all"
         table.add_row(
             rule.name, rule.timeframe, _minutes(rule.cooldown), chosen, in_bars(warm_up(rule))
         )
     console.print(table)
-    for timeframe, columns in book.columns.items():
+    for timeframe, columns in rule_set.columns.items():
         console.print(
             f"on {timeframe} bars TA-Lib computes {', '.join(columns)}",
             markup=False,
@@ -78,24 +78,24 @@ def check(console: Console, path: Path) -> None:
         )
 
 
-def _print(console: Console, offer: Offer, state: str) -> None:
-    console.print(f"[bold]{escape(offer.name)}[/]{state}", highlight=False)
-    for line in _lines(offer):
+def _print(console: Console, plugin: RulePlugin, state: str) -> None:
+    console.print(f"[bold]{escape(plugin.name)}[/]{state}", highlight=False)
+    for line in _lines(plugin):
         console.print(f"    {line}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _lines(offer: Offer) -> Iterator[str]:
+def _lines(plugin: RulePlugin) -> Iterator[str]:
     try:
-        recipe = recipe_of(offer_of(offer.name))
-        rule = recipe.rule({})
+        factory = load_factory(find_plugin(plugin.name))
+        rule = factory.rule({})
     except Misconfigured as error:
         yield f"CANNOT RUN: {error}"
         return
-    yield recipe.about
-    yield f"parameters  {', '.join(f'{name}={value}' for name, value in recipe.defaults.items())}"
+    yield factory.about
+    yield f"parameters  {', '.join(f'{name}={value}' for name, value in factory.defaults.items())}"
     yield f"needs       {' '.join(rule.needs)}"
     yield f"warm-up     {in_bars(warm_up(rule))}, cooldown {_minutes(rule.cooldown)}"
-    yield f"from        {offer.where}"
+    yield f"from        {plugin.where}"
 
 
 def in_bars(counts: Mapping[Timeframe, int]) -> str:

@@ -13,7 +13,7 @@ from typing import Final
 from rich.console import Console
 
 from schemas.errors import Misconfigured
-from streams.rules.discovery import offers
+from streams.rules.discovery import rule_plugins
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{2,40}")
 
@@ -46,7 +46,7 @@ from typing import Annotated
 from pydantic import Field
 
 from schemas.market import Timeframe
-from streams.rules import Columns, Rule, Verdicts, verdicts
+from streams.rules import Columns, Directions, Rule, directions
 
 
 def {name}(
@@ -55,14 +55,14 @@ def {name}(
 ) -> Rule:
     """The bar's range is more than `times` the average one; the side is that of the bar."""
 
-    def look(bars: Columns) -> Verdicts:
+    def evaluate(bars: Columns) -> Directions:
         # Each column is an array with one value per bar; compare whole columns, without a loop.
         wide = bars["high"] - bars["low"] > times * bars["previous_atr_14"]
         rising, falling = bars["close"] > bars["open"], bars["close"] < bars["open"]
-        return verdicts(bullish=wide & rising, bearish=wide & falling)
+        return directions(bullish=wide & rising, bearish=wide & falling)
 
     needs = ("open", "high", "low", "close", "previous_atr_14")
-    return Rule("{name}", timeframe, look, needs=needs)
+    return Rule("{name}", timeframe, evaluate, needs=needs)
 '''
 
 TEST: Final = """\
@@ -77,7 +77,7 @@ COLUMNS = ("open", "high", "low", "close", "previous_atr_14")  # prices are pais
 
 def said(*bars: tuple[float, ...]) -> list[int]:
     columns = dict(zip(COLUMNS, np.array(bars, float).T, strict=True))
-    return {name}().ask(columns, len(bars)).tolist()
+    return {name}().evaluate(columns, len(bars)).tolist()
 
 
 def test_a_wide_bar_speaks_for_the_side_it_goes() -> None:
@@ -132,7 +132,7 @@ def _check_name(name: str) -> None:
         raise Misconfigured(
             f"{name!r} cannot be a rule's name: 3 to 41 small letters, digits and _, a letter first"
         )
-    if any(offer.name == name for offer in offers()):
+    if any(plugin.name == name for plugin in rule_plugins()):
         raise Misconfigured(
             f"there is a rule {name!r} already (ats rules list): choose another name"
         )

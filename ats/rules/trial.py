@@ -30,14 +30,14 @@ from simulator.market.replay import replay
 from simulator.market.tape import Market
 from streams.columns.names import INDICATOR_OF
 from streams.columns.parse import parse_column
-from streams.engine.closed import END, INSTRUMENT
+from streams.engine.closed_bars import END, INSTRUMENT
 from streams.engine.config import EngineConfig
 from streams.engine.engine import Engine
 from streams.engine.layout import AT
 from streams.engine.machine import warm_up as warm_up_kernels
-from streams.rules import Columns, Rule, Verdicts
+from streams.rules import Columns, Directions, Rule
 from streams.rules.config import one_rule
-from streams.rules.rule import Look, warm_up
+from streams.rules.rule import RuleFunction, warm_up
 
 LAST_DAY: Final = date(2026, 11, 20)  # of the generated market, a Friday
 BATCH: Final = 4_096  # ticks
@@ -114,7 +114,7 @@ def run(console: Console, trial: Trial) -> None:
 
 def play(rule: Rule, markets: Iterable[Market], tally: Tally) -> None:
     """Put the days through one engine, in order."""
-    engine = Engine(_config(rule), (replace(rule, look=_counting(rule, tally)),))
+    engine = Engine(_config(rule), (replace(rule, function=_counting(rule, tally)),))
     for market in markets:
         symbols = {listing.id: listing.instrument.symbol for listing in market.listings}
         rows = rows_of(market)
@@ -146,8 +146,8 @@ def rows_of(market: Market) -> Rows:
 
 
 def _said(engine: Engine, batch: Batch, symbols: Mapping[InstrumentId, str]) -> Iterator[Said]:
-    closed, fired = engine.process(batch)
-    for each in fired:
+    closed, hits = engine.process(batch)
+    for each in hits:
         number, end = (int(closed.facts[each.at, place]) for place in (INSTRUMENT, END))
         price = Price(int(closed.values[each.at, AT["close"]]))
         symbol = symbols.get(engine.instrument(number), str(engine.instrument(number)))
@@ -162,14 +162,14 @@ def _config(rule: Rule) -> EngineConfig:
     return EngineConfig.of(frames, indicators, EVERY_DAY)
 
 
-def _counting(rule: Rule, tally: Tally) -> Look:
-    def look(bars: Columns) -> Verdicts:
+def _counting(rule: Rule, tally: Tally) -> RuleFunction:
+    def evaluate(bars: Columns) -> Directions:
         known = ~np.any([np.isnan(bars[name]) for name in rule.needs], axis=0)
         tally.asked += len(known)
         tally.ready += int(known.sum())
-        return rule.look(bars)
+        return rule.function(bars)
 
-    return look
+    return evaluate
 
 
 def _parameter(text: str) -> tuple[str, object]:

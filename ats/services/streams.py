@@ -28,9 +28,9 @@ from schemas.units import NS_PER_SECOND, UtcNs
 from streams.columns.names import Indicator
 from streams.engine.compiling import Compiled
 from streams.engine.config import EngineConfig
-from streams.engine.extras import Extras
 from streams.engine.machine import warm_up
-from streams.engine.questions import prepared
+from streams.engine.rule_runner import bind
+from streams.engine.talib_windows import TalibWindows
 from streams.rules.config import read as read_rules
 from streams.service import EngineStats, engine_service
 
@@ -86,14 +86,16 @@ def service_of(
         Misconfigured: a rules or calendar file that cannot be used, a timeframe or indicator that does
             not exist, or a rule that needs one that is left out.
     """
-    book = read_rules(settings.ats_rules)
-    log.info("rules", file=str(settings.ats_rules or ""), rules=[rule.key for rule in book.rules])
+    rule_set = read_rules(settings.ats_rules)
+    log.info(
+        "rules", file=str(settings.ats_rules or ""), rules=[rule.key for rule in rule_set.rules]
+    )
     names = settings.ats_timeframes or tuple(Timeframe), settings.ats_indicators or tuple(Indicator)
     whole = EngineConfig.of(*names, calendar or calendar_of(settings))
-    config = replace(whole, talib=book.columns, talib_window=book.window)
-    prepared(book.rules, config, Extras(config.talib, config.talib_window, config.timeframes))
+    config = replace(whole, talib=rule_set.columns, talib_window=rule_set.window)
+    bind(rule_set.rules, config, TalibWindows(config.talib, config.talib_window, config.timeframes))
     return replace(
-        engine_service(book.rules, stats, config), size=_ticks_in, received_at=_received_at
+        engine_service(rule_set.rules, stats, config), size=_ticks_in, received_at=_received_at
     )
 
 

@@ -35,8 +35,8 @@ from schemas import topics
 from schemas.calendar import Calendar
 from schemas.errors import Misconfigured
 from schemas.units import UtcNs
-from streams.warmup.known import Known
-from streams.warmup.service import Plan, WarmUp, warm_up
+from streams.warmup.candle_history import CandleHistory
+from streams.warmup.service import WarmUpPlan, WarmUpReport, warm_up
 
 log = structlog.get_logger(__name__)
 
@@ -54,22 +54,22 @@ async def run(context: Context) -> None:
         universe_of(master, symbols_of(settings)),
         with_auction_shares(calendar_of(settings), master),
     )
-    plan = Plan(
+    plan = WarmUpPlan(
         instruments, _until(settings, calendar), settings.ats_instrument_partitions, calendar
     )
     async with AsyncExitStack() as stack:
         bar = stack.enter_context(_progress())
         reading = bar.add_task("reading ats.candles", total=None)
-        known = Known()
+        candle_history = CandleHistory()
         candles = read_topics(connection, [topics.CANDLES], since="start", until_end=True)
-        await known.follow(await stack.enter_async_context(aclosing(candles)))
+        await candle_history.read_all(await stack.enter_async_context(aclosing(candles)))
         bar.remove_task(reading)
         writing = bar.add_task("past bars", total=len(instruments))
         archive = await _archive(settings, stack)
         publisher = await stack.enter_async_context(Publisher(connection))
         report = await warm_up(
             plan,
-            known,
+            candle_history,
             archive,
             publisher,
             pace=EvenPace(clock=time.monotonic),
@@ -109,7 +109,7 @@ def _progress() -> Progress:
     return Progress(*columns, console=Console(stderr=True), transient=True)
 
 
-def _tell(report: WarmUp, instruments: int) -> None:
+def _tell(report: WarmUpReport, instruments: int) -> None:
     for instrument, why in list(report.cold.items())[:20]:
         log.warning("starts_cold", instrument=str(instrument), reason=why)
     log.info(
@@ -117,5 +117,5 @@ def _tell(report: WarmUp, instruments: int) -> None:
         instruments=instruments,
         cold=len(report.cold),
         bars=report.bars,
-        questions=report.asked,
+        requests=report.requests,
     )

@@ -1,4 +1,6 @@
-"""Any function of TA-Lib as a column of closed bars, by a name such as `talib.LINEARREG(timeperiod=14)`.
+"""Any function of TA-Lib as a column of closed bars.
+
+By a name such as `talib.LINEARREG(timeperiod=14)`.
 
 A value is TA-Lib's batch function over the last `window` bars of one instrument and timeframe, and
 nothing else: it depends on a bounded past, so it is the same after a crash, and state is bars, not
@@ -73,7 +75,7 @@ class TalibColumn:
 
 @lru_cache(maxsize=1_000)
 def talib_column(name: str, window: int = WINDOW) -> TalibColumn:
-    """Read `talib.FUNCTION`, with `(parameter=value,…)` and `.output` where the function has several.
+    """Read `talib.FUNCTION`, with `(parameter=value,…)` and, of several outputs, `.output`.
 
     A function of one price takes another column of the bar:
     `talib.SMA(price=volume,timeperiod=20)`.
@@ -84,8 +86,8 @@ def talib_column(name: str, window: int = WINDOW) -> TalibColumn:
     match = _CALL.fullmatch(name)
     if not match:
         raise Misconfigured(
-            f"column {name!r} is not usable: write it as talib.LINEARREG(timeperiod=14), without spaces, and "
-            "talib.MACD.macdsignal for one of several outputs"
+            f"column {name!r} is not usable: write it as talib.LINEARREG(timeperiod=14), "
+            "without spaces, and talib.MACD.macdsignal for one of several outputs"
         )
     about = _function(name, match["function"])
     info = about.info
@@ -153,8 +155,8 @@ def _arguments(
         else:
             known = [*parameters, *(key for key, given in inputs.items() if isinstance(given, str))]
             raise Misconfigured(
-                f"column {name!r}: {info['name']} has no parameter {argument!r}{did_you_mean(key, known)}; "
-                f"it takes {', '.join(known) or 'none'}"
+                f"column {name!r}: {info['name']} has no parameter {argument!r}"
+                f"{did_you_mean(key, known)}; it takes {', '.join(known) or 'none'}"
             )
     columns = tuple(
         column
@@ -163,7 +165,8 @@ def _arguments(
     )
     if unknown := [column for column in columns if column not in PRICES]:
         raise Misconfigured(
-            f"column {name!r}: {info['name']} reads {', '.join(unknown)}, a bar has {', '.join(PRICES)}"
+            f"column {name!r}: {info['name']} reads {', '.join(unknown)}, "
+            f"a bar has {', '.join(PRICES)}"
         )
     return columns, parameters
 
@@ -183,7 +186,10 @@ def _number(name: str, key: str, text: str, *, whole: bool) -> int | float:
 def _lookback(
     name: str, about: Any, inputs: tuple[str, ...], parameters: dict[str, int | float]
 ) -> int:
-    """TA-Lib judges parameters when it is called, so it is called; -1 is its lookback of bad ones."""
+    """Bars before the first value.
+
+    TA-Lib judges parameters when it is called, so it is called; -1 is its lookback of bad ones.
+    """
     about.parameters = parameters
     lookback = int(about.lookback)
     given = ", ".join(f"{key}={value}" for key, value in parameters.items())

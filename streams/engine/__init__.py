@@ -1,1 +1,4 @@
-"""The pure core of streams: candles, indicators and rules from ticks, exact whatever the batching."""
+"""The pure core of streams: candles, indicators and rules from ticks.
+
+Exact: the same ticks give the same messages, whatever the batching.
+"""

@@ -14,9 +14,9 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-Table: TypeAlias = npt.NDArray[np.void]
-Numbers: TypeAlias = npt.NDArray[np.int64]
-Reals: TypeAlias = npt.NDArray[np.float64]
+StructArray: TypeAlias = npt.NDArray[np.void]
+IntArray: TypeAlias = npt.NDArray[np.int64]
+FloatArray: TypeAlias = npt.NDArray[np.float64]
 F = TypeVar("F", bound=Callable[..., Any])
 
 # Numba asks only whether the file of the kernel itself changed, not those of what it calls and of
@@ -24,12 +24,17 @@ F = TypeVar("F", bound=Callable[..., Any])
 _SOURCES: Final = (
     "columns/names.py",
     "engine/arrays.py",
+    "engine/bars.py",
+    "engine/closed_bars.py",
     "engine/compiled.py",
     "engine/hours.py",
     "engine/kernels.py",
     "engine/layout.py",
+    "engine/session_indicators.py",
     "engine/indicators.py",
     "engine/tables.py",
+    "engine/volume_profile.py",
+    "engine/windows.py",
 )
 _ROOM: Final = Path(__file__).parents[1]
 STAMP: Final = sha256(b"".join((_ROOM / name).read_bytes() for name in _SOURCES)).hexdigest()
@@ -72,8 +77,8 @@ def prefetch(_: Any, address: Any) -> Any:
 
     def generated(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         number, place = ir.IntType(32), context.get_value_type(types.voidptr)
-        asked = ir.FunctionType(ir.VoidType(), [place, number, number, number])
-        instruction = builder.module.declare_intrinsic("llvm.prefetch", [place], asked)
+        signature = ir.FunctionType(ir.VoidType(), [place, number, number, number])
+        instruction = builder.module.declare_intrinsic("llvm.prefetch", [place], signature)
         to_read, keep, data = number(0), number(3), number(1)
         builder.call(instruction, [builder.inttoptr(arguments[0], place), to_read, keep, data])
         return context.get_dummy_value()

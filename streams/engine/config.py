@@ -15,14 +15,16 @@ from streams.columns.talib_functions import WINDOW
 
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
-    """Every worker of a group must have the same one, or the same ticks would not give the same messages.
+    """What the engine of every worker of a group computes.
+
+    All must have the same one, or the same ticks would not give the same messages.
 
     Attributes:
         timeframes: Shortest first, with `M1`: all others are made of 1-minute bars.
         calendar: `ats streams` gives the exchanges'; the engine alone plays a market that is open
             every day.
-        talib: Columns of TA-Lib by the timeframe of their bars (`streams.columns.talib_functions`), besides those
-            that rules need.
+        talib: Columns of TA-Lib (`streams.columns.talib_functions`) by the timeframe of their bars,
+            besides those that rules need.
         talib_window: Bars that such a column's function gets at most, unless it needs more.
     """
 
@@ -35,11 +37,13 @@ class EngineConfig:
     def __post_init__(self) -> None:
         if Timeframe.M1 not in self.timeframes:
             raise Misconfigured(
-                f"timeframes {', '.join(self.timeframes)} lack 1m, of which all others are made; add it"
+                f"timeframes {', '.join(self.timeframes)} lack 1m, "
+                "of which all others are made; add it"
             )
         if list(self.timeframes) != [each for each in Timeframe if each in self.timeframes]:
             raise Misconfigured(
-                f"timeframes {', '.join(self.timeframes)} must be different and stand shortest first"
+                f"timeframes {', '.join(self.timeframes)} must be different "
+                "and stand shortest first"
             )
 
     @classmethod

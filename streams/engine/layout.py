@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from streams.columns.names import VALUES, Indicator
+from streams.columns.names import PRICES, VALUES, Indicator
 
 # A bar, in `live` (the 1-minute bar that ticks go to) and in `bars` (the longer ones, made of
 # 1-minute bars).
@@ -112,7 +112,7 @@ DAY_WIDTH: Final = 12
     SUM_19,  # closes of the last 19 bars
     WEIGHTED_19,  # the same, weighted 1 to 19
     SUM_49,
-    SPREAD_19,  # closes of the last 19 less the last close: sum, and sum of squares
+    DIFFERENCES_19,  # closes of the last 19 less the last close: sum, and sum of squares
     SQUARES_19,
     HIGH_13,
     LOW_13,
@@ -137,10 +137,57 @@ PRICES_WIDTH: Final = CLOSES + 2 * RING
 
 BINS: Final = 24
 
-# `values`: places of columns, and the bit of each indicator in `wanted`.
+# `values`: the place of each column; `wanted`: the bit of each indicator.
 AT: Final = {name: place for place, name in enumerate(VALUES)}
 BIT: Final = {indicator: 1 << place for place, indicator in enumerate(Indicator)}
 
+BIT_SMA, BIT_EMA, BIT_WMA, BIT_RSI, BIT_MACD, BIT_ATR = (
+    BIT[Indicator(name)] for name in ("sma", "ema", "wma", "rsi", "macd", "atr")
+)
+BIT_BOLLINGER, BIT_ADX, BIT_STOCHASTIC, BIT_CCI = (
+    BIT[Indicator(name)] for name in ("bollinger", "adx", "stochastic", "cci")
+)
+BIT_WILLIAMS, BIT_MFI, BIT_OBV, BIT_ROC = (
+    BIT[Indicator(name)] for name in ("williams_r", "mfi", "obv", "roc")
+)
+BIT_DONCHIAN, BIT_KELTNER, BIT_SUPERTREND = (
+    BIT[Indicator(name)] for name in ("donchian", "keltner", "supertrend")
+)
+BIT_VWAP, BIT_RANGE, BIT_PIVOT = (
+    BIT[Indicator(name)] for name in ("vwap", "opening_range", "pivot")
+)
+BIT_PROFILE: Final = BIT[Indicator.VOLUME_PROFILE]
+WINDOWED: Final = (
+    BIT_SMA
+    | BIT_WMA
+    | BIT_BOLLINGER
+    | BIT_STOCHASTIC
+    | BIT_CCI
+    | BIT_WILLIAMS
+    | BIT_MFI
+    | BIT_ROC
+    | BIT_DONCHIAN
+)
+
+# Where an indicator's first column stands; its others follow.
+AT_OPEN, AT_HIGH, AT_LOW, AT_CLOSE, AT_VOLUME = (AT[name] for name in PRICES)
+AT_SMA, AT_EMA, AT_WMA, AT_RSI, AT_MACD, AT_ATR = (
+    AT[name] for name in ("sma_20", "ema_9", "wma_20", "rsi_14", "macd", "atr_14")
+)
+AT_BOLLINGER, AT_ADX, AT_STOCHASTIC, AT_CCI = (
+    AT[name] for name in ("bollinger_upper", "adx_14", "stochastic_k", "cci_20")
+)
+AT_WILLIAMS, AT_MFI, AT_OBV, AT_ROC = (
+    AT[name] for name in ("williams_r_14", "mfi_14", "obv", "roc_10")
+)
+AT_DONCHIAN, AT_KELTNER, AT_SUPERTREND = (
+    AT[name] for name in ("donchian_upper", "keltner_upper", "supertrend")
+)
+AT_VWAP, AT_RANGE, AT_PIVOT, AT_PROFILE = (
+    AT[name] for name in ("vwap", "opening_range_high", "pivot", "volume_poc")
+)
+
 
 def wanted_of(indicators: frozenset[Indicator]) -> int:
+    """The bits of `indicators`, as kernels read them."""
     return sum(BIT[indicator] for indicator in indicators)

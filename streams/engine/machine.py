@@ -16,9 +16,9 @@ from schemas import history, ticks
 from schemas.market import Timeframe
 from schemas.units import IST, UtcNs
 from streams.engine import snapshot
-from streams.engine.compiled import Table
+from streams.engine.compiled import StructArray
 from streams.engine.compiling import Compiled, watched
-from streams.engine.engine import PAST, Engine
+from streams.engine.engine import HISTORICAL_BAR, Engine
 from streams.engine.messages import Writer
 
 
@@ -36,24 +36,25 @@ class EngineMachine:
             Unreadable: before anything changed.
         """
         if history.is_history(record.value):
-            self.engine.absorb(past_of(history.decode(record.value or b"")))
+            self.engine.seed(historical_bars(history.decode(record.value or b"")))
             return ()
         batch = ticks.decode(record.value or b"")
         return self._writer.outputs(*self.engine.process(batch))
 
     def dump(self) -> bytes:
+        """Its state (`snapshot`)."""
         return snapshot.dump(self.engine)
 
 
-def past_of(told: history.History) -> Table:
-    """The bars of a history record as the engine takes them (`PAST`)."""
-    rows = told.rows
-    past = np.zeros(len(rows), PAST)
-    past["key"] = rows["segment"].astype(np.int64) << 32 | rows["security_id"]
-    past["timeframe"] = np.searchsorted(_MINUTES, rows["timeframe"])
+def historical_bars(record: history.History) -> StructArray:
+    """The bars of a history record as the engine takes them (`HISTORICAL_BAR`)."""
+    rows = record.rows
+    bars = np.zeros(len(rows), HISTORICAL_BAR)
+    bars["key"] = rows["segment"].astype(np.int64) << 32 | rows["security_id"]
+    bars["timeframe"] = np.searchsorted(_MINUTES, rows["timeframe"])
     for name in ("start", "open", "high", "low", "close", "volume"):
-        past[name] = rows[name]
-    return past
+        bars[name] = rows[name]
+    return bars
 
 
 # ascends, as `Timeframe` does
@@ -73,6 +74,6 @@ def warm_up(tell: Callable[[Compiled], None] = lambda _: None) -> None:
     rows["price"] = rows["segment"] = 1
     engine = Engine(rules=())
     with watched(tell):
-        engine.absorb(np.zeros(0, PAST))
+        engine.seed(np.zeros(0, HISTORICAL_BAR))
         engine.process(ticks.Batch(moment, moment, 0, rows))
         engine.forming()

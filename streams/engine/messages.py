@@ -1,4 +1,4 @@
-"""Closed bars and fired rules as the bytes other rooms read.
+"""Closed bars and rule hits as the bytes other rooms read.
 
 Ids come from what the message is about, so repeats match. At the turn of a minute thousands of bars
 close at once, so messages are written here directly: the same bytes as `schemas.codec.encode` of
@@ -20,32 +20,35 @@ from bus.records import Output
 from schemas.ids import NAMESPACE
 from schemas.topics import CANDLES, INDICATORS, SIGNALS
 from streams.columns.names import COLUMNS_OF, PRICES
-from streams.engine.closed import END, INSTRUMENT, TIMEFRAME, Closed
-from streams.engine.compiled import Numbers, Reals
+from streams.engine.closed_bars import END, INSTRUMENT, TIMEFRAME, ClosedBars
+from streams.engine.compiled import FloatArray, IntArray
 from streams.engine.engine import Engine
 from streams.engine.layout import AT
-from streams.engine.questions import Fired
+from streams.engine.rule_runner import RuleHit
 
 # Fields in the order of the alphabet, as canonical bytes have them.
 _SIGNAL: Final = (
-    b'{"causation_id":"%b","correlation_id":"%b","direction":"%b","event_time":%d,"features":%b,"id":"%b",'
+    b'{"causation_id":"%b","correlation_id":"%b","direction":"%b","event_time":%d,'
+    b'"features":%b,"id":"%b",'
     b'"instrument":"%b","price":%d,"rule":%b,"schema_version":1,"timeframe":"%b"}'
 )
 _CANDLE: Final = (
-    b'{"causation_id":null,"close":%d,"complete":%b,"correlation_id":null,"event_time":%d,"high":%d,"id":"%b",'
-    b'"instrument":"%b","low":%d,"open":%d,"schema_version":1,"start":%d,"ticks":%d,"timeframe":"%b","volume":%d}'
+    b'{"causation_id":null,"close":%d,"complete":%b,"correlation_id":null,"event_time":%d,'
+    b'"high":%d,"id":"%b","instrument":"%b","low":%d,"open":%d,"schema_version":1,"start":%d,'
+    b'"ticks":%d,"timeframe":"%b","volume":%d}'
 )
 _INDICATORS: Final = (
-    b'{"causation_id":"%b","close":%d,"correlation_id":null,"event_time":%d,"id":"%b","instrument":"%b",'
-    b'"schema_version":1,"start":%d,"timeframe":"%b","values":%b}'
+    b'{"causation_id":"%b","close":%d,"correlation_id":null,"event_time":%d,"id":"%b",'
+    b'"instrument":"%b","schema_version":1,"start":%d,"timeframe":"%b","values":%b}'
 )
-# What an analyst asks of a bar first, whatever the rule looked at.
+# What an analyst looks at first, whatever the rule looked at.
 CONTEXT: Final = (
-    "volume", "ema_21", "ema_50", "ema_200", "rsi_14", "macd_histogram", "atr_14", "adx_14", "plus_di_14", "minus_di_14",
-    "bollinger_upper", "bollinger_lower", "supertrend_direction", "vwap", "opening_range_high", "opening_range_low", "pivot",
+    "volume", "ema_21", "ema_50", "ema_200", "rsi_14", "macd_histogram", "atr_14",
+    "adx_14", "plus_di_14", "minus_di_14", "bollinger_upper", "bollinger_lower",
+    "supertrend_direction", "vwap", "opening_range_high", "opening_range_low", "pivot",
 )  # fmt: skip
 _SEED: Final = sha1(NAMESPACE.bytes, usedforsecurity=False)
-_PIECE: Final = 128  # bars whose messages are made at once
+_CHUNK: Final = 128  # bars whose messages are made at once
 
 
 class Writer:
@@ -67,81 +70,82 @@ class Writer:
             rule.key: (rule.name.encode(), orjson.dumps(rule.name)) for rule in engine.rules
         }
         self._instruments: list[bytes] = []
-        places = range(len(engine.config.timeframes)) if engine.extras.frames else ()
-        self._extras = [engine.extras.told(place, engine.kept) for place in places]
+        places = range(len(engine.config.timeframes)) if engine.talib.windows else ()
+        self._talib = [engine.talib.published(place, engine.kept) for place in places]
 
-    def outputs(self, closed: Closed, fired: Sequence[Fired]) -> Iterable[Output]:
+    def outputs(self, closed: ClosedBars, hits: Sequence[RuleHit]) -> Iterable[Output]:
         """Everything one record caused.
 
         Signals first, because someone waits for them, then candles and indicators. Those two are
-        written when they are asked for, from copies of the bars that no later record changes.
+        written when somebody iterates, from copies of the bars that no later record changes.
         """
         if not len(closed):
             return ()
-        return chain(self._signals(closed, fired), self._candles_and_readings(closed))
+        return chain(self._signals(closed, hits), self._candles_and_indicators(closed))
 
-    def _signals(self, closed: Closed, fired: Sequence[Fired]) -> list[Output]:
+    def _signals(self, closed: ClosedBars, hits: Sequence[RuleHit]) -> list[Output]:
         """The heads of chains: each one's id is the correlation id of all that follows.
 
         What is not finite is left out.
         """
-        if not fired:
+        if not hits:
             return []
-        places = [each.at for each in fired]
+        places = [hit.at for hit in hits]
         facts, close = (
             closed.facts[places].tolist(),
             closed.values[places, AT["close"]].astype("i8").tolist(),
         )
         around = closed.values[np.ix_(places, self._context_places)].tolist()
         outputs = []
-        for each, fact, price, values in zip(fired, facts, close, around, strict=True):
+        for hit, fact, price, values in zip(hits, facts, close, around, strict=True):
             instrument, timeframe = (
                 self._instrument(fact[INSTRUMENT]),
                 self._timeframes[fact[TIMEFRAME]],
             )
             end = fact[END]
             about = b"%b|%b|%d" % (instrument, timeframe, end)
-            name, quoted = self._rules[each.rule.key]
-            features = dict(zip(self._context, values, strict=True)) | each.features
-            told = {feature: value for feature, value in features.items() if math.isfinite(value)}
+            name, quoted = self._rules[hit.rule.key]
+            features = dict(zip(self._context, values, strict=True)) | hit.features
+            finite = {feature: value for feature, value in features.items() if math.isfinite(value)}
             id_ = identity(b"signal|%b|%b" % (name, about))
             value = _SIGNAL % (
-                identity(b"indicators|" + about), id_, each.direction.encode(), end,
-                orjson.dumps(told, option=orjson.OPT_SORT_KEYS), id_, instrument, price, quoted, timeframe,
+                identity(b"indicators|" + about), id_, hit.direction.encode(), end,
+                orjson.dumps(finite, option=orjson.OPT_SORT_KEYS), id_, instrument, price, quoted,
+                timeframe,
             )  # fmt: skip
             outputs.append(Output(SIGNALS, instrument, value))
         return outputs
 
-    def _candles_and_readings(self, closed: Closed) -> Iterator[Output]:
-        for first in range(0, len(closed), _PIECE):
-            yield from self._piece(
-                closed.facts[first : first + _PIECE], closed.values[first : first + _PIECE]
+    def _candles_and_indicators(self, closed: ClosedBars) -> Iterator[Output]:
+        for first in range(0, len(closed), _CHUNK):
+            yield from self._chunk(
+                closed.facts[first : first + _CHUNK], closed.values[first : first + _CHUNK]
             )
 
-    def _piece(self, facts: Numbers, values: Reals) -> Iterator[Output]:
+    def _chunk(self, facts: IntArray, values: FloatArray) -> Iterator[Output]:
         prices = values[:, : len(PRICES)].astype("i8").tolist()
-        readings = values[:, self._places].tolist()
-        for nth, (fact, price, row) in enumerate(
-            zip(facts.tolist(), prices, readings, strict=True)
-        ):
+        columns = values[:, self._places].tolist()
+        for nth, (fact, price, row) in enumerate(zip(facts.tolist(), prices, columns, strict=True)):
             number, place, start, end, ticks, complete = fact
             open_, high, low, close, volume = price
             instrument, timeframe = self._instrument(number), self._timeframes[place]
             about = b"%b|%b|%d" % (instrument, timeframe, end)
             id_, whole = identity(b"candle|" + about), b"true" if complete else b"false"
             candle = _CANDLE % (
-                close, whole, end, high, id_, instrument, low, open_, start, ticks, timeframe, volume,
+                close, whole, end, high, id_, instrument, low, open_, start, ticks, timeframe,
+                volume,
             )  # fmt: skip
             yield Output(CANDLES, instrument, candle)
-            told = dict(zip(self._columns, row, strict=True))
-            if self._extras and self._extras[place]:
-                told |= {name: float(values[nth, at]) for name, at in self._extras[place]}
-                told = dict(sorted(told.items()))
-            named = orjson.dumps(told)  # writes NaN as null
-            reading = _INDICATORS % (
-                id_, close, end, identity(b"indicators|" + about), instrument, start, timeframe, named,
+            published = dict(zip(self._columns, row, strict=True))
+            if self._talib and self._talib[place]:
+                published |= {name: float(values[nth, at]) for name, at in self._talib[place]}
+                published = dict(sorted(published.items()))
+            named = orjson.dumps(published)  # writes NaN as null
+            indicators = _INDICATORS % (
+                id_, close, end, identity(b"indicators|" + about), instrument, start, timeframe,
+                named,
             )  # fmt: skip
-            yield Output(INDICATORS, instrument, reading)
+            yield Output(INDICATORS, instrument, indicators)
 
     def _instrument(self, number: int) -> bytes:
         while len(self._instruments) <= number:

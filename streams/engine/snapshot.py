@@ -29,10 +29,13 @@ _NAMES: Final = {"indicators": "studies"}
 
 
 def dump(engine: Engine) -> bytes:
-    """Magic, length of the header, header (JSON), then the arrays it lists, little-endian and unpadded."""
+    """Magic, length of the header, header (JSON), then the arrays it lists.
+
+    All little-endian and unpadded.
+    """
     count = len(engine.tables.order)
     parts = _written(tables.arrays(engine.tables))
-    parts |= engine.extras.arrays(count)
+    parts |= engine.talib.arrays(count)
     parts |= {f"fired:{key}": moments[:count] for key, moments in sorted(engine.fired_at.items())}
     header = orjson.dumps(
         {
@@ -83,7 +86,7 @@ def restore(value: bytes, rules: tuple[Rule, ...], config: EngineConfig | None =
     _fill(state, parts)
     state.live[: len(keys), layout.HOURS] = kinds  # by today's calendar
     engine = Engine(config, rules, state)
-    for name, array in engine.extras.arrays(len(keys)).items():
+    for name, array in engine.talib.arrays(len(keys)).items():
         if name in parts:
             _copy(name, parts, array)
     for key, moments in engine.fired_at.items():
@@ -140,5 +143,6 @@ def _parts(value: bytes, config: EngineConfig) -> dict[str, memoryview]:
 
 def _refused(reason: str) -> Misconfigured:
     return Misconfigured(
-        f"engine snapshot refused: {reason}; delete the snapshot topic to rebuild the state from ats.ticks"
+        f"engine snapshot refused: {reason}; "
+        "delete the snapshot topic to rebuild the state from ats.ticks"
     )

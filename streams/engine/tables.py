@@ -14,7 +14,7 @@ from schemas.ids import SEGMENT_CODES, InstrumentId, Segment
 from schemas.units import UtcNs
 from streams.columns.names import VALUES
 from streams.engine import hours, layout
-from streams.engine.compiled import Numbers, Reals
+from streams.engine.compiled import FloatArray, IntArray
 from streams.engine.config import EngineConfig
 
 # Dhan stamps whole seconds and sends a liquid quote about every second
@@ -46,21 +46,21 @@ class Tables(NamedTuple):
         bins: Scratch of the volume profile.
     """
 
-    market: Numbers
-    live: Numbers
-    due: Numbers
-    bars: Numbers
-    days: Reals
-    indicators: Reals
+    market: IntArray
+    live: IntArray
+    due: IntArray
+    bars: IntArray
+    days: FloatArray
+    indicators: FloatArray
     prices: npt.NDArray[np.int32]
-    volumes: Reals
-    finals: Reals
-    order: Numbers
-    lookup: Numbers
-    hours: Numbers
-    spans: Numbers
-    wanted: Numbers
-    bins: Reals
+    volumes: FloatArray
+    finals: FloatArray
+    order: IntArray
+    lookup: IntArray
+    hours: IntArray
+    spans: IntArray
+    wanted: IntArray
+    bins: FloatArray
 
 
 _PER_INSTRUMENT: Final = (
@@ -76,6 +76,7 @@ _PER_INSTRUMENT: Final = (
 
 
 def empty(config: EngineConfig, capacity: int = 64) -> Tables:
+    """Tables with room for `capacity` instruments, and none in them."""
     market = np.zeros(layout.MARKET_WIDTH, np.int64)
     market[layout.NEXT_DUE] = NEVER
     frames, nobody = len(config.timeframes), np.empty(0, np.int64)
@@ -99,15 +100,18 @@ def empty(config: EngineConfig, capacity: int = 64) -> Tables:
     return with_index(fresh, nobody)
 
 
-def _blank_days(capacity: int) -> Reals:
+def _blank_days(capacity: int) -> FloatArray:
     days = np.zeros((capacity, layout.DAY_WIDTH))
     days[:, [layout.RANGE_HIGH, layout.RANGE_LOW]] = np.nan
     days[:, [layout.BEFORE_HIGH, layout.BEFORE_LOW, layout.BEFORE_LAST]] = np.nan
     return days
 
 
-def grown(tables: Tables, new_keys: Numbers, config: EngineConfig) -> Tables:
-    """Tables with a row for each of `new_keys` (distinct, unknown so far, in order of first sight)."""
+def grown(tables: Tables, new_keys: IntArray, config: EngineConfig) -> Tables:
+    """Tables with a row for each of `new_keys`.
+
+    They are distinct, unknown so far and in order of first sight.
+    """
     count = len(tables.order)
     keys = np.concatenate([tables.live[:count, layout.KEY], new_keys])
     capacity = len(tables.live)
@@ -125,30 +129,32 @@ def grown(tables: Tables, new_keys: Numbers, config: EngineConfig) -> Tables:
     return with_index(wider, keys)
 
 
-def with_index(tables: Tables, keys: Numbers) -> Tables:
+def with_index(tables: Tables, keys: IntArray) -> Tables:
     """`tables` with `order` and `lookup` made from the first `keys`."""
     size = 64
     while size < 4 * len(keys):  # at most a quarter full: a look-up takes about one step
         size *= 2
     lookup = np.full((size, 2), -1, np.int64)
     for row, key in enumerate(keys.tolist()):
-        at = home(key, size)
+        at = hash_slot(key, size)
         while lookup[at, 0] >= 0:
             at = (at + 1) & (size - 1)
         lookup[at] = key, row
     return tables._replace(order=np.argsort(keys, kind="stable").astype(np.int64), lookup=lookup)
 
 
-def home(key: int, size: int) -> int:
+def hash_slot(key: int, size: int) -> int:
     """Where the search for `key` begins; the kernels compute the same."""
     return (key ^ (key >> 7)) & (size - 1)
 
 
 def key_of(instrument: InstrumentId) -> int:
+    """The instrument as one number: segment << 32 | security id."""
     return instrument.segment.code << 32 | instrument.security_id
 
 
 def instrument_of(key: int) -> InstrumentId:
+    """The reverse of `key_of`."""
     return InstrumentId(_SEGMENTS[key >> 32], key & 0xFFFFFFFF)
 
 

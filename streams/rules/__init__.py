@@ -6,22 +6,31 @@ from typing import Final
 
 from streams.rules.ema_cross import ema_cross
 from streams.rules.rsi_reversal import rsi_reversal
-from streams.rules.rule import Columns, Flags, Percent, Rule, Verdicts, crossing, leaving, verdicts
+from streams.rules.rule import (
+    Columns,
+    Directions,
+    Flags,
+    Percent,
+    Rule,
+    crossing,
+    directions,
+    threshold_cross,
+)
 
 # What runs without a rules file. A signal costs three model calls (docs/agents.md), and these two
-# speak about a dozen times a day on a lively share; every other rule waits to be chosen.
+# fire about a dozen times a day on a lively share; every other rule waits to be chosen.
 RULES: Final[tuple[Rule, ...]] = (ema_cross(), rsi_reversal())
 
 __all__ = [
     "RULES",
     "Columns",
+    "Directions",
     "Flags",
     "Percent",
     "Rule",
-    "Verdicts",
     "crossing",
+    "directions",
     "ema_cross",
-    "leaving",
     "rsi_reversal",
-    "verdicts",
+    "threshold_cross",
 ]

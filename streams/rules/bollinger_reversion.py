@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from schemas.market import Timeframe
-from streams.rules.rule import Columns, Rule, Verdicts, verdicts
+from streams.rules.rule import Columns, Directions, Rule, directions
 
 
 def bollinger_reversion(timeframe: Timeframe = Timeframe.M5) -> Rule:
-    """A rising bar reaches below the lower Bollinger band and closes inside (bullish); mirrored (bearish)."""
+    """A rising bar dips below the lower band and closes inside it (bullish); mirrored (bearish)."""
     needs = ("open", "high", "low", "close", "bollinger_upper", "bollinger_lower")
-    return Rule("bollinger_reversion", timeframe, _look, needs)
+    return Rule("bollinger_reversion", timeframe, _evaluate, needs)
 
 
-def _look(bars: Columns) -> Verdicts:
+def _evaluate(bars: Columns) -> Directions:
     opened, closed, upper, lower = (
         bars["open"],
         bars["close"],
         bars["bollinger_upper"],
         bars["bollinger_lower"],
     )
-    return verdicts(
+    return directions(
         bullish=(bars["low"] < lower) & (closed > lower) & (closed > opened),
         bearish=(bars["high"] > upper) & (closed < upper) & (closed < opened),
     )

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from schemas.market import Timeframe
-from streams.rules.rule import Columns, Rule, Verdicts, verdicts
+from streams.rules.rule import Columns, Directions, Rule, directions
 
 
 def candlestick(
@@ -17,7 +17,7 @@ def candlestick(
     """TA-Lib's `pattern` ends at this bar, as bullish or bearish as TA-Lib says."""
     column = f"talib.{pattern}"
 
-    def look(bars: Columns) -> Verdicts:
-        return verdicts(bullish=bars[column] > 0, bearish=bars[column] < 0)
+    def evaluate(bars: Columns) -> Directions:
+        return directions(bullish=bars[column] > 0, bearish=bars[column] < 0)
 
-    return Rule("candlestick", timeframe, look, needs=(column,))
+    return Rule("candlestick", timeframe, evaluate, needs=(column,))

@@ -7,18 +7,21 @@ from typing import Annotated
 from pydantic import Field
 
 from schemas.market import Timeframe
-from streams.rules.rule import Columns, Rule, Verdicts, verdicts
+from streams.rules.rule import Columns, Directions, Rule, directions
 
 
 def cci_breakout(
     timeframe: Timeframe = Timeframe.M30, level: Annotated[float, Field(gt=0, le=1_000)] = 100.0
 ) -> Rule:
-    """CCI 20 rises above `level` (bullish) or falls below minus `level` (bearish) (Lambert, 1980)."""
+    """CCI 20 rises above `level` (bullish) or falls below minus `level` (bearish).
 
-    def look(bars: Columns) -> Verdicts:
+    Source: Lambert (1980).
+    """
+
+    def evaluate(bars: Columns) -> Directions:
         before, now = bars["previous_cci_20"], bars["cci_20"]
-        return verdicts(
+        return directions(
             bullish=(before <= level) & (now > level), bearish=(before >= -level) & (now < -level)
         )
 
-    return Rule("cci_breakout", timeframe, look, needs=("previous_cci_20", "cci_20"))
+    return Rule("cci_breakout", timeframe, evaluate, needs=("previous_cci_20", "cci_20"))

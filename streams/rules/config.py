@@ -20,7 +20,7 @@ from schemas.units import UtcNs
 from streams.columns.parse import talib_columns
 from streams.columns.talib_functions import LONGEST, PREFIX, WINDOW
 from streams.rules import RULES, Rule
-from streams.rules.discovery import SETTINGS, offer_of, recipe_of
+from streams.rules.discovery import SETTINGS, find_plugin, load_factory
 
 WEEK: Final = 7 * 24 * 60  # minutes
 
@@ -61,12 +61,12 @@ class _File(_Model):
 
 
 @dataclass(frozen=True, slots=True)
-class RuleBook:
-    """What the engine is to do beyond its own readings.
+class RuleSet:
+    """The rules that run, and the columns of TA-Lib that the engine computes besides its own.
 
     Attributes:
         rules: In the order of the file, which decides the order of signals on one bar.
-        origins: By a rule's name, what it is offered as.
+        origins: By a rule's name, the name of its plugin.
         columns: `talib.` columns by timeframe, those of the file and those the rules need.
         window: Bars that a `talib.` function is given at most, unless it needs more.
     """
@@ -79,7 +79,7 @@ class RuleBook:
     window: int = WINDOW
 
 
-def read(path: Path | None, remedy: str = "correct ATS_RULES or leave it empty") -> RuleBook:
+def read(path: Path | None, remedy: str = "correct ATS_RULES or leave it empty") -> RuleSet:
     """Read a rules file: exactly the rules it names run, unless they say `enabled = false`.
 
     None is the default. A rule that is switched off is neither imported nor checked. `remedy` is
@@ -89,13 +89,15 @@ def read(path: Path | None, remedy: str = "correct ATS_RULES or leave it empty")
         Misconfigured: naming the file and everything that is wrong with it.
     """
     if path is None:
-        return RuleBook()
+        return RuleSet()
     with _of(path, remedy):
-        return book_of(_document(path))
+        return rule_set_of(_document(path))
 
 
 def one_rule(path: Path | None, name: str, given: Mapping[str, Any]) -> Rule:
-    """The rule of a file's section, enabled or not, else the installed one, with `given` before what the section says.
+    """The rule of a file's section, enabled or not, else the installed one.
+
+    `given` are parameters that win over those of the section.
 
     Raises:
         Misconfigured: no such rule, or it cannot be made so.
@@ -124,8 +126,8 @@ def _document(path: Path) -> dict[str, Any]:
     return tomllib.loads(path.read_text("utf-8"))
 
 
-def book_of(document: Mapping[str, Any]) -> RuleBook:
-    """What `document`, a parsed rules file, asks for.
+def rule_set_of(document: Mapping[str, Any]) -> RuleSet:
+    """The rules and columns that `document`, a parsed rules file, names.
 
     Raises:
         Misconfigured: naming everything that is wrong.
@@ -148,7 +150,7 @@ def book_of(document: Mapping[str, Any]) -> RuleBook:
         for column in columns
     ]
     origins = {rule.name: str(file.rules[rule.name].get("rule", rule.name)) for rule in rules}
-    return RuleBook(tuple(rules), origins, _columns(wanted, rules), file.talib.window)
+    return RuleSet(tuple(rules), origins, _columns(wanted, rules), file.talib.window)
 
 
 def _settings(name: str, section: Mapping[str, Any]) -> _Section:
@@ -166,8 +168,8 @@ def _settings(name: str, section: Mapping[str, Any]) -> _Section:
 
 def _rule(name: str, section: Mapping[str, Any]) -> Rule:
     common = _settings(name, section)
-    recipe = recipe_of(offer_of(common.rule or name))
-    rule = recipe.rule({key: value for key, value in section.items() if key not in SETTINGS})
+    factory = load_factory(find_plugin(common.rule or name))
+    rule = factory.rule({key: value for key, value in section.items() if key not in SETTINGS})
     if common.cooldown_minutes is not None:
         rule = replace(rule, cooldown=UtcNs.minutes(common.cooldown_minutes))
     if common.instruments is not None:
@@ -194,4 +196,5 @@ def _problems(error: ValidationError) -> Iterator[str]:
         if each["type"] == "extra_forbidden":
             yield f"{place}: unknown; a rules file has [rules.NAME] and [talib]"
         else:
-            yield f"{place}={each['input']!r} is not usable: {each['msg'].removeprefix('Value error, ')}"
+            reason = each["msg"].removeprefix("Value error, ")
+            yield f"{place}={each['input']!r} is not usable: {reason}"

@@ -26,13 +26,14 @@ SETTINGS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
-    """A rule as a distribution announces it; nothing of it has been imported yet."""
+class RulePlugin:
+    """A rule as a distribution offers it; nothing of it has been imported yet."""
 
     entry: EntryPoint
 
     @property
     def name(self) -> str:
+        """The rule's name."""
         return self.entry.name
 
     @property
@@ -42,6 +43,7 @@ class Offer:
 
     @property
     def distribution(self) -> str:
+        """Who offers it, with the version."""
         dist = self.entry.dist
         return f"{dist.name} {dist.version}" if dist else "an unknown distribution"
 
@@ -50,7 +52,7 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class RuleFactory:
     """How to make a rule.
 
     Attributes:
@@ -58,7 +60,7 @@ class Recipe:
         parameters: What `make` takes, with defaults and limits.
     """
 
-    offer: Offer
+    plugin: RulePlugin
     make: Callable[..., Any]
     parameters: type[BaseModel]
 
@@ -69,6 +71,7 @@ class Recipe:
 
     @property
     def defaults(self) -> dict[str, Any]:
+        """Every parameter with its default."""
         return {name: about.default for name, about in self.parameters.model_fields.items()}
 
     def rule(self, given: Mapping[str, Any]) -> Rule:
@@ -84,17 +87,18 @@ class Recipe:
             )
         except ValidationError as error:
             raise Misconfigured(
-                f"{self.offer}: {'; '.join(self._problem(each) for each in error.errors())}"
+                f"{self.plugin}: {'; '.join(self._problem(each) for each in error.errors())}"
             ) from None
         except Misconfigured as error:
-            raise Misconfigured(f"{self.offer}: {error}") from None
+            raise Misconfigured(f"{self.plugin}: {error}") from None
         except ValueError as error:
-            raise Misconfigured(f"{self.offer} refuses its parameters: {error}") from None
+            raise Misconfigured(f"{self.plugin} refuses its parameters: {error}") from None
         except (Exception, SystemExit) as error:  # noqa: BLE001  # a stranger's code may raise anything
             raise Misconfigured(
-                f"{self.offer} cannot be made: {type(error).__name__}: {error}; mend or uninstall it"
+                f"{self.plugin} cannot be made: {type(error).__name__}: {error}; "
+                "mend or uninstall it"
             ) from None
-        _check(self.offer, rule)
+        _check(self.plugin, rule)
         return rule  # type: ignore[no-any-return]  # _check has just looked
 
     def _problem(self, error: Any) -> str:
@@ -108,121 +112,123 @@ class Recipe:
         )
 
 
-def offers() -> tuple[Offer, ...]:
+def rule_plugins() -> tuple[RulePlugin, ...]:
     """All rules that installed distributions announce, by name.
 
     Raises:
         Misconfigured: a distribution's announcements cannot be read, so no rule can be found.
     """
     try:
-        found = map(Offer, entry_points(group=GROUP))
+        found = map(RulePlugin, entry_points(group=GROUP))
     except Exception:
         for dist in distributions():
             try:
                 _ = dist.entry_points
             except Exception as error:  # noqa: BLE001  # the library raises whatever its parser stumbles over
                 raise Misconfigured(
-                    f"the entry points of {dist.name} {dist.version} cannot be read: {error}; mend or uninstall it"
+                    f"the entry points of {dist.name} {dist.version} cannot be read: {error}; "
+                    "mend or uninstall it"
                 ) from None
         raise
-    return tuple(sorted(found, key=lambda offer: (offer.name, offer.where)))
+    return tuple(sorted(found, key=lambda plugin: (plugin.name, plugin.where)))
 
 
-def offer_of(name: str) -> Offer:
+def find_plugin(name: str) -> RulePlugin:
     """The one offer of that name.
 
     Raises:
         Misconfigured: nobody offers it, or several do.
     """
-    all_ = offers()
-    found = [offer for offer in all_ if offer.name == name]
+    all_ = rule_plugins()
+    found = [plugin for plugin in all_ if plugin.name == name]
     if not found:
-        known = sorted({offer.name for offer in all_})
+        known = sorted({plugin.name for plugin in all_})
         raise Misconfigured(
-            f"no installed package offers the rule {name!r}{did_you_mean(name, known)}: install the one that has it into this "
-            "environment, or choose from `ats rules list`"
+            f"no installed package offers the rule {name!r}{did_you_mean(name, known)}: "
+            "install the one that has it into this environment, or choose from `ats rules list`"
         )
     if len(found) > 1:
-        raise Misconfigured(
-            f"the rule {name!r} is offered by {' and '.join(offer.where for offer in found)}: uninstall all but one"
-        )
+        places = " and ".join(plugin.where for plugin in found)
+        raise Misconfigured(f"the rule {name!r} is offered by {places}: uninstall all but one")
     return found[0]
 
 
-def recipe_of(offer: Offer) -> Recipe:
+def load_factory(plugin: RulePlugin) -> RuleFactory:
     """Import what an offer points at and read its parameters.
 
     Raises:
         Misconfigured: it cannot be imported, or is no function whose parameters all have a type and
             a default.
     """
-    if not EntryPoint.pattern.match(offer.entry.value):
+    if not EntryPoint.pattern.match(plugin.entry.value):
         raise Misconfigured(
-            f"{offer} has a malformed entry point: `{offer.name} = {offer.entry.value}` in its {GROUP} must be like "
-            f'{offer.name} = "package.module:{offer.name}"; mend or uninstall it'
+            f"{plugin} has a malformed entry point: `{plugin.name} = {plugin.entry.value}` "
+            f'in its {GROUP} must be like {plugin.name} = "package.module:{plugin.name}"; '
+            "mend or uninstall it"
         )
     try:
-        make = offer.entry.load()
+        make = plugin.entry.load()
     except (Exception, SystemExit) as error:  # noqa: BLE001  # a stranger's module may raise anything while it is imported
         raise Misconfigured(
-            f"{offer} cannot be imported: {type(error).__name__}: {error}; mend or uninstall it"
+            f"{plugin} cannot be imported: {type(error).__name__}: {error}; mend or uninstall it"
         ) from None
     if not callable(make):
         raise Misconfigured(
-            f"{offer} is a {type(make).__name__}: it must be a function that returns a Rule"
+            f"{plugin} is a {type(make).__name__}: it must be a function that returns a Rule"
         )
-    return Recipe(offer, make, _parameters_of(offer, make))
+    return RuleFactory(plugin, make, _parameters_of(plugin, make))
 
 
-def _parameters_of(offer: Offer, make: Callable[..., Any]) -> type[BaseModel]:
+def _parameters_of(plugin: RulePlugin, make: Callable[..., Any]) -> type[BaseModel]:
     try:
         signature = inspect.signature(make, eval_str=True)
     except (Exception, SystemExit) as error:  # noqa: BLE001  # annotations are a stranger's code too
-        raise Misconfigured(f"{offer}: its parameters cannot be read: {error}") from None
+        raise Misconfigured(f"{plugin}: its parameters cannot be read: {error}") from None
     fields: dict[str, Any] = {}
     for name, parameter in signature.parameters.items():
         if parameter.annotation is parameter.empty or parameter.default is parameter.empty:
-            raise Misconfigured(f"{offer}: its parameter {name!r} must have a type and a default")
+            raise Misconfigured(f"{plugin}: its parameter {name!r} must have a type and a default")
         if name in SETTINGS:
             raise Misconfigured(
-                f"{offer}: its parameter {name!r} must be called otherwise; every rule has a setting of that name"
+                f"{plugin}: its parameter {name!r} must be called otherwise; "
+                "every rule has a setting of that name"
             )
         fields[name] = (parameter.annotation, parameter.default)
     try:
         return create_model(
-            offer.name, __config__=ConfigDict(extra="forbid", validate_default=True), **fields
+            plugin.name, __config__=ConfigDict(extra="forbid", validate_default=True), **fields
         )
     except Exception as error:  # noqa: BLE001  # pydantic runs the annotations' own hooks
-        raise Misconfigured(f"{offer}: its parameters cannot be read: {error}") from None
+        raise Misconfigured(f"{plugin}: its parameters cannot be read: {error}") from None
 
 
-def _check(offer: Offer, rule: object) -> None:
-    """That it is a rule whose columns exist and whose answers have the right shape."""
+def _check(plugin: RulePlugin, rule: object) -> None:
+    """Refuse what is no rule, or one whose columns or results cannot be used."""
     if not isinstance(rule, Rule):
         raise Misconfigured(
-            f"{offer} returns a {type(rule).__name__}: it must return a streams.rules.Rule"
+            f"{plugin} returns a {type(rule).__name__}: it must return a streams.rules.Rule"
         )
-    if rule.name != offer.name:
-        raise Misconfigured(f"{offer} names its rule {rule.name!r}: make the two names equal")
+    if rule.name != plugin.name:
+        raise Misconfigured(f"{plugin} names its rule {rule.name!r}: make the two names equal")
     if not rule.needs:
-        raise Misconfigured(f"{offer} needs no column: list the columns it looks at in needs")
+        raise Misconfigured(f"{plugin} needs no column: list the columns it looks at in needs")
     for name in rule.needs:
         try:
             parse_column(name, rule.timeframe)
         except Misconfigured as error:
-            raise Misconfigured(f"{offer}: {error}") from None
-    _try(offer, rule)
+            raise Misconfigured(f"{plugin}: {error}") from None
+    _try(plugin, rule)
 
 
-def _try(offer: Offer, rule: Rule) -> None:
-    """Ask the rule about made-up bars.
+def _try(plugin: RulePlugin, rule: Rule) -> None:
+    """Evaluate the rule on made-up bars.
 
     A mistake shows now rather than at the first bar of the day.
     """
     values = np.array([1.0, 2.0, 100.0, 100_000.0])
     bars = {name: np.roll(values, nth) for nth, name in enumerate(rule.needs)}
     try:
-        rule.ask(bars, len(values))
+        rule.evaluate(bars, len(values))
     except Misconfigured as error:
         cause = error.__cause__
         reason = (
@@ -230,4 +236,4 @@ def _try(offer: Offer, rule: Rule) -> None:
             if isinstance(cause, KeyError)
             else str(error)
         )
-        raise Misconfigured(f"{offer}: {reason}") from None
+        raise Misconfigured(f"{plugin}: {reason}") from None

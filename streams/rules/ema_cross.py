@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from schemas.market import Timeframe
-from streams.rules.rule import Columns, Rule, Verdicts, crossing
+from streams.rules.rule import Columns, Directions, Rule, crossing
 
 
 def ema_cross(timeframe: Timeframe = Timeframe.M5) -> Rule:
@@ -11,12 +11,12 @@ def ema_cross(timeframe: Timeframe = Timeframe.M5) -> Rule:
     return Rule(
         "ema_cross",
         timeframe,
-        _look,
+        _evaluate,
         needs=("previous_ema_9", "previous_ema_21", "ema_9", "ema_21"),
     )
 
 
-def _look(bars: Columns) -> Verdicts:
+def _evaluate(bars: Columns) -> Directions:
     return crossing(
         bars["previous_ema_9"] - bars["previous_ema_21"], bars["ema_9"] - bars["ema_21"]
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from schemas.market import Timeframe
-from streams.rules.rule import Columns, Rule, Verdicts, crossing
+from streams.rules.rule import Columns, Directions, Rule, crossing
 
 
 def golden_cross(timeframe: Timeframe = Timeframe.D1) -> Rule:
@@ -11,12 +11,12 @@ def golden_cross(timeframe: Timeframe = Timeframe.D1) -> Rule:
     return Rule(
         "golden_cross",
         timeframe,
-        _look,
+        _evaluate,
         needs=("previous_sma_20", "previous_sma_50", "sma_20", "sma_50"),
     )
 
 
-def _look(bars: Columns) -> Verdicts:
+def _evaluate(bars: Columns) -> Directions:
     return crossing(
         bars["previous_sma_20"] - bars["previous_sma_50"], bars["sma_20"] - bars["sma_50"]
     )

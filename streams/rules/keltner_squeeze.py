@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from schemas.market import Timeframe
-from streams.rules.rule import Columns, Rule, Verdicts, verdicts
+from streams.rules.rule import Columns, Directions, Rule, directions
 
 
 def keltner_squeeze(timeframe: Timeframe = Timeframe.M15) -> Rule:
@@ -13,10 +13,10 @@ def keltner_squeeze(timeframe: Timeframe = Timeframe.M15) -> Rule:
     """
     bands = ("bollinger_upper", "bollinger_lower", "keltner_upper", "keltner_lower")
     needs = ("close", "bollinger_middle", *bands, *(f"previous_{name}" for name in bands))
-    return Rule("keltner_squeeze", timeframe, _look, needs)
+    return Rule("keltner_squeeze", timeframe, _evaluate, needs)
 
 
-def _look(bars: Columns) -> Verdicts:
+def _evaluate(bars: Columns) -> Directions:
     quiet = (bars["previous_bollinger_upper"] < bars["previous_keltner_upper"]) & (
         bars["previous_bollinger_lower"] > bars["previous_keltner_lower"]
     )
@@ -24,4 +24,4 @@ def _look(bars: Columns) -> Verdicts:
         bars["bollinger_lower"] <= bars["keltner_lower"]
     )
     side = bars["close"] - bars["bollinger_middle"]
-    return verdicts(bullish=quiet & awake & (side > 0), bearish=quiet & awake & (side < 0))
+    return directions(bullish=quiet & awake & (side > 0), bearish=quiet & awake & (side < 0))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from schemas.market import Timeframe
-from streams.rules.rule import Columns, Rule, Verdicts, crossing
+from streams.rules.rule import Columns, Directions, Rule, crossing
 
 
 def macd_cross(timeframe: Timeframe = Timeframe.M60) -> Rule:
     """MACD crosses its signal line, which is where the histogram changes its sign (Appel, 2005)."""
-    return Rule("macd_cross", timeframe, _look, needs=("previous_macd_histogram", "macd_histogram"))
+    return Rule(
+        "macd_cross", timeframe, _evaluate, needs=("previous_macd_histogram", "macd_histogram")
+    )
 
 
-def _look(bars: Columns) -> Verdicts:
+def _evaluate(bars: Columns) -> Directions:
     return crossing(bars["previous_macd_histogram"], bars["macd_histogram"])

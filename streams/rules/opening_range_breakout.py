@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from schemas.market import Timeframe
 from schemas.units import UtcNs
-from streams.rules.rule import Columns, Rule, Verdicts, verdicts
+from streams.rules.rule import Columns, Directions, Rule, directions
 
 
 def opening_range_breakout(timeframe: Timeframe = Timeframe.M5) -> Rule:
-    """The close leaves the opening range upwards (bullish) or downwards (bearish), having been in it (Crabel, 1990)."""
+    """The close leaves the opening range upwards (bullish) or downwards (bearish).
+
+    The close before was in it (Crabel, 1990).
+    """
     needs = ("previous_close", "close", "opening_range_high", "opening_range_low")
-    return Rule("opening_range_breakout", timeframe, _look, needs, cooldown=UtcNs.minutes(120))
+    return Rule("opening_range_breakout", timeframe, _evaluate, needs, cooldown=UtcNs.minutes(120))
 
 
-def _look(bars: Columns) -> Verdicts:
+def _evaluate(bars: Columns) -> Directions:
     before, now, high, low = (
         bars[name]
         for name in ("previous_close", "close", "opening_range_high", "opening_range_low")
     )
     inside = (low <= before) & (before <= high)
-    return verdicts(bullish=inside & (now > high), bearish=inside & (now < low))
+    return directions(bullish=inside & (now > high), bearish=inside & (now < low))

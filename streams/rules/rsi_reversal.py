@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from schemas.market import Timeframe
-from streams.rules.rule import Columns, Percent, Rule, Verdicts, leaving
+from streams.rules.rule import Columns, Directions, Percent, Rule, threshold_cross
 
 
 def rsi_reversal(
     timeframe: Timeframe = Timeframe.M1, low: Percent = 30.0, high: Percent = 70.0
 ) -> Rule:
-    """RSI 14 rises back above `low` (bullish) or falls back below `high` (bearish) (Wilder, 1978, ch. 6)."""
+    """RSI 14 rises back above `low` (bullish) or falls back below `high` (bearish).
 
-    def look(bars: Columns) -> Verdicts:
-        return leaving(bars["previous_rsi_14"], bars["rsi_14"], low=low, high=high)
+    Source: Wilder (1978), ch. 6.
+    """
 
-    return Rule("rsi_reversal", timeframe, look, needs=("previous_rsi_14", "rsi_14"))
+    def evaluate(bars: Columns) -> Directions:
+        return threshold_cross(bars["previous_rsi_14"], bars["rsi_14"], low=low, high=high)
+
+    return Rule("rsi_reversal", timeframe, evaluate, needs=("previous_rsi_14", "rsi_14"))

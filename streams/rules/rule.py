@@ -1,4 +1,4 @@
-"""What a rule is, and the few words most rules are made of."""
+"""What a rule is, and the few functions most rules are made of."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from schemas.units import UtcNs
 from streams.columns.parse import parse_column
 
 Flags: TypeAlias = npt.NDArray[np.bool_]
-Verdicts: TypeAlias = npt.NDArray[np.int8]
+Directions: TypeAlias = npt.NDArray[np.int8]
 
 
 class Columns(Protocol):
@@ -30,9 +30,9 @@ class Columns(Protocol):
     def __getitem__(self, name: str, /) -> npt.NDArray[Any]: ...
 
 
-Look: TypeAlias = Callable[[Columns], Verdicts]
+RuleFunction: TypeAlias = Callable[[Columns], Directions]
 
-# a committee's opinion on one instrument is not asked again sooner
+# a committee gives its opinion on one instrument no sooner again
 COOLDOWN: Final = UtcNs.minutes(15)
 
 _REMEDY: Final = "mend it, or set enabled = false in the rules file"
@@ -54,7 +54,7 @@ _FIELDS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
         lambda value: isinstance(value, Timeframe),
         "one of schemas.market, such as Timeframe.M5",
     ),
-    "look": (callable, "a function from columns to verdicts"),
+    "function": (callable, "a function from columns to directions"),
     "needs": (
         lambda value: isinstance(value, tuple) and all(isinstance(each, str) for each in value),
         'a tuple of column names, such as ("close", "ema_9")',
@@ -65,7 +65,7 @@ _FIELDS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
     ),
     "instruments": (
         lambda value: value is None or (_are_instruments(value) and len(value) > 0),
-        'None for all, or some, such as frozenset({InstrumentId.parse("NSE_EQ:2885")}) of schemas.ids',
+        'None for all, or some of schemas.ids: frozenset({InstrumentId.parse("NSE_EQ:2885")})',
     ),
 }
 """Of each field of a rule, what it may be and how to say that."""
@@ -73,22 +73,22 @@ _FIELDS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A named question about closed bars.
+    """A named function of closed bars.
 
     Attributes:
-        timeframe: Which bars it looks at.
-        look: From bars to 1 bullish, -1 bearish, 0 nothing for each. Pure: it remembers nothing
+        timeframe: Of the bars it is evaluated on.
+        function: From bars to 1 bullish, -1 bearish, 0 nothing for each. Pure: it remembers nothing
             between calls.
         needs: The columns it looks at: `close`, `ema_9`, `previous_ema_9` (at the bar before),
             `ema_50@15m` (the last closed bar of a longer timeframe). Where one of them is NaN,
             because it warms up, the rule is silent; a signal's features begin with these.
         cooldown: Market time after a signal in which the rule stays silent on that instrument.
-        instruments: The only ones it is asked about; None: all.
+        instruments: The only ones it is evaluated on; None: all.
     """
 
     name: str
     timeframe: Timeframe
-    look: Look
+    function: RuleFunction
     needs: tuple[str, ...]
     cooldown: UtcNs = COOLDOWN
     instruments: frozenset[InstrumentId] | None = None
@@ -112,37 +112,42 @@ class Rule:
         """Its name in snapshots."""
         return f"{self.name}@{self.timeframe}"
 
-    def ask(self, bars: Columns, count: int) -> Verdicts:
-        """What it says about `count` bars; 0 where a column it needs is NaN.
+    def evaluate(self, bars: Columns, count: int) -> Directions:
+        """Its direction for each of `count` bars; 0 where a column it needs is NaN.
 
         Raises:
-            Misconfigured: it failed, or its answer is not one whole number for each bar.
+            Misconfigured: it failed, or its result is not one whole number for each bar.
         """
         unknown = np.zeros(count, np.bool_)
         for name in self.needs:
             unknown |= np.isnan(bars[name])
         try:
-            # a rule may divide by zero; what it makes of the NaN is its answer
+            # a rule may divide by zero; what it makes of the NaN is its result
             with np.errstate(all="ignore"):
-                said: object = self.look(_ReadOnly(bars))
+                result: object = self.function(_ReadOnly(bars))
         except (Exception, SystemExit) as error:
             raise Misconfigured(
                 f"rule {self.key} failed: {type(error).__name__}: {error}; {_REMEDY}"
             ) from error
-        if not isinstance(said, np.ndarray) or said.shape != (count,) or said.dtype.kind != "i":
+        if (
+            not isinstance(result, np.ndarray)
+            or result.shape != (count,)
+            or result.dtype.kind != "i"
+        ):
             kind = (
-                f"{said.dtype} {said.shape}"
-                if isinstance(said, np.ndarray)
-                else type(said).__name__
+                f"{result.dtype} {result.shape}"
+                if isinstance(result, np.ndarray)
+                else type(result).__name__
             )
             raise Misconfigured(
-                f"rule {self.key} answered {kind} instead of one int8 for each of {count} bars; {_REMEDY}"
+                f"rule {self.key} returned {kind} instead of one int8 for each of {count} bars; "
+                f"{_REMEDY}"
             )
-        return np.where(unknown, 0, said)
+        return np.where(unknown, 0, result)
 
 
 def warm_up(rule: Rule) -> dict[Timeframe, int]:
-    """How many bars of each timeframe must have closed before `rule` may speak.
+    """How many bars of each timeframe must have closed before `rule` may fire.
 
     Raises:
         Misconfigured: it needs a column that does not exist.
@@ -169,18 +174,23 @@ class _ReadOnly:
         return column
 
 
-def verdicts(*, bullish: Flags, bearish: Flags) -> Verdicts:
-    """Flags as verdicts. A comparison with NaN is False, so what is not known yet is neither."""
+def directions(*, bullish: Flags, bearish: Flags) -> Directions:
+    """Flags as directions. A comparison with NaN is False, so what is not known yet is neither."""
     return bullish.astype(np.int8) - bearish.astype(np.int8)
 
 
-def crossing(before: npt.NDArray[Any], now: npt.NDArray[Any]) -> Verdicts:
-    """Bullish where a difference turns positive, bearish where it turns negative; 0 is not yet a side."""
-    return verdicts(bullish=(before <= 0) & (now > 0), bearish=(before >= 0) & (now < 0))
+def crossing(before: npt.NDArray[Any], now: npt.NDArray[Any]) -> Directions:
+    """Bullish where a difference turns positive, bearish where it turns negative.
+
+    0 is not yet a side.
+    """
+    return directions(bullish=(before <= 0) & (now > 0), bearish=(before >= 0) & (now < 0))
 
 
-def leaving(
+def threshold_cross(
     before: npt.NDArray[Any], now: npt.NDArray[Any], *, low: float, high: float
-) -> Verdicts:
-    """Bullish where an oscillator comes back above `low`, bearish where it comes back below `high`."""
-    return verdicts(bullish=(before <= low) & (now > low), bearish=(before >= high) & (now < high))
+) -> Directions:
+    """Bullish where an oscillator comes back above `low`, bearish where back below `high`."""
+    return directions(
+        bullish=(before <= low) & (now > low), bearish=(before >= high) & (now < high)
+    )

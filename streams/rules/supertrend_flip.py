@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from schemas.market import Timeframe
-from streams.rules.rule import Columns, Rule, Verdicts, crossing
+from streams.rules.rule import Columns, Directions, Rule, crossing
 
 
 def supertrend_flip(timeframe: Timeframe = Timeframe.M15) -> Rule:
@@ -11,10 +11,10 @@ def supertrend_flip(timeframe: Timeframe = Timeframe.M15) -> Rule:
     return Rule(
         "supertrend_flip",
         timeframe,
-        _look,
+        _evaluate,
         needs=("previous_supertrend_direction", "supertrend_direction"),
     )
 
 
-def _look(bars: Columns) -> Verdicts:
+def _evaluate(bars: Columns) -> Directions:
     return crossing(bars["previous_supertrend_direction"], bars["supertrend_direction"])

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from schemas.market import Timeframe
-from streams.rules.rule import Columns, Rule, Verdicts, verdicts
+from streams.rules.rule import Columns, Directions, Rule, directions
 
 
 def trend_pullback(timeframe: Timeframe = Timeframe.M5, trend: Timeframe = Timeframe.M15) -> Rule:
-    """Above EMA 50 of `trend`, a bar dips to EMA 21 and closes above it and its open (bullish); mirrored (bearish)."""
+    """A bar dips to EMA 21 and closes above it, in a rising trend (bullish); mirrored (bearish).
+
+    The trend rises when close and EMA 21 are above EMA 50 of `trend`. The bar itself rises.
+    """
     average = f"ema_50@{trend}"
 
-    def look(bars: Columns) -> Verdicts:
+    def evaluate(bars: Columns) -> Directions:
         opened, closed, short, long = bars["open"], bars["close"], bars["ema_21"], bars[average]
-        return verdicts(
+        return directions(
             bullish=(closed > long)
             & (short > long)
             & (bars["low"] <= short)
@@ -26,5 +29,8 @@ def trend_pullback(timeframe: Timeframe = Timeframe.M5, trend: Timeframe = Timef
         )
 
     return Rule(
-        "trend_pullback", timeframe, look, needs=("open", "high", "low", "close", "ema_21", average)
+        "trend_pullback",
+        timeframe,
+        evaluate,
+        needs=("open", "high", "low", "close", "ema_21", average),
     )

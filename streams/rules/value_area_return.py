@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from schemas.market import Timeframe
-from streams.rules.rule import Columns, Rule, Verdicts, verdicts
+from streams.rules.rule import Columns, Directions, Rule, directions
 
 
 def value_area_return(timeframe: Timeframe = Timeframe.M30) -> Rule:
-    """A bar opens below the value area and closes inside (bullish), or opens above and closes inside (bearish).
+    """A bar opens below the value area and closes inside (bullish), or from above (bearish).
 
     Source: Dalton, Jones and Dalton (1990), Mind over Markets, on trade that re-enters value.
     """
     return Rule(
         "value_area_return",
         timeframe,
-        _look,
+        _evaluate,
         needs=("open", "close", "value_area_high", "value_area_low"),
     )
 
 
-def _look(bars: Columns) -> Verdicts:
+def _evaluate(bars: Columns) -> Directions:
     opened, closed = bars["open"], bars["close"]
     high, low = bars["value_area_high"], bars["value_area_low"]
     inside = (low <= closed) & (closed <= high)
-    return verdicts(bullish=inside & (opened < low), bearish=inside & (opened > high))
+    return directions(bullish=inside & (opened < low), bearish=inside & (opened > high))

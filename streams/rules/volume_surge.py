@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from schemas.market import Timeframe
-from streams.rules.rule import Columns, Rule, Verdicts, verdicts
+from streams.rules.rule import Columns, Directions, Rule, directions
 
 USUAL: Final = "previous_talib.SMA(price=volume,timeperiod=20)"
 
@@ -17,11 +17,11 @@ def volume_surge(
 ) -> Rule:
     """Volume is at least `times` the average of the 20 bars before; the side is that of the bar."""
 
-    def look(bars: Columns) -> Verdicts:
+    def evaluate(bars: Columns) -> Directions:
         surge = (bars["volume"] >= times * bars[USUAL]) & (bars["volume"] > 0)
-        return verdicts(
+        return directions(
             bullish=surge & (bars["close"] > bars["open"]),
             bearish=surge & (bars["close"] < bars["open"]),
         )
 
-    return Rule("volume_surge", timeframe, look, needs=("open", "close", "volume", USUAL))
+    return Rule("volume_surge", timeframe, evaluate, needs=("open", "close", "volume", USUAL))

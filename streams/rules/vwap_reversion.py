@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from schemas.market import Timeframe
-from streams.rules.rule import Columns, Rule, Verdicts, verdicts
+from streams.rules.rule import Columns, Directions, Rule, directions
 
 
 def vwap_reversion(timeframe: Timeframe = Timeframe.M3) -> Rule:
-    """A bar opens below the lower VWAP band and closes between band and VWAP (bullish); mirrored (bearish)."""
+    """A bar opens below the lower VWAP band and closes above it (bullish); mirrored (bearish).
+
+    It closes short of VWAP.
+    """
     return Rule(
         "vwap_reversion",
         timeframe,
-        _look,
+        _evaluate,
         needs=("open", "close", "vwap", "vwap_upper", "vwap_lower"),
     )
 
 
-def _look(bars: Columns) -> Verdicts:
+def _evaluate(bars: Columns) -> Directions:
     opened, closed, vwap = bars["open"], bars["close"], bars["vwap"]
     upper, lower = bars["vwap_upper"], bars["vwap_lower"]
-    return verdicts(
+    return directions(
         bullish=(opened < lower) & (closed > lower) & (closed < vwap),
         bearish=(opened > upper) & (closed < upper) & (closed > vwap),
     )

@@ -1,6 +1,6 @@
-"""Which past bars every timeframe wants, and how they are made of the bars one can get. Pure.
+"""Which past bars every timeframe needs, and how they are made of the bars one can get. Pure.
 
-Three questions per instrument are enough for all timeframes: 1-minute bars of a few days, 5-minute
+Three requests per instrument are enough for all timeframes: 1-minute bars of a few days, 5-minute
 bars of some weeks, daily bars of a year. Longer bars are sums of shorter ones, aligned to the
 session's open by the calendar, as the engine aligns them.
 """
@@ -25,10 +25,10 @@ _DAY_MINUTES: Final = 1_440
 _HOLIDAYS: Final = 10  # days added to each span, so that a festival week does not shorten it
 
 
-class Source(NamedTuple):
-    """One question to the historical API.
+class HistoryRequest(NamedTuple):
+    """One request to the historical API.
 
-    Bars of `minutes`, asked for `days` calendar days back; 1,440 is daily.
+    Bars of `minutes`, of `days` calendar days back; 1,440 is daily.
     """
 
     minutes: Literal[1, 5, 1_440]
@@ -36,7 +36,7 @@ class Source(NamedTuple):
 
     @property
     def timeframes(self) -> tuple[Timeframe, ...]:
-        """Those that are made of its answer."""
+        """Those that are made of its bars."""
         return tuple(timeframe for timeframe in Timeframe if _best(timeframe) == self.minutes)
 
 
@@ -50,21 +50,26 @@ def _days(longest: int) -> int:
     return -(-WANTED * 7 // (per_day * 5)) + _HOLIDAYS
 
 
-SOURCES: Final = (Source(1, _days(3)), Source(5, _days(60)), Source(1_440, _days(_SESSION_MINUTES)))
+REQUESTS: Final = (
+    HistoryRequest(1, _days(3)),
+    HistoryRequest(5, _days(60)),
+    HistoryRequest(1_440, _days(_SESSION_MINUTES)),
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Hours:
+class InstrumentHours:
     """When one instrument trades."""
 
     calendar: Calendar
     instrument: InstrumentId
-    _known: dict[date, tuple[Session, ...]] = field(default_factory=dict)
+    _sessions: dict[date, tuple[Session, ...]] = field(default_factory=dict)
 
     def sessions(self, day: date) -> tuple[Session, ...]:
-        if day not in self._known:
-            self._known[day] = self.calendar.sessions(day, self.instrument)
-        return self._known[day]
+        """The sessions of one day; none on a holiday."""
+        if day not in self._sessions:
+            self._sessions[day] = self.calendar.sessions(day, self.instrument)
+        return self._sessions[day]
 
     def span(self, moment: UtcNs, timeframe: Timeframe) -> tuple[UtcNs, UtcNs] | None:
         """Start and end of the bar that holds `moment`.
@@ -84,8 +89,11 @@ class Hours:
         """Whether bars of `day` are to be expected."""
         return bool(self.sessions(day))
 
-    def last_over(self, timeframe: Timeframe, until: UtcNs) -> UtcNs:
-        """Start of the newest bar that can be over at `until`; 0 when there was no session for as long as we look back."""
+    def last_closed(self, timeframe: Timeframe, until: UtcNs) -> UtcNs:
+        """Start of the last bar that can be closed at `until`.
+
+        0 when there was no session for as long as we look back.
+        """
         for back in range(1 + _HOLIDAYS):
             day = trading_day(until) - timedelta(days=back)
             for session in reversed(self.sessions(day)) if self.trades(day) else ():
@@ -97,25 +105,35 @@ class Hours:
                 span = self.span(
                     UtcNs(session.open + (whole + short - 1) * timeframe.ns), timeframe
                 )
-                if span and span[1] <= until:
+                if span and is_closed(span, until):
                     return span[0]
         return UtcNs(0)
 
 
-def longer(
-    bars: Iterable[Bar], timeframe: Timeframe, until: UtcNs, hours: Hours
+def is_closed(span: tuple[UtcNs, UtcNs], until: UtcNs) -> bool:
+    """Whether a bar of that start and end is closed at `until`."""
+    return span[1] <= until
+
+
+def resample(
+    bars: Iterable[Bar], timeframe: Timeframe, until: UtcNs, hours: InstrumentHours
 ) -> tuple[Bar, ...]:
-    """The `newest` bars of `timeframe` made of shorter `bars` (in order), as far as they are over at `until`."""
+    """The `latest` bars of `timeframe`, made of shorter `bars` (in order).
+
+    Only those that are closed at `until`.
+    """
     placed = groupby(_placed(bars, timeframe, until, hours), _start)
-    return newest(
+    return latest(
         [_merged(start, tuple(group)) for start, group in placed], timeframe, until, hours
     )
 
 
-def newest(
-    bars: Sequence[Bar], timeframe: Timeframe, until: UtcNs, hours: Hours
+def latest(
+    bars: Sequence[Bar], timeframe: Timeframe, until: UtcNs, hours: InstrumentHours
 ) -> tuple[Bar, ...]:
-    """The last `WANTED` bars; of minutes those of today, and as many whole days before it as hold them.
+    """The last `WANTED` bars.
+
+    Of minutes: those of today, and as many whole days before it as hold them.
 
     An engine makes its days of minutes (VWAP, opening range, the next day's pivots), so it must
     never be given a part of one for the whole. A first day that does not begin with its open may
@@ -143,11 +161,11 @@ def _start(placed: _Placed) -> UtcNs:
 
 
 def _placed(
-    bars: Iterable[Bar], timeframe: Timeframe, until: UtcNs, hours: Hours
+    bars: Iterable[Bar], timeframe: Timeframe, until: UtcNs, hours: InstrumentHours
 ) -> Iterator[_Placed]:
     for bar in bars:
         span = hours.span(bar.start, timeframe)
-        if span and span[1] <= until:
+        if span and is_closed(span, until):
             yield _Placed(span[0], bar)
 
 

@@ -1,4 +1,4 @@
-"""Collects the past bars of a universe and writes them to `ats.ticks`, before the day's first tick."""
+"""Writes the past bars of a universe to `ats.ticks`, before the day's first tick."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from schemas.packed import Rows
 from schemas.ticks import partition_of
 from schemas.topics import TICKS
 from schemas.units import NS_PER_SECOND, Price, Quantity, UtcNs
-from streams.warmup.known import Known
-from streams.warmup.plan import SOURCES, Hours, Source, longer
+from streams.warmup.candle_history import CandleHistory
+from streams.warmup.plan import REQUESTS, HistoryRequest, InstrumentHours, resample
 
 log = structlog.get_logger(__name__)
 
-ATTEMPTS: Final = 3  # for one question; each waits its turn again
+ATTEMPTS: Final = 3  # of one request; each waits its turn again
 AT_ONCE: Final = 8  # an answer takes about a second, so five a second need some under way
 _DAY_NS: Final = 86_400 * NS_PER_SECOND
 
@@ -37,55 +37,82 @@ class DatedBar(Protocol):
     """A daily bar as Dhan's history gives it."""
 
     @property
-    def day(self) -> date: ...
+    def day(self) -> date:
+        """Its Indian day."""
+        ...
+
     @property
-    def open(self) -> Price: ...
+    def open(self) -> Price:
+        """First price, paise."""
+        ...
+
     @property
-    def high(self) -> Price: ...
+    def high(self) -> Price:
+        """Highest price, paise."""
+        ...
+
     @property
-    def low(self) -> Price: ...
+    def low(self) -> Price:
+        """Lowest price, paise."""
+        ...
+
     @property
-    def close(self) -> Price: ...
+    def close(self) -> Price:
+        """Last price, paise."""
+        ...
+
     @property
-    def volume(self) -> Quantity: ...
+    def volume(self) -> Quantity:
+        """Units traded."""
+        ...
 
 
 class Archive(Protocol):
     """Where old bars come from; `dhan.history.History` is the real one."""
 
-    async def daily(
-        self, instrument: Instrument, first: date, last: date
-    ) -> Sequence[DatedBar]: ...
+    async def daily(self, instrument: Instrument, first: date, last: date) -> Sequence[DatedBar]:
+        """Daily bars of `first` to `last`, in order.
+
+        Raises:
+            TryLater, Unreadable: no usable answer.
+        """
+        ...
 
     async def intraday(
         self, instrument: Instrument, minutes: Literal[1, 5, 15, 25, 60], first: UtcNs, until: UtcNs
-    ) -> Sequence[Bar]: ...
+    ) -> Sequence[Bar]:
+        """Bars of `minutes` that lie between `first` and `until`, in order.
+
+        Raises:
+            TryLater, Unreadable: no usable answer.
+        """
+        ...
 
 
 class Pace(Protocol):
     """Lets one request through at a time, no faster than the provider allows."""
 
-    async def wait(self) -> None: ...
+    async def wait(self) -> None:
+        """Return when the next request may go."""
 
 
 @dataclass(slots=True)
-class WarmUp:
-    """What came of it.
+class WarmUpReport:
+    """What a warm-up wrote.
 
     Attributes:
         bars: Written to `ats.ticks`.
-        asked: Questions to the historical API.
-        cold: Per instrument whose history did not come, why: its indicators begin in place, with
-            live bars.
+        requests: Sent to the historical API.
+        cold: Per instrument whose history did not come, why: its indicators begin with live bars.
     """
 
     bars: int = 0
-    asked: int = 0
+    requests: int = 0
     cold: dict[InstrumentId, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class WarmUpPlan:
     """What to collect.
 
     Attributes:
@@ -101,30 +128,30 @@ class Plan:
 
 
 async def warm_up(
-    plan: Plan,
-    known: Known,
+    plan: WarmUpPlan,
+    candle_history: CandleHistory,
     archive: Archive | None,
     publisher: Publisher,
     *,
     pace: Pace,
     wall: Callable[[], int],
     progress: Callable[[int], None] = lambda _: None,
-) -> WarmUp:
+) -> WarmUpReport:
     """Write every instrument's past bars.
 
-    From `known` where that reaches, else from `archive` (None: there is none). `wall` gives UTC ns;
-    `progress` is told how many instruments are done.
+    From `candle_history` where that is enough, else from `archive` (None: there is none). `wall`
+    gives UTC ns; `progress` gets how many instruments are done.
 
     Raises:
         TryLater: Kafka did not accept a record. An archive that fails makes its instrument cold,
             nothing more.
     """
-    done, room, report = 0, asyncio.Semaphore(AT_ONCE), WarmUp()
+    done, room, report = 0, asyncio.Semaphore(AT_ONCE), WarmUpReport()
 
     async def one(instrument: Instrument) -> None:
         nonlocal done
         async with room:
-            rows = await _Collector(plan, known, archive, pace, report).rows(instrument)
+            rows = await _Collector(plan, candle_history, archive, pace, report).rows(instrument)
             for value in history.records(rows, UtcNs(wall())):
                 partition = partition_of(instrument.id, plan.partitions)
                 await publisher.send_and_wait(
@@ -140,35 +167,36 @@ async def warm_up(
 
 @dataclass(frozen=True, slots=True)
 class _Collector:
-    plan: Plan
-    known: Known
+    plan: WarmUpPlan
+    candle_history: CandleHistory
     archive: Archive | None
     pace: Pace
-    report: WarmUp
+    report: WarmUpReport
 
     async def rows(self, instrument: Instrument) -> Rows:
-        parts = [await self._of(instrument, source) for source in SOURCES]
+        """Past bars of every timeframe (`schemas.history.BAR`)."""
+        parts = [await self._of(instrument, request) for request in REQUESTS]
         return np.concatenate(
             [np.zeros(0, history.BAR), *(rows for part in parts for rows in part)]
         )
 
-    async def _of(self, instrument: Instrument, source: Source) -> list[Rows]:
-        hours, until = Hours(self.plan.calendar, instrument.id), self.plan.until
-        found = {each: self.known.bars(each, until, hours) for each in source.timeframes}
+    async def _of(self, instrument: Instrument, request: HistoryRequest) -> list[Rows]:
+        hours, until = InstrumentHours(self.plan.calendar, instrument.id), self.plan.until
+        found = {each: self.candle_history.bars(each, until, hours) for each in request.timeframes}
         if any(bars is None for bars in found.values()):
-            short = await self._asked(instrument, source, hours)
+            short = await self._requested(instrument, request, hours)
             if short is not None:
-                found = {each: longer(short, each, until, hours) for each in source.timeframes}
+                found = {each: resample(short, each, until, hours) for each in request.timeframes}
         return [
             history.rows_of(instrument.id, timeframe, bars)
             for timeframe, bars in found.items()
             if bars
         ]
 
-    async def _asked(
-        self, instrument: Instrument, source: Source, hours: Hours
+    async def _requested(
+        self, instrument: Instrument, request: HistoryRequest, hours: InstrumentHours
     ) -> Sequence[Bar] | None:
-        """The source's bars; None when they did not come, which is then in the report."""
+        """The bars of one request; None when they did not come, which is then in the report."""
         if self.archive is None:
             self.report.cold[instrument.id] = (
                 "ats.candles does not reach back far enough, and no Dhan account is set"
@@ -177,9 +205,9 @@ class _Collector:
         why = ""
         for attempt in range(1, ATTEMPTS + 1):
             await self.pace.wait()
-            self.report.asked += 1
+            self.report.requests += 1
             try:
-                return await _question(self.archive, instrument, source, self.plan.until, hours)
+                return await _fetch(self.archive, instrument, request, self.plan.until, hours)
             except (TryLater, Unreadable) as error:
                 why = str(error)
                 log.warning(
@@ -189,15 +217,19 @@ class _Collector:
         return None
 
 
-async def _question(
-    archive: Archive, instrument: Instrument, source: Source, until: UtcNs, hours: Hours
+async def _fetch(
+    archive: Archive,
+    instrument: Instrument,
+    request: HistoryRequest,
+    until: UtcNs,
+    hours: InstrumentHours,
 ) -> Sequence[Bar]:
-    if source.minutes == 1_440:
+    if request.minutes == 1_440:
         last = trading_day(until - 1)
-        bars = await archive.daily(instrument, last - timedelta(days=source.days), last)
+        bars = await archive.daily(instrument, last - timedelta(days=request.days), last)
         return [_at_open(bar, sessions[0]) for bar in bars if (sessions := hours.sessions(bar.day))]
     return await archive.intraday(
-        instrument, source.minutes, UtcNs(until - source.days * _DAY_NS), until
+        instrument, request.minutes, UtcNs(until - request.days * _DAY_NS), until
     )
 
 

@@ -149,7 +149,7 @@ def test_the_engine_runs_the_rules_and_columns_of_the_file_that_ats_rules_names(
     assert isinstance(machine, EngineMachine)
     assert [rule.key for rule in machine.engine.rules] == ["volume_surge@5m"]
     computed = [
-        column.name for frame in machine.engine.extras.frames.values() for column in frame.columns
+        column.name for window in machine.engine.talib.windows.values() for column in window.columns
     ]
     assert computed == ["talib.SMA(price=volume,timeperiod=20)", "talib.CDLDOJI"]
 

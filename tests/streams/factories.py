@@ -87,7 +87,7 @@ def signals(outputs: Sequence[Output]) -> list[Signal]:
 
 
 def streams_of(outputs: Sequence[Output]) -> dict[str, list[tuple[bytes, bytes]]]:
-    """What each topic holds, in order: what a consumer sees, whatever the records that caused it."""
+    """What each topic holds, in order: what a consumer sees, whatever records caused it."""
     topics = (SIGNALS, CANDLES, INDICATORS)
     return {topic.name: [(o.key, o.value) for o in outputs if o.topic is topic] for topic in topics}
 

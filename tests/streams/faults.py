@@ -244,7 +244,7 @@ async def _until_all_fired(simulator: Simulator, faults: tuple[Fault, ...], prog
 
 
 async def _until_quiet(simulator: Simulator, wire: _Wire, metrics: GatewayMetrics) -> None:
-    """Until the gateway has heard the market again after the last fault, and has all that was sent."""
+    """Until the gateway has ticks again after the last fault, and all that was sent."""
     before = len(wire.ticks)
     async with asyncio.timeout(PATIENCE):
         while len(wire.ticks) < before + 200:  # noqa: ASYNC110 (what is waited for happens in other tasks)
@@ -394,7 +394,8 @@ def _print(result: Result) -> None:
     say(f"  instruments out of order          {result.disordered}")
     say(f"{result.cut} packets cut short, {result.malformed} told as malformed")
     say(
-        f"{result.unsent:,} prints not sent while away or silent, {result.gaps} gaps told, {len(result.untold)} in no gap"
+        f"{result.unsent:,} prints not sent while away or silent, {result.gaps} gaps told, "
+        f"{len(result.untold)} in no gap"
     )
     for name in ("lost", "invented", "untold"):
         if found := getattr(result, name):

@@ -122,9 +122,7 @@ def test_a_minute_without_trades_has_no_bar() -> None:
     assert [bar.start for bar in bars] == [at("09:15:00"), at("09:18:00")]
 
 
-def test_an_overtaken_tick_counts_in_its_bar_but_is_neither_open_nor_close_nor_a_fallen_counter() -> (
-    None
-):
+def test_an_overtaken_tick_counts_but_is_neither_open_nor_close_nor_a_fallen_counter() -> None:
     (bar,) = minutes(
         tick(at("09:15:10"), 100, 50),
         tick(at("09:15:30"), 110, 80),
@@ -164,7 +162,7 @@ def test_a_late_tick_is_counted_and_changes_no_bar_yet_its_volume_reaches_the_ne
 
 
 @pytest.mark.parametrize(("clock", "bars"), [("09:16:01", 1), ("09:16:02", 0)])
-def test_an_instruments_first_tick_is_late_too_when_its_clock_is_past_the_bars_end_by_the_allowed_lateness(
+def test_a_first_tick_is_late_when_its_clock_is_past_the_bars_end_by_the_allowed_lateness(
     clock: str, bars: int
 ) -> None:
     assert len(minutes(tick(at("09:15:59"), 100, clock=at(clock)))) == bars
@@ -210,9 +208,7 @@ def test_an_engine_that_started_in_mid_session_does_not_count_the_morning_into_o
     assert {(bar.volume, bar.complete) for bar in bars} == {(40, False)}
 
 
-def test_an_engine_that_watched_from_the_open_counts_the_whole_first_trade_of_a_quiet_instrument() -> (
-    None
-):
+def test_an_engine_that_watched_from_the_open_counts_all_of_a_quiet_first_trade() -> None:
     (bar,) = minutes(tick(at("11:00:10"), 100, 50_000))
 
     assert (bar.volume, bar.complete) == (50_000, True)
@@ -232,9 +228,7 @@ def test_an_instrument_that_its_gateway_joined_after_the_first_minute_counts_fro
     assert (bar.volume, bar.complete) == ((50_040, True) if counted else (40, False))
 
 
-def test_a_longer_bar_that_was_told_is_not_told_again_when_a_gateways_new_process_tells_an_earlier_clock() -> (
-    None
-):
+def test_a_published_longer_bar_is_not_published_again_after_an_earlier_clock() -> None:
     seen = [
         heartbeat(at("09:00:00")),
         batch_of(tick(at("10:15:30"), 130_000, 100)),
@@ -459,8 +453,9 @@ def _five_minutes(outputs: Any) -> dict[tuple[int, int], tuple[int, ...]]:
 
 
 def _resampled(bars: list[dict[str, Any]]) -> dict[tuple[int, int], tuple[int, ...]]:
-    table = pd.DataFrame([[bar["id"], bar["start"], *bar["ohlc"], bar["volume"]] for bar in bars],
-                         columns=["id", "start", "open", "high", "low", "close", "volume"])  # fmt: skip
+    rows = [[bar["id"], bar["start"], *bar["ohlc"], bar["volume"]] for bar in bars]
+    names = ["id", "start", "open", "high", "low", "close", "volume"]
+    table = pd.DataFrame(rows, columns=names)
     table.index = pd.to_datetime(table["start"], utc=True).dt.tz_convert(IST)
     how = {"open": "first", "high": "max", "low": "min", "close": "last", "volume": "sum"}
     groups = (

@@ -101,8 +101,15 @@ def test_an_index_has_no_volume_in_any_mode() -> None:
 prices = st.integers(1, 4_000_000).map(lambda ticks: ticks * 5)
 
 
-@given(st.lists(st.tuples(st.sampled_from([ticker, quote, full]), st.sampled_from([RELIANCE, TCS, INFY]), prices), max_size=30),
-       st.data())  # fmt: skip
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([ticker, quote, full]), st.sampled_from([RELIANCE, TCS, INFY]), prices
+        ),
+        max_size=30,
+    ),
+    st.data(),
+)
 @settings(deadline=None, max_examples=80)
 def test_rows_equal_what_dhans_own_decoder_reads_packet_by_packet(
     wanted: list[Any], data: st.DataObject

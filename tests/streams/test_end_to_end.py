@@ -119,7 +119,8 @@ async def test_after_a_reset_it_subscribes_again_and_names_the_gap(
 
         events = await gateway.events()
         assert [event.state for event in events] == [
-            FeedState.CONNECTED, FeedState.SUBSCRIBED, FeedState.DISCONNECTED, FeedState.CONNECTED, FeedState.SUBSCRIBED,
+            FeedState.CONNECTED, FeedState.SUBSCRIBED, FeedState.DISCONNECTED,
+            FeedState.CONNECTED, FeedState.SUBSCRIBED,
             FeedState.GAP, FeedState.STOPPED,
         ]  # fmt: skip
         gap = events[-2]
@@ -339,7 +340,7 @@ async def test_live_the_wall_clock_closes_quiet_bars_but_only_while_a_feed_is_he
         assert await told() == NOON + 540 * 10**9
 
 
-async def test_live_neither_the_old_trades_of_a_new_subscription_tell_the_time_nor_is_the_morning_taken_for_heard(
+async def test_live_old_trades_of_a_new_subscription_tell_no_time_and_the_morning_is_not_watched(
     own_kafka: KafkaConnection,
 ) -> None:
     morning, wall = NOON - 3 * 3_600 * 10**9, Clock(NOON)
@@ -409,7 +410,8 @@ async def test_more_instruments_than_one_connection_carries_are_spread_and_share
 
         rows = await gateway.rows()
         clocks = [
-            ticks.decode(record.value or b"").rows["clock"] for record in await everything(own_kafka, TICKS)
+            ticks.decode(record.value or b"").rows["clock"]
+            for record in await everything(own_kafka, TICKS)
             if ticks.decode(record.value or b"").gateway == gateway.config.gateway
         ]  # fmt: skip
         assert len(rows) == len(simulator.market.prints)
@@ -586,7 +588,7 @@ async def test_no_tick_is_lost_and_every_gap_told_under_thirty_faults(
 
 
 # Last: it leaves a record on the topic that no other test can read.
-async def test_the_engine_over_kafka_gives_what_the_pure_engine_gives_and_poison_goes_to_the_dead_letters(
+async def test_the_engine_over_kafka_equals_the_pure_engine_and_poison_becomes_dead_letters(
     own_kafka: KafkaConnection,
 ) -> None:
     market = random_market(17, 1_500, instruments=6, days=2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from itertools import pairwise
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from schemas.market import trading_day
 from schemas.packed import Rows
 from schemas.ticks import Batch, encode
 from schemas.topics import SIGNALS
-from streams.engine import indicators, kernels, snapshot
+from streams.engine import bars, indicators, kernels, snapshot
 from streams.engine.compiled import _SOURCES, STAMP
 from streams.engine.engine import Engine
 from streams.engine.machine import EngineMachine
@@ -198,8 +199,9 @@ def test_machine_code_on_disk_belongs_to_the_sources_it_was_made_from() -> None:
 
 def _compiled_from() -> set[str]:
     """The modules of streams that kernels take functions and constants from."""
-    spaces = [*vars(kernels).values(), *vars(indicators).values()]
-    modules = {getattr(each, "__module__", "") or "" for each in spaces}
+    spaces = [each for module in (kernels, bars, indicators) for each in vars(module).values()]
+    modules = {each.__name__ for each in spaces if isinstance(each, ModuleType)}
+    modules |= {getattr(each, "__module__", "") or "" for each in spaces}
     return {name for name in modules if name.startswith("streams.")} | {
         "streams.columns.names",
         "streams.engine.hours",

@@ -141,7 +141,9 @@ async def lives(home: Path) -> AsyncIterator[Life]:
                 "ADMIN_DHAN_CLIENT_ID": USER.client_id,
                 "ADMIN_DHAN_ACCESS_TOKEN": USER.token,
                 "DHAN_FEED_URL": feed_of(simulator),
-                "DHAN_INSTRUMENTS_URL": f"{simulator.url}/instruments/api-scrip-master-detailed.csv",
+                "DHAN_INSTRUMENTS_URL": (
+                    f"{simulator.url}/instruments/api-scrip-master-detailed.csv"
+                ),
             }
             child = Child(
                 "feed",

@@ -13,11 +13,11 @@ from schemas.market import Direction, Timeframe
 from schemas.messages import Candle, Indicators, Message, Signal
 from schemas.topics import CANDLES, INDICATORS, SIGNALS, Topic
 from streams.columns.names import INDICATOR_COLUMNS
-from streams.engine.closed import END, INSTRUMENT, TIMEFRAME
+from streams.engine.closed_bars import END, INSTRUMENT, TIMEFRAME
 from streams.engine.engine import Engine
 from streams.engine.layout import AT
 from streams.engine.messages import Writer, identity
-from streams.engine.questions import Fired
+from streams.engine.rule_runner import RuleHit
 from streams.rules import Rule
 from tests.streams.factories import batch_of, random_market, run
 
@@ -42,7 +42,7 @@ def test_a_signal_has_the_ids_of_the_catalogue_and_leaves_out_what_is_no_finite_
     closed, _ = engine.process(batch_of(random_market(12, 400, instruments=2)))
     told = {"close": 1.5, "rsi_14": math.inf, "adx_14": math.nan}
 
-    (output, *_) = Writer(engine).outputs(closed, [Fired(rule, Direction.BEARISH, 0, told)])
+    (output, *_) = Writer(engine).outputs(closed, [RuleHit(rule, Direction.BEARISH, 0, told)])
 
     signal = decode(Signal, output.value)
     bar = closed.facts[0].tolist()

@@ -16,7 +16,7 @@ import pytest
 from schemas.calendar import EVERY_DAY
 from schemas.market import Timeframe
 from streams.engine.config import EngineConfig
-from streams.engine.engine import PAST, Engine
+from streams.engine.engine import HISTORICAL_BAR, Engine
 from streams.engine.layout import AT
 from streams.engine.tables import key_of
 from tests.streams.factories import RELIANCE, at, batch_of, heartbeat, random_market, split, tick
@@ -43,29 +43,29 @@ def _number(text: str | None) -> float:
         return float("nan")
 
 
-def absorbed(inputs: dict[str, Values], timeframe: Timeframe, scale: int) -> list[dict[str, float]]:
-    """The readings after each bar, which follow one another in time on our clocks; prices in
+def seeded(inputs: dict[str, Values], timeframe: Timeframe, scale: int) -> list[dict[str, float]]:
+    """The values after each bar, which follow one another in time on our clocks; prices in
     `scale`-ths.
     """
     engine = Engine(rules=())
     per_day, place = 375 * 60 * 10**9 // timeframe.ns, engine.config.timeframes.index(timeframe)
     found = []
     for nth in range(len(inputs["close"])):
-        bar = np.zeros(1, PAST)
+        bar = np.zeros(1, HISTORICAL_BAR)
         bar["key"], bar["timeframe"] = key_of(RELIANCE), place
         day = date.fromordinal(date(2024, 1, 1).toordinal() + nth // per_day)
         bar["start"] = at("09:15:00", day) + nth % per_day * timeframe.ns
         for name in ("open", "high", "low", "close"):
             bar[name] = round(inputs[name][nth] * scale)
         bar["volume"] = inputs["volume"][nth]
-        engine.absorb(bar)
+        engine.seed(bar)
         found.append({name: float(engine.tables.finals[0, place, at_]) for name, at_ in AT.items()})
     return found
 
 
 @pytest.fixture(scope="module")
 def daily(oracles: Path) -> dict[str, Values]:
-    told = absorbed(columns(oracles / "inputs" / "us_daily_502.csv"), Timeframe.M5, 100)
+    told = seeded(columns(oracles / "inputs" / "us_daily_502.csv"), Timeframe.M5, 100)
     return {name: np.array([each[name] for each in told]) for name in AT}
 
 
@@ -108,7 +108,7 @@ def test_session_vwap_of_history_equals_an_outsider_s_workbook(oracles: Path) ->
         name: values[:375] for name, values in table.items() if name != "date"
     }  # our session is 16 minutes shorter
 
-    told = absorbed(first, Timeframe.M1, 10_000)
+    told = seeded(first, Timeframe.M1, 10_000)
 
     np.testing.assert_allclose([each["vwap"] for each in told], first["VWAP"] * 10_000, rtol=1e-12)
 

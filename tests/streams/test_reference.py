@@ -11,14 +11,14 @@ import pytest
 from schemas.ids import InstrumentId
 from schemas.market import Timeframe
 from streams.engine import snapshot
-from streams.engine.closed import COMPLETE, END, INSTRUMENT, START, TICKS, TIMEFRAME
+from streams.engine.closed_bars import COMPLETE, END, INSTRUMENT, START, TICKS, TIMEFRAME
 from streams.engine.config import EngineConfig
 from streams.engine.engine import Engine
 from streams.engine.layout import AT, LATE, OUTSIDE, RESETS
 from tests.streams.reference import CALENDAR, Row, SlowEngine, a_market, batches_of
 
 CONFIG = EngineConfig(calendar=CALENDAR)
-READINGS = Row._fields[Row._fields.index("vwap") :]
+OF_THE_DAY = Row._fields[Row._fields.index("vwap") :]
 
 
 @pytest.mark.parametrize("seed", range(80))
@@ -26,14 +26,14 @@ def test_bars_vwap_opening_range_and_pivots_are_those_of_the_slow_engine_whateve
     seed: int,
 ) -> None:
     prints, chance, slow = a_market(seed), random.Random(seed), SlowEngine()
-    restored, looked_ahead = chance.random() < 0.5, chance.random() < 0.5
+    restored, provisional = chance.random() < 0.5, chance.random() < 0.5
     for each in prints:
         slow.take(each)
 
     engine, told = Engine(CONFIG), defaultdict[tuple[InstrumentId, Timeframe], list[Row]](list)
     for batch in batches_of(prints, chance.choice([1, 3, 50, 4_000])):
         closed, _ = engine.process(batch)
-        if looked_ahead:
+        if provisional:
             engine.forming()
         for facts, values in zip(closed.facts.tolist(), closed.values, strict=True):
             told[engine.instrument(facts[INSTRUMENT]), CONFIG.timeframes[facts[TIMEFRAME]]].append(
@@ -48,20 +48,20 @@ def test_bars_vwap_opening_range_and_pivots_are_those_of_the_slow_engine_whateve
         for timeframe in Timeframe:
             expected = list(slow.rows(of, timeframe))
             found = told.pop((of, timeframe), [])
-            assert [row[: -len(READINGS)] for row in found] == [
-                row[: -len(READINGS)] for row in expected
+            assert [row[: -len(OF_THE_DAY)] for row in found] == [
+                row[: -len(OF_THE_DAY)] for row in expected
             ]
-            np.testing.assert_allclose(readings(found), readings(expected), rtol=1e-9)
+            np.testing.assert_allclose(day_values(found), day_values(expected), rtol=1e-9)
     assert not told
 
 
 def row_of(facts: list[int], values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Row:
     prices = [int(values[AT[name]]) for name in ("open", "high", "low", "close", "volume")]
-    days = [float(values[AT[name]]) for name in READINGS]
+    days = [float(values[AT[name]]) for name in OF_THE_DAY]
     return Row._make(
         [facts[START], facts[END], *prices, facts[TICKS], bool(facts[COMPLETE]), *days]
     )
 
 
-def readings(rows: list[Row]) -> list[tuple[float, ...]]:
-    return [row[-len(READINGS) :] for row in rows]
+def day_values(rows: list[Row]) -> list[tuple[float, ...]]:
+    return [row[-len(OF_THE_DAY) :] for row in rows]

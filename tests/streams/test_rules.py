@@ -18,8 +18,8 @@ from schemas.errors import Misconfigured
 from schemas.ids import InstrumentId
 from schemas.market import Timeframe
 from schemas.units import UtcNs
-from streams.engine.closed import NeededColumns
-from streams.rules import RULES, Columns, Rule, Verdicts, ema_cross, rsi_reversal, verdicts
+from streams.engine.closed_bars import NeededColumns
+from streams.rules import RULES, Columns, Directions, Rule, directions, ema_cross, rsi_reversal
 from streams.rules.adx_trend import adx_trend
 from streams.rules.bollinger_reversion import bollinger_reversion
 from streams.rules.candlestick import candlestick
@@ -223,9 +223,9 @@ def table(names: tuple[str, ...], *rows: tuple[float, ...]) -> dict[str, np.ndar
 def test_each_bar_gets_its_verdict(
     rule: Rule, names: tuple[str, ...], bars: list[tuple[tuple[float, ...], int]]
 ) -> None:
-    said = rule.ask(table(names, *(values for values, _ in bars)), len(bars))
+    said = rule.evaluate(table(names, *(values for values, _ in bars)), len(bars))
 
-    assert said.tolist() == [verdict for _, verdict in bars]
+    assert said.tolist() == [direction for _, direction in bars]
 
 
 @pytest.mark.parametrize(("rule", "names", "bars"), CASES, ids=NAMES)
@@ -239,13 +239,13 @@ def test_a_rule_names_exactly_the_columns_it_looks_at(
 def test_a_column_that_is_not_known_yet_silences_the_rule(
     rule: Rule, names: tuple[str, ...], bars: list[tuple[tuple[float, ...], int]]
 ) -> None:
-    speaking = next(values for values, verdict in bars if verdict)
+    speaking = next(values for values, direction in bars if direction)
     blanked = [
         tuple(np.nan if at == nth else value for at, value in enumerate(speaking))
         for nth in range(len(names))
     ]
 
-    assert not rule.ask(table(names, *blanked), len(names)).any()
+    assert not rule.evaluate(table(names, *blanked), len(names)).any()
 
 
 PAIRS = {
@@ -290,7 +290,7 @@ def test_a_market_turned_upside_down_gets_the_opposite_verdicts(
     data: st.DataObject,
 ) -> None:
     any_bar = st.tuples(*(st.integers(90, 110) for _ in names))
-    one_that_speaks = st.sampled_from([values for values, verdict in bars if verdict])
+    one_that_speaks = st.sampled_from([values for values, direction in bars if direction])
     shifts = st.tuples(*(st.integers(-1, 1) for _ in names))
     near_one = st.tuples(one_that_speaks, shifts).map(
         lambda both: tuple(map(sum, zip(*both, strict=True)))
@@ -299,8 +299,8 @@ def test_a_market_turned_upside_down_gets_the_opposite_verdicts(
     straight = table(names, *drawn)
 
     assert (
-        rule.ask(mirrored(straight), len(drawn)).tolist()
-        == (-rule.ask(straight, len(drawn))).tolist()
+        rule.evaluate(mirrored(straight), len(drawn)).tolist()
+        == (-rule.evaluate(straight, len(drawn))).tolist()
     )
 
 
@@ -311,27 +311,27 @@ def test_the_rules_of_the_default_are_two_so_that_a_day_stays_affordable() -> No
     ]
 
 
-def answering(look: Callable[[Columns], object]) -> Rule:
-    return Rule("mine", Timeframe.M1, look, needs=("close",))  # type: ignore[arg-type]
+def answering(evaluate: Callable[[Columns], object]) -> Rule:
+    return Rule("mine", Timeframe.M1, evaluate, needs=("close",))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    ("look", "says"),
+    ("evaluate", "says"),
     [
         (lambda _: 1 // 0, "ZeroDivisionError"),
         (lambda _: sys.exit("done"), "SystemExit: done"),
         (lambda bars: bars["clsoe"], "KeyError: 'clsoe'"),
-        (lambda _: 1, "answered int instead of one int8 for each of 2 bars"),
-        (lambda bars: bars["close"], r"answered float64 \(2,\)"),
-        (lambda bars: bars["close"].astype(np.int8)[:1], r"answered int8 \(1,\)"),
-        (lambda bars: bars["close"] > 0, r"answered bool \(2,\)"),
+        (lambda _: 1, "returned int instead of one int8 for each of 2 bars"),
+        (lambda bars: bars["close"], r"returned float64 \(2,\)"),
+        (lambda bars: bars["close"].astype(np.int8)[:1], r"returned int8 \(1,\)"),
+        (lambda bars: bars["close"] > 0, r"returned bool \(2,\)"),
     ],
 )
 def test_a_rule_that_fails_is_named_with_what_to_do(
-    look: Callable[[Columns], object], says: str
+    evaluate: Callable[[Columns], object], says: str
 ) -> None:
     with pytest.raises(Misconfigured, match=f"rule mine@1m .*{says}.*set enabled = false"):
-        answering(look).ask(table(("close",), (1.0,), (2.0,)), 2)
+        answering(evaluate).evaluate(table(("close",), (1.0,), (2.0,)), 2)
 
 
 @pytest.mark.parametrize(
@@ -339,7 +339,7 @@ def test_a_rule_that_fails_is_named_with_what_to_do(
     [
         ("name", 7, "a text"),
         ("timeframe", "5m", "Timeframe.M5"),
-        ("look", None, "a function"),
+        ("function", None, "a function"),
         ("needs", "close", 'a tuple of column names, such as ("close", "ema_9")'),
         ("needs", ["close"], 'a tuple of column names, such as ("close", "ema_9")'),
         ("needs", (7,), 'a tuple of column names, such as ("close", "ema_9")'),
@@ -363,7 +363,7 @@ def test_a_field_of_the_wrong_type_is_named_with_what_to_write(
     fields: dict[str, Any] = {
         "name": "mine",
         "timeframe": Timeframe.M1,
-        "look": np.sign,
+        "function": np.sign,
         "needs": ("close",),
     }
 
@@ -382,7 +382,7 @@ def test_a_rule_states_a_cooldown_and_instruments_of_its_own() -> None:
     assert (rule.cooldown, rule.instruments) == (0, reliance)
 
 
-def writing(bars: Columns) -> Verdicts:
+def writing(bars: Columns) -> Directions:
     close = bars["close"]
     close[np.isnan(close)] = 100_000.0
     return (close > 0).astype(np.int8)
@@ -392,7 +392,7 @@ def test_a_rule_that_writes_into_its_columns_fails_and_changes_nothing() -> None
     columns = NeededColumns(("close",), np.array([[np.nan], [2.0]]))
 
     with pytest.raises(Misconfigured, match=r"rule mine@1m failed: ValueError: .*read-only"):
-        answering(writing).ask(columns, 2)
+        answering(writing).evaluate(columns, 2)
 
     np.testing.assert_equal(columns.table, [[np.nan], [2.0]])
 
@@ -400,26 +400,26 @@ def test_a_rule_that_writes_into_its_columns_fails_and_changes_nothing() -> None
 def test_a_rule_that_fills_gaps_stays_silent_in_warm_up_even_if_it_makes_its_arrays_writable() -> (
     None
 ):
-    def forced(bars: Columns) -> Verdicts:
+    def forced(bars: Columns) -> Directions:
         close = bars["close"]
         close.flags.writeable = True
         close[np.isnan(close)] = 100_000.0
         return (close > 0).astype(np.int8)
 
-    assert answering(forced).ask(table(("close",), (np.nan,), (2.0,)), 2).tolist() == [0, 1]
+    assert answering(forced).evaluate(table(("close",), (np.nan,), (2.0,)), 2).tolist() == [0, 1]
 
 
 def test_a_rule_may_change_a_copy_of_its_columns() -> None:
-    def look(bars: Columns) -> Verdicts:
+    def evaluate(bars: Columns) -> Directions:
         close = bars["close"].copy()
         close[close > 1] = -1
-        return verdicts(bullish=close > 0, bearish=close < 0)
+        return directions(bullish=close > 0, bearish=close < 0)
 
-    assert answering(look).ask(table(("close",), (1.0,), (2.0,)), 2).tolist() == [1, -1]
+    assert answering(evaluate).evaluate(table(("close",), (1.0,), (2.0,)), 2).tolist() == [1, -1]
 
 
 def test_a_division_by_zero_is_nothing_and_no_warning(recwarn: pytest.WarningsRecorder) -> None:
     rule = answering(lambda bars: ((bars["close"] / 0 * 0) > 1).astype(np.int8))
 
-    assert rule.ask(table(("close",), (1.0,)), 1).tolist() == [0]
+    assert rule.evaluate(table(("close",), (1.0,)), 1).tolist() == [0]
     assert not recwarn.list

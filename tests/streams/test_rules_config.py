@@ -12,14 +12,14 @@ from schemas.errors import Misconfigured
 from schemas.ids import InstrumentId, Segment
 from schemas.market import Timeframe
 from schemas.units import UtcNs
-from streams.rules.config import RuleBook, book_of, one_rule, read
-from streams.rules.discovery import offers, recipe_of
+from streams.rules.config import RuleSet, one_rule, read, rule_set_of
+from streams.rules.discovery import load_factory, rule_plugins
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "rules.example.toml"
 
 
-def book(text: str) -> RuleBook:
-    return book_of(tomllib.loads(text))
+def book(text: str) -> RuleSet:
+    return rule_set_of(tomllib.loads(text))
 
 
 def test_exactly_the_rules_of_the_file_run_in_its_order() -> None:
@@ -30,13 +30,17 @@ def test_exactly_the_rules_of_the_file_run_in_its_order() -> None:
 
 def test_a_section_sets_timeframe_limits_cooldown_and_instruments() -> None:
     (rule,) = book(
-        '[rules.rsi_reversal]\ntimeframe = "15m"\nlow = 20\ncooldown_minutes = 90\ninstruments = ["NSE_EQ:2885"]'
+        '[rules.rsi_reversal]\ntimeframe = "15m"\nlow = 20\ncooldown_minutes = 90\n'
+        'instruments = ["NSE_EQ:2885"]'
     ).rules
 
     assert (rule.timeframe, rule.cooldown) == (Timeframe.M15, UtcNs.minutes(90))
     assert rule.instruments == frozenset({InstrumentId(Segment.NSE_EQ, 2885)})
     bars = {"previous_rsi_14": [19.0, 29.0], "rsi_14": [21.0, 31.0]}
-    assert rule.ask({name: np.array(values) for name, values in bars.items()}, 2).tolist() == [1, 0]
+    assert rule.evaluate({name: np.array(values) for name, values in bars.items()}, 2).tolist() == [
+        1,
+        0,
+    ]
 
 
 def test_one_rule_may_run_twice_under_two_names() -> None:
@@ -175,9 +179,14 @@ def test_the_example_names_every_rule_and_parameter_of_ours_with_its_default() -
 
     example = tomllib.loads(switched_on)["rules"]
 
-    ours = [offer for offer in offers() if offer.distribution.startswith("agentic-trading-system ")]
+    ours = [
+        plugin
+        for plugin in rule_plugins()
+        if plugin.distribution.startswith("agentic-trading-system ")
+    ]
     assert all(
-        f"# {recipe_of(offer).about}\n[rules.{offer.name}]" in EXAMPLE.read_text() for offer in ours
+        f"# {load_factory(plugin).about}\n[rules.{plugin.name}]" in EXAMPLE.read_text()
+        for plugin in ours
     )
-    assert example == {offer.name: recipe_of(offer).defaults for offer in ours}
-    assert [rule.key for rule in read(EXAMPLE).rules] == [rule.key for rule in RuleBook().rules]
+    assert example == {plugin.name: load_factory(plugin).defaults for plugin in ours}
+    assert [rule.key for rule in read(EXAMPLE).rules] == [rule.key for rule in RuleSet().rules]

@@ -27,9 +27,9 @@ from schemas.ticks import partition_of
 from schemas.topics import CANDLES, INDICATORS, TICKS
 from schemas.units import IST, NS_PER_SECOND, Paise, Price, Quantity, UtcNs
 from simulator.market.session import market_session
-from streams.warmup.known import Known
-from streams.warmup.plan import SOURCES, WANTED, Hours, longer, newest
-from streams.warmup.service import ATTEMPTS, Plan, WarmUp, warm_up
+from streams.warmup.candle_history import CandleHistory
+from streams.warmup.plan import REQUESTS, WANTED, InstrumentHours, latest, resample
+from streams.warmup.service import ATTEMPTS, WarmUpPlan, WarmUpReport, warm_up
 from tests.streams.conftest import PLAN
 from tests.streams.factories import (
     at,
@@ -58,7 +58,7 @@ INFY = Instrument(
     InstrumentId(Segment.NSE_EQ, 1594), "INFY", "Infosys", "EQUITY", Quantity(1), Paise(10)
 )
 WEEKDAYS = Calendar(closed_weekdays=frozenset({6, 7}))
-HOURS = Hours(WEEKDAYS, RELIANCE.id)
+HOURS = InstrumentHours(WEEKDAYS, RELIANCE.id)
 
 
 def weekdays_before(day: date, count: int) -> list[date]:
@@ -87,14 +87,14 @@ def day_of_bars(day: date, minutes: int) -> list[Bar]:
 
 
 class Archive:
-    """Every weekday of a year, as the historical API would answer; `failing` questions fail first."""
+    """Every weekday of a year, as the historical API has it; `failing` requests fail first."""
 
     def __init__(self, failing: int = 0) -> None:
-        self.asked: list[tuple[InstrumentId, int]] = []
+        self.requests: list[tuple[InstrumentId, int]] = []
         self.failing = failing
 
     def _answer(self, instrument: Instrument, minutes: int) -> None:
-        self.asked.append((instrument.id, minutes))
+        self.requests.append((instrument.id, minutes))
         if self.failing:
             self.failing -= 1
             raise TryLater("no answer")
@@ -142,15 +142,17 @@ async def written(connection: KafkaConnection, run: int) -> dict[int, list[histo
 
 async def warmed(
     connection: KafkaConnection,
-    known: Known,
+    candle_history: CandleHistory,
     archive: Archive | None,
     *instruments: Instrument,
     run: int = 0,
     until: UtcNs = OPEN,
-) -> WarmUp:
-    plan = Plan(instruments, until, PLAN.instrument, WEEKDAYS)
+) -> WarmUpReport:
+    plan = WarmUpPlan(instruments, until, PLAN.instrument, WEEKDAYS)
     async with Publisher(connection) as publisher:
-        return await warm_up(plan, known, archive, publisher, pace=AtOnce(), wall=lambda: run)
+        return await warm_up(
+            plan, candle_history, archive, publisher, pace=AtOnce(), wall=lambda: run
+        )
 
 
 async def test_thirty_minute_bars_made_of_one_minute_bars_equal_a_brokers(
@@ -161,7 +163,7 @@ async def test_thirty_minute_bars_made_of_one_minute_bars_equal_a_brokers(
     close = market_session(date(2016, 8, 16)).close
     bars = [Bar(start, *bar) for (symbol, start), bar in sorted(minutes.items()) if symbol == "ACC"]  # type: ignore[arg-type]
 
-    made = longer(bars, Timeframe.M30, close, HOURS)
+    made = resample(bars, Timeframe.M30, close, HOURS)
 
     assert len(made) == 13
     assert [broker["ACC", bar.start] for bar in made] == [bar[1:] for bar in made]
@@ -170,12 +172,12 @@ async def test_thirty_minute_bars_made_of_one_minute_bars_equal_a_brokers(
 async def test_a_longer_bar_that_is_not_over_is_left_out() -> None:
     bars = day_of_bars(TODAY, 1)
 
-    made = longer(bars[:44], Timeframe.M15, UtcNs(OPEN + UtcNs.minutes(44)), HOURS)
+    made = resample(bars[:44], Timeframe.M15, UtcNs(OPEN + UtcNs.minutes(44)), HOURS)
 
     assert [(bar.start - OPEN) // UtcNs.minutes(1) for bar in made] == [0, 15]
 
 
-async def test_longer_bars_begin_with_a_special_session_and_nothing_is_made_of_the_regular_one_it_replaced() -> (
+async def test_longer_bars_begin_with_a_special_session_and_none_is_of_the_one_it_replaced() -> (
     None
 ):
     muhurat = Special(day=TODAY, open=time(18), close=time(19))
@@ -185,11 +187,11 @@ async def test_longer_bars_begin_with_a_special_session_and_nothing_is_made_of_t
         for at, bar in enumerate(day_of_bars(TODAY, 1)[:60])
     ]
 
-    made = longer(
+    made = resample(
         [*day_of_bars(TODAY, 1), *evening],
         Timeframe.M30,
         UtcNs.from_datetime(opens + timedelta(hours=1)),
-        Hours(Calendar(special=(muhurat,)), RELIANCE.id),
+        InstrumentHours(Calendar(special=(muhurat,)), RELIANCE.id),
     )
 
     assert [bar.start for bar in made] == [
@@ -198,7 +200,7 @@ async def test_longer_bars_begin_with_a_special_session_and_nothing_is_made_of_t
 
 
 async def test_a_future_is_over_with_its_own_session_not_with_the_shares() -> None:
-    future = Hours(Calendar(), InstrumentId(Segment.NSE_FNO, 52_175))
+    future = InstrumentHours(Calendar(), InstrumentId(Segment.NSE_FNO, 52_175))
     start = UtcNs(OPEN + UtcNs.minutes(360))
 
     assert future.span(start, Timeframe.M60) == (start, OPEN + UtcNs.minutes(385))
@@ -206,7 +208,7 @@ async def test_a_future_is_over_with_its_own_session_not_with_the_shares() -> No
 
 
 async def test_the_sessions_last_short_bar_is_over_with_the_session() -> None:
-    made = longer(day_of_bars(TODAY, 5), Timeframe.M60, market_session(TODAY).close, HOURS)
+    made = resample(day_of_bars(TODAY, 5), Timeframe.M60, market_session(TODAY).close, HOURS)
 
     assert (made[-1].start - OPEN) // UtcNs.minutes(1) == 360
     assert made[-1].volume == 73 + 74 + 75
@@ -218,16 +220,16 @@ async def test_bars_outside_the_session_are_left_out() -> None:
         for at in (OPEN - 1, market_session(TODAY).close)
     )
 
-    assert not longer([early, late], Timeframe.M5, UtcNs(OPEN + 86_400 * NS_PER_SECOND), HOURS)
+    assert not resample([early, late], Timeframe.M5, UtcNs(OPEN + 86_400 * NS_PER_SECOND), HOURS)
 
 
 async def test_every_timeframe_is_made_of_exactly_one_source_and_gets_enough_bars(
     own_kafka: KafkaConnection,
 ) -> None:
-    assert sorted(each for source in SOURCES for each in source.timeframes) == sorted(Timeframe)
+    assert sorted(each for source in REQUESTS for each in source.timeframes) == sorted(Timeframe)
 
     run = next(runs)
-    report = await warmed(own_kafka, Known(), Archive(), RELIANCE, run=run)
+    report = await warmed(own_kafka, CandleHistory(), Archive(), RELIANCE, run=run)
 
     rows = np.concatenate(
         [part.rows for parts in (await written(own_kafka, run)).values() for part in parts]
@@ -237,12 +239,12 @@ async def test_every_timeframe_is_made_of_exactly_one_source_and_gets_enough_bar
         assert len(of) == (A_DAY if timeframe is Timeframe.M1 else WANTED), timeframe
         assert of["start"].max() < OPEN
     assert report.bars == A_DAY + (len(Timeframe) - 1) * WANTED
-    assert (report.asked, report.cold) == (3, {})
+    assert (report.requests, report.cold) == (3, {})
 
 
 async def test_each_instruments_history_goes_where_its_ticks_go(own_kafka: KafkaConnection) -> None:
     run = next(runs)
-    await warmed(own_kafka, Known(), Archive(), RELIANCE, INFY, run=run)
+    await warmed(own_kafka, CandleHistory(), Archive(), RELIANCE, INFY, run=run)
 
     found = await written(own_kafka, run)
     for instrument in (RELIANCE, INFY):
@@ -255,10 +257,10 @@ async def test_a_question_that_fails_is_asked_again_and_then_the_instrument_is_c
 ) -> None:
     patient, hopeless = Archive(failing=ATTEMPTS - 1), Archive(failing=ATTEMPTS)
 
-    once_more = await warmed(own_kafka, Known(), patient, RELIANCE)
-    given_up = await warmed(own_kafka, Known(), hopeless, RELIANCE)
+    once_more = await warmed(own_kafka, CandleHistory(), patient, RELIANCE)
+    given_up = await warmed(own_kafka, CandleHistory(), hopeless, RELIANCE)
 
-    assert (once_more.asked, once_more.cold) == (ATTEMPTS + 2, {})
+    assert (once_more.requests, once_more.cold) == (ATTEMPTS + 2, {})
     assert given_up.cold == {RELIANCE.id: "no answer"}
     assert given_up.bars == once_more.bars - A_DAY - WANTED  # 1m and 3m come of one source
 
@@ -274,27 +276,27 @@ def candles_of(day: date, timeframe: Timeframe) -> list[Candle]:
             complete=True,
             **bar._asdict(),
         )
-        for bar in longer(day_of_bars(day, 1), timeframe, market_session(day).close, HOURS)
+        for bar in resample(day_of_bars(day, 1), timeframe, market_session(day).close, HOURS)
     ]
 
 
-def known_days(*days: date) -> Known:
-    known = Known()
+def known_days(*days: date) -> CandleHistory:
+    candle_history = CandleHistory()
     for day in days:
         for timeframe in (Timeframe.M1, Timeframe.M3):
             for candle in candles_of(day, timeframe):
-                known.add(candle)
-    return known
+                candle_history.add(candle)
+    return candle_history
 
 
 async def test_what_our_own_candles_hold_is_not_asked_for(own_kafka: KafkaConnection) -> None:
     archive = Archive()
-    known = known_days(*weekdays_before(TODAY, 4))
+    candle_history = known_days(*weekdays_before(TODAY, 4))
 
-    await warmed(own_kafka, known, archive, RELIANCE)
+    await warmed(own_kafka, candle_history, archive, RELIANCE)
 
-    assert sorted(minutes for _, minutes in archive.asked) == [5, 1_440]
-    bars = known.bars(Timeframe.M1, OPEN, HOURS)
+    assert sorted(minutes for _, minutes in archive.requests) == [5, 1_440]
+    bars = candle_history.bars(Timeframe.M1, OPEN, HOURS)
     assert bars is not None
     assert bars[-1].start == market_session(weekdays_before(TODAY, 1)[0]).close - UtcNs.minutes(1)
 
@@ -308,28 +310,28 @@ async def test_candles_with_a_missing_day_are_not_enough() -> None:
 
 async def test_a_holiday_that_the_calendar_knows_is_no_missing_day() -> None:
     first, second, holiday, last = weekdays_before(TODAY, 4)
-    known = known_days(weekdays_before(first, 1)[0], first, second, last)
+    candle_history = known_days(weekdays_before(first, 1)[0], first, second, last)
 
-    assert known.bars(Timeframe.M3, OPEN, HOURS) is None
+    assert candle_history.bars(Timeframe.M3, OPEN, HOURS) is None
     told = WEEKDAYS.model_copy(update={"holidays": (Holiday(day=holiday),)})
-    assert known.bars(Timeframe.M3, OPEN, Hours(told, RELIANCE.id)) is not None
+    assert candle_history.bars(Timeframe.M3, OPEN, InstrumentHours(told, RELIANCE.id)) is not None
 
 
 async def test_a_candle_with_short_volume_ends_what_can_be_used_before_it() -> None:
-    known = known_days(*weekdays_before(TODAY, 4))
+    candle_history = known_days(*weekdays_before(TODAY, 4))
     short = candles_of(TODAY, Timeframe.M1)[0].model_copy(update={"complete": False})
 
-    known.add(short)
+    candle_history.add(short)
 
-    assert known.bars(Timeframe.M1, UtcNs(OPEN + UtcNs.minutes(1)), HOURS) is None
+    assert candle_history.bars(Timeframe.M1, UtcNs(OPEN + UtcNs.minutes(1)), HOURS) is None
 
 
 async def test_without_an_account_nothing_is_asked_and_the_instrument_is_cold(
     own_kafka: KafkaConnection,
 ) -> None:
-    report = await warmed(own_kafka, Known(), None, RELIANCE)
+    report = await warmed(own_kafka, CandleHistory(), None, RELIANCE)
 
-    assert report.asked == 0
+    assert report.requests == 0
     assert "no Dhan account" in report.cold[RELIANCE.id]
 
 
@@ -374,7 +376,7 @@ async def test_the_day_and_the_day_before_are_whole_whenever_one_warms_up(
     own_kafka: KafkaConnection, clock: str
 ) -> None:
     now, warmed_at, run_ = machine(), at(clock, TODAY), next(runs)
-    await warmed(own_kafka, Known(), Archive(), RELIANCE, run=run_, until=warmed_at)
+    await warmed(own_kafka, CandleHistory(), Archive(), RELIANCE, run=run_, until=warmed_at)
     for part in (await written(own_kafka, run_))[partition_of(RELIANCE.id, PLAN.instrument)]:
         assert list(now.apply(record(history.encode(part)))) == []
 
@@ -403,21 +405,21 @@ async def test_minutes_are_whole_days_and_a_first_day_that_may_have_been_cut_is_
     first, second = weekdays_before(TODAY, 2)
     cut, whole = day_of_bars(first, 1)[200:], day_of_bars(second, 1)
 
-    assert newest([*cut, *whole], Timeframe.M1, OPEN, HOURS) == tuple(whole)
-    assert newest(cut, Timeframe.M1, OPEN, HOURS) == ()
-    assert newest(whole[:10], Timeframe.M1, OPEN, HOURS) == tuple(whole[:10])
+    assert latest([*cut, *whole], Timeframe.M1, OPEN, HOURS) == tuple(whole)
+    assert latest(cut, Timeframe.M1, OPEN, HOURS) == ()
+    assert latest(whole[:10], Timeframe.M1, OPEN, HOURS) == tuple(whole[:10])
 
 
 async def test_candles_that_end_before_the_last_bar_that_is_over_are_not_enough() -> None:
-    known = known_days(*weekdays_before(TODAY, 4))
+    candle_history = known_days(*weekdays_before(TODAY, 4))
     eleven = at("11:00:00", TODAY)
-    assert known.bars(Timeframe.M1, OPEN, HOURS) is not None
-    assert known.bars(Timeframe.M1, eleven, HOURS) is None
+    assert candle_history.bars(Timeframe.M1, OPEN, HOURS) is not None
+    assert candle_history.bars(Timeframe.M1, eleven, HOURS) is None
 
     for candle in candles_of(TODAY, Timeframe.M1):
-        known.add(candle)
+        candle_history.add(candle)
 
-    bars = known.bars(Timeframe.M1, eleven, HOURS)
+    bars = candle_history.bars(Timeframe.M1, eleven, HOURS)
     assert bars is not None
     assert bars[-1].start == eleven - UtcNs.minutes(1)
 
@@ -446,7 +448,7 @@ async def test_the_last_bar_that_is_over_is_of_the_day_or_of_the_last_weekday_be
     }
     day = friday if (clock, timeframe) in nothing_yet else monday
 
-    assert HOURS.last_over(timeframe, at(clock, monday)) == at(expected, day)
+    assert HOURS.last_closed(timeframe, at(clock, monday)) == at(expected, day)
 
 
 async def test_a_weekend_has_a_last_bar_only_in_a_special_session() -> None:
@@ -455,8 +457,10 @@ async def test_a_weekend_has_a_last_bar_only_in_a_special_session() -> None:
     special = WEEKDAYS.model_copy(update={"special": (open_then,)})
     monday = at("09:15:00", date(2026, 11, 23))
 
-    assert HOURS.last_over(Timeframe.M1, monday) == at("15:29:00", date(2026, 11, 20))
-    assert Hours(special, RELIANCE.id).last_over(Timeframe.M1, monday) == at("10:59:00", saturday)
+    assert HOURS.last_closed(Timeframe.M1, monday) == at("15:29:00", date(2026, 11, 20))
+    assert InstrumentHours(special, RELIANCE.id).last_closed(Timeframe.M1, monday) == at(
+        "10:59:00", saturday
+    )
 
 
 async def test_broken_history_is_refused_and_changes_nothing() -> None:

@@ -90,18 +90,11 @@ NOT_YET: Final[dict[str, int]] = {
     "QuoteBook": 20,
     "OrderDesk": 11,
     "settle": 16,
-    "RuleBook": 8,
     "Broker": 10,
-    "spread": 7,
-    "Ahead": 6,
     "Settled": 5,
     "_terms": 5,
-    "open_ahead": 4,
     "settle_order": 4,
     "_Book": 2,
-    "look_ahead": 2,
-    "Frame": 2,
-    "direction": 2,
 }
 MODULES_NOT_YET: Final = frozenset({"ats/exits.py"})
 

@@ -23,9 +23,9 @@ from schemas.packed import Rows
 from streams.columns.talib_functions import talib_column
 from streams.engine import snapshot
 from streams.engine.config import EngineConfig
-from streams.engine.engine import PAST, Engine
+from streams.engine.engine import HISTORICAL_BAR, Engine
 from streams.engine.machine import EngineMachine
-from streams.rules import Columns, Rule, Verdicts, verdicts
+from streams.rules import Columns, Directions, Rule, directions
 from tests.streams.factories import (
     at,
     batch_of,
@@ -58,15 +58,15 @@ NEEDS = (f"previous_{REGRESSION}", REGRESSION, "close", "talib.SMA(timeperiod=3)
 
 
 def crosses_regression() -> Rule:
-    def look(bars: Columns) -> Verdicts:
+    def evaluate(bars: Columns) -> Directions:
         above = bars["close"] > bars[REGRESSION]
         rising = bars[REGRESSION] > bars[f"previous_{REGRESSION}"]
-        return verdicts(
+        return directions(
             bullish=above & rising,
             bearish=~above & ~rising & (bars["talib.SMA(timeperiod=3)@15m"] > 0),
         )
 
-    return Rule("crosses_regression", Timeframe.M1, look, NEEDS)
+    return Rule("crosses_regression", Timeframe.M1, evaluate, NEEDS)
 
 
 RULES = (crosses_regression(),)
@@ -197,8 +197,8 @@ def test_columns_warm_up_on_bars_of_the_past_as_on_live_ones() -> None:
     first_day = [bar for bar in candles(whole) if bar.event_time <= at("15:30:00")]
     warmed = machine()
 
-    warmed.engine.absorb(past(first_day))
-    warmed.engine.absorb(past(first_day[: len(first_day) // 2]))  # bars may come again
+    warmed.engine.seed(past(first_day))
+    warmed.engine.seed(past(first_day[: len(first_day) // 2]))  # bars may come again
     outputs = run([batch_of(rows[6_000:])], warmed)
 
     later = {
@@ -216,7 +216,7 @@ def test_columns_warm_up_on_bars_of_the_past_as_on_live_ones() -> None:
 
 
 def past(bars: Sequence[Candle]) -> np.ndarray:
-    table = np.zeros(len(bars), PAST)
+    table = np.zeros(len(bars), HISTORICAL_BAR)
     for row, bar in zip(table, bars, strict=True):
         row["key"] = bar.instrument.segment.code << 32 | bar.instrument.security_id
         row["timeframe"] = list(Timeframe).index(bar.timeframe)

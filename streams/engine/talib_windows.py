@@ -1,8 +1,7 @@
-"""The last bars of each instrument, where `talib.` columns are wanted, and the columns' values at each close.
+"""The last bars where `talib.` columns are wanted, and the columns' values at each close.
 
 A layer over closed bars: it sees them in the order the kernels close them, the longest of equals
-first, so what a rule finds in a longer timeframe's column is what the kernels' own readings would
-show it.
+first. So a rule finds in a longer timeframe's column what the kernels' own values would show it.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ from schemas.errors import Misconfigured
 from schemas.market import Timeframe
 from streams.columns.names import PRICES
 from streams.columns.talib_functions import TalibColumn, talib_column
-from streams.engine.closed import INSTRUMENT, TIMEFRAME
-from streams.engine.compiled import Numbers, Reals
+from streams.engine.closed_bars import INSTRUMENT, TIMEFRAME
+from streams.engine.compiled import FloatArray, IntArray
 
 
 @dataclass(slots=True)
-class Frame:
-    """The bars of one timeframe.
+class TalibWindow:
+    """The last bars of one timeframe.
 
     Attributes:
         inputs: Which of `PRICES` are kept, by place.
@@ -37,10 +36,10 @@ class Frame:
     timeframe: Timeframe
     columns: tuple[TalibColumn, ...]
     inputs: list[int] = field(init=False)
-    bars: Reals = field(init=False)
-    filled: Numbers = field(init=False)
-    now: Reals = field(init=False)
-    before: Reals = field(init=False)
+    bars: FloatArray = field(init=False)
+    filled: IntArray = field(init=False)
+    now: FloatArray = field(init=False)
+    before: FloatArray = field(init=False)
 
     def __post_init__(self) -> None:
         used = {name for column in self.columns for name in column.inputs}
@@ -52,10 +51,12 @@ class Frame:
 
     @property
     def name(self) -> str:
-        """What it keeps, for snapshots: a frame of another name cannot go on with its arrays."""
-        return f"{self.timeframe}:{self.bars.shape[2]}:{' '.join(column.name for column in self.columns)}"
+        """What it keeps, for snapshots: a window of another name cannot go on with its arrays."""
+        columns = " ".join(column.name for column in self.columns)
+        return f"{self.timeframe}:{self.bars.shape[2]}:{columns}"
 
     def grow(self, capacity: int) -> None:
+        """Make room for `capacity` instruments."""
         more = capacity - len(self.filled)
         self.bars = np.concatenate([self.bars, np.zeros((more, *self.bars.shape[1:]))])
         self.filled = np.concatenate([self.filled, np.zeros(more, np.int64)])
@@ -65,8 +66,8 @@ class Frame:
             np.concatenate([self.before, blank]),
         )
 
-    def close(self, number: int, bar: Reals) -> None:
-        """Take one closed bar (`PRICES`) of an instrument."""
+    def push_bar(self, number: int, bar: FloatArray) -> None:
+        """Put one closed bar (`PRICES`) of an instrument into its window; compute the columns."""
         window = self.bars[number]
         flat = window.reshape(-1)
         # all rows at once; what moves into a row's end from the next one is written over
@@ -79,106 +80,111 @@ class Frame:
             self.now[number, nth] = column.value(past)
 
     def arrays(self, count: int) -> dict[str, npt.NDArray[Any]]:
+        """What a snapshot must hold of the first `count` instruments."""
         parts = {"bars": self.bars, "filled": self.filled, "now": self.now}
         return {f"talib:{part}:{self.name}": array[:count] for part, array in parts.items()}
 
 
-class Capture(NamedTuple):
+class CapturedColumn(NamedTuple):
     """One value that goes with the bars of a timeframe.
 
     Attributes:
-        asking: Place of the bars' timeframe.
-        of: Place of the timeframe the value is of: the same, or a longer one.
-        column: Which of its frame's columns.
+        timeframe: Place of the bars' timeframe.
+        source: Place of the timeframe the value is of: the same, or a longer one.
+        column: Which of its window's columns.
         previous: At the close before the last.
     """
 
-    asking: int
-    of: int
+    timeframe: int
+    source: int
     column: int
     previous: bool
 
 
-class Extras:
-    """All frames of one engine, and which of their values go with each closed bar.
+class TalibWindows:
+    """All windows of one engine, and which of their values go with each closed bar.
 
     Attributes:
-        frames: By place of the timeframe.
-        captures: In the order of the values; first each frame's own.
+        windows: By place of the timeframe.
+        captures: In the order of the values; first each window's own.
     """
 
     def __init__(
         self,
         wanted: Mapping[Timeframe, tuple[str, ...]],
-        window: int,
+        longest: int,
         timeframes: tuple[Timeframe, ...],
     ) -> None:
-        """Start empty.
+        """Start empty. `longest` is how many bars a function gets that remembers all of them.
 
         Raises:
             Misconfigured: a name that is no column of TA-Lib, or a timeframe that is not computed.
         """
         if missing := [timeframe for timeframe in wanted if timeframe not in timeframes]:
             raise Misconfigured(
-                f"talib. columns on {missing[0]} bars: they are not made; add {missing[0]} to the timeframes"
+                f"talib. columns on {missing[0]} bars: they are not made; "
+                f"add {missing[0]} to the timeframes"
             )
-        self.frames = {
-            timeframes.index(timeframe): Frame(
-                timeframe, tuple(talib_column(name, window) for name in names)
+        self.windows = {
+            timeframes.index(timeframe): TalibWindow(
+                timeframe, tuple(talib_column(name, longest) for name in names)
             )
             for timeframe, names in wanted.items()
         }
         own = (
             (place, nth)
-            for place, frame in self.frames.items()
-            for nth in range(len(frame.columns))
+            for place, window in self.windows.items()
+            for nth in range(len(window.columns))
         )
-        self.captures = [Capture(place, place, nth, previous=False) for place, nth in own]
+        self.captures = [CapturedColumn(place, place, nth, previous=False) for place, nth in own]
 
-    def place(self, asking: int, of: int, name: str, *, previous: bool) -> int:
-        """Where a column's value stands among those that go with the bars of `asking`.
+    def capture(self, timeframe: int, source: int, name: str, *, previous: bool) -> int:
+        """Where a column's value stands among those that go with the bars of `timeframe`.
 
         It goes with them from now on.
         """
-        names = [column.name for column in self.frames[of].columns]
-        capture = Capture(asking, of, names.index(name), previous)
-        if capture not in self.captures:
-            self.captures.append(capture)
-        return self.captures.index(capture)
+        names = [column.name for column in self.windows[source].columns]
+        captured = CapturedColumn(timeframe, source, names.index(name), previous)
+        if captured not in self.captures:
+            self.captures.append(captured)
+        return self.captures.index(captured)
 
-    def told(self, place: int, first: int) -> list[tuple[str, int]]:
-        """The columns of a timeframe's own, for `ats.indicators`, and where they stand when the first of all is at `first`."""
+    def published(self, place: int, first: int) -> list[tuple[str, int]]:
+        """The columns of a timeframe's own, for `ats.indicators`, and where they stand.
+
+        `first` is where the first of all captures stands.
+        """
         return [
-            (self.frames[place].columns[capture.column].name, first + nth)
-            for nth, capture in enumerate(self.captures)
-            if capture.asking == capture.of == place and not capture.previous
+            (self.windows[place].columns[captured.column].name, first + nth)
+            for nth, captured in enumerate(self.captures)
+            if captured.timeframe == captured.source == place and not captured.previous
         ]
 
     def grow(self, capacity: int) -> None:
-        for frame in self.frames.values():
-            frame.grow(capacity)
+        """Make room for `capacity` instruments."""
+        for window in self.windows.values():
+            window.grow(capacity)
 
-    def take(self, facts: Numbers, bars: Reals) -> Reals:
+    def push_bars(self, facts: IntArray, bars: FloatArray) -> FloatArray:
         """Take bars in the order they closed (`bars` begin with `PRICES`).
 
         Returns shape (bars, captures), NaN where unknown.
         """
-        told = np.full((len(facts), len(self.captures)), np.nan)
+        values = np.full((len(facts), len(self.captures)), np.nan)
         for at, (number, place) in enumerate(facts[:, [INSTRUMENT, TIMEFRAME]].tolist()):
-            if frame := self.frames.get(place):
-                frame.close(number, bars[at])
-            for nth, capture in enumerate(self.captures):
-                if capture.asking == place:
-                    of = self.frames[capture.of]
-                    told[at, nth] = (of.before if capture.previous else of.now)[
-                        number, capture.column
-                    ]
-        return told
+            if window := self.windows.get(place):
+                window.push_bar(number, bars[at])
+            for nth, captured in enumerate(self.captures):
+                if captured.timeframe == place:
+                    source = self.windows[captured.source]
+                    row = (source.before if captured.previous else source.now)[number]
+                    values[at, nth] = row[captured.column]
+        return values
 
     def arrays(self, count: int) -> dict[str, npt.NDArray[Any]]:
         """What a snapshot must hold of `count` instruments."""
         return {
             name: part
-            for frame in self.frames.values()
-            for name, part in frame.arrays(count).items()
+            for window in self.windows.values()
+            for name, part in window.arrays(count).items()
         }

@@ -9,37 +9,37 @@ import numpy as np
 import numpy.typing as npt
 
 from streams.columns.names import FACTS, VALUES
-from streams.engine.compiled import Numbers, Reals
+from streams.engine.compiled import FloatArray, IntArray
 
 INSTRUMENT, TIMEFRAME, START, END, TICKS, COMPLETE = range(len(FACTS))
 
 
 @dataclass(frozen=True, slots=True)
-class Closed:
+class ClosedBars:
     """Bars in the order they closed.
 
     Attributes:
         facts: Shape (bars, `FACTS`). Instruments and timeframes are the engine's own numbers.
-        values: Shape (bars, `VALUES` and what rules ask for besides), NaN during warm-up.
+        values: Shape (bars, `VALUES` and what rules need besides), NaN during warm-up.
     """
 
-    facts: Numbers
-    values: Reals
+    facts: IntArray
+    values: FloatArray
 
     def __len__(self) -> int:
         return len(self.facts)
 
 
-NOTHING: Final = Closed(np.empty((0, len(FACTS)), np.int64), np.empty((0, len(VALUES))))
+NOTHING: Final = ClosedBars(np.empty((0, len(FACTS)), np.int64), np.empty((0, len(VALUES))))
 
 
-def joined(parts: list[Closed]) -> Closed:
+def joined(parts: list[ClosedBars]) -> ClosedBars:
     """The parts in a row."""
     if not parts:
         return NOTHING
     if len(parts) == 1:
         return parts[0]
-    return Closed(
+    return ClosedBars(
         np.concatenate([part.facts for part in parts]),
         np.concatenate([part.values for part in parts]),
     )
@@ -47,14 +47,14 @@ def joined(parts: list[Closed]) -> Closed:
 
 @dataclass(frozen=True, slots=True)
 class NeededColumns:
-    """The columns one rule needs, of the bars it is asked about.
+    """The columns one rule needs, of the bars it is evaluated on.
 
     Attributes:
         table: Shape (bars, names).
     """
 
     names: tuple[str, ...]
-    table: Reals
+    table: FloatArray
 
     def __getitem__(self, name: str, /) -> npt.NDArray[Any]:
         column = self.table[:, self.names.index(name)]

@@ -1,4 +1,4 @@
-"""What `ats.candles` already holds of the past, and whether it reaches far enough to warm up on."""
+"""What `ats.candles` already holds of the past, and whether that is enough to warm up on."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from schemas.ids import InstrumentId
 from schemas.market import Timeframe, trading_day
 from schemas.messages import Candle
 from schemas.units import Price, Quantity, UtcNs
-from streams.warmup.plan import WANTED, Hours, newest
+from streams.warmup.plan import WANTED, InstrumentHours, is_closed, latest
 
 log = structlog.get_logger(__name__)
 
 
-class Known:
-    """The newest bars of every instrument and timeframe, as our own engine made them.
+class CandleHistory:
+    """The last bars of every instrument and timeframe, as our own engine made them.
 
     They are kept packed, in a fifth of the memory: of 5,000 instruments they are ten million.
     """
@@ -49,10 +49,10 @@ class Known:
             )
             _forget(bars, candle.timeframe)
 
-    async def follow(self, candles: AsyncIterator[Record]) -> None:
-        """Take all of `ats.candles` in.
+    async def read_all(self, candles: AsyncIterator[Record]) -> None:
+        """Read all of `ats.candles`.
 
-        A record that cannot be read is passed over: the API knows the bar too.
+        A record that cannot be decoded is skipped: the API has the bar too.
         """
         async for record in candles:
             try:
@@ -60,21 +60,26 @@ class Known:
             except Unreadable as error:
                 log.warning("candle_unreadable", record=str(record), reason=error.reason)
 
-    def bars(self, timeframe: Timeframe, until: UtcNs, hours: Hours) -> tuple[Bar, ...] | None:
-        """The `newest` bars of the instrument of `hours` up to `until`.
+    def bars(
+        self, timeframe: Timeframe, until: UtcNs, hours: InstrumentHours
+    ) -> tuple[Bar, ...] | None:
+        """The `latest` bars of the instrument of `hours` up to `until`.
 
-        None when they are fewer than `WANTED`, a weekday that
-        it trades on has none, or the last bar that is over is not there.
+        None when any of these holds:
+
+        - they are fewer than `WANTED`;
+        - a day on which it trades has no bar;
+        - the last bar that is closed is not there.
 
         A holiday that the calendar does not know, and a share that did not trade in its last
-        minute, look like a hole: then the API is asked once more than needed.
+        minute, look like a hole: then the API is called once more than needed.
         """
-        known = map(_unpacked, self._bars.get((hours.instrument, timeframe), ()))
-        spans = ((bar, hours.span(bar.start, timeframe)) for bar in known)
-        bars = newest(
-            [bar for bar, span in spans if span and span[1] <= until], timeframe, until, hours
+        kept = map(_unpacked, self._bars.get((hours.instrument, timeframe), ()))
+        spans = ((bar, hours.span(bar.start, timeframe)) for bar in kept)
+        bars = latest(
+            [bar for bar, span in spans if span and is_closed(span, until)], timeframe, until, hours
         )
-        if len(bars) < WANTED or bars[-1].start < hours.last_over(timeframe, until):
+        if len(bars) < WANTED or bars[-1].start < hours.last_closed(timeframe, until):
             return None
         days = {trading_day(bar.start) for bar in bars}
         return None if _missing(days, trading_day(until), hours) else bars
@@ -93,7 +98,7 @@ def _unpacked(packed: bytes) -> Bar:
 
 
 def _forget(bars: deque[bytes], timeframe: Timeframe) -> None:
-    """Drop what `newest` would leave out; of minutes a day at a time, when the next one begins."""
+    """Drop what `latest` leaves out; of minutes a day at a time, when the next one begins."""
     if timeframe is not Timeframe.M1:
         if len(bars) > WANTED:
             bars.popleft()
@@ -107,8 +112,8 @@ def _forget(bars: deque[bytes], timeframe: Timeframe) -> None:
             bars.popleft()
 
 
-def _missing(days: set[date], today: date, hours: Hours) -> bool:
-    """Whether a trading weekday from the first of `days` to the one before `today` is not among them."""
+def _missing(days: set[date], today: date, hours: InstrumentHours) -> bool:
+    """Whether `days` lack a trading day between their first and `today`."""
     day = min(days)
     while day < today:
         if day not in days and hours.trades(day):

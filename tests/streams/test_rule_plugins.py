@@ -19,7 +19,7 @@ from streams.columns.parse import parse_column, talib_columns
 from streams.engine.engine import Engine
 from streams.engine.machine import EngineMachine
 from streams.rules import ema_cross
-from streams.rules.discovery import offer_of, offers, recipe_of
+from streams.rules.discovery import find_plugin, load_factory, rule_plugins
 from streams.rules.rule import warm_up
 from streams.rules.trend_pullback import trend_pullback
 from streams.rules.volume_surge import volume_surge
@@ -35,22 +35,26 @@ from typing import Annotated
 from pydantic import Field
 
 from schemas.market import Timeframe
-from streams.rules import Columns, Rule, Verdicts, verdicts
+from streams.rules import Columns, Directions, Rule, directions
 
 
-def wide_range(timeframe: Timeframe = Timeframe.M5, times: Annotated[float, Field(gt=1, le=20)] = 2.0) -> Rule:
+def wide_range(
+    timeframe: Timeframe = Timeframe.M5, times: Annotated[float, Field(gt=1, le=20)] = 2.0
+) -> Rule:
     """The bar's range is more than `times` the average one.
 
     A second paragraph.
     """
 
-    def look(bars: Columns) -> Verdicts:
+    def evaluate(bars: Columns) -> Directions:
         wide = bars["high"] - bars["low"] > times * bars["previous_atr_14"]
-        return verdicts(bullish=wide & (bars["close"] > bars["open"]), bearish=wide & (bars["close"] < bars["open"]))
+        rising, falling = bars["close"] > bars["open"], bars["close"] < bars["open"]
+        return directions(bullish=wide & rising, bearish=wide & falling)
 
     if times == 13:
         raise ValueError("times brings bad luck")
-    return Rule("wide_range", timeframe, look, needs=("open", "high", "low", "close", "previous_atr_14"))
+    return Rule("wide_range", timeframe, evaluate,
+                needs=("open", "high", "low", "close", "previous_atr_14"))
 '''
 
 
@@ -83,27 +87,32 @@ def changed(old: str, new: str) -> str:
 
 
 def test_every_rule_of_ours_is_offered_and_can_be_made_with_its_defaults() -> None:
-    ours = [offer for offer in offers() if offer.distribution.startswith("agentic-trading-system ")]
+    ours = [
+        plugin
+        for plugin in rule_plugins()
+        if plugin.distribution.startswith("agentic-trading-system ")
+    ]
 
-    made = {offer.name: recipe_of(offer).rule({}) for offer in ours}
+    made = {plugin.name: load_factory(plugin).rule({}) for plugin in ours}
 
     assert len(made) >= 12
     assert len({rule.timeframe for rule in made.values()}) >= 4
     assert all(rule.name == name for name, rule in made.items())
     assert all(
-        recipe_of(offer).about.endswith(".") or "(" in recipe_of(offer).about for offer in ours
+        load_factory(plugin).about.endswith(".") or "(" in load_factory(plugin).about
+        for plugin in ours
     )
 
 
 def test_a_package_s_rule_is_found_and_takes_parameters(install: Install) -> None:
     install()
 
-    recipe = recipe_of(offer_of("wide_range"))
-    rule = recipe.rule({"timeframe": "15m", "times": 3})
+    factory = load_factory(find_plugin("wide_range"))
+    rule = factory.rule({"timeframe": "15m", "times": 3})
 
     assert (rule.name, rule.timeframe) == ("wide_range", Timeframe.M15)
-    assert str(recipe.offer) == "rule 'wide_range' of my-rules 0.3 (my_rules:wide_range)"
-    assert recipe.about == "The bar's range is more than `times` the average one."
+    assert str(factory.plugin) == "rule 'wide_range' of my-rules 0.3 (my_rules:wide_range)"
+    assert factory.about == "The bar's range is more than `times` the average one."
 
 
 @pytest.mark.parametrize(
@@ -122,7 +131,7 @@ def test_a_parameter_out_of_range_is_named_with_its_rule_and_package(
     install()
 
     with pytest.raises(Misconfigured, match=rf"rule 'wide_range' of my-rules 0.3 .*{says}"):
-        recipe_of(offer_of("wide_range")).rule(given)
+        load_factory(find_plugin("wide_range")).rule(given)
 
 
 @pytest.mark.parametrize(
@@ -170,14 +179,16 @@ def test_a_parameter_out_of_range_is_named_with_its_rule_and_package(
             changed('needs=("open", "high", "low", "close", "previous_atr_14")', "needs=()"),
             "needs no column",
         ),
-        (changed("return verdicts(", "return dict("), "answered dict instead of one int8"),
-        (changed("return verdicts(", "raise SystemExit(3) or dict("), "failed: SystemExit: 3"),
+        (changed("return directions(", "return dict("), "returned dict instead of one int8"),
+        (changed("return directions(", "raise SystemExit(3) or dict("), "failed: SystemExit: 3"),
         (
             changed('"previous_atr_14"))', '"previous_atr_14"), cooldown=15)'),
             r"cooldown=15 .* write .*UtcNs.minutes\(15\)",
         ),
         (
-            changed("return verdicts(", 'bars["close"][bars["close"] < 0] = 0; return verdicts('),
+            changed(
+                "return directions(", 'bars["close"][bars["close"] < 0] = 0; return directions('
+            ),
             "ValueError: .*read-only",
         ),
     ],
@@ -190,7 +201,7 @@ def test_a_rule_that_cannot_work_is_refused_before_it_runs(
     with pytest.raises(
         Misconfigured, match=rf"^rule 'wide_range' of my-rules 0.3 \(my_rules:wide_range\).*{says}"
     ):
-        recipe_of(offer_of("wide_range")).rule({})
+        load_factory(find_plugin("wide_range")).rule({})
 
 
 @pytest.mark.parametrize(
@@ -200,7 +211,7 @@ def test_a_malformed_entry_point_is_shown(install: Install, points_at: str) -> N
     install(points_at=points_at)
 
     with pytest.raises(Misconfigured) as caught:
-        recipe_of(offer_of("wide_range"))
+        load_factory(find_plugin("wide_range"))
 
     assert (
         f"has a malformed entry point: `wide_range = {points_at}` in its ats.rules must be like"
@@ -220,7 +231,7 @@ def test_a_package_whose_entry_points_cannot_be_read_is_named(
         Misconfigured,
         match=r"the entry points of my-rules 0.3 cannot be read: .*; mend or uninstall",
     ):
-        offers()
+        rule_plugins()
 
 
 def test_a_rule_that_two_packages_offer_is_refused_naming_both(install: Install) -> None:
@@ -230,14 +241,14 @@ def test_a_rule_that_two_packages_offer_is_refused_naming_both(install: Install)
     with pytest.raises(
         Misconfigured, match=r"my-rules 0.3 .* and their-rules 0.3 .*: uninstall all but one"
     ):
-        offer_of("wide_range")
+        find_plugin("wide_range")
 
 
 def test_a_rule_nobody_offers_is_answered_with_the_nearest_name() -> None:
     with pytest.raises(
         Misconfigured, match=r"'ema_crss' \(did you mean ema_cross\?\): install .* `ats rules list`"
     ):
-        offer_of("ema_crss")
+        find_plugin("ema_crss")
 
 
 @pytest.mark.parametrize(
