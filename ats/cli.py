@@ -65,7 +65,15 @@ MarketFile = Annotated[
     Path | None,
     typer.Option(
         help="Replay this CSV of 1-minute candles (symbol,timestamp,open,high,low,close,volume; "
-        ".gz too)."
+        ".gz too); docs/simulator.md says which spellings are known."
+    ),
+]
+MaxBadRows = Annotated[
+    float,
+    typer.Option(
+        help="Refuse a market file of which more rows than this cannot be used, in percent.",
+        min=0,
+        max=100,
     ),
 ]
 Seed = Annotated[
@@ -186,6 +194,7 @@ def demo(
             "the page too, until Ctrl-C. Nothing trades."
         ),
     ] = None,
+    max_bad_rows: MaxBadRows = 1.0,
 ) -> None:
     """The whole platform on this machine, with no account, no key and no Docker.
 
@@ -203,7 +212,16 @@ def demo(
         _run(serve_kept(serve.resolve(), web=web))
     pace = speed_of(speed or ("30" if web else "300"))
     options = DemoOptions(
-        market, pace, seed, check_candles, tuple(check_against or ()), keep, web, rules, day_of(day)
+        market,
+        pace,
+        seed,
+        check_candles,
+        tuple(check_against or ()),
+        keep,
+        web,
+        rules,
+        day_of(day),
+        max_bad_rows,
     )
     _run(run(options))
 
@@ -288,6 +306,7 @@ def simulator(
     speed: Speed = "1",
     seed: Seed = 7,
     day: Day = "",
+    max_bad_rows: MaxBadRows = 1.0,
     wait: Annotated[
         bool, typer.Option("--wait", help="Hold the market until POST /control/start.")
     ] = False,
@@ -330,6 +349,7 @@ def simulator(
         users=users,
         packets_per_frame=packets_per_frame,
         redirect_url=redirect_url,
+        max_bad_rows=max_bad_rows,
     )
     _run(serve(asked))
 
@@ -433,6 +453,7 @@ def rules_try(
         ),
     ] = None,
     limit: Annotated[int, typer.Option(help="Signals to print; all are counted.", min=0)] = 20,
+    max_bad_rows: MaxBadRows = 1.0,
 ) -> None:
     """Replay days through the engine with one rule, and print what it would have said."""
     from ats.rules.trial import Trial, run
@@ -448,6 +469,7 @@ def rules_try(
             days,
             seed,
             limit,
+            max_bad_rows / 100,
         ),
     )
 
@@ -515,7 +537,8 @@ def tail(
     where: Annotated[
         list[str] | None,
         typer.Option(
-            help="FIELD=VALUE that must hold, such as symbol=TCS or values.rsi_14=30; repeat it, all must hold."
+            help="FIELD=VALUE that must hold, such as symbol=TCS or values.rsi_14=30; "
+            "repeat it, all must hold."
         ),
     ] = None,
     last: Annotated[

@@ -49,6 +49,7 @@ class SimulatorOptions:
     users: int
     packets_per_frame: int
     redirect_url: str
+    max_bad_rows: float = 1.0
 
 
 async def serve(options: SimulatorOptions) -> None:
@@ -91,6 +92,7 @@ def config_of(options: SimulatorOptions, settings: Settings) -> SimulatorConfig:
         seed=options.seed,
         day=options.day or (None if options.market else GENERATED_DAY),
         market=options.market,
+        max_bad_share=options.max_bad_rows / 100,
         shares=options.instruments - 1,  # the NIFTY index is one of them
         character=character,
         characters=characters,

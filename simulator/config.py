@@ -13,6 +13,7 @@ from schemas.errors import Misconfigured
 from simulator import totp
 from simulator.faults import Fault
 from simulator.market.characters import DayProfile
+from simulator.market.report import MAX_BAD_SHARE
 from simulator.matching.rules import Rules
 
 FEED_CONNECTIONS_PER_USER: Final = 5  # Dhan; the sixth evicts the oldest
@@ -170,6 +171,7 @@ class SimulatorConfig:
             generated session None is `GENERATED_DAY`.
         market: CSV to replay, plain or `.gz`: one-minute candles or ticks, told apart by the
             header; None generates a session.
+        max_bad_share: Of the market file's rows that may be unusable; with more it is refused.
         shares: How many shares a generated session has, beside the index.
         character: What kind of day a generated session is; `characters` names symbols that have
             another.
@@ -213,6 +215,7 @@ class SimulatorConfig:
     seed: int = 1
     day: date | None = None
     market: Path | None = None
+    max_bad_share: float = MAX_BAD_SHARE
     shares: int = 20
     character: DayProfile = DayProfile.TRENDING
     characters: Mapping[str, DayProfile] = field(default_factory=dict)

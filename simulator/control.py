@@ -20,7 +20,7 @@ from simulator.config import SimulatedUser
 from simulator.exchange import Exchange
 from simulator.faults import Faults, read_script
 from simulator.llm.endpoint import ChatApi
-from simulator.market.bars import BadRow
+from simulator.market.replay import Replay
 from simulator.streaming.feed import Feed
 
 
@@ -35,14 +35,14 @@ class Control:
         faults: Faults,
         model: ChatApi,
         *,
-        bad_rows: tuple[BadRow, ...],
+        replay: Replay,
     ) -> None:
         self._exchange = exchange
         self._feed = feed
         self._accounts = accounts
         self._faults = faults
         self._model = model
-        self._bad_rows = bad_rows
+        self._replay = replay
 
     def routes(self) -> list[web.RouteDef]:
         """All paths under `/control`."""
@@ -90,7 +90,8 @@ class Control:
                 "orders": Counter(str(order.status) for order in orders),
                 "orders_by_user": Counter(order.request.client_id for order in orders),
                 "model_calls": self._model.calls,
-                "bad_rows": [str(row) for row in self._bad_rows],
+                "bad_rows": [str(row) for row in self._replay.bad_rows],
+                "file": self._replay.said(),
             }
         )
 

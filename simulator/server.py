@@ -111,8 +111,8 @@ class Simulator:
         port = self._runner.addresses[0][1]
         self.url = f"http://{self._config.host}:{port}"
         log.info("simulator.listening", url=self.url, instruments=len(self.market.listings))
-        for row in self.replay.bad_rows:
-            log.warning("simulator.bad_row", line=row.line, field=row.field, reason=row.reason)
+        for line in self.replay.said():
+            log.warning("simulator.market_file", said=line)
         if self._config.autostart:
             self.exchange.open_market()
 
@@ -158,7 +158,7 @@ class Simulator:
                 accounts,
                 faults,
                 model,
-                bad_rows=session.bad_rows,
+                replay=session,
             ),
         )
         app = web.Application(client_max_size=MAX_BODY)
@@ -175,6 +175,9 @@ class Simulator:
 def make_market(config: SimulatorConfig) -> Replay:
     """The session `config` asks for, replayed or generated."""
     if config.market is not None:
-        return replay_file(config.market, config.seed, config.day)
+        made = replay_file(config.market, config.seed, config.day)
+        assert made.report is not None, "a file has a report"
+        made.report.refuse_broken(config.max_bad_share)
+        return made
     plan = Plan(config.shares, config.character, config.characters, config.options)
-    return Replay(generate(config.seed, config.day or GENERATED_DAY, plan=plan), ())
+    return Replay(generate(config.seed, config.day or GENERATED_DAY, plan=plan))

@@ -1,8 +1,8 @@
 """Compare candles on `ats.candles` with those of a CSV.
 
 The one that was played, or longer ones from elsewhere. Prices to the paisa, volume exactly. The
-played file is read here once more, independently of the simulator, so that one mistake cannot hide
-in both.
+played file is read here once more, row by row independently of the simulator, so that one mistake
+cannot hide in both; only the spelling of columns and times is known in one place.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 import zlib
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from itertools import pairwise
 from pathlib import Path
 from typing import Final, NamedTuple, TextIO
@@ -23,9 +23,11 @@ from schemas.ids import InstrumentId
 from schemas.market import Timeframe, trading_day
 from schemas.messages import Candle
 from schemas.units import Paise, UtcNs
+from simulator.market.dialect import moment_of, places_of, symbol_of, whole_of
 from simulator.market.session import market_session
 
-COLUMNS = ("symbol", "timestamp", "open", "high", "low", "close", "volume")
+PRICES: Final = ("open", "high", "low", "close")
+COLUMNS: Final = ("timestamp", *PRICES, "volume")
 _LINE: Final = re.compile(r"line (\d+),")
 
 
@@ -93,8 +95,9 @@ def bars_of(path: Path, *, without: Container[int] = ()) -> Bars:
     try:
         with _opened(path) as lines:
             places = _places(path, next(lines, ""))
+            symbol = symbol_of(path)
             for line, text in enumerate(lines, start=2):
-                if line not in without and (row := _row(text, places)):
+                if line not in without and (row := _row(text, places, symbol)):
                     bars.setdefault(*row)
     except (OSError, EOFError, zlib.error) as error:
         raise Misconfigured(f"cannot read the candle file {path}: {error}") from None
@@ -107,23 +110,24 @@ def _opened(path: Path) -> TextIO:
     return path.open(encoding="utf-8-sig", errors="replace", newline="")
 
 
-def _places(path: Path, header: str) -> list[int]:
-    names = [name.strip() for name in header.split(",")]
-    if missing := [name for name in COLUMNS if name not in names]:
+def _places(path: Path, header: str) -> Mapping[str, int]:
+    at = places_of(header)
+    if missing := [name for name in COLUMNS if name not in at]:
         raise Misconfigured(
             f"candle file {path}: its first line lacks the column {', '.join(missing)}"
         )
-    return [names.index(name) for name in COLUMNS]
+    return at
 
 
-def _row(text: str, places: Iterable[int]) -> tuple[tuple[str, UtcNs], Bar] | None:
+def _row(text: str, at: Mapping[str, int], symbol: str) -> tuple[tuple[str, UtcNs], Bar] | None:
     try:
-        cells = next(csv.reader([text], strict=True))
-        symbol, timestamp, *prices, volume = (cells[place].strip() for place in places)
-        start = UtcNs.from_datetime(datetime.fromisoformat(timestamp))
-        opened, high, low, close = (int(Paise.from_rupees(price)) for price in prices)
-        bar = Bar(opened, high, low, close, int(volume))
-        return ((symbol, start), bar) if start in market_session(trading_day(start)) else None
+        row = next(csv.reader([text], strict=True))
+        cells = {name: row[place].strip() for name, place in at.items()}
+        start = moment_of(cells["timestamp"])
+        opened, high, low, close = (int(Paise.from_rupees(cells[name])) for name in PRICES)
+        bar = Bar(opened, high, low, close, whole_of(cells["volume"]))
+        key = cells.get("symbol", symbol), start
+        return (key, bar) if start in market_session(trading_day(start)) else None
     except (csv.Error, StopIteration, IndexError, ValueError, OverflowError):
         return None
 

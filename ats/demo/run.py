@@ -51,6 +51,7 @@ from schemas.codec import decode
 from schemas.errors import Misconfigured
 from schemas.market import Session, trading_day
 from schemas.messages import Candle, FeedState
+from simulator.market.replay import replay_file
 from simulator.market.session import market_session
 from streams.rules.config import read as read_rules
 
@@ -79,6 +80,7 @@ class DemoOptions:
         rules: Rules file of the engine; None runs the default.
         day: Which of the market file's days to replay; None when it holds one, or generates the
             simulator's usual day.
+        max_bad_rows: Percent of the market file's rows that may be unusable.
     """
 
     market: Path | None
@@ -90,6 +92,7 @@ class DemoOptions:
     web: bool = False
     rules: Path | None = None
     day: date | None = None
+    max_bad_rows: float = 1.0
 
 
 class SimulatorState(TypedDict):
@@ -98,6 +101,7 @@ class SimulatorState(TypedDict):
     session_open_ns: int
     ticks: int
     bad_rows: list[str]
+    file: list[str]
 
 
 async def run(options: DemoOptions) -> int:
@@ -105,6 +109,8 @@ async def run(options: DemoOptions) -> int:
     if options.market is not None and not options.market.is_file():
         raise Misconfigured(f"market file {options.market}: no such file")
     references = references_of(options)
+    if options.market is not None:
+        await asyncio.to_thread(check_market, options.market, options)
     read_rules(options.rules)
     console, settings = Console(), load()
     configure("demo", style="console", level="error", secrets=())
@@ -139,6 +145,17 @@ def references_of(options: DemoOptions) -> list[Reference]:
         of = f" of {options.day}" if options.day else ""
         raise Misconfigured(f"market file {options.market}: it has no usable row{of}")
     return [reference(path, played) for path in options.check_against]
+
+
+def check_market(market: Path, options: DemoOptions) -> None:
+    """Read the market file once before anything starts.
+
+    Raises:
+        Misconfigured: it cannot be played, or too many of its rows cannot be used.
+    """
+    report = replay_file(market, options.seed, options.day).report
+    assert report is not None, "a file has a report"
+    report.refuse_broken(options.max_bad_rows / 100)
 
 
 async def _play_in_a_home(
@@ -179,6 +196,7 @@ class _Demo:
         self._page = DemoPage() if options.web else None
         page = self._page.simulator_arguments if self._page else []
         day = ["--day", options.day.isoformat()] if options.day else []
+        market += ["--max-bad-rows", str(options.max_bad_rows)]
         arguments = ["--seed", str(options.seed), "--speed", speed, *market, *day, *page]
         self._stack = Stack(home, cache=settings.ats_cache_dir, simulator_arguments=arguments)
         self._supervisor = Supervisor([])
@@ -201,12 +219,8 @@ class _Demo:
             users = await self._prepare()
         if self._page:
             await self._page.open(self._stack, self._console)
-        for row in state["bad_rows"]:
-            self._console.print(
-                f"[yellow]bad row in {self._options.market}:[/] {row}",
-                highlight=False,
-                soft_wrap=True,
-            )
+        for line in state["file"]:
+            self._console.print(line, style="yellow", highlight=False, soft_wrap=True, markup=False)
         day = {"ATS_TRADING_DATE": session.day.isoformat()}
         if self._options.rules:
             day["ATS_RULES"] = str(self._options.rules.resolve())

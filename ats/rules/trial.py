@@ -26,7 +26,8 @@ from schemas.ticks import NO_VOLUME, TICK, Batch
 from schemas.units import NS_PER_SECOND, Price, UtcNs
 from simulator.market.bars import Bars, days_of, read_file
 from simulator.market.generator import generate
-from simulator.market.replay import replay
+from simulator.market.replay import no_usable_row, replay
+from simulator.market.report import MAX_BAD_SHARE
 from simulator.market.tape import Market
 from streams.columns.names import INDICATOR_OF
 from streams.columns.parse import parse_column
@@ -54,6 +55,7 @@ class Trial:
         given: Parameters as `key=value`, stronger than the file's.
         markets: Files of 1-minute candles; without any, `days` days are generated from `seed`.
         limit: Signals to print.
+        max_bad_share: Of a file's rows that may be unusable.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Trial:
     days: int
     seed: int
     limit: int
+    max_bad_share: float = MAX_BAD_SHARE
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +206,7 @@ def _markets(trial: Trial, console: Console) -> Iterator[Market]:
         yield from (generate(trial.seed, day) for day in reversed(days[: trial.days]))
     last = date.min
     for path in trial.markets:
-        for market in _days_in(path, trial.seed, console):
+        for market in _days_in(path, trial, console):
             if market.session.day <= last:
                 raise Misconfigured(
                     f"--market {path} holds {market.session.day}, which is not after {last}: name "
@@ -213,16 +216,17 @@ def _markets(trial: Trial, console: Console) -> Iterator[Market]:
             yield market
 
 
-def _days_in(path: Path, seed: int, console: Console) -> Iterator[Market]:
-    """The days of one file; then the rows that were left out are said.
+def _days_in(path: Path, trial: Trial, console: Console) -> Iterator[Market]:
+    """The days of one file; then it is said what it held and which rows were left out.
 
     Raises:
-        Misconfigured: it cannot be read, or has no usable row.
+        Misconfigured: it cannot be read, or too many of its rows cannot be used.
     """
     bars, played = read_file(path), False
     bad = list(bars.bad)
     for day in days_of(bars.good):
-        made = replay(Bars([bar for bar in bars.good if trading_day(bar.start) == day]), day, seed)
+        of_day = Bars([bar for bar in bars.good if trading_day(bar.start) == day])
+        made = replay(of_day, day, trial.seed)
         bad += made.bad_rows
         if made.market.listings:
             played = True
@@ -237,7 +241,11 @@ def _days_in(path: Path, seed: int, console: Console) -> Iterator[Market]:
             soft_wrap=True,
         )
     if not played:
-        raise Misconfigured(f"the market file {path} has no usable row")
+        raise Misconfigured(no_usable_row(path.name, bad))
+    report = bars.report(path.name, bad)
+    report.refuse_broken(trial.max_bad_share)
+    for line in report.whole():
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _print(console: Console, limit: int, rule: Rule, tally: Tally) -> None:

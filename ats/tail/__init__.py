@@ -1,1 +1,1 @@
-"""`ats tail`: what stands on the topics, for people on a terminal and as JSON lines for machines."""
+"""`ats tail`: what stands on the topics, for people on a terminal and as JSON for machines."""

@@ -129,7 +129,7 @@ def start_of(options: TailOptions, now: UtcNs) -> Start:
 
 
 def moment(words: str, now: UtcNs) -> UtcNs:
-    """A moment such as `09:15` (IST, today), `2026-11-20T09:15` (IST unless it says else) or `15m` (ago).
+    """A moment such as `09:15` (today) or `2026-11-20T09:15`, both IST, or `15m` (ago).
 
     Raises:
         Misconfigured: another form.

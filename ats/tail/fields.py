@@ -90,7 +90,7 @@ def plain_type(annotation: Any) -> Any:
 
 
 def is_price(name: str) -> bool:
-    """Whether the column `name` of a bar is in paise, such as `ema_9`, `previous_close` or `vwap@15m`."""
+    """Whether the column `name` of a bar is in paise, as `ema_9` and `previous_close` are."""
     base = name.partition("@")[0].removeprefix(PREVIOUS)
     return base in _BAR_PRICES or (
         INDICATOR_OF.get(base) in _PRICE_INDICATORS and base != "supertrend_direction"

@@ -1,4 +1,4 @@
-"""Entries as text: for machines one JSON object a line, for people units, colours and Indian time."""
+"""Entries as text: a JSON object a line for machines, units and Indian time for people."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LONGEST_RAW: Final = 120  # characters of an unreadable value that a person is s
 
 
 def json_line(entry: Entry) -> str:
-    """One object, always with the same names; `row`, `unreadable` and `raw` only where they say something.
+    """One object of always the same names; `row`, `unreadable` and `raw` only where needed.
 
     Times are UTC nanoseconds and money is in paise, as on the topic.
     """

@@ -1,4 +1,4 @@
-"""Reads recorded one-minute candles from CSV, strictly.
+"""Reads recorded one-minute candles from CSV: in any known dialect, else strictly.
 
 Good rows become bars; bad rows are listed, each with the reason.
 """
@@ -8,23 +8,34 @@ from __future__ import annotations
 import csv
 import gzip
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Final
 
 from schemas.errors import Misconfigured, Unreadable
 from schemas.market import trading_day
-from schemas.units import NS_PER_SECOND, Paise, Price, Quantity, UtcNs
+from schemas.units import Paise, Price, Quantity, UtcNs
+from simulator.market.dialect import (
+    MINUTE,
+    SPELLINGS,
+    in_words,
+    length_of,
+    moment_of,
+    places_of,
+    symbol_of,
+    whole_of,
+)
+from simulator.market.report import BadRow, Fault, FileReport
 from simulator.market.session import market_session
 
 COLUMNS: Final = ("symbol", "timestamp", "open", "high", "low", "close", "volume")
 PRICES: Final = ("open", "high", "low", "close")
 MAX_PRICE: Final = 10**9  # ten million rupees: more is a column mixed up
 MAX_BAR_VOLUME: Final = 2**32 - 1  # the feed's day volume has 32 bits
-_MINUTE_NS: Final = 60 * NS_PER_SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,34 +52,54 @@ class Bar:
     volume: Quantity
 
 
-@dataclass(frozen=True, slots=True)
-class BadRow:
-    """A row that was left out; `line` counts from 1, the header included."""
+class LeftOut(Unreadable):
+    """A row cannot be used; next: leave it out and list it."""
 
-    line: int
-    field: str
-    reason: str
+    def __init__(self, fault: Fault, reason: str, field: str) -> None:
+        super().__init__(reason, field)
+        self.fault = fault
 
-    def __str__(self) -> str:
-        return f"line {self.line}, {self.field}: {self.reason}"
+    def row(self, line: int) -> BadRow:
+        return BadRow(line, self.field, self.reason, self.fault)
 
 
 @dataclass(slots=True)
 class Bars:
-    """What a file held, in the file's order."""
+    """What a file held, in the file's order.
+
+    Attributes:
+        rows: All that were not empty.
+        symbol: Of a file without a column for it.
+    """
 
     good: list[Bar] = field(default_factory=list)
     bad: list[BadRow] = field(default_factory=list)
+    rows: int = 0
+    symbol: str = ""
+    length: UtcNs | None = None
+
+    def report(self, name: str, bad: Sequence[BadRow]) -> FileReport:
+        """For a person; `bad` are the rows left out in the end."""
+        length = in_words(self.length) if self.length else "1 minute (too few to be sure)"
+        latest: dict[str, UtcNs] = {}
+        unsorted = 0
+        for bar in self.good:
+            unsorted += bar.start < latest.get(bar.symbol, bar.start)
+            latest[bar.symbol] = max(bar.start, latest.get(bar.symbol, bar.start))
+        return FileReport(
+            name, self.rows, len(latest), f"bars of {length}", tuple(bad), unsorted, self.symbol
+        )
 
 
 def read_file(path: Path) -> Bars:
     """Read a CSV file, gzipped when its name ends in `.gz`.
 
     Raises:
-        Misconfigured: no such file, a broken archive, or a header without the columns of `COLUMNS`.
+        Misconfigured: no such file, a broken archive, a header that lacks a column, or bars that
+            are not of one minute.
     """
     with lines_of(path) as lines:
-        return read_lines(lines)
+        return read_lines(lines, path.name, symbol_of(path))
 
 
 @contextmanager
@@ -89,30 +120,56 @@ def lines_of(path: Path) -> Iterator[Iterable[str]]:
         raise Misconfigured(f"cannot read the market file {path.name}: {error}") from None
 
 
-def read_lines(lines: Iterable[str]) -> Bars:
+def read_lines(lines: Iterable[str], name: str = "", symbol: str = "") -> Bars:
     """Read CSV text. Each line stands for itself, so a broken quote spoils one row, not the rest.
 
+    `symbol` is whose the bars are when no column says it.
+
     Raises:
-        Misconfigured: the header lacks a column.
+        Misconfigured: the header lacks a column, or the bars are not of one minute.
     """
     numbered = enumerate(lines, start=1)
-    at = _places(next(numbered, (1, ""))[1])
-    bars = Bars()
-    seen: dict[tuple[str, int], int] = {}
+    at = _places(next(numbered, (1, ""))[1], name, symbol)
+    bars, found = Bars(symbol="" if "symbol" in at else symbol), list[Bar]()
     for line, text in filled(numbered):
+        bars.rows += 1
         try:
-            bar = _bar(line, text, at)
-            if first := seen.get((bar.symbol, bar.start)):
-                raise Unreadable(
-                    f"second bar of {bar.symbol} at {bar.start.ist():%H:%M}, first on line {first}",
-                    "timestamp",
-                )
-        except Unreadable as error:
-            bars.bad.append(BadRow(line, error.field, error.reason))
+            found.append(_bar(line, text, at, symbol))
+        except LeftOut as error:
+            bars.bad.append(error.row(line))
+    bars.length = _length(found, name)
+    seen: dict[tuple[str, int], int] = {}
+    for bar in found:
+        try:
+            _check_start(bar)
+            _check_first(bar, seen.setdefault((bar.symbol, bar.start), bar.line))
+        except LeftOut as error:
+            bars.bad.append(error.row(bar.line))
         else:
-            seen[bar.symbol, bar.start] = line
             bars.good.append(bar)
+    bars.bad.sort(key=lambda row: row.line)
     return bars
+
+
+def _length(bars: Iterable[Bar], name: str) -> UtcNs | None:
+    """How long all the bars are, as far as they are enough to tell.
+
+    Raises:
+        Misconfigured: those of one symbol are not of one minute.
+    """
+    by_symbol: dict[str, list[Bar]] = defaultdict(list)
+    for bar in bars:
+        by_symbol[bar.symbol].append(bar)
+    known = None
+    for symbol, own in by_symbol.items():
+        length = length_of([bar.start for bar in own])
+        if length not in (None, MINUTE):
+            raise Misconfigured(
+                f"the market file {name}: the bars of {symbol} are {in_words(length)} long "
+                f"(from line {own[0].line}); a market is played from bars of 1 minute"
+            )
+        known = known or length
+    return known
 
 
 def days_of(bars: Iterable[Bar]) -> list[date]:
@@ -125,30 +182,32 @@ def filled(numbered: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
     return ((line, text) for line, text in numbered if text.strip())
 
 
-def _places(header: str) -> Mapping[str, int]:
-    names = [name.strip() for name in header.split(",")]
-    if missing := [name for name in COLUMNS if name not in names]:
+def _places(header: str, name: str, symbol: str) -> Mapping[str, int]:
+    at = places_of(header)
+    wanted = [column for column in COLUMNS if column != "symbol" or not symbol]
+    if missing := [column for column in wanted if column not in at]:
         raise Misconfigured(
-            f"the market file's first line lacks the column {', '.join(missing)}: expected "
-            f"{','.join(COLUMNS)}"
+            f"the market file {name}: its first line lacks the column {', '.join(missing)}; "
+            f"expected {','.join(COLUMNS)} ({SPELLINGS})"
         )
-    return {name: names.index(name) for name in COLUMNS}
+    return at
 
 
-def _bar(line: int, text: str, at: Mapping[str, int]) -> Bar:
+def _bar(line: int, text: str, at: Mapping[str, int], symbol: str) -> Bar:
     cells = cells_of(text, at)
-    if not cells["symbol"]:
-        raise Unreadable("empty", "symbol")
-    start = _start(cells["timestamp"])
+    symbol = cells.get("symbol", symbol)
+    if not symbol:
+        raise LeftOut(Fault.SYMBOL, "empty", "symbol")
+    start = time_of("timestamp", cells["timestamp"])
     opened, high, low, close = (price_of(name, cells[name]) for name in PRICES)
     if high < low:
-        raise Unreadable(f"high {high} is below low {low}", "high")
+        raise LeftOut(Fault.RANGE, f"high {high} is below low {low}", "high")
     for name, price in (("open", opened), ("close", close)):
         if not low <= price <= high:
-            raise Unreadable(f"{name} {price} is outside low {low} to high {high}", name)
-    return Bar(
-        line, cells["symbol"], start, opened, high, low, close, volume_of("volume", cells["volume"])
-    )
+            reason = f"{name} {price} is outside low {low} to high {high}"
+            raise LeftOut(Fault.RANGE, reason, name)
+    volume = volume_of("volume", cells["volume"])
+    return Bar(line, symbol, start, opened, high, low, close, volume)
 
 
 def cells_of(text: str, at: Mapping[str, int]) -> dict[str, str]:
@@ -160,30 +219,44 @@ def cells_of(text: str, at: Mapping[str, int]) -> dict[str, str]:
     try:
         cells = next(csv.reader([text], strict=True))
     except csv.Error as error:
-        raise Unreadable(f"not CSV: {error}", "line") from None
+        raise LeftOut(Fault.CELLS, f"not CSV: {error}", "line") from None
     for name, place in at.items():
         if place >= len(cells):
-            raise Unreadable(f"missing, the row has only {len(cells)} fields", name)
+            reason = f"missing, the row has only {len(cells)} fields"
+            raise LeftOut(Fault.CELLS, reason, name)
     return {name: cells[place].strip() for name, place in at.items()}
 
 
-def _start(text: str) -> UtcNs:
+def time_of(name: str, text: str) -> UtcNs:
+    """Raises LeftOut when the text is no time."""
     try:
-        moment = datetime.fromisoformat(text)
-        start = UtcNs.from_datetime(moment)
-        session = market_session(trading_day(start))
-    except (
-        ValueError,
-        OverflowError,
-    ):  # the first and the last day of the calendar have no Indian neighbour
-        raise Unreadable(
-            f"not a time such as 2016-08-16T09:15:00+05:30: {text[:40]!r}", "timestamp"
+        return moment_of(text)
+    except (ValueError, OverflowError):
+        raise LeftOut(
+            Fault.TIME,
+            f"not a time such as 2016-08-16 09:15:00+05:30, or an epoch: {text[:40]!r}",
+            name,
         ) from None
-    if start % _MINUTE_NS:
-        raise Unreadable(f"not the start of a minute: {text[:40]!r}", "timestamp")
-    if start not in session:
-        raise Unreadable(f"outside the session of 09:15 to 15:30: {text[:40]!r}", "timestamp")
-    return start
+
+
+def check_session(name: str, moment: UtcNs) -> None:
+    """Raises LeftOut when the market is closed then."""
+    if moment not in market_session(trading_day(moment)):
+        reason = f"outside the session of 09:15 to 15:30: {moment.ist():%Y-%m-%d %H:%M:%S} IST"
+        raise LeftOut(Fault.SESSION, reason, name)
+
+
+def _check_start(bar: Bar) -> None:
+    if bar.start % MINUTE:
+        reason = f"not the start of a minute: {bar.start.ist():%H:%M:%S.%f} IST"
+        raise LeftOut(Fault.MINUTE, reason, "timestamp")
+    check_session("timestamp", bar.start)
+
+
+def _check_first(bar: Bar, first: int) -> None:
+    if first != bar.line:
+        reason = f"second bar of {bar.symbol} at {bar.start.ist():%H:%M}, first on line {first}"
+        raise LeftOut(Fault.REPEATED, reason, "timestamp")
 
 
 def price_of(name: str, text: str) -> Price:
@@ -195,9 +268,9 @@ def price_of(name: str, text: str) -> Price:
     try:
         paise = Paise.from_rupees(text)
     except ValueError as error:
-        raise Unreadable(str(error), name) from None
+        raise LeftOut(Fault.PRICE, str(error), name) from None
     if not 0 < paise <= MAX_PRICE:
-        raise Unreadable(f"impossible price {text[:40]!r}", name)
+        raise LeftOut(Fault.PRICE, f"impossible price {text[:40]!r}", name)
     return Price(paise)
 
 
@@ -208,11 +281,13 @@ def volume_of(name: str, text: str) -> Quantity:
         Unreadable: not a whole number from 0 to `MAX_BAR_VOLUME`.
     """
     try:
-        volume = int(text) if text.isascii() and text.isdigit() else -1
-    except ValueError:  # more digits than Python reads at once
+        volume = whole_of(text)
+    except ValueError:
         volume = -1
     if not 0 <= volume <= MAX_BAR_VOLUME:
-        raise Unreadable(
-            f"not a whole number of units from 0 to {MAX_BAR_VOLUME}: {text[:40]!r}", name
+        raise LeftOut(
+            Fault.VOLUME,
+            f"not a whole number of units from 0 to {MAX_BAR_VOLUME}: {text[:40]!r}",
+            name,
         )
     return Quantity(volume)

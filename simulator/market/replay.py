@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -20,7 +20,8 @@ from schemas.errors import Misconfigured
 from schemas.market import Instrument, Session, to_tick, trading_day
 from schemas.units import NS_PER_SECOND, PAISE_PER_RUPEE, Paise, Price
 from simulator.market import ticks, universe
-from simulator.market.bars import PRICES, BadRow, Bar, Bars, days_of, read_file
+from simulator.market.bars import PRICES, Bar, Bars, days_of, read_file
+from simulator.market.report import BadRow, Fault, FileReport, counted
 from simulator.market.session import market_session
 from simulator.market.tape import MAX_VOLUME, Listing, Market, Numbers, Tape, assemble, band_around
 
@@ -32,10 +33,15 @@ MINUTE: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """A recorded session and the rows that could not be used."""
+    """A session, the rows that could not be used, and what its file held, if it has one."""
 
     market: Market
-    bad_rows: tuple[BadRow, ...]
+    bad_rows: tuple[BadRow, ...] = ()
+    report: FileReport | None = None
+
+    def said(self) -> list[str]:
+        """On the file, for a person; nothing of a generated session."""
+        return self.report.lines() if self.report else []
 
 
 def replay_file(path: Path, seed: int, day: date | None = None) -> Replay:
@@ -48,10 +54,11 @@ def replay_file(path: Path, seed: int, day: date | None = None) -> Replay:
     if ticks.is_tick_file(path):
         return _replay_ticks(path, seed, day)
     bars = read_file(path)
-    chosen = _choose(path.name, days_of(bars.good), day)
-    return replay(
+    chosen = _choose(path.name, days_of(bars.good), day, bars.bad)
+    made = replay(
         Bars([bar for bar in bars.good if trading_day(bar.start) == chosen], bars.bad), chosen, seed
     )
+    return replace(made, report=bars.report(path.name, made.bad_rows))
 
 
 def replay(bars: Bars, day: date, seed: int) -> Replay:
@@ -68,16 +75,17 @@ def replay(bars: Bars, day: date, seed: int) -> Replay:
 def _replay_ticks(path: Path, seed: int, day: date | None) -> Replay:
     found = ticks.read_file(path)
     days = sorted({trading_day(tick.second * NS_PER_SECOND) for tick in found.good})
-    chosen, bad = _choose(path.name, days, day), list(found.bad)
+    chosen, bad = _choose(path.name, days, day, found.bad), list(found.bad)
     session = market_session(chosen)
     own = [tick for tick in found.good if tick.second * NS_PER_SECOND in session]
     market = assemble(session, ticks.tapes(own, session, seed, bad))
-    return Replay(market, tuple(sorted(bad, key=lambda row: row.line)))
+    rows = tuple(sorted(bad, key=lambda row: row.line))
+    return Replay(market, rows, found.report(path.name, rows))
 
 
-def _choose(name: str, days: Sequence[date], wanted: date | None) -> date:
+def _choose(name: str, days: Sequence[date], wanted: date | None, bad: Sequence[BadRow]) -> date:
     if not days:
-        raise Misconfigured(f"the market file {name} has no usable row")
+        raise Misconfigured(no_usable_row(name, bad))
     if wanted is None and len(days) == 1:
         return days[0]
     if wanted is not None and wanted in days:
@@ -85,6 +93,11 @@ def _choose(name: str, days: Sequence[date], wanted: date | None) -> date:
     listed = ", ".join(map(str, days[:5])) + (", …" if len(days) > 5 else "")
     asked = f", not {wanted}" if wanted else ""
     raise Misconfigured(f"the market file {name} holds {listed}{asked}: choose one of its days")
+
+
+def no_usable_row(name: str, bad: Sequence[BadRow]) -> str:
+    why = f": {'; '.join(counted(bad))}" if bad else ""
+    return f"the market file {name} has no usable row{why}"
 
 
 def _tapes(
@@ -125,11 +138,14 @@ def _carried(bars: Sequence[Bar], tick_size: Paise, bad: list[BadRow]) -> list[B
                 f"{getattr(bar, lossy[0])} does not survive the feed's 32-bit float at a step "
                 f"of {tick_size}"
             )
-            bad.append(BadRow(bar.line, lossy[0], reason))
+            bad.append(BadRow(bar.line, lossy[0], reason, Fault.CARRIED))
         elif volume + bar.volume > MAX_VOLUME:
             bad.append(
                 BadRow(
-                    bar.line, "volume", f"the day's volume exceeds the feed's limit of {MAX_VOLUME}"
+                    bar.line,
+                    "volume",
+                    f"the day's volume exceeds the feed's limit of {MAX_VOLUME}",
+                    Fault.CARRIED,
                 )
             )
         else:

@@ -11,24 +11,39 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from schemas.errors import Misconfigured, Unreadable
+from schemas.errors import Misconfigured
 from schemas.ids import InstrumentId, Segment
-from schemas.market import Instrument, Session, to_tick, trading_day
-from schemas.units import NS_PER_SECOND, PAISE_PER_RUPEE, Paise, Price, Quantity, UtcNs
+from schemas.market import Instrument, Session, to_tick
+from schemas.units import NS_PER_SECOND, PAISE_PER_RUPEE, Paise, Price, Quantity
 from simulator.market import noise, universe
-from simulator.market.bars import BadRow, cells_of, filled, lines_of, price_of, volume_of
-from simulator.market.session import market_session
+from simulator.market.bars import (
+    LeftOut,
+    cells_of,
+    check_session,
+    filled,
+    lines_of,
+    price_of,
+    time_of,
+    volume_of,
+)
+from simulator.market.dialect import SYMBOL, TIME, places_of, symbol_of
+from simulator.market.report import BadRow, Fault, FileReport
 from simulator.market.tape import Listing, Numbers, Tape, band_around
 
-TIMES: Final = ("timestamp", "recv_time_ist")
-PRICES: Final = ("price", "ltp")
 VOLUME, INTEREST, PHASE = "cum_volume", "oi", "phase"
+_NAMES: Final[Mapping[str, Sequence[str]]] = {
+    "symbol": SYMBOL,
+    "time": TIME,
+    "price": ("price", "ltp"),
+    VOLUME: ("cumvolume",),
+    INTEREST: ("oi",),
+    PHASE: ("phase",),
+}
 REGULAR: Final = "regular"  # the phase that is played; auction and after-hours rows are passed over
 # tick sizes an instrument may have, the widest that fits its prices
 STEPS: Final = (Paise(10), Paise(5), Paise(1))
@@ -51,17 +66,29 @@ class Tick:
 
 @dataclass(slots=True)
 class Ticks:
-    """What a file held, in the file's order."""
+    """What a file held, in the file's order.
+
+    Attributes:
+        rows: All that were not empty.
+        symbol: Of a file without a column for it.
+    """
 
     good: list[Tick] = field(default_factory=list)
     bad: list[BadRow] = field(default_factory=list)
+    rows: int = 0
+    symbol: str = ""
+
+    def report(self, name: str, bad: Sequence[BadRow]) -> FileReport:
+        """For a person; `bad` are the rows left out in the end."""
+        symbols = len({tick.symbol for tick in self.good})
+        return FileReport(name, self.rows, symbols, "ticks", tuple(bad), symbol=self.symbol)
 
 
 def is_tick_file(path: Path) -> bool:
     """Whether the header has a single price in the place of a candle's four."""
     with lines_of(path) as lines:
-        names = _names(next(iter(lines), ""))
-    return any(name in names for name in PRICES) and "open" not in names
+        header = next(iter(lines), "")
+    return "price" in places_of(header, _NAMES) and "open" not in places_of(header)
 
 
 def read_file(path: Path) -> Ticks:
@@ -71,25 +98,28 @@ def read_file(path: Path) -> Ticks:
         Misconfigured: it cannot be read, or its header lacks a column.
     """
     with lines_of(path) as lines:
-        return read_lines(lines)
+        return read_lines(lines, path.name, symbol_of(path))
 
 
-def read_lines(lines: Iterable[str]) -> Ticks:
+def read_lines(lines: Iterable[str], name: str = "", symbol: str = "") -> Ticks:
     """Read CSV text line by line. Of each symbol the time must not go back, nor the day's volume.
+
+    `symbol` is whose the ticks are when no column says it.
 
     Raises:
         Misconfigured: the header lacks a column.
     """
     numbered = enumerate(lines, start=1)
-    at = _places(next(numbered, (1, ""))[1])
-    ticks, latest = Ticks(), dict[str, Tick]()
+    at = _places(next(numbered, (1, ""))[1], name, symbol)
+    ticks, latest = Ticks(symbol="" if "symbol" in at else symbol), dict[str, Tick]()
     for line, text in filled(numbered):
+        ticks.rows += 1
         try:
-            tick = _tick(line, text, at)
+            tick = _tick(line, text, at, symbol)
             if tick is not None:
                 _must_follow(latest.get(tick.symbol), tick)
-        except Unreadable as error:
-            ticks.bad.append(BadRow(line, error.field, error.reason))
+        except LeftOut as error:
+            ticks.bad.append(error.row(line))
         else:
             if tick is not None:
                 latest[tick.symbol] = tick
@@ -145,38 +175,35 @@ def _survives(tick: Tick, step: Paise, bad: list[BadRow]) -> bool:
     carried = to_tick(float(np.float32(tick.price / PAISE_PER_RUPEE)) * PAISE_PER_RUPEE, step)
     if carried != tick.price:
         reason = f"{tick.price} does not survive the feed's 32-bit float at a step of {step}"
-        bad.append(BadRow(tick.line, "price", reason))
+        bad.append(BadRow(tick.line, "price", reason, Fault.CARRIED))
     return carried == tick.price
 
 
-def _names(header: str) -> list[str]:
-    return [name.strip() for name in header.split(",")]
+def _places(header: str, name: str, symbol: str) -> Mapping[str, int]:
+    at = places_of(header, _NAMES)
+    wanted = [column for column in ("symbol", "time", "price") if column != "symbol" or not symbol]
+    if missing := [column for column in wanted if column not in at]:
+        known = "; ".join(f"{each}: {' or '.join(filter(None, _NAMES[each]))}" for each in missing)
+        raise Misconfigured(
+            f"the tick file {name}: its first line lacks the column {', '.join(missing)} ({known})"
+        )
+    return at
 
 
-def _places(header: str) -> Mapping[str, int]:
-    names = _names(header)
-    found = {}
-    for wanted, choices in (("symbol", ("symbol",)), ("time", TIMES), ("price", PRICES)):
-        present = [name for name in choices if name in names]
-        if not present:
-            raise Misconfigured(f"the tick file's first line lacks a column {' or '.join(choices)}")
-        found[wanted] = names.index(present[0])
-    return found | {name: names.index(name) for name in (VOLUME, INTEREST, PHASE) if name in names}
-
-
-def _tick(line: int, text: str, at: Mapping[str, int]) -> Tick | None:
+def _tick(line: int, text: str, at: Mapping[str, int], symbol: str) -> Tick | None:
     """None for a row outside the continuous session that says so itself."""
     cells = cells_of(text, at)
     if cells.get(PHASE, REGULAR) != REGULAR:
         return None
-    if not cells["symbol"]:
-        raise Unreadable("empty", "symbol")
+    symbol = cells.get("symbol", symbol)
+    if not symbol:
+        raise LeftOut(Fault.SYMBOL, "empty", "symbol")
     volume, interest = (
         volume_of(name, cells[name]) if name in cells else None for name in (VOLUME, INTEREST)
     )
     return Tick(
         line,
-        cells["symbol"],
+        symbol,
         _second(cells["time"]),
         price_of("price", cells["price"]),
         volume,
@@ -185,15 +212,8 @@ def _tick(line: int, text: str, at: Mapping[str, int]) -> Tick | None:
 
 
 def _second(text: str) -> int:
-    try:
-        moment = UtcNs.from_datetime(datetime.fromisoformat(text))
-        session = market_session(trading_day(moment))
-    except (ValueError, OverflowError):
-        raise Unreadable(
-            f"not a time such as 2025-11-17T12:07:57.022+05:30: {text[:40]!r}", "time"
-        ) from None
-    if moment not in session:
-        raise Unreadable(f"outside the session of 09:15 to 15:30: {text[:40]!r}", "time")
+    moment = time_of("time", text)
+    check_session("time", moment)
     return moment // NS_PER_SECOND
 
 
@@ -201,8 +221,11 @@ def _must_follow(before: Tick | None, tick: Tick) -> None:
     if before is None:
         return
     if tick.second < before.second:
-        raise Unreadable(f"{tick.symbol} goes back in time, behind line {before.line}", "time")
+        reason = f"{tick.symbol} goes back in time, behind line {before.line}"
+        raise LeftOut(Fault.BACKWARDS, reason, "time")
     if tick.volume is not None and before.volume is not None and tick.volume < before.volume:
-        raise Unreadable(
-            f"{tick.volume} is less than on line {before.line}: a day's volume never falls", VOLUME
+        raise LeftOut(
+            Fault.BACKWARDS,
+            f"{tick.volume} is less than on line {before.line}: a day's volume never falls",
+            VOLUME,
         )

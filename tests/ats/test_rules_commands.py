@@ -257,7 +257,7 @@ def test_a_trial_counts_every_row_it_leaves_out_and_those_that_the_feed_cannot_c
         file.write("".join(silent.format(minute, price="200000.01") for minute in range(20, 24)))
         file.write("".join(silent.format(minute, price="abc") for minute in range(30, 33)))
 
-    run(console, a_trial(markets=(market,)))
+    run(console, a_trial(markets=(market,), max_bad_share=0.1))
 
     assert len(re.findall(r"bad row in .*day\.csv: line \d+, open: ", said(console))) == 5
     assert re.search(
@@ -265,6 +265,21 @@ def test_a_trial_counts_every_row_it_leaves_out_and_those_that_the_feed_cannot_c
     )
     assert re.search(r"bad rows in .*day\.csv: 2 more", said(console))
     assert "on 1 days of 1 instruments" in said(console)
+
+
+def test_a_trial_on_a_broken_file_is_refused(console: Console, tmp_path: Path) -> None:
+    market = falling_then_rising(tmp_path / "day.csv")
+    with market.open("a") as file:
+        file.write("TCS,2016-08-16T11:00:00+05:30,abc,1,1,1,1\n")
+
+    with pytest.raises(Misconfigured, match=r"day\.csv: 1 of 91 rows cannot be used"):
+        run(console, a_trial(markets=(market,)))
+
+
+def test_a_trial_says_what_its_file_held(console: Console, tmp_path: Path) -> None:
+    run(console, a_trial(markets=(falling_then_rising(tmp_path / "day.csv"),)))
+
+    assert "day.csv: 90 rows of 1 symbol, bars of 1 minute" in said(console)
 
 
 @pytest.mark.parametrize("price", ["abc", "200000.01"])

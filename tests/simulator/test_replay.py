@@ -152,7 +152,9 @@ def test_a_file_of_many_days_asks_which_one_is_meant(market_data: Path) -> None:
         ("SBIN,2016-08-16T09:16:00+05:30,249,248,247,247.5,10", "open", "outside low"),
         ("SBIN,2016-08-16T09:16:00+05:30,247.5,248,247,246,10", "close", "outside low"),
         ("SBIN,yesterday,247.5,248,247,247.5,10", "timestamp", "not a time"),
-        ("SBIN,2016-08-16T09:16:00,247.5,248,247,247.5,10", "timestamp", "not a time"),
+        ("SBIN,16-08-2016 09:16,247.5,248,247,247.5,10", "timestamp", "not a time"),
+        ("SBIN,NaT,247.5,248,247,247.5,10", "timestamp", "not a time"),
+        ("SBIN,1471319160123,247.5,248,247,247.5,10", "timestamp", "not the start of a minute"),
         (
             "SBIN,2016-08-16T09:16:30+05:30,247.5,248,247,247.5,10",
             "timestamp",
