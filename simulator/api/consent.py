@@ -7,7 +7,6 @@ Ids count up from the seed, so a test can name them; nothing here is a secret wo
 from __future__ import annotations
 
 import hashlib
-import html
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from yarl import URL
 from schemas.units import IST
 from simulator import totp
 from simulator.accounts import Accounts, Origin
+from simulator.api.login_page import login_page
 from simulator.api.replies import refuse
 from simulator.config import RegisteredApp, RegisteredPartner, SimulatedUser, SimulatorConfig
 from simulator.refusals import BAD_TOKEN, Code, Refusal
@@ -31,10 +31,6 @@ _TOO_MANY: Final = Refusal(Code.RATE_LIMIT, "Too many consents for this user tod
 _NOT_RENEWABLE: Final = Refusal(
     Code.INPUT, "Missing required fields, bad values for parameters etc."
 )
-_PAGE: Final = """<!doctype html><html lang="en"><head><meta charset="utf-8">
-<title>Simulated Dhan login</title></head>
-<body><h1>Simulated Dhan</h1><p>Allow the app <b>{app}</b> to use the account {client}?</p>
-<form method="post">{choice}<button type="submit">Log in and allow</button></form></body></html>"""
 
 Asker = RegisteredApp | RegisteredPartner
 
@@ -110,15 +106,7 @@ class ConsentApi:
         consent = self._asked(request)
         if consent is None:
             return refuse(_UNKNOWN_CONSENT)
-        client = (
-            f"<b>{html.escape(consent.client_id)}</b>" if consent.client_id else "of this client id"
-        )
-        choice = (
-            ""
-            if consent.client_id
-            else '<label>Client id <input name="client_id" required></label> '
-        )
-        page = _PAGE.format(app=html.escape(consent.asker.name), client=client, choice=choice)
+        page = login_page(consent.asker.name, consent.client_id)
         return web.Response(text=page, content_type="text/html")
 
     async def log_in(self, request: web.Request) -> web.Response:

@@ -104,11 +104,14 @@ class Visit:
         await self.person.press(self.button("Create account"))
         await expect(self.page.get_by_role("heading", name="Your account")).to_be_visible()
 
-    async def connect(self) -> None:
-        """Through Dhan's own page, which is the simulator's."""
+    async def ask_to_connect(self) -> None:
+        """As far as Dhan's own page, which is the simulator's."""
         await self.person.write(self.page.get_by_label("Dhan client id"), USER.client_id)
         await self.person.press(self.button("Connect"))
         await expect(self.page).to_have_title("Simulated Dhan login")
+
+    async def connect(self) -> None:
+        await self.ask_to_connect()
         await self.person.press(self.button("Log in and allow"))
         await expect(self.page).to_have_url(re.compile(re.escape(self.url)))
         await expect(self.page.get_by_text(f"Connected as {USER.client_id}")).to_be_visible()

@@ -1,11 +1,18 @@
 // An address that is none of ours.
+export const metadata = { title: "No such page · ATS" };
+
 export default function NotFound() {
   return (
     <div className="door">
       <h1>There is no such page</h1>
-      <p>
-        <a href="/account">Go to your account</a>
-      </p>
+      <div className="card">
+        <p>The address may be old, or misspelt.</p>
+        <p className="actions">
+          <a href="/account" className="button">
+            Go to your account
+          </a>
+        </p>
+      </div>
     </div>
   );
 }
