@@ -68,6 +68,7 @@ class Ports:
         calendar: When the exchanges trade, with the shares that close in an auction.
         limits: Of every user, until users have their own.
         kill_switch: Whether all trading is stopped; asked before each order.
+        book: The last prices, kept up here. Who gives it can look at it too.
         lease: Seconds after which an open claim's owner can no longer be sending
             (`executors.reconcile`).
     """
@@ -86,6 +87,7 @@ class Ports:
     machine: MachineTime = field(default_factory=MachineTime)
     wall: Callable[[], int] = time.time_ns
     metrics: OrderMetrics = field(default_factory=OrderMetrics)
+    book: QuoteBook | None = None
 
 
 def execution_service(fan_out: Handler, worker: Handler) -> StatelessService:
@@ -112,7 +114,7 @@ async def run_executors(
         the gate fails.
     """
     store = Store(ports.database)
-    book = QuoteBook(ports.plan.instrument)
+    book = ports.book or QuoteBook(ports.plan.instrument)
     active, budget = ActiveUsers(ports.machine), OrderBudget()
     broker = ports.rules.broker(ports.http)
     tokens = RefusedTokens(store, ports.machine)

@@ -43,6 +43,9 @@ class MarketClock(Protocol):
 
     def now(self, decided: Decided) -> UtcNs: ...
 
+    def of_market(self, feed_clock: UtcNs | None) -> UtcNs | None:
+        """What time it is for no decision in particular; None when nobody knows yet."""
+
     async def reach(self, moment: UtcNs, decided: Decided) -> UtcNs:
         """Wait for `moment`, or nearly; returns the market time it is then."""
 
@@ -61,6 +64,9 @@ class LiveClock:
     def now(self, decided: Decided) -> UtcNs:  # noqa: ARG002  # live, all decisions share one time
         return UtcNs(self._wall())
 
+    def of_market(self, feed_clock: UtcNs | None) -> UtcNs | None:  # noqa: ARG002  # likewise
+        return UtcNs(self._wall())
+
     async def reach(self, moment: UtcNs, decided: Decided) -> UtcNs:
         await self._sleep(max(0, moment - self._wall()) / NS_PER_SECOND)
         return self.now(decided)
@@ -74,6 +80,10 @@ class ChainClock:
 
     def now(self, decided: Decided) -> UtcNs:
         return UtcNs(decided.event_time + max(0, self._wall() - decided.published_at))
+
+    def of_market(self, feed_clock: UtcNs | None) -> UtcNs | None:
+        """The feed's: a replay has no other clock."""
+        return feed_clock
 
     async def reach(self, moment: UtcNs, decided: Decided) -> UtcNs:
         """Nothing to wait for: the caller judges as of the later moment."""

@@ -64,6 +64,11 @@ class QuoteBook:
         """How far the feed has come where this instrument's ticks arrive."""
         return self._clocks.get(partition_of(instrument, self._partitions))
 
+    @property
+    def feed_clock(self) -> UtcNs | None:
+        """How far the feed has come anywhere; None before its first record."""
+        return max(self._clocks.values(), default=None)
+
     async def reached(self, instrument: InstrumentId, moment: UtcNs, patience: float) -> bool:
         """Wait until the feed's clock stands at `moment` or later, `patience` seconds of machine time at most."""
         try:

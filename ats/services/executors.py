@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import structlog
@@ -18,14 +19,18 @@ from ats.settings import Settings
 from bus.metrics import ShellMetrics
 from dhan.transport import open_client
 from executors.app import Ports, run_executors
-from executors.clock import ChainClock, LiveClock
+from executors.clock import ChainClock, LiveClock, MachineTime
+from executors.gate import Denial
+from executors.halt import halted, kinds_of
 from executors.metrics import OrderMetrics
 from executors.modes import Mode, ModeRules, rules_of
 from executors.planning import UserLimits
-from schemas.units import Paise
+from executors.quotes import QuoteBook
+from schemas.units import NS_PER_SECOND, Paise, UtcNs
 
 KILL_SWITCH: Final = "KILL"  # while a file of this name lies in ATS_STATE_DIR, no order leaves
 REPORT_EVERY: Final = 15.0  # seconds; the account page takes us for gone after a minute
+LOOK_EVERY: Final = 1.0  # seconds; a halt is told within one
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +44,20 @@ async def run(context: Context) -> None:
     connection, master = settings.kafka(), await instrument_master(settings)
     limits, calendar = limits_of(settings), with_auction_shares(calendar_of(settings), master)
     announce(calendar, settings)
+    clock = ChainClock() if settings.ats_clock == "market" else LiveClock()
+    book, kinds = QuoteBook(settings.plan().instrument), kinds_of(master.by_id.values(), calendar)
+
+    def report() -> dict[str, Any]:
+        now = clock.of_market(book.feed_clock)
+        halt = halted(
+            now,
+            kill_switch=kill_switch.exists(),
+            calendar=calendar,
+            kinds=kinds,
+            feed_clock=book.feed_clock,
+        )
+        return platform_report(settings, halt, now)
+
     async with AsyncExitStack() as stack:
         ports = Ports(
             connection=connection,
@@ -48,12 +67,13 @@ async def run(context: Context) -> None:
             rules=rules,
             instruments=master.by_id,
             limits=limits,
-            clock=ChainClock() if settings.ats_clock == "market" else LiveClock(),
+            clock=clock,
             calendar=calendar,
             kill_switch=kill_switch.exists,
             metrics=orders,
+            book=book,
         )
-        await stack.enter_async_context(reporting(ports.database, platform_report(settings)))
+        await stack.enter_async_context(reporting(ports.database, report))
         await run_executors(
             ports, instance=instance_of(settings), stop=context.stop, metrics=metrics
         )
@@ -77,10 +97,12 @@ def limits_of(settings: Settings) -> UserLimits:
     )
 
 
-def platform_report(settings: Settings) -> dict[str, Any]:
-    """Mode and limits as `public.report_platform` takes them.
+def platform_report(
+    settings: Settings, halt: Denial | None = None, market_time: UtcNs | None = None
+) -> dict[str, Any]:
+    """Mode, limits and what holds now, as `public.report_platform` takes them.
 
-    A user is told these before switching on.
+    A user is told these before switching on and while it is on.
     """
     rules, limits = mode_rules(settings), limits_of(settings)
     return {
@@ -89,18 +111,30 @@ def platform_report(settings: Settings) -> dict[str, Any]:
         "p_own_client_id": rules.own_client_id,
         "p_max_order_value_rupees": limits.max_order_value // Paise.from_rupees(1),
         "p_max_orders_per_day": limits.max_orders_per_day,
+        "p_halted": halt,
+        "p_market_time": None if market_time is None else _iso(market_time),
     }
 
 
+def _iso(moment: UtcNs) -> str:
+    return datetime.fromtimestamp(moment / NS_PER_SECOND, tz=UTC).isoformat()
+
+
+Report = Callable[[], dict[str, Any]]
+
+
 @asynccontextmanager
-async def reporting(client: AsyncClient, report: dict[str, Any]) -> AsyncIterator[None]:
-    """Inside: the database is told every 15 seconds that these order workers live.
+async def reporting(
+    client: AsyncClient, report: Report, machine: MachineTime | None = None
+) -> AsyncIterator[None]:
+    """Inside: the database is told every 15 seconds that these order workers live, and at once what halts them.
 
     The first time before anything else: it switches off whoever agreed to another mode, and must
     come before any order.
     """
-    await _tell(client, report)
-    task = asyncio.create_task(_report(client, report))
+    first = report()
+    await _tell(client, first)
+    task = asyncio.create_task(_keep_telling(client, report, first, machine or MachineTime()))
     try:
         yield
     finally:
@@ -108,10 +142,17 @@ async def reporting(client: AsyncClient, report: dict[str, Any]) -> AsyncIterato
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _report(client: AsyncClient, report: dict[str, Any]) -> None:
+async def _keep_telling(
+    client: AsyncClient, report: Report, told: dict[str, Any], machine: MachineTime
+) -> None:
+    told_at = machine.monotonic()
     while True:
-        await asyncio.sleep(REPORT_EVERY)
-        await _tell(client, report)
+        await machine.sleep(LOOK_EVERY)
+        said = report()
+        due = machine.monotonic() - told_at >= REPORT_EVERY
+        if due or said["p_halted"] != told["p_halted"]:
+            await _tell(client, said)
+            told, told_at = said, machine.monotonic()
 
 
 async def _tell(client: AsyncClient, report: dict[str, Any]) -> None:

@@ -44,6 +44,8 @@ USER_FUNCTIONS = {
         "own_connection_and_orders",
         "own_order_times",
         "own_corrections",
+        "own_denials",
+        "own_orders_are_used_up",
         "own_consent_is_open",
         "platform_status",
     ),

@@ -204,7 +204,7 @@ async def test_an_account_shows_own_orders_newest_first_with_their_decision_and_
     user, token = await trading_user(supabase_stack)
     other, _ = await trading_user(supabase_stack)
     await settle(superuser, user, "TCS", "accepted")
-    await settle(superuser, user, "INFY", "denied")
+    await settle(superuser, user, "INFY", "rejected")
     await settle(superuser, other, "SBIN", "accepted")
 
     shown = await account(user)

@@ -7,8 +7,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
+
+import orjson
 
 from tests.database.fixtures import PASSWORD
 from tests.simulator.factories import USER
@@ -16,6 +19,8 @@ from tests.web.browser.people import EMAIL
 from tests.web.browser.place import Place
 from tests.web.browser.window import Window
 
+# of the market these orders were made in: no day of the database's clock
+TEN_O_CLOCK = datetime(2026, 11, 20, 4, 30, tzinfo=UTC)
 Arrange = Callable[[Place, UUID], Awaitable[None]]
 
 
@@ -37,12 +42,18 @@ class State:
     asking: bool = False
 
 
-def reported(mode: str = "paper", own_client_id: str | None = None, age: str = "0 s") -> Arrange:
-    """An order worker told its mode and limits, `age` ago."""
+def reported(
+    mode: str = "paper",
+    own_client_id: str | None = None,
+    age: str = "0 s",
+    halted: str | None = None,
+) -> Arrange:
+    """An order worker told its mode and limits, and what halts it, `age` ago."""
 
     async def arrange(place: Place, _: UUID) -> None:
         await place.sql(
-            "select public.report_platform('executors-1', $1, $2, 50000, 40)", mode, own_client_id
+            "select public.report_platform('executors-1', $1, $2, 50000, 40, $3, $4)",
+            *(mode, own_client_id, halted, TEN_O_CLOCK),
         )
         await place.sql(
             f"update private.platform_reports set reported_at = clock_timestamp() - interval '{age}'"
@@ -98,26 +109,48 @@ async def connecting(place: Place, user: UUID) -> None:
 
 
 def ordered(
-    action: str, symbol: str, reasoning: str, outcome: str, reason: str | None = None
+    action: str,
+    symbol: str,
+    reasoning: str,
+    outcome: str,
+    reason: str | None = None,
+    *,
+    minute: int = 0,
+    times: int = 1,
 ) -> Arrange:
-    """An order that was placed, or that ended otherwise."""
+    """Orders that were placed, or that ended otherwise, a minute after each other."""
 
     async def arrange(place: Place, user: UUID) -> None:
-        decision, order = uuid4(), uuid4()
+        decisions, orders = [uuid4() for _ in range(times)], [uuid4() for _ in range(times)]
+        moments = [TEN_O_CLOCK + timedelta(minutes=minute + at) for at in range(times)]
+        said = {
+            "side": action,
+            "symbol": symbol,
+            "quantity": 1,
+            "price": 1,
+            "instrument": "NSE_EQ:1",
+        }
+        terms = [
+            orjson.dumps(said | {"event_time": int(at.timestamp()) * 1_000_000_000}).decode()
+            for at in moments
+        ]
+        correlations = [order.hex[:20] for order in orders]
+        dhan_orders = [str(order.int)[:14] if outcome == "accepted" else None for order in orders]
         await place.sql(
-            "insert into trade_decisions (id, symbol, action, reasoning) values ($1, $2, $3, $4)",
-            decision,
-            symbol,
-            action,
-            reasoning,
+            "insert into trade_decisions (id, symbol, action, reasoning) select id, $2, $3, $4 from unnest($1::uuid[]) as id",
+            *(decisions, symbol, action, reasoning),
         )
         if outcome != "denied":
             await place.sql(
-                "select public.claim_order($1, $2, $3, $4)", user, decision, order, order.hex[:30]
+                "select public.claim_order($1, d, o, c, t)"
+                " from unnest($2::uuid[], $3::uuid[], $4::text[], $5::jsonb[]) as one(d, o, c, t)",
+                *(user, decisions, orders, correlations, terms),
             )
-        dhan_order = str(order.int)[:14] if outcome == "accepted" else None
-        settle = "select public.settle_order($1, $2, $3, $4, $5, $6)"
-        await place.sql(settle, user, decision, order, outcome, dhan_order, reason)
+        await place.sql(
+            "select public.settle_order($1, d, o, $5, n, $6, t)"
+            " from unnest($2::uuid[], $3::uuid[], $4::text[], $7::jsonb[]) as one(d, o, n, t)",
+            *(user, decisions, orders, dhan_orders, outcome, reason, terms),
+        )
 
     return arrange
 
@@ -129,6 +162,7 @@ ORDERS = (
         "Sentiment is good, but the analysts disagree on the trend.",
         "denied",
         "quote_stale",
+        minute=4,
     ),
     ordered(
         "SELL",
@@ -136,13 +170,25 @@ ORDERS = (
         "Momentum has turned: RSI fell from 74 and the news is weak.",
         "rejected",
         "RMS: margin short",
+        minute=7,
     ),
     ordered(
         "BUY",
         "RELIANCE",
         "Both analysts agree: the price crossed its average on rising volume.",
         "accepted",
+        minute=9,
     ),
+)
+USED_UP = (
+    ordered("BUY", "RELIANCE", "The price crossed its average.", "accepted", times=40),
+    ordered(
+        *("SELL", "TCS", "RSI fell from 74.", "denied"),
+        "orders_of_the_day_used_up: the day's number of orders is used up",
+        minute=41,
+        times=34,
+    ),
+    ordered("BUY", "INFY", "Volume rises.", "denied", "quote_stale", minute=50, times=3),
 )
 TRADING = (reported(), connected(on=True))
 
@@ -180,6 +226,12 @@ STATES = (
         asking=True,
     ),
     State("trading", "Accepted by the broker", (*TRADING, *ORDERS)),
+    State(
+        "market-closed",
+        "On, but the market is closed.",
+        (reported(halted="outside_session"), connected(on=True), *ORDERS),
+    ),
+    State("orders-used-up", "the day's 40 orders are used up", (*TRADING, *USED_UP)),
     State("live", "Live mode", (reported("self", USER.client_id), connected(on=True), *ORDERS)),
     State(
         "live-for-another",

@@ -12,12 +12,14 @@ pytest.importorskip("playwright", reason="no playwright; `make test-web` brings 
 
 from playwright.async_api import expect
 
-from tests.web.browser.people import Pointer, Visit
+from tests.web.browser.people import Keyboard, Pointer, Visit
 from tests.web.browser.place import Place
 from tests.web.browser.states import (
     ORDERS,
     STATES,
     TRADING,
+    USED_UP,
+    Arrange,
     State,
     connected,
     forget,
@@ -97,6 +99,90 @@ async def test_nothing_moves_while_a_person_trades_is_refused_and_loses_the_line
         == after_loss
         == await places_of_headings(window)
     )
+
+
+async def test_orders_stay_in_sight_whatever_was_denied_after_them_and_denials_open(
+    place: Place, chromium: Chromium
+) -> None:
+    window = await chromium.window()
+    await make(State("", "", (*TRADING, *USED_UP)), [window], place)
+    visit = Visit(window, place.url, Pointer())
+    rows = visit.orders
+    used_up, stale, newest_order = rows.nth(0), rows.nth(1), rows.nth(2)
+
+    await expect(rows).to_have_count(42)
+    await expect(used_up).to_contain_text("34 decisions not followed")
+    await expect(used_up).to_contain_text("20 Nov, 11:14 IST")
+    await expect(used_up).to_contain_text("Your orders of the day were used up.")
+    await expect(stale).to_contain_text("3 decisions not followed")
+    await expect(newest_order).to_contain_text("BUY RELIANCE")
+    await expect(newest_order).to_contain_text("20 Nov, 10:39 IST")
+
+    await Keyboard(window).press(used_up.locator("summary"))
+
+    await expect(used_up.get_by_role("listitem")).to_have_count(10)
+    await expect(used_up.get_by_role("listitem").first).to_contain_text("11:14")
+    assert await window.violations() == []
+    await window.shoot("states/denials-open-desktop-light")
+
+
+@pytest.mark.parametrize(
+    ("arranged", "words"),
+    [
+        ((reported(halted="outside_session"), connected(on=True)), "the market is closed"),
+        ((reported(halted="kill_switch"), connected(on=True)), "has stopped all trading"),
+        ((reported(halted="feed_dead"), connected(on=True)), "no market data comes in"),
+        (
+            (reported(halted="of_tomorrow"), connected(on=True)),
+            "all trading is halted (of_tomorrow)",
+        ),
+        ((reported(age="5 min"), connected(on=True)), "no order worker is running"),
+        ((reported("self", "1100000099"), connected(on=True)), "does not trade your account"),
+        ((*TRADING, *USED_UP), "the day's 40 orders are used up"),
+    ],
+)
+async def test_nobody_reads_that_their_account_follows_the_decisions_while_it_does_not(
+    place: Place, chromium: Chromium, arranged: tuple[Arrange, ...], words: str
+) -> None:
+    window = await chromium.window()
+    await make(State("", "", arranged), [window], place)
+
+    line = window.page.locator("#trading-state")
+    await expect(line).to_contain_text("On, but")
+    await expect(line).to_contain_text(words)
+    await expect(window.page.get_by_text("follows the decisions")).to_have_count(0)
+
+
+async def test_the_question_says_what_trading_risks_and_what_it_can_add_up_to(
+    place: Place, chromium: Chromium
+) -> None:
+    window = await chromium.window()
+    await make(State("", "", (reported(), connected()), asking=True), [window], place)
+    question = Visit(window, place.url, Pointer()).question
+
+    for words in (
+        "That makes ₹20,00,000 a day at most.",
+        "No stop-loss order is sent.",
+        "ATS also sells short",
+        "ATS closes none at the end of the day.",
+    ):
+        await expect(question).to_contain_text(words)
+    await expect(question).not_to_contain_text("Dhan itself closes")
+
+
+@pytest.mark.parametrize("size", ["desktop", "phone"])
+async def test_the_simulated_login_says_that_it_is_not_dhan_and_axe_finds_nothing_wrong(
+    place: Place, chromium: Chromium, size: Size
+) -> None:
+    window = await chromium.window(size)
+    await make(State("", "", (reported(),)), [window], place)
+    visit = Visit(window, place.url, Pointer())
+
+    await visit.ask_to_connect()
+
+    await expect(window.page.get_by_role("banner")).to_have_text("Simulated: this is not Dhan")
+    state = State("simulated-login", "Log in to Dhan")
+    assert await faults_of(state, size, window) == []
 
 
 async def test_nothing_moves_while_the_page_comes_tag_by_tag(

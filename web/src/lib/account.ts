@@ -1,14 +1,33 @@
 // What the account page shows, as the database says it. The shape of public.own_account() in supabase/migrations.
 
-export interface Order {
-  readonly id: string;
-  readonly recorded_at: string;
+/** A decision for this account. `market_time` is the market's when it was made. */
+interface Decision {
+  readonly market_time: string;
   readonly action: "BUY" | "SELL" | "HOLD";
   readonly symbol: string;
+}
+
+/** An order that reached Dhan, or may have. */
+export interface Order extends Decision {
+  readonly id: string;
   readonly reasoning: string;
   readonly status: "SUCCESS" | "FAILED";
   readonly dhan_order_id: string | null;
   readonly failure_reason: string | null;
+  /** When what was recorded first turned out wrong; null when it stands. */
+  readonly corrected_at: string | null;
+}
+
+/** The decisions of one market day that made no order, for the same reason. */
+export interface Denials {
+  readonly day: string;
+  readonly code: string;
+  readonly count: number;
+  /** Of the newest of them, like `reason`. */
+  readonly market_time: string;
+  readonly reason: string;
+  /** The newest ten. */
+  readonly decisions: readonly (Decision & { readonly decision_id: string })[];
 }
 
 /** What the order workers last said of themselves. */
@@ -21,6 +40,8 @@ export interface Platform {
   readonly max_order_value_rupees: number;
   readonly max_orders_per_day: number;
   readonly reported_at: string;
+  /** Why no order at all leaves now, as a denial code; null when orders may. */
+  readonly halted: string | null;
 }
 
 export interface Account {
@@ -42,7 +63,12 @@ export interface Account {
   readonly mode_changed: boolean;
   /** Null when no order worker has ever reported. */
   readonly platform: Platform | null;
+  /** The day's orders are used up: only those that close a position still leave. */
+  readonly orders_used_up: boolean;
+  /** The newest fifty. */
   readonly orders: readonly Order[];
+  /** Of the last week, at most twenty. */
+  readonly denials: readonly Denials[];
 }
 
 export type ConnectionState = "never" | "connecting" | "connected" | "expired" | "disconnected";

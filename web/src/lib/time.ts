@@ -8,7 +8,13 @@ const two = (n: number): string => String(n).padStart(2, "0");
 /** Such as `23 Nov, 09:15 IST`; the same on server and browser, whatever their locale. */
 export function inIndia(moment: string): string {
   const ist = new Date(Date.parse(moment) + IST_MS);
-  return `${ist.getUTCDate()} ${MONTHS[ist.getUTCMonth()]}, ${two(ist.getUTCHours())}:${two(ist.getUTCMinutes())} IST`;
+  return `${ist.getUTCDate()} ${MONTHS[ist.getUTCMonth()]}, ${clock(moment)} IST`;
+}
+
+/** Such as `09:15`, Indian time, where the day stands beside it. */
+export function clock(moment: string): string {
+  const ist = new Date(Date.parse(moment) + IST_MS);
+  return `${two(ist.getUTCHours())}:${two(ist.getUTCMinutes())}`;
 }
 
 /** Such as `23 h 4 min`; whole minutes, rounded down, so that it never promises more than there is. */

@@ -80,12 +80,28 @@ const REASONS: Readonly<Record<string, string>> = {
   order_too_large: "The order was larger than your limit.",
   orders_of_the_day_used_up: "Your orders of the day were used up.",
   too_many_orders_a_second: "Too many orders in one second.",
+  claim_stale: "It was not sent in time, so it was not sent at all.",
+  not_found: "Dhan's answer was lost, and its order book does not hold the order.",
+  unverifiable: "Dhan's answer was lost, and Dhan could not be asked. Check your order book at Dhan.",
   switched_off: "Trading was switched off.",
   token_expired: "The connection to Dhan had expired.",
   token_refused: "Dhan no longer accepted the connection.",
   no_token: "No Dhan account was connected.",
   no_account: "No Dhan account was connected.",
 };
+
+const HALTS: Readonly<Record<string, string>> = {
+  kill_switch: "On, but the operator has stopped all trading. No order is placed.",
+  outside_session: "On, but the market is closed. No order is placed until it opens.",
+  day_not_in_calendar: "On, but the operator's calendar does not know this day. No order is placed.",
+  feed_dead: "On, but no market data comes in. No order is placed until it does.",
+};
+
+/** Why nobody's orders leave, for somebody who is switched on. */
+export function haltInWords(code: string): string {
+  const known = Object.hasOwn(HALTS, code) ? HALTS[code] : undefined;
+  return known ?? `On, but all trading is halted (${code}). No order is placed.`;
+}
 
 /** A failure reason as a person reads it; an unknown one is shown as it was recorded. */
 export function failureInWords(reason: string): string {

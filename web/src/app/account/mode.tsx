@@ -28,13 +28,17 @@ export function whatItMeans({ mode, admits_this_account: admitted }: Platform): 
     : "Orders are placed with real money, but not for your account: this mode trades the operator's own only.";
 }
 
-/** The limits of every order and day, as a sentence. */
+/** The limits of every order and day, and what they add up to, as sentences. */
 export function limitsInWords({ max_order_value_rupees: value, max_orders_per_day: orders }: Platform): string {
-  return `An order is worth at most ₹${grouped(value)}, and there are at most ${orders} orders a day.`;
+  const total = BigInt(value) * BigInt(orders);
+  return (
+    `An order is worth at most ₹${grouped(value)}, and there are at most ${orders} orders a day. ` +
+    `That makes ₹${grouped(total)} a day at most.`
+  );
 }
 
 /** Indian digit groups, such as 12,34,567; the same on server and browser, whatever their locale. */
-function grouped(n: number): string {
+function grouped(n: number | bigint): string {
   const digits = String(n);
   const head = digits.slice(0, -3).replace(/\B(?=(\d\d)+$)/g, ",");
   return head ? `${head},${digits.slice(-3)}` : digits;

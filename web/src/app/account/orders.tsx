@@ -1,21 +1,32 @@
-// Own orders, newest first, each with the decision that caused it.
-import type { Order } from "@/lib/account";
-import { inIndia } from "@/lib/time";
+// Own orders, newest first, each with the decision that caused it; between them what was not followed.
+import type { Denials, Order } from "@/lib/account";
+import { clock, inIndia } from "@/lib/time";
 import { failureInWords } from "@/lib/words";
 
-export function OrdersPart({ orders }: { orders: readonly Order[] }) {
+interface Props {
+  orders: readonly Order[];
+  denials: readonly Denials[];
+}
+
+export function OrdersPart({ orders, denials }: Props) {
+  const rows = [
+    ...orders.map((order) => ({ at: order.market_time, row: <OrderRow key={order.id} order={order} /> })),
+    ...denials.map((denied) => ({
+      at: denied.market_time,
+      row: <DenialsRow key={`${denied.day} ${denied.code}`} denials={denied} />,
+    })),
+  ].sort((one, other) => Date.parse(other.at) - Date.parse(one.at));
   return (
     <section aria-labelledby="orders" className="card">
-      <h2 id="orders">Your orders</h2>
+      <div className="head">
+        <h2 id="orders">Your orders</h2>
+        {rows.length > 0 && <span className="soft">Market time</span>}
+      </div>
       <div aria-live="polite" aria-relevant="additions">
-        {orders.length === 0 ? (
+        {rows.length === 0 ? (
           <p className="soft">None yet. They appear here by themselves.</p>
         ) : (
-          <ul className="orders">
-            {orders.map((order) => (
-              <OrderRow key={order.id} order={order} />
-            ))}
-          </ul>
+          <ul className="orders">{rows.map(({ row }) => row)}</ul>
         )}
       </div>
     </section>
@@ -23,20 +34,62 @@ export function OrdersPart({ orders }: { orders: readonly Order[] }) {
 }
 
 function OrderRow({ order }: { order: Order }) {
-  const { action, symbol, recorded_at: at, status, reasoning } = order;
   return (
     <li>
       <h3>
-        <span className={`side ${action.toLowerCase()}`}>{action}</span> {symbol}
+        <Side action={order.action} /> {order.symbol}
       </h3>
-      <time dateTime={at}>{inIndia(at)}</time>
-      <p className={status === "SUCCESS" ? "outcome good" : "outcome bad"}>{outcomeInWords(order)}</p>
-      <p className="soft">{reasoning}</p>
+      <time dateTime={order.market_time}>{inIndia(order.market_time)}</time>
+      <p className={order.status === "SUCCESS" ? "outcome good" : "outcome bad"}>{outcomeInWords(order)}</p>
+      <p className="soft">{order.reasoning}</p>
     </li>
   );
 }
 
-function outcomeInWords({ status, dhan_order_id, failure_reason }: Order): string {
-  if (status === "SUCCESS") return `Accepted by the broker, order ${dhan_order_id}.`;
-  return `No order: ${failureInWords(failure_reason ?? "")}`;
+function DenialsRow({ denials }: { denials: Denials }) {
+  const { count, decisions, market_time: at, reason } = denials;
+  const [newest] = decisions;
+  return (
+    <li>
+      {count === 1 && newest ? (
+        <h3>
+          <Side action={newest.action} /> {newest.symbol}
+        </h3>
+      ) : (
+        <h3>{count} decisions not followed</h3>
+      )}
+      <time dateTime={at}>{inIndia(at)}</time>
+      <p className="outcome none">
+        {count === 1 && "Not followed. "}
+        {failureInWords(reason)}
+      </p>
+      {count > 1 && (
+        <details>
+          <summary>{count > decisions.length ? `The latest ${decisions.length}` : "Which ones"}</summary>
+          <ul>
+            {decisions.map((one) => (
+              <li key={one.decision_id}>
+                <time dateTime={one.market_time}>{clock(one.market_time)}</time>
+                <span>
+                  <Side action={one.action} /> {one.symbol}
+                </span>
+              </li>
+            ))}
+          </ul>
+        </details>
+      )}
+    </li>
+  );
+}
+
+function Side({ action }: { action: string }) {
+  return <span className={`side ${action.toLowerCase()}`}>{action}</span>;
+}
+
+function outcomeInWords({ status, dhan_order_id, failure_reason, corrected_at }: Order): string {
+  const outcome =
+    status === "SUCCESS"
+      ? `Accepted by the broker, order ${dhan_order_id}.`
+      : `No order: ${failureInWords(failure_reason ?? "")}`;
+  return corrected_at === null ? outcome : `${outcome} Corrected: it was recorded otherwise first.`;
 }

@@ -4,19 +4,25 @@ import { useRef, useState } from "react";
 import { limitsInWords, modeName, whatItMeans } from "@/app/account/mode";
 import type { Act } from "@/app/account/view";
 import { type Account, connectionState, type Platform } from "@/lib/account";
+import { haltInWords } from "@/lib/words";
 
 export function SwitchPart({ account, act }: { account: Account; act: Act }) {
   const question = useRef<HTMLDialogElement>(null);
+  const heading = useRef<HTMLHeadingElement>(null);
   const [busy, setBusy] = useState(false);
   const [asked, setAsked] = useState<Platform | null>(null); // they must not change under the reader's eyes
   const { connection, platform } = account;
   const terms = asked ?? platform;
+  const live = terms !== null && terms.mode !== "paper";
   const on = connection?.is_trading_enabled ?? false;
+  const idle = on ? whyIdle(account) : null;
   const possible = on || (connectionState(account) === "connected" && platform !== null);
 
   function ask(): void {
     setAsked(platform);
     question.current?.showModal();
+    // the browser would go to the first button, and on a small phone scroll the words out of sight
+    heading.current?.focus();
   }
 
   async function turn(to: boolean): Promise<void> {
@@ -46,14 +52,22 @@ export function SwitchPart({ account, act }: { account: Account; act: Act }) {
           <span className="track" />
         </button>
       </div>
-      <p className="facts" id="trading-state">
-        {switchInWords(account)}
+      <p className={idle ? "facts warn" : "facts"} id="trading-state">
+        {idle ?? switchInWords(account)}
       </p>
       <dialog ref={question} aria-labelledby="question">
-        <h3 id="question">Start trading with {connection?.client_id}?</h3>
-        <p>Each new decision of ATS may then place an order for this account, without asking you again.</p>
+        <h3 id="question" ref={heading} tabIndex={-1}>
+          Start trading with {connection?.client_id}?
+        </h3>
+        <p>ATS then places orders for this account. It does not ask you again.</p>
         {terms && <Terms platform={terms} />}
-        <p>You can turn it off at any moment. An order already on its way to Dhan is not called back.</p>
+        <ul className="risks">
+          <li>No stop-loss order is sent. Nothing limits a loss by itself.</li>
+          <li>ATS also sells short: shares you do not hold.</li>
+          <li>Positions stay open. ATS closes none at the end of the day.</li>
+          {live && <li>Dhan itself closes intraday positions near the end, for a fee. Do not rely on it.</li>}
+          <li>You can turn it off at any moment. Orders on their way are not called back.</li>
+        </ul>
         <div className="actions">
           <button type="button" className="quiet" onClick={() => question.current?.close()}>
             Cancel
@@ -74,16 +88,26 @@ function Terms({ platform }: { platform: Platform }) {
         <strong>{modeName(platform)}.</strong> {whatItMeans(platform)}
         {!platform.alive && " No order worker is running at the moment: trading starts when one does."}
       </p>
-      <p>{limitsInWords(platform)}</p>
+      <p>{limitsInWords(platform)} This bounds what is ordered, not what you can lose.</p>
     </div>
   );
 }
 
+/** Why no order leaves although the switch is on; null when orders may. */
+function whyIdle(account: Account): string | null {
+  const { platform, orders_used_up: usedUp } = account;
+  if (connectionState(account) !== "connected") return "On, but no order is placed until you connect to Dhan again.";
+  if (account.token_refused) return "On, but Dhan no longer accepts the connection. No order is placed until you connect again.";
+  if (platform === null || !platform.alive) return "On, but no order worker is running. No order is placed until one is.";
+  if (!platform.admits_this_account) return "On, but this mode does not trade your account. No order is placed.";
+  if (platform.halted) return haltInWords(platform.halted);
+  if (usedUp) return `On, but the day's ${platform.max_orders_per_day} orders are used up. Only closing orders are placed.`;
+  return null;
+}
+
 function switchInWords(account: Account): string {
-  const state = connectionState(account);
-  if (account.connection?.is_trading_enabled)
-    return state === "connected" ? "On. Your account follows the decisions." : "On, but no order is placed until you connect to Dhan again.";
-  if (state !== "connected") return "Switched off. Connect to Dhan before you turn it on.";
+  if (account.connection?.is_trading_enabled) return "On. Your account follows the decisions.";
+  if (connectionState(account) !== "connected") return "Switched off. Connect to Dhan before you turn it on.";
   if (account.mode_changed) return "Switched off by itself: ATS changed to another mode than you agreed to. Read it before you turn it on.";
   if (account.platform === null) return "Switched off. It can be turned on when an order worker has told its mode and limits.";
   return "Switched off. No order is placed for you.";

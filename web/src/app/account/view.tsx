@@ -52,7 +52,7 @@ export function AccountView({ first, notice }: { first: Account; notice: Notice 
       <ModePart platform={account.platform} />
       <ConnectionPart account={account} act={act} />
       <SwitchPart account={account} act={act} />
-      <OrdersPart orders={account.orders} />
+      <OrdersPart orders={account.orders} denials={account.denials} />
       <PassingNotice notice={stale ?? told} dismiss={stale ? null : () => setTold(null)} />
     </>
   );

@@ -1,0 +1,49 @@
+"""Why no order of anybody can leave now: what the account page tells whoever is switched on.
+
+Pure, as the gate is, and of one mind with it: the first of the gate's reasons that does not depend
+on user, instrument or price. It is told, never obeyed: the gate judges each order by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from executors.gate import FEED_DEAD_AFTER, Denial
+from schemas.calendar import Calendar
+from schemas.ids import InstrumentId
+from schemas.market import Instrument, trading_day
+from schemas.units import UtcNs
+
+
+def halted(
+    now: UtcNs | None,
+    *,
+    kill_switch: bool,
+    calendar: Calendar,
+    kinds: Iterable[InstrumentId],
+    feed_clock: UtcNs | None,
+) -> Denial | None:
+    """What denies every order at market time `now`; None when orders may leave.
+
+    `now` is None before a replay's first tick. `kinds` has an instrument of each kind that may be
+    traded (`kinds_of`): the market is open while one of them is.
+    """
+    if kill_switch:
+        return Denial.KILL_SWITCH
+    if now is None:
+        return Denial.FEED_DEAD
+    day, kinds = trading_day(now), list(kinds)
+    if not any(calendar.covers(day, kind.segment) for kind in kinds):
+        return Denial.DAY_NOT_IN_CALENDAR
+    if not any(now in session for kind in kinds for session in calendar.sessions(day, kind)):
+        return Denial.OUTSIDE_SESSION
+    if feed_clock is None or now - feed_clock > FEED_DEAD_AFTER:
+        return Denial.FEED_DEAD
+    return None
+
+
+def kinds_of(instruments: Iterable[Instrument], calendar: Calendar) -> tuple[InstrumentId, ...]:
+    """One tradable instrument of each kind that has trading hours of its own."""
+    tradable = (instrument.id for instrument in instruments if instrument.tradable)
+    kinds = {(each.segment, calendar.closes_in_auction(each)): each for each in tradable}
+    return tuple(kinds.values())

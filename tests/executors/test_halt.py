@@ -1,0 +1,118 @@
+"""What halts everybody, as the account page is told it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from executors.clock import ChainClock, LiveClock
+from executors.gate import FEED_DEAD_AFTER, Denial, Quote, judge
+from executors.halt import halted, kinds_of
+from executors.quotes import QuoteBook
+from schemas.calendar import EVERY_DAY, Calendar, ClosingAuction, Coverage
+from schemas.ids import InstrumentId, Segment
+from schemas.instruments import Instruments
+from schemas.market import Instrument
+from schemas.units import UtcNs
+from tests.executors.factories import (
+    RELIANCE,
+    TEN_O_CLOCK,
+    an_intent,
+    some_ticks,
+    the_situation_for,
+)
+
+HALF_PAST_THREE = UtcNs(TEN_O_CLOCK + UtcNs.minutes(330))
+KNOWS_NOTHING = Calendar(coverage=())
+
+
+def halt(
+    now: UtcNs | None = TEN_O_CLOCK,
+    *,
+    kill_switch: bool = False,
+    calendar: Calendar = EVERY_DAY,
+    feed_clock: UtcNs | None = TEN_O_CLOCK,
+) -> Denial | None:
+    return halted(
+        now,
+        kill_switch=kill_switch,
+        calendar=calendar,
+        kinds=[RELIANCE.id],
+        feed_clock=feed_clock,
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (halt(), None),
+        (halt(kill_switch=True), Denial.KILL_SWITCH),
+        (halt(None, feed_clock=None), Denial.FEED_DEAD),
+        (halt(feed_clock=None), Denial.FEED_DEAD),
+        (halt(HALF_PAST_THREE, feed_clock=HALF_PAST_THREE), Denial.OUTSIDE_SESSION),
+        (halt(calendar=KNOWS_NOTHING), Denial.DAY_NOT_IN_CALENDAR),
+    ],
+)
+def test_a_halt_has_the_code_that_denies_every_order(
+    found: Denial | None, expected: Denial | None
+) -> None:
+    assert found is expected
+
+
+@given(
+    now=st.integers(TEN_O_CLOCK - UtcNs.minutes(120), HALF_PAST_THREE + UtcNs.minutes(120)),
+    behind=st.none() | st.integers(0, 2 * FEED_DEAD_AFTER),
+    kill_switch=st.booleans(),
+    calendar=st.sampled_from([EVERY_DAY, KNOWS_NOTHING]),
+)
+def test_it_says_what_the_gate_says_of_an_order_that_breaks_no_other_rule(
+    now: int, behind: int | None, kill_switch: bool, calendar: Calendar
+) -> None:
+    moment = UtcNs(now)
+    feed_clock = None if behind is None else UtcNs(now - behind)
+    intent = an_intent().model_copy(update={"valid_until": UtcNs(now + 1)})
+    situation = replace(
+        the_situation_for(intent),
+        now=moment,
+        kill_switch=kill_switch,
+        calendar=calendar,
+        feed_clock=feed_clock,
+        quote=Quote(intent.reference_price, moment),
+    )
+
+    found = halt(moment, kill_switch=kill_switch, calendar=calendar, feed_clock=feed_clock)
+
+    assert found is judge(intent, situation)
+
+
+def test_the_market_is_open_while_any_kind_of_share_trades() -> None:
+    auction = ClosingAuction(since=date(2026, 1, 1), close=time(15, 15))
+    other = replace(RELIANCE, id=InstrumentId(Segment.NSE_EQ, 1))
+    calendar = Calendar(
+        coverage=(Coverage(first=date.min, last=date.max),),
+        closing_auction=(auction,),
+        auction_shares=Instruments([RELIANCE.id]),
+    )
+    now = UtcNs(HALF_PAST_THREE - UtcNs.minutes(5))
+
+    def at(*shares: Instrument) -> Denial | None:
+        kinds = kinds_of(shares, calendar)
+        return halted(now, kill_switch=False, calendar=calendar, kinds=kinds, feed_clock=now)
+
+    assert at(RELIANCE, other) is None
+    assert at(RELIANCE) is Denial.OUTSIDE_SESSION
+
+
+def test_a_replay_tells_its_feeds_time_and_a_live_market_the_walls() -> None:
+    book = QuoteBook(1)
+    nothing_yet = ChainClock().of_market(book.feed_clock)
+
+    book.apply(0, some_ticks((RELIANCE, TEN_O_CLOCK, 150_000)))
+
+    assert nothing_yet is None
+    assert ChainClock().of_market(book.feed_clock) == TEN_O_CLOCK
+    assert LiveClock(wall=lambda: 7).of_market(book.feed_clock) == 7
