@@ -32,7 +32,7 @@ from executors.fanout import FanOut
 from executors.metrics import OrderMetrics
 from executors.modes import ModeRules
 from executors.planning import UserLimits
-from executors.quotes import QuoteBook
+from executors.quotes import QuoteCache
 from executors.reconcile import CLAIM_LEASE, Resolver, intents_of
 from executors.sessions import ActiveUsers, SessionPoller
 from executors.store import OrderKey, Settlement, Store
@@ -87,7 +87,7 @@ class Ports:
     machine: MachineTime = field(default_factory=MachineTime)
     wall: Callable[[], int] = time.time_ns
     metrics: OrderMetrics = field(default_factory=OrderMetrics)
-    book: QuoteBook | None = None
+    book: QuoteCache | None = None
 
 
 def execution_service(fan_out: Handler, worker: Handler) -> StatelessService:
@@ -114,7 +114,7 @@ async def run_executors(
         the gate fails.
     """
     store = Store(ports.database)
-    book = ports.book or QuoteBook(ports.plan.instrument)
+    book = ports.book or QuoteCache(ports.plan.instrument)
     active, budget = ActiveUsers(ports.machine), OrderBudget()
     broker = ports.rules.broker(ports.http)
     tokens = RefusedTokens(store, ports.machine)
@@ -239,7 +239,7 @@ async def _follow_executions(ports: Ports, budget: OrderBudget) -> None:
         await _observe(records, budget)
 
 
-async def _follow_ticks(ports: Ports, book: QuoteBook) -> None:
+async def _follow_ticks(ports: Ports, book: QuoteCache) -> None:
     since = UtcNs(ports.wall() - TICKS_BACK)
     async with aclosing(read_topics(ports.connection, [TICKS], since=since)) as records:
         await book.follow(records)

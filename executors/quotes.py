@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 DAY_OF_SECONDS: Final = 22_500
 
 
-class QuoteBook:
+class QuoteCache:
     """Prices by instrument, and how far the feed's clock has come in each partition."""
 
     def __init__(self, partitions: int, depth: int = DAY_OF_SECONDS) -> None:

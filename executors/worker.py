@@ -24,7 +24,7 @@ from executors.gate import Denial, Situation, cut_to_close, judge
 from executors.metrics import OrderMetrics
 from executors.modes import Broker, ModeRules
 from executors.outcomes import CLAIM_STALE, denied, execution, of_placement
-from executors.quotes import QuoteBook
+from executors.quotes import QuoteCache
 from executors.reconcile import Resolver
 from executors.sessions import ActiveUsers
 from executors.store import Claimed, OrderKey, Refused, Settlement, Store, Taken, settled
@@ -56,7 +56,7 @@ class Surroundings:
     rules: ModeRules
     resolver: Resolver
     tokens: RefusedTokens
-    book: QuoteBook
+    book: QuoteCache
     active: ActiveUsers
     budget: OrderBudget
     clock: MarketClock

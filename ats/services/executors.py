@@ -25,7 +25,7 @@ from executors.halt import halted, kinds_of
 from executors.metrics import OrderMetrics
 from executors.modes import Mode, ModeRules, rules_of
 from executors.planning import UserLimits
-from executors.quotes import QuoteBook
+from executors.quotes import QuoteCache
 from schemas.units import NS_PER_SECOND, Paise, UtcNs
 
 KILL_SWITCH: Final = "KILL"  # while a file of this name lies in ATS_STATE_DIR, no order leaves
@@ -45,7 +45,7 @@ async def run(context: Context) -> None:
     limits, calendar = limits_of(settings), with_auction_shares(calendar_of(settings), master)
     announce(calendar, settings)
     clock = ChainClock() if settings.ats_clock == "market" else LiveClock()
-    book, kinds = QuoteBook(settings.plan().instrument), kinds_of(master.by_id.values(), calendar)
+    book, kinds = QuoteCache(settings.plan().instrument), kinds_of(master.by_id.values(), calendar)
 
     def report() -> dict[str, Any]:
         now = clock.of_market(book.feed_clock)

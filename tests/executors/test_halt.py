@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from executors.clock import ChainClock, LiveClock
 from executors.gate import FEED_DEAD_AFTER, Denial, Quote, judge
 from executors.halt import halted, kinds_of
-from executors.quotes import QuoteBook
+from executors.quotes import QuoteCache
 from schemas.calendar import EVERY_DAY, Calendar, ClosingAuction, Coverage
 from schemas.ids import InstrumentId, Segment
 from schemas.instruments import Instruments
@@ -53,6 +53,8 @@ def halt(
         (halt(kill_switch=True), Denial.KILL_SWITCH),
         (halt(None, feed_clock=None), Denial.FEED_DEAD),
         (halt(feed_clock=None), Denial.FEED_DEAD),
+        (halt(feed_clock=UtcNs(TEN_O_CLOCK - FEED_DEAD_AFTER)), None),
+        (halt(feed_clock=UtcNs(TEN_O_CLOCK - FEED_DEAD_AFTER - 1)), Denial.FEED_DEAD),
         (halt(HALF_PAST_THREE, feed_clock=HALF_PAST_THREE), Denial.OUTSIDE_SESSION),
         (halt(calendar=KNOWS_NOTHING), Denial.DAY_NOT_IN_CALENDAR),
     ],
@@ -64,8 +66,9 @@ def test_a_halt_has_the_code_that_denies_every_order(
 
 
 @given(
-    now=st.integers(TEN_O_CLOCK - UtcNs.minutes(120), HALF_PAST_THREE + UtcNs.minutes(120)),
-    behind=st.none() | st.integers(0, 2 * FEED_DEAD_AFTER),
+    now=st.sampled_from([TEN_O_CLOCK, HALF_PAST_THREE - 1, HALF_PAST_THREE])
+    | st.integers(TEN_O_CLOCK - UtcNs.minutes(120), HALF_PAST_THREE + UtcNs.minutes(120)),
+    behind=st.none() | st.sampled_from([0, FEED_DEAD_AFTER, FEED_DEAD_AFTER + 1]),
     kill_switch=st.booleans(),
     calendar=st.sampled_from([EVERY_DAY, KNOWS_NOTHING]),
 )
@@ -108,7 +111,7 @@ def test_the_market_is_open_while_any_kind_of_share_trades() -> None:
 
 
 def test_a_replay_tells_its_feeds_time_and_a_live_market_the_walls() -> None:
-    book = QuoteBook(1)
+    book = QuoteCache(1)
     nothing_yet = ChainClock().of_market(book.feed_clock)
 
     book.apply(0, some_ticks((RELIANCE, TEN_O_CLOCK, 150_000)))

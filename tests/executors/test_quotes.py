@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bus.records import Record
 from executors.gate import Quote
-from executors.quotes import QuoteBook
+from executors.quotes import QuoteCache
 from schemas import ticks
 from schemas.ids import InstrumentId, Segment
 from schemas.units import NS_PER_SECOND, Price, UtcNs
@@ -23,7 +23,7 @@ def second(number: int) -> UtcNs:
 
 
 def test_the_quote_is_the_last_trade_not_after_the_moment_asked_for() -> None:
-    book = QuoteBook(partitions=1)
+    book = QuoteCache(partitions=1)
     book.apply(
         0, some_ticks((RELIANCE, second(0), 100), (TCS, second(1), 900), (RELIANCE, second(2), 102))
     )
@@ -48,7 +48,7 @@ def test_batching_changes_no_quote(
 ) -> None:
     stamped = [(instrument, second(at), price) for instrument, at, price in prints]
     cut = data.draw(st.integers(0, len(stamped)))
-    whole, halves, singly = QuoteBook(1), QuoteBook(1), QuoteBook(1)
+    whole, halves, singly = QuoteCache(1), QuoteCache(1), QuoteCache(1)
     whole.apply(0, some_ticks(*stamped))  # type: ignore[arg-type]
     for part in (stamped[:cut], stamped[cut:]):
         halves.apply(0, some_ticks(*part))  # type: ignore[arg-type]
@@ -62,7 +62,7 @@ def test_batching_changes_no_quote(
 
 
 def test_memory_is_bounded_and_the_newest_prices_are_the_ones_kept() -> None:
-    book = QuoteBook(partitions=1, depth=10)
+    book = QuoteCache(partitions=1, depth=10)
 
     for number in range(1_000):
         book.apply(0, some_ticks((RELIANCE, second(number), number + 1)))
@@ -72,7 +72,7 @@ def test_memory_is_bounded_and_the_newest_prices_are_the_ones_kept() -> None:
 
 
 async def test_a_judge_can_wait_until_the_feed_has_reached_the_decision() -> None:
-    book = QuoteBook(partitions=1)
+    book = QuoteCache(partitions=1)
     book.apply(0, some_ticks((RELIANCE, second(0), 100)))
     waiting = asyncio.create_task(book.reached(RELIANCE.id, second(5), patience=30))
     await asyncio.sleep(0)
@@ -86,7 +86,7 @@ async def test_a_judge_can_wait_until_the_feed_has_reached_the_decision() -> Non
 
 
 async def test_a_judge_does_not_wait_for_ever() -> None:
-    assert not await QuoteBook(partitions=1).reached(RELIANCE.id, TEN_O_CLOCK, patience=0.01)
+    assert not await QuoteCache(partitions=1).reached(RELIANCE.id, TEN_O_CLOCK, patience=0.01)
 
 
 async def test_a_record_that_is_no_micro_batch_is_passed_over() -> None:
@@ -94,7 +94,7 @@ async def test_a_record_that_is_no_micro_batch_is_passed_over() -> None:
         for value in (b"junk", None, ticks.encode(some_ticks((RELIANCE, second(0), 100)))):
             yield Record("ats.ticks", 0, 0, None, value, UtcNs(0))
 
-    book = QuoteBook(partitions=1)
+    book = QuoteCache(partitions=1)
     await book.follow(records())
 
     assert book.quote_at(RELIANCE.id, second(0)) == Quote(Price(100), second(0))

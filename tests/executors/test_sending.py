@@ -22,7 +22,7 @@ from executors.clock import ChainClock, LiveClock, MachineTime, MarketClock
 from executors.gate import ORDERS_PER_SECOND
 from executors.modes import Mode, ModeRules
 from executors.outcomes import NOT_FOUND, not_found
-from executors.quotes import QuoteBook
+from executors.quotes import QuoteCache
 from executors.reconcile import Resolver
 from executors.sessions import ACTIVE, SWITCHED_OFF, ActiveUsers, UserState
 from executors.store import Claim, Claimed, OrderKey, Settlement, Store, TokenVersion
@@ -133,7 +133,7 @@ class Room:
         self.active = ActiveUsers(self.time.machine())
         self.switch(ACTIVE)
         self.tokens = RefusedTokens(cast(Store, self.memory), self.time.machine())
-        book = QuoteBook(partitions=1)
+        book = QuoteCache(partitions=1)
         book.apply(
             0,
             some_ticks(

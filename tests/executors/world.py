@@ -21,7 +21,7 @@ from executors.budget import OrderBudget
 from executors.clock import ChainClock, MachineTime
 from executors.modes import Mode, ModeRules
 from executors.planning import UserLimits
-from executors.quotes import QuoteBook
+from executors.quotes import QuoteCache
 from executors.reconcile import Resolver
 from executors.sessions import ACTIVE, ActiveUsers, UserState
 from executors.store import Store
@@ -190,8 +190,8 @@ class World:
         return replace(around, **changes)
 
 
-def a_quoted_book() -> QuoteBook:
-    book = QuoteBook(partitions=1)
+def a_quoted_book() -> QuoteCache:
+    book = QuoteCache(partitions=1)
     book.apply(0, some_ticks((RELIANCE, UtcNs(TEN_O_CLOCK), 150_000)))
     return book
 

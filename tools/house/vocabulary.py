@@ -87,7 +87,6 @@ NOT_YET: Final[dict[str, int]] = {
     "Settlement": 70,
     "settled": 40,
     "Desk": 8,
-    "QuoteBook": 20,
     "OrderDesk": 11,
     "settle": 16,
     "Broker": 10,
