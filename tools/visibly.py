@@ -20,6 +20,7 @@ from typing import IO, Final, TextIO
 LINE_EVERY: Final = 4.0  # seconds; on a terminal one line is written anew, more often
 REDRAW_EVERY: Final = 0.5
 WIDTH: Final = 60  # characters of the command's last line
+_BAR: Final = "━"  # pip draws bars into files too, each as it ended
 _PINNED: Final = re.compile(r"^[\w.-]+(\[[\w,-]+\])?==", re.MULTILINE)
 
 
@@ -60,7 +61,8 @@ def state(log: IO[bytes], command: Sequence[str]) -> str:
     """Where the command is: packages of pip by number, else its last line."""
     log.seek(0)
     lines = log.read().decode(errors="replace").splitlines()
-    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    said = (line.strip() for line in reversed(lines) if not line.strip().startswith(_BAR))
+    last = next((line for line in said if line), "")
     if "-r" not in command:
         return last[:WIDTH]
     wanted = len(_PINNED.findall(Path(command[command.index("-r") + 1]).read_text()))

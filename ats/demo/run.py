@@ -289,7 +289,7 @@ class _Demo:
             asyncio.create_task(self._supervisor.run(self._stopping)),
             asyncio.create_task(self._follow()),
         ]
-        what = "starting the engine, the agents, the order workers and the feed gateway"
+        what = "starting engine, agents, order workers and feed gateway"
         with Step(self._console, what) as step:
             await until_at_work(
                 [service.child for service in self._supervisor.services],

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 LINE_EVERY: Final = 4.0  # seconds between two lines where no terminal is
@@ -62,7 +63,7 @@ class Step:
             TimeElapsedColumn(),
         )
         self._bar = Progress(*columns, console=console, transient=True)
-        self._task = self._bar.add_task(what, total=None)
+        self._task = self._bar.add_task(escape(what), total=None)
 
     def __enter__(self) -> Self:
         self._began = time.monotonic()
@@ -90,7 +91,7 @@ class Step:
     def now(self, detail: str, done: float = 0, of: float = 0) -> None:
         """What it is at; `done` of `of` for the bar, when it can be counted."""
         self._detail = detail
-        said = f"{self._what}: {detail}" if detail else self._what
+        said = escape(detail or self._what)
         self._bar.update(self._task, description=said, completed=done, total=of or None)
 
     def _line(self) -> str:

@@ -270,7 +270,10 @@ def test_make_shows_what_a_failed_command_said() -> None:
 def test_packages_that_pip_collects_are_counted(tmp_path: Path) -> None:
     lock = tmp_path / "runtime.lock"
     lock.write_text("numba==0.68 \\\n    --hash=sha256:0\nrich[jupyter]==15 \\\nnumpy==2.4\n")
-    log = io.BytesIO(b"Collecting numba==0.68\n  Downloading numba-0.68.whl (3.9 MB)\n")
+    log = io.BytesIO(
+        b"Collecting numba==0.68\n  Downloading numba-0.68.whl (3.9 MB)\n"
+        b"     \xe2\x94\x81\xe2\x94\x81 3.9/3.9 MB 12.5 MB/s eta 0:00:00\n"
+    )
 
     assert visibly.state(log, ["pip", "install", "-r", str(lock)]) == (
         "package 1 of about 3: Downloading numba-0.68.whl (3.9 MB)"

@@ -47,6 +47,7 @@ class Demo:
             self.output.append(line)
             if self._sign in line:
                 self._open.set()
+        self._open.set()  # it ended; whoever waits for the sign asks whether it did
 
     @property
     def text(self) -> str:
@@ -54,6 +55,7 @@ class Demo:
 
     def wait_until_at_work(self) -> None:
         assert self._open.wait(300), self.text
+        assert self._sign in self.text
 
     def suggested(self) -> list[str]:
         """The `ats tail` commands that it printed and that end by themselves."""
