@@ -116,10 +116,13 @@ def _telling(files: Path, announce: Callable[[str], None]) -> Iterator[None]:
         while True:
             found = [jar.stat().st_size for jar in files.rglob("*.jar")]
             at, megabytes = min(len(found), jars), sum(found) / 1e6
-            announce(
-                f"fetching Apache Kafka {KAFKA_VERSION}, once: file {at} of {jars}, "
-                f"{megabytes:.0f} of {MEGABYTES} MB"
+            # first come the descriptions of its parts, and only they say what the parts are
+            how_far = (
+                f"file {at} of {jars}, {megabytes:.0f} of {MEGABYTES} MB"
+                if found
+                else f"{sum(1 for _ in files.rglob('*.pom'))} descriptions of its parts"
             )
+            announce(f"fetching Apache Kafka {KAFKA_VERSION}, once: {how_far}")
             if over.wait(0.5):
                 return
 

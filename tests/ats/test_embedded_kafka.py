@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
@@ -9,7 +10,7 @@ from uuid import UUID
 import platformdirs
 import pytest
 
-from ats.embedded.kafka import EmbeddedKafka, fetch
+from ats.embedded.kafka import EmbeddedKafka, _telling, fetch
 from bus.connection import KafkaConnection
 from bus.publisher import Publisher
 from bus.reader import read_topics
@@ -87,3 +88,22 @@ def test_a_jar_nobody_asked_for_is_refused_too(tmp_path: Path) -> None:
 
     with pytest.raises(Misconfigured, match=r"extra\.jar"):
         fetch(tmp_path)
+
+
+def test_what_has_arrived_of_the_broker_is_told_in_files_and_megabytes(tmp_path: Path) -> None:
+    told: list[str] = []
+    jar = tmp_path / "kafka" / "clients.jar"
+    jar.parent.mkdir()
+    heard = threading.Event()
+
+    def announce(what: str) -> None:
+        told.append(what)
+        if "file 1 of 45, 3 of 46 MB" in what:
+            heard.set()
+
+    with _telling(tmp_path, announce):
+        jar.with_suffix(".pom").write_bytes(b"")
+        jar.write_bytes(bytes(3_000_000))
+        assert heard.wait(30)
+
+    assert told[-1].startswith("fetching Apache Kafka 4.3.1, once: ")
