@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ats import DISTRIBUTION, exits
+from ats import DISTRIBUTION, exit_codes
 from schemas.errors import Misconfigured, TryLater, Unreadable
 from schemas.units import UtcNs
 
@@ -124,24 +124,24 @@ def root(
 
 
 def main() -> None:
-    """Run `ats`, turning what went wrong into one line and an exit code (`ats.exits`)."""
+    """Run `ats`, turning what went wrong into one line and an exit code (`ats.exit_codes`)."""
     try:
         app()
     except SystemExit as end:
-        sys.exit(exits.MISCONFIGURED if end.code == USAGE else end.code)
+        sys.exit(exit_codes.MISCONFIGURED if end.code == USAGE else end.code)
     except Misconfigured as error:
-        _fail(error, exits.MISCONFIGURED)
+        _fail(error, exit_codes.MISCONFIGURED)
     except (TryLater, Unreadable) as error:
-        _fail(error, exits.TRY_LATER)
-    except exits.Faulty as error:
-        _fail(error, exits.BROKEN)
+        _fail(error, exit_codes.TRY_LATER)
+    except exit_codes.Faulty as error:
+        _fail(error, exit_codes.BROKEN)
     except KeyboardInterrupt:
-        sys.exit(exits.INTERRUPTED)
+        sys.exit(exit_codes.INTERRUPTED)
 
 
 def _fail(error: Exception, code: int) -> None:
     Console(stderr=True).print(
-        f"[bold red]{exits.SAID}[/]{escape(str(error))}",
+        f"[bold red]{exit_codes.SAID}[/]{escape(str(error))}",
         highlight=False,
         soft_wrap=True,
         markup=True,
@@ -150,7 +150,7 @@ def _fail(error: Exception, code: int) -> None:
 
 
 def _run(work: Coroutine[Any, Any, int | None]) -> None:
-    sys.exit(asyncio.run(work) or exits.DONE)
+    sys.exit(asyncio.run(work) or exit_codes.DONE)
 
 
 @app.command()

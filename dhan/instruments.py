@@ -131,7 +131,7 @@ def parse(text: str, segments: AbstractSet[Segment]) -> Master:
     if missing := [name for name in COLUMNS if name not in header]:
         raise Unreadable(f"the instrument master lacks {', '.join(missing)}", "header")
     at = {name: header.index(name) for name in COLUMNS}
-    book = _Book()
+    builder = MasterBuilder()
     for number, line in enumerate(lines[1:], start=2):
         if not line.strip():
             continue
@@ -139,15 +139,15 @@ def parse(text: str, segments: AbstractSet[Segment]) -> Master:
             row = _cells(_split(line), at)
             segment = _segment(row)
             if row["INSTRUMENT"] in _STOCK_DERIVATIVES and row["UNDERLYING_SYMBOL"]:
-                book.underlyings.add(row["UNDERLYING_SYMBOL"])
+                builder.underlyings.add(row["UNDERLYING_SYMBOL"])
             if segment is not None and segment in segments:
-                book.add(_instrument(segment, row), is_share=row["SERIES"] == "EQ")
+                builder.add(_instrument(segment, row), is_share=row["SERIES"] == "EQ")
         except Unreadable as error:
-            book.bad.append(BadRow(number, error.field, error.reason))
-    return book.close()
+            builder.bad.append(BadRow(number, error.field, error.reason))
+    return builder.close()
 
 
-class _Book:
+class MasterBuilder:
     """Collects rows and keeps the better claim to a symbol."""
 
     def __init__(self) -> None:

@@ -207,14 +207,14 @@ _SERVER_SIDE: Final = frozenset({"DH-908", "DH-909"})
 _NO_DATA: Final = "DH-907"
 
 
-class OrderDesk:
+class OrderClient:
     """One account's order entry."""
 
     def __init__(
         self, http: httpx.AsyncClient, base_url: BaseUrl, credentials: Credentials
     ) -> None:
         self._entry = Order(DhanTransport(http, base_url, credentials, Deadline.ORDER))
-        self._book = Order(DhanTransport(http, base_url, credentials, Deadline.LOOKUP))
+        self._lookup_client = Order(DhanTransport(http, base_url, credentials, Deadline.LOOKUP))
 
     async def place(self, order: NewOrder) -> Placed:
         """Send `order` once."""
@@ -240,15 +240,15 @@ class OrderDesk:
         "not found" proves nothing. A refusal of that lookup may be about the order or about the
         account; the book tells which.
         """
-        result: Result = await self._book.get_order_by_correlationID(correlation_id)
+        result: Result = await self._lookup_client.get_order_by_correlationID(correlation_id)
         lookup = classify_lookup(result, correlation_id)
         if isinstance(lookup, Found | TokenRefused) or isinstance(result, Lost):
             return lookup
-        return classify_book(await self._book.get_order_list(), correlation_id)
+        return classify_book(await self._lookup_client.get_order_list(), correlation_id)
 
     async def orders_of_the_day(self) -> DayLookup:
         """Every order of the account's day, in one call."""
-        return classify_day(await self._book.get_order_list())
+        return classify_day(await self._lookup_client.get_order_list())
 
 
 def classify_placement(result: Result) -> Placed:

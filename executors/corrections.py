@@ -26,7 +26,7 @@ from dhan.orders import BrokerOrder, DayOrders, TokenRefused
 from executors.clock import MachineTime
 from executors.correction_store import ChangingOrder, CorrectionStore, NoCheck
 from executors.metrics import OrderMetrics
-from executors.modes import Broker
+from executors.modes import BrokerFactory
 from executors.outcomes import correction, seen_late
 from executors.store import OrderKey, Settlement
 from executors.tokens import RefusedTokens
@@ -80,7 +80,7 @@ class CorrectionSweep:
     def __init__(
         self,
         store: CorrectionStore,
-        broker: Broker,
+        broker: BrokerFactory,
         tokens: RefusedTokens,
         *,
         publish: Publish,

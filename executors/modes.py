@@ -13,7 +13,7 @@ from typing import Protocol, TypeAlias
 
 import httpx
 
-from dhan.orders import DayLookup, Lookup, NewOrder, OrderDesk, Placed
+from dhan.orders import DayLookup, Lookup, NewOrder, OrderClient, Placed
 from dhan.transport import BaseUrl, Credentials
 from schemas.errors import Misconfigured
 from schemas.ids import CorrelationId, DhanClientId
@@ -28,7 +28,7 @@ class Mode(StrEnum):
     EMPANELLED = "empanelled"
 
 
-class Desk(Protocol):
+class BrokerClient(Protocol):
     """One account's order entry."""
 
     async def place(self, order: NewOrder) -> Placed: ...
@@ -38,7 +38,7 @@ class Desk(Protocol):
     async def orders_of_the_day(self) -> DayLookup: ...
 
 
-Broker: TypeAlias = Callable[[Credentials], Desk]
+BrokerFactory: TypeAlias = Callable[[Credentials], BrokerClient]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +58,9 @@ class ModeRules:
             return True
         return client_id == self.own_client_id
 
-    def broker(self, http: httpx.AsyncClient) -> Broker:
+    def broker(self, http: httpx.AsyncClient) -> BrokerFactory:
         """Opens order desks at the only address this mode may reach."""
-        return lambda credentials: OrderDesk(http, self.base_url, credentials)
+        return lambda credentials: OrderClient(http, self.base_url, credentials)
 
 
 def rules_of(mode: Mode, api_url: str, own_client_id: str = "") -> ModeRules:

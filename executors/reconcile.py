@@ -21,7 +21,7 @@ import structlog
 from bus.records import Output, Record, message_output
 from dhan.orders import Found, NoAccess, NotFound, TokenRefused, Unknown
 from executors.clock import MachineTime
-from executors.modes import Broker
+from executors.modes import BrokerFactory
 from executors.outcomes import NOT_FOUND, UNVERIFIABLE, execution, not_found, of_order
 from executors.store import Blind, Open, OrderKey, Settled, Settlement, Store, settled, until_back
 from executors.tokens import RefusedTokens
@@ -55,7 +55,7 @@ class Resolver:
     def __init__(
         self,
         store: Store,
-        broker: Broker,
+        broker: BrokerFactory,
         tokens: RefusedTokens,
         machine: MachineTime,
         lease: float = CLAIM_LEASE,

@@ -22,7 +22,7 @@ from executors.clock import Decided, MachineTime, MarketClock
 from executors.fanout import LimitsOf, decided
 from executors.gate import Denial, Situation, cut_to_close, judge
 from executors.metrics import OrderMetrics
-from executors.modes import Broker, ModeRules
+from executors.modes import BrokerFactory, ModeRules
 from executors.outcomes import CLAIM_STALE, denied, execution, of_placement
 from executors.quotes import QuoteCache
 from executors.reconcile import Resolver
@@ -52,7 +52,7 @@ class Surroundings:
     """What the worker looks at and speaks to."""
 
     store: Store
-    broker: Broker
+    broker: BrokerFactory
     rules: ModeRules
     resolver: Resolver
     tokens: RefusedTokens

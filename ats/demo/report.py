@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.table import Table
 
-from ats import exits
+from ats import exit_codes
 from ats.demo.played import Played
 from ats.demo.tally import Tally
 from ats.demo.words import CUT_OFF, TRUTH, next_steps
@@ -43,10 +43,10 @@ def summary(console: Console, played: Played) -> int:
             console.print(line, highlight=False, soft_wrap=True, markup=False)
         broken = broken or bool(problems)
     if broken:
-        return exits.BROKEN
+        return exit_codes.BROKEN
     console.print("[bold green]Every promise that was checked held.[/]")
     console.print(next_steps(played.kept), style="dim", highlight=False, soft_wrap=True)
-    return exits.DONE
+    return exit_codes.DONE
 
 
 def verdict(played: Played) -> Mapping[str, list[str]]:

@@ -13,7 +13,7 @@ from typing import Final, TypedDict
 import httpx
 from rich.console import Console
 
-from ats import exits
+from ats import exit_codes
 from ats.demo.candles import (
     Comparison,
     Reference,
@@ -105,7 +105,7 @@ class SimulatorState(TypedDict):
 
 
 async def run(options: DemoOptions) -> int:
-    """Run the demo; the return value is the exit code (`ats.exits`)."""
+    """Run the demo; the return value is the exit code (`ats.exit_codes`)."""
     if options.market is not None and not options.market.is_file():
         raise Misconfigured(f"market file {options.market}: no such file")
     references = references_of(options)
@@ -123,7 +123,7 @@ async def run(options: DemoOptions) -> int:
     playing.cancel()
     await asyncio.gather(playing, return_exceptions=True)
     console.print("\nStopped; nothing is left running.")
-    return exits.INTERRUPTED
+    return exit_codes.INTERRUPTED
 
 
 def references_of(options: DemoOptions) -> list[Reference]:
@@ -174,7 +174,7 @@ async def _play_in_a_home(
             with Step(console, "ending every process"):
                 await demo.stop()
         code = summary(console, played)
-        home.failed = code != exits.DONE
+        home.failed = code != exit_codes.DONE
         return code
 
 
@@ -272,8 +272,8 @@ class _Demo:
                     self._check_all_is_well()
             finally:
                 await scout.stop(GRACE)  # Ctrl-C may come while it reads
-        if scout.exit_code != exits.DONE:
-            raise exits.error_of(
+        if scout.exit_code != exit_codes.DONE:
+            raise exit_codes.error_of(
                 "scout", scout.exit_code, "the Scout made no shortlist", scout.tail()
             )
 

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from ats.embedded.answers import until_it_answers
 from ats.embedded.kafka import EmbeddedKafka
 from ats.embedded.process import Child
-from ats.exits import error_of
+from ats.exit_codes import error_of
 from ats.local import KEYS_FILE, local_keys
 from ats.services.calendars import SIMULATED
 from ats.settings import ENV_FILE, Settings, load

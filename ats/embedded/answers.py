@@ -10,7 +10,7 @@ import httpx
 
 from ats.embedded.process import Child
 from ats.embedded.signs import Signs
-from ats.exits import error_of
+from ats.exit_codes import error_of
 
 _EVERY: Final = 0.1
 _PATIENCE: Final = 5.0  # seconds for one answer; the first page a server renders may take some

@@ -59,11 +59,11 @@ def difference(
     return Difference(
         added=tuple(after[key] for key in after if key not in before),
         removed=tuple(before[key] for key in before if key not in after),
-        altered=tuple(pair for pair in both if _terms(pair[0]) != _terms(pair[1])),
+        altered=tuple(pair for pair in both if _identity(pair[0]) != _identity(pair[1])),
     )
 
 
-def _terms(instrument: Instrument) -> tuple[str, str, int, int]:
+def _identity(instrument: Instrument) -> tuple[str, str, int, int]:
     return instrument.symbol, instrument.kind, int(instrument.lot_size), int(instrument.tick_size)
 
 
@@ -219,5 +219,8 @@ def _tell(found: Difference, *, first: bool) -> None:
         log.warning("instrument_removed", instrument=str(instrument.id), symbol=instrument.symbol)
     for old, new in found.altered[:TOLD]:
         log.warning(
-            "instrument_altered", instrument=str(new.id), before=_terms(old), after=_terms(new)
+            "instrument_altered",
+            instrument=str(new.id),
+            before=_identity(old),
+            after=_identity(new),
         )

@@ -34,7 +34,7 @@ class Rest:
 
     def __init__(self, exchange: Exchange, door: ApiGuard, quirks: Quirks) -> None:
         self._exchange = exchange
-        self._book = exchange.book
+        self._orders = exchange.book
         self._door = door
         self._quirks = quirks
 
@@ -67,7 +67,7 @@ class Rest:
                 late.delay, self._reject_late, order, late.message
             )
         if call.fault and call.fault.kind is FaultKind.FILL_BEFORE_REPLY:
-            self._book.fill_now(order, self._exchange.second)
+            self._orders.fill_now(order, self._exchange.second)
             await asyncio.sleep(HEAD_START)
         return web.json_response(self._acknowledgement(order))
 
@@ -76,7 +76,7 @@ class Rest:
         asked = placement.read_order(call.body, call.client_id)
         if isinstance(asked, Refusal):
             return refuse(asked)
-        if refusal := self._book.refusal(asked):
+        if refusal := self._orders.refusal(asked):
             return refuse(refusal)
         placed = [self._enter(part) for part in self._parts(asked)]
         replies = [self._acknowledgement(order) for order in placed if isinstance(order, Order)]
@@ -87,7 +87,7 @@ class Rest:
         wish = placement.read(call.body, call.client_id, placement.modification)
         if isinstance(wish, Refusal):
             return refuse(wish)
-        order = self._book.modify(
+        order = self._orders.modify(
             call.client_id, call.path("order_id"), wish, self._exchange.second
         )
         if isinstance(order, Refusal):
@@ -101,20 +101,20 @@ class Rest:
         """
         order_id = call.path("order_id")
         raced = bool(call.fault and call.fault.kind is FaultKind.CANCEL_FILL_RACE)
-        if raced and (order := self._book.by_id(call.client_id, order_id)):
-            self._book.fill_now(order, self._exchange.second)
-        cancelled = self._book.cancel(call.client_id, order_id, self._exchange.second)
+        if raced and (order := self._orders.by_id(call.client_id, order_id)):
+            self._orders.fill_now(order, self._exchange.second)
+        cancelled = self._orders.cancel(call.client_id, order_id, self._exchange.second)
         if isinstance(cancelled, Refusal) and not (raced and self._quirks.lost_race_says_cancelled):
             return refuse(cancelled)
         return web.json_response({"orderId": order_id, "orderStatus": Status.CANCELLED})
 
     async def orders(self, call: Call) -> web.StreamResponse:
         """Answer `GET /v2/orders`: the user's orders of the day."""
-        return web.json_response([order_json(order) for order in self._book.of(call.client_id)])
+        return web.json_response([order_json(order) for order in self._orders.of(call.client_id)])
 
     async def order(self, call: Call) -> web.StreamResponse:
         """By Dhan's id: a list of one, empty for an unknown id. The documents show an object."""
-        order = self._book.by_id(call.client_id, call.path("order_id"))
+        order = self._orders.by_id(call.client_id, call.path("order_id"))
         if self._quirks.by_id_as_array:
             return web.json_response([order_json(order)] if order else [])
         return web.json_response(order_json(order)) if order else refuse(NO_SUCH_ORDER)
@@ -124,7 +124,7 @@ class Rest:
 
         An order in TRANSIT is as unknown here as one that was never placed; the book has it.
         """
-        order = self._book.by_correlation(call.client_id, call.path("correlation_id"))
+        order = self._orders.by_correlation(call.client_id, call.path("correlation_id"))
         if order is None or order.status is Status.TRANSIT:
             return refuse(NOT_KNOWN_BY_NAME, web.HTTPNotFound.status_code)
         row = order_json(order)
@@ -133,12 +133,12 @@ class Rest:
     async def trades(self, call: Call) -> web.StreamResponse:
         """Answer `GET /v2/trades`: the user's trades of the day."""
         return web.json_response(
-            [trade_json(*made) for made in _trades(self._book.of(call.client_id))]
+            [trade_json(*made) for made in _trades(self._orders.of(call.client_id))]
         )
 
     async def trades_of(self, call: Call) -> web.StreamResponse:
         """Answer `GET /v2/trades/{order_id}`: the trades of one order."""
-        order = self._book.by_id(call.client_id, call.path("order_id"))
+        order = self._orders.by_id(call.client_id, call.path("order_id"))
         return (
             refuse(NO_SUCH_ORDER)
             if order is None
@@ -153,8 +153,8 @@ class Rest:
         except ValueError:
             return refuse(_NO_TRADES)
         made = (
-            _trades(self._book.of(call.client_id))
-            if first <= self._book.day <= last and page >= 0
+            _trades(self._orders.of(call.client_id))
+            if first <= self._orders.day <= last and page >= 0
             else []
         )
         return web.json_response(
@@ -168,13 +168,13 @@ class Rest:
         return (
             asked
             if isinstance(asked, Refusal)
-            else self._book.place(asked, self._exchange.second, hold=hold)
+            else self._orders.place(asked, self._exchange.second, hold=hold)
         )
 
     def _parts(self, asked: OrderRequest) -> Iterable[OrderRequest]:
-        instrument = self._book.instrument(asked.instrument)
+        instrument = self._orders.instrument(asked.instrument)
         assert instrument is not None, "the book refuses what it does not know"
-        lots = max(1, self._book.rules.freeze(instrument) // instrument.lot_size)
+        lots = max(1, self._orders.rules.freeze(instrument) // instrument.lot_size)
         left, most = int(asked.quantity), lots * instrument.lot_size
         while left > 0:
             yield replace(asked, quantity=Quantity(min(left, most)), disclosed=Quantity(0))
@@ -188,7 +188,7 @@ class Rest:
         return {"orderId": order.order_id, "orderStatus": self._quirks.acknowledged_as}
 
     def _reject_late(self, order: Order, reason: str) -> None:
-        self._book.reject(order, reason, self._exchange.second)
+        self._orders.reject(order, reason, self._exchange.second)
 
 
 def _trades(orders: Iterable[Order]) -> list[tuple[Order, Trade]]:

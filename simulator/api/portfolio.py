@@ -32,7 +32,7 @@ class Portfolio:
         self, exchange: Exchange, controls: Controls, door: ApiGuard, quirks: Quirks
     ) -> None:
         self._exchange = exchange
-        self._book = exchange.book
+        self._orders = exchange.book
         self._controls = controls
         self._door = door
         self._quirks = quirks
@@ -52,7 +52,7 @@ class Portfolio:
 
     async def positions(self, call: Call) -> web.StreamResponse:
         """Answer `GET /v2/positions`: all of the day, closed ones included."""
-        held = self._book.ledger.of(call.client_id)
+        held = self._orders.ledger.of(call.client_id)
         return web.json_response(
             [self._position_json(call.client_id, position) for position in held]
         )
@@ -72,15 +72,15 @@ class Portfolio:
         if isinstance(asked, Refusal):
             return refuse(asked)
         key, position_type, quantity, to = asked
-        net = self._book.ledger.net(call.client_id, *key)
+        net = self._orders.ledger.net(call.client_id, *key)
         if (net > 0) is not (position_type == "LONG"):
             return refuse(Refusal(Code.ORDER, f"No {position_type} position to convert"))
-        refusal = self._book.convert(call.client_id, key, quantity, to)
+        refusal = self._orders.convert(call.client_id, key, quantity, to)
         return refuse(refusal) if refusal else web.Response(status=202)
 
     async def holdings(self, call: Call) -> web.StreamResponse:
         """Answer `GET /v2/holdings`; a user without any gets an error, as at Dhan."""
-        held = self._book.risk.purse(call.client_id).holdings
+        held = self._orders.risk.purse(call.client_id).holdings
         rows = [
             self._holding_json(PositionKey(key, Product.CNC), holding)
             for key, holding in held.items()
@@ -89,7 +89,7 @@ class Portfolio:
 
     async def funds(self, call: Call) -> web.StreamResponse:
         """Answer `GET /v2/fundlimit`: balance at the start, used and left, in rupees."""
-        funds = self._book.funds(call.client_id)
+        funds = self._orders.funds(call.client_id)
         opening, available = funds.opening or Paise(0), funds.available or Paise(0)
         return web.json_response(
             {
@@ -116,7 +116,7 @@ class Portfolio:
             return refuse(order)
         needed, available = (
             margin([], [order]),
-            self._book.funds(call.client_id).available or Paise(0),
+            self._orders.funds(call.client_id).available or Paise(0),
         )
         value = order.remaining * worst_price(order)
         cash = asked.instrument.segment.endswith("_EQ")
@@ -151,8 +151,8 @@ class Portfolio:
         for order in orders:
             if isinstance(order, Refusal):
                 return refuse(order)
-        positions = self._book.ledger.of(call.client_id) if with_positions else []
-        waiting = self._book.live(call.client_id) if with_orders else []
+        positions = self._orders.ledger.of(call.client_id) if with_positions else []
+        waiting = self._orders.live(call.client_id) if with_orders else []
         sketches = [order for order in orders if isinstance(order, Order)]
         return web.json_response(
             self._basket_json(call.client_id, positions, [*waiting, *sketches])
@@ -191,12 +191,12 @@ class Portfolio:
         return {**texts, "currency": "INR", "hedge_benefit": ""}
 
     def _sketch(self, request: OrderRequest) -> Order | Refusal:
-        if self._book.instrument(request.instrument) is None:
+        if self._orders.instrument(request.instrument) is None:
             return Refusal(Code.INPUT, f"Invalid SecurityId: {request.instrument}")
-        return self._book.sketch(request)
+        return self._orders.sketch(request)
 
     def _position_json(self, client_id: str, position: Position) -> Json:
-        net, last = position.net, self._book.last(position.instrument.id)
+        net, last = position.net, self._orders.last(position.instrument.id)
         return {
             "dhanClientId": client_id,
             "tradingSymbol": position.instrument.symbol,
@@ -229,7 +229,10 @@ class Portfolio:
         }
 
     def _holding_json(self, key: PositionKey, holding: Holding) -> Json:
-        instrument, last = self._book.instrument(key.instrument), self._book.last(key.instrument)
+        instrument, last = (
+            self._orders.instrument(key.instrument),
+            self._orders.last(key.instrument),
+        )
         return {
             "exchange": "ALL",
             "tradingSymbol": instrument.symbol if instrument else "",

@@ -51,7 +51,7 @@ class Controls:
     def __init__(
         self, book: OrderManager, super_orders: SuperOrders, forever_orders: ForeverOrders
     ) -> None:
-        self._book = book
+        self._orders = book
         self._super_orders = super_orders
         self._forever_orders = forever_orders
         self._killed: set[str] = set()
@@ -65,8 +65,8 @@ class Controls:
 
     def kill(self, client_id: str) -> Refusal | None:
         """Disable trading; refused while the account has open positions or waiting orders."""
-        open_positions = any(position.net for position in self._book.ledger.of(client_id))
-        if open_positions or self._book.live(client_id):
+        open_positions = any(position.net for position in self._orders.ledger.of(client_id))
+        if open_positions or self._orders.live(client_id):
             return Refusal(
                 Code.ORDER, "Kill Switch needs all positions closed and no pending orders"
             )
@@ -81,9 +81,9 @@ class Controls:
         """Cancel all that waits, then leave every position at the market."""
         self._super_orders.cancel_all(client_id, second)
         self._forever_orders.cancel_all(client_id, second)
-        for order in self._book.live(client_id):
-            self._book.withdraw(order, second)
-        for position in self._book.ledger.of(client_id):
+        for order in self._orders.live(client_id):
+            self._orders.withdraw(order, second)
+        for position in self._orders.ledger.of(client_id):
             self._leave(client_id, position, second)
 
     def pnl_exit(self, client_id: str) -> PnlExit | None:
@@ -103,7 +103,7 @@ class Controls:
         """Realised and open profit of the day in the products `wanted` covers, paise."""
         covered = [
             position
-            for position in self._book.ledger.of(client_id)
+            for position in self._orders.ledger.of(client_id)
             if wanted.covers(position.product)
         ]
         return sum((self._profit(position) for position in covered), start=Fraction(0))
@@ -117,7 +117,8 @@ class Controls:
             return
         for client_id in tuple(self._exits):
             if any(
-                position.instrument.id == instrument for position in self._book.ledger.of(client_id)
+                position.instrument.id == instrument
+                for position in self._orders.ledger.of(client_id)
             ):
                 self._check(client_id, second)
 
@@ -131,10 +132,10 @@ class Controls:
         for made in self._super_orders.of(client_id):
             if wanted.covers(made.entry.request.product):
                 self._super_orders.abandon(made, second)
-        for order in self._book.live(client_id):
+        for order in self._orders.live(client_id):
             if wanted.covers(order.request.product):
-                self._book.withdraw(order, second)
-        for position in self._book.ledger.of(client_id):
+                self._orders.withdraw(order, second)
+        for position in self._orders.ledger.of(client_id):
             if wanted.covers(position.product):
                 self._leave(client_id, position, second)
         if wanted.then_kill:
@@ -142,10 +143,10 @@ class Controls:
 
     def _leave(self, client_id: str, position: Position, second: int) -> None:
         if position.net:
-            self._book.release(self._book.draft(_exit(client_id, position), second), second)
+            self._orders.release(self._orders.draft(_exit(client_id, position), second), second)
 
     def _profit(self, position: Position) -> Fraction:
-        return position.realised + position.unrealised(self._book.last(position.instrument.id))
+        return position.realised + position.unrealised(self._orders.last(position.instrument.id))
 
     def _gate(self, request: OrderRequest) -> Refusal | None:
         return _KILLED if request.client_id in self._killed else None

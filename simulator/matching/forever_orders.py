@@ -88,7 +88,7 @@ class ForeverOrders:
     """All forever orders of one book."""
 
     def __init__(self, book: OrderManager) -> None:
-        self._book = book
+        self._orders = book
         self._all: dict[str, ForeverOrder] = {}
         self._waiting: defaultdict[InstrumentId, list[ForeverOrder]] = defaultdict(list)
         book.add_observer(self)
@@ -105,7 +105,7 @@ class ForeverOrders:
             ForeverLeg(leg, request, self._symbol(request), self._rising(request))
             for leg, request in requests
         )
-        order_id = f"5{self._book.day:%y%m%d}{len(self._all) + 1:07d}"
+        order_id = f"5{self._orders.day:%y%m%d}{len(self._all) + 1:07d}"
         made = ForeverOrder(order_id, Flag.OCO if second_leg else Flag.SINGLE, legs, second, second)
         self._all[order_id] = made
         self._waiting[first.instrument].append(made)
@@ -170,7 +170,7 @@ class ForeverOrders:
     def _send(self, made: ForeverOrder, leg: ForeverLeg, second: int) -> None:
         made.updated_at = second
         request = replace(leg.request, trigger=Paise(0), leg=leg.leg)
-        sent = self._book.place(request, second, parent_id=made.order_id)
+        sent = self._orders.place(request, second, parent_id=made.order_id)
         if isinstance(sent, Refusal):
             leg.ended = Status.REJECTED
         else:
@@ -188,14 +188,14 @@ class ForeverOrders:
             return Refusal(Code.INPUT, "productType of a forever order is CNC or MTF")
         if not request.trigger:
             return Refusal(Code.INPUT, "triggerPrice of a forever order is required")
-        return self._book.refusal(request)
+        return self._orders.refusal(request)
 
     def _symbol(self, request: OrderRequest) -> str:
-        instrument = self._book.instrument(request.instrument)
+        instrument = self._orders.instrument(request.instrument)
         return instrument.symbol if instrument else ""
 
     def _rising(self, request: OrderRequest) -> bool | None:
-        last = self._book.last(request.instrument)
+        last = self._orders.last(request.instrument)
         return None if last is None else request.trigger > last
 
 

@@ -87,7 +87,7 @@ class SuperOrders:
     """All super orders of one book."""
 
     def __init__(self, book: OrderManager) -> None:
-        self._book = book
+        self._orders = book
         self._all: dict[str, SuperOrder] = {}
         self._by_order: dict[str, SuperOrder] = {}
         self._trailing: defaultdict[InstrumentId, list[SuperOrder]] = defaultdict(list)
@@ -97,13 +97,13 @@ class SuperOrders:
         """Place the entry; refused when target or stop are on its wrong side."""
         if refusal := self._refusal(request, request.price, exits):
             return refusal
-        entry = self._book.place(replace(request, leg=Leg.ENTRY), second, hold=True)
+        entry = self._orders.place(replace(request, leg=Leg.ENTRY), second, hold=True)
         if isinstance(entry, Refusal):
             return entry
         made = SuperOrder(entry, exits)
         self._all[entry.order_id] = self._by_order[entry.order_id] = made
         self._trailing[request.instrument].append(made)
-        self._book.release(entry, second)
+        self._orders.release(entry, second)
         return entry
 
     def modify(
@@ -132,7 +132,7 @@ class SuperOrders:
         if refusal := self._refusal(found.entry.request, 0 if found.entry.trades else price, asked):
             return refusal
         if leg is Leg.ENTRY:
-            changed = self._book.modify(client_id, order_id, wish, second)
+            changed = self._orders.modify(client_id, order_id, wish, second)
             if isinstance(changed, Refusal):
                 return changed
         found.exits = asked
@@ -171,7 +171,7 @@ class SuperOrders:
     def abandon(self, made: SuperOrder, second: int) -> None:
         """Take its exits and, if it waits, its entry away; what it holds stays."""
         made.cancelled |= set(EXITS)
-        self._book.withdraw(made.entry, second)
+        self._orders.withdraw(made.entry, second)
         self._tend(made, second)
 
     def on_order(self, order: Order, second: int) -> None:
@@ -192,7 +192,7 @@ class SuperOrders:
                 self._tend(made, second)
 
     def _refusal(self, request: OrderRequest, price: int, exits: Exits) -> Refusal | None:
-        instrument = self._book.instrument(request.instrument)
+        instrument = self._orders.instrument(request.instrument)
         if instrument and any(
             value % instrument.tick_size for value in (exits.target, exits.stop, exits.jump)
         ):
@@ -221,7 +221,7 @@ class SuperOrders:
         if made.followed is None and made.entry.trades:
             made.followed = made.entry.traded_price
         if made.exited and made.entry.status.live:
-            self._book.withdraw(made.entry, second)
+            self._orders.withdraw(made.entry, second)
         for leg in EXITS:
             self._tend_leg(made, leg, second)
 
@@ -232,20 +232,20 @@ class SuperOrders:
             if stands:
                 self._send(made, leg, second)
         elif order.status.live and not stands:
-            self._book.withdraw(order, second)
+            self._orders.withdraw(order, second)
         elif order.status.live:
             wanted = _exit_request(made, leg, order.filled + made.open)
             settled = order.request if not order.armed and leg is Leg.STOP_LOSS else wanted
             settled = replace(settled, quantity=wanted.quantity)
             if settled != order.request:
-                self._book.change(order, settled, second)
+                self._orders.change(order, settled, second)
 
     def _send(self, made: SuperOrder, leg: Leg, second: int) -> None:
-        order = self._book.draft(_exit_request(made, leg, made.open), second, made.entry.order_id)
+        order = self._orders.draft(_exit_request(made, leg, made.open), second, made.entry.order_id)
         made.legs[leg] = order
         made.sent.append(order)
         self._by_order[order.order_id] = made
-        self._book.release(order, second)
+        self._orders.release(order, second)
 
 
 _NEVER: Final = frozenset({Status.REJECTED, Status.CANCELLED, Status.EXPIRED})

@@ -15,7 +15,7 @@ import orjson
 import pytest
 import pytest_asyncio
 
-from ats import exits
+from ats import exit_codes
 from ats.claims import OpenClaim, Verdict, correct, list_open, settle, why_open
 from executors.reconcile import CLAIM_LEASE, UNCLEAR_LIMIT
 from schemas.errors import Misconfigured, TryLater
@@ -105,7 +105,7 @@ async def test_open_claims_are_a_table_on_a_terminal(
     )
     os.close(theirs)
 
-    assert await process.wait() == exits.DONE
+    assert await process.wait() == exit_codes.DONE
     printed = os.read(ours, 65_536).decode()
     (row,) = [line for line in printed.splitlines() if str(claimed.id) in line]
     assert "BUY 10 RELIANCE" in row

@@ -11,7 +11,7 @@ import click
 import pytest
 from typer.main import get_command
 
-from ats import exits
+from ats import exit_codes
 from ats.cli import app, main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,7 +48,7 @@ def commands(
 def test_every_command_explains_itself(words: tuple[str, ...]) -> None:
     done = ats(*words, "--help")
 
-    assert done.returncode == exits.DONE
+    assert done.returncode == exit_codes.DONE
     assert len(done.stdout.split()) > 10
 
 
@@ -91,7 +91,7 @@ def test_what_is_missing_or_malformed_is_said_in_one_line_with_its_own_exit_code
 ) -> None:
     done = ats(*words)
 
-    assert done.returncode == exits.MISCONFIGURED
+    assert done.returncode == exit_codes.MISCONFIGURED
     assert names in done.stderr
     assert "Traceback" not in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
@@ -116,7 +116,7 @@ def test_an_option_out_of_its_range_is_a_mistake_to_mend_and_no_crash_to_start_a
 ) -> None:
     done = ats(*words)
 
-    assert done.returncode == exits.MISCONFIGURED
+    assert done.returncode == exit_codes.MISCONFIGURED
     assert words[-2] in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -125,35 +125,35 @@ def test_a_part_at_fault_ends_with_a_code_that_does_not_ask_for_another_try(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail() -> None:
-        raise exits.Faulty("streams ended with exit code 5")
+        raise exit_codes.Faulty("streams ended with exit code 5")
 
     monkeypatch.setattr("ats.cli.app", fail)
 
     with pytest.raises(SystemExit) as ended:
         main()
 
-    assert ended.value.code == exits.BROKEN
+    assert ended.value.code == exit_codes.BROKEN
     assert "streams ended with exit code 5" in capsys.readouterr().err
 
 
 def test_an_unknown_topic_is_answered_with_those_that_exist() -> None:
     done = ats("tail", "ats.nonsense", KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1")
 
-    assert done.returncode == exits.MISCONFIGURED
+    assert done.returncode == exit_codes.MISCONFIGURED
     assert "ats.decisions" in done.stderr
 
 
 def test_an_absent_broker_is_named_and_worth_another_try() -> None:
     done = ats("topics", "create", KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1")
 
-    assert done.returncode == exits.TRY_LATER
+    assert done.returncode == exit_codes.TRY_LATER
     assert "127.0.0.1:1" in done.stderr
 
 
 def test_show_config_shows_no_secret() -> None:
     done = ats("show-config", OPENAI_API_KEY="sk-very-secret-value")
 
-    assert done.returncode == exits.DONE
+    assert done.returncode == exit_codes.DONE
     assert "sk-very-secret-value" not in done.stdout
     assert re.search(r"OPENAI_API_KEY.*\(set\)", done.stdout)
 
@@ -161,7 +161,7 @@ def test_show_config_shows_no_secret() -> None:
 def test_the_doctor_names_every_failure_and_fails() -> None:
     done = ats("doctor", DHAN_INSTRUMENTS_URL="http://127.0.0.1:1/master.csv")
 
-    assert done.returncode == exits.BROKEN
+    assert done.returncode == exit_codes.BROKEN
     assert "KAFKA_BOOTSTRAP_SERVERS is not set" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
 
@@ -180,5 +180,5 @@ def test_help_is_instant_because_no_room_is_imported() -> None:
 def test_the_version_is_that_of_the_installation() -> None:
     done = ats("--version")
 
-    assert done.returncode == exits.DONE
+    assert done.returncode == exit_codes.DONE
     assert done.stdout == f"ats {metadata.version('agentic-trading-system')}\n"

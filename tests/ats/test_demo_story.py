@@ -13,7 +13,7 @@ import pytest
 import typer
 from rich.console import Console
 
-from ats import exits
+from ats import exit_codes
 from ats.cli import app
 from ats.demo import words
 from ats.demo.played import Played
@@ -188,7 +188,7 @@ def test_the_summary_names_every_promise_and_says_that_the_model_is_scripted() -
 def test_a_broken_promise_is_named_with_what_breaks_it() -> None:
     code, said = summary_of(a_day()[:-1])
 
-    assert code == exits.BROKEN
+    assert code == exit_codes.BROKEN
     assert re.search(f"broken  {Promise.ANSWERED}\n +1 orders without an outcome", said)
     assert "Every promise that was checked held." not in said
 

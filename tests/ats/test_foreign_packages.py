@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ats import DISTRIBUTION, exits
+from ats import DISTRIBUTION, exit_codes
 from ats.entry import PACKAGES, complaint, foreign
 
 ROOT = Path(__file__).parents[2]
@@ -45,7 +45,7 @@ def test_a_package_of_another_distribution_is_named_with_the_remedy(
 
     done = started(tmp_path, ROOT)
 
-    assert done.returncode == exits.MISCONFIGURED
+    assert done.returncode == exit_codes.MISCONFIGURED
     assert f"`{package}` is not ATS's own but that of openai-agents 1.2.3" in done.stderr
     assert "uv tool install" in done.stderr
     assert "Traceback" not in done.stderr
@@ -59,7 +59,7 @@ def test_a_package_overwritten_in_place_is_noticed_by_its_recorded_hash(tmp_path
     done = started(tmp_path)
 
     assert untouched.returncode == 0, untouched.stderr
-    assert done.returncode == exits.MISCONFIGURED
+    assert done.returncode == exit_codes.MISCONFIGURED
     assert "`agents` is not ATS's own but that of openai-agents 1.2.3" in done.stderr
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from ats import exits
+from ats import exit_codes
 from ats.rules import listing, template
 from ats.rules.trial import Trial, run
 from ats.services.streams import service_of
@@ -199,7 +199,7 @@ def test_check_of_a_bad_file_names_the_place_and_fails(tmp_path: Path) -> None:
         check=False,
     )
 
-    assert done.returncode == exits.MISCONFIGURED
+    assert done.returncode == exit_codes.MISCONFIGURED
     assert (
         "rules.toml: [rules.nothing] no installed package offers the rule 'nothing'" in done.stderr
     )

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from agents.freshness import live_age, replayed_age
 from agents.news import FileNews, NoNews
-from ats import exits
+from ats import exit_codes
 from ats.cli import main
 from ats.doctor import problems
 from ats.services.llm import endpoints_of, news_of, options_of
@@ -78,7 +78,7 @@ def test_every_command_that_reads_the_settings_refuses_real_money_on_a_replays_c
     with pytest.raises(SystemExit) as ended:
         main()
 
-    assert ended.value.code == exits.MISCONFIGURED
+    assert ended.value.code == exit_codes.MISCONFIGURED
     assert "ATS_CLOCK=market" in capsys.readouterr().err
 
 

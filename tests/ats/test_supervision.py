@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ats import exits
+from ats import exit_codes
 from ats.embedded.answers import until_it_answers
 from ats.embedded.process import Child
 from ats.supervisor import MOST_DEATHS, Supervisor
@@ -52,18 +52,20 @@ async def test_a_service_that_was_killed_is_started_again(tmp_path: Path) -> Non
 async def test_a_service_that_needs_a_person_is_not_started_again_and_its_last_words_are_kept(
     tmp_path: Path,
 ) -> None:
-    supervisor = Supervisor([Child("service", dying(exits.MISCONFIGURED), log=tmp_path / "log")])
+    supervisor = Supervisor(
+        [Child("service", dying(exit_codes.MISCONFIGURED), log=tmp_path / "log")]
+    )
 
     await asyncio.wait_for(supervisor.run(asyncio.Event()), 20)
 
-    assert f"service ended with exit code {exits.MISCONFIGURED}" in str(supervisor.failed)
+    assert f"service ended with exit code {exit_codes.MISCONFIGURED}" in str(supervisor.failed)
     assert "the reason" in str(supervisor.failed)
     assert supervisor.services[0].restarts == 0
 
 
 @pytest.mark.parametrize(
     ("code", "next_"),
-    [(exits.MISCONFIGURED, Misconfigured), (int(Exit.INCOMPATIBLE), exits.Faulty)],
+    [(exit_codes.MISCONFIGURED, Misconfigured), (int(Exit.INCOMPATIBLE), exit_codes.Faulty)],
 )
 async def test_the_end_of_a_service_says_whether_a_setting_is_wrong_or_a_part_is_at_fault(
     tmp_path: Path, code: int, next_: type[AtsError]
@@ -89,9 +91,9 @@ async def test_a_child_that_is_misconfigured_is_answered_for_in_its_own_last_wor
         await until_it_answers(child, "http://127.0.0.1:1/")
 
 
-@pytest.mark.parametrize("code", [None, 0, -signal.SIGKILL, exits.TRY_LATER])
+@pytest.mark.parametrize("code", [None, 0, -signal.SIGKILL, exit_codes.TRY_LATER])
 def test_an_end_that_is_nobodys_mistake_is_worth_another_try(code: int | None) -> None:
-    error = exits.error_of("simulator", code, "the simulator ended", "last words")
+    error = exit_codes.error_of("simulator", code, "the simulator ended", "last words")
 
     assert type(error) is TryLater
     assert str(error) == "the simulator ended; the end of its log:\nlast words"

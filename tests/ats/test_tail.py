@@ -16,7 +16,7 @@ from uuid import uuid4
 import pytest
 from rich.console import Console
 
-from ats import exits
+from ats import exit_codes
 from ats.demo.running import announced
 from ats.embedded.kafka import EmbeddedKafka
 from ats.tail.command import TailOptions, moment, printer, start_of
@@ -411,7 +411,7 @@ def test_a_reader_that_has_seen_enough_ends_it_without_a_word(filled: EmbeddedKa
 
     assert first["unreadable"]
     assert process.stderr.read() == b""
-    assert process.wait() == exits.DONE
+    assert process.wait() == exit_codes.DONE
 
 
 def test_ctrl_c_ends_it_without_a_word(filled: EmbeddedKafka) -> None:
@@ -425,7 +425,7 @@ def test_ctrl_c_ends_it_without_a_word(filled: EmbeddedKafka) -> None:
     _, errors = process.communicate()
 
     assert errors == b""
-    assert process.returncode == exits.INTERRUPTED
+    assert process.returncode == exit_codes.INTERRUPTED
 
 
 def test_without_a_setting_the_running_demo_is_found(filled: EmbeddedKafka, tmp_path: Path) -> None:
@@ -442,4 +442,4 @@ def test_an_empty_result_is_said_and_is_no_failure(filled: EmbeddedKafka) -> Non
 
     assert out == b""
     assert b"nothing on ats.fanouts" in errors
-    assert process.returncode == exits.DONE
+    assert process.returncode == exit_codes.DONE

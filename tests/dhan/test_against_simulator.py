@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from dhan.history import History
 from dhan.instruments import fetch, parse
-from dhan.orders import Accepted, Found, NotFound, OrderDesk, Rejected, Validity
+from dhan.orders import Accepted, Found, NotFound, OrderClient, Rejected, Validity
 from dhan.transport import BaseUrl
 from schemas.ids import CorrelationId, Segment
 from schemas.market import trading_day
@@ -37,7 +37,7 @@ def at(simulator: Simulator) -> BaseUrl:
 async def test_an_order_is_accepted_and_found_by_our_name_for_it(
     http: httpx.AsyncClient, simulator: Simulator
 ) -> None:
-    desk = OrderDesk(http, at(simulator), credentials())
+    desk = OrderClient(http, at(simulator), credentials())
 
     placed = await desk.place(an_order(validity=Validity.IOC))
     found = await desk.find(an_order().correlation_id)
@@ -51,7 +51,7 @@ async def test_an_order_nobody_placed_is_not_found(
     http: httpx.AsyncClient, simulator: Simulator
 ) -> None:
     assert (
-        await OrderDesk(http, at(simulator), credentials()).find(CorrelationId("AT-nobody"))
+        await OrderClient(http, at(simulator), credentials()).find(CorrelationId("AT-nobody"))
         == NotFound()
     )
 
@@ -59,10 +59,10 @@ async def test_an_order_nobody_placed_is_not_found(
 async def test_a_wrong_price_and_a_wrong_token_are_rejected_in_words(
     http: httpx.AsyncClient, simulator: Simulator
 ) -> None:
-    off_grid = await OrderDesk(http, at(simulator), credentials()).place(
+    off_grid = await OrderClient(http, at(simulator), credentials()).place(
         an_order(price=Price(165853))
     )
-    stranger = await OrderDesk(
+    stranger = await OrderClient(
         http, at(simulator), credentials("some-other-token-of-nobody")
     ).place(an_order())
 

@@ -16,7 +16,7 @@ from dhan.orders import (
     NoAccess,
     NotFound,
     NotSent,
-    OrderDesk,
+    OrderClient,
     Rejected,
     TokenRefused,
     Unknown,
@@ -36,8 +36,8 @@ OURS = CorrelationId("AT0123456789abcdef")
 ERROR = {"errorType": "Order_Error", "errorMessage": "no"}
 
 
-def desk(http: httpx.AsyncClient, broker: ScriptedDhan) -> OrderDesk:
-    return OrderDesk(http, BaseUrl.parse(broker.url), credentials())
+def desk(http: httpx.AsyncClient, broker: ScriptedDhan) -> OrderClient:
+    return OrderClient(http, BaseUrl.parse(broker.url), credentials())
 
 
 async def test_an_order_goes_out_with_our_name_for_it_and_comes_back_accepted(

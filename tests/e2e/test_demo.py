@@ -15,7 +15,7 @@ import pandas as pd
 import psutil
 import pytest
 
-from ats import exits
+from ats import exit_codes
 from schemas.units import Paise, UtcNs
 from simulator.market.generator import generate
 
@@ -129,7 +129,7 @@ def test_a_day_from_a_file_is_traded_and_every_candle_equals_the_file(
     demos.append(demo)
     code = demo.end(390)
 
-    assert code == exits.DONE, demo.text
+    assert code == exit_codes.DONE, demo.text
     assert f"{candles:,} of {candles:,} 1m candles equal the file" in demo.text
     assert re.search(rf"bad row in .*line {candles + 2}, open: .*'abc'", demo.text)
     assert re.search(r"accepted orders\W+[1-9]", demo.text)
@@ -150,7 +150,7 @@ def test_ctrl_c_ends_everything_within_five_seconds_and_leaves_no_process_behind
     demo.process.send_signal(signal.SIGINT)
     code = demo.end(5)
 
-    assert code == exits.INTERRUPTED
+    assert code == exit_codes.INTERRUPTED
     assert len(family) >= 8  # Kafka, Postgres, stand-in, simulator, four services
     assert [
         process
@@ -164,7 +164,7 @@ def typed(command: str) -> str:
     done = subprocess.run(
         command, shell=True, capture_output=True, text=True, timeout=60, check=False
     )
-    assert done.returncode == exits.DONE, f"{command}: {done.stderr}"
+    assert done.returncode == exit_codes.DONE, f"{command}: {done.stderr}"
     return done.stdout
 
 
@@ -192,7 +192,7 @@ def test_commands_that_a_demo_prints_work_as_typed_and_its_kept_data_are_served_
     again = typed(served.suggested()[0].split(" tail ")[0] + " tail ats.scans --from-beginning")
     served.process.send_signal(signal.SIGINT)
 
-    assert served.end(30) == exits.DONE
+    assert served.end(30) == exit_codes.DONE
     assert len(while_it_runs) == 2
     assert len(served.suggested()) == 3
     assert scan != ""

@@ -25,7 +25,7 @@ from dhan.transport import Credentials, open_client
 from executors import app
 from executors.app import Ports, run_executors
 from executors.clock import ChainClock
-from executors.modes import Broker, Desk, Mode, ModeRules, rules_of
+from executors.modes import BrokerClient, BrokerFactory, Mode, ModeRules, rules_of
 from executors.store import Claim, OrderKey, Settlement, Store
 from schemas.calendar import EVERY_DAY
 from schemas.ids import CorrelationId
@@ -76,7 +76,7 @@ class MortalStore(Store):
 
 
 class MortalDesk:
-    def __init__(self, desk: Desk, fate: Fate) -> None:
+    def __init__(self, desk: BrokerClient, fate: Fate) -> None:
         self._desk, self._fate = desk, fate
 
     async def place(self, order: NewOrder) -> Placed:
@@ -99,10 +99,10 @@ class MortalDesk:
 class MortalRules(ModeRules):
     fate: Fate
 
-    def broker(self, http: httpx.AsyncClient) -> Broker:
+    def broker(self, http: httpx.AsyncClient) -> BrokerFactory:
         broker = ModeRules.broker(self, http)
 
-        def desk(credentials: Credentials) -> Desk:
+        def desk(credentials: Credentials) -> BrokerClient:
             return MortalDesk(broker(credentials), self.fate)
 
         return desk

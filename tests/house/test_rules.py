@@ -110,7 +110,9 @@ def test_the_list_of_what_is_left_can_only_shrink(
     assert _of_names(tmp_path) == ["NOT_YET: AnswerBook is gone, take it out"]
 
     write(tmp_path, "executors/more.py", "from executors.store import Settlement\n")
-    assert len(_of_names(tmp_path)) == 3
+    assert _of_names(tmp_path)[0] == (
+        "NOT_YET: Settlement stands 2 times, 1 were left; rename the new ones"
+    )
 
 
 def test_a_retired_module_is_found(tmp_path: Path) -> None:

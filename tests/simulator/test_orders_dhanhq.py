@@ -22,7 +22,7 @@ RICH = SimulatedUser(
 SHARE = {"security_id": "2885", "exchange_segment": "NSE_EQ"}
 
 
-class Desk:
+class Session:
     """The official client, one account, and the market in the test's hand."""
 
     def __init__(self, simulator: Simulator) -> None:
@@ -73,9 +73,9 @@ class Desk:
 
 
 @asynccontextmanager
-async def a_desk(**settings: Any) -> AsyncIterator[Desk]:
+async def a_desk(**settings: Any) -> AsyncIterator[Session]:
     async with running(**({"order_rate_limit": None, "users": (RICH,)} | settings)) as simulator:
-        yield Desk(simulator)
+        yield Session(simulator)
 
 
 async def test_place_modify_and_cancel() -> None:

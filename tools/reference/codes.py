@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Final
 
 from agents.llm_calls import Failure
-from ats import exits
+from ats import exit_codes
 from bus.exit import Exit
 from executors.gate import Denial
 from executors.outcomes import EXPLANATIONS
@@ -15,12 +15,15 @@ from tools.reference.markdown import code, page, table
 from tools.reference.source import comments, sentence
 
 _ENDS: Final = ("DONE", "BROKEN", "MISCONFIGURED", "TRY_LATER", "INTERRUPTED")
-_LEFT_ALONE: Final = frozenset({exits.DONE, exits.INTERRUPTED})
+_LEFT_ALONE: Final = frozenset({exit_codes.DONE, exit_codes.INTERRUPTED})
 
 
 def exit_codes_page() -> str:
     ends = {
-        getattr(exits, name): (name, comments(exits).get(name, "told to stop, or the work is done"))
+        getattr(exit_codes, name): (
+            name,
+            comments(exit_codes).get(name, "told to stop, or the work is done"),
+        )
         for name in _ENDS
     }
     ends |= {
@@ -34,7 +37,7 @@ def exit_codes_page() -> str:
     ]
     return page(
         "Exit codes",
-        "`ats/exits.py` and `bus/`",
+        "`ats/exit_codes.py` and `bus/`",
         "A service that is unsure of its state ends at once and relies on being started again: the "
         "truth is in Kafka and Postgres. The last line of its log says why.",
         table(("Code", "Name", "What it means", "A supervisor"), rows),
@@ -42,7 +45,7 @@ def exit_codes_page() -> str:
 
 
 def _restart(number: int) -> str:
-    if number in exits.PERSON_MUST_ACT:
+    if number in exit_codes.PERSON_MUST_ACT:
         return "calls a person: a restart ends in the same way"
     return "leaves it" if number in _LEFT_ALONE else "starts it again, with growing pauses"
 
