@@ -160,11 +160,12 @@ class Settings(BaseSettings):
             Misconfigured: naming every missing one and what to do.
         """
         if missing := [name for name in names if not _plain(getattr(self, name.lower()))]:
-            verb = "is" if len(missing) == 1 else "are"
+            if len(missing) == 1:
+                raise Misconfigured(
+                    f"{missing[0]} is not set: {REMEDIES[missing[0]]}. See .env.example."
+                )
             remedies = "; ".join(f"{name}: {REMEDIES[name]}" for name in missing)
-            raise Misconfigured(
-                f"{', '.join(missing)} {verb} not set. {remedies}. See .env.example."
-            )
+            raise Misconfigured(f"{', '.join(missing)} are not set. {remedies}. See .env.example.")
 
     def kafka(self) -> KafkaConnection:
         """Raises Misconfigured when no cluster is named."""

@@ -12,7 +12,7 @@ from rich.table import Table
 from schemas.errors import Misconfigured
 from schemas.market import Timeframe
 from schemas.units import UtcNs
-from streams.rules.config import REMEDY, read
+from streams.rules.config import REMEDY, RuleSet, read, warning_of
 from streams.rules.discovery import RulePlugin, find_plugin, load_factory, rule_plugins
 from streams.rules.rule import warm_up
 
@@ -42,6 +42,7 @@ def show(console: Console, path: Path | None) -> None:
         if path
         else "Without a rules file two rules run; name one in ATS_RULES to decide"
     )
+    _warn(console, rule_set, path)
     console.print(
         f"\n{decides} what runs. docs/rules.md says how to write a rule.",
         markup=False,
@@ -70,12 +71,18 @@ def check(console: Console, path: Path) -> None:
             rule.name, rule.timeframe, _minutes(rule.cooldown), chosen, in_bars(warm_up(rule))
         )
     console.print(table)
+    _warn(console, rule_set, path)
     for timeframe, columns in rule_set.columns.items():
         console.print(
             f"on {timeframe} bars TA-Lib computes {', '.join(columns)}",
             markup=False,
             soft_wrap=True,
         )
+
+
+def _warn(console: Console, rule_set: RuleSet, path: Path | None) -> None:
+    if warning := warning_of(rule_set, path):
+        console.print(warning, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def _print(console: Console, plugin: RulePlugin, state: str) -> None:

@@ -32,6 +32,7 @@ from streams.engine.machine import warm_up
 from streams.engine.rule_runner import bind
 from streams.engine.talib_windows import TalibWindows
 from streams.rules.config import read as read_rules
+from streams.rules.config import warning_of
 from streams.service import EngineStats, engine_service
 
 _LARGE: Final = 1 << 20  # bytes
@@ -90,6 +91,8 @@ def service_of(
     log.info(
         "rules", file=str(settings.ats_rules or ""), rules=[rule.key for rule in rule_set.rules]
     )
+    if warning := warning_of(rule_set, settings.ats_rules):
+        log.warning("no_rule_runs", said=warning)
     names = settings.ats_timeframes or tuple(Timeframe), settings.ats_indicators or tuple(Indicator)
     whole = EngineConfig.of(*names, calendar or calendar_of(settings))
     config = replace(whole, talib=rule_set.columns, talib_window=rule_set.window)

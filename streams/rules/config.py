@@ -79,6 +79,16 @@ class RuleSet:
     window: int = WINDOW
 
 
+def warning_of(rule_set: RuleSet, path: Path | None) -> str:
+    """What a person should know of a rules file before the engine runs it; empty when nothing."""
+    if rule_set.rules:
+        return ""
+    return (
+        f"rules file {path} enables no rule: there will be candles and indicators, but no signal "
+        "and so no decision and no order; name a rule in a [rules.NAME] section"
+    )
+
+
 def read(path: Path | None, remedy: str = "correct ATS_RULES or leave it empty") -> RuleSet:
     """Read a rules file: exactly the rules it names run, unless they say `enabled = false`.
 

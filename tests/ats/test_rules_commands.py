@@ -188,6 +188,18 @@ def test_a_rule_that_needs_what_a_setting_leaves_out_is_refused_before_the_engin
         service_of(Settings(_env_file=None, ats_rules=rules, **setting))  # type: ignore[arg-type]
 
 
+def test_check_and_list_warn_of_a_file_that_enables_nothing(
+    console: Console, tmp_path: Path
+) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text("# nothing yet\n")
+
+    listing.check(console, rules)
+    listing.show(console, rules)
+
+    assert said(console).count("enables no rule: there will be candles and indicators") == 2
+
+
 def test_check_of_a_bad_file_names_the_place_and_fails(tmp_path: Path) -> None:
     rules = tmp_path / "rules.toml"
     rules.write_text("[rules.nothing]\n")

@@ -131,6 +131,13 @@ def test_an_env_file_in_another_encoding_is_named(tmp_path: Path) -> None:
         load()
 
 
+def test_a_single_missing_setting_is_named_once() -> None:
+    with pytest.raises(Misconfigured) as caught:
+        load().need("SUPABASE_URL")
+
+    assert str(caught.value).count("SUPABASE_URL") == 1
+
+
 def test_a_missing_setting_is_named_with_its_remedy() -> None:
     with pytest.raises(
         Misconfigured, match="SUPABASE_URL, SUPABASE_SERVICE_KEY are not set"

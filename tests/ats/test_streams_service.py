@@ -4,6 +4,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from ats.services.calendars import calendar_of
 from ats.services.streams import service_of
@@ -73,3 +74,24 @@ def test_a_calendar_that_cannot_be_used_is_named(tmp_path: Path, content: str | 
 
     with pytest.raises(Misconfigured, match=r"calendar\.toml"):
         calendar_of(Settings(ats_calendar=path))
+
+
+@pytest.mark.parametrize(
+    "rules", ["", "[rules.ema_cross]\nenabled = false\n"], ids=["empty", "all off"]
+)
+def test_a_rules_file_that_enables_nothing_is_warned_of(tmp_path: Path, rules: str) -> None:
+    path = tmp_path / "rules.toml"
+    path.write_text(rules)
+
+    with capture_logs() as logs:
+        service_of(Settings(ats_rules=path))
+
+    (warning,) = [line for line in logs if line["log_level"] == "warning"]
+    assert f"{path} enables no rule" in warning["said"]
+
+
+def test_the_rules_of_no_file_are_no_reason_to_warn() -> None:
+    with capture_logs() as logs:
+        service_of(Settings())
+
+    assert [line for line in logs if line["log_level"] == "warning"] == []
