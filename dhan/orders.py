@@ -294,10 +294,11 @@ def classify_lookup(result: Result, correlation_id: CorrelationId) -> Lookup:
         400 <= result.status < 500 and code == _NO_DATA
     ):
         return NotFound()
-    return _no_answer(result, code)
+    return no_answer(result, code)
 
 
-def _no_answer(result: Reply, code: str) -> TokenRefused | Unknown:
+def no_answer(result: Reply, code: str) -> TokenRefused | Unknown:
+    """What a reply that answers no question says: the token is refused, or nothing."""
     reason = _describe(result, code)
     return TokenRefused(reason, bool(code)) if _refuses_token(result, code) else Unknown(reason)
 
@@ -327,7 +328,7 @@ def classify_day(result: Result) -> DayLookup:
         return Unknown(result.reason)
     if result.status != httpx.codes.OK or not isinstance(result.body, list):
         code, _ = trading_error(_single(result.body))
-        answer = _no_answer(result, code)
+        answer = no_answer(result, code)
         return (
             NoAccess(answer.reason)
             if isinstance(answer, Unknown) and _refuses_access(result, code)

@@ -46,6 +46,7 @@ class Deadline(Enum):
 
     ORDER = 3.0  # an order that takes longer missed its price; its fate is then looked up
     LOOKUP = 2.0  # asked again with back-off, so better short and often
+    PROFILE = 1.0  # before an order: half of the time it has to leave
     DATA = 10.0  # daily candles: p50 is 1.1 s (`docs/facts/dhan.md`)
     FILE = 60.0  # the instrument master is some 30 MB
 

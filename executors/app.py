@@ -24,6 +24,7 @@ from bus.publisher import Publisher
 from bus.reader import read_topics
 from bus.records import Record
 from bus.stateless import Handler, StatelessService, run_stateless
+from executors.accounts import Accounts
 from executors.budget import OrderBudget
 from executors.clock import MachineTime, MarketClock
 from executors.correction_store import CorrectionStore
@@ -129,6 +130,7 @@ async def run_executors(
         rules=ports.rules,
         resolver=resolver,
         tokens=tokens,
+        accounts=Accounts(ports.rules, ports.http, tokens),
         book=book,
         active=active,
         budget=budget,

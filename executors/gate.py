@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, StrEnum
 from typing import Final, TypeAlias
 
 from executors.planning import WHOLE, UserLimits
@@ -37,6 +37,8 @@ class Denial(StrEnum):
     KILL_SWITCH = "kill_switch"
     MODE_REFUSES = "mode_refuses"
     USER_INACTIVE = "user_inactive"
+    ACCOUNT_MISMATCH = "account_mismatch"
+    ACCOUNT_UNVERIFIED = "account_unverified"
     TOKEN_REFUSED = "token_refused"  # noqa: S105  # a reason, not a secret
     DECISION_EXPIRED = "decision_expired"
     OUTSIDE_SESSION = "outside_session"
@@ -48,6 +50,14 @@ class Denial(StrEnum):
     ORDER_TOO_LARGE = "order_too_large"
     ORDERS_OF_THE_DAY_USED_UP = "orders_of_the_day_used_up"
     TOO_MANY_ORDERS_A_SECOND = "too_many_orders_a_second"
+
+
+class Account(Enum):
+    """What Dhan said about the account that the order would go to."""
+
+    AS_STORED = "as_stored"
+    ANOTHER = "another"
+    UNVERIFIED = "unverified"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +90,7 @@ class Situation:
     Attributes:
         mode_allows: The running mode may trade this user's account.
         user_active: Switch on and token alive, as far as the last look at the database knows.
+        account: Whether the token is of the account that the user named, as far as the mode asks.
         token_refused: Dhan refused the token that the order would leave with.
         calendar: When the exchanges trade, closing-auction shares included.
         feed_clock: How far the feed's own clock has come; None before its first record.
@@ -98,6 +109,7 @@ class Situation:
     limits: UserLimits
     position: int = 0
     token_refused: bool = False
+    account: Account = Account.AS_STORED
 
 
 Check: TypeAlias = Callable[[OrderIntent, Situation], Denial | None]
@@ -147,6 +159,18 @@ def user_is_active(_: OrderIntent, situation: Situation) -> Denial | None:
 
 def token_is_accepted(_: OrderIntent, situation: Situation) -> Denial | None:
     return Denial.TOKEN_REFUSED if situation.token_refused else None
+
+
+def account_is_the_stored_one(_: OrderIntent, situation: Situation) -> Denial | None:
+    """Also when it closes: what closes a position in one account opens one in another."""
+    return Denial.ACCOUNT_MISMATCH if situation.account is Account.ANOTHER else None
+
+
+def account_is_verified(intent: OrderIntent, situation: Situation) -> Denial | None:
+    """No entry while Dhan does not say whose account it is."""
+    if closes(intent.side, intent.quantity, situation.position):
+        return None
+    return Denial.ACCOUNT_UNVERIFIED if situation.account is Account.UNVERIFIED else None
 
 
 def decision_is_current(intent: OrderIntent, situation: Situation) -> Denial | None:
@@ -217,6 +241,8 @@ CHECKS: Final[tuple[Check, ...]] = (
     mode_allows_the_account,
     user_is_active,
     token_is_accepted,
+    account_is_the_stored_one,
+    account_is_verified,
     decision_is_current,
     calendar_knows_the_day,
     market_is_open,

@@ -25,6 +25,8 @@ EXPLANATIONS: Final[Mapping[str, str]] = {
     Denial.KILL_SWITCH: "all trading is stopped",
     Denial.MODE_REFUSES: "the running mode may not trade this account",
     Denial.USER_INACTIVE: "trading was switched off, or the token ended, before the order left",
+    Denial.ACCOUNT_MISMATCH: "the token is of another Dhan account than the connected one",
+    Denial.ACCOUNT_UNVERIFIED: "Dhan did not say whose account the token is of",
     Denial.TOKEN_REFUSED: "Dhan no longer accepts the token: connect the account again",
     Denial.DECISION_EXPIRED: "the decision was too old when the order's turn came",
     Denial.OUTSIDE_SESSION: "the instrument is not in continuous trading now",

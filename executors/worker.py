@@ -17,6 +17,7 @@ import structlog
 from bus.database import StoreAway
 from bus.records import Output, Record, message_output
 from dhan.orders import NewOrder, NotSent, Placed, Rejected, Unknown, Validity
+from executors.accounts import Accounts
 from executors.budget import OrderBudget
 from executors.clock import Decided, MachineTime, MarketClock
 from executors.fanout import LimitsOf, decided
@@ -56,6 +57,7 @@ class Surroundings:
     rules: ModeRules
     resolver: Resolver
     tokens: RefusedTokens
+    accounts: Accounts
     book: QuoteCache
     active: ActiveUsers
     budget: OrderBudget
@@ -170,12 +172,14 @@ class OrderWorker:
         the kill switch may be on.
         """
         desk = self._around.broker(claimed.credentials)
+        account = await self._around.accounts.seen(order.user_id, claimed)
         placed: Placed = NotSent(CLAIM_STALE, "")
         while True:
             now = await self._turn(order, when)
             if self._around.machine.monotonic() - started >= SEND_WITHIN:
                 return placed
-            if denial := judge(order, self._situation(order, now, started, claimed)):
+            situation = self._situation(order, now, started, claimed)
+            if denial := judge(order, replace(situation, account=account)):
                 return denial
             self._around.budget.spend(order, now)
             placed = await desk.place(_new_order(order))

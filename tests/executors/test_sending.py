@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from bus.records import Record
 from dhan.orders import RATE_LIMIT, Accepted, NewOrder, NotSent, Placed, Rejected, Unknown
 from dhan.transport import BaseUrl, Credentials
+from executors.accounts import Accounts
 from executors.budget import OrderBudget
 from executors.clock import ChainClock, LiveClock, MachineTime, MarketClock
 from executors.gate import ORDERS_PER_SECOND
@@ -140,11 +141,13 @@ class Room:
                 (RELIANCE, int(TEN_O_CLOCK), 150_000), clock=TEN_O_CLOCK + 100 * NS_PER_SECOND
             ),
         )
+        rules = ModeRules(Mode.PAPER, BaseUrl.parse("http://127.0.0.1:1/v2"), None)
         self.worker = OrderWorker(
             Surroundings(
                 store=cast(Store, self.memory),
                 broker=cast(Any, self.exchange),
-                rules=ModeRules(Mode.PAPER, BaseUrl.parse("http://127.0.0.1:1/v2"), None),
+                rules=rules,
+                accounts=Accounts(rules, cast(Any, None), self.tokens),
                 resolver=cast(Resolver, self.memory),
                 tokens=self.tokens,
                 book=book,

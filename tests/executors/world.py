@@ -17,6 +17,7 @@ from supabase import AsyncClient
 
 from bus.records import Output
 from dhan.transport import BaseUrl
+from executors.accounts import Accounts
 from executors.budget import OrderBudget
 from executors.clock import ChainClock, MachineTime
 from executors.modes import Mode, ModeRules
@@ -33,7 +34,7 @@ from schemas.ids import DhanClientId, UserId
 from schemas.market import Action, Side
 from schemas.messages import Decision, Execution, OrderIntent
 from schemas.units import UtcNs
-from tests.database.fixtures import SupabaseStack, signed_in_user
+from tests.database.fixtures import SignedInUser, SupabaseStack, signed_in_user
 from tests.executors.factories import (
     LIMITS,
     RELIANCE,
@@ -84,12 +85,17 @@ class World:
 
         The first one's account is CLIENT, unless told.
         """
-        person = await signed_in_user(self.stack)
         account = client_id or ("" if self.users else CLIENT)
+        person = await self.person()
         self.tokens.append(await person.connect_dhan(client_id=account, token=token, hours=hours))
-        self.users.append(person.id)
         await person.switch(on=True)
         return UserId(person.id)
+
+    async def person(self) -> SignedInUser:
+        """Somebody who has connected nothing yet."""
+        person = await signed_in_user(self.stack)
+        self.users.append(person.id)
+        return person
 
     async def give_up_account(self, user: UserId) -> str:
         """`user` disconnects; returns the account's client id."""
@@ -158,9 +164,8 @@ class World:
 
     def surroundings(self, *users: UserId, **changes: Any) -> Surroundings:
         machine: MachineTime = changes.pop("machine", MachineTime())
-        rules = ModeRules(
-            Mode.PAPER, BaseUrl.parse(changes.pop("broker_url", self.broker_url)), None
-        )
+        base_url = BaseUrl.parse(changes.pop("broker_url", self.broker_url))
+        rules: ModeRules = changes.pop("rules", ModeRules(Mode.PAPER, base_url, None))
         store, broker = changes.pop("store", Store(self.client)), rules.broker(self.http)
         lease: float = changes.pop("lease", LEASE)
         tokens: RefusedTokens = changes.pop("tokens", RefusedTokens(store, machine))
@@ -178,6 +183,7 @@ class World:
             rules=rules,
             resolver=Resolver(store, broker, tokens, machine, lease),
             tokens=tokens,
+            accounts=Accounts(rules, self.http, tokens),
             book=a_quoted_book(),
             active=active,
             budget=OrderBudget(),

@@ -85,6 +85,8 @@ const REASONS: Readonly<Record<string, string>> = {
   unverifiable: "Dhan's answer was lost, and Dhan could not be asked. Check your order book at Dhan.",
   switched_off: "Trading was switched off.",
   token_expired: "The connection to Dhan had expired.",
+  account_mismatch: "The connection was of another Dhan account than the one you named.",
+  account_unverified: "Dhan did not say whose account the connection is of.",
   token_refused: "Dhan no longer accepted the connection.",
   no_token: "No Dhan account was connected.",
   no_account: "No Dhan account was connected.",

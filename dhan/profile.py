@@ -1,0 +1,50 @@
+"""Asks Dhan whose account a token is of: `GET /profile`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import httpx
+
+from dhan.orders import TokenRefused, Unknown, no_answer
+from dhan.transport import (
+    BaseUrl,
+    Credentials,
+    Deadline,
+    DhanTransport,
+    Lost,
+    Result,
+    text_field,
+    trading_error,
+)
+from schemas.ids import DhanClientId
+
+
+@dataclass(frozen=True, slots=True)
+class AccountOf:
+    """The token is of this account."""
+
+    client_id: DhanClientId
+
+
+Profile: TypeAlias = AccountOf | TokenRefused | Unknown
+
+
+async def account_of(
+    http: httpx.AsyncClient, base_url: BaseUrl, credentials: Credentials
+) -> Profile:
+    """Whose account the token of `credentials` is of, as Dhan says, within `Deadline.PROFILE`."""
+    transport = DhanTransport(http, base_url, credentials, Deadline.PROFILE)
+    return classify_profile(await transport.get("/profile"))
+
+
+def classify_profile(result: Result) -> Profile:
+    """What a result of GET /profile proves."""
+    if isinstance(result, Lost):
+        return Unknown(result.reason)
+    if result.status == httpx.codes.OK and isinstance(result.body, Mapping):
+        client_id = text_field(result.body, "dhanClientId")
+        return AccountOf(DhanClientId(client_id)) if client_id else Unknown("profile_unreadable")
+    return no_answer(result, trading_error(result.body)[0])
