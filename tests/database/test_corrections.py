@@ -65,9 +65,9 @@ async def test_a_claim_is_looked_up_with_its_own_account_only(
     intent = await an_intent(service, user)
     await intent.claim()
 
-    await user.connect_dhan(client_id="1100000009", token="token-of-another-account")
+    await user.connect_dhan(client_id=f"9{user.dhan_client_id}", token="token-of-another-account")
     other = await intent.reconcile()
-    await user.connect_dhan(client_id="1100000001", token="token-of-the-first-account")
+    await user.connect_dhan(client_id=user.dhan_client_id, token="token-of-the-first-account")
     own = await intent.reconcile()
 
     assert other == {"status": "refused", "reason": "other_account"}
@@ -323,12 +323,12 @@ async def test_open_claims_are_listed_with_the_reason_and_without_a_token(
         return row
 
     before = await listed()
-    await user.connect_dhan(client_id="1100000009")
+    await user.connect_dhan(client_id=f"9{user.dhan_client_id}")
     after = await listed()
     await intent.settle("not_found", reason="r")
 
     assert (before["symbol"], before["side"], before["quantity"]) == ("TCS", "BUY", 10)
-    assert (before["dhan_client_id"], before["refusal"]) == ("1100000001", None)
+    assert (before["dhan_client_id"], before["refusal"]) == (user.dhan_client_id, None)
     assert after["refusal"] == "other_account"
     assert token not in str(before)
     assert UUID(before["user_id"]) == user.id

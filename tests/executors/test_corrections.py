@@ -30,7 +30,7 @@ from schemas.ids import DhanOrderId, UserId, derive
 from schemas.messages import Execution, OrderIntent, Outcome
 from simulator.faults import FaultKind
 from simulator.server import Simulator
-from tests.database.fixtures import SupabaseStack, own_stack, signed_in_user
+from tests.database.fixtures import SupabaseStack, own_stack
 from tests.dhan.broker import ScriptedDhan, hang_up, json_answer, text_answer, trading_error
 from tests.executors.conftest import TOKEN
 from tests.executors.factories import TEN_O_CLOCK, an_intent
@@ -338,7 +338,7 @@ async def test_a_message_that_nobody_noted_is_written_again_with_the_same_bytes(
 async def test_another_account_is_never_asked_and_the_first_one_again_when_it_is_back(
     scripted: World, dhan: ScriptedDhan
 ) -> None:
-    person = await signed_in_user(scripted.stack)
+    person = await scripted.person()
     await person.connect_dhan(client_id=CLIENT, token="token-of-the-first-account")
     await person.switch(on=True)
     user = UserId(person.id)
@@ -362,7 +362,7 @@ async def test_another_account_is_never_asked_and_the_first_one_again_when_it_is
 async def test_a_token_that_died_and_came_back_is_used_at_once(
     scripted: World, dhan: ScriptedDhan
 ) -> None:
-    person = await signed_in_user(scripted.stack)
+    person = await scripted.person()
     await person.connect_dhan(client_id=CLIENT)
     await person.switch(on=True)
     user = UserId(person.id)
