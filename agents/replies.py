@@ -19,9 +19,8 @@ import orjson
 from agents.answers import is_clean
 from schemas.messages import CallOutcome
 
-MAX_TEXT_BYTES: Final = (
-    64 * 1024
-)  # bytes of UTF-8; the longest valid answer, the Scout's, has 16 KB
+# of UTF-8; the longest valid answer, the Scout's, has 16 KB
+MAX_TEXT_BYTES: Final = 64 * 1024
 # no model answers more, so a greater number is no account
 MAX_OUTPUT_TOKENS: Final = 128 * 1024
 _NOTE: Final = 300  # characters of a provider's complaint worth keeping

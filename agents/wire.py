@@ -19,9 +19,8 @@ import orjson
 from agents.replies import Completion, completion_of
 from schemas.messages import CallOutcome
 
-MAX_BODY_BYTES: Final = (
-    1 << 20
-)  # bytes, packed and unpacked; sixteen times the longest text we take
+# packed and unpacked; sixteen times the longest text we take
+MAX_BODY_BYTES: Final = 1 << 20
 
 COMPLAINT_WITHIN: Final = 2.0  # seconds
 

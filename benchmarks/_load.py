@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from schemas.binary import Rows
 from schemas.market import Session
-from schemas.packed import Rows
 from schemas.ticks import TICK
 from schemas.units import NS_PER_SECOND
 

@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 import psutil
 
+from schemas.binary import Rows
 from schemas.market import Timeframe, trading_day
-from schemas.packed import Rows
 from schemas.ticks import TICK, Batch
 from schemas.units import UtcNs
 from simulator.market.session import market_session

@@ -6,7 +6,7 @@ once: again after a crash, so handlers and readers must recognise repeats by the
 
 Where the guarantee stops: outputs of different keys leave in the order in which they finish, not of
 their causes. A reader of them must not use the rule of the highest cause
-(`schemas.lineage.RepeatFilter`), it would drop what came later.
+(`schemas.lineage.Deduplicator`), it would drop what came later.
 """
 
 from __future__ import annotations

@@ -18,10 +18,10 @@ import structlog
 
 from bus.records import Record
 from executors.gate import Quote
+from schemas.binary import Rows
 from schemas.errors import Unreadable
 from schemas.history import is_history
 from schemas.ids import InstrumentId
-from schemas.packed import Rows
 from schemas.ticks import Batch, decode, instrument_of, partition_of
 from schemas.units import Price, UtcNs
 

@@ -1,4 +1,4 @@
-"""When the exchanges trade: hours, holidays, special sessions, closing auctions and expiries, as dated rows.
+"""When the exchanges trade, as dated rows: hours, holidays, special sessions, auctions, expiries.
 
 Every part of ATS asks a `Calendar`; nothing else knows an hour. `schemas.calendar_file` has the
 exchanges' own. What a calendar does not know is closed: a day outside its coverage has no session,
@@ -117,7 +117,10 @@ class ClosingAuction(Dated):
 
 
 class Expiry(Row):
-    """From `since` on, contracts of `segment` expire on this weekday (ISO number), a holiday's on the trading day before."""
+    """From `since` on, contracts of `segment` expire on this weekday (ISO number).
+
+    When it is a holiday they expire on the trading day before.
+    """
 
     segment: Segment
     weekday: Annotated[int, Field(ge=1, le=7)]
@@ -230,7 +233,7 @@ class Calendar(BaseModel):
     # Sessions
 
     def sessions(self, day: date, of: InstrumentId) -> tuple[Session, ...]:
-        """The continuous trading sessions of one instrument on one day, in order; none when it is closed."""
+        """The continuous sessions of one instrument on one day, in order; none when closed."""
         hours = self.hours(day, of.segment, auction=self.closes_in_auction(of))
         return tuple(Session(day, _at(day, open_), _at(day, close)) for open_, close in hours)
 
@@ -369,7 +372,8 @@ def _sessions_apart(special: Iterable[Special]) -> None:
     for (day, segment), found in sessions.items():
         if len(found) > MOST_SESSIONS:
             raise ValueError(
-                f"{day} has {len(found)} sessions in {segment}, at most {MOST_SESSIONS} are possible"
+                f"{day} has {len(found)} sessions in {segment}, "
+                f"at most {MOST_SESSIONS} are possible"
             )
         if any(later[0] < earlier[1] for earlier, later in pairwise(sorted(found))):
             raise ValueError(f"the sessions of {day} in {segment} overlap")

@@ -1,4 +1,4 @@
-"""Calendars as files: the exchanges' own, which ships with ATS, and an operator's, laid over another.
+"""Calendars as files: the exchanges' own, which ships with ATS, and an operator's, laid over it.
 
 The shipped one is `schemas/exchange_calendar.toml`; each of its rows names its source.
 """
@@ -179,7 +179,10 @@ def _ends(calendar: Calendar, today: date) -> Iterable[str]:
     ):
         names = ", ".join(segments)
         if day < today:
-            yield f"{today} is not in the calendar of {names}: closed; write it into the file of ATS_CALENDAR"
+            yield (
+                f"{today} is not in the calendar of {names}: closed; "
+                "write it into the file of ATS_CALENDAR"
+            )
         elif day - today <= SOON:
             yield f"the calendar of {names} ends on {day}, in {(day - today).days} days; {remedy}"
 
@@ -207,8 +210,8 @@ def _questions(calendar: Calendar, today: date) -> Iterable[str]:
     ):
         source = next(iter(rows)).source
         yield (
-            f"{question} is not confirmed, so the shorter hours hold: find out, then confirm or reject it in the file of "
-            f"ATS_CALENDAR (source: {source})"
+            f"{question} is not confirmed, so the shorter hours hold: find out, then confirm or "
+            f"reject it in the file of ATS_CALENDAR (source: {source})"
         )
 
 

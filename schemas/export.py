@@ -31,7 +31,7 @@ def write(folder: Path = FOLDER) -> list[Path]:
     paths = []
     for name, schema in exported().items():
         path = folder / name
-        if path.exists() and (broken := broken_promises(orjson.loads(path.read_bytes()), schema)):
+        if path.exists() and (broken := breaking_changes(orjson.loads(path.read_bytes()), schema)):
             raise Misconfigured(
                 f"{name} may only grow: {'; '.join(broken)}. Add a field instead of changing one."
             )
@@ -42,7 +42,7 @@ def write(folder: Path = FOLDER) -> list[Path]:
     return paths
 
 
-def broken_promises(old: dict[str, Any], new: dict[str, Any], path: str = "") -> list[str]:
+def breaking_changes(old: dict[str, Any], new: dict[str, Any], path: str = "") -> list[str]:
     """What a reader of `old` would miss in `new`, as dotted paths; empty when the schema only grew.
 
     A field may be added. It may not vanish, become optional, change its type, or lose an enum
@@ -56,7 +56,7 @@ def broken_promises(old: dict[str, Any], new: dict[str, Any], path: str = "") ->
             if after is None:
                 problems.append(f"{path}{name}: gone")
             else:
-                problems += broken_promises(before, after, f"{path}{name}.")
+                problems += breaking_changes(before, after, f"{path}{name}.")
     problems += [
         f"{path}{value}: enum value gone"
         for value in old.get("enum", [])

@@ -15,9 +15,9 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from schemas.binary import Layout, Rows, check_values
 from schemas.ids import SEGMENT_CODES, InstrumentId
 from schemas.market import Timeframe
-from schemas.packed import Layout, Rows, refuse_impossible
 from schemas.units import Price, Quantity, UtcNs
 
 SCHEMA_VERSION: Final = 1
@@ -125,7 +125,7 @@ def _check_rows(rows: Rows) -> None:
     falls = np.concatenate(
         [[False], (slot[1:] == slot[:-1]) & (rows["start"][1:] <= rows["start"][:-1])]
     )
-    refuse_impossible(
+    check_values(
         rows,
         (
             ("segment", ~np.isin(rows["segment"], _SEGMENTS)),

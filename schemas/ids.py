@@ -54,6 +54,7 @@ class Segment(StrEnum):
 
     @classmethod
     def from_code(cls, code: int) -> Segment | None:
+        """The segment of a number in a binary packet; None when Dhan lists no such number."""
         return _SEGMENT_BY_CODE.get(code)
 
 
@@ -121,27 +122,31 @@ def derive(kind: str, *parts: object) -> UUID:
 
 
 def scan_id(day: date, instrument: InstrumentId) -> ScanId:
+    """One a trading day and instrument."""
     return ScanId(derive("scan", day.isoformat(), instrument))
 
 
 def report_id(signal: SignalId, agent: str) -> ReportId:
+    """One a signal and analyst."""
     return ReportId(derive("report", signal, agent))
 
 
 def decision_id(signal: SignalId) -> DecisionId:
+    """One a signal."""
     return DecisionId(derive("decision", signal))
 
 
 def order_id(decision: DecisionId, user: UserId) -> OrderId:
+    """One a decision and user: a decision that comes twice is the same order."""
     return OrderId(derive("order", decision, user))
 
 
 def correlation_id(order: OrderId) -> CorrelationId:
-    """The order's name at Dhan: `CORRELATION_ID_LENGTH` letters and digits, the beginning of the order's UUID.
+    """The order's name at Dhan: letters and digits, the beginning of the order's UUID.
 
-    86 of its bits are free (23 digits of 4, less the UUID's version and variant). Dhan needs it
-    unique among the 7,000 orders an account may place in a day; the database refuses a second one
-    for ever, and for 10^10 orders the chance of that is one in a million. It would then be a dead
-    letter, never a wrong order.
+    It is `CORRELATION_ID_LENGTH` characters long. 86 of its bits are free (23 digits of 4, less the
+    UUID's version and variant). Dhan needs it unique among the 7,000 orders an account may place in
+    a day; the database refuses a second one for ever, and for 10^10 orders the chance of that is
+    one in a million. It would then be a dead letter, never a wrong order.
     """
     return CorrelationId("AT" + order.hex[: CORRELATION_ID_LENGTH - 2])

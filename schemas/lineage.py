@@ -23,10 +23,16 @@ class Cause(NamedTuple):
     nth: int
 
     def encode(self) -> bytes:
+        """The value of the record header, `OFFSET:NTH`."""
         return b"%d:%d" % self
 
     @classmethod
     def decode(cls, value: bytes) -> Cause:
+        """Read the value of the record header.
+
+        Raises:
+            Unreadable: it is not `OFFSET:NTH`.
+        """
         offset, colon, nth = value.partition(b":")
         if not (colon and offset.isdigit() and nth.isdigit()):
             raise Unreadable(f"not OFFSET:NTH: {value[:40]!r}", HEADER)
@@ -34,8 +40,8 @@ class Cause(NamedTuple):
 
 
 @dataclass(slots=True)
-class RepeatFilter:
-    """The reader's rule for one topic. State is one `Cause` per partition."""
+class Deduplicator:
+    """Drops repeats of one topic. State is one `Cause` per partition."""
 
     _highest: dict[int, Cause] = field(default_factory=dict)
 

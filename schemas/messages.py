@@ -42,13 +42,13 @@ Text = Annotated[str, Field(max_length=4_000)]
 Label = Annotated[str, Field(max_length=100)]
 
 
-class Part(BaseModel):
-    """A piece of a message."""
+class FrozenModel(BaseModel):
+    """A value that never changes once made: no unknown field, no conversion, no NaN."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
-class Message(Part):
+class Message(FrozenModel):
     """What every message carries."""
 
     SCHEMA_VERSION: ClassVar[int] = 1
@@ -116,7 +116,8 @@ class Indicators(Message):
     start: UtcNs
     close: Price
     values: dict[str, float | None] = Field(
-        description="by name; paise where it is a price, else the indicator's own unit; null during warm-up"
+        description="by name; paise where it is a price, else the indicator's own unit; "
+        "null during warm-up"
     )
 
 
@@ -135,7 +136,7 @@ class Signal(Message):
     features: ByName
 
 
-class ScanEntry(Part):
+class ScanEntry(FrozenModel):
     """The Scout's verdict on one symbol; `rank` counts from 1 among the shortlisted."""
 
     scan_id: ScanId
@@ -203,7 +204,8 @@ class LlmCall(Message):
     output_tokens: Count = 0
     cost: Paise = Field(
         default=Paise(0),
-        description="paise, 100 are one rupee; of the tokens used, at the price that the settings give",
+        description="paise, 100 are one rupee; of the tokens used, "
+        "at the price that the settings give",
     )
     latency_ms: float = Field(ge=0, description="milliseconds")
 
@@ -300,7 +302,7 @@ class Execution(Message):
     )
 
 
-class WithoutOrder(Part):
+class WithoutOrder(FrozenModel):
     """Why one user got no order of a decision."""
 
     user_id: UserId

@@ -16,7 +16,7 @@ _UNFIT: Final = re.compile(
 
 
 def clean(text: str, limit: int) -> str:
-    """`text` in one line of at most `limit` characters, each of which can be stored, sent and printed.
+    """`text` in one line of at most `limit` characters that can be stored, sent and printed.
 
     White space becomes single blanks, anything unfit U+FFFD. Cleaning clean text changes nothing.
     """

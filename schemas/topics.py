@@ -56,6 +56,7 @@ class Topic:
         return settings | {"cleanup.policy": "delete", "retention.ms": str(retention)}
 
     def partitions(self, plan: PartitionPlan) -> int:
+        """How many partitions it has under `plan`."""
         return {Family.INSTRUMENT: plan.instrument, Family.USER: plan.user, Family.SINGLE: 1}[
             self.family
         ]
@@ -106,8 +107,8 @@ DEAD_LETTER: Final = Topic(
 )
 
 CATALOGUE: Final[tuple[Topic, ...]] = (
-    TICKS, FEED, CANDLES, INDICATORS, SIGNALS, SCANS, REPORTS, LLM, DECISIONS, SESSIONS, ORDERS, EXECUTIONS, FANOUTS,
-    SNAPSHOTS, DEAD_LETTER,
+    TICKS, FEED, CANDLES, INDICATORS, SIGNALS, SCANS, REPORTS, LLM, DECISIONS, SESSIONS, ORDERS,
+    EXECUTIONS, FANOUTS, SNAPSHOTS, DEAD_LETTER,
 )  # fmt: skip
 BY_NAME: Final = {topic.name: topic for topic in CATALOGUE}
 

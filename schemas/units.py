@@ -69,6 +69,7 @@ class Paise(_Unit):
         return cls(int(paise))
 
     def rupees(self) -> Decimal:
+        """The same amount in rupees, exact to the paisa."""
         return Decimal(int(self)) / PAISE_PER_RUPEE
 
     def __str__(self) -> str:
@@ -107,10 +108,12 @@ class UtcNs(_Unit):
 
     @classmethod
     def seconds(cls, seconds: int) -> Self:
+        """A span of so many seconds."""
         return cls(seconds * NS_PER_SECOND)
 
     @classmethod
     def minutes(cls, minutes: int) -> Self:
+        """A span of so many minutes."""
         return cls.seconds(minutes * 60)
 
     @classmethod

@@ -17,11 +17,11 @@ from rich.console import Console
 from rich.progress import Progress
 
 from ats.rules.listing import in_bars
+from schemas.binary import Rows
 from schemas.calendar import EVERY_DAY
 from schemas.errors import Misconfigured
 from schemas.ids import InstrumentId, Segment
 from schemas.market import Direction, Timeframe, trading_day
-from schemas.packed import Rows
 from schemas.ticks import NO_VOLUME, TICK, Batch
 from schemas.units import NS_PER_SECOND, Price, UtcNs
 from simulator.market.bars import Bars, days_of, read_file

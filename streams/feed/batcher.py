@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from schemas.packed import Rows
+from schemas.binary import Rows
 from schemas.ticks import TICK, Batch
 from schemas.units import NS_PER_SECOND, UtcNs
 from streams.feed.decode import keys_of

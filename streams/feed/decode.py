@@ -14,9 +14,9 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from schemas.binary import Rows
 from schemas.ids import InstrumentId, Segment
 from schemas.market import Instrument
-from schemas.packed import Rows
 from schemas.ticks import NO_VOLUME, TICK
 from schemas.units import NS_PER_SECOND, PAISE_PER_RUPEE
 from streams.feed.packets import DISCONNECT_CODE, HEAD, LAYOUTS, SIZES, Code

@@ -16,10 +16,10 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from schemas.binary import Rows
 from schemas.calendar import Calendar
 from schemas.ids import Segment
 from schemas.market import trading_day
-from schemas.packed import Rows
 from schemas.units import IST, NS_PER_SECOND, UtcNs
 
 RECONNECTED: Final = "ticks between two connections may be missing"

@@ -13,11 +13,11 @@ from typing import Any, Final, Protocol
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
+from schemas.binary import Rows
 from schemas.errors import Misconfigured
 from schemas.ids import InstrumentId
 from schemas.market import Instrument
 from schemas.messages import FeedState
-from schemas.packed import Rows
 from schemas.units import UtcNs
 from streams.feed.config import GatewayConfig, GatewayMetrics
 from streams.feed.decode import Decoded, Decoder, ReceivedFrame

@@ -14,12 +14,12 @@ import structlog
 from bus.publisher import Publisher
 from bus.records import Output
 from schemas import history
+from schemas.binary import Rows
 from schemas.calendar import Calendar
 from schemas.errors import TryLater, Unreadable
 from schemas.history import Bar
 from schemas.ids import InstrumentId
 from schemas.market import Instrument, Session, trading_day
-from schemas.packed import Rows
 from schemas.ticks import partition_of
 from schemas.topics import TICKS
 from schemas.units import NS_PER_SECOND, Price, Quantity, UtcNs

@@ -24,7 +24,7 @@ from bus.snapshots import Snapshot, Snapshots
 from bus.stateful import run_stateful
 from bus.topics import create_topics
 from schemas.errors import Misconfigured, Unreadable
-from schemas.lineage import Cause, RepeatFilter
+from schemas.lineage import Cause, Deduplicator
 from schemas.topics import DEAD_LETTER, PartitionPlan, Topic
 from tests.bus.factories import letters_from, read
 from tests.bus.programs.counting import BURST, BURST_SIZE, PLAN, POISON, Counting, Topics, counting
@@ -90,7 +90,7 @@ async def assert_exact(connection: KafkaConnection, topics: Topics) -> None:
                 record for record in await read(connection, topic) if record.partition == partition
             ]
             seen: dict[Cause, Line] = {}
-            repeats = RepeatFilter()
+            repeats = Deduplicator()
             for record in written:
                 cause = Cause.decode(record.headers["ats-cause"])
                 line = (record.partition, record.key, record.value)
@@ -98,7 +98,7 @@ async def assert_exact(connection: KafkaConnection, topics: Topics) -> None:
                 if repeats.is_new(partition, cause):
                     assert cause in expected[topic.name], "an output without a cause"
                     assert expected[topic.name][cause] == line
-            kept = RepeatFilter()
+            kept = Deduplicator()
             first_seen = [
                 c
                 for r in written

@@ -10,7 +10,7 @@ import numpy as np
 
 from bus.records import Output
 from schemas import ticks
-from schemas.packed import Rows
+from schemas.binary import Rows
 from schemas.topics import TICKS
 from schemas.units import NS_PER_SECOND, UtcNs
 from simulator.market.tape import Market, Prints

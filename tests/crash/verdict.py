@@ -16,7 +16,7 @@ from bus.reader import read_topics
 from bus.records import Record, TopicPartition
 from bus.routing import Router
 from bus.stateful import StatefulService
-from schemas.lineage import HEADER, Cause, RepeatFilter
+from schemas.lineage import HEADER, Cause, Deduplicator
 from schemas.topics import PartitionPlan, Topic
 
 SHOWN = 5  # of each kind of difference
@@ -108,7 +108,7 @@ def differences(want: list[Message], got: list[Message]) -> Iterator[str]:
         yield f"different\n    expected {wanted[message.id]}\n    found    {message}"
     if len(wrong) > SHOWN:
         yield f"… {len(wrong):,} different in all"
-    repeats = RepeatFilter()
+    repeats = Deduplicator()
     kept = [
         message
         for message in got

@@ -46,8 +46,8 @@ def test_an_instrument_of_the_closing_auction_that_is_none_is_one_message_with_a
         read('auction_shares = ["RELIANCE"]')
 
     assert str(caught.value) == (
-        "calendar.toml: auction_shares: not an instrument: 'RELIANCE' (expected for example NSE_EQ:2885) "
-        "(got ['RELIANCE'])"
+        "calendar.toml: auction_shares: not an instrument: 'RELIANCE' "
+        "(expected for example NSE_EQ:2885) (got ['RELIANCE'])"
     )
 
 

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from schemas.errors import Misconfigured
-from schemas.export import FOLDER, broken_promises, exported, write
+from schemas.export import FOLDER, breaking_changes, exported, write
 
 SCHEMAS = exported()
 
@@ -36,7 +36,7 @@ def test_a_new_field_is_growth() -> None:
     new = copy.deepcopy(old)
     new["properties"]["turnover"] = {"type": "integer"}
 
-    assert broken_promises(old, new) == []
+    assert breaking_changes(old, new) == []
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_what_a_reader_would_miss_is_named(
 
     damage(new)
 
-    assert names in " ".join(broken_promises(old, new))
+    assert names in " ".join(breaking_changes(old, new))
 
 
 @pytest.mark.parametrize("name", SCHEMAS)

@@ -20,7 +20,7 @@ from schemas.ids import (
     order_id,
     scan_id,
 )
-from schemas.lineage import Cause, RepeatFilter
+from schemas.lineage import Cause, Deduplicator
 from schemas.market import to_tick, trading_day
 from schemas.units import IST, Paise, UtcNs
 from simulator.market.session import market_session
@@ -140,7 +140,7 @@ def test_ids_never_change() -> None:
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 20), st.integers(0, 3)), max_size=60))
 def test_a_reader_sees_each_cause_once_and_in_order(causes: list[tuple[int, int, int]]) -> None:
     seen: dict[int, list[Cause]] = {}
-    repeats = RepeatFilter()
+    repeats = Deduplicator()
 
     for partition, offset, nth in causes:
         if repeats.is_new(partition, Cause(offset, nth)):

@@ -10,10 +10,10 @@ import numpy as np
 from hypothesis import strategies as st
 
 from bus.records import Output, Record
+from schemas.binary import Rows
 from schemas.codec import decode
 from schemas.ids import InstrumentId, Segment
 from schemas.messages import Candle, Indicators, Signal
-from schemas.packed import Rows
 from schemas.ticks import NO_VOLUME, TICK, Batch, encode, partition_of
 from schemas.topics import CANDLES, INDICATORS, SIGNALS, TICKS
 from schemas.units import IST, UtcNs

@@ -21,11 +21,11 @@ from bus.publisher import Publisher
 from bus.reader import read_topics
 from bus.records import Record
 from schemas import ticks
+from schemas.binary import Rows
 from schemas.calendar import EVERY_DAY
 from schemas.codec import decode
 from schemas.market import Instrument
 from schemas.messages import FeedEvent
-from schemas.packed import Rows
 from schemas.topics import FEED, TICKS, Topic
 from schemas.units import UtcNs
 from simulator.config import SimulatedUser, SimulatorConfig

@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.binary import Rows
 from schemas.ids import InstrumentId, Segment
-from schemas.packed import Rows
 from schemas.ticks import partition_of
 from schemas.units import UtcNs
 from streams.feed.batcher import MAX_ROWS, Batcher, FinishedBatch, partitions_of

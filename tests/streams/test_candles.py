@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 
+from schemas.binary import Rows
 from schemas.market import Timeframe
 from schemas.messages import Candle
-from schemas.packed import Rows
 from schemas.ticks import TICK
 from schemas.units import IST, Paise, UtcNs
 from streams.engine import layout

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bus.records import Output
+from schemas.binary import Rows
 from schemas.errors import Misconfigured, Unreadable
 from schemas.market import trading_day
-from schemas.packed import Rows
 from schemas.ticks import Batch, encode
 from schemas.topics import SIGNALS
 from streams.engine import bars, indicators, kernels, snapshot

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.binary import Rows
 from schemas.calendar import Calendar
 from schemas.ids import Segment
-from schemas.packed import Rows
 from schemas.units import NS_PER_SECOND, UtcNs
 from streams.feed.gaps import RECONNECTED, RESTARTED, Gap, GapDetector, Silence
 from tests.streams.factories import DAY, at, rows_of, tick

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from schemas.binary import Rows
 from schemas.calendar import EVERY_DAY, Calendar
 from schemas.calendar_file import exchange_calendar, parse
 from schemas.errors import Misconfigured
 from schemas.ids import InstrumentId, Segment
 from schemas.market import Timeframe
 from schemas.messages import Candle
-from schemas.packed import Rows
 from schemas.ticks import Batch
 from schemas.units import Paise, UtcNs
 from streams.engine.config import EngineConfig

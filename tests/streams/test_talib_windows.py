@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from talib.abstract import Function  # type: ignore[attr-defined]  # made at run time
 
 from bus.records import Output
+from schemas.binary import Rows
 from schemas.errors import Misconfigured
 from schemas.ids import InstrumentId
 from schemas.market import Timeframe
 from schemas.messages import Candle, Indicators
-from schemas.packed import Rows
 from streams.columns.talib_functions import talib_column
 from streams.engine import snapshot
 from streams.engine.config import EngineConfig

@@ -1,4 +1,4 @@
-"""Records made of a header and rows of fixed width, packed little-endian, which numpy reads without a loop."""
+"""Binary records: a header and rows of fixed width, little-endian, which numpy reads at once."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ class Layout:
         if header["magic"] != self.magic:
             raise Unreadable(f"not a {self.name}: magic {header['magic']:#06x}", "magic")
         if header["schema_version"] != self.schema_version:
-            known = f"schema version {header['schema_version']}, this reader knows {self.schema_version}"
-            raise Unreadable(known, "schema_version")
+            found = f"schema version {header['schema_version']}"
+            raise Unreadable(f"{found}, this reader knows {self.schema_version}", "schema_version")
         expected = size + int(header["rows"]) * self.row.itemsize
         if len(value) != expected:
             raise Unreadable(
@@ -63,8 +63,8 @@ class Layout:
         return header, np.frombuffer(value, self.row, offset=size)
 
 
-def refuse_impossible(rows: Rows, checks: Iterable[tuple[str, npt.NDArray[np.bool_]]]) -> None:
-    """Look at each (field, where it is impossible).
+def check_values(rows: Rows, checks: Iterable[tuple[str, npt.NDArray[np.bool_]]]) -> None:
+    """Check columns; each of `checks` is a field and the rows in which its value is impossible.
 
     Raises:
         Unreadable: naming the first impossible row and its field.
