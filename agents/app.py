@@ -158,7 +158,7 @@ async def run_scout(
     llm: LlmGateway,
     store: Store,
     publisher: Publisher,
-    pace: scout.Pace,
+    limiter: scout.RateLimiter,
     options: scout.ScoutOptions | None = None,
     model_deadline: float = 60.0,
     progress: scout.Progress = lambda _done, _all: None,
@@ -177,7 +177,7 @@ async def run_scout(
         opens=opens,
         journal=llm.journal(_publishing(publisher, None, llm.metrics)),
         model_seconds=model_deadline,
-        pace=pace,
+        limiter=limiter,
         options=options or scout.ScoutOptions(),
         progress=progress,
     )

@@ -33,8 +33,8 @@ log = structlog.get_logger(__name__)
 
 # calendar days that hold about 100 sessions, well above MIN_BARS
 LOOKBACK: Final = timedelta(days=150)
-ATTEMPTS: Final = 3  # per instrument; the pace stands between them
-AT_ONCE: Final = 4  # requests in flight; the pace, not this, is the limit
+ATTEMPTS: Final = 3  # per instrument; the limiter stands between them
+AT_ONCE: Final = 4  # requests in flight; the rate limiter, not this, is the limit
 
 Progress = Callable[[int, int], None]  # instruments done, instruments in all
 
@@ -61,7 +61,7 @@ class History(Protocol):
         ...
 
 
-class Pace(Protocol):
+class RateLimiter(Protocol):
     """Lets one request through at a time, no faster than the provider allows."""
 
     async def wait(self) -> None:
@@ -111,7 +111,7 @@ async def scan(
     opens: UtcNs,
     journal: Journal,
     model_seconds: float,
-    pace: Pace,
+    limiter: RateLimiter,
     options: ScoutOptions = ScoutOptions(),
     progress: Progress = lambda _done, _all: None,
 ) -> Scan:
@@ -124,7 +124,7 @@ async def scan(
             day.
     """
     tradable = [instrument for instrument in universe if instrument.tradable]
-    assessed = await _assess_all(day, tradable, history, pace, progress)
+    assessed = await _assess_all(day, tradable, history, limiter, progress)
     if assessed and all(isinstance(item, Ineligible) and item.away for item in assessed):
         raise TryLater(
             f"no history of any of {len(assessed)} instruments ({assessed[0]}); "
@@ -143,14 +143,18 @@ async def scan(
 
 
 async def _assess_all(
-    day: date, universe: Sequence[Instrument], history: History, pace: Pace, progress: Progress
+    day: date,
+    universe: Sequence[Instrument],
+    history: History,
+    limiter: RateLimiter,
+    progress: Progress,
 ) -> list[Candidate | Ineligible]:
     slots, done = asyncio.Semaphore(AT_ONCE), 0
 
     async def one(instrument: Instrument) -> Candidate | Ineligible:
         nonlocal done
         async with slots:
-            found = await _assess(day, instrument, history, pace)
+            found = await _assess(day, instrument, history, limiter)
         done += 1
         progress(done, len(universe))
         return found
@@ -159,10 +163,10 @@ async def _assess_all(
 
 
 async def _assess(
-    day: date, instrument: Instrument, history: History, pace: Pace
+    day: date, instrument: Instrument, history: History, limiter: RateLimiter
 ) -> Candidate | Ineligible:
     for attempt in range(1, ATTEMPTS + 1):
-        await pace.wait()
+        await limiter.wait()
         try:
             bars = await history.daily(instrument, day - LOOKBACK, day - timedelta(days=1))
             break

@@ -14,8 +14,8 @@ from dhanhq import HistoricalData
 
 from dhan.transport import (
     BaseUrl,
+    CallTimeout,
     Credentials,
-    Deadline,
     DhanTransport,
     Lost,
     Result,
@@ -49,7 +49,7 @@ class History:
     def __init__(
         self, http: httpx.AsyncClient, base_url: BaseUrl, credentials: Credentials
     ) -> None:
-        self._data = HistoricalData(DhanTransport(http, base_url, credentials, Deadline.DATA))
+        self._data = HistoricalData(DhanTransport(http, base_url, credentials, CallTimeout.DATA))
 
     async def daily(self, instrument: Instrument, first: date, last: date) -> tuple[DailyBar, ...]:
         """The daily bars from `first` to `last`, both included, oldest first.

@@ -15,7 +15,7 @@ from typing import Final
 
 import httpx
 
-from dhan.transport import Deadline
+from dhan.transport import CallTimeout
 from schemas.errors import TryLater, Unreadable
 from schemas.ids import InstrumentId, Segment
 from schemas.market import Instrument
@@ -88,14 +88,14 @@ class Master:
 
 
 async def fetch(http: httpx.AsyncClient, url: str = DETAILED_CSV) -> str:
-    """Download the file within `Deadline.FILE`.
+    """Download the file within `CallTimeout.FILE`.
 
     Raises:
         TryLater: no answer in time, another status than 200, or an absurd size.
     """
     try:
         async with (
-            asyncio.timeout(Deadline.FILE.value),
+            asyncio.timeout(CallTimeout.FILE.value),
             http.stream("GET", url, follow_redirects=False) as response,
         ):
             if response.status_code != httpx.codes.OK:
@@ -131,7 +131,7 @@ def parse(text: str, segments: AbstractSet[Segment]) -> Master:
     if missing := [name for name in COLUMNS if name not in header]:
         raise Unreadable(f"the instrument master lacks {', '.join(missing)}", "header")
     at = {name: header.index(name) for name in COLUMNS}
-    builder = MasterBuilder()
+    builder = _MasterBuilder()
     for number, line in enumerate(lines[1:], start=2):
         if not line.strip():
             continue
@@ -147,7 +147,7 @@ def parse(text: str, segments: AbstractSet[Segment]) -> Master:
     return builder.close()
 
 
-class MasterBuilder:
+class _MasterBuilder:
     """Collects rows and keeps the better claim to a symbol."""
 
     def __init__(self) -> None:

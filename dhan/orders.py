@@ -19,8 +19,8 @@ from dhanhq import Order
 
 from dhan.transport import (
     BaseUrl,
+    CallTimeout,
     Credentials,
-    Deadline,
     DhanTransport,
     Lost,
     Reply,
@@ -213,8 +213,8 @@ class OrderClient:
     def __init__(
         self, http: httpx.AsyncClient, base_url: BaseUrl, credentials: Credentials
     ) -> None:
-        self._entry = Order(DhanTransport(http, base_url, credentials, Deadline.ORDER))
-        self._lookup_client = Order(DhanTransport(http, base_url, credentials, Deadline.LOOKUP))
+        self._entry = Order(DhanTransport(http, base_url, credentials, CallTimeout.ORDER))
+        self._lookup_client = Order(DhanTransport(http, base_url, credentials, CallTimeout.LOOKUP))
 
     async def place(self, order: NewOrder) -> Placed:
         """Send `order` once."""

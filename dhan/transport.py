@@ -41,7 +41,7 @@ _TOKEN: Final = re.compile(
 _CLIENT_ID: Final = re.compile(r"[0-9A-Za-z]{1,32}")
 
 
-class Deadline(Enum):
+class CallTimeout(Enum):
     """Seconds one call may take from first byte to last, by what waiting costs."""
 
     ORDER = 3.0  # an order that takes longer missed its price; its fate is then looked up
@@ -179,15 +179,15 @@ class DhanTransport:
         http: httpx.AsyncClient,
         base_url: BaseUrl,
         credentials: Credentials,
-        deadline: Deadline,
+        timeout: CallTimeout,
     ) -> None:
         self._http = http
         self._base_url = base_url
         self._credentials = credentials
-        self._deadline = deadline
+        self._timeout = timeout
 
     def __repr__(self) -> str:
-        return f"DhanTransport({self._base_url}, {self._deadline.name})"
+        return f"DhanTransport({self._base_url}, {self._timeout.name})"
 
     def get_dhan_http(self) -> DhanTransport:
         """The SDK asks its context for this; the transport is its own context."""
@@ -229,7 +229,7 @@ class DhanTransport:
         request = self._http.build_request(
             method, f"{self._base_url}{endpoint}", headers=headers, content=content
         )
-        return await exchange(self._http, request, self._deadline.value, secret=token)
+        return await exchange(self._http, request, self._timeout.value, secret=token)
 
 
 async def exchange(

@@ -35,7 +35,7 @@ from ats.services.context import (
 from ats.settings import Settings
 from bus.publisher import Publisher
 from dhan.history import History
-from dhan.pace import EvenPace
+from dhan.rate_limiter import RateLimiter
 from dhan.transport import BaseUrl, open_client
 from schemas.errors import Misconfigured
 from schemas.units import Paise
@@ -152,7 +152,7 @@ async def scout_the_day(
                 llm=llm,
                 store=store,
                 publisher=publisher,
-                pace=EvenPace(clock=time.monotonic),
+                limiter=RateLimiter(clock=time.monotonic),
                 options=ScoutOptions(shortlist=settings.ats_shortlist),
                 progress=lambda done, total: bar.update(task, completed=done, total=total),
             )

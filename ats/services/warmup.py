@@ -29,7 +29,7 @@ from bus.publisher import Publisher
 from bus.reader import read_topics
 from bus.topics import check_topics
 from dhan.history import History
-from dhan.pace import EvenPace
+from dhan.rate_limiter import RateLimiter
 from dhan.transport import BaseUrl, open_client
 from schemas import topics
 from schemas.calendar import Calendar
@@ -72,7 +72,7 @@ async def run(context: Context) -> None:
             candle_history,
             archive,
             publisher,
-            pace=EvenPace(clock=time.monotonic),
+            pace=RateLimiter(clock=time.monotonic),
             wall=time.time_ns,
             progress=lambda done: bar.update(writing, completed=done),
         )

@@ -74,7 +74,7 @@ async def scout(
         opens=OPENS,
         journal=journal,
         model_seconds=10,
-        pace=Unhurried(),
+        limiter=Unhurried(),
         options=ScoutOptions(shortlist=3, candidates=5),
     )
 
@@ -235,7 +235,7 @@ async def test_a_scout_whose_model_hangs_still_gives_a_scan(
         opens=OPENS,
         journal=a_journal(model, Topic()),
         model_seconds=0.3,
-        pace=Unhurried(),
+        limiter=Unhurried(),
     )
 
     assert found.origin == "rules"
@@ -245,7 +245,7 @@ async def test_progress_is_told_for_every_instrument_and_each_request_is_paced(
     model: Model,
 ) -> None:
     told: list[tuple[int, int]] = []
-    pace = Unhurried()
+    limiter = Unhurried()
     history = Histories({"SYM01": [TryLater("busy")]})
 
     await scan(
@@ -255,12 +255,12 @@ async def test_progress_is_told_for_every_instrument_and_each_request_is_paced(
         opens=OPENS,
         journal=a_journal(model, Topic()),
         model_seconds=10,
-        pace=pace,
+        limiter=limiter,
         progress=lambda done, total: told.append((done, total)),
     )
 
     assert told == [(n, 8) for n in range(1, 9)]
-    assert pace.waits == len(history.asked) == 9
+    assert limiter.waits == len(history.asked) == 9
 
 
 def test_rows_of_a_scan_hold_every_symbol_with_its_verdict() -> None:

@@ -97,7 +97,7 @@ class Stage:
             llm=llm,
             store=store,
             publisher=self.publisher,
-            pace=Unhurried(),
+            limiter=Unhurried(),
         )
 
     async def send(self, signals: Iterable[Signal]) -> None:

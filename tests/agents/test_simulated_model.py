@@ -43,7 +43,7 @@ async def test_the_simulated_scout_is_understood(simulated: Model) -> None:
         opens=OPENS,
         journal=a_journal(simulated, Topic()),
         model_seconds=10,
-        pace=Unhurried(),
+        limiter=Unhurried(),
         options=ScoutOptions(shortlist=3),
     )
 
@@ -71,7 +71,7 @@ async def test_the_simulated_committee_is_understood_and_trades_some_signals_in_
         opens=OPENS,
         journal=a_journal(simulated, topic),
         model_seconds=10,
-        pace=Unhurried(),
+        limiter=Unhurried(),
     )
     signals = [
         a_signal(entry.instrument).model_copy(

@@ -37,10 +37,10 @@ def at(simulator: Simulator) -> BaseUrl:
 async def test_an_order_is_accepted_and_found_by_our_name_for_it(
     http: httpx.AsyncClient, simulator: Simulator
 ) -> None:
-    desk = OrderClient(http, at(simulator), credentials())
+    client = OrderClient(http, at(simulator), credentials())
 
-    placed = await desk.place(an_order(validity=Validity.IOC))
-    found = await desk.find(an_order().correlation_id)
+    placed = await client.place(an_order(validity=Validity.IOC))
+    found = await client.find(an_order().correlation_id)
 
     assert isinstance(placed, Accepted)
     assert isinstance(found, Found)

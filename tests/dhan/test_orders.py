@@ -36,7 +36,7 @@ OURS = CorrelationId("AT0123456789abcdef")
 ERROR = {"errorType": "Order_Error", "errorMessage": "no"}
 
 
-def desk(http: httpx.AsyncClient, broker: ScriptedDhan) -> OrderClient:
+def client(http: httpx.AsyncClient, broker: ScriptedDhan) -> OrderClient:
     return OrderClient(http, BaseUrl.parse(broker.url), credentials())
 
 
@@ -47,7 +47,7 @@ async def test_an_order_goes_out_with_our_name_for_it_and_comes_back_accepted(
         "POST", "/v2/orders", json_answer({"orderId": "112111182198", "orderStatus": "TRANSIT"})
     )
 
-    placed = await desk(http, broker).place(an_order(validity=Validity.IOC))
+    placed = await client(http, broker).place(an_order(validity=Validity.IOC))
 
     assert placed == Accepted(DhanOrderId("112111182198"), "TRANSIT")
     assert orjson.loads(broker.seen[0].body) == {
@@ -184,7 +184,7 @@ async def test_an_order_that_the_lookup_does_not_know_is_found_in_the_book_while
     broker.on("GET", "/v2/orders/external/", trading_error("DH-906", status=404))
     broker.on("GET", "/v2/orders", json_answer([a_book_row(orderStatus="TRANSIT")]))
 
-    found = await desk(http, broker).find(OURS)
+    found = await client(http, broker).find(OURS)
 
     assert found == Found(BrokerOrder(DhanOrderId("112111182198"), OURS, "TRANSIT"))
 
@@ -198,11 +198,11 @@ async def test_an_order_is_not_found_only_when_the_book_says_so_too(
     broker.on("GET", "/v2/orders/external/", trading_error("DH-906", status=404))
     broker.on("GET", "/v2/orders", book)
 
-    unproven = await desk(http, broker).find(OURS)
+    unproven = await client(http, broker).find(OURS)
     broker.on("GET", "/v2/orders", json_answer([a_book_row(correlationId="other")]))
 
     assert isinstance(unproven, Unknown | NoAccess)
-    assert await desk(http, broker).find(OURS) == NotFound()
+    assert await client(http, broker).find(OURS) == NotFound()
 
 
 @pytest.mark.parametrize("status", [400, 401])
@@ -246,7 +246,7 @@ async def test_a_lookup_refused_in_unclear_words_is_settled_by_the_whole_book(
         json_answer([a_book_row(correlationId="other"), a_book_row(orderStatus="TRADED")]),
     )
 
-    found = await desk(http, broker).find(OURS)
+    found = await client(http, broker).find(OURS)
 
     assert isinstance(found, Found)
     assert found.order.status == "TRADED"
@@ -262,7 +262,7 @@ async def test_a_lost_lookup_asks_nothing_else(
 ) -> None:
     broker.on("GET", "/v2/orders/external/", hang_up)
 
-    assert isinstance(await desk(http, broker).find(OURS), Unknown)
+    assert isinstance(await client(http, broker).find(OURS), Unknown)
     assert len(broker.seen) == 1
 
 
@@ -271,5 +271,5 @@ async def test_an_html_error_page_after_sending_is_unknown_and_is_not_sent_again
 ) -> None:
     broker.on("POST", "/v2/orders", text_answer("<html>Bad Gateway</html>", 502))
 
-    assert await desk(http, broker).place(an_order()) == Unknown("http_502_not_json")
+    assert await client(http, broker).place(an_order()) == Unknown("http_502_not_json")
     assert len(broker.seen) == 1

@@ -13,8 +13,8 @@ from aiohttp import web
 
 from dhan.transport import (
     BaseUrl,
+    CallTimeout,
     Credentials,
-    Deadline,
     DhanTransport,
     Lost,
     Reply,
@@ -31,7 +31,7 @@ from tests.dhan.factories import TOKEN, credentials
 def transport(
     http: httpx.AsyncClient, broker: ScriptedDhan, who: Credentials | None = None
 ) -> DhanTransport:
-    return DhanTransport(http, BaseUrl.parse(broker.url), who or credentials(), Deadline.ORDER)
+    return DhanTransport(http, BaseUrl.parse(broker.url), who or credentials(), CallTimeout.ORDER)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ async def test_a_refused_connection_means_that_nothing_was_sent(
     http: httpx.AsyncClient, free_port: Callable[[], int]
 ) -> None:
     nobody = DhanTransport(
-        http, BaseUrl.parse(f"http://127.0.0.1:{free_port()}/v2"), credentials(), Deadline.ORDER
+        http, BaseUrl.parse(f"http://127.0.0.1:{free_port()}/v2"), credentials(), CallTimeout.ORDER
     )
 
     assert await nobody.get("/orders") == Lost("connect_error", may_have_arrived=False)

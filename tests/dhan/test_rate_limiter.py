@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from dhan.pace import EvenPace
+from dhan.rate_limiter import RateLimiter
 
 
 async def test_an_even_pace_lets_five_requests_a_second_through() -> None:
@@ -12,10 +12,10 @@ async def test_an_even_pace_lets_five_requests_a_second_through() -> None:
         slept.append(seconds)
         now[0] += seconds
 
-    pace = EvenPace(5, clock=lambda: now[0], sleep=sleep)
+    limiter = RateLimiter(5, clock=lambda: now[0], sleep=sleep)
 
     for _ in range(11):
-        await pace.wait()
+        await limiter.wait()
 
     assert now[0] == pytest.approx(102.0)
     assert slept == pytest.approx([0.2] * 10)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 
-class EvenPace:
+class RateLimiter:
     """Spaces requests evenly. Dhan's data API allows 5 a second (docs/facts/dhan.md)."""
 
     def __init__(
