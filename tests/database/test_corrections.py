@@ -29,6 +29,16 @@ async def call(service: AsyncClient, function: str, **arguments: object) -> Any:
     return (await service.rpc(function, arguments).execute()).data
 
 
+def an_account() -> str:
+    """A Dhan client id that no other test uses."""
+    return f"30{uuid4().int % 10**10:010}"
+
+
+async def account_of(user: SignedInUser) -> str:
+    account = await call(user.client, "own_account")
+    return str(account["connection"]["client_id"])
+
+
 async def correct(intent: Intent, outcome: str, number: str | None = None, **changes: str) -> Any:
     arguments = {
         "p_user": str(intent.user),
@@ -65,9 +75,10 @@ async def test_a_claim_is_looked_up_with_its_own_account_only(
     intent = await an_intent(service, user)
     await intent.claim()
 
-    await user.connect_dhan(client_id=f"9{user.dhan_client_id}", token="token-of-another-account")
+    first = await account_of(user)
+    await user.connect_dhan(client_id=an_account(), token="token-of-another-account")
     other = await intent.reconcile()
-    await user.connect_dhan(client_id=user.dhan_client_id, token="token-of-the-first-account")
+    await user.connect_dhan(client_id=first, token="token-of-the-first-account")
     own = await intent.reconcile()
 
     assert other == {"status": "refused", "reason": "other_account"}
@@ -323,12 +334,13 @@ async def test_open_claims_are_listed_with_the_reason_and_without_a_token(
         return row
 
     before = await listed()
-    await user.connect_dhan(client_id=f"9{user.dhan_client_id}")
+    first = await account_of(user)
+    await user.connect_dhan(client_id=an_account())
     after = await listed()
     await intent.settle("not_found", reason="r")
 
     assert (before["symbol"], before["side"], before["quantity"]) == ("TCS", "BUY", 10)
-    assert (before["dhan_client_id"], before["refusal"]) == (user.dhan_client_id, None)
+    assert (before["dhan_client_id"], before["refusal"]) == (first, None)
     assert after["refusal"] == "other_account"
     assert token not in str(before)
     assert UUID(before["user_id"]) == user.id

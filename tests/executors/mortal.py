@@ -3,7 +3,7 @@
 python -m tests.executors.mortal BOOTSTRAP SUPABASE_URL DHAN_URL FOLDER, with the database key in
 SUPABASE_SERVICE_KEY. A moment is `POINT:N`: at the N-th call of this life. FOLDER remembers the
 moments that have been. INSTANCE and LEASE (seconds) in the environment take the place of the ones
-used here.
+used here, ROUND_EVERY (seconds) that of the sweep's.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from bus.connection import KafkaConnection
 from bus.options import ShellOptions
 from dhan.orders import DayLookup, Lookup, NewOrder, Placed
 from dhan.transport import Credentials, open_client
-from executors import app
+from executors import app, corrections
 from executors.app import Ports, run_executors
 from executors.clock import ChainClock
-from executors.modes import BrokerClient, BrokerFactory, Mode, ModeRules, rules_of
+from executors.correction_store import Correction, CorrectionStore
+from executors.modes import Broker, Desk, Mode, ModeRules, rules_of
 from executors.store import Claim, OrderKey, Settlement, Store
 from schemas.calendar import EVERY_DAY
 from schemas.ids import CorrelationId
@@ -45,6 +46,9 @@ MOMENTS = (
     "polled:3",
 )
 
+# of the sweep: the row stands, the message is missing; the message stands, the note is missing
+CORRECTION_MOMENTS = ("corrected:1", "published:2")
+
 
 class Fate:
     """Kills the process when a moment comes for the first time."""
@@ -56,7 +60,10 @@ class Fate:
     def at(self, point: str) -> None:
         self._calls[point] += 1
         moment = f"{point}:{self._calls[point]}"
-        if moment in MOMENTS and not (mark := self._folder / moment).exists():
+        if (
+            moment in (*MOMENTS, *CORRECTION_MOMENTS)
+            and not (mark := self._folder / moment).exists()
+        ):
             mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -73,6 +80,19 @@ class MortalStore(Store):
         settlement = await super().settle(key, settlement)
         self.fate.at("settled")
         return settlement
+
+
+class MortalCorrectionStore(CorrectionStore):
+    fate: Fate
+
+    async def correct(self, key: OrderKey, seen: Settlement) -> bool:
+        corrected = await super().correct(key, seen)
+        self.fate.at("corrected")
+        return corrected
+
+    async def published(self, correction: Correction) -> None:
+        self.fate.at("published")
+        await super().published(correction)
 
 
 class MortalDesk:
@@ -109,8 +129,10 @@ class MortalRules(ModeRules):
 
 
 async def main(bootstrap: str, supabase_url: str, dhan_url: str, folder: str) -> None:
-    MortalStore.fate = MortalRules.fate = Fate(Path(folder))
+    MortalStore.fate = MortalRules.fate = MortalCorrectionStore.fate = Fate(Path(folder))
     app.Store = MortalStore  # type: ignore[attr-defined]
+    app.CorrectionStore = MortalCorrectionStore  # type: ignore[attr-defined]
+    corrections.ROUND_EVERY = float(os.environ.get("ROUND_EVERY", corrections.ROUND_EVERY))  # type: ignore[misc]
     rules = rules_of(Mode.PAPER, dhan_url)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)

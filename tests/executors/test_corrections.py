@@ -30,13 +30,12 @@ from schemas.ids import DhanOrderId, UserId, derive
 from schemas.messages import Execution, OrderIntent, Outcome
 from simulator.faults import FaultKind
 from simulator.server import Simulator
-from tests.database.fixtures import SupabaseStack, own_stack
+from tests.database.fixtures import SupabaseStack, own_stack, signed_in_user
+from tests.database.test_corrections import an_account
 from tests.dhan.broker import ScriptedDhan, hang_up, json_answer, text_answer, trading_error
 from tests.executors.conftest import TOKEN
 from tests.executors.factories import TEN_O_CLOCK, an_intent
-from tests.executors.world import CLIENT, FastMachine, World, run
-
-OTHER = "1100000002"
+from tests.executors.world import FastMachine, World, run
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -191,7 +190,7 @@ async def test_an_order_that_was_pending_and_then_rejected_does_not_stay_a_succe
 async def test_a_decision_stays_executed_while_another_users_order_of_it_is_accepted(
     scripted: World, dhan: ScriptedDhan
 ) -> None:
-    users = [await scripted.user(client_id=client) for client in (CLIENT, OTHER)]
+    users = [await scripted.user(client_id=an_account()) for _ in range(2)]
     decision = await scripted.decision()
     rows = []
     for user, number in zip(users, ("911", "912"), strict=True):
@@ -284,7 +283,7 @@ async def test_two_order_workers_read_one_book_and_write_one_correction(
 
 
 async def test_one_users_trouble_stops_only_itself(scripted: World, dhan: ScriptedDhan) -> None:
-    sick = await scripted.user(client_id=OTHER, token="token-of-the-sick-account")
+    sick = await scripted.user(client_id=an_account(), token="token-of-the-sick-account")
     healthy = await scripted.user()
     await accepted_order(scripted, dhan, sick, "906")
     intent = await accepted_order(scripted, dhan, healthy, "907")
@@ -338,20 +337,21 @@ async def test_a_message_that_nobody_noted_is_written_again_with_the_same_bytes(
 async def test_another_account_is_never_asked_and_the_first_one_again_when_it_is_back(
     scripted: World, dhan: ScriptedDhan
 ) -> None:
-    person = await scripted.person()
-    await person.connect_dhan(client_id=CLIENT, token="token-of-the-first-account")
+    person = await signed_in_user(scripted.stack)
+    first, another = an_account(), an_account()
+    await person.connect_dhan(client_id=first, token="token-of-the-first-account")
     await person.switch(on=True)
     user = UserId(person.id)
     intent = await scripted.intent(user)
     await Store(scripted.client).claim(intent)
-    await person.connect_dhan(client_id=OTHER, token="token-of-another-account")
+    await person.connect_dhan(client_id=another, token="token-of-another-account")
     dhan.on("GET", "/v2/orders", book(row_of(intent, "910", "TRADED")))
     dhan.on("GET", "/v2/orders/external/", json_answer(row_of(intent, "910", "TRADED")))
 
     settled = await scripted.surroundings(user).resolver.resolve(OrderKey.of(intent))
     meanwhile = await a_round(scripted)
     asked_meanwhile = list(dhan.seen)
-    await person.connect_dhan(client_id=CLIENT, token="token-of-the-first-account")
+    await person.connect_dhan(client_id=first, token="token-of-the-first-account")
     (message,) = await a_round(scripted)
 
     assert (settled.outcome, settled.code) == (Outcome.NOT_FOUND, "unverifiable")
@@ -362,8 +362,9 @@ async def test_another_account_is_never_asked_and_the_first_one_again_when_it_is
 async def test_a_token_that_died_and_came_back_is_used_at_once(
     scripted: World, dhan: ScriptedDhan
 ) -> None:
-    person = await scripted.person()
-    await person.connect_dhan(client_id=CLIENT)
+    person = await signed_in_user(scripted.stack)
+    account = an_account()
+    await person.connect_dhan(client_id=account)
     await person.switch(on=True)
     user = UserId(person.id)
     intent = await scripted.intent(user)
@@ -374,7 +375,7 @@ async def test_a_token_that_died_and_came_back_is_used_at_once(
     dhan.on("GET", "/v2/orders", book(row_of(intent, "913", "TRADED")))
     dead = await a_round(scripted)  # Dhan refused this token: nobody asks with it any more
 
-    await person.connect_dhan(client_id=CLIENT)
+    await person.connect_dhan(client_id=account)
     (message,) = await a_round(scripted)
 
     assert dead == []
