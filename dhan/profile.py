@@ -11,8 +11,8 @@ import httpx
 from dhan.orders import TokenRefused, Unknown, no_answer
 from dhan.transport import (
     BaseUrl,
+    CallTimeout,
     Credentials,
-    Deadline,
     DhanTransport,
     Lost,
     Result,
@@ -35,8 +35,8 @@ Profile: TypeAlias = AccountOf | TokenRefused | Unknown
 async def account_of(
     http: httpx.AsyncClient, base_url: BaseUrl, credentials: Credentials
 ) -> Profile:
-    """Whose account the token of `credentials` is of, as Dhan says, within `Deadline.PROFILE`."""
-    transport = DhanTransport(http, base_url, credentials, Deadline.PROFILE)
+    """Whose account the token of `credentials` is of, as Dhan says, within `CallTimeout.PROFILE`."""
+    transport = DhanTransport(http, base_url, credentials, CallTimeout.PROFILE)
     return classify_profile(await transport.get("/profile"))
 
 

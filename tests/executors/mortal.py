@@ -26,7 +26,7 @@ from executors import app, corrections
 from executors.app import Ports, run_executors
 from executors.clock import ChainClock
 from executors.correction_store import Correction, CorrectionStore
-from executors.modes import Broker, Desk, Mode, ModeRules, rules_of
+from executors.modes import BrokerClient, BrokerFactory, Mode, ModeRules, rules_of
 from executors.store import Claim, OrderKey, Settlement, Store
 from schemas.calendar import EVERY_DAY
 from schemas.ids import CorrelationId

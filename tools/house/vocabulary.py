@@ -85,8 +85,6 @@ RETIRED_MODULES: Final = {
 NOT_YET: Final[dict[str, int]] = {
     "Settlement": 70,
     "settled": 40,
-    "Desk": 8,
-    "QuoteBook": 20,
     "settle": 16,
     "Settled": 5,
     "settle_order": 4,
