@@ -23,7 +23,7 @@ from rich.table import Table
 from ats.services.context import database
 from ats.settings import load
 from bus.database import Answers, RowRefused
-from executors.reconcile import CLAIM_LEASE, UNCLEAR_LIMIT
+from executors.orders.reconcile import CLAIM_LEASE, UNCLEAR_LIMIT
 from schemas.errors import Misconfigured, TryLater
 from schemas.messages import Outcome
 from schemas.text import clean

@@ -19,7 +19,7 @@ from ats.services.context import database, instrument_master, symbols_of, tradin
 from ats.settings import Settings, load
 from bus.topics import check_topics
 from dhan.transport import open_client
-from executors.modes import Mode, rules_of
+from executors.modes import Mode, validate_mode
 from schemas.calendar_file import concerns
 from schemas.errors import AtsError, Misconfigured, TryLater
 from schemas.topics import CATALOGUE
@@ -157,7 +157,9 @@ async def _status_of(url: str, headers: Mapping[str, str]) -> int:
 
 
 async def _mode(settings: Settings) -> str:
-    rules = rules_of(Mode(settings.ats_mode), settings.dhan_api_url, settings.admin_dhan_client_id)
+    rules = validate_mode(
+        Mode(settings.ats_mode), settings.dhan_api_url, settings.admin_dhan_client_id
+    )
     paper = rules.mode is Mode.PAPER
     orders = "no order can leave this machine" if paper else "REAL ORDERS will be placed"
     return f"{rules.mode}: {orders}"

@@ -43,7 +43,7 @@ from ats.local import local_keys
 from ats.services.executors import platform_report
 from ats.settings import ENV_FILE, load
 from bus.records import Output
-from executors.clock import MachineTime
+from executors.clock import MonotonicClock
 from executors.sessions import ActiveUsers, SessionPoller
 from executors.store import Store
 from schemas.codec import decode
@@ -154,7 +154,7 @@ async def running(home: Path) -> AsyncIterator[Place]:
             "report_platform",
             platform_report(load(ats_mode="paper", dhan_api_url="http://127.0.0.1:9/v2")),
         ).execute()
-        machine, watch = MachineTime(), Watch()
+        machine, watch = MonotonicClock(), Watch()
         active = ActiveUsers(machine)
         poller = SessionPoller(
             Store(service), active, watch.publish, lambda: datetime.now(UTC), machine

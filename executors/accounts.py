@@ -13,8 +13,8 @@ import structlog
 
 from dhan.orders import TokenRefused, Unknown
 from dhan.profile import AccountOf, account_of
-from executors.gate import Account
 from executors.modes import ModeRules
+from executors.risk.gate import Account
 from executors.store import Claimed, TokenVersion
 from executors.tokens import RefusedTokens
 from schemas.ids import UserId

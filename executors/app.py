@@ -25,20 +25,20 @@ from bus.reader import read_topics
 from bus.records import Record
 from bus.stateless import Handler, StatelessService, run_stateless
 from executors.accounts import Accounts
-from executors.budget import OrderBudget
-from executors.clock import MachineTime, MarketClock
-from executors.correction_store import CorrectionStore
-from executors.corrections import CorrectionSweep
+from executors.clock import MarketClock, MonotonicClock
 from executors.fanout import FanOut
 from executors.metrics import OrderMetrics
 from executors.modes import ModeRules
-from executors.planning import UserLimits
+from executors.orders.correction_store import CorrectionStore
+from executors.orders.corrections import CorrectionSweep
+from executors.orders.reconcile import CLAIM_LEASE, Reconciler, intents_of
+from executors.orders.worker import OrderWorker, WorkerDeps
 from executors.quotes import QuoteCache
-from executors.reconcile import CLAIM_LEASE, Resolver, intents_of
+from executors.risk.order_rate import OrderRate
+from executors.risk.sizing import UserLimits
 from executors.sessions import ActiveUsers, SessionPoller
-from executors.store import OrderKey, Settlement, Store
+from executors.store import OrderKey, OrderOutcome, Store
 from executors.tokens import RefusedTokens
-from executors.worker import OrderWorker, Surroundings
 from schemas.calendar import Calendar
 from schemas.codec import decode
 from schemas.errors import Unreadable
@@ -62,7 +62,7 @@ OVERLAP: Final = UtcNs.minutes(5)
 
 
 @dataclass(frozen=True, slots=True)
-class Ports:
+class ExecutorDeps:
     """Everything the executors are given.
 
     Attributes:
@@ -71,7 +71,7 @@ class Ports:
         kill_switch: Whether all trading is stopped; asked before each order.
         book: The last prices, kept up here. Who gives it can look at it too.
         lease: Seconds after which an open claim's owner can no longer be sending
-            (`executors.reconcile`).
+            (`executors.orders.reconcile`).
     """
 
     connection: KafkaConnection
@@ -85,7 +85,7 @@ class Ports:
     calendar: Calendar
     kill_switch: Callable[[], bool] = lambda: False
     lease: float = CLAIM_LEASE
-    machine: MachineTime = field(default_factory=MachineTime)
+    machine: MonotonicClock = field(default_factory=MonotonicClock)
     wall: Callable[[], int] = time.time_ns
     metrics: OrderMetrics = field(default_factory=OrderMetrics)
     book: QuoteCache | None = None
@@ -99,7 +99,7 @@ def execution_service(fan_out: Handler, worker: Handler) -> StatelessService:
 
 
 async def run_executors(
-    ports: Ports,
+    ports: ExecutorDeps,
     *,
     instance: str,
     stop: asyncio.Event,
@@ -116,19 +116,19 @@ async def run_executors(
     """
     store = Store(ports.database)
     book = ports.book or QuoteCache(ports.plan.instrument)
-    active, budget = ActiveUsers(ports.machine), OrderBudget()
+    active, budget = ActiveUsers(ports.machine), OrderRate()
     broker = ports.rules.broker(ports.http)
     tokens = RefusedTokens(store, ports.machine)
-    resolver = Resolver(store, broker, tokens, ports.machine, ports.lease)
+    reconciler = Reconciler(store, broker, tokens, ports.machine, ports.lease)
 
     def limits_of(_: object) -> UserLimits:
         return ports.limits
 
-    around = Surroundings(
+    deps = WorkerDeps(
         store=store,
         broker=broker,
         rules=ports.rules,
-        resolver=resolver,
+        reconciler=reconciler,
         tokens=tokens,
         accounts=Accounts(ports.rules, ports.http, tokens),
         book=book,
@@ -143,9 +143,9 @@ async def run_executors(
     )
     service = execution_service(
         FanOut(active, ports.instruments, limits_of, ports.clock, ports.machine),
-        OrderWorker(around),
+        OrderWorker(deps),
     )
-    await _count_the_day(ports, budget)
+    await _load_day_counts(ports, budget)
     async with Publisher(ports.connection) as publisher:
         sweep = CorrectionSweep(
             CorrectionStore(ports.database),
@@ -173,17 +173,17 @@ async def run_executors(
             options=options,
             metrics=metrics,
         )
-        await _while_informed(
+        await _run_with_feeds(
             serving,
             poller.run(),
             sweep.run(),
             _follow_ticks(ports, book),
             _follow_executions(ports, budget),
-            _reconcile_open_claims(ports, resolver, publisher),
+            _reconcile_open_claims(ports, reconciler, publisher),
         )
 
 
-async def _while_informed(
+async def _run_with_feeds(
     service: Coroutine[Any, Any, None], *informers: Coroutine[Any, Any, None]
 ) -> None:
     """Run `service` to its end.
@@ -201,12 +201,14 @@ async def _while_informed(
         raise group.exceptions[0] from None
 
 
-async def _reconcile_open_claims(ports: Ports, resolver: Resolver, publisher: Publisher) -> None:
+async def _reconcile_open_claims(
+    ports: ExecutorDeps, reconciler: Reconciler, publisher: Publisher
+) -> None:
     """Settle and tell what an earlier life left open.
 
     A message missing here comes when its intent is delivered again.
     """
-    if not (claims := await resolver.open_claims()):
+    if not (claims := await reconciler.open_claims()):
         return
     since = UtcNs(ports.wall() - DAY_BACK)
     async with aclosing(
@@ -214,20 +216,20 @@ async def _reconcile_open_claims(ports: Ports, resolver: Resolver, publisher: Pu
     ) as orders:
         intents = await intents_of(orders, {key.order for key in claims})
 
-    async def tell(key: OrderKey, settlement: Settlement) -> None:
+    async def tell(key: OrderKey, outcome: OrderOutcome) -> None:
         log.info(
             "open_claim_settled",
             order=str(key.order),
-            outcome=settlement.outcome,
-            code=settlement.code,
+            outcome=outcome.outcome,
+            code=outcome.code,
         )
         if found := intents.get(key.order):
-            await publisher.send_and_wait(found.output(settlement))
+            await publisher.send_and_wait(found.output(outcome))
 
-    await resolver.resolve_all(claims, tell)
+    await reconciler.resolve_all(claims, tell)
 
 
-async def _count_the_day(ports: Ports, budget: OrderBudget) -> None:
+async def _load_day_counts(ports: ExecutorDeps, budget: OrderRate) -> None:
     since = UtcNs(ports.wall() - DAY_BACK)
     async with aclosing(
         read_topics(ports.connection, [EXECUTIONS], since=since, until_end=True)
@@ -235,19 +237,19 @@ async def _count_the_day(ports: Ports, budget: OrderBudget) -> None:
         await _observe(records, budget)
 
 
-async def _follow_executions(ports: Ports, budget: OrderBudget) -> None:
+async def _follow_executions(ports: ExecutorDeps, budget: OrderRate) -> None:
     since = UtcNs(ports.wall() - OVERLAP)  # what is seen twice counts once
     async with aclosing(read_topics(ports.connection, [EXECUTIONS], since=since)) as records:
         await _observe(records, budget)
 
 
-async def _follow_ticks(ports: Ports, book: QuoteCache) -> None:
+async def _follow_ticks(ports: ExecutorDeps, book: QuoteCache) -> None:
     since = UtcNs(ports.wall() - TICKS_BACK)
     async with aclosing(read_topics(ports.connection, [TICKS], since=since)) as records:
         await book.follow(records)
 
 
-async def _observe(records: AsyncIterator[Record], budget: OrderBudget) -> None:
+async def _observe(records: AsyncIterator[Record], budget: OrderRate) -> None:
     async for record in records:
         try:
             budget.observe(decode(Execution, record.value))

@@ -18,7 +18,7 @@ from schemas.units import NS_PER_SECOND, UtcNs
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
+class DecisionTime:
     """When a decision was made.
 
     Attributes:
@@ -31,7 +31,7 @@ class Decided:
 
 
 @dataclass(frozen=True, slots=True)
-class MachineTime:
+class MonotonicClock:
     """Deadlines and pauses; never market time."""
 
     monotonic: Callable[[], float] = time.monotonic
@@ -41,12 +41,12 @@ class MachineTime:
 class MarketClock(Protocol):
     """Market time as the executors see it."""
 
-    def now(self, decided: Decided) -> UtcNs: ...
+    def now(self, decided: DecisionTime) -> UtcNs: ...
 
     def of_market(self, feed_clock: UtcNs | None) -> UtcNs | None:
         """What time it is for no decision in particular; None when nobody knows yet."""
 
-    async def reach(self, moment: UtcNs, decided: Decided) -> UtcNs:
+    async def reach(self, moment: UtcNs, decided: DecisionTime) -> UtcNs:
         """Wait for `moment`, or nearly; returns the market time it is then."""
 
 
@@ -61,30 +61,30 @@ class LiveClock:
         self._wall = wall
         self._sleep = sleep
 
-    def now(self, decided: Decided) -> UtcNs:  # noqa: ARG002  # live, all decisions share one time
+    def now(self, decided: DecisionTime) -> UtcNs:  # noqa: ARG002  # live, all decisions share one time
         return UtcNs(self._wall())
 
     def of_market(self, feed_clock: UtcNs | None) -> UtcNs | None:  # noqa: ARG002  # likewise
         return UtcNs(self._wall())
 
-    async def reach(self, moment: UtcNs, decided: Decided) -> UtcNs:
+    async def reach(self, moment: UtcNs, decided: DecisionTime) -> UtcNs:
         await self._sleep(max(0, moment - self._wall()) / NS_PER_SECOND)
         return self.now(decided)
 
 
-class ChainClock:
+class ReplayClock:
     """Market time follows each decision's own chain of causes."""
 
     def __init__(self, wall: Callable[[], int] = time.time_ns) -> None:
         self._wall = wall
 
-    def now(self, decided: Decided) -> UtcNs:
+    def now(self, decided: DecisionTime) -> UtcNs:
         return UtcNs(decided.event_time + max(0, self._wall() - decided.published_at))
 
     def of_market(self, feed_clock: UtcNs | None) -> UtcNs | None:
         """The feed's: a replay has no other clock."""
         return feed_clock
 
-    async def reach(self, moment: UtcNs, decided: Decided) -> UtcNs:
+    async def reach(self, moment: UtcNs, decided: DecisionTime) -> UtcNs:
         """Nothing to wait for: the caller judges as of the later moment."""
         return max(moment, self.now(decided))

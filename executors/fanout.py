@@ -9,8 +9,8 @@ from typing import Final, TypeAlias
 import structlog
 
 from bus.records import Output, Record, message_output
-from executors.clock import Decided, MachineTime, MarketClock
-from executors.planning import NoOrder, UserLimits, plan
+from executors.clock import DecisionTime, MarketClock, MonotonicClock
+from executors.risk.sizing import NoOrder, UserLimits, plan
 from executors.sessions import DATABASE_AWAY, ActiveUsers
 from schemas.codec import decode
 from schemas.errors import Unreadable
@@ -53,7 +53,7 @@ class FanOut:
         instruments: Mapping[InstrumentId, Instrument],
         limits_of: LimitsOf,
         clock: MarketClock,
-        machine: MachineTime,
+        machine: MonotonicClock,
     ) -> None:
         self._active = active
         self._instruments = instruments
@@ -89,7 +89,10 @@ class FanOut:
 
     async def _hold_while_stale(self, decision: Decision, record: Record) -> None:
         """Return when the set of users is fresh, the decision has expired, or `HOLD_LIMIT` has passed."""
-        when, began = Decided(decision.event_time, record.published_at), self._machine.monotonic()
+        when, began = (
+            DecisionTime(decision.event_time, record.published_at),
+            self._machine.monotonic(),
+        )
         while self._active.stale:
             held = self._machine.monotonic() - began
             if self._clock.now(when) >= decision.valid_until or held >= HOLD_LIMIT:
@@ -141,7 +144,7 @@ def fan_out_of(decision: Decision, orders: int, without: Sequence[WithoutOrder])
     )
 
 
-def decided(intent: OrderIntent, record: Record) -> Decided:
+def decided(intent: OrderIntent, record: Record) -> DecisionTime:
     """When the decision behind an intent was made.
 
     Raises:
@@ -150,4 +153,4 @@ def decided(intent: OrderIntent, record: Record) -> Decided:
     stamp = record.headers.get(DECIDED_AT, b"%d" % record.published_at)
     if not stamp.isdigit():
         raise Unreadable(f"not nanoseconds: {stamp[:40]!r}", DECIDED_AT)
-    return Decided(intent.event_time, UtcNs(int(stamp)))
+    return DecisionTime(intent.event_time, UtcNs(int(stamp)))

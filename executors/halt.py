@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from executors.gate import FEED_DEAD_AFTER, Denial
+from executors.risk.gate import FEED_DEAD_AFTER, Denial
 from schemas.calendar import Calendar
 from schemas.ids import InstrumentId
 from schemas.market import Instrument, trading_day

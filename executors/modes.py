@@ -63,7 +63,7 @@ class ModeRules:
         return lambda credentials: OrderClient(http, self.base_url, credentials)
 
 
-def rules_of(mode: Mode, api_url: str, own_client_id: str = "") -> ModeRules:
+def validate_mode(mode: Mode, api_url: str, own_client_id: str = "") -> ModeRules:
     """Check that `mode` may run as configured.
 
     Raises:

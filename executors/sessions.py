@@ -19,7 +19,7 @@ import structlog
 
 from bus.database import StoreAway
 from bus.records import Output, message_output
-from executors.clock import MachineTime
+from executors.clock import MonotonicClock
 from executors.store import KeyRow, Store
 from schemas.ids import DhanClientId, UserId, derive
 from schemas.messages import UserSession
@@ -94,7 +94,7 @@ def changes(
 class ActiveUsers:
     """The last known states, worthless for new orders once they are older than `KEEP_FOR`."""
 
-    def __init__(self, machine: MachineTime) -> None:
+    def __init__(self, machine: MonotonicClock) -> None:
         self._machine = machine
         self._states: Mapping[UserId, UserState] = {}
         self._known_at = float("-inf")
@@ -142,7 +142,7 @@ class SessionPoller:
         active: ActiveUsers,
         publish: Publish,
         wall: Callable[[], datetime],
-        machine: MachineTime,
+        machine: MonotonicClock,
         *,
         on_change: Callable[[], None] = lambda: None,
         connected: Callable[[UserId, DhanClientId], None] | None = None,

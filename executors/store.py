@@ -1,8 +1,8 @@
-"""The database as the executors see it: claim, settle, reconcile, and who may trade.
+"""The database as the executors see it: claim, record, reconcile, and who may trade.
 
 Typed, and silent about tokens. All decisions about "at most once" are the database's
 (`supabase/migrations`); this is only their wording in Python. Every call may be repeated: a claim
-whose answer was lost is answered with `Taken`, a settlement with what was recorded first.
+whose answer was lost is answered with `AlreadyClaimed`, a outcome with what was recorded first.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from supabase import AsyncClient
 
 from bus.database import Answers, RowRefused, StoreAway
 from dhan.transport import Credentials
-from executors.clock import MachineTime
+from executors.clock import MonotonicClock
 from executors.terms import OrderTerms
 from schemas.errors import Misconfigured, TryLater, Unreadable
 from schemas.ids import CorrelationId, DecisionId, DhanClientId, DhanOrderId, OrderId, UserId
@@ -54,7 +54,7 @@ class OrderKey(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Settlement:
+class OrderOutcome:
     """The one recorded outcome of an intent.
 
     Attributes:
@@ -80,7 +80,7 @@ class Settlement:
         return None if self.outcome is Outcome.ACCEPTED else self.line
 
     @classmethod
-    def read(cls, record: dict[str, Any]) -> Settlement:
+    def read(cls, record: dict[str, Any]) -> OrderOutcome:
         outcome = Outcome(record["outcome"])
         code, _, text = (record.get("reason") or outcome.value).partition(": ")
         order, terms = record.get("dhan_order_id"), record.get("terms")
@@ -109,14 +109,14 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class AlreadyClaimed:
     """Someone claimed or denied the order before, perhaps this very process before it was killed."""
 
-    settlement: Settlement | None
+    outcome: OrderOutcome | None
 
 
 @dataclass(frozen=True, slots=True)
-class Open:
+class OpenClaim:
     """A claim without outcome, and what one needs to look its order up.
 
     Attributes:
@@ -130,14 +130,14 @@ class Open:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class RecordedOutcome:
     """The claim has its outcome."""
 
-    settlement: Settlement
+    outcome: OrderOutcome
 
 
 @dataclass(frozen=True, slots=True)
-class Blind:
+class Unverifiable:
     """A claim without outcome that cannot be looked up: the token is gone."""
 
     reason: str
@@ -154,8 +154,8 @@ class KeyRow:
     token_refused: bool
 
 
-Claim: TypeAlias = Claimed | Refused | Taken
-Reconciled: TypeAlias = Open | Settled | Blind
+Claim: TypeAlias = Claimed | Refused | AlreadyClaimed
+Reconciled: TypeAlias = OpenClaim | RecordedOutcome | Unverifiable
 T = TypeVar("T")
 
 
@@ -194,40 +194,40 @@ class Store:
             case {"status": "refused", "reason": str(reason)}:
                 return Refused(reason)
             case {"status": "taken", "outcome": None}:
-                return Taken(None)
+                return AlreadyClaimed(None)
             case {"status": "taken", "outcome": str()}:
-                return Taken(Settlement.read(answer))
-        raise self._strange("claim_order")
+                return AlreadyClaimed(OrderOutcome.read(answer))
+        raise self._unexpected("claim_order")
 
-    async def settle(self, key: OrderKey, settlement: Settlement) -> Settlement:
-        """Record an outcome; returns the recorded one, which is the first that anybody settled.
+    async def record_outcome(self, key: OrderKey, outcome: OrderOutcome) -> OrderOutcome:
+        """Record an outcome; returns the recorded one, which is the first that anybody recorded.
 
-        The terms of `settlement` count only where the order was never claimed.
+        The terms of `outcome` count only where the order was never claimed.
         """
         answer = await self._rpc(
-            "settle_order",
+            "record_order_outcome",
             {
                 "p_user": str(key.user),
                 "p_decision": str(key.decision),
                 "p_order": str(key.order),
-                "p_outcome": settlement.outcome.value,
-                "p_dhan_order_id": settlement.dhan_order_id,
-                "p_reason": settlement.reason,
-                "p_terms": settlement.terms.written() if settlement.terms else None,
+                "p_outcome": outcome.outcome.value,
+                "p_dhan_order_id": outcome.dhan_order_id,
+                "p_reason": outcome.reason,
+                "p_terms": outcome.terms.written() if outcome.terms else None,
             },
         )
         match answer:
             case {"first": bool(first), "outcome": str()}:
-                recorded = Settlement.read(answer)
-                if not first and recorded.outcome is not settlement.outcome:
+                recorded = OrderOutcome.read(answer)
+                if not first and recorded.outcome is not outcome.outcome:
                     log.error(
                         "outcomes_differ",
                         order=str(key.order),
-                        ours=settlement.outcome,
+                        ours=outcome.outcome,
                         recorded=recorded.outcome,
                     )
                 return recorded
-        raise self._strange("settle_order")
+        raise self._unexpected("record_order_outcome")
 
     async def reconcile(self, key: OrderKey) -> Reconciled:
         """The state of a claim, with credentials to look it up while it is open.
@@ -249,16 +249,16 @@ class Store:
             }:
                 credentials = Credentials(DhanClientId(client), SecretStr(token))
                 name = CorrelationId(str(answer["correlation_id"]))
-                return Open(credentials, name, age / 1_000, TokenVersion(version))
+                return OpenClaim(credentials, name, age / 1_000, TokenVersion(version))
             case {"status": "settled", "outcome": str()}:
-                return Settled(Settlement.read(answer))
+                return RecordedOutcome(OrderOutcome.read(answer))
             case {"status": "refused", "reason": str(reason)}:
-                return Blind(reason)
+                return Unverifiable(reason)
             case {"status": "absent"}:
                 raise TryLater(
                     f"the claim of order {key.order} has vanished: was the database restored from a backup?"
                 )
-        raise self._strange("reconcile_order")
+        raise self._unexpected("reconcile_order")
 
     async def open_claims(self, older_than: float) -> list[tuple[OrderKey, float]]:
         """Claims without outcome, with their age in seconds, oldest first."""
@@ -276,7 +276,7 @@ class Store:
                 for r in rows
             ]
         except (KeyError, TypeError, ValueError):
-            raise self._strange("open_claims") from None
+            raise self._unexpected("open_claims") from None
 
     async def refuse_token(self, user: UserId, version: TokenVersion, code: str) -> bool:
         """Note that Dhan refused this token; returns whether it is the one in force."""
@@ -284,7 +284,7 @@ class Store:
         answer = await self._rpc("refuse_token", arguments)
         if isinstance(answer, bool):
             return answer
-        raise self._strange("refuse_token")
+        raise self._unexpected("refuse_token")
 
     async def trading_keys(self) -> list[KeyRow]:
         """All users' keys without their tokens."""
@@ -295,7 +295,7 @@ class Store:
             try:
                 rows += _key_rows(page)
             except (KeyError, TypeError, ValueError):
-                raise self._strange("trading_keys") from None
+                raise self._unexpected("trading_keys") from None
             if len(page) < PAGE:
                 return rows
 
@@ -308,11 +308,11 @@ class Store:
         except RowRefused as refused:
             raise _unreadable(refused) from None
 
-    def _strange(self, call: str) -> StoreAway | Misconfigured:
+    def _unexpected(self, call: str) -> StoreAway | Misconfigured:
         return self._answers.misfit(call, "answered in a form this version does not know")
 
 
-async def until_back(call: Callable[[], Awaitable[T]], machine: MachineTime) -> T:
+async def retry_until_available(call: Callable[[], Awaitable[T]], machine: MonotonicClock) -> T:
     """Repeat an idempotent `call` until the database answers."""
     pause = 0.1
     while True:
@@ -324,11 +324,11 @@ async def until_back(call: Callable[[], Awaitable[T]], machine: MachineTime) -> 
         pause = min(2 * pause, LONGEST_PAUSE)
 
 
-async def settled(
-    store: Store, key: OrderKey, settlement: Settlement, machine: MachineTime
-) -> Settlement:
+async def record_with_retry(
+    store: Store, key: OrderKey, outcome: OrderOutcome, machine: MonotonicClock
+) -> OrderOutcome:
     """Record an outcome, however long the database is away; returns the recorded one."""
-    return await until_back(lambda: store.settle(key, settlement), machine)
+    return await retry_until_available(lambda: store.record_outcome(key, outcome), machine)
 
 
 def _unreadable(refused: RowRefused) -> Unreadable:

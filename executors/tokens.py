@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import structlog
 
-from executors.clock import MachineTime
-from executors.store import Store, TokenVersion, until_back
+from executors.clock import MonotonicClock
+from executors.store import Store, TokenVersion, retry_until_available
 from schemas.ids import UserId
 
 log = structlog.get_logger(__name__)
@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 class RefusedTokens:
     """What this process has seen refused."""
 
-    def __init__(self, store: Store, machine: MachineTime) -> None:
+    def __init__(self, store: Store, machine: MonotonicClock) -> None:
         self._store = store
         self._machine = machine
         self._versions: set[TokenVersion] = set()
@@ -38,7 +38,7 @@ class RefusedTokens:
         if version in self._versions:
             return
         self._versions.add(version)
-        in_force = await until_back(
+        in_force = await retry_until_available(
             lambda: self._store.refuse_token(user, version, code), self._machine
         )
         log.warning("token_refused", user=str(user), code=code, in_force=in_force)

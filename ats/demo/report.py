@@ -11,8 +11,8 @@ from ats import exit_codes
 from ats.demo.played import Played
 from ats.demo.tally import Tally
 from ats.demo.words import CUT_OFF, TRUTH, next_steps
-from executors.gate import Denial
-from executors.outcomes import EXPLANATIONS
+from executors.orders.outcomes import EXPLANATIONS
+from executors.risk.gate import Denial
 from schemas.messages import Outcome
 
 

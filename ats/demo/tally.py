@@ -14,8 +14,8 @@ from statistics import quantiles
 from uuid import UUID
 
 from bus.records import Record
-from executors.gate import Denial, closes
-from executors.outcomes import EXPLANATIONS
+from executors.orders.outcomes import EXPLANATIONS
+from executors.risk.gate import Denial, closes
 from schemas import ticks, topics
 from schemas.codec import decode
 from schemas.errors import Unreadable

@@ -18,14 +18,14 @@ from ats.services.context import Context, database, instrument_master
 from ats.settings import Settings
 from bus.metrics import ShellMetrics
 from dhan.transport import open_client
-from executors.app import Ports, run_executors
-from executors.clock import ChainClock, LiveClock, MachineTime
-from executors.gate import Denial
+from executors.app import ExecutorDeps, run_executors
+from executors.clock import LiveClock, MonotonicClock, ReplayClock
 from executors.halt import halted, kinds_of
 from executors.metrics import OrderMetrics
-from executors.modes import Mode, ModeRules, rules_of
-from executors.planning import UserLimits
+from executors.modes import Mode, ModeRules, validate_mode
 from executors.quotes import QuoteCache
+from executors.risk.gate import Denial
+from executors.risk.sizing import UserLimits
 from schemas.units import NS_PER_SECOND, Paise, UtcNs
 
 KILL_SWITCH: Final = "KILL"  # while a file of this name lies in ATS_STATE_DIR, no order leaves
@@ -44,7 +44,7 @@ async def run(context: Context) -> None:
     connection, master = settings.kafka(), await instrument_master(settings)
     limits, calendar = limits_of(settings), with_auction_shares(calendar_of(settings), master)
     announce(calendar, settings)
-    clock = ChainClock() if settings.ats_clock == "market" else LiveClock()
+    clock = ReplayClock() if settings.ats_clock == "market" else LiveClock()
     book, kinds = QuoteCache(settings.plan().instrument), kinds_of(master.by_id.values(), calendar)
 
     def report() -> dict[str, Any]:
@@ -59,7 +59,7 @@ async def run(context: Context) -> None:
         return platform_report(settings, halt, now)
 
     async with AsyncExitStack() as stack:
-        ports = Ports(
+        ports = ExecutorDeps(
             connection=connection,
             plan=settings.plan(),
             database=await stack.enter_async_context(database(settings)),
@@ -86,7 +86,9 @@ def instance_of(settings: Settings) -> str:
 
 def mode_rules(settings: Settings) -> ModeRules:
     """Raises Misconfigured when the mode may not run as configured."""
-    return rules_of(Mode(settings.ats_mode), settings.dhan_api_url, settings.admin_dhan_client_id)
+    return validate_mode(
+        Mode(settings.ats_mode), settings.dhan_api_url, settings.admin_dhan_client_id
+    )
 
 
 def limits_of(settings: Settings) -> UserLimits:
@@ -125,7 +127,7 @@ Report = Callable[[], dict[str, Any]]
 
 @asynccontextmanager
 async def reporting(
-    client: AsyncClient, report: Report, machine: MachineTime | None = None
+    client: AsyncClient, report: Report, machine: MonotonicClock | None = None
 ) -> AsyncIterator[None]:
     """Inside: the database is told every 15 seconds that these order workers live, and at once what halts them.
 
@@ -134,7 +136,7 @@ async def reporting(
     """
     first = report()
     await _tell(client, first)
-    task = asyncio.create_task(_keep_telling(client, report, first, machine or MachineTime()))
+    task = asyncio.create_task(_keep_telling(client, report, first, machine or MonotonicClock()))
     try:
         yield
     finally:
@@ -143,7 +145,7 @@ async def reporting(
 
 
 async def _keep_telling(
-    client: AsyncClient, report: Report, told: dict[str, Any], machine: MachineTime
+    client: AsyncClient, report: Report, told: dict[str, Any], machine: MonotonicClock
 ) -> None:
     told_at = machine.monotonic()
     while True:

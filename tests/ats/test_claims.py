@@ -17,7 +17,7 @@ import pytest_asyncio
 
 from ats import exit_codes
 from ats.claims import OpenClaim, Verdict, correct, list_open, settle, why_open
-from executors.reconcile import CLAIM_LEASE, UNCLEAR_LIMIT
+from executors.orders.reconcile import CLAIM_LEASE, UNCLEAR_LIMIT
 from schemas.errors import Misconfigured, TryLater
 from schemas.ids import UserId
 from schemas.messages import OrderIntent

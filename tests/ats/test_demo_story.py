@@ -21,8 +21,8 @@ from ats.demo.report import summary
 from ats.demo.tally import Promise, Tally
 from ats.demo.users import DemoUser, Visitor
 from ats.demo.view import View
-from executors.gate import Denial
-from executors.outcomes import EXPLANATIONS
+from executors.orders.outcomes import EXPLANATIONS
+from executors.risk.gate import Denial
 from schemas import topics
 from schemas.ids import UserId, derive
 from schemas.market import Action, Side

@@ -16,7 +16,7 @@ from ats.metrics import Figure, Health, MetricsServer
 from bus.metrics import ShellMetrics
 from bus.records import TopicPartition
 from executors.metrics import MAX_SERIES, OTHER, OrderMetrics
-from executors.outcomes import denied, execution
+from executors.orders.outcomes import denied, execution
 from schemas.errors import Misconfigured
 from tests.executors.factories import a_decision, an_intent
 from tools.reference import metrics

@@ -13,8 +13,8 @@ import pytest_asyncio
 
 from ats.services.executors import LOOK_EVERY, REPORT_EVERY, platform_report, reporting
 from ats.settings import load
-from executors.clock import MachineTime
-from executors.gate import Denial
+from executors.clock import MonotonicClock
+from executors.risk.gate import Denial
 from schemas.units import NS_PER_SECOND, UtcNs
 from tests.database.fixtures import SupabaseStack
 
@@ -27,7 +27,7 @@ class HandTime:
     def __init__(self) -> None:
         self._now = 0.0
         self._asleep, self._turn = asyncio.Event(), asyncio.Event()
-        self.machine = MachineTime(lambda: self._now, self._sleep)
+        self.machine = MonotonicClock(lambda: self._now, self._sleep)
 
     async def _sleep(self, seconds: float) -> None:
         self._asleep.set()

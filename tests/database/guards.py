@@ -25,7 +25,7 @@ Actor: TypeAlias = Callable[[Connection], AbstractAsyncContextManager[None]]
 
 
 CLAIM = "select claim_order($1, $2, $3, $4)"
-ACCEPT = "select settle_order($1, $2, $3, 'accepted', '1')"
+ACCEPT = "select record_order_outcome($1, $2, $3, 'accepted', '1')"
 CORRECT = "select correct_order($1, $2, $3, 'rejected', null, 'REJECTED')"
 
 
@@ -44,7 +44,10 @@ async def order_times_are_ones_own(stack: SupabaseStack) -> None:
         decisions = {user.id: await a_decision(superuser) for user in (mine, theirs)}
         for user, decision in decisions.items():
             await superuser.execute(
-                "select settle_order($1, $2, $3, 'denied', null, 'x')", user, decision, uuid4()
+                "select record_order_outcome($1, $2, $3, 'denied', null, 'x')",
+                user,
+                decision,
+                uuid4(),
             )
         async with acting_as(superuser, "authenticated", mine.id):
             rows = await superuser.fetch("select decision_id from own_order_times()")
@@ -134,7 +137,7 @@ async def claim_and_denial(stack: SupabaseStack) -> tuple[Statement, Statement]:
         decision, order = await a_decision(superuser), uuid4()
     denial = Statement(
         as_service,
-        "select settle_order($1, $2, $3, 'denied', null, 'x')",
+        "select record_order_outcome($1, $2, $3, 'denied', null, 'x')",
         (user.id, decision, order),
     )
     claim = Statement(

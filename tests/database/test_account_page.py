@@ -72,7 +72,7 @@ async def settle(
         claim = "select claim_order($1, $2, $3, $4, $5)"
         await superuser.execute(claim, user.id, decision, order, order.hex[:20], text)
     await superuser.execute(
-        "select settle_order($1, $2, $3, $4, $5, $6, $7)",
+        "select record_order_outcome($1, $2, $3, $4, $5, $6, $7)",
         *(user.id, decision, order, outcome),
         *("112233" if outcome == "accepted" else None, reason, text),
     )

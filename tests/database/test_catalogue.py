@@ -26,6 +26,7 @@ API_ROLES = ("anon", "authenticated", "service_role")
 WITHOUT_POLICY = {"daily_scans", "analysis_reports"}  # on purpose: no user reads them
 SERVICE_FUNCTIONS = {
     "claim_order",
+    "record_order_outcome",
     "settle_order",
     "reconcile_order",
     "open_claims",
@@ -324,7 +325,7 @@ async def test_an_order_is_claimed_and_settled_on_every_server(catalogue: Connec
         "select claim_order($1, $2, $3, 'AT1') ->> 'access_token'", user, decision, order
     )
     settled = await catalogue.fetchval(
-        "select settle_order($1, $2, $3, 'accepted', '42')", user, decision, order
+        "select record_order_outcome($1, $2, $3, 'accepted', '42')", user, decision, order
     )
     status = await catalogue.fetchval("select status from user_trade_logs where user_id = $1", user)
     await story.rollback()

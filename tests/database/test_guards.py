@@ -64,7 +64,7 @@ MUTANTS = [
         r"'executed ' \|\| p_claim\.decision_id",
     ),
     lock(guards.a_claim_waits_for_the_denial_of_its_order, "claim_order", PAIR),
-    lock(guards.a_denial_waits_for_the_claim_of_its_order, "settle_order", PAIR),
+    lock(guards.a_denial_waits_for_the_claim_of_its_order, "record_order_outcome", PAIR),
     lock(
         guards.attempts_to_connect_are_counted_one_by_one,
         "begin_dhan_consent",

@@ -192,7 +192,7 @@ async def settle(superuser: Connection, user: SignedInUser, symbol: str, outcome
         "select claim_order($1, $2, $3, $4)", user.id, decision, order, correlation
     )
     await superuser.execute(
-        "select settle_order($1, $2, $3, $4, $5, $6)",
+        "select record_order_outcome($1, $2, $3, $4, $5, $6)",
         *(user.id, decision, order, outcome),
         *(("112233", None) if outcome == "accepted" else (None, "quote_stale")),
     )

@@ -59,7 +59,7 @@ class Intent:
         self, outcome: str, dhan_order_id: str | None = None, reason: str | None = None
     ) -> Any:
         more = {"p_outcome": outcome, "p_dhan_order_id": dhan_order_id, "p_reason": reason}
-        return await self._call("settle_order", p_order=str(self.order), **more)
+        return await self._call("record_order_outcome", p_order=str(self.order), **more)
 
     async def reconcile(self) -> Any:
         return await self._call("reconcile_order")
@@ -444,7 +444,7 @@ async def test_an_outcome_under_another_order_id_is_refused(
     }
 
     with pytest.raises(APIError, match="belong to order"):
-        await service.rpc("settle_order", arguments | {"p_outcome": "denied"}).execute()
+        await service.rpc("record_order_outcome", arguments | {"p_outcome": "denied"}).execute()
 
     assert (await intent.reconcile())["status"] == "open"
 

@@ -43,7 +43,7 @@ async def scene(supabase_stack: SupabaseStack, superuser: Connection) -> Scene:
     theirs, _ = await trading_user(supabase_stack)
     my_decision, their_decision, idle_decision = [await a_decision(superuser) for _ in range(3)]
     for user, decision in ((mine, my_decision), (theirs, their_decision)):
-        settled = "select public.settle_order($1, $2, $3, 'denied', null, 'outside_hours')"
+        settled = "select public.record_order_outcome($1, $2, $3, 'denied', null, 'outside_hours')"
         await superuser.execute(settled, user.id, decision, uuid4())
     return Scene(mine, theirs, my_decision, their_decision, idle_decision)
 
@@ -146,7 +146,7 @@ async def test_a_user_turns_their_own_switch_and_no_other(
         "select private.signed_in_user()",
         "select claim_order(auth.uid(), gen_random_uuid(), gen_random_uuid(), 'AT1')",
         (
-            "select settle_order(auth.uid(), gen_random_uuid(), gen_random_uuid(), 'denied', null, "
+            "select record_order_outcome(auth.uid(), gen_random_uuid(), gen_random_uuid(), 'denied', null, "
             "null)"
         ),
         "select reconcile_order(auth.uid(), gen_random_uuid())",

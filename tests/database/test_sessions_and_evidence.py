@@ -192,7 +192,7 @@ async def test_settling_marks_a_decision_as_executed(
             "select claim_order($1, $2, $3, $4)", user.id, decision, order, order.hex[:25]
         )
         await superuser.execute(
-            "select settle_order($1, $2, $3, 'accepted', '42')", user.id, decision, order
+            "select record_order_outcome($1, $2, $3, 'accepted', '42')", user.id, decision, order
         )
 
         assert (

@@ -12,8 +12,8 @@ import pytest
 from agents import committee, limits
 from agents.llm_calls import Failure
 from ats.settings import Settings
-from executors.gate import Denial
-from executors.outcomes import EXPLANATIONS
+from executors.orders.outcomes import EXPLANATIONS
+from executors.risk.gate import Denial
 from schemas.topics import CATALOGUE
 from tests.docs.blocks import PAGES, blocks, name, spans
 from tools.house.tree import AROUND, PRODUCT

@@ -10,8 +10,8 @@ import pytest
 
 from agents.llm_calls import Failure
 from ats.settings import Settings
-from executors.gate import Denial
-from executors.outcomes import EXPLANATIONS
+from executors.orders.outcomes import EXPLANATIONS
+from executors.risk.gate import Denial
 from schemas.topics import CATALOGUE
 from tools.reference import metrics
 from tools.reference.commands import commands

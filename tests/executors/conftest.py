@@ -10,7 +10,7 @@ from simulator.config import SimulatedUser, SimulatorConfig
 from simulator.server import Simulator
 from tests.database.fixtures import SupabaseStack
 from tests.dhan.broker import ScriptedDhan, scripted_dhan
-from tests.executors.world import CLIENT, World, world_at
+from tests.executors.harness import CLIENT, World, world_at
 
 TOKEN = "simulated-token-of-the-tests"
 

@@ -10,8 +10,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from bus.records import Record
-from executors.gate import Quote, Sent, Situation
-from executors.planning import UserLimits, limit_price
+from executors.risk.gate import OrderCounts, PreTradeContext, Quote
+from executors.risk.sizing import UserLimits, limit_price
 from schemas import ids, ticks
 from schemas.calendar import EVERY_DAY
 from schemas.codec import encode
@@ -83,10 +83,10 @@ def an_intent(user: UserId = USER, decision: Decision | None = None, **changes: 
     return OrderIntent(**(fields | changes))
 
 
-def the_situation_for(intent: OrderIntent, **changes: Any) -> Situation:
+def the_situation_for(intent: OrderIntent, **changes: Any) -> PreTradeContext:
     """One in which `intent` may leave."""
     now = UtcNs(intent.event_time + UtcNs.seconds(1))
-    situation = Situation(
+    context = PreTradeContext(
         now=now,
         kill_switch=False,
         mode_allows=True,
@@ -94,10 +94,10 @@ def the_situation_for(intent: OrderIntent, **changes: Any) -> Situation:
         calendar=EVERY_DAY,
         feed_clock=now,
         quote=Quote(intent.reference_price, now),
-        sent=Sent(),
+        sent=OrderCounts(),
         limits=LIMITS,
     )
-    return replace(situation, **changes)
+    return replace(context, **changes)
 
 
 def a_record(message: Message, key: object, topic: Topic = ORDERS, **changes: Any) -> Record:

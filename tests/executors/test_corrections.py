@@ -17,14 +17,14 @@ from ats.embedded.postgres import EmbeddedPostgres
 from bus.database import StoreAway
 from bus.records import Output
 from dhan.orders import BrokerOrder, DayOrders
-from executors.clock import MachineTime
-from executors.correction_store import ChangingOrder, Correction, CorrectionStore
-from executors.corrections import ROUND_EVERY, CorrectionSweep, compare
+from executors.clock import MonotonicClock
 from executors.metrics import OrderMetrics
-from executors.outcomes import denied, execution, execution_id
+from executors.orders.correction_store import ChangingOrder, Correction, CorrectionStore
+from executors.orders.corrections import ROUND_EVERY, CorrectionSweep, compare
+from executors.orders.outcomes import denied, execution, execution_id
+from executors.orders.worker import WorkerDeps
 from executors.sessions import ActiveUsers, SessionPoller
 from executors.store import OrderKey, Store
-from executors.worker import Surroundings
 from schemas.codec import decode, encode
 from schemas.ids import DhanOrderId, UserId, derive
 from schemas.messages import Execution, OrderIntent, Outcome
@@ -35,7 +35,7 @@ from tests.database.test_corrections import an_account
 from tests.dhan.broker import ScriptedDhan, hang_up, json_answer, text_answer, trading_error
 from tests.executors.conftest import TOKEN
 from tests.executors.factories import TEN_O_CLOCK, an_intent
-from tests.executors.world import FastMachine, World, run
+from tests.executors.harness import FastMachine, World, run
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -73,14 +73,14 @@ class Kafka:
 
 
 def sweep_of(
-    around: Surroundings, world: World, kafka: Kafka, store: CorrectionStore | None = None
+    deps: WorkerDeps, world: World, kafka: Kafka, store: CorrectionStore | None = None
 ) -> CorrectionSweep:
     return CorrectionSweep(
         store or CorrectionStore(world.client),
-        around.broker,
-        around.tokens,
+        deps.broker,
+        deps.tokens,
         publish=kafka.publish,
-        machine=around.machine,
+        machine=deps.machine,
         metrics=OrderMetrics(),
     )
 
@@ -167,24 +167,24 @@ async def test_an_order_that_was_pending_and_then_rejected_does_not_stay_a_succe
 ) -> None:
     user = await simulated.user(token=TOKEN)
     intent = await simulated.intent(user)
-    around = simulated.surroundings(user)
+    deps = simulated.surroundings(user)
     fault = {"kind": FaultKind.LATE_REJECT, "delay": 0, "message": "RMS: margin exceeds"}
     await simulated.http.post(f"{simulator.url}/control/faults", json=fault)
 
-    execution = await run(simulated.worker(user, budget=around.budget), intent)
-    around.budget.observe(execution)
-    held = around.budget.position(user, intent.instrument, TEN_O_CLOCK)
+    execution = await run(simulated.worker(user, budget=deps.budget), intent)
+    deps.budget.observe(execution)
+    held = deps.budget.position(user, intent.instrument, TEN_O_CLOCK)
     (message,) = await a_round(simulated)
-    around.budget.observe(message)
-    around.budget.observe(execution)  # a repeat, as after a crash
+    deps.budget.observe(message)
+    deps.budget.observe(execution)  # a repeat, as after a crash
 
     assert (execution.outcome, held) == (Outcome.ACCEPTED, intent.quantity)
     assert (message.outcome, message.reason_code) == (Outcome.REJECTED, "REJECTED")
     assert "margin exceeds" in message.reason
     assert await known(simulated, intent) == ("rejected", execution.dhan_order_id)
     assert not await simulated.executed(intent.decision_id)
-    assert around.budget.position(user, intent.instrument, TEN_O_CLOCK) == 0
-    assert around.budget.sent(user, TEN_O_CLOCK).today == 1
+    assert deps.budget.position(user, intent.instrument, TEN_O_CLOCK) == 0
+    assert deps.budget.sent(user, TEN_O_CLOCK).today == 1
 
 
 async def test_a_decision_stays_executed_while_another_users_order_of_it_is_accepted(
@@ -348,13 +348,13 @@ async def test_another_account_is_never_asked_and_the_first_one_again_when_it_is
     dhan.on("GET", "/v2/orders", book(row_of(intent, "910", "TRADED")))
     dhan.on("GET", "/v2/orders/external/", json_answer(row_of(intent, "910", "TRADED")))
 
-    settled = await scripted.surroundings(user).resolver.resolve(OrderKey.of(intent))
+    recorded = await scripted.surroundings(user).reconciler.resolve(OrderKey.of(intent))
     meanwhile = await a_round(scripted)
     asked_meanwhile = list(dhan.seen)
     await person.connect_dhan(client_id=first, token="token-of-the-first-account")
     (message,) = await a_round(scripted)
 
-    assert (settled.outcome, settled.code) == (Outcome.NOT_FOUND, "unverifiable")
+    assert (recorded.outcome, recorded.code) == (Outcome.NOT_FOUND, "unverifiable")
     assert (meanwhile, asked_meanwhile) == ([], [])
     assert (message.order_id, message.outcome) == (intent.id, Outcome.ACCEPTED)
 
@@ -370,8 +370,8 @@ async def test_a_token_that_died_and_came_back_is_used_at_once(
     intent = await scripted.intent(user)
     dhan.on("POST", "/v2/orders", hang_up)
     dhan.on("GET", "/v2/orders", trading_error("DH-901", status=401))
-    settled = await run(scripted.worker(user), intent)
-    assert settled.reason_code == "unverifiable"
+    recorded = await run(scripted.worker(user), intent)
+    assert recorded.reason_code == "unverifiable"
     dhan.on("GET", "/v2/orders", book(row_of(intent, "913", "TRADED")))
     dead = await a_round(scripted)  # Dhan refused this token: nobody asks with it any more
 
@@ -399,7 +399,7 @@ async def test_a_change_of_somebodys_connection_begins_the_next_round(
     scripted: World, dhan: ScriptedDhan
 ) -> None:
     machine, kafka = FastMachine(), Kafka()
-    forever = MachineTime(lambda: machine.now, lambda _: asyncio.sleep(3_600))
+    forever = MonotonicClock(lambda: machine.now, lambda _: asyncio.sleep(3_600))
     sweep = sweep_of(scripted.surroundings(machine=forever), scripted, kafka)
     poller = SessionPoller(
         Store(scripted.client),

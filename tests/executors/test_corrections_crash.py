@@ -17,7 +17,7 @@ import pytest_asyncio
 from ats.embedded.postgres import EmbeddedPostgres
 from bus.connection import KafkaConnection
 from bus.topics import create_topics
-from executors.outcomes import execution_id
+from executors.orders.outcomes import execution_id
 from schemas.codec import decode
 from schemas.ids import OrderId
 from schemas.messages import Execution, Outcome
@@ -25,10 +25,10 @@ from schemas.topics import EXECUTIONS
 from tests.conftest import started_broker
 from tests.database.fixtures import SupabaseStack, own_stack
 from tests.dhan.broker import ScriptedDhan, json_answer
-from tests.executors.mortal import CORRECTION_MOMENTS, MOMENTS, PLAN
+from tests.executors.crash_worker import CORRECTION_MOMENTS, MOMENTS, PLAN
+from tests.executors.harness import World
 from tests.executors.test_corrections import accepted_order, row_of
 from tests.executors.test_crash import Mortal, whole
-from tests.executors.world import World
 
 ORDERS = 3
 

@@ -32,9 +32,9 @@ from simulator.config import SimulatedUser
 from simulator.server import Simulator
 from tests.conftest import started_broker
 from tests.database.fixtures import SupabaseStack, own_stack
+from tests.executors.crash_worker import MOMENTS, PLAN
 from tests.executors.factories import RELIANCE, TEN_O_CLOCK, some_ticks
-from tests.executors.mortal import MOMENTS, PLAN
-from tests.executors.world import World
+from tests.executors.harness import World
 
 ROOT = Path(__file__).parents[2]
 DECISIONS_MADE = 8
@@ -63,7 +63,13 @@ class Mortal:
 
     def __init__(self, folder: Path, *arguments: str, key: str) -> None:
         self._folder = folder
-        self._command = [sys.executable, "-m", "tests.executors.mortal", *arguments, str(folder)]
+        self._command = [
+            sys.executable,
+            "-m",
+            "tests.executors.crash_worker",
+            *arguments,
+            str(folder),
+        ]
         self._environment = os.environ | {"SUPABASE_SERVICE_KEY": key}
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = False

@@ -7,21 +7,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executors.gate import (
+from executors.orders.outcomes import EXPLANATIONS
+from executors.risk.gate import (
     CHECKS,
     FEED_DEAD_AFTER,
     ORDERS_PER_SECOND,
     QUOTE_STALE_AFTER,
     Account,
     Denial,
+    OrderCounts,
+    PreTradeContext,
     Quote,
-    Sent,
-    Situation,
     cut_to_close,
     judge,
 )
-from executors.outcomes import EXPLANATIONS
-from executors.planning import UserLimits
+from executors.risk.sizing import UserLimits
 from schemas.calendar import Calendar
 from schemas.market import Side
 from schemas.messages import OrderIntent
@@ -30,7 +30,7 @@ from tests.executors.factories import LIMITS, TEN_O_CLOCK, an_intent, the_situat
 
 HALF_PAST_THREE = UtcNs(TEN_O_CLOCK + UtcNs.minutes(330))
 QUARTER_PAST_NINE = UtcNs(TEN_O_CLOCK - UtcNs.minutes(45))
-Change = Callable[[OrderIntent, Situation], Situation]
+Change = Callable[[OrderIntent, PreTradeContext], PreTradeContext]
 
 
 def test_an_order_that_breaks_no_rule_may_leave() -> None:
@@ -75,15 +75,15 @@ CHANGES: list[tuple[Change, Denial]] = [
         Denial.ORDER_TOO_LARGE,
     ),
     (
-        lambda _, s: replace(s, sent=Sent(today=LIMITS.max_orders_per_day)),
+        lambda _, s: replace(s, sent=OrderCounts(today=LIMITS.max_orders_per_day)),
         Denial.ORDERS_OF_THE_DAY_USED_UP,
     ),
     (
-        lambda _, s: replace(s, sent=Sent(this_second=ORDERS_PER_SECOND)),
+        lambda _, s: replace(s, sent=OrderCounts(this_second=ORDERS_PER_SECOND)),
         Denial.TOO_MANY_ORDERS_A_SECOND,
     ),
     (
-        lambda _, s: replace(s, sent=Sent(last_second=ORDERS_PER_SECOND)),
+        lambda _, s: replace(s, sent=OrderCounts(last_second=ORDERS_PER_SECOND)),
         Denial.TOO_MANY_ORDERS_A_SECOND,
     ),
 ]
@@ -129,19 +129,19 @@ def test_a_denied_order_stays_denied_when_the_user_has_sent_more(
     price: int, last: int, quantity: int, today: int, second: int
 ) -> None:
     intent = an_intent(price=Price(price), quantity=Quantity(quantity))
-    situation = the_situation_for(intent, sent=Sent(today, second, second))
-    situation = replace(situation, quote=Quote(Price(last), situation.now))
-    worse = replace(situation, sent=Sent(today + 1, second + 1, second + 1))
+    context = the_situation_for(intent, sent=OrderCounts(today, second, second))
+    context = replace(context, quote=Quote(Price(last), context.now))
+    worse = replace(context, sent=OrderCounts(today + 1, second + 1, second + 1))
 
-    assert judge(intent, situation) is None or judge(intent, worse) is not None
+    assert judge(intent, context) is None or judge(intent, worse) is not None
 
 
 @given(st.integers(1, 10**7), st.integers(1, 10**7))
 def test_no_order_leaves_further_from_the_market_than_the_limit_says(price: int, last: int) -> None:
     intent = an_intent(price=Price(price), quantity=Quantity(1))
-    situation = the_situation_for(intent, limits=replace(LIMITS, max_order_value=Paise(10**9)))
+    context = the_situation_for(intent, limits=replace(LIMITS, max_order_value=Paise(10**9)))
 
-    verdict = judge(intent, replace(situation, quote=Quote(Price(last), situation.now)))
+    verdict = judge(intent, replace(context, quote=Quote(Price(last), context.now)))
 
     assert (verdict is None) == (abs(price - last) <= last * LIMITS.max_deviation / 10_000)
 
@@ -157,20 +157,22 @@ def test_an_order_that_only_closes_leaves_whatever_count_and_value_say(
 ) -> None:
     held = 10 if side is Side.SELL else -10
     intent = an_intent(side=side, quantity=Quantity(10))
-    situation = the_situation_for(intent, limits=limits, position=held)
+    context = the_situation_for(intent, limits=limits, position=held)
 
-    assert judge(intent, situation) is None
-    assert judge(intent, replace(situation, position=held // 10 * 9)) is not None
-    assert judge(intent, replace(situation, position=0)) is not None
-    assert judge(intent, replace(situation, position=-held)) is not None
+    assert judge(intent, context) is None
+    assert judge(intent, replace(context, position=held // 10 * 9)) is not None
+    assert judge(intent, replace(context, position=0)) is not None
+    assert judge(intent, replace(context, position=-held)) is not None
 
 
 def test_a_closing_order_too_waits_for_its_second() -> None:
     intent = an_intent(side=Side.SELL, quantity=Quantity(10))
 
-    situation = the_situation_for(intent, position=10, sent=Sent(this_second=ORDERS_PER_SECOND))
+    context = the_situation_for(
+        intent, position=10, sent=OrderCounts(this_second=ORDERS_PER_SECOND)
+    )
 
-    assert judge(intent, situation) is Denial.TOO_MANY_ORDERS_A_SECOND
+    assert judge(intent, context) is Denial.TOO_MANY_ORDERS_A_SECOND
 
 
 @given(
@@ -185,15 +187,17 @@ def test_what_is_left_of_an_order_after_the_cut_is_all_of_it_or_exactly_the_exit
 ) -> None:
     intent = an_intent(side=side, quantity=Quantity(quantity))
     allowed = replace(LIMITS, max_orders_per_day=2, max_order_value=Paise(value))
-    situation = the_situation_for(intent, limits=allowed, position=position, sent=Sent(today=today))
+    context = the_situation_for(
+        intent, limits=allowed, position=position, sent=OrderCounts(today=today)
+    )
 
-    cut = cut_to_close(intent, situation)
+    cut = cut_to_close(intent, context)
 
-    if judge(intent, situation) is None:
+    if judge(intent, context) is None:
         assert cut == intent
     held = position if side is Side.SELL else -position
     if held > 0:
-        assert judge(cut, situation) is None
+        assert judge(cut, context) is None
         assert cut.quantity in (quantity, held)
     else:
         assert cut == intent

@@ -7,7 +7,7 @@ from datetime import date, datetime, time
 
 import pytest
 
-from executors.gate import Denial, Quote, judge
+from executors.risk.gate import Denial, Quote, judge
 from schemas.calendar import Calendar
 from schemas.calendar_file import exchange_calendar, parse
 from schemas.ids import InstrumentId, Segment
@@ -42,10 +42,10 @@ day = 2027-01-26
 def verdict(when: str, of: InstrumentId, calendar: Calendar = CALENDAR) -> Denial | None:
     now = UtcNs.from_datetime(datetime.fromisoformat(when).replace(tzinfo=IST))
     intent = an_intent(instrument=of, valid_until=UtcNs(now + 1))
-    situation = the_situation_for(
+    context = the_situation_for(
         intent, now=now, feed_clock=now, quote=Quote(intent.reference_price, now)
     )
-    return judge(intent, replace(situation, calendar=calendar))
+    return judge(intent, replace(context, calendar=calendar))
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from ats.embedded.postgres import EmbeddedPostgres
 from bus.connection import KafkaConnection
 from bus.database import CERTAIN_AFTER, StoreAway
 from bus.reader import read_topics
-from executors.store import Claimed, OrderKey, Settlement, Store
+from executors.store import Claimed, OrderKey, OrderOutcome, Store
 from schemas.codec import decode
 from schemas.errors import Misconfigured, Unreadable
 from schemas.messages import Execution, Outcome
@@ -26,10 +26,10 @@ from simulator.config import SimulatedUser
 from simulator.server import Simulator
 from tests.database.fixtures import SupabaseStack, client, own_stack
 from tests.database.pages import PAGES, a_page
+from tests.executors.crash_worker import MOMENTS
 from tests.executors.factories import TEN_O_CLOCK
-from tests.executors.mortal import MOMENTS
+from tests.executors.harness import FastMachine, World, run
 from tests.executors.test_crash import MINUTES_OF_TICKS, Mortal, connection, publish
-from tests.executors.world import FastMachine, World, run
 from tests.web.front import Answer, Front
 
 __all__ = ["connection"]  # the fixture: a broker of our own
@@ -65,14 +65,14 @@ async def test_a_page_of_a_gateway_is_waited_out_by_every_call(
     clock = Clock()
     store = await store_behind(gateway, scripted, clock)
     key = OrderKey.of(intent)
-    denied = Settlement(Outcome.DENIED, "outside_session")
+    denied = OrderOutcome(Outcome.DENIED, "outside_session")
     gateway.instead["/rest/v1/"] = page
 
     for _ in range(3):  # however long it stays
         for call in (
             store.trading_keys(),
             store.claim(intent),
-            store.settle(key, denied),
+            store.record_outcome(key, denied),
             store.open_claims(0),
         ):
             with pytest.raises(StoreAway):

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executors.clock import ChainClock, LiveClock
-from executors.gate import FEED_DEAD_AFTER, Denial, Quote, judge
+from executors.clock import LiveClock, ReplayClock
 from executors.halt import halted, kinds_of
 from executors.quotes import QuoteCache
+from executors.risk.gate import FEED_DEAD_AFTER, Denial, Quote, judge
 from schemas.calendar import EVERY_DAY, Calendar, ClosingAuction, Coverage
 from schemas.ids import InstrumentId, Segment
 from schemas.instruments import Instruments
@@ -78,7 +78,7 @@ def test_it_says_what_the_gate_says_of_an_order_that_breaks_no_other_rule(
     moment = UtcNs(now)
     feed_clock = None if behind is None else UtcNs(now - behind)
     intent = an_intent().model_copy(update={"valid_until": UtcNs(now + 1)})
-    situation = replace(
+    context = replace(
         the_situation_for(intent),
         now=moment,
         kill_switch=kill_switch,
@@ -89,7 +89,7 @@ def test_it_says_what_the_gate_says_of_an_order_that_breaks_no_other_rule(
 
     found = halt(moment, kill_switch=kill_switch, calendar=calendar, feed_clock=feed_clock)
 
-    assert found is judge(intent, situation)
+    assert found is judge(intent, context)
 
 
 def test_the_market_is_open_while_any_kind_of_share_trades() -> None:
@@ -112,10 +112,10 @@ def test_the_market_is_open_while_any_kind_of_share_trades() -> None:
 
 def test_a_replay_tells_its_feeds_time_and_a_live_market_the_walls() -> None:
     book = QuoteCache(1)
-    nothing_yet = ChainClock().of_market(book.feed_clock)
+    nothing_yet = ReplayClock().of_market(book.feed_clock)
 
     book.apply(0, some_ticks((RELIANCE, TEN_O_CLOCK, 150_000)))
 
     assert nothing_yet is None
-    assert ChainClock().of_market(book.feed_clock) == TEN_O_CLOCK
+    assert ReplayClock().of_market(book.feed_clock) == TEN_O_CLOCK
     assert LiveClock(wall=lambda: 7).of_market(book.feed_clock) == 7

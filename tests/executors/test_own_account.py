@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from executors.modes import Mode, ModeRules
-from executors.outcomes import execution
-from executors.store import Settlement
-from executors.worker import OrderWorker, Surroundings
+from executors.orders.outcomes import execution
+from executors.orders.worker import OrderWorker, WorkerDeps
+from executors.store import OrderOutcome
 from schemas.ids import DhanClientId, DhanOrderId, UserId
 from schemas.market import Side
 from schemas.messages import Outcome
@@ -21,12 +21,12 @@ from tests.dhan.broker import (
     trading_error,
 )
 from tests.executors.factories import a_decision, an_intent
-from tests.executors.world import CLIENT, World, run
+from tests.executors.harness import CLIENT, World, run
 
 PLACED = json_answer({"orderId": "52211", "orderStatus": "TRANSIT"})
 
 
-def own_money(world: World, user: UserId) -> Surroundings:
+def own_money(world: World, user: UserId) -> WorkerDeps:
     """Mode `self` for the account that `user` named."""
     paper = world.surroundings(user)
     rules = ModeRules(Mode.SELF, paper.rules.base_url, DhanClientId(CLIENT))
@@ -41,12 +41,12 @@ async def test_the_own_account_is_asked_for_once_a_token_and_trades(
     scripted: World, dhan: ScriptedDhan
 ) -> None:
     user = await scripted.user()
-    around = own_money(scripted, user)
+    deps = own_money(scripted, user)
     dhan.on("GET", "/v2/profile", json_answer({"dhanClientId": CLIENT}))
     dhan.on("POST", "/v2/orders", PLACED)
 
     outcomes = [
-        (await run(OrderWorker(around), await scripted.intent(user))).outcome for _ in range(3)
+        (await run(OrderWorker(deps), await scripted.intent(user))).outcome for _ in range(3)
     ]
 
     assert outcomes == [Outcome.ACCEPTED] * 3
@@ -57,12 +57,12 @@ async def test_a_token_of_another_account_than_the_user_named_trades_nothing_not
     scripted: World, dhan: ScriptedDhan
 ) -> None:
     user = await scripted.user()
-    around = own_money(scripted, user)
+    deps = own_money(scripted, user)
     dhan.on("GET", "/v2/profile", json_answer({"dhanClientId": "1100000002"}))
     dhan.on("POST", "/v2/orders", PLACED)
 
-    entry = await run(OrderWorker(around), await scripted.intent(user))
-    exit_ = await an_exit(scripted, around, user)
+    entry = await run(OrderWorker(deps), await scripted.intent(user))
+    exit_ = await an_exit(scripted, deps, user)
 
     assert (entry.outcome, entry.reason_code) == (Outcome.DENIED, "account_mismatch")
     assert exit_ == (Outcome.DENIED, "account_mismatch")
@@ -83,12 +83,12 @@ async def test_while_dhan_does_not_say_whose_account_it_is_nothing_is_entered_bu
     scripted: World, dhan: ScriptedDhan, answer: Answer
 ) -> None:
     user = await scripted.user()
-    around = own_money(scripted, user)
+    deps = own_money(scripted, user)
     dhan.on("GET", "/v2/profile", answer)
     dhan.on("POST", "/v2/orders", PLACED)
 
-    entry = await run(OrderWorker(around), await scripted.intent(user))
-    exit_ = await an_exit(scripted, around, user)
+    entry = await run(OrderWorker(deps), await scripted.intent(user))
+    exit_ = await an_exit(scripted, deps, user)
 
     assert (entry.outcome, entry.reason_code) == (Outcome.DENIED, "account_unverified")
     assert exit_ == (Outcome.ACCEPTED, "accepted")
@@ -116,10 +116,10 @@ async def test_paper_asks_nobody_whose_account_it_is(scripted: World, dhan: Scri
     assert asked(dhan, "/profile") == 0
 
 
-async def an_exit(world: World, around: Surroundings, user: UserId) -> tuple[Outcome, str]:
+async def an_exit(world: World, deps: WorkerDeps, user: UserId) -> tuple[Outcome, str]:
     """What becomes of the sale of ten that were bought this morning."""
-    bought = Settlement(Outcome.ACCEPTED, "accepted", dhan_order_id=DhanOrderId("1"))
-    around.budget.observe(execution(an_intent(user, a_decision()), bought))
+    bought = OrderOutcome(Outcome.ACCEPTED, "accepted", dhan_order_id=DhanOrderId("1"))
+    deps.budget.observe(execution(an_intent(user, a_decision()), bought))
     sale = await world.intent(user, side=Side.SELL, price=Price(149_700))
-    sold = await run(OrderWorker(around), sale)
+    sold = await run(OrderWorker(deps), sale)
     return sold.outcome, sold.reason_code

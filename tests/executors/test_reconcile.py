@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from bus.records import Record
-from executors.reconcile import UNCLEAR_LIMIT, Resolver, intents_of
-from executors.store import OrderKey, Reconciled, Settlement, Store
+from executors.orders.reconcile import UNCLEAR_LIMIT, Reconciler, intents_of
+from executors.store import OrderKey, OrderOutcome, Reconciled, Store
 from schemas.errors import TryLater
 from schemas.ids import OrderId
 from schemas.lineage import HEADER
@@ -17,7 +17,7 @@ from schemas.topics import ORDERS
 from schemas.units import UtcNs
 from tests.dhan.broker import Answer, ScriptedDhan, json_answer, trading_error
 from tests.executors.factories import a_record
-from tests.executors.world import LEASE, World, run
+from tests.executors.harness import LEASE, World, run
 
 
 async def records(*given: Record) -> AsyncIterator[Record]:
@@ -25,15 +25,15 @@ async def records(*given: Record) -> AsyncIterator[Record]:
         yield record
 
 
-async def reconciled(resolver: Resolver) -> dict[OrderId, Settlement]:
+async def reconciled(reconciler: Reconciler) -> dict[OrderId, OrderOutcome]:
     """What came of the open claims."""
-    settled: dict[OrderId, Settlement] = {}
+    recorded: dict[OrderId, OrderOutcome] = {}
 
-    async def tell(key: OrderKey, settlement: Settlement) -> None:
-        settled[key.order] = settlement
+    async def tell(key: OrderKey, outcome: OrderOutcome) -> None:
+        recorded[key.order] = outcome
 
-    await resolver.resolve_all(await resolver.open_claims(), tell)
-    return settled
+    await reconciler.resolve_all(await reconciler.open_claims(), tell)
+    return recorded
 
 
 async def test_claims_of_an_earlier_life_are_settled_by_what_dhans_book_holds(
@@ -50,10 +50,10 @@ async def test_claims_of_an_earlier_life_are_settled_by_what_dhans_book_holds(
     dhan.on("GET", f"/v2/orders/external/{sent.dhan_correlation_id}", json_answer(row))
     await asyncio.sleep(LEASE)
 
-    settled = await reconciled(scripted.surroundings(user).resolver)
+    recorded = await reconciled(scripted.surroundings(user).reconciler)
 
-    assert settled[sent.id].outcome is Outcome.ACCEPTED
-    assert settled[unsent.id].outcome is Outcome.NOT_FOUND
+    assert recorded[sent.id].outcome is Outcome.ACCEPTED
+    assert recorded[unsent.id].outcome is Outcome.NOT_FOUND
     assert await scripted.logged(sent) == [("SUCCESS", "52211", None)]
     assert not [request for request in dhan.seen if request.method == "POST"]
 
@@ -65,9 +65,9 @@ async def test_a_claim_whose_owner_may_still_be_sending_is_left_alone_at_the_sta
     intent = await scripted.intent(user)
     await Store(scripted.client).claim(intent)
 
-    settled = await reconciled(scripted.surroundings(user, lease=600).resolver)
+    recorded = await reconciled(scripted.surroundings(user, lease=600).reconciler)
 
-    assert intent.id not in settled
+    assert intent.id not in recorded
     assert await scripted.logged(intent) == []
 
 
@@ -81,12 +81,12 @@ async def test_the_message_made_at_the_start_is_the_one_the_worker_makes_later(
     dhan.on("GET", "/v2/orders", json_answer([]))
     worker = scripted.worker(user)
     await asyncio.sleep(LEASE)
-    settlement = await scripted.surroundings(user).resolver.resolve(OrderKey.of(intent))
+    outcome = await scripted.surroundings(user).reconciler.resolve(OrderKey.of(intent))
     record = a_record(intent, user, partition=3, offset=17)
 
     junk = Record(ORDERS.name, 0, 1, b"k", b"junk", UtcNs(0))
     found = await intents_of(records(junk, record, record), {intent.id})
-    output = found[intent.id].output(settlement)
+    output = found[intent.id].output(outcome)
 
     (redelivered,) = await worker(record)
     assert (output.value, output.key) == (redelivered.value, redelivered.key)
@@ -114,10 +114,13 @@ async def test_an_account_that_cannot_be_asked_holds_up_nobody_else_and_says_so_
     dhan.on("GET", f"/v2/orders/external/{found.dhan_correlation_id}", json_answer(row))
     await asyncio.sleep(LEASE)
 
-    settled = await asyncio.wait_for(reconciled(scripted.surroundings(healthy).resolver), 20)
+    recorded = await asyncio.wait_for(reconciled(scripted.surroundings(healthy).reconciler), 20)
 
-    assert settled[found.id].outcome is Outcome.ACCEPTED
-    assert (settled[lost.id].outcome, settled[lost.id].code) == (Outcome.NOT_FOUND, "unverifiable")
+    assert recorded[found.id].outcome is Outcome.ACCEPTED
+    assert (recorded[lost.id].outcome, recorded[lost.id].code) == (
+        Outcome.NOT_FOUND,
+        "unverifiable",
+    )
     assert not [request for request in dhan.seen if request.method == "POST"]
 
 
@@ -130,15 +133,15 @@ async def test_unclear_answers_end_five_minutes_after_the_claim_and_are_asked_ab
         await Store(scripted.client).claim(intent)
     dhan.on("GET", "/v2/orders", json_answer({"status": "failed"}, status=502))
     await claimed_ago(scripted, old, UNCLEAR_LIMIT + 1)
-    resolver = scripted.surroundings(user).resolver
+    reconciler = scripted.surroundings(user).reconciler
 
-    given_up = await resolver.resolve(OrderKey.of(old))
+    given_up = await reconciler.resolve(OrderKey.of(old))
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(resolver.resolve(OrderKey.of(young)), LEASE + 1)
+        await asyncio.wait_for(reconciler.resolve(OrderKey.of(young)), LEASE + 1)
 
     assert (given_up.outcome, given_up.code) == (Outcome.NOT_FOUND, "unverifiable")
     assert await scripted.logged(young) == []
-    await Store(scripted.client).settle(
+    await Store(scripted.client).record_outcome(
         OrderKey.of(young), given_up
     )  # else it is looked up in the tests after this one
 
@@ -162,11 +165,11 @@ async def test_a_claim_that_cannot_be_settled_leaves_the_others_to_be_told(
     monkeypatch.setattr(Store, "reconcile", vanished)
     await asyncio.sleep(LEASE)
 
-    settled = await reconciled(scripted.surroundings(healthy).resolver)
+    recorded = await reconciled(scripted.surroundings(healthy).reconciler)
 
-    assert found.id in settled
-    assert lost.id not in settled
-    await Store(scripted.client).settle(OrderKey.of(lost), settled[found.id])
+    assert found.id in recorded
+    assert lost.id not in recorded
+    await Store(scripted.client).record_outcome(OrderKey.of(lost), recorded[found.id])
 
 
 async def claimed_ago(world: World, intent: OrderIntent, seconds: float) -> None:

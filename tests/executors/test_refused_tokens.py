@@ -21,7 +21,7 @@ from tests.dhan.broker import (
     text_answer,
     trading_error,
 )
-from tests.executors.world import FastMachine, World, run
+from tests.executors.harness import FastMachine, World, run
 
 DEAD = trading_error("DH-901", "Client ID or user generated access token is invalid", 401)
 PLACED = json_answer({"orderId": "52211", "orderStatus": "TRANSIT"})

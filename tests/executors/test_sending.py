@@ -18,18 +18,18 @@ from bus.records import Record
 from dhan.orders import RATE_LIMIT, Accepted, NewOrder, NotSent, Placed, Rejected, Unknown
 from dhan.transport import BaseUrl, Credentials
 from executors.accounts import Accounts
-from executors.budget import OrderBudget
-from executors.clock import ChainClock, LiveClock, MachineTime, MarketClock
-from executors.gate import ORDERS_PER_SECOND
+from executors.clock import LiveClock, MarketClock, MonotonicClock, ReplayClock
 from executors.modes import Mode, ModeRules
-from executors.outcomes import NOT_FOUND, not_found
+from executors.orders.outcomes import NOT_FOUND, not_found
+from executors.orders.reconcile import Reconciler
+from executors.orders.worker import SEND_TIMEOUT, OrderWorker, WorkerDeps
 from executors.quotes import QuoteCache
-from executors.reconcile import Resolver
+from executors.risk.gate import ORDERS_PER_SECOND
+from executors.risk.order_rate import OrderRate
 from executors.sessions import ACTIVE, SWITCHED_OFF, ActiveUsers, UserState
-from executors.store import Claim, Claimed, OrderKey, Settlement, Store, TokenVersion
+from executors.store import Claim, Claimed, OrderKey, OrderOutcome, Store, TokenVersion
 from executors.terms import OrderTerms
 from executors.tokens import RefusedTokens
-from executors.worker import SEND_WITHIN, OrderWorker, Surroundings
 from schemas.calendar import EVERY_DAY
 from schemas.codec import decode
 from schemas.ids import DhanClientId, DhanOrderId, UserId
@@ -60,8 +60,8 @@ class Time:
     async def sleep(self, seconds: float) -> None:
         self.now += round(seconds * NS_PER_SECOND)
 
-    def machine(self) -> MachineTime:
-        return MachineTime(lambda: self.now / NS_PER_SECOND, self.sleep)
+    def machine(self) -> MonotonicClock:
+        return MonotonicClock(lambda: self.now / NS_PER_SECOND, self.sleep)
 
 
 @dataclass
@@ -70,12 +70,12 @@ class Memory:
 
     time: Time
     claim_takes: float = 0.0
-    settled: dict[OrderKey, Settlement] = field(default_factory=dict)
+    recorded: dict[OrderKey, OrderOutcome] = field(default_factory=dict)
     refused: list[tuple[TokenVersion, str]] = field(default_factory=list)
 
     async def claim(self, intent: OrderIntent) -> Claim:
         await self.time.sleep(self.claim_takes)
-        self.settled[OrderKey.of(intent)] = replace(
+        self.recorded[OrderKey.of(intent)] = replace(
             not_found(NOT_FOUND), terms=OrderTerms.of(intent)
         )
         return Claimed(Credentials(ACCOUNT, SecretStr("a-token")), TokenVersion(1))
@@ -84,12 +84,12 @@ class Memory:
         self.refused.append((version, code))
         return True
 
-    async def settle(self, key: OrderKey, settlement: Settlement) -> Settlement:
-        self.settled[key] = replace(settlement, terms=self.settled[key].terms)
-        return self.settled[key]
+    async def record_outcome(self, key: OrderKey, outcome: OrderOutcome) -> OrderOutcome:
+        self.recorded[key] = replace(outcome, terms=self.recorded[key].terms)
+        return self.recorded[key]
 
-    async def resolve(self, key: OrderKey) -> Settlement:
-        return self.settled[key]
+    async def resolve(self, key: OrderKey) -> OrderOutcome:
+        return self.recorded[key]
 
 
 @dataclass
@@ -143,16 +143,16 @@ class Room:
         )
         rules = ModeRules(Mode.PAPER, BaseUrl.parse("http://127.0.0.1:1/v2"), None)
         self.worker = OrderWorker(
-            Surroundings(
+            WorkerDeps(
                 store=cast(Store, self.memory),
                 broker=cast(Any, self.exchange),
                 rules=rules,
                 accounts=Accounts(rules, cast(Any, None), self.tokens),
-                resolver=cast(Resolver, self.memory),
+                reconciler=cast(Reconciler, self.memory),
                 tokens=self.tokens,
                 book=book,
                 active=self.active,
-                budget=OrderBudget(),
+                budget=OrderRate(),
                 calendar=EVERY_DAY,
                 clock=self.market or LiveClock(lambda: self.time.now, self.time.sleep),
                 limits_of=lambda _: LIMITS,
@@ -284,7 +284,7 @@ async def test_the_end_of_the_session_ends_the_retries() -> None:
     close = UtcNs(TEN_O_CLOCK + UtcNs.minutes(330))
     room = Room(refusing(), Time(int(close) - 300 * MS))
     batch = some_ticks((RELIANCE, int(close) - NS_PER_SECOND, 150_000))
-    room.worker._around.book.apply(0, batch)
+    room.worker._deps.book.apply(0, batch)
 
     execution = await room.deliver(
         event_time=UtcNs(close - NS_PER_SECOND), valid_until=UtcNs(close + NS_PER_SECOND)
@@ -310,17 +310,17 @@ async def test_the_retries_of_one_order_end_with_the_time_to_send() -> None:
     execution = await room.deliver(valid_until=FAR)
 
     assert execution.outcome is Outcome.REJECTED
-    assert room.exchange.posts[-1] - room.exchange.posts[0] < SEND_WITHIN * NS_PER_SECOND
+    assert room.exchange.posts[-1] - room.exchange.posts[0] < SEND_TIMEOUT * NS_PER_SECOND
     assert busiest(room.exchange.posts) <= ORDERS_PER_SECOND
 
 
 async def test_a_replay_counts_each_retry_at_its_own_market_time() -> None:
     time = Time()
-    room = Room(refusing(9), time, market=ChainClock(lambda: time.now))
+    room = Room(refusing(9), time, market=ReplayClock(lambda: time.now))
 
     await room.deliver(valid_until=FAR)
 
-    stamps = list(room.worker._around.budget._stamps[ACCOUNT])
+    stamps = list(room.worker._deps.budget._stamps[ACCOUNT])
     assert len(stamps) == len(room.exchange.posts) > 1
     assert stamps == sorted(set(stamps))
     assert busiest(stamps) <= ORDERS_PER_SECOND

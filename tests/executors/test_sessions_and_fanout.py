@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from bus.records import Output
 from executors import fanout
-from executors.clock import ChainClock
+from executors.clock import ReplayClock
 from executors.fanout import DECIDED_AT, HOLD_LIMIT, MOST_LISTED, FanOut, decided, fan_out_of
-from executors.planning import NoOrder, UserLimits
+from executors.risk.sizing import NoOrder, UserLimits
 from executors.sessions import (
     ACTIVE,
     DATABASE_AWAY,
@@ -41,7 +41,7 @@ from schemas.topics import DECISIONS, FANOUTS, ORDERS
 from schemas.units import NS_PER_SECOND, Paise, UtcNs
 from tests.database.fixtures import client, signed_in_user
 from tests.executors.factories import LIMITS, NIFTY, RELIANCE, TEN_O_CLOCK, a_decision, a_record
-from tests.executors.world import FastMachine, World
+from tests.executors.harness import FastMachine, World
 
 NOW = datetime(2026, 7, 14, 4, 30, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
@@ -203,7 +203,7 @@ def fan_out_to(
     active: ActiveUsers, machine: FastMachine, limits: Callable[[UserId], UserLimits] = limits_of
 ) -> FanOut:
     """Its clock follows `machine`: a decision published at 0 grows older as that sleeps."""
-    clock = ChainClock(wall=lambda: round(machine.now * NS_PER_SECOND))
+    clock = ReplayClock(wall=lambda: round(machine.now * NS_PER_SECOND))
     return FanOut(active, {RELIANCE.id: RELIANCE, NIFTY.id: NIFTY}, limits, clock, machine.time())
 
 

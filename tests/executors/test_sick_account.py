@@ -36,9 +36,9 @@ from schemas.units import UtcNs
 from tests.conftest import started_broker
 from tests.database.fixtures import SupabaseStack, own_stack
 from tests.dhan.broker import Answer, ScriptedDhan, json_answer, text_answer, trading_error
+from tests.executors.crash_worker import MOMENTS, PLAN
 from tests.executors.factories import RELIANCE, TEN_O_CLOCK, some_ticks
-from tests.executors.mortal import MOMENTS, PLAN
-from tests.executors.world import World
+from tests.executors.harness import World
 
 ROOT = Path(__file__).parents[2]
 SICK = "token-of-the-sick-account"
@@ -108,7 +108,7 @@ def executors(folder: Path, connection: KafkaConnection, world: World) -> Iterat
     moments.mkdir()
     for moment in MOMENTS:
         (moments / moment).touch()
-    program = [sys.executable, "-m", "tests.executors.mortal"]
+    program = [sys.executable, "-m", "tests.executors.crash_worker"]
     command = [
         *program,
         connection.bootstrap_servers,

@@ -16,8 +16,8 @@ from aiohttp import web
 
 from dhan.transport import TEXT_LENGTH
 from executors.modes import Mode, ModeRules
+from executors.orders.worker import SEND_TIMEOUT, OrderWorker
 from executors.store import Claim, OrderKey, Store
-from executors.worker import SEND_WITHIN, OrderWorker
 from schemas.errors import Misconfigured, Unreadable
 from schemas.ids import DhanClientId
 from schemas.market import Action, Side
@@ -28,7 +28,7 @@ from simulator.server import Simulator
 from tests.dhan.broker import Answer, ScriptedDhan, hang_up, json_answer, text_answer, trading_error
 from tests.executors.conftest import TOKEN
 from tests.executors.factories import LIMITS, TEN_O_CLOCK, a_record, an_intent
-from tests.executors.world import FastMachine, World, read, run
+from tests.executors.harness import FastMachine, World, read, run
 
 PLACED = json_answer({"orderId": "52211", "orderStatus": "TRANSIT"})
 
@@ -270,7 +270,7 @@ async def test_an_order_that_never_left_is_denied_when_its_time_is_up(
     execution = await run(worker, intent)
 
     assert (execution.outcome, execution.reason_code) == (Outcome.DENIED, "connect_error")
-    assert machine.now >= SEND_WITHIN
+    assert machine.now >= SEND_TIMEOUT
 
 
 class SlowToClaim(Store):
@@ -293,7 +293,7 @@ async def test_an_order_whose_claim_has_grown_old_is_not_sent(
     intent = await scripted.intent(user)
     machine = FastMachine()
     dhan.on("POST", "/v2/orders", PLACED)
-    slow = SlowToClaim(scripted, machine, SEND_WITHIN)
+    slow = SlowToClaim(scripted, machine, SEND_TIMEOUT)
 
     execution = await run(scripted.worker(user, machine=machine.time(), store=slow), intent)
 
@@ -341,8 +341,8 @@ async def test_the_account_is_checked_again_when_its_credentials_are_in_hand(
 ) -> None:
     user = await scripted.user(client_id="1100000002")
     dhan.on("POST", "/v2/orders", PLACED)
-    around = scripted.surroundings(user)  # believes the user's account to be CLIENT
-    rules = ModeRules(Mode.SELF, around.rules.base_url, DhanClientId("1100000001"))
+    deps = scripted.surroundings(user)  # believes the user's account to be CLIENT
+    rules = ModeRules(Mode.SELF, deps.rules.base_url, DhanClientId("1100000001"))
 
     execution = await run(scripted.worker(user, rules=rules), await scripted.intent(user))
 
@@ -501,16 +501,16 @@ async def test_when_the_days_orders_are_used_up_an_order_beyond_the_position_is_
     scripted: World, dhan: ScriptedDhan
 ) -> None:
     user = await scripted.user()
-    around = scripted.surroundings(user, limits_of=lambda _: replace(LIMITS, max_orders_per_day=1))
+    deps = scripted.surroundings(user, limits_of=lambda _: replace(LIMITS, max_orders_per_day=1))
     dhan.on("POST", "/v2/orders", PLACED)
-    bought = await run(OrderWorker(around), await scripted.intent(user, quantity=Quantity(10)))
+    bought = await run(OrderWorker(deps), await scripted.intent(user, quantity=Quantity(10)))
     sell = await scripted.intent(user, side=Side.SELL, quantity=Quantity(12), price=Price(149_700))
     record = a_record(sell, user)
 
-    (sold,) = await OrderWorker(around)(record)
-    (again,) = await OrderWorker(around)(record)
+    (sold,) = await OrderWorker(deps)(record)
+    (again,) = await OrderWorker(deps)(record)
     nothing_left = await run(
-        OrderWorker(around), await scripted.intent(user, side=Side.SELL, price=Price(149_700))
+        OrderWorker(deps), await scripted.intent(user, side=Side.SELL, price=Price(149_700))
     )
 
     assert (bought.outcome, read([sold]).outcome, read([sold]).quantity) == (
@@ -531,16 +531,16 @@ async def test_an_account_that_another_user_took_over_keeps_its_count_of_the_day
 ) -> None:
     first, second = await scripted.user(), await scripted.user()
     limits = replace(LIMITS, max_orders_per_day=1)
-    around = scripted.surroundings(first, second, limits_of=lambda _: limits)
+    deps = scripted.surroundings(first, second, limits_of=lambda _: limits)
     dhan.on("POST", "/v2/orders", PLACED)
-    bought = await run(OrderWorker(around), await scripted.intent(first))
+    bought = await run(OrderWorker(deps), await scripted.intent(first))
     account = await scripted.give_up_account(first)
     await scripted.sql(
         "update public.user_trading_keys set dhan_client_id = $2 where user_id = $1",
         *(second, account),
     )
 
-    denied = await run(OrderWorker(around), await scripted.intent(second))
+    denied = await run(OrderWorker(deps), await scripted.intent(second))
 
     assert bought.outcome is Outcome.ACCEPTED
     assert (denied.outcome, denied.reason_code) == (Outcome.DENIED, "orders_of_the_day_used_up")
@@ -565,9 +565,9 @@ async def test_the_first_settlement_stands_whatever_is_said_later(
     intent = await scripted.intent(user)
     dhan.on("POST", "/v2/orders", PLACED)
     await run(scripted.worker(user), intent)
-    around = scripted.surroundings(user)
+    deps = scripted.surroundings(user)
 
-    recorded = await around.resolver.resolve(OrderKey.of(intent))
+    recorded = await deps.reconciler.resolve(OrderKey.of(intent))
 
     assert (recorded.outcome, recorded.dhan_order_id) == (Outcome.ACCEPTED, "52211")
     assert len(await scripted.logged(intent)) == 1

@@ -88,7 +88,7 @@ def test_a_retired_name_is_found_in_code_and_between_backticks(
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("executors/gate.py", "spread = ask - bid\n"),  # the field's own sense
+        ("executors/risk/gate.py", "spread = ask - bid\n"),  # the field's own sense
         ("executors/store.py", '"""Settled users settle."""\n'),  # English
         ("executors/store.py", "unsettled = 1\n"),  # part of another word
         ("CHANGELOG.md", "`Settlement` is `OrderOutcome`\n"),  # tells what was renamed

@@ -38,6 +38,8 @@ RETIRED: Final = (
         "the exchange of cash and shares on T+1",
         "OrderOutcome, RecordedOutcome, record_outcome, record_order_outcome",
         ("executors/", "tests/executors/", "docs/"),
+        # a person settles an open claim: `ats claims settle`, and a state of the database's answer
+        ("docs/operations.md", "docs/database.md"),
     ),
     Retired(
         "look_ahead Ahead open_ahead",
@@ -82,13 +84,7 @@ RETIRED_MODULES: Final = {
 }
 # Name -> how often it stands somewhere still. Lower the number when you have renamed some, and take
 # the name out with the last: the rule fails when there are more than that, or none.
-NOT_YET: Final[dict[str, int]] = {
-    "Settlement": 70,
-    "settled": 40,
-    "settle": 16,
-    "Settled": 5,
-    "settle_order": 4,
-}
+NOT_YET: Final[dict[str, int]] = {}
 MODULES_NOT_YET: Final[frozenset[str]] = frozenset()
 
 

@@ -9,8 +9,8 @@ from typing import Final
 from agents.llm_calls import Failure
 from ats import exit_codes
 from bus.exit import Exit
-from executors.gate import Denial
-from executors.outcomes import EXPLANATIONS
+from executors.orders.outcomes import EXPLANATIONS
+from executors.risk.gate import Denial
 from tools.reference.markdown import code, page, table
 from tools.reference.source import comments, sentence
 
@@ -58,7 +58,7 @@ def denials_page() -> str:
     ]
     return page(
         "Reason codes of orders",
-        "`executors/gate.py` and `executors/outcomes.py`",
+        "`executors/risk/gate.py` and `executors/orders/outcomes.py`",
         "Each message on `ats.executions` carries a `reason_code`. The user reads the sentence. A "
         "rejection by Dhan carries Dhan's own code and words instead. Codes are added, never "
         "renamed.",

@@ -147,7 +147,7 @@ def ordered(
                 *(user, decisions, orders, correlations, terms),
             )
         await place.sql(
-            "select public.settle_order($1, d, o, $5, n, $6, t)"
+            "select public.record_order_outcome($1, d, o, $5, n, $6, t)"
             " from unnest($2::uuid[], $3::uuid[], $4::text[], $7::jsonb[]) as one(d, o, n, t)",
             *(user, decisions, orders, dhan_orders, outcome, reason, terms),
         )

@@ -17,7 +17,7 @@ from supabase import AsyncClient
 
 from bus.database import Answers, StoreAway
 from dhan.transport import Credentials
-from executors.store import OrderKey, Settlement, TokenVersion
+from executors.store import OrderKey, OrderOutcome, TokenVersion
 from executors.terms import OrderTerms
 from schemas.errors import Misconfigured
 from schemas.ids import CorrelationId, DecisionId, DhanClientId, DhanOrderId, OrderId, UserId
@@ -64,7 +64,7 @@ class Correction:
 
     key: OrderKey
     nth: int
-    known: Settlement
+    known: OrderOutcome
     terms: OrderTerms
 
 
@@ -90,7 +90,7 @@ class CorrectionStore:
         try:
             return [UserId(UUID(row["user_id"])) for row in rows]
         except (KeyError, TypeError, ValueError):
-            raise self._strange("users_to_check") from None
+            raise self._unexpected("users_to_check") from None
 
     async def begin(self, user: UserId, interval: float) -> Begun:
         """Begin a check of `user`; nobody else can for `interval` seconds."""
@@ -113,9 +113,9 @@ class CorrectionStore:
                     return NoCheck("not_due")
         except (KeyError, TypeError, ValueError):
             pass
-        raise self._strange("begin_order_check")
+        raise self._unexpected("begin_order_check")
 
-    async def correct(self, key: OrderKey, seen: Settlement) -> bool:
+    async def correct(self, key: OrderKey, seen: OrderOutcome) -> bool:
         """Record that `seen` is known now; returns whether that was news."""
         answer = await self._rpc(
             "correct_order",
@@ -133,7 +133,7 @@ class CorrectionStore:
                 return True
             case {"status": "stands" | "absent" | "open" | "never_sent"}:
                 return False
-        raise self._strange("correct_order")
+        raise self._unexpected("correct_order")
 
     async def mark_final(self, user: UserId, decisions: Sequence[DecisionId]) -> None:
         """Nothing can happen any more to these accepted orders of `user`."""
@@ -146,7 +146,7 @@ class CorrectionStore:
         try:
             return [_correction(row) for row in rows]
         except (KeyError, TypeError, ValueError):
-            raise self._strange("unpublished_corrections") from None
+            raise self._unexpected("unpublished_corrections") from None
 
     async def published(self, correction: Correction) -> None:
         """Kafka has acknowledged the message of `correction`."""
@@ -157,7 +157,7 @@ class CorrectionStore:
     async def _rpc(self, function: str, arguments: dict[str, Any]) -> Any:
         return await self._answers.of(function, self._client.rpc(function, arguments).execute)
 
-    def _strange(self, call: str) -> StoreAway | Misconfigured:
+    def _unexpected(self, call: str) -> StoreAway | Misconfigured:
         return self._answers.misfit(call, "answered in a form this version does not know")
 
 
@@ -166,7 +166,7 @@ def _key(user: UserId, row: dict[str, Any]) -> OrderKey:
 
 
 def _changing(user: UserId, row: dict[str, Any]) -> ChangingOrder:
-    known = Settlement.read(row)
+    known = OrderOutcome.read(row)
     return ChangingOrder(
         _key(user, row), CorrelationId(row["correlation_id"]), known.outcome, known.dhan_order_id
     )
@@ -174,4 +174,4 @@ def _changing(user: UserId, row: dict[str, Any]) -> ChangingOrder:
 
 def _correction(row: dict[str, Any]) -> Correction:
     key = _key(UserId(UUID(row["user_id"])), row)
-    return Correction(key, int(row["nth"]), Settlement.read(row), OrderTerms.read(row["terms"]))
+    return Correction(key, int(row["nth"]), OrderOutcome.read(row), OrderTerms.read(row["terms"]))

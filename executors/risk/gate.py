@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Final, TypeAlias
 
-from executors.planning import WHOLE, UserLimits
+from executors.risk.sizing import WHOLE, UserLimits
 from schemas.calendar import Calendar
 from schemas.market import Side, trading_day
 from schemas.messages import OrderIntent
@@ -69,7 +69,7 @@ class Quote:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class OrderCounts:
     """The user's orders so far.
 
     Attributes:
@@ -84,7 +84,7 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
-class Situation:
+class PreTradeContext:
     """What is known at `now` (market time) about the system, the market and the user.
 
     Attributes:
@@ -105,20 +105,20 @@ class Situation:
     calendar: Calendar
     feed_clock: UtcNs | None
     quote: Quote | None
-    sent: Sent
+    sent: OrderCounts
     limits: UserLimits
     position: int = 0
     token_refused: bool = False
     account: Account = Account.AS_STORED
 
 
-Check: TypeAlias = Callable[[OrderIntent, Situation], Denial | None]
+Check: TypeAlias = Callable[[OrderIntent, PreTradeContext], Denial | None]
 
 
-def judge(intent: OrderIntent, situation: Situation) -> Denial | None:
+def judge(intent: OrderIntent, context: PreTradeContext) -> Denial | None:
     """Return the first reason to deny `intent`, or None when it may leave."""
     for check in CHECKS:
-        if denial := check(intent, situation):
+        if denial := check(intent, context):
             return denial
     return None
 
@@ -132,106 +132,106 @@ def closes(side: Side, quantity: int, position: int) -> bool:
     return 0 < quantity <= held
 
 
-def cut_to_close(intent: OrderIntent, situation: Situation) -> OrderIntent:
+def cut_to_close(intent: OrderIntent, context: PreTradeContext) -> OrderIntent:
     """The part of `intent` that closes, when a limit on entries forbids the whole.
 
     An order of the other side is seldom exactly as large as the position: it would close it and
     open another. Where the day's number or the value allows no entry, what is left is the exit.
     """
-    held = situation.position if intent.side is Side.SELL else -situation.position
+    held = context.position if intent.side is Side.SELL else -context.position
     if not 0 < held < intent.quantity:
         return intent
-    forbidden = day_has_orders_left(intent, situation) or value_is_within_limit(intent, situation)
+    forbidden = day_has_orders_left(intent, context) or value_is_within_limit(intent, context)
     return intent.model_copy(update={"quantity": Quantity(held)}) if forbidden else intent
 
 
-def kill_switch_is_off(_: OrderIntent, situation: Situation) -> Denial | None:
-    return Denial.KILL_SWITCH if situation.kill_switch else None
+def kill_switch_is_off(_: OrderIntent, context: PreTradeContext) -> Denial | None:
+    return Denial.KILL_SWITCH if context.kill_switch else None
 
 
-def mode_allows_the_account(_: OrderIntent, situation: Situation) -> Denial | None:
-    return None if situation.mode_allows else Denial.MODE_REFUSES
+def mode_allows_the_account(_: OrderIntent, context: PreTradeContext) -> Denial | None:
+    return None if context.mode_allows else Denial.MODE_REFUSES
 
 
-def user_is_active(_: OrderIntent, situation: Situation) -> Denial | None:
-    return None if situation.user_active else Denial.USER_INACTIVE
+def user_is_active(_: OrderIntent, context: PreTradeContext) -> Denial | None:
+    return None if context.user_active else Denial.USER_INACTIVE
 
 
-def token_is_accepted(_: OrderIntent, situation: Situation) -> Denial | None:
-    return Denial.TOKEN_REFUSED if situation.token_refused else None
+def token_is_accepted(_: OrderIntent, context: PreTradeContext) -> Denial | None:
+    return Denial.TOKEN_REFUSED if context.token_refused else None
 
 
-def account_is_the_stored_one(_: OrderIntent, situation: Situation) -> Denial | None:
+def account_is_the_stored_one(_: OrderIntent, context: PreTradeContext) -> Denial | None:
     """Also when it closes: what closes a position in one account opens one in another."""
-    return Denial.ACCOUNT_MISMATCH if situation.account is Account.ANOTHER else None
+    return Denial.ACCOUNT_MISMATCH if context.account is Account.ANOTHER else None
 
 
-def account_is_verified(intent: OrderIntent, situation: Situation) -> Denial | None:
+def account_is_verified(intent: OrderIntent, context: PreTradeContext) -> Denial | None:
     """No entry while Dhan does not say whose account it is."""
-    if closes(intent.side, intent.quantity, situation.position):
+    if closes(intent.side, intent.quantity, context.position):
         return None
-    return Denial.ACCOUNT_UNVERIFIED if situation.account is Account.UNVERIFIED else None
+    return Denial.ACCOUNT_UNVERIFIED if context.account is Account.UNVERIFIED else None
 
 
-def decision_is_current(intent: OrderIntent, situation: Situation) -> Denial | None:
-    return Denial.DECISION_EXPIRED if situation.now >= intent.valid_until else None
+def decision_is_current(intent: OrderIntent, context: PreTradeContext) -> Denial | None:
+    return Denial.DECISION_EXPIRED if context.now >= intent.valid_until else None
 
 
-def calendar_knows_the_day(intent: OrderIntent, situation: Situation) -> Denial | None:
+def calendar_knows_the_day(intent: OrderIntent, context: PreTradeContext) -> Denial | None:
     """A day that nobody has looked up is closed."""
-    known = situation.calendar.covers(trading_day(situation.now), intent.instrument.segment)
+    known = context.calendar.covers(trading_day(context.now), intent.instrument.segment)
     return None if known else Denial.DAY_NOT_IN_CALENDAR
 
 
-def market_is_open(intent: OrderIntent, situation: Situation) -> Denial | None:
+def market_is_open(intent: OrderIntent, context: PreTradeContext) -> Denial | None:
     """In a session of continuous trading in this very instrument.
 
     Its closing auction is outside.
     """
-    sessions = situation.calendar.sessions(trading_day(situation.now), intent.instrument)
-    return None if any(situation.now in session for session in sessions) else Denial.OUTSIDE_SESSION
+    sessions = context.calendar.sessions(trading_day(context.now), intent.instrument)
+    return None if any(context.now in session for session in sessions) else Denial.OUTSIDE_SESSION
 
 
-def feed_is_alive(_: OrderIntent, situation: Situation) -> Denial | None:
-    if situation.feed_clock is None or situation.now - situation.feed_clock > FEED_DEAD_AFTER:
+def feed_is_alive(_: OrderIntent, context: PreTradeContext) -> Denial | None:
+    if context.feed_clock is None or context.now - context.feed_clock > FEED_DEAD_AFTER:
         return Denial.FEED_DEAD
     return None
 
 
-def quote_is_there(_: OrderIntent, situation: Situation) -> Denial | None:
-    return Denial.QUOTE_ABSENT if situation.quote is None else None
+def quote_is_there(_: OrderIntent, context: PreTradeContext) -> Denial | None:
+    return Denial.QUOTE_ABSENT if context.quote is None else None
 
 
-def quote_is_fresh(_: OrderIntent, situation: Situation) -> Denial | None:
-    if situation.quote is None or situation.now - situation.quote.traded_at > QUOTE_STALE_AFTER:
+def quote_is_fresh(_: OrderIntent, context: PreTradeContext) -> Denial | None:
+    if context.quote is None or context.now - context.quote.traded_at > QUOTE_STALE_AFTER:
         return Denial.QUOTE_STALE
     return None
 
 
-def price_is_near_market(intent: OrderIntent, situation: Situation) -> Denial | None:
-    if situation.quote is None:
+def price_is_near_market(intent: OrderIntent, context: PreTradeContext) -> Denial | None:
+    if context.quote is None:
         return Denial.PRICE_FAR_FROM_MARKET
-    away = abs(intent.price - situation.quote.price)
-    too_far = away * WHOLE > situation.quote.price * situation.limits.max_deviation
+    away = abs(intent.price - context.quote.price)
+    too_far = away * WHOLE > context.quote.price * context.limits.max_deviation
     return Denial.PRICE_FAR_FROM_MARKET if too_far else None
 
 
-def value_is_within_limit(intent: OrderIntent, situation: Situation) -> Denial | None:
-    if closes(intent.side, intent.quantity, situation.position):
+def value_is_within_limit(intent: OrderIntent, context: PreTradeContext) -> Denial | None:
+    if closes(intent.side, intent.quantity, context.position):
         return None
-    too_large = intent.quantity * intent.price > situation.limits.max_order_value
+    too_large = intent.quantity * intent.price > context.limits.max_order_value
     return Denial.ORDER_TOO_LARGE if too_large else None
 
 
-def day_has_orders_left(intent: OrderIntent, situation: Situation) -> Denial | None:
-    if closes(intent.side, intent.quantity, situation.position):
+def day_has_orders_left(intent: OrderIntent, context: PreTradeContext) -> Denial | None:
+    if closes(intent.side, intent.quantity, context.position):
         return None
-    used_up = situation.sent.today >= situation.limits.max_orders_per_day
+    used_up = context.sent.today >= context.limits.max_orders_per_day
     return Denial.ORDERS_OF_THE_DAY_USED_UP if used_up else None
 
 
-def second_has_orders_left(_: OrderIntent, situation: Situation) -> Denial | None:
-    busiest = max(situation.sent.this_second, situation.sent.last_second)
+def second_has_orders_left(_: OrderIntent, context: PreTradeContext) -> Denial | None:
+    busiest = max(context.sent.this_second, context.sent.last_second)
     return Denial.TOO_MANY_ORDERS_A_SECOND if busiest >= ORDERS_PER_SECOND else None
 
 

@@ -1,7 +1,7 @@
-"""Takes one order intent to its one recorded outcome: claim, judge, place, settle.
+"""Takes one order intent to its one recorded outcome: claim, judge, place, record.
 
 Promise: at most one order reaches Dhan per (decision, user), and each intent ends in exactly one
-outcome, whatever crashes. The claim gives the first half, the recorded settlement and the
+outcome, whatever crashes. The claim gives the first half, the recorded outcome and the
 uncommitted record the second (docs/executors.md lists each failure). Everything after a claim is
 written from what the database recorded, so a repeat is byte for byte the same.
 """
@@ -18,17 +18,25 @@ from bus.database import StoreAway
 from bus.records import Output, Record, message_output
 from dhan.orders import NewOrder, NotSent, Placed, Rejected, Unknown, Validity
 from executors.accounts import Accounts
-from executors.budget import OrderBudget
-from executors.clock import Decided, MachineTime, MarketClock
+from executors.clock import DecisionTime, MarketClock, MonotonicClock
 from executors.fanout import LimitsOf, decided
-from executors.gate import Denial, Situation, cut_to_close, judge
 from executors.metrics import OrderMetrics
 from executors.modes import BrokerFactory, ModeRules
-from executors.outcomes import CLAIM_STALE, denied, execution, of_placement
+from executors.orders.outcomes import CLAIM_STALE, denied, execution, of_placement
+from executors.orders.reconcile import Reconciler
 from executors.quotes import QuoteCache
-from executors.reconcile import Resolver
+from executors.risk.gate import Denial, PreTradeContext, cut_to_close, judge
+from executors.risk.order_rate import OrderRate
 from executors.sessions import ActiveUsers
-from executors.store import Claimed, OrderKey, Refused, Settlement, Store, Taken, settled
+from executors.store import (
+    AlreadyClaimed,
+    Claimed,
+    OrderKey,
+    OrderOutcome,
+    Refused,
+    Store,
+    record_with_retry,
+)
 from executors.terms import OrderTerms
 from executors.tokens import RefusedTokens
 from schemas.calendar import Calendar
@@ -39,77 +47,77 @@ from schemas.units import UtcNs
 
 log = structlog.get_logger(__name__)
 
-SEND_WITHIN: Final = (
+SEND_TIMEOUT: Final = (
     # seconds from before the claim; a fifth of the lease after which others may conclude "not sent"
     2.0
 )
 # seconds for the quote book to catch up with the decision; usually it is ahead
-BOOK_PATIENCE: Final = 2.0
-RETRY_PAUSE: Final = 0.2  # after "not sent"; ten tries fit into SEND_WITHIN
+QUOTE_TIMEOUT: Final = 2.0
+RETRY_PAUSE: Final = 0.2  # after "not sent"; ten tries fit into SEND_TIMEOUT
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class WorkerDeps:
     """What the worker looks at and speaks to."""
 
     store: Store
     broker: BrokerFactory
     rules: ModeRules
-    resolver: Resolver
+    reconciler: Reconciler
     tokens: RefusedTokens
     accounts: Accounts
     book: QuoteCache
     active: ActiveUsers
-    budget: OrderBudget
+    budget: OrderRate
     clock: MarketClock
     calendar: Calendar
     limits_of: LimitsOf
     kill_switch: Callable[[], bool]
-    machine: MachineTime
+    machine: MonotonicClock
     metrics: OrderMetrics = field(default_factory=OrderMetrics)
 
 
 class OrderWorker:
     """Handler of `ats.orders`. Intents of one user come one after another, as the shell sees to."""
 
-    def __init__(self, around: Surroundings) -> None:
-        self._around = around
+    def __init__(self, deps: WorkerDeps) -> None:
+        self._deps = deps
 
     async def __call__(self, record: Record) -> Sequence[Output]:
         intent = decode(OrderIntent, record.value)
-        settlement = await self.outcome_of(intent, decided(intent, record))
-        message = execution(intent, settlement)
-        self._around.budget.observe(message)
-        self._around.metrics.told(message)
+        outcome = await self.outcome_of(intent, decided(intent, record))
+        message = execution(intent, outcome)
+        self._deps.budget.observe(message)
+        self._deps.metrics.told(message)
         log.info(
             "order_settled",
             order=str(intent.id),
             user=str(intent.user_id),
             symbol=intent.symbol,
-            outcome=settlement.outcome,
-            code=settlement.code,
+            outcome=outcome.outcome,
+            code=outcome.code,
         )
         return [message_output(EXECUTIONS, message, str(intent.user_id))]
 
-    async def outcome_of(self, intent: OrderIntent, when: Decided) -> Settlement:
+    async def outcome_of(self, intent: OrderIntent, when: DecisionTime) -> OrderOutcome:
         """The recorded outcome of `intent`, which is brought about if there is none yet."""
         key = OrderKey.of(intent)
         while True:
-            await self._around.book.reached(intent.instrument, intent.event_time, BOOK_PATIENCE)
+            await self._deps.book.reached(intent.instrument, intent.event_time, QUOTE_TIMEOUT)
             now = await self._turn(intent, when)
-            started = self._around.machine.monotonic()
-            order = cut_to_close(intent, self._situation(intent, now, started))
+            started = self._deps.machine.monotonic()
+            order = cut_to_close(intent, self._context(intent, now, started))
             try:
-                claim = await self._around.store.claim(order)
+                claim = await self._deps.store.claim(order)
             except StoreAway as error:  # the claim may stand: then the next try finds it taken
                 log.warning("claim_unanswered", order=str(intent.id), error=str(error))
-                await self._around.machine.sleep(RETRY_PAUSE)
+                await self._deps.machine.sleep(RETRY_PAUSE)
                 continue
             match claim:
-                case Taken(settlement):
-                    return settlement or await self._around.resolver.resolve(key)
+                case AlreadyClaimed(outcome):
+                    return outcome or await self._deps.reconciler.resolve(key)
                 case Refused(reason):
-                    return await self._settle(
+                    return await self._record_outcome(
                         key, replace(denied(reason), terms=OrderTerms.of(order))
                     )
                 case Claimed() as claimed:
@@ -117,79 +125,79 @@ class OrderWorker:
                     # elsewhere
                     return await self._send(order, claimed, when, started)
 
-    async def _turn(self, intent: OrderIntent, when: Decided) -> UtcNs:
+    async def _turn(self, intent: OrderIntent, when: DecisionTime) -> UtcNs:
         """Wait until the user's rate allows one more order; returns the market time then."""
-        now = self._around.clock.now(when)
-        while (slot := self._around.budget.next_slot(intent.user_id, now)) > now:
-            now = await self._around.clock.reach(slot, when)
+        now = self._deps.clock.now(when)
+        while (slot := self._deps.budget.next_slot(intent.user_id, now)) > now:
+            now = await self._deps.clock.reach(slot, when)
         return now
 
-    def _situation(
+    def _context(
         self, order: OrderIntent, now: UtcNs, since: float, claimed: Claimed | None = None
-    ) -> Situation:
+    ) -> PreTradeContext:
         """What is known now.
 
         `since`: when, in machine time, the database was asked about the user and said yes.
         """
         user = order.user_id
         account = claimed.credentials.client_id if claimed else None
-        return Situation(
+        return PreTradeContext(
             now=now,
-            kill_switch=self._around.kill_switch(),
-            mode_allows=self._around.rules.allows(account),
-            user_active=self._around.active.still_active(user, since),
-            calendar=self._around.calendar,
-            feed_clock=self._around.book.clock(order.instrument),
-            quote=self._around.book.quote_at(order.instrument, now),
-            sent=self._around.budget.sent(user, now),
-            limits=self._around.limits_of(user),
-            position=self._around.budget.position(user, order.instrument, now),
-            token_refused=claimed is not None and claimed.token_version in self._around.tokens,
+            kill_switch=self._deps.kill_switch(),
+            mode_allows=self._deps.rules.allows(account),
+            user_active=self._deps.active.still_active(user, since),
+            calendar=self._deps.calendar,
+            feed_clock=self._deps.book.clock(order.instrument),
+            quote=self._deps.book.quote_at(order.instrument, now),
+            sent=self._deps.budget.sent(user, now),
+            limits=self._deps.limits_of(user),
+            position=self._deps.budget.position(user, order.instrument, now),
+            token_refused=claimed is not None and claimed.token_version in self._deps.tokens,
         )
 
     async def _send(
-        self, order: OrderIntent, claimed: Claimed, when: Decided, started: float
-    ) -> Settlement:
+        self, order: OrderIntent, claimed: Claimed, when: DecisionTime, started: float
+    ) -> OrderOutcome:
         key = OrderKey.of(order)
-        self._around.budget.connected(key.user, claimed.credentials.client_id)
+        self._deps.budget.connected(key.user, claimed.credentials.client_id)
         match await self._place(order, claimed, when, started):
             case Unknown(reason):
                 log.warning("order_unknown", order=str(order.id), reason=reason)
-                return await self._around.resolver.resolve(key)
+                return await self._deps.reconciler.resolve(key)
             case Denial() as denial:
-                return await self._settle(key, denied(denial))
+                return await self._record_outcome(key, denied(denial))
             case placed:
                 if isinstance(placed, Rejected) and placed.token_refused:
-                    await self._around.tokens.add(key.user, claimed.token_version, placed.code)
-                return await self._settle(key, of_placement(placed))
+                    await self._deps.tokens.add(key.user, claimed.token_version, placed.code)
+                return await self._record_outcome(key, of_placement(placed))
 
     async def _place(
-        self, order: OrderIntent, claimed: Claimed, when: Decided, started: float
+        self, order: OrderIntent, claimed: Claimed, when: DecisionTime, started: float
     ) -> Placed | Denial:
         """Send the order once; again only while it certainly did not leave and the claim is young.
 
         Each try is judged and counted at its own moment: deadline or session may have ended since,
         the kill switch may be on.
         """
-        desk = self._around.broker(claimed.credentials)
-        account = await self._around.accounts.seen(order.user_id, claimed)
+        desk = self._deps.broker(claimed.credentials)
+        account = await self._deps.accounts.seen(order.user_id, claimed)
         placed: Placed = NotSent(CLAIM_STALE, "")
         while True:
             now = await self._turn(order, when)
-            if self._around.machine.monotonic() - started >= SEND_WITHIN:
+            if self._deps.machine.monotonic() - started >= SEND_TIMEOUT:
                 return placed
-            situation = self._situation(order, now, started, claimed)
-            if denial := judge(order, replace(situation, account=account)):
+            context = self._context(order, now, started, claimed)
+            if denial := judge(order, replace(context, account=account)):
                 return denial
-            self._around.budget.spend(order, now)
+            self._deps.budget.spend(order, now)
             placed = await desk.place(_new_order(order))
             if not isinstance(placed, NotSent):
                 return placed
             log.warning("order_not_sent", order=str(order.id), code=placed.code)
-            await self._around.machine.sleep(RETRY_PAUSE)
+            await self._deps.machine.sleep(RETRY_PAUSE)
 
-    async def _settle(self, key: OrderKey, settlement: Settlement) -> Settlement:
-        return await settled(self._around.store, key, settlement, self._around.machine)
+    async def _record_outcome(self, key: OrderKey, outcome: OrderOutcome) -> OrderOutcome:
+        return await record_with_retry(self._deps.store, key, outcome, self._deps.machine)
 
 
 def _new_order(intent: OrderIntent) -> NewOrder:

@@ -21,7 +21,7 @@ from datetime import date
 from typing import Final, TypeAlias
 from uuid import UUID
 
-from executors.gate import ORDERS_PER_SECOND, Sent, closes
+from executors.risk.gate import ORDERS_PER_SECOND, OrderCounts, closes
 from schemas.ids import DhanClientId, InstrumentId, OrderId, UserId
 from schemas.market import Side, trading_day
 from schemas.messages import Execution, OrderIntent, Outcome
@@ -56,7 +56,7 @@ class _Day:
             if not closes(side, quantity, self.positions[instrument]):
                 self.entries.add(order)
 
-    def settle(self, order: OrderId, instrument: InstrumentId, signed: int) -> None:
+    def record_outcome(self, order: OrderId, instrument: InstrumentId, signed: int) -> None:
         """What `order` adds to the position. Said again, the last word counts."""
         self.positions[instrument] += signed - self.accepted.get(order, 0)
         self.accepted[order] = signed
@@ -75,7 +75,7 @@ class _Day:
 _Counted: TypeAlias = DhanClientId | UserId
 
 
-class OrderBudget:
+class OrderRate:
     """One instance's memory of orders sent."""
 
     def __init__(self) -> None:
@@ -127,7 +127,7 @@ class OrderBudget:
             if execution.corrects:
                 day.replaced.add(execution.corrects)
             if execution.id not in day.replaced:
-                day.settle(execution.order_id, execution.instrument, signed)
+                day.record_outcome(execution.order_id, execution.instrument, signed)
 
     def spend(self, intent: OrderIntent, now: UtcNs) -> None:
         """Note that the order of `intent` leaves now."""
@@ -135,11 +135,11 @@ class OrderBudget:
             day.hear_of(intent.id, intent.instrument, intent.side, intent.quantity)
         self._stamps[self._counted(intent.user_id)].append(now)
 
-    def sent(self, user: UserId, now: UtcNs) -> Sent:
+    def sent(self, user: UserId, now: UtcNs) -> OrderCounts:
         counted = self._counted(user)
         day, stamps = self._days.get(counted), self._stamps[counted]
         second = now // NS_PER_SECOND
-        return Sent(
+        return OrderCounts(
             today=len(day.entries) if day and day.date == trading_day(now) else 0,
             this_second=sum(stamp // NS_PER_SECOND == second for stamp in stamps),
             last_second=sum(abs(now - stamp) < NS_PER_SECOND for stamp in stamps),

@@ -20,10 +20,19 @@ import structlog
 
 from bus.records import Output, Record, message_output
 from dhan.orders import Found, NoAccess, NotFound, TokenRefused, Unknown
-from executors.clock import MachineTime
+from executors.clock import MonotonicClock
 from executors.modes import BrokerFactory
-from executors.outcomes import NOT_FOUND, UNVERIFIABLE, execution, not_found, of_order
-from executors.store import Blind, Open, OrderKey, Settled, Settlement, Store, settled, until_back
+from executors.orders.outcomes import NOT_FOUND, UNVERIFIABLE, execution, not_found, of_order
+from executors.store import (
+    OpenClaim,
+    OrderKey,
+    OrderOutcome,
+    RecordedOutcome,
+    Store,
+    Unverifiable,
+    record_with_retry,
+    retry_until_available,
+)
 from executors.tokens import RefusedTokens
 from schemas.codec import decode
 from schemas.errors import TryLater, Unreadable
@@ -46,18 +55,18 @@ UNCLEAR_LIMIT: Final = 300.0
 # of the claims found open at the start; nobody holds a place while pausing
 LOOKUPS_AT_ONCE: Final = 16
 
-Tell: TypeAlias = Callable[[OrderKey, Settlement], Awaitable[None]]
+Tell: TypeAlias = Callable[[OrderKey, OrderOutcome], Awaitable[None]]
 
 
-class Resolver:
-    """Turns open claims into settled ones."""
+class Reconciler:
+    """Turns open claims into recorded ones."""
 
     def __init__(
         self,
         store: Store,
         broker: BrokerFactory,
         tokens: RefusedTokens,
-        machine: MachineTime,
+        machine: MonotonicClock,
         lease: float = CLAIM_LEASE,
     ) -> None:
         self._store = store
@@ -66,18 +75,20 @@ class Resolver:
         self._machine = machine
         self.lease = lease
 
-    async def resolve(self, key: OrderKey) -> Settlement:
+    async def resolve(self, key: OrderKey) -> OrderOutcome:
         """The recorded outcome of `key`, after as many lookups as it takes."""
         return await self._resolve(key, nullcontext())
 
-    async def _resolve(self, key: OrderKey, turn: AbstractAsyncContextManager[None]) -> Settlement:
+    async def _resolve(
+        self, key: OrderKey, turn: AbstractAsyncContextManager[None]
+    ) -> OrderOutcome:
         began, pause = self._machine.monotonic(), FIRST_PAUSE
         while True:
-            state = await until_back(lambda: self._store.reconcile(key), self._machine)
-            if isinstance(state, Settled):
-                return state.settlement
+            state = await retry_until_available(lambda: self._store.reconcile(key), self._machine)
+            if isinstance(state, RecordedOutcome):
+                return state.outcome
             waited = self._machine.monotonic() - began
-            if isinstance(state, Blind):
+            if isinstance(state, Unverifiable):
                 verdict, wait = self._given_up(waited), self.lease - waited
             else:
                 verdict, wait = (
@@ -85,17 +96,21 @@ class Resolver:
                     self.lease - state.age,
                 )
             if verdict:
-                return await settled(self._store, key, verdict, self._machine)
+                return await record_with_retry(self._store, key, verdict, self._machine)
             await self._machine.sleep(min(pause, wait) if wait > 0 else pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
-    def _given_up(self, waited: float) -> Settlement | None:
+    def _given_up(self, waited: float) -> OrderOutcome | None:
         """The outcome of an order that nobody can ask about, once its owner can no longer be sending."""
         return not_found(UNVERIFIABLE) if waited >= self.lease else None
 
     async def _look_up(
-        self, key: OrderKey, claim: Open, waited: float, turn: AbstractAsyncContextManager[None]
-    ) -> Settlement | None:
+        self,
+        key: OrderKey,
+        claim: OpenClaim,
+        waited: float,
+        turn: AbstractAsyncContextManager[None],
+    ) -> OrderOutcome | None:
         async with turn:
             lookup = await self._broker(claim.credentials).find(claim.correlation_id)
         if isinstance(lookup, TokenRefused) and lookup.in_words:
@@ -120,7 +135,9 @@ class Resolver:
 
     async def open_claims(self) -> list[OrderKey]:
         """Claims without an outcome whose owner can no longer be sending, oldest first."""
-        claims = await until_back(lambda: self._store.open_claims(self.lease), self._machine)
+        claims = await retry_until_available(
+            lambda: self._store.open_claims(self.lease), self._machine
+        )
         if claims:
             log.warning("open_claims", count=len(claims), oldest=claims[0][1])
         return [key for key, _ in claims]
@@ -163,9 +180,9 @@ class FoundIntent:
     partition: int
     offset: int
 
-    def output(self, settlement: Settlement) -> Output:
+    def output(self, outcome: OrderOutcome) -> Output:
         """The message of its outcome: the same record the worker would have written."""
-        message = execution(self.intent, settlement)
+        message = execution(self.intent, outcome)
         output = message_output(EXECUTIONS, message, str(self.intent.user_id), self.partition)
         return output._replace(headers=((HEADER, Cause(self.offset, 0).encode()),))
 

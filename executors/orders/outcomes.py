@@ -8,9 +8,9 @@ from typing import Final
 from uuid import UUID
 
 from dhan.orders import RATE_LIMIT, Accepted, BrokerOrder, NotSent, Rejected
-from executors.correction_store import Correction
-from executors.gate import Denial
-from executors.store import Settlement
+from executors.orders.correction_store import Correction
+from executors.risk.gate import Denial
+from executors.store import OrderOutcome
 from executors.terms import OrderTerms
 from schemas.ids import OrderId, derive
 from schemas.messages import Execution, OrderIntent, Outcome
@@ -50,35 +50,35 @@ EXPLANATIONS: Final[Mapping[str, str]] = {
 }
 
 
-def denied(code: str) -> Settlement:
-    return Settlement(Outcome.DENIED, str(code), EXPLANATIONS.get(code, ""))
+def denied(code: str) -> OrderOutcome:
+    return OrderOutcome(Outcome.DENIED, str(code), EXPLANATIONS.get(code, ""))
 
 
-def not_found(code: str) -> Settlement:
-    return Settlement(Outcome.NOT_FOUND, code, EXPLANATIONS[code])
+def not_found(code: str) -> OrderOutcome:
+    return OrderOutcome(Outcome.NOT_FOUND, code, EXPLANATIONS[code])
 
 
-def of_placement(placed: Accepted | Rejected | NotSent) -> Settlement:
+def of_placement(placed: Accepted | Rejected | NotSent) -> OrderOutcome:
     """The outcome of an order whose fate is known at once."""
     match placed:
         case Accepted(order_id):
-            return Settlement(Outcome.ACCEPTED, Outcome.ACCEPTED.value, dhan_order_id=order_id)
+            return OrderOutcome(Outcome.ACCEPTED, Outcome.ACCEPTED.value, dhan_order_id=order_id)
         case Rejected(code, message, order_id):
-            return Settlement(Outcome.REJECTED, code, message, order_id)
+            return OrderOutcome(Outcome.REJECTED, code, message, order_id)
         case NotSent(code, message) if code == RATE_LIMIT:
-            return Settlement(Outcome.REJECTED, code, message)
+            return OrderOutcome(Outcome.REJECTED, code, message)
         case NotSent(code, message):
-            return Settlement(Outcome.DENIED, code, EXPLANATIONS.get(code, message))
+            return OrderOutcome(Outcome.DENIED, code, EXPLANATIONS.get(code, message))
 
 
-def of_order(order: BrokerOrder) -> Settlement:
+def of_order(order: BrokerOrder) -> OrderOutcome:
     """The outcome of an order found in Dhan's book.
 
     Cancelled and expired ones were accepted once.
     """
     if order.rejected:
-        return Settlement(Outcome.REJECTED, "REJECTED", order.reason, order.order_id)
-    return Settlement(Outcome.ACCEPTED, Outcome.ACCEPTED.value, dhan_order_id=order.order_id)
+        return OrderOutcome(Outcome.REJECTED, "REJECTED", order.reason, order.order_id)
+    return OrderOutcome(Outcome.ACCEPTED, Outcome.ACCEPTED.value, dhan_order_id=order.order_id)
 
 
 def execution_id(order: OrderId) -> UUID:
@@ -86,10 +86,10 @@ def execution_id(order: OrderId) -> UUID:
     return derive("execution", order)
 
 
-def execution(intent: OrderIntent, settlement: Settlement) -> Execution:
-    """The message: a function of the intent's ids and the recorded settlement alone, so repeats have the same bytes."""
+def execution(intent: OrderIntent, outcome: OrderOutcome) -> Execution:
+    """The message: a function of the intent's ids and the recorded outcome alone, so repeats have the same bytes."""
     # without: recorded before the database kept terms
-    terms = settlement.terms or OrderTerms.of(intent)
+    terms = outcome.terms or OrderTerms.of(intent)
     return Execution(
         id=execution_id(intent.id),
         event_time=terms.event_time,
@@ -103,10 +103,10 @@ def execution(intent: OrderIntent, settlement: Settlement) -> Execution:
         side=terms.side,
         quantity=terms.quantity,
         price=terms.price,
-        outcome=settlement.outcome,
-        reason_code=settlement.code,
-        reason=settlement.text,
-        dhan_order_id=settlement.dhan_order_id,
+        outcome=outcome.outcome,
+        reason_code=outcome.code,
+        reason=outcome.text,
+        dhan_order_id=outcome.dhan_order_id,
     )
 
 
@@ -139,7 +139,7 @@ def correction(row: Correction) -> Execution:
     )
 
 
-def seen_late(order: BrokerOrder) -> Settlement:
+def seen_late(order: BrokerOrder) -> OrderOutcome:
     """What an order of Dhan's book says of an outcome recorded before."""
     found = of_order(order)
     if found.outcome is Outcome.ACCEPTED:

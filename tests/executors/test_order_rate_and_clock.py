@@ -7,12 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executors.budget import OrderBudget
-from executors.clock import ChainClock, Decided, LiveClock
-from executors.correction_store import Correction
-from executors.gate import ORDERS_PER_SECOND
-from executors.outcomes import FOUND_LATE, NOT_FOUND, correction, denied, execution, not_found
-from executors.store import OrderKey, Settlement
+from executors.clock import DecisionTime, LiveClock, ReplayClock
+from executors.orders.correction_store import Correction
+from executors.orders.outcomes import (
+    FOUND_LATE,
+    NOT_FOUND,
+    correction,
+    denied,
+    execution,
+    not_found,
+)
+from executors.risk.gate import ORDERS_PER_SECOND
+from executors.risk.order_rate import OrderRate
+from executors.store import OrderKey, OrderOutcome
 from executors.terms import OrderTerms
 from schemas.ids import DhanClientId, DhanOrderId, UserId
 from schemas.market import Side
@@ -20,14 +27,14 @@ from schemas.messages import Execution, OrderIntent, Outcome
 from schemas.units import NS_PER_SECOND, Quantity, UtcNs
 from tests.executors.factories import NIFTY, RELIANCE, TEN_O_CLOCK, USER, a_decision, an_intent
 
-ACCEPTED = Settlement(Outcome.ACCEPTED, "accepted", dhan_order_id=DhanOrderId("1"))
+ACCEPTED = OrderOutcome(Outcome.ACCEPTED, "accepted", dhan_order_id=DhanOrderId("1"))
 
 
 @given(st.lists(st.integers(0, 3 * NS_PER_SECOND), max_size=60))
 def test_whatever_the_demand_no_second_however_counted_sees_more_than_the_budget(
     waits: list[int],
 ) -> None:
-    budget, now, sent = OrderBudget(), TEN_O_CLOCK, []
+    budget, now, sent = OrderRate(), TEN_O_CLOCK, []
 
     for wait in waits:
         now = budget.next_slot(USER, UtcNs(now + wait))
@@ -43,7 +50,7 @@ def test_whatever_the_demand_no_second_however_counted_sees_more_than_the_budget
 
 
 def test_another_user_has_a_budget_of_their_own() -> None:
-    budget = OrderBudget()
+    budget = OrderRate()
     for _ in range(ORDERS_PER_SECOND):
         budget.spend(an_intent(), TEN_O_CLOCK)
 
@@ -52,7 +59,7 @@ def test_another_user_has_a_budget_of_their_own() -> None:
 
 
 def test_the_days_count_takes_each_order_once_and_forgets_yesterday() -> None:
-    budget, intent = OrderBudget(), an_intent()
+    budget, intent = OrderRate(), an_intent()
     budget.spend(intent, TEN_O_CLOCK)
     budget.observe(execution(intent, ACCEPTED))
     budget.observe(execution(an_intent(), ACCEPTED))
@@ -68,7 +75,7 @@ def settled_order(side: Side, quantity: int, outcome: Outcome = Outcome.ACCEPTED
 
 
 def test_an_order_that_only_closes_is_not_counted_and_one_that_flips_is() -> None:
-    budget = OrderBudget()
+    budget = OrderRate()
 
     budget.observe(settled_order(Side.BUY, 10))
     budget.observe(settled_order(Side.SELL, 4))
@@ -80,7 +87,7 @@ def test_an_order_that_only_closes_is_not_counted_and_one_that_flips_is() -> Non
 
 
 def test_a_position_is_of_one_user_one_instrument_and_one_day() -> None:
-    budget = OrderBudget()
+    budget = OrderRate()
     budget.observe(settled_order(Side.BUY, 10))
 
     assert budget.position(UserId(uuid4()), RELIANCE.id, TEN_O_CLOCK) == 0
@@ -90,7 +97,7 @@ def test_a_position_is_of_one_user_one_instrument_and_one_day() -> None:
 
 @pytest.mark.parametrize("outcome", [Outcome.REJECTED, Outcome.NOT_FOUND, Outcome.DENIED])
 def test_an_order_that_was_not_accepted_holds_nothing(outcome: Outcome) -> None:
-    budget = OrderBudget()
+    budget = OrderRate()
 
     budget.observe(settled_order(Side.BUY, 10, outcome))
 
@@ -98,7 +105,7 @@ def test_an_order_that_was_not_accepted_holds_nothing(outcome: Outcome) -> None:
 
 
 def test_an_order_told_again_with_another_outcome_counts_as_last_told() -> None:
-    budget, told = OrderBudget(), settled_order(Side.BUY, 10)
+    budget, told = OrderRate(), settled_order(Side.BUY, 10)
 
     for outcome, position in (
         (Outcome.ACCEPTED, 10),
@@ -123,14 +130,14 @@ def test_a_correction_counts_for_the_order_whatever_is_told_again_and_in_whateve
         ((lost, found, rejected), 0),
         ((rejected, lost, found), 0),
     ):
-        budget = OrderBudget()
+        budget = OrderRate()
         for message in told:
             budget.observe(message)
         assert budget.position(USER, RELIANCE.id, TEN_O_CLOCK) == position
         assert budget.sent(USER, TEN_O_CLOCK).today == 1
 
 
-def a_correction(intent: OrderIntent, nth: int, known: Settlement) -> Correction:
+def a_correction(intent: OrderIntent, nth: int, known: OrderOutcome) -> Correction:
     return Correction(OrderKey.of(intent), nth, known, OrderTerms.of(intent))
 
 
@@ -149,7 +156,7 @@ def test_what_is_not_counted_never_adds_up_to_more_than_what_is(
     orders: list[tuple[Side, int, Outcome]],
 ) -> None:
     """So the day's number bounds the whole, exits included."""
-    budget, entered, exited = OrderBudget(), 0, 0
+    budget, entered, exited = OrderRate(), 0, 0
 
     for side, quantity, outcome in orders:
         before = budget.sent(USER, TEN_O_CLOCK).today
@@ -165,7 +172,7 @@ def test_what_is_not_counted_never_adds_up_to_more_than_what_is(
 def test_an_instance_that_only_followed_counts_as_the_one_that_sent(
     orders: list[tuple[Side, int, Outcome]],
 ) -> None:
-    sender, follower = OrderBudget(), OrderBudget()
+    sender, follower = OrderRate(), OrderRate()
 
     for side, quantity, outcome in orders:
         order = an_intent(decision=a_decision(), side=side, quantity=Quantity(quantity))
@@ -190,7 +197,7 @@ def order_of(user: UserId, side: Side = Side.BUY, quantity: int = 10) -> Executi
 
 @pytest.mark.parametrize("known_first", [True, False])
 def test_an_account_that_changes_users_within_a_day_is_counted_once(known_first: bool) -> None:
-    budget = OrderBudget()
+    budget = OrderRate()
     if known_first:
         budget.connected(USER, MINE)
     for _ in range(ORDERS_PER_SECOND):
@@ -207,7 +214,7 @@ def test_an_account_that_changes_users_within_a_day_is_counted_once(known_first:
 
 
 def test_a_user_who_changes_accounts_leaves_what_was_sent_with_the_account() -> None:
-    budget, told = OrderBudget(), order_of(USER)
+    budget, told = OrderRate(), order_of(USER)
     budget.connected(USER, MINE)
     budget.observe(told)
 
@@ -222,7 +229,7 @@ def test_a_user_who_changes_accounts_leaves_what_was_sent_with_the_account() -> 
 
 
 def test_yesterday_of_one_user_adds_nothing_to_today_of_another() -> None:
-    budget, yesterday = OrderBudget(), order_of(USER)
+    budget, yesterday = OrderRate(), order_of(USER)
     day = UtcNs.minutes(24 * 60)
     budget.observe(yesterday.model_copy(update={"event_time": UtcNs(TEN_O_CLOCK - day)}))
     budget.connected(OTHER, MINE)
@@ -234,19 +241,19 @@ def test_yesterday_of_one_user_adds_nothing_to_today_of_another() -> None:
 
 
 def test_in_a_replay_a_decision_ages_only_by_the_machine_time_since_it_was_published() -> None:
-    decided = Decided(event_time=TEN_O_CLOCK, published_at=UtcNs.seconds(2_000_000_000))
-    clock = ChainClock(wall=lambda: 2_000_000_003 * NS_PER_SECOND)
+    decided = DecisionTime(event_time=TEN_O_CLOCK, published_at=UtcNs.seconds(2_000_000_000))
+    clock = ReplayClock(wall=lambda: 2_000_000_003 * NS_PER_SECOND)
 
     assert clock.now(decided) == TEN_O_CLOCK + UtcNs.seconds(3)
 
 
 def test_a_writer_whose_clock_is_ahead_makes_no_decision_younger_than_itself() -> None:
-    decided = Decided(event_time=TEN_O_CLOCK, published_at=UtcNs.seconds(2_000_000_009))
+    decided = DecisionTime(event_time=TEN_O_CLOCK, published_at=UtcNs.seconds(2_000_000_009))
 
-    assert ChainClock(wall=lambda: 2_000_000_000 * NS_PER_SECOND).now(decided) == TEN_O_CLOCK
+    assert ReplayClock(wall=lambda: 2_000_000_000 * NS_PER_SECOND).now(decided) == TEN_O_CLOCK
 
 
 def test_live_the_market_has_the_walls_time_whatever_the_decision_says() -> None:
-    decided = Decided(event_time=UtcNs(1), published_at=UtcNs(2))
+    decided = DecisionTime(event_time=UtcNs(1), published_at=UtcNs(2))
 
     assert LiveClock(wall=lambda: 42).now(decided) == 42

@@ -18,16 +18,16 @@ from supabase import AsyncClient
 from bus.records import Output
 from dhan.transport import BaseUrl
 from executors.accounts import Accounts
-from executors.budget import OrderBudget
-from executors.clock import ChainClock, MachineTime
+from executors.clock import MonotonicClock, ReplayClock
 from executors.modes import Mode, ModeRules
-from executors.planning import UserLimits
+from executors.orders.reconcile import Reconciler
+from executors.orders.worker import OrderWorker, WorkerDeps
 from executors.quotes import QuoteCache
-from executors.reconcile import Resolver
+from executors.risk.order_rate import OrderRate
+from executors.risk.sizing import UserLimits
 from executors.sessions import ACTIVE, ActiveUsers, UserState
 from executors.store import Store
 from executors.tokens import RefusedTokens
-from executors.worker import OrderWorker, Surroundings
 from schemas.calendar import EVERY_DAY
 from schemas.codec import decode
 from schemas.ids import DhanClientId, UserId
@@ -65,8 +65,8 @@ class FastMachine:
         while self.now < moment:  # noqa: ASYNC110  # others move this clock on
             await asyncio.sleep(0.01)
 
-    def time(self) -> MachineTime:
-        return MachineTime(lambda: self.now, self.sleep)
+    def time(self) -> MonotonicClock:
+        return MonotonicClock(lambda: self.now, self.sleep)
 
 
 @dataclass
@@ -162,8 +162,8 @@ class World:
         """A worker for whom the market is open and quoted, and `users` are active."""
         return OrderWorker(self.surroundings(*users, **changes))
 
-    def surroundings(self, *users: UserId, **changes: Any) -> Surroundings:
-        machine: MachineTime = changes.pop("machine", MachineTime())
+    def surroundings(self, *users: UserId, **changes: Any) -> WorkerDeps:
+        machine: MonotonicClock = changes.pop("machine", MonotonicClock())
         base_url = BaseUrl.parse(changes.pop("broker_url", self.broker_url))
         rules: ModeRules = changes.pop("rules", ModeRules(Mode.PAPER, base_url, None))
         store, broker = changes.pop("store", Store(self.client)), rules.broker(self.http)
@@ -177,23 +177,23 @@ class World:
         def limits_of(_: UserId) -> UserLimits:
             return LIMITS
 
-        around = Surroundings(
+        deps = WorkerDeps(
             store=store,
             broker=broker,
             rules=rules,
-            resolver=Resolver(store, broker, tokens, machine, lease),
+            reconciler=Reconciler(store, broker, tokens, machine, lease),
             tokens=tokens,
             accounts=Accounts(rules, self.http, tokens),
             book=a_quoted_book(),
             active=active,
-            budget=OrderBudget(),
-            clock=ChainClock(wall=lambda: 0),
+            budget=OrderRate(),
+            clock=ReplayClock(wall=lambda: 0),
             calendar=EVERY_DAY,
             limits_of=limits_of,
             kill_switch=lambda: False,
             machine=machine,
         )
-        return replace(around, **changes)
+        return replace(deps, **changes)
 
 
 def a_quoted_book() -> QuoteCache:

@@ -1,6 +1,6 @@
 """The executors as a process that kills itself at chosen moments, each once.
 
-python -m tests.executors.mortal BOOTSTRAP SUPABASE_URL DHAN_URL FOLDER, with the database key in
+python -m tests.executors.crash_worker BOOTSTRAP SUPABASE_URL DHAN_URL FOLDER, with the database key in
 SUPABASE_SERVICE_KEY. A moment is `POINT:N`: at the N-th call of this life. FOLDER remembers the
 moments that have been. INSTANCE and LEASE (seconds) in the environment take the place of the ones
 used here, ROUND_EVERY (seconds) that of the sweep's.
@@ -22,12 +22,13 @@ from bus.connection import KafkaConnection
 from bus.options import ShellOptions
 from dhan.orders import DayLookup, Lookup, NewOrder, Placed
 from dhan.transport import Credentials, open_client
-from executors import app, corrections
-from executors.app import Ports, run_executors
-from executors.clock import ChainClock
-from executors.correction_store import Correction, CorrectionStore
-from executors.modes import BrokerClient, BrokerFactory, Mode, ModeRules, rules_of
-from executors.store import Claim, OrderKey, Settlement, Store
+from executors import app
+from executors.app import ExecutorDeps, run_executors
+from executors.clock import ReplayClock
+from executors.modes import BrokerClient, BrokerFactory, Mode, ModeRules, validate_mode
+from executors.orders import corrections
+from executors.orders.correction_store import Correction, CorrectionStore
+from executors.store import Claim, OrderKey, OrderOutcome, Store
 from schemas.calendar import EVERY_DAY
 from schemas.ids import CorrelationId
 from schemas.messages import OrderIntent
@@ -76,16 +77,16 @@ class MortalStore(Store):
         self.fate.at("claimed")
         return claim
 
-    async def settle(self, key: OrderKey, settlement: Settlement) -> Settlement:
-        settlement = await super().settle(key, settlement)
+    async def record_outcome(self, key: OrderKey, outcome: OrderOutcome) -> OrderOutcome:
+        outcome = await super().record_outcome(key, outcome)
         self.fate.at("settled")
-        return settlement
+        return outcome
 
 
 class MortalCorrectionStore(CorrectionStore):
     fate: Fate
 
-    async def correct(self, key: OrderKey, seen: Settlement) -> bool:
+    async def correct(self, key: OrderKey, seen: OrderOutcome) -> bool:
         corrected = await super().correct(key, seen)
         self.fate.at("corrected")
         return corrected
@@ -133,12 +134,12 @@ async def main(bootstrap: str, supabase_url: str, dhan_url: str, folder: str) ->
     app.Store = MortalStore  # type: ignore[attr-defined]
     app.CorrectionStore = MortalCorrectionStore  # type: ignore[attr-defined]
     corrections.ROUND_EVERY = float(os.environ.get("ROUND_EVERY", corrections.ROUND_EVERY))  # type: ignore[misc]
-    rules = rules_of(Mode.PAPER, dhan_url)
+    rules = validate_mode(Mode.PAPER, dhan_url)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     options = AsyncClientOptions(auto_refresh_token=False, persist_session=False)
     async with open_client() as http:
-        ports = Ports(
+        ports = ExecutorDeps(
             connection=KafkaConnection(bootstrap),
             plan=PLAN,
             database=await acreate_client(
@@ -148,7 +149,7 @@ async def main(bootstrap: str, supabase_url: str, dhan_url: str, folder: str) ->
             rules=MortalRules(rules.mode, rules.base_url, None),
             instruments={RELIANCE.id: RELIANCE},
             limits=LIMITS,
-            clock=ChainClock(),
+            clock=ReplayClock(),
             lease=float(os.environ.get("LEASE", "1.0")),
             calendar=EVERY_DAY,
         )

@@ -23,12 +23,12 @@ import structlog
 from bus.database import RowRefused, StoreAway
 from bus.records import Output, message_output
 from dhan.orders import BrokerOrder, DayOrders, TokenRefused
-from executors.clock import MachineTime
-from executors.correction_store import ChangingOrder, CorrectionStore, NoCheck
+from executors.clock import MonotonicClock
 from executors.metrics import OrderMetrics
 from executors.modes import BrokerFactory
-from executors.outcomes import correction, seen_late
-from executors.store import OrderKey, Settlement
+from executors.orders.correction_store import ChangingOrder, CorrectionStore, NoCheck
+from executors.orders.outcomes import correction, seen_late
+from executors.store import OrderKey, OrderOutcome
 from executors.tokens import RefusedTokens
 from schemas.ids import UserId
 from schemas.messages import Outcome
@@ -51,7 +51,7 @@ class Findings(NamedTuple):
         final: Accepted ones to which nothing can happen any more.
     """
 
-    corrections: list[tuple[OrderKey, Settlement]]
+    corrections: list[tuple[OrderKey, OrderOutcome]]
     final: list[OrderKey]
 
 
@@ -84,7 +84,7 @@ class CorrectionSweep:
         tokens: RefusedTokens,
         *,
         publish: Publish,
-        machine: MachineTime,
+        machine: MonotonicClock,
         metrics: OrderMetrics,
     ) -> None:
         self._store = store

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 
-from executors.planning import NoOrder, UserLimits, plan
+from executors.risk.sizing import NoOrder, UserLimits, plan
 from schemas.codec import encode
 from schemas.ids import correlation_id, order_id
 from schemas.market import Action, Instrument, Side

@@ -1,0 +1,1 @@
+"""Whether and how large an order may be: sizing, limits, order rate and the gate. Pure."""
