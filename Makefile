@@ -51,7 +51,7 @@ chromium:
 
 .PHONY: web
 web: $(VENV)/web.stamp ## build the web page
-	$(BIN)/python -m ats.web
+	$(BIN)/python -m ats.commands.web
 
 .PHONY: setup
 setup: $(VENV)/runtime.stamp ## install into .venv what ATS needs to run
@@ -66,8 +66,8 @@ test: $(VENV)/docs.stamp ## every test, end-to-end on real Kafka and Postgres in
 
 .PHONY: test-web
 test-web: chromium $(VENV)/browser.stamp web ## the web page: its checks, callbacks, and a browser that goes the whole way (pictures in test-results/web)
-	$(BIN)/python -m ats.web run lint
-	$(BIN)/python -m ats.web run typecheck
+	$(BIN)/python -m ats.commands.web run lint
+	$(BIN)/python -m ats.commands.web run typecheck
 	$(BIN)/python -m pytest tests/web $(T)
 
 .PHONY: lint

@@ -20,7 +20,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ats import DISTRIBUTION, exit_codes
+from ats import DISTRIBUTION
+from ats.runtime import exit_codes
 from schemas.errors import Misconfigured, TryLater, Unreadable
 from schemas.units import UtcNs
 
@@ -124,7 +125,7 @@ def root(
 
 
 def main() -> None:
-    """Run `ats`, turning what went wrong into one line and an exit code (`ats.exit_codes`)."""
+    """Run `ats`, turning what went wrong into one line and an exit code (`ats.runtime.exit_codes`)."""
     try:
         app()
     except SystemExit as end:
@@ -333,7 +334,7 @@ def simulator(
     and prints every address and credential. Needs no account; docs/simulator.md points your own bot
     here in five minutes.
     """
-    from ats.simulate import SimulatorOptions, serve
+    from ats.commands.simulator import SimulatorOptions, serve
 
     asked = SimulatorOptions(
         port=port,
@@ -357,7 +358,7 @@ def simulator(
 @topics_app.command("create")
 def topics_create() -> None:
     """Create what is missing; refuse a topic with another number of partitions."""
-    from ats.admin import create_topics
+    from ats.commands.admin import create_topics
 
     _run(create_topics())
 
@@ -365,7 +366,7 @@ def topics_create() -> None:
 @topics_app.command("check")
 def topics_check() -> None:
     """Say whether every topic is there as the catalogue wants it."""
-    from ats.admin import check_topics
+    from ats.commands.admin import check_topics
 
     _run(check_topics())
 
@@ -391,7 +392,7 @@ def topics_list() -> None:
 @db_app.command("migrate")
 def db_migrate() -> None:
     """Apply the migrations that the database at SUPABASE_DB_URL has not seen."""
-    from ats.admin import migrate
+    from ats.commands.admin import migrate
 
     _run(migrate())
 
@@ -408,7 +409,7 @@ def db_serve(
     """A local Supabase: real Postgres with the real policies behind a stand-in for the REST and
     Auth API.
     """
-    from ats.local import serve_database
+    from ats.commands.db_serve import serve_database
 
     _run(serve_database(port, directory))
 
@@ -416,7 +417,7 @@ def db_serve(
 @rules_app.command("list")
 def rules_list(rules: RulesFile = None) -> None:
     """Every installed rule: timeframe, parameters, warm-up, columns, package, and what runs."""
-    from ats.rules.listing import show
+    from ats.commands.rules_list import show
     from ats.settings import load
 
     show(Console(), rules or load().ats_rules)
@@ -429,7 +430,7 @@ def rules_check(
     ],
 ) -> None:
     """Say what the engine would run under a rules file, or everything that is wrong with it."""
-    from ats.rules.listing import check
+    from ats.commands.rules_list import check
 
     check(Console(), file)
 
@@ -456,7 +457,7 @@ def rules_try(
     max_bad_rows: MaxBadRows = 1.0,
 ) -> None:
     """Replay days through the engine with one rule, and print what it would have said."""
-    from ats.rules.trial import Trial, run
+    from ats.commands.rules_try import Trial, run
     from ats.settings import load
 
     run(
@@ -484,7 +485,7 @@ def rules_new(
     """Write a package with a rule of your own, its entry point and its test. docs/rules.md goes on
     from there.
     """
-    from ats.rules.template import write
+    from ats.commands.rules_new import write
 
     write(Console(), name, directory)
 
@@ -492,7 +493,7 @@ def rules_new(
 @claims_app.command("list")
 def claims_list() -> None:
     """Every order that was claimed and has no outcome yet, and why. A table on a terminal, JSON lines in a pipe."""
-    from ats.claims import list_open
+    from ats.commands.claims import list_open
 
     _run(list_open())
 
@@ -509,7 +510,7 @@ def claims_settle(
 
     Refused while the order may still be on its way (10 seconds), and when it is settled already.
     """
-    from ats.claims import Verdict, settle
+    from ats.commands.claims import Verdict, settle
 
     _run(settle(Verdict.of(order, as_, dhan_order_id, reason=reason, by=by)))
 
@@ -526,7 +527,7 @@ def claims_correct(
 
     The recorded outcome stays as evidence; everybody is shown the correction.
     """
-    from ats.claims import Verdict, correct
+    from ats.commands.claims import Verdict, correct
 
     _run(correct(Verdict.of(order, as_, dhan_order_id, reason=reason, by=by)))
 
@@ -568,7 +569,7 @@ def tail(
 
     Joins no consumer group and disturbs nobody. What cannot be read is shown as unreadable.
     """
-    from ats.tail.command import TailOptions, run
+    from ats.commands.tail.command import TailOptions, run
 
     options = TailOptions(topics, where or (), last, from_beginning, since, follow, as_json)
     _run(run(options, UtcNs(time.time_ns())))
@@ -579,7 +580,7 @@ def show_config() -> None:
     """Print every setting in force, secrets only as set or not set, and what is wrong with the
     files and names in them.
     """
-    from ats.doctor import problems
+    from ats.commands.doctor import problems
     from ats.settings import load
 
     settings = load()
@@ -594,7 +595,7 @@ def show_config() -> None:
 @app.command()
 def doctor() -> None:
     """Try everything the settings point at, and say what to do about what fails."""
-    from ats.doctor import examine
+    from ats.commands.doctor import examine
 
     _run(examine(Console()))
 

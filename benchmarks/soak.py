@@ -37,7 +37,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from ats.embedded.process import Child
+from ats.runtime.child import Child
 from benchmarks._load import Load
 from benchmarks.pipeline import ROOT, SESSION, a_broker, machine, unused_port
 from bus.connection import KafkaConnection

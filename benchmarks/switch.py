@@ -35,11 +35,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from supabase import AsyncClient, acreate_client
 
-from ats import web
+from ats.commands import web
+from ats.commands.db_serve import local_keys
 from ats.demo.stack import ats, free_ports
-from ats.embedded.answers import until_it_answers
-from ats.embedded.process import Child
-from ats.local import local_keys
+from ats.runtime.child import Child
+from ats.runtime.readiness import until_it_answers
 from ats.services.executors import platform_report
 from ats.settings import ENV_FILE, load
 from bus.records import Output

@@ -7,13 +7,13 @@ from pathlib import Path
 from rich.console import Console
 
 from ats.demo.home import is_kept
-from ats.demo.running import announced
 from ats.demo.stack import Stack
 from ats.demo.steps import Step
 from ats.demo.web import DemoPage
 from ats.demo.words import kept_at
-from ats.lifetime import until_signalled
-from ats.logs import configure
+from ats.runtime.logs import configure
+from ats.runtime.running_demo import announced
+from ats.runtime.shutdown import until_signalled
 from ats.settings import load
 from schemas.errors import Misconfigured
 

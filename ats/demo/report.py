@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.table import Table
 
-from ats import exit_codes
-from ats.demo.played import Played
+from ats.demo.result import Played
 from ats.demo.tally import Tally
 from ats.demo.words import CUT_OFF, TRUTH, next_steps
+from ats.runtime import exit_codes
 from executors.orders.outcomes import EXPLANATIONS
 from executors.risk.gate import Denial
 from schemas.messages import Outcome

@@ -13,7 +13,6 @@ from typing import Final, TypedDict
 import httpx
 from rich.console import Console
 
-from ats import exit_codes
 from ats.demo.candles import (
     Comparison,
     Reference,
@@ -25,9 +24,8 @@ from ats.demo.candles import (
     reference,
 )
 from ats.demo.home import home_of
-from ats.demo.played import Played
 from ats.demo.report import summary
-from ats.demo.running import announced
+from ats.demo.result import Played
 from ats.demo.stack import GRACE, Stack, free_ports
 from ats.demo.starting import LOOK_EVERY, until_at_work
 from ats.demo.steps import Step
@@ -36,13 +34,15 @@ from ats.demo.users import DemoUser, enrol, visitors
 from ats.demo.view import REFRESH, View
 from ats.demo.web import DemoPage
 from ats.demo.words import TRUTH, meanwhile
-from ats.embedded.signs import Signs
-from ats.lifetime import stop_on_signals
-from ats.logs import configure
+from ats.runtime import exit_codes
+from ats.runtime.logs import configure
+from ats.runtime.running_demo import announced
+from ats.runtime.shutdown import stop_on_signals
+from ats.runtime.signs import Signs
+from ats.runtime.supervisor import Supervisor
 from ats.services.context import instrument_master
 from ats.services.executors import platform_report
 from ats.settings import Settings, load
-from ats.supervisor import Supervisor
 from bus.group_offsets import lag
 from bus.reader import read_topics
 from bus.topics import create_topics
@@ -105,7 +105,7 @@ class SimulatorState(TypedDict):
 
 
 async def run(options: DemoOptions) -> int:
-    """Run the demo; the return value is the exit code (`ats.exit_codes`)."""
+    """Run the demo; the return value is the exit code (`ats.runtime.exit_codes`)."""
     if options.market is not None and not options.market.is_file():
         raise Misconfigured(f"market file {options.market}: no such file")
     references = references_of(options)

@@ -16,14 +16,14 @@ from typing import Any, Final
 
 from pydantic import SecretStr
 
-from ats.embedded.answers import until_it_answers
+from ats.commands.db_serve import KEYS_FILE, local_keys
+from ats.commands.simulator import FIRST_CLIENT_ID, TOKEN
 from ats.embedded.kafka import EmbeddedKafka
-from ats.embedded.process import Child
-from ats.exit_codes import error_of
-from ats.local import KEYS_FILE, local_keys
+from ats.runtime.child import Child
+from ats.runtime.exit_codes import error_of
+from ats.runtime.readiness import until_it_answers
 from ats.services.calendars import SIMULATED
 from ats.settings import ENV_FILE, Settings, load
-from ats.simulate import FIRST_CLIENT_ID, TOKEN
 from schemas.errors import AtsError, TryLater
 from simulator.llm.endpoint import MODEL
 

@@ -11,9 +11,9 @@ from typing import Final
 
 import httpx
 
-from ats.embedded.process import Child
-from ats.embedded.signs import Signs
-from ats.metrics import Health
+from ats.runtime.child import Child
+from ats.runtime.metrics import Health
+from ats.runtime.signs import Signs
 from schemas.errors import TryLater
 
 LOOK_EVERY: Final = 0.2  # seconds between two looks

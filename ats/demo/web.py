@@ -9,12 +9,12 @@ import httpx
 from rich.console import Console
 from supabase import acreate_client
 
-from ats import web
+from ats.commands import web
 from ats.demo.stack import GRACE, Stack, free_ports
 from ats.demo.steps import Step
 from ats.demo.users import PASSWORD
-from ats.embedded.answers import until_it_answers
-from ats.embedded.process import Child
+from ats.runtime.child import Child
+from ats.runtime.readiness import until_it_answers
 from simulator.config import RegisteredApp
 
 LOOK_EVERY: Final = 1.0  # seconds between two looks for mails
@@ -38,7 +38,7 @@ class DemoPage:
         """Build when needed, start, and say how to get in.
 
         Raises:
-            Misconfigured, TryLater: as `ats.web`.
+            Misconfigured, TryLater: as `ats.commands.web`.
         """
         what = "building and starting the web page"
         with Step(console, f"{what} (the first run fetches its packages, 500 MB unpacked)"):

@@ -27,8 +27,8 @@ import structlog
 from jgo.env import EnvironmentBuilder, LinkStrategy
 from jgo.maven import MavenContext, PythonResolver
 
-from ats.embedded.process import Child
-from ats.embedded.signs import Signs
+from ats.runtime.child import Child
+from ats.runtime.signs import Signs
 from schemas.errors import Misconfigured, TryLater
 
 KAFKA_VERSION: Final = "4.3.1"

@@ -35,7 +35,7 @@ from urllib.parse import quote
 
 import structlog
 
-from ats.embedded.process import die_with_parent
+from ats.runtime.child import die_with_parent
 from schemas.errors import Misconfigured, TryLater
 
 SUPERUSER: Final = "supabase_admin"  # as on Supabase, where `postgres` is not one

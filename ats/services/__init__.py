@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import importlib
 
-from ats.lifetime import stop_on_signals
-from ats.logs import configure
-from ats.metrics import MetricsServer
+from ats.runtime.logs import configure
+from ats.runtime.metrics import MetricsServer
+from ats.runtime.shutdown import stop_on_signals
 from ats.services.context import Context
 from ats.settings import load
 

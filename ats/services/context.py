@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from ats.metrics import Health
+from ats.runtime.metrics import Health
 from ats.settings import Settings
 from bus.metrics import ShellMetrics
 from dhan import instruments as masters

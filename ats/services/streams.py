@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from ats.metrics import Figure, Health
+from ats.runtime.metrics import Figure, Health
 from ats.services.calendars import announce, calendar_of, whole_calendar
 from ats.services.context import Context
 from ats.settings import Settings

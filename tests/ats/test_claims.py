@@ -15,8 +15,8 @@ import orjson
 import pytest
 import pytest_asyncio
 
-from ats import exit_codes
-from ats.claims import OpenClaim, Verdict, correct, list_open, settle, why_open
+from ats.commands.claims import OpenClaim, Verdict, correct, list_open, settle, why_open
+from ats.runtime import exit_codes
 from executors.orders.reconcile import CLAIM_LEASE, UNCLEAR_LIMIT
 from schemas.errors import Misconfigured, TryLater
 from schemas.ids import UserId

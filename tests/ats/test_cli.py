@@ -11,8 +11,8 @@ import click
 import pytest
 from typer.main import get_command
 
-from ats import exit_codes
 from ats.cli import app, main
+from ats.runtime import exit_codes
 
 ROOT = Path(__file__).resolve().parents[2]
 

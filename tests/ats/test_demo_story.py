@@ -13,14 +13,14 @@ import pytest
 import typer
 from rich.console import Console
 
-from ats import exit_codes
 from ats.cli import app
 from ats.demo import words
-from ats.demo.played import Played
 from ats.demo.report import summary
+from ats.demo.result import Played
 from ats.demo.tally import Promise, Tally
 from ats.demo.users import DemoUser, Visitor
 from ats.demo.view import View
+from ats.runtime import exit_codes
 from executors.orders.outcomes import EXPLANATIONS
 from executors.risk.gate import Denial
 from schemas import topics

@@ -18,11 +18,11 @@ from ats.demo.home import FAILED, KEPT, home_of, keep_logs
 from ats.demo.kept import serve
 from ats.demo.starting import until_at_work
 from ats.demo.steps import Step
-from ats.embedded import signs
-from ats.embedded.answers import until_it_answers
-from ats.embedded.process import Child
-from ats.embedded.signs import Signs
-from ats.metrics import Health, MetricsServer
+from ats.runtime import signs
+from ats.runtime.child import Child
+from ats.runtime.metrics import Health, MetricsServer
+from ats.runtime.readiness import until_it_answers
+from ats.runtime.signs import Signs
 from schemas.errors import Misconfigured, TryLater
 from streams.engine import kernels
 from streams.engine.compiling import Compiled, watched

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from ats import DISTRIBUTION, exit_codes
+from ats import DISTRIBUTION
 from ats.entry import PACKAGES, complaint, foreign
+from ats.runtime import exit_codes
 
 ROOT = Path(__file__).parents[2]
 

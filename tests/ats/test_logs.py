@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from ats.logs import HIDDEN, redactor
+from ats.runtime.logs import HIDDEN, redactor
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
 
@@ -48,7 +48,7 @@ def test_what_is_no_secret_stays_readable() -> None:
 @pytest.mark.parametrize("style", ["console", "json"])
 def test_library_loggers_and_tracebacks_are_redacted_too(style: str) -> None:
     program = (
-        "import logging, structlog; from ats.logs import configure\n"
+        "import logging, structlog; from ats.runtime.logs import configure\n"
         f"configure('test', style='{style}', level='info', secrets={{'known-secret-value'}})\n"
         "logging.getLogger('some.library').error('said %s', 'known-secret-value')\n"
         "try: raise RuntimeError('known-secret-value')\n"

@@ -12,7 +12,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from agents.metrics import DecisionMetrics
-from ats.metrics import Figure, Health, MetricsServer
+from ats.runtime.metrics import Figure, Health, MetricsServer
 from bus.metrics import ShellMetrics
 from bus.records import TopicPartition
 from executors.metrics import MAX_SERIES, OTHER, OrderMetrics

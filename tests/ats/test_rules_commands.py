@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from ats import exit_codes
-from ats.rules import listing, template
-from ats.rules.trial import Trial, run
+from ats.commands import rules_list, rules_new
+from ats.commands.rules_try import Trial, run
+from ats.runtime import exit_codes
 from ats.services.streams import service_of
 from ats.settings import Settings
 from schemas.errors import Misconfigured
@@ -70,7 +70,7 @@ def test_the_list_says_what_runs_where_it_is_from_and_what_it_needs(
     rules = tmp_path / "rules.toml"
     rules.write_text('[rules.ema_cross]\n[rules.slow]\nrule = "ema_cross"\ntimeframe = "60m"\n')
 
-    listing.show(console, rules)
+    rules_list.show(console, rules)
 
     assert "ema_cross runs as ema_cross@5m, slow@60m\n    EMA 9 crosses EMA 21." in said(console)
     assert "rsi_reversal does not run" in said(console)
@@ -90,7 +90,7 @@ def test_a_rule_that_cannot_be_imported_is_listed_with_the_reason(
     _announce(tmp_path, "broken_rule", "no_such_module:broken_rule")
     monkeypatch.syspath_prepend(tmp_path)
 
-    listing.show(console, None)
+    rules_list.show(console, None)
 
     assert re.search(
         r"broken_rule does not run\n    CANNOT RUN: .*cannot be imported: ModuleNotFoundError",
@@ -108,7 +108,7 @@ def test_a_list_under_a_rules_file_that_cannot_be_used_shows_all_rules_and_fails
     with pytest.raises(
         Misconfigured, match=r"rules.toml: \[rules.nothing\] .* choose from `ats rules list`"
     ):
-        listing.show(console, rules)
+        rules_list.show(console, rules)
 
     assert "ema_cross\n    EMA 9 crosses EMA 21." in said(console)
     assert "vwap_reversion\n" in said(console)
@@ -122,7 +122,7 @@ def test_a_file_that_check_cannot_find_is_its_argument_s_fault_and_no_setting_s(
         Misconfigured,
         match=r"rules file .*none.toml: No such file.*; name a file that can be read$",
     ):
-        listing.check(console, tmp_path / "none.toml")
+        rules_list.check(console, tmp_path / "none.toml")
 
 
 def test_check_says_what_would_run(console: Console, tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_check_says_what_would_run(console: Console, tmp_path: Path) -> None:
         '["NSE_EQ:2885"]\n'
     )
 
-    listing.check(console, rules)
+    rules_list.check(console, rules)
 
     assert re.search(r"hammer +│ 15m +│ 15 min +│ NSE_EQ:2885", said(console))
     assert "on 15m bars TA-Lib computes talib.CDLHAMMER" in said(console)
@@ -194,8 +194,8 @@ def test_check_and_list_warn_of_a_file_that_enables_nothing(
     rules = tmp_path / "rules.toml"
     rules.write_text("# nothing yet\n")
 
-    listing.check(console, rules)
-    listing.show(console, rules)
+    rules_list.check(console, rules)
+    rules_list.show(console, rules)
 
     assert said(console).count("enables no rule: there will be candles and indicators") == 2
 
@@ -344,7 +344,7 @@ def _announce(home: Path, name: str, points_at: str) -> None:
 def test_the_template_passes_its_own_test_and_runs_in_the_engine(
     console: Console, tmp_path: Path
 ) -> None:
-    template.write(console, "wide_range", tmp_path / "mine")
+    rules_new.write(console, "wide_range", tmp_path / "mine")
     _announce(tmp_path / "mine", "wide_range", "wide_range:wide_range")
     env = os.environ | {"PYTHONPATH": str(tmp_path / "mine"), "COLUMNS": "200"}
 
@@ -381,7 +381,7 @@ def test_a_name_that_cannot_be_or_is_taken_is_refused(
     console: Console, tmp_path: Path, name: str, says: str
 ) -> None:
     with pytest.raises(Misconfigured, match=says):
-        template.write(console, name, tmp_path / "mine")
+        rules_new.write(console, name, tmp_path / "mine")
 
     assert not (tmp_path / "mine").exists()
 
@@ -390,7 +390,7 @@ def test_nothing_is_overwritten(console: Console, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
 
     with pytest.raises(Misconfigured, match="is there already"):
-        template.write(console, "wide_range", tmp_path)
+        rules_new.write(console, "wide_range", tmp_path)
 
 
 @pytest.mark.parametrize("place", ["file/inside", "file/in/side"])
@@ -403,4 +403,4 @@ def test_a_directory_that_cannot_be_made_is_named(
         Misconfigured,
         match=rf"{place} cannot be written: .*Not a directory.*; name another directory",
     ):
-        template.write(console, "wide_range", tmp_path / place)
+        rules_new.write(console, "wide_range", tmp_path / place)

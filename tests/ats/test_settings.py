@@ -8,9 +8,9 @@ from pydantic import SecretStr
 
 from agents.freshness import live_age, replayed_age
 from agents.news import FileNews, NoNews
-from ats import exit_codes
 from ats.cli import main
-from ats.doctor import problems
+from ats.commands.doctor import problems
+from ats.runtime import exit_codes
 from ats.services.llm import endpoints_of, news_of, options_of
 from ats.setting_names import misspelt
 from ats.settings import REMEDIES, Settings, load

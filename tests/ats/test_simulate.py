@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from ats.commands.simulator import SimulatorOptions, announcement, config_of, serve
 from ats.settings import Settings
-from ats.simulate import SimulatorOptions, announcement, config_of, serve
 from schemas.errors import Misconfigured
 from simulator.config import SimulatedUser
 from simulator.faults import FaultKind

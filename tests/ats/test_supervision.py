@@ -11,10 +11,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ats import exit_codes
-from ats.embedded.answers import until_it_answers
-from ats.embedded.process import Child
-from ats.supervisor import MOST_DEATHS, Supervisor
+from ats.runtime import exit_codes
+from ats.runtime.child import Child
+from ats.runtime.readiness import until_it_answers
+from ats.runtime.supervisor import MOST_DEATHS, Supervisor
 from bus.exit import Exit
 from schemas.errors import AtsError, Misconfigured, TryLater
 
@@ -102,7 +102,7 @@ def test_an_end_that_is_nobodys_mistake_is_worth_another_try(code: int | None) -
 async def test_a_service_that_keeps_dying_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ats.supervisor.BACKOFF", (0.0,))
+    monkeypatch.setattr("ats.runtime.supervisor.BACKOFF", (0.0,))
     supervisor = Supervisor([Child("service", dying(1), log=tmp_path / "log")])
 
     await asyncio.wait_for(supervisor.run(asyncio.Event()), 60)
@@ -126,7 +126,7 @@ async def test_a_frozen_child_is_ended_too(tmp_path: Path) -> None:
 
 def test_children_die_with_a_parent_that_was_killed(tmp_path: Path) -> None:
     program = (
-        "import sys, time; from pathlib import Path; from ats.embedded.process import Child\n"
+        "import sys, time; from pathlib import Path; from ats.runtime.child import Child\n"
         f"child = Child('c', {SLEEPER!r}, log=Path({str(tmp_path / 'log')!r}))\n"
         "child.start(); print(child.pid, flush=True); time.sleep(600)\n"
     )

@@ -16,14 +16,14 @@ from uuid import uuid4
 import pytest
 from rich.console import Console
 
-from ats import exit_codes
-from ats.demo.running import announced
+from ats.commands.tail.command import TailOptions, moment, printer, start_of
+from ats.commands.tail.entries import Entry, entries_of
+from ats.commands.tail.reading import FIRST_WINDOW, Last, Reading, Start
+from ats.commands.tail.show import json_line, said, text
+from ats.commands.tail.where import conditions_of, match
 from ats.embedded.kafka import EmbeddedKafka
-from ats.tail.command import TailOptions, moment, printer, start_of
-from ats.tail.entries import Entry, entries_of
-from ats.tail.reading import FIRST_WINDOW, Last, Reading, Start
-from ats.tail.show import json_line, said, text
-from ats.tail.where import conditions_of, match
+from ats.runtime import exit_codes
+from ats.runtime.running_demo import announced
 from bus.connection import KafkaConnection
 from bus.publisher import Publisher
 from bus.records import Output, Record

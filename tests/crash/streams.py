@@ -32,7 +32,7 @@ from typing import Any
 import structlog
 
 from ats.embedded.kafka import EmbeddedKafka
-from ats.exit_codes import TRY_LATER
+from ats.runtime.exit_codes import TRY_LATER
 from ats.services.streams import service_of
 from ats.settings import Settings
 from bus.connection import KafkaConnection

@@ -13,7 +13,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ats.embedded.process import Child
+from ats.runtime.child import Child
 
 ROOT = Path(__file__).parents[2]
 BACKOFF = 0.2  # seconds before a process that ended by itself is started again

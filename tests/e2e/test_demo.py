@@ -15,7 +15,7 @@ import pandas as pd
 import psutil
 import pytest
 
-from ats import exit_codes
+from ats.runtime import exit_codes
 from schemas.units import Paise, UtcNs
 from simulator.market.generator import generate
 

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from websockets.asyncio.server import ServerConnection
 
-from ats.embedded.process import Child
+from ats.runtime.child import Child
 from bus.connection import KafkaConnection
 from bus.publisher import Publisher
 from bus.records import Output, message_output

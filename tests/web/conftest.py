@@ -10,8 +10,8 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from ats import web
-from ats.embedded.answers import until_it_answers
+from ats.commands import web
+from ats.runtime.readiness import until_it_answers
 from schemas.errors import Misconfigured
 from simulator.config import RegisteredApp
 from simulator.server import Simulator

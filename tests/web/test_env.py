@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from ats import web
+from ats.commands import web
 
 GOOD = {
     "NEXT_PUBLIC_APP_URL": "https://ats.example.com",

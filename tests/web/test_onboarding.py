@@ -5,7 +5,7 @@ import re
 import httpx
 import pytest
 
-from ats.web import WEB
+from ats.commands.web import WEB
 from tests.database.fixtures import SupabaseStack
 from tests.simulator.factories import USER
 from tests.web.conftest import APP_SECRET, Site

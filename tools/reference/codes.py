@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Final
 
 from agents.llm_calls import Failure
-from ats import exit_codes
+from ats.runtime import exit_codes
 from bus.exit import Exit
 from executors.orders.outcomes import EXPLANATIONS
 from executors.risk.gate import Denial
@@ -37,7 +37,7 @@ def exit_codes_page() -> str:
     ]
     return page(
         "Exit codes",
-        "`ats/exit_codes.py` and `bus/`",
+        "`ats/runtime/exit_codes.py` and `bus/`",
         "A service that is unsure of its state ends at once and relies on being started again: the "
         "truth is in Kafka and Postgres. The last line of its log says why.",
         table(("Code", "Name", "What it means", "A supervisor"), rows),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from agents.metrics import DecisionMetrics
-from ats.metrics import Figure, Figures, figures_of
+from ats.runtime.metrics import Figure, Figures, figures_of
 from ats.services.streams import EngineFigures
 from bus.metrics import Histogram, ShellMetrics
 from executors.metrics import OrderMetrics

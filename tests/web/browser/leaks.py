@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote, unquote
 
-from ats.web import WEB
+from ats.commands.web import WEB
 
 LOGGED = ("web.log", "executors.log")
 

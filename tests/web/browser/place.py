@@ -12,9 +12,9 @@ from typing import Any
 
 import asyncpg
 
-from ats import web
-from ats.embedded.answers import until_it_answers
-from ats.embedded.process import Child
+from ats.commands import web
+from ats.runtime.child import Child
+from ats.runtime.readiness import until_it_answers
 from simulator.config import RegisteredApp
 from simulator.server import Simulator
 from tests.conftest import unused_port

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 
-from ats.embedded.process import Child
+from ats.runtime.child import Child
 from bus.connection import KafkaConnection
 from bus.group_offsets import lag
 from bus.publisher import Publisher

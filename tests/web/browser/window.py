@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ats.web import WEB
+from ats.commands.web import WEB
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page, Request

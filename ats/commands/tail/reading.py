@@ -8,8 +8,8 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from ats.tail.entries import Entry, entries_of
-from ats.tail.where import Condition, match
+from ats.commands.tail.entries import Entry, entries_of
+from ats.commands.tail.where import Condition, match
 from bus.connection import KafkaConnection
 from bus.reader import Since, read_topics
 from bus.records import TopicPartition

@@ -13,8 +13,8 @@ from typing import Final
 
 import typer
 
-from ats.lifetime import until_signalled
-from ats.local import ready
+from ats.commands.db_serve import ready
+from ats.runtime.shutdown import until_signalled
 from ats.settings import Settings
 from schemas.errors import Misconfigured
 from simulator.config import RegisteredApp, RegisteredPartner, SimulatedUser, SimulatorConfig

@@ -18,7 +18,7 @@ from typing import Final
 import httpx
 import structlog
 
-from ats.embedded.process import Child
+from ats.runtime.child import Child
 from ats.settings import load
 from schemas.errors import Misconfigured, TryLater
 

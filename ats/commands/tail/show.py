@@ -10,8 +10,8 @@ import orjson
 from pydantic import AwareDatetime
 from rich.text import Text
 
-from ats.tail.entries import Entry
-from ats.tail.fields import fields_of, inside, plain_type
+from ats.commands.tail.entries import Entry
+from ats.commands.tail.fields import fields_of, inside, plain_type
 from schemas.units import IST, Paise, UtcNs
 
 LONGEST_RAW: Final = 120  # characters of an unreadable value that a person is shown

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from ats.tail.entries import TICK_COLUMNS
+from ats.commands.tail.entries import TICK_COLUMNS
 from schemas import topics
 from schemas.ids import InstrumentId
 from schemas.topics import Topic

@@ -14,8 +14,8 @@ from typing import Final
 
 import structlog
 
-from ats.embedded.process import Child
-from ats.exit_codes import PERSON_MUST_ACT, error_of
+from ats.runtime.child import Child
+from ats.runtime.exit_codes import PERSON_MUST_ACT, error_of
 from schemas.errors import AtsError
 
 log = structlog.get_logger(__name__)

@@ -8,7 +8,7 @@ from typing import Final
 
 import psutil
 
-from ats.embedded.process import Child
+from ats.runtime.child import Child
 
 SILENT: Final = 90.0  # seconds without a sign after which nobody waits any longer
 LONGEST: Final = 3_600.0  # seconds after which signs do not help either

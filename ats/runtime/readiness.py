@@ -8,9 +8,9 @@ from typing import Final
 
 import httpx
 
-from ats.embedded.process import Child
-from ats.embedded.signs import Signs
-from ats.exit_codes import error_of
+from ats.runtime.child import Child
+from ats.runtime.exit_codes import error_of
+from ats.runtime.signs import Signs
 
 _EVERY: Final = 0.1
 _PATIENCE: Final = 5.0  # seconds for one answer; the first page a server renders may take some

@@ -11,10 +11,10 @@ import orjson
 import structlog
 import typer
 
-from ats.admin import migrations
+from ats.commands.admin import migrations
 from ats.embedded.postgres import EmbeddedPostgres
-from ats.lifetime import until_signalled
-from ats.logs import configure
+from ats.runtime.logs import configure
+from ats.runtime.shutdown import until_signalled
 from ats.settings import Settings, load
 from schemas.errors import Misconfigured
 from simulator.supabase import Keys, SupabaseStandIn, migrate

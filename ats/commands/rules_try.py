@@ -16,7 +16,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
-from ats.rules.listing import in_bars
+from ats.commands.rules_list import in_bars
 from schemas.binary import Rows
 from schemas.calendar import EVERY_DAY
 from schemas.errors import Misconfigured

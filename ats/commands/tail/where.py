@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from ats.tail.entries import Entry
-from ats.tail.fields import fields_of, inside, names_in
+from ats.commands.tail.entries import Entry
+from ats.commands.tail.fields import fields_of, inside, names_in
 from schemas.errors import Misconfigured
 from schemas.topics import Topic
 

@@ -1,0 +1,1 @@
+"""What `ats` does when a person asks: one module a command."""

@@ -1,1 +1,0 @@
-"""What `ats rules` does: list, check, try, and make a template of one's own."""
