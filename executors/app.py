@@ -26,6 +26,7 @@ from bus.records import Record
 from bus.stateless import Handler, StatelessService, run_stateless
 from executors.accounts import Accounts
 from executors.clock import MarketClock, MonotonicClock
+from executors.contests import ContestSweep
 from executors.fanout import FanOut
 from executors.metrics import OrderMetrics
 from executors.modes import ModeRules
@@ -177,6 +178,7 @@ async def run_executors(
             serving,
             poller.run(),
             sweep.run(),
+            ContestSweep(store, ports.rules, ports.http, tokens, ports.machine).run(),
             _follow_ticks(ports, book),
             _follow_executions(ports, budget),
             _reconcile_open_claims(ports, reconciler, publisher),

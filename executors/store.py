@@ -144,6 +144,15 @@ class Unverifiable:
 
 
 @dataclass(frozen=True, slots=True)
+class Questioned:
+    """A token to ask Dhan about: somebody else has named its account."""
+
+    user: UserId
+    credentials: Credentials
+    token_version: TokenVersion
+
+
+@dataclass(frozen=True, slots=True)
 class KeyRow:
     """What the engine may know about a user without reading the token."""
 
@@ -285,6 +294,28 @@ class Store:
         if isinstance(answer, bool):
             return answer
         raise self._unexpected("refuse_token")
+
+    async def question_token(self, interval: float) -> Questioned | None:
+        """A contested token that nobody has asked about for `interval` seconds, or None."""
+        answer = await self._rpc("question_token", {"p_interval_ms": round(interval * 1_000)})
+        match answer:
+            case {"status": "none"}:
+                return None
+            case {
+                "status": "questioned",
+                "user_id": str(user),
+                "dhan_client_id": str(client),
+                "access_token": str(token),
+                "token_version": int(version),
+            }:
+                credentials = Credentials(DhanClientId(client), SecretStr(token))
+                return Questioned(UserId(UUID(user)), credentials, TokenVersion(version))
+        raise self._unexpected("question_token")
+
+    async def vouch_for_token(self, user: UserId, version: TokenVersion) -> None:
+        """Note that Dhan says: this token lives, and is of the account it was stored for."""
+        arguments = {"p_user": str(user), "p_token_version": version}
+        await self._rpc("vouch_for_token", arguments)
 
     async def trading_keys(self) -> list[KeyRow]:
         """All users' keys without their tokens."""

@@ -33,7 +33,7 @@ const NOTICES: Readonly<Record<string, Notice>> = {
   database_away: bad("Our database does not answer. Nothing was changed. Try again in a minute."),
   application_away: bad("This application does not answer. What you see may be old. Check your connection."),
   not_stored: bad("Dhan approved, but our database did not store the connection. An earlier connection may have ended by it. Connect again before you trade."),
-  account_taken: bad("This Dhan account is connected to another user here. Disconnect it there, or try again when that connection has ended. An earlier connection of yours may have ended."),
+  account_taken: bad("This Dhan account is connected to another user here. We are asking Dhan whether that connection still lives: try again in a minute, or disconnect it there. An earlier connection of yours may have ended."),
   token_refused: bad("Dhan's answer was not one we can store: its token or its end of validity is out of range. An earlier connection may have ended by it. Connect again."),
   link_sent: plain("If this address has an account, a link is on its way. Open it in this browser within the hour."),
   signed_out: plain("You are signed out."),
