@@ -125,7 +125,7 @@ def root(
 
 
 def main() -> None:
-    """Run `ats`, turning what went wrong into one line and an exit code (`ats.runtime.exit_codes`)."""
+    """Run `ats`; what goes wrong becomes one line and an exit code (`ats.runtime.exit_codes`)."""
     try:
         app()
     except SystemExit as end:
@@ -492,7 +492,7 @@ def rules_new(
 
 @claims_app.command("list")
 def claims_list() -> None:
-    """Every order that was claimed and has no outcome yet, and why. A table on a terminal, JSON lines in a pipe."""
+    """Claimed orders without an outcome, and why. A table on a terminal, JSON lines in a pipe."""
     from ats.commands.claims import list_open
 
     _run(list_open())

@@ -20,7 +20,7 @@ from typing import Final
 from ats import DISTRIBUTION
 
 PACKAGES: Final = ("schemas", "bus", "dhan", "streams", "agents", "executors", "simulator")
-# sysexits.h EX_USAGE, as every mistake in the set-up; `ats.runtime.exit_codes` cannot be imported yet
+# sysexits.h EX_USAGE, as every mistake in the set-up; exit_codes cannot be imported yet
 FOREIGN: Final = 64
 
 

@@ -35,7 +35,7 @@ Profile: TypeAlias = AccountOf | TokenRefused | Unknown
 async def account_of(
     http: httpx.AsyncClient, base_url: BaseUrl, credentials: Credentials
 ) -> Profile:
-    """Whose account the token of `credentials` is of, as Dhan says, within `CallTimeout.PROFILE`."""
+    """Whose account the token is of, as Dhan says, within `CallTimeout.PROFILE`."""
     transport = DhanTransport(http, base_url, credentials, CallTimeout.PROFILE)
     return classify_profile(await transport.get("/profile"))
 

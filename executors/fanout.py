@@ -88,7 +88,7 @@ class FanOut:
         ]
 
     async def _hold_while_stale(self, decision: Decision, record: Record) -> None:
-        """Return when the set of users is fresh, the decision has expired, or `HOLD_LIMIT` has passed."""
+        """Return when the set of users is fresh, the decision expired, or `HOLD_LIMIT` is over."""
         when, began = (
             DecisionTime(decision.event_time, record.published_at),
             self._machine.monotonic(),

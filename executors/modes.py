@@ -74,13 +74,15 @@ def validate_mode(mode: Mode, api_url: str, own_client_id: str = "") -> ModeRule
     if mode is Mode.PAPER:
         if not base_url.loopback:
             raise Misconfigured(
-                f"paper orders never leave the machine, but DHAN_API_URL names {base_url}: start `ats simulator` and give "
+                f"paper orders never leave the machine, but DHAN_API_URL names {base_url}: start "
+                "`ats simulator` and give "
                 "its address as http://127.0.0.1:PORT/v2"
             )
         return ModeRules(mode, base_url, None)
     if mode is not Mode.SELF:
         raise Misconfigured(
-            f"mode {mode.value} is refused: orders for others need what ATS does not have yet (docs/executors.md); "
+            f"mode {mode.value} is refused: orders for others need what ATS does not have yet "
+            "(docs/executors.md); "
             "use ATS_MODE=paper or ATS_MODE=self"
         )
     if not base_url.url.startswith("https://"):

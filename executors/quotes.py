@@ -70,7 +70,7 @@ class QuoteCache:
         return max(self._clocks.values(), default=None)
 
     async def reached(self, instrument: InstrumentId, moment: UtcNs, patience: float) -> bool:
-        """Wait until the feed's clock stands at `moment` or later, `patience` seconds of machine time at most."""
+        """Wait until the feed's clock stands at `moment` or later, `patience` seconds at most."""
         try:
             async with asyncio.timeout(patience):
                 while (clock := self.clock(instrument)) is None or clock < moment:
@@ -106,7 +106,7 @@ class _Series:
         self._prices = array("q")
 
     def add(self, traded_at: int, price: int) -> None:
-        """Of several trades in one second the one that arrived last counts, wherever its second stands."""
+        """Of several trades in one second the one that arrived last counts."""
         if not self._times or traded_at > self._times[-1]:
             self._times.append(traded_at)
             self._prices.append(price)

@@ -1,4 +1,4 @@
-"""Who may trade: reads everybody's `trading_keys` twice a second, tells `ats.sessions` what changed, and keeps the active set.
+"""Who may trade: reads `trading_keys` twice a second, tells `ats.sessions`, keeps the active set.
 
 Fails closed: when the database stays away longer than `KEEP_FOR`, nobody is active until it answers
 again.
@@ -56,7 +56,7 @@ class UserState:
 
 
 def state_of(row: KeyRow, now: datetime) -> UserState:
-    """What a row of the table means at `now` (machine time: a token's expiry is no market event)."""
+    """What a row means at `now` (machine time: a token's expiry is no market event)."""
     if not row.enabled:
         reason = SWITCHED_OFF
     elif row.token_expiry is None or row.client_id is None:
@@ -101,7 +101,7 @@ class ActiveUsers:
         self._ready = asyncio.Event()
 
     async def ready(self) -> None:
-        """Wait for the first look at the database, so that a start is not taken for everyone's absence."""
+        """Wait for the first look at the database: a start is not everyone's absence."""
         await self._ready.wait()
 
     @property
@@ -126,7 +126,10 @@ class ActiveUsers:
         return not self.stale and user in self._states and self._states[user].active
 
     def still_active(self, user: UserId, since: float) -> bool:
-        """Whether nothing later than `since` (machine time, when the database itself said yes) says otherwise."""
+        """Whether nothing later than `since`, when the database itself said yes, says otherwise.
+
+        `since` is machine time.
+        """
         return self._known_at <= since or (user in self._states and self._states[user].active)
 
 

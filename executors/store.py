@@ -103,14 +103,14 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The database forbids the order: switched off, token expired, refused or missing, no account."""
+    """The database forbids the order: switched off, no account, or no token that lives."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class AlreadyClaimed:
-    """Someone claimed or denied the order before, perhaps this very process before it was killed."""
+    """Someone claimed or denied the order before, perhaps this process before it was killed."""
 
     outcome: OrderOutcome | None
 
@@ -189,7 +189,8 @@ class Store:
         match answer:
             case {"status": "differs", "action": str(action), "symbol": str(symbol)}:
                 raise Unreadable(
-                    f"decision {intent.decision_id} says {action} {symbol}, not {intent.side} {intent.symbol}",
+                    f"decision {intent.decision_id} says {action} {symbol}, not {intent.side} "
+                    f"{intent.symbol}",
                     "side",
                 )
             case {
@@ -265,7 +266,8 @@ class Store:
                 return Unverifiable(reason)
             case {"status": "absent"}:
                 raise TryLater(
-                    f"the claim of order {key.order} has vanished: was the database restored from a backup?"
+                    f"the claim of order {key.order} has vanished: was the database restored "
+                    "from a backup?"
                 )
         raise self._unexpected("reconcile_order")
 

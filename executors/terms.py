@@ -1,4 +1,4 @@
-"""What one order says: the fields of an execution that the user's limits decide, and those that go with them.
+"""What one order says: what the user's limits decide of an execution, and what goes with it.
 
 The first intent of a (user, decision) has them written into its claim. Every execution is made from
 there, so a second intent of the same id, made under changed limits, changes nothing that was told.

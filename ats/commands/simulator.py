@@ -25,6 +25,7 @@ from simulator.streaming.depth import ENDPOINTS as DEPTHS
 from simulator.streaming.feed import ENDPOINT as FEED
 from simulator.streaming.updates import ENDPOINT as UPDATES
 
+MASTER_PATH: Final = "/instruments/api-scrip-master-detailed.csv"  # under the simulator's address
 FIRST_CLIENT_ID: Final = 1_000_000_001
 MOST_USERS: Final = 1_000
 TOKEN: Final = "simulated-token"  # noqa: S105  opens nothing but the simulator
@@ -148,7 +149,7 @@ def announcement(url: str, config: SimulatorConfig, *, own_token: bool) -> str:
     lines = [
         f"DHAN_API_URL={url}/v2",
         f"DHAN_FEED_URL={feed}/feed",
-        f"DHAN_INSTRUMENTS_URL={url}/instruments/api-scrip-master-detailed.csv",
+        f"DHAN_INSTRUMENTS_URL={url}{MASTER_PATH}",
         f"OPENAI_BASE_URL={url}/v1",
         f"ADMIN_DHAN_CLIENT_ID={admin.client_id}",
         "",

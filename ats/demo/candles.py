@@ -187,7 +187,10 @@ def compare(
     *,
     of: Container[str] | None = None,
 ) -> Comparison:
-    """Compare by (symbol, bar start) the candles of one timeframe, and of the symbols `of` only unless it is None."""
+    """Compare by (symbol, bar start) the candles of one timeframe.
+
+    Of the symbols `of` only, unless it is None.
+    """
     got = {
         (symbols.get(candle.instrument, str(candle.instrument)), candle.start): Bar(
             candle.open, candle.high, candle.low, candle.close, candle.volume

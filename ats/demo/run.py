@@ -127,7 +127,7 @@ async def run(options: DemoOptions) -> int:
 
 
 def references_of(options: DemoOptions) -> list[Reference]:
-    """The files of longer candles, read before anything starts, so that a mistake does not cost the whole day.
+    """The files of longer candles, read before anything starts: a mistake costs no whole day.
 
     Raises:
         Misconfigured: one of them, or the market file, is of no use for a comparison.
@@ -309,7 +309,7 @@ class _Demo:
             self._tally.take(record)
 
     async def _watch(self, session: Session) -> None:
-        """Until the market has closed and every tick, signal and order has its end, or time is up."""
+        """Until the market has closed and everything has its end, or time is up."""
         moved_at, seen = time.monotonic(), -1
         with View(self._console, self._tally, session) as view:
             while True:
@@ -325,7 +325,7 @@ class _Demo:
                 await asyncio.sleep(REFRESH)
 
     async def _nothing_is_left(self) -> bool:
-        """Whether every service has worked off its topics and the tally has seen what came of it."""
+        """Whether every service is at its topics' ends and the tally has seen what came of it."""
         settings = self._stack.settings()
         connection, plan = settings.kafka(), settings.plan()
         for group, sources in GROUPS.items():

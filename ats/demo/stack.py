@@ -17,7 +17,7 @@ from typing import Any, Final
 from pydantic import SecretStr
 
 from ats.commands.db_serve import KEYS_FILE, local_keys
-from ats.commands.simulator import FIRST_CLIENT_ID, TOKEN
+from ats.commands.simulator import FIRST_CLIENT_ID, MASTER_PATH, TOKEN
 from ats.embedded.kafka import EmbeddedKafka
 from ats.runtime.child import Child
 from ats.runtime.exit_codes import error_of
@@ -111,7 +111,7 @@ class Stack:
             "ADMIN_DHAN_ACCESS_TOKEN": TOKEN,
             "DHAN_API_URL": f"{self.simulator_url}/v2",
             "DHAN_FEED_URL": f"{self.simulator_url.replace('http', 'ws', 1)}/feed",
-            "DHAN_INSTRUMENTS_URL": f"{self.simulator_url}/instruments/api-scrip-master-detailed.csv",
+            "DHAN_INSTRUMENTS_URL": f"{self.simulator_url}{MASTER_PATH}",
             "OPENAI_API_KEY": "demo-key-of-the-simulator",
             "OPENAI_BASE_URL": f"{self.simulator_url}/v1",
             "ATS_MODEL": MODEL,

@@ -84,7 +84,8 @@ class View:
     def _line(self) -> str:
         t = self._tally
         return (
-            f"{self._market_time()}  {self.progress:4.0%}  {t.ticks:>9,} ticks  {t.counts['ats.candles']:>7,} candles  "
+            f"{self._market_time()}  {self.progress:4.0%}  {t.ticks:>9,} ticks  "
+            f"{t.counts['ats.candles']:>7,} candles  "
             f"{t.counts['ats.signals']:>4} signals  {t.counts['ats.decisions']:>4} decisions  "
             f"{t.outcomes[Outcome.ACCEPTED]:>4} orders accepted  {self._note}"
         )

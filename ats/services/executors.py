@@ -129,7 +129,7 @@ Report = Callable[[], dict[str, Any]]
 async def reporting(
     client: AsyncClient, report: Report, machine: MonotonicClock | None = None
 ) -> AsyncIterator[None]:
-    """Inside: the database is told every 15 seconds that these order workers live, and at once what halts them.
+    """Inside, the database is told every 15 s that these order workers live, and at once of a halt.
 
     The first time before anything else: it switches off whoever agreed to another mode, and must
     come before any order.

@@ -84,8 +84,8 @@ def service_of(
     Pass `whole_calendar`'s `calendar`; any other knows no auction shares.
 
     Raises:
-        Misconfigured: a rules or calendar file that cannot be used, a timeframe or indicator that does
-            not exist, or a rule that needs one that is left out.
+        Misconfigured: a rules or calendar file that cannot be used, a timeframe or indicator that
+            does not exist, or a rule that needs one that is left out.
     """
     rule_set = read_rules(settings.ats_rules)
     log.info(

@@ -1,4 +1,4 @@
-"""Keeps recorded outcomes true: compares today's orders with Dhan's book, and appends what it shows otherwise.
+"""Compares today's orders with Dhan's book, and appends what it shows otherwise.
 
 An order recorded as not found may be found after all (Dhan took it later than the lease, or its
 account could not be asked); one that was accepted may be rejected by the exchange a moment later.

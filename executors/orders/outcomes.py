@@ -30,7 +30,8 @@ EXPLANATIONS: Final[Mapping[str, str]] = {
     Denial.TOKEN_REFUSED: "Dhan no longer accepts the token: connect the account again",
     Denial.DECISION_EXPIRED: "the decision was too old when the order's turn came",
     Denial.OUTSIDE_SESSION: "the instrument is not in continuous trading now",
-    Denial.DAY_NOT_IN_CALENDAR: "the calendar does not know this day, so the market counts as closed",
+    Denial.DAY_NOT_IN_CALENDAR: "the calendar does not know this day, so the market counts as "
+    "closed",
     Denial.FEED_DEAD: "no market data arrive",
     Denial.QUOTE_ABSENT: "no trade of this instrument has been seen",
     Denial.QUOTE_STALE: "the last trade of this instrument is too old",
@@ -44,7 +45,8 @@ EXPLANATIONS: Final[Mapping[str, str]] = {
     "no_account": "no Dhan account is connected",
     CLAIM_STALE: "the order was not sent in time, so it was not sent at all",
     NOT_FOUND: "the reply was lost, and Dhan's order book does not hold the order",
-    UNVERIFIABLE: "the reply was lost and Dhan can no longer be asked about it: check your order book at Dhan",
+    UNVERIFIABLE: "the reply was lost and Dhan can no longer be asked about it: check your order "
+    "book at Dhan",
     FOUND_LATE: "Dhan's order book shows the order, which had been recorded as not found",
     BY_HAND: "a person settled or corrected the order; their reason follows",
 }
@@ -87,7 +89,10 @@ def execution_id(order: OrderId) -> UUID:
 
 
 def execution(intent: OrderIntent, outcome: OrderOutcome) -> Execution:
-    """The message: a function of the intent's ids and the recorded outcome alone, so repeats have the same bytes."""
+    """The message of an outcome.
+
+    A function of the intent's ids and the recorded outcome alone, so repeats have the same bytes.
+    """
     # without: recorded before the database kept terms
     terms = outcome.terms or OrderTerms.of(intent)
     return Execution(

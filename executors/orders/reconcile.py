@@ -101,7 +101,7 @@ class Reconciler:
             pause = min(2 * pause, LONGEST_PAUSE)
 
     def _given_up(self, waited: float) -> OrderOutcome | None:
-        """The outcome of an order that nobody can ask about, once its owner can no longer be sending."""
+        """The outcome of an order nobody can ask about, once its owner can no longer be sending."""
         return not_found(UNVERIFIABLE) if waited >= self.lease else None
 
     async def _look_up(

@@ -102,7 +102,7 @@ def limit_price(side: Side, reference: Price, collar: BasisPoints, tick: Paise) 
 
 
 def exits(side: Side, price: int, limits: UserLimits, tick: Paise) -> tuple[int, int]:
-    """Stop and target: at least one tick away from `price`, otherwise never further than the limits say."""
+    """Stop and target: at least one tick from `price`, else never further than the limits say."""
     if side is Side.BUY:
         stop, target = (
             _up(price * (WHOLE - limits.stop), tick),

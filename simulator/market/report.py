@@ -92,7 +92,8 @@ class FileReport:
         if broken > most * self.rows:
             raise Misconfigured(
                 f"the market file {self.name}: {broken:,} of {self.rows:,} rows cannot be used, "
-                f"more than the {most * 100:.3g} % of --max-bad-rows: {'; '.join(counted(self.bad))}"
+                f"more than the {most * 100:.3g} % of --max-bad-rows: "
+                f"{'; '.join(counted(self.bad))}"
             )
         if outside > max(most, MAX_OUTSIDE_SHARE) * self.rows:
             raise Misconfigured(

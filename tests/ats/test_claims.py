@@ -73,7 +73,10 @@ async def claimed(supabase_stack: SupabaseStack) -> OrderIntent:
         intent.id.hex[:25],
         orjson.dumps(terms).decode(),
     )
-    older = "update private.order_claims set claimed_at = now() - interval '1 minute' where order_id = $1"
+    older = (
+        "update private.order_claims set claimed_at = now() - interval '1 minute' where "
+        "order_id = $1"
+    )
     await connection.execute(older, intent.id)
     await connection.close()
     return intent

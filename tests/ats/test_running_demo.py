@@ -36,7 +36,8 @@ def test_it_is_taken_away_when_the_demo_fails(tmp_path: Path) -> None:
 
 def test_what_a_killed_demo_left_is_ignored(tmp_path: Path) -> None:
     program = (
-        "import sys, time; from pathlib import Path; from ats.runtime.running_demo import announced\n"
+        "import sys, time; from pathlib import Path; from ats.runtime.running_demo import "
+        "announced\n"
         f"with announced(Path(sys.argv[1]), {KAFKA!r}): print(flush=True); time.sleep(60)"
     )
     demo = subprocess.Popen(

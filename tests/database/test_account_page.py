@@ -1,4 +1,4 @@
-"""What the account page is told: orders and denials at market time, halts, the day's orders used up."""
+"""What the account page is told: orders and denials at market time, halts, the day used up."""
 
 from __future__ import annotations
 
@@ -61,7 +61,8 @@ async def settle(
 ) -> UUID:
     """An order of the replayed day, `after` its opening."""
     decision: UUID = await superuser.fetchval(
-        "insert into trade_decisions (symbol, action, reasoning) values ($1, 'BUY', 'because') returning id",
+        "insert into trade_decisions (symbol, action, reasoning) values ($1, 'BUY', 'because') "
+        "returning id",
         symbol,
     )
     order = uuid4()
@@ -200,7 +201,10 @@ async def test_one_halted_order_worker_is_told_the_operators_stop_before_all_els
     await report(superuser, "feed_dead", instance="two")
     await report(superuser, None, instance="three")
     stopped = (await account(user))["platform"]["halted"]
-    aged = "update private.platform_reports set reported_at = reported_at - interval '1 minute' where instance = $1"
+    aged = (
+        "update private.platform_reports set reported_at = reported_at - interval '1 minute' "
+        "where instance = $1"
+    )
     await superuser.execute(aged, "one")
     gone = (await account(user))["platform"]["halted"]
     await superuser.execute(aged, "two")

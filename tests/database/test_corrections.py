@@ -62,7 +62,8 @@ async def settled(
 
 async def rows_of(superuser: Connection, intent: Intent) -> list[tuple[object, ...]]:
     query = (
-        "select nth, from_outcome, outcome, dhan_order_id, corrected_by from private.order_corrections"
+        "select nth, from_outcome, outcome, dhan_order_id, corrected_by from "
+        "private.order_corrections"
         " where order_id = $1 order by nth"
     )
     return [tuple(row) for row in await superuser.fetch(query, intent.order)]

@@ -17,7 +17,8 @@ from tests.database.fixtures import SignedInUser, SupabaseStack, trading_user
 async def claim(superuser: Connection, user: UUID) -> dict[str, Any]:
     """What a claim of a new decision answers."""
     decision = await superuser.fetchval(
-        "insert into trade_decisions (symbol, action, reasoning) values ('TCS', 'BUY', 'r') returning id"
+        "insert into trade_decisions (symbol, action, reasoning) values ('TCS', 'BUY', 'r') "
+        "returning id"
     )
     order = uuid4()
     row = await superuser.fetchrow(

@@ -81,7 +81,8 @@ async def moved_on(superuser: Connection, holder: SignedInUser) -> None:
 
 async def ended(superuser: Connection, holder: SignedInUser) -> None:
     await superuser.execute(
-        "update user_trading_keys set token_expiry = now() - interval '1 second' where user_id = $1",
+        "update user_trading_keys set token_expiry = now() - interval '1 second' where user_id = "
+        "$1",
         holder.id,
     )
 
@@ -177,8 +178,10 @@ async def a_user(connection: Connection, client_id: str, *, days: int, hours: in
     )
     await connection.execute(
         "insert into user_trading_keys"
-        " (user_id, dhan_client_id, dhan_access_token, token_expiry, is_trading_enabled, created_at)"
-        " values ($1, $2, 'a-token', now() + $3 * interval '1 hour', $5, now() - $4 * interval '1 day')",
+        " (user_id, dhan_client_id, dhan_access_token, token_expiry, is_trading_enabled, "
+        "created_at)"
+        " values ($1, $2, 'a-token', now() + $3 * interval '1 hour', $5, now() - $4 * interval "
+        "'1 day')",
         *(user, client_id, hours, days, hours > 0),
     )
     return UUID(str(user))

@@ -138,15 +138,22 @@ async def test_a_user_turns_their_own_switch_and_no_other(
         "select 1 from private.hand_settlements",
         "delete from private.unpublished_corrections",
         "select begin_order_check(auth.uid(), 0)",
-        "select correct_order(auth.uid(), gen_random_uuid(), gen_random_uuid(), 'rejected', null, 'r')",
+        (
+            "select correct_order(auth.uid(), gen_random_uuid(), gen_random_uuid(), 'rejected', "
+            "null, 'r')"
+        ),
         "select settle_claim_by_hand(gen_random_uuid(), 'not_found', null, 'r', 'me', 0)",
         "select correct_order_by_hand(gen_random_uuid(), 'not_found', null, 'r', 'me')",
         "select * from list_open_claims()",
-        "select private.append_correction(auth.uid(), auth.uid(), auth.uid(), 'rejected', null, 'r', 'me')",
+        (
+            "select private.append_correction(auth.uid(), auth.uid(), auth.uid(), 'rejected', null, "
+            "'r', 'me')"
+        ),
         "select private.signed_in_user()",
         "select claim_order(auth.uid(), gen_random_uuid(), gen_random_uuid(), 'AT1')",
         (
-            "select record_order_outcome(auth.uid(), gen_random_uuid(), gen_random_uuid(), 'denied', null, "
+            "select record_order_outcome(auth.uid(), gen_random_uuid(), gen_random_uuid(), "
+            "'denied', null, "
             "null)"
         ),
         "select reconcile_order(auth.uid(), gen_random_uuid())",

@@ -1,7 +1,7 @@
 """The executors as a process that kills itself at chosen moments, each once.
 
-python -m tests.executors.crash_worker BOOTSTRAP SUPABASE_URL DHAN_URL FOLDER, with the database key in
-SUPABASE_SERVICE_KEY. A moment is `POINT:N`: at the N-th call of this life. FOLDER remembers the
+python -m tests.executors.crash_worker BOOTSTRAP SUPABASE_URL DHAN_URL FOLDER, with the database key
+in SUPABASE_SERVICE_KEY. A moment is `POINT:N`: at the N-th call of this life. FOLDER remembers the
 moments that have been. INSTANCE and LEASE (seconds) in the environment take the place of the ones
 used here, ROUND_EVERY (seconds) that of the sweep's.
 """

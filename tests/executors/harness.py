@@ -146,7 +146,8 @@ class World:
 
     async def logged(self, intent: OrderIntent) -> list[tuple[str, str | None, str | None]]:
         rows = await self.sql(
-            "select status, dhan_order_id, failure_reason from public.user_trade_logs where user_id = $1 and decision_id = $2",
+            "select status, dhan_order_id, failure_reason from public.user_trade_logs where "
+            "user_id = $1 and decision_id = $2",
             intent.user_id,
             intent.decision_id,
         )

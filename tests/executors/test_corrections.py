@@ -427,7 +427,10 @@ async def test_checks_grow_rare_while_nothing_is_new(scripted: World, dhan: Scri
     intent = await lost_order(scripted, dhan, user)
     await a_round(scripted)
     read = books_read(dhan)
-    older = "update private.order_claims set settled_at = settled_at - interval '1 hour' where order_id = $1"
+    older = (
+        "update private.order_claims set settled_at = settled_at - interval '1 hour' where "
+        "order_id = $1"
+    )
     await scripted.sql(older, intent.id)
 
     await later(scripted, 300)  # six minutes are a tenth of the hour

@@ -1,4 +1,4 @@
-"""Kills the executors between claim, place and settle, over real Kafka, Postgres and the simulator."""
+"""Kills the executors between claim, place and record, over real Kafka, Postgres and simulator."""
 
 from __future__ import annotations
 

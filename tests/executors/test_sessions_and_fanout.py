@@ -167,7 +167,9 @@ async def test_when_the_database_stays_away_nobody_is_active_and_the_reason_is_t
 async def test_more_users_than_one_page_are_all_seen(scripted: World) -> None:
     await signed_in_user(scripted.stack)
     await scripted.sql(
-        """with people as (insert into auth.users (id) select gen_random_uuid() from generate_series(1, $1) returning id)
+        """with people as (
+             insert into auth.users (id) select gen_random_uuid() from generate_series(1, $1)
+             returning id)
            insert into public.user_trading_keys (user_id) select id from people""",
         PAGE + 5,
     )
@@ -177,7 +179,8 @@ async def test_more_users_than_one_page_are_all_seen(scripted: World) -> None:
         assert len({row.user for row in rows}) == counted[0]["n"] > PAGE
     finally:
         await scripted.sql(
-            "delete from auth.users where id in (select user_id from public.user_trading_keys where dhan_client_id is null)"
+            "delete from auth.users where id in (select user_id from public.user_trading_keys "
+            "where dhan_client_id is null)"
         )
 
 
@@ -303,7 +306,7 @@ async def test_a_decision_that_meets_a_stale_set_is_held_until_the_set_is_fresh(
     assert len(orders_of(outputs)) == record_of(outputs).orders == 2
 
 
-async def test_a_decision_that_expires_while_it_is_held_is_on_record_for_everybody_who_would_have_traded(
+async def test_a_decision_that_expires_while_held_is_on_record_for_all_who_would_have_traded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(fanout, "LOOK_AGAIN", 5.0)

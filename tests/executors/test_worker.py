@@ -446,7 +446,7 @@ async def test_a_symbol_the_database_cannot_hold_is_a_dead_letter(
     [PLACED, hang_up, trading_error("DH-906", "margin")],
     ids=["placed", "lost", "refused"],
 )
-async def test_an_intent_made_again_under_changed_limits_tells_the_first_ones_order_in_the_same_bytes(
+async def test_an_intent_made_again_under_changed_limits_tells_the_first_order_in_the_same_bytes(
     scripted: World, dhan: ScriptedDhan, answer: Answer
 ) -> None:
     user = await scripted.user()

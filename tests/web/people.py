@@ -49,7 +49,7 @@ class Person:
         return await self.post(action, data={"email": self.email, "password": PASSWORD})
 
     async def callback_address(self, client_id: str = USER.client_id) -> str:
-        """Ask to connect, follow Dhan's login form, and stop where Dhan sends the browser back to."""
+        """Ask to connect, follow Dhan's login, and stop where Dhan sends the browser back to."""
         asked = await self.post("/api/dhan/auth", json={"clientId": client_id})
         assert asked.status_code == 200, asked.text
         async with httpx.AsyncClient() as dhan:
@@ -94,7 +94,10 @@ def where(answer: httpx.Response) -> str:
 
 async def stored_token(stack: SupabaseStack, person: Person) -> str | None:
     connection = await asyncpg.connect(stack.dsn)
-    query = "select dhan_access_token from user_trading_keys k join auth.users u on u.id = k.user_id where lower(u.email) = $1"
+    query = (
+        "select dhan_access_token from user_trading_keys k join auth.users u on u.id = "
+        "k.user_id where lower(u.email) = $1"
+    )
     token: str | None = await connection.fetchval(query, person.email)
     await connection.close()
     return token

@@ -21,7 +21,7 @@ SAID = {
 }
 
 
-async def test_a_callback_that_is_not_the_answer_to_an_own_fresh_attempt_stores_nothing_and_says_why(
+async def test_a_callback_that_answers_no_own_fresh_attempt_stores_nothing_and_says_why(
     site: Site, supabase_stack: SupabaseStack
 ) -> None:
     told: dict[str, str] = {}

@@ -21,7 +21,8 @@ SCRIPT = """
 const { readFileSync } = require("node:fs");
 const { transpileModule, ModuleKind } = require("typescript");
 const source = readFileSync("src/lib/env.ts", "utf8");
-const { outputText } = transpileModule(source, { compilerOptions: { module: ModuleKind.CommonJS } });
+const compilerOptions = { module: ModuleKind.CommonJS };
+const { outputText } = transpileModule(source, { compilerOptions });
 const env = {};
 new Function("exports", "process", outputText)(env, process);
 const said = JSON.parse(readFileSync(0, "utf8")).map((variables) => {

@@ -83,7 +83,7 @@ async def test_a_confirmation_without_a_code_or_with_a_made_up_one_signs_nobody_
     assert account.status_code == 401
 
 
-async def test_an_auth_server_that_does_not_answer_is_named_at_every_door_and_signing_out_still_works(
+async def test_a_silent_auth_server_is_named_at_every_door_and_signing_out_still_works(
     site: Site, supabase_stack: SupabaseStack
 ) -> None:
     async with somebody(site) as person:

@@ -15,13 +15,15 @@ from schemas.topics import Topic
 from schemas.units import Price, Quantity, UtcNs
 from streams.columns.names import INDICATOR_OF, PREVIOUS, Indicator
 
-_TICK: Final[Mapping[str, Any]] = {"instrument": InstrumentId} | dict.fromkeys(TICK_COLUMNS, int) | {
+_TICK: Final[Mapping[str, Any]] = {
+    "instrument": InstrumentId,
+    **dict.fromkeys(TICK_COLUMNS, int),
     "exchange_time": UtcNs,
     "received_at": UtcNs,
     "clock": UtcNs,
     "price": Price,
     "volume": Quantity | None,
-}  # fmt: skip
+}
 _PRICE_INDICATORS: Final = frozenset(
     {
         Indicator.SMA,

@@ -36,7 +36,7 @@ async def chromium(program: Path) -> AsyncIterator[Chromium]:
 
 @pytest_asyncio.fixture
 async def supabase_stack(postgres: EmbeddedPostgres) -> AsyncIterator[SupabaseStack]:
-    """An empty database nobody else uses: the order workers trade for every active user they find."""
+    """An empty database nobody else uses: order workers trade for every active user they find."""
     async with own_stack(postgres, f"browser_{uuid4().hex[:8]}") as stack:
         yield stack
 

@@ -42,7 +42,7 @@ def leaks(secrets: Mapping[str, str], places: Iterable[tuple[str, str]]) -> list
 
 
 def _joined(text: str) -> str:
-    """Session cookies come in numbered pieces (`…-auth-token.0`, `.1`); a secret may be cut in two."""
+    """Session cookies come in pieces (`…-auth-token.0`, `.1`); a secret may be cut in two."""
     return "".join(re.findall(r"auth-token(?:\.\d+)?=(?:base64-)?([\w+/-]+)", text))
 
 

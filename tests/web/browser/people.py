@@ -68,7 +68,8 @@ class Keyboard:
         """The ring around the focused control: there, thick enough, inside the window."""
         await expect(control).to_be_in_viewport()
         style, width = await control.evaluate(
-            "element => { const s = getComputedStyle(element); return [s.outlineStyle, parseFloat(s.outlineWidth)] }"
+            "element => { const s = getComputedStyle(element); return [s.outlineStyle, "
+            "parseFloat(s.outlineWidth)] }"
         )
         assert style != "none", f"{control} shows no focus"
         assert width >= 1, f"{control} shows no focus"

@@ -49,7 +49,10 @@ class Place:
 
     async def empty(self) -> None:
         """Make the database one that knows nobody."""
-        tables = "private.platform_reports, private.dhan_consents, private.order_claims, user_trade_logs, trade_decisions"
+        tables = (
+            "private.platform_reports, private.dhan_consents, private.order_claims, "
+            "user_trade_logs, trade_decisions"
+        )
         await self.sql(f"truncate {tables}, auth.users cascade")
 
     async def stored_tokens(self) -> list[str]:

@@ -56,7 +56,8 @@ def reported(
             *(mode, own_client_id, halted, TEN_O_CLOCK),
         )
         await place.sql(
-            f"update private.platform_reports set reported_at = clock_timestamp() - interval '{age}'"
+            "update private.platform_reports set reported_at = clock_timestamp() - interval "
+            f"'{age}'"
         )
 
     return arrange
@@ -67,7 +68,8 @@ def connected(left: str = "23 h 4 min 30 s", *, on: bool = False) -> Arrange:
 
     async def arrange(place: Place, user: UUID) -> None:
         await place.sql(
-            "insert into user_trading_keys (user_id, dhan_client_id, dhan_access_token, token_expiry, is_trading_enabled)"
+            "insert into user_trading_keys (user_id, dhan_client_id, dhan_access_token, "
+            "token_expiry, is_trading_enabled)"
             f" values ($1, $2, 'a-token-nobody-sees', clock_timestamp() + interval '{left}', $3)",
             user,
             USER.client_id,
@@ -85,7 +87,8 @@ async def expired(place: Place, _: UUID) -> None:
 
 async def disconnected(place: Place, _: UUID) -> None:
     await place.sql(
-        "update user_trading_keys set dhan_access_token = null, token_expiry = null, is_trading_enabled = false"
+        "update user_trading_keys set dhan_access_token = null, token_expiry = null, "
+        "is_trading_enabled = false"
     )
 
 
@@ -102,7 +105,8 @@ async def ended_by_another_mode(place: Place, _: UUID) -> None:
 
 async def connecting(place: Place, user: UUID) -> None:
     await place.sql(
-        "insert into private.dhan_consents (state_hash, user_id, session_id, client_id) values (repeat('0', 64), $1, $1, $2)",
+        "insert into private.dhan_consents (state_hash, user_id, session_id, client_id) values "
+        "(repeat('0', 64), $1, $1, $2)",
         user,
         USER.client_id,
     )
@@ -137,7 +141,8 @@ def ordered(
         correlations = [order.hex[:20] for order in orders]
         dhan_orders = [str(order.int)[:14] if outcome == "accepted" else None for order in orders]
         await place.sql(
-            "insert into trade_decisions (id, symbol, action, reasoning) select id, $2, $3, $4 from unnest($1::uuid[]) as id",
+            "insert into trade_decisions (id, symbol, action, reasoning) select id, $2, $3, $4 "
+            "from unnest($1::uuid[]) as id",
             *(decisions, symbol, action, reasoning),
         )
         if outcome != "denied":

@@ -199,7 +199,8 @@ async def test_nothing_moves_while_the_page_comes_tag_by_tag(
 async def places_of_headings(window: Window) -> list[tuple[str, float]]:
     """Where each part of the page stands, from the page's upper edge."""
     found: list[tuple[str, float]] = await window.page.evaluate(
-        "[...document.querySelectorAll('h1, h2')].map((h) => [h.id, h.getBoundingClientRect().top + scrollY])"
+        "[...document.querySelectorAll('h1, h2')].map((h) => [h.id, "
+        "h.getBoundingClientRect().top + scrollY])"
     )
     return found
 

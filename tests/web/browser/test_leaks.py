@@ -28,7 +28,8 @@ PLANTED = {
     "a script": f'const t="{TOKEN}";',
     "a session cookie": f"('Set-Cookie', 'sb-x-auth-token=base64-{SESSION}; HttpOnly')",
     "a session cookie in two pieces": (
-        f"('Set-Cookie', 'sb-x-auth-token.0=base64-{SESSION[:90]}; HttpOnly'), ('Set-Cookie', 'sb-x-auth-token.1={SESSION[90:]}')"
+        f"('Set-Cookie', 'sb-x-auth-token.0=base64-{SESSION[:90]}; HttpOnly'), ('Set-Cookie', "
+        f"'sb-x-auth-token.1={SESSION[90:]}')"
     ),
 }  # fmt: skip
 

@@ -17,8 +17,8 @@ SHOTS = WEB.parent / "test-results" / "web"  # ignored by git
 AXE = WEB / "node_modules" / "axe-core" / "axe.min.js"
 # No GPU, no sandbox (CI runs as root) and no conversation of the browser's own with anybody.
 FLAGS = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update",
 )  # fmt: skip
 
 Size = Literal["desktop", "phone"]
@@ -41,7 +41,7 @@ new PerformanceObserver((list) => {
 
 
 class Window:
-    """One page of a browser. Remembers every address it asked for and everything its console said."""
+    """One page of a browser. Remembers each address it asked for and all its console said."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -76,7 +76,8 @@ class Window:
             "axe.run(document, {resultTypes: ['violations']})"
         )
         return [
-            f"{violation['id']} ({violation['impact']}): {violation['help']}: {[node['html'] for node in violation['nodes']]}"
+            f"{violation['id']} ({violation['impact']}): {violation['help']}: "
+            f"{[node['html'] for node in violation['nodes']]}"
             for violation in found["violations"]
         ]
 
