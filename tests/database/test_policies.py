@@ -146,8 +146,8 @@ async def test_a_user_turns_their_own_switch_and_no_other(
         "select correct_order_by_hand(gen_random_uuid(), 'not_found', null, 'r', 'me')",
         "select * from list_open_claims()",
         (
-            "select private.append_correction(auth.uid(), auth.uid(), auth.uid(), 'rejected', null, "
-            "'r', 'me')"
+            "select private.append_correction(auth.uid(), auth.uid(), auth.uid(), 'rejected',"
+            " null, 'r', 'me')"
         ),
         "select private.signed_in_user()",
         "select claim_order(auth.uid(), gen_random_uuid(), gen_random_uuid(), 'AT1')",
