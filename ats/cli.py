@@ -42,10 +42,16 @@ claims_app = typer.Typer(
     help="Orders whose fate is unknown: list them, settle or correct them by hand.",
     no_args_is_help=True,
 )
-app.add_typer(topics_app, name="topics")
-app.add_typer(db_app, name="db")
-app.add_typer(rules_app, name="rules")
-app.add_typer(claims_app, name="claims")
+# The help lists commands by what a person wants to do.
+TRY: Final = "Try it on this machine"
+SET_UP: Final = "Set it up, and check it"
+RUN: Final = "Run the services"
+LOOK: Final = "Look at what happens, and step in"
+WRITE: Final = "Write rules"
+app.add_typer(topics_app, name="topics", rich_help_panel=SET_UP)
+app.add_typer(db_app, name="db", rich_help_panel=SET_UP)
+app.add_typer(rules_app, name="rules", rich_help_panel=WRITE)
+app.add_typer(claims_app, name="claims", rich_help_panel=LOOK)
 
 MOST_PORT: Final = 65_535
 USAGE: Final = 2  # what Typer ends with; a supervisor would read it as a crash and start us again
@@ -154,7 +160,7 @@ def _run(work: Coroutine[Any, Any, int | None]) -> None:
     sys.exit(asyncio.run(work) or exit_codes.DONE)
 
 
-@app.command()
+@app.command(rich_help_panel=TRY)
 def demo(
     market: MarketFile = None,
     speed: Annotated[
@@ -227,13 +233,13 @@ def demo(
     _run(run(options))
 
 
-@app.command()
+@app.command(rich_help_panel=RUN)
 def feed(metrics_port: MetricsPort = 0) -> None:
     """Gateway: Dhan's market feed into ats.ticks."""
     _service("feed", metrics_port)
 
 
-@app.command("warm-up")
+@app.command("warm-up", rich_help_panel=RUN)
 def warm_up() -> None:
     """Past bars into ats.ticks, from ats.candles or Dhan's history, so that indicators are ready.
     Run before `ats feed`.
@@ -241,13 +247,13 @@ def warm_up() -> None:
     _service("warmup", 0)
 
 
-@app.command()
+@app.command(rich_help_panel=RUN)
 def streams(metrics_port: MetricsPort = 0) -> None:
     """Engine: ticks into candles, indicators and signals."""
     _service("streams", metrics_port)
 
 
-@app.command()
+@app.command(rich_help_panel=RUN)
 def agents(
     metrics_port: MetricsPort = 0,
     scout_only: Annotated[
@@ -261,7 +267,7 @@ def agents(
     _service("scout" if scout_only else "agents", metrics_port)
 
 
-@app.command()
+@app.command(rich_help_panel=RUN)
 def executors(metrics_port: MetricsPort = 0) -> None:
     """Order workers: decisions into each active user's orders."""
     _service("executors", metrics_port)
@@ -273,7 +279,7 @@ def _service(name: str, metrics_port: int) -> None:
     _run(run_service(name, metrics_port))
 
 
-@app.command()
+@app.command(rich_help_panel=TRY)
 def simulator(
     port: Annotated[
         int, typer.Option(help="Port on 127.0.0.1; 0 picks a free one.", min=0, max=MOST_PORT)
@@ -532,7 +538,7 @@ def claims_correct(
     _run(correct(Verdict.of(order, as_, dhan_order_id, reason=reason, by=by)))
 
 
-@app.command()
+@app.command(rich_help_panel=LOOK)
 def tail(
     topics: Annotated[list[str], typer.Argument(help="Topic names, see: ats topics list")],
     where: Annotated[
@@ -575,7 +581,7 @@ def tail(
     _run(run(options, UtcNs(time.time_ns())))
 
 
-@app.command("show-config")
+@app.command("show-config", rich_help_panel=SET_UP)
 def show_config() -> None:
     """Print every setting in force, secrets only as set or not set, and what is wrong with the
     files and names in them.
@@ -592,7 +598,7 @@ def show_config() -> None:
         raise Misconfigured("; ".join(finding.note for finding in wrong))
 
 
-@app.command()
+@app.command(rich_help_panel=SET_UP)
 def doctor() -> None:
     """Try everything the settings point at, and say what to do about what fails."""
     from ats.commands.doctor import examine
