@@ -32,6 +32,7 @@ from executors.metrics import OrderMetrics
 from executors.modes import ModeRules
 from executors.orders.correction_store import CorrectionStore
 from executors.orders.corrections import CorrectionSweep
+from executors.orders.pre_trade import PreTrade
 from executors.orders.reconcile import CLAIM_LEASE, Reconciler, intents_of
 from executors.orders.worker import OrderWorker, WorkerDeps
 from executors.quotes import QuoteCache
@@ -125,11 +126,8 @@ async def run_executors(
     def limits_of(_: object) -> UserLimits:
         return ports.limits
 
-    deps = WorkerDeps(
-        store=store,
-        broker=broker,
+    pre_trade = PreTrade(
         rules=ports.rules,
-        reconciler=reconciler,
         tokens=tokens,
         accounts=Accounts(ports.rules, ports.http, tokens),
         book=book,
@@ -139,6 +137,13 @@ async def run_executors(
         calendar=ports.calendar,
         limits_of=limits_of,
         kill_switch=ports.kill_switch,
+    )
+    deps = WorkerDeps(
+        store=store,
+        broker=broker,
+        reconciler=reconciler,
+        tokens=tokens,
+        pre_trade=pre_trade,
         machine=ports.machine,
         metrics=ports.metrics,
     )

@@ -8,7 +8,7 @@ written from what the database recorded, so a repeat is byte for byte the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -17,17 +17,14 @@ import structlog
 from bus.database import StoreAway
 from bus.records import Output, Record, message_output
 from dhan.orders import NewOrder, NotSent, Placed, Rejected, Unknown, Validity
-from executors.accounts import Accounts
-from executors.clock import DecisionTime, MarketClock, MonotonicClock
-from executors.fanout import LimitsOf, decided
+from executors.clock import DecisionTime, MonotonicClock
+from executors.fanout import decided
 from executors.metrics import OrderMetrics
-from executors.modes import BrokerFactory, ModeRules
+from executors.modes import BrokerFactory
 from executors.orders.outcomes import CLAIM_STALE, denied, execution, of_placement
+from executors.orders.pre_trade import PreTrade
 from executors.orders.reconcile import Reconciler
-from executors.quotes import QuoteCache
-from executors.risk.gate import Denial, PreTradeContext, cut_to_close, judge
-from executors.risk.order_rate import OrderRate
-from executors.sessions import ActiveUsers
+from executors.risk.gate import Denial
 from executors.store import (
     AlreadyClaimed,
     Claimed,
@@ -39,20 +36,14 @@ from executors.store import (
 )
 from executors.terms import OrderTerms
 from executors.tokens import RefusedTokens
-from schemas.calendar import Calendar
 from schemas.codec import decode
 from schemas.messages import OrderIntent
 from schemas.topics import EXECUTIONS
-from schemas.units import UtcNs
 
 log = structlog.get_logger(__name__)
 
-SEND_TIMEOUT: Final = (
-    # seconds from before the claim; a fifth of the lease after which others may conclude "not sent"
-    2.0
-)
-# seconds for the quote book to catch up with the decision; usually it is ahead
-QUOTE_TIMEOUT: Final = 2.0
+# Seconds from before the claim: a fifth of the lease after which others may conclude "not sent".
+SEND_TIMEOUT: Final = 2.0
 RETRY_PAUSE: Final = 0.2  # after "not sent"; ten tries fit into SEND_TIMEOUT
 
 
@@ -62,17 +53,9 @@ class WorkerDeps:
 
     store: Store
     broker: BrokerFactory
-    rules: ModeRules
     reconciler: Reconciler
     tokens: RefusedTokens
-    accounts: Accounts
-    book: QuoteCache
-    active: ActiveUsers
-    budget: OrderRate
-    clock: MarketClock
-    calendar: Calendar
-    limits_of: LimitsOf
-    kill_switch: Callable[[], bool]
+    pre_trade: PreTrade
     machine: MonotonicClock
     metrics: OrderMetrics = field(default_factory=OrderMetrics)
 
@@ -87,7 +70,7 @@ class OrderWorker:
         intent = decode(OrderIntent, record.value)
         outcome = await self.outcome_of(intent, decided(intent, record))
         message = execution(intent, outcome)
-        self._deps.budget.observe(message)
+        self._deps.pre_trade.budget.observe(message)
         self._deps.metrics.told(message)
         log.info(
             "order_settled",
@@ -103,10 +86,10 @@ class OrderWorker:
         """The recorded outcome of `intent`, which is brought about if there is none yet."""
         key = OrderKey.of(intent)
         while True:
-            await self._deps.book.reached(intent.instrument, intent.event_time, QUOTE_TIMEOUT)
-            now = await self._turn(intent, when)
+            await self._deps.pre_trade.quotes(intent)
+            now = await self._deps.pre_trade.turn(intent, when)
             started = self._deps.machine.monotonic()
-            order = cut_to_close(intent, self._context(intent, now, started))
+            order = self._deps.pre_trade.cut(intent, now, started)
             try:
                 claim = await self._deps.store.claim(order)
             except StoreAway as error:  # the claim may stand: then the next try finds it taken
@@ -125,41 +108,10 @@ class OrderWorker:
                     # elsewhere
                     return await self._send(order, claimed, when, started)
 
-    async def _turn(self, intent: OrderIntent, when: DecisionTime) -> UtcNs:
-        """Wait until the user's rate allows one more order; returns the market time then."""
-        now = self._deps.clock.now(when)
-        while (slot := self._deps.budget.next_slot(intent.user_id, now)) > now:
-            now = await self._deps.clock.reach(slot, when)
-        return now
-
-    def _context(
-        self, order: OrderIntent, now: UtcNs, since: float, claimed: Claimed | None = None
-    ) -> PreTradeContext:
-        """What is known now.
-
-        `since`: when, in machine time, the database was asked about the user and said yes.
-        """
-        user = order.user_id
-        account = claimed.credentials.client_id if claimed else None
-        return PreTradeContext(
-            now=now,
-            kill_switch=self._deps.kill_switch(),
-            mode_allows=self._deps.rules.allows(account),
-            user_active=self._deps.active.still_active(user, since),
-            calendar=self._deps.calendar,
-            feed_clock=self._deps.book.clock(order.instrument),
-            quote=self._deps.book.quote_at(order.instrument, now),
-            sent=self._deps.budget.sent(user, now),
-            limits=self._deps.limits_of(user),
-            position=self._deps.budget.position(user, order.instrument, now),
-            token_refused=claimed is not None and claimed.token_version in self._deps.tokens,
-        )
-
     async def _send(
         self, order: OrderIntent, claimed: Claimed, when: DecisionTime, started: float
     ) -> OrderOutcome:
         key = OrderKey.of(order)
-        self._deps.budget.connected(key.user, claimed.credentials.client_id)
         match await self._place(order, claimed, when, started):
             case Unknown(reason):
                 log.warning("order_unknown", order=str(order.id), reason=reason)
@@ -179,18 +131,17 @@ class OrderWorker:
         Each try is judged and counted at its own moment: deadline or session may have ended since,
         the kill switch may be on.
         """
-        desk = self._deps.broker(claimed.credentials)
-        account = await self._deps.accounts.seen(order.user_id, claimed)
+        client, pre_trade = self._deps.broker(claimed.credentials), self._deps.pre_trade
+        account = await pre_trade.account(order, claimed)
         placed: Placed = NotSent(CLAIM_STALE, "")
         while True:
-            now = await self._turn(order, when)
+            now = await pre_trade.turn(order, when)
             if self._deps.machine.monotonic() - started >= SEND_TIMEOUT:
                 return placed
-            context = self._context(order, now, started, claimed)
-            if denial := judge(order, replace(context, account=account)):
+            if denial := pre_trade.judge(order, now, started, claimed, account):
                 return denial
-            self._deps.budget.spend(order, now)
-            placed = await desk.place(_new_order(order))
+            pre_trade.budget.spend(order, now)
+            placed = await client.place(_new_order(order))
             if not isinstance(placed, NotSent):
                 return placed
             log.warning("order_not_sent", order=str(order.id), code=placed.code)

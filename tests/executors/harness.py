@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from dhan.transport import BaseUrl
 from executors.accounts import Accounts
 from executors.clock import MonotonicClock, ReplayClock
 from executors.modes import Mode, ModeRules
+from executors.orders.pre_trade import PreTrade
 from executors.orders.reconcile import Reconciler
 from executors.orders.worker import OrderWorker, WorkerDeps
 from executors.quotes import QuoteCache
@@ -178,11 +179,8 @@ class World:
         def limits_of(_: UserId) -> UserLimits:
             return LIMITS
 
-        deps = WorkerDeps(
-            store=store,
-            broker=broker,
+        pre_trade = PreTrade(
             rules=rules,
-            reconciler=Reconciler(store, broker, tokens, machine, lease),
             tokens=tokens,
             accounts=Accounts(rules, self.http, tokens),
             book=a_quoted_book(),
@@ -192,6 +190,14 @@ class World:
             calendar=EVERY_DAY,
             limits_of=limits_of,
             kill_switch=lambda: False,
+        )
+        facts = {f.name: changes.pop(f.name) for f in fields(PreTrade) if f.name in changes}
+        deps = WorkerDeps(
+            store=store,
+            broker=broker,
+            reconciler=Reconciler(store, broker, tokens, machine, lease),
+            tokens=tokens,
+            pre_trade=replace(pre_trade, **facts),
             machine=machine,
         )
         return replace(deps, **changes)

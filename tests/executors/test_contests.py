@@ -42,7 +42,7 @@ async def contested(world: World) -> tuple[SignedInUser, SignedInUser]:
 async def ask(world: World, user: SignedInUser, dhan: ScriptedDhan) -> int:
     """One round of a new order worker; how often Dhan was asked about the token of `user`."""
     dhan.seen.clear()
-    rules = world.surroundings().rules
+    rules = world.surroundings().pre_trade.rules
     store, machine = Store(world.client), MonotonicClock()
     tokens = RefusedTokens(store, machine)
     await ContestSweep(store, rules, world.http, tokens, machine).round()

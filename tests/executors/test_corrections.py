@@ -171,20 +171,20 @@ async def test_an_order_that_was_pending_and_then_rejected_does_not_stay_a_succe
     fault = {"kind": FaultKind.LATE_REJECT, "delay": 0, "message": "RMS: margin exceeds"}
     await simulated.http.post(f"{simulator.url}/control/faults", json=fault)
 
-    execution = await run(simulated.worker(user, budget=deps.budget), intent)
-    deps.budget.observe(execution)
-    held = deps.budget.position(user, intent.instrument, TEN_O_CLOCK)
+    execution = await run(simulated.worker(user, budget=deps.pre_trade.budget), intent)
+    deps.pre_trade.budget.observe(execution)
+    held = deps.pre_trade.budget.position(user, intent.instrument, TEN_O_CLOCK)
     (message,) = await a_round(simulated)
-    deps.budget.observe(message)
-    deps.budget.observe(execution)  # a repeat, as after a crash
+    deps.pre_trade.budget.observe(message)
+    deps.pre_trade.budget.observe(execution)  # a repeat, as after a crash
 
     assert (execution.outcome, held) == (Outcome.ACCEPTED, intent.quantity)
     assert (message.outcome, message.reason_code) == (Outcome.REJECTED, "REJECTED")
     assert "margin exceeds" in message.reason
     assert await known(simulated, intent) == ("rejected", execution.dhan_order_id)
     assert not await simulated.executed(intent.decision_id)
-    assert deps.budget.position(user, intent.instrument, TEN_O_CLOCK) == 0
-    assert deps.budget.sent(user, TEN_O_CLOCK).today == 1
+    assert deps.pre_trade.budget.position(user, intent.instrument, TEN_O_CLOCK) == 0
+    assert deps.pre_trade.budget.sent(user, TEN_O_CLOCK).today == 1
 
 
 async def test_a_decision_stays_executed_while_another_users_order_of_it_is_accepted(

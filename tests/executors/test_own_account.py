@@ -29,7 +29,7 @@ PLACED = json_answer({"orderId": "52211", "orderStatus": "TRANSIT"})
 def own_money(world: World, user: UserId) -> WorkerDeps:
     """Mode `self` for the account that `user` named."""
     paper = world.surroundings(user)
-    rules = ModeRules(Mode.SELF, paper.rules.base_url, DhanClientId(CLIENT))
+    rules = ModeRules(Mode.SELF, paper.pre_trade.rules.base_url, DhanClientId(CLIENT))
     return world.surroundings(user, rules=rules)
 
 
@@ -119,7 +119,7 @@ async def test_paper_asks_nobody_whose_account_it_is(scripted: World, dhan: Scri
 async def an_exit(world: World, deps: WorkerDeps, user: UserId) -> tuple[Outcome, str]:
     """What becomes of the sale of ten that were bought this morning."""
     bought = OrderOutcome(Outcome.ACCEPTED, "accepted", dhan_order_id=DhanOrderId("1"))
-    deps.budget.observe(execution(an_intent(user, a_decision()), bought))
+    deps.pre_trade.budget.observe(execution(an_intent(user, a_decision()), bought))
     sale = await world.intent(user, side=Side.SELL, price=Price(149_700))
     sold = await run(OrderWorker(deps), sale)
     return sold.outcome, sold.reason_code

@@ -21,6 +21,7 @@ from executors.accounts import Accounts
 from executors.clock import LiveClock, MarketClock, MonotonicClock, ReplayClock
 from executors.modes import Mode, ModeRules
 from executors.orders.outcomes import NOT_FOUND, not_found
+from executors.orders.pre_trade import PreTrade
 from executors.orders.reconcile import Reconciler
 from executors.orders.worker import SEND_TIMEOUT, OrderWorker, WorkerDeps
 from executors.quotes import QuoteCache
@@ -146,17 +147,20 @@ class Room:
             WorkerDeps(
                 store=cast(Store, self.memory),
                 broker=cast(Any, self.exchange),
-                rules=rules,
-                accounts=Accounts(rules, cast(Any, None), self.tokens),
                 reconciler=cast(Reconciler, self.memory),
                 tokens=self.tokens,
-                book=book,
-                active=self.active,
-                budget=OrderRate(),
-                calendar=EVERY_DAY,
-                clock=self.market or LiveClock(lambda: self.time.now, self.time.sleep),
-                limits_of=lambda _: LIMITS,
-                kill_switch=lambda: self.killed,
+                pre_trade=PreTrade(
+                    rules=rules,
+                    tokens=self.tokens,
+                    accounts=Accounts(rules, cast(Any, None), self.tokens),
+                    book=book,
+                    active=self.active,
+                    budget=OrderRate(),
+                    calendar=EVERY_DAY,
+                    clock=self.market or LiveClock(lambda: self.time.now, self.time.sleep),
+                    limits_of=lambda _: LIMITS,
+                    kill_switch=lambda: self.killed,
+                ),
                 machine=self.time.machine(),
             )
         )
@@ -284,7 +288,7 @@ async def test_the_end_of_the_session_ends_the_retries() -> None:
     close = UtcNs(TEN_O_CLOCK + UtcNs.minutes(330))
     room = Room(refusing(), Time(int(close) - 300 * MS))
     batch = some_ticks((RELIANCE, int(close) - NS_PER_SECOND, 150_000))
-    room.worker._deps.book.apply(0, batch)
+    room.worker._deps.pre_trade.book.apply(0, batch)
 
     execution = await room.deliver(
         event_time=UtcNs(close - NS_PER_SECOND), valid_until=UtcNs(close + NS_PER_SECOND)
@@ -320,7 +324,7 @@ async def test_a_replay_counts_each_retry_at_its_own_market_time() -> None:
 
     await room.deliver(valid_until=FAR)
 
-    stamps = list(room.worker._deps.budget._stamps[ACCOUNT])
+    stamps = list(room.worker._deps.pre_trade.budget._stamps[ACCOUNT])
     assert len(stamps) == len(room.exchange.posts) > 1
     assert stamps == sorted(set(stamps))
     assert busiest(stamps) <= ORDERS_PER_SECOND

@@ -342,7 +342,7 @@ async def test_the_account_is_checked_again_when_its_credentials_are_in_hand(
     user = await scripted.user(client_id="1100000002")
     dhan.on("POST", "/v2/orders", PLACED)
     deps = scripted.surroundings(user)  # believes the user's account to be CLIENT
-    rules = ModeRules(Mode.SELF, deps.rules.base_url, DhanClientId("1100000001"))
+    rules = ModeRules(Mode.SELF, deps.pre_trade.rules.base_url, DhanClientId("1100000001"))
 
     execution = await run(scripted.worker(user, rules=rules), await scripted.intent(user))
 

@@ -1,0 +1,96 @@
+"""What is looked at before an order leaves, and when its turn comes.
+
+The judgement itself is pure (`executors.risk.gate`); here its facts are put together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from executors.accounts import Accounts
+from executors.clock import DecisionTime, MarketClock
+from executors.fanout import LimitsOf
+from executors.modes import ModeRules
+from executors.quotes import QuoteCache
+from executors.risk.gate import Account, Denial, PreTradeContext, cut_to_close, judge
+from executors.risk.order_rate import OrderRate
+from executors.sessions import ActiveUsers
+from executors.store import Claimed
+from executors.tokens import RefusedTokens
+from schemas.calendar import Calendar
+from schemas.messages import OrderIntent
+from schemas.units import UtcNs
+
+# seconds for the quote cache to catch up with the decision; usually it is ahead
+QUOTE_TIMEOUT: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class PreTrade:
+    """The facts of one moment about system, market and user.
+
+    `since` is always machine time: when the database was asked about the user and said yes.
+    """
+
+    rules: ModeRules
+    tokens: RefusedTokens
+    accounts: Accounts
+    book: QuoteCache
+    active: ActiveUsers
+    budget: OrderRate
+    clock: MarketClock
+    calendar: Calendar
+    limits_of: LimitsOf
+    kill_switch: Callable[[], bool]
+
+    async def quotes(self, intent: OrderIntent) -> None:
+        """Wait until the quotes are as new as the decision, `QUOTE_TIMEOUT` at most."""
+        await self.book.reached(intent.instrument, intent.event_time, QUOTE_TIMEOUT)
+
+    async def turn(self, intent: OrderIntent, when: DecisionTime) -> UtcNs:
+        """Wait until the account's rate allows one more order; returns the market time then."""
+        now = self.clock.now(when)
+        while (slot := self.budget.next_slot(intent.user_id, now)) > now:
+            now = await self.clock.reach(slot, when)
+        return now
+
+    def cut(self, intent: OrderIntent, now: UtcNs, since: float) -> OrderIntent:
+        """`intent`, or the part of it that closes where a limit forbids the whole."""
+        return cut_to_close(intent, self._context(intent, now, since))
+
+    async def account(self, order: OrderIntent, claimed: Claimed) -> Account:
+        """Whose account the claimed token is of, as far as the mode asks."""
+        self.budget.connected(order.user_id, claimed.credentials.client_id)
+        return await self.accounts.seen(order.user_id, claimed)
+
+    def judge(
+        self, order: OrderIntent, now: UtcNs, since: float, claimed: Claimed, account: Account
+    ) -> Denial | None:
+        """The first reason why `order` may not leave now, or None."""
+        return judge(order, self._context(order, now, since, claimed, account))
+
+    def _context(
+        self,
+        order: OrderIntent,
+        now: UtcNs,
+        since: float,
+        claimed: Claimed | None = None,
+        account: Account = Account.AS_STORED,
+    ) -> PreTradeContext:
+        user = order.user_id
+        return PreTradeContext(
+            now=now,
+            kill_switch=self.kill_switch(),
+            mode_allows=self.rules.allows(claimed.credentials.client_id if claimed else None),
+            user_active=self.active.still_active(user, since),
+            calendar=self.calendar,
+            feed_clock=self.book.clock(order.instrument),
+            quote=self.book.quote_at(order.instrument, now),
+            sent=self.budget.sent(user, now),
+            limits=self.limits_of(user),
+            position=self.budget.position(user, order.instrument, now),
+            token_refused=claimed is not None and claimed.token_version in self.tokens,
+            account=account,
+        )
