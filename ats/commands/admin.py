@@ -15,12 +15,9 @@ from simulator.supabase.migrate import migrate as apply_migrations
 
 def migrations() -> Path:
     """The migrations' folder: beside us in a checkout, inside the package when installed."""
-    packaged = Path(__file__).with_name("migrations")
-    return (
-        packaged
-        if packaged.is_dir()
-        else Path(__file__).resolve().parents[1] / "supabase" / "migrations"
-    )
+    ats = Path(__file__).resolve().parents[1]
+    packaged = ats / "migrations"
+    return packaged if packaged.is_dir() else ats.parent / "supabase" / "migrations"
 
 
 async def create_topics() -> None:

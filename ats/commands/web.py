@@ -22,7 +22,7 @@ from ats.runtime.child import Child
 from ats.settings import load
 from schemas.errors import Misconfigured, TryLater
 
-WEB: Final = Path(__file__).resolve().parents[1] / "web"
+WEB: Final = Path(__file__).resolve().parents[2] / "web"
 OLDEST_NODE: Final = 22  # supabase-js does not run on Node 20
 # Of our own environment a Node process gets these only: no setting of the platform, and no key, can
 # slip into a page.
