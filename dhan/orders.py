@@ -150,8 +150,9 @@ class DayOrders:
     whole: bool = True
 
     def named(self, correlation_id: CorrelationId) -> BrokerOrder | None:
-        """The order of this name, None when no readable row has it."""
-        return next((o for o in self.orders if o.correlation_id == correlation_id), None)
+        """The order of this name; None when no readable row has it, or more than one."""
+        found = [order for order in self.orders if order.correlation_id == correlation_id]
+        return found[0] if len(found) == 1 else None
 
     def numbered(self, order_id: DhanOrderId) -> BrokerOrder | None:
         """The order of this id of Dhan's, None when no readable row has it."""
@@ -319,6 +320,8 @@ def classify_book(result: Result, correlation_id: CorrelationId) -> Lookup:
         return day
     if order := day.named(correlation_id):
         return Found(order)
+    if any(order.correlation_id == correlation_id for order in day.orders):
+        return Unknown("two_orders_of_one_name")
     return NotFound() if day.whole else Unknown("order_book_unreadable")
 
 

@@ -46,5 +46,7 @@ def classify_profile(result: Result) -> Profile:
         return Unknown(result.reason)
     if result.status == httpx.codes.OK and isinstance(result.body, Mapping):
         client_id = text_field(result.body, "dhanClientId")
-        return AccountOf(DhanClientId(client_id)) if client_id else Unknown("profile_unreadable")
+        # only digits name an account; anything else proves no mismatch
+        named = client_id.isascii() and client_id.isdigit()
+        return AccountOf(DhanClientId(client_id)) if named else Unknown("profile_unreadable")
     return no_answer(result, trading_error(result.body)[0])

@@ -10,7 +10,7 @@ claim, at the last moment.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -195,10 +195,16 @@ class SessionPoller:
         now = self._wall()
         states = {row.user: state_of(row, now) for row in rows}
         self._active.replace(states, asked_at)
-        for row in rows:
-            if row.client_id and self._connected:
-                self._connected(row.user, row.client_id)
+        self._tell_accounts(rows)
         self._note(states)
+
+    def _tell_accounts(self, rows: Sequence[KeyRow]) -> None:
+        """Who disconnected keeps the account in mind, until another user has connected it."""
+        held = {row.client_id for row in rows if row.token_expiry}
+        for row in rows:
+            theirs = row.token_expiry or row.client_id not in held
+            if self._connected and row.client_id and theirs:
+                self._connected(row.user, row.client_id)
 
     def _note(self, states: Mapping[UserId, UserState]) -> None:
         if states != self._seen:

@@ -210,10 +210,23 @@ class Store:
         raise self._unexpected("claim_order")
 
     async def record_outcome(self, key: OrderKey, outcome: OrderOutcome) -> OrderOutcome:
-        """Record an outcome; returns the recorded one, which is the first that anybody recorded.
+        """Record the outcome of a claim of ours; returns the first that anybody recorded."""
+        if recorded := await self._record(key, outcome, None):
+            return recorded
+        raise self._unexpected("record_order_outcome")
 
-        The terms of `outcome` count only where the order was never claimed.
+    async def record_denial(
+        self, key: OrderKey, denial: OrderOutcome, terms: OrderTerms
+    ) -> OrderOutcome | None:
+        """Record that an order nobody claimed may not leave; returns the first recorded outcome.
+
+        None: somebody has claimed it meanwhile, and may have sent it. Look it up.
         """
+        return await self._record(key, denial, terms)
+
+    async def _record(
+        self, key: OrderKey, outcome: OrderOutcome, terms: OrderTerms | None
+    ) -> OrderOutcome | None:
         answer = await self._rpc(
             "record_order_outcome",
             {
@@ -223,10 +236,12 @@ class Store:
                 "p_outcome": outcome.outcome.value,
                 "p_dhan_order_id": outcome.dhan_order_id,
                 "p_reason": outcome.reason,
-                "p_terms": outcome.terms.written() if outcome.terms else None,
+                "p_terms": terms.written() if terms else None,
             },
         )
         match answer:
+            case {"first": False, "outcome": None} if terms:
+                return None
             case {"first": bool(first), "outcome": str()}:
                 recorded = OrderOutcome.read(answer)
                 if not first and recorded.outcome is not outcome.outcome:

@@ -35,9 +35,8 @@ class RefusedTokens:
 
         Returns when the database has it too, however long that is away.
         """
-        if version in self._versions:
-            return
         self._versions.add(version)
+        # also when it is remembered: who remembered it may not have reached the database
         in_force = await retry_until_available(
             lambda: self._store.refuse_token(user, version, code), self._machine
         )

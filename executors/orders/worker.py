@@ -9,7 +9,7 @@ written from what the database recorded, so a repeat is byte for byte the same.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
@@ -33,6 +33,7 @@ from executors.store import (
     Refused,
     Store,
     record_with_retry,
+    retry_until_available,
 )
 from executors.terms import OrderTerms
 from executors.tokens import RefusedTokens
@@ -100,9 +101,7 @@ class OrderWorker:
                 case AlreadyClaimed(outcome):
                     return outcome or await self._deps.reconciler.resolve(key)
                 case Refused(reason):
-                    return await self._record_outcome(
-                        key, replace(denied(reason), terms=OrderTerms.of(order))
-                    )
+                    return await self._deny(key, denied(reason), OrderTerms.of(order))
                 case Claimed() as claimed:
                     # judged after it: so an order cannot be denied here and sent by a frozen worker
                     # elsewhere
@@ -146,6 +145,13 @@ class OrderWorker:
                 return placed
             log.warning("order_not_sent", order=str(order.id), code=placed.code)
             await self._deps.machine.sleep(RETRY_PAUSE)
+
+    async def _deny(self, key: OrderKey, denial: OrderOutcome, terms: OrderTerms) -> OrderOutcome:
+        """What the database refused; another worker may have been given the claim since."""
+        recorded = await retry_until_available(
+            lambda: self._deps.store.record_denial(key, denial, terms), self._deps.machine
+        )
+        return recorded or await self._deps.reconciler.resolve(key)
 
     async def _record_outcome(self, key: OrderKey, outcome: OrderOutcome) -> OrderOutcome:
         return await record_with_retry(self._deps.store, key, outcome, self._deps.machine)

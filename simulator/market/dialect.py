@@ -50,7 +50,10 @@ _FEW_DAYS: Final = 4  # bars, each the only one of its day, that are daily bars
 
 def places_of(header: str, names: Mapping[str, Sequence[str]] = NAMES) -> dict[str, int]:
     """Where each column of `names` stands in a first line; the answer lacks those that it lacks."""
-    spelt = [_spelt(name) for name in next(csv.reader([header]), [])]
+    try:
+        spelt = [_spelt(name) for name in next(csv.reader([header]), [])]
+    except csv.Error:  # a cell longer than csv takes: no header of anybody's
+        return {}
     found = {name: [each for each in choices if each in spelt] for name, choices in names.items()}
     return {name: spelt.index(choices[0]) for name, choices in found.items() if choices}
 

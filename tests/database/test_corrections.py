@@ -283,14 +283,17 @@ async def test_a_person_overwrites_nothing_and_waits_for_the_lease(
     user, _ = await trading_user(supabase_stack)
     taken = await settled(service, user, "accepted", "89")
     young, unknown = await an_open_claim(service, user), Intent(service, user.id, uuid4())
+    denied = await an_intent(service, user)
+    await denied.settle("denied", None, "quote_stale")
 
     answers = [
         await settled_by_hand(service, superuser, taken, "rejected"),
         await settled_by_hand(service, superuser, young, "not_found", age=0),
         await settled_by_hand(service, superuser, unknown, "not_found"),
+        await settled_by_hand(service, superuser, denied, "accepted", "90"),
     ]
 
-    assert [answer["status"] for answer in answers] == ["taken", "young", "absent"]
+    assert [answer["status"] for answer in answers] == ["taken", "young", "absent", "taken"]
     assert (answers[0]["outcome"], answers[0]["dhan_order_id"]) == ("accepted", "89")
     assert await logs_of(superuser, taken) == [("SUCCESS", "89", None)]
     audited = "select count(*) from private.hand_settlements where user_id = $1"

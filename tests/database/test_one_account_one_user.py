@@ -125,13 +125,15 @@ async def test_connecting_ones_own_account_again_contests_nothing(
     assert (account["account_contested_at"], account["account_lost_at"]) == (None, None)
 
 
-async def test_nobody_tries_accounts_more_often_than_connections_are_allowed(
+async def test_nobody_tries_others_accounts_more_than_a_hundred_times_a_day_nor_loses_the_own(
     supabase_stack: SupabaseStack,
 ) -> None:
     holder, _ = await trading_user(supabase_stack)
     challenger = await signed_in_user(supabase_stack)
-    for _ in range(30):
+    for _ in range(99):
         await challenger.store_token(holder.dhan_client_id, TOKEN)
+    assert await challenger.store_token(f"9{holder.dhan_client_id}", TOKEN) == "stored"
+    await challenger.store_token(holder.dhan_client_id, TOKEN)
 
     with pytest.raises(APIError) as refused:
         await challenger.store_token(holder.dhan_client_id, TOKEN)

@@ -56,9 +56,14 @@ class Intent:
         )
 
     async def settle(
-        self, outcome: str, dhan_order_id: str | None = None, reason: str | None = None
+        self,
+        outcome: str,
+        dhan_order_id: str | None = None,
+        reason: str | None = None,
+        terms: dict[str, str | int] | None = None,
     ) -> Any:
-        more = {"p_outcome": outcome, "p_dhan_order_id": dhan_order_id, "p_reason": reason}
+        more: dict[str, Any] = {"p_outcome": outcome, "p_dhan_order_id": dhan_order_id}
+        more |= {"p_reason": reason, "p_terms": terms}
         return await self._call("record_order_outcome", p_order=str(self.order), **more)
 
     async def reconcile(self) -> Any:
@@ -383,6 +388,20 @@ async def test_a_denial_needs_no_claim_and_blocks_one(
         "quote_stale",
     )
     assert await logs_of(superuser, intent) == [("FAILED", None, "quote_stale")]
+
+
+async def test_a_denial_by_who_never_claimed_leaves_anothers_claim_open(
+    supabase_stack: SupabaseStack, service: AsyncClient, superuser: Connection
+) -> None:
+    user, _ = await trading_user(supabase_stack)
+    intent = await an_intent(service, user)
+    await intent.claim()
+
+    late = await intent.settle("denied", None, "token_expired", terms=intent.terms)
+
+    assert (late["first"], late["outcome"]) == (False, None)
+    assert (await intent.reconcile())["status"] == "open"
+    assert await logs_of(superuser, intent) == []
 
 
 async def test_a_denial_and_a_claim_at_the_same_moment_agree(

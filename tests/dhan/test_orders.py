@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from dhan.orders import (
     Accepted,
     BrokerOrder,
+    DayOrders,
     Found,
     NoAccess,
     NotFound,
@@ -255,6 +256,14 @@ async def test_a_lookup_refused_in_unclear_words_is_settled_by_the_whole_book(
 def test_a_book_with_an_unreadable_row_proves_no_absence() -> None:
     assert classify_book(Reply(200, [a_book_row(correlationId="other")]), OURS) == NotFound()
     assert classify_book(Reply(200, [{"orderId": None}]), OURS) == Unknown("order_book_unreadable")
+
+
+def test_two_orders_of_one_name_in_the_book_prove_nothing() -> None:
+    rows = [a_book_row(correlationId=OURS, orderStatus=status) for status in ("REJECTED", "TRADED")]
+
+    assert classify_book(Reply(200, rows), OURS) == Unknown("two_orders_of_one_name")
+    orders = [order for row in rows if (order := read_order(row))]
+    assert DayOrders(tuple(orders)).named(OURS) is None
 
 
 async def test_a_lost_lookup_asks_nothing_else(

@@ -101,8 +101,8 @@ class World:
     async def give_up_account(self, user: UserId) -> str:
         """`user` disconnects; returns the account's client id."""
         rows = await self.sql(
-            "update public.user_trading_keys set dhan_access_token = null where user_id = $1"
-            " returning dhan_client_id",
+            "update public.user_trading_keys set dhan_access_token = null, token_expiry = null"
+            " where user_id = $1 returning dhan_client_id",
             user,
         )
         return str(rows[0]["dhan_client_id"])

@@ -67,8 +67,14 @@ async def test_an_account_held_by_a_token_that_proves_nothing_goes_to_the_next_l
 
 @pytest.mark.parametrize(
     "answer",
-    [hang_up, text_answer("<html>401</html>", 401), text_answer("<html>", 502), json_answer([])],
-    ids=["no answer", "a gateway's 401", "502", "no profile"],
+    [
+        hang_up,
+        text_answer("<html>401</html>", 401),
+        text_answer("<html>", 502),
+        json_answer([]),
+        json_answer({"dhanClientId": "\u0000"}),
+    ],
+    ids=["no answer", "a gateway's 401", "502", "no profile", "no digits"],
 )
 async def test_while_dhan_says_nothing_the_account_stays_and_dhan_is_asked_again_but_not_at_once(
     scripted: World, dhan: ScriptedDhan, answer: Answer
@@ -107,6 +113,32 @@ async def test_a_token_that_dhan_vouches_for_is_asked_about_once_a_contest(
     asked.append(await ask(scripted, holder, dhan))
 
     assert asked == [1, 0, 1]
+
+
+async def test_whose_made_up_token_was_refused_does_not_get_the_account_back_before_its_owner(
+    scripted: World, dhan: ScriptedDhan
+) -> None:
+    squatter, owner = await contested(scripted)
+    dhan.on("GET", "/v2/profile", DEAD)
+    await ask(scripted, squatter, dhan)
+
+    again = await squatter.store_token(squatter.dhan_client_id, "another-made-up-token")
+
+    assert again == "account_taken"
+    assert await owner.store_token(squatter.dhan_client_id, "token-of-a-login") == "stored"
+
+
+async def test_a_new_token_of_an_account_that_was_contested_is_asked_about_at_once(
+    scripted: World, dhan: ScriptedDhan
+) -> None:
+    squatter, owner = await contested(scripted)
+    dhan.on("GET", "/v2/profile", DEAD)
+    await ask(scripted, squatter, dhan)
+    await owner.store_token(squatter.dhan_client_id, "token-of-a-login")
+    dhan.on("GET", "/v2/profile", json_answer({"dhanClientId": squatter.dhan_client_id}))
+
+    assert await ask(scripted, squatter, dhan) == 1
+    assert await ask(scripted, squatter, dhan) == 0
 
 
 async def test_a_token_whose_account_nobody_else_named_is_not_asked_about(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 
 import pytest
@@ -9,7 +10,8 @@ from aiohttp import web
 
 from bus.records import Output
 from executors.sessions import ActiveUsers, SessionPoller
-from executors.store import Store
+from executors.store import Store, TokenVersion
+from executors.tokens import RefusedTokens
 from schemas.codec import decode
 from schemas.ids import UserId
 from schemas.messages import Execution, Outcome, UserSession
@@ -123,6 +125,30 @@ async def test_a_user_who_connects_again_while_the_old_token_is_refused_goes_on_
     dhan.on("POST", "/v2/orders", PLACED)
 
     assert (await an_order(scripted, user)).outcome is Outcome.ACCEPTED
+
+
+async def test_a_refusal_that_did_not_reach_the_database_is_written_by_the_next_one(
+    scripted: World,
+) -> None:
+    user = await scripted.user()
+    version = await scripted.sql(
+        "select version from private.stored_tokens where user_id = $1", user
+    )
+    tokens = RefusedTokens(Away(scripted.client), FastMachine().time())
+    with pytest.raises(asyncio.CancelledError):
+        await tokens.add(user, TokenVersion(version[0]["version"]), "DH-901")
+
+    tokens._store = Store(scripted.client)
+    await tokens.add(user, TokenVersion(version[0]["version"]), "DH-901")
+
+    assert (await session_of(scripted, user)).reason == "token_refused"
+
+
+class Away(Store):
+    """Cancels whoever writes a refusal."""
+
+    async def refuse_token(self, *_: object) -> bool:
+        raise asyncio.CancelledError
 
 
 async def connected_again(world: World, user: UserId) -> None:

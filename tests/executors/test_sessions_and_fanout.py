@@ -140,6 +140,24 @@ async def test_the_poller_tells_whose_account_is_whose_also_after_a_disconnectio
     assert accounts[gone] == client_id
 
 
+async def test_an_account_that_another_user_has_now_is_not_told_of_who_had_it_before(
+    scripted: World,
+) -> None:
+    now, before = await scripted.user(), await scripted.user()
+    client_id = await scripted.give_up_account(before)
+    await scripted.sql(
+        "update public.user_trading_keys set dhan_client_id = $2 where user_id = $1", now, client_id
+    )
+    accounts: dict[UserId, str] = {}
+    sessions, _, _ = await poller(scripted, FastMachine())
+    sessions._connected = accounts.__setitem__
+
+    await sessions.poll()
+
+    assert accounts[now] == client_id
+    assert before not in accounts
+
+
 async def test_when_the_database_stays_away_nobody_is_active_and_the_reason_is_told(
     scripted: World, free_port: Callable[[], int]
 ) -> None:

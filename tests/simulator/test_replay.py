@@ -233,6 +233,11 @@ def test_a_missing_column_is_an_error_of_the_whole_file() -> None:
         read_lines(["symbol,timestamp,open,high,low,close\n"])
 
 
+def test_a_first_line_with_a_cell_longer_than_anybody_s_is_an_error_of_the_whole_file() -> None:
+    with pytest.raises(Misconfigured, match="lacks the column"):
+        read_lines(["x" * 200_000 + "\n"])
+
+
 @pytest.mark.parametrize("content", [b"", b"not gzip at all", gzip.compress(b"x" * 1000)[:20]])
 def test_a_broken_archive_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "day.csv.gz"
