@@ -89,6 +89,13 @@ def test_every_denial_has_a_sentence_and_a_row(pages: dict[str, str]) -> None:
         assert f"| `{denial.value}` |" in pages["denials.md"]
 
 
+def test_every_reason_has_a_sentence_on_the_account_page_too() -> None:
+    words = (ROOT / "web/src/lib/words.ts").read_text(encoding="utf-8")
+    reasons = words.split("const REASONS", 1)[1].split("};", 1)[0]
+    for code in EXPLANATIONS:
+        assert f"  {code}: " in reasons, f"give {code} words in REASONS of web/src/lib/words.ts"
+
+
 def test_every_failure_has_a_sentence_behind_it_in_the_code(pages: dict[str, str]) -> None:
     words = comments(Failure)
 
