@@ -48,7 +48,7 @@ EXPLANATIONS: Final[Mapping[str, str]] = {
     UNVERIFIABLE: "the reply was lost and Dhan can no longer be asked about it: check your order "
     "book at Dhan",
     FOUND_LATE: "Dhan's order book shows the order, which had been recorded as not found",
-    BY_HAND: "a person settled or corrected the order; their reason follows",
+    BY_HAND: "a person recorded or corrected the order; their reason follows",
 }
 
 
