@@ -211,7 +211,7 @@ async def _run_with_feeds(
 async def _reconcile_open_claims(
     ports: ExecutorDeps, reconciler: Reconciler, publisher: Publisher
 ) -> None:
-    """Settle and tell what an earlier life left open.
+    """Record and tell what an earlier life left open.
 
     A message missing here comes when its intent is delivered again.
     """

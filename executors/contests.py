@@ -21,6 +21,7 @@ from executors.clock import MonotonicClock
 from executors.modes import ModeRules
 from executors.store import Questioned, Store
 from executors.tokens import RefusedTokens
+from schemas.errors import Unreadable
 
 log = structlog.get_logger(__name__)
 
@@ -65,7 +66,10 @@ class ContestSweep:
         for _ in range(AT_MOST):
             if (questioned := await self._store.question_token(ASK_AGAIN_AFTER)) is None:
                 return
-            await self._ask(questioned)
+            try:
+                await self._ask(questioned)
+            except Unreadable as error:  # of this token alone; it is asked about again later
+                log.error("contested_token_not_noted", user=str(questioned.user), reason=str(error))
 
     async def _ask(self, questioned: Questioned) -> None:
         user, version = questioned.user, questioned.token_version

@@ -30,6 +30,7 @@ from executors.orders.correction_store import ChangingOrder, CorrectionStore, No
 from executors.orders.outcomes import correction, seen_late
 from executors.store import OrderKey, OrderOutcome
 from executors.tokens import RefusedTokens
+from schemas.errors import Unreadable
 from schemas.ids import UserId
 from schemas.messages import Outcome
 from schemas.topics import EXECUTIONS
@@ -136,10 +137,8 @@ class CorrectionSweep:
         async with turns:
             try:
                 return await self._check(user)
-            except (
-                StoreAway,
-                RowRefused,
-            ) as error:  # this user's alone: the next round tries again
+            except (StoreAway, RowRefused, Unreadable) as error:
+                # this user's alone: the next round tries again
                 log.warning("orders_not_checked", user=str(user), reason=str(error))
                 return False
 

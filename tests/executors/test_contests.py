@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
 from bus.connection import KafkaConnection
 from executors.clock import MonotonicClock
 from executors.contests import ASK_AGAIN_AFTER, ContestSweep
-from executors.store import Store
+from executors.store import Store, TokenVersion
 from executors.tokens import RefusedTokens
+from schemas.errors import Unreadable
+from schemas.ids import UserId
 from tests.database.fixtures import SignedInUser, signed_in_user, trading_user
 from tests.dhan.broker import (
     Answer,
@@ -139,6 +142,32 @@ async def test_a_new_token_of_an_account_that_was_contested_is_asked_about_at_on
 
     assert await ask(scripted, squatter, dhan) == 1
     assert await ask(scripted, squatter, dhan) == 0
+
+
+class Refusing(Store):
+    """Cannot note the refusal of one user's token."""
+
+    of: UUID
+
+    async def refuse_token(self, user: UserId, version: TokenVersion, code: str) -> bool:
+        if user == self.of:
+            raise Unreadable("no text for a database", "code")
+        return await super().refuse_token(user, version, code)
+
+
+async def test_a_token_that_cannot_be_noted_keeps_no_other_from_being_asked_about(
+    scripted: World, dhan: ScriptedDhan
+) -> None:
+    (first, _), (second, challenger) = await contested(scripted), await contested(scripted)
+    dhan.on("GET", "/v2/profile", DEAD)
+    store, machine = Refusing(scripted.client), MonotonicClock()
+    store.of = first.id
+    rules = scripted.surroundings().pre_trade.rules
+    tokens = RefusedTokens(store, machine)
+
+    await ContestSweep(store, rules, scripted.http, tokens, machine).round()
+
+    assert await challenger.store_token(second.dhan_client_id, "token-of-a-login") == "stored"
 
 
 async def test_a_token_whose_account_nobody_else_named_is_not_asked_about(

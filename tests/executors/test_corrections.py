@@ -25,7 +25,9 @@ from executors.orders.outcomes import denied, execution, execution_id
 from executors.orders.worker import WorkerDeps
 from executors.sessions import ActiveUsers, SessionPoller
 from executors.store import OrderKey, Store
+from executors.tokens import RefusedTokens
 from schemas.codec import decode, encode
+from schemas.errors import Unreadable
 from schemas.ids import DhanOrderId, UserId, derive
 from schemas.messages import Execution, OrderIntent, Outcome
 from simulator.faults import FaultKind
@@ -297,6 +299,36 @@ async def test_one_users_trouble_stops_only_itself(scripted: World, dhan: Script
     dhan.on("GET", "/v2/orders", by_account)
 
     assert [message.order_id for message in await a_round(scripted)] == [intent.id]
+
+
+class NotNoted(RefusedTokens):
+    """A refusal that the database takes for no text."""
+
+    async def add(self, *_: object) -> None:
+        raise Unreadable("no text for a database", "code")
+
+
+async def test_a_refusal_that_cannot_be_noted_stops_only_its_user(
+    scripted: World, dhan: ScriptedDhan
+) -> None:
+    sick = await scripted.user(client_id=an_account(), token="token-of-the-sick-account")
+    healthy = await scripted.user()
+    await accepted_order(scripted, dhan, sick, "906")
+    intent = await accepted_order(scripted, dhan, healthy, "907")
+    fine = book(row_of(intent, "907", "REJECTED"))
+
+    async def by_account(request: Any) -> Any:
+        if request.headers["access-token"] == "token-of-the-sick-account":
+            return await trading_error("DH-901", status=401)(request)
+        return await fine(request)
+
+    dhan.on("GET", "/v2/orders", by_account)
+    machine, kafka = MonotonicClock(), Kafka()
+    tokens = NotNoted(Store(scripted.client), machine)
+
+    await sweep_of(scripted.surroundings(tokens=tokens), scripted, kafka).round()
+
+    assert [message.order_id for message in kafka.messages] == [intent.id]
 
 
 async def test_a_row_whose_message_was_never_written_is_told_by_the_next_life(
