@@ -49,6 +49,7 @@ MOMENTS = (
 
 # of the sweep: the row stands, the message is missing; the message stands, the note is missing
 CORRECTION_MOMENTS = ("corrected:1", "published:2")
+EVERY_MOMENT = (*MOMENTS, *CORRECTION_MOMENTS)
 
 
 class Fate:
@@ -61,10 +62,7 @@ class Fate:
     def at(self, point: str) -> None:
         self._calls[point] += 1
         moment = f"{point}:{self._calls[point]}"
-        if (
-            moment in (*MOMENTS, *CORRECTION_MOMENTS)
-            and not (mark := self._folder / moment).exists()
-        ):
+        if moment in EVERY_MOMENT and not (mark := self._folder / moment).exists():
             mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)
 

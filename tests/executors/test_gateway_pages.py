@@ -26,7 +26,7 @@ from simulator.config import SimulatedUser
 from simulator.server import Simulator
 from tests.database.fixtures import SupabaseStack, client, own_stack
 from tests.database.pages import PAGES, a_page
-from tests.executors.crash_worker import MOMENTS
+from tests.executors.crash_worker import EVERY_MOMENT
 from tests.executors.factories import TEN_O_CLOCK
 from tests.executors.harness import FastMachine, World, run
 from tests.executors.test_crash import MINUTES_OF_TICKS, Mortal, connection, publish
@@ -193,7 +193,7 @@ async def test_the_running_order_workers_outlive_every_page_of_a_gateway(
     ]
     folder = tmp_path / "moments"
     folder.mkdir()
-    for moment in MOMENTS:  # it is not to kill itself here
+    for moment in EVERY_MOMENT:  # it is not to kill itself here
         (folder / moment).touch()
 
     async with Front(alone.url).serving() as gateway:

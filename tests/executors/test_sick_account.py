@@ -36,7 +36,7 @@ from schemas.units import UtcNs
 from tests.conftest import started_broker
 from tests.database.fixtures import SupabaseStack, own_stack
 from tests.dhan.broker import Answer, ScriptedDhan, json_answer, text_answer, trading_error
-from tests.executors.crash_worker import MOMENTS, PLAN
+from tests.executors.crash_worker import EVERY_MOMENT, PLAN
 from tests.executors.factories import RELIANCE, TEN_O_CLOCK, some_ticks
 from tests.executors.harness import World
 
@@ -106,7 +106,7 @@ def executors(folder: Path, connection: KafkaConnection, world: World) -> Iterat
     """Two, that die only when they are killed."""
     moments = folder / "moments"
     moments.mkdir()
-    for moment in MOMENTS:
+    for moment in EVERY_MOMENT:
         (moments / moment).touch()
     program = [sys.executable, "-m", "tests.executors.crash_worker"]
     command = [
