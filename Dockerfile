@@ -12,6 +12,7 @@ COPY streams streams
 COPY agents agents
 COPY executors executors
 COPY simulator simulator
+COPY audit audit
 COPY ats ats
 COPY supabase supabase
 RUN /opt/ats/bin/pip install --no-cache-dir --no-deps .

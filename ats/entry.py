@@ -19,7 +19,10 @@ from typing import Final
 
 from ats import DISTRIBUTION
 
-PACKAGES: Final = ("schemas", "bus", "dhan", "streams", "agents", "executors", "simulator")
+PACKAGES: Final = (
+    *("schemas", "bus", "dhan", "streams", "agents", "executors"),
+    *("simulator", "audit"),
+)
 # sysexits.h EX_USAGE, as every mistake in the set-up; exit_codes cannot be imported yet
 FOREIGN: Final = 64
 

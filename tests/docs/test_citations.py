@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tools.house.tree import PRODUCT
 from tools.reference.source import ROOT
 
-ROOMS = ("schemas", "bus", "dhan", "streams", "agents", "executors", "simulator", "ats", "tools")
+ROOMS = (*PRODUCT, "tools")
 
 
 @pytest.mark.parametrize("room", ROOMS)

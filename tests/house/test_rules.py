@@ -42,6 +42,9 @@ def test_a_tree_that_keeps_the_contracts_breaks_nothing(tree: Path) -> None:
         ("schemas/units.py", "bus.faust_app"),  # up
         ("streams/service.py", "agents.model"),  # across
         ("simulator/server.py", "dhan.orders"),  # what it tests
+        ("executors/app.py", "audit"),  # up
+        ("audit/replay.py", "ats"),  # up
+        ("audit/replay.py", "simulator"),  # what was played, for what was recorded
         ("executors/app.py", "faust"),  # past the adapter
         ("agents/app.py", "agno"),
         ("streams/service.py", "dhanhq"),

@@ -6,7 +6,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-PRODUCT: Final = ("schemas", "bus", "dhan", "streams", "agents", "executors", "simulator", "ats")
+PRODUCT: Final = (
+    *("schemas", "bus", "dhan", "streams", "agents", "executors"),
+    *("simulator", "audit", "ats"),
+)
 AROUND: Final = ("benchmarks", "tests", "tools")
 
 
