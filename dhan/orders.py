@@ -193,9 +193,9 @@ class NoAccess:
     reason: str
 
 
-Placed: TypeAlias = Accepted | Rejected | NotSent | Unknown
-Lookup: TypeAlias = Found | NotFound | TokenRefused | NoAccess | Unknown
-DayLookup: TypeAlias = DayOrders | TokenRefused | NoAccess | Unknown
+PlaceResult: TypeAlias = Accepted | Rejected | NotSent | Unknown
+LookupResult: TypeAlias = Found | NotFound | TokenRefused | NoAccess | Unknown
+DayLookupResult: TypeAlias = DayOrders | TokenRefused | NoAccess | Unknown
 
 RATE_LIMIT: Final = "DH-904"
 _DEAD_TOKEN: Final = "DH-901"  # noqa: S105  # an error code
@@ -217,7 +217,7 @@ class OrderClient:
         self._entry = Order(DhanTransport(http, base_url, credentials, CallTimeout.ORDER))
         self._lookup_client = Order(DhanTransport(http, base_url, credentials, CallTimeout.LOOKUP))
 
-    async def place(self, order: NewOrder) -> Placed:
+    async def place(self, order: NewOrder) -> PlaceResult:
         """Send `order` once."""
         result: Result = await self._entry.place_order(
             security_id=str(order.instrument.security_id),
@@ -234,7 +234,7 @@ class OrderClient:
         )
         return classify_placement(result)
 
-    async def find(self, correlation_id: CorrelationId) -> Lookup:
+    async def find(self, correlation_id: CorrelationId) -> LookupResult:
         """Look one order up by our name for it; unless that finds it, the day's whole book decides.
 
         Dhan answers a lookup by name with 404 also while the order is in TRANSIT (measured), so its
@@ -247,12 +247,12 @@ class OrderClient:
             return lookup
         return classify_book(await self._lookup_client.get_order_list(), correlation_id)
 
-    async def orders_of_the_day(self) -> DayLookup:
+    async def orders_of_the_day(self) -> DayLookupResult:
         """Every order of the account's day, in one call."""
         return classify_day(await self._lookup_client.get_order_list())
 
 
-def classify_placement(result: Result) -> Placed:
+def classify_placement(result: Result) -> PlaceResult:
     """What a result of POST /orders proves (the table stands in docs/executors.md)."""
     if isinstance(result, Lost):
         return _lost(result)
@@ -272,7 +272,7 @@ def classify_placement(result: Result) -> Placed:
     return Rejected(code, message, token_refused=_refuses_token(result, code))
 
 
-def classify_lookup(result: Result, correlation_id: CorrelationId) -> Lookup:
+def classify_lookup(result: Result, correlation_id: CorrelationId) -> LookupResult:
     """What a result of GET /orders/external/{correlation id} proves.
 
     `NotFound` proves only that the lookup does not find the order.
@@ -310,7 +310,7 @@ def _refuses_token(result: Reply, code: str) -> bool:
     )
 
 
-def classify_book(result: Result, correlation_id: CorrelationId) -> Lookup:
+def classify_book(result: Result, correlation_id: CorrelationId) -> LookupResult:
     """What the day's order book proves about one order.
 
     A book with one unreadable row proves no absence.
@@ -325,7 +325,7 @@ def classify_book(result: Result, correlation_id: CorrelationId) -> Lookup:
     return NotFound() if day.whole else Unknown("order_book_unreadable")
 
 
-def classify_day(result: Result) -> DayLookup:
+def classify_day(result: Result) -> DayLookupResult:
     """What a result of GET /orders says of the account's orders."""
     if isinstance(result, Lost):
         return Unknown(result.reason)
@@ -360,7 +360,7 @@ def read_order(body: object) -> BrokerOrder | None:
     )
 
 
-def _acknowledged(body: object) -> Placed:
+def _acknowledged(body: object) -> PlaceResult:
     order = read_order(body)
     if order is None:
         return Unknown("acknowledgement_unreadable")
@@ -369,7 +369,7 @@ def _acknowledged(body: object) -> Placed:
     return Accepted(order.order_id, order.status)
 
 
-def _lost(lost: Lost) -> Placed:
+def _lost(lost: Lost) -> PlaceResult:
     if lost.may_have_arrived:
         return Unknown(lost.reason)
     return NotSent(lost.reason, "the request did not leave")

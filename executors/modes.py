@@ -13,7 +13,7 @@ from typing import Protocol, TypeAlias
 
 import httpx
 
-from dhan.orders import DayLookup, Lookup, NewOrder, OrderClient, Placed
+from dhan.orders import DayLookupResult, LookupResult, NewOrder, OrderClient, PlaceResult
 from dhan.transport import BaseUrl, Credentials
 from schemas.errors import Misconfigured
 from schemas.ids import CorrelationId, DhanClientId
@@ -31,11 +31,11 @@ class Mode(StrEnum):
 class BrokerClient(Protocol):
     """One account's order entry."""
 
-    async def place(self, order: NewOrder) -> Placed: ...
+    async def place(self, order: NewOrder) -> PlaceResult: ...
 
-    async def find(self, correlation_id: CorrelationId) -> Lookup: ...
+    async def find(self, correlation_id: CorrelationId) -> LookupResult: ...
 
-    async def orders_of_the_day(self) -> DayLookup: ...
+    async def orders_of_the_day(self) -> DayLookupResult: ...
 
 
 BrokerFactory: TypeAlias = Callable[[Credentials], BrokerClient]

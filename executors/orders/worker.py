@@ -16,7 +16,7 @@ import structlog
 
 from bus.database import StoreAway
 from bus.records import Output, Record, message_output
-from dhan.orders import NewOrder, NotSent, Placed, Rejected, Unknown, Validity
+from dhan.orders import NewOrder, NotSent, PlaceResult, Rejected, Unknown, Validity
 from executors.clock import DecisionTime, MonotonicClock
 from executors.fanout import decided
 from executors.metrics import OrderMetrics
@@ -124,7 +124,7 @@ class OrderWorker:
 
     async def _place(
         self, order: OrderIntent, claimed: Claimed, when: DecisionTime, started: float
-    ) -> Placed | Denial:
+    ) -> PlaceResult | Denial:
         """Send the order once; again only while it certainly did not leave and the claim is young.
 
         Each try is judged and counted at its own moment: deadline or session may have ended since,
@@ -132,7 +132,7 @@ class OrderWorker:
         """
         client, pre_trade = self._deps.broker(claimed.credentials), self._deps.pre_trade
         account = await pre_trade.account(order, claimed)
-        placed: Placed = NotSent(CLAIM_STALE, "")
+        placed: PlaceResult = NotSent(CLAIM_STALE, "")
         while True:
             now = await pre_trade.turn(order, when)
             if self._deps.machine.monotonic() - started >= SEND_TIMEOUT:

@@ -20,7 +20,7 @@ from supabase import AsyncClientOptions, acreate_client
 
 from bus.connection import KafkaConnection
 from bus.options import ShellOptions
-from dhan.orders import DayLookup, Lookup, NewOrder, Placed
+from dhan.orders import DayLookupResult, LookupResult, NewOrder, PlaceResult
 from dhan.transport import Credentials, open_client
 from executors import app
 from executors.app import ExecutorDeps, run_executors
@@ -94,25 +94,25 @@ class MortalCorrectionStore(CorrectionStore):
         await super().published(correction)
 
 
-class MortalDesk:
-    def __init__(self, desk: BrokerClient, fate: Fate) -> None:
-        self._desk, self._fate = desk, fate
+class MortalBrokerClient:
+    def __init__(self, client: BrokerClient, fate: Fate) -> None:
+        self._client, self._fate = client, fate
 
-    async def place(self, order: NewOrder) -> Placed:
-        sending = asyncio.ensure_future(self._desk.place(order))
+    async def place(self, order: NewOrder) -> PlaceResult:
+        sending = asyncio.ensure_future(self._client.place(order))
         await asyncio.sleep(0.002)  # the request may or may not have left
         self._fate.at("placing")
         placed = await sending
         self._fate.at("placed")
         return placed
 
-    async def find(self, correlation_id: CorrelationId) -> Lookup:
-        found = await self._desk.find(correlation_id)
+    async def find(self, correlation_id: CorrelationId) -> LookupResult:
+        found = await self._client.find(correlation_id)
         self._fate.at("polled")
         return found
 
-    async def orders_of_the_day(self) -> DayLookup:
-        return await self._desk.orders_of_the_day()
+    async def orders_of_the_day(self) -> DayLookupResult:
+        return await self._client.orders_of_the_day()
 
 
 class MortalRules(ModeRules):
@@ -121,10 +121,10 @@ class MortalRules(ModeRules):
     def broker(self, http: httpx.AsyncClient) -> BrokerFactory:
         broker = ModeRules.broker(self, http)
 
-        def desk(credentials: Credentials) -> BrokerClient:
-            return MortalDesk(broker(credentials), self.fate)
+        def client(credentials: Credentials) -> BrokerClient:
+            return MortalBrokerClient(broker(credentials), self.fate)
 
-        return desk
+        return client
 
 
 async def main(bootstrap: str, supabase_url: str, dhan_url: str, folder: str) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from bus.records import Record
-from dhan.orders import RATE_LIMIT, Accepted, NewOrder, NotSent, Placed, Rejected, Unknown
+from dhan.orders import RATE_LIMIT, Accepted, NewOrder, NotSent, PlaceResult, Rejected, Unknown
 from dhan.transport import BaseUrl, Credentials
 from executors.accounts import Accounts
 from executors.clock import LiveClock, MarketClock, MonotonicClock, ReplayClock
@@ -98,14 +98,14 @@ class Exchange:
     """Dhan: each request gets the next answer after the next delay; keeps when each came in."""
 
     time: Time
-    answers: Iterator[tuple[Placed, float]]
+    answers: Iterator[tuple[PlaceResult, float]]
     posts: list[int] = field(default_factory=list)
     on_post: Any = None
 
     def __call__(self, _: Credentials) -> Exchange:
         return self
 
-    async def place(self, _: NewOrder) -> Placed:
+    async def place(self, _: NewOrder) -> PlaceResult:
         self.posts.append(self.time.now)
         if self.on_post:
             self.on_post(len(self.posts))
@@ -118,7 +118,7 @@ class Exchange:
 class Room:
     """A worker with everything around it."""
 
-    answers: list[tuple[Placed, float]]
+    answers: list[tuple[PlaceResult, float]]
     time: Time = field(default_factory=Time)
     claim_takes: float = 0.0
     killed: bool = False
@@ -126,7 +126,10 @@ class Room:
 
     def __post_init__(self) -> None:
         endless = iter(
-            [*self.answers, *[(cast(Placed, Accepted(DhanOrderId("1"), "TRANSIT")), 0.0)] * 1_000]
+            [
+                *self.answers,
+                *[(cast(PlaceResult, Accepted(DhanOrderId("1"), "TRANSIT")), 0.0)] * 1_000,
+            ]
         )
         self.exchange, self.memory = (
             Exchange(self.time, endless),
@@ -214,7 +217,7 @@ def busiest(posts: list[int]) -> int:
 @given(answers, gaps, st.integers(0, NS_PER_SECOND - 1))
 @settings(deadline=None, max_examples=200)
 def test_no_schedule_of_retries_sends_more_than_the_budget_in_any_second(
-    answers: list[tuple[Placed, float]], gaps: list[int], began: int
+    answers: list[tuple[PlaceResult, float]], gaps: list[int], began: int
 ) -> None:
     room = Room(answers, Time(int(TEN_O_CLOCK) + began))
 
@@ -228,7 +231,7 @@ def test_no_schedule_of_retries_sends_more_than_the_budget_in_any_second(
     assert busiest(room.exchange.posts) <= ORDERS_PER_SECOND
 
 
-def refusing(times: int = 50) -> list[tuple[Placed, float]]:
+def refusing(times: int = 50) -> list[tuple[PlaceResult, float]]:
     return [(LIMITED, 0.0)] * times
 
 
