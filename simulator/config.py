@@ -17,6 +17,7 @@ from simulator.market.report import MAX_BAD_SHARE
 from simulator.matching.rules import Rules
 
 FEED_CONNECTIONS_PER_USER: Final = 5  # Dhan; the sixth evicts the oldest
+TRANSIT: Final = 0.05  # seconds; Dhan does not say, clients see a few tens of milliseconds
 ORDERS_PER_SECOND: Final = 10  # Dhan, per user, since March 2026
 ORDERS_PER_MINUTE: Final = 250
 ORDERS_PER_HOUR: Final = 1_000
@@ -93,8 +94,8 @@ class Quirks:
     """Order-side behaviour on which Dhan's documents disagree, or which only users report.
 
     Attributes:
-        acknowledged_as: Status in the reply to a placement, whatever the book says: PENDING, or
-            TRANSIT as others saw it.
+        acknowledged_as: Status in the reply to a placement, whatever the book says: TRANSIT as
+            measured, or PENDING as some documents show.
         by_id_as_array: Answer a lookup by order id with a list of one, or of none, as measured; the
             documents show an object and DH-907.
         by_name_as_array: The same for a lookup by correlation id, where objects were measured.
@@ -109,7 +110,7 @@ class Quirks:
             list DH-911.
     """
 
-    acknowledged_as: str = "PENDING"
+    acknowledged_as: str = "TRANSIT"
     by_id_as_array: bool = True
     by_name_as_array: bool = False
     slices_as_array: bool = True
@@ -188,6 +189,8 @@ class SimulatorConfig:
             300; None is never. Looked at with every ping.
         update_keys: How order updates are written.
         acknowledge_login: Answer the login of order updates with a message, which some have seen.
+        transit: Seconds of machine time an order is in TRANSIT before it reaches the exchange. A
+            cancellation is refused until then, and a lookup by correlation id finds nothing.
         order_rate_limit: Placements, modifications and cancellations a second per user; None
             switches off all limits of the order API, the longer ones and the one of reads too.
         orders_per_minute, orders_per_hour, orders_per_day: The longer limits of the same.
@@ -235,6 +238,7 @@ class SimulatorConfig:
     feed_connections: int = FEED_CONNECTIONS_PER_USER
     ping_every: float = 10.0
     drop_after: float = 40.0
+    transit: float = TRANSIT
     order_rate_limit: int | None = ORDERS_PER_SECOND
     orders_per_minute: int = ORDERS_PER_MINUTE
     orders_per_hour: int = ORDERS_PER_HOUR

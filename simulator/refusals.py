@@ -60,6 +60,8 @@ TOO_FAST: Final = Refusal(
 SERVER_ERROR: Final = Refusal(Code.SERVER, "Server was not able to process API request.")
 BAD_INPUT: Final = Refusal(Code.INPUT, "Missing required fields, bad values for parameters etc.")
 NO_SUCH_ORDER: Final = Refusal(Code.NO_DATA, "No order found for the given id.")
+# To a cancellation of an order that the exchange has not got yet; as measured
+IN_TRANSIT: Final = Refusal(Code.ORDER, "Order is in Transit state")
 # To a lookup by correlation id, for a name nobody used as for an order in TRANSIT; as measured,
 # with status 404
 NOT_KNOWN_BY_NAME: Final = Refusal(

@@ -23,6 +23,7 @@ from simulator.api.orders import Rest
 from simulator.api.portfolio import Portfolio
 from simulator.api.rate_limit import DAY, HOUR, MINUTE, SECOND, Allowance, RateLimit
 from simulator.api.trader_control import Addresses, TraderControl, bad_ip_code
+from simulator.api.transit import Transit
 from simulator.config import SimulatorConfig
 from simulator.exchange import Exchange
 from simulator.faults import Fault, Faults, Place, Target
@@ -86,9 +87,17 @@ class Trading:
             reads=RateLimit(read_allowances(config), clock),
             address=addresses.objection,
         )
+        transit = Transit(exchange, config.transit)
         desks = (
-            Rest(exchange, door, quirks),
-            Brackets(exchange, self.super_orders, self.forever_orders, door, quirks),
+            Rest(exchange, transit, door, quirks),
+            Brackets(
+                exchange,
+                self.super_orders,
+                self.forever_orders,
+                door,
+                quirks,
+                transit=transit,
+            ),
             Portfolio(exchange, self.controls, door, quirks),
             TraderControl(exchange, self.controls, addresses, door),
         )

@@ -7,6 +7,7 @@ from aiohttp import web
 from simulator.api import requests as placement
 from simulator.api.guard import ApiGuard, Call
 from simulator.api.replies import refuse
+from simulator.api.transit import Transit
 from simulator.config import Quirks
 from simulator.exchange import Exchange
 from simulator.matching.enums import Leg, Status
@@ -26,8 +27,11 @@ class Brackets:
         forever_orders: ForeverOrders,
         door: ApiGuard,
         quirks: Quirks,
+        *,
+        transit: Transit,
     ) -> None:
         self._exchange = exchange
+        self._transit = transit
         self._super = super_orders
         self._forever = forever_orders
         self._door = door
@@ -57,12 +61,11 @@ class Brackets:
         )
         if isinstance(asked, Refusal):
             return refuse(asked)
-        entry = self._super.place(*asked, self._exchange.second)
-        return (
-            refuse(entry)
-            if isinstance(entry, Refusal)
-            else _reply(entry.order_id, self._quirks.acknowledged_as)
-        )
+        entry = self._super.place(*asked, self._exchange.second, hold=True)
+        if isinstance(entry, Refusal):
+            return refuse(entry)
+        self._transit.carry(entry)
+        return _reply(entry.order_id, self._quirks.acknowledged_as)
 
     async def modify_super(self, call: Call) -> web.StreamResponse:
         """Answer `PUT /v2/super/orders/{order_id}`: change the entry, or one exit leg."""

@@ -14,6 +14,7 @@ from schemas.units import Quantity
 from simulator.api import requests as placement
 from simulator.api.guard import ApiGuard, Call
 from simulator.api.replies import refuse
+from simulator.api.transit import Transit
 from simulator.config import Quirks
 from simulator.exchange import Exchange
 from simulator.faults import FaultKind
@@ -32,8 +33,11 @@ _NO_TRADES: Final = Refusal(
 class Rest:
     """The handlers under `/v2/orders` and `/v2/trades`."""
 
-    def __init__(self, exchange: Exchange, door: ApiGuard, quirks: Quirks) -> None:
+    def __init__(
+        self, exchange: Exchange, transit: Transit, door: ApiGuard, quirks: Quirks
+    ) -> None:
         self._exchange = exchange
+        self._transit = transit
         self._orders = exchange.book
         self._door = door
         self._quirks = quirks
@@ -56,13 +60,15 @@ class Rest:
         ]
 
     async def place(self, call: Call) -> web.StreamResponse:
-        """Answer `POST /v2/orders`: an order that the broker takes gets an id, and PENDING."""
+        """Answer `POST /v2/orders`: an order that the broker takes gets an id, and TRANSIT."""
         asked = placement.read_order(call.body, call.client_id)
         late = call.fault if call.fault and call.fault.kind is FaultKind.LATE_REJECT else None
-        order = self._enter(asked, hold=late is not None)
+        order = self._enter(asked)
         if isinstance(order, Refusal):
             return refuse(order)
-        if late:
+        if not late:
+            self._transit.carry(order)
+        else:
             asyncio.get_running_loop().call_later(
                 late.delay, self._reject_late, order, late.message
             )
@@ -78,8 +84,11 @@ class Rest:
             return refuse(asked)
         if refusal := self._orders.refusal(asked):
             return refuse(refusal)
-        placed = [self._enter(part) for part in self._parts(asked)]
-        replies = [self._acknowledgement(order) for order in placed if isinstance(order, Order)]
+        entered = [self._enter(part) for part in self._parts(asked)]
+        placed = [order for order in entered if isinstance(order, Order)]
+        for order in placed:
+            self._transit.carry(order)
+        replies = [self._acknowledgement(order) for order in placed]
         return web.json_response(replies if self._quirks.slices_as_array else replies[0])
 
     async def modify(self, call: Call) -> web.StreamResponse:
@@ -164,11 +173,12 @@ class Rest:
             ]
         )
 
-    def _enter(self, asked: OrderRequest | Refusal, *, hold: bool = False) -> Order | Refusal:
+    def _enter(self, asked: OrderRequest | Refusal) -> Order | Refusal:
+        """Take an order in, and leave it in TRANSIT."""
         return (
             asked
             if isinstance(asked, Refusal)
-            else self._orders.place(asked, self._exchange.second, hold=hold)
+            else self._orders.place(asked, self._exchange.second, hold=True)
         )
 
     def _parts(self, asked: OrderRequest) -> Iterable[OrderRequest]:
@@ -181,7 +191,7 @@ class Rest:
             left -= most
 
     def _acknowledgement(self, order: Order) -> dict[str, Any]:
-        """Answer that an order was taken: PENDING, even when it already is TRADED or REJECTED.
+        """Answer that an order was taken: TRANSIT, even when it already is TRADED or REJECTED.
 
         Acceptance is not execution.
         """

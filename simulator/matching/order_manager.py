@@ -28,7 +28,7 @@ from simulator.matching.rules import (
     entry_refusal,
     risk_rejection,
 )
-from simulator.refusals import NO_SUCH_ORDER, Code, Refusal
+from simulator.refusals import IN_TRANSIT, NO_SUCH_ORDER, Code, Refusal
 
 __all__ = [
     "Modification",
@@ -277,30 +277,37 @@ class OrderManager:
             order.priority = self._rank()
         self._matcher.leave(order)
         self._move(order, Change.MODIFIED, order.status, second)
-        if order not in self._after_market:
+        if order.status is not Status.TRANSIT and order not in self._after_market:
             self._enter(order, second)
         self._settle(second)
 
     def cancel(self, client_id: str, order_id: str, second: int) -> Order | Refusal:
-        """Cancel what is left of an order; refused when it is not live or not the user's."""
+        """Cancel what is left of an order.
+
+        Refused while it is in TRANSIT (measured), when it is not live, and when it is not the
+        user's.
+        """
         order = self.by_id(client_id, order_id)
         if order is None:
             return NO_SUCH_ORDER
+        if order.status is Status.TRANSIT:
+            return IN_TRANSIT
         if not order.status.live:
             return Refusal(Code.ORDER, f"Order cannot be cancelled: it is {order.status}")
         self.withdraw(order, second)
         return order
 
     def withdraw(self, order: Order, second: int) -> None:
-        """Cancel an order if it still waits."""
-        if order.status.live:
+        """Cancel an order if it waits at the exchange; one in TRANSIT cannot be reached."""
+        if order.status.live and order.status is not Status.TRANSIT:
             self._end(order, Change.CANCELLED, Status.CANCELLED, second)
             self._settle(second)
 
     def fill_now(self, order: Order, second: int) -> None:
         """The market takes the whole rest of a waiting order, at its limit or else the last price,
-        whatever the ladder.
+        whatever the ladder. One in TRANSIT arrives first.
         """
+        self.release(order, second)
         price = order.limit or self.last(order.request.instrument)
         if order.status.live and price is not None:
             self._matcher.leave(order)

@@ -18,7 +18,7 @@ from schemas.units import Paise, Quantity
 from simulator.matching.enums import Leg, OrderType, Status, Validity
 from simulator.matching.order import Modification, Order, OrderRequest
 from simulator.matching.order_manager import OrderManager
-from simulator.refusals import NO_SUCH_ORDER, Code, Refusal
+from simulator.refusals import IN_TRANSIT, NO_SUCH_ORDER, Code, Refusal
 
 EXITS: Final = (Leg.STOP_LOSS, Leg.TARGET)
 _NO_PRICE: Final = Paise(0)
@@ -93,8 +93,13 @@ class SuperOrders:
         self._trailing: defaultdict[InstrumentId, list[SuperOrder]] = defaultdict(list)
         book.add_observer(self)
 
-    def place(self, request: OrderRequest, exits: Exits, second: int) -> Order | Refusal:
-        """Place the entry; refused when target or stop are on its wrong side."""
+    def place(
+        self, request: OrderRequest, exits: Exits, second: int, *, hold: bool = False
+    ) -> Order | Refusal:
+        """Place the entry; refused when target or stop are on its wrong side.
+
+        With `hold` it stays in TRANSIT until the book's `release`.
+        """
         if refusal := self._refusal(request, request.price, exits):
             return refusal
         entry = self._orders.place(replace(request, leg=Leg.ENTRY), second, hold=True)
@@ -103,7 +108,8 @@ class SuperOrders:
         made = SuperOrder(entry, exits)
         self._all[entry.order_id] = self._by_order[entry.order_id] = made
         self._trailing[request.instrument].append(made)
-        self._orders.release(entry, second)
+        if not hold:
+            self._orders.release(entry, second)
         return entry
 
     def modify(
@@ -145,6 +151,8 @@ class SuperOrders:
         if found is None:
             return NO_SUCH_ORDER
         status = found.entry.status if leg is Leg.ENTRY else found.leg_status(leg)
+        if status is Status.TRANSIT:
+            return IN_TRANSIT
         if not status.live and status is not Status.TRIGGERED:
             return Refusal(Code.ORDER, f"{leg} cannot be cancelled: it is {status}")
         if leg is Leg.ENTRY:
@@ -169,7 +177,12 @@ class SuperOrders:
             self.abandon(made, second)
 
     def abandon(self, made: SuperOrder, second: int) -> None:
-        """Take its exits and, if it waits, its entry away; what it holds stays."""
+        """Take its exits and, if it waits, its entry away; what it holds stays.
+
+        An entry in TRANSIT cannot be reached, and keeps its exits.
+        """
+        if made.entry.status is Status.TRANSIT:
+            return
         made.cancelled |= set(EXITS)
         self._orders.withdraw(made.entry, second)
         self._tend(made, second)

@@ -47,8 +47,11 @@ async def running(
     now: Callable[[], datetime] = _wall_clock,
     **settings: Any,
 ) -> AsyncIterator[Simulator]:
-    """A simulator with two users and one generated share, unless told otherwise."""
-    usual: dict[str, Any] = {"users": (USER, OTHER), "shares": 1}
+    """A simulator with two users and one generated share, unless told otherwise.
+
+    Orders reach its exchange at once, so that a test reads the book without waiting.
+    """
+    usual: dict[str, Any] = {"users": (USER, OTHER), "shares": 1, "transit": 0.0}
     simulator = Simulator(SimulatorConfig(**usual | settings), now=now, monotonic=monotonic)
     await simulator.start()
     try:

@@ -67,6 +67,12 @@ class Session:
         }
         return str((await self.ask(self.dhan.place_order, **(wish | changed)))["orderId"])
 
+    async def cancel(self, order_id: str) -> tuple[str, str]:
+        """Code and words of a cancellation that is refused."""
+        reply = await asyncio.to_thread(self.dhan.cancel_order, order_id)
+        assert reply["status"] == "failure", reply
+        return reply["remarks"]["error_code"], reply["remarks"]["error_message"]
+
     async def order(self, order_id: str) -> Any:
         (row,) = await self.ask(self.dhan.get_order_by_id, order_id)
         return row
@@ -211,7 +217,7 @@ async def test_a_super_order_from_entry_to_exit() -> None:
         desk.print(-2)
         (over,) = await desk.ask(desk.dhan.get_super_order_list)
 
-    assert placed["orderStatus"] == "PENDING"
+    assert placed["orderStatus"] == "TRANSIT"
     assert moved["orderStatus"] == target["orderStatus"] == "TRANSIT"
     assert (standing["orderStatus"], standing["legName"], standing["filledQty"]) == (
         "TRADED",

@@ -162,7 +162,7 @@ async def test_a_fill_can_be_told_before_the_reply_to_the_placement() -> None:
         _, (row,) = await call(simulator, "GET", f"{ORDERS}/{reply['orderId']}")
 
     assert heard == [Change.PLACED, Change.ACCEPTED, Change.TRADED, "reply"]
-    assert (status, reply["orderStatus"], row["orderStatus"]) == (200, "PENDING", "TRADED")
+    assert (status, reply["orderStatus"], row["orderStatus"]) == (200, "TRANSIT", "TRADED")
 
 
 @pytest.mark.parametrize("says_cancelled", [False, True])
@@ -189,7 +189,7 @@ async def test_an_accepted_order_can_be_rejected_later() -> None:
         await until(lambda: in_book(simulator) == [Status.REJECTED])
         _, (after,) = await call(simulator, "GET", path)
 
-    assert (status, reply["orderStatus"], before["orderStatus"]) == (200, "PENDING", "TRANSIT")
+    assert (status, reply["orderStatus"], before["orderStatus"]) == (200, "TRANSIT", "TRANSIT")
     assert (after["omsErrorCode"], after["omsErrorDescription"]) == ("EXCH", "EXCH:17070: no")
     assert after["filledQty"] == 0
 

@@ -43,7 +43,7 @@ async def test_a_fill_reaches_the_client_before_the_reply_to_its_placement() -> 
         status, reply = await placing
 
     assert arrived == ["TRANSIT", "PENDING", "TRADED", "reply"]
-    assert (status, reply["orderStatus"]) == (200, "PENDING")
+    assert (status, reply["orderStatus"]) == (200, "TRANSIT")
 
 
 async def test_a_late_rejection_is_told_by_an_update_with_its_reason() -> None:
@@ -52,7 +52,7 @@ async def test_a_late_rejection_is_told_by_an_update_with_its_reason() -> None:
         _, reply = await call(simulator, "POST", ORDERS, json=an_order(price=WAITING))
         placed, rejected = await updates.heard(2)
 
-    assert reply["orderStatus"] == "PENDING"
+    assert reply["orderStatus"] == "TRANSIT"
     assert [alert["status"].upper() for alert in (placed, rejected)] == ["TRANSIT", "REJECTED"]
     assert rejected["orderno"] == reply["orderId"]
     assert rejected["reasondescription"] == "EXCH: 16387: security not allowed"

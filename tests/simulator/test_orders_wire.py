@@ -201,7 +201,7 @@ async def test_nothing_of_an_account_opens_without_its_token(method: str, path: 
 
 async def test_the_documents_contradictions_are_switches() -> None:
     quirks = Quirks(
-        acknowledged_as="TRANSIT",
+        acknowledged_as="PENDING",
         by_id_as_array=False,
         by_name_as_array=True,
         slices_as_array=False,
@@ -226,7 +226,7 @@ async def test_the_documents_contradictions_are_switches() -> None:
         basket = {"scripts": [A_LEG], "includeOrders": "true"}
         _, margin = await call(simulator, "POST", "/v2/margincalculator/multi", json=basket)
 
-    assert placed["orderStatus"] == "TRANSIT"
+    assert placed["orderStatus"] == "PENDING"
     assert by_id["orderId"] == placed["orderId"]
     assert by_name == [by_id]
     assert (unknown[0], unknown[1]["errorCode"]) == (400, "DH-907")

@@ -22,7 +22,7 @@ async def test_an_order_is_accepted_and_found_by_every_road() -> None:
         _, by_id = await call(simulator, "GET", f"/v2/orders/{order_id}")
         _, by_name = await call(simulator, "GET", "/v2/orders/external/AT0001")
 
-    assert (status, reply["orderStatus"]) == (200, "PENDING")
+    assert (status, reply["orderStatus"]) == (200, "TRANSIT")
     assert book == by_id == [by_name]
     assert by_name["orderId"] == order_id
     assert (by_name["correlationId"], by_name["price"], by_name["quantity"]) == (
