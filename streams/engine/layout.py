@@ -125,8 +125,8 @@ DAY_WIDTH: Final = 12
     CLOSE_10,  # close ten bars before the next one
     CHANNEL,  # EMA 20 of typical prices
     CHANNEL_ATR,
-) = range(43)
-INDICATOR_WIDTH: Final = 43
+    INDICATOR_WIDTH,  # how many there are: stays last
+) = range(44)
 
 # `prices`, int32, and `volumes`, float64: the last bars of one instrument and timeframe as rings.
 CLOSES: Final = 50

@@ -138,7 +138,10 @@ def test_a_snapshot_names_its_parts_as_older_builds_of_this_engine_version_do() 
 
     header = json.loads(dumped[8 : 8 + int.from_bytes(dumped[4:8], "little")])
 
-    assert snapshot.ENGINE_VERSION == 3
+    assert snapshot.ENGINE_VERSION == 3, (
+        "ENGINE_VERSION was raised: put the new number here, and say in CHANGELOG.md that "
+        "snapshots of the old engine are refused until an operator deletes ats.snapshots"
+    )
     assert header.keys() == {"engine_version", "timeframes", "studies", "arrays"}
     assert [name for name, *_ in header["arrays"]] == [
         *("market", "live", "due", "bars", "days", "studies", "prices", "volumes", "finals"),

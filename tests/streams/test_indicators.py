@@ -16,8 +16,12 @@ import talib
 from bus.records import Output
 from schemas.ids import InstrumentId, Segment
 from schemas.market import Direction, Timeframe
-from schemas.messages import Signal
+from schemas.messages import Indicators, Signal
 from schemas.units import Paise, UtcNs
+from streams.columns.names import COLUMNS_OF, Indicator
+from streams.engine.config import EngineConfig
+from streams.engine.engine import Engine
+from streams.engine.machine import EngineMachine
 from streams.rules import ema_cross, rsi_reversal
 from tests.streams.factories import (
     NIFTY,
@@ -35,6 +39,8 @@ from tests.streams.factories import (
 )  # fmt: skip
 
 Values = npt.NDArray[np.float64]
+# enough minutes of two shares for the longest warm-up, and a second day for pivots
+SHORT_DAY = split(random_market(5, 2_000, instruments=2, days=2), range(0, 4_000, 300))
 
 
 def by_talib(bar: dict[str, Values]) -> dict[str, Values]:
@@ -153,6 +159,26 @@ def test_readings_of_a_real_index_equal_talib(market_data: Path) -> None:
     assert assert_talib_agrees(outputs, Timeframe.M1, NIFTY) > 2_900
     assert assert_talib_agrees(outputs, Timeframe.M5, NIFTY) > 500
     assert assert_talib_agrees(outputs, Timeframe.M15, NIFTY) > 190
+
+
+@pytest.fixture(scope="module")
+def everything() -> list[Indicators]:
+    return indicators(run(SHORT_DAY))
+
+
+@pytest.mark.parametrize("indicator", Indicator)
+def test_an_indicator_alone_has_the_values_that_it_has_among_all(
+    indicator: Indicator, everything: list[Indicators]
+) -> None:
+    only = EngineConfig(timeframes=(Timeframe.M1,), indicators=frozenset({indicator}))
+
+    alone = indicators(run(SHORT_DAY, EngineMachine(Engine(only, rules=()))))
+
+    among_all = [each for each in everything if each.timeframe is Timeframe.M1]
+    assert [each.values for each in alone] == [
+        {name: each.values[name] for name in COLUMNS_OF[indicator]} for each in among_all
+    ]
+    assert any(value is not None for each in alone for value in each.values.values())
 
 
 def test_readings_of_a_price_that_never_moves_equal_talib() -> None:
