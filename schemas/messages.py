@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from datetime import date
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from schemas.ids import (
     CorrelationId,
@@ -325,6 +325,176 @@ class FanOut(Message):
         default=(), description="users without one, by user id; the first thousands"
     )
     more_without: int = Field(default=0, ge=0, description="users without one that are not listed")
+
+
+class OrderStatus(StrEnum):
+    """Where an order stands, in the exchange's and Dhan's words.
+
+    Dhan adds words without notice: those are `OTHER`, and the word is kept beside it.
+    """
+
+    TRANSIT = "TRANSIT"  # on its way from Dhan to the exchange
+    PENDING = "PENDING"  # resting
+    TRIGGERED = "TRIGGERED"  # a stop whose trigger was reached
+    PART_TRADED = "PART_TRADED"
+    TRADED = "TRADED"
+    CLOSED = "CLOSED"  # a super order whose position is closed again
+    CANCELLED = "CANCELLED"
+    EXPIRED = "EXPIRED"
+    REJECTED = "REJECTED"
+    OTHER = "OTHER"
+
+    @property
+    def final(self) -> bool:
+        """Nothing will happen to the order any more."""
+        return self in _FINAL
+
+
+_FINAL: Final = frozenset(
+    {
+        OrderStatus.TRADED,
+        OrderStatus.CLOSED,
+        OrderStatus.CANCELLED,
+        OrderStatus.EXPIRED,
+        OrderStatus.REJECTED,
+    }
+)
+
+
+class Leg(StrEnum):
+    """Which part of a super order an order is; a plain order is an entry."""
+
+    ENTRY = "entry"
+    STOP_LOSS = "stop_loss"
+    TARGET = "target"
+
+
+class ObservedBy(StrEnum):
+    """How an observation reached us."""
+
+    PLACEMENT = "placement"
+    ORDER_UPDATE = "order_update"
+    ORDER_BOOK = "order_book"
+    TRADE_BOOK = "trade_book"
+
+
+class ObservedOrder(FrozenModel):
+    """One order, or one leg of a super order, as Dhan showed it at one moment."""
+
+    dhan_order_id: DhanOrderId
+    leg: Leg
+    dhan_correlation_id: Annotated[str, Field(max_length=40)] = Field(
+        default="", description="the name it was placed under; empty where none was told"
+    )
+    instrument: InstrumentId
+    side: Side
+    product: Label
+    order_type: Label = Field(default="", description="LIMIT, STOP_LOSS, …; empty where not told")
+    status: OrderStatus
+    status_word: Label = Field(description="Dhan's own word")
+    quantity: Quantity
+    filled: Quantity = Quantity(0)
+    filled_value: Paise = Field(
+        default=Paise(0),
+        description="paise; filled quantity times average price, to the nearest paisa. "
+        "Dhan rounds averages, so trades are truer",
+    )
+    price: Paise = Field(default=Paise(0), description="limit in paise; 0 where there is none")
+    trigger: Paise = Field(default=Paise(0), description="trigger in paise; 0 where there is none")
+    updated_at: UtcNs = Field(
+        default=UtcNs(0), description="the broker's own time of this state; 0 where not told"
+    )
+    reason: Text = ""
+
+
+class ObservedFill(FrozenModel):
+    """One trade at the exchange."""
+
+    trade_id: Label = Field(description="the exchange's number of the trade")
+    dhan_order_id: DhanOrderId
+    instrument: InstrumentId
+    side: Side
+    product: Label
+    quantity: Annotated[Quantity, Field(ge=1)]
+    price: Price
+    traded_at: UtcNs = Field(default=UtcNs(0), description="exchange time; 0 where not told")
+
+
+class BrokerPosition(FrozenModel):
+    """What Dhan says the account holds of one instrument."""
+
+    instrument: InstrumentId
+    product: Label
+    net: int = Field(description="units; below zero is short")
+
+
+class BookRead(FrozenModel):
+    """The account's whole book was read: every order and trade of it was recorded before this."""
+
+    whole: bool = Field(description="whether every row could be read")
+    orders: Count
+    trades: Count
+    positions: tuple[BrokerPosition, ...] = Field(description="as the broker counts them")
+
+
+class OrderEvent(Message):
+    """`ats.order-events`: one observation, recorded before it is used.
+
+    Exactly one of `order`, `fill` and `book` is there. Its id follows from what was observed, so
+    the same observation is the same event however often and by whomever it is made.
+    `event_time` is the market time of the observation.
+    """
+
+    user_id: UserId
+    observed_by: ObservedBy
+    trading_date: date = Field(description="the Indian day whose book this is of")
+    order: ObservedOrder | None = None
+    fill: ObservedFill | None = None
+    book: BookRead | None = None
+
+    @model_validator(mode="after")
+    def _one_thing(self) -> Self:
+        if sum(part is not None for part in (self.order, self.fill, self.book)) != 1:
+            raise ValueError("one of order, fill and book")
+        return self
+
+
+class Trade(Message):
+    """`ats.trades`: a fill, once."""
+
+    user_id: UserId
+    trading_date: date
+    fill: ObservedFill
+    dhan_correlation_id: Annotated[str, Field(max_length=40)] = ""
+
+
+class Position(Message):
+    """`ats.positions`: what one user did and holds in one instrument on one day.
+
+    Gross of charges. `realised` is what the closed part earned: the smaller of both quantities,
+    times the difference of the two average prices, to the nearest paisa; exact when flat.
+    """
+
+    user_id: UserId
+    trading_date: date
+    instrument: InstrumentId
+    bought: Quantity
+    bought_value: Paise
+    sold: Quantity
+    sold_value: Paise
+    net: int = Field(description="units; below zero is short")
+    realised: Paise
+    resting_stop: Quantity = Field(
+        description="units that a stop resting at the broker would close, should it trigger"
+    )
+    by_trades: bool = Field(
+        description="every filled unit is known trade by trade; else values are the broker's "
+        "rounded averages"
+    )
+    agrees: bool | None = Field(
+        description="whether the broker's own count, when it was last read, was the same; "
+        "null before it was read"
+    )
 
 
 class DeadLetter(Message):

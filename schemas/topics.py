@@ -55,6 +55,11 @@ class Topic:
         retention = -1 if self.retention_days is None else self.retention_days * DAY_MS
         return settings | {"cleanup.policy": "delete", "retention.ms": str(retention)}
 
+    @property
+    def holds_snapshots(self) -> bool:
+        """Whether it keeps a service's state rather than anything that happened."""
+        return self.compacted and self.message is None
+
     def partitions(self, plan: PartitionPlan) -> int:
         """How many partitions it has under `plan`."""
         return {Family.INSTRUMENT: plan.instrument, Family.USER: plan.user, Family.SINGLE: 1}[
@@ -93,9 +98,17 @@ SESSIONS: Final = Topic(
 )
 ORDERS: Final = Topic("ats.orders", Family.USER, "user", messages.OrderIntent, _AUDIT_DAYS)
 EXECUTIONS: Final = Topic("ats.executions", Family.USER, "user", messages.Execution, _AUDIT_DAYS)
+ORDER_EVENTS: Final = Topic(
+    "ats.order-events", Family.USER, "user", messages.OrderEvent, _AUDIT_DAYS
+)
+TRADES: Final = Topic("ats.trades", Family.USER, "user", messages.Trade, _AUDIT_DAYS)
+POSITIONS: Final = Topic("ats.positions", Family.USER, "user", messages.Position, _AUDIT_DAYS)
 FANOUTS: Final = Topic("ats.fanouts", Family.INSTRUMENT, "instrument", messages.FanOut, _AUDIT_DAYS)
 SNAPSHOTS: Final = Topic(
     "ats.snapshots", Family.INSTRUMENT, "partition/slot/chunk", None, None, compacted=True
+)
+BOOK_SNAPSHOTS: Final = Topic(
+    "ats.book-snapshots", Family.USER, "partition/slot/chunk", None, None, compacted=True
 )
 DEAD_LETTER: Final = Topic(
     "ats.deadletter",
@@ -108,7 +121,7 @@ DEAD_LETTER: Final = Topic(
 
 CATALOGUE: Final[tuple[Topic, ...]] = (
     TICKS, FEED, CANDLES, INDICATORS, SIGNALS, SCANS, REPORTS, LLM, DECISIONS, SESSIONS, ORDERS,
-    EXECUTIONS, FANOUTS, SNAPSHOTS, DEAD_LETTER,
+    EXECUTIONS, ORDER_EVENTS, TRADES, POSITIONS, FANOUTS, SNAPSHOTS, BOOK_SNAPSHOTS, DEAD_LETTER,
 )  # fmt: skip
 BY_NAME: Final = {topic.name: topic for topic in CATALOGUE}
 

@@ -37,7 +37,7 @@ from schemas.topics import Topic
 from schemas.units import NS_PER_SECOND, UtcNs
 
 FOLLOWED: tuple[Topic, ...] = tuple(
-    topic for topic in topics.CATALOGUE if topic is not topics.SNAPSHOTS
+    topic for topic in topics.CATALOGUE if not topic.holds_snapshots
 )
 RECENT = 8  # decisions in the live view
 

@@ -69,9 +69,12 @@ def _settings() -> set[str]:
     )
 
 
+TOPIC = r"\bats\.[a-z_]+(?:-[a-z]+)*\b"
+
+
 @pytest.mark.parametrize("page", NOW, ids=name)
 def test_every_topic_metric_and_python_name_exists(page: Path) -> None:
-    topics = {found for span in spans(page) for found in re.findall(r"\bats\.[a-z_]+\b", span)}
+    topics = {found for span in spans(page) for found in re.findall(TOPIC, span)}
     counted = {found for span in spans(page) for found in re.findall(r"\bats_[a-z_]+\b", span)}
     dotted = {
         span for span in spans(page) if re.fullmatch(rf"(?:{'|'.join(PRODUCT)})(?:\.\w+)+", span)

@@ -96,6 +96,7 @@ def test_every_json_topic_names_its_message_and_no_name_stands_twice() -> None:
     assert {topic.name for topic in CATALOGUE if topic.message is None} == {
         "ats.ticks",
         "ats.snapshots",
+        "ats.book-snapshots",
     }
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 
 from bus.records import Record
-from schemas import codec, history, ticks, topics
+from schemas import codec, history, ticks
 from schemas.errors import Unreadable
 from schemas.topics import Topic
 from schemas.units import UtcNs
@@ -65,7 +65,7 @@ def entries_of(topic: Topic, record: Record) -> Iterator[Entry]:
         yield whole
     elif topic.message is not None:
         yield _message(whole, record.value)
-    elif topic.name == topics.SNAPSHOTS.name:
+    elif topic.holds_snapshots:
         yield replace(whole, value={"bytes": len(record.value or b"")})
     else:
         yield from _ticks(whole, record.value or b"")

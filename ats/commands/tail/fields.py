@@ -9,7 +9,6 @@ from typing import Annotated, Any, Final, Union, get_args, get_origin
 from pydantic import BaseModel
 
 from ats.commands.tail.entries import TICK_COLUMNS
-from schemas import topics
 from schemas.ids import InstrumentId
 from schemas.topics import Topic
 from schemas.units import Price, Quantity, UtcNs
@@ -48,7 +47,7 @@ def fields_of(topic: Topic) -> Mapping[str, Any]:
     """The type of each field of the topic's values, by name."""
     if topic.message is not None:
         return _of_model(topic.message)
-    return {"bytes": int} if topic.name == topics.SNAPSHOTS.name else _TICK
+    return {"bytes": int} if topic.holds_snapshots else _TICK
 
 
 def inside(annotation: Any, name: str) -> Any:
