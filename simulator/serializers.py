@@ -10,12 +10,15 @@ from typing import Any, Final
 
 from schemas.market import Side
 from schemas.units import UtcNs
+from simulator.market.contracts import Contract
 from simulator.matching.enums import Change, Leg, Product
 from simulator.matching.forever_orders import Flag, ForeverLeg, ForeverOrder
 from simulator.matching.order import Order, OrderSnapshot, Trade
 from simulator.matching.super_orders import SuperOrder
 
-ABSENT: Final = "NA"  # what the trade history writes for a time it does not know
+ABSENT: Final = "NA"  # Dhan's word for what is not there: a time, a leg, an option's side
+NO_DATE: Final = "0001-01-01"
+CONFIRMED: Final = "CONFIRMED"  # what stands where a rejected order has its reason
 # Per rupee of value. Rates of an equity trade at NSE in 2026, near enough for a bill that looks
 # real.
 _STT: Final = {Product.INTRADAY: (0.0, 0.00025), Product.MARGIN: (0.0, 0.00025)}
@@ -68,13 +71,13 @@ def snapshot_json(order: OrderSnapshot) -> Json:
         "afterMarketOrder": request.after_market,
         "boProfitValue": 0.0,
         "boStopLossValue": 0.0,
-        "legName": request.leg,
+        "legName": request.leg or ABSENT,
         "createTime": clock(order.created_at),
         "updateTime": updated,
         "exchangeTime": updated,
-        **_no_derivative(),
+        **derivative(order.contract),
         "omsErrorCode": order.reason_code or None,
-        "omsErrorDescription": order.reason or None,
+        "omsErrorDescription": order.reason or CONFIRMED,
         "algoId": order.algo_id,
         "remainingQuantity": order.remaining,
         "averageTradedPrice": rupees(order.average_price),
@@ -93,7 +96,7 @@ def trade_json(order: Order, trade: Trade) -> Json:
         "createTime": clock(order.created_at),
         "updateTime": at,
         "exchangeTime": at,
-        **_no_derivative(),
+        **derivative(order.contract),
     }
 
 
@@ -111,9 +114,7 @@ def history_json(order: Order, trade: Trade) -> Json:
         "createTime": ABSENT,
         "updateTime": ABSENT,
         "exchangeTime": clock(trade.second),
-        "drvExpiryDate": ABSENT,
-        "drvOptionType": ABSENT,
-        "drvStrikePrice": 0.0,
+        **derivative(order.contract, no_date=ABSENT),
     }
 
 
@@ -123,8 +124,12 @@ def isin(security_id: int) -> str:
 
 
 def super_json(made: SuperOrder, last: int | None) -> Json:
-    """One super order with its exits."""
-    entry, row = made.entry, order_json(made.entry)
+    """One super order with its exits.
+
+    An exit has the entry's order id until it stands at the exchange, and then its own, as which it
+    is in the order book.
+    """
+    row = order_json(made.entry)
     kept = (
         "dhanClientId", "orderId", "correlationId", "orderStatus", "transactionType",
         "exchangeSegment", "productType",
@@ -137,7 +142,7 @@ def super_json(made: SuperOrder, last: int | None) -> Json:
     return {name: row[name] for name in kept} | {
         "orderStatus": made.status,
         "ltp": rupees(last or 0),
-        "omsErrorDescription": entry.reason,
+        "omsErrorDescription": row["omsErrorDescription"],
         "legDetails": [_leg_json(made, leg) for leg in (Leg.STOP_LOSS, Leg.TARGET)],
     }
 
@@ -145,7 +150,7 @@ def super_json(made: SuperOrder, last: int | None) -> Json:
 def _leg_json(made: SuperOrder, leg: Leg) -> Json:
     order, entry_side = made.legs.get(leg), made.entry.request.side
     return {
-        "orderId": made.entry.order_id,
+        "orderId": order.order_id if order else made.entry.order_id,
         "legName": leg,
         "transactionType": Side.SELL if entry_side is Side.BUY else Side.BUY,
         "totalQuatity": order.request.quantity if order else 0,  # Dhan's spelling
@@ -180,7 +185,18 @@ def forever_json(made: ForeverOrder, leg: ForeverLeg) -> Json:
         "createTime": clock(made.created_at),
         "updateTime": clock(made.updated_at) if made.updated_at != made.created_at else None,
         "exchangeTime": clock(leg.order.updated_at) if leg.order else None,
-        **_no_derivative(),
+        **derivative(None),
+    }
+
+
+def derivative(contract: Contract | None, *, no_date: str = NO_DATE) -> Json:
+    """An option's expiry, side and strike (rupees), and what stands there for a share."""
+    if contract is None:
+        return {"drvExpiryDate": no_date, "drvOptionType": ABSENT, "drvStrikePrice": 0.0}
+    return {
+        "drvExpiryDate": contract.expiry.isoformat(),
+        "drvOptionType": contract.right.name,
+        "drvStrikePrice": rupees(contract.strike),
     }
 
 
@@ -214,7 +230,3 @@ def _charges(order: Order, trade: Trade) -> Json:
         "stampDuty": 0.0 if selling else value * _STAMP.get(product, _STAMP_DELIVERY),
     }
     return {name: round(charge, 4) for name, charge in charges.items()}
-
-
-def _no_derivative() -> Json:
-    return {"drvExpiryDate": None, "drvOptionType": None, "drvStrikePrice": 0.0}

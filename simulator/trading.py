@@ -62,6 +62,7 @@ class Trading:
             market.session.day,
             instruments,
             circuits=_circuits(market),
+            contracts={one.id: one.contract for one in market.listings if one.contract},
             rules=_rules(config),
             purses=self._purse,
         )

@@ -20,7 +20,7 @@ from simulator.matching.ledger import MARGIN_RATES, Holding, Position, PositionK
 from simulator.matching.order import Order, OrderRequest
 from simulator.matching.risk import margin, worst_price
 from simulator.refusals import Code, Refusal
-from simulator.serializers import Json, isin, rupees
+from simulator.serializers import Json, derivative, isin, rupees
 
 _NO_HOLDINGS = Refusal(Code.HOLDINGS, "No holdings available")
 
@@ -222,9 +222,7 @@ class Portfolio:
             "daySellQty": position.sold,
             "dayBuyValue": rupees(position.bought_value),
             "daySellValue": rupees(position.sold_value),
-            "drvExpiryDate": "0001-01-01",
-            "drvOptionType": None,
-            "drvStrikePrice": 0.0,
+            **derivative(position.contract),
             "crossCurrency": False,
         }
 

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from schemas.ids import InstrumentId
 from schemas.market import Instrument, Side
 from schemas.units import Paise, Quantity
+from simulator.market.contracts import Contract
 from simulator.matching.enums import Product
 from simulator.matching.order import Order
 
@@ -65,6 +66,7 @@ class Position:
     bought_value: Fraction = Fraction(0)
     sold: int = 0
     sold_value: Fraction = Fraction(0)
+    contract: Contract | None = None
 
     @property
     def net(self) -> int:
@@ -112,9 +114,10 @@ class Ledger:
         self._positions: dict[str, dict[PositionKey, Position]] = {}
 
     def record(self, order: Order) -> None:
-        """OrderManager the order's latest trade."""
+        """Count the order's latest trade."""
         request, trade = order.request, order.trades[-1]
         position = self._position(request.client_id, order.instrument, request.product)
+        position.contract = order.contract
         position.add(request.side, trade.quantity, Fraction(trade.value))
 
     def of(self, client_id: str) -> list[Position]:
@@ -137,7 +140,9 @@ class Ledger:
         side = Side.BUY if position.net > 0 else Side.SELL
         value = quantity * position.cost
         position.add(side, -quantity, -value)
-        self._position(client_id, position.instrument, to).add(side, quantity, value)
+        other = self._position(client_id, position.instrument, to)
+        other.contract = position.contract
+        other.add(side, quantity, value)
         return True
 
     def _position(self, client_id: str, instrument: Instrument, product: Product) -> Position:

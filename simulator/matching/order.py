@@ -11,6 +11,7 @@ from typing import Final
 from schemas.ids import InstrumentId
 from schemas.market import Instrument, Side
 from schemas.units import Paise, Price, Quantity
+from simulator.market.contracts import Contract
 from simulator.matching.enums import Change, Leg, OrderType, Product, Source, Status, Validity
 
 # what the exchange gives orders of unregistered strategies below ten a second
@@ -29,6 +30,7 @@ class OrderRequest:
         disclosed: How much of it the market may see; 0 is all.
         after_market: To be sent when the market opens.
         after_open: Seconds after the open at which an after-market order is sent.
+        remarks: What order updates say it is part of.
     """
 
     client_id: str
@@ -46,6 +48,7 @@ class OrderRequest:
     after_open: int = 0
     source: Source = Source.API
     leg: Leg | None = None
+    remarks: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,7 @@ class OrderSnapshot:
         parent_id: The super or forever order it belongs to, else "".
         created_at, updated_at: Market time, UTC epoch seconds.
         reason_code, reason: Why it was rejected, else "".
+        contract: What kind of option it trades; None for a share or a future.
     """
 
     change: Change
@@ -120,6 +124,7 @@ class OrderSnapshot:
     updated_at: int
     reason_code: str
     reason: str
+    contract: Contract | None = None
     algo_id: str = GENERIC_ALGO_ID
 
     @property
@@ -142,6 +147,7 @@ class Order:
         armed: A stop whose trigger has not been met.
         priority: Rank in time; a later number waits longer at the same price.
         modifications: How often it was modified.
+        contract: What kind of option it trades; None for a share or a future.
         filled, traded_value: Sums over `trades`, kept up by `add`.
     """
 
@@ -158,6 +164,7 @@ class Order:
     parent_id: str = ""
     reason_code: str = ""
     reason: str = ""
+    contract: Contract | None = None
     trades: list[Trade] = field(default_factory=list)
     filled: Quantity = _NO_UNITS
     traded_value: Paise = _NO_MONEY
@@ -210,4 +217,5 @@ class Order:
             updated_at=self.updated_at,
             reason_code=self.reason_code,
             reason=self.reason,
+            contract=self.contract,
         )

@@ -15,6 +15,7 @@ from typing import Final, Protocol
 from schemas.ids import InstrumentId
 from schemas.market import Instrument
 from schemas.units import Price, Quantity
+from simulator.market.contracts import Contract
 from simulator.matching.enums import Change, OrderType, Product, Status, Validity
 from simulator.matching.ledger import Account, AccountOf, Funds, Ledger, PositionKey
 from simulator.matching.matcher import Matcher
@@ -72,6 +73,7 @@ class OrderManager:
         instruments: Mapping[InstrumentId, Instrument],
         *,
         circuits: Mapping[InstrumentId, Circuits] | None = None,
+        contracts: Mapping[InstrumentId, Contract] | None = None,
         rules: Rules | None = None,
         purses: AccountOf = _unlimited,
     ) -> None:
@@ -83,6 +85,7 @@ class OrderManager:
         self._prefix = f"1{day:%y%m%d}"
         self._instruments = instruments
         self._circuits = circuits or {}
+        self._contracts = contracts or {}
         bands = self._circuits if self.rules.price_bands else {}
         self._matcher = Matcher(instruments, bands, self.rules.market_protection, self)
         self._orders: dict[str, Order] = {}
@@ -196,8 +199,11 @@ class OrderManager:
     def draft(self, request: OrderRequest, second: int, parent_id: str = "") -> Order:
         """A new order in TRANSIT, unchecked: for the broker's own legs and exits.
 
-        `release` sends it.
+        `release` sends it. One without a correlation id gets Dhan's: `<client>-<milliseconds>`.
         """
+        if not request.correlation_id:
+            milliseconds = second * 1_000 + len(self._orders) % 1_000  # no two alike in a second
+            request = replace(request, correlation_id=f"{request.client_id}-{milliseconds}")
         order = Order(
             order_id=f"{self._prefix}{len(self._orders) + 1:07d}",
             request=request,
@@ -209,6 +215,7 @@ class OrderManager:
             armed=request.order_type.waits_for_trigger and not self._is_market(request),
             priority=self._rank(),
             parent_id=parent_id,
+            contract=self._contracts.get(request.instrument),
         )
         self._orders[order.order_id] = order
         self._by_client[request.client_id].append(order)

@@ -20,6 +20,7 @@ from simulator.matching.order import Modification, Order, OrderRequest
 from simulator.matching.order_manager import OrderManager
 from simulator.refusals import IN_TRANSIT, NO_SUCH_ORDER, Code, Refusal
 
+REMARKS: Final = "Super Order"  # in the order updates of its entry and its exits
 EXITS: Final = (Leg.STOP_LOSS, Leg.TARGET)
 _NO_PRICE: Final = Paise(0)
 
@@ -102,7 +103,9 @@ class SuperOrders:
         """
         if refusal := self._refusal(request, request.price, exits):
             return refusal
-        entry = self._orders.place(replace(request, leg=Leg.ENTRY), second, hold=True)
+        entry = self._orders.place(
+            replace(request, leg=Leg.ENTRY, remarks=REMARKS), second, hold=True
+        )
         if isinstance(entry, Refusal):
             return entry
         made = SuperOrder(entry, exits)
@@ -249,7 +252,11 @@ class SuperOrders:
         elif order.status.live:
             wanted = _exit_request(made, leg, order.filled + made.open)
             settled = order.request if not order.armed and leg is Leg.STOP_LOSS else wanted
-            settled = replace(settled, quantity=wanted.quantity)
+            settled = replace(
+                settled,
+                quantity=wanted.quantity,
+                correlation_id=order.request.correlation_id,
+            )
             if settled != order.request:
                 self._orders.change(order, settled, second)
 

@@ -15,7 +15,7 @@ from schemas.market import Side
 from simulator.config import Casing
 from simulator.matching.enums import Leg, OrderType, Product, Status
 from simulator.matching.order import OrderSnapshot
-from simulator.serializers import clock, isin, rupees
+from simulator.serializers import CONFIRMED, NO_DATE, clock, isin, rupees
 
 _PRODUCTS: Final[Mapping[Product, str]] = {
     Product.CNC: "C",
@@ -62,7 +62,7 @@ def _lower(key: str) -> str:
 
 
 def _fields(order: OrderSnapshot) -> dict[str, Any]:
-    request, instrument = order.request, order.instrument
+    request, instrument, contract = order.request, order.instrument, order.contract
     exchange, letter = _where(request.instrument.segment)
     traded = order.trade.price if order.trade else 0
     return {
@@ -91,18 +91,18 @@ def _fields(order: OrderSnapshot) -> dict[str, Any]:
         "OrderDateTime": clock(order.created_at),
         "ExchOrderTime": clock(order.updated_at),
         "LastUpdatedTime": clock(order.updated_at),
-        "Remarks": "Super Order" if order.parent_id and request.leg else "",
+        "Remarks": request.remarks,
         "MktType": "NL",
-        "ReasonDescription": order.reason or "CONFIRMED",
+        "ReasonDescription": order.reason or CONFIRMED,
         "LegNo": _LEGS[request.leg],
         "Instrument": instrument.kind,
         "Symbol": instrument.symbol,
         "ProductName": request.product,
         "Status": _STATUSES.get(order.status, order.status.value),
         "LotSize": instrument.lot_size,
-        "StrikePrice": 0.0,
-        "ExpiryDate": "0001-01-01 00:00:00",
-        "OptType": "XX",
+        "StrikePrice": rupees(contract.strike) if contract else 0.0,
+        "ExpiryDate": f"{contract.expiry} 14:30:00" if contract else f"{NO_DATE} 00:00:00",
+        "OptType": contract.right if contract else "XX",
         "DisplayName": instrument.name,
         "Isin": isin(request.instrument.security_id),
         "Series": "EQ",

@@ -68,7 +68,8 @@ async def test_an_order_from_the_phone_is_told_with_its_source_and_without_a_nam
         await simulator.exchange.step(60)
         (placed,) = await updates.heard(1)
 
-    assert (placed["source"], placed["correlationid"]) == ("N", "")
+    assert placed["source"] == "N"
+    assert placed["correlationid"].startswith(f"{placed['clientid']}-")
 
 
 @pytest.mark.parametrize("first", ["cancel", "fill"])
