@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -27,6 +27,33 @@ class Machine(Protocol):
 
     def dump(self) -> bytes:
         """The whole state; `bus.stateful.StatefulService.restore` gives it back."""
+
+
+class StateListener(Protocol):
+    """Watches the machines of one process, without a say in what they do.
+
+    Called on the event loop between records: it returns at once, changes no machine, and raises
+    nothing.
+    """
+
+    def owned(self, machines: Mapping[int, Machine]) -> None:
+        """Exactly these partitions are ours from now on, each with its machine as loaded or kept.
+
+        After a start or a rebalance a machine may be behind its source.
+        """
+
+    def applied(self, record: Record) -> None:
+        """`record` is in the state of its partition; its urgent outputs are on their way."""
+
+
+class NobodyListens:
+    """A `StateListener` that does nothing."""
+
+    def owned(self, machines: Mapping[int, Machine]) -> None:
+        """Do nothing."""
+
+    def applied(self, record: Record) -> None:
+        """Do nothing."""
 
 
 @dataclass(slots=True)

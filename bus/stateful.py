@@ -33,7 +33,7 @@ from bus.deferred import DEFERRED_LINGER, DeferredOutputs
 from bus.exit import Exit, terminate, terminate_on
 from bus.metrics import ShellMetrics
 from bus.options import ShellOptions
-from bus.partition_state import Machine, PartitionState
+from bus.partition_state import Machine, NobodyListens, PartitionState, StateListener
 from bus.publisher import Publisher
 from bus.records import Output, Record, TopicPartition
 from bus.runtime import ShellContext, ShellSetup, ShellTopics, run_processor
@@ -84,11 +84,13 @@ async def run_stateful(
     stop: asyncio.Event,
     options: ShellOptions | None = None,
     metrics: ShellMetrics | None = None,
+    listener: StateListener | None = None,
 ) -> None:
     """Run until `stop` is set and every partition is handed over.
 
     Anything unexpected ends the process (`bus.exit`). `instance` names this process: the same after
-    a restart, and unique among the living of its group.
+    a restart, and unique among the living of its group. `listener` sees which machines are ours and
+    what they have applied.
 
     Raises:
         Misconfigured: a topic is missing or has another number of partitions.
@@ -100,7 +102,8 @@ async def run_stateful(
         others = await context.publisher("an output", linger=DEFERRED_LINGER)
         publishers = dict.fromkeys([topic.name for topic in service.outputs], others)
         publishers |= {topic.name: urgent for topic in service.outputs[:1]}
-        return _StatefulShell(service, context, publishers, snapshots)
+        watching = listener or NobodyListens()
+        return _StatefulShell(service, context, publishers, snapshots, watching)
 
     topics = ShellTopics(service.group, (service.source,), service.outputs, (service.snapshots,))
     setup = ShellSetup(
@@ -118,6 +121,7 @@ class _StatefulShell:
         context: ShellContext,
         publishers: Mapping[str, Publisher],
         snapshots: Publisher,
+        listener: StateListener,
     ) -> None:
         """`publishers` are by topic; snapshots have one of their own.
 
@@ -131,6 +135,7 @@ class _StatefulShell:
         self._options = options
         self._metrics = context.metrics
         self._publishers = publishers
+        self._listener = listener
         self._others = publishers[service.outputs[-1].name]
         self._partitions: dict[int, PartitionState] = {}
         self._deferred = DeferredOutputs(
@@ -164,9 +169,10 @@ class _StatefulShell:
             began = time.monotonic()
             try:
                 await self._send(state, record, self._apply(state, record))
+                state.next_offset += 1
+                self._listener.applied(record)
             except BaseException as error:  # noqa: BLE001  # the state moved, the output did not (cancelling included)
                 terminate_on(error, str(record))
-            state.next_offset += 1
             state.work += time.monotonic() - began
             self._metrics.records += 1
 
@@ -286,6 +292,7 @@ class _StatefulShell:
                 self._metrics.snapshot.pop(self._topic_partition(lost), None)
             if gained := numbers - self._partitions.keys():
                 self._partitions.update(await self._load(gained))
+            self._listener.owned({n: state.machine for n, state in self._partitions.items()})
             return {
                 topic_partition: self._partitions[topic_partition.partition].next_offset
                 for topic_partition in owned

@@ -11,6 +11,7 @@ import pytest
 
 from bus.metrics import ShellMetrics
 from bus.options import ShellOptions
+from bus.partition_state import NobodyListens
 from bus.records import Output, Record, TopicPartition
 from bus.routing import Router
 from bus.runtime import ShellContext, ShellSetup
@@ -64,9 +65,8 @@ async def test_an_output_that_waits_for_room_when_a_revocation_is_cut_short_is_n
     nothing: Any = None
     setup = ShellSetup(nothing, PartitionPlan(), "1", nothing, ShellOptions(), ShellMetrics())
     context = ShellContext(setup, nothing, router, watchdog, nothing)
-    shell = _StatefulShell(
-        service, context, {topic.name: publisher for topic in service.outputs}, publisher
-    )
+    publishers = dict.fromkeys((topic.name for topic in service.outputs), publisher)
+    shell = _StatefulShell(service, context, publishers, publisher, NobodyListens())
     shell._snapshots = NoSnapshots()  # type: ignore[assignment]
     await shell.on_assigned({PARTITION})
     for offset in range(2):

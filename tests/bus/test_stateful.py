@@ -6,16 +6,18 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import contextlib
 import random
 import signal
-from collections.abc import Callable
-from typing import TypeAlias
+from collections.abc import Callable, Mapping
+from typing import TypeAlias, cast
 
 import pytest
 
 from bus.connection import KafkaConnection
 from bus.dead_letters import dead_letter
 from bus.exit import Exit
+from bus.partition_state import Machine
 from bus.publisher import Publisher
 from bus.reader import read_topics
 from bus.records import Output, Record
@@ -226,3 +228,49 @@ async def test_another_partition_count_is_refused_before_anything_starts(
         await run_stateful(
             counting(prefix), connection, PartitionPlan(5, 2), instance="w1", stop=asyncio.Event()
         )
+
+
+class Witness:
+    """Notes what a listener is told; sets `seen_all` with the record of offset `last`."""
+
+    def __init__(self, last: int) -> None:
+        self._last = last
+        self._machines: dict[int, Counting] = {}
+        self.lines: list[tuple[int, int, bytes]] = []
+        self.seen_all = asyncio.Event()
+
+    def owned(self, machines: Mapping[int, Machine]) -> None:
+        self._machines = cast("dict[int, Counting]", dict(machines))
+
+    def applied(self, record: Record) -> None:
+        state = self._machines[record.partition].dump()
+        self.lines.append((record.partition, record.offset, state))
+        if record.offset == self._last:
+            self.seen_all.set()
+
+
+async def test_a_listener_sees_each_record_once_it_is_in_the_state_of_its_partition(
+    connection: KafkaConnection, topics: Topics, prefix: str
+) -> None:
+    async with Publisher(connection) as publisher:
+        for number in range(20):
+            value = POISON if number == 7 else b"%d" % number
+            await publisher.send(Output(topics.source, b"K", value, 2))
+    replayed, expected = Counting(topics), []
+    for record in await read(connection, topics.source):
+        with contextlib.suppress(Unreadable):
+            replayed.apply(record)
+        expected.append((2, record.offset, replayed.dump()))
+    witness = Witness(last=19)
+
+    async with asyncio.timeout(60):
+        await run_stateful(
+            counting(prefix),
+            connection,
+            PLAN,
+            instance="w1",
+            stop=witness.seen_all,
+            listener=witness,
+        )
+
+    assert witness.lines == expected
