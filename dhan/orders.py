@@ -1,37 +1,53 @@
-"""Places an order and finds it again, with outcomes one can act on without losing money.
+"""Places, changes and cancels an order, and finds it again.
 
-The one rule: a reply counts as a rejection only when Dhan says so in words. Whatever else goes
-wrong after the first byte left is `Unknown`, and the caller asks `find` instead of sending again.
 Dhan has no idempotency key: a second POST with the same correlation id is a second order
-(`docs/facts/dhan.md`).
+(`docs/facts/dhan.md`). So an `Unknown` placement is looked up and never sent again. Cancelling
+twice is the same as once, and a change names the whole order, not a difference: these may be
+repeated once the book has been read.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import ROUND_HALF_EVEN, Decimal
 from enum import StrEnum
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import httpx
 from dhanhq import Order
 
+from dhan import fields
+from dhan.outcomes import (
+    NO_DATA,
+    ChangeResult,
+    NoAccess,
+    NoAnswer,
+    PlaceResult,
+    TokenRefused,
+    Unknown,
+    classify_change,
+    classify_placement,
+    describe,
+    no_answer,
+    not_shown,
+    read_rows,
+    single,
+)
 from dhan.transport import (
     BaseUrl,
     CallTimeout,
     Credentials,
     DhanTransport,
     Lost,
-    Reply,
     Result,
-    Unparsed,
-    text_field,
+    off_loop,
     trading_error,
 )
+from schemas.errors import Unreadable
 from schemas.ids import CorrelationId, DhanOrderId, InstrumentId
 from schemas.market import Side
-from schemas.units import Price, Quantity
+from schemas.units import PAISE_PER_RUPEE, Paise, Price, Quantity, UtcNs
 
 
 class Product(StrEnum):
@@ -49,11 +65,23 @@ class Validity(StrEnum):
     IOC = "IOC"
 
 
+class LegName(StrEnum):
+    """Which part of a super order an order is. A plain order is an entry."""
+
+    ENTRY = "ENTRY_LEG"
+    STOP_LOSS = "STOP_LOSS_LEG"
+    TARGET = "TARGET_LEG"
+
+
 @dataclass(frozen=True, slots=True)
 class NewOrder:
     """A limit order.
 
-    There is no market order: exchanges turn them into limits at a price of their own.
+    There is no market order: exchanges turn them into limits at a price of their own, and a stop
+    without a limit was seen to fill at once.
+
+    Attributes:
+        trigger: Makes it a stop: the limit order is sent to the exchange once it traded there.
     """
 
     instrument: InstrumentId
@@ -63,21 +91,64 @@ class NewOrder:
     correlation_id: CorrelationId
     product: Product = Product.INTRADAY
     validity: Validity = Validity.DAY
+    trigger: Price | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderChange:
+    """A resting order as it shall be from now on; Dhan allows 25 changes of one order.
+
+    Attributes:
+        quantity: The whole of it, filled part included.
+        trigger: Of a stop; None for a plain limit order.
+    """
+
+    quantity: Quantity
+    price: Price
+    trigger: Price | None = None
+    validity: Validity = Validity.DAY
 
 
 @dataclass(frozen=True, slots=True)
 class BrokerOrder:
-    """An order as Dhan's book shows it.
+    """An order as Dhan's book, an order update or a postback shows it at one moment.
+
+    Everything that a row lacks is None, or "" where it is text.
 
     Attributes:
+        correlation_id: Dhan makes one up where none was given.
         status: Dhan's word in capitals; new words appear without notice, so it is no enum.
         reason: Dhan's explanation of a rejection, else "".
+        instrument: None also for a segment that ATS does not know.
+        product, order_type: Dhan's words in capitals.
+        filled: Units traded so far.
+        average_price: Rupees of the units filled, exact as Dhan wrote it, which is rounded.
+        price: The limit.
+        parent_id: Of a super order's leg that has an order id of its own: the entry's.
+        created_at, updated_at, exchange_at: UTC ns; when it was made, last changed, and what the
+            exchange says.
     """
 
     order_id: DhanOrderId
     correlation_id: str
     status: str
     reason: str = ""
+    instrument: InstrumentId | None = None
+    side: Side | None = None
+    product: str = ""
+    order_type: str = ""
+    quantity: Quantity | None = None
+    filled: Quantity | None = None
+    remaining: Quantity | None = None
+    average_price: Decimal | None = None
+    price: Price | None = None
+    trigger: Price | None = None
+    leg: LegName = LegName.ENTRY
+    exchange_order_id: str = ""
+    parent_id: DhanOrderId | None = None
+    created_at: UtcNs | None = None
+    updated_at: UtcNs | None = None
+    exchange_at: UtcNs | None = None
 
     @property
     def rejected(self) -> bool:
@@ -89,46 +160,16 @@ class BrokerOrder:
         """Nothing will happen to it any more. An unknown word is no end."""
         return self.status in _ENDS
 
+    @property
+    def filled_value(self) -> Paise | None:
+        """Filled units times the average price, to the nearest paisa; None when either is absent.
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """Dhan has the order. That is no fill."""
-
-    order_id: DhanOrderId
-    status: str
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """Dhan refused the order in words; it will never trade.
-
-    Attributes:
-        token_refused: It was the account's token that Dhan did not accept: no further call with it
-            can succeed.
-    """
-
-    code: str
-    message: str
-    order_id: DhanOrderId | None = None
-    token_refused: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class NotSent:
-    """The order certainly did not reach Dhan, and may be sent again.
-
-    There was no connection, or the rate limit turned it away.
-    """
-
-    code: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """The order may or may not exist. Look it up; never send it again."""
-
-    reason: str
+        Dhan rounds averages, so the trade book is truer.
+        """
+        if self.filled is None or self.average_price is None:
+            return None
+        paise = self.filled * self.average_price * PAISE_PER_RUPEE
+        return Paise(int(paise.to_integral_value(ROUND_HALF_EVEN)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +177,14 @@ class Found:
     """The order exists."""
 
     order: BrokerOrder
+
+
+@dataclass(frozen=True, slots=True)
+class NotFound:
+    """Neither Dhan's lookup nor, where both were asked, the day's order book has the order.
+
+    Soon after a lost request that is no proof yet.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,53 +208,11 @@ class DayOrders:
         return next((o for o in self.orders if o.order_id == order_id), None)
 
 
-@dataclass(frozen=True, slots=True)
-class NotFound:
-    """Neither Dhan's lookup nor, where both were asked, the day's order book has the order.
-
-    Soon after a lost request that is no proof yet.
-    """
-
-
-@dataclass(frozen=True, slots=True)
-class TokenRefused:
-    """Dhan does not accept the account's token (any more), so it says nothing about the order.
-
-    Asking again is useless until the user has connected anew.
-
-    Attributes:
-        in_words: Dhan itself said so. Else it was a bare 401, which any gateway on the way can
-            answer, and which proves nothing about the token.
-    """
-
-    reason: str
-    in_words: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class NoAccess:
-    """Dhan refuses in words to show this account's order book, so it says nothing about the order.
-
-    Asking again will hardly help: the account, its permissions or the address we call from must
-    change first.
-    """
-
-    reason: str
-
-
-PlaceResult: TypeAlias = Accepted | Rejected | NotSent | Unknown
 LookupResult: TypeAlias = Found | NotFound | TokenRefused | NoAccess | Unknown
-DayLookupResult: TypeAlias = DayOrders | TokenRefused | NoAccess | Unknown
+DayLookupResult: TypeAlias = DayOrders | NoAnswer
 
-RATE_LIMIT: Final = "DH-904"
-_DEAD_TOKEN: Final = "DH-901"  # noqa: S105  # an error code
+MANY_ROWS: Final = 200  # are read beside the event loop: some 5 ms of work
 _ENDS: Final = frozenset({"TRADED", "REJECTED", "CANCELLED", "EXPIRED", "CLOSED"})
-# digits until now; never cut, for a cut id is another order's
-_ORDER_ID: Final = re.compile(r"[!-~]{1,64}")
-_PASSING: Final = frozenset({httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_MANY_REQUESTS})
-# Dhan's own failure: the order may have got through before it
-_SERVER_SIDE: Final = frozenset({"DH-908", "DH-909"})
-_NO_DATA: Final = "DH-907"
 
 
 class OrderClient:
@@ -224,15 +231,32 @@ class OrderClient:
             exchange_segment=order.instrument.segment.value,
             transaction_type=order.side.value,
             quantity=int(order.quantity),
-            order_type="LIMIT",
+            order_type=_order_type(order.trigger),
             product_type=order.product.value,
-            # the only float in the system's money: two decimals survive it, and JSON has no other
-            # number
-            price=float(order.price.rupees()),
+            price=as_float(order.price),
+            trigger_price=as_float(order.trigger),
             validity=order.validity.value,
             tag=order.correlation_id,
         )
         return classify_placement(result)
+
+    async def modify(self, order_id: DhanOrderId, change: OrderChange) -> ChangeResult:
+        """Make the resting order `order_id` what `change` says, once."""
+        result: Result = await self._entry.modify_order(
+            order_id,
+            order_type=_order_type(change.trigger),
+            leg_name=None,
+            quantity=int(change.quantity),
+            price=as_float(change.price),
+            trigger_price=as_float(change.trigger),
+            disclosed_quantity=0,
+            validity=change.validity.value,
+        )
+        return classify_change(result, order_id)
+
+    async def cancel(self, order_id: DhanOrderId) -> ChangeResult:
+        """Cancel what is left of the order. What has filled stays, and may grow meanwhile."""
+        return classify_change(await self._entry.cancel_order(order_id), order_id)
 
     async def find(self, correlation_id: CorrelationId) -> LookupResult:
         """Look one order up by our name for it; unless that finds it, the day's whole book decides.
@@ -245,31 +269,16 @@ class OrderClient:
         lookup = classify_lookup(result, correlation_id)
         if isinstance(lookup, Found | TokenRefused) or isinstance(result, Lost):
             return lookup
-        return classify_book(await self._lookup_client.get_order_list(), correlation_id)
+        return find_in(await self.orders_of_the_day(), correlation_id)
 
     async def orders_of_the_day(self) -> DayLookupResult:
         """Every order of the account's day, in one call."""
-        return classify_day(await self._lookup_client.get_order_list())
-
-
-def classify_placement(result: Result) -> PlaceResult:
-    """What a result of POST /orders proves (the table stands in docs/executors.md)."""
-    if isinstance(result, Lost):
-        return _lost(result)
-    body = _single(result.body)
-    code, message = trading_error(body)
-    if 200 <= result.status < 300:
-        return _acknowledged(body)
-    if (
-        not 400 <= result.status < 500
-        or not code
-        or code in _SERVER_SIDE
-        or result.status == httpx.codes.REQUEST_TIMEOUT
-    ):
-        return Unknown(_describe(result, code))
-    if code == RATE_LIMIT:
-        return NotSent(code, message)
-    return Rejected(code, message, token_refused=_refuses_token(result, code))
+        result: Result = await self._lookup_client.get_order_list()
+        if isinstance(result, Lost) or not isinstance(result.body, list):
+            return classify_day(result)
+        if len(result.body) < MANY_ROWS:
+            return classify_day(result)
+        return await off_loop(classify_day, result)
 
 
 def classify_lookup(result: Result, correlation_id: CorrelationId) -> LookupResult:
@@ -279,43 +288,35 @@ def classify_lookup(result: Result, correlation_id: CorrelationId) -> LookupResu
     """
     if isinstance(result, Lost):
         return Unknown(result.reason)
-    code, _ = trading_error(_single(result.body))
+    code, _ = trading_error(single(result.body))
     if result.status == httpx.codes.OK:
         if result.body == []:
             return NotFound()
-        order = read_order(_single(result.body))
+        order = read_order(single(result.body))
         if order is None:
-            return Unknown(_describe(result, code))
+            return Unknown(describe(result, code))
         return (
             Found(order)
             if order.correlation_id == correlation_id
             else Unknown("answer_about_another_order")
         )
     if (result.status == httpx.codes.NOT_FOUND and code) or (
-        400 <= result.status < 500 and code == _NO_DATA
+        400 <= result.status < 500 and code == NO_DATA
     ):
         return NotFound()
     return no_answer(result, code)
 
 
-def no_answer(result: Reply, code: str) -> TokenRefused | Unknown:
-    """What a reply that answers no question says: the token is refused, or nothing."""
-    reason = _describe(result, code)
-    return TokenRefused(reason, bool(code)) if _refuses_token(result, code) else Unknown(reason)
-
-
-def _refuses_token(result: Reply, code: str) -> bool:
-    return result.status == httpx.codes.UNAUTHORIZED or (
-        400 <= result.status < 500 and code == _DEAD_TOKEN
-    )
-
-
 def classify_book(result: Result, correlation_id: CorrelationId) -> LookupResult:
+    """What a result of GET /orders proves about one order."""
+    return find_in(classify_day(result), correlation_id)
+
+
+def find_in(day: DayLookupResult, correlation_id: CorrelationId) -> LookupResult:
     """What the day's order book proves about one order.
 
     A book with one unreadable row proves no absence.
     """
-    day = classify_day(result)
     if not isinstance(day, DayOrders):
         return day
     if order := day.named(correlation_id):
@@ -327,65 +328,73 @@ def classify_book(result: Result, correlation_id: CorrelationId) -> LookupResult
 
 def classify_day(result: Result) -> DayLookupResult:
     """What a result of GET /orders says of the account's orders."""
-    if isinstance(result, Lost):
-        return Unknown(result.reason)
-    if result.status != httpx.codes.OK or not isinstance(result.body, list):
-        code, _ = trading_error(_single(result.body))
-        answer = no_answer(result, code)
-        return (
-            NoAccess(answer.reason)
-            if isinstance(answer, Unknown) and _refuses_access(result, code)
-            else answer
-        )
-    orders = [read_order(row) for row in result.body]
-    readable = tuple(order for order in orders if order)
-    return DayOrders(readable, whole=len(readable) == len(orders))
+    if (
+        isinstance(result, Lost)
+        or result.status != httpx.codes.OK
+        or not isinstance(result.body, list)
+    ):
+        return not_shown(result)
+    listed = read_rows(result.body, read_order)
+    return DayOrders(listed.rows, listed.whole)
 
 
 def read_order(body: object) -> BrokerOrder | None:
-    """An order of the book, or None when the essential fields are missing.
+    """An order of the book, a lookup or a postback; None when a field cannot be what it must be.
 
-    Unknown status words pass through.
+    Unknown words pass through.
     """
-    if not isinstance(body, Mapping):
+    try:
+        return _order(body) if isinstance(body, Mapping) else None
+    except Unreadable:
         return None
-    order_id, status = text_field(body, "orderId"), text_field(body, "orderStatus")
-    if not _ORDER_ID.fullmatch(order_id) or not status:
+
+
+def _order(row: fields.Row) -> BrokerOrder | None:
+    order_id, status = fields.order_id(row, "orderId"), fields.word(row, "orderStatus")
+    if order_id is None or not status:
         return None
-    reason = " ".join(
-        filter(None, [text_field(body, "omsErrorCode"), text_field(body, "omsErrorDescription")])
-    )
     return BrokerOrder(
-        DhanOrderId(order_id), text_field(body, "correlationId"), status.upper(), reason
+        order_id,
+        fields.name_of(row, "correlationId"),
+        status,
+        fields.reason_of(row),
+        instrument=fields.instrument(row, fields.word(row, "exchangeSegment")),
+        side=fields.side(row, "transactionType"),
+        product=fields.word(row, "productType"),
+        order_type=fields.word(row, "orderType"),
+        quantity=fields.quantity(row, "quantity"),
+        filled=fields.quantity(row, "filledQty", "filled_qty"),  # a postback spells it so
+        remaining=fields.quantity(row, "remainingQuantity"),
+        average_price=fields.average(row, "averageTradedPrice"),
+        price=fields.price(row, "price"),
+        trigger=fields.price(row, "triggerPrice"),
+        leg=leg_of(row),
+        exchange_order_id=fields.name_of(row, "exchangeOrderId"),
+        created_at=fields.ist_time(row, "createTime"),
+        updated_at=fields.ist_time(row, "updateTime"),
+        exchange_at=fields.ist_time(row, "exchangeTime"),
     )
 
 
-def _acknowledged(body: object) -> PlaceResult:
-    order = read_order(body)
-    if order is None:
-        return Unknown("acknowledgement_unreadable")
-    if order.rejected:
-        return Rejected("REJECTED", order.reason or "rejected on entry", order.order_id)
-    return Accepted(order.order_id, order.status)
+def leg_of(row: fields.Row) -> LegName:
+    """The leg that a row names; a row that names none is an entry.
+
+    Raises:
+        Unreadable: a leg that we do not know, which could be a stop or a target.
+    """
+    name = fields.word(row, "legName")
+    if name and name not in set(LegName):
+        raise Unreadable(f"no leg of a super order: {name}", "legName")
+    return LegName(name) if name else LegName.ENTRY
 
 
-def _lost(lost: Lost) -> PlaceResult:
-    if lost.may_have_arrived:
-        return Unknown(lost.reason)
-    return NotSent(lost.reason, "the request did not leave")
+def as_float(amount: Paise | None) -> float:
+    """Rupees for the SDK, 0 for none.
+
+    The only float in the system's money: two decimals survive it, and JSON has no other number.
+    """
+    return 0.0 if amount is None else float(amount.rupees())
 
 
-def _single(body: Any) -> Any:
-    # Dhan's documents disagree on object or one-element array (`docs/facts/dhan.md`)
-    return body[0] if isinstance(body, list) and len(body) == 1 else body
-
-
-def _refuses_access(result: Reply, code: str) -> bool:
-    passes = result.status in _PASSING or code in _SERVER_SIDE or code == RATE_LIMIT
-    return 400 <= result.status < 500 and bool(code) and not passes
-
-
-def _describe(reply: Reply, code: str) -> str:
-    if code:
-        return f"http_{reply.status}_{code}"
-    return f"http_{reply.status}_{'not_json' if isinstance(reply.body, Unparsed) else 'unreadable'}"
+def _order_type(trigger: Price | None) -> str:
+    return "LIMIT" if trigger is None else "STOP_LOSS"

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import httpx
 
-from dhan.orders import TokenRefused, Unknown, no_answer
+from dhan.outcomes import TokenRefused, Unknown, no_answer
 from dhan.transport import (
     BaseUrl,
     CallTimeout,

@@ -16,12 +16,14 @@ import asyncio
 import ipaddress
 import json
 import re
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from enum import Enum
+from functools import partial
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, ParamSpec, TypeAlias, TypeVar
 
 import httpx
 from pydantic import SecretStr
@@ -34,6 +36,13 @@ DHAN_API: Final = "https://api.dhan.co/v2"
 # a day's order book of 7,000 orders is below 10 MB; more is not an answer to us
 MAX_BODY: Final = 16 * 1024 * 1024
 TEXT_LENGTH: Final = 500  # characters kept of any text of Dhan's
+MAX_DIGITS: Final = 40  # characters and decimal places of a number in JSON
+# bytes of a body that is parsed beside the event loop: some 3 ms of work
+LONG_BODY: Final = 64 * 1024
+_LONG_WORK: Final = ThreadPoolExecutor(1, thread_name_prefix="dhan-long-answers")
+
+P = ParamSpec("P")
+T = TypeVar("T")
 _KEPT_HEADERS: Final = ("content-type", "date", "retry-after")
 _TOKEN: Final = re.compile(
     r"[!-~]{1,4096}"
@@ -119,7 +128,9 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Unparsed:
-    """A body that is not JSON; `start` is its beginning, for a person."""
+    """A body that is not JSON, or a number in one that no amount has; `start` is its beginning, for
+    a person.
+    """
 
     start: str
 
@@ -255,11 +266,24 @@ async def exchange(
     if body is None:
         return Lost("body_too_large", may_have_arrived=True)
     headers = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
-    return Reply(
-        response.status_code,
-        parse_json(body.replace(secret.encode(), b"[token]")),
-        MappingProxyType(headers),
-    )
+    if len(body) > LONG_BODY:
+        parsed = await off_loop(_parse, body, secret)
+    else:
+        parsed = _parse(body, secret)
+    return Reply(response.status_code, parsed, MappingProxyType(headers))
+
+
+async def off_loop(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """The result of long work on a long answer, while the event loop goes on.
+
+    One thread does all of it, so that the loop has one rival for the interpreter and not many.
+    """
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(_LONG_WORK, partial(work, *args, **kwargs))
+
+
+def _parse(body: bytes, secret: str) -> Any:
+    return parse_json(body.replace(secret.encode(), b"[token]"))
 
 
 async def _read(response: httpx.Response) -> bytes | None:
@@ -274,13 +298,44 @@ async def _read(response: httpx.Response) -> bytes | None:
 def parse_json(body: bytes) -> Any:
     """JSON with exact numbers, None when empty, `Unparsed` when it is something else (an HTML page,
     half a body, NaN).
+
+    A number of more than `MAX_DIGITS` digits becomes `Unparsed` alone.
     """
     if not body.strip():
         return None
     try:
-        return json.loads(body, parse_float=Decimal, parse_constant=_refuse_constant)
+        return json.loads(
+            body,
+            parse_float=_decimal,
+            parse_int=_integer,
+            parse_constant=_refuse_constant,
+            object_hook=_yield_to_other_threads,
+        )
     except (ValueError, RecursionError):
         return Unparsed(clean(body[:200].decode("utf-8", "replace"), 200))
+
+
+def _integer(text: str) -> int | Unparsed:
+    return int(text) if len(text) <= MAX_DIGITS else Unparsed(text[:MAX_DIGITS])
+
+
+def _decimal(text: str) -> Decimal | Unparsed:
+    if len(text) <= MAX_DIGITS:
+        try:
+            value = Decimal(text)
+        except InvalidOperation:  # an exponent beyond any
+            return Unparsed(text)
+        if -MAX_DIGITS <= value.adjusted() <= MAX_DIGITS:
+            return value
+    return Unparsed(text[:MAX_DIGITS])
+
+
+def _yield_to_other_threads(row: Any) -> Any:
+    """Nothing: but between C code that never lets go of the interpreter, a call of Python does.
+
+    So a long body that is parsed in a thread does not hold the event loop up.
+    """
+    return row
 
 
 def trading_error(body: object) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from typing import Final
 import httpx
 import structlog
 
-from dhan.orders import TokenRefused, Unknown
+from dhan.outcomes import TokenRefused, Unknown
 from dhan.profile import AccountOf, account_of
 from executors.modes import ModeRules
 from executors.risk.gate import Account

@@ -15,7 +15,7 @@ import httpx
 import structlog
 
 from bus.database import StoreAway
-from dhan.orders import TokenRefused, Unknown
+from dhan.outcomes import TokenRefused, Unknown
 from dhan.profile import AccountOf, account_of
 from executors.clock import MonotonicClock
 from executors.modes import ModeRules

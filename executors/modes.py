@@ -13,7 +13,8 @@ from typing import Protocol, TypeAlias
 
 import httpx
 
-from dhan.orders import DayLookupResult, LookupResult, NewOrder, OrderClient, PlaceResult
+from dhan.orders import DayLookupResult, LookupResult, NewOrder, OrderClient
+from dhan.outcomes import PlaceResult
 from dhan.transport import BaseUrl, Credentials
 from schemas.errors import Misconfigured
 from schemas.ids import CorrelationId, DhanClientId

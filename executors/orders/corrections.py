@@ -22,7 +22,8 @@ import structlog
 
 from bus.database import RowRefused, StoreAway
 from bus.records import Output, message_output
-from dhan.orders import BrokerOrder, DayOrders, TokenRefused
+from dhan.orders import BrokerOrder, DayOrders
+from dhan.outcomes import TokenRefused
 from executors.clock import MonotonicClock
 from executors.metrics import OrderMetrics
 from executors.modes import BrokerFactory

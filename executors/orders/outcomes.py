@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
-from dhan.orders import RATE_LIMIT, Accepted, BrokerOrder, NotSent, Rejected
+from dhan.orders import BrokerOrder
+from dhan.outcomes import RATE_LIMIT, Accepted, NotSent, Rejected
 from executors.orders.correction_store import Correction
 from executors.risk.gate import Denial
 from executors.store import OrderOutcome

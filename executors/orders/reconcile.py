@@ -19,7 +19,8 @@ from typing import Final, TypeAlias
 import structlog
 
 from bus.records import Output, Record, message_output
-from dhan.orders import Found, NoAccess, NotFound, TokenRefused, Unknown
+from dhan.orders import Found, NotFound
+from dhan.outcomes import NoAccess, TokenRefused, Unknown
 from executors.clock import MonotonicClock
 from executors.modes import BrokerFactory
 from executors.orders.outcomes import NOT_FOUND, UNVERIFIABLE, execution, not_found, of_order

@@ -16,7 +16,8 @@ import structlog
 
 from bus.database import StoreAway
 from bus.records import Output, Record, message_output
-from dhan.orders import NewOrder, NotSent, PlaceResult, Rejected, Unknown, Validity
+from dhan.orders import NewOrder, Validity
+from dhan.outcomes import NotSent, PlaceResult, Rejected, Unknown
 from executors.clock import DecisionTime, MonotonicClock
 from executors.fanout import decided
 from executors.metrics import OrderMetrics

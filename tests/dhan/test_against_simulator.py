@@ -4,7 +4,8 @@ with it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 
 import httpx
@@ -12,11 +13,21 @@ import pytest_asyncio
 
 from dhan.history import History
 from dhan.instruments import fetch, parse
-from dhan.orders import Accepted, Found, NotFound, OrderClient, Rejected, Validity
+from dhan.orders import (
+    BrokerOrder,
+    DayOrders,
+    Found,
+    NewOrder,
+    NotFound,
+    OrderChange,
+    OrderClient,
+    Validity,
+)
+from dhan.outcomes import Accepted, ChangeResult, InTransit, Rejected
 from dhan.transport import BaseUrl
-from schemas.ids import CorrelationId, Segment
-from schemas.market import trading_day
-from schemas.units import Price
+from schemas.ids import CorrelationId, DhanOrderId, Segment
+from schemas.market import Side, trading_day
+from schemas.units import Paise, Price, Quantity
 from simulator.config import SimulatedUser, SimulatorConfig
 from simulator.server import Simulator
 from tests.dhan.factories import TOKEN, an_order, credentials
@@ -45,6 +56,55 @@ async def test_an_order_is_accepted_and_found_by_our_name_for_it(
     assert isinstance(placed, Accepted)
     assert isinstance(found, Found)
     assert found.order.order_id == placed.order_id
+
+
+async def test_a_resting_stop_is_changed_and_then_cancelled(
+    http: httpx.AsyncClient, simulator: Simulator
+) -> None:
+    client = OrderClient(http, at(simulator), credentials())
+    stop = a_far_stop(simulator)
+    placed = await client.place(stop)
+    assert isinstance(placed, Accepted)
+    order_id, tick = placed.order_id, Paise(50)
+    assert stop.trigger is not None
+    lower = OrderChange(Quantity(5), Price(stop.price - tick), Price(stop.trigger - tick))
+
+    changed = await ended_transit(lambda: client.modify(order_id, lower))
+    seen = await of_the_day(client, order_id)
+    cancelled = await ended_transit(lambda: client.cancel(order_id))
+    again = await client.cancel(order_id)
+
+    assert isinstance(changed, Accepted)
+    assert (seen.quantity, seen.price, seen.trigger) == (5, lower.price, lower.trigger)
+    assert (seen.order_type, seen.side, seen.filled) == ("STOP_LOSS", Side.SELL, 0)
+    assert isinstance(cancelled, Accepted)
+    assert (await of_the_day(client, order_id)).status == "CANCELLED"
+    assert isinstance(again, Rejected)
+
+
+def a_far_stop(simulator: Simulator) -> NewOrder:
+    """A stop that sells a share when it has lost a lot."""
+    share = next(each for each in simulator.market.listings if each.instrument.tradable)
+    far = share.previous_close * 92 // 100 // 100 * 100
+    return an_order(instrument=share.id, side=Side.SELL, price=Price(far), trigger=Price(far + 100))
+
+
+async def of_the_day(client: OrderClient, order_id: DhanOrderId) -> BrokerOrder:
+    day = await client.orders_of_the_day()
+    assert isinstance(day, DayOrders)
+    assert day.whole
+    order = day.numbered(order_id)
+    assert order is not None
+    return order
+
+
+async def ended_transit(change: Callable[[], Awaitable[ChangeResult]]) -> ChangeResult:
+    """The answer to `change` once the order has arrived at the exchange."""
+    while True:
+        answer = await change()
+        if not isinstance(answer, InTransit):
+            return answer
+        await asyncio.sleep(0.02)
 
 
 async def test_an_order_nobody_placed_is_not_found(

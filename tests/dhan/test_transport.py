@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from aiohttp import web
 
 from dhan.transport import (
+    LONG_BODY,
     BaseUrl,
     CallTimeout,
     Credentials,
@@ -222,6 +224,52 @@ async def test_the_token_shows_in_no_representation_log_or_answer(
 @pytest.mark.parametrize("body", [b"<html>", b"{", b'{"a": NaN}', b"[" * 100_000])
 def test_what_is_not_json_is_kept_as_text_and_never_raises(body: bytes) -> None:
     assert isinstance(parse_json(body), Unparsed)
+
+
+@pytest.mark.parametrize(
+    "number", ["9" * 5_000, "1e400", "1e99999999999999999999", "0." + "1" * 99]
+)
+def test_a_number_that_no_amount_has_leaves_the_rest_readable(number: str) -> None:
+    body = parse_json(f'{{"odd": {number}, "price": 1658.55}}'.encode())
+
+    assert isinstance(body.pop("odd"), Unparsed)
+    assert body == {"price": Decimal("1658.55")}
+
+
+async def test_a_long_body_is_parsed_beside_the_event_loop_and_a_short_one_on_it(
+    http: httpx.AsyncClient, broker: ScriptedDhan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[threading.Thread] = []
+
+    def watched(body: bytes) -> Any:
+        threads.append(threading.current_thread())
+        return parse_json(body)
+
+    monkeypatch.setattr("dhan.transport.parse_json", watched)
+    broker.on("GET", "/v2/short", json_answer([1]))
+    broker.on("GET", "/v2/long", json_answer([{"a": "b" * LONG_BODY}]))
+    dhan = transport(http, broker)
+
+    short, long = await dhan.get("/short"), await dhan.get("/long")
+
+    assert isinstance(short, Reply)
+    assert isinstance(long, Reply)
+    assert (short.body, long.body) == ([1], [{"a": "b" * LONG_BODY}])
+    assert [thread is threading.main_thread() for thread in threads] == [True, False]
+
+
+async def test_the_event_loop_takes_turns_while_long_bodies_are_parsed() -> None:
+    body = b"[" + b",".join([b'{"orderId": "1", "price": 1658.55, "quantity": 10}'] * 50_000) + b"]"
+    loop = asyncio.get_running_loop()
+    turns = 0
+
+    parsing = [loop.run_in_executor(None, parse_json, body)]
+    while not parsing[0].done():
+        turns += 1
+        await asyncio.sleep(0.001)
+
+    assert len(await parsing[0]) == 50_000
+    assert turns > 3
 
 
 def test_an_empty_body_is_none() -> None:

@@ -20,7 +20,8 @@ from supabase import AsyncClientOptions, acreate_client
 
 from bus.connection import KafkaConnection
 from bus.options import ShellOptions
-from dhan.orders import DayLookupResult, LookupResult, NewOrder, PlaceResult
+from dhan.orders import DayLookupResult, LookupResult, NewOrder
+from dhan.outcomes import PlaceResult
 from dhan.transport import Credentials, open_client
 from executors import app
 from executors.app import ExecutorDeps, run_executors

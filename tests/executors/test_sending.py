@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from bus.records import Record
-from dhan.orders import RATE_LIMIT, Accepted, NewOrder, NotSent, PlaceResult, Rejected, Unknown
+from dhan.orders import NewOrder
+from dhan.outcomes import RATE_LIMIT, Accepted, NotSent, PlaceResult, Rejected, Unknown
 from dhan.transport import BaseUrl, Credentials
 from executors.accounts import Accounts
 from executors.clock import LiveClock, MarketClock, MonotonicClock, ReplayClock

@@ -19,7 +19,8 @@ import pytest
 from yarl import URL
 
 from dhan.history import read_bars, read_daily
-from dhan.orders import TokenRefused, Unknown, classify_lookup
+from dhan.orders import classify_lookup
+from dhan.outcomes import TokenRefused, Unknown
 from dhan.transport import Reply, parse_json, trading_error
 from schemas.ids import CorrelationId
 from simulator.config import ErrorShape, Quirks, SimulatedUser
