@@ -208,8 +208,8 @@ REMEDIES: Final[Mapping[str, str]] = {
     "ADMIN_DHAN_ACCESS_TOKEN": "create a token at web.dhan.co; it lives for 24 hours",
     "ATS_SMALL_MODEL_API_KEY": "give the key of the provider at ATS_SMALL_MODEL_BASE_URL; "
     "another's is not sent there",
-    "ATS_NEWS_FILE": "give the JSON file of headlines that ATS_NEWS=file reads (docs/agents.md), "
-    "or set ATS_NEWS=none",
+    "ATS_NEWS_FILE": "give the JSON file of headlines that ATS_NEWS=file reads, or "
+    "set ATS_NEWS=none",
     "OPENAI_API_KEY": "create a key at your model provider, or run `ats simulator` and point "
     "OPENAI_BASE_URL at it",
 }

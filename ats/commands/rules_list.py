@@ -44,7 +44,7 @@ def show(console: Console, path: Path | None) -> None:
     )
     _warn(console, rule_set, path)
     console.print(
-        f"\n{decides} what runs. docs/rules.md says how to write a rule.",
+        f"\n{decides} what runs. `ats rules new` writes one of your own.",
         markup=False,
         soft_wrap=True,
     )

@@ -109,8 +109,8 @@ def write(console: Console, name: str, directory: Path | None) -> None:
             f"{home} cannot be written: {error.strerror}; name another directory"
         ) from None
     console.print(
-        f"Next: install it beside ATS (pip install -e {home}), then ats rules try {name}. See "
-        "docs/rules.md.",
+        f"Next: install it beside ATS (pip install -e {home}), then ats rules try {name}. "
+        "The documentation's guide to rules goes on from there.",
         markup=False,
     )
 

@@ -16,6 +16,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
+from ats.commands.market_file import look_at
 from ats.commands.rules_list import in_bars
 from schemas.binary import Rows
 from schemas.calendar import EVERY_DAY
@@ -102,6 +103,8 @@ def run(console: Console, trial: Trial) -> None:
     Raises:
         Misconfigured: no such rule, or a parameter or file that cannot be used.
     """
+    for path in trial.markets:
+        look_at(path)
     rule, tally = one_rule(trial.rules, trial.name, dict(map(_parameter, trial.given))), Tally()
     with console.status(
         "loading the engine; the first time after an install it compiles, for a minute"

@@ -14,7 +14,8 @@ from typing import Final
 import typer
 
 from ats.commands.db_serve import ready
-from ats.runtime.shutdown import until_signalled
+from ats.commands.market_file import look_at
+from ats.runtime.shutdown import die_of_ctrl_c, until_signalled
 from ats.settings import Settings
 from schemas.errors import Misconfigured
 from simulator.config import RegisteredApp, RegisteredPartner, SimulatedUser, SimulatorConfig
@@ -59,6 +60,9 @@ async def serve(options: SimulatorOptions) -> None:
     config = config_of(options, settings)
     simulator = Simulator(config)
     try:
+        die_of_ctrl_c()
+        if config.market is not None:
+            typer.echo(f"reading {config.market.name}", err=True)
         await simulator.start()
     except OSError as error:
         await simulator.stop()
@@ -81,6 +85,8 @@ def config_of(options: SimulatorOptions, settings: Settings) -> SimulatorConfig:
     Raises:
         Misconfigured: an option that means nothing, or a script of faults that cannot be read.
     """
+    if options.market is not None:
+        look_at(options.market)
     script = load_script(options.faults) if options.faults else None
     character, characters = generators_of(options.generators)
     traded = tuple(symbol for symbol in options.options if symbol != NONE)
@@ -171,7 +177,7 @@ def announcement(url: str, config: SimulatorConfig, *, own_token: bool) -> str:
         ),
     ]
     lines += [_user_line(user, hidden=own_token and user is admin) for user in config.users]
-    return "\n".join([*lines, "docs/simulator.md shows how to point dhanhq here. Ctrl-C ends it."])
+    return "\n".join([*lines, "The documentation shows how to point dhanhq here. Ctrl-C ends it."])
 
 
 def _user_line(user: SimulatedUser, *, hidden: bool) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Final, TypedDict
@@ -21,9 +20,9 @@ from ats.demo.candles import (
     lines_named,
     on_day,
     overlap,
-    reference,
 )
 from ats.demo.home import home_of
+from ats.demo.options import DemoOptions
 from ats.demo.report import summary
 from ats.demo.result import Played
 from ats.demo.stack import GRACE, Stack, free_ports
@@ -48,12 +47,11 @@ from bus.reader import read_topics
 from bus.topics import create_topics
 from schemas import topics
 from schemas.codec import decode
-from schemas.errors import Misconfigured
 from schemas.market import Session, trading_day
 from schemas.messages import Candle, FeedState
-from simulator.market.replay import replay_file
 from simulator.market.session import market_session
 from streams.rules.config import read as read_rules
+from streams.rules.config import warning_of
 
 SERVICES: Final = ("streams", "agents", "executors", "feed")
 SETTLED: Final = 1.0  # seconds for our own reader to catch up with the services
@@ -67,34 +65,6 @@ GROUPS: Final = {
 DRAIN_WITHIN: Final = 120.0
 
 
-@dataclass(frozen=True, slots=True)
-class DemoOptions:
-    """What `ats demo` was asked for.
-
-    Attributes:
-        market: CSV to replay; None generates a session.
-        speed: Market seconds per second; None is as fast as it goes.
-        check_against: CSVs of longer candles to compare those with that were played too.
-        keep: Folder for logs and databases; None uses one that is removed at the end.
-        web: Start the web page too, and keep it open when the market has closed.
-        rules: Rules file of the engine; None runs the default.
-        day: Which of the market file's days to replay; None when it holds one, or generates the
-            simulator's usual day.
-        max_bad_rows: Percent of the market file's rows that may be unusable.
-    """
-
-    market: Path | None
-    speed: float | None
-    seed: int
-    check_candles: bool
-    check_against: tuple[Path, ...]
-    keep: Path | None
-    web: bool = False
-    rules: Path | None = None
-    day: date | None = None
-    max_bad_rows: float = 1.0
-
-
 class SimulatorState(TypedDict):
     """What we read of `GET /control/state`."""
 
@@ -104,16 +74,16 @@ class SimulatorState(TypedDict):
     file: list[str]
 
 
-async def run(options: DemoOptions) -> int:
-    """Run the demo; the return value is the exit code (`ats.runtime.exit_codes`)."""
-    if options.market is not None and not options.market.is_file():
-        raise Misconfigured(f"market file {options.market}: no such file")
-    references = references_of(options)
-    if options.market is not None:
-        await asyncio.to_thread(check_market, options.market, options)
-    read_rules(options.rules)
+async def run(options: DemoOptions, references: Sequence[Reference]) -> int:
+    """Run the demo; the return value is the exit code (`ats.runtime.exit_codes`).
+
+    `references` is what `ats.demo.files` read before anything was loaded.
+    """
+    rule_set = read_rules(options.rules)
     console, settings = Console(), load()
     configure("demo", style="console", level="error", secrets=())
+    if warning := warning_of(rule_set, options.rules):
+        console.print(warning, style="yellow", markup=False, highlight=False, soft_wrap=True)
     interrupted = asyncio.create_task(stop_on_signals().wait())
     playing = asyncio.create_task(_play_in_a_home(options, references, settings, console))
     await asyncio.wait({playing, interrupted}, return_when=asyncio.FIRST_COMPLETED)
@@ -124,38 +94,6 @@ async def run(options: DemoOptions) -> int:
     await asyncio.gather(playing, return_exceptions=True)
     console.print("\nStopped; nothing is left running.")
     return exit_codes.INTERRUPTED
-
-
-def references_of(options: DemoOptions) -> list[Reference]:
-    """The files of longer candles, read before anything starts: a mistake costs no whole day.
-
-    Raises:
-        Misconfigured: one of them, or the market file, is of no use for a comparison.
-    """
-    if not (options.check_candles or options.check_against):
-        return []
-    if options.market is None:
-        raise Misconfigured(
-            "--check-candles and --check-against compare what a file gives: name it with --market"
-        )
-    played = bars_of(options.market)
-    if options.day is not None:
-        played = on_day(played, options.day)
-    if not played:
-        of = f" of {options.day}" if options.day else ""
-        raise Misconfigured(f"market file {options.market}: it has no usable row{of}")
-    return [reference(path, played) for path in options.check_against]
-
-
-def check_market(market: Path, options: DemoOptions) -> None:
-    """Read the market file once before anything starts.
-
-    Raises:
-        Misconfigured: it cannot be played, or too many of its rows cannot be used.
-    """
-    report = replay_file(market, options.seed, options.day).report
-    assert report is not None, "a file has a report"
-    report.refuse_broken(options.max_bad_rows / 100)
 
 
 async def _play_in_a_home(

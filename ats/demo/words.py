@@ -73,7 +73,7 @@ def next_steps(kept: Path | None) -> str:
         f"{ats} demo --speed max": "the same day as fast as this machine can take it",
         f"{ats} demo --market DAY.csv --check-candles": "a day of your own, each candle compared",
         f"{ats} demo --keep ./demo": "keep its data to look around in",
-        "docs/architecture.md": "how it works, and what is promised",
+        f"{ats} --help": "all other commands, by what a person wants to do",
     }
     if kept:
         del again[f"{ats} demo --keep ./demo"]

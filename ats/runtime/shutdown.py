@@ -6,6 +6,13 @@ import asyncio
 import signal
 
 
+def die_of_ctrl_c() -> None:
+    """Until `stop_on_signals`, SIGINT ends the process where it is: when nothing needs an orderly
+    end yet, and a thread that cannot be stopped is at work, such as one that reads a file.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def stop_on_signals() -> asyncio.Event:
     """An event that the first SIGINT or SIGTERM sets."""
     stop = asyncio.Event()

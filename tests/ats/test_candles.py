@@ -16,7 +16,8 @@ from ats.demo.candles import (
     reference,
     timeframe_of,
 )
-from ats.demo.run import DemoOptions, references_of
+from ats.demo.files import references_of
+from ats.demo.options import DemoOptions
 from schemas.errors import Misconfigured
 from schemas.ids import derive
 from schemas.market import Timeframe

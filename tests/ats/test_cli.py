@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -134,6 +135,38 @@ def test_a_part_at_fault_ends_with_a_code_that_does_not_ask_for_another_try(
 
     assert ended.value.code == exit_codes.BROKEN
     assert "streams ended with exit code 5" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (["demmo"], "Did you mean 'demo'?"),
+        (["rules", "lst"], "Did you mean 'list'?"),
+        (["settle"], "Did you mean 'claims settle'?"),  # it stands below another word
+        (["foo"], "There are demo, simulator, feed"),  # nothing is near
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_word_that_is_no_command_is_answered_with_the_nearest_or_with_all(
+    words: list[str], answer: str
+) -> None:
+    done = ats(*words)
+
+    assert done.returncode == exit_codes.MISCONFIGURED
+    assert answer in done.stderr
+
+
+def test_nothing_that_a_command_says_leads_to_a_page_that_an_installation_lacks() -> None:
+    said = [
+        f"{module.name}: {node.value}"
+        for module in (ROOT / "ats").rglob("*.py")
+        for tree in [ast.parse(module.read_text())]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and "docs/" in node.value
+        if node.value != ast.get_docstring(tree, clean=False)
+    ]
+
+    assert said == []
 
 
 def test_an_unknown_topic_is_answered_with_those_that_exist() -> None:

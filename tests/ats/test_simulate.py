@@ -146,7 +146,7 @@ def test_the_command_prints_addresses_that_answer() -> None:
             text = "".join(
                 iter(
                     process.stdout.readline,
-                    "docs/simulator.md shows how to point dhanhq here. Ctrl-C ends it.\n",
+                    "The documentation shows how to point dhanhq here. Ctrl-C ends it.\n",
                 )
             )
             (url,) = set(re.findall(r"DHAN_INSTRUMENTS_URL=(\S+)", text))

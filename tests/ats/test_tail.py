@@ -161,6 +161,17 @@ def test_a_text_from_outside_can_neither_steer_nor_colour_the_terminal() -> None
     assert "\\u001b[2J[red]gone[/]" in a_person_sees(entry)
 
 
+@pytest.mark.parametrize("odd", ["\x9b2J", "\x7f", "\u202eabc", "\u2066", "\u2028", "\U000e0001"])
+def test_neither_form_passes_controls_or_turns_the_writing_round(odd: str) -> None:
+    entry = the_entry(topics.DECISIONS, a_decision(reasoning=odd))
+
+    line = json_line(entry)
+
+    assert line.isprintable()
+    assert a_person_sees(entry).replace("\n", "").isprintable()
+    assert json.loads(line)["value"]["reasoning"] == odd
+
+
 def test_a_terminal_gets_units_a_pipe_gets_json_and_an_option_overrules() -> None:
     class Terminal(io.StringIO):
         def isatty(self) -> bool:

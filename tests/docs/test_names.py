@@ -107,6 +107,12 @@ def test_every_reason_code_of_a_table_exists(page: Path) -> None:
     assert {code for code in _codes(page) if code not in CODES} == set()
 
 
+def test_every_denial_has_a_row_in_the_page_of_the_executors() -> None:
+    told = set(_codes(ROOT / "docs" / "executors.md"))
+
+    assert {denial.value for denial in Denial} - told == set()
+
+
 def test_pages_name_reason_codes_at_all() -> None:
     found = {code for page in NOW for code in _codes(page)}
 

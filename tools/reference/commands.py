@@ -47,7 +47,7 @@ def page() -> str:
     ]
     for name, command in commands():
         parts += [f"## {name}", _paragraphs(command.help or ""), *_parameters(command)]
-    return page_of("Commands", "`ats/cli.py`", *parts)
+    return page_of("Commands", "`ats/cli`", *parts)
 
 
 def _paragraphs(text: str) -> str:

@@ -37,7 +37,7 @@ def json_line(entry: Entry) -> str:
         body["unreadable"] = entry.odd
     if entry.raw is not None:
         body["raw"] = entry.raw
-    return orjson.dumps(body).decode()
+    return _clean(orjson.dumps(body).decode())
 
 
 def text(entry: Entry) -> Text:
@@ -118,5 +118,14 @@ def _inner(plain: Any, name: str) -> Any:
 
 
 def _clean(told: str) -> str:
-    """A text from outside cannot steer the terminal."""
-    return "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in told)
+    """A text from outside cannot steer the terminal: neither with controls (C1 too) nor by turning
+    the direction of writing round. What it becomes is JSON's way of writing the same.
+    """
+    if told.isprintable():
+        return told
+    return "".join(each if each.isprintable() else _escaped(each) for each in told)
+
+
+def _escaped(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))

@@ -1,0 +1,100 @@
+"""The command line: one module for each thing that a person wants to do.
+
+Each command says what it does with `--help`; rooms are imported only by the command that needs
+them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from importlib import metadata
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from ats import DISTRIBUTION
+from ats.cli import look, rules, services, set_up, try_it
+from ats.cli.groups import Commands
+from ats.runtime import exit_codes
+from schemas.errors import Misconfigured, TryLater, Unreadable
+
+USAGE: Final = 2  # what Typer ends with; a supervisor would read it as a crash and start us again
+
+app = typer.Typer(
+    name="ats",
+    cls=Commands,
+    help="Live market ticks in, AI-made trading decisions out, placed safely for many users. Start "
+    "with: ats demo",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+# The help lists commands by what a person wants to do, and in this order.
+SET_UP: Final = "Set it up, and check it"
+LOOK: Final = "Look at what happens, and step in"
+PANELS: Final[dict[str, dict[str, Callable[..., None]]]] = {
+    "Try it on this machine": {"demo": try_it.demo, "simulator": try_it.simulator},
+    "Run the services": {
+        "feed": services.feed,
+        "warm-up": services.warm_up,
+        "streams": services.streams,
+        "agents": services.agents,
+        "executors": services.executors,
+    },
+    LOOK: {"tail": look.tail},
+    SET_UP: {"show-config": set_up.show_config, "doctor": set_up.doctor},
+}
+for panel, commands in PANELS.items():
+    for name, command in commands.items():
+        app.command(name, rich_help_panel=panel)(command)
+app.add_typer(set_up.topics, name="topics", rich_help_panel=SET_UP)
+app.add_typer(set_up.database, name="db", rich_help_panel=SET_UP)
+app.add_typer(rules.rules, name="rules", rich_help_panel="Write rules")
+app.add_typer(look.claims, name="claims", rich_help_panel=LOOK)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"ats {metadata.version(DISTRIBUTION)}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version and end.", callback=_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run `ats`; what goes wrong becomes one line and an exit code (`ats.runtime.exit_codes`)."""
+    try:
+        app()
+    except SystemExit as end:
+        sys.exit(exit_codes.MISCONFIGURED if end.code == USAGE else end.code)
+    except Misconfigured as error:
+        _fail(error, exit_codes.MISCONFIGURED)
+    except (TryLater, Unreadable) as error:
+        _fail(error, exit_codes.TRY_LATER)
+    except exit_codes.Faulty as error:
+        _fail(error, exit_codes.BROKEN)
+    except KeyboardInterrupt:
+        sys.exit(exit_codes.INTERRUPTED)
+
+
+def _fail(error: Exception, code: int) -> None:
+    Console(stderr=True).print(
+        f"[bold red]{exit_codes.SAID}[/]{escape(str(error))}",
+        highlight=False,
+        soft_wrap=True,
+        markup=True,
+    )
+    sys.exit(code)

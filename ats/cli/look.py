@@ -1,0 +1,113 @@
+"""Commands to look at what happens, and to step in: topics' records, open orders."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from ats.cli.groups import group
+from ats.cli.options import finish
+from schemas.units import UtcNs
+
+claims = group("Orders whose fate is unknown: list them, settle or correct them by hand.")
+
+OrderArgument = Annotated[
+    str, typer.Argument(help="The order's id, as `ats claims list` prints it.")
+]
+SettledAs = Annotated[
+    str, typer.Option("--as", help="What became of it at Dhan: accepted, rejected or not_found.")
+]
+AtDhan = Annotated[
+    str | None,
+    typer.Option("--dhan-order-id", help="Dhan's number of the order, where it has one."),
+]
+Because = Annotated[
+    str, typer.Option("--reason", help="How you know, in one sentence; the user reads it.")
+]
+SaysWho = Annotated[str, typer.Option("--by", help="Your name: it is kept with the reason.")]
+
+
+@claims.command("list")
+def claims_list() -> None:
+    """Claimed orders without an outcome, and why. A table on a terminal, JSON lines in a pipe."""
+    from ats.commands.claims import list_open
+
+    finish(list_open())
+
+
+@claims.command("settle")
+def claims_settle(
+    order: OrderArgument,
+    as_: SettledAs,
+    reason: Because,
+    by: SaysWho,
+    dhan_order_id: AtDhan = None,
+) -> None:
+    """Record what became of an open order, after you looked it up at Dhan yourself.
+
+    Refused while the order may still be on its way (10 seconds), and when it is settled already.
+    """
+    from ats.commands.claims import Verdict, settle
+
+    finish(settle(Verdict.of(order, as_, dhan_order_id, reason=reason, by=by)))
+
+
+@claims.command("correct")
+def claims_correct(
+    order: OrderArgument,
+    as_: SettledAs,
+    reason: Because,
+    by: SaysWho,
+    dhan_order_id: AtDhan = None,
+) -> None:
+    """Append what is known now of an order that was settled as something else.
+
+    The recorded outcome stays as evidence; everybody is shown the correction.
+    """
+    from ats.commands.claims import Verdict, correct
+
+    finish(correct(Verdict.of(order, as_, dhan_order_id, reason=reason, by=by)))
+
+
+def tail(
+    topics: Annotated[list[str], typer.Argument(help="Topic names, see: ats topics list")],
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="FIELD=VALUE that must hold, such as symbol=TCS or values.rsi_14=30; "
+            "repeat it, all must hold."
+        ),
+    ] = None,
+    last: Annotated[
+        int | None,
+        typer.Option(help="Begin with the last so many that match; the default is 10.", min=1),
+    ] = None,
+    from_beginning: Annotated[
+        bool, typer.Option("--from-beginning", help="Begin with the oldest record.")
+    ] = False,
+    since: Annotated[
+        str,
+        typer.Option(
+            help="Begin with what was written at 09:15 or 2026-11-20T09:15 (IST), or 15m ago."
+        ),
+    ] = "",
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Wait for new records, until Ctrl-C.")
+    ] = False,
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json", help="JSON lines on a terminal too; a pipe or a file gets them anyway."
+        ),
+    ] = False,
+) -> None:
+    """Print what stands on topics: rupees and Indian time on a terminal, JSON lines elsewhere.
+
+    Joins no consumer group and disturbs nobody. What cannot be read is shown as unreadable.
+    """
+    from ats.commands.tail.command import TailOptions, run
+
+    options = TailOptions(topics, where or (), last, from_beginning, since, follow, as_json)
+    finish(run(options, UtcNs(time.time_ns())))

@@ -1,0 +1,59 @@
+"""Commands that run the services."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ats.cli.options import MOST_PORT, finish
+
+MetricsPort = Annotated[
+    int,
+    typer.Option(
+        help="Serve /metrics (Prometheus) and /health on 127.0.0.1 at this port; 0 is off.",
+        min=0,
+        max=MOST_PORT,
+    ),
+]
+
+
+def feed(metrics_port: MetricsPort = 0) -> None:
+    """Gateway: Dhan's market feed into ats.ticks."""
+    _service("feed", metrics_port)
+
+
+def warm_up() -> None:
+    """Past bars into ats.ticks, from ats.candles or Dhan's history, so that indicators are ready.
+    Run before `ats feed`.
+    """
+    _service("warmup", 0)
+
+
+def streams(metrics_port: MetricsPort = 0) -> None:
+    """Engine: ticks into candles, indicators and signals."""
+    _service("streams", metrics_port)
+
+
+def agents(
+    metrics_port: MetricsPort = 0,
+    scout_only: Annotated[
+        bool, typer.Option("--scout-only", help="Make today's shortlist and end.")
+    ] = False,
+) -> None:
+    """Agents: signals into reports and BUY, SELL or HOLD decisions.
+
+    Runs the Scout on each trading day without a shortlist.
+    """
+    _service("scout" if scout_only else "agents", metrics_port)
+
+
+def executors(metrics_port: MetricsPort = 0) -> None:
+    """Order workers: decisions into each active user's orders."""
+    _service("executors", metrics_port)
+
+
+def _service(name: str, metrics_port: int) -> None:
+    from ats.services import run_service
+
+    finish(run_service(name, metrics_port))
