@@ -270,6 +270,12 @@ def test_an_estimate_is_not_rounded_as_no_order_estimate_is() -> None:
         pytest.param(
             (fill(SELL, 1000, "130"), fill(BUY, 1000, "100")), None, "29", id="first sold"
         ),
+        pytest.param(
+            (fill(BUY, 108_000, "10.00"), fill(BUY, 92_000, "10.01")),
+            "2000",
+            None,
+            id="a mean of 10.0046 is 10.00",
+        ),
     ],
 )
 def test_stt_goes_by_the_days_net_quantity_and_mean_price(
