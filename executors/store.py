@@ -153,6 +153,14 @@ class Questioned:
 
 
 @dataclass(frozen=True, slots=True)
+class Connected:
+    """A token that lives, and the account it was stored for."""
+
+    credentials: Credentials
+    token_version: TokenVersion
+
+
+@dataclass(frozen=True, slots=True)
 class KeyRow:
     """What the engine may know about a user without reading the token."""
 
@@ -333,6 +341,29 @@ class Store:
         """Note that Dhan says: this token lives, and is of the account it was stored for."""
         arguments = {"p_user": str(user), "p_token_version": version}
         await self._rpc("vouch_for_token", arguments)
+
+    async def account_credentials(
+        self, user: UserId, known: Connected | None = None
+    ) -> Connected | None:
+        """The token of `user` while one lives, whatever their switch says; else None.
+
+        Returns `known` itself while nothing was stored since.
+        """
+        arguments = {"p_user": str(user), "p_known": known.token_version if known else None}
+        match await self._rpc("account_credentials", arguments):
+            case {"status": "refused", "reason": str()}:
+                return None
+            case {"status": "known"} if known:
+                return known
+            case {
+                "status": "living",
+                "dhan_client_id": str(client),
+                "access_token": str(token),
+                "token_version": int(version),
+            }:
+                credentials = Credentials(DhanClientId(client), SecretStr(token))
+                return Connected(credentials, TokenVersion(version))
+        raise self._unexpected("account_credentials")
 
     async def trading_keys(self) -> list[KeyRow]:
         """All users' keys without their tokens."""

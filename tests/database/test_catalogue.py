@@ -34,6 +34,7 @@ SERVICE_FUNCTIONS = {
     "refuse_token",
     "trading_keys",
     *("question_token", "vouch_for_token"),
+    "account_credentials",
     *("correct_order", "unpublished_corrections", "correction_published"),
     *("users_to_check", "begin_order_check", "mark_orders_final"),
     *("list_open_claims", "settle_claim_by_hand", "correct_order_by_hand"),
