@@ -171,6 +171,41 @@ class KeyRow:
     token_refused: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """No order that opens or enlarges a position leaves.
+
+    Attributes:
+        user: Whose; None for everybody's.
+        flatten: Positions are to be closed.
+        broker_kill: Once flat, Dhan's own kill switch is to be set.
+        since: The first that is in force, by the database's clock.
+        reason: Of that first one, for a person.
+    """
+
+    user: UserId | None
+    flatten: bool
+    broker_kill: bool
+    since: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Halts:
+    """All that are in force; at most one a user, and one of everybody.
+
+    Attributes:
+        digest: Changes whenever a halt comes or goes.
+    """
+
+    digest: str
+    in_force: tuple[Halt, ...]
+
+    def of(self, user: UserId) -> tuple[Halt, ...]:
+        """Those that stop this user."""
+        return tuple(halt for halt in self.in_force if halt.user is None or halt.user == user)
+
+
 Claim: TypeAlias = Claimed | Refused | AlreadyClaimed
 Reconciled: TypeAlias = OpenClaim | RecordedOutcome | Unverifiable
 T = TypeVar("T")
@@ -185,14 +220,18 @@ class Store:
         self._client = client
         self._answers = Answers(_REMEDY, monotonic)
 
-    async def claim(self, intent: OrderIntent) -> Claim:
+    async def claim(self, intent: OrderIntent, *, closes: bool = False) -> Claim:
         """Ask for the right to send `intent`, and for the credentials to do it with.
+
+        One that `closes`, and so only makes a position smaller, is held back by neither halt nor
+        switch.
 
         Raises:
             Unreadable: the decision in the database is not what the intent says it is.
         """
         terms = OrderTerms.of(intent).written()
-        arguments = {"p_correlation_id": intent.dhan_correlation_id, "p_terms": terms}
+        arguments: dict[str, Any] = {"p_terms": terms, "p_closes": closes}
+        arguments["p_correlation_id"] = intent.dhan_correlation_id
         answer = await self._rpc("claim_order", _key(intent) | arguments)
         match answer:
             case {"status": "differs", "action": str(action), "symbol": str(symbol)}:
@@ -365,6 +404,20 @@ class Store:
                 return Connected(credentials, TokenVersion(version))
         raise self._unexpected("account_credentials")
 
+    async def halts_in_force(self, known: Halts | None = None) -> Halts:
+        """The halts in force; `known` itself while they are the same. Cheap: ask often."""
+        arguments = {"p_known": known.digest if known else None}
+        answer = await self._rpc("halts_in_force", arguments)
+        try:
+            match answer:
+                case {"digest": str(digest), "halts": None} if known and digest == known.digest:
+                    return known
+                case {"digest": str(digest), "halts": list(rows)}:
+                    return Halts(digest, tuple(_halt(row) for row in rows))
+        except (KeyError, TypeError, ValueError):
+            pass
+        raise self._unexpected("halts_in_force")
+
     async def trading_keys(self) -> list[KeyRow]:
         """All users' keys without their tokens."""
         rows: list[KeyRow] = []
@@ -427,6 +480,17 @@ def _key(intent: OrderIntent) -> dict[str, Any]:
         "p_decision": str(intent.decision_id),
         "p_order": str(intent.id),
     }
+
+
+def _halt(row: dict[str, Any]) -> Halt:
+    user = row["user_id"]
+    return Halt(
+        user=UserId(UUID(user)) if user else None,
+        flatten=row["flatten"] is True,
+        broker_kill=row["broker_kill"] is True,
+        since=datetime.fromisoformat(row["since"]),
+        reason=str(row["reason"]),
+    )
 
 
 def _key_rows(page: Any) -> list[KeyRow]:

@@ -40,6 +40,7 @@ EXPLANATIONS: Final[Mapping[str, str]] = {
     Denial.ORDER_TOO_LARGE: "the order's value is above the limit",
     Denial.ORDERS_OF_THE_DAY_USED_UP: "the day's number of orders is used up",
     Denial.TOO_MANY_ORDERS_A_SECOND: "too many orders in one second",
+    "halted": "trading was halted before the order left",
     "switched_off": "trading was switched off before the order left",
     "token_expired": "the Dhan token had expired: connect the account again",
     "no_token": "no Dhan token: connect the account",

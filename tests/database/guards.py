@@ -26,6 +26,7 @@ Actor: TypeAlias = Callable[[Connection], AbstractAsyncContextManager[None]]
 
 CLAIM = "select claim_order($1, $2, $3, $4)"
 ACCEPT = "select record_order_outcome($1, $2, $3, 'accepted', '1')"
+HALT = "select halt_trading($1, 'Asha', 'drill')"
 CORRECT = "select correct_order($1, $2, $3, 'rejected', null, 'REJECTED')"
 
 
@@ -144,6 +145,36 @@ async def claim_and_denial(stack: SupabaseStack) -> tuple[Statement, Statement]:
         as_service, "select claim_order($1, $2, $3, $4)", (user.id, decision, order, order.hex[:25])
     )
     return denial, claim
+
+
+async def a_claim_waits_for_a_halt_of_everybody(stack: SupabaseStack) -> None:
+    """Not of the table: the halt's row is seen by whoever asks after the halt."""
+    _, claim = await claim_and_denial(stack)
+    await second_waits(stack, Statement(as_service, HALT, (None,)), claim)
+
+
+async def a_claim_waits_for_a_halt_of_its_user(stack: SupabaseStack) -> None:
+    _, claim = await claim_and_denial(stack)
+    await second_waits(stack, Statement(as_service, HALT, (claim.arguments[0],)), claim)
+
+
+async def a_halt_waits_for_claims(stack: SupabaseStack) -> None:
+    _, claim = await claim_and_denial(stack)
+    await second_waits(stack, claim, Statement(as_service, HALT, (claim.arguments[0],)))
+
+
+async def a_halt_waits_for_no_claim_that_hangs(stack: SupabaseStack) -> None:
+    _, claim = await claim_and_denial(stack)
+    async with connected(stack) as one, connected(stack) as two:
+        async with claim.actor(one):
+            await one.execute(claim.query, *claim.arguments)
+            halt = asyncio.create_task(two.fetchval(HALT, claim.arguments[0]))
+            await asyncio.wait([halt], timeout=5)
+            came_through = halt.done()
+        await halt
+        await two.execute("select lift_halt($1, 'Asha', 'over')", claim.arguments[0])
+
+    assert came_through
 
 
 async def attempts_to_connect_are_counted_one_by_one(stack: SupabaseStack) -> None:

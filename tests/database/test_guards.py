@@ -63,6 +63,28 @@ MUTANTS = [
         "log_outcome",
         r"'executed ' \|\| p_claim\.decision_id",
     ),
+    *(
+        Mutant(check, function, rf"  perform pg_catalog\.{call}\(private\.halt_key\({key}\)\);\n")
+        for check, function, call, key in (
+            (
+                guards.a_claim_waits_for_a_halt_of_everybody,
+                *("is_halted", "pg_advisory_xact_lock_shared", "null"),
+            ),
+            (
+                guards.a_claim_waits_for_a_halt_of_its_user,
+                *("is_halted", "pg_advisory_xact_lock_shared", "p_user"),
+            ),
+            (
+                guards.a_halt_waits_for_claims,
+                *("wait_for_claims", "pg_advisory_xact_lock", "p_user"),
+            ),
+        )
+    ),
+    Mutant(
+        guards.a_halt_waits_for_no_claim_that_hangs,
+        "wait_for_claims",
+        r" set lock_timeout = '500ms'",
+    ),
     lock(guards.a_claim_waits_for_the_denial_of_its_order, "claim_order", PAIR),
     lock(guards.a_denial_waits_for_the_claim_of_its_order, "record_order_outcome", PAIR),
     lock(

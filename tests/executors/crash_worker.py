@@ -71,8 +71,8 @@ class Fate:
 class MortalStore(Store):
     fate: Fate
 
-    async def claim(self, intent: OrderIntent) -> Claim:
-        claim = await super().claim(intent)
+    async def claim(self, intent: OrderIntent, *, closes: bool = False) -> Claim:
+        claim = await super().claim(intent, closes=closes)
         self.fate.at("claimed")
         return claim
 

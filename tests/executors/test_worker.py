@@ -280,8 +280,8 @@ class SlowToClaim(Store):
         super().__init__(world.client)
         self._machine, self._seconds = machine, seconds
 
-    async def claim(self, intent: OrderIntent) -> Claim:
-        claim = await super().claim(intent)
+    async def claim(self, intent: OrderIntent, *, closes: bool = False) -> Claim:
+        claim = await super().claim(intent, closes=closes)
         await self._machine.sleep(self._seconds)
         return claim
 

@@ -83,6 +83,7 @@ const REASONS: Readonly<Record<string, string>> = {
   claim_stale: "It was not sent in time, so it was not sent at all.",
   not_found: "Dhan's answer was lost, and its order book does not hold the order.",
   unverifiable: "Dhan's answer was lost, and Dhan could not be asked. Check your order book at Dhan.",
+  halted: "Trading was halted.",
   switched_off: "Trading was switched off.",
   token_expired: "The connection to Dhan had expired.",
   account_mismatch: "The connection was of another Dhan account than the one you named.",

@@ -1,0 +1,149 @@
+"""Mutants of migrations, made from their own text, so that none can be forgotten: each grant,
+revoke, policy, check, trigger and guard of a function, taken away one at a time.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+# PUBLIC holds nothing of a new table, so a revoke from it changes nothing
+_TABLES_GIVE_PUBLIC_NOTHING: Final = "public"
+_DOLLARS: Final = re.compile(r"\$\$.*?\$\$", re.DOTALL)
+_RIGHTS: Final = re.compile(
+    r"^(?P<verb>grant|revoke)\s+(?P<what>.+?)\s+on\s+(?P<function>function\s+)?(?P<objects>.+?)"
+    r"\s+(?:to|from)\s+(?P<roles>[\w,\s]+)$",
+    re.DOTALL,
+)
+_FUNCTION: Final = re.compile(r"create (?:or replace )?function (?P<name>[\w.]+)")
+# locks are tried with two connections in test_guards.py; a key's audit is no guard
+_NO_GUARD: Final = re.compile(r"pg_advisory|wait_for_claims|audit_key|set_config")
+# a further condition of a query on halts
+_CONDITION: Final = re.compile(
+    r"\band (?:not )?(?:own|flatten|broker_kill|lifted_at)\b(?:[^\n;()]|\(\))*?(?=\s+and\b|\n|;|\))"
+)
+
+
+class Mutant(NamedTuple):
+    """What was taken away, and all the SQL without it."""
+
+    name: str
+    sql: str
+
+
+class _Right(NamedTuple):
+    verb: str
+    what: str
+    kind: str  # "function " or nothing, for a table
+    object: str
+    role: str
+
+    @property
+    def sql(self) -> str:
+        preposition = "to" if self.verb == "grant" else "from"
+        return f"{self.verb} {self.what} on {self.kind}{self.object} {preposition} {self.role}"
+
+
+def mutants(files: list[Path]) -> Iterator[Mutant]:
+    """Every mutant of these migrations, read in order."""
+    said = [part for file in files for part in statements(file.read_text())]
+    granted = {(right.object, right.role) for part in said for right in _rights(part)
+               if right.verb == "grant" and right.kind}  # fmt: skip
+    last = {found["name"]: at for at, part in enumerate(said) if (found := _FUNCTION.match(part))}
+    for at, part in enumerate(said):
+        found = _FUNCTION.match(part)
+        if found and last[found["name"]] != at:
+            continue  # a later definition is the one in force
+        for name, instead in _changed(part, granted):
+            changed = [*said[:at], *instead, *said[at + 1 :]]
+            yield Mutant(name, ";\n".join(changed) + ";")
+
+
+def statements(text: str) -> list[str]:
+    """The statements of a migration, without comments, which end at a semicolon outside of $$."""
+    bodies: list[str] = []
+
+    def put_aside(found: re.Match[str]) -> str:
+        bodies.append(found[0])
+        return f"$${len(bodies) - 1}$$"
+
+    bare = _DOLLARS.sub(put_aside, re.sub(r"--[^\n]*", "", text))
+    parts = (part.strip() for part in re.split(r";(?=(?:[^']*'[^']*')*[^']*$)", bare))
+    return [
+        re.sub(r"\$\$(\d+)\$\$", lambda found: bodies[int(found[1])], part)
+        for part in parts if part
+    ]  # fmt: skip
+
+
+def _changed(part: str, granted: set[tuple[str, str]]) -> Iterator[tuple[str, list[str]]]:
+    line = " ".join(part.split())[:90]
+    if rights := _rights(part):
+        for right in rights:
+            if right.verb == "revoke" and _changes_nothing(right, granted):
+                continue
+            rest = [other.sql for other in rights if other != right]
+            yield f"without: {right.sql}", rest
+    elif part.startswith("create policy"):
+        yield f"without: {line}", []
+        yield f"for all rows: {line}", [part[: part.index("using (")] + "using (true)"]
+    elif part.startswith("create trigger") or part.endswith("enable row level security"):
+        yield f"without: {line}", []
+    elif part.startswith(("create table", "alter table")):
+        for start, end in _checks(part):
+            yield (
+                f"unchecked: {part[start:end]}, in {line}",
+                [part[:start] + "check (true)" + part[end:]],
+            )
+    elif found := _FUNCTION.match(part):
+        for guard, instead in _guards(part):
+            yield f"{found['name']} without: {guard}", [instead]
+
+
+def _rights(part: str) -> list[_Right]:
+    if not (found := _RIGHTS.match(part)):
+        return []
+    kind, what = found["function"] or "", found["what"]
+    columns = re.fullmatch(r"(\w+) \((.+)\)", what, re.DOTALL)
+    rights = [f"{columns[1]} ({name})" for name in _names(columns[2])] if columns else [what]
+    return [
+        _Right(found["verb"], one, kind, thing, role)
+        for one in rights
+        for thing in _names(found["objects"])
+        for role in _names(found["roles"])
+    ]
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",")]
+
+
+def _changes_nothing(right: _Right, granted: set[tuple[str, str]]) -> bool:
+    if right.kind:
+        return (right.object, right.role) in granted
+    return right.role == _TABLES_GIVE_PUBLIC_NOTHING
+
+
+def _checks(part: str) -> Iterator[tuple[int, int]]:
+    for found in re.finditer(r"\bcheck \(", part):
+        depth, end = 1, found.end()
+        while depth:
+            depth += {"(": 1, ")": -1}.get(part[end], 0)
+            end += 1
+        yield found.start(), end
+
+
+def _guards(part: str) -> Iterator[tuple[str, str]]:
+    for words in (" security definer", " set search_path = ''"):
+        if words in part:
+            yield words.strip(), part.replace(words, "", 1)
+    for found in re.finditer(r"\b(?:raise exception|perform)\b[^;]+;", part):
+        if not _NO_GUARD.search(found[0]):
+            yield " ".join(found[0].split()), part[: found.start()] + "null;" + part[found.end() :]
+    for found in _CONDITION.finditer(part):
+        yield found[0], part[: found.start()] + part[found.end() :]
+    for found in re.finditer(r"\n  where known\.version < excluded\.version", part):
+        yield found[0].strip(), part[: found.start()] + part[found.end() :]
+    for found in re.finditer(r", given\.version desc\n", part):
+        yield found[0].strip(), part[: found.start()] + "\n" + part[found.end() :]

@@ -1,0 +1,167 @@
+"""The book and the halts keep their promises, and each grant, policy, check and guard of their
+migrations is needed for it: without any one of them a promise is broken.
+
+The migrations before are applied once, as on an older hosted project, where the API's roles are
+granted everything that is new. Ours, or a mutant of them, live in one transaction that is undone.
+"""
+
+from __future__ import annotations
+
+import inspect
+import shutil
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from ats.embedded.postgres import EmbeddedPostgres
+from simulator.supabase import migrate
+from tests.database import adversary
+from tests.database.adversary import CHECKS, Check, Scene
+from tests.database.conftest import Connection
+from tests.database.fixtures import MIGRATIONS, an_order_worker_reports
+from tests.database.mutants import mutants, statements
+
+FIRST = "20261129180000"  # every migration from here on is mutated
+EARLIER = [file for file in sorted(MIGRATIONS.glob("*.sql")) if file.name < FIRST]
+OURS = [file for file in sorted(MIGRATIONS.glob("*.sql")) if file.name >= FIRST]
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """A database with the migrations before ours, and two users who may trade."""
+
+    dsn: str
+    users: tuple[UUID, UUID]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def before(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Before:
+    folder = tmp_path_factory.mktemp("earlier")
+    for file in EARLIER:
+        shutil.copy(file, folder)
+    admin = await asyncpg.connect(postgres.dsn())
+    await admin.execute("create database adversary")
+    await admin.close()
+    dsn = postgres.dsn(database="adversary")
+    await migrate(dsn, folder, shim=True)
+    await an_order_worker_reports(dsn)
+    owner = await asyncpg.connect(dsn)
+    for kind in ("tables", "functions", "sequences"):
+        await owner.execute(
+            f"alter default privileges for role postgres grant all on {kind} to anon, "
+            "authenticated, service_role"
+        )
+    users = (await a_trading_user(owner), await a_trading_user(owner))
+    await owner.close()
+    return Before(dsn, users)
+
+
+async def a_trading_user(sql: Connection) -> UUID:
+    user: UUID = await sql.fetchval("insert into auth.users default values returning id")
+    await sql.execute("insert into auth.sessions (user_id) values ($1)", user)
+    await sql.execute(
+        "insert into user_trading_keys (user_id, dhan_client_id, dhan_access_token, token_expiry, "
+        "is_trading_enabled) values ($1, $2, 'token', now() + interval '1 hour', true)",
+        *(user, f"33{user.int % 10**10:010}"),
+    )
+    return user
+
+
+@asynccontextmanager
+async def applied(before: Before, sql: Connection, migrations: str) -> AsyncIterator[Scene]:
+    """Inside, `migrations` are applied; undone at the end."""
+    undo = sql.transaction()
+    await undo.start()
+    try:
+        await sql.execute("set local session authorization postgres")
+        await sql.execute(migrations)
+        await sql.execute("set local session authorization default")
+        yield Scene(sql, *before.users)
+    finally:
+        await undo.rollback()
+
+
+async def broken(scene: Scene, checks: Iterable[Check]) -> Check | None:
+    """The first promise that does not hold."""
+    for check in checks:
+        undo = scene.sql.transaction()
+        await undo.start()
+        try:
+            await check(scene)
+        except (AssertionError, asyncpg.PostgresError):
+            return check
+        finally:
+            await undo.rollback()
+    return None
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+async def test_it_is_kept(before: Before, check: Check) -> None:
+    sql = await asyncpg.connect(before.dsn)
+    async with applied(before, sql, "".join(file.read_text() for file in OURS)) as scene:
+        await check(scene)
+    await sql.close()
+
+
+async def test_none_can_be_taken_away_unnoticed(before: Before) -> None:
+    sql = await asyncpg.connect(before.dsn)
+    unnoticed, checks = [], list(CHECKS)
+    for mutant in mutants(OURS):
+        async with applied(before, sql, mutant.sql) as scene:
+            if noticed := await broken(scene, checks):
+                # the next mutant is of the same kind: what noticed this one is tried first
+                checks.remove(noticed)
+                checks.insert(0, noticed)
+            else:
+                unnoticed.append(mutant.name)
+    await sql.close()
+
+    assert unnoticed == []
+
+
+def test_every_check_is_listed() -> None:
+    said = {
+        each
+        for each in vars(adversary).values()
+        if inspect.iscoroutinefunction(each) and each.__module__ == adversary.__name__
+    }
+
+    assert said == set(CHECKS)
+
+
+def test_the_mutants_name_every_right_policy_and_check_of_the_migrations() -> None:
+    names = [mutant.name for mutant in mutants(OURS)]
+    text = "\n".join(part for file in OURS for part in statements(file.read_text()))
+
+    assert sum("unchecked: " in name for name in names) == text.count("check (")
+    assert sum("create policy" in name for name in names) == 2 * text.count("create policy")
+    assert sum("enable row level" in name for name in names) == text.count("enable row level")
+
+
+def test_a_mutant_lacks_one_thing(tmp_path: Path) -> None:
+    file = tmp_path / "1.sql"
+    file.write_text(
+        "create table t (a int check (a > (0)), b int); -- a; comment\n"
+        "revoke all on t from public, anon;\ngrant select (a, b) on t to anon;\n"
+    )
+
+    made = {mutant: mutant.sql.split(";\n") for mutant in mutants([file])}
+
+    assert [mutant.name for mutant in made] == [
+        "unchecked: check (a > (0)), in create table t (a int check (a > (0)), b int)",
+        "without: revoke all on t from anon",
+        "without: grant select (a) on t to anon",
+        "without: grant select (b) on t to anon",
+    ]
+    assert [parts[-1] for parts in made.values()] == [
+        *["grant select (a, b) on t to anon;"] * 2,
+        "grant select (b) on t to anon;",
+        "grant select (a) on t to anon;",
+    ]
+    assert next(iter(made.values()))[0] == "create table t (a int check (true), b int)"
