@@ -35,7 +35,7 @@ _IST_TIME: Final = re.compile(r"(20[0-9]{2}-[0-9]{2}-[0-9]{2})[ T]([0-9]{2}:[0-9
 _PLAIN_NAME: Final = re.compile(r"[!-~]{0,40}")
 _REASONS: Final = ("omsErrorCode", "omsErrorDescription")
 # CONFIRMED stands as the reason of an order that nothing is wrong with
-_NO_REASON: Final = (None, "", "NA", "CONFIRMED")
+NO_REASON: Final = (None, "", "NA", "CONFIRMED")
 
 
 def order_id(row: Row, name: str) -> DhanOrderId | None:
@@ -75,7 +75,7 @@ def name_of(row: Row, name: str) -> str:
 
 def reason_of(row: Row) -> str:
     """Dhan's explanation of a rejection, else ""."""
-    said = [text_field(row, name) for name in _REASONS if row.get(name) not in _NO_REASON]
+    said = [text_field(row, name) for name in _REASONS if row.get(name) not in NO_REASON]
     return " ".join(filter(None, said))
 
 
@@ -88,7 +88,7 @@ def number(row: Row, name: str) -> Decimal | None:
     value = row.get(name)
     if value is None:
         return None
-    if isinstance(value, Decimal):
+    if isinstance(value, Decimal) and value.is_finite():
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return Decimal(value)

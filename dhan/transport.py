@@ -82,33 +82,42 @@ class BaseUrl:
             Misconfigured: not a URL, with user name, query or fragment, or plain http to another
                 machine.
         """
-        try:
-            url = httpx.URL(text)
-        except httpx.InvalidURL:
-            raise Misconfigured(
-                "the Dhan API address is not a URL: write for example https://api.dhan.co/v2"
-            ) from None
-        if (
-            url.scheme not in ("http", "https")
-            or not url.host
-            or url.userinfo
-            or url.query
-            or url.fragment
-        ):
-            raise Misconfigured(
-                "the Dhan API address needs the form https://host/path, without user, query or "
-                f"fragment: {url.host!r}"
-            )
-        loopback = _is_loopback(url.host)
-        if url.scheme == "http" and not loopback:
-            raise Misconfigured(
-                f"plain http to {url.host!r} would show tokens to the network: use https or "
-                "127.0.0.1"
-            )
-        return cls(str(url).rstrip("/"), loopback)
+        return cls(*checked_url(text, "https", "http", DHAN_API))
 
     def __str__(self) -> str:
         return self.url
+
+
+def checked_url(text: str, secure: str, plain: str, example: str) -> tuple[str, bool]:
+    """An address to which a token may go, without its last slash, and whether it is this machine.
+
+    `secure` and `plain` are its schemes; `plain` goes to an address of this machine alone.
+
+    Raises:
+        Misconfigured: not a URL, with user name, query or fragment, or plain to another machine.
+    """
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL:
+        raise Misconfigured(f"the Dhan address is not a URL: write for example {example}") from None
+    if (
+        url.scheme not in (secure, plain)
+        or not url.host
+        or url.userinfo
+        or url.query
+        or url.fragment
+    ):
+        raise Misconfigured(
+            f"the Dhan address needs the form {secure}://host/path, without user, query or "
+            f"fragment: {url.host!r}"
+        )
+    loopback = _is_loopback(url.host)
+    if url.scheme == plain and not loopback:
+        raise Misconfigured(
+            f"plain {plain} to {url.host!r} would show tokens to the network: use {secure} or "
+            "127.0.0.1"
+        )
+    return str(url).rstrip("/"), loopback
 
 
 def _is_loopback(host: str) -> bool:
