@@ -33,6 +33,17 @@ ENVIRONMENT: Final = {
 }  # the theme's makers print a banner otherwise
 
 
+PICTURES: Final = ROOT / "docs" / "pictures"
+LARGEST: Final = 200_000  # bytes
+
+
+def test_pictures_are_small_and_a_drawn_one_asks_no_host() -> None:
+    for picture in PICTURES.iterdir():
+        assert picture.stat().st_size <= LARGEST, picture.name
+        if picture.suffix == ".svg":
+            assert not re.search(r"@import|@font-face|url\(['\"]?http|href=", picture.read_text())
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The built site; fails on any warning."""
