@@ -11,12 +11,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-import orjson
 from aiohttp import web
 
 from schemas.errors import Misconfigured
 from simulator.accounts import Accounts
 from simulator.config import SimulatedUser
+from simulator.control_requests import json_object, refuse, refuse_body, text
 from simulator.exchange import Exchange
 from simulator.faults import Faults, read_script
 from simulator.llm.endpoint import ChatApi
@@ -62,7 +62,7 @@ class Control:
 
     async def start(self, request: web.Request) -> web.Response:
         """Answer `POST /control/start`: open the market."""
-        if refusal := await _refuse_body(request):
+        if refusal := await refuse_body(request):
             return refusal
         self._exchange.open_market()
         return web.json_response({"started": True})
@@ -97,13 +97,13 @@ class Control:
 
     async def drop(self, request: web.Request) -> web.Response:
         """Reset every feed connection."""
-        if refusal := await _refuse_body(request):
+        if refusal := await refuse_body(request):
             return refusal
         return web.json_response({"dropped": self._feed.drop_all()})
 
     async def truncate(self, request: web.Request) -> web.Response:
         """Cut the next packet short."""
-        if refusal := await _refuse_body(request):
+        if refusal := await refuse_body(request):
             return refusal
         self._feed.truncate_next()
         return web.json_response({"truncating": True})
@@ -113,7 +113,7 @@ class Control:
         try:
             script = read_script((await request.read()).decode())
         except (Misconfigured, UnicodeDecodeError) as error:
-            return _refuse(f"not a fault: {error}")
+            return refuse(f"not a fault: {error}")
         self._faults.add(*script.faults, seed=script.seed)
         return web.json_response({"waiting": len(self._faults.waiting)}, status=201)
 
@@ -138,28 +138,28 @@ class Control:
     async def add_user(self, request: web.Request) -> web.Response:
         """Answer `POST /control/users`: add a user, or give a known one another token."""
         try:
-            user = _user(await _object(request, *_USER))
+            user = _user(await json_object(request, *_USER))
         except (ValueError, Misconfigured) as error:
-            return _refuse(f"not a user: {error}")
+            return refuse(f"not a user: {error}")
         self._accounts.add(user)
         return web.json_response({"client_id": user.client_id}, status=201)
 
     async def kill_tokens(self, request: web.Request) -> web.Response:
         """Forced invalidation in the middle of the day: of `client_id`, or of everybody."""
         try:
-            body = await _object(request, "client_id") if request.can_read_body else {}
-            client_id = _text(body, "client_id") if "client_id" in body else None
+            body = await json_object(request, "client_id") if request.can_read_body else {}
+            client_id = text(body, "client_id") if "client_id" in body else None
         except ValueError as error:
-            return _refuse(str(error))
+            return refuse(str(error))
         return web.json_response({"killed": self._accounts.kill(client_id)})
 
     async def clock(self, request: web.Request) -> web.Response:
         """`{"do": "pause" | "step" | "resume", "seconds"?, "speed"?}`; answers when it is done."""
         try:
-            body = await _object(request, "do", "seconds", "speed")
+            body = await json_object(request, "do", "seconds", "speed")
             await self._turn(body.get("do"), body.get("seconds"), body.get("speed"))
         except ValueError as error:
-            return _refuse(
+            return refuse(
                 f"{error}: do is pause, step (with seconds) or resume; speed is a number above 0 "
                 "or max"
             )
@@ -216,7 +216,7 @@ def _user(body: Mapping[str, Any]) -> SimulatedUser:
     Raises:
         ValueError, Misconfigured: naming the field; the text shows no token and no secret.
     """
-    usual = SimulatedUser(_text(body, "client_id"), _text(body, "token"))
+    usual = SimulatedUser(text(body, "client_id"), text(body, "token"))
     funds, data_plan = body.get("funds", usual.funds), body.get("data_plan", usual.data_plan)
     if not isinstance(funds, int) or isinstance(funds, bool) or funds < 0:
         raise ValueError("funds: whole rupees, 0 or more")
@@ -227,63 +227,23 @@ def _user(body: Mapping[str, Any]) -> SimulatedUser:
         raise ValueError("postback_url: no URL")
     return replace(
         usual,
-        name=_text(body, "name") if "name" in body else usual.client_id,
+        name=text(body, "name") if "name" in body else usual.client_id,
         expires_at=_moment(body, "expires_at"),
         funds=funds,
-        pin=_text(body, "pin") if "pin" in body else usual.pin,
-        totp_secret=_text(body, "totp_secret") if "totp_secret" in body else usual.totp_secret,
+        pin=text(body, "pin") if "pin" in body else usual.pin,
+        totp_secret=text(body, "totp_secret") if "totp_secret" in body else usual.totp_secret,
         data_plan=data_plan,
         postback_url=url,
     )
-
-
-def _text(body: Mapping[str, Any], name: str) -> str:
-    value = body.get(name)
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"{name}: {'missing' if name not in body else 'a text that is not empty'}")
-    return value
 
 
 def _moment(body: Mapping[str, Any], name: str) -> datetime | None:
     if body.get(name) is None:
         return None
     try:
-        moment = datetime.fromisoformat(_text(body, name))
+        moment = datetime.fromisoformat(text(body, name))
     except ValueError:
         raise ValueError(f"{name}: a moment such as 2026-11-23T15:30:00+05:30") from None
     if moment.tzinfo is None:
         raise ValueError(f"{name}: without time zone")
     return moment
-
-
-async def _object(request: web.Request, *fields: str) -> dict[str, Any]:
-    """The JSON object of a body, which has no other fields than these.
-
-    Raises:
-        ValueError: it is something else, or has one more; the text names it.
-    """
-    try:
-        body = orjson.loads(await request.read())
-    except orjson.JSONDecodeError:
-        raise ValueError("not JSON") from None
-    if not isinstance(body, dict):
-        raise ValueError("not a JSON object")
-    if unknown := sorted(body.keys() - set(fields)):
-        raise ValueError(
-            f"{unknown[0]}: unknown; there are {', '.join(fields) or 'no fields here'}"
-        )
-    return body
-
-
-async def _refuse_body(request: web.Request) -> web.Response | None:
-    """What to say to a body where none is looked at; an empty object is none."""
-    try:
-        if request.can_read_body:
-            await _object(request)
-    except ValueError as error:
-        return _refuse(str(error))
-    return None
-
-
-def _refuse(reason: str) -> web.Response:
-    return web.json_response({"error": reason}, status=400)

@@ -21,6 +21,7 @@ from simulator.api.quotes import Quotes
 from simulator.api.replies import unknown_path
 from simulator.config import GENERATED_DAY, SimulatorConfig
 from simulator.control import Control
+from simulator.control_orders import OrderControl
 from simulator.exchange import Exchange
 from simulator.faults import Faults
 from simulator.llm.endpoint import ChatApi
@@ -28,6 +29,7 @@ from simulator.market.clock import Pacer
 from simulator.market.generator import Plan, generate
 from simulator.market.replay import Replay, replay_file
 from simulator.market.tape import Market
+from simulator.matching.protection import ProtectionRecord
 from simulator.streaming.feed import Feed
 from simulator.streaming.hub import Streams
 from simulator.trading import Trading
@@ -152,6 +154,12 @@ class Simulator:
             Master(market.listings),
             ConsentApi(accounts, config, self._now),
             model,
+            OrderControl(
+                self._exchange,
+                trading.super_orders,
+                accounts,
+                ProtectionRecord(trading.book, self._monotonic),
+            ),
             Control(
                 self._exchange,
                 self._streams.feed,
