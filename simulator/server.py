@@ -151,7 +151,7 @@ class Simulator:
             Charts(self._exchange, config, data),
             Quotes(self._exchange, data),
             OptionChains(self._exchange, data, config.seed),
-            Master(market.listings),
+            Master(market.listings, config.rules),
             ConsentApi(accounts, config, self._now),
             model,
             OrderControl(

@@ -35,6 +35,7 @@ from simulator.matching.ledger import Account, Holding
 from simulator.matching.order import OrderRequest
 from simulator.matching.order_manager import OrderManager
 from simulator.matching.rules import Circuits, Rules
+from simulator.matching.square_off import SquareOff
 from simulator.matching.super_orders import SuperOrders
 from simulator.refusals import Refusal
 
@@ -69,6 +70,7 @@ class Trading:
         self.super_orders = SuperOrders(self.book)
         self.forever_orders = ForeverOrders(self.book)
         self.controls = Controls(self.book, self.super_orders, self.forever_orders)
+        self._square_off = SquareOff(self.book, self.controls)
 
     def routes(
         self, exchange: Exchange, *, now: Callable[[], datetime], monotonic: Callable[[], float]
@@ -105,7 +107,8 @@ class Trading:
         return [route for desk in desks for route in desk.routes()]
 
     def market_moved(self, second: int) -> None:
-        """The market made a step: perhaps somebody orders from the phone."""
+        """The market made a step: the broker squares off, perhaps somebody orders by phone."""
+        self._square_off.at(second)
         usual = self._config.users[0].client_id if self._config.users else ""
         waiting = {
             fault.client_id or usual

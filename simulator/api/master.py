@@ -18,6 +18,7 @@ from schemas.ids import Segment
 from schemas.units import PAISE_PER_RUPEE
 from simulator.api.replies import refuse
 from simulator.market.tape import Listing
+from simulator.matching.rules import Rules
 from simulator.refusals import Code, Refusal
 from simulator.serializers import isin
 
@@ -27,7 +28,7 @@ DETAILED: Final = (
     "DISPLAY_NAME", "INSTRUMENT_TYPE", "SERIES", "LOT_SIZE", "SM_EXPIRY_DATE", "STRIKE_PRICE",
     "OPTION_TYPE", "TICK_SIZE",
     "EXPIRY_FLAG", "BRACKET_FLAG", "COVER_FLAG", "ASM_GSM_FLAG", "ASM_GSM_CATEGORY",
-    "BUY_SELL_INDICATOR", "MTF_LEVERAGE",
+    "BUY_SELL_INDICATOR", "MTF_LEVERAGE", "SM_FREEZE_QTY", "SM_UPPER_LIMIT", "SM_LOWER_LIMIT",
 )  # fmt: skip
 COMPACT: Final = (
     "SEM_EXM_EXCH_ID", "SEM_SEGMENT", "SEM_SMST_SECURITY_ID", "SEM_INSTRUMENT_NAME",
@@ -48,8 +49,9 @@ class Master:
     redirects there.
     """
 
-    def __init__(self, listings: Sequence[Listing]) -> None:
+    def __init__(self, listings: Sequence[Listing], rules: Rules) -> None:
         self._listings = listings
+        self._rules = rules
 
     def routes(self) -> list[web.RouteDef]:
         """The paths of the instrument master."""
@@ -80,12 +82,21 @@ class Master:
             return refuse(_NO_SEGMENT)
         chosen = (listing for listing in self._listings if listing.id.segment == segment)
         return web.Response(
-            text=_csv(DETAILED, map(_detailed_row, chosen)), content_type="text/csv"
+            text=_csv(DETAILED, map(self._detailed_row, chosen)), content_type="text/csv"
         )
 
     @cached_property
     def _detailed(self) -> str:
-        return _csv(DETAILED, map(_detailed_row, self._listings))
+        return _csv(DETAILED, map(self._detailed_row, self._listings))
+
+    def _detailed_row(self, listing: Listing) -> Sequence[object]:
+        """What the row is about, and the limits of its orders: units, and rupees."""
+        limits = listing.upper_circuit, listing.lower_circuit
+        return (
+            *_described(listing),
+            f"{self._rules.freeze(listing.instrument):.1f}",
+            *(f"{limit / PAISE_PER_RUPEE:.4f}" for limit in limits),
+        )
 
     @cached_property
     def _compact(self) -> str:
@@ -100,7 +111,7 @@ def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return text.getvalue()
 
 
-def _detailed_row(listing: Listing) -> Sequence[object]:
+def _described(listing: Listing) -> Sequence[object]:
     instrument, contract = listing.instrument, listing.contract
     security_id, symbol = instrument.id.security_id, instrument.symbol
     lot = f"{instrument.lot_size:.1f}"

@@ -7,7 +7,7 @@ Scholes with a smile that depends on the strike alone, so feed, quotes and optio
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
@@ -26,7 +26,8 @@ EXPIRY_WEEKDAY: Final = 1  # Tuesday: NSE since September 2025
 WEEKS: Final = 3  # weekly expiries of an index; shares have monthly ones only
 MONTHS: Final = 2
 STRIKES_EACH_SIDE: Final = 10
-INDEX_LOT: Final = Quantity(75)
+INDEX_LOT: Final = Quantity(65)  # NIFTY, since January 2026
+INDEX_STRIKES: Final[Mapping[str, int]] = {"NIFTY": 5_000, "FINNIFTY": 5_000, "BANKNIFTY": 10_000}
 SHARE_LOT: Final = Quantity(500)
 AT_THE_MONEY: Final = 0.13  # implied volatility
 SMILE: Final = 2.5  # and how it grows with the square of log moneyness
@@ -97,7 +98,7 @@ def chain(
     In order: nearest expiry first, lowest strike first, call before put.
     """
     is_index = underlying.id.segment is Segment.IDX_I
-    step = strike_step(previous_close)
+    step = INDEX_STRIKES.get(underlying.symbol) or strike_step(previous_close)
     middle = round(previous_close / step)
     for expiry in expiries(day, weekly=is_index):
         for place in range(middle - STRIKES_EACH_SIDE, middle + STRIKES_EACH_SIDE + 1):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
@@ -23,6 +24,7 @@ _PRODUCTS: Final = {
     INTRADAY: frozenset({Product.INTRADAY, Product.MARGIN}),
     DELIVERY: frozenset({Product.CNC, Product.MTF}),
 }
+Covers = Callable[[InstrumentId, Product], bool]
 _KILLED: Final = Refusal(Code.ORDER, "Kill Switch is active: trading is disabled for the day")
 
 
@@ -86,6 +88,18 @@ class Controls:
         for position in self._orders.ledger.of(client_id):
             self._leave(client_id, position, second)
 
+    def leave(self, client_id: str, covers: Covers, second: int) -> None:
+        """Cancel the orders in what `covers`, then leave its positions at the market."""
+        for made in self._super_orders.of(client_id):
+            if covers(made.entry.request.instrument, made.entry.request.product):
+                self._super_orders.abandon(made, second)
+        for order in self._orders.live(client_id):
+            if covers(order.request.instrument, order.request.product):
+                self._orders.withdraw(order, second)
+        for position in self._orders.ledger.of(client_id):
+            if covers(position.instrument.id, position.product):
+                self._leave(client_id, position, second)
+
     def pnl_exit(self, client_id: str) -> PnlExit | None:
         """The user's exit at a profit or loss, or None."""
         return self._exits.get(client_id)
@@ -129,15 +143,7 @@ class Controls:
             self._fire(client_id, wanted, second)
 
     def _fire(self, client_id: str, wanted: PnlExit, second: int) -> None:
-        for made in self._super_orders.of(client_id):
-            if wanted.covers(made.entry.request.product):
-                self._super_orders.abandon(made, second)
-        for order in self._orders.live(client_id):
-            if wanted.covers(order.request.product):
-                self._orders.withdraw(order, second)
-        for position in self._orders.ledger.of(client_id):
-            if wanted.covers(position.product):
-                self._leave(client_id, position, second)
+        self.leave(client_id, lambda _, product: wanted.covers(product), second)
         if wanted.then_kill:
             self._killed.add(client_id)
 

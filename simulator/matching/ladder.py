@@ -27,16 +27,24 @@ class Ladder:
     Whoever takes from it leaves less to the next, until the next print.
     """
 
-    def __init__(self, bids: Iterable[Level], asks: Iterable[Level]) -> None:
+    def __init__(self, bids: Iterable[Level], asks: Iterable[Level], lot: int = 1) -> None:
+        self._lot = lot
         self._to_take = {Side.SELL: list(bids), Side.BUY: list(asks)}
 
     @classmethod
     def around(
-        cls, last: Price, second: int, tick_size: Paise, circuits: Circuits | None = None
+        cls,
+        last: Price,
+        second: int,
+        tick_size: Paise,
+        circuits: Circuits | None = None,
+        *,
+        lot: int = 1,
     ) -> Ladder:
         """The five levels a Full packet shows after a print at `last`.
 
-        There are none beyond a circuit, and nobody sells at the upper one.
+        Of each, multiples of `lot` trade. There are none beyond a circuit, and nobody sells at the
+        upper one.
         """
         price, tick = int(last), int(tick_size)
         lowest, highest = (
@@ -52,7 +60,7 @@ class Ladder:
             for level in range(depth.LEVELS)
             if price < highest and (at := depth.ask_price(price, tick, level)) <= highest
         ]
-        return cls(bids, asks)
+        return cls(bids, asks, lot)
 
     def take(self, side: Side, limit: int | None, quantity: int) -> list[Level]:
         """Trade up to `quantity` at `limit` or better; a `limit` of None takes any price.
@@ -62,10 +70,11 @@ class Ladder:
         levels, fills = self._to_take[side], []
         while quantity and levels and _acceptable(side, levels[0].price, limit):
             price, there = levels[0]
-            taken = min(quantity, there)
-            fills.append(Level(price, Quantity(taken)))
-            quantity -= taken
-            if taken == there:
+            taken = min(quantity, there) // self._lot * self._lot
+            if taken:
+                fills.append(Level(price, Quantity(taken)))
+                quantity -= taken
+            if there - taken < self._lot:
                 del levels[0]
             else:
                 levels[0] = Level(price, Quantity(there - taken))

@@ -145,7 +145,11 @@ class Matcher:
         if counter.ladder is None:
             tick_size = counter.instrument.tick_size
             counter.ladder = Ladder.around(
-                counter.last, counter.second, tick_size, counter.circuits
+                counter.last,
+                counter.second,
+                tick_size,
+                counter.circuits,
+                lot=counter.instrument.lot_size,
             )
         for price, quantity in counter.ladder.take(
             order.request.side, order.limit, order.remaining

@@ -360,6 +360,10 @@ class OrderManager:
         """Every order of the day, oldest first."""
         return list(self._orders.values())
 
+    def clients(self) -> list[str]:
+        """Everybody who has an order, in the order of their first."""
+        return list(self._by_client)
+
     def live(self, client_id: str) -> list[Order]:
         """The user's orders that may still trade."""
         return list(self._live[client_id].values())

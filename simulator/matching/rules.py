@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import time
 from enum import StrEnum
 from typing import Final
 
@@ -67,6 +68,9 @@ class Rules:
         reject_in_book: Freeze, band and margin: accept, then reject in the book; False refuses with
             DH-906 at once.
         repeat_correlation_id: Take a second order with a known correlation id; Dhan does not say.
+        square_off_cash, square_off_derivatives: Indian clock time from which the broker itself
+            closes intraday positions in shares and in contracts, with market hours enforced; None
+            never. Dhan's times as last known.
         longest_correlation_id: Above it the whole order is refused without the field's name, as
             measured; documents say 30.
     """
@@ -81,6 +85,8 @@ class Rules:
     stop_market: StopMarket = StopMarket.WAITS
     reject_in_book: bool = True
     repeat_correlation_id: bool = True
+    square_off_cash: time | None = time(15, 10)
+    square_off_derivatives: time | None = time(15, 25)
     longest_correlation_id: int = LONGEST_CORRELATION_ID
 
     def freeze(self, instrument: Instrument) -> int:

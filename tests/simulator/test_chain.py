@@ -171,7 +171,7 @@ async def test_orders_in_options_go_by_their_lot() -> None:
             "price": body["data"]["oc"][strike]["ce"]["last_price"],
         }  # fmt: skip
         odd, _ = await call(simulator, "POST", "/v2/orders", json=order | {"quantity": 10})
-        even, _ = await call(simulator, "POST", "/v2/orders", json=order | {"quantity": 75})
+        even, _ = await call(simulator, "POST", "/v2/orders", json=order | {"quantity": 65})
 
     assert (odd, even) == (400, 200)
 

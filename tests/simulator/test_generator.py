@@ -290,5 +290,5 @@ def test_options_follow_their_underlying() -> None:
     option = market.source.tape(call)
     spot = np.interp(option["second"], nifty["second"], nifty["price"])
     assert np.corrcoef(option["price"], spot)[0, 1] > 0.99
-    assert (option["quantity"][:-1] % 75 == 0).all()
+    assert (option["quantity"][:-1] % 65 == 0).all()
     assert option["open_interest"].min() > 0

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +11,7 @@ from dhanhq import Security
 
 from dhan.instruments import parse
 from schemas.ids import Segment
-from tests.simulator.factories import call, running
+from tests.simulator.factories import RELIANCE, call, running
 
 DETAILED = "/instruments/api-scrip-master-detailed.csv"
 
@@ -56,3 +57,20 @@ async def test_one_segments_list_is_a_redirect_to_its_file() -> None:
 
     assert (status, unknown) == (302, 400)
     assert set(pd.read_csv(io.StringIO(shares))["SEGMENT"]) == {"E"}
+
+
+async def test_the_master_has_the_limits_that_order_entry_enforces() -> None:
+    async with running(options=("NIFTY",)) as simulator:
+        _, text = await call(simulator, "GET", DETAILED)
+        book = simulator.exchange.book
+        share = book.circuits(RELIANCE)
+
+    rows = pd.read_csv(io.StringIO(text)).set_index("SECURITY_ID")
+    assert share is not None
+    row = rows.loc[RELIANCE.security_id]
+    assert (row["SM_UPPER_LIMIT"], row["SM_LOWER_LIMIT"]) == (share.upper / 100, share.lower / 100)
+    options = rows[rows["INSTRUMENT"] == "OPTIDX"]
+    assert (row["SM_FREEZE_QTY"], set(options["SM_FREEZE_QTY"])) == (100_000, {1_800})
+    assert set(options["LOT_SIZE"]) == {65}
+    strikes = sorted(set(options["STRIKE_PRICE"]))
+    assert {high - low for low, high in pairwise(strikes)} == {50.0}
