@@ -194,6 +194,66 @@ def test_cancelling_a_waiting_entry_cancels_everything() -> None:
     assert (made.entry.filled, made.legs) == (0, {})
 
 
+def test_each_fill_of_an_entry_has_exits_of_exactly_its_size_at_once() -> None:
+    book, desk = a_desk()
+    made = entered((book, desk), Exits(BOUNDS.target, BOUNDS.stop), quantity=Quantity(4_000))
+    filled = []
+
+    for step in range(3):
+        filled.append(made.entry.filled)
+        assert {leg.remaining for leg in made.legs.values()} == {made.entry.filled}
+        book.on_price(RELIANCE, 100_000 - step * 5, NOON + 1 + step)
+
+    assert 0 < filled[0] < filled[1] < filled[2]
+    assert [leg.armed for leg in made.legs.values()] == [True, False]
+
+
+def test_an_exit_of_a_part_filled_entry_takes_the_rest_of_the_entry_away() -> None:
+    book, desk = a_desk()
+    made = entered((book, desk), Exits(BOUNDS.target, BOUNDS.stop), quantity=Quantity(4_000))
+    bought = made.entry.filled
+    assert 0 < bought < 4_000
+
+    book.on_price(RELIANCE, 103_000, NOON + 1)
+
+    assert made.entry.status is Status.CANCELLED
+    assert made.entry.filled == bought
+    stop = made.legs[Leg.STOP_LOSS]
+    assert (stop.remaining if stop.status.live else 0) == made.open
+
+
+def test_cancelling_a_part_filled_entry_takes_its_stop_too_and_leaves_what_it_bought() -> None:
+    book, desk = a_desk()
+    made = entered((book, desk), quantity=Quantity(4_000))
+    bought = made.entry.filled
+    assert 0 < bought < 4_000
+
+    assert desk.cancel(USER.client_id, made.entry.order_id, Leg.ENTRY, NOON) is None
+
+    assert made.status is Status.CANCELLED
+    assert {order.status for order in made.legs.values()} == {Status.CANCELLED}
+    assert made.open == bought
+
+
+def test_a_part_filled_entry_cannot_be_cut_to_what_it_bought() -> None:
+    book, desk = a_desk()
+    made = entered((book, desk), quantity=Quantity(4_000))
+    bought = made.entry.filled
+    order_id = made.entry.order_id
+
+    least = desk.modify(
+        USER.client_id,
+        order_id,
+        Leg.ENTRY,
+        Modification(quantity=Quantity(bought)),
+        exits=BOUNDS,
+        second=NOON,
+    )
+
+    assert isinstance(least, Refusal)
+    assert made.legs[Leg.STOP_LOSS].remaining == bought
+
+
 def test_a_traded_entry_cannot_be_cancelled() -> None:
     book, desk = a_desk()
     made = entered((book, desk))
