@@ -1,0 +1,129 @@
+"""What was promised, checked from Dhan's own books after a run. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from schemas.ids import DecisionId, OrderId, UserId
+from schemas.messages import Execution, OrderIntent, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class BookedOrder:
+    """An order as the simulator's own book has it."""
+
+    client_id: str
+    correlation_id: str
+    dhan_order_id: str
+    rejected: bool
+
+
+@dataclass(slots=True)
+class Heard:
+    """What stands on the topics about one run's decisions."""
+
+    intents: dict[OrderId, OrderIntent] = field(default_factory=dict)
+    executions: dict[UUID, Execution] = field(default_factory=dict)
+    other_bytes: set[UUID] = field(default_factory=set)
+
+    def final(self) -> dict[OrderId, Execution]:
+        """Each order's outcome that no other corrects."""
+        replaced = {each.corrects for each in self.executions.values() if each.corrects}
+        return {e.order_id: e for e in self.executions.values() if e.id not in replaced}
+
+    def open(self) -> set[OrderId]:
+        """Intents without an outcome."""
+        return self.intents.keys() - {each.order_id for each in self.executions.values()}
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the run itself did and saw.
+
+    Attributes:
+        decisions: Those that ask for an order.
+        accounts: The Dhan account of each user.
+        always_on: Users whom nothing was done to.
+        switched_off: When the database had taken the switch-off, by its own clock.
+        claimed: When each order was claimed, by the same clock.
+    """
+
+    decisions: Collection[DecisionId]
+    accounts: Mapping[UserId, str]
+    always_on: Collection[UserId]
+    switched_off: Mapping[UserId, datetime]
+    claimed: Mapping[OrderId, datetime]
+    dead_tokens: Collection[UserId] = ()
+
+
+def wrong(heard: Heard, booked: Iterable[BookedOrder], known: Known) -> list[str]:
+    """Every promise that did not hold, a sentence each."""
+    book = list(booked)
+    return [
+        *_once(heard, book, known),
+        *_each_ends(heard, known),
+        *_as_booked(heard, book, known),
+        *_off_is_off(heard, book, known),
+    ]
+
+
+def _once(heard: Heard, book: list[BookedOrder], known: Known) -> Iterable[str]:
+    names = Counter(order.correlation_id for order in book if order.correlation_id)
+    for intent in heard.intents.values():
+        if names[intent.dhan_correlation_id] > 1:
+            yield (
+                f"order {intent.id} of {known.accounts[intent.user_id]} stands "
+                f"{names[intent.dhan_correlation_id]} times in Dhan's book"
+            )
+    wanted = Counter((intent.user_id, intent.decision_id) for intent in heard.intents.values())
+    yield from (
+        f"{user} has {n} orders of decision {d}" for (user, d), n in wanted.items() if n > 1
+    )
+
+
+def _each_ends(heard: Heard, known: Known) -> Iterable[str]:
+    yield from (f"order {order} has no outcome" for order in sorted(heard.open()))
+    finals = Counter(
+        each.order_id
+        for each in heard.executions.values()
+        if each.id not in {e.corrects for e in heard.executions.values()}
+    )
+    yield from (f"order {order} has {n} final outcomes" for order, n in finals.items() if n > 1)
+    yield from (f"execution {each} came again with other bytes" for each in heard.other_bytes)
+    asked = defaultdict(set)
+    for intent in heard.intents.values():
+        asked[intent.decision_id].add(intent.user_id)
+    for decision in known.decisions:
+        for user in known.always_on:
+            if user not in asked[decision]:
+                yield f"{known.accounts[user]} was on all the time and got no order of {decision}"
+
+
+def _as_booked(heard: Heard, book: list[BookedOrder], known: Known) -> Iterable[str]:
+    of_name = {order.correlation_id: order for order in book}
+    for order, outcome in heard.final().items():
+        intent = heard.intents.get(order)
+        if intent is None:
+            yield f"outcome of {order}, which nobody wanted"
+            continue
+        booked = of_name.get(intent.dhan_correlation_id)
+        standing = booked is not None and not booked.rejected
+        if intent.user_id in known.dead_tokens and outcome.outcome is Outcome.NOT_FOUND:
+            continue  # nobody can look into that account any more, and the outcome says so
+        if standing != (outcome.outcome is Outcome.ACCEPTED):
+            yield (
+                f"order {order} ended {outcome.outcome} ({outcome.reason_code}); Dhan's book has "
+                f"{'it' if standing else 'it rejected' if booked else 'none'}"
+            )
+
+
+def _off_is_off(heard: Heard, book: list[BookedOrder], known: Known) -> Iterable[str]:
+    names = {order.correlation_id for order in book}
+    for intent in heard.intents.values():
+        off, claimed = known.switched_off.get(intent.user_id), known.claimed.get(intent.id)
+        if off and claimed and claimed > off and intent.dhan_correlation_id in names:
+            yield f"order {intent.id} was claimed {claimed - off} after the switch went off"
