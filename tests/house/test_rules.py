@@ -23,9 +23,8 @@ def tree(tmp_path: Path) -> Path:
     """A repository with our contracts and packages that import what those name."""
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     for room in PRODUCT:
-        write(tmp_path, f"{room}/__init__.py", "")
-    for room in ("columns", "engine", "rules"):
-        write(tmp_path, f"streams/{room}/__init__.py", "")
+        for package in (ROOT / room).rglob("__init__.py"):
+            write(tmp_path, str(package.relative_to(ROOT)), "")
     write(tmp_path, "bus/faust_app.py", "import aiokafka, faust, mode\n")
     write(tmp_path, "dhan/orders.py", "import dhanhq\n")
     write(tmp_path, "agents/model.py", "import agno\n")
