@@ -404,6 +404,11 @@ class ObservedOrder(FrozenModel):
     updated_at: UtcNs = Field(
         default=UtcNs(0), description="the broker's own time of this state; 0 where not told"
     )
+    super_order: DhanOrderId = Field(
+        default=DhanOrderId(""),
+        description="number of the super order that it is part of, which is its entry's number; "
+        "empty for a plain order and where not told. A leg may have a number of its own",
+    )
     reason: Text = ""
 
 

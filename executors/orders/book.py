@@ -10,6 +10,7 @@ of fills. What can be changed (limit, trigger, quantity) follows the broker's ow
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -107,6 +108,7 @@ class Identity(NamedTuple):
     instrument: InstrumentId
     side: Side
     product: str
+    super_order: str = ""
 
     def join(self, other: Identity) -> Identity:
         """Both together, field by field."""
@@ -115,6 +117,7 @@ class Identity(NamedTuple):
             max(self.instrument, other.instrument),
             max(self.side, other.side),
             max(self.product, other.product),
+            max(self.super_order, other.super_order),
         )
 
 
@@ -132,7 +135,13 @@ class KnownOrder:
         """What one observation says."""
         source = _SOURCE[by]
         return cls(
-            Identity(seen.dhan_correlation_id, seen.instrument, seen.side, seen.product),
+            Identity(
+                seen.dhan_correlation_id,
+                seen.instrument,
+                seen.side,
+                seen.product,
+                seen.super_order,
+            ),
             Stage(_RANK[seen.status], seen.status_word, seen.reason),
             Filled(seen.filled, source, seen.filled_value),
             Terms(
@@ -158,6 +167,11 @@ class KnownOrder:
         if self.filled and _RANK[told] < _RANK[OrderStatus.PART_TRADED]:
             return OrderStatus.PART_TRADED
         return told
+
+    @property
+    def super_order(self) -> DhanOrderId | None:
+        """The super order that it is part of; its entry names itself. None: none is known."""
+        return DhanOrderId(self.identity.super_order) if self.identity.super_order else None
 
     @property
     def reason(self) -> str:
@@ -244,6 +258,32 @@ class DayBook:
         self.broker = seen
         return True
 
+    def knows(self, event: OrderEvent) -> bool:
+        """Whether `event` would change nothing."""
+        if event.order:
+            known = self.orders.get(OrderKey(event.order.dhan_order_id, event.order.leg))
+            told = KnownOrder.of(event.order, event.observed_by)
+            return known is not None and known.join(told) == known
+        if event.fill:
+            fill = self.fills.get(FillKey.of(event.fill))
+            return fill is not None and max(fill, event.fill, key=_fill_order) == fill
+        return False
+
+    def nets(self) -> dict[InstrumentId, int]:
+        """Units held of everything that traded, as `holding` counts them; flat ones included."""
+        traded, told = Counter[_Traded](), Counter[_Traded]()
+        for fill in self.fills.values():
+            traded[_Traded(fill.dhan_order_id, fill.instrument, fill.side)] += fill.quantity
+        for key, order in self.orders.items():
+            told[_Traded(key.dhan_order_id, order.identity.instrument, order.identity.side)] += (
+                order.filled
+            )
+        nets = Counter[InstrumentId]()
+        for each in traded.keys() | told.keys():
+            units = max(traded[each], told[each])
+            nets[each.instrument] += units if each.side is Side.BUY else -units
+        return dict(nets)
+
     def instruments(self) -> set[InstrumentId]:
         """Everything an order or fill of the day is about, and what the broker counts."""
         ordered = {order.identity.instrument for order in self.orders.values()}
@@ -318,6 +358,14 @@ class Holding:
     def unprotected(self) -> int:
         """Units held without a resting stop."""
         return abs(self.net) - self.resting_stop
+
+
+class _Traded(NamedTuple):
+    """What an order number bought, or sold, of one instrument."""
+
+    dhan_order_id: DhanOrderId
+    instrument: InstrumentId
+    side: Side
 
 
 @dataclass(slots=True)

@@ -39,7 +39,7 @@ from schemas.units import UtcNs
 
 GROUP: Final = "ats-books"
 DAYS_KEPT: Final = 2  # today's, and the day before for what is told after midnight
-_VERSION: Final = 1
+_VERSION: Final = 2
 _FILLS: Final = TypeAdapter(list[ObservedFill])
 
 
@@ -164,6 +164,7 @@ def _dumped(book: DayBook) -> dict[str, Any]:
                     str(order.identity.instrument),
                     order.identity.side,
                     order.identity.product,
+                    order.identity.super_order,
                 ],
                 list(order.stage),
                 list(order.traded),
@@ -179,9 +180,10 @@ def _dumped(book: DayBook) -> dict[str, Any]:
 
 def _restored(dumped: dict[str, Any]) -> DayBook:
     book = DayBook()
-    for (number, leg), (name, instrument, side, product), stage, traded, terms in dumped["orders"]:
+    for (number, leg), identity, stage, traded, terms in dumped["orders"]:
+        name, instrument, side, product, super_order = identity
         book.orders[OrderKey(DhanOrderId(number), Leg(leg))] = KnownOrder(
-            Identity(name, InstrumentId.parse(instrument), Side(side), product),
+            Identity(name, InstrumentId.parse(instrument), Side(side), product, super_order),
             Stage(*stage),
             Filled(*traded),
             Terms(*terms),

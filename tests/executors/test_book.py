@@ -206,7 +206,8 @@ class HeardBadly(RuleBasedStateMachine):
     def hear(self, data: st.DataObject) -> None:
         heard = data.draw(st.sampled_from(self.said))  # any, perhaps again; some never
         self.heard.append(heard)
-        self.book.observe(heard)
+        known = self.book.knows(heard)
+        assert self.book.observe(heard) is not known
 
     @rule()
     def read_the_whole_book(self) -> None:
@@ -239,6 +240,12 @@ class HeardBadly(RuleBasedStateMachine):
                 assert held.realised == -cash
 
     @invariant()
+    def all_nets_together_are_those_of_each(self) -> None:
+        nets = self.book.nets()
+        assert {share: self.book.holding(share).net for share in nets} == nets
+        assert nets.keys() == self.book.instruments()
+
+    @invariant()
     def the_order_of_hearing_does_not_matter(self) -> None:
         shuffled = self.heard * 2
         random.Random(len(self.heard)).shuffle(shuffled)
@@ -266,6 +273,17 @@ def test_a_late_pending_takes_no_fill_back(order: list[int]) -> None:
 
     (known,) = book.orders.values()
     assert (known.status, known.filled) == (ORDER.TRADED, 10)
+
+
+@given(st.permutations(range(2)))
+def test_that_an_order_is_part_of_a_super_order_is_not_forgotten(order: list[int]) -> None:
+    said = [an_order(), an_order(super_order=DhanOrderId("9"))]
+    book = DayBook()
+    for nth in order:
+        book.observe(event(order=said[nth]))
+
+    (known,) = book.orders.values()
+    assert known.super_order == "9"
 
 
 def test_a_word_nobody_knows_ends_nothing() -> None:
@@ -341,7 +359,7 @@ def test_a_restored_machine_tells_the_same() -> None:
     outputs(
         machine,
         event(fill=a_fill()),
-        event(order=an_order("2", **stop)),
+        event(order=an_order("2", **stop, super_order=DhanOrderId("1"))),
         event(book=read, at=3),
     )
     restored = BookMachine.restore(machine.dump())
