@@ -5,7 +5,7 @@ word. Pure.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 OURS: Final = "ATS_"  # every name that begins so is a setting of ATS, or a mistake
@@ -28,19 +28,27 @@ OTHERS: Final = frozenset(
         "OPENAI_CUSTOM_HEADERS", "OPENAI_API_TYPE", "OPENAI_API_VERSION",
     }
 )  # fmt: skip
+# What settings were called before. The old name is refused: two names for one thing could disagree.
+RENAMED: Final[Mapping[str, str]] = {
+    "ATS_STUDIES": "ATS_INDICATORS",
+    "DHAN_API_URL": "DHAN_ORDER_URL (orders) and DHAN_DATA_URL (history)",
+}
 # of `difflib`: one letter wrong in five, so SUPABASE_KEY is not taken for SUPABASE_SERVICE_KEY
 NEAR: Final = 0.8
 
 
 def misspelt(names: Iterable[str], known: Collection[str]) -> list[tuple[str, str | None]]:
-    """Those of `names` that look like settings and are none, each with the nearest setting (None:
-    nothing is near).
+    """Those of `names` that look like settings and are none, each with the setting that is meant
+    (None: nothing is near).
 
     Case does not count. Names that only share a beginning with ours are mistakes when they are near
     one of ours.
     """
-    found = []
+    found: list[tuple[str, str | None]] = []
     for name in sorted({name.upper() for name in names} - set(known) - OTHERS):
+        if name in RENAMED:
+            found.append((name, RENAMED[name]))
+            continue
         nearest = next(iter(difflib.get_close_matches(name, known, n=1, cutoff=NEAR)), None)
         if name.startswith(OURS) or (nearest and name.startswith(SHARED)):
             found.append((name, nearest))

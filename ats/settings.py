@@ -92,7 +92,8 @@ class Settings(BaseSettings):
 
     admin_dhan_client_id: str = Field(default="", pattern=r"^[0-9A-Za-z]*$")
     admin_dhan_access_token: SecretStr = SecretStr("")
-    dhan_api_url: HttpUrl = "https://api.dhan.co/v2"
+    dhan_data_url: HttpUrl = "https://api.dhan.co/v2"
+    dhan_order_url: HttpUrl = "http://127.0.0.1:8791/v2"  # `ats paper`; real money is asked for
     dhan_feed_url: FeedUrl = "wss://api-feed.dhan.co"
     dhan_instruments_url: HttpUrl = "https://images.dhan.co/api-data/api-scrip-master-detailed.csv"
 

@@ -152,7 +152,7 @@ async def running(home: Path) -> AsyncIterator[Place]:
         service = await acreate_client(url, keys.secret)
         await service.rpc(
             "report_platform",
-            platform_report(load(ats_mode="paper", dhan_api_url="http://127.0.0.1:9/v2")),
+            platform_report(load(ats_mode="paper", dhan_order_url="http://127.0.0.1:9/v2")),
         ).execute()
         machine, watch = MonotonicClock(), Watch()
         active = ActiveUsers(machine)

@@ -35,11 +35,11 @@ from dhan.outcomes import (
     single,
 )
 from dhan.transport import (
-    BaseUrl,
     CallTimeout,
     Credentials,
     DhanTransport,
     Lost,
+    OrderUrl,
     Result,
     off_loop,
     trading_error,
@@ -219,7 +219,7 @@ class OrderClient:
     """One account's order entry."""
 
     def __init__(
-        self, http: httpx.AsyncClient, base_url: BaseUrl, credentials: Credentials
+        self, http: httpx.AsyncClient, base_url: OrderUrl, credentials: Credentials
     ) -> None:
         self._entry = Order(DhanTransport(http, base_url, credentials, CallTimeout.ORDER))
         self._lookup_client = Order(DhanTransport(http, base_url, credentials, CallTimeout.LOOKUP))

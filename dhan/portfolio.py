@@ -16,11 +16,11 @@ from dhan import fields
 from dhan.orders import MANY_ROWS
 from dhan.outcomes import NoAnswer, Rows, Unknown, describe, not_shown, read_rows, single
 from dhan.transport import (
-    BaseUrl,
     CallTimeout,
     Credentials,
     DhanTransport,
     Lost,
+    OrderUrl,
     Result,
     off_loop,
     trading_error,
@@ -131,7 +131,7 @@ class PortfolioClient:
     """One account's trades, positions, funds and holdings."""
 
     def __init__(
-        self, http: httpx.AsyncClient, base_url: BaseUrl, credentials: Credentials
+        self, http: httpx.AsyncClient, base_url: OrderUrl, credentials: Credentials
     ) -> None:
         # the SDK's classes add nothing to a GET, and ask for trades at another path (`/trades/`)
         self._transport = DhanTransport(http, base_url, credentials, CallTimeout.LOOKUP)

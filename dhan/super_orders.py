@@ -25,11 +25,11 @@ from dhan.outcomes import (
     read_rows,
 )
 from dhan.transport import (
-    BaseUrl,
     CallTimeout,
     Credentials,
     DhanTransport,
     Lost,
+    OrderUrl,
     Result,
     off_loop,
 )
@@ -156,7 +156,7 @@ class SuperOrderClient:
     """One account's super orders."""
 
     def __init__(
-        self, http: httpx.AsyncClient, base_url: BaseUrl, credentials: Credentials
+        self, http: httpx.AsyncClient, base_url: OrderUrl, credentials: Credentials
     ) -> None:
         self._entry = SuperOrder(DhanTransport(http, base_url, credentials, CallTimeout.ORDER))
         self._lookup_client = SuperOrder(

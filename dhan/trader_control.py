@@ -28,11 +28,11 @@ from dhan.outcomes import (
     single,
 )
 from dhan.transport import (
-    BaseUrl,
     CallTimeout,
     Credentials,
     DhanTransport,
     Lost,
+    OrderUrl,
     Result,
     text_field,
     trading_error,
@@ -126,7 +126,7 @@ class TraderControlClient:
     """One account's controls. All may be repeated: they name a state, not a step."""
 
     def __init__(
-        self, http: httpx.AsyncClient, base_url: BaseUrl, credentials: Credentials
+        self, http: httpx.AsyncClient, base_url: OrderUrl, credentials: Credentials
     ) -> None:
         changes = DhanTransport(http, base_url, credentials, CallTimeout.ORDER)
         self._controls = TraderControl(changes)

@@ -23,7 +23,7 @@ from decimal import Decimal, InvalidOperation
 from enum import Enum
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Final, ParamSpec, TypeAlias, TypeVar
+from typing import Any, Final, ParamSpec, Self, TypeAlias, TypeVar
 
 import httpx
 from pydantic import SecretStr
@@ -48,6 +48,11 @@ _TOKEN: Final = re.compile(
     r"[!-~]{1,4096}"
 )  # what may stand in an HTTP header; httpx quotes anything else in its error
 _CLIENT_ID: Final = re.compile(r"[0-9A-Za-z]{1,32}")
+# What a transport without an `OrderUrl` may ask for. An allow-list: whatever Dhan adds is an
+# account's until somebody says that it is not.
+_MARKET_DATA: Final = re.compile(
+    r"/(charts/(historical|intraday)|marketfeed/\w+|optionchain|profile)"
+)
 
 
 class CallTimeout(Enum):
@@ -75,7 +80,7 @@ class BaseUrl:
     loopback: bool
 
     @classmethod
-    def parse(cls, text: str) -> BaseUrl:
+    def parse(cls, text: str) -> Self:
         """Read a base URL.
 
         Raises:
@@ -86,6 +91,42 @@ class BaseUrl:
 
     def __str__(self) -> str:
         return self.url
+
+
+@dataclass(frozen=True, slots=True)
+class OrderUrl(BaseUrl):
+    """Where orders go. However it is made, paper money never leaves the machine.
+
+    A transport that was not given one refuses every path that is not market data.
+
+    Attributes:
+        paper: Money is play money, and only a loopback address is accepted. Otherwise it is real,
+            and only https is.
+    """
+
+    paper: bool = True
+
+    def __post_init__(self) -> None:
+        if self.paper and not (self.loopback and _is_loopback(httpx.URL(self.url).host)):
+            raise Misconfigured(
+                f"paper orders never leave the machine, but DHAN_ORDER_URL names {self.url}: start "
+                "`ats paper` or `ats simulator` and give its address as http://127.0.0.1:PORT/v2"
+            )
+        if not self.paper and not self.url.startswith("https://"):
+            raise Misconfigured(
+                f"real money needs https, but DHAN_ORDER_URL is {self.url}: Dhan's address is "
+                f"{DHAN_API}"
+            )
+
+    @classmethod
+    def of_real_money(cls, text: str) -> OrderUrl:
+        """Read the address that real orders go to.
+
+        Raises:
+            Misconfigured: as for `parse`, or not https.
+        """
+        base = BaseUrl.parse(text)
+        return cls(base.url, base.loopback, paper=False)
 
 
 def checked_url(text: str, secure: str, plain: str, example: str) -> tuple[str, bool]:
@@ -174,9 +215,21 @@ class Lost:
 Result: TypeAlias = Reply | Lost
 
 
-def open_client(max_connections: int = 100) -> httpx.AsyncClient:
+class _ThisMachineOnly(httpx.AsyncHTTPTransport):
+    """Connects to loopback addresses and to nothing else."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if not _is_loopback(request.url.host):
+            raise httpx.ConnectError("not an address of this machine")
+        return await super().handle_async_request(request)
+
+
+def open_client(max_connections: int = 100, *, leaves_machine: bool = True) -> httpx.AsyncClient:
     """The HTTP client to share: keep-alive, no environment proxies (a proxy would carry paper
     orders off the machine), no redirects, no retries. The caller closes it.
+
+    Without `leaves_machine` it reaches loopback addresses only: anything else is
+    `httpx.ConnectError` before a byte is sent.
     """
     limits = httpx.Limits(
         max_connections=max_connections,
@@ -188,6 +241,7 @@ def open_client(max_connections: int = 100) -> httpx.AsyncClient:
         follow_redirects=False,
         limits=limits,
         timeout=httpx.Timeout(10.0, connect=2.0),
+        transport=None if leaves_machine else _ThisMachineOnly(trust_env=False, limits=limits),
     )
 
 
@@ -238,6 +292,8 @@ class DhanTransport:
         )
         if not _TOKEN.fullmatch(token) or not _CLIENT_ID.fullmatch(client_id):
             return Lost("credentials_malformed", may_have_arrived=False)
+        if not isinstance(self._base_url, OrderUrl) and not _MARKET_DATA.fullmatch(endpoint):
+            return Lost("not_an_order_address", may_have_arrived=False)
         headers = {
             "access-token": token,
             "client-id": client_id,

@@ -13,9 +13,10 @@ from typing import Protocol, TypeAlias
 
 import httpx
 
+from dhan.order_updates import DHAN_ORDER_UPDATES, UpdatesUrl
 from dhan.orders import DayLookupResult, LookupResult, NewOrder, OrderClient
 from dhan.outcomes import PlaceResult
-from dhan.transport import BaseUrl, Credentials
+from dhan.transport import Credentials, OrderUrl, open_client
 from schemas.errors import Misconfigured
 from schemas.ids import CorrelationId, DhanClientId
 
@@ -51,7 +52,7 @@ class ModeRules:
     """
 
     mode: Mode
-    base_url: BaseUrl
+    base_url: OrderUrl
     own_client_id: DhanClientId | None
 
     def allows(self, client_id: DhanClientId | None) -> bool:
@@ -59,37 +60,40 @@ class ModeRules:
             return True
         return client_id == self.own_client_id
 
+    @property
+    def updates_url(self) -> UpdatesUrl:
+        """Where the orders' updates come from: of paper orders from where they were placed."""
+        if not self.base_url.paper:
+            return UpdatesUrl.parse(DHAN_ORDER_UPDATES)
+        scheme, _, rest = self.base_url.url.partition("://")
+        socket = {"http": "ws", "https": "wss"}[scheme]
+        return UpdatesUrl.parse(f"{socket}://{rest.partition('/')[0]}/orderupdate")
+
+    def open_client(self) -> httpx.AsyncClient:
+        """The HTTP client for orders. With paper money it cannot leave the machine."""
+        return open_client(leaves_machine=not self.base_url.paper)
+
     def broker(self, http: httpx.AsyncClient) -> BrokerFactory:
         """Opens order desks at the only address this mode may reach."""
         return lambda credentials: OrderClient(http, self.base_url, credentials)
 
 
-def validate_mode(mode: Mode, api_url: str, own_client_id: str = "") -> ModeRules:
+def validate_mode(mode: Mode, order_url: str, own_client_id: str = "") -> ModeRules:
     """Check that `mode` may run as configured.
 
     Raises:
         Misconfigured: a mode that is not built, paper orders that would leave the machine, or live
             orders without https or without the operator's own client id.
     """
-    base_url = BaseUrl.parse(api_url)
     if mode is Mode.PAPER:
-        if not base_url.loopback:
-            raise Misconfigured(
-                f"paper orders never leave the machine, but DHAN_API_URL names {base_url}: start "
-                "`ats simulator` and give "
-                "its address as http://127.0.0.1:PORT/v2"
-            )
-        return ModeRules(mode, base_url, None)
+        return ModeRules(mode, OrderUrl.parse(order_url), None)
     if mode is not Mode.SELF:
         raise Misconfigured(
             f"mode {mode.value} is refused: orders for others need what ATS does not have yet "
             "(docs/executors.md); "
             "use ATS_MODE=paper or ATS_MODE=self"
         )
-    if not base_url.url.startswith("https://"):
-        raise Misconfigured(
-            f"mode self trades real money and needs https, but DHAN_API_URL is {base_url}"
-        )
+    base_url = OrderUrl.of_real_money(order_url)
     if not own_client_id:
         raise Misconfigured(
             "mode self trades exactly one account: set ADMIN_DHAN_CLIENT_ID to its Dhan client id"

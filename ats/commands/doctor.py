@@ -106,12 +106,12 @@ async def _instruments(settings: Settings) -> str:
 async def _dhan(settings: Settings) -> str:
     settings.need("ADMIN_DHAN_CLIENT_ID", "ADMIN_DHAN_ACCESS_TOKEN")
     headers = {"access-token": settings.admin_dhan_access_token.get_secret_value()}
-    status = await _status_of(f"{settings.dhan_api_url}/profile", headers)
+    status = await _status_of(f"{settings.dhan_data_url}/profile", headers)
     if status != httpx.codes.OK:
         raise Misconfigured(
             f"Dhan refuses the admin's token (HTTP {status}): create a new one at web.dhan.co"
         )
-    return f"the admin's token is accepted at {settings.dhan_api_url}"
+    return f"the admin's token is accepted at {settings.dhan_data_url}"
 
 
 async def _model(settings: Settings) -> str:
@@ -158,7 +158,7 @@ async def _status_of(url: str, headers: Mapping[str, str]) -> int:
 
 async def _mode(settings: Settings) -> str:
     rules = validate_mode(
-        Mode(settings.ats_mode), settings.dhan_api_url, settings.admin_dhan_client_id
+        Mode(settings.ats_mode), settings.dhan_order_url, settings.admin_dhan_client_id
     )
     paper = rules.mode is Mode.PAPER
     orders = "no order can leave this machine" if paper else "REAL ORDERS will be placed"

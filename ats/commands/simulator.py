@@ -153,7 +153,8 @@ def announcement(url: str, config: SimulatorConfig, *, own_token: bool) -> str:
     feed, app, partner = url.replace("http", "ws", 1), config.apps[0], config.partners[0]
     admin = config.users[0]
     lines = [
-        f"DHAN_API_URL={url}/v2",
+        f"DHAN_DATA_URL={url}/v2",
+        f"DHAN_ORDER_URL={url}/v2",
         f"DHAN_FEED_URL={feed}/feed",
         f"DHAN_INSTRUMENTS_URL={url}{MASTER_PATH}",
         f"OPENAI_BASE_URL={url}/v1",

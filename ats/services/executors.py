@@ -17,7 +17,6 @@ from ats.services.calendars import announce, calendar_of, with_auction_shares
 from ats.services.context import Context, database, instrument_master
 from ats.settings import Settings
 from bus.metrics import ShellMetrics
-from dhan.transport import open_client
 from executors.app import ExecutorDeps, run_executors
 from executors.clock import LiveClock, MonotonicClock, ReplayClock
 from executors.halt import halted, kinds_of
@@ -63,7 +62,7 @@ async def run(context: Context) -> None:
             connection=connection,
             plan=settings.plan(),
             database=await stack.enter_async_context(database(settings)),
-            http=await stack.enter_async_context(open_client()),
+            http=await stack.enter_async_context(rules.open_client()),
             rules=rules,
             instruments=master.by_id,
             limits=limits,
@@ -87,7 +86,7 @@ def instance_of(settings: Settings) -> str:
 def mode_rules(settings: Settings) -> ModeRules:
     """Raises Misconfigured when the mode may not run as configured."""
     return validate_mode(
-        Mode(settings.ats_mode), settings.dhan_api_url, settings.admin_dhan_client_id
+        Mode(settings.ats_mode), settings.dhan_order_url, settings.admin_dhan_client_id
     )
 
 

@@ -141,7 +141,7 @@ async def scout_the_day(
         return
     universe = universe_of(await instrument_master(settings), symbols_of(settings))
     async with open_client() as http:
-        history = History(http, BaseUrl.parse(settings.dhan_api_url), credentials_of(settings))
+        history = History(http, BaseUrl.parse(settings.dhan_data_url), credentials_of(settings))
         with Progress(console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task("daily candles", total=len(universe))
             await run_scout(

@@ -96,7 +96,7 @@ async def _archive(settings: Settings, stack: AsyncExitStack) -> History | None:
     if not settings.admin_dhan_access_token.get_secret_value():
         return None
     http = await stack.enter_async_context(open_client())
-    return History(http, BaseUrl.parse(settings.dhan_api_url), credentials_of(settings))
+    return History(http, BaseUrl.parse(settings.dhan_data_url), credentials_of(settings))
 
 
 def _progress() -> Progress:

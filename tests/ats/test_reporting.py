@@ -52,7 +52,7 @@ class Workers:
         self.market_time = UtcNs(0)
 
     def report(self) -> dict[str, Any]:
-        settings = load(dhan_api_url="http://127.0.0.1:9/v2")
+        settings = load(dhan_order_url="http://127.0.0.1:9/v2")
         return platform_report(settings, self.halt, self.market_time) | {"p_instance": INSTANCE}
 
 

@@ -14,6 +14,7 @@ from ats.runtime import exit_codes
 from ats.services.llm import endpoints_of, news_of, options_of
 from ats.setting_names import misspelt
 from ats.settings import REMEDIES, Settings, load
+from dhan.transport import OrderUrl
 from schemas.errors import Misconfigured
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,7 +87,7 @@ def test_every_command_that_reads_the_settings_refuses_real_money_on_a_replays_c
     ("name", "value", "says"),
     [
         ("ATS_MODE", "yolo", "'paper', 'self', 'family' or 'empanelled'"),
-        ("DHAN_API_URL", "ftp://x", "http:// or https://"),
+        ("DHAN_ORDER_URL", "ftp://x", "http:// or https://"),
         ("ATS_INSTRUMENT_PARTITIONS", "many", "valid integer"),
         ("ATS_TRADING_DATE", "yesterday", "date"),
         ("KAFKA_SECURITY_PROTOCOL", "TELNET", "PLAINTEXT"),
@@ -243,7 +244,7 @@ def test_signals_age_by_the_clock_that_is_set(clock: str, age: object) -> None:
         ),
         ("OPENAI_APIKEY", "did you mean OPENAI_API_KEY?"),
         ("KAFKA_BOOTSTRAP_SERVER", "did you mean KAFKA_BOOTSTRAP_SERVERS?"),
-        ("DHAN_API_ULR", "did you mean DHAN_API_URL?"),
+        ("DHAN_DATA_ULR", "did you mean DHAN_DATA_URL?"),
     ],
 )
 def test_a_misspelt_setting_is_refused_and_the_nearest_is_named(
@@ -261,6 +262,30 @@ def test_a_misspelt_setting_is_refused_and_the_nearest_is_named(
     assert said in str(in_the_environment.value)
     assert f"{name} in {tmp_path / '.env'} is no setting" in str(in_the_file.value)
     assert "a-secret-value" not in f"{in_the_environment.value}{in_the_file.value}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("ATS_STUDIES", "ATS_INDICATORS"), ("DHAN_API_URL", "DHAN_ORDER_URL (orders) and DHAN_DATA_")],
+)
+def test_the_old_name_of_a_setting_is_refused_with_its_new_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], old: str, new: str
+) -> None:
+    monkeypatch.setattr("sys.argv", ["ats", "show-config"])
+    monkeypatch.setenv(old, "x")
+
+    with pytest.raises(SystemExit) as ended:
+        main()
+
+    assert ended.value.code == exit_codes.MISCONFIGURED
+    assert f"{old} is no setting, did you mean {new}" in capsys.readouterr().err
+
+
+def test_orders_go_to_ats_paper_and_data_comes_from_dhan_unless_asked_otherwise() -> None:
+    settings = load()
+
+    assert settings.dhan_data_url == "https://api.dhan.co/v2"
+    assert OrderUrl.parse(settings.dhan_order_url).paper
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ from dhan.trader_control import (
     PnlExitState,
     TraderControlClient,
 )
-from dhan.transport import BaseUrl, Credentials
+from dhan.transport import Credentials, OrderUrl
 from schemas.ids import CorrelationId, DhanOrderId, Segment
 from schemas.market import Side, trading_day
 from schemas.units import Paise, Price, Quantity
@@ -56,8 +56,8 @@ async def simulator() -> AsyncIterator[Simulator]:
     await running.stop()
 
 
-def at(simulator: Simulator) -> BaseUrl:
-    return BaseUrl.parse(f"{simulator.url}/v2")
+def at(simulator: Simulator) -> OrderUrl:
+    return OrderUrl.parse(f"{simulator.url}/v2")
 
 
 async def test_an_order_is_accepted_and_found_by_our_name_for_it(

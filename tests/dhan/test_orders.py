@@ -39,7 +39,7 @@ from dhan.outcomes import (
     classify_change,
     classify_placement,
 )
-from dhan.transport import TEXT_LENGTH, BaseUrl, Lost, Reply, Unparsed, parse_json
+from dhan.transport import TEXT_LENGTH, Lost, OrderUrl, Reply, Unparsed, parse_json
 from schemas.ids import CorrelationId, DhanOrderId, InstrumentId, Segment
 from schemas.market import Side
 from schemas.units import Price, Quantity, UtcNs
@@ -51,7 +51,7 @@ ERROR = {"errorType": "Order_Error", "errorMessage": "no"}
 
 
 def client(http: httpx.AsyncClient, broker: ScriptedDhan) -> OrderClient:
-    return OrderClient(http, BaseUrl.parse(broker.url), credentials())
+    return OrderClient(http, OrderUrl.parse(broker.url), credentials())
 
 
 async def test_an_order_goes_out_with_our_name_for_it_and_comes_back_accepted(

@@ -24,7 +24,7 @@ from dhan.portfolio import (
     classify_positions,
     classify_trades,
 )
-from dhan.transport import BaseUrl, Lost, Reply, Unparsed
+from dhan.transport import Lost, OrderUrl, Reply, Unparsed
 from schemas.ids import DhanOrderId, InstrumentId, Segment
 from schemas.market import Side
 from schemas.units import Quantity, UtcNs
@@ -36,7 +36,7 @@ RELIANCE = InstrumentId(Segment.NSE_EQ, 2885)
 
 
 def client(http: httpx.AsyncClient, broker: ScriptedDhan) -> PortfolioClient:
-    return PortfolioClient(http, BaseUrl.parse(broker.url), credentials())
+    return PortfolioClient(http, OrderUrl.parse(broker.url), credentials())
 
 
 def a_trade(**changes: Any) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from dhan.super_orders import (
     SuperOrderClient,
     classify_super_orders,
 )
-from dhan.transport import BaseUrl, Lost, Reply, Unparsed
+from dhan.transport import Lost, OrderUrl, Reply, Unparsed
 from schemas.ids import CorrelationId, DhanOrderId, InstrumentId, Segment
 from schemas.market import Side
 from schemas.units import Paise, Price, Quantity
@@ -36,7 +36,7 @@ ACCEPTED = {"orderId": NUMBER, "orderStatus": "TRANSIT"}
 
 
 def client(http: httpx.AsyncClient, broker: ScriptedDhan) -> SuperOrderClient:
-    return SuperOrderClient(http, BaseUrl.parse(broker.url), credentials())
+    return SuperOrderClient(http, OrderUrl.parse(broker.url), credentials())
 
 
 def a_super_order(**changes: Any) -> NewSuperOrder:

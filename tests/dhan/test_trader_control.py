@@ -21,7 +21,7 @@ from dhan.trader_control import (
     classify_kill_switch,
     classify_pnl_exit,
 )
-from dhan.transport import BaseUrl, Lost, Reply, Unparsed
+from dhan.transport import Lost, OrderUrl, Reply, Unparsed
 from schemas.units import Paise
 from tests.dhan.broker import (
     Answer,
@@ -46,7 +46,7 @@ SHOWN = {
 
 
 def client(http: httpx.AsyncClient, broker: ScriptedDhan) -> TraderControlClient:
-    return TraderControlClient(http, BaseUrl.parse(broker.url), credentials())
+    return TraderControlClient(http, OrderUrl.parse(broker.url), credentials())
 
 
 async def test_a_pnl_exit_is_armed_in_rupees_for_its_products(

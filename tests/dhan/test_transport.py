@@ -19,6 +19,7 @@ from dhan.transport import (
     Credentials,
     DhanTransport,
     Lost,
+    OrderUrl,
     Reply,
     Unparsed,
     exchange,
@@ -33,7 +34,7 @@ from tests.dhan.factories import TOKEN, credentials
 def transport(
     http: httpx.AsyncClient, broker: ScriptedDhan, who: Credentials | None = None
 ) -> DhanTransport:
-    return DhanTransport(http, BaseUrl.parse(broker.url), who or credentials(), CallTimeout.ORDER)
+    return DhanTransport(http, OrderUrl.parse(broker.url), who or credentials(), CallTimeout.ORDER)
 
 
 @pytest.mark.parametrize(
@@ -69,6 +70,62 @@ def test_loopback_is_a_literal_address_of_this_machine_and_nothing_else(
     text: str, loopback: bool
 ) -> None:
     assert BaseUrl.parse(text).loopback is loopback
+
+
+@pytest.mark.parametrize(
+    "text", ["https://api.dhan.co/v2", "https://10.0.0.1/v2", "https://localhost/v2"]
+)
+def test_paper_money_has_no_order_address_beyond_this_machine(text: str) -> None:
+    with pytest.raises(Misconfigured, match="never leave the machine"):
+        OrderUrl.parse(text)
+    with pytest.raises(Misconfigured, match="never leave the machine"):
+        OrderUrl(text, loopback=True)  # nor by lying about it
+
+
+def test_real_money_goes_by_https_only() -> None:
+    with pytest.raises(Misconfigured, match="https"):
+        OrderUrl.of_real_money("http://127.0.0.1:1/v2")
+
+    assert not OrderUrl.of_real_money("https://api.dhan.co/v2").paper
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("post", "/orders"),
+        ("put", "/orders/1"),
+        ("delete", "/orders/1"),
+        ("get", "/orders"),
+        ("post", "/super/orders"),
+        ("delete", "/positions"),
+        ("post", "/killswitch?killSwitchStatus=ACTIVATE"),
+        ("post", "/charts/../orders"),
+        ("post", "/anything/new"),
+    ],
+)
+async def test_a_data_address_carries_nothing_of_an_accounts_orders(
+    http: httpx.AsyncClient, broker: ScriptedDhan, method: str, path: str
+) -> None:
+    data = DhanTransport(http, BaseUrl.parse(broker.url), credentials(), CallTimeout.DATA)
+    payload = ({"a": 1},) if method in ("post", "put") else ()
+
+    answer = await getattr(data, method)(path, *payload)
+
+    assert answer == Lost("not_an_order_address", may_have_arrived=False)
+    assert broker.seen == []
+
+
+async def test_a_client_for_paper_orders_connects_to_this_machine_only(
+    broker: ScriptedDhan,
+) -> None:
+    broker.on("GET", "/v2/orders", json_answer([]))
+    async with open_client(leaves_machine=False) as http:
+        here = await http.get(f"{broker.url}/orders")
+        for url in ("https://api.dhan.co/v2/orders", "http://localhost:1/", "http://192.0.2.1/"):
+            with pytest.raises(httpx.ConnectError, match="not an address of this machine"):
+                await http.get(url)
+
+    assert here.status_code == 200
 
 
 SDK_CALLS: list[tuple[str, Callable[[Any], Any]]] = [
@@ -155,7 +212,7 @@ async def test_a_refused_connection_means_that_nothing_was_sent(
     http: httpx.AsyncClient, free_port: Callable[[], int]
 ) -> None:
     nobody = DhanTransport(
-        http, BaseUrl.parse(f"http://127.0.0.1:{free_port()}/v2"), credentials(), CallTimeout.ORDER
+        http, OrderUrl.parse(f"http://127.0.0.1:{free_port()}/v2"), credentials(), CallTimeout.ORDER
     )
 
     assert await nobody.get("/orders") == Lost("connect_error", may_have_arrived=False)

@@ -16,7 +16,7 @@ import httpx
 from supabase import AsyncClient
 
 from bus.records import Output
-from dhan.transport import BaseUrl
+from dhan.transport import OrderUrl
 from executors.accounts import Accounts
 from executors.clock import MonotonicClock, ReplayClock
 from executors.modes import Mode, ModeRules
@@ -166,7 +166,7 @@ class World:
 
     def surroundings(self, *users: UserId, **changes: Any) -> WorkerDeps:
         machine: MonotonicClock = changes.pop("machine", MonotonicClock())
-        base_url = BaseUrl.parse(changes.pop("broker_url", self.broker_url))
+        base_url = OrderUrl.parse(changes.pop("broker_url", self.broker_url))
         rules: ModeRules = changes.pop("rules", ModeRules(Mode.PAPER, base_url, None))
         store, broker = changes.pop("store", Store(self.client)), rules.broker(self.http)
         lease: float = changes.pop("lease", LEASE)

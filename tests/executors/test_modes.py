@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import httpx
 import pytest
 
 from executors.modes import Mode, validate_mode
@@ -34,6 +35,24 @@ def test_live_trading_allows_exactly_the_operators_account() -> None:
     assert rules.allows(DhanClientId("1100000001"))
     assert not rules.allows(DhanClientId("1100000002"))
     assert not rules.allows(None)
+
+
+async def test_the_client_for_paper_orders_cannot_reach_dhan_and_that_for_real_ones_can() -> None:
+    paper = validate_mode(Mode.PAPER, "http://127.0.0.1:1/v2")
+    real = validate_mode(Mode.SELF, LIVE, "1100000001")
+
+    async with paper.open_client() as here, real.open_client() as anywhere:
+        assert type(here._transport) is not type(anywhere._transport)
+        with pytest.raises(httpx.ConnectError, match="not an address of this machine"):
+            await here.get(f"{LIVE}/orders")
+
+
+def test_updates_of_orders_come_from_where_the_orders_go() -> None:
+    paper = validate_mode(Mode.PAPER, "http://127.0.0.1:8791/v2").updates_url
+    real = validate_mode(Mode.SELF, LIVE, "1100000001").updates_url
+
+    assert (paper.url, paper.loopback) == ("ws://127.0.0.1:8791/orderupdate", True)
+    assert real.url == "wss://api-order-update.dhan.co"
 
 
 def test_paper_trading_allows_every_account() -> None:

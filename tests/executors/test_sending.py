@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from bus.records import Record
 from dhan.orders import NewOrder
 from dhan.outcomes import RATE_LIMIT, Accepted, NotSent, PlaceResult, Rejected, Unknown
-from dhan.transport import BaseUrl, Credentials
+from dhan.transport import Credentials, OrderUrl
 from executors.accounts import Accounts
 from executors.clock import LiveClock, MarketClock, MonotonicClock, ReplayClock
 from executors.modes import Mode, ModeRules
@@ -146,7 +146,7 @@ class Room:
                 (RELIANCE, int(TEN_O_CLOCK), 150_000), clock=TEN_O_CLOCK + 100 * NS_PER_SECOND
             ),
         )
-        rules = ModeRules(Mode.PAPER, BaseUrl.parse("http://127.0.0.1:1/v2"), None)
+        rules = ModeRules(Mode.PAPER, OrderUrl.parse("http://127.0.0.1:1/v2"), None)
         self.worker = OrderWorker(
             WorkerDeps(
                 store=cast(Store, self.memory),
