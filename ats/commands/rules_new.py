@@ -112,6 +112,7 @@ def write(console: Console, name: str, directory: Path | None) -> None:
         f"Next: install it beside ATS (pip install -e {home}), then ats rules try {name}. "
         "The documentation's guide to rules goes on from there.",
         markup=False,
+        soft_wrap=True,  # a command that is wrapped cannot be copied
     )
 
 
