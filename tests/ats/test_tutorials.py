@@ -77,4 +77,4 @@ async def test_the_consumer_prints_each_decision_once_and_counts_them(
     price = f"{buy.reference_price / 100:.2f}"
     lines = done.stdout.splitlines()
     assert [line for line in lines if "TUTORIAL" in line] == [f"TUTORIAL BUY {price}"]
-    assert "BUY" in lines[-1]
+    assert "'BUY': " in lines[-1]
