@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from ats.cli.groups import group
-from ats.cli.options import finish
-from schemas.units import UtcNs
+from ats.cli.options import day_of, finish
+from schemas.units import IST, UtcNs
 
 claims = group("Orders whose fate is unknown: list them, settle or correct them by hand.")
 
@@ -111,3 +113,46 @@ def tail(
 
     options = TailOptions(topics, where or (), last, from_beginning, since, follow, as_json)
     finish(run(options, UtcNs(time.time_ns())))
+
+
+def charges(
+    *,
+    buy: Annotated[
+        list[str] | None,
+        typer.Option(help="An order that bought: quantity@price in rupees, such as 100@1500."),
+    ] = None,
+    sell: Annotated[list[str] | None, typer.Option(help="An order that sold, likewise.")] = None,
+    segment: Annotated[
+        str, typer.Option(help="Dhan's segment: NSE_EQ, BSE_EQ, NSE_FNO or BSE_FNO.")
+    ] = "NSE_EQ",
+    market: Annotated[
+        str, typer.Option(help="cash, or in derivatives: futures, options (price is the premium).")
+    ] = "",
+    product: Annotated[
+        str, typer.Option(help="Dhan's product: CNC, INTRADAY, MARGIN, MTF, CO or BO.")
+    ] = "INTRADAY",
+    kind: Annotated[
+        str, typer.Option(help="Of the cash market: share, equity_fund or other_fund.")
+    ] = "share",
+    bse_group: Annotated[
+        str,
+        typer.Option(
+            "--group", help="At BSE: the share's group such as A, or the option's SENSEX."
+        ),
+    ] = "",
+    plan: Annotated[str, typer.Option(help="Whose brokerage.")] = "dhan",
+    day: Annotated[
+        str, typer.Option("--date", help="Trading day YYYY-MM-DD, whose rates hold; default today.")
+    ] = "",
+) -> None:
+    """What a day's trades in one instrument cost, line by line, and what is left of the profit.
+
+    Repeat --buy and --sell, once for each order.
+    """
+    from ats.commands.charges import ChargesOptions, show
+
+    on = day_of(day, "--date") or datetime.now(IST).date()
+    options = ChargesOptions(
+        buy or (), sell or (), segment, market, product, kind, bse_group, plan, on
+    )
+    show(Console(), options)

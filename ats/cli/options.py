@@ -63,7 +63,7 @@ def speed_of(text: str) -> float | None:
     return speed
 
 
-def day_of(text: str) -> date | None:
+def day_of(text: str, option: str = "--day") -> date | None:
     """Raises Misconfigured when `text` is no date; empty is None."""
     if not text:
         return None
@@ -71,5 +71,5 @@ def day_of(text: str) -> date | None:
         return date.fromisoformat(text)
     except ValueError:
         raise Misconfigured(
-            f"--day {text!r} is not usable: give a date such as 2026-11-20"
+            f"{option} {text!r} is not usable: give a date such as 2026-11-20"
         ) from None

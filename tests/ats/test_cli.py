@@ -84,6 +84,8 @@ def test_every_command_of_the_contract_is_there() -> None:
         (["simulator", "--day", "tomorrow"], "--day"),
         (["simulator", "--max-bad-rows", "0", "--market", "nowhere.csv"], "nowhere.csv"),
         (["demo", "--day", "tomorrow"], "--day"),
+        (["charges", "--buy", "1@1", "--date", "tomorrow"], "--date"),
+        (["charges", "--buy", "many"], "--buy"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
