@@ -19,16 +19,17 @@ NOON = 1_795_415_400
 
 
 async def test_a_placement_answers_transit_and_the_order_is_pending_a_moment_later() -> None:
+    passed: list[Status] = []
     async with a_desk(transit=0.01) as desk:
+        desk.simulator.exchange.book.on_change(lambda order: passed.append(order.status))
         placed = await desk.ask(
             desk.dhan.place_order, *SHARE.values(), "BUY", 10, "LIMIT", "INTRADAY", desk.at(-2)
         )
-        (order,) = desk.simulator.exchange.book.all()
-        first = order.status
-        await until(lambda: order.status is not Status.TRANSIT)
+        await until(lambda: len(passed) > 1)
         row = await desk.order(placed["orderId"])
 
-    assert (placed["orderStatus"], first) == ("TRANSIT", Status.TRANSIT)
+    assert placed["orderStatus"] == "TRANSIT"
+    assert passed == [Status.TRANSIT, Status.PENDING]
     assert row["orderStatus"] == "PENDING"
 
 
