@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
@@ -20,6 +20,24 @@ from simulator.streaming.hub import Streams
 log = structlog.get_logger(__name__)
 
 _SEGMENTS: Final = (Segment.IDX_I, Segment.NSE_EQ)
+
+
+class Venue(Protocol):
+    """Where orders trade, as the endpoints of orders see it: a book and the market's time.
+
+    Attributes:
+        book: The day's orders.
+    """
+
+    book: OrderManager
+
+    @property
+    def second(self) -> int:
+        """Market time, UTC epoch seconds."""
+
+    @property
+    def now(self) -> UtcNs:
+        """The same in nanoseconds."""
 
 
 class Exchange:

@@ -9,7 +9,7 @@ from simulator.api.guard import ApiGuard, Call
 from simulator.api.replies import refuse
 from simulator.api.transit import Transit
 from simulator.config import Quirks
-from simulator.exchange import Exchange
+from simulator.exchange import Venue
 from simulator.matching.enums import Leg, Status
 from simulator.matching.forever_orders import ForeverOrders
 from simulator.matching.super_orders import SuperOrders
@@ -22,7 +22,7 @@ class Brackets:
 
     def __init__(
         self,
-        exchange: Exchange,
+        exchange: Venue,
         super_orders: SuperOrders,
         forever_orders: ForeverOrders,
         door: ApiGuard,

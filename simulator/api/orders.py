@@ -16,7 +16,7 @@ from simulator.api.guard import ApiGuard, Call
 from simulator.api.replies import refuse
 from simulator.api.transit import Transit
 from simulator.config import Quirks
-from simulator.exchange import Exchange
+from simulator.exchange import Venue
 from simulator.faults import FaultKind
 from simulator.matching.enums import Status
 from simulator.matching.order import Order, OrderRequest, Trade
@@ -33,9 +33,7 @@ _NO_TRADES: Final = Refusal(
 class Rest:
     """The handlers under `/v2/orders` and `/v2/trades`."""
 
-    def __init__(
-        self, exchange: Exchange, transit: Transit, door: ApiGuard, quirks: Quirks
-    ) -> None:
+    def __init__(self, exchange: Venue, transit: Transit, door: ApiGuard, quirks: Quirks) -> None:
         self._exchange = exchange
         self._transit = transit
         self._orders = exchange.book

@@ -13,7 +13,7 @@ from simulator.api.guard import ApiGuard, Call
 from simulator.api.replies import refuse
 from simulator.api.requests import Fields, InvalidField
 from simulator.config import Quirks
-from simulator.exchange import Exchange
+from simulator.exchange import Venue
 from simulator.matching.controls import Controls
 from simulator.matching.enums import Product
 from simulator.matching.ledger import MARGIN_RATES, Holding, Position, PositionKey
@@ -28,9 +28,7 @@ _NO_HOLDINGS = Refusal(Code.HOLDINGS, "No holdings available")
 class Portfolio:
     """The handlers."""
 
-    def __init__(
-        self, exchange: Exchange, controls: Controls, door: ApiGuard, quirks: Quirks
-    ) -> None:
+    def __init__(self, exchange: Venue, controls: Controls, door: ApiGuard, quirks: Quirks) -> None:
         self._exchange = exchange
         self._orders = exchange.book
         self._controls = controls

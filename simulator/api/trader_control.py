@@ -20,7 +20,7 @@ from simulator.api.guard import ApiGuard, Call
 from simulator.api.replies import refuse
 from simulator.api.requests import Fields, InvalidField
 from simulator.config import Quirks
-from simulator.exchange import Exchange
+from simulator.exchange import Venue
 from simulator.matching.controls import DELIVERY, INTRADAY, Controls, PnlExit
 from simulator.refusals import Code, Refusal
 
@@ -85,7 +85,7 @@ class TraderControl:
     """The handlers."""
 
     def __init__(
-        self, exchange: Exchange, controls: Controls, addresses: Addresses, door: ApiGuard
+        self, exchange: Venue, controls: Controls, addresses: Addresses, door: ApiGuard
     ) -> None:
         self._exchange = exchange
         self._controls = controls

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from simulator.exchange import Exchange
+from simulator.exchange import Venue
 from simulator.matching.order import Order
 
 
@@ -14,7 +14,7 @@ class Transit:
     `seconds` are of machine time; 0 brings them at once.
     """
 
-    def __init__(self, exchange: Exchange, seconds: float) -> None:
+    def __init__(self, exchange: Venue, seconds: float) -> None:
         self._exchange = exchange
         self._seconds = seconds
 

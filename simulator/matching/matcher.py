@@ -39,7 +39,7 @@ class Outcome(Protocol):
 
 
 @dataclass(slots=True)
-class _InstrumentQueue:
+class InstrumentQueue:
     """One instrument: its last price and who waits for another."""
 
     instrument: Instrument
@@ -65,7 +65,7 @@ class Matcher:
         outcome: Outcome,
     ) -> None:
         self._counters = {
-            id_: _InstrumentQueue(instrument, circuits.get(id_))
+            id_: InstrumentQueue(instrument, circuits.get(id_))
             for id_, instrument in instruments.items()
         }
         self._protection = protection
@@ -81,7 +81,7 @@ class Matcher:
         counter = self._counters[instrument]
         counter.last, counter.second, counter.ladder = Price(price), second, None
         if counter.armed:
-            for order in [order for order in counter.armed if _reached(order, price)]:
+            for order in [order for order in counter.armed if reached(order, price)]:
                 counter.armed.remove(order)
                 self._trigger(order, second)
                 counter.resting.append(order)
@@ -95,7 +95,7 @@ class Matcher:
         """
         counter = self._counters[order.request.instrument]
         if order.armed:
-            if counter.last is None or not _reached(order, counter.last):
+            if counter.last is None or not reached(order, counter.last):
                 counter.armed.append(order)
                 return
             self._trigger(order, second)
@@ -123,7 +123,7 @@ class Matcher:
         circuits = self._counters[order.request.instrument].circuits
         return limit if circuits is None else min(max(limit, circuits.lower), circuits.upper)
 
-    def _match_resting(self, counter: _InstrumentQueue, second: int) -> None:
+    def _match_resting(self, counter: InstrumentQueue, second: int) -> None:
         """Match the waiting orders against the last print, one after another.
 
         Whoever acts on one order's fills does so before the next order's turn, which it may cancel.
@@ -135,7 +135,7 @@ class Matcher:
                 self._keep(counter, order, second)
                 self._outcome.done(second)
 
-    def _sweep(self, counter: _InstrumentQueue, order: Order, second: int) -> None:
+    def _sweep(self, counter: InstrumentQueue, order: Order, second: int) -> None:
         if counter.last is None:
             return
         if order.limit is None:
@@ -156,7 +156,7 @@ class Matcher:
         ):
             self._outcome.filled(order, price, quantity, second)
 
-    def _keep(self, counter: _InstrumentQueue, order: Order, second: int) -> None:
+    def _keep(self, counter: InstrumentQueue, order: Order, second: int) -> None:
         if not order.status.live:
             return
         if order.request.validity is Validity.IOC:
@@ -171,8 +171,8 @@ class Matcher:
         self._outcome.triggered(order, second)
 
 
-def _reached(order: Order, price: int) -> bool:
-    """A stop to buy waits for a rise, a stop to sell for a fall."""
+def reached(order: Order, price: int) -> bool:
+    """Whether `price` sets a stop off: one to buy waits for a rise, one to sell for a fall."""
     trigger = order.request.trigger
     return price >= trigger if order.request.side is Side.BUY else price <= trigger
 

@@ -14,11 +14,11 @@ from typing import Final, Protocol
 
 from schemas.ids import InstrumentId
 from schemas.market import Instrument
-from schemas.units import Price, Quantity
+from schemas.units import BasisPoints, Price, Quantity
 from simulator.market.contracts import Contract
 from simulator.matching.enums import Change, OrderType, Product, Status, Validity
 from simulator.matching.ledger import Account, AccountOf, Funds, Ledger, PositionKey
-from simulator.matching.matcher import Matcher
+from simulator.matching.matcher import Matcher, Outcome
 from simulator.matching.order import Modification, Order, OrderRequest, OrderSnapshot, Trade
 from simulator.matching.risk import MarginEngine
 from simulator.matching.rules import (
@@ -58,6 +58,10 @@ class OrderObserver(Protocol):
 
 
 PreCheck = Callable[[OrderRequest], Refusal | None]
+MatcherOf = Callable[
+    [Mapping[InstrumentId, Instrument], Mapping[InstrumentId, Circuits], BasisPoints, Outcome],
+    Matcher,
+]
 
 
 def _unlimited(_: str) -> Account:
@@ -76,6 +80,7 @@ class OrderManager:
         contracts: Mapping[InstrumentId, Contract] | None = None,
         rules: Rules | None = None,
         purses: AccountOf = _unlimited,
+        matcher: MatcherOf = Matcher,
     ) -> None:
         self.day = day
         self.rules = rules or Rules()
@@ -87,7 +92,7 @@ class OrderManager:
         self._circuits = circuits or {}
         self._contracts = contracts or {}
         bands = self._circuits if self.rules.price_bands else {}
-        self._matcher = Matcher(instruments, bands, self.rules.market_protection, self)
+        self._matcher = matcher(instruments, bands, self.rules.market_protection, self)
         self._orders: dict[str, Order] = {}
         self._by_client: defaultdict[str, list[Order]] = defaultdict(list)
         self._live: defaultdict[str, dict[str, Order]] = defaultdict(dict)

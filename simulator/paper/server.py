@@ -1,0 +1,239 @@
+"""Dhan's order side for paper money: one address of this machine, one loop.
+
+It has the order API and the order updates of the simulator, and no market data: that comes from
+Dhan. Its market is whatever `show` is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from schemas.ids import InstrumentId, Segment
+from schemas.market import trading_day
+from schemas.ticks import Batch
+from schemas.units import Price, UtcNs
+from simulator.api.rate_limit import RateLimit
+from simulator.api.replies import refuse, unknown_path
+from simulator.faults import Faults
+from simulator.paper.config import PaperConfig
+from simulator.paper.day import PaperDay
+from simulator.paper.journal import Journal
+from simulator.paper.opening import Opening
+from simulator.paper.requests import PaperAccounts, PaperRequest
+from simulator.paper.tape import Print
+from simulator.refusals import BAD_TOKEN, TOO_FAST
+from simulator.streaming.connection import SocketOptions, Surroundings, connection_numbers
+from simulator.streaming.updates import ENDPOINT as UPDATES
+from simulator.streaming.updates import UpdateOptions, Updates
+from simulator.trading import order_allowances, read_allowances
+
+SHUTDOWN: Final = 2.0  # seconds requests in flight may take to end
+MAX_BODY: Final = 1 << 20  # bytes; the largest order is a hundredth
+LOOK_EVERY: Final = 0.01  # seconds; a fifth of an order's latency
+HOST: Final = "127.0.0.1"
+SUFFIX: Final = ".jsonl"
+
+log = structlog.get_logger(__name__)
+
+
+def _wall_clock() -> UtcNs:
+    return UtcNs(time.time_ns())
+
+
+class PaperServer:
+    """Paper trading on one machine; `url` is known after `start`.
+
+    `folder` holds a journal for each day. One process may write there at a time.
+    """
+
+    def __init__(
+        self,
+        config: PaperConfig,
+        folder: Path,
+        *,
+        port: int,
+        now: Callable[[], UtcNs] = _wall_clock,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._config = config
+        self._folder = folder
+        self._port = port
+        self._now = now
+        self._accounts = PaperAccounts()
+        limits = config.limits
+        faults = Faults((), 0, monotonic=monotonic, market_now=lambda: self.day.now)
+        sockets = SocketOptions(
+            limits.feed_connections, limits.ping_every, limits.drop_after, limits.connection_life
+        )
+        self._updates = Updates(
+            self._accounts,
+            (),
+            UpdateOptions(limits.update_keys, limits.acknowledge_login),
+            Surroundings(faults, sockets, monotonic, connection_numbers()),
+        )
+        self._orders = RateLimit(order_allowances(limits), monotonic)
+        self._reads = RateLimit(read_allowances(limits), monotonic)
+        self._journal: Journal | None = None
+        self._day: PaperDay | None = None
+        self._runner: web.AppRunner | None = None
+        self._ticking: asyncio.Task[None] | None = None
+        self.url = ""
+
+    @property
+    def day(self) -> PaperDay:
+        """The day in progress. Only after `recover`."""
+        assert self._day is not None, "recover() comes first"
+        return self._day
+
+    async def recover(self, ends: Mapping[int, int]) -> Mapping[int, int]:
+        """Bring the newest day back; returns the offset of each partition to show next.
+
+        Without a journal, the tape begins at `ends`: what traded before there were accounts is
+        nobody's.
+
+        Raises:
+            Misconfigured: the journal cannot be used, or another process writes it.
+        """
+        for path in sorted(self._folder.glob(f"*{SUFFIX}"), reverse=True):
+            if await self._read(path):
+                break
+        else:
+            self._begin(Opening(self._config.day, ends))
+        self._roll()
+        return {**ends, **self.day.positions}
+
+    async def start(self) -> None:
+        """Bind the port. After `recover`.
+
+        Raises:
+            OSError: the port is taken.
+        """
+        app = web.Application(client_max_size=MAX_BODY)
+        app.router.add_get(UPDATES, self._updates.serve)
+        app.router.add_route("*", "/v2/{path:.*}", self._answer)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, HOST, self._port).start()
+        self.url = f"http://{HOST}:{self._runner.addresses[0][1]}"
+        self._ticking = asyncio.create_task(self._tick(), name="paper time")
+        log.info("paper.listening", url=self.url, day=self.day.day.isoformat())
+
+    async def stop(self) -> None:
+        """Close every connection and let go of the journal."""
+        if self._ticking is not None:
+            self._ticking.cancel()
+            await asyncio.gather(self._ticking, return_exceptions=True)
+        await self._updates.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+        if self._journal is not None:
+            self._journal.close()
+
+    async def show(self, partition: int, offset: int, batch: Batch) -> None:
+        """Take one record of the tape in. Showing it twice changes nothing."""
+        self.day.heard(batch.clock)
+        self._roll()
+        prints = read_prints(batch)
+        await self.day.show(partition, offset, prints)
+        self.day.settle()
+
+    async def _tick(self) -> None:
+        while True:
+            self._roll()
+            await self.day.let_time_pass()
+            self.day.settle()
+            await asyncio.sleep(LOOK_EVERY)
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        found = self.day.routes.find(request.method, request.path)
+        if found is None:
+            return await unknown_path(request)
+        token = request.headers.get("access-token", "")
+        account = self._accounts.holder(token, request.headers.get("client-id"))
+        if account is None:
+            return refuse(BAD_TOKEN)
+        route, parts = found
+        limit = self._orders if route.trades else self._reads
+        if not limit.allows(account.client_id):
+            return refuse(TOO_FAST)
+        body = await request.read()
+        self._roll()
+        reply = await self.day.ask(
+            PaperRequest(
+                account.client_id, route.name, parts, dict(request.query), body, request.remote
+            )
+        )
+        self.day.settle()
+        return reply
+
+    # Days
+
+    def _roll(self) -> None:
+        """Begin the next day when its time has come."""
+        today = trading_day(self.day.now if self._config.market_clock else self._now())
+        if today > self.day.day:
+            opening = self.day.closing(today)
+            assert self._journal is not None, "a day has a journal"
+            self._journal.close()
+            self._begin(opening)
+
+    def _begin(self, opening: Opening) -> None:
+        journal = Journal(self._folder / f"{opening.day.isoformat()}{SUFFIX}")
+        journal.append(opening.entry())
+        journal.sync()
+        self._open(opening, journal)
+        self.day.on_change(self._updates.tell)
+
+    async def _read(self, path: Path) -> bool:
+        """Bring back the day that `path` is of; False when it died before its first line."""
+        journal = Journal(path)
+        entries = journal.entries()
+        first = next(entries, None)
+        if first is None:
+            journal.close()  # its first line is written again
+            return False
+        self._open(Opening.read(first), journal)
+        await self.day.recover(entries)
+        self.day.on_change(self._updates.tell)
+        log.info("paper.recovered", day=self.day.day.isoformat(), orders=len(self.day.book.all()))
+        return True
+
+    def _open(self, opening: Opening, journal: Journal) -> None:
+        self._journal = journal
+        self._day = PaperDay(opening, self._config, journal, self._now)
+
+
+def read_prints(batch: Batch) -> list[Print]:
+    """The rows of a record of `ats.ticks` as prints, in their order."""
+    rows = batch.rows
+    columns = (
+        rows[name].tolist()
+        for name in (
+            "segment", "security_id", "price", "volume", "last_quantity", "exchange_time",
+            "received_at", "clock",
+        )
+    )  # fmt: skip
+    return [
+        Print(
+            InstrumentId(_SEGMENTS[segment], number),
+            Price(price),
+            volume,
+            quantity,
+            UtcNs(traded_at),
+            UtcNs(received_at),
+            UtcNs(clock),
+        )
+        for segment, number, price, volume, quantity, traded_at, received_at, clock in zip(
+            *columns, strict=True
+        )
+    ]
+
+
+_SEGMENTS: Final = {segment.code: segment for segment in Segment}
