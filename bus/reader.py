@@ -60,6 +60,19 @@ async def read_topics(
                         yield record_of(row)
 
 
+async def ends_of(connection: KafkaConnection, topic: Topic) -> dict[int, int]:
+    """Of each partition of `topic`, the offset that its next record will have.
+
+    Raises:
+        Misconfigured: the topic does not exist.
+        TryLater: no broker answers.
+    """
+    async with reader(connection) as client:
+        partitions = await partitions_of(client, (topic,))
+        ends = await client.end_offsets(partitions)
+        return {partition.partition: end for partition, end in ends.items()}
+
+
 def record_of(row: Any) -> Record:
     """What aiokafka read, in our terms."""
     published_at = UtcNs(row.timestamp * NS_PER_MS)

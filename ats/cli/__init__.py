@@ -43,6 +43,7 @@ PANELS: Final[dict[str, dict[str, Callable[..., None]]]] = {
         "streams": services.streams,
         "agents": services.agents,
         "executors": services.executors,
+        "paper": services.paper,
     },
     LOOK: {"tail": look.tail, "charges": look.charges},
     SET_UP: {"show-config": set_up.show_config, "doctor": set_up.doctor},

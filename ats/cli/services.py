@@ -53,6 +53,14 @@ def executors(metrics_port: MetricsPort = 0) -> None:
     _service("executors", metrics_port)
 
 
+def paper() -> None:
+    """Paper orders at DHAN_ORDER_URL, filled by what trades on ats.ticks.
+
+    Speaks the broker's order API and order updates; holds no real account and places no real order.
+    """
+    _service("paper", 0)
+
+
 def _service(name: str, metrics_port: int) -> None:
     from ats.services import run_service
 

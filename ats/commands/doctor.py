@@ -165,6 +165,20 @@ async def _mode(settings: Settings) -> str:
     return f"{rules.mode}: {orders}"
 
 
+async def _orders(settings: Settings) -> str:
+    """Whether paper orders would find their exchange; real ones are not tried."""
+    if settings.ats_mode != "paper":
+        return f"real orders go to {settings.dhan_order_url}, which was not asked"
+    try:  # any answer will do: the simulator knows no such account
+        await _status_of(f"{settings.dhan_order_url}/fundlimit", {"access-token": "doctor"})
+    except TryLater:
+        raise TryLater(
+            f"nothing answers at DHAN_ORDER_URL={settings.dhan_order_url}: start `ats paper` for "
+            "the live market, or `ats simulator` for a made-up one"
+        ) from None
+    return f"paper orders go to {settings.dhan_order_url}, which answers"
+
+
 async def _universe(settings: Settings) -> str:
     symbols = symbols_of(settings)
     return f"{len(symbols):,} symbols" if symbols else "every share of the instrument master"
@@ -202,6 +216,7 @@ CHECKS: Final[dict[str, Check]] = {
     "model provider": _model,
     "news": _news,
     "trading mode": _mode,
+    "orders": _orders,
     "universe": _universe,
     "rules": _rules,
     "engine": _engine,

@@ -58,12 +58,14 @@ class PaperServer:
         config: PaperConfig,
         folder: Path,
         *,
+        host: str = HOST,
         port: int,
         now: Callable[[], UtcNs] = _wall_clock,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._config = config
         self._folder = folder
+        self._host = host
         self._port = port
         self._now = now
         self._accounts = PaperAccounts()
@@ -120,8 +122,8 @@ class PaperServer:
         app.router.add_route("*", "/v2/{path:.*}", self._answer)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN)
         await self._runner.setup()
-        await web.TCPSite(self._runner, HOST, self._port).start()
-        self.url = f"http://{HOST}:{self._runner.addresses[0][1]}"
+        await web.TCPSite(self._runner, self._host, self._port).start()
+        self.url = f"http://{self._host}:{self._runner.addresses[0][1]}"
         self._ticking = asyncio.create_task(self._tick(), name="paper time")
         log.info("paper.listening", url=self.url, day=self.day.day.isoformat())
 

@@ -1,0 +1,105 @@
+"""`ats paper`: paper orders at DHAN_ORDER_URL, filled by what trades on `ats.ticks`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from contextlib import aclosing
+from typing import Final
+from urllib.parse import urlsplit
+
+from ats.services.calendars import announce, calendar_of, with_auction_shares
+from ats.services.context import Context, instrument_master, trading_date
+from ats.settings import Settings
+from bus.connection import KafkaConnection
+from bus.reader import ends_of, read_topics
+from bus.records import TopicPartition
+from bus.topics import check_topics
+from dhan.transport import OrderUrl
+from schemas import history, ticks
+from schemas.errors import Misconfigured
+from schemas.topics import TICKS
+from schemas.units import NS_PER_SECOND, Paise, UtcNs
+from simulator.paper.config import PaperConfig
+from simulator.paper.server import PaperServer
+
+FOLDER: Final = "paper"  # in ATS_STATE_DIR: the journals
+API: Final = "/v2"  # where Dhan's order API begins
+
+
+async def run(context: Context) -> None:
+    """Trade on paper until told to stop."""
+    settings = context.settings
+    host, port = address_of(settings)
+    connection = settings.kafka()
+    await check_topics(connection, settings.plan(), (TICKS,))
+    server = PaperServer(
+        await config_of(settings), settings.ats_state_dir / FOLDER, host=host, port=port
+    )
+    try:
+        ends = await ends_of(connection, TICKS)
+        begin = await server.recover(ends)
+        try:
+            await server.start()
+        except OSError as error:
+            raise Misconfigured(
+                f"DHAN_ORDER_URL={settings.dhan_order_url} cannot be had: "
+                f"{os.strerror(error.errno or 0)}; name another port, or end what listens there"
+            ) from None
+        reading = asyncio.create_task(_read(connection, server, begin), name="paper tape")
+        stopping = asyncio.create_task(context.stop.wait())
+        await asyncio.wait((reading, stopping), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        reading.cancel()
+        (ended,) = await asyncio.gather(reading, return_exceptions=True)
+        if isinstance(ended, Exception):
+            raise ended
+    finally:
+        await server.stop()
+
+
+def address_of(settings: Settings) -> tuple[str, int]:
+    """Host and port of DHAN_ORDER_URL, which are this machine's.
+
+    Raises:
+        Misconfigured: paper trading is not what the settings ask for, or it is not at such an
+            address.
+    """
+    if settings.ats_mode != "paper":
+        raise Misconfigured(
+            f"ATS_MODE={settings.ats_mode} places real orders, which `ats paper` does not: set "
+            "ATS_MODE=paper"
+        )
+    parts = urlsplit(OrderUrl.parse(settings.dhan_order_url).url)
+    if parts.scheme != "http" or parts.path != API or not parts.port or not parts.hostname:
+        raise Misconfigured(
+            f"DHAN_ORDER_URL={settings.dhan_order_url} is no address that `ats paper` can listen "
+            f"at: write http://127.0.0.1:PORT{API}"
+        )
+    return parts.hostname, parts.port
+
+
+async def config_of(settings: Settings) -> PaperConfig:
+    """Instruments and hours as every service sees them, and the paper accounts' own terms."""
+    master = await instrument_master(settings)
+    calendar = with_auction_shares(calendar_of(settings), master)
+    announce(calendar, settings)
+    return PaperConfig(
+        instruments=master.by_id,
+        calendar=calendar,
+        day=trading_date(settings),
+        funds=Paise.from_rupees(settings.ats_paper_funds_rupees),
+        latency=UtcNs(settings.ats_paper_latency_ms * NS_PER_SECOND // 1_000),
+        market_clock=settings.ats_clock == "market",
+    )
+
+
+async def _read(connection: KafkaConnection, server: PaperServer, begin: Mapping[int, int]) -> None:
+    since = {TopicPartition(TICKS.name, number): offset for number, offset in begin.items()}
+    async with aclosing(read_topics(connection, (TICKS,), since=since)) as records:
+        async for record in records:
+            value = record.value or b""
+            if not history.is_history(value):
+                await server.show(record.partition, record.offset, ticks.decode(value))
+            await asyncio.sleep(0)  # orders come in between records, also while we catch up

@@ -1,0 +1,64 @@
+"""What `ats paper` makes of the settings, and what the doctor says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ats.commands.doctor import CHECKS
+from ats.services.paper import address_of
+from ats.settings import Settings, load
+from schemas.errors import Misconfigured, TryLater
+from simulator.config import SimulatorConfig
+from simulator.server import Simulator
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("ATS_ENV_FILE", str(tmp_path / ".env"))
+
+
+def test_it_listens_where_paper_orders_go_by_default() -> None:
+    assert address_of(load()) == ("127.0.0.1", 8791)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://api.dhan.co/v2",
+        "http://127.0.0.1/v2",
+        "http://127.0.0.1:8791",
+        "http://127.0.0.1:8791/v3",
+        "https://127.0.0.1:8791/v2",
+        "http://10.0.0.1:8791/v2",
+    ],
+)
+def test_an_address_it_cannot_listen_at_is_refused(url: str) -> None:
+    with pytest.raises(Misconfigured):
+        address_of(load(dhan_order_url=url))
+
+
+def test_it_does_not_run_beside_real_orders() -> None:
+    with pytest.raises(Misconfigured, match="ATS_MODE=paper"):
+        address_of(load(ats_mode="self", dhan_order_url="http://127.0.0.1:8791/v2"))
+
+
+async def test_the_doctor_says_whether_paper_orders_find_their_exchange(
+    free_port: Callable[[], int],
+) -> None:
+    simulator = Simulator(SimulatorConfig(shares=1))
+    await simulator.start()
+    try:
+        there = await CHECKS["orders"](load(dhan_order_url=f"{simulator.url}/v2"))
+    finally:
+        await simulator.stop()
+    with pytest.raises(TryLater, match="start `ats paper`"):
+        await CHECKS["orders"](load(dhan_order_url=f"http://127.0.0.1:{free_port()}/v2"))
+    real = await CHECKS["orders"](load(ats_mode="self", dhan_order_url="https://api.dhan.co/v2"))
+
+    assert there.endswith("which answers")
+    assert real.endswith("was not asked")
