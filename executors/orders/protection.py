@@ -1,0 +1,193 @@
+"""What must be sent so that a stop of exactly the open size rests at the broker. Pure.
+
+Asked again after each observation, it says only the next steps: cancellations and reductions
+first, then what is missing. A stop that could open a position is never asked for: all stops
+together, those on their way included, never exceed the position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Final
+
+from executors.orders.book import DayBook, KnownOrder
+from executors.orders.exits import (
+    Bracket,
+    Cancel,
+    ChangeStop,
+    PlaceStop,
+    Step,
+    beyond,
+    brackets,
+    closing_side,
+)
+from schemas.ids import DhanOrderId, InstrumentId
+from schemas.market import Side
+from schemas.messages import Leg, OrderStatus
+from schemas.units import NS_PER_SECOND, BasisPoints, Paise, Price, Quantity, UtcNs
+
+# How far beyond its trigger a stop may trade. A market that jumps further is the ladder's affair.
+STOP_COLLAR: Final = BasisPoints(100)
+
+
+@dataclass(frozen=True, slots=True)
+class StopPlan:
+    """Where the position is given up: paise, on the instrument's tick grid."""
+
+    trigger: Price
+    tick: Paise
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """What is due for one instrument.
+
+    Attributes:
+        steps: To be sent now, in this order.
+        uncovered: Units of the position for which no stop rests, nor is on its way.
+        excess: Units of stops that no position stands behind.
+        passed: The market is beyond the stop already: none can rest, the position must go.
+    """
+
+    steps: tuple[Step, ...] = ()
+    uncovered: int = 0
+    excess: int = 0
+    passed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Stop:
+    """One resting stop: a plain order, or the stop leg of a super order."""
+
+    of: Bracket
+    order: KnownOrder
+    covers: int
+
+
+def protect(
+    book: DayBook,
+    instrument: InstrumentId,
+    plan: StopPlan | None,
+    *,
+    now: UtcNs,
+    last: Price | None = None,
+    unchangeable: AbstractSet[DhanOrderId] = frozenset(),
+) -> Protection:
+    """The next steps towards a stop of exactly the open size.
+
+    Without a plan nothing new is placed. `last` is the last trade, where known; `unchangeable` are
+    orders of which Dhan refused a change. `now` is market time.
+    """
+    net = book.holding(instrument).net
+    found = brackets(book, instrument)
+    needed, steps, excess = closing_side(net), list[Step](), 0
+    for side in Side:
+        stops = _stops(found, side)
+        held = abs(net) if side is needed else 0
+        too_much = sum(stop.covers for stop in stops) - held
+        if too_much > 0:
+            excess += too_much
+            steps += _reduce(stops, too_much, now)
+    if steps or excess or not net:
+        return Protection(tuple(steps), excess=excess)
+    stops = _stops(found, needed)
+    uncovered = abs(net) - sum(stop.covers for stop in stops)
+    if not uncovered:
+        return Protection()
+    if plan is None:
+        return Protection(uncovered=uncovered)
+    if last is not None and _passed(needed, plan.trigger, last):
+        return Protection(uncovered=uncovered, passed=True)
+    if _on_its_way(found, needed):
+        return Protection(uncovered=uncovered)
+    return Protection((_cover(stops, needed, uncovered, plan, unchangeable),), uncovered)
+
+
+def _stops(found: list[Bracket], side: Side) -> list[_Stop]:
+    stops = []
+    for bracket in found:
+        for leg, order in bracket.live():
+            if order.identity.side is side and order.is_stop(leg):
+                stops.append(_Stop(bracket, order, _covers(bracket, leg, order)))
+    return stops
+
+
+def _covers(bracket: Bracket, leg: Leg, order: KnownOrder) -> int:
+    """Units that the stop would close. A leg waits until its entry has traded."""
+    if leg is Leg.ENTRY:
+        return order.remaining
+    return max(0, bracket.open)
+
+
+def _reduce(stops: list[_Stop], too_much: int, now: UtcNs) -> list[Step]:
+    """Take `too_much` away from our own stops; those placed by hand are not ours to touch."""
+    steps: list[Step] = []
+    plain_first = sorted(stops, key=lambda stop: stop.of.super_order)
+    for stop in (each for each in plain_first if each.of.ours and each.covers):
+        if too_much <= 0:
+            break
+        steps += _reduce_one(stop, min(too_much, stop.covers), now)
+        too_much -= stop.covers
+    return steps
+
+
+def _reduce_one(stop: _Stop, units: int, now: UtcNs) -> list[Step]:
+    order, bracket = stop.order, stop.of
+    if order.status is OrderStatus.TRANSIT:
+        return []  # it can neither be cancelled nor told apart from its next state
+    if bracket.super_order:
+        return take_away(bracket)
+    # Dhan's times are seconds: of two sizes within one nobody can tell the later
+    if units == order.remaining or now // NS_PER_SECOND <= order.terms.updated_at // NS_PER_SECOND:
+        return [Cancel(bracket.number, Leg.ENTRY, super_order=False)]
+    left = Quantity(order.quantity - units)
+    return [ChangeStop(bracket.number, left, Price(order.trigger), Price(order.price))]
+
+
+def take_away(bracket: Bracket) -> list[Step]:
+    """Cancel what may still trade under one number. An order in TRANSIT cannot be reached yet."""
+    live = dict(bracket.live())
+    if any(each.status is OrderStatus.TRANSIT for each in live.values()):
+        return []
+    if Leg.ENTRY in live:
+        return [Cancel(bracket.number, Leg.ENTRY, bracket.super_order)]
+    return [Cancel(bracket.number, leg, super_order=True) for leg in live]
+
+
+def _passed(side: Side, trigger: Price, last: Price) -> bool:
+    return last <= trigger if side is Side.SELL else last >= trigger
+
+
+def _on_its_way(found: list[Bracket], side: Side) -> bool:
+    """Something of ours that would close is not at the exchange yet, or trades at this moment."""
+    return any(
+        order.identity.side is side
+        and bracket.ours
+        and (order.status is OrderStatus.TRANSIT or not (bracket.super_order or order.is_stop(leg)))
+        for bracket in found
+        for leg, order in bracket.live()
+    )
+
+
+def _cover(
+    stops: list[_Stop],
+    side: Side,
+    units: int,
+    plan: StopPlan,
+    unchangeable: AbstractSet[DhanOrderId],
+) -> Step:
+    """Enlarge a stop of ours that rests at the plan's trigger, else place one."""
+    price = beyond(side, plan.trigger, STOP_COLLAR, plan.tick)
+    for stop in stops:
+        order, number = stop.order, stop.of.number
+        if (
+            stop.of.ours
+            and not stop.of.super_order
+            and order.status in {OrderStatus.PENDING, OrderStatus.PART_TRADED}
+            and order.trigger == plan.trigger
+            and number not in unchangeable
+        ):
+            size = Quantity(order.quantity + units)
+            return ChangeStop(number, size, plan.trigger, Price(order.price))
+    return PlaceStop(side, Quantity(units), plan.trigger, price)
