@@ -502,6 +502,58 @@ class Position(Message):
     )
 
 
+class ExitReason(StrEnum):
+    """Why something was sent that no decision asked for."""
+
+    STOP_LOST = "stop_lost"  # no stop rests for all of the position
+    STOP_EXCESS = "stop_excess"  # a stop rests that no position stands behind
+    STOP_PASSED = "stop_passed"  # the market is beyond the stop, so none can rest
+    UNPROTECTED = "unprotected"  # no stop could be placed in time
+    SQUARE_OFF = "square_off"  # the day ends
+    HALT = "halt"
+    DEADLINE = "deadline"  # an entry did not fill before its decision expired
+
+
+class ExitAction(StrEnum):
+    """What was done about it."""
+
+    PLACE_STOP = "place_stop"
+    CHANGE_STOP = "change_stop"
+    PLACE_CLOSE = "place_close"
+    CANCEL = "cancel"
+    FLAT = "flat"  # nothing: the broker's own book proved the account flat
+    BROKER_KILL = "broker_kill"  # Dhan's own kill switch
+
+
+class ExitOrder(Message):
+    """`ats.exits`: what was sent without a decision, why, what was seen, what Dhan answered.
+
+    Its id follows from its content; `event_time` is the market time at which it was sent.
+    """
+
+    user_id: UserId
+    trading_date: date
+    action: ExitAction
+    reason_code: ExitReason
+    instrument: InstrumentId | None = Field(description="null where it is about the whole account")
+    side: Side | None = None
+    quantity: Quantity = Quantity(0)
+    price: Paise = Field(default=Paise(0), description="limit in paise; 0 where there is none")
+    trigger: Paise = Field(default=Paise(0), description="trigger in paise; 0 where there is none")
+    leg: Leg = Leg.ENTRY
+    dhan_correlation_id: Annotated[str, Field(max_length=40)] = ""
+    dhan_order_id: DhanOrderId | None = None
+    net: int = Field(
+        default=0, description="units held as the broker's own book showed them; below zero short"
+    )
+    uncovered: Count = Field(default=0, description="units of them without a resting stop")
+    outcome: Label = Field(
+        description="accepted, rejected, in_transit, not_sent or unknown; of `flat` proved"
+    )
+    code: Label = ""
+    reason: Text = Field(default="", description="Dhan's words")
+
+
 class DeadLetter(Message):
     """`ats.deadletter`: what could not be read, verbatim (base64), with the reason."""
 

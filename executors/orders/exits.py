@@ -6,7 +6,6 @@ Pure. `executors.orders.protection` and `executors.orders.flatten` say which of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -112,56 +111,77 @@ def intraday(book: DayBook) -> DayBook:
 
 @dataclass(frozen=True, slots=True)
 class Bracket:
-    """The rows of one order number: a plain order, or a super order with its exits."""
+    """A plain order, or a super order with its exits, by the number of its entry.
+
+    Attributes:
+        entry: None where only an exit was seen so far.
+        exits: Every leg that was ever sent; a leg that was not stands under the entry's number.
+    """
 
     number: DhanOrderId
-    legs: dict[Leg, KnownOrder]
+    entry: KnownOrder | None
+    exits: tuple[tuple[OrderKey, KnownOrder], ...]
 
     @property
     def super_order(self) -> bool:
-        return Leg.STOP_LOSS in self.legs or Leg.TARGET in self.legs
-
-    @property
-    def entry(self) -> KnownOrder | None:
-        return self.legs.get(Leg.ENTRY)
+        return bool(self.exits) or (self.entry is not None and self.entry.super_order is not None)
 
     @property
     def ours(self) -> bool:
-        return any(is_ours(each.identity.correlation_id) for each in self.legs.values())
+        return is_ours(self.name)
 
     @property
     def name(self) -> str:
-        return max(each.identity.correlation_id for each in self.legs.values())
+        """Its name at Dhan; a leg may have none of its own."""
+        if self.entry:
+            return self.entry.identity.correlation_id
+        return max((each.identity.correlation_id for _, each in self.exits), default="")
 
     @property
     def open(self) -> int:
         """Units that the entry traded and that no exit has closed yet."""
-        exits = (self.legs.get(Leg.STOP_LOSS), self.legs.get(Leg.TARGET))
-        return (self.entry.filled if self.entry else 0) - sum(each.filled for each in exits if each)
+        if self.entry is None:
+            return max(each.remaining for _, each in self.exits)
+        return self.entry.filled - sum(each.filled for _, each in self.exits)
 
-    def live(self) -> Iterator[tuple[Leg, KnownOrder]]:
-        """The legs that may still trade."""
-        return ((leg, each) for leg, each in self.legs.items() if not each.status.final)
+    def live(self) -> list[tuple[Leg, KnownOrder]]:
+        """What may still trade.
+
+        A leg that has a number of its own is no longer what stood under the entry's.
+        """
+        sent = {key.leg for key, _ in self.exits if key.dhan_order_id != self.number}
+        legs = [
+            (key.leg, each)
+            for key, each in self.exits
+            if key.dhan_order_id != self.number or key.leg not in sent
+        ]
+        entries = [(Leg.ENTRY, self.entry)] if self.entry else []
+        return [(leg, each) for leg, each in entries + legs if not each.status.final]
 
     def closing(self, side: Side) -> int:
         """Units on `side` that may still trade under this number.
 
         Stop and target of a super order take from each other and count once.
         """
-        if not self.super_order:
-            return sum(each.remaining for _, each in self.live() if each.identity.side is side)
-        exits = any(leg is not Leg.ENTRY and o.identity.side is side for leg, o in self.live())
-        entry = self.entry
-        entering = entry.remaining if entry and entry.identity.side is side else 0
-        return entering + (max(0, self.open) if exits else 0)
+        live = [(leg, each) for leg, each in self.live() if each.identity.side is side]
+        entering = sum(each.remaining for leg, each in live if leg is Leg.ENTRY)
+        leaving = any(leg is not Leg.ENTRY for leg, _ in live)
+        return entering + (max(0, self.open) if leaving else 0)
 
 
 def brackets(book: DayBook, instrument: InstrumentId) -> list[Bracket]:
-    """The orders of one instrument by their numbers, in the order of the numbers."""
-    found: dict[DhanOrderId, dict[Leg, KnownOrder]] = {}
+    """The orders of one instrument by the numbers of their entries, in the order of these."""
+    found: dict[DhanOrderId, list[tuple[OrderKey, KnownOrder]]] = {}
     for key, order in sorted(book.orders_of(instrument).items(), key=_by_key):
-        found.setdefault(key.dhan_order_id, {})[key.leg] = order
-    return [Bracket(number, legs) for number, legs in found.items()]
+        found.setdefault(order.super_order or key.dhan_order_id, []).append((key, order))
+    return [
+        Bracket(
+            number,
+            next((each for key, each in rows if key.leg is Leg.ENTRY), None),
+            tuple(row for row in rows if row[0].leg is not Leg.ENTRY),
+        )
+        for number, rows in found.items()
+    ]
 
 
 def beyond(side: Side, price: int, away: BasisPoints, tick: Paise) -> Price:

@@ -73,7 +73,7 @@ def flatten(
     the two readings is counted as still working, never as nothing. With `insist` orders that could
     not be cancelled are waited for no longer: what they may close is left to them.
     """
-    live = [each for each in brackets(book, instrument) if any(each.live())]
+    live = [each for each in brackets(book, instrument) if each.live()]
     others = [each for each in live if not _closes(each)]
     if others and not insist:
         return Flatten(tuple(step for each in others for step in take_away(each)))

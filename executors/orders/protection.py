@@ -105,19 +105,18 @@ def protect(
 
 
 def _stops(found: list[Bracket], side: Side) -> list[_Stop]:
+    """Of each number the stop that may still trade on `side`.
+
+    The leg of a super order covers what its entry has traded and no exit has closed.
+    """
     stops = []
     for bracket in found:
         for leg, order in bracket.live():
             if order.identity.side is side and order.is_stop(leg):
-                stops.append(_Stop(bracket, order, _covers(bracket, leg, order)))
+                covers = order.remaining if leg is Leg.ENTRY else max(0, bracket.open)
+                stops.append(_Stop(bracket, order, covers))
+                break
     return stops
-
-
-def _covers(bracket: Bracket, leg: Leg, order: KnownOrder) -> int:
-    """Units that the stop would close. A leg waits until its entry has traded."""
-    if leg is Leg.ENTRY:
-        return order.remaining
-    return max(0, bracket.open)
 
 
 def _reduce(stops: list[_Stop], too_much: int, now: UtcNs) -> list[Step]:
@@ -147,12 +146,13 @@ def _reduce_one(stop: _Stop, units: int, now: UtcNs) -> list[Step]:
 
 def take_away(bracket: Bracket) -> list[Step]:
     """Cancel what may still trade under one number. An order in TRANSIT cannot be reached yet."""
-    live = dict(bracket.live())
-    if any(each.status is OrderStatus.TRANSIT for each in live.values()):
+    live = bracket.live()
+    if any(each.status is OrderStatus.TRANSIT for _, each in live):
         return []
-    if Leg.ENTRY in live:
+    legs = sorted({leg for leg, _ in live})
+    if Leg.ENTRY in legs:
         return [Cancel(bracket.number, Leg.ENTRY, bracket.super_order)]
-    return [Cancel(bracket.number, leg, super_order=True) for leg in live]
+    return [Cancel(bracket.number, leg, super_order=True) for leg in legs]
 
 
 def _passed(side: Side, trigger: Price, last: Price) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import count
 from uuid import UUID
@@ -67,6 +67,7 @@ class ExchangeModel:
     numbers: count[int] = field(default_factory=lambda: count(1))
     net: int = 0
     sent: list[Step] = field(default_factory=list)
+    legs_numbered: bool = False  # exits have numbers of their own, beside what stood before
 
     def entry(self, side: Side, quantity: int, *, name: str = "", leaves: bool = False) -> str:
         number = str(next(self.numbers))
@@ -111,25 +112,14 @@ class ExchangeModel:
 
     def book(self) -> DayBook:
         book = DayBook()
+        supers = {row.number for row in self.rows if row.leg is not Leg.ENTRY}
         for row in self.rows:
-            seen = ObservedOrder.model_construct(
-                dhan_order_id=DhanOrderId(row.number),
-                leg=row.leg,
-                dhan_correlation_id=row.name,
-                instrument=SHARE,
-                side=row.side,
-                product="INTRADAY",
-                order_type=row.kind,
-                status=row.status,
-                status_word=row.status.value,
-                quantity=Quantity(row.quantity),
-                filled=Quantity(row.filled),
-                price=Paise(row.price),
-                trigger=Paise(row.trigger),
-                updated_at=UtcNs.seconds(row.updated),
-            )
-            key = OrderKey(seen.dhan_order_id, seen.leg)
-            book.orders[key] = KnownOrder.of(seen, ObservedBy.ORDER_BOOK)
+            entry = row.number if row.number in supers else ""
+            number = row.number
+            if self.legs_numbered and row.leg is not Leg.ENTRY:
+                _show(book, replace(row, filled=0, status=OrderStatus.PENDING), number, entry)
+                number = f"{number}-{row.leg}"
+            _show(book, row, number, entry)
         return book
 
     def apply(self, step: Step) -> None:
@@ -155,3 +145,25 @@ class ExchangeModel:
                     if hit and row.live:
                         assert row.status is not OrderStatus.TRANSIT
                         row.status = OrderStatus.CANCELLED
+
+
+def _show(book: DayBook, row: Row, number: str, entry: str) -> None:
+    seen = ObservedOrder.model_construct(
+        dhan_order_id=DhanOrderId(number),
+        leg=row.leg,
+        dhan_correlation_id=row.name,
+        instrument=SHARE,
+        side=row.side,
+        product="INTRADAY",
+        order_type=row.kind,
+        status=row.status,
+        status_word=row.status.value,
+        quantity=Quantity(row.quantity),
+        filled=Quantity(row.filled),
+        price=Paise(row.price),
+        trigger=Paise(row.trigger),
+        updated_at=UtcNs.seconds(row.updated),
+        super_order=DhanOrderId(entry),
+    )
+    key = OrderKey(seen.dhan_order_id, seen.leg)
+    book.orders[key] = KnownOrder.of(seen, ObservedBy.ORDER_BOOK)

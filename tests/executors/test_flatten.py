@@ -90,7 +90,7 @@ def test_flat_is_only_a_book_without_position_and_without_orders() -> None:
 
 @st.composite
 def scenes(draw: st.DrawFn) -> ExchangeModel:
-    model = ExchangeModel()
+    model = ExchangeModel(legs_numbered=draw(st.booleans()))
     for _ in range(draw(st.integers(0, 5))):
         side, size = draw(st.sampled_from(Side)), draw(st.integers(1, 20))
         if draw(st.booleans()):

@@ -155,10 +155,20 @@ def test_names_are_the_same_in_every_process_and_fit() -> None:
     assert not is_ours(BY_HAND)
 
 
+def test_a_leg_with_a_number_of_its_own_belongs_to_its_entry() -> None:
+    model = held(leaves=True)
+    model.legs_numbered = True
+    assert due(model) == Protection()
+    for row in model.rows:
+        if row.leg is Leg.STOP_LOSS and row.live:
+            row.status = OrderStatus.CANCELLED
+    assert due(model).steps == (PlaceStop(Side.SELL, Quantity(10), Price(99_00), Price(98_00)),)
+
+
 @st.composite
 def scenes(draw: st.DrawFn) -> ExchangeModel:
     """An account after any day: entries, exits and stops of ours in any state that can be."""
-    model = ExchangeModel()
+    model = ExchangeModel(legs_numbered=draw(st.booleans()))
     for _ in range(draw(st.integers(0, 4))):
         side = draw(st.sampled_from(Side))
         number = model.entry(side, draw(st.integers(1, 20)), leaves=draw(st.booleans()))

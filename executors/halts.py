@@ -1,0 +1,77 @@
+"""Who is halted, as the database said last: read twice a second, kept while it is away.
+
+A halt that is in force stays so until the database says otherwise. Where the guarantee stops: a
+process that starts while the database is away knows of none; but without the database no entry can
+be claimed either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from bus.database import StoreAway
+from executors.clock import MonotonicClock
+from executors.store import Halt, Halts, Store
+from schemas.ids import UserId
+
+log = structlog.get_logger(__name__)
+
+POLL_EVERY: Final = 0.5  # a halt holds within a second
+
+
+class HaltBoard:
+    """The halts in force, as far as this process knows."""
+
+    def __init__(self) -> None:
+        self._halts: Halts | None = None
+
+    @property
+    def known(self) -> Halts | None:
+        return self._halts
+
+    def replace(self, halts: Halts) -> None:
+        """Take a new view."""
+        self._halts = halts
+
+    def of(self, user: UserId) -> tuple[Halt, ...]:
+        """The halts that stop `user`: their own, and everybody's."""
+        return self._halts.of(user) if self._halts else ()
+
+    def halted(self, user: UserId) -> bool:
+        return bool(self.of(user))
+
+
+class HaltPoller:
+    """Keeps a board true."""
+
+    def __init__(
+        self,
+        store: Store,
+        board: HaltBoard,
+        machine: MonotonicClock,
+        on_change: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._store, self._board, self._machine = store, board, machine
+        self._on_change = on_change
+
+    async def run(self) -> None:
+        """Poll for ever."""
+        while True:
+            await self.poll()
+            await self._machine.sleep(POLL_EVERY)
+
+    async def poll(self) -> None:
+        """One look at the database. While it is away, what was known last holds."""
+        try:
+            halts = await self._store.halts_in_force(self._board.known)
+        except StoreAway as error:
+            log.warning("halts_unknown", error=str(error))
+            return
+        known = self._board.known
+        if known is None or halts.digest != known.digest:
+            log.info("halts_in_force", count=len(halts.in_force))
+            self._board.replace(halts)
+            self._on_change()

@@ -1,0 +1,283 @@
+"""Sends one account's exit orders: each once, under a name of its own, and recorded.
+
+A name follows from what the order is for and how often that was tried, so a process that starts
+anew counts on from the broker's book. What may have arrived blocks its instrument until it stands
+in the book, or is taken for lost.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+
+import structlog
+
+from dhan.orders import LegName, NewOrder, OrderChange, Validity
+from dhan.outcomes import (
+    Accepted,
+    ChangeResult,
+    InTransit,
+    NotSent,
+    PlaceResult,
+    Rejected,
+    Unknown,
+)
+from executors.clock import MonotonicClock
+from executors.orders.exits import (
+    PRODUCT,
+    Cancel,
+    ChangeStop,
+    ExitKind,
+    PlaceClose,
+    PlaceStop,
+    Step,
+    exit_name,
+)
+from executors.orders.guardian_metrics import GuardianMetrics
+from executors.orders.reading import AccountClients, Reading
+from schemas.ids import CorrelationId, DhanOrderId, InstrumentId, UserId, derive
+from schemas.messages import ExitAction, ExitOrder, ExitReason, Leg
+from schemas.units import UtcNs
+
+log = structlog.get_logger(__name__)
+
+# Seconds. What was not acknowledged and does not show by then is taken for lost. A second stop is
+# cancelled as soon as it shows; a second closing order would turn the position over.
+LOST_AFTER: Final = {ExitKind.STOP: 1.0, ExitKind.CLOSE: 10.0}
+# Of Dhan's 10 a second the order workers use 8 at most. While no entry can leave, nearly all.
+EXITS_A_SECOND: Final = 2
+ALONE_A_SECOND: Final = 8
+
+LEG_NAMES: Final = {
+    Leg.ENTRY: LegName.ENTRY,
+    Leg.STOP_LOSS: LegName.STOP_LOSS,
+    Leg.TARGET: LegName.TARGET,
+}
+_OUTCOMES: Final = (
+    (Accepted, "accepted"),
+    (Rejected, "rejected"),
+    (InTransit, "in_transit"),
+    (NotSent, "not_sent"),
+    (Unknown, "unknown"),
+)
+Record = Callable[[ExitOrder], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What a round of exits is decided from.
+
+    Attributes:
+        now: Market time.
+        alone: No entry of the account can leave, so its whole rate is ours.
+    """
+
+    day: date
+    now: UtcNs
+    reading: Reading
+    clients: AccountClients
+    alone: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Unseen:
+    """Sent, and not in the book yet."""
+
+    instrument: InstrumentId
+    kind: ExitKind
+    at: float
+
+
+class ExitSender:
+    """The exit orders of one account."""
+
+    def __init__(
+        self, user: UserId, record: Record, machine: MonotonicClock, metrics: GuardianMetrics
+    ) -> None:
+        self._user, self._record = user, record
+        self._machine, self._metrics = machine, metrics
+        self._unseen: dict[CorrelationId, _Unseen] = {}
+        self._used: set[CorrelationId] = set()
+        self._stamps: deque[float] = deque(maxlen=ALONE_A_SECOND)
+        self.unchangeable: set[DhanOrderId] = set()
+
+    @property
+    def awaiting(self) -> bool:
+        """Whether anything that was sent is not in the book yet."""
+        return bool(self._unseen)
+
+    def awaits(self, instrument: InstrumentId) -> bool:
+        """Whether something in this instrument is not in the book yet."""
+        return any(each.instrument == instrument for each in self._unseen.values())
+
+    def look_up(self, reading: Reading) -> None:
+        """Find what was sent in the book; what does not show in time is taken for lost."""
+        for name, sent in list(self._unseen.items()):
+            if name in reading.names:
+                del self._unseen[name]
+            elif reading.began - sent.at > LOST_AFTER[sent.kind]:
+                log.error("exit_lost", user=str(self._user), name=name)
+                del self._unseen[name]
+
+    async def send(
+        self,
+        steps: Iterable[Step],
+        instrument: InstrumentId,
+        reason: ExitReason,
+        moment: Moment,
+        uncovered: int = 0,
+    ) -> int:
+        """Send `steps` as far as the rate allows; how many may have changed the book."""
+        sent = 0
+        for step in steps:
+            places = isinstance(step, PlaceStop | PlaceClose)
+            if (places and self.awaits(instrument)) or not self._rate_allows(moment):
+                break
+            self._stamps.append(self._machine.monotonic())
+            name = self._name(step, instrument, moment)
+            result = await self._send(step, instrument, moment, name)
+            seen = {"net": moment.reading.net.get(instrument, 0), "uncovered": uncovered}
+            answer = _answer(result)
+            told = _told(step, name) | seen | answer
+            self.tell(moment, instrument, _action(step), reason, **told)
+            sent += not isinstance(result, Rejected | NotSent)
+        return sent
+
+    def tell(
+        self,
+        moment: Moment,
+        instrument: InstrumentId | None,
+        action: ExitAction,
+        why: ExitReason,
+        **told: Any,
+    ) -> None:
+        """Record what was done."""
+        parts = (self._user, moment.day, moment.now, action, instrument, *sorted(told.items()))
+        message = ExitOrder(
+            id=derive("exit_order", *(str(part).replace("|", "/") for part in parts)),
+            event_time=moment.now,
+            user_id=self._user,
+            trading_date=moment.day,
+            action=action,
+            reason_code=why,
+            instrument=instrument,
+            **told,
+        )
+        log.info(
+            "exit",
+            user=str(self._user),
+            action=action,
+            reason=why,
+            instrument=str(instrument),
+            outcome=message.outcome,
+            code=message.code,
+        )
+        self._metrics.sent(why, message.outcome)
+        self._record(message)
+
+    def _rate_allows(self, moment: Moment) -> bool:
+        most = ALONE_A_SECOND if moment.alone else EXITS_A_SECOND
+        now = self._machine.monotonic()
+        return sum(now - stamp < 1.0 for stamp in self._stamps) < most
+
+    def _name(self, step: Step, instrument: InstrumentId, moment: Moment) -> CorrelationId | None:
+        if not isinstance(step, PlaceStop | PlaceClose):
+            return None
+        kind, attempt = _kind(step), 0
+        while True:
+            name = exit_name(kind, self._user, instrument, moment.day, attempt)
+            if name not in self._used and name not in moment.reading.names:
+                return name
+            attempt += 1
+
+    async def _send(
+        self, step: Step, instrument: InstrumentId, moment: Moment, name: CorrelationId | None
+    ) -> PlaceResult | ChangeResult:
+        orders = moment.clients.orders
+        match step:
+            case Cancel(number, leg, True):
+                return await moment.clients.super_orders.cancel(number, LEG_NAMES[leg])
+            case Cancel(number):
+                return await orders.cancel(number)
+            case ChangeStop(number, quantity, trigger, price):
+                change = OrderChange(quantity, price, trigger)
+                result = await orders.modify(number, change)
+                if isinstance(result, Rejected):
+                    self.unchangeable.add(number)
+                return result
+            case PlaceStop() | PlaceClose():
+                assert name is not None
+                return await self._place(step, instrument, moment, name)
+
+    async def _place(
+        self,
+        step: PlaceStop | PlaceClose,
+        instrument: InstrumentId,
+        moment: Moment,
+        name: CorrelationId,
+    ) -> PlaceResult:
+        self._used.add(name)
+        # noted before it leaves: we may be cancelled while we wait
+        self._unseen[name] = _Unseen(instrument, _kind(step), self._machine.monotonic())
+        stop = isinstance(step, PlaceStop)
+        result = await moment.clients.orders.place(
+            NewOrder(
+                instrument=instrument,
+                side=step.side,
+                quantity=step.quantity,
+                price=step.price,
+                correlation_id=name,
+                product=PRODUCT,
+                validity=Validity.DAY if stop else Validity.IOC,
+                trigger=step.trigger if isinstance(step, PlaceStop) else None,
+            )
+        )
+        if isinstance(result, Rejected | NotSent):
+            del self._unseen[name]
+        return result
+
+
+def _kind(step: PlaceStop | PlaceClose) -> ExitKind:
+    return ExitKind.STOP if isinstance(step, PlaceStop) else ExitKind.CLOSE
+
+
+def _action(step: Step) -> ExitAction:
+    match step:
+        case PlaceStop():
+            return ExitAction.PLACE_STOP
+        case ChangeStop():
+            return ExitAction.CHANGE_STOP
+        case PlaceClose():
+            return ExitAction.PLACE_CLOSE
+        case Cancel():
+            return ExitAction.CANCEL
+
+
+def _told(step: Step, name: CorrelationId | None) -> dict[str, Any]:
+    match step:
+        case PlaceStop(side, quantity, trigger, price):
+            told = {"side": side, "quantity": quantity, "trigger": trigger, "price": price}
+        case ChangeStop(order, quantity, trigger, price):
+            told = {"quantity": quantity, "trigger": trigger, "price": price}
+            return told | {"dhan_order_id": order}
+        case PlaceClose(side, quantity, price):
+            told = {"side": side, "quantity": quantity, "price": price}
+        case Cancel(order, leg):
+            return {"dhan_order_id": order, "leg": leg}
+    return told | {"dhan_correlation_id": name}
+
+
+def _answer(result: PlaceResult | ChangeResult) -> dict[str, Any]:
+    outcome = next(word for kind, word in _OUTCOMES if isinstance(result, kind))
+    match result:
+        case Accepted(order):
+            return {"outcome": outcome, "dhan_order_id": order}
+        case Rejected(code, message) | NotSent(code, message):
+            return {"outcome": outcome, "code": code[:100], "reason": message[:4_000]}
+        case InTransit(message):
+            return {"outcome": outcome, "reason": message[:4_000]}
+        case Unknown(reason):
+            return {"outcome": outcome, "reason": reason[:4_000]}

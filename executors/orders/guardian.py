@@ -1,0 +1,325 @@
+"""Looks after one account's positions: stops that rest, entries that end, the way to flat.
+
+Everything is decided from the broker's own book, read the moment before, so it goes on while
+Kafka, the database or the model endpoint is away; the recorded book only says when it is worth a
+look. Each order has a name that follows from what it is for, and is looked up by it: what may have
+arrived is never sent again blind.
+
+Where the guarantee stops: between the reading and the order a person may close by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Final, TypeAlias
+
+import structlog
+
+from dhan.outcomes import TokenRefused
+from dhan.trader_control import KillSwitchState
+from executors.clock import MonotonicClock
+from executors.orders.account import AccountView, BookAccess
+from executors.orders.book import DayBook
+from executors.orders.exit_sender import ExitSender, Moment, Record
+from executors.orders.exits import Bracket, brackets, intraday
+from executors.orders.flatten import Market, flatten
+from executors.orders.guardian_metrics import BareTime, GuardianMetrics
+from executors.orders.plans import Plans, expired, stop_of
+from executors.orders.protection import Protection, StopPlan, protect, take_away
+from executors.orders.reading import AccountClients, OpenClients, Reading, read_account
+from executors.risk.gate import Quote
+from executors.risk.square_off import SquareOff
+from executors.store import Halt, TokenVersion
+from schemas.calendar import Calendar
+from schemas.ids import InstrumentId, UserId
+from schemas.market import Instrument, trading_day
+from schemas.messages import ExitAction, ExitReason, Leg
+from schemas.units import Paise, Price, UtcNs
+
+log = structlog.get_logger(__name__)
+
+ROUNDS: Final = 8  # of one step: each reads the book and sends what is due
+PAUSE: Final = 0.25  # seconds between rounds: what was sent has reached the exchange by then
+STALE_AFTER: Final = 5.0  # seconds after which a silent recorded book is no longer believed
+LOOK_EVERY: Final = 2.0  # seconds between our own readings while it is not
+SETTLE: Final = 1.0  # seconds; what an earlier life sent at its end stands in the book by then
+PROTECT_WITHIN: Final = 5.0  # seconds; a position that no stop protects by then is closed
+INSIST_AFTER: Final = 5.0  # seconds; orders that cannot be cancelled are waited for no longer
+
+QuoteAt: TypeAlias = Callable[[InstrumentId, UtcNs], Quote | None]
+
+
+@dataclass(frozen=True, slots=True)
+class GuardianDeps:
+    """What guardians share.
+
+    Attributes:
+        halts: The halts of one user, as known last.
+        record: Takes a message for `ats.exits`; never waits.
+    """
+
+    open_clients: OpenClients
+    instruments: Mapping[InstrumentId, Instrument]
+    calendar: Calendar
+    square_off: SquareOff
+    plans: Plans
+    halts: Callable[[UserId], tuple[Halt, ...]]
+    quote_at: QuoteAt
+    record: Record
+    machine: MonotonicClock = field(default_factory=MonotonicClock)
+    metrics: GuardianMetrics = field(default_factory=GuardianMetrics)
+
+
+@dataclass(slots=True)
+class _Leaving:
+    """An instrument on its way to flat."""
+
+    reason: ExitReason
+    since: float
+    rung: int = 0
+
+
+class ExitGuardian:
+    """The guardian of one account, as `executors.orders.account.Guardian` asks."""
+
+    def __init__(self, user: UserId, access: BookAccess, deps: GuardianDeps) -> None:
+        self._user, self._access, self._deps = user, access, deps
+        self._sender = ExitSender(user, deps.record, deps.machine, deps.metrics)
+        self._born = deps.machine.monotonic()
+        self._looked_at = float("-inf")
+        self._clients: tuple[TokenVersion, AccountClients] | None = None
+        self._leaving: dict[InstrumentId, _Leaving] = {}
+        self._bare = BareTime(deps.metrics)
+        self._proved: tuple[date, tuple[Halt, ...]] | None = None
+
+    async def step(self, view: AccountView, now: UtcNs) -> None:
+        """Read the broker's book where something may be due, and send what is."""
+        halts = self._deps.halts(self._user)
+        if not self._is_due(view, halts, now):
+            return
+        clients = self._clients_of(view)
+        for _ in range(ROUNDS):
+            self._looked_at = self._machine()
+            reading = await read_account(clients, self._machine)
+            if not isinstance(reading, Reading):
+                self._deps.metrics.unreadable += 1
+                if not isinstance(reading, TokenRefused):
+                    log.warning("book_unread", user=str(self._user), reason=reading.reason)
+                return
+            if not await self._act(view, reading, clients, halts, now):
+                return
+            self._access.read_soon()
+            await self._deps.machine.sleep(PAUSE)
+
+    def _machine(self) -> float:
+        return self._deps.machine.monotonic()
+
+    def _clients_of(self, view: AccountView) -> AccountClients:
+        if self._clients is None or self._clients[0] != view.token_version:
+            self._clients = (view.token_version, self._deps.open_clients(view.credentials))
+        return self._clients[1]
+
+    # When to look
+
+    def _is_due(self, view: AccountView, halts: tuple[Halt, ...], now: UtcNs) -> bool:
+        """Whether the recorded book, or its age, asks for a look at the broker's."""
+        if self._sender.awaiting or self._leaving:
+            return True
+        if halts and self._proved != (view.trading_date, halts):
+            return True
+        age = float("inf") if view.read_at is None else self._machine() - view.read_at
+        if (view.book is None or age > STALE_AFTER) and (
+            self._machine() - self._looked_at >= LOOK_EVERY
+        ):
+            return True
+        book = intraday(view.book) if view.book else DayBook()
+        leaves = any(halt.flatten for halt in halts)
+        # each is looked at, also after the first that asks: time without a stop is counted there
+        asks = [self._asks(book, each, leaves, now) for each in book.instruments()]
+        return any(asks)
+
+    def _asks(self, book: DayBook, instrument: InstrumentId, leaves: bool, now: UtcNs) -> bool:
+        if not self._open(instrument, now):
+            return False
+        answer = self._protection(book, instrument, now)
+        held = book.holding(instrument).net or any(e.live() for e in brackets(book, instrument))
+        due = leaves or self._deps.square_off.due(self._deps.calendar, now, instrument)
+        if held and due:
+            return True
+        late = any(expired(book, instrument, self._deps.plans.by_name, now))
+        return late or bool(answer.steps or answer.uncovered)
+
+    def _open(self, instrument: InstrumentId, now: UtcNs) -> bool:
+        sessions = self._deps.calendar.sessions(trading_day(now), instrument)
+        return any(now in session for session in sessions)
+
+    # What to do
+
+    async def _act(
+        self,
+        view: AccountView,
+        reading: Reading,
+        clients: AccountClients,
+        halts: tuple[Halt, ...],
+        now: UtcNs,
+    ) -> int:
+        """Send what is due; how much of it may have changed the book."""
+        self._sender.look_up(reading)
+        if self._machine() - self._born < SETTLE:
+            return 0
+        held = {each for each, units in reading.net.items() if units}
+        instruments = sorted(reading.book.instruments() | held)
+        alone = bool(halts) or all(
+            self._deps.square_off.due(self._deps.calendar, now, each) for each in instruments
+        )
+        moment = Moment(view.trading_date, now, reading, clients, alone)
+        sent = 0
+        for instrument in instruments:
+            if self._must_leave(instrument, halts, moment):
+                sent += await self._leave(instrument, moment)
+            else:
+                sent += await self._keep(instrument, bool(halts), moment)
+        if halts and not sent and self._proved != (moment.day, halts):
+            await self._prove(halts, moment)
+        return sent
+
+    def _must_leave(
+        self, instrument: InstrumentId, halts: tuple[Halt, ...], moment: Moment
+    ) -> bool:
+        """Whether the position goes. The first reason stands until it is flat."""
+        if not self._open(instrument, moment.now):
+            return False
+        if any(halt.flatten for halt in halts):
+            reason = ExitReason.HALT
+        elif self._deps.square_off.due(self._deps.calendar, moment.now, instrument):
+            reason = ExitReason.SQUARE_OFF
+        else:
+            return instrument in self._leaving
+        if instrument not in self._leaving and self._is_flat(instrument, moment):
+            return False
+        self._leaving.setdefault(instrument, _Leaving(reason, self._machine()))
+        return True
+
+    async def _leave(self, instrument: InstrumentId, moment: Moment) -> int:
+        """One round of the way to flat."""
+        leaving = self._leaving[instrument]
+        if self._sender.awaits(instrument):
+            return 0
+        answer = flatten(
+            moment.reading.book,
+            instrument,
+            moment.reading.net.get(instrument, 0),
+            self._market(instrument, moment),
+            rung=leaving.rung,
+            insist=self._machine() - leaving.since > INSIST_AFTER,
+        )
+        if answer.flat:
+            del self._leaving[instrument]
+            self._bare.note(instrument, 0, self._machine())
+            return 0
+        leaving.rung += any(not hasattr(step, "leg") for step in answer.steps)
+        return await self._sender.send(answer.steps, instrument, leaving.reason, moment)
+
+    async def _keep(self, instrument: InstrumentId, halted: bool, moment: Moment) -> int:
+        """Cancel entries that may not fill any more, and see that the stop is right."""
+        book = moment.reading.book
+        if halted:
+            reason, ending = ExitReason.HALT, _entries(book, instrument)
+        else:
+            late = expired(book, instrument, self._deps.plans.by_name, moment.now)
+            reason, ending = ExitReason.DEADLINE, list(late)
+        steps = [step for each in ending for step in take_away(each)]
+        sent = await self._sender.send(steps, instrument, reason, moment)
+        if sent or not self._open(instrument, moment.now) or self._sender.awaits(instrument):
+            return sent
+        answer = self._protection(book, instrument, moment.now)
+        if answer.uncovered and self._give_up(instrument, answer, book):
+            passed = answer.passed
+            why = ExitReason.STOP_PASSED if passed else ExitReason.UNPROTECTED
+            self._leaving[instrument] = _Leaving(why, self._machine())
+            return await self._leave(instrument, moment)
+        why = ExitReason.STOP_EXCESS if answer.excess else ExitReason.STOP_LOST
+        return await self._sender.send(answer.steps, instrument, why, moment, answer.uncovered)
+
+    def _give_up(self, instrument: InstrumentId, answer: Protection, book: DayBook) -> bool:
+        """Whether a position that ATS planned a stop for can have none."""
+        if self._stop_of(book, instrument) is None:
+            return False
+        bare = self._bare.seconds(instrument, self._machine())
+        return answer.passed or bare > PROTECT_WITHIN
+
+    def _protection(self, book: DayBook, instrument: InstrumentId, now: UtcNs) -> Protection:
+        quote = self._deps.quote_at(instrument, now)
+        plan = self._stop_of(book, instrument)
+        answer = protect(
+            book,
+            instrument,
+            plan,
+            now=now,
+            last=quote.price if quote else None,
+            unchangeable=self._sender.unchangeable,
+        )
+        if plan is None:  # no business of ours
+            return Protection(answer.steps, excess=answer.excess)
+        self._bare.note(instrument, answer.uncovered, self._machine())
+        return answer
+
+    def _stop_of(self, book: DayBook, instrument: InstrumentId) -> StopPlan | None:
+        master = self._deps.instruments.get(instrument)
+        return stop_of(book, instrument, master, self._deps.plans.by_name)
+
+    def _market(self, instrument: InstrumentId, moment: Moment) -> Market:
+        """The last trade; without one, what the position cost."""
+        master = self._deps.instruments.get(instrument)
+        tick = master.tick_size if master else Paise(5)
+        if quote := self._deps.quote_at(instrument, moment.now):
+            return Market(quote.price, tick)
+        held = moment.reading.book.holding(instrument)
+        quantity, value = held.bought + held.sold, held.bought_value + held.sold_value
+        return Market(Price(max(tick, value // quantity if quantity else tick)), tick)
+
+    # Halts
+
+    def _is_flat(self, instrument: InstrumentId, moment: Moment) -> bool:
+        live = any(each.live() for each in brackets(moment.reading.book, instrument))
+        return not moment.reading.net.get(instrument) and not live
+
+    async def _prove(self, halts: tuple[Halt, ...], moment: Moment) -> None:
+        """Tell once that a halt is done: no entry can fill, and with `flatten` all is flat."""
+        if self._sender.awaiting:
+            return
+        book, flat_asked = moment.reading.book, any(halt.flatten for halt in halts)
+        touched = book.instruments() | moment.reading.net.keys()
+        flat = all(self._is_flat(each, moment) for each in touched)
+        done = flat if flat_asked else not any(_entries(book, each) for each in touched)
+        if not done:
+            return
+        if flat:
+            self._sender.tell(moment, None, ExitAction.FLAT, ExitReason.HALT, outcome="proved")
+        if any(halt.broker_kill for halt in halts) and not await self._broker_kill(moment):
+            return
+        self._proved = (moment.day, halts)
+
+    async def _broker_kill(self, moment: Moment) -> bool:
+        """Dhan's own switch, last: it refuses while anything is open. Read back."""
+        await moment.clients.control.activate_kill_switch()
+        state = await moment.clients.control.kill_switch()
+        on = isinstance(state, KillSwitchState) and state.active
+        outcome = "accepted" if on else "unknown"
+        self._sender.tell(moment, None, ExitAction.BROKER_KILL, ExitReason.HALT, outcome=outcome)
+        return on
+
+
+def _entries(book: DayBook, instrument: InstrumentId) -> list[Bracket]:
+    """Orders of ours that may open a position: stops and closing orders are none."""
+    return [
+        each
+        for each in brackets(book, instrument)
+        if each.ours
+        and each.entry
+        and not each.entry.status.final
+        and each.name.startswith("AT")
+        and not each.entry.is_stop(Leg.ENTRY)
+    ]
