@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, time
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
@@ -127,6 +127,8 @@ class Settings(BaseSettings):
     ats_shortlist: int = Field(default=12, ge=1, le=200)
     ats_max_order_value_rupees: int = Field(default=50_000, ge=1)
     ats_max_orders_per_day: int = Field(default=40, ge=0)
+    ats_square_off_cash: time = time(15, 5)
+    ats_square_off_fno: time = time(15, 20)
 
     ats_instrument_partitions: int = Field(default=4, ge=1, le=256)
     ats_user_partitions: int = Field(default=4, ge=1, le=256)

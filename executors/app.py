@@ -28,6 +28,7 @@ from executors.accounts import Accounts
 from executors.clock import MarketClock, MonotonicClock
 from executors.contests import ContestSweep
 from executors.fanout import FanOut
+from executors.halts import HaltBoard, HaltPoller
 from executors.metrics import OrderMetrics
 from executors.modes import ModeRules
 from executors.orders.correction_store import CorrectionStore
@@ -38,6 +39,7 @@ from executors.orders.worker import OrderWorker, WorkerDeps
 from executors.quotes import QuoteCache
 from executors.risk.order_rate import OrderRate
 from executors.risk.sizing import UserLimits
+from executors.risk.square_off import SquareOff
 from executors.sessions import ActiveUsers, SessionPoller
 from executors.store import OrderKey, OrderOutcome, Store
 from executors.tokens import RefusedTokens
@@ -91,6 +93,7 @@ class ExecutorDeps:
     wall: Callable[[], int] = time.time_ns
     metrics: OrderMetrics = field(default_factory=OrderMetrics)
     book: QuoteCache | None = None
+    square_off: SquareOff = field(default_factory=SquareOff)
 
 
 def execution_service(fan_out: Handler, worker: Handler) -> StatelessService:
@@ -118,7 +121,7 @@ async def run_executors(
     """
     store = Store(ports.database)
     book = ports.book or QuoteCache(ports.plan.instrument)
-    active, budget = ActiveUsers(ports.machine), OrderRate()
+    active, budget, halts = ActiveUsers(ports.machine), OrderRate(), HaltBoard()
     broker = ports.rules.broker(ports.http)
     tokens = RefusedTokens(store, ports.machine)
     reconciler = Reconciler(store, broker, tokens, ports.machine, ports.lease)
@@ -137,6 +140,8 @@ async def run_executors(
         calendar=ports.calendar,
         limits_of=limits_of,
         kill_switch=ports.kill_switch,
+        square_off=ports.square_off,
+        halted=halts.halted,
     )
     deps = WorkerDeps(
         store=store,
@@ -182,6 +187,7 @@ async def run_executors(
         await _run_with_feeds(
             serving,
             poller.run(),
+            HaltPoller(store, halts, ports.machine).run(),
             sweep.run(),
             ContestSweep(store, ports.rules, ports.http, tokens, ports.machine).run(),
             _follow_ticks(ports, book),

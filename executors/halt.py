@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from executors.risk.gate import FEED_DEAD_AFTER, Denial
+from executors.risk.gate import DAILY, FEED_DEAD_AFTER, Denial
+from executors.risk.square_off import SquareOff
 from schemas.calendar import Calendar
 from schemas.ids import InstrumentId
 from schemas.market import Instrument, trading_day
@@ -22,6 +23,7 @@ def halted(
     calendar: Calendar,
     kinds: Iterable[InstrumentId],
     feed_clock: UtcNs | None,
+    square_off: SquareOff = DAILY,
 ) -> Denial | None:
     """What denies every order at market time `now`; None when orders may leave.
 
@@ -35,11 +37,22 @@ def halted(
     day, kinds = trading_day(now), list(kinds)
     if not any(calendar.covers(day, kind.segment) for kind in kinds):
         return Denial.DAY_NOT_IN_CALENDAR
-    if not any(now in session for kind in kinds for session in calendar.sessions(day, kind)):
-        return Denial.OUTSIDE_SESSION
+    if denial := _hours(now, calendar, kinds, square_off):
+        return denial
     if feed_clock is None or now - feed_clock > FEED_DEAD_AFTER:
         return Denial.FEED_DEAD
     return None
+
+
+def _hours(
+    now: UtcNs, calendar: Calendar, kinds: Iterable[InstrumentId], square_off: SquareOff
+) -> Denial | None:
+    day = trading_day(now)
+    trading = [kind for kind in kinds if any(now in s for s in calendar.sessions(day, kind))]
+    if not trading:
+        return Denial.OUTSIDE_SESSION
+    late = all(square_off.due(calendar, now, kind) for kind in trading)
+    return Denial.AFTER_LAST_ENTRY if late else None
 
 
 def kinds_of(instruments: Iterable[Instrument], calendar: Calendar) -> tuple[InstrumentId, ...]:

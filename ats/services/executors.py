@@ -25,6 +25,7 @@ from executors.modes import Mode, ModeRules, validate_mode
 from executors.quotes import QuoteCache
 from executors.risk.gate import Denial
 from executors.risk.sizing import UserLimits
+from executors.risk.square_off import SquareOff
 from schemas.units import NS_PER_SECOND, Paise, UtcNs
 
 KILL_SWITCH: Final = "KILL"  # while a file of this name lies in ATS_STATE_DIR, no order leaves
@@ -43,6 +44,7 @@ async def run(context: Context) -> None:
     connection, master = settings.kafka(), await instrument_master(settings)
     limits, calendar = limits_of(settings), with_auction_shares(calendar_of(settings), master)
     announce(calendar, settings)
+    square_off = square_off_of(settings)
     clock = ReplayClock() if settings.ats_clock == "market" else LiveClock()
     book, kinds = QuoteCache(settings.plan().instrument), kinds_of(master.by_id.values(), calendar)
 
@@ -54,6 +56,7 @@ async def run(context: Context) -> None:
             calendar=calendar,
             kinds=kinds,
             feed_clock=book.feed_clock,
+            square_off=square_off,
         )
         return platform_report(settings, halt, now)
 
@@ -71,6 +74,7 @@ async def run(context: Context) -> None:
             kill_switch=kill_switch.exists,
             metrics=orders,
             book=book,
+            square_off=square_off,
         )
         await stack.enter_async_context(reporting(ports.database, report))
         await run_executors(
@@ -96,6 +100,15 @@ def limits_of(settings: Settings) -> UserLimits:
         max_order_value=Paise.from_rupees(settings.ats_max_order_value_rupees),
         max_orders_per_day=settings.ats_max_orders_per_day,
     )
+
+
+def square_off_of(settings: Settings) -> SquareOff:
+    """When positions are closed.
+
+    Raises:
+        Misconfigured: not before Dhan closes them.
+    """
+    return SquareOff(settings.ats_square_off_cash, settings.ats_square_off_fno)
 
 
 def platform_report(

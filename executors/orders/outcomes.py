@@ -24,6 +24,7 @@ BY_HAND: Final = "by_hand"  # written by the database's functions for `ats claim
 
 EXPLANATIONS: Final[Mapping[str, str]] = {
     Denial.KILL_SWITCH: "all trading is stopped",
+    Denial.HALTED: "trading was halted before the order left",
     Denial.MODE_REFUSES: "the running mode may not trade this account",
     Denial.USER_INACTIVE: "trading was switched off, or the token ended, before the order left",
     Denial.ACCOUNT_MISMATCH: "the token is of another Dhan account than the connected one",
@@ -31,6 +32,7 @@ EXPLANATIONS: Final[Mapping[str, str]] = {
     Denial.TOKEN_REFUSED: "Dhan no longer accepts the token: connect the account again",
     Denial.DECISION_EXPIRED: "the decision was too old when the order's turn came",
     Denial.OUTSIDE_SESSION: "the instrument is not in continuous trading now",
+    Denial.AFTER_LAST_ENTRY: "positions of the day are being closed, so none is opened any more",
     Denial.DAY_NOT_IN_CALENDAR: "the calendar does not know this day, so the market counts as "
     "closed",
     Denial.FEED_DEAD: "no market data arrive",
@@ -40,7 +42,6 @@ EXPLANATIONS: Final[Mapping[str, str]] = {
     Denial.ORDER_TOO_LARGE: "the order's value is above the limit",
     Denial.ORDERS_OF_THE_DAY_USED_UP: "the day's number of orders is used up",
     Denial.TOO_MANY_ORDERS_A_SECOND: "too many orders in one second",
-    "halted": "trading was halted before the order left",
     "switched_off": "trading was switched off before the order left",
     "token_expired": "the Dhan token had expired: connect the account again",
     "no_token": "no Dhan token: connect the account",

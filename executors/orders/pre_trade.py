@@ -14,12 +14,14 @@ from executors.clock import DecisionTime, MarketClock
 from executors.fanout import LimitsOf
 from executors.modes import ModeRules
 from executors.quotes import QuoteCache
-from executors.risk.gate import Account, Denial, PreTradeContext, cut_to_close, judge
+from executors.risk.gate import DAILY, Account, Denial, PreTradeContext, closes, cut_to_close, judge
 from executors.risk.order_rate import OrderRate
+from executors.risk.square_off import SquareOff
 from executors.sessions import ActiveUsers
 from executors.store import Claimed
 from executors.tokens import RefusedTokens
 from schemas.calendar import Calendar
+from schemas.ids import UserId
 from schemas.messages import OrderIntent
 from schemas.units import UtcNs
 
@@ -44,6 +46,8 @@ class PreTrade:
     calendar: Calendar
     limits_of: LimitsOf
     kill_switch: Callable[[], bool]
+    square_off: SquareOff = DAILY
+    halted: Callable[[UserId], bool] = lambda _: False
 
     async def quotes(self, intent: OrderIntent) -> None:
         """Wait until the quotes are as new as the decision, `QUOTE_TIMEOUT` at most."""
@@ -59,6 +63,11 @@ class PreTrade:
     def cut(self, intent: OrderIntent, now: UtcNs, since: float) -> OrderIntent:
         """`intent`, or the part of it that closes where a limit forbids the whole."""
         return cut_to_close(intent, self._context(intent, now, since))
+
+    def closes(self, order: OrderIntent, now: UtcNs) -> bool:
+        """Whether `order` only makes the position smaller: neither halt nor switch holds it."""
+        position = self.budget.position(order.user_id, order.instrument, now)
+        return closes(order.side, order.quantity, position)
 
     async def account(self, order: OrderIntent, claimed: Claimed) -> Account:
         """Whose account the claimed token is of, as far as the mode asks."""
@@ -93,4 +102,6 @@ class PreTrade:
             position=self.budget.position(user, order.instrument, now),
             token_refused=claimed is not None and claimed.token_version in self.tokens,
             account=account,
+            square_off=self.square_off,
+            halted=self.halted(user),
         )

@@ -93,7 +93,9 @@ class OrderWorker:
             started = self._deps.machine.monotonic()
             order = self._deps.pre_trade.cut(intent, now, started)
             try:
-                claim = await self._deps.store.claim(order)
+                claim = await self._deps.store.claim(
+                    order, closes=self._deps.pre_trade.closes(order, now)
+                )
             except StoreAway as error:  # the claim may stand: then the next try finds it taken
                 log.warning("claim_unanswered", order=str(intent.id), error=str(error))
                 await self._deps.machine.sleep(RETRY_PAUSE)

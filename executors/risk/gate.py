@@ -15,6 +15,7 @@ from enum import Enum, StrEnum
 from typing import Final, TypeAlias
 
 from executors.risk.sizing import WHOLE, UserLimits
+from executors.risk.square_off import SquareOff
 from schemas.calendar import Calendar
 from schemas.market import Side, trading_day
 from schemas.messages import OrderIntent
@@ -31,10 +32,14 @@ QUOTE_STALE_AFTER: Final = UtcNs.seconds(120)
 ORDERS_PER_SECOND: Final = 8
 
 
+DAILY: Final = SquareOff()
+
+
 class Denial(StrEnum):
     """Why an order may not leave. Part of the `ats.executions` schema: add, never rename."""
 
     KILL_SWITCH = "kill_switch"
+    HALTED = "halted"
     MODE_REFUSES = "mode_refuses"
     USER_INACTIVE = "user_inactive"
     ACCOUNT_MISMATCH = "account_mismatch"
@@ -42,6 +47,7 @@ class Denial(StrEnum):
     TOKEN_REFUSED = "token_refused"  # noqa: S105  # a reason, not a secret
     DECISION_EXPIRED = "decision_expired"
     OUTSIDE_SESSION = "outside_session"
+    AFTER_LAST_ENTRY = "after_last_entry"
     DAY_NOT_IN_CALENDAR = "day_not_in_calendar"
     FEED_DEAD = "feed_dead"
     QUOTE_ABSENT = "quote_absent"
@@ -93,6 +99,8 @@ class PreTradeContext:
         account: Whether the token is of the account that the user named, as far as the mode asks.
         token_refused: Dhan refused the token that the order would leave with.
         calendar: When the exchanges trade, closing-auction shares included.
+        square_off: When the day's positions are closed, so that none is opened any more.
+        halted: A halt of the user, or of everybody, is in force.
         feed_clock: How far the feed's own clock has come; None before its first record.
         position: Units of this instrument that the user's orders of the day add up to; below zero
             they are sold short.
@@ -110,6 +118,8 @@ class PreTradeContext:
     position: int = 0
     token_refused: bool = False
     account: Account = Account.AS_STORED
+    square_off: SquareOff = DAILY
+    halted: bool = False
 
 
 Check: TypeAlias = Callable[[OrderIntent, PreTradeContext], Denial | None]
@@ -136,17 +146,31 @@ def cut_to_close(intent: OrderIntent, context: PreTradeContext) -> OrderIntent:
     """The part of `intent` that closes, when a limit on entries forbids the whole.
 
     An order of the other side is seldom exactly as large as the position: it would close it and
-    open another. Where the day's number or the value allows no entry, what is left is the exit.
+    open another. Where a halt, the hour, the day's number or the value allows no entry, what is
+    left is the exit.
     """
     held = context.position if intent.side is Side.SELL else -context.position
     if not 0 < held < intent.quantity:
         return intent
-    forbidden = day_has_orders_left(intent, context) or value_is_within_limit(intent, context)
+    on_entries = (
+        nobody_halted_it,
+        last_entry_is_ahead,
+        day_has_orders_left,
+        value_is_within_limit,
+    )
+    forbidden = any(check(intent, context) for check in on_entries)
     return intent.model_copy(update={"quantity": Quantity(held)}) if forbidden else intent
 
 
 def kill_switch_is_off(_: OrderIntent, context: PreTradeContext) -> Denial | None:
     return Denial.KILL_SWITCH if context.kill_switch else None
+
+
+def nobody_halted_it(intent: OrderIntent, context: PreTradeContext) -> Denial | None:
+    """A halt lets out what only closes."""
+    if closes(intent.side, intent.quantity, context.position):
+        return None
+    return Denial.HALTED if context.halted else None
 
 
 def mode_allows_the_account(_: OrderIntent, context: PreTradeContext) -> Denial | None:
@@ -190,6 +214,14 @@ def market_is_open(intent: OrderIntent, context: PreTradeContext) -> Denial | No
     """
     sessions = context.calendar.sessions(trading_day(context.now), intent.instrument)
     return None if any(context.now in session for session in sessions) else Denial.OUTSIDE_SESSION
+
+
+def last_entry_is_ahead(intent: OrderIntent, context: PreTradeContext) -> Denial | None:
+    """Nothing is opened any more once the day's positions are being closed."""
+    if closes(intent.side, intent.quantity, context.position):
+        return None
+    due = context.square_off.due(context.calendar, context.now, intent.instrument)
+    return Denial.AFTER_LAST_ENTRY if due else None
 
 
 def feed_is_alive(_: OrderIntent, context: PreTradeContext) -> Denial | None:
@@ -238,6 +270,7 @@ def second_has_orders_left(_: OrderIntent, context: PreTradeContext) -> Denial |
 # Cheapest and most damning first: the reason a user reads is the first that holds.
 CHECKS: Final[tuple[Check, ...]] = (
     kill_switch_is_off,
+    nobody_halted_it,
     mode_allows_the_account,
     user_is_active,
     token_is_accepted,
@@ -246,6 +279,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     decision_is_current,
     calendar_knows_the_day,
     market_is_open,
+    last_entry_is_ahead,
     feed_is_alive,
     quote_is_there,
     quote_is_fresh,

@@ -18,10 +18,13 @@ from schemas.units import IST, UtcNs
 
 BEFORE_CLOSE: Final = UtcNs.minutes(15)
 """On days with hours of their own, of which no broker says when it squares off."""
+OTHERS_BEFORE_CLOSE: Final = UtcNs.minutes(20)
+"""In currencies and commodities: Dhan squares off a quarter of an hour before their close."""
 LEAST_BEFORE_CLOSE: Final = UtcNs.minutes(5)
 """However the times are set: so long before continuous trading ends at the latest."""
 
 _CASH: Final = frozenset({Segment.NSE_EQ, Segment.BSE_EQ})
+_FNO: Final = frozenset({Segment.NSE_FNO, Segment.BSE_FNO})
 
 
 class BrokerTime(NamedTuple):
@@ -77,8 +80,10 @@ class SquareOff:
         sessions = calendar.sessions(day, instrument)
         if not sessions:
             return None
-        own = _moment(day, min(self._own(instrument), self._broker(day, instrument)))
         last = sessions[-1]
+        if instrument.segment not in _CASH | _FNO:
+            return UtcNs(max(last.open, last.close - OTHERS_BEFORE_CLOSE))
+        own = _moment(day, min(self._own(instrument), self._broker(day, instrument)))
         if last.open < own < last.close:
             return UtcNs(min(own, last.close - LEAST_BEFORE_CLOSE))
         return UtcNs(max(last.open, last.close - BEFORE_CLOSE))

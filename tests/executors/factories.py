@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from bus.records import Record
 from executors.risk.gate import OrderCounts, PreTradeContext, Quote
 from executors.risk.sizing import UserLimits, limit_price
+from executors.risk.square_off import SquareOff
 from schemas import ids, ticks
-from schemas.calendar import EVERY_DAY
+from schemas.calendar import EVERY_DAY, Calendar
 from schemas.codec import encode
 from schemas.ids import InstrumentId, Segment, SignalId, UserId, decision_id
 from schemas.market import Action, Instrument, Side
@@ -34,6 +35,14 @@ NIFTY = Instrument(
     InstrumentId(Segment.IDX_I, 13), "NIFTY", "Nifty 50", "INDEX", Quantity(1), Paise(5)
 )
 TEN_O_CLOCK = UtcNs.seconds(1_784_003_400)  # 2026-07-14 10:00:00 IST, a Tuesday
+
+
+class _Never(SquareOff):
+    def due(self, calendar: Calendar, now: UtcNs, instrument: InstrumentId) -> bool:  # noqa: ARG002
+        return False
+
+
+NEVER = _Never()  # for tests of the exchanges' own hours
 LIMITS = UserLimits(max_order_value=Paise(5_000_000), max_orders_per_day=40)
 
 

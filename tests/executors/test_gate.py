@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import time
 
 import pytest
 from hypothesis import given
@@ -22,14 +23,16 @@ from executors.risk.gate import (
     judge,
 )
 from executors.risk.sizing import UserLimits
+from executors.risk.square_off import SquareOff
 from schemas.calendar import Calendar
 from schemas.market import Side
 from schemas.messages import OrderIntent
 from schemas.units import Paise, Price, Quantity, UtcNs
-from tests.executors.factories import LIMITS, TEN_O_CLOCK, an_intent, the_situation_for
+from tests.executors.factories import LIMITS, NEVER, TEN_O_CLOCK, an_intent, the_situation_for
 
 HALF_PAST_THREE = UtcNs(TEN_O_CLOCK + UtcNs.minutes(330))
 QUARTER_PAST_NINE = UtcNs(TEN_O_CLOCK - UtcNs.minutes(45))
+FIVE_PAST_THREE = UtcNs(TEN_O_CLOCK + UtcNs.minutes(305))
 Change = Callable[[OrderIntent, PreTradeContext], PreTradeContext]
 
 
@@ -49,6 +52,7 @@ def at(moment: int) -> Change:
 
 CHANGES: list[tuple[Change, Denial]] = [
     (lambda _, s: replace(s, kill_switch=True), Denial.KILL_SWITCH),
+    (lambda _, s: replace(s, halted=True), Denial.HALTED),
     (lambda _, s: replace(s, mode_allows=False), Denial.MODE_REFUSES),
     (lambda _, s: replace(s, user_active=False), Denial.USER_INACTIVE),
     (lambda _, s: replace(s, token_refused=True), Denial.TOKEN_REFUSED),
@@ -57,6 +61,7 @@ CHANGES: list[tuple[Change, Denial]] = [
     (lambda intent, s: replace(s, now=intent.valid_until), Denial.DECISION_EXPIRED),
     (lambda _, s: replace(s, calendar=Calendar(coverage=())), Denial.DAY_NOT_IN_CALENDAR),
     (at(QUARTER_PAST_NINE - 1), Denial.OUTSIDE_SESSION),
+    (lambda _, s: replace(s, square_off=SquareOff(cash=time(9, 30))), Denial.AFTER_LAST_ENTRY),
     (lambda _, s: replace(s, feed_clock=None), Denial.FEED_DEAD),
     (lambda _, s: replace(s, feed_clock=UtcNs(s.now - FEED_DEAD_AFTER - 1)), Denial.FEED_DEAD),
     (lambda _, s: replace(s, quote=None), Denial.QUOTE_ABSENT),
@@ -108,8 +113,22 @@ def test_the_session_begins_with_its_first_moment_and_ends_before_its_last(
     moment: int, denial: Denial | None
 ) -> None:
     intent = an_intent(valid_until=UtcNs(HALF_PAST_THREE + 1))
+    situation = replace(the_situation_for(intent), square_off=NEVER)
 
-    assert judge(intent, at(moment)(intent, the_situation_for(intent))) is denial
+    assert judge(intent, at(moment)(intent, situation)) is denial
+
+
+@pytest.mark.parametrize(
+    "change", [at(FIVE_PAST_THREE), lambda _, s: replace(s, halted=True)], ids=["late", "halted"]
+)
+def test_neither_the_hour_nor_a_halt_keeps_anybody_in_a_position(change: Change) -> None:
+    exit_ = an_intent(side=Side.SELL, valid_until=UtcNs(HALF_PAST_THREE))
+    held = replace(change(exit_, the_situation_for(exit_)), position=exit_.quantity)
+    more = exit_.model_copy(update={"quantity": Quantity(exit_.quantity + 5)})
+
+    assert judge(exit_, held) is None
+    assert judge(more, held) is not None
+    assert cut_to_close(more, held).quantity == exit_.quantity
 
 
 def test_every_denial_has_a_check_that_can_give_it_and_words_for_the_user() -> None:

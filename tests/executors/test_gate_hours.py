@@ -12,7 +12,7 @@ from schemas.calendar import Calendar
 from schemas.calendar_file import exchange_calendar, parse
 from schemas.ids import InstrumentId, Segment
 from schemas.units import IST, UtcNs
-from tests.executors.factories import an_intent, the_situation_for
+from tests.executors.factories import NEVER, an_intent, the_situation_for
 
 AUCTIONED = InstrumentId(Segment.NSE_EQ, 2885)  # has futures, so it closes in an auction
 PLAIN = InstrumentId(Segment.NSE_EQ, 999)
@@ -45,7 +45,7 @@ def verdict(when: str, of: InstrumentId, calendar: Calendar = CALENDAR) -> Denia
     context = the_situation_for(
         intent, now=now, feed_clock=now, quote=Quote(intent.reference_price, now)
     )
-    return judge(intent, replace(context, calendar=calendar))
+    return judge(intent, replace(context, calendar=calendar, square_off=NEVER))
 
 
 @pytest.mark.parametrize(

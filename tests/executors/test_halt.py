@@ -19,6 +19,7 @@ from schemas.instruments import Instruments
 from schemas.market import Instrument
 from schemas.units import UtcNs
 from tests.executors.factories import (
+    NEVER,
     RELIANCE,
     TEN_O_CLOCK,
     an_intent,
@@ -27,6 +28,7 @@ from tests.executors.factories import (
 )
 
 HALF_PAST_THREE = UtcNs(TEN_O_CLOCK + UtcNs.minutes(330))
+LATE = UtcNs(TEN_O_CLOCK + UtcNs.minutes(305))  # 15:05
 KNOWS_NOTHING = Calendar(coverage=())
 
 
@@ -57,6 +59,7 @@ def halt(
         (halt(feed_clock=UtcNs(TEN_O_CLOCK - FEED_DEAD_AFTER - 1)), Denial.FEED_DEAD),
         (halt(HALF_PAST_THREE, feed_clock=HALF_PAST_THREE), Denial.OUTSIDE_SESSION),
         (halt(calendar=KNOWS_NOTHING), Denial.DAY_NOT_IN_CALENDAR),
+        (halt(LATE, feed_clock=LATE), Denial.AFTER_LAST_ENTRY),
     ],
 )
 def test_a_halt_has_the_code_that_denies_every_order(
@@ -104,7 +107,14 @@ def test_the_market_is_open_while_any_kind_of_share_trades() -> None:
 
     def at(*shares: Instrument) -> Denial | None:
         kinds = kinds_of(shares, calendar)
-        return halted(now, kill_switch=False, calendar=calendar, kinds=kinds, feed_clock=now)
+        return halted(
+            now,
+            kill_switch=False,
+            calendar=calendar,
+            kinds=kinds,
+            feed_clock=now,
+            square_off=NEVER,
+        )
 
     assert at(RELIANCE, other) is None
     assert at(RELIANCE) is Denial.OUTSIDE_SESSION

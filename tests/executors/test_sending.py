@@ -39,6 +39,7 @@ from schemas.messages import Execution, OrderIntent, Outcome
 from schemas.units import NS_PER_SECOND, UtcNs
 from tests.executors.factories import (
     LIMITS,
+    NEVER,
     RELIANCE,
     TEN_O_CLOCK,
     USER,
@@ -75,7 +76,7 @@ class Memory:
     recorded: dict[OrderKey, OrderOutcome] = field(default_factory=dict)
     refused: list[tuple[TokenVersion, str]] = field(default_factory=list)
 
-    async def claim(self, intent: OrderIntent) -> Claim:
+    async def claim(self, intent: OrderIntent, *, closes: bool = False) -> Claim:  # noqa: ARG002
         await self.time.sleep(self.claim_takes)
         self.recorded[OrderKey.of(intent)] = replace(
             not_found(NOT_FOUND), terms=OrderTerms.of(intent)
@@ -164,6 +165,7 @@ class Room:
                     clock=self.market or LiveClock(lambda: self.time.now, self.time.sleep),
                     limits_of=lambda _: LIMITS,
                     kill_switch=lambda: self.killed,
+                    square_off=NEVER,
                 ),
                 machine=self.time.machine(),
             )

@@ -72,6 +72,7 @@ const REASONS: Readonly<Record<string, string>> = {
   user_inactive: "Your account was not active.",
   decision_expired: "The decision was too old.",
   outside_session: "The market was closed.",
+  after_last_entry: "It was too late in the day to open a position.",
   day_not_in_calendar: "The operator's calendar did not know the day, so the market counted as closed.",
   feed_dead: "No market data was coming in.",
   quote_absent: "No price was known for it.",
@@ -96,6 +97,7 @@ const REASONS: Readonly<Record<string, string>> = {
 const HALTS: Readonly<Record<string, string>> = {
   kill_switch: "On, but the operator has stopped all trading. No order is placed.",
   outside_session: "On, but the market is closed. No order is placed until it opens.",
+  after_last_entry: "On, but it is too late in the day to open positions. Only closing orders are placed.",
   day_not_in_calendar: "On, but the operator's calendar does not know this day. No order is placed.",
   feed_dead: "On, but no market data comes in. No order is placed until it does.",
 };
