@@ -48,15 +48,21 @@ async def run(context: Context) -> None:
                 f"{os.strerror(error.errno or 0)}; name another port, or end what listens there"
             ) from None
         reading = asyncio.create_task(_read(connection, server, begin), name="paper tape")
-        stopping = asyncio.create_task(context.stop.wait())
-        await asyncio.wait((reading, stopping), return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        reading.cancel()
-        (ended,) = await asyncio.gather(reading, return_exceptions=True)
-        if isinstance(ended, Exception):
-            raise ended
+        assert server.ticking is not None, "it ticks from its start on"
+        await _until_stopped(context.stop, reading, server.ticking)
     finally:
         await server.stop()
+
+
+async def _until_stopped(stop: asyncio.Event, *tasks: asyncio.Task[None]) -> None:
+    """Wait for the first of them to end, end the others, and raise what one of them raised."""
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait((stopping, *tasks), return_when=asyncio.FIRST_COMPLETED)
+    for task in (stopping, *tasks):
+        task.cancel()
+    for ended in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(ended, Exception):
+            raise ended
 
 
 def address_of(settings: Settings) -> tuple[str, int]:

@@ -14,14 +14,17 @@ from fractions import Fraction
 from typing import Any, Final
 
 import orjson
+import structlog
 from aiohttp import web
 
+from schemas.errors import Misconfigured
 from schemas.ids import InstrumentId, Segment
 from schemas.market import Session
 from schemas.units import NS_PER_SECOND, Paise, Quantity, UtcNs
 from simulator.api.brackets import Brackets
 from simulator.api.orders import Rest
 from simulator.api.portfolio import Portfolio
+from simulator.api.replies import refuse
 from simulator.api.trader_control import Addresses, TraderControl, bad_ip_code
 from simulator.api.transit import Transit
 from simulator.matching.controls import Controls
@@ -38,7 +41,9 @@ from simulator.paper.matcher import Moment, TapeMatcher
 from simulator.paper.opening import Opening
 from simulator.paper.requests import PaperRequest, RouteTable
 from simulator.paper.tape import Print, from_json, to_json
-from simulator.refusals import BAD_INPUT
+from simulator.refusals import BAD_INPUT, SERVER_ERROR
+
+log = structlog.get_logger(__name__)
 
 _NO_HOLDINGS: Final[Mapping[InstrumentId, Holding]] = {}
 
@@ -183,7 +188,7 @@ class PaperDay:
         funds = dict(self.opening.funds)
         holdings = {who: dict(held) for who, held in self.opening.holdings.items()}
         for who in {order.request.client_id for order in self.book.all()}:
-            cash = Fraction(funds.get(who, self._config.funds))
+            cash = Fraction(funds.get(who, self.opening.fresh))
             mine = holdings.setdefault(who, {})
             for position in self.book.ledger.of(who):
                 if position.product is Product.CNC:
@@ -193,7 +198,9 @@ class PaperDay:
                     last = self.book.last(position.instrument.id)
                     cash += position.realised + position.unrealised(last)
             funds[who] = Paise(cash // 1)
-        return Opening(day, dict(self.positions), funds, holdings)
+        return Opening(
+            day, self._config.funds, self._config.latency, dict(self.positions), funds, holdings
+        )
 
     def _build(self) -> None:
         config = self._config
@@ -223,14 +230,14 @@ class PaperDay:
             table.add(endpoint.routes())
 
     def _account(self, client_id: str) -> Account:
-        funds = self.opening.funds.get(client_id, self._config.funds)
+        funds = self.opening.funds.get(client_id, self.opening.fresh)
         return Account(funds, self.opening.holdings.get(client_id, _NO_HOLDINGS))
 
     def _note(self, _: OrderSnapshot) -> None:
         self.changed = True
 
     def _arrive_later(self, order: Order) -> None:
-        self._transit.append((UtcNs(self._now + self._config.latency), order))
+        self._transit.append((UtcNs(self._now + self.opening.latency), order))
 
     # Entries: the only way in
 
@@ -260,7 +267,11 @@ class PaperDay:
             entry["query"],
             entry["body"].encode(),
         )
-        return await self.routes.named(request.route).handler(request.call())
+        try:
+            return await self.routes.named(request.route).handler(request.call())
+        except Exception:  # ours to mend; it would come again at each start, and end it
+            log.exception("paper.request_failed", route=request.route)
+            return refuse(SERVER_ERROR)
 
     def _follow(self, instrument: InstrumentId, row: list[Any] | None) -> None:
         """From now on every print of it is kept; `row` is the last one before."""
@@ -277,7 +288,12 @@ class PaperDay:
         self._pass_time()
 
     def _one_print(self, shown: Print) -> None:
-        before = self._volumes[shown.instrument]
+        before = self._volumes.get(shown.instrument)
+        if before is None:
+            raise Misconfigured(
+                f"{self._journal.path} has orders of {shown.instrument}, which is not in the "
+                "instrument master any more: give the master of that day, or move the file away"
+            )
         trading = self._trades_at(shown)
         traded = shown.traded_since(before) if trading else 0
         self._volumes[shown.instrument] = max(before, shown.volume) if trading else shown.volume

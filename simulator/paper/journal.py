@@ -10,12 +10,13 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from schemas.errors import Misconfigured
+from schemas.errors import Misconfigured, TryLater
 
 Entry = Mapping[str, Any]
 
@@ -23,12 +24,17 @@ Entry = Mapping[str, Any]
 class Journal:
     """One day's file, open for one writer.
 
+    Attributes:
+        broken: Something could not be written. Nothing is written after it, or a torn line would
+            stand in the middle; the process has to end, and the next one cuts the line off.
+
     Raises:
         Misconfigured: another process writes it, or it cannot be read.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.broken = False
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         new = not path.exists()
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -62,14 +68,30 @@ class Journal:
                 ) from None
 
     def append(self, entry: Entry) -> None:
-        """Write `entry` behind the others. It survives this process; see `sync`."""
+        """Write `entry` behind the others. It survives this process; see `sync`.
+
+        Raises:
+            TryLater: it could not be written, now or before; nothing may be done about it.
+        """
         line = memoryview(orjson.dumps(entry) + b"\n")
-        while line:
-            line = line[os.write(self._file, line) :]
+        with self._all_or_broken():
+            while line:
+                line = line[os.write(self._file, line) :]
 
     def sync(self) -> None:
-        """Let what was written survive the machine too."""
-        os.fdatasync(self._file)
+        """Let what was written survive the machine too. Raises TryLater as `append` does."""
+        with self._all_or_broken():
+            os.fdatasync(self._file)
+
+    @contextmanager
+    def _all_or_broken(self) -> Iterator[None]:
+        if self.broken:
+            raise TryLater(f"{self.path} could not be written: no paper order is taken")
+        try:
+            yield
+        except OSError as error:
+            self.broken = True
+            raise TryLater(f"{self.path} cannot be written: {error.strerror}") from None
 
     def close(self) -> None:
         """Let go of the file."""

@@ -8,7 +8,7 @@ from datetime import date
 
 from schemas.errors import Misconfigured
 from schemas.ids import InstrumentId
-from schemas.units import Paise, Quantity
+from schemas.units import Paise, Quantity, UtcNs
 from simulator.matching.ledger import Holding
 from simulator.paper.journal import Entry
 
@@ -20,13 +20,20 @@ FORMAT = 1
 class Opening:
     """The accounts in the morning.
 
+    What the settings say of money and latency is written down too: a day that is read again under
+    other settings is still the same day.
+
     Attributes:
+        fresh: Paise an account has when it is first seen.
+        latency: Nanoseconds from an order's acceptance to its arrival at the exchange.
         positions: Of each partition of the tape, the offset to read next.
         funds: Of accounts that have traded before, paise.
         holdings: Shares of theirs.
     """
 
     day: date
+    fresh: Paise
+    latency: UtcNs
     positions: Mapping[int, int] = field(default_factory=dict)
     funds: Mapping[str, Paise] = field(default_factory=dict)
     holdings: Mapping[str, Mapping[InstrumentId, Holding]] = field(default_factory=dict)
@@ -37,6 +44,8 @@ class Opening:
             "kind": KIND,
             "format": FORMAT,
             "day": self.day.isoformat(),
+            "fresh": int(self.fresh),
+            "latency": int(self.latency),
             "at": {str(partition): offset for partition, offset in self.positions.items()},
             "funds": {who: int(amount) for who, amount in self.funds.items()},
             "holdings": {
@@ -62,6 +71,8 @@ class Opening:
             )
         return cls(
             date.fromisoformat(entry["day"]),
+            Paise(entry["fresh"]),
+            UtcNs(entry["latency"]),
             {int(partition): offset for partition, offset in entry["at"].items()},
             {who: Paise(amount) for who, amount in entry["funds"].items()},
             {

@@ -15,6 +15,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
+from schemas.errors import TryLater
 from schemas.ids import InstrumentId, Segment
 from schemas.market import trading_day
 from schemas.ticks import Batch
@@ -28,7 +29,7 @@ from simulator.paper.journal import Journal
 from simulator.paper.opening import Opening
 from simulator.paper.requests import PaperAccounts, PaperRequest
 from simulator.paper.tape import Print
-from simulator.refusals import BAD_TOKEN, TOO_FAST
+from simulator.refusals import BAD_TOKEN, SERVER_ERROR, TOO_FAST
 from simulator.streaming.connection import SocketOptions, Surroundings, connection_numbers
 from simulator.streaming.updates import ENDPOINT as UPDATES
 from simulator.streaming.updates import UpdateOptions, Updates
@@ -51,6 +52,9 @@ class PaperServer:
     """Paper trading on one machine; `url` is known after `start`.
 
     `folder` holds a journal for each day. One process may write there at a time.
+
+    Attributes:
+        ticking: From `start` on; it ends only by an error, after which the process has to end.
     """
 
     def __init__(
@@ -85,7 +89,7 @@ class PaperServer:
         self._journal: Journal | None = None
         self._day: PaperDay | None = None
         self._runner: web.AppRunner | None = None
-        self._ticking: asyncio.Task[None] | None = None
+        self.ticking: asyncio.Task[None] | None = None
         self.url = ""
 
     @property
@@ -107,7 +111,8 @@ class PaperServer:
             if await self._read(path):
                 break
         else:
-            self._begin(Opening(self._config.day, ends))
+            config = self._config
+            self._begin(Opening(config.day, config.funds, config.latency, ends))
         self._roll()
         return {**ends, **self.day.positions}
 
@@ -124,14 +129,14 @@ class PaperServer:
         await self._runner.setup()
         await web.TCPSite(self._runner, self._host, self._port).start()
         self.url = f"http://{self._host}:{self._runner.addresses[0][1]}"
-        self._ticking = asyncio.create_task(self._tick(), name="paper time")
+        self.ticking = asyncio.create_task(self._tick(), name="paper time")
         log.info("paper.listening", url=self.url, day=self.day.day.isoformat())
 
     async def stop(self) -> None:
         """Close every connection and let go of the journal."""
-        if self._ticking is not None:
-            self._ticking.cancel()
-            await asyncio.gather(self._ticking, return_exceptions=True)
+        if self.ticking is not None:
+            self.ticking.cancel()
+            await asyncio.gather(self.ticking, return_exceptions=True)
         await self._updates.close()
         if self._runner is not None:
             await self._runner.cleanup()
@@ -151,6 +156,8 @@ class PaperServer:
             self._roll()
             await self.day.let_time_pass()
             self.day.settle()
+            if self._journal is not None and self._journal.broken:
+                raise TryLater(f"{self._journal.path} could not be written")
             await asyncio.sleep(LOOK_EVERY)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
@@ -166,13 +173,16 @@ class PaperServer:
         if not limit.allows(account.client_id):
             return refuse(TOO_FAST)
         body = await request.read()
-        self._roll()
-        reply = await self.day.ask(
-            PaperRequest(
-                account.client_id, route.name, parts, dict(request.query), body, request.remote
-            )
+        asked = PaperRequest(
+            account.client_id, route.name, parts, dict(request.query), body, request.remote
         )
-        self.day.settle()
+        try:
+            self._roll()
+            reply = await self.day.ask(asked)
+            self.day.settle()
+        except TryLater:
+            log.exception("paper.not_written")
+            return refuse(SERVER_ERROR)
         return reply
 
     # Days

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import shutil
 from datetime import timedelta
 from pathlib import Path
@@ -15,8 +17,9 @@ from aiohttp import web
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.errors import Misconfigured
+from schemas.errors import Misconfigured, TryLater
 from schemas.units import NS_PER_SECOND, Paise, UtcNs
+from simulator.api.orders import Rest
 from simulator.matching.enums import Status
 from simulator.matching.order import Order
 from simulator.paper.config import LATENCY
@@ -24,7 +27,17 @@ from simulator.paper.day import PaperDay
 from simulator.paper.journal import Entry
 from simulator.paper.requests import named_in
 from tests.simulator.factories import RELIANCE, until
-from tests.simulator.paper import ONE, TWO, Paper, a_batch, a_body, asked, book_of, placed
+from tests.simulator.paper import (
+    ONE,
+    PARTITION,
+    TWO,
+    Paper,
+    a_batch,
+    a_body,
+    asked,
+    book_of,
+    placed,
+)
 
 
 @pytest.fixture
@@ -358,6 +371,106 @@ async def test_an_order_that_was_answered_is_filled_by_what_traded_while_nobody_
 
     assert once == [(149_900, 4), (149_800, 6)]
     assert fills(order) == once
+
+
+async def test_after_a_torn_line_the_journal_goes_on(paper: Paper) -> None:
+    async with paper.life() as server:
+        await placed(server)
+    path = next(paper.folder.iterdir())
+    path.write_bytes(path.read_bytes() + b'{"kind":"call","now":17')
+
+    async with paper.life() as server:
+        await placed(server)
+    async with paper.life() as server:
+        assert len(server.day.book.all()) == 2
+
+
+async def test_the_tape_is_read_on_from_the_record_after_the_last_one_that_mattered(
+    paper: Paper,
+) -> None:
+    async with paper.life() as server:
+        for _ in range(3):
+            await paper.trades(server, 149_000, 5)
+        await placed(server)
+    again = paper.server()
+    begin = await again.recover({PARTITION: 99})
+    before = next(paper.folder.iterdir()).read_bytes()
+    for offset, batch in paper.tape:  # and what is shown twice is taken in once
+        await again.show(PARTITION, offset, batch)
+    await again.stop()
+
+    assert begin == {PARTITION: 3}
+    assert next(paper.folder.iterdir()).read_bytes() == before
+
+
+async def test_a_day_that_is_read_again_under_other_settings_is_the_same_day(
+    paper: Paper,
+) -> None:
+    async with paper.life() as server:
+        await a_day(paper, server)
+        wanted = book_of(server.day)
+
+    poor = {"funds": Paise(1), "latency": UtcNs(60 * NS_PER_SECOND)}
+    async with paper.life(**poor) as again:
+        assert book_of(again.day) == wanted
+
+
+async def test_an_instrument_that_was_ordered_must_not_vanish_from_the_master(
+    paper: Paper,
+) -> None:
+    async with paper.life() as server:
+        await a_day(paper, server)
+
+    with pytest.raises(Misconfigured, match="NSE_EQ:2885, which is not in the instrument master"):
+        await paper.server(instruments={}).recover({})
+
+
+async def test_what_cannot_be_written_is_not_done_and_the_process_ends(
+    paper: Paper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = 100  # bytes the disk still takes
+    write = os.write
+
+    def full(file: int, data: Any) -> int:
+        nonlocal room
+        if not room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        taken, room = min(room, len(data)), 0
+        return write(file, data[:taken])
+
+    headers = {"access-token": "any", "client-id": ONE}
+    async with paper.life() as server, aiohttp.ClientSession(headers=headers) as session:
+        await placed(server)
+        await server.start()
+        assert server.ticking is not None
+        with monkeypatch.context() as patch:
+            patch.setattr("os.write", full)
+            async with session.post(f"{server.url}/v2/orders", json=a_body()) as reply:
+                failed = await reply.json()
+        async with session.post(f"{server.url}/v2/orders", json=a_body()) as reply:
+            later = await reply.json()
+        with pytest.raises(TryLater, match="could not be written"):
+            await asyncio.wait_for(server.ticking, 10)
+    async with paper.life() as again:
+        assert len(again.day.book.all()) == 1
+
+    assert failed["errorCode"] == later["errorCode"] == "DH-908"
+
+
+async def test_a_request_that_breaks_its_handler_breaks_no_start(
+    paper: Paper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> web.StreamResponse:
+        raise RuntimeError("a mistake of ours")
+
+    monkeypatch.setattr(Rest, "cancel", broken)
+    async with paper.life() as server:
+        order = await placed(server)
+        reply = await asked(server, "DELETE", f"/v2/orders/{order.order_id}")
+    async with paper.life() as again:
+        assert len(again.day.book.all()) == 1
+
+    assert reply["errorCode"] == "DH-908"
 
 
 async def test_one_folder_is_for_one_process(paper: Paper) -> None:
