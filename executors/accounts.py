@@ -15,7 +15,7 @@ from dhan.outcomes import TokenRefused, Unknown
 from dhan.profile import AccountOf, account_of
 from executors.modes import ModeRules
 from executors.risk.gate import Account
-from executors.store import Claimed, TokenVersion
+from executors.store import Claimed, Connected, TokenVersion
 from executors.tokens import RefusedTokens
 from schemas.ids import UserId
 
@@ -31,7 +31,7 @@ class Accounts:
         self._tokens = tokens
         self._known: Final[dict[TokenVersion, Account]] = {}
 
-    async def seen(self, user: UserId, claimed: Claimed) -> Account:
+    async def seen(self, user: UserId, claimed: Claimed | Connected) -> Account:
         """What is known about the account behind the credentials of `claimed`.
 
         Nobody is asked where the mode trades every account, or refuses this one anyway.

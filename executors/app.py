@@ -49,7 +49,15 @@ from schemas.errors import Unreadable
 from schemas.ids import InstrumentId
 from schemas.market import Instrument
 from schemas.messages import Execution
-from schemas.topics import DECISIONS, EXECUTIONS, FANOUTS, ORDERS, TICKS, PartitionPlan
+from schemas.topics import (
+    DECISIONS,
+    EXECUTIONS,
+    FANOUTS,
+    ORDER_EVENTS,
+    ORDERS,
+    TICKS,
+    PartitionPlan,
+)
 from schemas.units import NS_PER_SECOND, UtcNs
 
 log = structlog.get_logger(__name__)
@@ -99,7 +107,10 @@ class ExecutorDeps:
 def execution_service(fan_out: Handler, worker: Handler) -> StatelessService:
     """The service to run: decisions become intents, intents become executions."""
     return StatelessService(
-        GROUP, {DECISIONS: fan_out, ORDERS: worker}, (ORDERS, EXECUTIONS, FANOUTS), IN_FLIGHT
+        GROUP,
+        {DECISIONS: fan_out, ORDERS: worker},
+        (ORDERS, EXECUTIONS, FANOUTS, ORDER_EVENTS),
+        IN_FLIGHT,
     )
 
 
@@ -184,7 +195,7 @@ async def run_executors(
             options=options,
             metrics=metrics,
         )
-        await _run_with_feeds(
+        await run_with_feeds(
             serving,
             poller.run(),
             HaltPoller(store, halts, ports.machine).run(),
@@ -196,7 +207,7 @@ async def run_executors(
         )
 
 
-async def _run_with_feeds(
+async def run_with_feeds(
     service: Coroutine[Any, Any, None], *informers: Coroutine[Any, Any, None]
 ) -> None:
     """Run `service` to its end.

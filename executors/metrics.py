@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
-from bus.metrics import counter_by
+from bus.metrics import AGE, COUNTER, counter_by
 from schemas.messages import Execution
 
 OTHER: Final = "other"
@@ -37,6 +37,34 @@ class OrderMetrics:
 
     def corrected(self, execution: Execution) -> None:
         _count(self.corrections, execution)
+
+
+@dataclass(slots=True)
+class BookMetrics:
+    """What `ats books` counts.
+
+    Attributes:
+        accounts: Connected accounts that are being observed here.
+        observations: Recorded, by how they reached us.
+        readings: Of the broker's whole book, by result: `whole`, `partial` (a row that could not
+            be read) or `failed`.
+        gaps: Times that order updates were not heard for a while.
+        disagreements: Readings in which the broker counted other positions than its own orders and
+            trades add up to, twice in a row; each is worth a look.
+        guard_failures: Steps of a guardian that raised.
+        rows_refused: Rows that the database refused; the page lacks them.
+        oldest_reading: When the account that has waited longest was last read as a whole, or first
+            seen here.
+    """
+
+    accounts: int = 0
+    observations: Counter[str] = field(default_factory=Counter, metadata=counter_by("source"))
+    readings: Counter[str] = field(default_factory=Counter, metadata=counter_by("result"))
+    gaps: int = field(default=0, metadata=COUNTER)
+    disagreements: int = field(default=0, metadata=COUNTER)
+    guard_failures: int = field(default=0, metadata=COUNTER)
+    rows_refused: int = field(default=0, metadata=COUNTER)
+    oldest_reading: float | None = field(default=None, metadata=AGE)
 
 
 def _count(series: Counter[tuple[str, str]], execution: Execution) -> None:

@@ -100,7 +100,7 @@ def test_nothing_of_a_replay_is_the_default(name: str) -> None:
 
 
 def test_every_long_running_service_of_the_command_line_is_composed() -> None:
-    assert {"feed", "streams", "agents", "executors"} <= set(OURS)
+    assert {"feed", "streams", "agents", "executors", "books"} <= set(OURS)
 
 
 def test_no_port_is_open_to_the_world() -> None:
@@ -143,6 +143,7 @@ def test_each_service_gets_the_secrets_it_uses_and_no_other() -> None:
         "streams": set(),
         "agents": {"ADMIN_DHAN_ACCESS_TOKEN", "OPENAI_API_KEY", "SUPABASE_SERVICE_KEY"},
         "executors": {"SUPABASE_SERVICE_KEY"},
+        "books": {"SUPABASE_SERVICE_KEY"},
     }
 
 

@@ -44,6 +44,7 @@ PANELS: Final[dict[str, dict[str, Callable[..., None]]]] = {
         "agents": services.agents,
         "executors": services.executors,
         "paper": services.paper,
+        "books": services.books,
     },
     LOOK: {"tail": look.tail, "charges": look.charges},
     SET_UP: {"show-config": set_up.show_config, "doctor": set_up.doctor},

@@ -61,6 +61,14 @@ def paper() -> None:
     _service("paper", 0)
 
 
+def books(metrics_port: MetricsPort = 0) -> None:
+    """Books: what became of every order, what each user holds, kept true by what Dhan shows.
+
+    Observes every connected account, also while its switch is off.
+    """
+    _service("books", metrics_port)
+
+
 def _service(name: str, metrics_port: int) -> None:
     from ats.services import run_service
 

@@ -53,7 +53,7 @@ from simulator.market.session import market_session
 from streams.rules.config import read as read_rules
 from streams.rules.config import warning_of
 
-SERVICES: Final = ("streams", "agents", "executors", "feed")
+SERVICES: Final = ("streams", "agents", "executors", "books", "feed")
 SETTLED: Final = 1.0  # seconds for our own reader to catch up with the services
 # In the order of the data: whoever is last has nothing left when all before it have nothing left.
 GROUPS: Final = {
@@ -227,7 +227,7 @@ class _Demo:
             asyncio.create_task(self._supervisor.run(self._stopping)),
             asyncio.create_task(self._follow()),
         ]
-        what = "starting engine, agents, order workers and feed gateway"
+        what = "starting engine, agents, order workers, books and feed gateway"
         with Step(self._console, what) as step:
             await until_at_work(
                 [service.child for service in self._supervisor.services],

@@ -51,6 +51,7 @@ SECRETS_OF: Final[Mapping[str, frozenset[str]]] = {
     "feed": frozenset({"ADMIN_DHAN_ACCESS_TOKEN"}),
     "agents": frozenset({"ADMIN_DHAN_ACCESS_TOKEN", "OPENAI_API_KEY", "SUPABASE_SERVICE_KEY"}),
     "executors": frozenset({"SUPABASE_SERVICE_KEY"}),
+    "books": frozenset({"SUPABASE_SERVICE_KEY"}),
 }
 
 # all the demo trades is shares

@@ -219,6 +219,11 @@ class BrokerCount:
     read_at: UtcNs
     net: tuple[tuple[InstrumentId, str, int], ...]
 
+    @classmethod
+    def of(cls, book: BookRead, read_at: UtcNs) -> BrokerCount:
+        """What one reading says."""
+        return cls(read_at, tuple(sorted((p.instrument, p.product, p.net) for p in book.positions)))
+
 
 @dataclass(slots=True)
 class DayBook:
@@ -251,9 +256,8 @@ class DayBook:
         return self.fills[key] != known
 
     def _observe_book(self, book: BookRead, read_at: UtcNs) -> bool:
-        net = tuple(sorted((p.instrument, p.product, p.net) for p in book.positions))
-        seen = BrokerCount(read_at, net)
-        if self.broker and (self.broker.read_at, self.broker.net) >= (read_at, net):
+        seen = BrokerCount.of(book, read_at)
+        if self.broker and (self.broker.read_at, self.broker.net) >= (read_at, seen.net):
             return False
         self.broker = seen
         return True
@@ -268,6 +272,11 @@ class DayBook:
             fill = self.fills.get(FillKey.of(event.fill))
             return fill is not None and max(fill, event.fill, key=_fill_order) == fill
         return False
+
+    def counts_as(self, event: OrderEvent) -> bool:
+        """Whether the broker's positions in a reading are those that it was last seen to count."""
+        told = BrokerCount.of(event.book, event.event_time) if event.book else None
+        return told is not None and self.broker is not None and told.net == self.broker.net
 
     def nets(self) -> dict[InstrumentId, int]:
         """Units held of everything that traded, as `holding` counts them; flat ones included."""

@@ -73,7 +73,9 @@ class BookMachine:
             message = position_of(event.user_id, event.trading_date, instrument, book, event)
             yield message_output(POSITIONS, message, user)
         if event.fill and new_fill:
-            yield message_output(TRADES, _trade(event, event.fill, book), user)
+            day = event.trading_date
+            trade = trade_of(event.user_id, day, event.fill, book, cause=event)
+            yield message_output(TRADES, trade, user)
 
     def dump(self) -> bytes:
         """The whole state, for `restore`."""
@@ -130,25 +132,21 @@ def _touched(event: OrderEvent, book: DayBook) -> set[InstrumentId]:
     return book.instruments()
 
 
-def _trade(event: OrderEvent, fill: ObservedFill, book: DayBook) -> Trade:
+def trade_of(
+    user: UserId, day: date, fill: ObservedFill, book: DayBook, *, cause: OrderEvent | None = None
+) -> Trade:
+    """The message of one fill of `book`, which `cause` told."""
     names = {
         order.identity.correlation_id
         for key, order in book.orders.items()
         if key.dhan_order_id == fill.dhan_order_id
     }
     return Trade(
-        id=derive(
-            "trade",
-            event.user_id,
-            event.trading_date,
-            fill.instrument,
-            fill.trade_id,
-            fill.dhan_order_id,
-        ),
-        event_time=event.event_time,
-        causation_id=event.id,
-        user_id=event.user_id,
-        trading_date=event.trading_date,
+        id=derive("trade", user, day, fill.instrument, fill.trade_id, fill.dhan_order_id),
+        event_time=cause.event_time if cause else fill.traded_at,
+        causation_id=cause.id if cause else None,
+        user_id=user,
+        trading_date=day,
         fill=fill,
         dhan_correlation_id=max(names, default=""),
     )

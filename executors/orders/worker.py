@@ -22,6 +22,7 @@ from executors.clock import DecisionTime, MonotonicClock
 from executors.fanout import decided
 from executors.metrics import OrderMetrics
 from executors.modes import BrokerFactory
+from executors.orders.observations import placement_event
 from executors.orders.outcomes import CLAIM_STALE, denied, execution, of_placement
 from executors.orders.pre_trade import PreTrade
 from executors.orders.reconcile import Reconciler
@@ -40,7 +41,7 @@ from executors.terms import OrderTerms
 from executors.tokens import RefusedTokens
 from schemas.codec import decode
 from schemas.messages import OrderIntent
-from schemas.topics import EXECUTIONS
+from schemas.topics import EXECUTIONS, ORDER_EVENTS
 
 log = structlog.get_logger(__name__)
 
@@ -82,7 +83,10 @@ class OrderWorker:
             outcome=outcome.outcome,
             code=outcome.code,
         )
-        return [message_output(EXECUTIONS, message, str(intent.user_id))]
+        outputs = [message_output(EXECUTIONS, message, str(intent.user_id))]
+        if placed := placement_event(intent, outcome):
+            outputs.append(message_output(ORDER_EVENTS, placed, str(intent.user_id)))
+        return outputs
 
     async def outcome_of(self, intent: OrderIntent, when: DecisionTime) -> OrderOutcome:
         """The recorded outcome of `intent`, which is brought about if there is none yet."""

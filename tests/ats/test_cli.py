@@ -60,6 +60,7 @@ def test_every_command_of_the_contract_is_there() -> None:
         "streams",
         "agents",
         "executors",
+        "books",
         "simulator",
         "topics",
         "db",

@@ -29,6 +29,7 @@ def test_each_service_of_the_demo_gets_the_secrets_it_uses_and_no_other(demo: St
         "streams": set(),
         "agents": {"ADMIN_DHAN_ACCESS_TOKEN", "OPENAI_API_KEY", "SUPABASE_SERVICE_KEY"},
         "executors": {"SUPABASE_SERVICE_KEY"},
+        "books": {"SUPABASE_SERVICE_KEY"},
         "feed": {"ADMIN_DHAN_ACCESS_TOKEN"},
     }
 

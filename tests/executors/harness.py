@@ -34,6 +34,7 @@ from schemas.codec import decode
 from schemas.ids import DhanClientId, UserId
 from schemas.market import Action, Side
 from schemas.messages import Decision, Execution, OrderIntent
+from schemas.topics import EXECUTIONS
 from schemas.units import UtcNs
 from tests.database.fixtures import SignedInUser, SupabaseStack, signed_in_user
 from tests.executors.factories import (
@@ -214,7 +215,8 @@ async def run(worker: OrderWorker, intent: OrderIntent) -> Execution:
 
 
 def read(outputs: Sequence[Output]) -> Execution:
-    (output,) = outputs
+    """The outcome; an accepted order is observed beside it."""
+    (output,) = [each for each in outputs if each.topic is EXECUTIONS]
     return decode(Execution, output.value)
 
 

@@ -33,7 +33,6 @@ from executors.store import Claim, Claimed, OrderKey, OrderOutcome, Store, Token
 from executors.terms import OrderTerms
 from executors.tokens import RefusedTokens
 from schemas.calendar import EVERY_DAY
-from schemas.codec import decode
 from schemas.ids import DhanClientId, DhanOrderId, UserId
 from schemas.messages import Execution, OrderIntent, Outcome
 from schemas.units import NS_PER_SECOND, UtcNs
@@ -48,6 +47,7 @@ from tests.executors.factories import (
     an_intent,
     some_ticks,
 )
+from tests.executors.harness import read
 
 ACCOUNT = DhanClientId("1100000001")
 LIMITED = NotSent(RATE_LIMIT, "slow down")
@@ -179,8 +179,7 @@ class Room:
 
     async def deliver(self, **changes: Any) -> Execution:
         decision = a_decision(event_time=changes.pop("event_time", TEN_O_CLOCK))
-        (output,) = await self.worker(record_of(an_intent(decision=decision, **changes)))
-        return decode(Execution, output.value)
+        return read(await self.worker(record_of(an_intent(decision=decision, **changes))))
 
 
 def record_of(intent: OrderIntent) -> Record:

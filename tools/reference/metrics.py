@@ -9,7 +9,7 @@ from agents.metrics import DecisionMetrics
 from ats.runtime.metrics import Figure, Figures, figures_of
 from ats.services.streams import EngineFigures
 from bus.metrics import Histogram, ShellMetrics
-from executors.metrics import OrderMetrics
+from executors.metrics import BookMetrics, OrderMetrics
 from streams.feed.config import GatewayMetrics
 from streams.service import EngineStats
 from tools.reference.markdown import code, table
@@ -22,6 +22,7 @@ SERVICES: Final[Mapping[str, tuple[object, ...]]] = {
     "streams": (ShellMetrics(), EngineFigures(EngineStats())),
     "agents": (ShellMetrics(), DecisionMetrics()),
     "executors": (ShellMetrics(), OrderMetrics()),
+    "books": (ShellMetrics(), BookMetrics(oldest_reading=0.0)),
 }
 
 

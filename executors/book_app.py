@@ -1,0 +1,132 @@
+"""Puts `ats books` together: the fold over `ats.order-events`, and who is observed beside it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from random import Random
+
+import httpx
+from supabase import AsyncClient
+
+from bus.connection import KafkaConnection
+from bus.exit import terminate_on
+from bus.metrics import ShellMetrics
+from bus.options import ShellOptions
+from bus.publisher import Publisher
+from bus.reader import read_topics
+from bus.stateful import run_stateful
+from executors.accounts import Accounts
+from executors.app import TICKS_BACK, run_with_feeds
+from executors.clock import MarketClock, MonotonicClock
+from executors.metrics import BookMetrics
+from executors.modes import ModeRules
+from executors.orders.account import OpenGuardian, no_guardian
+from executors.orders.book_machine import book_service
+from executors.orders.book_store import BookStore
+from executors.orders.connected import ConnectedAccounts
+from executors.orders.observer import READ_EVERY, ObserverDeps
+from executors.orders.projection import Projection
+from executors.quotes import QuoteCache
+from executors.store import Store
+from executors.tokens import RefusedTokens
+from schemas.ids import InstrumentId
+from schemas.market import Instrument
+from schemas.topics import TICKS, PartitionPlan
+from schemas.units import NS_PER_SECOND, UtcNs
+
+
+@dataclass(frozen=True, slots=True)
+class BookDeps:
+    """Everything `ats books` is given.
+
+    Attributes:
+        quotes: The last prices, kept up here; their clock is the market's in a replay.
+        open_guardian: Who acts on each account.
+        read_every: Seconds between two readings of one account.
+    """
+
+    connection: KafkaConnection
+    plan: PartitionPlan
+    database: AsyncClient
+    http: httpx.AsyncClient
+    rules: ModeRules
+    instruments: Mapping[InstrumentId, Instrument]
+    clock: MarketClock
+    quotes: QuoteCache
+    wall: Callable[[], int]
+    random: Random = field(repr=False)
+    open_guardian: OpenGuardian = no_guardian
+    read_every: float = READ_EVERY
+    machine: MonotonicClock = field(default_factory=MonotonicClock)
+    metrics: BookMetrics = field(default_factory=BookMetrics)
+
+
+async def run_books(
+    ports: BookDeps,
+    *,
+    instance: str,
+    stop: asyncio.Event,
+    options: ShellOptions | None = None,
+    metrics: ShellMetrics | None = None,
+) -> None:
+    """Run until `stop` is set.
+
+    Raises:
+        Misconfigured, TryLater: as `bus.stateful.run_stateful`.
+    """
+    store = Store(ports.database)
+    tokens = RefusedTokens(store, ports.machine)
+    projection = Projection(
+        BookStore(ports.database),
+        ports.instruments,
+        ports.machine,
+        ports.metrics,
+        partitions=ports.plan.user,
+    )
+    recorder = Publisher(
+        ports.connection, lambda error: terminate_on(error, "an observation was not accepted")
+    )
+    async with recorder:
+        accounts = ConnectedAccounts(
+            store,
+            Accounts(ports.rules, ports.http, tokens),
+            ports.rules,
+            ObserverDeps(
+                http=ports.http,
+                base_url=ports.rules.base_url,
+                updates_url=ports.rules.updates_url,
+                recorder=recorder,
+                tokens=tokens,
+                machine=ports.machine,
+                market=lambda: ports.clock.of_market(ports.quotes.feed_clock),
+                metrics=ports.metrics,
+                open_guardian=ports.open_guardian,
+                random=ports.random,
+                read_every=ports.read_every,
+            ),
+            projection,
+            partitions=ports.plan.user,
+            wall=lambda: datetime.fromtimestamp(ports.wall() / NS_PER_SECOND, tz=UTC),
+        )
+        serving = run_stateful(
+            book_service(),
+            ports.connection,
+            ports.plan,
+            instance=instance,
+            stop=stop,
+            options=options,
+            metrics=metrics,
+            listener=accounts,
+        )
+        await run_with_feeds(serving, accounts.run(), projection.run(), _follow_ticks(ports))
+        await projection.write()
+
+
+async def _follow_ticks(ports: BookDeps) -> None:
+    since = UtcNs(ports.wall() - TICKS_BACK)
+    async with aclosing(read_topics(ports.connection, [TICKS], since=since)) as records:
+        await ports.quotes.follow(records)
