@@ -85,15 +85,15 @@ def config_of(options: SimulatorOptions, settings: Settings) -> SimulatorConfig:
     Raises:
         Misconfigured: an option that means nothing, or a script of faults that cannot be read.
     """
-    if options.market is not None:
-        look_at(options.market)
-    script = load_script(options.faults) if options.faults else None
-    character, characters = generators_of(options.generators)
     traded = tuple(symbol for symbol in options.options if symbol != NONE)
     if options.market and (options.generators or traded):
         raise Misconfigured(
             "--market replays a recording: leave --generator and --options away, or --market"
         )
+    if options.market:
+        look_at(options.market)
+    script = load_script(options.faults) if options.faults else None
+    character, characters = generators_of(options.generators)
     return SimulatorConfig(
         port=options.port,
         seed=options.seed,

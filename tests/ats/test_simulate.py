@@ -73,8 +73,9 @@ def test_kinds_of_day_instruments_users_and_faults_reach_the_simulator(tmp_path:
     assert ([fault.kind for fault in config.faults], config.fault_seed) == ([FaultKind.RESET], 5)
 
 
-def test_a_replay_takes_its_day_from_the_file_unless_one_is_chosen() -> None:
-    file = Path("day.csv")
+def test_a_replay_takes_its_day_from_the_file_unless_one_is_chosen(tmp_path: Path) -> None:
+    file = tmp_path / "day.csv"
+    file.write_text("symbol,timestamp,open,high,low,close,volume\n")
 
     assert config_of(asked(market=file), settings()).day is None
     assert config_of(asked(market=file, day=date(2024, 1, 2)), settings()).day == date(2024, 1, 2)
