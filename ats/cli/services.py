@@ -53,12 +53,12 @@ def executors(metrics_port: MetricsPort = 0) -> None:
     _service("executors", metrics_port)
 
 
-def paper() -> None:
+def paper(metrics_port: MetricsPort = 0) -> None:
     """Paper orders at DHAN_ORDER_URL, filled by what trades on ats.ticks.
 
     Speaks the broker's order API and order updates; holds no real account and places no real order.
     """
-    _service("paper", 0)
+    _service("paper", metrics_port)
 
 
 def books(metrics_port: MetricsPort = 0) -> None:

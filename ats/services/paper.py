@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Mapping
 from contextlib import aclosing
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ from ats.services.calendars import announce, calendar_of, with_auction_shares
 from ats.services.context import Context, instrument_master, trading_date
 from ats.settings import Settings
 from bus.connection import KafkaConnection
+from bus.metrics import COUNTER
 from bus.reader import ends_of, read_topics
 from bus.records import TopicPartition
 from bus.topics import check_topics
@@ -21,6 +23,8 @@ from schemas import history, ticks
 from schemas.errors import Misconfigured
 from schemas.topics import TICKS
 from schemas.units import NS_PER_SECOND, Paise, UtcNs
+from simulator.matching.enums import Change
+from simulator.matching.order import OrderSnapshot
 from simulator.paper.config import PaperConfig
 from simulator.paper.server import PaperServer
 
@@ -28,15 +32,41 @@ FOLDER: Final = "paper"  # in ATS_STATE_DIR: the journals
 API: Final = "/v2"  # where Dhan's order API begins
 
 
+@dataclass(slots=True)
+class PaperMetrics:
+    """Counters of one process; what was done before a restart is not counted again.
+
+    Attributes:
+        orders: Accepted, exits of super orders included.
+        fills: Trades of paper orders.
+        records: Of `ats.ticks` taken in.
+        clock: The market clock of the last of them, UTC ns; when it stands still, nothing fills.
+    """
+
+    orders: int = field(default=0, metadata=COUNTER)
+    fills: int = field(default=0, metadata=COUNTER)
+    records: int = field(default=0, metadata=COUNTER)
+    clock: UtcNs = field(default=UtcNs(0))
+
+    def changed(self, order: OrderSnapshot) -> None:
+        self.orders += order.change is Change.PLACED
+        self.fills += order.change is Change.TRADED
+
+    def read(self, batch: ticks.Batch) -> None:
+        self.records += 1
+        self.clock = batch.clock
+
+
 async def run(context: Context) -> None:
     """Trade on paper until told to stop."""
-    settings = context.settings
+    settings, metrics = context.settings, PaperMetrics()
+    context.records.append(metrics)
     host, port = address_of(settings)
     connection = settings.kafka()
     await check_topics(connection, settings.plan(), (TICKS,))
-    server = PaperServer(
-        await config_of(settings), settings.ats_state_dir / FOLDER, host=host, port=port
-    )
+    config, folder = await config_of(settings), settings.ats_state_dir / FOLDER
+    server = PaperServer(config, folder, host=host, port=port)
+    server.on_change(metrics.changed)
     try:
         ends = await ends_of(connection, TICKS)
         begin = await server.recover(ends)
@@ -47,7 +77,7 @@ async def run(context: Context) -> None:
                 f"DHAN_ORDER_URL={settings.dhan_order_url} cannot be had: "
                 f"{os.strerror(error.errno or 0)}; name another port, or end what listens there"
             ) from None
-        reading = asyncio.create_task(_read(connection, server, begin), name="paper tape")
+        reading = asyncio.create_task(_read(connection, server, begin, metrics), name="paper tape")
         assert server.ticking is not None, "it ticks from its start on"
         await _until_stopped(context.stop, reading, server.ticking)
     finally:
@@ -101,11 +131,18 @@ async def config_of(settings: Settings) -> PaperConfig:
     )
 
 
-async def _read(connection: KafkaConnection, server: PaperServer, begin: Mapping[int, int]) -> None:
+async def _read(
+    connection: KafkaConnection,
+    server: PaperServer,
+    begin: Mapping[int, int],
+    metrics: PaperMetrics,
+) -> None:
     since = {TopicPartition(TICKS.name, number): offset for number, offset in begin.items()}
     async with aclosing(read_topics(connection, (TICKS,), since=since)) as records:
         async for record in records:
             value = record.value or b""
             if not history.is_history(value):
-                await server.show(record.partition, record.offset, ticks.decode(value))
+                batch = ticks.decode(value)
+                await server.show(record.partition, record.offset, batch)
+                metrics.read(batch)
             await asyncio.sleep(0)  # orders come in between records, also while we catch up

@@ -23,6 +23,7 @@ from schemas.units import Price, UtcNs
 from simulator.api.rate_limit import RateLimit
 from simulator.api.replies import refuse, unknown_path
 from simulator.faults import Faults
+from simulator.matching.order import OrderSnapshot
 from simulator.paper.config import PaperConfig
 from simulator.paper.day import PaperDay
 from simulator.paper.journal import Journal
@@ -78,6 +79,7 @@ class PaperServer:
         sockets = SocketOptions(
             limits.feed_connections, limits.ping_every, limits.drop_after, limits.connection_life
         )
+        self._listeners: list[Callable[[OrderSnapshot], None]] = []
         self._updates = Updates(
             self._accounts,
             (),
@@ -97,6 +99,10 @@ class PaperServer:
         """The day in progress. Only after `recover`."""
         assert self._day is not None, "recover() comes first"
         return self._day
+
+    def on_change(self, listener: Callable[[OrderSnapshot], None]) -> None:
+        """Call `listener` after every change of an order. Before `recover`."""
+        self._listeners.append(listener)
 
     async def recover(self, ends: Mapping[int, int]) -> Mapping[int, int]:
         """Bring the newest day back; returns the offset of each partition to show next.
@@ -201,7 +207,7 @@ class PaperServer:
         journal.append(opening.entry())
         journal.sync()
         self._open(opening, journal)
-        self.day.on_change(self._updates.tell)
+        self._listen()
 
     async def _read(self, path: Path) -> bool:
         """Bring back the day that `path` is of; False when it died before its first line."""
@@ -213,9 +219,13 @@ class PaperServer:
             return False
         self._open(Opening.read(first), journal)
         await self.day.recover(entries)
-        self.day.on_change(self._updates.tell)
+        self._listen()
         log.info("paper.recovered", day=self.day.day.isoformat(), orders=len(self.day.book.all()))
         return True
+
+    def _listen(self) -> None:
+        for listener in (self._updates.tell, *self._listeners):
+            self.day.on_change(listener)
 
     def _open(self, opening: Opening, journal: Journal) -> None:
         self._journal = journal

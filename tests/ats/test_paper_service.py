@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from ats.commands.doctor import CHECKS
-from ats.services.paper import address_of
+from ats.services.paper import PaperMetrics, address_of
 from ats.settings import Settings, load
 from schemas.errors import Misconfigured, TryLater
 from simulator.config import SimulatorConfig
 from simulator.server import Simulator
+from tests.simulator.paper import PARTITION, Paper, placed
 
 
 @pytest.fixture(autouse=True)
@@ -62,3 +63,25 @@ async def test_the_doctor_says_whether_paper_orders_find_their_exchange(
 
     assert there.endswith("which answers")
     assert real.endswith("was not asked")
+
+
+async def test_orders_and_fills_are_counted_once_and_not_again_after_a_restart(
+    tmp_path: Path,
+) -> None:
+    paper, first, second = Paper(tmp_path), PaperMetrics(), PaperMetrics()
+    server, again = paper.server(), paper.server()
+    server.on_change(first.changed)
+    again.on_change(second.changed)
+
+    await server.recover({PARTITION: 0})
+    await paper.trades(server, 149_000, 500)
+    await placed(server)
+    await paper.arrives(server)
+    paper.later()
+    await paper.trades(server, 149_500, 500)
+    await server.stop()
+    await again.recover({})
+    await again.stop()
+
+    assert (first.orders, first.fills) == (1, 1)
+    assert (second.orders, second.fills) == (0, 0)

@@ -7,6 +7,7 @@ from typing import Final
 
 from agents.metrics import DecisionMetrics
 from ats.runtime.metrics import Figure, Figures, figures_of
+from ats.services.paper import PaperMetrics
 from ats.services.streams import EngineFigures
 from bus.metrics import Histogram, ShellMetrics
 from executors.metrics import BookMetrics, OrderMetrics
@@ -23,6 +24,7 @@ SERVICES: Final[Mapping[str, tuple[object, ...]]] = {
     "agents": (ShellMetrics(), DecisionMetrics()),
     "executors": (ShellMetrics(), OrderMetrics()),
     "books": (ShellMetrics(), BookMetrics(oldest_reading=0.0)),
+    "paper": (PaperMetrics(),),
 }
 
 
