@@ -23,6 +23,8 @@ COPY --from=build /opt/ats /opt/ats
 ENV PATH=/opt/ats/bin:$PATH PYTHONUNBUFFERED=1 ATS_LOG_FORMAT=json NUMBA_CACHE_DIR=/home/ats/numba
 USER ats
 WORKDIR /home/ats
+# a volume that is mounted here belongs to ats then
+RUN mkdir state
 # compile the engine's kernels into the image, never in the middle of a stream
 RUN python -c "from streams.engine.machine import warm_up; warm_up()"
 ENTRYPOINT ["ats"]

@@ -100,7 +100,17 @@ def test_nothing_of_a_replay_is_the_default(name: str) -> None:
 
 
 def test_every_long_running_service_of_the_command_line_is_composed() -> None:
-    assert {"feed", "streams", "agents", "executors", "books"} <= set(OURS)
+    assert {"feed", "streams", "agents", "executors", "books", "paper"} <= set(OURS)
+
+
+def test_paper_accounts_outlive_the_container_of_ats_paper() -> None:
+    paper = OURS["paper"]
+
+    (kept,) = paper["volumes"]
+    volume, _, folder = kept.partition(":")
+    assert volume in COMPOSE["volumes"]
+    assert folder == paper["environment"]["ATS_STATE_DIR"]
+    assert f"mkdir {Path(folder).name}" in (ROOT / "Dockerfile").read_text()
 
 
 def test_no_port_is_open_to_the_world() -> None:
@@ -144,6 +154,7 @@ def test_each_service_gets_the_secrets_it_uses_and_no_other() -> None:
         "agents": {"ADMIN_DHAN_ACCESS_TOKEN", "OPENAI_API_KEY", "SUPABASE_SERVICE_KEY"},
         "executors": {"SUPABASE_SERVICE_KEY"},
         "books": {"SUPABASE_SERVICE_KEY"},
+        "paper": set(),
     }
 
 
