@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final
@@ -16,7 +15,7 @@ from ats.settings import Settings
 from bus.connection import KafkaConnection
 from bus.metrics import COUNTER
 from bus.reader import ends_of, read_topics
-from bus.records import TopicPartition
+from bus.records import Record, TopicPartition
 from bus.topics import check_topics
 from dhan.transport import OrderUrl
 from schemas import history, ticks
@@ -68,8 +67,10 @@ async def run(context: Context) -> None:
     server = PaperServer(config, folder, host=host, port=port)
     server.on_change(metrics.changed)
     try:
-        ends = await ends_of(connection, TICKS)
-        begin = await server.recover(ends)
+        begin = await server.recover(await ends_of(connection, TICKS))
+        tape = _Tape(connection, server, metrics, dict(begin))
+        await tape.read(until_end=True)
+        server.caught_up()
         try:
             await server.start()
         except OSError as error:
@@ -77,7 +78,7 @@ async def run(context: Context) -> None:
                 f"DHAN_ORDER_URL={settings.dhan_order_url} cannot be had: "
                 f"{os.strerror(error.errno or 0)}; name another port, or end what listens there"
             ) from None
-        reading = asyncio.create_task(_read(connection, server, begin, metrics), name="paper tape")
+        reading = asyncio.create_task(tape.read(until_end=False), name="paper tape")
         assert server.ticking is not None, "it ticks from its start on"
         await _until_stopped(context.stop, reading, server.ticking)
     finally:
@@ -131,18 +132,30 @@ async def config_of(settings: Settings) -> PaperConfig:
     )
 
 
-async def _read(
-    connection: KafkaConnection,
-    server: PaperServer,
-    begin: Mapping[int, int],
-    metrics: PaperMetrics,
-) -> None:
-    since = {TopicPartition(TICKS.name, number): offset for number, offset in begin.items()}
-    async with aclosing(read_topics(connection, (TICKS,), since=since)) as records:
-        async for record in records:
-            value = record.value or b""
-            if not history.is_history(value):
-                batch = ticks.decode(value)
-                await server.show(record.partition, record.offset, batch)
-                metrics.read(batch)
-            await asyncio.sleep(0)  # orders come in between records, also while we catch up
+@dataclass(slots=True)
+class _Tape:
+    """`ats.ticks`, shown to the server; `position` is the offset of each partition to read next."""
+
+    connection: KafkaConnection
+    server: PaperServer
+    metrics: PaperMetrics
+    position: dict[int, int]
+
+    async def read(self, *, until_end: bool) -> None:
+        """Go on where it stopped, to the end of now or for ever."""
+        since = {TopicPartition(TICKS.name, at): next_ for at, next_ in self.position.items()}
+        records = read_topics(self.connection, (TICKS,), since=since, until_end=until_end)
+        async with aclosing(records):
+            async for record in records:
+                await self._take(record)
+                self.position[record.partition] = record.offset + 1
+                await asyncio.sleep(0)  # orders come in between records
+
+    async def _take(self, record: Record) -> None:
+        value = record.value or b""
+        if history.is_history(value):
+            self.server.pass_over(record.partition, record.offset)
+            return
+        batch = ticks.decode(value)
+        await self.server.show(record.partition, record.offset, batch)
+        self.metrics.read(batch)

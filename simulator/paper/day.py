@@ -55,6 +55,8 @@ class PaperDay:
         positions: Of each partition of the tape, the offset to read next.
         book: The day's orders.
         changed: Some order changed since somebody last looked.
+        behind: Prints from before our start are still being read. Until they are, the wall's clock
+            ends nothing that they may fill.
     """
 
     def __init__(
@@ -63,12 +65,14 @@ class PaperDay:
         self.opening = opening
         self.positions = dict(opening.positions)
         self.changed = False
+        self.behind = False
         self.routes = RouteTable()
         self._config = config
         self._journal = journal
         self._clock = now
         self._now = UtcNs(0)
         self._market = UtcNs(0)
+        self._was_behind = False
         self._session = config.hours(opening.day)
         self._transit: deque[tuple[UtcNs, Order]] = deque()
         self._seen: dict[InstrumentId, Print] = {}
@@ -242,10 +246,12 @@ class PaperDay:
     # Entries: the only way in
 
     def _entry(self, kind: str) -> dict[str, Any]:
-        return {"kind": kind, "now": max(self._now, self._clock()), "market": self._market}
+        now = max(self._now, self._clock())
+        return {"kind": kind, "now": now, "market": self._market, "behind": self.behind}
 
     async def _apply(self, entry: Entry) -> web.StreamResponse | None:
         self._now, self._market = UtcNs(entry["now"]), UtcNs(entry["market"])
+        self._was_behind = entry["behind"]
         self._pass_time()
         match entry["kind"]:
             case "call":
@@ -316,12 +322,18 @@ class PaperDay:
             self._matcher.now = Moment(due, self._market)
             self.book.release(order, self.second)
         self._matcher.now = Moment(self._now, self._market)
-        self._matcher.expire(self._now, self.second)
-        while (change := self._next_phase()) and change[0] <= self.now:
+        if not self._was_behind:
+            self._matcher.expire(self._now, self.second)
+        while (change := self._next_phase()) and change[0] <= self._session_time():
             if change[1] is Phase.OPEN:
                 self.book.open(self.second)
             else:
                 self.book.close(self.second)
+
+    def _session_time(self) -> UtcNs:
+        """What the day's hours go by: while we are behind, the tape's clock."""
+        behind = self._was_behind and self.book.phase is Phase.OPEN
+        return self._market if behind else self.now
 
     def _next_phase(self) -> tuple[UtcNs, Phase] | None:
         """The session's next phase and when it begins, by the day's time."""

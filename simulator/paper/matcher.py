@@ -130,6 +130,9 @@ class TapeMatcher(Matcher):
         if shown.traded_at <= waiting.since.market or not self._traded:
             return
         waiting.met = True
+        immediate = order.request.validity is Validity.IOC
+        if immediate and shown.received_at > waiting.since.wall + IMMEDIATE:
+            return  # it is over: we read this late
         super()._sweep(counter, order, second)
 
     def _keep(self, counter: InstrumentQueue, order: Order, second: int) -> None:

@@ -107,6 +107,8 @@ class PaperServer:
     async def recover(self, ends: Mapping[int, int]) -> Mapping[int, int]:
         """Bring the newest day back; returns the offset of each partition to show next.
 
+        Show what stands there, and then say `caught_up`.
+
         Without a journal, the tape begins at `ends`: what traded before there were accounts is
         nobody's.
 
@@ -119,11 +121,20 @@ class PaperServer:
         else:
             config = self._config
             self._begin(Opening(config.day, config.funds, config.latency, ends))
-        self._roll()
+        self.day.behind = True
         return {**ends, **self.day.positions}
 
+    def caught_up(self) -> None:
+        """What traded before our start has been shown: time may pass."""
+        self.day.behind = False
+        self._roll()
+
+    def pass_over(self, partition: int, offset: int) -> None:
+        """A record of the tape holds no prints."""
+        self.day.positions[partition] = max(self.day.positions.get(partition, 0), offset + 1)
+
     async def start(self) -> None:
-        """Bind the port. After `recover`.
+        """Bind the port. After `caught_up`.
 
         Raises:
             OSError: the port is taken.
@@ -151,11 +162,10 @@ class PaperServer:
 
     async def show(self, partition: int, offset: int, batch: Batch) -> None:
         """Take one record of the tape in. Showing it twice changes nothing."""
+        await self.day.show(partition, offset, read_prints(batch))
         self.day.heard(batch.clock)
-        self._roll()
-        prints = read_prints(batch)
-        await self.day.show(partition, offset, prints)
         self.day.settle()
+        self._roll()
 
     async def _tick(self) -> None:
         while True:
@@ -194,7 +204,9 @@ class PaperServer:
     # Days
 
     def _roll(self) -> None:
-        """Begin the next day when its time has come."""
+        """Begin the next day when its time has come, and this one's tape has been read."""
+        if self.day.behind:
+            return
         today = trading_day(self.day.now if self._config.market_clock else self._now())
         if today > self.day.day:
             opening = self.day.closing(today)

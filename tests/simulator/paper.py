@@ -61,6 +61,7 @@ class Paper:
         for offset, batch in self.tape:
             if offset >= begin[PARTITION]:
                 await server.show(PARTITION, offset, batch)
+        server.caught_up()
         await server.day.let_time_pass()
         try:
             yield server

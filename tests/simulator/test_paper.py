@@ -373,6 +373,38 @@ async def test_an_order_that_was_answered_is_filled_by_what_traded_while_nobody_
     assert fills(order) == once
 
 
+@pytest.mark.parametrize("hours", [8, 24])
+async def test_what_traded_before_the_close_fills_what_rested_however_late_it_is_read(
+    paper: Paper, hours: int
+) -> None:
+    async with paper.life() as server:
+        await paper.trades(server, 149_000, 500)
+        await placed(server, productType="CNC")
+        await placed(server, dhanClientId=TWO, validity="IOC")
+    copy = paper.folder.parent / "dead"
+    shutil.copytree(paper.folder, copy)
+    paper.later(60)
+    paper.volume[RELIANCE] += 50
+    paper.tape.append((paper.offset, a_batch(paper, 149_500, 50)))
+    paper.offset += 1
+    paper.later(hours * 3_600)
+
+    paper.folder = copy
+    server = paper.server()
+    begin = await server.recover({})
+    for offset, batch in paper.tape[begin[PARTITION] :]:
+        await server.show(PARTITION, offset, batch)
+    resting, immediate = server.day.book.all()
+    day = server.day.day
+    server.caught_up()
+    await server.stop()
+
+    assert day == paper.session.day
+    assert fills(resting) == [(149_500, 10)]
+    assert (fills(immediate), immediate.status) == ([], Status.CANCELLED)
+    assert server.day.day == day + timedelta(days=hours // 24)
+
+
 async def test_after_a_torn_line_the_journal_goes_on(paper: Paper) -> None:
     async with paper.life() as server:
         await placed(server)
