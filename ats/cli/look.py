@@ -73,6 +73,31 @@ def claims_correct(
     finish(correct(Verdict.of(order, as_, dhan_order_id, reason=reason, by=by)))
 
 
+def kill(
+    user: Annotated[str, typer.Option(help="One user's id; without it everybody.")] = "",
+    flatten: Annotated[
+        bool, typer.Option("--flatten", help="Close every intraday position, and prove it.")
+    ] = False,
+    broker_kill: Annotated[
+        bool,
+        typer.Option(
+            "--broker-kill", help="Then Dhan's own kill switch, for the day; implies --flatten."
+        ),
+    ] = False,
+    reason: Annotated[str, typer.Option(help="Why; it is kept, and users read it.")] = "",
+    wait: Annotated[float, typer.Option(help="Seconds to wait for the proof.", min=0.0)] = 60.0,
+    lift: Annotated[bool, typer.Option("--lift", help="End the halt instead.")] = False,
+) -> None:
+    """Halt trading now: no entry leaves, on no machine, until the halt is lifted.
+
+    Waiting entries are cancelled, and stops stay. Closing orders always leave.
+    """
+    from ats.commands import kill as command
+
+    wish = command.Wish.of(user, flatten=flatten, broker_kill=broker_kill, reason=reason, wait=wait)
+    finish(command.lift(wish) if lift else command.kill(wish))
+
+
 def tail(
     topics: Annotated[list[str], typer.Argument(help="Topic names, see: ats topics list")],
     where: Annotated[
