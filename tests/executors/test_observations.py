@@ -234,6 +234,7 @@ def test_a_leg_for_which_nothing_stands_yet_protects_nothing() -> None:
     reading = a_reading(trades=[a_trade()], super_orders=[BrokerSuperOrder(a_row(), (waiting,))])
     standing = a_reading(trades=[a_trade()], super_orders=[BrokerSuperOrder(a_row(), (a_leg(),))])
 
+    assert OrderKey(ENTRY, Leg.STOP_LOSS) not in joined(reading).orders
     assert joined(reading).holding(RELIANCE.id).unprotected == 10
     assert joined(standing).holding(RELIANCE.id).unprotected == 0
 
