@@ -192,7 +192,7 @@ async def test_paper_orders_are_filled_by_what_trades_on_the_topic_whoever_is_ki
         await asyncio.gather(place.start("feed"), place.start("paper"))
         await place.watched()
         await place.http.post(f"{place.dhan}/control/start")
-        await place.market(60)
+        await place.market(30)
         last = shares_of(await place.tape())
 
         async def orders(count: int) -> None:
@@ -207,18 +207,16 @@ async def test_paper_orders_are_filled_by_what_trades_on_the_topic_whoever_is_ki
         await orders(1)
         await place.kill("paper")  # with orders on their way, and others that rest
         await orders(1)  # to nobody
-        await place.market(40)  # the market goes on
-        await place.start("paper")
+        await place.market(20)  # the market goes on
         await place.kill("feed")
-        await place.market(20)
-        await place.start("feed")
+        await asyncio.gather(place.start("paper"), place.start("feed"))
         await orders(1)
         await place.filled(len(before) + 8)
         await place.kill("paper")
         await place.kill("feed")
         await asyncio.gather(place.start("paper"), place.start("feed"))
         await orders(1)
-        await place.market(60)
+        await place.market(20)
 
         trades = await place.trades()
         books = {user: await place.asked(user, "orders") for user in USERS}
