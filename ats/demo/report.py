@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.table import Table
 
+from ats.demo.account_tables import book_promises, tell_accounts
 from ats.demo.result import Played
 from ats.demo.tally import Tally
 from ats.demo.words import CUT_OFF, TRUTH, next_steps
@@ -22,6 +23,8 @@ def summary(console: Console, played: Played) -> int:
     console.print(_counts(tally, played.seconds))
     _say_what_was_not_accepted(console, tally)
     console.print(_users(played))
+    if played.end:
+        tell_accounts(console, played.end, tally.thinking)
     for name, latency in tally.latencies().items():
         console.print(
             f"{name}: p50 {latency.p50:,.0f} ms, p99 {latency.p99:,.0f} ms",
@@ -73,6 +76,8 @@ def verdict(played: Played) -> Mapping[str, list[str]]:
             for comparison in played.comparisons
             if not comparison.exact
         ]
+    if played.end:
+        found |= book_promises(played.end)
     return found
 
 

@@ -4,11 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
+from ats.demo.accounts import Account
 from ats.demo.candles import Comparison
 from ats.demo.tally import Tally
 from ats.demo.users import DemoUser, Visitor
+
+
+@dataclass(frozen=True, slots=True)
+class DayEnd:
+    """What was held when the market had closed, by our books and by the broker's.
+
+    Attributes:
+        day: The trading day (India).
+        generated: The market was made up.
+        squared_off: The day came to the time at which every position is to be closed, with a
+            guardian at work: who is not flat breaks a promise.
+    """
+
+    day: date
+    accounts: Sequence[Account]
+    generated: bool
+    squared_off: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +42,7 @@ class Played:
         kept: Where the data stays; None when it is removed.
         restarts: How often a service was started again.
         seconds: From the first process to the verdict.
+        end: What the books say; None when `ats books` did not run.
     """
 
     tally: Tally
@@ -34,3 +54,4 @@ class Played:
     seconds: float
     visitors: Sequence[Visitor] = ()
     kept: Path | None = None
+    end: DayEnd | None = None

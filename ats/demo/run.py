@@ -6,12 +6,16 @@ import asyncio
 import time
 from collections.abc import Sequence
 from datetime import date
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final, TypedDict
+from urllib.parse import quote
 
 import httpx
 from rich.console import Console
 
+from ats.demo.accounts import Account, disagreements
+from ats.demo.broker_book import BrokerBook, read_book
 from ats.demo.candles import (
     Comparison,
     Reference,
@@ -24,12 +28,12 @@ from ats.demo.candles import (
 from ats.demo.home import home_of
 from ats.demo.options import DemoOptions
 from ats.demo.report import summary
-from ats.demo.result import Played
+from ats.demo.result import DayEnd, Played
 from ats.demo.stack import GRACE, Stack, free_ports
 from ats.demo.starting import LOOK_EVERY, until_at_work
 from ats.demo.steps import Step
 from ats.demo.tally import FOLLOWED, Tally
-from ats.demo.users import DemoUser, enrol, visitors
+from ats.demo.users import DemoUser, Visitor, enrol, visitors
 from ats.demo.view import REFRESH, View
 from ats.demo.web import DemoPage
 from ats.demo.words import TRUTH, meanwhile
@@ -60,7 +64,12 @@ GROUPS: Final = {
     "ats-streams": (topics.TICKS,),
     "ats-agents": (topics.SIGNALS,),
     "ats-executors": (topics.DECISIONS, topics.ORDERS),
+    "ats-books": (topics.ORDER_EVENTS,),
 }
+GUARDED: Final = False  # whether `ats books` closes positions by itself
+BOOK_READ_EVERY: Final = 5.0  # seconds between two readings of an account's book at the broker
+# seconds that our books have to become the broker's, once the market has closed
+BOOKS_WITHIN: Final = 60.0
 # seconds without any record after the market's close, while something is still on its way
 DRAIN_WITHIN: Final = 120.0
 
@@ -159,18 +168,24 @@ class _Demo:
             await self._page.open(self._stack, self._console)
         for line in state["file"]:
             self._console.print(line, style="yellow", highlight=False, soft_wrap=True, markup=False)
-        day = {"ATS_TRADING_DATE": session.day.isoformat()}
+        day = {
+            "ATS_TRADING_DATE": session.day.isoformat(),
+            "ATS_BOOK_READ_SECONDS": str(BOOK_READ_EVERY),
+        }
         if self._options.rules:
             day["ATS_RULES"] = str(self._options.rules.resolve())
         await self._scout(day)
         await self._open_market(day)
         self._console.print(self._invitation(), highlight=False, soft_wrap=True)
         await self._watch(session)
+        stack, page = self._stack, self._page
+        known = {user.id for user in users}
+        came = await visitors(stack.supabase_url, stack.keys.secret, known) if page else ()
+        with Step(self._console, "comparing our books with the broker's"):
+            accounts = await self._settled_accounts([*users, *came])
         comparisons = await self._compare(session.day, state["bad_rows"])
         sent = (await self._simulator_state())["ticks"]
         restarts = sum(service.restarts for service in self._supervisor.services)
-        known = {user.id for user in users}
-        stack, page = self._stack, self._page
         return Played(
             self._tally,
             users,
@@ -179,8 +194,14 @@ class _Demo:
             state["bad_rows"],
             restarts,
             time.monotonic() - began,
-            await visitors(stack.supabase_url, stack.keys.secret, known) if page else (),
+            came,
             self._options.keep,
+            DayEnd(
+                session.day,
+                accounts,
+                generated=self._options.market is None,
+                squared_off=GUARDED,
+            ),
         )
 
     def _invitation(self) -> str:
@@ -272,6 +293,39 @@ class _Demo:
         before = sum(self._tally.counts.values())
         await asyncio.sleep(SETTLED)
         return sum(self._tally.counts.values()) == before and not self._tally.pending()
+
+    async def _settled_accounts(self, people: Sequence[DemoUser | Visitor]) -> list[Account]:
+        """Everybody's day by both books, once they agree or time is up."""
+        until = time.monotonic() + BOOKS_WITHIN
+        while True:
+            self._check_all_is_well()
+            accounts = [
+                self._account(person, book)
+                for person in people
+                if (book := await self._book_at_the_broker(person.dhan_client_id))
+            ]
+            agreed = not any(disagreements(account) for account in accounts)
+            if agreed or time.monotonic() > until:
+                return accounts
+            await asyncio.sleep(REFRESH)
+
+    def _account(self, person: DemoUser | Visitor, book: BrokerBook) -> Account:
+        tally = self._tally
+        return Account(
+            person.name,
+            book,
+            tuple(tally.trades[person.id]),
+            dict(tally.positions[person.id]),
+            tally.exits,
+        )
+
+    async def _book_at_the_broker(self, client_id: str) -> BrokerBook | None:
+        """None of an account that the simulator does not have: a page takes what is typed."""
+        async with httpx.AsyncClient(base_url=self._stack.simulator_url) as simulator:
+            answer = await simulator.get(f"/control/books/{quote(client_id, safe='')}")
+        if answer.status_code == HTTPStatus.BAD_REQUEST:
+            return None
+        return read_book(answer.raise_for_status().json())
 
     def _check_all_is_well(self) -> None:
         if failed := self._stack.failed() or self._supervisor.failed:

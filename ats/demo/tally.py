@@ -26,15 +26,21 @@ from schemas.messages import (
     DeadLetter,
     Decision,
     Execution,
+    ExitAction,
+    ExitOrder,
+    ExitReason,
     FanOut,
     FeedEvent,
+    LlmCall,
     Message,
     OrderIntent,
     Outcome,
+    Position,
     Signal,
+    Trade,
 )
 from schemas.topics import Topic
-from schemas.units import NS_PER_SECOND, UtcNs
+from schemas.units import NS_PER_SECOND, Paise, UtcNs
 
 FOLLOWED: tuple[Topic, ...] = tuple(
     topic for topic in topics.CATALOGUE if not topic.holds_snapshots
@@ -74,6 +80,10 @@ class Tally:
         tokens: Secrets that must stand in no record.
         denials: Orders that were not accepted, by outcome and reason in words.
         recent: The last decisions to buy or sell.
+        trades: Each fill once, by user.
+        positions: What was told last, by user and instrument.
+        exits: Why the guardian sent its closing orders, by their names at Dhan.
+        thinking: Paise that all model calls cost.
     """
 
     inactive: frozenset[UserId] = frozenset()
@@ -92,6 +102,12 @@ class Tally:
     dead_letters: list[DeadLetter] = field(default_factory=list)
     feed: list[FeedEvent] = field(default_factory=list)
     recent: deque[Decision] = field(default_factory=lambda: deque(maxlen=RECENT))
+    trades: dict[UserId, list[Trade]] = field(default_factory=lambda: defaultdict(list))
+    positions: dict[UserId, dict[InstrumentId, Position]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
+    exits: dict[str, ExitReason] = field(default_factory=dict)
+    thinking: Paise = field(default_factory=lambda: Paise(0))
     _replaced: set[UUID] = field(default_factory=set)
     _bytes_of: dict[tuple[str, UUID], bytes] = field(default_factory=dict)
     _published: dict[UUID, UtcNs] = field(default_factory=dict)
@@ -167,6 +183,19 @@ class Tally:
                 self._without[message.decision_id] = message
             case FeedEvent():
                 self.feed.append(message)
+            case _:
+                self._note_books(message)
+
+    def _note_books(self, message: Message) -> None:
+        match message:
+            case Trade():
+                self.trades[message.user_id].append(message)
+            case Position():
+                self.positions[message.user_id][message.instrument] = message
+            case ExitOrder(action=ExitAction.PLACE_CLOSE):
+                self.exits[message.dhan_correlation_id] = message.reason_code
+            case LlmCall():
+                self.thinking = Paise(self.thinking + message.cost)
             case _:
                 pass
 

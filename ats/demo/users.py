@@ -42,11 +42,13 @@ class Visitor:
 
     Attributes:
         active: Whether "Start Trading" is on.
+        dhan_client_id: Empty until an account is connected.
     """
 
     name: str
     active: bool
     id: UserId
+    dhan_client_id: str = ""
 
 
 def cast() -> list[tuple[str, str, bool]]:
@@ -108,11 +110,18 @@ async def visitors(
 ) -> Sequence[Visitor]:
     """Whoever has an account and is not among `known`."""
     service = await acreate_client(supabase_url, service_key)
-    keys = await service.table("user_trading_keys").select("user_id,is_trading_enabled").execute()
+    columns = "user_id,is_trading_enabled,dhan_client_id"
+    keys = await service.table("user_trading_keys").select(columns).execute()
     rows = [row for row in keys.data if isinstance(row, dict)]
     on = {row["user_id"] for row in rows if row["is_trading_enabled"]}
+    clients = {row["user_id"]: str(row["dhan_client_id"] or "") for row in rows}
     return [
-        Visitor(user.email or user.id, user.id in on, UserId(UUID(user.id)))
+        Visitor(
+            user.email or user.id,
+            user.id in on,
+            UserId(UUID(user.id)),
+            clients.get(user.id, ""),
+        )
         for user in await service.auth.admin.list_users()
         if UserId(UUID(user.id)) not in known
     ]

@@ -13,6 +13,8 @@ TRUTH: Final = (
     "Simulated: Dhan and the market. Scripted: the model. It is called `simulated`, follows plain "
     "rules over what it is shown, understands nothing and costs nothing."
 )
+PLUMBING: Final = "A generated market proves the plumbing. It says nothing about returns."
+RECORDED: Final = "A recorded day proves the plumbing too. It says nothing about returns either."
 CUT_OFF: Final = "Orders that close a position are neither counted nor denied by the day's number."
 
 

@@ -7,12 +7,26 @@ import pytest
 from ats.demo.tally import Tally
 from bus.records import Record
 from schemas import topics
-from schemas.ids import UserId, derive
-from schemas.messages import Execution, Outcome
-from schemas.units import NS_PER_SECOND
+from schemas.ids import DhanOrderId, UserId, derive
+from schemas.market import Side
+from schemas.messages import (
+    CallOutcome,
+    Execution,
+    ExitAction,
+    ExitOrder,
+    ExitReason,
+    LlmCall,
+    ObservedFill,
+    Outcome,
+    Position,
+    Trade,
+)
+from schemas.units import NS_PER_SECOND, Paise, Price, Quantity
 from tests.ats.factories import (
     ASHA,
+    DAY,
     OPEN,
+    TCS,
     a_batch,
     a_decision,
     a_record,
@@ -154,3 +168,93 @@ def test_latency_is_machine_time_between_cause_and_effect() -> None:
     latency = tally.latencies()["signal to decision"]
 
     assert (latency.count, latency.p50) == (2, 2_000.0)
+
+
+def a_position(cause: int, net: int) -> Position:
+    return Position(
+        id=derive("position", cause),
+        event_time=OPEN,
+        user_id=ASHA,
+        trading_date=DAY,
+        instrument=TCS,
+        bought=Quantity(net),
+        bought_value=Paise(net * 100),
+        sold=Quantity(0),
+        sold_value=Paise(0),
+        net=net,
+        realised=Paise(0),
+        resting_stop=Quantity(0),
+        by_trades=True,
+        agrees=None,
+    )
+
+
+def test_the_last_position_of_an_instrument_stands_also_when_an_older_one_comes_again() -> None:
+    told = [a_position(1, 10), a_position(2, 20), a_position(1, 10)]
+
+    tally = tally_of(*(recorded(topics.POSITIONS, position) for position in told))
+
+    assert tally.positions[ASHA][TCS].net == 20
+
+
+def a_trade() -> Record:
+    message = Trade(
+        id=derive("trade", 1),
+        event_time=OPEN,
+        user_id=ASHA,
+        trading_date=DAY,
+        fill=ObservedFill(
+            trade_id="T1",
+            dhan_order_id=DhanOrderId("1"),
+            instrument=TCS,
+            side=Side.BUY,
+            product="INTRADAY",
+            quantity=Quantity(10),
+            price=Price(100),
+        ),
+    )
+    return recorded(topics.TRADES, message)
+
+
+def test_a_trade_that_comes_twice_is_one() -> None:
+    assert len(tally_of(a_trade(), a_trade()).trades[ASHA]) == 1
+
+
+def an_exit(action: ExitAction, name: str) -> Record:
+    message = ExitOrder(
+        id=derive("exit", name),
+        event_time=OPEN,
+        user_id=ASHA,
+        trading_date=DAY,
+        action=action,
+        reason_code=ExitReason.SQUARE_OFF,
+        instrument=TCS,
+        dhan_correlation_id=name,
+        outcome="accepted",
+    )
+    return recorded(topics.EXITS, message)
+
+
+def test_why_a_closing_order_was_sent_is_kept_by_its_name() -> None:
+    exits = tally_of(an_exit(ExitAction.PLACE_CLOSE, "AXC1"), an_exit(ExitAction.CANCEL, "")).exits
+
+    assert exits == {"AXC1": ExitReason.SQUARE_OFF}
+
+
+def test_thinking_costs_what_the_model_calls_did() -> None:
+    calls = [
+        LlmCall(
+            id=derive("call", number),
+            event_time=OPEN,
+            agent="commander",
+            model="simulated",
+            request={},
+            response="",
+            outcome=CallOutcome.OK,
+            cost=Paise(number),
+            latency_ms=1.0,
+        )
+        for number in (3, 4)
+    ]
+
+    assert tally_of(*(recorded(topics.LLM, call) for call in calls)).thinking == 7
