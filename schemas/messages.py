@@ -498,7 +498,7 @@ class Position(Message):
     )
     agrees: bool | None = Field(
         description="whether the broker's own count, when it was last read, was the same; "
-        "null before it was read"
+        "null before it was read, and where something changed since"
     )
 
 

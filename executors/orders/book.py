@@ -425,8 +425,8 @@ def position_of(
 ) -> Position:
     """The message of one position, a function of the book and of the event that made it.
 
-    Only a reading of the broker's book says whether both agree: after it, something may have
-    changed that the broker counted later.
+    A reading of the broker's book says whether both agree. What changes afterwards may be newer
+    than the broker's count: then nobody knows until the next reading.
     """
     held = book.holding(instrument)
     return Position(
@@ -444,9 +444,12 @@ def position_of(
         realised=Paise(held.realised),
         resting_stop=Quantity(held.resting_stop),
         by_trades=held.by_trades,
-        agrees=_agrees(cause.book, instrument, held.net) if cause.book else None,
+        agrees=_agrees(book, cause, instrument, held.net),
     )
 
 
-def _agrees(read: BookRead, instrument: InstrumentId, net: int) -> bool:
-    return net == sum(each.net for each in read.positions if each.instrument == instrument)
+def _agrees(book: DayBook, cause: OrderEvent, instrument: InstrumentId, net: int) -> bool | None:
+    if book.broker is None:
+        return None
+    same = net == sum(held for counted, _, held in book.broker.net if counted == instrument)
+    return same if cause.book else same or None

@@ -352,6 +352,17 @@ def test_a_reading_of_the_book_says_whether_the_broker_counts_the_same() -> None
     assert [out.agrees for out in told if isinstance(out, Position)] == [None, False]
 
 
+def test_what_changes_no_position_leaves_the_agreement_as_it_was() -> None:
+    machine = BookMachine()
+    net = BrokerPosition(instrument=SHARES[0], product="INTRADAY", net=10)
+    read = BookRead(whole=True, orders=1, trades=1, positions=(net,))
+    late = event(order=an_order(status=ORDER.TRADED, status_word="TRADED", filled=Quantity(10)))
+    more = event(fill=a_fill("2", "t2"), at=3)
+    told = outputs(machine, event(fill=a_fill()), event(book=read, at=2), late, more)
+
+    assert [out.agrees for out in told if isinstance(out, Position)] == [None, True, True, None]
+
+
 def test_a_restored_machine_tells_the_same() -> None:
     machine = BookMachine()
     stop: dict[str, Any] = {"leg": Leg.STOP_LOSS, "side": Side.SELL, "trigger": Paise(9_900)}

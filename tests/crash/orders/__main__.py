@@ -2,11 +2,12 @@
 
     python -m tests.crash.orders --runs 200 --seed 1
 
-Two order workers trade for a few users while processes are killed or frozen, the database and the
-broker die, replies are lost, late or odd, tokens die and switches go off. Afterwards, from the
-simulator's own books: no order twice, each intent with exactly one final outcome, which is the
-broker's, and no order of whom was switched off before. A violation prints its story, which
-`--seed` and `--only` play again.
+Two order workers and `ats books` serve a few users while processes are killed or frozen, the
+database and the broker die, replies and order updates are lost, late or odd, tokens die and
+switches go off. Afterwards, from the simulator's own books: no order twice, each intent with
+exactly one final outcome, which is the broker's, no order of whom was switched off before, and
+`ats.positions` equal to the broker's, to the paisa. A violation prints its story, which `--seed`
+and `--only` play again.
 """
 
 from __future__ import annotations
@@ -79,14 +80,14 @@ async def play(given: argparse.Namespace) -> int:
 
 
 def bad_ends(stage: Stage) -> list[str]:
-    """Ends of order workers that nothing we did explains."""
+    """Ends of our processes that nothing we did explains."""
     fine = {0, -int(signal.SIGKILL), int(Exit.STALLED)}
     if stage.database_kills or stage.broker_kills:
         fine.add(UNCAUGHT)  # it started while one was away
     if stage.broker_kills:
         fine.add(int(Exit.CRASHED))
     return [
-        f"order worker {worker.name} ended {count} times with exit code {code}"
+        f"process {worker.name} ended {count} times with exit code {code}"
         for worker in stage.workers
         for code, count in worker.ends.items()
         if code not in fine
@@ -99,7 +100,7 @@ def report(stage: Stage, happened: Counter[str], seconds: float) -> None:
     outcomes = Counter(str(each.outcome) for each in stage.heard.final().values())
     sys.stdout.write(
         f"{len(stage.heard.intents)} intents, outcomes {dict(sorted(outcomes.items()))}; "
-        f"exit codes of order workers {dict(sorted(ends.items()))}; "
+        f"exit codes of our processes {dict(sorted(ends.items()))}; "
         f"{stage.database_kills} deaths of the database, {stage.broker_kills} of the broker; "
         f"{dict(sorted(happened.items()))}; {seconds:.0f} s\n"
     )

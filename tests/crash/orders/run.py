@@ -33,16 +33,16 @@ from schemas.codec import decode
 from schemas.errors import TryLater
 from schemas.ids import DecisionId, OrderId, UserId
 from schemas.market import Action
-from schemas.messages import Execution, OrderIntent
-from schemas.topics import CATALOGUE, DECISIONS, EXECUTIONS, ORDERS, TICKS
+from schemas.messages import Execution, OrderIntent, Position
+from schemas.topics import CATALOGUE, DECISIONS, EXECUTIONS, ORDERS, POSITIONS, TICKS
 from schemas.units import Price, UtcNs
 from simulator.config import SimulatedUser, SimulatorConfig
 from simulator.faults import Fault, FaultKind
 from simulator.matching.enums import Status
 from simulator.server import Simulator
 from tests.conftest import started_broker
-from tests.crash.orders.story import Event, Kind, Story
-from tests.crash.orders.verdict import BookedOrder, Heard, Known, wrong
+from tests.crash.orders.story import PROCESSES, Event, Kind, Story
+from tests.crash.orders.verdict import BookedOrder, Heard, Held, Known, wrong
 from tests.database.fixtures import own_stack, short_home
 from tests.executors.crash_worker import EVERY_MOMENT, PLAN
 from tests.executors.factories import RELIANCE, some_ticks
@@ -54,12 +54,13 @@ ENDS_WITHIN = 60.0  # seconds; a limit for a broken run, not a measurement
 AGREES_WITHIN = 40.0  # seconds until corrections have been looked for
 MARKET_SECONDS = 100  # of the market, for each run
 VALID = UtcNs.seconds(MARKET_SECONDS)
+FOLLOWED = (ORDERS, EXECUTIONS, POSITIONS)
 T = TypeVar("T")
 
 
 @dataclass
 class Worker:
-    """One order worker process, started again whenever it ends."""
+    """One process of ours, started again whenever it ends."""
 
     name: str
     command: list[str]
@@ -117,7 +118,9 @@ class Stage:
         values: dict[UUID, bytes] = {}
         while True:
             try:
-                reading = read_topics(self.connection, [ORDERS, EXECUTIONS], since="start")
+                reading = read_topics(
+                    self.connection, [ORDERS, EXECUTIONS, POSITIONS], since="start"
+                )
                 async with aclosing(reading) as records:
                     async for record in records:
                         self._hear(record, values)
@@ -128,6 +131,10 @@ class Stage:
         if record.topic == ORDERS.name:
             intent = decode(OrderIntent, record.value)
             self.heard.intents[intent.id] = intent
+            return
+        if record.topic == POSITIONS.name:
+            position = decode(Position, record.value)
+            self.heard.positions[position.user_id, str(position.instrument)] = position
             return
         execution = decode(Execution, record.value)
         self.heard.executions[execution.id] = execution
@@ -170,7 +177,8 @@ async def staged(home: Path) -> AsyncIterator[Stage]:
             open_client() as http,
             world_at(stack, http, f"{simulator.url}/v2") as world,
         ):
-            workers = [_worker(home, name, connection, world) for name in ("a", "b")]
+            workers = [_worker(home, name, connection, world) for name in PROCESSES[:2]]
+            workers.append(_books(home, connection, world, simulator))
             stage = Stage(home, broker, postgres, world, simulator, connection, workers)
             tasks = [asyncio.create_task(each.keep_alive()) for each in workers]
             tasks.append(asyncio.create_task(stage.listen()))
@@ -209,6 +217,20 @@ def _worker(home: Path, name: str, connection: KafkaConnection, world: World) ->
         "ROUND_EVERY": "1",
     }
     return Worker(name, command, os.environ | settings, home / f"{name}.log")
+
+
+def _books(home: Path, connection: KafkaConnection, world: World, simulator: Simulator) -> Worker:
+    command = [
+        sys.executable,
+        "-m",
+        "tests.executors.books_worker",
+        connection.bootstrap_servers,
+        world.stack.url,
+        simulator.url,
+        str(int(simulator.exchange.now)),
+    ]
+    key = {"SUPABASE_SERVICE_KEY": world.stack.secret_key}
+    return Worker(PROCESSES[2], command, os.environ | key, home / f"{PROCESSES[2]}.log")
 
 
 @dataclass
@@ -287,6 +309,9 @@ class Run:
                 if event.lasting:
                     fault = replace(fault, delay=event.lasting)
                 stage.simulator.faults.add(fault, seed=1)
+            case Kind.ODD_UPDATES:
+                odd = Fault(FaultKind(event.what), endpoint="/orderupdate", chance=0.3, times=20)
+                stage.simulator.faults.add(odd, seed=self.story.nth)
             case Kind.SWITCH_OFF:
                 await self._switch_off(self.users[event.who])
             case Kind.KILL_TOKEN:
@@ -343,6 +368,7 @@ class Run:
             {k: each for k, each in heard.intents.items() if each.decision_id in mine},
             {k: each for k, each in heard.executions.items() if each.decision_id in mine},
             heard.other_bytes,
+            {k: each for k, each in heard.positions.items() if k[0] in self.accounts},
         )
 
     def _booked(self) -> list[BookedOrder]:
@@ -372,7 +398,21 @@ class Run:
             self.off,
             {OrderId(row["order_id"]): row["claimed_at"] for row in rows},
             self.dead,
+            await self._held(),
         )
+
+    async def _held(self) -> dict[tuple[UserId, str], Held]:
+        """The broker's own positions of this run's accounts."""
+        held = {}
+        for user, account in self.accounts.items():
+            url = f"{self.stage.simulator.url}/control/books/{account}"
+            for row in (
+                (await self.stage.world.http.get(url)).raise_for_status().json()["positions"]
+            ):
+                held[user, f"{row['exchangeSegment']}:{row['securityId']}"] = Held(
+                    row["bought"], int(row["bought_paise"]), row["sold"], int(row["sold_paise"])
+                )
+        return held
 
     async def _leave(self) -> None:
         """Nobody of this run trades in the next."""

@@ -11,11 +11,12 @@ class Kind(StrEnum):
     """What can happen."""
 
     DECIDE = "decide"
-    KILL = "kill"  # an order worker, SIGKILL; started again at once
-    FREEZE = "freeze"  # an order worker, SIGSTOP, and SIGCONT after `lasting`
+    KILL = "kill"  # a process of ours, SIGKILL; started again at once
+    FREEZE = "freeze"  # a process of ours, SIGSTOP, and SIGCONT after `lasting`
     KILL_DATABASE = "kill the database"
     KILL_BROKER = "kill the broker"
     FAULT = "fault"
+    ODD_UPDATES = "odd updates"
     SWITCH_OFF = "switch off"
     KILL_TOKEN = "kill the token"  # a kind of event
     PHONE = "order from the phone"
@@ -31,6 +32,9 @@ ODD_REPLIES = (
     "late_reject",
     "fill_before_reply",
 )
+# what happens to order updates on their way
+ODD_UPDATES = ("lose", "duplicate", "out_of_order", "reset")
+PROCESSES = ("a", "b", "books")  # two order workers, and the one that keeps the books
 WINDOW = 2.0  # seconds in which everything begins
 
 
@@ -40,7 +44,7 @@ class Event:
 
     Attributes:
         at: Seconds after the run's begin.
-        who: Number of a user, a worker, or a decision's turn.
+        who: Number of a user, of a process, or a decision's turn.
         what: The kind of a fault; the side of a decision.
         lasting: Seconds.
     """
@@ -90,7 +94,10 @@ def story_of(seed: int, nth: int) -> Story:
         events.append(Event(chance.uniform(0, 0.5), Kind.FAULT, 0, reply, lasting))
     if chance.random() < 0.2:
         frozen = chance.choice([0.5, 2.0, 7.0])
-        events.append(Event(moment(), Kind.FREEZE, chance.randrange(2), lasting=frozen))
+        events.append(Event(moment(), Kind.FREEZE, chance.randrange(len(PROCESSES)), "", frozen))
+    if chance.random() < 0.4:
+        what = chance.choice(ODD_UPDATES)
+        events.append(Event(chance.uniform(0, 0.5), Kind.ODD_UPDATES, 0, what))
     if chance.random() < 0.15:
         events.append(Event(moment(), Kind.KILL_DATABASE))
     if chance.random() < 0.04:

@@ -6,10 +6,11 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from schemas.ids import DecisionId, OrderId, UserId
-from schemas.messages import Execution, OrderIntent, Outcome
+from schemas.messages import Execution, OrderIntent, Outcome, Position
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +23,27 @@ class BookedOrder:
     rejected: bool
 
 
+class Held(NamedTuple):
+    """What one account did and holds in one instrument; values in paise."""
+
+    bought: int
+    bought_value: int
+    sold: int
+    sold_value: int
+
+
 @dataclass(slots=True)
 class Heard:
-    """What stands on the topics about one run's decisions."""
+    """What stands on the topics about one run's decisions.
+
+    Attributes:
+        positions: The newest of each user and instrument.
+    """
 
     intents: dict[OrderId, OrderIntent] = field(default_factory=dict)
     executions: dict[UUID, Execution] = field(default_factory=dict)
     other_bytes: set[UUID] = field(default_factory=set)
+    positions: dict[tuple[UserId, str], Position] = field(default_factory=dict)
 
     def final(self) -> dict[OrderId, Execution]:
         """Each order's outcome that no other corrects."""
@@ -50,6 +65,7 @@ class Known:
         always_on: Users whom nothing was done to.
         switched_off: When the database had taken the switch-off, by its own clock.
         claimed: When each order was claimed, by the same clock.
+        held: The broker's own positions, by user and instrument.
     """
 
     decisions: Collection[DecisionId]
@@ -58,6 +74,7 @@ class Known:
     switched_off: Mapping[UserId, datetime]
     claimed: Mapping[OrderId, datetime]
     dead_tokens: Collection[UserId] = ()
+    held: Mapping[tuple[UserId, str], Held] = field(default_factory=dict)
 
 
 def wrong(heard: Heard, booked: Iterable[BookedOrder], known: Known) -> list[str]:
@@ -68,6 +85,7 @@ def wrong(heard: Heard, booked: Iterable[BookedOrder], known: Known) -> list[str
         *_each_ends(heard, known),
         *_as_booked(heard, book, known),
         *_off_is_off(heard, book, known),
+        *_positions_are_the_brokers(heard, known),
     ]
 
 
@@ -127,3 +145,20 @@ def _off_is_off(heard: Heard, book: list[BookedOrder], known: Known) -> Iterable
         off, claimed = known.switched_off.get(intent.user_id), known.claimed.get(intent.id)
         if off and claimed and claimed > off and intent.dhan_correlation_id in names:
             yield f"order {intent.id} was claimed {claimed - off} after the switch went off"
+
+
+def _positions_are_the_brokers(heard: Heard, known: Known) -> Iterable[str]:
+    wanted = {
+        key: Held(each.bought, each.bought_value, each.sold, each.sold_value)
+        for key, each in heard.positions.items()
+    }
+    for key in known.held.keys() | wanted.keys():
+        user, instrument = key
+        if user in known.dead_tokens or user not in known.accounts:
+            continue  # nobody can look into that account any more
+        nothing = Held(0, 0, 0, 0)
+        told, true = wanted.get(key, nothing), known.held.get(key, nothing)
+        if told != true:
+            yield f"{known.accounts[user]} holds {true} of {instrument}; ats.positions says {told}"
+        elif true != nothing and not heard.positions[key].agrees:
+            yield f"{known.accounts[user]}: nobody saw the broker agree about {instrument}"
