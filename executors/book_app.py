@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from random import Random
 
 import httpx
@@ -22,21 +23,42 @@ from bus.stateful import run_stateful
 from executors.accounts import Accounts
 from executors.app import TICKS_BACK, run_with_feeds
 from executors.clock import MarketClock, MonotonicClock
+from executors.halts import HaltBoard, HaltPoller
 from executors.metrics import BookMetrics
 from executors.modes import ModeRules
-from executors.orders.account import OpenGuardian, no_guardian
+from executors.orders.account import no_guardian
 from executors.orders.book_machine import book_service
 from executors.orders.book_store import BookStore
 from executors.orders.connected import ConnectedAccounts
+from executors.orders.guardian import GuardianDeps
+from executors.orders.guardian_metrics import GuardianMetrics
+from executors.orders.guardians import ExitRecorder, Guardians
 from executors.orders.observer import READ_EVERY, ObserverDeps
+from executors.orders.plans import Plans
 from executors.orders.projection import Projection
+from executors.orders.reading import AccountClients
 from executors.quotes import QuoteCache
+from executors.risk.square_off import SquareOff
 from executors.store import Store
 from executors.tokens import RefusedTokens
+from schemas.calendar import Calendar
 from schemas.ids import InstrumentId
 from schemas.market import Instrument
 from schemas.topics import TICKS, PartitionPlan
 from schemas.units import NS_PER_SECOND, UtcNs
+
+
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """What guardians go by.
+
+    Attributes:
+        calendar: When the exchanges trade, with the shares that close in an auction.
+    """
+
+    calendar: Calendar
+    square_off: SquareOff
+    metrics: GuardianMetrics = field(default_factory=GuardianMetrics)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +67,7 @@ class BookDeps:
 
     Attributes:
         quotes: The last prices, kept up here; their clock is the market's in a replay.
-        open_guardian: Who acts on each account.
+        guards: What guardians go by; None leaves every account to its owner.
         read_every: Seconds between two readings of one account.
     """
 
@@ -59,7 +81,7 @@ class BookDeps:
     quotes: QuoteCache
     wall: Callable[[], int]
     random: Random = field(repr=False)
-    open_guardian: OpenGuardian = no_guardian
+    guards: Guards | None = None
     read_every: float = READ_EVERY
     machine: MonotonicClock = field(default_factory=MonotonicClock)
     metrics: BookMetrics = field(default_factory=BookMetrics)
@@ -90,6 +112,7 @@ async def run_books(
     recorder = Publisher(
         ports.connection, lambda error: terminate_on(error, "an observation was not accepted")
     )
+    guardians = _guardians(ports, store, ports.guards) if ports.guards else None
     async with recorder:
         accounts = ConnectedAccounts(
             store,
@@ -104,7 +127,7 @@ async def run_books(
                 machine=ports.machine,
                 market=lambda: ports.clock.of_market(ports.quotes.feed_clock),
                 metrics=ports.metrics,
-                open_guardian=ports.open_guardian,
+                open_guardian=guardians.open if guardians else no_guardian,
                 random=ports.random,
                 read_every=ports.read_every,
             ),
@@ -122,8 +145,27 @@ async def run_books(
             metrics=metrics,
             listener=accounts,
         )
-        await run_with_feeds(serving, accounts.run(), projection.run(), _follow_ticks(ports))
+        beside = [accounts.run(), projection.run(), _follow_ticks(ports)]
+        await run_with_feeds(serving, *beside, *([guardians.run()] if guardians else []))
         await projection.write()
+
+
+def _guardians(ports: BookDeps, store: Store, guards: Guards) -> Guardians:
+    board, recorder = HaltBoard(), ExitRecorder(ports.connection, ports.machine)
+    deps = GuardianDeps(
+        open_clients=partial(AccountClients.open, ports.http, ports.rules.base_url),
+        instruments=ports.instruments,
+        calendar=guards.calendar,
+        square_off=guards.square_off,
+        plans=Plans(),
+        halts=board.of,
+        quote_at=ports.quotes.quote_at,
+        record=recorder,
+        machine=ports.machine,
+        metrics=guards.metrics,
+    )
+    halts = HaltPoller(store, board, ports.machine)
+    return Guardians(deps, ports.connection, recorder, halts, ports.wall)
 
 
 async def _follow_ticks(ports: BookDeps) -> None:

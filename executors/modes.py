@@ -16,6 +16,7 @@ import httpx
 from dhan.order_updates import DHAN_ORDER_UPDATES, UpdatesUrl
 from dhan.orders import DayLookupResult, LookupResult, NewOrder, OrderClient
 from dhan.outcomes import PlaceResult
+from dhan.super_orders import NewSuperOrder, SuperOrderClient
 from dhan.transport import Credentials, OrderUrl, open_client
 from schemas.errors import Misconfigured
 from schemas.ids import CorrelationId, DhanClientId
@@ -33,11 +34,27 @@ class Mode(StrEnum):
 class BrokerClient(Protocol):
     """One account's order entry."""
 
-    async def place(self, order: NewOrder) -> PlaceResult: ...
+    async def place(self, order: NewOrder | NewSuperOrder) -> PlaceResult: ...
 
     async def find(self, correlation_id: CorrelationId) -> LookupResult: ...
 
     async def orders_of_the_day(self) -> DayLookupResult: ...
+
+
+class AccountOrders(OrderClient):
+    """Order entry that takes an entry together with its stop and target as well."""
+
+    def __init__(
+        self, http: httpx.AsyncClient, base_url: OrderUrl, credentials: Credentials
+    ) -> None:
+        super().__init__(http, base_url, credentials)
+        self._super_orders = SuperOrderClient(http, base_url, credentials)
+
+    async def place(self, order: NewOrder | NewSuperOrder) -> PlaceResult:
+        """Send `order` once. Either is looked up by its name in the same way."""
+        if isinstance(order, NewSuperOrder):
+            return await self._super_orders.place(order)
+        return await super().place(order)
 
 
 BrokerFactory: TypeAlias = Callable[[Credentials], BrokerClient]
@@ -75,7 +92,7 @@ class ModeRules:
 
     def broker(self, http: httpx.AsyncClient) -> BrokerFactory:
         """Opens order desks at the only address this mode may reach."""
-        return lambda credentials: OrderClient(http, self.base_url, credentials)
+        return lambda credentials: AccountOrders(http, self.base_url, credentials)
 
 
 def validate_mode(mode: Mode, order_url: str, own_client_id: str = "") -> ModeRules:

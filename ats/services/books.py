@@ -6,21 +6,26 @@ import time
 from contextlib import AsyncExitStack
 from random import SystemRandom
 
+from ats.services.calendars import calendar_of, with_auction_shares
 from ats.services.context import Context, database, instrument_master
-from ats.services.executors import mode_rules
+from ats.services.executors import mode_rules, square_off_of
 from bus.metrics import ShellMetrics
-from executors.book_app import BookDeps, run_books
+from executors.book_app import BookDeps, Guards, run_books
 from executors.clock import LiveClock, ReplayClock
 from executors.metrics import BookMetrics
+from executors.orders.guardian_metrics import GuardianMetrics
 from executors.quotes import QuoteCache
 
 
 async def run(context: Context) -> None:
     """Keep the books until told to stop."""
     settings, metrics, books = context.settings, ShellMetrics(), BookMetrics()
-    context.records += [metrics, books]
     rules = mode_rules(settings)
     connection, master = settings.kafka(), await instrument_master(settings)
+    calendar = with_auction_shares(calendar_of(settings), master)
+    exits = GuardianMetrics()
+    guards = Guards(calendar, square_off_of(settings), exits)
+    context.records += [metrics, books, exits]
     async with AsyncExitStack() as stack:
         ports = BookDeps(
             connection=connection,
@@ -33,6 +38,7 @@ async def run(context: Context) -> None:
             quotes=QuoteCache(settings.plan().instrument),
             wall=time.time_ns,
             random=SystemRandom(),
+            guards=guards,
             read_every=settings.ats_book_read_seconds,
             metrics=books,
         )

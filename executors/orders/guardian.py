@@ -42,8 +42,9 @@ log = structlog.get_logger(__name__)
 
 ROUNDS: Final = 8  # of one step: each reads the book and sends what is due
 PAUSE: Final = 0.25  # seconds between rounds: what was sent has reached the exchange by then
-STALE_AFTER: Final = 5.0  # seconds after which a silent recorded book is no longer believed
-LOOK_EVERY: Final = 2.0  # seconds between our own readings while it is not
+# Seconds between our own readings while something is held or waits: an update may have been missed
+WATCH_EVERY: Final = 0.8
+STALE_AFTER: Final = 60.0  # seconds after which a silent recorded book is no longer believed flat
 SETTLE: Final = 1.0  # seconds; what an earlier life sent at its end stands in the book by then
 PROTECT_WITHIN: Final = 5.0  # seconds; a position that no stop protects by then is closed
 INSIST_AFTER: Final = 5.0  # seconds; orders that cannot be cancelled are waited for no longer
@@ -130,11 +131,18 @@ class ExitGuardian:
         if halts and self._proved != (view.trading_date, halts):
             return True
         age = float("inf") if view.read_at is None else self._machine() - view.read_at
-        if (view.book is None or age > STALE_AFTER) and (
-            self._machine() - self._looked_at >= LOOK_EVERY
-        ):
-            return True
-        book = intraday(view.book) if view.book else DayBook()
+        book = intraday(view.book) if view.book and age <= STALE_AFTER else None
+        if book is None or self._exposed(book):
+            return self._machine() - self._looked_at >= WATCH_EVERY or self._any_asks(
+                book or DayBook(), halts, now
+            )
+        return self._any_asks(book, halts, now)
+
+    def _exposed(self, book: DayBook) -> bool:
+        """Whether anything is held, or may still trade."""
+        return any(book.nets().values()) or any(not o.status.final for o in book.orders.values())
+
+    def _any_asks(self, book: DayBook, halts: tuple[Halt, ...], now: UtcNs) -> bool:
         leaves = any(halt.flatten for halt in halts)
         # each is looked at, also after the first that asks: time without a stop is counted there
         asks = [self._asks(book, each, leaves, now) for each in book.instruments()]

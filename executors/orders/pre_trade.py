@@ -22,6 +22,7 @@ from executors.store import Claimed
 from executors.tokens import RefusedTokens
 from schemas.calendar import Calendar
 from schemas.ids import UserId
+from schemas.market import Side
 from schemas.messages import OrderIntent
 from schemas.units import UtcNs
 
@@ -68,6 +69,11 @@ class PreTrade:
         """Whether `order` only makes the position smaller: neither halt nor switch holds it."""
         position = self.budget.position(order.user_id, order.instrument, now)
         return closes(order.side, order.quantity, position)
+
+    def opens(self, order: OrderIntent, now: UtcNs) -> bool:
+        """Whether `order` closes nothing; one that turns a position over does both."""
+        position = self.budget.position(order.user_id, order.instrument, now)
+        return position == 0 or (position > 0) is (order.side is Side.BUY)
 
     async def account(self, order: OrderIntent, claimed: Claimed) -> Account:
         """Whose account the claimed token is of, as far as the mode asks."""

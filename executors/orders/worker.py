@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeGuard
 
 import structlog
 
@@ -18,6 +18,7 @@ from bus.database import StoreAway
 from bus.records import Output, Record, message_output
 from dhan.orders import NewOrder, Validity
 from dhan.outcomes import NotSent, PlaceResult, Rejected, Unknown
+from dhan.super_orders import Exits, NewSuperOrder
 from executors.clock import DecisionTime, MonotonicClock
 from executors.fanout import decided
 from executors.metrics import OrderMetrics
@@ -40,6 +41,7 @@ from executors.store import (
 from executors.terms import OrderTerms
 from executors.tokens import RefusedTokens
 from schemas.codec import decode
+from schemas.market import Side
 from schemas.messages import OrderIntent
 from schemas.topics import EXECUTIONS, ORDER_EVENTS
 
@@ -47,6 +49,7 @@ log = structlog.get_logger(__name__)
 
 # Seconds from before the claim: a fifth of the lease after which others may conclude "not sent".
 SEND_TIMEOUT: Final = 2.0
+INPUT_ERROR: Final = "DH-905"
 RETRY_PAUSE: Final = 0.2  # after "not sent"; ten tries fit into SEND_TIMEOUT
 
 
@@ -140,6 +143,7 @@ class OrderWorker:
         client, pre_trade = self._deps.broker(claimed.credentials), self._deps.pre_trade
         account = await pre_trade.account(order, claimed)
         placed: PlaceResult = NotSent(CLAIM_STALE, "")
+        guarded = True  # by a stop and a target that go with it
         while True:
             now = await pre_trade.turn(order, when)
             if self._deps.machine.monotonic() - started >= SEND_TIMEOUT:
@@ -147,7 +151,13 @@ class OrderWorker:
             if denial := pre_trade.judge(order, now, started, claimed, account):
                 return denial
             pre_trade.budget.spend(order, now)
-            placed = await client.place(_new_order(order))
+            new = _new_order(order, opens=guarded and pre_trade.opens(order, now))
+            placed = await client.place(new)
+            if isinstance(new, NewSuperOrder) and _refuses_form(placed):
+                # the guardian rests a stop on the first fill of a plain one
+                log.warning("super_order_refused", order=str(order.id), code=placed.code)
+                guarded = False
+                continue
             if not isinstance(placed, NotSent):
                 return placed
             log.warning("order_not_sent", order=str(order.id), code=placed.code)
@@ -164,7 +174,39 @@ class OrderWorker:
         return await record_with_retry(self._deps.store, key, outcome, self._deps.machine)
 
 
-def _new_order(intent: OrderIntent) -> NewOrder:
+def _refuses_form(placed: PlaceResult) -> TypeGuard[Rejected]:
+    """Whether Dhan refused in words to take this kind of order; so none of this name exists.
+
+    A refusal for other reasons, such as too little money, would only be heard twice.
+    """
+    return (
+        isinstance(placed, Rejected)
+        and placed.order_id is None
+        and not placed.token_refused
+        and (placed.code == INPUT_ERROR or "super" in placed.message.lower())
+    )
+
+
+def _lies_between(intent: OrderIntent) -> bool:
+    low, high = sorted((intent.stop, intent.target))
+    rises = intent.stop < intent.target
+    return low < intent.price < high and rises is (intent.side is Side.BUY)
+
+
+def _new_order(intent: OrderIntent, *, opens: bool) -> NewOrder | NewSuperOrder:
+    """What opens a position goes with its stop and target, which rest from its first fill on.
+
+    It may fill until the decision's deadline, then the guardian cancels what is left.
+    """
+    if opens and _lies_between(intent):
+        return NewSuperOrder(
+            instrument=intent.instrument,
+            side=intent.side,
+            quantity=intent.quantity,
+            price=intent.price,
+            exits=Exits(intent.stop, intent.target),
+            correlation_id=intent.dhan_correlation_id,
+        )
     return NewOrder(
         instrument=intent.instrument,
         side=intent.side,

@@ -22,6 +22,7 @@ from bus.connection import KafkaConnection
 from bus.options import ShellOptions
 from dhan.orders import DayLookupResult, LookupResult, NewOrder
 from dhan.outcomes import PlaceResult
+from dhan.super_orders import NewSuperOrder
 from dhan.transport import Credentials, open_client
 from executors import app
 from executors.app import ExecutorDeps, run_executors
@@ -99,7 +100,7 @@ class MortalBrokerClient:
     def __init__(self, client: BrokerClient, fate: Fate) -> None:
         self._client, self._fate = client, fate
 
-    async def place(self, order: NewOrder) -> PlaceResult:
+    async def place(self, order: NewOrder | NewSuperOrder) -> PlaceResult:
         sending = asyncio.ensure_future(self._client.place(order))
         await asyncio.sleep(0.002)  # the request may or may not have left
         self._fate.at("placing")

@@ -220,6 +220,65 @@ async def test_an_order_dhan_rejects_in_words_is_rejected_with_them(
     assert len(posted(dhan)) == 1
 
 
+async def test_an_entry_goes_with_its_stop_and_target_and_may_fill_until_its_deadline(
+    scripted: World, dhan: ScriptedDhan
+) -> None:
+    user = await scripted.user()
+    intent = await scripted.intent(user)
+    dhan.on("POST", "/v2/super/orders", PLACED)
+
+    execution = await run(scripted.worker(user), intent)
+
+    (sent,) = [json.loads(body) for body in posted(dhan)]
+    assert execution.outcome is Outcome.ACCEPTED
+    assert (sent["price"], sent["stopLossPrice"], sent["targetPrice"]) == (1503, 1488, 1533)
+    assert sent["correlationId"] == intent.dhan_correlation_id
+
+
+async def test_what_closes_stays_a_plain_order_that_fills_at_once_or_not(
+    scripted: World, dhan: ScriptedDhan
+) -> None:
+    user = await scripted.user()
+    deps = scripted.surroundings(user)
+    dhan.on("POST", "/v2/orders", PLACED)
+    await run(OrderWorker(deps), await scripted.intent(user, quantity=Quantity(10)))
+    sell = await scripted.intent(user, side=Side.SELL, price=Price(149_700))
+
+    await run(OrderWorker(deps), sell)
+
+    assert [request.path for request in dhan.seen if request.method == "POST"] == [
+        "/v2/super/orders",
+        "/v2/orders",
+    ]
+    assert json.loads(posted(dhan)[-1])["validity"] == "IOC"
+
+
+@pytest.mark.parametrize(
+    ("refusal", "orders"),
+    [
+        (trading_error("DH-905", "Missing required fields"), 2),
+        (trading_error("DH-906", "Super Order is not allowed in this segment"), 2),
+        (trading_error("DH-906", "Insufficient margin"), 1),
+        (trading_error("DH-901", "token", status=401), 1),
+        (json_answer({"orderId": "7", "orderStatus": "REJECTED"}), 1),
+        (hang_up, 1),
+    ],
+    ids=["input", "kind", "margin", "token", "exists", "lost"],
+)
+async def test_only_a_refused_kind_of_order_is_followed_by_a_plain_one(
+    scripted: World, dhan: ScriptedDhan, refusal: Answer, orders: int
+) -> None:
+    user = await scripted.user()
+    intent = await scripted.intent(user)
+    dhan.on("POST", "/v2/super/orders", refusal)
+    dhan.on("POST", "/v2/orders", PLACED)
+    dhan.on("GET", "/v2/orders/external/", json_answer(book_row(intent)))
+
+    await run(scripted.worker(user), intent)
+
+    assert len(posted(dhan)) == orders
+
+
 async def test_an_order_found_rejected_after_a_lost_reply_is_rejected(
     scripted: World, dhan: ScriptedDhan
 ) -> None:

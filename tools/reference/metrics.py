@@ -11,6 +11,7 @@ from ats.services.paper import PaperMetrics
 from ats.services.streams import EngineFigures
 from bus.metrics import Histogram, ShellMetrics
 from executors.metrics import BookMetrics, OrderMetrics
+from executors.orders.guardian_metrics import GuardianMetrics
 from streams.feed.config import GatewayMetrics
 from streams.service import EngineStats
 from tools.reference.markdown import code, table
@@ -23,7 +24,7 @@ SERVICES: Final[Mapping[str, tuple[object, ...]]] = {
     "streams": (ShellMetrics(), EngineFigures(EngineStats())),
     "agents": (ShellMetrics(), DecisionMetrics()),
     "executors": (ShellMetrics(), OrderMetrics()),
-    "books": (ShellMetrics(), BookMetrics(oldest_reading=0.0)),
+    "books": (ShellMetrics(), BookMetrics(oldest_reading=0.0), GuardianMetrics()),
     "paper": (PaperMetrics(),),
 }
 
