@@ -66,7 +66,6 @@ GROUPS: Final = {
     "ats-executors": (topics.DECISIONS, topics.ORDERS),
     "ats-books": (topics.ORDER_EVENTS,),
 }
-GUARDED: Final = False  # whether `ats books` closes positions by itself
 BOOK_READ_EVERY: Final = 5.0  # seconds between two readings of an account's book at the broker
 # seconds that our books have to become the broker's, once the market has closed
 BOOKS_WITHIN: Final = 60.0
@@ -200,7 +199,7 @@ class _Demo:
                 session.day,
                 accounts,
                 generated=self._options.market is None,
-                squared_off=GUARDED,
+                squared_off=self._tally.guarded and self._tally.clock >= session.close,
             ),
         )
 

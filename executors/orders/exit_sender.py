@@ -155,7 +155,7 @@ class ExitSender:
         **told: Any,
     ) -> None:
         """Record what was done."""
-        parts = (self._user, moment.day, moment.now, action, instrument, *sorted(told.items()))
+        parts = (self._user, moment.day, moment.now, action, why, instrument, *sorted(told.items()))
         message = ExitOrder(
             id=derive("exit_order", *(str(part).replace("|", "/") for part in parts)),
             event_time=moment.now,

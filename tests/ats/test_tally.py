@@ -258,3 +258,8 @@ def test_thinking_costs_what_the_model_calls_did() -> None:
     ]
 
     assert tally_of(*(recorded(topics.LLM, call) for call in calls)).thinking == 7
+
+
+def test_a_guardian_was_at_work_when_it_told_of_an_exit() -> None:
+    assert tally_of(an_exit(ExitAction.CANCEL, "")).guarded
+    assert not tally_of(*a_day()).guarded
