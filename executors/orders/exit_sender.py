@@ -103,6 +103,7 @@ class ExitSender:
         self._used: set[CorrelationId] = set()
         self._stamps: deque[float] = deque(maxlen=ALONE_A_SECOND)
         self.unchangeable: set[DhanOrderId] = set()
+        self.held_back = False  # something is due that the rate did not allow yet
 
     @property
     def awaiting(self) -> bool:
@@ -134,7 +135,10 @@ class ExitSender:
         sent = 0
         for step in steps:
             places = isinstance(step, PlaceStop | PlaceClose)
-            if (places and self.awaits(instrument)) or not self._rate_allows(moment):
+            if places and self.awaits(instrument):
+                break
+            if not self._rate_allows(moment):
+                self.held_back = True
                 break
             self._stamps.append(self._machine.monotonic())
             name = self._name(step, instrument, moment)

@@ -109,7 +109,10 @@ class ExitGuardian:
                 if not isinstance(reading, TokenRefused):
                     log.warning("book_unread", user=str(self._user), reason=reading.reason)
                 return
-            if not await self._act(view, reading, clients, halts, now):
+            self._sender.held_back = False
+            if not await self._act(view, reading, clients, halts, now) and (
+                not self._sender.held_back
+            ):
                 return
             self._access.read_soon()
             await self._deps.machine.sleep(PAUSE)
@@ -183,12 +186,17 @@ class ExitGuardian:
             self._deps.square_off.due(self._deps.calendar, now, each) for each in instruments
         )
         moment = Moment(view.trading_date, now, reading, clients, alone)
-        sent = 0
+        sent, kept = 0, []
         for instrument in instruments:
             if self._must_leave(instrument, halts, moment):
                 sent += await self._leave(instrument, moment)
             else:
-                sent += await self._keep(instrument, bool(halts), moment)
+                kept.append(instrument)
+        # a stop that is missing comes before an entry that is late: the rate may not do for both
+        for instrument in kept:
+            sent += await self._protect(instrument, moment)
+        for instrument in kept:
+            sent += await self._end_entries(instrument, bool(halts), moment)
         if halts and not sent and self._proved != (moment.day, halts):
             await self._prove(halts, moment)
         return sent
@@ -230,8 +238,8 @@ class ExitGuardian:
         leaving.rung += any(not hasattr(step, "leg") for step in answer.steps)
         return await self._sender.send(answer.steps, instrument, leaving.reason, moment)
 
-    async def _keep(self, instrument: InstrumentId, halted: bool, moment: Moment) -> int:
-        """Cancel entries that may not fill any more, and see that the stop is right."""
+    async def _end_entries(self, instrument: InstrumentId, halted: bool, moment: Moment) -> int:
+        """Cancel entries that may not fill any more."""
         book = moment.reading.book
         if halted:
             reason, ending = ExitReason.HALT, _entries(book, instrument)
@@ -239,9 +247,13 @@ class ExitGuardian:
             late = expired(book, instrument, self._deps.plans.by_name, moment.now)
             reason, ending = ExitReason.DEADLINE, list(late)
         steps = [step for each in ending for step in take_away(each)]
-        sent = await self._sender.send(steps, instrument, reason, moment)
-        if sent or not self._open(instrument, moment.now) or self._sender.awaits(instrument):
-            return sent
+        return await self._sender.send(steps, instrument, reason, moment)
+
+    async def _protect(self, instrument: InstrumentId, moment: Moment) -> int:
+        """See that the stop is right."""
+        book = moment.reading.book
+        if not self._open(instrument, moment.now) or self._sender.awaits(instrument):
+            return 0
         answer = self._protection(book, instrument, moment.now)
         if answer.uncovered and self._give_up(instrument, answer, book):
             passed = answer.passed

@@ -76,6 +76,17 @@ async def test_an_entry_past_its_deadline_is_cancelled(http: httpx.AsyncClient) 
     assert world.actions() == [(ExitAction.CANCEL, ExitReason.DEADLINE, "accepted")]
 
 
+async def test_a_missing_stop_comes_before_late_entries(http: httpx.AsyncClient) -> None:
+    async with guarded_account(http) as world:
+        for _ in range(3):
+            await world.enter(price=149_000)
+        await world.enter(leaves=False)
+        world.minute = 5
+        await world.look_on()
+    assert world.told[0].action is ExitAction.PLACE_STOP
+    assert [each.reason_code for each in world.told[1:]].count(ExitReason.DEADLINE) == 3
+
+
 async def test_square_off_ends_flat_by_the_brokers_own_book(http: httpx.AsyncClient) -> None:
     async with guarded_account(http) as world:
         await world.enter()
