@@ -66,6 +66,8 @@ GROUPS: Final = {
     "ats-executors": (topics.DECISIONS, topics.ORDERS),
     "ats-books": (topics.ORDER_EVENTS,),
 }
+# market seconds per second up to which a guardian has time to close what is held
+FASTEST_SQUARE_OFF: Final = 300.0
 BOOK_READ_EVERY: Final = 5.0  # seconds between two readings of an account's book at the broker
 # seconds that our books have to become the broker's, once the market has closed
 BOOKS_WITHIN: Final = 60.0
@@ -122,6 +124,15 @@ async def _play_in_a_home(
         code = summary(console, played)
         home.failed = code != exit_codes.DONE
         return code
+
+
+def squared_off(tally: Tally, session: Session, speed: float | None) -> bool:
+    """Whether the day came to its end with a guardian that had the time to close everything.
+
+    `speed` is in market seconds per second; None is as fast as it goes.
+    """
+    slow = speed is not None and speed <= FASTEST_SQUARE_OFF
+    return slow and tally.guarded and tally.clock >= session.close
 
 
 class _Demo:
@@ -199,7 +210,7 @@ class _Demo:
                 session.day,
                 accounts,
                 generated=self._options.market is None,
-                squared_off=self._tally.guarded and self._tally.clock >= session.close,
+                squared_off=squared_off(self._tally, session, self._options.speed),
             ),
         )
 
