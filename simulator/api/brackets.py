@@ -64,7 +64,7 @@ class Brackets:
         entry = self._super.place(*asked, self._exchange.second, hold=True)
         if isinstance(entry, Refusal):
             return refuse(entry)
-        self._transit.carry(entry)
+        await self._transit.enter(entry, call.fault)
         return _reply(entry.order_id, self._quirks.acknowledged_as)
 
     async def modify_super(self, call: Call) -> web.StreamResponse:

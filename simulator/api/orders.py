@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
@@ -23,7 +22,6 @@ from simulator.matching.order import Order, OrderRequest, Trade
 from simulator.refusals import NO_SUCH_ORDER, NOT_KNOWN_BY_NAME, Code, Refusal
 from simulator.serializers import history_json, order_json, trade_json
 
-HEAD_START: Final = 0.05  # seconds an order update has before the reply it overtakes
 TRADES_A_PAGE: Final = 50  # of the trade history; Dhan does not say
 _NO_TRADES: Final = Refusal(
     Code.INPUT, "Missing required fields, bad values for parameters etc. (dates or page)"
@@ -60,19 +58,10 @@ class Rest:
     async def place(self, call: Call) -> web.StreamResponse:
         """Answer `POST /v2/orders`: an order that the broker takes gets an id, and TRANSIT."""
         asked = placement.read_order(call.body, call.client_id)
-        late = call.fault if call.fault and call.fault.kind is FaultKind.LATE_REJECT else None
         order = self._enter(asked)
         if isinstance(order, Refusal):
             return refuse(order)
-        if not late:
-            self._transit.carry(order)
-        else:
-            asyncio.get_running_loop().call_later(
-                late.delay, self._reject_late, order, late.message
-            )
-        if call.fault and call.fault.kind is FaultKind.FILL_BEFORE_REPLY:
-            self._orders.fill_now(order, self._exchange.second)
-            await asyncio.sleep(HEAD_START)
+        await self._transit.enter(order, call.fault)
         return web.json_response(self._acknowledgement(order))
 
     async def slice(self, call: Call) -> web.StreamResponse:
@@ -194,9 +183,6 @@ class Rest:
         Acceptance is not execution.
         """
         return {"orderId": order.order_id, "orderStatus": self._quirks.acknowledged_as}
-
-    def _reject_late(self, order: Order, reason: str) -> None:
-        self._orders.reject(order, reason, self._exchange.second)
 
 
 def _trades(orders: Iterable[Order]) -> list[tuple[Order, Trade]]:

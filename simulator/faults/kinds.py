@@ -72,7 +72,7 @@ class Trait(NamedTuple):
     endpoint: str = "*"
 
 
-_PLACING: Final = "POST /v2/orders"
+_PLACING: Final = "POST /v2/*orders"  # plain, super and forever ones
 _FEED: Final = "/feed"
 
 
