@@ -1,7 +1,7 @@
 """`ats books` as a process that can be killed, at a market time that stands.
 
 python -m tests.executors.books_worker BOOTSTRAP SUPABASE_URL SIMULATOR_URL MARKET_NS, with the
-database key in SUPABASE_SERVICE_KEY.
+database key in SUPABASE_SERVICE_KEY. With GUARD=1 in the environment accounts are guarded.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from supabase import AsyncClientOptions, acreate_client
 
 from bus.connection import KafkaConnection
 from bus.options import ShellOptions
-from executors.book_app import BookDeps, run_books
+from executors.book_app import BookDeps, Guards, run_books
 from executors.clock import LiveClock
 from executors.modes import Mode, validate_mode
 from executors.quotes import QuoteCache
+from executors.risk.square_off import SquareOff
+from schemas.calendar import EVERY_DAY
 from schemas.topics import PartitionPlan
 from tests.bus.programs.process import stop_on_signal
 from tests.executors.factories import RELIANCE
@@ -47,6 +49,7 @@ async def main(bootstrap: str, supabase_url: str, simulator_url: str, market: st
             quotes=QuoteCache(PLAN.instrument),
             wall=time.time_ns,
             random=Random(1),
+            guards=Guards(EVERY_DAY, SquareOff()) if os.environ.get("GUARD") == "1" else None,
             read_every=1.0,
         )
         options = ShellOptions(session_timeout=6, snapshot_interval=0.5)

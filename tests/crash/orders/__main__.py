@@ -5,8 +5,9 @@
 Two order workers and `ats books` serve a few users while processes are killed or frozen, the
 database and the broker die, replies and order updates are lost, late or odd, tokens die and
 switches go off. Afterwards, from the simulator's own books: no order twice, each intent with
-exactly one final outcome, which is the broker's, no order of whom was switched off before, and
-`ats.positions` equal to the broker's, to the paisa. A violation prints its story, which `--seed`
+exactly one final outcome, which is the broker's, no entry of whom was switched off before,
+`ats.positions` equal to the broker's, to the paisa, no position without a stop for long, and
+everybody flat once trading is halted with `flatten`. A violation prints its story, which `--seed`
 and `--only` play again.
 """
 
@@ -43,6 +44,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=20, help="stories (default 20: three minutes)")
     parser.add_argument("--seed", type=int, default=1, help="of all stories")
     parser.add_argument("--only", type=int, help="play only the nth story of the seed")
+    parser.add_argument(
+        "--unprotected",
+        type=float,
+        default=2.0,
+        help="seconds that a position may be without a stop (default 2; more on a busy machine)",
+    )
     parser.add_argument("--keep", type=Path, help="keep logs and topics in this folder")
     return parser.parse_args()
 
@@ -60,10 +67,14 @@ async def play(given: argparse.Namespace) -> int:
             for count, number in enumerate(numbers[first : first + A_DAY], first + 1):
                 story = story_of(given.seed, number)
                 happened.update(str(event.kind) for event in story.events)
-                complaints = await Run(stage, story).play()
+                run = Run(stage, story)
+                complaints = await run.play()
+                if run.unprotected > given.unprotected:
+                    complaints.append(f"a position had no stop for {run.unprotected:.1f} s")
                 bad += bool(complaints)
                 mark = "WRONG" if complaints else "held"
-                say(f"[{count}/{len(numbers)}] run {number}: {mark}, {len(story.events)} events")
+                bare = f"{run.unprotected:.1f} s without a stop at most"
+                say(f"[{count}/{len(numbers)}] run {number}: {mark}, {bare}")
                 if complaints:
                     lines = [str(story), *(f"  ! {complaint}" for complaint in complaints), ""]
                     sys.stdout.write("\n".join(lines))
@@ -102,7 +113,8 @@ def report(stage: Stage, happened: Counter[str], seconds: float) -> None:
         f"{len(stage.heard.intents)} intents, outcomes {dict(sorted(outcomes.items()))}; "
         f"exit codes of our processes {dict(sorted(ends.items()))}; "
         f"{stage.database_kills} deaths of the database, {stage.broker_kills} of the broker; "
-        f"{dict(sorted(happened.items()))}; {seconds:.0f} s\n"
+        f"{dict(sorted(happened.items()))}; longest without a stop "
+        f"{max(stage.unprotected, default=0):.1f} s; {seconds:.0f} s\n"
     )
 
 

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
@@ -19,6 +20,7 @@ from uuid import UUID
 import asyncpg
 import httpx
 from aiokafka.errors import KafkaError
+from postgrest.exceptions import APIError
 
 from ats.embedded.kafka import EmbeddedKafka
 from ats.embedded.postgres import EmbeddedPostgres
@@ -112,6 +114,7 @@ class Stage:
     accounts: int = 0
     broker_kills: int = 0
     database_kills: int = 0
+    unprotected: list[float] = field(default_factory=list)  # worst of each run, in seconds
 
     async def listen(self) -> None:
         """Follow intents and outcomes for ever, through deaths of the broker."""
@@ -229,7 +232,7 @@ def _books(home: Path, connection: KafkaConnection, world: World, simulator: Sim
         simulator.url,
         str(int(simulator.exchange.now)),
     ]
-    key = {"SUPABASE_SERVICE_KEY": world.stack.secret_key}
+    key = {"SUPABASE_SERVICE_KEY": world.stack.secret_key, "GUARD": "1"}
     return Worker(PROCESSES[2], command, os.environ | key, home / f"{PROCESSES[2]}.log")
 
 
@@ -245,7 +248,7 @@ class Run:
     decisions: list[DecisionId] = field(default_factory=list)
     off: dict[UserId, datetime] = field(default_factory=dict)
     dead: set[UserId] = field(default_factory=set)
-    done: list[str] = field(default_factory=list)
+    unprotected: float = 0.0  # seconds
 
     async def play(self) -> list[str]:
         """Play it; returns what was wrong."""
@@ -257,6 +260,7 @@ class Run:
             tasks.append(asyncio.create_task(self._happen(event)))
         await asyncio.gather(*tasks)
         complaints = await self._settled()
+        complaints += await self._flat()
         self.stage.simulator.faults.clear()
         await self._leave()
         return complaints
@@ -319,6 +323,8 @@ class Run:
                 body = {"client_id": self.accounts[self.users[event.who]]}
                 url = f"{stage.simulator.url}/control/tokens/kill"
                 (await stage.world.http.post(url, json=body)).raise_for_status()
+            case Kind.LOSE_STOP:
+                await self._lose_stop(self.accounts[self.users[event.who]])
             case Kind.PHONE:
                 fault = Fault(FaultKind.PHONE_ORDER, client_id=self.accounts[self.users[event.who]])
                 stage.simulator.faults.add(fault, seed=1)
@@ -387,7 +393,8 @@ class Run:
     async def _known(self) -> Known:
         rows = await _again(
             lambda: self.stage.world.sql(
-                "select order_id, claimed_at from private.order_claims where user_id = any ($1)",
+                "select order_id, claimed_at from private.order_claims where user_id = any ($1)"
+                " and not closes",
                 self.users,
             )
         )
@@ -414,11 +421,58 @@ class Run:
                 )
         return held
 
-    async def _leave(self) -> None:
-        """Nobody of this run trades in the next."""
+    async def _lose_stop(self, account: str) -> None:
+        """The exchange drops the stops of an account's super orders, and says nothing."""
+        stage = self.stage
+        for made in (await self._books(account))["super_orders"]:
+            lose = Fault(FaultKind.LOSE, client_id=account, endpoint="/orderupdate")
+            stage.simulator.faults.add(lose, seed=1)
+            url = f"{stage.simulator.url}/control/orders/{made['orderId']}/lose"
+            await stage.world.http.post(url, json={"leg": "STOP_LOSS_LEG"})  # 400: it had none
+
+    async def _books(self, account: str) -> Any:
+        url = f"{self.stage.simulator.url}/control/books/{account}"
+        return (await self.stage.world.http.get(url)).raise_for_status().json()
+
+    async def _flat(self) -> list[str]:
+        """Stop everybody of the run and have their positions closed; who is not flat in time."""
         for user in self.users:
-            await self._switch_off(user)
-        await _again(self.stage.world.give_accounts_back)
+            await _again(partial(self._halt, user))
+        living = {u: a for u, a in self.accounts.items() if u not in self.dead}
+        deadline = time.monotonic() + AGREES_WITHIN
+        while True:
+            held = [account for account in living.values() if not await self._is_flat(account)]
+            if not held or time.monotonic() > deadline:
+                break
+            await asyncio.sleep(0.3)
+        for account in living.values():
+            seconds = (await self._books(account))["protection"]["machine_seconds"]
+            self.unprotected = max(self.unprotected, seconds["worst"])
+        self.stage.unprotected.append(self.unprotected)
+        return [f"{account} is not flat" for account in held]
+
+    async def _halt(self, user: UserId) -> None:
+        await self.stage.world.sql(
+            "select halt_trading($1, 'crash test', 'the run is over', true, false)", user
+        )
+
+    async def _is_flat(self, account: str) -> bool:
+        books = await self._books(account)
+        live = {"TRANSIT", "PENDING", "PART_TRADED", "TRIGGERED"}
+        waiting = any(order["orderStatus"] in live for order in books["orders"])
+        return not waiting and not any(row["net"] for row in books["positions"])
+
+    async def _leave(self) -> None:
+        """Nobody of this run trades, or is looked after, in the next."""
+
+        async def disconnected() -> None:
+            await self.stage.world.sql(
+                "update public.user_trading_keys set is_trading_enabled = false,"
+                " dhan_access_token = null, token_expiry = null where user_id = any ($1)",
+                self.users,
+            )
+
+        await _again(disconnected)
 
 
 async def _again(call: Callable[[], Awaitable[T]]) -> T:
@@ -427,7 +481,7 @@ async def _again(call: Callable[[], Awaitable[T]]) -> T:
     while True:
         try:
             return await call()
-        except (OSError, asyncpg.PostgresError, httpx.HTTPError, TryLater, KafkaError):
+        except (OSError, asyncpg.PostgresError, APIError, httpx.HTTPError, TryLater, KafkaError):
             if time.monotonic() > deadline:
                 raise
         await asyncio.sleep(0.1)

@@ -20,6 +20,7 @@ class Kind(StrEnum):
     SWITCH_OFF = "switch off"
     KILL_TOKEN = "kill the token"  # a kind of event
     PHONE = "order from the phone"
+    LOSE_STOP = "lose a stop"
 
 
 # what Dhan does to one request to place an order
@@ -105,4 +106,6 @@ def story_of(seed: int, nth: int) -> Story:
     for kind, share in ((Kind.SWITCH_OFF, 0.3), (Kind.KILL_TOKEN, 0.1), (Kind.PHONE, 0.2)):
         if chance.random() < share:
             events.append(Event(moment(), kind, chance.randrange(users)))
+    if chance.random() < 0.3:
+        events.append(Event(WINDOW + 1.0, Kind.LOSE_STOP, chance.randrange(users)))
     return Story(seed, nth, users, tuple(sorted(events, key=lambda event: event.at)))

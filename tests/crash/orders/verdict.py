@@ -64,7 +64,7 @@ class Known:
         accounts: The Dhan account of each user.
         always_on: Users whom nothing was done to.
         switched_off: When the database had taken the switch-off, by its own clock.
-        claimed: When each order was claimed, by the same clock.
+        claimed: When each order that may open a position was claimed, by the same clock.
         held: The broker's own positions, by user and instrument.
     """
 
