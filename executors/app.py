@@ -36,6 +36,7 @@ from executors.orders.corrections import CorrectionSweep
 from executors.orders.pre_trade import PreTrade
 from executors.orders.reconcile import CLAIM_LEASE, Reconciler, intents_of
 from executors.orders.worker import OrderWorker, WorkerDeps
+from executors.positions import FilledPositions
 from executors.quotes import QuoteCache
 from executors.risk.order_rate import OrderRate
 from executors.risk.sizing import UserLimits
@@ -48,13 +49,14 @@ from schemas.codec import decode
 from schemas.errors import Unreadable
 from schemas.ids import InstrumentId
 from schemas.market import Instrument
-from schemas.messages import Execution
+from schemas.messages import Execution, Position
 from schemas.topics import (
     DECISIONS,
     EXECUTIONS,
     FANOUTS,
     ORDER_EVENTS,
     ORDERS,
+    POSITIONS,
     TICKS,
     PartitionPlan,
 )
@@ -133,6 +135,7 @@ async def run_executors(
     store = Store(ports.database)
     book = ports.book or QuoteCache(ports.plan.instrument)
     active, budget, halts = ActiveUsers(ports.machine), OrderRate(), HaltBoard()
+    positions = FilledPositions()
     broker = ports.rules.broker(ports.http)
     tokens = RefusedTokens(store, ports.machine)
     reconciler = Reconciler(store, broker, tokens, ports.machine, ports.lease)
@@ -153,6 +156,7 @@ async def run_executors(
         kill_switch=ports.kill_switch,
         square_off=ports.square_off,
         halted=halts.halted,
+        positions=positions,
     )
     deps = WorkerDeps(
         store=store,
@@ -203,6 +207,7 @@ async def run_executors(
             ContestSweep(store, ports.rules, ports.http, tokens, ports.machine).run(),
             _follow_ticks(ports, book),
             _follow_executions(ports, budget),
+            _follow_positions(ports, positions),
             _reconcile_open_claims(ports, reconciler, publisher),
         )
 
@@ -265,6 +270,16 @@ async def _follow_executions(ports: ExecutorDeps, budget: OrderRate) -> None:
     since = UtcNs(ports.wall() - OVERLAP)  # what is seen twice counts once
     async with aclosing(read_topics(ports.connection, [EXECUTIONS], since=since)) as records:
         await _observe(records, budget)
+
+
+async def _follow_positions(ports: ExecutorDeps, positions: FilledPositions) -> None:
+    since = UtcNs(ports.wall() - DAY_BACK)
+    async with aclosing(read_topics(ports.connection, [POSITIONS], since=since)) as records:
+        async for record in records:
+            try:
+                positions.observe(decode(Position, record.value))
+            except Unreadable as error:
+                log.warning("position_unreadable", record=str(record), reason=error.reason)
 
 
 async def _follow_ticks(ports: ExecutorDeps, book: QuoteCache) -> None:

@@ -6,15 +6,25 @@ The judgement itself is pure (`executors.risk.gate`); here its facts are put tog
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from executors.accounts import Accounts
 from executors.clock import DecisionTime, MarketClock
 from executors.fanout import LimitsOf
 from executors.modes import ModeRules
+from executors.positions import FilledPositions
 from executors.quotes import QuoteCache
-from executors.risk.gate import DAILY, Account, Denial, PreTradeContext, closes, cut_to_close, judge
+from executors.risk.gate import (
+    DAILY,
+    Account,
+    Denial,
+    PreTradeContext,
+    closable,
+    closes,
+    cut_to_close,
+    judge,
+)
 from executors.risk.order_rate import OrderRate
 from executors.risk.square_off import SquareOff
 from executors.sessions import ActiveUsers
@@ -22,7 +32,7 @@ from executors.store import Claimed
 from executors.tokens import RefusedTokens
 from schemas.calendar import Calendar
 from schemas.ids import UserId
-from schemas.market import Side
+from schemas.market import Side, trading_day
 from schemas.messages import OrderIntent
 from schemas.units import UtcNs
 
@@ -49,6 +59,7 @@ class PreTrade:
     kill_switch: Callable[[], bool]
     square_off: SquareOff = DAILY
     halted: Callable[[UserId], bool] = lambda _: False
+    positions: FilledPositions = field(default_factory=FilledPositions)
 
     async def quotes(self, intent: OrderIntent) -> None:
         """Wait until the quotes are as new as the decision, `QUOTE_TIMEOUT` at most."""
@@ -67,13 +78,19 @@ class PreTrade:
 
     def closes(self, order: OrderIntent, now: UtcNs) -> bool:
         """Whether `order` only makes the position smaller: neither halt nor switch holds it."""
-        position = self.budget.position(order.user_id, order.instrument, now)
-        return closes(order.side, order.quantity, position)
+        return closes(order.side, order.quantity, self._closable(order, now))
 
     def opens(self, order: OrderIntent, now: UtcNs) -> bool:
         """Whether `order` closes nothing; one that turns a position over does both."""
+        held = self._closable(order, now)
+        return held == 0 or (held > 0) is (order.side is Side.BUY)
+
+    def _closable(self, order: OrderIntent, now: UtcNs) -> int:
         position = self.budget.position(order.user_id, order.instrument, now)
-        return position == 0 or (position > 0) is (order.side is Side.BUY)
+        return closable(position, self._filled(order, now))
+
+    def _filled(self, order: OrderIntent, now: UtcNs) -> int | None:
+        return self.positions.net(order.user_id, order.instrument, trading_day(now))
 
     async def account(self, order: OrderIntent, claimed: Claimed) -> Account:
         """Whose account the claimed token is of, as far as the mode asks."""
@@ -110,4 +127,5 @@ class PreTrade:
             account=account,
             square_off=self.square_off,
             halted=self.halted(user),
+            filled=self._filled(order, now),
         )

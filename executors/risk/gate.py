@@ -104,6 +104,7 @@ class PreTradeContext:
         feed_clock: How far the feed's own clock has come; None before its first record.
         position: Units of this instrument that the user's orders of the day add up to; below zero
             they are sold short.
+        filled: The same by the fills that are known; None when none is.
     """
 
     now: UtcNs
@@ -120,6 +121,16 @@ class PreTradeContext:
     account: Account = Account.AS_STORED
     square_off: SquareOff = DAILY
     halted: bool = False
+    filled: int | None = None
+
+    @property
+    def closable(self) -> int:
+        """Units that are held for certain, by orders and by fills.
+
+        An order may have been accepted and never filled, and a stop may have closed what was. What
+        "closes" such a position would open another, past every halt.
+        """
+        return closable(self.position, self.filled)
 
 
 Check: TypeAlias = Callable[[OrderIntent, PreTradeContext], Denial | None]
@@ -142,6 +153,15 @@ def closes(side: Side, quantity: int, position: int) -> bool:
     return 0 < quantity <= held
 
 
+def closable(position: int, filled: int | None) -> int:
+    """The smaller of two counts of one position; nothing where they are of different sides."""
+    if filled is None:
+        return position
+    if (position > 0) is not (filled > 0) or not filled:
+        return 0
+    return min(position, filled, key=abs)
+
+
 def cut_to_close(intent: OrderIntent, context: PreTradeContext) -> OrderIntent:
     """The part of `intent` that closes, when a limit on entries forbids the whole.
 
@@ -149,7 +169,7 @@ def cut_to_close(intent: OrderIntent, context: PreTradeContext) -> OrderIntent:
     open another. Where a halt, the hour, the day's number or the value allows no entry, what is
     left is the exit.
     """
-    held = context.position if intent.side is Side.SELL else -context.position
+    held = context.closable if intent.side is Side.SELL else -context.closable
     if not 0 < held < intent.quantity:
         return intent
     on_entries = (
@@ -168,7 +188,7 @@ def kill_switch_is_off(_: OrderIntent, context: PreTradeContext) -> Denial | Non
 
 def nobody_halted_it(intent: OrderIntent, context: PreTradeContext) -> Denial | None:
     """A halt lets out what only closes."""
-    if closes(intent.side, intent.quantity, context.position):
+    if closes(intent.side, intent.quantity, context.closable):
         return None
     return Denial.HALTED if context.halted else None
 
@@ -192,7 +212,7 @@ def account_is_the_stored_one(_: OrderIntent, context: PreTradeContext) -> Denia
 
 def account_is_verified(intent: OrderIntent, context: PreTradeContext) -> Denial | None:
     """No entry while Dhan does not say whose account it is."""
-    if closes(intent.side, intent.quantity, context.position):
+    if closes(intent.side, intent.quantity, context.closable):
         return None
     return Denial.ACCOUNT_UNVERIFIED if context.account is Account.UNVERIFIED else None
 
@@ -218,7 +238,7 @@ def market_is_open(intent: OrderIntent, context: PreTradeContext) -> Denial | No
 
 def last_entry_is_ahead(intent: OrderIntent, context: PreTradeContext) -> Denial | None:
     """Nothing is opened any more once the day's positions are being closed."""
-    if closes(intent.side, intent.quantity, context.position):
+    if closes(intent.side, intent.quantity, context.closable):
         return None
     due = context.square_off.due(context.calendar, context.now, intent.instrument)
     return Denial.AFTER_LAST_ENTRY if due else None

@@ -19,6 +19,7 @@ from executors.risk.gate import (
     OrderCounts,
     PreTradeContext,
     Quote,
+    closable,
     cut_to_close,
     judge,
 )
@@ -116,6 +117,40 @@ def test_the_session_begins_with_its_first_moment_and_ends_before_its_last(
     situation = replace(the_situation_for(intent), square_off=NEVER)
 
     assert judge(intent, at(moment)(intent, situation)) is denial
+
+
+@pytest.mark.parametrize(
+    ("position", "filled", "held"),
+    [(10, None, 10), (10, 10, 10), (10, 4, 4), (10, 0, 0), (10, -10, 0), (0, 10, 0), (-7, -9, -7)],
+)
+def test_what_may_be_closed_is_held_by_orders_and_by_fills(
+    position: int, filled: int | None, held: int
+) -> None:
+    assert closable(position, filled) == held
+
+
+@pytest.mark.parametrize(
+    ("change", "denial"),
+    [
+        (at(FIVE_PAST_THREE), Denial.AFTER_LAST_ENTRY),
+        (lambda _, s: replace(s, halted=True), Denial.HALTED),
+        (lambda _, s: replace(s, account=Account.UNVERIFIED), Denial.ACCOUNT_UNVERIFIED),
+    ],
+    ids=["late", "halted", "unverified"],
+)
+def test_what_a_stop_has_closed_already_is_no_exit_any_more(change: Change, denial: Denial) -> None:
+    intent = an_intent(side=Side.SELL, valid_until=HALF_PAST_THREE)
+    held = replace(change(intent, the_situation_for(intent)), position=10, square_off=SquareOff())
+
+    assert judge(intent, held) is None
+    assert judge(intent, replace(held, filled=0)) is denial
+
+
+def test_in_a_halt_an_exit_is_cut_to_what_stops_have_left() -> None:
+    intent = an_intent(side=Side.SELL)
+    halted = replace(the_situation_for(intent), position=10, filled=4, halted=True)
+
+    assert cut_to_close(intent, halted).quantity == 4
 
 
 @pytest.mark.parametrize(
