@@ -20,7 +20,7 @@ from typing import Any, Final, Self
 
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaConnectionError, UnknownTopicOrPartitionError
+from aiokafka.errors import KafkaConnectionError, KafkaError, UnknownTopicOrPartitionError
 
 from bus.connection import KafkaConnection, unreachable
 from bus.records import Output, TopicPartition, partition_for
@@ -153,9 +153,17 @@ class Publisher:
         """Send `output` and return when the broker has acknowledged it.
 
         A caller that is cancelled stops waiting; the record is sent all the same.
+
+        Raises:
+            TryLater: the broker did not take it, or an earlier one.
+            Misconfigured: as `send`.
         """
-        # cancelling a wait must not cancel the record
-        await asyncio.shield(await self.send(output))
+        sent = await self.send(output)
+        try:
+            await asyncio.shield(sent)  # cancelling a wait must not cancel the record
+        except KafkaError as error:
+            self._failure = self._failure or error
+            self._raise_failure()
 
     async def flush(self) -> None:
         """Wait until everything sent so far is acknowledged."""

@@ -154,6 +154,19 @@ async def test_a_refused_record_that_nobody_waits_for_is_told_and_stops_the_publ
     assert await read(connection, topic) == []
 
 
+async def test_a_refused_record_that_is_waited_for_is_something_to_try_later(
+    connection: KafkaConnection, prefix: str
+) -> None:
+    topic = a_topic(prefix)
+    await create_topics(connection, PLAN, topics=[topic])
+    publisher = await Publisher(connection).__aenter__()
+
+    with pytest.raises(TryLater, match="not accepted"):
+        await publisher.send_and_wait(Output(topic, b"k", bytes(2 * MIB), 0))
+    with pytest.raises(TryLater):
+        await publisher.__aexit__(None, None, None)
+
+
 async def test_following_since_a_moment_starts_with_the_first_record_published_then(
     connection: KafkaConnection, prefix: str
 ) -> None:
