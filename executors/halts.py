@@ -15,6 +15,7 @@ import structlog
 from bus.database import StoreAway
 from executors.clock import MonotonicClock
 from executors.store import Halt, Halts, Store
+from schemas.errors import Misconfigured, Unreadable
 from schemas.ids import UserId
 
 log = structlog.get_logger(__name__)
@@ -67,7 +68,8 @@ class HaltPoller:
         """One look at the database. While it is away, what was known last holds."""
         try:
             halts = await self._store.halts_in_force(self._board.known)
-        except StoreAway as error:
+        # a database that does not fit is as good as none: exits must go on without it
+        except (StoreAway, Misconfigured, Unreadable) as error:
             log.warning("halts_unknown", error=str(error))
             return
         known = self._board.known

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from unittest.mock import AsyncMock
 
 import httpx
 import pytest
@@ -156,8 +157,9 @@ async def test_kill_without_kafka_halts_and_calls_nobody_flat(
 
 
 @pytest.mark.usefixtures("settings")
-async def test_while_the_database_is_away_the_halts_known_last_hold(
-    stack: SupabaseStack, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("error", [StoreAway("gone"), Misconfigured("another key")])
+async def test_while_the_database_is_of_no_use_the_halts_known_last_hold(
+    stack: SupabaseStack, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     person, _ = await trading_user(stack)
     store, board = Store(await stack.service()), HaltBoard()
@@ -165,13 +167,9 @@ async def test_while_the_database_is_away_the_halts_known_last_hold(
     with pytest.raises(TryLater):
         await kill(wish(user=UserId(person.id), wait=0.0))
     await poller.poll()
-    monkeypatch.setattr(store, "halts_in_force", _away)
+    monkeypatch.setattr(store, "halts_in_force", AsyncMock(side_effect=error))
     await poller.poll()
     assert board.halted(UserId(person.id))
-
-
-async def _away(_: object) -> object:
-    raise StoreAway("gone")
 
 
 def told(action: ExitAction, user: UserId, outcome: str = "accepted") -> ExitOrder:
