@@ -79,13 +79,23 @@ def order_event(
     now: UtcNs,
     super_order: DhanOrderId | None = None,
 ) -> OrderEvent | None:
-    """One order as Dhan shows it at market time `now`; None when it says not what of.
+    """One order as Dhan shows it at market time `now`, as `observed_order`."""
+    seen = observed_order(order, super_order)
+    if seen is None:
+        return None
+    return _event(user, by, order.updated_at or order.created_at or now, now, seen)
+
+
+def observed_order(
+    order: BrokerOrder, super_order: DhanOrderId | None = None
+) -> ObservedOrder | None:
+    """One row as Dhan shows it; None when it says not what of.
 
     `super_order` is the number of the super order whose entry or leg it is known to be.
     """
     if order.instrument is None or order.side is None:
         return None
-    seen = ObservedOrder(
+    return ObservedOrder(
         dhan_order_id=order.order_id,
         leg=LEGS[order.leg],
         dhan_correlation_id=order.correlation_id,
@@ -104,7 +114,6 @@ def order_event(
         super_order=super_order or order.parent_id or DhanOrderId(""),
         reason=order.reason,
     )
-    return _event(user, by, order.updated_at or order.created_at or now, now, seen)
 
 
 def fill_event(user: UserId, trade: TradeRow, now: UtcNs) -> OrderEvent | None:
@@ -162,7 +171,7 @@ def observe(user: UserId, reading: Reading, now: UtcNs) -> Observed:
     The reading counts as of the day of its newest row: on a Saturday Dhan may still show Friday's.
     """
     events = list[OrderEvent]()
-    parents = _parents(reading.super_orders.rows)
+    parents = parents_of(reading.super_orders.rows)
     for order in reading.orders.orders:
         event = order_event(user, order, ObservedBy.ORDER_BOOK, now, parents.get(order.order_id))
         events += [event] if event else []
@@ -220,7 +229,7 @@ def disagrees(observed: Observed, book: DayBook | None) -> bool:
     return any(ours[each] != counted[each] for each in {*ours, *counted})
 
 
-def _parents(rows: Iterable[BrokerSuperOrder]) -> dict[DhanOrderId, DhanOrderId]:
+def parents_of(rows: Iterable[BrokerSuperOrder]) -> dict[DhanOrderId, DhanOrderId]:
     """The super order of each number: of its entry, and of legs with a number of their own."""
     parents = {leg.order_id: each.entry.order_id for each in rows for leg in each.legs}
     return parents | {each.entry.order_id: each.entry.order_id for each in rows}
@@ -229,13 +238,13 @@ def _parents(rows: Iterable[BrokerSuperOrder]) -> dict[DhanOrderId, DhanOrderId]
 def _of_super_order(user: UserId, each: BrokerSuperOrder, now: UtcNs) -> Iterable[OrderEvent]:
     """The entry, which says how the whole stands, and those legs for which something stands."""
     entry = each.entry
-    rows = [entry] + [_leg(entry, leg) for leg in each.legs if leg.quantity]
+    rows = [entry] + [leg_order(entry, leg) for leg in each.legs if leg.quantity]
     for row in rows:
         if event := order_event(user, row, ObservedBy.ORDER_BOOK, now, entry.order_id):
             yield event
 
 
-def _leg(entry: BrokerOrder, leg: BrokerLeg) -> BrokerOrder:
+def leg_order(entry: BrokerOrder, leg: BrokerLeg) -> BrokerOrder:
     """A leg as an order of its own; the price it waits at is a stop's trigger, a target's limit."""
     quantity = leg.quantity or _NO_UNITS
     own_row = leg.order_id != entry.order_id

@@ -9,27 +9,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final, Self, TypeAlias
+from typing import Self, TypeAlias
 
 import httpx
 
-from dhan.orders import BrokerOrder, DayOrders, LegName, OrderClient
+from dhan.orders import BrokerOrder, DayOrders, OrderClient
 from dhan.outcomes import NoAnswer, Rows, Unknown
 from dhan.portfolio import PortfolioClient, PositionRow
-from dhan.super_orders import BrokerLeg, BrokerSuperOrder, SuperOrderClient
+from dhan.super_orders import BrokerSuperOrder, SuperOrderClient
 from dhan.trader_control import TraderControlClient
 from dhan.transport import Credentials, OrderUrl
 from executors.orders.book import DayBook, KnownOrder, OrderKey
 from executors.orders.exits import PRODUCT, intraday
+from executors.orders.observations import leg_order, observed_order, parents_of
 from schemas.ids import DhanOrderId, InstrumentId
-from schemas.messages import Leg, ObservedBy, ObservedOrder, OrderStatus
-from schemas.units import Paise, Quantity, UtcNs
-
-LEGS: Final = {
-    LegName.ENTRY: Leg.ENTRY,
-    LegName.STOP_LOSS: Leg.STOP_LOSS,
-    LegName.TARGET: Leg.TARGET,
-}
+from schemas.messages import ObservedBy, ObservedOrder
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,76 +98,19 @@ def net_of(positions: Iterable[PositionRow]) -> dict[InstrumentId, int]:
 
 def book_of(orders: Iterable[BrokerOrder], supers: Iterable[BrokerSuperOrder]) -> DayBook:
     """One book of both lists: a leg belongs to the entry that lists it."""
-    supers, orders = tuple(supers), tuple(orders)
-    parents = {
-        leg.order_id: each.entry.order_id
-        for each in supers
-        for leg in each.legs
-        if leg.order_id != each.entry.order_id
-    }
-    parents |= {each.entry.order_id: each.entry.order_id for each in supers}
-    book, seen = DayBook(), set[DhanOrderId]()
+    supers = tuple(supers)
+    parents, book, seen = parents_of(supers), DayBook(), set[DhanOrderId]()
     for order in orders:
         seen.add(order.order_id)
-        _join(book, observed(order, order.parent_id or parents.get(order.order_id)))
+        _join(book, observed_order(order, parents.get(order.order_id)))
     for each in supers:
-        if each.entry.order_id not in seen:
-            _join(book, observed(each.entry, each.entry.order_id))
+        number = each.entry.order_id
+        if number not in seen:
+            _join(book, observed_order(each.entry, number))
         for leg in each.legs:
-            if leg.order_id == each.entry.order_id or leg.order_id not in seen:
-                _join(book, observed_leg(each.entry, leg))
+            if leg.order_id == number or leg.order_id not in seen:
+                _join(book, observed_order(leg_order(each.entry, leg), number))
     return book
-
-
-def observed(order: BrokerOrder, super_order: DhanOrderId | None) -> ObservedOrder | None:
-    """One row of the order book; None for what ATS cannot name."""
-    if order.instrument is None or order.side is None:
-        return None
-    return ObservedOrder(
-        dhan_order_id=order.order_id,
-        leg=LEGS[order.leg],
-        dhan_correlation_id=order.correlation_id,
-        instrument=order.instrument,
-        side=order.side,
-        product=order.product,
-        order_type=order.order_type,
-        status=status_of(order.status),
-        status_word=order.status,
-        quantity=order.quantity or Quantity(0),
-        filled=order.filled or Quantity(0),
-        filled_value=order.filled_value or Paise(0),
-        price=Paise(order.price or 0),
-        trigger=Paise(order.trigger or 0),
-        updated_at=order.updated_at or UtcNs(0),
-        super_order=super_order or DhanOrderId(""),
-        reason=order.reason,
-    )
-
-
-def observed_leg(entry: BrokerOrder, leg: BrokerLeg) -> ObservedOrder | None:
-    """An exit as the list of super orders shows it, before it stands in the order book."""
-    if entry.instrument is None or leg.side is None:
-        return None
-    is_stop = leg.leg is LegName.STOP_LOSS
-    price = Paise(leg.price or 0)
-    return ObservedOrder(
-        dhan_order_id=leg.order_id,
-        leg=LEGS[leg.leg],
-        instrument=entry.instrument,
-        side=leg.side,
-        product=entry.product,
-        status=status_of(leg.status),
-        status_word=leg.status,
-        quantity=leg.quantity or Quantity(0),
-        price=Paise(0) if is_stop else price,
-        trigger=price if is_stop else Paise(0),
-        super_order=entry.order_id,
-    )
-
-
-def status_of(word: str) -> OrderStatus:
-    """Dhan's word as a status; `OTHER` for a new one, which is no end."""
-    return OrderStatus(word) if word in OrderStatus.__members__ else OrderStatus.OTHER
 
 
 def _join(book: DayBook, seen: ObservedOrder | None) -> None:
