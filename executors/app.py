@@ -135,29 +135,10 @@ async def run_executors(
     store = Store(ports.database)
     book = ports.book or QuoteCache(ports.plan.instrument)
     active, budget, halts = ActiveUsers(ports.machine), OrderRate(), HaltBoard()
-    positions = FilledPositions()
     broker = ports.rules.broker(ports.http)
     tokens = RefusedTokens(store, ports.machine)
     reconciler = Reconciler(store, broker, tokens, ports.machine, ports.lease)
-
-    def limits_of(_: object) -> UserLimits:
-        return ports.limits
-
-    pre_trade = PreTrade(
-        rules=ports.rules,
-        tokens=tokens,
-        accounts=Accounts(ports.rules, ports.http, tokens),
-        book=book,
-        active=active,
-        budget=budget,
-        clock=ports.clock,
-        calendar=ports.calendar,
-        limits_of=limits_of,
-        kill_switch=ports.kill_switch,
-        square_off=ports.square_off,
-        halted=halts.halted,
-        positions=positions,
-    )
+    pre_trade = _pre_trade(ports, tokens, book, active, budget=budget, halts=halts)
     deps = WorkerDeps(
         store=store,
         broker=broker,
@@ -168,7 +149,7 @@ async def run_executors(
         metrics=ports.metrics,
     )
     service = execution_service(
-        FanOut(active, ports.instruments, limits_of, ports.clock, ports.machine),
+        FanOut(active, ports.instruments, pre_trade.limits_of, ports.clock, ports.machine),
         OrderWorker(deps),
     )
     await _load_day_counts(ports, budget)
@@ -205,11 +186,37 @@ async def run_executors(
             HaltPoller(store, halts, ports.machine).run(),
             sweep.run(),
             ContestSweep(store, ports.rules, ports.http, tokens, ports.machine).run(),
-            _follow_ticks(ports, book),
+            follow_ticks(ports.connection, book, ports.wall()),
             _follow_executions(ports, budget),
-            _follow_positions(ports, positions),
+            _follow_positions(ports, pre_trade.positions),
             _reconcile_open_claims(ports, reconciler, publisher),
         )
+
+
+def _pre_trade(
+    ports: ExecutorDeps,
+    tokens: RefusedTokens,
+    book: QuoteCache,
+    active: ActiveUsers,
+    *,
+    budget: OrderRate,
+    halts: HaltBoard,
+) -> PreTrade:
+    """What is looked at before an order leaves; limits are everybody's, until users have own."""
+    return PreTrade(
+        rules=ports.rules,
+        tokens=tokens,
+        accounts=Accounts(ports.rules, ports.http, tokens),
+        book=book,
+        active=active,
+        budget=budget,
+        clock=ports.clock,
+        calendar=ports.calendar,
+        limits_of=lambda _: ports.limits,
+        kill_switch=ports.kill_switch,
+        square_off=ports.square_off,
+        halted=halts.halted,
+    )
 
 
 async def run_with_feeds(
@@ -282,10 +289,11 @@ async def _follow_positions(ports: ExecutorDeps, positions: FilledPositions) -> 
                 log.warning("position_unreadable", record=str(record), reason=error.reason)
 
 
-async def _follow_ticks(ports: ExecutorDeps, book: QuoteCache) -> None:
-    since = UtcNs(ports.wall() - TICKS_BACK)
-    async with aclosing(read_topics(ports.connection, [TICKS], since=since)) as records:
-        await book.follow(records)
+async def follow_ticks(connection: KafkaConnection, quotes: QuoteCache, now: int) -> None:
+    """Keep `quotes` up to date for ever, from an hour before machine time `now` (UTC ns) on."""
+    since = UtcNs(now - TICKS_BACK)
+    async with aclosing(read_topics(connection, [TICKS], since=since)) as records:
+        await quotes.follow(records)
 
 
 async def _observe(records: AsyncIterator[Record], budget: OrderRate) -> None:

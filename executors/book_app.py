@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -18,10 +17,9 @@ from bus.exit import terminate_on
 from bus.metrics import ShellMetrics
 from bus.options import ShellOptions
 from bus.publisher import Publisher
-from bus.reader import read_topics
 from bus.stateful import run_stateful
 from executors.accounts import Accounts
-from executors.app import TICKS_BACK, run_with_feeds
+from executors.app import follow_ticks, run_with_feeds
 from executors.clock import MarketClock, MonotonicClock
 from executors.halts import HaltBoard, HaltPoller
 from executors.metrics import BookMetrics
@@ -44,8 +42,8 @@ from executors.tokens import RefusedTokens
 from schemas.calendar import Calendar
 from schemas.ids import InstrumentId
 from schemas.market import Instrument
-from schemas.topics import TICKS, PartitionPlan
-from schemas.units import NS_PER_SECOND, UtcNs
+from schemas.topics import PartitionPlan
+from schemas.units import NS_PER_SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +143,8 @@ async def run_books(
             metrics=metrics,
             listener=accounts,
         )
-        beside = [accounts.run(), projection.run(), _follow_ticks(ports)]
+        ticks = follow_ticks(ports.connection, ports.quotes, ports.wall())
+        beside = [accounts.run(), projection.run(), ticks]
         await run_with_feeds(serving, *beside, *([guardians.run()] if guardians else []))
         await projection.write()
 
@@ -166,9 +165,3 @@ def _guardians(ports: BookDeps, store: Store, guards: Guards) -> Guardians:
     )
     halts = HaltPoller(store, board, ports.machine)
     return Guardians(deps, ports.connection, recorder, halts, ports.wall)
-
-
-async def _follow_ticks(ports: BookDeps) -> None:
-    since = UtcNs(ports.wall() - TICKS_BACK)
-    async with aclosing(read_topics(ports.connection, [TICKS], since=since)) as records:
-        await ports.quotes.follow(records)
