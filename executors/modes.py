@@ -91,7 +91,7 @@ class ModeRules:
         return open_client(leaves_machine=not self.base_url.paper)
 
     def broker(self, http: httpx.AsyncClient) -> BrokerFactory:
-        """Opens order desks at the only address this mode may reach."""
+        """Opens order entry at the only address this mode may reach."""
         return lambda credentials: AccountOrders(http, self.base_url, credentials)
 
 
