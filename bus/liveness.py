@@ -107,6 +107,8 @@ async def _ends(
     if not topic_partitions:
         return {}
     try:
-        return await asyncio.wait_for(member.ends(topic_partitions), ASK_WITHIN)
+        # Cancelled as the answer comes, `wait_for` of Python 3.11 forgets that it was cancelled.
+        async with asyncio.timeout(ASK_WITHIN):
+            return await member.ends(topic_partitions)
     except (KafkaError, TimeoutError):
         return {}

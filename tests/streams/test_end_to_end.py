@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import struct
+import sys
 from collections import defaultdict
 from datetime import date
 from http import HTTPStatus
@@ -18,15 +19,12 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
-from ats.services.streams import service_of
-from ats.settings import Settings
 from bus.connection import KafkaConnection
-from bus.options import ShellOptions
+from bus.exit import Exit
 from bus.publisher import Publisher
 from bus.records import Output, Record
-from bus.stateful import run_stateful
 from schemas import ticks
-from schemas.calendar import EVERY_DAY, Calendar, Holiday
+from schemas.calendar import Calendar, Holiday
 from schemas.calendar_file import exchange_calendar
 from schemas.codec import decode
 from schemas.errors import Misconfigured
@@ -41,7 +39,6 @@ from streams.feed import gateway as gateway_module
 from streams.feed import link as link_module
 from streams.feed.config import Mode
 from streams.feed.watchlist import Watchlist
-from streams.service import EngineStats
 from tests.streams import faults
 from tests.streams.conftest import PLAN
 from tests.streams.factories import at, random_market, shards, streams_of
@@ -60,11 +57,8 @@ from tests.streams.gateways import (
 from tests.streams.test_decode import NOON, SHARES, head, ltt, quote
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-# a shell ends its process when it was frozen for most of a session: here that is pytest's, on a
-# machine that may be loaded
 HOLIDAY = Calendar(holidays=(Holiday(day=trading_day(UtcNs(NOON))),))
 SATURDAY = at("12:00:00", date(2024, 1, 6))
-PATIENT = ShellOptions(session_timeout=120.0, join_timeout=300.0)
 
 
 @pytest.mark.parametrize("mode", Mode)
@@ -604,28 +598,25 @@ async def test_the_engine_over_kafka_equals_the_pure_engine_and_poison_becomes_d
         await publisher.flush()
     readable = [record for record in await everything(own_kafka, TICKS) if record.value != poison]
     expected = pure(readable)
-    stop, stats = asyncio.Event(), EngineStats()
 
-    product = service_of(Settings(), stats, EVERY_DAY)  # as `ats streams` runs it
-    service = asyncio.create_task(
-        run_stateful(product, own_kafka, PLAN, instance="test", stop=stop, options=PATIENT)
+    async def told() -> dict[tuple[str, int], list[tuple[bytes | None, bytes | None]]]:
+        got: dict[tuple[str, int], list[tuple[bytes | None, bytes | None]]] = defaultdict(list)
+        for topic in (SIGNALS, CANDLES, INDICATORS):
+            for record in await everything(own_kafka, topic):
+                got[topic.name, record.partition].append((record.key, record.value))
+        return got
+
+    engine = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.streams.engine_process", own_kafka.bootstrap_servers
     )
+    async with asyncio.timeout(WITHIN):
+        while sum(map(len, (await told()).values())) < sum(map(len, expected.values())):
+            assert engine.returncode is None, Exit(engine.returncode)
+            await asyncio.sleep(0.2)
+    engine.terminate()
+    assert await asyncio.wait_for(engine.wait(), WITHIN) == Exit.STOPPED
 
-    def all_read() -> bool:
-        assert not service.done(), service
-        read = sum(stats.count("ticks", partition) for partition in stats.machines)
-        return read == sum(
-            len(ticks.decode(record.value).rows) for record in readable if record.value
-        )
-
-    await until(all_read)
-    stop.set()
-    await asyncio.wait_for(service, WITHIN)
-
-    got: dict[tuple[str, int], list[tuple[bytes | None, bytes | None]]] = defaultdict(list)
-    for topic in (SIGNALS, CANDLES, INDICATORS):
-        for record in await everything(own_kafka, topic):
-            got[topic.name, record.partition].append((record.key, record.value))
+    got = await told()
     assert got == expected
     assert any(name == SIGNALS.name for name, _ in got)
     letters = [
