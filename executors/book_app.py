@@ -20,6 +20,7 @@ from bus.publisher import Publisher
 from bus.stateful import run_stateful
 from executors.accounts import Accounts
 from executors.app import follow_ticks, run_with_feeds
+from executors.charges.rates import shipped_rates
 from executors.clock import MarketClock, MonotonicClock
 from executors.halts import HaltBoard, HaltPoller
 from executors.metrics import BookMetrics
@@ -106,6 +107,7 @@ async def run_books(
         ports.machine,
         ports.metrics,
         partitions=ports.plan.user,
+        rates=shipped_rates(),
     )
     recorder = Publisher(
         ports.connection, lambda error: terminate_on(error, "an observation was not accepted")

@@ -15,9 +15,10 @@ from fractions import Fraction
 from typing import Final, NamedTuple
 
 from ats.demo.broker_book import BrokerBook, BrokerOrder, BrokerPosition
+from executors.charges.book import fills_of
 from executors.charges.charges import charges, estimate
-from executors.charges.day import DayTrades, Fill, Security
-from executors.charges.rates import Market, NoRate, Rates
+from executors.charges.day import DayTrades, Fill
+from executors.charges.rates import NoRate, Rates
 from executors.charges.result import NetResult, net_result
 from executors.orders.exits import ExitKind, is_ours
 from schemas.errors import Unreadable
@@ -150,19 +151,7 @@ def account_day(account: Account, day: date, rates: Rates, thinking: Paise) -> A
 
 
 def _fills(trades: Iterable[Trade]) -> tuple[Fill, ...]:
-    """As the charges see them; every listing is taken for a share."""
-    return tuple(
-        Fill(
-            # the legs of a super order may trade under its number
-            f"{fill.dhan_order_id} {fill.side}",
-            Security(fill.instrument, Market.CASH),
-            fill.side,
-            fill.product,
-            fill.quantity,
-            fill.price,
-        )
-        for fill in (trade.fill for trade in trades)
-    )
+    return fills_of(trade.fill for trade in trades)
 
 
 def _day_of_rates(trades: Sequence[Trade], day: date, rates: Rates) -> date:

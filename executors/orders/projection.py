@@ -19,6 +19,8 @@ from typing import Final, NamedTuple
 import structlog
 
 from bus.database import RowRefused, StoreAway
+from executors.charges.book import estimated
+from executors.charges.rates import Rates
 from executors.clock import MonotonicClock
 from executors.metrics import BookMetrics
 from executors.orders.book import DayBook, FillKey, KnownOrder, OrderKey, position_of
@@ -75,6 +77,7 @@ class Projection:
         metrics: BookMetrics,
         *,
         partitions: int,
+        rates: Rates,
     ) -> None:
         """`partitions` is how many `ats.order-events` has."""
         self._store = store
@@ -82,6 +85,7 @@ class Projection:
         self._machine = machine
         self._metrics = metrics
         self._partitions = partitions
+        self._rates = rates
         self._machines: Mapping[int, BookMachine] = {}
         self._offsets: dict[int, int] = {}
         self._changes: dict[_Day, _Changes] = {}
@@ -187,14 +191,20 @@ class Projection:
         self, day: _Day, changes: _Changes, book: DayBook, version: int
     ) -> Iterable[PositionRow]:
         for instrument, cause in sorted(changes.positions.items()):
+            position = position_of(day.user, day.date, instrument, book, cause)
             yield PositionRow(
-                position=position_of(day.user, day.date, instrument, book, cause),
+                position=position,
                 symbol=self._symbol(instrument),
-                charges=None,
+                charges=self._charges(day.date, instrument, book) if position.by_trades else None,
                 unprotected=0.0,
                 closed_by=closed_by(book, instrument),
                 version=version,
             )
+
+    def _charges(self, day: date, instrument: InstrumentId, book: DayBook) -> Paise | None:
+        known = self._instruments.get(instrument)
+        fills = (fill for fill in book.fills.values() if fill.instrument == instrument)
+        return estimated(fills, day, self._rates, known.kind if known else "")
 
     def _changed(self, day: _Day) -> _Changes:
         return self._changes.setdefault(day, _Changes())

@@ -20,6 +20,8 @@ from ats.embedded.postgres import EmbeddedPostgres
 from bus.connection import KafkaConnection
 from bus.reader import read_topics
 from bus.topics import create_topics
+from executors.charges.book import estimated
+from executors.charges.rates import shipped_rates
 from schemas.codec import decode
 from schemas.ids import UserId
 from schemas.messages import Message, ObservedBy, OrderEvent, Position, Trade
@@ -234,8 +236,11 @@ async def test_what_is_told_is_the_brokers_own_whatever_is_lost_doubled_reordere
     assert held
     assert held.by_trades
     assert held.net == 17 - 4 - 5 - 7
-    rows = await simulated.sql("select closed_by, symbol from positions")
-    assert [tuple(row) for row in rows] == [(None, "RELIANCE")]
+    rows = await simulated.sql("select closed_by, symbol, charges_paise from positions")
+    fills = [trade.fill for trade in trades.values()]
+    cost = estimated(fills, held.trading_date, shipped_rates())
+    assert cost
+    assert [tuple(row) for row in rows] == [(None, "RELIANCE", cost)]
     shown = await simulated.sql("select count(*) from trades where user_id = $1", account.user)
     assert shown[0]["count"] == len(trades)
     assert TOKEN not in books.log
