@@ -80,6 +80,7 @@ class Control:
                 "progress": exchange.progress,
                 "started": exchange.started,
                 "finished": exchange.finished,
+                "paused": exchange.paused,
                 "broken": exchange.broken,
                 "instruments": len(exchange.market.listings),
                 "ticks": exchange.prints,
@@ -154,14 +155,20 @@ class Control:
         return web.json_response({"killed": self._accounts.kill(client_id)})
 
     async def clock(self, request: web.Request) -> web.Response:
-        """`{"do": "pause" | "step" | "resume", "seconds"?, "speed"?}`; answers when it is done."""
+        """`{"do": "pause" | "step" | "resume", "from"?, "seconds"?, "speed"?}`.
+
+        Answers when it is done; a pause `from` a market time is done when that is noted.
+        """
         try:
-            body = await json_object(request, "do", "seconds", "speed")
-            await self._turn(body.get("do"), body.get("seconds"), body.get("speed"))
+            body = await json_object(request, "do", "from", "seconds", "speed")
+            if "from" in body:
+                self._pause_from(body)
+            else:
+                await self._turn(body.get("do"), body.get("seconds"), body.get("speed"))
         except ValueError as error:
             return refuse(
-                f"{error}: do is pause, step (with seconds) or resume; speed is a number above 0 "
-                "or max"
+                f"{error}: do is pause (maybe from a second), step (with seconds) or resume; speed "
+                "is a number above 0 or max"
             )
         exchange = self._exchange
         return web.json_response(
@@ -171,6 +178,14 @@ class Control:
                 "speed": exchange.speed or "max",
             }
         )
+
+    def _pause_from(self, body: Mapping[str, Any]) -> None:
+        second = body["from"]
+        if body.keys() != {"do", "from"} or body["do"] != "pause":
+            raise ValueError("from is of a pause alone")
+        if not isinstance(second, int) or isinstance(second, bool) or second <= 0:
+            raise ValueError(f"cannot pause from {second!r}")
+        self._exchange.pause_from(second)
 
     async def _turn(self, do: object, seconds: object, speed: object) -> None:
         """Raises ValueError for what is not understood, before anything moves."""

@@ -110,6 +110,12 @@ class Exchange:
         if self._pacer.held_at is None:
             self._pacer.hold(self.second if self.started else self.second - 1)
 
+    def pause_from(self, second: int) -> None:
+        """Hold the market once it has played something of `second` or later, at its speed."""
+        self._pacer.hold_from = second
+        if self.started:
+            self._pacer.played(self.second)
+
     async def step(self, seconds: int) -> None:
         """Let the market go `seconds` on and hold it there, whatever its speed.
 
@@ -172,8 +178,7 @@ class Exchange:
         self._feed.load(chunk)
         cuts, start = Cuts(chunk), 0
         while start < len(chunk):
-            # a held market moves second by second, so that it stops where it is told
-            stop = cuts.after(start, 1 if self.paused or self.speed is not None else self._at_least)
+            stop = self._cut(chunk, cuts, start)
             second = int(chunk["second"][stop - 1])
             if not await self._pacer.until(second):
                 continue
@@ -184,7 +189,15 @@ class Exchange:
             self.on_step(second)
             self.prints += stop - start
             await self._feed.publish(slice(start, stop))
+            self._pacer.played(second)
             start = stop
+
+    def _cut(self, chunk: Prints, cuts: Cuts, start: int) -> int:
+        """Where the next piece ends. What is held stops at a second, so it moves by seconds."""
+        stop = cuts.after(start, self._at_least)
+        hold_from = self._pacer.hold_from
+        held = self.paused or (hold_from is not None and chunk["second"][stop - 1] > hold_from)
+        return cuts.after(start, 1) if held or self.speed is not None else stop
 
     def _show_to_book(self, prints: Prints) -> None:
         columns = (prints[name].tolist() for name in ("instrument", "price", "second"))

@@ -13,6 +13,7 @@ from ats.demo.accounts import (
     BookPromise,
     account_day,
     disagreements,
+    left_to_the_broker,
     not_flat,
 )
 from ats.demo.result import DayEnd
@@ -28,6 +29,8 @@ def tell_accounts(console: Console, end: DayEnd, thinking: Paise) -> None:
     days = [account_day(each, end.day, rates, thinking) for each in end.accounts]
     console.print(_positions(days))
     console.print(_results(days))
+    if end.square_off:
+        console.print(str(end.square_off), highlight=False, soft_wrap=True, markup=False)
     for line in _notes(days, end):
         console.print(line, style="dim", highlight=False, soft_wrap=True)
     console.print(_unprotected(end.accounts))
@@ -40,8 +43,9 @@ def book_promises(end: DayEnd) -> dict[str, list[str]]:
     found = {
         str(BookPromise.SAME_BOOKS): [line for each in end.accounts for line in disagreements(each)]
     }
-    if end.squared_off:
-        found[str(BookPromise.FLAT)] = [line for each in end.accounts for line in not_flat(each)]
+    found[str(BookPromise.FLAT)] = [
+        line for each in end.accounts for line in (*not_flat(each), *left_to_the_broker(each))
+    ]
     return found
 
 

@@ -33,7 +33,7 @@ class BookPromise(StrEnum):
     """What is checked against the broker's own book, in the words of the summary."""
 
     SAME_BOOKS = "our trades and P&L equal the broker's to the paisa"
-    FLAT = "everybody is flat by the broker's own book"
+    FLAT = "everybody is flat by the broker's own book, and the broker had nothing to close"
 
 
 class Closing(StrEnum):
@@ -280,3 +280,13 @@ def not_flat(account: Account) -> list[str]:
     ]
     live = sum(order.live for order in account.book.orders)
     return [*held, f"{account.name} has {live} orders that may still trade"] if live else held
+
+
+def left_to_the_broker(account: Account) -> list[str]:
+    """What the broker squared off itself, because we had not."""
+    symbols, closings = account.book.symbols, closings_of(account.book, account.exits)
+    return [
+        f"{account.name}: the broker itself squared off {symbols.get(instrument, str(instrument))}"
+        for instrument, counts in closings.items()
+        if Closing.BROKER in counts
+    ]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ats.demo.accounts import Account
 from ats.demo.candles import Comparison
+from ats.demo.square_off import SquareOffWait
 from ats.demo.tally import Tally
 from ats.demo.users import DemoUser, Visitor
 
@@ -20,14 +21,13 @@ class DayEnd:
     Attributes:
         day: The trading day (India).
         generated: The market was made up.
-        squared_off: The day came to the time at which every position is to be closed, with a
-            guardian at work: who is not flat breaks a promise.
+        square_off: How the market's wait for it ended; None when the day never came so far.
     """
 
     day: date
     accounts: Sequence[Account]
     generated: bool
-    squared_off: bool
+    square_off: SquareOffWait | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import httpx
 from rich.console import Console
 
-from ats.demo.accounts import Account, disagreements
+from ats.demo.accounts import Account, disagreements, not_flat
 from ats.demo.broker_book import BrokerBook, read_book
 from ats.demo.candles import (
     Comparison,
@@ -29,6 +29,7 @@ from ats.demo.home import home_of
 from ats.demo.options import DemoOptions
 from ats.demo.report import summary
 from ats.demo.result import DayEnd, Played
+from ats.demo.square_off import SquareOffPause, square_off_at
 from ats.demo.stack import GRACE, Stack, free_ports
 from ats.demo.starting import LOOK_EVERY, until_at_work
 from ats.demo.steps import Step
@@ -66,8 +67,6 @@ GROUPS: Final = {
     "ats-executors": (topics.DECISIONS, topics.ORDERS),
     "ats-books": (topics.ORDER_EVENTS,),
 }
-# market seconds per second up to which a guardian has time to close what is held
-FASTEST_SQUARE_OFF: Final = 300.0
 BOOK_READ_EVERY: Final = 5.0  # seconds between two readings of an account's book at the broker
 # seconds that our books have to become the broker's, once the market has closed
 BOOKS_WITHIN: Final = 60.0
@@ -126,15 +125,6 @@ async def _play_in_a_home(
         return code
 
 
-def squared_off(tally: Tally, session: Session, speed: float | None) -> bool:
-    """Whether the day came to its end with a guardian that had the time to close everything.
-
-    `speed` is in market seconds per second; None is as fast as it goes.
-    """
-    slow = speed is not None and speed <= FASTEST_SQUARE_OFF
-    return slow and tally.guarded and tally.clock >= session.close
-
-
 class _Demo:
     def __init__(
         self,
@@ -185,12 +175,12 @@ class _Demo:
         if self._options.rules:
             day["ATS_RULES"] = str(self._options.rules.resolve())
         await self._scout(day)
+        pause = self._square_off_pause(session, users)
+        await pause.ask()
         await self._open_market(day)
         self._console.print(self._invitation(), highlight=False, soft_wrap=True)
-        await self._watch(session)
-        stack, page = self._stack, self._page
-        known = {user.id for user in users}
-        came = await visitors(stack.supabase_url, stack.keys.secret, known) if page else ()
+        await self._watch(session, pause)
+        came = await self._visitors(users)
         with Step(self._console, "comparing our books with the broker's"):
             accounts = await self._settled_accounts([*users, *came])
         comparisons = await self._compare(session.day, state["bad_rows"])
@@ -210,9 +200,25 @@ class _Demo:
                 session.day,
                 accounts,
                 generated=self._options.market is None,
-                squared_off=squared_off(self._tally, session, self._options.speed),
+                square_off=pause.ended,
             ),
         )
+
+    def _square_off_pause(self, session: Session, users: Sequence[DemoUser]) -> SquareOffPause:
+        async def still_open() -> list[str]:
+            people: list[DemoUser | Visitor] = [*users, *await self._visitors(users)]
+            accounts = await self._accounts(people)
+            return [what for account in accounts for what in not_flat(account)]
+
+        due = square_off_at(self._stack.settings(), session.day)
+        return SquareOffPause(self._stack.simulator_url, due, still_open, self._nothing_is_left)
+
+    async def _visitors(self, users: Sequence[DemoUser]) -> Sequence[Visitor]:
+        """Who came in by the page."""
+        if not self._page:
+            return ()
+        known, stack = {user.id for user in users}, self._stack
+        return await visitors(stack.supabase_url, stack.keys.secret, known)
 
     def _invitation(self) -> str:
         page = self._page.url if self._page else None
@@ -277,14 +283,16 @@ class _Demo:
         async for record in read_topics(self._stack.settings().kafka(), FOLLOWED, since="start"):
             self._tally.take(record)
 
-    async def _watch(self, session: Session) -> None:
+    async def _watch(self, session: Session, pause: SquareOffPause) -> None:
         """Until the market has closed and everything has its end, or time is up."""
         moved_at, seen = time.monotonic(), -1
         with View(self._console, self._tally, session) as view:
             while True:
                 self._check_all_is_well()
                 closed = self._tally.clock >= session.close
-                view.draw("market open" if not closed else self._tally.pending() or "market closed")
+                waiting = await self._wait_for_flat(pause)
+                open_ = waiting or "market open"
+                view.draw(open_ if not closed else self._tally.pending() or "market closed")
                 if closed and await self._nothing_is_left():
                     return
                 if (records := self._tally.ticks + sum(self._tally.counts.values())) != seen:
@@ -292,6 +300,14 @@ class _Demo:
                 if time.monotonic() - moved_at > DRAIN_WITHIN:
                     return
                 await asyncio.sleep(REFRESH)
+
+    async def _wait_for_flat(self, pause: SquareOffPause) -> str:
+        """What the market waits for, in words; empty while it plays."""
+        went_on = pause.ended
+        waiting = await pause.look(self._tally.clock)
+        if pause.ended and not went_on:
+            self._console.print(str(pause.ended), highlight=False, soft_wrap=True, markup=False)
+        return waiting
 
     async def _nothing_is_left(self) -> bool:
         """Whether every service is at its topics' ends and the tally has seen what came of it."""
@@ -309,15 +325,18 @@ class _Demo:
         until = time.monotonic() + BOOKS_WITHIN
         while True:
             self._check_all_is_well()
-            accounts = [
-                self._account(person, book)
-                for person in people
-                if (book := await self._book_at_the_broker(person.dhan_client_id))
-            ]
+            accounts = await self._accounts(people)
             agreed = not any(disagreements(account) for account in accounts)
             if agreed or time.monotonic() > until:
                 return accounts
             await asyncio.sleep(REFRESH)
+
+    async def _accounts(self, people: Sequence[DemoUser | Visitor]) -> list[Account]:
+        return [
+            self._account(person, book)
+            for person in people
+            if (book := await self._book_at_the_broker(person.dhan_client_id))
+        ]
 
     def _account(self, person: DemoUser | Visitor, book: BrokerBook) -> Account:
         tally = self._tally

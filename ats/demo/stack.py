@@ -123,8 +123,6 @@ class Stack:
             "ATS_MODE": "paper",
             "ATS_CLOCK": "market",
             "ATS_CALENDAR": SIMULATED,
-            # the broker's own square-off at 15:10 is seconds away when minutes pass in one
-            "ATS_SQUARE_OFF_CASH": "14:30",
             "ATS_NEWS": "sample",
             # the user's own holds a kill switch and a day before
             "ATS_STATE_DIR": str(self.home / "state"),

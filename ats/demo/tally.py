@@ -296,11 +296,6 @@ class Tally:
         told = (*self.executions.values(), *self.corrections.values())
         return [e for e in told if e.id not in self._replaced and e.outcome is Outcome.ACCEPTED]
 
-    @property
-    def guarded(self) -> bool:
-        """Whether a guardian was at work: it protected, cancelled or closed something."""
-        return self.counts[topics.EXITS.name] > 0
-
     def accepted_by_user(self) -> Counter[UserId]:
         return Counter(e.user_id for e in self.accepted())
 

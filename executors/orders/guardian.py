@@ -10,7 +10,7 @@ Where the guarantee stops: between the reading and the order a person may close 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Final, TypeAlias
@@ -33,7 +33,7 @@ from executors.risk.gate import Quote
 from executors.risk.square_off import SquareOff
 from executors.store import Halt, TokenVersion
 from schemas.calendar import Calendar
-from schemas.ids import InstrumentId, UserId
+from schemas.ids import DhanOrderId, InstrumentId, UserId
 from schemas.market import Instrument, trading_day
 from schemas.messages import ExitAction, ExitReason, Leg
 from schemas.units import Paise, Price, UtcNs
@@ -47,7 +47,9 @@ WATCH_EVERY: Final = 0.8
 STALE_AFTER: Final = 60.0  # seconds after which a silent recorded book is no longer believed flat
 SETTLE: Final = 1.0  # seconds; what an earlier life sent at its end stands in the book by then
 PROTECT_WITHIN: Final = 5.0  # seconds; a position that no stop protects by then is closed
-INSIST_AFTER: Final = 5.0  # seconds; orders that cannot be cancelled are waited for no longer
+# Seconds. Orders that were asked to go and stay are waited for no longer; so long again, and they
+# are asked once more.
+INSIST_AFTER: Final = 5.0
 
 QuoteAt: TypeAlias = Callable[[InstrumentId, UtcNs], Quote | None]
 
@@ -75,11 +77,24 @@ class GuardianDeps:
 
 @dataclass(slots=True)
 class _Leaving:
-    """An instrument on its way to flat."""
+    """An instrument on its way to flat.
+
+    Attributes:
+        asked: When each order was asked to go first, in machine time.
+    """
 
     reason: ExitReason
-    since: float
     rung: int = 0
+    asked: dict[DhanOrderId, float] = field(default_factory=dict)
+
+    def stuck(self, live: Collection[DhanOrderId], now: float) -> bool:
+        """Whether all that is `live` was asked in vain for long enough."""
+        waited = [now - self.asked.get(number, now) for number in live]
+        return all(each % (2 * INSIST_AFTER) > INSIST_AFTER for each in waited)
+
+    def note_asked(self, live: Collection[DhanOrderId], now: float) -> None:
+        """All that is `live` has been asked to go by `now`."""
+        self.asked = {number: self.asked.get(number, now) for number in live}
 
 
 class ExitGuardian:
@@ -215,7 +230,7 @@ class ExitGuardian:
             return instrument in self._leaving
         if instrument not in self._leaving and self._is_flat(instrument, moment):
             return False
-        self._leaving.setdefault(instrument, _Leaving(reason, self._machine()))
+        self._leaving.setdefault(instrument, _Leaving(reason))
         return True
 
     async def _leave(self, instrument: InstrumentId, moment: Moment) -> int:
@@ -223,20 +238,25 @@ class ExitGuardian:
         leaving = self._leaving[instrument]
         if self._sender.awaits(instrument):
             return 0
+        book, now = moment.reading.book, self._machine()
+        live = {each.number for each in brackets(book, instrument) if each.live()}
         answer = flatten(
-            moment.reading.book,
+            book,
             instrument,
             moment.reading.net.get(instrument, 0),
             self._market(instrument, moment),
             rung=leaving.rung,
-            insist=self._machine() - leaving.since > INSIST_AFTER,
+            insist=leaving.stuck(live, now),
         )
         if answer.flat:
             del self._leaving[instrument]
             self._bare.note(instrument, 0, self._machine())
             return 0
         leaving.rung += any(not hasattr(step, "leg") for step in answer.steps)
-        return await self._sender.send(answer.steps, instrument, leaving.reason, moment)
+        sent = await self._sender.send(answer.steps, instrument, leaving.reason, moment)
+        if not self._sender.held_back:
+            leaving.note_asked(live, now)
+        return sent
 
     async def _end_entries(self, instrument: InstrumentId, halted: bool, moment: Moment) -> int:
         """Cancel entries that may not fill any more."""
@@ -258,7 +278,7 @@ class ExitGuardian:
         if answer.uncovered and self._give_up(instrument, answer, book):
             passed = answer.passed
             why = ExitReason.STOP_PASSED if passed else ExitReason.UNPROTECTED
-            self._leaving[instrument] = _Leaving(why, self._machine())
+            self._leaving[instrument] = _Leaving(why)
             return await self._leave(instrument, moment)
         why = ExitReason.STOP_EXCESS if answer.excess else ExitReason.STOP_LOST
         return await self._sender.send(answer.steps, instrument, why, moment, answer.uncovered)

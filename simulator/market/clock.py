@@ -16,13 +16,18 @@ class Pacer:
 
     A `speed` of None means as fast as consumers read. A consumer that keeps the market waiting
     moves the schedule: the market never runs faster to catch up. `hold` stops the market at a
-    second; what is allowed up to there comes at once, whatever the speed.
+    second; what is allowed up to there comes at once, whatever the speed. `hold_from` lets it come
+    there at its speed.
+
+    Attributes:
+        hold_from: The market is held once it has played something of this second or later.
     """
 
     speed: float | None
     monotonic: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     held_at: int | None = field(default=None, init=False)
+    hold_from: int | None = field(default=None, init=False)
     _market: float = field(default=0.0, init=False)
     _wall: float = field(default=0.0, init=False)
     _over: bool = field(default=False, init=False)
@@ -45,6 +50,12 @@ class Pacer:
         self.held_at = None
         self.start(second)
         self._moved.set()
+
+    def played(self, second: int) -> None:
+        """Everything up to and including `second` has been played."""
+        if self.hold_from is not None and second >= self.hold_from:
+            self.hold_from = None
+            self.hold(second)
 
     async def arrival(self) -> None:
         """Return when everything up to `held_at` has been played."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import pytest
@@ -23,6 +23,7 @@ from ats.demo.accounts import (
 )
 from ats.demo.broker_book import BrokerBook, read_book
 from ats.demo.result import DayEnd
+from ats.demo.square_off import SquareOffWait
 from executors.charges.bill import BillState
 from executors.charges.rates import shipped_rates
 from executors.orders.exits import ExitKind, exit_name
@@ -30,7 +31,7 @@ from schemas.errors import Unreadable
 from schemas.ids import DhanOrderId, InstrumentId, OrderId, correlation_id, derive
 from schemas.market import Side
 from schemas.messages import ExitReason, ObservedFill, Position, Trade
-from schemas.units import Paise, Price, Quantity, UtcNs
+from schemas.units import IST, Paise, Price, Quantity, UtcNs
 from simulator.matching.enums import Status
 from tests.ats.factories import ASHA, DAY, OPEN, TCS
 
@@ -277,16 +278,39 @@ def test_who_holds_something_or_may_still_trade_is_not_flat() -> None:
     assert "asha has 1 orders that may still trade" in not_flat(replace(account, book=book))
 
 
-def an_end(*accounts: Account, squared_off: bool = False, **changes: Any) -> DayEnd:
+def an_end(*accounts: Account, **changes: Any) -> DayEnd:
     whole: dict[str, Any] = {"day": DAY, "generated": True} | changes
-    return DayEnd(accounts=accounts, squared_off=squared_off, **whole)
+    return DayEnd(accounts=accounts, **whole)
 
 
-def test_flat_is_promised_only_of_a_day_that_was_squared_off() -> None:
-    assert BookPromise.FLAT not in book_promises(an_end(still_open()))
-    assert book_promises(an_end(still_open(), squared_off=True))[BookPromise.FLAT] == [
-        "asha holds +10 TCS"
+def test_who_is_still_open_at_the_end_breaks_the_promise_of_flatness() -> None:
+    broken = book_promises(an_end(still_open()))[BookPromise.FLAT]
+
+    assert broken == ["asha holds +10 TCS"]
+    assert book_promises(an_end(closed_at_the_target()))[BookPromise.FLAT] == []
+
+
+def test_what_the_broker_squared_off_by_itself_breaks_the_promise_of_flatness() -> None:
+    by_itself = an_order("2", correlationId="")
+    account = closed_at_the_target()
+    book = account.book.model_copy(
+        update={"orders": a_book([an_order("1"), by_itself]).orders},
+    )
+
+    assert book_promises(an_end(replace(account, book=book)))[BookPromise.FLAT] == [
+        "asha: the broker itself squared off TCS"
     ]
+
+
+def test_the_wait_for_the_square_off_is_told() -> None:
+    at = UtcNs.from_datetime(datetime(2026, 11, 23, 15, 5, tzinfo=IST))
+
+    assert "15:05 IST: the market waited 3.4 s" in said(
+        closed_at_the_target(), square_off=SquareOffWait(at, 3.4)
+    )
+    assert "although not everybody was flat by the broker's own book: asha holds +10 TCS." in said(
+        still_open(), square_off=SquareOffWait(at, 90.0, ["asha holds +10 TCS"])
+    )
 
 
 def said(account: Account, **changes: Any) -> str:

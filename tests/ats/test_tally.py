@@ -4,7 +4,6 @@ from uuid import UUID
 
 import pytest
 
-from ats.demo.run import squared_off
 from ats.demo.tally import Tally
 from bus.records import Record
 from schemas import topics
@@ -22,8 +21,7 @@ from schemas.messages import (
     Position,
     Trade,
 )
-from schemas.units import NS_PER_SECOND, Paise, Price, Quantity, UtcNs
-from simulator.market.session import market_session
+from schemas.units import NS_PER_SECOND, Paise, Price, Quantity
 from tests.ats.factories import (
     ASHA,
     DAY,
@@ -37,8 +35,6 @@ from tests.ats.factories import (
     an_intent,
     recorded,
 )
-
-SESSION = market_session(DAY)
 
 
 def a_day() -> list[Record]:
@@ -262,27 +258,3 @@ def test_thinking_costs_what_the_model_calls_did() -> None:
     ]
 
     assert tally_of(*(recorded(topics.LLM, call) for call in calls)).thinking == 7
-
-
-def test_a_guardian_was_at_work_when_it_told_of_an_exit() -> None:
-    assert tally_of(an_exit(ExitAction.CANCEL, "")).guarded
-    assert not tally_of(*a_day()).guarded
-
-
-@pytest.mark.parametrize(
-    ("speed", "at", "guarded", "claimed"),
-    [
-        (300.0, SESSION.close, True, True),
-        (301.0, SESSION.close, True, False),
-        (None, SESSION.close, True, False),
-        (300.0, SESSION.close - 1, True, False),
-        (300.0, SESSION.close, False, False),
-    ],
-)
-def test_a_day_is_squared_off_when_its_guardian_had_the_time(
-    speed: float | None, at: int, guarded: bool, claimed: bool
-) -> None:
-    tally = tally_of(*([an_exit(ExitAction.CANCEL, "")] if guarded else []))
-    tally.clock = UtcNs(at)
-
-    assert squared_off(tally, SESSION, speed) is claimed

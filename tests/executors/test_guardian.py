@@ -98,6 +98,24 @@ async def test_square_off_ends_flat_by_the_brokers_own_book(http: httpx.AsyncCli
     assert ExitReason.SQUARE_OFF in {each.reason_code for each in world.told}
 
 
+async def test_an_entry_that_comes_late_into_the_way_to_flat_is_cancelled_too(
+    http: httpx.AsyncClient,
+) -> None:
+    async with guarded_account(http) as world:
+        await world.enter(leaves=False)
+        broker = _NoCloses(world.clients.orders)
+        world.clients = replace(world.clients, orders=broker)  # type: ignore[arg-type]
+        world.restart()
+        world.halts = (HALT,)
+        await world.look_on(4)  # eight seconds on its way
+        await world.enter(price=149_000)
+        await world.look_on()
+        broker.refuses = False
+        await world.look_on(2)
+        assert await world.live() == []
+        assert await world.net() == 0
+
+
 async def test_a_halt_cancels_entries_and_keeps_the_stop(http: httpx.AsyncClient) -> None:
     async with guarded_account(http) as world:
         await world.enter()
@@ -228,6 +246,17 @@ class _NoStops:
     async def place(self, order: NewOrder) -> Any:
         if order.trigger is not None:
             return Rejected("DH-906", "no stops today")
+        return await self._orders.place(order)
+
+
+class _NoCloses(_NoStops):
+    """A broker that refuses every closing order for a while."""
+
+    refuses = True
+
+    async def place(self, order: NewOrder) -> Any:
+        if self.refuses:
+            return Rejected("DH-906", "no closing now")
         return await self._orders.place(order)
 
 

@@ -55,6 +55,36 @@ async def test_a_held_market_stands_still_and_a_resumed_one_reaches_the_close() 
     )
 
 
+@pytest.mark.parametrize("speed", [None, 100_000.0])
+async def test_a_market_paused_from_a_later_second_comes_there_at_its_speed_and_stands(
+    speed: float | None,
+) -> None:
+    async with running(speed=speed, packets_per_frame=64) as simulator:
+        seconds = simulator.market.prints["second"]
+        wanted = int(seconds[len(seconds) // 2]) - 1
+        await turn(simulator, do="pause", **{"from": wanted})
+        await call(simulator, "POST", "/control/start")
+        await until(lambda: simulator.exchange.paused)
+        await asyncio.sleep(0.05)
+        stood = simulator.exchange.second
+        played = simulator.exchange.prints
+        await turn(simulator, do="resume")
+        await until(lambda: simulator.exchange.finished)
+
+    assert stood == seconds[seconds >= wanted][0]
+    assert played == (seconds <= stood).sum()
+    assert simulator.exchange.prints == len(seconds)
+
+
+async def test_a_market_that_is_past_the_second_is_paused_where_it_stands() -> None:
+    async with running() as simulator:
+        await simulator.exchange.step(100)
+        simulator.exchange.resume()
+        simulator.exchange.pause_from(simulator.exchange.second - 50)
+
+        assert simulator.exchange.paused
+
+
 async def test_a_market_paused_before_it_starts_plays_nothing_until_it_is_sent_on() -> None:
     async with running() as simulator:
         await turn(simulator, do="pause")
@@ -103,6 +133,8 @@ async def test_a_running_slow_market_can_be_speeded_up_in_the_middle_of_its_slee
         {"do": "step", "seconds": -1},
         {"do": "step", "seconds": True},
         {"speed": 0},
+        {"do": "pause", "from": "15:05"},
+        {"do": "resume", "from": 1_795_600_000},
     ],
 )
 async def test_what_the_clock_does_not_understand_is_refused_and_moves_nothing(
@@ -112,5 +144,5 @@ async def test_what_the_clock_does_not_understand_is_refused_and_moves_nothing(
         status, answer = await turn(simulator, **body)
 
         assert status == 400
-        assert "do is pause, step (with seconds) or resume" in answer["error"]
+        assert "do is pause (maybe from a second), step (with seconds) or resume" in answer["error"]
         assert not simulator.exchange.paused
