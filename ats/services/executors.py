@@ -96,9 +96,11 @@ def mode_rules(settings: Settings) -> ModeRules:
 
 def limits_of(settings: Settings) -> UserLimits:
     """The limits of every user."""
+    risk = settings.ats_risk_per_trade_rupees
     return UserLimits(
         max_order_value=Paise.from_rupees(settings.ats_max_order_value_rupees),
         max_orders_per_day=settings.ats_max_orders_per_day,
+        risk_per_trade=None if risk is None else Paise.from_rupees(risk),
     )
 
 

@@ -31,6 +31,8 @@ class UserLimits:
     Attributes:
         max_order_value: Quantity times limit price may reach, not pass it.
         max_orders_per_day: Orders sent on one trading day, refused ones included.
+        risk_per_trade: What an order may lose from its limit price to its stop, before charges and
+            slippage; None: only its value bounds it.
         collar: How far beyond the decision's price an order may go to be filled at once.
         stop: Distance of the protective stop from the limit price.
         target: Distance of the target from the limit price.
@@ -43,6 +45,7 @@ class UserLimits:
     stop: BasisPoints = STOP
     target: BasisPoints = TARGET
     max_deviation: BasisPoints = MAX_DEVIATION
+    risk_per_trade: Paise | None = None
 
 
 class NoOrder(StrEnum):
@@ -52,6 +55,7 @@ class NoOrder(StrEnum):
     NOT_TRADABLE = "not_tradable"
     LESS_THAN_ONE_LOT = "less_than_one_lot"
     LESS_THAN_ONE_TICK = "less_than_one_tick"
+    ONE_LOT_RISKS_TOO_MUCH = "one_lot_risks_too_much"
 
 
 def plan(
@@ -70,6 +74,11 @@ def plan(
     quantity = affordable(limits.max_order_value, price, instrument.lot_size)
     if not quantity:
         return NoOrder.LESS_THAN_ONE_LOT
+    if limits.risk_per_trade is not None:
+        loss = abs(price - stop)
+        quantity = min(quantity, affordable(limits.risk_per_trade, loss, instrument.lot_size))
+        if not quantity:
+            return NoOrder.ONE_LOT_RISKS_TOO_MUCH
     order = order_id(decision.id, user)
     return OrderIntent(
         id=order,
@@ -117,7 +126,7 @@ def exits(side: Side, price: int, limits: UserLimits, tick: Paise) -> tuple[int,
 
 
 def affordable(value: Paise, price: int, lot: Quantity) -> Quantity:
-    """The most units, in whole lots, that cost no more than `value`."""
+    """The most units, in whole lots, that cost no more than `value` at `price` each."""
     return Quantity(max(0, value // (price * lot)) * lot)
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from executors.risk.sizing import NoOrder, UserLimits, plan
 from schemas.codec import encode
@@ -63,6 +64,27 @@ def test_no_order_costs_more_than_allowed_breaks_a_lot_or_leaves_the_tick_grid(
     )
 
 
+@given(orders_to_plan(), st.integers(0, 10**7))
+def test_an_order_stopped_at_its_stop_loses_no_more_than_the_user_risks(
+    order: tuple[Decision, Instrument, UserLimits], risk: int
+) -> None:
+    decision, instrument, allowed = order
+    unbounded = plan(decision, USER, instrument, allowed)
+    assert isinstance(unbounded, OrderIntent)
+    loss = abs(unbounded.price - unbounded.stop)
+
+    intent = plan(decision, USER, instrument, replace(allowed, risk_per_trade=Paise(risk)))
+
+    if isinstance(intent, NoOrder):
+        assert intent is NoOrder.ONE_LOT_RISKS_TOO_MUCH
+        assert loss * instrument.lot_size > risk
+    else:
+        assert loss * intent.quantity <= risk
+        assert intent.quantity % instrument.lot_size == 0
+        larger = intent.quantity + instrument.lot_size
+        assert intent.quantity == unbounded.quantity or loss * larger > risk
+
+
 @given(orders_to_plan())
 def test_the_limit_never_passes_the_collar_and_the_exits_stand_on_their_sides(
     order: tuple[Decision, Instrument, UserLimits],
@@ -93,6 +115,12 @@ def test_the_limit_never_passes_the_collar_and_the_exits_stand_on_their_sides(
         ),
         (a_decision(reference_price=Price(5)), RELIANCE, LIMITS, NoOrder.LESS_THAN_ONE_TICK),
         (a_decision(), RELIANCE, replace(LIMITS, stop=BasisPoints(20_000)), None),
+        (
+            a_decision(),
+            RELIANCE,
+            replace(LIMITS, risk_per_trade=Paise(1_499)),  # the stop is 15 rupees away
+            NoOrder.ONE_LOT_RISKS_TOO_MUCH,
+        ),
     ],
 )
 def test_a_decision_that_fits_no_order_says_why(
