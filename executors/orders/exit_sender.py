@@ -34,9 +34,12 @@ from executors.orders.exits import (
     PlaceClose,
     PlaceStop,
     Step,
+    brackets,
+    closing_side,
     exit_name,
 )
 from executors.orders.guardian_metrics import GuardianMetrics
+from executors.orders.protection import resting_stops
 from executors.orders.reading import AccountClients, Reading
 from schemas.ids import CorrelationId, DhanOrderId, InstrumentId, UserId, derive
 from schemas.messages import ExitAction, ExitOrder, ExitReason, Leg
@@ -137,7 +140,7 @@ class ExitSender:
             places = isinstance(step, PlaceStop | PlaceClose)
             if places and self.awaits(instrument):
                 break
-            if not self._rate_allows(moment):
+            if self._room(moment) < _needs(step, instrument, moment.reading):
                 self.held_back = True
                 break
             self._stamps.append(self._machine.monotonic())
@@ -182,10 +185,11 @@ class ExitSender:
         self._metrics.sent(why, message.outcome)
         self._record(message)
 
-    def _rate_allows(self, moment: Moment) -> bool:
+    def _room(self, moment: Moment) -> int:
+        """How many more the rate allows in this second."""
         most = ALONE_A_SECOND if moment.alone else EXITS_A_SECOND
         now = self._machine.monotonic()
-        return sum(now - stamp < 1.0 for stamp in self._stamps) < most
+        return most - sum(now - stamp < 1.0 for stamp in self._stamps)
 
     def _name(self, step: Step, instrument: InstrumentId, moment: Moment) -> CorrelationId | None:
         if not isinstance(step, PlaceStop | PlaceClose):
@@ -242,6 +246,15 @@ class ExitSender:
         if isinstance(result, Rejected | NotSent):
             del self._unseen[name]
         return result
+
+
+def _needs(step: Step, instrument: InstrumentId, reading: Reading) -> int:
+    """How many orders the rate must allow: a position's stop goes only with what replaces it."""
+    net = reading.net.get(instrument, 0)
+    if not net or not isinstance(step, Cancel) or step.leg is Leg.TARGET:
+        return 1
+    stops = resting_stops(brackets(reading.book, instrument), closing_side(net))
+    return 2 if any(stop.of.number == step.order and stop.covers for stop in stops) else 1
 
 
 def _kind(step: PlaceStop | PlaceClose) -> ExitKind:

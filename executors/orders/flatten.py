@@ -1,8 +1,9 @@
 """The way to flat: cancel what may trade, then limit orders walked towards the market. Pure.
 
-A closing order is sent only when nothing else can close or open: then it can never go beyond flat,
-whatever fills in the meantime. Finished is only what the broker's own positions and its order book
-both say.
+A closing order is sent only when nothing can open, and only for what nothing else can close: then
+it can never go beyond flat, whatever fills in the meantime. Stops go last, a few at a time, and
+what they covered is closed before the next ones go. Finished is only what the broker's own
+positions and its order book both say.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Final
 from executors.orders.book import DayBook
 from executors.orders.exits import (
     Bracket,
+    Cancel,
     ExitKind,
     PlaceClose,
     Step,
@@ -23,6 +25,7 @@ from executors.orders.exits import (
 from executors.orders.protection import take_away
 from schemas.ids import InstrumentId
 from schemas.market import Side
+from schemas.messages import Leg
 from schemas.units import BasisPoints, Paise, Price, Quantity
 
 # Beyond the last trade, rung by rung. The exchange refuses what is outside its price band, which
@@ -75,15 +78,33 @@ def flatten(
     """
     live = [each for each in brackets(book, instrument) if each.live()]
     others = [each for each in live if not _closes(each)]
-    if others and not insist:
-        return Flatten(tuple(step for each in others for step in take_away(each)))
-    if not net:
+    side = closing_side(net) if net else None
+    first = [each for each in others if not _only_stops(each, side)]
+    if first and not insist:
+        return Flatten(tuple(step for each in first for step in _spare_stop(each, side)))
+    if side is None:
         return Flatten(flat=not live)
-    side = closing_side(net)
-    units = abs(net) - sum(each.closing(side) for each in live)
-    if units <= 0 or len(others) < len(live):
+    if len(others) < len(live):
         return Flatten()
-    return Flatten((PlaceClose(side, Quantity(units), ladder_price(side, market, rung)),))
+    units = abs(net) - sum(each.closing(side) for each in live)
+    if units > 0:
+        return Flatten((PlaceClose(side, Quantity(units), ladder_price(side, market, rung)),))
+    return Flatten(tuple(step for each in others for step in take_away(each)))
+
+
+def _only_stops(bracket: Bracket, side: Side | None) -> bool:
+    """Whether nothing of it may trade but a stop of the position."""
+    return all(each.identity.side is side and each.is_stop(leg) for leg, each in bracket.live())
+
+
+def _spare_stop(bracket: Bracket, side: Side | None) -> list[Step]:
+    """Take away what may still trade, but not yet the position's stop."""
+    steps = take_away(bracket)
+    legs = dict(bracket.live())
+    stop = legs.get(Leg.STOP_LOSS)
+    if stop is None or stop.identity.side is not side or Leg.ENTRY in legs:
+        return steps
+    return [each for each in steps if not isinstance(each, Cancel) or each.leg is Leg.TARGET]
 
 
 def ladder_price(side: Side, market: Market, rung: int) -> Price:

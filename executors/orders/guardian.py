@@ -23,7 +23,7 @@ from executors.clock import MonotonicClock
 from executors.orders.account import AccountView, BookAccess
 from executors.orders.book import DayBook
 from executors.orders.exit_sender import ExitSender, Moment, Record
-from executors.orders.exits import Bracket, brackets, intraday
+from executors.orders.exits import Bracket, Cancel, PlaceClose, brackets, intraday
 from executors.orders.flatten import Market, flatten
 from executors.orders.guardian_metrics import BareTime, GuardianMetrics
 from executors.orders.plans import Plans, expired, stop_of
@@ -81,10 +81,12 @@ class _Leaving:
 
     Attributes:
         asked: When each order was asked to go first, in machine time.
+        left: Units that the last closing order leaves, if it trades whole.
     """
 
     reason: ExitReason
     rung: int = 0
+    left: int | None = None
     asked: dict[DhanOrderId, float] = field(default_factory=dict)
 
     def stuck(self, live: Collection[DhanOrderId], now: float) -> bool:
@@ -118,6 +120,7 @@ class ExitGuardian:
         clients = self._clients_of(view)
         for _ in range(ROUNDS):
             self._looked_at = self._machine()
+            halts = self._deps.halts(self._user)
             reading = await read_account(clients, self._machine)
             if not isinstance(reading, Reading):
                 self._deps.metrics.unreadable += 1
@@ -240,10 +243,14 @@ class ExitGuardian:
             return 0
         book, now = moment.reading.book, self._machine()
         live = {each.number for each in brackets(book, instrument) if each.live()}
+        net = moment.reading.net.get(instrument, 0)
+        if leaving.left is not None and abs(net) > leaving.left:
+            leaving.rung += 1
+            leaving.left = None
         answer = flatten(
             book,
             instrument,
-            moment.reading.net.get(instrument, 0),
+            net,
             self._market(instrument, moment),
             rung=leaving.rung,
             insist=leaving.stuck(live, now),
@@ -252,10 +259,12 @@ class ExitGuardian:
             del self._leaving[instrument]
             self._bare.note(instrument, 0, self._machine())
             return 0
-        leaving.rung += any(not hasattr(step, "leg") for step in answer.steps)
         sent = await self._sender.send(answer.steps, instrument, leaving.reason, moment)
         if not self._sender.held_back:
             leaving.note_asked(live, now)
+            for step in answer.steps:
+                if isinstance(step, PlaceClose):
+                    leaving.left = abs(net) - step.quantity
         return sent
 
     async def _end_entries(self, instrument: InstrumentId, halted: bool, moment: Moment) -> int:
@@ -280,8 +289,12 @@ class ExitGuardian:
             why = ExitReason.STOP_PASSED if passed else ExitReason.UNPROTECTED
             self._leaving[instrument] = _Leaving(why)
             return await self._leave(instrument, moment)
-        why = ExitReason.STOP_EXCESS if answer.excess else ExitReason.STOP_LOST
-        return await self._sender.send(answer.steps, instrument, why, moment, answer.uncovered)
+        sent = 0
+        for step in answer.steps:
+            covers = answer.uncovered and not isinstance(step, Cancel)
+            why = ExitReason.STOP_LOST if covers else ExitReason.STOP_EXCESS
+            sent += await self._sender.send((step,), instrument, why, moment, answer.uncovered)
+        return sent
 
     def _give_up(self, instrument: InstrumentId, answer: Protection, book: DayBook) -> bool:
         """Whether a position that ATS planned a stop for can have none."""

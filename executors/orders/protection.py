@@ -1,12 +1,14 @@
 """What must be sent so that a stop of exactly the open size rests at the broker. Pure.
 
-Asked again after each observation, it says only the next steps: cancellations and reductions
-first, then what is missing. A stop that could open a position is never asked for: all stops
-together, those on their way included, never exceed the position.
+Asked again after each observation, it says only the next steps: what is missing first, then what no
+position needs. A stop that could open a position is never asked for: all stops together, those on
+their way included, never exceed the position. A stop that covers too much goes last and alone, so
+that nothing but its replacement follows.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
@@ -57,8 +59,12 @@ class Protection:
 
 
 @dataclass(frozen=True, slots=True)
-class _Stop:
-    """One resting stop: a plain order, or the stop leg of a super order."""
+class RestingStop:
+    """One stop that may trade: a plain order, or the stop leg of a super order.
+
+    Attributes:
+        covers: Units that it would close.
+    """
 
     of: Bracket
     order: KnownOrder
@@ -83,28 +89,32 @@ def protect(
     found = brackets(book, instrument)
     needed, steps, excess = closing_side(net), list[Step](), 0
     for side in Side:
-        stops = _stops(found, side)
-        held = abs(net) if side is needed else 0
-        too_much = sum(stop.covers for stop in stops) - held
-        if too_much > 0:
+        if side is not needed or not net:
+            useless = resting_stops(found, side)
+            too_much = sum(stop.covers for stop in useless)
             excess += too_much
-            steps += _reduce(stops, too_much, now)
-    if steps or excess or not net:
+            steps += _reduce(useless, too_much, now)
+    if not net:
         return Protection(tuple(steps), excess=excess)
-    stops = _stops(found, needed)
+    stops = resting_stops(found, needed)
     uncovered = abs(net) - sum(stop.covers for stop in stops)
-    if not uncovered:
-        return Protection()
-    if plan is None:
-        return Protection(uncovered=uncovered)
-    if last is not None and _passed(needed, plan.trigger, last):
-        return Protection(uncovered=uncovered, passed=True)
-    if _on_its_way(found, needed):
-        return Protection(uncovered=uncovered)
-    return Protection((_cover(stops, needed, uncovered, plan, unchangeable),), uncovered)
+    if uncovered <= 0:
+        steps += _one_by_one(_reduce(stops, -uncovered, now))
+        return Protection(tuple(steps), excess=excess - uncovered)
+    if plan is not None and last is not None and _passed(needed, plan.trigger, last):
+        return Protection(tuple(steps), uncovered, excess, passed=True)
+    if plan is not None and not _on_its_way(found, needed):
+        steps.insert(0, _cover(stops, needed, uncovered, plan, unchangeable))
+    return Protection(tuple(steps), uncovered, excess)
 
 
-def _stops(found: list[Bracket], side: Side) -> list[_Stop]:
+def _one_by_one(steps: list[Step]) -> Sequence[Step]:
+    """Targets protect nothing and go together. A stop goes alone, once they have gone."""
+    targets = [step for step in steps if isinstance(step, Cancel) and step.leg is Leg.TARGET]
+    return targets or steps[:1]
+
+
+def resting_stops(found: list[Bracket], side: Side) -> list[RestingStop]:
     """Of each number the stop that may still trade on `side`.
 
     The leg of a super order covers what its entry has traded and no exit has closed.
@@ -114,12 +124,12 @@ def _stops(found: list[Bracket], side: Side) -> list[_Stop]:
         for leg, order in bracket.live():
             if order.identity.side is side and order.is_stop(leg):
                 covers = order.remaining if leg is Leg.ENTRY else max(0, bracket.open)
-                stops.append(_Stop(bracket, order, covers))
+                stops.append(RestingStop(bracket, order, covers))
                 break
     return stops
 
 
-def _reduce(stops: list[_Stop], too_much: int, now: UtcNs) -> list[Step]:
+def _reduce(stops: list[RestingStop], too_much: int, now: UtcNs) -> list[Step]:
     """Take `too_much` away from our own stops; those placed by hand are not ours to touch."""
     steps: list[Step] = []
     plain_first = sorted(stops, key=lambda stop: stop.of.super_order)
@@ -131,7 +141,7 @@ def _reduce(stops: list[_Stop], too_much: int, now: UtcNs) -> list[Step]:
     return steps
 
 
-def _reduce_one(stop: _Stop, units: int, now: UtcNs) -> list[Step]:
+def _reduce_one(stop: RestingStop, units: int, now: UtcNs) -> list[Step]:
     order, bracket = stop.order, stop.of
     if order.status is OrderStatus.TRANSIT:
         return []  # it can neither be cancelled nor told apart from its next state
@@ -171,7 +181,7 @@ def _on_its_way(found: list[Bracket], side: Side) -> bool:
 
 
 def _cover(
-    stops: list[_Stop],
+    stops: list[RestingStop],
     side: Side,
     units: int,
     plan: StopPlan,

@@ -70,6 +70,7 @@ class GuardedAccount:
     clients: AccountClients
     plans: Plans = field(default_factory=Plans)
     told: list[ExitOrder] = field(default_factory=list)
+    told_at: list[float] = field(default_factory=list)  # seconds slept until then
     halts: tuple[Halt, ...] = ()
     machine: Hurried = field(default_factory=Hurried)
     last: Price | None = field(default_factory=lambda: Price(150_000))
@@ -94,12 +95,16 @@ class GuardedAccount:
             plans=self.plans,
             halts=lambda _: self.halts,
             quote_at=quote,
-            record=self.told.append,
+            record=self.record,
             machine=MonotonicClock(self.machine.monotonic, self.machine.sleep),
         )
         self.deps = deps
         self.guardian = ExitGuardian(TRADER, NoObserver(), deps)
         self.machine.slept += 1.5  # what an earlier life sent stands in the book
+
+    def record(self, message: ExitOrder) -> None:
+        self.told.append(message)
+        self.told_at.append(self.machine.slept)
 
     @property
     def now(self) -> UtcNs:

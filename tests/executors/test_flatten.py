@@ -11,7 +11,7 @@ from schemas.ids import DhanOrderId
 from schemas.market import Side
 from schemas.messages import Leg, OrderStatus
 from schemas.units import Price, Quantity
-from tests.executors.exchange_model import BY_HAND, SHARE, TICK, ExchangeModel
+from tests.executors.exchange_model import BY_HAND, SHARE, TICK, ExchangeModel, Row
 
 MARKET = Market(Price(100_00), TICK)
 
@@ -43,11 +43,20 @@ def test_no_rung_leaves_the_days_limits() -> None:
     assert max(ladder_price(Side.BUY, market, rung) for rung in rungs) == 102_00
 
 
-def test_exits_are_cancelled_before_anything_closes() -> None:
-    assert due(held(leaves=True)).steps == (
-        Cancel(DhanOrderId("1"), Leg.STOP_LOSS, super_order=True),
-        Cancel(DhanOrderId("1"), Leg.TARGET, super_order=True),
-    )
+def test_the_target_is_cancelled_while_the_stop_still_rests_then_the_stop() -> None:
+    model = held(leaves=True)
+    target = Cancel(DhanOrderId("1"), Leg.TARGET, super_order=True)
+    assert due(model).steps == (target,)
+
+    model.apply(target)
+    assert due(model).steps == (Cancel(DhanOrderId("1"), Leg.STOP_LOSS, super_order=True),)
+
+
+def test_what_a_cancelled_stop_covered_is_closed_before_the_next_stop_goes() -> None:
+    model = held(4)
+    model.stop(Side.SELL, 4, 99_00)
+    model.trade(model.row(model.entry(Side.BUY, 6)), 6)
+    assert due(model).steps == (PlaceClose(Side.SELL, Quantity(6), Price(99_90)),)
 
 
 def test_an_entry_that_waits_is_cancelled_with_its_exits() -> None:
@@ -86,6 +95,10 @@ def test_flat_is_only_a_book_without_position_and_without_orders() -> None:
     assert due(model).flat
     model.entry(Side.BUY, 10)
     assert not due(model).flat
+
+
+def covers(model: ExchangeModel, row: Row) -> int:
+    return row.remaining if row.leg is Leg.ENTRY else max(0, model.open_of(row.number))
 
 
 @st.composite
@@ -129,8 +142,11 @@ def test_from_any_scene_it_ends_flat_and_never_beyond(
                 assert step.quantity <= held_now
                 number = next(row.number for row in model.rows if row.number not in before)
                 assert is_ours(model.row(number).name)
-                # whatever else lives can take nothing from it
-                assert not [row for row in model.rows if row.live and row.number != number]
+                others = [row for row in model.rows if row.live and row.number != number]
+                # together they close what is held, and nothing can open
+                assert {row.side for row in others} <= {step.side}
+                assert all(row.leg is Leg.STOP_LOSS or row.kind == "STOP_LOSS" for row in others)
+                assert step.quantity + sum(covers(model, row) for row in others) <= held_now
         for row in model.rows:
             if row.status is OrderStatus.TRANSIT and data.draw(st.booleans()):
                 row.status = OrderStatus.PENDING

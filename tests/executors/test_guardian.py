@@ -13,7 +13,8 @@ import pytest
 
 from dhan.orders import NewOrder
 from dhan.outcomes import Rejected, Unknown
-from schemas.messages import ExitAction, ExitReason
+from executors.orders.guardian import PAUSE
+from schemas.messages import ExitAction, ExitReason, Leg
 from schemas.units import IST, Price, UtcNs
 from tests.executors.guarded import HALT, guarded_account
 from tests.simulator.factories import DAY, USER, an_order
@@ -39,6 +40,24 @@ async def test_a_lost_stop_is_placed_again_within_two_seconds(http: httpx.AsyncC
     assert truth["protection"]["exposures"][-1]["resting_stop"] == 10
     assert truth["protection"]["machine_seconds"]["worst"] < 2.0
     assert world.actions() == [(ExitAction.PLACE_STOP, ExitReason.STOP_LOST, "accepted")]
+
+
+async def test_a_stop_is_not_taken_away_before_its_replacement_may_follow(
+    http: httpx.AsyncClient,
+) -> None:
+    """Two exits a second: a position that shrank would be without a stop for the rest of it."""
+    async with guarded_account(http) as world:
+        await world.enter()
+        await world.enter()
+        order = an_order(correlationId=None, transactionType="SELL", quantity=5, price=1490.0)
+        await world.control("/control/orders", {"client_id": USER.client_id, "order": order})
+        await world.look_on(4)
+        truth = await world.truth()
+    sent = [(each.action, each.leg) for each in world.told]
+    at = sent.index((ExitAction.CANCEL, Leg.STOP_LOSS))
+    assert sent[at + 1] == (ExitAction.PLACE_STOP, Leg.ENTRY)
+    assert world.told_at[at + 1] - world.told_at[at] == PAUSE
+    assert truth["protection"]["exposures"][-1]["resting_stop"] == 15
 
 
 async def test_each_part_of_a_fill_gets_a_stop_of_exactly_its_size(
@@ -139,6 +158,19 @@ async def test_a_halt_that_flattens_is_proved_once_from_the_brokers_book(
         assert await world.live() == []
     assert [each.action for each in world.told].count(ExitAction.FLAT) == 1
     assert world.told[-1].action is ExitAction.FLAT
+
+
+async def test_a_closing_order_that_did_not_fill_is_followed_by_one_that_goes_further(
+    http: httpx.AsyncClient,
+) -> None:
+    async with guarded_account(http) as world:
+        await world.enter()
+        world.halts, world.last = (HALT,), Price(152_000)  # a quote that nobody pays
+        await world.look_on(4)
+        assert await world.net() == 0
+    prices = [each.price for each in world.told if each.action is ExitAction.PLACE_CLOSE]
+    assert len(prices) > 2
+    assert prices == sorted(set(prices), reverse=True)
 
 
 async def test_a_halt_goes_on_after_a_restart_in_the_middle(http: httpx.AsyncClient) -> None:

@@ -118,6 +118,32 @@ def test_the_exits_of_a_super_order_whose_position_is_gone_are_cancelled() -> No
     }
 
 
+def test_a_position_that_shrank_loses_the_target_first_and_then_one_stop() -> None:
+    model = held(leaves=True)
+    model.trade(model.row(model.entry(Side.BUY, 10, leaves=True)), 10)
+    model.trade(model.row(model.entry(Side.SELL, 15)), 15)
+    targets = due(model).steps
+    assert targets == (
+        Cancel(DhanOrderId("1"), Leg.TARGET, super_order=True),
+        Cancel(DhanOrderId("2"), Leg.TARGET, super_order=True),
+    )
+
+    for step in targets:
+        model.apply(step)
+    assert due(model).steps == (Cancel(DhanOrderId("1"), Leg.STOP_LOSS, super_order=True),)
+
+
+def test_a_missing_stop_comes_before_stops_that_nothing_is_held_for() -> None:
+    model = held()
+    model.stop(Side.BUY, 3, 101_00)
+    answer = due(model)
+    assert answer.steps == (
+        PlaceStop(Side.SELL, Quantity(10), Price(99_00), Price(98_00)),
+        Cancel(DhanOrderId("2"), Leg.ENTRY, super_order=False),
+    )
+    assert (answer.uncovered, answer.excess) == (10, 3)
+
+
 def test_a_stop_that_is_too_large_is_made_smaller() -> None:
     model = held(6)
     model.stop(Side.SELL, 10, 99_00)
@@ -216,7 +242,7 @@ def test_any_scene_ends_with_a_stop_of_exactly_the_position(
                 allowed = max(abs(model.net), stops(model, side))
                 model.apply(step)
                 assert stops(model, side) <= allowed
-    for _ in range(8):
+    for _ in range(20):
         for step in due(model).steps:
             model.apply(step)
     needed = closing_side(model.net)
