@@ -113,6 +113,7 @@ class Settings(BaseSettings):
     ats_news_file: Path | None = None
 
     ats_mode: Literal["paper", "self", "family", "empanelled"] = "paper"
+    ats_egress: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_symbols)] = ()
     ats_paper_funds_rupees: int = Field(default=1_000_000, ge=1)
     ats_paper_latency_ms: int = Field(default=50, ge=0, le=60_000)
     ats_clock: Literal["wall", "market"] = "wall"

@@ -22,6 +22,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from dhan import fields
+from dhan.egress import Egress, NoSourceAddress
 from dhan.orders import BrokerOrder, LegName
 from dhan.transport import Credentials, checked_url, parse_json, text_field
 from schemas.errors import Unreadable
@@ -149,6 +150,7 @@ class OrderUpdates:
         connected: Called after each login, before any update of that connection is given out: what
             happened before is to be read from the books. It must not wait.
         random: Spreads reconnections.
+        egress: From which address the account's connection leaves.
     """
 
     url: UpdatesUrl
@@ -160,6 +162,7 @@ class OrderUpdates:
     metrics: UpdatesMetrics = field(default_factory=UpdatesMetrics)
     monotonic: Callable[[], float] = field(default=time.monotonic, repr=False)
     sleep: Callable[[float], Awaitable[None]] = field(default=asyncio.sleep, repr=False)
+    egress: Egress = field(default_factory=Egress, repr=False)
     _failures: int = 0
 
     async def observe(self) -> AsyncGenerator[BrokerOrder, None]:
@@ -199,6 +202,7 @@ class OrderUpdates:
         """Connect and log in; the pong to a ping sent after the login shows that it arrived."""
         socket: ClientConnection | None = None
         try:
+            source = self.egress.source(credentials.client_id)
             socket = await _Direct(
                 self.url.url,
                 proxy=None,  # of the environment: it would see the token
@@ -210,10 +214,13 @@ class OrderUpdates:
                 max_size=MAX_FRAME_BYTES,
                 max_queue=MAX_WAITING_FRAMES,
                 logger=_MUTE,
+                local_addr=(source, 0) if source else None,
             )
             await socket.send(_login(credentials))
             async with asyncio.timeout(self.timing.ping_timeout):
                 await (await socket.ping())
+        except NoSourceAddress:
+            return _End("no_source_address")
         except (WebSocketException, OSError, TimeoutError) as error:
             if socket is not None:
                 await socket.close()

@@ -28,6 +28,7 @@ from typing import Any, Final, ParamSpec, Self, TypeAlias, TypeVar
 import httpx
 from pydantic import SecretStr
 
+from dhan.egress import ACCOUNT_HEADER, CONNECTIONS_OF_AN_ACCOUNT, AccountTransport, Egress
 from schemas.errors import Misconfigured
 from schemas.ids import DhanClientId
 from schemas.text import clean
@@ -224,24 +225,30 @@ class _ThisMachineOnly(httpx.AsyncHTTPTransport):
         return await super().handle_async_request(request)
 
 
-def open_client(max_connections: int = 100, *, leaves_machine: bool = True) -> httpx.AsyncClient:
+def open_client(
+    max_connections: int = 100, *, leaves_machine: bool = True, egress: Egress | None = None
+) -> httpx.AsyncClient:
     """The HTTP client to share: keep-alive, no environment proxies (a proxy would carry paper
     orders off the machine), no redirects, no retries. The caller closes it.
 
     Without `leaves_machine` it reaches loopback addresses only: anything else is
-    `httpx.ConnectError` before a byte is sent.
+    `httpx.ConnectError` before a byte is sent. With `egress` each account has connections of its
+    own, which begin at its address.
     """
-    limits = httpx.Limits(
-        max_connections=max_connections,
-        max_keepalive_connections=max_connections,
-        keepalive_expiry=20,
-    )
+
+    def open_pool(source: str | None) -> httpx.AsyncHTTPTransport:
+        most = max_connections if source is None else CONNECTIONS_OF_AN_ACCOUNT
+        limits = httpx.Limits(
+            max_connections=most, max_keepalive_connections=most, keepalive_expiry=20
+        )
+        kind = httpx.AsyncHTTPTransport if leaves_machine else _ThisMachineOnly
+        return kind(trust_env=False, limits=limits, local_address=source)
+
     return httpx.AsyncClient(
         trust_env=False,
         follow_redirects=False,
-        limits=limits,
         timeout=httpx.Timeout(10.0, connect=2.0),
-        transport=None if leaves_machine else _ThisMachineOnly(trust_env=False, limits=limits),
+        transport=open_pool(None) if egress is None else AccountTransport(egress, open_pool),
     )
 
 
@@ -296,7 +303,7 @@ class DhanTransport:
             return Lost("not_an_order_address", may_have_arrived=False)
         headers = {
             "access-token": token,
-            "client-id": client_id,
+            ACCOUNT_HEADER: client_id,
             "Content-type": "application/json",
             "Accept": "application/json",
         }

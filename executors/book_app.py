@@ -130,6 +130,7 @@ async def run_books(
                 open_guardian=guardians.open if guardians else no_guardian,
                 random=ports.random,
                 read_every=ports.read_every,
+                egress=ports.rules.egress,
             ),
             projection,
             partitions=ports.plan.user,

@@ -6,13 +6,14 @@ with real money only the operator's own account.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol, TypeAlias
 
 import httpx
 
+from dhan.egress import Egress
 from dhan.order_updates import DHAN_ORDER_UPDATES, UpdatesUrl
 from dhan.orders import DayLookupResult, LookupResult, NewOrder, OrderClient
 from dhan.outcomes import PlaceResult
@@ -66,11 +67,13 @@ class ModeRules:
 
     Attributes:
         own_client_id: The one account that may trade; None admits all (paper).
+        egress: From which address of this machine each account's requests leave.
     """
 
     mode: Mode
     base_url: OrderUrl
     own_client_id: DhanClientId | None
+    egress: Egress = field(default_factory=Egress)
 
     def allows(self, client_id: DhanClientId | None) -> bool:
         if self.own_client_id is None:
@@ -88,22 +91,26 @@ class ModeRules:
 
     def open_client(self) -> httpx.AsyncClient:
         """The HTTP client for orders. With paper money it cannot leave the machine."""
-        return open_client(leaves_machine=not self.base_url.paper)
+        return open_client(leaves_machine=not self.base_url.paper, egress=self.egress)
 
     def broker(self, http: httpx.AsyncClient) -> BrokerFactory:
         """Opens order entry at the only address this mode may reach."""
         return lambda credentials: AccountOrders(http, self.base_url, credentials)
 
 
-def validate_mode(mode: Mode, order_url: str, own_client_id: str = "") -> ModeRules:
-    """Check that `mode` may run as configured.
+def validate_mode(
+    mode: Mode, order_url: str, own_client_id: str = "", egress: Iterable[str] = ()
+) -> ModeRules:
+    """Check that `mode` may run as configured; `egress` has the entries of ATS_EGRESS.
 
     Raises:
-        Misconfigured: a mode that is not built, paper orders that would leave the machine, or live
-            orders without https or without the operator's own client id.
+        Misconfigured: a mode that is not built, paper orders that would leave the machine, live
+            orders without https or without the operator's own client id, or entries of ATS_EGRESS
+            that are no accounts and addresses.
     """
+    sources = Egress.parse(egress)
     if mode is Mode.PAPER:
-        return ModeRules(mode, OrderUrl.parse(order_url), None)
+        return ModeRules(mode, OrderUrl.parse(order_url), None, sources)
     if mode is not Mode.SELF:
         raise Misconfigured(
             f"mode {mode.value} is refused: orders for others need what ATS does not have yet "
@@ -115,4 +122,4 @@ def validate_mode(mode: Mode, order_url: str, own_client_id: str = "") -> ModeRu
         raise Misconfigured(
             "mode self trades exactly one account: set ADMIN_DHAN_CLIENT_ID to its Dhan client id"
         )
-    return ModeRules(mode, base_url, DhanClientId(own_client_id))
+    return ModeRules(mode, base_url, DhanClientId(own_client_id), sources)

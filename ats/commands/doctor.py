@@ -158,8 +158,16 @@ async def _status_of(url: str, headers: Mapping[str, str]) -> int:
 
 async def _mode(settings: Settings) -> str:
     rules = validate_mode(
-        Mode(settings.ats_mode), settings.dhan_order_url, settings.admin_dhan_client_id
+        Mode(settings.ats_mode),
+        settings.dhan_order_url,
+        settings.admin_dhan_client_id,
+        settings.ats_egress,
     )
+    if absent := rules.egress.absent():
+        raise Misconfigured(
+            f"ATS_EGRESS names {', '.join(absent)}, which this machine does not have: nothing of "
+            "those accounts can leave. Add the address to a network interface, or mend ATS_EGRESS"
+        )
     paper = rules.mode is Mode.PAPER
     orders = "no order can leave this machine" if paper else "REAL ORDERS will be placed"
     return f"{rules.mode}: {orders}"

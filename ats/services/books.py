@@ -8,7 +8,7 @@ from random import SystemRandom
 
 from ats.services.calendars import calendar_of, with_auction_shares
 from ats.services.context import Context, database, instrument_master
-from ats.services.executors import mode_rules, square_off_of
+from ats.services.executors import announce_egress, mode_rules, square_off_of
 from bus.metrics import ShellMetrics
 from executors.book_app import BookDeps, Guards, run_books
 from executors.clock import LiveClock, ReplayClock
@@ -21,6 +21,7 @@ async def run(context: Context) -> None:
     """Keep the books until told to stop."""
     settings, metrics, books = context.settings, ShellMetrics(), BookMetrics()
     rules = mode_rules(settings)
+    announce_egress(rules)
     connection, master = settings.kafka(), await instrument_master(settings)
     calendar = with_auction_shares(calendar_of(settings), master)
     exits = GuardianMetrics()

@@ -40,6 +40,7 @@ async def run(context: Context) -> None:
     settings, metrics, orders = context.settings, ShellMetrics(), OrderMetrics()
     context.records += [metrics, orders]
     rules = mode_rules(settings)
+    announce_egress(rules)
     kill_switch = settings.ats_state_dir / KILL_SWITCH
     connection, master = settings.kafka(), await instrument_master(settings)
     limits, calendar = limits_of(settings), with_auction_shares(calendar_of(settings), master)
@@ -90,8 +91,20 @@ def instance_of(settings: Settings) -> str:
 def mode_rules(settings: Settings) -> ModeRules:
     """Raises Misconfigured when the mode may not run as configured."""
     return validate_mode(
-        Mode(settings.ats_mode), settings.dhan_order_url, settings.admin_dhan_client_id
+        Mode(settings.ats_mode),
+        settings.dhan_order_url,
+        settings.admin_dhan_client_id,
+        settings.ats_egress,
     )
+
+
+def announce_egress(rules: ModeRules) -> None:
+    """Log the source addresses that this machine lacks: their accounts can send nothing.
+
+    No reason to end: the other accounts' positions are to be watched.
+    """
+    for address in rules.egress.absent():
+        log.error("source_address_absent", address=address)
 
 
 def limits_of(settings: Settings) -> UserLimits:

@@ -24,6 +24,7 @@ import httpx
 import structlog
 
 from bus.records import Output, message_output
+from dhan.egress import Egress
 from dhan.order_updates import OrderUpdates, UpdatesUrl
 from dhan.orders import DayOrders, OrderClient
 from dhan.outcomes import NoAnswer, Rows, TokenRefused
@@ -79,6 +80,7 @@ class ObserverDeps:
         market: The market time; None while nobody knows it.
         random: Spreads reconnections.
         read_every: Seconds between two readings of an account whose updates are heard.
+        egress: From which address each account's updates are asked for, as `http` does.
     """
 
     http: httpx.AsyncClient
@@ -92,6 +94,7 @@ class ObserverDeps:
     open_guardian: OpenGuardian
     random: Random = field(repr=False)
     read_every: float = READ_EVERY
+    egress: Egress = field(default_factory=Egress)
 
 
 class Observer:
@@ -125,6 +128,7 @@ class Observer:
             self._heard_again,
             deps.random,
             sleep=deps.machine.sleep,
+            egress=deps.egress,
         )
         self._guardian: Guardian = deps.open_guardian(user, self)
         self._wanted = asyncio.Event()

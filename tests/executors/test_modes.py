@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any, cast
+
 import httpx
 import pytest
 
@@ -42,7 +44,8 @@ async def test_the_client_for_paper_orders_cannot_reach_dhan_and_that_for_real_o
     real = validate_mode(Mode.SELF, LIVE, "1100000001")
 
     async with paper.open_client() as here, real.open_client() as anywhere:
-        assert type(here._transport) is not type(anywhere._transport)
+        pools = [cast("Any", client)._transport._open_pool(None) for client in (here, anywhere)]
+        assert type(pools[0]) is not type(pools[1])
         with pytest.raises(httpx.ConnectError, match="not an address of this machine"):
             await here.get(f"{LIVE}/orders")
 
