@@ -82,8 +82,8 @@ class ExecutorDeps:
     Attributes:
         calendar: When the exchanges trade, with the shares that close in an auction.
         limits: Of every user, until users have their own.
-        kill_switch: Whether all trading is stopped; asked before each order.
         book: The last prices, kept up here. Who gives it can look at it too.
+        halts: The halts in force, likewise.
         lease: Seconds after which an open claim's owner can no longer be sending
             (`executors.orders.reconcile`).
     """
@@ -97,12 +97,12 @@ class ExecutorDeps:
     limits: UserLimits
     clock: MarketClock
     calendar: Calendar
-    kill_switch: Callable[[], bool] = lambda: False
     lease: float = CLAIM_LEASE
     machine: MonotonicClock = field(default_factory=MonotonicClock)
     wall: Callable[[], int] = time.time_ns
     metrics: OrderMetrics = field(default_factory=OrderMetrics)
     book: QuoteCache | None = None
+    halts: HaltBoard = field(default_factory=HaltBoard)
     square_off: SquareOff = field(default_factory=SquareOff)
 
 
@@ -134,7 +134,7 @@ async def run_executors(
     """
     store = Store(ports.database)
     book = ports.book or QuoteCache(ports.plan.instrument)
-    active, budget, halts = ActiveUsers(ports.machine), OrderRate(), HaltBoard()
+    active, budget, halts = ActiveUsers(ports.machine), OrderRate(), ports.halts
     broker = ports.rules.broker(ports.http)
     tokens = RefusedTokens(store, ports.machine)
     reconciler = Reconciler(store, broker, tokens, ports.machine, ports.lease)
@@ -213,7 +213,6 @@ def _pre_trade(
         clock=ports.clock,
         calendar=ports.calendar,
         limits_of=lambda _: ports.limits,
-        kill_switch=ports.kill_switch,
         square_off=ports.square_off,
         halted=halts.halted,
     )

@@ -19,7 +19,7 @@ from schemas.units import UtcNs
 def halted(
     now: UtcNs | None,
     *,
-    kill_switch: bool,
+    everybody_halted: bool,
     calendar: Calendar,
     kinds: Iterable[InstrumentId],
     feed_clock: UtcNs | None,
@@ -28,9 +28,10 @@ def halted(
     """What denies every order at market time `now`; None when orders may leave.
 
     `now` is None before a replay's first tick. `kinds` has an instrument of each kind that may be
-    traded (`kinds_of`): the market is open while one of them is.
+    traded (`kinds_of`): the market is open while one of them is. While `everybody_halted` the code
+    is `KILL_SWITCH`: closing orders still leave.
     """
-    if kill_switch:
+    if everybody_halted:
         return Denial.KILL_SWITCH
     if now is None:
         return Denial.FEED_DEAD

@@ -41,6 +41,11 @@ class HaltBoard:
         """The halts that stop `user`: their own, and everybody's."""
         return self._halts.of(user) if self._halts else ()
 
+    @property
+    def everybody(self) -> bool:
+        """Whether a halt of everybody is in force."""
+        return self._halts is not None and any(halt.user is None for halt in self._halts.in_force)
+
     def halted(self, user: UserId) -> bool:
         return bool(self.of(user))
 

@@ -124,7 +124,7 @@ class Stack:
             "ATS_CLOCK": "market",
             "ATS_CALENDAR": SIMULATED,
             "ATS_NEWS": "sample",
-            # the user's own holds a kill switch and a day before
+            # the user's own holds the master of another day
             "ATS_STATE_DIR": str(self.home / "state"),
             "ATS_LOG_FORMAT": "json",
             ENV_FILE: os.devnull,

@@ -20,6 +20,7 @@ from bus.metrics import ShellMetrics
 from executors.app import ExecutorDeps, run_executors
 from executors.clock import LiveClock, MonotonicClock, ReplayClock
 from executors.halt import halted, kinds_of
+from executors.halts import HaltBoard
 from executors.metrics import OrderMetrics
 from executors.modes import Mode, ModeRules, validate_mode
 from executors.quotes import QuoteCache
@@ -28,7 +29,6 @@ from executors.risk.sizing import UserLimits
 from executors.risk.square_off import SquareOff
 from schemas.units import NS_PER_SECOND, Paise, UtcNs
 
-KILL_SWITCH: Final = "KILL"  # while a file of this name lies in ATS_STATE_DIR, no order leaves
 REPORT_EVERY: Final = 15.0  # seconds; the account page takes us for gone after a minute
 LOOK_EVERY: Final = 1.0  # seconds; a halt is told within one
 
@@ -41,19 +41,19 @@ async def run(context: Context) -> None:
     context.records += [metrics, orders]
     rules = mode_rules(settings)
     announce_egress(rules)
-    kill_switch = settings.ats_state_dir / KILL_SWITCH
     connection, master = settings.kafka(), await instrument_master(settings)
     limits, calendar = limits_of(settings), with_auction_shares(calendar_of(settings), master)
     announce(calendar, settings)
     square_off = square_off_of(settings)
     clock = ReplayClock() if settings.ats_clock == "market" else LiveClock()
     book, kinds = QuoteCache(settings.plan().instrument), kinds_of(master.by_id.values(), calendar)
+    halts = HaltBoard()
 
     def report() -> dict[str, Any]:
         now = clock.of_market(book.feed_clock)
         halt = halted(
             now,
-            kill_switch=kill_switch.exists(),
+            everybody_halted=halts.everybody,
             calendar=calendar,
             kinds=kinds,
             feed_clock=book.feed_clock,
@@ -72,9 +72,9 @@ async def run(context: Context) -> None:
             limits=limits,
             clock=clock,
             calendar=calendar,
-            kill_switch=kill_switch.exists,
             metrics=orders,
             book=book,
+            halts=halts,
             square_off=square_off,
         )
         await stack.enter_async_context(reporting(ports.database, report))

@@ -23,7 +23,7 @@ FOUND_LATE: Final = "found_late"
 BY_HAND: Final = "by_hand"  # written by the database's functions for `ats claims`
 
 EXPLANATIONS: Final[Mapping[str, str]] = {
-    Denial.KILL_SWITCH: "all trading is stopped",
+    Denial.KILL_SWITCH: "all trading was stopped",
     Denial.HALTED: "trading was halted before the order left",
     Denial.MODE_REFUSES: "the running mode may not trade this account",
     Denial.USER_INACTIVE: "trading was switched off, or the token ended, before the order left",

@@ -56,7 +56,6 @@ class PreTrade:
     clock: MarketClock
     calendar: Calendar
     limits_of: LimitsOf
-    kill_switch: Callable[[], bool]
     square_off: SquareOff = DAILY
     halted: Callable[[UserId], bool] = lambda _: False
     positions: FilledPositions = field(default_factory=FilledPositions)
@@ -114,7 +113,6 @@ class PreTrade:
         user = order.user_id
         return PreTradeContext(
             now=now,
-            kill_switch=self.kill_switch(),
             mode_allows=self.rules.allows(claimed.credentials.client_id if claimed else None),
             user_active=self.active.still_active(user, since),
             calendar=self.calendar,

@@ -138,7 +138,7 @@ class OrderWorker:
         """Send the order once; again only while it certainly did not leave and the claim is young.
 
         Each try is judged and counted at its own moment: deadline or session may have ended since,
-        the kill switch may be on.
+        a halt may be in force.
         """
         client, pre_trade = self._deps.broker(claimed.credentials), self._deps.pre_trade
         account = await pre_trade.account(order, claimed)

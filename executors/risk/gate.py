@@ -38,6 +38,8 @@ DAILY: Final = SquareOff()
 class Denial(StrEnum):
     """Why an order may not leave. Part of the `ats.executions` schema: add, never rename."""
 
+    # of records from when a file stopped one machine; and why nobody's order leaves, as the account
+    # page reads it, while everybody is halted
     KILL_SWITCH = "kill_switch"
     HALTED = "halted"
     MODE_REFUSES = "mode_refuses"
@@ -108,7 +110,6 @@ class PreTradeContext:
     """
 
     now: UtcNs
-    kill_switch: bool
     mode_allows: bool
     user_active: bool
     calendar: Calendar
@@ -180,10 +181,6 @@ def cut_to_close(intent: OrderIntent, context: PreTradeContext) -> OrderIntent:
     )
     forbidden = any(check(intent, context) for check in on_entries)
     return intent.model_copy(update={"quantity": Quantity(held)}) if forbidden else intent
-
-
-def kill_switch_is_off(_: OrderIntent, context: PreTradeContext) -> Denial | None:
-    return Denial.KILL_SWITCH if context.kill_switch else None
 
 
 def nobody_halted_it(intent: OrderIntent, context: PreTradeContext) -> Denial | None:
@@ -289,7 +286,6 @@ def second_has_orders_left(_: OrderIntent, context: PreTradeContext) -> Denial |
 
 # Cheapest and most damning first: the reason a user reads is the first that holds.
 CHECKS: Final[tuple[Check, ...]] = (
-    kill_switch_is_off,
     nobody_halted_it,
     mode_allows_the_account,
     user_is_active,

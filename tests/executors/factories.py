@@ -97,7 +97,6 @@ def the_situation_for(intent: OrderIntent, **changes: Any) -> PreTradeContext:
     now = UtcNs(intent.event_time + UtcNs.seconds(1))
     context = PreTradeContext(
         now=now,
-        kill_switch=False,
         mode_allows=True,
         user_active=True,
         calendar=EVERY_DAY,

@@ -190,7 +190,6 @@ class World:
             clock=ReplayClock(wall=lambda: 0),
             calendar=EVERY_DAY,
             limits_of=limits_of,
-            kill_switch=lambda: False,
         )
         facts = {f.name: changes.pop(f.name) for f in fields(PreTrade) if f.name in changes}
         deps = WorkerDeps(

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
-from datetime import date, time
+from datetime import UTC, date, datetime, time
+from unittest.mock import AsyncMock
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executors.clock import LiveClock, ReplayClock
+from executors.clock import LiveClock, MonotonicClock, ReplayClock
 from executors.halt import halted, kinds_of
+from executors.halts import HaltBoard, HaltPoller
 from executors.quotes import QuoteCache
 from executors.risk.gate import FEED_DEAD_AFTER, Denial, Quote, judge
+from executors.store import Halt, Halts
 from schemas.calendar import EVERY_DAY, Calendar, ClosingAuction, Coverage
-from schemas.ids import InstrumentId, Segment
+from schemas.ids import InstrumentId, Segment, UserId
 from schemas.instruments import Instruments
 from schemas.market import Instrument
 from schemas.units import UtcNs
@@ -22,6 +26,7 @@ from tests.executors.factories import (
     NEVER,
     RELIANCE,
     TEN_O_CLOCK,
+    USER,
     an_intent,
     some_ticks,
     the_situation_for,
@@ -35,13 +40,13 @@ KNOWS_NOTHING = Calendar(coverage=())
 def halt(
     now: UtcNs | None = TEN_O_CLOCK,
     *,
-    kill_switch: bool = False,
+    everybody_halted: bool = False,
     calendar: Calendar = EVERY_DAY,
     feed_clock: UtcNs | None = TEN_O_CLOCK,
 ) -> Denial | None:
     return halted(
         now,
-        kill_switch=kill_switch,
+        everybody_halted=everybody_halted,
         calendar=calendar,
         kinds=[RELIANCE.id],
         feed_clock=feed_clock,
@@ -52,7 +57,7 @@ def halt(
     ("found", "expected"),
     [
         (halt(), None),
-        (halt(kill_switch=True), Denial.KILL_SWITCH),
+        (halt(everybody_halted=True), Denial.KILL_SWITCH),
         (halt(None, feed_clock=None), Denial.FEED_DEAD),
         (halt(feed_clock=None), Denial.FEED_DEAD),
         (halt(feed_clock=UtcNs(TEN_O_CLOCK - FEED_DEAD_AFTER)), None),
@@ -72,11 +77,10 @@ def test_a_halt_has_the_code_that_denies_every_order(
     now=st.sampled_from([TEN_O_CLOCK, HALF_PAST_THREE - 1, HALF_PAST_THREE])
     | st.integers(TEN_O_CLOCK - UtcNs.minutes(120), HALF_PAST_THREE + UtcNs.minutes(120)),
     behind=st.none() | st.sampled_from([0, FEED_DEAD_AFTER, FEED_DEAD_AFTER + 1]),
-    kill_switch=st.booleans(),
     calendar=st.sampled_from([EVERY_DAY, KNOWS_NOTHING]),
 )
 def test_it_says_what_the_gate_says_of_an_order_that_breaks_no_other_rule(
-    now: int, behind: int | None, kill_switch: bool, calendar: Calendar
+    now: int, behind: int | None, calendar: Calendar
 ) -> None:
     moment = UtcNs(now)
     feed_clock = None if behind is None else UtcNs(now - behind)
@@ -84,15 +88,45 @@ def test_it_says_what_the_gate_says_of_an_order_that_breaks_no_other_rule(
     context = replace(
         the_situation_for(intent),
         now=moment,
-        kill_switch=kill_switch,
         calendar=calendar,
         feed_clock=feed_clock,
         quote=Quote(intent.reference_price, moment),
     )
 
-    found = halt(moment, kill_switch=kill_switch, calendar=calendar, feed_clock=feed_clock)
+    found = halt(moment, calendar=calendar, feed_clock=feed_clock)
 
     assert found is judge(intent, context)
+
+
+def a_halt_of(user: UserId | None) -> Halt:
+    return Halt(user, flatten=False, broker_kill=False, since=datetime.now(UTC), reason="test")
+
+
+def test_the_page_is_told_of_a_halt_of_everybody_and_not_of_one_users() -> None:
+    board = HaltBoard()
+    before = board.everybody
+    board.replace(Halts("1", (a_halt_of(USER),)))
+    one = board.everybody
+    board.replace(Halts("2", (a_halt_of(USER), a_halt_of(None))))
+
+    assert (before, one, board.everybody) == (False, False, True)
+
+
+async def test_a_halt_is_known_within_a_second_although_nothing_tells_of_it() -> None:
+    store, board, slept = AsyncMock(), HaltBoard(), list[float]()
+    store.halts_in_force.return_value = Halts("1", ())
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        store.halts_in_force.return_value = Halts("2", (a_halt_of(None),))
+        if board.everybody:
+            raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await HaltPoller(store, board, MonotonicClock(sleep=sleep)).run()
+
+    assert board.halted(USER)
+    assert slept[0] < 1.0
 
 
 def test_the_market_is_open_while_any_kind_of_share_trades() -> None:
@@ -109,7 +143,7 @@ def test_the_market_is_open_while_any_kind_of_share_trades() -> None:
         kinds = kinds_of(shares, calendar)
         return halted(
             now,
-            kill_switch=False,
+            everybody_halted=False,
             calendar=calendar,
             kinds=kinds,
             feed_clock=now,

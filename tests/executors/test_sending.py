@@ -164,7 +164,7 @@ class Room:
                     calendar=EVERY_DAY,
                     clock=self.market or LiveClock(lambda: self.time.now, self.time.sleep),
                     limits_of=lambda _: LIMITS,
-                    kill_switch=lambda: self.killed,
+                    halted=lambda _: self.killed,
                     square_off=NEVER,
                 ),
                 machine=self.time.machine(),
@@ -237,14 +237,14 @@ def refusing(times: int = 50) -> list[tuple[PlaceResult, float]]:
     return [(LIMITED, 0.0)] * times
 
 
-async def test_the_kill_switch_ends_the_retries() -> None:
+async def test_a_halt_ends_the_retries() -> None:
     room = Room(refusing())
     room.exchange.on_post = lambda count: room.kill() if count == 2 else None
 
     execution = await room.deliver(valid_until=FAR)
 
     assert len(room.exchange.posts) == 2
-    assert (execution.outcome, execution.reason_code) == (Outcome.DENIED, "kill_switch")
+    assert (execution.outcome, execution.reason_code) == (Outcome.DENIED, "halted")
 
 
 async def test_a_switch_off_that_is_known_ends_the_retries() -> None:

@@ -95,7 +95,7 @@ const REASONS: Readonly<Record<string, string>> = {
 };
 
 const HALTS: Readonly<Record<string, string>> = {
-  kill_switch: "On, but the operator has stopped all trading. No order is placed.",
+  kill_switch: "On, but the operator has stopped all trading. Only closing orders are placed.",
   outside_session: "On, but the market is closed. No order is placed until it opens.",
   after_last_entry: "On, but it is too late in the day to open positions. Only closing orders are placed.",
   day_not_in_calendar: "On, but the operator's calendar does not know this day. No order is placed.",
