@@ -3,5 +3,5 @@
 Replay of a day, the story of one trade, the ledger, charges and score cards belong here. It reads
 topics and the database and imports the pure cores of the three services, so that it judges by the
 same code that acted. It may never write any `ats.*` topic but the ledger's: who checks the books
-does not keep them. Nothing is here yet.
+does not keep them.
 """

@@ -23,6 +23,7 @@ from dhan.transport import Credentials
 from executors.clock import MonotonicClock
 from executors.terms import OrderTerms
 from schemas.errors import Misconfigured, TryLater, Unreadable
+from schemas.evidence import Evidence, Judgement
 from schemas.ids import CorrelationId, DecisionId, DhanClientId, DhanOrderId, OrderId, UserId
 from schemas.messages import OrderIntent, Outcome
 
@@ -220,19 +221,21 @@ class Store:
         self._client = client
         self._answers = Answers(_REMEDY, monotonic)
 
-    async def claim(self, intent: OrderIntent, *, closes: bool = False) -> Claim:
+    async def claim(
+        self, intent: OrderIntent, *, closes: bool = False, evidence: Evidence | None = None
+    ) -> Claim:
         """Ask for the right to send `intent`, and for the credentials to do it with.
 
         One that `closes`, and so only makes a position smaller, is held back by neither halt nor
-        switch.
+        switch. `evidence` is written with the claim.
 
         Raises:
             Unreadable: the decision in the database is not what the intent says it is.
         """
-        terms = OrderTerms.of(intent).written()
+        terms = OrderTerms.of(intent, evidence).written()
         arguments: dict[str, Any] = {"p_terms": terms, "p_closes": closes}
         arguments["p_correlation_id"] = intent.dhan_correlation_id
-        answer = await self._rpc("claim_order", _key(intent) | arguments)
+        answer = await self._rpc("claim_order", _names(OrderKey.of(intent)) | arguments)
         match answer:
             case {"status": "differs", "action": str(action), "symbol": str(symbol)}:
                 raise Unreadable(
@@ -256,11 +259,21 @@ class Store:
                 return AlreadyClaimed(OrderOutcome.read(answer))
         raise self._unexpected("claim_order")
 
-    async def record_outcome(self, key: OrderKey, outcome: OrderOutcome) -> OrderOutcome:
-        """Record the outcome of a claim of ours; returns the first that anybody recorded."""
-        if recorded := await self._record(key, outcome, None):
+    async def record_outcome(
+        self, key: OrderKey, outcome: OrderOutcome, judgement: Judgement | None = None
+    ) -> OrderOutcome:
+        """Record the outcome of a claim of ours; returns the first that anybody recorded.
+
+        `judgement` is what the gate saw last, and becomes part of the claim's evidence.
+        """
+        if recorded := await self._record(key, outcome, None, judgement):
             return recorded
         raise self._unexpected("record_order_outcome")
+
+    async def keep_judgement(self, key: OrderKey, judgement: Judgement) -> None:
+        """Write down what the gate saw last of a claim of ours whose outcome is not known yet."""
+        arguments = _names(key) | {"p_judgement": judgement.model_dump(mode="json")}
+        await self._rpc("keep_judgement", arguments)
 
     async def record_denial(
         self, key: OrderKey, denial: OrderOutcome, terms: OrderTerms
@@ -272,20 +285,23 @@ class Store:
         return await self._record(key, denial, terms)
 
     async def _record(
-        self, key: OrderKey, outcome: OrderOutcome, terms: OrderTerms | None
+        self,
+        key: OrderKey,
+        outcome: OrderOutcome,
+        terms: OrderTerms | None,
+        judgement: Judgement | None = None,
     ) -> OrderOutcome | None:
-        answer = await self._rpc(
-            "record_order_outcome",
-            {
-                "p_user": str(key.user),
-                "p_decision": str(key.decision),
-                "p_order": str(key.order),
-                "p_outcome": outcome.outcome.value,
-                "p_dhan_order_id": outcome.dhan_order_id,
-                "p_reason": outcome.reason,
-                "p_terms": terms.written() if terms else None,
-            },
-        )
+        arguments = _names(key) | {
+            "p_outcome": outcome.outcome.value,
+            "p_dhan_order_id": outcome.dhan_order_id,
+            "p_reason": outcome.reason,
+        }
+        if judgement:
+            arguments["p_judgement"] = judgement.model_dump(mode="json")
+            answer = await self._rpc("record_judged_outcome", arguments)
+        else:
+            arguments["p_terms"] = terms.written() if terms else None
+            answer = await self._rpc("record_order_outcome", arguments)
         match answer:
             case {"first": False, "outcome": None} if terms:
                 return None
@@ -457,10 +473,16 @@ async def retry_until_available(call: Callable[[], Awaitable[T]], machine: Monot
 
 
 async def record_with_retry(
-    store: Store, key: OrderKey, outcome: OrderOutcome, machine: MonotonicClock
+    store: Store,
+    key: OrderKey,
+    outcome: OrderOutcome,
+    machine: MonotonicClock,
+    judgement: Judgement | None = None,
 ) -> OrderOutcome:
     """Record an outcome, however long the database is away; returns the recorded one."""
-    return await retry_until_available(lambda: store.record_outcome(key, outcome), machine)
+    return await retry_until_available(
+        lambda: store.record_outcome(key, outcome, judgement), machine
+    )
 
 
 def _unreadable(refused: RowRefused) -> Unreadable:
@@ -474,11 +496,11 @@ def _unreadable(refused: RowRefused) -> Unreadable:
     return Unreadable(f"the database refuses the order's ids (SQLSTATE {refused.code})", "id")
 
 
-def _key(intent: OrderIntent) -> dict[str, Any]:
+def _names(key: OrderKey) -> dict[str, Any]:
     return {
-        "p_user": str(intent.user_id),
-        "p_decision": str(intent.decision_id),
-        "p_order": str(intent.id),
+        "p_user": str(key.user),
+        "p_decision": str(key.decision),
+        "p_order": str(key.order),
     }
 
 

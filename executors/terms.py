@@ -2,6 +2,7 @@
 
 The first intent of a (user, decision) has them written into its claim. Every execution is made from
 there, so a second intent of the same id, made under changed limits, changes nothing that was told.
+What the gate saw is written beside it, and told from there too.
 """
 
 from __future__ import annotations
@@ -11,10 +12,17 @@ from dataclasses import dataclass
 from typing import Any, Self
 from uuid import UUID
 
+import orjson
+import structlog
+from pydantic import ValidationError
+
+from schemas.evidence import Evidence
 from schemas.ids import InstrumentId
 from schemas.market import Side
 from schemas.messages import OrderIntent
 from schemas.units import Price, Quantity, UtcNs
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +31,7 @@ class OrderTerms:
 
     Attributes:
         correlation_id: Of the intent's message, for messages that are made without the intent.
+        evidence: Why; None where nobody wrote it down.
     """
 
     event_time: UtcNs
@@ -32,9 +41,10 @@ class OrderTerms:
     quantity: Quantity
     price: Price
     correlation_id: UUID | None = None
+    evidence: Evidence | None = None
 
     @classmethod
-    def of(cls, intent: OrderIntent) -> Self:
+    def of(cls, intent: OrderIntent, evidence: Evidence | None = None) -> Self:
         return cls(
             intent.event_time,
             intent.instrument,
@@ -43,6 +53,7 @@ class OrderTerms:
             intent.quantity,
             intent.price,
             intent.correlation_id,
+            evidence,
         )
 
     @classmethod
@@ -60,11 +71,12 @@ class OrderTerms:
             Quantity(written["quantity"]),
             Price(written["price"]),
             UUID(chain) if (chain := written.get("correlation_id")) else None,
+            _evidence(written.get("evidence")),
         )
 
-    def written(self) -> dict[str, str | int]:
+    def written(self) -> dict[str, Any]:
         """As JSON, for the claim's row."""
-        terms: dict[str, str | int] = {
+        terms: dict[str, Any] = {
             "event_time": int(self.event_time),
             "instrument": str(self.instrument),
             "symbol": self.symbol,
@@ -74,4 +86,17 @@ class OrderTerms:
         }
         if self.correlation_id:
             terms["correlation_id"] = str(self.correlation_id)
+        if self.evidence:
+            terms["evidence"] = self.evidence.model_dump(mode="json")
         return terms
+
+
+def _evidence(written: Any) -> Evidence | None:
+    """None also for what cannot be read: an order must not wait for its reasons."""
+    if written is None:
+        return None
+    try:
+        return Evidence.model_validate_json(orjson.dumps(written), extra="ignore")
+    except (orjson.JSONEncodeError, ValidationError) as error:
+        log.error("evidence_unreadable", reason=str(error)[:500])
+        return None

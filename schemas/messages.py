@@ -13,8 +13,10 @@ from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import AwareDatetime, Field, JsonValue, model_validator
 
+from schemas.evidence import Evidence
+from schemas.frozen import FrozenModel
 from schemas.ids import (
     CorrelationId,
     DecisionId,
@@ -40,12 +42,6 @@ ByName = Annotated[
 ]
 Text = Annotated[str, Field(max_length=4_000)]
 Label = Annotated[str, Field(max_length=100)]
-
-
-class FrozenModel(BaseModel):
-    """A value that never changes once made: no unknown field, no conversion, no NaN."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Message(FrozenModel):
@@ -300,6 +296,12 @@ class Execution(Message):
         exclude_if=lambda corrects: corrects is None,
         description="id of the execution that this one replaces; absent from a first outcome",
     )
+    # left out where it is null, as `corrects` is
+    evidence: Evidence | None = Field(
+        default=None,
+        exclude_if=lambda evidence: evidence is None,
+        description="what the gate saw; absent where nobody wrote it down",
+    )
 
 
 class WithoutOrder(FrozenModel):
@@ -552,6 +554,12 @@ class ExitOrder(Message):
     )
     code: Label = ""
     reason: Text = Field(default="", description="Dhan's words")
+    waited_us: int = Field(
+        default=0,
+        ge=0,
+        description="microseconds of machine time from sending to Dhan's answer; 0 where nothing "
+        "was sent",
+    )
 
 
 class DeadLetter(Message):

@@ -66,6 +66,7 @@ _OUTCOMES: Final = (
     (NotSent, "not_sent"),
     (Unknown, "unknown"),
 )
+MICROSECONDS: Final = 1_000_000
 Record = Callable[[ExitOrder], None]
 
 
@@ -143,13 +144,15 @@ class ExitSender:
             if self._room(moment) < _needs(step, instrument, moment.reading):
                 self.held_back = True
                 break
-            self._stamps.append(self._machine.monotonic())
+            began = self._machine.monotonic()
+            self._stamps.append(began)
             name = self._name(step, instrument, moment)
             result = await self._send(step, instrument, moment, name)
+            waited = max(0, round((self._machine.monotonic() - began) * MICROSECONDS))
             seen = {"net": moment.reading.net.get(instrument, 0), "uncovered": uncovered}
             answer = _answer(result)
             told = _told(step, name) | seen | answer
-            self.tell(moment, instrument, _action(step), reason, **told)
+            self.tell(moment, instrument, _action(step), reason, waited_us=waited, **told)
             sent += not isinstance(result, Rejected | NotSent)
         return sent
 
@@ -159,9 +162,10 @@ class ExitSender:
         instrument: InstrumentId | None,
         action: ExitAction,
         why: ExitReason,
+        waited_us: int = 0,
         **told: Any,
     ) -> None:
-        """Record what was done."""
+        """Record what was done. How long the answer took is no part of the record's id."""
         parts = (self._user, moment.day, moment.now, action, why, instrument, *sorted(told.items()))
         message = ExitOrder(
             id=derive("exit_order", *(str(part).replace("|", "/") for part in parts)),
@@ -171,6 +175,7 @@ class ExitSender:
             action=action,
             reason_code=why,
             instrument=instrument,
+            waited_us=waited_us,
             **told,
         )
         log.info(

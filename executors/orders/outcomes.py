@@ -115,6 +115,7 @@ def execution(intent: OrderIntent, outcome: OrderOutcome) -> Execution:
         reason_code=outcome.code,
         reason=outcome.text,
         dhan_order_id=outcome.dhan_order_id,
+        evidence=terms.evidence,
     )
 
 
@@ -144,6 +145,7 @@ def correction(row: Correction) -> Execution:
         reason=known.text,
         dhan_order_id=known.dhan_order_id,
         corrects=derive("correction", order, before) if before else execution_id(order),
+        evidence=terms.evidence,
     )
 
 

@@ -22,15 +22,18 @@ from executors.risk.gate import (
     PreTradeContext,
     closable,
     closes,
+    cut_reasons,
     cut_to_close,
     judge,
 )
 from executors.risk.order_rate import OrderRate
+from executors.risk.recorded import record_of
 from executors.risk.square_off import SquareOff
 from executors.sessions import ActiveUsers
 from executors.store import Claimed
 from executors.tokens import RefusedTokens
 from schemas.calendar import Calendar
+from schemas.evidence import Evidence, SeenContext
 from schemas.ids import UserId
 from schemas.market import Side, trading_day
 from schemas.messages import OrderIntent
@@ -71,9 +74,16 @@ class PreTrade:
             now = await self.clock.reach(slot, when)
         return now
 
-    def cut(self, intent: OrderIntent, now: UtcNs, since: float) -> OrderIntent:
-        """`intent`, or the part of it that closes where a limit forbids the whole."""
-        return cut_to_close(intent, self._context(intent, now, since))
+    def cut(self, intent: OrderIntent, now: UtcNs, since: float) -> tuple[OrderIntent, Evidence]:
+        """`intent`, or the part of it that closes where a limit forbids the whole; and why."""
+        context = self._context(intent, now, since)
+        evidence = Evidence(
+            asked=record_of(context, intent.instrument),
+            asked_quantity=intent.quantity,
+            cut_by=tuple(denial.value for denial in cut_reasons(intent, context)),
+            valid_until=intent.valid_until,
+        )
+        return cut_to_close(intent, context), evidence
 
     def closes(self, order: OrderIntent, now: UtcNs) -> bool:
         """Whether `order` only makes the position smaller: neither halt nor switch holds it."""
@@ -98,9 +108,10 @@ class PreTrade:
 
     def judge(
         self, order: OrderIntent, now: UtcNs, since: float, claimed: Claimed, account: Account
-    ) -> Denial | None:
-        """The first reason why `order` may not leave now, or None."""
-        return judge(order, self._context(order, now, since, claimed, account))
+    ) -> tuple[Denial | None, SeenContext]:
+        """The first reason why `order` may not leave now, or None; and all that was looked at."""
+        context = self._context(order, now, since, claimed, account)
+        return judge(order, context), record_of(context, order.instrument)
 
     def _context(
         self,

@@ -27,6 +27,7 @@ from executors.orders.observations import placement_event
 from executors.orders.outcomes import CLAIM_STALE, denied, execution, of_placement
 from executors.orders.pre_trade import PreTrade
 from executors.orders.reconcile import Reconciler
+from executors.orders.stopwatch import Stopwatch
 from executors.risk.gate import Denial
 from executors.store import (
     AlreadyClaimed,
@@ -41,6 +42,7 @@ from executors.store import (
 from executors.terms import OrderTerms
 from executors.tokens import RefusedTokens
 from schemas.codec import decode
+from schemas.evidence import Judgement
 from schemas.market import Side
 from schemas.messages import OrderIntent
 from schemas.topics import EXECUTIONS, ORDER_EVENTS
@@ -98,10 +100,10 @@ class OrderWorker:
             await self._deps.pre_trade.quotes(intent)
             now = await self._deps.pre_trade.turn(intent, when)
             started = self._deps.machine.monotonic()
-            order = self._deps.pre_trade.cut(intent, now, started)
+            order, evidence = self._deps.pre_trade.cut(intent, now, started)
             try:
                 claim = await self._deps.store.claim(
-                    order, closes=self._deps.pre_trade.closes(order, now)
+                    order, closes=self._deps.pre_trade.closes(order, now), evidence=evidence
                 )
             except StoreAway as error:  # the claim may stand: then the next try finds it taken
                 log.warning("claim_unanswered", order=str(intent.id), error=str(error))
@@ -111,7 +113,7 @@ class OrderWorker:
                 case AlreadyClaimed(outcome):
                     return outcome or await self._deps.reconciler.resolve(key)
                 case Refused(reason):
-                    return await self._deny(key, denied(reason), OrderTerms.of(order))
+                    return await self._deny(key, denied(reason), OrderTerms.of(order, evidence))
                 case Claimed() as claimed:
                     # judged after it: so an order cannot be denied here and sent by a frozen worker
                     # elsewhere
@@ -121,45 +123,52 @@ class OrderWorker:
         self, order: OrderIntent, claimed: Claimed, when: DecisionTime, started: float
     ) -> OrderOutcome:
         key = OrderKey.of(order)
-        match await self._place(order, claimed, when, started):
+        placed, judgement = await self._place(order, claimed, when, started)
+        match placed:
             case Unknown(reason):
                 log.warning("order_unknown", order=str(order.id), reason=reason)
+                await self._keep(key, judgement)
                 return await self._deps.reconciler.resolve(key)
             case Denial() as denial:
-                return await self._record_outcome(key, denied(denial))
-            case placed:
+                return await self._record_outcome(key, denied(denial), judgement)
+            case _:
                 if isinstance(placed, Rejected) and placed.token_refused:
                     await self._deps.tokens.add(key.user, claimed.token_version, placed.code)
-                return await self._record_outcome(key, of_placement(placed))
+                return await self._record_outcome(key, of_placement(placed), judgement)
 
     async def _place(
         self, order: OrderIntent, claimed: Claimed, when: DecisionTime, started: float
-    ) -> PlaceResult | Denial:
+    ) -> tuple[PlaceResult | Denial, Judgement | None]:
         """Send the order once; again only while it certainly did not leave and the claim is young.
 
         Each try is judged and counted at its own moment: deadline or session may have ended since,
-        a halt may be in force.
+        a halt may be in force. The last judgement comes with the answer; None when there was none.
         """
         client, pre_trade = self._deps.broker(claimed.credentials), self._deps.pre_trade
+        watch = Stopwatch(self._deps.machine, started)
         account = await pre_trade.account(order, claimed)
         placed: PlaceResult = NotSent(CLAIM_STALE, "")
         guarded = True  # by a stop and a target that go with it
         while True:
             now = await pre_trade.turn(order, when)
             if self._deps.machine.monotonic() - started >= SEND_TIMEOUT:
-                return placed
-            if denial := pre_trade.judge(order, now, started, claimed, account):
-                return denial
+                return placed, watch.judgement
+            denial, seen = pre_trade.judge(order, now, started, claimed, account)
+            watch.judged(seen, denial)
+            if denial:
+                return denial, watch.judgement
             pre_trade.budget.spend(order, now)
             new = _new_order(order, opens=guarded and pre_trade.opens(order, now))
+            watch.sent()
             placed = await client.place(new)
+            watch.answered(placed)
             if isinstance(new, NewSuperOrder) and _refuses_form(placed):
                 # the guardian rests a stop on the first fill of a plain one
                 log.warning("super_order_refused", order=str(order.id), code=placed.code)
                 guarded = False
                 continue
             if not isinstance(placed, NotSent):
-                return placed
+                return placed, watch.judgement
             log.warning("order_not_sent", order=str(order.id), code=placed.code)
             await self._deps.machine.sleep(RETRY_PAUSE)
 
@@ -170,8 +179,19 @@ class OrderWorker:
         )
         return recorded or await self._deps.reconciler.resolve(key)
 
-    async def _record_outcome(self, key: OrderKey, outcome: OrderOutcome) -> OrderOutcome:
-        return await record_with_retry(self._deps.store, key, outcome, self._deps.machine)
+    async def _record_outcome(
+        self, key: OrderKey, outcome: OrderOutcome, judgement: Judgement | None
+    ) -> OrderOutcome:
+        return await record_with_retry(
+            self._deps.store, key, outcome, self._deps.machine, judgement
+        )
+
+    async def _keep(self, key: OrderKey, judgement: Judgement | None) -> None:
+        """Before the lookup, which another process may finish."""
+        if judgement:
+            await retry_until_available(
+                lambda: self._deps.store.keep_judgement(key, judgement), self._deps.machine
+            )
 
 
 def _refuses_form(placed: PlaceResult) -> TypeGuard[Rejected]:

@@ -12,11 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, StrEnum
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from executors.risk.sizing import WHOLE, UserLimits
 from executors.risk.square_off import SquareOff
 from schemas.calendar import Calendar
+from schemas.ids import InstrumentId
 from schemas.market import Side, trading_day
 from schemas.messages import OrderIntent
 from schemas.units import Price, Quantity, UtcNs
@@ -91,6 +92,25 @@ class OrderCounts:
     last_second: int = 0
 
 
+class Order(Protocol):
+    """What the gate looks at of an order; an intent is one, and what was recorded of it another."""
+
+    @property
+    def instrument(self) -> InstrumentId: ...
+
+    @property
+    def side(self) -> Side: ...
+
+    @property
+    def quantity(self) -> Quantity: ...
+
+    @property
+    def price(self) -> Price: ...
+
+    @property
+    def valid_until(self) -> UtcNs: ...
+
+
 @dataclass(frozen=True, slots=True)
 class PreTradeContext:
     """What is known at `now` (market time) about the system, the market and the user.
@@ -134,10 +154,10 @@ class PreTradeContext:
         return closable(self.position, self.filled)
 
 
-Check: TypeAlias = Callable[[OrderIntent, PreTradeContext], Denial | None]
+Check: TypeAlias = Callable[[Order, PreTradeContext], Denial | None]
 
 
-def judge(intent: OrderIntent, context: PreTradeContext) -> Denial | None:
+def judge(intent: Order, context: PreTradeContext) -> Denial | None:
     """Return the first reason to deny `intent`, or None when it may leave."""
     for check in CHECKS:
         if denial := check(intent, context):
@@ -170,61 +190,62 @@ def cut_to_close(intent: OrderIntent, context: PreTradeContext) -> OrderIntent:
     open another. Where a halt, the hour, the day's number or the value allows no entry, what is
     left is the exit.
     """
+    if not cut_reasons(intent, context):
+        return intent
+    return intent.model_copy(update={"quantity": Quantity(abs(context.closable))})
+
+
+def cut_reasons(intent: Order, context: PreTradeContext) -> tuple[Denial, ...]:
+    """What cuts `intent` to the part that closes; nothing where it stays whole."""
     held = context.closable if intent.side is Side.SELL else -context.closable
     if not 0 < held < intent.quantity:
-        return intent
-    on_entries = (
-        nobody_halted_it,
-        last_entry_is_ahead,
-        day_has_orders_left,
-        value_is_within_limit,
-    )
-    forbidden = any(check(intent, context) for check in on_entries)
-    return intent.model_copy(update={"quantity": Quantity(held)}) if forbidden else intent
+        return ()
+    denials = (check(intent, context) for check in ON_ENTRIES)
+    return tuple(denial for denial in denials if denial)
 
 
-def nobody_halted_it(intent: OrderIntent, context: PreTradeContext) -> Denial | None:
+def nobody_halted_it(intent: Order, context: PreTradeContext) -> Denial | None:
     """A halt lets out what only closes."""
     if closes(intent.side, intent.quantity, context.closable):
         return None
     return Denial.HALTED if context.halted else None
 
 
-def mode_allows_the_account(_: OrderIntent, context: PreTradeContext) -> Denial | None:
+def mode_allows_the_account(_: Order, context: PreTradeContext) -> Denial | None:
     return None if context.mode_allows else Denial.MODE_REFUSES
 
 
-def user_is_active(_: OrderIntent, context: PreTradeContext) -> Denial | None:
+def user_is_active(_: Order, context: PreTradeContext) -> Denial | None:
     return None if context.user_active else Denial.USER_INACTIVE
 
 
-def token_is_accepted(_: OrderIntent, context: PreTradeContext) -> Denial | None:
+def token_is_accepted(_: Order, context: PreTradeContext) -> Denial | None:
     return Denial.TOKEN_REFUSED if context.token_refused else None
 
 
-def account_is_the_stored_one(_: OrderIntent, context: PreTradeContext) -> Denial | None:
+def account_is_the_stored_one(_: Order, context: PreTradeContext) -> Denial | None:
     """Also when it closes: what closes a position in one account opens one in another."""
     return Denial.ACCOUNT_MISMATCH if context.account is Account.ANOTHER else None
 
 
-def account_is_verified(intent: OrderIntent, context: PreTradeContext) -> Denial | None:
+def account_is_verified(intent: Order, context: PreTradeContext) -> Denial | None:
     """No entry while Dhan does not say whose account it is."""
     if closes(intent.side, intent.quantity, context.closable):
         return None
     return Denial.ACCOUNT_UNVERIFIED if context.account is Account.UNVERIFIED else None
 
 
-def decision_is_current(intent: OrderIntent, context: PreTradeContext) -> Denial | None:
+def decision_is_current(intent: Order, context: PreTradeContext) -> Denial | None:
     return Denial.DECISION_EXPIRED if context.now >= intent.valid_until else None
 
 
-def calendar_knows_the_day(intent: OrderIntent, context: PreTradeContext) -> Denial | None:
+def calendar_knows_the_day(intent: Order, context: PreTradeContext) -> Denial | None:
     """A day that nobody has looked up is closed."""
     known = context.calendar.covers(trading_day(context.now), intent.instrument.segment)
     return None if known else Denial.DAY_NOT_IN_CALENDAR
 
 
-def market_is_open(intent: OrderIntent, context: PreTradeContext) -> Denial | None:
+def market_is_open(intent: Order, context: PreTradeContext) -> Denial | None:
     """In a session of continuous trading in this very instrument.
 
     Its closing auction is outside.
@@ -233,7 +254,7 @@ def market_is_open(intent: OrderIntent, context: PreTradeContext) -> Denial | No
     return None if any(context.now in session for session in sessions) else Denial.OUTSIDE_SESSION
 
 
-def last_entry_is_ahead(intent: OrderIntent, context: PreTradeContext) -> Denial | None:
+def last_entry_is_ahead(intent: Order, context: PreTradeContext) -> Denial | None:
     """Nothing is opened any more once the day's positions are being closed."""
     if closes(intent.side, intent.quantity, context.closable):
         return None
@@ -241,23 +262,23 @@ def last_entry_is_ahead(intent: OrderIntent, context: PreTradeContext) -> Denial
     return Denial.AFTER_LAST_ENTRY if due else None
 
 
-def feed_is_alive(_: OrderIntent, context: PreTradeContext) -> Denial | None:
+def feed_is_alive(_: Order, context: PreTradeContext) -> Denial | None:
     if context.feed_clock is None or context.now - context.feed_clock > FEED_DEAD_AFTER:
         return Denial.FEED_DEAD
     return None
 
 
-def quote_is_there(_: OrderIntent, context: PreTradeContext) -> Denial | None:
+def quote_is_there(_: Order, context: PreTradeContext) -> Denial | None:
     return Denial.QUOTE_ABSENT if context.quote is None else None
 
 
-def quote_is_fresh(_: OrderIntent, context: PreTradeContext) -> Denial | None:
+def quote_is_fresh(_: Order, context: PreTradeContext) -> Denial | None:
     if context.quote is None or context.now - context.quote.traded_at > QUOTE_STALE_AFTER:
         return Denial.QUOTE_STALE
     return None
 
 
-def price_is_near_market(intent: OrderIntent, context: PreTradeContext) -> Denial | None:
+def price_is_near_market(intent: Order, context: PreTradeContext) -> Denial | None:
     if context.quote is None:
         return Denial.PRICE_FAR_FROM_MARKET
     away = abs(intent.price - context.quote.price)
@@ -265,21 +286,21 @@ def price_is_near_market(intent: OrderIntent, context: PreTradeContext) -> Denia
     return Denial.PRICE_FAR_FROM_MARKET if too_far else None
 
 
-def value_is_within_limit(intent: OrderIntent, context: PreTradeContext) -> Denial | None:
+def value_is_within_limit(intent: Order, context: PreTradeContext) -> Denial | None:
     if closes(intent.side, intent.quantity, context.position):
         return None
     too_large = intent.quantity * intent.price > context.limits.max_order_value
     return Denial.ORDER_TOO_LARGE if too_large else None
 
 
-def day_has_orders_left(intent: OrderIntent, context: PreTradeContext) -> Denial | None:
+def day_has_orders_left(intent: Order, context: PreTradeContext) -> Denial | None:
     if closes(intent.side, intent.quantity, context.position):
         return None
     used_up = context.sent.today >= context.limits.max_orders_per_day
     return Denial.ORDERS_OF_THE_DAY_USED_UP if used_up else None
 
 
-def second_has_orders_left(_: OrderIntent, context: PreTradeContext) -> Denial | None:
+def second_has_orders_left(_: Order, context: PreTradeContext) -> Denial | None:
     busiest = max(context.sent.this_second, context.sent.last_second)
     return Denial.TOO_MANY_ORDERS_A_SECOND if busiest >= ORDERS_PER_SECOND else None
 
@@ -303,4 +324,12 @@ CHECKS: Final[tuple[Check, ...]] = (
     value_is_within_limit,
     day_has_orders_left,
     second_has_orders_left,
+)
+
+# Limits on entries: where one forbids an order that also closes, it is cut to the exit.
+ON_ENTRIES: Final[tuple[Check, ...]] = (
+    nobody_halted_it,
+    last_entry_is_ahead,
+    day_has_orders_left,
+    value_is_within_limit,
 )

@@ -22,7 +22,7 @@ ROLES: Final = ("anon", "authenticated", "service_role")
 SERVICE: Final = {
     *("record_order_states", "record_trades", "record_positions"),
     *("halt_trading", "lift_halt", "halts_in_force", "claim_order"),
-    "account_credentials",
+    *("account_credentials", "keep_judgement", "record_judged_outcome"),
 }
 USERS: Final = {"halt_own_trading", "lift_own_halt"}
 INNER: Final = {"refuse_too_many", "halt_key", "wait_for_claims", "halt", "is_halted"}
@@ -537,6 +537,55 @@ async def halts_of_operators_and_others_count_for_no_user(scene: Scene) -> None:
     assert await scene.user(scene.mine, "select lift_own_halt()") is True
 
 
+async def what_the_gate_saw_last_is_kept_with_the_first_outcome_and_never_changes(
+    scene: Scene,
+) -> None:
+    def saw(what: str) -> str:
+        return orjson.dumps({"verdict": what}).decode()
+
+    assert await scene.claim() == "claimed"
+    claim = await scene.sql.fetchrow("select * from private.order_claims")
+    assert claim is not None
+    names = (scene.mine, claim["decision_id"], claim["order_id"])
+    terms = {"side": "BUY", "quantity": 1, "price": 1, "event_time": 1, "symbol": "TCS"}
+    terms |= {"instrument": "NSE_EQ:1"}
+    write = "update private.order_claims set terms = $1 returning terms"
+    read = "select terms from private.order_claims"
+    keep = "select keep_judgement($1, $2, $3, $4)"
+    record = "select record_judged_outcome($1, $2, $3, 'denied', null, 'halted', $4)"
+
+    await scene.sql.execute(write, orjson.dumps(terms).decode())
+    await scene.service(keep, *names, saw("without evidence"))
+    without = orjson.loads(await scene.sql.fetchval(read))
+    await scene.sql.execute(write, orjson.dumps(terms | {"evidence": {"asked": 1}}).decode())
+    for key in ((scene.theirs, *names[1:]), (names[0], uuid4(), names[2]), (*names[:2], uuid4())):
+        await scene.service(keep, *key, saw("another"))
+    await scene.service(keep, *names, None)
+    untouched = orjson.loads(await scene.sql.fetchval(read))
+    await scene.service(keep, *names, saw("first"))
+    told = orjson.loads(await scene.service(record, *names, saw("second")))
+    await scene.service(keep, *names, saw("third"))
+    again = orjson.loads(await scene.service(record, *names, saw("fourth")))
+
+    assert without == terms
+    assert untouched["evidence"] == {"asked": 1}
+    assert (told["first"], told["outcome"], again["first"]) == (True, "denied", False)
+    assert told["terms"] == again["terms"]
+    assert told["terms"]["evidence"] == {"asked": 1, "judgement": {"verdict": "second"}}
+
+
+async def what_is_kept_of_an_order_is_bounded(scene: Scene) -> None:
+    assert await scene.claim() == "claimed"
+    large = "update private.order_claims set terms = terms || $1"
+    terms = {"side": "BUY", "quantity": 1, "price": 1, "event_time": 1, "symbol": "TCS"}
+    terms |= {"instrument": "NSE_EQ:1"}
+    await scene.sql.execute(
+        "update private.order_claims set terms = $1", orjson.dumps(terms).decode()
+    )
+    more = orjson.dumps({"evidence": "x" * 16_384}).decode()
+    await scene.refuses(asyncpg.CheckViolationError, scene.sql.execute(large, more))
+
+
 # The cheap ones first: a mutant is caught by the first that fails.
 CHECKS: Final[tuple[Check, ...]] = (
     tables_grant_reading_to_whom_it_concerns_and_writing_to_nobody,
@@ -564,4 +613,6 @@ CHECKS: Final[tuple[Check, ...]] = (
     what_only_closes_passes_halts_and_the_switch,
     halts_of_operators_and_others_count_for_no_user,
     a_user_lifts_twenty_halts_a_day,
+    what_the_gate_saw_last_is_kept_with_the_first_outcome_and_never_changes,
+    what_is_kept_of_an_order_is_bounded,
 )

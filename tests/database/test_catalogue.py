@@ -41,6 +41,7 @@ SERVICE_FUNCTIONS = {
     *("list_open_claims", "settle_claim_by_hand", "correct_order_by_hand"),
     *("record_order_states", "record_trades", "record_positions"),
     *("halt_trading", "lift_halt", "halts_in_force"),
+    *("keep_judgement", "record_judged_outcome"),
 }
 USER_FUNCTIONS = {
     *("store_dhan_token", "disconnect_dhan"),

@@ -32,6 +32,7 @@ from executors.orders import corrections
 from executors.orders.correction_store import Correction, CorrectionStore
 from executors.store import Claim, OrderKey, OrderOutcome, Store
 from schemas.calendar import EVERY_DAY
+from schemas.evidence import Evidence, Judgement
 from schemas.ids import CorrelationId
 from schemas.messages import OrderIntent
 from schemas.topics import PartitionPlan
@@ -72,13 +73,17 @@ class Fate:
 class MortalStore(Store):
     fate: Fate
 
-    async def claim(self, intent: OrderIntent, *, closes: bool = False) -> Claim:
-        claim = await super().claim(intent, closes=closes)
+    async def claim(
+        self, intent: OrderIntent, *, closes: bool = False, evidence: Evidence | None = None
+    ) -> Claim:
+        claim = await super().claim(intent, closes=closes, evidence=evidence)
         self.fate.at("claimed")
         return claim
 
-    async def record_outcome(self, key: OrderKey, outcome: OrderOutcome) -> OrderOutcome:
-        outcome = await super().record_outcome(key, outcome)
+    async def record_outcome(
+        self, key: OrderKey, outcome: OrderOutcome, judgement: Judgement | None = None
+    ) -> OrderOutcome:
+        outcome = await super().record_outcome(key, outcome, judgement)
         self.fate.at("settled")
         return outcome
 

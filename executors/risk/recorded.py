@@ -1,0 +1,124 @@
+"""What the gate looked at as a record, and back, so that the same verdict can be had again. Pure.
+
+Where the guarantee stops: the verdict is of the gate that judges now. Its own constants (how old a
+quote may be, how many orders a second, when the broker squares off) are of the version that runs,
+not of the record.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, time
+
+from executors.risk.gate import Account, OrderCounts, PreTradeContext, Quote
+from executors.risk.sizing import UserLimits
+from executors.risk.square_off import SquareOff
+from schemas.calendar import Calendar, Coverage, Special
+from schemas.evidence import (
+    SeenContext,
+    SeenCounts,
+    SeenLimits,
+    SeenQuote,
+    SeenSession,
+)
+from schemas.ids import InstrumentId
+from schemas.market import Side, trading_day
+from schemas.units import Price, Quantity, UtcNs
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedOrder:
+    """As much of an intent as the gate looks at."""
+
+    instrument: InstrumentId
+    side: Side
+    quantity: Quantity
+    price: Price
+    valid_until: UtcNs
+
+
+def record_of(context: PreTradeContext, instrument: InstrumentId) -> SeenContext:
+    """All that the gate looks at of an order of `instrument`, of the calendar the day's sessions.
+
+    `context_of` makes a context of it in which such an order gets the same verdict.
+    """
+    day, calendar, limits = trading_day(context.now), context.calendar, context.limits
+    quote, sent = context.quote, context.sent
+    return SeenContext(
+        now=context.now,
+        halted=context.halted,
+        mode_allows=context.mode_allows,
+        user_active=context.user_active,
+        token_refused=context.token_refused,
+        account=context.account.value,
+        day_known=calendar.covers(day, instrument.segment),
+        sessions=tuple(
+            SeenSession(open=session.open, close=session.close)
+            for session in calendar.sessions(day, instrument)
+        ),
+        square_off_cash=context.square_off.cash.isoformat(),
+        square_off_fno=context.square_off.fno.isoformat(),
+        feed_clock=context.feed_clock,
+        quote=SeenQuote(price=quote.price, traded_at=quote.traded_at) if quote else None,
+        sent=SeenCounts(
+            today=sent.today, this_second=sent.this_second, last_second=sent.last_second
+        ),
+        limits=SeenLimits(
+            max_order_value=limits.max_order_value,
+            max_orders_per_day=limits.max_orders_per_day,
+            max_deviation=limits.max_deviation,
+        ),
+        position=context.position,
+        filled=context.filled,
+    )
+
+
+def context_of(seen: SeenContext, instrument: InstrumentId) -> PreTradeContext:
+    """What the gate saw, as it was recorded.
+
+    Raises:
+        ValueError: the record names something that this version does not know.
+        Misconfigured: its square-off is later than a broker's.
+    """
+    limits, quote = seen.limits, seen.quote
+    return PreTradeContext(
+        now=seen.now,
+        mode_allows=seen.mode_allows,
+        user_active=seen.user_active,
+        calendar=_calendar(seen, trading_day(seen.now), instrument),
+        feed_clock=seen.feed_clock,
+        quote=Quote(quote.price, quote.traded_at) if quote else None,
+        sent=OrderCounts(seen.sent.today, seen.sent.this_second, seen.sent.last_second),
+        limits=UserLimits(
+            max_order_value=limits.max_order_value,
+            max_orders_per_day=limits.max_orders_per_day,
+            max_deviation=limits.max_deviation,
+        ),
+        position=seen.position,
+        token_refused=seen.token_refused,
+        account=Account(seen.account),
+        square_off=SquareOff(
+            cash=time.fromisoformat(seen.square_off_cash),
+            fno=time.fromisoformat(seen.square_off_fno),
+        ),
+        halted=seen.halted,
+        filled=seen.filled,
+    )
+
+
+def _calendar(seen: SeenContext, day: date, instrument: InstrumentId) -> Calendar:
+    """One that knows a single day of a single segment, or no day."""
+    segments = frozenset({instrument.segment})
+    return Calendar(
+        coverage=(Coverage(segments=segments, first=day, last=day),) if seen.day_known else (),
+        regular=(),
+        special=tuple(
+            Special(
+                day=day,
+                segments=segments,
+                open=session.open.ist().time(),
+                close=session.close.ist().time(),
+            )
+            for session in seen.sessions
+        ),
+    )

@@ -1,0 +1,114 @@
+"""Why an order left or did not: what the gate saw, so that anybody can judge again.
+
+Numbers and short codes only: no token, no account, nothing that grows. A field that a newer version
+adds is left out by older writers, and means its default then.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from schemas.frozen import FrozenModel
+from schemas.units import BasisPoints, Paise, Price, Quantity, UtcNs
+
+MOST_SESSIONS: Final = 2  # of one day and instrument (`schemas.calendar`)
+
+Code = Annotated[str, Field(max_length=100)]
+Count = Annotated[int, Field(ge=0, description="how many")]
+Micros = Annotated[int, Field(ge=0, description="microseconds of machine time since the claim")]
+ClockTime = Annotated[
+    str, Field(pattern=r"^\d\d:\d\d:\d\d(\.\d{6})?$", description="on Indian clocks")
+]
+
+
+class SeenQuote(FrozenModel):
+    """The last trade, and its exchange time."""
+
+    price: Price
+    traded_at: UtcNs
+
+
+class SeenCounts(FrozenModel):
+    """The account's orders so far: of the day those that open, of a second all."""
+
+    today: Count
+    this_second: Count
+    last_second: Count
+
+
+class SeenLimits(FrozenModel):
+    """The limits that the order was held to."""
+
+    max_order_value: Paise
+    max_orders_per_day: int = Field(description="how many")
+    max_deviation: BasisPoints = Field(description="limit price from the last trade, at most")
+
+
+class SeenSession(FrozenModel):
+    """One continuous session of the instrument; `close` is its first moment outside."""
+
+    open: UtcNs
+    close: UtcNs
+
+
+class SeenContext(FrozenModel):
+    """All that the gate looks at, at one moment of market time."""
+
+    now: UtcNs
+    halted: bool = Field(description="a halt of the user or of everybody was in force")
+    mode_allows: bool = Field(description="the running mode may trade the account")
+    user_active: bool
+    token_refused: bool
+    account: Code = Field(description="whose the token is: as_stored, another or unverified")
+    day_known: bool = Field(description="the calendar knew the day for the instrument's segment")
+    sessions: tuple[SeenSession, ...] = Field(
+        max_length=MOST_SESSIONS, description="the instrument's own of the day; none when closed"
+    )
+    square_off_cash: ClockTime
+    square_off_fno: ClockTime
+    feed_clock: UtcNs | None = Field(description="null before the feed's first record")
+    quote: SeenQuote | None
+    sent: SeenCounts
+    limits: SeenLimits
+    position: int = Field(description="units, by the orders of the day; below zero is short")
+    filled: int | None = Field(description="units, by the fills known; null where none is")
+
+
+class Answer(FrozenModel):
+    """When the order left and what kind of answer came; its words stand in the execution."""
+
+    sent: Micros
+    answered: Micros
+    kind: Code = Field(description="accepted, rejected, not_sent or unknown")
+
+
+class Judgement(FrozenModel):
+    """What the gate saw last before the order left, and what it said.
+
+    An order that certainly did not leave is judged and tried again: then this is the last try.
+    """
+
+    seen: SeenContext
+    verdict: Code = Field(description="reason code of the denial; empty: it may leave")
+    claimed: Micros = Field(description="microseconds from asking for the claim to having it")
+    judged: Micros
+    tries: Annotated[int, Field(ge=1, description="how many times it was judged")]
+    answer: Answer | None = Field(description="null where it was denied")
+
+
+class Evidence(FrozenModel):
+    """What the record of an order says about why.
+
+    `judgement` is absent where the gate never judged (the claim was refused, or came too late), and
+    where the process died between sending and recording: then nobody knows what it saw last.
+    """
+
+    asked: SeenContext = Field(description="before the claim; by it the order may have been cut")
+    asked_quantity: Quantity = Field(description="units that the intent asked for")
+    cut_by: tuple[Code, ...] = Field(
+        max_length=20, description="what forbade the whole, so that only the exit was left of it"
+    )
+    valid_until: UtcNs = Field(description="the decision's deadline")
+    judgement: Judgement | None = None
