@@ -33,6 +33,10 @@ DHAN_ORDER_UPDATES: Final = "wss://api-order-update.dhan.co"
 LOGIN: Final = 42  # MsgCode
 MAX_FRAME_BYTES: Final = 64 * 1024  # an update is below 2 KiB
 MAX_WAITING_FRAMES: Final = 256
+# Frames of one account that are read in a second, and at once after a quiet time. An account places
+# ten orders a second; whoever sends more waits, and the stops of all others do not.
+FRAMES_A_SECOND: Final = 100.0
+BURST: Final = 200
 HTTP_TOO_MANY: Final = 429
 
 # websockets writes frames, and the login holds the token, to its log at level DEBUG
@@ -164,12 +168,13 @@ class OrderUpdates:
     sleep: Callable[[float], Awaitable[None]] = field(default=asyncio.sleep, repr=False)
     egress: Egress = field(default_factory=Egress, repr=False)
     _failures: int = 0
+    _paced_until: float = float("-inf")  # when the frames read so far would have come at that rate
 
     async def observe(self) -> AsyncGenerator[BrokerOrder, None]:
         """Give out what is told, connecting again and again; close it with `aclose`.
 
         Who reads too slowly makes Dhan wait, then loses the connection, and is told by `connected`.
-        At most `MAX_WAITING_FRAMES` wait.
+        At most `MAX_WAITING_FRAMES` wait, and `FRAMES_A_SECOND` are read after a `BURST`.
 
         Raises:
             Exception: what `credentials` raises.
@@ -186,6 +191,7 @@ class OrderUpdates:
                 try:
                     self.connected()
                     while not isinstance(frame := await _receive(socket), _End):
+                        await self._pace()
                         if order := self._take(frame, credentials.client_id):
                             yield order
                     end = frame
@@ -197,6 +203,13 @@ class OrderUpdates:
             wait = self._wait(end)
             log.warning("order_updates_disconnected", reason=end.reason, wait=round(wait, 1))
             await self.sleep(wait)
+
+    async def _pace(self) -> None:
+        now = self.monotonic()
+        quiet_since = now - BURST / FRAMES_A_SECOND
+        self._paced_until = max(self._paced_until, quiet_since) + 1 / FRAMES_A_SECOND
+        if self._paced_until > now:
+            await self.sleep(self._paced_until - now)
 
     async def _open(self, credentials: Credentials) -> ClientConnection | _End:
         """Connect and log in; the pong to a ping sent after the login shows that it arrived."""

@@ -31,6 +31,7 @@ from dhan.outcomes import (
     describe,
     no_answer,
     not_shown,
+    read_list,
     read_rows,
     single,
 )
@@ -41,7 +42,6 @@ from dhan.transport import (
     Lost,
     OrderUrl,
     Result,
-    off_loop,
     trading_error,
 )
 from schemas.errors import Unreadable
@@ -211,7 +211,6 @@ class DayOrders:
 LookupResult: TypeAlias = Found | NotFound | TokenRefused | NoAccess | Unknown
 DayLookupResult: TypeAlias = DayOrders | NoAnswer
 
-MANY_ROWS: Final = 200  # are read beside the event loop: some 5 ms of work
 _ENDS: Final = frozenset({"TRADED", "REJECTED", "CANCELLED", "EXPIRED", "CLOSED"})
 
 
@@ -274,11 +273,7 @@ class OrderClient:
     async def orders_of_the_day(self) -> DayLookupResult:
         """Every order of the account's day, in one call."""
         result: Result = await self._lookup_client.get_order_list()
-        if isinstance(result, Lost) or not isinstance(result.body, list):
-            return classify_day(result)
-        if len(result.body) < MANY_ROWS:
-            return classify_day(result)
-        return await off_loop(classify_day, result)
+        return await read_list(result, classify_day)
 
 
 def classify_lookup(result: Result, correlation_id: CorrelationId) -> LookupResult:

@@ -9,16 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 import httpx
 
 from dhan.fields import order_id, reason_of, word
-from dhan.transport import Lost, Reply, Result, Unparsed, trading_error
+from dhan.transport import Lost, Reply, Result, Unparsed, off_loop, trading_error
 from schemas.errors import Unreadable
 from schemas.ids import DhanOrderId
 
 RowT = TypeVar("RowT")
+ListT = TypeVar("ListT")
+
+MANY_ROWS: Final = 200  # are read beside the event loop: some 5 ms of work
+HUGE_ROWS: Final = 2_000
+# Dhan takes 7,000 orders a day; of trades there may be more. A longer list is no account's day.
+MAX_ROWS: Final = 20_000
 
 RATE_LIMIT: Final = "DH-904"
 NO_DATA: Final = "DH-907"
@@ -182,6 +189,16 @@ def no_answer(result: Reply, code: str) -> TokenRefused | Unknown:
     """What a reply that answers no question says: the token is refused, or nothing."""
     reason = describe(result, code)
     return TokenRefused(reason, bool(code)) if _refuses_token(result, code) else Unknown(reason)
+
+
+async def read_list(result: Result, classify: Callable[[Result], ListT]) -> ListT | Unknown:
+    """What `classify` says of a list, read beside the event loop where it is long."""
+    rows = len(result.body) if isinstance(result, Reply) and isinstance(result.body, list) else 0
+    if rows > MAX_ROWS:
+        return Unknown("too_many_rows")
+    if rows < MANY_ROWS:
+        return classify(result)
+    return await off_loop(partial(classify, result), huge=rows >= HUGE_ROWS)
 
 
 def read_rows(body: list[Any], read: Callable[[Mapping[str, Any]], RowT | None]) -> Rows[RowT]:

@@ -13,8 +13,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 import httpx
 
 from dhan import fields
-from dhan.orders import MANY_ROWS
-from dhan.outcomes import NoAnswer, Rows, Unknown, describe, not_shown, read_rows, single
+from dhan.outcomes import NoAnswer, Rows, Unknown, describe, not_shown, read_list, read_rows, single
 from dhan.transport import (
     CallTimeout,
     Credentials,
@@ -22,7 +21,6 @@ from dhan.transport import (
     Lost,
     OrderUrl,
     Result,
-    off_loop,
     trading_error,
 )
 from schemas.errors import Unreadable
@@ -138,30 +136,19 @@ class PortfolioClient:
 
     async def trades(self) -> TradesResult:
         """Every fill of the account's day, in one call."""
-        return await _read(await self._transport.get("/trades"), classify_trades)
+        return await read_list(await self._transport.get("/trades"), classify_trades)
 
     async def positions(self) -> PositionsResult:
         """Every position of the day, flat ones included."""
-        return await _read(await self._transport.get("/positions"), classify_positions)
+        return await read_list(await self._transport.get("/positions"), classify_positions)
 
     async def holdings(self) -> HoldingsResult:
         """The shares of the demat account."""
-        return await _read(await self._transport.get("/holdings"), classify_holdings)
+        return await read_list(await self._transport.get("/holdings"), classify_holdings)
 
     async def funds(self) -> FundsResult:
         """What the account may still use."""
         return classify_funds(await self._transport.get("/fundlimit"))
-
-
-async def _read(
-    result: Result, classify: Callable[[Result], Rows[RowT] | NoAnswer]
-) -> Rows[RowT] | NoAnswer:
-    long = (
-        not isinstance(result, Lost)
-        and isinstance(result.body, list)
-        and len(result.body) >= MANY_ROWS
-    )
-    return await off_loop(classify, result) if long else classify(result)
 
 
 def classify_trades(result: Result) -> TradesResult:

@@ -13,7 +13,7 @@ import httpx
 from dhanhq import SuperOrder
 
 from dhan import fields
-from dhan.orders import MANY_ROWS, BrokerOrder, LegName, Product, as_float, leg_of, read_order
+from dhan.orders import BrokerOrder, LegName, Product, as_float, leg_of, read_order
 from dhan.outcomes import (
     ChangeResult,
     NoAnswer,
@@ -22,6 +22,7 @@ from dhan.outcomes import (
     classify_change,
     classify_placement,
     not_shown,
+    read_list,
     read_rows,
 )
 from dhan.transport import (
@@ -31,7 +32,6 @@ from dhan.transport import (
     Lost,
     OrderUrl,
     Result,
-    off_loop,
 )
 from schemas.errors import Unreadable
 from schemas.ids import CorrelationId, DhanOrderId, InstrumentId
@@ -214,11 +214,7 @@ class SuperOrderClient:
     async def orders_of_the_day(self) -> SuperOrdersResult:
         """Every super order of the account's day with its legs, in one call."""
         result: Result = await self._lookup_client.get_super_order_list()
-        if isinstance(result, Lost) or not isinstance(result.body, list):
-            return classify_super_orders(result)
-        if len(result.body) < MANY_ROWS:
-            return classify_super_orders(result)
-        return await off_loop(classify_super_orders, result)
+        return await read_list(result, classify_super_orders)
 
     async def _modify(self, order_id: DhanOrderId, leg: LegName, **changed: Any) -> ChangeResult:
         result: Result = await self._entry.modify_super_order(

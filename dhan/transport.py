@@ -23,7 +23,7 @@ from decimal import Decimal, InvalidOperation
 from enum import Enum
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Final, ParamSpec, Self, TypeAlias, TypeVar
+from typing import Any, Final, Self, TypeAlias, TypeVar
 
 import httpx
 from pydantic import SecretStr
@@ -40,9 +40,15 @@ TEXT_LENGTH: Final = 500  # characters kept of any text of Dhan's
 MAX_DIGITS: Final = 40  # characters and decimal places of a number in JSON
 # bytes of a body that is parsed beside the event loop: some 3 ms of work
 LONG_BODY: Final = 64 * 1024
+# What a day of some thousand orders brings has a thread of its own: nobody else waits behind it.
+HUGE_BODY: Final = 1024 * 1024
 _LONG_WORK: Final = ThreadPoolExecutor(1, thread_name_prefix="dhan-long-answers")
+_HUGE_WORK: Final = ThreadPoolExecutor(1, thread_name_prefix="dhan-huge-answers")
+# Objects and lists, and values, in one body: more than twenty thousand rows with their legs have.
+# Parsing more of them would stop the interpreter, and with it every account, for seconds.
+MAX_PARTS: Final = 100_000
+MAX_VALUES: Final = 1_500_000
 
-P = ParamSpec("P")
 T = TypeVar("T")
 _KEPT_HEADERS: Final = ("content-type", "date", "retry-after")
 _TOKEN: Final = re.compile(
@@ -339,22 +345,25 @@ async def exchange(
         return Lost("body_too_large", may_have_arrived=True)
     headers = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
     if len(body) > LONG_BODY:
-        parsed = await off_loop(_parse, body, secret)
+        parsed = await off_loop(partial(_parse, body, secret), huge=len(body) > HUGE_BODY)
     else:
         parsed = _parse(body, secret)
     return Reply(response.status_code, parsed, MappingProxyType(headers))
 
 
-async def off_loop(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+async def off_loop(work: Callable[[], T], *, huge: bool = False) -> T:
     """The result of long work on a long answer, while the event loop goes on.
 
-    One thread does all of it, so that the loop has one rival for the interpreter and not many.
+    One thread does all of it, and one what is `huge`, so that the loop has two rivals for the
+    interpreter and not many, and no account waits behind another's huge book.
     """
     loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(_LONG_WORK, partial(work, *args, **kwargs))
+    return await loop.run_in_executor(_HUGE_WORK if huge else _LONG_WORK, work)
 
 
 def _parse(body: bytes, secret: str) -> Any:
+    if body.count(b"{") + body.count(b"[") > MAX_PARTS or body.count(b",") > MAX_VALUES:
+        return Unparsed("too many values")
     return parse_json(body.replace(secret.encode(), b"[token]"))
 
 

@@ -11,7 +11,7 @@ of fills. What can be changed (limit, trigger, quantity) follows the broker's ow
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from fractions import Fraction
@@ -218,6 +218,15 @@ class BrokerCount:
 
     read_at: UtcNs
     net: tuple[tuple[InstrumentId, str, int], ...]
+    _units: Counter[InstrumentId] = field(default_factory=Counter, init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        for instrument, _, units in self.net:
+            self._units[instrument] += units
+
+    def units(self, instrument: InstrumentId) -> int:
+        """Units of `instrument`, of all products; below zero is short."""
+        return self._units[instrument]
 
     @classmethod
     def of(cls, book: BookRead, read_at: UtcNs) -> BrokerCount:
@@ -225,13 +234,118 @@ class BrokerCount:
         return cls(read_at, tuple(sorted((p.instrument, p.product, p.net) for p in book.positions)))
 
 
+class _Tally(NamedTuple):
+    """What one order number did on one side; `guessed` is 1 where trades do not tell all of it."""
+
+    quantity: int = 0
+    value: int = 0
+    guessed: int = 0
+    resting: int = 0
+
+
+@dataclass(slots=True)
+class _Number:
+    """All that is known of one order number in one instrument."""
+
+    orders: dict[OrderKey, KnownOrder] = field(default_factory=dict)
+    fills: dict[FillKey, ObservedFill] = field(default_factory=dict)
+
+    def tally(self, side: Side) -> _Tally:
+        """By its trades where they explain all of it, else as told.
+
+        The legs of a super order may trade under one number: they are told apart by their side.
+        """
+        traded = [fill for fill in self.fills.values() if fill.side is side]
+        told = [(key, order) for key, order in self.orders.items() if order.identity.side is side]
+        resting = sum(order.remaining for key, order in told if order.is_stop(key.leg))
+        quantity, filled = sum(f.quantity for f in traded), sum(o.filled for _, o in told)
+        if quantity >= filled:
+            return _Tally(quantity, sum(f.quantity * f.price for f in traded), 0, resting)
+        return _Tally(filled, sum(o.filled_value for _, o in told), 1, resting)
+
+
+@dataclass(slots=True)
+class _Part:
+    """What a book has of one instrument. Only numbers that changed are counted again."""
+
+    orders: dict[OrderKey, KnownOrder] = field(default_factory=dict)
+    fills: dict[FillKey, ObservedFill] = field(default_factory=dict)
+    _numbers: dict[DhanOrderId, _Number] = field(default_factory=dict)
+    _changed: set[DhanOrderId] = field(default_factory=set)
+    _tallies: dict[tuple[DhanOrderId, Side], _Tally] = field(default_factory=dict)
+    _sums: dict[Side, _Tally] = field(default_factory=lambda: dict.fromkeys(Side, _Tally()))
+
+    def put_order(self, key: OrderKey, order: KnownOrder) -> None:
+        self.orders[key] = order
+        self._number(key.dhan_order_id).orders[key] = order
+
+    def put_fill(self, key: FillKey, fill: ObservedFill) -> None:
+        self.fills[key] = fill
+        self._number(key.dhan_order_id).fills[key] = fill
+
+    def numbered(self, number: DhanOrderId) -> Mapping[OrderKey, KnownOrder]:
+        known = self._numbers.get(number)
+        return known.orders if known else {}
+
+    def sums(self) -> Mapping[Side, _Tally]:
+        """What all numbers add up to."""
+        for number in self._changed:
+            for side in Side:
+                now = self._numbers[number].tally(side)
+                before = self._tallies.get((number, side), _Tally())
+                self._tallies[number, side] = now
+                total = zip(self._sums[side], now, before, strict=True)
+                self._sums[side] = _Tally(*(each + new - old for each, new, old in total))
+        self._changed.clear()
+        return self._sums
+
+    def _number(self, number: DhanOrderId) -> _Number:
+        self._changed.add(number)
+        return self._numbers.setdefault(number, _Number())
+
+
 @dataclass(slots=True)
 class DayBook:
-    """One user's book of one Indian trading day."""
+    """One user's book of one Indian trading day.
+
+    Questions about one instrument cost as much as it has orders and fills, however long the book.
+    After the first such question orders and fills are put in by `put_order` and `put_fill` only.
+    """
 
     orders: dict[OrderKey, KnownOrder] = field(default_factory=dict)
     fills: dict[FillKey, ObservedFill] = field(default_factory=dict)
     broker: BrokerCount | None = None
+    _parts: dict[InstrumentId, _Part] | None = field(
+        default=None, init=False, repr=False, compare=False
+    )
+
+    def put_order(self, key: OrderKey, order: KnownOrder) -> None:
+        """Have `order` in the place of what was known of it."""
+        known = self.orders.get(key)
+        self.orders[key] = order
+        if known and known.identity.instrument != order.identity.instrument:
+            self._parts = None
+        elif self._parts is not None:
+            self._parts.setdefault(order.identity.instrument, _Part()).put_order(key, order)
+
+    def put_fill(self, key: FillKey, fill: ObservedFill) -> None:
+        """Have `fill` in the place of what was known of it."""
+        known = self.fills.get(key)
+        self.fills[key] = fill
+        if known and known.instrument != fill.instrument:
+            self._parts = None
+        elif self._parts is not None:
+            self._parts.setdefault(fill.instrument, _Part()).put_fill(key, fill)
+
+    def _part(self, instrument: InstrumentId) -> _Part:
+        if self._parts is None:
+            parts = dict[InstrumentId, _Part]()
+            self._parts = parts
+            for key, order in self.orders.items():
+                parts.setdefault(order.identity.instrument, _Part()).put_order(key, order)
+            for number, fill in self.fills.items():
+                parts.setdefault(fill.instrument, _Part()).put_fill(number, fill)
+        return self._parts.get(instrument) or _Part()
 
     def observe(self, event: OrderEvent) -> bool:
         """Join `event` in; returns whether anything new is known."""
@@ -245,15 +359,16 @@ class DayBook:
         key = OrderKey(seen.dhan_order_id, seen.leg)
         known, now = self.orders.get(key), KnownOrder.of(seen, by)
         joined = known.join(now) if known else now
-        self.orders[key] = joined
+        self.put_order(key, joined)
         return joined != known
 
     def _observe_fill(self, fill: ObservedFill) -> bool:
         key = FillKey.of(fill)
         known = self.fills.get(key)
         # one number with two contents is a broker's error; every reader keeps the same one
-        self.fills[key] = fill if known is None else max(known, fill, key=_fill_order)
-        return self.fills[key] != known
+        kept = fill if known is None else max(known, fill, key=_fill_order)
+        self.put_fill(key, kept)
+        return kept != known
 
     def _observe_book(self, book: BookRead, read_at: UtcNs) -> bool:
         seen = BrokerCount.of(book, read_at)
@@ -301,27 +416,28 @@ class DayBook:
 
     def orders_of(self, instrument: InstrumentId) -> dict[OrderKey, KnownOrder]:
         """The day's orders in one instrument."""
-        return {k: o for k, o in self.orders.items() if o.identity.instrument == instrument}
+        return dict(self._part(instrument).orders)
+
+    def numbered(
+        self, instrument: InstrumentId, number: DhanOrderId
+    ) -> Mapping[OrderKey, KnownOrder]:
+        """The order of this number in one instrument, or the legs that share it."""
+        return self._part(instrument).numbered(number)
+
+    def fills_of(self, instrument: InstrumentId) -> list[ObservedFill]:
+        """The day's fills in one instrument."""
+        return list(self._part(instrument).fills.values())
 
     def holding(self, instrument: InstrumentId) -> Holding:
         """What was bought and sold of `instrument` and what protects the rest."""
-        by_order: dict[DhanOrderId, list[ObservedFill]] = {}
-        for fill in self.fills.values():
-            if fill.instrument == instrument:
-                by_order.setdefault(fill.dhan_order_id, []).append(fill)
-        orders = self.orders_of(instrument)
-        sums = {side: _Sum() for side in Side}
-        known_ids = {key.dhan_order_id for key in orders}
-        for number in known_ids | by_order.keys():
-            legs = [order for key, order in orders.items() if key.dhan_order_id == number]
-            _add_order(sums, legs, by_order.get(number, []))
+        sums = self._part(instrument).sums()
         return Holding(
             sums[Side.BUY].quantity,
             sums[Side.BUY].value,
             sums[Side.SELL].quantity,
             sums[Side.SELL].value,
-            all(each.by_trades for each in sums.values()),
-            _resting(orders.items()),
+            not any(each.guessed for each in sums.values()),
+            {side: each.resting for side, each in sums.items()},
         )
 
 
@@ -377,42 +493,6 @@ class _Traded(NamedTuple):
     side: Side
 
 
-@dataclass(slots=True)
-class _Sum:
-    quantity: int = 0
-    value: int = 0
-    by_trades: bool = True
-
-
-def _add_order(
-    sums: Mapping[Side, _Sum], legs: Iterable[KnownOrder], fills: Iterable[ObservedFill]
-) -> None:
-    """Add what one order traded: by its trades where they explain all of it, else as told.
-
-    The legs of a super order may trade under one number: they are told apart by their side.
-    """
-    for side, total in sums.items():
-        traded = [fill for fill in fills if fill.side is side]
-        quantity = sum(fill.quantity for fill in traded)
-        told = [order for order in legs if order.identity.side is side]
-        filled = sum(order.filled for order in told)
-        if quantity >= filled:
-            total.quantity += quantity
-            total.value += sum(fill.quantity * fill.price for fill in traded)
-        else:
-            total.quantity += filled
-            total.value += sum(order.filled_value for order in told)
-            total.by_trades = False
-
-
-def _resting(orders: Iterable[tuple[OrderKey, KnownOrder]]) -> dict[Side, int]:
-    stops = dict.fromkeys(Side, 0)
-    for key, order in orders:
-        if order.is_stop(key.leg):
-            stops[order.identity.side] += order.remaining
-    return stops
-
-
 def _fill_order(fill: ObservedFill) -> tuple[int, int, int, str]:
     return (fill.traded_at, fill.quantity, fill.price, fill.side.value)
 
@@ -451,5 +531,5 @@ def position_of(
 def _agrees(book: DayBook, cause: OrderEvent, instrument: InstrumentId, net: int) -> bool | None:
     if book.broker is None:
         return None
-    same = net == sum(held for counted, _, held in book.broker.net if counted == instrument)
+    same = net == book.broker.units(instrument)
     return same if cause.book else same or None

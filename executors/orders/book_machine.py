@@ -138,8 +138,7 @@ def trade_of(
     """The message of one fill of `book`, which `cause` told."""
     names = {
         order.identity.correlation_id
-        for key, order in book.orders.items()
-        if key.dhan_order_id == fill.dhan_order_id
+        for order in book.numbered(fill.instrument, fill.dhan_order_id).values()
     }
     return Trade(
         id=derive("trade", user, day, fill.instrument, fill.trade_id, fill.dhan_order_id),
@@ -180,14 +179,15 @@ def _restored(dumped: dict[str, Any]) -> DayBook:
     book = DayBook()
     for (number, leg), identity, stage, traded, terms in dumped["orders"]:
         name, instrument, side, product, super_order = identity
-        book.orders[OrderKey(DhanOrderId(number), Leg(leg))] = KnownOrder(
+        order = KnownOrder(
             Identity(name, InstrumentId.parse(instrument), Side(side), product, super_order),
             Stage(*stage),
             Filled(*traded),
             Terms(*terms),
         )
+        book.put_order(OrderKey(DhanOrderId(number), Leg(leg)), order)
     for fill in _FILLS.validate_json(orjson.dumps(dumped["fills"])):
-        book.fills[FillKey.of(fill)] = fill
+        book.put_fill(FillKey.of(fill), fill)
     if dumped["broker"]:
         read_at, net = dumped["broker"]
         parsed = tuple((InstrumentId.parse(i), product, held) for i, product, held in net)

@@ -54,6 +54,11 @@ class Reading:
     super_orders: Rows[BrokerSuperOrder]
     positions: Rows[PositionRow]
 
+    @property
+    def rows(self) -> int:
+        """How long it is, positions aside."""
+        return len(self.orders.orders) + len(self.super_orders.rows) + len(self.trades.rows)
+
 
 @dataclass(frozen=True, slots=True)
 class Observed:

@@ -16,8 +16,9 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from random import Random
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
 from uuid import UUID
 
 import httpx
@@ -27,10 +28,10 @@ from bus.records import Output, message_output
 from dhan.egress import Egress
 from dhan.order_updates import OrderUpdates, UpdatesUrl
 from dhan.orders import DayOrders, OrderClient
-from dhan.outcomes import NoAnswer, Rows, TokenRefused
+from dhan.outcomes import HUGE_ROWS, MANY_ROWS, NoAnswer, Rows, TokenRefused
 from dhan.portfolio import PortfolioClient
 from dhan.super_orders import SuperOrderClient
-from dhan.transport import Credentials, OrderUrl
+from dhan.transport import Credentials, OrderUrl, off_loop
 from executors.clock import MonotonicClock
 from executors.metrics import BookMetrics
 from executors.orders.account import AccountView, Guardian, OpenGuardian
@@ -52,6 +53,7 @@ from schemas.topics import ORDER_EVENTS
 from schemas.units import UtcNs
 
 log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 READ_EVERY: Final = 30.0  # seconds; four calls of the twenty that Dhan allows in one second
 READ_UNHEARD: Final = 5.0  # while the updates are not connected
@@ -60,6 +62,9 @@ SPACING: Final = 0.25  # between two readings, however often one is asked for: 1
 FIRST_PAUSE: Final = 1.0  # of a sick account
 LONGEST_PAUSE: Final = 60.0
 GUARD_EVERY: Final = 1.0
+RECORDED_AT_ONCE: Final = 100  # events that are encoded before everybody else gets a turn
+# Between two looks at a long book, which cost a tenth of a second: others need the time too.
+LONG_BOOK_EVERY: Final = 0.5
 CLOCK_PAUSE: Final = 0.2  # before a replay's first tick nobody knows the day
 
 
@@ -246,13 +251,13 @@ class Observer:
         if (seen := await self._look()) is None:
             return False
         observed, book = seen
-        if disagrees(observed, book):
+        if await _beside(observed, book, disagrees):
             # something may have traded between two of the calls: look once more
             began = self._deps.machine.monotonic()
             if (seen := await self._look()) is None:
                 return False
             observed, book = seen
-            if disagrees(observed, book):
+            if await _beside(observed, book, disagrees):
                 self._deps.metrics.disagreements += 1
                 log.warning("positions_disagree", user=str(self.user))
         await self._record_reading(observed, book, began)
@@ -262,7 +267,11 @@ class Observer:
     async def _look(self) -> tuple[Observed, DayBook | None] | None:
         match await self._broker.read():
             case Reading() as reading:
-                observed = observe(self.user, reading, await self._next_market_time())
+                look = partial(observe, self.user, reading, await self._next_market_time())
+                rows = reading.rows
+                observed = (
+                    look() if rows < MANY_ROWS else await off_loop(look, huge=rows >= HUGE_ROWS)
+                )
                 return observed, self._book_of(self.user, observed.read.trading_date)
             case TokenRefused(reason, in_words=True):
                 self.token_refused = True
@@ -273,7 +282,8 @@ class Observer:
 
     async def _record_reading(self, observed: Observed, book: DayBook | None, began: float) -> None:
         """Record what is new, and the reading after it, unless the book says all of it already."""
-        new = [event for event in news(observed, book) if event.id not in self._on_their_way]
+        untold = await _beside(observed, book, news)
+        new = [event for event in untold if event.id not in self._on_their_way]
         quiet = not new and not self._on_their_way and self.read_at is not None
         if quiet and observed.whole and book and book.counts_as(observed.read):
             self._note_read(began)
@@ -288,7 +298,9 @@ class Observer:
     async def _record(self, events: Sequence[OrderEvent]) -> None:
         """Record in this order; returns when all are in Kafka."""
         sent = []
-        for event in events:
+        for number, event in enumerate(events, 1):
+            if number % RECORDED_AT_ONCE == 0:
+                await asyncio.sleep(0)
             self._on_their_way.add(event.id)
             output = message_output(ORDER_EVENTS, event, str(self.user))
             sent.append(await self._deps.recorder.send(output))
@@ -323,7 +335,13 @@ class Observer:
                     self._deps.metrics.guard_failures += 1
                     log.error("guardian_failed", user=str(self.user), error=type(error).__name__)
                     await self._deps.machine.sleep(GUARD_EVERY)
-            await self._until_set(self._changed, GUARD_EVERY)
+            pause = LONG_BOOK_EVERY if now and self._is_long(now) else 0.0
+            await self._deps.machine.sleep(pause)
+            await self._until_set(self._changed, GUARD_EVERY - pause)
+
+    def _is_long(self, now: UtcNs) -> bool:
+        book = self._book_of(self.user, trading_day(now))
+        return book is not None and len(book.orders) >= HUGE_ROWS
 
     def _view(self, now: UtcNs) -> AccountView:
         day = trading_day(now)
@@ -335,6 +353,16 @@ class Observer:
             book=self._book_of(self.user, day),
             read_at=self.read_at,
         )
+
+
+async def _beside(
+    observed: Observed, book: DayBook | None, work: Callable[[Observed, DayBook | None], T]
+) -> T:
+    """`work`, beside the event loop where there is much to compare; the book goes on meanwhile."""
+    if (events := len(observed.events)) < MANY_ROWS:
+        return work(observed, book)
+    kept = DayBook(dict(book.orders), dict(book.fills), book.broker) if book else None
+    return await off_loop(partial(work, observed, kept), huge=events >= HUGE_ROWS)
 
 
 class _Broker:

@@ -203,8 +203,7 @@ class Projection:
 
     def _charges(self, day: date, instrument: InstrumentId, book: DayBook) -> Paise | None:
         known = self._instruments.get(instrument)
-        fills = (fill for fill in book.fills.values() if fill.instrument == instrument)
-        return estimated(fills, day, self._rates, known.kind if known else "")
+        return estimated(book.fills_of(instrument), day, self._rates, known.kind if known else "")
 
     def _changed(self, day: _Day) -> _Changes:
         return self._changes.setdefault(day, _Changes())
@@ -224,11 +223,11 @@ class Projection:
 
 def closed_by(book: DayBook, instrument: InstrumentId) -> str | None:
     """Which exit closed a position that is flat again; None where no leg of a super order did."""
-    fills = [fill for fill in book.fills.values() if fill.instrument == instrument]
+    fills = book.fills_of(instrument)
     if not fills or book.holding(instrument).net:
         return None
     last = max(fills, key=lambda fill: (fill.traded_at, fill.trade_id))
-    legs = {key.leg for key in book.orders if key.dhan_order_id == last.dhan_order_id}
+    legs = {key.leg for key in book.numbered(instrument, last.dhan_order_id)}
     return next((word for leg, word in _CLOSED_BY.items() if legs == {leg}), None)
 
 

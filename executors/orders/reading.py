@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Self, TypeAlias
 
 import httpx
 
 from dhan.orders import BrokerOrder, DayOrders, OrderClient
-from dhan.outcomes import NoAnswer, Rows, Unknown
+from dhan.outcomes import HUGE_ROWS, MANY_ROWS, NoAnswer, Rows, Unknown
 from dhan.portfolio import PortfolioClient, PositionRow
 from dhan.super_orders import BrokerSuperOrder, SuperOrderClient
 from dhan.trader_control import TraderControlClient
-from dhan.transport import Credentials, OrderUrl
+from dhan.transport import Credentials, OrderUrl, off_loop
 from executors.orders.book import DayBook, KnownOrder, OrderKey
 from executors.orders.exits import PRODUCT, intraday
 from executors.orders.observations import leg_order, observed_order, parents_of
@@ -82,6 +83,15 @@ async def read_account(
         return positions
     if not (day.whole and supers.whole and positions.whole):
         return Unknown("book_unreadable")
+    reading = partial(_reading, day, supers, positions, began)
+    if (rows := len(day.orders) + len(supers.rows)) < MANY_ROWS:
+        return reading()
+    return await off_loop(reading, huge=rows >= HUGE_ROWS)
+
+
+def _reading(
+    day: DayOrders, supers: Rows[BrokerSuperOrder], positions: Rows[PositionRow], began: float
+) -> Reading:
     book = intraday(book_of(day.orders, supers.rows))
     names = frozenset(order.correlation_id for order in day.orders)
     return Reading(book, net_of(positions.rows), names, began)
@@ -118,4 +128,4 @@ def _join(book: DayBook, seen: ObservedOrder | None) -> None:
         return
     key, now = OrderKey(seen.dhan_order_id, seen.leg), KnownOrder.of(seen, ObservedBy.ORDER_BOOK)
     known = book.orders.get(key)
-    book.orders[key] = known.join(now) if known else now
+    book.put_order(key, known.join(now) if known else now)

@@ -542,3 +542,15 @@ def test_an_address_that_would_show_a_token_or_is_ambiguous_is_refused(text: str
 def test_a_plain_socket_goes_to_this_machine_alone() -> None:
     assert UpdatesUrl.parse("ws://127.0.0.1:9000/orderupdate").loopback
     assert not UpdatesUrl.parse("wss://api-order-update.dhan.co").loopback
+
+
+async def test_a_flood_of_updates_is_read_no_faster_than_an_account_can_trade(
+    dhan: ScriptedUpdates,
+) -> None:
+    """Else one account's repeats take the event loop from all others."""
+    dhan.scripts = [say(*[numbered(1)] * 260)]
+    listener = Listener(dhan.url)
+
+    await listener.hear(listener.updates(), 260)
+
+    assert listener.waits[-1] == pytest.approx(60 / 100)

@@ -329,3 +329,12 @@ async def test_a_long_trade_book_is_read_beside_the_event_loop(
     assert isinstance(trades, Rows)
     assert len(trades.rows) == 1_000
     assert threading.main_thread() not in threads
+
+
+async def test_a_list_longer_than_any_day_is_no_answer(
+    http: httpx.AsyncClient, broker: ScriptedDhan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dhan.outcomes.MAX_ROWS", 3)
+    broker.on("GET", "/v2/trades", json_answer([a_trade()] * 4))
+
+    assert await client(http, broker).trades() == Unknown("too_many_rows")

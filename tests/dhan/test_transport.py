@@ -23,6 +23,7 @@ from dhan.transport import (
     Reply,
     Unparsed,
     exchange,
+    off_loop,
     open_client,
     parse_json,
 )
@@ -331,3 +332,34 @@ async def test_the_event_loop_takes_turns_while_long_bodies_are_parsed() -> None
 
 def test_an_empty_body_is_none() -> None:
     assert parse_json(b" \n") is None
+
+
+@pytest.mark.parametrize("part", [b"[]", b"{}", b"1"])
+async def test_a_body_of_more_values_than_any_book_is_not_parsed(
+    http: httpx.AsyncClient, broker: ScriptedDhan, part: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Millions of empty lists in sixteen megabytes stopped the interpreter for a quarter minute."""
+    monkeypatch.setattr("dhan.transport.MAX_VALUES", 200_000)
+    body = b"[" + b",".join([part] * 210_000) + b"]"
+
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return web.Response(body=body, content_type="application/json")
+
+    broker.on("GET", "/v2/orders", answer)
+    reply = await transport(http, broker).get("/orders")
+
+    assert isinstance(reply, Reply)
+    assert isinstance(reply.body, Unparsed)
+
+
+async def test_nobody_waits_behind_the_huge_book_of_another() -> None:
+    done = threading.Event()
+    huge = asyncio.ensure_future(off_loop(done.wait, huge=True))
+    await asyncio.sleep(0)  # it is at work
+
+    try:
+        async with asyncio.timeout(5):
+            assert await off_loop(lambda: "read") == "read"
+    finally:
+        done.set()
+        await huge

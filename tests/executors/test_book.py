@@ -10,10 +10,11 @@ from typing import Any
 from uuid import UUID
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import given, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from executors.orders.book import DayBook, OrderKey
+from executors.orders.book import DayBook, OrderKey, _Number
 from executors.orders.book_machine import BookMachine
 from schemas.codec import decode
 from schemas.ids import DhanOrderId, InstrumentId, Segment, UserId, derive
@@ -388,3 +389,44 @@ def test_what_is_told_of_a_day_long_gone_changes_nothing() -> None:
 
     assert outputs(machine, told[0]) == []
     assert sorted(machine.books[USER]) == days[1:]
+
+
+def test_one_more_observation_has_only_its_own_order_counted_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else a day of seven thousand orders in one instrument stops every account for seconds."""
+    book = DayBook()
+    for nth in range(100):
+        book.observe(event(fill=a_fill(str(nth), f"t{nth}")))
+    book.holding(SHARES[0])
+    counted, tally = list[Side](), _Number.tally
+
+    def watch(number: _Number, side: Side) -> Any:
+        counted.append(side)
+        return tally(number, side)
+
+    monkeypatch.setattr(_Number, "tally", watch)
+
+    book.observe(event(fill=a_fill("7", "t_new")))
+
+    assert book.holding(SHARES[0]).bought == 101 * a_fill().quantity
+    assert len(counted) == 2
+
+
+def test_what_was_asked_in_between_changes_no_answer() -> None:
+    """Also where an order turns out to be of another instrument."""
+    said = [
+        event(order=an_order(instrument=SHARES[1], filled=Quantity(4))),
+        event(order=an_order(instrument=SHARES[0], filled=Quantity(6))),
+        event(fill=a_fill()),
+        event(fill=a_fill("2", "t2", side=Side.SELL, quantity=Quantity(3))),
+    ]
+    asked, silent = DayBook(), DayBook()
+    for each in said:
+        asked.observe(each)
+        for share in SHARES:
+            asked.holding(share)
+        silent.observe(each)
+
+    assert [asked.holding(share) for share in SHARES] == [silent.holding(share) for share in SHARES]
+    assert [asked.orders_of(s) for s in SHARES] == [silent.orders_of(s) for s in SHARES]

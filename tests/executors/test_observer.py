@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,9 +16,11 @@ import pytest
 from pydantic import SecretStr
 
 from bus.records import Output
+from dhan.outcomes import MANY_ROWS
 from dhan.transport import Credentials
 from executors.metrics import BookMetrics
 from executors.modes import Mode, validate_mode
+from executors.orders import observer as observer_module
 from executors.orders.account import AccountView, BookAccess, Guardian, OpenGuardian, no_guardian
 from executors.orders.book import DayBook
 from executors.orders.observer import FIRST_PAUSE, LONGEST_PAUSE, Observer, ObserverDeps
@@ -288,3 +291,28 @@ async def test_no_reading_is_made_of_three_lists(
             await made.until(lambda: made.metrics.readings["failed"] >= 1)
 
     assert made.recorded == []
+
+
+async def test_a_long_book_is_compared_beside_the_event_loop(
+    dhan: ScriptedDhan, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other accounts' stops wait on this loop."""
+    threads = set[str]()
+
+    def watched_in(name: str) -> None:
+        function = getattr(observer_module, name)
+
+        def watch(*arguments: Any) -> Any:
+            threads.add(threading.current_thread().name)
+            return function(*arguments)
+
+        monkeypatch.setattr(observer_module, name, watch)
+
+    for name in ("observe", "news", "disagrees"):
+        watched_in(name)
+    async with watched(dhan, http) as made:
+        made.shows(orders=[ORDER | {"orderId": str(nth)} for nth in range(MANY_ROWS)])
+        async with running(made):
+            await made.until(lambda: made.readings() > 0)
+
+    assert threads == {"dhan-long-answers_0"}
