@@ -93,11 +93,19 @@ class Disconnect:
         return cls(reason, fatal=code in FATAL, cool_off=code == 805)
 
 
+class _Direct(connect):
+    """A connection that follows no redirect: the token goes where we said, or nowhere."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
 async def open_feed(config: GatewayConfig, token: str) -> ClientConnection:
     """Connect. With a bad token this succeeds too: Dhan upgrades and then resets."""
     query = urlencode({"version": 2, "token": token, "clientId": config.client_id, "authType": 2})
-    return await connect(
+    return await _Direct(
         f"{config.url}?{query}",
+        proxy=None,  # of the environment: it would see the token
         compression=None,  # packets are dense and small; deflate would only add latency
         open_timeout=OPEN_TIMEOUT,
         close_timeout=2.0,
