@@ -16,13 +16,17 @@ from collections.abc import Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
 import typer
+from pydantic import SecretStr
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from ats.commands.db_serve import local_keys
+from ats.runtime.running_demo import running
 from ats.services.context import database
 from ats.settings import Settings, load
 from bus.database import Answers, RowRefused
@@ -110,7 +114,7 @@ async def kill(wish: Wish) -> None:
     Raises:
         TryLater: not proved in time. The halt holds all the same.
     """
-    settings = load()
+    settings = _settings()
     async with database(settings) as client:
         rows = await Store(client).trading_keys()
         answer = await _ask(
@@ -141,7 +145,7 @@ async def kill(wish: Wish) -> None:
 
 async def lift(wish: Wish) -> None:
     """End halts that operators set; a user's own stays theirs."""
-    async with database(load()) as client:
+    async with database(_settings()) as client:
         arguments = {
             "p_user": str(wish.user) if wish.user else None,
             "p_by": wish.by,
@@ -152,6 +156,21 @@ async def lift(wish: Wish) -> None:
         typer.echo(f"no halt of {wish.whom} was in force")
         return
     typer.echo(f"lifted: entries of {wish.whom} may leave again ({lifted} halts ended)")
+
+
+def _settings() -> Settings:
+    """What the environment names; where it names no database, the running demo's."""
+    settings = load()
+    demo = None if settings.supabase_url else running(settings.ats_state_dir)
+    if demo is None or not demo.supabase:
+        return settings
+    typer.echo(f"the running demo's database: {demo.supabase}")
+    return load(
+        supabase_url=demo.supabase,
+        supabase_service_key=SecretStr(local_keys(Path(demo.keys)).secret),
+        kafka_bootstrap_servers=demo.kafka,
+        kafka_security_protocol="PLAINTEXT",
+    )
 
 
 async def _watch(settings: Settings, tally: Tally, users: list[UserId], wish: Wish) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from datetime import date
 from http import HTTPStatus
 from pathlib import Path
@@ -40,7 +41,7 @@ from ats.demo.web import DemoPage
 from ats.demo.words import TRUTH, meanwhile
 from ats.runtime import exit_codes
 from ats.runtime.logs import configure
-from ats.runtime.running_demo import announced
+from ats.runtime.running_demo import Running, announced
 from ats.runtime.shutdown import stop_on_signals
 from ats.runtime.signs import Signs
 from ats.runtime.supervisor import Supervisor
@@ -111,7 +112,7 @@ async def _play_in_a_home(
     with home_of(options.keep, settings.ats_state_dir, console) as home:
         demo = _Demo(options, references, home.path, settings, console)
         try:
-            with announced(settings.ats_state_dir, demo.kafka):
+            with demo.announced(settings.ats_state_dir):
                 played = await demo.play()
                 if options.web:
                     summary(console, played)
@@ -138,6 +139,7 @@ class _Demo:
         self._references = references
         self._console = console
         self._other_kafka = bool(settings.kafka_bootstrap_servers)
+        self._other_database = bool(settings.supabase_url)
         speed = "max" if options.speed is None else str(options.speed)
         market = ["--market", str(options.market.resolve())] if options.market else []
         self._page = DemoPage() if options.web else None
@@ -154,6 +156,12 @@ class _Demo:
     @property
     def kafka(self) -> str:
         return self._stack.kafka.bootstrap_servers
+
+    def announced(self, state: Path) -> AbstractContextManager[Running]:
+        """Where `ats tail` and `ats kill` find it."""
+        stack = self._stack
+        keys = stack.keys_file.parent
+        return announced(state, self.kafka, supabase=stack.supabase_url, keys=keys)
 
     async def play(self) -> Played:
         began = time.monotonic()
@@ -222,7 +230,12 @@ class _Demo:
 
     def _invitation(self) -> str:
         page = self._page.url if self._page else None
-        return meanwhile(self.kafka, other_kafka=self._other_kafka, page=page)
+        return meanwhile(
+            self.kafka,
+            other_kafka=self._other_kafka,
+            page=page,
+            other_database=self._other_database,
+        )
 
     async def _prepare(self) -> Sequence[DemoUser]:
         settings, keys = self._stack.settings(), self._stack.keys

@@ -29,11 +29,13 @@ def typed() -> str:
     return shlex.quote(str(ours.relative_to(here) if ours.is_relative_to(here) else ours))
 
 
-def meanwhile(kafka: str, *, other_kafka: bool, page: str | None) -> str:
-    """Where things are, and three commands to try while the demo runs.
+def meanwhile(
+    kafka: str, *, other_kafka: bool, page: str | None, other_database: bool = False
+) -> str:
+    """Where things are, and commands to try while the demo runs.
 
     `other_kafka` says that the settings name a broker of the user's own, which `ats tail` would
-    read from.
+    read from; `other_database` likewise: `ats kill` would stop their users, and is not suggested.
     """
     ats = _tailing(kafka, other_kafka=other_kafka)
     lines = [f"Kafka is at {kafka}." + (f" The page is at {page}" if page else "")]
@@ -44,6 +46,7 @@ def meanwhile(kafka: str, *, other_kafka: bool, page: str | None) -> str:
             f"{ats} tail ats.executions --last 20": "what became of the orders",
             f"{ats} tail ats.llm --last 1": "what the model was asked, and its answer",
         }
+        | ({} if other_database else {f"{typed()} kill --flatten": "close all, and see it proved"})
     )
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""Which demo runs on this machine and where its Kafka is, for `ats tail` in another terminal.
+"""Which demo runs on this machine and where, for `ats tail` and `ats kill` in another terminal.
 
 A demo leaves one small file in `ATS_STATE_DIR` and takes it away at its end. A file left by one
 that was killed is ignored, also when its process id has another process by now.
@@ -30,11 +30,15 @@ class Running:
         kafka: Address of its broker, host:port.
         pid: Its process.
         began: When that process began, in seconds since 1970 UTC.
+        supabase: Address of its database; empty where nothing trades.
+        keys: The folder of that database's keys, which only their owner can read.
     """
 
     kafka: str
     pid: int
     began: float
+    supabase: str = ""
+    keys: str = ""
 
     @property
     def alive(self) -> bool:
@@ -46,14 +50,16 @@ class Running:
 
 
 @contextmanager
-def announced(state: Path, kafka: str) -> Iterator[Running]:
-    """While it lasts, `running(state)` finds this process and the broker at `kafka`.
+def announced(
+    state: Path, kafka: str, *, supabase: str = "", keys: Path | None = None
+) -> Iterator[Running]:
+    """While it lasts, `running(state)` finds this process, its broker and its database.
 
     Raises:
         Misconfigured: the folder `state` cannot be written to.
     """
     me = psutil.Process()
-    ours = Running(kafka, me.pid, me.create_time())
+    ours = Running(kafka, me.pid, me.create_time(), supabase, str(keys or ""))
     folder = state / FOLDER
     path = folder / f"{ours.pid}.json"
     try:
@@ -79,6 +85,7 @@ def running(state: Path) -> Running | None:
 def _read(path: Path) -> Running | None:
     try:
         said = orjson.loads(path.read_bytes())
-        return Running(str(said["kafka"]), int(said["pid"]), float(said["began"]))
-    except (OSError, ValueError, TypeError, KeyError):
+        place = str(said.get("supabase", "")), str(said.get("keys", ""))
+        return Running(str(said["kafka"]), int(said["pid"]), float(said["began"]), *place)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None  # taken away meanwhile, or not ours

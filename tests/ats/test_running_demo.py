@@ -27,6 +27,20 @@ def test_a_demo_is_found_while_it_runs_and_not_after(tmp_path: Path) -> None:
     assert list((tmp_path / FOLDER).iterdir()) == []
 
 
+def test_where_its_database_and_keys_are_is_told_where_something_trades(tmp_path: Path) -> None:
+    keys = tmp_path / "supabase"
+
+    with announced(tmp_path, KAFKA, supabase="http://127.0.0.1:9", keys=keys):
+        trading = running(tmp_path)
+    with announced(tmp_path, KAFKA):
+        served = running(tmp_path)
+
+    assert trading
+    assert served
+    assert (trading.supabase, trading.keys) == ("http://127.0.0.1:9", str(keys))
+    assert (served.supabase, served.keys) == ("", "")
+
+
 def test_it_is_taken_away_when_the_demo_fails(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), announced(tmp_path, KAFKA):
         raise RuntimeError

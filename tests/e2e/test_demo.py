@@ -170,8 +170,9 @@ def typed(command: str) -> str:
 
 @pytest.mark.timeout(400)
 def test_commands_that_a_demo_prints_work_as_typed_and_its_kept_data_are_served_again(
-    tmp_path: Path, demos: list[Demo]
+    tmp_path: Path, demos: list[Demo], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("ATS_STATE_DIR", str(tmp_path / "state"))  # no other demo is to be killed
     kept = str(tmp_path / "kept")
     demo = Demo("--speed", "60", "--keep", kept)
     demos.append(demo)
@@ -180,7 +181,9 @@ def test_commands_that_a_demo_prints_work_as_typed_and_its_kept_data_are_served_
     while_it_runs = demo.suggested()
     for command in while_it_runs:
         typed(command)
-    scan = typed(while_it_runs[0].split(" tail ")[0] + " tail ats.scans --from-beginning")
+    ats = while_it_runs[0].split(" tail ")[0]
+    scan = typed(f"{ats} tail ats.scans --from-beginning")
+    killed = typed(f"{ats} kill --flatten")
     demo.process.send_signal(signal.SIGINT)
     demo.end(30)
 
@@ -193,6 +196,7 @@ def test_commands_that_a_demo_prints_work_as_typed_and_its_kept_data_are_served_
     served.process.send_signal(signal.SIGINT)
 
     assert served.end(30) == exit_codes.DONE
+    assert re.search(r"all flat, the last after \d+\.\d s", killed), killed
     assert len(while_it_runs) == 2
     assert len(served.suggested()) == 3
     assert scan != ""
