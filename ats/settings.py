@@ -129,6 +129,7 @@ class Settings(BaseSettings):
     ats_max_order_value_rupees: int = Field(default=50_000, ge=1)
     ats_max_orders_per_day: int = Field(default=40, ge=0)
     ats_risk_per_trade_rupees: int | None = Field(default=None, ge=1)
+    ats_pnl_exit_loss_rupees: int | None = Field(default=None, ge=1)
     ats_square_off_cash: time = time(15, 5)
     ats_square_off_fno: time = time(15, 20)
 

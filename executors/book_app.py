@@ -18,6 +18,7 @@ from bus.metrics import ShellMetrics
 from bus.options import ShellOptions
 from bus.publisher import Publisher
 from bus.stateful import run_stateful
+from dhan.trader_control import PnlExit
 from executors.accounts import Accounts
 from executors.app import follow_ticks, run_with_feeds
 from executors.charges.rates import shipped_rates
@@ -53,10 +54,12 @@ class Guards:
 
     Attributes:
         calendar: When the exchanges trade, with the shares that close in an auction.
+        pnl_exit: What Dhan itself is to leave every account at; None for nothing.
     """
 
     calendar: Calendar
     square_off: SquareOff
+    pnl_exit: PnlExit | None = None
     metrics: GuardianMetrics = field(default_factory=GuardianMetrics)
 
 
@@ -163,6 +166,7 @@ def _guardians(ports: BookDeps, store: Store, guards: Guards) -> Guardians:
         halts=board.of,
         quote_at=ports.quotes.quote_at,
         record=recorder,
+        pnl_exit=guards.pnl_exit,
         machine=ports.machine,
         metrics=guards.metrics,
     )

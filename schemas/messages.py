@@ -514,6 +514,7 @@ class ExitReason(StrEnum):
     SQUARE_OFF = "square_off"  # the day ends
     HALT = "halt"
     DEADLINE = "deadline"  # an entry did not fill before its decision expired
+    DAY_LOSS = "day_loss"  # the day's loss is bounded at Dhan too
 
 
 class ExitAction(StrEnum):
@@ -525,6 +526,7 @@ class ExitAction(StrEnum):
     CANCEL = "cancel"
     FLAT = "flat"  # nothing: the broker's own book proved the account flat
     BROKER_KILL = "broker_kill"  # Dhan's own kill switch
+    PNL_EXIT = "pnl_exit"  # Dhan's own exit at a loss: armed, or why not
 
 
 class ExitOrder(Message):
@@ -550,7 +552,8 @@ class ExitOrder(Message):
     )
     uncovered: Count = Field(default=0, description="units of them without a resting stop")
     outcome: Label = Field(
-        description="accepted, rejected, in_transit, not_sent or unknown; of `flat` proved"
+        description="accepted, rejected, in_transit, not_sent or unknown; of `flat` proved; of "
+        "`pnl_exit` armed, differs, rejected, not_sent or unknown"
     )
     code: Label = ""
     reason: Text = Field(default="", description="Dhan's words")

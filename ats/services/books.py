@@ -14,6 +14,7 @@ from executors.book_app import BookDeps, Guards, run_books
 from executors.clock import LiveClock, ReplayClock
 from executors.metrics import BookMetrics
 from executors.orders.guardian_metrics import GuardianMetrics
+from executors.orders.pnl_exit import exit_at_loss
 from executors.quotes import QuoteCache
 
 
@@ -25,7 +26,8 @@ async def run(context: Context) -> None:
     connection, master = settings.kafka(), await instrument_master(settings)
     calendar = with_auction_shares(calendar_of(settings), master)
     exits = GuardianMetrics()
-    guards = Guards(calendar, square_off_of(settings), exits)
+    at_loss = exit_at_loss(settings.ats_pnl_exit_loss_rupees)
+    guards = Guards(calendar, square_off_of(settings), at_loss, exits)
     context.records += [metrics, books, exits]
     async with AsyncExitStack() as stack:
         ports = BookDeps(

@@ -68,6 +68,12 @@ class Guardian(Protocol):
         await: the token was replaced, or another process owns the account.
         """
 
+    async def keep_exit(self, view: AccountView, now: UtcNs) -> None:
+        """See that the broker's own exit at a loss is armed.
+
+        Called every few seconds beside `step`, which waits for nothing of it.
+        """
+
 
 OpenGuardian: TypeAlias = Callable[[UserId, BookAccess], Guardian]
 
@@ -77,6 +83,9 @@ class NoGuardian:
 
     async def step(self, view: AccountView, now: UtcNs) -> None:
         """Leave everything as it is."""
+
+    async def keep_exit(self, view: AccountView, now: UtcNs) -> None:
+        """Arm nothing."""
 
 
 def no_guardian(user: UserId, book: BookAccess) -> Guardian:  # noqa: ARG001  # as OpenGuardian asks

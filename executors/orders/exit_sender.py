@@ -166,14 +166,12 @@ class ExitSender:
         **told: Any,
     ) -> None:
         """Record what was done. How long the answer took is no part of the record's id."""
-        parts = (self._user, moment.day, moment.now, action, why, instrument, *sorted(told.items()))
-        message = ExitOrder(
-            id=derive("exit_order", *(str(part).replace("|", "/") for part in parts)),
-            event_time=moment.now,
-            user_id=self._user,
-            trading_date=moment.day,
+        message = exit_order(
+            self._user,
+            moment.day,
+            moment.now,
             action=action,
-            reason_code=why,
+            why=why,
             instrument=instrument,
             waited_us=waited_us,
             **told,
@@ -251,6 +249,35 @@ class ExitSender:
         if isinstance(result, Rejected | NotSent):
             del self._unseen[name]
         return result
+
+
+def exit_order(
+    user: UserId,
+    day: date,
+    now: UtcNs,
+    *,
+    action: ExitAction,
+    why: ExitReason,
+    instrument: InstrumentId | None,
+    waited_us: int = 0,
+    **told: Any,
+) -> ExitOrder:
+    """The message for what was done at market time `now`.
+
+    Its id follows from its content, but for `waited_us`.
+    """
+    parts = (user, day, now, action, why, instrument, *sorted(told.items()))
+    return ExitOrder(
+        id=derive("exit_order", *(str(part).replace("|", "/") for part in parts)),
+        event_time=now,
+        user_id=user,
+        trading_date=day,
+        action=action,
+        reason_code=why,
+        instrument=instrument,
+        waited_us=waited_us,
+        **told,
+    )
 
 
 def _needs(step: Step, instrument: InstrumentId, reading: Reading) -> int:

@@ -18,7 +18,7 @@ from typing import Final, TypeAlias
 import structlog
 
 from dhan.outcomes import TokenRefused
-from dhan.trader_control import KillSwitchState
+from dhan.trader_control import KillSwitchState, PnlExit
 from executors.clock import MonotonicClock
 from executors.orders.account import AccountView, BookAccess
 from executors.orders.book import DayBook
@@ -27,6 +27,7 @@ from executors.orders.exits import Bracket, Cancel, PlaceClose, brackets, intrad
 from executors.orders.flatten import Market, flatten
 from executors.orders.guardian_metrics import BareTime, GuardianMetrics
 from executors.orders.plans import Plans, expired, stop_of
+from executors.orders.pnl_exit import PnlExitKeeper
 from executors.orders.protection import Protection, StopPlan, protect, take_away
 from executors.orders.reading import AccountClients, OpenClients, Reading, read_account
 from executors.risk.gate import Quote
@@ -61,6 +62,7 @@ class GuardianDeps:
     Attributes:
         halts: The halts of one user, as known last.
         record: Takes a message for `ats.exits`; never waits.
+        pnl_exit: What Dhan is to leave every account at; None for nothing.
     """
 
     open_clients: OpenClients
@@ -71,6 +73,7 @@ class GuardianDeps:
     halts: Callable[[UserId], tuple[Halt, ...]]
     quote_at: QuoteAt
     record: Record
+    pnl_exit: PnlExit | None = None
     machine: MonotonicClock = field(default_factory=MonotonicClock)
     metrics: GuardianMetrics = field(default_factory=GuardianMetrics)
 
@@ -105,6 +108,9 @@ class ExitGuardian:
     def __init__(self, user: UserId, access: BookAccess, deps: GuardianDeps) -> None:
         self._user, self._access, self._deps = user, access, deps
         self._sender = ExitSender(user, deps.record, deps.machine, deps.metrics)
+        self._pnl_exit = PnlExitKeeper(
+            user, deps.pnl_exit, deps.record, deps.machine, deps.metrics.sent
+        )
         self._born = deps.machine.monotonic()
         self._looked_at = float("-inf")
         self._clients: tuple[TokenVersion, AccountClients] | None = None
@@ -134,6 +140,10 @@ class ExitGuardian:
                 return
             self._access.read_soon()
             await self._deps.machine.sleep(PAUSE)
+
+    async def keep_exit(self, view: AccountView, now: UtcNs) -> None:
+        """See that Dhan's own exit at a loss is armed, once a day."""
+        await self._pnl_exit.keep(view.trading_date, now, self._clients_of(view).control)
 
     def _machine(self) -> float:
         return self._deps.machine.monotonic()

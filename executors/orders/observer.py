@@ -62,6 +62,7 @@ SPACING: Final = 0.25  # between two readings, however often one is asked for: 1
 FIRST_PAUSE: Final = 1.0  # of a sick account
 LONGEST_PAUSE: Final = 60.0
 GUARD_EVERY: Final = 1.0
+EXIT_EVERY: Final = 5.0  # between two looks at whether the broker's own exit is armed
 RECORDED_AT_ONCE: Final = 100  # events that are encoded before everybody else gets a turn
 # Between two looks at a long book, which cost a tenth of a second: others need the time too.
 LONG_BOOK_EVERY: Final = 0.5
@@ -147,7 +148,8 @@ class Observer:
     async def run(self) -> None:
         """Observe and guard until the token is refused; whoever cancels it ends both."""
         async with asyncio.TaskGroup() as tasks:
-            others = [tasks.create_task(self._listen()), tasks.create_task(self._keep_guarding())]
+            beside = (self._listen(), self._keep_guarding(), self._keep_exit())
+            others = [tasks.create_task(each) for each in beside]
             await self._keep_reading()
             for task in others:
                 task.cancel()
@@ -342,6 +344,16 @@ class Observer:
     def _is_long(self, now: UtcNs) -> bool:
         book = self._book_of(self.user, trading_day(now))
         return book is not None and len(book.orders) >= HUGE_ROWS
+
+    async def _keep_exit(self) -> None:
+        while True:
+            if now := self._deps.market():
+                try:
+                    await self._guardian.keep_exit(self._view(now), now)
+                except Exception as error:  # noqa: BLE001  # of this account alone
+                    self._deps.metrics.guard_failures += 1
+                    log.error("exit_not_kept", user=str(self.user), error=type(error).__name__)
+            await self._deps.machine.sleep(EXIT_EVERY)
 
     def _view(self, now: UtcNs) -> AccountView:
         day = trading_day(now)

@@ -266,6 +266,9 @@ async def test_a_guardian_that_raises_is_called_again_and_sees_book_and_credenti
             views.append(view)
             raise RuntimeError(f"of this account alone, at {now}")
 
+        async def keep_exit(self, view: AccountView, now: UtcNs) -> None:
+            """Not asked here."""
+
     def opened(_: UserId, __: BookAccess) -> Guardian:
         return Raising()
 
