@@ -15,6 +15,7 @@ from aiohttp import web
 
 from simulator.accounts import Accounts
 from simulator.api import requests as placement
+from simulator.api.silences import Silences
 from simulator.control_requests import json_object, refuse, text
 from simulator.exchange import Exchange
 from simulator.matching.enums import Leg, Source
@@ -37,12 +38,14 @@ class OrderControl:
         super_orders: SuperOrders,
         accounts: Accounts,
         protection: ProtectionRecord,
+        silences: Silences,
     ) -> None:
         self._exchange = exchange
         self._orders = exchange.book
         self._super = super_orders
         self._accounts = accounts
         self._protection = protection
+        self._silences = silences
 
     def routes(self) -> list[web.RouteDef]:
         """The paths of orders and books."""
@@ -147,6 +150,8 @@ class OrderControl:
 
     def _protection_row(self, client_id: str) -> Json:
         spells = self._protection.spells(client_id, self._exchange.second)
+        at = self._protection.at
+        silences = [(at(begin), at(end)) for begin, end in self._silences.of(client_id)]
         return {
             "exposures": [
                 _names(key) | asdict(exposure)
@@ -156,6 +161,10 @@ class OrderControl:
             "unprotected": [_spell_row(spell) for spell in spells],
             "machine_seconds": _worst_and_total(spell.machine_seconds for spell in spells),
             "market_seconds": _worst_and_total(spell.market_seconds for spell in spells),
+            "silences": silences,
+            "answering_seconds": _worst_and_total(
+                spell.seconds_without(silences) for spell in spells
+            ),
         }
 
     def _known(self, client_id: str) -> str:

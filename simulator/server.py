@@ -19,6 +19,7 @@ from simulator.api.master import Master
 from simulator.api.option_chain import OptionChains
 from simulator.api.quotes import Quotes
 from simulator.api.replies import unknown_path
+from simulator.api.silences import Silences
 from simulator.config import GENERATED_DAY, SimulatorConfig
 from simulator.control import Control
 from simulator.control_orders import OrderControl
@@ -146,6 +147,7 @@ class Simulator:
         pacer = Pacer(config.speed, self._monotonic)
         self._exchange = Exchange(market, trading.book, self._streams, pacer, at_least=at_least)
         self._exchange.on_step = trading.market_moved
+        silences = Silences(self._monotonic)
         data = DataGuard(config, accounts, faults, self._monotonic)
         desks = (
             Charts(self._exchange, config, data),
@@ -159,6 +161,7 @@ class Simulator:
                 trading.super_orders,
                 accounts,
                 ProtectionRecord(trading.book, self._monotonic),
+                silences,
             ),
             Control(
                 self._exchange,
@@ -172,7 +175,7 @@ class Simulator:
         app = web.Application(client_max_size=MAX_BODY)
         app.router.add_routes(self._streams.routes())
         app.router.add_routes(
-            trading.routes(self._exchange, now=self._now, monotonic=self._monotonic)
+            trading.routes(self._exchange, silences, now=self._now, monotonic=self._monotonic)
         )
         for desk in desks:
             app.router.add_routes(desk.routes())

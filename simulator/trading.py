@@ -22,6 +22,7 @@ from simulator.api.guard import ApiGuard
 from simulator.api.orders import Rest
 from simulator.api.portfolio import Portfolio
 from simulator.api.rate_limit import DAY, HOUR, MINUTE, SECOND, Allowance, RateLimit
+from simulator.api.silences import Silences
 from simulator.api.trader_control import Addresses, TraderControl, bad_ip_code
 from simulator.api.transit import Transit
 from simulator.config import SimulatorConfig
@@ -73,7 +74,12 @@ class Trading:
         self._square_off = SquareOff(self.book, self.controls)
 
     def routes(
-        self, exchange: Exchange, *, now: Callable[[], datetime], monotonic: Callable[[], float]
+        self,
+        exchange: Exchange,
+        silences: Silences,
+        *,
+        now: Callable[[], datetime],
+        monotonic: Callable[[], float],
     ) -> list[web.RouteDef]:
         """The endpoints. `now` is the wall clock, `monotonic` machine time."""
         config, quirks = self._config, self._config.quirks
@@ -89,6 +95,7 @@ class Trading:
             orders=RateLimit(order_allowances(config), clock),
             reads=RateLimit(read_allowances(config), clock),
             address=addresses.objection,
+            silences=silences,
         )
         transit = Transit(exchange, config.transit)
         desks = (

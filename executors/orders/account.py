@@ -63,8 +63,8 @@ class Guardian(Protocol):
     async def step(self, view: AccountView, now: UtcNs) -> None:
         """Look at `view` at market time `now`, and act.
 
-        Called after every change of the book and at least once a second, one call at a time. What
-        it raises is logged, and the next call comes a second later. It may be cancelled at any
+        Called after every change of the book and at least twice a second, one call at a time. What
+        it raises is logged, and the next call comes half a second later. It may be cancelled at any
         await: the token was replaced, or another process owns the account.
         """
 

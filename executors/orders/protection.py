@@ -99,7 +99,8 @@ def protect(
     stops = resting_stops(found, needed)
     uncovered = abs(net) - sum(stop.covers for stop in stops)
     if uncovered <= 0:
-        steps += _one_by_one(_reduce(stops, -uncovered, now))
+        if not _on_its_way(found, needed):  # nothing could follow a stop that went now
+            steps += _one_by_one(_reduce(stops, -uncovered, now))
         return Protection(tuple(steps), excess=excess - uncovered)
     if plan is not None and last is not None and _passed(needed, plan.trigger, last):
         return Protection(tuple(steps), uncovered, excess, passed=True)

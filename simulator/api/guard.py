@@ -17,6 +17,7 @@ from aiohttp import web
 from simulator.accounts import Accounts
 from simulator.api.rate_limit import RateLimit
 from simulator.api.replies import refuse
+from simulator.api.silences import Silences
 from simulator.config import SimulatedUser
 from simulator.faults import Fault, FaultKind, Faults, Place, Target
 from simulator.refusals import BAD_TOKEN, SERVER_ERROR, TOO_FAST, Code, Refusal
@@ -75,12 +76,14 @@ class ApiGuard:
         orders: RateLimit,
         reads: RateLimit,
         address: AddressCheck,
+        silences: Silences,
     ) -> None:
         self._accounts = accounts
         self._faults = faults
         self._orders = orders
         self._reads = reads
         self._address = address
+        self._silences = silences
 
     def reading(self, handler: CallHandler) -> Handler:
         """Guard a handler that only reads: it counts against the reads, from any address."""
@@ -116,19 +119,33 @@ class ApiGuard:
             return refuse(TOO_FAST)
         if not from_anywhere and (refusal := self._address(user.client_id, request.remote or "")):
             return refuse(refusal)
-        return await answered(self._faults, Call(request, user, await request.read()), handler)
+        call = Call(request, user, await request.read())
+        return await answered(self._faults, call, handler, self._silences)
 
 
-async def answered(faults: Faults, call: Call, handler: CallHandler) -> web.StreamResponse:
-    """What the handler says to a call that may pass, or what a fault makes of it."""
+async def answered(
+    faults: Faults, call: Call, handler: CallHandler, silences: Silences | None = None
+) -> web.StreamResponse:
+    """What the handler says to a call that may pass, or what a fault makes of it.
+
+    `silences` notes which of the two it was.
+    """
     request, body = call.request, call.body
     target = Target(
         call.client_id, f"{request.method} {request.path}", thing=lambda _: _name(body, request)
     )
     strike = faults.next_hit(Place.REQUEST, target)
     if strike is None:
-        return await handler(call)
-    return await _spoiled(replace(call, fault=strike.fault), strike.fault, handler)
+        reply = await handler(call)
+        if silences:
+            silences.answered(call.client_id)
+        return reply
+    arrived = silences.now if silences else 0.0
+    try:
+        return await _spoiled(replace(call, fault=strike.fault), strike.fault, handler)
+    finally:
+        if silences:
+            silences.spoiled(call.client_id, arrived)
 
 
 async def _spoiled(call: Call, fault: Fault, handler: CallHandler) -> web.StreamResponse:

@@ -111,6 +111,10 @@ class Faults:
             self._armed.append(_PendingFault(fault, self._set, self._monotonic(), chance))
             self._set += 1
 
+    def take_back(self, *faults: Fault) -> None:
+        """Forget those of `faults` that wait."""
+        self._armed = [armed for armed in self._armed if armed.fault not in faults]
+
     def clear(self) -> None:
         """Forget what waits. The journal stays."""
         self._armed.clear()

@@ -1,7 +1,9 @@
-"""`ats books` as a process that can be killed, at a market time that stands.
+"""`ats books` as a process that can be killed, at a market time of the test's own.
 
 python -m tests.executors.books_worker BOOTSTRAP SUPABASE_URL SIMULATOR_URL MARKET_NS, with the
-database key in SUPABASE_SERVICE_KEY. With GUARD=1 in the environment accounts are guarded.
+database key in SUPABASE_SERVICE_KEY. With GUARD=1 in the environment accounts are guarded; INSTANCE
+names the process. MARKET_CLOCK names a file with the market's time and the machine's at one moment,
+both in nanoseconds, which may change (`tell_clock`).
 """
 
 from __future__ import annotations
@@ -10,6 +12,8 @@ import asyncio
 import os
 import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
 from random import Random
 
 from supabase import AsyncClientOptions, acreate_client
@@ -29,10 +33,29 @@ from tests.executors.factories import RELIANCE
 PLAN = PartitionPlan(instrument=2, user=2)
 
 
+def tell_clock(file: Path, market_ns: int) -> None:
+    """Say that it is `market_ns` in the market now, and that it goes on from there."""
+    fresh = file.with_suffix(".new")
+    fresh.write_text(f"{int(market_ns)} {time.monotonic_ns()}")
+    fresh.replace(file)
+
+
+def _clock(market: str) -> Callable[[], int]:
+    file, began = os.environ.get("MARKET_CLOCK"), time.monotonic_ns()
+
+    def wall() -> int:
+        then = (int(market), began)
+        if file:
+            told = Path(file).read_text().split()
+            then = int(told[0]), int(told[1])
+        return then[0] + time.monotonic_ns() - then[1]
+
+    return wall
+
+
 async def main(bootstrap: str, supabase_url: str, simulator_url: str, market: str) -> None:
     stop = stop_on_signal()
     rules = validate_mode(Mode.PAPER, f"{simulator_url}/v2")
-    began = time.monotonic_ns()
     async with rules.open_client() as http:
         ports = BookDeps(
             connection=KafkaConnection(bootstrap),
@@ -45,7 +68,7 @@ async def main(bootstrap: str, supabase_url: str, simulator_url: str, market: st
             http=http,
             rules=rules,
             instruments={RELIANCE.id: RELIANCE},
-            clock=LiveClock(wall=lambda: int(market) + time.monotonic_ns() - began),
+            clock=LiveClock(wall=_clock(market)),
             quotes=QuoteCache(PLAN.instrument),
             wall=time.time_ns,
             random=Random(1),
@@ -53,7 +76,8 @@ async def main(bootstrap: str, supabase_url: str, simulator_url: str, market: st
             read_every=1.0,
         )
         options = ShellOptions(session_timeout=6, snapshot_interval=0.5)
-        await run_books(ports, instance="books-1", stop=stop, options=options)
+        name = os.environ.get("INSTANCE", "books-1")
+        await run_books(ports, instance=name, stop=stop, options=options)
 
 
 if __name__ == "__main__":

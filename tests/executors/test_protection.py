@@ -133,6 +133,14 @@ def test_a_position_that_shrank_loses_the_target_first_and_then_one_stop() -> No
     assert due(model).steps == (Cancel(DhanOrderId("1"), Leg.STOP_LOSS, super_order=True),)
 
 
+def test_a_stop_stays_while_an_order_on_its_way_keeps_another_from_following() -> None:
+    model = held(leaves=True)
+    model.trade(model.row(model.entry(Side.SELL, 4, name=BY_HAND)), 4)
+    model.row(model.entry(Side.SELL, 6)).status = OrderStatus.TRANSIT
+    answer = due(model)
+    assert (answer.steps, answer.excess) == ((), 4)
+
+
 def test_a_missing_stop_comes_before_stops_that_nothing_is_held_for() -> None:
     model = held()
     model.stop(Side.BUY, 3, 101_00)

@@ -134,3 +134,37 @@ def test_each_account_has_its_own_record() -> None:
 
     assert broker.spells() == []
     assert len(broker.spells(OTHER.client_id)) == 1
+
+
+def test_a_stop_that_the_broker_has_and_the_exchange_has_not_is_on_its_way() -> None:
+    broker = Broker()
+    broker.place()
+    broker.wait(2)
+    stop = broker.book.place(
+        a_request(
+            side=Side.SELL,
+            order_type=OrderType.STOP_LOSS,
+            trigger=Paise(99_000),
+            price=Paise(98_900),
+        ),
+        broker.second,
+        hold=True,
+    )
+    assert isinstance(stop, Order)
+    broker.wait(3)
+    broker.book.release(stop, broker.second)
+
+    (spell,) = broker.record.spells(ME, broker.second)
+    assert spell.machine_seconds == 5.0
+    assert spell.on_their_way == ((2.0, 5.0),)
+    assert spell.seconds_without([]) == 2.0
+
+
+def test_silences_of_the_broker_are_taken_out_of_a_spell_once() -> None:
+    broker = Broker()
+    broker.wait(1)
+    broker.place()
+    broker.wait(9)
+
+    (spell,) = broker.record.spells(ME, broker.second)
+    assert spell.seconds_without([(0.0, 2.0), (4.0, 6.0), (5.0, 7.0), (20.0, 30.0)]) == 5.0

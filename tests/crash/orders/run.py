@@ -3,237 +3,53 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import json
 import signal
-import sys
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from datetime import time as datetime_time
 from functools import partial
-from pathlib import Path
-from typing import Any, TypeVar
-from uuid import UUID
+from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
 import httpx
 from aiokafka.errors import KafkaError
 from postgrest.exceptions import APIError
 
-from ats.embedded.kafka import EmbeddedKafka
-from ats.embedded.postgres import EmbeddedPostgres
-from bus.connection import KafkaConnection
 from bus.publisher import Publisher
-from bus.reader import read_topics
-from bus.records import Output, Record, message_output
-from bus.topics import create_topics
-from dhan.transport import open_client
+from bus.records import Output, message_output
 from schemas import ticks
-from schemas.codec import decode
 from schemas.errors import TryLater
 from schemas.ids import DecisionId, OrderId, UserId
 from schemas.market import Action
-from schemas.messages import Execution, OrderIntent, Position
-from schemas.topics import CATALOGUE, DECISIONS, EXECUTIONS, ORDERS, POSITIONS, TICKS
-from schemas.units import Price, UtcNs
-from simulator.config import SimulatedUser, SimulatorConfig
+from schemas.topics import DECISIONS, TICKS
+from schemas.units import IST, Price, UtcNs
 from simulator.faults import Fault, FaultKind
+from simulator.faults.fault import UNLIMITED
 from simulator.matching.enums import Status
-from simulator.server import Simulator
-from tests.conftest import started_broker
-from tests.crash.orders.story import PROCESSES, Event, Kind, Story
-from tests.crash.orders.verdict import BookedOrder, Heard, Held, Known, wrong
-from tests.database.fixtures import own_stack, short_home
-from tests.executors.crash_worker import EVERY_MOMENT, PLAN
+from tests.crash.orders.bare import Bare, bare
+from tests.crash.orders.stage import CLOCK, FIRST_LOOK, Stage, Worker
+from tests.crash.orders.story import BOOKS, Event, Kind, Story
+from tests.crash.orders.verdict import BookedOrder, Heard, Held, Known, Traded, wrong, wrong_results
+from tests.database.fixtures import SignedInUser
+from tests.executors.books_worker import tell_clock
+from tests.executors.crash_worker import PLAN
 from tests.executors.factories import RELIANCE, some_ticks
-from tests.executors.harness import World, world_at
 
-ROOT = Path(__file__).parents[3]
-LEASE = "1.0"  # seconds; the product's is ten
 ENDS_WITHIN = 60.0  # seconds; a limit for a broken run, not a measurement
 AGREES_WITHIN = 40.0  # seconds until corrections have been looked for
 MARKET_SECONDS = 100  # of the market, for each run
 VALID = UtcNs.seconds(MARKET_SECONDS)
-FOLLOWED = (ORDERS, EXECUTIONS, POSITIONS)
+FUNDS = 100_000_000  # rupees of each account
+CONNECTS_WITHIN = 2.0  # seconds until a new token is seen
+WORTH_KEEPING = 1.5  # seconds without a stop, after which the broker's books are kept
+BELL = datetime_time(15, 6)  # IST: the square-off of shares is due
+PHONES_WITHIN = 5.0  # seconds that a person waits for a first trade of ATS
+PHONED = 7  # shares
 T = TypeVar("T")
-
-
-@dataclass
-class Worker:
-    """One process of ours, started again whenever it ends."""
-
-    name: str
-    command: list[str]
-    environment: dict[str, str]
-    log: Path
-    process: asyncio.subprocess.Process | None = None
-    ends: Counter[int] = field(default_factory=Counter)
-    closing: bool = False
-
-    async def keep_alive(self) -> None:
-        while not self.closing:
-            with self.log.open("ab") as log:
-                self.process = await asyncio.create_subprocess_exec(
-                    *self.command, cwd=ROOT, env=self.environment, stdout=log, stderr=log
-                )
-            self.ends[await self.process.wait()] += 1
-
-    async def joined(self) -> None:
-        """Return when a process of it has its partitions."""
-        async with asyncio.timeout(ENDS_WITHIN):
-            while not self.log.exists() or "joined" not in self.log.read_text(errors="replace"):  # noqa: ASYNC110  # a log has no event
-                await asyncio.sleep(0.1)
-
-    def signal(self, number: signal.Signals) -> None:
-        if self.process and self.process.returncode is None:
-            self.process.send_signal(number)
-
-    async def end(self) -> None:
-        self.closing = True
-        self.signal(signal.SIGCONT)
-        self.signal(signal.SIGTERM)
-        async with asyncio.timeout(15):
-            if self.process:
-                await self.process.wait()
-
-
-@dataclass
-class Stage:
-    """Everything the runs share."""
-
-    home: Path
-    broker: EmbeddedKafka
-    postgres: EmbeddedPostgres
-    world: World
-    simulator: Simulator
-    connection: KafkaConnection
-    workers: list[Worker]
-    heard: Heard = field(default_factory=Heard)
-    accounts: int = 0
-    broker_kills: int = 0
-    database_kills: int = 0
-    unprotected: list[float] = field(default_factory=list)  # worst of each run, in seconds
-
-    async def listen(self) -> None:
-        """Follow intents and outcomes for ever, through deaths of the broker."""
-        values: dict[UUID, bytes] = {}
-        while True:
-            try:
-                reading = read_topics(
-                    self.connection, [ORDERS, EXECUTIONS, POSITIONS], since="start"
-                )
-                async with aclosing(reading) as records:
-                    async for record in records:
-                        self._hear(record, values)
-            except (TryLater, KafkaError):
-                await asyncio.sleep(0.2)
-
-    def _hear(self, record: Record, values: dict[UUID, bytes]) -> None:
-        if record.topic == ORDERS.name:
-            intent = decode(OrderIntent, record.value)
-            self.heard.intents[intent.id] = intent
-            return
-        if record.topic == POSITIONS.name:
-            position = decode(Position, record.value)
-            self.heard.positions[position.user_id, str(position.instrument)] = position
-            return
-        execution = decode(Execution, record.value)
-        self.heard.executions[execution.id] = execution
-        value = record.value or b""
-        if values.setdefault(execution.id, value) != value:
-            self.heard.other_bytes.add(execution.id)
-
-    async def kill_broker(self) -> None:
-        self.broker.signal(signal.SIGKILL)
-        await self.broker.ended(10)
-        await self.broker.start()
-        self.broker_kills += 1
-
-    async def kill_database(self) -> None:
-        if self.postgres.pid:
-            os.kill(self.postgres.pid, signal.SIGKILL)
-        await self.postgres.stop()
-        await self.postgres.start()
-        self.database_kills += 1
-
-
-@asynccontextmanager
-async def staged(home: Path) -> AsyncIterator[Stage]:
-    """A broker, a database, a Dhan and two order workers."""
-    pg_home, closing = short_home(), list[Callable[[], Awaitable[Any]]]()
-    broker = await started_broker(home / "kafka")
-    closing.append(broker.stop)
-    postgres = EmbeddedPostgres(pg_home / "data", durable=True)
-    closing.append(postgres.stop)
-    simulator = Simulator(SimulatorConfig(order_rate_limit=None, shares=5))
-    closing.append(simulator.stop)
-    try:
-        await postgres.start()
-        await simulator.start()
-        await simulator.exchange.step(60)
-        connection = KafkaConnection(broker.bootstrap_servers)
-        await create_topics(connection, PLAN, topics=CATALOGUE)
-        async with (
-            own_stack(postgres, "crash_orders") as stack,
-            open_client() as http,
-            world_at(stack, http, f"{simulator.url}/v2") as world,
-        ):
-            workers = [_worker(home, name, connection, world) for name in PROCESSES[:2]]
-            workers.append(_books(home, connection, world, simulator))
-            stage = Stage(home, broker, postgres, world, simulator, connection, workers)
-            tasks = [asyncio.create_task(each.keep_alive()) for each in workers]
-            tasks.append(asyncio.create_task(stage.listen()))
-            try:
-                for worker in workers:
-                    await worker.joined()
-                yield stage
-            finally:
-                for worker in workers:
-                    await worker.end()
-                for task in tasks:
-                    task.cancel()
-    finally:
-        for close in reversed(closing):
-            await close()
-
-
-def _worker(home: Path, name: str, connection: KafkaConnection, world: World) -> Worker:
-    moments = home / "moments"
-    moments.mkdir(exist_ok=True)
-    for moment in EVERY_MOMENT:  # it is killed from outside, at any moment
-        (moments / moment).touch()
-    command = [
-        sys.executable,
-        "-m",
-        "tests.executors.crash_worker",
-        connection.bootstrap_servers,
-        world.stack.url,
-        world.broker_url,
-        str(moments),
-    ]
-    settings = {
-        "SUPABASE_SERVICE_KEY": world.stack.secret_key,
-        "INSTANCE": name,
-        "LEASE": LEASE,
-        "ROUND_EVERY": "1",
-    }
-    return Worker(name, command, os.environ | settings, home / f"{name}.log")
-
-
-def _books(home: Path, connection: KafkaConnection, world: World, simulator: Simulator) -> Worker:
-    command = [
-        sys.executable,
-        "-m",
-        "tests.executors.books_worker",
-        connection.bootstrap_servers,
-        world.stack.url,
-        simulator.url,
-        str(int(simulator.exchange.now)),
-    ]
-    key = {"SUPABASE_SERVICE_KEY": world.stack.secret_key, "GUARD": "1"}
-    return Worker(PROCESSES[2], command, os.environ | key, home / f"{PROCESSES[2]}.log")
+Verdict: TypeAlias = Callable[[Heard, list[BookedOrder], Known], list[str]]
 
 
 @dataclass
@@ -244,11 +60,14 @@ class Run:
     story: Story
     users: list[UserId] = field(default_factory=list)
     accounts: dict[UserId, str] = field(default_factory=dict)
-    tokens: dict[UserId, str] = field(default_factory=dict)
     decisions: list[DecisionId] = field(default_factory=list)
     off: dict[UserId, datetime] = field(default_factory=dict)
+    people: dict[UserId, SignedInUser] = field(default_factory=dict)
     dead: set[UserId] = field(default_factory=set)
-    unprotected: float = 0.0  # seconds
+    revived: set[UserId] = field(default_factory=set)
+    without_token: dict[UserId, tuple[float, float]] = field(default_factory=dict)
+    joined: list[Worker] = field(default_factory=list)
+    bare: Bare = Bare()  # noqa: RUF009  # frozen
 
     async def play(self) -> list[str]:
         """Play it; returns what was wrong."""
@@ -259,8 +78,9 @@ class Run:
             await asyncio.sleep(max(0.0, began + event.at - time.monotonic()))
             tasks.append(asyncio.create_task(self._happen(event)))
         await asyncio.gather(*tasks)
-        complaints = await self._settled()
-        complaints += await self._flat()
+        complaints = await self._settled(wrong) or await self._flat()
+        await self._measure()
+        complaints = complaints or await self._settled(_all_wrong)
         self.stage.simulator.faults.clear()
         await self._leave()
         return complaints
@@ -269,21 +89,20 @@ class Run:
         stage = self.stage
         for _ in range(self.story.users):
             stage.accounts += 1
-            account = SimulatedUser(
-                f"12{stage.accounts:08}", f"token-of-crash-{stage.accounts}", funds=100_000_000
-            )
-            body = {"client_id": account.client_id, "token": account.token, "funds": account.funds}
-            answer = await stage.world.http.post(f"{stage.simulator.url}/control/users", json=body)
-            answer.raise_for_status()
-            user = await stage.world.user(client_id=account.client_id, token=account.token)
+            name, token = f"12{stage.accounts:08}", f"token-of-crash-{stage.accounts}"
+            await self._new_account(name, token)
+            person = await stage.world.person()
+            await person.connect_dhan(client_id=name, token=token)
+            await person.switch(on=True)
+            user = UserId(person.id)
             self.users.append(user)
-            self.accounts[user], self.tokens[user] = account.client_id, account.token
+            self.people[user], self.accounts[user] = person, name
         await asyncio.sleep(1.0)  # polled twice a second: who is told off must have been seen on
 
     async def _quotes(self) -> None:
         """Prices of the market minutes in which this run's orders may leave."""
         exchange = self.stage.simulator.exchange
-        await exchange.step(MARKET_SECONDS)
+        await self.stage.move_on(MARKET_SECONDS)
         price = exchange.book.last(RELIANCE.id)
         assert price is not None
         seconds = range(2 * MARKET_SECONDS)
@@ -294,40 +113,132 @@ class Run:
             await publisher.send_and_wait(Output(TICKS, b"0", batch, number))
 
     async def _happen(self, event: Event) -> None:
-        stage = self.stage
         match event.kind:
             case Kind.DECIDE:
                 await self._decide(event)
+            case Kind.SWITCH_OFF:
+                await self._switch_off(self.users[event.who])
+            case Kind.KILL_TOKEN:
+                await self._kill_token(self.users[event.who])
+            case Kind.NEW_TOKEN:
+                await self._new_token(self.users[event.who])
+            case Kind.PHONE:
+                await self._order_by_phone(self.accounts[self.users[event.who]], event.what)
+            case Kind.LOSE_STOP:
+                await self._lose_stop(self.accounts[self.users[event.who]])
+            case Kind.BELL:
+                pass  # `_flat` rings it
+            case Kind.KILL | Kind.FREEZE | Kind.JOIN | Kind.KILL_DATABASE | Kind.KILL_BROKER:
+                await self._happen_to_process(event)
+            case Kind.FAULT | Kind.STORM | Kind.SILENCE | Kind.ODD_UPDATES:
+                await self._happen_at_dhan(event)
+
+    async def _happen_to_process(self, event: Event) -> None:
+        stage = self.stage
+        match event.kind:
             case Kind.KILL:
-                stage.workers[event.who].signal(signal.SIGKILL)
+                await self._kill(stage.workers[event.who])
             case Kind.FREEZE:
-                stage.workers[event.who].signal(signal.SIGSTOP)
-                await asyncio.sleep(event.lasting)
-                stage.workers[event.who].signal(signal.SIGCONT)
+                await stage.freeze(stage.workers[event.who], event.lasting)
+            case Kind.JOIN:
+                await self._join()
             case Kind.KILL_DATABASE:
                 await stage.kill_database()
             case Kind.KILL_BROKER:
                 await stage.kill_broker()
+
+    async def _happen_at_dhan(self, event: Event) -> None:
+        faults = self.stage.simulator.faults
+        match event.kind:
             case Kind.FAULT:
                 fault = Fault(FaultKind(event.what))
                 if event.lasting:
                     fault = replace(fault, delay=event.lasting)
-                stage.simulator.faults.add(fault, seed=1)
+                faults.add(fault, seed=1)
+            case Kind.STORM:
+                faults.add(Fault(FaultKind(event.what), times=int(event.lasting)), seed=1)
+            case Kind.SILENCE:
+                await self._silence(event.lasting)
             case Kind.ODD_UPDATES:
                 odd = Fault(FaultKind(event.what), endpoint="/orderupdate", chance=0.3, times=20)
-                stage.simulator.faults.add(odd, seed=self.story.nth)
-            case Kind.SWITCH_OFF:
-                await self._switch_off(self.users[event.who])
-            case Kind.KILL_TOKEN:
-                self.dead.add(self.users[event.who])
-                body = {"client_id": self.accounts[self.users[event.who]]}
-                url = f"{stage.simulator.url}/control/tokens/kill"
-                (await stage.world.http.post(url, json=body)).raise_for_status()
-            case Kind.LOSE_STOP:
-                await self._lose_stop(self.accounts[self.users[event.who]])
-            case Kind.PHONE:
-                fault = Fault(FaultKind.PHONE_ORDER, client_id=self.accounts[self.users[event.who]])
-                stage.simulator.faults.add(fault, seed=1)
+                faults.add(odd, seed=self.story.nth)
+
+    async def _kill(self, worker: Worker) -> None:
+        async def kill() -> None:
+            worker.signal(signal.SIGKILL)
+
+        if worker is self.stage.workers[BOOKS]:
+            await self.stage.without_guardian(worker, kill)
+        else:
+            await kill()
+
+    async def _join(self) -> None:
+        began = time.monotonic()
+        worker = await self.stage.join(f"books-of-{self.story.seed}-{self.story.nth}-{began:.0f}")
+        self.joined.append(worker)
+        await worker.joined()
+        # who had its partitions before has given them up by then
+        self.stage.away.append((began, time.monotonic() + FIRST_LOOK))
+
+    async def _silence(self, seconds: float) -> None:
+        """Dhan answers nothing but 500 to these accounts, for a while."""
+        faults = [
+            Fault(FaultKind.ERROR, client_id=account, endpoint="* /v2/*", times=UNLIMITED)
+            for account in self.accounts.values()
+        ]
+        self.stage.simulator.faults.add(*faults, seed=1)
+        await asyncio.sleep(seconds)
+        self.stage.simulator.faults.take_back(*faults)
+
+    async def _new_account(self, name: str, token: str) -> None:
+        url = f"{self.stage.simulator.url}/control/users"
+        body = {"client_id": name, "token": token, "funds": FUNDS}
+        (await self.stage.world.http.post(url, json=body)).raise_for_status()
+
+    async def _kill_token(self, user: UserId) -> None:
+        self.dead.add(user)
+        self.without_token[user] = (time.monotonic(), float("inf"))
+        url = f"{self.stage.simulator.url}/control/tokens/kill"
+        body = {"client_id": self.accounts[user]}
+        (await self.stage.world.http.post(url, json=body)).raise_for_status()
+
+    async def _new_token(self, user: UserId) -> None:
+        """The user connects again; within two seconds the account is observed again."""
+        if user not in self.dead:
+            return
+        name, token = self.accounts[user], f"another-token-of-{self.accounts[user]}"
+        await self._new_account(name, token)
+        await _again(lambda: self.people[user].connect_dhan(client_id=name, token=token))
+        self.dead.remove(user)
+        self.revived.add(user)
+        began, _ = self.without_token[user]
+        self.without_token[user] = (began, time.monotonic() + CONNECTS_WITHIN + FIRST_LOOK)
+
+    async def _order_by_phone(self, account: str, side: str) -> None:
+        """A person orders where ATS has traded already: elsewhere it is no business of ours."""
+        deadline = time.monotonic() + PHONES_WITHIN
+        while not await self._has_traded(account):
+            if time.monotonic() > deadline:
+                return
+            await asyncio.sleep(0.1)
+        url = f"{self.stage.simulator.url}/control/orders"
+        order = {
+            "dhanClientId": account,
+            "transactionType": side,
+            "exchangeSegment": "NSE_EQ",
+            "productType": "INTRADAY",
+            "orderType": "MARKET",
+            "validity": "DAY",
+            "securityId": str(RELIANCE.id.security_id),
+            "quantity": PHONED,
+            "price": 0,
+        }
+        body = {"client_id": account, "order": order}
+        (await self.stage.world.http.post(url, json=body)).raise_for_status()
+
+    async def _has_traded(self, account: str) -> bool:
+        orders = (await self._books(account))["orders"]
+        return any(row["filledQty"] and row["correlationId"][:2] == "AT" for row in orders)
 
     async def _decide(self, event: Event) -> None:
         stage, exchange = self.stage, self.stage.simulator.exchange
@@ -359,11 +270,11 @@ class Run:
 
         self.off[user] = await _again(off)
 
-    async def _settled(self) -> list[str]:
+    async def _settled(self, verdict: Verdict) -> list[str]:
         """Wait until nothing is wrong any more; returns what still is when time is over."""
         deadline = time.monotonic() + ENDS_WITHIN + AGREES_WITHIN
         while True:
-            complaints = wrong(self._heard(), self._booked(), await self._known())
+            complaints = verdict(self._heard(), self._booked(), await self._known())
             if not complaints or time.monotonic() > deadline:
                 return complaints
             await asyncio.sleep(0.3)
@@ -375,6 +286,7 @@ class Run:
             {k: each for k, each in heard.executions.items() if each.decision_id in mine},
             heard.other_bytes,
             {k: each for k, each in heard.positions.items() if k[0] in self.accounts},
+            {k: each for k, each in heard.trades.items() if each.user_id in self.accounts},
         )
 
     def _booked(self) -> list[BookedOrder]:
@@ -401,25 +313,26 @@ class Run:
         return Known(
             self.decisions,
             self.accounts,
-            [user for user in self.users if user not in self.off and user not in self.dead],
+            [
+                user
+                for user in self.users
+                if user not in self.off and user not in self.dead | self.revived
+            ],
             self.off,
             {OrderId(row["order_id"]): row["claimed_at"] for row in rows},
             self.dead,
-            await self._held(),
+            *await self._held(),
         )
 
-    async def _held(self) -> dict[tuple[UserId, str], Held]:
-        """The broker's own positions of this run's accounts."""
-        held = {}
+    async def _held(self) -> tuple[dict[tuple[UserId, str], Held], dict[UserId, list[Traded]]]:
+        """The broker's own positions and trades of this run's accounts."""
+        held, traded = {}, {}
         for user, account in self.accounts.items():
-            url = f"{self.stage.simulator.url}/control/books/{account}"
-            for row in (
-                (await self.stage.world.http.get(url)).raise_for_status().json()["positions"]
-            ):
-                held[user, f"{row['exchangeSegment']}:{row['securityId']}"] = Held(
-                    row["bought"], int(row["bought_paise"]), row["sold"], int(row["sold_paise"])
-                )
-        return held
+            books = await self._books(account)
+            for row in books["positions"]:
+                held[user, f"{row['exchangeSegment']}:{row['securityId']}"] = Held.of(row)
+            traded[user] = [Traded.of(row) for row in books["trades"]]
+        return held, traded
 
     async def _lose_stop(self, account: str) -> None:
         """The exchange drops the stops of an account's super orders, and says nothing."""
@@ -435,9 +348,14 @@ class Run:
         return (await self.stage.world.http.get(url)).raise_for_status().json()
 
     async def _flat(self) -> list[str]:
-        """Stop everybody of the run and have their positions closed; who is not flat in time."""
-        for user in self.users:
-            await _again(partial(self._halt, user))
+        """Have everybody's positions closed, by the clock or a halt; who is not flat in time."""
+        if any(event.kind is Kind.BELL for event in self.story.events):
+            now = self.stage.simulator.exchange.now
+            bell = datetime.combine(now.ist().date(), BELL, tzinfo=IST)
+            tell_clock(self.stage.home / CLOCK, UtcNs.from_datetime(bell))
+        else:
+            for user in self.users:
+                await _again(partial(self._halt, user))
         living = {u: a for u, a in self.accounts.items() if u not in self.dead}
         deadline = time.monotonic() + AGREES_WITHIN
         while True:
@@ -445,11 +363,21 @@ class Run:
             if not held or time.monotonic() > deadline:
                 break
             await asyncio.sleep(0.3)
-        for account in living.values():
-            seconds = (await self._books(account))["protection"]["machine_seconds"]
-            self.unprotected = max(self.unprotected, seconds["worst"])
-        self.stage.unprotected.append(self.unprotected)
         return [f"{account} is not flat" for account in held]
+
+    async def _measure(self) -> None:
+        """How long positions of living accounts had no stop, by the broker's own record."""
+        for user, account in self.accounts.items():
+            if user not in self.dead:
+                books = await self._books(account)
+                zero = time.monotonic() - books["machine_time"]
+                away = [*self.stage.away, *filter(None, [self.without_token.get(user)])]
+                record = books["protection"]
+                found = bare(record, [(begin - zero, end - zero) for begin, end in away])
+                self.bare = self.bare.worse(found)
+                if found.guarded > WORTH_KEEPING:
+                    kept = self.stage.home / f"books-{self.story.nth}-{account}.json"
+                    kept.write_text(json.dumps(books, indent=1))
 
     async def _halt(self, user: UserId) -> None:
         await self.stage.world.sql(
@@ -464,6 +392,8 @@ class Run:
 
     async def _leave(self) -> None:
         """Nobody of this run trades, or is looked after, in the next."""
+        for worker in self.joined:
+            await worker.end()
 
         async def disconnected() -> None:
             await self.stage.world.sql(
@@ -473,6 +403,10 @@ class Run:
             )
 
         await _again(disconnected)
+
+
+def _all_wrong(heard: Heard, booked: list[BookedOrder], known: Known) -> list[str]:
+    return [*wrong(heard, booked, known), *wrong_results(heard, known)]
 
 
 async def _again(call: Callable[[], Awaitable[T]]) -> T:

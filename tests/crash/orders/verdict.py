@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import NamedTuple
+from datetime import date, datetime
+from fractions import Fraction
+from typing import Any, NamedTuple, Self
 from uuid import UUID
 
-from schemas.ids import DecisionId, OrderId, UserId
-from schemas.messages import Execution, OrderIntent, Outcome, Position
+from executors.charges.charges import charges
+from executors.charges.day import DayTrades, Fill, Security
+from executors.charges.rates import Market, shipped_rates
+from schemas.ids import DecisionId, InstrumentId, OrderId, UserId
+from schemas.market import Side
+from schemas.messages import Execution, OrderIntent, Outcome, Position, Trade
+from schemas.units import Price, Quantity
+
+RATES_OF = date(2026, 11, 27)  # any day of which all rates are known
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +39,49 @@ class Held(NamedTuple):
     sold: int
     sold_value: int
 
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Self:
+        """A position as `/control/books` shows it."""
+        values = int(row["bought_paise"]), int(row["sold_paise"])
+        return cls(row["bought"], values[0], row["sold"], values[1])
+
+
+class Traded(NamedTuple):
+    """One trade, as both books must tell it; `price` in paise."""
+
+    number: str
+    order: str
+    instrument: str
+    side: str
+    quantity: int
+    price: Fraction
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Self:
+        """A trade as `/control/books` shows it."""
+        units = int(row["tradedQuantity"])
+        return cls(
+            str(row["exchangeTradeId"]),
+            str(row["orderId"]),
+            f"{row['exchangeSegment']}:{row['securityId']}",
+            str(row["transactionType"]),
+            units,
+            Fraction(int(row["value_paise"]), units),
+        )
+
+    @classmethod
+    def told(cls, trade: Trade) -> Self:
+        """A trade as `ats.trades` tells it."""
+        fill = trade.fill
+        return cls(
+            fill.trade_id,
+            fill.dhan_order_id,
+            str(fill.instrument),
+            fill.side.value,
+            fill.quantity,
+            Fraction(fill.price),
+        )
+
 
 @dataclass(slots=True)
 class Heard:
@@ -44,6 +95,7 @@ class Heard:
     executions: dict[UUID, Execution] = field(default_factory=dict)
     other_bytes: set[UUID] = field(default_factory=set)
     positions: dict[tuple[UserId, str], Position] = field(default_factory=dict)
+    trades: dict[UUID, Trade] = field(default_factory=dict)
 
     def final(self) -> dict[OrderId, Execution]:
         """Each order's outcome that no other corrects."""
@@ -66,6 +118,7 @@ class Known:
         switched_off: When the database had taken the switch-off, by its own clock.
         claimed: When each order that may open a position was claimed, by the same clock.
         held: The broker's own positions, by user and instrument.
+        traded: The broker's own trades, by user.
     """
 
     decisions: Collection[DecisionId]
@@ -75,6 +128,7 @@ class Known:
     claimed: Mapping[OrderId, datetime]
     dead_tokens: Collection[UserId] = ()
     held: Mapping[tuple[UserId, str], Held] = field(default_factory=dict)
+    traded: Mapping[UserId, Collection[Traded]] = field(default_factory=dict)
 
 
 def wrong(heard: Heard, booked: Iterable[BookedOrder], known: Known) -> list[str]:
@@ -87,6 +141,52 @@ def wrong(heard: Heard, booked: Iterable[BookedOrder], known: Known) -> list[str
         *_off_is_off(heard, book, known),
         *_positions_are_the_brokers(heard, known),
     ]
+
+
+def wrong_results(heard: Heard, known: Known) -> list[str]:
+    """Where trades, P&L or charges are not the broker's, once all are flat."""
+    complaints = []
+    for user, theirs in known.traded.items():
+        if user in known.dead_tokens:
+            continue
+        name = known.accounts[user]
+        ours = [Traded.told(each) for each in heard.trades.values() if each.user_id == user]
+        for said, more, less in (("only ours", ours, theirs), ("only the broker's", theirs, ours)):
+            surplus = Counter(more) - Counter(less)
+            complaints += [f"{name}: {said}: {trade}, {n} times" for trade, n in surplus.items()]
+        mine, earned = _earned(heard, user), sum(_gains(theirs))
+        if mine != earned:
+            complaints.append(f"{name} earned {earned} paise; ats.positions says {mine}")
+        after, due = mine - _charges(ours), earned - _charges(theirs)
+        if after != due:
+            complaints.append(f"{name} has {due} paise after charges; by our books {after}")
+    return complaints
+
+
+def _earned(heard: Heard, user: UserId) -> int:
+    return sum(each.realised for key, each in heard.positions.items() if key[0] == user)
+
+
+def _gains(trades: Iterable[Traded]) -> Iterable[Fraction]:
+    for each in trades:
+        value = each.quantity * each.price
+        yield value if each.side == Side.SELL else -value
+
+
+def _charges(trades: Iterable[Traded]) -> int:
+    """Paise that one day's trades cost by the dated rates; on no broker's bill."""
+    fills = tuple(
+        Fill(
+            f"{each.order} {each.side}",
+            Security(InstrumentId.parse(each.instrument), Market.CASH),
+            Side(each.side),
+            "INTRADAY",
+            Quantity(each.quantity),
+            Price(int(each.price)),
+        )
+        for each in trades
+    )
+    return charges(DayTrades(RATES_OF, fills), shipped_rates()).total
 
 
 def _once(heard: Heard, book: list[BookedOrder], known: Known) -> Iterable[str]:
