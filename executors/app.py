@@ -31,10 +31,14 @@ from executors.fanout import FanOut
 from executors.halts import HaltBoard, HaltPoller
 from executors.metrics import OrderMetrics
 from executors.modes import ModeRules
+from executors.orders.breaker import Breakers
 from executors.orders.correction_store import CorrectionStore
 from executors.orders.corrections import CorrectionSweep
 from executors.orders.pre_trade import PreTrade
-from executors.orders.reconcile import CLAIM_LEASE, Reconciler, intents_of
+from executors.orders.reconcile import CLAIM_LEASE, Reconciler
+from executors.orders.telling import Telling
+from executors.orders.unresolved import UnresolvedOrders
+from executors.orders.unresolved_store import UnresolvedStore
 from executors.orders.worker import OrderWorker, WorkerDeps
 from executors.positions import FilledPositions
 from executors.quotes import QuoteCache
@@ -42,7 +46,7 @@ from executors.risk.order_rate import OrderRate
 from executors.risk.sizing import UserLimits
 from executors.risk.square_off import SquareOff
 from executors.sessions import ActiveUsers, SessionPoller
-from executors.store import OrderKey, OrderOutcome, Store
+from executors.store import Store
 from executors.tokens import RefusedTokens
 from schemas.calendar import Calendar
 from schemas.codec import decode
@@ -65,8 +69,8 @@ from schemas.units import NS_PER_SECOND, UtcNs
 log = structlog.get_logger(__name__)
 
 GROUP: Final = "ats-executors"
-# An order whose reply was lost keeps its place until it is found, five minutes at most. So many
-# that a few sick accounts leave room for everybody else; each costs a coroutine.
+# So many that slow accounts leave room for everybody else; each costs a coroutine. An order whose
+# reply was lost gives its place up.
 IN_FLIGHT: Final = 512
 # quotes from before the start: what a backlog of decisions may ask for
 TICKS_BACK: Final = UtcNs.minutes(60)
@@ -126,7 +130,7 @@ async def run_executors(
 ) -> None:
     """Run until `stop` is set.
 
-    Open claims of an earlier life are reconciled beside it: nobody waits for them.
+    Orders whose fate is unknown are looked up beside it: nobody waits for them.
 
     Raises:
         Misconfigured, TryLater: as `bus.stateless.run_stateless`; also when something that informs
@@ -137,16 +141,22 @@ async def run_executors(
     active, budget, halts = ActiveUsers(ports.machine), OrderRate(), ports.halts
     broker = ports.rules.broker(ports.http)
     tokens = RefusedTokens(store, ports.machine)
-    reconciler = Reconciler(store, broker, tokens, ports.machine, ports.lease)
+    breakers = Breakers(ports.machine, ports.metrics)
+    reconciler = Reconciler(store, broker, tokens, ports.machine, breakers, lease=ports.lease)
     pre_trade = _pre_trade(ports, tokens, book, active, budget=budget, halts=halts)
+    telling = Telling(budget, ports.metrics)
+    unresolved = UnresolvedOrders(
+        UnresolvedStore(ports.database), reconciler, telling.outputs, ports.machine, ports.metrics
+    )
     deps = WorkerDeps(
         store=store,
         broker=broker,
-        reconciler=reconciler,
+        unresolved=unresolved,
+        breakers=breakers,
         tokens=tokens,
         pre_trade=pre_trade,
+        telling=telling,
         machine=ports.machine,
-        metrics=ports.metrics,
     )
     service = execution_service(
         FanOut(active, ports.instruments, pre_trade.limits_of, ports.clock, ports.machine),
@@ -189,7 +199,7 @@ async def run_executors(
             follow_ticks(ports.connection, book, ports.wall()),
             _follow_executions(ports, budget),
             _follow_positions(ports, pre_trade.positions),
-            _reconcile_open_claims(ports, reconciler, publisher),
+            unresolved.run(publisher.send_and_wait),
         )
 
 
@@ -234,34 +244,6 @@ async def run_with_feeds(
                 task.cancel()
     except BaseExceptionGroup as group:
         raise group.exceptions[0] from None
-
-
-async def _reconcile_open_claims(
-    ports: ExecutorDeps, reconciler: Reconciler, publisher: Publisher
-) -> None:
-    """Record and tell what an earlier life left open.
-
-    A message missing here comes when its intent is delivered again.
-    """
-    if not (claims := await reconciler.open_claims()):
-        return
-    since = UtcNs(ports.wall() - DAY_BACK)
-    async with aclosing(
-        read_topics(ports.connection, [ORDERS], since=since, until_end=True)
-    ) as orders:
-        intents = await intents_of(orders, {key.order for key in claims})
-
-    async def tell(key: OrderKey, outcome: OrderOutcome) -> None:
-        log.info(
-            "open_claim_settled",
-            order=str(key.order),
-            outcome=outcome.outcome,
-            code=outcome.code,
-        )
-        if found := intents.get(key.order):
-            await publisher.send_and_wait(found.output(outcome))
-
-    await reconciler.resolve_all(claims, tell)
 
 
 async def _load_day_counts(ports: ExecutorDeps, budget: OrderRate) -> None:

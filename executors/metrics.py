@@ -23,6 +23,9 @@ class OrderMetrics:
     Attributes:
         orders: By outcome and code; outcome `not_found` is an alarm.
         corrections: Of outcomes recorded before, by what is known now; each one is worth a look.
+        unresolved: Orders whose fate is not known, or found and not told yet, of all processes.
+        unresolved_age: Seconds for which the oldest of those has been.
+        accounts_failing: Accounts that this process gets no answer for: no entry goes there.
     """
 
     orders: Counter[tuple[str, str]] = field(
@@ -31,6 +34,10 @@ class OrderMetrics:
     corrections: Counter[tuple[str, str]] = field(
         default_factory=Counter, metadata=counter_by("outcome", "code")
     )
+
+    unresolved: int = 0
+    unresolved_age: float = 0.0
+    accounts_failing: int = 0
 
     def told(self, execution: Execution) -> None:
         _count(self.orders, execution)

@@ -349,24 +349,6 @@ class Store:
                 )
         raise self._unexpected("reconcile_order")
 
-    async def open_claims(self, older_than: float) -> list[tuple[OrderKey, float]]:
-        """Claims without outcome, with their age in seconds, oldest first."""
-        rows = await self._rpc("open_claims", {"p_min_age_ms": round(older_than * 1_000)})
-        try:
-            return [
-                (
-                    OrderKey(
-                        UserId(UUID(r["user_id"])),
-                        DecisionId(UUID(r["decision_id"])),
-                        OrderId(UUID(r["order_id"])),
-                    ),
-                    r["age_ms"] / 1_000,
-                )
-                for r in rows
-            ]
-        except (KeyError, TypeError, ValueError):
-            raise self._unexpected("open_claims") from None
-
     async def refuse_token(self, user: UserId, version: TokenVersion, code: str) -> bool:
         """Note that Dhan refused this token; returns whether it is the one in force."""
         arguments = {"p_user": str(user), "p_token_version": version, "p_code": code}

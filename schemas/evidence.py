@@ -74,6 +74,9 @@ class SeenContext(FrozenModel):
     limits: SeenLimits
     position: int = Field(description="units, by the orders of the day; below zero is short")
     filled: int | None = Field(description="units, by the fills known; null where none is")
+    account_answers: bool = Field(
+        default=True, description="the account's calls were answered, as far as was heard"
+    )
 
 
 class Answer(FrozenModel):

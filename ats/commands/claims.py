@@ -1,9 +1,8 @@
 """`ats claims`: orders whose fate is unknown, and what a person found out about them.
 
 Settling and correcting say who and why, and the database keeps both beside the outcome. The message
-on `ats.executions` is the order workers' to write: of a settled claim when they look at it next (at
-once if they are looking it up, else when they read its intent again), of a correction within a
-minute.
+on `ats.executions` is the order workers' to write: of a settled claim when they look at it next,
+within seconds, of a correction within a minute.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from schemas.ids import OrderId, derive
 from schemas.messages import Execution, OrderIntent, Outcome
 
 CLAIM_STALE: Final = "claim_stale"
+ORDER_UNRESOLVED: Final = "order_unresolved"  # the claim's own word
 NOT_FOUND: Final = "not_found"
 UNVERIFIABLE: Final = "unverifiable"
 FOUND_LATE: Final = "found_late"
@@ -29,6 +30,7 @@ EXPLANATIONS: Final[Mapping[str, str]] = {
     Denial.USER_INACTIVE: "trading was switched off, or the token ended, before the order left",
     Denial.ACCOUNT_MISMATCH: "the token is of another Dhan account than the connected one",
     Denial.ACCOUNT_UNVERIFIED: "Dhan did not say whose account the token is of",
+    Denial.ACCOUNT_FAILING: "Dhan does not answer for this account",
     Denial.TOKEN_REFUSED: "Dhan no longer accepts the token: connect the account again",
     Denial.DECISION_EXPIRED: "the decision was too old when the order's turn came",
     Denial.OUTSIDE_SESSION: "the instrument is not in continuous trading now",
@@ -46,6 +48,7 @@ EXPLANATIONS: Final[Mapping[str, str]] = {
     "token_expired": "the Dhan token had expired: connect the account again",
     "no_token": "no Dhan token: connect the account",
     "no_account": "no Dhan account is connected",
+    ORDER_UNRESOLVED: "an earlier order of the account is still being looked up",
     CLAIM_STALE: "the order was not sent in time, so it was not sent at all",
     NOT_FOUND: "the reply was lost, and Dhan's order book does not hold the order",
     UNVERIFIABLE: "the reply was lost and Dhan can no longer be asked about it: check your order "

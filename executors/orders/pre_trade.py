@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from executors.accounts import Accounts
 from executors.clock import DecisionTime, MarketClock
@@ -41,6 +41,21 @@ from schemas.units import UtcNs
 
 # seconds for the quote cache to catch up with the decision; usually it is ahead
 QUOTE_TIMEOUT: Final = 2.0
+
+
+class BrokerSays(NamedTuple):
+    """What Dhan lets be known of an order's account, after the claim.
+
+    Attributes:
+        account: Whose the token is.
+        answers: Its calls are answered, as far as the circuit breaker has heard.
+    """
+
+    account: Account = Account.AS_STORED
+    answers: bool = True
+
+
+NOTHING_AMISS: Final = BrokerSays()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +122,10 @@ class PreTrade:
         return await self.accounts.seen(order.user_id, claimed)
 
     def judge(
-        self, order: OrderIntent, now: UtcNs, since: float, claimed: Claimed, account: Account
+        self, order: OrderIntent, now: UtcNs, since: float, claimed: Claimed, said: BrokerSays
     ) -> tuple[Denial | None, SeenContext]:
         """The first reason why `order` may not leave now, or None; and all that was looked at."""
-        context = self._context(order, now, since, claimed, account)
+        context = self._context(order, now, since, claimed, said)
         return judge(order, context), record_of(context, order.instrument)
 
     def _context(
@@ -119,7 +134,7 @@ class PreTrade:
         now: UtcNs,
         since: float,
         claimed: Claimed | None = None,
-        account: Account = Account.AS_STORED,
+        said: BrokerSays = NOTHING_AMISS,
     ) -> PreTradeContext:
         user = order.user_id
         return PreTradeContext(
@@ -133,7 +148,8 @@ class PreTrade:
             limits=self.limits_of(user),
             position=self.budget.position(user, order.instrument, now),
             token_refused=claimed is not None and claimed.token_version in self.tokens,
-            account=account,
+            account=said.account,
+            account_answers=said.answers,
             square_off=self.square_off,
             halted=self.halted(user),
             filled=self._filled(order, now),

@@ -4,30 +4,32 @@ Promise: at most one order reaches Dhan per (decision, user), and each intent en
 outcome, whatever crashes. The claim gives the first half, the recorded outcome and the
 uncommitted record the second (docs/executors.md lists each failure). Everything after a claim is
 written from what the database recorded, so a repeat is byte for byte the same.
+
+An order whose fate is unknown is left to `executors.orders.unresolved`: nobody waits for it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, TypeGuard
 
 import structlog
 
 from bus.database import StoreAway
-from bus.records import Output, Record, message_output
+from bus.records import Output, Record
 from dhan.orders import NewOrder, Validity
 from dhan.outcomes import NotSent, PlaceResult, Rejected, Unknown
 from dhan.super_orders import Exits, NewSuperOrder
 from executors.clock import DecisionTime, MonotonicClock
 from executors.fanout import decided
-from executors.metrics import OrderMetrics
 from executors.modes import BrokerFactory
-from executors.orders.observations import placement_event
-from executors.orders.outcomes import CLAIM_STALE, denied, execution, of_placement
-from executors.orders.pre_trade import PreTrade
-from executors.orders.reconcile import Reconciler
+from executors.orders.breaker import Breakers
+from executors.orders.outcomes import CLAIM_STALE, ORDER_UNRESOLVED, denied, of_placement
+from executors.orders.pre_trade import BrokerSays, PreTrade
 from executors.orders.stopwatch import Stopwatch
+from executors.orders.telling import Telling
+from executors.orders.unresolved import UnresolvedOrders
 from executors.risk.gate import Denial
 from executors.store import (
     AlreadyClaimed,
@@ -45,7 +47,6 @@ from schemas.codec import decode
 from schemas.evidence import Judgement
 from schemas.market import Side
 from schemas.messages import OrderIntent
-from schemas.topics import EXECUTIONS, ORDER_EVENTS
 
 log = structlog.get_logger(__name__)
 
@@ -53,6 +54,8 @@ log = structlog.get_logger(__name__)
 SEND_TIMEOUT: Final = 2.0
 INPUT_ERROR: Final = "DH-905"
 RETRY_PAUSE: Final = 0.2  # after "not sent"; ten tries fit into SEND_TIMEOUT
+# Seconds that an entry waits for an earlier order of its user to be found: most are, at once.
+UNRESOLVED_TIMEOUT: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +64,12 @@ class WorkerDeps:
 
     store: Store
     broker: BrokerFactory
-    reconciler: Reconciler
+    unresolved: UnresolvedOrders
+    breakers: Breakers
     tokens: RefusedTokens
     pre_trade: PreTrade
+    telling: Telling
     machine: MonotonicClock
-    metrics: OrderMetrics = field(default_factory=OrderMetrics)
 
 
 class OrderWorker:
@@ -77,25 +81,18 @@ class OrderWorker:
     async def __call__(self, record: Record) -> Sequence[Output]:
         intent = decode(OrderIntent, record.value)
         outcome = await self.outcome_of(intent, decided(intent, record))
-        message = execution(intent, outcome)
-        self._deps.pre_trade.budget.observe(message)
-        self._deps.metrics.told(message)
-        log.info(
-            "order_settled",
-            order=str(intent.id),
-            user=str(intent.user_id),
-            symbol=intent.symbol,
-            outcome=outcome.outcome,
-            code=outcome.code,
-        )
-        outputs = [message_output(EXECUTIONS, message, str(intent.user_id))]
-        if placed := placement_event(intent, outcome):
-            outputs.append(message_output(ORDER_EVENTS, placed, str(intent.user_id)))
-        return outputs
+        outcome = outcome or await self._deps.unresolved.leave(intent, record)
+        if outcome is None:
+            log.warning("order_left_unresolved", order=str(intent.id), user=str(intent.user_id))
+            return ()
+        return self._deps.telling.outputs(intent, outcome)
 
-    async def outcome_of(self, intent: OrderIntent, when: DecisionTime) -> OrderOutcome:
-        """The recorded outcome of `intent`, which is brought about if there is none yet."""
-        key = OrderKey.of(intent)
+    async def outcome_of(self, intent: OrderIntent, when: DecisionTime) -> OrderOutcome | None:
+        """The recorded outcome of `intent`, which is brought about if there is none yet.
+
+        None: it was claimed, and nobody knows what came of it.
+        """
+        key, began = OrderKey.of(intent), self._deps.machine.monotonic()
         while True:
             await self._deps.pre_trade.quotes(intent)
             now = await self._deps.pre_trade.turn(intent, when)
@@ -111,7 +108,9 @@ class OrderWorker:
                 continue
             match claim:
                 case AlreadyClaimed(outcome):
-                    return outcome or await self._deps.reconciler.resolve(key)
+                    return outcome
+                case Refused(reason) if reason == ORDER_UNRESOLVED and self._waits(key, began):
+                    await self._deps.machine.sleep(RETRY_PAUSE)
                 case Refused(reason):
                     return await self._deny(key, denied(reason), OrderTerms.of(order, evidence))
                 case Claimed() as claimed:
@@ -119,16 +118,23 @@ class OrderWorker:
                     # elsewhere
                     return await self._send(order, claimed, when, started)
 
+    def _waits(self, key: OrderKey, began: float) -> bool:
+        """Whether the user's unresolved order may still be found soon: an account that answers."""
+        waited = self._deps.machine.monotonic() - began
+        return waited < UNRESOLVED_TIMEOUT and not self._deps.breakers.is_open(key.user)
+
     async def _send(
         self, order: OrderIntent, claimed: Claimed, when: DecisionTime, started: float
-    ) -> OrderOutcome:
+    ) -> OrderOutcome | None:
         key = OrderKey.of(order)
         placed, judgement = await self._place(order, claimed, when, started)
+        if not isinstance(placed, Denial):
+            self._deps.breakers.heard(key.user, placed)
         match placed:
             case Unknown(reason):
                 log.warning("order_unknown", order=str(order.id), reason=reason)
                 await self._keep(key, judgement)
-                return await self._deps.reconciler.resolve(key)
+                return None
             case Denial() as denial:
                 return await self._record_outcome(key, denied(denial), judgement)
             case _:
@@ -147,13 +153,16 @@ class OrderWorker:
         client, pre_trade = self._deps.broker(claimed.credentials), self._deps.pre_trade
         watch = Stopwatch(self._deps.machine, started)
         account = await pre_trade.account(order, claimed)
+        closing = pre_trade.closes(order, pre_trade.clock.now(when))
+        answers = closing or await self._deps.breakers.admits(order.user_id, client)
         placed: PlaceResult = NotSent(CLAIM_STALE, "")
         guarded = True  # by a stop and a target that go with it
         while True:
             now = await pre_trade.turn(order, when)
             if self._deps.machine.monotonic() - started >= SEND_TIMEOUT:
                 return placed, watch.judgement
-            denial, seen = pre_trade.judge(order, now, started, claimed, account)
+            said = BrokerSays(account, answers)
+            denial, seen = pre_trade.judge(order, now, started, claimed, said)
             watch.judged(seen, denial)
             if denial:
                 return denial, watch.judgement
@@ -172,12 +181,13 @@ class OrderWorker:
             log.warning("order_not_sent", order=str(order.id), code=placed.code)
             await self._deps.machine.sleep(RETRY_PAUSE)
 
-    async def _deny(self, key: OrderKey, denial: OrderOutcome, terms: OrderTerms) -> OrderOutcome:
-        """What the database refused; another worker may have been given the claim since."""
-        recorded = await retry_until_available(
+    async def _deny(
+        self, key: OrderKey, denial: OrderOutcome, terms: OrderTerms
+    ) -> OrderOutcome | None:
+        """What the database refused; None: another worker has been given the claim since."""
+        return await retry_until_available(
             lambda: self._deps.store.record_denial(key, denial, terms), self._deps.machine
         )
-        return recorded or await self._deps.reconciler.resolve(key)
 
     async def _record_outcome(
         self, key: OrderKey, outcome: OrderOutcome, judgement: Judgement | None

@@ -47,6 +47,7 @@ class Denial(StrEnum):
     USER_INACTIVE = "user_inactive"
     ACCOUNT_MISMATCH = "account_mismatch"
     ACCOUNT_UNVERIFIED = "account_unverified"
+    ACCOUNT_FAILING = "account_failing"
     TOKEN_REFUSED = "token_refused"  # noqa: S105  # a reason, not a secret
     DECISION_EXPIRED = "decision_expired"
     OUTSIDE_SESSION = "outside_session"
@@ -119,6 +120,7 @@ class PreTradeContext:
         mode_allows: The running mode may trade this user's account.
         user_active: Switch on and token alive, as far as the last look at the database knows.
         account: Whether the token is of the account that the user named, as far as the mode asks.
+        account_answers: Dhan answers calls for the account, as far as was heard lately.
         token_refused: Dhan refused the token that the order would leave with.
         calendar: When the exchanges trade, closing-auction shares included.
         square_off: When the day's positions are closed, so that none is opened any more.
@@ -140,6 +142,7 @@ class PreTradeContext:
     position: int = 0
     token_refused: bool = False
     account: Account = Account.AS_STORED
+    account_answers: bool = True
     square_off: SquareOff = DAILY
     halted: bool = False
     filled: int | None = None
@@ -235,6 +238,13 @@ def account_is_verified(intent: Order, context: PreTradeContext) -> Denial | Non
     return Denial.ACCOUNT_UNVERIFIED if context.account is Account.UNVERIFIED else None
 
 
+def account_answers(intent: Order, context: PreTradeContext) -> Denial | None:
+    """No entry where it would most likely be one more order whose fate nobody knows."""
+    if closes(intent.side, intent.quantity, context.closable):
+        return None
+    return None if context.account_answers else Denial.ACCOUNT_FAILING
+
+
 def decision_is_current(intent: Order, context: PreTradeContext) -> Denial | None:
     return Denial.DECISION_EXPIRED if context.now >= intent.valid_until else None
 
@@ -313,6 +323,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     token_is_accepted,
     account_is_the_stored_one,
     account_is_verified,
+    account_answers,
     decision_is_current,
     calendar_knows_the_day,
     market_is_open,

@@ -51,6 +51,7 @@ def record_of(context: PreTradeContext, instrument: InstrumentId) -> SeenContext
         user_active=context.user_active,
         token_refused=context.token_refused,
         account=context.account.value,
+        account_answers=context.account_answers,
         day_known=calendar.covers(day, instrument.segment),
         sessions=tuple(
             SeenSession(open=session.open, close=session.close)
@@ -97,6 +98,7 @@ def context_of(seen: SeenContext, instrument: InstrumentId) -> PreTradeContext:
         position=seen.position,
         token_refused=seen.token_refused,
         account=Account(seen.account),
+        account_answers=seen.account_answers,
         square_off=SquareOff(
             cash=time.fromisoformat(seen.square_off_cash),
             fno=time.fromisoformat(seen.square_off_fno),

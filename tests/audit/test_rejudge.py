@@ -97,6 +97,7 @@ def situations(draw: st.DrawFn) -> tuple[OrderIntent, PreTradeContext]:
         token_refused=draw(seldom),
         account=Account.AS_STORED if not draw(seldom) else draw(st.sampled_from(Account)),
         square_off=draw(st.sampled_from([SquareOff(), SquareOff(cash=time(10, 1, 30))])),
+        account_answers=not draw(seldom),
         halted=draw(seldom),
         filled=draw(st.none() | SMALL),
     )

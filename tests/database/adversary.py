@@ -23,9 +23,14 @@ SERVICE: Final = {
     *("record_order_states", "record_trades", "record_positions"),
     *("halt_trading", "lift_halt", "halts_in_force", "claim_order"),
     *("account_credentials", "keep_judgement", "record_judged_outcome"),
+    *("leave_order", "take_unresolved_orders"),
+    *("release_unresolved_order", "unresolved_order_told"),
 }
 USERS: Final = {"halt_own_trading", "lift_own_halt"}
-INNER: Final = {"refuse_too_many", "halt_key", "wait_for_claims", "halt", "is_halted"}
+INNER: Final = {
+    *("refuse_too_many", "halt_key", "wait_for_claims", "halt", "is_halted"),
+    "has_unresolved_order",
+}
 HALT_COLUMNS: Final = {
     *("id", "user_id", "own", "reason", "flatten", "broker_kill", "since", "lifted_at"),
 }
@@ -267,6 +272,18 @@ async def a_grant_too_many_still_shows_no_row(scene: Scene) -> None:
     async with acting_as(scene.sql, "anon"):
         for table in TABLES:
             assert await scene.sql.fetchval(f"select count(*) from {table}") == 0, table
+
+
+async def a_grant_too_many_shows_no_unresolved_order(scene: Scene) -> None:
+    assert await scene.claim() == "claimed"
+    await scene.sql.execute(
+        "insert into private.unresolved_orders (user_id, decision_id, intent, partition, place)"
+        " select user_id, decision_id, '{}', 0, 0 from private.order_claims"
+    )
+    await scene.sql.execute("grant usage on schema private to anon")
+    await scene.sql.execute("grant select on private.unresolved_orders to anon")
+    async with acting_as(scene.sql, "anon"):
+        assert await scene.sql.fetchval("select count(*) from private.unresolved_orders") == 0
 
 
 async def values_out_of_bounds_are_refused(scene: Scene) -> None:
@@ -593,6 +610,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     functions_trust_no_search_path_and_entries_run_as_their_owner,
     everybody_reads_their_own_rows_only,
     a_grant_too_many_still_shows_no_row,
+    a_grant_too_many_shows_no_unresolved_order,
     rows_come_a_thousand_at_most_in_an_array,
     values_out_of_bounds_are_refused,
     what_is_repeated_or_older_changes_nothing,

@@ -500,29 +500,27 @@ async def test_reconciling_works_while_the_switch_is_off_but_not_with_a_dead_tok
     )
 
 
-async def test_open_claims_are_those_neither_settled_nor_young(
-    supabase_stack: SupabaseStack, service: AsyncClient, superuser: Connection
+async def test_an_order_is_left_unresolved_only_while_its_claim_is_open(
+    supabase_stack: SupabaseStack, service: AsyncClient
 ) -> None:
-    user, token = await trading_user(supabase_stack)
-    unresolved, settled, denied, young = [await an_intent(service, user) for _ in range(4)]
-    for intent in (unresolved, settled, young):
+    user, _ = await trading_user(supabase_stack)
+    absent, settled, unresolved = [await an_intent(service, user) for _ in range(3)]
+    for intent in (settled, unresolved):
         await intent.claim()
     await settled.settle("accepted", "42")
-    await denied.settle("denied", None, "quote_stale")
-    aged = (
-        "update private.order_claims set claimed_at = claimed_at - interval '1 minute' where "
-        "decision_id = $1"
-    )
-    await superuser.execute(aged, unresolved.decision)
 
-    rows: Any = (await service.rpc("open_claims", {"p_min_age_ms": 30_000}).execute()).data
+    said = [await left(service, intent) for intent in (absent, settled, unresolved, unresolved)]
 
-    own = [row for row in rows if row["user_id"] == str(user.id)]
-    assert [(row["decision_id"], row["order_id"], row["correlation_id"]) for row in own] == [
-        (str(unresolved.decision), str(unresolved.order), unresolved.name)
-    ]
-    assert own[0]["age_ms"] >= 60_000
-    assert token not in str(rows)
+    assert [each["status"] for each in said] == ["absent", "settled", "left", "left"]
+    assert (said[1]["outcome"], said[1]["dhan_order_id"]) == ("accepted", "42")
+
+
+async def left(service: AsyncClient, intent: Intent) -> dict[str, Any]:
+    of = {"p_user": str(intent.user), "p_decision": str(intent.decision)}
+    answer: Any = await service.rpc(
+        "leave_order", of | {"p_intent": "{}", "p_partition": 1, "p_place": 7}
+    ).execute()
+    return dict(answer.data)
 
 
 async def test_every_hand_out_of_a_token_is_audited_without_it(

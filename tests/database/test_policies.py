@@ -157,7 +157,9 @@ async def test_a_user_turns_their_own_switch_and_no_other(
             "null)"
         ),
         "select reconcile_order(auth.uid(), gen_random_uuid())",
-        "select * from open_claims(0)",
+        "select leave_order(auth.uid(), gen_random_uuid(), '{}', 0, 0)",
+        "select take_unresolved_orders(1, 1)",
+        "select 1 from private.unresolved_orders",
         "select encrypted_password from auth.users",
     ],
 )

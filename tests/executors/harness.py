@@ -5,29 +5,35 @@ that can be made to fail.
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, TypeAlias, cast
 from uuid import UUID
 
 import asyncpg
 import httpx
 from supabase import AsyncClient
 
-from bus.records import Output
+from bus.records import Output, Record
 from dhan.transport import OrderUrl
 from executors.accounts import Accounts
 from executors.clock import MonotonicClock, ReplayClock
+from executors.metrics import OrderMetrics
 from executors.modes import Mode, ModeRules
+from executors.orders.breaker import Breakers
 from executors.orders.pre_trade import PreTrade
 from executors.orders.reconcile import Reconciler
+from executors.orders.telling import Telling
+from executors.orders.unresolved import UnresolvedOrders
+from executors.orders.unresolved_store import UnresolvedStore
 from executors.orders.worker import OrderWorker, WorkerDeps
 from executors.quotes import QuoteCache
 from executors.risk.order_rate import OrderRate
 from executors.risk.sizing import UserLimits
 from executors.sessions import ACTIVE, ActiveUsers, UserState
-from executors.store import Store
+from executors.store import OrderKey, Store
 from executors.tokens import RefusedTokens
 from schemas.calendar import EVERY_DAY
 from schemas.codec import decode
@@ -71,6 +77,55 @@ class FastMachine:
         return MonotonicClock(lambda: self.now, self.sleep)
 
 
+Told: TypeAlias = defaultdict[OrderKey, asyncio.Event]
+
+
+class NotingStore(UnresolvedStore):
+    """Says when an unresolved order was told."""
+
+    def __init__(self, client: AsyncClient, noted: Told) -> None:
+        super().__init__(client)
+        self._noted = noted
+
+    async def told(self, key: OrderKey) -> None:
+        await super().told(key)
+        self._noted[key].set()
+
+
+class ResolvingOrders(UnresolvedOrders):
+    """Shows what it looks orders up with."""
+
+    @property
+    def reconciler(self) -> Reconciler:
+        return self._reconciler
+
+
+class ResolvingWorker(OrderWorker):
+    """A worker whose unresolved orders are looked up beside it; returns when they are told."""
+
+    def __init__(self, deps: WorkerDeps, told: Told) -> None:
+        super().__init__(deps)
+        self._resolving, self._told = deps.unresolved, told
+
+    async def __call__(self, record: Record) -> Sequence[Output]:
+        if outputs := await super().__call__(record):
+            return outputs
+        sweep = asyncio.create_task(self._resolving.run(_to_nobody))
+        told = asyncio.create_task(
+            self._told[OrderKey.of(decode(OrderIntent, record.value))].wait()
+        )
+        await asyncio.wait([sweep, told], return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
+        sweep.cancel()
+        if sweep.done():
+            await sweep
+        return await super().__call__(record)
+
+
+async def _to_nobody(_: Output) -> None:
+    pass
+
+
 @dataclass
 class World:
     """One database, one broker address, and orders to try on them."""
@@ -81,6 +136,7 @@ class World:
     broker_url: str
     tokens: list[str] = field(default_factory=list)
     users: list[UUID] = field(default_factory=list)
+    told: Told = field(default_factory=lambda: defaultdict(asyncio.Event))
 
     async def user(self, *, client_id: str = "", token: str = "", hours: float = 24) -> UserId:
         """A user with a Dhan token and the switch on.
@@ -114,6 +170,7 @@ class World:
             "update public.user_trading_keys set dhan_access_token = null where user_id = any ($1)",
             self.users,
         )
+        await self.sql("delete from private.unresolved_orders where user_id = any ($1)", self.users)
 
     async def decision(self, **changes: Any) -> Decision:
         """A decision as the agents leave it: its row is written before its message."""
@@ -163,7 +220,32 @@ class World:
 
     def worker(self, *users: UserId, **changes: Any) -> OrderWorker:
         """A worker for whom the market is open and quoted, and `users` are active."""
-        return OrderWorker(self.surroundings(*users, **changes))
+        return ResolvingWorker(self.surroundings(*users, **changes), self.told)
+
+    def reconciler(self, **changes: Any) -> Reconciler:
+        """What looks orders up."""
+        deps = self.surroundings(**changes)
+        return cast(ResolvingOrders, deps.unresolved).reconciler
+
+    async def resolve(self, *intents: OrderIntent, **changes: Any) -> list[Output]:
+        """Leave the claimed `intents` and look them up until each is told; what was published."""
+        told: list[Output] = []
+
+        async def publish(output: Output) -> None:
+            told.append(output)
+
+        unresolved = self.surroundings(**changes).unresolved
+        for intent in intents:
+            record = a_record(intent, intent.user_id, partition=3, offset=17)
+            assert await unresolved.leave(intent, record) is None
+        sweep = asyncio.create_task(unresolved.run(publish))
+        try:
+            async with asyncio.timeout(20):
+                for intent in intents:
+                    await self.told[OrderKey.of(intent)].wait()
+        finally:
+            sweep.cancel()
+        return told
 
     def surroundings(self, *users: UserId, **changes: Any) -> WorkerDeps:
         machine: MonotonicClock = changes.pop("machine", MonotonicClock())
@@ -172,6 +254,8 @@ class World:
         store, broker = changes.pop("store", Store(self.client)), rules.broker(self.http)
         lease: float = changes.pop("lease", LEASE)
         tokens: RefusedTokens = changes.pop("tokens", RefusedTokens(store, machine))
+        metrics = changes.pop("metrics", OrderMetrics())
+        breakers = Breakers(machine, metrics)
         active = ActiveUsers(machine)
         active.replace(
             {user: UserState(ACTIVE, DhanClientId(CLIENT)) for user in users}, machine.monotonic()
@@ -192,12 +276,23 @@ class World:
             limits_of=limits_of,
         )
         facts = {f.name: changes.pop(f.name) for f in fields(PreTrade) if f.name in changes}
+        pre_trade = replace(pre_trade, **facts)
+        telling = Telling(pre_trade.budget, metrics)
+        reconciler = Reconciler(store, broker, tokens, machine, breakers, lease=lease)
         deps = WorkerDeps(
             store=store,
             broker=broker,
-            reconciler=Reconciler(store, broker, tokens, machine, lease),
+            unresolved=ResolvingOrders(
+                NotingStore(self.client, self.told),
+                reconciler,
+                telling.outputs,
+                machine,
+                metrics,
+            ),
+            breakers=breakers,
             tokens=tokens,
-            pre_trade=replace(pre_trade, **facts),
+            pre_trade=pre_trade,
+            telling=telling,
             machine=machine,
         )
         return replace(deps, **changes)

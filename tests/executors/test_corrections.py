@@ -37,7 +37,7 @@ from tests.database.test_corrections import an_account
 from tests.dhan.broker import ScriptedDhan, hang_up, json_answer, text_answer, trading_error
 from tests.executors.conftest import TOKEN
 from tests.executors.factories import TEN_O_CLOCK, an_intent
-from tests.executors.harness import FastMachine, World, run
+from tests.executors.harness import LEASE, FastMachine, World, run
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -380,12 +380,13 @@ async def test_another_account_is_never_asked_and_the_first_one_again_when_it_is
     dhan.on("GET", "/v2/orders", book(row_of(intent, "910", "TRADED")))
     dhan.on("GET", "/v2/orders/external/", json_answer(row_of(intent, "910", "TRADED")))
 
-    recorded = await scripted.surroundings(user).reconciler.resolve(OrderKey.of(intent))
+    recorded = await scripted.reconciler().look(OrderKey.of(intent), LEASE)
     meanwhile = await a_round(scripted)
     asked_meanwhile = list(dhan.seen)
     await person.connect_dhan(client_id=first, token="token-of-the-first-account")
     (message,) = await a_round(scripted)
 
+    assert recorded
     assert (recorded.outcome, recorded.code) == (Outcome.NOT_FOUND, "unverifiable")
     assert (meanwhile, asked_meanwhile) == ([], [])
     assert (message.order_id, message.outcome) == (intent.id, Outcome.ACCEPTED)

@@ -58,6 +58,7 @@ CHANGES: list[tuple[Change, Denial]] = [
     (lambda _, s: replace(s, token_refused=True), Denial.TOKEN_REFUSED),
     (lambda _, s: replace(s, account=Account.ANOTHER), Denial.ACCOUNT_MISMATCH),
     (lambda _, s: replace(s, account=Account.UNVERIFIED), Denial.ACCOUNT_UNVERIFIED),
+    (lambda _, s: replace(s, account_answers=False), Denial.ACCOUNT_FAILING),
     (lambda intent, s: replace(s, now=intent.valid_until), Denial.DECISION_EXPIRED),
     (lambda _, s: replace(s, calendar=Calendar(coverage=())), Denial.DAY_NOT_IN_CALENDAR),
     (at(QUARTER_PAST_NINE - 1), Denial.OUTSIDE_SESSION),
@@ -134,8 +135,9 @@ def test_what_may_be_closed_is_held_by_orders_and_by_fills(
         (at(FIVE_PAST_THREE), Denial.AFTER_LAST_ENTRY),
         (lambda _, s: replace(s, halted=True), Denial.HALTED),
         (lambda _, s: replace(s, account=Account.UNVERIFIED), Denial.ACCOUNT_UNVERIFIED),
+        (lambda _, s: replace(s, account_answers=False), Denial.ACCOUNT_FAILING),
     ],
-    ids=["late", "halted", "unverified"],
+    ids=["late", "halted", "unverified", "failing"],
 )
 def test_what_a_stop_has_closed_already_is_no_exit_any_more(change: Change, denial: Denial) -> None:
     intent = an_intent(side=Side.SELL, valid_until=HALF_PAST_THREE)

@@ -73,7 +73,7 @@ async def test_a_page_of_a_gateway_is_waited_out_by_every_call(
             store.trading_keys(),
             store.claim(intent),
             store.record_outcome(key, denied),
-            store.open_claims(0),
+            store.halts_in_force(),
         ):
             with pytest.raises(StoreAway):
                 await call
@@ -109,11 +109,11 @@ async def test_one_good_answer_in_between_and_the_doubt_begins_anew(
     store = await store_behind(gateway, scripted, clock)
 
     for _ in range(3):
-        gateway.instead["/rpc/open_claims"] = WRONG_KEY
+        gateway.instead["/rpc/halts_in_force"] = WRONG_KEY
         with pytest.raises(StoreAway):
-            await store.open_claims(0)
+            await store.halts_in_force()
         gateway.instead.clear()
-        await store.open_claims(0)
+        await store.halts_in_force()
         clock.now += CERTAIN_AFTER
 
     assert isinstance(await store.claim(intent), Claimed)

@@ -1,77 +1,79 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
 
-from bus.records import Record
-from executors.orders.reconcile import UNCLEAR_LIMIT, Reconciler, intents_of
-from executors.store import OrderKey, OrderOutcome, Reconciled, Store
+from bus.records import Output
+from dhan.outcomes import Unknown
+from executors.orders.breaker import FAILURES, PROBE_EVERY
+from executors.orders.reconcile import UNCLEAR_LIMIT
+from executors.orders.unresolved_store import Taken, UnresolvedStore
+from executors.orders.worker import OrderWorker
+from executors.risk.gate import Denial
+from executors.store import Claimed, OrderKey, Reconciled, Refused, Store
+from schemas.codec import decode
 from schemas.errors import TryLater
 from schemas.ids import OrderId
 from schemas.lineage import HEADER
-from schemas.messages import OrderIntent, Outcome
-from schemas.topics import ORDERS
-from schemas.units import UtcNs
-from tests.dhan.broker import Answer, ScriptedDhan, json_answer, trading_error
+from schemas.market import Side
+from schemas.messages import Execution, OrderIntent, Outcome
+from schemas.topics import EXECUTIONS, ORDER_EVENTS
+from schemas.units import Price
+from tests.dhan.broker import Answer, ScriptedDhan, hang_up, json_answer, trading_error
 from tests.executors.factories import a_record
-from tests.executors.harness import LEASE, World, run
+from tests.executors.harness import LEASE, FastMachine, World, run
+
+NOTHING = trading_error("DH-907", status=400)
 
 
-async def records(*given: Record) -> AsyncIterator[Record]:
-    for record in given:
-        yield record
+def executions(outputs: list[Output]) -> dict[OrderId, Execution]:
+    told = [decode(Execution, each.value) for each in outputs if each.topic is EXECUTIONS]
+    return {execution.order_id: execution for execution in told}
 
 
-async def reconciled(reconciler: Reconciler) -> dict[OrderId, OrderOutcome]:
-    """What came of the open claims."""
-    recorded: dict[OrderId, OrderOutcome] = {}
-
-    async def tell(key: OrderKey, outcome: OrderOutcome) -> None:
-        recorded[key.order] = outcome
-
-    await reconciler.resolve_all(await reconciler.open_claims(), tell)
-    return recorded
+def found(intent: OrderIntent, number: str = "52211") -> Answer:
+    name = intent.dhan_correlation_id
+    return json_answer({"orderId": number, "orderStatus": "TRADED", "correlationId": name})
 
 
-async def test_claims_of_an_earlier_life_are_settled_by_what_dhans_book_holds(
+async def test_orders_left_by_an_earlier_life_end_as_dhans_book_says(
     scripted: World, dhan: ScriptedDhan
 ) -> None:
     user = await scripted.user()
     sent, unsent = await scripted.intent(user), await scripted.intent(user)
-    store = Store(scripted.client)
     for intent in (sent, unsent):
-        await store.claim(intent)
-    row = {"orderId": "52211", "orderStatus": "TRADED", "correlationId": sent.dhan_correlation_id}
-    dhan.on("GET", "/v2/orders/external/", trading_error("DH-907"))
+        await Store(scripted.client).claim(intent)
+    dhan.on("GET", "/v2/orders/external/", NOTHING)
     dhan.on("GET", "/v2/orders", json_answer([]))
-    dhan.on("GET", f"/v2/orders/external/{sent.dhan_correlation_id}", json_answer(row))
-    await asyncio.sleep(LEASE)
+    dhan.on("GET", f"/v2/orders/external/{sent.dhan_correlation_id}", found(sent))
 
-    recorded = await reconciled(scripted.surroundings(user).reconciler)
+    outputs = await scripted.resolve(sent, unsent)
 
-    assert recorded[sent.id].outcome is Outcome.ACCEPTED
-    assert recorded[unsent.id].outcome is Outcome.NOT_FOUND
+    told = executions(outputs)
+    assert told[sent.id].outcome is Outcome.ACCEPTED
+    assert told[unsent.id].outcome is Outcome.NOT_FOUND
+    assert [each.topic for each in outputs].count(ORDER_EVENTS) == 1
     assert await scripted.logged(sent) == [("SUCCESS", "52211", None)]
     assert not [request for request in dhan.seen if request.method == "POST"]
 
 
-async def test_a_claim_whose_owner_may_still_be_sending_is_left_alone_at_the_start(
-    scripted: World,
+async def test_an_order_nobody_finds_has_no_outcome_while_its_owner_may_still_be_sending(
+    scripted: World, dhan: ScriptedDhan
 ) -> None:
-    user = await scripted.user()
-    intent = await scripted.intent(user)
+    intent = await scripted.intent(await scripted.user())
     await Store(scripted.client).claim(intent)
+    dhan.on("GET", "/v2/orders/external/", NOTHING)
+    dhan.on("GET", "/v2/orders", json_answer([]))
 
-    recorded = await reconciled(scripted.surroundings(user, lease=600).reconciler)
+    outcome = await scripted.reconciler(lease=600).look(OrderKey.of(intent), left_for=601.0)
 
-    assert intent.id not in recorded
+    assert outcome is None
     assert await scripted.logged(intent) == []
 
 
-async def test_the_message_made_at_the_start_is_the_one_the_worker_makes_later(
+async def test_what_is_told_beside_the_worker_is_the_record_that_it_would_have_written(
     scripted: World, dhan: ScriptedDhan
 ) -> None:
     user = await scripted.user()
@@ -79,19 +81,105 @@ async def test_the_message_made_at_the_start_is_the_one_the_worker_makes_later(
     await Store(scripted.client).claim(intent)
     dhan.on("GET", "/v2/orders/external/", json_answer([]))
     dhan.on("GET", "/v2/orders", json_answer([]))
-    worker = scripted.worker(user)
-    await asyncio.sleep(LEASE)
-    outcome = await scripted.surroundings(user).reconciler.resolve(OrderKey.of(intent))
-    record = a_record(intent, user, partition=3, offset=17)
 
-    junk = Record(ORDERS.name, 0, 1, b"k", b"junk", UtcNs(0))
-    found = await intents_of(records(junk, record, record), {intent.id})
-    output = found[intent.id].output(outcome)
+    (output,) = await scripted.resolve(intent)
 
-    (redelivered,) = await worker(record)
+    (redelivered,) = await scripted.worker(user)(a_record(intent, user, partition=3, offset=17))
     assert (output.value, output.key) == (redelivered.value, redelivered.key)
     assert (output.partition, output.headers) == (3, ((HEADER, b"17:0"),))
-    assert (await run(worker, intent)).outcome is Outcome.NOT_FOUND
+    assert (await run(scripted.worker(user), intent)).outcome is Outcome.NOT_FOUND
+
+
+async def test_a_lost_reply_holds_no_record_back(scripted: World, dhan: ScriptedDhan) -> None:
+    user = await scripted.user()
+    intent = await scripted.intent(user)
+    dhan.on("POST", "/v2/orders", hang_up)
+    dhan.on("GET", "/v2/orders", json_answer({}, status=502))
+
+    outputs = await OrderWorker(scripted.surroundings(user))(a_record(intent, user))
+
+    assert outputs == ()
+    assert not [request for request in dhan.seen if request.method == "GET"]
+
+
+async def test_while_an_order_is_unresolved_its_user_enters_nothing_and_others_do(
+    scripted: World, dhan: ScriptedDhan
+) -> None:
+    user, other = await scripted.user(), await scripted.user()
+    lost = await scripted.intent(user)
+    store = Store(scripted.client)
+    await store.claim(lost)
+    await scripted.surroundings().unresolved.leave(lost, a_record(lost, user))
+
+    entry = await store.claim(await scripted.intent(user))
+    exit_ = await store.claim(
+        await scripted.intent(user, side=Side.SELL, price=Price(149_700)), closes=True
+    )
+    of_another = await store.claim(await scripted.intent(other))
+    dhan.on("GET", "/v2/orders/external/", found(lost))
+    await scripted.resolve(lost)
+    later = await store.claim(await scripted.intent(user))
+
+    assert entry == Refused("order_unresolved")
+    assert isinstance(exit_, Claimed)
+    assert isinstance(of_another, Claimed)
+    assert isinstance(later, Claimed)
+
+
+async def test_an_entry_waits_until_the_order_before_it_is_found(
+    scripted: World, dhan: ScriptedDhan
+) -> None:
+    user = await scripted.user()
+    lost, entry = await scripted.intent(user), await scripted.intent(user)
+    await Store(scripted.client).claim(lost)
+    dhan.on("GET", "/v2/orders/external/", found(lost))
+    dhan.on("POST", "/v2/orders", json_answer({"orderId": "2", "orderStatus": "TRANSIT"}))
+    await scripted.surroundings().unresolved.leave(lost, a_record(lost, user))
+
+    sending = asyncio.create_task(run(scripted.worker(user), entry))
+    await scripted.resolve(lost)
+
+    assert (await sending).outcome is Outcome.ACCEPTED
+
+
+async def test_an_account_that_gives_no_answer_is_sent_no_entry_until_it_answers_again(
+    scripted: World, dhan: ScriptedDhan
+) -> None:
+    user, machine = await scripted.user(), FastMachine()
+    deps = scripted.surroundings(user, machine=machine.time())
+    dhan.on("POST", "/v2/orders", json_answer({"orderId": "2", "orderStatus": "TRANSIT"}))
+    dhan.on("GET", "/v2/orders", json_answer({}, status=504))
+    for _ in range(FAILURES):
+        deps.breakers.heard(user, Unknown("deadline"))
+
+    said = [(await run(OrderWorker(deps), await scripted.intent(user))).reason_code]
+    not_even_asked = not dhan.seen
+    machine.now += PROBE_EVERY
+    said += [(await run(OrderWorker(deps), await scripted.intent(user))).reason_code]
+    dhan.on("GET", "/v2/orders", json_answer([]))
+    machine.now += PROBE_EVERY
+    said += [(await run(OrderWorker(deps), await scripted.intent(user))).reason_code]
+
+    assert said == [Denial.ACCOUNT_FAILING, Denial.ACCOUNT_FAILING, "accepted"]
+    assert not_even_asked
+
+
+async def test_what_closes_a_position_is_sent_to_an_account_that_gives_no_answer(
+    scripted: World, dhan: ScriptedDhan
+) -> None:
+    user, machine = await scripted.user(), FastMachine()
+    deps = scripted.surroundings(user, machine=machine.time())
+    dhan.on("POST", "/v2/orders", json_answer({"orderId": "2", "orderStatus": "TRANSIT"}))
+    await run(OrderWorker(deps), await scripted.intent(user))
+    for _ in range(FAILURES):
+        deps.breakers.heard(user, Unknown("deadline"))
+    machine.now += PROBE_EVERY
+
+    sale = await scripted.intent(user, side=Side.SELL, price=Price(149_700))
+    sold = await run(OrderWorker(deps), sale)
+
+    assert sold.outcome is Outcome.ACCEPTED
+    assert not [request for request in dhan.seen if request.method == "GET"]
 
 
 @pytest.mark.parametrize(
@@ -106,21 +194,16 @@ async def test_an_account_that_cannot_be_asked_holds_up_nobody_else_and_says_so_
     scripted: World, dhan: ScriptedDhan, answer: Answer
 ) -> None:
     stranded, healthy = await scripted.user(), await scripted.user()
-    lost, found = await scripted.intent(stranded), await scripted.intent(healthy)
-    for intent in (lost, found):
+    lost, there = await scripted.intent(stranded), await scripted.intent(healthy)
+    for intent in (lost, there):
         await Store(scripted.client).claim(intent)
-    row = {"orderId": "52212", "orderStatus": "TRADED", "correlationId": found.dhan_correlation_id}
     dhan.on("GET", "/v2/orders", answer)
-    dhan.on("GET", f"/v2/orders/external/{found.dhan_correlation_id}", json_answer(row))
-    await asyncio.sleep(LEASE)
+    dhan.on("GET", f"/v2/orders/external/{there.dhan_correlation_id}", found(there))
 
-    recorded = await asyncio.wait_for(reconciled(scripted.surroundings(healthy).reconciler), 20)
+    told = executions(await scripted.resolve(lost, there))
 
-    assert recorded[found.id].outcome is Outcome.ACCEPTED
-    assert (recorded[lost.id].outcome, recorded[lost.id].code) == (
-        Outcome.NOT_FOUND,
-        "unverifiable",
-    )
+    assert told[there.id].outcome is Outcome.ACCEPTED
+    assert (told[lost.id].outcome, told[lost.id].reason_code) == (Outcome.NOT_FOUND, "unverifiable")
     assert not [request for request in dhan.seen if request.method == "POST"]
 
 
@@ -133,28 +216,25 @@ async def test_unclear_answers_end_five_minutes_after_the_claim_and_are_asked_ab
         await Store(scripted.client).claim(intent)
     dhan.on("GET", "/v2/orders", json_answer({"status": "failed"}, status=502))
     await claimed_ago(scripted, old, UNCLEAR_LIMIT + 1)
-    reconciler = scripted.surroundings(user).reconciler
+    reconciler = scripted.reconciler()
 
-    given_up = await reconciler.resolve(OrderKey.of(old))
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(reconciler.resolve(OrderKey.of(young)), LEASE + 1)
+    given_up = await reconciler.look(OrderKey.of(old), LEASE)
+    still_asked = await reconciler.look(OrderKey.of(young), LEASE)
 
+    assert given_up
     assert (given_up.outcome, given_up.code) == (Outcome.NOT_FOUND, "unverifiable")
+    assert still_asked is None
     assert await scripted.logged(young) == []
-    await Store(scripted.client).record_outcome(
-        OrderKey.of(young), given_up
-    )  # else it is looked up in the tests after this one
 
 
-async def test_a_claim_that_cannot_be_settled_leaves_the_others_to_be_told(
+async def test_an_order_that_cannot_be_settled_leaves_the_others_to_be_told(
     scripted: World, dhan: ScriptedDhan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken, healthy = await scripted.user(), await scripted.user()
-    lost, found = await scripted.intent(broken), await scripted.intent(healthy)
-    for intent in (lost, found):
+    lost, there = await scripted.intent(broken), await scripted.intent(healthy)
+    for intent in (lost, there):
         await Store(scripted.client).claim(intent)
-    row = {"orderId": "52213", "orderStatus": "TRADED", "correlationId": found.dhan_correlation_id}
-    dhan.on("GET", "/v2/orders/external/", json_answer(row))
+    dhan.on("GET", "/v2/orders/external/", found(there, "52213"))
     reconcile = Store.reconcile
 
     async def vanished(self: Store, key: OrderKey) -> Reconciled:
@@ -163,13 +243,37 @@ async def test_a_claim_that_cannot_be_settled_leaves_the_others_to_be_told(
         return await reconcile(self, key)
 
     monkeypatch.setattr(Store, "reconcile", vanished)
-    await asyncio.sleep(LEASE)
+    await scripted.surroundings().unresolved.leave(lost, a_record(lost, broken))
 
-    recorded = await reconciled(scripted.surroundings(healthy).reconciler)
+    told = executions(await scripted.resolve(there))
 
-    assert found.id in recorded
-    assert lost.id not in recorded
-    await Store(scripted.client).record_outcome(OrderKey.of(lost), recorded[found.id])
+    assert told.keys() == {there.id}
+
+
+async def test_an_order_is_looked_up_by_one_process_and_by_another_when_that_one_is_dead(
+    scripted: World,
+) -> None:
+    user = await scripted.user()
+    first, second = await scripted.intent(user), await scripted.intent(user)
+    store = UnresolvedStore(scripted.client)
+    for intent in (first, second):
+        await Store(scripted.client).claim(intent)
+    for intent in (first, second):
+        await store.leave(intent, a_record(intent, user))
+
+    mine = await store.take(10_000, hold=600)
+    nobodys = await store.take(10_000, hold=600)
+    await scripted.sql("update private.unresolved_orders set held_until = now() - interval '1 s'")
+    after_its_death = await store.take(10_000, hold=600)
+
+    def of_user(taken: Taken) -> list[OrderId]:
+        return [each.intent.id for each in taken.orders if each.intent.user_id == user]
+
+    assert len(of_user(mine)) == 1
+    assert of_user(nobodys) == []
+    assert len(of_user(after_its_death)) == 1
+    assert mine.waiting >= 2
+    assert mine.oldest > 0
 
 
 async def claimed_ago(world: World, intent: OrderIntent, seconds: float) -> None:

@@ -15,15 +15,17 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from bus.records import Record
-from dhan.orders import NewOrder
+from dhan.orders import DayOrders, NewOrder
 from dhan.outcomes import RATE_LIMIT, Accepted, NotSent, PlaceResult, Rejected, Unknown
 from dhan.transport import Credentials, OrderUrl
 from executors.accounts import Accounts
 from executors.clock import LiveClock, MarketClock, MonotonicClock, ReplayClock
+from executors.metrics import OrderMetrics
 from executors.modes import Mode, ModeRules
+from executors.orders.breaker import Breakers
 from executors.orders.outcomes import NOT_FOUND, not_found
 from executors.orders.pre_trade import PreTrade
-from executors.orders.reconcile import Reconciler
+from executors.orders.telling import Telling
 from executors.orders.worker import SEND_TIMEOUT, OrderWorker, WorkerDeps
 from executors.quotes import QuoteCache
 from executors.risk.gate import ORDERS_PER_SECOND
@@ -33,6 +35,7 @@ from executors.store import Claim, Claimed, OrderKey, OrderOutcome, Store, Token
 from executors.terms import OrderTerms
 from executors.tokens import RefusedTokens
 from schemas.calendar import EVERY_DAY
+from schemas.evidence import Judgement
 from schemas.ids import DhanClientId, DhanOrderId, UserId
 from schemas.messages import Execution, OrderIntent, Outcome
 from schemas.units import NS_PER_SECOND, UtcNs
@@ -76,7 +79,7 @@ class Memory:
     recorded: dict[OrderKey, OrderOutcome] = field(default_factory=dict)
     refused: list[tuple[TokenVersion, str]] = field(default_factory=list)
 
-    async def claim(self, intent: OrderIntent, *, closes: bool = False) -> Claim:  # noqa: ARG002
+    async def claim(self, intent: OrderIntent, **_: object) -> Claim:
         await self.time.sleep(self.claim_takes)
         self.recorded[OrderKey.of(intent)] = replace(
             not_found(NOT_FOUND), terms=OrderTerms.of(intent)
@@ -87,12 +90,17 @@ class Memory:
         self.refused.append((version, code))
         return True
 
-    async def record_outcome(self, key: OrderKey, outcome: OrderOutcome) -> OrderOutcome:
+    async def keep_judgement(self, key: OrderKey, judgement: Judgement) -> None:
+        pass
+
+    async def record_outcome(
+        self, key: OrderKey, outcome: OrderOutcome, _: Judgement | None
+    ) -> OrderOutcome:
         self.recorded[key] = replace(outcome, terms=self.recorded[key].terms)
         return self.recorded[key]
 
-    async def resolve(self, key: OrderKey) -> OrderOutcome:
-        return self.recorded[key]
+    async def leave(self, intent: OrderIntent, _: Record) -> OrderOutcome:
+        return self.recorded[OrderKey.of(intent)]
 
 
 @dataclass
@@ -114,6 +122,9 @@ class Exchange:
         answer, delay = next(self.answers)
         await self.time.sleep(delay)
         return answer
+
+    async def orders_of_the_day(self) -> DayOrders:
+        return DayOrders(())
 
 
 @dataclass
@@ -148,19 +159,22 @@ class Room:
             ),
         )
         rules = ModeRules(Mode.PAPER, OrderUrl.parse("http://127.0.0.1:1/v2"), None)
+        budget, metrics = OrderRate(), OrderMetrics()
         self.worker = OrderWorker(
             WorkerDeps(
                 store=cast(Store, self.memory),
                 broker=cast(Any, self.exchange),
-                reconciler=cast(Reconciler, self.memory),
+                unresolved=cast(Any, self.memory),
+                breakers=Breakers(self.time.machine(), metrics),
                 tokens=self.tokens,
+                telling=Telling(budget, metrics),
                 pre_trade=PreTrade(
                     rules=rules,
                     tokens=self.tokens,
                     accounts=Accounts(rules, cast(Any, None), self.tokens),
                     book=book,
                     active=self.active,
-                    budget=OrderRate(),
+                    budget=budget,
                     calendar=EVERY_DAY,
                     clock=self.market or LiveClock(lambda: self.time.now, self.time.sleep),
                     limits_of=lambda _: LIMITS,

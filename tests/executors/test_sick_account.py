@@ -1,5 +1,5 @@
-"""An account that Dhan answers oddly for ever, and two real executors that are killed and started
-again: all others trade.
+"""An account that Dhan answers oddly for ever, during an hour of the market, and two real executors
+that are killed and started again: all others trade, and nothing waits for it.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -22,16 +22,17 @@ from aiohttp import web
 
 from ats.embedded.postgres import EmbeddedPostgres
 from bus.connection import KafkaConnection
+from bus.group_offsets import committed_offsets
 from bus.publisher import Publisher
 from bus.reader import read_topics
-from bus.records import Output, message_output
+from bus.records import Output, TopicPartition, message_output
 from bus.topics import create_topics
-from executors.store import Store
+from executors.app import GROUP
 from schemas import ticks
 from schemas.codec import decode
-from schemas.ids import OrderId, UserId
+from schemas.ids import DecisionId, UserId
 from schemas.messages import Decision, Execution, Outcome
-from schemas.topics import CATALOGUE, DECISIONS, EXECUTIONS, TICKS
+from schemas.topics import CATALOGUE, DECISIONS, EXECUTIONS, ORDERS, TICKS
 from schemas.units import UtcNs
 from tests.conftest import started_broker
 from tests.database.fixtures import SupabaseStack, own_stack
@@ -43,8 +44,9 @@ from tests.executors.harness import World
 ROOT = Path(__file__).parents[2]
 SICK = "token-of-the-sick-account"
 HEALTHY = 5
-LEFT_OPEN = 3
-# longer than the test, and far from the limit for unclear answers: the sick account's claims stay
+MINUTES = range(0, 60, 10)  # of an hour of the market
+HALF = 3
+# longer than the test, and far from the limit for unclear answers: the sick account's order stays
 # open
 LEASE = 120.0
 FOR_EVER = {
@@ -156,70 +158,92 @@ async def test_two_executors_killed_and_started_again_serve_all_others(
         await scripted.user(client_id=f"110000021{n}", token=f"token-of-user-{n}")
         for n in range(HEALTHY)
     ]
-    left_open = [await scripted.intent(stranded) for _ in range(LEFT_OPEN)]
-    for intent in left_open:
-        await Store(scripted.client).claim(intent)
-    await aged(scripted, LEASE + 1)
 
     with executors(tmp_path, connection, scripted) as both:
         for executor in both:
             executor.start()
         for executor in both:
             await executor.serving()
-        first = await decided(scripted, connection)
+        first = await decided(scripted, connection, MINUTES[:HALF])
         await accepted_of(connection, first, others)
+        uncommitted = await committed(connection)
         for executor in both:
             executor.kill()
         for executor in both:
             executor.start()
-        second = await decided(scripted, connection)
-        outcomes = await accepted_of(connection, second, others)
-
+        second = await decided(scripted, connection, MINUTES[HALF:])
+        times = await accepted_of(connection, second, others)
         open_ = await scripted.sql(
-            "select order_id from private.order_claims where user_id = $1 and outcome is null",
+            "select decision_id from private.order_claims where user_id = $1 and outcome is null",
             stranded,
         )
 
-    assert len(outcomes) == HEALTHY
-    # the sick account is still being asked about: nobody waited for it to end
-    assert {row["order_id"] for row in open_} >= {intent.id for intent in left_open}
+    # the sick account's first order is still being asked about: nobody waited for it to end
+    assert [row["decision_id"] for row in open_] == [first[0].id]
+    assert uncommitted == {}
+    # and nothing was delivered again on its account, so nothing told twice
+    assert times == {(each.id, user): 1 for each in (*first, *second) for user in others}
 
 
-async def aged(world: World, seconds: float) -> None:
-    older = "update private.order_claims set claimed_at = claimed_at - $1::interval"
-    await world.sql(older, timedelta(seconds=seconds))
-
-
-async def decided(world: World, connection: KafkaConnection) -> Decision:
-    """One decision, with the quotes to judge it by."""
-    decision = await world.decision(valid_until=UtcNs(TEN_O_CLOCK + UtcNs.minutes(10)))
-    prints = [
-        (RELIANCE, UtcNs(TEN_O_CLOCK + UtcNs.seconds(second)), 150_000) for second in range(600)
-    ]
-    partition = ticks.partition_of(RELIANCE.id, PLAN.instrument)
+async def decided(world: World, connection: KafkaConnection, minutes: range) -> list[Decision]:
+    """A decision at each of `minutes` of the market, with the quotes to judge it by."""
     async with Publisher(connection) as publisher:
-        await publisher.send_and_wait(
-            Output(TICKS, b"0", ticks.encode(some_ticks(*prints)), partition)
-        )
-        await publisher.send_and_wait(message_output(DECISIONS, decision, str(decision.instrument)))
-    return decision
+        decisions = []
+        for minute in minutes:
+            now = UtcNs(TEN_O_CLOCK + UtcNs.minutes(minute))
+            decision = await world.decision(
+                event_time=now, valid_until=UtcNs(now + UtcNs.minutes(10))
+            )
+            prints = [
+                (RELIANCE, UtcNs(now + UtcNs.seconds(second)), 150_000)
+                for second in range(0, 600, 5)
+            ]
+            partition = ticks.partition_of(RELIANCE.id, PLAN.instrument)
+            await publisher.send_and_wait(
+                Output(TICKS, b"0", ticks.encode(some_ticks(*prints)), partition)
+            )
+            await publisher.send_and_wait(
+                message_output(DECISIONS, decision, str(decision.instrument))
+            )
+            decisions.append(decision)
+    return decisions
+
+
+async def committed(connection: KafkaConnection) -> dict[TopicPartition, int]:
+    """Return when the order workers have committed everything, which takes them a moment; what
+    they have not when the time is over.
+    """
+    orders = {TopicPartition(ORDERS.name, partition) for partition in range(PLAN.user)}
+    async with aclosing(read_topics(connection, [ORDERS], since="start", until_end=True)) as read:
+        ends = Counter([record.topic_partition async for record in read])
+    try:
+        async with asyncio.timeout(30):
+            while True:
+                at = await committed_offsets(connection, GROUP, orders)
+                missing = {each: ends[each] - at[each] for each in orders if at[each] < ends[each]}
+                if not missing:
+                    return {}
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        return missing
 
 
 async def accepted_of(
-    connection: KafkaConnection, decision: Decision, users: list[UserId]
-) -> dict[UserId, OrderId]:
-    """Return when each of `users` has an accepted order of `decision`; they must, long before the
-    sick account ends.
+    connection: KafkaConnection, decisions: list[Decision], users: list[UserId]
+) -> Counter[tuple[DecisionId, UserId]]:
+    """Return when each of `users` has an accepted order of each of `decisions`; they must, long
+    before the sick account ends. How often each was told since the beginning.
     """
-    accepted: dict[UserId, OrderId] = {}
+    wanted = {(decision.id, user) for decision in decisions for user in users}
+    accepted: Counter[tuple[DecisionId, UserId]] = Counter()
     async with (
         asyncio.timeout(60),
         aclosing(read_topics(connection, [EXECUTIONS], since="start")) as records,
     ):
         async for record in records:
             execution = decode(Execution, record.value)
-            if execution.decision_id == decision.id and execution.outcome is Outcome.ACCEPTED:
-                accepted[execution.user_id] = execution.order_id
-            if accepted.keys() >= set(users):
+            if execution.outcome is Outcome.ACCEPTED:
+                accepted[execution.decision_id, execution.user_id] += 1
+            if accepted.keys() >= wanted:
                 break
     return accepted

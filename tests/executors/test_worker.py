@@ -627,10 +627,10 @@ async def test_the_first_settlement_stands_whatever_is_said_later(
     intent = await scripted.intent(user)
     dhan.on("POST", "/v2/orders", PLACED)
     await run(scripted.worker(user), intent)
-    deps = scripted.surroundings(user)
 
-    recorded = await deps.reconciler.resolve(OrderKey.of(intent))
+    recorded = await scripted.reconciler().look(OrderKey.of(intent), 0.0)
 
+    assert recorded
     assert (recorded.outcome, recorded.dhan_order_id) == (Outcome.ACCEPTED, "52211")
     assert len(await scripted.logged(intent)) == 1
 

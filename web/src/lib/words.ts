@@ -89,6 +89,8 @@ const REASONS: Readonly<Record<string, string>> = {
   token_expired: "The connection to Dhan had expired.",
   account_mismatch: "The connection was of another Dhan account than the one you named.",
   account_unverified: "Dhan did not say whose account the connection is of.",
+  account_failing: "Dhan did not answer for your account.",
+  order_unresolved: "Dhan's answer to an earlier order was lost, and it was still being looked up.",
   token_refused: "Dhan no longer accepted the connection.",
   no_token: "No Dhan account was connected.",
   no_account: "No Dhan account was connected.",
