@@ -140,6 +140,36 @@ def tail(
     finish(run(options, UtcNs(time.time_ns())))
 
 
+def why(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID",
+            help="Of an order, execution, trade, exit, position, decision, report or signal; or "
+            "Dhan's number of an order.",
+        ),
+    ],
+    since: Annotated[
+        str,
+        typer.Option(
+            help="Read only what was written since 09:15 or 2026-11-20T09:15 (IST), or 15m ago; "
+            "default: all there is."
+        ),
+    ] = "",
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="JSON on a terminal too; a pipe or a file gets it anyway."),
+    ] = False,
+) -> None:
+    """Why did this order happen? Everything that led to it, and all that came of it.
+
+    From the bar and the signal over the models' answers and the decision to the broker's book.
+    """
+    from ats.commands.why import WhyOptions, run
+
+    finish(run(WhyOptions(name, since, as_json), UtcNs(time.time_ns())))
+
+
 def charges(
     *,
     buy: Annotated[

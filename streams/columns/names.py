@@ -82,3 +82,30 @@ FACTS: Final = ("instrument", "timeframe", "start", "end", *BAR_FACTS)
 
 PREVIOUS: Final = "previous_"
 """Before a column's name: its value at the bar before."""
+
+_PRICE_INDICATORS: Final = frozenset(
+    {
+        Indicator.SMA,
+        Indicator.EMA,
+        Indicator.WMA,
+        Indicator.MACD,
+        Indicator.ATR,
+        Indicator.BOLLINGER,
+        Indicator.DONCHIAN,
+        Indicator.KELTNER,
+        Indicator.SUPERTREND,
+        Indicator.VWAP,
+        Indicator.OPENING_RANGE,
+        Indicator.PIVOT,
+        Indicator.VOLUME_PROFILE,
+    }
+)
+_BAR_PRICES: Final = ("open", "high", "low", "close")
+
+
+def is_price(name: str) -> bool:
+    """Whether the column `name` of a bar is in paise, as `ema_9` and `previous_close` are."""
+    base = name.partition("@")[0].removeprefix(PREVIOUS)
+    return base in _BAR_PRICES or (
+        INDICATOR_OF.get(base) in _PRICE_INDICATORS and base != "supertrend_direction"
+    )

@@ -12,7 +12,7 @@ from ats.commands.tail.entries import TICK_COLUMNS
 from schemas.ids import InstrumentId
 from schemas.topics import Topic
 from schemas.units import Price, Quantity, UtcNs
-from streams.columns.names import INDICATOR_OF, PREVIOUS, Indicator
+from streams.columns.names import is_price
 
 _TICK: Final[Mapping[str, Any]] = {
     "instrument": InstrumentId,
@@ -23,24 +23,6 @@ _TICK: Final[Mapping[str, Any]] = {
     "price": Price,
     "volume": Quantity | None,
 }
-_PRICE_INDICATORS: Final = frozenset(
-    {
-        Indicator.SMA,
-        Indicator.EMA,
-        Indicator.WMA,
-        Indicator.MACD,
-        Indicator.ATR,
-        Indicator.BOLLINGER,
-        Indicator.DONCHIAN,
-        Indicator.KELTNER,
-        Indicator.SUPERTREND,
-        Indicator.VWAP,
-        Indicator.OPENING_RANGE,
-        Indicator.PIVOT,
-        Indicator.VOLUME_PROFILE,
-    }
-)
-_BAR_PRICES: Final = ("open", "high", "low", "close")
 
 
 def fields_of(topic: Topic) -> Mapping[str, Any]:
@@ -88,14 +70,6 @@ def plain_type(annotation: Any) -> Any:
         kept = [each for each in get_args(annotation) if each is not type(None)]
         return plain_type(kept[0]) if len(kept) == 1 else Any
     return annotation if isinstance(annotation, type) or get_origin(annotation) else Any
-
-
-def is_price(name: str) -> bool:
-    """Whether the column `name` of a bar is in paise, as `ema_9` and `previous_close` are."""
-    base = name.partition("@")[0].removeprefix(PREVIOUS)
-    return base in _BAR_PRICES or (
-        INDICATOR_OF.get(base) in _PRICE_INDICATORS and base != "supertrend_direction"
-    )
 
 
 def _is_number(annotation: Any) -> bool:

@@ -37,12 +37,12 @@ def json_line(entry: Entry) -> str:
         body["unreadable"] = entry.odd
     if entry.raw is not None:
         body["raw"] = entry.raw
-    return _clean(orjson.dumps(body).decode())
+    return clean(orjson.dumps(body).decode())
 
 
 def text(entry: Entry) -> Text:
     """A line on where the record stands and one with its fields."""
-    whole = Text(_clean(_head(entry)), style="dim")
+    whole = Text(clean(_head(entry)), style="dim")
     body = Text("\n  ", end="")
     for number, part in enumerate(_body(entry)):
         body.append("  " if number else "").append_text(part)
@@ -61,7 +61,7 @@ def _body(entry: Entry) -> Iterator[Text]:
         shown = entry.raw if entry.raw is not None else orjson.dumps(entry.value).decode()
         kind, more = "base64 " if entry.raw else "", "…" if len(shown) > LONGEST_RAW else ""
         yield _field("unreadable", entry.odd, "bold red")
-        yield Text(_clean(f"{kind}{shown[:LONGEST_RAW]}{more}"), style="red")
+        yield Text(clean(f"{kind}{shown[:LONGEST_RAW]}{more}"), style="red")
     elif not isinstance(entry.value, Mapping):
         yield Text("tombstone: the key was deleted", style="yellow")
     else:
@@ -72,7 +72,7 @@ def _body(entry: Entry) -> Iterator[Text]:
 
 
 def _field(name: str, value: str, style: str) -> Text:
-    return Text.assemble((_clean(name), style), " ", _clean(value))
+    return Text.assemble((clean(name), style), " ", clean(value))
 
 
 def said(value: Any, annotation: Any) -> str:
@@ -117,7 +117,7 @@ def _inner(plain: Any, name: str) -> Any:
         return Any
 
 
-def _clean(told: str) -> str:
+def clean(told: str) -> str:
     """A text from outside cannot steer the terminal: neither with controls (C1 too) nor by turning
     the direction of writing round. What it becomes is JSON's way of writing the same.
     """

@@ -1,0 +1,298 @@
+"""The story of one order: everything recorded that led to it, and all that came of it. Pure.
+
+In go recorded messages in any order and any number of times; out comes what belongs to the thing
+that was asked about. A message belongs by the ids that it carries, never by its time.
+
+Where the guarantee stops: who placed an order from the phone is not recorded. A position that
+nobody's decision opened has a story without one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import Any, Final, NamedTuple, TypeVar
+from uuid import UUID
+
+from schemas.ids import InstrumentId, UserId
+from schemas.market import Timeframe, trading_day
+from schemas.messages import (
+    Candle,
+    Decision,
+    Execution,
+    ExitOrder,
+    FanOut,
+    Indicators,
+    LlmCall,
+    Message,
+    OrderEvent,
+    OrderIntent,
+    Position,
+    Report,
+    Scan,
+    Signal,
+    Trade,
+)
+from schemas.units import UtcNs
+
+Kind = TypeVar("Kind", bound=Message)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A message and where it stands.
+
+    Attributes:
+        published_at: When it was written, by the writer's clock.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    published_at: UtcNs
+    message: Message
+
+    @property
+    def place(self) -> str:
+        """As Kafka's tools name it."""
+        return f"{self.topic}-{self.partition}@{self.offset}"
+
+
+class Bar(NamedTuple):
+    """One bar, by its end."""
+
+    instrument: InstrumentId
+    timeframe: Timeframe
+    end: UtcNs
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a story is about: ids that its messages carry.
+
+    Attributes:
+        user: Whose; None where it is everybody's, as of a decision.
+        instrument: With `user` and `day`: one user's position, and what was sent to end it.
+        day: The trading day (India).
+        orders: Ids of order intents. None with a `user`: all of that position.
+        names: Under which the orders stand at Dhan: numbers and correlation ids.
+        bars: At whose close the signals were raised.
+        scans: Verdicts of the Scout on the symbol.
+        begins: Market time of the first of `orders`: an exit before it was about something else.
+    """
+
+    signals: frozenset[UUID] = frozenset()
+    decisions: frozenset[UUID] = frozenset()
+    user: UserId | None = None
+    instrument: InstrumentId | None = None
+    day: date | None = None
+    orders: frozenset[UUID] | None = None
+    names: frozenset[str] = frozenset()
+    bars: frozenset[Bar] = frozenset()
+    scans: frozenset[UUID] = frozenset()
+    begins: UtcNs | None = None
+
+    def is_of_position(self, user: UserId, instrument: InstrumentId | None, day: date) -> bool:
+        """Whether something of one user's day belongs to the position of the story."""
+        return (user, instrument, day) == (self.user, self.instrument, self.day)
+
+
+def answers_to(message: Message, name: str) -> bool:
+    """Whether `name`, an id of ours or Dhan's, names `message`."""
+    ids = {str(message.id)}
+    match message:
+        case OrderIntent():
+            ids.add(message.dhan_correlation_id)
+        case Execution():
+            ids |= {str(message.order_id), message.dhan_order_id or ""}
+        case Trade():
+            fill = message.fill
+            ids |= {fill.trade_id, fill.dhan_order_id, message.dhan_correlation_id}
+        case ExitOrder():
+            ids |= {message.dhan_order_id or "", message.dhan_correlation_id}
+        case OrderEvent(order=order) if order:
+            ids |= {order.dhan_order_id, order.dhan_correlation_id}
+    return name in ids - {""}
+
+
+def subject_of(message: Message) -> Subject | None:
+    """What the story of `message` is about; None where it has none, as a bar or a scan."""
+    makes = _SUBJECT_OF.get(type(message))
+    return makes(message) if makes else None
+
+
+def widened(subject: Subject, messages: Iterable[Message]) -> Subject:
+    """`subject` with the ids that follow from `messages`: an order's decision, its signal, …"""
+    for message in messages:
+        if not belongs(message, subject):
+            continue
+        match message:
+            case Decision():
+                subject = replace(
+                    subject,
+                    signals=subject.signals | {message.signal_id},
+                    decisions=subject.decisions | {message.id},
+                    scans=subject.scans | ({message.scan_id} if message.scan_id else set()),
+                )
+            case Signal():
+                bar = Bar(message.instrument, message.timeframe, message.event_time)
+                subject = replace(subject, bars=subject.bars | {bar})
+            case OrderIntent() if subject.user:
+                subject = replace(
+                    subject,
+                    decisions=subject.decisions | {message.decision_id},
+                    names=subject.names | {message.dhan_correlation_id},
+                    begins=_earlier(subject, message.event_time),
+                )
+            case Execution() if subject.user and message.dhan_order_id:
+                subject = replace(subject, names=subject.names | {message.dhan_order_id})
+    return subject
+
+
+def belongs(message: Message, subject: Subject) -> bool:
+    """Whether `message` is part of the story."""
+    judges = _BELONGS.get(type(message))
+    return judges(message, subject) if judges else False
+
+
+def _is_order(message: OrderIntent | Execution, order: UUID, subject: Subject) -> bool:
+    if subject.orders is not None:
+        return order in subject.orders
+    if subject.user:
+        day = trading_day(message.event_time)
+        return subject.is_of_position(message.user_id, message.instrument, day)
+    return message.decision_id in subject.decisions
+
+
+def _is_observed(
+    user: UserId, instrument: InstrumentId | None, day: date, named: set[str], subject: Subject
+) -> bool:
+    if not subject.is_of_position(user, instrument, day):
+        return False
+    return subject.orders is None or bool(named & subject.names)
+
+
+def _instrument(event: OrderEvent) -> InstrumentId | None:
+    told = event.order or event.fill
+    return told.instrument if told else None
+
+
+def _of_order(message: OrderIntent | Execution) -> Subject:
+    order = message.id if isinstance(message, OrderIntent) else message.order_id
+    return Subject(
+        decisions=frozenset({message.decision_id}),
+        user=message.user_id,
+        instrument=message.instrument,
+        day=trading_day(message.event_time),
+        orders=frozenset({order}),
+    )
+
+
+def _of_position(
+    message: Trade | OrderEvent | Position | ExitOrder, instrument: InstrumentId | None
+) -> Subject | None:
+    if instrument is None:  # about a whole account
+        return None
+    return Subject(user=message.user_id, instrument=instrument, day=message.trading_date)
+
+
+def _is_of_trade(trade: Trade, subject: Subject) -> bool:
+    named = {trade.fill.dhan_order_id, trade.dhan_correlation_id}
+    instrument, day = trade.fill.instrument, trade.trading_date
+    return _is_observed(trade.user_id, instrument, day, named, subject)
+
+
+def _is_of_event(event: OrderEvent, subject: Subject) -> bool:
+    named: set[str] = {event.fill.dhan_order_id} if event.fill else set()
+    if order := event.order:
+        named |= {order.dhan_order_id, order.super_order, order.dhan_correlation_id}
+    instrument, day = _instrument(event), event.trading_date
+    return _is_observed(event.user_id, instrument, day, named, subject)
+
+
+def _earlier(subject: Subject, moment: UtcNs) -> UtcNs | None:
+    if subject.orders is None:  # the whole position is told
+        return None
+    return moment if subject.begins is None else min(subject.begins, moment)
+
+
+def _is_of_position(message: Position | ExitOrder, subject: Subject) -> bool:
+    if subject.begins is not None and message.event_time < subject.begins:
+        return False
+    return subject.is_of_position(message.user_id, message.instrument, message.trading_date)
+
+
+def _is_of_bar(message: Candle | Indicators, subject: Subject) -> bool:
+    return Bar(message.instrument, message.timeframe, message.event_time) in subject.bars
+
+
+_SUBJECT_OF: Final[Mapping[type[Message], Callable[[Any], Subject | None]]] = {
+    Signal: lambda it: Subject(frozenset({it.id})),
+    Report: lambda it: Subject(frozenset({it.signal_id})),
+    LlmCall: lambda it: Subject(frozenset({it.causation_id})) if it.causation_id else None,
+    Decision: lambda it: Subject(frozenset({it.signal_id}), frozenset({it.id})),
+    FanOut: lambda it: Subject(decisions=frozenset({it.decision_id})),
+    OrderIntent: _of_order,
+    Execution: _of_order,
+    Trade: lambda it: _of_position(it, it.fill.instrument),
+    OrderEvent: lambda it: _of_position(it, _instrument(it)),
+    Position: lambda it: _of_position(it, it.instrument),
+    ExitOrder: lambda it: _of_position(it, it.instrument),
+}
+_BELONGS: Final[Mapping[type[Message], Callable[[Any, Subject], bool]]] = {
+    Candle: _is_of_bar,
+    Indicators: _is_of_bar,
+    Scan: lambda it, of: any(entry.scan_id in of.scans for entry in it.entries),
+    Signal: lambda it, of: it.id in of.signals,
+    Report: lambda it, of: it.signal_id in of.signals,
+    LlmCall: lambda it, of: it.causation_id in of.signals,
+    Decision: lambda it, of: it.id in of.decisions or it.signal_id in of.signals,
+    FanOut: lambda it, of: it.decision_id in of.decisions,
+    OrderIntent: lambda it, of: _is_order(it, it.id, of),
+    Execution: lambda it, of: _is_order(it, it.order_id, of),
+    Trade: _is_of_trade,
+    OrderEvent: _is_of_event,
+    Position: _is_of_position,
+    ExitOrder: _is_of_position,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What was found, each message once, in the order in which it was written.
+
+    Attributes:
+        missing: What should be there and is not, in words.
+    """
+
+    subject: Subject
+    records: tuple[Recorded, ...] = ()
+    missing: tuple[str, ...] = field(default=())
+
+    def of(self, kind: type[Kind]) -> list[Kind]:
+        """The messages of one kind."""
+        return [each.message for each in self.records if isinstance(each.message, kind)]
+
+
+def told(subject: Subject, records: Iterable[Recorded]) -> Story:
+    """The story of `subject` out of what was read."""
+    once: dict[tuple[str, UUID], Recorded] = {}
+    for each in records:
+        if belongs(each.message, subject):
+            once.setdefault((each.topic, each.message.id), each)
+    kept = sorted(once.values(), key=lambda each: (each.published_at, each.topic, each.offset))
+    story = Story(subject, tuple(kept))
+    return replace(story, missing=tuple(_missing(story)))
+
+
+def _missing(story: Story) -> Iterable[str]:
+    """A story that has an end and no beginning says so."""
+    there = {each.message.id for each in story.records}
+    for decision in sorted(story.subject.decisions - there):
+        yield f"decision {decision} is on no topic any more"
+    for signal in sorted(story.subject.signals - there):
+        yield f"signal {signal} is on no topic any more"
+    ended = {each.order_id for each in story.of(Execution)}
+    for order in sorted(each.id for each in story.of(OrderIntent) if each.id not in ended):
+        yield f"order {order} has no recorded outcome yet"
