@@ -393,7 +393,9 @@ class Run:
     async def _leave(self) -> None:
         """Nobody of this run trades, or is looked after, in the next."""
         for worker in self.joined:
+            began = time.monotonic()
             await worker.end()
+            self.stage.away.append((began, time.monotonic() + FIRST_LOOK))
 
         async def disconnected() -> None:
             await self.stage.world.sql(
