@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ats.demo.accounts import Account
 from ats.demo.candles import Comparison
-from ats.demo.square_off import SquareOffWait
+from ats.demo.pauses import SquareOffWait
 from ats.demo.tally import Tally
 from ats.demo.users import DemoUser, Visitor
 

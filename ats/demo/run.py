@@ -28,9 +28,9 @@ from ats.demo.candles import (
 )
 from ats.demo.home import home_of
 from ats.demo.options import DemoOptions
+from ats.demo.pauses import Pauses, square_off_at
 from ats.demo.report import summary
 from ats.demo.result import DayEnd, Played
-from ats.demo.square_off import SquareOffPause, square_off_at
 from ats.demo.stack import GRACE, Stack, free_ports
 from ats.demo.starting import LOOK_EVERY, until_at_work
 from ats.demo.steps import Step
@@ -183,11 +183,11 @@ class _Demo:
         if self._options.rules:
             day["ATS_RULES"] = str(self._options.rules.resolve())
         await self._scout(day)
-        pause = self._square_off_pause(session, users)
-        await pause.ask()
+        pauses = self._pauses_of(session, users)
+        await pauses.ask()
         await self._open_market(day)
         self._console.print(self._invitation(), highlight=False, soft_wrap=True)
-        await self._watch(session, pause)
+        await self._watch(session, pauses)
         came = await self._visitors(users)
         with Step(self._console, "comparing our books with the broker's"):
             accounts = await self._settled_accounts([*users, *came])
@@ -208,18 +208,26 @@ class _Demo:
                 session.day,
                 accounts,
                 generated=self._options.market is None,
-                square_off=pause.ended,
+                square_off=pauses.ended,
             ),
         )
 
-    def _square_off_pause(self, session: Session, users: Sequence[DemoUser]) -> SquareOffPause:
+    def _pauses_of(self, session: Session, users: Sequence[DemoUser]) -> Pauses:
         async def still_open() -> list[str]:
             people: list[DemoUser | Visitor] = [*users, *await self._visitors(users)]
             accounts = await self._accounts(people)
             return [what for account in accounts for what in not_flat(account)]
 
         due = square_off_at(self._stack.settings(), session.day)
-        return SquareOffPause(self._stack.simulator_url, due, still_open, self._nothing_is_left)
+        return Pauses(
+            self._stack.simulator_url,
+            session.open,
+            due,
+            still_open,
+            self._nothing_is_left,
+            self._tally.pending,
+            in_strides=self._options.speed is None,
+        )
 
     async def _visitors(self, users: Sequence[DemoUser]) -> Sequence[Visitor]:
         """Who came in by the page."""
@@ -296,14 +304,14 @@ class _Demo:
         async for record in read_topics(self._stack.settings().kafka(), FOLLOWED, since="start"):
             self._tally.take(record)
 
-    async def _watch(self, session: Session, pause: SquareOffPause) -> None:
+    async def _watch(self, session: Session, pauses: Pauses) -> None:
         """Until the market has closed and everything has its end, or time is up."""
         moved_at, seen = time.monotonic(), -1
         with View(self._console, self._tally, session) as view:
             while True:
                 self._check_all_is_well()
                 closed = self._tally.clock >= session.close
-                waiting = await self._wait_for_flat(pause)
+                waiting = await self._look_at(pauses)
                 open_ = waiting or "market open"
                 view.draw(open_ if not closed else self._tally.pending() or "market closed")
                 if closed and await self._nothing_is_left():
@@ -314,12 +322,12 @@ class _Demo:
                     return
                 await asyncio.sleep(REFRESH)
 
-    async def _wait_for_flat(self, pause: SquareOffPause) -> str:
+    async def _look_at(self, pauses: Pauses) -> str:
         """What the market waits for, in words; empty while it plays."""
-        went_on = pause.ended
-        waiting = await pause.look(self._tally.clock)
-        if pause.ended and not went_on:
-            self._console.print(str(pause.ended), highlight=False, soft_wrap=True, markup=False)
+        went_on = pauses.ended
+        waiting = await pauses.look(self._tally.clock)
+        if pauses.ended and not went_on:
+            self._console.print(str(pauses.ended), highlight=False, soft_wrap=True, markup=False)
         return waiting
 
     async def _nothing_is_left(self) -> bool:

@@ -22,8 +22,8 @@ from ats.demo.accounts import (
     not_flat,
 )
 from ats.demo.broker_book import BrokerBook, read_book
+from ats.demo.pauses import SquareOffWait
 from ats.demo.result import DayEnd
-from ats.demo.square_off import SquareOffWait
 from executors.charges.bill import BillState
 from executors.charges.rates import shipped_rates
 from executors.orders.exits import ExitKind, exit_name

@@ -1,8 +1,8 @@
-"""The demo's market waits while positions are squared off.
+"""The demo's market waits: at full speed for what it has caused, at any for the square-off.
 
-Minutes of its market pass within a second, at full speed within none: without the wait the day
-would be over before anybody could close anything. A generated or recorded market may wait; a live
-one does not, and leaves real time instead.
+Minutes of its market pass within a second, at full speed within none: without the waits the day
+would be over before anybody could decide or close anything. A generated or recorded market may
+wait; a live one does not, and leaves real time instead.
 """
 
 from __future__ import annotations
@@ -23,10 +23,15 @@ from schemas.units import NS_PER_SECOND, UtcNs
 
 # Seconds of this machine. A guardian sends 8 orders a second: this is ten times what it needs.
 WAIT_AT_MOST: Final = 90.0
+# At full speed decisions meet a market that is no further ahead than this. Each stride costs a
+# quarter of a second to a second of this machine.
+STRIDE: Final = UtcNs.minutes(10)
+STRIDE_AT_MOST: Final = 15.0  # seconds of this machine, when something does not come to its end
 _A_SHARE: Final = InstrumentId(Segment.NSE_EQ, 1)  # any: the demo trades shares, all at one time
 
 StillOpen: TypeAlias = Callable[[], Awaitable[Sequence[str]]]
 Drained: TypeAlias = Callable[[], Awaitable[bool]]
+Pending: TypeAlias = Callable[[], str]
 
 
 def square_off_at(settings: Settings, day: date) -> UtcNs:
@@ -64,39 +69,62 @@ class SquareOffWait:
 
 
 @dataclass(slots=True)
-class SquareOffPause:
-    """Holds the simulator's market from `due` on until everybody is proved flat.
+class Pauses:
+    """Holds the simulator's market: from `due` on until everybody is proved flat.
 
     `still_open` asks the broker's own book, `drained` whether nothing is on its way that could
-    open a position.
+    open a position; `pending` says in words what has no end yet, as far as is known.
 
     Attributes:
-        ended: None until the market has gone on.
+        opens: When the session begins.
+        in_strides: Hold it every `STRIDE` before, too, until nothing is pending.
+        ended: How the wait for the square-off ended; None until then.
     """
 
     simulator_url: str
+    opens: UtcNs
     due: UtcNs
     still_open: StillOpen
     drained: Drained
+    pending: Pending
+    in_strides: bool = False
     monotonic: Callable[[], float] = time.monotonic
     ended: SquareOffWait | None = None
+    _next: UtcNs = field(default_factory=lambda: UtcNs(0), init=False)
     _since: float | None = field(default=None, init=False)
 
     async def ask(self) -> None:
-        """Have the market held once it comes to `due`. Before it starts."""
-        await self._turn({"do": "pause", "from": self.due // NS_PER_SECOND})
+        """Have the market held where it first is to wait. Before it starts."""
+        await self._hold_next(self.opens)
 
     async def look(self, clock: UtcNs) -> str:
         """What is waited for, in words; empty while the market plays. It stands at `clock`."""
-        if self.ended or clock < self.due:
+        if self.ended or clock < self._next:
             return ""
         now = self.monotonic()
         self._since = self._since or now
+        if clock >= self.due:
+            return await self._square_off(now)
+        if (pending := self.pending()) and now - self._since <= STRIDE_AT_MOST:
+            return f"the market waits: {pending}"
+        self._since = None
+        await self._hold_next(clock)
+        await self._turn({"do": "resume"})
+        return ""
+
+    async def _hold_next(self, clock: UtcNs) -> None:
+        """Have it held at the next place after `clock`."""
+        stride = UtcNs(clock + STRIDE) if self.in_strides else self.due
+        self._next = min(stride, self.due)
+        await self._turn({"do": "pause", "from": self._next // NS_PER_SECOND})
+
+    async def _square_off(self, now: float) -> str:
+        assert self._since is not None
         found = await self.still_open()
         # asked again when nothing is on its way any more: then flat stays flat
         if not found and await self.drained() and not (found := await self.still_open()):
             return await self._go_on(())
-        if self.monotonic() - self._since > WAIT_AT_MOST:
+        if now - self._since > WAIT_AT_MOST:
             return await self._go_on(found or ("orders are still on their way",))
         return f"the market waits for the square-off: {len(found)} still open"
 

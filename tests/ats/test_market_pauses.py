@@ -1,4 +1,4 @@
-"""The demo's market waits for the square-off: for how long, and what ends the wait."""
+"""The demo's market waits: for what, for how long, and what ends the wait."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from ats.demo.square_off import WAIT_AT_MOST, SquareOffPause
+from ats.demo.pauses import STRIDE, STRIDE_AT_MOST, WAIT_AT_MOST, Pauses
 from schemas.units import UtcNs
 from simulator.server import Simulator
 from tests.simulator.factories import running, until
@@ -21,9 +21,15 @@ class Day:
         self.open: Sequence[str] = ("asha holds +10 TCS",)
         self.on_its_way = False
         self.opens_late: Sequence[str] = ()
-        due = UtcNs((session.open + session.close) // 2)
-        self.pause = SquareOffPause(
-            simulator.url, due, self._still_open, self._drained, lambda: self.now
+        self.pending = ""
+        self.pause = Pauses(
+            simulator.url,
+            session.open,
+            UtcNs((session.open + session.close) // 2),
+            self._still_open,
+            self._drained,
+            lambda: self.pending,
+            monotonic=lambda: self.now,
         )
 
     async def _still_open(self) -> Sequence[str]:
@@ -33,13 +39,19 @@ class Day:
         self.open = self.open or self.opens_late
         return not self.on_its_way
 
-    async def come_to_the_square_off(self) -> None:
+    async def come_to_the_pause(self) -> None:
         await self.pause.ask()
         self.simulator.exchange.open_market()
         await until(lambda: self.simulator.exchange.paused)
 
     async def look(self) -> str:
         return await self.pause.look(self.pause.due)
+
+    async def come_to_the_first_stride(self) -> UtcNs:
+        """At full speed; returns where the market stands."""
+        self.pause.in_strides = True
+        await self.come_to_the_pause()
+        return self.simulator.exchange.now
 
     @property
     def plays(self) -> bool:
@@ -53,7 +65,7 @@ async def day() -> AsyncIterator[Day]:
 
 
 async def test_the_market_stands_at_the_square_off_until_everybody_is_flat(day: Day) -> None:
-    await day.come_to_the_square_off()
+    await day.come_to_the_pause()
 
     waiting, stood = await day.look(), not day.plays
     day.open, day.now = (), 103.4
@@ -65,14 +77,14 @@ async def test_the_market_stands_at_the_square_off_until_everybody_is_flat(day: 
 
 
 async def test_before_the_square_off_nothing_is_waited_for(day: Day) -> None:
-    await day.come_to_the_square_off()
+    await day.come_to_the_pause()
 
     assert await day.pause.look(UtcNs(day.pause.due - 1)) == ""
     assert not day.plays
 
 
 async def test_flat_is_not_believed_while_an_entry_may_be_on_its_way(day: Day) -> None:
-    await day.come_to_the_square_off()
+    await day.come_to_the_pause()
     day.open, day.on_its_way = (), True
 
     await day.look()
@@ -82,7 +94,7 @@ async def test_flat_is_not_believed_while_an_entry_may_be_on_its_way(day: Day) -
 async def test_what_was_opened_while_the_last_records_were_waited_for_is_closed_too(
     day: Day,
 ) -> None:
-    await day.come_to_the_square_off()
+    await day.come_to_the_pause()
     day.open, day.opens_late = (), ("bala holds +1 LT",)
 
     await day.look()
@@ -92,7 +104,7 @@ async def test_what_was_opened_while_the_last_records_were_waited_for_is_closed_
 async def test_a_square_off_that_does_not_come_holds_the_market_no_longer_and_is_told(
     day: Day,
 ) -> None:
-    await day.come_to_the_square_off()
+    await day.come_to_the_pause()
 
     await day.look()
     day.now += WAIT_AT_MOST + 1
@@ -102,3 +114,41 @@ async def test_a_square_off_that_does_not_come_holds_the_market_no_longer_and_is
     assert "not everybody was flat by the broker's own book: asha holds +10 TCS" in str(
         day.pause.ended
     )
+
+
+async def test_at_full_speed_the_market_waits_for_what_it_has_caused_and_goes_on(day: Day) -> None:
+    stands = await day.come_to_the_first_stride()
+
+    day.pending = "3 signals without a decision"
+    waiting, stood = await day.pause.look(stands), not day.plays
+    day.pending = ""
+    over = await day.pause.look(stands)
+    await until(lambda: day.simulator.exchange.paused)
+    second = day.simulator.exchange.now
+
+    assert (waiting, stood) == ("the market waits: 3 signals without a decision", True)
+    assert over == ""
+    assert stands - day.pause.opens >= STRIDE
+    assert second - stands >= STRIDE
+    assert second < day.pause.due
+
+
+async def test_what_never_comes_to_its_end_holds_a_stride_no_longer(day: Day) -> None:
+    stands = await day.come_to_the_first_stride()
+    day.pending = "1 orders without an outcome"
+
+    await day.pause.look(stands)
+    day.now += STRIDE_AT_MOST + 1
+    await day.pause.look(stands)
+    await until(lambda: day.simulator.exchange.now > stands)
+
+
+async def test_the_strides_end_at_the_square_off(day: Day) -> None:
+    stands = await day.come_to_the_first_stride()
+    day.open = ()
+
+    while not day.pause.ended:
+        await until(lambda: day.simulator.exchange.paused)
+        await day.pause.look(day.simulator.exchange.now)
+
+    assert stands < day.pause.due <= day.simulator.exchange.now
