@@ -284,8 +284,11 @@ class Observer:
 
     async def _record_reading(self, observed: Observed, book: DayBook | None, began: float) -> None:
         """Record what is new, and the reading after it, unless the book says all of it already."""
+        # what reaches the book meanwhile is neither in what is compared nor on its way afterwards
+        on_their_way = set(self._on_their_way)
         untold = await _beside(observed, book, news)
-        new = [event for event in untold if event.id not in self._on_their_way]
+        on_their_way |= self._on_their_way
+        new = [event for event in untold if event.id not in on_their_way]
         quiet = not new and not self._on_their_way and self.read_at is not None
         if quiet and observed.whole and book and book.counts_as(observed.read):
             self._note_read(began)

@@ -17,12 +17,13 @@ from pydantic import SecretStr
 
 from bus.records import Output
 from dhan.outcomes import MANY_ROWS
-from dhan.transport import Credentials
+from dhan.transport import Credentials, off_loop
 from executors.metrics import BookMetrics
 from executors.modes import Mode, validate_mode
 from executors.orders import observer as observer_module
 from executors.orders.account import AccountView, BookAccess, Guardian, OpenGuardian, no_guardian
 from executors.orders.book import DayBook
+from executors.orders.observations import news
 from executors.orders.observer import FIRST_PAUSE, LONGEST_PAUSE, Observer, ObserverDeps
 from executors.store import Connected, TokenVersion
 from executors.tokens import RefusedTokens
@@ -319,3 +320,28 @@ async def test_a_long_book_is_compared_beside_the_event_loop(
             await made.until(lambda: made.readings() > 0)
 
     assert threads == {"dhan-long-answers_0"}
+
+
+async def test_what_arrives_in_the_book_while_it_is_compared_is_not_recorded_again(
+    dhan: ScriptedDhan, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with watched(dhan, http) as made:
+        made.applies = False
+        made.shows(orders=[ORDER | {"orderId": str(nth)} for nth in range(MANY_ROWS)])
+
+        async def slowly(work: Callable[[], Any], *, huge: bool = False) -> Any:
+            found = await off_loop(work, huge=huge)
+            if getattr(work, "func", None) is news:
+                for event in list(made.recorded):
+                    made.apply(event)
+            return found
+
+        async with running(made):
+            await made.until(lambda: made.readings() > 0)
+            monkeypatch.setattr(observer_module, "off_loop", slowly)
+            made.observer.read_soon()
+            await made.until(lambda: made.readings() > 1)
+
+    ids = [event.id for event in made.recorded]
+    assert len(ids) > MANY_ROWS
+    assert len(ids) == len(set(ids))
