@@ -12,6 +12,7 @@ from bus.records import Output, Record, message_output
 from executors.clock import DecisionTime, MarketClock, MonotonicClock
 from executors.risk.sizing import NoOrder, UserLimits, plan
 from executors.sessions import DATABASE_AWAY, ActiveUsers
+from executors.turns import RULE, turn
 from schemas.codec import decode
 from schemas.errors import Unreadable
 from schemas.ids import InstrumentId, UserId, derive
@@ -42,7 +43,8 @@ class FanOut:
     """Handler of `ats.decisions`.
 
     A decision read twice gives the same intents for the users active both times; the claim sees to
-    it that a user's second one is no second order. A decision that meets a stale set of users is
+    it that a user's second one is no second order. Users come in an order of the decision's own
+    (`executors.turns`). A decision that meets a stale set of users is
     held until the set is fresh or the decision expires. Each BUY or SELL leaves a record of who got
     none and why.
     """
@@ -109,7 +111,9 @@ class FanOut:
         self, decision: Decision, instrument: Instrument, record: Record
     ) -> tuple[list[Output], list[WithoutOrder]]:
         outputs, without = [], []
-        for user, state in sorted(self._active.states.items()):
+        states = self._active.states
+        for user in sorted(states, key=lambda user: turn(decision.id, user)):
+            state = states[user]
             if not self._active.is_active(user):
                 reason = DATABASE_AWAY if state.active else state.reason
                 without.append(WithoutOrder(user_id=user, reason_code=reason))
@@ -120,7 +124,7 @@ class FanOut:
                 continue
             output = message_output(ORDERS, intent, str(user))
             outputs.append(output._replace(headers=((DECIDED_AT, b"%d" % record.published_at),)))
-        return outputs, without
+        return outputs, sorted(without, key=lambda each: each.user_id)
 
 
 def fan_out_of(decision: Decision, orders: int, without: Sequence[WithoutOrder]) -> FanOutMessage:
@@ -141,6 +145,7 @@ def fan_out_of(decision: Decision, orders: int, without: Sequence[WithoutOrder])
         orders=orders,
         without=listed,
         more_without=len(without) - len(listed),
+        turns=RULE,
     )
 
 

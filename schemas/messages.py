@@ -327,6 +327,10 @@ class FanOut(Message):
         default=(), description="users without one, by user id; the first thousands"
     )
     more_without: int = Field(default=0, ge=0, description="users without one that are not listed")
+    turns: Label | None = Field(
+        default=None,
+        description="rule by which the users' intents came one after another; null: by user id",
+    )
 
 
 class OrderStatus(StrEnum):

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audit.turns import out_of_turn
 from bus.records import Output
 from executors import fanout
 from executors.clock import ReplayClock
@@ -33,14 +36,22 @@ from executors.sessions import (
 from executors.store import PAGE, KeyRow, Store
 from schemas.codec import decode, encode
 from schemas.errors import Unreadable
-from schemas.ids import DhanClientId, InstrumentId, Segment, UserId
+from schemas.ids import DhanClientId, InstrumentId, Segment, UserId, derive
 from schemas.market import Action
 from schemas.messages import FanOut as FanOutRecord
 from schemas.messages import OrderIntent, UserSession, WithoutOrder
 from schemas.topics import DECISIONS, FANOUTS, ORDERS
 from schemas.units import NS_PER_SECOND, Paise, UtcNs
 from tests.database.fixtures import client, signed_in_user
-from tests.executors.factories import LIMITS, NIFTY, RELIANCE, TEN_O_CLOCK, a_decision, a_record
+from tests.executors.factories import (
+    LIMITS,
+    NIFTY,
+    RELIANCE,
+    TEN_O_CLOCK,
+    a_decision,
+    a_record,
+    an_intent,
+)
 from tests.executors.harness import FastMachine, World
 
 NOW = datetime(2026, 7, 14, 4, 30, tzinfo=UTC)
@@ -248,9 +259,35 @@ async def test_each_active_user_gets_one_intent_under_their_own_key_and_the_swit
     )
 
     intents = [decode(OrderIntent, output.value) for output in outputs]
-    assert [intent.user_id for intent in intents] == USERS[:3]
-    assert [output.key for output in outputs] == [str(user).encode() for user in USERS[:3]]
+    assert sorted(intent.user_id for intent in intents) == USERS[:3]
+    assert [output.key for output in outputs] == [str(each.user_id).encode() for each in intents]
     assert {intent.side.value for intent in intents} == {action.value}
+
+
+async def test_no_user_is_always_first_and_the_record_says_by_which_rule() -> None:
+    first: Counter[UserId] = Counter()
+    late, rules = list[OrderIntent](), set[str | None]()
+    for number in range(200):
+        decision = a_decision(signal=derive("signal", number))
+        outputs = await fan_out(USERS[:3])(a_record(decision, "k", DECISIONS))
+        intents = [decode(OrderIntent, output.value) for output in orders_of(outputs)]
+        first[intents[0].user_id] += 1
+        late += out_of_turn(intents)
+        rules.add(record_of(outputs).turns)
+
+    assert min(first[user] for user in USERS[:3]) > 200 / 3 * 0.75
+    assert (late, rules) == ([], {"sha256(decision_id|user_id)"})
+
+
+def test_whoever_goes_before_their_turn_is_seen_and_a_second_delivery_is_not() -> None:
+    decision = a_decision(signal=derive("signal", 1))
+    intents = sorted(
+        (an_intent(user, decision) for user in USERS),
+        key=lambda intent: sha256(f"{decision.id}|{intent.user_id}".encode()).hexdigest(),
+    )
+
+    assert out_of_turn([*intents, *intents[:2]]) == []
+    assert out_of_turn([intents[3], *intents[:3]]) == intents[:3]
 
 
 async def test_a_decision_read_twice_gives_the_same_records() -> None:
