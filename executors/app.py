@@ -29,8 +29,9 @@ from executors.clock import MarketClock, MonotonicClock
 from executors.contests import ContestSweep
 from executors.fanout import FanOut
 from executors.halts import HaltBoard, HaltPoller
+from executors.limits import LimitsBoard, LimitsPoller, LimitStore
 from executors.metrics import OrderMetrics
-from executors.modes import ModeRules
+from executors.modes import Mode, ModeRules
 from executors.orders.breaker import Breakers
 from executors.orders.correction_store import CorrectionStore
 from executors.orders.corrections import CorrectionSweep
@@ -85,7 +86,7 @@ class ExecutorDeps:
 
     Attributes:
         calendar: When the exchanges trade, with the shares that close in an auction.
-        limits: Of every user, until users have their own.
+        limits: The platform's; a user's own only tighten them.
         book: The last prices, kept up here. Who gives it can look at it too.
         halts: The halts in force, likewise.
         lease: Seconds after which an open claim's owner can no longer be sending
@@ -139,11 +140,12 @@ async def run_executors(
     store = Store(ports.database)
     book = ports.book or QuoteCache(ports.plan.instrument)
     active, budget, halts = ActiveUsers(ports.machine), OrderRate(), ports.halts
+    limits = LimitsBoard(ports.limits, real_money=ports.rules.mode is not Mode.PAPER)
     broker = ports.rules.broker(ports.http)
     tokens = RefusedTokens(store, ports.machine)
     breakers = Breakers(ports.machine, ports.metrics)
     reconciler = Reconciler(store, broker, tokens, ports.machine, breakers, lease=ports.lease)
-    pre_trade = _pre_trade(ports, tokens, book, active, budget=budget, halts=halts)
+    pre_trade = _pre_trade(ports, tokens, book, active, budget=budget, halts=halts, limits=limits)
     telling = Telling(budget, ports.metrics)
     unresolved = UnresolvedOrders(
         UnresolvedStore(ports.database), reconciler, telling.outputs, ports.machine, ports.metrics
@@ -194,6 +196,7 @@ async def run_executors(
             serving,
             poller.run(),
             HaltPoller(store, halts, ports.machine).run(),
+            LimitsPoller(LimitStore(ports.database), limits, ports.machine).run(),
             sweep.run(),
             ContestSweep(store, ports.rules, ports.http, tokens, ports.machine).run(),
             follow_ticks(ports.connection, book, ports.wall()),
@@ -211,8 +214,9 @@ def _pre_trade(
     *,
     budget: OrderRate,
     halts: HaltBoard,
+    limits: LimitsBoard,
 ) -> PreTrade:
-    """What is looked at before an order leaves; limits are everybody's, until users have own."""
+    """What is looked at before an order leaves."""
     return PreTrade(
         rules=ports.rules,
         tokens=tokens,
@@ -222,7 +226,7 @@ def _pre_trade(
         budget=budget,
         clock=ports.clock,
         calendar=ports.calendar,
-        limits_of=lambda _: ports.limits,
+        limits_of=limits.of,
         square_off=ports.square_off,
         halted=halts.halted,
     )

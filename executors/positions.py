@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 
+from executors.risk.exposure import Filled
 from schemas.ids import InstrumentId, UserId
 from schemas.messages import Position
 
 
 class FilledPositions:
-    """The newest net of each user and instrument. Of an earlier day nothing is said."""
+    """The newest day of each user. Of an earlier day nothing is said."""
 
     def __init__(self) -> None:
-        self._nets: dict[tuple[UserId, InstrumentId], tuple[date, int]] = {}
+        self._days: dict[UserId, tuple[date, dict[InstrumentId, Filled]]] = {}
 
     def observe(self, position: Position) -> None:
         """Take in what was told; messages of one user come in order."""
-        key = (position.user_id, position.instrument)
-        day, _ = self._nets.get(key, (date.min, 0))
-        if position.trading_date >= day:
-            self._nets[key] = (position.trading_date, position.net)
+        day, fills = self._days.get(position.user_id, (date.min, {}))
+        if position.trading_date < day:
+            return
+        if position.trading_date > day:
+            fills = {}
+            self._days[position.user_id] = (position.trading_date, fills)
+        fills[position.instrument] = Filled(
+            position.bought, position.bought_value, position.sold, position.sold_value
+        )
+
+    def of(self, user: UserId, day: date) -> Mapping[InstrumentId, Filled]:
+        """The fills of `day` by instrument, as far as they were told."""
+        told, fills = self._days.get(user, (date.min, {}))
+        return fills if told == day else {}
 
     def net(self, user: UserId, instrument: InstrumentId, day: date) -> int | None:
         """Units held, below zero short; None when nothing was told of `day`."""
-        told, net = self._nets.get((user, instrument), (date.min, 0))
-        return net if told == day else None
+        fills = self.of(user, day).get(instrument)
+        return fills.net if fills else None

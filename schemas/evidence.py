@@ -44,6 +44,27 @@ class SeenLimits(FrozenModel):
     max_order_value: Paise
     max_orders_per_day: int = Field(description="how many")
     max_deviation: BasisPoints = Field(description="limit price from the last trade, at most")
+    max_open_positions: Count | None = Field(
+        default=None, description="instruments; null, here and below: any"
+    )
+    max_symbol_exposure: Paise | None = None
+    max_exposure: Paise | None = None
+    max_daily_loss: Paise | None = None
+    segments: tuple[Code, ...] | None = Field(
+        default=None, max_length=20, description="those that may be traded, sorted"
+    )
+    products: tuple[Code, ...] | None = Field(default=None, max_length=20)
+    long_only: bool = False
+    known: bool = Field(default=True, description="whether the user's own were known")
+
+
+class SeenExposure(FrozenModel):
+    """What the user's orders and fills of the day came to before this order."""
+
+    most: int = Field(default=0, description="units here when all buys fill; below zero short")
+    least: int = Field(default=0, description="units here when all sells fill; below zero short")
+    elsewhere: Paise = Field(default=Paise(0), description="paise in all other instruments")
+    positions: Count = 0
 
 
 class SeenSession(FrozenModel):
@@ -76,6 +97,10 @@ class SeenContext(FrozenModel):
     filled: int | None = Field(description="units, by the fills known; null where none is")
     account_answers: bool = Field(
         default=True, description="the account's calls were answered, as far as was heard"
+    )
+    exposure: SeenExposure = SeenExposure()
+    day_result: int = Field(
+        default=0, description="paise made or lost today, closed and open, before charges"
     )
 
 

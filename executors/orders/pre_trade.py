@@ -5,7 +5,7 @@ The judgement itself is pure (`executors.risk.gate`); here its facts are put tog
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -15,6 +15,7 @@ from executors.fanout import LimitsOf
 from executors.modes import ModeRules
 from executors.positions import FilledPositions
 from executors.quotes import QuoteCache
+from executors.risk.exposure import day_result, exposure_to
 from executors.risk.gate import (
     DAILY,
     Account,
@@ -34,7 +35,7 @@ from executors.store import Claimed
 from executors.tokens import RefusedTokens
 from schemas.calendar import Calendar
 from schemas.evidence import Evidence, SeenContext
-from schemas.ids import UserId
+from schemas.ids import InstrumentId, UserId
 from schemas.market import Side, trading_day
 from schemas.messages import OrderIntent
 from schemas.units import UtcNs
@@ -137,6 +138,9 @@ class PreTrade:
         said: BrokerSays = NOTHING_AMISS,
     ) -> PreTradeContext:
         user = order.user_id
+        fills = self.positions.of(user, trading_day(now))
+        ordered = self.budget.ordered(user, now, apart_from=order.id)
+        prices = self._prices(ordered.keys() | fills.keys(), now)
         return PreTradeContext(
             now=now,
             mode_allows=self.rules.allows(claimed.credentials.client_id if claimed else None),
@@ -153,4 +157,10 @@ class PreTrade:
             square_off=self.square_off,
             halted=self.halted(user),
             filled=self._filled(order, now),
+            exposure=exposure_to(order.instrument, ordered, fills, prices),
+            day_result=day_result(fills, prices),
         )
+
+    def _prices(self, instruments: Iterable[InstrumentId], now: UtcNs) -> dict[InstrumentId, int]:
+        quotes = ((each, self.book.quote_at(each, now)) for each in instruments)
+        return {each: int(quote.price) for each, quote in quotes if quote}

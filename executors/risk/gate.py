@@ -10,10 +10,11 @@ moment of sending is decided by the claim (`supabase/migrations`), not here.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import Final, Protocol, TypeAlias
 
+from executors.risk.exposure import Exposure
 from executors.risk.sizing import WHOLE, UserLimits
 from executors.risk.square_off import SquareOff
 from schemas.calendar import Calendar
@@ -31,6 +32,7 @@ QUOTE_STALE_AFTER: Final = UtcNs.seconds(120)
 # SEBI's threshold is 10 a second per exchange and client; eight leave a margin
 # (`docs/facts/market-rules.md`)
 ORDERS_PER_SECOND: Final = 8
+PRODUCT: Final = "INTRADAY"  # the one that ATS trades
 
 
 DAILY: Final = SquareOff()
@@ -60,6 +62,14 @@ class Denial(StrEnum):
     ORDER_TOO_LARGE = "order_too_large"
     ORDERS_OF_THE_DAY_USED_UP = "orders_of_the_day_used_up"
     TOO_MANY_ORDERS_A_SECOND = "too_many_orders_a_second"
+    LIMITS_UNKNOWN = "limits_unknown"
+    SEGMENT_NOT_ALLOWED = "segment_not_allowed"
+    PRODUCT_NOT_ALLOWED = "product_not_allowed"
+    LONG_ONLY = "long_only"
+    TOO_MANY_POSITIONS = "too_many_positions"
+    SYMBOL_EXPOSURE_TOO_LARGE = "symbol_exposure_too_large"
+    EXPOSURE_TOO_LARGE = "exposure_too_large"
+    DAILY_LOSS_REACHED = "daily_loss_reached"
 
 
 class Account(Enum):
@@ -129,6 +139,9 @@ class PreTradeContext:
         position: Units of this instrument that the user's orders of the day add up to; below zero
             they are sold short.
         filled: The same by the fills that are known; None when none is.
+        exposure: What the user's orders and fills of the day come to, in this instrument and
+            elsewhere.
+        day_result: Paise made or lost today, closed and open, before charges.
     """
 
     now: UtcNs
@@ -146,6 +159,8 @@ class PreTradeContext:
     square_off: SquareOff = DAILY
     halted: bool = False
     filled: int | None = None
+    exposure: Exposure = field(default_factory=Exposure)
+    day_result: int = 0
 
     @property
     def closable(self) -> int:
@@ -310,6 +325,73 @@ def day_has_orders_left(intent: Order, context: PreTradeContext) -> Denial | Non
     return Denial.ORDERS_OF_THE_DAY_USED_UP if used_up else None
 
 
+def limits_are_known(intent: Order, context: PreTradeContext) -> Denial | None:
+    """No entry while nobody can say what the user allows."""
+    if _leaves(intent, context) or context.limits.known:
+        return None
+    return Denial.LIMITS_UNKNOWN
+
+
+def segment_is_allowed(intent: Order, context: PreTradeContext) -> Denial | None:
+    allowed = context.limits.segments
+    if _leaves(intent, context) or allowed is None or intent.instrument.segment in allowed:
+        return None
+    return Denial.SEGMENT_NOT_ALLOWED
+
+
+def product_is_allowed(intent: Order, context: PreTradeContext) -> Denial | None:
+    allowed = context.limits.products
+    if _leaves(intent, context) or allowed is None or PRODUCT in allowed:
+        return None
+    return Denial.PRODUCT_NOT_ALLOWED
+
+
+def nothing_is_sold_short(intent: Order, context: PreTradeContext) -> Denial | None:
+    """Where only long positions are allowed nothing is sold that is not held for certain."""
+    if intent.side is Side.BUY or _leaves(intent, context) or not context.limits.long_only:
+        return None
+    return Denial.LONG_ONLY
+
+
+def positions_are_within_limit(intent: Order, context: PreTradeContext) -> Denial | None:
+    most, exposure = context.limits.max_open_positions, context.exposure
+    if _leaves(intent, context) or most is None:
+        return None
+    return Denial.TOO_MANY_POSITIONS if exposure.positions + 1 > most else None
+
+
+def symbol_exposure_is_within_limit(intent: Order, context: PreTradeContext) -> Denial | None:
+    most = context.limits.max_symbol_exposure
+    if _leaves(intent, context) or most is None:
+        return None
+    return Denial.SYMBOL_EXPOSURE_TOO_LARGE if _exposure(intent, context) > most else None
+
+
+def exposure_is_within_limit(intent: Order, context: PreTradeContext) -> Denial | None:
+    most = context.limits.max_exposure
+    if _leaves(intent, context) or most is None:
+        return None
+    together = context.exposure.elsewhere + _exposure(intent, context)
+    return Denial.EXPOSURE_TOO_LARGE if together > most else None
+
+
+def day_has_loss_left(intent: Order, context: PreTradeContext) -> Denial | None:
+    most = context.limits.max_daily_loss
+    if _leaves(intent, context) or most is None:
+        return None
+    return Denial.DAILY_LOSS_REACHED if -context.day_result >= most else None
+
+
+def _leaves(intent: Order, context: PreTradeContext) -> bool:
+    """Whether the order only makes smaller what is held for certain."""
+    return closes(intent.side, intent.quantity, context.closable)
+
+
+def _exposure(intent: Order, context: PreTradeContext) -> int:
+    """Paise in the order's instrument once it has filled, at the order's price."""
+    return context.exposure.here.after(intent.side, intent.quantity).units * intent.price
+
+
 def second_has_orders_left(_: Order, context: PreTradeContext) -> Denial | None:
     busiest = max(context.sent.this_second, context.sent.last_second)
     return Denial.TOO_MANY_ORDERS_A_SECOND if busiest >= ORDERS_PER_SECOND else None
@@ -332,7 +414,15 @@ CHECKS: Final[tuple[Check, ...]] = (
     quote_is_there,
     quote_is_fresh,
     price_is_near_market,
+    limits_are_known,
+    segment_is_allowed,
+    product_is_allowed,
+    nothing_is_sold_short,
     value_is_within_limit,
+    positions_are_within_limit,
+    symbol_exposure_is_within_limit,
+    exposure_is_within_limit,
+    day_has_loss_left,
     day_has_orders_left,
     second_has_orders_left,
 )
@@ -342,5 +432,13 @@ ON_ENTRIES: Final[tuple[Check, ...]] = (
     nobody_halted_it,
     last_entry_is_ahead,
     day_has_orders_left,
+    limits_are_known,
+    segment_is_allowed,
+    product_is_allowed,
+    nothing_is_sold_short,
     value_is_within_limit,
+    positions_are_within_limit,
+    symbol_exposure_is_within_limit,
+    exposure_is_within_limit,
+    day_has_loss_left,
 )

@@ -16,11 +16,13 @@ was accepted and never filled leaves a position here that the account does not h
 from __future__ import annotations
 
 from collections import defaultdict, deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Final, TypeAlias
 from uuid import UUID
 
+from executors.risk.exposure import Ordered
 from executors.risk.gate import ORDERS_PER_SECOND, OrderCounts, closes
 from schemas.ids import DhanClientId, InstrumentId, OrderId, UserId
 from schemas.market import Side, trading_day
@@ -47,6 +49,9 @@ class _Day:
     # executions that a later one corrects; a repeat of them says nothing any more
     replaced: set[UUID] = field(default_factory=set)
     positions: defaultdict[InstrumentId, int] = field(default_factory=lambda: defaultdict(int))
+    ordered: dict[InstrumentId, Ordered] = field(default_factory=dict)
+    # orders that left and whose outcome is not known
+    unanswered: dict[OrderId, OrderIntent] = field(default_factory=dict)
 
     def hear_of(
         self, order: OrderId, instrument: InstrumentId, side: Side, quantity: Quantity
@@ -56,9 +61,17 @@ class _Day:
             if not closes(side, quantity, self.positions[instrument]):
                 self.entries.add(order)
 
-    def record_outcome(self, order: OrderId, instrument: InstrumentId, signed: int) -> None:
+    def record_outcome(
+        self, order: OrderId, instrument: InstrumentId, signed: int, price: int
+    ) -> None:
         """What `order` adds to the position. Said again, the last word counts."""
-        self.positions[instrument] += signed - self.accepted.get(order, 0)
+        before, sums = self.accepted.get(order, 0), self.ordered.get(instrument, Ordered())
+        self.positions[instrument] += signed - before
+        self.ordered[instrument] = Ordered(
+            sums.bought + max(signed, 0) - max(before, 0),
+            sums.sold + max(-signed, 0) - max(-before, 0),
+            price,
+        )
         self.accepted[order] = signed
 
     def take_in(self, other: _Day) -> None:
@@ -66,9 +79,15 @@ class _Day:
         self.known |= other.known
         self.entries |= other.entries
         self.accepted |= other.accepted
+        self.unanswered |= other.unanswered
         self.replaced |= other.replaced
         for instrument, signed in other.positions.items():
             self.positions[instrument] += signed
+        for instrument, theirs in other.ordered.items():
+            ours = self.ordered.get(instrument, Ordered())
+            self.ordered[instrument] = Ordered(
+                ours.bought + theirs.bought, ours.sold + theirs.sold, theirs.price
+            )
 
 
 # Whose orders are counted together: an account's, or those of a user whose account nobody knows.
@@ -115,6 +134,9 @@ class OrderRate:
 
         A correction changes the position and leaves the count: the order was sent.
         """
+        for account in (self._counted(execution.user_id), *self._earlier[execution.user_id]):
+            if account in self._days:
+                self._days[account].unanswered.pop(execution.order_id, None)
         if execution.outcome not in _REACHED_DHAN:
             return
         date = trading_day(execution.event_time)
@@ -127,12 +149,15 @@ class OrderRate:
             if execution.corrects:
                 day.replaced.add(execution.corrects)
             if execution.id not in day.replaced:
-                day.record_outcome(execution.order_id, execution.instrument, signed)
+                day.record_outcome(
+                    execution.order_id, execution.instrument, signed, execution.price
+                )
 
     def spend(self, intent: OrderIntent, now: UtcNs) -> None:
         """Note that the order of `intent` leaves now."""
         if day := self._day(intent.user_id, trading_day(now)):
             day.hear_of(intent.id, intent.instrument, intent.side, intent.quantity)
+            day.unanswered[intent.id] = intent
         self._stamps[self._counted(intent.user_id)].append(now)
 
     def sent(self, user: UserId, now: UtcNs) -> OrderCounts:
@@ -152,6 +177,28 @@ class OrderRate:
         """
         day = self._days.get(self._counted(user))
         return day.positions.get(instrument, 0) if day and day.date == trading_day(now) else 0
+
+    def ordered(
+        self, user: UserId, now: UtcNs, apart_from: OrderId | None = None
+    ) -> Mapping[InstrumentId, Ordered]:
+        """The user's orders of the day that were accepted or may have been, by instrument.
+
+        `apart_from` is one that is tried again, and certainly did not leave.
+        """
+        day = self._days.get(self._counted(user))
+        if day is None or day.date != trading_day(now):
+            return {}
+        sums = dict(day.ordered)
+        for order in day.unanswered.values():
+            if order.id == apart_from:
+                continue
+            so_far, buys = sums.get(order.instrument, Ordered()), order.side is Side.BUY
+            sums[order.instrument] = Ordered(
+                so_far.bought + (order.quantity if buys else 0),
+                so_far.sold + (0 if buys else order.quantity),
+                order.price,
+            )
+        return sums
 
     def next_slot(self, user: UserId, now: UtcNs) -> UtcNs:
         """The first moment from `now` on at which the user's rate allows one more order."""

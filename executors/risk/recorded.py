@@ -7,9 +7,11 @@ not of the record.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, time
 
+from executors.risk.exposure import Exposure, Reach
 from executors.risk.gate import Account, OrderCounts, PreTradeContext, Quote
 from executors.risk.sizing import UserLimits
 from executors.risk.square_off import SquareOff
@@ -17,11 +19,12 @@ from schemas.calendar import Calendar, Coverage, Special
 from schemas.evidence import (
     SeenContext,
     SeenCounts,
+    SeenExposure,
     SeenLimits,
     SeenQuote,
     SeenSession,
 )
-from schemas.ids import InstrumentId
+from schemas.ids import InstrumentId, Segment
 from schemas.market import Side, trading_day
 from schemas.units import Price, Quantity, UtcNs
 
@@ -68,9 +71,24 @@ def record_of(context: PreTradeContext, instrument: InstrumentId) -> SeenContext
             max_order_value=limits.max_order_value,
             max_orders_per_day=limits.max_orders_per_day,
             max_deviation=limits.max_deviation,
+            max_open_positions=limits.max_open_positions,
+            max_symbol_exposure=limits.max_symbol_exposure,
+            max_exposure=limits.max_exposure,
+            max_daily_loss=limits.max_daily_loss,
+            segments=_sorted(limits.segments),
+            products=_sorted(limits.products),
+            long_only=limits.long_only,
+            known=limits.known,
         ),
         position=context.position,
         filled=context.filled,
+        exposure=SeenExposure(
+            most=context.exposure.here.most,
+            least=context.exposure.here.least,
+            elsewhere=context.exposure.elsewhere,
+            positions=context.exposure.positions,
+        ),
+        day_result=context.day_result,
     )
 
 
@@ -94,6 +112,14 @@ def context_of(seen: SeenContext, instrument: InstrumentId) -> PreTradeContext:
             max_order_value=limits.max_order_value,
             max_orders_per_day=limits.max_orders_per_day,
             max_deviation=limits.max_deviation,
+            max_open_positions=limits.max_open_positions,
+            max_symbol_exposure=limits.max_symbol_exposure,
+            max_exposure=limits.max_exposure,
+            max_daily_loss=limits.max_daily_loss,
+            segments=None if limits.segments is None else frozenset(map(Segment, limits.segments)),
+            products=None if limits.products is None else frozenset(limits.products),
+            long_only=limits.long_only,
+            known=limits.known,
         ),
         position=seen.position,
         token_refused=seen.token_refused,
@@ -105,7 +131,17 @@ def context_of(seen: SeenContext, instrument: InstrumentId) -> PreTradeContext:
         ),
         halted=seen.halted,
         filled=seen.filled,
+        exposure=Exposure(
+            Reach(seen.exposure.most, seen.exposure.least),
+            seen.exposure.elsewhere,
+            seen.exposure.positions,
+        ),
+        day_result=seen.day_result,
     )
+
+
+def _sorted(names: Iterable[str] | None) -> tuple[str, ...] | None:
+    return None if names is None else tuple(sorted(str(name) for name in names))
 
 
 def _calendar(seen: SeenContext, day: date, instrument: InstrumentId) -> Calendar:

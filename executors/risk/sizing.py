@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from schemas.ids import UserId, correlation_id, order_id
+from schemas.ids import Segment, UserId, correlation_id, order_id
 from schemas.market import Action, Instrument, Side
 from schemas.messages import Decision, OrderIntent
 from schemas.units import BasisPoints, Paise, Price, Quantity
@@ -37,6 +37,14 @@ class UserLimits:
         stop: Distance of the protective stop from the limit price.
         target: Distance of the target from the limit price.
         max_deviation: How far the limit price may stand from the last trade when the order leaves.
+        max_open_positions: Instruments held at a time. None, here and below: any.
+        max_symbol_exposure: Paise in one instrument at its price.
+        max_exposure: Paise in all instruments together.
+        max_daily_loss: Paise lost in a day, closed and open, at which no position is opened.
+        segments: Those that may be traded.
+        products: Dhan's words for them, likewise.
+        long_only: No position is opened by selling.
+        known: False while nobody knows the user's own limits.
     """
 
     max_order_value: Paise
@@ -46,6 +54,14 @@ class UserLimits:
     target: BasisPoints = TARGET
     max_deviation: BasisPoints = MAX_DEVIATION
     risk_per_trade: Paise | None = None
+    max_open_positions: int | None = None
+    max_symbol_exposure: Paise | None = None
+    max_exposure: Paise | None = None
+    max_daily_loss: Paise | None = None
+    segments: frozenset[Segment] | None = None
+    products: frozenset[str] | None = None
+    long_only: bool = False
+    known: bool = True
 
 
 class NoOrder(StrEnum):

@@ -24,7 +24,13 @@ from tests.database.fixtures import MIGRATIONS, short_home
 POSTGRES_15 = Path("/usr/lib/postgresql/15/bin")  # where Debian puts it
 API_ROLES = ("anon", "authenticated", "service_role")
 WITHOUT_POLICY = {"daily_scans", "analysis_reports"}  # on purpose: no user reads them
-ADDED = {"order_states", "trades", "positions", "trading_halts"}  # beside the five of the contract
+ADDED = {
+    "order_states",
+    "trades",
+    "positions",
+    "trading_halts",
+    "user_limits",
+}  # beside the five of the contract
 SERVICE_FUNCTIONS = {
     "claim_order",
     "record_order_outcome",
@@ -43,6 +49,7 @@ SERVICE_FUNCTIONS = {
     *("record_order_states", "record_trades", "record_positions"),
     *("halt_trading", "lift_halt", "halts_in_force"),
     *("keep_judgement", "record_judged_outcome"),
+    *("set_user_limits", "limits_in_force"),
 }
 USER_FUNCTIONS = {
     *("store_dhan_token", "disconnect_dhan"),
@@ -58,7 +65,7 @@ USER_FUNCTIONS = {
         "platform_status",
     ),
     *("switch_trading_on", "doubt_dhan_token", "trust_dhan_token", "own_doubts"),
-    *("halt_own_trading", "lift_own_halt"),
+    *("halt_own_trading", "lift_own_halt", "tighten_own_limits"),
 }
 
 
@@ -284,7 +291,7 @@ async def test_every_foreign_key_and_policy_column_leads_an_index(catalogue: Con
         "'public'::regnamespace",
     )
 
-    assert len(users) == 6
+    assert len(users) == 7
     assert referencing | users <= leading
 
 
