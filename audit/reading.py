@@ -25,7 +25,8 @@ from bus.connection import KafkaConnection
 from bus.reader import Since, read_topics
 from schemas.codec import decode
 from schemas.errors import Unreadable
-from schemas.messages import Message, Signal
+from schemas.market import trading_day
+from schemas.messages import Candle, Message, Signal
 from schemas.topics import (
     CANDLES,
     DECISIONS,
@@ -52,6 +53,7 @@ SEARCHED: Final = (
 )  # fmt: skip
 # a bar is written just before the signal that it raised; a restart of the engine may be between
 BAR_BEFORE: Final = UtcNs.minutes(10)
+DAY_BEFORE: Final = UtcNs.minutes(8 * 60)  # a session, and the minutes around it
 
 Reading = Callable[[int], None]
 
@@ -100,6 +102,18 @@ class Reader:
         records += await self._bars(subject, records)
         return told(subject, records)
 
+    async def bars_around(self, story: Story) -> list[Candle]:
+        """The day's bars of the instrument and timeframe of the story's first signal."""
+        signals = [each for each in story.records if isinstance(each.message, Signal)]
+        if not signals:
+            return []
+        signal = story.of(Signal)[0]
+        since = UtcNs(signals[0].published_at - DAY_BEFORE)
+        needles = {str(signal.instrument).encode()}
+        async with aclosing(self._read([CANDLES], needles, since)) as bars:
+            candles = [each.message async for each in bars if isinstance(each.message, Candle)]
+        return [bar for bar in candles if _is_of_day(bar, signal)]
+
     async def _bars(self, subject: Subject, records: Sequence[Recorded]) -> list[Recorded]:
         signals = [each for each in records if isinstance(each.message, Signal)]
         wanted = {(topic.name, bar) for bar in subject.bars for topic in (CANDLES, INDICATORS)}
@@ -144,6 +158,12 @@ class Reader:
 def _needles(subject: Subject) -> set[bytes]:
     ids = {*subject.signals, *subject.decisions, *subject.scans, *(subject.orders or ())}
     return {str(each).encode() for each in (*ids, *([subject.user] if subject.user else []))}
+
+
+def _is_of_day(bar: Candle, signal: Signal) -> bool:
+    if (bar.instrument, bar.timeframe) != (signal.instrument, signal.timeframe):
+        return False
+    return trading_day(bar.event_time) == trading_day(signal.event_time)
 
 
 def _bar(message: Message) -> Bar:

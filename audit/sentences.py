@@ -74,7 +74,7 @@ def _worth_telling(kind: type[Message], story: Story) -> list[Recorded]:
 
 
 def _candle(bar: Candle, _: Story) -> tuple[str, list[str]]:
-    prices = " ".join(_rupees(price) for price in (bar.open, bar.high, bar.low, bar.close))
+    prices = " ".join(rupees(price) for price in (bar.open, bar.high, bar.low, bar.close))
     whole = "" if bar.complete else ", not watched from its start"
     return f"{bar.timeframe} to {_at(bar.event_time)}: {prices}, {bar.volume:,} units{whole}", []
 
@@ -88,7 +88,7 @@ def _indicators(row: Indicators, story: Story) -> tuple[str, list[str]]:
 
 def _signal(signal: Signal, _: Story) -> tuple[str, list[str]]:
     text = (
-        f"{signal.rule} says {signal.direction} at {_rupees(signal.price)}, "
+        f"{signal.rule} says {signal.direction} at {rupees(signal.price)}, "
         f"{signal.timeframe} to {_at(signal.event_time)}"
     )
     return text, [_values(signal.features)]
@@ -109,7 +109,7 @@ def _call(call: LlmCall, _: Story) -> tuple[str, list[str]]:
     detail = f": {call.detail}" if call.detail else ""
     text = (
         f"{call.agent} asked {call.model}: {call.outcome}{detail}, {call.latency_ms:,.0f} ms, "
-        f"{call.input_tokens:,} + {call.output_tokens:,} tokens, {_rupees(call.cost)}"
+        f"{call.input_tokens:,} + {call.output_tokens:,} tokens, {rupees(call.cost)}"
     )
     return text, [f"answer {call.response}"] if call.response else []
 
@@ -124,7 +124,7 @@ def _report(report: Report, _: Story) -> tuple[str, list[str]]:
 def _decision(decision: Decision, _: Story) -> tuple[str, list[str]]:
     by = f" by {decision.model}" if decision.model else ""
     text = (
-        f"{decision.action} {decision.symbol} at {_rupees(decision.reference_price)}, "
+        f"{decision.action} {decision.symbol} at {rupees(decision.reference_price)}, "
         f"{decision.confidence} % confidence, {decision.origin}{by} ({decision.reason_code}), "
         f"valid until {_at(decision.valid_until)}"
     )
@@ -141,8 +141,8 @@ def _fan_out(fan_out: FanOut, story: Story) -> tuple[str, list[str]]:
 def _intent(intent: OrderIntent, _: Story) -> tuple[str, list[str]]:
     return (
         (
-            f"{intent.side} {intent.quantity:,} {intent.symbol} at {_rupees(intent.price)} or "
-            f"better, stop {_rupees(intent.stop)}, target {_rupees(intent.target)}"
+            f"{intent.side} {intent.quantity:,} {intent.symbol} at {rupees(intent.price)} or "
+            f"better, stop {rupees(intent.stop)}, target {rupees(intent.target)}"
         ),
         [f"order {intent.id}", f"at Dhan {intent.dhan_correlation_id}", f"user {intent.user_id}"],
     )
@@ -156,7 +156,7 @@ def _execution(execution: Execution, _: Story) -> tuple[str, list[str]]:
     return (
         (
             f"{execution.outcome}{why}: {execution.side} {execution.quantity:,} at "
-            f"{_rupees(execution.price)}{number}"
+            f"{rupees(execution.price)}{number}"
         ),
         correction + words + list(_evidence(execution)),
     )
@@ -190,7 +190,7 @@ def _evidence(execution: Execution) -> Iterator[str]:
 
 def _seen(seen: SeenContext) -> str:
     quote = seen.quote
-    last = f"last trade {_rupees(quote.price)} at {_at(quote.traded_at)}" if quote else "no quote"
+    last = f"last trade {rupees(quote.price)} at {_at(quote.traded_at)}" if quote else "no quote"
     held = f"{seen.position:+,} units by orders"
     by_fills = "" if seen.filled is None else f", {seen.filled:+,} by fills"
     states = {
@@ -233,16 +233,16 @@ def _event(event: OrderEvent, _: Story) -> tuple[str, list[str]]:
 
 def _trade(trade: Trade, _: Story) -> tuple[str, list[str]]:
     fill = trade.fill
-    return f"{fill.side} {fill.quantity:,} at {_rupees(fill.price)}, trade {fill.trade_id}", []
+    return f"{fill.side} {fill.quantity:,} at {rupees(fill.price)}, trade {fill.trade_id}", []
 
 
 def _position(position: Position, _: Story) -> tuple[str, list[str]]:
     agrees = {True: "the broker agrees", False: "the broker counts otherwise", None: "not compared"}
     return (
         (
-            f"bought {position.bought:,} for {_rupees(position.bought_value)}, sold "
-            f"{position.sold:,} for {_rupees(position.sold_value)}, holds {position.net:+,}, "
-            f"earned {_rupees(position.realised)} before charges; {agrees[position.agrees]}"
+            f"bought {position.bought:,} for {rupees(position.bought_value)}, sold "
+            f"{position.sold:,} for {rupees(position.sold_value)}, holds {position.net:+,}, "
+            f"earned {rupees(position.realised)} before charges; {agrees[position.agrees]}"
         ),
         [],
     )
@@ -269,12 +269,13 @@ _STEPS: Final[Mapping[type[Message], tuple[str, Callable[[Any, Story], Said]]]] 
 
 def _values(values: Mapping[str, float]) -> str:
     return ", ".join(
-        f"{name} {_rupees(value) if is_price(name) else f'{value:.6g}'}"
+        f"{name} {rupees(value) if is_price(name) else f'{value:.6g}'}"
         for name, value in sorted(values.items())
     )
 
 
-def _rupees(paise: float) -> str:
+def rupees(paise: float) -> str:
+    """Paise as a person writes rupees."""
     return f"₹{paise / 100:,.2f}"
 
 

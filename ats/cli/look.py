@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -160,6 +161,12 @@ def why(
         bool,
         typer.Option("--json", help="JSON on a terminal too; a pipe or a file gets it anyway."),
     ] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write one HTML page with a chart to this file instead; it needs no net."
+        ),
+    ] = None,
 ) -> None:
     """Why did this order happen? Everything that led to it, and all that came of it.
 
@@ -167,7 +174,7 @@ def why(
     """
     from ats.commands.why import WhyOptions, run
 
-    finish(run(WhyOptions(name, since, as_json), UtcNs(time.time_ns())))
+    finish(run(WhyOptions(name, since, as_json, html), UtcNs(time.time_ns())))
 
 
 def charges(

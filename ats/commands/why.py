@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import orjson
@@ -14,6 +15,7 @@ from rich.tree import Tree
 
 from ats.commands.tail.command import connection, moment
 from ats.commands.tail.show import clean
+from audit.page import page
 from audit.reading import Reader
 from audit.sentences import Sentence, sentences
 from audit.story import Recorded, Story
@@ -31,13 +33,15 @@ class WhyOptions:
     name: str
     since: str
     as_json: bool
+    html: Path | None = None
 
 
 async def run(options: WhyOptions, now: UtcNs) -> None:
     """Print the story of one id.
 
     Raises:
-        Misconfigured: nothing recorded has this id, or it is of a kind without a story.
+        Misconfigured: nothing recorded has this id, it is of a kind without a story, or the page
+            cannot be written.
         TryLater: no broker answers.
     """
     tell = Console(stderr=True)
@@ -51,15 +55,26 @@ async def run(options: WhyOptions, now: UtcNs) -> None:
         if start is None:
             raise Misconfigured(_unknown(options))
         story = await reader.story(start.message)
+        bars = await reader.bars_around(story) if story and options.html else []
     if story is None:
         raise Misconfigured(
             f"{options.name} is a record of {start.topic}, which is about no order; "
             f"see: ats tail {start.topic} --where id={start.message.id}"
         )
-    if options.as_json or not sys.stdout.isatty():
+    if options.html:
+        _write(options.html, page(story, bars, _title(story)))
+        tell.print(f"written: {options.html}", highlight=False, soft_wrap=True)
+    elif options.as_json or not sys.stdout.isatty():
         sys.stdout.write(as_json(story) + "\n")
     else:
         Console().print(tree(story), soft_wrap=True)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, "utf-8", "xmlcharrefreplace")
+    except OSError as error:
+        raise Misconfigured(f"--html {path} cannot be written: {error.strerror}") from None
 
 
 def as_json(story: Story) -> str:
