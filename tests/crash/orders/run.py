@@ -118,6 +118,8 @@ class Run:
                 await self._decide(event)
             case Kind.SWITCH_OFF:
                 await self._switch_off(self.users[event.who])
+            case Kind.HALT:
+                await self._halt_in_the_middle(self.users[event.who])
             case Kind.KILL_TOKEN:
                 await self._kill_token(self.users[event.who])
             case Kind.NEW_TOKEN:
@@ -262,13 +264,23 @@ class Run:
         self.decisions.append(decision.id)
 
     async def _switch_off(self, user: UserId) -> None:
-        async def off() -> datetime:
-            await self.stage.world.switch_off(user)
+        self.off[user] = await self._moment_of(partial(self.stage.world.switch_off, user))
+
+    async def _halt_in_the_middle(self, user: UserId) -> None:
+        halt = "select halt_trading($1, 'crash test', 'in the middle', false, false)"
+        at = await self._moment_of(lambda: self.stage.world.sql(halt, user))
+        self.off[user] = min(at, self.off.get(user, at))
+
+    async def _moment_of(self, act: Callable[[], Awaitable[Any]]) -> datetime:
+        """Do something in the database; returns when it stood there, by its own clock."""
+
+        async def done() -> datetime:
+            await act()
             rows = await self.stage.world.sql("select clock_timestamp() as now")
             at: datetime = rows[0]["now"]
             return at
 
-        self.off[user] = await _again(off)
+        return await _again(done)
 
     async def _settled(self, verdict: Verdict) -> list[str]:
         """Wait until nothing is wrong any more; returns what still is when time is over."""

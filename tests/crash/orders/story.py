@@ -22,6 +22,7 @@ class Kind(StrEnum):
     SILENCE = "silence"  # Dhan answers 5xx to everything for `lasting`
     ODD_UPDATES = "odd updates"
     SWITCH_OFF = "switch off"
+    HALT = "halt"  # without `flatten`: no entry more, and stops stay
     KILL_TOKEN = "kill the token"  # a kind of event
     NEW_TOKEN = "new token"  # of a user whose token was killed
     PHONE = "order from the phone"
@@ -153,6 +154,8 @@ def _dhan(chance: Random) -> Iterable[Event]:
 def _users(chance: Random, users: int) -> Iterable[Event]:
     if chance.random() < 0.3:
         yield Event(_moment(chance), Kind.SWITCH_OFF, chance.randrange(users))
+    if chance.random() < 0.15:
+        yield Event(_moment(chance), Kind.HALT, chance.randrange(users))
     if chance.random() < 0.2:
         died, who = _moment(chance), chance.randrange(users)
         yield Event(died, Kind.KILL_TOKEN, who)
