@@ -21,7 +21,7 @@ from postgrest.exceptions import APIError
 from bus.publisher import Publisher
 from bus.records import Output, message_output
 from schemas import ticks
-from schemas.errors import TryLater
+from schemas.errors import Misconfigured, TryLater
 from schemas.ids import DecisionId, OrderId, UserId
 from schemas.market import Action
 from schemas.topics import DECISIONS, TICKS
@@ -48,6 +48,16 @@ WORTH_KEEPING = 1.5  # seconds without a stop, after which the broker's books ar
 BELL = datetime_time(15, 6)  # IST: the square-off of shares is due
 PHONES_WITHIN = 5.0  # seconds that a person waits for a first trade of ATS
 PHONED = 7  # shares
+# what callers see of a broker or database that is away; a broker that is starting knows no topic
+AWAY = (
+    OSError,
+    asyncpg.PostgresError,
+    APIError,
+    httpx.HTTPError,
+    TryLater,
+    KafkaError,
+    Misconfigured,
+)
 T = TypeVar("T")
 Verdict: TypeAlias = Callable[[Heard, list[BookedOrder], Known], list[str]]
 
@@ -429,7 +439,7 @@ async def _again(call: Callable[[], Awaitable[T]]) -> T:
     while True:
         try:
             return await call()
-        except (OSError, asyncpg.PostgresError, APIError, httpx.HTTPError, TryLater, KafkaError):
+        except AWAY:
             if time.monotonic() > deadline:
                 raise
         await asyncio.sleep(0.1)
