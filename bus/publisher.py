@@ -23,6 +23,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError, KafkaError, UnknownTopicOrPartitionError
 
 from bus.connection import KafkaConnection, unreachable
+from bus.patience import until_known
 from bus.records import Output, TopicPartition, partition_for
 from schemas.errors import Misconfigured, TryLater
 from schemas.topics import MIB, Topic
@@ -171,10 +172,15 @@ class Publisher:
         self._raise_failure()
 
     async def _partitions(self, topic: Topic) -> int:
-        try:
-            return len(await self._producer.partitions_for(topic.name))
-        except UnknownTopicOrPartitionError:
-            raise Misconfigured(f"topic missing: {topic.name}; run `ats topics create`") from None
+        async def look() -> int | None:
+            try:
+                return len(await self._producer.partitions_for(topic.name))
+            except UnknownTopicOrPartitionError:
+                return None
+
+        if (count := await until_known(look)) is None:
+            raise Misconfigured(f"topic missing: {topic.name}; run `ats topics create`")
+        return count
 
     def _note(self, future: asyncio.Future[Any]) -> None:
         failure = asyncio.CancelledError() if future.cancelled() else future.exception()

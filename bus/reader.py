@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, TypeAlias
 from aiokafka import AIOKafkaConsumer
 
 from bus.connection import KafkaConnection, reader
+from bus.patience import until_known
 from bus.records import NS_PER_MS, Record, TopicPartition
 from schemas.errors import Misconfigured
 from schemas.topics import MIB, Topic
@@ -83,13 +84,19 @@ def record_of(row: Any) -> Record:
 
 async def partitions_of(client: AIOKafkaConsumer, topics: Sequence[Topic]) -> list[TopicPartition]:
     """Every partition of `topics`. Raises Misconfigured when one does not exist."""
-    cluster = await client._client.fetch_all_metadata()  # noqa: SLF001  # the public call forgets the partitions
-    found = []
-    for topic in topics:
-        if not (numbers := cluster.partitions_for_topic(topic.name)):
-            raise Misconfigured(f"topic missing: {topic.name}; run `ats topics create`")
-        found += [TopicPartition(topic.name, number) for number in sorted(numbers)]
-    return found
+    found = dict[str, list[TopicPartition]]()
+
+    async def look() -> bool | None:
+        cluster = await client._client.fetch_all_metadata()  # noqa: SLF001  # the public call forgets the partitions
+        for topic in topics:
+            numbers = cluster.partitions_for_topic(topic.name) or ()
+            found[topic.name] = [TopicPartition(topic.name, number) for number in sorted(numbers)]
+        return all(found.values()) or None
+
+    await until_known(look)
+    if missing := next((name for name, those in found.items() if not those), None):
+        raise Misconfigured(f"topic missing: {missing}; run `ats topics create`")
+    return [each for those in found.values() for each in those]
 
 
 async def _begins(

@@ -14,6 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from bus.connection import KafkaConnection, administrator
+from bus.patience import until_known
 from schemas.errors import Misconfigured, TryLater
 from schemas.topics import CATALOGUE, PartitionPlan, Topic
 
@@ -58,9 +59,14 @@ async def check_topics(
         Misconfigured: naming what is missing or has another number of partitions, and the remedy.
         TryLater: no broker answers.
     """
+    wanted, existing = list(topics), dict[str, int]()
     async with administrator(connection) as admin:
-        existing = await _partition_counts(admin)
-    wanted = list(topics)
+
+        async def look() -> bool | None:
+            existing.update(await _partition_counts(admin))
+            return {topic.name for topic in wanted} <= existing.keys() or None
+
+        await until_known(look)
     if missing := sorted({topic.name for topic in wanted} - existing.keys()):
         where = connection.bootstrap_servers
         raise Misconfigured(

@@ -7,10 +7,13 @@ from collections import defaultdict
 from contextlib import aclosing
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import UnknownTopicOrPartitionError
 
 from bus.connection import KafkaConnection
+from bus.patience import until_known
 from bus.publisher import Publisher
 from bus.reader import read_topics
 from bus.records import Output
@@ -85,6 +88,37 @@ async def test_a_missing_topic_is_named_with_the_remedy(
         await check_topics(connection, PLAN, [topic])
     with pytest.raises(Misconfigured, match=rf"{topic.name}.*ats topics create"):
         await read(connection, topic)
+
+
+async def test_a_topic_that_a_starting_broker_does_not_know_yet_is_waited_for() -> None:
+    answers = iter([None, None, 3])
+    asked = []
+
+    async def look() -> int | None:
+        asked.append(answer := next(answers))
+        return answer
+
+    assert await until_known(look) == 3
+    assert asked == [None, None, 3]
+
+
+async def test_a_publisher_waits_for_a_topic_that_a_starting_broker_does_not_know_yet(
+    connection: KafkaConnection, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic, unknown = a_topic(prefix), [UnknownTopicOrPartitionError(), None]
+    await create_topics(connection, PLAN, topics=[topic])
+    ask = AIOKafkaProducer.partitions_for
+
+    async def partitions_for(producer: AIOKafkaProducer, name: str) -> set[int]:
+        if error := unknown.pop(0):
+            raise error
+        known: set[int] = await ask(producer, name)
+        return known
+
+    monkeypatch.setattr(AIOKafkaProducer, "partitions_for", partitions_for)
+    async with Publisher(connection) as publisher:
+        await publisher.send_and_wait(Output(topic, b"key", b"value", 0))
+    assert unknown == []
 
 
 async def test_an_absent_broker_asks_to_try_later(prefix: str) -> None:
