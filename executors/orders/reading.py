@@ -70,7 +70,11 @@ class Reading:
 async def read_account(
     clients: AccountClients, monotonic: Callable[[], float]
 ) -> Reading | NoAnswer:
-    """Read orders, then super orders, then positions; `Unknown` unless all could be read whole."""
+    """Read orders, then super orders, then positions; `Unknown` unless all could be read whole.
+
+    One after the other: read before the orders, super orders would lack one that came between, and
+    its entry would pass for a plain order without a stop.
+    """
     began = monotonic()
     day = await clients.orders.orders_of_the_day()
     if not isinstance(day, DayOrders):
