@@ -24,8 +24,9 @@ from executors.app import follow_ticks, run_with_feeds
 from executors.charges.rates import shipped_rates
 from executors.clock import MarketClock, MonotonicClock
 from executors.halts import HaltBoard, HaltPoller
+from executors.limits import LimitsBoard, LimitsPoller, LimitStore
 from executors.metrics import BookMetrics
-from executors.modes import ModeRules
+from executors.modes import Mode, ModeRules
 from executors.orders.account import no_guardian
 from executors.orders.book_machine import book_service
 from executors.orders.book_store import BookStore
@@ -35,17 +36,19 @@ from executors.orders.guardian_metrics import GuardianMetrics
 from executors.orders.guardians import ExitRecorder, Guardians
 from executors.orders.observer import READ_EVERY, ObserverDeps
 from executors.orders.plans import Plans
+from executors.orders.pnl_exit import exit_at_loss
 from executors.orders.projection import Projection
 from executors.orders.reading import AccountClients
 from executors.quotes import QuoteCache
+from executors.risk.sizing import UserLimits
 from executors.risk.square_off import SquareOff
 from executors.store import Store
 from executors.tokens import RefusedTokens
 from schemas.calendar import Calendar
-from schemas.ids import InstrumentId
+from schemas.ids import InstrumentId, UserId
 from schemas.market import Instrument
 from schemas.topics import PartitionPlan
-from schemas.units import NS_PER_SECOND
+from schemas.units import NS_PER_SECOND, Paise
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +57,14 @@ class Guards:
 
     Attributes:
         calendar: When the exchanges trade, with the shares that close in an auction.
-        pnl_exit: What Dhan itself is to leave every account at; None for nothing.
+        limits: The platform's; users may have tighter ones.
+        pnl_exit_loss: A day's loss at which Dhan itself is to leave every account; None for none.
     """
 
     calendar: Calendar
     square_off: SquareOff
-    pnl_exit: PnlExit | None = None
+    limits: UserLimits
+    pnl_exit_loss: Paise | None = None
     metrics: GuardianMetrics = field(default_factory=GuardianMetrics)
 
 
@@ -157,6 +162,12 @@ async def run_books(
 
 def _guardians(ports: BookDeps, store: Store, guards: Guards) -> Guardians:
     board, recorder = HaltBoard(), ExitRecorder(ports.connection, ports.machine)
+    limits = LimitsBoard(guards.limits, real_money=ports.rules.mode is not Mode.PAPER)
+
+    def pnl_exit_of(user: UserId) -> PnlExit | None:
+        own = limits.of(user)
+        return exit_at_loss(guards.pnl_exit_loss, own.max_daily_loss) if own.known else None
+
     deps = GuardianDeps(
         open_clients=partial(AccountClients.open, ports.http, ports.rules.base_url),
         instruments=ports.instruments,
@@ -166,9 +177,10 @@ def _guardians(ports: BookDeps, store: Store, guards: Guards) -> Guardians:
         halts=board.of,
         quote_at=ports.quotes.quote_at,
         record=recorder,
-        pnl_exit=guards.pnl_exit,
+        pnl_exit_of=pnl_exit_of,
         machine=ports.machine,
         metrics=guards.metrics,
     )
     halts = HaltPoller(store, board, ports.machine)
-    return Guardians(deps, ports.connection, recorder, halts, ports.wall)
+    bounds = LimitsPoller(LimitStore(ports.database), limits, ports.machine)
+    return Guardians(deps, ports.connection, recorder, halts, bounds, ports.wall)

@@ -8,14 +8,14 @@ from random import SystemRandom
 
 from ats.services.calendars import calendar_of, with_auction_shares
 from ats.services.context import Context, database, instrument_master
-from ats.services.executors import announce_egress, mode_rules, square_off_of
+from ats.services.executors import announce_egress, limits_of, mode_rules, square_off_of
 from bus.metrics import ShellMetrics
 from executors.book_app import BookDeps, Guards, run_books
 from executors.clock import LiveClock, ReplayClock
 from executors.metrics import BookMetrics
 from executors.orders.guardian_metrics import GuardianMetrics
-from executors.orders.pnl_exit import exit_at_loss
 from executors.quotes import QuoteCache
+from schemas.units import Paise
 
 
 async def run(context: Context) -> None:
@@ -26,8 +26,14 @@ async def run(context: Context) -> None:
     connection, master = settings.kafka(), await instrument_master(settings)
     calendar = with_auction_shares(calendar_of(settings), master)
     exits = GuardianMetrics()
-    at_loss = exit_at_loss(settings.ats_pnl_exit_loss_rupees)
-    guards = Guards(calendar, square_off_of(settings), at_loss, exits)
+    loss = settings.ats_pnl_exit_loss_rupees
+    guards = Guards(
+        calendar,
+        square_off_of(settings),
+        limits_of(settings),
+        None if loss is None else Paise.from_rupees(loss),
+        exits,
+    )
     context.records += [metrics, books, exits]
     async with AsyncExitStack() as stack:
         ports = BookDeps(

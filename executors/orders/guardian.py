@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from typing import Final, TypeAlias
 
 import structlog
@@ -62,7 +63,7 @@ class GuardianDeps:
     Attributes:
         halts: The halts of one user, as known last.
         record: Takes a message for `ats.exits`; never waits.
-        pnl_exit: What Dhan is to leave every account at; None for nothing.
+        pnl_exit_of: What Dhan itself is to leave a user's account at; None for nothing.
     """
 
     open_clients: OpenClients
@@ -73,7 +74,7 @@ class GuardianDeps:
     halts: Callable[[UserId], tuple[Halt, ...]]
     quote_at: QuoteAt
     record: Record
-    pnl_exit: PnlExit | None = None
+    pnl_exit_of: Callable[[UserId], PnlExit | None] = lambda _: None
     machine: MonotonicClock = field(default_factory=MonotonicClock)
     metrics: GuardianMetrics = field(default_factory=GuardianMetrics)
 
@@ -109,7 +110,7 @@ class ExitGuardian:
         self._user, self._access, self._deps = user, access, deps
         self._sender = ExitSender(user, deps.record, deps.machine, deps.metrics)
         self._pnl_exit = PnlExitKeeper(
-            user, deps.pnl_exit, deps.record, deps.machine, deps.metrics.sent
+            user, partial(deps.pnl_exit_of, user), deps.record, deps.machine, deps.metrics.sent
         )
         self._born = deps.machine.monotonic()
         self._looked_at = float("-inf")

@@ -21,6 +21,7 @@ from bus.reader import read_topics
 from bus.records import message_output
 from executors.clock import MonotonicClock
 from executors.halts import HaltPoller
+from executors.limits import LimitsPoller
 from executors.orders.account import BookAccess, Guardian
 from executors.orders.guardian import ExitGuardian, GuardianDeps
 from executors.orders.plans import Plans
@@ -80,6 +81,7 @@ class Guardians:
     connection: KafkaConnection
     recorder: ExitRecorder
     halts: HaltPoller
+    limits: LimitsPoller
     wall: Callable[[], int]
 
     def open(self, user: UserId, access: BookAccess) -> Guardian:
@@ -87,10 +89,11 @@ class Guardians:
         return ExitGuardian(user, access, self.deps)
 
     async def run(self) -> None:
-        """Keep plans and halts up to date, and tell what was done, for ever."""
+        """Keep plans, halts and limits up to date, and tell what was done, for ever."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.recorder.run())
             tasks.create_task(self.halts.run())
+            tasks.create_task(self.limits.run())
             tasks.create_task(self._follow_intents(self.deps.plans))
 
     async def _follow_intents(self, plans: Plans) -> None:

@@ -1,8 +1,8 @@
 """Dhan's own exit at the day's loss, armed for each account once a day and read back.
 
 It holds while all of ATS is away: Dhan leaves every intraday position and stops trading for the day
-once the loss is reached. Dhan forgets it overnight. What stands there already is never changed: a
-person may have set a narrower one.
+once the loss is reached. Dhan forgets it overnight. One that a person set is never changed: it may
+be the narrower one.
 
 Where the guarantee stops: the bound is Dhan's to watch, and the market may jump over it.
 """
@@ -27,15 +27,17 @@ from schemas.units import Paise, UtcNs
 log = structlog.get_logger(__name__)
 
 AGAIN_AFTER: Final = 60.0  # seconds after an attempt that left it unarmed
-# Dhan asks for a profit to leave at, too: one that no account of ours reaches in a day.
+# Dhan asks for a profit to leave at, too: one that no account reaches in a day. It tells our exits.
 UNREACHED_PROFIT: Final = Paise.from_rupees(100_000_000)
 
 
-def exit_at_loss(rupees: int | None) -> PnlExit | None:
-    """The exit for a bound in whole rupees; None where none is asked for."""
-    if rupees is None:
-        return None
-    return PnlExit(UNREACHED_PROFIT, Paise.from_rupees(rupees), kill_switch=True)
+def exit_at_loss(*bounds: Paise | None) -> PnlExit | None:
+    """The exit at the tightest of the bounds that are set; None where none is.
+
+    Nor at 0: who may lose nothing opens nothing.
+    """
+    loss = min((each for each in bounds if each is not None), default=None)
+    return PnlExit(UNREACHED_PROFIT, loss, kill_switch=True) if loss else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,45 +61,51 @@ class PnlExitKeeper:
     def __init__(
         self,
         user: UserId,
-        wanted: PnlExit | None,
+        wanted: Callable[[], PnlExit | None],
         record: Record,
         machine: MonotonicClock,
         count: Callable[[str, str], None],
     ) -> None:
-        """`record` and `count` hear of each new outcome; `count` gets its reason and its name."""
+        """`wanted` may change during the day; None while nothing is to be armed.
+
+        `record` and `count` hear of each new outcome; `count` gets its reason and its name.
+        """
         self._user, self._wanted = user, wanted
         self._record, self._machine, self._count = record, machine, count
-        self._done: date | None = None
+        self._done: tuple[date, PnlExit] | None = None
         self._told: tuple[date, _Found] | None = None
-        self._tried_at = float("-inf")
+        self._tried: tuple[date, PnlExit, float] | None = None
 
     async def keep(self, day: date, now: UtcNs, control: TraderControlClient) -> None:
         """See that the exit of `day` is armed. Cheap where it is; never raises for Dhan's answers.
 
         `now` is market time.
         """
-        if self._wanted is None or self._done == day:
+        wanted = self._wanted()
+        if wanted is None or self._done == (day, wanted) or self._tried_lately(day, wanted):
             return
-        if self._machine.monotonic() - self._tried_at < AGAIN_AFTER and self._told_of(day):
-            return
-        self._tried_at = self._machine.monotonic()
-        found = await self._arm(self._wanted, control)
+        found = await self._arm(wanted, control)
         if found is None:
             return
+        self._tried = day, wanted, self._machine.monotonic()
         if self._told != (day, found):
             self._tell(day, now, found)
         if found.final:
-            self._done = day
+            self._done = day, wanted
 
-    def _told_of(self, day: date) -> bool:
-        return self._told is not None and self._told[0] == day
+    def _tried_lately(self, day: date, wanted: PnlExit) -> bool:
+        if self._tried is None or self._tried[:2] != (day, wanted):
+            return False
+        return self._machine.monotonic() - self._tried[2] < AGAIN_AFTER
 
     async def _arm(self, wanted: PnlExit, control: TraderControlClient) -> _Found | None:
         """None when the token is refused: others see to that."""
         before = await control.pnl_exit()
         if isinstance(before, TokenRefused):
             return None
-        if not isinstance(before, PnlExitState) or before.active:
+        if not isinstance(before, PnlExitState) or (
+            before.active and not _replaced(before, wanted)
+        ):
             return _as_shown(before, wanted)
         answer = await control.set_pnl_exit(wanted)
         if isinstance(answer, Rejected | NotSent):
@@ -126,13 +134,19 @@ class PnlExitKeeper:
         )
 
 
+def _replaced(state: PnlExitState, wanted: PnlExit) -> bool:
+    """Whether it is one of ours, for a bound that is wanted no more."""
+    ours = state.profit == UNREACHED_PROFIT.rupees() and state.kill_switch
+    return ours and not state.is_set_as(wanted)
+
+
 def _as_shown(state: PnlExitResult, wanted: PnlExit) -> _Found:
     if not isinstance(state, PnlExitState):
         return _Found("unknown", reason=state.reason)
     if not state.active:
         return _Found("differs", reason="Dhan shows none")
     if state.is_set_as(wanted):
-        return _Found("armed", final=True)
+        return _Found("armed", final=True, reason=f"at a loss of {wanted.loss}")
     switch = "with" if state.kill_switch else "without"
     products = ", ".join(sorted(state.products)) or "no product"
     shown = f"profit {state.profit}, loss {state.loss}, {products}, {switch} kill switch"

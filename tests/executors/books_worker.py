@@ -28,7 +28,7 @@ from executors.risk.square_off import SquareOff
 from schemas.calendar import EVERY_DAY
 from schemas.topics import PartitionPlan
 from tests.bus.programs.process import stop_on_signal
-from tests.executors.factories import RELIANCE
+from tests.executors.factories import LIMITS, RELIANCE
 
 PLAN = PartitionPlan(instrument=2, user=2)
 
@@ -56,6 +56,7 @@ def _clock(market: str) -> Callable[[], int]:
 async def main(bootstrap: str, supabase_url: str, simulator_url: str, market: str) -> None:
     stop = stop_on_signal()
     rules = validate_mode(Mode.PAPER, f"{simulator_url}/v2")
+    guards = Guards(EVERY_DAY, SquareOff(), LIMITS)
     async with rules.open_client() as http:
         ports = BookDeps(
             connection=KafkaConnection(bootstrap),
@@ -72,7 +73,7 @@ async def main(bootstrap: str, supabase_url: str, simulator_url: str, market: st
             quotes=QuoteCache(PLAN.instrument),
             wall=time.time_ns,
             random=Random(1),
-            guards=Guards(EVERY_DAY, SquareOff()) if os.environ.get("GUARD") == "1" else None,
+            guards=guards if os.environ.get("GUARD") == "1" else None,
             read_every=1.0,
         )
         options = ShellOptions(session_timeout=6, snapshot_interval=0.5)

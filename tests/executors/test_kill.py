@@ -23,6 +23,7 @@ from bus.database import StoreAway
 from bus.topics import create_topics
 from executors.clock import MonotonicClock
 from executors.halts import HaltBoard, HaltPoller
+from executors.limits import LimitsBoard, LimitsPoller, LimitStore
 from executors.orders.guardian import ExitGuardian
 from executors.orders.guardians import ExitRecorder, Guardians
 from executors.store import Store
@@ -33,6 +34,7 @@ from schemas.topics import PartitionPlan
 from schemas.units import UtcNs
 from tests.conftest import started_broker, unused_port
 from tests.database.fixtures import SupabaseStack, own_stack, trading_user
+from tests.executors.factories import LIMITS
 from tests.executors.guarded import GuardedAccount, NoObserver, guarded_account
 from tests.simulator.factories import DAY
 
@@ -85,9 +87,9 @@ async def guarded(
     machine = MonotonicClock()
     recorder = ExitRecorder(connection, machine)
     deps = replace(account.deps, halts=board.of, record=record, machine=machine)
-    guardians = Guardians(
-        deps, connection, recorder, HaltPoller(Store(client), board, machine), time.time_ns
-    )
+    halts = HaltPoller(Store(client), board, machine)
+    limits = LimitsPoller(LimitStore(client), LimitsBoard(LIMITS, real_money=False), machine)
+    guardians = Guardians(deps, connection, recorder, halts, limits, time.time_ns)
     opened = guardians.open(user, NoObserver())
     assert isinstance(opened, ExitGuardian)
     account.guardian = opened

@@ -18,12 +18,12 @@ from executors.clock import MonotonicClock
 from executors.orders.pnl_exit import AGAIN_AFTER, PnlExitKeeper, exit_at_loss
 from executors.orders.reading import AccountClients
 from schemas.messages import ExitAction, ExitOrder, ExitReason
-from schemas.units import UtcNs
+from schemas.units import Paise, UtcNs
 from tests.executors.factories import USER
 from tests.executors.guarded import CREDENTIALS
 from tests.simulator.factories import DAY, running
 
-WANTED = exit_at_loss(5_000)
+WANTED = exit_at_loss(Paise.from_rupees(5_000))
 assert WANTED is not None
 NONE = PnlExitState(False, Decimal(0), Decimal(0), frozenset(), kill_switch=False)
 STANDS = PnlExitState(
@@ -58,11 +58,11 @@ class Life:
     def __init__(self, dhan: Any, wanted: PnlExit | None = WANTED) -> None:
         self.told: list[ExitOrder] = []
         self.counted: list[tuple[str, str]] = []
-        self.now = 1_000.0
+        self.now, self.wanted = 1_000.0, wanted
         self._dhan = cast(TraderControlClient, dhan)
         self._keeper = PnlExitKeeper(
             USER,
-            wanted,
+            lambda: self.wanted,
             self.told.append,
             MonotonicClock(lambda: self.now),
             lambda why, outcome: self.counted.append((why, outcome)),
@@ -121,7 +121,7 @@ async def test_after_a_restart_it_is_armed_again_only_where_dhan_shows_none(
 
 
 async def test_another_bound_that_stands_at_dhan_is_told_and_left() -> None:
-    dhan = Dhan(replace(STANDS, loss=Decimal(2_000)))
+    dhan = Dhan(replace(STANDS, profit=Decimal(9_000), loss=Decimal(2_000)))
     life = Life(dhan)
 
     await life.keep()
@@ -131,6 +131,36 @@ async def test_another_bound_that_stands_at_dhan_is_told_and_left() -> None:
     assert told == ["differs"]
     assert "loss 2000" in life.told[0].reason
     assert dhan.set == []
+
+
+async def test_a_bound_that_is_tightened_during_the_day_takes_the_place_of_ours() -> None:
+    dhan = Dhan()
+    life = Life(dhan)
+    tighter = exit_at_loss(Paise.from_rupees(2_000))
+    assert tighter
+
+    await life.keep()
+    life.wanted = tighter
+    dhan.then = replace(STANDS, loss=Decimal(2_000))
+
+    assert await life.keep() == ["armed", "armed"]
+    assert dhan.set == [WANTED, tighter]
+
+
+@pytest.mark.parametrize(
+    ("bounds", "loss"),
+    [((None, None), None), ((500, None), 500), ((500, 300), 300), ((None, 300), 300)],
+)
+def test_the_tighter_of_the_platforms_and_the_users_bound_counts(
+    bounds: tuple[int | None, ...], loss: int | None
+) -> None:
+    found = exit_at_loss(*(None if each is None else Paise(each) for each in bounds))
+
+    assert (found and found.loss) == loss
+
+
+def test_who_may_lose_nothing_has_no_exit_at_a_loss() -> None:
+    assert exit_at_loss(Paise(0), Paise(500)) is None
 
 
 @pytest.mark.parametrize(
