@@ -56,6 +56,7 @@ app.add_typer(set_up.topics, name="topics", rich_help_panel=SET_UP)
 app.add_typer(set_up.database, name="db", rich_help_panel=SET_UP)
 app.add_typer(rules.rules, name="rules", rich_help_panel="Write rules")
 app.add_typer(look.claims, name="claims", rich_help_panel=LOOK)
+app.add_typer(look.members, name="members", rich_help_panel=SET_UP)
 
 
 def _version(asked: bool) -> None:

@@ -14,6 +14,7 @@ from ats.cli.groups import group
 from ats.cli.options import day_of, finish
 from schemas.units import IST, UtcNs
 
+members = group("Whose accounts ATS_MODE=family trades: declare members, list and remove them.")
 claims = group("Orders whose fate is unknown: list them, settle or correct them by hand.")
 
 OrderArgument = Annotated[
@@ -72,6 +73,65 @@ def claims_correct(
     from ats.commands.claims import Verdict, correct
 
     finish(correct(Verdict.of(order, as_, dhan_order_id, reason=reason, by=by)))
+
+
+@members.command("add")
+def members_add(
+    user: Annotated[str, typer.Argument(help="The member's user id here.")],
+    account: Annotated[str, typer.Option(help="Their Dhan client id.")],
+    relation: Annotated[
+        str,
+        typer.Option(help="To you: self, spouse, dependent_child or dependent_parent."),
+    ],
+    consent: Annotated[
+        str, typer.Option(help="What they agreed to, and where it is kept; they read it.")
+    ],
+    consented_on: Annotated[str, typer.Option(help="When they did, YYYY-MM-DD.")],
+    address: Annotated[
+        str, typer.Option(help="Their own static address, registered at Dhan, as Dhan sees it.")
+    ],
+    by: SaysWho,
+) -> None:
+    """Declare a member of your family, whose account ATS_MODE=family then trades."""
+    from ats.commands.members import Declaration, add
+
+    today = datetime.now(IST).date()
+    declaration = Declaration.of(
+        user,
+        account,
+        relation,
+        consent=consent,
+        consented_on=day_of(consented_on, "--consented-on") or today,
+        address=address,
+        by=by,
+        today=today,
+    )
+    finish(add(declaration))
+
+
+@members.command("list")
+def members_list(
+    ended: Annotated[bool, typer.Option("--ended", help="Those that were ended too.")] = False,
+) -> None:
+    """Who is declared. A table on a terminal, JSON lines in a pipe."""
+    from ats.commands.members import list_members
+
+    finish(list_members(ended=ended))
+
+
+@members.command("remove")
+def members_remove(
+    account: Annotated[str, typer.Argument(help="The Dhan client id.")],
+    reason: Annotated[str, typer.Option(help="Why, in one sentence; it is kept.")],
+    by: SaysWho,
+) -> None:
+    """End a declaration: no entry of the account leaves any more.
+
+    What it holds is still protected and closed. The row stays as evidence.
+    """
+    from ats.commands.members import remove
+
+    finish(remove(account, reason=reason, by=by))
 
 
 def kill(

@@ -18,11 +18,13 @@ _RIGHTS: Final = re.compile(
     re.DOTALL,
 )
 _FUNCTION: Final = re.compile(r"create (?:or replace )?function (?P<name>[\w.]+)")
+_MOVED: Final = re.compile(r"alter function (?P<name>[\w.]+)\s?\([^)]*\) set schema \w+$")
 # locks are tried with two connections in test_guards.py; a key's audit is no guard
 _NO_GUARD: Final = re.compile(r"pg_advisory|wait_for_claims|audit_key|set_config")
-# a further condition of a query on halts
+# a further condition of a query on halts and members
 _CONDITION: Final = re.compile(
-    r"\band (?:not )?(?:own|flatten|broker_kill|lifted_at)\b(?:[^\n;()]|\(\))*?(?=\s+and\b|\n|;|\))"
+    r"\band (?:not )?(?:own|flatten|broker_kill|lifted_at|ended_at)\b(?:[^\n;()]|\(\))*?"
+    r"(?=\s+and\b|\n|;|\))"
 )
 
 
@@ -52,11 +54,13 @@ def mutants(files: list[Path]) -> Iterator[Mutant]:
     granted = {(right.object, right.role) for part in said for right in _rights(part)
                if right.verb == "grant" and right.kind}  # fmt: skip
     last = {found["name"]: at for at, part in enumerate(said) if (found := _FUNCTION.match(part))}
+    moved = {found["name"]: at for at, part in enumerate(said) if (found := _MOVED.match(part))}
     for at, part in enumerate(said):
         found = _FUNCTION.match(part)
         if found and last[found["name"]] != at:
             continue  # a later definition is the one in force
-        for name, instead in _changed(part, granted):
+        inner = {name for name, later in moved.items() if at < later}
+        for name, instead in _changed(part, granted, inner):
             changed = [*said[:at], *instead, *said[at + 1 :]]
             yield Mutant(name, ";\n".join(changed) + ";")
 
@@ -77,11 +81,16 @@ def statements(text: str) -> list[str]:
     ]  # fmt: skip
 
 
-def _changed(part: str, granted: set[tuple[str, str]]) -> Iterator[tuple[str, list[str]]]:
+def _changed(
+    part: str, granted: set[tuple[str, str]], inner: set[str]
+) -> Iterator[tuple[str, list[str]]]:
+    """`inner`: functions that a later migration wraps; the rights of the wrapper count."""
     line = " ".join(part.split())[:90]
     if rights := _rights(part):
         for right in rights:
             if right.verb == "revoke" and _changes_nothing(right, granted):
+                continue
+            if right.verb == "grant" and right.object in inner:
                 continue
             rest = [other.sql for other in rights if other != right]
             yield f"without: {right.sql}", rest

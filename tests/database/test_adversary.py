@@ -21,13 +21,14 @@ import pytest_asyncio
 
 from ats.embedded.postgres import EmbeddedPostgres
 from simulator.supabase import migrate
-from tests.database import adversary
-from tests.database.adversary import CHECKS, Check, Scene
+from tests.database import adversary, adversary_family
+from tests.database.adversary import Check, Scene
 from tests.database.conftest import Connection
 from tests.database.fixtures import MIGRATIONS, an_order_worker_reports
 from tests.database.mutants import mutants, statements
 
 FIRST = "20261129180000"  # every migration from here on is mutated
+CHECKS = (*adversary.CHECKS, *adversary_family.CHECKS)
 EARLIER = [file for file in sorted(MIGRATIONS.glob("*.sql")) if file.name < FIRST]
 OURS = [file for file in sorted(MIGRATIONS.glob("*.sql")) if file.name >= FIRST]
 
@@ -128,8 +129,9 @@ async def test_none_can_be_taken_away_unnoticed(before: Before) -> None:
 def test_every_check_is_listed() -> None:
     said = {
         each
-        for each in vars(adversary).values()
-        if inspect.iscoroutinefunction(each) and each.__module__ == adversary.__name__
+        for module in (adversary, adversary_family)
+        for each in vars(module).values()
+        if inspect.iscoroutinefunction(each) and each.__module__ == module.__name__
     }
 
     assert said == set(CHECKS)

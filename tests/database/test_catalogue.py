@@ -24,13 +24,11 @@ from tests.database.fixtures import MIGRATIONS, short_home
 POSTGRES_15 = Path("/usr/lib/postgresql/15/bin")  # where Debian puts it
 API_ROLES = ("anon", "authenticated", "service_role")
 WITHOUT_POLICY = {"daily_scans", "analysis_reports"}  # on purpose: no user reads them
+# beside the five of the contract
 ADDED = {
-    "order_states",
-    "trades",
-    "positions",
-    "trading_halts",
-    "user_limits",
-}  # beside the five of the contract
+    *("order_states", "trades", "positions", "trading_halts", "user_limits"),
+    "family_members",
+}
 SERVICE_FUNCTIONS = {
     "claim_order",
     "record_order_outcome",
@@ -50,6 +48,7 @@ SERVICE_FUNCTIONS = {
     *("halt_trading", "lift_halt", "halts_in_force"),
     *("keep_judgement", "record_judged_outcome"),
     *("set_user_limits", "limits_in_force"),
+    *("declare_member", "end_membership", "members_declared"),
 }
 USER_FUNCTIONS = {
     *("store_dhan_token", "disconnect_dhan"),
@@ -291,7 +290,7 @@ async def test_every_foreign_key_and_policy_column_leads_an_index(catalogue: Con
         "'public'::regnamespace",
     )
 
-    assert len(users) == 7
+    assert len(users) == 8
     assert referencing | users <= leading
 
 

@@ -22,5 +22,6 @@ export function databaseProblem(error: { code?: string; message: string; details
 /** Why the database refused to switch on (supabase/migrations). */
 function whyNotOn({ message, details }: { message: string; details?: string | null }): string {
   if (details === "mode_unknown" || details === "terms_changed" || details === "connection_refused") return details;
+  if (details === "not_a_member") return "switch_not_a_member";
   return message.includes("expired") ? "token_expired" : "not_connected";
 }

@@ -34,6 +34,7 @@ const NOTICES: Readonly<Record<string, Notice>> = {
   application_away: bad("This application does not answer. What you see may be old. Check your connection."),
   not_stored: bad("Dhan approved, but our database did not store the connection. An earlier connection may have ended by it. Connect again before you trade."),
   account_taken: bad("This Dhan account is connected to another user here. We are asking Dhan whether that connection still lives: try again in a minute, or disconnect it there. An earlier connection of yours may have ended."),
+  not_a_member: bad("Only declared members of the operator's family trade here, and this Dhan account is none. Nothing was stored. Ask the operator to declare it."),
   token_refused: bad("Dhan's answer was not one we can store: its token or its end of validity is out of range. An earlier connection may have ended by it. Connect again."),
   link_sent: plain("If this address has an account, a link is on its way. Open it in this browser within the hour."),
   signed_out: plain("You are signed out."),
@@ -50,6 +51,7 @@ const NOTICES: Readonly<Record<string, Notice>> = {
   not_connected: bad("Trading cannot be switched on: no Dhan account is connected. Connect it first."),
   token_expired: bad("Trading cannot be switched on: the connection to Dhan has expired. Connect again first."),
   connection_refused: bad("Trading cannot be switched on: Dhan no longer accepts the connection. Connect again first."),
+  switch_not_a_member: bad("Trading cannot be switched on: your Dhan account is not declared as a member of the operator's family."),
   mode_unknown: bad("Trading cannot be switched on: no order worker has told its mode and limits yet."),
   terms_changed: bad("Mode or limits changed while you were asked, so nothing was switched on. Read them again, then decide."),
   session_ended: bad("Your session has ended. Sign in again."),
@@ -69,6 +71,7 @@ export function wordsOf(code: string): Notice {
 const REASONS: Readonly<Record<string, string>> = {
   kill_switch: "All trading was stopped by the operator.",
   mode_refuses: "The running mode does not trade your account.",
+  not_a_member: "Your Dhan account was not declared as a member of the operator's family.",
   user_inactive: "Your account was not active.",
   decision_expired: "The decision was too old.",
   outside_session: "The market was closed.",

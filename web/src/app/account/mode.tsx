@@ -23,9 +23,9 @@ export function modeName({ mode }: Platform): string {
 
 export function whatItMeans({ mode, admits_this_account: admitted }: Platform): string {
   if (mode === "paper") return "Orders go to a simulator. No real money moves.";
-  return admitted
-    ? "Orders are placed at Dhan with real money."
-    : "Orders are placed with real money, but not for your account: this mode trades the operator's own only.";
+  if (admitted) return "Orders are placed at Dhan with real money.";
+  const others = mode === "family" ? "the operator's declared family only" : "the operator's own only";
+  return `Orders are placed with real money, but not for your account: this mode trades ${others}.`;
 }
 
 /** The limits of every order and day, and what they add up to, as sentences. */

@@ -99,6 +99,7 @@ function whyIdle(account: Account): string | null {
   if (connectionState(account) !== "connected") return "On, but no order is placed until you connect to Dhan again.";
   if (account.token_refused) return "On, but Dhan no longer accepts the connection. No order is placed until you connect again.";
   if (platform === null || !platform.alive) return "On, but no order worker is running. No order is placed until one is.";
+  if (!platform.admits_this_account && platform.mode === "family") return "On, but your account is not declared as a member of the operator's family. No order is placed.";
   if (!platform.admits_this_account) return "On, but this mode does not trade your account. No order is placed.";
   if (platform.halted) return haltInWords(platform.halted);
   if (usedUp) return `On, but the day's ${platform.max_orders_per_day} orders are used up. Only closing orders are placed.`;

@@ -24,8 +24,8 @@ export async function POST(request: Request): Promise<NextResponse> {
     return problem(status, code);
   }
   if (data !== "begun") {
-    log("warning", "consent_refused_by_us", { user: user.id, code: "too_often" });
-    return problem(429, "too_often");
+    log("warning", "consent_refused_by_us", { user: user.id, code: data });
+    return problem(data === "too_often" ? 429 : 409, data);
   }
   const login = await loginAddress(clientId);
   if (!login.ok) {

@@ -40,7 +40,7 @@ async function exchange(client: SupabaseClient, tokenId: string, clientIds: stri
     return consumed.problem;
   }
   const outcome = clientIds.includes(consumed.value.clientId) ? await store(client, consumed.value) : "client_mismatch";
-  if (outcome !== "client_mismatch" && outcome !== "account_taken") return outcome;
+  if (!["client_mismatch", "account_taken", "not_a_member"].includes(outcome)) return outcome;
   await client.rpc("trust_dhan_token", { p_doubt: doubt, p_minted_for: consumed.value.clientId });
   return outcome;
 }
@@ -56,7 +56,7 @@ async function takeConsents(client: SupabaseClient, states: string[]): Promise<{
 async function store(client: SupabaseClient, { clientId, token, expiry }: Connection): Promise<string> {
   for (const pause of [...STORE_AGAIN_AFTER_MS, null]) {
     const { data, error } = await client.rpc("store_dhan_token", { p_client_id: clientId, p_token: token, p_expiry: expiry });
-    if (!error) return data === "account_taken" ? data : "connected";
+    if (!error) return data === "stored" ? "connected" : data;
     if (error.code === "22023") return "token_refused";
     if (pause !== null) await new Promise((resolve) => setTimeout(resolve, pause));
   }
