@@ -1,6 +1,6 @@
 """Whose Dhan account a token is of, as Dhan says and not as a user typed.
 
-Asked where the mode trades one account only, once a token. Which account a user's row names was
+Asked where the mode trades real money, once a token. Which account a user's row names was
 typed by somebody; a token of another account would trade that one.
 """
 
@@ -36,7 +36,7 @@ class Accounts:
 
         Nobody is asked where the mode trades every account, or refuses this one anyway.
         """
-        if claimed.credentials.client_id != self._rules.own_client_id:
+        if not self._rules.must_be_whose(claimed.credentials.client_id):
             return Account.AS_STORED
         if known := self._known.get(claimed.token_version):
             return known

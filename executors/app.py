@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -25,11 +25,13 @@ from bus.reader import read_topics
 from bus.records import Record
 from bus.stateless import Handler, StatelessService, run_stateless
 from executors.accounts import Accounts
+from executors.addresses import Addresses
 from executors.clock import MarketClock, MonotonicClock
 from executors.contests import ContestSweep
 from executors.fanout import FanOut
 from executors.halts import HaltBoard, HaltPoller
 from executors.limits import LimitsBoard, LimitsPoller, LimitStore
+from executors.members import MemberBoard, MemberPoller, MemberStore
 from executors.metrics import OrderMetrics
 from executors.modes import Mode, ModeRules
 from executors.orders.breaker import Breakers
@@ -145,7 +147,12 @@ async def run_executors(
     tokens = RefusedTokens(store, ports.machine)
     breakers = Breakers(ports.machine, ports.metrics)
     reconciler = Reconciler(store, broker, tokens, ports.machine, breakers, lease=ports.lease)
-    pre_trade = _pre_trade(ports, tokens, book, active, budget=budget, halts=halts, limits=limits)
+    members = MemberBoard(needed=ports.rules.family)
+    pre_trade = replace(
+        _pre_trade(ports, tokens, book, active, budget=budget, halts=halts, limits=limits),
+        addresses=Addresses(ports.rules, ports.http, members, ports.machine),
+        is_member=members.admits,
+    )
     telling = Telling(budget, ports.metrics)
     unresolved = UnresolvedOrders(
         UnresolvedStore(ports.database), reconciler, telling.outputs, ports.machine, ports.metrics
@@ -198,6 +205,7 @@ async def run_executors(
             HaltPoller(store, halts, ports.machine).run(),
             LimitsPoller(LimitStore(ports.database), limits, ports.machine).run(),
             sweep.run(),
+            MemberPoller(MemberStore(ports.database), members, ports.machine).run(),
             ContestSweep(store, ports.rules, ports.http, tokens, ports.machine).run(),
             follow_ticks(ports.connection, book, ports.wall()),
             _follow_executions(ports, budget),

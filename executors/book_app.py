@@ -25,6 +25,7 @@ from executors.charges.rates import shipped_rates
 from executors.clock import MarketClock, MonotonicClock
 from executors.halts import HaltBoard, HaltPoller
 from executors.limits import LimitsBoard, LimitsPoller, LimitStore
+from executors.members import MemberBoard, MemberPoller, MemberStore
 from executors.metrics import BookMetrics
 from executors.modes import Mode, ModeRules
 from executors.orders.account import no_guardian
@@ -120,6 +121,9 @@ async def run_books(
     recorder = Publisher(
         ports.connection, lambda error: terminate_on(error, "an observation was not accepted")
     )
+    members = MemberBoard(needed=ports.rules.family)
+    member_poller = MemberPoller(MemberStore(ports.database), members, ports.machine)
+    await member_poller.poll_if_needed()  # before anybody is looked at
     guardians = _guardians(ports, store, ports.guards) if ports.guards else None
     async with recorder:
         accounts = ConnectedAccounts(
@@ -142,6 +146,7 @@ async def run_books(
             ),
             projection,
             partitions=ports.plan.user,
+            minds=members.minds,
             wall=lambda: datetime.fromtimestamp(ports.wall() / NS_PER_SECOND, tz=UTC),
         )
         serving = run_stateful(
@@ -155,7 +160,7 @@ async def run_books(
             listener=accounts,
         )
         ticks = follow_ticks(ports.connection, ports.quotes, ports.wall())
-        beside = [accounts.run(), projection.run(), ticks]
+        beside = [accounts.run(), projection.run(), ticks, member_poller.run()]
         await run_with_feeds(serving, *beside, *([guardians.run()] if guardians else []))
         await projection.write()
 

@@ -1,7 +1,7 @@
 """In which mode ATS runs, and so whose orders may go where (`docs/facts/market-rules.md`).
 
 Modes are refused by code: with paper money no address but this machine's own can be reached, and
-with real money only the operator's own account.
+with real money only the operator's own account, or those of the declared members of their family.
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ class ModeRules:
     """What the mode permits. Built only by `rules_of`.
 
     Attributes:
-        own_client_id: The one account that may trade; None admits all (paper).
+        own_client_id: The one account that may trade; None admits all (paper), or those with an
+            address of their own (family).
         egress: From which address of this machine each account's requests leave.
     """
 
@@ -75,10 +76,19 @@ class ModeRules:
     own_client_id: DhanClientId | None
     egress: Egress = field(default_factory=Egress)
 
+    @property
+    def family(self) -> bool:
+        """Whether only declared members trade (`executors.members`)."""
+        return self.mode is Mode.FAMILY
+
     def allows(self, client_id: DhanClientId | None) -> bool:
         if self.own_client_id is None:
-            return True
+            return self.egress.admits(client_id)
         return client_id == self.own_client_id
+
+    def must_be_whose(self, client_id: DhanClientId) -> bool:
+        """Whether Dhan is to say that a token is of this account before it trades."""
+        return self.family or client_id == self.own_client_id
 
     @property
     def updates_url(self) -> UpdatesUrl:
@@ -105,19 +115,26 @@ def validate_mode(
 
     Raises:
         Misconfigured: a mode that is not built, paper orders that would leave the machine, live
-            orders without https or without the operator's own client id, or entries of ATS_EGRESS
-            that are no accounts and addresses.
+            orders without https, without the operator's own client id (self) or without addresses
+            (family), or entries of ATS_EGRESS that are no accounts and addresses.
     """
-    sources = Egress.parse(egress)
+    sources = Egress.parse(egress, named_only=mode is Mode.FAMILY)
     if mode is Mode.PAPER:
         return ModeRules(mode, OrderUrl.parse(order_url), None, sources)
-    if mode is not Mode.SELF:
+    if mode is Mode.EMPANELLED:
         raise Misconfigured(
-            f"mode {mode.value} is refused: orders for others need what ATS does not have yet "
-            "(docs/executors.md); "
-            "use ATS_MODE=paper or ATS_MODE=self"
+            "mode empanelled is refused: orders for others than your family need an empanelment "
+            "with the exchanges, which ATS does not have (docs/executors.md); "
+            "use ATS_MODE=paper, ATS_MODE=self or ATS_MODE=family"
         )
     base_url = OrderUrl.of_real_money(order_url)
+    if mode is Mode.FAMILY:
+        if not sources.addresses:
+            raise Misconfigured(
+                "mode family sends each member's orders from their own address: set ATS_EGRESS, "
+                "such as ATS_EGRESS=1100000001=10.0.0.11"
+            )
+        return ModeRules(mode, base_url, None, sources)
     if not own_client_id:
         raise Misconfigured(
             "mode self trades exactly one account: set ADMIN_DHAN_CLIENT_ID to its Dhan client id"

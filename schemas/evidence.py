@@ -102,6 +102,11 @@ class SeenContext(FrozenModel):
     day_result: int = Field(
         default=0, description="paise made or lost today, closed and open, before charges"
     )
+    member: bool = Field(default=True, description="declared, where the mode trades a family")
+    address: Code = Field(
+        default="as_registered",
+        description="where requests come from: as_registered, another or unverified",
+    )
 
 
 class Answer(FrozenModel):

@@ -66,8 +66,13 @@ class ConnectedAccounts:
         *,
         partitions: int,
         wall: Callable[[], datetime],
+        minds: Callable[[UserId, DhanClientId], bool] = lambda *_: True,
     ) -> None:
-        """`partitions` is how many `ats.order-events` has."""
+        """`partitions` is how many `ats.order-events` has.
+
+        `minds` says whether a user and account are, or were, among those that the mode trades.
+        """
+        self._minds = minds
         self._store = store
         self._accounts = accounts
         self._rules = rules
@@ -171,7 +176,8 @@ class ConnectedAccounts:
 
     async def _may_be_watched(self, user: UserId, connected: Connected) -> bool:
         """Whether the mode trades this account, and the token is of it."""
-        if not self._rules.allows(connected.credentials.client_id):
+        account = connected.credentials.client_id
+        if not self._rules.allows(account) or not self._minds(user, account):
             return False
         return await self._accounts.seen(user, connected) is Account.AS_STORED
 

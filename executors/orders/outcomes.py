@@ -18,6 +18,7 @@ from schemas.messages import Execution, OrderIntent, Outcome
 
 CLAIM_STALE: Final = "claim_stale"
 ORDER_UNRESOLVED: Final = "order_unresolved"  # the claim's own word
+NO_SOURCE_ADDRESS: Final = "no_source_address"  # `dhan.egress.NoSourceAddress`, as its word
 NOT_FOUND: Final = "not_found"
 UNVERIFIABLE: Final = "unverifiable"
 FOUND_LATE: Final = "found_late"
@@ -27,10 +28,14 @@ EXPLANATIONS: Final[Mapping[str, str]] = {
     Denial.KILL_SWITCH: "all trading was stopped",
     Denial.HALTED: "trading was halted before the order left",
     Denial.MODE_REFUSES: "the running mode may not trade this account",
+    Denial.NOT_A_MEMBER: "the Dhan account is not declared as a member of the operator's family",
     Denial.USER_INACTIVE: "trading was switched off, or the token ended, before the order left",
     Denial.ACCOUNT_MISMATCH: "the token is of another Dhan account than the connected one",
     Denial.ACCOUNT_UNVERIFIED: "Dhan did not say whose account the token is of",
     Denial.ACCOUNT_FAILING: "Dhan does not answer for this account",
+    Denial.ADDRESS_MISMATCH: "Dhan sees the account's requests come from another address than the "
+    "registered one",
+    Denial.ADDRESS_UNVERIFIED: "Dhan did not say from which address it sees the account's requests",
     Denial.TOKEN_REFUSED: "Dhan no longer accepts the token: connect the account again",
     Denial.DECISION_EXPIRED: "the decision was too old when the order's turn came",
     Denial.OUTSIDE_SESSION: "the instrument is not in continuous trading now",
@@ -58,6 +63,7 @@ EXPLANATIONS: Final[Mapping[str, str]] = {
     "no_token": "no Dhan token: connect the account",
     "no_account": "no Dhan account is connected",
     ORDER_UNRESOLVED: "an earlier order of the account is still being looked up",
+    NO_SOURCE_ADDRESS: "the account has no source address here, so nothing of it leaves",
     CLAIM_STALE: "the order was not sent in time, so it was not sent at all",
     NOT_FOUND: "the reply was lost, and Dhan's order book does not hold the order",
     UNVERIFIABLE: "the reply was lost and Dhan can no longer be asked about it: check your order "

@@ -5,11 +5,13 @@ The judgement itself is pure (`executors.risk.gate`); here its facts are put tog
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from executors.accounts import Accounts
+from executors.addresses import Addresses
 from executors.clock import DecisionTime, MarketClock
 from executors.fanout import LimitsOf
 from executors.modes import ModeRules
@@ -19,6 +21,7 @@ from executors.risk.exposure import day_result, exposure_to
 from executors.risk.gate import (
     DAILY,
     Account,
+    Address,
     Denial,
     PreTradeContext,
     closable,
@@ -35,7 +38,7 @@ from executors.store import Claimed
 from executors.tokens import RefusedTokens
 from schemas.calendar import Calendar
 from schemas.evidence import Evidence, SeenContext
-from schemas.ids import InstrumentId, UserId
+from schemas.ids import DhanClientId, InstrumentId, UserId
 from schemas.market import Side, trading_day
 from schemas.messages import OrderIntent
 from schemas.units import UtcNs
@@ -49,10 +52,12 @@ class BrokerSays(NamedTuple):
 
     Attributes:
         account: Whose the token is.
+        address: Whether requests come from the registered one.
         answers: Its calls are answered, as far as the circuit breaker has heard.
     """
 
     account: Account = Account.AS_STORED
+    address: Address = Address.AS_REGISTERED
     answers: bool = True
 
 
@@ -78,6 +83,8 @@ class PreTrade:
     square_off: SquareOff = DAILY
     halted: Callable[[UserId], bool] = lambda _: False
     positions: FilledPositions = field(default_factory=FilledPositions)
+    addresses: Addresses | None = None
+    is_member: Callable[[UserId, DhanClientId], bool] = lambda *_: True
 
     async def quotes(self, intent: OrderIntent) -> None:
         """Wait until the quotes are as new as the decision, `QUOTE_TIMEOUT` at most."""
@@ -117,10 +124,19 @@ class PreTrade:
     def _filled(self, order: OrderIntent, now: UtcNs) -> int | None:
         return self.positions.net(order.user_id, order.instrument, trading_day(now))
 
-    async def account(self, order: OrderIntent, claimed: Claimed) -> Account:
-        """Whose account the claimed token is of, as far as the mode asks."""
-        self.budget.connected(order.user_id, claimed.credentials.client_id)
-        return await self.accounts.seen(order.user_id, claimed)
+    async def account(self, order: OrderIntent, claimed: Claimed) -> BrokerSays:
+        """Whose account the claimed token is of, and where from Dhan sees it, as the mode asks."""
+        user = order.user_id
+        self.budget.connected(user, claimed.credentials.client_id)
+        if self.addresses is None:
+            return BrokerSays(await self.accounts.seen(user, claimed))
+        # side by side: an order has two seconds in all
+        day = trading_day(order.event_time)
+        return BrokerSays(
+            *await asyncio.gather(
+                self.accounts.seen(user, claimed), self.addresses.seen(user, claimed, day)
+            )
+        )
 
     def judge(
         self, order: OrderIntent, now: UtcNs, since: float, claimed: Claimed, said: BrokerSays
@@ -159,6 +175,8 @@ class PreTrade:
             filled=self._filled(order, now),
             exposure=exposure_to(order.instrument, ordered, fills, prices),
             day_result=day_result(fills, prices),
+            member=claimed is None or self.is_member(user, claimed.credentials.client_id),
+            address=said.address,
         )
 
     def _prices(self, instruments: Iterable[InstrumentId], now: UtcNs) -> dict[InstrumentId, int]:

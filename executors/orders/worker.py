@@ -26,7 +26,7 @@ from executors.fanout import decided
 from executors.modes import BrokerFactory
 from executors.orders.breaker import Breakers
 from executors.orders.outcomes import CLAIM_STALE, ORDER_UNRESOLVED, denied, of_placement
-from executors.orders.pre_trade import BrokerSays, PreTrade
+from executors.orders.pre_trade import PreTrade
 from executors.orders.stopwatch import Stopwatch
 from executors.orders.telling import Telling
 from executors.orders.unresolved import UnresolvedOrders
@@ -152,16 +152,16 @@ class OrderWorker:
         """
         client, pre_trade = self._deps.broker(claimed.credentials), self._deps.pre_trade
         watch = Stopwatch(self._deps.machine, started)
-        account = await pre_trade.account(order, claimed)
+        said = await pre_trade.account(order, claimed)
         closing = pre_trade.closes(order, pre_trade.clock.now(when))
         answers = closing or await self._deps.breakers.admits(order.user_id, client)
+        said = said._replace(answers=answers)
         placed: PlaceResult = NotSent(CLAIM_STALE, "")
         guarded = True  # by a stop and a target that go with it
         while True:
             now = await pre_trade.turn(order, when)
             if self._deps.machine.monotonic() - started >= SEND_TIMEOUT:
                 return placed, watch.judgement
-            said = BrokerSays(account, answers)
             denial, seen = pre_trade.judge(order, now, started, claimed, said)
             watch.judged(seen, denial)
             if denial:

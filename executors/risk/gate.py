@@ -47,9 +47,12 @@ class Denial(StrEnum):
     HALTED = "halted"
     MODE_REFUSES = "mode_refuses"
     USER_INACTIVE = "user_inactive"
+    NOT_A_MEMBER = "not_a_member"
     ACCOUNT_MISMATCH = "account_mismatch"
     ACCOUNT_UNVERIFIED = "account_unverified"
     ACCOUNT_FAILING = "account_failing"
+    ADDRESS_MISMATCH = "address_mismatch"
+    ADDRESS_UNVERIFIED = "address_unverified"
     TOKEN_REFUSED = "token_refused"  # noqa: S105  # a reason, not a secret
     DECISION_EXPIRED = "decision_expired"
     OUTSIDE_SESSION = "outside_session"
@@ -76,6 +79,14 @@ class Account(Enum):
     """What Dhan said about the account that the order would go to."""
 
     AS_STORED = "as_stored"
+    ANOTHER = "another"
+    UNVERIFIED = "unverified"
+
+
+class Address(Enum):
+    """What Dhan said about where the account's requests come from."""
+
+    AS_REGISTERED = "as_registered"
     ANOTHER = "another"
     UNVERIFIED = "unverified"
 
@@ -131,6 +142,9 @@ class PreTradeContext:
         user_active: Switch on and token alive, as far as the last look at the database knows.
         account: Whether the token is of the account that the user named, as far as the mode asks.
         account_answers: Dhan answers calls for the account, as far as was heard lately.
+        member: The account is declared as a member of the family, where the mode trades one.
+        address: Whether its requests come from the address registered for it, as far as the mode
+            asks.
         token_refused: Dhan refused the token that the order would leave with.
         calendar: When the exchanges trade, closing-auction shares included.
         square_off: When the day's positions are closed, so that none is opened any more.
@@ -161,6 +175,8 @@ class PreTradeContext:
     filled: int | None = None
     exposure: Exposure = field(default_factory=Exposure)
     day_result: int = 0
+    member: bool = True
+    address: Address = Address.AS_REGISTERED
 
     @property
     def closable(self) -> int:
@@ -258,6 +274,27 @@ def account_answers(intent: Order, context: PreTradeContext) -> Denial | None:
     if closes(intent.side, intent.quantity, context.closable):
         return None
     return None if context.account_answers else Denial.ACCOUNT_FAILING
+
+
+def account_is_a_member(intent: Order, context: PreTradeContext) -> Denial | None:
+    """Who was a member may still close what they hold."""
+    if closes(intent.side, intent.quantity, context.closable):
+        return None
+    return None if context.member else Denial.NOT_A_MEMBER
+
+
+def address_is_the_registered_one(intent: Order, context: PreTradeContext) -> Denial | None:
+    """An exit is tried all the same: Dhan itself refuses what it will not take."""
+    if closes(intent.side, intent.quantity, context.closable):
+        return None
+    return Denial.ADDRESS_MISMATCH if context.address is Address.ANOTHER else None
+
+
+def address_is_verified(intent: Order, context: PreTradeContext) -> Denial | None:
+    """No entry while Dhan does not say from where it sees the account."""
+    if closes(intent.side, intent.quantity, context.closable):
+        return None
+    return Denial.ADDRESS_UNVERIFIED if context.address is Address.UNVERIFIED else None
 
 
 def decision_is_current(intent: Order, context: PreTradeContext) -> Denial | None:
@@ -401,11 +438,14 @@ def second_has_orders_left(_: Order, context: PreTradeContext) -> Denial | None:
 CHECKS: Final[tuple[Check, ...]] = (
     nobody_halted_it,
     mode_allows_the_account,
+    account_is_a_member,
     user_is_active,
     token_is_accepted,
     account_is_the_stored_one,
     account_is_verified,
     account_answers,
+    address_is_the_registered_one,
+    address_is_verified,
     decision_is_current,
     calendar_knows_the_day,
     market_is_open,

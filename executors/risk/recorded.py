@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, time
 
 from executors.risk.exposure import Exposure, Reach
-from executors.risk.gate import Account, OrderCounts, PreTradeContext, Quote
+from executors.risk.gate import Account, Address, OrderCounts, PreTradeContext, Quote
 from executors.risk.sizing import UserLimits
 from executors.risk.square_off import SquareOff
 from schemas.calendar import Calendar, Coverage, Special
@@ -89,6 +89,8 @@ def record_of(context: PreTradeContext, instrument: InstrumentId) -> SeenContext
             positions=context.exposure.positions,
         ),
         day_result=context.day_result,
+        member=context.member,
+        address=context.address.value,
     )
 
 
@@ -137,6 +139,8 @@ def context_of(seen: SeenContext, instrument: InstrumentId) -> PreTradeContext:
             seen.exposure.positions,
         ),
         day_result=seen.day_result,
+        member=seen.member,
+        address=Address(seen.address),
     )
 
 

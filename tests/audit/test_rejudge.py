@@ -15,6 +15,7 @@ from audit.rejudge import rejudge
 from executors.orders.outcomes import denied, execution
 from executors.risk.gate import (
     Account,
+    Address,
     OrderCounts,
     PreTradeContext,
     Quote,
@@ -100,6 +101,8 @@ def situations(draw: st.DrawFn) -> tuple[OrderIntent, PreTradeContext]:
         account_answers=not draw(seldom),
         halted=draw(seldom),
         filled=draw(st.none() | SMALL),
+        member=not draw(seldom),
+        address=Address.AS_REGISTERED if not draw(seldom) else draw(st.sampled_from(Address)),
     )
 
 

@@ -16,6 +16,7 @@ from executors.risk.gate import (
     ORDERS_PER_SECOND,
     QUOTE_STALE_AFTER,
     Account,
+    Address,
     Denial,
     OrderCounts,
     PreTradeContext,
@@ -66,6 +67,9 @@ CHANGES: list[tuple[Change, Denial]] = [
     (lambda _, s: replace(s, account=Account.ANOTHER), Denial.ACCOUNT_MISMATCH),
     (lambda _, s: replace(s, account=Account.UNVERIFIED), Denial.ACCOUNT_UNVERIFIED),
     (lambda _, s: replace(s, account_answers=False), Denial.ACCOUNT_FAILING),
+    (lambda _, s: replace(s, member=False), Denial.NOT_A_MEMBER),
+    (lambda _, s: replace(s, address=Address.ANOTHER), Denial.ADDRESS_MISMATCH),
+    (lambda _, s: replace(s, address=Address.UNVERIFIED), Denial.ADDRESS_UNVERIFIED),
     (lambda intent, s: replace(s, now=intent.valid_until), Denial.DECISION_EXPIRED),
     (lambda _, s: replace(s, calendar=Calendar(coverage=())), Denial.DAY_NOT_IN_CALENDAR),
     (at(QUARTER_PAST_NINE - 1), Denial.OUTSIDE_SESSION),
@@ -150,8 +154,14 @@ def test_what_may_be_closed_is_held_by_orders_and_by_fills(
         (lambda _, s: replace(s, halted=True), Denial.HALTED),
         (lambda _, s: replace(s, account=Account.UNVERIFIED), Denial.ACCOUNT_UNVERIFIED),
         (lambda _, s: replace(s, account_answers=False), Denial.ACCOUNT_FAILING),
+        (lambda _, s: replace(s, member=False), Denial.NOT_A_MEMBER),
+        (lambda _, s: replace(s, address=Address.ANOTHER), Denial.ADDRESS_MISMATCH),
+        (lambda _, s: replace(s, address=Address.UNVERIFIED), Denial.ADDRESS_UNVERIFIED),
     ],
-    ids=["late", "halted", "unverified", "failing"],
+    ids=[
+        *("late", "halted", "unverified", "failing"),
+        *("no member", "another address", "unknown address"),
+    ],
 )
 def test_what_a_stop_has_closed_already_is_no_exit_any_more(change: Change, denial: Denial) -> None:
     intent = an_intent(side=Side.SELL, valid_until=HALF_PAST_THREE)

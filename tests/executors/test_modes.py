@@ -18,10 +18,24 @@ def test_a_paper_order_cannot_leave_the_machine(url: str) -> None:
         validate_mode(Mode.PAPER, url)
 
 
-@pytest.mark.parametrize("mode", [Mode.FAMILY, Mode.EMPANELLED])
-def test_modes_that_trade_for_others_are_refused(mode: Mode) -> None:
+def test_the_mode_that_trades_for_others_is_refused() -> None:
     with pytest.raises(Misconfigured, match="refused"):
-        validate_mode(mode, LIVE, "1100000001")
+        validate_mode(Mode.EMPANELLED, LIVE, "1100000001", ["1100000001=127.0.0.2"])
+
+
+def test_a_family_needs_https_and_an_address_for_each_account() -> None:
+    with pytest.raises(Misconfigured, match="https"):
+        validate_mode(Mode.FAMILY, "http://127.0.0.1:1/v2", egress=["1100000001=127.0.0.2"])
+    with pytest.raises(Misconfigured, match="ATS_EGRESS"):
+        validate_mode(Mode.FAMILY, LIVE, "1100000001")
+
+
+def test_a_family_allows_no_account_without_an_address_of_its_own() -> None:
+    rules = validate_mode(Mode.FAMILY, LIVE, egress=["1100000001=127.0.0.2"])
+
+    assert rules.allows(DhanClientId("1100000001"))
+    assert not rules.allows(DhanClientId("1100000002"))
+    assert not rules.allows(None)
 
 
 def test_live_trading_needs_https_and_names_its_one_account() -> None:
