@@ -124,23 +124,30 @@ class ExitGuardian:
         halts = self._deps.halts(self._user)
         if not self._is_due(view, halts, now):
             return
-        clients = self._clients_of(view)
-        for _ in range(ROUNDS):
-            self._looked_at = self._machine()
-            halts = self._deps.halts(self._user)
-            reading = await read_account(clients, self._machine)
-            if not isinstance(reading, Reading):
-                self._deps.metrics.unreadable += 1
-                if not isinstance(reading, TokenRefused):
-                    log.warning("book_unread", user=str(self._user), reason=reading.reason)
-                return
-            self._sender.held_back = False
-            if not await self._act(view, reading, clients, halts, now) and (
-                not self._sender.held_back
-            ):
-                return
-            self._access.read_soon()
-            await self._deps.machine.sleep(PAUSE)
+        clients, acted = self._clients_of(view), False
+        try:
+            for _ in range(ROUNDS):
+                if not await self._round(view, clients, now):
+                    return
+                acted = True
+                await self._deps.machine.sleep(PAUSE)
+        finally:
+            if acted:  # once: while we are at work, Dhan's limit of readings is needed here
+                self._access.read_soon()
+
+    async def _round(self, view: AccountView, clients: AccountClients, now: UtcNs) -> bool:
+        """Read and send what is due; whether another look is needed."""
+        self._looked_at = self._machine()
+        halts = self._deps.halts(self._user)
+        reading = await read_account(clients, self._machine)
+        if not isinstance(reading, Reading):
+            self._deps.metrics.unreadable += 1
+            if not isinstance(reading, TokenRefused):
+                log.warning("book_unread", user=str(self._user), reason=reading.reason)
+            return False
+        self._sender.held_back = False
+        sent = await self._act(view, reading, clients, halts, now)
+        return bool(sent) or self._sender.held_back
 
     async def keep_exit(self, view: AccountView, now: UtcNs) -> None:
         """See that Dhan's own exit at a loss is armed, once a day."""

@@ -57,8 +57,12 @@ class Hurried:
 class NoObserver:
     """Nobody records anything: as while Kafka is away."""
 
+    def __init__(self) -> None:
+        self.asked = 0
+
     def read_soon(self) -> None:
         """Nothing is read."""
+        self.asked += 1
 
     async def record(self, event: object) -> None:
         raise AssertionError(f"nobody records {event}")
@@ -76,6 +80,7 @@ class GuardedAccount:
     last: Price | None = field(default_factory=lambda: Price(150_000))
     square_off: SquareOff = field(default_factory=SquareOff)
     guardian: ExitGuardian = field(init=False)
+    observer: NoObserver = field(init=False)
     minute: int = 0
 
     def __post_init__(self) -> None:
@@ -99,7 +104,8 @@ class GuardedAccount:
             machine=MonotonicClock(self.machine.monotonic, self.machine.sleep),
         )
         self.deps = deps
-        self.guardian = ExitGuardian(TRADER, NoObserver(), deps)
+        self.observer = NoObserver()
+        self.guardian = ExitGuardian(TRADER, self.observer, deps)
         self.machine.slept += 1.5  # what an earlier life sent stands in the book
 
     def record(self, message: ExitOrder) -> None:

@@ -160,6 +160,17 @@ async def test_a_halt_that_flattens_is_proved_once_from_the_brokers_book(
     assert world.told[-1].action is ExitAction.FLAT
 
 
+async def test_the_observer_is_asked_to_read_once_after_all_that_was_sent(
+    http: httpx.AsyncClient,
+) -> None:
+    async with guarded_account(http) as world:
+        await world.enter()
+        world.halts = (HALT,)
+        await world.look_on()
+        assert len(world.told) > 2
+        assert world.observer.asked == 1
+
+
 async def test_a_closing_order_that_did_not_fill_is_followed_by_one_that_goes_further(
     http: httpx.AsyncClient,
 ) -> None:
