@@ -1,15 +1,22 @@
-"""Puts `ats books` together: the fold over `ats.order-events`, and who is observed beside it."""
+"""Puts `ats books` together: the fold over `ats.order-events`, and who is observed beside it.
+
+Where Kafka does not answer at the start, the accounts that were ours last are guarded all the same;
+what is seen and done is recorded when it is back.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from random import Random
+from typing import Any, Final
 
 import httpx
+import structlog
 from supabase import AsyncClient
 
 from bus.connection import KafkaConnection
@@ -17,7 +24,9 @@ from bus.exit import terminate_on
 from bus.metrics import ShellMetrics
 from bus.options import ShellOptions
 from bus.publisher import Publisher
+from bus.records import Output
 from bus.stateful import run_stateful
+from bus.topics import check_topics
 from dhan.trader_control import PnlExit
 from executors.accounts import Accounts
 from executors.app import follow_ticks, run_with_feeds
@@ -29,12 +38,13 @@ from executors.members import MemberBoard, MemberPoller, MemberStore
 from executors.metrics import BookMetrics
 from executors.modes import Mode, ModeRules
 from executors.orders.account import no_guardian
-from executors.orders.book_machine import book_service
+from executors.orders.book_machine import BookMachine, book_service
 from executors.orders.book_store import BookStore
 from executors.orders.connected import ConnectedAccounts
 from executors.orders.guardian import GuardianDeps
 from executors.orders.guardian_metrics import GuardianMetrics
 from executors.orders.guardians import ExitRecorder, Guardians
+from executors.orders.last_owned import LastOwned
 from executors.orders.observer import READ_EVERY, ObserverDeps
 from executors.orders.plans import Plans
 from executors.orders.pnl_exit import exit_at_loss
@@ -46,10 +56,16 @@ from executors.risk.square_off import SquareOff
 from executors.store import Store
 from executors.tokens import RefusedTokens
 from schemas.calendar import Calendar
+from schemas.errors import TryLater
 from schemas.ids import InstrumentId, UserId
 from schemas.market import Instrument
-from schemas.topics import PartitionPlan
+from schemas.topics import ORDER_EVENTS, PartitionPlan
 from schemas.units import NS_PER_SECOND, Paise
+
+log = structlog.get_logger(__name__)
+
+KAFKA_WITHIN: Final = 3.0  # seconds to answer at the start; a position may be without its stop
+ASK_KAFKA_EVERY: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +93,7 @@ class BookDeps:
         quotes: The last prices, kept up here; their clock is the market's in a replay.
         guards: What guardians go by; None leaves every account to its owner.
         read_every: Seconds between two readings of one account.
+        last_owned: Whose accounts to guard where Kafka is away at the start; None: nobody's.
     """
 
     connection: KafkaConnection
@@ -91,6 +108,7 @@ class BookDeps:
     random: Random = field(repr=False)
     guards: Guards | None = None
     read_every: float = READ_EVERY
+    last_owned: LastOwned | None = None
     machine: MonotonicClock = field(default_factory=MonotonicClock)
     metrics: BookMetrics = field(default_factory=BookMetrics)
 
@@ -118,14 +136,12 @@ async def run_books(
         partitions=ports.plan.user,
         rates=shipped_rates(),
     )
-    recorder = Publisher(
-        ports.connection, lambda error: terminate_on(error, "an observation was not accepted")
-    )
+    recorder = _LateRecorder()
     members = MemberBoard(needed=ports.rules.family)
     member_poller = MemberPoller(MemberStore(ports.database), members, ports.machine)
     await member_poller.poll_if_needed()  # before anybody is looked at
     guardians = _guardians(ports, store, ports.guards) if ports.guards else None
-    async with recorder:
+    async with AsyncExitStack() as stack:
         accounts = ConnectedAccounts(
             store,
             Accounts(ports.rules, ports.http, tokens),
@@ -148,21 +164,82 @@ async def run_books(
             partitions=ports.plan.user,
             minds=members.minds,
             wall=lambda: datetime.fromtimestamp(ports.wall() / NS_PER_SECOND, tz=UTC),
+            last_owned=ports.last_owned,
         )
-        serving = run_stateful(
-            book_service(),
-            ports.connection,
-            ports.plan,
-            instance=instance,
-            stop=stop,
-            options=options,
-            metrics=metrics,
-            listener=accounts,
-        )
-        ticks = follow_ticks(ports.connection, ports.quotes, ports.wall())
-        beside = [accounts.run(), projection.run(), ticks, member_poller.run()]
-        await run_with_feeds(serving, *beside, *([guardians.run()] if guardians else []))
+
+        async def serve() -> None:
+            if guardians and not await _kafka_or_stop(ports, accounts, stop):
+                return
+            recorder.open(await stack.enter_async_context(_publisher(ports)))
+            await run_stateful(
+                book_service(),
+                ports.connection,
+                ports.plan,
+                instance=instance,
+                stop=stop,
+                options=options,
+                metrics=metrics,
+                listener=accounts,
+            )
+            if ports.last_owned:
+                ports.last_owned.forget()
+
+        async def ticks() -> None:
+            await recorder.opened.wait()
+            await follow_ticks(ports.connection, ports.quotes, ports.wall())
+
+        beside = [accounts.run(), projection.run(), ticks(), member_poller.run()]
+        await run_with_feeds(serve(), *beside, *([guardians.run()] if guardians else []))
         await projection.write()
+
+
+class _LateRecorder:
+    """Records once Kafka is there; until then whoever records waits."""
+
+    def __init__(self) -> None:
+        self.opened = asyncio.Event()
+        self._publisher: Publisher | None = None
+
+    def open(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+        self.opened.set()
+
+    async def send(self, output: Output) -> asyncio.Future[Any]:
+        await self.opened.wait()
+        assert self._publisher is not None
+        return await self._publisher.send(output)
+
+
+def _publisher(ports: BookDeps) -> Publisher:
+    return Publisher(
+        ports.connection, lambda error: terminate_on(error, "an observation was not accepted")
+    )
+
+
+async def _kafka_or_stop(ports: BookDeps, accounts: ConnectedAccounts, stop: asyncio.Event) -> bool:
+    """Wait until Kafka answers, while those are guarded who were ours last; False: told to stop.
+
+    Raises:
+        TryLater: it does not answer, and nobody was ours.
+        Misconfigured: the topic is missing or has another number of partitions.
+    """
+    owned = ports.last_owned.recall() if ports.last_owned else ()
+    alone = False
+    while not stop.is_set():
+        try:
+            async with asyncio.timeout(KAFKA_WITHIN):
+                await check_topics(ports.connection, ports.plan, (ORDER_EVENTS,))
+        except (TryLater, TimeoutError) as error:
+            if not owned:
+                raise TryLater("Kafka does not answer") from error
+            if not alone:
+                log.error("guarding_without_kafka", partitions=list(owned))
+                accounts.owned({number: BookMachine() for number in owned})
+                alone = True
+            await ports.machine.sleep(ASK_KAFKA_EVERY)
+        else:
+            return True
+    return False
 
 
 def _guardians(ports: BookDeps, store: Store, guards: Guards) -> Guardians:

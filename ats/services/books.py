@@ -14,6 +14,7 @@ from executors.book_app import BookDeps, Guards, run_books
 from executors.clock import LiveClock, ReplayClock
 from executors.metrics import BookMetrics
 from executors.orders.guardian_metrics import GuardianMetrics
+from executors.orders.last_owned import LastOwned
 from executors.quotes import QuoteCache
 from schemas.units import Paise
 
@@ -21,6 +22,8 @@ from schemas.units import Paise
 async def run(context: Context) -> None:
     """Keep the books until told to stop."""
     settings, metrics, books = context.settings, ShellMetrics(), BookMetrics()
+    instance = f"books-{settings.ats_instance}"
+    owned = settings.ats_state_dir / f"{instance}.owned"
     rules = mode_rules(settings)
     announce_egress(rules)
     connection, master = settings.kafka(), await instrument_master(settings)
@@ -49,8 +52,7 @@ async def run(context: Context) -> None:
             random=SystemRandom(),
             guards=guards,
             read_every=settings.ats_book_read_seconds,
+            last_owned=LastOwned(owned, settings.plan().user),
             metrics=books,
         )
-        await run_books(
-            ports, instance=f"books-{settings.ats_instance}", stop=context.stop, metrics=metrics
-        )
+        await run_books(ports, instance=instance, stop=context.stop, metrics=metrics)

@@ -32,7 +32,8 @@ class AccountView:
             of the day is known.
         read_at: Machine time (monotonic seconds) at which the last whole reading of the broker's
             book began, once all of it is in `book`. None before this process has one: until then
-            `book` may be behind, and whoever sends orders should wait.
+            `book` may be behind, and whoever sends orders should look at the broker's. None also
+            while something that was seen does not come into `book`, as while Kafka is away.
     """
 
     user: UserId

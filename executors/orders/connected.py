@@ -23,6 +23,7 @@ from executors.accounts import Accounts
 from executors.modes import ModeRules
 from executors.orders.book import DayBook
 from executors.orders.book_machine import BookMachine
+from executors.orders.last_owned import LastOwned
 from executors.orders.observer import Observer, ObserverDeps
 from executors.orders.projection import Projection
 from executors.risk.gate import Account
@@ -67,10 +68,12 @@ class ConnectedAccounts:
         partitions: int,
         wall: Callable[[], datetime],
         minds: Callable[[UserId, DhanClientId], bool] = lambda *_: True,
+        last_owned: LastOwned | None = None,
     ) -> None:
         """`partitions` is how many `ats.order-events` has.
 
-        `minds` says whether a user and account are, or were, among those that the mode trades.
+        `minds` says whether a user and account are, or were, among those that the mode trades;
+        `last_owned` is told which partitions are ours.
         """
         self._minds = minds
         self._store = store
@@ -80,6 +83,7 @@ class ConnectedAccounts:
         self._projection = projection
         self._partitions = partitions
         self._wall = wall
+        self._last_owned = last_owned
         self._machines: Mapping[int, BookMachine] = {}
         self._rows: Mapping[UserId, _Key] = {}
         self._watched: dict[UserId, _Watched] = {}
@@ -92,6 +96,8 @@ class ConnectedAccounts:
         """Observe the users of these partitions from now on, and nobody else."""
         self._machines = {number: cast("BookMachine", each) for number, each in machines.items()}
         self._projection.owned(self._machines)
+        if self._last_owned:
+            self._last_owned.remember(machines)
         for user in [user for user in self._watched if not self._is_ours(user)]:
             self._stop(user)
         self._moved.set()

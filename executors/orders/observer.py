@@ -63,6 +63,7 @@ FIRST_PAUSE: Final = 1.0  # of a sick account
 LONGEST_PAUSE: Final = 60.0
 GUARD_EVERY: Final = 0.5  # with the guardian's own 0.8 s: a stop lost in silence is seen in 1.3 s
 EXIT_EVERY: Final = 5.0  # between two looks at whether the broker's own exit is armed
+BEHIND_AFTER: Final = 1.0  # seconds; Kafka takes some hundredths
 RECORDED_AT_ONCE: Final = 100  # events that are encoded before everybody else gets a turn
 # Between two looks at a long book, which cost a tenth of a second: others need the time too.
 LONG_BOOK_EVERY: Final = 0.5
@@ -139,7 +140,8 @@ class Observer:
         self._guardian: Guardian = deps.open_guardian(user, self)
         self._wanted = asyncio.Event()
         self._changed = asyncio.Event()
-        self._on_their_way: set[UUID] = set()  # recorded, and not in the book yet
+        # recorded, and not in the book yet; since when, oldest first
+        self._on_their_way: dict[UUID, float] = {}
         self._reading: tuple[UUID, float] | None = None  # on its way, and when it began
         self._last_market = UtcNs(0)
         self._transit_pause = READ_IN_TRANSIT
@@ -168,7 +170,7 @@ class Observer:
 
     def applied(self, event: OrderEvent) -> None:
         """`event`, recorded by anybody, is in the book now."""
-        self._on_their_way.discard(event.id)
+        self._on_their_way.pop(event.id, None)
         if self._reading and event.id == self._reading[0]:
             self._note_read(self._reading[1])
             self._reading = None
@@ -306,7 +308,7 @@ class Observer:
         for number, event in enumerate(events, 1):
             if number % RECORDED_AT_ONCE == 0:
                 await asyncio.sleep(0)
-            self._on_their_way.add(event.id)
+            self._on_their_way.setdefault(event.id, self._deps.machine.monotonic())
             output = message_output(ORDER_EVENTS, event, str(self.user))
             sent.append(await self._deps.recorder.send(output))
             self._deps.metrics.observations[event.observed_by.value] += 1
@@ -366,8 +368,13 @@ class Observer:
             token_version=self.connected.token_version,
             trading_date=day,
             book=self._book_of(self.user, day),
-            read_at=self.read_at,
+            read_at=None if self._is_behind() else self.read_at,
         )
+
+    def _is_behind(self) -> bool:
+        """Whether something was seen that does not come into the book, as while Kafka is away."""
+        seen_at = next(iter(self._on_their_way.values()), None)
+        return seen_at is not None and self._deps.machine.monotonic() - seen_at > BEHIND_AFTER
 
 
 async def _beside(

@@ -92,7 +92,8 @@ class Projection:
 
     def owned(self, machines: Mapping[int, BookMachine]) -> None:
         """These partitions are ours from now on."""
-        gained = machines.keys() - self._machines.keys()
+        before = self._machines
+        gained = [number for number, each in machines.items() if each is not before.get(number)]
         self._offsets = {n: offset for n, offset in self._offsets.items() if n in machines}
         self._machines = machines
         for number in gained:

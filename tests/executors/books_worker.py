@@ -1,8 +1,8 @@
 """`ats books` as a process that can be killed, at a market time of the test's own.
 
 python -m tests.executors.books_worker BOOTSTRAP SUPABASE_URL SIMULATOR_URL MARKET_NS, with the
-database key in SUPABASE_SERVICE_KEY. With GUARD=1 in the environment accounts are guarded; INSTANCE
-names the process. MARKET_CLOCK names a file with the market's time and the machine's at one moment,
+database key in SUPABASE_SERVICE_KEY. With GUARD=1 in the environment accounts are guarded, with
+OWNED=FILE also where Kafka is away at the start; INSTANCE names the process. MARKET_CLOCK names a file with the market's time and the machine's at one moment,
 both in nanoseconds, which may change (`tell_clock`).
 """
 
@@ -23,6 +23,7 @@ from bus.options import ShellOptions
 from executors.book_app import BookDeps, Guards, run_books
 from executors.clock import LiveClock
 from executors.modes import Mode, validate_mode
+from executors.orders.last_owned import LastOwned
 from executors.quotes import QuoteCache
 from executors.risk.square_off import SquareOff
 from schemas.calendar import EVERY_DAY
@@ -57,6 +58,7 @@ async def main(bootstrap: str, supabase_url: str, simulator_url: str, market: st
     stop = stop_on_signal()
     rules = validate_mode(Mode.PAPER, f"{simulator_url}/v2")
     guards = Guards(EVERY_DAY, SquareOff(), LIMITS)
+    owned = os.environ.get("OWNED")
     async with rules.open_client() as http:
         ports = BookDeps(
             connection=KafkaConnection(bootstrap),
@@ -75,6 +77,7 @@ async def main(bootstrap: str, supabase_url: str, simulator_url: str, market: st
             random=Random(1),
             guards=guards if os.environ.get("GUARD") == "1" else None,
             read_every=1.0,
+            last_owned=LastOwned(Path(owned), PLAN.user) if owned else None,
         )
         options = ShellOptions(session_timeout=6, snapshot_interval=0.5)
         name = os.environ.get("INSTANCE", "books-1")

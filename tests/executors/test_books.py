@@ -10,12 +10,14 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from decimal import Decimal
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from ats.embedded.kafka import EmbeddedKafka
 from ats.embedded.postgres import EmbeddedPostgres
 from bus.connection import KafkaConnection
 from bus.reader import read_topics
@@ -24,8 +26,8 @@ from executors.charges.book import estimated
 from executors.charges.rates import shipped_rates
 from schemas.codec import decode
 from schemas.ids import UserId
-from schemas.messages import Message, ObservedBy, OrderEvent, Position, Trade
-from schemas.topics import ORDER_EVENTS, POSITIONS, TRADES, Topic
+from schemas.messages import ExitAction, ExitOrder, Message, ObservedBy, OrderEvent, Position, Trade
+from schemas.topics import EXITS, ORDER_EVENTS, POSITIONS, TRADES, Topic
 from schemas.units import UtcNs
 from simulator.server import Simulator
 from tests.conftest import started_broker
@@ -37,24 +39,30 @@ from tests.executors.harness import CLIENT, World
 
 ROOT = Path(__file__).parents[2]
 CHEAP, DEAR = 1490.0, 1510.0  # the market stands at 1,500
-EXITS = {"targetPrice": 1550.0, "stopLossPrice": 1450.0, "trailingJump": 0}
+_NUMBERS = count(1)
+LEGS = {"targetPrice": 1550.0, "stopLossPrice": 1450.0, "trailingJump": 0}
 
 
 @pytest_asyncio.fixture
 async def supabase_stack(postgres: EmbeddedPostgres) -> AsyncIterator[SupabaseStack]:
     """A database of our own: the service observes everybody it finds connected."""
-    async with own_stack(postgres, "books") as stack:
+    async with own_stack(postgres, f"books_{next(_NUMBERS)}") as stack:
         yield stack
 
 
 @pytest_asyncio.fixture
-async def connection(tmp_path: Path) -> AsyncIterator[KafkaConnection]:
+async def broker(tmp_path: Path) -> AsyncIterator[EmbeddedKafka]:
     """A broker of our own: the service uses the catalogue's topic names."""
     broker = await started_broker(tmp_path / "kafka")
+    yield broker
+    await broker.stop()
+
+
+@pytest_asyncio.fixture
+async def connection(broker: EmbeddedKafka) -> KafkaConnection:
     connection = KafkaConnection(broker.bootstrap_servers)
     await create_topics(connection, PLAN)
-    yield connection
-    await broker.stop()
+    return connection
 
 
 class Books:
@@ -64,11 +72,16 @@ class Books:
         self._log = log
         self._command = [sys.executable, "-m", "tests.executors.books_worker", *arguments]
         self._environment = os.environ | {"SUPABASE_SERVICE_KEY": key}
+        self._owned = str(log.with_suffix(".owned"))
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def log(self) -> str:
         return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+    def guard(self) -> None:
+        """From the next start on."""
+        self._environment |= {"GUARD": "1", "OWNED": self._owned}
 
     def start(self) -> None:
         with self._log.open("ab") as log:
@@ -206,7 +219,7 @@ async def test_what_is_told_is_the_brokers_own_whatever_is_lost_doubled_reordere
     books.start()
     await until(lambda: _at_least(account.readings, 1))
     await trade("/v2/orders", an_order("BUY", 10, DEAR), 150_010)
-    await trade("/v2/super/orders", an_order("BUY", 7, DEAR) | EXITS, 150_035)
+    await trade("/v2/super/orders", an_order("BUY", 7, DEAR) | LEGS, 150_035)
     await until(account.agrees)
     books.kill()
     await trade("/v2/orders", an_order("SELL", 4, CHEAP), 150_065)
@@ -250,3 +263,36 @@ async def test_what_is_told_is_the_brokers_own_whatever_is_lost_doubled_reordere
 
 async def _at_least(count: Callable[[], Awaitable[int]], number: int) -> bool:
     return await count() >= number
+
+
+async def test_a_stop_is_placed_while_kafka_is_away_also_by_a_process_that_starts_then(
+    broker: EmbeddedKafka,
+    connection: KafkaConnection,
+    simulated: World,
+    simulator: Simulator,
+    books: Books,
+) -> None:
+    """And is recorded when Kafka is back."""
+    account = Account(
+        simulated, simulator, connection, await simulated.user(client_id=CLIENT, token=TOKEN)
+    )
+    print_at(simulator, 150_000)
+    books.guard()
+    books.start()
+    await until(lambda: _at_least(account.readings, 1))
+    await broker.stop()
+    books.kill()
+    books.start()
+    entry = an_order("BUY", 10, DEAR, correlationId="AT" + 23 * "0")
+    await ask(simulated, simulator, "POST", "/v2/orders", entry)
+    print_at(simulator, 150_010)
+
+    async def protected() -> bool:
+        exposures = (await account.truth())["protection"]["exposures"]
+        return bool(exposures) and exposures[-1]["net"] == exposures[-1]["resting_stop"] == 10
+
+    await until(protected)
+    await broker.start()
+    await until(account.agrees)
+    exits = await told(connection, EXITS, ExitOrder)
+    assert [(each.action, each.quantity) for each in exits] == [(ExitAction.PLACE_STOP, 10)]

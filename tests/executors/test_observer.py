@@ -345,3 +345,25 @@ async def test_what_arrives_in_the_book_while_it_is_compared_is_not_recorded_aga
     ids = [event.id for event in made.recorded]
     assert len(ids) > MANY_ROWS
     assert len(ids) == len(set(ids))
+
+
+async def test_a_guardian_is_told_that_the_book_is_behind_while_nothing_is_recorded(
+    dhan: ScriptedDhan, http: httpx.AsyncClient
+) -> None:
+    """As while Kafka is away: it must look at the broker's own book."""
+    views: list[AccountView] = []
+
+    class Looker:
+        async def step(self, view: AccountView, now: UtcNs) -> None:  # noqa: ARG002  # as asked
+            views.append(view)
+
+    async with watched(dhan, http, lambda *_: Looker()) as made, running(made):
+        await made.until(lambda: bool(views) and views[-1].read_at is not None)
+        made.applies = False
+        made.shows(orders=[ORDER], trades=[TRADE], positions=[POSITION])
+        made.observer.read_soon()
+        await made.until(lambda: views[-1].read_at is None)
+        made.applies = True
+        for event in made.recorded:
+            made.apply(event)
+        await made.until(lambda: views[-1].read_at is not None)
