@@ -318,7 +318,20 @@ class DhanTransport:
         request = self._http.build_request(
             method, f"{self._base_url}{endpoint}", headers=headers, content=content
         )
-        return await exchange(self._http, request, self._timeout.value, secret=token)
+        reply = await exchange(self._http, request, self._timeout.value, secret=token)
+        # whose profile it is decides who asks for it
+        if isinstance(reply, Reply) and endpoint != "/profile" and _of_another(reply, client_id):
+            return Lost("answer_of_another_account", may_have_arrived=True)
+        return reply
+
+
+def _of_another(reply: Reply, client_id: str) -> bool:
+    """Whether any row names another account: a cache or a mix-up on the way shows it to us."""
+    rows = reply.body if isinstance(reply.body, list) else [reply.body]
+    named = (row.get("dhanClientId") for row in rows if isinstance(row, Mapping))
+    return any(
+        type(name) in (str, int) and str(name) not in ("", "NA", client_id) for name in named
+    )
 
 
 async def exchange(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Final
 
@@ -50,6 +50,8 @@ log = structlog.get_logger(__name__)
 # Seconds. What was not acknowledged and does not show by then is taken for lost. A second stop is
 # cancelled as soon as it shows; a second closing order would turn the position over.
 LOST_AFTER: Final = {ExitKind.STOP: 1.0, ExitKind.CLOSE: 10.0}
+# Seconds. What Dhan acknowledged is on its way, however late its book shows it.
+ACKNOWLEDGED_LOST_AFTER: Final = 10.0
 # Of Dhan's 10 a second the order workers use 8 at most. While no entry can leave, nearly all.
 EXITS_A_SECOND: Final = 2
 ALONE_A_SECOND: Final = 8
@@ -93,6 +95,12 @@ class _Unseen:
     instrument: InstrumentId
     kind: ExitKind
     at: float
+    acknowledged: bool = False
+
+    @property
+    def lost_after(self) -> float:
+        """Seconds after which it is taken for lost."""
+        return ACKNOWLEDGED_LOST_AFTER if self.acknowledged else LOST_AFTER[self.kind]
 
 
 class ExitSender:
@@ -107,6 +115,7 @@ class ExitSender:
         self._used: set[CorrelationId] = set()
         self._stamps: deque[float] = deque(maxlen=ALONE_A_SECOND)
         self.unchangeable: set[DhanOrderId] = set()
+        self.refused = False  # the last order was refused in words
         self.held_back = False  # something is due that the rate did not allow yet
 
     @property
@@ -123,7 +132,7 @@ class ExitSender:
         for name, sent in list(self._unseen.items()):
             if name in reading.names:
                 del self._unseen[name]
-            elif reading.began - sent.at > LOST_AFTER[sent.kind]:
+            elif reading.began - sent.at > sent.lost_after:
                 log.error("exit_lost", user=str(self._user), name=name)
                 del self._unseen[name]
 
@@ -153,6 +162,7 @@ class ExitSender:
             answer = _answer(result)
             told = _told(step, name) | seen | answer
             self.tell(moment, instrument, _action(step), reason, waited_us=waited, **told)
+            self.refused = isinstance(result, Rejected)
             sent += not isinstance(result, Rejected | NotSent)
         return sent
 
@@ -248,6 +258,8 @@ class ExitSender:
         )
         if isinstance(result, Rejected | NotSent):
             del self._unseen[name]
+        elif isinstance(result, Accepted):
+            self._unseen[name] = replace(self._unseen[name], acknowledged=True)
         return result
 
 

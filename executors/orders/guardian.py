@@ -11,7 +11,7 @@ Where the guarantee stops: between the reading and the order a person may close 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
 from typing import Final, TypeAlias
@@ -24,7 +24,7 @@ from executors.clock import MonotonicClock
 from executors.orders.account import AccountView, BookAccess
 from executors.orders.book import DayBook
 from executors.orders.exit_sender import ExitSender, Moment, Record
-from executors.orders.exits import Bracket, Cancel, PlaceClose, brackets, intraday
+from executors.orders.exits import Bracket, Cancel, ExitKind, PlaceClose, Step, brackets, intraday
 from executors.orders.flatten import Market, flatten
 from executors.orders.guardian_metrics import BareTime, GuardianMetrics
 from executors.orders.plans import Plans, expired, stop_of
@@ -37,8 +37,8 @@ from executors.store import Halt, TokenVersion
 from schemas.calendar import Calendar
 from schemas.ids import DhanOrderId, InstrumentId, UserId
 from schemas.market import Instrument, trading_day
-from schemas.messages import ExitAction, ExitReason, Leg
-from schemas.units import Paise, Price, UtcNs
+from schemas.messages import ExitAction, ExitReason, Leg, OrderStatus
+from schemas.units import Paise, Price, Quantity, UtcNs
 
 log = structlog.get_logger(__name__)
 
@@ -52,6 +52,13 @@ PROTECT_WITHIN: Final = 5.0  # seconds; a position that no stop protects by then
 # Seconds. Orders that were asked to go and stay are waited for no longer; so long again, and they
 # are asked once more.
 INSIST_AFTER: Final = 5.0
+
+# The exchange rejects an order above its freeze quantity, whatever the price, and nobody tells us
+# that quantity: so each rejection halves the closing orders that follow.
+MOST_HALVINGS: Final = 6
+# Seconds for which the broker must count fewer units than orders and fills add up to: its list of
+# positions may lag behind its order book.
+COUNT_BELIEVED_AFTER: Final = 5.0
 
 QuoteAt: TypeAlias = Callable[[InstrumentId, UtcNs], Quote | None]
 
@@ -78,6 +85,10 @@ class GuardianDeps:
     machine: MonotonicClock = field(default_factory=MonotonicClock)
     metrics: GuardianMetrics = field(default_factory=GuardianMetrics)
 
+    def open_sender(self, user: UserId) -> ExitSender:
+        """A sender that has nothing on its way."""
+        return ExitSender(user, self.record, self.machine, self.metrics)
+
 
 @dataclass(slots=True)
 class _Leaving:
@@ -86,11 +97,13 @@ class _Leaving:
     Attributes:
         asked: When each order was asked to go first, in machine time.
         left: Units that the last closing order leaves, if it trades whole.
+        refused: Closing orders that Dhan refused at once.
     """
 
     reason: ExitReason
     rung: int = 0
     left: int | None = None
+    refused: int = 0
     asked: dict[DhanOrderId, float] = field(default_factory=dict)
 
     def stuck(self, live: Collection[DhanOrderId], now: float) -> bool:
@@ -106,9 +119,16 @@ class _Leaving:
 class ExitGuardian:
     """The guardian of one account, as `executors.orders.account.Guardian` asks."""
 
-    def __init__(self, user: UserId, access: BookAccess, deps: GuardianDeps) -> None:
+    def __init__(
+        self,
+        user: UserId,
+        access: BookAccess,
+        deps: GuardianDeps,
+        sender: ExitSender | None = None,
+    ) -> None:
+        """`sender` is that of the account's guardian before, who may have something on its way."""
         self._user, self._access, self._deps = user, access, deps
-        self._sender = ExitSender(user, deps.record, deps.machine, deps.metrics)
+        self._sender = sender or deps.open_sender(user)
         self._pnl_exit = PnlExitKeeper(
             user, partial(deps.pnl_exit_of, user), deps.record, deps.machine, deps.metrics.sent
         )
@@ -116,6 +136,7 @@ class ExitGuardian:
         self._looked_at = float("-inf")
         self._clients: tuple[TokenVersion, AccountClients] | None = None
         self._leaving: dict[InstrumentId, _Leaving] = {}
+        self._fewer: dict[InstrumentId, float] = {}  # the broker counts fewer, since when
         self._bare = BareTime(deps.metrics)
         self._proved: tuple[date, tuple[Halt, ...]] | None = None
 
@@ -277,13 +298,26 @@ class ExitGuardian:
             del self._leaving[instrument]
             self._bare.note(instrument, 0, self._machine())
             return 0
-        sent = await self._sender.send(answer.steps, instrument, leaving.reason, moment)
+        rejected = sum(_is_rejected_close(each) for each in brackets(book, instrument))
+        parts = 2 ** min(rejected + leaving.refused, MOST_HALVINGS)
+        steps = [self._part(step, instrument, parts) for step in answer.steps]
+        sent = await self._sender.send(steps, instrument, leaving.reason, moment)
         if not self._sender.held_back:
             leaving.note_asked(live, now)
-            for step in answer.steps:
+            for step in steps:
                 if isinstance(step, PlaceClose):
                     leaving.left = abs(net) - step.quantity
+                    leaving.refused += self._sender.refused
         return sent
+
+    def _part(self, step: Step, instrument: InstrumentId, parts: int) -> Step:
+        """A closing order cut to one of `parts`, in whole lots; every other step as it is."""
+        if not isinstance(step, PlaceClose) or parts == 1:
+            return step
+        master = self._deps.instruments.get(instrument)
+        lot = master.lot_size if master else 1
+        lots = max(1, step.quantity // lot // parts)
+        return replace(step, quantity=Quantity(min(step.quantity, lots * lot)))
 
     async def _end_entries(self, instrument: InstrumentId, halted: bool, moment: Moment) -> int:
         """Cancel entries that may not fill any more."""
@@ -301,7 +335,8 @@ class ExitGuardian:
         book = moment.reading.book
         if not self._open(instrument, moment.now) or self._sender.awaits(instrument):
             return 0
-        answer = self._protection(book, instrument, moment.now)
+        held = self._held(instrument, moment.reading)
+        answer = self._protection(book, instrument, moment.now, held)
         if answer.uncovered and self._give_up(instrument, answer, book):
             passed = answer.passed
             why = ExitReason.STOP_PASSED if passed else ExitReason.UNPROTECTED
@@ -321,7 +356,21 @@ class ExitGuardian:
         bare = self._bare.seconds(instrument, self._machine())
         return answer.passed or bare > PROTECT_WITHIN
 
-    def _protection(self, book: DayBook, instrument: InstrumentId, now: UtcNs) -> Protection:
+    def _held(self, instrument: InstrumentId, reading: Reading) -> int:
+        """Units to protect. A stop of what was converted to delivery could open a position."""
+        ours, counted = reading.book.holding(instrument).net, reading.net.get(instrument, 0)
+        same_side = ours * counted > 0
+        if (same_side and abs(counted) >= abs(ours)) or instrument not in reading.listed:
+            self._fewer.pop(instrument, None)
+            return ours
+        since = self._fewer.setdefault(instrument, self._machine())
+        if self._machine() - since < COUNT_BELIEVED_AFTER:
+            return ours
+        return counted if same_side else 0
+
+    def _protection(
+        self, book: DayBook, instrument: InstrumentId, now: UtcNs, held: int | None = None
+    ) -> Protection:
         quote = self._deps.quote_at(instrument, now)
         plan = self._stop_of(book, instrument)
         answer = protect(
@@ -331,6 +380,7 @@ class ExitGuardian:
             now=now,
             last=quote.price if quote else None,
             unchangeable=self._sender.unchangeable,
+            net=held,
         )
         if plan is None:  # no business of ours
             return Protection(answer.steps, excess=answer.excess)
@@ -381,6 +431,11 @@ class ExitGuardian:
         outcome = "accepted" if on else "unknown"
         self._sender.tell(moment, None, ExitAction.BROKER_KILL, ExitReason.HALT, outcome=outcome)
         return on
+
+
+def _is_rejected_close(bracket: Bracket) -> bool:
+    rejected = bracket.entry is not None and bracket.entry.status is OrderStatus.REJECTED
+    return rejected and bracket.name.startswith(ExitKind.CLOSE)
 
 
 def _entries(book: DayBook, instrument: InstrumentId) -> list[Bracket]:

@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
@@ -22,7 +22,8 @@ from bus.records import message_output
 from executors.clock import MonotonicClock
 from executors.halts import HaltPoller
 from executors.limits import LimitsPoller
-from executors.orders.account import BookAccess, Guardian
+from executors.orders.account import BookAccess
+from executors.orders.exit_sender import ExitSender
 from executors.orders.guardian import ExitGuardian, GuardianDeps
 from executors.orders.plans import Plans
 from schemas.codec import decode
@@ -75,7 +76,11 @@ class ExitRecorder:
 
 @dataclass(frozen=True, slots=True)
 class Guardians:
-    """Opens them, and runs what they share."""
+    """Opens them, and runs what they share.
+
+    Attributes:
+        senders: By account: a guardian with a new token knows what the one before has on its way.
+    """
 
     deps: GuardianDeps
     connection: KafkaConnection
@@ -83,10 +88,13 @@ class Guardians:
     halts: HaltPoller
     limits: LimitsPoller
     wall: Callable[[], int]
+    senders: dict[UserId, ExitSender] = field(default_factory=dict)
 
-    def open(self, user: UserId, access: BookAccess) -> Guardian:
+    def open(self, user: UserId, access: BookAccess) -> ExitGuardian:
         """The guardian of one account, as `executors.orders.account.OpenGuardian`."""
-        return ExitGuardian(user, access, self.deps)
+        if (sender := self.senders.get(user)) is None:
+            sender = self.senders[user] = self.deps.open_sender(user)
+        return ExitGuardian(user, access, self.deps, sender)
 
     async def run(self) -> None:
         """Keep plans, halts and limits up to date, and tell what was done, for ever."""

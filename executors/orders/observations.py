@@ -312,7 +312,7 @@ def _event(
     what: ObservedOrder | ObservedFill,
 ) -> OrderEvent:
     """The event of a row that was last changed at `told_at`; its id is of content alone."""
-    day = trading_day(told_at)
+    day = min(trading_day(told_at), trading_day(now))  # a day to come is a slip of Dhan's
     return OrderEvent(
         id=derive("observed", user, day, by, what.model_dump_json()),
         event_time=now,

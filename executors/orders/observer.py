@@ -289,7 +289,7 @@ class Observer:
         # what reaches the book meanwhile is neither in what is compared nor on its way afterwards
         on_their_way = set(self._on_their_way)
         untold = await _beside(observed, book, news)
-        on_their_way |= self._on_their_way
+        on_their_way |= self._on_their_way.keys()
         new = [event for event in untold if event.id not in on_their_way]
         quiet = not new and not self._on_their_way and self.read_at is not None
         if quiet and observed.whole and book and book.counts_as(observed.read):

@@ -79,13 +79,15 @@ def protect(
     now: UtcNs,
     last: Price | None = None,
     unchangeable: AbstractSet[DhanOrderId] = frozenset(),
+    net: int | None = None,
 ) -> Protection:
     """The next steps towards a stop of exactly the open size.
 
     Without a plan nothing new is placed. `last` is the last trade, where known; `unchangeable` are
-    orders of which Dhan refused a change. `now` is market time.
+    orders of which Dhan refused a change. `now` is market time. `net` are the units to protect,
+    where they are other than orders and fills add up to.
     """
-    net = book.holding(instrument).net
+    net = book.holding(instrument).net if net is None else net
     found = brackets(book, instrument)
     needed, steps, excess = closing_side(net), list[Step](), 0
     for side in Side:

@@ -57,12 +57,14 @@ class Reading:
     Attributes:
         book: Orders of the product that ATS trades.
         net: Units of that product as the broker counts them.
+        listed: Instruments of which the broker lists a position, in whatever product.
         names: Of every order of the day.
         began: Machine time (monotonic seconds) before the first question.
     """
 
     book: DayBook
     net: Mapping[InstrumentId, int]
+    listed: frozenset[InstrumentId]
     names: frozenset[str]
     began: float
 
@@ -98,7 +100,8 @@ def _reading(
 ) -> Reading:
     book = intraday(book_of(day.orders, supers.rows))
     names = frozenset(order.correlation_id for order in day.orders)
-    return Reading(book, net_of(positions.rows), names, began)
+    listed = frozenset(row.instrument for row in positions.rows if row.instrument)
+    return Reading(book, net_of(positions.rows), listed, names, began)
 
 
 def net_of(positions: Iterable[PositionRow]) -> dict[InstrumentId, int]:

@@ -363,3 +363,15 @@ async def test_nobody_waits_behind_the_huge_book_of_another() -> None:
     finally:
         done.set()
         await huge
+
+
+@pytest.mark.parametrize("body", [[{}, {"dhanClientId": "1100000009"}], {"dhanClientId": 1}])
+async def test_an_answer_about_another_account_is_none(
+    http: httpx.AsyncClient, broker: ScriptedDhan, body: Any
+) -> None:
+    """Else we would close somebody else's position in this account."""
+    broker.on("GET", "/v2/positions", json_answer(body))
+
+    lost = await transport(http, broker).get("/positions")
+
+    assert lost == Lost("answer_of_another_account", may_have_arrived=True)

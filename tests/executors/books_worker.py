@@ -2,8 +2,9 @@
 
 python -m tests.executors.books_worker BOOTSTRAP SUPABASE_URL SIMULATOR_URL MARKET_NS, with the
 database key in SUPABASE_SERVICE_KEY. With GUARD=1 in the environment accounts are guarded, with
-OWNED=FILE also where Kafka is away at the start; INSTANCE names the process. MARKET_CLOCK names a file with the market's time and the machine's at one moment,
-both in nanoseconds, which may change (`tell_clock`).
+OWNED=FILE also where Kafka is away at the start; INSTANCE names the process. MARKET_CLOCK names a
+file with the market's time and the machine's at one moment, both in nanoseconds, which may change
+(`tell_clock`).
 """
 
 from __future__ import annotations

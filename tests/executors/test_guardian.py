@@ -14,9 +14,13 @@ import pytest
 from dhan.orders import NewOrder
 from dhan.outcomes import Rejected, Unknown
 from executors.orders.guardian import PAUSE
+from executors.orders.guardians import Guardians
+from executors.orders.reading import Reading, read_account
 from schemas.messages import ExitAction, ExitReason, Leg
-from schemas.units import IST, Price, UtcNs
-from tests.executors.guarded import HALT, guarded_account
+from schemas.units import IST, Price, Quantity, UtcNs
+from tests.executors.factories import RELIANCE
+from tests.executors.factories import USER as TRADER
+from tests.executors.guarded import HALT, NoObserver, guarded_account
 from tests.simulator.factories import DAY, USER, an_order
 
 
@@ -315,3 +319,65 @@ class _Lost(_NoStops):
         if len(self.names) == 1:
             return Unknown("timeout")
         return await self._orders.place(order)
+
+
+async def test_no_stop_stays_for_what_was_converted_to_delivery(
+    http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would sell short what it no longer protects. A list that lags is waited for."""
+
+    async def converted(*arguments: Any) -> Any:
+        reading = await read_account(*arguments)
+        assert isinstance(reading, Reading)
+        return replace(reading, net={RELIANCE.id: 0}, listed=frozenset({RELIANCE.id}))
+
+    async with guarded_account(http) as world:
+        await world.enter()
+        await world.look_on()
+        monkeypatch.setattr("executors.orders.guardian.read_account", converted)
+        await world.look_on(2)
+        assert world.told == []
+        await world.look_on(4)
+        assert await world.live() == []
+    assert {each.reason_code for each in world.told} == {ExitReason.STOP_EXCESS}
+
+
+async def test_a_closing_order_above_the_freeze_quantity_goes_in_parts(
+    http: httpx.AsyncClient,
+) -> None:
+    async with guarded_account(http) as world:
+        for _ in range(3):
+            await world.enter(quantity=40)
+        book = world.simulator.exchange.book
+        book.rules = replace(book.rules, freeze_quantity=Quantity(50))
+        world.halts = (HALT,)
+        await world.look_on(30)
+        assert await world.net() == 0
+    assert world.told[-1].action is ExitAction.FLAT
+
+
+async def test_what_was_on_its_way_when_the_token_was_replaced_is_not_sent_twice(
+    http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second closing order would turn the position over."""
+
+    async def replaced_meanwhile(*_: Any) -> Any:
+        raise asyncio.CancelledError
+
+    async with guarded_account(http) as world:
+        nothing: Any = None
+        guardians = Guardians(world.deps, nothing, nothing, nothing, nothing, nothing)
+        world.guardian = guardians.open(TRADER, NoObserver())
+        await world.enter()
+        await world.look_on()
+        world.halts = (HALT,)
+        with monkeypatch.context() as patch:
+            patch.setattr(type(world.clients.orders), "place", replaced_meanwhile)
+            with pytest.raises(asyncio.CancelledError):
+                await world.look_on(5)
+        world.guardian = guardians.open(TRADER, NoObserver())
+        world.told.clear()
+        await world.look_on(2)
+        assert ExitAction.PLACE_CLOSE not in {each.action for each in world.told}
+        await world.look_on(6)
+        assert await world.net() == 0

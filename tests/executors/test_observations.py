@@ -145,6 +145,17 @@ def test_an_order_is_of_the_day_of_its_last_change_and_a_fill_of_its_own() -> No
     assert friday.read.trading_date == trading_day(NOW)
 
 
+def test_what_dhan_dates_to_a_day_to_come_is_of_today() -> None:
+    """Two such rows would push today's book out of the two days that are kept."""
+    tomorrow = UtcNs(NOW + UtcNs.minutes(24 * 60))
+    order = order_event(USER, a_row(updated_at=tomorrow), BOOK, NOW)
+    fill = fill_event(USER, a_trade(traded_at=tomorrow), NOW)
+
+    assert order
+    assert fill
+    assert order.trading_date == fill.trading_date == trading_day(NOW)
+
+
 def test_what_traded_is_told_exactly_in_paise() -> None:
     row = a_row(status="PART_TRADED", filled=Quantity(3), average_price=Decimal("1500.0167"))
     order, fill = order_event(USER, row, BOOK, NOW), fill_event(USER, a_trade(), NOW)

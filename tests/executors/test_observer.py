@@ -21,7 +21,14 @@ from dhan.transport import Credentials, off_loop
 from executors.metrics import BookMetrics
 from executors.modes import Mode, validate_mode
 from executors.orders import observer as observer_module
-from executors.orders.account import AccountView, BookAccess, Guardian, OpenGuardian, no_guardian
+from executors.orders.account import (
+    AccountView,
+    BookAccess,
+    Guardian,
+    NoGuardian,
+    OpenGuardian,
+    no_guardian,
+)
 from executors.orders.book import DayBook
 from executors.orders.observations import news
 from executors.orders.observer import FIRST_PAUSE, LONGEST_PAUSE, Observer, ObserverDeps
@@ -353,7 +360,7 @@ async def test_a_guardian_is_told_that_the_book_is_behind_while_nothing_is_recor
     """As while Kafka is away: it must look at the broker's own book."""
     views: list[AccountView] = []
 
-    class Looker:
+    class Looker(NoGuardian):
         async def step(self, view: AccountView, now: UtcNs) -> None:  # noqa: ARG002  # as asked
             views.append(view)
 
