@@ -18,7 +18,7 @@ from executors.clock import MonotonicClock
 from executors.members import MemberBoard
 from executors.modes import ModeRules
 from executors.risk.gate import Address
-from executors.store import Claimed
+from executors.store import Claimed, Connected
 from schemas.ids import DhanClientId, UserId
 
 log = structlog.get_logger(__name__)
@@ -63,7 +63,7 @@ class Addresses:
         self._machine = machine
         self._looks: dict[DhanClientId, _Look] = {}
 
-    async def seen(self, user: UserId, claimed: Claimed, day: date) -> Address:
+    async def seen(self, user: UserId, claimed: Claimed | Connected, day: date) -> Address:
         """What is known of the address on `day`, asked of Dhan where nothing is.
 
         Nobody is asked about an account that is no member's.

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Final
 
 import httpx
@@ -22,13 +22,14 @@ from bus.metrics import ShellMetrics
 from bus.options import ShellOptions
 from bus.publisher import Publisher
 from bus.reader import read_topics
-from bus.records import Record
+from bus.records import Output, Record
 from bus.stateless import Handler, StatelessService, run_stateless
 from executors.accounts import Accounts
 from executors.addresses import Addresses
 from executors.clock import MarketClock, MonotonicClock
 from executors.contests import ContestSweep
 from executors.fanout import FanOut
+from executors.halt import kinds_of
 from executors.halts import HaltBoard, HaltPoller
 from executors.limits import LimitsBoard, LimitsPoller, LimitStore
 from executors.members import MemberBoard, MemberPoller, MemberStore
@@ -37,6 +38,7 @@ from executors.modes import Mode, ModeRules
 from executors.orders.breaker import Breakers
 from executors.orders.correction_store import CorrectionStore
 from executors.orders.corrections import CorrectionSweep
+from executors.orders.pnl_exit import exit_at_loss
 from executors.orders.pre_trade import PreTrade
 from executors.orders.reconcile import CLAIM_LEASE, Reconciler
 from executors.orders.telling import Telling
@@ -44,6 +46,12 @@ from executors.orders.unresolved import UnresolvedOrders
 from executors.orders.unresolved_store import UnresolvedStore
 from executors.orders.worker import OrderWorker, WorkerDeps
 from executors.positions import FilledPositions
+from executors.preflights import (
+    BooksRead,
+    PreflightBoard,
+    PreflightDeps,
+    PreflightSweep,
+)
 from executors.quotes import QuoteCache
 from executors.risk.order_rate import OrderRate
 from executors.risk.sizing import UserLimits
@@ -54,8 +62,8 @@ from executors.tokens import RefusedTokens
 from schemas.calendar import Calendar
 from schemas.codec import decode
 from schemas.errors import Unreadable
-from schemas.ids import InstrumentId
-from schemas.market import Instrument
+from schemas.ids import InstrumentId, UserId
+from schemas.market import Instrument, trading_day
 from schemas.messages import Execution, Position
 from schemas.topics import (
     DECISIONS,
@@ -67,7 +75,7 @@ from schemas.topics import (
     TICKS,
     PartitionPlan,
 )
-from schemas.units import NS_PER_SECOND, UtcNs
+from schemas.units import NS_PER_SECOND, Paise, UtcNs
 
 log = structlog.get_logger(__name__)
 
@@ -93,6 +101,8 @@ class ExecutorDeps:
         halts: The halts in force, likewise.
         lease: Seconds after which an open claim's owner can no longer be sending
             (`executors.orders.reconcile`).
+        pnl_exit_loss: A day's loss at which Dhan itself is to leave every account; None for none.
+        instruments_of: The Indian day on which `instruments` was read; None: today.
     """
 
     connection: KafkaConnection
@@ -111,6 +121,8 @@ class ExecutorDeps:
     book: QuoteCache | None = None
     halts: HaltBoard = field(default_factory=HaltBoard)
     square_off: SquareOff = field(default_factory=SquareOff)
+    pnl_exit_loss: Paise | None = None
+    instruments_of: date | None = None
 
 
 def execution_service(fan_out: Handler, worker: Handler) -> StatelessService:
@@ -148,10 +160,12 @@ async def run_executors(
     breakers = Breakers(ports.machine, ports.metrics)
     reconciler = Reconciler(store, broker, tokens, ports.machine, breakers, lease=ports.lease)
     members = MemberBoard(needed=ports.rules.family)
+    preflights = PreflightBoard(required=ports.rules.mode is not Mode.PAPER)
     pre_trade = replace(
         _pre_trade(ports, tokens, book, active, budget=budget, halts=halts, limits=limits),
         addresses=Addresses(ports.rules, ports.http, members, ports.machine),
         is_member=members.admits,
+        preflight=preflights.red,
     )
     telling = Telling(budget, ports.metrics)
     unresolved = UnresolvedOrders(
@@ -207,11 +221,51 @@ async def run_executors(
             sweep.run(),
             MemberPoller(MemberStore(ports.database), members, ports.machine).run(),
             ContestSweep(store, ports.rules, ports.http, tokens, ports.machine).run(),
+            *_preflight_feeds(
+                ports, store, pre_trade, book, preflights, publish=publisher.send_and_wait
+            ),
             follow_ticks(ports.connection, book, ports.wall()),
             _follow_executions(ports, budget),
             _follow_positions(ports, pre_trade.positions),
             unresolved.run(publisher.send_and_wait),
         )
+
+
+def _preflight_feeds(
+    ports: ExecutorDeps,
+    store: Store,
+    pre_trade: PreTrade,
+    book: QuoteCache,
+    board: PreflightBoard,
+    *,
+    publish: Callable[[Output], Awaitable[None]],
+) -> list[Coroutine[Any, Any, None]]:
+    """What keeps `board` true; nothing where no preflight is required."""
+    if not board.required or pre_trade.addresses is None:
+        return []
+    books = BooksRead()
+
+    def pnl_exit_wanted(user: UserId) -> bool:
+        own = pre_trade.limits_of(user).max_daily_loss
+        return exit_at_loss(ports.pnl_exit_loss, own) is not None
+
+    deps = PreflightDeps(
+        store=store,
+        http=ports.http,
+        rules=ports.rules,
+        addresses=pre_trade.addresses,
+        active=pre_trade.active,
+        books=books,
+        calendar=ports.calendar,
+        kinds=kinds_of(ports.instruments.values(), ports.calendar),
+        instruments_of=ports.instruments_of or trading_day(UtcNs(ports.wall())),
+        pnl_exit_wanted=pnl_exit_wanted,
+        market=lambda: ports.clock.of_market(book.feed_clock),
+        feed_clock=lambda: book.feed_clock,
+        publish=publish,
+        machine=ports.machine,
+    )
+    return [PreflightSweep(deps, board).run(), books.follow(ports.connection, ports.wall())]
 
 
 def _pre_trade(

@@ -107,6 +107,9 @@ class SeenContext(FrozenModel):
         default="as_registered",
         description="where requests come from: as_registered, another or unverified",
     )
+    preflight: Code = Field(
+        default="", description="why today's checks of the account are red; empty: green, or none"
+    )
 
 
 class Answer(FrozenModel):

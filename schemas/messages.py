@@ -569,6 +569,44 @@ class ExitOrder(Message):
     )
 
 
+class PreflightFacts(FrozenModel):
+    """What was looked at before an account may enter anything, as it was judged."""
+
+    now: UtcNs = Field(description="market time of the look")
+    trading_date: date
+    token_expiry: UtcNs | None = Field(description="null where no token is stored")
+    session_close: UtcNs | None = Field(
+        description="the end of the day's last session; null on a day without one"
+    )
+    address: Label = Field(
+        description="where Dhan sees requests come from: as_registered, another or unverified"
+    )
+    funds: Paise | None = Field(description="paise that may still be used; null: Dhan did not say")
+    instruments_of: date = Field(description="the day whose instrument master is used")
+    day_known: bool = Field(description="the calendar knows the day")
+    feed_clock: UtcNs | None = Field(description="null before the feed's first record")
+    book_read: bool = Field(description="the day's whole book was read and recorded")
+    book_agrees: bool = Field(description="no position is known to differ from the broker's")
+    pnl_exit: Label = Field(
+        description="Dhan's own exit at a loss: armed, unarmed, unknown or not_wanted"
+    )
+
+
+class Preflight(Message):
+    """`ats.preflights`: whether one user may enter anything today, and why not.
+
+    Told by each order worker when its verdict changed. Its id follows from the facts.
+    """
+
+    user_id: UserId
+    trading_date: date
+    green: bool
+    reds: tuple[Label, ...] = Field(
+        max_length=20, description="every reason; none where it is green"
+    )
+    facts: PreflightFacts
+
+
 class DeadLetter(Message):
     """`ats.deadletter`: what could not be read, verbatim (base64), with the reason."""
 

@@ -104,6 +104,7 @@ ORDER_EVENTS: Final = Topic(
 TRADES: Final = Topic("ats.trades", Family.USER, "user", messages.Trade, _AUDIT_DAYS)
 POSITIONS: Final = Topic("ats.positions", Family.USER, "user", messages.Position, _AUDIT_DAYS)
 EXITS: Final = Topic("ats.exits", Family.USER, "user", messages.ExitOrder, _AUDIT_DAYS)
+PREFLIGHTS: Final = Topic("ats.preflights", Family.USER, "user", messages.Preflight, _AUDIT_DAYS)
 FANOUTS: Final = Topic("ats.fanouts", Family.INSTRUMENT, "instrument", messages.FanOut, _AUDIT_DAYS)
 SNAPSHOTS: Final = Topic(
     "ats.snapshots", Family.INSTRUMENT, "partition/slot/chunk", None, None, compacted=True
@@ -122,8 +123,8 @@ DEAD_LETTER: Final = Topic(
 
 CATALOGUE: Final[tuple[Topic, ...]] = (
     TICKS, FEED, CANDLES, INDICATORS, SIGNALS, SCANS, REPORTS, LLM, DECISIONS, SESSIONS, ORDERS,
-    EXECUTIONS, ORDER_EVENTS, TRADES, POSITIONS, EXITS, FANOUTS, SNAPSHOTS, BOOK_SNAPSHOTS,
-    DEAD_LETTER,
+    EXECUTIONS, ORDER_EVENTS, TRADES, POSITIONS, EXITS, PREFLIGHTS, FANOUTS, SNAPSHOTS,
+    BOOK_SNAPSHOTS, DEAD_LETTER,
 )  # fmt: skip
 BY_NAME: Final = {topic.name: topic for topic in CATALOGUE}
 

@@ -46,7 +46,13 @@ PANELS: Final[dict[str, dict[str, Callable[..., None]]]] = {
         "paper": services.paper,
         "books": services.books,
     },
-    LOOK: {"tail": look.tail, "why": look.why, "kill": look.kill, "charges": look.charges},
+    LOOK: {
+        "tail": look.tail,
+        "why": look.why,
+        "kill": look.kill,
+        "preflight": look.preflight,
+        "charges": look.charges,
+    },
     SET_UP: {"show-config": set_up.show_config, "doctor": set_up.doctor},
 }
 for panel, commands in PANELS.items():

@@ -159,6 +159,16 @@ def kill(
     finish(command.lift(wish) if lift else command.kill(wish))
 
 
+def preflight() -> None:
+    """Whether each user may enter anything today, and if not why and what to do.
+
+    Told by the order workers, who look at each account before its first entry.
+    """
+    from ats.commands.preflight import show
+
+    finish(show(Console()))
+
+
 def tail(
     topics: Annotated[list[str], typer.Argument(help="Topic names, see: ats topics list")],
     where: Annotated[

@@ -61,6 +61,7 @@ async def run(context: Context) -> None:
         )
         return platform_report(settings, halt, now)
 
+    loss = settings.ats_pnl_exit_loss_rupees
     async with AsyncExitStack() as stack:
         ports = ExecutorDeps(
             connection=connection,
@@ -76,6 +77,7 @@ async def run(context: Context) -> None:
             book=book,
             halts=halts,
             square_off=square_off,
+            pnl_exit_loss=None if loss is None else Paise.from_rupees(loss),
         )
         await stack.enter_async_context(reporting(ports.database, report))
         await run_executors(

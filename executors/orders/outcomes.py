@@ -11,8 +11,10 @@ from dhan.orders import BrokerOrder
 from dhan.outcomes import RATE_LIMIT, Accepted, NotSent, Rejected
 from executors.orders.correction_store import Correction
 from executors.risk.gate import Denial
+from executors.risk.preflight import REDS, Red
 from executors.store import OrderOutcome
 from executors.terms import OrderTerms
+from schemas.evidence import SeenContext
 from schemas.ids import OrderId, derive
 from schemas.messages import Execution, OrderIntent, Outcome
 
@@ -30,6 +32,7 @@ EXPLANATIONS: Final[Mapping[str, str]] = {
     Denial.MODE_REFUSES: "the running mode may not trade this account",
     Denial.NOT_A_MEMBER: "the Dhan account is not declared as a member of the operator's family",
     Denial.USER_INACTIVE: "trading was switched off, or the token ended, before the order left",
+    Denial.PREFLIGHT_RED: "today's checks of the account are not green",
     Denial.ACCOUNT_MISMATCH: "the token is of another Dhan account than the connected one",
     Denial.ACCOUNT_UNVERIFIED: "Dhan did not say whose account the token is of",
     Denial.ACCOUNT_FAILING: "Dhan does not answer for this account",
@@ -75,6 +78,14 @@ EXPLANATIONS: Final[Mapping[str, str]] = {
 
 def denied(code: str) -> OrderOutcome:
     return OrderOutcome(Outcome.DENIED, str(code), EXPLANATIONS.get(code, ""))
+
+
+def denied_as_seen(denial: Denial, seen: SeenContext | None) -> OrderOutcome:
+    """The gate's denial; a red preflight with its own reason."""
+    outcome = denied(denial)
+    if denial is Denial.PREFLIGHT_RED and seen and seen.preflight in set(Red):
+        return replace(outcome, text=f"{outcome.text}: {REDS[Red(seen.preflight)].user}")
+    return outcome
 
 
 def not_found(code: str) -> OrderOutcome:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Final, NamedTuple
 
 from executors.accounts import Accounts
@@ -85,6 +86,7 @@ class PreTrade:
     positions: FilledPositions = field(default_factory=FilledPositions)
     addresses: Addresses | None = None
     is_member: Callable[[UserId, DhanClientId], bool] = lambda *_: True
+    preflight: Callable[[UserId, date], str] = lambda *_: ""
 
     async def quotes(self, intent: OrderIntent) -> None:
         """Wait until the quotes are as new as the decision, `QUOTE_TIMEOUT` at most."""
@@ -177,6 +179,7 @@ class PreTrade:
             day_result=day_result(fills, prices),
             member=claimed is None or self.is_member(user, claimed.credentials.client_id),
             address=said.address,
+            preflight=self.preflight(user, trading_day(now)),
         )
 
     def _prices(self, instruments: Iterable[InstrumentId], now: UtcNs) -> dict[InstrumentId, int]:

@@ -25,7 +25,13 @@ from executors.clock import DecisionTime, MonotonicClock
 from executors.fanout import decided
 from executors.modes import BrokerFactory
 from executors.orders.breaker import Breakers
-from executors.orders.outcomes import CLAIM_STALE, ORDER_UNRESOLVED, denied, of_placement
+from executors.orders.outcomes import (
+    CLAIM_STALE,
+    ORDER_UNRESOLVED,
+    denied,
+    denied_as_seen,
+    of_placement,
+)
 from executors.orders.pre_trade import PreTrade
 from executors.orders.stopwatch import Stopwatch
 from executors.orders.telling import Telling
@@ -136,7 +142,8 @@ class OrderWorker:
                 await self._keep(key, judgement)
                 return None
             case Denial() as denial:
-                return await self._record_outcome(key, denied(denial), judgement)
+                seen = judgement.seen if judgement else None
+                return await self._record_outcome(key, denied_as_seen(denial, seen), judgement)
             case _:
                 if isinstance(placed, Rejected) and placed.token_refused:
                     await self._deps.tokens.add(key.user, claimed.token_version, placed.code)

@@ -48,6 +48,7 @@ class Denial(StrEnum):
     MODE_REFUSES = "mode_refuses"
     USER_INACTIVE = "user_inactive"
     NOT_A_MEMBER = "not_a_member"
+    PREFLIGHT_RED = "preflight_red"
     ACCOUNT_MISMATCH = "account_mismatch"
     ACCOUNT_UNVERIFIED = "account_unverified"
     ACCOUNT_FAILING = "account_failing"
@@ -145,6 +146,8 @@ class PreTradeContext:
         member: The account is declared as a member of the family, where the mode trades one.
         address: Whether its requests come from the address registered for it, as far as the mode
             asks.
+        preflight: Why the account's checks of today are red; "" where they are green, or not asked
+            for.
         token_refused: Dhan refused the token that the order would leave with.
         calendar: When the exchanges trade, closing-auction shares included.
         square_off: When the day's positions are closed, so that none is opened any more.
@@ -177,6 +180,7 @@ class PreTradeContext:
     day_result: int = 0
     member: bool = True
     address: Address = Address.AS_REGISTERED
+    preflight: str = ""
 
     @property
     def closable(self) -> int:
@@ -281,6 +285,13 @@ def account_is_a_member(intent: Order, context: PreTradeContext) -> Denial | Non
     if closes(intent.side, intent.quantity, context.closable):
         return None
     return None if context.member else Denial.NOT_A_MEMBER
+
+
+def preflight_is_green(intent: Order, context: PreTradeContext) -> Denial | None:
+    """Nothing is entered before today's checks of the account are green."""
+    if closes(intent.side, intent.quantity, context.closable):
+        return None
+    return Denial.PREFLIGHT_RED if context.preflight else None
 
 
 def address_is_the_registered_one(intent: Order, context: PreTradeContext) -> Denial | None:
@@ -440,6 +451,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     mode_allows_the_account,
     account_is_a_member,
     user_is_active,
+    preflight_is_green,
     token_is_accepted,
     account_is_the_stored_one,
     account_is_verified,

@@ -91,6 +91,7 @@ def record_of(context: PreTradeContext, instrument: InstrumentId) -> SeenContext
         day_result=context.day_result,
         member=context.member,
         address=context.address.value,
+        preflight=context.preflight,
     )
 
 
@@ -141,6 +142,7 @@ def context_of(seen: SeenContext, instrument: InstrumentId) -> PreTradeContext:
         day_result=seen.day_result,
         member=seen.member,
         address=Address(seen.address),
+        preflight=seen.preflight,
     )
 
 

@@ -102,6 +102,7 @@ def situations(draw: st.DrawFn) -> tuple[OrderIntent, PreTradeContext]:
         halted=draw(seldom),
         filled=draw(st.none() | SMALL),
         member=not draw(seldom),
+        preflight="no_funds" if draw(seldom) else "",
         address=Address.AS_REGISTERED if not draw(seldom) else draw(st.sampled_from(Address)),
     )
 

@@ -68,6 +68,7 @@ CHANGES: list[tuple[Change, Denial]] = [
     (lambda _, s: replace(s, account=Account.UNVERIFIED), Denial.ACCOUNT_UNVERIFIED),
     (lambda _, s: replace(s, account_answers=False), Denial.ACCOUNT_FAILING),
     (lambda _, s: replace(s, member=False), Denial.NOT_A_MEMBER),
+    (lambda _, s: replace(s, preflight="no_funds"), Denial.PREFLIGHT_RED),
     (lambda _, s: replace(s, address=Address.ANOTHER), Denial.ADDRESS_MISMATCH),
     (lambda _, s: replace(s, address=Address.UNVERIFIED), Denial.ADDRESS_UNVERIFIED),
     (lambda intent, s: replace(s, now=intent.valid_until), Denial.DECISION_EXPIRED),

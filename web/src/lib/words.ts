@@ -102,6 +102,7 @@ const REASONS: Readonly<Record<string, string>> = {
   account_unverified: "Dhan did not say whose account the connection is of.",
   account_failing: "Dhan did not answer for your account.",
   order_unresolved: "Dhan's answer to an earlier order was lost, and it was still being looked up.",
+  preflight_red: "Today's checks of your account were not green.",
   address_mismatch: "Dhan saw your orders come from another address than the one registered for you.",
   address_unverified: "Dhan did not say from which address it sees your orders.",
   no_source_address: "The operator has set no address from which your orders leave.",

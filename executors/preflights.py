@@ -1,0 +1,243 @@
+"""Looks at every connected account before it may enter anything, and again while something is red.
+
+The judgement is pure (`executors.risk.preflight`). With real money an account enters nothing before
+its first look of the day. Where the guarantee stops: a green one is looked at again every ten
+minutes, so what turns red in between is seen by then; feed, token and address have checks of their
+own in the gate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import ROUND_FLOOR, Decimal
+from typing import Final
+
+import httpx
+import structlog
+
+from bus.connection import KafkaConnection
+from bus.database import StoreAway
+from bus.reader import read_topics
+from bus.records import Output, message_output
+from dhan.portfolio import FundLimits, PortfolioClient
+from dhan.trader_control import PnlExitState, TraderControlClient
+from executors.addresses import Addresses
+from executors.clock import MonotonicClock
+from executors.modes import ModeRules
+from executors.risk.preflight import Red, judge_preflight
+from executors.sessions import ActiveUsers
+from executors.store import Connected, Store
+from schemas.calendar import Calendar
+from schemas.codec import decode
+from schemas.errors import Misconfigured, Unreadable
+from schemas.ids import InstrumentId, UserId, derive
+from schemas.market import trading_day
+from schemas.messages import OrderEvent, Position, Preflight, PreflightFacts
+from schemas.topics import ORDER_EVENTS, POSITIONS, PREFLIGHTS
+from schemas.units import Paise, UtcNs
+
+log = structlog.get_logger(__name__)
+
+POLL_EVERY: Final = 1.0  # whoever connects is looked at within two seconds
+RED_AGAIN: Final = 60.0  # seconds; three calls, and most of what is red heals in minutes
+GREEN_AGAIN: Final = 600.0
+DAY_BACK: Final = UtcNs.minutes(24 * 60)
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    day: date
+    reds: tuple[Red, ...]
+    at: float
+
+
+class PreflightBoard:
+    """The verdicts of today, as far as this process has looked."""
+
+    def __init__(self, *, required: bool) -> None:
+        """`required`: without a green preflight of the day nothing is entered."""
+        self.required = required
+        self._verdicts: dict[UserId, _Verdict] = {}
+
+    def red(self, user: UserId, day: date) -> str:
+        """The first reason why `user` enters nothing on `day`; "" when they may."""
+        if not self.required:
+            return ""
+        verdict = self._verdicts.get(user)
+        if verdict is None or verdict.day != day:
+            return Red.PREFLIGHT_MISSING.value
+        return verdict.reds[0].value if verdict.reds else ""
+
+    def note(self, user: UserId, day: date, reds: tuple[Red, ...], at: float) -> bool:
+        """Take a verdict, as of machine time `at`; whether it says something new."""
+        before = self._verdicts.get(user)
+        self._verdicts[user] = _Verdict(day, reds, at)
+        return before is None or (before.day, before.reds) != (day, reds)
+
+    def is_due(self, user: UserId, day: date, now: float) -> bool:
+        """Whether `user` is to be looked at, at machine time `now`."""
+        verdict = self._verdicts.get(user)
+        if verdict is None or verdict.day != day:
+            return True
+        return now - verdict.at >= (RED_AGAIN if verdict.reds else GREEN_AGAIN)
+
+
+class BooksRead:
+    """Whose book was read whole, and where it disagrees with the broker's, by day."""
+
+    def __init__(self) -> None:
+        self._read: dict[UserId, date] = {}
+        self._disagree: dict[UserId, dict[InstrumentId, date]] = {}
+
+    def observe(self, event: OrderEvent | Position) -> None:
+        """Take in what was told; messages of one user come in order."""
+        if isinstance(event, Position):
+            differing = self._disagree.setdefault(event.user_id, {})
+            differing.pop(event.instrument, None)
+            if event.agrees is False:
+                differing[event.instrument] = event.trading_date
+        elif event.book and event.book.whole:
+            self._read[event.user_id] = event.trading_date
+
+    def read(self, user: UserId, day: date) -> bool:
+        """Whether the whole book of `day` was read."""
+        return self._read.get(user) == day
+
+    def agrees(self, user: UserId, day: date) -> bool:
+        """Whether no position of `day` is known to differ."""
+        return day not in self._disagree.get(user, {}).values()
+
+    async def follow(self, connection: KafkaConnection, now: int) -> None:
+        """Keep it true for ever, from a day before machine time `now` (UTC ns) on."""
+        topics, since = [ORDER_EVENTS, POSITIONS], UtcNs(now - DAY_BACK)
+        async with aclosing(read_topics(connection, topics, since=since)) as records:
+            async for record in records:
+                try:
+                    if record.topic == ORDER_EVENTS.name:
+                        self.observe(decode(OrderEvent, record.value))
+                    else:
+                        self.observe(decode(Position, record.value))
+                except Unreadable as error:
+                    log.warning("book_event_unreadable", record=str(record), reason=error.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class PreflightDeps:
+    """What a look needs.
+
+    Attributes:
+        instruments_of: The Indian day on which the instrument master was read.
+        kinds: An instrument of each kind that has trading hours of its own.
+        pnl_exit_wanted: Whether Dhan's exit at a loss is to be armed for a user.
+        market: Market time; None while nobody knows it.
+        feed_clock: How far the feed's own clock has come.
+    """
+
+    store: Store
+    http: httpx.AsyncClient
+    rules: ModeRules
+    addresses: Addresses
+    active: ActiveUsers
+    books: BooksRead
+    calendar: Calendar
+    kinds: tuple[InstrumentId, ...]
+    instruments_of: date
+    pnl_exit_wanted: Callable[[UserId], bool]
+    market: Callable[[], UtcNs | None]
+    feed_clock: Callable[[], UtcNs | None]
+    publish: Callable[[Output], Awaitable[None]]
+    machine: MonotonicClock = field(default_factory=MonotonicClock)
+
+
+class PreflightSweep:
+    """Keeps a board true."""
+
+    def __init__(self, deps: PreflightDeps, board: PreflightBoard) -> None:
+        self._deps, self._board = deps, board
+
+    async def run(self) -> None:
+        """Look for ever, where a preflight is required."""
+        while self._board.required:
+            await self.round()
+            await self._deps.machine.sleep(POLL_EVERY)
+
+    async def round(self) -> None:
+        """One look at each account that is due."""
+        if (now := self._deps.market()) is None:
+            return
+        day = trading_day(now)
+        for user, state in sorted(self._deps.active.states.items()):
+            due = self._board.is_due(user, day, self._deps.machine.monotonic())
+            if not due or state.client_id is None or not self._deps.rules.allows(state.client_id):
+                continue
+            try:
+                connected = await self._deps.store.account_credentials(user)
+            except (StoreAway, Misconfigured, Unreadable) as error:
+                log.warning("preflight_waits", user=str(user), error=str(error))
+                continue
+            if connected:
+                await self._look(user, connected, now)
+
+    async def _look(self, user: UserId, connected: Connected, now: UtcNs) -> None:
+        facts = await self.facts(user, connected, now)
+        reds = judge_preflight(facts)
+        at = self._deps.machine.monotonic()
+        if not self._board.note(user, facts.trading_date, reds, at):
+            return
+        level = log.warning if reds else log.info
+        level("preflight", user=str(user), reds=[red.value for red in reds])
+        message = preflight(user, facts, reds)
+        await self._deps.publish(message_output(PREFLIGHTS, message, str(user)))
+
+    async def facts(self, user: UserId, connected: Connected, now: UtcNs) -> PreflightFacts:
+        """What is known of the account at market time `now`; Dhan is asked for what it knows."""
+        deps, day = self._deps, trading_day(now)
+        where = (deps.http, deps.rules.base_url, connected.credentials)
+        expiry = deps.active.states[user].token_expiry if user in deps.active.states else None
+        sessions = [each for kind in deps.kinds for each in deps.calendar.sessions(day, kind)]
+        return PreflightFacts(
+            now=now,
+            trading_date=day,
+            token_expiry=UtcNs.from_datetime(expiry) if expiry else None,
+            session_close=max((session.close for session in sessions), default=None),
+            address=(await deps.addresses.seen(user, connected, day)).value,
+            funds=_paise(await PortfolioClient(*where).funds()),
+            instruments_of=deps.instruments_of,
+            day_known=any(deps.calendar.covers(day, kind.segment) for kind in deps.kinds),
+            feed_clock=deps.feed_clock(),
+            book_read=deps.books.read(user, day),
+            book_agrees=deps.books.agrees(user, day),
+            pnl_exit=await self._pnl_exit(user, TraderControlClient(*where)),
+        )
+
+    async def _pnl_exit(self, user: UserId, control: TraderControlClient) -> str:
+        if not self._deps.pnl_exit_wanted(user):
+            return "not_wanted"
+        state = await control.pnl_exit()
+        if not isinstance(state, PnlExitState):
+            return "unknown"
+        return "armed" if state.active else "unarmed"
+
+
+def preflight(user: UserId, facts: PreflightFacts, reds: tuple[Red, ...]) -> Preflight:
+    """The message of one look: a function of what was seen alone."""
+    codes = tuple(red.value for red in reds)
+    return Preflight(
+        id=derive("preflight", user, facts.model_dump_json().replace("|", "/")),
+        event_time=facts.now,
+        user_id=user,
+        trading_date=facts.trading_date,
+        green=not reds,
+        reds=codes,
+        facts=facts,
+    )
+
+
+def _paise(funds: object) -> Paise | None:
+    """Rupees of Dhan's, rounded down to the paisa; None where it did not say."""
+    if not isinstance(funds, FundLimits):
+        return None
+    return Paise(int((funds.available * Decimal(100)).to_integral_value(ROUND_FLOOR)))

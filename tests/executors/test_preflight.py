@@ -1,0 +1,322 @@
+"""A preflight is red for each single wrong thing; then nothing is entered, and exits leave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from ats.commands.preflight import newest, verdict_lines, words_of
+from bus.records import Output, Record
+from executors.addresses import Addresses
+from executors.orders.worker import OrderWorker, WorkerDeps
+from executors.preflights import (
+    GREEN_AGAIN,
+    RED_AGAIN,
+    BooksRead,
+    PreflightBoard,
+    PreflightDeps,
+    PreflightSweep,
+    preflight,
+)
+from executors.risk.gate import FEED_DEAD_AFTER
+from executors.risk.preflight import CHECKS, REDS, Red, judge_preflight
+from executors.sessions import ACTIVE, UserState
+from executors.store import KeyRow
+from schemas.calendar import EVERY_DAY, Calendar
+from schemas.codec import decode, encode
+from schemas.ids import UserId, derive
+from schemas.market import trading_day
+from schemas.messages import BookRead, ObservedBy, OrderEvent, Outcome, Preflight, PreflightFacts
+from schemas.messages import Position as PositionMessage
+from schemas.units import NS_PER_SECOND, Paise, Quantity, UtcNs
+from tests.dhan.broker import ScriptedDhan, hang_up, json_answer
+from tests.executors.factories import RELIANCE, TEN_O_CLOCK, a_decision
+from tests.executors.harness import run
+from tests.executors.test_family import MINE, Family, an_exit, family, family_stack, shown
+
+__all__ = ["family", "family_stack"]  # fixtures
+
+NOW = UtcNs(TEN_O_CLOCK)
+DAY = trading_day(NOW)
+TOMORROW = datetime.fromtimestamp(NOW / NS_PER_SECOND, tz=UTC) + timedelta(hours=20)
+EXIT = {"pnlExitStatus": "ACTIVE", "profit": "100000000.00", "loss": "5000.00"}
+USER = UserId(derive("user", "of the preflight"))
+
+
+def a_book_read(user: UserId, day: date = DAY, *, whole: bool = True) -> OrderEvent:
+    return OrderEvent(
+        id=derive("book_read", user, day.isoformat(), whole),
+        event_time=NOW,
+        user_id=user,
+        observed_by=ObservedBy.ORDER_BOOK,
+        trading_date=day,
+        book=BookRead(whole=whole, orders=0, trades=0, positions=()),
+    )
+
+
+def a_position(user: UserId, *, agrees: bool | None) -> PositionMessage:
+    return PositionMessage(
+        id=derive("position", user, str(agrees)),
+        event_time=NOW,
+        user_id=user,
+        trading_date=DAY,
+        instrument=RELIANCE.id,
+        bought=Quantity(10),
+        bought_value=Paise(1_500_000),
+        sold=Quantity(0),
+        sold_value=Paise(0),
+        net=10,
+        realised=Paise(0),
+        resting_stop=Quantity(10),
+        by_trades=True,
+        agrees=agrees,
+    )
+
+
+@dataclass
+class Morning:
+    """A member on a morning on which all is well, until a test changes something."""
+
+    family: Family
+    dhan: ScriptedDhan
+    user: UserId
+    expiry: datetime = TOMORROW
+    instruments_of: date = DAY
+    calendar: Calendar = EVERY_DAY
+    feed_clock: UtcNs | None = NOW
+    books: BooksRead = field(default_factory=BooksRead)
+    board: PreflightBoard = field(default_factory=lambda: PreflightBoard(required=True))
+    told: list[Preflight] = field(default_factory=list)
+
+    async def publish(self, output: Output) -> None:
+        self.told.append(decode(Preflight, output.value))
+
+    def worker(self) -> WorkerDeps:
+        deps = self.family.deps(self.user, preflight=self.board.red)
+        state = UserState(ACTIVE, MINE, self.expiry)
+        deps.pre_trade.active.replace({self.user: state}, deps.machine.monotonic())
+        return deps
+
+    async def look(self, deps: WorkerDeps) -> None:
+        rules, machine = self.family.rules(), self.family.machine.time()
+        addresses = deps.pre_trade.addresses
+        assert isinstance(addresses, Addresses)
+        sweep = PreflightSweep(
+            PreflightDeps(
+                store=deps.store,
+                http=self.family.http,
+                rules=rules,
+                addresses=addresses,
+                active=deps.pre_trade.active,
+                books=self.books,
+                calendar=self.calendar,
+                kinds=(RELIANCE.id,),
+                instruments_of=self.instruments_of,
+                pnl_exit_wanted=lambda _: True,
+                market=lambda: NOW,
+                feed_clock=lambda: self.feed_clock,
+                publish=self.publish,
+                machine=machine,
+            ),
+            self.board,
+        )
+        await sweep.round()
+
+
+async def a_morning(family: Family, dhan: ScriptedDhan) -> Morning:
+    dhan.on("GET", "/v2/fundlimit", json_answer({"availabelBalance": 98440.0}))
+    dhan.on("GET", "/v2/pnlExit", json_answer(EXIT))
+    morning = Morning(family, dhan, await family.member(MINE))
+    morning.books.observe(a_book_read(morning.user))
+    return morning
+
+
+Wrong = Callable[[Morning], Any]
+
+
+def asked(path: str, answer: Any) -> Wrong:
+    return lambda morning: morning.dhan.on("GET", path, answer)
+
+
+def is_set(name: str, value: Any) -> Wrong:
+    return lambda morning: setattr(morning, name, value)
+
+
+WRONG: dict[str, tuple[Wrong, Red]] = {
+    "the token ends at noon": (
+        is_set("expiry", TOMORROW - timedelta(hours=18)),
+        Red.TOKEN_ENDS_IN_SESSION,
+    ),
+    "another address": (asked("/v2/ip/getIP", shown("203.0.113.8")), Red.ADDRESS_MISMATCH),
+    "no address told": (asked("/v2/ip/getIP", hang_up), Red.ADDRESS_UNVERIFIED),
+    "funds not told": (asked("/v2/fundlimit", hang_up), Red.FUNDS_UNREADABLE),
+    "no funds": (asked("/v2/fundlimit", json_answer({"availabelBalance": 0.0})), Red.NO_FUNDS),
+    "yesterday's instruments": (
+        is_set("instruments_of", DAY - timedelta(days=1)),
+        Red.INSTRUMENTS_OLD,
+    ),
+    "an unknown day": (is_set("calendar", Calendar(coverage=())), Red.DAY_NOT_IN_CALENDAR),
+    "no feed": (is_set("feed_clock", None), Red.FEED_COLD),
+    "a dead feed": (is_set("feed_clock", UtcNs(NOW - FEED_DEAD_AFTER - 1)), Red.FEED_COLD),
+    "a book never read": (is_set("books", BooksRead()), Red.BOOK_UNREAD),
+    "positions that differ": (
+        lambda morning: morning.books.observe(a_position(morning.user, agrees=False)),
+        Red.BOOK_DISAGREES,
+    ),
+    "no exit at a loss": (
+        asked("/v2/pnlExit", json_answer(EXIT | {"pnlExitStatus": "INACTIVE"})),
+        Red.PNL_EXIT_UNARMED,
+    ),
+}
+
+
+async def test_on_a_good_morning_it_is_green_and_entries_leave(
+    family: Family, dhan: ScriptedDhan
+) -> None:
+    morning = await a_morning(family, dhan)
+    deps = morning.worker()
+    await morning.look(deps)
+
+    told = await run(OrderWorker(deps), await family.world.intent(morning.user))
+
+    assert (told.outcome, told.reason_code) == (Outcome.ACCEPTED, "accepted")
+    assert [(each.green, each.reds) for each in morning.told] == [(True, ())]
+    assert morning.told[0].facts.funds == Paise(9_844_000)
+
+
+@pytest.mark.parametrize(("wrong", "red"), WRONG.values(), ids=WRONG)
+async def test_for_each_single_wrong_thing_it_is_red_nothing_is_entered_and_exits_leave(
+    family: Family, dhan: ScriptedDhan, wrong: Wrong, red: Red
+) -> None:
+    morning = await a_morning(family, dhan)
+    wrong(morning)
+    deps = morning.worker()
+    await morning.look(deps)
+
+    told = await run(OrderWorker(deps), await family.world.intent(morning.user))
+
+    assert [(each.green, each.reds) for each in morning.told] == [(False, (red.value,))]
+    assert (told.outcome, told.reason_code) == (Outcome.DENIED, "preflight_red")
+    assert REDS[red].user in told.reason
+    assert await an_exit(family, deps, morning.user) == (Outcome.ACCEPTED, "accepted")
+
+
+async def test_before_the_first_look_of_the_day_nothing_is_entered_and_exits_leave(
+    family: Family, dhan: ScriptedDhan
+) -> None:
+    morning = await a_morning(family, dhan)
+    deps = morning.worker()
+    morning.board.note(morning.user, DAY - timedelta(days=1), (), 0.0)
+
+    told = await run(OrderWorker(deps), await family.world.intent(morning.user))
+
+    assert (told.outcome, told.reason_code) == (Outcome.DENIED, "preflight_red")
+    assert REDS[Red.PREFLIGHT_MISSING].user in told.reason
+    assert await an_exit(family, deps, morning.user) == (Outcome.ACCEPTED, "accepted")
+
+
+async def test_what_was_red_is_looked_at_again_after_a_minute_and_told_when_it_healed(
+    family: Family, dhan: ScriptedDhan
+) -> None:
+    morning = await a_morning(family, dhan)
+    asked("/v2/fundlimit", hang_up)(morning)
+    deps = morning.worker()
+    await morning.look(deps)
+    asked("/v2/fundlimit", json_answer({"availabelBalance": 1.0}))(morning)
+    family.machine.now += RED_AGAIN - 1
+    await morning.look(deps)
+    soon = morning.board.red(morning.user, DAY)
+    family.machine.now += 1
+    await morning.look(deps)
+    family.machine.now += GREEN_AGAIN
+    await morning.look(deps)
+
+    assert soon == Red.FUNDS_UNREADABLE.value
+    assert morning.board.red(morning.user, DAY) == ""
+    assert [each.green for each in morning.told] == [False, True]
+
+
+# The judgement
+
+GOOD = PreflightFacts(
+    now=NOW,
+    trading_date=DAY,
+    token_expiry=UtcNs.from_datetime(TOMORROW),
+    session_close=UtcNs(NOW + UtcNs.minutes(300)),
+    address="as_registered",
+    funds=Paise(1),
+    instruments_of=DAY,
+    day_known=True,
+    feed_clock=NOW,
+    book_read=True,
+    book_agrees=True,
+    pnl_exit="armed",
+)
+
+
+def test_all_wrong_things_are_named_and_a_record_is_judged_as_it_was() -> None:
+    facts = GOOD.model_copy(update={"funds": Paise(0), "feed_clock": None, "pnl_exit": "unknown"})
+    message = preflight(USER, facts, judge_preflight(facts))
+
+    again = decode(Preflight, encode(message))
+
+    assert judge_preflight(GOOD) == ()
+    assert again.reds == ("no_funds", "feed_cold", "pnl_exit_unarmed")
+    assert tuple(red.value for red in judge_preflight(again.facts)) == again.reds
+
+
+def test_on_a_day_without_a_session_no_token_ends_in_one() -> None:
+    closed = GOOD.model_copy(update={"session_close": None, "token_expiry": None})
+
+    assert judge_preflight(closed) == ()
+
+
+def test_every_reason_has_words_and_a_check_and_a_wrong_morning() -> None:
+    checked = {red for red, _ in CHECKS}
+
+    assert checked == set(Red) - {Red.PREFLIGHT_MISSING} == {red for _, red in WRONG.values()}
+    assert all(REDS[red].user and REDS[red].operator for red in Red)
+
+
+def test_paper_money_asks_for_no_preflight() -> None:
+    assert PreflightBoard(required=False).red(USER, DAY) == ""
+
+
+def test_a_book_counts_for_its_day_and_when_it_was_read_whole() -> None:
+    books = BooksRead()
+    books.observe(a_book_read(USER, whole=False))
+    partial = books.read(USER, DAY)
+    books.observe(a_book_read(USER))
+    books.observe(a_position(USER, agrees=False))
+    differs = books.agrees(USER, DAY)
+    books.observe(a_position(USER, agrees=True))
+
+    assert (partial, books.read(USER, DAY), books.read(USER, DAY + timedelta(days=1))) == (
+        *(False, True, False),
+    )
+    assert (differs, books.agrees(USER, DAY)) == (False, True)
+
+
+# `ats preflight`
+
+
+def test_the_newest_verdict_of_today_counts_and_who_has_none_is_red() -> None:
+    red = GOOD.model_copy(update={"funds": None})
+    later = GOOD.model_copy(update={"now": UtcNs(NOW + 1)})
+    told = [preflight(USER, each, judge_preflight(each)) for each in (later, red)]
+    records = [
+        Record("ats.preflights", 0, n, b"", encode(each), NOW) for n, each in enumerate(told)
+    ]
+    rows = [KeyRow(user, MINE, True, TOMORROW, False) for user in (USER, UserId(a_decision().id))]
+
+    verdicts = newest(records)
+    today, tomorrow = (verdict_lines(rows, verdicts, day) for day in (DAY, DAY + timedelta(days=1)))
+
+    assert [reds for _, _, reds in today] == [(), ("preflight_missing",)]
+    assert [reds for _, _, reds in tomorrow] == [("preflight_missing",)] * 2
+    assert "ats executors" in words_of("preflight_missing")
+    assert words_of("of a later version") == ""
