@@ -291,6 +291,7 @@ def _pre_trade(
         limits_of=limits.of,
         square_off=ports.square_off,
         halted=halts.halted,
+        stopped=halts.stopped,
     )
 
 

@@ -49,6 +49,10 @@ class HaltBoard:
     def halted(self, user: UserId) -> bool:
         return bool(self.of(user))
 
+    def stopped(self, user: UserId) -> bool:
+        """Whether not even what closes may leave."""
+        return any(halt.all_orders for halt in self.of(user))
+
 
 class HaltPoller:
     """Keeps a board true."""

@@ -179,6 +179,7 @@ class Halt:
     Attributes:
         user: Whose; None for everybody's.
         flatten: Positions are to be closed.
+        all_orders: Not even an order that closes leaves; exits are the guardian's.
         broker_kill: Once flat, Dhan's own kill switch is to be set.
         since: The first that is in force, by the database's clock.
         reason: Of that first one, for a person.
@@ -189,6 +190,7 @@ class Halt:
     broker_kill: bool
     since: datetime
     reason: str
+    all_orders: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -494,6 +496,7 @@ def _halt(row: dict[str, Any]) -> Halt:
         broker_kill=row["broker_kill"] is True,
         since=datetime.fromisoformat(row["since"]),
         reason=str(row["reason"]),
+        all_orders=row.get("all_orders") is True,
     )
 
 

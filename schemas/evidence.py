@@ -98,6 +98,7 @@ class SeenContext(FrozenModel):
     account_answers: bool = Field(
         default=True, description="the account's calls were answered, as far as was heard"
     )
+    stopped: bool = Field(default=False, description="a halt that lets out nothing was in force")
     exposure: SeenExposure = SeenExposure()
     day_result: int = Field(
         default=0, description="paise made or lost today, closed and open, before charges"

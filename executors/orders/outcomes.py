@@ -61,6 +61,9 @@ EXPLANATIONS: Final[Mapping[str, str]] = {
     "your limits allow",
     Denial.EXPOSURE_TOO_LARGE: "with this order more would be at stake than your limits allow",
     Denial.DAILY_LOSS_REACHED: "the day's loss has reached your limit",
+    Denial.AGAINST_POSITION: "you hold a position of the other side, and more than it would be "
+    "traded",
+    Denial.STOPPED: "all orders were stopped, closing ones too",
     "switched_off": "trading was switched off before the order left",
     "token_expired": "the Dhan token had expired: connect the account again",
     "no_token": "no Dhan token: connect the account",

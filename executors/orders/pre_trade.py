@@ -83,6 +83,7 @@ class PreTrade:
     limits_of: LimitsOf
     square_off: SquareOff = DAILY
     halted: Callable[[UserId], bool] = lambda _: False
+    stopped: Callable[[UserId], bool] = lambda _: False
     positions: FilledPositions = field(default_factory=FilledPositions)
     addresses: Addresses | None = None
     is_member: Callable[[UserId, DhanClientId], bool] = lambda *_: True
@@ -174,6 +175,7 @@ class PreTrade:
             account_answers=said.answers,
             square_off=self.square_off,
             halted=self.halted(user),
+            stopped=self.stopped(user),
             filled=self._filled(order, now),
             exposure=exposure_to(order.instrument, ordered, fills, prices),
             day_result=day_result(fills, prices),

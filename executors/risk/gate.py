@@ -74,6 +74,8 @@ class Denial(StrEnum):
     SYMBOL_EXPOSURE_TOO_LARGE = "symbol_exposure_too_large"
     EXPOSURE_TOO_LARGE = "exposure_too_large"
     DAILY_LOSS_REACHED = "daily_loss_reached"
+    AGAINST_POSITION = "against_position"
+    STOPPED = "stopped"
 
 
 class Account(Enum):
@@ -151,7 +153,8 @@ class PreTradeContext:
         token_refused: Dhan refused the token that the order would leave with.
         calendar: When the exchanges trade, closing-auction shares included.
         square_off: When the day's positions are closed, so that none is opened any more.
-        halted: A halt of the user, or of everybody, is in force.
+        halted: A halt of the user, or of everybody, is in force: only what closes leaves.
+        stopped: One is in force that lets out nothing at all.
         feed_clock: How far the feed's own clock has come; None before its first record.
         position: Units of this instrument that the user's orders of the day add up to; below zero
             they are sold short.
@@ -181,6 +184,7 @@ class PreTradeContext:
     member: bool = True
     address: Address = Address.AS_REGISTERED
     preflight: str = ""
+    stopped: bool = False
 
     @property
     def closable(self) -> int:
@@ -240,6 +244,11 @@ def cut_reasons(intent: Order, context: PreTradeContext) -> tuple[Denial, ...]:
         return ()
     denials = (check(intent, context) for check in ON_ENTRIES)
     return tuple(denial for denial in denials if denial)
+
+
+def nobody_stopped_all(_: Order, context: PreTradeContext) -> Denial | None:
+    """A stop lets nothing out, not even what closes: exits are the guardian's."""
+    return Denial.STOPPED if context.stopped else None
 
 
 def nobody_halted_it(intent: Order, context: PreTradeContext) -> Denial | None:
@@ -401,6 +410,15 @@ def nothing_is_sold_short(intent: Order, context: PreTradeContext) -> Denial | N
     return Denial.LONG_ONLY
 
 
+def nothing_is_turned_over(intent: Order, context: PreTradeContext) -> Denial | None:
+    """No entry against an open position: what is held is closed, and no other begun with it."""
+    held = context.position if context.filled is None else context.filled
+    against = held > 0 if intent.side is Side.SELL else held < 0
+    if _leaves(intent, context) or not against:
+        return None
+    return Denial.AGAINST_POSITION
+
+
 def positions_are_within_limit(intent: Order, context: PreTradeContext) -> Denial | None:
     most, exposure = context.limits.max_open_positions, context.exposure
     if _leaves(intent, context) or most is None:
@@ -447,6 +465,7 @@ def second_has_orders_left(_: Order, context: PreTradeContext) -> Denial | None:
 
 # Cheapest and most damning first: the reason a user reads is the first that holds.
 CHECKS: Final[tuple[Check, ...]] = (
+    nobody_stopped_all,
     nobody_halted_it,
     mode_allows_the_account,
     account_is_a_member,
@@ -470,6 +489,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     segment_is_allowed,
     product_is_allowed,
     nothing_is_sold_short,
+    nothing_is_turned_over,
     value_is_within_limit,
     positions_are_within_limit,
     symbol_exposure_is_within_limit,
@@ -488,6 +508,7 @@ ON_ENTRIES: Final[tuple[Check, ...]] = (
     segment_is_allowed,
     product_is_allowed,
     nothing_is_sold_short,
+    nothing_is_turned_over,
     value_is_within_limit,
     positions_are_within_limit,
     symbol_exposure_is_within_limit,

@@ -50,6 +50,7 @@ def record_of(context: PreTradeContext, instrument: InstrumentId) -> SeenContext
     return SeenContext(
         now=context.now,
         halted=context.halted,
+        stopped=context.stopped,
         mode_allows=context.mode_allows,
         user_active=context.user_active,
         token_refused=context.token_refused,
@@ -133,6 +134,7 @@ def context_of(seen: SeenContext, instrument: InstrumentId) -> PreTradeContext:
             fno=time.fromisoformat(seen.square_off_fno),
         ),
         halted=seen.halted,
+        stopped=seen.stopped,
         filled=seen.filled,
         exposure=Exposure(
             Reach(seen.exposure.most, seen.exposure.least),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from audit.rejudge import rejudge
 from executors.orders.outcomes import denied, execution
+from executors.risk.exposure import Exposure, Reach
 from executors.risk.gate import (
     Account,
     Address,
@@ -81,8 +82,17 @@ def situations(draw: st.DrawFn) -> tuple[OrderIntent, PreTradeContext]:
         max_order_value=Paise(draw(st.integers(0, 2_000_000))),
         max_orders_per_day=draw(st.integers(0, 3)),
         max_deviation=BasisPoints(draw(st.integers(0, 1_000))),
+        max_open_positions=draw(st.none() | st.integers(0, 3)),
+        max_symbol_exposure=draw(st.none() | st.integers(0, 4_000_000).map(Paise)),
+        max_exposure=draw(st.none() | st.integers(0, 4_000_000).map(Paise)),
+        max_daily_loss=draw(st.none() | st.integers(0, 1_000).map(Paise)),
+        segments=draw(st.none() | st.frozensets(st.sampled_from([i.segment for i in INSTRUMENTS]))),
+        products=draw(st.none() | st.frozensets(st.sampled_from(["INTRADAY", "CNC"]))),
+        long_only=draw(st.booleans()),
+        known=draw(st.integers(0, 9)) != 0,
     )
     seldom = st.integers(0, 19).map(lambda n: n == 13)
+    reached = Reach(draw(SMALL), draw(SMALL))
     return intent, PreTradeContext(
         now=now,
         mode_allows=not draw(seldom),
@@ -104,6 +114,9 @@ def situations(draw: st.DrawFn) -> tuple[OrderIntent, PreTradeContext]:
         member=not draw(seldom),
         preflight="no_funds" if draw(seldom) else "",
         address=Address.AS_REGISTERED if not draw(seldom) else draw(st.sampled_from(Address)),
+        exposure=Exposure(reached, Paise(draw(st.integers(0, 2_000_000))), draw(st.integers(0, 3))),
+        day_result=draw(st.integers(-1_000, 1_000)),
+        stopped=draw(seldom),
     )
 
 

@@ -105,6 +105,8 @@ CHANGES: list[tuple[Change, Denial]] = [
         Denial.TOO_MANY_ORDERS_A_SECOND,
     ),
     (limited(known=False), Denial.LIMITS_UNKNOWN),
+    (lambda _, s: replace(s, filled=-5), Denial.AGAINST_POSITION),
+    (lambda _, s: replace(s, stopped=True, position=-10), Denial.STOPPED),
     (limited(segments=frozenset({Segment.NSE_FNO})), Denial.SEGMENT_NOT_ALLOWED),
     (limited(products=frozenset({"CNC"})), Denial.PRODUCT_NOT_ALLOWED),
     (limited(max_open_positions=0), Denial.TOO_MANY_POSITIONS),

@@ -27,6 +27,7 @@ SOP: Final = (
     "exchanges' procedure of July 2025: checks of price, quantity, value, position, exposure"
 )
 SHORT: Final = "an intraday short that is not bought back goes to auction; rules not looked up"
+AGAINST: Final = "issue 14: no entry against an open position unless it reduces it"
 OURS: Final = "issue 14: per-user limits"
 
 BUY, SELL = Side.BUY, Side.SELL
@@ -90,6 +91,23 @@ CASES: dict[str, Case] = {
         None, SHORT, limits={"long_only": True}, situation=SHORT_10
     ),
     "both sides: a short": Case(None, SHORT, SELL),
+    "against a position: more is sold than is held": Case(
+        Denial.AGAINST_POSITION, AGAINST, SELL, 11, situation=LONG_10
+    ),
+    "against a position: more is bought than was sold": Case(
+        Denial.AGAINST_POSITION, AGAINST, BUY, 11, situation=SHORT_10
+    ),
+    "against a position: what is held by fills and not by orders": Case(
+        Denial.AGAINST_POSITION, AGAINST, SELL, 5, situation={"filled": 5}
+    ),
+    "against a position that a stop has closed": Case(
+        None, AGAINST, SELL, 5, situation=LONG_10 | {"filled": 0}
+    ),
+    "with a position: more of it": Case(None, AGAINST, BUY, situation=LONG_10),
+    "against a position: all that is held": Case(None, AGAINST, SELL, situation=LONG_10),
+    "stopped: an exit": Case(Denial.STOPPED, OURS, SELL, situation=LONG_10 | {"stopped": True}),
+    "halted: an exit": Case(None, OURS, SELL, situation=LONG_10 | {"halted": True}),
+    "halted: an entry": Case(Denial.HALTED, OURS, situation={"halted": True}),
     "as many positions as allowed": Case(
         None, SOP, limits={"max_open_positions": 3}, situation={"exposure": Exposure(positions=2)}
     ),

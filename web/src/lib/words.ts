@@ -92,6 +92,8 @@ const REASONS: Readonly<Record<string, string>> = {
   symbol_exposure_too_large: "More would have been at stake in this share than your limits allow.",
   exposure_too_large: "More would have been at stake than your limits allow.",
   daily_loss_reached: "The day's loss had reached your limit.",
+  against_position: "You held a position of the other side, and more than it would have been traded.",
+  stopped: "All orders were stopped, closing ones too.",
   claim_stale: "It was not sent in time, so it was not sent at all.",
   not_found: "Dhan's answer was lost, and its order book does not hold the order.",
   unverifiable: "Dhan's answer was lost, and Dhan could not be asked. Check your order book at Dhan.",
