@@ -32,6 +32,7 @@ from executors.fanout import FanOut
 from executors.halt import kinds_of
 from executors.halts import HaltBoard, HaltPoller
 from executors.limits import LimitsBoard, LimitsPoller, LimitStore
+from executors.loss_watch import LossWatch
 from executors.members import MemberBoard, MemberPoller, MemberStore
 from executors.metrics import OrderMetrics
 from executors.modes import Mode, ModeRules
@@ -218,6 +219,15 @@ async def run_executors(
             poller.run(),
             HaltPoller(store, halts, ports.machine).run(),
             LimitsPoller(LimitStore(ports.database), limits, ports.machine).run(),
+            LossWatch(
+                store,
+                limits,
+                pre_trade.day_result,
+                lambda: ports.clock.of_market(book.feed_clock),
+                ports.calendar,
+                ports.machine,
+                ports.wall,
+            ).run(),
             sweep.run(),
             MemberPoller(MemberStore(ports.database), members, ports.machine).run(),
             ContestSweep(store, ports.rules, ports.http, tokens, ports.machine).run(),

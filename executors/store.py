@@ -418,6 +418,18 @@ class Store:
             pass
         raise self._unexpected("halts_in_force")
 
+    async def impose_halt(self, user: UserId, by: str, reason: str, until: datetime | None) -> None:
+        """Halt one user, unless a halt that lasts as long is in force; None: until it is lifted."""
+        await self._rpc(
+            "impose_halt",
+            {
+                "p_user": str(user),
+                "p_by": by,
+                "p_reason": reason,
+                "p_until": until.isoformat() if until else None,
+            },
+        )
+
     async def trading_keys(self) -> list[KeyRow]:
         """All users' keys without their tokens."""
         rows: list[KeyRow] = []

@@ -111,6 +111,11 @@ class PreTrade:
         )
         return cut_to_close(intent, context), evidence
 
+    def day_result(self, user: UserId, now: UtcNs) -> int:
+        """Paise made or lost on the day of `now`, closed and open, before charges."""
+        fills = self.positions.of(user, trading_day(now))
+        return day_result(fills, self._prices(fills, now))
+
     def closes(self, order: OrderIntent, now: UtcNs) -> bool:
         """Whether `order` only makes the position smaller: neither halt nor switch holds it."""
         return closes(order.side, order.quantity, self._closable(order, now))

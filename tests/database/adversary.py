@@ -25,16 +25,18 @@ SERVICE: Final = {
     *("account_credentials", "keep_judgement", "record_judged_outcome"),
     *("leave_order", "take_unresolved_orders"),
     *("release_unresolved_order", "unresolved_order_told"),
-    *("set_user_limits", "limits_in_force"),
+    *("set_user_limits", "limits_in_force", "impose_halt"),
 }
 USERS: Final = {"halt_own_trading", "lift_own_halt", "tighten_own_limits"}
 INNER: Final = {
     *("refuse_too_many", "halt_key", "wait_for_claims", "halt", "is_halted"),
     *("no_larger", "no_others", "no_wider", "refuse_unknown_limits"),
     *("limits_for_change", "write_limits", "has_unresolved_order"),
+    *("in_force", "halt_until", "is_stopped"),
 }
 HALT_COLUMNS: Final = {
     *("id", "user_id", "own", "reason", "flatten", "broker_kill", "since", "lifted_at"),
+    *("all_orders", "until"),
 }
 
 ORDER: Final[Row] = {
@@ -226,6 +228,13 @@ class Scene:
             "select * from user_limits where user_id = $1", user or self.mine
         )
         return {name: value for name, value in dict(row or {}).items() if name in TIGHT}
+
+    async def lift_for_good(self) -> None:
+        """Those that do not end by themselves."""
+        await self.sql.execute(
+            "update trading_halts set lifted_at = clock_timestamp(), lifted_by = 'x', "
+            "lift_reason = 'y' where until is null"
+        )
 
     async def in_force(self, known: str | None = None) -> Row:
         return dict(orjson.loads(await self.service("select halts_in_force($1)", known)))
@@ -773,6 +782,70 @@ async def nobody_tightens_without_signing_in(scene: Scene) -> None:
     await scene.refuses(asyncpg.InsufficientPrivilegeError, call)
 
 
+async def a_stop_holds_back_what_closes_too_and_no_other_halt_does(scene: Scene) -> None:
+    async def both(user: UUID) -> list[str]:
+        return [await scene.claim(user), await scene.claim(user, closes=True)]
+
+    impose = "select impose_halt($1, 'Asha', 'drill', $2)"
+    await scene.service(impose, scene.theirs, True)
+    mine, theirs = await both(scene.mine), await both(scene.theirs)
+    told = await scene.in_force()
+    await scene.lift(scene.theirs)
+    await scene.service(impose, None, False)
+    reducing = await both(scene.mine)
+    again = orjson.loads(await scene.service(impose, None, True))["first"]
+    stopped = await both(scene.mine)
+    await scene.lift(None)
+
+    assert (mine, theirs) == (["claimed"] * 2, ["stopped"] * 2)
+    assert [row["all_orders"] for row in told["halts"]] == [True]
+    assert (reducing, again, stopped) == (["halted", "claimed"], True, ["stopped"] * 2)
+    assert await both(scene.mine) == ["claimed"] * 2
+
+
+async def a_halt_may_end_by_itself(scene: Scene) -> None:
+    impose = (
+        "select impose_halt($1, 'ats', 'the loss of the day', $2, "
+        "clock_timestamp() + $3 * interval '1 second')"
+    )
+
+    async def first(user: UUID | None, stop: bool, seconds: float) -> bool:
+        return bool(orjson.loads(await scene.service(impose, user, stop, seconds))["first"])
+
+    asked = [await first(scene.mine, False, seconds) for seconds in (60, 30, 90)]
+    for_good = (await scene.halt(scene.mine))["first"]
+    covered = await first(scene.mine, False, 9_000)
+    halted, one = await scene.claim(), await scene.in_force()
+    await scene.sql.execute("set local session_replication_role = replica")  # time passes
+    await scene.sql.execute(
+        "update trading_halts set since = since - interval '1 hour', until = until - interval "
+        "'1 hour', all_orders = true"
+    )
+    await scene.sql.execute("set local session_replication_role = origin")
+    await scene.lift_for_good()
+    ended, none = await scene.claim(closes=True), await scene.in_force(one["digest"])
+    told = await scene.claim()
+    after = await first(scene.mine, False, 60)
+
+    assert (asked, for_good, covered) == ([True, False, True], True, False)
+    assert (halted, ended, told) == ("halted", "claimed", "claimed")
+    assert (len(one["halts"]), none["halts"]) == (1, [])
+    assert after is True
+
+
+async def a_halt_keeps_its_kind_and_its_end(scene: Scene) -> None:
+    await scene.service("select impose_halt(null, 'A', 'r', false, now() + interval '1 hour')")
+    await scene.sql.execute("set local role postgres")
+    for change in ("all_orders = true", "until = null", "until = until + interval '1 hour'"):
+        call = scene.sql.execute(f"update trading_halts set {change}")
+        await scene.refuses(asyncpg.InsufficientPrivilegeError, call)
+    await scene.sql.execute("reset role")
+    past = scene.service(
+        "select impose_halt($1, 'A', 'r', false, now() - interval '1 hour')", scene.mine
+    )
+    await scene.refuses(asyncpg.CheckViolationError, past)
+
+
 # The cheap ones first: a mutant is caught by the first that fails.
 CHECKS: Final[tuple[Check, ...]] = (
     tables_grant_reading_to_whom_it_concerns_and_writing_to_nobody,
@@ -813,4 +886,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     a_user_changes_limits_fifty_times_a_day,
     limits_are_told_when_they_changed,
     nobody_tightens_without_signing_in,
+    a_stop_holds_back_what_closes_too_and_no_other_halt_does,
+    a_halt_may_end_by_itself,
+    a_halt_keeps_its_kind_and_its_end,
 )

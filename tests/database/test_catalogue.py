@@ -47,7 +47,7 @@ SERVICE_FUNCTIONS = {
     *("record_order_states", "record_trades", "record_positions"),
     *("halt_trading", "lift_halt", "halts_in_force"),
     *("keep_judgement", "record_judged_outcome"),
-    *("set_user_limits", "limits_in_force"),
+    *("set_user_limits", "limits_in_force", "impose_halt"),
     *("declare_member", "end_membership", "members_declared"),
 }
 USER_FUNCTIONS = {

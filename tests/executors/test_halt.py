@@ -16,7 +16,7 @@ from executors.halt import halted, kinds_of
 from executors.halts import HaltBoard, HaltPoller
 from executors.quotes import QuoteCache
 from executors.risk.gate import FEED_DEAD_AFTER, Denial, Quote, judge
-from executors.store import Halt, Halts
+from executors.store import Halt, Halts, Store
 from schemas.calendar import EVERY_DAY, Calendar, ClosingAuction, Coverage
 from schemas.ids import InstrumentId, Segment, UserId
 from schemas.instruments import Instruments
@@ -31,6 +31,7 @@ from tests.executors.factories import (
     some_ticks,
     the_situation_for,
 )
+from tests.executors.harness import World
 
 HALF_PAST_THREE = UtcNs(TEN_O_CLOCK + UtcNs.minutes(330))
 LATE = UtcNs(TEN_O_CLOCK + UtcNs.minutes(305))  # 15:05
@@ -163,3 +164,16 @@ def test_a_replay_tells_its_feeds_time_and_a_live_market_the_walls() -> None:
     assert nothing_yet is None
     assert ReplayClock().of_market(book.feed_clock) == TEN_O_CLOCK
     assert LiveClock(wall=lambda: 7).of_market(book.feed_clock) == 7
+
+
+async def test_a_halt_of_all_orders_stops_and_another_only_halts(scripted: World) -> None:
+    stopped, halted = await scripted.user(), await scripted.user()
+    impose = "select public.impose_halt($1, 'Asha', 'drill', $2)"
+    await scripted.sql(impose, stopped, True)
+    await scripted.sql(impose, halted, False)
+    board = HaltBoard()
+
+    await HaltPoller(Store(scripted.client), board, MonotonicClock()).poll()
+
+    assert (board.halted(stopped), board.stopped(stopped)) == (True, True)
+    assert (board.halted(halted), board.stopped(halted)) == (True, False)
