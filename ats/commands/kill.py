@@ -29,7 +29,7 @@ from ats.commands.db_serve import local_keys
 from ats.runtime.running_demo import running
 from ats.services.context import database
 from ats.settings import Settings, load
-from bus.database import Answers, RowRefused
+from bus.database import Answers, RowRefused, StoreAway
 from bus.reader import read_topics
 from executors.store import Store
 from schemas.codec import decode
@@ -112,22 +112,31 @@ async def kill(wish: Wish) -> None:
     """Halt, and with `flatten` wait until the broker's books prove everybody flat.
 
     Raises:
-        TryLater: not proved in time. The halt holds all the same.
+        TryLater: not proved in time, and the halt holds all the same; or nothing is halted. The
+            message says which.
     """
     settings = _settings()
     async with database(settings) as client:
-        rows = await Store(client).trading_keys()
-        answer = await _ask(
-            client,
-            "halt_trading",
-            {
-                "p_user": str(wish.user) if wish.user else None,
-                "p_by": wish.by,
-                "p_reason": wish.reason,
-                "p_flatten": wish.flatten,
-                "p_broker_kill": wish.broker_kill,
-            },
-        )
+        arguments = {
+            "p_user": str(wish.user) if wish.user else None,
+            "p_by": wish.by,
+            "p_reason": wish.reason,
+            "p_flatten": wish.flatten,
+            "p_broker_kill": wish.broker_kill,
+        }
+        try:
+            answer = await _ask(client, "halt_trading", arguments)
+        except StoreAway as error:
+            raise TryLater(
+                f"NOTHING IS HALTED: {error}. Try again, or close and switch off at Dhan itself"
+            ) from None
+        try:
+            rows = await Store(client).trading_keys()
+        except StoreAway as error:
+            raise TryLater(
+                f"the halt holds, but who is connected is not known: {error}. Look at the "
+                "positions at Dhan"
+            ) from None
     mine = [row for row in rows if wish.user in (None, row.user)]
     connected = [row.user for row in mine if row.token_expiry and not row.token_refused]
     again = "" if answer["first"] else ", as before"

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
+import structlog
+
 from ats.services.calendars import announce, calendar_of, with_auction_shares
 from ats.services.context import Context, instrument_master, trading_date
 from ats.settings import Settings
@@ -19,13 +21,15 @@ from bus.records import Record, TopicPartition
 from bus.topics import check_topics
 from dhan.transport import OrderUrl
 from schemas import history, ticks
-from schemas.errors import Misconfigured
+from schemas.errors import Misconfigured, Unreadable
 from schemas.topics import TICKS
 from schemas.units import NS_PER_SECOND, Paise, UtcNs
 from simulator.matching.enums import Change
 from simulator.matching.order import OrderSnapshot
 from simulator.paper.config import PaperConfig
 from simulator.paper.server import PaperServer
+
+log = structlog.get_logger(__name__)
 
 FOLDER: Final = "paper"  # in ATS_STATE_DIR: the journals
 API: Final = "/v2"  # where Dhan's order API begins
@@ -156,6 +160,11 @@ class _Tape:
         if history.is_history(value):
             self.server.pass_over(record.partition, record.offset)
             return
-        batch = ticks.decode(value)
+        try:
+            batch = ticks.decode(value)
+        except Unreadable as error:  # the engine buries it
+            log.warning("ticks_unreadable", record=str(record), reason=error.reason)
+            self.server.pass_over(record.partition, record.offset)
+            return
         await self.server.show(record.partition, record.offset, batch)
         self.metrics.read(batch)

@@ -31,6 +31,8 @@ from schemas.units import BasisPoints, Paise, Price, Quantity
 # Beyond the last trade, rung by rung. The exchange refuses what is outside its price band, which
 # may be as narrow as 2 % and moves: so the ladder starts again after its last rung.
 LADDER: Final = tuple(BasisPoints(step) for step in (10, 25, 50, 100, 200, 300, 500))
+# Where nobody knows a trade, the market may have gone farther; the best price is had all the same.
+BLIND_LADDER: Final = (*LADDER, BasisPoints(1_000), BasisPoints(2_000))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +42,14 @@ class Market:
     Attributes:
         last: The last trade, else the best guess there is.
         lower, upper: The day's price limits; None where nobody told them.
+        guessed: `last` is no trade.
     """
 
     last: Price
     tick: Paise
     lower: Price | None = None
     upper: Price | None = None
+    guessed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +113,8 @@ def _spare_stop(bracket: Bracket, side: Side | None) -> list[Step]:
 
 def ladder_price(side: Side, market: Market, rung: int) -> Price:
     """The limit of the n-th try: on the tick grid and within the day's limits."""
-    price = beyond(side, market.last, LADDER[rung % len(LADDER)], market.tick)
+    ladder = BLIND_LADDER if market.guessed else LADDER
+    price = beyond(side, market.last, ladder[rung % len(ladder)], market.tick)
     if side is Side.SELL and market.lower is not None:
         return max(price, market.lower)
     if side is Side.BUY and market.upper is not None:

@@ -399,7 +399,8 @@ class ExitGuardian:
             return Market(quote.price, tick)
         held = moment.reading.book.holding(instrument)
         quantity, value = held.bought + held.sold, held.bought_value + held.sold_value
-        return Market(Price(max(tick, value // quantity if quantity else tick)), tick)
+        cost = Price(max(tick, value // quantity if quantity else tick))
+        return Market(cost, tick, guessed=True)
 
     # Halts
 

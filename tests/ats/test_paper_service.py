@@ -8,9 +8,13 @@ from pathlib import Path
 import pytest
 
 from ats.commands.doctor import CHECKS
-from ats.services.paper import PaperMetrics, address_of
+from ats.services.paper import PaperMetrics, _Tape, address_of
 from ats.settings import Settings, load
+from bus.connection import KafkaConnection
+from bus.records import Record
 from schemas.errors import Misconfigured, TryLater
+from schemas.topics import TICKS
+from schemas.units import UtcNs
 from simulator.config import SimulatorConfig
 from simulator.server import Simulator
 from tests.simulator.paper import PARTITION, Paper, placed
@@ -85,3 +89,20 @@ async def test_orders_and_fills_are_counted_once_and_not_again_after_a_restart(
 
     assert (first.orders, first.fills) == (1, 1)
     assert (second.orders, second.fills) == (0, 0)
+
+
+async def test_a_record_of_ticks_that_cannot_be_read_is_passed_over(tmp_path: Path) -> None:
+    """Else it ends every start from then on: the tape begins at it again."""
+    paper = Paper(tmp_path)
+    server = paper.server()
+    await server.recover({PARTITION: 0})
+    tape = _Tape(KafkaConnection("127.0.0.1:1"), server, PaperMetrics(), {})
+
+    for value in (b"no batch", b"", None):
+        await tape._take(
+            Record(TICKS.name, PARTITION, 7, None, value, UtcNs(0), {})
+        )  # no Kafka here
+    positions = dict(server.day.positions)
+    await server.stop()
+
+    assert positions[PARTITION] == 8

@@ -6,11 +6,11 @@ import hypothesis.strategies as st
 from hypothesis import given, settings
 
 from executors.orders.exits import Cancel, PlaceClose, is_ours
-from executors.orders.flatten import LADDER, Flatten, Market, flatten, ladder_price
+from executors.orders.flatten import BLIND_LADDER, LADDER, Flatten, Market, flatten, ladder_price
 from schemas.ids import DhanOrderId
 from schemas.market import Side
 from schemas.messages import Leg, OrderStatus
-from schemas.units import Price, Quantity
+from schemas.units import Paise, Price, Quantity
 from tests.executors.exchange_model import BY_HAND, SHARE, TICK, ExchangeModel, Row
 
 MARKET = Market(Price(100_00), TICK)
@@ -159,3 +159,12 @@ def test_from_any_scene_it_ends_flat_and_never_beyond(
     else:
         raise AssertionError("never flat")
     assert model.net == 0
+
+
+def test_without_a_known_trade_the_way_to_flat_goes_farther_than_any_days_slip() -> None:
+    """As while Kafka is away: what the position cost is the best guess there is."""
+    blind = Market(Price(100_00), Paise(5), guessed=True)
+
+    prices = [ladder_price(Side.SELL, blind, rung) for rung in range(len(BLIND_LADDER) + 1)]
+
+    assert prices[-2:] == [80_00, 99_90]

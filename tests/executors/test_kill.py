@@ -211,3 +211,27 @@ def test_with_dhans_kill_switch_flat_alone_is_not_enough() -> None:
 def test_a_user_that_is_none_is_refused() -> None:
     with pytest.raises(Misconfigured, match="--user"):
         Wish.of("somebody", flatten=False, broker_kill=False, reason="")
+
+
+@pytest.mark.usefixtures("settings")
+async def test_the_halt_waits_for_no_list_of_users(
+    stack: SupabaseStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Store, "trading_keys", AsyncMock(side_effect=StoreAway("too slow")))
+
+    with pytest.raises(TryLater, match="the halt holds"):
+        await kill(wish(wait=0.5))
+
+    service = Store(await stack.service())
+    assert len((await service.halts_in_force()).in_force) == 1
+
+
+async def test_kill_without_the_database_says_that_nothing_is_halted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ATS_ENV_FILE", "/dev/null")
+    monkeypatch.setenv("SUPABASE_URL", f"http://127.0.0.1:{unused_port()}")
+    monkeypatch.setenv("SUPABASE_SERVICE_KEY", "key")
+
+    with pytest.raises(TryLater, match="NOTHING IS HALTED"):
+        await kill(wish(wait=0.5))
