@@ -51,6 +51,7 @@ from executors.preflights import (
     BooksRead,
     PreflightBoard,
     PreflightDeps,
+    PreflightStore,
     PreflightSweep,
 )
 from executors.quotes import QuoteCache
@@ -273,6 +274,7 @@ def _preflight_feeds(
         market=lambda: ports.clock.of_market(book.feed_clock),
         feed_clock=lambda: book.feed_clock,
         publish=publish,
+        record=PreflightStore(ports.database).record,
         machine=ports.machine,
     )
     return [PreflightSweep(deps, board).run(), books.follow(ports.connection, ports.wall())]

@@ -17,9 +17,10 @@ from typing import Final
 
 import httpx
 import structlog
+from supabase import AsyncClient
 
 from bus.connection import KafkaConnection
-from bus.database import StoreAway
+from bus.database import Answers, RowRefused, StoreAway
 from bus.reader import read_topics
 from bus.records import Output, message_output
 from dhan.portfolio import FundLimits, PortfolioClient
@@ -41,6 +42,7 @@ from schemas.units import Paise, UtcNs
 
 log = structlog.get_logger(__name__)
 
+_REMEDY: Final = "check SUPABASE_SERVICE_KEY and run `ats db migrate`"
 POLL_EVERY: Final = 1.0  # whoever connects is looked at within two seconds
 RED_AGAIN: Final = 60.0  # seconds; three calls, and most of what is red heals in minutes
 GREEN_AGAIN: Final = 600.0
@@ -52,6 +54,30 @@ class _Verdict:
     day: date
     reds: tuple[Red, ...]
     at: float
+
+
+class PreflightStore:
+    """Where users read what was found."""
+
+    def __init__(self, client: AsyncClient) -> None:
+        self._client = client
+        self._answers = Answers(_REMEDY)
+
+    async def record(self, message: Preflight) -> None:
+        """Write one look; an older one than is there changes nothing.
+
+        Raises:
+            StoreAway, Misconfigured, RowRefused: as `bus.database.Answers`.
+        """
+        arguments = {
+            "p_user": str(message.user_id),
+            "p_trading_date": message.trading_date.isoformat(),
+            "p_green": message.green,
+            "p_reds": list(message.reds),
+            "p_looked_at": message.event_time.ist().isoformat(),
+        }
+        call = self._client.rpc("record_preflight", arguments)
+        await self._answers.of("record_preflight", call.execute)
 
 
 class PreflightBoard:
@@ -149,6 +175,7 @@ class PreflightDeps:
     market: Callable[[], UtcNs | None]
     feed_clock: Callable[[], UtcNs | None]
     publish: Callable[[Output], Awaitable[None]]
+    record: Callable[[Preflight], Awaitable[None]]
     machine: MonotonicClock = field(default_factory=MonotonicClock)
 
 
@@ -157,6 +184,7 @@ class PreflightSweep:
 
     def __init__(self, deps: PreflightDeps, board: PreflightBoard) -> None:
         self._deps, self._board = deps, board
+        self._unrecorded: dict[UserId, Preflight] = {}
 
     async def run(self) -> None:
         """Look for ever, where a preflight is required."""
@@ -180,6 +208,19 @@ class PreflightSweep:
                 continue
             if connected:
                 await self._look(user, connected, now)
+        await self._record()
+
+    async def _record(self) -> None:
+        """Write what users are to read; what the database does not take now it takes later."""
+        for user, message in list(self._unrecorded.items()):
+            try:
+                await self._deps.record(message)
+            except (StoreAway, Misconfigured) as error:
+                log.warning("preflight_unrecorded", user=str(user), error=str(error))
+                return
+            except RowRefused as error:
+                log.error("preflight_refused", user=str(user), error=str(error))
+            del self._unrecorded[user]
 
     async def _look(self, user: UserId, connected: Connected, now: UtcNs) -> None:
         facts = await self.facts(user, connected, now)
@@ -191,6 +232,7 @@ class PreflightSweep:
         level("preflight", user=str(user), reds=[red.value for red in reds])
         message = preflight(user, facts, reds)
         await self._deps.publish(message_output(PREFLIGHTS, message, str(user)))
+        self._unrecorded[user] = message
 
     async def facts(self, user: UserId, connected: Connected, now: UtcNs) -> PreflightFacts:
         """What is known of the account at market time `now`; Dhan is asked for what it knows."""

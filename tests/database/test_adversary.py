@@ -22,7 +22,7 @@ import pytest_asyncio
 
 from ats.embedded.postgres import EmbeddedPostgres
 from simulator.supabase import migrate
-from tests.database import adversary, adversary_family
+from tests.database import adversary, adversary_family, adversary_preflight
 from tests.database.adversary import Check, Scene
 from tests.database.conftest import Connection
 from tests.database.fixtures import MIGRATIONS, an_order_worker_reports
@@ -30,7 +30,8 @@ from tests.database.mutants import mutants, statements
 
 FIRST = "20261129180000"  # every migration from here on is mutated
 PARTS = 4  # of the mutants: all of them take longer than one test may
-CHECKS = (*adversary.CHECKS, *adversary_family.CHECKS)
+MODULES = (adversary, adversary_family, adversary_preflight)
+CHECKS = tuple(check for module in MODULES for check in module.CHECKS)
 EARLIER = [file for file in sorted(MIGRATIONS.glob("*.sql")) if file.name < FIRST]
 OURS = [file for file in sorted(MIGRATIONS.glob("*.sql")) if file.name >= FIRST]
 
@@ -132,7 +133,7 @@ async def test_none_can_be_taken_away_unnoticed(before: Before, part: int) -> No
 def test_every_check_is_listed() -> None:
     said = {
         each
-        for module in (adversary, adversary_family)
+        for module in MODULES
         for each in vars(module).values()
         if inspect.iscoroutinefunction(each) and each.__module__ == module.__name__
     }

@@ -27,7 +27,7 @@ WITHOUT_POLICY = {"daily_scans", "analysis_reports"}  # on purpose: no user read
 # beside the five of the contract
 ADDED = {
     *("order_states", "trades", "positions", "trading_halts", "user_limits"),
-    "family_members",
+    *("family_members", "preflights"),
 }
 SERVICE_FUNCTIONS = {
     "claim_order",
@@ -49,6 +49,7 @@ SERVICE_FUNCTIONS = {
     *("keep_judgement", "record_judged_outcome"),
     *("set_user_limits", "limits_in_force", "impose_halt"),
     *("declare_member", "end_membership", "members_declared"),
+    "record_preflight",
 }
 USER_FUNCTIONS = {
     *("store_dhan_token", "disconnect_dhan"),
@@ -290,7 +291,7 @@ async def test_every_foreign_key_and_policy_column_leads_an_index(catalogue: Con
         "'public'::regnamespace",
     )
 
-    assert len(users) == 8
+    assert len(users) == 9
     assert referencing | users <= leading
 
 

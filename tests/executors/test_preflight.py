@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ats.commands.preflight import newest, verdict_lines, words_of
+from bus.database import StoreAway
 from bus.records import Output, Record
 from executors.addresses import Addresses
 from executors.orders.worker import OrderWorker, WorkerDeps
@@ -19,6 +20,7 @@ from executors.preflights import (
     BooksRead,
     PreflightBoard,
     PreflightDeps,
+    PreflightStore,
     PreflightSweep,
     preflight,
 )
@@ -91,9 +93,24 @@ class Morning:
     books: BooksRead = field(default_factory=BooksRead)
     board: PreflightBoard = field(default_factory=lambda: PreflightBoard(required=True))
     told: list[Preflight] = field(default_factory=list)
+    away: int = 0  # calls that the database does not answer
+    sweep: PreflightSweep | None = None
 
     async def publish(self, output: Output) -> None:
         self.told.append(decode(Preflight, output.value))
+
+    async def record(self, message: Preflight) -> None:
+        self.away -= 1
+        if self.away >= 0:
+            raise StoreAway("x")
+        await PreflightStore(self.family.world.client).record(message)
+
+    async def kept(self) -> list[tuple[bool, list[str]]]:
+        """What the user reads."""
+        rows = await self.family.world.sql(
+            "select green, reds from preflights where user_id = $1", self.user
+        )
+        return [(row["green"], row["reds"]) for row in rows]
 
     def worker(self) -> WorkerDeps:
         deps = self.family.deps(self.user, preflight=self.board.red)
@@ -105,7 +122,7 @@ class Morning:
         rules, machine = self.family.rules(), self.family.machine.time()
         addresses = deps.pre_trade.addresses
         assert isinstance(addresses, Addresses)
-        sweep = PreflightSweep(
+        self.sweep = self.sweep or PreflightSweep(
             PreflightDeps(
                 store=deps.store,
                 http=self.family.http,
@@ -120,11 +137,12 @@ class Morning:
                 market=lambda: NOW,
                 feed_clock=lambda: self.feed_clock,
                 publish=self.publish,
+                record=self.record,
                 machine=machine,
             ),
             self.board,
         )
-        await sweep.round()
+        await self.sweep.round()
 
 
 async def a_morning(family: Family, dhan: ScriptedDhan) -> Morning:
@@ -200,6 +218,7 @@ async def test_for_each_single_wrong_thing_it_is_red_nothing_is_entered_and_exit
     told = await run(OrderWorker(deps), await family.world.intent(morning.user))
 
     assert [(each.green, each.reds) for each in morning.told] == [(False, (red.value,))]
+    assert await morning.kept() == [(False, [red.value])]
     assert (told.outcome, told.reason_code) == (Outcome.DENIED, "preflight_red")
     assert REDS[red].user in told.reason
     assert await an_exit(family, deps, morning.user) == (Outcome.ACCEPTED, "accepted")
@@ -232,12 +251,28 @@ async def test_what_was_red_is_looked_at_again_after_a_minute_and_told_when_it_h
     soon = morning.board.red(morning.user, DAY)
     family.machine.now += 1
     await morning.look(deps)
-    family.machine.now += GREEN_AGAIN
+    healed = morning.board.red(morning.user, DAY)
+    calls = len(dhan.seen)
+    family.machine.now += GREEN_AGAIN - 1
     await morning.look(deps)
 
-    assert soon == Red.FUNDS_UNREADABLE.value
-    assert morning.board.red(morning.user, DAY) == ""
+    assert (soon, healed) == (Red.FUNDS_UNREADABLE.value, "")
     assert [each.green for each in morning.told] == [False, True]
+    assert len(dhan.seen) == calls  # a green one is left in peace
+
+
+async def test_what_the_database_did_not_take_is_written_when_it_is_back(
+    family: Family, dhan: ScriptedDhan
+) -> None:
+    morning = await a_morning(family, dhan)
+    morning.away = 1
+    deps = morning.worker()
+    await morning.look(deps)
+    before = await morning.kept()
+    await morning.look(deps)
+
+    assert (before, await morning.kept()) == ([], [(True, [])])
+    assert len(morning.told) == 1
 
 
 # The judgement
