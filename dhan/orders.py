@@ -9,7 +9,7 @@ repeated once the book has been read.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Decimal
 from enum import StrEnum
 from typing import Final, TypeAlias
@@ -193,10 +193,13 @@ class DayOrders:
 
     Attributes:
         whole: Every row could be read. Otherwise what is missing here may still be in the book.
+        doubtful, unplaced: As of `dhan.outcomes.Rows`.
     """
 
     orders: tuple[BrokerOrder, ...]
     whole: bool = True
+    doubtful: frozenset[InstrumentId] = field(default=frozenset(), compare=False)
+    unplaced: bool = field(default=False, compare=False)
 
     def named(self, correlation_id: CorrelationId) -> BrokerOrder | None:
         """The order of this name; None when no readable row has it, or more than one."""
@@ -330,7 +333,7 @@ def classify_day(result: Result) -> DayLookupResult:
     ):
         return not_shown(result)
     listed = read_rows(result.body, read_order)
-    return DayOrders(listed.rows, listed.whole)
+    return DayOrders(listed.rows, listed.whole, listed.doubtful, listed.unplaced)
 
 
 def read_order(body: object) -> BrokerOrder | None:

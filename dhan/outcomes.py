@@ -8,16 +8,16 @@ after the first byte left is `Unknown`, and the caller looks before it acts agai
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 import httpx
 
-from dhan.fields import order_id, reason_of, word
+from dhan.fields import instrument, order_id, reason_of, word
 from dhan.transport import Lost, Reply, Result, Unparsed, off_loop, trading_error
 from schemas.errors import Unreadable
-from schemas.ids import DhanOrderId
+from schemas.ids import DhanOrderId, InstrumentId, Segment
 
 RowT = TypeVar("RowT")
 ListT = TypeVar("ListT")
@@ -120,10 +120,14 @@ class Rows(Generic[RowT]):
 
     Attributes:
         whole: Every row could be read. Otherwise what is missing here may still be there.
+        doubtful: What the rows that could not be read are about, as far as they tell.
+        unplaced: One of these does not tell what it is about.
     """
 
     rows: tuple[RowT, ...]
     whole: bool = True
+    doubtful: frozenset[InstrumentId] = field(default=frozenset(), compare=False)
+    unplaced: bool = field(default=False, compare=False)
 
 
 PlaceResult: TypeAlias = Accepted | Rejected | NotSent | Unknown
@@ -208,7 +212,22 @@ def read_rows(body: list[Any], read: Callable[[Mapping[str, Any]], RowT | None])
     """
     found = [_row(row, read) for row in body]
     readable = tuple(row for row in found if row is not None)
-    return Rows(readable, whole=len(readable) == len(found))
+    lost = [row for row, read_as in zip(body, found, strict=True) if read_as is None]
+    places = [_place(row) for row in lost if not _is_elsewhere(row)]
+    return Rows(readable, not lost, frozenset(filter(None, places)), None in places)
+
+
+def _place(row: object) -> InstrumentId | None:
+    try:
+        return instrument(row, word(row, "exchangeSegment")) if isinstance(row, Mapping) else None
+    except Unreadable:
+        return None
+
+
+def _is_elsewhere(row: object) -> bool:
+    """Whether it names a segment that ATS does not know, so it cannot be ours."""
+    segment = word(row, "exchangeSegment") if isinstance(row, Mapping) else ""
+    return bool(segment) and segment not in Segment.__members__
 
 
 def _row(row: object, read: Callable[[Mapping[str, Any]], RowT | None]) -> RowT | None:

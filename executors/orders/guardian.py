@@ -238,7 +238,11 @@ class ExitGuardian:
         if self._machine() - self._born < SETTLE:
             return 0
         held = {each for each, units in reading.net.items() if units}
-        instruments = sorted(reading.book.instruments() | held)
+        instruments = sorted((reading.book.instruments() | held) - reading.doubtful)
+        if reading.doubtful:
+            self._deps.metrics.unreadable += 1
+            doubtful = [str(each) for each in sorted(reading.doubtful)]
+            log.warning("instruments_unread", user=str(self._user), instruments=doubtful)
         alone = bool(halts) or all(
             self._deps.square_off.due(self._deps.calendar, now, each) for each in instruments
         )
@@ -410,7 +414,7 @@ class ExitGuardian:
 
     async def _prove(self, halts: tuple[Halt, ...], moment: Moment) -> None:
         """Tell once that a halt is done: no entry can fill, and with `flatten` all is flat."""
-        if self._sender.awaiting:
+        if self._sender.awaiting or moment.reading.doubtful:
             return
         book, flat_asked = moment.reading.book, any(halt.flatten for halt in halts)
         touched = book.instruments() | moment.reading.net.keys()

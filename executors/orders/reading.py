@@ -60,6 +60,7 @@ class Reading:
         listed: Instruments of which the broker lists a position, in whatever product.
         names: Of every order of the day.
         began: Machine time (monotonic seconds) before the first question.
+        doubtful: Instruments of which something could not be read: nothing is sent in them.
     """
 
     book: DayBook
@@ -67,12 +68,13 @@ class Reading:
     listed: frozenset[InstrumentId]
     names: frozenset[str]
     began: float
+    doubtful: frozenset[InstrumentId] = frozenset()
 
 
 async def read_account(
     clients: AccountClients, monotonic: Callable[[], float]
 ) -> Reading | NoAnswer:
-    """Read orders, then super orders, then positions; `Unknown` unless all could be read whole.
+    """Read orders, then super orders, then positions; `Unknown` where a row cannot be placed.
 
     One after the other: read before the orders, super orders would lack one that came between, and
     its entry would pass for a plain order without a stop.
@@ -87,21 +89,38 @@ async def read_account(
     positions = await clients.portfolio.positions()
     if not isinstance(positions, Rows):
         return positions
-    if not (day.whole and supers.whole and positions.whole):
+    doubtful = _doubtful(day, supers, positions)
+    if doubtful is None:
         return Unknown("book_unreadable")
-    reading = partial(_reading, day, supers, positions, began)
+    reading = partial(_reading, day, supers, positions, began, doubtful)
     if (rows := len(day.orders) + len(supers.rows)) < MANY_ROWS:
         return reading()
     return await off_loop(reading, huge=rows >= HUGE_ROWS)
 
 
+def _doubtful(
+    day: DayOrders, supers: Rows[BrokerSuperOrder], positions: Rows[PositionRow]
+) -> frozenset[InstrumentId] | None:
+    """What something unreadable is about; None where it may be about anything."""
+    found = {*day.doubtful, *supers.doubtful, *positions.doubtful}
+    found |= {order.instrument for order in day.orders if order.instrument and not order.side}
+    legs = {each.entry.instrument for each in supers.rows if not each.legs_whole}
+    if day.unplaced or supers.unplaced or positions.unplaced or None in legs:
+        return None
+    return frozenset(found | {each for each in legs if each})
+
+
 def _reading(
-    day: DayOrders, supers: Rows[BrokerSuperOrder], positions: Rows[PositionRow], began: float
+    day: DayOrders,
+    supers: Rows[BrokerSuperOrder],
+    positions: Rows[PositionRow],
+    began: float,
+    doubtful: frozenset[InstrumentId],
 ) -> Reading:
     book = intraday(book_of(day.orders, supers.rows))
     names = frozenset(order.correlation_id for order in day.orders)
     listed = frozenset(row.instrument for row in positions.rows if row.instrument)
-    return Reading(book, net_of(positions.rows), listed, names, began)
+    return Reading(book, net_of(positions.rows), listed, names, began, doubtful)
 
 
 def net_of(positions: Iterable[PositionRow]) -> dict[InstrumentId, int]:

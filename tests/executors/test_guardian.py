@@ -381,3 +381,22 @@ async def test_what_was_on_its_way_when_the_token_was_replaced_is_not_sent_twice
         assert ExitAction.PLACE_CLOSE not in {each.action for each in world.told}
         await world.look_on(6)
         assert await world.net() == 0
+
+
+async def test_nothing_is_sent_or_called_flat_where_a_row_could_not_be_read(
+    http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def doubtful(*arguments: Any) -> Any:
+        reading = await read_account(*arguments)
+        assert isinstance(reading, Reading)
+        return replace(reading, doubtful=frozenset({RELIANCE.id}))
+
+    async with guarded_account(http) as world:
+        await world.enter()
+        world.halts = (HALT,)
+        monkeypatch.setattr("executors.orders.guardian.read_account", doubtful)
+        await world.look_on(3)
+        assert world.told == []
+        monkeypatch.undo()
+        await world.look_on(4)
+        assert await world.net() == 0
