@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Any
 from unittest.mock import Mock
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -108,7 +109,8 @@ class Family:
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def family_stack(postgres: EmbeddedPostgres) -> AsyncIterator[SupabaseStack]:
     """A database whose order workers report mode `family`."""
-    async with own_stack(postgres, "family") as stack:
+    # its own for each module that asks
+    async with own_stack(postgres, f"family_{uuid4().hex}") as stack:
         await an_order_worker_reports(stack.dsn, "family")
         yield stack
 
