@@ -76,17 +76,27 @@ class UnresolvedOrders:
         return outcome
 
     async def run(self, publish: Publish) -> None:
-        """Take, look up and tell for ever."""
-        async with asyncio.TaskGroup() as tasks:
-            while True:
-                self._woken.clear()
-                try:
-                    taken = await self._take(tasks, publish)
-                except (StoreAway, Unreadable) as error:
-                    log.warning("unresolved_orders_wait", reason=str(error))
-                    taken = 0
-                if not taken:
-                    await self._pause()
+        """Take, look up and tell for ever.
+
+        Raises:
+            Misconfigured: the database does not fit.
+        """
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                await self._sweep(tasks, publish)
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None
+
+    async def _sweep(self, tasks: asyncio.TaskGroup, publish: Publish) -> None:
+        while True:
+            self._woken.clear()
+            try:
+                taken = await self._take(tasks, publish)
+            except StoreAway as error:
+                log.warning("unresolved_orders_wait", reason=str(error))
+                taken = 0
+            if not taken:
+                await self._pause()
 
     async def _take(self, tasks: asyncio.TaskGroup, publish: Publish) -> int:
         """Begin to look up what nobody does; how many orders that are."""

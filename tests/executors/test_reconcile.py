@@ -7,14 +7,16 @@ import pytest
 
 from bus.records import Output
 from dhan.outcomes import Unknown
+from executors.metrics import OrderMetrics
 from executors.orders.breaker import FAILURES, PROBE_EVERY
 from executors.orders.reconcile import UNCLEAR_LIMIT
+from executors.orders.unresolved import UnresolvedOrders
 from executors.orders.unresolved_store import Taken, UnresolvedStore
 from executors.orders.worker import OrderWorker
 from executors.risk.gate import Denial
 from executors.store import Claimed, OrderKey, Reconciled, Refused, Store
 from schemas.codec import decode
-from schemas.errors import TryLater
+from schemas.errors import Misconfigured, TryLater
 from schemas.ids import OrderId
 from schemas.lineage import HEADER
 from schemas.market import Side
@@ -274,6 +276,21 @@ async def test_an_order_is_looked_up_by_one_process_and_by_another_when_that_one
     assert len(of_user(after_its_death)) == 1
     assert mine.waiting >= 2
     assert mine.oldest > 0
+
+
+async def test_a_database_that_does_not_fit_ends_the_sweep_and_says_so(scripted: World) -> None:
+    machine, told = FastMachine(), list[Output]()
+    deps = scripted.surroundings(machine=machine.time())
+    anonymous = UnresolvedStore(await scripted.stack.anonymous(), lambda: machine.now)
+    sweep = UnresolvedOrders(
+        anonymous, scripted.reconciler(), deps.telling.outputs, machine.time(), OrderMetrics()
+    )
+
+    async def publish(output: Output) -> None:
+        told.append(output)
+
+    with pytest.raises(Misconfigured, match="take_unresolved_orders"):
+        await asyncio.wait_for(sweep.run(publish), 20)
 
 
 async def claimed_ago(world: World, intent: OrderIntent, seconds: float) -> None:
