@@ -7,6 +7,7 @@ be claimed either.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -14,6 +15,7 @@ import structlog
 
 from bus.database import StoreAway
 from executors.clock import MonotonicClock
+from executors.risk.requests import ALONE_AFTER
 from executors.store import Halt, Halts, Store
 from schemas.errors import Misconfigured, Unreadable
 from schemas.ids import UserId
@@ -26,8 +28,10 @@ POLL_EVERY: Final = 0.5  # a halt holds within a second
 class HaltBoard:
     """The halts in force, as far as this process knows."""
 
-    def __init__(self) -> None:
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
         self._halts: Halts | None = None
+        self._lifted: dict[UserId | None, float] = {}
 
     @property
     def known(self) -> Halts | None:
@@ -35,6 +39,11 @@ class HaltBoard:
 
     def replace(self, halts: Halts) -> None:
         """Take a new view."""
+        now, before = self._monotonic(), self._halts.in_force if self._halts else ()
+        self._lifted = {user: at for user, at in self._lifted.items() if now - at < ALONE_AFTER}
+        self._lifted |= {halt.user: now for halt in before}
+        for halt in halts.in_force:
+            self._lifted.pop(halt.user, None)
         self._halts = halts
 
     def of(self, user: UserId) -> tuple[Halt, ...]:
@@ -47,7 +56,12 @@ class HaltBoard:
         return self._halts is not None and any(halt.user is None for halt in self._halts.in_force)
 
     def halted(self, user: UserId) -> bool:
-        return bool(self.of(user))
+        """Whether no entry of `user` may leave: also a moment after the halt was lifted.
+
+        By then the guardian, which had nearly all of the account's rate, knows of it too.
+        """
+        lifted = max(self._lifted.get(each, float("-inf")) for each in (user, None))
+        return bool(self.of(user)) or self._monotonic() - lifted < ALONE_AFTER
 
     def stopped(self, user: UserId) -> bool:
         """Whether not even what closes may leave."""

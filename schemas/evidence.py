@@ -36,6 +36,9 @@ class SeenCounts(FrozenModel):
     today: Count
     this_second: Count
     last_second: Count
+    last_minute: Count = 0
+    last_hour: Count = 0
+    last_day: Count = 0
 
 
 class SeenLimits(FrozenModel):

@@ -7,7 +7,7 @@ in the book, or is taken for lost.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import date
@@ -41,6 +41,7 @@ from executors.orders.exits import (
 from executors.orders.guardian_metrics import GuardianMetrics
 from executors.orders.protection import resting_stops
 from executors.orders.reading import AccountClients, Reading
+from executors.risk.requests import MODIFICATIONS, ExitRequests
 from schemas.ids import CorrelationId, DhanOrderId, InstrumentId, UserId, derive
 from schemas.messages import ExitAction, ExitOrder, ExitReason, Leg
 from schemas.units import UtcNs
@@ -52,9 +53,6 @@ log = structlog.get_logger(__name__)
 LOST_AFTER: Final = {ExitKind.STOP: 1.0, ExitKind.CLOSE: 10.0}
 # Seconds. What Dhan acknowledged is on its way, however late its book shows it.
 ACKNOWLEDGED_LOST_AFTER: Final = 10.0
-# Of Dhan's 10 a second the order workers use 8 at most. While no entry can leave, nearly all.
-EXITS_A_SECOND: Final = 2
-ALONE_A_SECOND: Final = 8
 
 LEG_NAMES: Final = {
     Leg.ENTRY: LegName.ENTRY,
@@ -113,7 +111,8 @@ class ExitSender:
         self._machine, self._metrics = machine, metrics
         self._unseen: dict[CorrelationId, _Unseen] = {}
         self._used: set[CorrelationId] = set()
-        self._stamps: deque[float] = deque(maxlen=ALONE_A_SECOND)
+        self._requests = ExitRequests()
+        self._changes = Counter[DhanOrderId]()
         self.unchangeable: set[DhanOrderId] = set()
         self.refused = False  # the last order was refused in words
         self.held_back = False  # something is due that the rate did not allow yet
@@ -154,7 +153,7 @@ class ExitSender:
                 self.held_back = True
                 break
             began = self._machine.monotonic()
-            self._stamps.append(began)
+            self._requests.note(began)
             name = self._name(step, instrument, moment)
             result = await self._send(step, instrument, moment, name)
             waited = max(0, round((self._machine.monotonic() - began) * MICROSECONDS))
@@ -199,10 +198,8 @@ class ExitSender:
         self._record(message)
 
     def _room(self, moment: Moment) -> int:
-        """How many more the rate allows in this second."""
-        most = ALONE_A_SECOND if moment.alone else EXITS_A_SECOND
-        now = self._machine.monotonic()
-        return most - sum(now - stamp < 1.0 for stamp in self._stamps)
+        """How many more the account's rate allows now."""
+        return self._requests.room(self._machine.monotonic(), alone=moment.alone)
 
     def _name(self, step: Step, instrument: InstrumentId, moment: Moment) -> CorrelationId | None:
         if not isinstance(step, PlaceStop | PlaceClose):
@@ -226,7 +223,8 @@ class ExitSender:
             case ChangeStop(number, quantity, trigger, price):
                 change = OrderChange(quantity, price, trigger)
                 result = await orders.modify(number, change)
-                if isinstance(result, Rejected):
+                self._changes[number] += 1
+                if isinstance(result, Rejected) or self._changes[number] >= MODIFICATIONS:
                     self.unchangeable.add(number)
                 return result
             case PlaceStop() | PlaceClose():

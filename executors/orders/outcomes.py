@@ -64,6 +64,7 @@ EXPLANATIONS: Final[Mapping[str, str]] = {
     Denial.AGAINST_POSITION: "you hold a position of the other side, and more than it would be "
     "traded",
     Denial.STOPPED: "all orders were stopped, closing ones too",
+    Denial.TOO_MANY_REQUESTS: "the account's requests of the minute, hour or day are used up",
     "switched_off": "trading was switched off before the order left",
     "token_expired": "the Dhan token had expired: connect the account again",
     "no_token": "no Dhan token: connect the account",

@@ -96,9 +96,11 @@ class PreTrade:
     async def turn(self, intent: OrderIntent, when: DecisionTime) -> UtcNs:
         """Wait until the account's rate allows one more order; returns the market time then."""
         now = self.clock.now(when)
-        while (slot := self.budget.next_slot(intent.user_id, now)) > now:
+        while True:
+            slot = self.budget.next_slot(intent.user_id, now, closing=self.closes(intent, now))
+            if slot <= now:
+                return now
             now = await self.clock.reach(slot, when)
-        return now
 
     def cut(self, intent: OrderIntent, now: UtcNs, since: float) -> tuple[OrderIntent, Evidence]:
         """`intent`, or the part of it that closes where a limit forbids the whole; and why."""

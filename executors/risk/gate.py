@@ -15,6 +15,7 @@ from enum import Enum, StrEnum
 from typing import Final, Protocol, TypeAlias
 
 from executors.risk.exposure import Exposure
+from executors.risk.requests import ENTRIES, WORKERS
 from executors.risk.sizing import WHOLE, UserLimits
 from executors.risk.square_off import SquareOff
 from schemas.calendar import Calendar
@@ -29,9 +30,6 @@ FEED_DEAD_AFTER: Final = UtcNs.seconds(10)
 # An illiquid share may not trade for a minute; without a trade in two the last price says little
 # about the next.
 QUOTE_STALE_AFTER: Final = UtcNs.seconds(120)
-# SEBI's threshold is 10 a second per exchange and client; eight leave a margin
-# (`docs/facts/market-rules.md`)
-ORDERS_PER_SECOND: Final = 8
 PRODUCT: Final = "INTRADAY"  # the one that ATS trades
 
 
@@ -76,6 +74,7 @@ class Denial(StrEnum):
     DAILY_LOSS_REACHED = "daily_loss_reached"
     AGAINST_POSITION = "against_position"
     STOPPED = "stopped"
+    TOO_MANY_REQUESTS = "too_many_requests"
 
 
 class Account(Enum):
@@ -108,13 +107,17 @@ class OrderCounts:
 
     Attributes:
         today: On this trading day, without those that only closed (`closes`).
-        this_second: In this calendar second of the market's clock; Zerodha counts so.
+        this_second: All requests, in this calendar second of the market's clock; Zerodha counts so.
         last_second: In any second around now; others count so.
+        last_minute, last_hour, last_day: Likewise, of windows that roll.
     """
 
     today: int = 0
     this_second: int = 0
     last_second: int = 0
+    last_minute: int = 0
+    last_hour: int = 0
+    last_day: int = 0
 
 
 class Order(Protocol):
@@ -460,7 +463,19 @@ def _exposure(intent: Order, context: PreTradeContext) -> int:
 
 def second_has_orders_left(_: Order, context: PreTradeContext) -> Denial | None:
     busiest = max(context.sent.this_second, context.sent.last_second)
-    return Denial.TOO_MANY_ORDERS_A_SECOND if busiest >= ORDERS_PER_SECOND else None
+    return Denial.TOO_MANY_ORDERS_A_SECOND if busiest >= WORKERS.second else None
+
+
+def account_has_requests_left(intent: Order, context: PreTradeContext) -> Denial | None:
+    """Entries leave room for what closes, in any minute, hour and day."""
+    closing = closes(intent.side, intent.quantity, context.closable)
+    share, sent = WORKERS if closing else ENTRIES, context.sent
+    used_up = (
+        sent.last_minute >= share.minute
+        or sent.last_hour >= share.hour
+        or sent.last_day >= share.day
+    )
+    return Denial.TOO_MANY_REQUESTS if used_up else None
 
 
 # Cheapest and most damning first: the reason a user reads is the first that holds.
@@ -497,6 +512,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     day_has_loss_left,
     day_has_orders_left,
     second_has_orders_left,
+    account_has_requests_left,
 )
 
 # Limits on entries: where one forbids an order that also closes, it is cut to the exit.

@@ -1,8 +1,8 @@
 """Remembers each Dhan account's orders of the day.
 
-How many entries, what they add up to, and how many around each second. Every instance follows
-`ats.executions`, so the day survives a restart and a rebalance. The seconds are kept in memory
-only: a restart takes longer than one.
+How many entries, what they add up to, and how many requests in each second, minute, hour and day.
+Every instance follows `ats.executions`, so that all but the seconds survive a restart and a
+rebalance: a restart takes longer than one. Requests of others are counted at their market time.
 
 Limits and rate are the account's. Until a user's account is known their orders are counted under
 the user; then they are the account's, also after another user has connected it.
@@ -15,7 +15,7 @@ was accepted and never filled leaves a position here that the account does not h
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -23,14 +23,13 @@ from typing import Final, TypeAlias
 from uuid import UUID
 
 from executors.risk.exposure import Ordered
-from executors.risk.gate import ORDERS_PER_SECOND, OrderCounts, closes
+from executors.risk.gate import OrderCounts, closes
+from executors.risk.requests import CLOSING_A_SECOND, DAY, HOUR, MINUTE, SECOND, WORKERS, Requests
 from schemas.ids import DhanClientId, InstrumentId, OrderId, UserId
 from schemas.market import Side, trading_day
 from schemas.messages import Execution, OrderIntent, Outcome
-from schemas.units import NS_PER_SECOND, Quantity, UtcNs
+from schemas.units import Quantity, UtcNs
 
-# stamps an account: 32 seconds of the full rate, far more than the two a count looks at
-_REMEMBERED: Final = 256
 _REACHED_DHAN: Final = frozenset({Outcome.ACCEPTED, Outcome.REJECTED, Outcome.NOT_FOUND})
 
 
@@ -55,11 +54,14 @@ class _Day:
 
     def hear_of(
         self, order: OrderId, instrument: InstrumentId, side: Side, quantity: Quantity
-    ) -> None:
-        if order not in self.known:
-            self.known.add(order)
-            if not closes(side, quantity, self.positions[instrument]):
-                self.entries.add(order)
+    ) -> bool:
+        """Whether it is heard of for the first time."""
+        if order in self.known:
+            return False
+        self.known.add(order)
+        if not closes(side, quantity, self.positions[instrument]):
+            self.entries.add(order)
+        return True
 
     def record_outcome(
         self, order: OrderId, instrument: InstrumentId, signed: int, price: int
@@ -99,7 +101,8 @@ class OrderRate:
 
     def __init__(self) -> None:
         self._days: dict[_Counted, _Day] = {}
-        self._stamps: dict[_Counted, deque[int]] = defaultdict(lambda: deque(maxlen=_REMEMBERED))
+        self._requests: defaultdict[_Counted, Requests] = defaultdict(Requests)
+        self._closing: defaultdict[_Counted, Requests] = defaultdict(Requests)
         self._accounts: dict[UserId, DhanClientId] = {}
         self._earlier: defaultdict[UserId, set[DhanClientId]] = defaultdict(set)
 
@@ -116,8 +119,8 @@ class OrderRate:
 
     def _move(self, user: UserId, account: DhanClientId) -> None:
         """Count for `account` what was counted for `user` alone."""
-        stamps = [*self._stamps[account], *self._stamps.pop(user, ())]
-        self._stamps[account] = deque(sorted(stamps), maxlen=_REMEMBERED)
+        for requests in (self._requests, self._closing):
+            requests[account].take_in(requests.pop(user, Requests()))
         moved, day = self._days.pop(user, None), self._days.get(account)
         if moved is None or (day and day.date > moved.date):
             return
@@ -143,9 +146,12 @@ class OrderRate:
         if day := self._day_of(execution.order_id, execution.user_id, date):
             sign = 1 if execution.side is Side.BUY else -1
             signed = sign * execution.quantity if execution.outcome is Outcome.ACCEPTED else 0
-            day.hear_of(
+            if day.hear_of(
                 execution.order_id, execution.instrument, execution.side, execution.quantity
-            )
+            ):  # sent by another process, or in an earlier life; it may have closed something
+                counted = self._counted(execution.user_id)
+                self._requests[counted].note(execution.event_time)
+                self._closing[counted].note(execution.event_time)
             if execution.corrects:
                 day.replaced.add(execution.corrects)
             if execution.id not in day.replaced:
@@ -153,21 +159,26 @@ class OrderRate:
                     execution.order_id, execution.instrument, signed, execution.price
                 )
 
-    def spend(self, intent: OrderIntent, now: UtcNs) -> None:
-        """Note that the order of `intent` leaves now."""
+    def spend(self, intent: OrderIntent, now: UtcNs, *, closing: bool = False) -> None:
+        """Note that the order of `intent` leaves now; one that is `closing` only closes."""
         if day := self._day(intent.user_id, trading_day(now)):
             day.hear_of(intent.id, intent.instrument, intent.side, intent.quantity)
             day.unanswered[intent.id] = intent
-        self._stamps[self._counted(intent.user_id)].append(now)
+        counted = self._counted(intent.user_id)
+        self._requests[counted].note(now)
+        if closing:
+            self._closing[counted].note(now)
 
     def sent(self, user: UserId, now: UtcNs) -> OrderCounts:
         counted = self._counted(user)
-        day, stamps = self._days.get(counted), self._stamps[counted]
-        second = now // NS_PER_SECOND
+        day, requests = self._days.get(counted), self._requests[counted]
         return OrderCounts(
             today=len(day.entries) if day and day.date == trading_day(now) else 0,
-            this_second=sum(stamp // NS_PER_SECOND == second for stamp in stamps),
-            last_second=sum(abs(now - stamp) < NS_PER_SECOND for stamp in stamps),
+            this_second=requests.in_second(now),
+            last_second=requests.within(SECOND, now),
+            last_minute=requests.within(MINUTE, now),
+            last_hour=requests.within(HOUR, now),
+            last_day=requests.within(DAY, now),
         )
 
     def position(self, user: UserId, instrument: InstrumentId, now: UtcNs) -> int:
@@ -200,14 +211,19 @@ class OrderRate:
             )
         return sums
 
-    def next_slot(self, user: UserId, now: UtcNs) -> UtcNs:
-        """The first moment from `now` on at which the user's rate allows one more order."""
-        slot = now
+    def next_slot(self, user: UserId, now: UtcNs, *, closing: bool = False) -> UtcNs:
+        """The first moment from `now` on at which a second of the account has room for one more.
+
+        Minutes and longer are the gate's: nobody waits for them.
+        """
+        slot, counted = now, self._counted(user)
+        requests, closings = self._requests[counted], self._closing[counted]
         while True:
-            sent = self.sent(user, slot)
-            if max(sent.this_second, sent.last_second) < ORDERS_PER_SECOND:
+            busiest = max(requests.in_second(slot), requests.within(SECOND, slot))
+            held = closing and closings.within(SECOND, slot) >= CLOSING_A_SECOND
+            if busiest < WORKERS.second and not held:
                 return slot
-            slot = UtcNs((slot // NS_PER_SECOND + 1) * NS_PER_SECOND)
+            slot = UtcNs((slot // SECOND + 1) * SECOND)
 
     def _day_of(self, order: OrderId, user: UserId, date: date) -> _Day | None:
         """Where `order` was counted when it was first heard of, else the user's day."""

@@ -66,7 +66,12 @@ def record_of(context: PreTradeContext, instrument: InstrumentId) -> SeenContext
         feed_clock=context.feed_clock,
         quote=SeenQuote(price=quote.price, traded_at=quote.traded_at) if quote else None,
         sent=SeenCounts(
-            today=sent.today, this_second=sent.this_second, last_second=sent.last_second
+            today=sent.today,
+            this_second=sent.this_second,
+            last_second=sent.last_second,
+            last_minute=sent.last_minute,
+            last_hour=sent.last_hour,
+            last_day=sent.last_day,
         ),
         limits=SeenLimits(
             max_order_value=limits.max_order_value,
@@ -111,7 +116,7 @@ def context_of(seen: SeenContext, instrument: InstrumentId) -> PreTradeContext:
         calendar=_calendar(seen, trading_day(seen.now), instrument),
         feed_clock=seen.feed_clock,
         quote=Quote(quote.price, quote.traded_at) if quote else None,
-        sent=OrderCounts(seen.sent.today, seen.sent.this_second, seen.sent.last_second),
+        sent=OrderCounts(**seen.sent.model_dump()),
         limits=UserLimits(
             max_order_value=limits.max_order_value,
             max_orders_per_day=limits.max_orders_per_day,

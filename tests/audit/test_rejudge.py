@@ -102,7 +102,7 @@ def situations(draw: st.DrawFn) -> tuple[OrderIntent, PreTradeContext]:
             st.none() | st.integers(0, 11).map(lambda s: UtcNs(now - UtcNs.seconds(s)))
         ),
         quote=draw(st.none() | quotes),
-        sent=OrderCounts(*(draw(st.integers(0, most)) for most in (3, 9, 9))),
+        sent=OrderCounts(*(draw(st.integers(0, most)) for most in (3, 9, 9, 140, 600, 4_000))),
         limits=limits,
         position=draw(SMALL),
         token_refused=draw(seldom),

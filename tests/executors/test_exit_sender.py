@@ -8,14 +8,15 @@ from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID
 
-from dhan.orders import NewOrder
+from dhan.orders import NewOrder, OrderChange
 from dhan.outcomes import Accepted
 from executors.clock import MonotonicClock
 from executors.orders.book import DayBook
 from executors.orders.exit_sender import ExitSender, Moment
-from executors.orders.exits import PlaceStop
+from executors.orders.exits import ChangeStop, PlaceStop
 from executors.orders.guardian_metrics import GuardianMetrics
 from executors.orders.reading import Reading
+from executors.risk.requests import MODIFICATIONS
 from schemas.ids import DhanOrderId, UserId
 from schemas.market import Side
 from schemas.messages import ExitAction, ExitOrder, ExitReason
@@ -56,3 +57,29 @@ async def test_a_stop_that_dhan_acknowledged_is_waited_for_however_late_its_book
 
 async def _accept(_: NewOrder) -> Accepted:
     return Accepted(DhanOrderId("1"), "PENDING")
+
+
+async def test_a_stop_is_changed_twenty_five_times_and_then_placed_anew() -> None:
+    number = DhanOrderId("7")
+    seconds = iter(range(1_000))
+    machine = MonotonicClock(lambda: float(next(seconds)))
+    sender = ExitSender(UserId(UUID(int=1)), lambda _: None, machine, GuardianMetrics())
+    clients = cast("Any", SimpleNamespace(orders=Changing()))
+    reading = Reading(DayBook(), {}, frozenset(), frozenset(), began=0.0)
+    moment = Moment(date(2026, 11, 20), UtcNs(1), reading, clients, alone=False)
+    change = ChangeStop(number, Quantity(10), Price(100), Price(99))
+
+    usable = []
+    for _ in range(MODIFICATIONS):
+        usable.append(number not in sender.unchangeable)
+        await sender.send([change], RELIANCE.id, ExitReason.STOP_EXCESS, moment)
+
+    assert usable == [True] * MODIFICATIONS
+    assert number in sender.unchangeable
+
+
+class Changing:
+    """Takes every change."""
+
+    async def modify(self, number: DhanOrderId, _: OrderChange) -> Accepted:
+        return Accepted(number, "PENDING")

@@ -13,7 +13,6 @@ from executors.orders.outcomes import EXPLANATIONS
 from executors.risk.gate import (
     CHECKS,
     FEED_DEAD_AFTER,
-    ORDERS_PER_SECOND,
     QUOTE_STALE_AFTER,
     Account,
     Address,
@@ -25,6 +24,7 @@ from executors.risk.gate import (
     cut_to_close,
     judge,
 )
+from executors.risk.requests import ENTRIES, WORKERS, Share
 from executors.risk.sizing import UserLimits
 from executors.risk.square_off import SquareOff
 from schemas.calendar import Calendar
@@ -97,11 +97,11 @@ CHANGES: list[tuple[Change, Denial]] = [
         Denial.ORDERS_OF_THE_DAY_USED_UP,
     ),
     (
-        lambda _, s: replace(s, sent=OrderCounts(this_second=ORDERS_PER_SECOND)),
+        lambda _, s: replace(s, sent=OrderCounts(this_second=WORKERS.second)),
         Denial.TOO_MANY_ORDERS_A_SECOND,
     ),
     (
-        lambda _, s: replace(s, sent=OrderCounts(last_second=ORDERS_PER_SECOND)),
+        lambda _, s: replace(s, sent=OrderCounts(last_second=WORKERS.second)),
         Denial.TOO_MANY_ORDERS_A_SECOND,
     ),
     (limited(known=False), Denial.LIMITS_UNKNOWN),
@@ -113,6 +113,14 @@ CHANGES: list[tuple[Change, Denial]] = [
     (limited(max_symbol_exposure=Paise(1_502_999)), Denial.SYMBOL_EXPOSURE_TOO_LARGE),
     (limited(max_exposure=Paise(1_502_999)), Denial.EXPOSURE_TOO_LARGE),
     (limited(max_daily_loss=Paise(0)), Denial.DAILY_LOSS_REACHED),
+    *(
+        (lambda _, s, sent=sent: replace(s, sent=sent), Denial.TOO_MANY_REQUESTS)
+        for sent in (
+            OrderCounts(last_minute=ENTRIES.minute),
+            OrderCounts(last_hour=ENTRIES.hour),
+            OrderCounts(last_day=ENTRIES.day),
+        )
+    ),
 ]
 
 
@@ -121,6 +129,19 @@ def test_each_rule_alone_denies_with_its_own_reason(change: Change, denial: Deni
     intent = an_intent()
 
     assert judge(intent, change(intent, the_situation_for(intent))) is denial
+
+
+@pytest.mark.parametrize("window", ["minute", "hour", "day"])
+def test_what_closes_has_requests_left_when_entries_have_none(window: str) -> None:
+    exit_ = an_intent(side=Side.SELL)
+    held = replace(the_situation_for(exit_), position=exit_.quantity)
+
+    def sent(share: Share) -> PreTradeContext:
+        counts = {f"last_{window}": getattr(share, window)}
+        return replace(held, sent=OrderCounts(**counts))
+
+    assert judge(exit_, sent(ENTRIES)) is None
+    assert judge(exit_, sent(WORKERS)) is Denial.TOO_MANY_REQUESTS
 
 
 @pytest.mark.parametrize(
@@ -253,9 +274,7 @@ def test_an_order_that_only_closes_leaves_whatever_count_and_value_say(
 def test_a_closing_order_too_waits_for_its_second() -> None:
     intent = an_intent(side=Side.SELL, quantity=Quantity(10))
 
-    context = the_situation_for(
-        intent, position=10, sent=OrderCounts(this_second=ORDERS_PER_SECOND)
-    )
+    context = the_situation_for(intent, position=10, sent=OrderCounts(this_second=WORKERS.second))
 
     assert judge(intent, context) is Denial.TOO_MANY_ORDERS_A_SECOND
 

@@ -17,8 +17,8 @@ from executors.orders.outcomes import (
     execution,
     not_found,
 )
-from executors.risk.gate import ORDERS_PER_SECOND
 from executors.risk.order_rate import OrderRate
+from executors.risk.requests import WORKERS
 from executors.store import OrderKey, OrderOutcome
 from executors.terms import OrderTerms
 from schemas.ids import DhanClientId, DhanOrderId, UserId
@@ -42,16 +42,16 @@ def test_whatever_the_demand_no_second_however_counted_sees_more_than_the_budget
         sent.append(now)
 
     for moment in sent:
-        assert sum(moment <= other < moment + NS_PER_SECOND for other in sent) <= ORDERS_PER_SECOND
+        assert sum(moment <= other < moment + NS_PER_SECOND for other in sent) <= WORKERS.second
         assert (
             sum(other // NS_PER_SECOND == moment // NS_PER_SECOND for other in sent)
-            <= ORDERS_PER_SECOND
+            <= WORKERS.second
         )
 
 
 def test_another_user_has_a_budget_of_their_own() -> None:
     budget = OrderRate()
-    for _ in range(ORDERS_PER_SECOND):
+    for _ in range(WORKERS.second):
         budget.spend(an_intent(), TEN_O_CLOCK)
 
     assert budget.next_slot(UserId(uuid4()), TEN_O_CLOCK) == TEN_O_CLOCK
@@ -200,7 +200,7 @@ def test_an_account_that_changes_users_within_a_day_is_counted_once(known_first:
     budget = OrderRate()
     if known_first:
         budget.connected(USER, MINE)
-    for _ in range(ORDERS_PER_SECOND):
+    for _ in range(WORKERS.second):
         budget.spend(an_intent(USER, a_decision()), TEN_O_CLOCK)
     budget.observe(order_of(USER))
 
@@ -208,7 +208,7 @@ def test_an_account_that_changes_users_within_a_day_is_counted_once(known_first:
     budget.connected(OTHER, MINE)
     budget.observe(order_of(OTHER, Side.BUY, 5))
 
-    assert budget.sent(OTHER, TEN_O_CLOCK).today == ORDERS_PER_SECOND + 2
+    assert budget.sent(OTHER, TEN_O_CLOCK).today == WORKERS.second + 2
     assert budget.position(OTHER, RELIANCE.id, TEN_O_CLOCK) == 15
     assert budget.next_slot(OTHER, TEN_O_CLOCK) > TEN_O_CLOCK
 

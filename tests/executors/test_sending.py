@@ -28,8 +28,8 @@ from executors.orders.pre_trade import PreTrade
 from executors.orders.telling import Telling
 from executors.orders.worker import SEND_TIMEOUT, OrderWorker, WorkerDeps
 from executors.quotes import QuoteCache
-from executors.risk.gate import ORDERS_PER_SECOND
 from executors.risk.order_rate import OrderRate
+from executors.risk.requests import WORKERS
 from executors.sessions import ACTIVE, SWITCHED_OFF, ActiveUsers, UserState
 from executors.store import Claim, Claimed, OrderKey, OrderOutcome, Store, TokenVersion
 from executors.terms import OrderTerms
@@ -244,7 +244,7 @@ def test_no_schedule_of_retries_sends_more_than_the_budget_in_any_second(
 
     asyncio.run(day())
 
-    assert busiest(room.exchange.posts) <= ORDERS_PER_SECOND
+    assert busiest(room.exchange.posts) <= WORKERS.second
 
 
 def refusing(times: int = 50) -> list[tuple[PlaceResult, float]]:
@@ -334,7 +334,7 @@ async def test_the_retries_of_one_order_end_with_the_time_to_send() -> None:
 
     assert execution.outcome is Outcome.REJECTED
     assert room.exchange.posts[-1] - room.exchange.posts[0] < SEND_TIMEOUT * NS_PER_SECOND
-    assert busiest(room.exchange.posts) <= ORDERS_PER_SECOND
+    assert busiest(room.exchange.posts) <= WORKERS.second
 
 
 async def test_a_replay_counts_each_retry_at_its_own_market_time() -> None:
@@ -343,7 +343,7 @@ async def test_a_replay_counts_each_retry_at_its_own_market_time() -> None:
 
     await room.deliver(valid_until=FAR)
 
-    stamps = list(room.worker._deps.pre_trade.budget._stamps[ACCOUNT])
+    stamps = room.worker._deps.pre_trade.budget._requests[ACCOUNT]._at
     assert len(stamps) == len(room.exchange.posts) > 1
     assert stamps == sorted(set(stamps))
-    assert busiest(stamps) <= ORDERS_PER_SECOND
+    assert busiest(stamps) <= WORKERS.second

@@ -94,6 +94,7 @@ const REASONS: Readonly<Record<string, string>> = {
   daily_loss_reached: "The day's loss had reached your limit.",
   against_position: "You held a position of the other side, and more than it would have been traded.",
   stopped: "All orders were stopped, closing ones too.",
+  too_many_requests: "Too many orders in one minute, hour or day.",
   claim_stale: "It was not sent in time, so it was not sent at all.",
   not_found: "Dhan's answer was lost, and its order book does not hold the order.",
   unverifiable: "Dhan's answer was lost, and Dhan could not be asked. Check your order book at Dhan.",
