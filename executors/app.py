@@ -187,6 +187,8 @@ async def run_executors(
         FanOut(active, ports.instruments, pre_trade.limits_of, ports.clock, ports.machine),
         OrderWorker(deps),
     )
+    limits_poller = LimitsPoller(LimitStore(ports.database), limits, ports.machine)
+    await limits_poller.poll()  # before the first order: without it no entry leaves
     await _load_day_counts(ports, budget)
     async with Publisher(ports.connection) as publisher:
         sweep = CorrectionSweep(
@@ -219,7 +221,7 @@ async def run_executors(
             serving,
             poller.run(),
             HaltPoller(store, halts, ports.machine).run(),
-            LimitsPoller(LimitStore(ports.database), limits, ports.machine).run(),
+            limits_poller.run(),
             LossWatch(
                 store,
                 limits,
