@@ -5,6 +5,7 @@ its mutant is caught.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,16 +22,26 @@ LOCK = (
 
 
 class Mutant(NamedTuple):
-    """What to change in the last definition of `function`, and the check that must notice."""
+    """What to change in the last definition of `function`, and the check that must notice.
+
+    Attributes:
+        wrapped: The last definition only calls the one before it, which stands in `private` now.
+        beside: Functions that hold the same guard: without theirs too, or nothing is seen.
+    """
 
     check: guards.Check
     function: str
     pattern: str
     replacement: str = ""
+    wrapped: bool = False
+    beside: tuple[str, ...] = ()
 
 
-def lock(check: guards.Check, function: str, key: str) -> Mutant:
-    return Mutant(check, function, LOCK.format(key=key))
+def lock(
+    check: guards.Check, function: str, key: str, *, wrapped: bool = False, beside: str = ""
+) -> Mutant:
+    others = (beside,) if beside else ()
+    return Mutant(check, function, LOCK.format(key=key), wrapped=wrapped, beside=others)
 
 
 PAIR = r"p_user::text \|\| p_decision::text"
@@ -64,19 +75,24 @@ MUTANTS = [
         r"'executed ' \|\| p_claim\.decision_id",
     ),
     *(
-        Mutant(check, function, rf"  perform pg_catalog\.{call}\(private\.halt_key\({key}\)\);\n")
-        for check, function, call, key in (
+        Mutant(
+            check,
+            function,
+            rf"  perform pg_catalog\.{call}\(private\.halt_key\({key}\)\);\n",
+            beside=beside,
+        )
+        for check, function, call, key, beside in (
             (
                 guards.a_claim_waits_for_a_halt_of_everybody,
-                *("is_halted", "pg_advisory_xact_lock_shared", "null"),
+                *("is_halted", "pg_advisory_xact_lock_shared", "null", ("is_stopped",)),
             ),
             (
                 guards.a_claim_waits_for_a_halt_of_its_user,
-                *("is_halted", "pg_advisory_xact_lock_shared", "p_user"),
+                *("is_halted", "pg_advisory_xact_lock_shared", "p_user", ("is_stopped",)),
             ),
             (
                 guards.a_halt_waits_for_claims,
-                *("wait_for_claims", "pg_advisory_xact_lock", "p_user"),
+                *("wait_for_claims", "pg_advisory_xact_lock", "p_user", ()),
             ),
         )
     ),
@@ -91,6 +107,7 @@ MUTANTS = [
         guards.attempts_to_connect_are_counted_one_by_one,
         "begin_dhan_consent",
         r"'dhan_consents ' \|\| v_user",
+        wrapped=True,
     ),
     lock(
         guards.returns_from_dhan_are_counted_one_by_one,
@@ -99,17 +116,22 @@ MUTANTS = [
     ),
     lock(guards.doubts_are_counted_one_by_one, "doubt_dhan_token", r"'token_doubts ' \|\| v_user"),
     lock(
-        guards.stored_tokens_are_counted_one_by_one, "store_dhan_token", r"'key_audit ' \|\| v_user"
+        guards.stored_tokens_are_counted_one_by_one,
+        "store_dhan_token",
+        r"'key_audit ' \|\| v_user",
+        wrapped=True,
     ),
     lock(
         guards.users_of_one_account_connect_one_by_one,
         "store_dhan_token",
         r"'dhan_account ' \|\| p_client_id",
+        wrapped=True,
     ),
     lock(
         guards.switching_on_waits_for_a_report_of_the_platform,
         "refuse_switch_on_other_terms",
         r"'platform_reports'",
+        beside="refuse_switch_of_no_member",
     ),
     lock(
         guards.a_report_of_the_platform_waits_for_switching_on,
@@ -140,18 +162,23 @@ async def test_its_mutant_is_caught(
 
 
 def mutated(mutant: Mutant, folder: Path) -> Path:
-    """The migrations with `mutant` in the last one that defines its function or policy."""
-    files = sorted(MIGRATIONS.glob("*.sql"))
-    defines = re.compile(
-        rf"create (or replace )?(function|policy) ((public|private)\.)?{mutant.function}\b"
-    )
-    last = [file for file in files if defines.search(file.read_text())][-1]
-    for file in files:
-        text = file.read_text()
-        if file == last:
-            start = [found.start() for found in defines.finditer(text)][-1]
-            changed, count = re.subn(mutant.pattern, mutant.replacement, text[start:], count=1)
-            assert count == 1, f"{last.name}: nothing to change in {mutant.function}"
-            text = text[:start] + changed
-        (folder / file.name).write_text(text)
+    """The migrations with `mutant` in the definitions in force of its functions or policy."""
+    texts = {file.name: file.read_text() for file in sorted(MIGRATIONS.glob("*.sql"))}
+    for function in (mutant.function, *mutant.beside):
+        name, start = definition(texts, function, before=1 if mutant.wrapped else 0)
+        text = texts[name]
+        changed, count = re.subn(mutant.pattern, mutant.replacement, text[start:], count=1)
+        assert count == 1, f"{name}: nothing to change in {function}"
+        texts[name] = text[:start] + changed
+    for name, text in texts.items():
+        (folder / name).write_text(text)
     return folder
+
+
+def definition(texts: Mapping[str, str], name: str, before: int) -> tuple[str, int]:
+    """Where the last definition of a function or policy begins, or one `before` it."""
+    defines = re.compile(rf"create (or replace )?(function|policy) ((public|private)\.)?{name}\b")
+    found = [
+        (file, match.start()) for file, text in texts.items() for match in defines.finditer(text)
+    ]
+    return found[-1 - before]
