@@ -42,13 +42,13 @@ from executors.orders.book_machine import BookMachine, book_service
 from executors.orders.book_store import BookStore
 from executors.orders.connected import ConnectedAccounts
 from executors.orders.guardian import GuardianDeps
-from executors.orders.guardian_metrics import GuardianMetrics
+from executors.orders.guardian_metrics import GuardianMetrics, UnprotectedTime
 from executors.orders.guardians import ExitRecorder, Guardians
 from executors.orders.last_owned import LastOwned
 from executors.orders.observer import READ_EVERY, ObserverDeps
 from executors.orders.plans import Plans
 from executors.orders.pnl_exit import exit_at_loss
-from executors.orders.projection import Projection
+from executors.orders.projection import Projection, no_time_counted
 from executors.orders.reading import AccountClients
 from executors.quotes import QuoteCache
 from executors.risk.sizing import UserLimits
@@ -83,6 +83,7 @@ class Guards:
     limits: UserLimits
     pnl_exit_loss: Paise | None = None
     metrics: GuardianMetrics = field(default_factory=GuardianMetrics)
+    unprotected: UnprotectedTime = field(default_factory=UnprotectedTime)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,7 @@ async def run_books(
         ports.metrics,
         partitions=ports.plan.user,
         rates=shipped_rates(),
+        unprotected=ports.guards.unprotected.of if ports.guards else no_time_counted,
     )
     recorder = _LateRecorder()
     members = MemberBoard(needed=ports.rules.family)
@@ -262,6 +264,7 @@ def _guardians(ports: BookDeps, store: Store, guards: Guards) -> Guardians:
         pnl_exit_of=pnl_exit_of,
         machine=ports.machine,
         metrics=guards.metrics,
+        unprotected=guards.unprotected,
     )
     halts = HaltPoller(store, board, ports.machine)
     bounds = LimitsPoller(LimitStore(ports.database), limits, ports.machine)

@@ -26,7 +26,7 @@ from executors.orders.book import DayBook
 from executors.orders.exit_sender import ExitSender, Moment, Record
 from executors.orders.exits import Bracket, Cancel, ExitKind, PlaceClose, Step, brackets, intraday
 from executors.orders.flatten import Market, flatten
-from executors.orders.guardian_metrics import BareTime, GuardianMetrics
+from executors.orders.guardian_metrics import BareTime, GuardianMetrics, UnprotectedTime
 from executors.orders.plans import Plans, expired, stop_of
 from executors.orders.pnl_exit import PnlExitKeeper
 from executors.orders.protection import Protection, StopPlan, protect, take_away
@@ -84,6 +84,7 @@ class GuardianDeps:
     pnl_exit_of: Callable[[UserId], PnlExit | None] = lambda _: None
     machine: MonotonicClock = field(default_factory=MonotonicClock)
     metrics: GuardianMetrics = field(default_factory=GuardianMetrics)
+    unprotected: UnprotectedTime = field(default_factory=UnprotectedTime)
 
     def open_sender(self, user: UserId) -> ExitSender:
         """A sender that has nothing on its way."""
@@ -137,7 +138,7 @@ class ExitGuardian:
         self._clients: tuple[TokenVersion, AccountClients] | None = None
         self._leaving: dict[InstrumentId, _Leaving] = {}
         self._fewer: dict[InstrumentId, float] = {}  # the broker counts fewer, since when
-        self._bare = BareTime(deps.metrics)
+        self._bare = BareTime(user, deps.metrics, deps.unprotected)
         self._proved: tuple[date, tuple[Halt, ...]] | None = None
 
     async def step(self, view: AccountView, now: UtcNs) -> None:
@@ -300,7 +301,7 @@ class ExitGuardian:
         )
         if answer.flat:
             del self._leaving[instrument]
-            self._bare.note(instrument, 0, self._machine())
+            self._bare.note(instrument, 0, moment.day, self._machine())
             return 0
         rejected = sum(_is_rejected_close(each) for each in brackets(book, instrument))
         parts = 2 ** min(rejected + leaving.refused, MOST_HALVINGS)
@@ -388,7 +389,7 @@ class ExitGuardian:
         )
         if plan is None:  # no business of ours
             return Protection(answer.steps, excess=answer.excess)
-        self._bare.note(instrument, answer.uncovered, self._machine())
+        self._bare.note(instrument, answer.uncovered, trading_day(now), self._machine())
         return answer
 
     def _stop_of(self, book: DayBook, instrument: InstrumentId) -> StopPlan | None:

@@ -11,10 +11,10 @@ bounds) only the log and a metric tell.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import structlog
 
@@ -38,6 +38,15 @@ log = structlog.get_logger(__name__)
 WRITE_EVERY: Final = 0.5  # seconds; what gathers meanwhile is one call
 LONGEST_PAUSE: Final = 10.0  # while the database is away
 _CLOSED_BY: Final = {Leg.STOP_LOSS: "stop_loss", Leg.TARGET: "target"}
+
+
+# seconds in which no stop rested for all of a user's position of one day
+Unprotected: TypeAlias = Callable[[UserId, InstrumentId, date], float]
+
+
+def no_time_counted(user: UserId, instrument: InstrumentId, day: date) -> float:  # noqa: ARG001
+    """Of accounts that no guardian of ours watches."""
+    return 0.0
 
 
 class _Day(NamedTuple):
@@ -78,6 +87,7 @@ class Projection:
         *,
         partitions: int,
         rates: Rates,
+        unprotected: Unprotected,
     ) -> None:
         """`partitions` is how many `ats.order-events` has."""
         self._store = store
@@ -86,6 +96,7 @@ class Projection:
         self._metrics = metrics
         self._partitions = partitions
         self._rates = rates
+        self._unprotected = unprotected
         self._machines: Mapping[int, BookMachine] = {}
         self._offsets: dict[int, int] = {}
         self._changes: dict[_Day, _Changes] = {}
@@ -197,7 +208,7 @@ class Projection:
                 position=position,
                 symbol=self._symbol(instrument),
                 charges=self._charges(day.date, instrument, book) if position.by_trades else None,
-                unprotected=0.0,
+                unprotected=self._unprotected(day.user, instrument, day.date),
                 closed_by=closed_by(book, instrument),
                 version=version,
             )

@@ -141,6 +141,21 @@ async def test_a_position_stands_as_the_fold_last_had_it(scripted: World) -> Non
     )
 
 
+async def test_whoever_takes_a_position_over_does_not_lessen_its_time_without_a_stop(
+    scripted: World,
+) -> None:
+    user, store = await scripted.user(), BookStore(scripted.client)
+
+    for version, unprotected in ((8, 2.5), (9, 0.25)):
+        held = a_position(user)
+        await store.record_positions(
+            [PositionRow(held, "RELIANCE", None, unprotected, None, version=version)]
+        )
+
+    stands = await row(scripted, "positions", user)
+    assert (stands["version"], stands["unprotected_ms"]) == (9, 2_500)
+
+
 async def test_any_number_of_rows_goes_in_thousands(scripted: World) -> None:
     user = await scripted.user()
     rows = [

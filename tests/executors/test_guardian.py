@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from datetime import time as clock_time
 from typing import Any
 
@@ -41,6 +41,10 @@ async def test_a_lost_stop_is_placed_again_within_two_seconds(http: httpx.AsyncC
         await world.control(f"/control/orders/{number}/lose", {"leg": "STOP_LOSS_LEG"})
         await world.step(fresh=True)
         truth = await world.truth()
+        await world.look_on(3)  # and sees that it rests
+    counted = world.deps.unprotected.of(TRADER, RELIANCE.id, DAY)
+    assert 0 < counted < 2.0
+    assert world.deps.unprotected.of(TRADER, RELIANCE.id, DAY + timedelta(days=1)) == 0
     assert truth["protection"]["exposures"][-1]["resting_stop"] == 10
     assert truth["protection"]["machine_seconds"]["worst"] < 2.0
     assert world.actions() == [(ExitAction.PLACE_STOP, ExitReason.STOP_LOST, "accepted")]
