@@ -18,7 +18,8 @@ from supabase import AsyncClient
 
 from ats.cli import main
 from ats.services import executors as service
-from dhan.transport import BaseUrl, DhanTransport, OrderUrl, open_client
+from dhan.egress import AccountTransport
+from dhan.transport import BaseUrl, DhanTransport, OrderUrl, _ThisMachineOnly
 from executors.app import ExecutorDeps, run_executors
 from executors.orders.worker import OrderWorker
 
@@ -55,12 +56,13 @@ def of_supabase() -> list[httpx.AsyncClient]:
 
 def goes_to(client: httpx.AsyncClient) -> str:
     """Where the client can go: this machine, one base address, or anywhere."""
-    if type(client._transport) is type(THIS_MACHINE._transport):
+    transport = client._transport
+    kinds = {type(transport)}
+    if isinstance(transport, AccountTransport):  # what it has opened, and what it would open
+        kinds = {type(each) for each in (*transport._pools.values(), transport._open_pool(None))}
+    if kinds == {_ThisMachineOnly}:
         return "this machine"
     return str(client.base_url) or "anywhere"
-
-
-THIS_MACHINE = open_client(leaves_machine=False)
 
 
 async def look(deps: ExecutorDeps, file: Path) -> None:

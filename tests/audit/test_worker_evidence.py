@@ -182,7 +182,7 @@ async def test_a_lost_reply_leaves_the_judgement_to_whoever_finds_the_order(
     row = {"orderId": "9", "orderStatus": "TRADED", "correlationId": intent.dhan_correlation_id}
     dhan.on("POST", "/v2/super/orders", hang_up)
     dhan.on("GET", "/v2/orders/external/", json_answer(row))
-    with pytest.raises(ExceptionGroup):
+    with pytest.raises(ConnectionAbortedError):
         await run(scripted.worker(user, store=DiesLookingUp(scripted.client)), intent)
 
     execution = await run(scripted.worker(user), intent)
