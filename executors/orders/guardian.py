@@ -24,7 +24,17 @@ from executors.clock import MonotonicClock
 from executors.orders.account import AccountView, BookAccess
 from executors.orders.book import DayBook
 from executors.orders.exit_sender import ExitSender, Moment, Record
-from executors.orders.exits import Bracket, Cancel, ExitKind, PlaceClose, Step, brackets, intraday
+from executors.orders.exits import (
+    Bracket,
+    Cancel,
+    ChangeStop,
+    ExitKind,
+    PlaceClose,
+    PlaceStop,
+    Step,
+    brackets,
+    intraday,
+)
 from executors.orders.flatten import Market, flatten
 from executors.orders.guardian_metrics import BareTime, GuardianMetrics, UnprotectedTime
 from executors.orders.plans import Plans, expired, stop_of
@@ -54,7 +64,8 @@ PROTECT_WITHIN: Final = 5.0  # seconds; a position that no stop protects by then
 INSIST_AFTER: Final = 5.0
 
 # The exchange rejects an order above its freeze quantity, whatever the price, and nobody tells us
-# that quantity: so each rejection halves the closing orders that follow.
+# that quantity: so each rejection halves the closing orders that follow. What is small enough to be
+# taken stays so large: less and less of what is left would take many rounds.
 MOST_HALVINGS: Final = 6
 # Seconds for which the broker must count fewer units than orders and fills add up to: its list of
 # positions may lag behind its order book.
@@ -98,13 +109,15 @@ class _Leaving:
     Attributes:
         asked: When each order was asked to go first, in machine time.
         left: Units that the last closing order leaves, if it trades whole.
-        refused: Closing orders that Dhan refused at once.
+        refused: Sizes of closing orders that Dhan refused at once.
+        before: Closing orders that were rejected on another way to flat: they say nothing of now.
     """
 
     reason: ExitReason
     rung: int = 0
     left: int | None = None
-    refused: int = 0
+    refused: list[int] = field(default_factory=list)
+    before: frozenset[DhanOrderId] | None = None
     asked: dict[DhanOrderId, float] = field(default_factory=dict)
 
     def stuck(self, live: Collection[DhanOrderId], now: float) -> bool:
@@ -303,25 +316,38 @@ class ExitGuardian:
             del self._leaving[instrument]
             self._bare.note(instrument, 0, moment.day, self._machine())
             return 0
-        rejected = sum(_is_rejected_close(each) for each in brackets(book, instrument))
-        parts = 2 ** min(rejected + leaving.refused, MOST_HALVINGS)
-        steps = [self._part(step, instrument, parts) for step in answer.steps]
-        sent = await self._sender.send(steps, instrument, leaving.reason, moment)
+        most = _most_at_once(brackets(book, instrument), leaving)
+        steps = [self._part(step, instrument, most) for step in answer.steps]
+        sent = 0
+        if not any(isinstance(step, PlaceClose) for step in steps):
+            sent = await self._cover(instrument, moment)
+        sent += await self._sender.send(steps, instrument, leaving.reason, moment)
         if not self._sender.held_back:
             leaving.note_asked(live, now)
             for step in steps:
                 if isinstance(step, PlaceClose):
                     leaving.left = abs(net) - step.quantity
-                    leaving.refused += self._sender.refused
+                    leaving.refused += [step.quantity] if self._sender.refused else []
         return sent
 
-    def _part(self, step: Step, instrument: InstrumentId, parts: int) -> Step:
-        """A closing order cut to one of `parts`, in whole lots; every other step as it is."""
-        if not isinstance(step, PlaceClose) or parts == 1:
+    async def _cover(self, instrument: InstrumentId, moment: Moment) -> int:
+        """A stop for what has none: until the way to flat is clear seconds may pass."""
+        held = moment.reading.net.get(instrument, 0)
+        answer = self._protection(moment.reading.book, instrument, moment.now, held)
+        missing = [each for each in answer.steps[:1] if isinstance(each, PlaceStop | ChangeStop)]
+        if not answer.uncovered:
+            return 0
+        why = ExitReason.STOP_LOST
+        return await self._sender.send(missing, instrument, why, moment, answer.uncovered)
+
+    def _part(self, step: Step, instrument: InstrumentId, most: int | None) -> Step:
+        """A closing order of `most` units, in whole lots; every other step as it is."""
+        if not isinstance(step, PlaceClose) or most is None:
             return step
         master = self._deps.instruments.get(instrument)
         lot = master.lot_size if master else 1
-        lots = max(1, step.quantity // lot // parts)
+        least = step.quantity // 2**MOST_HALVINGS
+        lots = max(1, max(most, least) // lot)
         return replace(step, quantity=Quantity(min(step.quantity, lots * lot)))
 
     async def _end_entries(self, instrument: InstrumentId, halted: bool, moment: Moment) -> int:
@@ -437,6 +463,20 @@ class ExitGuardian:
         outcome = "accepted" if on else "unknown"
         self._sender.tell(moment, None, ExitAction.BROKER_KILL, ExitReason.HALT, outcome=outcome)
         return on
+
+
+def _most_at_once(found: Collection[Bracket], leaving: _Leaving) -> int | None:
+    """Units of a closing order: half of the smallest that was rejected on this way to flat."""
+    rejected = {
+        each.number: each.entry.quantity
+        for each in found
+        if each.entry and _is_rejected_close(each)
+    }
+    if leaving.before is None:
+        leaving.before = frozenset(rejected)
+    sizes = [size for number, size in rejected.items() if number not in leaving.before]
+    sizes += leaving.refused
+    return min(sizes) // 2 if sizes else None
 
 
 def _is_rejected_close(bracket: Bracket) -> bool:

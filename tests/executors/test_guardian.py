@@ -358,6 +358,25 @@ async def test_a_closing_order_above_the_freeze_quantity_goes_in_parts(
         await world.look_on(30)
         assert await world.net() == 0
     assert world.told[-1].action is ExitAction.FLAT
+    sizes = [each.quantity for each in world.told if each.action is ExitAction.PLACE_CLOSE]
+    assert sizes == [120, 60, 30, 30, 30, 30]
+
+
+async def test_what_has_no_stop_gets_one_before_the_way_to_flat_is_clear(
+    http: httpx.AsyncClient,
+) -> None:
+    """Two exits a second: the targets of four entries alone take two seconds to go."""
+    async with guarded_account(http) as world:
+        for _ in range(4):
+            await world.enter()
+        order = an_order(correlationId=None, transactionType="BUY", quantity=5, price=1510.0)
+        await world.control("/control/orders", {"client_id": USER.client_id, "order": order})
+        world.halts = (HALT,)
+        await world.look_on(30)
+        assert await world.net() == 0
+    first = world.told[0]
+    assert (first.action, first.quantity) == (ExitAction.PLACE_STOP, 5)
+    assert world.told[-1].action is ExitAction.FLAT
 
 
 async def test_what_was_on_its_way_when_the_token_was_replaced_is_not_sent_twice(
