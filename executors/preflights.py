@@ -8,6 +8,7 @@ own in the gate.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -46,6 +47,7 @@ _REMEDY: Final = "check SUPABASE_SERVICE_KEY and run `ats db migrate`"
 POLL_EVERY: Final = 1.0  # whoever connects is looked at within two seconds
 RED_AGAIN: Final = 60.0  # seconds; three calls, and most of what is red heals in minutes
 GREEN_AGAIN: Final = 600.0
+AT_ONCE: Final = 64  # accounts: one that answers slowly keeps nobody else's look waiting
 DAY_BACK: Final = UtcNs.minutes(24 * 60)
 
 
@@ -196,19 +198,30 @@ class PreflightSweep:
         """One look at each account that is due."""
         if (now := self._deps.market()) is None:
             return
-        day = trading_day(now)
-        for user, state in sorted(self._deps.active.states.items()):
-            due = self._board.is_due(user, day, self._deps.machine.monotonic())
-            if not due or state.client_id is None or not self._deps.rules.allows(state.client_id):
-                continue
+        day, at, turns = (
+            trading_day(now),
+            self._deps.machine.monotonic(),
+            asyncio.Semaphore(AT_ONCE),
+        )
+        due = [
+            user
+            for user, state in sorted(self._deps.active.states.items())
+            if self._board.is_due(user, day, at)
+            and state.client_id is not None
+            and self._deps.rules.allows(state.client_id)
+        ]
+        await asyncio.gather(*(self._look_in_turn(user, now, turns) for user in due))
+        await self._record()
+
+    async def _look_in_turn(self, user: UserId, now: UtcNs, turns: asyncio.Semaphore) -> None:
+        async with turns:
             try:
                 connected = await self._deps.store.account_credentials(user)
             except (StoreAway, Misconfigured, Unreadable) as error:
                 log.warning("preflight_waits", user=str(user), error=str(error))
-                continue
+                return
             if connected:
                 await self._look(user, connected, now)
-        await self._record()
 
     async def _record(self) -> None:
         """Write what users are to read; what the database does not take now it takes later."""

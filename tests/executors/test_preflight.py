@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from ats.commands.preflight import newest, verdict_lines, words_of
 from bus.database import StoreAway
 from bus.records import Output, Record
 from executors.addresses import Addresses
+from executors.clock import MonotonicClock
 from executors.orders.worker import OrderWorker, WorkerDeps
 from executors.preflights import (
     GREEN_AGAIN,
@@ -273,6 +276,46 @@ async def test_what_the_database_did_not_take_is_written_when_it_is_back(
 
     assert (before, await morning.kept()) == ([], [(True, [])])
     assert len(morning.told) == 1
+
+
+# Accounts beside each other
+
+
+async def test_who_is_not_answered_keeps_nobody_else_waiting() -> None:
+    slow, quick = sorted(UserId(derive("user", "beside", nth)) for nth in range(2))
+    quick_was_seen, told = asyncio.Event(), list[Preflight]()
+
+    class Sweep(PreflightSweep):
+        async def facts(self, user: UserId, *_: object) -> PreflightFacts:
+            if user == slow:
+                await quick_was_seen.wait()
+            else:
+                quick_was_seen.set()
+            return GOOD
+
+    async def publish(output: Output) -> None:
+        told.append(decode(Preflight, output.value))
+
+    async def found(_: object) -> bool:
+        return True
+
+    async def recorded(_: object) -> None:
+        pass
+
+    states = {user: UserState(ACTIVE, MINE, TOMORROW) for user in (slow, quick)}
+    deps: Any = SimpleNamespace(
+        store=SimpleNamespace(account_credentials=found),
+        rules=SimpleNamespace(allows=lambda _: True),
+        active=SimpleNamespace(states=states),
+        market=lambda: NOW,
+        machine=MonotonicClock(),
+        publish=publish,
+        record=recorded,
+    )
+
+    await asyncio.wait_for(Sweep(deps, PreflightBoard(required=True)).round(), 5)
+
+    assert [each.user_id for each in told] == [quick, slow]
 
 
 # The judgement
