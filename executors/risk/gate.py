@@ -256,7 +256,7 @@ def nobody_stopped_all(_: Order, context: PreTradeContext) -> Denial | None:
 
 def nobody_halted_it(intent: Order, context: PreTradeContext) -> Denial | None:
     """A halt lets out what only closes."""
-    if closes(intent.side, intent.quantity, context.closable):
+    if _leaves(intent, context):
         return None
     return Denial.HALTED if context.halted else None
 
@@ -280,42 +280,42 @@ def account_is_the_stored_one(_: Order, context: PreTradeContext) -> Denial | No
 
 def account_is_verified(intent: Order, context: PreTradeContext) -> Denial | None:
     """No entry while Dhan does not say whose account it is."""
-    if closes(intent.side, intent.quantity, context.closable):
+    if _leaves(intent, context):
         return None
     return Denial.ACCOUNT_UNVERIFIED if context.account is Account.UNVERIFIED else None
 
 
 def account_answers(intent: Order, context: PreTradeContext) -> Denial | None:
     """No entry where it would most likely be one more order whose fate nobody knows."""
-    if closes(intent.side, intent.quantity, context.closable):
+    if _leaves(intent, context):
         return None
     return None if context.account_answers else Denial.ACCOUNT_FAILING
 
 
 def account_is_a_member(intent: Order, context: PreTradeContext) -> Denial | None:
     """Who was a member may still close what they hold."""
-    if closes(intent.side, intent.quantity, context.closable):
+    if _leaves(intent, context):
         return None
     return None if context.member else Denial.NOT_A_MEMBER
 
 
 def preflight_is_green(intent: Order, context: PreTradeContext) -> Denial | None:
     """Nothing is entered before today's checks of the account are green."""
-    if closes(intent.side, intent.quantity, context.closable):
+    if _leaves(intent, context):
         return None
     return Denial.PREFLIGHT_RED if context.preflight else None
 
 
 def address_is_the_registered_one(intent: Order, context: PreTradeContext) -> Denial | None:
     """An exit is tried all the same: Dhan itself refuses what it will not take."""
-    if closes(intent.side, intent.quantity, context.closable):
+    if _leaves(intent, context):
         return None
     return Denial.ADDRESS_MISMATCH if context.address is Address.ANOTHER else None
 
 
 def address_is_verified(intent: Order, context: PreTradeContext) -> Denial | None:
     """No entry while Dhan does not say from where it sees the account."""
-    if closes(intent.side, intent.quantity, context.closable):
+    if _leaves(intent, context):
         return None
     return Denial.ADDRESS_UNVERIFIED if context.address is Address.UNVERIFIED else None
 
@@ -341,7 +341,7 @@ def market_is_open(intent: Order, context: PreTradeContext) -> Denial | None:
 
 def last_entry_is_ahead(intent: Order, context: PreTradeContext) -> Denial | None:
     """Nothing is opened any more once the day's positions are being closed."""
-    if closes(intent.side, intent.quantity, context.closable):
+    if _leaves(intent, context):
         return None
     due = context.square_off.due(context.calendar, context.now, intent.instrument)
     return Denial.AFTER_LAST_ENTRY if due else None
@@ -468,7 +468,7 @@ def second_has_orders_left(_: Order, context: PreTradeContext) -> Denial | None:
 
 def account_has_requests_left(intent: Order, context: PreTradeContext) -> Denial | None:
     """Entries leave room for what closes, in any minute, hour and day."""
-    closing = closes(intent.side, intent.quantity, context.closable)
+    closing = _leaves(intent, context)
     share, sent = WORKERS if closing else ENTRIES, context.sent
     used_up = (
         sent.last_minute >= share.minute
