@@ -37,6 +37,16 @@ class MonotonicClock:
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
+    async def sleep_or(self, seconds: float, woken: asyncio.Event) -> None:
+        """Sleep until `woken` is set, for `seconds` at most."""
+        timer = asyncio.ensure_future(self.sleep(seconds))
+        waker = asyncio.ensure_future(woken.wait())
+        try:
+            await asyncio.wait([timer, waker], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            timer.cancel()
+            waker.cancel()
+
 
 class MarketClock(Protocol):
     """Market time as the executors see it."""

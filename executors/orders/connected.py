@@ -120,19 +120,10 @@ class ConnectedAccounts:
             while True:
                 await self.poll()
                 self._moved.clear()
-                await self._until_due()
+                await self._deps.machine.sleep_or(POLL_EVERY, self._moved)
         finally:
             for user in list(self._watched):
                 self._stop(user)
-
-    async def _until_due(self) -> None:
-        waiting = asyncio.ensure_future(self._moved.wait())
-        timer = asyncio.ensure_future(self._deps.machine.sleep(POLL_EVERY))
-        try:
-            await asyncio.wait({waiting, timer}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            waiting.cancel()
-            timer.cancel()
 
     async def poll(self) -> None:
         """One look: start who has come, stop who is gone or has another token."""

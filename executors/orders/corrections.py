@@ -109,16 +109,7 @@ class CorrectionSweep:
                 await self.round()
             except StoreAway as error:
                 log.warning("corrections_wait", error=str(error))
-            await self._pause()
-
-    async def _pause(self) -> None:
-        timer = asyncio.ensure_future(self._machine.sleep(ROUND_EVERY))
-        woken = asyncio.ensure_future(self._woken.wait())
-        try:
-            await asyncio.wait([timer, woken], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            timer.cancel()
-            woken.cancel()
+            await self._machine.sleep_or(ROUND_EVERY, self._woken)
 
     async def round(self) -> None:
         """Check everybody who is due, and publish what is not published yet.

@@ -220,17 +220,7 @@ class Observer:
 
     async def _until_wanted(self, seconds: float) -> None:
         await self._deps.machine.sleep(SPACING)
-        await self._until_set(self._wanted, max(0.0, seconds - SPACING))
-
-    async def _until_set(self, event: asyncio.Event, seconds: float) -> None:
-        """Wait for `event`, so many seconds at most."""
-        waiting = asyncio.ensure_future(event.wait())
-        timer = asyncio.ensure_future(self._deps.machine.sleep(seconds))
-        try:
-            await asyncio.wait({waiting, timer}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            waiting.cancel()
-            timer.cancel()
+        await self._deps.machine.sleep_or(max(0.0, seconds - SPACING), self._wanted)
 
     def _until_next(self) -> float:
         """Seconds until the next reading that nobody asks for."""
@@ -344,7 +334,7 @@ class Observer:
                     await self._deps.machine.sleep(GUARD_EVERY)
             pause = LONG_BOOK_EVERY if now and self._is_long(now) else 0.0
             await self._deps.machine.sleep(pause)
-            await self._until_set(self._changed, GUARD_EVERY - pause)
+            await self._deps.machine.sleep_or(GUARD_EVERY - pause, self._changed)
 
     def _is_long(self, now: UtcNs) -> bool:
         book = self._book_of(self.user, trading_day(now))

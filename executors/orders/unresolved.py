@@ -96,7 +96,7 @@ class UnresolvedOrders:
                 log.warning("unresolved_orders_wait", reason=str(error))
                 taken = 0
             if not taken:
-                await self._pause()
+                await self._machine.sleep_or(TAKE_EVERY, self._woken)
 
     async def _take(self, tasks: asyncio.TaskGroup, publish: Publish) -> int:
         """Begin to look up what nobody does; how many orders that are."""
@@ -112,15 +112,6 @@ class UnresolvedOrders:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._looking.discard(task)
         self._woken.set()  # the user's next one may be waiting
-
-    async def _pause(self) -> None:
-        timer = asyncio.ensure_future(self._machine.sleep(TAKE_EVERY))
-        woken = asyncio.ensure_future(self._woken.wait())
-        try:
-            await asyncio.wait([timer, woken], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            timer.cancel()
-            woken.cancel()
 
     async def _resolve(self, order: Unresolved, publish: Publish) -> None:
         try:
