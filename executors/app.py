@@ -9,9 +9,9 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import httpx
 import structlog
@@ -80,6 +80,8 @@ from schemas.topics import (
 from schemas.units import NS_PER_SECOND, Paise, UtcNs
 
 log = structlog.get_logger(__name__)
+
+Publish: TypeAlias = Callable[[Output], Awaitable[None]]
 
 GROUP: Final = "ats-executors"
 # So many that slow accounts leave room for everybody else; each costs a coroutine. An order whose
@@ -153,61 +155,19 @@ async def run_executors(
         Misconfigured, TryLater: as `bus.stateless.run_stateless`; also when something that informs
         the gate fails.
     """
-    store = Store(ports.database)
-    book = ports.book or QuoteCache(ports.plan.instrument)
-    active, budget, halts = ActiveUsers(ports.machine), OrderRate(), ports.halts
-    limits = LimitsBoard(ports.limits, real_money=ports.rules.mode is not Mode.PAPER)
-    broker = ports.rules.broker(ports.http)
-    tokens = RefusedTokens(store, ports.machine)
-    breakers = Breakers(ports.machine, ports.metrics)
-    reconciler = Reconciler(store, broker, tokens, ports.machine, breakers, lease=ports.lease)
-    members = MemberBoard(needed=ports.rules.family)
-    preflights = PreflightBoard(required=ports.rules.mode is not Mode.PAPER)
-    pre_trade = replace(
-        _pre_trade(ports, tokens, book, active, budget=budget, halts=halts, limits=limits),
-        addresses=Addresses(ports.rules, ports.http, members, ports.machine),
-        is_member=members.admits,
-        preflight=preflights.red,
-    )
-    telling = Telling(budget, ports.metrics)
-    unresolved = UnresolvedOrders(
-        UnresolvedStore(ports.database), reconciler, telling.outputs, ports.machine, ports.metrics
-    )
-    deps = WorkerDeps(
-        store=store,
-        broker=broker,
-        unresolved=unresolved,
-        breakers=breakers,
-        tokens=tokens,
-        pre_trade=pre_trade,
-        telling=telling,
-        machine=ports.machine,
-    )
+    known = _Known.at_start(ports)
+    pre_trade = _pre_trade(ports, known)
+    telling = Telling(known.budget, ports.metrics)
+    unresolved = _unresolved(ports, known, telling)
     service = execution_service(
-        FanOut(active, ports.instruments, pre_trade.limits_of, ports.clock, ports.machine),
-        OrderWorker(deps),
+        FanOut(known.active, ports.instruments, pre_trade.limits_of, ports.clock, ports.machine),
+        OrderWorker(_worker_deps(ports, known, pre_trade, unresolved, telling)),
     )
-    limits_poller = LimitsPoller(LimitStore(ports.database), limits, ports.machine)
+    limits_poller = LimitsPoller(LimitStore(ports.database), known.limits, ports.machine)
     await limits_poller.poll()  # before the first order: without it no entry leaves
-    await _load_day_counts(ports, budget)
+    await _load_day_counts(ports, known.budget)
     async with Publisher(ports.connection) as publisher:
-        sweep = CorrectionSweep(
-            CorrectionStore(ports.database),
-            broker,
-            tokens,
-            publish=publisher.send_and_wait,
-            machine=ports.machine,
-            metrics=ports.metrics,
-        )
-        poller = SessionPoller(
-            store,
-            active,
-            publisher.send_and_wait,
-            lambda: _datetime(ports.wall()),
-            ports.machine,
-            on_change=sweep.wake,  # who connected anew can be asked about again
-            connected=budget.connected,
-        )
+        publish = publisher.send_and_wait
         serving = run_stateless(
             service,
             ports.connection,
@@ -219,41 +179,143 @@ async def run_executors(
         )
         await run_with_feeds(
             serving,
-            poller.run(),
-            HaltPoller(store, halts, ports.machine).run(),
+            *_database_feeds(ports, known, pre_trade, publish),
+            *_preflight_feeds(ports, known, pre_trade, publish),
             limits_poller.run(),
-            LossWatch(
-                store,
-                limits,
-                pre_trade.day_result,
-                lambda: ports.clock.of_market(book.feed_clock),
-                ports.calendar,
-                ports.machine,
-                ports.wall,
-            ).run(),
-            sweep.run(),
-            MemberPoller(MemberStore(ports.database), members, ports.machine).run(),
-            ContestSweep(store, ports.rules, ports.http, tokens, ports.machine).run(),
-            *_preflight_feeds(
-                ports, store, pre_trade, book, preflights, publish=publisher.send_and_wait
-            ),
-            follow_ticks(ports.connection, book, ports.wall()),
-            _follow_executions(ports, budget),
+            unresolved.run(publish),
+            follow_ticks(ports.connection, known.book, ports.wall()),
+            _follow_executions(ports, known.budget),
             _follow_positions(ports, pre_trade.positions),
-            unresolved.run(publisher.send_and_wait),
         )
 
 
-def _preflight_feeds(
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What this process knows; feeds keep it true."""
+
+    store: Store
+    book: QuoteCache
+    active: ActiveUsers
+    budget: OrderRate
+    limits: LimitsBoard
+    members: MemberBoard
+    preflights: PreflightBoard
+    tokens: RefusedTokens
+    breakers: Breakers
+
+    @classmethod
+    def at_start(cls, ports: ExecutorDeps) -> _Known:
+        """Nothing yet."""
+        store, real_money = Store(ports.database), ports.rules.mode is not Mode.PAPER
+        return cls(
+            store=store,
+            book=ports.book or QuoteCache(ports.plan.instrument),
+            active=ActiveUsers(ports.machine),
+            budget=OrderRate(),
+            limits=LimitsBoard(ports.limits, real_money=real_money),
+            members=MemberBoard(needed=ports.rules.family),
+            preflights=PreflightBoard(required=real_money),
+            tokens=RefusedTokens(store, ports.machine),
+            breakers=Breakers(ports.machine, ports.metrics),
+        )
+
+
+def _pre_trade(ports: ExecutorDeps, known: _Known) -> PreTrade:
+    """What is looked at before an order leaves."""
+    return PreTrade(
+        rules=ports.rules,
+        tokens=known.tokens,
+        accounts=Accounts(ports.rules, ports.http, known.tokens),
+        book=known.book,
+        active=known.active,
+        budget=known.budget,
+        clock=ports.clock,
+        calendar=ports.calendar,
+        limits_of=known.limits.of,
+        square_off=ports.square_off,
+        halted=ports.halts.halted,
+        stopped=ports.halts.stopped,
+        addresses=Addresses(ports.rules, ports.http, known.members, ports.machine),
+        is_member=known.members.admits,
+        preflight=known.preflights.red,
+    )
+
+
+def _unresolved(ports: ExecutorDeps, known: _Known, telling: Telling) -> UnresolvedOrders:
+    """The orders whose fate is unknown."""
+    broker = ports.rules.broker(ports.http)
+    reconciler = Reconciler(
+        known.store, broker, known.tokens, ports.machine, known.breakers, lease=ports.lease
+    )
+    store = UnresolvedStore(ports.database)
+    return UnresolvedOrders(store, reconciler, telling.outputs, ports.machine, ports.metrics)
+
+
+def _worker_deps(
     ports: ExecutorDeps,
-    store: Store,
+    known: _Known,
     pre_trade: PreTrade,
-    book: QuoteCache,
-    board: PreflightBoard,
-    *,
-    publish: Callable[[Output], Awaitable[None]],
+    unresolved: UnresolvedOrders,
+    telling: Telling,
+) -> WorkerDeps:
+    """What an order worker needs."""
+    return WorkerDeps(
+        store=known.store,
+        broker=ports.rules.broker(ports.http),
+        unresolved=unresolved,
+        breakers=known.breakers,
+        tokens=known.tokens,
+        pre_trade=pre_trade,
+        telling=telling,
+        machine=ports.machine,
+    )
+
+
+def _database_feeds(
+    ports: ExecutorDeps, known: _Known, pre_trade: PreTrade, publish: Publish
 ) -> list[Coroutine[Any, Any, None]]:
-    """What keeps `board` true; nothing where no preflight is required."""
+    """What is asked of the database again and again."""
+    sweep = CorrectionSweep(
+        CorrectionStore(ports.database),
+        ports.rules.broker(ports.http),
+        known.tokens,
+        publish=publish,
+        machine=ports.machine,
+        metrics=ports.metrics,
+    )
+    poller = SessionPoller(
+        known.store,
+        known.active,
+        publish,
+        lambda: _datetime(ports.wall()),
+        ports.machine,
+        on_change=sweep.wake,  # who connected anew can be asked about again
+        connected=known.budget.connected,
+    )
+    loss_watch = LossWatch(
+        known.store,
+        known.limits,
+        pre_trade.day_result,
+        lambda: ports.clock.of_market(known.book.feed_clock),
+        ports.calendar,
+        ports.machine,
+        ports.wall,
+    )
+    return [
+        poller.run(),
+        HaltPoller(known.store, ports.halts, ports.machine).run(),
+        loss_watch.run(),
+        sweep.run(),
+        MemberPoller(MemberStore(ports.database), known.members, ports.machine).run(),
+        ContestSweep(known.store, ports.rules, ports.http, known.tokens, ports.machine).run(),
+    ]
+
+
+def _preflight_feeds(
+    ports: ExecutorDeps, known: _Known, pre_trade: PreTrade, publish: Publish
+) -> list[Coroutine[Any, Any, None]]:
+    """What keeps the preflights true; nothing where none is required."""
+    book, board = known.book, known.preflights
     if not board.required or pre_trade.addresses is None:
         return []
     books = BooksRead()
@@ -263,7 +325,7 @@ def _preflight_feeds(
         return exit_at_loss(ports.pnl_exit_loss, own) is not None
 
     deps = PreflightDeps(
-        store=store,
+        store=known.store,
         http=ports.http,
         rules=ports.rules,
         addresses=pre_trade.addresses,
@@ -280,33 +342,6 @@ def _preflight_feeds(
         machine=ports.machine,
     )
     return [PreflightSweep(deps, board).run(), books.follow(ports.connection, ports.wall())]
-
-
-def _pre_trade(
-    ports: ExecutorDeps,
-    tokens: RefusedTokens,
-    book: QuoteCache,
-    active: ActiveUsers,
-    *,
-    budget: OrderRate,
-    halts: HaltBoard,
-    limits: LimitsBoard,
-) -> PreTrade:
-    """What is looked at before an order leaves."""
-    return PreTrade(
-        rules=ports.rules,
-        tokens=tokens,
-        accounts=Accounts(ports.rules, ports.http, tokens),
-        book=book,
-        active=active,
-        budget=budget,
-        clock=ports.clock,
-        calendar=ports.calendar,
-        limits_of=limits.of,
-        square_off=ports.square_off,
-        halted=halts.halted,
-        stopped=halts.stopped,
-    )
 
 
 async def run_with_feeds(
