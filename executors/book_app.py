@@ -144,29 +144,14 @@ async def run_books(
     await member_poller.poll_if_needed()  # before anybody is looked at
     guardians = _guardians(ports, store, ports.guards) if ports.guards else None
     async with AsyncExitStack() as stack:
-        accounts = ConnectedAccounts(
+        accounts = _accounts(
+            ports,
             store,
-            Accounts(ports.rules, ports.http, tokens),
-            ports.rules,
-            ObserverDeps(
-                http=ports.http,
-                base_url=ports.rules.base_url,
-                updates_url=ports.rules.updates_url,
-                recorder=recorder,
-                tokens=tokens,
-                machine=ports.machine,
-                market=lambda: ports.clock.of_market(ports.quotes.feed_clock),
-                metrics=ports.metrics,
-                open_guardian=guardians.open if guardians else no_guardian,
-                random=ports.random,
-                read_every=ports.read_every,
-                egress=ports.rules.egress,
-            ),
+            tokens,
             projection,
-            partitions=ports.plan.user,
-            minds=members.minds,
-            wall=lambda: datetime.fromtimestamp(ports.wall() / NS_PER_SECOND, tz=UTC),
-            last_owned=ports.last_owned,
+            recorder=recorder,
+            members=members,
+            guardians=guardians,
         )
 
         async def serve() -> None:
@@ -193,6 +178,43 @@ async def run_books(
         beside = [accounts.run(), projection.run(), ticks(), member_poller.run()]
         await run_with_feeds(serve(), *beside, *([guardians.run()] if guardians else []))
         await projection.write()
+
+
+def _accounts(
+    ports: BookDeps,
+    store: Store,
+    tokens: RefusedTokens,
+    projection: Projection,
+    *,
+    recorder: _LateRecorder,
+    members: MemberBoard,
+    guardians: Guardians | None,
+) -> ConnectedAccounts:
+    """Who is observed, each with a guardian where there are any."""
+    return ConnectedAccounts(
+        store,
+        Accounts(ports.rules, ports.http, tokens),
+        ports.rules,
+        ObserverDeps(
+            http=ports.http,
+            base_url=ports.rules.base_url,
+            updates_url=ports.rules.updates_url,
+            recorder=recorder,
+            tokens=tokens,
+            machine=ports.machine,
+            market=lambda: ports.clock.of_market(ports.quotes.feed_clock),
+            metrics=ports.metrics,
+            open_guardian=guardians.open if guardians else no_guardian,
+            random=ports.random,
+            read_every=ports.read_every,
+            egress=ports.rules.egress,
+        ),
+        projection,
+        partitions=ports.plan.user,
+        minds=members.minds,
+        wall=lambda: datetime.fromtimestamp(ports.wall() / NS_PER_SECOND, tz=UTC),
+        last_owned=ports.last_owned,
+    )
 
 
 class _LateRecorder:

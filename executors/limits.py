@@ -95,7 +95,7 @@ class LimitStore:
         self._answers = Answers(_REMEDY, monotonic)
 
     async def in_force(self, known: LimitsInForce | None = None) -> LimitsInForce:
-        """The limits in force; `known` itself while they are the same. Cheap: ask often."""
+        """The limits in force; those of `known` while they are the same. Cheap: ask often."""
         arguments = {"p_known": known.version if known else None}
         call = "limits_in_force"
         answer = await self._answers.of(call, self._client.rpc(call, arguments).execute)
