@@ -46,6 +46,8 @@ def _words(text: str) -> str:
 Reason = Annotated[str, Field(min_length=1, max_length=400), AfterValidator(_words)]
 Summary = Annotated[str, Field(min_length=1, max_length=1_500), AfterValidator(_words)]
 Symbol = Annotated[Label, AfterValidator(_clean)]
+# paise; the dearest share of the exchange costs less than a hundredth of this
+Level = Annotated[int, Field(ge=0, le=10**10)]
 
 
 class Answer(BaseModel):
@@ -86,12 +88,26 @@ class SentimentAnswer(AnalystAnswer):
     """What the headlines say."""
 
 
+class Citation(Answer):
+    """A number of the data by its name, such as `rsi_14` or `signal.features.rsi_14`."""
+
+    name: Symbol
+    value: Annotated[float, Field(allow_inf_nan=False)]
+
+
 class CommanderAnswer(Answer):
-    """The proposal: what to do about one signal."""
+    """The proposal: what to do about one signal.
+
+    `stop` and `target` in paise, 0 with a HOLD. No order takes them: they show whether the proposal
+    holds together (`agents.limits`).
+    """
 
     symbol: Symbol
     action: Action
     confidence: Confidence
+    stop: Level
+    target: Level
+    citations: Annotated[tuple[Citation, ...], Field(max_length=8)]
     reasoning: Summary
 
 

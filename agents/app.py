@@ -21,7 +21,7 @@ from agents.committee import VALIDITY, CommitteeResult, run_committee
 from agents.deadline import Deadline
 from agents.freshness import Age, always_fresh, live_age, staleness
 from agents.journal import REMEMBERED, Journal, LiveJournal, LlmCallCache, ModelTier
-from agents.limits import MIN_CONFIDENCE
+from agents.limits import Limits
 from agents.metrics import DecisionMetrics
 from agents.news import NewsSource, NoNews
 from agents.spend import SpendLedger
@@ -54,7 +54,7 @@ class AgentOptions:
         scan_timeout: Seconds to wait for the day's scan when a signal is there first.
         validity: Market time a decision may be acted on.
         in_flight: Signals worked on at once.
-        min_confidence: Percent below which a BUY or SELL becomes a HOLD.
+        limits: What a BUY or SELL must keep to, or it becomes a HOLD.
         age: How old a signal is, in market time. From `validity` on no model is asked about it.
     """
 
@@ -62,7 +62,7 @@ class AgentOptions:
     scan_timeout: float = 10.0
     validity: UtcNs = VALIDITY
     in_flight: int = 64
-    min_confidence: int = MIN_CONFIDENCE
+    limits: Limits = field(default_factory=Limits)
     age: Age = live_age
 
 
@@ -119,7 +119,7 @@ def decision_service(
             journal=llm.journal(_publishing(publisher, record.partition, llm.metrics), stale),
             deadline=Deadline.after(chosen.deadline, llm.clock),
             validity=chosen.validity,
-            min_confidence=chosen.min_confidence,
+            limits=chosen.limits,
         )
         await store.save_result(result.reports, result.decision)
         llm.metrics.decided(result.decision)

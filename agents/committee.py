@@ -3,8 +3,8 @@
 Analysts side by side, then the Commander, all under one deadline. Models propose an action, a
 confidence and words. Symbol, price, validity and ids come from the signal and the scan alone, and
 an action that its own evidence speaks against becomes a HOLD (`agents.limits`). The bytes of
-reports and decision are a function of signal, scan, news, answers and the confidence floor: no
-clock, no latency stands in them.
+reports and decision are a function of signal, scan, news, answers and limits: no clock, no latency
+stands in them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
+import orjson
 import structlog
 
 from agents import llm_calls
@@ -25,7 +26,7 @@ from agents.answers import (
 )
 from agents.deadline import Deadline
 from agents.journal import Journal, Question
-from agents.limits import MIN_CONFIDENCE, Objection, objection
+from agents.limits import Case, Limits, Objection, objection
 from agents.llm_calls import Failure, LlmAnswer, LlmFailure
 from agents.news import Headline, NewsSource, bounded
 from agents.prompts import (
@@ -47,7 +48,7 @@ VALIDITY: Final = UtcNs.minutes(2)  # two 1-minute bars: after that the next sig
 NO_SCAN: Final = "no_scan"
 NOT_SHORTLISTED: Final = "not_shortlisted"
 DECIDED: Final = "decided"
-
+LIMITS: Final = Limits()
 
 T = TypeVar("T")
 
@@ -74,7 +75,7 @@ async def run_committee(
     journal: Journal,
     deadline: Deadline,
     validity: UtcNs = VALIDITY,
-    min_confidence: int = MIN_CONFIDENCE,
+    limits: Limits = LIMITS,
 ) -> CommitteeResult:
     """Decide on `signal`; `scan` is the list of its trading day, if there is one.
 
@@ -104,12 +105,14 @@ async def run_committee(
             reports, _failsafe(signal, entry, Agent.SENTIMENT, sentiment, validity)
         )
     answers = technical.answer, sentiment.answer
-    command = await _contained(signal, _command(signal, entry, answers, journal, deadline))
+    message = commander_message(signal, entry, *answers)
+    command = await _contained(signal, _command(signal, entry, message, journal, deadline))
     if isinstance(command, LlmFailure):
         return CommitteeResult(
             reports, _failsafe(signal, entry, Agent.COMMANDER, command, validity)
         )
-    if against := objection(signal.direction, command.value, answers, min_confidence):
+    case = Case(signal.direction, signal.price, answers, orjson.loads(message))
+    if against := objection(command.value, case, limits):
         return CommitteeResult(reports, _overruled(signal, entry, command, against, validity))
     return CommitteeResult(reports, _decided(signal, entry, command, validity))
 
@@ -131,11 +134,10 @@ async def _contained(signal: Signal, job: Awaitable[T]) -> T | LlmFailure:
 async def _command(
     signal: Signal,
     entry: ScanEntry,
-    answers: tuple[AnalystAnswer, AnalystAnswer],
+    message: str,
     journal: Journal,
     deadline: Deadline,
 ) -> LlmAnswer[CommanderAnswer] | LlmFailure:
-    message = commander_message(signal, entry, *answers)
     return await llm_calls.call(
         journal,
         _question(Agent.COMMANDER, signal, message),

@@ -15,12 +15,14 @@ from typing import Final, Protocol
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from agents.quotations import bounded_text
 from schemas.errors import Misconfigured
 from schemas.market import trading_day
 from schemas.units import IST, UtcNs
 
 MAX_HEADLINES: Final = 8  # a day's news of one share; more only costs tokens
 PUBLISHED: Final = time(8)  # of invented headlines: before any market of the day
+MAX_SOURCE: Final = 40  # characters of its name
 MAX_CHARACTERS: Final = 240  # exchange announcements' subject lines end before this
 
 
@@ -132,12 +134,8 @@ def bounded(headlines: Sequence[Headline], as_of: UtcNs) -> tuple[Headline, ...]
     return tuple(
         Headline(
             published_at=h.published_at,
-            source=_clean(h.source)[:40],
-            text=_clean(h.text)[:MAX_CHARACTERS],
+            source=bounded_text(h.source, MAX_SOURCE),
+            text=bounded_text(h.text, MAX_CHARACTERS),
         )
         for h in known[:MAX_HEADLINES]
     )
-
-
-def _clean(text: str) -> str:
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

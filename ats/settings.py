@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from datetime import date, time
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
@@ -63,11 +64,30 @@ def _price(value: object) -> object:
     return rupees
 
 
+def _band(value: object) -> object:
+    """Two parts, separated by a comma."""
+    if not isinstance(value, str):
+        return value
+    parts = [part.strip() for part in value.split(",")]
+    if len(parts) != 2:
+        raise ValueError("give the least and the greatest, separated by a comma, such as 0.1,3")
+    return parts
+
+
+def _ordered(band: tuple[Decimal, Decimal]) -> tuple[Decimal, Decimal]:
+    if not 0 < band[0] < band[1] < 100:
+        raise ValueError("give the least first, both above 0 and below 100, such as 0.1,3")
+    return band
+
+
 HttpUrl = Annotated[str, _url("http", "https")]
 FeedUrl = Annotated[str, _url("ws", "wss")]
 SchemaMode = Literal["strict", "json_object", "plain"]
 Rupees = Annotated[int, Field(ge=0)]
 ModelPrice = Annotated[tuple[Rupees, Rupees], NoDecode, BeforeValidator(_price)]
+PercentBand = Annotated[
+    tuple[Decimal, Decimal], NoDecode, BeforeValidator(_band), AfterValidator(_ordered)
+]
 
 
 class Settings(BaseSettings):
@@ -109,6 +129,8 @@ class Settings(BaseSettings):
     ats_small_model_base_url: HttpUrl = ""
     ats_small_model_api_key: SecretStr = SecretStr("")
     ats_min_confidence: int = Field(default=50, ge=0, le=100)
+    ats_min_reward: Decimal = Field(default=Decimal("1.2"), ge=0, le=100)
+    ats_stop_band_percent: PercentBand = (Decimal("0.1"), Decimal(3))
     ats_news: Literal["none", "sample", "file"] = "none"
     ats_news_file: Path | None = None
 

@@ -19,6 +19,7 @@ from agents.app import AgentOptions, LlmGateway, run_scout
 from agents.dialects import dialect_of
 from agents.freshness import live_age, replayed_age
 from agents.journal import ModelTier
+from agents.limits import Limits
 from agents.model import Endpoint, Model, SchemaMode
 from agents.news import FileNews, NewsSource, NoNews, SampleNews
 from agents.scout import ScoutOptions
@@ -94,7 +95,16 @@ def _tier(
 def options_of(settings: Settings) -> AgentOptions:
     """In a replay a signal ages by the time it waits, not by the calendar."""
     age = replayed_age if settings.ats_clock == "market" else live_age
-    return AgentOptions(age=age, min_confidence=settings.ats_min_confidence)
+    return AgentOptions(age=age, limits=limits_of(settings))
+
+
+def limits_of(settings: Settings) -> Limits:
+    """What a BUY or SELL must keep to."""
+    return Limits(
+        settings.ats_min_confidence,
+        settings.ats_min_reward,
+        settings.ats_stop_band_percent,
+    )
 
 
 def _token_price(rupees_per_million: tuple[int, int]) -> TokenPrice:

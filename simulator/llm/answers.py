@@ -21,6 +21,7 @@ BAD_WORDS: Final = frozenset({
     "recall", "resigns",
     "slumps", "strike", "weak",
 })  # fmt: skip
+RISK: Final = 0.005  # of the price, from entry to stop
 ACT_FROM: Final = 25  # combined score below which the commander holds
 _SCHEMA_DEPTH: Final = 12  # an answer schema nested deeper refers to itself
 
@@ -156,13 +157,34 @@ def _commander(prompt: Mapping[str, Json]) -> dict[str, Json]:
         "symbol": prompt.get("symbol"),
         "action": action,
         "confidence": min(100, round(max(weights, default=0) * 0.6 + abs(combined) * 0.4)),
-        "reasoning": f"{action}: {_chart(signal)} {_said(named, 'sentiment')} "
+        **_levels(action, _number(signal, "price")),
+        "citations": _citations(signal),
+        "reasoning": f"{action}: {_chart(signal)} "
+        f"{_said(_mapping(prompt.get('summaries')), 'sentiment')} "
         f"{_conclusion(action, scores, combined)}",
     }
 
 
-def _said(reports: Mapping[str, Mapping[str, Json]], name: str) -> str:
-    return str(reports.get(name, {}).get("summary") or "No word on the news.")
+def _levels(action: str, price: float) -> dict[str, Json]:
+    """Half a percent against one, on either side of the price; none with a HOLD."""
+    side = {"BUY": 1, "SELL": -1}.get(action, 0)
+    return {
+        "stop": round(price - side * price * RISK) if side else 0,
+        "target": round(price + side * price * 2 * RISK) if side else 0,
+    }
+
+
+def _citations(signal: Mapping[str, Json]) -> list[Json]:
+    """The numbers of the signal that the reasoning rests on, as they stand there."""
+    features = _mapping(signal.get("features"))
+    named = {"signal.price": signal.get("price")} | {
+        f"signal.features.{name}": features.get(name) for name in ("ema_9", "ema_21", "rsi_14")
+    }
+    return [{"name": name, "value": value} for name, value in named.items() if value is not None]
+
+
+def _said(summaries: Mapping[str, Json], name: str) -> str:
+    return str(summaries.get(name) or "No word on the news.")
 
 
 def _conclusion(action: str, scores: Sequence[float], combined: int) -> str:

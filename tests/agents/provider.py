@@ -27,7 +27,17 @@ def good_answer(message: dict[str, Any]) -> dict[str, Any]:
             ]
         }
     if task == "commander":
-        return {"symbol": symbol, "action": "BUY", "confidence": 70, "reasoning": "Both agree."}
+        signal = message["data"]["signal"]
+        side = 1 if signal["direction"] == "BULLISH" else -1
+        return {
+            "symbol": symbol,
+            "action": "BUY" if side > 0 else "SELL",
+            "confidence": 70,
+            "stop": signal["price"] - side * 1_000,
+            "target": signal["price"] + side * 2_000,
+            "citations": [{"name": "signal.price", "value": signal["price"]}],
+            "reasoning": "Both agree.",
+        }
     score = 40 if task == "technical" else 20 + len(message["headlines"]["items"])
     return {"symbol": symbol, "score": score, "confidence": 65, "summary": f"{task} is fine"}
 

@@ -537,7 +537,8 @@ def test_any_text_is_an_answer_or_none(text: str) -> None:
 @given(st.text(min_size=1, max_size=20), st.integers(0, 100))
 def test_an_answer_of_the_shape_is_read_as_it_stands(reason: str, confidence: int) -> None:
     answer = CommanderAnswer.model_validate_json(
-        f'{{"symbol":"X","action":"SELL","confidence":{confidence},"reasoning":"r"}}'
+        f'{{"symbol":"X","action":"SELL","confidence":{confidence},"stop":2,"target":1,'
+        '"citations":[],"reasoning":"r"}'
     ).model_copy(update={"reasoning": reason})
 
     assert read_answer(CommanderAnswer, answer.model_dump_json()) == (

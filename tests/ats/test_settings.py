@@ -227,7 +227,7 @@ def test_a_news_file_is_read_when_it_is_asked_for_and_not_passed_over_in_silence
 def test_signals_age_by_the_clock_that_is_set(clock: str, age: object) -> None:
     options = options_of(load(ats_clock=clock, ats_min_confidence=70))
 
-    assert (options.age, options.min_confidence) == (age, 70)
+    assert (options.age, options.limits.min_confidence) == (age, 70)
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def a_prompt(task: str, data: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 def a_report(score: int, confidence: int) -> dict[str, Any]:
-    return {"score": score, "confidence": confidence, "summary": "…"}
+    return {"score": score, "confidence": confidence}
 
 
 PROMPTS: dict[type[ScoutAnswer | TechnicalAnswer | SentimentAnswer | CommanderAnswer], Any] = {
@@ -152,7 +152,9 @@ def test_the_commander_gives_the_indicator_its_level_and_the_headline_as_reasons
         ),
     }
 
-    said = answer(a_prompt("commander", {"signal": SIGNAL, "reports": reports}), None)["reasoning"]
+    summaries = {name: report["summary"] for name, report in reports.items()}
+    prompt = a_prompt("commander", {"signal": SIGNAL, "reports": reports}, summaries=summaries)
+    said = answer(prompt, None)["reasoning"]
 
     assert said == (
         "BUY: ema cross on 5m bars at ₹1,420.00: EMA 9 (₹1,419.00) is above EMA 21 (₹1,417.00). "
