@@ -29,6 +29,7 @@ from dhan.trader_control import PnlExitState, TraderControlClient
 from executors.addresses import Addresses
 from executors.clock import MonotonicClock
 from executors.modes import ModeRules
+from executors.reasons import for_operator
 from executors.risk.preflight import Red, judge_preflight
 from executors.sessions import ActiveUsers
 from executors.store import Connected, Store
@@ -242,7 +243,11 @@ class PreflightSweep:
         if not self._board.note(user, facts.trading_date, reds, at):
             return
         level = log.warning if reds else log.info
-        level("preflight", user=str(user), reds=[red.value for red in reds])
+        level(
+            "preflight",
+            user=str(user),
+            reds={red.value: for_operator(red) for red in reds},
+        )
         message = preflight(user, facts, reds)
         await self._deps.publish(message_output(PREFLIGHTS, message, str(user)))
         self._unrecorded[user] = message

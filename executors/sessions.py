@@ -20,6 +20,8 @@ import structlog
 from bus.database import StoreAway
 from bus.records import Output, message_output
 from executors.clock import MonotonicClock
+from executors.reasons import Reason
+from executors.risk.gate import Denial
 from executors.store import KeyRow, Store
 from schemas.ids import DhanClientId, UserId, derive
 from schemas.messages import UserSession
@@ -32,12 +34,12 @@ POLL_EVERY: Final = 0.5  # a user who flips the switch sees the effect within a 
 KEEP_FOR: Final = 5.0  # a database restart behind a pooler takes about three
 
 ACTIVE: Final = "active"
-SWITCHED_OFF: Final = "switched_off"
-NO_TOKEN: Final = "no_token"  # noqa: S105  # a reason, not a secret
-TOKEN_EXPIRED: Final = "token_expired"  # noqa: S105
-TOKEN_REFUSED: Final = "token_refused"  # noqa: S105
+SWITCHED_OFF: Final = Reason.SWITCHED_OFF.value
+NO_TOKEN: Final = Reason.NO_TOKEN.value
+TOKEN_EXPIRED: Final = Reason.TOKEN_EXPIRED.value
+TOKEN_REFUSED: Final = Denial.TOKEN_REFUSED.value
 REMOVED: Final = "removed"
-DATABASE_AWAY: Final = "database_away"
+DATABASE_AWAY: Final = Reason.DATABASE_AWAY.value
 
 Publish = Callable[[Output], Awaitable[None]]
 

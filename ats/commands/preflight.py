@@ -20,7 +20,8 @@ from ats.services.context import database
 from ats.settings import load
 from bus.reader import read_topics
 from bus.records import Record
-from executors.risk.preflight import REDS, Red
+from executors.reasons import for_operator
+from executors.risk.preflight import Red
 from executors.store import KeyRow, Store
 from schemas.codec import decode
 from schemas.errors import Unreadable
@@ -48,7 +49,7 @@ async def show(console: Console) -> int:
     lines = verdict_lines([row for row in keys if row.token_expiry], verdicts, trading_day(now))
     table = Table("account", "user", "today", "why, and what to do")
     for account, user, reds in lines:
-        said = "\n".join(f"{red}: {words_of(red)}" for red in reds)
+        said = "\n".join(f"{red}: {for_operator(red)}" for red in reds)
         table.add_row(account, user, "[red]red[/]" if reds else "[green]green[/]", said)
     console.print(table if lines else "nobody is connected to Dhan")
     return exit_codes.BROKEN if any(reds for _, _, reds in lines) else exit_codes.DONE
@@ -79,8 +80,3 @@ def verdict_lines(
         reds = told.reds if told and today else (Red.PREFLIGHT_MISSING.value,)
         lines.append((str(row.client_id), str(row.user), reds))
     return lines
-
-
-def words_of(red: str) -> str:
-    """What the operator reads of a reason; of one that this version does not know, nothing."""
-    return REDS[Red(red)].operator if red in set(Red) else ""

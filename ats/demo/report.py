@@ -12,7 +12,7 @@ from ats.demo.result import Played
 from ats.demo.tally import Tally
 from ats.demo.words import CUT_OFF, TRUTH, next_steps
 from ats.runtime import exit_codes
-from executors.orders.outcomes import EXPLANATIONS
+from executors.reasons import for_user
 from executors.risk.gate import Denial
 from schemas.messages import Outcome
 
@@ -117,7 +117,7 @@ def _say_what_was_not_accepted(console: Console, tally: Tally) -> None:
         by = " by Dhan" if outcome == Outcome.REJECTED else ""
         line = f"  {count:>5,} {outcome}{by}: {words}"
         console.print(line, highlight=False, soft_wrap=True, markup=False)
-        if words == EXPLANATIONS[Denial.ORDERS_OF_THE_DAY_USED_UP]:
+        if words == for_user(Denial.ORDERS_OF_THE_DAY_USED_UP):
             console.print(f"        {CUT_OFF}", style="dim", highlight=False, soft_wrap=True)
 
 

@@ -14,7 +14,7 @@ from statistics import quantiles
 from uuid import UUID
 
 from bus.records import Record
-from executors.orders.outcomes import EXPLANATIONS
+from executors.reasons import for_user
 from executors.risk.gate import Denial, closes
 from schemas import ticks, topics
 from schemas.codec import decode
@@ -288,7 +288,7 @@ class Tally:
         fan_out = self._without.get(decision.id)
         if fan_out is None or fan_out.orders:
             return "on its way to the users"
-        reasons = {EXPLANATIONS.get(one.reason_code, one.reason_code) for one in fan_out.without}
+        reasons = {for_user(one.reason_code) or one.reason_code for one in fan_out.without}
         return f"no order: {', '.join(sorted(reasons)) or 'nobody trades'}"
 
     def accepted(self) -> list[Execution]:
@@ -344,7 +344,7 @@ class Tally:
 
 def in_words(execution: Execution) -> str:
     """Why an order was not accepted."""
-    return execution.reason or EXPLANATIONS.get(execution.reason_code, "") or execution.reason_code
+    return execution.reason or for_user(execution.reason_code) or execution.reason_code
 
 
 def _latency(waits: list[float]) -> Latency:

@@ -19,7 +19,8 @@ from dhan.outcomes import NoAccess, TokenRefused, Unknown
 from executors.clock import MonotonicClock
 from executors.modes import BrokerFactory
 from executors.orders.breaker import Breakers
-from executors.orders.outcomes import NOT_FOUND, UNVERIFIABLE, not_found, of_order
+from executors.orders.outcomes import not_found, of_order
+from executors.reasons import Reason
 from executors.store import (
     OpenClaim,
     OrderKey,
@@ -87,7 +88,7 @@ class Reconciler:
 
     def _given_up(self, left_for: float) -> OrderOutcome | None:
         """The outcome of an order nobody can ask about, once its owner can no longer be sending."""
-        return not_found(UNVERIFIABLE) if left_for >= self.lease else None
+        return not_found(Reason.UNVERIFIABLE) if left_for >= self.lease else None
 
     async def _look_up(
         self, key: OrderKey, claim: OpenClaim, left_for: float
@@ -100,7 +101,9 @@ class Reconciler:
             case Found(order):
                 return of_order(order)
             case NotFound() if claim.age >= self.lease:
-                return not_found(NOT_FOUND if claim.age < BOOK_REACHES_BACK else UNVERIFIABLE)
+                return not_found(
+                    Reason.NOT_FOUND if claim.age < BOOK_REACHES_BACK else Reason.UNVERIFIABLE
+                )
             case NotFound():
                 return None
             case TokenRefused(reason=reason) | NoAccess(reason=reason):
@@ -112,4 +115,4 @@ class Reconciler:
                 log.warning(
                     "order_still_unknown", order=str(key.order), reason=reason, claim_age=claim.age
                 )
-                return not_found(UNVERIFIABLE) if claim.age >= UNCLEAR_LIMIT else None
+                return not_found(Reason.UNVERIFIABLE) if claim.age >= UNCLEAR_LIMIT else None

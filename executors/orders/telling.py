@@ -10,6 +10,7 @@ from bus.records import Output, message_output
 from executors.metrics import OrderMetrics
 from executors.orders.observations import placement_event
 from executors.orders.outcomes import execution
+from executors.reasons import for_operator
 from executors.risk.order_rate import OrderRate
 from executors.store import OrderOutcome
 from schemas.messages import OrderIntent
@@ -30,6 +31,7 @@ class Telling:
         message = execution(intent, outcome)
         self._budget.observe(message)
         self._metrics.told(message)
+        meaning = for_operator(outcome.code)
         log.info(
             "order_settled",
             order=str(intent.id),
@@ -37,6 +39,7 @@ class Telling:
             symbol=intent.symbol,
             outcome=outcome.outcome,
             code=outcome.code,
+            **({"meaning": meaning} if meaning else {}),
         )
         outputs = [message_output(EXECUTIONS, message, str(intent.user_id))]
         if placed := placement_event(intent, outcome):

@@ -25,17 +25,12 @@ from executors.clock import DecisionTime, MonotonicClock
 from executors.fanout import decided
 from executors.modes import BrokerFactory
 from executors.orders.breaker import Breakers
-from executors.orders.outcomes import (
-    CLAIM_STALE,
-    ORDER_UNRESOLVED,
-    denied,
-    denied_as_seen,
-    of_placement,
-)
+from executors.orders.outcomes import denied, denied_as_seen, of_placement
 from executors.orders.pre_trade import PreTrade
 from executors.orders.stopwatch import Stopwatch
 from executors.orders.telling import Telling
 from executors.orders.unresolved import UnresolvedOrders
+from executors.reasons import Reason
 from executors.risk.gate import Denial
 from executors.store import (
     AlreadyClaimed,
@@ -115,7 +110,7 @@ class OrderWorker:
             match claim:
                 case AlreadyClaimed(outcome):
                     return outcome
-                case Refused(reason) if reason == ORDER_UNRESOLVED and self._waits(key, began):
+                case Refused(Reason.ORDER_UNRESOLVED) if self._waits(key, began):
                     await self._deps.machine.sleep(RETRY_PAUSE)
                 case Refused(reason):
                     return await self._deny(key, denied(reason), OrderTerms.of(order, evidence))
@@ -163,7 +158,7 @@ class OrderWorker:
         closing = pre_trade.closes(order, pre_trade.clock.now(when))
         answers = closing or await self._deps.breakers.admits(order.user_id, client)
         said = said._replace(answers=answers)
-        placed: PlaceResult = NotSent(CLAIM_STALE, "")
+        placed: PlaceResult = NotSent(Reason.CLAIM_STALE.value, "")
         guarded = True  # by a stop and a target that go with it
         while True:
             now = await pre_trade.turn(order, when)

@@ -5,9 +5,9 @@ Pure. The facts are recorded as they were judged, so anybody can judge them agai
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final
 
 from executors.risk.gate import FEED_DEAD_AFTER, Address
 from schemas.messages import PreflightFacts
@@ -28,65 +28,6 @@ class Red(StrEnum):
     BOOK_UNREAD = "book_unread"
     BOOK_DISAGREES = "book_disagrees"
     PNL_EXIT_UNARMED = "pnl_exit_unarmed"
-
-
-class Words(NamedTuple):
-    """What a red reason says: to the user, and to the operator with what to do."""
-
-    user: str
-    operator: str
-
-
-REDS: Final[Mapping[Red, Words]] = {
-    Red.PREFLIGHT_MISSING: Words(
-        "today's checks of your account are not done yet",
-        "no order worker has looked at the account today: is `ats executors` running?",
-    ),
-    Red.TOKEN_ENDS_IN_SESSION: Words(
-        "the connection to Dhan ends before the day's trading does: connect again",
-        "the user has to connect again on the account page",
-    ),
-    Red.ADDRESS_MISMATCH: Words(
-        "Dhan sees your account's requests come from another address than the registered one",
-        "compare ATS_EGRESS and `ats members list` with what is registered at Dhan",
-    ),
-    Red.ADDRESS_UNVERIFIED: Words(
-        "Dhan did not say from which address it sees your account's requests",
-        "`GET /v2/ip/getIP` gave no address: is a static address registered at Dhan?",
-    ),
-    Red.FUNDS_UNREADABLE: Words(
-        "Dhan did not say what funds your account has",
-        "`GET /v2/fundlimit` gave no amount: look at Dhan's status, and at the account",
-    ),
-    Red.NO_FUNDS: Words(
-        "your Dhan account has no funds to trade with",
-        "the user has to bring in funds at Dhan",
-    ),
-    Red.INSTRUMENTS_OLD: Words(
-        "the list of instruments is not today's",
-        "the order workers read the instrument master at their start: restart `ats executors`",
-    ),
-    Red.DAY_NOT_IN_CALENDAR: Words(
-        "the calendar does not know this day",
-        "write the day into the file of ATS_CALENDAR, and restart",
-    ),
-    Red.FEED_COLD: Words(
-        "no market data arrive",
-        "is `ats feed` running and connected? see `ats_feed` on /metrics",
-    ),
-    Red.BOOK_UNREAD: Words(
-        "your orders and positions at Dhan have not been read today",
-        "is `ats books` running, and does it observe the account?",
-    ),
-    Red.BOOK_DISAGREES: Words(
-        "what is known of your positions is not what Dhan shows",
-        "compare `ats tail ats.positions` with Dhan's page; `ats books` reads again by itself",
-    ),
-    Red.PNL_EXIT_UNARMED: Words(
-        "Dhan's own exit at a loss is not set for today",
-        "see `pnl_exit` on `ats.exits` for why; `ats books` tries again every minute",
-    ),
-}
 
 
 def judge_preflight(facts: PreflightFacts) -> tuple[Red, ...]:

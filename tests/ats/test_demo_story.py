@@ -21,7 +21,7 @@ from ats.demo.tally import Promise, Tally
 from ats.demo.users import DemoUser, Visitor
 from ats.demo.view import View
 from ats.runtime import exit_codes
-from executors.orders.outcomes import EXPLANATIONS
+from executors.reasons import for_user
 from executors.risk.gate import Denial
 from schemas import topics
 from schemas.ids import UserId, derive
@@ -43,7 +43,7 @@ from tests.ats.factories import (
 )
 
 BALA = UserId(UUID(int=2))
-USED_UP = EXPLANATIONS[Denial.ORDERS_OF_THE_DAY_USED_UP]
+USED_UP = for_user(Denial.ORDERS_OF_THE_DAY_USED_UP)
 
 
 def tally_of(*records: object) -> Tally:

@@ -12,7 +12,7 @@ import pytest
 from agents import committee, limits
 from agents.llm_calls import Failure
 from ats.settings import Settings
-from executors.orders.outcomes import EXPLANATIONS
+from executors.reasons import WORDS
 from executors.risk.gate import Denial
 from schemas.topics import CATALOGUE
 from tests.docs.blocks import PAGES, blocks, name, spans
@@ -32,9 +32,8 @@ TOPICS: Final = {topic.name for topic in CATALOGUE}
 OTHERS: Final = {"ats.rules"}  # a group of entry points
 SETTING: Final = re.compile(r"(?:ATS|KAFKA|DHAN|ADMIN|SUPABASE|OPENAI|NEXT_PUBLIC)_[A-Z_]*[A-Z]")
 CODES: Final = (
-    {denial.value for denial in Denial}
-    | {failure.value for failure in Failure}
-    | set(EXPLANATIONS)
+    {failure.value for failure in Failure}
+    | {str(code) for code in WORDS}
     | {value for part in (committee, limits) for value in vars(part).values() if _is_code(value)}
 )
 

@@ -10,14 +10,14 @@ import pytest
 
 from agents.llm_calls import Failure
 from ats.settings import Settings
-from executors.orders.outcomes import BY_HAND, EXPLANATIONS, FOUND_LATE
-from executors.risk.gate import Denial
+from executors.reasons import WORDS
 from schemas.topics import CATALOGUE
 from tools.reference import metrics
 from tools.reference.commands import commands
 from tools.reference.pages import PAGES
 from tools.reference.settings import explained
 from tools.reference.source import ROOT, comments
+from tools.web_reasons import FILE, typescript
 
 
 @pytest.fixture(scope="module")
@@ -83,18 +83,17 @@ def test_no_other_service_has_records() -> None:
     assert services == set(metrics.SERVICES)
 
 
-def test_every_denial_has_a_sentence_and_a_row(pages: dict[str, str]) -> None:
-    for denial in Denial:
-        assert EXPLANATIONS[denial]
-        assert f"| `{denial.value}` |" in pages["denials.md"]
+def test_every_reason_code_stands_in_the_page_with_who_gives_it(pages: dict[str, str]) -> None:
+    for reason, words in WORDS.items():
+        row = next(line for line in pages["denials.md"].splitlines() if f"| `{reason}` |" in line)
+
+        assert words.user in row
+        assert words.operator in row
+        assert "|  |" not in row
 
 
-def test_every_reason_has_a_sentence_on_the_account_page_too() -> None:
-    words = (ROOT / "web/src/lib/words.ts").read_text(encoding="utf-8")
-    reasons = words.split("const REASONS", 1)[1].split("};", 1)[0]
-    # a person's own words follow the one, and what is found late is no failure
-    for code in EXPLANATIONS.keys() - {BY_HAND, FOUND_LATE}:
-        assert f"  {code}: " in reasons, f"give {code} words in REASONS of web/src/lib/words.ts"
+def test_the_account_page_has_the_sentences_of_today() -> None:
+    assert FILE.read_text(encoding="utf-8") == typescript(), "run python -m tools.web_reasons"
 
 
 def test_every_failure_has_a_sentence_behind_it_in_the_code(pages: dict[str, str]) -> None:

@@ -10,13 +10,12 @@ from hypothesis import strategies as st
 from executors.clock import DecisionTime, LiveClock, ReplayClock
 from executors.orders.correction_store import Correction
 from executors.orders.outcomes import (
-    FOUND_LATE,
-    NOT_FOUND,
     correction,
     denied,
     execution,
     not_found,
 )
+from executors.reasons import Reason
 from executors.risk.order_rate import OrderRate
 from executors.risk.requests import WORKERS
 from executors.store import OrderKey, OrderOutcome
@@ -119,8 +118,8 @@ def test_an_order_told_again_with_another_outcome_counts_as_last_told() -> None:
 def test_a_correction_counts_for_the_order_whatever_is_told_again_and_in_whatever_order() -> None:
     """Found after all, then rejected: the position follows, the order stays one of the day."""
     intent = an_intent(decision=a_decision(), quantity=Quantity(10))
-    lost = execution(intent, not_found(NOT_FOUND))
-    found = correction(a_correction(intent, 1, replace(ACCEPTED, code=FOUND_LATE)))
+    lost = execution(intent, not_found(Reason.NOT_FOUND))
+    found = correction(a_correction(intent, 1, replace(ACCEPTED, code=Reason.FOUND_LATE.value)))
     rejected = correction(a_correction(intent, 2, replace(ACCEPTED, outcome=Outcome.REJECTED)))
 
     for told, position in (

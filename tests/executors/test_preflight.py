@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ats.commands.preflight import newest, verdict_lines, words_of
+from ats.commands.preflight import newest, verdict_lines
 from bus.database import StoreAway
 from bus.records import Output, Record
 from executors.addresses import Addresses
@@ -27,8 +27,9 @@ from executors.preflights import (
     PreflightSweep,
     preflight,
 )
+from executors.reasons import for_operator, for_user
 from executors.risk.gate import FEED_DEAD_AFTER
-from executors.risk.preflight import CHECKS, REDS, Red, judge_preflight
+from executors.risk.preflight import CHECKS, Red, judge_preflight
 from executors.sessions import ACTIVE, UserState
 from executors.store import KeyRow
 from schemas.calendar import EVERY_DAY, Calendar
@@ -223,7 +224,7 @@ async def test_for_each_single_wrong_thing_it_is_red_nothing_is_entered_and_exit
     assert [(each.green, each.reds) for each in morning.told] == [(False, (red.value,))]
     assert await morning.kept() == [(False, [red.value])]
     assert (told.outcome, told.reason_code) == (Outcome.DENIED, "preflight_red")
-    assert REDS[red].user in told.reason
+    assert for_user(red) in told.reason
     assert await an_exit(family, deps, morning.user) == (Outcome.ACCEPTED, "accepted")
 
 
@@ -237,7 +238,7 @@ async def test_before_the_first_look_of_the_day_nothing_is_entered_and_exits_lea
     told = await run(OrderWorker(deps), await family.world.intent(morning.user))
 
     assert (told.outcome, told.reason_code) == (Outcome.DENIED, "preflight_red")
-    assert REDS[Red.PREFLIGHT_MISSING].user in told.reason
+    assert for_user(Red.PREFLIGHT_MISSING) in told.reason
     assert await an_exit(family, deps, morning.user) == (Outcome.ACCEPTED, "accepted")
 
 
@@ -353,11 +354,10 @@ def test_on_a_day_without_a_session_no_token_ends_in_one() -> None:
     assert judge_preflight(closed) == ()
 
 
-def test_every_reason_has_words_and_a_check_and_a_wrong_morning() -> None:
+def test_every_reason_has_a_check_and_a_wrong_morning() -> None:
     checked = {red for red, _ in CHECKS}
 
     assert checked == set(Red) - {Red.PREFLIGHT_MISSING} == {red for _, red in WRONG.values()}
-    assert all(REDS[red].user and REDS[red].operator for red in Red)
 
 
 def test_paper_money_asks_for_no_preflight() -> None:
@@ -396,5 +396,5 @@ def test_the_newest_verdict_of_today_counts_and_who_has_none_is_red() -> None:
 
     assert [reds for _, _, reds in today] == [(), ("preflight_missing",)]
     assert [reds for _, _, reds in tomorrow] == [("preflight_missing",)] * 2
-    assert "ats executors" in words_of("preflight_missing")
-    assert words_of("of a later version") == ""
+    assert "ats executors" in for_operator("preflight_missing")
+    assert for_operator("of a later version") == ""

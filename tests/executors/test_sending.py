@@ -23,11 +23,12 @@ from executors.clock import LiveClock, MarketClock, MonotonicClock, ReplayClock
 from executors.metrics import OrderMetrics
 from executors.modes import Mode, ModeRules
 from executors.orders.breaker import Breakers
-from executors.orders.outcomes import NOT_FOUND, not_found
+from executors.orders.outcomes import not_found
 from executors.orders.pre_trade import PreTrade
 from executors.orders.telling import Telling
 from executors.orders.worker import SEND_TIMEOUT, OrderWorker, WorkerDeps
 from executors.quotes import QuoteCache
+from executors.reasons import Reason
 from executors.risk.order_rate import OrderRate
 from executors.risk.requests import WORKERS
 from executors.sessions import ACTIVE, SWITCHED_OFF, ActiveUsers, UserState
@@ -82,7 +83,7 @@ class Memory:
     async def claim(self, intent: OrderIntent, **_: object) -> Claim:
         await self.time.sleep(self.claim_takes)
         self.recorded[OrderKey.of(intent)] = replace(
-            not_found(NOT_FOUND), terms=OrderTerms.of(intent)
+            not_found(Reason.NOT_FOUND), terms=OrderTerms.of(intent)
         )
         return Claimed(Credentials(ACCOUNT, SecretStr("a-token")), TokenVersion(1))
 

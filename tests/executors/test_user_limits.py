@@ -8,7 +8,8 @@ from typing import Any
 import orjson
 
 from executors.limits import LimitsBoard, LimitsPoller, LimitStore, OwnLimits
-from executors.orders.outcomes import NOT_FOUND, execution, not_found
+from executors.orders.outcomes import execution, not_found
+from executors.reasons import Reason
 from executors.risk.order_rate import OrderRate
 from executors.risk.sizing import UserLimits
 from schemas.ids import Segment, UserId
@@ -148,7 +149,7 @@ def test_an_order_that_was_not_found_counts_no_more() -> None:
     budget, intent = OrderRate(), an_intent()
     budget.spend(intent, TEN_O_CLOCK)
 
-    budget.observe(execution(intent, not_found(NOT_FOUND)))
+    budget.observe(execution(intent, not_found(Reason.NOT_FOUND)))
 
     assert [(each.bought, each.sold) for each in budget.ordered(USER, TEN_O_CLOCK).values()] == [
         (0, 0)

@@ -1,5 +1,5 @@
-"""The pages of codes: how a process ends, why an order may not leave, why a model's answer is not
-used.
+"""The pages of codes: how a process ends, what is said of an order and of a morning, why a model's
+answer is not used.
 """
 
 from __future__ import annotations
@@ -9,8 +9,10 @@ from typing import Final
 from agents.llm_calls import Failure
 from ats.runtime import exit_codes
 from bus.exit import Exit
-from executors.orders.outcomes import EXPLANATIONS
+from executors.reasons import WORDS, Reason
 from executors.risk.gate import Denial
+from executors.risk.preflight import Red
+from executors.risk.sizing import NoOrder
 from tools.reference.markdown import code, page, table
 from tools.reference.source import comments, sentence
 
@@ -51,19 +53,25 @@ def _restart(number: int) -> str:
 
 
 def denials_page() -> str:
-    gate = {denial.value for denial in Denial}
     rows = [
-        (code(str(reason)), "the gate" if str(reason) in gate else "the claim or the lookup", words)
-        for reason, words in EXPLANATIONS.items()
+        (code(str(reason)), _given_by(reason), words.user, words.operator)
+        for reason, words in WORDS.items()
     ]
     return page(
-        "Reason codes of orders",
-        "`executors/risk/gate.py` and `executors/orders/outcomes.py`",
-        "Each message on `ats.executions` carries a `reason_code`. The user reads the sentence. A "
-        "rejection by Dhan carries Dhan's own code and words instead. Codes are added, never "
-        "renamed.",
-        table(("Code", "Decided by", "What the user reads"), rows),
+        "Reason codes",
+        "`executors/reasons.py`",
+        "Each message on `ats.executions` carries a `reason_code`, `ats.fanouts` one for each user "
+        "without an order, `ats.preflights` those of a red morning. The user reads the one "
+        "sentence on the account page. The operator reads the other one in the log, as `meaning` "
+        "of `order_settled`, and in `ats preflight`. A rejection by Dhan carries Dhan's own code "
+        "and words instead. Codes are added, never renamed.",
+        table(("Code", "Given by", "What the user reads", "What the operator reads"), rows),
     )
+
+
+def _given_by(reason: str) -> str:
+    givers = {"the gate": Denial, "the preflight": Red, "sizing": NoOrder, "the orders": Reason}
+    return ", ".join(name for name, codes in givers.items() if reason in set(codes))
 
 
 def failures_page() -> str:

@@ -1,4 +1,5 @@
 // What a person reads for each outcome. An address carries the code, never the words.
+import { IDLE, REASONS } from "@/lib/reasons";
 
 export type Tone = "good" | "bad" | "plain";
 
@@ -68,68 +69,22 @@ export function wordsOf(code: string): Notice {
   return noticeOf(code) ?? bad("Something went wrong on our side. Nothing was changed. Try again.");
 }
 
-const REASONS: Readonly<Record<string, string>> = {
-  kill_switch: "All trading was stopped by the operator.",
-  mode_refuses: "The running mode does not trade your account.",
-  not_a_member: "Your Dhan account was not declared as a member of the operator's family.",
-  user_inactive: "Your account was not active.",
-  decision_expired: "The decision was too old.",
-  outside_session: "The market was closed.",
-  after_last_entry: "It was too late in the day to open a position.",
-  day_not_in_calendar: "The operator's calendar did not know the day, so the market counted as closed.",
-  feed_dead: "No market data was coming in.",
-  quote_absent: "No price was known for it.",
-  quote_stale: "Its last price was too old.",
-  price_far_from_market: "The price had moved too far from the market.",
-  order_too_large: "The order was larger than your limit.",
-  orders_of_the_day_used_up: "Your orders of the day were used up.",
-  too_many_orders_a_second: "Too many orders in one second.",
-  limits_unknown: "Your own limits could not be read, so nothing was opened.",
-  segment_not_allowed: "Your limits do not allow this market segment.",
-  product_not_allowed: "Your limits do not allow intraday positions.",
-  long_only: "Your limits allow no position that begins with a sale.",
-  too_many_positions: "You held as many positions as your limits allow.",
-  symbol_exposure_too_large: "More would have been at stake in this share than your limits allow.",
-  exposure_too_large: "More would have been at stake than your limits allow.",
-  daily_loss_reached: "The day's loss had reached your limit.",
-  against_position: "You held a position of the other side, and more than it would have been traded.",
-  stopped: "All orders were stopped, closing ones too.",
-  too_many_requests: "Too many orders in one minute, hour or day.",
-  claim_stale: "It was not sent in time, so it was not sent at all.",
-  not_found: "Dhan's answer was lost, and its order book does not hold the order.",
-  unverifiable: "Dhan's answer was lost, and Dhan could not be asked. Check your order book at Dhan.",
-  halted: "Trading was halted.",
-  switched_off: "Trading was switched off.",
-  token_expired: "The connection to Dhan had expired.",
-  account_mismatch: "The connection was of another Dhan account than the one you named.",
-  account_unverified: "Dhan did not say whose account the connection is of.",
-  account_failing: "Dhan did not answer for your account.",
-  order_unresolved: "Dhan's answer to an earlier order was lost, and it was still being looked up.",
-  preflight_red: "Today's checks of your account were not green.",
-  address_mismatch: "Dhan saw your orders come from another address than the one registered for you.",
-  address_unverified: "Dhan did not say from which address it sees your orders.",
-  no_source_address: "The operator has set no address from which your orders leave.",
-  token_refused: "Dhan no longer accepted the connection.",
-  no_token: "No Dhan account was connected.",
-  no_account: "No Dhan account was connected.",
-};
-
-const HALTS: Readonly<Record<string, string>> = {
-  kill_switch: "On, but the operator has stopped all trading. Only closing orders are placed.",
-  outside_session: "On, but the market is closed. No order is placed until it opens.",
-  after_last_entry: "On, but it is too late in the day to open positions. Only closing orders are placed.",
-  day_not_in_calendar: "On, but the operator's calendar does not know this day. No order is placed.",
-  feed_dead: "On, but no market data comes in. No order is placed until it does.",
-};
-
 /** Why nobody's orders leave, for somebody who is switched on. */
 export function haltInWords(code: string): string {
-  const known = Object.hasOwn(HALTS, code) ? HALTS[code] : undefined;
+  const known = Object.hasOwn(IDLE, code) ? IDLE[code] : undefined;
   return known ?? `On, but all trading is halted (${code}). No order is placed.`;
 }
 
 /** A failure reason as a person reads it; an unknown one is shown as it was recorded. */
 export function failureInWords(reason: string): string {
   const code = /^[a-z_]+/.exec(reason)?.[0] ?? "";
-  return Object.hasOwn(REASONS, code) ? (REASONS[code] ?? reason) : reason;
+  const words = reasonInWords(code);
+  if (words === undefined) return reason;
+  const recorded = reason.slice(code.length).replace(/^: /, "");
+  if (code === "by_hand") return `${words} ${recorded}`; // a person's own words follow
+  return recorded.startsWith(words) ? recorded : words; // it may say more
+}
+
+function reasonInWords(code: string): string | undefined {
+  return Object.hasOwn(REASONS, code) ? REASONS[code] : undefined;
 }
