@@ -256,7 +256,7 @@ WORDS: Final[Mapping[str, Words]] = MappingProxyType(
         ),
         Reason.UNVERIFIABLE: Words(
             "Dhan's answer was lost, and Dhan could not be asked. Check your order book at Dhan.",
-            "the order may exist: ask the user, then `ats claims settle` or `ats claims correct`",
+            "the order may exist: ask the user, then correct it with `ats claims correct`",
         ),
         Reason.FOUND_LATE: Words(
             "Dhan's order book shows the order, which had been recorded as not found.",
