@@ -64,6 +64,7 @@ def rejudge(execution: Execution) -> Rejudged | None:
         evidence.asked_quantity,
         execution.price,
         evidence.valid_until,
+        evidence.stop,
     )
     before = context_of(evidence.asked, execution.instrument)
     cut = cut_reasons(asked, before)
@@ -76,6 +77,7 @@ def rejudge(execution: Execution) -> Rejudged | None:
             execution.quantity,
             execution.price,
             evidence.valid_until,
+            evidence.stop,
         )
         verdict = judged.verdict
         denial = judge(order, context_of(judged.seen, execution.instrument))

@@ -9,8 +9,8 @@ import asyncio
 import csv
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from dataclasses import dataclass, replace
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, InvalidOperation
 from typing import Final
 
 import httpx
@@ -18,8 +18,8 @@ import httpx
 from dhan.transport import CallTimeout
 from schemas.errors import TryLater, Unreadable
 from schemas.ids import InstrumentId, Segment
-from schemas.market import Instrument
-from schemas.units import PAISE_PER_RUPEE, Paise, Quantity
+from schemas.market import CASH, STOCK_DERIVATIVES, Instrument, PriceBand
+from schemas.units import PAISE_PER_RUPEE, Paise, Price, Quantity
 
 DETAILED_CSV: Final = "https://images.dhan.co/api-data/api-scrip-master-detailed.csv"
 MAX_FILE: Final = 256 * 1024 * 1024  # eight times today's file: more is not the master
@@ -28,6 +28,8 @@ COLUMNS: Final = (
     "DISPLAY_NAME", "SERIES",
     "LOT_SIZE", "TICK_SIZE",
 )  # fmt: skip
+# limits of orders, in units and rupees; the documents do not name them, the file has them
+LIMIT_COLUMNS: Final = ("SM_FREEZE_QTY", "SM_UPPER_LIMIT", "SM_LOWER_LIMIT")
 _SEGMENTS: Final = {
     ("NSE", "E"): Segment.NSE_EQ,
     ("NSE", "D"): Segment.NSE_FNO,
@@ -37,8 +39,7 @@ _SEGMENTS: Final = {
     ("BSE", "C"): Segment.BSE_CURRENCY,
     ("MCX", "M"): Segment.MCX_COMM,
 }
-_STOCK_DERIVATIVES: Final = frozenset({"FUTSTK", "OPTSTK"})
-_CASH: Final = frozenset({Segment.NSE_EQ, Segment.BSE_EQ, Segment.IDX_I})
+_NO_CONTRACT: Final = CASH | {Segment.IDX_I}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,8 @@ def parse(text: str, segments: AbstractSet[Segment]) -> Master:
     """Read the rows of `segments`; rows of others are passed over.
 
     Each line is read for itself (no field of the file spans lines), so a broken quote spoils one
-    row, not the rest.
+    row, not the rest. Price limits and freeze quantity that are absent, empty, zero or no numbers
+    count as not told: a row without them is still needed to leave a position.
 
     Raises:
         Unreadable: a column is missing, so that nothing in the file can be trusted.
@@ -130,7 +132,8 @@ def parse(text: str, segments: AbstractSet[Segment]) -> Master:
     header = [name.strip() for name in _split(lines[0])] if lines else []
     if missing := [name for name in COLUMNS if name not in header]:
         raise Unreadable(f"the instrument master lacks {', '.join(missing)}", "header")
-    at = {name: header.index(name) for name in COLUMNS}
+    wanted: tuple[str, ...] = (*COLUMNS, *LIMIT_COLUMNS)
+    at = {name: header.index(name) for name in wanted if name in header}
     builder = _MasterBuilder()
     for number, line in enumerate(lines[1:], start=2):
         if not line.strip():
@@ -138,7 +141,7 @@ def parse(text: str, segments: AbstractSet[Segment]) -> Master:
         try:
             row = _cells(_split(line), at)
             segment = _segment(row)
-            if row["INSTRUMENT"] in _STOCK_DERIVATIVES and row["UNDERLYING_SYMBOL"]:
+            if row["INSTRUMENT"] in STOCK_DERIVATIVES and row["UNDERLYING_SYMBOL"]:
                 builder.underlyings.add(row["UNDERLYING_SYMBOL"])
             if segment is not None and segment in segments:
                 builder.add(_instrument(segment, row), is_share=row["SERIES"] == "EQ")
@@ -168,7 +171,13 @@ class _MasterBuilder:
             self._shares.add(key)
 
     def close(self) -> Master:
+        for share in [each for each in self._by_symbol.values() if self._is_underlying(each)]:
+            told = replace(share, has_derivatives=True)
+            self._by_id[share.id] = self._by_symbol[share.id.segment, share.symbol] = told
         return Master(self._by_id, self._by_symbol, tuple(self.bad), frozenset(self.underlyings))
+
+    def _is_underlying(self, instrument: Instrument) -> bool:
+        return instrument.id.segment in CASH and instrument.symbol in self.underlyings
 
 
 def _split(line: str) -> list[str]:
@@ -179,9 +188,10 @@ def _split(line: str) -> list[str]:
 
 
 def _cells(cells: list[str], at: Mapping[str, int]) -> dict[str, str]:
-    if len(cells) <= max(at.values()):
-        raise Unreadable(f"{len(cells)} fields, expected at least {max(at.values()) + 1}", "line")
-    return {name: cells[index].strip() for name, index in at.items()}
+    needed = max(at[name] for name in COLUMNS)
+    if len(cells) <= needed:
+        raise Unreadable(f"{len(cells)} fields, expected at least {needed + 1}", "line")
+    return {name: cells[index].strip() for name, index in at.items() if index < len(cells)}
 
 
 def _segment(row: Mapping[str, str]) -> Segment | None:
@@ -194,7 +204,7 @@ def _segment(row: Mapping[str, str]) -> Segment | None:
 def _instrument(segment: Segment, row: Mapping[str, str]) -> Instrument:
     # cash rows keep the exchange's symbol in UNDERLYING_SYMBOL and the company in SYMBOL_NAME;
     # contracts the contract
-    symbol = (row["UNDERLYING_SYMBOL"] if segment in _CASH else "") or row["SYMBOL_NAME"]
+    symbol = (row["UNDERLYING_SYMBOL"] if segment in _NO_CONTRACT else "") or row["SYMBOL_NAME"]
     if not symbol:
         raise Unreadable("no symbol in UNDERLYING_SYMBOL or SYMBOL_NAME", "SYMBOL_NAME")
     if not row["INSTRUMENT"]:
@@ -206,6 +216,9 @@ def _instrument(segment: Segment, row: Mapping[str, str]) -> Instrument:
         kind=row["INSTRUMENT"],
         lot_size=Quantity(_whole("LOT_SIZE", _decimal("LOT_SIZE", row["LOT_SIZE"]))),
         tick_size=_tick_size(segment, row["TICK_SIZE"]),
+        band=_band(row),
+        freeze_quantity=_freeze_quantity(row),
+        underlying="" if segment in _NO_CONTRACT else row["UNDERLYING_SYMBOL"],
     )
 
 
@@ -223,6 +236,30 @@ def _tick_size(segment: Segment, text: str) -> Paise:
     if segment is Segment.IDX_I and size < 1:
         size *= PAISE_PER_RUPEE
     return Paise(_whole("TICK_SIZE", size))
+
+
+def _band(row: Mapping[str, str]) -> PriceBand | None:
+    lower, upper = (_told(row, name) for name in ("SM_LOWER_LIMIT", "SM_UPPER_LIMIT"))
+    if lower is None or upper is None:
+        return None
+    # whole paise inside the band
+    low = (lower * PAISE_PER_RUPEE).to_integral_value(ROUND_CEILING)
+    high = (upper * PAISE_PER_RUPEE).to_integral_value(ROUND_FLOOR)
+    return PriceBand(Price(int(low)), Price(int(high))) if low <= high else None
+
+
+def _freeze_quantity(row: Mapping[str, str]) -> Quantity | None:
+    units = _told(row, "SM_FREEZE_QTY")
+    return None if units is None or units < 1 else Quantity(int(units))
+
+
+def _told(row: Mapping[str, str], field: str) -> Decimal | None:
+    """A limit above zero; None where the row names none that can be read."""
+    try:
+        number = _decimal(field, row.get(field, ""))
+    except Unreadable:
+        return None
+    return number if number > 0 else None
 
 
 def _decimal(field: str, text: str) -> Decimal:

@@ -26,7 +26,7 @@ from bus.records import Output, Record
 from bus.stateless import Handler, StatelessService, run_stateless
 from executors.accounts import Accounts
 from executors.addresses import Addresses
-from executors.clock import MarketClock, MonotonicClock
+from executors.clock import MarketClock, MonotonicClock, ReplayClock
 from executors.contests import ContestSweep
 from executors.fanout import FanOut
 from executors.halt import kinds_of
@@ -55,6 +55,7 @@ from executors.preflights import (
     PreflightSweep,
 )
 from executors.quotes import QuoteCache
+from executors.risk.listed import DayMaster
 from executors.risk.order_rate import OrderRate
 from executors.risk.sizing import UserLimits
 from executors.risk.square_off import SquareOff
@@ -238,7 +239,19 @@ def _pre_trade(ports: ExecutorDeps, known: _Known) -> PreTrade:
         addresses=Addresses(ports.rules, ports.http, known.members, ports.machine),
         is_member=known.members.admits,
         preflight=known.preflights.red,
+        listed=_day_master(ports).of,
     )
+
+
+def _day_master(ports: ExecutorDeps) -> DayMaster:
+    """In a replay the master is of the replayed day, whichever that is."""
+    if isinstance(ports.clock, ReplayClock):
+        return DayMaster(ports.instruments)
+    return DayMaster(ports.instruments, _instruments_of(ports))
+
+
+def _instruments_of(ports: ExecutorDeps) -> date:
+    return ports.instruments_of or trading_day(UtcNs(ports.wall()))
 
 
 def _unresolved(ports: ExecutorDeps, known: _Known, telling: Telling) -> UnresolvedOrders:
@@ -333,7 +346,7 @@ def _preflight_feeds(
         books=books,
         calendar=ports.calendar,
         kinds=kinds_of(ports.instruments.values(), ports.calendar),
-        instruments_of=ports.instruments_of or trading_day(UtcNs(ports.wall())),
+        instruments_of=_instruments_of(ports),
         pnl_exit_wanted=pnl_exit_wanted,
         market=lambda: ports.clock.of_market(book.feed_clock),
         feed_clock=lambda: book.feed_clock,

@@ -154,6 +154,26 @@ WORDS: Final[Mapping[str, Words]] = MappingProxyType(
             "The price had moved too far from the market.",
             "the market left the decision behind: see the time from signal to order",
         ),
+        Denial.PRICE_BAND_UNKNOWN: Words(
+            "Its price band of the day was not known, so nothing was opened.",
+            "today's instrument master names no price limits of the share: was it read today?",
+        ),
+        Denial.LOCKED_AT_CIRCUIT: Words(
+            "It last traded at its circuit, where nobody may be left to trade with.",
+            "nothing to do: the last trade was at an end of the day's price band",
+        ),
+        Denial.PRICE_OUTSIDE_BAND: Words(
+            "The price was outside of its price band of the day.",
+            "nothing to do: the exchange would have refused it",
+        ),
+        Denial.STOP_OUTSIDE_BAND: Words(
+            "Its circuit was so near that no stop could have been placed.",
+            "nothing to do: the stop would have been outside of the day's price band",
+        ),
+        Denial.QUANTITY_ABOVE_FREEZE: Words(
+            "The order was larger than the exchange takes at once.",
+            "as large as the master's freeze quantity: sizing stays below it, so this is a fault",
+        ),
         Denial.ORDER_TOO_LARGE: Words(
             "The order was larger than your limit.",
             "above `max_order_value`",
@@ -281,6 +301,10 @@ WORDS: Final[Mapping[str, Words]] = MappingProxyType(
         NoOrder.ONE_LOT_RISKS_TOO_MUCH: Words(
             "One lot could lose more than you risk in a trade.",
             "`risk_per_trade` is below one lot's distance to its stop",
+        ),
+        NoOrder.FREEZE_BELOW_ONE_LOT: Words(
+            "The exchange takes less than one lot of it at once.",
+            "the master's freeze quantity is no larger than a lot: is the row right?",
         ),
         # the preflight; two of its codes are the gate's too
         Red.PREFLIGHT_MISSING: Words(

@@ -70,6 +70,17 @@ class SeenExposure(FrozenModel):
     positions: Count = 0
 
 
+class SeenListed(FrozenModel):
+    """What the day's instrument master said of the instrument."""
+
+    lower: Price | None = Field(default=None, description="of the day's price band; null: not told")
+    upper: Price | None = None
+    band_needed: bool = Field(default=False, description="nothing is entered without a band")
+    freeze_quantity: Quantity | None = Field(
+        default=None, description="units of one order that the exchange may reject; null: not told"
+    )
+
+
 class SeenSession(FrozenModel):
     """One continuous session of the instrument; `close` is its first moment outside."""
 
@@ -114,6 +125,7 @@ class SeenContext(FrozenModel):
     preflight: Code = Field(
         default="", description="why today's checks of the account are red; empty: green, or none"
     )
+    listed: SeenListed = SeenListed()
 
 
 class Answer(FrozenModel):
@@ -151,4 +163,5 @@ class Evidence(FrozenModel):
         max_length=20, description="what forbade the whole, so that only the exit was left of it"
     )
     valid_until: UtcNs = Field(description="the decision's deadline")
+    stop: Price | None = Field(default=None, description="trigger of the order's stop")
     judgement: Judgement | None = None

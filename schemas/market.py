@@ -13,6 +13,9 @@ from typing import Final
 from schemas.ids import InstrumentId, Segment
 from schemas.units import NS_PER_SECOND, Paise, Price, Quantity, UtcNs
 
+CASH: Final = frozenset({Segment.NSE_EQ, Segment.BSE_EQ})
+STOCK_DERIVATIVES: Final = frozenset({"FUTSTK", "OPTSTK"})  # Dhan's instrument types
+
 _IST_OFFSET_NS: Final = 19_800 * NS_PER_SECOND  # IST is UTC+05:30 all year, without daylight saving
 _DAY_NS: Final = 86_400 * NS_PER_SECOND
 
@@ -85,6 +88,21 @@ class AgentType(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class PriceBand:
+    """Lowest and highest price at which the exchange takes orders; both may trade.
+
+    A share without derivatives keeps its band all day. The band of a share with derivatives and of
+    a contract moves with the market: then this is where it began.
+    """
+
+    lower: Price
+    upper: Price
+
+    def __contains__(self, price: int) -> bool:
+        return self.lower <= price <= self.upper
+
+
+@dataclass(frozen=True, slots=True)
 class Instrument:
     """One row of the day's instrument master.
 
@@ -94,6 +112,10 @@ class Instrument:
         kind: Dhan's instrument type: `EQUITY`, `INDEX`, `FUTSTK`…
         lot_size: Smallest number of units one may trade.
         tick_size: Smallest step of a price.
+        band: The day's price band; None where the master names none.
+        freeze_quantity: Units of one order beyond which the exchange rejects it; None likewise.
+        underlying: Symbol of the share or index that a contract is on; "" of others.
+        has_derivatives: Futures or options are on it, so it has no fixed band.
     """
 
     id: InstrumentId
@@ -102,11 +124,25 @@ class Instrument:
     kind: str
     lot_size: Quantity
     tick_size: Paise
+    band: PriceBand | None = None
+    freeze_quantity: Quantity | None = None
+    underlying: str = ""
+    has_derivatives: bool = False
 
     @property
     def tradable(self) -> bool:
         """An index has a price but no orders."""
         return self.id.segment is not Segment.IDX_I
+
+    @property
+    def fixed_band(self) -> bool:
+        """Whether the exchange holds it to one band all day: a share without derivatives."""
+        return self.id.segment in CASH and not self.has_derivatives
+
+    @property
+    def on_share(self) -> bool:
+        """Whether it is a future or an option on a share."""
+        return self.kind in STOCK_DERIVATIVES
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from executors.risk.gate import (
     cut_to_close,
     judge,
 )
+from executors.risk.listed import Listed
 from executors.risk.order_rate import OrderRate
 from executors.risk.recorded import record_of
 from executors.risk.square_off import SquareOff
@@ -88,6 +89,7 @@ class PreTrade:
     addresses: Addresses | None = None
     is_member: Callable[[UserId, DhanClientId], bool] = lambda *_: True
     preflight: Callable[[UserId, date], str] = lambda *_: ""
+    listed: Callable[[InstrumentId, date], Listed] = lambda *_: Listed()
 
     async def quotes(self, intent: OrderIntent) -> None:
         """Wait until the quotes are as new as the decision, `QUOTE_TIMEOUT` at most."""
@@ -110,6 +112,7 @@ class PreTrade:
             asked_quantity=intent.quantity,
             cut_by=tuple(denial.value for denial in cut_reasons(intent, context)),
             valid_until=intent.valid_until,
+            stop=intent.stop,
         )
         return cut_to_close(intent, context), evidence
 
@@ -189,6 +192,7 @@ class PreTrade:
             member=claimed is None or self.is_member(user, claimed.credentials.client_id),
             address=said.address,
             preflight=self.preflight(user, trading_day(now)),
+            listed=self.listed(order.instrument, trading_day(now)),
         )
 
     def _prices(self, instruments: Iterable[InstrumentId], now: UtcNs) -> dict[InstrumentId, int]:

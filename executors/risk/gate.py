@@ -15,6 +15,7 @@ from enum import Enum, StrEnum
 from typing import Final, Protocol, TypeAlias
 
 from executors.risk.exposure import Exposure
+from executors.risk.listed import Listed
 from executors.risk.requests import ENTRIES, WORKERS
 from executors.risk.sizing import WHOLE, UserLimits
 from executors.risk.square_off import SquareOff
@@ -61,6 +62,11 @@ class Denial(StrEnum):
     QUOTE_ABSENT = "quote_absent"
     QUOTE_STALE = "quote_stale"
     PRICE_FAR_FROM_MARKET = "price_far_from_market"
+    PRICE_BAND_UNKNOWN = "price_band_unknown"
+    LOCKED_AT_CIRCUIT = "locked_at_circuit"
+    PRICE_OUTSIDE_BAND = "price_outside_band"
+    STOP_OUTSIDE_BAND = "stop_outside_band"
+    QUANTITY_ABOVE_FREEZE = "quantity_above_freeze"
     ORDER_TOO_LARGE = "order_too_large"
     ORDERS_OF_THE_DAY_USED_UP = "orders_of_the_day_used_up"
     TOO_MANY_ORDERS_A_SECOND = "too_many_orders_a_second"
@@ -136,6 +142,9 @@ class Order(Protocol):
     def price(self) -> Price: ...
 
     @property
+    def stop(self) -> Price | None: ...
+
+    @property
     def valid_until(self) -> UtcNs: ...
 
 
@@ -165,6 +174,7 @@ class PreTradeContext:
         exposure: What the user's orders and fills of the day come to, in this instrument and
             elsewhere.
         day_result: Paise made or lost today, closed and open, before charges.
+        listed: What the day's instrument master says of the instrument.
     """
 
     now: UtcNs
@@ -188,6 +198,7 @@ class PreTradeContext:
     address: Address = Address.AS_REGISTERED
     preflight: str = ""
     stopped: bool = False
+    listed: Listed = field(default_factory=Listed)
 
     @property
     def closable(self) -> int:
@@ -371,6 +382,40 @@ def price_is_near_market(intent: Order, context: PreTradeContext) -> Denial | No
     return Denial.PRICE_FAR_FROM_MARKET if too_far else None
 
 
+def band_is_known(intent: Order, context: PreTradeContext) -> Denial | None:
+    """Nothing is entered where the day's circuits are a rule, and nobody told them."""
+    if _leaves(intent, context) or context.listed.band or not context.listed.band_needed:
+        return None
+    return Denial.PRICE_BAND_UNKNOWN
+
+
+def instrument_is_not_locked(intent: Order, context: PreTradeContext) -> Denial | None:
+    """Neither side is entered at a circuit: one finds nobody, the other finds no way out."""
+    if _leaves(intent, context) or context.quote is None:
+        return None
+    return Denial.LOCKED_AT_CIRCUIT if context.listed.locked(context.quote.price) else None
+
+
+def price_is_within_band(intent: Order, context: PreTradeContext) -> Denial | None:
+    """An exit is tried all the same: a band may have moved since the morning."""
+    if _leaves(intent, context):
+        return None
+    return Denial.PRICE_OUTSIDE_BAND if context.listed.forbids(intent.price) else None
+
+
+def stop_is_within_band(intent: Order, context: PreTradeContext) -> Denial | None:
+    """Where the stop cannot rest, a position could not be given up."""
+    if _leaves(intent, context) or intent.stop is None:
+        return None
+    return Denial.STOP_OUTSIDE_BAND if context.listed.forbids(intent.stop) else None
+
+
+def quantity_is_below_freeze(intent: Order, context: PreTradeContext) -> Denial | None:
+    if _leaves(intent, context):
+        return None
+    return Denial.QUANTITY_ABOVE_FREEZE if context.listed.freezes(intent.quantity) else None
+
+
 def value_is_within_limit(intent: Order, context: PreTradeContext) -> Denial | None:
     if closes(intent.side, intent.quantity, context.position):
         return None
@@ -499,7 +544,12 @@ CHECKS: Final[tuple[Check, ...]] = (
     feed_is_alive,
     quote_is_there,
     quote_is_fresh,
+    band_is_known,
+    instrument_is_not_locked,
     price_is_near_market,
+    price_is_within_band,
+    stop_is_within_band,
+    quantity_is_below_freeze,
     limits_are_known,
     segment_is_allowed,
     product_is_allowed,
@@ -519,6 +569,11 @@ CHECKS: Final[tuple[Check, ...]] = (
 ON_ENTRIES: Final[tuple[Check, ...]] = (
     nobody_halted_it,
     last_entry_is_ahead,
+    band_is_known,
+    instrument_is_not_locked,
+    price_is_within_band,
+    stop_is_within_band,
+    quantity_is_below_freeze,
     day_has_orders_left,
     limits_are_known,
     segment_is_allowed,

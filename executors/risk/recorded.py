@@ -13,6 +13,7 @@ from datetime import date, time
 
 from executors.risk.exposure import Exposure, Reach
 from executors.risk.gate import Account, Address, OrderCounts, PreTradeContext, Quote
+from executors.risk.listed import Listed
 from executors.risk.sizing import UserLimits
 from executors.risk.square_off import SquareOff
 from schemas.calendar import Calendar, Coverage, Special
@@ -21,11 +22,12 @@ from schemas.evidence import (
     SeenCounts,
     SeenExposure,
     SeenLimits,
+    SeenListed,
     SeenQuote,
     SeenSession,
 )
 from schemas.ids import InstrumentId, Segment
-from schemas.market import Side, trading_day
+from schemas.market import PriceBand, Side, trading_day
 from schemas.units import Price, Quantity, UtcNs
 
 
@@ -38,6 +40,7 @@ class RecordedOrder:
     quantity: Quantity
     price: Price
     valid_until: UtcNs
+    stop: Price | None = None
 
 
 def record_of(context: PreTradeContext, instrument: InstrumentId) -> SeenContext:
@@ -98,6 +101,7 @@ def record_of(context: PreTradeContext, instrument: InstrumentId) -> SeenContext
         member=context.member,
         address=context.address.value,
         preflight=context.preflight,
+        listed=_listed(context.listed),
     )
 
 
@@ -150,6 +154,23 @@ def context_of(seen: SeenContext, instrument: InstrumentId) -> PreTradeContext:
         member=seen.member,
         address=Address(seen.address),
         preflight=seen.preflight,
+        listed=Listed(
+            band=None
+            if seen.listed.lower is None or seen.listed.upper is None
+            else PriceBand(seen.listed.lower, seen.listed.upper),
+            band_needed=seen.listed.band_needed,
+            freeze_quantity=seen.listed.freeze_quantity,
+        ),
+    )
+
+
+def _listed(listed: Listed) -> SeenListed:
+    band = listed.band
+    return SeenListed(
+        lower=band.lower if band else None,
+        upper=band.upper if band else None,
+        band_needed=listed.band_needed,
+        freeze_quantity=listed.freeze_quantity,
     )
 
 

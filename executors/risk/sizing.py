@@ -72,6 +72,7 @@ class NoOrder(StrEnum):
     LESS_THAN_ONE_LOT = "less_than_one_lot"
     LESS_THAN_ONE_TICK = "less_than_one_tick"
     ONE_LOT_RISKS_TOO_MUCH = "one_lot_risks_too_much"
+    FREEZE_BELOW_ONE_LOT = "freeze_below_one_lot"
 
 
 def plan(
@@ -87,14 +88,9 @@ def plan(
     stop, target = exits(side, price, limits, instrument.tick_size)
     if min(price, stop, target) < instrument.tick_size:
         return NoOrder.LESS_THAN_ONE_TICK
-    quantity = affordable(limits.max_order_value, price, instrument.lot_size)
-    if not quantity:
-        return NoOrder.LESS_THAN_ONE_LOT
-    if limits.risk_per_trade is not None:
-        loss = abs(price - stop)
-        quantity = min(quantity, affordable(limits.risk_per_trade, loss, instrument.lot_size))
-        if not quantity:
-            return NoOrder.ONE_LOT_RISKS_TOO_MUCH
+    quantity = units(price, abs(price - stop), instrument, limits)
+    if isinstance(quantity, NoOrder):
+        return quantity
     order = order_id(decision.id, user)
     return OrderIntent(
         id=order,
@@ -114,6 +110,20 @@ def plan(
         valid_until=decision.valid_until,
         dhan_correlation_id=correlation_id(order),
     )
+
+
+def units(price: int, loss: int, instrument: Instrument, limits: UserLimits) -> Quantity | NoOrder:
+    """The most whole lots that all limits allow, of an order that may lose `loss` paise a unit."""
+    quantity = affordable(limits.max_order_value, price, instrument.lot_size)
+    if not quantity:
+        return NoOrder.LESS_THAN_ONE_LOT
+    if limits.risk_per_trade is not None:
+        quantity = min(quantity, affordable(limits.risk_per_trade, loss, instrument.lot_size))
+        if not quantity:
+            return NoOrder.ONE_LOT_RISKS_TOO_MUCH
+    if instrument.freeze_quantity is not None:
+        quantity = min(quantity, below(instrument.freeze_quantity, instrument.lot_size))
+    return quantity or NoOrder.FREEZE_BELOW_ONE_LOT
 
 
 def limit_price(side: Side, reference: Price, collar: BasisPoints, tick: Paise) -> int:
@@ -144,6 +154,11 @@ def exits(side: Side, price: int, limits: UserLimits, tick: Paise) -> tuple[int,
 def affordable(value: Paise, price: int, lot: Quantity) -> Quantity:
     """The most units, in whole lots, that cost no more than `value` at `price` each."""
     return Quantity(max(0, value // (price * lot)) * lot)
+
+
+def below(freeze: Quantity, lot: Quantity) -> Quantity:
+    """The most units, in whole lots, that are fewer than the freeze quantity."""
+    return Quantity(max(0, freeze - 1) // lot * lot)
 
 
 def _down(scaled: int, tick: Paise) -> int:

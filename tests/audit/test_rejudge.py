@@ -24,6 +24,7 @@ from executors.risk.gate import (
     cut_to_close,
     judge,
 )
+from executors.risk.listed import Listed
 from executors.risk.recorded import record_of
 from executors.risk.sizing import UserLimits
 from executors.risk.square_off import SquareOff
@@ -34,7 +35,7 @@ from schemas.calendar_file import exchange_calendar
 from schemas.codec import decode, encode
 from schemas.evidence import Evidence, Judgement
 from schemas.ids import DhanOrderId, InstrumentId, Segment
-from schemas.market import Side, trading_day
+from schemas.market import PriceBand, Side, trading_day
 from schemas.messages import Execution, OrderIntent, Outcome
 from schemas.units import BasisPoints, Paise, Price, Quantity, UtcNs
 from tests.executors.factories import TEN_O_CLOCK, an_intent
@@ -117,6 +118,11 @@ def situations(draw: st.DrawFn) -> tuple[OrderIntent, PreTradeContext]:
         exposure=Exposure(reached, Paise(draw(st.integers(0, 2_000_000))), draw(st.integers(0, 3))),
         day_result=draw(st.integers(-1_000, 1_000)),
         stopped=draw(seldom),
+        listed=Listed(
+            band=draw(st.none() | st.just(PriceBand(Price(147_000), Price(151_000)))),
+            band_needed=draw(seldom),
+            freeze_quantity=draw(st.none() | st.just(Quantity(10))),
+        ),
     )
 
 
@@ -129,6 +135,7 @@ def told(intent: OrderIntent, context: PreTradeContext) -> Execution:
         asked_quantity=intent.quantity,
         cut_by=tuple(each.value for each in cut_reasons(intent, context)),
         valid_until=intent.valid_until,
+        stop=intent.stop,
         judgement=Judgement(
             seen=seen,
             verdict=denial.value if denial else "",

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from dhan.instruments import fetch, parse
 from schemas.errors import TryLater, Unreadable
 from schemas.ids import InstrumentId, Segment
-from schemas.market import Instrument
-from schemas.units import Paise, Quantity
+from schemas.market import Instrument, PriceBand
+from schemas.units import Paise, Price, Quantity
 from tests.dhan.broker import ScriptedDhan, text_answer
 
 # header of the real file up to the columns we read, then one we do not
@@ -59,9 +59,53 @@ def test_shares_indices_and_options_are_read_with_their_units() -> None:
             "OPTIDX",
             Quantity(65),
             Paise(5),
+            underlying="NIFTY",
         ),
     ]
     assert read.bad == ()
+
+
+LIMITS = ",SM_FREEZE_QTY,SM_UPPER_LIMIT,SM_LOWER_LIMIT"
+
+
+def limited(row: str, freeze: str, upper: str, lower: str) -> Instrument:
+    text = "\n".join([HEADER + LIMITS + ",", f"{row},{freeze},{upper},{lower},"])
+    (found,) = parse(text, ALL).by_id.values()
+    return found
+
+
+def test_price_limits_come_in_rupees_and_the_freeze_quantity_in_units() -> None:
+    share = limited(RELIANCE, "87000.0", "1561.999", "1278.001")
+
+    assert share.band == PriceBand(Price(127_801), Price(156_199))
+    assert share.freeze_quantity == 87_000
+    assert share.fixed_band
+
+
+@pytest.mark.parametrize(
+    "limits", [("", "", ""), ("0", "0", "0"), ("NA", "x", "NaN"), ("1", "5", "9")]
+)
+def test_limits_that_say_nothing_are_not_told_and_leave_the_instrument(
+    limits: tuple[str, str, str],
+) -> None:
+    share = limited(RELIANCE, *limits)
+
+    assert share.band is None
+    assert share.freeze_quantity in {None, 1}
+
+
+def test_a_share_with_contracts_has_no_fixed_band_and_a_contract_names_its_share() -> None:
+    future = (
+        "NSE,D,52001,NA,FUTSTK,2885,RELIANCE,RELIANCE-Nov2026-FUT,RELIANCE NOV FUT,"
+        "FUT,NA,500.0,2026-11-24,,XX,10.0000,M"
+    )
+
+    share, contract = parse(master(RELIANCE, future), ALL).by_id.values()
+
+    assert share.has_derivatives
+    assert not share.fixed_band
+    assert (contract.underlying, contract.on_share) == ("RELIANCE", True)
+    assert parse(master(RELIANCE, future), ALL).by_symbol[Segment.NSE_EQ, "RELIANCE"] == share
 
 
 @pytest.mark.parametrize("rows", [(RELIANCE, BOND), (BOND, RELIANCE)])

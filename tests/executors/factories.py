@@ -30,6 +30,7 @@ RELIANCE = Instrument(
     "EQUITY",
     Quantity(1),
     Paise(5),
+    has_derivatives=True,
 )
 NIFTY = Instrument(
     InstrumentId(Segment.IDX_I, 13), "NIFTY", "Nifty 50", "INDEX", Quantity(1), Paise(5)

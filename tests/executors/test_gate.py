@@ -23,12 +23,13 @@ from executors.risk.gate import (
     cut_to_close,
     judge,
 )
+from executors.risk.listed import Listed
 from executors.risk.requests import ENTRIES, WORKERS, Share
 from executors.risk.sizing import UserLimits
 from executors.risk.square_off import SquareOff
 from schemas.calendar import Calendar
 from schemas.ids import Segment
-from schemas.market import Side
+from schemas.market import PriceBand, Side
 from schemas.messages import OrderIntent
 from schemas.units import Paise, Price, Quantity, UtcNs
 from tests.executors.factories import LIMITS, NEVER, TEN_O_CLOCK, an_intent, the_situation_for
@@ -56,6 +57,11 @@ def at(moment: int) -> Change:
 def limited(**limits: Any) -> Change:
     """The same situation of a user with these limits."""
     return lambda _, s: replace(s, limits=replace(s.limits, **limits))
+
+
+def listed(**said: Any) -> Change:
+    """The same situation where the day's instrument master says this."""
+    return lambda _, s: replace(s, listed=Listed(**said))
 
 
 CHANGES: list[tuple[Change, Denial]] = [
@@ -112,6 +118,11 @@ CHANGES: list[tuple[Change, Denial]] = [
     (limited(max_symbol_exposure=Paise(1_502_999)), Denial.SYMBOL_EXPOSURE_TOO_LARGE),
     (limited(max_exposure=Paise(1_502_999)), Denial.EXPOSURE_TOO_LARGE),
     (limited(max_daily_loss=Paise(0)), Denial.DAILY_LOSS_REACHED),
+    (listed(band_needed=True), Denial.PRICE_BAND_UNKNOWN),
+    (listed(band=PriceBand(Price(150_000), Price(170_000))), Denial.LOCKED_AT_CIRCUIT),
+    (listed(band=PriceBand(Price(140_000), Price(150_299))), Denial.PRICE_OUTSIDE_BAND),
+    (listed(band=PriceBand(Price(148_801), Price(170_000))), Denial.STOP_OUTSIDE_BAND),
+    (listed(freeze_quantity=Quantity(10)), Denial.QUANTITY_ABOVE_FREEZE),
     *(
         (lambda _, s, sent=sent: replace(s, sent=sent), Denial.TOO_MANY_REQUESTS)
         for sent in (

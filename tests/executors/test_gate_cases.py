@@ -12,14 +12,15 @@ import pytest
 
 from executors.risk import gate
 from executors.risk.exposure import Exposure, Filled, Ordered, Reach, day_result, exposure_to, reach
-from executors.risk.gate import CHECKS, Denial, PreTradeContext, cut_to_close, judge
+from executors.risk.gate import CHECKS, Denial, PreTradeContext, Quote, cut_to_close, judge
+from executors.risk.listed import Listed
 from executors.risk.recorded import context_of, record_of
 from schemas.evidence import SeenContext
 from schemas.ids import InstrumentId, Segment
-from schemas.market import Side
+from schemas.market import PriceBand, Side
 from schemas.messages import OrderIntent
 from schemas.units import Paise, Price, Quantity
-from tests.executors.factories import LIMITS, RELIANCE, an_intent, the_situation_for
+from tests.executors.factories import LIMITS, RELIANCE, TEN_O_CLOCK, an_intent, the_situation_for
 from tests.executors.test_gate import CHANGES
 
 # of `docs/facts/market-rules.md`
@@ -48,13 +49,26 @@ class Case:
     def intent(self) -> OrderIntent:
         price = Price(100_000)
         return an_intent(
-            side=self.side, quantity=Quantity(self.units), price=price, reference_price=price
+            side=self.side,
+            quantity=Quantity(self.units),
+            price=price,
+            reference_price=price,
+            stop=Price(98_800 if self.side is BUY else 101_200),
         )
 
     @property
     def context(self) -> PreTradeContext:
         limits = replace(LIMITS, **self.limits)
         return the_situation_for(self.intent, limits=limits, **self.situation)
+
+
+BANDS: Final = "market-rules.md, price bands: orders outside of the band are refused"
+FREEZE: Final = "market-rules.md, freeze quantity: a larger order is rejected as a whole"
+BAND = PriceBand(Price(90_000), Price(110_000))  # 10 % around 1,000 rupees
+
+
+def listed(**said: Any) -> dict[str, Any]:
+    return {"listed": Listed(**said)}
 
 
 LONG_10 = {"position": 10, "exposure": Exposure(Reach(10, 10))}
@@ -181,6 +195,72 @@ CASES: dict[str, Case] = {
     ),
     "a loss at the limit: an exit": Case(
         None, OURS, SELL, 10, {"max_daily_loss": Paise(1)}, LONG_10 | {"day_result": -50_000}
+    ),
+    "no band told of a share that has one": Case(
+        Denial.PRICE_BAND_UNKNOWN, BANDS, situation=listed(band_needed=True)
+    ),
+    "no band told: an exit": Case(None, BANDS, SELL, situation=LONG_10 | listed(band_needed=True)),
+    "no band told of a share without a fixed one": Case(None, BANDS, situation=listed()),
+    "within the band": Case(None, BANDS, situation=listed(band=BAND, band_needed=True)),
+    "the last trade at the upper circuit: a buy": Case(
+        Denial.LOCKED_AT_CIRCUIT,
+        BANDS,
+        situation=listed(band=PriceBand(Price(90_000), Price(100_000))),
+    ),
+    "the last trade at the upper circuit: a short": Case(
+        Denial.LOCKED_AT_CIRCUIT,
+        BANDS,
+        SELL,
+        situation=listed(band=PriceBand(Price(90_000), Price(100_000))),
+    ),
+    "the last trade at the lower circuit: a buy": Case(
+        Denial.LOCKED_AT_CIRCUIT,
+        BANDS,
+        situation=listed(band=PriceBand(Price(100_000), Price(110_000))),
+    ),
+    "the last trade at the lower circuit: an exit": Case(
+        None,
+        BANDS,
+        SELL,
+        situation=LONG_10 | listed(band=PriceBand(Price(100_000), Price(110_000))),
+    ),
+    "the last trade a paisa from the circuit": Case(
+        None, BANDS, situation=listed(band=PriceBand(Price(98_800), Price(100_001)))
+    ),
+    "a limit at the end of the band": Case(
+        None,
+        BANDS,
+        situation=listed(band=PriceBand(Price(90_000), Price(100_000)))
+        | {"quote": Quote(Price(99_900), TEN_O_CLOCK)},
+    ),
+    "a limit a paisa beyond the band": Case(
+        Denial.PRICE_OUTSIDE_BAND,
+        BANDS,
+        situation=listed(band=PriceBand(Price(90_000), Price(99_999)))
+        | {"quote": Quote(Price(99_900), TEN_O_CLOCK)},
+    ),
+    "an exit beyond the morning's band": Case(
+        None,
+        BANDS,
+        SELL,
+        situation=LONG_10 | listed(band=PriceBand(Price(100_001), Price(120_000))),
+    ),
+    "a stop at the end of the band": Case(
+        None, BANDS, situation=listed(band=PriceBand(Price(98_800), Price(110_000)))
+    ),
+    "a stop a paisa beyond the band": Case(
+        Denial.STOP_OUTSIDE_BAND,
+        BANDS,
+        situation=listed(band=PriceBand(Price(98_801), Price(110_000))),
+    ),
+    "a unit less than the freeze quantity": Case(
+        None, FREEZE, situation=listed(freeze_quantity=Quantity(11))
+    ),
+    "the freeze quantity": Case(
+        Denial.QUANTITY_ABOVE_FREEZE, FREEZE, situation=listed(freeze_quantity=Quantity(10))
+    ),
+    "the freeze quantity: an exit": Case(
+        None, FREEZE, SELL, situation=LONG_10 | listed(freeze_quantity=Quantity(10))
     ),
 }
 

@@ -64,6 +64,17 @@ def test_no_order_costs_more_than_allowed_breaks_a_lot_or_leaves_the_tick_grid(
     )
 
 
+def test_an_order_stays_below_the_freeze_quantity_in_whole_lots() -> None:
+    contract = replace(RELIANCE, lot_size=Quantity(5), freeze_quantity=Quantity(20))
+
+    intent = plan(a_decision(), USER, contract, LIMITS)
+
+    assert isinstance(intent, OrderIntent)
+    assert intent.quantity == 15
+    frozen = replace(contract, freeze_quantity=Quantity(5))
+    assert plan(a_decision(), USER, frozen, LIMITS) is NoOrder.FREEZE_BELOW_ONE_LOT
+
+
 @given(orders_to_plan(), st.integers(0, 10**7))
 def test_an_order_stopped_at_its_stop_loses_no_more_than_the_user_risks(
     order: tuple[Decision, Instrument, UserLimits], risk: int
