@@ -6,6 +6,7 @@ For views, quotes, sessions and tools.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any, Final, Literal, TypeAlias
 
 from aiokafka import AIOKafkaConsumer
@@ -72,6 +73,45 @@ async def ends_of(connection: KafkaConnection, topic: Topic) -> dict[int, int]:
         partitions = await partitions_of(client, (topic,))
         ends = await client.end_offsets(partitions)
         return {partition.partition: end for partition, end in ends.items()}
+
+
+async def extents_of(
+    connection: KafkaConnection, topic: Topic
+) -> dict[TopicPartition, tuple[int, int]]:
+    """Of each partition of `topic`, the offset of its first record and of its next one.
+
+    Raises:
+        Misconfigured: the topic does not exist.
+        TryLater: no broker answers.
+    """
+    async with reader(connection) as client:
+        partitions = await partitions_of(client, (topic,))
+        begins = await client.beginning_offsets(partitions)
+        ends = await client.end_offsets(partitions)
+        return {each: (begins[each], ends[each]) for each in partitions}
+
+
+async def record_at(
+    connection: KafkaConnection, topic: Topic, partition: int, offset: int
+) -> Record | None:
+    """One record by where it stands; None where retention has removed it, or none stands there.
+
+    Raises:
+        Misconfigured: the topic does not exist.
+        TryLater: no broker answers.
+    """
+    extents = await extents_of(connection, topic)
+    starts = {each: end for each, (_, end) in extents.items()}
+    wanted = TopicPartition(topic.name, partition)
+    if wanted not in extents or not extents[wanted][0] <= offset < extents[wanted][1]:
+        return None
+    starts[wanted] = offset
+    records = read_topics(connection, [topic], since=starts, until_end=True)
+    async with aclosing(records):
+        async for record in records:
+            if record.partition == partition:
+                return record if record.offset == offset else None
+    return None
 
 
 def record_of(row: Any) -> Record:

@@ -49,6 +49,7 @@ PANELS: Final[dict[str, dict[str, Callable[..., None]]]] = {
     LOOK: {
         "tail": look.tail,
         "why": look.why,
+        "replay": look.replay,
         "kill": look.kill,
         "preflight": look.preflight,
         "charges": look.charges,

@@ -247,6 +247,46 @@ def why(
     finish(run(WhyOptions(name, since, as_json, html), UtcNs(time.time_ns())))
 
 
+def replay(
+    day: Annotated[
+        str, typer.Argument(metavar="[DATE]", help="The trading day, such as 2026-11-20.")
+    ] = "",
+    first: Annotated[
+        str, typer.Option("--from", help="Several days instead: the first, YYYY-MM-DD.")
+    ] = "",
+    last: Annotated[str, typer.Option("--to", help="And the last.")] = "",
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify", help="Compare by id and byte with the topics; exit code 1 on a difference."
+        ),
+    ] = False,
+    demo: Annotated[
+        Path | None,
+        typer.Option(help="Replay what `ats demo --keep FOLDER` left there; starts its Kafka."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Recorded days once more through the same cores: the same bytes, or where they part.
+
+    Calls no model and asks no broker: recorded answers are used. Writes nothing.
+    """
+    from ats.replay.command import run
+    from ats.replay.options import ReplayOptions
+    from ats.runtime.logs import configure
+
+    configure("replay", style="console", level="error", secrets=())  # the cores log what they do
+    options = ReplayOptions.of(
+        day_of(day, "DATE"),
+        day_of(first, "--from"),
+        day_of(last, "--to"),
+        verify=verify,
+        demo=demo.resolve() if demo else None,
+        as_json=as_json,
+    )
+    finish(run(options))
+
+
 def charges(
     *,
     buy: Annotated[

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -17,36 +16,32 @@ from audit.reading import Reader
 from bus.connection import KafkaConnection
 from bus.publisher import Publisher
 from bus.records import Output
-from bus.topics import create_topics
 from schemas import topics
 from schemas.codec import encode
 from schemas.ids import UserId, derive
 from schemas.messages import Message
 from schemas.topics import PartitionPlan, Topic
 from tests.ats.factories import ASHA
+from tests.audit.conftest import anew
 from tests.audit.test_story import BALA, CHAIN, INTENT, NUMBER, OTHERS, OURS, THEIRS
-from tests.conftest import started_broker
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 OF: dict[type[Message], Topic] = {
     topic.message: topic for topic in topics.CATALOGUE if topic.message is not None
 }
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+@pytest_asyncio.fixture(scope="module", loop_scope="package")
+async def cluster(broker: KafkaConnection) -> str:
     """A broker with a story among other people's, told twice as after a crash, and poison."""
-    broker = await started_broker(tmp_path_factory.mktemp("kafka"))
-    connection = KafkaConnection(broker.bootstrap_servers)
-    await create_topics(connection, PartitionPlan(2, 2))
-    async with Publisher(connection) as publisher:
+    await anew(broker, PartitionPlan(2, 2))
+    async with Publisher(broker) as publisher:
         for message in (*OTHERS, *CHAIN, *OURS, *CHAIN, *OURS):
             topic = OF[type(message)]
             await publisher.send(Output(topic, b"1", encode(message), 0))
             await publisher.send(Output(topic, b"1", b'{"odd":"%s"}' % str(INTENT.id).encode(), 0))
         await publisher.flush()
-    yield broker.bootstrap_servers
-    await broker.stop()
+    return broker.bootstrap_servers
 
 
 async def why(cluster: str, *words: str) -> tuple[int, str, str]:

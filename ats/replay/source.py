@@ -1,0 +1,53 @@
+"""Where the record is, and the settings under which it was made."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from ats.demo.home import is_kept
+from ats.demo.stack import Stack
+from ats.demo.steps import Step
+from ats.runtime.running_demo import running
+from ats.services.calendars import SIMULATED
+from ats.settings import Settings, load
+from bus.connection import KafkaConnection
+from schemas.errors import Misconfigured
+
+# of a demo, whoever looks at it: its market is open every day, and its clock is the market's
+DEMO: Final = {"ats_calendar": SIMULATED, "ats_clock": "market", "ats_news": "sample"}
+
+
+@asynccontextmanager
+async def recorded_by(
+    kept: Path | None, tell: Console
+) -> AsyncIterator[tuple[KafkaConnection, Settings]]:
+    """Where the record is, and the settings under which it was made.
+
+    Raises:
+        Misconfigured: no demo was kept in the folder, or no cluster is named and no demo runs.
+    """
+    settings = load()
+    if kept is None:
+        demo = None if settings.kafka_bootstrap_servers else running(settings.ats_state_dir)
+        if demo is None:
+            yield settings.kafka(), settings
+        else:
+            tell.print(f"the running demo's broker: {demo.kafka}", style="dim", highlight=False)
+            yield KafkaConnection(demo.kafka), load(**DEMO)
+        return
+    if not is_kept(kept):
+        raise Misconfigured(
+            f"--demo {kept}: no demo was kept there; make one with ats demo --keep {kept}"
+        )
+    stack = Stack(kept, cache=settings.ats_cache_dir, simulator_arguments=None)
+    try:
+        with Step(tell, f"starting Kafka on {kept}") as step:
+            await stack.kafka.start(announce=step.now)
+        yield KafkaConnection(stack.kafka.bootstrap_servers), load(**DEMO)
+    finally:
+        await stack.kafka.stop()
