@@ -151,6 +151,9 @@ class Settings(BaseSettings):
     ats_max_order_value_rupees: int = Field(default=50_000, ge=1)
     ats_max_orders_per_day: int = Field(default=40, ge=0)
     ats_risk_per_trade_rupees: int | None = Field(default=None, ge=1)
+    ats_stop_out_cooldown_minutes: int = Field(default=15, ge=0, le=1_440)
+    ats_max_stop_outs_per_day: int = Field(default=5, ge=1)
+    ats_fno_ban_file: Path | None = None
     ats_pnl_exit_loss_rupees: int | None = Field(default=None, ge=1)
     ats_square_off_cash: time = time(15, 5)
     ats_square_off_fno: time = time(15, 20)

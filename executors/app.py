@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mappi
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import httpx
@@ -26,6 +27,7 @@ from bus.records import Output, Record
 from bus.stateless import Handler, StatelessService, run_stateless
 from executors.accounts import Accounts
 from executors.addresses import Addresses
+from executors.bans import BanBoard, BanPoller
 from executors.clock import MarketClock, MonotonicClock, ReplayClock
 from executors.contests import ContestSweep
 from executors.fanout import FanOut
@@ -108,6 +110,7 @@ class ExecutorDeps:
             (`executors.orders.reconcile`).
         pnl_exit_loss: A day's loss at which Dhan itself is to leave every account; None for none.
         instruments_of: The Indian day on which `instruments` was read; None: today.
+        ban_list: File of the shares whose contracts may only be closed; None: nobody knows.
     """
 
     connection: KafkaConnection
@@ -128,6 +131,7 @@ class ExecutorDeps:
     square_off: SquareOff = field(default_factory=SquareOff)
     pnl_exit_loss: Paise | None = None
     instruments_of: date | None = None
+    ban_list: Path | None = None
 
 
 def execution_service(fan_out: Handler, worker: Handler) -> StatelessService:
@@ -201,8 +205,14 @@ class _Known:
     limits: LimitsBoard
     members: MemberBoard
     preflights: PreflightBoard
+    books: BooksRead
+    bans: BanBoard
     tokens: RefusedTokens
     breakers: Breakers
+
+    def reconciled(self, user: UserId, day: date) -> bool:
+        """Whether the user's book of `day` is known for certain, where that is asked for."""
+        return not self.preflights.required or self.books.reconciled(user, day)
 
     @classmethod
     def at_start(cls, ports: ExecutorDeps) -> _Known:
@@ -216,6 +226,8 @@ class _Known:
             limits=LimitsBoard(ports.limits, real_money=real_money),
             members=MemberBoard(needed=ports.rules.family),
             preflights=PreflightBoard(required=real_money),
+            books=BooksRead(),
+            bans=BanBoard(),
             tokens=RefusedTokens(store, ports.machine),
             breakers=Breakers(ports.machine, ports.metrics),
         )
@@ -239,15 +251,15 @@ def _pre_trade(ports: ExecutorDeps, known: _Known) -> PreTrade:
         addresses=Addresses(ports.rules, ports.http, known.members, ports.machine),
         is_member=known.members.admits,
         preflight=known.preflights.red,
-        listed=_day_master(ports).of,
+        listed=_day_master(ports, known.bans).of,
+        reconciled=known.reconciled,
     )
 
 
-def _day_master(ports: ExecutorDeps) -> DayMaster:
+def _day_master(ports: ExecutorDeps, bans: BanBoard) -> DayMaster:
     """In a replay the master is of the replayed day, whichever that is."""
-    if isinstance(ports.clock, ReplayClock):
-        return DayMaster(ports.instruments)
-    return DayMaster(ports.instruments, _instruments_of(ports))
+    replay = isinstance(ports.clock, ReplayClock)
+    return DayMaster(ports.instruments, None if replay else _instruments_of(ports), bans.of)
 
 
 def _instruments_of(ports: ExecutorDeps) -> date:
@@ -314,7 +326,9 @@ def _database_feeds(
         ports.machine,
         ports.wall,
     )
+    bans = ports.ban_list
     return [
+        *([BanPoller(bans, known.bans, ports.machine).run()] if bans else []),
         poller.run(),
         HaltPoller(known.store, ports.halts, ports.machine).run(),
         loss_watch.run(),
@@ -331,7 +345,7 @@ def _preflight_feeds(
     book, board = known.book, known.preflights
     if not board.required or pre_trade.addresses is None:
         return []
-    books = BooksRead()
+    books = known.books
 
     def pnl_exit_wanted(user: UserId) -> bool:
         own = pre_trade.limits_of(user).max_daily_loss

@@ -41,6 +41,8 @@ class OwnLimits:
     segments: frozenset[Segment] | None = None
     products: frozenset[str] | None = None
     long_only: bool | None = None
+    stop_out_cooldown: int | None = None
+    max_stop_outs_per_day: int | None = None
 
     @classmethod
     def read(cls, row: Mapping[str, Any]) -> OwnLimits:
@@ -55,6 +57,8 @@ class OwnLimits:
             None if row["segments"] is None else frozenset(map(Segment, row["segments"])),
             None if row["products"] is None else frozenset(map(str, row["products"])),
             row["long_only"],
+            row["stop_out_cooldown_minutes"],
+            row["max_stop_outs_per_day"],
         )
 
     def within(self, platform: UserLimits, *, real_money: bool) -> UserLimits:
@@ -70,6 +74,10 @@ class OwnLimits:
             segments=self.segments,
             products=self.products,
             long_only=real_money if self.long_only is None else self.long_only,
+            stop_out_cooldown=_most(platform.stop_out_cooldown, self.stop_out_cooldown),
+            max_stop_outs_per_day=_least(
+                platform.max_stop_outs_per_day, self.max_stop_outs_per_day
+            ),
         )
 
 
@@ -163,4 +171,8 @@ def _paise(value: int | None) -> Paise | None:
 
 
 def _least(platform: Any, own: Any) -> Any:
-    return platform if own is None else min(platform, own)
+    return min((each for each in (platform, own) if each is not None), default=None)
+
+
+def _most(platform: Any, own: Any) -> Any:
+    return max((each for each in (platform, own) if each is not None), default=None)

@@ -25,7 +25,13 @@ class FilledPositions:
             fills = {}
             self._days[position.user_id] = (position.trading_date, fills)
         fills[position.instrument] = Filled(
-            position.bought, position.bought_value, position.sold, position.sold_value
+            position.bought,
+            position.bought_value,
+            position.sold,
+            position.sold_value,
+            position.stop_outs,
+            # where nobody told when, the position's own time is the latest it can have been
+            position.stopped_out_at or (position.event_time if position.stop_outs else 0),
         )
 
     def of(self, user: UserId, day: date) -> Mapping[InstrumentId, Filled]:

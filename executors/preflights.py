@@ -139,6 +139,10 @@ class BooksRead:
         """Whether no position of `day` is known to differ."""
         return day not in self._disagree.get(user, {}).values()
 
+    def reconciled(self, user: UserId, day: date) -> bool:
+        """Whether what is known of the user's book of `day` is what the broker shows."""
+        return self.read(user, day) and self.agrees(user, day)
+
     async def follow(self, connection: KafkaConnection, now: int) -> None:
         """Keep it true for ever, from a day before machine time `now` (UTC ns) on."""
         topics, since = [ORDER_EVENTS, POSITIONS], UtcNs(now - DAY_BACK)

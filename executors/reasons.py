@@ -222,6 +222,26 @@ WORDS: Final[Mapping[str, Words]] = MappingProxyType(
             "The day's loss had reached your limit.",
             "`max_daily_loss` is reached: the user is halted until the next session",
         ),
+        Denial.COOLING_DOWN: Words(
+            "A stop of yours had traded in it a short while before.",
+            "the user's `stop_out_cooldown` of the instrument is not over",
+        ),
+        Denial.TOO_MANY_STOP_OUTS: Words(
+            "As many of your stops had traded that day as your limits allow.",
+            "`max_stop_outs_per_day` is reached: nothing is entered until the next day",
+        ),
+        Denial.BAN_LIST_UNKNOWN: Words(
+            "The day's list of banned contracts was not known, so nothing was opened.",
+            "put NSE's fo_secban.csv of today where ATS_FNO_BAN_FILE says",
+        ),
+        Denial.UNDERLYING_BANNED: Words(
+            "Positions in its contracts could only be closed that day.",
+            "nothing to do: the share is on the exchange's list of bans",
+        ),
+        Denial.BOOK_NOT_RECONCILED: Words(
+            "What was known of your positions was not what Dhan shows, or was not read yet.",
+            "is `ats books` running? compare `ats tail ats.positions` with Dhan's page",
+        ),
         Denial.AGAINST_POSITION: Words(
             "You held a position of the other side, and more than it would have been traded.",
             "nothing to do: an order that would turn a position over does not leave",

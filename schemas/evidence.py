@@ -58,6 +58,10 @@ class SeenLimits(FrozenModel):
     )
     products: tuple[Code, ...] | None = Field(default=None, max_length=20)
     long_only: bool = False
+    stop_out_cooldown: Count | None = Field(
+        default=None, description="minutes without an entry after a stop traded; null: none"
+    )
+    max_stop_outs_per_day: Count | None = None
     known: bool = Field(default=True, description="whether the user's own were known")
 
 
@@ -71,7 +75,7 @@ class SeenExposure(FrozenModel):
 
 
 class SeenListed(FrozenModel):
-    """What the day's instrument master said of the instrument."""
+    """What the day's instrument master and list of bans said of the instrument."""
 
     lower: Price | None = Field(default=None, description="of the day's price band; null: not told")
     upper: Price | None = None
@@ -79,6 +83,7 @@ class SeenListed(FrozenModel):
     freeze_quantity: Quantity | None = Field(
         default=None, description="units of one order that the exchange may reject; null: not told"
     )
+    ban: Code = Field(default="none", description="on its underlying: none, in_force or unknown")
 
 
 class SeenSession(FrozenModel):
@@ -126,6 +131,13 @@ class SeenContext(FrozenModel):
         default="", description="why today's checks of the account are red; empty: green, or none"
     )
     listed: SeenListed = SeenListed()
+    stop_outs: Count = Field(default=0, description="stops of the user that traded today")
+    stopped_out_at: UtcNs | None = Field(
+        default=None, description="when the last did in this instrument; null: none did"
+    )
+    reconciled: bool = Field(
+        default=True, description="the day's book was read whole and agrees, as far as asked for"
+    )
 
 
 class Answer(FrozenModel):

@@ -506,6 +506,15 @@ class Position(Message):
         description="whether the broker's own count, when it was last read, was the same; "
         "null before it was read, and where something changed since"
     )
+    # left out where none was, so that repeats of older messages keep their bytes
+    stop_outs: Count = Field(
+        default=0, exclude_if=lambda stop_outs: not stop_outs, description="stops that traded"
+    )
+    stopped_out_at: UtcNs | None = Field(
+        default=None,
+        exclude_if=lambda at: at is None,
+        description="when the last stop traded; absent where none did",
+    )
 
 
 class ExitReason(StrEnum):

@@ -78,6 +78,7 @@ async def run(context: Context) -> None:
             halts=halts,
             square_off=square_off,
             pnl_exit_loss=None if loss is None else Paise.from_rupees(loss),
+            ban_list=settings.ats_fno_ban_file,
         )
         await stack.enter_async_context(reporting(ports.database, report))
         await run_executors(
@@ -116,6 +117,8 @@ def limits_of(settings: Settings) -> UserLimits:
         max_order_value=Paise.from_rupees(settings.ats_max_order_value_rupees),
         max_orders_per_day=settings.ats_max_orders_per_day,
         risk_per_trade=None if risk is None else Paise.from_rupees(risk),
+        stop_out_cooldown=settings.ats_stop_out_cooldown_minutes,
+        max_stop_outs_per_day=settings.ats_max_stop_outs_per_day,
     )
 
 

@@ -263,6 +263,21 @@ class _Number:
             return _Tally(quantity, sum(f.quantity * f.price for f in traded), 0, resting)
         return _Tally(filled, sum(o.filled_value for _, o in told), 1, resting)
 
+    def stopped_out(self) -> dict[DhanOrderId, int]:
+        """Stops of it that traded, by the order they protect, and when.
+
+        A leg may trade under a number of its own, or under its entry's.
+        """
+        only_stops = all(order.is_stop(key.leg) for key, order in self.orders.items())
+        last = max((fill.traded_at for fill in self.fills.values()), default=0)
+        return {
+            order.super_order or key.dhan_order_id: last
+            if only_stops and last
+            else order.terms.updated_at
+            for key, order in self.orders.items()
+            if order.is_stop(key.leg) and (order.filled or (only_stops and self.fills))
+        }
+
 
 @dataclass(slots=True)
 class _Part:
@@ -274,6 +289,7 @@ class _Part:
     _changed: set[DhanOrderId] = field(default_factory=set)
     _tallies: dict[tuple[DhanOrderId, Side], _Tally] = field(default_factory=dict)
     _sums: dict[Side, _Tally] = field(default_factory=lambda: dict.fromkeys(Side, _Tally()))
+    _stopped_out: dict[DhanOrderId, dict[DhanOrderId, int]] = field(default_factory=dict)
 
     def put_order(self, key: OrderKey, order: KnownOrder) -> None:
         self.orders[key] = order
@@ -290,6 +306,7 @@ class _Part:
     def sums(self) -> Mapping[Side, _Tally]:
         """What all numbers add up to."""
         for number in self._changed:
+            self._stopped_out[number] = self._numbers[number].stopped_out()
             for side in Side:
                 now = self._numbers[number].tally(side)
                 before = self._tallies.get((number, side), _Tally())
@@ -298,6 +315,12 @@ class _Part:
                 self._sums[side] = _Tally(*(each + new - old for each, new, old in total))
         self._changed.clear()
         return self._sums
+
+    def stopped_out(self) -> tuple[int, int]:
+        """How many stops traded, and when the last did."""
+        self.sums()
+        traded = [(order, at) for each in self._stopped_out.values() for order, at in each.items()]
+        return len({order for order, _ in traded}), max((at for _, at in traded), default=0)
 
     def _number(self, number: DhanOrderId) -> _Number:
         self._changed.add(number)
@@ -430,7 +453,8 @@ class DayBook:
 
     def holding(self, instrument: InstrumentId) -> Holding:
         """What was bought and sold of `instrument` and what protects the rest."""
-        sums = self._part(instrument).sums()
+        part = self._part(instrument)
+        sums, (stop_outs, stopped_out_at) = part.sums(), part.stopped_out()
         return Holding(
             sums[Side.BUY].quantity,
             sums[Side.BUY].value,
@@ -438,6 +462,8 @@ class DayBook:
             sums[Side.SELL].value,
             not any(each.guessed for each in sums.values()),
             {side: each.resting for side, each in sums.items()},
+            stop_outs,
+            stopped_out_at,
         )
 
 
@@ -447,6 +473,8 @@ class Holding:
 
     Attributes:
         stops: Resting stop quantity by the side that the stop would trade.
+        stop_outs: Stops that traded, whoever placed them.
+        stopped_out_at: When the last did, UTC ns; 0 for never, and where nobody told.
     """
 
     bought: int
@@ -455,6 +483,8 @@ class Holding:
     sold_value: int
     by_trades: bool
     stops: Mapping[Side, int]
+    stop_outs: int
+    stopped_out_at: int
 
     @property
     def net(self) -> int:
@@ -525,6 +555,8 @@ def position_of(
         resting_stop=Quantity(held.resting_stop),
         by_trades=held.by_trades,
         agrees=_agrees(book, cause, instrument, held.net),
+        stop_outs=held.stop_outs,
+        stopped_out_at=UtcNs(held.stopped_out_at) if held.stopped_out_at else None,
     )
 
 

@@ -18,7 +18,7 @@ from executors.fanout import LimitsOf
 from executors.modes import ModeRules
 from executors.positions import FilledPositions
 from executors.quotes import QuoteCache
-from executors.risk.exposure import day_result, exposure_to
+from executors.risk.exposure import Filled, day_result, exposure_to
 from executors.risk.gate import (
     DAILY,
     Account,
@@ -90,6 +90,7 @@ class PreTrade:
     is_member: Callable[[UserId, DhanClientId], bool] = lambda *_: True
     preflight: Callable[[UserId, date], str] = lambda *_: ""
     listed: Callable[[InstrumentId, date], Listed] = lambda *_: Listed()
+    reconciled: Callable[[UserId, date], bool] = lambda *_: True
 
     async def quotes(self, intent: OrderIntent) -> None:
         """Wait until the quotes are as new as the decision, `QUOTE_TIMEOUT` at most."""
@@ -166,8 +167,9 @@ class PreTrade:
         claimed: Claimed | None = None,
         said: BrokerSays = NOTHING_AMISS,
     ) -> PreTradeContext:
-        user = order.user_id
-        fills = self.positions.of(user, trading_day(now))
+        user, day = order.user_id, trading_day(now)
+        fills = self.positions.of(user, day)
+        stopped_out_at = fills.get(order.instrument, Filled()).stopped_out_at
         ordered = self.budget.ordered(user, now, apart_from=order.id)
         prices = self._prices(ordered.keys() | fills.keys(), now)
         return PreTradeContext(
@@ -191,8 +193,11 @@ class PreTrade:
             day_result=day_result(fills, prices),
             member=claimed is None or self.is_member(user, claimed.credentials.client_id),
             address=said.address,
-            preflight=self.preflight(user, trading_day(now)),
-            listed=self.listed(order.instrument, trading_day(now)),
+            preflight=self.preflight(user, day),
+            listed=self.listed(order.instrument, day),
+            stop_outs=sum(each.stop_outs for each in fills.values()),
+            stopped_out_at=UtcNs(stopped_out_at) if stopped_out_at else None,
+            reconciled=self.reconciled(user, day),
         )
 
     def _prices(self, instruments: Iterable[InstrumentId], now: UtcNs) -> dict[InstrumentId, int]:

@@ -35,12 +35,17 @@ class Ordered:
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """Fills of one instrument and day, whoever placed their orders; values in paise."""
+    """Fills of one instrument and day, whoever placed their orders; values in paise.
+
+    `stop_outs` stops traded, the last at `stopped_out_at` (UTC ns; 0: never).
+    """
 
     bought: int = 0
     bought_value: int = 0
     sold: int = 0
     sold_value: int = 0
+    stop_outs: int = 0
+    stopped_out_at: int = 0
 
     @property
     def net(self) -> int:

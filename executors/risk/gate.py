@@ -15,7 +15,7 @@ from enum import Enum, StrEnum
 from typing import Final, Protocol, TypeAlias
 
 from executors.risk.exposure import Exposure
-from executors.risk.listed import Listed
+from executors.risk.listed import Ban, Listed
 from executors.risk.requests import ENTRIES, WORKERS
 from executors.risk.sizing import WHOLE, UserLimits
 from executors.risk.square_off import SquareOff
@@ -79,6 +79,11 @@ class Denial(StrEnum):
     EXPOSURE_TOO_LARGE = "exposure_too_large"
     DAILY_LOSS_REACHED = "daily_loss_reached"
     AGAINST_POSITION = "against_position"
+    COOLING_DOWN = "cooling_down"
+    TOO_MANY_STOP_OUTS = "too_many_stop_outs"
+    BAN_LIST_UNKNOWN = "ban_list_unknown"
+    UNDERLYING_BANNED = "underlying_banned"
+    BOOK_NOT_RECONCILED = "book_not_reconciled"
     STOPPED = "stopped"
     TOO_MANY_REQUESTS = "too_many_requests"
 
@@ -174,7 +179,11 @@ class PreTradeContext:
         exposure: What the user's orders and fills of the day come to, in this instrument and
             elsewhere.
         day_result: Paise made or lost today, closed and open, before charges.
-        listed: What the day's instrument master says of the instrument.
+        listed: What the day's instrument master and lists say of the instrument.
+        stop_outs: Stops of the user that traded today.
+        stopped_out_at: When the last of them did in this instrument.
+        reconciled: The user's book of today was read whole and agrees with the broker's, as far as
+            the mode asks.
     """
 
     now: UtcNs
@@ -199,6 +208,9 @@ class PreTradeContext:
     preflight: str = ""
     stopped: bool = False
     listed: Listed = field(default_factory=Listed)
+    stop_outs: int = 0
+    stopped_out_at: UtcNs | None = None
+    reconciled: bool = True
 
     @property
     def closable(self) -> int:
@@ -496,6 +508,42 @@ def day_has_loss_left(intent: Order, context: PreTradeContext) -> Denial | None:
     return Denial.DAILY_LOSS_REACHED if -context.day_result >= most else None
 
 
+def instrument_has_cooled_down(intent: Order, context: PreTradeContext) -> Denial | None:
+    """What has just gone against the user is not entered again at once."""
+    minutes, last = context.limits.stop_out_cooldown, context.stopped_out_at
+    if _leaves(intent, context) or minutes is None or last is None:
+        return None
+    return Denial.COOLING_DOWN if context.now - last < UtcNs.minutes(minutes) else None
+
+
+def day_has_stop_outs_left(intent: Order, context: PreTradeContext) -> Denial | None:
+    most = context.limits.max_stop_outs_per_day
+    if _leaves(intent, context) or most is None:
+        return None
+    return Denial.TOO_MANY_STOP_OUTS if context.stop_outs >= most else None
+
+
+def ban_list_is_known(intent: Order, context: PreTradeContext) -> Denial | None:
+    """No contract on a share is entered while nobody knows which ones are banned today."""
+    if _leaves(intent, context):
+        return None
+    return Denial.BAN_LIST_UNKNOWN if context.listed.ban is Ban.UNKNOWN else None
+
+
+def underlying_is_not_banned(intent: Order, context: PreTradeContext) -> Denial | None:
+    """Above 95 % of the market-wide limit positions may only be made smaller."""
+    if _leaves(intent, context):
+        return None
+    return Denial.UNDERLYING_BANNED if context.listed.ban is Ban.IN_FORCE else None
+
+
+def book_is_reconciled(intent: Order, context: PreTradeContext) -> Denial | None:
+    """Nothing is entered while nobody is sure what the account holds."""
+    if _leaves(intent, context) or context.reconciled:
+        return None
+    return Denial.BOOK_NOT_RECONCILED
+
+
 def _leaves(intent: Order, context: PreTradeContext) -> bool:
     """Whether the order only makes smaller what is held for certain."""
     return closes(intent.side, intent.quantity, context.closable)
@@ -531,6 +579,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     account_is_a_member,
     user_is_active,
     preflight_is_green,
+    book_is_reconciled,
     token_is_accepted,
     account_is_the_stored_one,
     account_is_verified,
@@ -550,6 +599,8 @@ CHECKS: Final[tuple[Check, ...]] = (
     price_is_within_band,
     stop_is_within_band,
     quantity_is_below_freeze,
+    ban_list_is_known,
+    underlying_is_not_banned,
     limits_are_known,
     segment_is_allowed,
     product_is_allowed,
@@ -560,6 +611,8 @@ CHECKS: Final[tuple[Check, ...]] = (
     symbol_exposure_is_within_limit,
     exposure_is_within_limit,
     day_has_loss_left,
+    day_has_stop_outs_left,
+    instrument_has_cooled_down,
     day_has_orders_left,
     second_has_orders_left,
     account_has_requests_left,
@@ -574,6 +627,8 @@ ON_ENTRIES: Final[tuple[Check, ...]] = (
     price_is_within_band,
     stop_is_within_band,
     quantity_is_below_freeze,
+    ban_list_is_known,
+    underlying_is_not_banned,
     day_has_orders_left,
     limits_are_known,
     segment_is_allowed,
@@ -585,4 +640,6 @@ ON_ENTRIES: Final[tuple[Check, ...]] = (
     symbol_exposure_is_within_limit,
     exposure_is_within_limit,
     day_has_loss_left,
+    day_has_stop_outs_left,
+    instrument_has_cooled_down,
 )

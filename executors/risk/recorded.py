@@ -13,7 +13,7 @@ from datetime import date, time
 
 from executors.risk.exposure import Exposure, Reach
 from executors.risk.gate import Account, Address, OrderCounts, PreTradeContext, Quote
-from executors.risk.listed import Listed
+from executors.risk.listed import Ban, Listed
 from executors.risk.sizing import UserLimits
 from executors.risk.square_off import SquareOff
 from schemas.calendar import Calendar, Coverage, Special
@@ -87,6 +87,8 @@ def record_of(context: PreTradeContext, instrument: InstrumentId) -> SeenContext
             segments=_sorted(limits.segments),
             products=_sorted(limits.products),
             long_only=limits.long_only,
+            stop_out_cooldown=limits.stop_out_cooldown,
+            max_stop_outs_per_day=limits.max_stop_outs_per_day,
             known=limits.known,
         ),
         position=context.position,
@@ -102,6 +104,9 @@ def record_of(context: PreTradeContext, instrument: InstrumentId) -> SeenContext
         address=context.address.value,
         preflight=context.preflight,
         listed=_listed(context.listed),
+        stop_outs=context.stop_outs,
+        stopped_out_at=context.stopped_out_at,
+        reconciled=context.reconciled,
     )
 
 
@@ -132,6 +137,8 @@ def context_of(seen: SeenContext, instrument: InstrumentId) -> PreTradeContext:
             segments=None if limits.segments is None else frozenset(map(Segment, limits.segments)),
             products=None if limits.products is None else frozenset(limits.products),
             long_only=limits.long_only,
+            stop_out_cooldown=limits.stop_out_cooldown,
+            max_stop_outs_per_day=limits.max_stop_outs_per_day,
             known=limits.known,
         ),
         position=seen.position,
@@ -160,7 +167,11 @@ def context_of(seen: SeenContext, instrument: InstrumentId) -> PreTradeContext:
             else PriceBand(seen.listed.lower, seen.listed.upper),
             band_needed=seen.listed.band_needed,
             freeze_quantity=seen.listed.freeze_quantity,
+            ban=Ban(seen.listed.ban),
         ),
+        stop_outs=seen.stop_outs,
+        stopped_out_at=seen.stopped_out_at,
+        reconciled=seen.reconciled,
     )
 
 
@@ -171,6 +182,7 @@ def _listed(listed: Listed) -> SeenListed:
         upper=band.upper if band else None,
         band_needed=listed.band_needed,
         freeze_quantity=listed.freeze_quantity,
+        ban=listed.ban.value,
     )
 
 

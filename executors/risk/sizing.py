@@ -44,6 +44,8 @@ class UserLimits:
         segments: Those that may be traded.
         products: Dhan's words for them, likewise.
         long_only: No position is opened by selling.
+        stop_out_cooldown: Minutes after a stop traded in which its instrument is not entered again.
+        max_stop_outs_per_day: Stops that traded in a day, after which nothing is entered.
         known: False while nobody knows the user's own limits.
     """
 
@@ -61,6 +63,8 @@ class UserLimits:
     segments: frozenset[Segment] | None = None
     products: frozenset[str] | None = None
     long_only: bool = False
+    stop_out_cooldown: int | None = None
+    max_stop_outs_per_day: int | None = None
     known: bool = True
 
 

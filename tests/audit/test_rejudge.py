@@ -24,7 +24,7 @@ from executors.risk.gate import (
     cut_to_close,
     judge,
 )
-from executors.risk.listed import Listed
+from executors.risk.listed import Ban, Listed
 from executors.risk.recorded import record_of
 from executors.risk.sizing import UserLimits
 from executors.risk.square_off import SquareOff
@@ -90,6 +90,8 @@ def situations(draw: st.DrawFn) -> tuple[OrderIntent, PreTradeContext]:
         segments=draw(st.none() | st.frozensets(st.sampled_from([i.segment for i in INSTRUMENTS]))),
         products=draw(st.none() | st.frozensets(st.sampled_from(["INTRADAY", "CNC"]))),
         long_only=draw(st.booleans()),
+        stop_out_cooldown=draw(st.none() | st.integers(0, 15)),
+        max_stop_outs_per_day=draw(st.none() | st.integers(0, 3)),
         known=draw(st.integers(0, 9)) != 0,
     )
     seldom = st.integers(0, 19).map(lambda n: n == 13)
@@ -122,7 +124,11 @@ def situations(draw: st.DrawFn) -> tuple[OrderIntent, PreTradeContext]:
             band=draw(st.none() | st.just(PriceBand(Price(147_000), Price(151_000)))),
             band_needed=draw(seldom),
             freeze_quantity=draw(st.none() | st.just(Quantity(10))),
+            ban=Ban.NONE if not draw(seldom) else draw(st.sampled_from(Ban)),
         ),
+        stop_outs=draw(st.integers(0, 3)),
+        stopped_out_at=draw(st.none() | NEAR),
+        reconciled=not draw(seldom),
     )
 
 

@@ -30,7 +30,7 @@ SERVICE: Final = {
 USERS: Final = {"halt_own_trading", "lift_own_halt", "tighten_own_limits"}
 INNER: Final = {
     *("refuse_too_many", "halt_key", "wait_for_claims", "halt", "is_halted"),
-    *("no_larger", "no_others", "no_wider", "refuse_unknown_limits"),
+    *("no_larger", "no_smaller", "no_others", "no_wider", "refuse_unknown_limits"),
     *("limits_for_change", "write_limits", "has_unresolved_order"),
     *("in_force", "halt_until", "is_stopped"),
 }
@@ -132,6 +132,8 @@ TIGHT: Final[dict[str, tuple[Any, Any, Any]]] = {
     "max_symbol_exposure_paise": (10, 9, 11),
     "max_exposure_paise": (10, 9, 11),
     "max_daily_loss_paise": (10, 9, 11),
+    "stop_out_cooldown_minutes": (10, 11, 9),
+    "max_stop_outs_per_day": (10, 9, 11),
     "segments": (["NSE_EQ", "BSE_EQ"], ["NSE_EQ"], ["NSE_EQ", "NSE_FNO"]),
     "products": (["INTRADAY", "CNC"], ["CNC"], ["MTF"]),
     "long_only": (False, True, None),

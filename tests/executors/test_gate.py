@@ -23,7 +23,7 @@ from executors.risk.gate import (
     cut_to_close,
     judge,
 )
-from executors.risk.listed import Listed
+from executors.risk.listed import Ban, Listed
 from executors.risk.requests import ENTRIES, WORKERS, Share
 from executors.risk.sizing import UserLimits
 from executors.risk.square_off import SquareOff
@@ -123,6 +123,16 @@ CHANGES: list[tuple[Change, Denial]] = [
     (listed(band=PriceBand(Price(140_000), Price(150_299))), Denial.PRICE_OUTSIDE_BAND),
     (listed(band=PriceBand(Price(148_801), Price(170_000))), Denial.STOP_OUTSIDE_BAND),
     (listed(freeze_quantity=Quantity(10)), Denial.QUANTITY_ABOVE_FREEZE),
+    (listed(ban=Ban.UNKNOWN), Denial.BAN_LIST_UNKNOWN),
+    (listed(ban=Ban.IN_FORCE), Denial.UNDERLYING_BANNED),
+    (lambda _, s: replace(s, reconciled=False), Denial.BOOK_NOT_RECONCILED),
+    (limited(max_stop_outs_per_day=0), Denial.TOO_MANY_STOP_OUTS),
+    (
+        lambda _, s: replace(
+            s, stopped_out_at=s.now, limits=replace(s.limits, stop_out_cooldown=1)
+        ),
+        Denial.COOLING_DOWN,
+    ),
     *(
         (lambda _, s, sent=sent: replace(s, sent=sent), Denial.TOO_MANY_REQUESTS)
         for sent in (

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import orjson
+import pytest
 
 from executors.limits import LimitsBoard, LimitsPoller, LimitStore, OwnLimits
 from executors.orders.outcomes import execution, not_found
@@ -69,6 +70,19 @@ def test_a_users_limits_only_tighten_the_platforms() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("platform", "own", "held_to"), [(15, 5, 15), (15, 30, 30), (15, None, 15), (None, 5, 5)]
+)
+def test_the_longer_of_two_cooldowns_counts(
+    platform: int | None, own: int | None, held_to: int
+) -> None:
+    limits = replace(LIMITS, stop_out_cooldown=platform)
+
+    held = OwnLimits(stop_out_cooldown=own).within(limits, real_money=False)
+
+    assert held.stop_out_cooldown == held_to
+
+
 async def test_a_change_arrives_with_the_next_look_and_is_read_whole(scripted: World) -> None:
     board, user = a_board(), await scripted.user()
     poller = a_poller(scripted, board)
@@ -85,6 +99,8 @@ async def test_a_change_arrives_with_the_next_look_and_is_read_whole(scripted: W
         segments=["NSE_EQ"],
         products=["INTRADAY"],
         long_only=True,
+        stop_out_cooldown_minutes=30,
+        max_stop_outs_per_day=3,
     )
     await poller.poll()
 
@@ -98,6 +114,8 @@ async def test_a_change_arrives_with_the_next_look_and_is_read_whole(scripted: W
         segments=frozenset({Segment.NSE_EQ}),
         products=frozenset({"INTRADAY"}),
         long_only=True,
+        stop_out_cooldown=30,
+        max_stop_outs_per_day=3,
     )
     again = await LimitStore(scripted.client).in_force(board.known)
     assert board.known
