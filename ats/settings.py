@@ -153,6 +153,7 @@ class Settings(BaseSettings):
     ats_risk_per_trade_rupees: int | None = Field(default=None, ge=1)
     ats_stop_out_cooldown_minutes: int = Field(default=15, ge=0, le=1_440)
     ats_max_stop_outs_per_day: int = Field(default=5, ge=1)
+    ats_crowd_percent: int = Field(default=10, ge=1, le=100)
     ats_fno_ban_file: Path | None = None
     ats_pnl_exit_loss_rupees: int | None = Field(default=None, ge=1)
     ats_square_off_cash: time = time(15, 5)

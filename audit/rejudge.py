@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from executors.risk.gate import Denial, cut_reasons, judge
+from executors.risk.gate import Denial, fitting, judge
 from executors.risk.recorded import RecordedOrder, context_of
 from schemas.messages import Execution, Outcome
 from schemas.units import Quantity
@@ -67,8 +67,7 @@ def rejudge(execution: Execution) -> Rejudged | None:
         evidence.stop,
     )
     before = context_of(evidence.asked, execution.instrument)
-    cut = cut_reasons(asked, before)
-    left = Quantity(abs(before.closable)) if cut else asked.quantity
+    left, cut = fitting(asked, before)
     verdict = again = None
     if judged := evidence.judgement:
         order = RecordedOrder(

@@ -30,6 +30,7 @@ from executors.addresses import Addresses
 from executors.bans import BanBoard, BanPoller
 from executors.clock import MarketClock, MonotonicClock, ReplayClock
 from executors.contests import ContestSweep
+from executors.crowds import Crowds
 from executors.fanout import FanOut
 from executors.halt import kinds_of
 from executors.halts import HaltBoard, HaltPoller
@@ -80,7 +81,7 @@ from schemas.topics import (
     TICKS,
     PartitionPlan,
 )
-from schemas.units import NS_PER_SECOND, Paise, UtcNs
+from schemas.units import NS_PER_SECOND, BasisPoints, Paise, UtcNs
 
 log = structlog.get_logger(__name__)
 
@@ -110,6 +111,7 @@ class ExecutorDeps:
             (`executors.orders.reconcile`).
         pnl_exit_loss: A day's loss at which Dhan itself is to leave every account; None for none.
         instruments_of: The Indian day on which `instruments` was read; None: today.
+        crowd: How much of a symbol's traded volume all users together may order; None: any.
         ban_list: File of the shares whose contracts may only be closed; None: nobody knows.
     """
 
@@ -131,6 +133,7 @@ class ExecutorDeps:
     square_off: SquareOff = field(default_factory=SquareOff)
     pnl_exit_loss: Paise | None = None
     instruments_of: date | None = None
+    crowd: BasisPoints | None = None
     ban_list: Path | None = None
 
 
@@ -170,7 +173,7 @@ async def run_executors(
     )
     limits_poller = LimitsPoller(LimitStore(ports.database), known.limits, ports.machine)
     await limits_poller.poll()  # before the first order: without it no entry leaves
-    await _load_day_counts(ports, known.budget)
+    await _load_day_counts(ports, known)
     async with Publisher(ports.connection) as publisher:
         publish = publisher.send_and_wait
         serving = run_stateless(
@@ -189,7 +192,7 @@ async def run_executors(
             limits_poller.run(),
             unresolved.run(publish),
             follow_ticks(ports.connection, known.book, ports.wall()),
-            _follow_executions(ports, known.budget),
+            _follow_executions(ports, known),
             _follow_positions(ports, pre_trade.positions),
         )
 
@@ -207,6 +210,7 @@ class _Known:
     preflights: PreflightBoard
     books: BooksRead
     bans: BanBoard
+    crowds: Crowds
     tokens: RefusedTokens
     breakers: Breakers
 
@@ -218,9 +222,10 @@ class _Known:
     def at_start(cls, ports: ExecutorDeps) -> _Known:
         """Nothing yet."""
         store, real_money = Store(ports.database), ports.rules.mode is not Mode.PAPER
+        book = ports.book or QuoteCache(ports.plan.instrument)
         return cls(
             store=store,
-            book=ports.book or QuoteCache(ports.plan.instrument),
+            book=book,
             active=ActiveUsers(ports.machine),
             budget=OrderRate(),
             limits=LimitsBoard(ports.limits, real_money=real_money),
@@ -228,6 +233,7 @@ class _Known:
             preflights=PreflightBoard(required=real_money),
             books=BooksRead(),
             bans=BanBoard(),
+            crowds=Crowds(ports.crowd, book),
             tokens=RefusedTokens(store, ports.machine),
             breakers=Breakers(ports.machine, ports.metrics),
         )
@@ -253,6 +259,7 @@ def _pre_trade(ports: ExecutorDeps, known: _Known) -> PreTrade:
         preflight=known.preflights.red,
         listed=_day_master(ports, known.bans).of,
         reconciled=known.reconciled,
+        crowds=known.crowds,
     )
 
 
@@ -389,18 +396,18 @@ async def run_with_feeds(
         raise group.exceptions[0] from None
 
 
-async def _load_day_counts(ports: ExecutorDeps, budget: OrderRate) -> None:
+async def _load_day_counts(ports: ExecutorDeps, known: _Known) -> None:
     since = UtcNs(ports.wall() - DAY_BACK)
     async with aclosing(
         read_topics(ports.connection, [EXECUTIONS], since=since, until_end=True)
     ) as records:
-        await _observe(records, budget)
+        await _observe(records, known)
 
 
-async def _follow_executions(ports: ExecutorDeps, budget: OrderRate) -> None:
+async def _follow_executions(ports: ExecutorDeps, known: _Known) -> None:
     since = UtcNs(ports.wall() - OVERLAP)  # what is seen twice counts once
     async with aclosing(read_topics(ports.connection, [EXECUTIONS], since=since)) as records:
-        await _observe(records, budget)
+        await _observe(records, known)
 
 
 async def _follow_positions(ports: ExecutorDeps, positions: FilledPositions) -> None:
@@ -420,10 +427,12 @@ async def follow_ticks(connection: KafkaConnection, quotes: QuoteCache, now: int
         await quotes.follow(records)
 
 
-async def _observe(records: AsyncIterator[Record], budget: OrderRate) -> None:
+async def _observe(records: AsyncIterator[Record], known: _Known) -> None:
     async for record in records:
         try:
-            budget.observe(decode(Execution, record.value))
+            execution = decode(Execution, record.value)
+            known.budget.observe(execution)
+            known.crowds.observe(execution)
         except Unreadable as error:
             log.warning("execution_unreadable", record=str(record), reason=error.reason)
 

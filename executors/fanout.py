@@ -10,6 +10,7 @@ import structlog
 
 from bus.records import Output, Record, message_output
 from executors.clock import DecisionTime, MarketClock, MonotonicClock
+from executors.crowds import CROWD
 from executors.risk.sizing import NoOrder, UserLimits, plan
 from executors.sessions import DATABASE_AWAY, ActiveUsers
 from executors.turns import RULE, turn
@@ -110,7 +111,7 @@ class FanOut:
     def _orders(
         self, decision: Decision, instrument: Instrument, record: Record
     ) -> tuple[list[Output], list[WithoutOrder]]:
-        outputs, without = [], []
+        outputs, without, crowd = list[Output](), list[WithoutOrder](), 0
         states = self._active.states
         for user in sorted(states, key=lambda user: turn(decision.id, user)):
             state = states[user]
@@ -122,8 +123,10 @@ class FanOut:
             if isinstance(intent, NoOrder):
                 without.append(WithoutOrder(user_id=user, reason_code=intent.value))
                 continue
-            output = message_output(ORDERS, intent, str(user))
-            outputs.append(output._replace(headers=((DECIDED_AT, b"%d" % record.published_at),)))
+            outputs.append(message_output(ORDERS, intent, str(user)))
+            crowd += intent.quantity
+        headers = ((DECIDED_AT, b"%d" % record.published_at), (CROWD, b"%d" % crowd))
+        outputs = [output._replace(headers=headers) for output in outputs]
         return outputs, sorted(without, key=lambda each: each.user_id)
 
 

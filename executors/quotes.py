@@ -22,12 +22,13 @@ from schemas.binary import Rows
 from schemas.errors import Unreadable
 from schemas.history import is_history
 from schemas.ids import InstrumentId
-from schemas.ticks import Batch, decode, instrument_of, partition_of
+from schemas.market import trading_day
+from schemas.ticks import NO_VOLUME, Batch, decode, instrument_of, partition_of
 from schemas.units import Price, UtcNs
 
 log = structlog.get_logger(__name__)
 
-# 09:15 to 15:30; sixteen bytes each, so a day of one instrument is 0.4 MB at most
+# 09:15 to 15:30; 24 bytes each, so a day of one instrument is 0.6 MB at most
 DAY_OF_SECONDS: Final = 22_500
 
 
@@ -47,7 +48,7 @@ class QuoteCache:
             instrument = instrument_of(row)
             if (series := self._series.get(instrument)) is None:
                 series = self._series[instrument] = _Series(self._depth)
-            series.add(int(row["exchange_time"]), int(row["price"]))
+            series.add(int(row["exchange_time"]), int(row["price"]), int(row["volume"]))
         self._clocks[partition] = max(batch.clock, self._clocks.get(partition, UtcNs(0)))
         self._moved.set()
         self._moved = asyncio.Event()
@@ -59,6 +60,11 @@ class QuoteCache:
         """
         series = self._series.get(instrument)
         return series.at(now) if series else None
+
+    def volume(self, instrument: InstrumentId, now: UtcNs, window: UtcNs) -> int:
+        """Units traded within `window` before `now`; of the day only, and of what was heard."""
+        series = self._series.get(instrument)
+        return series.volume(now, window) if series else 0
 
     def clock(self, instrument: InstrumentId) -> UtcNs | None:
         """How far the feed has come where this instrument's ticks arrive."""
@@ -96,28 +102,47 @@ class QuoteCache:
 
 
 class _Series:
-    """Times and prices of one instrument, times rising."""
+    """Times, prices and the day's volume so far of one instrument, times rising."""
 
-    __slots__ = ("_depth", "_prices", "_times")
+    __slots__ = ("_depth", "_prices", "_times", "_volumes")
 
     def __init__(self, depth: int) -> None:
         self._depth = depth
         self._times = array("q")
         self._prices = array("q")
+        self._volumes = array("q")
 
-    def add(self, traded_at: int, price: int) -> None:
+    def add(self, traded_at: int, price: int, volume: int) -> None:
         """Of several trades in one second the one that arrived last counts."""
         if not self._times or traded_at > self._times[-1]:
             self._times.append(traded_at)
             self._prices.append(price)
+            self._volumes.append(volume)
         elif self._times[index := bisect_left(self._times, traded_at)] == traded_at:
-            self._prices[index] = price
+            self._prices[index], self._volumes[index] = price, volume
         else:
             self._times.insert(index, traded_at)
             self._prices.insert(index, price)
+            self._volumes.insert(index, volume)
         # half at a time, so that forgetting costs nothing a tick
         if len(self._times) > 2 * self._depth:
             del self._times[: self._depth], self._prices[: self._depth]
+            del self._volumes[: self._depth]
+
+    def volume(self, now: int, window: int) -> int:
+        """Of rows that tell a volume; where none is as old as the window, since the first of the
+        day that does.
+        """
+        last = bisect_right(self._times, now) - 1
+        while last >= 0 and self._volumes[last] == NO_VOLUME:
+            last -= 1
+        if last < 0 or self._times[last] <= now - window:
+            return 0
+        first = max(0, bisect_right(self._times, now - window) - 1)
+        day = trading_day(self._times[last])
+        while self._volumes[first] == NO_VOLUME or trading_day(self._times[first]) != day:
+            first += 1
+        return max(0, self._volumes[last] - self._volumes[first])
 
     def at(self, now: int) -> Quote | None:
         index = bisect_right(self._times, now) - 1

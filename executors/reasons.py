@@ -242,6 +242,10 @@ WORDS: Final[Mapping[str, Words]] = MappingProxyType(
             "What was known of your positions was not what Dhan shows, or was not read yet.",
             "is `ats books` running? compare `ats tail ats.positions` with Dhan's page",
         ),
+        Denial.CROWD_TOO_LARGE: Words(
+            "Too little of it was traded for the orders of all users together.",
+            "above ATS_CROWD_PERCENT of the volume of five minutes",
+        ),
         Denial.AGAINST_POSITION: Words(
             "You held a position of the other side, and more than it would have been traded.",
             "nothing to do: an order that would turn a position over does not leave",

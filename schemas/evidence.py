@@ -86,6 +86,17 @@ class SeenListed(FrozenModel):
     ban: Code = Field(default="none", description="on its underlying: none, in_force or unknown")
 
 
+class SeenCrowd(FrozenModel):
+    """The order among all users' of its decision, and the market's volume of the last minutes."""
+
+    asked: Quantity = Field(description="units of the user's own order before anything cut it")
+    ordered: Quantity = Field(description="units of all users' orders of the decision")
+    others: Quantity = Field(description="units of other decisions that were accepted lately")
+    volume: Quantity = Field(description="units that traded in the market lately")
+    most: BasisPoints = Field(description="of the volume that all users may order together")
+    lot: Quantity
+
+
 class SeenSession(FrozenModel):
     """One continuous session of the instrument; `close` is its first moment outside."""
 
@@ -138,6 +149,7 @@ class SeenContext(FrozenModel):
     reconciled: bool = Field(
         default=True, description="the day's book was read whole and agrees, as far as asked for"
     )
+    crowd: SeenCrowd | None = Field(default=None, description="null where nobody asked")
 
 
 class Answer(FrozenModel):

@@ -27,7 +27,7 @@ from executors.quotes import QuoteCache
 from executors.risk.gate import Denial
 from executors.risk.sizing import UserLimits
 from executors.risk.square_off import SquareOff
-from schemas.units import NS_PER_SECOND, Paise, UtcNs
+from schemas.units import NS_PER_SECOND, BasisPoints, Paise, UtcNs
 
 REPORT_EVERY: Final = 15.0  # seconds; the account page takes us for gone after a minute
 LOOK_EVERY: Final = 1.0  # seconds; a halt is told within one
@@ -79,6 +79,7 @@ async def run(context: Context) -> None:
             square_off=square_off,
             pnl_exit_loss=None if loss is None else Paise.from_rupees(loss),
             ban_list=settings.ats_fno_ban_file,
+            crowd=crowd_of(settings),
         )
         await stack.enter_async_context(reporting(ports.database, report))
         await run_executors(
@@ -120,6 +121,13 @@ def limits_of(settings: Settings) -> UserLimits:
         stop_out_cooldown=settings.ats_stop_out_cooldown_minutes,
         max_stop_outs_per_day=settings.ats_max_stop_outs_per_day,
     )
+
+
+def crowd_of(settings: Settings) -> BasisPoints | None:
+    """How much of what trades all users may order; none with paper, which takes nothing."""
+    if settings.ats_mode == "paper":
+        return None
+    return BasisPoints(100 * settings.ats_crowd_percent)
 
 
 def square_off_of(settings: Settings) -> SquareOff:

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Final, NamedTuple
 
+from bus.records import Record
 from executors.accounts import Accounts
 from executors.addresses import Addresses
 from executors.clock import DecisionTime, MarketClock
+from executors.crowds import Crowds
 from executors.fanout import LimitsOf
 from executors.modes import ModeRules
 from executors.positions import FilledPositions
@@ -27,8 +29,7 @@ from executors.risk.gate import (
     PreTradeContext,
     closable,
     closes,
-    cut_reasons,
-    cut_to_close,
+    fitting,
     judge,
 )
 from executors.risk.listed import Listed
@@ -91,6 +92,16 @@ class PreTrade:
     preflight: Callable[[UserId, date], str] = lambda *_: ""
     listed: Callable[[InstrumentId, date], Listed] = lambda *_: Listed()
     reconciled: Callable[[UserId, date], bool] = lambda *_: True
+    crowds: Crowds | None = None
+
+    def heard(self, intent: OrderIntent, record: Record) -> None:
+        """`intent` was read from `record`.
+
+        Raises:
+            Unreadable: as `executors.crowds.Crowds.note`.
+        """
+        if self.crowds:
+            self.crowds.note(intent, record)
 
     async def quotes(self, intent: OrderIntent) -> None:
         """Wait until the quotes are as new as the decision, `QUOTE_TIMEOUT` at most."""
@@ -106,16 +117,17 @@ class PreTrade:
             now = await self.clock.reach(slot, when)
 
     def cut(self, intent: OrderIntent, now: UtcNs, since: float) -> tuple[OrderIntent, Evidence]:
-        """`intent`, or the part of it that closes where a limit forbids the whole; and why."""
+        """As much of `intent` as may leave, such as what closes; and what cut it."""
         context = self._context(intent, now, since)
+        quantity, reasons = fitting(intent, context)
         evidence = Evidence(
             asked=record_of(context, intent.instrument),
             asked_quantity=intent.quantity,
-            cut_by=tuple(denial.value for denial in cut_reasons(intent, context)),
+            cut_by=tuple(denial.value for denial in reasons),
             valid_until=intent.valid_until,
             stop=intent.stop,
         )
-        return cut_to_close(intent, context), evidence
+        return intent.model_copy(update={"quantity": quantity}), evidence
 
     def day_result(self, user: UserId, now: UtcNs) -> int:
         """Paise made or lost on the day of `now`, closed and open, before charges."""
@@ -170,6 +182,7 @@ class PreTrade:
         user, day = order.user_id, trading_day(now)
         fills = self.positions.of(user, day)
         stopped_out_at = fills.get(order.instrument, Filled()).stopped_out_at
+        listed = self.listed(order.instrument, day)
         ordered = self.budget.ordered(user, now, apart_from=order.id)
         prices = self._prices(ordered.keys() | fills.keys(), now)
         return PreTradeContext(
@@ -194,10 +207,11 @@ class PreTrade:
             member=claimed is None or self.is_member(user, claimed.credentials.client_id),
             address=said.address,
             preflight=self.preflight(user, day),
-            listed=self.listed(order.instrument, day),
+            listed=listed,
             stop_outs=sum(each.stop_outs for each in fills.values()),
             stopped_out_at=UtcNs(stopped_out_at) if stopped_out_at else None,
             reconciled=self.reconciled(user, day),
+            crowd=self.crowds.of(order, now, listed.lot) if self.crowds else None,
         )
 
     def _prices(self, instruments: Iterable[InstrumentId], now: UtcNs) -> dict[InstrumentId, int]:

@@ -81,6 +81,7 @@ class OrderWorker:
 
     async def __call__(self, record: Record) -> Sequence[Output]:
         intent = decode(OrderIntent, record.value)
+        self._deps.pre_trade.heard(intent, record)
         outcome = await self.outcome_of(intent, decided(intent, record))
         outcome = outcome or await self._deps.unresolved.leave(intent, record)
         if outcome is None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import Final, Protocol, TypeAlias
 
+from executors.risk.crowd import Crowd
 from executors.risk.exposure import Exposure
 from executors.risk.listed import Ban, Listed
 from executors.risk.requests import ENTRIES, WORKERS
@@ -84,6 +85,7 @@ class Denial(StrEnum):
     BAN_LIST_UNKNOWN = "ban_list_unknown"
     UNDERLYING_BANNED = "underlying_banned"
     BOOK_NOT_RECONCILED = "book_not_reconciled"
+    CROWD_TOO_LARGE = "crowd_too_large"
     STOPPED = "stopped"
     TOO_MANY_REQUESTS = "too_many_requests"
 
@@ -184,6 +186,7 @@ class PreTradeContext:
         stopped_out_at: When the last of them did in this instrument.
         reconciled: The user's book of today was read whole and agrees with the broker's, as far as
             the mode asks.
+        crowd: The order among all users' of its decision; None where nobody asks.
     """
 
     now: UtcNs
@@ -211,6 +214,7 @@ class PreTradeContext:
     stop_outs: int = 0
     stopped_out_at: UtcNs | None = None
     reconciled: bool = True
+    crowd: Crowd | None = None
 
     @property
     def closable(self) -> int:
@@ -251,25 +255,28 @@ def closable(position: int, filled: int | None) -> int:
     return min(position, filled, key=abs)
 
 
-def cut_to_close(intent: OrderIntent, context: PreTradeContext) -> OrderIntent:
-    """The part of `intent` that closes, when a limit on entries forbids the whole.
+def cut_to_fit(intent: OrderIntent, context: PreTradeContext) -> OrderIntent:
+    """As much of `intent` as may leave (`fitting`)."""
+    quantity, _ = fitting(intent, context)
+    return intent.model_copy(update={"quantity": quantity})
+
+
+def fitting(intent: Order, context: PreTradeContext) -> tuple[Quantity, tuple[Denial, ...]]:
+    """Units of `intent` that may leave, and what cuts it; nothing where it stays whole.
 
     An order of the other side is seldom exactly as large as the position: it would close it and
     open another. Where a halt, the hour, the day's number or the value allows no entry, what is
-    left is the exit.
+    left is the exit. An entry has its share of what all users may order together.
     """
-    if not cut_reasons(intent, context):
-        return intent
-    return intent.model_copy(update={"quantity": Quantity(abs(context.closable))})
-
-
-def cut_reasons(intent: Order, context: PreTradeContext) -> tuple[Denial, ...]:
-    """What cuts `intent` to the part that closes; nothing where it stays whole."""
     held = context.closable if intent.side is Side.SELL else -context.closable
-    if not 0 < held < intent.quantity:
-        return ()
-    denials = (check(intent, context) for check in ON_ENTRIES)
-    return tuple(denial for denial in denials if denial)
+    if 0 < held < intent.quantity:
+        denials = tuple(denial for each in ON_ENTRIES if (denial := each(intent, context)))
+        if denials:
+            return Quantity(held), denials
+    crowd = context.crowd
+    if crowd and not _leaves(intent, context) and 0 < crowd.share < intent.quantity:
+        return crowd.share, (Denial.CROWD_TOO_LARGE,)
+    return intent.quantity, ()
 
 
 def nobody_stopped_all(_: Order, context: PreTradeContext) -> Denial | None:
@@ -544,6 +551,13 @@ def book_is_reconciled(intent: Order, context: PreTradeContext) -> Denial | None
     return Denial.BOOK_NOT_RECONCILED
 
 
+def crowd_is_within_cap(intent: Order, context: PreTradeContext) -> Denial | None:
+    """All users together take no more than a part of what trades."""
+    if _leaves(intent, context) or context.crowd is None:
+        return None
+    return Denial.CROWD_TOO_LARGE if intent.quantity > context.crowd.share else None
+
+
 def _leaves(intent: Order, context: PreTradeContext) -> bool:
     """Whether the order only makes smaller what is held for certain."""
     return closes(intent.side, intent.quantity, context.closable)
@@ -613,6 +627,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     day_has_loss_left,
     day_has_stop_outs_left,
     instrument_has_cooled_down,
+    crowd_is_within_cap,
     day_has_orders_left,
     second_has_orders_left,
     account_has_requests_left,

@@ -20,6 +20,8 @@ from schemas.ids import InstrumentId
 from schemas.market import Instrument, PriceBand
 from schemas.units import Price, Quantity
 
+ONE_UNIT: Final = Quantity(1)
+
 
 class Ban(Enum):
     """Whether positions in an underlying's contracts may only be made smaller today."""
@@ -37,6 +39,7 @@ class Listed:
         band: Its price band; None where nobody told one of today.
         band_needed: Nothing is entered without one.
         freeze_quantity: Units of one order at which the exchange may reject it; None likewise.
+        lot: Units that orders come in.
         ban: On the share that a contract is on; none on a share, an index or their contracts.
     """
 
@@ -44,6 +47,7 @@ class Listed:
     band_needed: bool = False
     freeze_quantity: Quantity | None = None
     ban: Ban = Ban.NONE
+    lot: Quantity = ONE_UNIT
 
     def locked(self, last: Price) -> bool:
         """Whether the last trade was at an end of the band: who enters there may not get out."""
@@ -87,5 +91,5 @@ class DayMaster:
             return UNLISTED
         ban = self.banned(found.underlying, day) if found.on_share else Ban.NONE
         if self.read_on not in {None, day}:
-            return Listed(band_needed=found.fixed_band, ban=ban)
-        return Listed(found.band, found.fixed_band, found.freeze_quantity, ban)
+            return Listed(band_needed=found.fixed_band, ban=ban, lot=found.lot_size)
+        return Listed(found.band, found.fixed_band, found.freeze_quantity, ban, found.lot_size)

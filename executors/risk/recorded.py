@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, time
 
+from executors.risk.crowd import Crowd
 from executors.risk.exposure import Exposure, Reach
 from executors.risk.gate import Account, Address, OrderCounts, PreTradeContext, Quote
 from executors.risk.listed import Ban, Listed
@@ -20,6 +21,7 @@ from schemas.calendar import Calendar, Coverage, Special
 from schemas.evidence import (
     SeenContext,
     SeenCounts,
+    SeenCrowd,
     SeenExposure,
     SeenLimits,
     SeenListed,
@@ -107,6 +109,7 @@ def record_of(context: PreTradeContext, instrument: InstrumentId) -> SeenContext
         stop_outs=context.stop_outs,
         stopped_out_at=context.stopped_out_at,
         reconciled=context.reconciled,
+        crowd=_seen_crowd(context.crowd),
     )
 
 
@@ -172,6 +175,20 @@ def context_of(seen: SeenContext, instrument: InstrumentId) -> PreTradeContext:
         stop_outs=seen.stop_outs,
         stopped_out_at=seen.stopped_out_at,
         reconciled=seen.reconciled,
+        crowd=Crowd(**seen.crowd.model_dump()) if seen.crowd else None,
+    )
+
+
+def _seen_crowd(crowd: Crowd | None) -> SeenCrowd | None:
+    if crowd is None:
+        return None
+    return SeenCrowd(
+        asked=crowd.asked,
+        ordered=crowd.ordered,
+        others=crowd.others,
+        volume=crowd.volume,
+        most=crowd.most,
+        lot=crowd.lot,
     )
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from audit.rejudge import rejudge
 from executors.orders.outcomes import denied, execution
+from executors.risk.crowd import Crowd
 from executors.risk.exposure import Exposure, Reach
 from executors.risk.gate import (
     Account,
@@ -20,8 +21,8 @@ from executors.risk.gate import (
     OrderCounts,
     PreTradeContext,
     Quote,
-    cut_reasons,
-    cut_to_close,
+    cut_to_fit,
+    fitting,
     judge,
 )
 from executors.risk.listed import Ban, Listed
@@ -61,6 +62,15 @@ CALENDARS = (
 )
 NEAR = st.integers(-400, 20_000).map(lambda s: UtcNs(TEN_O_CLOCK + s * 1_000_000_000))
 SMALL = st.integers(-12, 12)
+CROWDS = st.builds(
+    Crowd,
+    st.integers(1, 12).map(Quantity),
+    st.integers(12, 40).map(Quantity),
+    st.integers(0, 3).map(Quantity),
+    st.integers(0, 500).map(Quantity),
+    st.just(BasisPoints(1_000)),
+    st.sampled_from([Quantity(1), Quantity(3)]),
+)
 
 
 @st.composite
@@ -129,17 +139,18 @@ def situations(draw: st.DrawFn) -> tuple[OrderIntent, PreTradeContext]:
         stop_outs=draw(st.integers(0, 3)),
         stopped_out_at=draw(st.none() | NEAR),
         reconciled=not draw(seldom),
+        crowd=draw(st.none() | CROWDS),
     )
 
 
 def told(intent: OrderIntent, context: PreTradeContext) -> Execution:
     """The message of what the gate says of `intent`, by way of the database's row and Kafka."""
-    order, denial = cut_to_close(intent, context), judge(cut_to_close(intent, context), context)
+    order, denial = cut_to_fit(intent, context), judge(cut_to_fit(intent, context), context)
     seen = record_of(context, intent.instrument)
     evidence = Evidence(
         asked=seen,
         asked_quantity=intent.quantity,
-        cut_by=tuple(each.value for each in cut_reasons(intent, context)),
+        cut_by=tuple(each.value for each in fitting(intent, context)[1]),
         valid_until=intent.valid_until,
         stop=intent.stop,
         judgement=Judgement(
@@ -167,9 +178,9 @@ def test_any_situation_is_judged_from_its_record_as_it_was(
     again = rejudge(told(intent, context))
 
     assert again
-    denial = judge(cut_to_close(intent, context), context)
+    denial = judge(cut_to_fit(intent, context), context)
     assert again.again == (denial.value if denial else "")
-    assert again.quantity_again == cut_to_close(intent, context).quantity
+    assert again.quantity_again == cut_to_fit(intent, context).quantity
     assert again.agrees
 
 
@@ -196,7 +207,7 @@ def test_a_record_of_another_situation_is_seen_to_say_something_else(
     message = said.model_copy(
         update={"evidence": said.evidence.model_copy(update={"judgement": forged})}
     )
-    order = cut_to_close(*one)
+    order = cut_to_fit(*one)
 
     again = rejudge(message)
 

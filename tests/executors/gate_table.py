@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import time
 from typing import Any, Final
 
+from executors.risk.crowd import Crowd
 from executors.risk.exposure import Exposure, Reach
 from executors.risk.gate import (
     FEED_DEAD_AFTER,
@@ -94,6 +95,12 @@ EVENING: Final = UtcNs(TEN_O_CLOCK + UtcNs.minutes(330))  # 15:30
 
 def quoted(price: int, age: int = 0) -> dict[str, Any]:
     return {"quote": Quote(Price(price), UtcNs(TEN_O_CLOCK + UtcNs.seconds(1) - age))}
+
+
+def crowd(volume: int, others: int = 0) -> dict[str, Any]:
+    """Ten units of a hundred, of a tenth of what was traded."""
+    all_, most = Quantity(100), BasisPoints(1_000)
+    return {"crowd": Crowd(Quantity(10), all_, Quantity(others), Quantity(volume), most)}
 
 
 def stopped_out(within: int) -> dict[str, Any]:
@@ -467,6 +474,14 @@ CASES: dict[str, Case] = {
         limits={"max_stop_outs_per_day": 3},
         situation={"stop_outs": 3},
     ),
+    "all users' orders are as much as may be": Case(None, SOP, situation=crowd(1_000)),
+    "all users' orders are a unit too much": Case(
+        Denial.CROWD_TOO_LARGE, SOP, situation=crowd(990)
+    ),
+    "others have had some of it": Case(
+        Denial.CROWD_TOO_LARGE, SOP, situation=crowd(1_000, others=1)
+    ),
+    "all users' orders are too much: an exit": Case(None, SOP, SELL, situation=LONG_10 | crowd(0)),
     "as many stop-outs as the limit: an exit": Case(
         None, OURS, SELL, 10, {"max_stop_outs_per_day": 3}, LONG_10 | {"stop_outs": 3}
     ),

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from executors.risk.crowd import Crowd
 from executors.risk.gate import (
     CHECKS,
     FEED_DEAD_AFTER,
@@ -20,7 +21,7 @@ from executors.risk.gate import (
     PreTradeContext,
     Quote,
     closable,
-    cut_to_close,
+    cut_to_fit,
     judge,
 )
 from executors.risk.listed import Ban, Listed
@@ -31,7 +32,7 @@ from schemas.calendar import Calendar
 from schemas.ids import Segment
 from schemas.market import PriceBand, Side
 from schemas.messages import OrderIntent
-from schemas.units import Paise, Price, Quantity, UtcNs
+from schemas.units import BasisPoints, Paise, Price, Quantity, UtcNs
 from tests.executors.factories import LIMITS, NEVER, TEN_O_CLOCK, an_intent, the_situation_for
 
 HALF_PAST_THREE = UtcNs(TEN_O_CLOCK + UtcNs.minutes(330))
@@ -62,6 +63,11 @@ def limited(**limits: Any) -> Change:
 def listed(**said: Any) -> Change:
     """The same situation where the day's instrument master says this."""
     return lambda _, s: replace(s, listed=Listed(**said))
+
+
+def a_crowd(volume: int) -> Crowd:
+    """Ten units of a hundred, of a tenth of what was traded."""
+    return Crowd(Quantity(10), Quantity(100), Quantity(0), Quantity(volume), BasisPoints(1_000))
 
 
 CHANGES: list[tuple[Change, Denial]] = [
@@ -126,6 +132,7 @@ CHANGES: list[tuple[Change, Denial]] = [
     (listed(ban=Ban.UNKNOWN), Denial.BAN_LIST_UNKNOWN),
     (listed(ban=Ban.IN_FORCE), Denial.UNDERLYING_BANNED),
     (lambda _, s: replace(s, reconciled=False), Denial.BOOK_NOT_RECONCILED),
+    (lambda _, s: replace(s, crowd=a_crowd(volume=0)), Denial.CROWD_TOO_LARGE),
     (limited(max_stop_outs_per_day=0), Denial.TOO_MANY_STOP_OUTS),
     (
         lambda _, s: replace(
@@ -219,7 +226,7 @@ def test_in_a_halt_an_exit_is_cut_to_what_stops_have_left() -> None:
     intent = an_intent(side=Side.SELL)
     halted = replace(the_situation_for(intent), position=10, filled=4, halted=True)
 
-    assert cut_to_close(intent, halted).quantity == 4
+    assert cut_to_fit(intent, halted).quantity == 4
 
 
 @pytest.mark.parametrize(
@@ -232,7 +239,7 @@ def test_neither_the_hour_nor_a_halt_keeps_anybody_in_a_position(change: Change)
 
     assert judge(exit_, held) is None
     assert judge(more, held) is not None
-    assert cut_to_close(more, held).quantity == exit_.quantity
+    assert cut_to_fit(more, held).quantity == exit_.quantity
 
 
 def test_every_denial_has_a_check_that_can_give_it() -> None:
@@ -314,7 +321,7 @@ def test_what_is_left_of_an_order_after_the_cut_is_all_of_it_or_exactly_the_exit
         intent, limits=allowed, position=position, sent=OrderCounts(today=today)
     )
 
-    cut = cut_to_close(intent, context)
+    cut = cut_to_fit(intent, context)
 
     if judge(intent, context) is None:
         assert cut == intent

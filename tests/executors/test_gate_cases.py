@@ -11,7 +11,7 @@ import pytest
 
 from executors.risk import gate
 from executors.risk.exposure import Exposure, Filled, Ordered, Reach, day_result, exposure_to, reach
-from executors.risk.gate import CHECKS, Denial, cut_to_close, judge
+from executors.risk.gate import CHECKS, Denial, cut_to_fit, judge
 from executors.risk.recorded import context_of, record_of
 from schemas.evidence import SeenContext
 from schemas.ids import InstrumentId, Segment
@@ -55,7 +55,7 @@ def test_the_table_has_a_case_of_each_denial() -> None:
 def test_an_order_that_would_sell_short_is_cut_to_what_is_held() -> None:
     case = replace(CASES["long only: a sale of more than is held"], units=25)
 
-    cut = cut_to_close(case.intent, case.context)
+    cut = cut_to_fit(case.intent, case.context)
 
     assert cut.quantity == 10
     assert judge(cut, case.context) is None

@@ -559,7 +559,7 @@ async def test_an_order_refused_before_its_claim_is_told_as_it_was_refused_first
     assert again == first
 
 
-async def test_when_the_days_orders_are_used_up_an_order_beyond_the_position_is_cut_to_close_it(
+async def test_when_the_days_orders_are_used_up_an_order_beyond_the_position_is_cut_to_fit_it(
     scripted: World, dhan: ScriptedDhan
 ) -> None:
     user = await scripted.user()

@@ -19,6 +19,7 @@ export const REASONS: Readonly<Record<string, string>> = {
   connect_timeout: "Dhan could not be reached, so the order was not sent.",
   cooling_down: "A stop of yours had traded in it a short while before.",
   credentials_malformed: "The stored connection cannot be used. Connect again.",
+  crowd_too_large: "Too little of it was traded for the orders of all users together.",
   daily_loss_reached: "The day's loss had reached your limit.",
   database_away: "Our database did not answer, so nobody's orders left.",
   day_not_in_calendar: "The operator's calendar does not know the day, so the market counts as closed.",

@@ -1,0 +1,89 @@
+"""What all users order together, by decision and symbol, as far as this process has heard."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, defaultdict
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from bus.records import Record
+from executors.quotes import QuoteCache
+from executors.risk.crowd import WINDOW, Crowd
+from schemas.errors import Unreadable
+from schemas.ids import DecisionId, InstrumentId, OrderId
+from schemas.messages import Execution, OrderIntent, Outcome
+from schemas.units import BasisPoints, Quantity, UtcNs
+
+# Units of all orders of the decision: a header and no field, as `executors.fanout.DECIDED_AT`.
+CROWD: Final = "ats-crowd"
+REMEMBERED: Final = 20_000  # orders on their way: forty times what a process works on at once
+
+
+class _Asked(NamedTuple):
+    own: Quantity
+    all: Quantity
+
+
+@dataclass(slots=True)
+class _Given:
+    """What one decision's accepted orders come to."""
+
+    at: UtcNs
+    units: int = 0
+    orders: set[OrderId] = field(default_factory=set)
+
+
+class Crowds:
+    """Fed from the intents that are worked on and from `ats.executions` of every process."""
+
+    def __init__(self, most: BasisPoints | None, book: QuoteCache) -> None:
+        """`most` of the volume is all of ours together; None: nobody asks."""
+        self._most, self._book = most, book
+        self._asked: OrderedDict[OrderId, _Asked] = OrderedDict()
+        self._given: defaultdict[InstrumentId, dict[DecisionId, _Given]] = defaultdict(dict)
+
+    def note(self, intent: OrderIntent, record: Record) -> None:
+        """One is worked on.
+
+        Raises:
+            Unreadable: the header is no number.
+        """
+        if self._most is None:
+            return
+        # of an older process, which names none: the order alone
+        told = record.headers.get(CROWD, b"%d" % intent.quantity)
+        if not told.isdigit():
+            raise Unreadable(f"not a number of units: {told[:40]!r}", CROWD)
+        self._asked[intent.id] = _Asked(intent.quantity, Quantity(max(int(told), intent.quantity)))
+        while len(self._asked) > REMEMBERED:
+            self._asked.popitem(last=False)
+
+    def observe(self, execution: Execution) -> None:
+        """Take in an outcome of any process. Seen twice, it counts once."""
+        if self._most is None or execution.outcome is not Outcome.ACCEPTED:
+            return
+        decisions = self._given[execution.instrument]
+        if execution.decision_id not in decisions:
+            for old in [key for key, each in decisions.items() if _over(each, execution)]:
+                del decisions[old]
+        given = decisions.setdefault(execution.decision_id, _Given(execution.event_time))
+        if execution.order_id not in given.orders:
+            given.orders.add(execution.order_id)
+            given.units += execution.quantity
+
+    def of(self, intent: OrderIntent, now: UtcNs, lot: Quantity) -> Crowd | None:
+        """How `intent` stands among the others; None where nobody asks."""
+        if self._most is None:
+            return None
+        asked = self._asked.get(intent.id, _Asked(intent.quantity, intent.quantity))
+        others = sum(
+            each.units
+            for decision, each in self._given.get(intent.instrument, {}).items()
+            if decision != intent.decision_id and abs(now - each.at) < WINDOW
+        )
+        volume = self._book.volume(intent.instrument, now, WINDOW)
+        return Crowd(asked.own, asked.all, Quantity(others), Quantity(volume), self._most, lot)
+
+
+def _over(given: _Given, newer: Execution) -> bool:
+    return newer.event_time - given.at >= WINDOW
