@@ -19,11 +19,13 @@ from agents import scout
 from agents.caches import ScanCache
 from agents.committee import VALIDITY, CommitteeResult, run_committee
 from agents.deadline import Deadline
+from agents.entries import Circumstances
 from agents.freshness import Age, always_fresh, live_age, staleness
 from agents.journal import REMEMBERED, Journal, LiveJournal, LlmCallCache, ModelTier
 from agents.limits import Limits
 from agents.metrics import DecisionMetrics
 from agents.news import NewsSource, NoNews
+from agents.past import DecisionHistory
 from agents.spend import SpendLedger
 from agents.store import Store
 from bus.publisher import Publisher
@@ -32,7 +34,8 @@ from bus.stateless import StatelessService
 from schemas import topics
 from schemas.codec import decode
 from schemas.errors import AtsError, TryLater, Unreadable
-from schemas.market import Instrument, trading_day
+from schemas.ids import Segment
+from schemas.market import Instrument, Session, trading_day
 from schemas.messages import LlmCall, Scan, Signal
 from schemas.units import Paise, UtcNs
 
@@ -43,6 +46,11 @@ GROUP: Final = "ats-agents"
 END_OF_TIME: Final = 1 << 62
 
 Publish: TypeAlias = Callable[[LlmCall], Awaitable[None]]
+SessionOf: TypeAlias = Callable[[date, Segment], Session | None]
+
+
+def _unknown_session(_day: date, _segment: Segment) -> Session | None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,7 @@ class AgentOptions:
         validity: Market time a decision may be acted on.
         in_flight: Signals worked on at once.
         limits: What a BUY or SELL must keep to, or it becomes a HOLD.
+        session: The trading session of a day at an exchange; None where it is not known.
         age: How old a signal is, in market time. From `validity` on no model is asked about it.
     """
 
@@ -63,6 +72,7 @@ class AgentOptions:
     validity: UtcNs = VALIDITY
     in_flight: int = 64
     limits: Limits = field(default_factory=Limits)
+    session: SessionOf = _unknown_session
     age: Age = live_age
 
 
@@ -98,16 +108,19 @@ def decision_service(
     publisher: Publisher,
     news: NewsSource | None = None,
     options: AgentOptions | None = None,
+    history: DecisionHistory | None = None,
 ) -> StatelessService:
     """The service over `ats.signals`.
 
-    The caller keeps `scans` and `llm.cache` fed (`agents.caches`).
+    The caller keeps `scans`, `llm.cache` and `history` fed (`agents.caches`, `agents.past`).
     """
     source, chosen = news or NoNews(), options or AgentOptions()
+    past = history or DecisionHistory()
 
     async def decide(record: Record) -> Sequence[Output]:
         signal = _signal_of(record)
-        scan = await scans.of(trading_day(signal.event_time), chosen.scan_timeout)
+        day = trading_day(signal.event_time)
+        scan = await scans.of(day, chosen.scan_timeout)
 
         def stale() -> str:
             return staleness(chosen.age(signal.event_time, record.published_at), chosen.validity)
@@ -120,7 +133,11 @@ def decision_service(
             deadline=Deadline.after(chosen.deadline, llm.clock),
             validity=chosen.validity,
             limits=chosen.limits,
+            around=Circumstances(
+                chosen.session(day, signal.instrument.segment), past.before(record.offset, signal)
+            ),
         )
+        past.note(record.offset, result.decision)
         await store.save_result(result.reports, result.decision)
         llm.metrics.decided(result.decision)
         _log(result)

@@ -3,8 +3,8 @@
 Analysts side by side, then the Commander, all under one deadline. Models propose an action, a
 confidence and words. Symbol, price, validity and ids come from the signal and the scan alone, and
 an action that its own evidence speaks against becomes a HOLD (`agents.limits`). The bytes of
-reports and decision are a function of signal, scan, news, answers and limits: no clock, no latency
-stands in them.
+reports and decision are a function of signal, circumstances, scan, news, answers and limits: no
+clock, no latency stands in them.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from agents.answers import (
     TechnicalAnswer,
 )
 from agents.deadline import Deadline
+from agents.entries import Circumstances, not_now
 from agents.journal import Journal, Question
 from agents.limits import Case, Limits, Objection, objection
 from agents.llm_calls import Failure, LlmAnswer, LlmFailure
@@ -47,8 +48,11 @@ log = structlog.get_logger(__name__)
 VALIDITY: Final = UtcNs.minutes(2)  # two 1-minute bars: after that the next signal knows better
 NO_SCAN: Final = "no_scan"
 NOT_SHORTLISTED: Final = "not_shortlisted"
+UNSCANNED: Final = Objection(NO_SCAN, "No scan for this trading day.")
+UNLISTED: Final = Objection(NOT_SHORTLISTED, "Not on today's short list.")
 DECIDED: Final = "decided"
 LIMITS: Final = Limits()
+ALONE: Final = Circumstances()
 
 T = TypeVar("T")
 
@@ -76,17 +80,43 @@ async def run_committee(
     deadline: Deadline,
     validity: UtcNs = VALIDITY,
     limits: Limits = LIMITS,
+    around: Circumstances = ALONE,
 ) -> CommitteeResult:
     """Decide on `signal`; `scan` is the list of its trading day, if there is one.
 
-    Whatever fails within is a HOLD.
+    What speaks against any decision now (`agents.entries`) is a HOLD without a question. Whatever
+    fails within is a HOLD.
 
     Raises:
         TryLater, Misconfigured: the journal could not be written, so nothing may be decided.
     """
     entry = _entry_of(signal, scan)
     if entry is None or entry.result is not ScanResult.SHORTLISTED:
-        return CommitteeResult((), _not_watched(signal, scan, entry, validity))
+        why = UNLISTED if scan else UNSCANNED
+        return CommitteeResult((), _refused(signal, entry, why, validity))
+    if now := not_now(signal, around, limits):
+        return CommitteeResult((), _refused(signal, entry, now, validity))
+    return await _consulted(
+        signal,
+        entry,
+        news=news,
+        journal=journal,
+        deadline=deadline,
+        validity=validity,
+        limits=limits,
+    )
+
+
+async def _consulted(
+    signal: Signal,
+    entry: ScanEntry,
+    *,
+    news: NewsSource,
+    journal: Journal,
+    deadline: Deadline,
+    validity: UtcNs,
+    limits: Limits,
+) -> CommitteeResult:
     technical, sentiment = await asyncio.gather(
         _contained(signal, _technical(signal, entry, journal, deadline)),
         _contained(signal, _sentiment(signal, entry, news, journal, deadline)),
@@ -216,21 +246,20 @@ def _report(signal: Signal, entry: ScanEntry, agent: AgentType, opinion: _Opinio
     )
 
 
-def _not_watched(
-    signal: Signal, scan: Scan | None, entry: ScanEntry | None, validity: UtcNs
-) -> Decision:
-    """Without an entry the symbol is unknown here; the instrument stands in its place."""
-    reason = NOT_SHORTLISTED if scan else NO_SCAN
-    words = "Not on today's short list." if scan else "No scan for this trading day."
+def _refused(signal: Signal, entry: ScanEntry | None, why: Objection, validity: UtcNs) -> Decision:
+    """A HOLD nobody was asked about.
+
+    Without an entry the symbol is unknown here; the instrument stands in its place.
+    """
     return _decision(
         signal,
         symbol=entry.symbol if entry else str(signal.instrument),
         scan_id=entry.scan_id if entry else None,
         action=Action.HOLD,
-        reasoning=words,
+        reasoning=why.words,
         confidence=100,
         origin=Origin.RULES,
-        reason_code=reason,
+        reason_code=why.reason_code,
         validity=validity,
     )
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 from agents.answers import AnalystAnswer, CommanderAnswer
 from agents.citations import numbers_of, texts_of, unknown_citation, unknown_number
 from schemas.market import Action, Direction
-from schemas.units import Price
+from schemas.units import Price, UtcNs
 
 AGAINST_SIGNAL: Final = "against_signal"
 AGAINST_ANALYSTS: Final = "against_analysts"
@@ -24,6 +24,11 @@ STOP_BAND: Final = "stop_band"
 LOW_REWARD: Final = "low_reward"
 NO_EVIDENCE: Final = "no_evidence"
 UNKNOWN_NUMBER: Final = "unknown_number"
+
+COOLDOWN: Final = UtcNs.minutes(5)  # five bars: until then it is the same move
+FLIP: Final = UtcNs.minutes(15)
+AFTER_OPEN: Final = UtcNs.minutes(5)
+BEFORE_CLOSE: Final = UtcNs.minutes(30)
 
 _SIDES: Final = {Action.BUY: 1, Action.SELL: -1, Action.HOLD: 0}
 
@@ -37,11 +42,19 @@ class Limits:
         min_reward: The target's distance by the stop's. 1.2 pays for being wrong 45 times in 100.
         stop_band: Least and greatest distance of the stop in percent of the price: nearer is noise,
             farther is no stop of a day's trade.
+        cooldown: Market time after a BUY or SELL in which its symbol gets no other.
+        flip: Market time after a BUY in which its symbol gets no SELL, and the other way round.
+        after_open: Market time from the open to the first entry: the first prices are an auction's.
+        before_close: Market time from the last entry to the close: a position needs time to pay.
     """
 
     min_confidence: int = 50
     min_reward: Decimal = Decimal("1.2")
     stop_band: tuple[Decimal, Decimal] = (Decimal("0.1"), Decimal(3))
+    cooldown: UtcNs = COOLDOWN
+    flip: UtcNs = FLIP
+    after_open: UtcNs = AFTER_OPEN
+    before_close: UtcNs = BEFORE_CLOSE
 
 
 @dataclass(frozen=True, slots=True)

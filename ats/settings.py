@@ -85,6 +85,7 @@ FeedUrl = Annotated[str, _url("ws", "wss")]
 SchemaMode = Literal["strict", "json_object", "plain"]
 Rupees = Annotated[int, Field(ge=0)]
 ModelPrice = Annotated[tuple[Rupees, Rupees], NoDecode, BeforeValidator(_price)]
+Minutes = Annotated[int, Field(ge=0, le=375)]  # a day's session
 PercentBand = Annotated[
     tuple[Decimal, Decimal], NoDecode, BeforeValidator(_band), AfterValidator(_ordered)
 ]
@@ -131,6 +132,10 @@ class Settings(BaseSettings):
     ats_min_confidence: int = Field(default=50, ge=0, le=100)
     ats_min_reward: Decimal = Field(default=Decimal("1.2"), ge=0, le=100)
     ats_stop_band_percent: PercentBand = (Decimal("0.1"), Decimal(3))
+    ats_cooldown_minutes: Minutes = 5
+    ats_flip_minutes: Minutes = 15
+    ats_no_entry_after_open_minutes: Minutes = 5
+    ats_no_entry_before_close_minutes: Minutes = 30
     ats_news: Literal["none", "sample", "file"] = "none"
     ats_news_file: Path | None = None
 

@@ -15,6 +15,7 @@ from agents.app import LlmGateway, decision_service
 from agents.caches import ScanCache, sync_llm_calls, sync_scans
 from agents.daily import DailyScout, day_due
 from agents.metrics import DecisionMetrics
+from agents.past import DecisionHistory, sync_decisions
 from agents.store import Store
 from ats.services.calendars import calendar_of
 from ats.services.context import Context, credentials_of, symbols_of, trading_date
@@ -56,7 +57,8 @@ async def _run(context: Context) -> None:
     credentials_of(settings)
     symbols_of(settings)
     connection = settings.kafka()
-    await check_topics(connection, settings.plan(), (topics.SCANS, topics.LLM))
+    await check_topics(connection, settings.plan(), (topics.SCANS, topics.LLM, topics.DECISIONS))
+    history = DecisionHistory()
     async with AsyncExitStack() as stack:
         llm = replace(await stack.enter_async_context(llm_gateway(settings)), metrics=decisions)
         store = await stack.enter_async_context(agent_store(settings))
@@ -65,18 +67,26 @@ async def _run(context: Context) -> None:
         readers = await stack.enter_async_context(asyncio.TaskGroup())
         yesterday = UtcNs(time.time_ns() - DAY)
         await sync_llm_calls(connection, llm.cache, llm.ledger, yesterday, until_end=True)
+        await sync_decisions(connection, history, yesterday, until_end=True)
         scout = partial(_scout, settings, llm, store, publisher)
         daily = DailyScout(scans, due=due, scout=scout, scan_timeout=SCAN_TIMEOUT)
         tasks = [
             readers.create_task(sync_scans(connection, scans)),
             readers.create_task(sync_llm_calls(connection, llm.cache, llm.ledger, "end")),
+            readers.create_task(sync_decisions(connection, history, "end")),
             readers.create_task(daily.keep()),
             readers.create_task(_until(broken)),
         ]
         await daily.first(FIRST_SCAN_WITHIN)
         await run_stateless(
             decision_service(
-                llm=llm, scans=scans, store=store, publisher=publisher, news=news, options=options
+                llm=llm,
+                scans=scans,
+                store=store,
+                publisher=publisher,
+                news=news,
+                options=options,
+                history=history,
             ),
             connection,
             settings.plan(),

@@ -39,7 +39,7 @@ from dhan.history import History
 from dhan.rate_limiter import RateLimiter
 from dhan.transport import BaseUrl, open_client
 from schemas.errors import Misconfigured
-from schemas.units import Paise
+from schemas.units import Paise, UtcNs
 
 log = structlog.get_logger(__name__)
 
@@ -95,7 +95,7 @@ def _tier(
 def options_of(settings: Settings) -> AgentOptions:
     """In a replay a signal ages by the time it waits, not by the calendar."""
     age = replayed_age if settings.ats_clock == "market" else live_age
-    return AgentOptions(age=age, limits=limits_of(settings))
+    return AgentOptions(age=age, limits=limits_of(settings), session=calendar_of(settings).session)
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -104,6 +104,10 @@ def limits_of(settings: Settings) -> Limits:
         settings.ats_min_confidence,
         settings.ats_min_reward,
         settings.ats_stop_band_percent,
+        UtcNs.minutes(settings.ats_cooldown_minutes),
+        UtcNs.minutes(settings.ats_flip_minutes),
+        UtcNs.minutes(settings.ats_no_entry_after_open_minutes),
+        UtcNs.minutes(settings.ats_no_entry_before_close_minutes),
     )
 
 

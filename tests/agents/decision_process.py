@@ -17,6 +17,7 @@ from agents.app import AgentOptions, LlmGateway, decision_service
 from agents.caches import ScanCache, sync_llm_calls, sync_scans
 from agents.freshness import replayed_age
 from agents.journal import ModelTier
+from agents.limits import Limits
 from agents.model import Endpoint, Model
 from agents.news import SampleNews
 from agents.store import SupabaseStore
@@ -24,6 +25,7 @@ from bus.connection import KafkaConnection
 from bus.publisher import Publisher
 from bus.stateless import run_stateless
 from schemas.topics import PartitionPlan
+from schemas.units import UtcNs
 
 DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
@@ -47,7 +49,11 @@ async def run(bootstrap: str, provider_url: str, supabase_url: str, instance: st
             store=SupabaseStore(await acreate_client(supabase_url, os.environ["SECRET_KEY"])),
             publisher=publisher,
             news=SampleNews(),
-            options=AgentOptions(scan_timeout=20, age=replayed_age),
+            options=AgentOptions(
+                scan_timeout=20,
+                age=replayed_age,
+                limits=Limits(cooldown=UtcNs(0)),  # many signals of one symbol and moment
+            ),
         )
         await run_stateless(service, connection, PartitionPlan(), instance=instance, stop=stop)
         for task in following:

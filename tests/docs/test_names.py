@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from agents import committee, limits
+from agents import committee, entries, limits
 from agents.llm_calls import Failure
 from ats.settings import Settings
 from executors.reasons import WORDS
@@ -34,7 +34,12 @@ SETTING: Final = re.compile(r"(?:ATS|KAFKA|DHAN|ADMIN|SUPABASE|OPENAI|NEXT_PUBLI
 CODES: Final = (
     {failure.value for failure in Failure}
     | {str(code) for code in WORDS}
-    | {value for part in (committee, limits) for value in vars(part).values() if _is_code(value)}
+    | {
+        value
+        for part in (committee, entries, limits)
+        for value in vars(part).values()
+        if _is_code(value)
+    }
 )
 
 
