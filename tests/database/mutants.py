@@ -5,7 +5,7 @@ revoke, policy, check, trigger and guard of a function, taken away one at a time
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -29,10 +29,14 @@ _CONDITION: Final = re.compile(
 
 
 class Mutant(NamedTuple):
-    """What was taken away, and all the SQL without it."""
+    """What was taken away, and all the SQL without it: what is said before, what stands in place of
+    one statement, and what is said after it.
+    """
 
     name: str
-    sql: str
+    before: tuple[str, ...]
+    instead: tuple[str, ...]
+    after: tuple[str, ...]
 
 
 class _Right(NamedTuple):
@@ -50,7 +54,7 @@ class _Right(NamedTuple):
 
 def mutants(files: list[Path]) -> Iterator[Mutant]:
     """Every mutant of these migrations, read in order."""
-    said = [part for file in files for part in statements(file.read_text())]
+    said = said_by(files)
     granted = {(right.object, right.role) for part in said for right in _rights(part)
                if right.verb == "grant" and right.kind}  # fmt: skip
     last = {found["name"]: at for at, part in enumerate(said) if (found := _FUNCTION.match(part))}
@@ -61,8 +65,17 @@ def mutants(files: list[Path]) -> Iterator[Mutant]:
             continue  # a later definition is the one in force
         inner = {name for name, later in moved.items() if at < later}
         for name, instead in _changed(part, granted, inner):
-            changed = [*said[:at], *instead, *said[at + 1 :]]
-            yield Mutant(name, ";\n".join(changed) + ";")
+            yield Mutant(name, tuple(said[:at]), tuple(instead), tuple(said[at + 1 :]))
+
+
+def said_by(files: list[Path]) -> list[str]:
+    """The statements of migrations, in order."""
+    return [part for file in files for part in statements(file.read_text())]
+
+
+def sql_of(said: Iterable[str]) -> str:
+    """Statements as one text to execute."""
+    return "".join(f"{part};\n" for part in said)
 
 
 def statements(text: str) -> list[str]:
