@@ -27,6 +27,9 @@ from ats.embedded.postgres import EmbeddedPostgres
 from simulator.supabase import SupabaseStandIn, migrate
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "supabase" / "migrations"
+MIGRATED = (
+    "migrated"  # as our migrations leave a database; nobody connects, others are copies of it
+)
 PASSWORD = "correct horse battery"
 
 
@@ -153,14 +156,25 @@ def supabase_stack(postgres: EmbeddedPostgres) -> Iterator[SupabaseStack]:
         yield stack
 
 
+async def create_database(postgres: EmbeddedPostgres, database: str, migrations: Path) -> None:
+    """Of our own migrations, as a copy of one that has them: a tenth of the work."""
+    admin = await asyncpg.connect(postgres.dsn())
+    made = await admin.fetchval("select true from pg_database where datname = $1", MIGRATED)
+    if migrations == MIGRATIONS and not made:
+        await admin.execute(f"create database {MIGRATED}")
+        await migrate(postgres.dsn(database=MIGRATED), MIGRATIONS, shim=True)
+    template = MIGRATED if migrations == MIGRATIONS else "template1"
+    await admin.execute(f"create database {database} template {template}")
+    await admin.close()
+
+
 @asynccontextmanager
 async def own_stack(
     postgres: EmbeddedPostgres, database: str, migrations: Path = MIGRATIONS
 ) -> AsyncIterator[SupabaseStack]:
     """A database nobody else uses, for tests of services that serve whoever they find in it."""
-    connection = await asyncpg.connect(postgres.dsn())
-    await connection.execute(f"create database {database}")
-    await connection.close()
+    await create_database(postgres, database, migrations)
+    # of a copy only the shim: what it grants on a database is not copied
     await migrate(postgres.dsn(database=database), migrations, shim=True)
     await an_order_worker_reports(postgres.dsn(database=database))
     with serving(postgres, database) as stack:
