@@ -83,9 +83,16 @@ class NotSent:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """It may or may not have happened. Look it up; never place an order again."""
+    """It may or may not have happened. Look it up; never place an order again.
+
+    Attributes:
+        turned_away: 429 with a page of its own: whatever limits the rate before Dhan's order system
+            answered. That the order went no further is likely, and nobody has measured it: a book
+            read after it that lacks the order is believed sooner.
+    """
 
     reason: str
+    turned_away: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +179,8 @@ def refused(result: Reply) -> Rejected | NotSent | Unknown:
         or code in _SERVER_SIDE
         or result.status == httpx.codes.REQUEST_TIMEOUT
     ):
-        return Unknown(describe(result, code))
+        limited = result.status == httpx.codes.TOO_MANY_REQUESTS
+        return Unknown(describe(result, code), turned_away=limited and not code)
     if code == RATE_LIMIT:
         return NotSent(code, message)
     return Rejected(code, message, token_refused=_refuses_token(result, code))

@@ -7,10 +7,12 @@ in the book, or is taken for lost.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import date
+from itertools import groupby
 from typing import Any, Final
 
 import structlog
@@ -51,6 +53,8 @@ log = structlog.get_logger(__name__)
 # Seconds. What was not acknowledged and does not show by then is taken for lost. A second stop is
 # cancelled as soon as it shows; a second closing order would turn the position over.
 LOST_AFTER: Final = {ExitKind.STOP: 1.0, ExitKind.CLOSE: 10.0}
+# Seconds since a page with 429 came in its place (`dhan.outcomes.Unknown.turned_away`).
+TURNED_AWAY_LOST_AFTER: Final = {ExitKind.STOP: 0.0, ExitKind.CLOSE: 2.0}
 # Seconds. What Dhan acknowledged is on its way, however late its book shows it.
 ACKNOWLEDGED_LOST_AFTER: Final = 10.0
 
@@ -88,17 +92,24 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class _Unseen:
-    """Sent, and not in the book yet."""
+    """Sent, and not in the book yet.
+
+    Attributes:
+        at: When it left; of what was turned away when that was said.
+    """
 
     instrument: InstrumentId
     kind: ExitKind
     at: float
     acknowledged: bool = False
+    turned_away: bool = False
 
     @property
     def lost_after(self) -> float:
         """Seconds after which it is taken for lost."""
-        return ACKNOWLEDGED_LOST_AFTER if self.acknowledged else LOST_AFTER[self.kind]
+        if self.acknowledged:
+            return ACKNOWLEDGED_LOST_AFTER
+        return (TURNED_AWAY_LOST_AFTER if self.turned_away else LOST_AFTER)[self.kind]
 
 
 class ExitSender:
@@ -126,6 +137,17 @@ class ExitSender:
         """Whether something in this instrument is not in the book yet."""
         return any(each.instrument == instrument for each in self._unseen.values())
 
+    def may_place(self, kind: ExitKind, instrument: InstrumentId) -> bool:
+        """Whether what is not in the book yet lets another order follow.
+
+        Of a closing order that nobody acknowledged nobody knows whether it left: the position may
+        have a stop meanwhile, which is cancelled where it traded after all.
+        """
+        unseen = [each for each in self._unseen.values() if each.instrument == instrument]
+        if kind is ExitKind.CLOSE:
+            return not unseen
+        return all(each.kind is ExitKind.CLOSE and not each.acknowledged for each in unseen)
+
     def look_up(self, reading: Reading) -> None:
         """Find what was sent in the book; what does not show in time is taken for lost."""
         for name, sent in list(self._unseen.items()):
@@ -143,27 +165,59 @@ class ExitSender:
         moment: Moment,
         uncovered: int = 0,
     ) -> int:
-        """Send `steps` as far as the rate allows; how many may have changed the book."""
+        """Send `steps` as far as the rate allows; how many may have changed the book.
+
+        Cancellations that follow each other leave together: what they uncover has no stop until
+        the last of them is answered.
+        """
         sent = 0
+        for cancels, together in groupby(steps, lambda step: isinstance(step, Cancel)):
+            wanted = list(together)
+            for batch in [wanted] if cancels else [[step] for step in wanted]:
+                leaving = self._leaving_now(batch, instrument, moment)
+                answers = [
+                    self._answered(step, instrument, reason, moment, uncovered) for step in leaving
+                ]
+                sent += sum(await asyncio.gather(*answers))
+                if len(leaving) < len(batch):
+                    return sent
+        return sent
+
+    def _leaving_now(
+        self, steps: Iterable[Step], instrument: InstrumentId, moment: Moment
+    ) -> list[Step]:
+        """Those of `steps` that may leave now, counted as sent."""
+        leaving: list[Step] = []
         for step in steps:
-            places = isinstance(step, PlaceStop | PlaceClose)
-            if places and self.awaits(instrument):
+            if isinstance(step, PlaceStop | PlaceClose) and not self.may_place(
+                _kind(step), instrument
+            ):
                 break
             if self._room(moment) < _needs(step, instrument, moment.reading):
                 self.held_back = True
                 break
-            began = self._machine.monotonic()
-            self._requests.note(began)
-            name = self._name(step, instrument, moment)
-            result = await self._send(step, instrument, moment, name)
-            waited = max(0, round((self._machine.monotonic() - began) * MICROSECONDS))
-            seen = {"net": moment.reading.net.get(instrument, 0), "uncovered": uncovered}
-            answer = _answer(result)
-            told = _told(step, name) | seen | answer
-            self.tell(moment, instrument, _action(step), reason, waited_us=waited, **told)
-            self.refused = isinstance(result, Rejected)
-            sent += not isinstance(result, Rejected | NotSent)
-        return sent
+            self._requests.note(self._machine.monotonic())
+            leaving.append(step)
+        return leaving
+
+    async def _answered(
+        self,
+        step: Step,
+        instrument: InstrumentId,
+        reason: ExitReason,
+        moment: Moment,
+        uncovered: int,
+    ) -> bool:
+        """Send one step and record the answer; whether it may have changed the book."""
+        began = self._machine.monotonic()
+        name = self._name(step, instrument, moment)
+        result = await self._send(step, instrument, moment, name)
+        waited = max(0, round((self._machine.monotonic() - began) * MICROSECONDS))
+        seen = {"net": moment.reading.net.get(instrument, 0), "uncovered": uncovered}
+        told = _told(step, name) | seen | _answer(result)
+        self.tell(moment, instrument, _action(step), reason, waited_us=waited, **told)
+        self.refused = isinstance(result, Rejected)
+        return not isinstance(result, Rejected | NotSent)
 
     def tell(
         self,
@@ -258,6 +312,9 @@ class ExitSender:
             del self._unseen[name]
         elif isinstance(result, Accepted):
             self._unseen[name] = replace(self._unseen[name], acknowledged=True)
+        elif result.turned_away:
+            now = self._machine.monotonic()
+            self._unseen[name] = replace(self._unseen[name], at=now, turned_away=True)
         return result
 
 

@@ -297,7 +297,7 @@ class ExitGuardian:
         """One round of the way to flat."""
         leaving = self._leaving[instrument]
         if self._sender.awaits(instrument):
-            return 0
+            return await self._cover(instrument, moment)
         book, now = moment.reading.book, self._machine()
         live = {each.number for each in brackets(book, instrument) if each.live()}
         net = moment.reading.net.get(instrument, 0)
@@ -331,7 +331,12 @@ class ExitGuardian:
         return sent
 
     async def _cover(self, instrument: InstrumentId, moment: Moment) -> int:
-        """A stop for what has none: until the way to flat is clear seconds may pass."""
+        """A stop for what has none: until the way to flat is clear seconds may pass.
+
+        Also until it is known whether a closing order left.
+        """
+        if not self._sender.may_place(ExitKind.STOP, instrument):
+            return 0
         held = moment.reading.net.get(instrument, 0)
         answer = self._protection(moment.reading.book, instrument, moment.now, held)
         missing = [each for each in answer.steps[:1] if isinstance(each, PlaceStop | ChangeStop)]

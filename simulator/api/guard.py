@@ -134,11 +134,12 @@ async def answered(
     target = Target(
         call.client_id, f"{request.method} {request.path}", thing=lambda _: _name(body, request)
     )
+    orders = request.method != "GET"
     strike = faults.next_hit(Place.REQUEST, target)
     if strike is None:
         reply = await handler(call)
         if silences:
-            silences.answered(call.client_id)
+            silences.answered(call.client_id, orders=orders)
         return reply
     arrived = silences.now if silences else 0.0
     try:
@@ -146,6 +147,8 @@ async def answered(
     finally:
         if silences:
             silences.spoiled(call.client_id, arrived)
+            if orders and strike.fault.kind is FaultKind.HTML_429:
+                silences.turned_away(call.client_id, arrived)
 
 
 async def _spoiled(call: Call, fault: Fault, handler: CallHandler) -> web.StreamResponse:

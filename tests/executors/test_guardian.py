@@ -13,6 +13,7 @@ import pytest
 
 from dhan.orders import NewOrder
 from dhan.outcomes import Rejected, Unknown
+from executors.orders.exits import ExitKind
 from executors.orders.guardian import PAUSE
 from executors.orders.guardians import Guardians
 from executors.orders.reading import Reading, read_account
@@ -225,6 +226,24 @@ async def test_a_closing_order_whose_reply_is_lost_is_never_sent_twice(
     ]
 
 
+async def test_through_a_storm_of_pages_a_stop_is_tried_again_and_again(
+    http: httpx.AsyncClient,
+) -> None:
+    """Each page is a rate limiter's; waited for like a lost reply, six would take a minute."""
+    async with guarded_account(http) as world:
+        await world.enter()
+        world.halts = (HALT,)
+        await world.control("/control/faults", {"kind": "html_429", "times": 6})
+        await world.look_on(6)  # of four seconds at most
+        assert await world.net() == 0
+    closes = [each.outcome for each in world.told if each.action is ExitAction.PLACE_CLOSE]
+    outcomes = [each.outcome for each in world.told]
+    first, last = outcomes.index("unknown"), 5 + outcomes.index("unknown")
+    assert outcomes[first : last + 1] == ["unknown"] * 6
+    assert closes[-1] == "accepted"
+    assert set(closes[:-1]) == {"unknown"}
+
+
 async def test_a_closing_order_that_never_shows_is_tried_again_late_and_under_another_name(
     http: httpx.AsyncClient,
 ) -> None:
@@ -235,11 +254,13 @@ async def test_a_closing_order_that_never_shows_is_tried_again_late_and_under_an
         world.restart()
         world.halts = (HALT,)
         await world.look_on(4)  # eight seconds
-        early = list(lost.names)
+        early = lost.closes()
+        protected = (await world.truth())["protection"]["exposures"][-1]["resting_stop"]
         await world.look_on(3)
         assert await world.net() == 0
     assert len(early) == 1
-    assert len(set(lost.names)) == len(lost.names) == 2
+    assert protected == 10
+    assert len(set(lost.closes())) == len(lost.closes()) == 2
 
 
 async def test_a_market_beyond_the_stop_is_left(http: httpx.AsyncClient) -> None:
@@ -318,6 +339,9 @@ class _Lost(_NoStops):
         super().__init__(orders)
         self.names: list[str] = []
 
+    def closes(self) -> list[str]:
+        return [name for name in self.names if name.startswith(ExitKind.CLOSE)]
+
     async def place(self, order: NewOrder) -> Any:
         self.names.append(order.correlation_id)
         if len(self.names) == 1:
@@ -350,8 +374,7 @@ async def test_a_closing_order_above_the_freeze_quantity_goes_in_parts(
     http: httpx.AsyncClient,
 ) -> None:
     async with guarded_account(http) as world:
-        for _ in range(3):
-            await world.enter(quantity=40)
+        await world.enter(quantity=120)
         book = world.simulator.exchange.book
         book.rules = replace(book.rules, freeze_quantity=Quantity(50))
         world.halts = (HALT,)

@@ -45,6 +45,42 @@ def test_a_good_answer_ends_a_silence() -> None:
     assert silences.of("a") == [(1.0, 1.0), (3.0, 3.0)]
 
 
+def test_no_answered_reading_ends_a_silence_of_orders_that_a_page_turned_away() -> None:
+    clock = Clock()
+    silences = Silences(clock)
+    for second in (1.0, 1.5, 2.5):
+        clock.now = second
+        silences.turned_away("a", arrived=second)
+        silences.answered("a")
+
+    assert silences.of("a") == [(1.0, 2.5)]
+
+
+def test_pages_more_than_a_second_apart_or_with_an_order_between_are_two_silences() -> None:
+    clock = Clock()
+    silences = Silences(clock)
+    for second in (1.0, 2.1, 2.2):
+        clock.now = second
+        silences.turned_away("a", arrived=second)
+    silences.answered("a", orders=True)
+    clock.now = 2.4
+    silences.turned_away("a", arrived=2.4)
+
+    assert silences.of("a") == [(1.0, 1.0), (2.1, 2.2), (2.4, 2.4)]
+
+
+async def test_the_books_tell_an_order_that_a_page_turned_away_and_what_was_read_since() -> None:
+    async with running() as simulator:
+        simulator.faults.add(Fault(FaultKind.HTML_429, times=2))
+        for _ in range(2):
+            await call(simulator, "POST", "/v2/orders", json=an_order())
+            await call(simulator, "GET", "/v2/orders")
+        _, books = await call(simulator, "GET", f"/control/books/{USER.client_id}", user=None)
+
+    silences = books["protection"]["silences"]
+    assert any(begin < silences[-1][0] <= end for begin, end in silences)
+
+
 async def test_the_books_tell_a_silence_and_what_it_leaves_of_a_position_without_stop() -> None:
     async with running() as simulator:
         simulator.faults.add(Fault(FaultKind.SLOW_REPLY, delay=0.05))

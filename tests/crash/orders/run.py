@@ -399,7 +399,13 @@ class Run:
                 self.bare = self.bare.worse(found)
                 if found.guarded > WORTH_KEEPING:
                     kept = self.stage.home / f"books-{self.story.nth}-{account}.json"
-                    kept.write_text(json.dumps(books, indent=1))
+                    struck = [
+                        each.as_json()
+                        for each in self.stage.simulator.faults.journal
+                        if each.client_id == account
+                    ]
+                    seen = {"zero": zero, "user": str(user), "faults": struck}
+                    kept.write_text(json.dumps(books | seen, indent=1))
 
     async def _halt(self, user: UserId) -> None:
         await self.stage.world.sql(
