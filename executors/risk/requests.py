@@ -4,8 +4,9 @@ Dhan counts what places, modifies and cancels orders, whoever sends it: 10 a sec
 1,000 an hour and 7,000 a day (`docs/facts/dhan.md`). Order workers and guardians are processes of
 their own, which cannot ask each other in time, so each has a share, and the shares add up.
 
-Of each second order workers have 8 and guardians 2. While no entry of the account can leave, order
-workers send what closes alone, 2 a second at most, and guardians have the other 8: `ALONE_AFTER`
+Of each second order workers have 6 and guardians 4: a stop that is taken away, its replacement and
+two more tries. While no entry of the account can leave, order workers send what closes alone, 2 a
+second at most, and guardians have the other 8: `ALONE_AFTER`
 seconds after the last entry could leave, and order workers wait as long when a halt is lifted.
 
 Windows roll: any second, also each calendar second, holds no more than its share.
@@ -31,11 +32,11 @@ class Share:
 
 
 DHAN: Final = Share(10, 250, 1_000, 7_000)
-WORKERS: Final = Share(8, 150, 600, 4_000)
+WORKERS: Final = Share(6, 150, 600, 4_000)
 # of the order workers' share: what is left of it is for orders that only close
-ENTRIES: Final = Share(8, 130, 540, 3_600)
+ENTRIES: Final = Share(6, 130, 540, 3_600)
 CLOSING_A_SECOND: Final = 2
-GUARDIANS: Final = Share(2, 100, 400, 3_000)
+GUARDIANS: Final = Share(4, 100, 400, 3_000)
 ALONE_A_SECOND: Final = 8
 # Seconds. An order claimed before may be sent for two more, and a second must be over since.
 ALONE_AFTER: Final = 3.0

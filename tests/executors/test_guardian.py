@@ -54,10 +54,10 @@ async def test_a_lost_stop_is_placed_again_within_two_seconds(http: httpx.AsyncC
 async def test_a_stop_is_not_taken_away_before_its_replacement_may_follow(
     http: httpx.AsyncClient,
 ) -> None:
-    """Two exits a second: a position that shrank would be without a stop for the rest of it."""
+    """Four exits a second: three targets leave one, and a position that shrank would be bare."""
     async with guarded_account(http) as world:
-        await world.enter()
-        await world.enter()
+        for _ in range(3):
+            await world.enter()
         order = an_order(correlationId=None, transactionType="SELL", quantity=5, price=1490.0)
         await world.control("/control/orders", {"client_id": USER.client_id, "order": order})
         await world.look_on(4)
@@ -66,7 +66,7 @@ async def test_a_stop_is_not_taken_away_before_its_replacement_may_follow(
     at = sent.index((ExitAction.CANCEL, Leg.STOP_LOSS))
     assert sent[at + 1] == (ExitAction.PLACE_STOP, Leg.ENTRY)
     assert world.told_at[at + 1] - world.told_at[at] == PAUSE
-    assert truth["protection"]["exposures"][-1]["resting_stop"] == 15
+    assert truth["protection"]["exposures"][-1]["resting_stop"] == 25
 
 
 async def test_each_part_of_a_fill_gets_a_stop_of_exactly_its_size(
@@ -388,9 +388,9 @@ async def test_a_closing_order_above_the_freeze_quantity_goes_in_parts(
 async def test_what_has_no_stop_gets_one_before_the_way_to_flat_is_clear(
     http: httpx.AsyncClient,
 ) -> None:
-    """Two exits a second: the targets of four entries alone take two seconds to go."""
+    """Four exits a second: the targets of eight entries alone take two seconds to go."""
     async with guarded_account(http) as world:
-        for _ in range(4):
+        for _ in range(8):
             await world.enter()
         order = an_order(correlationId=None, transactionType="BUY", quantity=5, price=1510.0)
         await world.control("/control/orders", {"client_id": USER.client_id, "order": order})

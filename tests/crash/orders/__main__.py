@@ -143,7 +143,7 @@ def bad_ends(stage: Stage) -> list[str]:
     if stage.broker_kills:
         fine.add(int(Exit.CRASHED))
     return [
-        f"process {worker.name} ended {count} times with exit code {code}"
+        f"process {worker.name} ended {count} times with exit code {code}: {worker.last_words()}"
         for worker in stage.workers
         for code, count in worker.ends.items()
         if code not in fine

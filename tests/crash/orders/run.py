@@ -421,8 +421,10 @@ class Run:
     async def _leave(self) -> None:
         """Nobody of this run trades, or is looked after, in the next."""
         for worker in self.joined:
-            began = time.monotonic()
+            books = self.stage.workers[BOOKS]
+            began, loads = time.monotonic(), books.loads()
             await worker.end()
+            await books.loaded(loads + 1)
             self.stage.away.append((began, time.monotonic() + FIRST_LOOK))
 
         async def disconnected() -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,10 @@ from tests.executors.harness import World, world_at
 ROOT = Path(__file__).parents[3]
 LEASE = "1.0"  # seconds; the product's is ten
 JOINS_WITHIN = 60.0  # seconds; a limit for a broken run, not a measurement
+# Seconds. Members are static: who leaves for good keeps its partitions until its session of six
+# seconds ends.
+HANDS_OVER_WITHIN = 15.0
+EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Later|Misconfigured|Unreadable)\b")
 # Seconds from joining to the first look of a guardian: it waits one for what its predecessor sent,
 # and is called once a second.
 FIRST_LOOK = 2.0
@@ -78,6 +83,24 @@ class Worker:
         async with asyncio.timeout(JOINS_WITHIN):
             while self.joins() < times:  # noqa: ASYNC110  # a log has no event
                 await asyncio.sleep(0.1)
+
+    def loads(self) -> int:
+        """How often a process of it has loaded partitions, also those that another gave up."""
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        return text.count("partitions_loaded")
+
+    async def loaded(self, times: int) -> None:
+        """Return when processes of it have loaded partitions so often; in vain, after a while."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(HANDS_OVER_WITHIN):
+                while self.loads() < times:  # noqa: ASYNC110  # a log has no event
+                    await asyncio.sleep(0.1)
+
+    def last_words(self) -> str:
+        """The last exception in its log."""
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        found = [line for line in text.splitlines() if EXCEPTION.match(line)]
+        return found[-1][:300] if found else "nothing in its log"
 
     def signal(self, number: signal.Signals) -> None:
         if self.process and self.process.returncode is None:
