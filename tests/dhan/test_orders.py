@@ -124,6 +124,16 @@ def test_only_dhans_own_words_reject_an_order(status: int, body: Any, expected: 
     assert type(classify_placement(Reply(status, body))) is expected
 
 
+def test_of_all_pages_only_one_with_429_says_that_a_limiter_turned_the_order_away() -> None:
+    pages = [Reply(status, Unparsed("<html>")) for status in (403, 408, 429, 502, 503)]
+
+    answers = [classify_placement(page) for page in pages]
+
+    assert [isinstance(each, Unknown) and each.turned_away for each in answers] == [
+        page.status == 429 for page in pages
+    ]
+
+
 def test_a_lost_request_is_unknown_unless_certainly_nothing_left() -> None:
     assert classify_placement(Lost("deadline", may_have_arrived=True)) == Unknown("deadline")
     assert isinstance(classify_placement(Lost("connect_error", may_have_arrived=False)), NotSent)

@@ -226,24 +226,6 @@ async def test_a_closing_order_whose_reply_is_lost_is_never_sent_twice(
     ]
 
 
-async def test_through_a_storm_of_pages_a_stop_is_tried_again_and_again(
-    http: httpx.AsyncClient,
-) -> None:
-    """Each page is a rate limiter's; waited for like a lost reply, six would take a minute."""
-    async with guarded_account(http) as world:
-        await world.enter()
-        world.halts = (HALT,)
-        await world.control("/control/faults", {"kind": "html_429", "times": 6})
-        await world.look_on(6)  # of four seconds at most
-        assert await world.net() == 0
-    closes = [each.outcome for each in world.told if each.action is ExitAction.PLACE_CLOSE]
-    outcomes = [each.outcome for each in world.told]
-    first, last = outcomes.index("unknown"), 5 + outcomes.index("unknown")
-    assert outcomes[first : last + 1] == ["unknown"] * 6
-    assert closes[-1] == "accepted"
-    assert set(closes[:-1]) == {"unknown"}
-
-
 async def test_a_closing_order_that_never_shows_is_tried_again_late_and_under_another_name(
     http: httpx.AsyncClient,
 ) -> None:
