@@ -19,6 +19,7 @@ from typing import Any, Final, Protocol
 
 import faust
 import structlog
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.transport.drivers.aiokafka import Consumer as FaustConsumer
 from faust.types import TP
 from mode import CrashingSupervisor
@@ -233,8 +234,21 @@ class Buffer:
         self.rebalancing = False
 
 
+class ConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust ships no usable types
+    """Faust's own consumer, which outlives a commit that comes when its partitions have moved."""
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        # A rebalance came after Faust had looked whose partitions these are. It would leave none to
+        # commit, and aiokafka's ValueError({}) would crash the app.
+        owned = {tp: offset for tp, offset in offsets.items() if tp in self.assignment()}
+        return bool(owned) and bool(await super()._commit(owned))
+
+
 def _consumer_for(shell: Shell, topics: frozenset[str], buffer: Buffer) -> type:
     class Consumer(FaustConsumer):  # type: ignore[misc]  # Faust ships no usable types
+        def _new_consumer_thread(self) -> ConsumerThread:
+            return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
         async def _getmany(self, active_partitions: set[Any] | None, timeout: float) -> Any:  # noqa: ASYNC109  # Faust's
             # Faust passes its live set to another thread; emptied meanwhile, it reads as "all
             # partitions"

@@ -6,15 +6,19 @@ import asyncio
 import base64
 import random
 from collections import defaultdict
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import AsyncMock
 
 import orjson
 import pytest
+from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bus.connection import KafkaConnection
 from bus.dead_letters import KEPT_BYTES, dead_letter
-from bus.faust_app import Buffer
+from bus.faust_app import Buffer, ConsumerThread
 from bus.keyed_queue import KeyedQueue
 from bus.metrics import Histogram, ShellMetrics
 from bus.offsets import CommitLedger, OffsetTracker
@@ -306,6 +310,25 @@ async def test_fetching_waits_while_too_many_bytes_are_in_hand_and_goes_on_when_
 
     assert await buffer.room(0.01)
     assert metrics.buffered_bytes == 100
+
+
+@pytest.mark.parametrize(("owned", "committed"), [((), ()), ((1,), (1,))])
+async def test_a_commit_of_partitions_that_have_moved_meanwhile_is_left_out(
+    owned: tuple[int, ...], committed: tuple[int, ...]
+) -> None:
+    """aiokafka refuses an empty commit with a ValueError, which ends Faust."""
+    thread, sent = ConsumerThread.__new__(ConsumerThread), list[Any]()
+    consumer = SimpleNamespace(
+        commit=AsyncMock(side_effect=sent.append),
+        assignment=lambda: {TP("orders", number) for number in owned},
+    )
+    thread._consumer = consumer
+    thread.tp_last_committed_at = {}
+
+    done = await thread._commit({TP("orders", 0): 7, TP("orders", 1): 8})
+
+    assert done is bool(committed)
+    assert [place.partition for places in sent for place in places] == list(committed)
 
 
 async def test_what_a_rebalance_drops_is_forgotten_and_what_was_fetched_before_is_stale() -> None:
