@@ -13,6 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError
 from aiokafka.helpers import create_ssl_context
 
+from bus.stamp import Stamp
 from schemas.errors import Misconfigured, TryLater
 
 PROTOCOLS: Final = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
@@ -27,6 +28,7 @@ class KafkaConnection:
         sasl_mechanism: `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`; read with the two SASL
             protocols only.
         ssl_cafile: Certificate authorities in PEM; empty trusts the system's.
+        stamp: What every `bus.publisher.Publisher` of this connection writes on each record.
     """
 
     bootstrap_servers: str
@@ -35,6 +37,7 @@ class KafkaConnection:
     sasl_username: str = ""
     sasl_password: str = field(default="", repr=False)
     ssl_cafile: str = ""
+    stamp: Stamp = field(default_factory=Stamp, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.bootstrap_servers:

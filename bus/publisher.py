@@ -58,6 +58,7 @@ class Publisher:
         With a long one, outputs that nobody waits for travel in few large requests.
         """
         self._connection = connection
+        self._stamp = connection.stamp
         self._on_failure = on_failure
         self._failure: BaseException | None = None
         self._known: dict[str, int] = {}  # partitions of each topic: never changed in place
@@ -123,7 +124,7 @@ class Publisher:
                 output.value,
                 key=output.key,
                 partition=partition,
-                headers=list(output.headers),
+                headers=[*output.headers, *self._stamp.headers],
             )
             future.add_done_callback(self._note)
         return future
@@ -140,7 +141,10 @@ class Publisher:
         # a batch that has been taken for a request must not grow: its sequence numbers are given
         batch = batches[-1] if batches else waiting._append_batch(waiting.create_builder(), place)  # noqa: SLF001
         row = batch._builder.append(  # noqa: SLF001
-            timestamp=None, key=output.key, value=output.value, headers=list(output.headers)
+            timestamp=None,
+            key=output.key,
+            value=output.value,
+            headers=[*output.headers, *self._stamp.headers],
         )
         if row is None:
             return None

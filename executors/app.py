@@ -34,7 +34,7 @@ from executors.crowds import Crowds
 from executors.fanout import FanOut
 from executors.halt import kinds_of
 from executors.halts import HaltBoard, HaltPoller
-from executors.limits import LimitsBoard, LimitsPoller, LimitStore
+from executors.limits import LimitsBoard, LimitsPoller, LimitStore, OnLimits
 from executors.loss_watch import LossWatch
 from executors.members import MemberBoard, MemberPoller, MemberStore
 from executors.metrics import OrderMetrics
@@ -113,6 +113,7 @@ class ExecutorDeps:
         instruments_of: The Indian day on which `instruments` was read; None: today.
         crowd: How much of a symbol's traded volume all users together may order; None: any.
         ban_list: File of the shares whose contracts may only be closed; None: nobody knows.
+        on_limits: Hears of users' limits whenever they are others, before they hold.
     """
 
     connection: KafkaConnection
@@ -135,6 +136,7 @@ class ExecutorDeps:
     instruments_of: date | None = None
     crowd: BasisPoints | None = None
     ban_list: Path | None = None
+    on_limits: OnLimits = lambda _: None
 
 
 def execution_service(fan_out: Handler, worker: Handler) -> StatelessService:
@@ -171,7 +173,9 @@ async def run_executors(
         FanOut(known.active, ports.instruments, pre_trade.limits_of, ports.clock, ports.machine),
         OrderWorker(_worker_deps(ports, known, pre_trade, unresolved, telling)),
     )
-    limits_poller = LimitsPoller(LimitStore(ports.database), known.limits, ports.machine)
+    limits_poller = LimitsPoller(
+        LimitStore(ports.database), known.limits, ports.machine, ports.on_limits
+    )
     await limits_poller.poll()  # before the first order: without it no entry leaves
     await _load_day_counts(ports, known)
     async with Publisher(ports.connection) as publisher:

@@ -33,7 +33,7 @@ from executors.app import follow_ticks, run_with_feeds
 from executors.charges.rates import shipped_rates
 from executors.clock import MarketClock, MonotonicClock
 from executors.halts import HaltBoard, HaltPoller
-from executors.limits import LimitsBoard, LimitsPoller, LimitStore
+from executors.limits import LimitsBoard, LimitsPoller, LimitStore, OnLimits
 from executors.members import MemberBoard, MemberPoller, MemberStore
 from executors.metrics import BookMetrics
 from executors.modes import Mode, ModeRules
@@ -76,6 +76,7 @@ class Guards:
         calendar: When the exchanges trade, with the shares that close in an auction.
         limits: The platform's; users may have tighter ones.
         pnl_exit_loss: A day's loss at which Dhan itself is to leave every account; None for none.
+        on_limits: Hears of users' limits whenever they are others, before they hold.
     """
 
     calendar: Calendar
@@ -84,6 +85,7 @@ class Guards:
     pnl_exit_loss: Paise | None = None
     metrics: GuardianMetrics = field(default_factory=GuardianMetrics)
     unprotected: UnprotectedTime = field(default_factory=UnprotectedTime)
+    on_limits: OnLimits = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,5 +291,5 @@ def _guardians(ports: BookDeps, store: Store, guards: Guards) -> Guardians:
         unprotected=guards.unprotected,
     )
     halts = HaltPoller(store, board, ports.machine)
-    bounds = LimitsPoller(LimitStore(ports.database), limits, ports.machine)
+    bounds = LimitsPoller(LimitStore(ports.database), limits, ports.machine, guards.on_limits)
     return Guardians(deps, ports.connection, recorder, halts, bounds, ports.wall)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 import structlog
@@ -93,6 +93,9 @@ class LimitsInForce:
     of_user: Mapping[UserId, OwnLimits]
 
 
+OnLimits: TypeAlias = Callable[[LimitsInForce], object]
+
+
 class LimitStore:
     """The call of the database, answered within `bus.database.ANSWER_WITHIN` or `StoreAway`."""
 
@@ -144,8 +147,16 @@ class LimitsBoard:
 class LimitsPoller:
     """Keeps a board true."""
 
-    def __init__(self, store: LimitStore, board: LimitsBoard, machine: MonotonicClock) -> None:
+    def __init__(
+        self,
+        store: LimitStore,
+        board: LimitsBoard,
+        machine: MonotonicClock,
+        on_change: OnLimits = lambda _: None,
+    ) -> None:
+        """`on_change` hears of limits that are others, before they hold."""
         self._store, self._board, self._machine = store, board, machine
+        self._on_change = on_change
 
     async def run(self) -> None:
         """Poll for ever."""
@@ -163,6 +174,7 @@ class LimitsPoller:
             return
         if known is None or limits.version != known.version:
             log.info("limits_in_force", users=len(limits.of_user))
+            self._on_change(limits)
             self._board.replace(limits)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from schemas import messages
+from schemas import manifest, messages
 
 MIB: Final = 1 << 20
 DAY_MS: Final = 86_400_000
@@ -112,6 +112,17 @@ SNAPSHOTS: Final = Topic(
 BOOK_SNAPSHOTS: Final = Topic(
     "ats.book-snapshots", Family.USER, "partition/slot/chunk", None, None, compacted=True
 )
+MANIFEST: Final = Topic("ats.manifest", Family.SINGLE, "service", manifest.Manifest, _AUDIT_DAYS)
+# for ever: what a manifest of the last five years names may have been written before them
+MANIFEST_CONTENTS: Final = Topic(
+    "ats.manifest-contents",
+    Family.SINGLE,
+    "digest",
+    manifest.ManifestContent,
+    None,
+    compacted=True,
+    max_message_bytes=4 * MIB,
+)
 DEAD_LETTER: Final = Topic(
     "ats.deadletter",
     Family.SINGLE,
@@ -124,7 +135,7 @@ DEAD_LETTER: Final = Topic(
 CATALOGUE: Final[tuple[Topic, ...]] = (
     TICKS, FEED, CANDLES, INDICATORS, SIGNALS, SCANS, REPORTS, LLM, DECISIONS, SESSIONS, ORDERS,
     EXECUTIONS, ORDER_EVENTS, TRADES, POSITIONS, EXITS, PREFLIGHTS, FANOUTS, SNAPSHOTS,
-    BOOK_SNAPSHOTS, DEAD_LETTER,
+    BOOK_SNAPSHOTS, MANIFEST, MANIFEST_CONTENTS, DEAD_LETTER,
 )  # fmt: skip
 BY_NAME: Final = {topic.name: topic for topic in CATALOGUE}
 

@@ -11,15 +11,21 @@ from datetime import date
 from functools import partial
 from typing import Final
 
-from agents.app import LlmGateway, decision_service
+from agents.app import decision_service
 from agents.caches import ScanCache, sync_llm_calls, sync_scans
 from agents.daily import DailyScout, day_due
 from agents.metrics import DecisionMetrics
 from agents.past import DecisionHistory, sync_decisions
-from agents.store import Store
 from ats.services.calendars import calendar_of
 from ats.services.context import Context, credentials_of, symbols_of, trading_date
-from ats.services.llm import agent_store, llm_gateway, news_of, options_of, scout_the_day
+from ats.services.llm import (
+    agent_store,
+    llm_gateway,
+    news_of,
+    options_of,
+    record_agents,
+    scout_the_day,
+)
 from ats.settings import Settings
 from bus.metrics import ShellMetrics
 from bus.publisher import Publisher
@@ -59,6 +65,7 @@ async def _run(context: Context) -> None:
     connection = settings.kafka()
     await check_topics(connection, settings.plan(), (topics.SCANS, topics.LLM, topics.DECISIONS))
     history = DecisionHistory()
+    manifests = await record_agents(connection, settings, news, "agents")
     async with AsyncExitStack() as stack:
         llm = replace(await stack.enter_async_context(llm_gateway(settings)), metrics=decisions)
         store = await stack.enter_async_context(agent_store(settings))
@@ -68,7 +75,14 @@ async def _run(context: Context) -> None:
         yesterday = UtcNs(time.time_ns() - DAY)
         await sync_llm_calls(connection, llm.cache, llm.ledger, yesterday, until_end=True)
         await sync_decisions(connection, history, yesterday, until_end=True)
-        scout = partial(_scout, settings, llm, store, publisher)
+        scout = partial(
+            scout_the_day,
+            settings=settings,
+            llm=llm,
+            store=store,
+            publisher=publisher,
+            manifests=manifests,
+        )
         daily = DailyScout(scans, due=due, scout=scout, scan_timeout=SCAN_TIMEOUT)
         tasks = [
             readers.create_task(sync_scans(connection, scans)),
@@ -123,12 +137,6 @@ def due_of(settings: Settings) -> Callable[[], date | None]:
         return lambda: day_due(UtcNs(time.time_ns()), calendar)
     day = trading_date(settings)
     return lambda: day
-
-
-async def _scout(
-    settings: Settings, llm: LlmGateway, store: Store, publisher: Publisher, day: date
-) -> None:
-    await scout_the_day(day, settings, llm, store, publisher)
 
 
 def _first_known(group: BaseExceptionGroup[BaseException]) -> AtsError | None:

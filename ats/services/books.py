@@ -9,6 +9,8 @@ from random import SystemRandom
 from ats.services.calendars import calendar_of, with_auction_shares
 from ats.services.context import Context, database, instrument_master
 from ats.services.executors import announce_egress, limits_of, mode_rules, square_off_of
+from ats.services.manifests.common import log_of
+from ats.services.manifests.orders import limit_inputs, order_inputs
 from bus.metrics import ShellMetrics
 from executors.book_app import BookDeps, Guards, run_books
 from executors.clock import LiveClock, ReplayClock
@@ -28,6 +30,18 @@ async def run(context: Context) -> None:
     announce_egress(rules)
     connection, master = settings.kafka(), await instrument_master(settings)
     calendar = with_auction_shares(calendar_of(settings), master)
+    manifests = log_of(connection, settings, "books")
+    # not waited for: positions are guarded also while Kafka is away
+    manifests.change(
+        order_inputs(
+            settings,
+            rules=rules,
+            limits=limits_of(settings),
+            square_off=square_off_of(settings),
+            calendar=calendar,
+            master=master,
+        )
+    )
     exits = GuardianMetrics()
     loss = settings.ats_pnl_exit_loss_rupees
     guards = Guards(
@@ -36,6 +50,7 @@ async def run(context: Context) -> None:
         limits_of(settings),
         None if loss is None else Paise.from_rupees(loss),
         exits,
+        on_limits=lambda found: manifests.change(limit_inputs(found)),
     )
     context.records += [metrics, books, exits]
     async with AsyncExitStack() as stack:

@@ -15,6 +15,8 @@ from supabase import AsyncClient
 
 from ats.services.calendars import announce, calendar_of, with_auction_shares
 from ats.services.context import Context, database, instrument_master
+from ats.services.manifests.common import log_of
+from ats.services.manifests.orders import limit_inputs, order_inputs
 from ats.settings import Settings
 from bus.metrics import ShellMetrics
 from executors.app import ExecutorDeps, run_executors
@@ -45,6 +47,17 @@ async def run(context: Context) -> None:
     limits, calendar = limits_of(settings), with_auction_shares(calendar_of(settings), master)
     announce(calendar, settings)
     square_off = square_off_of(settings)
+    manifests = log_of(connection, settings, "executors")
+    await manifests.record(
+        order_inputs(
+            settings,
+            rules=rules,
+            limits=limits,
+            square_off=square_off,
+            calendar=calendar,
+            master=master,
+        )
+    )
     clock = ReplayClock() if settings.ats_clock == "market" else LiveClock()
     book, kinds = QuoteCache(settings.plan().instrument), kinds_of(master.by_id.values(), calendar)
     halts = HaltBoard()
@@ -80,6 +93,7 @@ async def run(context: Context) -> None:
             pnl_exit_loss=None if loss is None else Paise.from_rupees(loss),
             ban_list=settings.ats_fno_ban_file,
             crowd=crowd_of(settings),
+            on_limits=lambda found: manifests.change(limit_inputs(found)),
         )
         await stack.enter_async_context(reporting(ports.database, report))
         await run_executors(

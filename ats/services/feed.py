@@ -6,10 +6,14 @@ import asyncio
 
 from ats.services.calendars import announce, calendar_of
 from ats.services.context import Context, credentials_of
+from ats.services.manifests.common import log_of, universe_inputs
+from ats.services.manifests.market import feed_inputs
 from ats.services.universe import Universe, report
 from bus.publisher import Publisher
 from bus.topics import check_topics
+from dhan.instruments import Master
 from schemas import topics
+from schemas.market import Instrument
 from streams.feed.config import GatewayConfig, GatewayMetrics
 from streams.feed.gateway import run_gateway
 from streams.feed.previous_run import last_clock
@@ -25,7 +29,12 @@ async def run(context: Context) -> None:
     await check_topics(connection, settings.plan(), (topics.TICKS, topics.FEED))
     calendar = calendar_of(settings)
     announce(calendar, settings)
-    universe, watchlist = Universe(settings), Watchlist()
+    manifests, watchlist = log_of(connection, settings, "feed"), Watchlist()
+
+    def renewed(watched: tuple[Instrument, ...], master: Master) -> None:
+        manifests.change(universe_inputs(watched, master))
+
+    universe = Universe(settings, on_read=renewed)
     config = GatewayConfig(
         url=settings.dhan_feed_url,
         client_id=account.client_id,
@@ -35,7 +44,8 @@ async def run(context: Context) -> None:
         live=settings.ats_clock == "wall",
         calendar=calendar,
     )
-
+    assert universe.master is not None, "it was read just now"
+    await manifests.record(feed_inputs(settings, config, universe.master))
     previous = await last_clock(connection, config)
 
     async def token() -> str:

@@ -33,7 +33,11 @@ from ats.services.context import (
     symbols_of,
     universe_of,
 )
+from ats.services.manifests.committee import agent_inputs
+from ats.services.manifests.common import log_of, universe_inputs
 from ats.settings import Settings
+from bus.connection import KafkaConnection
+from bus.manifests import ManifestLog
 from bus.publisher import Publisher
 from dhan.history import History
 from dhan.rate_limiter import RateLimiter
@@ -141,8 +145,38 @@ def news_of(settings: Settings) -> NewsSource:
     return SampleNews() if settings.ats_news == "sample" else NoNews()
 
 
+async def record_agents(
+    connection: KafkaConnection, settings: Settings, news: NewsSource, service: str
+) -> ManifestLog:
+    """Write down what decides scans, reports and decisions."""
+    log_ = log_of(connection, settings, service)
+    await log_.record(
+        agent_inputs(
+            settings,
+            endpoints=endpoints_of(settings),
+            news=news,
+            options=options_of(settings),
+            scout=scout_options_of(settings),
+            calendar=calendar_of(settings),
+            symbols=symbols_of(settings),
+        )
+    )
+    return log_
+
+
+def scout_options_of(settings: Settings) -> ScoutOptions:
+    """How many instruments the Scout looks at."""
+    return ScoutOptions(shortlist=settings.ats_shortlist)
+
+
 async def scout_the_day(
-    day: date, settings: Settings, llm: LlmGateway, store: Store, publisher: Publisher
+    day: date,
+    *,
+    settings: Settings,
+    llm: LlmGateway,
+    store: Store,
+    publisher: Publisher,
+    manifests: ManifestLog,
 ) -> None:
     """Read daily candles through the admin's Dhan account at its rate limit; publish the shortlist.
 
@@ -153,7 +187,9 @@ async def scout_the_day(
     if session is None:
         log.warning("no_scan", reason=no_session(calendar, day))
         return
-    universe = universe_of(await instrument_master(settings), symbols_of(settings))
+    master = await instrument_master(settings)
+    universe = universe_of(master, symbols_of(settings))
+    manifests.change(universe_inputs(universe, master))
     async with open_client() as http:
         history = History(http, BaseUrl.parse(settings.dhan_data_url), credentials_of(settings))
         with Progress(console=Console(stderr=True), transient=True) as bar:
@@ -167,6 +203,6 @@ async def scout_the_day(
                 store=store,
                 publisher=publisher,
                 limiter=RateLimiter(clock=time.monotonic),
-                options=ScoutOptions(shortlist=settings.ats_shortlist),
+                options=scout_options_of(settings),
                 progress=lambda done, total: bar.update(task, completed=done, total=total),
             )

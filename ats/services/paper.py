@@ -13,6 +13,8 @@ import structlog
 
 from ats.services.calendars import announce, calendar_of, with_auction_shares
 from ats.services.context import Context, instrument_master, trading_date
+from ats.services.manifests.common import log_of
+from ats.services.manifests.orders import paper_inputs
 from ats.settings import Settings
 from bus.connection import KafkaConnection
 from bus.metrics import COUNTER
@@ -68,6 +70,7 @@ async def run(context: Context) -> None:
     connection = settings.kafka()
     await check_topics(connection, settings.plan(), (TICKS,))
     config, folder = await config_of(settings), settings.ats_state_dir / FOLDER
+    await log_of(connection, settings, "paper").record(paper_inputs(settings, config))
     server = PaperServer(config, folder, host=host, port=port)
     server.on_change(metrics.changed)
     try:

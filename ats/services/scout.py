@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 
 from ats.services.context import Context, trading_date
-from ats.services.llm import agent_store, llm_gateway, scout_the_day
+from ats.services.llm import agent_store, llm_gateway, news_of, record_agents, scout_the_day
 from bus.publisher import Publisher
 from bus.topics import check_topics
 from schemas import topics
@@ -16,8 +16,16 @@ async def run(context: Context) -> None:
     settings = context.settings
     connection = settings.kafka()
     await check_topics(connection, settings.plan(), (topics.SCANS, topics.LLM))
+    manifests = await record_agents(connection, settings, news_of(settings), "scout")
     async with AsyncExitStack() as stack:
         llm = await stack.enter_async_context(llm_gateway(settings))
         store = await stack.enter_async_context(agent_store(settings))
         publisher = await stack.enter_async_context(Publisher(connection))
-        await scout_the_day(trading_date(settings), settings, llm, store, publisher)
+        await scout_the_day(
+            trading_date(settings),
+            settings=settings,
+            llm=llm,
+            store=store,
+            publisher=publisher,
+            manifests=manifests,
+        )

@@ -8,13 +8,15 @@ import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
 from ats.runtime.metrics import Figure, Health
 from ats.services.calendars import announce, calendar_of, whole_calendar
 from ats.services.context import Context
+from ats.services.manifests.common import log_of
+from ats.services.manifests.market import engine_inputs
 from ats.settings import Settings
 from bus.metrics import ShellMetrics
 from bus.records import Record
@@ -31,8 +33,8 @@ from streams.engine.config import EngineConfig
 from streams.engine.machine import warm_up
 from streams.engine.rule_runner import bind
 from streams.engine.talib_windows import TalibWindows
+from streams.rules.config import RuleSet, warning_of
 from streams.rules.config import read as read_rules
-from streams.rules.config import warning_of
 from streams.service import EngineStats, engine_service
 
 _LARGE: Final = 1 << 20  # bytes
@@ -76,10 +78,26 @@ class EngineFigures:
         )
 
 
+class Computed(NamedTuple):
+    """What an engine computes: rules, and everything below them."""
+
+    rule_set: RuleSet
+    config: EngineConfig
+
+
 def service_of(
     settings: Settings, stats: EngineStats | None = None, calendar: Calendar | None = None
 ) -> StatefulService:
     """What `ats streams` runs under `settings`.
+
+    Raises:
+        Misconfigured: as `computed_under`.
+    """
+    return _service(computed_under(settings, calendar), stats)
+
+
+def computed_under(settings: Settings, calendar: Calendar | None = None) -> Computed:
+    """What `ats streams` computes under `settings`.
 
     Pass `whole_calendar`'s `calendar`; any other knows no auction shares.
 
@@ -97,9 +115,12 @@ def service_of(
     whole = EngineConfig.of(*names, calendar or calendar_of(settings))
     config = replace(whole, talib=rule_set.columns, talib_window=rule_set.window)
     bind(rule_set.rules, config, TalibWindows(config.talib, config.talib_window, config.timeframes))
-    return replace(
-        engine_service(rule_set.rules, stats, config), size=_ticks_in, received_at=_received_at
-    )
+    return Computed(rule_set, config)
+
+
+def _service(computed: Computed, stats: EngineStats | None) -> StatefulService:
+    engine = engine_service(computed.rule_set.rules, stats, computed.config)
+    return replace(engine, size=_ticks_in, received_at=_received_at)
 
 
 def _ticks_in(record: Record) -> int:
@@ -140,7 +161,8 @@ async def run(context: Context) -> None:
     context.records += [metrics, EngineFigures(stats)]
     connection, calendar = settings.kafka(), await whole_calendar(settings)
     announce(calendar, settings)
-    service = service_of(settings, stats, calendar)
+    computed = computed_under(settings, calendar)
+    await log_of(connection, settings, "streams").record(engine_inputs(*computed))
     began = time.monotonic()
 
     def tell(compiled: Compiled) -> None:
@@ -151,7 +173,7 @@ async def run(context: Context) -> None:
     await asyncio.to_thread(warm_up, tell)
     log.info("engine_compiled", seconds=round(time.monotonic() - began, 1))
     await run_stateful(
-        service,
+        _service(computed, stats),
         connection,
         settings.plan(),
         instance=f"streams-{settings.ats_instance}",

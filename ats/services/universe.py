@@ -22,6 +22,7 @@ import structlog
 
 from ats.services.context import instrument_master, symbols_of, universe_of
 from ats.settings import Settings
+from dhan.instruments import Master
 from schemas.errors import AtsError, TryLater
 from schemas.ids import InstrumentId
 from schemas.market import Instrument
@@ -129,15 +130,28 @@ class Memory:
 
 
 class Universe:
-    """Reads the list, remembers it, and hands a changed one to the gateway."""
+    """Reads the list, remembers it, and hands a changed one to the gateway.
 
-    def __init__(self, settings: Settings, *, wall: Callable[[], int] = time.time_ns) -> None:
+    Attributes:
+        master: The one that was read last; None before the first.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        wall: Callable[[], int] = time.time_ns,
+        on_read: Callable[[tuple[Instrument, ...], Master], None] = lambda _watched, _master: None,
+    ) -> None:
+        """`on_read` hears of each list that was read again, before it is used."""
         self._settings = settings
         self._wall = wall
+        self._on_read = on_read
         self._memory = Memory(
             settings.ats_state_dir / "instruments.json", settings.dhan_instruments_url
         )
         self._watched: dict[InstrumentId, Instrument] = {}
+        self.master: Master | None = None
 
     async def read(self) -> tuple[Instrument, ...]:
         """Fetch, parse, compare with the day before, and select.
@@ -146,7 +160,7 @@ class Universe:
             TryLater: the master did not come, or is implausible.
             Misconfigured: the settings name what it does not have.
         """
-        master = await instrument_master(self._settings)
+        self.master = master = await instrument_master(self._settings)
         if self._lives:
             before = self._memory.read()
             found = difference(before, master.by_id)
@@ -186,6 +200,8 @@ class Universe:
         ) as error:  # of the system too: a full disk must not end the renewing
             log.error("instruments_not_renewed", reason=str(error), still_watching=len(before))
             return False
+        if self.master is not None:
+            self._on_read(instruments, self.master)
         if difference(before, self._watched):
             watchlist.replace(instruments)
         return True

@@ -24,6 +24,8 @@ from ats.services.context import (
     trading_date,
     universe_of,
 )
+from ats.services.manifests.common import log_of
+from ats.services.manifests.market import warm_up_inputs
 from ats.settings import Settings
 from bus.publisher import Publisher
 from bus.reader import read_topics
@@ -57,6 +59,8 @@ async def run(context: Context) -> None:
     plan = WarmUpPlan(
         instruments, _until(settings, calendar), settings.ats_instrument_partitions, calendar
     )
+    inputs = warm_up_inputs(settings, instruments, master, calendar)
+    await log_of(connection, settings, "warm-up").record(inputs)
     async with AsyncExitStack() as stack:
         bar = stack.enter_context(_progress())
         reading = bar.add_task("reading ats.candles", total=None)

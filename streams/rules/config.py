@@ -69,6 +69,7 @@ class RuleSet:
         origins: By a rule's name, the name of its plugin.
         columns: `talib.` columns by timeframe, those of the file and those the rules need.
         window: Bars that a `talib.` function is given at most, unless it needs more.
+        document: The parsed rules file; None where there is none.
     """
 
     rules: tuple[Rule, ...] = RULES
@@ -77,6 +78,7 @@ class RuleSet:
     )
     columns: Mapping[Timeframe, tuple[str, ...]] = field(default_factory=dict)
     window: int = WINDOW
+    document: Mapping[str, Any] | None = None
 
 
 def warning_of(rule_set: RuleSet, path: Path | None) -> str:
@@ -102,6 +104,21 @@ def read(path: Path | None, remedy: str = "correct ATS_RULES or leave it empty")
         return RuleSet()
     with _of(path, remedy):
         return rule_set_of(_document(path))
+
+
+def parameters_of(rule_set: RuleSet) -> dict[str, dict[str, Any]]:
+    """Of each rule all parameters as JSON, those that nobody gave with their defaults."""
+    sections = (rule_set.document or {}).get("rules", {})
+    return {
+        rule.name: load_factory(find_plugin(rule_set.origins[rule.name])).written(
+            {
+                key: value
+                for key, value in sections.get(rule.name, {}).items()
+                if key not in SETTINGS
+            }
+        )
+        for rule in rule_set.rules
+    }
 
 
 def one_rule(path: Path | None, name: str, given: Mapping[str, Any]) -> Rule:
@@ -160,7 +177,7 @@ def rule_set_of(document: Mapping[str, Any]) -> RuleSet:
         for column in columns
     ]
     origins = {rule.name: str(file.rules[rule.name].get("rule", rule.name)) for rule in rules}
-    return RuleSet(tuple(rules), origins, _columns(wanted, rules), file.talib.window)
+    return RuleSet(tuple(rules), origins, _columns(wanted, rules), file.talib.window, document)
 
 
 def _settings(name: str, section: Mapping[str, Any]) -> _Section:

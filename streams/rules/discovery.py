@@ -74,6 +74,10 @@ class RuleFactory:
         """Every parameter with its default."""
         return {name: about.default for name, about in self.parameters.model_fields.items()}
 
+    def written(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Every parameter as JSON: as `given`, else its default. What JSON lacks is its `repr`."""
+        return self.parameters.model_validate(given).model_dump(mode="json", fallback=repr)
+
     def rule(self, given: Mapping[str, Any]) -> Rule:
         """The rule with parameters from a configuration; those not given have their defaults.
 

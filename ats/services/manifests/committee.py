@@ -1,0 +1,99 @@
+"""What decides scans, reports and decisions, beside the recorded answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from pydantic import JsonValue
+
+from agents.app import AgentOptions
+from agents.dialects import dialect_of
+from agents.freshness import live_age
+from agents.model import SEED, TEMPERATURE, Endpoint
+from agents.news import FileNews, NewsSource
+from agents.prompts import PROMPT_VERSION, PROMPTS
+from agents.scout import LOOKBACK, ScoutOptions
+from ats.services.manifests.build import build_of
+from ats.services.manifests.common import clock_of, host_of
+from ats.settings import Settings
+from schemas.calendar import Calendar
+from schemas.manifest import Inputs, plain
+
+_LIBRARIES: Final = ("agno", "openai", "pydantic")
+
+
+def agent_inputs(
+    settings: Settings,
+    *,
+    endpoints: Sequence[Endpoint],
+    news: NewsSource,
+    options: AgentOptions,
+    scout: ScoutOptions,
+    calendar: Calendar,
+    symbols: Sequence[str],
+) -> Inputs:
+    """Of `ats agents` and of the Scout alone; `endpoints` best model first, `symbols` as named."""
+    return {
+        "build": build_of(("schemas", "dhan", "agents"), _LIBRARIES),
+        "clock": clock_of(settings),
+        "calendar": plain(calendar),
+        "prompts": prompts(),
+        "models": [_model(each) for each in endpoints],
+        "budget": {
+            "rupees_a_day": settings.ats_model_budget_rupees,
+            "prices_in_rupees_a_million_tokens": [
+                list(settings.ats_model_price_rupees),
+                list(settings.ats_small_model_price_rupees),
+            ],
+        },
+        "news": _news(settings, news),
+        "decisions": {
+            "age": "live" if options.age is live_age else "replayed",
+            "deadline_s": options.deadline,
+            "scan_timeout_s": options.scan_timeout,
+            "validity_ns": int(options.validity),
+            "min_confidence": options.min_confidence,
+        },
+        "scout": {**_object(plain(scout)), "lookback_days": LOOKBACK.days},
+        "universe": plain(frozenset(symbols)),
+    }
+
+
+def prompts() -> JsonValue:
+    """What each agent is told, the schema of its answer, and how long that may be."""
+    return {
+        "version": PROMPT_VERSION,
+        "agents": {
+            agent.value: {
+                "instructions": spec.instructions,
+                "answer_schema": spec.answer.model_json_schema(),
+                "max_tokens": spec.max_tokens,
+            }
+            for agent, spec in PROMPTS.items()
+        },
+    }
+
+
+def _model(endpoint: Endpoint) -> JsonValue:
+    """The name that is asked for, where, and in which way; never the key."""
+    dialect = dialect_of(endpoint.model)
+    return {
+        "model": endpoint.model,
+        "endpoint": host_of(endpoint.base_url),
+        "response_format": endpoint.schema_mode.value,
+        "temperature": TEMPERATURE if dialect.temperature else None,
+        "seed": SEED if dialect.seed else None,
+        "limit": dialect.limit,
+        "thoughts": dialect.thoughts,
+    }
+
+
+def _news(settings: Settings, news: NewsSource) -> JsonValue:
+    content = plain(news.by_symbol) if isinstance(news, FileNews) else None
+    return {"source": settings.ats_news, "content": content}
+
+
+def _object(value: JsonValue) -> dict[str, JsonValue]:
+    assert isinstance(value, dict), "a record becomes an object"
+    return value

@@ -1,0 +1,61 @@
+"""What decides intents, verdicts, outcomes, exits and positions, beside what the broker shows."""
+
+from __future__ import annotations
+
+from ats.services.manifests.build import build_of
+from ats.services.manifests.common import clock_of, host_of, instruments_of
+from ats.settings import Settings
+from dhan.instruments import Master
+from executors.limits import LimitsInForce
+from executors.modes import ModeRules
+from executors.risk.sizing import UserLimits
+from executors.risk.square_off import SquareOff
+from schemas.calendar import Calendar
+from schemas.manifest import Inputs, plain
+from simulator.paper.config import PaperConfig
+
+
+def order_inputs(
+    settings: Settings,
+    *,
+    rules: ModeRules,
+    limits: UserLimits,
+    square_off: SquareOff,
+    calendar: Calendar,
+    master: Master,
+) -> Inputs:
+    """Of `ats executors` and `ats books`; users' own limits come with `limit_inputs`."""
+    return {
+        "build": build_of(("schemas", "dhan", "executors"), ("pydantic",)),
+        "clock": clock_of(settings),
+        "mode": rules.mode.value,
+        "endpoint": host_of(rules.base_url.url),
+        "limits": {
+            "platform": plain(limits),
+            "day_loss_rupees": settings.ats_pnl_exit_loss_rupees,
+        },
+        "square_off": plain(square_off),
+        "book_read_s": settings.ats_book_read_seconds,
+        "calendar": plain(calendar),
+        "instruments": instruments_of(master.by_id.values()),
+    }
+
+
+def limit_inputs(limits: LimitsInForce) -> Inputs:
+    """Users' own limits, which only tighten the platform's."""
+    return {"user_limits": plain(limits.of_user)}
+
+
+def paper_inputs(settings: Settings, config: PaperConfig) -> Inputs:
+    """Of `ats paper`."""
+    return {
+        "build": build_of(("schemas", "simulator"), ()),
+        "clock": clock_of(settings),
+        "paper": {
+            "funds_paise": int(config.funds),
+            "latency_ns": int(config.latency),
+            "quirks": plain(config.quirks),
+        },
+        "calendar": plain(config.calendar),
+        "instruments": instruments_of(config.instruments.values()),
+    }
