@@ -53,7 +53,7 @@ def agent_inputs(
             "deadline_s": options.deadline,
             "scan_timeout_s": options.scan_timeout,
             "validity_ns": int(options.validity),
-            "min_confidence": options.min_confidence,
+            "limits": plain(options.limits),
         },
         "scout": {**_object(plain(scout)), "lookback_days": LOOKBACK.days},
         "universe": plain(frozenset(symbols)),
