@@ -56,6 +56,7 @@ async def run(context: Context) -> None:
             square_off=square_off,
             calendar=calendar,
             master=master,
+            crowd=crowd_of(settings),
         )
     )
     clock = ReplayClock() if settings.ats_clock == "market" else LiveClock()

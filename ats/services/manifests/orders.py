@@ -12,6 +12,7 @@ from executors.risk.sizing import UserLimits
 from executors.risk.square_off import SquareOff
 from schemas.calendar import Calendar
 from schemas.manifest import Inputs, plain
+from schemas.units import BasisPoints
 from simulator.paper.config import PaperConfig
 
 
@@ -23,6 +24,7 @@ def order_inputs(
     square_off: SquareOff,
     calendar: Calendar,
     master: Master,
+    crowd: BasisPoints | None = None,
 ) -> Inputs:
     """Of `ats executors` and `ats books`; users' own limits come with `limit_inputs`."""
     return {
@@ -33,6 +35,7 @@ def order_inputs(
         "limits": {
             "platform": plain(limits),
             "day_loss_rupees": settings.ats_pnl_exit_loss_rupees,
+            "crowd_basis_points": plain(crowd),
         },
         "square_off": plain(square_off),
         "book_read_s": settings.ats_book_read_seconds,
