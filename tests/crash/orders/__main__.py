@@ -79,11 +79,12 @@ async def play(given: argparse.Namespace) -> int:
                 if given.events is not None:
                     story = story.only(given.events)
                 happened.update(str(event.kind) for event in story.events)
-                complaints, bare = await played(stage, story, given.unprotected)
+                complaints, bare, late = await played(stage, story, given.unprotected)
                 worst = worst.worse(bare)
                 bad += bool(complaints)
                 mark = "WRONG" if complaints else "held"
-                say(f"[{count}/{len(numbers)}] run {number}: {mark}, without a stop {bare}")
+                head = f"[{count}/{len(numbers)}] run {number}: {mark}"
+                say(f"{head}, without a stop {bare}; Dhan late by {late:.1f} s at most")
                 if complaints:
                     tell(story, complaints)
                     await shorten(stage, story, given)
@@ -99,13 +100,13 @@ async def play(given: argparse.Namespace) -> int:
     return 1 if bad else 0
 
 
-async def played(stage: Stage, story: Story, limit: float) -> tuple[list[str], Bare]:
-    """What was wrong when `story` was played."""
+async def played(stage: Stage, story: Story, limit: float) -> tuple[list[str], Bare, float]:
+    """What was wrong when `story` was played, and by how much the machine made Dhan late."""
     run = Run(stage, story)
     complaints = await run.play()
     if run.bare.guarded > limit:
         complaints.append(f"a position had no stop for {run.bare.guarded:.1f} s: {run.bare}")
-    return complaints, run.bare
+    return complaints, run.bare, run.late
 
 
 async def shorten(stage: Stage, story: Story, given: argparse.Namespace) -> None:
@@ -115,7 +116,7 @@ async def shorten(stage: Stage, story: Story, given: argparse.Namespace) -> None
         return
 
     async def fails(shorter: Story) -> bool:
-        complaints, _ = await played(stage, shorter, given.unprotected)
+        complaints, _, _ = await played(stage, shorter, given.unprotected)
         return bool(complaints)
 
     if not await fails(story):

@@ -48,6 +48,7 @@ WORTH_KEEPING = 1.5  # seconds without a stop, after which the broker's books ar
 BELL = datetime_time(15, 6)  # IST: the square-off of shares is due
 PHONES_WITHIN = 5.0  # seconds that a person waits for a first trade of ATS
 PHONED = 7  # shares
+NAP = 0.02  # seconds
 # what callers see of a broker or database that is away; a broker that is starting knows no topic
 AWAY = (
     OSError,
@@ -78,9 +79,23 @@ class Run:
     without_token: dict[UserId, tuple[float, float]] = field(default_factory=dict)
     joined: list[Worker] = field(default_factory=list)
     bare: Bare = Bare()  # noqa: RUF009  # frozen
+    late: float = 0.0  # seconds by which this process, and so the simulated Dhan, was late at most
 
     async def play(self) -> list[str]:
         """Play it; returns what was wrong."""
+        watching = asyncio.create_task(self._watch_lateness())
+        try:
+            return await self._play()
+        finally:
+            watching.cancel()
+
+    async def _watch_lateness(self) -> None:
+        while True:
+            due = time.monotonic() + NAP
+            await asyncio.sleep(NAP)
+            self.late = max(self.late, time.monotonic() - due)
+
+    async def _play(self) -> list[str]:
         await self._users()
         await self._quotes()
         began, tasks = time.monotonic(), []
