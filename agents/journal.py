@@ -87,6 +87,13 @@ class Question:
         )
 
 
+def checked(question: Question) -> Question:
+    """The same question. Raises Unaskable when it is too long for a record."""
+    if (size := len(orjson.dumps(question.request()))) > MAX_REQUEST_BYTES:
+        raise Unaskable(f"a question of {size:,} bytes, {MAX_REQUEST_BYTES:,} at most")
+    return question
+
+
 class Journal(Protocol):
     """Answers questions with what is, or has been, written down."""
 
@@ -222,8 +229,7 @@ class LiveJournal:
         """
         if known := self.cache.recall(question):
             return known
-        if (size := len(orjson.dumps(question.request()))) > MAX_REQUEST_BYTES:
-            raise Unaskable(f"a question of {size:,} bytes, {MAX_REQUEST_BYTES:,} at most")
+        checked(question)
         if why := self.stale():
             old = Completion(CallOutcome.STALE, detail=why, sent=False)
             return await self._write_down(_record(question, old, Paise(0), 0.0))

@@ -130,12 +130,32 @@ async def scan(
             f"no history of any of {len(assessed)} instruments ({assessed[0]}); "
             "is the token still valid?"
         )
+    return await scan_of(
+        day,
+        opens,
+        assessed,
+        journal=journal,
+        deadline=Deadline.after(model_seconds),
+        options=options,
+    )
+
+
+async def scan_of(
+    day: date,
+    opens: UtcNs,
+    assessed: Sequence[Candidate | Ineligible],
+    *,
+    journal: Journal,
+    deadline: Deadline,
+    options: ScoutOptions,
+) -> Scan:
+    """The scan of what was assessed. A function of that, the recorded answer and the options."""
     candidates = sorted(
         (item for item in assessed if isinstance(item, Candidate)),
         key=lambda c: (-abs(c.score), c.instrument.symbol),
     )
     ranked = await _model_ranking(
-        opens, candidates[: options.candidates], journal, Deadline.after(model_seconds), options
+        opens, candidates[: options.candidates], journal, deadline, options
     )
     origin: Literal["model", "rules"] = "model" if ranked else "rules"
     chosen = ranked or _rules_ranking(candidates[: options.shortlist])

@@ -5,11 +5,14 @@ For views, quotes, sessions and tools.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections import deque
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import aclosing
+from heapq import heappop, heappush
 from typing import Any, Final, Literal, TypeAlias
 
 from aiokafka import AIOKafkaConsumer
+from aiokafka import TopicPartition as ClientPartition
 
 from bus.connection import KafkaConnection, reader
 from bus.patience import until_known
@@ -21,6 +24,7 @@ from schemas.units import UtcNs
 Since: TypeAlias = Literal["start", "end"] | UtcNs | Mapping[TopicPartition, int]
 
 POLL_MS: Final = 200  # longest wait for records before the end is looked at again
+AT_ONCE: Final = 2_000  # records that are held of those that come in order
 LARGEST_FETCH: Final = 4 * MIB  # the largest record, a dead letter, fits
 
 
@@ -62,6 +66,67 @@ async def read_topics(
                         yield record_of(row)
 
 
+async def read_in_order(
+    connection: KafkaConnection, topics: Sequence[Topic]
+) -> AsyncGenerator[Record, None]:
+    """Yield all records of `topics` as they stand now, in the order in which they were published.
+
+    Each partition keeps its own order; at one moment an earlier topic of `topics` comes first.
+
+    Raises:
+        Misconfigured: a topic does not exist.
+        TryLater: no broker answers at the start.
+    """
+    rank = {topic.name: place for place, topic in enumerate(topics)}
+    options = {"auto_offset_reset": "earliest", "max_partition_fetch_bytes": LARGEST_FETCH}
+    async with reader(connection, **options) as client:
+        partitions = await partitions_of(client, topics)
+        begins = await client.beginning_offsets(partitions)
+        ends = await client.end_offsets(partitions)
+        held: dict[TopicPartition, deque[Any]] = {
+            each: deque() for each in partitions if begins[each] < ends[each]
+        }
+        client.assign(list(held))
+        for partition in held:
+            client.seek(partition, begins[partition])
+        next_: list[tuple[int, int, int, TopicPartition]] = []
+        empty = set(held)
+        while True:
+            for partition in await _refilled(client, held, ends, empty):
+                order = held[partition][0].timestamp, rank[partition.topic], partition.partition
+                heappush(next_, (*order, partition))
+            if not next_:
+                return
+            partition = heappop(next_)[-1]
+            row = held[partition].popleft()
+            empty = set() if held[partition] else {partition}
+            if held[partition]:
+                order = held[partition][0].timestamp, rank[partition.topic], partition.partition
+                heappush(next_, (*order, partition))
+            yield record_of(row)
+
+
+async def _refilled(
+    client: AIOKafkaConsumer,
+    held: Mapping[TopicPartition, deque[Any]],
+    ends: Mapping[TopicPartition, int],
+    empty: Collection[TopicPartition],
+) -> list[TopicPartition]:
+    """Read until each partition of `empty` holds a record or is at its end; returns the former."""
+    filled = list[TopicPartition]()
+    waiting = set(empty)
+    while waiting := {each for each in waiting if await client.position(each) < ends[each]}:
+        named = (ClientPartition(*each) for each in waiting)
+        found = await client.getmany(*named, timeout_ms=POLL_MS, max_records=AT_ONCE)
+        for partition, batch in found.items():
+            rows = [row for row in batch if row.offset < ends[partition]]
+            held[partition].extend(rows)
+            if rows:
+                filled.append(partition)
+                waiting.discard(partition)
+    return filled
+
+
 async def ends_of(connection: KafkaConnection, topic: Topic) -> dict[int, int]:
     """Of each partition of `topic`, the offset that its next record will have.
 
@@ -76,16 +141,16 @@ async def ends_of(connection: KafkaConnection, topic: Topic) -> dict[int, int]:
 
 
 async def extents_of(
-    connection: KafkaConnection, topic: Topic
+    connection: KafkaConnection, *topics: Topic
 ) -> dict[TopicPartition, tuple[int, int]]:
-    """Of each partition of `topic`, the offset of its first record and of its next one.
+    """Of each partition of `topics`, the offset of its first record and of its next one.
 
     Raises:
-        Misconfigured: the topic does not exist.
+        Misconfigured: a topic does not exist.
         TryLater: no broker answers.
     """
     async with reader(connection) as client:
-        partitions = await partitions_of(client, (topic,))
+        partitions = await partitions_of(client, topics)
         begins = await client.beginning_offsets(partitions)
         ends = await client.end_offsets(partitions)
         return {each: (begins[each], ends[each]) for each in partitions}

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from ats.cli.groups import group
-from ats.cli.options import day_of, finish
+from ats.cli.options import day_of, finish, speed_of
 from schemas.units import IST, UtcNs
 
 members = group("Whose accounts ATS_MODE=family trades: declare members, list and remove them.")
@@ -266,10 +266,22 @@ def replay(
         typer.Option(help="Replay what `ats demo --keep FOLDER` left there; starts its Kafka."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    into: Annotated[
+        str,
+        typer.Option(
+            metavar="PREFIX",
+            help="Write the record once more instead, to topics whose names begin so: replay. "
+            "makes replay.ats.ticks and all others.",
+        ),
+    ] = "",
+    speed: Annotated[
+        str, typer.Option(help="With --into: 1x keeps the record's pauses, 60x, or max.")
+    ] = "1x",
 ) -> None:
     """Recorded days once more through the same cores: the same bytes, or where they part.
 
-    Calls no model and asks no broker: recorded answers are used. Writes nothing.
+    Calls no model and asks no broker: recorded answers are used. Writes nothing but what --into
+    asks for.
     """
     from ats.replay.command import run
     from ats.replay.options import ReplayOptions
@@ -283,6 +295,8 @@ def replay(
         verify=verify,
         demo=demo.resolve() if demo else None,
         as_json=as_json,
+        into=into,
+        speed=speed_of(speed if speed == "max" else speed.removesuffix("x")),
     )
     finish(run(options))
 

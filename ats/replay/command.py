@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 
 from rich.console import Console
 
+from agents.scout import ScoutOptions
 from ats.demo.steps import Step
 from ats.replay.options import ReplayOptions
 from ats.replay.show import Verdict, as_json, show
-from ats.replay.source import recorded_by
+from ats.replay.source import Source, recorded_by
 from ats.runtime import exit_codes
 from ats.services.calendars import whole_calendar
+from ats.services.executors import limits_of
+from ats.services.llm import news_of, options_of
 from ats.services.streams import service_of
+from audit.replay.answers import AgentsAsSet
 from audit.replay.day import Cores, Replay, span_of
+from audit.replay.orders import OrdersAsSet
+from audit.replay.publish import Pace, republish
+from streams.engine.machine import warm_up
 
 
 async def run(options: ReplayOptions) -> int:
@@ -24,11 +32,17 @@ async def run(options: ReplayOptions) -> int:
         TryLater: no broker answers.
     """
     tell = Console(stderr=True)
-    async with recorded_by(options.demo, tell) as (connection, settings):
-        cores = Cores(service_of(settings, calendar=await whole_calendar(settings)))
+    async with recorded_by(options.demo, tell) as source:
+        if options.into:
+            await _write_again(options, source, tell)
+            return exit_codes.DONE
+        cores = await cores_of(source)
         span = span_of(options.first, options.last)
         with Step(tell, "replaying") as step:
-            replay = Replay(connection, span, cores, verify=options.verify, tell=step.now)
+            await asyncio.to_thread(
+                warm_up, lambda done: step.now("compiling the engine, once", done.done, done.of)
+            )
+            replay = Replay(source.connection, span, cores, verify=options.verify, tell=step.now)
             replayed = await replay.run()
         first = replayed.first
         verdict = Verdict(replayed, await replay.field_of(first) if first else None)
@@ -37,3 +51,34 @@ async def run(options: ReplayOptions) -> int:
     else:
         show(Console(), verdict, verify=options.verify)
     return exit_codes.DONE if replayed.equal else exit_codes.BROKEN
+
+
+async def _write_again(options: ReplayOptions, source: Source, tell: Console) -> None:
+    """Republish the days, and say how many records went where."""
+    span = span_of(options.first, options.last)
+    with Step(tell, "writing the day again") as step:
+        written = await republish(
+            source.connection,
+            span,
+            prefix=options.into,
+            pace=Pace(options.speed),
+            tell=step.now,
+        )
+    for name, count in sorted(written.items()):
+        tell.print(f"{count:>9,}  {name}", highlight=False)
+
+
+async def cores_of(source: Source) -> Cores:
+    """The cores as they were set for the record.
+
+    Raises:
+        Misconfigured: rules, calendar or news that cannot be used.
+        TryLater: the calendar needs the instrument master, and it did not come.
+    """
+    settings, shares = source.settings, source.instruments
+    scout = ScoutOptions(shortlist=settings.ats_shortlist)
+    return Cores(
+        service_of(settings, calendar=await whole_calendar(settings)),
+        AgentsAsSet(news_of(settings), options_of(settings), scout),
+        None if shares is None else OrdersAsSet(shares, limits_of(settings)),
+    )

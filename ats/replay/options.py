@@ -15,6 +15,8 @@ class ReplayOptions:
 
     Attributes:
         verify: Compare with what stands on the topics.
+        into: Write the record to topics whose names begin so, instead of deriving anything.
+        speed: Seconds of the record per second then; None is as fast as it goes.
         demo: The folder of a kept demo, whose Kafka is started for it; None asks a running one.
     """
 
@@ -23,6 +25,8 @@ class ReplayOptions:
     verify: bool
     demo: Path | None
     as_json: bool
+    into: str = ""
+    speed: float | None = 1.0
 
     @classmethod
     def of(
@@ -34,8 +38,10 @@ class ReplayOptions:
         verify: bool,
         demo: Path | None,
         as_json: bool,
+        into: str = "",
+        speed: float | None = 1.0,
     ) -> ReplayOptions:
-        """Raises Misconfigured where the days are none, both kinds, or in the wrong order."""
+        """Raises Misconfigured where options contradict each other, or no day is named."""
         if day is not None and (first or last):
             raise Misconfigured("give one DATE, or --from and --to, not both")
         begin, end = (day, day) if day else (first or last, last or first)
@@ -43,4 +49,6 @@ class ReplayOptions:
             raise Misconfigured("no day given: `ats replay 2026-11-20`, or --from and --to")
         if begin > end:
             raise Misconfigured(f"--from {begin} is after --to {end}")
-        return cls(begin, end, verify, demo, as_json)
+        if into and verify:
+            raise Misconfigured("--into writes the day again and --verify judges it: give one")
+        return cls(begin, end, verify, demo, as_json, into, speed)

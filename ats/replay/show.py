@@ -14,6 +14,8 @@ from rich.table import Table
 from ats.commands.tail.show import clean
 from audit.replay.comparison import Comparison, Difference, FieldDifference, Kind
 from audit.replay.day import Replayed
+from audit.replay.profits import DayResult
+from audit.sentences import rupees
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,10 @@ def as_json(verdict: Verdict) -> str:
         "topics": [_counts(each) for each in replayed.comparisons],
         "first": _difference(first, verdict.field) if first else None,
         "downstream": {each.topic.name: _by_kind(each.counts) for each in downstream(replayed)},
+        "results": [
+            {"user": str(each.user), "day": each.day.isoformat(), "realised": int(each.realised)}
+            for each in replayed.results
+        ],
         "notes": list(replayed.notes),
     }
     return clean(orjson.dumps(body).decode())
@@ -87,17 +93,30 @@ def show(console: Console, verdict: Verdict, *, verify: bool) -> None:
         table.add_column(name, justify="right")
     for each in replayed.comparisons:
         row = [f"{each.derived:,}"]
-        if verify:
-            repeats = each.recorded.repeats if each.recorded else 0
-            row += [f"{each.equal:,}", f"{repeats:,}", _differ(each)]
+        if verify and each.recorded is None:
+            row += ["", "", "not compared"]
+        elif verify and each.recorded:
+            row += [f"{each.equal:,}", f"{each.recorded.repeats:,}", _differ(each)]
         table.add_row(each.topic.name, *row)
     console.print(table)
+    if replayed.results:
+        console.print(_results(replayed.results))
     for note in replayed.notes:
         _print(console, f"Note: {note}.")
     if not verify:
         return
     for line in said(verdict):
         _print(console, line)
+
+
+def _results(results: Iterable[DayResult]) -> Table:
+    table = Table("user", "day", title="P&L by the replayed positions", title_justify="left")
+    for name in ("instruments", "still open", "before charges"):
+        table.add_column(name, justify="right")
+    for each in results:
+        counts = f"{each.instruments:,}", f"{each.open:,}", rupees(each.realised)
+        table.add_row(str(each.user), each.day.isoformat(), *counts)
+    return table
 
 
 def said(verdict: Verdict) -> Iterable[str]:

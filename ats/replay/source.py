@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Final
 
@@ -17,16 +19,30 @@ from ats.services.calendars import SIMULATED
 from ats.settings import Settings, load
 from bus.connection import KafkaConnection
 from schemas.errors import Misconfigured
+from schemas.ids import InstrumentId
+from schemas.market import Instrument
+from simulator.market.generator import generate
 
 # of a demo, whoever looks at it: its market is open every day, and its clock is the market's
 DEMO: Final = {"ats_calendar": SIMULATED, "ats_clock": "market", "ats_news": "sample"}
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A cluster with a record, and how it was made.
+
+    Attributes:
+        instruments: Of the day; None where nobody here knows them.
+    """
+
+    connection: KafkaConnection
+    settings: Settings
+    instruments: Mapping[InstrumentId, Instrument] | None = None
+
+
 @asynccontextmanager
-async def recorded_by(
-    kept: Path | None, tell: Console
-) -> AsyncIterator[tuple[KafkaConnection, Settings]]:
-    """Where the record is, and the settings under which it was made.
+async def recorded_by(kept: Path | None, tell: Console) -> AsyncIterator[Source]:
+    """Where the record is, and how it was made; `kept` is the folder of a kept demo.
 
     Raises:
         Misconfigured: no demo was kept in the folder, or no cluster is named and no demo runs.
@@ -35,10 +51,10 @@ async def recorded_by(
     if kept is None:
         demo = None if settings.kafka_bootstrap_servers else running(settings.ats_state_dir)
         if demo is None:
-            yield settings.kafka(), settings
+            yield Source(settings.kafka(), settings)
         else:
             tell.print(f"the running demo's broker: {demo.kafka}", style="dim", highlight=False)
-            yield KafkaConnection(demo.kafka), load(**DEMO)
+            yield _of_demo(demo.kafka)
         return
     if not is_kept(kept):
         raise Misconfigured(
@@ -48,6 +64,13 @@ async def recorded_by(
     try:
         with Step(tell, f"starting Kafka on {kept}") as step:
             await stack.kafka.start(announce=step.now)
-        yield KafkaConnection(stack.kafka.bootstrap_servers), load(**DEMO)
+        yield _of_demo(stack.kafka.bootstrap_servers)
     finally:
         await stack.kafka.stop()
+
+
+def _of_demo(kafka: str) -> Source:
+    """The shares of the generated market; one that is played from a file may know others."""
+    listings = generate(seed=0, day=date(2026, 11, 20)).listings
+    shares = {each.instrument.id: each.instrument for each in listings}
+    return Source(KafkaConnection(kafka), load(**DEMO), shares)

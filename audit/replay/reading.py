@@ -27,11 +27,8 @@ async def whole(
         Misconfigured: a topic does not exist.
         TryLater: no broker answers.
     """
-    total = 0
-    for topic in topics:
-        extents = await extents_of(connection, topic)
-        total += sum(end - begin for begin, end in extents.values())
-    done = 0
+    extents = await extents_of(connection, *topics)
+    total, done = sum(end - begin for begin, end in extents.values()), 0
     records = read_topics(connection, topics, since="start", until_end=True)
     async with aclosing(records):
         async for record in records:

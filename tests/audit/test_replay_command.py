@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -10,20 +11,28 @@ from itertools import islice
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
+from agents.journal import LlmCallCache
 from ats.replay.command import run
 from ats.replay.options import ReplayOptions
 from ats.runtime import exit_codes
 from ats.services.streams import service_of
 from ats.settings import Settings
+from audit.replay.answers import AgentsAsSet, decide_again
+from audit.replay.day import span_of
 from audit.replay.folds import Fold
+from audit.replay.publish import REPUBLISHED, Pace, into, republish
 from bus.connection import KafkaConnection
 from bus.publisher import Publisher
+from bus.reader import read_in_order
 from bus.records import Output, Record
 from schemas import ticks
 from schemas.calendar import EVERY_DAY
+from schemas.codec import decode
 from schemas.errors import Misconfigured
-from schemas.topics import CANDLES, TICKS, PartitionPlan
+from schemas.messages import Signal
+from schemas.topics import CANDLES, SIGNALS, TICKS, PartitionPlan
 from schemas.units import UtcNs
 from simulator.market.generator import generate
 from tests.audit.conftest import anew
@@ -55,9 +64,15 @@ def a_tape() -> Tape:
     return Tape(batches, made)
 
 
-@pytest.fixture(scope="module")
-def tape() -> Tape:
-    return a_tape()
+@pytest_asyncio.fixture(scope="module", loop_scope="package")
+async def tape() -> Tape:
+    """With the decisions on its signals: without a scan of the day they are all a HOLD."""
+    made = a_tape()
+    for each in [output for output in made.made if output.topic is SIGNALS]:
+        signal = decode(Signal, each.value)
+        answered, _ = await decide_again(signal, None, (), LlmCallCache(), AgentsAsSet())
+        made.made.extend(output._replace(partition=each.partition) for output in answered.outputs)
+    return made
 
 
 async def write(connection: KafkaConnection, outputs: Sequence[Output]) -> None:
@@ -161,3 +176,56 @@ async def test_days_that_make_no_span_are_refused_with_the_reason(
 ) -> None:
     with pytest.raises(Misconfigured, match=why):
         ReplayOptions.of(*days, verify=True, demo=None, as_json=False)
+
+
+class FakeTime:
+    """A clock that only sleeping moves on."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.slept: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        self.slept.append(seconds)
+
+
+async def test_a_day_that_is_written_again_has_the_same_records_in_order_and_with_its_pauses(
+    broker: KafkaConnection, tape: Tape
+) -> None:
+    await write(broker, [*tape.ticks, *tape.made])
+    original = [each async for each in read_in_order(broker, REPUBLISHED)]
+    clock, prefix = FakeTime(), f"again{os.getpid()}."
+
+    written = await republish(
+        broker, span_of(DAY, DAY), prefix=prefix, pace=Pace(2.0, clock, clock.sleep)
+    )
+    with pytest.raises(Misconfigured, match="holds records already"):
+        await republish(broker, span_of(DAY, DAY), prefix=prefix, pace=Pace(None))
+
+    again = [into(topic, prefix) for topic in REPUBLISHED]
+    copied = [each async for each in read_in_order(broker, again)]
+    assert sorted(map(shape, original)) == sorted(map(shape, copied))
+    for partition in {each.topic_partition for each in original}:
+        assert [shape(each) for each in original if each.topic_partition == partition] == [
+            shape(each) for each in copied if shape(each)[:2] == partition
+        ]
+    assert written[f"{prefix}ats.ticks"] == len(tape.ticks)
+    span = original[-1].published_at - original[0].published_at
+    assert clock.now == pytest.approx(span / 1e9 / 2.0)
+
+
+def shape(record: Record) -> tuple[object, ...]:
+    """All that a consumer sees of a record, but when it was written."""
+    name = record.topic[record.topic.index("ats.") :]
+    headers = tuple(record.headers.items())
+    return name, record.partition, record.offset, record.key, record.value, headers
+
+
+@pytest.mark.parametrize("prefix", ["", "a b", "."])
+async def test_a_prefix_that_makes_no_other_name_is_refused(prefix: str) -> None:
+    with pytest.raises(Misconfigured, match="--into"):
+        into(TICKS, prefix)

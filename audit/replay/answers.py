@@ -1,0 +1,161 @@
+"""The agents on recorded answers: scans, reports and decisions once more, and no model asked.
+
+Where the guarantee stops: the daily bars that the Scout read are on no topic, its features are. So
+a scan is derived from its own features: that ranking, answer and list belong together is shown, not
+that the features are those of the bars. Which headlines were there is not recorded either: they
+come from the source that is set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Final
+
+from agents.app import AgentOptions, outputs_of
+from agents.committee import run_committee
+from agents.deadline import Deadline
+from agents.entries import Circumstances
+from agents.features import directional_score
+from agents.journal import LlmCallCache, Question, checked
+from agents.news import NewsSource, NoNews
+from agents.scout import Candidate, Ineligible, ScoutOptions, scan_of
+from bus.records import Output, message_output
+from schemas.market import Instrument, trading_day
+from schemas.messages import Decision, LlmCall, Scan, ScanEntry, Signal
+from schemas.topics import SCANS
+from schemas.units import Paise, Quantity, UtcNs
+
+NO_HURRY: Final = Deadline(1e6, lambda: 0.0)  # seconds; recorded answers are there at once
+
+
+@dataclass(frozen=True, slots=True)
+class AgentsAsSet:
+    """How the agents were set on the day; of `options` only what decides."""
+
+    news: NewsSource = field(default_factory=NoNews)
+    options: AgentOptions = field(default_factory=AgentOptions)
+    scout: ScoutOptions = field(default_factory=ScoutOptions)
+
+
+@dataclass(slots=True)
+class RecordedJournal:
+    """Serves what is recorded, and remembers what was asked in vain.
+
+    Attributes:
+        unanswered: Questions without a recorded answer, in the order asked.
+    """
+
+    cache: LlmCallCache
+    unanswered: list[Question] = field(default_factory=list)
+
+    async def call(self, question: Question, deadline: Deadline) -> LlmCall | None:  # noqa: ARG002 - of the protocol
+        """The recorded call; None where there is none.
+
+        Raises Unaskable as the live journal does.
+        """
+        found = self.cache.recall(question)
+        if found is None:
+            self.unanswered.append(checked(question))
+        return found
+
+    async def again(
+        self,
+        question: Question,
+        failed: LlmCall,  # noqa: ARG002 - of the protocol
+        deadline: Deadline,  # noqa: ARG002 - of the protocol
+    ) -> LlmCall | None:
+        """The recorded second try; None where its deadline left no time for one."""
+        return self.cache.recall(question)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What one signal or one day's scan came to.
+
+    Attributes:
+        unanswered: Why it may differ from the record: what was asked and has no recorded answer.
+    """
+
+    outputs: tuple[Output, ...]
+    unanswered: tuple[Question, ...] = ()
+
+    @property
+    def note(self) -> str:
+        """In words; empty where every answer was there."""
+        asked = sorted({f"{each.agent.value}, attempt {each.attempt}" for each in self.unanswered})
+        return f"no recorded answer to the question for {'; '.join(asked)}" if asked else ""
+
+
+async def scan_again(recorded: Scan, cache: LlmCallCache, agents: AgentsAsSet) -> Answered:
+    """The day's scan, from the features that stand in the recorded one."""
+    journal = RecordedJournal(cache)
+    assessed = [_assessed(entry) for entry in recorded.entries]
+    scan = await scan_of(
+        recorded.trading_date,
+        recorded.event_time,
+        assessed,
+        journal=journal,
+        deadline=NO_HURRY,
+        options=agents.scout,
+    )
+    output = message_output(SCANS, scan, scan.trading_date.isoformat(), 0)
+    return Answered((output,), tuple(journal.unanswered))
+
+
+def _assessed(entry: ScanEntry) -> Candidate | Ineligible:
+    """What the Scout made of the bars; neither lot nor tick matters to it."""
+    named = Instrument(entry.instrument, entry.symbol, "", "", Quantity(1), Paise(1))
+    if not entry.features:
+        return Ineligible(named, entry.reason)
+    return Candidate(named, entry.features, directional_score(entry.features))
+
+
+async def decide_again(
+    signal: Signal,
+    scan: Scan | None,
+    earlier: Sequence[Decision],
+    cache: LlmCallCache,
+    agents: AgentsAsSet,
+) -> tuple[Answered, Decision]:
+    """The reports and the decision on `signal`, and the decision by itself.
+
+    `scan` is what stood there when it was decided; `earlier` are the decisions of the instrument
+    on signals before it.
+    """
+    journal, options = RecordedJournal(cache), agents.options
+    session = options.session(trading_day(signal.event_time), signal.instrument.segment)
+    result = await run_committee(
+        signal,
+        scan,
+        news=agents.news,
+        journal=journal,
+        deadline=NO_HURRY,
+        validity=options.validity,
+        limits=options.limits,
+        around=Circumstances(session, earlier),
+    )
+    return Answered(outputs_of(result), tuple(journal.unanswered)), result.decision
+
+
+@dataclass(slots=True)
+class Scans:
+    """The scans of the topic: of each day the first stands, as it does for the agents."""
+
+    by_day: dict[date, tuple[UtcNs, Scan]] = field(default_factory=dict)
+
+    def add(self, scan: Scan, published_at: UtcNs) -> None:
+        """Take one in, in the order of the topic."""
+        self.by_day.setdefault(scan.trading_date, (published_at, scan))
+
+    def known_to(self, signal: Signal, decided_at: UtcNs | None) -> Scan | None:
+        """The scan that a decision published at `decided_at` (machine time) could know of.
+
+        One that was published later was not there. None: not decided as far as recorded, so that
+        the day's scan counts.
+        """
+        published_at, scan = self.by_day.get(trading_day(signal.event_time), (None, None))
+        if published_at is not None and decided_at is not None and published_at > decided_at:
+            return None
+        return scan

@@ -1,0 +1,146 @@
+"""Writes recorded days once more, under other names: any consumer runs on the past as if live.
+
+The same bytes, keys, headers and partitions, in the order in which they were written, with the same
+pauses between them or shorter ones. Kafka's own stamps are new, as they are the moment of writing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from audit.replay.reading import TELL_EVERY, Progress
+from audit.replay.recorded import Span, head_of
+from bus.connection import KafkaConnection
+from bus.publisher import Publisher
+from bus.reader import extents_of, read_in_order
+from bus.records import Output, Record
+from bus.topics import create_topics
+from schemas import ticks
+from schemas.errors import Misconfigured
+from schemas.topics import CATALOGUE, ORDER_EVENTS, TICKS, PartitionPlan, Topic
+from schemas.units import NS_PER_SECOND, UtcNs
+
+# what happened, without services' states; at one moment causes come first
+REPUBLISHED: Final = tuple(topic for topic in CATALOGUE if not topic.holds_snapshots)
+_PREFIX: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,59}")
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How the pauses of the record are kept.
+
+    Attributes:
+        speed: Seconds of the record per second of now; None keeps no pause.
+        clock: Monotonic seconds.
+    """
+
+    speed: float | None
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+    async def until(self, began: float, passed: int) -> None:
+        """Return when what was written `passed` nanoseconds after the first record is due."""
+        if self.speed is None:
+            return
+        wait = began + passed / NS_PER_SECOND / self.speed - self.clock()
+        if wait > 0:
+            await self.sleep(wait)
+
+
+def into(topic: Topic, prefix: str) -> Topic:
+    """The topic of the same kind under another name.
+
+    Raises:
+        Misconfigured: a prefix that makes no name of a topic, or the platform's own.
+    """
+    if not _PREFIX.fullmatch(prefix):
+        raise Misconfigured(
+            f"--into {prefix!r} is not usable: give what topics' names shall begin with, "
+            "such as replay."
+        )
+    return replace(topic, name=f"{prefix}{topic.name}")
+
+
+def market_time(record: Record) -> UtcNs | None:
+    """The moment that a record is about; None of what is no message of ours."""
+    value = record.value or b""
+    if record.topic != TICKS.name:
+        head = head_of(value)
+        return head.event_time if head else None
+    if len(value) < ticks.HEADER.itemsize:
+        return None
+    return UtcNs(np.frombuffer(value, ticks.HEADER, 1)["clock"][0])
+
+
+async def republish(
+    connection: KafkaConnection,
+    span: Span,
+    *,
+    prefix: str,
+    pace: Pace,
+    tell: Progress = lambda *_: None,
+) -> Counter[str]:
+    """Write what is recorded of `span` to topics whose names begin with `prefix`.
+
+    Returns how many records went to each. A record without a market time, and a day's history
+    before it, stay out.
+
+    Raises:
+        Misconfigured: a prefix that cannot be used, or topics of these names that are not empty.
+        TryLater: no broker answers.
+    """
+    named = {topic.name: into(topic, prefix) for topic in REPUBLISHED}
+    await made(connection, connection, list(named.values()))
+    written = Counter[str]()
+    first: tuple[float, UtcNs] | None = None
+    async with Publisher(connection) as publisher, aclosing(_of(connection, span, tell)) as records:
+        async for record in records:
+            first = first or (pace.clock(), record.published_at)
+            await pace.until(first[0], record.published_at - first[1])
+            await publisher.send(as_output(record, named[record.topic]))
+            written[named[record.topic].name] += 1
+        await publisher.flush()
+    return written
+
+
+def as_output(record: Record, topic: Topic) -> Output:
+    """The same record for `topic`: partition, key, bytes and headers."""
+    headers = tuple(record.headers.items())
+    return Output(topic, record.key or b"", record.value or b"", record.partition, headers)
+
+
+async def _of(
+    connection: KafkaConnection, span: Span, tell: Progress
+) -> AsyncGenerator[Record, None]:
+    extents = await extents_of(connection, *REPUBLISHED)
+    total, done = sum(end - begin for begin, end in extents.values()), 0
+    async with aclosing(read_in_order(connection, REPUBLISHED)) as records:
+        async for record in records:
+            done += 1
+            if done % TELL_EVERY == 0:
+                tell("writing the day again", done, total)
+            moment = market_time(record)
+            if moment is not None and moment in span:
+                yield record
+
+
+async def made(connection: KafkaConnection, target: KafkaConnection, wanted: list[Topic]) -> None:
+    """Empty topics with as many partitions as the recorded ones."""
+    plan = PartitionPlan(
+        len(await extents_of(connection, TICKS)), len(await extents_of(connection, ORDER_EVENTS))
+    )
+    await create_topics(target, plan, topics=wanted)
+    for place, (begin, end) in (await extents_of(target, *wanted)).items():
+        if end > begin:
+            raise Misconfigured(
+                f"{place.topic} holds records already: name another --into, or delete the topic"
+            )
