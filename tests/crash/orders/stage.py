@@ -178,13 +178,21 @@ class Stage:
         self.away.append((began, time.monotonic() + FIRST_LOOK))
 
     async def freeze(self, worker: Worker, seconds: float) -> None:
-        """Stop a process for so long; nobody is told."""
-        began = time.monotonic()
+        """Stop a process for so long; nobody is told.
+
+        One frozen for most of its session ends itself, since its partitions may be another's.
+        """
+        began, joins, ends = time.monotonic(), worker.joins(), worker.ends.total()
         worker.signal(signal.SIGSTOP)
         await asyncio.sleep(seconds)
         worker.signal(signal.SIGCONT)
         if worker is self.workers[BOOKS]:
-            self.away.append((began, time.monotonic() + FIRST_LOOK))
+            thawed = time.monotonic()
+            await asyncio.sleep(FIRST_LOOK)
+            if worker.ends.total() > ends:
+                await worker.joined(joins + 1)
+                thawed = time.monotonic()
+            self.away.append((began, thawed + FIRST_LOOK))
 
     async def join(self, name: str) -> Worker:
         """A further `ats books`, until it is ended."""
