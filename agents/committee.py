@@ -26,6 +26,7 @@ from agents.answers import (
 )
 from agents.deadline import Deadline
 from agents.entries import Circumstances, not_now
+from agents.evidence import evidence_of
 from agents.journal import Journal, Question
 from agents.limits import Case, Limits, Objection, objection
 from agents.llm_calls import Failure, LlmAnswer, LlmFailure
@@ -33,6 +34,7 @@ from agents.news import Headline, NewsSource, bounded
 from agents.prompts import (
     PROMPT_VERSION,
     Agent,
+    Evidence,
     commander_message,
     sentiment_message,
     technical_message,
@@ -99,6 +101,7 @@ async def run_committee(
     return await _consulted(
         signal,
         entry,
+        evidence_of(signal, around),
         news=news,
         journal=journal,
         deadline=deadline,
@@ -110,6 +113,7 @@ async def run_committee(
 async def _consulted(
     signal: Signal,
     entry: ScanEntry,
+    evidence: Evidence,
     *,
     news: NewsSource,
     journal: Journal,
@@ -118,7 +122,7 @@ async def _consulted(
     limits: Limits,
 ) -> CommitteeResult:
     technical, sentiment = await asyncio.gather(
-        _contained(signal, _technical(signal, entry, journal, deadline)),
+        _contained(signal, _technical(signal, entry, evidence, journal, deadline)),
         _contained(signal, _sentiment(signal, entry, news, journal, deadline)),
     )
     reports = tuple(
@@ -135,7 +139,7 @@ async def _consulted(
             reports, _failsafe(signal, entry, Agent.SENTIMENT, sentiment, validity)
         )
     answers = technical.answer, sentiment.answer
-    message = commander_message(signal, entry, *answers)
+    message = commander_message(signal, entry, evidence, *answers)
     command = await _contained(signal, _command(signal, entry, message, journal, deadline))
     if isinstance(command, LlmFailure):
         return CommitteeResult(
@@ -178,9 +182,9 @@ async def _command(
 
 
 async def _technical(
-    signal: Signal, entry: ScanEntry, journal: Journal, deadline: Deadline
+    signal: Signal, entry: ScanEntry, evidence: Evidence, journal: Journal, deadline: Deadline
 ) -> _Opinion | LlmFailure:
-    question = _question(Agent.TECHNICAL, signal, technical_message(signal, entry))
+    question = _question(Agent.TECHNICAL, signal, technical_message(signal, entry, evidence))
     return _opinion(
         await llm_calls.call(journal, question, TechnicalAnswer, entry.symbol, deadline)
     )

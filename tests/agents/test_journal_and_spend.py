@@ -41,7 +41,7 @@ USAGE = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 def a_question() -> Question:
     signal = a_signal()
-    return Question(Agent.TECHNICAL, signal.id, AS_OF, technical_message(signal, an_entry()))
+    return Question(Agent.TECHNICAL, signal.id, AS_OF, technical_message(signal, an_entry(), {}))
 
 
 class Instant:

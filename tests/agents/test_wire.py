@@ -17,6 +17,8 @@ from pathlib import Path
 import asyncpg
 import pytest_asyncio
 
+from agents.entries import Circumstances
+from agents.evidence import evidence_of
 from agents.journal import Question
 from agents.prompts import Agent, technical_message
 from agents.store import SupabaseStore
@@ -27,6 +29,7 @@ from bus.reader import read_topics
 from bus.records import message_output
 from bus.topics import create_topics
 from schemas import topics
+from schemas.calendar_file import exchange_calendar
 from schemas.codec import decode
 from schemas.errors import Unreadable
 from schemas.ids import InstrumentId, Segment, derive, scan_id
@@ -73,9 +76,9 @@ def recorded_poison() -> LlmCall:
     """What an older version wrote down before it died of it, again and again."""
     signal = signal_of(OLD)
     entry = next(entry for entry in the_scan().entries if entry.symbol == OLD)
-    question = Question(
-        Agent.TECHNICAL, signal.id, signal.event_time, technical_message(signal, entry)
-    )
+    around = Circumstances(exchange_calendar().session(DAY))
+    message = technical_message(signal, entry, evidence_of(signal, around))
+    question = Question(Agent.TECHNICAL, signal.id, signal.event_time, message)
     return LlmCall(
         id=question.id(),
         event_time=MOMENT,
