@@ -7,21 +7,22 @@ import sys
 
 from rich.console import Console
 
-from agents.scout import ScoutOptions
 from ats.demo.steps import Step
+from ats.replay.inputs import RecordedInputs, inputs_here, recorded_inputs
 from ats.replay.options import ReplayOptions
-from ats.replay.show import Verdict, as_json, show
+from ats.replay.show import Verdict, as_json, show, tell_differing
 from ats.replay.source import Source, recorded_by
 from ats.runtime import exit_codes
 from ats.services.calendars import whole_calendar
 from ats.services.executors import limits_of
-from ats.services.llm import news_of, options_of
-from ats.services.streams import service_of
+from ats.services.llm import news_of, options_of, scout_options_of
+from ats.services.streams import Computed, computed_under
 from audit.replay.answers import AgentsAsSet
 from audit.replay.day import Cores, Replay, span_of
 from audit.replay.orders import OrdersAsSet
 from audit.replay.publish import Pace, republish
 from streams.engine.machine import warm_up
+from streams.service import engine_service
 
 
 async def run(options: ReplayOptions) -> int:
@@ -36,7 +37,14 @@ async def run(options: ReplayOptions) -> int:
         if options.into:
             await _write_again(options, source, tell)
             return exit_codes.DONE
-        cores = await cores_of(source)
+        calendar = await whole_calendar(source.settings)
+        computed = computed_under(source.settings, calendar)
+        here = inputs_here(source.settings, computed, calendar)
+        inputs = await recorded_inputs(source.connection, options.first, options.last, here)
+        if inputs.differing and options.verify:
+            tell_differing(inputs.differing, as_json=options.as_json)
+            return exit_codes.BROKEN
+        cores = cores_of(source, computed, inputs)
         span = span_of(options.first, options.last)
         with Step(tell, "replaying") as step:
             await asyncio.to_thread(
@@ -68,17 +76,16 @@ async def _write_again(options: ReplayOptions, source: Source, tell: Console) ->
         tell.print(f"{count:>9,}  {name}", highlight=False)
 
 
-async def cores_of(source: Source) -> Cores:
+def cores_of(source: Source, computed: Computed, inputs: RecordedInputs) -> Cores:
     """The cores as they were set for the record.
 
     Raises:
-        Misconfigured: rules, calendar or news that cannot be used.
-        TryLater: the calendar needs the instrument master, and it did not come.
+        Misconfigured: news that cannot be used.
     """
-    settings, shares = source.settings, source.instruments
-    scout = ScoutOptions(shortlist=settings.ats_shortlist)
+    settings, shares = source.settings, inputs.instruments
     return Cores(
-        service_of(settings, calendar=await whole_calendar(settings)),
-        AgentsAsSet(news_of(settings), options_of(settings), scout),
+        engine_service(computed.rule_set.rules, None, computed.config),
+        AgentsAsSet(news_of(settings), options_of(settings), scout_options_of(settings)),
         None if shares is None else OrdersAsSet(shares, limits_of(settings)),
+        notes=inputs.notes,
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +43,19 @@ def as_json(verdict: Verdict) -> str:
         "notes": list(replayed.notes),
     }
     return clean(orjson.dumps(body).decode())
+
+
+def tell_differing(sentences: Sequence[str], *, as_json: bool) -> None:
+    """That the record was made under other inputs than those set here, so nothing is compared."""
+    if as_json:
+        body = {"equal": False, "inputs": list(sentences)}
+        sys.stdout.write(clean(orjson.dumps(body).decode()) + "\n")
+        return
+    console = Console()
+    _print(console, "The record was made under other inputs, so nothing was compared:")
+    for sentence in sentences:
+        _print(console, f"  {sentence}")
+    _print(console, "Set what the record names, or take the version of ATS that made it.")
 
 
 def _counts(each: Comparison) -> dict[str, Any]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Final
 
@@ -19,9 +18,6 @@ from ats.services.calendars import SIMULATED
 from ats.settings import Settings, load
 from bus.connection import KafkaConnection
 from schemas.errors import Misconfigured
-from schemas.ids import InstrumentId
-from schemas.market import Instrument
-from simulator.market.generator import generate
 
 # of a demo, whoever looks at it: its market is open every day, and its clock is the market's
 DEMO: Final = {"ats_calendar": SIMULATED, "ats_clock": "market", "ats_news": "sample"}
@@ -29,15 +25,10 @@ DEMO: Final = {"ats_calendar": SIMULATED, "ats_clock": "market", "ats_news": "sa
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A cluster with a record, and how it was made.
-
-    Attributes:
-        instruments: Of the day; None where nobody here knows them.
-    """
+    """A cluster with a record, and the settings for it."""
 
     connection: KafkaConnection
     settings: Settings
-    instruments: Mapping[InstrumentId, Instrument] | None = None
 
 
 @asynccontextmanager
@@ -54,7 +45,7 @@ async def recorded_by(kept: Path | None, tell: Console) -> AsyncIterator[Source]
             yield Source(settings.kafka(), settings)
         else:
             tell.print(f"the running demo's broker: {demo.kafka}", style="dim", highlight=False)
-            yield _of_demo(demo.kafka)
+            yield Source(KafkaConnection(demo.kafka), load(**DEMO))
         return
     if not is_kept(kept):
         raise Misconfigured(
@@ -64,13 +55,6 @@ async def recorded_by(kept: Path | None, tell: Console) -> AsyncIterator[Source]
     try:
         with Step(tell, f"starting Kafka on {kept}") as step:
             await stack.kafka.start(announce=step.now)
-        yield _of_demo(stack.kafka.bootstrap_servers)
+        yield Source(KafkaConnection(stack.kafka.bootstrap_servers), load(**DEMO))
     finally:
         await stack.kafka.stop()
-
-
-def _of_demo(kafka: str) -> Source:
-    """The shares of the generated market; one that is played from a file may know others."""
-    listings = generate(seed=0, day=date(2026, 11, 20)).listings
-    shares = {each.instrument.id: each.instrument for each in listings}
-    return Source(KafkaConnection(kafka), load(**DEMO), shares)

@@ -106,12 +106,14 @@ class Cores:
         engine: Candles, indicators and rules.
         orders: None where the day's instruments are not known; then no intent is derived.
         books: Trades and positions from observations.
+        notes: What a reader of the result has to know of how they are set.
     """
 
     engine: StatefulService
     agents: AgentsAsSet = field(default_factory=AgentsAsSet)
     orders: OrdersAsSet | None = None
     books: StatefulService = field(default_factory=book_service)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,7 @@ class Replay:
         self._cores = cores
         self._tell = tell
         self._inputs: dict[str, int] = {}
-        self._notes: list[str] = []
+        self._notes = list(cores.notes)
         self._comparisons = {
             topic.name: Comparison(
                 topic, span, RecordedTopic(caused=topic in CAUSED) if verify else None

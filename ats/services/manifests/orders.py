@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import JsonValue
+
 from ats.services.manifests.build import build_of
 from ats.services.manifests.common import clock_of, host_of, instruments_of
 from ats.settings import Settings
@@ -32,15 +34,20 @@ def order_inputs(
         "clock": clock_of(settings),
         "mode": rules.mode.value,
         "endpoint": host_of(rules.base_url.url),
-        "limits": {
-            "platform": plain(limits),
-            "day_loss_rupees": settings.ats_pnl_exit_loss_rupees,
-            "crowd_basis_points": plain(crowd),
-        },
+        "limits": platform_limits(settings, limits, crowd),
         "square_off": plain(square_off),
         "book_read_s": settings.ats_book_read_seconds,
         "calendar": plain(calendar),
         "instruments": instruments_of(master.by_id.values()),
+    }
+
+
+def platform_limits(settings: Settings, limits: UserLimits, crowd: BasisPoints | None) -> JsonValue:
+    """What nobody's order may pass."""
+    return {
+        "platform": plain(limits),
+        "day_loss_rupees": settings.ats_pnl_exit_loss_rupees,
+        "crowd_basis_points": plain(crowd),
     }
 
 

@@ -1,0 +1,88 @@
+"""What a record was made under is compared with what is set here, before anything is replayed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ats.replay.inputs import inputs_here, read_instruments, told_by
+from ats.services.manifests.common import instruments_of
+from ats.services.streams import computed_under
+from ats.settings import Settings
+from audit.manifest import RecordedManifest
+from schemas.calendar import EVERY_DAY, Calendar
+from schemas.calendar_file import exchange_calendar
+from schemas.ids import derive
+from schemas.manifest import Inputs
+from schemas.units import Quantity, UtcNs
+from tests.executors.factories import RELIANCE
+
+DAY = date(2026, 11, 20)
+RULES = '[rules.ema_cross]\ntimeframe = "15m"\n'
+
+
+def here(calendar: Calendar = EVERY_DAY, **settings: Any) -> dict[str, Inputs]:
+    chosen = Settings(_env_file=None, **settings)
+    return inputs_here(chosen, computed_under(chosen, calendar), calendar)
+
+
+def a_record(inputs: dict[str, Inputs]) -> list[RecordedManifest]:
+    """The manifests of a day that was made under `inputs`."""
+    return [
+        RecordedManifest(derive("manifest", service), service, DAY, UtcNs(1), given, {})
+        for service, given in inputs.items()
+    ]
+
+
+def test_a_record_that_was_made_under_the_same_inputs_differs_in_none() -> None:
+    assert told_by(a_record(here()), here()).differing == ()
+
+
+def test_another_rules_file_is_named(tmp_path: Path) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text(RULES)
+
+    found = told_by(a_record(here()), here(ats_rules=rules))
+
+    assert found.differing
+    assert all(line.startswith("streams: rules: ") for line in found.differing)
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"ats_news": "sample"}, "agents: news: "),
+        ({"ats_min_confidence": 60}, "agents: decisions: "),
+        ({"ats_shortlist": 3}, "agents: scout: "),
+        ({"ats_max_order_value_rupees": 7}, "executors: limits: "),
+        ({"ats_timeframes": ("1m", "5m")}, "streams: timeframes: "),
+        ({"calendar": exchange_calendar()}, "streams: calendar: "),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_each_input_that_is_another_here_is_named(changed: dict[str, Any], named: str) -> None:
+    found = told_by(a_record(here()), here(**changed))
+
+    assert any(line.startswith(named) for line in found.differing), found.differing
+
+
+def test_another_prompt_is_named_and_another_build_only_noted() -> None:
+    recorded = here()
+    recorded["agents"] = {**recorded["agents"], "prompts": {"version": "1"}, "build": "older"}
+
+    found = told_by(a_record(recorded), here())
+
+    assert [line[:17] for line in found.differing] == ["agents: prompts: "]
+    assert [note[:36] for note in found.notes] == ["another build made the record: agent"]
+
+
+def test_instruments_are_those_of_the_record() -> None:
+    odd = replace(RELIANCE, lot_size=Quantity(RELIANCE.lot_size * 7), freeze_quantity=None)
+
+    assert read_instruments(instruments_of([odd])) == {odd.id: odd}
+    assert read_instruments({"columns": ["symbol"], "rows": {"NSE_EQ:1": ["X"]}}) is None
+    assert read_instruments(None) is None
