@@ -26,6 +26,8 @@ from agents.limits import Limits
 from agents.metrics import DecisionMetrics
 from agents.news import NewsSource, NoNews
 from agents.past import DecisionHistory
+from agents.recorded_history import RecordedHistory
+from agents.recorded_news import NewsCache, RecordedNews
 from agents.spend import SpendLedger
 from agents.store import Store
 from bus.publisher import Publisher
@@ -34,9 +36,11 @@ from bus.stateless import StatelessService
 from schemas import topics
 from schemas.codec import decode
 from schemas.errors import AtsError, TryLater, Unreadable
-from schemas.ids import Segment
+from schemas.ids import InstrumentId, Segment
+from schemas.inputs import DailyBars, NewsAnswer
 from schemas.market import Instrument, Session, trading_day
 from schemas.messages import LlmCall, Scan, Signal
+from schemas.topics import Topic
 from schemas.units import Paise, UtcNs
 
 log = structlog.get_logger(__name__)
@@ -109,13 +113,16 @@ def decision_service(
     news: NewsSource | None = None,
     options: AgentOptions | None = None,
     history: DecisionHistory | None = None,
+    answers: NewsCache | None = None,
 ) -> StatelessService:
     """The service over `ats.signals`.
 
-    The caller keeps `scans`, `llm.cache` and `history` fed (`agents.caches`, `agents.past`).
+    The caller keeps `scans`, `llm.cache`, `history` and `answers` fed (`agents.caches`,
+    `agents.past`, `agents.recorded_news`).
     """
     source, chosen = news or NoNews(), options or AgentOptions()
     past = history or DecisionHistory()
+    answered = answers or NewsCache()
 
     async def decide(record: Record) -> Sequence[Output]:
         signal = _signal_of(record)
@@ -128,7 +135,9 @@ def decision_service(
         result = await run_committee(
             signal,
             scan,
-            news=source,
+            news=RecordedNews(
+                source, answered, signal, _recording(publisher, topics.NEWS, record.partition)
+            ),
             journal=llm.journal(_publishing(publisher, record.partition, llm.metrics), stale),
             deadline=Deadline.after(chosen.deadline, llm.clock),
             validity=chosen.validity,
@@ -179,18 +188,22 @@ async def run_scout(
     options: scout.ScoutOptions | None = None,
     model_deadline: float = 60.0,
     progress: scout.Progress = lambda _done, _all: None,
+    recorded: dict[InstrumentId, DailyBars] | None = None,
 ) -> Scan:
     """Scan the universe for `day`, store the rows, then publish the shortlist.
 
-    `opens` is when the day's first session begins.
+    `opens` is when the day's first session begins; `recorded` are histories that are written down
+    already.
 
     Raises:
         TryLater: no history could be had, or the database or Kafka is away.
     """
+    known = {} if recorded is None else recorded
+    recording = _recording(publisher, topics.DAILY_BARS)
     scan = await scout.scan(
         day,
         universe,
-        history,
+        RecordedHistory(history, day, opens, known, recording),
         opens=opens,
         journal=llm.journal(_publishing(publisher, None, llm.metrics)),
         model_seconds=model_deadline,
@@ -208,17 +221,29 @@ async def run_scout(
 def _publishing(publisher: Publisher, partition: int | None, metrics: DecisionMetrics) -> Publish:
     async def publish(call: LlmCall) -> None:
         metrics.called(call)
-        output = message_output(topics.LLM, call, str(call.id), partition)
-        try:
-            await publisher.send_and_wait(output)
-        except AtsError:
-            raise
-        except Exception as error:  # of the broker: what is not written down may not be used
-            raise TryLater(
-                f"{topics.LLM.name} was not written: {error!r}; start the process again"
-            ) from error
+        await _write(publisher, message_output(topics.LLM, call, str(call.id), partition))
 
     return publish
+
+
+def _recording(
+    publisher: Publisher, topic: Topic, partition: int | None = None
+) -> Callable[[NewsAnswer | DailyBars], Awaitable[None]]:
+    async def record(answer: NewsAnswer | DailyBars) -> None:
+        await _write(publisher, message_output(topic, answer, str(answer.instrument), partition))
+
+    return record
+
+
+async def _write(publisher: Publisher, output: Output) -> None:
+    try:
+        await publisher.send_and_wait(output)
+    except AtsError:
+        raise
+    except Exception as error:  # of the broker: what is not written down may not be used
+        raise TryLater(
+            f"{output.topic.name} was not written: {error!r}; start the process again"
+        ) from error
 
 
 def _log(result: CommitteeResult) -> None:

@@ -30,7 +30,7 @@ from agents.evidence import evidence_of
 from agents.journal import Journal, Question
 from agents.limits import Case, Limits, Objection, objection
 from agents.llm_calls import Failure, LlmAnswer, LlmFailure
-from agents.news import Headline, NewsSource, bounded
+from agents.news import Headline, NewsSource, NotRecorded, bounded
 from agents.prompts import (
     PROMPT_VERSION,
     Agent,
@@ -213,6 +213,8 @@ async def _headlines(
     try:
         async with asyncio.timeout(deadline.remaining()):
             return bounded(await news.headlines(entry.symbol, signal.event_time), signal.event_time)
+    except NotRecorded:
+        raise
     except (TimeoutError, TryLater, Misconfigured):  # the source's, not the journal's
         return None
 

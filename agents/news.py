@@ -16,7 +16,7 @@ from typing import Final, Protocol
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from agents.quotations import bounded_text
-from schemas.errors import Misconfigured
+from schemas.errors import Misconfigured, TryLater
 from schemas.market import trading_day
 from schemas.units import IST, UtcNs
 
@@ -34,6 +34,13 @@ class Headline(BaseModel):
     published_at: UtcNs
     source: str
     text: str
+
+
+class NotRecorded(TryLater):
+    """What a source answered could not be written down, so it may not be used.
+
+    Start the process again.
+    """
 
 
 class NewsSource(Protocol):

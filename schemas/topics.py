@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from schemas import manifest, messages
+from schemas import inputs, manifest, messages
 
 MIB: Final = 1 << 20
 DAY_MS: Final = 86_400_000
@@ -90,6 +90,10 @@ SIGNALS: Final = Topic("ats.signals", Family.INSTRUMENT, "instrument", messages.
 SCANS: Final = Topic("ats.scans", Family.SINGLE, "trading date", messages.Scan, _AUDIT_DAYS)
 REPORTS: Final = Topic("ats.reports", Family.INSTRUMENT, "instrument", messages.Report, _AUDIT_DAYS)
 LLM: Final = Topic("ats.llm", Family.INSTRUMENT, "request hash", messages.LlmCall, _AUDIT_DAYS)
+NEWS: Final = Topic("ats.news", Family.INSTRUMENT, "instrument", inputs.NewsAnswer, _AUDIT_DAYS)
+DAILY_BARS: Final = Topic(
+    "ats.daily-bars", Family.SINGLE, "instrument", inputs.DailyBars, _AUDIT_DAYS
+)
 DECISIONS: Final = Topic(
     "ats.decisions", Family.INSTRUMENT, "instrument", messages.Decision, _AUDIT_DAYS
 )
@@ -133,9 +137,9 @@ DEAD_LETTER: Final = Topic(
 )
 
 CATALOGUE: Final[tuple[Topic, ...]] = (
-    TICKS, FEED, CANDLES, INDICATORS, SIGNALS, SCANS, REPORTS, LLM, DECISIONS, SESSIONS, ORDERS,
-    EXECUTIONS, ORDER_EVENTS, TRADES, POSITIONS, EXITS, PREFLIGHTS, FANOUTS, SNAPSHOTS,
-    BOOK_SNAPSHOTS, MANIFEST, MANIFEST_CONTENTS, DEAD_LETTER,
+    TICKS, FEED, CANDLES, INDICATORS, SIGNALS, DAILY_BARS, SCANS, NEWS, REPORTS, LLM, DECISIONS,
+    SESSIONS, ORDERS, EXECUTIONS, ORDER_EVENTS, TRADES, POSITIONS, EXITS, PREFLIGHTS, FANOUTS,
+    SNAPSHOTS, BOOK_SNAPSHOTS, MANIFEST, MANIFEST_CONTENTS, DEAD_LETTER,
 )  # fmt: skip
 BY_NAME: Final = {topic.name: topic for topic in CATALOGUE}
 

@@ -16,6 +16,7 @@ from agents.caches import ScanCache, sync_llm_calls, sync_scans
 from agents.daily import DailyScout, day_due
 from agents.metrics import DecisionMetrics
 from agents.past import DecisionHistory, sync_decisions
+from agents.recorded_news import NewsCache, sync_news
 from ats.services.calendars import calendar_of
 from ats.services.context import Context, credentials_of, symbols_of, trading_date
 from ats.services.llm import (
@@ -38,6 +39,7 @@ from schemas.units import UtcNs
 SCAN_TIMEOUT: Final = 2.0  # seconds to read `ats.scans` before concluding that a day has none
 # seconds that signals wait for the first scan: 250 instruments take one minute
 FIRST_SCAN_WITHIN: Final = 300.0
+_TOPICS: Final = (topics.SCANS, topics.DAILY_BARS, topics.NEWS, topics.LLM, topics.DECISIONS)
 DAY: Final = UtcNs.minutes(24 * 60)
 
 
@@ -63,8 +65,8 @@ async def _run(context: Context) -> None:
     credentials_of(settings)
     symbols_of(settings)
     connection = settings.kafka()
-    await check_topics(connection, settings.plan(), (topics.SCANS, topics.LLM, topics.DECISIONS))
-    history = DecisionHistory()
+    await check_topics(connection, settings.plan(), _TOPICS)
+    history, answers = DecisionHistory(), NewsCache()
     manifests = await record_agents(connection, settings, news, "agents")
     async with AsyncExitStack() as stack:
         llm = replace(await stack.enter_async_context(llm_gateway(settings)), metrics=decisions)
@@ -75,8 +77,10 @@ async def _run(context: Context) -> None:
         yesterday = UtcNs(time.time_ns() - DAY)
         await sync_llm_calls(connection, llm.cache, llm.ledger, yesterday, until_end=True)
         await sync_decisions(connection, history, yesterday, until_end=True)
+        await sync_news(connection, answers, yesterday, until_end=True)
         scout = partial(
             scout_the_day,
+            connection=connection,
             settings=settings,
             llm=llm,
             store=store,
@@ -88,6 +92,7 @@ async def _run(context: Context) -> None:
             readers.create_task(sync_scans(connection, scans)),
             readers.create_task(sync_llm_calls(connection, llm.cache, llm.ledger, "end")),
             readers.create_task(sync_decisions(connection, history, "end")),
+            readers.create_task(sync_news(connection, answers, "end")),
             readers.create_task(daily.keep()),
             readers.create_task(_until(broken)),
         ]
@@ -101,6 +106,7 @@ async def _run(context: Context) -> None:
                 news=news,
                 options=options,
                 history=history,
+                answers=answers,
             ),
             connection,
             settings.plan(),

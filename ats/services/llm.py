@@ -22,6 +22,7 @@ from agents.journal import ModelTier
 from agents.limits import Limits
 from agents.model import Endpoint, Model, SchemaMode
 from agents.news import FileNews, NewsSource, NoNews, SampleNews
+from agents.recorded_history import recorded_bars
 from agents.scout import ScoutOptions
 from agents.spend import TokenPrice
 from agents.store import Store, SupabaseStore
@@ -49,6 +50,7 @@ log = structlog.get_logger(__name__)
 
 # connections to the model provider: 64 signals with two analysts each, and room for the Commander
 MAX_CONNECTIONS = 256
+SCOUTED_WITHIN = UtcNs.minutes(24 * 60)  # a Scout that starts again, starts on the same day
 
 
 @asynccontextmanager
@@ -172,6 +174,7 @@ def scout_options_of(settings: Settings) -> ScoutOptions:
 async def scout_the_day(
     day: date,
     *,
+    connection: KafkaConnection,
     settings: Settings,
     llm: LlmGateway,
     store: Store,
@@ -190,6 +193,7 @@ async def scout_the_day(
     master = await instrument_master(settings)
     universe = universe_of(master, symbols_of(settings))
     manifests.change(universe_inputs(universe, master))
+    recorded = await recorded_bars(connection, day, UtcNs(time.time_ns() - SCOUTED_WITHIN))
     async with open_client() as http:
         history = History(http, BaseUrl.parse(settings.dhan_data_url), credentials_of(settings))
         with Progress(console=Console(stderr=True), transient=True) as bar:
@@ -205,4 +209,5 @@ async def scout_the_day(
                 limiter=RateLimiter(clock=time.monotonic),
                 options=scout_options_of(settings),
                 progress=lambda done, total: bar.update(task, completed=done, total=total),
+                recorded=recorded,
             )

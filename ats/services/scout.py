@@ -15,7 +15,7 @@ async def run(context: Context) -> None:
     """Scan the trading day once and publish the shortlist."""
     settings = context.settings
     connection = settings.kafka()
-    await check_topics(connection, settings.plan(), (topics.SCANS, topics.LLM))
+    await check_topics(connection, settings.plan(), (topics.SCANS, topics.DAILY_BARS, topics.LLM))
     manifests = await record_agents(connection, settings, news_of(settings), "scout")
     async with AsyncExitStack() as stack:
         llm = await stack.enter_async_context(llm_gateway(settings))
@@ -23,6 +23,7 @@ async def run(context: Context) -> None:
         publisher = await stack.enter_async_context(Publisher(connection))
         await scout_the_day(
             trading_date(settings),
+            connection=connection,
             settings=settings,
             llm=llm,
             store=store,

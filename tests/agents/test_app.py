@@ -42,7 +42,8 @@ class Broker:
     async def send_and_wait(self, output: Output) -> None:
         if self._error:
             raise self._error
-        self.calls.append(decode(LlmCall, output.value))
+        if output.topic is topics.LLM:
+            self.calls.append(decode(LlmCall, output.value))
 
 
 async def handle(model: Model, broker: Broker, signal: Signal, age: UtcNs = NOW) -> Decision:
