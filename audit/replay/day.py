@@ -333,9 +333,12 @@ class Replay:
                         continue
                     if recorded is not None:
                         recorded.add(record, self._span)
-                    head = head_of(record.value or b"")
-                    if use and head and head.event_time in self._span:
+                    if use and self._of_span(record):
                         use(record)
+
+    def _of_span(self, record: Record) -> bool:
+        head = head_of(record.value or b"")
+        return head is not None and head.event_time in self._span
 
     async def _take(self, topic: Topic, use: Use) -> None:
         """Hand every record of the span to `use`: an input."""
@@ -343,8 +346,7 @@ class Replay:
         records = whole(self._connection, [topic], f"reading {topic.name}", self._tell)
         async with aclosing(records):
             async for record in records:
-                head = head_of(record.value or b"")
-                if head and head.event_time in self._span:
+                if self._of_span(record):
                     count += 1
                     use(record)
         self._inputs[topic.name] = count

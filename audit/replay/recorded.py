@@ -45,10 +45,8 @@ class Stored(NamedTuple):
     @property
     def digest(self) -> bytes:
         """16 bytes that differ where anything does."""
-        parts = blake2b(b"%d|%d|" % (self.partition, len(self.key)), digest_size=16)
-        for part in (self.key, b"%d|" % len(self.cause), self.cause, self.value):
-            parts.update(part)
-        return parts.digest()
+        place = b"%d|%d|%b|%b|" % (self.partition, len(self.key), self.key, self.cause)
+        return blake2b(place + self.value, digest_size=16).digest()
 
 
 class Head(NamedTuple):
