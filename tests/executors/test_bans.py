@@ -76,7 +76,7 @@ async def test_a_file_that_breaks_takes_the_list_away_and_a_new_one_brings_it(
     path, board = tmp_path / "fo_secban.csv", BanBoard()
     poller = BanPoller(path, board, MonotonicClock())
     seen = []
-    for content in (None, FILE, FILE + "x", FILE, "1" * (MOST_BYTES + 1)):
+    for content in (None, FILE, FILE + "x", FILE, FILE + "\n" * MOST_BYTES):
         if content is not None:
             path.write_text(content)
         await poller.poll()
