@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import io
 import os
 import random
 import shutil
@@ -21,7 +22,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, redirect_stdout, suppress
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -36,8 +37,9 @@ from ats.demo.options import DemoOptions
 from ats.demo.run import run as run_demo
 from ats.replay.command import run as run_replay
 from ats.replay.options import ReplayOptions
-from ats.replay.source import recorded_by
+from ats.replay.source import DEMO, recorded_by
 from ats.runtime import exit_codes
+from ats.runtime.logs import configure
 from audit.replay.publish import REPUBLISHED, as_output, made
 from bus.connection import KafkaConnection
 from bus.publisher import Publisher
@@ -138,13 +140,13 @@ def record(home: Path, *, kills: int, partitions: int, seed: int) -> Recording:
     return recording
 
 
-async def verify(home: Path | None) -> int:
-    """`ats replay --verify` of the day; None reads the cluster of the settings."""
+async def verify(home: Path) -> int:
+    """`ats replay --verify` of the day."""
     return await run_replay(ReplayOptions(DAY, DAY, verify=True, demo=home, as_json=False))
 
 
-async def verify_altered(home: Path) -> int:
-    """The same of a copy in which one tick, from the middle of the day, is a paisa dearer."""
+async def verify_altered(home: Path) -> str:
+    """Where a copy in which one tick is a paisa dearer parts from its record; empty: nowhere."""
     async with AsyncExitStack() as held:
         source = await held.enter_async_context(recorded_by(home, Console(stderr=True)))
         broker = await started_broker(Path(tempfile.mkdtemp(prefix="ats-altered-")))
@@ -153,8 +155,14 @@ async def verify_altered(home: Path) -> int:
         await copy(source.connection, KafkaConnection(broker.bootstrap_servers), altered)
         say(f"altered by a paisa: the first row of {altered.place}")
         os.environ["KAFKA_BOOTSTRAP_SERVERS"] = broker.bootstrap_servers
-        os.environ["ATS_CALENDAR"], os.environ["ATS_NEWS"] = "every-day", "sample"
-        return await verify(None)
+        os.environ |= {name.upper(): value for name, value in DEMO.items()}
+        said = io.StringIO()
+        with redirect_stdout(said):
+            code = await run_replay(ReplayOptions(DAY, DAY, verify=True, demo=None, as_json=True))
+        found = orjson.loads(said.getvalue().splitlines()[-1])
+        say(f"exit code {code}: {orjson.dumps(found.get('first')).decode()}")
+        first = found.get("first") if code == exit_codes.BROKEN else None
+        return f"{first['topic']}: {first['field']}" if first else ""
 
 
 async def copy(source: KafkaConnection, target: KafkaConnection, alter: Alteration) -> None:
@@ -205,10 +213,14 @@ def main(words: Sequence[str] | None = None) -> int:
     if given.play:
         return play(given.play, given.partitions, given.seed)
     home = given.keep or Path(tempfile.mkdtemp(prefix="ats-replay-")) / "demo"
+    configure("replay", style="console", level="error", secrets=())
     recording = record(home, kills=given.kills, partitions=given.partitions, seed=given.seed)
-    codes = asyncio.run(verify(home)), asyncio.run(verify_altered(home))
-    held = codes == (exit_codes.DONE, exit_codes.BROKEN) and recording.killed >= given.kills
-    say(f"{recording.killed} kills; exit codes {codes}: {'held' if held else 'BROKEN'}")
+    code, parted = asyncio.run(verify(home)), asyncio.run(verify_altered(home))
+    held = code == exit_codes.DONE and bool(parted)
+    say(
+        f"{recording.killed} kills, exit code {code}; a paisa shows in {parted or 'nothing'}: "
+        f"{'held' if held else 'BROKEN'}"
+    )
     if held and not given.keep:
         shutil.rmtree(home.parent, ignore_errors=True)
     return exit_codes.DONE if held else exit_codes.BROKEN
