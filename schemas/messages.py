@@ -234,7 +234,10 @@ class Decision(Message):
 
 
 class UserSession(Message):
-    """`ats.sessions`, compacted by user: who is active. Never holds a token."""
+    """`ats.sessions`: who is active, each change; the last of a user is the state.
+
+    Each order worker tells all at its start. Never holds a token.
+    """
 
     user_id: UserId
     active: bool

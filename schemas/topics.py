@@ -85,7 +85,9 @@ FEED: Final = Topic("ats.feed", Family.SINGLE, "gateway", messages.FeedEvent, re
 CANDLES: Final = Topic(
     "ats.candles", Family.INSTRUMENT, "instrument", messages.Candle, retention_days=30
 )
-INDICATORS: Final = Topic("ats.indicators", Family.INSTRUMENT, "instrument", messages.Indicators)
+INDICATORS: Final = Topic(
+    "ats.indicators", Family.INSTRUMENT, "instrument", messages.Indicators, retention_days=30
+)
 SIGNALS: Final = Topic("ats.signals", Family.INSTRUMENT, "instrument", messages.Signal, _AUDIT_DAYS)
 SCANS: Final = Topic("ats.scans", Family.SINGLE, "trading date", messages.Scan, _AUDIT_DAYS)
 REPORTS: Final = Topic("ats.reports", Family.INSTRUMENT, "instrument", messages.Report, _AUDIT_DAYS)
@@ -97,9 +99,7 @@ DAILY_BARS: Final = Topic(
 DECISIONS: Final = Topic(
     "ats.decisions", Family.INSTRUMENT, "instrument", messages.Decision, _AUDIT_DAYS
 )
-SESSIONS: Final = Topic(
-    "ats.sessions", Family.USER, "user", messages.UserSession, None, compacted=True
-)
+SESSIONS: Final = Topic("ats.sessions", Family.USER, "user", messages.UserSession, _AUDIT_DAYS)
 ORDERS: Final = Topic("ats.orders", Family.USER, "user", messages.OrderIntent, _AUDIT_DAYS)
 EXECUTIONS: Final = Topic("ats.executions", Family.USER, "user", messages.Execution, _AUDIT_DAYS)
 ORDER_EVENTS: Final = Topic(

@@ -117,9 +117,9 @@ def test_an_odd_record_is_shown_as_odd_with_its_bytes_or_its_json(
 
 
 def test_a_tombstone_of_a_compacted_topic_is_not_odd() -> None:
-    record = replace(a_record(topics.SESSIONS, b""), value=None)
+    record = replace(a_record(topics.MANIFEST_CONTENTS, b""), value=None)
 
-    (entry,) = entries(topics.SESSIONS, record)
+    (entry,) = entries(topics.MANIFEST_CONTENTS, record)
 
     assert json.loads(json_line(entry))["value"] is None
     assert not entry.odd
