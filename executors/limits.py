@@ -33,6 +33,7 @@ class OwnLimits:
     """One user's row; None is the platform's own."""
 
     max_order_value: Paise | None = None
+    risk_per_trade: Paise | None = None
     max_orders_per_day: int | None = None
     max_open_positions: int | None = None
     max_symbol_exposure: Paise | None = None
@@ -49,6 +50,7 @@ class OwnLimits:
         """Raises KeyError, TypeError, ValueError: it is no such row."""
         return cls(
             _paise(row["max_order_value_paise"]),
+            _paise(row["risk_per_trade_paise"]),
             row["max_orders_per_day"],
             row["max_open_positions"],
             _paise(row["max_symbol_exposure_paise"]),
@@ -66,6 +68,7 @@ class OwnLimits:
         return replace(
             platform,
             max_order_value=_least(platform.max_order_value, self.max_order_value),
+            risk_per_trade=_tighter(platform.risk_per_trade, self.risk_per_trade),
             max_orders_per_day=_least(platform.max_orders_per_day, self.max_orders_per_day),
             max_open_positions=self.max_open_positions,
             max_symbol_exposure=self.max_symbol_exposure,
@@ -180,6 +183,10 @@ class LimitsPoller:
 
 def _paise(value: int | None) -> Paise | None:
     return None if value is None else Paise(value)
+
+
+def _tighter(platform: Paise | None, own: Paise | None) -> Paise | None:
+    return own if platform is None else _least(platform, own)
 
 
 def _least(platform: Any, own: Any) -> Any:

@@ -51,6 +51,7 @@ PANELS: Final[dict[str, dict[str, Callable[..., None]]]] = {
         "why": look.why,
         "replay": look.replay,
         "kill": look.kill,
+        "states": look.states,
         "preflight": look.preflight,
         "charges": look.charges,
     },
@@ -63,6 +64,7 @@ app.add_typer(set_up.topics, name="topics", rich_help_panel=SET_UP)
 app.add_typer(set_up.database, name="db", rich_help_panel=SET_UP)
 app.add_typer(rules.rules, name="rules", rich_help_panel="Write rules")
 app.add_typer(look.claims, name="claims", rich_help_panel=LOOK)
+app.add_typer(look.limits, name="limits", rich_help_panel=LOOK)
 app.add_typer(look.members, name="members", rich_help_panel=SET_UP)
 
 

@@ -15,6 +15,7 @@ from ats.cli.options import day_of, finish, speed_of
 from schemas.units import IST, UtcNs
 
 members = group("Whose accounts ATS_MODE=family trades: declare members, list and remove them.")
+limits = group("What one user may do at most: show it, and change it.")
 claims = group("Orders whose fate is unknown: list them, settle or correct them by hand.")
 
 OrderArgument = Annotated[
@@ -134,6 +135,83 @@ def members_remove(
     finish(remove(account, reason=reason, by=by))
 
 
+@limits.command("show")
+def limits_show(
+    user: Annotated[str, typer.Argument(help="One user's id; without it all with their own.")] = "",
+) -> None:
+    """Users' own limits; `platform` where the platform's hold. JSON lines in a pipe."""
+    from ats.commands.limits import show
+
+    finish(show(user))
+
+
+@limits.command("set")
+def limits_set(
+    user: Annotated[str, typer.Argument(help="The user's id.")],
+    *,
+    reason: Annotated[str, typer.Option(help="Why, in one sentence; it is kept.")],
+    by: SaysWho,
+    max_order_value: Annotated[str | None, typer.Option(help="Rupees of one order.")] = None,
+    risk_per_trade: Annotated[
+        str | None, typer.Option(help="Rupees that one order may lose down to its stop.")
+    ] = None,
+    max_orders_per_day: Annotated[str | None, typer.Option(help="Orders a day.")] = None,
+    max_open_positions: Annotated[
+        str | None, typer.Option(help="Instruments held at a time.")
+    ] = None,
+    max_symbol_exposure: Annotated[
+        str | None, typer.Option(help="Rupees at stake in one instrument.")
+    ] = None,
+    max_exposure: Annotated[
+        str | None, typer.Option(help="Rupees at stake in all instruments together.")
+    ] = None,
+    max_daily_loss: Annotated[
+        str | None,
+        typer.Option(
+            help="Rupees lost in a day. At it nothing is opened until the next session, and Dhan "
+            "closes the account's intraday positions, those bought by hand too."
+        ),
+    ] = None,
+    segments: Annotated[
+        str | None, typer.Option(help="Segments that may be traded, such as NSE_EQ,NSE_FNO.")
+    ] = None,
+    products: Annotated[str | None, typer.Option(help="Likewise, such as INTRADAY.")] = None,
+    long_only: Annotated[
+        str | None, typer.Option(help="yes: no position begins with a sale; or no.")
+    ] = None,
+) -> None:
+    """Change what one user may do at most; what you do not name stays as it is.
+
+    `platform` gives a value back to the platform's own, beyond which none goes. Order workers obey
+    within a second; what only closes always leaves.
+    """
+    from ats.commands.limits import Change, change
+
+    given = {
+        "max_order_value": max_order_value,
+        "risk_per_trade": risk_per_trade,
+        "max_orders_per_day": max_orders_per_day,
+        "max_open_positions": max_open_positions,
+        "max_symbol_exposure": max_symbol_exposure,
+        "max_exposure": max_exposure,
+        "max_daily_loss": max_daily_loss,
+        "segments": segments,
+        "products": products,
+        "long_only": long_only,
+    }
+    finish(change(Change.of(user, given, by=by, reason=reason)))
+
+
+def states() -> None:
+    """Who only closes (REDUCING) and who sends nothing (HALTED), since when, why and by whom.
+
+    Everybody else is ACTIVE. A table on a terminal, JSON lines in a pipe.
+    """
+    from ats.commands.states import show
+
+    finish(show(datetime.now(IST)))
+
+
 def kill(
     user: Annotated[str, typer.Option(help="One user's id; without it everybody.")] = "",
     flatten: Annotated[
@@ -145,17 +223,31 @@ def kill(
             "--broker-kill", help="Then Dhan's own kill switch, for the day; implies --flatten."
         ),
     ] = False,
+    all_orders: Annotated[
+        bool,
+        typer.Option(
+            "--all-orders",
+            help="Hold back closing orders of decisions too; stops and the square-off go on.",
+        ),
+    ] = False,
+    until: Annotated[
+        str,
+        typer.Option(help="End it by itself at 15:30 or 2026-11-20T09:15 (IST); else lift it."),
+    ] = "",
     reason: Annotated[str, typer.Option(help="Why; it is kept, and users read it.")] = "",
     wait: Annotated[float, typer.Option(help="Seconds to wait for the proof.", min=0.0)] = 60.0,
     lift: Annotated[bool, typer.Option("--lift", help="End the halt instead.")] = False,
 ) -> None:
     """Halt trading now: no entry leaves, on no machine, until the halt is lifted.
 
-    Waiting entries are cancelled, and stops stay. Closing orders always leave.
+    Waiting entries are cancelled, and stops stay. Closing orders leave, unless you say otherwise.
+    `ats states` shows what is in force.
     """
     from ats.commands import kill as command
 
     wish = command.Wish.of(user, flatten=flatten, broker_kill=broker_kill, reason=reason, wait=wait)
+    if (all_orders or until) and not lift:
+        finish(command.hold(command.Hold.of(wish, all_orders, until, datetime.now(IST))))
     finish(command.lift(wish) if lift else command.kill(wish))
 
 

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import re
 import sys
 import time
 from collections.abc import Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime
+from datetime import time as clock_time
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -38,7 +40,7 @@ from schemas.ids import UserId
 from schemas.messages import ExitAction, ExitOrder, ExitReason
 from schemas.text import clean
 from schemas.topics import EXITS
-from schemas.units import NS_PER_SECOND, UtcNs
+from schemas.units import IST, NS_PER_SECOND, UtcNs
 
 MAX_TEXT: Final = 200
 BAR_AFTER: Final = 2.0  # seconds
@@ -78,6 +80,47 @@ class Wish:
     @property
     def whom(self) -> str:
         return f"user {self.user}" if self.user else "everybody"
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A halt of another kind, or one that ends by itself. Built by `of`.
+
+    Attributes:
+        all_orders: What closes is held back too.
+        until: When it ends; None: when it is lifted.
+    """
+
+    wish: Wish
+    all_orders: bool
+    until: datetime | None
+
+    @classmethod
+    def of(cls, wish: Wish, all_orders: bool, until: str, now: datetime) -> Hold:  # as typed
+        """Raises Misconfigured: `until` is no moment to come, or positions were to be closed."""
+        if wish.flatten:
+            raise Misconfigured(
+                "--flatten has a halt of its own: ask for --all-orders and --until in a call of "
+                "their own"
+            )
+        return cls(wish, all_orders, _moment(until, now) if until else None)
+
+
+def _moment(until: str, now: datetime) -> datetime:
+    try:
+        if re.match(r"[0-9]{1,2}:", until):
+            at = datetime.combine(now.date(), clock_time.fromisoformat(until), IST)
+        else:
+            at = datetime.fromisoformat(until)
+            at = at if at.tzinfo else at.replace(tzinfo=IST)
+    except ValueError:
+        at = now
+    if at <= now:
+        raise Misconfigured(
+            f"--until {until!r} is not usable: give a moment to come, such as 15:30 or "
+            "2026-11-20T09:15, both IST"
+        )
+    return at
 
 
 @dataclass(slots=True)
@@ -150,6 +193,31 @@ async def kill(wish: Wish) -> None:
     tally = Tally(UtcNs.from_datetime(datetime.fromisoformat(answer["since"])))
     await _watch(settings, tally, connected, wish)
     _report(tally, connected, wish)
+
+
+async def hold(asked: Hold) -> None:
+    """Halt in the way that is asked for.
+
+    Raises:
+        TryLater: nothing is halted.
+    """
+    wish = asked.wish
+    async with database(_settings()) as client:
+        arguments = {
+            "p_user": str(wish.user) if wish.user else None,
+            "p_by": wish.by,
+            "p_reason": wish.reason,
+            "p_all_orders": asked.all_orders,
+            "p_until": asked.until.isoformat() if asked.until else None,
+        }
+        try:
+            answer = await _ask(client, "impose_halt", arguments)
+        except StoreAway as error:
+            raise TryLater(f"NOTHING IS HALTED: {error}. Try again") from None
+    again = "" if answer["first"] else ", as before"
+    what = "no order of a decision" if asked.all_orders else "no entry"
+    ends = f"until {asked.until:%Y-%m-%d %H:%M} IST" if asked.until else "until it is lifted"
+    typer.echo(f"halted{again}: {what} of {wish.whom} leaves from now on, {ends}")
 
 
 async def lift(wish: Wish) -> None:

@@ -11,7 +11,7 @@ import re
 import sys
 from dataclasses import asdict, dataclass
 from datetime import date
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import orjson
@@ -19,9 +19,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from ats.commands.asking import answer, ask
 from ats.services.context import database
 from ats.settings import load
-from bus.database import Answers, RowRefused
 from schemas.errors import Misconfigured
 from schemas.text import clean
 
@@ -30,7 +30,6 @@ RELATIONS: Final = ("self", "spouse", "dependent_child", "dependent_parent")
 MAX_TEXT: Final = 500
 MAX_NAME: Final = 100
 _CLIENT_ID: Final = re.compile(r"[0-9]{4,20}")
-_REMEDY: Final = "check SUPABASE_SERVICE_KEY and run `ats db migrate`"
 _REFUSALS: Final = {
     "unknown_user": "nobody signed up with user id {user}: they sign up on the page first",
     "user_declared": "user {user} is declared already: `ats members remove` ends that first",
@@ -105,7 +104,7 @@ async def add(declaration: Declaration) -> None:
     Raises:
         Misconfigured: the user is unknown, or user, account, address or relation is taken.
     """
-    answer = await _ask(
+    told = await ask(
         "declare_member",
         {
             "p_user": str(declaration.user),
@@ -117,7 +116,7 @@ async def add(declaration: Declaration) -> None:
             "p_by": declaration.by,
         },
     )
-    if (status := str(answer["status"])) != "declared":
+    if (status := str(told["status"])) != "declared":
         raise Misconfigured(_REFUSALS[status].format(**asdict(declaration)))
     typer.echo(
         f"declared: account {declaration.account} of user {declaration.user} as "
@@ -136,7 +135,7 @@ async def remove(account: str, *, reason: str, by: str) -> None:
     if not why or not name:
         raise Misconfigured("--reason and --by need words: both are kept as evidence")
     arguments = {"p_client_id": _account(account), "p_by": name, "p_reason": why}
-    if not await _ask("end_membership", arguments):
+    if not await ask("end_membership", arguments):
         raise Misconfigured(f"account {account} is not declared: see `ats members list`")
     typer.echo(f"ended: account {account} is switched off, and no entry of it leaves any more")
 
@@ -146,7 +145,7 @@ async def list_members(*, ended: bool) -> None:
     async with database(load()) as client:
         query = client.table("family_members").select(",".join(Member.__slots__)).order("id")
         execute = query.limit(1_000).execute
-        rows = await _answer("family_members", execute)
+        rows = await answer("family_members", execute)
     members = [Member(**row) for row in rows if ended or row["ended_at"] is None]
     if not sys.stdout.isatty():
         for member in members:
@@ -177,15 +176,3 @@ def _address(text: str) -> str:
         return str(ipaddress.ip_address(text.strip()))
     except ValueError:
         raise Misconfigured(f"--address {text!r} is no IP address, such as 203.0.113.7") from None
-
-
-async def _ask(function: str, arguments: dict[str, Any]) -> Any:
-    async with database(load()) as client:
-        return await _answer(function, client.rpc(function, arguments).execute)
-
-
-async def _answer(call: str, execute: Any) -> Any:
-    try:
-        return await Answers(_REMEDY).of(call, execute)
-    except RowRefused as refused:
-        raise Misconfigured(f"the database refuses it: {refused.text}") from None

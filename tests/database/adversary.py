@@ -27,7 +27,10 @@ SERVICE: Final = {
     *("release_unresolved_order", "unresolved_order_told"),
     *("set_user_limits", "limits_in_force", "impose_halt"),
 }
-USERS: Final = {"halt_own_trading", "lift_own_halt", "tighten_own_limits"}
+USERS: Final = {
+    *("halt_own_trading", "lift_own_halt", "tighten_own_limits"),
+    "own_limits_and_checks",
+}
 INNER: Final = {
     *("refuse_too_many", "halt_key", "wait_for_claims", "halt", "is_halted"),
     *("no_larger", "no_smaller", "no_others", "no_wider", "refuse_unknown_limits"),
@@ -127,6 +130,7 @@ LIFTED: Final = (
 # every limit, a tighter value, and one that is not tighter
 TIGHT: Final[dict[str, tuple[Any, Any, Any]]] = {
     "max_order_value_paise": (10, 9, 11),
+    "risk_per_trade_paise": (10, 9, 11),
     "max_orders_per_day": (10, 9, 11),
     "max_open_positions": (10, 9, 11),
     "max_symbol_exposure_paise": (10, 9, 11),
@@ -703,15 +707,18 @@ async def a_user_with_no_limits_may_set_each_and_not_begin_to_sell_short(scene: 
     assert set((await scene.limits(scene.theirs)).values()) == set()
 
 
-async def a_change_of_one_limit_leaves_the_others_and_an_operators_replaces_all(
+async def a_change_of_one_limit_leaves_the_others_and_null_is_the_platforms_own(
     scene: Scene,
 ) -> None:
     await scene.limit(max_open_positions=5, max_orders_per_day=7)
     await scene.tighten(max_open_positions=4)
     tightened = await scene.limits()
     await scene.limit(max_open_positions=9)
+    widened = await scene.limits()
+    await scene.limit(max_orders_per_day=None)
 
     assert (tightened["max_open_positions"], tightened["max_orders_per_day"]) == (4, 7)
+    assert (widened["max_open_positions"], widened["max_orders_per_day"]) == (9, 7)
     assert (await scene.limits())["max_orders_per_day"] is None
 
 
@@ -882,7 +889,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     users_read_their_own_limits_only,
     a_user_tightens_each_limit_and_widens_none,
     a_user_with_no_limits_may_set_each_and_not_begin_to_sell_short,
-    a_change_of_one_limit_leaves_the_others_and_an_operators_replaces_all,
+    a_change_of_one_limit_leaves_the_others_and_null_is_the_platforms_own,
     limits_out_of_bounds_and_misspelt_are_refused,
     who_changed_a_limit_and_why_stays,
     a_user_changes_limits_fifty_times_a_day,

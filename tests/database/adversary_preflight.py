@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 import asyncpg
+import orjson
 
 from tests.database.adversary import ROLES, Check, Scene
 from tests.database.conftest import acting_as
@@ -56,6 +57,21 @@ async def a_user_reads_their_own_preflights_only(scene: Scene) -> None:
     assert (count, seen) == (2, 0)
 
 
+async def the_page_is_told_the_callers_own_limits_and_newest_checks(scene: Scene) -> None:
+    await scene.limit(max_open_positions=3)
+    await scene.limit(scene.theirs, max_open_positions=9)
+    await scene.service(RECORD, scene.mine, DAY - timedelta(days=1), True, [], NINE)
+    await scene.service(RECORD, scene.mine, DAY, False, ["no_funds"], NINE)
+    await scene.service(RECORD, scene.theirs, DAY, True, [], NINE)
+    mine = orjson.loads(await scene.user(scene.mine, "select own_account()"))
+
+    assert mine["checks"]["reds"] == ["no_funds"]
+    assert mine["checks"]["day"] == "2026-11-20"
+    assert mine["limits"]["max_open_positions"] == 3
+    assert mine["limits"]["risk_per_trade_paise"] is None
+    assert "user_id" not in mine["limits"]
+
+
 async def a_red_preflight_says_why_in_codes(scene: Scene) -> None:
     bad: list[tuple[Any, ...]] = [
         *((False, []), (True, ["no_funds"]), (False, ["Not a code"]), (False, ["x"] * 21)),
@@ -82,6 +98,7 @@ async def the_last_look_of_the_day_counts(scene: Scene) -> None:
 CHECKS: Final[tuple[Check, ...]] = (
     preflights_are_read_by_whom_they_concern_and_written_by_the_service,
     a_user_reads_their_own_preflights_only,
+    the_page_is_told_the_callers_own_limits_and_newest_checks,
     a_red_preflight_says_why_in_codes,
     the_last_look_of_the_day_counts,
 )

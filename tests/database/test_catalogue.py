@@ -66,6 +66,7 @@ USER_FUNCTIONS = {
     ),
     *("switch_trading_on", "doubt_dhan_token", "trust_dhan_token", "own_doubts"),
     *("halt_own_trading", "lift_own_halt", "tighten_own_limits"),
+    "own_limits_and_checks",
 }
 
 

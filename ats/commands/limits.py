@@ -1,0 +1,184 @@
+"""`ats limits`: what one user may do at most, beside the platform's own limits.
+
+A change is a row in the database, and who made it and why stays there. Order workers obey it within
+a second. The user may tighten each value on the account page; only here one is widened again.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ats.commands.asking import answer, ask
+from ats.services.context import database
+from ats.settings import load
+from schemas.errors import Misconfigured
+from schemas.ids import Segment
+from schemas.text import clean
+from schemas.units import Paise
+
+PLATFORM: Final = "platform"  # gives a value back to the platform's own
+SEGMENTS: Final = tuple(each.value for each in Segment if each is not Segment.IDX_I)
+PRODUCTS: Final = ("CNC", "INTRADAY", "MARGIN", "MTF")
+MAX_TEXT: Final = 500
+MAX_NAME: Final = 100
+MOST_SHOWN: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One limit: its column, and how a person's word for it is read."""
+
+    column: str
+    read: Callable[[str], Any]
+
+
+def _rupees(text: str) -> int:
+    paise = int(Paise.from_rupees(text))
+    if paise < 0:
+        raise ValueError("an amount in rupees from 0, such as 50000 or 1500.50")
+    return paise
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise ValueError("a number from 0")
+    return int(text)
+
+
+def _some_of(known: tuple[str, ...]) -> Callable[[str], list[str]]:
+    def read(text: str) -> list[str]:
+        words = [word for word in text.split(",") if word]
+        if set(words) - set(known):
+            raise ValueError(f"some of {', '.join(known)}, with commas between")
+        return words
+
+    return read
+
+
+def _yes_no(text: str) -> bool:
+    if text not in {"yes", "no"}:
+        raise ValueError("yes or no")
+    return text == "yes"
+
+
+FIELDS: Final[Mapping[str, Field]] = {
+    "max_order_value": Field("max_order_value_paise", _rupees),
+    "risk_per_trade": Field("risk_per_trade_paise", _rupees),
+    "max_orders_per_day": Field("max_orders_per_day", _count),
+    "max_open_positions": Field("max_open_positions", _count),
+    "max_symbol_exposure": Field("max_symbol_exposure_paise", _rupees),
+    "max_exposure": Field("max_exposure_paise", _rupees),
+    "max_daily_loss": Field("max_daily_loss_paise", _rupees),
+    "segments": Field(
+        "segments", _some_of(tuple(str(each) for each in Segment if each != "IDX_I"))
+    ),
+    "products": Field("products", _some_of(PRODUCTS)),
+    "long_only": Field("long_only", _yes_no),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What an operator changes of one user's limits; null is the platform's own. Built by `of`."""
+
+    user: UUID
+    limits: Mapping[str, Any]
+    by: str
+    reason: str
+
+    @classmethod
+    def of(cls, user: str, given: Mapping[str, str | None], *, by: str, reason: str) -> Change:
+        """Read what was typed; a value that is None was not.
+
+        Raises:
+            Misconfigured: naming what cannot be, and what can.
+        """
+        limits = {
+            FIELDS[name].column: _value(name, text)
+            for name, text in given.items()
+            if text is not None
+        }
+        if not limits:
+            raise Misconfigured("nothing to change: name a limit, such as --max-order-value 50000")
+        why, who = clean(reason, MAX_TEXT).strip(), clean(by, MAX_NAME).strip()
+        if not why or not who:
+            raise Misconfigured("--reason and --by need words: both are kept as evidence")
+        return cls(user_of(user), limits, who, why)
+
+
+def user_of(text: str) -> UUID:
+    """Raises Misconfigured: it is no user id."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise Misconfigured(f"{text!r} is no user id, as `ats preflight` prints them") from None
+
+
+def _value(name: str, text: str) -> Any:
+    if text == PLATFORM:
+        return None
+    try:
+        return FIELDS[name].read(text)
+    except ValueError as error:
+        option = f"--{name.replace('_', '-')}"
+        raise Misconfigured(f"{option} {text!r} is not usable: {error}; or {PLATFORM}") from None
+
+
+async def change(wanted: Change) -> None:
+    """Write it, and print what is in force now.
+
+    Raises:
+        StoreAway: the database does not answer; nothing was changed.
+        Misconfigured: it knows no such user.
+    """
+    arguments = {
+        "p_user": str(wanted.user),
+        "p_limits": dict(wanted.limits),
+        "p_by": wanted.by,
+        "p_reason": wanted.reason,
+    }
+    await ask("set_user_limits", arguments)
+    await show(str(wanted.user))
+
+
+async def show(user: str) -> None:
+    """Print the limits of one user, or with "" of all who have their own."""
+    whose = user_of(user) if user else None
+    columns = ",".join(("user_id", *(field.column for field in FIELDS.values())))
+    async with database(load()) as client:
+        query = client.table("user_limits").select(columns).order("user_id").limit(MOST_SHOWN)
+        execute = (query.eq("user_id", str(whose)) if whose else query).execute
+        rows = await answer("user_limits", execute)
+    if whose and not rows:
+        rows = [{"user_id": str(whose)} | {field.column: None for field in FIELDS.values()}]
+    if not sys.stdout.isatty():
+        for row in rows:
+            typer.echo(orjson.dumps(row).decode())
+        return
+    table = Table("user", *FIELDS)
+    for row in rows:
+        table.add_row(
+            row["user_id"], *(_shown(row[field.column], field) for field in FIELDS.values())
+        )
+    Console().print(table if rows else "nobody has limits of their own: the platform's hold")
+    if len(rows) == MOST_SHOWN:
+        typer.echo(f"only the first {MOST_SHOWN}: name a user")
+
+
+def _shown(value: Any, field: Field) -> str:
+    if value is None:
+        return PLATFORM
+    if field.read is _rupees:
+        return str(Paise(value))
+    if isinstance(value, list):
+        return ", ".join(value) or "none"
+    return str(value) if not isinstance(value, bool) else ("yes" if value else "no")
