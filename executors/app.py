@@ -32,6 +32,7 @@ from executors.clock import MarketClock, MonotonicClock, ReplayClock
 from executors.contests import ContestSweep
 from executors.crowds import Crowds
 from executors.fanout import FanOut
+from executors.funds import FundsBoard
 from executors.halt import kinds_of
 from executors.halts import HaltBoard, HaltPoller
 from executors.limits import LimitsBoard, LimitsPoller, LimitStore, OnLimits
@@ -197,7 +198,7 @@ async def run_executors(
             unresolved.run(publish),
             follow_ticks(ports.connection, known.book, ports.wall()),
             _follow_executions(ports, known),
-            _follow_positions(ports, pre_trade.positions),
+            _follow_positions(ports, pre_trade.positions, known.funds),
         )
 
 
@@ -215,6 +216,7 @@ class _Known:
     books: BooksRead
     bans: BanBoard
     crowds: Crowds
+    funds: FundsBoard
     tokens: RefusedTokens
     breakers: Breakers
 
@@ -238,6 +240,7 @@ class _Known:
             books=BooksRead(),
             bans=BanBoard(),
             crowds=Crowds(ports.crowd, book),
+            funds=FundsBoard(ports.machine.monotonic, required=real_money),
             tokens=RefusedTokens(store, ports.machine),
             breakers=Breakers(ports.machine, ports.metrics),
         )
@@ -264,6 +267,8 @@ def _pre_trade(ports: ExecutorDeps, known: _Known) -> PreTrade:
         listed=_day_master(ports, known.bans).of,
         reconciled=known.reconciled,
         crowds=known.crowds,
+        funds=known.funds.of,
+        entering=known.funds.sent,
     )
 
 
@@ -377,6 +382,7 @@ def _preflight_feeds(
         feed_clock=lambda: book.feed_clock,
         publish=publish,
         record=PreflightStore(ports.database).record,
+        funds=known.funds,
         machine=ports.machine,
     )
     return [PreflightSweep(deps, board).run(), books.follow(ports.connection, ports.wall())]
@@ -414,14 +420,19 @@ async def _follow_executions(ports: ExecutorDeps, known: _Known) -> None:
         await _observe(records, known)
 
 
-async def _follow_positions(ports: ExecutorDeps, positions: FilledPositions) -> None:
+async def _follow_positions(
+    ports: ExecutorDeps, positions: FilledPositions, funds: FundsBoard
+) -> None:
     since = UtcNs(ports.wall() - DAY_BACK)
     async with aclosing(read_topics(ports.connection, [POSITIONS], since=since)) as records:
         async for record in records:
             try:
-                positions.observe(decode(Position, record.value))
+                position = decode(Position, record.value)
             except Unreadable as error:
                 log.warning("position_unreadable", record=str(record), reason=error.reason)
+                continue
+            positions.observe(position)
+            funds.observe(position)
 
 
 async def follow_ticks(connection: KafkaConnection, quotes: QuoteCache, now: int) -> None:

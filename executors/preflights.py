@@ -14,7 +14,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import ROUND_FLOOR, Decimal
-from typing import Final
+from typing import Final, TypeAlias
 
 import httpx
 import structlog
@@ -28,6 +28,7 @@ from dhan.portfolio import FundLimits, PortfolioClient
 from dhan.trader_control import PnlExitState, TraderControlClient
 from executors.addresses import Addresses
 from executors.clock import MonotonicClock
+from executors.funds import FundsBoard
 from executors.modes import ModeRules
 from executors.reasons import for_operator
 from executors.risk.preflight import Red, judge_preflight
@@ -50,6 +51,8 @@ RED_AGAIN: Final = 60.0  # seconds; three calls, and most of what is red heals i
 GREEN_AGAIN: Final = 600.0
 AT_ONCE: Final = 64  # accounts: one that answers slowly keeps nobody else's look waiting
 DAY_BACK: Final = UtcNs.minutes(24 * 60)
+
+Look: TypeAlias = Callable[[UserId, Connected, UtcNs], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +186,7 @@ class PreflightDeps:
     feed_clock: Callable[[], UtcNs | None]
     publish: Callable[[Output], Awaitable[None]]
     record: Callable[[Preflight], Awaitable[None]]
+    funds: FundsBoard
     machine: MonotonicClock = field(default_factory=MonotonicClock)
 
 
@@ -208,17 +212,20 @@ class PreflightSweep:
             self._deps.machine.monotonic(),
             asyncio.Semaphore(AT_ONCE),
         )
-        due = [
+        connected = [
             user
             for user, state in sorted(self._deps.active.states.items())
-            if self._board.is_due(user, day, at)
-            and state.client_id is not None
-            and self._deps.rules.allows(state.client_id)
+            if state.client_id is not None and self._deps.rules.allows(state.client_id)
         ]
-        await asyncio.gather(*(self._look_in_turn(user, now, turns) for user in due))
+        due = {user for user in connected if self._board.is_due(user, day, at)}
+        spent = [user for user in connected if user not in due and self._deps.funds.is_due(user)]
+        looks = [(user, self._look) for user in due] + [(user, self._ask_funds) for user in spent]
+        await asyncio.gather(*(self._in_turn(user, look, now, turns) for user, look in looks))
         await self._record()
 
-    async def _look_in_turn(self, user: UserId, now: UtcNs, turns: asyncio.Semaphore) -> None:
+    async def _in_turn(
+        self, user: UserId, look: Look, now: UtcNs, turns: asyncio.Semaphore
+    ) -> None:
         async with turns:
             try:
                 connected = await self._deps.store.account_credentials(user)
@@ -226,7 +233,7 @@ class PreflightSweep:
                 log.warning("preflight_waits", user=str(user), error=str(error))
                 return
             if connected:
-                await self._look(user, connected, now)
+                await look(user, connected, now)
 
     async def _record(self) -> None:
         """Write what users are to read; what the database does not take now it takes later."""
@@ -240,8 +247,16 @@ class PreflightSweep:
                 log.error("preflight_refused", user=str(user), error=str(error))
             del self._unrecorded[user]
 
+    async def _ask_funds(self, user: UserId, connected: Connected, now: UtcNs) -> None:
+        asked_at = self._deps.machine.monotonic()
+        client = PortfolioClient(self._deps.http, self._deps.rules.base_url, connected.credentials)
+        funds = _paise(await client.funds())
+        self._deps.funds.note(user, trading_day(now), funds, asked_at)
+
     async def _look(self, user: UserId, connected: Connected, now: UtcNs) -> None:
+        asked_at = self._deps.machine.monotonic()
         facts = await self.facts(user, connected, now)
+        self._deps.funds.note(user, facts.trading_date, facts.funds, asked_at)
         reds = judge_preflight(facts)
         at = self._deps.machine.monotonic()
         if not self._board.note(user, facts.trading_date, reds, at):

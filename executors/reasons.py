@@ -65,17 +65,16 @@ WORDS: Final[Mapping[str, Words]] = MappingProxyType(
         # the gate
         Denial.KILL_SWITCH: Words(
             "All trading was stopped by the operator.",
-            "a halt of everybody is in force: `ats kill --lift` ends it",
+            "a halt of everybody is in force: `ats states` shows it, `ats kill --lift` ends it",
             "On, but the operator has stopped all trading. Only closing orders are placed.",
         ),
         Denial.HALTED: Words(
             "Trading was halted.",
-            "a halt of the user or of everybody is in force: `ats kill --lift` ends it",
+            "a halt of the user or of everybody is in force: see `ats states`",
         ),
         Denial.STOPPED: Words(
             "All orders were stopped, closing ones too.",
-            "a halt of all orders is in force, so positions cannot be closed from here; "
-            "`ats kill --lift` ends it",
+            "a halt of all orders is in force, closing ones too: see `ats states`",
         ),
         Denial.MODE_REFUSES: Words(
             "The running mode does not trade your account.",
@@ -176,11 +175,11 @@ WORDS: Final[Mapping[str, Words]] = MappingProxyType(
         ),
         Denial.ORDER_TOO_LARGE: Words(
             "The order was larger than your limit.",
-            "above `max_order_value`",
+            "above `max_order_value`: `ats limits show`",
         ),
         Denial.ORDERS_OF_THE_DAY_USED_UP: Words(
             "Your orders of the day were used up.",
-            "`max_orders_per_day` is reached",
+            "`max_orders_per_day` is reached: `ats limits show`",
         ),
         Denial.TOO_MANY_ORDERS_A_SECOND: Words(
             "Too many orders in one second.",
@@ -196,27 +195,27 @@ WORDS: Final[Mapping[str, Words]] = MappingProxyType(
         ),
         Denial.SEGMENT_NOT_ALLOWED: Words(
             "Your limits do not allow this market segment.",
-            "not in the user's `segments`",
+            "not in the user's `segments`: `ats limits show`",
         ),
         Denial.PRODUCT_NOT_ALLOWED: Words(
             "Your limits do not allow intraday positions.",
-            "not in the user's `products`",
+            "not in the user's `products`: `ats limits show`",
         ),
         Denial.LONG_ONLY: Words(
             "Your limits allow no position that begins with a sale.",
-            "the user's `long_only` is on",
+            "the user's `long_only` is on: `ats limits show`",
         ),
         Denial.TOO_MANY_POSITIONS: Words(
             "You held as many positions as your limits allow.",
-            "`max_open_positions` is reached",
+            "`max_open_positions` is reached: `ats limits show`",
         ),
         Denial.SYMBOL_EXPOSURE_TOO_LARGE: Words(
             "More would have been at stake in this share than your limits allow.",
-            "above `max_symbol_exposure`",
+            "above `max_symbol_exposure`: `ats limits show`",
         ),
         Denial.EXPOSURE_TOO_LARGE: Words(
             "More would have been at stake than your limits allow.",
-            "above `max_exposure`",
+            "above `max_exposure`: `ats limits show`",
         ),
         Denial.DAILY_LOSS_REACHED: Words(
             "The day's loss had reached your limit.",
@@ -249,6 +248,14 @@ WORDS: Final[Mapping[str, Words]] = MappingProxyType(
         Denial.AGAINST_POSITION: Words(
             "You held a position of the other side, and more than it would have been traded.",
             "nothing to do: an order that would turn a position over does not leave",
+        ),
+        Denial.FUNDS_UNKNOWN: Words(
+            "It is not known whether the funds of your account cover the order.",
+            "Dhan has not said the account's funds for 15 minutes, or a contract is sold short",
+        ),
+        Denial.FUNDS_TOO_SMALL: Words(
+            "The free funds of your account do not cover the order.",
+            "its whole value must be free at Dhan, without leverage; `ats preflight` shows funds",
         ),
         # claim, sending and lookup
         Reason.SWITCHED_OFF: Words(
@@ -316,7 +323,7 @@ WORDS: Final[Mapping[str, Words]] = MappingProxyType(
         ),
         NoOrder.LESS_THAN_ONE_LOT: Words(
             "One lot costs more than an order of yours may.",
-            "`max_order_value` buys less than one lot",
+            "`max_order_value` buys less than one lot: `ats limits show`",
         ),
         NoOrder.LESS_THAN_ONE_TICK: Words(
             "Its price is too low for a stop and a target.",
@@ -324,7 +331,7 @@ WORDS: Final[Mapping[str, Words]] = MappingProxyType(
         ),
         NoOrder.ONE_LOT_RISKS_TOO_MUCH: Words(
             "One lot could lose more than you risk in a trade.",
-            "`risk_per_trade` is below one lot's distance to its stop",
+            "`risk_per_trade` is below one lot's distance to its stop: `ats limits show`",
         ),
         NoOrder.FREEZE_BELOW_ONE_LOT: Words(
             "The exchange takes less than one lot of it at once.",

@@ -150,6 +150,11 @@ class SeenContext(FrozenModel):
         default=True, description="the day's book was read whole and agrees, as far as asked for"
     )
     crowd: SeenCrowd | None = Field(default=None, description="null where nobody asked")
+    funds_known: bool = Field(default=True, description="false: Dhan was asked and did not say")
+    funds: Paise | None = Field(
+        default=None, description="paise free for entries; null: not asked for, or unknown"
+    )
+    lot: Quantity = Field(default=Quantity(1), description="units the instrument is traded in")
 
 
 class Answer(FrozenModel):

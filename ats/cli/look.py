@@ -172,6 +172,12 @@ def limits_set(
             "closes the account's intraday positions, those bought by hand too."
         ),
     ] = None,
+    stop_out_cooldown: Annotated[
+        str | None, typer.Option(help="Minutes after a stop-out without an entry in it.")
+    ] = None,
+    max_stop_outs_per_day: Annotated[
+        str | None, typer.Option(help="Stop-outs of a day after which nothing is opened.")
+    ] = None,
     segments: Annotated[
         str | None, typer.Option(help="Segments that may be traded, such as NSE_EQ,NSE_FNO.")
     ] = None,
@@ -195,6 +201,8 @@ def limits_set(
         "max_symbol_exposure": max_symbol_exposure,
         "max_exposure": max_exposure,
         "max_daily_loss": max_daily_loss,
+        "stop_out_cooldown": stop_out_cooldown,
+        "max_stop_outs_per_day": max_stop_outs_per_day,
         "segments": segments,
         "products": products,
         "long_only": long_only,

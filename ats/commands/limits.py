@@ -78,6 +78,8 @@ FIELDS: Final[Mapping[str, Field]] = {
     "max_symbol_exposure": Field("max_symbol_exposure_paise", _rupees),
     "max_exposure": Field("max_exposure_paise", _rupees),
     "max_daily_loss": Field("max_daily_loss_paise", _rupees),
+    "stop_out_cooldown": Field("stop_out_cooldown_minutes", _count),
+    "max_stop_outs_per_day": Field("max_stop_outs_per_day", _count),
     "segments": Field(
         "segments", _some_of(tuple(str(each) for each in Segment if each != "IDX_I"))
     ),

@@ -23,9 +23,11 @@ from executors.quotes import QuoteCache
 from executors.risk.exposure import Filled, day_result, exposure_to
 from executors.risk.gate import (
     DAILY,
+    NOT_ASKED,
     Account,
     Address,
     Denial,
+    Funds,
     PreTradeContext,
     closable,
     closes,
@@ -41,7 +43,7 @@ from executors.store import Claimed
 from executors.tokens import RefusedTokens
 from schemas.calendar import Calendar
 from schemas.evidence import Evidence, SeenContext
-from schemas.ids import DhanClientId, InstrumentId, UserId
+from schemas.ids import DhanClientId, InstrumentId, OrderId, UserId
 from schemas.market import Side, trading_day
 from schemas.messages import OrderIntent
 from schemas.units import UtcNs
@@ -91,6 +93,8 @@ class PreTrade:
     is_member: Callable[[UserId, DhanClientId], bool] = lambda *_: True
     preflight: Callable[[UserId, date], str] = lambda *_: ""
     listed: Callable[[InstrumentId, date], Listed] = lambda *_: Listed()
+    funds: Callable[[UserId, date, OrderId], Funds] = lambda *_: NOT_ASKED
+    entering: Callable[[OrderIntent], None] = lambda _: None
     reconciled: Callable[[UserId, date], bool] = lambda *_: True
     crowds: Crowds | None = None
 
@@ -128,6 +132,13 @@ class PreTrade:
             stop=intent.stop,
         )
         return intent.model_copy(update={"quantity": quantity}), evidence
+
+    def spend(self, order: OrderIntent, now: UtcNs) -> None:
+        """Count a try of `order` that leaves now, against the account's rate and its funds."""
+        closing = self.closes(order, now)
+        self.budget.spend(order, now, closing=closing)
+        if not closing:
+            self.entering(order)
 
     def day_result(self, user: UserId, now: UtcNs) -> int:
         """Paise made or lost on the day of `now`, closed and open, before charges."""
@@ -212,6 +223,8 @@ class PreTrade:
             stopped_out_at=UtcNs(stopped_out_at) if stopped_out_at else None,
             reconciled=self.reconciled(user, day),
             crowd=self.crowds.of(order, now, listed.lot) if self.crowds else None,
+            funds=self.funds(user, day, order.id),
+            lot=listed.lot,
         )
 
     def _prices(self, instruments: Iterable[InstrumentId], now: UtcNs) -> dict[InstrumentId, int]:

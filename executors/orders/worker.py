@@ -169,7 +169,7 @@ class OrderWorker:
             watch.judged(seen, denial)
             if denial:
                 return denial, watch.judgement
-            pre_trade.budget.spend(order, now, closing=pre_trade.closes(order, now))
+            pre_trade.spend(order, now)
             new = _new_order(order, opens=guarded and pre_trade.opens(order, now))
             watch.sent()
             placed = await client.place(new)

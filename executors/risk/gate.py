@@ -18,13 +18,13 @@ from executors.risk.crowd import Crowd
 from executors.risk.exposure import Exposure
 from executors.risk.listed import Ban, Listed
 from executors.risk.requests import ENTRIES, WORKERS
-from executors.risk.sizing import WHOLE, UserLimits
+from executors.risk.sizing import WHOLE, UserLimits, affordable
 from executors.risk.square_off import SquareOff
 from schemas.calendar import Calendar
-from schemas.ids import InstrumentId
+from schemas.ids import InstrumentId, Segment
 from schemas.market import Side, trading_day
 from schemas.messages import OrderIntent
-from schemas.units import Price, Quantity, UtcNs
+from schemas.units import Paise, Price, Quantity, UtcNs
 
 # Ten silent seconds of all instruments together: the feed resends liquid quotes every second and
 # the gateway's heartbeats carry its clock on, so this is a dead feed and not a quiet market.
@@ -32,10 +32,12 @@ FEED_DEAD_AFTER: Final = UtcNs.seconds(10)
 # An illiquid share may not trade for a minute; without a trade in two the last price says little
 # about the next.
 QUOTE_STALE_AFTER: Final = UtcNs.seconds(120)
+_CASH: Final = frozenset({Segment.NSE_EQ, Segment.BSE_EQ})
 PRODUCT: Final = "INTRADAY"  # the one that ATS trades
 
 
 DAILY: Final = SquareOff()
+ONE: Final = Quantity(1)
 
 
 class Denial(StrEnum):
@@ -88,6 +90,8 @@ class Denial(StrEnum):
     CROWD_TOO_LARGE = "crowd_too_large"
     STOPPED = "stopped"
     TOO_MANY_REQUESTS = "too_many_requests"
+    FUNDS_UNKNOWN = "funds_unknown"
+    FUNDS_TOO_SMALL = "funds_too_small"
 
 
 class Account(Enum):
@@ -104,6 +108,22 @@ class Address(Enum):
     AS_REGISTERED = "as_registered"
     ANOTHER = "another"
     UNVERIFIED = "unverified"
+
+
+@dataclass(frozen=True, slots=True)
+class Funds:
+    """What the account may still enter for.
+
+    Attributes:
+        known: False where Dhan was to be asked and did not say, or said it too long ago.
+        free: Paise; None where nobody asks: paper money, or unknown.
+    """
+
+    known: bool = True
+    free: Paise | None = None
+
+
+NOT_ASKED: Final = Funds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +207,8 @@ class PreTradeContext:
         reconciled: The user's book of today was read whole and agrees with the broker's, as far as
             the mode asks.
         crowd: The order among all users' of its decision; None where nobody asks.
+        funds: What the account may still enter for.
+        lot: Units that the instrument is traded in.
     """
 
     now: UtcNs
@@ -215,6 +237,8 @@ class PreTradeContext:
     stopped_out_at: UtcNs | None = None
     reconciled: bool = True
     crowd: Crowd | None = None
+    funds: Funds = NOT_ASKED
+    lot: Quantity = ONE
 
     @property
     def closable(self) -> int:
@@ -266,17 +290,24 @@ def fitting(intent: Order, context: PreTradeContext) -> tuple[Quantity, tuple[De
 
     An order of the other side is seldom exactly as large as the position: it would close it and
     open another. Where a halt, the hour, the day's number or the value allows no entry, what is
-    left is the exit. An entry has its share of what all users may order together.
+    left is the exit. An entry has its share of what all users may order together,
+    and as many whole lots as funds pay for; where that is none it stays whole, and `judge` says why
+    it may not leave.
     """
     held = context.closable if intent.side is Side.SELL else -context.closable
     if 0 < held < intent.quantity:
         denials = tuple(denial for each in ON_ENTRIES if (denial := each(intent, context)))
         if denials:
             return Quantity(held), denials
-    crowd = context.crowd
-    if crowd and not _leaves(intent, context) and 0 < crowd.share < intent.quantity:
-        return crowd.share, (Denial.CROWD_TOO_LARGE,)
-    return intent.quantity, ()
+    if _leaves(intent, context):
+        return intent.quantity, ()
+    left, cut_by = intent.quantity, tuple[Denial, ...]()
+    crowd, free = context.crowd, context.funds.free
+    if crowd and 0 < crowd.share < left:
+        left, cut_by = crowd.share, (Denial.CROWD_TOO_LARGE,)
+    if free is not None and 0 < (paid := affordable(free, intent.price, context.lot)) < left:
+        left, cut_by = paid, (*cut_by, Denial.FUNDS_TOO_SMALL)
+    return left, cut_by
 
 
 def nobody_stopped_all(_: Order, context: PreTradeContext) -> Denial | None:
@@ -558,6 +589,27 @@ def crowd_is_within_cap(intent: Order, context: PreTradeContext) -> Denial | Non
     return Denial.CROWD_TOO_LARGE if intent.quantity > context.crowd.share else None
 
 
+def funds_are_known(intent: Order, context: PreTradeContext) -> Denial | None:
+    """No entry while nobody can say what the account has, or what the order would bind.
+
+    What is bought binds its value at most, and so does a share that is sold short. What a sold
+    contract binds is many times its price.
+    """
+    funds = context.funds
+    if _leaves(intent, context) or (funds.known and funds.free is None):
+        return None
+    bounded = intent.side is Side.BUY or intent.instrument.segment in _CASH
+    return None if funds.known and bounded else Denial.FUNDS_UNKNOWN
+
+
+def funds_cover_the_order(intent: Order, context: PreTradeContext) -> Denial | None:
+    """Without leverage: the whole value must be free."""
+    free = context.funds.free
+    if _leaves(intent, context) or free is None:
+        return None
+    return Denial.FUNDS_TOO_SMALL if intent.quantity * intent.price > free else None
+
+
 def _leaves(intent: Order, context: PreTradeContext) -> bool:
     """Whether the order only makes smaller what is held for certain."""
     return closes(intent.side, intent.quantity, context.closable)
@@ -628,6 +680,8 @@ CHECKS: Final[tuple[Check, ...]] = (
     day_has_stop_outs_left,
     instrument_has_cooled_down,
     crowd_is_within_cap,
+    funds_are_known,
+    funds_cover_the_order,
     day_has_orders_left,
     second_has_orders_left,
     account_has_requests_left,

@@ -13,7 +13,7 @@ from datetime import date, time
 
 from executors.risk.crowd import Crowd
 from executors.risk.exposure import Exposure, Reach
-from executors.risk.gate import Account, Address, OrderCounts, PreTradeContext, Quote
+from executors.risk.gate import Account, Address, Funds, OrderCounts, PreTradeContext, Quote
 from executors.risk.listed import Ban, Listed
 from executors.risk.sizing import UserLimits
 from executors.risk.square_off import SquareOff
@@ -110,6 +110,9 @@ def record_of(context: PreTradeContext, instrument: InstrumentId) -> SeenContext
         stopped_out_at=context.stopped_out_at,
         reconciled=context.reconciled,
         crowd=_seen_crowd(context.crowd),
+        funds_known=context.funds.known,
+        funds=context.funds.free,
+        lot=context.lot,
     )
 
 
@@ -164,6 +167,8 @@ def context_of(seen: SeenContext, instrument: InstrumentId) -> PreTradeContext:
         member=seen.member,
         address=Address(seen.address),
         preflight=seen.preflight,
+        funds=Funds(seen.funds_known, seen.funds),
+        lot=seen.lot,
         listed=Listed(
             band=None
             if seen.listed.lower is None or seen.listed.upper is None

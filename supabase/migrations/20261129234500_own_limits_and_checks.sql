@@ -13,6 +13,8 @@ language sql immutable set search_path = '' as $$
     and private.no_larger(p_new.max_symbol_exposure_paise, p_old.max_symbol_exposure_paise)
     and private.no_larger(p_new.max_exposure_paise, p_old.max_exposure_paise)
     and private.no_larger(p_new.max_daily_loss_paise, p_old.max_daily_loss_paise)
+    and private.no_larger(p_new.max_stop_outs_per_day, p_old.max_stop_outs_per_day)
+    and private.no_smaller(p_new.stop_out_cooldown_minutes, p_old.stop_out_cooldown_minutes)
     and private.no_others(p_new.segments, p_old.segments)
     and private.no_others(p_new.products, p_old.products)
     and (p_new.long_only is not distinct from p_old.long_only or coalesce(p_new.long_only, false))
@@ -24,7 +26,8 @@ begin
   if p_limits is null or jsonb_typeof(p_limits) <> 'object' or exists (
     select from jsonb_object_keys(p_limits) as name where name not in (
       'max_order_value_paise', 'risk_per_trade_paise', 'max_orders_per_day', 'max_open_positions',
-      'max_symbol_exposure_paise', 'max_exposure_paise', 'max_daily_loss_paise', 'segments', 'products', 'long_only'))
+      'max_symbol_exposure_paise', 'max_exposure_paise', 'max_daily_loss_paise', 'stop_out_cooldown_minutes',
+      'max_stop_outs_per_day', 'segments', 'products', 'long_only'))
   then
     raise exception 'not limits: %', left(p_limits::text, 200) using errcode = '22023';
   end if;
@@ -39,7 +42,9 @@ begin
     max_order_value_paise = p_new.max_order_value_paise, risk_per_trade_paise = p_new.risk_per_trade_paise,
     max_orders_per_day = p_new.max_orders_per_day, max_open_positions = p_new.max_open_positions,
     max_symbol_exposure_paise = p_new.max_symbol_exposure_paise, max_exposure_paise = p_new.max_exposure_paise,
-    max_daily_loss_paise = p_new.max_daily_loss_paise, segments = p_new.segments, products = p_new.products,
+    max_daily_loss_paise = p_new.max_daily_loss_paise,
+    stop_out_cooldown_minutes = p_new.stop_out_cooldown_minutes,
+    max_stop_outs_per_day = p_new.max_stop_outs_per_day, segments = p_new.segments, products = p_new.products,
     long_only = p_new.long_only, version = nextval('private.limit_versions'), changed_at = clock_timestamp()
   where user_id = p_old.user_id;
   insert into private.user_limit_changes (user_id, own, changed_by, reason, before, after)

@@ -18,6 +18,7 @@ from executors.risk.exposure import Exposure, Reach
 from executors.risk.gate import (
     Account,
     Address,
+    Funds,
     OrderCounts,
     PreTradeContext,
     Quote,
@@ -71,6 +72,7 @@ CROWDS = st.builds(
     st.just(BasisPoints(1_000)),
     st.sampled_from([Quantity(1), Quantity(3)]),
 )
+FUNDS = st.integers(0, 2_000_000).map(lambda free: Funds(free=Paise(free)))
 
 
 @st.composite
@@ -140,6 +142,8 @@ def situations(draw: st.DrawFn) -> tuple[OrderIntent, PreTradeContext]:
         stopped_out_at=draw(st.none() | NEAR),
         reconciled=not draw(seldom),
         crowd=draw(st.none() | CROWDS),
+        funds=draw(st.sampled_from([Funds(), Funds(known=False)]) | FUNDS),
+        lot=Quantity(draw(st.integers(1, 3))),
     )
 
 

@@ -17,6 +17,7 @@ from executors.risk.gate import (
     Account,
     Address,
     Denial,
+    Funds,
     OrderCounts,
     PreTradeContext,
     Quote,
@@ -29,7 +30,7 @@ from executors.risk.requests import ENTRIES, WORKERS, Share
 from executors.risk.sizing import UserLimits
 from executors.risk.square_off import SquareOff
 from schemas.calendar import Calendar
-from schemas.ids import Segment
+from schemas.ids import InstrumentId, Segment
 from schemas.market import PriceBand, Side
 from schemas.messages import OrderIntent
 from schemas.units import BasisPoints, Paise, Price, Quantity, UtcNs
@@ -140,6 +141,8 @@ CHANGES: list[tuple[Change, Denial]] = [
         ),
         Denial.COOLING_DOWN,
     ),
+    (lambda _, s: replace(s, funds=Funds(known=False)), Denial.FUNDS_UNKNOWN),
+    (lambda _, s: replace(s, funds=Funds(free=Paise(1_502_999))), Denial.FUNDS_TOO_SMALL),
     *(
         (lambda _, s, sent=sent: replace(s, sent=sent), Denial.TOO_MANY_REQUESTS)
         for sent in (
@@ -240,6 +243,40 @@ def test_neither_the_hour_nor_a_halt_keeps_anybody_in_a_position(change: Change)
     assert judge(exit_, held) is None
     assert judge(more, held) is not None
     assert cut_to_fit(more, held).quantity == exit_.quantity
+
+
+def test_an_order_is_cut_to_the_whole_lots_that_funds_pay_for() -> None:
+    intent = an_intent(quantity=Quantity(10), price=Price(100))
+
+    def left(free: int, lot: int) -> int:
+        situation = replace(the_situation_for(intent), funds=Funds(free=Paise(free)))
+        return cut_to_fit(intent, replace(situation, lot=Quantity(lot))).quantity
+
+    assert [left(free, 1) for free in (1_000, 999, 100)] == [10, 9, 1]
+    assert [left(free, 4) for free in (1_000, 999, 400)] == [10, 8, 4]
+    assert (left(399, 4), left(0, 1)) == (10, 10)  # and `judge` says why not even one lot leaves
+
+
+def test_funds_keep_nobody_in_a_position() -> None:
+    exit_ = an_intent(side=Side.SELL)
+    held = replace(the_situation_for(exit_), position=exit_.quantity)
+
+    for funds in (Funds(known=False), Funds(free=Paise(0))):
+        assert judge(exit_, replace(held, funds=funds)) is None
+        assert cut_to_fit(exit_, replace(held, funds=funds)) == exit_
+
+
+def test_what_a_sold_contract_binds_is_not_known() -> None:
+    rich = Funds(free=Paise(10**12))
+    share, contract = (
+        an_intent(side=Side.SELL),
+        an_intent(side=Side.SELL, instrument=InstrumentId(Segment.NSE_FNO, 35_001)),
+    )
+
+    assert judge(share, replace(the_situation_for(share), funds=rich)) is None
+    sold = replace(the_situation_for(contract), funds=rich)
+    assert judge(contract, sold) is Denial.FUNDS_UNKNOWN
+    assert judge(contract, replace(sold, funds=Funds())) is None
 
 
 def test_every_denial_has_a_check_that_can_give_it() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 
 from ats.commands.preflight import newest, verdict_lines
+from audit.rejudge import rejudge
 from bus.database import StoreAway
 from bus.records import Output, Record
 from executors.addresses import Addresses
 from executors.clock import MonotonicClock
+from executors.funds import AGAIN_AFTER, HOLDS_FOR, FundsBoard
 from executors.orders.worker import OrderWorker, WorkerDeps
 from executors.preflights import (
     GREEN_AGAIN,
@@ -28,7 +30,7 @@ from executors.preflights import (
     preflight,
 )
 from executors.reasons import for_operator, for_user
-from executors.risk.gate import FEED_DEAD_AFTER
+from executors.risk.gate import FEED_DEAD_AFTER, Funds
 from executors.risk.preflight import CHECKS, Red, judge_preflight
 from executors.sessions import ACTIVE, UserState
 from executors.store import KeyRow
@@ -40,7 +42,7 @@ from schemas.messages import BookRead, ObservedBy, OrderEvent, Outcome, Prefligh
 from schemas.messages import Position as PositionMessage
 from schemas.units import NS_PER_SECOND, Paise, Quantity, UtcNs
 from tests.dhan.broker import ScriptedDhan, hang_up, json_answer
-from tests.executors.factories import RELIANCE, TEN_O_CLOCK, a_decision
+from tests.executors.factories import RELIANCE, TEN_O_CLOCK, a_decision, an_intent
 from tests.executors.harness import run
 from tests.executors.test_family import MINE, Family, an_exit, family, family_stack, shown
 
@@ -99,6 +101,11 @@ class Morning:
     told: list[Preflight] = field(default_factory=list)
     away: int = 0  # calls that the database does not answer
     sweep: PreflightSweep | None = None
+    funds: FundsBoard = field(init=False)
+
+    def __post_init__(self) -> None:
+        machine = self.family.machine
+        self.funds = FundsBoard(lambda: machine.now, required=True)
 
     async def publish(self, output: Output) -> None:
         self.told.append(decode(Preflight, output.value))
@@ -118,6 +125,13 @@ class Morning:
 
     def worker(self) -> WorkerDeps:
         deps = self.family.deps(self.user, preflight=self.board.red)
+        pre_trade = replace(
+            deps.pre_trade,
+            funds=self.funds.of,
+            entering=self.funds.sent,
+            instruments={RELIANCE.id: RELIANCE},
+        )
+        deps = replace(deps, pre_trade=pre_trade)
         state = UserState(ACTIVE, MINE, self.expiry)
         deps.pre_trade.active.replace({self.user: state}, deps.machine.monotonic())
         return deps
@@ -142,6 +156,7 @@ class Morning:
                 feed_clock=lambda: self.feed_clock,
                 publish=self.publish,
                 record=self.record,
+                funds=self.funds,
                 machine=machine,
             ),
             self.board,
@@ -279,6 +294,101 @@ async def test_what_the_database_did_not_take_is_written_when_it_is_back(
     assert len(morning.told) == 1
 
 
+# Funds
+
+
+async def test_an_order_is_cut_to_what_the_account_pays_for_and_the_next_to_what_is_left(
+    family: Family, dhan: ScriptedDhan
+) -> None:
+    morning = await a_morning(family, dhan)
+    asked("/v2/fundlimit", json_answer({"availabelBalance": 45_000.0}))(morning)
+    deps = morning.worker()
+    await morning.look(deps)
+    calls = len(dhan.seen)
+    first = await run(OrderWorker(deps), await family.world.intent(morning.user))
+    second = await run(OrderWorker(deps), await family.world.intent(morning.user))
+    third = await run(OrderWorker(deps), await family.world.intent(morning.user))
+
+    assert first.evidence
+    assert second.evidence
+    assert (first.outcome, first.quantity, first.evidence.cut_by) == (Outcome.ACCEPTED, 10, ())
+    assert (second.quantity, second.evidence.cut_by) == (10, ())
+    assert (third.outcome, third.quantity) == (Outcome.ACCEPTED, 9)
+    assert third.evidence
+    assert third.evidence.cut_by == ("funds_too_small",)
+    assert rejudge(third)
+    assert [each.path for each in dhan.seen[calls:]].count("/v2/fundlimit") == 0  # nobody waits
+
+
+async def test_after_an_order_the_funds_alone_are_asked_again_and_not_at_once(
+    family: Family, dhan: ScriptedDhan
+) -> None:
+    morning = await a_morning(family, dhan)
+    deps = morning.worker()
+    await morning.look(deps)
+    await run(OrderWorker(deps), await family.world.intent(morning.user))
+    dhan.seen.clear()
+    await morning.look(deps)
+    soon = len(dhan.seen)
+    family.machine.now += AGAIN_AFTER
+    await morning.look(deps)
+    await morning.look(deps)
+
+    assert soon == 0
+    assert [each.path for each in dhan.seen] == ["/v2/fundlimit"]
+
+
+def a_funds_board(machine: Any) -> FundsBoard:
+    board = FundsBoard(lambda: machine.now, required=True)
+    board.note(USER, DAY, Paise(2_000_000), machine.now)
+    return board
+
+
+def test_funds_of_another_day_or_too_long_ago_are_unknown() -> None:
+    machine = SimpleNamespace(now=0.0)
+    board, order = a_funds_board(machine), an_intent().id
+
+    assert board.of(USER, DAY, order) == Funds(free=Paise(2_000_000))
+    assert board.of(USER, DAY + timedelta(days=1), order) == Funds(known=False)
+    machine.now = HOLDS_FOR
+    board.note(USER, DAY, None, machine.now)  # asked in vain
+    assert board.of(USER, DAY, order).known
+    machine.now += 1
+    assert board.of(USER, DAY, order) == Funds(known=False)
+
+
+def test_what_left_just_before_a_look_is_still_counted_and_only_once() -> None:
+    machine, intent = SimpleNamespace(now=0.0), an_intent(USER)
+    board, other = a_funds_board(machine), an_intent().id
+    free = 2_000_000 - intent.quantity * intent.price
+
+    board.sent(intent)
+    board.sent(intent)  # another try
+    left = [board.of(USER, DAY, each).free for each in (other, intent.id)]
+    machine.now = 0.5
+    board.note(USER, DAY, Paise(2_000_000), machine.now)
+    early = board.of(USER, DAY, other).free
+    machine.now = 10.0
+    due = board.is_due(USER)
+    board.note(USER, DAY, Paise(free), machine.now)
+
+    assert left == [free, 2_000_000]
+    assert (early, due) == (free, True)
+    assert (board.of(USER, DAY, other).free, board.is_due(USER)) == (free, False)
+
+
+def test_a_fill_asks_for_another_look_and_paper_money_for_none() -> None:
+    machine = SimpleNamespace(now=0.0)
+    board, paper = a_funds_board(machine), FundsBoard(lambda: machine.now, required=False)
+    machine.now = AGAIN_AFTER
+
+    before = board.is_due(USER)
+    board.observe(a_position(USER, agrees=True))
+
+    assert (before, board.is_due(USER)) == (False, True)
+    assert paper.of(USER, DAY, an_intent().id) == Funds()
+
+
 # Accounts beside each other
 
 
@@ -312,6 +422,7 @@ async def test_who_is_not_answered_keeps_nobody_else_waiting() -> None:
         machine=MonotonicClock(),
         publish=publish,
         record=recorded,
+        funds=FundsBoard(MonotonicClock().monotonic, required=True),
     )
 
     await asyncio.wait_for(Sweep(deps, PreflightBoard(required=True)).round(), 5)

@@ -29,6 +29,8 @@ export const REASONS: Readonly<Record<string, string>> = {
   feed_dead: "No market data was coming in.",
   found_late: "Dhan's order book shows the order, which had been recorded as not found.",
   freeze_below_one_lot: "The exchange takes less than one lot of it at once.",
+  funds_too_small: "The free funds of your account do not cover the order.",
+  funds_unknown: "It is not known whether the funds of your account cover the order.",
   funds_unreadable: "Dhan did not say what funds your account has.",
   halted: "Trading was halted.",
   hold: "The decision was to do nothing.",
