@@ -44,6 +44,27 @@ export interface Platform {
   readonly halted: string | null;
 }
 
+/** The user's own limits; null is the platform's own. Amounts in paise. */
+export interface OwnLimits {
+  readonly max_order_value_paise: number | null;
+  readonly risk_per_trade_paise: number | null;
+  readonly max_orders_per_day: number | null;
+  readonly max_open_positions: number | null;
+  readonly max_symbol_exposure_paise: number | null;
+  readonly max_exposure_paise: number | null;
+  readonly max_daily_loss_paise: number | null;
+  readonly segments: readonly string[] | null;
+  readonly products: readonly string[] | null;
+  readonly long_only: boolean | null;
+}
+
+/** The newest look at the account before a day's entries; `reds` are codes, none when it is green. */
+export interface Checks {
+  readonly day: string;
+  readonly reds: readonly string[];
+  readonly looked_at: string;
+}
+
 export interface Account {
   /** The database's clock: everything about expiry is told from it, never from the browser's. */
   readonly now: string;
@@ -65,6 +86,10 @@ export interface Account {
   readonly platform: Platform | null;
   /** The day's orders are used up: only those that close a position still leave. */
   readonly orders_used_up: boolean;
+  /** Null when the user has none of their own. */
+  readonly limits: OwnLimits | null;
+  /** Null when nobody has looked. Looked at with real money only. */
+  readonly checks: Checks | null;
   /** The newest fifty. */
   readonly orders: readonly Order[];
   /** Of the last week, at most twenty. */

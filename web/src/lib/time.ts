@@ -17,6 +17,11 @@ export function clock(moment: string): string {
   return `${two(ist.getUTCHours())}:${two(ist.getUTCMinutes())}`;
 }
 
+/** Such as `2026-11-23`: the Indian day of a moment. */
+export function dayInIndia(moment: string): string {
+  return new Date(Date.parse(moment) + IST_MS).toISOString().slice(0, 10);
+}
+
 /** Such as `23 h 4 min`; whole minutes, rounded down, so that it never promises more than there is. */
 export function duration(ms: number): string {
   const minutes = Math.max(0, Math.floor(ms / 60_000));

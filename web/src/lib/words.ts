@@ -55,6 +55,9 @@ const NOTICES: Readonly<Record<string, Notice>> = {
   switch_not_a_member: bad("Trading cannot be switched on: your Dhan account is not declared as a member of the operator's family."),
   mode_unknown: bad("Trading cannot be switched on: no order worker has told its mode and limits yet."),
   terms_changed: bad("Mode or limits changed while you were asked, so nothing was switched on. Read them again, then decide."),
+  only_tighter: bad("A limit of yours can only become tighter here. Ask the operator to widen it. Nothing was changed."),
+  not_a_limit: bad("This is not a number that a limit can have. Nothing was changed."),
+  limits_too_often: bad("Your limits were changed fifty times today. Try again tomorrow. Nothing was changed."),
   session_ended: bad("Your session has ended. Sign in again."),
   unexpected: bad("Something went wrong on our side. Nothing was changed. Try again."),
 };
@@ -83,6 +86,11 @@ export function failureInWords(reason: string): string {
   const recorded = reason.slice(code.length).replace(/^: /, "");
   if (code === "by_hand") return `${words} ${recorded}`; // a person's own words follow
   return recorded.startsWith(words) ? recorded : words; // it may say more
+}
+
+/** Why today's checks are red, in one sentence; a code of a later version as it is. */
+export function redInWords(code: string): string {
+  return reasonInWords(code) ?? code;
 }
 
 function reasonInWords(code: string): string | undefined {

@@ -38,7 +38,7 @@ export function limitsInWords({ max_order_value_rupees: value, max_orders_per_da
 }
 
 /** Indian digit groups, such as 12,34,567; the same on server and browser, whatever their locale. */
-function grouped(n: number | bigint): string {
+export function grouped(n: number | bigint): string {
   const digits = String(n);
   const head = digits.slice(0, -3).replace(/\B(?=(\d\d)+$)/g, ",");
   return head ? `${head},${digits.slice(-3)}` : digits;

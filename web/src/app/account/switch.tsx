@@ -16,6 +16,7 @@ export function SwitchPart({ account, act }: { account: Account; act: Act }) {
   const live = terms !== null && terms.mode !== "paper";
   const on = connection?.is_trading_enabled ?? false;
   const idle = on ? whyIdle(account) : null;
+  const sellsShort = !(account.limits?.long_only ?? live); // with real money only when an operator says so
   const possible = on || (connectionState(account) === "connected" && platform !== null);
 
   function ask(): void {
@@ -62,10 +63,15 @@ export function SwitchPart({ account, act }: { account: Account; act: Act }) {
         <p>ATS then places orders for this account. It does not ask you again.</p>
         {terms && <Terms platform={terms} />}
         <ul className="risks">
-          <li>No stop-loss order is sent. Nothing limits a loss by itself.</li>
-          <li>ATS also sells short: shares you do not hold.</li>
-          <li>Positions stay open. ATS closes none at the end of the day.</li>
-          {live && <li>Dhan itself closes intraday positions near the end, for a fee. Do not rely on it.</li>}
+          <li>Each position gets a stop-loss order. A market that jumps past it loses you more.</li>
+          <li>{sellsShort ? "ATS also sells short: shares you do not hold." : "ATS only buys first: it does not sell short."}</li>
+          <li>ATS closes its positions before the end of the day, at the price of the moment. If it fails, Dhan does, for a fee.</li>
+          {live && (
+            <li>
+              Where a limit of a day’s loss is set, ATS opens nothing more at it, and Dhan itself closes every intraday position of this
+              account: those you bought by hand too.
+            </li>
+          )}
           <li>You can turn it off at any moment. Orders on their way are not called back.</li>
         </ul>
         <div className="actions">

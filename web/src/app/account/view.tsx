@@ -2,7 +2,9 @@
 "use client";
 import { useRouter } from "next/navigation";
 import { useCallback, useEffect, useState } from "react";
+import { ChecksPart } from "@/app/account/checks";
 import { ConnectionPart } from "@/app/account/connection";
+import { LimitsPart } from "@/app/account/limits";
 import { ModePart } from "@/app/account/mode";
 import { OrdersPart } from "@/app/account/orders";
 import { SwitchPart } from "@/app/account/switch";
@@ -52,6 +54,8 @@ export function AccountView({ first, notice }: { first: Account; notice: Notice 
       <ModePart platform={account.platform} />
       <ConnectionPart account={account} act={act} />
       <SwitchPart account={account} act={act} />
+      <ChecksPart account={account} />
+      <LimitsPart account={account} act={act} />
       <OrdersPart orders={account.orders} denials={account.denials} />
       <PassingNotice notice={stale ?? told} dismiss={stale ? null : () => setTold(null)} />
     </>
