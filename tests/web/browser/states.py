@@ -79,6 +79,29 @@ def connected(left: str = "23 h 4 min 30 s", *, on: bool = False) -> Arrange:
     return arrange
 
 
+def checked(*reds: str) -> Arrange:
+    """An order worker looked at the account today, by the database's clock, and found `reds`."""
+
+    async def arrange(place: Place, user: UUID) -> None:
+        await place.sql(
+            "select public.record_preflight($1, (clock_timestamp() at time zone 'Asia/Kolkata')"
+            "::date, $2, $3, clock_timestamp())",
+            *(user, not reds, list(reds)),
+        )
+
+    return arrange
+
+
+def limited(**limits: Any) -> Arrange:
+    """An operator set limits of the user's own."""
+
+    async def arrange(place: Place, user: UUID) -> None:
+        given = orjson.dumps(limits).decode()
+        await place.sql("select public.set_user_limits($1, $2, 'Asha', 'agreed')", user, given)
+
+    return arrange
+
+
 async def expired(place: Place, _: UUID) -> None:
     await place.sql(
         "update user_trading_keys set token_expiry = clock_timestamp() - interval '5 min'"
@@ -237,7 +260,20 @@ STATES = (
         (reported(halted="outside_session"), connected(on=True), *ORDERS),
     ),
     State("orders-used-up", "the day's 40 orders are used up", (*TRADING, *USED_UP)),
-    State("live", "Live mode", (reported("self", USER.client_id), connected(on=True), *ORDERS)),
+    State(
+        "live",
+        "All is well: your account may open positions.",
+        (
+            *(reported("self", USER.client_id), connected(on=True), checked()),
+            limited(max_daily_loss_paise=500_000, long_only=True, segments=["NSE_EQ"]),
+            *ORDERS,
+        ),
+    ),
+    State(
+        "red-morning",
+        "Your Dhan account has no funds to trade with.",
+        (reported("self", USER.client_id), connected(on=True), checked("no_funds", "book_unread")),
+    ),
     State(
         "live-for-another",
         "but not for your account",

@@ -12,6 +12,7 @@ pytest.importorskip("playwright", reason="no playwright; `make test-web` brings 
 
 from playwright.async_api import expect
 
+from tests.simulator.factories import USER
 from tests.web.browser.people import Keyboard, Pointer, Visit
 from tests.web.browser.place import Place
 from tests.web.browser.states import (
@@ -158,16 +159,48 @@ async def test_the_question_says_what_trading_risks_and_what_it_can_add_up_to(
 ) -> None:
     window = await chromium.window()
     await make(State("", "", (reported(), connected()), asking=True), [window], place)
-    question = Visit(window, place.url, Pointer()).question
+    visit = Visit(window, place.url, Pointer())
+    question = visit.question
 
     for words in (
         "That makes ₹20,00,000 a day at most.",
-        "No stop-loss order is sent.",
+        "Each position gets a stop-loss order.",
         "ATS also sells short",
-        "ATS closes none at the end of the day.",
+        "ATS closes its positions before the end of the day",
     ):
         await expect(question).to_contain_text(words)
     await expect(question).not_to_contain_text("Dhan itself closes")
+    await visit.button("Cancel").click()
+    await make_live(place)
+    await expect(window.page.get_by_role("heading", name="Today’s checks")).to_be_visible()
+    await window.page.get_by_role("switch").click()
+
+    await expect(question).to_contain_text("those you bought by hand too")
+    await expect(question).to_contain_text("it does not sell short")
+
+
+async def test_a_limit_is_tightened_from_the_keyboard_and_shown(
+    place: Place, chromium: Chromium
+) -> None:
+    window = await chromium.window("phone")
+    await make(State("", "", (reported(), connected())), [window], place)
+    page = window.page
+
+    await Keyboard(window).press(page.get_by_text("Tighten a limit"))
+    await page.get_by_label("Limit", exact=True).select_option("max_daily_loss_paise")
+    await expect(page.get_by_text("those you bought by hand too")).to_be_visible()
+    await page.get_by_label("At most").fill("1500.50")
+    await Keyboard(window).press(page.get_by_role("button", name="Tighten"))
+
+    await expect(page.get_by_text("at most ₹1,500.50")).to_be_visible()
+    assert await window.violations() == []
+    await window.shoot("states/limits-phone-light")
+
+
+async def make_live(place: Place) -> None:
+    """The order workers of a moment later trade real money."""
+    for (user,) in await place.sql("select id from auth.users"):
+        await reported("self", USER.client_id)(place, user)
 
 
 @pytest.mark.parametrize("size", ["desktop", "phone"])
