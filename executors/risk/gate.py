@@ -305,8 +305,9 @@ def fitting(intent: Order, context: PreTradeContext) -> tuple[Quantity, tuple[De
     crowd, free = context.crowd, context.funds.free
     if crowd and 0 < crowd.share < left:
         left, cut_by = crowd.share, (Denial.CROWD_TOO_LARGE,)
-    if free is not None and 0 < (paid := affordable(free, intent.price, context.lot)) < left:
-        left, cut_by = paid, (*cut_by, Denial.FUNDS_TOO_SMALL)
+    if free is not None and left * intent.price > free:
+        paid = affordable(free, intent.price, context.lot)
+        left, cut_by = (paid, (*cut_by, Denial.FUNDS_TOO_SMALL)) if paid else (left, cut_by)
     return left, cut_by
 
 
