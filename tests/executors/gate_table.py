@@ -16,6 +16,7 @@ from executors.risk.gate import (
     Account,
     Address,
     Denial,
+    Funds,
     OrderCounts,
     PreTradeContext,
     Quote,
@@ -90,6 +91,7 @@ FEED: Final = "market-rules.md, feed: no order by a price that nobody knows to b
 RATE: Final = "market-rules.md, order threshold and Dhan's limits: 10 a second, 250, 1,000, 7,000"
 BANNED: Final = "market-rules.md, F&O ban: above 95 % of the limit only reducing trades"
 KNOWN: Final = "issue 14: no entry while the user's book is not reconciled"
+PAID: Final = "issue 14: sizing within funds, by `fundlimit`"
 EVENING: Final = UtcNs(TEN_O_CLOCK + UtcNs.minutes(330))  # 15:30
 
 
@@ -352,6 +354,18 @@ CASES: dict[str, Case] = {
     ),
     "a book that is not reconciled: an exit": Case(
         None, KNOWN, SELL, situation=LONG_10 | {"reconciled": False}
+    ),
+    # funds
+    "funds unknown": Case(Denial.FUNDS_UNKNOWN, PAID, situation={"funds": Funds(known=False)}),
+    "funds unknown: an exit": Case(
+        None, PAID, SELL, situation=LONG_10 | {"funds": Funds(known=False)}
+    ),
+    "funds for all of it": Case(None, PAID, situation={"funds": Funds(free=Paise(1_000_000))}),
+    "a paisa too little": Case(
+        Denial.FUNDS_TOO_SMALL, PAID, situation={"funds": Funds(free=Paise(999_999))}
+    ),
+    "no funds: an exit": Case(
+        None, PAID, SELL, situation=LONG_10 | {"funds": Funds(free=Paise(0))}
     ),
     # the moment
     "a decision at its deadline": Case(
