@@ -33,7 +33,7 @@ export function valueOf(name: Name, typed: string): number | null {
 }
 
 /** What holds: the user's own, the platform's, or nothing. In paise where the name says so. */
-export function inForce(name: Name, own: OwnLimits | null, platform: Platform | null): number | null {
+export function holding(name: Name, own: OwnLimits | null, platform: Platform | null): number | null {
   const mine = own?.[name] ?? null;
   const theirs =
     name === "max_order_value_paise" ? (platform?.max_order_value_rupees ?? NaN) * 100 : name === "max_orders_per_day" ? (platform?.max_orders_per_day ?? NaN) : NaN;

@@ -4,11 +4,11 @@ import { type FormEvent, useState } from "react";
 import { grouped } from "@/app/account/mode";
 import type { Act } from "@/app/account/view";
 import type { Account } from "@/lib/account";
-import { inForce, inRupees, LIMITS, NAMES } from "@/lib/limits";
+import { holding, inRupees, LIMITS, NAMES } from "@/lib/limits";
 
 export function LimitsPart({ account, act }: { account: Account; act: Act }) {
   const { limits, platform } = account;
-  const shown = NAMES.map((name) => ({ name, value: inForce(name, limits, platform) })).filter(({ value }) => value !== null);
+  const shown = NAMES.map((name) => ({ name, value: holding(name, limits, platform) })).filter(({ value }) => value !== null);
   return (
     <section aria-labelledby="limits" className="card">
       <div className="head">
