@@ -129,7 +129,6 @@ class Morning:
             deps.pre_trade,
             funds=self.funds.of,
             entering=self.funds.sent,
-            instruments={RELIANCE.id: RELIANCE},
         )
         deps = replace(deps, pre_trade=pre_trade)
         state = UserState(ACTIVE, MINE, self.expiry)
