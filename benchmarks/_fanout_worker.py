@@ -43,7 +43,13 @@ ROOT: Final = str(Path(__file__).parents[1])
 EVERY: Final = 0.002  # seconds of CPU between two samples
 PLAN = PartitionPlan(instrument=2, user=4)
 SHARE = Instrument(
-    InstrumentId(Segment.NSE_EQ, 2885), "RELIANCE", "Reliance", "EQUITY", Quantity(1), Paise(5)
+    InstrumentId(Segment.NSE_EQ, 2885),
+    "RELIANCE",
+    "Reliance",
+    "EQUITY",
+    Quantity(1),
+    Paise(5),
+    has_derivatives=True,
 )
 LIMITS = UserLimits(max_order_value=Paise(5_000_000), max_orders_per_day=5_000)
 

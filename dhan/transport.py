@@ -21,13 +21,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from enum import Enum
-from functools import partial
+from functools import lru_cache, partial
 from types import MappingProxyType
 from typing import Any, Final, Self, TypeAlias, TypeVar
 
 import httpx
 from pydantic import SecretStr
 
+from dhan.connections import KeepAliveTransport
 from dhan.egress import ACCOUNT_HEADER, CONNECTIONS_OF_AN_ACCOUNT, AccountTransport, Egress
 from schemas.errors import Misconfigured
 from schemas.ids import DhanClientId
@@ -48,6 +49,10 @@ _HUGE_WORK: Final = ThreadPoolExecutor(1, thread_name_prefix="dhan-huge-answers"
 # Parsing more of them would stop the interpreter, and with it every account, for seconds.
 MAX_PARTS: Final = 100_000
 MAX_VALUES: Final = 1_500_000
+
+# Every order that order workers have in flight, every lookup, and some: nobody waits for a
+# connection behind accounts that do not answer.
+CONNECTIONS: Final = 640
 
 T = TypeVar("T")
 _KEPT_HEADERS: Final = ("content-type", "date", "retry-after")
@@ -222,7 +227,7 @@ class Lost:
 Result: TypeAlias = Reply | Lost
 
 
-class _ThisMachineOnly(httpx.AsyncHTTPTransport):
+class _ThisMachineOnly(KeepAliveTransport):
     """Connects to loopback addresses and to nothing else."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -232,7 +237,7 @@ class _ThisMachineOnly(httpx.AsyncHTTPTransport):
 
 
 def open_client(
-    max_connections: int = 100, *, leaves_machine: bool = True, egress: Egress | None = None
+    max_connections: int = CONNECTIONS, *, leaves_machine: bool = True, egress: Egress | None = None
 ) -> httpx.AsyncClient:
     """The HTTP client to share: keep-alive, no environment proxies (a proxy would carry paper
     orders off the machine), no redirects, no retries. The caller closes it.
@@ -241,14 +246,12 @@ def open_client(
     `httpx.ConnectError` before a byte is sent. With `egress` each account has connections of its
     own, which begin at its address.
     """
+    certificates = httpx.create_ssl_context(trust_env=False)
 
-    def open_pool(source: str | None) -> httpx.AsyncHTTPTransport:
+    def open_pool(source: str | None) -> httpx.AsyncBaseTransport:
         most = max_connections if source is None else CONNECTIONS_OF_AN_ACCOUNT
-        limits = httpx.Limits(
-            max_connections=most, max_keepalive_connections=most, keepalive_expiry=20
-        )
-        kind = httpx.AsyncHTTPTransport if leaves_machine else _ThisMachineOnly
-        return kind(trust_env=False, limits=limits, local_address=source)
+        kind = KeepAliveTransport if leaves_machine else _ThisMachineOnly
+        return kind(certificates, most, source)
 
     return httpx.AsyncClient(
         trust_env=False,
@@ -315,14 +318,18 @@ class DhanTransport:
         }
         # as the SDK does it: a body only when there is a payload, with the client id last
         content = json.dumps({**payload, "dhanClientId": client_id}).encode() if payload else None
-        request = self._http.build_request(
-            method, f"{self._base_url}{endpoint}", headers=headers, content=content
-        )
+        url = _parsed(f"{self._base_url}{endpoint}")
+        request = self._http.build_request(method, url, headers=headers, content=content)
         reply = await exchange(self._http, request, self._timeout.value, secret=token)
         # whose profile it is decides who asks for it
         if isinstance(reply, Reply) and endpoint != "/profile" and _of_another(reply, client_id):
             return Lost("answer_of_another_account", may_have_arrived=True)
         return reply
+
+
+@lru_cache(maxsize=256)  # one for each kind of call; lookups by name come and go
+def _parsed(url: str) -> httpx.URL:
+    return httpx.URL(url)
 
 
 def _of_another(reply: Reply, client_id: str) -> bool:

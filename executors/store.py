@@ -8,9 +8,10 @@ whose answer was lost is answered with `AlreadyClaimed`, a outcome with what was
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, NamedTuple, NewType, TypeAlias, TypeVar
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from supabase import AsyncClient
 
 from bus.database import Answers, RowRefused, StoreAway
 from dhan.transport import Credentials
+from executors.batches import Arguments, Batches
 from executors.clock import MonotonicClock
 from executors.terms import OrderTerms
 from schemas.errors import Misconfigured, TryLater, Unreadable
@@ -215,13 +217,22 @@ T = TypeVar("T")
 
 
 class Store:
-    """Calls of the database, each answered within `bus.database.ANSWER_WITHIN` or `StoreAway`."""
+    """Calls of the database, each answered within `bus.database.ANSWER_WITHIN` or `StoreAway`.
+
+    Claims that come together travel together, and so do outcomes (`executors.batches`).
+    """
 
     def __init__(
         self, client: AsyncClient, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         self._client = client
         self._answers = Answers(_REMEDY, monotonic)
+        self._claims = Batches(
+            partial(self._rpc, "claim_order"), partial(self._many, "claim_orders", "p_orders")
+        )
+        self._outcomes = Batches(
+            self._record_one, partial(self._many, "record_order_outcomes", "p_outcomes")
+        )
 
     async def claim(
         self, intent: OrderIntent, *, closes: bool = False, evidence: Evidence | None = None
@@ -237,7 +248,7 @@ class Store:
         terms = OrderTerms.of(intent, evidence).written()
         arguments: dict[str, Any] = {"p_terms": terms, "p_closes": closes}
         arguments["p_correlation_id"] = intent.dhan_correlation_id
-        answer = await self._rpc("claim_order", _names(OrderKey.of(intent)) | arguments)
+        answer = await self._claims.answer(_names(OrderKey.of(intent)) | arguments)
         match answer:
             case {"status": "differs", "action": str(action), "symbol": str(symbol)}:
                 raise Unreadable(
@@ -300,10 +311,9 @@ class Store:
         }
         if judgement:
             arguments["p_judgement"] = judgement.model_dump(mode="json")
-            answer = await self._rpc("record_judged_outcome", arguments)
         else:
             arguments["p_terms"] = terms.written() if terms else None
-            answer = await self._rpc("record_order_outcome", arguments)
+        answer = await self._outcomes.answer(arguments)
         match answer:
             case {"first": False, "outcome": None} if terms:
                 return None
@@ -318,6 +328,12 @@ class Store:
                     )
                 return recorded
         raise self._unexpected("record_order_outcome")
+
+    async def _record_one(self, arguments: Arguments) -> Any:
+        judged = "p_judgement" in arguments
+        return await self._rpc(
+            "record_judged_outcome" if judged else "record_order_outcome", arguments
+        )
 
     async def reconcile(self, key: OrderKey) -> Reconciled:
         """The state of a claim, with credentials to look it up while it is open.
@@ -445,6 +461,14 @@ class Store:
 
     async def _rpc(self, function: str, arguments: dict[str, Any]) -> Any:
         return await self._ask(function, self._client.rpc(function, arguments).execute)
+
+    async def _many(
+        self, function: str, name: str, arguments: Sequence[Arguments]
+    ) -> Sequence[Any]:
+        answers = await self._rpc(function, {name: arguments})
+        if isinstance(answers, list) and len(answers) == len(arguments):
+            return answers
+        raise self._unexpected(function)
 
     async def _ask(self, call: str, execute: Callable[[], Awaitable[Any]]) -> Any:
         try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
-from functools import reduce
+from functools import cached_property, reduce
 from itertools import chain, combinations, pairwise
 from typing import Annotated, Final, Self
 
@@ -234,8 +234,23 @@ class Calendar(BaseModel):
 
     def sessions(self, day: date, of: InstrumentId) -> tuple[Session, ...]:
         """The continuous sessions of one instrument on one day, in order; none when closed."""
-        hours = self.hours(day, of.segment, auction=self.closes_in_auction(of))
-        return tuple(Session(day, _at(day, open_), _at(day, close)) for open_, close in hours)
+        auction = self.closes_in_auction(of)
+        known = self._sessions_known.get((day, of.segment, auction))
+        if known is None:
+            hours = self.hours(day, of.segment, auction=auction)
+            known = tuple(Session(day, _at(day, open_), _at(day, close)) for open_, close in hours)
+            self._sessions_known[day, of.segment, auction] = known
+        return known
+
+    @cached_property
+    def _sessions_known(self) -> dict[tuple[date, Segment, bool], tuple[Session, ...]]:
+        """What was asked before: every order asks several times, and the answer never changes."""
+        return {}
+
+    def __copy__(self) -> Self:
+        copied = super().__copy__()
+        copied.__dict__.pop("_sessions_known", None)  # the copy may get other facts
+        return copied
 
     def session(self, day: date, segment: Segment = Segment.NSE_EQ) -> Session | None:
         """From the first open of the segment's day to its last close; None when it is closed."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from datetime import date
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final, NamedTuple, NewType
 from uuid import UUID, uuid5
 
@@ -88,16 +89,7 @@ class InstrumentId(NamedTuple):
         Raises:
             ValueError: unknown segment, or a security id that is not an unsigned 32-bit number.
         """
-        segment, colon, security_id = text.partition(":")
-        if (
-            not colon
-            or segment not in Segment.__members__
-            or not _SECURITY_ID.fullmatch(security_id)
-        ):
-            raise ValueError(f"not an instrument: {text!r} (expected for example NSE_EQ:2885)")
-        if int(security_id) > MAX_SECURITY_ID:
-            raise ValueError(f"security id beyond 32 bits: {text!r}")
-        return cls(Segment(segment), int(security_id))
+        return _instrument(text)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -111,6 +103,16 @@ class InstrumentId(NamedTuple):
             ),
             serialization=core_schema.to_string_ser_schema(),
         )
+
+
+@lru_cache(maxsize=16_384)  # more than the instruments of a day
+def _instrument(text: str) -> InstrumentId:
+    segment, colon, security_id = text.partition(":")
+    if not colon or segment not in Segment.__members__ or not _SECURITY_ID.fullmatch(security_id):
+        raise ValueError(f"not an instrument: {text!r} (expected for example NSE_EQ:2885)")
+    if int(security_id) > MAX_SECURITY_ID:
+        raise ValueError(f"security id beyond 32 bits: {text!r}")
+    return InstrumentId(Segment(segment), int(security_id))
 
 
 def derive(kind: str, *parts: object) -> UUID:

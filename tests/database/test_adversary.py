@@ -24,7 +24,12 @@ import pytest_asyncio
 
 from ats.embedded.postgres import EmbeddedPostgres
 from simulator.supabase import migrate
-from tests.database import adversary, adversary_family, adversary_preflight
+from tests.database import (
+    adversary,
+    adversary_batches,
+    adversary_family,
+    adversary_preflight,
+)
 from tests.database.adversary import Check, Scene
 from tests.database.conftest import Connection
 from tests.database.fixtures import MIGRATIONS, an_order_worker_reports
@@ -32,7 +37,7 @@ from tests.database.mutants import Mutant, mutants, said_by, sql_of
 
 FIRST = "20261129180000"  # every migration from here on is mutated
 PARTS = 4  # of the mutants: all of them take longer than one test may
-MODULES = (adversary, adversary_family, adversary_preflight)
+MODULES = (adversary, adversary_family, adversary_preflight, adversary_batches)
 CHECKS = tuple(check for module in MODULES for check in module.CHECKS)
 EARLIER = [file for file in sorted(MIGRATIONS.glob("*.sql")) if file.name < FIRST]
 OURS = [file for file in sorted(MIGRATIONS.glob("*.sql")) if file.name >= FIRST]

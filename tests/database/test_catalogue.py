@@ -50,6 +50,7 @@ SERVICE_FUNCTIONS = {
     *("set_user_limits", "limits_in_force", "impose_halt"),
     *("declare_member", "end_membership", "members_declared"),
     "record_preflight",
+    *("claim_orders", "record_order_outcomes"),
 }
 USER_FUNCTIONS = {
     *("store_dhan_token", "disconnect_dhan"),

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from schemas.calendar import EVERY_DAY, Calendar
+from schemas.calendar import EVERY_DAY, Calendar, Holiday
 from schemas.calendar_file import exchange_calendar, parse
 from schemas.errors import Misconfigured
-from schemas.ids import Segment
+from schemas.ids import InstrumentId, Segment
 
 DOCS = Path(__file__).parents[2] / "docs" / "streams.md"
 
@@ -126,3 +126,14 @@ def test_the_winter_of_the_documentation_ends_late_and_the_summer_after_it_does_
     winter, summer = (date(2026, 12, 1), date(2027, 3, 12)), (date(2026, 10, 30), date(2027, 3, 15))
     assert closes(calendar, Segment.MCX_COMM, *winter) == [time(23, 55)] * 2
     assert closes(calendar, Segment.MCX_COMM, *summer) == [time(23, 30)] * 2
+
+
+def test_what_a_calendar_has_answered_binds_no_copy_with_other_facts() -> None:
+    day, share = date(2026, 7, 14), InstrumentId(Segment.NSE_EQ, 2885)
+    calendar = EVERY_DAY.model_copy()
+    answered = calendar.sessions(day, share)
+
+    closed = calendar.model_copy(update={"holidays": (Holiday(day=day),)})
+
+    assert (len(answered), closed.sessions(day, share)) == (1, ())
+    assert calendar.sessions(day, share) == answered

@@ -1,0 +1,147 @@
+"""The pool of keep-alive connections: one request one connection, and never another's answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+
+from dhan.connections import KeepAliveTransport
+
+
+@dataclass
+class Server:
+    """Answers each path with itself, once it may.
+
+    Attributes:
+        seen: The connection's number and the path of each request.
+        most: Connections that were open at once.
+    """
+
+    url: str = ""
+    seen: list[tuple[int, str]] = field(default_factory=list)
+    may: dict[str, asyncio.Event] = field(default_factory=dict)
+    came: asyncio.Event = field(default_factory=asyncio.Event)
+    writers: list[asyncio.StreamWriter] = field(default_factory=list)
+    connections: int = 0
+    open: int = 0
+    most: int = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        number, self.open = self.connections, self.open + 1
+        self.writers.append(writer)
+        self.most = max(self.most, self.open)
+        try:
+            while head := await _head(reader):
+                path = head.split(b" ")[1].decode()
+                self.seen.append((number, path))
+                self.came.set()
+                if path in self.may:
+                    await self.may[path].wait()
+                body = path.encode()
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+                await writer.drain()
+        finally:
+            self.open -= 1
+            writer.close()
+
+    async def hang_up(self) -> None:
+        """Close what is open, as a broker does with connections that are idle for long."""
+        for writer in self.writers:
+            writer.close()
+            await writer.wait_closed()
+        self.writers.clear()
+
+
+async def _head(reader: asyncio.StreamReader) -> bytes:
+    try:
+        return await reader.readuntil(b"\r\n\r\n")
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return b""
+
+
+@asynccontextmanager
+async def serving(most: int = 10) -> AsyncIterator[tuple[Server, httpx.AsyncClient]]:
+    server = Server()
+    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+    server.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    transport = KeepAliveTransport(httpx.create_ssl_context(), most)
+    async with httpx.AsyncClient(base_url=server.url, transport=transport) as client:
+        yield server, client
+    listening.close()
+
+
+async def test_a_connection_serves_one_request_after_another() -> None:
+    async with serving() as (server, client):
+        answers = [(await client.get(f"/{n}")).text for n in range(3)]
+
+    assert answers == ["/0", "/1", "/2"]
+    assert {number for number, _ in server.seen} == {1}
+
+
+async def test_requests_at_once_have_a_connection_each() -> None:
+    async with serving() as (server, client):
+        answers = await asyncio.gather(*(client.get(f"/{n}") for n in range(5)))
+
+    assert [answer.text for answer in answers] == [f"/{n}" for n in range(5)]
+    assert server.connections == 5
+
+
+async def test_no_more_than_the_most_are_open_and_the_others_wait_their_turn() -> None:
+    async with serving(most=2) as (server, client):
+        answers = await asyncio.gather(*(client.get(f"/{n}") for n in range(7)))
+
+    assert [answer.text for answer in answers] == [f"/{n}" for n in range(7)]
+    assert server.most == 2
+
+
+async def test_who_waits_too_long_for_a_connection_is_told_that_nothing_left() -> None:
+    async with serving(most=1) as (server, client):
+        server.may["/slow"] = asyncio.Event()
+        slow = asyncio.create_task(client.get("/slow"))
+        await server.came.wait()
+
+        with pytest.raises(httpx.PoolTimeout):
+            await client.get("/other", timeout=httpx.Timeout(5.0, pool=0.01))
+        server.may["/slow"].set()
+
+        assert (await slow).text == "/slow"
+    assert [path for _, path in server.seen] == ["/slow"]
+
+
+async def test_an_answer_nobody_waits_for_any_more_is_not_the_next_ones() -> None:
+    async with serving(most=1) as (server, client):
+        server.may["/first"] = asyncio.Event()
+        first = asyncio.create_task(client.get("/first"))
+        await server.came.wait()
+
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        server.may["/first"].set()
+
+        assert (await client.get("/second")).text == "/second"
+    assert [number for number, _ in server.seen] == [1, 2]
+
+
+async def test_a_connection_that_the_other_side_closed_is_not_used_again() -> None:
+    async with serving() as (server, client):
+        answers = []
+        for n in range(3):
+            answers.append((await client.get(f"/{n}")).text)
+            await server.hang_up()
+
+    assert answers == ["/0", "/1", "/2"]
+    assert server.connections == 3
+
+
+async def test_a_place_whose_connection_failed_is_free_again() -> None:
+    transport = KeepAliveTransport(httpx.create_ssl_context(), 1)
+    async with httpx.AsyncClient(transport=transport) as client:
+        for _ in range(2):
+            with pytest.raises(httpx.ConnectError):
+                await client.get("http://127.0.0.1:1/")
