@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, cast
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
@@ -22,6 +23,7 @@ from executors.accounts import Accounts
 from executors.clock import LiveClock, MarketClock, MonotonicClock, ReplayClock
 from executors.metrics import OrderMetrics
 from executors.modes import Mode, ModeRules
+from executors.orders import worker as order_worker
 from executors.orders.breaker import Breakers
 from executors.orders.outcomes import not_found
 from executors.orders.pre_trade import PreTrade
@@ -348,3 +350,52 @@ async def test_a_replay_counts_each_retry_at_its_own_market_time() -> None:
     assert len(stamps) == len(room.exchange.posts) > 1
     assert stamps == sorted(set(stamps))
     assert busiest(stamps) <= WORKERS.second
+
+
+async def test_an_order_on_its_way_leaves_its_place_to_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(order_worker, "BEGUN_AT_ONCE", 1)
+    room, answered = Room([]), asyncio.Event()
+    place = room.exchange.place
+
+    async def first_waits(order: NewOrder) -> PlaceResult:
+        first_of_all = not room.exchange.posts
+        placed = await place(order)
+        if first_of_all:
+            await answered.wait()
+        return placed
+
+    monkeypatch.setattr(room.exchange, "place", first_waits)
+    slow = asyncio.create_task(room.deliver(valid_until=FAR))
+    await asyncio.sleep(0)
+
+    async with asyncio.timeout(5):
+        other = await room.deliver(valid_until=FAR)
+
+    assert (other.outcome, slow.done()) == (Outcome.ACCEPTED, False)
+    answered.set()
+    assert (await slow).outcome is Outcome.ACCEPTED
+
+
+async def test_no_more_orders_begin_than_can_be_sent_in_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(order_worker, "BEGUN_AT_ONCE", 2)
+    room, claimed = Room([]), asyncio.Event()
+    claim, begun = room.memory.claim, list[OrderIntent]()
+
+    async def held(intent: OrderIntent, **_: object) -> Claim:
+        begun.append(intent)
+        await claimed.wait()
+        return await claim(intent)
+
+    monkeypatch.setattr(room.memory, "claim", held)
+    orders = [asyncio.create_task(room.deliver(valid_until=FAR)) for _ in range(5)]
+    for _ in range(20):
+        await asyncio.sleep(0)
+    at_once = len(begun)
+    claimed.set()
+
+    assert [(await order).outcome for order in orders] == 5 * [Outcome.ACCEPTED]
+    assert (at_once, len(begun)) == (2, 5)
