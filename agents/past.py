@@ -8,7 +8,9 @@ it found before.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Final
+from uuid import UUID
 
 import structlog
 
@@ -36,22 +38,33 @@ class DecisionHistory:
         self._known: defaultdict[InstrumentId, dict[int, Decision]] = defaultdict(dict)
 
     def note(self, offset: int, decision: Decision) -> None:
-        """Keep the decision of the signal at `offset`; the first of an offset stands."""
+        """Keep the decision of the signal at `offset`.
+
+        A restarted engine may write a signal again: its decision counts once, at the first offset.
+        """
         known = self._known[decision.instrument]
-        known.setdefault(offset, decision)
+        first = self._first(known, decision.signal_id)
+        if first is not None and offset >= first:
+            return
+        known[offset] = decision if first is None else known.pop(first)
         if len(known) > REMEMBERED:
             del known[min(known)]
 
     def before(self, offset: int, signal: Signal) -> tuple[Decision, ...]:
         """Decisions of the same day and instrument whose signals came before, oldest first."""
-        day = trading_day(signal.event_time)
+        day, known = trading_day(signal.event_time), self._known.get(signal.instrument, {})
+        first = self._first(known, signal.id)
+        until = offset if first is None else min(offset, first)
         return tuple(
             decision
-            for at, decision in sorted(self._known.get(signal.instrument, {}).items())
-            if at < offset
-            and decision.signal_id != signal.id
-            and trading_day(decision.event_time) == day
+            for at, decision in sorted(known.items())
+            if at < until and trading_day(decision.event_time) == day
         )
+
+    @staticmethod
+    def _first(known: Mapping[int, Decision], signal: UUID) -> int | None:
+        """Where the signal stands first, as far as its decision is known."""
+        return next((at for at, each in known.items() if each.signal_id == signal), None)
 
 
 async def sync_decisions(

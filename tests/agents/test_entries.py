@@ -184,3 +184,23 @@ async def test_a_second_signal_of_a_symbol_costs_no_call_and_the_first_again_is_
     assert again == first
     assert len(provider.requests) == asked
     assert set(asked_for) == {(DAY, Segment.NSE_EQ)}
+
+
+def test_a_decision_on_a_signal_that_was_written_again_counts_once() -> None:
+    history, signal = DecisionHistory(), a_signal(rule="new")
+    first, second = a_decision(rule="one"), a_decision(rule="two")
+
+    for offset, decision in ((5, second), (3, first), (9, first), (11, second), (4, first)):
+        history.note(offset, decision)
+
+    assert history.before(20, signal) == (first, second)
+
+
+def test_a_signal_that_was_written_again_finds_what_it_found_the_first_time() -> None:
+    history, signal = DecisionHistory(), a_signal(rule="new")
+    earlier, later = a_decision(rule="one"), a_decision(rule="two")
+    own = a_decision(rule="new")
+    for offset, decision in ((3, earlier), (4, own), (5, later)):
+        history.note(offset, decision)
+
+    assert history.before(4, signal) == history.before(9, signal) == (earlier,)
