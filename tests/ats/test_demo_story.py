@@ -110,7 +110,7 @@ def a_fan_out(*without: WithoutOrder) -> object:
         (a_day()[3:], f"1 accepted, 1 denied: {USED_UP}"),
         (
             [a_fan_out(WithoutOrder(user_id=ASHA, reason_code="switched_off"))],
-            "no order: trading was switched off before the order left",
+            "no order: Trading was switched off.",
         ),
         ([a_fan_out()], "no order: nobody trades"),
     ],
