@@ -35,14 +35,14 @@ PublishNews: TypeAlias = Callable[[NewsAnswer], Awaitable[None]]
 class NewsCache:
     """Answers by signal. The first of a signal stands."""
 
-    def __init__(self, limit: int = REMEMBERED) -> None:
+    def __init__(self, limit: int | None = REMEMBERED) -> None:
         self._limit = limit
         self._answers: dict[SignalId, NewsAnswer] = {}
 
     def add(self, answer: NewsAnswer) -> NewsAnswer:
         """Keep `answer`, unless its signal has one; return the one that stands."""
         stands = self._answers.setdefault(answer.signal_id, answer)
-        if len(self._answers) > self._limit:
+        if self._limit is not None and len(self._answers) > self._limit:
             self._answers.pop(next(iter(self._answers)))
         return stands
 

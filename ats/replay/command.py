@@ -15,7 +15,7 @@ from ats.replay.source import Source, recorded_by
 from ats.runtime import exit_codes
 from ats.services.calendars import whole_calendar
 from ats.services.executors import limits_of
-from ats.services.llm import news_of, options_of, scout_options_of
+from ats.services.llm import options_of, scout_options_of
 from ats.services.streams import Computed, computed_under
 from audit.replay.answers import AgentsAsSet
 from audit.replay.day import Cores, Replay, span_of
@@ -77,15 +77,11 @@ async def _write_again(options: ReplayOptions, source: Source, tell: Console) ->
 
 
 def cores_of(source: Source, computed: Computed, inputs: RecordedInputs) -> Cores:
-    """The cores as they were set for the record.
-
-    Raises:
-        Misconfigured: news that cannot be used.
-    """
+    """The cores as they were set for the record."""
     settings, shares = source.settings, inputs.instruments
     return Cores(
         engine_service(computed.rule_set.rules, None, computed.config),
-        AgentsAsSet(news_of(settings), options_of(settings), scout_options_of(settings)),
+        AgentsAsSet(options_of(settings), scout_options_of(settings)),
         None if shares is None else OrdersAsSet(shares, limits_of(settings)),
         notes=inputs.notes,
     )

@@ -1,9 +1,8 @@
-"""The agents on recorded answers: scans, reports and decisions once more, and no model asked.
+"""The agents on recorded answers: scans, reports and decisions once more, and nobody asked.
 
 Where the guarantee stops: the daily bars that the Scout read are on no topic, its features are. So
 a scan is derived from its own features: that ranking, answer and list belong together is shown, not
-that the features are those of the bars. Which headlines were there is not recorded either: they
-come from the source that is set.
+that the features are those of the bars.
 """
 
 from __future__ import annotations
@@ -19,9 +18,12 @@ from agents.deadline import Deadline
 from agents.entries import Circumstances
 from agents.features import directional_score
 from agents.journal import LlmCallCache, Question, checked
-from agents.news import NewsSource, NoNews
+from agents.news import Headline
+from agents.recorded_news import NewsCache, RecordedNews
 from agents.scout import Candidate, Ineligible, ScoutOptions, scan_of
 from bus.records import Output, message_output
+from schemas.errors import TryLater
+from schemas.inputs import NewsAnswer
 from schemas.market import Instrument, trading_day
 from schemas.messages import Decision, LlmCall, Scan, ScanEntry, Signal
 from schemas.topics import SCANS
@@ -34,7 +36,6 @@ NO_HURRY: Final = Deadline(1e6, lambda: 0.0)  # seconds; recorded answers are th
 class AgentsAsSet:
     """How the agents were set on the day; of `options` only what decides."""
 
-    news: NewsSource = field(default_factory=NoNews)
     options: AgentOptions = field(default_factory=AgentOptions)
     scout: ScoutOptions = field(default_factory=ScoutOptions)
 
@@ -70,21 +71,49 @@ class RecordedJournal:
         return self.cache.recall(question)
 
 
+@dataclass(slots=True)
+class _NoSource:
+    """Stands in for the source of headlines, which is not asked; remembers whether it was to be."""
+
+    asked: bool = False
+
+    async def headlines(self, symbol: str, as_of: UtcNs) -> Sequence[Headline]:  # noqa: ARG002
+        """Raises TryLater, always: none are recorded."""
+        self.asked = True
+        raise TryLater("no headlines are recorded for this signal")
+
+
+async def _written_already(answer: NewsAnswer) -> None:
+    """What is replayed is not recorded once more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What models and the source of headlines answered on the day."""
+
+    calls: LlmCallCache
+    news: NewsCache
+
+
 @dataclass(frozen=True, slots=True)
 class Answered:
     """What one signal or one day's scan came to.
 
     Attributes:
         unanswered: Why it may differ from the record: what was asked and has no recorded answer.
+        without_news: Headlines were asked for, and no answer of their source is recorded.
     """
 
     outputs: tuple[Output, ...]
     unanswered: tuple[Question, ...] = ()
+    without_news: bool = False
 
     @property
     def note(self) -> str:
         """In words; empty where every answer was there."""
         asked = sorted({f"{each.agent.value}, attempt {each.attempt}" for each in self.unanswered})
+        if self.without_news:
+            asked.append("headlines")
         return f"no recorded answer to the question for {'; '.join(asked)}" if asked else ""
 
 
@@ -116,7 +145,7 @@ async def decide_again(
     signal: Signal,
     scan: Scan | None,
     earlier: Sequence[Decision],
-    cache: LlmCallCache,
+    recorded: Recorded,
     agents: AgentsAsSet,
 ) -> tuple[Answered, Decision]:
     """The reports and the decision on `signal`, and the decision by itself.
@@ -124,19 +153,20 @@ async def decide_again(
     `scan` is what stood there when it was decided; `earlier` are the decisions of the instrument
     on signals before it.
     """
-    journal, options = RecordedJournal(cache), agents.options
+    journal, options, source = RecordedJournal(recorded.calls), agents.options, _NoSource()
     session = options.session(trading_day(signal.event_time), signal.instrument.segment)
     result = await run_committee(
         signal,
         scan,
-        news=agents.news,
+        news=RecordedNews(source, recorded.news, signal, _written_already),
         journal=journal,
         deadline=NO_HURRY,
         validity=options.validity,
         limits=options.limits,
         around=Circumstances(session, earlier),
     )
-    return Answered(outputs_of(result), tuple(journal.unanswered)), result.decision
+    again = Answered(outputs_of(result), tuple(journal.unanswered), source.asked)
+    return again, result.decision
 
 
 @dataclass(slots=True)

@@ -16,7 +16,15 @@ from uuid import UUID
 
 from agents.journal import LlmCallCache
 from agents.past import DecisionHistory
-from audit.replay.answers import AgentsAsSet, Answered, Scans, decide_again, scan_again
+from agents.recorded_news import NewsCache
+from audit.replay.answers import (
+    AgentsAsSet,
+    Answered,
+    Recorded,
+    Scans,
+    decide_again,
+    scan_again,
+)
 from audit.replay.comparison import (
     Comparison,
     Difference,
@@ -41,6 +49,7 @@ from executors.risk.preflight import judge_preflight
 from schemas.codec import decode
 from schemas.errors import Unreadable
 from schemas.ids import OrderId
+from schemas.inputs import NewsAnswer
 from schemas.market import Action
 from schemas.messages import (
     Decision,
@@ -61,6 +70,7 @@ from schemas.topics import (
     FANOUTS,
     INDICATORS,
     LLM,
+    NEWS,
     ORDER_EVENTS,
     ORDERS,
     POSITIONS,
@@ -206,16 +216,13 @@ class Replay:
 
     async def _agents(self, signals: Sequence[Output], plan: PartitionPlan) -> list[Output]:
         """Scans, reports and decisions; returns the decisions."""
-        agents, scans, cache = self._cores.agents, Scans(), LlmCallCache()
+        agents, scans = self._cores.agents, Scans()
+        told = await self._told()
         decided: dict[UUID, UtcNs] = {}
 
         def known(record: Record) -> None:
             if (decision := _read(Decision, record)) is not None:
                 decided.setdefault(decision.signal_id, record.published_at)
-
-        def answered(record: Record) -> None:
-            if (call := _read(LlmCall, record)) is not None:
-                cache.remember(call)
 
         def scanned(record: Record) -> None:
             if (scan := _read(Scan, record)) is not None:
@@ -224,22 +231,37 @@ class Replay:
         await self._index(SCANS, use=scanned)
         await self._index(REPORTS)
         await self._index(DECISIONS, use=known)
-        await self._take(LLM, answered)
         for _, scan in scans.by_day.values():
-            self._take_answered(await scan_again(scan, cache, agents), self._comparisons)
+            self._take_answered(await scan_again(scan, told.calls, agents), self._comparisons)
         router = Router({SIGNALS.name: SIGNALS}, (REPORTS, DECISIONS), plan)
         decisions, past = list[Output](), DecisionHistory()
         for done, output in enumerate(signals, 1):
             signal = decode(Signal, output.value)
             known_then = scans.known_to(signal, decided.get(signal.id))
             earlier = past.before(done, signal)
-            made, decision = await decide_again(signal, known_then, earlier, cache, agents)
+            made, decision = await decide_again(signal, known_then, earlier, told, agents)
             past.note(done, decision)  # their order counts, not their numbers
             routed = tuple(router.route(_as_read(output), made.outputs))
             self._take_answered(Answered(routed, made.unanswered), self._comparisons)
             decisions += [each for each in routed if each.topic is DECISIONS]
             self._tell("replaying the agents", done, len(signals))
         return decisions
+
+    async def _told(self) -> Recorded:
+        """What models and the source of headlines answered."""
+        told = Recorded(LlmCallCache(), NewsCache(limit=None))
+
+        def answered(record: Record) -> None:
+            if (call := _read(LlmCall, record)) is not None:
+                told.calls.remember(call)
+
+        def informed(record: Record) -> None:
+            if (answer := _read(NewsAnswer, record)) is not None:
+                told.news.add(answer)
+
+        await self._take(LLM, answered)
+        await self._take(NEWS, informed)
+        return told
 
     def _take_answered(self, made: Answered, comparisons: dict[str, Comparison]) -> None:
         for output in made.outputs:

@@ -14,12 +14,13 @@ import pytest
 import pytest_asyncio
 
 from agents.journal import LlmCallCache
+from agents.recorded_news import NewsCache
 from ats.replay.command import run
 from ats.replay.options import ReplayOptions
 from ats.runtime import exit_codes
 from ats.services.streams import service_of
 from ats.settings import Settings
-from audit.replay.answers import AgentsAsSet, decide_again
+from audit.replay.answers import AgentsAsSet, Recorded, decide_again
 from audit.replay.day import span_of
 from audit.replay.folds import Fold
 from audit.replay.publish import REPUBLISHED, Pace, into, republish
@@ -67,10 +68,10 @@ def a_tape() -> Tape:
 @pytest_asyncio.fixture(scope="module", loop_scope="package")
 async def tape() -> Tape:
     """With the decisions on its signals: without a scan of the day they are all a HOLD."""
-    made = a_tape()
+    made, recorded = a_tape(), Recorded(LlmCallCache(), NewsCache())
     for each in [output for output in made.made if output.topic is SIGNALS]:
         signal = decode(Signal, each.value)
-        answered, _ = await decide_again(signal, None, (), LlmCallCache(), AgentsAsSet())
+        answered, _ = await decide_again(signal, None, (), recorded, AgentsAsSet())
         made.made.extend(output._replace(partition=each.partition) for output in answered.outputs)
     return made
 
