@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
@@ -22,13 +23,16 @@ from schemas.manifest import digest_of
 from schemas.topics import DEAD_LETTER, MANIFEST, MANIFEST_CONTENTS, PartitionPlan, Topic
 from tests.ats.factories import DAY, OPEN
 
+# others read every dead letter of the shared broker
+TRIAL = replace(DEAD_LETTER, name="ats.manifest-trial")
+
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def connection(kafka: EmbeddedKafka) -> KafkaConnection:
     found = KafkaConnection(kafka.bootstrap_servers)
-    await create_topics(found, PartitionPlan(), topics=[MANIFEST, MANIFEST_CONTENTS, DEAD_LETTER])
+    await create_topics(found, PartitionPlan(), topics=[MANIFEST, MANIFEST_CONTENTS, TRIAL])
     return found
 
 
@@ -78,10 +82,10 @@ async def test_every_record_names_the_manifest_it_was_made_under(
     async with Publisher(connection) as publisher:
         for nth in range(3):
             named.append(await log.record({"limits": nth}))
-            output = Output(DEAD_LETTER, service.encode(), b"{}", headers=(("own", b"1"),))
+            output = Output(TRIAL, service.encode(), b"{}", headers=(("own", b"1"),))
             await publisher.send_and_wait(output)
 
-    found = await records(connection, DEAD_LETTER, service)
+    found = await records(connection, TRIAL, service)
 
     assert [named_by(record) for record in found] == named
     assert [record.headers["own"] for record in found] == [b"1"] * 3
