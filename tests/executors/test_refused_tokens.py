@@ -64,7 +64,7 @@ async def test_a_dead_token_is_posted_once_and_its_user_is_inactive_until_they_c
 
     assert (first.outcome, first.reason_code) == (Outcome.REJECTED, "DH-901")
     assert (second.outcome, second.reason_code) == (Outcome.DENIED, "token_refused")
-    assert "connect the account again" in second.reason
+    assert "Connect again" in second.reason
     assert posts(dhan) == 1
     session = await session_of(scripted, user)
     assert (session.active, session.reason) == (False, "token_refused")
