@@ -66,6 +66,8 @@ def goes_to(client: httpx.AsyncClient) -> str:
 
 
 async def look(deps: ExecutorDeps, file: Path) -> None:
+    while not found(OrderWorker):  # noqa: ASYNC110 - nobody tells
+        await asyncio.sleep(0.1)
     await asyncio.sleep(2.0)  # the first claims, sweeps and reports
     gc.collect()
     file.with_suffix(".part").write_text(

@@ -31,6 +31,7 @@ USERS: Final = {
     *("halt_own_trading", "lift_own_halt", "tighten_own_limits"),
     "own_limits_and_checks",
 }
+INVOKED: Final = {"own_account"}  # runs as who calls it, and has no rights of its own
 INNER: Final = {
     *("refuse_too_many", "halt_key", "wait_for_claims", "halt", "is_halted"),
     *("no_larger", "no_smaller", "no_others", "no_wider", "refuse_unknown_limits"),
@@ -285,7 +286,7 @@ async def functions_trust_no_search_path_and_entries_run_as_their_owner(scene: S
     rows = await scene.sql.fetch(
         "select proname, prosecdef, coalesce(array_to_string(proconfig, ' '), '') as settings "
         "from pg_proc where proname = any ($1)",
-        SERVICE | USERS | INNER,
+        SERVICE | USERS | INNER | INVOKED,
     )
 
     assert {row["proname"] for row in rows if row["prosecdef"]} == SERVICE | USERS

@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import replace
 from datetime import timedelta
 from random import Random
 from typing import TypeVar
@@ -42,13 +41,12 @@ from dhan.trader_control import (
 )
 from dhan.transport import Credentials, OrderUrl
 from schemas.ids import CorrelationId, DhanOrderId, Segment
-from schemas.market import Instrument, PriceBand, Side, trading_day
+from schemas.market import Side, trading_day
 from schemas.units import Paise, Price, Quantity
 from simulator.config import Casing, SimulatedUser, SimulatorConfig
-from simulator.market.tape import Listing
-from simulator.matching.rules import Rules
 from simulator.server import Simulator
 from tests.dhan.factories import TOKEN, an_order, credentials
+from tests.simulator.factories import as_listed
 
 
 @pytest_asyncio.fixture
@@ -149,16 +147,6 @@ async def test_a_wrong_price_and_a_wrong_token_are_rejected_in_words(
     assert (off_grid.code, stranger.code) == ("DH-906", "DH-901")
 
 
-def listed(listing: Listing) -> Instrument:
-    """The instrument with what the exchange allows in it today."""
-    lower, upper = listing.lower_circuit, listing.upper_circuit
-    return replace(
-        listing.instrument,
-        band=PriceBand(lower, upper) if lower else None,
-        freeze_quantity=Quantity(Rules().freeze(listing.instrument)),
-    )
-
-
 async def test_the_master_names_every_instrument_of_the_market(
     http: httpx.AsyncClient, simulator: Simulator
 ) -> None:
@@ -167,7 +155,7 @@ async def test_the_master_names_every_instrument_of_the_market(
     master = parse(text, frozenset(Segment))
 
     assert master.bad == ()
-    assert list(master.by_id.values()) == [listed(listing) for listing in simulator.market.listings]
+    assert list(master.by_id.items()) == list(as_listed(simulator.market).items())
 
 
 async def test_daily_candles_come_for_the_days_asked_for(

@@ -6,16 +6,19 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 import aiohttp
 
 from schemas.ids import InstrumentId, Segment
-from schemas.market import Instrument, Side
+from schemas.market import Instrument, PriceBand, Side
 from schemas.units import Paise, Quantity
 from simulator.config import SimulatedUser, SimulatorConfig
+from simulator.market.tape import Listing, Market
 from simulator.matching.order_manager import OrderRequest, OrderType, Product, Validity
+from simulator.matching.rules import Rules
 from simulator.server import Simulator
 
 DAY = date(2026, 11, 23)
@@ -25,6 +28,24 @@ RELIANCE = InstrumentId(Segment.NSE_EQ, 2885)
 NIFTY = InstrumentId(Segment.IDX_I, 13)
 THE_SHARE = Instrument(RELIANCE, "RELIANCE", "Reliance Industries", "EQUITY", Quantity(1), Paise(5))
 HEADER = "symbol,timestamp,open,high,low,close,volume"
+
+
+def as_listed(market: Market) -> dict[InstrumentId, Instrument]:
+    """The instruments with what the exchange allows in them today, as the master names them."""
+    listings = market.listings
+    on = {each.id: each.instrument.symbol.partition("-")[0] for each in listings if each.contract}
+    return {each.id: _as_listed(each, on.get(each.id, ""), set(on.values())) for each in listings}
+
+
+def _as_listed(listing: Listing, underlying: str, with_contracts: set[str]) -> Instrument:
+    plain, (lower, upper) = listing.instrument, (listing.lower_circuit, listing.upper_circuit)
+    return replace(
+        plain,
+        band=PriceBand(lower, upper) if lower else None,
+        freeze_quantity=Quantity(Rules().freeze(plain)),
+        underlying=underlying,
+        has_derivatives=plain.tradable and plain.symbol in with_contracts,
+    )
 
 
 def _wall_clock() -> datetime:

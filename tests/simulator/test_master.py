@@ -11,7 +11,7 @@ from dhanhq import Security
 
 from dhan.instruments import parse
 from schemas.ids import Segment
-from tests.simulator.factories import RELIANCE, call, running
+from tests.simulator.factories import RELIANCE, as_listed, call, running
 
 DETAILED = "/instruments/api-scrip-master-detailed.csv"
 
@@ -19,7 +19,7 @@ DETAILED = "/instruments/api-scrip-master-detailed.csv"
 async def test_our_reader_finds_every_instrument_of_the_market_in_the_detailed_file() -> None:
     async with running(shares=30, options=("NIFTY", "RELIANCE")) as simulator:
         _, text = await call(simulator, "GET", DETAILED)
-        listed = {listing.id: listing.instrument for listing in simulator.market.listings}
+        listed = as_listed(simulator.market)
 
     read = parse(text, frozenset(Segment))
     assert read.bad == ()
