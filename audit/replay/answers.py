@@ -1,8 +1,8 @@
 """The agents on recorded answers: scans, reports and decisions once more, and nobody asked.
 
-Where the guarantee stops: the daily bars that the Scout read are on no topic, its features are. So
-a scan is derived from its own features: that ranking, answer and list belong together is shown, not
-that the features are those of the bars.
+Where the guarantee stops: a scan is derived from its own features, not from the daily bars that the
+Scout read: that ranking, answer and list belong together is shown, not that the features are those
+of the bars.
 """
 
 from __future__ import annotations
