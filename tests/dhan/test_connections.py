@@ -145,3 +145,16 @@ async def test_a_place_whose_connection_failed_is_free_again() -> None:
         for _ in range(2):
             with pytest.raises(httpx.ConnectError):
                 await client.get("http://127.0.0.1:1/")
+
+
+async def test_an_answer_that_is_closed_twice_gives_back_one_place() -> None:
+    async with serving(most=1) as (server, client):
+        answer = await client.send(client.build_request("GET", "/0"), stream=True)
+        body = answer.stream
+        assert isinstance(body, httpx.AsyncByteStream)
+        for _ in range(2):
+            await body.aclose()
+
+        await asyncio.gather(*(client.get(f"/{n}") for n in range(1, 4)))
+
+    assert server.most == 1

@@ -71,7 +71,8 @@ async def test_while_all_calls_are_on_their_way_questions_gather() -> None:
         await turns()
 
     waiting += asked(batches, *range(AT_ONCE, 3 * MOST))
-    await asyncio.sleep(0)
+    await turns()
+    assert len(database.calls) == AT_ONCE
     database.open.set()
 
     assert await asyncio.gather(*waiting) == list(range(3 * MOST))
@@ -123,6 +124,26 @@ async def test_who_stops_waiting_takes_no_answer_from_the_others() -> None:
     assert await second == 2
     with pytest.raises(asyncio.CancelledError):
         await first
+
+
+async def test_who_stops_waiting_before_the_call_asks_nothing() -> None:
+    database = Database()
+    database.open.clear()
+    batches = Batches(database.one, database.many)
+    under_way = []
+    for n in range(AT_ONCE):
+        under_way += asked(batches, n)
+        await turns()
+    gone, stays = asked(batches, 100, 101)
+    await turns()
+
+    gone.cancel()
+    await turns()
+    database.open.set()
+
+    assert await stays == 101
+    await asyncio.gather(*under_way)
+    assert all(100 not in call for call in database.calls)
 
 
 async def turns() -> None:
