@@ -31,6 +31,7 @@ PRODUCTS: Final = ("CNC", "INTRADAY", "MARGIN", "MTF")
 MAX_TEXT: Final = 500
 MAX_NAME: Final = 100
 MOST_SHOWN: Final = 1_000
+MOST: Final = 1_000_000  # of orders, positions or minutes: more limits nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,9 @@ def _rupees(text: str) -> int:
 
 
 def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit():
-        raise ValueError("a number from 0")
+    digits = text.isascii() and text.isdigit() and len(text) <= len(str(MOST))
+    if not digits or int(text) > MOST:
+        raise ValueError(f"a number from 0 to {MOST}")
     return int(text)
 
 
@@ -80,9 +82,7 @@ FIELDS: Final[Mapping[str, Field]] = {
     "max_daily_loss": Field("max_daily_loss_paise", _rupees),
     "stop_out_cooldown": Field("stop_out_cooldown_minutes", _count),
     "max_stop_outs_per_day": Field("max_stop_outs_per_day", _count),
-    "segments": Field(
-        "segments", _some_of(tuple(str(each) for each in Segment if each != "IDX_I"))
-    ),
+    "segments": Field("segments", _some_of(SEGMENTS)),
     "products": Field("products", _some_of(PRODUCTS)),
     "long_only": Field("long_only", _yes_no),
 }
@@ -132,7 +132,9 @@ def _value(name: str, text: str) -> Any:
         return FIELDS[name].read(text)
     except ValueError as error:
         option = f"--{name.replace('_', '-')}"
-        raise Misconfigured(f"{option} {text!r} is not usable: {error}; or {PLATFORM}") from None
+        raise Misconfigured(
+            f"{option} {text[:40]!r} is not usable: {error}; or {PLATFORM}"
+        ) from None
 
 
 async def change(wanted: Change) -> None:

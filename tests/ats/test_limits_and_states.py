@@ -83,6 +83,7 @@ async def test_limits_of_nobody_are_refused() -> None:
         ({"max_order_value": "much"}, "--max-order-value 'much' is not usable: not an amount"),
         ({"max_daily_loss": "-1"}, "--max-daily-loss '-1' is not usable: an amount"),
         ({"max_open_positions": "1.5"}, "--max-open-positions '1.5' is not usable: a number"),
+        ({"max_orders_per_day": "1000001"}, "a number from 0 to 1000000"),
         ({"segments": "NSE_EQ,XYZ"}, "--segments .* some of NSE_EQ"),
         ({"products": "BO"}, "--products 'BO' is not usable: some of CNC"),
         ({"long_only": "maybe"}, "--long-only 'maybe' is not usable: yes or no; or platform"),
