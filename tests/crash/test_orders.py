@@ -130,6 +130,20 @@ def test_the_verdict_finds_an_outcome_that_is_not_the_brokers() -> None:
     assert "ended denied (feed_dead); Dhan's book has it" in complaint
 
 
+@pytest.mark.parametrize("token_is_dead", [False, True])
+def test_a_late_rejection_must_be_known_unless_the_token_has_died(token_is_dead: bool) -> None:
+    intent = an_intent(USER)
+    heard, (order,), known = told(intent, accepted(intent))
+
+    found = wrong(
+        heard,
+        [replace(order, rejected=True)],
+        replace(known, dead_tokens={USER} if token_is_dead else set()),
+    )
+
+    assert bool(found) is not token_is_dead
+
+
 def test_the_verdict_finds_an_order_claimed_after_the_switch_went_off() -> None:
     intent = an_intent(USER)
     heard, book, known = told(intent, accepted(intent))

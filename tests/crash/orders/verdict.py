@@ -230,13 +230,21 @@ def _as_booked(heard: Heard, book: list[BookedOrder], known: Known) -> Iterable[
             continue
         booked = of_name.get(intent.dhan_correlation_id)
         standing = booked is not None and not booked.rejected
-        if intent.user_id in known.dead_tokens and outcome.outcome is Outcome.NOT_FOUND:
-            continue  # nobody can look into that account any more, and the outcome says so
+        if intent.user_id in known.dead_tokens and _unseen(outcome, booked):
+            continue  # nobody can look into that account any more
         if standing != (outcome.outcome is Outcome.ACCEPTED):
             yield (
                 f"order {order} ended {outcome.outcome} ({outcome.reason_code}); Dhan's book has "
                 f"{'it' if standing else 'it rejected' if booked else 'none'}"
             )
+
+
+def _unseen(outcome: Execution, booked: BookedOrder | None) -> bool:
+    """Whether the outcome is what was to be seen until the token died."""
+    if outcome.outcome is Outcome.NOT_FOUND:
+        return True
+    rejected_later = booked is not None and booked.rejected
+    return outcome.outcome is Outcome.ACCEPTED and rejected_later
 
 
 def _off_is_off(heard: Heard, book: list[BookedOrder], known: Known) -> Iterable[str]:
