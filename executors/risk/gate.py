@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
+from functools import wraps
 from typing import Final, Protocol, TypeAlias
 
 from executors.risk.crowd import Crowd
@@ -311,15 +312,29 @@ def fitting(intent: Order, context: PreTradeContext) -> tuple[Quantity, tuple[De
     return left, cut_by
 
 
+def _of_entries(check: Check) -> Check:
+    """Asked of what may open or enlarge a position only: no such check keeps anybody in one."""
+
+    @wraps(check)
+    def asked(intent: Order, context: PreTradeContext) -> Denial | None:
+        return None if _leaves(intent, context) else check(intent, context)
+
+    return asked
+
+
+def _leaves(intent: Order, context: PreTradeContext) -> bool:
+    """Whether the order only makes smaller what is held for certain."""
+    return closes(intent.side, intent.quantity, context.closable)
+
+
 def nobody_stopped_all(_: Order, context: PreTradeContext) -> Denial | None:
     """A stop lets nothing out, not even what closes: exits are the guardian's."""
     return Denial.STOPPED if context.stopped else None
 
 
-def nobody_halted_it(intent: Order, context: PreTradeContext) -> Denial | None:
+@_of_entries
+def nobody_halted_it(_: Order, context: PreTradeContext) -> Denial | None:
     """A halt lets out what only closes."""
-    if _leaves(intent, context):
-        return None
     return Denial.HALTED if context.halted else None
 
 
@@ -340,45 +355,39 @@ def account_is_the_stored_one(_: Order, context: PreTradeContext) -> Denial | No
     return Denial.ACCOUNT_MISMATCH if context.account is Account.ANOTHER else None
 
 
-def account_is_verified(intent: Order, context: PreTradeContext) -> Denial | None:
+@_of_entries
+def account_is_verified(_: Order, context: PreTradeContext) -> Denial | None:
     """No entry while Dhan does not say whose account it is."""
-    if _leaves(intent, context):
-        return None
     return Denial.ACCOUNT_UNVERIFIED if context.account is Account.UNVERIFIED else None
 
 
-def account_answers(intent: Order, context: PreTradeContext) -> Denial | None:
+@_of_entries
+def account_answers(_: Order, context: PreTradeContext) -> Denial | None:
     """No entry where it would most likely be one more order whose fate nobody knows."""
-    if _leaves(intent, context):
-        return None
     return None if context.account_answers else Denial.ACCOUNT_FAILING
 
 
-def account_is_a_member(intent: Order, context: PreTradeContext) -> Denial | None:
+@_of_entries
+def account_is_a_member(_: Order, context: PreTradeContext) -> Denial | None:
     """Who was a member may still close what they hold."""
-    if _leaves(intent, context):
-        return None
     return None if context.member else Denial.NOT_A_MEMBER
 
 
-def preflight_is_green(intent: Order, context: PreTradeContext) -> Denial | None:
+@_of_entries
+def preflight_is_green(_: Order, context: PreTradeContext) -> Denial | None:
     """Nothing is entered before today's checks of the account are green."""
-    if _leaves(intent, context):
-        return None
     return Denial.PREFLIGHT_RED if context.preflight else None
 
 
-def address_is_the_registered_one(intent: Order, context: PreTradeContext) -> Denial | None:
+@_of_entries
+def address_is_the_registered_one(_: Order, context: PreTradeContext) -> Denial | None:
     """An exit is tried all the same: Dhan itself refuses what it will not take."""
-    if _leaves(intent, context):
-        return None
     return Denial.ADDRESS_MISMATCH if context.address is Address.ANOTHER else None
 
 
-def address_is_verified(intent: Order, context: PreTradeContext) -> Denial | None:
+@_of_entries
+def address_is_verified(_: Order, context: PreTradeContext) -> Denial | None:
     """No entry while Dhan does not say from where it sees the account."""
-    if _leaves(intent, context):
-        return None
     return Denial.ADDRESS_UNVERIFIED if context.address is Address.UNVERIFIED else None
 
 
@@ -401,10 +410,9 @@ def market_is_open(intent: Order, context: PreTradeContext) -> Denial | None:
     return None if any(context.now in session for session in sessions) else Denial.OUTSIDE_SESSION
 
 
+@_of_entries
 def last_entry_is_ahead(intent: Order, context: PreTradeContext) -> Denial | None:
     """Nothing is opened any more once the day's positions are being closed."""
-    if _leaves(intent, context):
-        return None
     due = context.square_off.due(context.calendar, context.now, intent.instrument)
     return Denial.AFTER_LAST_ENTRY if due else None
 
@@ -433,37 +441,38 @@ def price_is_near_market(intent: Order, context: PreTradeContext) -> Denial | No
     return Denial.PRICE_FAR_FROM_MARKET if too_far else None
 
 
-def band_is_known(intent: Order, context: PreTradeContext) -> Denial | None:
+@_of_entries
+def band_is_known(_: Order, context: PreTradeContext) -> Denial | None:
     """Nothing is entered where the day's circuits are a rule, and nobody told them."""
-    if _leaves(intent, context) or context.listed.band or not context.listed.band_needed:
+    if context.listed.band or not context.listed.band_needed:
         return None
     return Denial.PRICE_BAND_UNKNOWN
 
 
-def instrument_is_not_locked(intent: Order, context: PreTradeContext) -> Denial | None:
+@_of_entries
+def instrument_is_not_locked(_: Order, context: PreTradeContext) -> Denial | None:
     """Neither side is entered at a circuit: one finds nobody, the other finds no way out."""
-    if _leaves(intent, context) or context.quote is None:
+    if context.quote is None:
         return None
     return Denial.LOCKED_AT_CIRCUIT if context.listed.locked(context.quote.price) else None
 
 
+@_of_entries
 def price_is_within_band(intent: Order, context: PreTradeContext) -> Denial | None:
     """An exit is tried all the same: a band may have moved since the morning."""
-    if _leaves(intent, context):
-        return None
     return Denial.PRICE_OUTSIDE_BAND if context.listed.forbids(intent.price) else None
 
 
+@_of_entries
 def stop_is_within_band(intent: Order, context: PreTradeContext) -> Denial | None:
     """Where the stop cannot rest, a position could not be given up."""
-    if _leaves(intent, context) or intent.stop is None:
+    if intent.stop is None:
         return None
     return Denial.STOP_OUTSIDE_BAND if context.listed.forbids(intent.stop) else None
 
 
+@_of_entries
 def quantity_is_below_freeze(intent: Order, context: PreTradeContext) -> Denial | None:
-    if _leaves(intent, context):
-        return None
     return Denial.QUANTITY_ABOVE_FREEZE if context.listed.freezes(intent.quantity) else None
 
 
@@ -481,115 +490,127 @@ def day_has_orders_left(intent: Order, context: PreTradeContext) -> Denial | Non
     return Denial.ORDERS_OF_THE_DAY_USED_UP if used_up else None
 
 
-def limits_are_known(intent: Order, context: PreTradeContext) -> Denial | None:
+@_of_entries
+def limits_are_known(_: Order, context: PreTradeContext) -> Denial | None:
     """No entry while nobody can say what the user allows."""
-    if _leaves(intent, context) or context.limits.known:
+    if context.limits.known:
         return None
     return Denial.LIMITS_UNKNOWN
 
 
+@_of_entries
 def segment_is_allowed(intent: Order, context: PreTradeContext) -> Denial | None:
     allowed = context.limits.segments
-    if _leaves(intent, context) or allowed is None or intent.instrument.segment in allowed:
+    if allowed is None or intent.instrument.segment in allowed:
         return None
     return Denial.SEGMENT_NOT_ALLOWED
 
 
-def product_is_allowed(intent: Order, context: PreTradeContext) -> Denial | None:
+@_of_entries
+def product_is_allowed(_: Order, context: PreTradeContext) -> Denial | None:
     allowed = context.limits.products
-    if _leaves(intent, context) or allowed is None or PRODUCT in allowed:
+    if allowed is None or PRODUCT in allowed:
         return None
     return Denial.PRODUCT_NOT_ALLOWED
 
 
+@_of_entries
 def nothing_is_sold_short(intent: Order, context: PreTradeContext) -> Denial | None:
     """Where only long positions are allowed nothing is sold that is not held for certain."""
-    if intent.side is Side.BUY or _leaves(intent, context) or not context.limits.long_only:
+    if intent.side is Side.BUY or not context.limits.long_only:
         return None
     return Denial.LONG_ONLY
 
 
+@_of_entries
 def nothing_is_turned_over(intent: Order, context: PreTradeContext) -> Denial | None:
     """No entry against an open position: what is held is closed, and no other begun with it."""
     held = context.position if context.filled is None else context.filled
     against = held > 0 if intent.side is Side.SELL else held < 0
-    if _leaves(intent, context) or not against:
+    if not against:
         return None
     return Denial.AGAINST_POSITION
 
 
-def positions_are_within_limit(intent: Order, context: PreTradeContext) -> Denial | None:
+@_of_entries
+def positions_are_within_limit(_: Order, context: PreTradeContext) -> Denial | None:
     most, exposure = context.limits.max_open_positions, context.exposure
-    if _leaves(intent, context) or most is None:
+    if most is None:
         return None
     return Denial.TOO_MANY_POSITIONS if exposure.positions + 1 > most else None
 
 
+@_of_entries
 def symbol_exposure_is_within_limit(intent: Order, context: PreTradeContext) -> Denial | None:
     most = context.limits.max_symbol_exposure
-    if _leaves(intent, context) or most is None:
+    if most is None:
         return None
     return Denial.SYMBOL_EXPOSURE_TOO_LARGE if _exposure(intent, context) > most else None
 
 
+@_of_entries
 def exposure_is_within_limit(intent: Order, context: PreTradeContext) -> Denial | None:
     most = context.limits.max_exposure
-    if _leaves(intent, context) or most is None:
+    if most is None:
         return None
     together = context.exposure.elsewhere + _exposure(intent, context)
     return Denial.EXPOSURE_TOO_LARGE if together > most else None
 
 
-def day_has_loss_left(intent: Order, context: PreTradeContext) -> Denial | None:
+@_of_entries
+def day_has_loss_left(_: Order, context: PreTradeContext) -> Denial | None:
     most = context.limits.max_daily_loss
-    if _leaves(intent, context) or most is None:
+    if most is None:
         return None
     return Denial.DAILY_LOSS_REACHED if -context.day_result >= most else None
 
 
-def instrument_has_cooled_down(intent: Order, context: PreTradeContext) -> Denial | None:
+@_of_entries
+def instrument_has_cooled_down(_: Order, context: PreTradeContext) -> Denial | None:
     """What has just gone against the user is not entered again at once."""
     minutes, last = context.limits.stop_out_cooldown, context.stopped_out_at
-    if _leaves(intent, context) or minutes is None or last is None:
+    if minutes is None or last is None:
         return None
     return Denial.COOLING_DOWN if context.now - last < UtcNs.minutes(minutes) else None
 
 
-def day_has_stop_outs_left(intent: Order, context: PreTradeContext) -> Denial | None:
+@_of_entries
+def day_has_stop_outs_left(_: Order, context: PreTradeContext) -> Denial | None:
     most = context.limits.max_stop_outs_per_day
-    if _leaves(intent, context) or most is None:
+    if most is None:
         return None
     return Denial.TOO_MANY_STOP_OUTS if context.stop_outs >= most else None
 
 
-def ban_list_is_known(intent: Order, context: PreTradeContext) -> Denial | None:
+@_of_entries
+def ban_list_is_known(_: Order, context: PreTradeContext) -> Denial | None:
     """No contract on a share is entered while nobody knows which ones are banned today."""
-    if _leaves(intent, context):
-        return None
     return Denial.BAN_LIST_UNKNOWN if context.listed.ban is Ban.UNKNOWN else None
 
 
-def underlying_is_not_banned(intent: Order, context: PreTradeContext) -> Denial | None:
+@_of_entries
+def underlying_is_not_banned(_: Order, context: PreTradeContext) -> Denial | None:
     """Above 95 % of the market-wide limit positions may only be made smaller."""
-    if _leaves(intent, context):
-        return None
     return Denial.UNDERLYING_BANNED if context.listed.ban is Ban.IN_FORCE else None
 
 
-def book_is_reconciled(intent: Order, context: PreTradeContext) -> Denial | None:
+@_of_entries
+def book_is_reconciled(_: Order, context: PreTradeContext) -> Denial | None:
     """Nothing is entered while nobody is sure what the account holds."""
-    if _leaves(intent, context) or context.reconciled:
+    if context.reconciled:
         return None
     return Denial.BOOK_NOT_RECONCILED
 
 
+@_of_entries
 def crowd_is_within_cap(intent: Order, context: PreTradeContext) -> Denial | None:
     """All users together take no more than a part of what trades."""
-    if _leaves(intent, context) or context.crowd is None:
+    if context.crowd is None:
         return None
     return Denial.CROWD_TOO_LARGE if intent.quantity > context.crowd.share else None
 
 
+@_of_entries
 def funds_are_known(intent: Order, context: PreTradeContext) -> Denial | None:
     """No entry while nobody can say what the account has, or what the order would bind.
 
@@ -597,23 +618,19 @@ def funds_are_known(intent: Order, context: PreTradeContext) -> Denial | None:
     contract binds is many times its price.
     """
     funds = context.funds
-    if _leaves(intent, context) or (funds.known and funds.free is None):
+    if funds.known and funds.free is None:
         return None
     bounded = intent.side is Side.BUY or intent.instrument.segment in _CASH
     return None if funds.known and bounded else Denial.FUNDS_UNKNOWN
 
 
+@_of_entries
 def funds_cover_the_order(intent: Order, context: PreTradeContext) -> Denial | None:
     """Without leverage: the whole value must be free."""
     free = context.funds.free
-    if _leaves(intent, context) or free is None:
+    if free is None:
         return None
     return Denial.FUNDS_TOO_SMALL if intent.quantity * intent.price > free else None
-
-
-def _leaves(intent: Order, context: PreTradeContext) -> bool:
-    """Whether the order only makes smaller what is held for certain."""
-    return closes(intent.side, intent.quantity, context.closable)
 
 
 def _exposure(intent: Order, context: PreTradeContext) -> int:
