@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from executors.risk.gate import Denial, fitting, judge
+from executors.risk.denial import Denial
+from executors.risk.gate import fitting, judge
 from executors.risk.recorded import RecordedOrder, context_of
 from schemas.messages import Execution, Outcome
 from schemas.units import Quantity

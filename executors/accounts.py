@@ -14,7 +14,7 @@ import structlog
 from dhan.outcomes import TokenRefused, Unknown
 from dhan.profile import AccountOf, account_of
 from executors.modes import ModeRules
-from executors.risk.gate import Account
+from executors.risk.situation import Account
 from executors.store import Claimed, Connected, TokenVersion
 from executors.tokens import RefusedTokens
 from schemas.ids import UserId

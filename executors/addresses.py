@@ -17,7 +17,7 @@ from dhan.static_ip import SeenAddress, seen_address
 from executors.clock import MonotonicClock
 from executors.members import MemberBoard
 from executors.modes import ModeRules
-from executors.risk.gate import Address
+from executors.risk.situation import Address
 from executors.store import Claimed, Connected
 from schemas.ids import DhanClientId, UserId
 

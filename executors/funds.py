@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
 
-from executors.risk.gate import NOT_ASKED, Funds
+from executors.risk.situation import NOT_ASKED, Funds
 from schemas.ids import OrderId, UserId
 from schemas.messages import OrderIntent, Position
 from schemas.units import Paise

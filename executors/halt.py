@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from executors.risk.gate import DAILY, FEED_DEAD_AFTER, Denial
+from executors.risk.denial import Denial
+from executors.risk.gate import FEED_DEAD_AFTER
+from executors.risk.situation import DAILY
 from executors.risk.square_off import SquareOff
 from schemas.calendar import Calendar
 from schemas.ids import InstrumentId

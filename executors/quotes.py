@@ -17,7 +17,7 @@ import numpy as np
 import structlog
 
 from bus.records import Record
-from executors.risk.gate import Quote
+from executors.risk.situation import Quote
 from schemas.binary import Rows
 from schemas.errors import Unreadable
 from schemas.history import is_history

@@ -11,7 +11,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from executors.risk.gate import Denial
+from executors.risk.denial import Denial
 from executors.risk.preflight import Red
 from executors.risk.sizing import NoOrder
 

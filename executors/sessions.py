@@ -21,7 +21,7 @@ from bus.database import StoreAway
 from bus.records import Output, message_output
 from executors.clock import MonotonicClock
 from executors.reasons import Reason
-from executors.risk.gate import Denial
+from executors.risk.denial import Denial
 from executors.store import KeyRow, Store
 from schemas.ids import DhanClientId, UserId, derive
 from schemas.messages import UserSession

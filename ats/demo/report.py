@@ -13,7 +13,7 @@ from ats.demo.tally import Tally
 from ats.demo.words import CUT_OFF, TRUTH, next_steps
 from ats.runtime import exit_codes
 from executors.reasons import for_user
-from executors.risk.gate import Denial
+from executors.risk.denial import Denial
 from schemas.messages import Outcome
 
 

@@ -15,7 +15,8 @@ from uuid import UUID
 
 from bus.records import Record
 from executors.reasons import for_user
-from executors.risk.gate import Denial, closes
+from executors.risk.denial import Denial
+from executors.risk.situation import closes
 from schemas import ticks, topics
 from schemas.codec import decode
 from schemas.errors import Unreadable

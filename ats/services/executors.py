@@ -26,7 +26,7 @@ from executors.halts import HaltBoard
 from executors.metrics import OrderMetrics
 from executors.modes import Mode, ModeRules, validate_mode
 from executors.quotes import QuoteCache
-from executors.risk.gate import Denial
+from executors.risk.denial import Denial
 from executors.risk.sizing import UserLimits
 from executors.risk.square_off import SquareOff
 from schemas.units import NS_PER_SECOND, BasisPoints, Paise, UtcNs

@@ -20,7 +20,8 @@ from executors.fanout import fan_out_of
 from executors.orders.correction_store import Correction
 from executors.orders.observations import placement_event
 from executors.orders.outcomes import correction, denied_as_seen, execution
-from executors.risk.gate import Denial, fitting, judge
+from executors.risk.denial import Denial
+from executors.risk.gate import fitting, judge
 from executors.risk.recorded import context_of
 from executors.risk.sizing import NoOrder, UserLimits, plan
 from executors.store import OrderKey, OrderOutcome

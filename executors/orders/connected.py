@@ -26,7 +26,7 @@ from executors.orders.book_machine import BookMachine
 from executors.orders.last_owned import LastOwned
 from executors.orders.observer import Observer, ObserverDeps
 from executors.orders.projection import Projection
-from executors.risk.gate import Account
+from executors.risk.situation import Account
 from executors.store import Connected, KeyRow, Store
 from schemas.codec import decode
 from schemas.errors import Misconfigured, TryLater, Unreadable

@@ -41,7 +41,7 @@ from executors.orders.plans import Plans, expired, stop_of
 from executors.orders.pnl_exit import PnlExitKeeper
 from executors.orders.protection import Protection, StopPlan, protect, take_away
 from executors.orders.reading import AccountClients, OpenClients, Reading, read_account
-from executors.risk.gate import Quote
+from executors.risk.situation import Quote
 from executors.risk.square_off import SquareOff
 from executors.store import Halt, TokenVersion
 from schemas.calendar import Calendar

@@ -9,7 +9,7 @@ from dhan.orders import BrokerOrder
 from dhan.outcomes import RATE_LIMIT, Accepted, NotSent, Rejected
 from executors.orders.correction_store import Correction
 from executors.reasons import Reason, for_user
-from executors.risk.gate import Denial
+from executors.risk.denial import Denial
 from executors.risk.preflight import Red
 from executors.store import OrderOutcome
 from executors.terms import OrderTerms

@@ -20,23 +20,22 @@ from executors.fanout import LimitsOf
 from executors.modes import ModeRules
 from executors.positions import FilledPositions
 from executors.quotes import QuoteCache
+from executors.risk.denial import Denial
 from executors.risk.exposure import Filled, day_result, exposure_to
-from executors.risk.gate import (
+from executors.risk.gate import fitting, judge
+from executors.risk.listed import Listed
+from executors.risk.order_rate import OrderRate
+from executors.risk.recorded import record_of
+from executors.risk.situation import (
     DAILY,
     NOT_ASKED,
     Account,
     Address,
-    Denial,
     Funds,
     PreTradeContext,
     closable,
     closes,
-    fitting,
-    judge,
 )
-from executors.risk.listed import Listed
-from executors.risk.order_rate import OrderRate
-from executors.risk.recorded import record_of
 from executors.risk.square_off import SquareOff
 from executors.sessions import ActiveUsers
 from executors.store import Claimed

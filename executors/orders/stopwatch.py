@@ -7,7 +7,7 @@ from typing import Final
 
 from dhan.outcomes import Accepted, NotSent, PlaceResult, Rejected
 from executors.clock import MonotonicClock
-from executors.risk.gate import Denial
+from executors.risk.denial import Denial
 from schemas.evidence import Answer, Judgement, SeenContext
 
 _MICROSECONDS: Final = 1_000_000

@@ -32,7 +32,7 @@ from executors.orders.stopwatch import Stopwatch
 from executors.orders.telling import Telling
 from executors.orders.unresolved import UnresolvedOrders
 from executors.reasons import Reason
-from executors.risk.gate import Denial
+from executors.risk.denial import Denial
 from executors.store import (
     AlreadyClaimed,
     Claimed,

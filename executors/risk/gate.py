@@ -10,22 +10,18 @@ moment of sending is decided by the claim (`supabase/migrations`), not here.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from enum import Enum, StrEnum
 from functools import wraps
-from typing import Final, Protocol, TypeAlias
+from typing import Final, TypeAlias
 
-from executors.risk.crowd import Crowd
-from executors.risk.exposure import Exposure
-from executors.risk.listed import Ban, Listed
+from executors.risk.denial import Denial
+from executors.risk.listed import Ban
 from executors.risk.requests import ENTRIES, WORKERS
-from executors.risk.sizing import WHOLE, UserLimits, affordable
-from executors.risk.square_off import SquareOff
-from schemas.calendar import Calendar
-from schemas.ids import InstrumentId, Segment
+from executors.risk.situation import Account, Address, Order, PreTradeContext, closes
+from executors.risk.sizing import WHOLE, affordable
+from schemas.ids import Segment
 from schemas.market import Side, trading_day
 from schemas.messages import OrderIntent
-from schemas.units import Paise, Price, Quantity, UtcNs
+from schemas.units import Quantity, UtcNs
 
 # Ten silent seconds of all instruments together: the feed resends liquid quotes every second and
 # the gateway's heartbeats carry its clock on, so this is a dead feed and not a quiet market.
@@ -37,220 +33,6 @@ _CASH: Final = frozenset({Segment.NSE_EQ, Segment.BSE_EQ})
 PRODUCT: Final = "INTRADAY"  # the one that ATS trades
 
 
-DAILY: Final = SquareOff()
-ONE: Final = Quantity(1)
-
-
-class Denial(StrEnum):
-    """Why an order may not leave. Part of the `ats.executions` schema: add, never rename."""
-
-    # of records from when a file stopped one machine; and why nobody's order leaves, as the account
-    # page reads it, while everybody is halted
-    KILL_SWITCH = "kill_switch"
-    HALTED = "halted"
-    MODE_REFUSES = "mode_refuses"
-    USER_INACTIVE = "user_inactive"
-    NOT_A_MEMBER = "not_a_member"
-    PREFLIGHT_RED = "preflight_red"
-    ACCOUNT_MISMATCH = "account_mismatch"
-    ACCOUNT_UNVERIFIED = "account_unverified"
-    ACCOUNT_FAILING = "account_failing"
-    ADDRESS_MISMATCH = "address_mismatch"
-    ADDRESS_UNVERIFIED = "address_unverified"
-    TOKEN_REFUSED = "token_refused"  # noqa: S105  # a reason, not a secret
-    DECISION_EXPIRED = "decision_expired"
-    OUTSIDE_SESSION = "outside_session"
-    AFTER_LAST_ENTRY = "after_last_entry"
-    DAY_NOT_IN_CALENDAR = "day_not_in_calendar"
-    FEED_DEAD = "feed_dead"
-    QUOTE_ABSENT = "quote_absent"
-    QUOTE_STALE = "quote_stale"
-    PRICE_FAR_FROM_MARKET = "price_far_from_market"
-    PRICE_BAND_UNKNOWN = "price_band_unknown"
-    LOCKED_AT_CIRCUIT = "locked_at_circuit"
-    PRICE_OUTSIDE_BAND = "price_outside_band"
-    STOP_OUTSIDE_BAND = "stop_outside_band"
-    QUANTITY_ABOVE_FREEZE = "quantity_above_freeze"
-    ORDER_TOO_LARGE = "order_too_large"
-    ORDERS_OF_THE_DAY_USED_UP = "orders_of_the_day_used_up"
-    TOO_MANY_ORDERS_A_SECOND = "too_many_orders_a_second"
-    LIMITS_UNKNOWN = "limits_unknown"
-    SEGMENT_NOT_ALLOWED = "segment_not_allowed"
-    PRODUCT_NOT_ALLOWED = "product_not_allowed"
-    LONG_ONLY = "long_only"
-    TOO_MANY_POSITIONS = "too_many_positions"
-    SYMBOL_EXPOSURE_TOO_LARGE = "symbol_exposure_too_large"
-    EXPOSURE_TOO_LARGE = "exposure_too_large"
-    DAILY_LOSS_REACHED = "daily_loss_reached"
-    AGAINST_POSITION = "against_position"
-    COOLING_DOWN = "cooling_down"
-    TOO_MANY_STOP_OUTS = "too_many_stop_outs"
-    BAN_LIST_UNKNOWN = "ban_list_unknown"
-    UNDERLYING_BANNED = "underlying_banned"
-    BOOK_NOT_RECONCILED = "book_not_reconciled"
-    CROWD_TOO_LARGE = "crowd_too_large"
-    STOPPED = "stopped"
-    TOO_MANY_REQUESTS = "too_many_requests"
-    FUNDS_UNKNOWN = "funds_unknown"
-    FUNDS_TOO_SMALL = "funds_too_small"
-
-
-class Account(Enum):
-    """What Dhan said about the account that the order would go to."""
-
-    AS_STORED = "as_stored"
-    ANOTHER = "another"
-    UNVERIFIED = "unverified"
-
-
-class Address(Enum):
-    """What Dhan said about where the account's requests come from."""
-
-    AS_REGISTERED = "as_registered"
-    ANOTHER = "another"
-    UNVERIFIED = "unverified"
-
-
-@dataclass(frozen=True, slots=True)
-class Funds:
-    """What the account may still enter for.
-
-    Attributes:
-        known: False where Dhan was to be asked and did not say, or said it too long ago.
-        free: Paise; None where nobody asks: paper money, or unknown.
-    """
-
-    known: bool = True
-    free: Paise | None = None
-
-
-NOT_ASKED: Final = Funds()
-
-
-@dataclass(frozen=True, slots=True)
-class Quote:
-    """Last trade of an instrument and its exchange time."""
-
-    price: Price
-    traded_at: UtcNs
-
-
-@dataclass(frozen=True, slots=True)
-class OrderCounts:
-    """The user's orders so far.
-
-    Attributes:
-        today: On this trading day, without those that only closed (`closes`).
-        this_second: All requests, in this calendar second of the market's clock; Zerodha counts so.
-        last_second: In any second around now; others count so.
-        last_minute, last_hour, last_day: Likewise, of windows that roll.
-    """
-
-    today: int = 0
-    this_second: int = 0
-    last_second: int = 0
-    last_minute: int = 0
-    last_hour: int = 0
-    last_day: int = 0
-
-
-class Order(Protocol):
-    """What the gate looks at of an order; an intent is one, and what was recorded of it another."""
-
-    @property
-    def instrument(self) -> InstrumentId: ...
-
-    @property
-    def side(self) -> Side: ...
-
-    @property
-    def quantity(self) -> Quantity: ...
-
-    @property
-    def price(self) -> Price: ...
-
-    @property
-    def stop(self) -> Price | None: ...
-
-    @property
-    def valid_until(self) -> UtcNs: ...
-
-
-@dataclass(frozen=True, slots=True)
-class PreTradeContext:
-    """What is known at `now` (market time) about the system, the market and the user.
-
-    Attributes:
-        mode_allows: The running mode may trade this user's account.
-        user_active: Switch on and token alive, as far as the last look at the database knows.
-        account: Whether the token is of the account that the user named, as far as the mode asks.
-        account_answers: Dhan answers calls for the account, as far as was heard lately.
-        member: The account is declared as a member of the family, where the mode trades one.
-        address: Whether its requests come from the address registered for it, as far as the mode
-            asks.
-        preflight: Why the account's checks of today are red; "" where they are green, or not asked
-            for.
-        token_refused: Dhan refused the token that the order would leave with.
-        calendar: When the exchanges trade, closing-auction shares included.
-        square_off: When the day's positions are closed, so that none is opened any more.
-        halted: A halt of the user, or of everybody, is in force: only what closes leaves.
-        stopped: One is in force that lets out nothing at all.
-        feed_clock: How far the feed's own clock has come; None before its first record.
-        position: Units of this instrument that the user's orders of the day add up to; below zero
-            they are sold short.
-        filled: The same by the fills that are known; None when none is.
-        exposure: What the user's orders and fills of the day come to, in this instrument and
-            elsewhere.
-        day_result: Paise made or lost today, closed and open, before charges.
-        listed: What the day's instrument master and lists say of the instrument.
-        stop_outs: Stops of the user that traded today.
-        stopped_out_at: When the last of them did in this instrument.
-        reconciled: The user's book of today was read whole and agrees with the broker's, as far as
-            the mode asks.
-        crowd: The order among all users' of its decision; None where nobody asks.
-        funds: What the account may still enter for.
-        lot: Units that the instrument is traded in.
-    """
-
-    now: UtcNs
-    mode_allows: bool
-    user_active: bool
-    calendar: Calendar
-    feed_clock: UtcNs | None
-    quote: Quote | None
-    sent: OrderCounts
-    limits: UserLimits
-    position: int = 0
-    token_refused: bool = False
-    account: Account = Account.AS_STORED
-    account_answers: bool = True
-    square_off: SquareOff = DAILY
-    halted: bool = False
-    filled: int | None = None
-    exposure: Exposure = field(default_factory=Exposure)
-    day_result: int = 0
-    member: bool = True
-    address: Address = Address.AS_REGISTERED
-    preflight: str = ""
-    stopped: bool = False
-    listed: Listed = field(default_factory=Listed)
-    stop_outs: int = 0
-    stopped_out_at: UtcNs | None = None
-    reconciled: bool = True
-    crowd: Crowd | None = None
-    funds: Funds = NOT_ASKED
-    lot: Quantity = ONE
-
-    @property
-    def closable(self) -> int:
-        """Units that are held for certain, by orders and by fills.
-
-        An order may have been accepted and never filled, and a stop may have closed what was. What
-        "closes" such a position would open another, past every halt.
-        """
-        return closable(self.position, self.filled)
-
-
 Check: TypeAlias = Callable[[Order, PreTradeContext], Denial | None]
 
 
@@ -260,24 +42,6 @@ def judge(intent: Order, context: PreTradeContext) -> Denial | None:
         if denial := check(intent, context):
             return denial
     return None
-
-
-def closes(side: Side, quantity: int, position: int) -> bool:
-    """Whether such an order only makes `position` smaller.
-
-    Limits on entries must not keep anybody in a position.
-    """
-    held = position if side is Side.SELL else -position
-    return 0 < quantity <= held
-
-
-def closable(position: int, filled: int | None) -> int:
-    """The smaller of two counts of one position; nothing where they are of different sides."""
-    if filled is None:
-        return position
-    if (position > 0) is not (filled > 0) or not filled:
-        return 0
-    return min(position, filled, key=abs)
 
 
 def cut_to_fit(intent: OrderIntent, context: PreTradeContext) -> OrderIntent:

@@ -23,8 +23,8 @@ from typing import Final, TypeAlias
 from uuid import UUID
 
 from executors.risk.exposure import Ordered
-from executors.risk.gate import OrderCounts, closes
 from executors.risk.requests import CLOSING_A_SECOND, DAY, HOUR, MINUTE, SECOND, WORKERS, Requests
+from executors.risk.situation import OrderCounts, closes
 from schemas.ids import DhanClientId, InstrumentId, OrderId, UserId
 from schemas.market import Side, trading_day
 from schemas.messages import Execution, OrderIntent, Outcome

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Final
 
-from executors.risk.gate import FEED_DEAD_AFTER, Address
+from executors.risk.gate import FEED_DEAD_AFTER
+from executors.risk.situation import Address
 from schemas.messages import PreflightFacts
 
 

@@ -13,8 +13,8 @@ from datetime import date, time
 
 from executors.risk.crowd import Crowd
 from executors.risk.exposure import Exposure, Reach
-from executors.risk.gate import Account, Address, Funds, OrderCounts, PreTradeContext, Quote
 from executors.risk.listed import Ban, Listed
+from executors.risk.situation import Account, Address, Funds, OrderCounts, PreTradeContext, Quote
 from executors.risk.sizing import UserLimits
 from executors.risk.square_off import SquareOff
 from schemas.calendar import Calendar, Coverage, Special

@@ -22,7 +22,7 @@ from ats.demo.users import DemoUser, Visitor
 from ats.demo.view import View
 from ats.runtime import exit_codes
 from executors.reasons import for_user
-from executors.risk.gate import Denial
+from executors.risk.denial import Denial
 from schemas import topics
 from schemas.ids import UserId, derive
 from schemas.market import Action, Side

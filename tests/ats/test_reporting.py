@@ -14,7 +14,7 @@ import pytest_asyncio
 from ats.services.executors import LOOK_EVERY, REPORT_EVERY, platform_report, reporting
 from ats.settings import load
 from executors.clock import MonotonicClock
-from executors.risk.gate import Denial
+from executors.risk.denial import Denial
 from schemas.units import NS_PER_SECOND, UtcNs
 from tests.database.fixtures import SupabaseStack
 

@@ -15,19 +15,10 @@ from audit.rejudge import rejudge
 from executors.orders.outcomes import denied, execution
 from executors.risk.crowd import Crowd
 from executors.risk.exposure import Exposure, Reach
-from executors.risk.gate import (
-    Account,
-    Address,
-    Funds,
-    OrderCounts,
-    PreTradeContext,
-    Quote,
-    cut_to_fit,
-    fitting,
-    judge,
-)
+from executors.risk.gate import cut_to_fit, fitting, judge
 from executors.risk.listed import Ban, Listed
 from executors.risk.recorded import record_of
+from executors.risk.situation import Account, Address, Funds, OrderCounts, PreTradeContext, Quote
 from executors.risk.sizing import UserLimits
 from executors.risk.square_off import SquareOff
 from executors.store import OrderOutcome

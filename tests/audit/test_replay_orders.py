@@ -19,7 +19,8 @@ from bus.records import Output
 from executors.fanout import fan_out_of
 from executors.orders.correction_store import Correction
 from executors.orders.outcomes import correction, execution_id
-from executors.risk.gate import Denial, PreTradeContext
+from executors.risk.denial import Denial
+from executors.risk.situation import PreTradeContext
 from executors.risk.sizing import UserLimits, plan
 from executors.store import OrderKey, OrderOutcome
 from executors.terms import OrderTerms

@@ -7,7 +7,7 @@ from datetime import date
 
 import httpx
 
-from executors.risk.gate import Denial
+from executors.risk.denial import Denial
 from schemas.ids import InstrumentId, Segment
 from schemas.market import Action, Instrument
 from schemas.units import Paise

@@ -13,7 +13,7 @@ from agents import committee, entries, limits
 from agents.llm_calls import Failure
 from ats.settings import Settings
 from executors.reasons import WORDS
-from executors.risk.gate import Denial
+from executors.risk.denial import Denial
 from schemas.topics import CATALOGUE
 from tests.docs.blocks import PAGES, blocks, name, spans
 from tools.house.tree import AROUND, PRODUCT

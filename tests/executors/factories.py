@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from bus.records import Record
-from executors.risk.gate import OrderCounts, PreTradeContext, Quote
+from executors.risk.situation import OrderCounts, PreTradeContext, Quote
 from executors.risk.sizing import UserLimits, limit_price
 from executors.risk.square_off import SquareOff
 from schemas import ids, ticks

@@ -9,20 +9,12 @@ from datetime import time
 from typing import Any, Final
 
 from executors.risk.crowd import Crowd
+from executors.risk.denial import Denial
 from executors.risk.exposure import Exposure, Reach
-from executors.risk.gate import (
-    FEED_DEAD_AFTER,
-    QUOTE_STALE_AFTER,
-    Account,
-    Address,
-    Denial,
-    Funds,
-    OrderCounts,
-    PreTradeContext,
-    Quote,
-)
+from executors.risk.gate import FEED_DEAD_AFTER, QUOTE_STALE_AFTER
 from executors.risk.listed import Ban, Listed
 from executors.risk.requests import ENTRIES, WORKERS
+from executors.risk.situation import Account, Address, Funds, OrderCounts, PreTradeContext, Quote
 from executors.risk.square_off import SquareOff
 from schemas.calendar import Calendar
 from schemas.ids import Segment

@@ -22,7 +22,7 @@ from executors.orders.account import AccountView
 from executors.orders.guardian import ExitGuardian, GuardianDeps
 from executors.orders.plans import Plans
 from executors.orders.reading import AccountClients, Reading, read_account
-from executors.risk.gate import Quote
+from executors.risk.situation import Quote
 from executors.risk.square_off import SquareOff
 from executors.store import Halt
 from schemas.calendar import Calendar

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import httpx
 
-from executors.risk.gate import Denial
+from executors.risk.denial import Denial
 from tests.bad_day.story import Story
 
 ACTED = {

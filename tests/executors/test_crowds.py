@@ -14,7 +14,8 @@ from executors.crowds import CROWD, Crowds
 from executors.orders.outcomes import execution, of_placement
 from executors.quotes import QuoteCache
 from executors.risk.crowd import WINDOW, Crowd
-from executors.risk.gate import Denial, cut_to_fit, judge
+from executors.risk.denial import Denial
+from executors.risk.gate import cut_to_fit, judge
 from schemas.errors import Unreadable
 from schemas.ids import DhanOrderId, UserId
 from schemas.messages import Decision, OrderIntent

@@ -34,7 +34,7 @@ from executors.orders.connected import ConnectedAccounts
 from executors.orders.observer import ObserverDeps
 from executors.orders.outcomes import execution
 from executors.orders.worker import OrderWorker, WorkerDeps
-from executors.risk.gate import Address
+from executors.risk.situation import Address
 from executors.store import OrderOutcome, Store
 from executors.tokens import RefusedTokens
 from schemas.ids import DhanClientId, DhanOrderId, UserId

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from executors.funds import AGAIN_AFTER, BLOCKED_WITHIN, FundsBoard
-from executors.risk.gate import Funds
+from executors.risk.situation import Funds
 from schemas.ids import OrderId, derive
 from schemas.messages import OrderIntent
 from schemas.units import Paise, Price, Quantity

@@ -10,23 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from executors.risk.crowd import Crowd
-from executors.risk.gate import (
-    CHECKS,
-    FEED_DEAD_AFTER,
-    QUOTE_STALE_AFTER,
+from executors.risk.denial import Denial
+from executors.risk.gate import CHECKS, FEED_DEAD_AFTER, QUOTE_STALE_AFTER, cut_to_fit, judge
+from executors.risk.listed import Ban, Listed
+from executors.risk.requests import ENTRIES, WORKERS, Share
+from executors.risk.situation import (
     Account,
     Address,
-    Denial,
     Funds,
     OrderCounts,
     PreTradeContext,
     Quote,
     closable,
-    cut_to_fit,
-    judge,
 )
-from executors.risk.listed import Ban, Listed
-from executors.risk.requests import ENTRIES, WORKERS, Share
 from executors.risk.sizing import UserLimits
 from executors.risk.square_off import SquareOff
 from schemas.calendar import Calendar

@@ -10,8 +10,9 @@ import orjson
 import pytest
 
 from executors.risk import gate
+from executors.risk.denial import Denial
 from executors.risk.exposure import Exposure, Filled, Ordered, Reach, day_result, exposure_to, reach
-from executors.risk.gate import CHECKS, Denial, cut_to_fit, judge
+from executors.risk.gate import CHECKS, cut_to_fit, judge
 from executors.risk.recorded import context_of, record_of
 from schemas.evidence import SeenContext
 from schemas.ids import InstrumentId, Segment

@@ -7,7 +7,9 @@ from datetime import date, datetime, time
 
 import pytest
 
-from executors.risk.gate import Denial, Quote, judge
+from executors.risk.denial import Denial
+from executors.risk.gate import judge
+from executors.risk.situation import Quote
 from schemas.calendar import Calendar
 from schemas.calendar_file import exchange_calendar, parse
 from schemas.ids import InstrumentId, Segment

@@ -15,7 +15,9 @@ from executors.clock import LiveClock, MonotonicClock, ReplayClock
 from executors.halt import halted, kinds_of
 from executors.halts import HaltBoard, HaltPoller
 from executors.quotes import QuoteCache
-from executors.risk.gate import FEED_DEAD_AFTER, Denial, Quote, judge
+from executors.risk.denial import Denial
+from executors.risk.gate import FEED_DEAD_AFTER, judge
+from executors.risk.situation import Quote
 from executors.store import Halt, Halts, Store
 from schemas.calendar import EVERY_DAY, Calendar, ClosingAuction, Coverage
 from schemas.ids import InstrumentId, Segment, UserId

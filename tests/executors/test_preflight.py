@@ -30,8 +30,9 @@ from executors.preflights import (
     preflight,
 )
 from executors.reasons import for_operator, for_user
-from executors.risk.gate import FEED_DEAD_AFTER, Funds
+from executors.risk.gate import FEED_DEAD_AFTER
 from executors.risk.preflight import CHECKS, Red, judge_preflight
+from executors.risk.situation import Funds
 from executors.sessions import ACTIVE, UserState
 from executors.store import KeyRow
 from schemas.calendar import EVERY_DAY, Calendar

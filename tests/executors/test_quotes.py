@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bus.records import Record
 from executors.quotes import QuoteCache
-from executors.risk.gate import Quote
+from executors.risk.situation import Quote
 from schemas import ticks
 from schemas.ids import InstrumentId, Segment
 from schemas.units import NS_PER_SECOND, Price, UtcNs

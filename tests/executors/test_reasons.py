@@ -7,7 +7,7 @@ import pytest
 
 from executors import sessions
 from executors.reasons import WORDS, Reason, for_operator, for_user
-from executors.risk.gate import Denial
+from executors.risk.denial import Denial
 from executors.risk.preflight import Red
 from executors.risk.sizing import NoOrder
 

@@ -13,7 +13,7 @@ from executors.orders.reconcile import UNCLEAR_LIMIT
 from executors.orders.unresolved import UnresolvedOrders
 from executors.orders.unresolved_store import Taken, UnresolvedStore
 from executors.orders.worker import OrderWorker
-from executors.risk.gate import Denial
+from executors.risk.denial import Denial
 from executors.store import Claimed, OrderKey, Reconciled, Refused, Store
 from schemas.codec import decode
 from schemas.errors import Misconfigured, TryLater

@@ -10,7 +10,7 @@ from agents.llm_calls import Failure
 from ats.runtime import exit_codes
 from bus.exit import Exit
 from executors.reasons import WORDS, Reason
-from executors.risk.gate import Denial
+from executors.risk.denial import Denial
 from executors.risk.preflight import Red
 from executors.risk.sizing import NoOrder
 from tools.reference.markdown import code, page, table
