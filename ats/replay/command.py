@@ -21,6 +21,7 @@ from audit.replay.answers import AgentsAsSet
 from audit.replay.day import Cores, Replay, span_of
 from audit.replay.orders import OrdersAsSet
 from audit.replay.publish import Pace, republish
+from schemas.errors import Misconfigured
 from streams.engine.machine import warm_up
 from streams.service import engine_service
 
@@ -29,7 +30,8 @@ async def run(options: ReplayOptions) -> int:
     """Replay, and print what came of it; returns the exit code, 1 where record and replay differ.
 
     Raises:
-        Misconfigured: no such demo, no cluster, no topics, or settings that cannot be used.
+        Misconfigured: no such demo, no cluster, no topics, no record of the days, or settings that
+            cannot be used.
         TryLater: no broker answers.
     """
     tell = Console(stderr=True)
@@ -52,6 +54,11 @@ async def run(options: ReplayOptions) -> int:
             )
             replay = Replay(source.connection, span, cores, verify=options.verify, tell=step.now)
             replayed = await replay.run()
+        if replayed.empty:
+            raise Misconfigured(
+                f"nothing is recorded of {options.first} to {options.last}: is it another day? "
+                "`ats tail ats.candles --last 1` shows one that is there"
+            )
         first = replayed.first
         verdict = Verdict(replayed, await replay.field_of(first) if first else None)
     if options.as_json:

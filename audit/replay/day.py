@@ -148,6 +148,11 @@ class Replayed:
         return not any(each.differences for each in self.comparisons)
 
     @property
+    def empty(self) -> bool:
+        """Whether nothing was derived, and nothing stands there: another day, most likely."""
+        return not any(each.derived or each.differences for each in self.comparisons)
+
+    @property
     def first(self) -> Difference | None:
         """The first difference, of the first topic that has any."""
         return first_of(self.comparisons)

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from itertools import islice
 from typing import Any
 
@@ -91,9 +91,11 @@ class Replay:
     def __init__(self, connection: KafkaConnection, capsys: pytest.CaptureFixture[str]) -> None:
         self._connection, self._capsys = connection, capsys
 
-    async def __call__(self, *, as_json: bool = True, verify: bool = True) -> tuple[int, Any]:
+    async def __call__(
+        self, *, as_json: bool = True, verify: bool = True, day: date = DAY
+    ) -> tuple[int, Any]:
         self._capsys.readouterr()
-        code = await run(ReplayOptions(DAY, DAY, verify=verify, demo=None, as_json=as_json))
+        code = await run(ReplayOptions(day, day, verify=verify, demo=None, as_json=as_json))
         said = self._capsys.readouterr().out
         # structlog is not told here to be silent, as the command line does
         return code, json.loads(said.splitlines()[-1]) if as_json else said
@@ -154,6 +156,15 @@ async def test_without_verify_the_day_is_derived_and_nothing_is_judged(
 
     assert code == exit_codes.DONE
     assert of(found["topics"], "ats.indicators")["derived"] > 0
+
+
+async def test_a_day_of_which_nothing_is_recorded_is_no_equal_one(
+    broker: KafkaConnection, replay: Replay, tape: Tape
+) -> None:
+    await write(broker, [*tape.ticks[:20], *tape.made[:20]])
+
+    with pytest.raises(Misconfigured, match="nothing is recorded of"):
+        await replay(day=DAY + timedelta(days=1))
 
 
 def a_paisa_more(record: Output) -> Output:
