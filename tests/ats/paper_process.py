@@ -68,7 +68,9 @@ def goes_to(client: httpx.AsyncClient) -> str:
 async def look(deps: ExecutorDeps, file: Path) -> None:
     while not found(OrderWorker):  # noqa: ASYNC110 - nobody tells
         await asyncio.sleep(0.1)
+        gc.unfreeze()
     await asyncio.sleep(2.0)  # the first claims, sweeps and reports
+    gc.unfreeze()  # what a service froze once it was at work would not be listed
     gc.collect()
     file.with_suffix(".part").write_text(
         json.dumps(
