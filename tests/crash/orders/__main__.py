@@ -172,7 +172,8 @@ def say(line: str) -> None:
 
 def main() -> int:
     """Exit code 1 when a promise did not hold."""
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    for killed in ("aiokafka", "asyncpg"):  # clients of what the stories kill
+        logging.getLogger(killed).setLevel(logging.CRITICAL)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     with suppress(KeyboardInterrupt):
         return asyncio.run(play(arguments()))
