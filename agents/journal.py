@@ -174,7 +174,7 @@ class ModelTier:
 
     Attributes:
         percent_of_cap: How much of the day's cap may be spent when this model is asked.
-        thoughts: Tokens it may bill beyond those of its answer (`agents.dialects`).
+        thoughts: Tokens it may bill beyond those of its answer (`agents.providers`).
     """
 
     model: ChatModel

@@ -12,15 +12,13 @@ import asyncio
 import json
 import logging
 import os
-from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Final
 
 import httpx
 
 from agents.deadline import Deadline
-from agents.dialects import Dialect, dialect_of
 from agents.prompts import PROMPTS, Agent
+from agents.providers import Dialect, Endpoint, SchemaMode
 from agents.replies import Completion
 from agents.wire import EXCHANGE, Exchange, Wire
 from schemas.messages import CallOutcome
@@ -43,29 +41,6 @@ from agno.models.openai.like import OpenAILike  # noqa: E402
 
 TEMPERATURE: Final = 0.0
 SEED: Final = 7  # any fixed number: a provider that honours it answers the same question alike
-
-
-class SchemaMode(StrEnum):
-    """How the answer's shape is asked for."""
-
-    STRICT = "strict"  # the provider enforces the schema
-    JSON_OBJECT = "json_object"  # the provider enforces JSON; the instructions describe the schema
-    PLAIN = "plain"  # the provider enforces nothing; the instructions describe the schema
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where a model answers.
-
-    Attributes:
-        base_url: Up to and including `/v1`.
-        model: The provider's name of the model.
-    """
-
-    base_url: str
-    model: str
-    api_key: str = field(repr=False)
-    schema_mode: SchemaMode = SchemaMode.STRICT
 
 
 class Model:
@@ -122,7 +97,7 @@ def _agno_agent(agent: Agent, endpoint: Endpoint, http: httpx.AsyncClient) -> Ag
     return AgnoAgent(
         id=agent.value,
         name=agent.value,
-        model=_agno_model(endpoint, spec.max_tokens, dialect_of(endpoint.model), http),
+        model=_agno_model(endpoint, spec.max_tokens, endpoint.dialect, http),
         system_message=spec.instructions + schema,
         output_schema=None if endpoint.schema_mode is SchemaMode.PLAIN else spec.answer,
         use_json_mode=endpoint.schema_mode is SchemaMode.JSON_OBJECT,

@@ -14,6 +14,10 @@ SHARED: Final = (
     "ADMIN_DHAN_",
     "DHAN_",
     "OPENAI_",
+    "GEMINI_",
+    "DEEPSEEK_",
+    "OPENROUTER_",
+    "GROQ_",
     "KAFKA_",
 )  # others have names with these beginnings too
 # What else stands in the same environment or file on purpose: the page's, compose's broker, and the
@@ -31,6 +35,7 @@ OTHERS: Final = frozenset(
 # What settings were called before. The old name is refused: two names for one thing could disagree.
 RENAMED: Final[Mapping[str, str]] = {
     "ATS_STUDIES": "ATS_INDICATORS",
+    "ATS_SMALL_MODEL_BASE_URL": "ATS_SMALL_MODEL=ADDRESS#MODEL",
     "DHAN_API_URL": "DHAN_ORDER_URL (orders) and DHAN_DATA_URL (history)",
 }
 # of `difflib`: one letter wrong in five, so SUPABASE_KEY is not taken for SUPABASE_SERVICE_KEY

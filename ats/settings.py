@@ -84,7 +84,7 @@ HttpUrl = Annotated[str, _url("http", "https")]
 FeedUrl = Annotated[str, _url("ws", "wss")]
 SchemaMode = Literal["strict", "json_object", "plain"]
 Rupees = Annotated[int, Field(ge=0)]
-ModelPrice = Annotated[tuple[Rupees, Rupees], NoDecode, BeforeValidator(_price)]
+ModelPrice = Annotated[tuple[Rupees, Rupees] | None, NoDecode, BeforeValidator(_price)]
 Minutes = Annotated[int, Field(ge=0, le=375)]  # a day's session
 PercentBand = Annotated[
     tuple[Decimal, Decimal], NoDecode, BeforeValidator(_band), AfterValidator(_ordered)
@@ -120,14 +120,18 @@ class Settings(BaseSettings):
 
     openai_api_key: SecretStr = SecretStr("")
     openai_base_url: HttpUrl = "https://api.openai.com/v1"
+    gemini_api_key: SecretStr = SecretStr("")
+    deepseek_api_key: SecretStr = SecretStr("")
+    openrouter_api_key: SecretStr = SecretStr("")
+    groq_api_key: SecretStr = SecretStr("")
     ats_model: str = "gpt-4o"
     ats_small_model: str = "gpt-4o-mini"
     ats_model_budget_rupees: int = Field(default=500, ge=0)
-    ats_model_price_rupees: ModelPrice = (210, 840)
-    ats_small_model_price_rupees: ModelPrice = (13, 50)
-    ats_model_schema_mode: SchemaMode = "strict"
+    ats_model_price_rupees: ModelPrice = None
+    ats_small_model_price_rupees: ModelPrice = None
+    ats_model_schema_mode: SchemaMode | None = None
     ats_small_model_schema_mode: SchemaMode | None = None
-    ats_small_model_base_url: HttpUrl = ""
+    ats_model_api_key: SecretStr = SecretStr("")
     ats_small_model_api_key: SecretStr = SecretStr("")
     ats_min_confidence: int = Field(default=50, ge=0, le=100)
     ats_min_reward: Decimal = Field(default=Decimal("1.2"), ge=0, le=100)
@@ -247,8 +251,13 @@ REMEDIES: Final[Mapping[str, str]] = {
     "SUPABASE_DB_URL": "copy the Postgres connection string from your project's database settings",
     "ADMIN_DHAN_CLIENT_ID": "give the Dhan client id whose account pays for market data",
     "ADMIN_DHAN_ACCESS_TOKEN": "create a token at web.dhan.co; it lives for 24 hours",
-    "ATS_SMALL_MODEL_API_KEY": "give the key of the provider at ATS_SMALL_MODEL_BASE_URL; "
-    "another's is not sent there",
+    "ATS_MODEL_API_KEY": "give the key for the address in ATS_MODEL; another's is not sent there",
+    "ATS_SMALL_MODEL_API_KEY": "give the key for the address in ATS_SMALL_MODEL; another's is not "
+    "sent there",
+    "GEMINI_API_KEY": "create a key at aistudio.google.com, or name another provider",
+    "DEEPSEEK_API_KEY": "create a key at platform.deepseek.com, or name another provider",
+    "OPENROUTER_API_KEY": "create a key at openrouter.ai, or name another provider",
+    "GROQ_API_KEY": "create a key at console.groq.com, or name another provider",
     "ATS_NEWS_FILE": "give the JSON file of headlines that ATS_NEWS=file reads, or "
     "set ATS_NEWS=none",
     "OPENAI_API_KEY": "create a key at your model provider, or run `ats simulator` and point "

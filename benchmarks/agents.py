@@ -29,9 +29,10 @@ from agents.app import LlmGateway
 from agents.committee import run_committee
 from agents.deadline import Deadline
 from agents.journal import ModelTier
-from agents.model import Endpoint, Model
+from agents.model import Model
 from agents.news import SampleNews
 from agents.prompts import PROMPTS, Agent
+from agents.providers import Endpoint
 from schemas.ids import InstrumentId, Segment
 from schemas.messages import LlmCall
 from simulator.llm.endpoint import ChatApi

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from typer.main import get_command
 
+from agents.providers import PROVIDERS
 from ats.cli import app
 from ats.demo.stack import secret_settings
 from ats.settings import Settings
@@ -151,7 +152,9 @@ def test_each_service_gets_the_secrets_it_uses_and_no_other() -> None:
         "migrations": {"SUPABASE_DB_URL"},
         "feed": {"ADMIN_DHAN_ACCESS_TOKEN"},
         "streams": set(),
-        "agents": {"ADMIN_DHAN_ACCESS_TOKEN", "OPENAI_API_KEY", "SUPABASE_SERVICE_KEY"},
+        "agents": {"ADMIN_DHAN_ACCESS_TOKEN", "SUPABASE_SERVICE_KEY"}
+        | {"ATS_MODEL_API_KEY", "ATS_SMALL_MODEL_API_KEY"}
+        | {provider.key for provider in PROVIDERS.values()},
         "executors": {"SUPABASE_SERVICE_KEY"},
         "books": {"SUPABASE_SERVICE_KEY"},
         "paper": set(),

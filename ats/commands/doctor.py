@@ -115,21 +115,17 @@ async def _dhan(settings: Settings) -> str:
 
 
 async def _model(settings: Settings) -> str:
-    from ats.services.llm import endpoints_of  # noqa: PLC0415 (agno takes seconds)
+    from ats.services.llm import endpoints_of, prices_of  # noqa: PLC0415 (agno takes seconds)
 
     large, small = endpoints_of(settings)
-    for name, endpoint in (("OPENAI_API_KEY", large), ("ATS_SMALL_MODEL_API_KEY", small)):
-        if (endpoint.base_url, endpoint.api_key) == (
-            large.base_url,
-            large.api_key,
-        ) and endpoint is not large:
-            continue
+    prices_of(settings, (large, small))
+    for endpoint in {(each.base_url, each.api_key): each for each in (small, large)}.values():
         status = await _status_of(
             f"{endpoint.base_url}/models", {"Authorization": f"Bearer {endpoint.api_key}"}
         )
         if status != httpx.codes.OK:
             raise Misconfigured(
-                f"{endpoint.base_url} refuses the key (HTTP {status}): check {name}"
+                f"{endpoint.base_url} refuses the key (HTTP {status}): check {endpoint.key}"
             )
     asked = " and ".join(
         f"{each.model} at {each.base_url} ({each.schema_mode})" for each in (large, small)

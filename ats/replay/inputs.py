@@ -59,6 +59,7 @@ def inputs_here(settings: Settings, computed: Computed, calendar: Calendar) -> d
     agents = agent_inputs(
         settings,
         endpoints=(),
+        prices=(),
         news=news_of(settings),
         options=options_of(settings),
         scout=scout_options_of(settings),

@@ -9,19 +9,22 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import date
+from typing import Final
+from urllib.parse import urlsplit
 
 import httpx
 import structlog
+from pydantic import SecretStr
 from rich.console import Console
 from rich.progress import Progress
 
 from agents.app import AgentOptions, LlmGateway, run_scout
-from agents.dialects import dialect_of
 from agents.freshness import live_age, replayed_age
 from agents.journal import ModelTier
 from agents.limits import Limits
-from agents.model import Endpoint, Model, SchemaMode
+from agents.model import Model
 from agents.news import FileNews, NewsSource, NoNews, SampleNews
+from agents.providers import COMPATIBLE, OPENAI, Endpoint, SchemaMode, is_local, target_of
 from agents.recorded_history import recorded_bars
 from agents.scout import ScoutOptions
 from agents.spend import TokenPrice
@@ -50,6 +53,7 @@ log = structlog.get_logger(__name__)
 
 # connections to the model provider: 64 signals with two analysts each, and room for the Commander
 MAX_CONNECTIONS = 256
+KEYLESS: Final = "none"  # a server on this machine that wants no key still gets a header
 SCOUTED_WITHIN = UtcNs.minutes(24 * 60)  # a Scout that starts again, starts on the same day
 
 
@@ -62,10 +66,10 @@ async def llm_gateway(settings: Settings) -> AsyncIterator[LlmGateway]:
     )
     async with httpx.AsyncClient(limits=limits, timeout=60) as http:
         tiers = [
-            _tier(large, _token_price(settings.ats_model_price_rupees), http, percent_of_cap=50),
-            _tier(
-                small, _token_price(settings.ats_small_model_price_rupees), http, percent_of_cap=100
-            ),
+            ModelTier(Model(endpoint, http), price, percent, endpoint.dialect.thoughts)
+            for endpoint, price, percent in zip(
+                (large, small), prices_of(settings, (large, small)), (50, 100), strict=True
+            )
         ]
         yield LlmGateway.with_cap(tiers, settings.ats_model_budget_rupees)
 
@@ -74,28 +78,62 @@ def endpoints_of(settings: Settings) -> tuple[Endpoint, Endpoint]:
     """Where the large and the small model answer. A key goes to its own provider only.
 
     Raises:
-        Misconfigured: a key is missing.
+        Misconfigured: a key is missing, or a line names no model; it names the setting.
     """
-    settings.need("OPENAI_API_KEY")
-    mode = SchemaMode(settings.ats_model_schema_mode)
-    small_mode = SchemaMode(settings.ats_small_model_schema_mode or mode)
-    url, key = settings.openai_base_url, settings.openai_api_key
-    small_url, small_key = url, key
-    if settings.ats_small_model_base_url:
-        settings.need("ATS_SMALL_MODEL_API_KEY")
-        small_url, small_key = settings.ats_small_model_base_url, settings.ats_small_model_api_key
-    return (
-        Endpoint(url, settings.ats_model, key.get_secret_value(), mode),
-        Endpoint(small_url, settings.ats_small_model, small_key.get_secret_value(), small_mode),
+    large = _endpoint(settings, "ATS_MODEL", settings.ats_model_schema_mode)
+    small = _endpoint(settings, "ATS_SMALL_MODEL", settings.ats_small_model_schema_mode)
+    return large, small
+
+
+def _endpoint(settings: Settings, name: str, mode: str | None) -> Endpoint:
+    """The endpoint that the setting `name` names."""
+    line = str(getattr(settings, name.lower()))
+    try:
+        target = target_of(line)
+    except ValueError as error:
+        raise Misconfigured(f"{name}={line} is not usable: {error}. See .env.example.") from None
+    provider = target.provider
+    base_url = target.base_url or settings.openai_base_url
+    if provider is OPENAI and base_url != OPENAI.base_url:
+        provider = COMPATIBLE
+    key = target.provider.key or f"{name}_API_KEY"
+    if target.provider is not COMPATIBLE or not is_local(base_url):
+        settings.need(key)
+    secret: SecretStr = getattr(settings, key.lower())
+    return Endpoint(
+        base_url,
+        target.model,
+        secret.get_secret_value() or KEYLESS,
+        SchemaMode(mode) if mode else provider.schema_mode,
+        provider,
+        key,
     )
 
 
-def _tier(
-    endpoint: Endpoint, price: TokenPrice, http: httpx.AsyncClient, percent_of_cap: int
-) -> ModelTier:
-    return ModelTier(
-        Model(endpoint, http), price, percent_of_cap, dialect_of(endpoint.model).thoughts
+def prices_of(settings: Settings, endpoints: tuple[Endpoint, Endpoint]) -> tuple[TokenPrice, ...]:
+    """What the tokens of the large and the small model cost.
+
+    Raises:
+        Misconfigured: nobody said, so no cap could hold.
+    """
+    said = settings.ats_model_price_rupees, settings.ats_small_model_price_rupees
+    names = "ATS_MODEL", "ATS_SMALL_MODEL"
+    return tuple(
+        _price(name, endpoint, rupees)
+        for name, endpoint, rupees in zip(names, endpoints, said, strict=True)
     )
+
+
+def _price(name: str, endpoint: Endpoint, rupees: tuple[int, int] | None) -> TokenPrice:
+    if rupees is not None:
+        return TokenPrice(*(Paise.from_rupees(each) for each in rupees))
+    if endpoint.price is None:
+        raise Misconfigured(
+            f"{name}_PRICE_RUPEES is not set, and what {endpoint.model} costs at "
+            f"{urlsplit(endpoint.base_url).hostname} is not known: give rupees per million tokens "
+            "in and out, such as 13,50. See .env.example."
+        )
+    return endpoint.price
 
 
 def options_of(settings: Settings) -> AgentOptions:
@@ -115,11 +153,6 @@ def limits_of(settings: Settings) -> Limits:
         UtcNs.minutes(settings.ats_no_entry_after_open_minutes),
         UtcNs.minutes(settings.ats_no_entry_before_close_minutes),
     )
-
-
-def _token_price(rupees_per_million: tuple[int, int]) -> TokenPrice:
-    tokens_in, tokens_out = (Paise.from_rupees(rupees) for rupees in rupees_per_million)
-    return TokenPrice(tokens_in, tokens_out)
 
 
 @asynccontextmanager
@@ -152,10 +185,12 @@ async def record_agents(
 ) -> ManifestLog:
     """Write down what decides scans, reports and decisions."""
     log_ = log_of(connection, settings, service)
+    endpoints = endpoints_of(settings)
     await log_.record(
         agent_inputs(
             settings,
-            endpoints=endpoints_of(settings),
+            endpoints=endpoints,
+            prices=prices_of(settings, endpoints),
             news=news,
             options=options_of(settings),
             scout=scout_options_of(settings),

@@ -10,7 +10,8 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from agents.model import Endpoint, Model
+from agents.model import Model
+from agents.providers import Endpoint
 from bus.connection import KafkaConnection
 from tests.agents.provider import Provider
 from tests.conftest import started_broker

@@ -18,8 +18,9 @@ from agents.caches import ScanCache, sync_llm_calls, sync_scans
 from agents.freshness import replayed_age
 from agents.journal import ModelTier
 from agents.limits import Limits
-from agents.model import Endpoint, Model
+from agents.model import Model
 from agents.news import SampleNews
+from agents.providers import Endpoint
 from agents.store import SupabaseStore
 from bus.connection import KafkaConnection
 from bus.publisher import Publisher

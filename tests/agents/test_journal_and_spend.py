@@ -24,8 +24,9 @@ from agents.journal import (
     Unaskable,
 )
 from agents.llm_calls import Failure, LlmAnswer, LlmFailure, validate
-from agents.model import Endpoint, Model, SchemaMode
+from agents.model import Model
 from agents.prompts import PROMPT_VERSION, Agent, technical_message
+from agents.providers import Endpoint, SchemaMode
 from agents.replies import MAX_OUTPUT_TOKENS, Completion, completion_of, retry_after
 from agents.spend import FREE, SpendLedger, TokenPrice
 from schemas.codec import decode, encode

@@ -11,8 +11,9 @@ from aiohttp import web
 
 from agents.committee import run_committee
 from agents.deadline import Deadline
-from agents.model import Endpoint, Model
+from agents.model import Model
 from agents.news import SampleNews
+from agents.providers import Endpoint
 from agents.scout import ScoutOptions, scan
 from schemas.market import Action, Direction, ScanResult
 from schemas.messages import Origin

@@ -8,14 +8,17 @@ from pydantic import SecretStr
 
 from agents.freshness import live_age, replayed_age
 from agents.news import FileNews, NoNews
+from agents.providers import PROVIDERS, Endpoint
+from agents.spend import TokenPrice
 from ats.cli import main
 from ats.commands.doctor import problems
 from ats.runtime import exit_codes
-from ats.services.llm import endpoints_of, news_of, options_of
+from ats.services.llm import endpoints_of, news_of, options_of, prices_of
 from ats.setting_names import misspelt
 from ats.settings import REMEDIES, Settings, load
 from dhan.transport import OrderUrl
 from schemas.errors import Misconfigured
+from schemas.units import Paise
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -189,21 +192,57 @@ def test_the_small_model_has_a_provider_of_its_own_which_never_gets_the_others_k
     both = endpoints_of(
         load(
             openai_api_key=key,
-            ats_small_model_base_url=url,
+            ats_small_model=f"{url}#tiny",
             ats_small_model_api_key=other,
             ats_small_model_schema_mode="json_object",
         )
     )
 
     assert [(e.base_url, e.api_key, e.schema_mode) for e in alone] == [
-        ("https://api.openai.com/v1", "sk-one", "plain")
-    ] * 2
-    assert [(e.base_url, e.api_key, e.schema_mode) for e in both] == [
+        ("https://api.openai.com/v1", "sk-one", "plain"),
         ("https://api.openai.com/v1", "sk-one", "strict"),
-        (url, "sk-two", "json_object"),
+    ]
+    assert [(e.base_url, e.model, e.api_key, e.schema_mode) for e in both] == [
+        ("https://api.openai.com/v1", "gpt-4o", "sk-one", "strict"),
+        (url, "tiny", "sk-two", "json_object"),
     ]
     with pytest.raises(Misconfigured, match="ATS_SMALL_MODEL_API_KEY is not set"):
-        endpoints_of(load(openai_api_key=key, ats_small_model_base_url=url))
+        endpoints_of(load(openai_api_key=key, ats_small_model=f"{url}#tiny"))
+
+
+@pytest.mark.parametrize("name", sorted(PROVIDERS))
+def test_one_line_names_a_provider_which_gets_its_own_key_and_no_other(name: str) -> None:
+    provider = PROVIDERS[name]
+    keys = {each.key.lower(): SecretStr(f"sk-{each.name}") for each in PROVIDERS.values()}
+    line = f"{name}:{next(iter(provider.prices))}"
+
+    large, _ = endpoints_of(load(**keys, ats_model=line))
+
+    assert (large.base_url, large.api_key) == (provider.base_url, f"sk-{name}")
+    with pytest.raises(Misconfigured, match=f"{provider.key} is not set"):
+        endpoints_of(load(**keys | {provider.key.lower(): SecretStr("")}, ats_model=line))
+
+
+def test_a_line_that_names_no_model_is_refused_with_its_setting() -> None:
+    with pytest.raises(
+        Misconfigured, match=r"ATS_MODEL=opnai:gpt-4o .* did you mean openai:gpt-4o"
+    ):
+        endpoints_of(load(openai_api_key=SecretStr("k"), ats_model="opnai:gpt-4o"))
+
+
+def test_a_model_whose_price_nobody_knows_is_refused_because_no_cap_could_hold() -> None:
+    settings = load(openrouter_api_key=SecretStr("k"), ats_model="openrouter:new/one")
+    said = load(
+        openrouter_api_key=SecretStr("k"),
+        openai_api_key=SecretStr("k"),
+        ats_model="openrouter:new/one",
+        ats_model_price_rupees=(7, 9),
+    )
+    endpoint = Endpoint("https://openrouter.ai/api/v1", "new/one", "k")
+
+    with pytest.raises(Misconfigured, match=r"ATS_MODEL_PRICE_RUPEES is not set.*new/one"):
+        prices_of(settings, (endpoint, endpoint))
+    assert prices_of(said, endpoints_of(said))[0] == TokenPrice(Paise(700), Paise(900))
 
 
 def test_a_news_file_is_read_when_it_is_asked_for_and_not_passed_over_in_silence(

@@ -13,7 +13,7 @@ from pydantic import JsonValue
 from agents.news import FileNews, Headline, NewsSource, NoNews
 from agents.prompts import PROMPTS, Agent
 from ats.services.calendars import calendar_of
-from ats.services.llm import endpoints_of, options_of, scout_options_of
+from ats.services.llm import endpoints_of, options_of, prices_of, scout_options_of
 from ats.services.manifests.committee import agent_inputs
 from ats.services.manifests.common import instruments_of
 from ats.services.manifests.market import engine_inputs
@@ -76,12 +76,14 @@ def committee(news: NewsSource) -> Inputs:
     settings = Settings(
         _env_file=None,
         openai_base_url="https://llm.example:8443/v1?key=hidden",
-        ats_small_model_base_url="https://small.example/v1",
+        ats_small_model="https://small.example/v1#small",
+        ats_small_model_price_rupees=(13, 50),
         **SECRETS,  # type: ignore[arg-type]
     )
     return agent_inputs(
         settings,
         endpoints=endpoints_of(settings),
+        prices=prices_of(settings, endpoints_of(settings)),
         news=news,
         options=options_of(settings),
         scout=scout_options_of(settings),
@@ -221,7 +223,7 @@ def test_no_key_and_no_more_of_an_address_than_its_host_is_written_down() -> Non
 
     assert "llm.example" in written
     assert "small.example" in written
-    assert not [each for each in (*SECRETS.values(), "hidden", "8443", "/v1") if each in written]
+    assert not [each for each in (*SECRETS.values(), "hidden", ":8443", "/v1") if each in written]
 
 
 def test_manifests_of_a_day_stand_in_the_order_written_each_start_for_itself() -> None:

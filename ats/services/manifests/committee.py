@@ -8,12 +8,13 @@ from typing import Final
 from pydantic import JsonValue
 
 from agents.app import AgentOptions
-from agents.dialects import dialect_of
 from agents.freshness import live_age
-from agents.model import SEED, TEMPERATURE, Endpoint
+from agents.model import SEED, TEMPERATURE
 from agents.news import FileNews, NewsSource
 from agents.prompts import PROMPT_VERSION, PROMPTS
+from agents.providers import Endpoint
 from agents.scout import LOOKBACK, ScoutOptions
+from agents.spend import TokenPrice
 from ats.services.manifests.build import build_of
 from ats.services.manifests.common import clock_of, host_of
 from ats.settings import Settings
@@ -27,13 +28,17 @@ def agent_inputs(
     settings: Settings,
     *,
     endpoints: Sequence[Endpoint],
+    prices: Sequence[TokenPrice],
     news: NewsSource,
     options: AgentOptions,
     scout: ScoutOptions,
     calendar: Calendar,
     symbols: Sequence[str],
 ) -> Inputs:
-    """Of `ats agents` and of the Scout alone; `endpoints` best model first, `symbols` as named."""
+    """Of `ats agents` and of the Scout alone.
+
+    `endpoints` and `prices` best model first, `symbols` as named.
+    """
     return {
         "build": build_of(("schemas", "dhan", "agents"), _LIBRARIES),
         "clock": clock_of(settings),
@@ -43,8 +48,7 @@ def agent_inputs(
         "budget": {
             "rupees_a_day": settings.ats_model_budget_rupees,
             "prices_in_rupees_a_million_tokens": [
-                list(settings.ats_model_price_rupees),
-                list(settings.ats_small_model_price_rupees),
+                [each.input_per_million // 100, each.output_per_million // 100] for each in prices
             ],
         },
         "news": _news(settings, news),
@@ -77,8 +81,9 @@ def prompts() -> JsonValue:
 
 def _model(endpoint: Endpoint) -> JsonValue:
     """The name that is asked for, where, and in which way; never the key."""
-    dialect = dialect_of(endpoint.model)
+    dialect = endpoint.dialect
     return {
+        "provider": endpoint.provider.name,
         "model": endpoint.model,
         "endpoint": host_of(endpoint.base_url),
         "response_format": endpoint.schema_mode.value,
