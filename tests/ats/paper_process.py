@@ -66,7 +66,7 @@ def goes_to(client: httpx.AsyncClient) -> str:
 
 
 async def look(deps: ExecutorDeps, file: Path) -> None:
-    while not found(OrderWorker):  # noqa: ASYNC110 - nobody tells
+    while not found(OrderWorker):
         await asyncio.sleep(0.1)
         gc.unfreeze()
     await asyncio.sleep(2.0)  # the first claims, sweeps and reports
