@@ -28,7 +28,7 @@ from typing import Any, Final, Self, TypeAlias, TypeVar
 import httpx
 from pydantic import SecretStr
 
-from dhan.connections import KeepAliveTransport
+from dhan.connections import KeepAliveTransport, PlainClient
 from dhan.egress import ACCOUNT_HEADER, CONNECTIONS_OF_AN_ACCOUNT, AccountTransport, Egress
 from schemas.errors import Misconfigured
 from schemas.ids import DhanClientId
@@ -253,12 +253,8 @@ def open_client(
         kind = KeepAliveTransport if leaves_machine else _ThisMachineOnly
         return kind(certificates, most, source)
 
-    return httpx.AsyncClient(
-        trust_env=False,
-        follow_redirects=False,
-        timeout=httpx.Timeout(10.0, connect=2.0),
-        transport=open_pool(None) if egress is None else AccountTransport(egress, open_pool),
-    )
+    transport = open_pool(None) if egress is None else AccountTransport(egress, open_pool)
+    return PlainClient(transport, httpx.Timeout(10.0, connect=2.0))
 
 
 class DhanTransport:
@@ -315,11 +311,14 @@ class DhanTransport:
             ACCOUNT_HEADER: client_id,
             "Content-type": "application/json",
             "Accept": "application/json",
+            "Accept-Encoding": "gzip, deflate",  # a day's book is megabytes
         }
         # as the SDK does it: a body only when there is a payload, with the client id last
         content = json.dumps({**payload, "dhanClientId": client_id}).encode() if payload else None
         url = _parsed(f"{self._base_url}{endpoint}")
-        request = self._http.build_request(method, url, headers=headers, content=content)
+        # not by the client's `build_request`, which merges all this with what it has none of
+        timeouts = {"timeout": self._http.timeout.as_dict()}
+        request = httpx.Request(method, url, headers=headers, content=content, extensions=timeouts)
         reply = await exchange(self._http, request, self._timeout.value, secret=token)
         # whose profile it is decides who asks for it
         if isinstance(reply, Reply) and endpoint != "/profile" and _of_another(reply, client_id):
@@ -389,7 +388,9 @@ def _parse(body: bytes, secret: str) -> Any:
 
 async def _read(response: httpx.Response) -> bytes | None:
     body = bytearray()
-    async for chunk in response.aiter_bytes():
+    assert isinstance(response.stream, httpx.AsyncByteStream)
+    encoded = "content-encoding" in response.headers
+    async for chunk in response.aiter_bytes() if encoded else response.stream:
         body += chunk
         if len(body) > MAX_BODY:
             return None

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import httpx
 import pytest
 
-from dhan.connections import KeepAliveTransport
+from dhan.connections import KeepAliveTransport, PlainClient
 
 
 @dataclass
@@ -19,11 +19,17 @@ class Server:
 
     Attributes:
         seen: The connection's number and the path of each request.
+        heads: Each request up to its body.
+        says: Other answers than that, by path, as they travel.
+        cut: Paths whose answer ends the connection.
         most: Connections that were open at once.
     """
 
     url: str = ""
     seen: list[tuple[int, str]] = field(default_factory=list)
+    heads: list[bytes] = field(default_factory=list)
+    says: dict[str, bytes] = field(default_factory=dict)
+    cut: set[str] = field(default_factory=set)
     may: dict[str, asyncio.Event] = field(default_factory=dict)
     came: asyncio.Event = field(default_factory=asyncio.Event)
     writers: list[asyncio.StreamWriter] = field(default_factory=list)
@@ -40,12 +46,14 @@ class Server:
             while head := await _head(reader):
                 path = head.split(b" ")[1].decode()
                 self.seen.append((number, path))
+                self.heads.append(head)
                 self.came.set()
                 if path in self.may:
                     await self.may[path].wait()
-                body = path.encode()
-                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+                writer.write(self.says.get(path, _whole(path)))
                 await writer.drain()
+                if path in self.cut:
+                    return
         finally:
             self.open -= 1
             writer.close()
@@ -56,6 +64,10 @@ class Server:
             writer.close()
             await writer.wait_closed()
         self.writers.clear()
+
+
+def _whole(path: str) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(path), path.encode())
 
 
 async def _head(reader: asyncio.StreamReader) -> bytes:
@@ -158,3 +170,105 @@ async def test_an_answer_that_is_closed_twice_gives_back_one_place() -> None:
         await asyncio.gather(*(client.get(f"/{n}") for n in range(1, 4)))
 
     assert server.most == 1
+
+
+async def test_an_answer_that_nobody_asked_for_is_not_the_next_ones() -> None:
+    async with serving() as (server, client):
+        server.says["/first"] = _whole("/first") + _whole("/forged")
+
+        answers = [(await client.get(path)).text for path in ("/first", "/second")]
+
+    assert answers == ["/first", "/second"]
+    assert [number for number, _ in server.seen] == [1, 2]
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "POST"])
+async def test_a_request_whose_connection_broke_is_sent_once_whatever_its_method(
+    method: str,
+) -> None:
+    async with serving() as (server, client):
+        await client.get("/warm")  # the next request takes a connection that was used before
+        server.says["/lost"] = b""
+        server.cut.add("/lost")
+
+        with pytest.raises(httpx.RemoteProtocolError):
+            await client.request(method, "/lost")
+
+    assert server.seen == [(1, "/warm"), (1, "/lost")]
+
+
+@pytest.mark.parametrize(
+    ("answer", "ends"),
+    [
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nall\r\n0\r\n\r\n", False),
+        (b"HTTP/1.1 200 OK\r\n\r\nall", True),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nall", False),
+    ],
+    ids=["in chunks", "until the connection ends", "after a word in between"],
+)
+async def test_an_answer_is_read_to_its_end_in_each_form_that_it_may_have(
+    answer: bytes, ends: bool
+) -> None:
+    async with serving() as (server, client):
+        server.says["/0"] = answer
+        server.cut.update({"/0"} if ends else ())
+
+        answers = [(await client.get(f"/{n}")).text for n in range(2)]
+
+    assert answers == ["all", "/1"]
+    assert server.connections == (2 if ends else 1)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nhalf",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n12",
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: other\r\nConnection: upgrade\r\n\r\n",
+        b"no HTTP at all\r\n\r\n",
+    ],
+    ids=["half a body", "half a chunk", "two lengths", "another protocol", "no HTTP"],
+)
+async def test_half_an_answer_is_none_and_its_place_is_free_again(answer: bytes) -> None:
+    async with serving(most=1) as (server, client):
+        server.says["/0"] = answer
+        server.cut.add("/0")
+
+        with pytest.raises(httpx.RemoteProtocolError):
+            await client.get("/0")
+
+        assert (await client.get("/1")).text == "/1"
+
+
+async def test_who_waits_too_long_for_an_answer_does_not_wait_for_ever() -> None:
+    async with serving() as (server, client):
+        server.may["/never"] = asyncio.Event()
+
+        with pytest.raises(httpx.ReadTimeout):
+            await client.get("/never", timeout=httpx.Timeout(5.0, read=0.01))
+        server.may["/never"].set()
+
+    assert [path for _, path in server.seen] == ["/never"]
+
+
+@pytest.mark.parametrize("value", ["a\r\nclient-id: 2", "a\nb", "a\rb", "a\0b"])
+async def test_a_header_that_would_be_read_as_two_is_never_sent(value: str) -> None:
+    async with serving() as (server, client):
+        with pytest.raises(httpx.LocalProtocolError):
+            await client.get("/0", headers={"access-token": value})
+
+    assert server.seen == []
+
+
+async def test_what_the_broker_sets_for_one_account_does_not_come_with_anothers_request() -> None:
+    async with serving() as (server, client):
+        server.says["/first"] = (
+            b"HTTP/1.1 200 OK\r\nSet-Cookie: of=one\r\nContent-Length: 0\r\n\r\n"
+        )
+        shared = PlainClient(client._transport, httpx.Timeout(5.0))
+
+        for path in ("/first", "/second"):
+            await shared.get(f"{server.url}{path}")
+
+    assert b"cookie" not in server.heads[1].lower()
