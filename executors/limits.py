@@ -130,13 +130,15 @@ class LimitsBoard:
 
     def __init__(self, platform: UserLimits, *, real_money: bool) -> None:
         self._platform, self._real_money = platform, real_money
-        self._default = OwnLimits().within(platform, real_money=real_money)
+        default = OwnLimits().within(platform, real_money=real_money)
+        self._default = replace(default, known=False)
         self._of_user: Mapping[UserId, UserLimits] = {}
         self.known: LimitsInForce | None = None
 
     def replace(self, limits: LimitsInForce) -> None:
         """Take a new view."""
         self.known = limits
+        self._default = replace(self._default, known=True)
         self._of_user = {
             user: own.within(self._platform, real_money=self._real_money)
             for user, own in limits.of_user.items()
@@ -144,7 +146,7 @@ class LimitsBoard:
 
     def of(self, user: UserId) -> UserLimits:
         """The user's; `UserLimits.known` is False before the database's first answer."""
-        return replace(self._of_user.get(user, self._default), known=self.known is not None)
+        return self._of_user.get(user, self._default)
 
 
 class LimitsPoller:

@@ -88,6 +88,8 @@ def _of_entries(check: Check) -> Check:
 
 def _leaves(intent: Order, context: PreTradeContext) -> bool:
     """Whether the order only makes smaller what is held for certain."""
+    if not context.position:  # by far most orders: nothing is held, so nothing is closed
+        return False
     return closes(intent.side, intent.quantity, context.closable)
 
 

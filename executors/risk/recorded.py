@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, time
+from functools import lru_cache
 
 from executors.risk.crowd import Crowd
 from executors.risk.exposure import Exposure, Reach
@@ -29,7 +30,7 @@ from schemas.evidence import (
     SeenSession,
 )
 from schemas.ids import InstrumentId, Segment
-from schemas.market import PriceBand, Side, trading_day
+from schemas.market import PriceBand, Session, Side, trading_day
 from schemas.units import Price, Quantity, UtcNs
 
 
@@ -50,8 +51,7 @@ def record_of(context: PreTradeContext, instrument: InstrumentId) -> SeenContext
 
     `context_of` makes a context of it in which such an order gets the same verdict.
     """
-    day, calendar, limits = trading_day(context.now), context.calendar, context.limits
-    quote, sent = context.quote, context.sent
+    day, calendar, sent = trading_day(context.now), context.calendar, context.sent
     return SeenContext(
         now=context.now,
         halted=context.halted,
@@ -62,14 +62,11 @@ def record_of(context: PreTradeContext, instrument: InstrumentId) -> SeenContext
         account=context.account.value,
         account_answers=context.account_answers,
         day_known=calendar.covers(day, instrument.segment),
-        sessions=tuple(
-            SeenSession(open=session.open, close=session.close)
-            for session in calendar.sessions(day, instrument)
-        ),
+        sessions=_sessions(tuple(calendar.sessions(day, instrument))),
         square_off_cash=context.square_off.cash.isoformat(),
         square_off_fno=context.square_off.fno.isoformat(),
         feed_clock=context.feed_clock,
-        quote=SeenQuote(price=quote.price, traded_at=quote.traded_at) if quote else None,
+        quote=_quote(context.quote),
         sent=SeenCounts(
             today=sent.today,
             this_second=sent.this_second,
@@ -78,21 +75,7 @@ def record_of(context: PreTradeContext, instrument: InstrumentId) -> SeenContext
             last_hour=sent.last_hour,
             last_day=sent.last_day,
         ),
-        limits=SeenLimits(
-            max_order_value=limits.max_order_value,
-            max_orders_per_day=limits.max_orders_per_day,
-            max_deviation=limits.max_deviation,
-            max_open_positions=limits.max_open_positions,
-            max_symbol_exposure=limits.max_symbol_exposure,
-            max_exposure=limits.max_exposure,
-            max_daily_loss=limits.max_daily_loss,
-            segments=_sorted(limits.segments),
-            products=_sorted(limits.products),
-            long_only=limits.long_only,
-            stop_out_cooldown=limits.stop_out_cooldown,
-            max_stop_outs_per_day=limits.max_stop_outs_per_day,
-            known=limits.known,
-        ),
+        limits=_limits(context.limits),
         position=context.position,
         filled=context.filled,
         exposure=SeenExposure(
@@ -197,6 +180,37 @@ def _seen_crowd(crowd: Crowd | None) -> SeenCrowd | None:
     )
 
 
+# What thousands of orders of one decision share is made once: the records are frozen.
+@lru_cache(maxsize=1_024)
+def _limits(limits: UserLimits) -> SeenLimits:
+    return SeenLimits(
+        max_order_value=limits.max_order_value,
+        max_orders_per_day=limits.max_orders_per_day,
+        max_deviation=limits.max_deviation,
+        max_open_positions=limits.max_open_positions,
+        max_symbol_exposure=limits.max_symbol_exposure,
+        max_exposure=limits.max_exposure,
+        max_daily_loss=limits.max_daily_loss,
+        segments=_sorted(limits.segments),
+        products=_sorted(limits.products),
+        long_only=limits.long_only,
+        stop_out_cooldown=limits.stop_out_cooldown,
+        max_stop_outs_per_day=limits.max_stop_outs_per_day,
+        known=limits.known,
+    )
+
+
+@lru_cache(maxsize=1_024)
+def _quote(quote: Quote | None) -> SeenQuote | None:
+    return SeenQuote(price=quote.price, traded_at=quote.traded_at) if quote else None
+
+
+@lru_cache(maxsize=1_024)
+def _sessions(sessions: tuple[Session, ...]) -> tuple[SeenSession, ...]:
+    return tuple(SeenSession(open=each.open, close=each.close) for each in sessions)
+
+
+@lru_cache(maxsize=1_024)
 def _listed(listed: Listed) -> SeenListed:
     band = listed.band
     return SeenListed(
