@@ -50,6 +50,7 @@ PANELS: Final[dict[str, dict[str, Callable[..., None]]]] = {
         "tail": look.tail,
         "why": look.why,
         "replay": look.replay,
+        "scorecard": look.scorecard,
         "kill": look.kill,
         "states": look.states,
         "preflight": look.preflight,

@@ -401,6 +401,61 @@ def replay(
     finish(run(options))
 
 
+def scorecard(
+    day: Annotated[
+        str, typer.Argument(metavar="[DATE]", help="The trading day, such as 2026-11-20.")
+    ] = "",
+    first: Annotated[
+        str, typer.Option("--from", help="Several days instead: the first, YYYY-MM-DD.")
+    ] = "",
+    last: Annotated[str, typer.Option("--to", help="And the last.")] = "",
+    demo: Annotated[
+        Path | None,
+        typer.Option(help="Score what `ats demo --keep FOLDER` left there; starts its Kafka."),
+    ] = None,
+    market: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Score the rules and the simulated model on a file of one-minute bars instead, "
+            "without Kafka; repeat it for more days.",
+        ),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(help="Seed of the intervals and of the random agents.", min=0)
+    ] = 7,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="JSON on a terminal too; a pipe or a file gets it anyway."),
+    ] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option(help="Write one HTML page with charts to this file instead; it needs no net."),
+    ] = None,
+) -> None:
+    """Were the decisions any good? Every one, HOLDs too, against what the market then did.
+
+    By rule, agent, model and prompt, beside buying and holding and a random agent of the same
+    turnover, with intervals. It says so when there are too few to say anything.
+    """
+    from ats.runtime.logs import configure
+    from ats.scorecard.command import run
+    from ats.scorecard.options import ScorecardOptions
+
+    configure("scorecard", style="console", level="error", secrets=())  # the cores log what they do
+    options = ScorecardOptions.of(
+        day_of(day, "DATE"),
+        day_of(first, "--from"),
+        day_of(last, "--to"),
+        demo=demo.resolve() if demo else None,
+        market=market or (),
+        seed=seed,
+        as_json=as_json,
+        html=html,
+    )
+    finish(run(options))
+
+
 def charges(
     *,
     buy: Annotated[

@@ -15,6 +15,7 @@ import pytest_asyncio
 
 from agents.journal import LlmCallCache
 from agents.recorded_news import NewsCache
+from ats.backtest.tape import records
 from ats.replay.command import run
 from ats.replay.options import ReplayOptions
 from ats.runtime import exit_codes
@@ -37,7 +38,6 @@ from schemas.topics import CANDLES, SIGNALS, TICKS, PartitionPlan
 from schemas.units import UtcNs
 from simulator.market.generator import generate
 from tests.audit.conftest import anew
-from tests.crash.tape import records
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 DAY = date(2026, 11, 20)

@@ -31,6 +31,7 @@ from typing import Any
 
 import structlog
 
+from ats.backtest.tape import records
 from ats.embedded.kafka import EmbeddedKafka
 from ats.runtime.exit_codes import TRY_LATER
 from ats.services.streams import service_of
@@ -48,7 +49,6 @@ from simulator.market.replay import replay_file
 from simulator.market.tape import Market
 from streams.engine.machine import warm_up
 from tests.conftest import MARKET_DATA, started_broker
-from tests.crash.tape import records
 from tests.crash.verdict import Verdict, judge
 from tests.crash.workers import Worker
 

@@ -1,0 +1,1 @@
+"""`ats scorecard`: whether decisions were any good, of recorded days or of a market file."""
