@@ -1,13 +1,14 @@
 """What each user may do at most, as the database said last: read twice a second.
 
-Without a first answer nobody's limits are known, and no entry leaves. Later, what was known last
-holds while the database is away; without it no entry can be claimed either.
+Without a first answer nobody's limits are known, and no entry leaves; a row that cannot be read
+keeps its own user from entering, and nobody else. Later, what was known last holds while the
+database is away; without it no entry can be claimed either.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 from uuid import UUID
@@ -15,7 +16,7 @@ from uuid import UUID
 import structlog
 from supabase import AsyncClient
 
-from bus.database import Answers, StoreAway
+from bus.database import Answers, RowRefused, StoreAway
 from executors.clock import MonotonicClock
 from executors.risk.sizing import UserLimits
 from schemas.errors import Misconfigured, Unreadable
@@ -90,10 +91,12 @@ class LimitsInForce:
 
     Attributes:
         version: Rises with each change.
+        unreadable: Users whose row this version does not know how to read.
     """
 
     version: int
     of_user: Mapping[UserId, OwnLimits]
+    unreadable: frozenset[UserId] = frozenset()
 
 
 OnLimits: TypeAlias = Callable[[LimitsInForce], object]
@@ -112,15 +115,14 @@ class LimitStore:
         """The limits in force; those of `known` while they are the same. Cheap: ask often."""
         arguments = {"p_known": known.version if known else None}
         call = "limits_in_force"
-        answer = await self._answers.of(call, self._client.rpc(call, arguments).execute)
         try:
+            answer = await self._answers.of(call, self._client.rpc(call, arguments).execute)
             match answer:
                 case {"version": int(version), "limits": None} if known:
-                    return LimitsInForce(version, known.of_user)
+                    return replace(known, version=version)
                 case {"version": int(version), "limits": list(rows)}:
-                    rows_of = {UserId(UUID(row["user_id"])): OwnLimits.read(row) for row in rows}
-                    return LimitsInForce(version, rows_of)
-        except (KeyError, TypeError, ValueError):
+                    return _limits(version, rows)
+        except (RowRefused, KeyError, TypeError, ValueError):
             pass
         raise self._answers.misfit(call, "answered in a form this version does not know")
 
@@ -142,10 +144,13 @@ class LimitsBoard:
         self._of_user = {
             user: own.within(self._platform, real_money=self._real_money)
             for user, own in limits.of_user.items()
-        }
+        } | dict.fromkeys(limits.unreadable, replace(self._default, known=False))
 
     def of(self, user: UserId) -> UserLimits:
-        """The user's; `UserLimits.known` is False before the database's first answer."""
+        """The user's; `UserLimits.known` is False while nobody can say what they are.
+
+        That is before the database's first answer, and where it cannot be read.
+        """
         return self._of_user.get(user, self._default)
 
 
@@ -181,6 +186,22 @@ class LimitsPoller:
             log.info("limits_in_force", users=len(limits.of_user))
             self._on_change(limits)
             self._board.replace(limits)
+
+
+def _limits(version: int, rows: Sequence[Mapping[str, Any]]) -> LimitsInForce:
+    """Each row by itself: one that cannot be read is one user's trouble, and nobody else's.
+
+    Raises KeyError, TypeError, ValueError: one names no user.
+    """
+    of_user, unreadable = dict[UserId, OwnLimits](), set[UserId]()
+    for row in rows:
+        user = UserId(UUID(row["user_id"]))
+        try:
+            of_user[user] = OwnLimits.read(row)
+        except (KeyError, TypeError, ValueError) as error:
+            log.error("limits_unreadable", user=str(user), error=type(error).__name__)
+            unreadable.add(user)
+    return LimitsInForce(version, of_user, frozenset(unreadable))
 
 
 def _paise(value: int | None) -> Paise | None:

@@ -728,6 +728,10 @@ async def limits_out_of_bounds_and_misspelt_are_refused(scene: Scene) -> None:
         bad: Any = {int: -1, list: ["XYZ"]}.get(type(given))
         if bad is not None:
             await scene.refuses(asyncpg.CheckViolationError, scene.limit(**{name: bad}))
+    for name, word, most in (("segments", "NSE_EQ", 7), ("products", "INTRADAY", 4)):
+        await scene.tighten(**{name: [word] * most})
+        for bad in ([[word]], [word] * (most + 1)):
+            await scene.refuses(asyncpg.CheckViolationError, scene.tighten(**{name: bad}))
     await scene.refuses(asyncpg.InvalidParameterValueError, scene.limit(max_orders=1))
     await scene.refuses(asyncpg.InvalidParameterValueError, scene.tighten(max_orders=1))
     for given in (None, "[]"):

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
+from unittest.mock import AsyncMock
+from uuid import UUID
 
 import orjson
 import pytest
+from supabase import AsyncClient
 
 from executors.limits import LimitsBoard, LimitsPoller, LimitStore, OwnLimits
 from executors.orders.outcomes import execution, not_found
@@ -21,6 +25,20 @@ from tests.executors.factories import LIMITS, TEN_O_CLOCK, USER, an_intent
 from tests.executors.harness import FastMachine, World, run
 
 PLACED = json_answer({"orderId": "52211", "orderStatus": "TRANSIT"})
+
+
+OTHER = UserId(UUID(int=7))
+COLUMNS = (
+    *("max_order_value_paise", "risk_per_trade_paise", "max_orders_per_day", "max_open_positions"),
+    *("max_symbol_exposure_paise", "max_exposure_paise", "max_daily_loss_paise", "long_only"),
+    *("segments", "products", "stop_out_cooldown_minutes", "max_stop_outs_per_day"),
+)
+
+
+def answering(data: Any) -> AsyncClient:
+    """A database that says only this."""
+    execute = AsyncMock(return_value=SimpleNamespace(data=data))
+    return cast(AsyncClient, SimpleNamespace(rpc=lambda *_: SimpleNamespace(execute=execute)))
 
 
 async def set_limits(world: World, user: UserId, **limits: Any) -> None:
@@ -120,6 +138,18 @@ async def test_a_change_arrives_with_the_next_look_and_is_read_whole(scripted: W
     again = await LimitStore(scripted.client).in_force(board.known)
     assert board.known
     assert again.of_user is board.known.of_user
+
+
+async def test_limits_that_cannot_be_read_keep_only_their_own_user_from_entering() -> None:
+    columns = dict.fromkeys(COLUMNS)
+    odd = columns | {"user_id": str(USER), "segments": [["NSE_EQ"]]}
+    plain = columns | {"user_id": str(OTHER), "max_open_positions": 2}
+    board = a_board()
+
+    board.replace(await LimitStore(answering({"version": 1, "limits": [odd, plain]})).in_force())
+
+    assert not board.of(USER).known
+    assert board.of(OTHER) == replace(LIMITS, max_open_positions=2)
 
 
 async def test_an_order_is_held_to_what_the_user_may_have_at_stake(
