@@ -22,7 +22,7 @@ from schemas.ids import (
     UserId,
     derive,
 )
-from schemas.market import Side
+from schemas.market import PriceBand, Side
 from schemas.messages import Leg
 from schemas.units import BasisPoints, Paise, Price, Quantity
 
@@ -189,6 +189,16 @@ def beyond(side: Side, price: int, away: BasisPoints, tick: Paise) -> Price:
     if side is Side.SELL:
         return Price(max(tick, price * (WHOLE - away) // (WHOLE * tick) * tick))
     return Price(-(-price * (WHOLE + away) // (WHOLE * tick)) * tick)
+
+
+def within(side: Side, price: Price, start: int, band: PriceBand | None) -> Price:
+    """`price` where the exchange takes it: `start`, from which it was reckoned, lies in `band`.
+
+    A band that `start` is outside of has moved since the morning, or is another day's.
+    """
+    if band is None or start not in band:
+        return price
+    return max(price, band.lower) if side is Side.SELL else min(price, band.upper)
 
 
 def _by_key(item: tuple[OrderKey, KnownOrder]) -> OrderKey:

@@ -21,15 +21,16 @@ from executors.orders.exits import (
     beyond,
     brackets,
     closing_side,
+    within,
 )
 from executors.orders.protection import take_away
 from schemas.ids import InstrumentId
-from schemas.market import Side
+from schemas.market import PriceBand, Side
 from schemas.messages import Leg
 from schemas.units import BasisPoints, Paise, Price, Quantity
 
-# Beyond the last trade, rung by rung. The exchange refuses what is outside its price band, which
-# may be as narrow as 2 % and moves: so the ladder starts again after its last rung.
+# Beyond the last trade, rung by rung, and no further than the day's price band, which may be as
+# narrow as 2 %. Where that moved, the exchange refuses: so after its last rung it starts again.
 LADDER: Final = tuple(BasisPoints(step) for step in (10, 25, 50, 100, 200, 300, 500))
 # Where nobody knows a trade, the market may have gone farther; the best price is had all the same.
 BLIND_LADDER: Final = (*LADDER, BasisPoints(1_000), BasisPoints(2_000))
@@ -41,14 +42,13 @@ class Market:
 
     Attributes:
         last: The last trade, else the best guess there is.
-        lower, upper: The day's price limits; None where nobody told them.
+        band: The day's price limits; None where nobody told them.
         guessed: `last` is no trade.
     """
 
     last: Price
     tick: Paise
-    lower: Price | None = None
-    upper: Price | None = None
+    band: PriceBand | None = None
     guessed: bool = False
 
 
@@ -115,11 +115,7 @@ def ladder_price(side: Side, market: Market, rung: int) -> Price:
     """The limit of the n-th try: on the tick grid and within the day's limits."""
     ladder = BLIND_LADDER if market.guessed else LADDER
     price = beyond(side, market.last, ladder[rung % len(ladder)], market.tick)
-    if side is Side.SELL and market.lower is not None:
-        return max(price, market.lower)
-    if side is Side.BUY and market.upper is not None:
-        return min(price, market.upper)
-    return price
+    return within(side, price, market.last, market.band)
 
 
 def _closes(bracket: Bracket) -> bool:

@@ -430,13 +430,13 @@ class ExitGuardian:
     def _market(self, instrument: InstrumentId, moment: Moment) -> Market:
         """The last trade; without one, what the position cost."""
         master = self._deps.instruments.get(instrument)
-        tick = master.tick_size if master else Paise(5)
+        tick, band = (master.tick_size, master.band) if master else (Paise(5), None)
         if quote := self._deps.quote_at(instrument, moment.now):
-            return Market(quote.price, tick)
+            return Market(quote.price, tick, band)
         held = moment.reading.book.holding(instrument)
         quantity, value = held.bought + held.sold, held.bought_value + held.sold_value
         cost = Price(max(tick, value // quantity if quantity else tick))
-        return Market(cost, tick, guessed=True)
+        return Market(cost, tick, band, guessed=True)
 
     # Halts
 

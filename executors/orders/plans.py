@@ -63,12 +63,14 @@ def stop_of(
     told = [trigger for each in found for trigger in _triggers(each, side, intents)]
     if told:
         nearest = max(told) if side is Side.SELL else min(told)
-        return StopPlan(_on_grid(side, nearest, master.tick_size), master.tick_size)
+        trigger = _on_grid(side, nearest, master.tick_size)
+        return StopPlan(trigger, master.tick_size, master.band)
     quantity, value = (
         (held.bought, held.bought_value) if held.net > 0 else (held.sold, held.sold_value)
     )
     paid = max(value // quantity, master.tick_size)
-    return StopPlan(beyond(side, paid, STOP, master.tick_size), master.tick_size)
+    trigger = beyond(side, paid, STOP, master.tick_size)
+    return StopPlan(trigger, master.tick_size, master.band)
 
 
 def expired(

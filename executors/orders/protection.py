@@ -23,9 +23,10 @@ from executors.orders.exits import (
     beyond,
     brackets,
     closing_side,
+    within,
 )
 from schemas.ids import DhanOrderId, InstrumentId
-from schemas.market import Side
+from schemas.market import PriceBand, Side
 from schemas.messages import Leg, OrderStatus
 from schemas.units import NS_PER_SECOND, BasisPoints, Paise, Price, Quantity, UtcNs
 
@@ -35,10 +36,15 @@ STOP_COLLAR: Final = BasisPoints(100)
 
 @dataclass(frozen=True, slots=True)
 class StopPlan:
-    """Where the position is given up: paise, on the instrument's tick grid."""
+    """Where the position is given up: paise, on the instrument's tick grid.
+
+    Attributes:
+        band: The day's price limits; None where nobody told them.
+    """
 
     trigger: Price
     tick: Paise
+    band: PriceBand | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +197,8 @@ def _cover(
     unchangeable: AbstractSet[DhanOrderId],
 ) -> Step:
     """Enlarge a stop of ours that rests at the plan's trigger, else place one."""
-    price = beyond(side, plan.trigger, STOP_COLLAR, plan.tick)
+    collared = beyond(side, plan.trigger, STOP_COLLAR, plan.tick)
+    price = within(side, collared, plan.trigger, plan.band)
     for stop in stops:
         order, number = stop.order, stop.of.number
         if (

@@ -729,9 +729,11 @@ async def limits_out_of_bounds_and_misspelt_are_refused(scene: Scene) -> None:
         if bad is not None:
             await scene.refuses(asyncpg.CheckViolationError, scene.limit(**{name: bad}))
     for name, word, most in (("segments", "NSE_EQ", 7), ("products", "INTRADAY", 4)):
-        await scene.tighten(**{name: [word] * most})
-        for bad in ([[word]], [word] * (most + 1)):
-            await scene.refuses(asyncpg.CheckViolationError, scene.tighten(**{name: bad}))
+        longest: Any = {name: [word] * most}
+        await scene.tighten(**longest)
+        for odd in ([[word]], [word] * (most + 1)):
+            listed: Any = {name: odd}
+            await scene.refuses(asyncpg.CheckViolationError, scene.tighten(**listed))
     await scene.refuses(asyncpg.InvalidParameterValueError, scene.limit(max_orders=1))
     await scene.refuses(asyncpg.InvalidParameterValueError, scene.tighten(max_orders=1))
     for given in (None, "[]"):

@@ -27,6 +27,7 @@ from executors.risk.square_off import SquareOff
 from executors.store import Halt
 from schemas.calendar import Calendar
 from schemas.ids import DhanClientId, InstrumentId
+from schemas.market import Instrument
 from schemas.messages import ExitAction, ExitOrder, ExitReason, OrderIntent
 from schemas.units import Price, Quantity, UtcNs
 from simulator.server import Simulator
@@ -82,6 +83,7 @@ class GuardedAccount:
     guardian: ExitGuardian = field(init=False)
     observer: NoObserver = field(init=False)
     minute: int = 0
+    share: Instrument = RELIANCE
 
     def __post_init__(self) -> None:
         self.restart()
@@ -94,7 +96,7 @@ class GuardedAccount:
 
         deps = GuardianDeps(
             open_clients=lambda _: self.clients,
-            instruments={RELIANCE.id: RELIANCE},
+            instruments={self.share.id: self.share},
             calendar=Calendar(),
             square_off=self.square_off,
             plans=self.plans,

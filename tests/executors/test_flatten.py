@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from executors.orders.exits import Cancel, PlaceClose, is_ours
 from executors.orders.flatten import BLIND_LADDER, LADDER, Flatten, Market, flatten, ladder_price
 from schemas.ids import DhanOrderId
-from schemas.market import Side
+from schemas.market import PriceBand, Side
 from schemas.messages import Leg, OrderStatus
 from schemas.units import Paise, Price, Quantity
 from tests.executors.exchange_model import BY_HAND, SHARE, TICK, ExchangeModel, Row
@@ -37,10 +37,15 @@ def test_each_rung_goes_further_and_the_ladder_starts_again() -> None:
 
 
 def test_no_rung_leaves_the_days_limits() -> None:
-    market = Market(Price(100_00), TICK, Price(98_00), Price(102_00))
+    market = Market(Price(100_00), TICK, PriceBand(Price(98_00), Price(102_00)))
     rungs = range(len(LADDER))
     assert min(ladder_price(Side.SELL, market, rung) for rung in rungs) == 98_00
     assert max(ladder_price(Side.BUY, market, rung) for rung in rungs) == 102_00
+
+
+def test_a_band_that_the_market_has_left_behind_holds_no_rung_back() -> None:
+    above = Market(Price(103_00), TICK, PriceBand(Price(98_00), Price(102_00)))
+    assert ladder_price(Side.BUY, above, 0) > 103_00
 
 
 def test_the_target_is_cancelled_while_the_stop_still_rests_then_the_stop() -> None:

@@ -17,6 +17,7 @@ from executors.orders.exits import ExitKind
 from executors.orders.guardian import PAUSE
 from executors.orders.guardians import Guardians
 from executors.orders.reading import Reading, read_account
+from schemas.market import PriceBand
 from schemas.messages import ExitAction, ExitReason, Leg
 from schemas.units import IST, Price, Quantity, UtcNs
 from tests.executors.factories import RELIANCE
@@ -124,6 +125,21 @@ async def test_square_off_ends_flat_by_the_brokers_own_book(http: httpx.AsyncCli
         assert await world.net() == 0
         assert await world.live() == []
     assert ExitReason.SQUARE_OFF in {each.reason_code for each in world.told}
+
+
+async def test_no_closing_order_and_no_stop_leaves_the_days_band(http: httpx.AsyncClient) -> None:
+    async with guarded_account(http) as world:
+        await world.enter(leaves=False)
+        world.share = replace(RELIANCE, band=PriceBand(Price(148_400), Price(160_000)))
+        world.restart()
+        await world.look_on()  # the stop
+        world.last = Price(148_500)  # the market falls away below
+        world.print_at(140_000)
+        world.halts = (HALT,)
+        await world.look_on(4)
+    prices = {each.action: each.price for each in world.told if each.price}
+    assert prices.keys() == {ExitAction.PLACE_STOP, ExitAction.PLACE_CLOSE}
+    assert min(prices.values()) == 148_400
 
 
 async def test_an_entry_that_comes_late_into_the_way_to_flat_is_cancelled_too(

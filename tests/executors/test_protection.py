@@ -18,7 +18,7 @@ from executors.orders.exits import (
 )
 from executors.orders.protection import Protection, StopPlan, protect
 from schemas.ids import CORRELATION_ID_LENGTH, DhanOrderId
-from schemas.market import Side
+from schemas.market import PriceBand, Side
 from schemas.messages import Leg, OrderStatus
 from schemas.units import Price, Quantity, UtcNs
 from tests.executors.exchange_model import (
@@ -50,6 +50,14 @@ def held(quantity: int = 10, *, leaves: bool = False) -> ExchangeModel:
 
 def test_an_open_position_gets_a_stop_of_its_size() -> None:
     assert due(held()).steps == (PlaceStop(Side.SELL, Quantity(10), Price(99_00), Price(98_00)),)
+
+
+def test_a_stop_trades_no_further_than_the_days_band() -> None:
+    """The exchange rejects a stop whose limit price is outside, and the position stays bare."""
+    plan = StopPlan(Price(99_00), TICK, PriceBand(Price(98_50), Price(101_50)))
+    assert due(held(), plan=plan).steps == (
+        PlaceStop(Side.SELL, Quantity(10), Price(99_00), Price(98_50)),
+    )
 
 
 def test_a_short_position_gets_a_stop_above_the_market() -> None:
