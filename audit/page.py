@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from html import escape
 from typing import Final
 
-from audit.sentences import rupees, sentences
+from audit.amounts import rupees, span
+from audit.sentences import Section, Sentence
 from audit.story import Story
 from schemas.market import Side
 from schemas.messages import Candle, OrderIntent, Signal, Trade
-from schemas.units import UtcNs
+from schemas.units import NS_PER_SECOND, UtcNs
 
 WIDTH, HEIGHT, MARGIN = 900, 320, 70
 BARS_BEFORE, BARS_AFTER = 40, 80  # of the signal's timeframe, around its bar
@@ -25,13 +26,16 @@ li{margin:.6rem 0;padding-left:.8rem;border-left:3px solid #c9d3de}
 b{display:inline-block;min-width:6rem;color:#1f5fa8} small{color:#6b7785}
 ul{margin:.2rem 0 0;color:#3b4653}
 ul li{margin:0;padding:0;border:0}
+.in-short{border-color:#1f5fa8;font-weight:600} .in-short ul{font-weight:400}
+ul li{overflow-wrap:anywhere;white-space:pre-wrap}
+details{margin:.2rem 0;color:#3b4653} summary{cursor:pointer;color:#6b7785}
 .missing{border-color:#d98a00} text{font:12px system-ui,sans-serif;fill:#3b4653}
 @media(prefers-color-scheme:dark){body{color:#dde4ec;background:#12171e} svg{background:#1a212b}
 b{color:#7db4f0} ul{color:#b8c3cf} text{fill:#b8c3cf} li{border-color:#344150}}
 """
 
 
-def page(story: Story, bars: Iterable[Candle], title: str) -> str:
+def page(story: Story, told: Sequence[Sentence], bars: Iterable[Candle], title: str) -> str:
     """The whole page. What came from outside is escaped; it runs no script and asks no host."""
     return (
         "<!doctype html>\n<html lang=en><meta charset=utf-8>"
@@ -39,23 +43,40 @@ def page(story: Story, bars: Iterable[Candle], title: str) -> str:
         "content=\"default-src 'none'; style-src 'unsafe-inline'\">"
         f"<meta name=viewport content='width=device-width'><title>{escape(title)}</title>"
         f"<style>{_STYLE}</style><h1>{escape(title)}</h1>\n{chart(story, bars)}\n<ol>\n"
-        f"{''.join(_items(story))}</ol>\n</html>\n"
+        f"{''.join(_items(story, told))}</ol>\n</html>\n"
     )
 
 
-def _items(story: Story) -> Iterable[str]:
-    told = list(sentences(story))
-    began = told[0].record.published_at if told else UtcNs(0)
+def _items(story: Story, told: Sequence[Sentence]) -> Iterable[str]:
+    began = began_at(told)
     for each in told:
-        after = (each.record.published_at - began) / 1e9
         details = "".join(f"<li>{escape(line)}</li>" for line in each.details)
         more = f"<ul>{details}</ul>" if details else ""
+        sections = "".join(map(_section, each.sections))
         yield (
-            f"<li><b>{escape(each.role)}</b> {escape(each.text)} "
-            f"<small>{after:+.3f} s, {escape(each.record.place)}</small>{more}</li>\n"
+            f'<li class="{escape(each.role.replace(" ", "-"))}"><b>{escape(each.role)}</b> '
+            f"{escape(each.text)} <small>{escape(_where(each, began))}</small>{more}{sections}"
+            "</li>\n"
         )
     for line in story.missing:
         yield f"<li class=missing><b>missing</b> {escape(line)}</li>\n"
+
+
+def began_at(told: Sequence[Sentence]) -> UtcNs:
+    """When the first of the story's own messages was written."""
+    return next((each.record.published_at for each in told if each.record), UtcNs(0))
+
+
+def _where(sentence: Sentence, began: UtcNs) -> str:
+    if sentence.record is None:
+        return sentence.place
+    after = (sentence.record.published_at - began) / NS_PER_SECOND
+    return f"{span(after)}, {sentence.place}"
+
+
+def _section(section: Section) -> str:
+    lines = "".join(f"<li>{escape(line)}</li>" for line in section.lines)
+    return f"<details><summary>{escape(section.title)}</summary><ul>{lines}</ul></details>"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,15 @@
 """Reads the story of one order from Kafka, without a consumer group.
 
-Three passes: find what is asked about, learn the ids of its chain, gather all that carry them. What
-cannot be read is passed over here: it stands in the dead letters.
+Four passes: find what is asked about, learn the ids of its chain, gather all that carry them, then
+the bars and their ticks. What cannot be read is passed over here: it stands in the dead letters.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass, replace
 from typing import Final
 
 from audit.story import (
@@ -15,19 +17,23 @@ from audit.story import (
     Recorded,
     Story,
     Subject,
-    answers_to,
     belongs,
+    names_of,
     subject_of,
     told,
     widened,
 )
+from audit.ticks import BarTicks, begins_before, ticks_of
 from bus.connection import KafkaConnection
-from bus.reader import Since, read_topics
+from bus.reader import Since, ends_of, read_topics, record_at
+from bus.records import Record, TopicPartition
 from schemas.codec import decode
 from schemas.errors import Unreadable
+from schemas.lineage import HEADER, Cause
 from schemas.market import trading_day
-from schemas.messages import Candle, Message, Signal
+from schemas.messages import Candle, Message, OrderIntent, Signal
 from schemas.topics import (
+    BY_NAME,
     CANDLES,
     DECISIONS,
     EXECUTIONS,
@@ -35,12 +41,14 @@ from schemas.topics import (
     FANOUTS,
     INDICATORS,
     LLM,
+    NEWS,
     ORDER_EVENTS,
     ORDERS,
     POSITIONS,
     REPORTS,
     SCANS,
     SIGNALS,
+    TICKS,
     TRADES,
     Topic,
 )
@@ -49,13 +57,34 @@ from schemas.units import UtcNs
 # the nearest first: most ask about an order
 SEARCHED: Final = (
     EXECUTIONS, ORDERS, DECISIONS, TRADES, EXITS, ORDER_EVENTS, POSITIONS, SIGNALS, REPORTS, LLM,
-    FANOUTS,
+    FANOUTS, NEWS,
 )  # fmt: skip
+_RANK: Final = {topic.name: rank for rank, topic in enumerate(SEARCHED)}
+_LINKS: Final = (DECISIONS, ORDERS, EXECUTIONS)
+_OF_DECISIONS: Final = (SIGNALS, SCANS, NEWS, REPORTS, LLM, FANOUTS)
+_OF_USERS: Final = (ORDER_EVENTS, TRADES, POSITIONS, EXITS)
 # a bar is written just before the signal that it raised; a restart of the engine may be between
 BAR_BEFORE: Final = UtcNs.minutes(10)
 DAY_BEFORE: Final = UtcNs.minutes(8 * 60)  # a session, and the minutes around it
+PREFIX: Final = 8  # characters of an id that may stand for the whole, as people copy them
+# records of ticks: of a bar of five minutes a partition has 1,200, of which each is read at once
+TICK_SPANS: Final = (256, 2_048, 16_384)
+_PLACE: Final = re.compile(r"(ats\.[a-z-]+)-(\d{1,6})@(\d{1,18})")
 
 Reading = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a name names.
+
+    Attributes:
+        start: The message; None where nothing has the name, or several ids begin so.
+        meant: The ids that begin so, where only a part was given.
+    """
+
+    start: Recorded | None = None
+    meant: tuple[str, ...] = ()
 
 
 class Reader:
@@ -75,14 +104,32 @@ class Reader:
         self._on_read = on_read
         self._looked_at = 0
 
-    async def find(self, name: str) -> Recorded | None:
-        """The first message that `name`, an id of ours or Dhan's, names."""
-        for topic in SEARCHED:
-            async with aclosing(self._read([topic], {name.encode()})) as found:
-                async for each in found:
-                    if answers_to(each.message, name):
-                        return each
-        return None
+    async def find(self, name: str) -> Found:
+        """What `name` names: an id of ours or Dhan's, the begin of one of ours, or a place."""
+        asked = name.strip()
+        if (place := _PLACE.fullmatch(asked)) and place[1] in BY_NAME:
+            return Found(await self._at(BY_NAME[place[1]], int(place[2]), int(place[3])))
+        part = asked.lower() if len(asked) >= PREFIX else ""
+        needles = {each.encode() for each in {asked, part} - {""}}
+        best: tuple[int, Recorded] | None = None
+        beginning: dict[str, Recorded] = {}
+        if not needles:
+            return Found()
+        async with aclosing(self._read(SEARCHED, needles)) as found:
+            async for each in found:
+                names = names_of(each.message)
+                if str(each.message.id) == part:
+                    return Found(each)
+                if asked in names or part in names:
+                    rank = _RANK[each.topic]
+                    best = (rank, each) if best is None or rank < best[0] else best
+                elif part:
+                    for whole in (it for it in names if it.startswith(part)):
+                        beginning.setdefault(whole, each)
+        if best:
+            return Found(best[1])
+        start = next(iter(beginning.values())) if len(beginning) == 1 else None
+        return Found(start, tuple(sorted(beginning)))
 
     async def story(self, start: Message) -> Story | None:
         """All that is recorded about what `start` tells of; None where it has no story."""
@@ -90,17 +137,17 @@ class Reader:
         if subject is None:
             return None
         records: list[Recorded] = []
-        # each step needs the ids that the one before it found
-        for topics in ([DECISIONS], [ORDERS, EXECUTIONS], [DECISIONS], [SIGNALS]):
-            found = [each async for each in self._read(topics, _needles(subject))]
-            subject = widened(subject, (each.message for each in found))
-            records += found
-        rest = [SCANS, REPORTS, LLM, FANOUTS, ORDER_EVENTS, TRADES, POSITIONS, EXITS]
-        if not subject.user:
-            rest = [SCANS, REPORTS, LLM, FANOUTS]
-        records += [each async for each in self._read(rest, _needles(subject))]
-        records += await self._bars(subject, records)
-        return told(subject, records)
+        # the second time with the ids that the first one found
+        for _ in range(2):
+            needles = _needles(subject) | _decisions_of(records)
+            records = [each async for each in self._read(_LINKS, needles, subject)]
+            subject = widened(subject, (each.message for each in records))
+        rest = _OF_DECISIONS + (_OF_USERS if subject.user else ())
+        records += [each async for each in self._read(rest, _needles(subject), subject)]
+        subject = widened(subject, (each.message for each in records))
+        bars = await self._bars(subject, records)
+        story = told(subject, [*records, *bars])
+        return replace(story, ticks=tuple([each async for each in self._ticks(story)]))
 
     async def bars_around(self, story: Story) -> list[Candle]:
         """The day's bars of the instrument and timeframe of the story's first signal."""
@@ -110,7 +157,7 @@ class Reader:
         signal = story.of(Signal)[0]
         since = UtcNs(signals[0].published_at - DAY_BEFORE)
         needles = {str(signal.instrument).encode()}
-        async with aclosing(self._read([CANDLES], needles, since)) as bars:
+        async with aclosing(self._read([CANDLES], needles, since=since)) as bars:
             candles = [each.message async for each in bars if isinstance(each.message, Candle)]
         return [bar for bar in candles if _is_of_day(bar, signal)]
 
@@ -122,7 +169,7 @@ class Reader:
             return found
         since = UtcNs(min(each.published_at for each in signals) - BAR_BEFORE)
         needles = {str(bar.instrument).encode() for bar in subject.bars}
-        async with aclosing(self._read([CANDLES, INDICATORS], needles, since)) as bars:
+        async with aclosing(self._read([CANDLES, INDICATORS], needles, since=since)) as bars:
             async for each in bars:
                 if belongs(each.message, subject):
                     found.append(each)
@@ -131,11 +178,51 @@ class Reader:
                     break
         return found
 
+    async def _ticks(self, story: Story) -> AsyncGenerator[BarTicks, None]:
+        """The ticks of each bar of `story` whose record names the tick that closed it."""
+        for each in story.records:
+            cause = each.headers.get(HEADER)
+            if not isinstance(each.message, Candle) or cause is None:
+                continue
+            try:
+                closed_by = Cause.decode(cause).offset
+            except Unreadable:
+                continue
+            yield await self._ticks_of(each.message, each.partition, closed_by)
+
+    async def _ticks_of(self, bar: Candle, partition: int, closed_by: int) -> BarTicks:
+        ends = await ends_of(self._connection, TICKS)
+        for span in TICK_SPANS:
+            begin = max(0, closed_by - span)
+            starts = {TopicPartition(TICKS.name, number): end for number, end in ends.items()}
+            starts[TopicPartition(TICKS.name, partition)] = begin
+            records: list[Record] = []
+            reading = read_topics(self._connection, [TICKS], since=starts, until_end=True)
+            async with aclosing(reading) as ticks:
+                async for record in ticks:
+                    if record.partition != partition:
+                        continue
+                    if record.offset > closed_by:
+                        break
+                    records.append(record)
+            whole = not begin or bool(records and begins_before(records[0], bar))
+            if whole or not records:
+                break
+        return ticks_of(bar, records, whole=whole)
+
+    async def _at(self, topic: Topic, partition: int, offset: int) -> Recorded | None:
+        record = await record_at(self._connection, topic, partition, offset)
+        return None if record is None else _recorded(topic, record)
+
     async def _read(
-        self, topics: Sequence[Topic], needles: Collection[bytes], since: Since | None = None
+        self,
+        topics: Sequence[Topic],
+        needles: Collection[bytes],
+        subject: Subject | None = None,
+        since: Since | None = None,
     ) -> AsyncGenerator[Recorded, None]:
-        """Messages whose bytes hold one of `needles`."""
-        kinds = {topic.name: topic.message for topic in topics}
+        """Messages whose bytes hold one of `needles`, or user and instrument of `subject`."""
+        both = _of_position(subject)
         begin = self._since if since is None else since
         async with aclosing(
             read_topics(self._connection, topics, since=begin, until_end=True)
@@ -144,20 +231,44 @@ class Reader:
                 self._looked_at += 1
                 if not self._looked_at % 1_000:
                     self._on_read(self._looked_at)
-                value, kind = record.value or b"", kinds[record.topic]
-                if kind is None or not any(needle in value for needle in needles):
+                value = record.value or b""
+                if not any(needle in value for needle in needles) and not (
+                    both and all(each in value for each in both)
+                ):
                     continue
-                try:
-                    message = decode(kind, value)
-                except Unreadable:
-                    continue
-                place = (record.topic, record.partition, record.offset, record.published_at)
-                yield Recorded(*place, message)
+                if (found := _recorded(BY_NAME[record.topic], record)) is not None:
+                    yield found
+
+
+def _recorded(topic: Topic, record: Record) -> Recorded | None:
+    """None of what is no message: it stands in the dead letters."""
+    if topic.message is None:
+        return None
+    try:
+        message = decode(topic.message, record.value)
+    except Unreadable:
+        return None
+    place = (record.topic, record.partition, record.offset, record.published_at)
+    return Recorded(*place, message, record.headers)
 
 
 def _needles(subject: Subject) -> set[bytes]:
     ids = {*subject.signals, *subject.decisions, *subject.scans, *(subject.orders or ())}
-    return {str(each).encode() for each in (*ids, *([subject.user] if subject.user else []))}
+    return {str(each).encode() for each in ids}
+
+
+def _decisions_of(records: Sequence[Recorded]) -> set[bytes]:
+    """Of the orders of one position."""
+    messages = (each.message for each in records)
+    orders = (each for each in messages if isinstance(each, OrderIntent))
+    return {str(each.decision_id).encode() for each in orders}
+
+
+def _of_position(subject: Subject | None) -> tuple[bytes, ...]:
+    """What a message about one user's position holds."""
+    if subject is None or not subject.user:
+        return ()
+    return str(subject.user).encode(), str(subject.instrument).encode()
 
 
 def _is_of_day(bar: Candle, signal: Signal) -> bool:

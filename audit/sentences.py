@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from pydantic import JsonValue
+
+from audit.amounts import at, passed, rupees
+from audit.checks import checked
+from audit.costs import bill_of, thinking
+from audit.ending import Purpose, entered_because, left_because, purpose_of
+from audit.hops import hops
 from audit.rejudge import rejudge
-from audit.story import Recorded, Story
-from schemas.evidence import SeenContext
+from audit.story import OtherOrder, Recorded, Story
+from audit.ticks import BarTicks, SeenTick
+from executors.charges.rates import Rates
+from executors.reasons import for_user
+from executors.risk.situation import closable, closes
+from schemas.evidence import Judgement, SeenContext
+from schemas.inputs import NewsAnswer
+from schemas.manifest import HEADER as MANIFEST
 from schemas.messages import (
     Candle,
     Decision,
@@ -16,20 +29,30 @@ from schemas.messages import (
     ExitOrder,
     FanOut,
     Indicators,
+    Leg,
     LlmCall,
     Message,
     OrderEvent,
     OrderIntent,
+    Outcome,
     Position,
     Report,
     Scan,
     Signal,
     Trade,
 )
-from schemas.units import UtcNs
+from schemas.units import Paise
 from streams.columns.names import is_price
 
 MOST: Final = 40  # sentences of one kind; a decision has an order for each of thousands of users
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What is long and looked into on demand: a prompt, the checks of the gate."""
+
+    title: str
+    lines: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,24 +61,133 @@ class Sentence:
 
     Attributes:
         role: What kind of step, in one word.
+        record: The message that it tells; None of what follows from several.
         details: What it looked at, a line each.
+        place: Where it stands.
+        sections: Longer parts of it.
     """
 
     role: str
     text: str
-    record: Recorded
+    record: Recorded | None
     details: tuple[str, ...] = ()
+    place: str = ""
+    sections: tuple[Section, ...] = ()
 
 
-def sentences(story: Story) -> Iterator[Sentence]:
-    """The steps from the bar to the position, each kind in the order in which it was written."""
+def sentences(story: Story, rates: Rates | None = None) -> Iterator[Sentence]:
+    """First what happened in short; then the steps from the ticks to the position, each kind in the
+    order in which it was written; last what it took. `rates` are those of charges.
+    """
+    yield from _in_short(story, rates)
+    for ticks in story.ticks:
+        yield _ticks(ticks)
     for kind, (role, say) in _STEPS.items():
         records = _worth_telling(kind, story)
         for each in records[:MOST]:
-            text, details = say(each.message, story)
-            yield Sentence(role, text, each, tuple(details))
-        if (more := len(records) - MOST) and more > 0:
-            yield Sentence(role, f"and {more:,} more", records[MOST])
+            text, details, *more = say(each.message, story)
+            yield Sentence(role, text, each, tuple(details), each.place, tuple(*more))
+        if (more_of := len(records) - MOST) and more_of > 0:
+            yield Sentence(role, f"and {more_of:,} more", records[MOST])
+    for other in story.others:
+        yield _other(other)
+    yield from _taken(story, rates)
+
+
+# In short
+
+
+def _in_short(story: Story, rates: Rates | None) -> Iterator[Sentence]:
+    intents, outcomes = story.of(OrderIntent), {each.order_id: each for each in story.of(Execution)}
+    lines = [
+        _order_in_short(each, outcomes.get(each.id)) + _filled(each, story) for each in intents[:3]
+    ]
+    if more := len(intents) - 3 if len(intents) > 3 else 0:
+        lines.append(f"and {more:,} more orders")
+    if story.subject.user is None:
+        decisions = story.of(Decision)
+        lines = [f"{each.action} {each.symbol}: {each.reasoning}" for each in decisions] + lines
+    elif intents and (why := _why(intents[0], story)):
+        lines.append(f"because: {why}")
+    lines += _ended_in_short(story, rates)
+    if lines:
+        yield Sentence("in short", lines[0], None, tuple(lines[1:]))
+
+
+def _order_in_short(intent: OrderIntent, outcome: Execution | None) -> str:
+    said = f"{intent.side} {intent.quantity:,} {intent.symbol} at {rupees(intent.price)} or better"
+    if outcome is None:
+        return f"{said}: no outcome is recorded"
+    units = "" if outcome.quantity == intent.quantity else f" for {outcome.quantity:,}"
+    why = "" if outcome.outcome is Outcome.ACCEPTED else f": {outcome.reason or _code(outcome)}"
+    return f"{said}: {outcome.outcome}{units}{why}"
+
+
+def _filled(intent: OrderIntent, story: Story) -> str:
+    """How much of an accepted order traded, as far as one user's book is told."""
+    taken = [
+        each
+        for each in story.of(Execution)
+        if each.order_id == intent.id and each.outcome is Outcome.ACCEPTED
+    ]
+    if not taken or story.subject.user is None:
+        return ""
+    last = taken[-1]
+    fills = [each.fill for each in story.of(Trade)]
+    ours = (it for it in fills if (it.dhan_order_id, it.side) == (last.dhan_order_id, last.side))
+    return f", {sum(each.quantity for each in ours):,} of {last.quantity:,} filled"
+
+
+def _code(outcome: Execution) -> str:
+    return for_user(outcome.reason_code) or outcome.reason_code
+
+
+def _why(intent: OrderIntent, story: Story) -> str:
+    reasons = {each.id: each.reasoning for each in story.of(Decision)}
+    return reasons.get(intent.decision_id, "")
+
+
+def _ended_in_short(story: Story, rates: Rates | None) -> Iterator[str]:
+    for trade in story.of(Trade):
+        yield _trade_line(trade, story)
+    positions = story.of(Position)
+    if not positions:
+        return
+    last = positions[-1]
+    orders = len(story.others) + len(story.of(OrderIntent))
+    of = f", of {orders:,} orders" if orders > 1 else ""
+    held = "flat" if not last.net else f"holds {last.net:+,}"
+    yield f"the day in this instrument{of}: {held}, earned {rupees(last.realised)} before charges"
+    if rates and (bill := bill_of(story, rates)) and bill.total is not None:
+        yield f"charges of the {len(story.of(Trade)):,} fills above: {rupees(bill.total)}"
+
+
+# The ticks
+
+
+def _ticks(ticks: BarTicks) -> Sentence:
+    bar = ticks.bar
+    counted = f"{ticks.count:,} ticks between {at(bar.start)} and {at(bar.event_time)}"
+    if ticks.count != bar.ticks:
+        counted += f"; the bar counts {bar.ticks:,}"
+    if not ticks.whole:
+        counted += "; earlier ones were not looked for, or are on no topic any more"
+    kinds = ("first", ticks.first), ("highest", ticks.high), ("lowest", ticks.low)
+    lines = [_tick(name, each) for name, each in (*kinds, ("last", ticks.last)) if each]
+    if ticks.closing:
+        lines.append(f"market time passed the bar's end with {ticks.closing}")
+    place = ticks.first.place if ticks.first else ticks.closing
+    return Sentence("ticks", counted, None, tuple(lines), place)
+
+
+def _tick(name: str, tick: SeenTick) -> str:
+    volume = "" if tick.volume is None else f", {tick.volume:,} units of the day"
+    return (
+        f"{name} {rupees(tick.price)} at {at(tick.traded_at)}{volume}, {tick.place} row {tick.row}"
+    )
+
+
+# Each kind of message
 
 
 def _worth_telling(kind: type[Message], story: Story) -> list[Recorded]:
@@ -76,7 +208,7 @@ def _worth_telling(kind: type[Message], story: Story) -> list[Recorded]:
 def _candle(bar: Candle, _: Story) -> tuple[str, list[str]]:
     prices = " ".join(rupees(price) for price in (bar.open, bar.high, bar.low, bar.close))
     whole = "" if bar.complete else ", not watched from its start"
-    return f"{bar.timeframe} to {_at(bar.event_time)}: {prices}, {bar.volume:,} units{whole}", []
+    return f"{bar.timeframe} to {at(bar.event_time)}: {prices}, {bar.volume:,} units{whole}", []
 
 
 def _indicators(row: Indicators, story: Story) -> tuple[str, list[str]]:
@@ -89,7 +221,7 @@ def _indicators(row: Indicators, story: Story) -> tuple[str, list[str]]:
 def _signal(signal: Signal, _: Story) -> tuple[str, list[str]]:
     text = (
         f"{signal.rule} says {signal.direction} at {rupees(signal.price)}, "
-        f"{signal.timeframe} to {_at(signal.event_time)}"
+        f"{signal.timeframe} to {at(signal.event_time)}"
     )
     return text, [_values(signal.features)]
 
@@ -105,13 +237,35 @@ def _scan(scan: Scan, story: Story) -> tuple[str, list[str]]:
     return f"scan of {scan.trading_date} by {scan.origin}, {len(scan.entries)} symbols", lines
 
 
-def _call(call: LlmCall, _: Story) -> tuple[str, list[str]]:
+def _news(answer: NewsAnswer, _: Story) -> tuple[str, list[str]]:
+    detail = f": {answer.detail}" if answer.detail else ""
+    text = (
+        f"{answer.outcome}{detail}, {len(answer.headlines):,} of {answer.answered:,} headlines "
+        "were shown"
+    )
+    return text, [
+        f"{at(each.published_at)} {each.source}: {each.text}" for each in answer.headlines
+    ]
+
+
+def _call(call: LlmCall, _: Story) -> tuple[str, list[str], list[Section]]:
     detail = f": {call.detail}" if call.detail else ""
     text = (
         f"{call.agent} asked {call.model}: {call.outcome}{detail}, {call.latency_ms:,.0f} ms, "
         f"{call.input_tokens:,} + {call.output_tokens:,} tokens, {rupees(call.cost)}"
     )
-    return text, [f"answer {call.response}"] if call.response else []
+    details = [f"answer {call.response}"] if call.response else []
+    return text, details, list(_prompts(call.request))
+
+
+def _prompts(request: Mapping[str, JsonValue]) -> Iterator[Section]:
+    """What the model was told, in its own words; the rest of the request in one line."""
+    names = {"system": "instructions", "user": "question"}
+    for name, title in names.items():
+        if isinstance(told := request.get(name), str):
+            yield Section(title, (told,))
+    rest = {name: value for name, value in request.items() if name not in names}
+    yield Section("request", tuple(f"{name} {value}" for name, value in sorted(rest.items())))
 
 
 def _report(report: Report, _: Story) -> tuple[str, list[str]]:
@@ -126,7 +280,7 @@ def _decision(decision: Decision, _: Story) -> tuple[str, list[str]]:
     text = (
         f"{decision.action} {decision.symbol} at {rupees(decision.reference_price)}, "
         f"{decision.confidence} % confidence, {decision.origin}{by} ({decision.reason_code}), "
-        f"valid until {_at(decision.valid_until)}"
+        f"valid until {at(decision.valid_until)}"
     )
     return text, [decision.reasoning] if decision.reasoning else []
 
@@ -138,32 +292,58 @@ def _fan_out(fan_out: FanOut, story: Story) -> tuple[str, list[str]]:
     return text, [f"this user: {each.reason_code}" for each in own]
 
 
-def _intent(intent: OrderIntent, _: Story) -> tuple[str, list[str]]:
+def _intent(intent: OrderIntent, story: Story) -> tuple[str, list[str]]:
+    details = [
+        f"order {intent.id}",
+        f"at Dhan {intent.dhan_correlation_id}",
+        f"user {intent.user_id}",
+    ]
+    outcome = next((each for each in story.of(Execution) if each.order_id == intent.id), None)
+    if outcome and _closes(outcome):
+        reason = entered_because(intent.side, intent.event_time, story)
+        details.append(f"it closes a position; entered because: {reason or 'not recorded'}")
     return (
         (
             f"{intent.side} {intent.quantity:,} {intent.symbol} at {rupees(intent.price)} or "
             f"better, stop {rupees(intent.stop)}, target {rupees(intent.target)}"
         ),
-        [f"order {intent.id}", f"at Dhan {intent.dhan_correlation_id}", f"user {intent.user_id}"],
+        details,
     )
 
 
-def _execution(execution: Execution, _: Story) -> tuple[str, list[str]]:
-    why = f" ({execution.reason_code})" if execution.reason_code else ""
+def _closes(execution: Execution) -> bool:
+    seen = _last_seen(execution)
+    if seen is None:
+        return False
+    held = closable(seen.position, seen.filled)
+    return closes(execution.side, execution.quantity, held)
+
+
+def _last_seen(execution: Execution) -> SeenContext | None:
+    evidence = execution.evidence
+    if evidence is None:
+        return None
+    return evidence.judgement.seen if evidence.judgement else evidence.asked
+
+
+def _execution(execution: Execution, story: Story) -> tuple[str, list[str], list[Section]]:
+    code, outcome = execution.reason_code, execution.outcome.value
+    why = f" ({code})" if code not in ("", outcome) else ""
     number = f", Dhan's number {execution.dhan_order_id}" if execution.dhan_order_id else ""
     correction = ["it corrects an earlier outcome"] if execution.corrects else []
     words = [execution.reason] if execution.reason else []
     return (
         (
-            f"{execution.outcome}{why}: {execution.side} {execution.quantity:,} at "
+            f"{outcome}{why}: {execution.side} {execution.quantity:,} at "
             f"{rupees(execution.price)}{number}"
         ),
-        correction + words + list(_evidence(execution)),
+        correction + words + list(_evidence(execution, story)),
+        list(_checks(execution)),
     )
 
 
-def _evidence(execution: Execution) -> Iterator[str]:
-    """What the gate saw, and whether it says the same again."""
+def _evidence(execution: Execution, story: Story) -> Iterator[str]:
+    """What the gate saw, what was sent, and whether the gate says the same again."""
     evidence = execution.evidence
     if evidence is None:
         yield "nobody wrote down what the gate saw"
@@ -173,12 +353,10 @@ def _evidence(execution: Execution) -> Iterator[str]:
     judged = evidence.judgement
     yield _seen(judged.seen if judged else evidence.asked)
     if judged:
-        answer = judged.answer
-        sent = f"{judged.claimed / 1_000:.1f} ms for the claim, judged {judged.tries} times"
-        if answer:
-            waited = (answer.answered - answer.sent) / 1_000
-            sent += f", sent after {answer.sent / 1_000:.1f} ms, Dhan answered in {waited:.1f} ms"
-        yield sent
+        yield f"{judged.claimed / 1_000:.1f} ms for the claim, judged {judged.tries} times"
+        yield from _sending(execution, judged, story)
+    else:
+        yield "the gate did not judge it after the claim, or nobody wrote down what it said"
     try:
         again = rejudge(execution)
     except ValueError as error:
@@ -188,9 +366,58 @@ def _evidence(execution: Execution) -> Iterator[str]:
     yield f"judged again now: {'the same' if same else f'NOT the same: {again}'}"
 
 
+def _sending(execution: Execution, judged: Judgement, story: Story) -> Iterator[str]:
+    answer = judged.answer
+    if answer is None:
+        yield "nothing was sent to Dhan"
+        return
+    intent = next((it for it in story.of(OrderIntent) if it.id == execution.order_id), None)
+    yield f"sent to Dhan after {answer.sent / 1_000:.1f} ms: {_request(execution, intent, story)}"
+    number = f", its number {execution.dhan_order_id}" if execution.dhan_order_id else ""
+    words = f": {execution.reason}" if execution.reason else ""
+    took = (answer.answered - answer.sent) / 1_000
+    yield f"Dhan answered in {took:.1f} ms: {answer.kind}{number}{words}"
+
+
+def _request(execution: Execution, intent: OrderIntent | None, story: Story) -> str:
+    """What was asked for, by the order as it was cut and by what Dhan showed of it."""
+    said = f"{execution.side} {execution.quantity:,} {execution.symbol} ({execution.instrument})"
+    said += f", limit {rupees(execution.price)}, intraday"
+    if intent is None:
+        return said
+    said += f", correlation id {intent.dhan_correlation_id}"
+    if _is_super(execution, story):
+        return f"{said}, with stop {rupees(intent.stop)} and target {rupees(intent.target)} at Dhan"
+    return f"{said}, a plain order that fills at once or not at all"
+
+
+def _is_super(execution: Execution, story: Story) -> bool:
+    """Whether stop and target went with it: Dhan shows them, else the gate saw no position."""
+    number = execution.dhan_order_id
+    orders = [each.order for each in story.of(OrderEvent) if each.order]
+    if any(each.leg is not Leg.ENTRY and each.super_order == number for each in orders):
+        return True
+    return not _closes(execution) and not any(each.dhan_order_id == number for each in orders)
+
+
+def _checks(execution: Execution) -> Iterator[Section]:
+    try:
+        checks = checked(execution)
+    except ValueError:  # told where the order is judged again
+        return
+    if checks:
+        passes = sum(each.asked and not each.denial for each in checks)
+        denied = next((f", denied by: {each.name}" for each in checks if each.denial), "")
+        left_out = [each.name for each in checks if not each.asked]
+        lines = [str(each) for each in checks if each.asked]
+        if left_out:
+            lines.append(f"not asked of an order that only closes: {', '.join(left_out)}")
+        yield Section(f"the gate: {passes} checks passed{denied}", tuple(lines))
+
+
 def _seen(seen: SeenContext) -> str:
     quote = seen.quote
-    last = f"last trade {rupees(quote.price)} at {_at(quote.traded_at)}" if quote else "no quote"
+    last = f"last trade {rupees(quote.price)} at {at(quote.traded_at)}" if quote else "no quote"
     held = f"{seen.position:+,} units by orders"
     by_fills = "" if seen.filled is None else f", {seen.filled:+,} by fills"
     states = {
@@ -202,7 +429,7 @@ def _seen(seen: SeenContext) -> str:
     }
     odd = "".join(f", {name}" for name, holds in states.items() if holds)
     return (
-        f"the gate saw at {_at(seen.now)}: {last}, {held}{by_fills}, "
+        f"the gate saw at {at(seen.now)}: {last}, {held}{by_fills}, "
         f"{seen.sent.today} orders today{odd}"
     )
 
@@ -212,10 +439,16 @@ def _exit(step: ExitOrder, story: Story) -> tuple[str, list[str]]:
     if step.quantity:
         text += f", {step.side or ''} {step.quantity:,}"
     details = [f"{step.net:+,} units held, {step.uncovered:,} of them without a stop"]
+    prices = ("limit", step.price), ("trigger", step.trigger)
+    asked = ", ".join(f"{name} {rupees(price)}" for name, price in prices if price)
+    named = step.dhan_correlation_id and f"correlation id {step.dhan_correlation_id}"
+    if asked or named:
+        details.append(f"asked Dhan: {', '.join(filter(None, (asked, named)))}")
+    number = f", its number {step.dhan_order_id}" if step.dhan_order_id else ""
+    if step.waited_us:
+        details.append(f"Dhan answered in {step.waited_us / 1_000:.1f} ms: {step.outcome}{number}")
     details += [step.reason] if step.reason else []
-    entries = [intent for intent in story.of(OrderIntent) if intent.event_time <= step.event_time]
-    reasons = {each.id: each.reasoning for each in story.of(Decision)}
-    if entries and (entered := reasons.get(entries[-1].decision_id)):
+    if entered := entered_because(step.side, step.event_time, story):
         details.append(f"entered because: {entered}")
     return text, details
 
@@ -224,16 +457,31 @@ def _event(event: OrderEvent, _: Story) -> tuple[str, list[str]]:
     order = event.order
     assert order, "only orders' states are told"
     words = f": {order.reason}" if order.reason else ""
+    prices = ("limit", order.price), ("trigger", order.trigger)
+    asked = "".join(f", {name} {rupees(price)}" for name, price in prices if price)
     text = (
-        f"{order.leg} {order.dhan_order_id} {order.status_word}, "
-        f"{order.filled:,} of {order.quantity:,} filled, by {event.observed_by}{words}"
+        f"{order.leg} {order.dhan_order_id} {order.status_word}{asked}, "
+        f"{order.filled:,} of {order.quantity:,} filled, by {event.observed_by}, "
+        f"{at(event.event_time)}{words}"
     )
     return text, []
 
 
-def _trade(trade: Trade, _: Story) -> tuple[str, list[str]]:
+def _trade(trade: Trade, story: Story) -> tuple[str, list[str]]:
     fill = trade.fill
-    return f"{fill.side} {fill.quantity:,} at {rupees(fill.price)}, trade {fill.trade_id}", []
+    purpose, _ = purpose_of(fill, story)
+    details = [f"trade {fill.trade_id} of Dhan's order {fill.dhan_order_id}"]
+    if purpose is not Purpose.ENTRY and (entered := left_because(trade, story)):
+        details.append(f"entered because: {entered}")
+    return _trade_line(trade, story), details
+
+
+def _trade_line(trade: Trade, story: Story) -> str:
+    fill = trade.fill
+    purpose, reason = purpose_of(fill, story)
+    when = at(fill.traded_at or trade.event_time)
+    why = f" ({reason})" if reason else ""
+    return f"{fill.side} {fill.quantity:,} at {rupees(fill.price)}, {when}: {purpose}{why}"
 
 
 def _position(position: Position, _: Story) -> tuple[str, list[str]]:
@@ -248,12 +496,13 @@ def _position(position: Position, _: Story) -> tuple[str, list[str]]:
     )
 
 
-Said = tuple[str, list[str]]
+Said = tuple[str, list[str]] | tuple[str, list[str], list[Section]]
 _STEPS: Final[Mapping[type[Message], tuple[str, Callable[[Any, Story], Said]]]] = {
     Candle: ("bar", _candle),
     Indicators: ("indicators", _indicators),
     Signal: ("signal", _signal),
     Scan: ("scout", _scan),
+    NewsAnswer: ("news", _news),
     LlmCall: ("model", _call),
     Report: ("report", _report),
     Decision: ("decision", _decision),
@@ -274,10 +523,45 @@ def _values(values: Mapping[str, float]) -> str:
     )
 
 
-def rupees(paise: float) -> str:
-    """Paise as a person writes rupees."""
-    return f"₹{paise / 100:,.2f}"
+def _other(other: OtherOrder) -> Sentence:
+    intent, outcome = other.intent, other.outcome
+    reason = [f"because: {other.decision.reasoning}"] if other.decision else []
+    text = f"{at(intent.event_time)}: {_order_in_short(intent, outcome)}"
+    return Sentence("also", text, None, (f"order {intent.id}", *reason), other.record.place)
 
 
-def _at(moment: UtcNs) -> str:
-    return f"{moment.ist():%Y-%m-%d %H:%M:%S} IST"
+# What it took
+
+
+def _taken(story: Story, rates: Rates | None) -> Iterator[Sentence]:
+    took = [f"{each.begin} to {each.end}: {passed(each.took)}" for each in hops(story)]
+    if took:
+        text = "time from record to record, by the clocks of those who wrote them"
+        yield Sentence("timing", text, None, tuple(took))
+    questions, cost = thinking(story)
+    if questions:
+        each = story.of(LlmCall)
+        tokens = sum(call.input_tokens + call.output_tokens for call in each)
+        text = f"{rupees(cost)} for {questions:,} questions to models, {tokens:,} tokens"
+        yield Sentence("thinking", text, None)
+    if rates and (bill := bill_of(story, rates)):
+        yield _charges(bill.total, bill.lines, bill.unknown)
+    yield from _made_under(story)
+
+
+def _made_under(story: Story) -> Iterator[Sentence]:
+    """Which configuration each topic's messages were made under."""
+    names: dict[str, dict[str, None]] = {}
+    for each in story.records:
+        if name := each.headers.get(MANIFEST, b"").decode("utf-8", "replace"):
+            names.setdefault(name, {})[each.topic] = None
+    if names:
+        lines = tuple(f"{name}: {', '.join(topics)}" for name, topics in names.items())
+        yield Sentence("made under", "manifests, which ats.manifest holds", None, lines)
+
+
+def _charges(total: Paise | None, lines: Sequence[str], unknown: str) -> Sentence:
+    if total is None:
+        return Sentence("charges", f"not known: {unknown}", None)
+    text = f"{rupees(total)} for the fills above, estimated by the rates of the day"
+    return Sentence("charges", text, None, tuple(lines))

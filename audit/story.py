@@ -15,12 +15,15 @@ from datetime import date
 from typing import Any, Final, NamedTuple, TypeVar
 from uuid import UUID
 
+from audit.ticks import BarTicks
 from schemas.ids import InstrumentId, UserId
+from schemas.inputs import NewsAnswer
 from schemas.market import Timeframe, trading_day
 from schemas.messages import (
     Candle,
     Decision,
     Execution,
+    ExitAction,
     ExitOrder,
     FanOut,
     Indicators,
@@ -36,6 +39,8 @@ from schemas.messages import (
 )
 from schemas.units import UtcNs
 
+_PLACES: Final = frozenset({ExitAction.PLACE_STOP, ExitAction.PLACE_CLOSE})
+
 Kind = TypeVar("Kind", bound=Message)
 
 
@@ -45,6 +50,7 @@ class Recorded:
 
     Attributes:
         published_at: When it was written, by the writer's clock.
+        headers: What the record names beside its value: its cause and its manifest.
     """
 
     topic: str
@@ -52,6 +58,7 @@ class Recorded:
     offset: int
     published_at: UtcNs
     message: Message
+    headers: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def place(self) -> str:
@@ -80,6 +87,7 @@ class Subject:
         bars: At whose close the signals were raised.
         scans: Verdicts of the Scout on the symbol.
         begins: Market time of the first of `orders`: an exit before it was about something else.
+        ends: Market time at which nothing was held any more: an exit after it likewise.
     """
 
     signals: frozenset[UUID] = frozenset()
@@ -92,14 +100,15 @@ class Subject:
     bars: frozenset[Bar] = frozenset()
     scans: frozenset[UUID] = frozenset()
     begins: UtcNs | None = None
+    ends: UtcNs | None = None
 
     def is_of_position(self, user: UserId, instrument: InstrumentId | None, day: date) -> bool:
         """Whether something of one user's day belongs to the position of the story."""
         return (user, instrument, day) == (self.user, self.instrument, self.day)
 
 
-def answers_to(message: Message, name: str) -> bool:
-    """Whether `name`, an id of ours or Dhan's, names `message`."""
+def names_of(message: Message) -> set[str]:
+    """What names `message`: its own id, its order's, and those at Dhan."""
     ids = {str(message.id)}
     match message:
         case OrderIntent():
@@ -113,7 +122,7 @@ def answers_to(message: Message, name: str) -> bool:
             ids |= {message.dhan_order_id or "", message.dhan_correlation_id}
         case OrderEvent(order=order) if order:
             ids |= {order.dhan_order_id, order.dhan_correlation_id}
-    return name in ids - {""}
+    return ids - {""}
 
 
 def subject_of(message: Message) -> Subject | None:
@@ -124,6 +133,29 @@ def subject_of(message: Message) -> Subject | None:
 
 def widened(subject: Subject, messages: Iterable[Message]) -> Subject:
     """`subject` with the ids that follow from `messages`: an order's decision, its signal, …"""
+    given = tuple(messages)
+    while (wider := _ended(_widened_once(subject, given), given)) != subject:
+        subject = wider
+    return subject
+
+
+def _ended(subject: Subject, messages: Iterable[Message]) -> Subject:
+    """With the moment at which what the orders opened was closed again, once it was."""
+    if subject.begins is None:
+        return subject
+    positions = sorted(
+        (each for each in messages if isinstance(each, Position) and belongs(each, subject)),
+        key=lambda each: (each.event_time, each.bought + each.sold),
+    )
+    held = False
+    for each in positions:
+        if held and not each.net:
+            return replace(subject, ends=each.event_time)
+        held = held or bool(each.net)
+    return subject
+
+
+def _widened_once(subject: Subject, messages: Iterable[Message]) -> Subject:
     for message in messages:
         if not belongs(message, subject):
             continue
@@ -146,6 +178,10 @@ def widened(subject: Subject, messages: Iterable[Message]) -> Subject:
                     begins=_earlier(subject, message.event_time),
                 )
             case Execution() if subject.user and message.dhan_order_id:
+                subject = replace(subject, names=subject.names | {message.dhan_order_id})
+            case OrderEvent(order=order) if order:  # a leg may have a number of its own
+                subject = replace(subject, names=subject.names | {order.dhan_order_id})
+            case ExitOrder(action=action) if action in _PLACES and message.dhan_order_id:
                 subject = replace(subject, names=subject.names | {message.dhan_order_id})
     return subject
 
@@ -217,6 +253,17 @@ def _earlier(subject: Subject, moment: UtcNs) -> UtcNs | None:
     return moment if subject.begins is None else min(subject.begins, moment)
 
 
+def _is_of_exit(step: ExitOrder, subject: Subject) -> bool:
+    """One that changes an order belongs with it, one that places an order with the position."""
+    if subject.ends is not None and step.event_time > subject.ends:
+        return False
+    named = {step.dhan_order_id, step.dhan_correlation_id} - {None, ""}
+    of_an_order = subject.orders is not None and step.action not in _PLACES and named
+    if of_an_order and not named & subject.names:
+        return False
+    return _is_of_position(step, subject)
+
+
 def _is_of_position(message: Position | ExitOrder, subject: Subject) -> bool:
     if subject.begins is not None and message.event_time < subject.begins:
         return False
@@ -231,6 +278,7 @@ _SUBJECT_OF: Final[Mapping[type[Message], Callable[[Any], Subject | None]]] = {
     Signal: lambda it: Subject(frozenset({it.id})),
     Report: lambda it: Subject(frozenset({it.signal_id})),
     LlmCall: lambda it: Subject(frozenset({it.causation_id})) if it.causation_id else None,
+    NewsAnswer: lambda it: Subject(frozenset({it.signal_id})),
     Decision: lambda it: Subject(frozenset({it.signal_id}), frozenset({it.id})),
     FanOut: lambda it: Subject(decisions=frozenset({it.decision_id})),
     OrderIntent: _of_order,
@@ -254,8 +302,23 @@ _BELONGS: Final[Mapping[type[Message], Callable[[Any, Subject], bool]]] = {
     Trade: _is_of_trade,
     OrderEvent: _is_of_event,
     Position: _is_of_position,
-    ExitOrder: _is_of_position,
+    ExitOrder: _is_of_exit,
+    NewsAnswer: lambda it, of: it.signal_id in of.signals,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class OtherOrder:
+    """Another order of the same user, instrument and day: it opened or closed the position too.
+
+    Attributes:
+        outcome, decision: None where they are not recorded.
+    """
+
+    intent: OrderIntent
+    record: Recorded
+    outcome: Execution | None
+    decision: Decision | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,11 +327,15 @@ class Story:
 
     Attributes:
         missing: What should be there and is not, in words.
+        ticks: Of each bar at whose close a signal was raised.
+        others: Orders of the same position that the story is not about.
     """
 
     subject: Subject
     records: tuple[Recorded, ...] = ()
     missing: tuple[str, ...] = field(default=())
+    ticks: tuple[BarTicks, ...] = ()
+    others: tuple[OtherOrder, ...] = ()
 
     def of(self, kind: type[Kind]) -> list[Kind]:
         """The messages of one kind."""
@@ -277,13 +344,36 @@ class Story:
 
 def told(subject: Subject, records: Iterable[Recorded]) -> Story:
     """The story of `subject` out of what was read."""
+    given = tuple(records)
     once: dict[tuple[str, UUID], Recorded] = {}
-    for each in records:
+    for each in given:
         if belongs(each.message, subject):
             once.setdefault((each.topic, each.message.id), each)
     kept = sorted(once.values(), key=lambda each: (each.published_at, each.topic, each.offset))
-    story = Story(subject, tuple(kept))
+    story = Story(subject, tuple(kept), others=tuple(_others(subject, given)))
     return replace(story, missing=tuple(_missing(story)))
+
+
+def _others(subject: Subject, records: Iterable[Recorded]) -> Iterable[OtherOrder]:
+    """In the order of their market time."""
+    if subject.orders is None:  # of a position all are told, of a decision everybody's
+        return
+    whole = replace(subject, orders=None)
+    intents: dict[UUID, tuple[OrderIntent, Recorded]] = {}
+    outcomes: dict[UUID, Execution] = {}
+    decisions: dict[UUID, Decision] = {}
+    for each in records:
+        match each.message:
+            case OrderIntent() as intent if belongs(intent, whole):
+                intents.setdefault(intent.id, (intent, each))
+            case Execution() as outcome if belongs(outcome, whole):
+                outcomes[outcome.order_id] = outcome  # a correction comes later
+            case Decision() as decision:
+                decisions[decision.id] = decision
+    for intent, record in sorted(intents.values(), key=lambda known: known[0].event_time):
+        if intent.id not in subject.orders:
+            known = outcomes.get(intent.id), decisions.get(intent.decision_id)
+            yield OtherOrder(intent, record, *known)
 
 
 def _missing(story: Story) -> Iterable[str]:

@@ -316,8 +316,8 @@ def why(
         str,
         typer.Argument(
             metavar="ID",
-            help="Of an order, execution, trade, exit, position, decision, report or signal; or "
-            "Dhan's number of an order.",
+            help="Of an order, execution, trade, exit, position, decision, report or signal, or of "
+            "a line of user_trade_logs; or Dhan's number of an order. Eight characters may do.",
         ),
     ],
     since: Annotated[
@@ -337,6 +337,10 @@ def why(
             help="Write one HTML page with a chart to this file instead; it needs no net."
         ),
     ] = None,
+    demo: Annotated[
+        Path | None,
+        typer.Option(help="Read what `ats demo --keep FOLDER` left there; starts its Kafka."),
+    ] = None,
 ) -> None:
     """Why did this order happen? Everything that led to it, and all that came of it.
 
@@ -344,7 +348,7 @@ def why(
     """
     from ats.commands.why import WhyOptions, run
 
-    finish(run(WhyOptions(name, since, as_json, html), UtcNs(time.time_ns())))
+    finish(run(WhyOptions(name, since, as_json, html, demo), UtcNs(time.time_ns())))
 
 
 def replay(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -13,61 +13,91 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
-from ats.commands.tail.command import connection, moment
+from ats.commands.tail.command import moment
 from ats.commands.tail.show import clean
-from audit.page import page
-from audit.reading import Reader
-from audit.sentences import Sentence, sentences
+from ats.replay.source import recorded_by
+from audit.amounts import span
+from audit.page import began_at, page
+from audit.reading import PREFIX, Found, Reader
+from audit.sentences import Section, Sentence, sentences
 from audit.story import Recorded, Story
 from bus.reader import Since
+from executors.charges.rates import shipped_rates
 from schemas.errors import Misconfigured
-from schemas.units import UtcNs
+from schemas.manifest import HEADER as MANIFEST
+from schemas.messages import Decision, OrderIntent
+from schemas.units import NS_PER_SECOND, UtcNs
 
 LONGEST: Final = 600  # characters of one detail that a person is shown; JSON has the whole
+MOST_MEANT: Final = 5  # ids that a part of one may stand for, in a message
 
 
 @dataclass(frozen=True, slots=True)
 class WhyOptions:
-    """What the command line says; see `ats why --help`."""
+    """What the command line says; see `ats why --help`.
+
+    Attributes:
+        demo: The folder of a kept demo, whose Kafka is started for it; None asks the cluster of the
+            settings, else a demo that runs.
+    """
 
     name: str
     since: str
     as_json: bool
     html: Path | None = None
+    demo: Path | None = None
 
 
 async def run(options: WhyOptions, now: UtcNs) -> None:
     """Print the story of one id.
 
     Raises:
-        Misconfigured: nothing recorded has this id, it is of a kind without a story, or the page
-            cannot be written.
+        Misconfigured: nothing recorded has this id, several have, it is of a kind without a story,
+            or the page cannot be written.
         TryLater: no broker answers.
     """
     tell = Console(stderr=True)
-    cluster = connection(tell)
     since: Since = moment(options.since, now) if options.since else "start"
-    with tell.status("reading the topics") as status:
-        reader = Reader(
-            cluster, since, lambda count: status.update(f"reading the topics: {count:,} records")
-        )
-        start = await reader.find(options.name)
-        if start is None:
-            raise Misconfigured(_unknown(options))
-        story = await reader.story(start.message)
-        bars = await reader.bars_around(story) if story and options.html else []
+    async with recorded_by(options.demo, tell) as source:
+        with tell.status("reading the topics") as status:
+            reader = Reader(
+                source.connection,
+                since,
+                lambda count: status.update(f"reading the topics: {count:,} records"),
+            )
+            found = await reader.find(options.name)
+            start = found.start
+            if start is None:
+                raise Misconfigured(_unknown(options, found))
+            story = await reader.story(start.message)
+            bars = await reader.bars_around(story) if story and options.html else []
     if story is None:
         raise Misconfigured(
             f"{options.name} is a record of {start.topic}, which is about no order; "
             f"see: ats tail {start.topic} --where id={start.message.id}"
         )
+    if found.meant:
+        tell.print(f"taken for {found.meant[0]}", style="dim", highlight=False)
+    told = [_printable(each) for each in sentences(story, shipped_rates())]
     if options.html:
-        _write(options.html, page(story, bars, _title(story)))
+        _write(options.html, page(story, told, bars, _title(story)))
         tell.print(f"written: {options.html}", highlight=False, soft_wrap=True)
     elif options.as_json or not sys.stdout.isatty():
-        sys.stdout.write(as_json(story) + "\n")
+        sys.stdout.write(as_json(story, told) + "\n")
     else:
-        Console().print(tree(story), soft_wrap=True)
+        Console().print(tree(story, told), soft_wrap=True)
+
+
+def _printable(each: Sentence) -> Sentence:
+    """What came from outside steers neither a terminal nor the direction of a page's text."""
+    return replace(
+        each,
+        text=clean(each.text),
+        details=tuple(map(clean, each.details)),
+        sections=tuple(
+            Section(clean(part.title), tuple(map(clean, part.lines))) for part in each.sections
+        ),
+    )
 
 
 def _write(path: Path, text: str) -> None:
@@ -77,17 +107,28 @@ def _write(path: Path, text: str) -> None:
         raise Misconfigured(f"--html {path} cannot be written: {error.strerror}") from None
 
 
-def as_json(story: Story) -> str:
-    """One object: what the story is about, its records as they stand, and what is missing."""
+def as_json(story: Story, told: Sequence[Sentence]) -> str:
+    """One object: what the story is about, it in sentences, its records, and what is missing."""
     subject = story.subject
     body = {
         "user": str(subject.user) if subject.user else None,
         "instrument": str(subject.instrument) if subject.instrument else None,
         "trading_date": subject.day.isoformat() if subject.day else None,
+        "told": [_told(each) for each in told],
         "records": [_record(each) for each in story.records],
         "missing": list(story.missing),
     }
     return clean(orjson.dumps(body).decode())
+
+
+def _told(each: Sentence) -> dict[str, object]:
+    return {
+        "role": each.role,
+        "text": each.text,
+        "place": each.place,
+        "details": list(each.details),
+        "sections": {part.title: list(part.lines) for part in each.sections},
+    }
 
 
 def _record(each: Recorded) -> dict[str, object]:
@@ -96,47 +137,65 @@ def _record(each: Recorded) -> dict[str, object]:
         "partition": each.partition,
         "offset": each.offset,
         "published_at": int(each.published_at),
+        "manifest": each.headers.get(MANIFEST, b"").decode("utf-8", "replace"),
         "value": each.message.model_dump(mode="json"),
     }
 
 
-def tree(story: Story) -> Tree:
-    """For people: what happened in sentences, how long after the signal, and where it stands."""
-    told = list(sentences(story))
+def tree(story: Story, told: Sequence[Sentence]) -> Tree:
+    """For people: what happened in sentences, how long after the first record, and where it is."""
     root = Tree(Text(clean(_title(story)), style="bold"), guide_style="dim")
-    began = told[0].record.published_at if told else UtcNs(0)
+    began = began_at(told)
     for each in told:
         branch = root.add(Text.assemble(*_line(each, began)))
         for detail in each.details:
-            more = "…" if len(detail) > LONGEST else ""
-            branch.add(Text(clean(detail[:LONGEST]) + more))
+            branch.add(_shortened(detail))
+        for section in each.sections:
+            part = branch.add(Text(section.title, style="dim"))
+            for line in section.lines:
+                part.add(_shortened(line))
     for missing in story.missing:
         root.add(Text(clean(missing), style="bold yellow"))
     return root
+
+
+def _shortened(line: str) -> Text:
+    more = f"… ({len(line):,} characters, all of them with --json)" if len(line) > LONGEST else ""
+    return Text(line[:LONGEST] + more)
 
 
 def _title(story: Story) -> str:
     subject = story.subject
     if not subject.user:
         return "A decision and what came of it"
-    return f"User {subject.user}, {subject.instrument}, {subject.day}"
+    symbols = {each.symbol for each in (*story.of(OrderIntent), *story.of(Decision))}
+    name = f"{clean(min(symbols))} ({subject.instrument})" if symbols else subject.instrument
+    return f"{name}, {subject.day}, user {subject.user}"
 
 
 def _line(sentence: Sentence, began: UtcNs) -> Iterator[str | tuple[str, str]]:
-    after = (sentence.record.published_at - began) / 1e9
     yield (f"{sentence.role:<10}", "cyan")
-    yield clean(sentence.text)
-    yield (f"  {_span(after)}  {sentence.record.place}", "dim")
+    yield f" {sentence.text}"
+    if sentence.record:
+        after = (sentence.record.published_at - began) / NS_PER_SECOND
+        yield (f"  {span(after)}  {sentence.place}", "dim")
+    elif sentence.place:
+        yield (f"  {sentence.place}", "dim")
 
 
-def _span(seconds: float) -> str:
-    return f"{seconds:+.3f} s" if abs(seconds) < 900 else f"{seconds / 60:+.0f} min"
-
-
-def _unknown(options: WhyOptions) -> str:
+def _unknown(options: WhyOptions, found: Found) -> str:
     since = f" since {options.since}" if options.since else ""
+    if found.meant:
+        more = (
+            f", and {len(found.meant) - MOST_MEANT:,} more" if len(found.meant) > MOST_MEANT else ""
+        )
+        return (
+            f"{len(found.meant):,} ids recorded{since} begin with {options.name!r}: "
+            f"{', '.join(found.meant[:MOST_MEANT])}{more}; give more of it"
+        )
     return (
         f"nothing recorded{since} is named {options.name!r}: give the id of an order, execution, "
-        "trade, exit, decision, report or signal, or Dhan's number of an order; "
+        "trade, exit, position, decision, report or signal, of a line of user_trade_logs, or "
+        f"Dhan's number of an order; {PREFIX} characters of an id may do; "
         "see: ats tail ats.executions"
     )

@@ -4,6 +4,7 @@ import re
 from html.parser import HTMLParser
 
 from audit.page import BARS_AFTER, BARS_BEFORE, around, chart, page
+from audit.sentences import sentences
 from schemas.ids import derive
 from schemas.market import Timeframe
 from schemas.messages import Candle
@@ -45,7 +46,8 @@ class Tags(HTMLParser):
 def test_the_page_asks_no_host_and_text_from_outside_is_text() -> None:
     hostile = a_decision(reasoning="<script>alert(1)</script><img src=//evil.example/x>")
     chain = [hostile if each is DECISION else each for each in CHAIN]
-    written = page(story_from(INTENT, (*chain, *OURS)), [bar(0)], "<script>")
+    story = story_from(INTENT, (*chain, *OURS))
+    written = page(story, list(sentences(story)), [bar(0)], "<script>")
 
     tags = Tags()
     tags.feed(written)

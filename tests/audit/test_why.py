@@ -12,7 +12,8 @@ import pytest
 import pytest_asyncio
 
 from ats.runtime import exit_codes
-from audit.reading import Reader
+from audit.reading import Found, Reader
+from audit.story import names_of
 from bus.connection import KafkaConnection
 from bus.publisher import Publisher
 from bus.records import Output
@@ -23,7 +24,17 @@ from schemas.messages import Message
 from schemas.topics import PartitionPlan, Topic
 from tests.ats.factories import ASHA
 from tests.audit.conftest import anew
-from tests.audit.test_story import BALA, CHAIN, INTENT, NUMBER, OTHERS, OURS, THEIRS
+from tests.audit.test_story import (
+    BALA,
+    CHAIN,
+    DECISION,
+    INTENT,
+    NUMBER,
+    OTHERS,
+    OURS,
+    SIGNAL,
+    THEIRS,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 OF: dict[type[Message], Topic] = {
@@ -92,10 +103,59 @@ async def test_an_id_that_nothing_has_is_said_with_what_may_be_given(cluster: st
 )
 async def test_each_order_has_its_own_users_story(cluster: str, name: str, user: UserId) -> None:
     reader = Reader(KafkaConnection(cluster), "start")
-    start = await reader.find(name)
-    assert start
+    found = await reader.find(name)
+    assert found.start
 
-    story = await reader.story(start.message)
+    story = await reader.story(found.start.message)
 
     assert story
     assert story.subject.user == user
+
+
+@pytest.mark.parametrize("start", [*CHAIN[2:], *OURS], ids=lambda each: type(each).__name__)
+async def test_every_id_of_a_story_leads_to_the_signal_that_began_it(
+    cluster: str, start: Message
+) -> None:
+    reader = Reader(KafkaConnection(cluster), "start")
+
+    found = await reader.find(str(start.id))
+    story = await reader.story(found.start.message) if found.start else None
+
+    assert story
+    assert {SIGNAL.id, DECISION.id, INTENT.id} <= {each.message.id for each in story.records}
+    assert story.missing == ()
+
+
+async def test_the_begin_of_an_id_may_stand_for_it_and_its_place_too(cluster: str) -> None:
+    reader = Reader(KafkaConnection(cluster), "start")
+    whole = str(INTENT.id)
+
+    part, shouted = await reader.find(f" {whole[:8]} "), await reader.find(whole.upper())
+    assert part.start
+    assert shouted.start
+    by_place = await reader.find(part.start.place)
+
+    assert part.meant == (whole,)
+    assert whole in names_of(part.start.message) & names_of(shouted.start.message)
+    assert by_place.start == part.start
+
+
+async def test_a_begin_that_several_ids_share_names_none_and_lists_them(
+    cluster: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("audit.reading.PREFIX", 1)
+
+    found = await Reader(KafkaConnection(cluster), "start").find(str(INTENT.id)[0])
+
+    assert found.start is None
+    assert str(INTENT.id) in found.meant
+    assert len(found.meant) > 1
+
+
+@pytest.mark.parametrize(
+    "name", ["", " ", "%s", '"', "ats.orders-0@99999", "ats.orders-7@0", "\x00"]
+)
+async def test_a_name_of_nothing_finds_nothing(cluster: str, name: str) -> None:
+    found = await Reader(KafkaConnection(cluster), "start").find(name)
+
+    assert found == Found()

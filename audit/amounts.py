@@ -1,0 +1,39 @@
+"""Money, moments and spans as a person writes them. Pure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from schemas.units import NS_PER_SECOND, UtcNs
+
+_LONG: Final = 900.0  # seconds from which a span is told in minutes
+
+
+def rupees(paise: float) -> str:
+    """Paise as rupees."""
+    return f"{'-' if paise < 0 else ''}₹{abs(paise) / 100:,.2f}"
+
+
+def at(moment: UtcNs) -> str:
+    """A moment on Indian clocks, to the second."""
+    try:
+        return f"{moment.ist():%Y-%m-%d %H:%M:%S} IST"
+    except (ValueError, OverflowError, OSError):  # before or after what a calendar holds
+        return f"{int(moment)} ns"
+
+
+def clock(moment: UtcNs) -> str:
+    """A moment of a day that is told already."""
+    told = at(moment)
+    return told.split(" ")[1] if told.endswith(" IST") else told
+
+
+def span(seconds: float) -> str:
+    """How much later, with its sign."""
+    return f"{seconds:+.3f} s" if abs(seconds) < _LONG else f"{seconds / 60:+,.0f} min"
+
+
+def passed(nanoseconds: int) -> str:
+    """How long something took."""
+    seconds = nanoseconds / NS_PER_SECOND
+    return f"{seconds * 1_000:,.0f} ms" if abs(seconds) < 10 else f"{seconds:,.1f} s"
