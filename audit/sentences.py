@@ -44,6 +44,8 @@ from schemas.messages import (
 from schemas.units import Paise
 from streams.columns.names import is_price
 
+__all__ = ["MOST", "Section", "Sentence", "rupees", "sentences"]
+
 MOST: Final = 40  # sentences of one kind; a decision has an order for each of thousands of users
 
 

@@ -168,7 +168,8 @@ def _title(story: Story) -> str:
     subject = story.subject
     if not subject.user:
         return "A decision and what came of it"
-    symbols = {each.symbol for each in (*story.of(OrderIntent), *story.of(Decision))}
+    symbols = {each.symbol for each in story.of(OrderIntent)}
+    symbols |= {each.symbol for each in story.of(Decision)}
     name = f"{clean(min(symbols))} ({subject.instrument})" if symbols else subject.instrument
     return f"{name}, {subject.day}, user {subject.user}"
 

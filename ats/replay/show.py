@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ats.commands.tail.show import clean
-from audit.amounts import rupees
+from audit.sentences import rupees
 from audit.replay.comparison import Comparison, Difference, FieldDifference, Kind
 from audit.replay.day import Replayed
 from audit.replay.profits import DayResult
