@@ -347,8 +347,10 @@ def why(
     From the bar and the signal over the models' answers and the decision to the broker's book.
     """
     from ats.commands.why import WhyOptions, run
+    from ats.replay.source import recorded_by
 
-    finish(run(WhyOptions(name, since, as_json, html, demo), UtcNs(time.time_ns())))
+    options = WhyOptions(name, since, as_json, html, demo)
+    finish(run(options, UtcNs(time.time_ns()), recorded_by))
 
 
 def replay(

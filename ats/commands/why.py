@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol, TypeAlias
 
 import orjson
 from rich.console import Console
@@ -15,12 +16,12 @@ from rich.tree import Tree
 
 from ats.commands.tail.command import moment
 from ats.commands.tail.show import clean
-from ats.replay.source import recorded_by
 from audit.amounts import span
 from audit.page import began_at, page
 from audit.reading import PREFIX, Found, Reader
 from audit.sentences import Section, Sentence, sentences
 from audit.story import Recorded, Story
+from bus.connection import KafkaConnection
 from bus.reader import Since
 from executors.charges.rates import shipped_rates
 from schemas.errors import Misconfigured
@@ -48,8 +49,18 @@ class WhyOptions:
     demo: Path | None = None
 
 
-async def run(options: WhyOptions, now: UtcNs) -> None:
-    """Print the story of one id.
+class Source(Protocol):
+    """Where the record is."""
+
+    @property
+    def connection(self) -> KafkaConnection: ...
+
+
+OpenSource: TypeAlias = Callable[[Path | None, Console], AbstractAsyncContextManager[Source]]
+
+
+async def run(options: WhyOptions, now: UtcNs, source_of: OpenSource) -> None:
+    """Print the story of one id. `source_of` opens the record of a demo's folder, or of no folder.
 
     Raises:
         Misconfigured: nothing recorded has this id, several have, it is of a kind without a story,
@@ -58,7 +69,7 @@ async def run(options: WhyOptions, now: UtcNs) -> None:
     """
     tell = Console(stderr=True)
     since: Since = moment(options.since, now) if options.since else "start"
-    async with recorded_by(options.demo, tell) as source:
+    async with source_of(options.demo, tell) as source:
         with tell.status("reading the topics") as status:
             reader = Reader(
                 source.connection,

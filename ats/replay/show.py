@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.table import Table
 
 from ats.commands.tail.show import clean
-from audit.sentences import rupees
 from audit.replay.comparison import Comparison, Difference, FieldDifference, Kind
 from audit.replay.day import Replayed
 from audit.replay.profits import DayResult
+from audit.sentences import rupees
 
 
 @dataclass(frozen=True, slots=True)
