@@ -85,14 +85,14 @@ async def _of_files(options: ScorecardOptions, tell: Console) -> Card:
         )
         played = await play(markets_of(options.market), engine, agents, step.now)
     return card_of(
-        forecasts_of(played.recorded, _at_once),
+        forecasts_of(played.recorded, at_once),
         Prices(played.candles),
         cost=round_trip(datetime.now(IST).date(), shipped_rates()),
         seed=options.seed,
     )
 
 
-def _at_once(decision: Decision) -> UtcNs:
+def at_once(decision: Decision) -> UtcNs:
     """Rules need no time to think: what they decide goes out at the close of the signal's bar."""
     return decision.event_time
 

@@ -160,21 +160,18 @@ class Generated:
     def _block(self, places: Numbers, minutes: Numbers) -> Block:
         """The prints of each place in its minute: one row each, padded to the fullest."""
         keys, counts = noise.mixed(self._keys[places], minutes), self._counts(places, minutes)
-        width = int(counts.max())
+        width = int(counts.max()) + 1  # the last column is the minute's end
         at = np.arange(width)[None, :]
         stride = MINUTE / np.maximum(counts, 1)[:, None]
         # evenly spread starts with room between them: seconds of one minute rise and differ
         within = (at * stride + noise.uniform(keys, _SECOND, width) * (stride - 1)).astype(np.int64)
-        share = np.minimum((within + 0.5) / MINUTE, 1)  # padding lies behind the minute
+        share = np.where(at < counts[:, None], (within + 0.5) / MINUTE, 1.0)
         begin, end = (
             self._levels[places, minutes][:, None],
             self._levels[places, minutes + 1][:, None],
         )
-        bounce = (
-            noise.normal(keys, _PRICE, width)
-            * np.sqrt(share * (1 - share))
-            * self._noise[places, minutes][:, None]
-        )
+        wander = _bridge(share, noise.normal(keys, _PRICE, width))
+        bounce = wander * self._noise[places, minutes][:, None]
         paise = self._base[places][:, None] * np.exp(begin + (end - begin) * share + bounce)
         paise = self._options.worth(places, minutes, paise)
         size = self._size[places, minutes][:, None] * np.exp(0.8 * noise.normal(keys, _SIZE, width))
@@ -204,6 +201,17 @@ class Generated:
             least + (drawn * (most - least + 1)).astype(np.int64), minutes == 0
         )
         return counts  # everything opens: the first minute has a print
+
+
+def _bridge(share: Floats, draws: Floats) -> Floats:
+    """From one end of a minute to the other, without a hint of where it goes next.
+
+    A Brownian bridge at `share` of each row's minute (rising, 1 at the end), of variance 1 a
+    minute, so that together with the minutes' steps the prints are one random walk.
+    """
+    walk = np.cumsum(draws * np.sqrt(np.diff(share, axis=1, prepend=0.0)), axis=1)
+    bridge: Floats = walk - share * walk[:, -1:]
+    return bridge
 
 
 class _Options:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.errors import Misconfigured
-from simulator.market.characters import DayProfile
+from simulator.market.characters import DayProfile, course
 from simulator.market.contracts import Right
 from simulator.market.generator import Plan, generate
 from simulator.market.session import market_session
@@ -87,7 +87,7 @@ def test_each_instrument_ends_with_one_snapshot_that_only_moves_the_clock(market
         )
 
 
-@pytest.mark.parametrize(("minutes", "least"), [(1, 8), (5, 3)])
+@pytest.mark.parametrize(("minutes", "least"), [(1, 8), (5, 2)])
 def test_moving_averages_cross_several_times_in_a_day(
     market: Market, minutes: int, least: int
 ) -> None:
@@ -98,7 +98,7 @@ def test_moving_averages_cross_several_times_in_a_day(
         crossings.append(int(np.count_nonzero(np.diff(above))))
 
     assert np.mean(crossings) >= least
-    assert crossings.count(0) <= 1
+    assert crossings.count(0) <= len(crossings) // 4
 
 
 @pytest.mark.parametrize(("minutes", "least"), [(1, 8), (5, 1)])
@@ -113,6 +113,50 @@ def test_the_rsi_leaves_its_extremes_several_times_in_a_day(
         reversals.append(int(up + down))
 
     assert np.mean(reversals) >= least
+
+
+@pytest.mark.parametrize(
+    "character",
+    [DayProfile.TRENDING, DayProfile.CALM, DayProfile.GAP, DayProfile.ILLIQUID,
+     DayProfile.OPENING_RUSH],
+)  # fmt: skip
+@pytest.mark.parametrize("minutes", [1, 5, 15])
+def test_which_way_the_price_went_tells_nothing_of_which_way_it_goes(
+    character: DayProfile, minutes: int
+) -> None:
+    """Of pieces that do not overlap, as many go on as turn: within four standard errors."""
+    went_on = []
+    for seed in range(120):
+        made = course(character, np.random.default_rng(seed), 375, band=0.2)
+        moves = np.diff(np.append(0, made.levels)[::minutes])
+        went_on.append(moves[1:] * moves[:-1] > 0)
+
+    every = np.concatenate(went_on)
+    assert abs(every.mean() - 0.5) < 4 * 0.5 / np.sqrt(len(every))
+
+
+def test_the_last_price_of_a_minute_tells_nothing_of_the_next_minute(market: Market) -> None:
+    """Prints inside a minute are part of the same walk: none leans to the end of its minute."""
+    products, squares = 0.0, 0.0
+    count = 0
+    for place in range(len(market.listings)):
+        moves = np.diff(np.log(bar_closes(prints_of(market, place), 1)))
+        products += float((moves[1:] * moves[:-1]).sum())
+        squares += float((moves**2).sum())
+        count += len(moves)
+
+    assert abs(products / squares) < 4 / np.sqrt(count)
+
+
+def test_a_trending_day_moves_as_much_as_a_large_share_does() -> None:
+    """About one percent from open to close, and never the same in all of them."""
+    days = [
+        course(DayProfile.TRENDING, np.random.default_rng(seed), 375, band=0.2).levels[-1]
+        for seed in range(300)
+    ]
+
+    assert 0.009 < np.std(days) < 0.014
+    assert abs(np.mean(days)) < 4 * np.std(days) / np.sqrt(len(days))
 
 
 def test_the_tape_is_cut_into_whole_seconds_without_loss(market: Market) -> None:
