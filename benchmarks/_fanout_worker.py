@@ -23,10 +23,9 @@ from types import FrameType
 from typing import Final
 
 import structlog
-from supabase import AsyncClientOptions, acreate_client
 
 from ats.runtime.logs import configure
-from ats.services.context import DATABASE_TIMEOUT
+from ats.services.context import open_database
 from bus.connection import KafkaConnection
 from executors.app import ExecutorDeps, run_executors
 from executors.clock import ReplayClock
@@ -93,14 +92,11 @@ async def executors(bootstrap: str, database_url: str, broker_url: str, name: st
     rules = validate_mode(Mode.PAPER, broker_url)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    options = AsyncClientOptions(
-        postgrest_client_timeout=DATABASE_TIMEOUT, auto_refresh_token=False, persist_session=False
-    )
-    async with rules.open_client() as http:
+    async with rules.open_client() as http, open_database(database_url, key) as client:
         ports = ExecutorDeps(
             connection=KafkaConnection(bootstrap),
             plan=PLAN,
-            database=await acreate_client(database_url, key, options),
+            database=client,
             http=http,
             rules=rules,
             instruments={SHARE.id: SHARE},

@@ -8,13 +8,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Final
+from urllib.request import getproxies
 
+import httpx
 import structlog
 
 from ats.runtime.metrics import Health
 from ats.settings import Settings
 from bus.metrics import ShellMetrics
 from dhan import instruments as masters
+from dhan.connections import KeepAliveTransport
 from dhan.transport import Credentials, open_client
 from schemas.errors import Misconfigured
 from schemas.ids import DhanClientId, Segment
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
 
 # seconds; a claim takes 3 ms, and a late one is a lost trade, never a double one
 DATABASE_TIMEOUT: Final = 5.0
+# Calls at once: four batches of claims and of outcomes, sixty lookups, and the looks of every half
+# second.
+DATABASE_CONNECTIONS: Final = 100
 SEGMENTS: Final = frozenset({Segment.NSE_EQ, Segment.IDX_I})
 SILENT: Final = 30.0  # seconds without progress while records wait: unhealthy
 
@@ -130,20 +136,39 @@ def trading_date(settings: Settings) -> date:
 
 @asynccontextmanager
 async def database(settings: Settings) -> AsyncIterator[AsyncClient]:
-    """The service's Supabase client.
+    """The service's Supabase client."""
+    settings.need("SUPABASE_URL", "SUPABASE_SERVICE_KEY")
+    key = settings.supabase_service_key.get_secret_value()
+    async with open_database(settings.supabase_url, key) as client:
+        yield client
+
+
+@asynccontextmanager
+async def open_database(url: str, key: str) -> AsyncIterator[AsyncClient]:
+    """A Supabase client at `url`, on keep-alive connections that cost little.
 
     It never signs anybody in: that would change whose name its calls carry.
     """
     from supabase import AsyncClientOptions, acreate_client  # noqa: PLC0415 (a third of a second that only some services need)
 
-    settings.need("SUPABASE_URL", "SUPABASE_SERVICE_KEY")
     options = AsyncClientOptions(
-        postgrest_client_timeout=DATABASE_TIMEOUT, auto_refresh_token=False, persist_session=False
+        postgrest_client_timeout=DATABASE_TIMEOUT,
+        auto_refresh_token=False,
+        persist_session=False,
+        httpx_client=_database_http(url),
     )
-    client = await acreate_client(
-        settings.supabase_url, settings.supabase_service_key.get_secret_value(), options
-    )
+    client = await acreate_client(url, key, options)
     try:
         yield client
     finally:
         await client.postgrest.aclose()
+
+
+def _database_http(url: str) -> httpx.AsyncClient | None:
+    """Our own connections; None where a proxy of the environment leads to the database."""
+    if {"http", "https", "all"} & getproxies().keys():
+        return None
+    pool = KeepAliveTransport(httpx.create_ssl_context(), DATABASE_CONNECTIONS)
+    return httpx.AsyncClient(
+        base_url=url, transport=pool, timeout=DATABASE_TIMEOUT, follow_redirects=True
+    )

@@ -16,8 +16,8 @@ from collections import Counter
 from pathlib import Path
 
 import httpx
-from supabase import AsyncClientOptions, acreate_client
 
+from ats.services.context import open_database
 from bus.connection import KafkaConnection
 from bus.options import ShellOptions
 from dhan.orders import DayLookupResult, LookupResult, NewOrder
@@ -142,14 +142,12 @@ async def main(bootstrap: str, supabase_url: str, dhan_url: str, folder: str) ->
     rules = validate_mode(Mode.PAPER, dhan_url)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    options = AsyncClientOptions(auto_refresh_token=False, persist_session=False)
-    async with open_client() as http:
+    key = os.environ["SUPABASE_SERVICE_KEY"]
+    async with open_client() as http, open_database(supabase_url, key) as client:
         ports = ExecutorDeps(
             connection=KafkaConnection(bootstrap),
             plan=PLAN,
-            database=await acreate_client(
-                supabase_url, os.environ["SUPABASE_SERVICE_KEY"], options
-            ),
+            database=client,
             http=http,
             rules=MortalRules(rules.mode, rules.base_url, None),
             instruments={RELIANCE.id: RELIANCE},
