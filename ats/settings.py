@@ -168,6 +168,9 @@ class Settings(BaseSettings):
     ats_square_off_cash: time = time(15, 5)
     ats_square_off_fno: time = time(15, 20)
 
+    ats_ledger_keys: Path | None = None
+    ats_witness_keys: Path | None = None
+
     ats_book_read_seconds: float = Field(default=30.0, ge=1.0, le=600.0)
 
     ats_instrument_partitions: int = Field(default=4, ge=1, le=256)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from schemas import inputs, manifest, messages
+from schemas import inputs, ledger, manifest, messages
 
 MIB: Final = 1 << 20
 DAY_MS: Final = 86_400_000
@@ -127,6 +127,10 @@ MANIFEST_CONTENTS: Final = Topic(
     compacted=True,
     max_message_bytes=4 * MIB,
 )
+LEDGER: Final = Topic("ats.ledger", Family.SINGLE, "trading date", ledger.LedgerBatch, _AUDIT_DAYS)
+CHECKPOINTS: Final = Topic(
+    "ats.checkpoints", Family.SINGLE, "trading date", ledger.LedgerCheckpoint, _AUDIT_DAYS
+)
 DEAD_LETTER: Final = Topic(
     "ats.deadletter",
     Family.SINGLE,
@@ -139,7 +143,8 @@ DEAD_LETTER: Final = Topic(
 CATALOGUE: Final[tuple[Topic, ...]] = (
     TICKS, FEED, CANDLES, INDICATORS, SIGNALS, DAILY_BARS, SCANS, NEWS, REPORTS, LLM, DECISIONS,
     SESSIONS, ORDERS, EXECUTIONS, ORDER_EVENTS, TRADES, POSITIONS, EXITS, PREFLIGHTS, FANOUTS,
-    SNAPSHOTS, BOOK_SNAPSHOTS, MANIFEST, MANIFEST_CONTENTS, DEAD_LETTER,
+    SNAPSHOTS, BOOK_SNAPSHOTS, MANIFEST, MANIFEST_CONTENTS, LEDGER, CHECKPOINTS,
+    DEAD_LETTER,
 )  # fmt: skip
 BY_NAME: Final = {topic.name: topic for topic in CATALOGUE}
 

@@ -26,11 +26,14 @@ from bus.records import Output, Record
 from bus.topics import create_topics
 from schemas import ticks
 from schemas.errors import Misconfigured
-from schemas.topics import CATALOGUE, ORDER_EVENTS, TICKS, PartitionPlan, Topic
+from schemas.topics import CATALOGUE, CHECKPOINTS, LEDGER, ORDER_EVENTS, TICKS, PartitionPlan, Topic
 from schemas.units import NS_PER_SECOND, UtcNs
 
-# what happened, without services' states; at one moment causes come first
-REPUBLISHED: Final = tuple(topic for topic in CATALOGUE if not topic.holds_snapshots)
+# what happened, without services' states and without what was signed of other topics; at one moment
+# causes come first
+REPUBLISHED: Final = tuple(
+    topic for topic in CATALOGUE if not topic.holds_snapshots and topic not in (LEDGER, CHECKPOINTS)
+)
 _PREFIX: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,59}")
 
 

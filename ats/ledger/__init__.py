@@ -1,0 +1,1 @@
+"""`ats ledger`: keys, the ledger and its witness, verification of a day, proofs of an order."""
