@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from agents.quotations import bounded_text
 from schemas.errors import Misconfigured, TryLater
+from schemas.inputs import SourceAnswer
 from schemas.market import trading_day
 from schemas.units import IST, UtcNs
 
@@ -51,6 +52,15 @@ class NewsSource(Protocol):
 
     async def headlines(self, symbol: str, as_of: UtcNs) -> Sequence[Headline]:
         """What was published on `symbol` by `as_of`; later headlines are dropped by the reader."""
+        ...
+
+
+@runtime_checkable
+class ManySources(Protocol):
+    """A source of news that reads several others and knows how each is."""
+
+    def sources(self, symbol: str, as_of: UtcNs) -> tuple[SourceAnswer, ...]:
+        """Each of them, with what it has on `symbol`."""
         ...
 
 

@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 
 import structlog
 
-from agents.news import Headline, NewsSource, NotRecorded, bounded
+from agents.news import Headline, ManySources, NewsSource, NotRecorded, bounded
 from bus.connection import KafkaConnection
 from bus.reader import Since, read_topics
 from schemas import topics
@@ -96,7 +96,7 @@ class RecordedNews:
         return answer.model_copy(update={"answered": len(found), "headlines": seen})
 
     def _answer(self, symbol: str, outcome: Answered, detail: str = "") -> NewsAnswer:
-        signal = self.signal
+        signal, source = self.signal, self.source
         return NewsAnswer(
             id=derive("news", signal.id),
             event_time=signal.event_time,
@@ -107,6 +107,9 @@ class RecordedNews:
             symbol=symbol,
             outcome=outcome,
             detail=detail,
+            sources=source.sources(symbol, signal.event_time)
+            if isinstance(source, ManySources)
+            else (),
         )
 
     async def _record(self, answer: NewsAnswer) -> None:

@@ -140,8 +140,9 @@ class Settings(BaseSettings):
     ats_flip_minutes: Minutes = 15
     ats_no_entry_after_open_minutes: Minutes = 5
     ats_no_entry_before_close_minutes: Minutes = 30
-    ats_news: Literal["none", "sample", "file"] = "none"
+    ats_news: Literal["none", "sample", "file", "feeds"] = "none"
     ats_news_file: Path | None = None
+    ats_news_feeds: Path | None = None
 
     ats_mode: Literal["paper", "self", "family", "empanelled"] = "paper"
     ats_egress: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_symbols)] = ()
@@ -263,6 +264,8 @@ REMEDIES: Final[Mapping[str, str]] = {
     "GROQ_API_KEY": "create a key at console.groq.com, or name another provider",
     "ATS_NEWS_FILE": "give the JSON file of headlines that ATS_NEWS=file reads, or "
     "set ATS_NEWS=none",
+    "ATS_NEWS_FEEDS": "give the TOML file of feeds and folders that ATS_NEWS=feeds reads "
+    "(news.example.toml), or set ATS_NEWS=none",
     "OPENAI_API_KEY": "create a key at your model provider, or run `ats simulator` and point "
     "OPENAI_BASE_URL at it",
 }

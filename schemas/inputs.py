@@ -18,6 +18,7 @@ from schemas.messages import Count, Label, Message, Text
 from schemas.units import Price, Quantity, UtcNs
 
 MAX_HEADLINES = 8  # in one answer; what an analyst may see (`agents.news`)
+MAX_SOURCES = 32  # of news, in one answer
 MAX_BARS = 400  # of one instrument: more than a year of sessions
 
 
@@ -37,6 +38,18 @@ class RecordedHeadline(FrozenModel):
     text: Text
 
 
+class SourceAnswer(FrozenModel):
+    """What one of several sources of news last answered, before a signal was judged."""
+
+    name: Label
+    outcome: Answered = Field(description="of the last time it was asked")
+    answered_at: UtcNs | None = Field(
+        description="when it last answered well: its age is up to the signal; null for never"
+    )
+    headlines: Count = Field(description="that it gave on the symbol and that may be seen")
+    detail: Text = ""
+
+
 class NewsAnswer(Message):
     """`ats.news`: what was known of a symbol when a signal was judged.
 
@@ -53,6 +66,9 @@ class NewsAnswer(Message):
     )
     headlines: tuple[RecordedHeadline, ...] = Field(
         default=(), max_length=MAX_HEADLINES, description="those that may be seen, newest first"
+    )
+    sources: tuple[SourceAnswer, ...] = Field(
+        default=(), max_length=MAX_SOURCES, description="each source, where there are several"
     )
 
 

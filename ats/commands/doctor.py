@@ -134,9 +134,13 @@ async def _model(settings: Settings) -> str:
 
 
 async def _news(settings: Settings) -> str:
-    from ats.services.llm import news_of  # noqa: PLC0415 (agno takes seconds)
+    from agents.feeds.polled import PolledNews  # noqa: PLC0415 (feedparser and agno take a second)
+    from ats.services.llm import news_of  # noqa: PLC0415
 
-    news_of(settings)
+    news = news_of(settings)
+    if isinstance(news, PolledNews):
+        feeds, folders = len(news.config.feeds), len(news.config.folders)
+        return f"feeds {settings.ats_news_feeds}: {feeds} feeds, {folders} folders; not asked yet"
     return f"{settings.ats_news} {settings.ats_news_file or ''}".strip()
 
 

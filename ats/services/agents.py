@@ -14,6 +14,7 @@ from typing import Final
 from agents.app import decision_service
 from agents.caches import ScanCache, sync_llm_calls, sync_scans
 from agents.daily import DailyScout, day_due
+from agents.feeds.polled import PolledNews
 from agents.metrics import DecisionMetrics
 from agents.past import DecisionHistory, sync_decisions
 from agents.recorded_news import NewsCache, sync_news
@@ -26,6 +27,7 @@ from ats.services.llm import (
     options_of,
     record_agents,
     scout_the_day,
+    shares_of,
 )
 from ats.settings import Settings
 from bus.metrics import ShellMetrics
@@ -96,6 +98,8 @@ async def _run(context: Context) -> None:
             readers.create_task(daily.keep()),
             readers.create_task(_until(broken)),
         ]
+        if isinstance(news, PolledNews):
+            tasks.append(readers.create_task(news.keep(partial(shares_of, settings))))
         await daily.first(FIRST_SCAN_WITHIN)
         await run_stateless(
             decision_service(

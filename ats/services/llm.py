@@ -19,6 +19,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from agents.app import AgentOptions, LlmGateway, run_scout
+from agents.feeds.config import read_config
+from agents.feeds.polled import polled_news
 from agents.freshness import live_age, replayed_age
 from agents.journal import ModelTier
 from agents.limits import Limits
@@ -47,6 +49,7 @@ from dhan.history import History
 from dhan.rate_limiter import RateLimiter
 from dhan.transport import BaseUrl, open_client
 from schemas.errors import Misconfigured
+from schemas.ids import Segment
 from schemas.units import Paise, UtcNs
 
 log = structlog.get_logger(__name__)
@@ -168,16 +171,35 @@ def news_of(settings: Settings) -> NewsSource:
     Raises:
         Misconfigured: the file cannot be used, is not named, or is named but not asked for.
     """
-    if settings.ats_news == "file":
-        settings.need("ATS_NEWS_FILE")
-    elif settings.ats_news_file is not None:
-        raise Misconfigured(
-            f"ATS_NEWS_FILE is set, but ATS_NEWS={settings.ats_news} does not read it: "
-            "set ATS_NEWS=file"
-        )
+    for kind, path in (("file", settings.ats_news_file), ("feeds", settings.ats_news_feeds)):
+        name = f"ATS_NEWS_{kind.upper()}"
+        if settings.ats_news == kind:
+            settings.need(name)
+        elif path is not None:
+            raise Misconfigured(
+                f"{name} is set, but ATS_NEWS={settings.ats_news} does not read it: "
+                f"set ATS_NEWS={kind}"
+            )
     if settings.ats_news_file is not None:
         return FileNews.read(settings.ats_news_file)
+    if settings.ats_news_feeds is not None:
+        config = read_config(settings.ats_news_feeds)
+        return polled_news(config, real_money=settings.ats_mode != "paper")
     return SampleNews() if settings.ats_news == "sample" else NoNews()
+
+
+async def shares_of(settings: Settings) -> dict[str, str]:
+    """What people call NSE's shares, by symbol, from today's instrument master.
+
+    Raises:
+        TryLater: the master did not come.
+    """
+    master = await instrument_master(settings)
+    return {
+        each.symbol: each.name
+        for each in master.by_id.values()
+        if each.id.segment is Segment.NSE_EQ and each.kind == "EQUITY"
+    }
 
 
 async def record_agents(

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from agents.feeds.polled import PolledNews
 from agents.freshness import live_age, replayed_age
 from agents.news import FileNews, NoNews
 from agents.providers import PROVIDERS, Endpoint
@@ -251,10 +252,17 @@ def test_a_news_file_is_read_when_it_is_asked_for_and_not_passed_over_in_silence
     path = tmp_path / "news.json"
     path.write_text('{"TCS": []}')
 
+    feeds = tmp_path / "news.toml"
+    feeds.write_text("[folders.desk]\npath = '/var/news'")
+
     assert isinstance(news_of(load(ats_news="file", ats_news_file=path)), FileNews)
+    assert isinstance(news_of(load(ats_news="feeds", ats_news_feeds=feeds)), PolledNews)
     assert isinstance(news_of(load()), NoNews)
     for wrong in (
         {"ats_news": "file"},
+        {"ats_news": "feeds"},
+        {"ats_news_feeds": feeds},
+        {"ats_news": "feeds", "ats_news_feeds": feeds, "ats_news_file": path},
         {"ats_news_file": path},
         {"ats_news": "file", "ats_news_file": tmp_path / "no"},
     ):

@@ -28,6 +28,7 @@ def tree(tmp_path: Path) -> Path:
     write(tmp_path, "bus/faust_app.py", "import aiokafka, faust, mode\n")
     write(tmp_path, "dhan/orders.py", "import dhanhq\n")
     write(tmp_path, "agents/model.py", "import agno\n")
+    write(tmp_path, "agents/feeds/syndication.py", "import feedparser\n")
     return tmp_path
 
 

@@ -8,6 +8,8 @@ from typing import Final
 from pydantic import JsonValue
 
 from agents.app import AgentOptions
+from agents.feeds.config import NewsConfig
+from agents.feeds.polled import PolledNews
 from agents.freshness import live_age
 from agents.model import SEED, TEMPERATURE
 from agents.news import FileNews, NewsSource
@@ -96,7 +98,16 @@ def _model(endpoint: Endpoint) -> JsonValue:
 
 def _news(settings: Settings, news: NewsSource) -> JsonValue:
     content = plain(news.by_symbol) if isinstance(news, FileNews) else None
+    if isinstance(news, PolledNews):
+        content = _feeds(news.config)
     return {"source": settings.ats_news, "content": content}
+
+
+def _feeds(config: NewsConfig) -> JsonValue:
+    """Of an address only the host: its path may hold a key."""
+    told = config.model_dump(mode="json")
+    hosts: dict[str, JsonValue] = {name: feed.host for name, feed in config.feeds.items()}
+    return {**told, "feeds": hosts}
 
 
 def _object(value: JsonValue) -> dict[str, JsonValue]:
