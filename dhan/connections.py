@@ -31,6 +31,8 @@ from aiohttp import (
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import HttpProcessingError
 
+from dhan.bodies import ACCEPTED
+
 KEEP_ALIVE: Final = 20.0  # seconds; Dhan closes idle connections after a minute or so
 MAX_FIELD: Final = 32 * 1024  # bytes of one header; what stands before a broker may add long ones
 _PORTS: Final = {"http": 80, "https": 443}
@@ -108,7 +110,7 @@ class KeepAliveTransport(httpx.AsyncBaseTransport):
         connection.set_response_params(
             skip_payload=request.method == "HEAD",
             read_until_eof=True,
-            auto_decompress=False,  # httpx does, by the headers
+            auto_decompress=False,  # `dhan.bodies` does, no more than may be read
             read_timeout=read_within,
             max_line_size=MAX_FIELD,
             max_field_size=MAX_FIELD,
@@ -128,7 +130,10 @@ class KeepAliveTransport(httpx.AsyncBaseTransport):
             head.code,
             headers=list(head.raw_headers),
             stream=_Body(body, connection, origin, self),
-            extensions={"http_version": b"HTTP/1.1", "reason_phrase": head.reason.encode()},
+            extensions={
+                "http_version": b"HTTP/1.1",
+                "reason_phrase": head.reason.encode(errors="surrogateescape"),  # as it came
+            },
         )
 
     async def _take_room(self, within: float | None) -> None:
@@ -201,6 +206,7 @@ class PlainClient(httpx.AsyncClient):
 
     def __init__(self, transport: httpx.AsyncBaseTransport, timeout: httpx.Timeout) -> None:
         super().__init__(
+            headers=ACCEPTED,
             trust_env=False,
             follow_redirects=False,
             timeout=timeout,

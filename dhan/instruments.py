@@ -15,6 +15,7 @@ from typing import Final
 
 import httpx
 
+from dhan.bodies import read_body
 from dhan.transport import CallTimeout
 from schemas.errors import TryLater, Unreadable
 from schemas.ids import InstrumentId, Segment
@@ -104,13 +105,9 @@ async def fetch(http: httpx.AsyncClient, url: str = DETAILED_CSV) -> str:
                     f"the instrument master answered {response.status_code}: check its address "
                     f"{url}"
                 )
-            body = bytearray()
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) > MAX_FILE:
-                    raise TryLater(
-                        f"the instrument master at {url} is larger than {MAX_FILE} bytes"
-                    )
+            body = await read_body(response, MAX_FILE)
+            if body is None:
+                raise TryLater(f"the instrument master at {url} is larger than {MAX_FILE} bytes")
     except (httpx.HTTPError, TimeoutError) as error:
         raise TryLater(
             f"the instrument master at {url} did not come ({type(error).__name__}); try again"

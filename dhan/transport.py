@@ -28,6 +28,7 @@ from typing import Any, Final, Self, TypeAlias, TypeVar
 import httpx
 from pydantic import SecretStr
 
+from dhan.bodies import read_body
 from dhan.connections import KeepAliveTransport, PlainClient
 from dhan.egress import ACCOUNT_HEADER, CONNECTIONS_OF_AN_ACCOUNT, AccountTransport, Egress
 from schemas.errors import Misconfigured
@@ -351,7 +352,7 @@ async def exchange(
         async with asyncio.timeout(deadline):
             response = await http.send(request, stream=True, follow_redirects=False)
             try:
-                body = await _read(response)
+                body = await read_body(response, MAX_BODY)
             finally:
                 await response.aclose()
     except TimeoutError:
@@ -384,17 +385,6 @@ def _parse(body: bytes, secret: str) -> Any:
     if body.count(b"{") + body.count(b"[") > MAX_PARTS or body.count(b",") > MAX_VALUES:
         return Unparsed("too many values")
     return parse_json(body.replace(secret.encode(), b"[token]"))
-
-
-async def _read(response: httpx.Response) -> bytes | None:
-    body = bytearray()
-    assert isinstance(response.stream, httpx.AsyncByteStream)
-    encoded = "content-encoding" in response.headers
-    async for chunk in response.aiter_bytes() if encoded else response.stream:
-        body += chunk
-        if len(body) > MAX_BODY:
-            return None
-    return bytes(body)
 
 
 def parse_json(body: bytes) -> Any:

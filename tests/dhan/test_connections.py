@@ -272,3 +272,11 @@ async def test_what_the_broker_sets_for_one_account_does_not_come_with_anothers_
             await shared.get(f"{server.url}{path}")
 
     assert b"cookie" not in server.heads[1].lower()
+
+
+async def test_a_reason_in_no_encoding_is_an_answer_like_any_other() -> None:
+    """What is raised here and is no error of httpx's would leave an order's fate to nobody."""
+    async with serving() as (server, client):
+        server.says["/0"] = b"HTTP/1.1 200 \xff\xed\xa0\x80\r\nContent-Length: 2\r\n\r\n{}"
+
+        assert (await client.get("/0")).text == "{}"
