@@ -25,7 +25,7 @@ from pydantic import JsonValue
 from agents.deadline import Deadline
 from agents.freshness import always_fresh
 from agents.model import SEED, TEMPERATURE
-from agents.prompts import PROMPT_VERSION, PROMPTS, Agent
+from agents.prompts import SHIPPED, Agent, PromptSet, PromptSpec
 from agents.replies import Completion
 from agents.spend import FREE, SpendLedger, TokenPrice
 from schemas.ids import derive
@@ -56,6 +56,7 @@ class Question:
         subject: What the chain started with: a signal, or the day's scan.
         as_of: Market time of the question; its day is the day of the budget.
         prompt: The user message, as the models' APIs call it.
+        told: What the agents are told beside it.
     """
 
     agent: Agent
@@ -63,17 +64,23 @@ class Question:
     as_of: UtcNs
     prompt: str
     attempt: int = 1
+    told: PromptSet = field(default=SHIPPED, compare=False, repr=False)
+
+    @property
+    def spec(self) -> PromptSpec:
+        """The agent's own fixed part."""
+        return self.told.specs[self.agent]
 
     def request(self) -> dict[str, JsonValue]:
         """What is recorded as asked; no model stands in it, so any may have answered."""
-        spec = PROMPTS[self.agent]
+        spec = self.spec
         return {
             "agent": self.agent.value,
             "subject": str(self.subject),
             "attempt": self.attempt,
             "system": spec.instructions,
             "user": self.prompt,
-            "prompt_version": PROMPT_VERSION,
+            "prompt_version": self.told.version,
             "max_tokens": spec.max_tokens,
             "temperature": TEMPERATURE,
             "seed": SEED,
@@ -232,11 +239,11 @@ class LiveJournal:
         checked(question)
         if why := self.stale():
             old = Completion(CallOutcome.STALE, detail=why, sent=False)
-            return await self._write_down(_record(question, old, Paise(0), 0.0))
+            return await self._write_down(call_of(question, old, Paise(0), 0.0))
         affordable = self._reserve(question)
         if affordable is None:
             broke = Completion(CallOutcome.BUDGET, detail="the day's cap is reached")
-            return await self._write_down(_record(question, broke, Paise(0), 0.0))
+            return await self._write_down(call_of(question, broke, Paise(0), 0.0))
         tier, reserved = affordable
         try:
             return await self._write_down(await self._ask(question, tier, reserved, deadline))
@@ -255,12 +262,12 @@ class LiveJournal:
             gone = Completion(
                 CallOutcome.CANCELLED, detail="the process is stopping", model=tier.model.name
             )
-            await self.publish(_record(question, gone, reserved, self.clock() - started))
+            await self.publish(call_of(question, gone, reserved, self.clock() - started))
             raise
         if completion.retry_after is not None:
             self._waits[question.id()] = completion.retry_after
-        return _record(
-            question, completion, _cost(completion, tier.price, reserved), self.clock() - started
+        return call_of(
+            question, completion, cost_of(completion, tier.price, reserved), self.clock() - started
         )
 
     async def _write_down(self, call: LlmCall) -> LlmCall:
@@ -271,16 +278,20 @@ class LiveJournal:
 
     def _reserve(self, question: Question) -> tuple[ModelTier, Paise] | None:
         """The best model that the day's cap still allows, and what has been set aside for it."""
-        spec = PROMPTS[question.agent]
-        size = len(spec.instructions.encode()) + len(question.prompt.encode())
         for tier in self.tiers:
-            reserved = tier.price.max_cost(size, spec.max_tokens + tier.thoughts)
+            reserved = most_of(question, tier.price, tier.thoughts)
             if self.ledger.reserve(trading_day(question.as_of), reserved, tier.percent_of_cap):
                 return tier, reserved
         return None
 
 
-def _cost(completion: Completion, price: TokenPrice, reserved: Paise) -> Paise:
+def most_of(question: Question, price: TokenPrice, thoughts: int) -> Paise:
+    """The most that an answer to `question` may cost; `thoughts` as of a `ModelTier`."""
+    size = len(question.spec.instructions.encode()) + len(question.prompt.encode())
+    return price.max_cost(size, question.spec.max_tokens + thoughts)
+
+
+def cost_of(completion: Completion, price: TokenPrice, reserved: Paise) -> Paise:
     """What a call cost; without token counts the most it could, unless nobody worked on it."""
     if not completion.sent:
         return Paise(0)
@@ -290,7 +301,8 @@ def _cost(completion: Completion, price: TokenPrice, reserved: Paise) -> Paise:
     return Paise(0) if unserved else reserved
 
 
-def _record(question: Question, completion: Completion, cost: Paise, seconds: float) -> LlmCall:
+def call_of(question: Question, completion: Completion, cost: Paise, seconds: float) -> LlmCall:
+    """The record of one call that took `seconds` of machine time."""
     return LlmCall(
         id=question.id(),
         event_time=question.as_of,

@@ -17,7 +17,7 @@ from typing import Final
 import httpx
 
 from agents.deadline import Deadline
-from agents.prompts import PROMPTS, Agent
+from agents.prompts import SHIPPED, Agent, PromptSet, PromptSpec
 from agents.providers import Dialect, Endpoint, SchemaMode
 from agents.replies import Completion
 from agents.wire import EXCHANGE, Exchange, Wire
@@ -49,10 +49,14 @@ class Model:
     Lives in the event loop of its client.
     """
 
-    def __init__(self, endpoint: Endpoint, http: httpx.AsyncClient) -> None:
+    def __init__(
+        self, endpoint: Endpoint, http: httpx.AsyncClient, prompts: PromptSet = SHIPPED
+    ) -> None:
         self.name = endpoint.model
         wire = httpx.AsyncClient(transport=Wire(http), timeout=http.timeout)
-        self._agents = {agent: _agno_agent(agent, endpoint, wire) for agent in Agent}
+        self._agents = {
+            agent: _agno_agent(agent, prompts.specs[agent], endpoint, wire) for agent in Agent
+        }
 
     async def complete(
         self, agent: Agent, prompt: str, deadline: Deadline, run_id: str
@@ -86,8 +90,9 @@ class Model:
         return Completion(CallOutcome.UNCLEAN, detail=detail, model=self.name, sent=exchange.sent)
 
 
-def _agno_agent(agent: Agent, endpoint: Endpoint, http: httpx.AsyncClient) -> AgnoAgent:
-    spec = PROMPTS[agent]
+def _agno_agent(
+    agent: Agent, spec: PromptSpec, endpoint: Endpoint, http: httpx.AsyncClient
+) -> AgnoAgent:
     described = endpoint.schema_mode is not SchemaMode.STRICT
     schema = (
         f"\nThe schema: {json.dumps(spec.answer.model_json_schema(), sort_keys=True)}"

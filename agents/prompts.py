@@ -116,16 +116,31 @@ PROMPTS: Final[Mapping[Agent, PromptSpec]] = {
 }
 
 
-def _version() -> str:
+def version_of(specs: Mapping[Agent, PromptSpec]) -> str:
+    """What names instructions and schemas together."""
     parts = [
         [agent, spec.instructions, spec.answer.model_json_schema()]
-        for agent, spec in sorted(PROMPTS.items())
+        for agent, spec in sorted(specs.items())
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
-# names instructions and schemas together; stands in every decision
-PROMPT_VERSION: Final = _version()
+@dataclass(frozen=True, slots=True)
+class PromptSet:
+    """What all agents are told, and the version that stands in what follows from it."""
+
+    specs: Mapping[Agent, PromptSpec]
+    version: str
+
+    @classmethod
+    def of(cls, specs: Mapping[Agent, PromptSpec]) -> PromptSet:
+        """These, under the version that follows from them."""
+        return cls(specs, version_of(specs))
+
+
+SHIPPED: Final = PromptSet.of(PROMPTS)
+# stands in every decision
+PROMPT_VERSION: Final = SHIPPED.version
 
 
 def scout_message(
