@@ -383,17 +383,62 @@ def replay(
     speed: Annotated[
         str, typer.Option(help="With --into: 1x keeps the record's pauses, 60x, or max.")
     ] = "1x",
+    sets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="What if: --set rules.rsi_reversal.low=25, --set decisions.min_confidence=60.",
+        ),
+    ] = None,
+    rules: Annotated[
+        Path | None,
+        typer.Option(help="What if: this rules file instead of the day's, --rules rules.toml."),
+    ] = None,
+    prompt: Annotated[
+        Path | None,
+        typer.Option(
+            help='What if: a TOML file with instructions by agent, such as commander = "…": '
+            "--prompt commander.toml."
+        ),
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="What if: another model had answered, --model gpt-4o-mini.")
+    ] = "",
+    limits: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE|NAME=VALUE",
+            help="What if: --limits max_order_value_rupees=20000, or a TOML file of such lines.",
+        ),
+    ] = None,
+    yes: Annotated[
+        bool,
+        typer.Option(
+            "--yes", help="What if: ask models what no answer is recorded to, without a question."
+        ),
+    ] = False,
+    answers: Annotated[
+        Path | None,
+        typer.Option(help="What if: keep such answers in this file, --answers answers.jsonl."),
+    ] = None,
 ) -> None:
     """Recorded days once more through the same cores: the same bytes, or where they part.
 
     Calls no model and asks no broker: recorded answers are used. Writes nothing but what --into
-    asks for.
+    asks for. With a change it shows what would have been other, signal by signal: ats replay
+    2026-11-20 --set rules.rsi_reversal.low=25. Answers that must be asked anew are counted and
+    priced first, and asked after a yes.
     """
+    from ats.replay.changes import Changes
     from ats.replay.command import run
     from ats.replay.options import ReplayOptions
+    from ats.replay.whatif import WhatIfOptions
+    from ats.replay.whatif import run as run_what_if
     from ats.runtime.logs import configure
 
     configure("replay", style="console", level="error", secrets=())  # the cores log what they do
+    changes = Changes.of(sets or (), limits or (), rules=rules, prompts=prompt, model=model)
     options = ReplayOptions.of(
         day_of(day, "DATE"),
         day_of(first, "--from"),
@@ -404,6 +449,8 @@ def replay(
         into=into,
         speed=speed_of(speed if speed == "max" else speed.removesuffix("x")),
     )
+    if changes.any:
+        finish(run_what_if(WhatIfOptions(options, changes, yes, answers)))
     finish(run(options))
 
 

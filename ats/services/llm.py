@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import date
 from typing import Final
 from urllib.parse import urlsplit
@@ -26,7 +27,16 @@ from agents.journal import ModelTier
 from agents.limits import Limits
 from agents.model import Model
 from agents.news import FileNews, NewsSource, NoNews, SampleNews
-from agents.providers import COMPATIBLE, OPENAI, Endpoint, SchemaMode, is_local, target_of
+from agents.providers import (
+    COMPATIBLE,
+    OPENAI,
+    Endpoint,
+    Provider,
+    SchemaMode,
+    Target,
+    is_local,
+    target_of,
+)
 from agents.recorded_history import recorded_bars
 from agents.scout import ScoutOptions
 from agents.spend import TokenPrice
@@ -88,17 +98,10 @@ def endpoints_of(settings: Settings) -> tuple[Endpoint, Endpoint]:
     return large, small
 
 
-def _endpoint(settings: Settings, name: str, mode: str | None) -> Endpoint:
-    """The endpoint that the setting `name` names."""
-    line = str(getattr(settings, name.lower()))
-    try:
-        target = target_of(line)
-    except ValueError as error:
-        raise Misconfigured(f"{name}={line} is not usable: {error}. See .env.example.") from None
-    provider = target.provider
-    base_url = target.base_url or settings.openai_base_url
-    if provider is OPENAI and base_url != OPENAI.base_url:
-        provider = COMPATIBLE
+def _endpoint(settings: Settings, name: str, mode: str | None, line: str = "") -> Endpoint:
+    """The endpoint that `line` names, else the setting `name`, whose key counts."""
+    line = line or str(getattr(settings, name.lower()))
+    target, base_url, provider = _place(settings, name, line)
     key = target.provider.key or f"{name}_API_KEY"
     if target.provider is not COMPATIBLE or not is_local(base_url):
         settings.need(key)
@@ -111,6 +114,65 @@ def _endpoint(settings: Settings, name: str, mode: str | None) -> Endpoint:
         provider,
         key,
     )
+
+
+def _place(settings: Settings, name: str, line: str) -> tuple[Target, str, Provider]:
+    """Which model `line` of the setting `name` names, where it answers, and whose place that is."""
+    try:
+        target = target_of(line)
+    except ValueError as error:
+        raise Misconfigured(f"{name}={line} is not usable: {error}. See .env.example.") from None
+    provider = target.provider
+    base_url = target.base_url or settings.openai_base_url
+    if provider is OPENAI and base_url != OPENAI.base_url:
+        provider = COMPATIBLE
+    return target, base_url, provider
+
+
+@dataclass(frozen=True, slots=True)
+class AskedModel:
+    """A model by its line of configuration, whether it is one of the two that are set or not.
+
+    Attributes:
+        setting: Of the two, or that whose key an address of one's own gets.
+        configured: Whether it is that very one, so that its price and schema mode are set.
+    """
+
+    line: str
+    name: str
+    setting: str
+    configured: bool
+
+    @classmethod
+    def of(cls, settings: Settings, line: str) -> AskedModel:
+        """Raises Misconfigured when `line` names no model."""
+        name = _place(settings, "--model", line)[0].model
+        for setting in ("ATS_MODEL", "ATS_SMALL_MODEL"):
+            own = str(getattr(settings, setting.lower()))
+            if line in (own, name) and _place(settings, setting, own)[0].model == name:
+                return cls(own, name, setting, configured=True)
+        return cls(line, name, "ATS_MODEL", configured=False)
+
+    def endpoint(self, settings: Settings) -> Endpoint:
+        """Raises Misconfigured when its key is missing."""
+        mode = getattr(settings, f"{self.setting.lower()}_schema_mode")
+        return _endpoint(settings, self.setting, mode if self.configured else None, self.line)
+
+    def price(self, settings: Settings) -> TokenPrice | None:
+        """What it costs, as set or by the table; None where nobody knows."""
+        said = getattr(settings, f"{self.setting.lower()}_price_rupees")
+        if self.configured and said is not None:
+            return TokenPrice(*(Paise.from_rupees(each) for each in said))
+        target, base_url, provider = _place(settings, self.setting, self.line)
+        return Endpoint(base_url, target.model, "", provider=provider).price
+
+    def has_key(self, settings: Settings) -> bool:
+        """Whether it can be asked."""
+        try:
+            self.endpoint(settings)
+        except Misconfigured:
+            return False
+        return True
 
 
 def prices_of(settings: Settings, endpoints: tuple[Endpoint, Endpoint]) -> tuple[TokenPrice, ...]:

@@ -120,7 +120,7 @@ class Answered:
 async def scan_again(recorded: Scan, cache: LlmCallCache, agents: AgentsAsSet) -> Answered:
     """The day's scan, from the features that stand in the recorded one."""
     journal = RecordedJournal(cache)
-    assessed = [_assessed(entry) for entry in recorded.entries]
+    assessed = [assessed(entry) for entry in recorded.entries]
     scan = await scan_of(
         recorded.trading_date,
         recorded.event_time,
@@ -133,7 +133,7 @@ async def scan_again(recorded: Scan, cache: LlmCallCache, agents: AgentsAsSet) -
     return Answered((output,), tuple(journal.unanswered))
 
 
-def _assessed(entry: ScanEntry) -> Candidate | Ineligible:
+def assessed(entry: ScanEntry) -> Candidate | Ineligible:
     """What the Scout made of the bars; neither lot nor tick matters to it."""
     named = Instrument(entry.instrument, entry.symbol, "", "", Quantity(1), Paise(1))
     if not entry.features:

@@ -31,7 +31,7 @@ def engine_inputs(rule_set: RuleSet, config: EngineConfig) -> Inputs:
     return {
         "build": build_of(("schemas", "streams"), _ENGINE_LIBRARIES),
         "engine": {"version": ENGINE_VERSION},
-        "rules": _rules(rule_set),
+        "rules": rules_input(rule_set),
         "talib": {"window": config.talib_window, "columns": plain(config.talib)},
         "timeframes": plain(config.timeframes),
         "indicators": plain(config.indicators),
@@ -39,7 +39,7 @@ def engine_inputs(rule_set: RuleSet, config: EngineConfig) -> Inputs:
     }
 
 
-def _rules(rule_set: RuleSet) -> JsonValue:
+def rules_input(rule_set: RuleSet) -> JsonValue:
     """The file, and what came of it; `order` decides the order of signals on one bar."""
     parameters = parameters_of(rule_set)
     return {

@@ -1,0 +1,257 @@
+"""`ats replay` with a change: from its options to its exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+import httpx
+from rich.console import Console
+
+from agents.model import Model
+from agents.prompts import PromptSet
+from agents.providers import dialect_of
+from agents.spend import TokenPrice
+from ats.demo.steps import Step
+from ats.replay.changes import Changes, changed
+from ats.replay.day_settings import DaySettings, day_settings
+from ats.replay.options import ReplayOptions
+from ats.replay.source import Source, recorded_by
+from ats.replay.whatif_show import Shown, as_json, say, show
+from ats.runtime import exit_codes
+from ats.services.calendars import whole_calendar
+from ats.services.executors import limits_of as order_limits_of
+from ats.services.executors import square_off_of
+from ats.services.llm import AskedModel, limits_of, scout_options_of
+from ats.settings import Settings
+from audit.manifest import RecordedManifest, read_manifests
+from audit.replay.day import span_of
+from audit.whatif.asking import Asker, Bill, bill_of
+from audit.whatif.day import Judgements, RecordedDay, WhatIf
+from audit.whatif.kept import KeptAnswers
+from audit.whatif.sentences import bill_sentence
+from bus.connection import KafkaConnection
+from executors.charges.rates import shipped_rates
+from schemas.errors import Misconfigured
+from streams.engine.machine import warm_up
+from streams.rules.config import read as read_rules
+
+ANSWERS: Final = Path("what-if") / "answers.jsonl"  # below the state folder
+YES: Final = frozenset({"y", "yes"})
+
+
+@dataclass(frozen=True, slots=True)
+class WhatIfOptions:
+    """What the command line says; see `ats replay --help`.
+
+    Attributes:
+        yes: Ask models without a question on the terminal.
+        answers: Where answers asked anew are kept; None: below the state folder.
+    """
+
+    replay: ReplayOptions
+    changes: Changes
+    yes: bool = False
+    answers: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Raises Misconfigured where options contradict each other."""
+        if self.replay.verify or self.replay.into:
+            raise Misconfigured(
+                "a what-if compares two sides of the record: leave --verify and --into away"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The model that is asked, and its answers so far."""
+
+    model: AskedModel
+    kept: KeptAnswers
+
+
+async def run(options: WhatIfOptions) -> int:
+    """Derive both sides, ask where that was agreed to, and print what differs.
+
+    Raises:
+        Misconfigured: no such demo, cluster or record; a change that cannot be made; no key for a
+            model that is to be asked.
+        TryLater: no broker answers.
+    """
+    tell = Console(stderr=True)
+    async with recorded_by(options.replay.demo, tell) as source:
+        before = await recorded_settings(source, options.replay)
+        after = changed(before, options.changes)
+        line = options.changes.model or before.model or source.settings.ats_model
+        asked = AskedModel.of(source.settings, line)
+        path = options.answers or source.settings.ats_state_dir / ANSWERS
+        kept = KeptAnswers.read(path, asked.name)
+        shown = await _compared(options, source, (before, after), _Asked(asked, kept), tell)
+    if options.replay.as_json:
+        sys.stdout.write(as_json(shown) + "\n")
+    else:
+        show(Console(), shown)
+    return exit_codes.DONE
+
+
+async def _compared(
+    options: WhatIfOptions,
+    source: Source,
+    sides: tuple[DaySettings, DaySettings],
+    asked: _Asked,
+    tell: Console,
+) -> Shown:
+    before, after = sides
+    kept, name = asked.kept, asked.model.name
+    price = asked.model.price(source.settings) or before.prices.get(name)
+    thoughts = dialect_of(name).thoughts
+    with Step(tell, "replaying both sides") as step:
+        await asyncio.to_thread(
+            warm_up, lambda done: step.now("compiling the engine, once", done.done, done.of)
+        )
+        what_if = _what_if(options, name, source, sides, step.now)
+        day = await what_if.read()
+        if not day.before and not day.decisions:
+            raise Misconfigured(
+                f"no signal and no decision is recorded of {options.replay.first} to "
+                f"{options.replay.last}: is it another day?"
+            )
+        judged = await what_if.judge(day, kept)
+    bill = bill_of(
+        judged.after,
+        judged.scans,
+        model=name,
+        price=price,
+        thoughts=thoughts,
+        prompts=after.prompts,
+    )
+    asker = None
+    if bill.now and await _agreed(options, asked.model.has_key(source.settings), bill, tell):
+        async with _asker(source.settings, asked, bill, price, after.prompts) as asker:
+            with Step(tell, f"asking {bill.model}") as step:
+                asker.tell = _telling(step, bill)
+                judged = await what_if.judge(day, kept, asker)
+    with Step(tell, "comparing") as step:
+        difference = await what_if.compare(day, judged)
+    return Shown(difference, bill, asker, notes_of(before, day, judged))
+
+
+def _what_if(
+    options: WhatIfOptions,
+    model: str,
+    source: Source,
+    sides: tuple[DaySettings, DaySettings],
+    tell: Callable[[str, int, int], None],
+) -> WhatIf:
+    before, after = sides
+    engine = before.engine()
+    other = engine if after.document == before.document else after.engine()
+    return WhatIf(
+        source.connection,
+        span_of(options.replay.first, options.replay.last),
+        before.setup(engine, before.prompts),
+        after.setup(other, before.prompts, model if options.changes.model else ""),
+        rates=shipped_rates(),
+        tell=tell,
+    )
+
+
+async def recorded_settings(source: Source, options: ReplayOptions) -> DaySettings:
+    """What the day's manifests tell; what they do not is as it is set here.
+
+    Raises:
+        Misconfigured: the record, or what is set here in its place, cannot be used.
+        TryLater: no broker answers.
+    """
+    told, settings = await _manifests(source.connection, options), source.settings
+    recorded = {name for each in told if each.service == "streams" for name in each.inputs}
+    here = DaySettings(
+        decisions=limits_of(settings),
+        scout=scout_options_of(settings),
+        platform=order_limits_of(settings),
+        square_off=square_off_of(settings),
+    )
+    # a file that stands here, and the day's master, are asked for only where they count
+    if "rules" not in recorded:
+        here = replace(here, document=read_rules(settings.ats_rules).document)
+    if "calendar" not in recorded:
+        here = replace(here, calendar=await whole_calendar(settings))
+    return day_settings(told, here)
+
+
+async def _manifests(connection: KafkaConnection, options: ReplayOptions) -> list[RecordedManifest]:
+    try:
+        manifests = await read_manifests(connection)
+    except Misconfigured:  # a record from before there were manifests
+        return []
+    days = (options.last - options.first).days + 1
+    return [
+        each
+        for nth in range(days)
+        for each in manifests.of_day(options.first + timedelta(days=nth))
+    ]
+
+
+def notes_of(before: DaySettings, day: RecordedDay, judged: Judgements) -> tuple[str, ...]:
+    """What a reader has to know of both sides."""
+    notes = list(before.notes)
+    if day.foreign:
+        notes.append(
+            f"{day.foreign:,} decisions come out differently here than in the record although "
+            "nothing was changed; `ats replay --verify` names the first"
+        )
+    if guessed := sum(each.guessed_news for each in judged.after if each.known):
+        notes.append(
+            f"{guessed:,} signals have no recorded headlines: those of the instrument's signal "
+            "before were taken"
+        )
+    if judged.scans:
+        notes.append("the Scout was not asked: the recorded list stands on both sides")
+    if not before.instruments:
+        notes.append("the day's instruments are not recorded, so there are no orders to compare")
+    return tuple(notes)
+
+
+# Asking
+
+
+async def _agreed(options: WhatIfOptions, has_key: bool, bill: Bill, tell: Console) -> bool:
+    """Whether models may be asked: --yes, or a yes on the terminal."""
+    if options.yes:
+        say(tell, f"{bill_sentence(bill)} (--yes)")
+        return True
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    if not has_key:
+        say(tell, f"{bill_sentence(bill)}. Its key is not set, so it cannot be asked.")
+        return False
+    say(tell, f"{bill_sentence(bill)}. Ask? [y/N]")
+    answer = await asyncio.to_thread(sys.stdin.readline)
+    return answer.strip().lower() in YES
+
+
+@asynccontextmanager
+async def _asker(
+    settings: Settings,
+    asked: _Asked,
+    bill: Bill,
+    price: TokenPrice | None,
+    prompts: PromptSet,
+) -> AsyncIterator[Asker]:
+    """Raises Misconfigured where there is no key."""
+    endpoint = asked.model.endpoint(settings)
+    async with httpx.AsyncClient(timeout=60) as http:
+        model = Model(endpoint, http, prompts)
+        thoughts = endpoint.dialect.thoughts
+        yield Asker(model, bill, asked.kept, price, thoughts, time.monotonic)
+
+
+def _telling(step: Step, bill: Bill) -> Callable[[int], None]:
+    return lambda asked: step.now(f"asking {bill.model}", asked, bill.questions)
