@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from bus.records import Record
 from executors.quotes import QuoteCache
-from executors.risk.crowd import WINDOW, Crowd
+from executors.risk.crowd import WHOLE, WINDOW, Crowd
 from schemas.errors import Unreadable
 from schemas.ids import DecisionId, InstrumentId, OrderId
 from schemas.messages import Execution, OrderIntent, Outcome
@@ -16,6 +16,9 @@ from schemas.units import BasisPoints, Quantity, UtcNs
 
 # Units of all orders of the decision: a header and no field, as `executors.fanout.DECIDED_AT`.
 CROWD: Final = "ats-crowd"
+# After its first order was looked at, a decision's outcomes are told: an order leaves within two
+# seconds of its claim, or not at all.
+TOLD_WITHIN: Final = UtcNs.seconds(10)
 REMEMBERED: Final = 20_000  # orders on their way: forty times what a process works on at once
 
 
@@ -26,9 +29,16 @@ class _Asked(NamedTuple):
 
 @dataclass(slots=True)
 class _Given:
-    """What one decision's accepted orders come to."""
+    """What one decision's accepted orders come to.
+
+    Attributes:
+        asked: Units of all its orders, as far as one of them was heard of.
+        begun: When the first of them was looked at.
+    """
 
     at: UtcNs
+    asked: int = 0
+    begun: UtcNs | None = None
     units: int = 0
     orders: set[OrderId] = field(default_factory=set)
 
@@ -57,16 +67,14 @@ class Crowds:
         self._asked[intent.id] = _Asked(intent.quantity, Quantity(max(int(told), intent.quantity)))
         while len(self._asked) > REMEMBERED:
             self._asked.popitem(last=False)
+        given = self._decision(intent.instrument, intent.decision_id, intent.event_time)
+        given.asked = max(given.asked, self._asked[intent.id].all)
 
     def observe(self, execution: Execution) -> None:
         """Take in an outcome of any process. Seen twice, it counts once."""
         if self._most is None or execution.outcome is not Outcome.ACCEPTED:
             return
-        decisions = self._given[execution.instrument]
-        if execution.decision_id not in decisions:
-            for old in [key for key, each in decisions.items() if _over(each, execution)]:
-                del decisions[old]
-        given = decisions.setdefault(execution.decision_id, _Given(execution.event_time))
+        given = self._decision(execution.instrument, execution.decision_id, execution.event_time)
         if execution.order_id not in given.orders:
             given.orders.add(execution.order_id)
             given.units += execution.quantity
@@ -76,14 +84,31 @@ class Crowds:
         if self._most is None:
             return None
         asked = self._asked.get(intent.id, _Asked(intent.quantity, intent.quantity))
-        others = sum(
-            each.units
-            for decision, each in self._given.get(intent.instrument, {}).items()
-            if decision != intent.decision_id and abs(now - each.at) < WINDOW
-        )
         volume = self._book.volume(intent.instrument, now, WINDOW)
+        others = self._others(intent, now, volume * self._most // WHOLE)
         return Crowd(asked.own, asked.all, Quantity(others), Quantity(volume), self._most, lot)
 
+    def _others(self, intent: OrderIntent, now: UtcNs, cap: int) -> int:
+        """Units of other decisions: accepted, or promised to one that was heard of before.
 
-def _over(given: _Given, newer: Execution) -> bool:
-    return newer.event_time - given.at >= WINDOW
+        Of two decisions of the same second the first has its share, and the other what is left.
+        """
+        own = self._decision(intent.instrument, intent.decision_id, intent.event_time)
+        own.begun = own.begun or now
+        units, before = 0, True
+        for each in self._given[intent.instrument].values():
+            if each is own:
+                before = False
+            elif abs(now - each.at) < WINDOW:
+                untold = each.begun is None or abs(now - each.begun) < TOLD_WITHIN
+                units += max(each.units, min(each.asked, cap) if before and untold else 0)
+        return units
+
+    def _decision(self, instrument: InstrumentId, decision: DecisionId, at: UtcNs) -> _Given:
+        """What is known of it; those of long ago are forgotten when a new one comes."""
+        decisions = self._given[instrument]
+        if decision not in decisions:
+            for old in [key for key, each in decisions.items() if at - each.at >= WINDOW]:
+                del decisions[old]
+            decisions[decision] = _Given(at)
+        return decisions[decision]

@@ -8,8 +8,10 @@ A share, and no reservation in the database: one fraction for all is fair (a res
 comes first), needs no lock that thousands of claims wait for, and is the same in every process that
 has seen the same ticks.
 
-Where the guarantee stops: what another decision on the same symbol was given is known when its
-outcomes are told, a moment later. Agents decide once a symbol and bar, so two meet seldom.
+Of two decisions on one symbol in the same second, the second counts what was asked for the first as
+taken, until the outcomes are told. Where the guarantee stops: a process that hears of them in the
+other order gives its users the other's share. Agents decide once a symbol and bar, so two meet
+seldom.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dhan.outcomes import Accepted
-from executors.crowds import CROWD, Crowds
+from executors.crowds import CROWD, TOLD_WITHIN, Crowds
 from executors.orders.outcomes import execution, of_placement
 from executors.quotes import QuoteCache
 from executors.risk.crowd import WINDOW, Crowd
@@ -115,6 +115,26 @@ def test_what_another_decision_was_given_is_taken_from_the_share_once_and_for_a_
     seen = [crowds.of(intent, UtcNs(TEN_O_CLOCK + after), ONE) for after in (0, WINDOW)]
 
     assert [crowd.others for crowd in seen if crowd] == [30, 0]
+
+
+def test_two_decisions_of_one_second_share_the_cap_before_any_outcome_is_told() -> None:
+    """Each of two users has an order of both; all four are looked at before one has left."""
+    crowds, decisions = Crowds(TENTH, volumes((60, 0), (0, 1_000))), (a_decision(), a_decision())
+    orders = [heard(crowds, each, 40, 80) for each in decisions for _ in range(2)]
+
+    shares = [crowd.share for each in orders if (crowd := crowds.of(each, NOW, ONE))]
+
+    assert shares == [40, 40, 10, 10]
+
+
+def test_what_was_promised_to_a_decision_and_not_taken_is_given_to_others_later() -> None:
+    crowds = Crowds(TENTH, volumes((60, 0), (0, 1_000)))
+    crowds.of(heard(crowds, a_decision(), 80, 80), NOW, ONE)
+    late = heard(crowds, a_decision(), 80, 80)
+
+    seen = [crowds.of(late, UtcNs(NOW + after), ONE) for after in (0, TOLD_WITHIN)]
+
+    assert [crowd.others for crowd in seen if crowd] == [80, 0]
 
 
 def test_an_order_of_the_same_decision_is_no_other() -> None:
