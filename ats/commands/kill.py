@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Iterable
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from datetime import time as clock_time
 from pathlib import Path
@@ -46,6 +46,8 @@ MAX_TEXT: Final = 200
 BAR_AFTER: Final = 2.0  # seconds
 CLOCKS_DIFFER: Final = UtcNs.seconds(5)  # the database's and the guardians' machines
 _REMEDY: Final = "check SUPABASE_SERVICE_KEY and run `ats db migrate`"
+# An answer that is lost says nothing; a second halt does no harm.
+_NOT_HALTED: Final = "TAKE NOTHING FOR HALTED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +111,11 @@ class Hold:
 def _moment(until: str, now: datetime) -> datetime:
     try:
         if re.match(r"[0-9]{1,2}:", until):
-            at = datetime.combine(now.date(), clock_time.fromisoformat(until), IST)
+            day = now.astimezone(IST).date()
+            at = datetime.combine(day, clock_time.fromisoformat(until))
         else:
             at = datetime.fromisoformat(until)
-            at = at if at.tzinfo else at.replace(tzinfo=IST)
+        at = at.astimezone(IST) if at.tzinfo else at.replace(tzinfo=IST)
     except ValueError:
         at = now
     if at <= now:
@@ -155,8 +158,8 @@ async def kill(wish: Wish) -> None:
     """Halt, and with `flatten` wait until the broker's books prove everybody flat.
 
     Raises:
-        TryLater: not proved in time, and the halt holds all the same; or nothing is halted. The
-            message says which.
+        TryLater: not proved in time, and the halt holds all the same; or nobody knows whether
+            anything is halted. The message says which.
     """
     settings = _settings()
     async with database(settings) as client:
@@ -171,7 +174,7 @@ async def kill(wish: Wish) -> None:
             answer = await _ask(client, "halt_trading", arguments)
         except StoreAway as error:
             raise TryLater(
-                f"NOTHING IS HALTED: {error}. Try again, or close and switch off at Dhan itself"
+                f"{_NOT_HALTED}: {error}. Try again, or close and switch off at Dhan itself"
             ) from None
         try:
             rows = await Store(client).trading_keys()
@@ -199,7 +202,7 @@ async def hold(asked: Hold) -> None:
     """Halt in the way that is asked for.
 
     Raises:
-        TryLater: nothing is halted.
+        TryLater: nobody knows whether anything is halted, or what.
     """
     wish = asked.wish
     async with database(_settings()) as client:
@@ -213,11 +216,24 @@ async def hold(asked: Hold) -> None:
         try:
             answer = await _ask(client, "impose_halt", arguments)
         except StoreAway as error:
-            raise TryLater(f"NOTHING IS HALTED: {error}. Try again") from None
+            raise TryLater(f"{_NOT_HALTED}: {error}. Try again") from None
+        try:
+            held = await _in_force(client, answer["id"], asked)
+        except StoreAway as error:
+            raise TryLater(f"the halt holds, but what holds is not known: {error}") from None
     again = "" if answer["first"] else ", as before"
-    what = "no order of a decision" if asked.all_orders else "no entry"
-    ends = f"until {asked.until:%Y-%m-%d %H:%M} IST" if asked.until else "until it is lifted"
+    what = "no order of a decision" if held.all_orders else "no entry"
+    ends = f"until {held.until:%Y-%m-%d %H:%M} IST" if held.until else "until it is lifted"
     typer.echo(f"halted{again}: {what} of {wish.whom} leaves from now on, {ends}")
+
+
+async def _in_force(client: Any, number: int, asked: Hold) -> Hold:
+    """The halt of this number: one from before may hold back more, and for longer."""
+    query = client.table("trading_halts").select("all_orders,until").eq("id", number)
+    rows = await Answers(_REMEDY).of("trading_halts", query.execute)
+    (row,) = rows  # halts are lifted, and never deleted
+    until = datetime.fromisoformat(row["until"]).astimezone(IST) if row["until"] else None
+    return replace(asked, all_orders=row["all_orders"], until=until)
 
 
 async def lift(wish: Wish) -> None:

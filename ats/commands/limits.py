@@ -20,6 +20,7 @@ from rich.table import Table
 from ats.commands.asking import answer, ask
 from ats.services.context import database
 from ats.settings import load
+from executors.store import Store
 from schemas.errors import Misconfigured
 from schemas.ids import Segment
 from schemas.text import clean
@@ -141,7 +142,8 @@ async def change(wanted: Change) -> None:
     """Write it, and print what is in force now.
 
     Raises:
-        StoreAway: the database does not answer; nothing was changed.
+        StoreAway: the database does not answer; nobody knows whether anything was changed, and
+            the same change again does no harm.
         Misconfigured: it knows no such user.
     """
     arguments = {
@@ -162,8 +164,10 @@ async def show(user: str) -> None:
         query = client.table("user_limits").select(columns).order("user_id").limit(MOST_SHOWN)
         execute = (query.eq("user_id", str(whose)) if whose else query).execute
         rows = await answer("user_limits", execute)
-    if whose and not rows:
-        rows = [{"user_id": str(whose)} | {field.column: None for field in FIELDS.values()}]
+        if whose and not rows:
+            if all(key.user != whose for key in await Store(client).trading_keys()):
+                typer.echo(f"nobody has connected Dhan as user {whose}: is the id right?", err=True)
+            rows = [{"user_id": str(whose)} | {field.column: None for field in FIELDS.values()}]
     if not sys.stdout.isatty():
         for row in rows:
             typer.echo(orjson.dumps(row).decode())

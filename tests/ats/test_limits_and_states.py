@@ -64,8 +64,10 @@ async def test_who_has_no_limits_of_their_own_is_shown_the_platforms(
     person: SignedInUser, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await limits.show(str(person.id))
-    (shown,) = printed(capsys)
+    captured = capsys.readouterr()
+    shown = orjson.loads(captured.out)
 
+    assert f"nobody has connected Dhan as user {person.id}" in captured.err
     assert shown.pop("user_id") == str(person.id)
     assert set(shown.values()) == {None}
 
@@ -121,6 +123,25 @@ async def test_a_halt_of_all_orders_is_shown_until_it_is_lifted(
     assert (halted["state"], halted["reason"]) == ("HALTED", "drill")
     assert halted["until"].startswith(until.replace("T", " "))
     assert (ended, lifted) == ([], [])
+
+
+async def test_a_halt_from_before_that_holds_for_longer_is_said_to(
+    person: SignedInUser, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = datetime.now(IST)
+    await hold(Hold.of(a_wish(person.id), True, "", now))
+    until = f"{now + timedelta(hours=1):%Y-%m-%dT%H:%M}"
+    await hold(Hold.of(a_wish(person.id), False, until, now))
+
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said.startswith("halted, as before: no order of a decision")
+    assert said.endswith("until it is lifted")
+
+
+def test_a_moment_of_another_time_zone_is_told_in_indian_time() -> None:
+    asked = Hold.of(a_wish(), False, "2026-11-21T03:45+00:00", NOW)
+
+    assert f"{asked.until:%Y-%m-%d %H:%M}" == "2026-11-21 09:15"
 
 
 def test_a_halt_that_lets_out_what_closes_is_reducing_and_everybodys_comes_first() -> None:

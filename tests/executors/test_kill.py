@@ -233,5 +233,5 @@ async def test_kill_without_the_database_says_that_nothing_is_halted(
     monkeypatch.setenv("SUPABASE_URL", f"http://127.0.0.1:{unused_port()}")
     monkeypatch.setenv("SUPABASE_SERVICE_KEY", "key")
 
-    with pytest.raises(TryLater, match="NOTHING IS HALTED"):
+    with pytest.raises(TryLater, match="TAKE NOTHING FOR HALTED"):
         await kill(wish(wait=0.5))
