@@ -31,15 +31,18 @@ class Accounts:
         self._tokens = tokens
         self._known: Final[dict[TokenVersion, Account]] = {}
 
+    def must_ask(self, claimed: Claimed | Connected) -> bool:
+        """Whether nothing is known of an account that has to be."""
+        known = claimed.token_version in self._known
+        return not known and self._rules.must_be_whose(claimed.credentials.client_id)
+
     async def seen(self, user: UserId, claimed: Claimed | Connected) -> Account:
         """What is known about the account behind the credentials of `claimed`.
 
         Nobody is asked where the mode trades every account, or refuses this one anyway.
         """
-        if not self._rules.must_be_whose(claimed.credentials.client_id):
-            return Account.AS_STORED
-        if known := self._known.get(claimed.token_version):
-            return known
+        if not self.must_ask(claimed):
+            return self._known.get(claimed.token_version, Account.AS_STORED)
         match await account_of(self._http, self._rules.base_url, claimed.credentials):
             case AccountOf(client_id):
                 same = client_id == claimed.credentials.client_id

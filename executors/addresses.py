@@ -68,26 +68,37 @@ class Addresses:
 
         Nobody is asked about an account that is no member's.
         """
+        if known := self._known(user, claimed, day):
+            return known
+        account = claimed.credentials.client_id
+        member = self._members.of(user, account)
+        assert member is not None  # else nobody is asked
+        answer = await seen_address(self._http, self._rules.base_url, claimed.credentials)
+        address = Address.UNVERIFIED
+        if isinstance(answer, SeenAddress):
+            address = judge_address(member.address, answer)
+        if address is not Address.AS_REGISTERED:
+            log.error(
+                "address_differs" if address is Address.ANOTHER else "address_unverified",
+                user=str(user),
+                registered=member.address,
+                seen=answer.detected if isinstance(answer, SeenAddress) else answer.reason,
+            )
+        look = _Look(day, member.address, address, self._machine.monotonic())
+        self._looks[account] = look
+        return look.address
+
+    def must_ask(self, user: UserId, claimed: Claimed | Connected, day: date) -> bool:
+        """Whether nothing that holds on `day` is known of a member's address."""
+        return self._known(user, claimed, day) is None
+
+    def _known(self, user: UserId, claimed: Claimed | Connected, day: date) -> Address | None:
         account = claimed.credentials.client_id
         member = self._members.of(user, account)
         if not self._members.needed or member is None:
             return Address.AS_REGISTERED
         look = self._looks.get(account)
-        if look is None or not self._holds(look, member.address, day):
-            answer = await seen_address(self._http, self._rules.base_url, claimed.credentials)
-            address = Address.UNVERIFIED
-            if isinstance(answer, SeenAddress):
-                address = judge_address(member.address, answer)
-            if address is not Address.AS_REGISTERED:
-                log.error(
-                    "address_differs" if address is Address.ANOTHER else "address_unverified",
-                    user=str(user),
-                    registered=member.address,
-                    seen=answer.detected if isinstance(answer, SeenAddress) else answer.reason,
-                )
-            look = _Look(day, member.address, address, self._machine.monotonic())
-            self._looks[account] = look
-        return look.address
+        return look.address if look and self._holds(look, member.address, day) else None
 
     def _holds(self, look: _Look, declared: str, day: date) -> bool:
         """Whether a look still counts: a good one for the day, another for half a minute."""

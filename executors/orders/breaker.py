@@ -69,12 +69,15 @@ class Breakers:
 
     async def admits(self, user: UserId, client: BrokerClient) -> bool:
         """Whether an entry of `user` may go out; a failing account is asked anew now and then."""
-        if not self.is_open(user):
-            return True
-        if self._machine.monotonic() - self._failing[user].last < PROBE_EVERY:
-            return False
-        self.heard(user, await client.orders_of_the_day())
+        if self.must_ask(user):
+            self.heard(user, await client.orders_of_the_day())
         return not self.is_open(user)
+
+    def must_ask(self, user: UserId) -> bool:
+        """Whether a failing account is due to be asked anew."""
+        if not self.is_open(user):
+            return False
+        return self._machine.monotonic() - self._failing[user].last >= PROBE_EVERY
 
 
 def _unclear(result: Heard) -> bool:

@@ -174,6 +174,13 @@ class PreTrade:
             )
         )
 
+    def must_ask(self, order: OrderIntent, claimed: Claimed) -> bool:
+        """Whether `account` has to ask Dhan."""
+        day = trading_day(order.event_time)
+        return self.accounts.must_ask(claimed) or (
+            self.addresses is not None and self.addresses.must_ask(order.user_id, claimed, day)
+        )
+
     def judge(
         self, order: OrderIntent, now: UtcNs, since: float, claimed: Claimed, said: BrokerSays
     ) -> tuple[Denial | None, SeenContext]:

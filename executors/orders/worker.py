@@ -24,10 +24,10 @@ from dhan.outcomes import NotSent, PlaceResult, Rejected, Unknown
 from dhan.super_orders import Exits, NewSuperOrder
 from executors.clock import DecisionTime, MonotonicClock
 from executors.fanout import decided
-from executors.modes import BrokerFactory
+from executors.modes import BrokerClient, BrokerFactory
 from executors.orders.breaker import Breakers
 from executors.orders.outcomes import denied, denied_as_seen, of_placement
-from executors.orders.pre_trade import PreTrade
+from executors.orders.pre_trade import BrokerSays, PreTrade
 from executors.orders.stopwatch import Stopwatch
 from executors.orders.telling import Telling
 from executors.orders.unresolved import UnresolvedOrders
@@ -57,8 +57,8 @@ SEND_TIMEOUT: Final = 2.0
 INPUT_ERROR: Final = "DH-905"
 RETRY_PAUSE: Final = 0.2  # after "not sent"; ten tries fit into SEND_TIMEOUT
 # Orders between claim and request. They share one event loop, so the last of them leaves after
-# the work of all: 128 times 5 ms on a slow machine, a third of SEND_TIMEOUT. Who must be looked
-# at first keeps a place for three seconds at most; there are enough for everybody else.
+# the work of all: 128 times 5 ms on a slow machine, a third of SEND_TIMEOUT. Whose account must be
+# looked at first keeps no place meanwhile.
 BEGUN_AT_ONCE: Final = 128
 # Seconds that an entry waits for an earlier order of its user to be found: most are, at once.
 UNRESOLVED_TIMEOUT: Final = 5.0
@@ -95,6 +95,11 @@ class _Place:
         """Wait for a place, and begin."""
         await self._room.acquire()
         self._held, self.started = True, self._machine.monotonic()
+
+    async def take_again(self) -> None:
+        """Wait for a place with a claim that ages meanwhile."""
+        await self._room.acquire()
+        self._held = True
 
     def leave(self) -> None:
         """Let the next order begin."""
@@ -202,10 +207,7 @@ class OrderWorker:
         client, pre_trade = self._deps.broker(claimed.credentials), self._deps.pre_trade
         started = place.started
         watch = Stopwatch(self._deps.machine, started)
-        said = await pre_trade.account(order, claimed)
-        closing = pre_trade.closes(order, pre_trade.clock.now(when))
-        answers = closing or await self._deps.breakers.admits(order.user_id, client)
-        said = said._replace(answers=answers)
+        said = await self._said(order, claimed, client, when, place)
         placed: PlaceResult = NotSent(Reason.CLAIM_STALE.value, "")
         guarded = True  # by a stop and a target that go with it
         while True:
@@ -231,6 +233,26 @@ class OrderWorker:
                 return placed, watch.judgement
             log.warning("order_not_sent", order=str(order.id), code=placed.code)
             await self._deps.machine.sleep(RETRY_PAUSE)
+
+    async def _said(
+        self,
+        order: OrderIntent,
+        claimed: Claimed,
+        client: BrokerClient,
+        when: DecisionTime,
+        place: _Place,
+    ) -> BrokerSays:
+        """What Dhan lets be known of the account; while it has to be asked the place is free."""
+        pre_trade, breakers = self._deps.pre_trade, self._deps.breakers
+        asks = pre_trade.must_ask(order, claimed) or breakers.must_ask(order.user_id)
+        if asks:
+            place.leave()
+        said = await pre_trade.account(order, claimed)
+        closing = pre_trade.closes(order, pre_trade.clock.now(when))
+        answers = closing or await breakers.admits(order.user_id, client)
+        if asks:
+            await place.take_again()
+        return said._replace(answers=answers)
 
     async def _deny(
         self, key: OrderKey, denial: OrderOutcome, terms: OrderTerms

@@ -24,7 +24,7 @@ from executors.clock import LiveClock, MarketClock, MonotonicClock, ReplayClock
 from executors.metrics import OrderMetrics
 from executors.modes import Mode, ModeRules
 from executors.orders import worker as order_worker
-from executors.orders.breaker import Breakers
+from executors.orders.breaker import FAILURES, PROBE_EVERY, Breakers
 from executors.orders.outcomes import not_found
 from executors.orders.pre_trade import PreTrade
 from executors.orders.telling import Telling
@@ -399,3 +399,30 @@ async def test_no_more_orders_begin_than_can_be_sent_in_time(
 
     assert [(await order).outcome for order in orders] == 5 * [Outcome.ACCEPTED]
     assert (at_once, len(begun)) == (2, 5)
+
+
+async def test_an_account_that_must_be_looked_at_keeps_nobody_elses_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(order_worker, "BEGUN_AT_ONCE", 1)
+    room, answered = Room([]), asyncio.Event()
+    for _ in range(FAILURES):
+        room.worker._deps.breakers.heard(USER, Unknown("deadline"))
+    await room.time.sleep(PROBE_EVERY)
+    look, asked = room.exchange.orders_of_the_day, asyncio.Event()
+
+    async def first_waits() -> DayOrders:
+        if not asked.is_set():
+            asked.set()
+            await answered.wait()
+        return await look()
+
+    monkeypatch.setattr(room.exchange, "orders_of_the_day", first_waits)
+    slow = asyncio.create_task(room.deliver(valid_until=FAR))
+    async with asyncio.timeout(5):
+        await asked.wait()
+        other = await room.deliver(valid_until=FAR)
+
+    assert (other.outcome, slow.done()) == (Outcome.ACCEPTED, False)
+    answered.set()
+    assert (await slow).outcome is Outcome.ACCEPTED
