@@ -107,6 +107,9 @@ class KeepAliveTransport(httpx.AsyncBaseTransport):
         sent: bytes,
         read_within: float | None,
     ) -> httpx.Response:
+        wire = connection.transport
+        if wire is None:  # the other side ended it at once
+            raise httpx.ConnectError("ended before a byte was sent")
         connection.set_response_params(
             skip_payload=request.method == "HEAD",
             read_until_eof=True,
@@ -115,8 +118,7 @@ class KeepAliveTransport(httpx.AsyncBaseTransport):
             max_line_size=MAX_FIELD,
             max_field_size=MAX_FIELD,
         )
-        assert connection.transport
-        connection.transport.write(sent)
+        wire.write(sent)
         connection.start_timeout()
         try:
             head, body = await connection.read()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import httpx
 import pytest
+from aiohttp.client_proto import ResponseHandler
 
 from dhan.connections import KeepAliveTransport, PlainClient
 
@@ -280,3 +281,18 @@ async def test_a_reason_in_no_encoding_is_an_answer_like_any_other() -> None:
         server.says["/0"] = b"HTTP/1.1 200 \xff\xed\xa0\x80\r\nContent-Length: 2\r\n\r\n{}"
 
         assert (await client.get("/0")).text == "{}"
+
+
+async def test_a_connection_that_ends_before_the_request_means_that_nothing_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def gone(*_: object) -> ResponseHandler:
+        return ResponseHandler(asyncio.get_running_loop())  # as after `connection_lost`
+
+    async with serving(most=1) as (server, client):
+        monkeypatch.setattr(client._transport, "_connect", gone)
+        for _ in range(2):  # its place is free again
+            with pytest.raises(httpx.ConnectError):
+                await client.get("/0")
+
+    assert server.seen == []
