@@ -15,6 +15,7 @@ from schemas.market import Action, Direction, Session
 from schemas.messages import Decision, Signal
 from schemas.units import NS_PER_SECOND, UtcNs
 
+MUTED: Final = "muted"
 COOLDOWN: Final = "cooldown"
 FLIP: Final = "flip"
 ENTRY_WINDOW: Final = "entry_window"
@@ -37,7 +38,17 @@ class Circumstances:
 
 def not_now(signal: Signal, around: Circumstances, limits: Limits) -> Objection | None:
     """Why no decision on `signal` could go out; None when one may."""
-    return _outside(signal, around.session, limits) or _too_soon(signal, around.earlier, limits)
+    return (
+        _muted(signal, limits)
+        or _outside(signal, around.session, limits)
+        or _too_soon(signal, around.earlier, limits)
+    )
+
+
+def _muted(signal: Signal, limits: Limits) -> Objection | None:
+    if signal.rule not in limits.muted:
+        return None
+    return Objection(MUTED, f"The rule {signal.rule} is muted (ATS_MUTED_RULES).")
 
 
 def _outside(signal: Signal, session: Session | None, limits: Limits) -> Objection | None:

@@ -46,6 +46,7 @@ class Limits:
         flip: Market time after a BUY in which its symbol gets no SELL, and the other way round.
         after_open: Market time from the open to the first entry: the first prices are an auction's.
         before_close: Market time from the last entry to the close: a position needs time to pay.
+        muted: Rules whose signals are recorded and never acted on.
     """
 
     min_confidence: int = 50
@@ -55,6 +56,7 @@ class Limits:
     flip: UtcNs = FLIP
     after_open: UtcNs = AFTER_OPEN
     before_close: UtcNs = BEFORE_CLOSE
+    muted: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

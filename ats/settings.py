@@ -140,6 +140,7 @@ class Settings(BaseSettings):
     ats_flip_minutes: Minutes = 15
     ats_no_entry_after_open_minutes: Minutes = 5
     ats_no_entry_before_close_minutes: Minutes = 30
+    ats_muted_rules: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_symbols)] = ()
     ats_news: Literal["none", "sample", "file", "feeds"] = "none"
     ats_news_file: Path | None = None
     ats_news_feeds: Path | None = None

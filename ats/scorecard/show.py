@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ats.commands.tail.show import clean
-from audit.scorecard.card import Card, Line, remarks
+from audit.scorecard.card import Card, Line, demotions, remarks
 from audit.scorecard.intervals import METHOD, Estimate
 from audit.scorecard.peers import RandomAgents
 from audit.scorecard.prices import COLUMNS, JUDGED
@@ -45,6 +45,7 @@ def as_json(card: Card) -> str:
         "round_trip_bp": card.cost,
         "method": METHOD,
         "seed": card.seed,
+        "demotions": demotions(card),
         "remarks": list(remarks(card)),
     }
     return clean(orjson.dumps(body).decode())
@@ -151,4 +152,4 @@ def _told(estimate: Estimate, written: Any) -> str:
 
 
 def _gain(value: float) -> str:
-    return f"{value:+.1f}"
+    return f"{value:+z.1f}"

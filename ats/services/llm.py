@@ -217,6 +217,7 @@ def limits_of(settings: Settings) -> Limits:
         UtcNs.minutes(settings.ats_flip_minutes),
         UtcNs.minutes(settings.ats_no_entry_after_open_minutes),
         UtcNs.minutes(settings.ats_no_entry_before_close_minutes),
+        frozenset(settings.ats_muted_rules),
     )
 
 

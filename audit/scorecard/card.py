@@ -16,10 +16,11 @@ from audit.scorecard.calibration import Bin, brier, claims, reliability
 from audit.scorecard.forecasts import Forecasts, Scored, scored
 from audit.scorecard.intervals import MIN_COUNT, MIN_GROUPS, Estimate, Floats, ratios
 from audit.scorecard.peers import RandomAgents, bought_and_held, random_agents, same_moments
-from audit.scorecard.prices import COLUMNS, Prices
+from audit.scorecard.prices import COLUMNS, JUDGED, Prices
 from audit.scorecard.traded import Traded
 
 SEED: Final = 7
+RULES: Final = "Rules, BUY and SELL"
 # days share one market: intervals over instrument-days of fewer days are too narrow
 MIN_DAYS: Final = 20
 
@@ -167,7 +168,7 @@ def _sections(
     sells = [each for each in acted if each.forecast.side < 0]
     whole = [("BUY", buys), ("SELL", sells), ("HOLD (the trade declined)", held)]
     yield Section("Decisions", tuple(line(name, own, seed) for name, own in whole if own))
-    yield _by("Rules, BUY and SELL", acted, "rule", seed)
+    yield _by(RULES, acted, "rule", seed)
     yield _by("Why it was held", held, "code", seed)
     yield _by("Agents, every opinion", [*opinions, *acted], "agent", seed)
     yield _by("Models, BUY and SELL", acted, "model", seed)
@@ -191,6 +192,17 @@ def _course(acted: Sequence[Scored]) -> Iterator[tuple[float, float]]:
             yield own, always
 
 
+def demotions(card: Card) -> list[str]:
+    """Rules to mute: what they gained within 15 minutes is below zero with all of its interval."""
+    return sorted(
+        each.name
+        for section in card.sections
+        if section.title == RULES
+        for each in section.lines
+        if (high := each.returns[JUDGED].high) is not None and high < 0
+    )
+
+
 def remarks(card: Card) -> Iterator[str]:
     """What a reader has to know before believing a figure, each in a sentence."""
     acted = card.acted
@@ -210,6 +222,8 @@ def remarks(card: Card) -> Iterator[str]:
             f"{len(card.days)} days: shares of one day move together, so the true intervals are "
             "wider than these."
         )
+    if worst := demotions(card):
+        yield (f"{', '.join(worst)} lost beyond chance. To mute: ATS_MUTED_RULES={','.join(worst)}")
     if card.unpriced:
         yield f"{card.unpriced} decisions met no price within five minutes and are not scored."
     if card.orphans:

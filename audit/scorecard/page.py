@@ -23,14 +23,14 @@ color:var(--ink);background:var(--paper)}
 h1{font-size:1.3rem;margin-bottom:.2rem} h2{font-size:1.05rem;margin:2rem 0 .5rem}
 p{margin:.3rem 0} .dim{color:var(--dim)}
 .remark{padding:.1rem 0 .1rem .8rem;border-left:3px solid var(--amber)}
-.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(22rem,1fr));gap:1rem}
+.charts{margin-top:1rem;display:grid;grid-template-columns:repeat(auto-fit,minmax(22rem,1fr));gap:1rem}
 figure{margin:0} figcaption{color:var(--dim);font-size:.85rem}
 svg{width:100%;height:auto;background:var(--panel);border-radius:6px}
 text{font:12px system-ui,sans-serif;fill:var(--dim)}
 .scroll{overflow-x:auto} table{border-collapse:collapse;width:100%;font-size:.88rem}
 th,td{padding:.3rem .5rem;text-align:right;border-bottom:1px solid var(--rule);white-space:nowrap;
 font-variant-numeric:tabular-nums;vertical-align:top}
-th:first-child,td:first-child{text-align:left;white-space:normal;min-width:11rem}
+th:first-child,td:first-child{text-align:left;white-space:normal;min-width:13rem}
 thead th{color:var(--dim);font-weight:600} td small{display:block;color:var(--dim)}
 .up{color:var(--green)} .down{color:var(--red)}
 tr.few td{color:var(--dim)} tr.few .up,tr.few .down{color:inherit}
@@ -103,7 +103,7 @@ def _random_row(card: Card) -> str:
     assert card.random is not None
     cells = [_hits(card.random.hits), *(_gain(each) for each in card.random.returns)]
     return (
-        "<tr><td>random agents, same turnover<small>1,000 of them; the middle 95 %</small></td>"
+        "<tr><td>random agents, same turnover<small>the middle 95 % of 1,000</small></td>"
         f"<td>{card.acted.count:,}</td>{''.join(cells)}<td></td><td></td></tr>"
     )
 
@@ -127,8 +127,8 @@ def _cell(estimate: Estimate, digits: int, even: float | None = None) -> str:
     if even is not None and not estimate.contains(even):
         side = " class=up" if estimate.value > even else " class=down"
     sign = "+" if even == 0.0 else ""
-    between = estimate_words(estimate, lambda value: f"{value:{sign}.{digits}f}")
-    return f"<td{side}>{estimate.value:{sign}.{digits}f}<small>{escape(between)}</small></td>"
+    between = estimate_words(estimate, lambda value: f"{value:{sign}z.{digits}f}")
+    return f"<td{side}>{estimate.value:{sign}z.{digits}f}<small>{escape(between)}</small></td>"
 
 
 class _Plot:
@@ -169,7 +169,8 @@ def _reliability(bins: Sequence[Bin]) -> str:
     plot, most = _Plot(0, 1, 0, 1), max(each.count for each in bins)
     parts = [plot.level(share, f"{share:.0%}") for share in (0, 0.25, 0.5, 0.75, 1)]
     parts += [
-        f'<text x="{plot.x(share):.1f}" y="{HEIGHT - 12}" text-anchor="middle">{share:.0%}</text>'
+        f'<text x="{plot.x(share):.1f}" y="{HEIGHT - 12}" '
+        f'text-anchor="{"end" if share == 1 else "middle"}">{share:.0%}</text>'
         for share in (0.25, 0.5, 0.75, 1)
     ]
     parts.append(

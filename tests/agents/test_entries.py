@@ -204,3 +204,14 @@ def test_a_signal_that_was_written_again_finds_what_it_found_the_first_time() ->
         history.note(offset, decision)
 
     assert history.before(4, signal) == history.before(9, signal) == (earlier,)
+
+
+def test_a_muted_rules_signal_is_a_hold_of_its_own_code_and_other_rules_go_on() -> None:
+    muted = Limits(muted=frozenset({"ema_cross"}))
+
+    codes = [
+        found.reason_code if (found := not_now(a_signal(rule=rule), Circumstances(), muted)) else ""
+        for rule in ("ema_cross", "rsi_reversal")
+    ]
+
+    assert codes == ["muted", ""]

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from audit.scorecard.calibration import brier, reliability
-from audit.scorecard.card import Card, remarks
+from audit.scorecard.card import Card, demotions, remarks
 from audit.scorecard.forecasts import Recorded, forecasts_of
 from audit.scorecard.intervals import wilson
 from audit.scorecard.page import page
@@ -237,3 +237,25 @@ def test_the_page_asks_no_host_and_a_rules_name_is_text(market: list[Candle]) ->
     assert not {"src", "href", "onload"} & {name for name, _ in tags.attributes}
     assert tags.names.count("svg") == 2
     assert "&lt;script&gt;alert(1)" in written
+
+
+def test_a_rule_that_loses_beyond_chance_is_named_with_the_line_that_mutes_it(
+    market: list[Candle],
+) -> None:
+    prices = Prices(market)
+    pairs = []
+    for signal, decision in coins(3, 8):
+        gained = prices.after(decision.instrument, decision.event_time)
+        assert gained is not None
+        wrong = Action.SELL if gained[1] > 0 else Action.BUY
+        pairs.append((signal, decision.model_copy(update={"action": wrong})))
+    made = card(
+        [(each.model_copy(update={"rule": "fool"}), decision) for each, decision in pairs], market
+    )
+
+    assert demotions(made) == ["fool"]
+    assert "fool lost beyond chance. To mute: ATS_MUTED_RULES=fool" in remarks(made)
+
+
+def test_a_coin_is_not_proposed_for_muting(market: list[Candle]) -> None:
+    assert demotions(card(coins(3, 8, seed=5), market)) == []
