@@ -12,13 +12,15 @@ import asyncio
 import json
 import logging
 import os
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn
 
 import httpx
+from pydantic import JsonValue
 
 from agents.deadline import Deadline
 from agents.prompts import SHIPPED, Agent, PromptSet, PromptSpec
-from agents.providers import Dialect, Endpoint, SchemaMode
+from agents.providers import Endpoint, SchemaMode
 from agents.replies import Completion
 from agents.wire import EXCHANGE, Exchange, Wire
 from schemas.messages import CallOutcome
@@ -37,7 +39,11 @@ for _name in ("agno", "agno-team", "agno-workflow"):
     logging.getLogger(_name).addFilter(_nowhere)
 
 from agno.agent import Agent as AgnoAgent  # noqa: E402
-from agno.models.openai.like import OpenAILike  # noqa: E402
+from agno.exceptions import ModelProviderError  # noqa: E402
+from agno.models.base import Model as AgnoModel  # noqa: E402
+from agno.models.message import Message  # noqa: E402
+from agno.models.response import ModelResponse  # noqa: E402
+from agno.utils.models.schema_utils import get_response_schema_for_provider  # noqa: E402
 
 TEMPERATURE: Final = 0.0
 SEED: Final = 7  # any fixed number: a provider that honours it answers the same question alike
@@ -53,9 +59,9 @@ class Model:
         self, endpoint: Endpoint, http: httpx.AsyncClient, prompts: PromptSet = SHIPPED
     ) -> None:
         self.name = endpoint.model
-        wire = httpx.AsyncClient(transport=Wire(http), timeout=http.timeout)
-        self._agents = {
-            agent: _agno_agent(agent, prompts.specs[agent], endpoint, wire) for agent in Agent
+        self._wire = Wire.to(http, endpoint.base_url, endpoint.api_key)
+        self._asked = {
+            agent: _Asked.of(agent, prompts.specs[agent], endpoint) for agent in Agent
         }
 
     async def complete(
@@ -65,12 +71,13 @@ class Model:
 
         Returns whatever happens; only cancellation from outside passes through.
         """
-        asking = self._agents[agent]
-        exchange = Exchange([("system", str(asking.system_message)), ("user", prompt)], self.name)
+        asked = self._asked[agent]
+        messages = [("system", asked.instructions), ("user", prompt)]
+        exchange = Exchange(self._wire, [*messages], asked.body, self.name)
         token = EXCHANGE.set(exchange)
         try:
             async with asyncio.timeout(deadline.remaining()):
-                await asking.arun(prompt, session_id=run_id, run_id=run_id)
+                await asked.agno.arun(prompt, session_id=run_id, run_id=run_id)
         except TimeoutError:
             silent = Completion(
                 CallOutcome.TIMEOUT,
@@ -90,40 +97,82 @@ class Model:
         return Completion(CallOutcome.UNCLEAN, detail=detail, model=self.name, sent=exchange.sent)
 
 
-def _agno_agent(
-    agent: Agent, spec: PromptSpec, endpoint: Endpoint, http: httpx.AsyncClient
-) -> AgnoAgent:
-    described = endpoint.schema_mode is not SchemaMode.STRICT
-    schema = (
-        f"\nThe schema: {json.dumps(spec.answer.model_json_schema(), sort_keys=True)}"
-        if described
-        else ""
-    )
-    return AgnoAgent(
-        id=agent.value,
-        name=agent.value,
-        model=_agno_model(endpoint, spec.max_tokens, endpoint.dialect, http),
-        system_message=spec.instructions + schema,
-        output_schema=None if endpoint.schema_mode is SchemaMode.PLAIN else spec.answer,
-        use_json_mode=endpoint.schema_mode is SchemaMode.JSON_OBJECT,
-        parse_response=False,
-        resolve_in_context=False,
-        telemetry=False,
-        retries=0,
-    )
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One agent of one endpoint: all of a request that is the same for every question.
+
+    Attributes:
+        body: The request without its messages.
+    """
+
+    instructions: str
+    body: dict[str, JsonValue]
+    agno: AgnoAgent
+
+    @classmethod
+    def of(cls, agent: Agent, spec: PromptSpec, endpoint: Endpoint) -> _Asked:
+        mode = endpoint.schema_mode
+        described = (
+            ""
+            if mode is SchemaMode.STRICT
+            else f"\nThe schema: {json.dumps(spec.answer.model_json_schema(), sort_keys=True)}"
+        )
+        instructions = spec.instructions + described
+        agno = AgnoAgent(
+            id=agent.value,
+            name=agent.value,
+            model=_OnTheWire(id=endpoint.model),
+            system_message=instructions,
+            parse_response=False,
+            resolve_in_context=False,
+            telemetry=False,
+            retries=0,
+        )
+        return cls(instructions, _body(spec, endpoint), agno)
 
 
-def _agno_model(
-    endpoint: Endpoint, max_tokens: int, dialect: Dialect, http: httpx.AsyncClient
-) -> OpenAILike:
-    return OpenAILike(
-        id=endpoint.model,
-        base_url=endpoint.base_url,
-        api_key=endpoint.api_key,
-        http_client=http,
-        request_params={dialect.limit: max_tokens + dialect.thoughts},
-        temperature=TEMPERATURE if dialect.temperature else None,
-        seed=SEED if dialect.seed else None,
-        max_retries=0,
-        retries=0,
-    )
+def _body(spec: PromptSpec, endpoint: Endpoint) -> dict[str, JsonValue]:
+    dialect = endpoint.dialect
+    body: dict[str, JsonValue] = {
+        "model": endpoint.model,
+        dialect.limit: spec.max_tokens + dialect.thoughts,
+        **endpoint.provider.extra,
+    }
+    if dialect.temperature:
+        body["temperature"] = TEMPERATURE
+    if dialect.seed:
+        body["seed"] = SEED
+    if endpoint.schema_mode is SchemaMode.STRICT:
+        body["response_format"] = {
+            "type": "json_schema",
+            "json_schema": {
+                "name": spec.answer.__name__,
+                "schema": get_response_schema_for_provider(spec.answer, "openai"),
+                "strict": True,
+            },
+        }
+    elif endpoint.schema_mode is SchemaMode.JSON_OBJECT:
+        body["response_format"] = {"type": "json_object"}
+    return body
+
+
+@dataclass
+class _OnTheWire(AgnoModel):
+    """Hands a run's messages to the exchange of its question; only a whole answer comes back.
+
+    Text alone goes up to Agno: it never sees a tool call, so it has nothing to loop on.
+    """
+
+    async def ainvoke(self, messages: list[Message], **_: Any) -> ModelResponse:
+        """Raises ModelProviderError unless a whole answer came; the exchange says why."""
+        completion = await EXCHANGE.get().ask([(each.role, each.content) for each in messages])
+        if completion.outcome is not CallOutcome.OK:
+            raise ModelProviderError(message=completion.outcome.value, status_code=422)
+        return ModelResponse(role="assistant", content=completion.text)
+
+    def invoke(self, *_: Any, **__: Any) -> NoReturn:
+        """Raises NotImplementedError: nobody asks without an event loop, or in a stream."""
+        raise NotImplementedError
+
+    invoke_stream = ainvoke_stream = invoke
+    _parse_provider_response = _parse_provider_response_delta = invoke

@@ -1,20 +1,22 @@
 """The wire to a model provider.
 
-Of each question one request leaves, verbatim, and what comes back is bounded. It stands below Agno
-and the provider's client, so neither their loops nor their retries nor a redirect can ask twice,
-and only an answer that is whole reaches them: they get its text and counts in a body of our own.
+Of each question one request leaves, verbatim, and what comes back is bounded. It stands below Agno,
+so neither a loop of Agno nor a redirect can ask twice, and only the text of a whole answer reaches
+it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import zlib
+from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final
 
 import httpx
 import orjson
+from pydantic import JsonValue
 
 from agents.replies import Completion, completion_of
 from schemas.messages import CallOutcome
@@ -24,67 +26,45 @@ MAX_BODY_BYTES: Final = 1 << 20
 
 COMPLAINT_WITHIN: Final = 2.0  # seconds
 
-Messages = list[tuple[str, str]]  # role and content
+Messages = list[tuple[str, object]]  # role and content
 
 
-@dataclass(slots=True)
-class Exchange:
-    """One question on its way.
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """The way to one provider.
 
     Attributes:
-        asked: The messages that may leave, and no others.
-        model: What to call the model when it does not say its name.
-        completion: What came of it; None while nothing did.
+        http: Shared; of the event loop that asks.
+        url: Of chat completions.
+        headers: Of every request; the key stands in them.
     """
 
-    asked: Messages
-    model: str
-    sent: bool = False
-    completion: Completion | None = None
+    http: httpx.AsyncClient
+    url: str
+    headers: Mapping[str, str]
 
+    @classmethod
+    def to(cls, http: httpx.AsyncClient, base_url: str, api_key: str) -> Wire:
+        """The way to chat completions under `base_url`."""
+        headers = {
+            "authorization": f"Bearer {api_key}",
+            "content-type": "application/json",
+            "accept": "application/json",
+            "user-agent": "ats",
+            "accept-encoding": "identity",
+            # Of a kept connection whatever came too much would be taken for the answer to the next
+            # question. A new one costs two round trips, of a call that takes seconds.
+            "connection": "close",
+        }
+        return cls(http, f"{base_url}/chat/completions", headers)
 
-EXCHANGE: Final[ContextVar[Exchange]] = ContextVar("exchange")
-
-
-class NoAnswer(httpx.TransportError):
-    """There is nothing that Agno may use. Next: the exchange's completion says why."""
-
-
-class Wire(httpx.AsyncBaseTransport):
-    """A transport over a shared client, for the question in `EXCHANGE`."""
-
-    def __init__(self, http: httpx.AsyncClient) -> None:
-        self._http = http
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Carry the exchange's one request. Raises NoAnswer unless a whole answer came."""
-        exchange = EXCHANGE.get()
-        exchange.completion = completion = await self._carried(request, exchange)
-        if completion.outcome is not CallOutcome.OK:
-            raise NoAnswer(completion.outcome.value)
-        return httpx.Response(200, json=_body(completion), request=request)
-
-    async def _carried(self, request: httpx.Request, exchange: Exchange) -> Completion:
-        model = exchange.model
-        if exchange.sent:
-            return Completion(
-                CallOutcome.UNCLEAN, detail="a second request was held back", model=model
-            )
-        content = await request.aread()
-        if _messages(content) != exchange.asked:
-            return Completion(
-                CallOutcome.UNCLEAN,
-                detail="the prompt was altered: not sent",
-                model=model,
-                sent=False,
-            )
-        request.headers["accept-encoding"] = "identity"
-        # Of a kept connection whatever came too much would be taken for the answer to the next
-        # question. A new one costs two round trips, of a call that takes seconds.
-        request.headers["connection"] = "close"
-        exchange.sent = True
+    async def carried(self, content: bytes, model: str) -> Completion:
+        """Send `content` once and judge what comes, whatever it is."""
         try:
-            response = await self._http.send(request, stream=True, follow_redirects=False)
+            request = self.http.build_request(
+                "POST", self.url, content=content, headers=self.headers
+            )
+            response = await self.http.send(request, stream=True, follow_redirects=False)
             try:
                 body = (
                     await _body_of(response)
@@ -100,6 +80,45 @@ class Wire(httpx.AsyncBaseTransport):
         return completion_of(
             response.status_code, response.headers, body, asked_bytes=len(content), model=model
         )
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One question on its way.
+
+    Attributes:
+        asked: The messages that may leave, and no others.
+        body: What else stands in the request.
+        model: What to call the model when it does not say its name.
+        sent: Whether a request left.
+        completion: What came of it; None while nothing did.
+    """
+
+    wire: Wire
+    asked: Messages
+    body: Mapping[str, JsonValue]
+    model: str
+    sent: bool = False
+    completion: Completion | None = None
+
+    async def ask(self, messages: Messages) -> Completion:
+        """Send the one request of this question, unless it has left or `messages` are others."""
+        if self.sent:
+            self.completion = self._held_back("a second request was held back")
+        elif messages != self.asked:
+            self.completion = self._held_back("the prompt was altered: not sent", sent=False)
+        else:
+            self.sent = True
+            said = [{"role": role, "content": content} for role, content in messages]
+            content = orjson.dumps({**self.body, "messages": said})
+            self.completion = await self.wire.carried(content, self.model)
+        return self.completion
+
+    def _held_back(self, why: str, *, sent: bool = True) -> Completion:
+        return Completion(CallOutcome.UNCLEAN, detail=why, model=self.model, sent=sent)
+
+
+EXCHANGE: Final[ContextVar[Exchange]] = ContextVar("exchange")
 
 
 async def _body_of(response: httpx.Response) -> bytes | None:
@@ -131,35 +150,3 @@ def _unzipped(packed: bytes) -> bytes | None:
     except zlib.error:
         return None
     return unpacked if len(unpacked) <= MAX_BODY_BYTES else None
-
-
-def _messages(content: bytes) -> object:
-    try:
-        return [
-            (message["role"], message["content"]) for message in orjson.loads(content)["messages"]
-        ]
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        return None
-
-
-def _body(completion: Completion) -> dict[str, object]:
-    """What Agno gets to read: the judged answer in OpenAI's shape."""
-    tokens = completion.input_tokens, completion.output_tokens
-    return {
-        "id": "answer",
-        "object": "chat.completion",
-        "created": 0,
-        "model": completion.model,
-        "choices": [
-            {
-                "index": 0,
-                "finish_reason": "stop",
-                "message": {"role": "assistant", "content": completion.text},
-            }
-        ],
-        "usage": {
-            "prompt_tokens": tokens[0],
-            "completion_tokens": tokens[1],
-            "total_tokens": sum(tokens),
-        },
-    }

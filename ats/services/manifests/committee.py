@@ -23,7 +23,7 @@ from ats.settings import Settings
 from schemas.calendar import Calendar
 from schemas.manifest import Inputs, plain
 
-_LIBRARIES: Final = ("agno", "openai", "pydantic")
+_LIBRARIES: Final = ("agno", "httpx", "pydantic")
 
 
 def agent_inputs(
