@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
@@ -20,11 +21,12 @@ from agents.caches import ScanCache
 from agents.committee import VALIDITY, CommitteeResult, run_committee
 from agents.deadline import Deadline
 from agents.entries import Circumstances
-from agents.freshness import Age, always_fresh, live_age, staleness
+from agents.freshness import Age, NewestSignals, always_fresh, live_age, staleness
 from agents.journal import REMEMBERED, Journal, LiveJournal, LlmCallCache, ModelTier
 from agents.limits import Limits
 from agents.metrics import DecisionMetrics
 from agents.news import NewsSource, NoNews
+from agents.open_spend import OpenSpend
 from agents.past import DecisionHistory
 from agents.recorded_history import RecordedHistory
 from agents.recorded_news import NewsCache, RecordedNews
@@ -86,6 +88,7 @@ class LlmGateway:
 
     Attributes:
         tiers: Best model first.
+        decision_cap: What all calls for one decision may cost together; None for no such limit.
     """
 
     tiers: Sequence[ModelTier]
@@ -93,15 +96,44 @@ class LlmGateway:
     cache: LlmCallCache = field(default_factory=partial(LlmCallCache, limit=REMEMBERED))
     clock: Callable[[], float] = time.monotonic
     metrics: DecisionMetrics = field(default_factory=DecisionMetrics)
+    decision_cap: Paise | None = None
 
     @classmethod
-    def with_cap(cls, tiers: Sequence[ModelTier], rupees_a_day: int) -> LlmGateway:
-        """A gateway whose models may cost `rupees_a_day` in one day of market time."""
-        return cls(tiers, SpendLedger(Paise.from_rupees(rupees_a_day)))
+    def with_cap(
+        cls,
+        tiers: Sequence[ModelTier],
+        rupees_a_day: int,
+        rupees_a_decision: int | None = None,
+        open_spend: OpenSpend | None = None,
+    ) -> LlmGateway:
+        """A gateway whose models may cost `rupees_a_day` in one day of market time.
 
-    def journal(self, publish: Publish, stale: Callable[[], str] = always_fresh) -> Journal:
-        """A journal for one subject; `stale` says why it has grown too old to ask about."""
-        return LiveJournal(self.tiers, self.ledger, self.cache, publish, self.clock, stale)
+        What `open_spend` says a killed process had under way counts as spent.
+        """
+        cap = None if rupees_a_decision is None else Paise.from_rupees(rupees_a_decision)
+        ledger = SpendLedger(Paise.from_rupees(rupees_a_day))
+        if open_spend is not None:
+            ledger.note = open_spend.note
+            for day, amount in open_spend.lost.items():
+                ledger.spend(day, Paise(amount))
+        return cls(tiers, ledger, decision_cap=cap)
+
+    def journal(
+        self, publish: Publish, stale: Callable[[], str] = always_fresh, cap: Paise | None = None
+    ) -> Journal:
+        """A journal for one subject.
+
+        `stale` says why it has grown too old to ask about; `cap` is what it may cost.
+        """
+        return LiveJournal(
+            self.tiers,
+            self.ledger,
+            self.cache,
+            publish,
+            self.clock,
+            stale,
+            decision=None if cap is None else SpendLedger(cap),
+        )
 
 
 def decision_service(
@@ -122,15 +154,24 @@ def decision_service(
     """
     source, chosen = news or NoNews(), options or AgentOptions()
     past = history or DecisionHistory()
-    answered = answers or NewsCache()
+    answered, newest = answers or NewsCache(), NewestSignals()
+
+    def queued(record: Record) -> None:
+        with suppress(Unreadable):  # the handler makes it a dead letter
+            newest.note(_signal_of(record))
 
     async def decide(record: Record) -> Sequence[Output]:
-        signal = _signal_of(record)
+        signal, began = _signal_of(record), llm.clock()
         day = trading_day(signal.event_time)
         scan = await scans.of(day, chosen.scan_timeout)
 
+        def age() -> UtcNs:
+            return chosen.age(signal.event_time, record.published_at)
+
+        superseded = newest.superseded(signal, age())
+
         def stale() -> str:
-            return staleness(chosen.age(signal.event_time, record.published_at), chosen.validity)
+            return superseded or staleness(age(), chosen.validity)
 
         result = await run_committee(
             signal,
@@ -138,7 +179,9 @@ def decision_service(
             news=RecordedNews(
                 source, answered, signal, _recording(publisher, topics.NEWS, record.partition)
             ),
-            journal=llm.journal(_publishing(publisher, record.partition, llm.metrics), stale),
+            journal=llm.journal(
+                _publishing(publisher, record.partition, llm.metrics), stale, llm.decision_cap
+            ),
             deadline=Deadline.after(chosen.deadline, llm.clock),
             validity=chosen.validity,
             limits=chosen.limits,
@@ -149,7 +192,8 @@ def decision_service(
         past.note(record.offset, result.decision)
         await store.save_result(result.reports, result.decision)
         llm.metrics.decided(result.decision)
-        _log(result)
+        llm.metrics.decision_seconds.observe(llm.clock() - began)
+        _log(result, llm.clock() - began)
         return outputs_of(result)
 
     return StatelessService(
@@ -157,6 +201,7 @@ def decision_service(
         handlers={topics.SIGNALS: decide},
         outputs=(topics.REPORTS, topics.DECISIONS),
         in_flight=chosen.in_flight,
+        queued=queued,
     )
 
 
@@ -246,7 +291,7 @@ async def _write(publisher: Publisher, output: Output) -> None:
         ) from error
 
 
-def _log(result: CommitteeResult) -> None:
+def _log(result: CommitteeResult, seconds: float) -> None:
     decision = result.decision
     log.info(
         "decided",
@@ -255,4 +300,5 @@ def _log(result: CommitteeResult) -> None:
         origin=decision.origin.value,
         reason_code=decision.reason_code,
         signal=str(decision.signal_id),
+        seconds=round(seconds, 3),
     )

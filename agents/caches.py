@@ -15,7 +15,7 @@ from schemas import topics
 from schemas.codec import decode
 from schemas.errors import Unreadable
 from schemas.market import trading_day
-from schemas.messages import CallOutcome, LlmCall, Scan
+from schemas.messages import LlmCall, Scan
 
 log = structlog.get_logger(__name__)
 
@@ -85,5 +85,5 @@ async def sync_llm_calls(
         except Unreadable as error:
             log.error("llm_call_unreadable", at=str(record), reason=str(error))
             continue
-        if cache.remember(call) or call.outcome is CallOutcome.CANCELLED:
+        if cache.remember(call):
             ledger.spend(trading_day(call.event_time), call.cost)

@@ -121,23 +121,19 @@ async def _consulted(
     validity: UtcNs,
     limits: Limits,
 ) -> CommitteeResult:
+    both = deadline.apart()
     technical, sentiment = await asyncio.gather(
-        _contained(signal, _technical(signal, entry, evidence, journal, deadline)),
-        _contained(signal, _sentiment(signal, entry, news, journal, deadline)),
+        _or_call_off(both, _contained(signal, _technical(signal, entry, evidence, journal, both))),
+        _or_call_off(both, _contained(signal, _sentiment(signal, entry, news, journal, both))),
     )
     reports = tuple(
         _report(signal, entry, agent, opinion)
         for agent, opinion in ((AgentType.TECHNICAL, technical), (AgentType.SENTIMENT, sentiment))
         if isinstance(opinion, _Opinion)
     )
-    if isinstance(technical, LlmFailure):
-        return CommitteeResult(
-            reports, _failsafe(signal, entry, Agent.TECHNICAL, technical, validity)
-        )
-    if isinstance(sentiment, LlmFailure):
-        return CommitteeResult(
-            reports, _failsafe(signal, entry, Agent.SENTIMENT, sentiment, validity)
-        )
+    if isinstance(technical, LlmFailure) or isinstance(sentiment, LlmFailure):
+        agent, failed = _blamed(technical, sentiment)
+        return CommitteeResult(reports, _failsafe(signal, entry, agent, failed, validity))
     answers = technical.answer, sentiment.answer
     message = commander_message(signal, entry, evidence, *answers)
     command = await _contained(signal, _command(signal, entry, message, journal, deadline))
@@ -149,6 +145,30 @@ async def _consulted(
     if against := objection(command.value, case, limits):
         return CommitteeResult(reports, _overruled(signal, entry, command, against, validity))
     return CommitteeResult(reports, _decided(signal, entry, command, validity))
+
+
+async def _or_call_off(both: Deadline, job: Awaitable[T | LlmFailure]) -> T | LlmFailure:
+    """`job`; its failure calls the other one off, whose answer cannot matter any more."""
+    done = await job
+    if isinstance(done, LlmFailure):
+        both.call_off()
+    return done
+
+
+def _blamed(
+    technical: _Opinion | LlmFailure, sentiment: _Opinion | LlmFailure
+) -> tuple[Agent, LlmFailure]:
+    """Whose failure the decision names: one that is recorded, as a replay finds no other.
+
+    Who was called off has no recorded answer.
+    """
+    failures = [
+        (agent, each)
+        for agent, each in ((Agent.TECHNICAL, technical), (Agent.SENTIMENT, sentiment))
+        if isinstance(each, LlmFailure)
+    ]
+    real = [each for each in failures if each[1].reason is not Failure.REPLAY_MISMATCH]
+    return (real or failures)[0]
 
 
 async def _contained(signal: Signal, job: Awaitable[T]) -> T | LlmFailure:

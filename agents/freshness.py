@@ -7,9 +7,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TypeAlias
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
 
+from schemas.ids import InstrumentId
+from schemas.messages import Signal
 from schemas.units import NS_PER_SECOND, UtcNs
+
+# The shortest bar: live, a later signal is later by that at least. A replay's market is faster, and
+# what has waited less than that is not old.
+WAITED: Final = UtcNs.minutes(1)
 
 # Market time that has passed since a signal, from its event time and the machine time at which it
 # was published.
@@ -40,3 +47,28 @@ def staleness(age: UtcNs, validity: UtcNs) -> str:
         return ""
     seconds, valid = age // NS_PER_SECOND, validity // NS_PER_SECOND
     return f"the signal is {seconds} s old, a decision is valid for {valid} s"
+
+
+@dataclass(slots=True)
+class NewestSignals:
+    """The newest signal of each instrument that this process has received.
+
+    Where it stops: what another process received is not known here.
+    """
+
+    _moments: dict[InstrumentId, UtcNs] = field(default_factory=dict)
+
+    def note(self, signal: Signal) -> None:
+        """Know of `signal`, which may still wait for its turn."""
+        known = self._moments.get(signal.instrument, signal.event_time)
+        self._moments[signal.instrument] = max(known, signal.event_time)
+
+    def superseded(self, signal: Signal, age: UtcNs) -> str:
+        """Why a signal of `age` gives way to a later one; `""` while it does not.
+
+        The caller records it, so that a replay needs no queue.
+        """
+        later = self._moments.get(signal.instrument, signal.event_time) - signal.event_time
+        if later <= 0 or age < WAITED:
+            return ""
+        return f"a signal of the symbol that is {later // NS_PER_SECOND} s later waits already"

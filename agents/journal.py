@@ -15,8 +15,8 @@ import asyncio
 import hashlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Final, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Final, Protocol, TypeVar
 from uuid import UUID
 
 import orjson
@@ -39,6 +39,10 @@ REMEMBERED: Final = 5_000
 PAUSE: Final = 0.25
 # bytes of a request; with the longest answer it fits a record of `ats.llm`
 MAX_REQUEST_BYTES: Final = 256 * 1024
+
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 class Unaskable(ValueError):
@@ -123,23 +127,34 @@ class LlmCallCache:
 
     def __init__(self, calls: Iterable[LlmCall] = (), limit: int | None = None) -> None:
         self._calls: OrderedDict[UUID, LlmCall] = OrderedDict()
+        self._cancelled: OrderedDict[tuple[UUID, float], None] = OrderedDict()
         self._limit = limit
         for call in calls:
             self.remember(call)
 
     def remember(self, call: LlmCall) -> bool:
-        """Keep `call`; whether it was not known before."""
-        if call.outcome is CallOutcome.CANCELLED or call.id in self._calls:
-            return False
-        self._calls[call.id] = call
-        if self._limit is not None and len(self._calls) > self._limit:
-            self._calls.popitem(last=False)
-        return True
+        """Keep `call`; whether its record was not known before.
+
+        One question can be cancelled several times; each has a record and a cost of its own.
+        """
+        if call.outcome is CallOutcome.CANCELLED:
+            return _keep(self._cancelled, (call.id, call.latency_ms), None, self._limit)
+        return _keep(self._calls, call.id, call, self._limit)
 
     def recall(self, question: Question) -> LlmCall | None:
         """The recorded call of exactly this question, if there is one."""
         call = self._calls.get(question.id())
         return call if call is not None and call.request == question.request() else None
+
+
+def _keep(kept: OrderedDict[K, V], key: K, value: V, limit: int | None) -> bool:
+    """Keep `value` unless its key is known, and no more than `limit`, the oldest go first."""
+    if key in kept:
+        return False
+    kept[key] = value
+    if limit is not None and len(kept) > limit:
+        kept.popitem(last=False)
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,11 +206,32 @@ class ModelTier:
 
 
 @dataclass(frozen=True, slots=True)
+class _Try:
+    """One request: to which tier, whether its second to it, and the wait its answer asked for."""
+
+    tier: int
+    repeated: bool = False
+    retry_after: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Affordable:
+    """A tier, and what is set aside for a call of it."""
+
+    tier: int
+    reserved: Paise
+
+
+@dataclass(frozen=True, slots=True)
 class LiveJournal:
     """Asks the best model the budget allows, publishes the call, and only then hands it on.
 
+    Of one subject. A model that fails is followed by the next; a provider that is busy is asked
+    once more before that, if it is back in time.
+
     Attributes:
         tiers: Best model first; after the last one there is no call (outcome `budget`).
+        decision: What all calls about the subject together may cost; None for no limit of its own.
         publish: Returns when the call is on the topic.
         clock: Monotonic seconds.
         stale: Why the subject is too old to be worth a call; `""` while it is not. What is recorded
@@ -210,84 +246,128 @@ class LiveJournal:
     clock: Callable[[], float]
     stale: Callable[[], str] = always_fresh
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    _waits: dict[UUID, float] = field(default_factory=dict, init=False)
+    decision: SpendLedger | None = None
+    _tries: dict[UUID, _Try] = field(default_factory=dict, init=False)
 
     async def again(
         self, question: Question, failed: LlmCall, deadline: Deadline
     ) -> LlmCall | None:
-        """Wait as long as the provider asked for, at least `PAUSE`.
+        """Ask the busy model once more when it said, at least after `PAUSE`; else the next one.
 
-        None when the deadline comes first.
+        None when there is no next one, no money, or no time left.
         """
-        if known := self.cache.recall(question):
+        if known := self._recalled(question):
             return known
-        wait = max(PAUSE, self._waits.get(failed.id, PAUSE))
-        if wait >= deadline.remaining():
+        last = self._tries.get(failed.id, _Try(0))
+        busy = failed.outcome is CallOutcome.TRANSPORT and not last.repeated
+        if busy and (wait := max(PAUSE, last.retry_after)) < deadline.remaining():
+            await deadline.unless_called_off(self.sleep(wait))
+            retry = _Try(last.tier, repeated=True)
+        else:
+            retry = _Try(last.tier + 1)
+        if not deadline.remaining() or deadline.called_off:
             return None
-        await self.sleep(wait)
-        return await self.call(question, deadline)
+        if why := self.stale():
+            return await self._not_asked(question, CallOutcome.STALE, why)
+        affordable = self._reserve(question, retry.tier)
+        return await self._made(question, affordable, retry, deadline) if affordable else None
 
     async def call(self, question: Question, deadline: Deadline) -> LlmCall | None:
         """The recorded call, or a new one, on the topic before it is returned.
+
+        None when it was called off before it was made.
 
         Raises:
             Unaskable: the question is too long for a record.
             TryLater: the call could not be recorded.
         """
-        if known := self.cache.recall(question):
+        if known := self._recalled(question):
             return known
         checked(question)
+        if deadline.called_off:
+            return None
         if why := self.stale():
-            old = Completion(CallOutcome.STALE, detail=why, sent=False)
-            return await self._write_down(call_of(question, old, Paise(0), 0.0))
-        affordable = self._reserve(question)
+            return await self._not_asked(question, CallOutcome.STALE, why)
+        affordable = self._reserve(question, 0)
         if affordable is None:
-            broke = Completion(CallOutcome.BUDGET, detail="the day's cap is reached")
-            return await self._write_down(call_of(question, broke, Paise(0), 0.0))
-        tier, reserved = affordable
+            return await self._not_asked(question, CallOutcome.BUDGET, "the cap is reached")
+        return await self._made(question, affordable, _Try(0), deadline)
+
+    def _recalled(self, question: Question) -> LlmCall | None:
+        known = self.cache.recall(question)
+        if known is not None and self.decision is not None:
+            self.decision.spend(trading_day(known.event_time), known.cost)
+        return known
+
+    async def _not_asked(self, question: Question, outcome: CallOutcome, why: str) -> LlmCall:
+        unasked = Completion(outcome, detail=why, sent=False)
+        return await self._write_down(call_of(question, unasked, Paise(0), 0.0))
+
+    async def _made(
+        self, question: Question, affordable: _Affordable, retry: _Try, deadline: Deadline
+    ) -> LlmCall:
         try:
-            return await self._write_down(await self._ask(question, tier, reserved, deadline))
+            return await self._write_down(await self._ask(question, affordable, retry, deadline))
         finally:
-            self.ledger.release(trading_day(question.as_of), reserved)
+            for ledger in self._ledgers():
+                ledger.release(trading_day(question.as_of), affordable.reserved)
 
     async def _ask(
-        self, question: Question, tier: ModelTier, reserved: Paise, deadline: Deadline
+        self, question: Question, affordable: _Affordable, retry: _Try, deadline: Deadline
     ) -> LlmCall:
-        started = self.clock()
+        started, reserved = self.clock(), affordable.reserved
+        tier = self.tiers[affordable.tier]
+        # a model that does not answer leaves the next one time to
+        last = affordable.tier + 1 == len(self.tiers)
+        asking = tier.model.complete(
+            question.agent,
+            question.prompt,
+            deadline if last else deadline.half(),
+            str(question.id()),
+        )
+        gone = Completion(CallOutcome.CANCELLED, model=tier.model.name)
         try:
-            completion = await tier.model.complete(
-                question.agent, question.prompt, deadline, str(question.id())
-            )
+            completion = await deadline.unless_called_off(asking)
         except asyncio.CancelledError:
-            gone = Completion(
-                CallOutcome.CANCELLED, detail="the process is stopping", model=tier.model.name
-            )
+            gone = replace(gone, detail="the process is stopping")
             await self.publish(call_of(question, gone, reserved, self.clock() - started))
             raise
-        if completion.retry_after is not None:
-            self._waits[question.id()] = completion.retry_after
-        return call_of(
-            question, completion, cost_of(completion, tier.price, reserved), self.clock() - started
+        seconds = self.clock() - started
+        if completion is None:
+            gone = replace(gone, detail="nobody needs the answer any more")
+            return call_of(question, gone, reserved, seconds)
+        self._tries[question.id()] = replace(
+            retry, tier=affordable.tier, retry_after=completion.retry_after or 0.0
         )
+        return call_of(question, completion, cost_of(completion, tier.price, reserved), seconds)
 
     async def _write_down(self, call: LlmCall) -> LlmCall:
         await self.publish(call)
         if self.cache.remember(call):  # whoever follows the topic may have been faster
             self.ledger.spend(trading_day(call.event_time), call.cost)
+        if self.decision is not None:
+            self.decision.spend(trading_day(call.event_time), call.cost)
         return call
 
-    def _reserve(self, question: Question) -> tuple[ModelTier, Paise] | None:
-        """The best model that the day's cap still allows, and what has been set aside for it."""
-        for tier in self.tiers:
+    def _ledgers(self) -> list[SpendLedger]:
+        return [self.ledger, self.decision] if self.decision is not None else [self.ledger]
+
+    def _reserve(self, question: Question, first: int) -> _Affordable | None:
+        """The best model from `first` on that every cap allows, and what is set aside for it."""
+        day = trading_day(question.as_of)
+        for at, tier in enumerate(self.tiers[first:], first):
             reserved = most_of(question, tier.price, tier.thoughts)
-            if self.ledger.reserve(trading_day(question.as_of), reserved, tier.percent_of_cap):
-                return tier, reserved
+            if not self.ledger.reserve(day, reserved, tier.percent_of_cap):
+                continue
+            if self.decision is None or self.decision.reserve(day, reserved):
+                return _Affordable(at, reserved)
+            self.ledger.release(day, reserved)
         return None
 
 
 def most_of(question: Question, price: TokenPrice, thoughts: int) -> Paise:
     """The most that an answer to `question` may cost; `thoughts` as of a `ModelTier`."""
-    size = len(question.spec.instructions.encode()) + len(question.prompt.encode())
+    size = question.spec.fixed_bytes + len(question.prompt.encode())
     return price.max_cost(size, question.spec.max_tokens + thoughts)
 
 

@@ -56,14 +56,16 @@ class LlmFailure:
 async def call(
     journal: Journal, question: Question, kind: type[A], symbol: str | None, deadline: Deadline
 ) -> LlmAnswer[A] | LlmFailure:
-    """Call the model, and once more if the connection failed and time is left.
+    """Call the model, and as often again as the journal has somebody to ask and time is left.
 
     `symbol` is what the answer must be about, if anything.
     """
     made = await journal.call(question, deadline)
-    if made is not None and made.outcome is CallOutcome.TRANSPORT:
-        again = replace(question, attempt=question.attempt + 1)
-        made = await journal.again(again, made, deadline) or made
+    while made is not None and made.outcome in _WORTH_ANOTHER_TRY:
+        question = replace(question, attempt=question.attempt + 1)
+        if (again := await journal.again(question, made, deadline)) is None:
+            break
+        made = again
     return validate(made, kind, symbol) if made else LlmFailure(Failure.REPLAY_MISMATCH)
 
 
@@ -78,6 +80,11 @@ def validate(call: LlmCall, kind: type[A], symbol: str | None) -> LlmAnswer[A] |
         return LlmFailure(Failure.WRONG_SYMBOL, call)
     return LlmAnswer(answer, call)
 
+
+# The provider failed, not the model: the next model may answer. A refusal and a wrong answer stand.
+_WORTH_ANOTHER_TRY: Final = frozenset(
+    {CallOutcome.TRANSPORT, CallOutcome.REJECTED, CallOutcome.UNCLEAN, CallOutcome.TIMEOUT}
+)
 
 _FAILURES: Final = {
     CallOutcome.TIMEOUT: Failure.TIMEOUT,

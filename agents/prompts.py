@@ -13,6 +13,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import Any, Final
 
 import orjson
@@ -43,6 +44,11 @@ class Agent(StrEnum):
     COMMANDER = "commander"
 
 
+@cache
+def _fixed_bytes(instructions: str, answer: type[Answer]) -> int:
+    return len(instructions.encode()) + len(orjson.dumps(answer.model_json_schema()))
+
+
 @dataclass(frozen=True, slots=True)
 class PromptSpec:
     """An agent's fixed part.
@@ -55,6 +61,11 @@ class PromptSpec:
     instructions: str
     answer: type[Answer]
     max_tokens: int
+
+    @property
+    def fixed_bytes(self) -> int:
+        """Bytes of what every question carries: the instructions and the answer's schema."""
+        return _fixed_bytes(self.instructions, self.answer)
 
 
 _COMMON: Final = (

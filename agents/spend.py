@@ -1,12 +1,15 @@
 """What model calls cost and may cost in a day.
 
 Pure. The most a call can cost is reserved before it is made and released when what it did cost is
-counted, so that calls in flight together cannot overspend. Where the guarantee stops: each process
-keeps its own ledger; it learns what other processes spend from `ats.llm`, a moment later.
+counted, so that calls in flight together cannot overspend. Reservations are noted before the call
+(`agents.open_spend`): what a killed process had under way counts as spent. Where the guarantee
+stops: each process keeps its own ledger; it learns what other processes spend from `ats.llm`, a
+moment later.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
@@ -41,9 +44,14 @@ FREE: Final = TokenPrice(Paise(0), Paise(0))
 
 @dataclass(slots=True)
 class SpendLedger:
-    """Spent and reserved by day of market time, under one daily cap."""
+    """Spent and reserved by day of market time, under one daily cap.
+
+    Attributes:
+        note: Told of each change of what is reserved, in paise, before a call can be made.
+    """
 
     cap: Paise
+    note: Callable[[date, int], None] = lambda _day, _change: None
     _spent: dict[date, int] = field(default_factory=dict)
     _reserved: dict[date, int] = field(default_factory=dict)
 
@@ -52,12 +60,14 @@ class SpendLedger:
         committed = self._spent.get(day, 0) + self._reserved.get(day, 0)
         if (committed + amount) * 100 > self.cap * percent_of_cap:
             return False
+        self.note(day, amount)
         self._reserved[day] = self._reserved.get(day, 0) + amount
         return True
 
     def release(self, day: date, amount: Paise) -> None:
         """End a reservation; what the call did cost is counted by `spend`."""
         self._reserved[day] = self._reserved.get(day, 0) - amount
+        self.note(day, -amount)
 
     def spend(self, day: date, amount: Paise) -> None:
         """Count what a call did cost."""

@@ -54,12 +54,14 @@ class StatelessService:
             anything else ends the process with nothing committed from that record on.
         outputs: Every topic the handlers write to; checked at start.
         in_flight: How many records are worked on at once.
+        queued: Told of each record when it begins to wait for its handler; must not raise.
     """
 
     group: str
     handlers: Mapping[Topic, Handler]
     outputs: tuple[Topic, ...]
     in_flight: int = 64
+    queued: Callable[[Record], None] = lambda _: None
 
 
 async def run_stateless(
@@ -150,6 +152,7 @@ class _StatelessShell:
                 f"{record.topic_partition}: expected offset {tracker.next}, got {record.offset}",
             )
         tracker.take(record.offset)
+        self._service.queued(record)
         self._queue.submit(_key(record), _Job(record, tracker))
 
     async def _handle(self, job: _Job) -> None:

@@ -71,7 +71,9 @@ async def _run(context: Context) -> None:
     history, answers = DecisionHistory(), NewsCache()
     manifests = await record_agents(connection, settings, news, "agents")
     async with AsyncExitStack() as stack:
-        llm = replace(await stack.enter_async_context(llm_gateway(settings)), metrics=decisions)
+        llm = replace(
+            await stack.enter_async_context(llm_gateway(settings, "agents")), metrics=decisions
+        )
         store = await stack.enter_async_context(agent_store(settings))
         broken = asyncio.get_running_loop().create_future()
         publisher = await stack.enter_async_context(Publisher(connection, partial(_broken, broken)))

@@ -27,6 +27,7 @@ from agents.journal import ModelTier
 from agents.limits import Limits
 from agents.model import Model
 from agents.news import FileNews, NewsSource, NoNews, SampleNews
+from agents.open_spend import OpenSpend
 from agents.providers import (
     COMPATIBLE,
     OPENAI,
@@ -71,20 +72,29 @@ SCOUTED_WITHIN = UtcNs.minutes(24 * 60)  # a Scout that starts again, starts on 
 
 
 @asynccontextmanager
-async def llm_gateway(settings: Settings) -> AsyncIterator[LlmGateway]:
-    """The large model until half of the day's budget is spent, then the small one, then none."""
+async def llm_gateway(settings: Settings, service: str) -> AsyncIterator[LlmGateway]:
+    """The large model until half of the day's budget is spent, then the small one, then none.
+
+    One model in both settings is one tier: asking it again would not help. `service` names the file
+    of open reservations, beside the instance.
+    """
     large, small = endpoints_of(settings)
+    prices = prices_of(settings, (large, small))
+    ladder = [(large, prices[0], 50), (small, prices[1], 100)]
     limits = httpx.Limits(
         max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS
     )
     async with httpx.AsyncClient(limits=limits, timeout=60) as http:
         tiers = [
             ModelTier(Model(endpoint, http), price, percent, endpoint.dialect.thoughts)
-            for endpoint, price, percent in zip(
-                (large, small), prices_of(settings, (large, small)), (50, 100), strict=True
-            )
+            for endpoint, price, percent in (ladder[1:] if large == small else ladder)
         ]
-        yield LlmGateway.with_cap(tiers, settings.ats_model_budget_rupees)
+        yield LlmGateway.with_cap(
+            tiers,
+            settings.ats_model_budget_rupees,
+            settings.ats_model_budget_rupees_per_decision,
+            OpenSpend(settings.ats_state_dir / f"{service}-{settings.ats_instance}.spend"),
+        )
 
 
 def endpoints_of(settings: Settings) -> tuple[Endpoint, Endpoint]:
@@ -204,7 +214,12 @@ def _price(name: str, endpoint: Endpoint, rupees: tuple[int, int] | None) -> Tok
 def options_of(settings: Settings) -> AgentOptions:
     """In a replay a signal ages by the time it waits, not by the calendar."""
     age = replayed_age if settings.ats_clock == "market" else live_age
-    return AgentOptions(age=age, limits=limits_of(settings), session=calendar_of(settings).session)
+    return AgentOptions(
+        deadline=settings.ats_decision_seconds,
+        age=age,
+        limits=limits_of(settings),
+        session=calendar_of(settings).session,
+    )
 
 
 def limits_of(settings: Settings) -> Limits:

@@ -18,7 +18,7 @@ async def run(context: Context) -> None:
     await check_topics(connection, settings.plan(), (topics.SCANS, topics.DAILY_BARS, topics.LLM))
     manifests = await record_agents(connection, settings, news_of(settings), "scout")
     async with AsyncExitStack() as stack:
-        llm = await stack.enter_async_context(llm_gateway(settings))
+        llm = await stack.enter_async_context(llm_gateway(settings, "scout"))
         store = await stack.enter_async_context(agent_store(settings))
         publisher = await stack.enter_async_context(Publisher(connection))
         await scout_the_day(

@@ -84,6 +84,48 @@ async def test_nothing_is_decided_when_the_broker_does_not_take_the_journal(mode
         await handle(model, Broker(RuntimeError("NotEnoughReplicas")), a_signal())
 
 
+async def test_of_two_signals_of_a_symbol_that_wait_the_older_is_dropped_with_the_reason(
+    provider: Provider, model: Model
+) -> None:
+    broker, scans = Broker(), ScanCache()
+    await scans.add(a_scan())
+    service = decision_service(
+        llm=LlmGateway([ModelTier(model)], SpendLedger(Paise(0))),
+        scans=scans,
+        store=Database(),
+        publisher=broker,  # type: ignore[arg-type]
+        options=AgentOptions(age=lambda _event_time, _published_at: UtcNs.minutes(1)),
+    )
+    older, later = a_signal(), a_signal(at=UtcNs(a_signal().event_time + UtcNs.minutes(1)))
+    records = [
+        Record("ats.signals", 0, offset, b"key", encode(signal), UtcNs(0))
+        for offset, signal in enumerate((older, later))
+    ]
+    for record in records:
+        service.queued(record)
+
+    decisions = [
+        decode(Decision, (await service.handlers[topics.SIGNALS](record))[-1].value)
+        for record in records
+    ]
+
+    assert [each.reason_code for each in decisions] == ["stale", "decided"]
+    assert "a signal of the symbol that is 60 s later waits already" in decisions[0].reasoning
+    assert [call.outcome for call in broker.calls[:1]] == [CallOutcome.STALE]
+    assert len(provider.requests) == len(broker.calls) - 1
+
+
+def test_an_unreadable_signal_that_waits_is_left_to_its_handler(model: Model) -> None:
+    service = decision_service(
+        llm=LlmGateway([ModelTier(model)], SpendLedger(Paise(0))),
+        scans=ScanCache(),
+        store=Database(),
+        publisher=Broker(),  # type: ignore[arg-type]
+    )
+
+    service.queued(Record("ats.signals", 0, 0, b"key", b"{", UtcNs(0)))
+
+
 @pytest.mark.parametrize("moment", [2**64 - 1, 2**62, -1, -(2**63)])
 async def test_a_signal_of_no_market_moment_is_a_dead_letter(model: Model, moment: int) -> None:
     with pytest.raises(Unreadable, match="event_time"):

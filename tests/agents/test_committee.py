@@ -7,13 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from agents.committee import CommitteeResult, run_committee
 from agents.deadline import Deadline
-from agents.journal import Journal, LlmCallCache, ReplayJournal
+from agents.journal import Journal, LlmCallCache, Question, ReplayJournal
 from agents.model import Model
 from agents.news import Headline, NewsSource, NoNews
-from agents.prompts import Agent
+from agents.prompts import Agent, technical_message
 from schemas.codec import encode
 from schemas.errors import TryLater, Unreadable
 from schemas.ids import InstrumentId, Segment
@@ -263,12 +264,65 @@ async def test_a_wrong_answer_is_not_asked_for_again(provider: Provider, model: 
 async def test_the_analyst_that_did_answer_is_reported_even_when_the_other_failed(
     provider: Provider, model: Model
 ) -> None:
-    provider.misbehave["sentiment"] = says("prose")
+    topic, heard = Topic(), asyncio.Event()
 
-    result = await decide(a_journal(model, Topic()))
+    async def publish(call: LlmCall) -> None:
+        await topic.publish(call)
+        heard.set()
+
+    async def prose_then(request: web.Request, good: str) -> web.StreamResponse:
+        await heard.wait()
+        return await says("prose")(request, good)
+
+    provider.misbehave["sentiment"] = prose_then
+
+    result = await decide(a_journal(model, topic, publish=publish))
 
     assert [report.agent_type for report in result.reports] == [AgentType.TECHNICAL]
     assert "commander" not in provider.tasks()
+
+
+@pytest.mark.parametrize(
+    ("failing", "waiting"), [("technical", "sentiment"), ("sentiment", "technical")]
+)
+async def test_a_failed_analyst_ends_the_other_and_a_replay_of_the_records_blames_the_same(
+    provider: Provider, model: Model, failing: str, waiting: str
+) -> None:
+    asked = asyncio.Event()
+
+    async def never(_: web.Request, __: str) -> web.StreamResponse:
+        asked.set()
+        await asyncio.Event().wait()
+        return web.Response()
+
+    async def fails(request: web.Request, good: str) -> web.StreamResponse:
+        await asked.wait()
+        return await status(401)(request, good)
+
+    provider.misbehave |= {failing: fails, waiting: never}
+    topic = Topic()
+
+    result = await decide(a_journal(model, topic), seconds=60)
+
+    replayed = await decide(ReplayJournal(LlmCallCache(topic.calls)))
+    assert result.decision.reasoning == f"No usable answer from {failing}: rejected."
+    assert {call.agent: call.outcome for call in topic.calls} == {
+        failing: CallOutcome.REJECTED,
+        waiting: CallOutcome.CANCELLED,
+    }
+    assert replayed == result
+
+
+async def test_who_was_called_off_before_being_asked_is_not_asked_and_leaves_no_record(
+    provider: Provider, model: Model
+) -> None:
+    topic, deadline = Topic(), Deadline.after(10)
+    deadline.call_off()
+    message = technical_message(a_signal(), an_entry(), {})
+    question = Question(Agent.TECHNICAL, a_signal().id, a_signal().event_time, message)
+
+    assert await a_journal(model, topic).call(question, deadline) is None
+    assert (provider.requests, topic.calls) == ([], [])
 
 
 async def test_a_symbol_that_is_not_on_the_short_list_costs_no_model_call(
@@ -329,7 +383,7 @@ class Broken:
 @pytest.mark.parametrize(
     "error", [ValueError("sk-secret"), RecursionError(), Unreadable("no feed")], ids=repr
 )
-async def test_a_mistake_inside_is_a_hold_that_names_its_kind_and_the_other_analyst_is_still_heard(
+async def test_a_mistake_inside_is_a_hold_that_names_its_kind(
     model: Model, error: Exception
 ) -> None:
     result = await decide(a_journal(model, Topic()), news=Broken(error))
@@ -343,7 +397,6 @@ async def test_a_mistake_inside_is_a_hold_that_names_its_kind_and_the_other_anal
     assert (
         decision.reasoning == f"No usable answer from sentiment: internal ({type(error).__name__})."
     )
-    assert [report.agent_type for report in result.reports] == [AgentType.TECHNICAL]
 
 
 async def test_a_signal_too_long_to_ask_about_is_a_hold(provider: Provider, model: Model) -> None:
@@ -633,7 +686,7 @@ BRACES = FixedNews(("Profit {api_key} up",))
 async def test_braces_in_a_headline_stay_braces_even_if_agno_held_a_secret(
     provider: Provider, model: Model
 ) -> None:
-    model._agents[Agent.SENTIMENT].session_state = {"api_key": "sk-secret"}
+    model._asked[Agent.SENTIMENT].agno.session_state = {"api_key": "sk-secret"}
 
     result = await decide(a_journal(model, Topic()), news=BRACES)
 
@@ -643,7 +696,7 @@ async def test_braces_in_a_headline_stay_braces_even_if_agno_held_a_secret(
 
 
 async def test_a_prompt_that_agno_altered_does_not_leave(provider: Provider, model: Model) -> None:
-    meddling = model._agents[Agent.SENTIMENT]
+    meddling = model._asked[Agent.SENTIMENT].agno
     meddling.session_state, meddling.resolve_in_context = {"api_key": "sk-secret"}, True
     topic = Topic()
 

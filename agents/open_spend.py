@@ -1,0 +1,71 @@
+"""Reservations of a process in a file, so that a killed one leaves word of what it had under way.
+
+A line is in the file before its call is made; a process that is killed outright loses nothing that
+was written, a machine that loses its power may. One process at a time uses a file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+# lines before the file is written anew with only what is open; some 40 bytes each
+MAX_LINES: Final = 20_000
+
+
+class OpenSpend:
+    """What is reserved by day, in paise, kept at `path`.
+
+    Attributes:
+        lost: What earlier processes had reserved and never released: they were killed in between.
+            It may have been billed, so it counts as spent.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._open = _read(path)
+        self.lost: Mapping[date, int] = dict(self._open)
+        self._file, self._lines = -1, 0
+        self._rewrite()
+
+    def note(self, day: date, change: int) -> None:
+        """Write down that `change` more paise are reserved for `day`.
+
+        Raises OSError when the file cannot be written: then no call may be made.
+        """
+        if self._lines >= MAX_LINES:
+            self._rewrite()
+        os.write(self._file, _line(day, change))
+        self._open[day] += change
+        self._lines += 1
+
+    def _rewrite(self) -> None:
+        """Leave only what is open, in one step."""
+        lines = [_line(day, amount) for day, amount in sorted(self._open.items()) if amount > 0]
+        fresh = self._path.with_suffix(".new")
+        fresh.write_bytes(b"".join(lines))
+        fresh.replace(self._path)
+        if self._file >= 0:
+            os.close(self._file)
+        self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND)
+        self._lines = len(lines)
+
+
+def _line(day: date, change: int) -> bytes:
+    return f"{day.isoformat()} {int(change)}\n".encode()  # money prints itself in rupees
+
+
+def _read(path: Path) -> Counter[date]:
+    """What is open; a line that a kill cut in two is passed over."""
+    found: Counter[date] = Counter()
+    if path.exists():
+        for line in path.read_bytes().decode(errors="replace").splitlines(keepends=True):
+            day, _, change = line.partition(" ")
+            if line.endswith("\n"):
+                found[date.fromisoformat(day)] += int(change)
+    return found
