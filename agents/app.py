@@ -189,11 +189,12 @@ def decision_service(
                 chosen.session(day, signal.instrument.segment), past.before(record.offset, signal)
             ),
         )
+        seconds = llm.clock() - began
         past.note(record.offset, result.decision)
         await store.save_result(result.reports, result.decision)
         llm.metrics.decided(result.decision)
-        llm.metrics.decision_seconds.observe(llm.clock() - began)
-        _log(result, llm.clock() - began)
+        llm.metrics.decision_seconds.observe(seconds)
+        _log(result, seconds)
         return outputs_of(result)
 
     return StatelessService(

@@ -37,6 +37,8 @@ from schemas.units import Paise, UtcNs
 REMEMBERED: Final = 5_000
 # seconds before the one retry: enough for a dropped connection, too little to matter
 PAUSE: Final = 0.25
+# seconds that must be left to ask once more: no model answers in less
+WORTHWHILE: Final = 1.0
 # bytes of a request; with the longest answer it fits a record of `ats.llm`
 MAX_REQUEST_BYTES: Final = 256 * 1024
 
@@ -265,7 +267,7 @@ class LiveJournal:
             retry = _Try(last.tier, repeated=True)
         else:
             retry = _Try(last.tier + 1)
-        if not deadline.remaining() or deadline.called_off:
+        if deadline.remaining() < WORTHWHILE or deadline.called_off:
             return None
         if why := self.stale():
             return await self._not_asked(question, CallOutcome.STALE, why)

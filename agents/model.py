@@ -45,6 +45,7 @@ from agno.models.message import Message  # noqa: E402
 from agno.models.response import ModelResponse  # noqa: E402
 from agno.utils.models.schema_utils import get_response_schema_for_provider  # noqa: E402
 
+UNSENT: Final = "the deadline passed before anything was sent"
 TEMPERATURE: Final = 0.0
 SEED: Final = 7  # any fixed number: a provider that honours it answers the same question alike
 
@@ -81,7 +82,7 @@ class Model:
         except TimeoutError:
             silent = Completion(
                 CallOutcome.TIMEOUT,
-                detail="the deadline passed",
+                detail="the deadline passed" if exchange.sent else UNSENT,
                 model=self.name,
                 sent=exchange.sent,
             )

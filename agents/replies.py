@@ -26,8 +26,8 @@ MAX_OUTPUT_TOKENS: Final = 128 * 1024
 _NOTE: Final = 300  # characters of a provider's complaint worth keeping
 _NAME: Final = 100  # characters of a model's name
 
-# the provider is busy or away
-_WORTH_ANOTHER_TRY: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+# the provider is busy or away, and so it is with every 5xx
+_WORTH_ANOTHER_TRY: Final = frozenset({408, 409, 425, 429})
 _UNPAID: Final = frozenset(
     {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
 )
@@ -129,7 +129,7 @@ def _ending(
         return CallOutcome.REFUSED, f"finish_reason {finish}"
     if message.get("tool_calls") or message.get("function_call"):
         return CallOutcome.UNCLEAN, "a tool call, though no tool was offered"
-    if finish != "stop":
+    if choice.get("finish_reason") != "stop":
         return CallOutcome.UNCLEAN, f"finish_reason {finish}"
     return (CallOutcome.OK, "") if text else (CallOutcome.UNCLEAN, "no text")
 
@@ -147,7 +147,8 @@ def _complaint(
     detail = f"HTTP {status} {known}".rstrip()
     if codes & _FILTERED:
         return Completion(CallOutcome.REFUSED, detail=detail, model=model)
-    if status in _WORTH_ANOTHER_TRY and not codes & _UNPAID:
+    away = status in _WORTH_ANOTHER_TRY or status // 100 == 5
+    if away and not codes & _UNPAID:
         return Completion(
             CallOutcome.TRANSPORT, detail=detail, model=model, retry_after=retry_after(headers)
         )

@@ -25,7 +25,7 @@ from schemas.messages import LlmCall
 from tests.agents.test_ladder import PRICE, a_question
 
 AT_ONCE = 50
-CAP = 300  # rupees
+CAP = 400  # rupees; a call may cost 5 at most
 DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
 

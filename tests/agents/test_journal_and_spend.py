@@ -34,7 +34,8 @@ from schemas.messages import CallOutcome, LlmCall
 from schemas.units import Paise
 from tests.agents.factories import AS_OF, DAY, Topic, a_journal, a_signal, an_entry
 from tests.agents.provider import Provider, first_time, hangs, says, status, wholly
-from tests.agents.raw_endpoint import RawEndpoint, turns, twice
+from tests.agents.quirks import twice
+from tests.agents.raw_endpoint import RawEndpoint, turns
 
 DEAR = TokenPrice(Paise.from_rupees(1_000), Paise.from_rupees(4_000))
 USAGE = ("prompt_tokens", "completion_tokens", "total_tokens")
