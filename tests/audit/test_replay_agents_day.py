@@ -123,7 +123,7 @@ async def test_one_changed_word_of_a_prompt_is_a_mismatch_that_names_its_agent_a
         spec = PROMPTS[agent]
         changed = spec.instructions.replace("Repeat `symbol` exactly", "Repeat `symbol` precisely")
         with pytest.MonkeyPatch.context() as patch:
-            patch.setitem(PROMPTS, agent, replace(spec, instructions=changed))  # type: ignore[arg-type]
+            patch.setitem(PROMPTS, agent, replace(spec, instructions=changed))
             after = await day.again()
 
         pairs = zip(before, after, strict=True)
