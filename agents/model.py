@@ -61,9 +61,7 @@ class Model:
     ) -> None:
         self.name = endpoint.model
         self._wire = Wire.to(http, endpoint.base_url, endpoint.api_key)
-        self._asked = {
-            agent: _Asked.of(agent, prompts.specs[agent], endpoint) for agent in Agent
-        }
+        self._asked = {agent: _Asked.of(agent, prompts.specs[agent], endpoint) for agent in Agent}
 
     async def complete(
         self, agent: Agent, prompt: str, deadline: Deadline, run_id: str
