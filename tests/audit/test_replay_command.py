@@ -52,9 +52,9 @@ class Tape:
     made: list[Output]
 
 
-def a_tape() -> Tape:
+def a_tape(count: int = 120) -> Tape:
     """The first minutes of three shares."""
-    batches = list(islice(records(generate(3, DAY, 3), PLAN.instrument), 120))
+    batches = list(islice(records(generate(3, DAY, 3), PLAN.instrument), count))
     fold, offsets = Fold(service_of(Settings(_env_file=None), calendar=EVERY_DAY), PLAN), [0, 0]
     made: list[Output] = []
     for each in batches:
