@@ -51,6 +51,7 @@ PANELS: Final[dict[str, dict[str, Callable[..., None]]]] = {
         "why": look.why,
         "replay": look.replay,
         "scorecard": look.scorecard,
+        "evaluate": look.evaluate,
         "kill": look.kill,
         "states": look.states,
         "preflight": look.preflight,

@@ -509,6 +509,56 @@ def scorecard(
     finish(run(options))
 
 
+def evaluate(
+    prompt: Annotated[
+        list[Path],
+        typer.Option(
+            metavar="FILE",
+            help='A TOML file with instructions by agent, such as commander = "…". Give one, which '
+            "is held against the record, or two against each other.",
+        ),
+    ],
+    day: Annotated[
+        str, typer.Argument(metavar="[DATE]", help="The trading day, such as 2026-11-20.")
+    ] = "",
+    first: Annotated[
+        str, typer.Option("--from", help="Several days instead: the first, YYYY-MM-DD.")
+    ] = "",
+    last: Annotated[str, typer.Option("--to", help="And the last.")] = "",
+    demo: Annotated[
+        Path | None,
+        typer.Option(help="Evaluate on what `ats demo --keep FOLDER` left; starts its Kafka."),
+    ] = None,
+    model: Annotated[str, typer.Option(help="Who is asked; default: the day's model.")] = "",
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Ask what has no answer yet, without a question.")
+    ] = False,
+    answers: Annotated[
+        Path | None, typer.Option(help="Keep answers asked anew in this file.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Other instructions on recorded days, judged before they trade: two score cards, paired.
+
+    Recorded answers are used. What must be asked anew is counted and priced first, and asked after
+    a yes. The difference is taken signal by signal and has an interval.
+    """
+    from ats.replay.options import ReplayOptions
+    from ats.runtime.logs import configure
+    from ats.scorecard.evaluate import EvaluateOptions, run
+
+    configure("evaluate", style="console", level="error", secrets=())  # the cores log what they do
+    replayed = ReplayOptions.of(
+        day_of(day, "DATE"),
+        day_of(first, "--from"),
+        day_of(last, "--to"),
+        verify=False,
+        demo=demo.resolve() if demo else None,
+        as_json=as_json,
+    )
+    finish(run(EvaluateOptions(replayed, tuple(prompt), model, yes, answers)))
+
+
 def charges(
     *,
     buy: Annotated[

@@ -20,8 +20,13 @@ from audit.scorecard.wording import days_in_words, estimate_words, percent, trad
 
 
 def as_json(card: Card) -> str:
+    """One object, as `as_dict` has it."""
+    return clean(orjson.dumps(as_dict(card)).decode())
+
+
+def as_dict(card: Card) -> dict[str, Any]:
     """Shares from 0 to 1, gains in basis points, money in paise."""
-    body: dict[str, Any] = {
+    return {
         "days": [each.isoformat() for each in card.days],
         "decisions": card.decisions,
         "unpriced": card.unpriced,
@@ -48,7 +53,6 @@ def as_json(card: Card) -> str:
         "demotions": demotions(card),
         "remarks": list(remarks(card)),
     }
-    return clean(orjson.dumps(body).decode())
 
 
 def _estimate(estimate: Estimate) -> dict[str, Any]:
@@ -98,10 +102,10 @@ def _traded(traded: Traded) -> dict[str, Any]:
 def show(console: Console, card: Card) -> None:
     """For people: who did how well, and what that is worth."""
     _say(console, days_in_words(card))
-    console.print(_table("Against others", [card.acted, *card.peers], card.random))
+    console.print(table("Against others", [card.acted, *card.peers], card.random))
     for each in card.sections:
         if each.lines:
-            console.print(_table(each.title, each.lines))
+            console.print(table(each.title, each.lines))
     _say(console, f"At the broker: {traded_words(card.traded)}")
     if card.base_brier is not None and card.acted.brier.value is not None:
         said = f"{card.acted.brier.value:.3f}: always saying the mean had {card.base_brier:.3f}"
@@ -115,21 +119,22 @@ def _say(console: Console, text: str, style: str = "") -> None:
     console.print(Text(clean(text), style=style), soft_wrap=True)
 
 
-def _table(title: str, lines: Iterable[Line], random: RandomAgents | None = None) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    table.add_column("", max_width=34)
-    table.add_column("number", justify="right")
-    table.add_column(f"right, {COLUMNS[JUDGED]}", justify="right")
+def table(title: str, lines: Iterable[Line], random: RandomAgents | None = None) -> Table:
+    """Lines with their intervals; dim where there are too few."""
+    made = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    made.add_column("", max_width=34)
+    made.add_column("number", justify="right")
+    made.add_column(f"right, {COLUMNS[JUDGED]}", justify="right")
     for name in COLUMNS:
-        table.add_column(f"bp, {name}", justify="right")
-    table.add_column("profit factor", justify="right")
-    table.add_column("Brier", justify="right")
+        made.add_column(f"bp, {name}", justify="right")
+    made.add_column("profit factor", justify="right")
+    made.add_column("Brier", justify="right")
     for line in lines:
-        table.add_row(*_cells(line), style="dim" if line.too_few else "")
+        made.add_row(*_cells(line), style="dim" if line.too_few else "")
     if random:
         cells = [_told(random.hits, percent), *(_told(each, _gain) for each in random.returns)]
-        table.add_row("random, same turnover", "", *cells, "", "")
-    return table
+        made.add_row("random, same turnover", "", *cells, "", "")
+    return made
 
 
 def _cells(line: Line) -> list[str]:
