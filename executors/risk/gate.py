@@ -242,16 +242,14 @@ def quantity_is_below_freeze(intent: Order, context: PreTradeContext) -> Denial 
     return Denial.QUANTITY_ABOVE_FREEZE if context.listed.freezes(intent.quantity) else None
 
 
+@_of_entries
 def value_is_within_limit(intent: Order, context: PreTradeContext) -> Denial | None:
-    if closes(intent.side, intent.quantity, context.position):
-        return None
     too_large = intent.quantity * intent.price > context.limits.max_order_value
     return Denial.ORDER_TOO_LARGE if too_large else None
 
 
-def day_has_orders_left(intent: Order, context: PreTradeContext) -> Denial | None:
-    if closes(intent.side, intent.quantity, context.position):
-        return None
+@_of_entries
+def day_has_orders_left(_: Order, context: PreTradeContext) -> Denial | None:
     used_up = context.sent.today >= context.limits.max_orders_per_day
     return Denial.ORDERS_OF_THE_DAY_USED_UP if used_up else None
 

@@ -157,6 +157,24 @@ def test_each_rule_alone_denies_with_its_own_reason(change: Change, denial: Deni
     assert judge(intent, change(intent, the_situation_for(intent))) is denial
 
 
+@pytest.mark.parametrize(
+    ("change", "denial"),
+    [
+        (limited(max_order_value=Paise(1)), Denial.ORDER_TOO_LARGE),
+        (limited(max_orders_per_day=0), Denial.ORDERS_OF_THE_DAY_USED_UP),
+    ],
+)
+def test_what_would_close_only_by_accepted_orders_is_held_to_the_limits_of_entries(
+    change: Change, denial: Denial
+) -> None:
+    """A stop has closed it: the sale would open a short position."""
+    sale = an_intent(side=Side.SELL)
+    held = replace(the_situation_for(sale), position=sale.quantity)
+
+    assert judge(sale, change(sale, held)) is None
+    assert judge(sale, change(sale, replace(held, filled=0))) is denial
+
+
 @pytest.mark.parametrize("window", ["minute", "hour", "day"])
 def test_what_closes_has_requests_left_when_entries_have_none(window: str) -> None:
     exit_ = an_intent(side=Side.SELL)
