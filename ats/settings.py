@@ -172,6 +172,7 @@ class Settings(BaseSettings):
     ats_square_off_cash: time = time(15, 5)
     ats_square_off_fno: time = time(15, 20)
 
+    ats_ledger: Literal["off", "required"] = "off"
     ats_ledger_keys: Path | None = None
     ats_witness_keys: Path | None = None
 

@@ -35,6 +35,7 @@ from executors.fanout import FanOut
 from executors.funds import FundsBoard
 from executors.halt import kinds_of
 from executors.halts import HaltBoard, HaltPoller
+from executors.ledger import LedgerBoard
 from executors.limits import LimitsBoard, LimitsPoller, LimitStore, OnLimits
 from executors.loss_watch import LossWatch
 from executors.members import MemberBoard, MemberPoller, MemberStore
@@ -115,6 +116,7 @@ class ExecutorDeps:
         crowd: How much of a symbol's traded volume all users together may order; None: any.
         ban_list: File of the shares whose contracts may only be closed; None: nobody knows.
         on_limits: Hears of users' limits whenever they are others, before they hold.
+        ledger: Which intents have a signed leaf; None: nobody asks.
     """
 
     connection: KafkaConnection
@@ -138,6 +140,7 @@ class ExecutorDeps:
     crowd: BasisPoints | None = None
     ban_list: Path | None = None
     on_limits: OnLimits = lambda _: None
+    ledger: LedgerBoard | None = None
 
 
 def execution_service(fan_out: Handler, worker: Handler) -> StatelessService:
@@ -197,6 +200,7 @@ async def run_executors(
             limits_poller.run(),
             unresolved.run(publish),
             follow_ticks(ports.connection, known.book, ports.wall()),
+            *([ports.ledger.follow(ports.connection, ports.wall())] if ports.ledger else []),
             _follow_executions(ports, known),
             _follow_positions(ports, pre_trade.positions, known.funds),
         )
@@ -269,6 +273,7 @@ def _pre_trade(ports: ExecutorDeps, known: _Known) -> PreTrade:
         crowds=known.crowds,
         funds=known.funds.of,
         entering=known.funds.sent,
+        ledger=ports.ledger,
     )
 
 

@@ -241,6 +241,10 @@ WORDS: Final[Mapping[str, Words]] = MappingProxyType(
             "What was known of your positions was not what Dhan shows, or was not read yet.",
             "is `ats books` running? compare `ats tail ats.positions` with Dhan's page",
         ),
+        Denial.LEDGER_BEHIND: Words(
+            "The record that proves later why the order was placed could not be signed.",
+            "is `ats ledger run` running? its log says what is wrong; see ATS_LEDGER",
+        ),
         Denial.CROWD_TOO_LARGE: Words(
             "Too little of it was traded for the orders of all users together.",
             "above ATS_CROWD_PERCENT of the volume of five minutes",

@@ -155,6 +155,7 @@ class SeenContext(FrozenModel):
         default=None, description="paise free for entries; null: not asked for, or unknown"
     )
     lot: Quantity = Field(default=Quantity(1), description="units the instrument is traded in")
+    logged: bool = Field(default=True, description="the ledger had signed it, as far as asked for")
 
 
 class Answer(FrozenModel):

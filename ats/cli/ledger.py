@@ -33,7 +33,7 @@ def keys(
     ] = None,
 ) -> None:
     """Make a key; prints its public half, never the private one. Overwrites none."""
-    from ats.ledger.trust import made
+    from ats.services.ledger_keys import made
     from ats.settings import load
 
     typer.echo(str(made(load(), name, witness=witness, folder=folder)))

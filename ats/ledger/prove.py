@@ -10,9 +10,9 @@ from typing import NamedTuple
 from rich.console import Console
 
 from ats.demo.steps import Step
-from ats.ledger.trust import trusted
 from ats.replay.source import recorded_by
 from ats.runtime import exit_codes
+from ats.services.ledger_keys import trusted
 from audit.ledger.checkpoints import Checkpoint
 from audit.ledger.entries import Entry
 from audit.ledger.log import day_of, origin_of

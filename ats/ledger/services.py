@@ -7,11 +7,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ats.ledger.trust import ledger_folder, witness_folder
 from ats.replay.source import recorded_by
 from ats.runtime import exit_codes
 from ats.runtime.logs import configure
 from ats.runtime.shutdown import stop_on_signals
+from ats.services.ledger_keys import ledger_folder, witness_folder
 from ats.settings import Settings, load
 from audit.ledger.keys import read_public, read_signer
 from audit.ledger.notes import KeyType

@@ -14,9 +14,9 @@ from rich.console import Console
 
 from ats.commands.tail.show import clean
 from ats.demo.steps import Step
-from ats.ledger.trust import kept_head, trusted
 from ats.replay.source import recorded_by
 from ats.runtime import exit_codes
+from ats.services.ledger_keys import kept_head, trusted
 from audit.ledger.reading import day_records, leaves, read_ledger
 from audit.ledger.verification import DayLog, Trust, Verdict, verify
 from schemas.errors import Misconfigured

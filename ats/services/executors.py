@@ -15,14 +15,17 @@ from supabase import AsyncClient
 
 from ats.services.calendars import announce, calendar_of, with_auction_shares
 from ats.services.context import Context, database, instrument_master
+from ats.services.ledger_keys import trusted
 from ats.services.manifests.common import log_of
 from ats.services.manifests.orders import limit_inputs, order_inputs
 from ats.settings import Settings
+from audit.ledger.log import is_signed
 from bus.metrics import ShellMetrics
 from executors.app import ExecutorDeps, run_executors
 from executors.clock import LiveClock, MonotonicClock, ReplayClock
 from executors.halt import halted, kinds_of
 from executors.halts import HaltBoard
+from executors.ledger import LedgerBoard
 from executors.metrics import OrderMetrics
 from executors.modes import Mode, ModeRules, validate_mode
 from executors.quotes import QuoteCache
@@ -94,6 +97,7 @@ async def run(context: Context) -> None:
             pnl_exit_loss=None if loss is None else Paise.from_rupees(loss),
             ban_list=settings.ats_fno_ban_file,
             crowd=crowd_of(settings),
+            ledger=ledger_of(settings),
             on_limits=lambda found: manifests.change(limit_inputs(found)),
         )
         await stack.enter_async_context(reporting(ports.database, report))
@@ -143,6 +147,18 @@ def crowd_of(settings: Settings) -> BasisPoints | None:
     if settings.ats_mode == "paper":
         return None
     return BasisPoints(100 * settings.ats_crowd_percent)
+
+
+def ledger_of(settings: Settings) -> LedgerBoard | None:
+    """What tells which intents the ledger has signed; None where entries need no leaf.
+
+    Raises:
+        Misconfigured: it is asked for, and the ledger's public key is not there.
+    """
+    if settings.ats_ledger == "off":
+        return None
+    key = trusted(settings).log
+    return LedgerBoard(lambda head: is_signed(head, key))
 
 
 def square_off_of(settings: Settings) -> SquareOff:

@@ -16,9 +16,10 @@ from typing import Final
 from audit.ledger.checkpoints import Checkpoint
 from audit.ledger.entries import Entry
 from audit.ledger.merkle import Frontier
-from audit.ledger.notes import PublicKey, Signer, signed_note
+from audit.ledger.notes import Note, PublicKey, Signer, signed_note
 from audit.replay.recorded import head_of
 from bus.records import NS_PER_MS, Record, TopicPartition
+from schemas.errors import Unreadable
 from schemas.ids import derive
 from schemas.ledger import MAX_ENTRIES, LedgerBatch, LedgerCheckpoint, LedgerEntry
 from schemas.market import trading_day
@@ -153,6 +154,18 @@ def signed(
         seals=tuple(base64.b64encode(each).decode() for each in seals),
         places=tuple(map(str, entries)),
     )
+
+
+def is_signed(head: LedgerCheckpoint, key: PublicKey) -> bool:
+    """Whether `head` carries the signature of `key`, and is of the log and size that it names."""
+    try:
+        note = Note.parse(head.note)
+        checkpoint = Checkpoint.of_note(note)
+        signed_by = note.verified_by([key])
+    except Unreadable:
+        return False
+    named = origin_of(key.name, head.day), head.size
+    return key in signed_by and (checkpoint.origin, checkpoint.size) == named
 
 
 def sealed(origin: str, index: int, entry: Entry) -> bytes:

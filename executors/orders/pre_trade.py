@@ -17,6 +17,7 @@ from executors.addresses import Addresses
 from executors.clock import DecisionTime, MarketClock
 from executors.crowds import Crowds
 from executors.fanout import LimitsOf
+from executors.ledger import LedgerBoard
 from executors.modes import ModeRules
 from executors.positions import FilledPositions
 from executors.quotes import QuoteCache
@@ -96,6 +97,7 @@ class PreTrade:
     entering: Callable[[OrderIntent], None] = lambda _: None
     reconciled: Callable[[UserId, date], bool] = lambda *_: True
     crowds: Crowds | None = None
+    ledger: LedgerBoard | None = None
 
     def heard(self, intent: OrderIntent, record: Record) -> None:
         """`intent` was read from `record`.
@@ -105,10 +107,19 @@ class PreTrade:
         """
         if self.crowds:
             self.crowds.note(intent, record)
+        if self.ledger:
+            self.ledger.note(intent, record)
 
     async def quotes(self, intent: OrderIntent) -> None:
-        """Wait until the quotes are as new as the decision, `QUOTE_TIMEOUT` at most."""
-        await self.book.reached(intent.instrument, intent.event_time, QUOTE_TIMEOUT)
+        """Wait until the quotes are as new as the decision, `QUOTE_TIMEOUT` at most.
+
+        What does not only close waits for its leaf in the ledger too, where that is asked for.
+        """
+        quotes = self.book.reached(intent.instrument, intent.event_time, QUOTE_TIMEOUT)
+        if self.ledger and not self.closes(intent, intent.event_time):
+            await asyncio.gather(quotes, self.ledger.reached(intent.id))
+        else:
+            await quotes
 
     async def turn(self, intent: OrderIntent, when: DecisionTime) -> UtcNs:
         """Wait until the account's rate allows one more order; returns the market time then."""
@@ -231,6 +242,7 @@ class PreTrade:
             crowd=self.crowds.of(order, now, listed.lot) if self.crowds else None,
             funds=self.funds(user, day, order.id),
             lot=listed.lot,
+            logged=self.ledger is None or self.ledger.holds(order.id),
         )
 
     def _prices(self, instruments: Iterable[InstrumentId], now: UtcNs) -> dict[InstrumentId, int]:

@@ -57,3 +57,4 @@ class Denial(StrEnum):
     TOO_MANY_REQUESTS = "too_many_requests"
     FUNDS_UNKNOWN = "funds_unknown"
     FUNDS_TOO_SMALL = "funds_too_small"
+    LEDGER_BEHIND = "ledger_behind"

@@ -367,6 +367,12 @@ def book_is_reconciled(_: Order, context: PreTradeContext) -> Denial | None:
 
 
 @_of_entries
+def intent_is_logged(_: Order, context: PreTradeContext) -> Denial | None:
+    """Nothing is entered of which the ledger could not prove why."""
+    return None if context.logged else Denial.LEDGER_BEHIND
+
+
+@_of_entries
 def crowd_is_within_cap(intent: Order, context: PreTradeContext) -> Denial | None:
     """All users together take no more than a part of what trades."""
     if context.crowd is None:
@@ -428,6 +434,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     user_is_active,
     preflight_is_green,
     book_is_reconciled,
+    intent_is_logged,
     token_is_accepted,
     account_is_the_stored_one,
     account_is_verified,

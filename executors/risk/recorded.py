@@ -96,6 +96,7 @@ def record_of(context: PreTradeContext, instrument: InstrumentId) -> SeenContext
         funds_known=context.funds.known,
         funds=context.funds.free,
         lot=context.lot,
+        logged=context.logged,
     )
 
 
@@ -152,6 +153,7 @@ def context_of(seen: SeenContext, instrument: InstrumentId) -> PreTradeContext:
         preflight=seen.preflight,
         funds=Funds(seen.funds_known, seen.funds),
         lot=seen.lot,
+        logged=seen.logged,
         listed=Listed(
             band=None
             if seen.listed.lower is None or seen.listed.upper is None

@@ -135,6 +135,7 @@ class PreTradeContext:
         crowd: The order among all users' of its decision; None where nobody asks.
         funds: What the account may still enter for.
         lot: Units that the instrument is traded in.
+        logged: The ledger has signed the intent, as far as that is asked for.
     """
 
     now: UtcNs
@@ -165,6 +166,7 @@ class PreTradeContext:
     crowd: Crowd | None = None
     funds: Funds = NOT_ASKED
     lot: Quantity = ONE
+    logged: bool = True
 
     @property
     def closable(self) -> int:

@@ -132,6 +132,7 @@ def situations(draw: st.DrawFn) -> tuple[OrderIntent, PreTradeContext]:
         stop_outs=draw(st.integers(0, 3)),
         stopped_out_at=draw(st.none() | NEAR),
         reconciled=not draw(seldom),
+        logged=not draw(seldom),
         crowd=draw(st.none() | CROWDS),
         funds=draw(st.sampled_from([Funds(), Funds(known=False)]) | FUNDS),
         lot=Quantity(draw(st.integers(1, 3))),

@@ -82,6 +82,7 @@ HOURS: Final = (
 FEED: Final = "market-rules.md, feed: no order by a price that nobody knows to be of now"
 RATE: Final = "market-rules.md, order threshold and Dhan's limits: 10 a second, 250, 1,000, 7,000"
 BANNED: Final = "market-rules.md, F&O ban: above 95 % of the limit only reducing trades"
+PROVEN: Final = "issue 17: a failed append stops new entries; exits always work"
 KNOWN: Final = "issue 14: no entry while the user's book is not reconciled"
 PAID: Final = "issue 14: sizing within funds, by `fundlimit`"
 EVENING: Final = UtcNs(TEN_O_CLOCK + UtcNs.minutes(330))  # 15:30
@@ -346,6 +347,12 @@ CASES: dict[str, Case] = {
     ),
     "a book that is not reconciled: an exit": Case(
         None, KNOWN, SELL, situation=LONG_10 | {"reconciled": False}
+    ),
+    "an intent that the ledger has not signed": Case(
+        Denial.LEDGER_BEHIND, PROVEN, situation={"logged": False}
+    ),
+    "an intent that the ledger has not signed: an exit": Case(
+        None, PROVEN, SELL, situation=LONG_10 | {"logged": False}
     ),
     # funds
     "funds unknown": Case(Denial.FUNDS_UNKNOWN, PAID, situation={"funds": Funds(known=False)}),

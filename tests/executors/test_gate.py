@@ -129,6 +129,7 @@ CHANGES: list[tuple[Change, Denial]] = [
     (listed(ban=Ban.UNKNOWN), Denial.BAN_LIST_UNKNOWN),
     (listed(ban=Ban.IN_FORCE), Denial.UNDERLYING_BANNED),
     (lambda _, s: replace(s, reconciled=False), Denial.BOOK_NOT_RECONCILED),
+    (lambda _, s: replace(s, logged=False), Denial.LEDGER_BEHIND),
     (lambda _, s: replace(s, crowd=a_crowd(volume=0)), Denial.CROWD_TOO_LARGE),
     (limited(max_stop_outs_per_day=0), Denial.TOO_MANY_STOP_OUTS),
     (

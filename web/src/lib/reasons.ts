@@ -36,6 +36,7 @@ export const REASONS: Readonly<Record<string, string>> = {
   hold: "The decision was to do nothing.",
   instruments_old: "The list of instruments is not today's.",
   kill_switch: "All trading was stopped by the operator.",
+  ledger_behind: "The record that proves later why the order was placed could not be signed.",
   less_than_one_lot: "One lot costs more than an order of yours may.",
   less_than_one_tick: "Its price is too low for a stop and a target.",
   limits_unknown: "Your own limits could not be read, so nothing was opened.",
