@@ -82,6 +82,24 @@ def verify(
     finish(work(VerifyOptions(found, _resolved(demo), head, as_json)))
 
 
+@ledger.command("replay")
+def replay(
+    day: Annotated[str, typer.Argument(metavar="DATE", help="The trading day, YYYY-MM-DD.")],
+    demo: Demo = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Replay a day: do its messages have the root that the ledger signed? Exit code 1 if not."""
+    from ats.ledger.replay import run as work
+    from ats.runtime.logs import configure
+    from schemas.errors import Misconfigured
+
+    configure("replay", style="console", level="error", secrets=())
+    found = day_of(day, "DATE")
+    if found is None:
+        raise Misconfigured("no day given: `ats ledger replay 2026-11-20`")
+    finish(work(found, _resolved(demo), as_json=as_json))
+
+
 @ledger.command("prove")
 def prove(
     order: Annotated[str, typer.Argument(help="The order's id.")],

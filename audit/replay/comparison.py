@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
@@ -73,6 +73,7 @@ class Comparison:
         equal: Those of them that stand there byte for byte.
         counts: The others, by kind.
         first: The earliest difference.
+        on_derived: Told of each derived message of the span.
     """
 
     topic: Topic
@@ -82,6 +83,7 @@ class Comparison:
     equal: int = 0
     counts: Counter[Kind] = field(default_factory=Counter)
     first: Difference | None = None
+    on_derived: Callable[[Output], None] = lambda _: None
     _seen: set[bytes] = field(default_factory=set)
 
     def take(self, output: Output, note: str = "") -> bool:
@@ -93,6 +95,7 @@ class Comparison:
         assert head is not None, "cores derive messages of ours"
         if head.event_time not in self.span:
             return False
+        self.on_derived(output)
         if self.recorded is None:
             self.derived += 1
             return True

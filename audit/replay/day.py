@@ -169,7 +169,9 @@ class Replay:
         *,
         verify: bool,
         tell: Progress = lambda *_: None,
+        on_derived: Callable[[Output], None] = lambda _: None,
     ) -> None:
+        """`on_derived` is told of each derived message that is compared, or would be."""
         self._connection = connection
         self._span = span
         self._cores = cores
@@ -178,7 +180,10 @@ class Replay:
         self._notes = list(cores.notes)
         self._comparisons = {
             topic.name: Comparison(
-                topic, span, RecordedTopic(caused=topic in CAUSED) if verify else None
+                topic,
+                span,
+                RecordedTopic(caused=topic in CAUSED) if verify else None,
+                on_derived=on_derived,
             )
             for topic in COMPARED
         }

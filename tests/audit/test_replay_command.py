@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,11 +18,15 @@ import pytest_asyncio
 from agents.journal import LlmCallCache
 from agents.recorded_news import NewsCache
 from ats.backtest.tape import records
+from ats.ledger.replay import run as ledger_replay
 from ats.replay.command import run
 from ats.replay.options import ReplayOptions
 from ats.runtime import exit_codes
 from ats.services.streams import service_of
 from ats.settings import Settings
+from audit.ledger.keys import make_keys, read_signer
+from audit.ledger.notes import KeyType
+from audit.ledger.service import Ledger
 from audit.replay.answers import AgentsAsSet, Recorded, decide_again
 from audit.replay.day import span_of
 from audit.replay.folds import Fold
@@ -126,6 +132,30 @@ async def test_what_a_restart_wrote_twice_is_the_same_day_and_nothing_diverges(
     assert (found["equal"], found["first"]) == (True, None)
     assert of(found["topics"], "ats.candles")["equal"] == candles > 0
     assert sum(each["repeats"] for each in found["topics"]) == 20
+
+
+@pytest.mark.usefixtures("replay")
+async def test_a_replayed_day_has_the_root_that_the_ledger_signed(
+    broker: KafkaConnection,
+    tape: Tape,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("ATS_LEDGER_KEYS", str(tmp_path / "ledger"))
+    monkeypatch.setenv("ATS_STATE_DIR", str(tmp_path))
+    make_keys(tmp_path / "ledger", "acme.example/ats", KeyType.LOG)
+    await write(broker, [*tape.ticks, *tape.made, *tape.made[-20:]])  # some of it twice
+    signer = read_signer(tmp_path / "ledger", KeyType.LOG)
+    await Ledger(broker, signer).run(asyncio.Event(), until_end=True)
+
+    capsys.readouterr()
+    code = await ledger_replay(DAY, None, as_json=True)
+
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (code, found["equal"]) == (exit_codes.DONE, True)
+    assert found["root"] == found["replayed"]
+    assert of(found["topics"], "ats.signals")["messages"] > 0
 
 
 async def test_one_tick_altered_by_a_paisa_is_found_with_the_first_candle_and_what_follows_from_it(
