@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.audit.ledger.test_notes import LOG, WITNESS, entries, proofs
+from tests.audit.ledger.test_notes import LOG, ORIGIN, WITNESS, entries, proofs
 
 FOREIGN = Path(__file__).with_name("foreign")
 
@@ -20,6 +20,7 @@ def main() -> int:
     leaves = entries(100)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        (folder / "origin").write_text(ORIGIN)
         (folder / "log.vkey").write_text(str(LOG.public))
         (folder / "witness.vkey").write_text(str(WITNESS.public))
         for proof, entry in zip(proofs(leaves), leaves, strict=True):

@@ -163,6 +163,19 @@ def test_a_batch_that_comes_second_is_no_part_of_the_log() -> None:
     assert logs.size(DAY) == 7
 
 
+def test_a_batch_that_leaves_some_leaves_out_is_no_part_of_the_log() -> None:
+    _, order = a_day(random.Random(12), 14)
+    logs, others = Logs(), Logs()
+    for each in (logs, others):
+        (first,) = batches_of(order[:5], each)
+        each.accept(first)
+    (second,) = batches_of(order[5:7], others)
+    others.accept(second)
+    (third,) = batches_of(order[7:9], others)
+
+    assert logs.accept(third) == ()
+
+
 def test_two_ledgers_that_read_one_topic_sign_one_tree() -> None:
     _, order = a_day(random.Random(11), 14)
     (first,), (second,) = batches_of(order[:7], Logs()), batches_of(order[:9], Logs())

@@ -2,7 +2,7 @@
 //
 //	go run . FOLDER
 //
-// The folder holds log.vkey, witness.vkey, and of each leaf NAME.tlog-proof beside NAME.entry.
+// The folder holds origin, log.vkey, witness.vkey, and of each leaf NAME.tlog-proof beside NAME.entry.
 package main
 
 import (
@@ -24,15 +24,16 @@ func main() {
 	fail(err)
 	witness, err := f_note.NewVerifierForCosignatureV1(read(folder, "witness.vkey"))
 	fail(err)
+	origin := read(folder, "origin")
 	proofs, err := filepath.Glob(filepath.Join(folder, "*.tlog-proof"))
 	fail(err)
 	for _, path := range proofs {
-		fail(verify(path, logKey, witness))
+		fail(verify(path, origin, logKey, witness))
 	}
 	fmt.Printf("%d proofs verified\n", len(proofs))
 }
 
-func verify(path string, logKey, witness note.Verifier) error {
+func verify(path, origin string, logKey, witness note.Verifier) error {
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		return err
@@ -48,7 +49,7 @@ func verify(path string, logKey, witness note.Verifier) error {
 	if again := found.Marshal(); string(again) != string(raw) {
 		return fmt.Errorf("%s: marshals to other bytes", path)
 	}
-	checkpoint, _, signed, err := log.ParseCheckpoint(found.Checkpoint, logKey.Name(), logKey, witness)
+	checkpoint, _, signed, err := log.ParseCheckpoint(found.Checkpoint, origin, logKey, witness)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
