@@ -37,6 +37,27 @@ async def test_a_limit_becomes_tighter_and_never_wider(
     assert changed == "user"
 
 
+async def test_the_limits_of_stops_are_on_the_page_and_a_longer_pause_is_the_tighter(
+    site: Site,
+) -> None:
+    async with somebody(site) as person:
+        answers = [
+            await tighten(person, name, value)
+            for name, value in (
+                ("max_stop_outs_per_day", "3"),
+                ("stop_out_cooldown_minutes", "30"),
+                ("stop_out_cooldown_minutes", "20"),
+                ("stop_out_cooldown_minutes", "1441"),
+            )
+        ]
+        page = (await person.get("/account")).text
+
+    assert [answer.status_code for answer in answers[:3]] == [200, 200, 409]
+    assert answers[3].json()["problem"] == "not_a_limit"
+    assert "at most 3" in page
+    assert "at least 30" in page
+
+
 async def test_what_is_no_limit_changes_nothing(site: Site) -> None:
     async with somebody(site) as person:
         answers = [

@@ -53,6 +53,8 @@ export interface OwnLimits {
   readonly max_symbol_exposure_paise: number | null;
   readonly max_exposure_paise: number | null;
   readonly max_daily_loss_paise: number | null;
+  readonly max_stop_outs_per_day: number | null;
+  readonly stop_out_cooldown_minutes: number | null;
   readonly segments: readonly string[] | null;
   readonly products: readonly string[] | null;
   readonly long_only: boolean | null;

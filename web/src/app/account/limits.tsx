@@ -4,7 +4,7 @@ import { type FormEvent, useState } from "react";
 import { grouped } from "@/app/account/mode";
 import type { Act } from "@/app/account/view";
 import type { Account } from "@/lib/account";
-import { holding, inRupees, LIMITS, NAMES } from "@/lib/limits";
+import { holding, inRupees, isLeast, LIMITS, NAMES } from "@/lib/limits";
 
 export function LimitsPart({ account, act }: { account: Account; act: Act }) {
   const { limits, platform } = account;
@@ -18,7 +18,7 @@ export function LimitsPart({ account, act }: { account: Account; act: Act }) {
         {shown.map(({ name, value }) => (
           <div key={name}>
             <dt className="soft">{LIMITS[name]}</dt>
-            <dd>{inRupees(name) ? rupees(value ?? 0) : `at most ${value}`}</dd>
+            <dd>{inRupees(name) ? rupees(value ?? 0) : `${isLeast(name) ? "at least" : "at most"} ${value}`}</dd>
           </div>
         ))}
         {limits?.long_only && <Fact what="Short sales" holds="none" />}
@@ -66,7 +66,7 @@ function TightenForm({ act }: { act: Act }) {
           </option>
         ))}
       </select>
-      <label htmlFor="limit-value">At most</label>
+      <label htmlFor="limit-value">{name !== undefined && isLeast(name) ? "At least" : "At most"}</label>
       <input id="limit-value" inputMode="decimal" required value={value} onChange={(event) => setValue(event.target.value)} />
       {name === "max_daily_loss_paise" && (
         <p className="warn">At this loss Dhan itself also closes every intraday position of your account, those you bought by hand too.</p>
