@@ -39,6 +39,7 @@ from agents.prompts import (
     sentiment_message,
     technical_message,
 )
+from agents.remedies import remedy_of
 from schemas.errors import Misconfigured, TryLater
 from schemas.ids import ScanId, SignalId, decision_id, report_id
 from schemas.market import Action, AgentType, ScanResult
@@ -293,8 +294,10 @@ def _refused(signal: Signal, entry: ScanEntry | None, why: Objection, validity: 
 def _failsafe(
     signal: Signal, entry: ScanEntry, agent: Agent, failed: LlmFailure, validity: UtcNs
 ) -> Decision:
-    stale = failed.call.detail if failed.call and failed.reason is Failure.STALE else ""
-    detail = failed.error or stale
+    detail = failed.error
+    if failed.call:
+        stale = failed.reason is Failure.STALE
+        detail = failed.call.detail if stale else remedy_of(failed.call)
     why = f" ({detail})" if detail else ""
     return _decision(
         signal,

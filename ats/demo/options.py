@@ -20,6 +20,7 @@ class DemoOptions:
         rules: Rules file of the engine; None runs the default.
         day: Which of the market file's days to replay; None when it holds one, or generates the
             simulator's usual day.
+        model: The line that names a provider's model, `local`, or `scripted`.
         max_bad_rows: Percent of the market file's rows that may be unusable.
     """
 
@@ -33,3 +34,4 @@ class DemoOptions:
     rules: Path | None = None
     day: date | None = None
     max_bad_rows: float = 1.0
+    model: str = "scripted"

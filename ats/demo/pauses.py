@@ -77,6 +77,7 @@ class Pauses:
 
     Attributes:
         opens: When the session begins.
+        patience: Seconds of this machine that a stride waits at most.
         in_strides: Hold it every `STRIDE` before, too, until nothing is pending.
         ended: How the wait for the square-off ended; None until then.
     """
@@ -87,6 +88,7 @@ class Pauses:
     still_open: StillOpen
     drained: Drained
     pending: Pending
+    patience: float = STRIDE_AT_MOST
     in_strides: bool = False
     monotonic: Callable[[], float] = time.monotonic
     ended: SquareOffWait | None = None
@@ -105,7 +107,7 @@ class Pauses:
         self._since = self._since or now
         if clock >= self.due:
             return await self._square_off(now)
-        if (pending := self.pending()) and now - self._since <= STRIDE_AT_MOST:
+        if (pending := self.pending()) and now - self._since <= self.patience:
             return f"the market waits: {pending}"
         self._since = None
         await self._hold_next(clock)

@@ -8,13 +8,14 @@ from rich.console import Console
 from rich.table import Table
 
 from ats.demo.account_tables import book_promises, tell_accounts
+from ats.demo.models import SCRIPTED_WORDS
 from ats.demo.result import Played
 from ats.demo.tally import Tally
 from ats.demo.words import CUT_OFF, TRUTH, next_steps
 from ats.runtime import exit_codes
 from executors.reasons import for_user
 from executors.risk.denial import Denial
-from schemas.messages import Outcome
+from schemas.messages import CallOutcome, Outcome
 
 
 def summary(console: Console, played: Played) -> int:
@@ -22,6 +23,8 @@ def summary(console: Console, played: Played) -> int:
     tally = played.tally
     console.print(_counts(tally, played.seconds))
     _say_what_was_not_accepted(console, tally)
+    if played.model and played.model.real:
+        _say_what_the_model_did(console, tally)
     console.print(_users(played))
     if played.end:
         tell_accounts(console, played.end, tally.thinking)
@@ -35,7 +38,8 @@ def summary(console: Console, played: Played) -> int:
         console.print(f"services restarted {played.restarts} times", style="yellow")
     for line in (line for comparison in played.comparisons for line in comparison.lines()):
         console.print(line, highlight=False, soft_wrap=True)
-    console.print(TRUTH, highlight=False)
+    model = played.model.words if played.model else SCRIPTED_WORDS
+    console.print(f"{TRUTH} {model}", highlight=False, markup=False)
     broken = False
     console.print("What was checked", style="bold")
     for promise, problems in verdict(played).items():
@@ -59,14 +63,17 @@ def verdict(played: Played) -> Mapping[str, list[str]]:
     lost = tally.ticks != played.ticks_sent
     sent = f"the market made {played.ticks_sent:,} ticks, {tally.ticks:,} reached ats.ticks"
     found["every tick of the market reached ats.ticks, once"] = [sent] if lost else []
-    found["there are ticks, candles, signals, reports, decisions and orders"] = [
-        f"no {name} at all" for name, count in essentials(tally).items() if not count
-    ]
-    found["everybody who is switched on got an order"] = [
-        f"{user.name} is active but has no accepted order"
-        for user in played.users
-        if user.active and not accepted[user.id]
-    ]
+    if played.model and played.model.real:
+        found |= _of_a_real_model(tally)
+    else:
+        found["there are ticks, candles, signals, reports, decisions and orders"] = [
+            f"no {name} at all" for name, count in essentials(tally).items() if not count
+        ]
+        found["everybody who is switched on got an order"] = [
+            f"{user.name} is active but has no accepted order"
+            for user in played.users
+            if user.active and not accepted[user.id]
+        ]
     found["nothing became a dead letter"] = [
         f"dead letter from {letter.topic}: {letter.reason}" for letter in tally.dead_letters[:5]
     ]
@@ -79,6 +86,27 @@ def verdict(played: Played) -> Mapping[str, list[str]]:
     if played.end:
         found |= book_promises(played.end)
     return found
+
+
+def _of_a_real_model(tally: Tally) -> Mapping[str, list[str]]:
+    """Nobody promises that it trades."""
+    needed = ("ticks", "candles", "signals", "decisions")
+    missing = [name for name in needed if not essentials(tally)[name]]
+    why = [words for words, _ in tally.failures()[:3]] or ["no question was asked"]
+    return {
+        "there are ticks, candles, signals and decisions": [
+            f"no {name} at all" for name in missing
+        ],
+        "the model answered": [] if tally.calls[CallOutcome.OK] else why,
+    }
+
+
+def _say_what_the_model_did(console: Console, tally: Tally) -> None:
+    console.print(tally.thoughts(), highlight=False)
+    if failures := tally.failures():
+        console.print("Decisions that no model made (HOLD), and why", style="bold")
+    for words, count in failures[:5]:
+        console.print(f"  {count:>5,} {words}", highlight=False, soft_wrap=True, markup=False)
 
 
 def essentials(tally: Tally) -> Mapping[str, int]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ats.demo.accounts import Account
 from ats.demo.candles import Comparison
+from ats.demo.models import DemoModel
 from ats.demo.pauses import SquareOffWait
 from ats.demo.tally import Tally
 from ats.demo.users import DemoUser, Visitor
@@ -43,6 +44,7 @@ class Played:
         restarts: How often a service was started again.
         seconds: From the first process to the verdict.
         end: What the books say; None when `ats books` did not run.
+        model: Whom the agents asked; None for the scripted one.
     """
 
     tally: Tally
@@ -55,3 +57,4 @@ class Played:
     visitors: Sequence[Visitor] = ()
     kept: Path | None = None
     end: DayEnd | None = None
+    model: DemoModel | None = None

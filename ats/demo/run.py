@@ -15,6 +15,7 @@ from urllib.parse import quote
 import httpx
 from rich.console import Console
 
+from ats.demo import models
 from ats.demo.accounts import Account, disagreements, not_flat
 from ats.demo.broker_book import BrokerBook, read_book
 from ats.demo.candles import (
@@ -27,6 +28,8 @@ from ats.demo.candles import (
     overlap,
 )
 from ats.demo.home import home_of
+from ats.demo.local_model import MEGABYTES, LocalModel
+from ats.demo.models import DemoModel
 from ats.demo.options import DemoOptions
 from ats.demo.pauses import Pauses, square_off_at
 from ats.demo.report import summary
@@ -40,7 +43,9 @@ from ats.demo.view import REFRESH, View
 from ats.demo.web import DemoPage
 from ats.demo.words import TRUTH, meanwhile
 from ats.runtime import exit_codes
+from ats.runtime.child import Child
 from ats.runtime.logs import configure
+from ats.runtime.readiness import until_it_answers
 from ats.runtime.running_demo import Running, announced
 from ats.runtime.shutdown import stop_on_signals
 from ats.runtime.signs import Signs
@@ -142,16 +147,34 @@ class _Demo:
         self._other_database = bool(settings.supabase_url)
         speed = "max" if options.speed is None else str(options.speed)
         market = ["--market", str(options.market.resolve())] if options.market else []
+        self._local: LocalModel | None = None
+        self._model: Child | None = None
+        self._model_port = 0
         self._page = DemoPage() if options.web else None
         page = self._page.simulator_arguments if self._page else []
         day = ["--day", options.day.isoformat()] if options.day else []
         market += ["--max-bad-rows", str(options.max_bad_rows)]
         arguments = ["--seed", str(options.seed), "--speed", speed, *market, *day, *page]
-        self._stack = Stack(home, cache=settings.ats_cache_dir, simulator_arguments=arguments)
+        self._stack = Stack(
+            home,
+            cache=settings.ats_cache_dir,
+            simulator_arguments=arguments,
+            model=self._model_of(options, settings),
+        )
         self._supervisor = Supervisor([])
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
         self._tally = Tally()
+
+    def _model_of(self, options: DemoOptions, settings: Settings) -> DemoModel | None:
+        """Whom the agents ask; None for the simulator's."""
+        if options.model == models.SCRIPTED:
+            return None
+        if options.model != models.LOCAL:
+            return models.of_provider(options.model, settings)
+        self._local = LocalModel(settings.ats_cache_dir)
+        (self._model_port,) = free_ports(1)
+        return models.local(self._model_port)
 
     @property
     def kafka(self) -> str:
@@ -165,13 +188,17 @@ class _Demo:
 
     async def play(self) -> Played:
         began = time.monotonic()
-        self._console.print(TRUTH, highlight=False)
+        self._console.print(f"{TRUTH} {self._stack.model.words}", highlight=False, markup=False)
+        if self._local:
+            await self._install(self._local)
         with Step(self._console, "starting Kafka, Postgres and the simulator") as step:
             await self._stack.start(announce=step.now)
             state = await self._simulator_state()
             session = market_session(trading_day(state["session_open_ns"]))
         with Step(self._console, "making the topics, signing four users up"):
             users = await self._prepare()
+        if self._local:
+            await self._start_model(self._local)
         if self._page:
             await self._page.open(self._stack, self._console)
         for line in state["file"]:
@@ -210,7 +237,20 @@ class _Demo:
                 generated=self._options.market is None,
                 square_off=pauses.ended,
             ),
+            self._stack.model,
         )
+
+    async def _install(self, local: LocalModel) -> None:
+        if local.weights is None:
+            what = f"fetching a model of {MEGABYTES} MB into {local.folder}, once"
+            with Step(self._console, what) as step:
+                await asyncio.to_thread(local.install, step.now)
+
+    async def _start_model(self, local: LocalModel) -> None:
+        self._model = local.server(self._model_port, self._stack.logs / "model.log")
+        with Step(self._console, "loading the model"):
+            self._model.start()
+            await until_it_answers(self._model, f"http://127.0.0.1:{self._model_port}/health")
 
     def _pauses_of(self, session: Session, users: Sequence[DemoUser]) -> Pauses:
         async def still_open() -> list[str]:
@@ -226,6 +266,7 @@ class _Demo:
             still_open,
             self._nothing_is_left,
             self._tally.pending,
+            patience=self._stack.model.patience,
             in_strides=self._options.speed is None,
         )
 
@@ -254,7 +295,8 @@ class _Demo:
         )
         self._tally.inactive = frozenset(user.id for user in users if not user.active)
         self._tally.tokens = frozenset(user.token.encode() for user in users) | {
-            keys.secret.encode()
+            keys.secret.encode(),
+            *(key.encode() for key in self._stack.model.secrets),
         }
         return users
 
@@ -307,7 +349,7 @@ class _Demo:
     async def _watch(self, session: Session, pauses: Pauses) -> None:
         """Until the market has closed and everything has its end, or time is up."""
         moved_at, seen = time.monotonic(), -1
-        with View(self._console, self._tally, session) as view:
+        with View(self._console, self._tally, session, thinks=self._stack.model.real) as view:
             while True:
                 self._check_all_is_well()
                 closed = self._tally.clock >= session.close
@@ -418,4 +460,6 @@ class _Demo:
         await self._supervisor.stop(GRACE)
         if self._page:
             await self._page.close()
+        if self._model:
+            await self._model.stop(GRACE)
         await self._stack.stop()

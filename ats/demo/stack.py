@@ -18,6 +18,7 @@ from pydantic import SecretStr
 
 from ats.commands.db_serve import KEYS_FILE, local_keys
 from ats.commands.simulator import FIRST_CLIENT_ID, MASTER_PATH, TOKEN
+from ats.demo.models import KEYS, DemoModel, scripted
 from ats.embedded.kafka import EmbeddedKafka
 from ats.runtime.child import Child
 from ats.runtime.exit_codes import error_of
@@ -25,7 +26,6 @@ from ats.runtime.readiness import until_it_answers
 from ats.services.calendars import SIMULATED
 from ats.settings import ENV_FILE, Settings, load
 from schemas.errors import AtsError, TryLater
-from simulator.llm.endpoint import MODEL
 
 # seconds a part may take to end; everything must be gone five seconds after Ctrl-C
 GRACE: Final = 1.5
@@ -49,7 +49,7 @@ def ats(*words: str) -> list[str]:
 SECRETS_OF: Final[Mapping[str, frozenset[str]]] = {
     "simulator": frozenset({"ADMIN_DHAN_ACCESS_TOKEN"}),  # it plays Dhan for this account
     "feed": frozenset({"ADMIN_DHAN_ACCESS_TOKEN"}),
-    "agents": frozenset({"ADMIN_DHAN_ACCESS_TOKEN", "OPENAI_API_KEY", "SUPABASE_SERVICE_KEY"}),
+    "agents": frozenset({"ADMIN_DHAN_ACCESS_TOKEN", "SUPABASE_SERVICE_KEY"}) | KEYS,
     "executors": frozenset({"SUPABASE_SERVICE_KEY"}),
     "books": frozenset({"SUPABASE_SERVICE_KEY"}),
 }
@@ -74,13 +74,19 @@ class Stack:
     """
 
     def __init__(
-        self, home: Path, *, cache: Path, simulator_arguments: Sequence[str] | None
+        self,
+        home: Path,
+        *,
+        cache: Path,
+        simulator_arguments: Sequence[str] | None,
+        model: DemoModel | None = None,
     ) -> None:
-        """Without a simulator when its arguments are None."""
+        """No simulator when its arguments are None; `model` is the simulator's by default."""
         kafka, controller, database, simulator = free_ports(4)
         self.home = home
         self.logs = home / "logs"
         self.simulator_url = f"http://127.0.0.1:{simulator}"
+        self.model = model or scripted(self.simulator_url)
         self.supabase_url = f"http://127.0.0.1:{database}"
         self.keys = local_keys(home / "supabase")
         self.keys_file = home / "supabase" / KEYS_FILE
@@ -114,12 +120,7 @@ class Stack:
             "DHAN_ORDER_URL": f"{self.simulator_url}/v2",
             "DHAN_FEED_URL": f"{self.simulator_url.replace('http', 'ws', 1)}/feed",
             "DHAN_INSTRUMENTS_URL": f"{self.simulator_url}{MASTER_PATH}",
-            "OPENAI_API_KEY": "demo-key-of-the-simulator",
-            "OPENAI_BASE_URL": f"{self.simulator_url}/v1",
-            "ATS_MODEL": MODEL,
-            "ATS_SMALL_MODEL": MODEL,
-            "ATS_MODEL_PRICE_RUPEES": "0,0",  # nobody is paid
-            "ATS_SMALL_MODEL_PRICE_RUPEES": "0,0",
+            **self.model.env,
             "ATS_MODE": "paper",
             "ATS_CLOCK": "market",
             "ATS_CALENDAR": SIMULATED,

@@ -24,6 +24,7 @@ from schemas.history import is_history
 from schemas.ids import InstrumentId, UserId
 from schemas.market import Action, Side
 from schemas.messages import (
+    CallOutcome,
     DeadLetter,
     Decision,
     Execution,
@@ -35,6 +36,7 @@ from schemas.messages import (
     LlmCall,
     Message,
     OrderIntent,
+    Origin,
     Outcome,
     Position,
     Signal,
@@ -85,6 +87,9 @@ class Tally:
         positions: What was told last, by user and instrument.
         exits: Why the guardian sent its closing orders, by their names at Dhan.
         thinking: Paise that all model calls cost.
+        calls: Model calls by how they ended.
+        answer_tokens: Tokens of the answers that came, and the seconds in which they did.
+        answer_seconds: From question to answer, one call after the other.
     """
 
     inactive: frozenset[UserId] = frozenset()
@@ -109,6 +114,9 @@ class Tally:
     )
     exits: dict[str, ExitReason] = field(default_factory=dict)
     thinking: Paise = field(default_factory=lambda: Paise(0))
+    calls: Counter[CallOutcome] = field(default_factory=Counter)
+    answer_tokens: int = 0
+    answer_seconds: float = 0.0
     _replaced: set[UUID] = field(default_factory=set)
     _bytes_of: dict[tuple[str, UUID], bytes] = field(default_factory=dict)
     _published: dict[UUID, UtcNs] = field(default_factory=dict)
@@ -196,9 +204,30 @@ class Tally:
             case ExitOrder(action=ExitAction.PLACE_CLOSE):
                 self.exits[message.dhan_correlation_id] = message.reason_code
             case LlmCall():
-                self.thinking = Paise(self.thinking + message.cost)
+                self._note_call(message)
             case _:
                 pass
+
+    def _note_call(self, call: LlmCall) -> None:
+        self.thinking = Paise(self.thinking + call.cost)
+        self.calls[call.outcome] += 1
+        if call.outcome is CallOutcome.OK:
+            self.answer_tokens += call.output_tokens
+            self.answer_seconds += call.latency_ms / 1e3
+
+    def thoughts(self) -> str:
+        """How the model gets on, in words."""
+        answered = self.calls[CallOutcome.OK]
+        speed = self.answer_tokens / self.answer_seconds if self.answer_seconds else 0.0
+        return (
+            f"model: {answered:,} of {self.calls.total():,} calls answered, "
+            f"{self.answer_tokens:,} tokens, {speed:.1f} tokens/s a call"
+        )
+
+    def failures(self) -> list[tuple[str, int]]:
+        """Why no model decided, in the decisions' own words, the most frequent first."""
+        failed = (d.reasoning for d in self.decisions.values() if d.origin is Origin.FAILSAFE)
+        return Counter(failed).most_common()
 
     def _note_decision(self, decision: Decision, record: Record) -> None:
         self.decisions[decision.id] = decision

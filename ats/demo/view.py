@@ -31,7 +31,11 @@ _WINDOW: Final = 3.0  # seconds over which ticks/s are averaged
 class View:
     """Shows a `Tally` as it grows."""
 
-    def __init__(self, console: Console, tally: Tally, session: Session) -> None:
+    def __init__(
+        self, console: Console, tally: Tally, session: Session, *, thinks: bool = False
+    ) -> None:
+        """`thinks` shows how a real model gets on."""
+        self._thinks = thinks
         self._console = console
         self._tally = tally
         self._session = session
@@ -87,7 +91,8 @@ class View:
             f"{self._market_time()}  {self.progress:4.0%}  {t.ticks:>9,} ticks  "
             f"{t.counts['ats.candles']:>7,} candles  "
             f"{t.counts['ats.signals']:>4} signals  {t.counts['ats.decisions']:>4} decisions  "
-            f"{t.outcomes[Outcome.ACCEPTED]:>4} orders accepted  {self._note}"
+            f"{t.outcomes[Outcome.ACCEPTED]:>4} orders accepted  "
+            f"{f'{t.thoughts()}  ' if self._thinks else ''}{self._note}"
         )
 
     def _market_time(self) -> str:
@@ -126,6 +131,7 @@ class View:
             Text(""),
             Text(f"orders   {orders}"),
             Text(waits, style="dim"),
+            *([Text(t.thoughts())] if self._thinks else []),
             Text(""),
         ]
         fitting = max(1, (self._console.height - _AROUND) // 2)

@@ -10,8 +10,7 @@ from typing import Final
 
 TRUTH: Final = (
     "Real: Kafka, Postgres with its row-level security, the engine, the agents, the order workers. "
-    "Simulated: Dhan and the market. Scripted: the model. It is called `simulated`, follows plain "
-    "rules over what it is shown, understands nothing and costs nothing."
+    "Simulated: Dhan and the market."
 )
 PLUMBING: Final = "A generated market proves the plumbing. It says nothing about returns."
 RECORDED: Final = "A recorded day proves the plumbing too. It says nothing about returns either."
