@@ -70,13 +70,13 @@ def local(port: int) -> DemoModel:
     env = {
         "ATS_MODEL": line,
         "ATS_SMALL_MODEL": line,
-        "ATS_SHORTLIST": "2",
+        "ATS_SHORTLIST": "1",
         "ATS_DECISION_SECONDS": "85",
     }
     words = (
         f"Real too: the model. {local_model.NAME} runs on this machine and costs nothing. It is "
         "far too small to be wise: most of what it proposes, code refuses. Cut, so that it gets "
-        f"through the day: a short list of 2 shares, {local_model.CONTEXT:,} tokens a question (a "
+        f"through the day: a short list of 1 share, {local_model.CONTEXT:,} tokens a question (a "
         "longer one is a HOLD), and the market waits for its decisions."
     )
     return DemoModel(env, words, patience=240.0)

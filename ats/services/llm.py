@@ -67,6 +67,7 @@ log = structlog.get_logger(__name__)
 
 # connections to the model provider: 64 signals with two analysts each, and room for the Commander
 MAX_CONNECTIONS = 256
+LEAST_PATIENCE: Final = 60.0  # seconds for one answer; a deadline ends it sooner
 KEYLESS: Final = "none"  # a server on this machine that wants no key still gets a header
 SCOUTED_WITHIN = UtcNs.minutes(24 * 60)  # a Scout that starts again, starts on the same day
 
@@ -84,7 +85,8 @@ async def llm_gateway(settings: Settings, service: str) -> AsyncIterator[LlmGate
     limits = httpx.Limits(
         max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS
     )
-    async with httpx.AsyncClient(limits=limits, timeout=60) as http:
+    patience = max(LEAST_PATIENCE, float(settings.ats_decision_seconds))
+    async with httpx.AsyncClient(limits=limits, timeout=patience) as http:
         tiers = [
             ModelTier(Model(endpoint, http), price, percent, endpoint.dialect.thoughts)
             for endpoint, price, percent in (ladder[1:] if large == small else ladder)
