@@ -305,7 +305,8 @@ async def test_a_failed_analyst_ends_the_other_and_a_replay_of_the_records_blame
     result = await decide(a_journal(model, topic), seconds=60)
 
     replayed = await decide(ReplayJournal(LlmCallCache(topic.calls)))
-    assert result.decision.reasoning == f"No usable answer from {failing}: rejected."
+    blamed = f"No usable answer from {failing}: rejected (HTTP 401: "
+    assert result.decision.reasoning.startswith(blamed)
     assert {call.agent: call.outcome for call in topic.calls} == {
         failing: CallOutcome.REJECTED,
         waiting: CallOutcome.CANCELLED,
