@@ -27,18 +27,18 @@ from bus.records import Output, Record
 from bus.stateless import Handler, StatelessService, run_stateless
 from executors.accounts import Accounts
 from executors.addresses import Addresses
-from executors.bans import BanBoard, BanPoller
+from executors.bans import BanBoard, BanPoller, OnBans
 from executors.clock import MarketClock, MonotonicClock, ReplayClock
 from executors.contests import ContestSweep
 from executors.crowds import Crowds
 from executors.fanout import FanOut
 from executors.funds import FundsBoard
 from executors.halt import kinds_of
-from executors.halts import HaltBoard, HaltPoller
+from executors.halts import HaltBoard, HaltPoller, OnHalts
 from executors.ledger import LedgerBoard
 from executors.limits import LimitsBoard, LimitsPoller, LimitStore, OnLimits
 from executors.loss_watch import LossWatch
-from executors.members import MemberBoard, MemberPoller, MemberStore
+from executors.members import MemberBoard, MemberPoller, MemberStore, OnMembers
 from executors.metrics import OrderMetrics
 from executors.modes import Mode, ModeRules
 from executors.orders.breaker import Breakers
@@ -115,7 +115,8 @@ class ExecutorDeps:
         instruments_of: The Indian day on which `instruments` was read; None: today.
         crowd: How much of a symbol's traded volume all users together may order; None: any.
         ban_list: File of the shares whose contracts may only be closed; None: nobody knows.
-        on_limits: Hears of users' limits whenever they are others, before they hold.
+        on_limits, on_halts, on_members, on_bans: Hear of users' limits, halts, declared members and
+            banned shares whenever they are others, before they hold.
         ledger: Which intents have a signed leaf; None: nobody asks.
     """
 
@@ -140,6 +141,9 @@ class ExecutorDeps:
     crowd: BasisPoints | None = None
     ban_list: Path | None = None
     on_limits: OnLimits = lambda _: None
+    on_halts: OnHalts = lambda _: None
+    on_members: OnMembers = lambda _: None
+    on_bans: OnBans = lambda _: None
     ledger: LedgerBoard | None = None
 
 
@@ -348,13 +352,19 @@ def _database_feeds(
         ports.wall,
     )
     bans = ports.ban_list
+    halts = HaltPoller(known.store, ports.halts, ports.machine, ports.on_halts)
+    members = MemberStore(ports.database)
     return [
-        *([BanPoller(bans, known.bans, ports.machine).run()] if bans else []),
+        *(
+            [BanPoller(bans, known.bans, ports.machine, on_change=ports.on_bans).run()]
+            if bans
+            else []
+        ),
         poller.run(),
-        HaltPoller(known.store, ports.halts, ports.machine).run(),
+        halts.run(),
         loss_watch.run(),
         sweep.run(),
-        MemberPoller(MemberStore(ports.database), known.members, ports.machine).run(),
+        MemberPoller(members, known.members, ports.machine, ports.on_members).run(),
         ContestSweep(known.store, ports.rules, ports.http, known.tokens, ports.machine).run(),
     ]
 

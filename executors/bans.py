@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import structlog
 
@@ -16,6 +16,8 @@ from executors.risk.listed import Ban
 from schemas.errors import Unreadable
 
 log = structlog.get_logger(__name__)
+
+OnBans: TypeAlias = Callable[[BanList | None], None]
 
 READ_EVERY: Final = 30.0  # seconds; the file changes once a day
 MOST_BYTES: Final = 64 * 1024  # NSE's has less than one kilobyte
@@ -27,10 +29,13 @@ class BanBoard:
     def __init__(self) -> None:
         self._known: BanList | None = None
 
-    def replace(self, known: BanList | None) -> bool:
-        """Take a new view; whether it is another."""
-        before, self._known = self._known, known
-        return known != before
+    @property
+    def known(self) -> BanList | None:
+        return self._known
+
+    def replace(self, known: BanList | None) -> None:
+        """Take a new view."""
+        self._known = known
 
     def of(self, symbol: str, day: date) -> Ban:
         """Whether `symbol` is banned on `day`; unknown without a list of that day."""
@@ -46,10 +51,12 @@ class BanPoller:
         board: BanBoard,
         machine: MonotonicClock,
         read: Callable[[Path], bytes] | None = None,
+        on_change: OnBans = lambda _: None,
     ) -> None:
+        """`on_change` hears of a list that is another, or of none, before it holds."""
         self._path, self._board, self._machine = path, board, machine
         self._read = read or _bounded
-        self._said = ""
+        self._said, self._on_change = "", on_change
 
     async def run(self) -> None:
         """Read for ever."""
@@ -62,12 +69,20 @@ class BanPoller:
         try:
             found = parse((await asyncio.to_thread(self._read, self._path)).decode())
         except (OSError, UnicodeDecodeError, Unreadable) as error:
-            self._board.replace(None)
+            self._hold(None)
             self._complain(str(error))
             return
         self._said = ""
-        if self._board.replace(found):
+        if self._hold(found):
             log.info("ban_list_read", day=found.day.isoformat(), banned=len(found.symbols))
+
+    def _hold(self, found: BanList | None) -> bool:
+        """Let the board know; whether it is another view than before."""
+        if found == self._board.known:
+            return False
+        self._on_change(found)
+        self._board.replace(found)
+        return True
 
     def _complain(self, reason: str) -> None:
         """Once for each reason."""

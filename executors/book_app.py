@@ -32,9 +32,9 @@ from executors.accounts import Accounts
 from executors.app import follow_ticks, run_with_feeds
 from executors.charges.rates import shipped_rates
 from executors.clock import MarketClock, MonotonicClock
-from executors.halts import HaltBoard, HaltPoller
+from executors.halts import HaltBoard, HaltPoller, OnHalts
 from executors.limits import LimitsBoard, LimitsPoller, LimitStore, OnLimits
-from executors.members import MemberBoard, MemberPoller, MemberStore
+from executors.members import MemberBoard, MemberPoller, MemberStore, OnMembers
 from executors.metrics import BookMetrics
 from executors.modes import Mode, ModeRules
 from executors.orders.account import no_guardian
@@ -76,7 +76,8 @@ class Guards:
         calendar: When the exchanges trade, with the shares that close in an auction.
         limits: The platform's; users may have tighter ones.
         pnl_exit_loss: A day's loss at which Dhan itself is to leave every account; None for none.
-        on_limits: Hears of users' limits whenever they are others, before they hold.
+        on_limits, on_halts, on_members: Hear of users' limits, halts and declared members whenever
+            they are others, before they hold.
     """
 
     calendar: Calendar
@@ -86,6 +87,8 @@ class Guards:
     metrics: GuardianMetrics = field(default_factory=GuardianMetrics)
     unprotected: UnprotectedTime = field(default_factory=UnprotectedTime)
     on_limits: OnLimits = lambda _: None
+    on_halts: OnHalts = lambda _: None
+    on_members: OnMembers = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +145,8 @@ async def run_books(
     )
     recorder = _LateRecorder()
     members = MemberBoard(needed=ports.rules.family)
-    member_poller = MemberPoller(MemberStore(ports.database), members, ports.machine)
+    on_members: OnMembers = ports.guards.on_members if ports.guards else lambda _: None
+    member_poller = MemberPoller(MemberStore(ports.database), members, ports.machine, on_members)
     await member_poller.poll_if_needed()  # before anybody is looked at
     guardians = _guardians(ports, store, ports.guards) if ports.guards else None
     async with AsyncExitStack() as stack:
@@ -290,6 +294,6 @@ def _guardians(ports: BookDeps, store: Store, guards: Guards) -> Guardians:
         metrics=guards.metrics,
         unprotected=guards.unprotected,
     )
-    halts = HaltPoller(store, board, ports.machine)
+    halts = HaltPoller(store, board, ports.machine, guards.on_halts)
     bounds = LimitsPoller(LimitStore(ports.database), limits, ports.machine, guards.on_limits)
     return Guardians(deps, ports.connection, recorder, halts, bounds, ports.wall)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeAlias
 
 import structlog
 
@@ -21,6 +21,8 @@ from schemas.errors import Misconfigured, Unreadable
 from schemas.ids import UserId
 
 log = structlog.get_logger(__name__)
+
+OnHalts: TypeAlias = Callable[[Halts], None]
 
 POLL_EVERY: Final = 0.5  # a halt holds within a second
 
@@ -76,8 +78,9 @@ class HaltPoller:
         store: Store,
         board: HaltBoard,
         machine: MonotonicClock,
-        on_change: Callable[[], None] = lambda: None,
+        on_change: OnHalts = lambda _: None,
     ) -> None:
+        """`on_change` hears of halts that are others, before they hold."""
         self._store, self._board, self._machine = store, board, machine
         self._on_change = on_change
 
@@ -98,5 +101,5 @@ class HaltPoller:
         known = self._board.known
         if known is None or halts.digest != known.digest:
             log.info("halts_in_force", count=len(halts.in_force))
+            self._on_change(halts)
             self._board.replace(halts)
-            self._on_change()

@@ -6,8 +6,9 @@ as that. The claim asks the database itself, at the last moment.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 import structlog
@@ -45,6 +46,9 @@ class Members:
 
     digest: str
     all: tuple[Member, ...]
+
+
+OnMembers: TypeAlias = Callable[[Members], None]
 
 
 class MemberStore:
@@ -104,8 +108,16 @@ class MemberBoard:
 class MemberPoller:
     """Keeps a board true."""
 
-    def __init__(self, store: MemberStore, board: MemberBoard, machine: MonotonicClock) -> None:
+    def __init__(
+        self,
+        store: MemberStore,
+        board: MemberBoard,
+        machine: MonotonicClock,
+        on_change: OnMembers = lambda _: None,
+    ) -> None:
+        """`on_change` hears of declarations that are others, before they hold."""
         self._store, self._board, self._machine = store, board, machine
+        self._on_change = on_change
 
     async def run(self) -> None:
         """Poll for ever, where the mode trades declared members."""
@@ -130,6 +142,7 @@ class MemberPoller:
         if known is None or members.digest != known.digest:
             in_force = sum(member.in_force for member in members.all)
             log.info("members_declared", count=in_force)
+            self._on_change(members)
             self._board.replace(members)
 
 

@@ -10,7 +10,12 @@ from ats.services.calendars import calendar_of, with_auction_shares
 from ats.services.context import Context, database, instrument_master
 from ats.services.executors import announce_egress, limits_of, mode_rules, square_off_of
 from ats.services.manifests.common import log_of
-from ats.services.manifests.orders import limit_inputs, order_inputs
+from ats.services.manifests.orders import (
+    halt_inputs,
+    limit_inputs,
+    member_inputs,
+    order_inputs,
+)
 from bus.metrics import ShellMetrics
 from executors.book_app import BookDeps, Guards, run_books
 from executors.clock import LiveClock, ReplayClock
@@ -51,6 +56,8 @@ async def run(context: Context) -> None:
         None if loss is None else Paise.from_rupees(loss),
         exits,
         on_limits=lambda found: manifests.change(limit_inputs(found)),
+        on_halts=lambda found: manifests.change(halt_inputs(found)),
+        on_members=lambda found: manifests.change(member_inputs(found)),
     )
     context.records += [metrics, books, exits]
     async with AsyncExitStack() as stack:

@@ -17,7 +17,13 @@ from ats.services.calendars import announce, calendar_of, with_auction_shares
 from ats.services.context import Context, database, instrument_master
 from ats.services.ledger_keys import trusted
 from ats.services.manifests.common import log_of
-from ats.services.manifests.orders import limit_inputs, order_inputs
+from ats.services.manifests.orders import (
+    ban_inputs,
+    halt_inputs,
+    limit_inputs,
+    member_inputs,
+    order_inputs,
+)
 from ats.settings import Settings
 from audit.ledger.log import is_signed
 from bus.metrics import ShellMetrics
@@ -99,6 +105,9 @@ async def run(context: Context) -> None:
             crowd=crowd_of(settings),
             ledger=ledger_of(settings),
             on_limits=lambda found: manifests.change(limit_inputs(found)),
+            on_halts=lambda found: manifests.change(halt_inputs(found)),
+            on_members=lambda found: manifests.change(member_inputs(found)),
+            on_bans=lambda found: manifests.change(ban_inputs(found)),
         )
         await stack.enter_async_context(reporting(ports.database, report))
         await run_executors(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -17,17 +17,27 @@ from ats.services.llm import endpoints_of, options_of, prices_of, scout_options_
 from ats.services.manifests.committee import agent_inputs
 from ats.services.manifests.common import instruments_of
 from ats.services.manifests.market import engine_inputs
-from ats.services.manifests.orders import limit_inputs
+from ats.services.manifests.orders import (
+    ban_inputs,
+    egress_of,
+    halt_inputs,
+    limit_inputs,
+    member_inputs,
+)
 from ats.services.streams import computed_under
 from ats.settings import Settings
 from audit.manifest import Manifests, RecordedManifest, differences, named_by
 from bus.records import Record
 from executors.limits import LimitsInForce, OwnLimits
+from executors.members import Member, Members
+from executors.modes import Mode, validate_mode
+from executors.risk.ban_list import BanList
+from executors.store import Halt, Halts
 from schemas.calendar import Calendar
 from schemas.codec import encode
 from schemas.errors import Unreadable
-from schemas.ids import UserId
-from schemas.manifest import HEADER, Inputs, contents_of, manifest_of
+from schemas.ids import DhanClientId, UserId
+from schemas.manifest import HEADER, Inputs, canonical, contents_of, manifest_of
 from schemas.market import Instrument
 from schemas.messages import Message
 from schemas.topics import MANIFEST, MANIFEST_CONTENTS, Topic
@@ -166,6 +176,53 @@ def test_a_user_whose_limits_are_others_is_named() -> None:
     assert the_sentence(before, after) == (
         f"user_limits: {user}.max_order_value is 100 in the record and 200 here"
     )
+
+
+PAPER, LEAVES = "http://127.0.0.1:1", "1100000001=127.0.0.1"
+HALT = Halt(
+    None, flatten=False, broker_kill=False, since=datetime.now(UTC), reason="because of Bala"
+)
+SAIL, BHEL = (BanList(date(2026, 11, 20), frozenset({name})) for name in ("SAIL", "BHEL"))
+MEMBER = Member(UserId(UUID(int=7)), DhanClientId("1100000001"), "203.0.113.7", in_force=True)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (ban_inputs(SAIL), ban_inputs(BHEL), "ban_list: symbols[0] is 'SAIL' in the record"),
+        (ban_inputs(SAIL), ban_inputs(None), "ban_list: "),
+        (halt_inputs(Halts("1", ())), halt_inputs(Halts("2", (HALT,))), "halts: has "),
+        (
+            member_inputs(Members("1", (MEMBER,))),
+            member_inputs(Members("2", (replace(MEMBER, in_force=False),))),
+            "members: in_force has",
+        ),
+        (
+            {"egress": egress_of(validate_mode(Mode.PAPER, PAPER))},
+            {"egress": egress_of(validate_mode(Mode.PAPER, PAPER, egress=[LEAVES]))},
+            "egress: accounts is 0 in the record and 1 here",
+        ),
+    ],
+    ids=["ban list", "no ban list", "halt", "member", "egress"],
+)
+def test_what_lets_an_order_leave_or_not_is_named_when_it_changes(
+    before: Inputs, after: Inputs, said: str
+) -> None:
+    assert said in the_sentence(before, after)
+
+
+def test_accounts_addresses_and_reasons_of_people_stay_out_of_manifests() -> None:
+    rules = validate_mode(Mode.PAPER, PAPER, egress=[LEAVES])
+    written = canonical(
+        {
+            "egress": egress_of(rules),
+            **halt_inputs(Halts("1", (HALT,))),
+            **member_inputs(Members("1", (MEMBER,))),
+        }
+    )
+
+    for private in (b"1100000001", b"127.0.0.1", b"203.0.113.7", b"Bala"):
+        assert private not in written
 
 
 def test_at_most_three_places_are_told() -> None:

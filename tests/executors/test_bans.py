@@ -74,7 +74,13 @@ async def test_a_file_that_breaks_takes_the_list_away_and_a_new_one_brings_it(
     tmp_path: Path,
 ) -> None:
     path, board = tmp_path / "fo_secban.csv", BanBoard()
-    poller = BanPoller(path, board, MonotonicClock())
+    heard = list[tuple[bool, Ban]]()
+    poller = BanPoller(
+        path,
+        board,
+        MonotonicClock(),
+        on_change=lambda found: heard.append((found is not None, board.of("SAIL", DAY))),
+    )
     seen = []
     for content in (None, FILE, FILE + "x", FILE, FILE + "\n" * MOST_BYTES):
         if content is not None:
@@ -83,3 +89,10 @@ async def test_a_file_that_breaks_takes_the_list_away_and_a_new_one_brings_it(
         seen.append(board.of("SAIL", DAY))
 
     assert seen == [Ban.UNKNOWN, Ban.IN_FORCE, Ban.UNKNOWN, Ban.IN_FORCE, Ban.UNKNOWN]
+    # each change once, while the one before it still holds
+    assert heard == [
+        (True, Ban.UNKNOWN),
+        (False, Ban.IN_FORCE),
+        (True, Ban.UNKNOWN),
+        (False, Ban.IN_FORCE),
+    ]

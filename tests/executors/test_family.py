@@ -428,13 +428,21 @@ async def test_while_the_database_is_away_the_members_known_last_hold() -> None:
     user = UserId(a_decision().id)
     board = MemberBoard(needed=True)
     known = Members("1", (Member(user, MINE, "203.0.113.7", in_force=True),))
-    poller = MemberPoller(Told(StoreAway("x"), known, StoreAway("x")), board, FastMachine().time())  # type: ignore[arg-type]  # of the store only this
+    store: Any = Told(StoreAway("x"), known, StoreAway("x"))  # of the store only this
+    heard = list[bool]()
+    poller = MemberPoller(
+        store,
+        board,
+        FastMachine().time(),
+        lambda _: heard.append(board.admits(user, MINE)),
+    )
     admitted = []
     for _ in range(3):
         await poller.poll()
         admitted.append((board.admits(user, MINE), board.minds(user, MINE)))
 
     assert admitted == [(False, False), (True, True), (True, True)]
+    assert heard == [False], "once, and before they hold"
     assert not board.admits(user, SPOUSES)
 
 

@@ -173,9 +173,17 @@ async def test_a_halt_of_all_orders_stops_and_another_only_halts(scripted: World
     impose = "select public.impose_halt($1, 'Asha', 'drill', $2)"
     await scripted.sql(impose, stopped, True)
     await scripted.sql(impose, halted, False)
-    board = HaltBoard()
+    board, heard = HaltBoard(), list[tuple[int, bool]]()
 
-    await HaltPoller(Store(scripted.client), board, MonotonicClock()).poll()
+    poller = HaltPoller(
+        Store(scripted.client),
+        board,
+        MonotonicClock(),
+        lambda halts: heard.append((len(halts.in_force), board.halted(stopped))),
+    )
+    await poller.poll()
+    await poller.poll()
 
+    assert heard == [(2, False)], "once, and before they hold"
     assert (board.halted(stopped), board.stopped(stopped)) == (True, True)
     assert (board.halted(halted), board.stopped(halted)) == (True, False)
