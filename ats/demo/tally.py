@@ -13,6 +13,7 @@ from enum import StrEnum
 from statistics import quantiles
 from uuid import UUID
 
+from audit.manifest import named_by
 from bus.records import Record
 from executors.reasons import for_user
 from executors.risk.denial import Denial
@@ -22,6 +23,7 @@ from schemas.codec import decode
 from schemas.errors import Unreadable
 from schemas.history import is_history
 from schemas.ids import InstrumentId, UserId
+from schemas.manifest import Manifest
 from schemas.market import Action, Side
 from schemas.messages import (
     CallOutcome,
@@ -48,6 +50,8 @@ from schemas.units import NS_PER_SECOND, Paise, UtcNs
 FOLLOWED: tuple[Topic, ...] = tuple(
     topic for topic in topics.CATALOGUE if not topic.holds_snapshots
 )
+# what a service writes before it has a manifest to name: the manifest itself
+_UNNAMED = frozenset({topics.MANIFEST.name, topics.MANIFEST_CONTENTS.name})
 RECENT = 8  # decisions in the live view
 
 
@@ -62,6 +66,7 @@ class Promise(StrEnum):
     ONE_ORDER = "a user has one order at most for each decision"
     OFF_IS_OFF = "who is switched off got no order"
     DHAN_KNOWS = "every accepted order has Dhan's order id"
+    NAMED = "every record names the manifest it was made under, and ats.manifest has it"
     EXITS_WORK = "no closing order was denied by the day's number of orders"
 
 
@@ -127,11 +132,14 @@ class Tally:
         default_factory=lambda: defaultdict(Counter)
     )
     _without: dict[UUID, FanOut] = field(default_factory=dict)
+    _manifests: set[UUID] = field(default_factory=set)
+    _made_under: dict[UUID | None, str] = field(default_factory=dict)
     _held: Counter[tuple[UserId, InstrumentId]] = field(default_factory=Counter)
 
     def take(self, record: Record) -> None:
         """Count one record of any followed topic."""
         self._look_for_tokens(record)
+        self._name(record)
         if record.topic == topics.TICKS.name:
             self._take_ticks(record)
             return
@@ -146,6 +154,16 @@ class Tally:
             self.counts[topic.name] += 1
             self._published[message.id] = record.published_at
             self._note(message, record)
+
+    def _name(self, record: Record) -> None:
+        """Remember the first record of each manifest, and of none."""
+        if record.topic in _UNNAMED:
+            return
+        try:
+            name = named_by(record)
+        except Unreadable:
+            name = None
+        self._made_under.setdefault(name, str(record))
 
     def _take_ticks(self, record: Record) -> None:
         if is_history(record.value):
@@ -192,6 +210,8 @@ class Tally:
                 self._without[message.decision_id] = message
             case FeedEvent():
                 self.feed.append(message)
+            case Manifest():
+                self._manifests.add(message.id)
             case _:
                 self._note_books(message)
 
@@ -332,7 +352,8 @@ class Tally:
     def promises(self) -> Mapping[Promise, list[str]]:
         """Each promise with what breaks it. Ask when nothing is pending any more."""
         found: dict[Promise, list[str]] = {each: list(self._broken[each]) for each in Promise}
-        for promise, problem in (*self._of_orders(), *self._of_accepted()):
+        broken = (*self._of_orders(), *self._of_accepted(), *self._of_manifests())
+        for promise, problem in broken:
             found[promise].append(problem)
         if waiting := self.pending():
             found[Promise.ANSWERED].append(waiting)
@@ -358,6 +379,13 @@ class Tally:
             if correction.corrects not in told:
                 what = f"correction of an outcome that was never told: {correction.order_id}"
                 yield Promise.ONE_OUTCOME, what
+
+    def _of_manifests(self) -> Iterator[tuple[Promise, str]]:
+        for name, place in self._made_under.items():
+            if name is None:
+                yield Promise.NAMED, f"{place} names no manifest"
+            elif name not in self._manifests:
+                yield Promise.NAMED, f"{place} names manifest {name}, which nobody wrote"
 
     def _of_accepted(self) -> Iterator[tuple[Promise, str]]:
         accepted = self.accepted()

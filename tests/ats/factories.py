@@ -21,6 +21,8 @@ from schemas.ids import (
     order_id,
     scan_id,
 )
+from schemas.manifest import HEADER as MANIFEST_HEADER
+from schemas.manifest import manifest_of
 from schemas.market import Action, Direction, Side, Timeframe
 from schemas.messages import Decision, Execution, Message, OrderIntent, Origin, Outcome, Signal
 from schemas.ticks import TICK, Batch
@@ -33,6 +35,7 @@ TCS = InstrumentId(Segment.NSE_EQ, 11_536)
 DAY = date(2026, 11, 20)
 OPEN = market_session(DAY).open
 ASHA = UserId(UUID(int=1))
+MADE_UNDER = manifest_of("test", {}, OPEN)
 
 
 def a_record(topic: Topic, value: bytes, *, offset: int = 0, published_at: int = 0) -> Record:
@@ -43,7 +46,7 @@ def a_record(topic: Topic, value: bytes, *, offset: int = 0, published_at: int =
         key=b"key",
         value=value,
         published_at=UtcNs(published_at),
-        headers={},
+        headers={MANIFEST_HEADER: str(MADE_UNDER.id).encode()},
     )
 
 

@@ -32,6 +32,7 @@ from simulator.market.session import market_session
 from tests.ats.factories import (
     ASHA,
     DAY,
+    MADE_UNDER,
     TCS,
     a_batch,
     a_decision,
@@ -48,7 +49,7 @@ USED_UP = for_user(Denial.ORDERS_OF_THE_DAY_USED_UP)
 
 def tally_of(*records: object) -> Tally:
     tally = Tally()
-    for record in records:
+    for record in (recorded(topics.MANIFEST, MADE_UNDER), *records):
         tally.take(record)  # type: ignore[arg-type]
     return tally
 

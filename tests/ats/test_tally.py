@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -8,6 +9,7 @@ from ats.demo.tally import Tally
 from bus.records import Record
 from schemas import topics
 from schemas.ids import DhanOrderId, UserId, derive
+from schemas.manifest import HEADER
 from schemas.market import Side
 from schemas.messages import (
     CallOutcome,
@@ -25,6 +27,7 @@ from schemas.units import NS_PER_SECOND, Paise, Price, Quantity
 from tests.ats.factories import (
     ASHA,
     DAY,
+    MADE_UNDER,
     OPEN,
     TCS,
     a_batch,
@@ -49,7 +52,7 @@ def a_day() -> list[Record]:
 
 def tally_of(*records: Record, **settings: frozenset[object]) -> Tally:
     tally = Tally(**settings)  # type: ignore[arg-type]
-    for record in records:
+    for record in (recorded(topics.MANIFEST, MADE_UNDER), *records):
         tally.take(record)
     return tally
 
@@ -59,6 +62,25 @@ def test_a_day_where_everything_has_one_end_has_no_problems() -> None:
 
     assert tally.problems() == []
     assert tally.accepted_by_user() == {ASHA: 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ({}, "names no manifest"),
+        ({HEADER: b"odd"}, "names no manifest"),
+        ({HEADER: str(ASHA).encode()}, f"names manifest {ASHA}, which nobody wrote"),
+    ],
+    ids=["none", "no id", "nobody's"],
+)
+def test_a_record_that_names_no_manifest_of_the_topic_is_a_problem(
+    name: dict[str, bytes], said: str
+) -> None:
+    first, *others = a_day()
+
+    problems = tally_of(replace(first, headers=name), *others).problems()
+
+    assert problems == [f"ats.signals-0@0 {said}"]
 
 
 def test_ticks_are_counted_by_row_and_move_the_clock() -> None:

@@ -191,11 +191,11 @@ MEMBER = Member(UserId(UUID(int=7)), DhanClientId("1100000001"), "203.0.113.7", 
     [
         (ban_inputs(SAIL), ban_inputs(BHEL), "ban_list: symbols[0] is 'SAIL' in the record"),
         (ban_inputs(SAIL), ban_inputs(None), "ban_list: "),
-        (halt_inputs(Halts("1", ())), halt_inputs(Halts("2", (HALT,))), "halts: has "),
+        (halt_inputs(Halts("1", ())), halt_inputs(Halts("2", (HALT,))), "halts: {"),
         (
             member_inputs(Members("1", (MEMBER,))),
             member_inputs(Members("2", (replace(MEMBER, in_force=False),))),
-            "members: in_force has",
+            "members: ",
         ),
         (
             {"egress": egress_of(validate_mode(Mode.PAPER, PAPER))},
