@@ -89,7 +89,7 @@ async def run(options: WhyOptions, now: UtcNs, source_of: OpenSource) -> None:
         )
     if found.meant:
         tell.print(f"taken for {found.meant[0]}", style="dim", highlight=False)
-    told = [_printable(each) for each in sentences(story, shipped_rates())]
+    told = [printable(each) for each in sentences(story, shipped_rates())]
     if options.html:
         _write(options.html, page(story, told, bars, _title(story)))
         tell.print(f"written: {options.html}", highlight=False, soft_wrap=True)
@@ -99,7 +99,7 @@ async def run(options: WhyOptions, now: UtcNs, source_of: OpenSource) -> None:
         Console().print(tree(story, told), soft_wrap=True)
 
 
-def _printable(each: Sentence) -> Sentence:
+def printable(each: Sentence) -> Sentence:
     """What came from outside steers neither a terminal nor the direction of a page's text."""
     return replace(
         each,

@@ -26,7 +26,17 @@ from bus.records import Output, Record
 from bus.topics import create_topics
 from schemas import ticks
 from schemas.errors import Misconfigured
-from schemas.topics import CATALOGUE, CHECKPOINTS, LEDGER, ORDER_EVENTS, TICKS, PartitionPlan, Topic
+from schemas.topics import (
+    CATALOGUE,
+    CHECKPOINTS,
+    FEED,
+    LEDGER,
+    ORDER_EVENTS,
+    SESSIONS,
+    TICKS,
+    PartitionPlan,
+    Topic,
+)
 from schemas.units import NS_PER_SECOND, UtcNs
 
 # what happened, without services' states and without what was signed of other topics; at one moment
@@ -34,6 +44,8 @@ from schemas.units import NS_PER_SECOND, UtcNs
 REPUBLISHED: Final = tuple(
     topic for topic in CATALOGUE if not topic.holds_snapshots and topic not in (LEDGER, CHECKPOINTS)
 )
+_OF_MACHINES: Final = frozenset({FEED.name, SESSIONS.name})
+NEAR: Final = UtcNs.minutes(60)  # a service starts so long before the market at most
 _PREFIX: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,59}")
 
 
@@ -94,8 +106,7 @@ async def republish(
 ) -> Counter[str]:
     """Write what is recorded of `span` to topics whose names begin with `prefix`.
 
-    Returns how many records went to each. A record without a market time, and a day's history
-    before it, stay out.
+    Returns how many records went to each. What `OfSpan` leaves out stays out.
 
     Raises:
         Misconfigured: a prefix that cannot be used, or topics of these names that are not empty.
@@ -115,6 +126,37 @@ async def republish(
     return written
 
 
+class OfSpan:
+    """Picks the records of a span out of all, which come in the order in which they were written.
+
+    A record is of the day that it is about. What tells of the machine's time (who is active, what
+    became of a connection) is of the day of the record written next, as in a replay of an old
+    market both differ. A record without a time, and the history before a day, are of none.
+    """
+
+    def __init__(self, span: Span) -> None:
+        self._span = span
+        self._held: list[Record] = []
+        self._within = False
+
+    def take(self, record: Record) -> list[Record]:
+        """The records of the span that are known to be, now that `record` came."""
+        moment = market_time(record)
+        if moment is None:
+            return []
+        of_span = moment in self._span
+        if record.topic in _OF_MACHINES and not of_span:
+            self._held.append(record)
+            return []
+        held, self._held, self._within = self._held, [], of_span
+        near = [each for each in held if record.published_at - each.published_at <= NEAR]
+        return [*near, record] if of_span else []
+
+    def rest(self) -> list[Record]:
+        """What nothing was written after: of the day of the record before."""
+        return self._held if self._within else []
+
+
 def as_output(record: Record, topic: Topic) -> Output:
     """The same record for `topic`: partition, key, bytes and headers."""
     headers = tuple(record.headers.items())
@@ -126,14 +168,16 @@ async def _of(
 ) -> AsyncGenerator[Record, None]:
     extents = await extents_of(connection, *REPUBLISHED)
     total, done = sum(end - begin for begin, end in extents.values()), 0
+    chosen = OfSpan(span)
     async with aclosing(read_in_order(connection, REPUBLISHED)) as records:
         async for record in records:
             done += 1
             if done % TELL_EVERY == 0:
                 tell("writing the day again", done, total)
-            moment = market_time(record)
-            if moment is not None and moment in span:
-                yield record
+            for each in chosen.take(record):
+                yield each
+    for each in chosen.rest():
+        yield each
 
 
 async def made(connection: KafkaConnection, target: KafkaConnection, wanted: list[Topic]) -> None:

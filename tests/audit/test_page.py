@@ -2,7 +2,11 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from io import StringIO
 
+from rich.console import Console
+
+from ats.commands.why import as_json, printable, tree
 from audit.page import BARS_AFTER, BARS_BEFORE, around, chart, page
 from audit.sentences import sentences
 from schemas.ids import derive
@@ -81,3 +85,18 @@ def test_bars_are_those_next_to_the_signal_each_once() -> None:
     assert [each.event_time for each in shown] == [
         SIGNAL.event_time + n * FIVE for n in range(-BARS_BEFORE + 1, BARS_AFTER + 1)
     ]
+
+
+def test_what_came_from_outside_turns_no_text_round_and_steers_no_terminal() -> None:
+    hostile = a_decision(reasoning="up\x1b[2J\u202ekcatta")
+    chain = [hostile if each is DECISION else each for each in CHAIN]
+    story = story_from(INTENT, (*chain, *OURS))
+    told = [printable(each) for each in sentences(story)]
+    shown = Console(file=StringIO(), width=200)
+
+    shown.print(tree(story, told), soft_wrap=True)
+
+    for text in (page(story, told, [bar(0)], "t"), as_json(story, told), shown.file.getvalue()):  # type: ignore[attr-defined]  # a StringIO
+        assert "\x1b[2J" not in text
+        assert "\u202e" not in text
+        assert "kcatta" in text
