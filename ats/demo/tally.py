@@ -50,8 +50,11 @@ from schemas.units import NS_PER_SECOND, Paise, UtcNs
 FOLLOWED: tuple[Topic, ...] = tuple(
     topic for topic in topics.CATALOGUE if not topic.holds_snapshots
 )
-# what a service writes before it has a manifest to name: the manifest itself
-_UNNAMED = frozenset({topics.MANIFEST.name, topics.MANIFEST_CONTENTS.name})
+# a manifest, which a service writes before it has one to name, and what is signed of other topics
+_UNNAMED = frozenset(
+    topic.name
+    for topic in (topics.MANIFEST, topics.MANIFEST_CONTENTS, topics.LEDGER, topics.CHECKPOINTS)
+)
 RECENT = 8  # decisions in the live view
 
 
