@@ -17,7 +17,7 @@ from schemas.errors import Unreadable
 
 log = structlog.get_logger(__name__)
 
-OnBans: TypeAlias = Callable[[BanList | None], None]
+OnBans: TypeAlias = Callable[[BanList | None], object]
 
 READ_EVERY: Final = 30.0  # seconds; the file changes once a day
 MOST_BYTES: Final = 64 * 1024  # NSE's has less than one kilobyte

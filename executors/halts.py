@@ -22,7 +22,7 @@ from schemas.ids import UserId
 
 log = structlog.get_logger(__name__)
 
-OnHalts: TypeAlias = Callable[[Halts], None]
+OnHalts: TypeAlias = Callable[[Halts], object]
 
 POLL_EVERY: Final = 0.5  # a halt holds within a second
 

@@ -48,7 +48,7 @@ class Members:
     all: tuple[Member, ...]
 
 
-OnMembers: TypeAlias = Callable[[Members], None]
+OnMembers: TypeAlias = Callable[[Members], object]
 
 
 class MemberStore:

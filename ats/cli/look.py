@@ -316,8 +316,8 @@ def why(
         str,
         typer.Argument(
             metavar="ID",
-            help="Of an order, execution, trade, exit, position, decision, report or signal, or of "
-            "a line of user_trade_logs; or Dhan's number of an order. Eight characters may do.",
+            help="Of an order, execution, trade, exit, position, decision, report or signal; or "
+            "Dhan's number of an order. Eight characters may do.",
         ),
     ],
     since: Annotated[

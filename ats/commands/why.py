@@ -207,7 +207,7 @@ def _unknown(options: WhyOptions, found: Found) -> str:
         )
     return (
         f"nothing recorded{since} is named {options.name!r}: give the id of an order, execution, "
-        "trade, exit, position, decision, report or signal, of a line of user_trade_logs, or "
+        "trade, exit, position, decision, report or signal, or "
         f"Dhan's number of an order; {PREFIX} characters of an id may do; "
         "see: ats tail ats.executions"
     )
