@@ -216,6 +216,7 @@ SAW: Final[Mapping[str, Saw]] = {
     "funds_cover_the_order": lambda order, _, seen: (
         f"order {rupees(order.quantity * order.price)}, funds {_funds(seen)}"
     ),
+    "intent_is_logged": lambda _, __, seen: f"signed, or not asked for: {_yes(seen.logged)}",
     "day_has_orders_left": lambda _, __, seen: _count_of_most(
         seen.sent.today, seen.limits.max_orders_per_day
     ),
