@@ -31,7 +31,8 @@ USERS: Final = {
     *("halt_own_trading", "lift_own_halt", "tighten_own_limits"),
     "own_limits_and_checks",
 }
-INVOKED: Final = {"own_account"}  # runs as who calls it, and has no rights of its own
+# run as who calls them, and have no rights of their own
+INVOKED: Final = {"own_account", "log_outcome"}
 INNER: Final = {
     *("refuse_too_many", "halt_key", "wait_for_claims", "halt", "is_halted"),
     *("no_larger", "no_smaller", "no_others", "no_wider", "refuse_unknown_limits"),

@@ -104,6 +104,20 @@ async def logs_of(superuser: Connection, intent: Intent) -> list[tuple[object, .
     return [tuple(row) for row in await superuser.fetch(query, intent.user, intent.decision)]
 
 
+async def test_a_line_of_the_log_has_the_id_of_its_order(
+    supabase_stack: SupabaseStack, service: AsyncClient, superuser: Connection
+) -> None:
+    user, _ = await trading_user(supabase_stack)
+    taken, refused = await an_intent(service, user), await an_intent(service, user)
+    await taken.claim()
+    await taken.settle("accepted", "42")
+    await refused.settle("denied", reason="switched_off")
+
+    lines = await superuser.fetch("select id from user_trade_logs where user_id = $1", user.id)
+
+    assert {line["id"] for line in lines} == {taken.order, refused.order}
+
+
 async def test_a_claim_hands_out_the_users_token(
     supabase_stack: SupabaseStack, service: AsyncClient
 ) -> None:
