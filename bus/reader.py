@@ -201,6 +201,8 @@ async def partitions_of(client: AIOKafkaConsumer, topics: Sequence[Topic]) -> li
     await until_known(look)
     if missing := next((name for name, those in found.items() if not those), None):
         raise Misconfigured(f"topic missing: {missing}; run `ats topics create`")
+    # all at once: what asks for offsets makes each unknown topic known by a refresh of its own
+    await client._client.set_topics(tuple(found))  # noqa: SLF001
     return [each for those in found.values() for each in those]
 
 
