@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from ats import DISTRIBUTION
-from ats.cli import ledger, look, rules, services, set_up, try_it
+from ats.cli import ledger, look, recorded, rules, services, set_up, try_it
 from ats.cli.groups import Commands
 from ats.runtime import exit_codes
 from schemas.errors import Misconfigured, TryLater, Unreadable
@@ -49,9 +49,9 @@ PANELS: Final[dict[str, dict[str, Callable[..., None]]]] = {
     LOOK: {
         "tail": look.tail,
         "why": look.why,
-        "replay": look.replay,
-        "scorecard": look.scorecard,
-        "evaluate": look.evaluate,
+        "replay": recorded.replay,
+        "scorecard": recorded.scorecard,
+        "evaluate": recorded.evaluate,
         "kill": look.kill,
         "states": look.states,
         "preflight": look.preflight,
