@@ -8,7 +8,7 @@ not of the record.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, time
 from functools import lru_cache
 
@@ -107,7 +107,7 @@ def context_of(seen: SeenContext, instrument: InstrumentId) -> PreTradeContext:
         ValueError: the record names something that this version does not know.
         Misconfigured: its square-off is later than a broker's.
     """
-    limits, quote = seen.limits, seen.quote
+    quote = seen.quote
     return PreTradeContext(
         now=seen.now,
         mode_allows=seen.mode_allows,
@@ -116,21 +116,7 @@ def context_of(seen: SeenContext, instrument: InstrumentId) -> PreTradeContext:
         feed_clock=seen.feed_clock,
         quote=Quote(quote.price, quote.traded_at) if quote else None,
         sent=OrderCounts(**seen.sent.model_dump()),
-        limits=UserLimits(
-            max_order_value=limits.max_order_value,
-            max_orders_per_day=limits.max_orders_per_day,
-            max_deviation=limits.max_deviation,
-            max_open_positions=limits.max_open_positions,
-            max_symbol_exposure=limits.max_symbol_exposure,
-            max_exposure=limits.max_exposure,
-            max_daily_loss=limits.max_daily_loss,
-            segments=None if limits.segments is None else frozenset(map(Segment, limits.segments)),
-            products=None if limits.products is None else frozenset(limits.products),
-            long_only=limits.long_only,
-            stop_out_cooldown=limits.stop_out_cooldown,
-            max_stop_outs_per_day=limits.max_stop_outs_per_day,
-            known=limits.known,
-        ),
+        limits=_limits_of(seen.limits),
         position=seen.position,
         token_refused=seen.token_refused,
         account=Account(seen.account),
@@ -172,34 +158,23 @@ def context_of(seen: SeenContext, instrument: InstrumentId) -> PreTradeContext:
 def _seen_crowd(crowd: Crowd | None) -> SeenCrowd | None:
     if crowd is None:
         return None
-    return SeenCrowd(
-        asked=crowd.asked,
-        ordered=crowd.ordered,
-        others=crowd.others,
-        volume=crowd.volume,
-        most=crowd.most,
-        lot=crowd.lot,
-    )
+    return SeenCrowd(**asdict(crowd))
 
 
 # What thousands of orders of one decision share is made once: the records are frozen.
 @lru_cache(maxsize=1_024)
 def _limits(limits: UserLimits) -> SeenLimits:
-    return SeenLimits(
-        max_order_value=limits.max_order_value,
-        max_orders_per_day=limits.max_orders_per_day,
-        max_deviation=limits.max_deviation,
-        max_open_positions=limits.max_open_positions,
-        max_symbol_exposure=limits.max_symbol_exposure,
-        max_exposure=limits.max_exposure,
-        max_daily_loss=limits.max_daily_loss,
-        segments=_sorted(limits.segments),
-        products=_sorted(limits.products),
-        long_only=limits.long_only,
-        stop_out_cooldown=limits.stop_out_cooldown,
-        max_stop_outs_per_day=limits.max_stop_outs_per_day,
-        known=limits.known,
-    )
+    names = {"segments": _sorted(limits.segments), "products": _sorted(limits.products)}
+    return SeenLimits(**{name: getattr(limits, name) for name in SeenLimits.model_fields} | names)
+
+
+def _limits_of(seen: SeenLimits) -> UserLimits:
+    segments, products = seen.segments, seen.products
+    names = {
+        "segments": None if segments is None else frozenset(map(Segment, segments)),
+        "products": None if products is None else frozenset(products),
+    }
+    return UserLimits(**seen.model_dump() | names)
 
 
 @lru_cache(maxsize=1_024)
