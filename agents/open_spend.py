@@ -13,6 +13,8 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
+from schemas.errors import Misconfigured
+
 # lines before the file is written anew with only what is open; some 40 bytes each
 MAX_LINES: Final = 20_000
 
@@ -26,6 +28,7 @@ class OpenSpend:
     """
 
     def __init__(self, path: Path) -> None:
+        """Raises Misconfigured when the file holds something else."""
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self._open = _read(path)
@@ -40,7 +43,9 @@ class OpenSpend:
         """
         if self._lines >= MAX_LINES:
             self._rewrite()
-        os.write(self._file, _line(day, change))
+        line = _line(day, change)
+        if os.write(self._file, line) < len(line):
+            raise OSError(f"no room for a whole line in {self._path}")
         self._open[day] += change
         self._lines += 1
 
@@ -63,9 +68,19 @@ def _line(day: date, change: int) -> bytes:
 def _read(path: Path) -> Counter[date]:
     """What is open; a line that a kill cut in two is passed over."""
     found: Counter[date] = Counter()
-    if path.exists():
-        for line in path.read_bytes().decode(errors="replace").splitlines(keepends=True):
-            day, _, change = line.partition(" ")
-            if line.endswith("\n"):
-                found[date.fromisoformat(day)] += int(change)
+    if not path.exists():
+        return found
+    lines = path.read_bytes().decode(errors="replace").splitlines(keepends=True)
+    for number, line in enumerate(lines, 1):
+        day, _, change = line.partition(" ")
+        if not line.endswith("\n"):
+            continue
+        try:
+            found[date.fromisoformat(day)] += int(change)
+        except ValueError:
+            raise Misconfigured(
+                f"{path}, line {number}: no day and paise that are reserved for model calls. What "
+                "was under way is not known, so no model is asked: take the file away, and count "
+                "what the provider billed"
+            ) from None
     return found

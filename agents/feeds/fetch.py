@@ -49,8 +49,17 @@ class Document:
 
 
 def open_feed_client() -> httpx.AsyncClient:
-    """A client for `fetch`: it follows nothing and takes no proxy from the environment."""
-    return httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=FETCH_WITHIN)
+    """A client for `fetch`: it follows nothing and takes no proxy from the environment.
+
+    It keeps no connection. One is known by its address, and two names at one address would share
+    what only the first one's certificate was checked for.
+    """
+    return httpx.AsyncClient(
+        trust_env=False,
+        follow_redirects=False,
+        timeout=FETCH_WITHIN,
+        limits=httpx.Limits(max_keepalive_connections=0),
+    )
 
 
 async def resolved(host: str, port: int) -> Sequence[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from agents import open_spend
 from agents.app import LlmGateway
 from agents.open_spend import OpenSpend
+from schemas.errors import Misconfigured
 from schemas.units import Paise
 from tests.agents.factories import DAY
 from tests.agents.provider import Provider, wholly
@@ -108,6 +110,24 @@ def test_a_line_that_a_kill_cut_in_two_is_passed_over(tmp_path: Path) -> None:
     path.write_text(f"{DAY.isoformat()} 400\n{DAY.isoformat()} 70")
 
     assert OpenSpend(path).lost == {DAY: 400}
+
+
+def test_a_file_of_something_else_is_named_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "agents.spend"
+    path.write_text(f"{DAY.isoformat()} 400\n{DAY.isoformat()} 40{DAY.isoformat()} 7\n")
+
+    with pytest.raises(Misconfigured, match=r"agents\.spend, line 2"):
+        OpenSpend(path)
+
+
+def test_a_disk_that_takes_half_a_line_lets_no_call_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, whole = OpenSpend(tmp_path / "agents.spend"), os.write
+    monkeypatch.setattr(os, "write", lambda to, line: whole(to, line[:5]))
+
+    with pytest.raises(OSError, match="no room"):
+        file.note(DAY, 400)
 
 
 @given(changes=st.lists(st.integers(1, 900), max_size=40), every=st.integers(1, 7))

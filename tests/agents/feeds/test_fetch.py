@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator, Sequence
 
 import httpx
 import pytest
+from aiohttp import web
 
 from agents.feeds.documents import MAX_BYTES
-from agents.feeds.fetch import Document, fetch
+from agents.feeds.fetch import Document, fetch, open_feed_client
 from schemas.errors import TryLater, Unreadable
 from tests.agents.feeds.publisher import Answer, Publisher, answer, at_home, endless, silence
 
@@ -143,6 +144,22 @@ async def test_a_name_that_moves_inside_after_a_redirect_is_not_followed(
         patched.setattr("agents.feeds.fetch._is_public", lambda address: address == "127.0.0.1")
         with pytest.raises(Unreadable, match=r"10\.0\.0\.1"):
             await fetch(http, feed, resolve=rebinding)
+
+
+async def test_two_names_at_one_address_share_no_connection(publisher: Publisher) -> None:
+    ports = set[int]()
+
+    async def note(request: web.Request) -> web.StreamResponse:
+        assert request.transport
+        ports.add(request.transport.get_extra_info("peername")[1])
+        return web.Response(body=b"<rss/>")
+
+    publisher.routes["rss"] = note
+    async with open_feed_client() as http:
+        for host in ("news.example", "other.example"):
+            await fetch(http, publisher.feed(host=host), resolve=at_home)
+
+    assert len(ports) == 2
 
 
 async def test_a_name_that_nobody_knows_and_a_closed_port_are_tried_again_later(
