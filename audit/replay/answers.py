@@ -120,11 +120,11 @@ class Answered:
 async def scan_again(recorded: Scan, cache: LlmCallCache, agents: AgentsAsSet) -> Answered:
     """The day's scan, from the features that stand in the recorded one."""
     journal = RecordedJournal(cache)
-    assessed = [assessed(entry) for entry in recorded.entries]
+    candidates = [assessed(entry) for entry in recorded.entries]
     scan = await scan_of(
         recorded.trading_date,
         recorded.event_time,
-        assessed,
+        candidates,
         journal=journal,
         deadline=NO_HURRY,
         options=agents.scout,

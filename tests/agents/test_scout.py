@@ -17,6 +17,7 @@ from agents.journal import Journal, LlmCallCache, ReplayJournal
 from agents.model import Model
 from agents.scout import History, ScoutOptions, scan
 from agents.store import scan_rows
+from audit.replay.answers import AgentsAsSet, scan_again
 from schemas.codec import decode, encode
 from schemas.errors import TryLater, Unreadable
 from schemas.ids import Segment
@@ -64,6 +65,9 @@ class Histories:
         return bars(90, drift=(instrument.id.security_id - 4) * 60)
 
 
+OPTIONS = ScoutOptions(shortlist=3, candidates=5)
+
+
 async def scout(
     journal: Journal, history: History | None = None, universe: Sequence[Instrument] = UNIVERSE
 ) -> Scan:
@@ -75,7 +79,7 @@ async def scout(
         journal=journal,
         model_seconds=10,
         limiter=Unhurried(),
-        options=ScoutOptions(shortlist=3, candidates=5),
+        options=OPTIONS,
     )
 
 
@@ -221,6 +225,16 @@ async def test_a_recorded_scan_replays_to_the_same_bytes_without_a_request(
 
     assert encode(replayed) == encode(lived)
     assert len(provider.requests) == asked == 1
+
+
+async def test_a_replayed_day_makes_its_scan_from_the_recorded_features(model: Model) -> None:
+    topic = Topic()
+    lived = await scout(a_journal(model, topic))
+
+    again = await scan_again(lived, LlmCallCache(topic.calls), AgentsAsSet(scout=OPTIONS))
+
+    assert [each.value for each in again.outputs] == [encode(lived)]
+    assert not again.note
 
 
 async def test_a_scout_whose_model_hangs_still_gives_a_scan(
