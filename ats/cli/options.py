@@ -39,6 +39,13 @@ Day = Annotated[
 ]
 
 
+def log_errors_only(command: str) -> None:
+    """For a command whose output is its answer: nothing else may come on standard output."""
+    from ats.runtime.logs import configure
+
+    configure(command, style="console", level="error", secrets=())
+
+
 def finish(work: Coroutine[Any, Any, int | None]) -> None:
     """Run a command to its end; what it returns is the exit code."""
     sys.exit(asyncio.run(work) or exit_codes.DONE)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ats.cli.options import day_of, finish, speed_of
+from ats.cli.options import day_of, finish, log_errors_only, speed_of
 
 TradingDay = Annotated[
     str, typer.Argument(metavar="[DATE]", help="The trading day, such as 2026-11-20.")
@@ -97,9 +97,8 @@ def replay(
     from ats.replay.options import ReplayOptions
     from ats.replay.whatif import WhatIfOptions
     from ats.replay.whatif import run as run_what_if
-    from ats.runtime.logs import configure
 
-    configure("replay", style="console", level="error", secrets=())  # the cores log what they do
+    log_errors_only("replay")
     changes = Changes.of(sets or (), limits or (), rules=rules, prompts=prompt, model=model)
     options = ReplayOptions.of(
         day_of(day, "DATE"),
@@ -149,11 +148,10 @@ def scorecard(
     By rule, agent, model and prompt, beside buying and holding and a random agent of the same
     turnover, with intervals. It says so when there are too few to say anything.
     """
-    from ats.runtime.logs import configure
     from ats.scorecard.command import run
     from ats.scorecard.options import ScorecardOptions
 
-    configure("scorecard", style="console", level="error", secrets=())  # the cores log what they do
+    log_errors_only("scorecard")
     options = ScorecardOptions.of(
         day_of(day, "DATE"),
         day_of(first, "--from"),
@@ -198,10 +196,9 @@ def evaluate(
     a yes. The difference is taken signal by signal and has an interval.
     """
     from ats.replay.options import ReplayOptions
-    from ats.runtime.logs import configure
     from ats.scorecard.evaluate import EvaluateOptions, run
 
-    configure("evaluate", style="console", level="error", secrets=())  # the cores log what they do
+    log_errors_only("evaluate")
     replayed = ReplayOptions.of(
         day_of(day, "DATE"),
         day_of(first, "--from"),

@@ -218,3 +218,36 @@ def test_the_version_is_that_of_the_installation() -> None:
 
     assert done.returncode == exit_codes.DONE
     assert done.stdout == f"ats {metadata.version('agentic-trading-system')}\n"
+
+
+LOGS_WHILE_IT_ANSWERS = """
+import structlog
+from ats.cli import {module}
+def finish(work):
+    work.close()
+    structlog.get_logger().info("kafka_ready")
+    print("the answer")
+{module}.finish = finish
+{module}.{command}({argument!r})
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "command", "argument"),
+    [
+        ("look", "why", "1994d8ce"),
+        ("recorded", "replay", "2026-11-20"),
+        ("recorded", "scorecard", "2026-11-20"),
+        ("ledger", "verify", "2026-11-20"),
+        ("ledger", "replay", "2026-11-20"),
+        ("ledger", "prove", "1994d8ce-1823-5784-977d-08b055641024"),
+    ],
+)
+def test_nothing_but_the_answer_comes_on_standard_output(
+    module: str, command: str, argument: str
+) -> None:
+    said = LOGS_WHILE_IT_ANSWERS.format(module=module, command=command, argument=argument)
+
+    ran = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=False)
+
+    assert (ran.stdout, ran.stderr) == ("the answer\n", "")
