@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ats.cli.groups import group
-from ats.cli.options import day_of, finish, log_errors_only
+from ats.cli.options import day_of, finish
 
 ledger = group("Prove that no record was changed: keys, the ledger, its witness, proofs.")
 
@@ -79,7 +79,6 @@ def verify(
     found = day_of(day, "DATE")
     if found is None:
         raise Misconfigured("no day given: `ats ledger verify 2026-11-20`")
-    log_errors_only("ledger")
     finish(work(VerifyOptions(found, _resolved(demo), head, as_json)))
 
 
@@ -93,7 +92,6 @@ def replay(
     from ats.ledger.replay import run as work
     from schemas.errors import Misconfigured
 
-    log_errors_only("ledger")
     found = day_of(day, "DATE")
     if found is None:
         raise Misconfigured("no day given: `ats ledger replay 2026-11-20`")
@@ -120,7 +118,6 @@ def prove(
         id_ = OrderId(UUID(order))
     except ValueError:
         raise Misconfigured(f"{order!r} is no order's id: see `ats tail ats.orders`") from None
-    log_errors_only("ledger")
     finish(work(id_, into, _resolved(demo)))
 
 

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from ats.cli.groups import group
-from ats.cli.options import day_of, finish, log_errors_only
+from ats.cli.options import day_of, finish
 from schemas.units import IST, UtcNs
 
 members = group("Whose accounts ATS_MODE=family trades: declare members, list and remove them.")
@@ -349,7 +349,6 @@ def why(
     from ats.commands.why import WhyOptions, run
     from ats.replay.source import recorded_by
 
-    log_errors_only("why")
     options = WhyOptions(name, since, as_json, html, demo)
     finish(run(options, UtcNs(time.time_ns()), recorded_by))
 

@@ -39,15 +39,15 @@ Day = Annotated[
 ]
 
 
-def log_errors_only(command: str) -> None:
-    """For a command whose output is its answer: nothing else may come on standard output."""
+def finish(work: Coroutine[Any, Any, int | None]) -> None:
+    """Run a command to its end; what it returns is the exit code.
+
+    Standard output is the command's answer. Of the log errors come, on standard error; a service
+    says more once it has read its settings.
+    """
     from ats.runtime.logs import configure
 
-    configure(command, style="console", level="error", secrets=())
-
-
-def finish(work: Coroutine[Any, Any, int | None]) -> None:
-    """Run a command to its end; what it returns is the exit code."""
+    configure("ats", style="console", level="error", secrets=())
     sys.exit(asyncio.run(work) or exit_codes.DONE)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ats.cli.options import day_of, finish, log_errors_only, speed_of
+from ats.cli.options import day_of, finish, speed_of
 
 TradingDay = Annotated[
     str, typer.Argument(metavar="[DATE]", help="The trading day, such as 2026-11-20.")
@@ -98,7 +98,6 @@ def replay(
     from ats.replay.whatif import WhatIfOptions
     from ats.replay.whatif import run as run_what_if
 
-    log_errors_only("replay")
     changes = Changes.of(sets or (), limits or (), rules=rules, prompts=prompt, model=model)
     options = ReplayOptions.of(
         day_of(day, "DATE"),
@@ -151,7 +150,6 @@ def scorecard(
     from ats.scorecard.command import run
     from ats.scorecard.options import ScorecardOptions
 
-    log_errors_only("scorecard")
     options = ScorecardOptions.of(
         day_of(day, "DATE"),
         day_of(first, "--from"),
@@ -198,7 +196,6 @@ def evaluate(
     from ats.replay.options import ReplayOptions
     from ats.scorecard.evaluate import EvaluateOptions, run
 
-    log_errors_only("evaluate")
     replayed = ReplayOptions.of(
         day_of(day, "DATE"),
         day_of(first, "--from"),
