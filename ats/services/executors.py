@@ -25,7 +25,7 @@ from ats.services.manifests.orders import (
     order_inputs,
 )
 from ats.settings import Settings
-from audit.ledger.log import is_signed
+from audit.ledger.log import LedgerKey
 from bus.metrics import ShellMetrics
 from executors.app import ExecutorDeps, run_executors
 from executors.clock import LiveClock, MonotonicClock, ReplayClock
@@ -166,8 +166,7 @@ def ledger_of(settings: Settings) -> LedgerBoard | None:
     """
     if settings.ats_ledger == "off":
         return None
-    key = trusted(settings).log
-    return LedgerBoard(lambda head: is_signed(head, key))
+    return LedgerBoard(LedgerKey(trusted(settings).log))
 
 
 def square_off_of(settings: Settings) -> SquareOff:

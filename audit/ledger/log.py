@@ -9,7 +9,9 @@ no continuation, and counts for nobody.
 from __future__ import annotations
 
 import base64
+import binascii
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
@@ -156,16 +158,27 @@ def signed(
     )
 
 
-def is_signed(head: LedgerCheckpoint, key: PublicKey) -> bool:
-    """Whether `head` carries the signature of `key`, and is of the log and size that it names."""
-    try:
-        note = Note.parse(head.note)
-        checkpoint = Checkpoint.of_note(note)
-        signed_by = note.verified_by([key])
-    except Unreadable:
-        return False
-    named = origin_of(key.name, head.day), head.size
-    return key in signed_by and (checkpoint.origin, checkpoint.size) == named
+@dataclass(frozen=True, slots=True)
+class LedgerKey:
+    """What a process that writes no ledger can tell with the ledger's public key."""
+
+    key: PublicKey
+
+    def signed(self, head: LedgerCheckpoint) -> bool:
+        """Whether `head` carries the key's signature, and is of the log and size that it names."""
+        try:
+            note = Note.parse(head.note)
+            checkpoint = Checkpoint.of_note(note)
+            signed_by = note.verified_by([self.key])
+        except Unreadable:
+            return False
+        named = origin_of(self.key.name, head.day), head.size
+        return self.key in signed_by and (checkpoint.origin, checkpoint.size) == named
+
+    def sealed(self, record: Record, day: date, index: int, seal: str) -> bool:
+        """Whether `seal` is of the leaf of `record` at `index` of the log of `day`."""
+        origin = origin_of(self.key.name, day)
+        return seal_holds(self.key, origin, index, Entry.of(record), seal)
 
 
 def sealed(origin: str, index: int, entry: Entry) -> bytes:
@@ -178,7 +191,11 @@ def sealed(origin: str, index: int, entry: Entry) -> bytes:
 
 def seal_holds(key: PublicKey, origin: str, index: int, entry: Entry, seal: str) -> bool:
     """Whether `seal` is of `entry` at `index`."""
-    return key.signed(base64.b64decode(seal), sealed(origin, index, entry))
+    try:
+        signature = base64.b64decode(seal)
+    except binascii.Error:
+        return False
+    return key.signed(signature, sealed(origin, index, entry))
 
 
 def entry_of(message: LedgerEntry) -> Entry:

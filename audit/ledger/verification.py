@@ -7,7 +7,6 @@ attacker computed again differs from its signature; what he left alone differs f
 
 from __future__ import annotations
 
-import binascii
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -285,7 +284,7 @@ class _Walk:
 
     def _is_sealed(self, index: int, entry: Entry) -> bool:
         seals = self._seals.get(index, ())
-        return any(_holds(self._key, self._origin, index, entry, seal) for seal in seals)
+        return any(seal_holds(self._key, self._origin, index, entry, seal) for seal in seals)
 
     def _elsewhere(self, index: int, at: int) -> int | None:
         """Where the leaf of `index` stands instead. Not searched any more when much is forged."""
@@ -336,13 +335,6 @@ def _suspect(log: DayLog, heads: Sequence[_Head], verdict: Verdict) -> None:
     place = f"{suspects[0]} to {suspects[-1]}" if suspects else "the end of the log"
     note = f"one of {len(suspects)} leaves was written again with the ledger's own key"
     verdict.findings.append(Finding(Kind.FORGED, place, note))
-
-
-def _holds(key: PublicKey, origin: str, index: int, entry: Entry, seal: str) -> bool:
-    try:
-        return seal_holds(key, origin, index, entry, seal)
-    except binascii.Error:
-        return False
 
 
 def _unknown(entry: Entry) -> Entry:

@@ -3,75 +3,126 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import date
+from dataclasses import replace
+from typing import Any
 
+import pytest
+
+from audit.ledger.entries import Entry
+from audit.ledger.log import LedgerKey, Logs, batches_of, signed
+from audit.ledger.notes import KeyType, Signer
+from bus.records import Record
 from executors.ledger import LedgerBoard
 from executors.orders.worker import OrderWorker
 from executors.risk.order_rate import OrderRate
-from schemas.ids import derive
+from schemas.codec import encode
+from schemas.ids import OrderId
 from schemas.ledger import LedgerCheckpoint
 from schemas.market import Side
-from schemas.messages import OrderIntent, Outcome
+from schemas.messages import Outcome
+from schemas.units import UtcNs
 from tests.dhan.broker import ScriptedDhan, json_answer
-from tests.executors.factories import TEN_O_CLOCK, a_record, an_intent
+from tests.executors.factories import a_record, an_intent
 from tests.executors.harness import World, run
 
 PLACED = json_answer({"orderId": "52211", "orderStatus": "TRANSIT"})
 
 
-def a_head(*places: str) -> LedgerCheckpoint:
-    return LedgerCheckpoint(
-        id=derive("head", *places),
-        event_time=TEN_O_CLOCK,
-        day=date(2026, 7, 14),
-        size=len(places),
-        note="a note",
-        since=0,
-        places=places,
-    )
+LEDGER = Signer.of("ledger.example", KeyType.LOG, b"1" * 32)
+SOMEBODY = Signer.of("ledger.example", KeyType.LOG, b"2" * 32)
 
 
-def a_board(*, signed: bool = True, patience: float = 30) -> LedgerBoard:
-    return LedgerBoard(lambda _: signed, patience)
+def a_head(*records: Record, by: Signer = LEDGER) -> LedgerCheckpoint:
+    logs = Logs()
+    (batch,) = batches_of(records, logs)
+    return signed(logs, batch.day, batch.first, logs.accept(batch), by)
 
 
-def noted(board: LedgerBoard, offset: int = 7) -> OrderIntent:
+def a_board(patience: float = 30) -> LedgerBoard:
+    return LedgerBoard(LedgerKey(LEDGER.public), patience)
+
+
+def noted(board: LedgerBoard, offset: int = 7) -> tuple[OrderId, Record]:
     intent = an_intent()
-    board.note(intent, a_record(intent, intent.user_id, offset=offset))
-    return intent
+    record = a_record(intent, intent.user_id, offset=offset)
+    board.note(intent, record)
+    return intent.id, record
 
 
-def test_an_intent_has_a_leaf_once_a_signed_head_names_its_place() -> None:
+def test_an_intent_has_a_leaf_once_a_signed_head_seals_its_record() -> None:
     board = a_board()
-    intent, later = noted(board), noted(board, offset=8)
+    (order, record), (later, _) = noted(board), noted(board, offset=8)
 
-    before = board.holds(intent.id)
-    board.observe(a_head("ats.orders-0@6", "ats.orders-1@9"))
-    without = board.holds(intent.id)
-    board.observe(a_head("ats.orders-0@7"))
+    before = board.holds(order)
+    board.observe(a_head(replace(record, offset=6)))
+    without = board.holds(order)
+    board.observe(a_head(replace(record, offset=6), record))
 
-    assert (before, without, board.holds(intent.id)) == (False, False, True)
-    assert not board.holds(later.id)
+    assert (before, without, board.holds(order)) == (False, False, True)
+    assert not board.holds(later)
+
+
+def test_a_head_from_before_the_intent_was_read_counts_also_when_it_comes_twice() -> None:
+    board, intent = a_board(), an_intent()
+    record = a_record(intent, intent.user_id)
+    board.observe(a_head(record))
+
+    board.note(intent, record)
+    first = board.holds(intent.id)
+    board.note(intent, record)
+
+    assert first
+    assert board.holds(intent.id)
 
 
 def test_a_head_that_the_ledger_did_not_sign_names_nothing() -> None:
-    board = a_board(signed=False)
-    intent = noted(board)
+    board = a_board()
+    order, record = noted(board)
 
-    board.observe(a_head("ats.orders-0@7"))
+    board.observe(a_head(record, by=SOMEBODY))
 
-    assert not board.holds(intent.id)
+    assert not board.holds(order)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"value": encode(an_intent())},
+        {"key": b"somebody"},
+        {"headers": {"decided_at": b"1"}},
+        {"published_at": UtcNs(1_000_000)},
+    ],
+)
+def test_a_leaf_of_another_record_in_its_place_is_none(change: dict[str, Any]) -> None:
+    board = a_board()
+    order, record = noted(board)
+    head = a_head(replace(record, **change))
+
+    board.observe(head)
+
+    assert LedgerKey(LEDGER.public).signed(head)
+    assert not board.holds(order)
+
+
+def test_a_head_that_names_a_place_beside_its_seals_is_not_believed() -> None:
+    board = a_board()
+    order, record = noted(board)
+    elsewhere = a_head(replace(record, offset=6))
+
+    board.observe(elsewhere.model_copy(update={"places": (str(Entry.of(record)),)}))
+
+    assert not board.holds(order)
 
 
 async def test_who_waits_for_a_leaf_goes_on_when_it_is_signed() -> None:
     board = a_board()
-    intent = noted(board)
-    waiting = asyncio.ensure_future(board.reached(intent.id))
+    order, record = noted(board)
+    waiting = asyncio.ensure_future(board.reached(order))
     await asyncio.sleep(0)
 
-    board.observe(a_head("ats.orders-0@6"))
+    board.observe(a_head(replace(record, offset=6)))
     await asyncio.sleep(0)
-    board.observe(a_head("ats.orders-0@7"))
+    board.observe(a_head(record))
 
     await asyncio.wait_for(waiting, 30)
 
@@ -89,10 +140,10 @@ async def test_without_a_signed_leaf_an_entry_is_denied_and_an_exit_leaves(
         return scripted.worker(user, ledger=board, budget=budget)
 
     denied = await run(worker(), entry)
-    board.observe(a_head("ats.orders-0@7"))
+    board.observe(a_head(a_record(logged, user)))
     entered = await run(worker(), logged)
     budget.observe(entered)
-    closing = await worker()(a_record(exit_, user, offset=8))  # no head names it
+    closing = await worker()(a_record(exit_, user, offset=8))  # no head seals it
 
     assert (denied.outcome, denied.reason_code) == (Outcome.DENIED, "ledger_behind")
     assert entered.outcome is Outcome.ACCEPTED
