@@ -29,6 +29,10 @@ from streams.engine.tables import Tables
 COUNT, BATCH, LIST = range(3)
 """Places in `ProvisionalBuffers.dirty`."""
 
+NEXT_ROW, CLOSED = range(2)
+"""Places in `progress`: the row to go on with, and how many closed bars were written."""
+PROGRESS_WIDTH: Final = 2
+
 _VALUES: Final = len(VALUES)
 _FACTS: Final = len(FACTS)
 
@@ -64,7 +68,9 @@ class ProvisionalBuffers(NamedTuple):
     values: FloatArray
 
 
-def addresses_of(tables: Tables, out: Out, provisional: ProvisionalBuffers) -> IntArray:
+def addresses_of(
+    tables: Tables, out: Out, provisional: ProvisionalBuffers, progress: IntArray
+) -> IntArray:
     """What kernels open the arrays by. Valid while the caller holds these very arrays."""
     capacity, frames = tables.due.shape
     sizes = [
@@ -75,7 +81,7 @@ def addresses_of(tables: Tables, out: Out, provisional: ProvisionalBuffers) -> I
         len(tables.hours),
         *out.values.shape,
     ]
-    held = [array.ctypes.data for array in (*tables, *out, *provisional)]
+    held = [array.ctypes.data for array in (*tables, *out, *provisional, progress)]
     return np.array([*held, *sizes, len(provisional.slots)], np.int64)
 
 
@@ -128,3 +134,10 @@ def open_provisional(addresses: IntArray) -> ProvisionalBuffers:
         carray(pointer(addresses[19]), (rows, 2), np.int64),
         carray(pointer(addresses[20]), (rows, _VALUES), np.float64),
     )
+
+
+@inner
+def open_progress(addresses: IntArray) -> IntArray:
+    """In a kernel: how far it came with a record."""
+    progress: IntArray = carray(pointer(addresses[21]), (PROGRESS_WIDTH,), np.int64)
+    return progress

@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+from numba import int64
 
 from schemas.units import NS_PER_SECOND
 from streams.engine import closed_bars
@@ -130,7 +131,8 @@ def close_ended(i: int, limit: int, tables: Tables, out: Out, count: int) -> int
     if due[0] <= limit:
         roll_up(i, tables)
     while True:
-        first = -1
+        # typed: a literal would have all that follows compiled twice
+        first = int64(-1)
         for k in range(len(due) - 1, -1, -1):
             if due[k] <= limit and (first < 0 or due[k] < due[first]):
                 first = k

@@ -7,14 +7,15 @@ from typing import Final
 
 import numpy as np
 
+from schemas.binary import Rows
 from schemas.ids import InstrumentId
 from schemas.market import Timeframe
-from schemas.ticks import TICK, Batch
+from schemas.ticks import Batch, decode, encode
 from schemas.units import UtcNs
 from streams.columns.names import FACTS, PRICES, VALUES
 from streams.columns.parse import talib_columns
 from streams.engine import arrays, kernels, layout, tables
-from streams.engine.closed_bars import INSTRUMENT, TICKS, ClosedBars, joined
+from streams.engine.closed_bars import INSTRUMENT, NOTHING, TICKS, ClosedBars, joined
 from streams.engine.compiled import FloatArray, IntArray, StructArray
 from streams.engine.config import EngineConfig
 from streams.engine.rule_runner import RuleHit, bind, evaluate
@@ -22,7 +23,6 @@ from streams.engine.tables import Tables
 from streams.engine.talib_windows import TalibWindows
 from streams.rules import RULES, Rule
 
-_WORDS: Final = TICK.itemsize // 8
 _SPARE: Final = 1_024  # bars gathered before they are handed over, on top of one per open bar
 
 HISTORICAL_BAR: Final = np.dtype(
@@ -81,27 +81,31 @@ class Engine:
         self._bound_rules, self._captures = bind(rules, self.config, self.talib)
         self.tables = state if state is not None else tables.empty(self.config)
         self.fired_at = {rule.key: np.zeros(len(self.tables.live), np.int64) for rule in rules}
+        self._progress = np.zeros(arrays.PROGRESS_WIDTH, np.int64)
         self._allocate()
 
-    def process(self, batch: Batch) -> tuple[ClosedBars, list[RuleHit]]:
-        """Apply one batch; a heartbeat only moves the clock.
+    def apply(self, record: bytes) -> tuple[ClosedBars, list[RuleHit]]:
+        """Apply one record of `ats.ticks`; a heartbeat only moves the clock.
 
         Returns what closed, and the signals, each in order.
+
+        Raises:
+            Unreadable: as `schemas.ticks.decode` has it, before anything changed.
         """
-        rows = np.ascontiguousarray(batch.rows).view(np.int64).reshape(-1, _WORDS)
-        # one compiled version of the kernels serves decoded and made batches alike
-        rows.flags.writeable = False
-        found = self._numbers(rows)
-        parts: list[ClosedBars] = []
-        at = 0
-        while at <= len(rows):
-            at, count = kernels.apply_rows(rows, found, at, int(batch.clock), self._addresses)
-            if count:
-                parts.append(self._closed(count))
-        closed = joined(parts)
+        found = kernels.apply_record(record, 0, self._addresses)
+        if found == kernels.QUIET:
+            return NOTHING, []
+        if found < 0:
+            self._register_strangers(record)
+            found = kernels.apply_record(record, 0, self._addresses)
+        closed = self._closed_by(record, found)
         if not len(closed):
             return closed, []
         return closed, evaluate(self._bound_rules, closed, self._keys(closed), self.fired_at)
+
+    def process(self, batch: Batch) -> tuple[ClosedBars, list[RuleHit]]:
+        """Apply a batch that was made here, as the record it would be."""
+        return self.apply(encode(batch))
 
     def forming(self) -> Forming:
         """The open bars of every instrument that had a tick in the last batch.
@@ -158,12 +162,22 @@ class Engine:
         published = facts[:, TICKS] > 0
         return ClosedBars(facts[published], values[published])
 
-    def _numbers(self, rows: IntArray) -> IntArray:
-        found = np.empty(len(rows), np.int64)
-        if len(rows) and kernels.lookup(rows, self._addresses, found):
-            self._register(rows[found < 0, layout.INSTRUMENT_WORD] & layout.KEY_BITS)
-            kernels.lookup(rows, self._addresses, found)
-        return found
+    def _closed_by(self, record: bytes, found: int) -> ClosedBars:
+        """The bars a record closes, of which the kernel may have had room for some only."""
+        parts: list[ClosedBars] = []
+        while found == kernels.LOOK:
+            at, count = self._progress.tolist()
+            if count:
+                parts.append(self._closed(count))
+            if at > _rows_in(record):
+                break
+            found = kernels.apply_record(record, at, self._addresses)
+        return joined(parts)
+
+    def _register_strangers(self, record: bytes) -> None:
+        """Give each instrument of the record a row."""
+        keys = _keys_of(decode(record).rows)
+        self._register(keys[~np.isin(keys, self.tables.live[: len(self.tables.order), layout.KEY])])
 
     def _found(self, keys: IntArray) -> IntArray:
         """Numbers of instruments by key; unknown ones get a row."""
@@ -196,11 +210,22 @@ class Engine:
             slots=np.zeros((bars, 2), np.int64),
             values=np.zeros((bars, len(VALUES))),
         )
-        self._addresses = arrays.addresses_of(self.tables, self._out, self._provisional)
+        self._addresses = arrays.addresses_of(
+            self.tables, self._out, self._provisional, self._progress
+        )
         for key, moments in self.fired_at.items():
             self.fired_at[key] = np.concatenate(
                 [moments, np.zeros(capacity - len(moments), np.int64)]
             )
+
+
+def _keys_of(rows: Rows) -> IntArray:
+    keys: IntArray = rows["segment"].astype(np.int64) << 32 | rows["security_id"]
+    return keys
+
+
+def _rows_in(record: bytes) -> int:
+    return (len(record) - kernels.HEADER_BYTES) // kernels.ROW_BYTES
 
 
 def _talib_wanted(

@@ -1,4 +1,4 @@
-"""The hot path's entry points, compiled: rows of ticks become closed bars with their values.
+"""The hot path's entry points, compiled: records of ticks become closed bars with their values.
 
 Everything is decided row by row, so one batch of a thousand ticks and a thousand batches of one
 give the same bars in the same order. `streams.engine.bars` says how ticks make bars.
@@ -12,9 +12,21 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+from numba import carray, int64
 
+from schemas.ticks import HEADER, MAGIC, NO_VOLUME, SCHEMA_VERSION, TICK
 from schemas.units import NS_PER_SECOND
-from streams.engine.arrays import BATCH, COUNT, LIST, open_out, open_provisional, open_tables
+from streams.engine.arrays import (
+    BATCH,
+    CLOSED,
+    COUNT,
+    LIST,
+    NEXT_ROW,
+    open_out,
+    open_progress,
+    open_provisional,
+    open_tables,
+)
 from streams.engine.bars import (
     add,
     add_to_day,
@@ -27,7 +39,16 @@ from streams.engine.bars import (
     update,
     write_prices,
 )
-from streams.engine.compiled import FloatArray, IntArray, StructArray, compiled, inner, prefetch
+from streams.engine.compiled import (
+    FloatArray,
+    IntArray,
+    StructArray,
+    bytes_address,
+    compiled,
+    inner,
+    pointer,
+    prefetch,
+)
 from streams.engine.indicators import compute
 from streams.engine.layout import (
     ANCHOR,
@@ -39,6 +60,7 @@ from streams.engine.layout import (
     DAY_CLOSE,
     DAY_OPEN,
     DAY_SQUARES,
+    DAY_TOTAL,
     DAY_TURNOVER,
     DAY_VOLUME,
     DAY_WHOLE,
@@ -50,6 +72,7 @@ from streams.engine.layout import (
     LOW,
     NEXT_DUE,
     OPEN,
+    PRICE,
     ROW_CLOCK,
     SESSION_CLOSE,
     SESSION_OPEN,
@@ -67,51 +90,50 @@ _MINUTE: Final = 60 * NS_PER_SECOND
 _LATENESS: Final = int(ALLOWED_LATENESS)
 _NEVER: Final = int(NEVER)
 _LINE: Final = 64  # bytes of a cache line
-_SOON: Final = 8  # rows of ticks between the asking for a row of the table and its use
+_KIND: Final = SCHEMA_VERSION << 16 | MAGIC  # the first four bytes of a record of ticks
+_CLOCK_WORD: Final = 1  # where a record's header has its clock, in words
+HEADER_BYTES: Final = HEADER.itemsize
+ROW_BYTES: Final = TICK.itemsize
+QUIET: Final = 0
+LOOK: Final = 1
+UNREADABLE: Final = -1
+UNKNOWN: Final = -2
 _NEXT: Final = 2  # the same, in instruments looked at
 
 
 @compiled
-def lookup(rows: IntArray, addresses: IntArray, found: IntArray) -> int:
-    """Write each row's instrument number to `found`, -1 where unknown.
+def apply_record(record: bytes, first: int, addresses: IntArray) -> int:
+    """Apply a record of ticks from row `first` on, then move the market clock on to the record's.
 
-    Returns how many are unknown.
-    """
-    index = open_tables(addresses).lookup
-    unknown = 0
-    mask = len(index) - 1
-    for nth in range(len(rows)):
-        key = rows[nth, INSTRUMENT_WORD] & KEY_BITS
-        slot = (key ^ (key >> 7)) & mask
-        while index[slot, 0] != key and index[slot, 0] >= 0:
-            slot = (slot + 1) & mask
-        found[nth] = index[slot, 1]
-        unknown += found[nth] < 0
-    return unknown
+    Returns `QUIET` when no bar closed, else `LOOK`: `progress` then tells how many closed bars were
+    written and which row to go on with. It stops early while every open bar still fits, so that the
+    caller can take the closed ones and call again.
 
-
-@compiled
-def apply_rows(
-    rows: IntArray, found: IntArray, first: int, clock: int, addresses: IntArray
-) -> tuple[int, int]:
-    """Apply rows from `first` on, then move the market clock on to `clock`.
-
-    Returns the row to go on with and the number of closed bars written. Stops early while every
-    open bar still fits, so that the caller can take the closed ones and call again.
+    Before anything changed it returns `UNREADABLE`, where `schemas.ticks.decode` tells why, or
+    `UNKNOWN`, when an instrument has no row yet.
     """
     tables, out = open_tables(addresses), open_out(addresses)
-    dirty = open_provisional(addresses).dirty
-    market, count = tables.market, 0
-    room = (len(tables.order) + 1) * len(tables.spans)
+    length, start = len(record), bytes_address(record)
+    if length < HEADER_BYTES:
+        return UNREADABLE
+    head = carray(pointer(start), (HEADER_BYTES // 8,), np.int64)
+    size = head[0] >> 32 & 0xFFFFFFFF
+    if head[0] & 0xFFFFFFFF != _KIND or length != HEADER_BYTES + size * ROW_BYTES:
+        return UNREADABLE
+    rows = carray(pointer(start + HEADER_BYTES), (size, ROW_BYTES // 8), np.int64)
+    dirty, progress = open_provisional(addresses).dirty, open_progress(addresses)
     if first == 0:
+        verdict = check_rows(rows, tables)
+        if verdict < 0:
+            return verdict
         dirty[COUNT] = 0
         dirty[BATCH] += 1
-    for nth in range(first, len(rows)):
-        if len(out.facts) - count < room:
-            return nth, count
-        row, i = rows[nth], found[nth]
-        if nth + _SOON < len(rows):
-            prefetch_row(tables.live, found[nth + _SOON])
+    market, count = tables.market, int64(0)
+    room, at = (len(tables.order) + 1) * len(tables.spans), first
+    while at < size and len(out.facts) - count >= room:
+        row = rows[at]
+        at += 1
+        i = number_of(row[INSTRUMENT_WORD] & KEY_BITS, tables.lookup)
         if row[ROW_CLOCK] > market[CLOCK]:
             count = advance_to(row[ROW_CLOCK], tables, out, count)
         market[TICKS_SEEN] += 1
@@ -123,9 +145,46 @@ def apply_rows(
                 continue
         update(row, live, market, complete)
         mark_dirty(i, dirty, len(tables.live))
-    if len(out.facts) - count < room:
-        return len(rows), count
-    return len(rows) + 1, advance_to(clock, tables, out, count)
+    if len(out.facts) - count >= room:
+        count = advance_to(head[_CLOCK_WORD], tables, out, count)
+        at = size + 1
+    progress[NEXT_ROW], progress[CLOSED] = at, count
+    return LOOK if count > 0 or at <= size else QUIET
+
+
+@inner
+def check_rows(rows: IntArray, tables: Tables) -> int:
+    """Check each row as `schemas.ticks.decode` does; `UNKNOWN` if an instrument has no row yet.
+
+    Nobody has one in a segment that does not exist. What is found has its row of the table brought
+    into the cache meanwhile.
+    """
+    unknown = False
+    for row in rows:
+        if (
+            row[PRICE] <= 0
+            or row[DAY_TOTAL] < NO_VOLUME
+            or row[TIME] <= 0
+            or row[TIME] > row[ROW_CLOCK]
+        ):
+            return UNREADABLE
+        i = number_of(row[INSTRUMENT_WORD] & KEY_BITS, tables.lookup)
+        if i < 0:
+            unknown = True
+        else:
+            prefetch_row(tables.live, i)
+    return UNKNOWN if unknown else QUIET
+
+
+@inner
+def number_of(key: int, lookup: IntArray) -> int:
+    """The number of the instrument with that key, -1 where unknown."""
+    mask = len(lookup) - 1
+    slot = (key ^ (key >> 7)) & mask
+    while lookup[slot, 0] != key and lookup[slot, 0] >= 0:
+        slot = (slot + 1) & mask
+    number: int = lookup[slot, 1]
+    return number
 
 
 @inner

@@ -35,11 +35,11 @@ class EngineMachine:
         Raises:
             Unreadable: before anything changed.
         """
-        if history.is_history(record.value):
-            self.engine.seed(historical_bars(history.decode(record.value or b"")))
+        value = record.value or b""
+        if history.is_history(value):
+            self.engine.seed(historical_bars(history.decode(value)))
             return ()
-        batch = ticks.decode(record.value or b"")
-        return self._writer.outputs(*self.engine.process(batch))
+        return self._writer.outputs(*self.engine.apply(value))
 
     def dump(self) -> bytes:
         """Its state (`snapshot`)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
@@ -16,7 +17,7 @@ from bus.records import Output
 from schemas.binary import Rows
 from schemas.errors import Misconfigured, Unreadable
 from schemas.market import trading_day
-from schemas.ticks import Batch, encode
+from schemas.ticks import Batch, decode, encode
 from schemas.topics import SIGNALS
 from streams.engine import bars, indicators, kernels, snapshot
 from streams.engine.compiled import _SOURCES, STAMP
@@ -170,6 +171,52 @@ def test_a_record_that_cannot_be_read_leaves_the_state_untouched(value: bytes | 
     assert engine.dump() == before
 
 
+IMPOSSIBLE = [
+    ("price", 0), ("price", -5), ("volume", -2), ("exchange_time", 0), ("exchange_time", 2**62),
+    ("segment", 6), ("segment", 64), ("segment", 255),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("field", "value"), IMPOSSIBLE)
+@pytest.mark.parametrize(("bad", "never_seen"), [(0, 300), (299, 300), (299, 0)])
+def test_one_impossible_row_refuses_the_record_whole_in_the_words_of_decode(
+    field: str, value: int, bad: int, never_seen: int
+) -> None:
+    rows, engine = random_market(1, 300), _some_machine()
+    rows["security_id"][never_seen:] += 1_000
+    rows[field][bad] = value
+    before, refused = engine.dump(), encode(batch_of(rows, clock=int(at("15:30:00"))))
+
+    with pytest.raises(Unreadable) as ours:
+        engine.apply(record(refused))
+
+    with pytest.raises(Unreadable) as theirs:
+        decode(refused)
+    assert str(ours.value) == str(theirs.value)
+    assert engine.dump() == before
+
+
+@given(st.data())
+@settings(deadline=None, max_examples=150)
+def test_an_engine_reads_exactly_the_records_that_decode_reads(data: st.DataObject) -> None:
+    known = encode(batch_of(random_market(1, 2)))
+    engine, value = machine(), bytearray(known)
+    engine.apply(record(known))
+    for _ in range(data.draw(st.integers(1, 3))):
+        value[data.draw(st.integers(0, len(value) - 1))] = data.draw(st.integers(0, 255))
+    cut = bytes(value[: data.draw(st.sampled_from([len(value), len(value), 31, 88]))])
+
+    assert _refusal(engine.apply, record(cut)) == _refusal(decode, cut)
+
+
+def _refusal(read: Callable[[Any], object], given: object) -> str:
+    try:
+        read(given)
+    except Unreadable as error:
+        return str(error)
+    return ""
+
+
 def test_a_rule_a_snapshot_does_not_know_starts_without_cooldowns() -> None:
     only_first = EngineMachine(Engine(rules=RULES[:1]))
     run([batch_of(tick(at("09:15:00"), 100))], only_first)
@@ -192,20 +239,23 @@ def test_the_bytes_of_a_batch_survive_the_codec() -> None:
 
 
 def test_machine_code_on_disk_belongs_to_the_sources_it_was_made_from() -> None:
-    kernel: Any = kernels.apply_rows
+    kernel: Any = kernels.apply_record
     file = kernel._cache._cache_file
 
     assert file._source_stamp == STAMP
     assert STAMP.encode() in Path(file._index_path).read_bytes()
-    assert {"/".join(name.split(".")[1:]) + ".py" for name in _compiled_from()} <= set(_SOURCES)
+    assert {name.replace(".", "/") + ".py" for name in _compiled_from()} <= set(_SOURCES)
 
 
 def _compiled_from() -> set[str]:
-    """The modules of streams that kernels take functions and constants from."""
+    """Our modules that kernels take functions and constants from."""
     spaces = [each for module in (kernels, bars, indicators) for each in vars(module).values()]
     modules = {each.__name__ for each in spaces if isinstance(each, ModuleType)}
     modules |= {getattr(each, "__module__", "") or "" for each in spaces}
-    return {name for name in modules if name.startswith("streams.")} | {
+    return {name for name in modules if name.startswith(("streams.", "schemas."))} | {
+        "schemas.ids",
+        "schemas.ticks",
+        "schemas.units",
         "streams.columns.names",
         "streams.engine.hours",
     }
