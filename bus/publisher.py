@@ -25,6 +25,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, UnknownTopicOrPart
 from bus.connection import KafkaConnection, unreachable
 from bus.patience import until_known
 from bus.records import Output, TopicPartition, partition_for
+from schemas import cloud_events
 from schemas.errors import Misconfigured, TryLater
 from schemas.topics import MIB, Topic
 
@@ -52,13 +53,16 @@ class Publisher:
         on_failure: Callable[[BaseException], None] | None = None,
         *,
         linger: float = 0.0,
+        verbatim: bool = False,
     ) -> None:
         """`linger` is the shortest time between two requests, in seconds.
 
-        With a long one, outputs that nobody waits for travel in few large requests.
+        With a long one, outputs that nobody waits for travel in few large requests. `verbatim`
+        writes the headers of each output and no others: for who copies records.
         """
         self._connection = connection
         self._stamp = connection.stamp
+        self._verbatim = verbatim
         self._on_failure = on_failure
         self._failure: BaseException | None = None
         self._known: dict[str, int] = {}  # partitions of each topic: never changed in place
@@ -117,19 +121,29 @@ class Publisher:
                 f"{topic.name} has {count} partitions, so none of number {partition}"
             )
         place = TopicPartition(topic.name, partition)
-        future = self._append(place, output)
+        headers = self._headers(output)
+        future = self._append(place, output, headers)
         if future is None:  # no room: the public way waits for it
             future = await self._producer.send(
                 topic.name,
                 output.value,
                 key=output.key,
                 partition=partition,
-                headers=[*output.headers, *self._stamp.headers],
+                headers=headers,
             )
             future.add_done_callback(self._note)
         return future
 
-    def _append(self, place: TopicPartition, output: Output) -> asyncio.Future[Any] | None:
+    def _headers(self, output: Output) -> list[tuple[str, bytes]]:
+        """Its own, the manifest's, and those that make it a CloudEvent."""
+        if self._verbatim:
+            return [*output.headers]
+        event = cloud_events.headers_of(output.topic, output.key, output.value)
+        return [*output.headers, *self._stamp.headers, *event]
+
+    def _append(
+        self, place: TopicPartition, output: Output, headers: list[tuple[str, bytes]]
+    ) -> asyncio.Future[Any] | None:
         """Put `output` into the batch that waits for `place`; None when it is full.
 
         What aiokafka does in `add_message`.
@@ -144,7 +158,7 @@ class Publisher:
             timestamp=None,
             key=output.key,
             value=output.value,
-            headers=[*output.headers, *self._stamp.headers],
+            headers=headers,
         )
         if row is None:
             return None

@@ -19,8 +19,8 @@ from audit.ledger.checkpoints import Checkpoint
 from audit.ledger.entries import Entry
 from audit.ledger.merkle import Frontier
 from audit.ledger.notes import Note, PublicKey, Signer, signed_note
-from audit.replay.recorded import head_of
 from bus.records import NS_PER_MS, Record, TopicPartition
+from schemas.codec import head_of
 from schemas.errors import Unreadable
 from schemas.ids import derive
 from schemas.ledger import MAX_ENTRIES, LedgerBatch, LedgerCheckpoint, LedgerEntry

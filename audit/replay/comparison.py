@@ -10,8 +10,9 @@ from typing import Any, Final
 
 import orjson
 
-from audit.replay.recorded import Entry, RecordedTopic, Span, Stored, head_of
+from audit.replay.recorded import Entry, RecordedTopic, Span, Stored
 from bus.records import Output
+from schemas.codec import head_of
 from schemas.topics import Topic
 from schemas.units import UtcNs
 

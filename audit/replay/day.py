@@ -37,7 +37,7 @@ from audit.replay.folds import Fold
 from audit.replay.orders import OrdersAsSet, RecordedOrders, fan_out_again, outcomes_again
 from audit.replay.profits import DayResult, day_results
 from audit.replay.reading import Progress, whole
-from audit.replay.recorded import RecordedTopic, Span, Stored, head_of
+from audit.replay.recorded import RecordedTopic, Span, Stored
 from bus.connection import KafkaConnection
 from bus.reader import extents_of, record_at
 from bus.records import Output, Record, TopicPartition, message_output
@@ -46,7 +46,7 @@ from bus.stateful import StatefulService
 from executors.orders.book_machine import book_service
 from executors.preflights import preflight
 from executors.risk.preflight import judge_preflight
-from schemas.codec import decode
+from schemas.codec import decode, head_of
 from schemas.errors import Unreadable
 from schemas.ids import OrderId
 from schemas.inputs import NewsAnswer

@@ -18,13 +18,14 @@ from typing import Final
 import numpy as np
 
 from audit.replay.reading import TELL_EVERY, Progress
-from audit.replay.recorded import Span, head_of
+from audit.replay.recorded import Span
 from bus.connection import KafkaConnection
 from bus.publisher import Publisher
 from bus.reader import extents_of, read_in_order
 from bus.records import Output, Record
 from bus.topics import create_topics
 from schemas import ticks
+from schemas.codec import head_of
 from schemas.errors import Misconfigured
 from schemas.topics import (
     CATALOGUE,
@@ -116,7 +117,10 @@ async def republish(
     await made(connection, connection, list(named.values()))
     written = Counter[str]()
     first: tuple[float, UtcNs] | None = None
-    async with Publisher(connection) as publisher, aclosing(_of(connection, span, tell)) as records:
+    async with (
+        Publisher(connection, verbatim=True) as publisher,
+        aclosing(_of(connection, span, tell)) as records,
+    ):
         async for record in records:
             first = first or (pace.clock(), record.published_at)
             await pace.until(first[0], record.published_at - first[1])

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Final, NamedTuple, Self
+from typing import NamedTuple, Self
 
 from bus.records import Output, Record
+from schemas.codec import head_of
 from schemas.lineage import HEADER
 from schemas.units import UtcNs
-
-# Canonical bytes have their keys in order, and no field before these two holds one of their names.
-_ID: Final = re.compile(rb'"id":"([0-9a-f-]{36})"')
-_EVENT_TIME: Final = re.compile(rb'"event_time":(-?\d+)')
 
 
 class Stored(NamedTuple):
@@ -47,21 +43,6 @@ class Stored(NamedTuple):
         """16 bytes that differ where anything does."""
         place = b"%d|%d|%b|%b|" % (self.partition, len(self.key), self.key, self.cause)
         return blake2b(place + self.value, digest_size=16).digest()
-
-
-class Head(NamedTuple):
-    """What a message is known by, without reading it whole."""
-
-    id: bytes
-    event_time: UtcNs
-
-
-def head_of(value: bytes) -> Head | None:
-    """Id and market time of a message of ours; None of anything else."""
-    named, told = _ID.search(value), _EVENT_TIME.search(value)
-    if named is None or told is None:
-        return None
-    return Head(named[1], UtcNs(int(told[1])))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,11 @@ from typing import Final, NamedTuple, TypeVar
 from uuid import UUID
 
 from audit.replay.reading import Progress, whole
-from audit.replay.recorded import Span, head_of
+from audit.replay.recorded import Span
 from audit.scorecard.forecasts import Recorded
 from bus.connection import KafkaConnection
 from bus.records import Record
-from schemas.codec import decode
+from schemas.codec import decode, head_of
 from schemas.errors import Unreadable
 from schemas.market import Timeframe
 from schemas.messages import Candle, Decision, Message, OrderIntent, Report, Signal, Trade

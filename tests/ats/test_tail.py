@@ -30,6 +30,7 @@ from bus.publisher import Publisher
 from bus.records import Output, Record
 from bus.topics import create_topics
 from schemas import topics
+from schemas.cloud_events import headers_of
 from schemas.codec import encode
 from schemas.errors import Misconfigured
 from schemas.messages import Message
@@ -77,6 +78,17 @@ def test_a_json_line_says_where_the_record_stands_and_repeats_its_value_as_it_is
         "headers": {"ats-cause": "12:0"},
         "value": json.loads(encode(a_decision())),
     }
+
+
+def test_a_person_is_not_told_in_headers_what_the_value_says() -> None:
+    value = encode(a_decision())
+    event = dict(headers_of(topics.DECISIONS, b"key", value))
+    record = replace(a_record(topics.DECISIONS, value), headers={"ats-cause": b"12:0", **event})
+
+    (entry,) = entries(topics.DECISIONS, record)
+
+    assert a_person_sees(entry).splitlines()[0].endswith("key key  ats-cause 12:0")
+    assert set(event) < set(entry.headers)
 
 
 def test_each_tick_of_a_binary_record_is_a_line_with_its_row() -> None:

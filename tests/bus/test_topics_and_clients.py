@@ -12,15 +12,19 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import UnknownTopicOrPartitionError
 
-from bus.connection import KafkaConnection
+from bus.connection import KafkaConnection, reader
 from bus.patience import until_known
 from bus.publisher import Publisher
-from bus.reader import read_topics
+from bus.reader import partitions_of, read_topics
 from bus.records import Output
 from bus.topics import check_topics, create_topics
+from schemas import cloud_events
+from schemas.codec import encode
 from schemas.errors import Misconfigured, TryLater
+from schemas.messages import Candle
 from schemas.topics import CATALOGUE, MIB, Family, PartitionPlan, Topic
 from tests.bus.factories import read
+from tests.schemas.factories import a_candle
 
 PLAN = PartitionPlan(instrument=3, user=2)
 NOWHERE = KafkaConnection("127.0.0.1:1")
@@ -155,6 +159,30 @@ async def test_what_is_published_is_followed_whole_and_in_order_per_partition(
     assert dict(lanes) == {b"k%d" % key: list(range(key, 3_000, 7)) for key in range(7)}
     assert {record.headers["ats-cause"] for record in records} == {b"1:2"}
     assert len({record.partition for record in records}) == 3
+
+
+async def headers_in(connection: KafkaConnection, topic: Topic) -> list[list[tuple[str, bytes]]]:
+    """Of each record of `topic` its headers as they stand, repeated names too."""
+    async with reader(connection, auto_offset_reset="earliest") as client:
+        client.assign(await partitions_of(client, [topic]))
+        found = await client.getmany(timeout_ms=5_000)
+        return [list(row.headers) for rows in found.values() for row in rows]
+
+
+async def test_each_message_is_written_as_a_cloud_event_and_a_copied_one_with_its_own_headers_alone(
+    connection: KafkaConnection, prefix: str
+) -> None:
+    topics = [a_topic(f"{prefix}{nth}", message=Candle) for nth in (0, 1)]
+    await create_topics(connection, PLAN, topics=topics)
+    value = encode(a_candle())
+    event = cloud_events.headers_of(topics[0], b"NSE_EQ:2885", value)
+    own = (("ats-cause", b"1:2"), *event)
+
+    async with Publisher(connection) as producer, Publisher(connection, verbatim=True) as copier:
+        await producer.send_and_wait(Output(topics[0], b"NSE_EQ:2885", value, 0, own[:1]))
+        await copier.send_and_wait(Output(topics[1], b"NSE_EQ:2885", value, 0, own))
+
+    assert [await headers_in(connection, topic) for topic in topics] == [[list(own)], [list(own)]]
 
 
 async def test_a_record_of_nearly_4_mib_passes_where_the_topic_allows_it(

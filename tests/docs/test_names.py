@@ -73,7 +73,7 @@ def _settings() -> set[str]:
     )
 
 
-TOPIC = r"\bats\.[a-z_]+(?:-[a-z]+)*\b"
+TOPIC = r"(?<!in\.)\bats\.[a-z_]+(?:-[a-z]+)*\b"  # `in.ats.…` is an event's type
 
 
 @pytest.mark.parametrize("page", NOW, ids=name)

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from ats.commands.tail.entries import Entry
 from ats.commands.tail.fields import fields_of, inside, plain_type
+from schemas.cloud_events import CONTENT_TYPE, PREFIX
 from schemas.units import IST, Paise, UtcNs
 
 LONGEST_RAW: Final = 120  # characters of an unreadable value that a person is shown
@@ -52,7 +53,11 @@ def text(entry: Entry) -> Text:
 def _head(entry: Entry) -> str:
     row = "" if entry.row is None else f" row {entry.row}"
     place = f"{entry.topic.name}-{entry.partition}@{entry.offset}{row}"
-    headers = "".join(f"  {name} {value}" for name, value in entry.headers.items())
+    headers = "".join(
+        f"  {name} {value}"
+        for name, value in entry.headers.items()
+        if name != CONTENT_TYPE and not name.startswith(PREFIX)  # the value says the same
+    )
     return f"{_moment(entry.published_at)}  {place}  key {entry.key or 'none'}{headers}"
 
 
