@@ -186,9 +186,17 @@ class ChatModel(Protocol):
         ...
 
     async def complete(
-        self, agent: Agent, prompt: str, deadline: Deadline, run_id: str
+        self,
+        agent: Agent,
+        prompt: str,
+        deadline: Deadline,
+        run_id: str,
+        on_sent: Callable[[], None],
     ) -> Completion:
-        """Call the model once; no fault of the provider is an exception."""
+        """Call the model once; no fault of the provider is an exception.
+
+        `on_sent` is called when a request begins to leave: who is cancelled can say no more.
+        """
         ...
 
 
@@ -321,23 +329,26 @@ class LiveJournal:
         tier = self.tiers[affordable.tier]
         # a model that does not answer leaves the next one time to
         last = affordable.tier + 1 == len(self.tiers)
+        left = asyncio.Event()
         asking = tier.model.complete(
             question.agent,
             question.prompt,
             deadline if last else deadline.half(),
             str(question.id()),
+            left.set,
         )
-        gone = Completion(CallOutcome.CANCELLED, model=tier.model.name)
         try:
             completion = await deadline.unless_called_off(asking)
         except asyncio.CancelledError:
-            gone = replace(gone, detail="the process is stopping")
-            await self.publish(call_of(question, gone, reserved, self.clock() - started))
+            gone = _gone(tier.model.name, "the process is stopping", sent=left.is_set())
+            cost = cost_of(gone, tier.price, reserved)
+            await self.publish(call_of(question, gone, cost, self.clock() - started))
             raise
         seconds = self.clock() - started
         if completion is None:
-            gone = replace(gone, detail="nobody needs the answer any more")
-            return call_of(question, gone, reserved, seconds)
+            completion = _gone(
+                tier.model.name, "nobody needs the answer any more", sent=left.is_set()
+            )
         self._tries[question.id()] = replace(
             retry, tier=affordable.tier, retry_after=completion.retry_after or 0.0
         )
@@ -365,6 +376,11 @@ class LiveJournal:
                 return _Affordable(at, reserved)
             self.ledger.release(day, reserved)
         return None
+
+
+def _gone(model: str, why: str, *, sent: bool) -> Completion:
+    """A call that was cancelled under way."""
+    return Completion(CallOutcome.CANCELLED, detail=why, model=model, sent=sent)
 
 
 def most_of(question: Question, price: TokenPrice, thoughts: int) -> Paise:
@@ -396,6 +412,7 @@ def call_of(question: Question, completion: Completion, cost: Paise, seconds: fl
         response=completion.text,
         outcome=completion.outcome,
         detail=completion.detail,
+        sent=completion.sent,
         input_tokens=completion.input_tokens,
         output_tokens=completion.output_tokens,
         cost=cost,

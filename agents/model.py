@@ -12,6 +12,7 @@ import asyncio
 import json
 import logging
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
@@ -64,15 +65,20 @@ class Model:
         self._asked = {agent: _Asked.of(agent, prompts.specs[agent], endpoint) for agent in Agent}
 
     async def complete(
-        self, agent: Agent, prompt: str, deadline: Deadline, run_id: str
+        self,
+        agent: Agent,
+        prompt: str,
+        deadline: Deadline,
+        run_id: str,
+        on_sent: Callable[[], None],
     ) -> Completion:
-        """Ask once, without any retry.
+        """Ask once, without any retry; `on_sent` is called when the request begins to leave.
 
         Returns whatever happens; only cancellation from outside passes through.
         """
         asked = self._asked[agent]
         messages = [("system", asked.instructions), ("user", prompt)]
-        exchange = Exchange(self._wire, [*messages], asked.body, self.name)
+        exchange = Exchange(self._wire, [*messages], asked.body, self.name, on_sent)
         token = EXCHANGE.set(exchange)
         try:
             async with asyncio.timeout(deadline.remaining()):

@@ -9,24 +9,41 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
+from urllib.request import getproxies
 
 import httpx
 import orjson
 from pydantic import JsonValue
 
 from agents.replies import Completion, completion_of
+from dhan.connections import LEAVES, KeepAliveTransport, PlainClient
 from schemas.messages import CallOutcome
 
 # packed and unpacked; sixteen times the longest text we take
 MAX_BODY_BYTES: Final = 1 << 20
 
 COMPLAINT_WITHIN: Final = 2.0  # seconds
+# 64 signals with two analysts each, and room for the Commander
+MAX_CONNECTIONS: Final = 256
 
 Messages = list[tuple[str, object]]  # role and content
+
+
+def open_model_client() -> httpx.AsyncClient:
+    """The HTTP client of all models, without limits of time: a question has its deadline.
+
+    Our own connections, which cost little; httpx's where a proxy of the environment leads out.
+    """
+    if {"http", "https", "all"} & getproxies().keys():
+        return httpx.AsyncClient(limits=httpx.Limits(max_connections=MAX_CONNECTIONS))
+    certificates = httpx.create_ssl_context()
+    pool = KeepAliveTransport(certificates, MAX_CONNECTIONS, keep_alive=0)
+    return PlainClient(pool, httpx.Timeout(None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +75,19 @@ class Wire:
         }
         return cls(http, f"{base_url}/chat/completions", headers)
 
-    async def carried(self, content: bytes, model: str) -> Completion:
-        """Send `content` once and judge what comes, whatever it is."""
+    async def carried(self, content: bytes, model: str, on_sent: Callable[[], None]) -> Completion:
+        """Send `content` once and judge what comes, whatever it is.
+
+        `on_sent` is called when it begins to leave this machine.
+        """
+        request = httpx.Request(
+            "POST",
+            self.url,
+            content=content,
+            headers=self.headers,
+            extensions={"trace": partial(_tell_when_it_leaves, on_sent)},
+        )
         try:
-            request = self.http.build_request(
-                "POST", self.url, content=content, headers=self.headers
-            )
             response = await self.http.send(request, stream=True, follow_redirects=False)
             try:
                 body = (
@@ -73,8 +97,6 @@ class Wire:
                 )
             finally:
                 await response.aclose()
-        except httpx.TimeoutException as error:
-            return Completion(CallOutcome.TIMEOUT, detail=type(error).__name__, model=model)
         except httpx.TransportError as error:
             return Completion(CallOutcome.TRANSPORT, detail=type(error).__name__, model=model)
         return completion_of(
@@ -90,7 +112,9 @@ class Exchange:
         asked: The messages that may leave, and no others.
         body: What else stands in the request.
         model: What to call the model when it does not say its name.
-        sent: Whether a request left.
+        on_sent: Called when its request begins to leave.
+        asked_once: Whether a request was made, whatever became of it.
+        sent: Whether it left.
         completion: What came of it; None while nothing did.
     """
 
@@ -98,27 +122,41 @@ class Exchange:
     asked: Messages
     body: Mapping[str, JsonValue]
     model: str
+    on_sent: Callable[[], None]
+    asked_once: bool = False
     sent: bool = False
     completion: Completion | None = None
 
     async def ask(self, messages: Messages) -> Completion:
         """Send the one request of this question, unless it has left or `messages` are others."""
-        if self.sent:
+        if self.asked_once:
             self.completion = self._held_back("a second request was held back")
         elif messages != self.asked:
-            self.completion = self._held_back("the prompt was altered: not sent", sent=False)
+            self.completion = self._held_back("the prompt was altered: not sent")
         else:
-            self.sent = True
+            self.asked_once = True
             said = [{"role": role, "content": content} for role, content in messages]
             content = orjson.dumps({**self.body, "messages": said})
-            self.completion = await self.wire.carried(content, self.model)
+            carried = await self.wire.carried(content, self.model, self._leaves)
+            self.completion = replace(carried, sent=self.sent)
         return self.completion
 
-    def _held_back(self, why: str, *, sent: bool = True) -> Completion:
-        return Completion(CallOutcome.UNCLEAN, detail=why, model=self.model, sent=sent)
+    def _leaves(self) -> None:
+        self.sent = True
+        self.on_sent()
+
+    def _held_back(self, why: str) -> Completion:
+        return Completion(CallOutcome.UNCLEAN, detail=why, model=self.model, sent=self.sent)
 
 
 EXCHANGE: Final[ContextVar[Exchange]] = ContextVar("exchange")
+
+
+async def _tell_when_it_leaves(
+    on_sent: Callable[[], None], event: str, _: Mapping[str, object]
+) -> None:
+    if event == LEAVES:
+        on_sent()
 
 
 async def _body_of(response: httpx.Response) -> bytes | None:

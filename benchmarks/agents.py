@@ -33,6 +33,7 @@ from agents.model import Model
 from agents.news import SampleNews
 from agents.prompts import PROMPTS, Agent
 from agents.providers import Endpoint
+from agents.wire import open_model_client
 from schemas.ids import InstrumentId, Segment
 from schemas.messages import LlmCall
 from simulator.llm.endpoint import ChatApi
@@ -151,9 +152,7 @@ async def compared(delay_ms: int, rounds: int) -> tuple[Measured, Measured]:
     server.start()
     try:
         url = f"http://127.0.0.1:{await asyncio.to_thread(here.recv)}/v1"
-        async with httpx.AsyncClient(
-            timeout=DEADLINE, limits=httpx.Limits(max_connections=256)
-        ) as http:
+        async with open_model_client() as http:
             first = await measured(ours(url, http), rounds)
             return first, await measured(bare(url), rounds)
     finally:

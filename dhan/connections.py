@@ -3,7 +3,8 @@
 httpx's own (httpcore, anyio, h11) cost most of an order's CPU. Here a connection is aiohttp's,
 whose parser is compiled, and the pool is ours: it takes the connection that was used last, so the
 work of a request does not grow with their number, and connections that nobody needs expire. To its
-callers it is a transport of httpx, with httpx's errors.
+callers it is a transport of httpx, with httpx's errors, and with the one event of httpx's `trace`
+that says when a request begins to leave.
 
 Promise: a request is sent on one connection, once. Nothing here sends it again, whatever comes
 back. aiohttp's own client would: it repeats a GET, PUT or DELETE whose connection broke.
@@ -39,6 +40,9 @@ _PORTS: Final = {"http": 80, "https": 443}
 _SWITCHING: Final = 101  # to another protocol, which nobody here asks for
 _FIRST_FINAL: Final = 200  # a status below it announces another one
 
+# The event of httpx's `trace`: from here on the other side may have the request.
+LEAVES: Final = "http11.send_request_headers.started"
+
 Origin: TypeAlias = tuple[str, str, int]
 
 
@@ -62,15 +66,21 @@ class _Idle(NamedTuple):
 class KeepAliveTransport(httpx.AsyncBaseTransport):
     """Connections by origin, `most` at once; who finds none free waits its turn.
 
-    No proxy, no redirect, no retry.
+    No proxy, no redirect, no retry. With `keep_alive` 0 (seconds) each request has a connection of
+    its own.
     """
 
     def __init__(
-        self, ssl_context: ssl.SSLContext, most: int, local_address: str | None = None
+        self,
+        ssl_context: ssl.SSLContext,
+        most: int,
+        local_address: str | None = None,
+        keep_alive: float = KEEP_ALIVE,
     ) -> None:
         ssl_context.set_alpn_protocols(["http/1.1"])
         self._ssl_context = ssl_context
         self._local_address = local_address
+        self._keep_alive = keep_alive
         self._room = asyncio.Semaphore(most)  # fair: first come, first served
         self._idle: defaultdict[Origin, deque[_Idle]] = defaultdict(deque)
         self._closed = False
@@ -118,6 +128,8 @@ class KeepAliveTransport(httpx.AsyncBaseTransport):
             max_line_size=MAX_FIELD,
             max_field_size=MAX_FIELD,
         )
+        if (trace := request.extensions.get("trace")) is not None:
+            await trace(LEAVES, {})
         wire.write(sent)
         connection.start_timeout()
         try:
@@ -185,7 +197,7 @@ class KeepAliveTransport(httpx.AsyncBaseTransport):
         elif self._closed or connection.should_close or not connection.is_connected():
             connection.close()
         else:
-            idle.append(_Idle(connection, time.monotonic() + KEEP_ALIVE))
+            idle.append(_Idle(connection, time.monotonic() + self._keep_alive))
         if idle and not idle[0].usable():  # one a request, so that none stays for ever
             idle.popleft().connection.close()
 

@@ -196,6 +196,10 @@ class LlmCall(Message):
     response: str | None
     outcome: CallOutcome
     detail: Text = ""
+    sent: bool = Field(
+        default=True,
+        description="whether a request left; true in records older than the field, whatever it was",
+    )
     input_tokens: Count = 0
     output_tokens: Count = 0
     cost: Paise = Field(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import orjson
@@ -27,6 +28,7 @@ class RuleModel:
         prompt: str,
         deadline: Deadline,  # noqa: ARG002 - of the protocol; it answers at once
         run_id: str,  # noqa: ARG002 - of the protocol
+        on_sent: Callable[[], None],  # noqa: ARG002 - of the protocol
     ) -> Completion:
         """The answer, which costs nothing."""
         text = orjson.dumps(answer(orjson.loads(prompt), _SCHEMAS[agent])).decode()

@@ -12,13 +12,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-import httpx
 from rich.console import Console
 
 from agents.model import Model
 from agents.prompts import PromptSet
 from agents.providers import dialect_of
 from agents.spend import TokenPrice
+from agents.wire import open_model_client
 from ats.demo.steps import Step
 from ats.replay.changes import Changes, changed
 from ats.replay.day_settings import DaySettings, day_settings
@@ -247,7 +247,7 @@ async def _asker(
 ) -> AsyncIterator[Asker]:
     """Raises Misconfigured where there is no key."""
     endpoint = asked.model.endpoint(settings)
-    async with httpx.AsyncClient(timeout=60) as http:
+    async with open_model_client() as http:
         model = Model(endpoint, http, prompts)
         thoughts = endpoint.dialect.thoughts
         yield Asker(model, bill, asked.kept, price, thoughts, time.monotonic)

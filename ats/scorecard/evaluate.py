@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import httpx
 from rich.console import Console
 
 from agents.model import Model
 from agents.providers import dialect_of
+from agents.wire import open_model_client
 from ats.demo.steps import Step
 from ats.replay.changes import Changes, changed
 from ats.replay.day_settings import DaySettings
@@ -173,7 +173,7 @@ class _Days:
     ) -> Judgements:
         endpoint = self.model.endpoint(self.source.settings)
         price = self.model.price(self.source.settings) or self.before.prices.get(self.model.name)
-        async with httpx.AsyncClient(timeout=60) as http:
+        async with open_model_client() as http:
             asked = Model(endpoint, http, after.prompts)
             thoughts = endpoint.dialect.thoughts
             with Step(self.tell, f"asking {bill.model}") as step:

@@ -13,7 +13,6 @@ from datetime import date
 from typing import Final
 from urllib.parse import urlsplit
 
-import httpx
 import structlog
 from pydantic import SecretStr
 from rich.console import Console
@@ -42,6 +41,7 @@ from agents.recorded_history import recorded_bars
 from agents.scout import ScoutOptions
 from agents.spend import TokenPrice
 from agents.store import Store, SupabaseStore
+from agents.wire import open_model_client
 from ats.services.calendars import calendar_of, no_session
 from ats.services.context import (
     credentials_of,
@@ -65,9 +65,6 @@ from schemas.units import Paise, UtcNs
 
 log = structlog.get_logger(__name__)
 
-# connections to the model provider: 64 signals with two analysts each, and room for the Commander
-MAX_CONNECTIONS = 256
-LEAST_PATIENCE: Final = 60.0  # seconds for one answer; a deadline ends it sooner
 KEYLESS: Final = "none"  # a server on this machine that wants no key still gets a header
 SCOUTED_WITHIN = UtcNs.minutes(24 * 60)  # a Scout that starts again, starts on the same day
 
@@ -82,11 +79,7 @@ async def llm_gateway(settings: Settings, service: str) -> AsyncIterator[LlmGate
     large, small = endpoints_of(settings)
     prices = prices_of(settings, (large, small))
     ladder = [(large, prices[0], 50), (small, prices[1], 100)]
-    limits = httpx.Limits(
-        max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS
-    )
-    patience = max(LEAST_PATIENCE, float(settings.ats_decision_seconds))
-    async with httpx.AsyncClient(limits=limits, timeout=patience) as http:
+    async with open_model_client() as http:
         tiers = [
             ModelTier(Model(endpoint, http), price, percent, endpoint.dialect.thoughts)
             for endpoint, price, percent in (ladder[1:] if large == small else ladder)

@@ -164,7 +164,11 @@ class Asker:
     async def _once(self, question: Question, most: Paise) -> tuple[LlmCall, float]:
         began, id_ = self.clock(), str(question.id())
         deadline = Deadline.after(SECONDS, self.clock)
-        made = await self.model.complete(question.agent, question.prompt, deadline, id_)
+        made = await self.model.complete(question.agent, question.prompt, deadline, id_, _untold)
         cost = cost_of(made, self.price or FREE, most)
         call = call_of(question, made, cost, self.clock() - began)
         return call, made.retry_after or 0.0
+
+
+def _untold() -> None:
+    """No question is called off here, so nobody needs to know when its request leaves."""

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-import httpx
 import pytest
 import pytest_asyncio
 
 from agents.model import Model
 from agents.providers import Endpoint
+from agents.wire import open_model_client
 from bus.connection import KafkaConnection
 from tests.agents.provider import Provider
 from tests.conftest import started_broker
@@ -25,7 +25,7 @@ async def provider() -> AsyncIterator[Provider]:
 
 @pytest_asyncio.fixture
 async def model(provider: Provider) -> AsyncIterator[Model]:
-    async with httpx.AsyncClient() as http:
+    async with open_model_client() as http:
         yield Model(Endpoint(provider.base_url, "fake-1", "sk-secret"), http)
 
 

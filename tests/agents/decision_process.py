@@ -10,7 +10,6 @@ import os
 import signal
 import sys
 
-import httpx
 from supabase import acreate_client
 
 from agents.app import AgentOptions, LlmGateway, decision_service
@@ -22,6 +21,7 @@ from agents.model import Model
 from agents.news import SampleNews
 from agents.providers import Endpoint
 from agents.store import SupabaseStore
+from agents.wire import open_model_client
 from bus.connection import KafkaConnection
 from bus.publisher import Publisher
 from bus.stateless import run_stateless
@@ -36,7 +36,7 @@ async def run(bootstrap: str, provider_url: str, supabase_url: str, instance: st
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     connection, scans = KafkaConnection(bootstrap), ScanCache()
-    async with httpx.AsyncClient() as http, Publisher(connection) as publisher:
+    async with open_model_client() as http, Publisher(connection) as publisher:
         model = Model(Endpoint(provider_url, "fake-1", "sk-secret"), http)
         llm = LlmGateway.with_cap([ModelTier(model)], rupees_a_day=100)
         await sync_llm_calls(connection, llm.cache, llm.ledger, "start", until_end=True)

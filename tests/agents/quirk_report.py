@@ -53,10 +53,12 @@ def _tell(corpus: Corpus, ran: Ran) -> int:
         mark = "" if as_it_should else f"   WRONG, {code} expected"
         _say(f"{name:45} {found:13} {1_000 * seconds:>7.0f} ms{mark}")
     equal = ran.each_request_is_a_call()
-    cancelled = sum(call.outcome is CallOutcome.CANCELLED for call in ran.journal)
+    cancelled = sum(call.outcome is CallOutcome.CANCELLED for call in ran.sent)
+    never = len(ran.journal) - 1 - len(ran.sent)  # one is the recorded poison
     _say(
-        f"{len(corpus)} quirks, {ran.asked.total()} requests, {len(ran.journal) - 1} journalled "
-        f"calls, {cancelled} of them cancelled: {'equal' if equal else 'NOT EQUAL'}"
+        f"{len(corpus)} quirks, {ran.asked.total()} requests, {len(ran.sent)} journalled calls "
+        f"that left, {cancelled} of them cancelled: {'equal' if equal else 'NOT EQUAL'}; "
+        f"{never} more were over before anything left"
     )
     _say(f"longest {1_000 * max(ran.seconds.values()):.0f} ms, deadline {1_000 * SECONDS:.0f} ms")
     _say("the service ran through, and ended when it was told to")

@@ -18,7 +18,6 @@ import orjson
 from agents.entries import Circumstances
 from agents.evidence import evidence_of
 from agents.journal import Question
-from agents.model import UNSENT
 from agents.prompts import Agent, technical_message
 from agents.store import SupabaseStore
 from ats.settings import Settings
@@ -172,17 +171,13 @@ class Ran:
     log: str
 
     def each_request_is_a_call(self) -> bool:
-        """Whether each question left as often as it is journalled.
+        """Whether each question came over the wire as often as the journal says it left."""
+        return Counter(str(call.request["user"]) for call in self.sent) == self.asked
 
-        Of a call that was cancelled, or came too late, nobody can tell whether it had left.
-        """
-        calls = [call for call in self.journal if call.id != recorded_poison().id]
-        left = [
-            call
-            for call in calls
-            if call.outcome is not CallOutcome.CANCELLED and call.detail != UNSENT
-        ]
-        return _questions(left) <= self.asked <= _questions(calls)
+    @property
+    def sent(self) -> list[LlmCall]:
+        """The calls of which a request left."""
+        return [call for call in self.journal if call.sent and call.id != recorded_poison().id]
 
 
 async def run(
@@ -227,10 +222,6 @@ async def run(
         await _journalled(kafka),
         said,
     )
-
-
-def _questions(calls: list[LlmCall]) -> Counter[str]:
-    return Counter(str(call.request["user"]) for call in calls)
 
 
 def _seconds(log: str) -> dict[str, float]:

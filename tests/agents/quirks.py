@@ -554,7 +554,7 @@ ODD: dict[str, tuple[Answer, str]] = {
     "events with an answer": (events, "unclean"),
     "after early hints": (after_hints, "decided"),
     "HTTP/1.0": (of_an_old_protocol, "decided"),
-    "a length too short": (shorter_than_it_is, "unclean"),
+    "a length too short": (shorter_than_it_is, "transport"),
     "two lengths": (of_two_lengths, "transport"),
     "a negative length": (sends(b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n{}"), "transport"),
     "a chunk of an odd size": (

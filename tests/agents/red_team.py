@@ -123,6 +123,7 @@ class GullibleModel:
         prompt: str,
         deadline: Deadline,  # noqa: ARG002
         run_id: str,  # noqa: ARG002
+        on_sent: Callable[[], None],  # noqa: ARG002
     ) -> Completion:
         self.prompts[agent] = prompt
         message = json.loads(prompt)

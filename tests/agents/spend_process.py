@@ -9,8 +9,6 @@ import signal
 import sys
 from pathlib import Path
 
-import httpx
-
 from agents import llm_calls
 from agents.answers import TechnicalAnswer
 from agents.app import LlmGateway
@@ -19,6 +17,7 @@ from agents.journal import ModelTier
 from agents.model import Model
 from agents.open_spend import OpenSpend
 from agents.providers import Endpoint
+from agents.wire import open_model_client
 from schemas.codec import decode, encode
 from schemas.market import trading_day
 from schemas.messages import LlmCall
@@ -36,7 +35,7 @@ def recorded(topic: Path) -> list[LlmCall]:
 
 async def run(url: str, topic: Path, spend: Path, first: int) -> None:
     ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
-    async with httpx.AsyncClient() as http:
+    async with open_model_client() as http:
         tiers = [ModelTier(Model(Endpoint(url, "fake-1", "k"), http), PRICE)]
         llm = LlmGateway.with_cap(tiers, CAP, open_spend=OpenSpend(spend))
         for call in recorded(topic):

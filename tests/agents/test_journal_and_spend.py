@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 
@@ -29,6 +30,7 @@ from agents.prompts import PROMPT_VERSION, Agent, technical_message
 from agents.providers import Endpoint, SchemaMode
 from agents.replies import MAX_OUTPUT_TOKENS, Completion, completion_of, retry_after
 from agents.spend import FREE, SpendLedger, TokenPrice
+from agents.wire import open_model_client
 from schemas.codec import decode, encode
 from schemas.messages import CallOutcome, LlmCall
 from schemas.units import Paise
@@ -60,6 +62,7 @@ class Instant:
         prompt: str,  # noqa: ARG002
         deadline: Deadline,  # noqa: ARG002
         run_id: str,  # noqa: ARG002
+        on_sent: Callable[[], None],  # noqa: ARG002
     ) -> Completion:
         self.asked += 1
         await asyncio.sleep(0)
@@ -141,6 +144,62 @@ async def test_a_cancelled_call_is_written_down_and_asked_again_the_next_time(
     assert [call.outcome for call in topic.calls] == [CallOutcome.CANCELLED]
     provider.misbehave.clear()
     assert isinstance(await asked(journal), LlmAnswer)
+
+
+class Unanswered:
+    """A model whose request leaves, or stays here for want of a connection; no answer comes."""
+
+    name = "unanswered"
+
+    def __init__(self, *, leaves: bool) -> None:
+        self.asked = asyncio.Event()
+        self._leaves = leaves
+
+    async def complete(
+        self,
+        agent: Agent,  # noqa: ARG002
+        prompt: str,  # noqa: ARG002
+        deadline: Deadline,  # noqa: ARG002
+        run_id: str,  # noqa: ARG002
+        on_sent: Callable[[], None],
+    ) -> Completion:
+        if self._leaves:
+            on_sent()
+        self.asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+@pytest.mark.parametrize("stopping", [True, False])
+@pytest.mark.parametrize("leaves", [True, False])
+async def test_a_cancelled_call_costs_the_most_it_could_if_its_request_left_and_else_nothing(
+    leaves: bool, stopping: bool
+) -> None:
+    topic, model, deadline = Topic(), Unanswered(leaves=leaves), Deadline.after(10)
+    ledger = SpendLedger(Paise.from_rupees(100))
+    journal = a_journal(model, topic, tiers=[ModelTier(model, DEAR)], ledger=ledger)
+    calling = asyncio.create_task(journal.call(a_question(), deadline))
+    await model.asked.wait()
+
+    if stopping:
+        calling.cancel()
+    else:
+        deadline.call_off()
+    await asyncio.gather(calling, return_exceptions=True)
+
+    [call] = topic.calls
+    assert (call.outcome, call.sent) == (CallOutcome.CANCELLED, leaves)
+    assert (call.cost > 0) is leaves
+
+
+async def test_a_call_without_a_connection_is_recorded_as_not_sent() -> None:
+    topic = Topic()
+    async with open_model_client() as http:
+        nobody = Model(Endpoint("http://127.0.0.1:9/v1", "fake-1", "k"), http)
+
+        await a_journal(nobody, topic).call(a_question(), Deadline.after(10))
+
+    assert [(call.outcome, call.sent) for call in topic.calls] == [(CallOutcome.TRANSPORT, False)]
 
 
 async def test_a_question_has_one_name_and_any_change_of_what_is_asked_changes_it() -> None:
@@ -285,7 +344,7 @@ async def test_no_line_of_agno_or_its_provider_reaches_a_log(
 async def test_a_provider_without_strict_schemas_is_told_the_schema_in_words(
     provider: Provider,
 ) -> None:
-    async with httpx.AsyncClient() as http:
+    async with open_model_client() as http:
         plain = Model(Endpoint(provider.base_url, "fake-1", "k", SchemaMode.JSON_OBJECT), http)
         answer = await asked(a_journal(plain, Topic()))
 
@@ -298,7 +357,7 @@ async def test_a_provider_without_strict_schemas_is_told_the_schema_in_words(
 async def test_a_provider_that_knows_no_formats_gets_none_and_the_schema_in_words(
     provider: Provider,
 ) -> None:
-    async with httpx.AsyncClient() as http:
+    async with open_model_client() as http:
         plain = Model(Endpoint(provider.base_url, "fake-1", "k", SchemaMode.PLAIN), http)
         answer = await asked(a_journal(plain, Topic()))
 
@@ -321,7 +380,7 @@ async def test_a_provider_that_knows_no_formats_gets_none_and_the_schema_in_word
 async def test_a_model_is_sent_the_parameters_it_accepts(
     provider: Provider, name: str, limits: dict[str, int]
 ) -> None:
-    async with httpx.AsyncClient() as http:
+    async with open_model_client() as http:
         answer = await asked(
             a_journal(Model(Endpoint(provider.base_url, name, "k"), http), Topic())
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import pytest
 from hypothesis import given, settings
@@ -42,6 +42,7 @@ class Scripted:
         prompt: str,  # noqa: ARG002
         deadline: Deadline,
         run_id: str,  # noqa: ARG002
+        on_sent: Callable[[], None],  # noqa: ARG002
     ) -> Completion:
         self.asked.append(deadline.remaining())
         await asyncio.sleep(0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import httpx
 import pytest
 
 from agents.committee import run_committee
@@ -10,6 +9,7 @@ from agents.deadline import Deadline
 from agents.model import Model
 from agents.providers import Endpoint
 from agents.remedies import remedy_of
+from agents.wire import open_model_client
 from schemas.ids import derive
 from schemas.market import Action
 from schemas.messages import CallOutcome, LlmCall
@@ -46,7 +46,7 @@ async def test_a_wrong_key_ends_in_a_hold_that_names_the_key(
 
 
 async def test_a_network_that_refuses_ends_in_a_hold_that_names_the_network() -> None:
-    async with httpx.AsyncClient() as http:
+    async with open_model_client() as http:
         nobody = Model(Endpoint("http://127.0.0.1:9/v1", "gpt-4o", "sk-secret"), http)
 
         said = await reasoning(nobody)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-import httpx
 import pytest
 import pytest_asyncio
 from aiohttp import web
@@ -15,6 +14,7 @@ from agents.model import Model
 from agents.news import SampleNews
 from agents.providers import Endpoint
 from agents.scout import ScoutOptions, scan
+from agents.wire import open_model_client
 from schemas.market import Action, Direction, ScanResult
 from schemas.messages import Origin
 from simulator.llm.endpoint import ChatApi
@@ -29,7 +29,7 @@ async def simulated() -> AsyncIterator[Model]:
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    async with httpx.AsyncClient() as http:
+    async with open_model_client() as http:
         yield Model(
             Endpoint(f"http://127.0.0.1:{runner.addresses[0][1]}/v1", "gpt-4o", "any"), http
         )

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import asyncpg
-import httpx
 import pytest
 import pytest_asyncio
 
@@ -14,6 +13,7 @@ from agents.committee import run_committee
 from agents.deadline import Deadline
 from agents.model import Model
 from agents.providers import Endpoint
+from agents.wire import open_model_client
 from bus.connection import KafkaConnection
 from bus.publisher import Publisher
 from bus.topics import create_topics
@@ -58,7 +58,7 @@ async def test_no_answer_ends_the_service_and_each_journalled_call_is_one_reques
 async def test_an_answer_that_does_not_end_is_a_hold_at_the_deadline(name: str) -> None:
     answer, code = SLOW[name]
     topic = Topic()
-    async with RawEndpoint() as endpoint, httpx.AsyncClient() as http:
+    async with RawEndpoint() as endpoint, open_model_client() as http:
         endpoint.answers["RELIANCE"] = answer
         model = Model(Endpoint(endpoint.base_url, "fake-1", "k"), http)
 

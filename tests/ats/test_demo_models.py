@@ -8,7 +8,6 @@ import json
 import time
 from pathlib import Path
 
-import httpx
 import pytest
 from pydantic import SecretStr
 from rich.console import Console
@@ -17,6 +16,7 @@ from agents.deadline import Deadline
 from agents.model import Model
 from agents.prompts import Agent, technical_message
 from agents.replies import Completion
+from agents.wire import open_model_client
 from ats.demo import models
 from ats.demo.local_model import LOCK, NAME, LocalModel
 from ats.demo.report import summary
@@ -170,10 +170,10 @@ async def ask(port: int) -> Completion:
     settings = load(**{name.lower(): value for name, value in models.local(port).env.items()})
     signal, scan = a_reliance_signal(), a_scan()
     prompt = technical_message(signal, scan.entries[0], {})
-    async with httpx.AsyncClient(timeout=120) as http, asyncio.timeout(120):
+    async with open_model_client() as http, asyncio.timeout(120):
         model = Model(endpoints_of(settings)[0], http)
         deadline = Deadline.after(110, time.monotonic)
-        return await model.complete(Agent.TECHNICAL, prompt, deadline, "run")
+        return await model.complete(Agent.TECHNICAL, prompt, deadline, "run", lambda: None)
 
 
 def test_progress_names_calls_and_tokens() -> None:

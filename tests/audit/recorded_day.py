@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
@@ -106,6 +106,7 @@ class ScriptedModel:
         prompt: str,
         deadline: Deadline,  # noqa: ARG002
         run_id: str,  # noqa: ARG002
+        on_sent: Callable[[], None],  # noqa: ARG002
     ) -> Completion:
         self.asked.append(prompt)
         spec = self.prompts.specs[agent]
@@ -124,7 +125,9 @@ class Recorder:
     calls: list[LlmCall] = field(default_factory=list)
 
     async def ask(self, question: Question) -> LlmCall:
-        made = await self.model.complete(question.agent, question.prompt, Deadline(1), "")
+        made = await self.model.complete(
+            question.agent, question.prompt, Deadline(1), "", lambda: None
+        )
         call = call_of(question, made, Paise(1), 0.0)
         self.calls.append(call)
         return call

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-import httpx
 import pytest
 import pytest_asyncio
 
@@ -20,6 +19,7 @@ from agents.past import DecisionHistory
 from agents.prompts import PROMPTS, Agent
 from agents.providers import Endpoint
 from agents.recorded_news import NewsCache, RecordedNews
+from agents.wire import open_model_client
 from audit.replay.answers import AgentsAsSet, Answered, Recorded, decide_again
 from schemas.ids import InstrumentId, Segment
 from schemas.inputs import NewsAnswer
@@ -76,7 +76,7 @@ async def day() -> Day:
     async def note(answer: NewsAnswer) -> None:
         lived.news.append(answer)
 
-    async with RawEndpoint() as endpoint, httpx.AsyncClient() as http:
+    async with RawEndpoint() as endpoint, open_model_client() as http:
         endpoint.answers = dict(zip(INSTRUMENTS, (ODD[name][0] for name in NAMES), strict=True))
         tiers = [
             ModelTier(Model(Endpoint(endpoint.base_url, name, "k"), http))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import orjson
 import pytest
@@ -40,6 +40,7 @@ class Scripted:
         prompt: str,  # noqa: ARG002
         deadline: Deadline,  # noqa: ARG002
         run_id: str,  # noqa: ARG002
+        on_sent: Callable[[], None],  # noqa: ARG002
     ) -> Completion:
         if agent not in ANSWERS:
             return Completion(CallOutcome.REFUSED, model=self.name)

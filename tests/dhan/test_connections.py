@@ -11,7 +11,7 @@ import httpx
 import pytest
 from aiohttp.client_proto import ResponseHandler
 
-from dhan.connections import KeepAliveTransport, PlainClient
+from dhan.connections import KEEP_ALIVE, LEAVES, KeepAliveTransport, PlainClient
 
 
 @dataclass
@@ -79,11 +79,13 @@ async def _head(reader: asyncio.StreamReader) -> bytes:
 
 
 @asynccontextmanager
-async def serving(most: int = 10) -> AsyncIterator[tuple[Server, httpx.AsyncClient]]:
+async def serving(
+    most: int = 10, keep_alive: float = KEEP_ALIVE
+) -> AsyncIterator[tuple[Server, httpx.AsyncClient]]:
     server = Server()
     listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
     server.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
-    transport = KeepAliveTransport(httpx.create_ssl_context(), most)
+    transport = KeepAliveTransport(httpx.create_ssl_context(), most, keep_alive=keep_alive)
     async with httpx.AsyncClient(base_url=server.url, transport=transport) as client:
         yield server, client
     listening.close()
@@ -95,6 +97,29 @@ async def test_a_connection_serves_one_request_after_another() -> None:
 
     assert answers == ["/0", "/1", "/2"]
     assert {number for number, _ in server.seen} == {1}
+
+
+async def test_without_keep_alive_each_request_has_a_connection_of_its_own() -> None:
+    async with serving(most=1, keep_alive=0) as (server, client):
+        answers = [(await client.get(f"/{n}")).text for n in range(3)]
+
+    assert answers == ["/0", "/1", "/2"]
+    assert [number for number, _ in server.seen] == [1, 2, 3]
+
+
+async def test_a_trace_tells_that_a_request_leaves_and_only_then() -> None:
+    told: list[str] = []
+
+    async def trace(event: str, _: object) -> None:
+        told.append(event)
+
+    async with serving() as (_, client):
+        await client.get("/", extensions={"trace": trace})
+        assert told == [LEAVES]
+        with pytest.raises(httpx.ConnectError):
+            await client.get("http://127.0.0.1:9/", extensions={"trace": trace})
+
+    assert told == [LEAVES]
 
 
 async def test_requests_at_once_have_a_connection_each() -> None:
