@@ -64,8 +64,13 @@ demo: $(VENV)/runtime.stamp ## the main job on embedded Kafka and Postgres: no a
 test: $(VENV)/docs.stamp ## every test, end-to-end on real Kafka and Postgres included
 	$(BIN)/python -m pytest $(T)
 
+# The official parser of AsyncAPI, beside the page's packages; as locked, integrity included.
+$(VENV)/asyncapi.stamp: $(VENV)/web.stamp tools/messages/parser/package-lock.json
+	$(BIN)/python -m ats.commands.web --prefix ../tools/messages/parser install --no-save --no-audit
+	@touch $@
+
 .PHONY: test-web
-test-web: chromium $(VENV)/browser.stamp web ## the web page: its checks, callbacks, and a browser that goes the whole way (pictures in test-results/web)
+test-web: chromium $(VENV)/browser.stamp $(VENV)/asyncapi.stamp web ## the web page: its checks, callbacks, and a browser that goes the whole way (pictures in test-results/web)
 	$(BIN)/python -m ats.commands.web run lint
 	$(BIN)/python -m ats.commands.web run typecheck
 	$(BIN)/python -m pytest tests/web $(T)

@@ -47,8 +47,31 @@ def test_a_new_field_is_growth() -> None:
         (lambda s: s["properties"]["close"].update(type="string"), "close"),
         (lambda s: s["$defs"]["Timeframe"]["enum"].remove("5m"), "5m"),
         (lambda s: s.update(additionalProperties=False), "closed to new fields"),
+        (lambda s: s["properties"].update(last=s["properties"].pop("close")), "close: gone"),
+        (lambda s: s["properties"]["ticks"].update(minimum=2), "ticks: narrower minimum"),
+        (lambda s: s["properties"]["instrument"].update(maxLength=9), "instrument: narrower max"),
+        (lambda s: s["properties"]["instrument"].update(pattern="N"), "instrument: narrower pat"),
+        (lambda s: s["properties"]["id"].pop("format"), "id: type changed"),
+        (lambda s: s["properties"]["causation_id"]["anyOf"].pop(), "causation_id: type changed"),
+        (
+            lambda s: s["properties"]["causation_id"]["anyOf"][0].update(type="integer"),
+            "causation_id: type changed",
+        ),
     ],
-    ids=["field gone", "no longer required", "type changed", "enum value gone", "closed"],
+    ids=[
+        "field gone",
+        "no longer required",
+        "type changed",
+        "enum value gone",
+        "closed",
+        "renamed",
+        "bound raised",
+        "text shortened",
+        "pattern added",
+        "format gone",
+        "null gone",
+        "other choice",
+    ],
 )
 def test_what_a_reader_would_miss_is_named(
     damage: Callable[[dict[str, Any]], object], names: str
@@ -59,6 +82,25 @@ def test_what_a_reader_would_miss_is_named(
     damage(new)
 
     assert names in " ".join(breaking_changes(old, new))
+
+
+def test_what_a_list_or_a_table_holds_is_looked_at_too() -> None:
+    old = {"type": "array", "items": {"type": "string"}}
+    table = {"type": "object", "additionalProperties": {"type": "integer"}}
+
+    assert breaking_changes(old, old | {"items": {"type": "integer"}}) == ["[]: type changed"]
+    assert breaking_changes(table, table | {"additionalProperties": {"type": "null"}}) == [
+        "{}: type changed"
+    ]
+
+
+def test_a_wider_bound_is_growth() -> None:
+    old = SCHEMAS["ats.candles.json"]
+    new = copy.deepcopy(old)
+
+    new["properties"]["ticks"].pop("minimum")
+
+    assert breaking_changes(old, new) == []
 
 
 @pytest.mark.parametrize("name", SCHEMAS)

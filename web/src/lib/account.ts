@@ -1,9 +1,10 @@
 // What the account page shows, as the database says it. The shape of public.own_account() in supabase/migrations.
+import type { Action } from "@/lib/messages";
 
 /** A decision for this account. `market_time` is the market's when it was made. */
 interface Decision {
   readonly market_time: string;
-  readonly action: "BUY" | "SELL" | "HOLD";
+  readonly action: Action;
   readonly symbol: string;
 }
 

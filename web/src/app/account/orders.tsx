@@ -1,5 +1,6 @@
 // Own orders, newest first, each with the decision that caused it; between them what was not followed.
 import type { Denials, Order } from "@/lib/account";
+import type { Action } from "@/lib/messages";
 import { clock, inIndia } from "@/lib/time";
 import { failureInWords } from "@/lib/words";
 
@@ -82,7 +83,7 @@ function DenialsRow({ denials }: { denials: Denials }) {
   );
 }
 
-function Side({ action }: { action: string }) {
+function Side({ action }: { action: Action }) {
   return <span className={`side ${action.toLowerCase()}`}>{action}</span>;
 }
 
