@@ -10,7 +10,8 @@ import structlog
 from agents.journal import LlmCallCache
 from agents.spend import SpendLedger
 from bus.connection import KafkaConnection
-from bus.reader import Since, read_topics
+from bus.reader import read_topics
+from bus.stored import Since
 from schemas import topics
 from schemas.codec import decode
 from schemas.errors import Unreadable

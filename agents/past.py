@@ -15,8 +15,9 @@ from uuid import UUID
 import structlog
 
 from bus.connection import KafkaConnection
-from bus.reader import Since, read_topics
+from bus.reader import read_topics
 from bus.records import Record
+from bus.stored import Since
 from schemas import topics
 from schemas.codec import decode
 from schemas.errors import Unreadable

@@ -16,7 +16,8 @@ import structlog
 
 from agents.scout import DatedBar, History
 from bus.connection import KafkaConnection
-from bus.reader import Since, read_topics
+from bus.reader import read_topics
+from bus.stored import Since
 from schemas import topics
 from schemas.codec import decode
 from schemas.errors import TryLater, Unreadable

@@ -15,7 +15,8 @@ import structlog
 
 from agents.news import Headline, ManySources, NewsSource, NotRecorded, bounded
 from bus.connection import KafkaConnection
-from bus.reader import Since, read_topics
+from bus.reader import read_topics
+from bus.stored import Since
 from schemas import topics
 from schemas.codec import decode
 from schemas.errors import Misconfigured, TryLater, Unreadable

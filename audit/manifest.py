@@ -16,9 +16,9 @@ from uuid import UUID
 
 from pydantic import JsonValue
 
-from bus.connection import KafkaConnection
-from bus.reader import Since, read_topics
+from bus.reader import read_topics
 from bus.records import Record
+from bus.stored import Since, Topics
 from schemas.codec import decode
 from schemas.errors import Unreadable
 from schemas.manifest import (
@@ -124,7 +124,7 @@ class Manifests:
         return unpacked(self._contents[digest])
 
 
-async def read_manifests(connection: KafkaConnection, since: UtcNs | None = None) -> Manifests:
+async def read_manifests(connection: Topics, since: UtcNs | None = None) -> Manifests:
     """Manifests written since a moment of machine time, with their contents; None: all there are.
 
     Raises:

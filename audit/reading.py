@@ -24,9 +24,9 @@ from audit.story import (
     widened,
 )
 from audit.ticks import BarTicks, begins_before, ticks_of
-from bus.connection import KafkaConnection
-from bus.reader import Since, ends_of, read_topics, record_at
+from bus.reader import ends_of, read_topics, record_at
 from bus.records import Record, TopicPartition
+from bus.stored import Since, Topics
 from schemas.codec import decode
 from schemas.errors import Unreadable
 from schemas.lineage import HEADER, Cause
@@ -95,9 +95,7 @@ class Reader:
         TryLater: no broker answers.
     """
 
-    def __init__(
-        self, connection: KafkaConnection, since: Since, on_read: Reading = lambda _: None
-    ) -> None:
+    def __init__(self, connection: Topics, since: Since, on_read: Reading = lambda _: None) -> None:
         """`on_read` is told how many records have been looked at."""
         self._connection = connection
         self._since = since

@@ -86,7 +86,7 @@ def show(console: Console, sizes: Mapping[str, int], counts: Mapping[str, int]) 
 
 async def measure(demo: Path) -> None:
     async with recorded_by(demo, Console(stderr=True)) as source:
-        show(Console(), bytes_of(demo), await records_of(source.connection))
+        show(Console(), bytes_of(demo), await records_of(source.kafka))
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import aclosing
 from heapq import heappop, heappush
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as ClientPartition
@@ -17,11 +17,10 @@ from aiokafka import TopicPartition as ClientPartition
 from bus.connection import KafkaConnection, reader
 from bus.patience import until_known
 from bus.records import NS_PER_MS, Record, TopicPartition
+from bus.stored import Since, Topics
 from schemas.errors import Misconfigured
 from schemas.topics import MIB, Topic
 from schemas.units import UtcNs
-
-Since: TypeAlias = Literal["start", "end"] | UtcNs | Mapping[TopicPartition, int]
 
 POLL_MS: Final = 200  # longest wait for records before the end is looked at again
 AT_ONCE: Final = 2_000  # records that are held of those that come in order
@@ -29,24 +28,29 @@ LARGEST_FETCH: Final = 4 * MIB  # the largest record, a dead letter, fits
 
 
 async def read_topics(
-    connection: KafkaConnection, topics: Sequence[Topic], *, since: Since, until_end: bool = False
+    source: Topics, topics: Sequence[Topic], *, since: Since, until_end: bool = False
 ) -> AsyncGenerator[Record, None]:
     """Yield the records of `topics`, each partition in its order, and stay through broker restarts.
 
     `since` a moment starts at the first record published at or after it; offsets start there, and
     at the first record of a partition that is not among them. With `until_end` it stops
-    at the end as it was at the start. Break out under `contextlib.aclosing`, or the connection
-    stays open until the garbage collector comes.
+    at the end as it was at the start; at the end of a copy always. Break out under
+    `contextlib.aclosing`, or the connection stays open until the garbage collector comes.
 
     Raises:
         Misconfigured: a topic does not exist.
         TryLater: no broker answers at the start.
     """
+    if not isinstance(source, KafkaConnection):
+        async with aclosing(source.read(topics, since)) as stored:
+            async for record in stored:
+                yield record
+        return
     options = {
         "auto_offset_reset": "earliest",  # what retention removed meanwhile cannot be read any more
         "max_partition_fetch_bytes": LARGEST_FETCH,
     }
-    async with reader(connection, **options) as client:
+    async with reader(source, **options) as client:
         partitions = await partitions_of(client, topics)
         # asked before assign(): behind a fetch that waits for records each question takes half a
         # second
@@ -66,9 +70,7 @@ async def read_topics(
                         yield record_of(row)
 
 
-async def read_in_order(
-    connection: KafkaConnection, topics: Sequence[Topic]
-) -> AsyncGenerator[Record, None]:
+async def read_in_order(source: Topics, topics: Sequence[Topic]) -> AsyncGenerator[Record, None]:
     """Yield all records of `topics` as they stand now, in the order in which they were published.
 
     Each partition keeps its own order; at one moment an earlier topic of `topics` comes first.
@@ -77,9 +79,14 @@ async def read_in_order(
         Misconfigured: a topic does not exist.
         TryLater: no broker answers at the start.
     """
+    if not isinstance(source, KafkaConnection):
+        async with aclosing(source.read_in_order(topics)) as stored:
+            async for record in stored:
+                yield record
+        return
     rank = {topic.name: place for place, topic in enumerate(topics)}
     options = {"auto_offset_reset": "earliest", "max_partition_fetch_bytes": LARGEST_FETCH}
-    async with reader(connection, **options) as client:
+    async with reader(source, **options) as client:
         partitions = await partitions_of(client, topics)
         begins = await client.beginning_offsets(partitions)
         ends = await client.end_offsets(partitions)
@@ -127,51 +134,47 @@ async def _refilled(
     return filled
 
 
-async def ends_of(connection: KafkaConnection, topic: Topic) -> dict[int, int]:
+async def ends_of(source: Topics, topic: Topic) -> dict[int, int]:
     """Of each partition of `topic`, the offset that its next record will have.
 
     Raises:
         Misconfigured: the topic does not exist.
         TryLater: no broker answers.
     """
-    async with reader(connection) as client:
-        partitions = await partitions_of(client, (topic,))
-        ends = await client.end_offsets(partitions)
-        return {partition.partition: end for partition, end in ends.items()}
+    extents = await extents_of(source, topic)
+    return {place.partition: end for place, (_, end) in extents.items()}
 
 
-async def extents_of(
-    connection: KafkaConnection, *topics: Topic
-) -> dict[TopicPartition, tuple[int, int]]:
+async def extents_of(source: Topics, *topics: Topic) -> dict[TopicPartition, tuple[int, int]]:
     """Of each partition of `topics`, the offset of its first record and of its next one.
 
     Raises:
         Misconfigured: a topic does not exist.
         TryLater: no broker answers.
     """
-    async with reader(connection) as client:
+    if not isinstance(source, KafkaConnection):
+        return source.extents(topics)
+    async with reader(source) as client:
         partitions = await partitions_of(client, topics)
         begins = await client.beginning_offsets(partitions)
         ends = await client.end_offsets(partitions)
         return {each: (begins[each], ends[each]) for each in partitions}
 
 
-async def record_at(
-    connection: KafkaConnection, topic: Topic, partition: int, offset: int
-) -> Record | None:
+async def record_at(source: Topics, topic: Topic, partition: int, offset: int) -> Record | None:
     """One record by where it stands; None where retention has removed it, or none stands there.
 
     Raises:
         Misconfigured: the topic does not exist.
         TryLater: no broker answers.
     """
-    extents = await extents_of(connection, topic)
+    extents = await extents_of(source, topic)
     starts = {each: end for each, (_, end) in extents.items()}
     wanted = TopicPartition(topic.name, partition)
     if wanted not in extents or not extents[wanted][0] <= offset < extents[wanted][1]:
         return None
     starts[wanted] = offset
-    records = read_topics(connection, [topic], since=starts, until_end=True)
+    records = read_topics(source, [topic], since=starts, until_end=True)
     async with aclosing(records):
         async for record in records:
             if record.partition == partition:

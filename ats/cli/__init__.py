@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from ats import DISTRIBUTION
-from ats.cli import ledger, look, recorded, rules, services, set_up, try_it
+from ats.cli import archive, ledger, look, recorded, rules, services, set_up, try_it
 from ats.cli.groups import Commands
 from ats.runtime import exit_codes
 from schemas.errors import Misconfigured, TryLater, Unreadable
@@ -67,6 +67,7 @@ app.add_typer(set_up.database, name="db", rich_help_panel=SET_UP)
 app.add_typer(rules.rules, name="rules", rich_help_panel="Write rules")
 app.add_typer(look.claims, name="claims", rich_help_panel=LOOK)
 app.add_typer(ledger.ledger, name="ledger", rich_help_panel=LOOK)
+app.add_typer(archive.archive, name="archive", rich_help_panel=LOOK)
 app.add_typer(look.limits, name="limits", rich_help_panel=LOOK)
 app.add_typer(look.members, name="members", rich_help_panel=SET_UP)
 

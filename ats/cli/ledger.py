@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ats.cli.groups import group
-from ats.cli.options import day_of, finish
+from ats.cli.options import Archived, day_of, finish
 
 ledger = group("Prove that no record was changed: keys, the ledger, its witness, proofs.")
 
@@ -66,6 +66,7 @@ def verify(
         Path | None,
         typer.Option(help="A signed head that was kept elsewhere: shows an end that was cut off."),
     ] = None,
+    archive: Archived = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """A day's records against what was signed of them; exit code 1 where anything was changed.
@@ -79,7 +80,7 @@ def verify(
     found = day_of(day, "DATE")
     if found is None:
         raise Misconfigured("no day given: `ats ledger verify 2026-11-20`")
-    finish(work(VerifyOptions(found, _resolved(demo), head, as_json)))
+    finish(work(VerifyOptions(found, _resolved(demo), head, as_json, archive)))
 
 
 @ledger.command("replay")

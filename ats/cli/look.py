@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,7 @@ import typer
 from rich.console import Console
 
 from ats.cli.groups import group
-from ats.cli.options import day_of, finish
+from ats.cli.options import Archived, day_of, finish
 from schemas.units import IST, UtcNs
 
 members = group("Whose accounts ATS_MODE=family trades: declare members, list and remove them.")
@@ -341,6 +342,7 @@ def why(
         Path | None,
         typer.Option(help="Read what `ats demo --keep FOLDER` left there; starts its Kafka."),
     ] = None,
+    archive: Archived = None,
 ) -> None:
     """Why did this order happen? Everything that led to it, and all that came of it.
 
@@ -350,7 +352,8 @@ def why(
     from ats.replay.source import recorded_by
 
     options = WhyOptions(name, since, as_json, html, demo)
-    finish(run(options, UtcNs(time.time_ns()), recorded_by))
+    source_of = partial(recorded_by, archive=archive)
+    finish(run(options, UtcNs(time.time_ns()), source_of))
 
 
 def charges(

@@ -6,6 +6,7 @@ import asyncio
 import sys
 from collections.abc import Coroutine
 from datetime import date
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -35,6 +36,14 @@ Day = Annotated[
     typer.Option(
         help="Trading day YYYY-MM-DD: of the generated market (default 2026-11-20), or one of the "
         "file's."
+    ),
+]
+Archived = Annotated[
+    Path | None,
+    typer.Option(
+        "--archive",
+        metavar="DIR",
+        help="Read what `ats archive` wrote there instead of Kafka: one day, or a folder of days.",
     ),
 ]
 

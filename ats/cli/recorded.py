@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ats.cli.options import day_of, finish, speed_of
+from ats.cli.options import Archived, day_of, finish, speed_of
 
 TradingDay = Annotated[
     str, typer.Argument(metavar="[DATE]", help="The trading day, such as 2026-11-20.")
@@ -33,6 +33,7 @@ def replay(
         Path | None,
         typer.Option(help="Replay what `ats demo --keep FOLDER` left there; starts its Kafka."),
     ] = None,
+    archive: Archived = None,
     as_json: OneObject = False,
     into: Annotated[
         str,
@@ -108,6 +109,7 @@ def replay(
         as_json=as_json,
         into=into,
         speed=speed_of(speed if speed == "max" else speed.removesuffix("x")),
+        archive=archive,
     )
     if changes.any:
         finish(run_what_if(WhatIfOptions(options, changes, yes, answers)))

@@ -21,8 +21,7 @@ from audit.page import began_at, page
 from audit.reading import PREFIX, Found, Reader
 from audit.sentences import Section, Sentence, sentences
 from audit.story import Recorded, Story
-from bus.connection import KafkaConnection
-from bus.reader import Since
+from bus.stored import Since, Topics
 from executors.charges.rates import shipped_rates
 from schemas.errors import Misconfigured
 from schemas.manifest import HEADER as MANIFEST
@@ -53,7 +52,7 @@ class Source(Protocol):
     """Where the record is."""
 
     @property
-    def connection(self) -> KafkaConnection: ...
+    def connection(self) -> Topics: ...
 
 
 OpenSource: TypeAlias = Callable[[Path | None, Console], AbstractAsyncContextManager[Source]]

@@ -50,11 +50,11 @@ async def run(order: OrderId, into: Path, demo: Path | None) -> int:
     async with recorded_by(demo, tell) as source:
         trust = trusted(source.settings)
         with Step(tell, "looking for the order"):
-            records = await records_of(source.connection, order)
+            records = await records_of(source.kafka, order)
         if not records:
             raise Misconfigured(f"no order {order} stands on {ORDERS.name}")
         with Step(tell, "reading the ledger"):
-            ledgers = await read_ledger(source.connection)
+            ledgers = await read_ledger(source.kafka)
     for record in records:
         proof = proof_of(record, ledgers, trust)
         stem = into / f"{order}.{record}"

@@ -30,7 +30,7 @@ async def run(demo: Path | None, *, until_end: bool) -> int:
     settings = _logged("ledger")
     signer = read_signer(ledger_folder(settings), KeyType.LOG)
     async with recorded_by(demo, Console(stderr=True)) as source:
-        ledger = Ledger(source.connection, signer)
+        ledger = Ledger(source.kafka, signer)
         await ledger.run(stop_on_signals(), until_end=until_end)
     return exit_codes.DONE
 
@@ -47,7 +47,7 @@ async def witness(demo: Path | None, *, until_end: bool) -> int:
     signer = read_signer(folder, KeyType.WITNESS)
     cosigner = Witness(trusted, signer, SignedHeads(folder), time.time_ns)
     async with recorded_by(demo, Console(stderr=True)) as source:
-        await watch(source.connection, cosigner, stop_on_signals(), until_end=until_end)
+        await watch(source.kafka, cosigner, stop_on_signals(), until_end=until_end)
     return exit_codes.DONE
 
 

@@ -30,12 +30,14 @@ class VerifyOptions:
 
     Attributes:
         head: File of a signed head that was kept elsewhere.
+        archive: The folder of an archive, which is read instead of Kafka.
     """
 
     day: date
     demo: Path | None
     head: Path | None
     as_json: bool
+    archive: Path | None = None
 
 
 async def run(options: VerifyOptions) -> int:
@@ -46,7 +48,7 @@ async def run(options: VerifyOptions) -> int:
         TryLater: no broker answers.
     """
     tell, kept = Console(stderr=True), kept_head(options.head)
-    async with recorded_by(options.demo, tell) as source:
+    async with recorded_by(options.demo, tell, options.archive) as source:
         trust = trusted(source.settings)
         with Step(tell, "reading the ledger"):
             ledgers = await read_ledger(source.connection)

@@ -35,7 +35,7 @@ async def run(options: ReplayOptions) -> int:
         TryLater: no broker answers.
     """
     tell = Console(stderr=True)
-    async with recorded_by(options.demo, tell) as source:
+    async with recorded_by(options.demo, tell, options.archive) as source:
         if options.into:
             await _write_again(options, source, tell)
             return exit_codes.DONE
@@ -73,7 +73,7 @@ async def _write_again(options: ReplayOptions, source: Source, tell: Console) ->
     span = span_of(options.first, options.last)
     with Step(tell, "writing the day again") as step:
         written = await republish(
-            source.connection,
+            source.kafka,
             span,
             prefix=options.into,
             pace=Pace(options.speed),

@@ -17,7 +17,7 @@ from ats.services.manifests.orders import platform_limits
 from ats.services.streams import Computed
 from ats.settings import Settings
 from audit.manifest import RecordedManifest, differences, read_manifests
-from bus.connection import KafkaConnection
+from bus.stored import Topics
 from schemas.calendar import Calendar
 from schemas.errors import Misconfigured
 from schemas.ids import InstrumentId
@@ -75,7 +75,7 @@ def inputs_here(settings: Settings, computed: Computed, calendar: Calendar) -> d
 
 
 async def recorded_inputs(
-    connection: KafkaConnection, first: date, last: date, here: Mapping[str, Inputs]
+    connection: Topics, first: date, last: date, here: Mapping[str, Inputs]
 ) -> RecordedInputs:
     """Compare the manifests of the days from `first` to `last` with `here`.
 

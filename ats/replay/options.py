@@ -18,6 +18,7 @@ class ReplayOptions:
         into: Write the record to topics whose names begin so, instead of deriving anything.
         speed: Seconds of the record per second then; None is as fast as it goes.
         demo: The folder of a kept demo, whose Kafka is started for it; None asks a running one.
+        archive: The folder of an archive, which is read instead of Kafka.
     """
 
     first: date
@@ -27,6 +28,7 @@ class ReplayOptions:
     as_json: bool
     into: str = ""
     speed: float | None = 1.0
+    archive: Path | None = None
 
     @classmethod
     def of(
@@ -40,6 +42,7 @@ class ReplayOptions:
         as_json: bool,
         into: str = "",
         speed: float | None = 1.0,
+        archive: Path | None = None,
     ) -> ReplayOptions:
         """Raises Misconfigured where options contradict each other, or no day is named."""
         if day is not None and (first or last):
@@ -51,4 +54,4 @@ class ReplayOptions:
             raise Misconfigured(f"--from {begin} is after --to {end}")
         if into and verify:
             raise Misconfigured("--into writes the day again and --verify judges it: give one")
-        return cls(begin, end, verify, demo, as_json, into, speed)
+        return cls(begin, end, verify, demo, as_json, into, speed, archive)

@@ -10,6 +10,7 @@ from typing import Final
 
 from rich.console import Console
 
+from ats.archive.installed import check_installed
 from ats.demo.home import is_kept
 from ats.demo.stack import Stack
 from ats.demo.steps import Step
@@ -17,6 +18,7 @@ from ats.runtime.running_demo import running
 from ats.services.calendars import SIMULATED
 from ats.settings import Settings, load
 from bus.connection import KafkaConnection
+from bus.stored import Topics
 from schemas.errors import Misconfigured
 
 # of a demo, whoever looks at it: its market is open every day, and its clock is the market's
@@ -25,20 +27,47 @@ DEMO: Final = {"ats_calendar": SIMULATED, "ats_clock": "market", "ats_news": "sa
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A cluster with a record, and the settings for it."""
+    """A cluster or an archive with a record, and the settings for it."""
 
-    connection: KafkaConnection
+    connection: Topics
     settings: Settings
+
+    @property
+    def kafka(self) -> KafkaConnection:
+        """The cluster, for what writes.
+
+        Raises:
+            Misconfigured: the record is an archive.
+        """
+        if not isinstance(self.connection, KafkaConnection):
+            raise Misconfigured(
+                "an archive is only read: `ats archive restore` puts it into a cluster first"
+            )
+        return self.connection
 
 
 @asynccontextmanager
-async def recorded_by(kept: Path | None, tell: Console) -> AsyncIterator[Source]:
-    """Where the record is, and how it was made; `kept` is the folder of a kept demo.
+async def recorded_by(
+    kept: Path | None, tell: Console, archive: Path | None = None
+) -> AsyncIterator[Source]:
+    """Where the record is, and how it was made.
+
+    `kept` is the folder of a kept demo, `archive` that of an archive; without both it is a cluster.
 
     Raises:
-        Misconfigured: no demo was kept in the folder, or no cluster is named and no demo runs.
+        Misconfigured: no demo or no archive is in the folder, or no cluster is named and no demo
+            runs.
     """
     settings = load()
+    if archive is not None:
+        if kept is not None:
+            raise Misconfigured("--archive and --demo both name a record: give one")
+        check_installed()
+        from audit.archive.stored import open_archive  # noqa: PLC0415  # pyarrow is not everywhere
+
+        stored = open_archive(archive)
+        yield Source(stored, load(**DEMO) if stored.of_demo else settings)
+        return
     if kept is None:
         demo = None if settings.kafka_bootstrap_servers else running(settings.ats_state_dir)
         if demo is None:

@@ -37,7 +37,7 @@ from audit.whatif.asking import Asker, Bill, bill_of
 from audit.whatif.day import Judgements, RecordedDay, WhatIf
 from audit.whatif.kept import KeptAnswers
 from audit.whatif.sentences import bill_sentence
-from bus.connection import KafkaConnection
+from bus.stored import Topics
 from executors.charges.rates import shipped_rates
 from schemas.errors import Misconfigured
 from streams.engine.machine import warm_up
@@ -86,7 +86,7 @@ async def run(options: WhatIfOptions) -> int:
         TryLater: no broker answers.
     """
     tell = Console(stderr=True)
-    async with recorded_by(options.replay.demo, tell) as source:
+    async with recorded_by(options.replay.demo, tell, options.replay.archive) as source:
         before = await recorded_settings(source, options.replay)
         after = changed(before, options.changes)
         line = options.changes.model or before.model or source.settings.ats_model
@@ -186,7 +186,7 @@ async def recorded_settings(source: Source, options: ReplayOptions) -> DaySettin
     return day_settings(told, here)
 
 
-async def _manifests(connection: KafkaConnection, options: ReplayOptions) -> list[RecordedManifest]:
+async def _manifests(connection: Topics, options: ReplayOptions) -> list[RecordedManifest]:
     try:
         manifests = await read_manifests(connection)
     except Misconfigured:  # a record from before there were manifests

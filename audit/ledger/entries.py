@@ -80,16 +80,16 @@ class Entry:
 
 def message_hash(topic: str, partition: int, key: bytes | None, value: bytes | None) -> bytes:
     """SHA-256 of what was written where; a missing key or value differs from an empty one."""
-    place = _field(topic.encode()) + partition.to_bytes(4)
-    return sha256(_MESSAGE + place + _field(key) + _field(value)).digest()
+    place = framed(topic.encode()) + partition.to_bytes(4)
+    return sha256(_MESSAGE + place + framed(key) + framed(value)).digest()
 
 
 def headers_hash(headers: Mapping[str, bytes]) -> bytes:
     """SHA-256 of all headers, in the order of their names; of a repeated name the last counts."""
-    pairs = (_field(name.encode()) + _field(headers[name]) for name in sorted(headers))
+    pairs = (framed(name.encode()) + framed(headers[name]) for name in sorted(headers))
     return sha256(_HEADERS + b"".join(pairs)).digest()
 
 
-def _field(raw: bytes | None) -> bytes:
+def framed(raw: bytes | None) -> bytes:
     """`raw` behind its length, so that no two lists of fields are the same bytes."""
     return b"\x00" if raw is None else b"\x01" + len(raw).to_bytes(8) + raw

@@ -11,8 +11,9 @@ from audit.ledger.entries import Entry
 from audit.ledger.log import LOGGED, day_of
 from audit.ledger.verification import DayLog
 from bus.connection import KafkaConnection
-from bus.reader import read_topics
+from bus.reader import extents_of, read_topics
 from bus.records import Record, TopicPartition
+from bus.stored import Topics
 from bus.tail import Span, open_tail
 from schemas.codec import decode
 from schemas.errors import Unreadable
@@ -29,7 +30,7 @@ class Ledgers(NamedTuple):
     heads: list[LedgerCheckpoint]
 
 
-async def read_ledger(connection: KafkaConnection) -> Ledgers:
+async def read_ledger(connection: Topics) -> Ledgers:
     """Both topics as they are now.
 
     Raises:
@@ -51,25 +52,25 @@ async def read_ledger(connection: KafkaConnection) -> Ledgers:
 
 
 async def day_records(
-    connection: KafkaConnection, day: date, log: DayLog
+    connection: Topics, day: date, log: DayLog
 ) -> dict[TopicPartition, list[Record]]:
     """The records of `day`: those with a leaf in its log, and those that tell of the day.
 
     Raises: as `read_ledger`.
     """
-    first, last = dict[TopicPartition, int](), dict[TopicPartition, int]()
+    first = dict[TopicPartition, int]()
     for each in log.entries:
         place = each.topic_partition
         first[place] = min(each.offset, first.get(place, each.offset))
-        last[place] = max(each.offset, last.get(place, 0))
-    async with open_tail(connection, LOGGED) as tail:
-        spans = {
-            place: Span(max(span.start, first.get(place, log.positions.get(place, 0))), span.stop)
-            for place, span in tail.spans.items()
-        }
-        found = dict[TopicPartition, list[Record]]()
-        others = {(each.topic_partition, each.offset) for each in log.entries}
-        async for record in tail.read(spans):
+    extents = await extents_of(connection, *LOGGED)
+    starts = {
+        place: max(begin, first.get(place, log.positions.get(place, 0)))
+        for place, (begin, _) in extents.items()
+    }
+    found = dict[TopicPartition, list[Record]]()
+    others = {(each.topic_partition, each.offset) for each in log.entries}
+    async with aclosing(read_topics(connection, LOGGED, since=starts, until_end=True)) as records:
+        async for record in records:
             place = record.topic_partition
             logged = (place, record.offset) in others
             if logged or (day_of(record) == day and record.offset >= first.get(place, 0)):

@@ -38,11 +38,11 @@ from audit.replay.orders import OrdersAsSet, RecordedOrders, fan_out_again, outc
 from audit.replay.profits import DayResult, day_results
 from audit.replay.reading import Progress, whole
 from audit.replay.recorded import RecordedTopic, Span, Stored
-from bus.connection import KafkaConnection
 from bus.reader import extents_of, record_at
 from bus.records import Output, Record, TopicPartition, message_output
 from bus.routing import Router
 from bus.stateful import StatefulService
+from bus.stored import Topics
 from executors.orders.book_machine import book_service
 from executors.preflights import preflight
 from executors.risk.preflight import judge_preflight
@@ -163,7 +163,7 @@ class Replay:
 
     def __init__(
         self,
-        connection: KafkaConnection,
+        connection: Topics,
         span: Span,
         cores: Cores,
         *,

@@ -7,9 +7,9 @@ from contextlib import aclosing
 from typing import Final, TypeAlias
 
 from audit.replay.recorded import RecordedTopic, Span
-from bus.connection import KafkaConnection
 from bus.reader import extents_of, read_topics
 from bus.records import Record
+from bus.stored import Topics
 from schemas.topics import Topic
 
 TELL_EVERY: Final = 500  # records
@@ -19,7 +19,7 @@ Progress: TypeAlias = Callable[[str, int, int], None]
 
 
 async def whole(
-    connection: KafkaConnection, topics: Sequence[Topic], what: str, tell: Progress
+    connection: Topics, topics: Sequence[Topic], what: str, tell: Progress
 ) -> AsyncGenerator[Record, None]:
     """Every record of `topics` as they stand now, each partition in its order.
 
@@ -40,7 +40,7 @@ async def whole(
 
 
 async def recorded(
-    connection: KafkaConnection, topic: Topic, span: Span, tell: Progress, *, caused: bool
+    connection: Topics, topic: Topic, span: Span, tell: Progress, *, caused: bool
 ) -> RecordedTopic:
     """What stands on `topic` of `span`. Raises as `whole`."""
     found = RecordedTopic(caused)

@@ -12,8 +12,8 @@ from uuid import UUID
 from audit.replay.reading import Progress, whole
 from audit.replay.recorded import Span
 from audit.scorecard.forecasts import Recorded
-from bus.connection import KafkaConnection
 from bus.records import Record
+from bus.stored import Topics
 from schemas.codec import decode, head_of
 from schemas.errors import Unreadable
 from schemas.market import Timeframe
@@ -70,9 +70,7 @@ class ReadDays:
     went_out: dict[UUID, UtcNs]
 
 
-async def read_days(
-    connection: KafkaConnection, span: Span, tell: Progress, *, played: bool
-) -> ReadDays:
+async def read_days(connection: Topics, span: Span, tell: Progress, *, played: bool) -> ReadDays:
     """Read the days of `span`. `played`: the writers' clock is not the market's.
 
     Raises:
@@ -102,7 +100,7 @@ async def read_days(
 
 @dataclass(frozen=True, slots=True)
 class _Days:
-    connection: KafkaConnection
+    connection: Topics
     span: Span
     tell: Progress
 

@@ -22,10 +22,10 @@ from audit.whatif.orders import RecordedUsers, Side, make_orders
 from audit.whatif.pairing import Difference, Result, differ, outcomes
 from audit.whatif.paths import Path, Paths
 from audit.whatif.setup import Setup
-from bus.connection import KafkaConnection
 from bus.reader import extents_of
 from bus.records import Record
 from bus.stateful import StatefulService
+from bus.stored import Topics
 from executors.charges.rates import Rates
 from schemas import ticks
 from schemas.codec import decode
@@ -129,7 +129,7 @@ class WhatIf:
 
     def __init__(
         self,
-        connection: KafkaConnection,
+        connection: Topics,
         span: Span,
         before: Setup,
         after: Setup,

@@ -97,14 +97,14 @@ def told(live: Partitions, again: Partitions, prefix: str, speed: float) -> tupl
 async def run(demo: Path | None, speed: float) -> int:
     prefix = f"live{uuid.uuid4().hex[:8]}."
     async with recorded_by(demo, Console(stderr=True)) as source:
-        live, day = await recorded(source.connection)
+        live, day = await recorded(source.kafka)
         topics = [into(topic, prefix) for topic in REPUBLISHED]
-        await made(source.connection, source.connection, topics)
+        await made(source.kafka, source.kafka, topics)
         ready, over = asyncio.Event(), asyncio.Event()
         names = [topic.name for topic in topics]
-        reading = asyncio.create_task(consumed(source.connection, names, ready, over))
+        reading = asyncio.create_task(consumed(source.kafka, names, ready, over))
         await ready.wait()
-        await republish(source.connection, span_of(day, day), prefix=prefix, pace=Pace(speed))
+        await republish(source.kafka, span_of(day, day), prefix=prefix, pace=Pace(speed))
         over.set()
         again = await reading
     live = {place: rows for place, rows in live.items() if rows}

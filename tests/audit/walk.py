@@ -29,8 +29,8 @@ from audit.page import page
 from audit.reading import Reader
 from audit.sentences import sentences
 from audit.story import Story
-from bus.connection import KafkaConnection
 from bus.reader import read_topics
+from bus.stored import Topics
 from executors.charges.rates import shipped_rates
 from schemas.codec import decode
 from schemas.messages import (
@@ -67,7 +67,7 @@ def lacking(story: Story) -> Iterator[str]:
         yield "a fill of which nobody knows what it was for"
 
 
-async def orders_of(connection: KafkaConnection) -> list[str]:
+async def orders_of(connection: Topics) -> list[str]:
     """The ids of all order intents, each once."""
     async with aclosing(
         read_topics(connection, [ORDERS], since="start", until_end=True)

@@ -152,7 +152,7 @@ async def verify_altered(home: Path) -> str:
         broker = await started_broker(Path(tempfile.mkdtemp(prefix="ats-altered-")))
         held.push_async_callback(broker.stop)
         altered = Alteration()
-        await copy(source.connection, KafkaConnection(broker.bootstrap_servers), altered)
+        await copy(source.kafka, KafkaConnection(broker.bootstrap_servers), altered)
         say(f"altered by a paisa: the first row of {altered.place}")
         os.environ["KAFKA_BOOTSTRAP_SERVERS"] = broker.bootstrap_servers
         os.environ |= {name.upper(): value for name, value in DEMO.items()}

@@ -11,8 +11,9 @@ from typing import Final, Literal, TypeAlias
 from ats.commands.tail.entries import Entry, entries_of
 from ats.commands.tail.where import Condition, match
 from bus.connection import KafkaConnection
-from bus.reader import Since, read_topics
+from bus.reader import read_topics
 from bus.records import TopicPartition
+from bus.stored import Since
 from bus.tail import Span, TopicTail, open_tail
 from schemas.topics import Topic
 from schemas.units import UtcNs

@@ -1,0 +1,1 @@
+"""`ats archive`: days of topics as Parquet files, their checks, their sizes, and the way back."""

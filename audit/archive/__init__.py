@@ -1,0 +1,1 @@
+"""Days of topics as Parquet files: kept for years, readable by others, put back byte for byte."""
