@@ -55,7 +55,7 @@ class ExactRecord(NamedTuple):
         """What every other reader sees of it."""
         place = self.topic, self.partition, self.offset
         stamp = UtcNs(self.stamp_ms * NS_PER_MS)
-        headers = {name: b"" if value is None else value for name, value in self.headers}
+        headers: dict[str, Any] = dict(self.headers)
         return Record(*place, self.key, self.value, stamp, headers)
 
 

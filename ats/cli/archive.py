@@ -54,7 +54,7 @@ def day_(
     Byte for byte: keys, values, headers, stamps, partitions and offsets. What is killed goes on
     where it was when it is started again.
     """
-    from ats.archive.installed import check_installed
+    from audit.archive.installed import check_installed
     from schemas.errors import Misconfigured
 
     check_installed()
@@ -74,7 +74,7 @@ def sizes(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Megabytes of a day in Kafka and in the archive, by topic, and what five years come to."""
-    from ats.archive.installed import check_installed
+    from audit.archive.installed import check_installed
 
     check_installed()
     from ats.archive.sizes import run as work

@@ -10,13 +10,13 @@ from typing import Final
 
 from rich.console import Console
 
-from ats.archive.installed import check_installed
 from ats.demo.home import is_kept
 from ats.demo.stack import Stack
 from ats.demo.steps import Step
 from ats.runtime.running_demo import running
 from ats.services.calendars import SIMULATED
 from ats.settings import Settings, load
+from audit.archive.installed import check_installed
 from bus.connection import KafkaConnection
 from bus.stored import Topics
 from schemas.errors import Misconfigured
