@@ -29,6 +29,7 @@ def tree(tmp_path: Path) -> Path:
     write(tmp_path, "dhan/orders.py", "import dhanhq\n")
     write(tmp_path, "agents/model.py", "import agno\n")
     write(tmp_path, "agents/feeds/syndication.py", "import feedparser\n")
+    write(tmp_path, "audit/archive/columns.py", "import pyarrow\n")
     return tmp_path
 
 
@@ -48,6 +49,7 @@ def test_a_tree_that_keeps_the_contracts_breaks_nothing(tree: Path) -> None:
         ("executors/app.py", "faust"),  # past the adapter
         ("agents/app.py", "agno"),
         ("streams/service.py", "dhanhq"),
+        ("ats/replay/source.py", "pyarrow"),
     ],
 )
 def test_an_import_that_points_up_or_across_or_past_an_adapter_is_found(
