@@ -117,7 +117,7 @@ A = TypeVar("A", bound=Answer)
 def read_answer(kind: type[A], text: str) -> A | None:
     """The answer in `text`; None unless all of it is one JSON object of `kind`, no key twice."""
     try:
-        json.loads(text, object_pairs_hook=_without_repeats)
+        _STRICT.decode(text)
         return kind.model_validate_json(text)
     except (ValidationError, ValueError, RecursionError):
         return None
@@ -129,3 +129,6 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise ValueError("a key stands twice")
     return found
+
+
+_STRICT: Final = json.JSONDecoder(object_pairs_hook=_without_repeats)

@@ -16,6 +16,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Final, Protocol, TypeVar
 from uuid import UUID
 
@@ -54,7 +55,7 @@ class Unaskable(ValueError):
     """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Question:
     """What one agent is asked about one subject.
 
@@ -92,17 +93,23 @@ class Question:
             "seed": SEED,
         }
 
+    @cached_property
+    def canonical(self) -> bytes:
+        """The request as JSON, always the same bytes."""
+        return orjson.dumps(self.request(), option=orjson.OPT_SORT_KEYS)
+
+    @cached_property
+    def _id(self) -> UUID:
+        return derive("llm", hashlib.sha256(self.canonical).hexdigest())
+
     def id(self) -> UUID:
         """The hash of the request."""
-        return derive(
-            "llm",
-            hashlib.sha256(orjson.dumps(self.request(), option=orjson.OPT_SORT_KEYS)).hexdigest(),
-        )
+        return self._id
 
 
 def checked(question: Question) -> Question:
     """The same question. Raises Unaskable when it is too long for a record."""
-    if (size := len(orjson.dumps(question.request()))) > MAX_REQUEST_BYTES:
+    if (size := len(question.canonical)) > MAX_REQUEST_BYTES:
         raise Unaskable(f"a question of {size:,} bytes, {MAX_REQUEST_BYTES:,} at most")
     return question
 

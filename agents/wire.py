@@ -57,8 +57,8 @@ class Wire:
     """
 
     http: httpx.AsyncClient
-    url: str
-    headers: Mapping[str, str]
+    url: httpx.URL
+    headers: httpx.Headers
 
     @classmethod
     def to(cls, http: httpx.AsyncClient, base_url: str, api_key: str) -> Wire:
@@ -73,7 +73,8 @@ class Wire:
             # question. A new one costs two round trips, of a call that takes seconds.
             "connection": "close",
         }
-        return cls(http, f"{base_url}/chat/completions", headers)
+        url = httpx.URL(f"{base_url}/chat/completions")
+        return cls(http, url, httpx.Headers(headers))
 
     async def carried(self, content: bytes, model: str, on_sent: Callable[[], None]) -> Completion:
         """Send `content` once and judge what comes, whatever it is.

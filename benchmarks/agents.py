@@ -97,9 +97,8 @@ def ours(url: str, http: httpx.AsyncClient) -> Ask:
     return ask
 
 
-def bare(url: str) -> Ask:
+def bare(client: AsyncOpenAI) -> Ask:
     """Three requests of the same size and order through OpenAI's SDK."""
-    client = AsyncOpenAI(base_url=url, api_key="any", timeout=DEADLINE, max_retries=0)
 
     async def call(agent: Agent, number: int) -> None:
         spec = PROMPTS[agent]
@@ -154,7 +153,10 @@ async def compared(delay_ms: int, rounds: int) -> tuple[Measured, Measured]:
         url = f"http://127.0.0.1:{await asyncio.to_thread(here.recv)}/v1"
         async with open_model_client() as http:
             first = await measured(ours(url, http), rounds)
-            return first, await measured(bare(url), rounds)
+        async with AsyncOpenAI(
+            base_url=url, api_key="any", timeout=DEADLINE, max_retries=0
+        ) as client:
+            return first, await measured(bare(client), rounds)
     finally:
         server.kill()
 
