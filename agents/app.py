@@ -24,11 +24,13 @@ from agents.entries import Circumstances
 from agents.freshness import Age, NewestSignals, always_fresh, live_age, staleness
 from agents.journal import REMEMBERED, Journal, LiveJournal, LlmCallCache, ModelTier
 from agents.limits import Limits
+from agents.market import MarketSource, NoMarket
 from agents.metrics import DecisionMetrics
 from agents.news import NewsSource, NoNews
 from agents.open_spend import OpenSpend
 from agents.past import DecisionHistory
 from agents.recorded_history import RecordedHistory
+from agents.recorded_market import ContextCache, RecordedMarket
 from agents.recorded_news import NewsCache, RecordedNews
 from agents.spend import SpendLedger
 from agents.store import Store
@@ -41,6 +43,7 @@ from schemas.errors import AtsError, TryLater, Unreadable
 from schemas.ids import InstrumentId, Segment
 from schemas.inputs import DailyBars, NewsAnswer
 from schemas.market import Instrument, Session, trading_day
+from schemas.market_context import MarketContext
 from schemas.messages import LlmCall, Scan, Signal
 from schemas.topics import Topic
 from schemas.units import Paise, UtcNs
@@ -146,15 +149,18 @@ def decision_service(
     options: AgentOptions | None = None,
     history: DecisionHistory | None = None,
     answers: NewsCache | None = None,
+    market: MarketSource | None = None,
+    contexts: ContextCache | None = None,
 ) -> StatelessService:
     """The service over `ats.signals`.
 
-    The caller keeps `scans`, `llm.cache`, `history` and `answers` fed (`agents.caches`,
-    `agents.past`, `agents.recorded_news`).
+    The caller keeps `scans`, `llm.cache`, `history`, `answers` and `contexts` fed (`agents.caches`,
+    `agents.past`, `agents.recorded_news`, `agents.recorded_market`), and what `market` reads.
     """
     source, chosen = news or NoNews(), options or AgentOptions()
     past = history or DecisionHistory()
     answered, newest = answers or NewsCache(), NewestSignals()
+    around, known = market or NoMarket(), contexts or ContextCache()
 
     def queued(record: Record) -> None:
         with suppress(Unreadable):  # the handler makes it a dead letter
@@ -178,6 +184,9 @@ def decision_service(
             scan,
             news=RecordedNews(
                 source, answered, signal, _recording(publisher, topics.NEWS, record.partition)
+            ),
+            market=RecordedMarket(
+                around, known, _recording(publisher, topics.MARKET_CONTEXT, record.partition)
             ),
             journal=llm.journal(
                 _publishing(publisher, record.partition, llm.metrics), stale, llm.decision_cap
@@ -274,8 +283,8 @@ def _publishing(publisher: Publisher, partition: int | None, metrics: DecisionMe
 
 def _recording(
     publisher: Publisher, topic: Topic, partition: int | None = None
-) -> Callable[[NewsAnswer | DailyBars], Awaitable[None]]:
-    async def record(answer: NewsAnswer | DailyBars) -> None:
+) -> Callable[[NewsAnswer | DailyBars | MarketContext], Awaitable[None]]:
+    async def record(answer: NewsAnswer | DailyBars | MarketContext) -> None:
         await _write(publisher, message_output(topic, answer, str(answer.instrument), partition))
 
     return record

@@ -15,6 +15,7 @@ from bus.stored import Since
 from schemas import topics
 from schemas.codec import decode
 from schemas.errors import Unreadable
+from schemas.ids import InstrumentId
 from schemas.market import trading_day
 from schemas.messages import LlmCall, Scan
 
@@ -30,13 +31,24 @@ class ScanCache:
     def __init__(self) -> None:
         self._scans: dict[date, Scan] = {}
         self._missed: set[date] = set()
+        self._shortlisted: frozenset[InstrumentId] | None = None
         self._news = asyncio.Condition()
 
     async def add(self, scan: Scan) -> None:
         """Keep `scan`, unless its date has one, and wake whoever waits for it."""
         async with self._news:
+            if scan.trading_date not in self._scans and scan.trading_date >= max(
+                self._scans, default=date.min
+            ):
+                self._shortlisted = frozenset(
+                    entry.instrument for entry in scan.entries if entry.rank is not None
+                )
             self._scans.setdefault(scan.trading_date, scan)
             self._news.notify_all()
+
+    def may_trade(self, instrument: InstrumentId) -> bool:
+        """Whether the newest scan lists `instrument`; before any scan every one may."""
+        return self._shortlisted is None or instrument in self._shortlisted
 
     async def of(self, day: date, max_wait: float) -> Scan | None:
         """The scan of `day`, or None; waits up to `max_wait` seconds for one that is on its way.

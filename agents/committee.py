@@ -26,10 +26,11 @@ from agents.answers import (
 )
 from agents.deadline import Deadline
 from agents.entries import Circumstances, not_now
-from agents.evidence import evidence_of
+from agents.evidence import evidence_of, told_decisions
 from agents.journal import Journal, Question
 from agents.limits import Case, Limits, Objection, objection
 from agents.llm_calls import Failure, LlmAnswer, LlmFailure
+from agents.market import MarketSource, NoMarket
 from agents.news import Headline, NewsSource, NotRecorded, bounded
 from agents.prompts import (
     PROMPT_VERSION,
@@ -56,6 +57,7 @@ UNLISTED: Final = Objection(NOT_SHORTLISTED, "Not on today's short list.")
 DECIDED: Final = "decided"
 LIMITS: Final = Limits()
 ALONE: Final = Circumstances()
+NO_MARKET: Final = NoMarket()
 
 T = TypeVar("T")
 
@@ -81,6 +83,7 @@ async def run_committee(
     news: NewsSource,
     journal: Journal,
     deadline: Deadline,
+    market: MarketSource = NO_MARKET,
     validity: UtcNs = VALIDITY,
     limits: Limits = LIMITS,
     around: Circumstances = ALONE,
@@ -99,16 +102,25 @@ async def run_committee(
         return CommitteeResult((), _refused(signal, entry, why, validity))
     if now := not_now(signal, around, limits):
         return CommitteeResult((), _refused(signal, entry, now, validity))
+    evidence = await _contained(signal, _evidence(signal, around, market))
+    if isinstance(evidence, LlmFailure):
+        failed = _failsafe(signal, entry, Agent.TECHNICAL, evidence, validity)
+        return CommitteeResult((), failed)
     return await _consulted(
         signal,
         entry,
-        evidence_of(signal, around),
+        evidence,
         news=news,
         journal=journal,
         deadline=deadline,
         validity=validity,
         limits=limits,
     )
+
+
+async def _evidence(signal: Signal, around: Circumstances, market: MarketSource) -> Evidence:
+    since = [each.event_time for each in told_decisions(signal, around)]
+    return evidence_of(signal, around, await market.context(signal, since))
 
 
 async def _consulted(

@@ -1,9 +1,10 @@
 """What the analysts are told about a signal besides its own features: pure arithmetic, versioned.
 
-Everything follows from the signal, its symbol's earlier decisions and the session's hours, so a
-replay tells the same. One name has one unit, and the name says it: `_atr` is in average true ranges
-of the signal's timeframe, `_percent` in percent, `_minutes` in minutes of market time. What cannot
-be computed is left out, never guessed.
+Everything follows from the signal, its symbol's earlier decisions, the session's hours and what is
+recorded of the market around it, so a replay tells the same. One name has one unit, and the name
+says it: `_atr` is in average true ranges of the signal's timeframe, `_percent` in percent,
+`_minutes` in minutes of market time, `_ratio` in parts of what is usual. What cannot be computed is
+left out, never guessed.
 """
 
 from __future__ import annotations
@@ -11,67 +12,112 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+import orjson
 from pydantic import JsonValue
 
+from agents.bar_evidence import bar_columns, frame_summary, own_frame
 from agents.entries import Circumstances
-from schemas.market import Action, Direction, Session
+from agents.market_evidence import day_levels, market_moves, volume_facts
+from agents.trend_words import averages_of, regime_of, supertrend_of
+from schemas.market import Action, Session
+from schemas.market_context import MarketContext, PriceSince
 from schemas.messages import Decision, Signal
 
-VERSION: Final = 1
+VERSION: Final = 2
 MOST_DECISIONS: Final = 3  # what was longer ago was about another move
-# of ADX; Wilder (1978), New Concepts in Technical Trading Systems, ch. 4, calls 25 directional
-TREND_FROM: Final = 25
+MOST_BYTES: Final = 4_096  # of all evidence as JSON: about 2,000 tokens at most
 _SMALLEST_ATR: Final = 1.0  # paisa; below it a distance would say nothing
 _ATR: Final = "atr_14"
 _NS_PER_MINUTE: Final = 60_000_000_000
 
 # levels that are prices in paise; how far the price stands above each
 LEVELS: Final = (
-    "ema_9", "ema_21", "ema_50", "ema_200", "vwap", "pivot", "bollinger_upper", "bollinger_lower",
-    "opening_range_high", "opening_range_low",
+    "ema_9", "ema_21", "ema_50", "ema_200", "bollinger_upper", "bollinger_lower",
+    "vwap", "vwap_upper", "vwap_lower", "pivot", "pivot_r1", "pivot_s1", "pivot_r2", "pivot_s2",
+    "value_area_high", "value_area_low", "volume_poc", "opening_range_high", "opening_range_low",
+    "day_open", "day_high", "day_low", "previous_high", "previous_low", "previous_close",
 )  # fmt: skip
+# what is left out first, should the evidence be longer than it may
+_DISPENSABLE: Final = ("bars", "frames", "own_decisions", "volume", "market", "distances")
 _SIDES: Final = {Action.BUY: 1, Action.SELL: -1}
 
+Facts = dict[str, JsonValue]
 
-def evidence_of(signal: Signal, around: Circumstances) -> dict[str, JsonValue]:
-    """The evidence of `signal`: distances, trend, hours, and our own last decisions."""
-    atr = signal.features.get(_ATR, 0.0)
-    return {
+
+def evidence_of(
+    signal: Signal, around: Circumstances, market: MarketContext | None = None
+) -> Facts:
+    """The evidence of `signal`, at most `MOST_BYTES` of JSON."""
+    own = own_frame(signal, market)
+    values = {**(own.values if own else {}), **signal.features}
+    atr = measure if (measure := values.get(_ATR, 0.0)) >= _SMALLEST_ATR else None
+    told: Facts = {
         "version": VERSION,
-        "distances": dict(_distances(signal, atr)),
-        "trend": dict(_trend(signal.features)),
+        "distances": dict(_distances(signal, {**values, **day_levels(market)}, atr)),
+        "trend": dict(_trend(signal.features, market)),
         "hours": _hours(signal, around.session),
-        "own_decisions": _own_decisions(signal, around, atr),
+        "own_decisions": _own_decisions(signal, around, market, atr),
     }
+    if market is not None:
+        told |= {
+            "bars": bar_columns(own, atr),
+            "frames": {
+                frame.timeframe.value: frame_summary(signal, frame, atr)
+                for frame in market.frames
+                if frame is not own
+            },
+            "volume": volume_facts(market),
+            "market": market_moves(market),
+        }
+    return _bounded(told)
 
 
-def _distances(signal: Signal, atr: float) -> Iterator[tuple[str, JsonValue]]:
+def told_decisions(signal: Signal, around: Circumstances) -> list[Decision]:
+    """Our last BUYs and SELLs of the symbol that the evidence tells of, newest first."""
+    taken = [each for each in around.earlier if each.action in _SIDES]
+    taken = [each for each in taken if each.event_time <= signal.event_time]
+    return sorted(taken, key=lambda each: each.event_time, reverse=True)[:MOST_DECISIONS]
+
+
+def _bounded(told: Facts) -> Facts:
+    for name in _DISPENSABLE:
+        if len(orjson.dumps(told)) <= MOST_BYTES:
+            break
+        told.pop(name, None)
+    return told
+
+
+def _distances(
+    signal: Signal, levels: Mapping[str, float], atr: float | None
+) -> Iterator[tuple[str, JsonValue]]:
     """Above a level is positive."""
-    if atr < _SMALLEST_ATR:
+    if atr is None:
         return
     price = int(signal.price)
     yield "one_atr_percent", round(100 * atr / price, 3)
     for name in LEVELS:
-        if (level := signal.features.get(name)) is not None:
+        if (level := levels.get(name)) is not None:
             yield f"above_{name}_atr", round((price - level) / atr, 2)
-    if (histogram := signal.features.get("macd_histogram")) is not None:
+    if (histogram := levels.get("macd_histogram")) is not None:
         yield "macd_histogram_atr", round(histogram / atr, 3)
 
 
-def _trend(features: Mapping[str, float]) -> Iterator[tuple[str, JsonValue]]:
-    """In words that are computed: averages in order, and by Wilder's ADX whether there is one."""
-    averages = [features.get(f"ema_{period}") for period in (21, 50, 200)]
-    fast, middle, slow = averages
-    if fast is not None and middle is not None and slow is not None:
-        rising, falling = fast > middle > slow, fast < middle < slow
-        yield "averages", "rising" if rising else "falling" if falling else "mixed"
-    if (adx := features.get("adx_14")) is not None:
-        yield "regime", "trend" if adx >= TREND_FROM else "range"
-    if (turn := features.get("supertrend_direction")) is not None:
-        yield "supertrend", (Direction.BULLISH if turn > 0 else Direction.BEARISH).value
+def _trend(
+    features: Mapping[str, float], market: MarketContext | None
+) -> Iterator[tuple[str, JsonValue]]:
+    """In words that are computed, and how volatile the days are for this symbol."""
+    if words := averages_of(features, (21, 50, 200)):
+        yield "averages", words
+    if words := regime_of(features):
+        yield "regime", words
+    if words := supertrend_of(features):
+        yield "supertrend", words
+    before = market.before if market else None
+    if before is not None and before.volatility_percentile is not None:
+        yield "volatility_percentile", before.volatility_percentile
 
 
-def _hours(signal: Signal, session: Session | None) -> dict[str, JsonValue]:
+def _hours(signal: Signal, session: Session | None) -> Facts:
     if session is None:
         return {}
     return {
@@ -80,21 +126,33 @@ def _hours(signal: Signal, session: Session | None) -> dict[str, JsonValue]:
     }
 
 
-def _own_decisions(signal: Signal, around: Circumstances, atr: float) -> list[JsonValue]:
+def _own_decisions(
+    signal: Signal, around: Circumstances, market: MarketContext | None, atr: float | None
+) -> list[JsonValue]:
     """Our BUYs and SELLs of the day, newest first, and where the price went from there."""
-    taken = [each for each in around.earlier if each.action in _SIDES]
-    taken = [each for each in taken if each.event_time <= signal.event_time]
-    newest = sorted(taken, key=lambda each: each.event_time, reverse=True)[:MOST_DECISIONS]
-    return [_own_decision(signal, each, atr) for each in newest]
+    paths = {each.since: each for each in market.since_decisions} if market else {}
+    return [
+        _own_decision(signal, each, paths.get(each.event_time), atr)
+        for each in told_decisions(signal, around)
+    ]
 
 
-def _own_decision(signal: Signal, decision: Decision, atr: float) -> JsonValue:
-    entry = int(decision.reference_price)
-    gained = _SIDES[decision.action] * (signal.price - entry)
-    told: dict[str, JsonValue] = {
+def _own_decision(
+    signal: Signal, decision: Decision, path: PriceSince | None, atr: float | None
+) -> JsonValue:
+    entry, side = int(decision.reference_price), _SIDES[decision.action]
+    gained = side * (signal.price - entry)
+    told: Facts = {
         "action": decision.action.value,
         "confidence": decision.confidence,
         "ago_minutes": (signal.event_time - decision.event_time) // _NS_PER_MINUTE,
         "gained_since_percent": round(100 * gained / entry, 2),
     }
-    return told | ({"gained_since_atr": round(gained / atr, 2)} if atr >= _SMALLEST_ATR else {})
+    if atr is None:
+        return told
+    told["gained_since_atr"] = round(gained / atr, 2)
+    if path is not None:
+        best, worst = (path.high, path.low) if side > 0 else (path.low, path.high)
+        told["best_since_atr"] = round(side * (best - entry) / atr, 2)
+        told["worst_since_atr"] = round(side * (worst - entry) / atr, 2)
+    return told

@@ -77,8 +77,10 @@ _COMMON: Final = (
 
 _EVIDENCE: Final = (
     "In `data.evidence` names say units: `_atr` is in average true ranges of the signal's "
-    "timeframe, above a level is positive; `own_decisions` are ours of today, newest first, and "
-    "what the price gained for them since. "
+    "timeframe, above a level is positive; `_ratio` is in parts of what is usual. `bars` are the "
+    "signal's bar, last, and those before it; `frames` the newest bar of other timeframes; "
+    "`over_nifty` is relative strength; `own_decisions` are ours of today, newest first, and what "
+    "the price gained for them since. What is not there is not known. "
 )
 
 PROMPTS: Final[Mapping[Agent, PromptSpec]] = {

@@ -41,6 +41,7 @@ from schemas.topics import (
     FANOUTS,
     INDICATORS,
     LLM,
+    MARKET_CONTEXT,
     NEWS,
     ORDER_EVENTS,
     ORDERS,
@@ -57,11 +58,11 @@ from schemas.units import UtcNs
 # the nearest first: most ask about an order
 SEARCHED: Final = (
     EXECUTIONS, ORDERS, DECISIONS, TRADES, EXITS, ORDER_EVENTS, POSITIONS, SIGNALS, REPORTS, LLM,
-    FANOUTS, NEWS,
+    FANOUTS, NEWS, MARKET_CONTEXT,
 )  # fmt: skip
 _RANK: Final = {topic.name: rank for rank, topic in enumerate(SEARCHED)}
 _LINKS: Final = (DECISIONS, ORDERS, EXECUTIONS)
-_OF_DECISIONS: Final = (SIGNALS, SCANS, NEWS, REPORTS, LLM, FANOUTS)
+_OF_DECISIONS: Final = (SIGNALS, SCANS, MARKET_CONTEXT, NEWS, REPORTS, LLM, FANOUTS)
 _OF_USERS: Final = (ORDER_EVENTS, TRADES, POSITIONS, EXITS)
 # a bar is written just before the signal that it raised; a restart of the engine may be between
 BAR_BEFORE: Final = UtcNs.minutes(10)

@@ -22,6 +22,7 @@ from executors.risk.situation import closable, closes
 from schemas.evidence import Judgement, SeenContext
 from schemas.inputs import NewsAnswer
 from schemas.manifest import HEADER as MANIFEST
+from schemas.market_context import MarketContext
 from schemas.messages import (
     Candle,
     Decision,
@@ -237,6 +238,17 @@ def _scan(scan: Scan, story: Story) -> tuple[str, list[str]]:
         for entry in ours
     ]
     return f"scan of {scan.trading_date} by {scan.origin}, {len(scan.entries)} symbols", lines
+
+
+def _market(context: MarketContext, _: Story) -> tuple[str, list[str]]:
+    frames = ", ".join(each.timeframe.value for each in context.frames) or "none"
+    day, index = context.day, context.index
+    lines = []
+    if day is not None:
+        lines.append(f"day until {at(day.end)}: {rupees(day.low)} to {rupees(day.high)}")
+    if index is not None:
+        lines.append(f"NIFTY 50 at {at(index.end)}: {index.close / 100:,.2f}")
+    return f"bars known: {frames}", lines
 
 
 def _news(answer: NewsAnswer, _: Story) -> tuple[str, list[str]]:
@@ -504,6 +516,7 @@ _STEPS: Final[Mapping[type[Message], tuple[str, Callable[[Any, Story], Said]]]] 
     Indicators: ("indicators", _indicators),
     Signal: ("signal", _signal),
     Scan: ("scout", _scan),
+    MarketContext: ("market", _market),
     NewsAnswer: ("news", _news),
     LlmCall: ("model", _call),
     Report: ("report", _report),

@@ -19,6 +19,7 @@ from audit.ticks import BarTicks
 from schemas.ids import InstrumentId, UserId
 from schemas.inputs import NewsAnswer
 from schemas.market import Timeframe, trading_day
+from schemas.market_context import MarketContext
 from schemas.messages import (
     Candle,
     Decision,
@@ -278,6 +279,7 @@ _SUBJECT_OF: Final[Mapping[type[Message], Callable[[Any], Subject | None]]] = {
     Signal: lambda it: Subject(frozenset({it.id})),
     Report: lambda it: Subject(frozenset({it.signal_id})),
     LlmCall: lambda it: Subject(frozenset({it.causation_id})) if it.causation_id else None,
+    MarketContext: lambda it: Subject(frozenset({it.signal_id})),
     NewsAnswer: lambda it: Subject(frozenset({it.signal_id})),
     Decision: lambda it: Subject(frozenset({it.signal_id}), frozenset({it.id})),
     FanOut: lambda it: Subject(decisions=frozenset({it.decision_id})),
@@ -303,6 +305,7 @@ _BELONGS: Final[Mapping[type[Message], Callable[[Any, Subject], bool]]] = {
     OrderEvent: _is_of_event,
     Position: _is_of_position,
     ExitOrder: _is_of_exit,
+    MarketContext: lambda it, of: it.signal_id in of.signals,
     NewsAnswer: lambda it, of: it.signal_id in of.signals,
 }
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from schemas import inputs, ledger, manifest, messages
+from schemas import inputs, ledger, manifest, market_context, messages
 
 MIB: Final = 1 << 20
 DAY_MS: Final = 86_400_000
@@ -96,6 +96,13 @@ NEWS: Final = Topic("ats.news", Family.INSTRUMENT, "instrument", inputs.NewsAnsw
 DAILY_BARS: Final = Topic(
     "ats.daily-bars", Family.SINGLE, "instrument", inputs.DailyBars, _AUDIT_DAYS
 )
+MARKET_CONTEXT: Final = Topic(
+    "ats.market-context",
+    Family.INSTRUMENT,
+    "instrument",
+    market_context.MarketContext,
+    _AUDIT_DAYS,
+)
 DECISIONS: Final = Topic(
     "ats.decisions", Family.INSTRUMENT, "instrument", messages.Decision, _AUDIT_DAYS
 )
@@ -141,10 +148,10 @@ DEAD_LETTER: Final = Topic(
 )
 
 CATALOGUE: Final[tuple[Topic, ...]] = (
-    TICKS, FEED, CANDLES, INDICATORS, SIGNALS, DAILY_BARS, SCANS, NEWS, REPORTS, LLM, DECISIONS,
-    SESSIONS, ORDERS, EXECUTIONS, ORDER_EVENTS, TRADES, POSITIONS, EXITS, PREFLIGHTS, FANOUTS,
-    SNAPSHOTS, BOOK_SNAPSHOTS, MANIFEST, MANIFEST_CONTENTS, LEDGER, CHECKPOINTS,
-    DEAD_LETTER,
+    TICKS, FEED, CANDLES, INDICATORS, SIGNALS, DAILY_BARS, SCANS, MARKET_CONTEXT, NEWS, REPORTS,
+    LLM, DECISIONS, SESSIONS, ORDERS, EXECUTIONS, ORDER_EVENTS, TRADES, POSITIONS, EXITS,
+    PREFLIGHTS, FANOUTS, SNAPSHOTS, BOOK_SNAPSHOTS, MANIFEST, MANIFEST_CONTENTS, LEDGER,
+    CHECKPOINTS, DEAD_LETTER,
 )  # fmt: skip
 BY_NAME: Final = {topic.name: topic for topic in CATALOGUE}
 

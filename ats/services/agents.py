@@ -15,8 +15,10 @@ from agents.app import decision_service
 from agents.caches import ScanCache, sync_llm_calls, sync_scans
 from agents.daily import DailyScout, day_due
 from agents.feeds.polled import PolledNews
+from agents.market import LiveMarket
 from agents.metrics import DecisionMetrics
 from agents.past import DecisionHistory, sync_decisions
+from agents.recorded_market import ContextCache, read_volumes, sync_bars, sync_contexts
 from agents.recorded_news import NewsCache, sync_news
 from ats.services.calendars import calendar_of
 from ats.services.context import Context, credentials_of, symbols_of, trading_date
@@ -41,8 +43,18 @@ from schemas.units import UtcNs
 SCAN_TIMEOUT: Final = 2.0  # seconds to read `ats.scans` before concluding that a day has none
 # seconds that signals wait for the first scan: 250 instruments take one minute
 FIRST_SCAN_WITHIN: Final = 300.0
-_TOPICS: Final = (topics.SCANS, topics.DAILY_BARS, topics.NEWS, topics.LLM, topics.DECISIONS)
+_TOPICS: Final = (
+    topics.SCANS,
+    topics.DAILY_BARS,
+    topics.CANDLES,
+    topics.INDICATORS,
+    topics.MARKET_CONTEXT,
+    topics.NEWS,
+    topics.LLM,
+    topics.DECISIONS,
+)
 DAY: Final = UtcNs.minutes(24 * 60)
+VOLUMES: Final = 7 * DAY  # which hold the sessions that say what is usual
 
 
 async def run(context: Context) -> None:
@@ -68,7 +80,8 @@ async def _run(context: Context) -> None:
     symbols_of(settings)
     connection = settings.kafka()
     await check_topics(connection, settings.plan(), _TOPICS)
-    history, answers = DecisionHistory(), NewsCache()
+    history, answers, contexts = DecisionHistory(), NewsCache(), ContextCache()
+    market = LiveMarket(options.session)
     manifests = await record_agents(connection, settings, news, "agents")
     async with AsyncExitStack() as stack:
         llm = replace(
@@ -82,6 +95,7 @@ async def _run(context: Context) -> None:
         await sync_llm_calls(connection, llm.cache, llm.ledger, yesterday, until_end=True)
         await sync_decisions(connection, history, yesterday, until_end=True)
         await sync_news(connection, answers, yesterday, until_end=True)
+        await sync_contexts(connection, contexts, yesterday, until_end=True)
         scout = partial(
             scout_the_day,
             connection=connection,
@@ -97,6 +111,9 @@ async def _run(context: Context) -> None:
             readers.create_task(sync_llm_calls(connection, llm.cache, llm.ledger, "end")),
             readers.create_task(sync_decisions(connection, history, "end")),
             readers.create_task(sync_news(connection, answers, "end")),
+            readers.create_task(sync_contexts(connection, contexts, "end")),
+            readers.create_task(sync_bars(connection, market, yesterday, scans.may_trade)),
+            readers.create_task(read_volumes(connection, market, UtcNs(yesterday - VOLUMES))),
             readers.create_task(daily.keep()),
             readers.create_task(_until(broken)),
         ]
@@ -113,6 +130,8 @@ async def _run(context: Context) -> None:
                 options=options,
                 history=history,
                 answers=answers,
+                market=market,
+                contexts=contexts,
             ),
             connection,
             settings.plan(),

@@ -18,13 +18,16 @@ from agents.deadline import Deadline
 from agents.entries import Circumstances
 from agents.features import directional_score
 from agents.journal import LlmCallCache, Question, checked
+from agents.market import NoMarket
 from agents.news import Headline
+from agents.recorded_market import ContextCache, RecordedMarket
 from agents.recorded_news import NewsCache, RecordedNews
 from agents.scout import Candidate, Ineligible, ScoutOptions, scan_of
 from bus.records import Output, message_output
 from schemas.errors import TryLater
 from schemas.inputs import NewsAnswer
 from schemas.market import Instrument, trading_day
+from schemas.market_context import MarketContext
 from schemas.messages import Decision, LlmCall, Scan, ScanEntry, Signal
 from schemas.topics import SCANS
 from schemas.units import Paise, Quantity, UtcNs
@@ -83,16 +86,17 @@ class _NoSource:
         raise TryLater("no headlines are recorded for this signal")
 
 
-async def _written_already(answer: NewsAnswer) -> None:
+async def written_already(answer: NewsAnswer | MarketContext) -> None:
     """What is replayed is not recorded once more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What models and the source of headlines answered on the day."""
+    """What models and the source of headlines answered on the day, and the market they saw."""
 
     calls: LlmCallCache
     news: NewsCache
+    market: ContextCache = field(default_factory=lambda: ContextCache(limit=None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +162,8 @@ async def decide_again(
     result = await run_committee(
         signal,
         scan,
-        news=RecordedNews(source, recorded.news, signal, _written_already),
+        news=RecordedNews(source, recorded.news, signal, written_already),
+        market=RecordedMarket(NoMarket(), recorded.market, written_already),
         journal=journal,
         deadline=NO_HURRY,
         validity=options.validity,

@@ -51,6 +51,7 @@ from schemas.errors import Unreadable
 from schemas.ids import OrderId
 from schemas.inputs import NewsAnswer
 from schemas.market import Action
+from schemas.market_context import MarketContext
 from schemas.messages import (
     Decision,
     Execution,
@@ -70,6 +71,7 @@ from schemas.topics import (
     FANOUTS,
     INDICATORS,
     LLM,
+    MARKET_CONTEXT,
     NEWS,
     ORDER_EVENTS,
     ORDERS,
@@ -258,7 +260,7 @@ class Replay:
         return decisions
 
     async def _told(self) -> Recorded:
-        """What models and the source of headlines answered."""
+        """What models and the source of headlines answered, and the market they saw."""
         told = Recorded(LlmCallCache(), NewsCache(limit=None))
 
         def answered(record: Record) -> None:
@@ -269,8 +271,13 @@ class Replay:
             if (answer := _read(NewsAnswer, record)) is not None:
                 told.news.add(answer)
 
+        def saw(record: Record) -> None:
+            if (context := _read(MarketContext, record)) is not None:
+                told.market.add(context)
+
         await self._take(LLM, answered)
         await self._take(NEWS, informed)
+        await self._take(MARKET_CONTEXT, saw)
         return told
 
     def _take_answered(self, made: Answered, comparisons: dict[str, Comparison]) -> None:

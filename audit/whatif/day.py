@@ -9,6 +9,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from agents.journal import LlmCallCache, Question
+from agents.recorded_market import ContextCache
 from agents.recorded_news import NewsCache
 from audit.replay.answers import Scans
 from audit.replay.folds import Fold
@@ -33,6 +34,7 @@ from schemas.errors import Unreadable
 from schemas.ids import InstrumentId
 from schemas.inputs import NewsAnswer
 from schemas.market import Action, trading_day
+from schemas.market_context import MarketContext
 from schemas.messages import (
     Decision,
     Execution,
@@ -48,6 +50,7 @@ from schemas.topics import (
     EXECUTIONS,
     FANOUTS,
     LLM,
+    MARKET_CONTEXT,
     NEWS,
     ORDER_EVENTS,
     ORDERS,
@@ -79,6 +82,7 @@ class RecordedDay:
     scans: Scans = field(default_factory=Scans)
     calls: LlmCallCache = field(default_factory=LlmCallCache)
     news: NewsCache = field(default_factory=lambda: NewsCache(limit=None))
+    market: ContextCache = field(default_factory=lambda: ContextCache(limit=None))
     headlines: dict[InstrumentId, list[NewsAnswer]] = field(default_factory=dict)
     decided: dict[UUID, UtcNs] = field(default_factory=dict)
     decisions: dict[UUID, Decision] = field(default_factory=dict)
@@ -92,6 +96,8 @@ class RecordedDay:
                 self.scans.add(message, published_at)
             case LlmCall():
                 self.calls.remember(message)
+            case MarketContext():
+                self.market.add(message)
             case NewsAnswer():
                 self.news.add(message)
                 self.headlines.setdefault(message.instrument, []).append(message)
@@ -156,7 +162,8 @@ class WhatIf:
         found = await self._signals(engines)
         day.before, day.after = found[0], found[-1]
         kinds: tuple[tuple[Topic, type[Message]], ...] = (
-            (SCANS, Scan), (LLM, LlmCall), (NEWS, NewsAnswer), (DECISIONS, Decision),
+            (SCANS, Scan), (LLM, LlmCall), (NEWS, NewsAnswer), (MARKET_CONTEXT, MarketContext),
+            (DECISIONS, Decision),
             (FANOUTS, FanOut), (ORDERS, OrderIntent), (EXECUTIONS, Execution),
         )  # fmt: skip
         for topic, kind in kinds:
@@ -176,7 +183,9 @@ class WhatIf:
         Raises:
             Misconfigured: an answer could not be kept.
         """
-        told = Told(KnownAnswers(day.calls), day.news, day.headlines, day.scans, day.decided)
+        told = Told(
+            KnownAnswers(day.calls), day.news, day.market, day.headlines, day.scans, day.decided
+        )
         judged = await judge_all(day.before, self._before, told, {})
         # what has no recorded answer was decided without one, and is no question of this change
         silent = frozenset(question.id() for each in judged for question in each.unanswered)

@@ -17,11 +17,13 @@ from agents.committee import run_committee
 from agents.deadline import Deadline
 from agents.entries import Circumstances
 from agents.journal import Question, checked
+from agents.market import NoMarket
 from agents.news import Headline, bounded
 from agents.past import DecisionHistory
+from agents.recorded_market import ContextCache, RecordedMarket
 from agents.recorded_news import NewsCache
 from agents.scout import scan_of
-from audit.replay.answers import NO_HURRY, Scans, assessed
+from audit.replay.answers import NO_HURRY, Scans, assessed, written_already
 from audit.whatif.kept import KnownAnswers
 from audit.whatif.setup import Setup
 from schemas.errors import TryLater
@@ -48,6 +50,7 @@ class Told:
 
     Attributes:
         news: Recorded headlines by signal.
+        market: The recorded market by signal; of a signal that did not exist nobody knows it.
         headlines: The same by instrument, oldest first, for signals that did not exist.
         scans: Of each day the first.
         decided: When the decision on a signal was published, in machine time.
@@ -57,6 +60,7 @@ class Told:
 
     answers: KnownAnswers
     news: NewsCache = field(default_factory=NewsCache)
+    market: ContextCache = field(default_factory=ContextCache)
     headlines: Mapping[InstrumentId, Sequence[NewsAnswer]] = field(default_factory=dict)
     scans: Scans = field(default_factory=Scans)
     decided: Mapping[UUID, UtcNs] = field(default_factory=dict)
@@ -181,6 +185,7 @@ async def _judge(signal: Signal, setup: Setup, told: Told, earlier: Sequence[Dec
         signal,
         told.scans.known_to(signal, told.decided.get(signal.id)),
         news=news,
+        market=RecordedMarket(NoMarket(), told.market, written_already),
         journal=journal,
         deadline=NO_HURRY,
         validity=options.validity,

@@ -8,15 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agents.candles import NIFTY
 from agents.entries import Circumstances
-from agents.evidence import LEVELS, MOST_DECISIONS, evidence_of
+from agents.evidence import LEVELS, MOST_BYTES, MOST_DECISIONS, VERSION, evidence_of
 from agents.model import Model
-from schemas.market import Action, Session
+from schemas.market import Action, Session, Timeframe
+from schemas.market_context import MarketContext
 from schemas.messages import Signal
 from schemas.units import Price, UtcNs
 from simulator.market.session import market_session
-from tests.agents.factories import DAY, Topic, a_journal, a_signal
+from tests.agents.bars import a_bar, daily_bars, values_of
+from tests.agents.factories import AS_OF, DAY, Topic, a_journal, a_signal
 from tests.agents.provider import Provider
+from tests.agents.test_candles import a_store
 from tests.agents.test_committee import decide
 from tests.agents.test_entries import a_decision
 
@@ -123,6 +127,129 @@ def test_whatever_the_features_are_the_evidence_is_json_and_says_the_same_again(
     assert evidence_of(signal, Circumstances(SESSION)) == told
 
 
+def the_market(*since: UtcNs) -> MarketContext:
+    """A symbol that rose from 284,960 by ten paise a minute; NIFTY fell a percent meanwhile."""
+    store = a_store()
+    five = a_bar(30, 285_400, Timeframe.M5)
+    store.note_candle(five)
+    store.note_indicators(
+        values_of(
+            five, rsi_14=66.66, ema_9=3.0, ema_21=2.0, ema_50=1.0, adx_14=31.0, macd_histogram=25.0
+        )
+    )
+    for minute, close in ((1, 2_500_050), (15, 2_490_000), (30, 2_475_000)):
+        store.note_candle(a_bar(minute, close, instrument=NIFTY))
+    for days_ago, volume in ((1, 400), (0, 1_000)):
+        quarter = a_bar(15, timeframe=Timeframe.M15, volume=volume, days_ago=days_ago)
+        store.note_volume(quarter)
+    store.note_daily(daily_bars(100))
+    return store.context(a_signal(), SESSION, since)
+
+
+def test_recent_bars_are_columns_in_average_true_ranges_oldest_first() -> None:
+    told = evidence_of(with_features(), ALONE, the_market())
+
+    assert told["bars"] == {
+        "change_atr": [0.1] * 6,
+        "range_atr": [0.4] * 6,
+        "close_in_range_percent": [50] * 6,
+        "volume_ratio": [1.0] * 6,
+    }
+
+
+def test_a_higher_timeframe_is_summed_up_in_the_signal_s_own_measure() -> None:
+    told = evidence_of(with_features(), ALONE, the_market())
+
+    assert told["frames"] == {
+        "5m": {
+            "ended_minutes": 0,
+            "averages": "rising",
+            "regime": "trend",
+            "rsi_14": 66.7,
+            "adx_14": 31.0,
+            "change_atr": 0.1,
+            "above_ema_21_atr": 570.0,
+            "macd_histogram_atr": 0.05,
+        }
+    }
+
+
+def test_levels_of_the_day_and_of_the_day_before_are_distances_too() -> None:
+    told = evidence_of(with_features(), ALONE, the_market())
+
+    assert isinstance(told["distances"], dict)
+    assert told["distances"]["above_day_open_atr"] == 0.08
+    assert told["distances"]["above_day_high_atr"] == -0.8
+    previous = (285_000 - daily_bars(100).close[-1]) / 500
+    assert told["distances"]["above_previous_close_atr"] == round(previous, 2)
+
+
+def test_relative_strength_is_the_difference_to_nifty_of_the_same_minute() -> None:
+    told = evidence_of(with_features(), ALONE, the_market())["market"]
+
+    assert isinstance(told, dict)
+    assert told["nifty"] == {
+        "since_open_percent": -1.0,
+        "last_15m_percent": -0.6,
+        "ended_minutes": 0,
+    }
+    assert told["over_nifty"] == {"since_open_percent": 1.12, "last_15m_percent": 0.65}
+
+
+def test_against_an_index_of_another_minute_there_is_no_relative_strength() -> None:
+    market = the_market()
+    assert market.index is not None
+    late = market.index.model_copy(update={"end": UtcNs(AS_OF - UtcNs.minutes(2))})
+
+    told = evidence_of(with_features(), ALONE, market.model_copy(update={"index": late}))["market"]
+
+    assert isinstance(told, dict)
+    assert isinstance(told["nifty"], dict)
+    assert (told["nifty"]["ended_minutes"], told.get("over_nifty")) == (2, None)
+
+
+def test_volume_stands_beside_what_is_usual_at_this_time_of_the_day() -> None:
+    told = evidence_of(with_features(), ALONE, the_market())["volume"]
+
+    assert isinstance(told, dict)
+    assert (told["day_ratio"], told["usual_of_days"]) == (2.5, 1)
+
+
+def test_an_own_decision_is_told_with_the_best_and_the_worst_that_came_of_it() -> None:
+    sold = a_decision(Action.SELL, UtcNs.minutes(10)).model_copy(
+        update={"reference_price": Price(285_200)}
+    )
+
+    told = evidence_of(with_features(), Circumstances(None, (sold,)), the_market(sold.event_time))
+
+    assert isinstance(told["own_decisions"], list)
+    (mine,) = told["own_decisions"]
+    assert isinstance(mine, dict)
+    assert (mine["best_since_atr"], mine["worst_since_atr"]) == (0.18, -0.4)
+
+
+def test_a_percentile_says_how_volatile_the_days_are_for_the_symbol() -> None:
+    told = evidence_of(with_features(), ALONE, the_market())["trend"]
+
+    assert isinstance(told, dict)
+    assert isinstance(told["volatility_percentile"], float)
+
+
+def test_evidence_has_a_size_and_what_is_beyond_it_is_left_out() -> None:
+    market = the_market(*(UtcNs(AS_OF - UtcNs.minutes(n)) for n in (1, 2, 3)))
+    mine = tuple(a_decision(ago=UtcNs.minutes(n), rule=f"r{n}") for n in (1, 2, 3))
+    levels = dict.fromkeys(LEVELS, 284_123.456)
+    usual = evidence_of(with_features(**levels), Circumstances(SESSION, mine), market)
+    huge = evidence_of(
+        with_features(**dict.fromkeys(LEVELS, -1e300), atr_14=500.0),
+        Circumstances(SESSION, mine),
+        market,
+    )
+
+    assert {"bars", "frames", "own_decisions", "volume", "market", "distances"} <= usual.keys()
+    assert len(json.dumps(huge)) <= MOST_BYTES
+
+
 async def test_analyst_and_commander_read_the_evidence_and_the_news_reader_does_not(
     provider: Provider, model: Model
 ) -> None:
@@ -132,4 +259,4 @@ async def test_analyst_and_commander_read_the_evidence_and_the_news_reader_does_
     for request in provider.requests:
         message = json.loads(request["messages"][-1]["content"])
         asked[message["task"]] = message["data"].get("evidence", {}).get("version")
-    assert asked == {"technical": 1, "sentiment": None, "commander": 1}
+    assert asked == {"technical": VERSION, "sentiment": None, "commander": VERSION}

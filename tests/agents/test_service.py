@@ -22,7 +22,9 @@ import pytest_asyncio
 from agents.app import LlmGateway, run_scout
 from agents.caches import ScanCache, sync_llm_calls, sync_scans
 from agents.journal import LlmCallCache, ModelTier
+from agents.market import LiveMarket
 from agents.model import Model
+from agents.recorded_market import ContextCache, read_volumes, sync_bars, sync_contexts
 from agents.spend import SpendLedger
 from agents.store import SupabaseStore
 from bus.connection import KafkaConnection
@@ -33,11 +35,13 @@ from bus.topics import create_topics
 from schemas import topics
 from schemas.codec import decode, encode
 from schemas.ids import SignalId, decision_id
-from schemas.market import Action
+from schemas.market import Action, Timeframe
+from schemas.market_context import MarketContext
 from schemas.messages import DeadLetter, Decision, LlmCall, Message, Report, Scan, Signal
 from schemas.topics import PartitionPlan, Topic
 from schemas.units import Paise
-from tests.agents.factories import DAY, OPENS, a_signal, an_instrument
+from tests.agents.bars import a_bar, values_of
+from tests.agents.factories import AS_OF, DAY, OPENS, RELIANCE, a_signal, an_instrument
 from tests.agents.provider import Provider, with_field
 from tests.agents.test_scout import Histories, Unhurried
 from tests.database.fixtures import SupabaseStack
@@ -224,6 +228,7 @@ async def test_books_learn_scans_and_answers_from_the_topics_and_survive_what_ca
     following = asyncio.create_task(sync_scans(own_kafka, scans))
     found = await scans.of(DAY, max_wait=20)
     following.cancel()
+    await _bars_are_known(own_kafka, publisher)
 
     calls = [
         decode(LlmCall, record.value)
@@ -233,6 +238,38 @@ async def test_books_learn_scans_and_answers_from_the_topics_and_survive_what_ca
     assert found is not None
     assert found.id == scan.id
     assert not any(cache.remember(call) for call in calls)
+
+
+async def _bars_are_known(kafka: KafkaConnection, publisher: Publisher) -> None:
+    bar, quarter = a_bar(30), a_bar(30, timeframe=Timeframe.M15)
+    context = MarketContext(
+        id=bar.id, event_time=AS_OF, signal_id=SignalId(a_signal().id), instrument=RELIANCE
+    )
+    key = str(RELIANCE)
+    for topic, message in (
+        (topics.CANDLES, bar),
+        (topics.CANDLES, quarter),
+        (topics.INDICATORS, values_of(bar)),
+        (topics.MARKET_CONTEXT, context),
+    ):
+        await publisher.send_and_wait(Output(topic, key.encode(), b"no bar"))
+        await publisher.send_and_wait(message_output(topic, message, key))
+    market, volumes, cache = (
+        LiveMarket(lambda _day, _segment: None, 20.0),
+        LiveMarket(lambda _day, _segment: None),
+        ContextCache(),
+    )
+    market.note_candle(a_bar(29))
+
+    reading = asyncio.create_task(sync_bars(kafka, market, "start", lambda _: True))
+    told = await market.context(a_signal(), ())
+    reading.cancel()
+    await read_volumes(kafka, volumes, "start")
+    await sync_contexts(kafka, cache, "start", until_end=True)
+
+    assert told.frames[0].end == AS_OF
+    assert (await volumes.context(a_signal(), ())).volume is not None
+    assert cache.of(SignalId(a_signal().id)) == context
 
 
 def _user_message(request: dict[str, Any]) -> dict[str, Any]:

@@ -19,13 +19,14 @@ from bus.records import Record
 from executors.charges.rates import shipped_rates
 from executors.risk.gate import CHECKS, cut_to_fit, judge
 from executors.risk.situation import PreTradeContext
-from schemas.ids import DhanOrderId
+from schemas.ids import DhanOrderId, SignalId, derive
 from schemas.manifest import HEADER as MANIFEST
 from schemas.market import Side
+from schemas.market_context import DaySoFar, MarketContext
 from schemas.messages import ExitAction, Leg, OrderIntent, Trade
 from schemas.ticks import TICK, Batch, encode
 from schemas.topics import TICKS
-from schemas.units import Paise, Quantity, UtcNs
+from schemas.units import Paise, Price, Quantity, UtcNs
 from tests.ats.factories import TCS, a_record
 from tests.audit.test_rejudge import situations, the_open_market
 from tests.audit.test_rejudge import told as gate_told
@@ -35,6 +36,7 @@ from tests.audit.test_story import (
     INTENT,
     NUMBER,
     OURS,
+    SIGNAL,
     a_call,
     a_trade,
     an_event,
@@ -79,6 +81,34 @@ def with_a_closed_leg(leg: Leg = Leg.STOP_LOSS) -> Story:
 def a_sale(number: DhanOrderId) -> Trade:
     bought = a_trade(number)
     return bought.model_copy(update={"fill": bought.fill.model_copy(update={"side": Side.SELL})})
+
+
+# The market around a signal
+
+
+def test_the_market_that_a_signal_was_judged_in_is_told_with_it() -> None:
+    day = DaySoFar(
+        end=SIGNAL.event_time,
+        open=Price(100),
+        high=Price(12_345),
+        low=Price(99),
+        close=Price(100),
+        whole=True,
+    )
+    market = MarketContext(
+        id=derive("market-context", SIGNAL.id),
+        event_time=SIGNAL.event_time,
+        signal_id=SignalId(SIGNAL.id),
+        instrument=SIGNAL.instrument,
+        day=day,
+        index=day.model_copy(update={"close": Price(2_475_000)}),
+    )
+
+    told = the("market", story_from(INTENT, (*CHAIN, market, *OURS)))
+
+    assert told.text == "bars known: none"
+    assert "₹0.99 to ₹123.45" in told.details[0]
+    assert "24,750.00" in told.details[1]
 
 
 # Ticks

@@ -1,0 +1,78 @@
+"""The symbol's day, its volume, and NIFTY beside it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from pydantic import JsonValue
+
+from schemas.market_context import DaySoFar, MarketContext
+
+_NS_PER_MINUTE: Final = 60_000_000_000
+# of one instrument and another: how much more the one moved
+_MOVES: Final = ("since_open_percent", "last_15m_percent", "last_60m_percent")
+
+Facts = dict[str, JsonValue]
+
+
+def day_levels(market: MarketContext | None) -> dict[str, float]:
+    """Levels of today and of the day before, in paise."""
+    levels: dict[str, float] = {}
+    if market is None:
+        return levels
+    if (day := market.day) and day.whole:
+        levels |= {"day_open": day.open, "day_high": day.high, "day_low": day.low}
+    if before := market.before:
+        levels |= {
+            "previous_high": before.high,
+            "previous_low": before.low,
+            "previous_close": before.close,
+        }
+    return levels
+
+
+def volume_facts(market: MarketContext) -> Facts:
+    """Volume beside what is usual at this time of the day, and beside a whole day's."""
+    told: Facts = {}
+    volume, before = market.volume, market.before
+    if volume is not None and volume.usual:
+        told["day_ratio"] = round(volume.volume / volume.usual, 2)
+        told["usual_of_days"] = volume.days
+    if volume is not None and before is not None and before.average_volume:
+        told["of_average_day_percent"] = round(100 * volume.volume / before.average_volume, 1)
+    return told
+
+
+def market_moves(market: MarketContext) -> Facts:
+    """How far the symbol and NIFTY moved, and the difference: relative strength."""
+    own = dict(_moves(market.day)) if market.day else {}
+    index = dict(_moves(market.index)) if market.index else {}
+    if market.day and market.day.whole and market.before:
+        own["gap_percent"] = _percent(market.before.close, market.day.open)
+    told: Facts = {}
+    if own:
+        told["symbol"] = dict[str, JsonValue](own)
+    if index and market.index:
+        age = (market.event_time - market.index.end) // _NS_PER_MINUTE
+        told["nifty"] = dict[str, JsonValue](index) | {"ended_minutes": age}
+    if market.day and market.index and market.day.end == market.index.end:
+        told["over_nifty"] = {
+            name: round(own[name] - index[name], 2)
+            for name in _MOVES
+            if name in own and name in index
+        }
+    return told
+
+
+def _moves(day: DaySoFar) -> Iterator[tuple[str, float]]:
+    if day.whole:
+        yield "since_open_percent", _percent(day.open, day.close)
+    if day.close_15m is not None:
+        yield "last_15m_percent", _percent(day.close_15m, day.close)
+    if day.close_60m is not None:
+        yield "last_60m_percent", _percent(day.close_60m, day.close)
+
+
+def _percent(start: int, end: int) -> float:
+    return round(100 * (end - start) / start, 2)

@@ -1,0 +1,151 @@
+"""The market around a signal, written down as it was known, and seen from there.
+
+A signal that is judged again, after a crash or by another process, meets the market of the first
+time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import structlog
+
+from agents.candles import NIFTY
+from agents.market import LiveMarket, MarketSource
+from agents.news import NotRecorded
+from bus.connection import KafkaConnection
+from bus.reader import read_topics
+from bus.records import Record
+from bus.stored import Since
+from schemas import topics
+from schemas.codec import decode
+from schemas.errors import TryLater, Unreadable
+from schemas.ids import InstrumentId, SignalId
+from schemas.inputs import Answered, DailyBars
+from schemas.market import Timeframe
+from schemas.market_context import MarketContext
+from schemas.messages import Candle, Indicators, Signal
+from schemas.units import UtcNs
+
+log = structlog.get_logger(__name__)
+
+REMEMBERED: Final = 20_000  # contexts; several days' signals
+# as every candle of a quarter of an hour has it
+_QUARTER: Final = f'"timeframe":"{Timeframe.M15.value}"'.encode()
+
+PublishContext: TypeAlias = Callable[[MarketContext], Awaitable[None]]
+
+
+class ContextCache:
+    """Contexts by signal. The first of a signal stands."""
+
+    def __init__(self, limit: int | None = REMEMBERED) -> None:
+        self._limit = limit
+        self._known: dict[SignalId, MarketContext] = {}
+
+    def add(self, context: MarketContext) -> MarketContext:
+        """Keep `context`, unless its signal has one; return the one that stands."""
+        stands = self._known.setdefault(context.signal_id, context)
+        if self._limit is not None and len(self._known) > self._limit:
+            self._known.pop(next(iter(self._known)))
+        return stands
+
+    def of(self, signal: SignalId) -> MarketContext | None:
+        """The context of a signal, if there is one."""
+        return self._known.get(signal)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedMarket:
+    """The market of signals (`agents.market.MarketSource`), recorded before it is used."""
+
+    source: MarketSource
+    cache: ContextCache
+    publish: PublishContext
+
+    async def context(self, signal: Signal, since: Sequence[UtcNs]) -> MarketContext | None:
+        """The recorded context; asks the source where none is recorded.
+
+        Raises:
+            NotRecorded: it could not be written down.
+        """
+        if known := self.cache.of(SignalId(signal.id)):
+            return known
+        context = await self.source.context(signal, since)
+        if context is None:
+            return None
+        try:
+            await self.publish(context)
+        except TryLater as error:
+            raise NotRecorded(str(error)) from error
+        return self.cache.add(context)
+
+
+async def sync_contexts(
+    connection: KafkaConnection, cache: ContextCache, since: Since, *, until_end: bool = False
+) -> None:
+    """Keep `cache` up to date with what is recorded; endless unless `until_end`."""
+    reading = read_topics(connection, [topics.MARKET_CONTEXT], since=since, until_end=until_end)
+    async with aclosing(reading):
+        async for record in reading:
+            try:
+                cache.add(decode(MarketContext, record.value))
+            except Unreadable as error:
+                log.error("market_context_unreadable", at=str(record), reason=str(error))
+
+
+async def sync_bars(
+    connection: KafkaConnection,
+    market: LiveMarket,
+    since: Since,
+    wanted: Callable[[InstrumentId], bool],
+) -> None:
+    """Keep `market` up to date with bars until cancelled, of others than `wanted` the volume only.
+
+    What cannot be read is logged and left out.
+    """
+    sources = [topics.CANDLES, topics.INDICATORS, topics.DAILY_BARS]
+    reading = read_topics(connection, sources, since=since)
+    async with aclosing(reading):
+        async for record in reading:
+            try:
+                note_record(market, record, wanted)
+            except (Unreadable, ValueError) as error:
+                log.error("bar_unreadable", at=str(record), reason=str(error))
+
+
+async def read_volumes(connection: KafkaConnection, market: LiveMarket, since: Since) -> None:
+    """Let `market` know what was traded by the quarter of an hour from `since` until now."""
+    reading = read_topics(connection, [topics.CANDLES], since=since, until_end=True)
+    async with aclosing(reading):
+        async for record in reading:
+            try:
+                if _QUARTER in (record.value or b""):
+                    market.note_volume(decode(Candle, record.value))
+            except Unreadable as error:
+                log.error("bar_unreadable", at=str(record), reason=str(error))
+
+
+def note_record(market: LiveMarket, record: Record, wanted: Callable[[InstrumentId], bool]) -> None:
+    """Let `market` know what a record of bars says.
+
+    Raises:
+        Unreadable, ValueError: it is none, or its key names no instrument.
+    """
+    if record.topic == topics.DAILY_BARS.name:
+        bars = decode(DailyBars, record.value)
+        if bars.outcome is Answered.OK:
+            market.note_daily(bars)
+        return
+    instrument = InstrumentId.parse((record.key or b"").decode())
+    known = wanted(instrument) or instrument == NIFTY
+    if record.topic == topics.INDICATORS.name:
+        if known:
+            market.note_indicators(decode(Indicators, record.value))
+    elif known:
+        market.note_candle(decode(Candle, record.value))
+    elif _QUARTER in (record.value or b""):
+        market.note_volume(decode(Candle, record.value))
