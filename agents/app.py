@@ -51,6 +51,7 @@ from schemas.units import Paise, UtcNs
 log = structlog.get_logger(__name__)
 
 GROUP: Final = "ats-agents"
+OF_A_DECISION: Final = "ATS_MODEL_BUDGET_RUPEES_PER_DECISION"
 # UTC ns, in the year 2116; far from the 64 bits of Kafka's and Postgres's numbers
 END_OF_TIME: Final = 1 << 62
 
@@ -108,13 +109,17 @@ class LlmGateway:
         rupees_a_day: int,
         rupees_a_decision: int | None = None,
         open_spend: OpenSpend | None = None,
+        rupees_a_user: int | None = None,
     ) -> LlmGateway:
         """A gateway whose models may cost `rupees_a_day` in one day of market time.
 
+        With `rupees_a_user` no more than that for each user: the caller counts them
+        (`agents.served`).
         What `open_spend` says a killed process had under way counts as spent.
         """
         cap = None if rupees_a_decision is None else Paise.from_rupees(rupees_a_decision)
-        ledger = SpendLedger(Paise.from_rupees(rupees_a_day))
+        a_user = None if rupees_a_user is None else Paise.from_rupees(rupees_a_user)
+        ledger = SpendLedger(Paise.from_rupees(rupees_a_day), a_user=a_user)
         if open_spend is not None:
             ledger.note = open_spend.note
             for day, amount in open_spend.lost.items():
@@ -135,7 +140,7 @@ class LlmGateway:
             publish,
             self.clock,
             stale,
-            decision=None if cap is None else SpendLedger(cap),
+            decision=None if cap is None else SpendLedger(cap, setting=OF_A_DECISION),
         )
 
 

@@ -240,6 +240,17 @@ class _Affordable:
 
 
 @dataclass(frozen=True, slots=True)
+class _CapReached:
+    """No tier can be asked; `setting` says why, if it is not the day's cap."""
+
+    setting: str
+
+    @property
+    def words(self) -> str:
+        return "the cap is reached" + (f": {self.setting}" if self.setting else "")
+
+
+@dataclass(frozen=True, slots=True)
 class LiveJournal:
     """Asks the best model the budget allows, publishes the call, and only then hands it on.
 
@@ -287,7 +298,9 @@ class LiveJournal:
         if why := self.stale():
             return await self._not_asked(question, CallOutcome.STALE, why)
         affordable = self._reserve(question, retry.tier)
-        return await self._made(question, affordable, retry, deadline) if affordable else None
+        if isinstance(affordable, _CapReached):
+            return None
+        return await self._made(question, affordable, retry, deadline)
 
     async def call(self, question: Question, deadline: Deadline) -> LlmCall | None:
         """The recorded call, or a new one, on the topic before it is returned.
@@ -306,8 +319,8 @@ class LiveJournal:
         if why := self.stale():
             return await self._not_asked(question, CallOutcome.STALE, why)
         affordable = self._reserve(question, 0)
-        if affordable is None:
-            return await self._not_asked(question, CallOutcome.BUDGET, "the cap is reached")
+        if isinstance(affordable, _CapReached):
+            return await self._not_asked(question, CallOutcome.BUDGET, affordable.words)
         return await self._made(question, affordable, _Try(0), deadline)
 
     def _recalled(self, question: Question) -> LlmCall | None:
@@ -372,17 +385,22 @@ class LiveJournal:
     def _ledgers(self) -> list[SpendLedger]:
         return [self.ledger, self.decision] if self.decision is not None else [self.ledger]
 
-    def _reserve(self, question: Question, first: int) -> _Affordable | None:
-        """The best model from `first` on that every cap allows, and what is set aside for it."""
-        day = trading_day(question.as_of)
+    def _reserve(self, question: Question, first: int) -> _Affordable | _CapReached:
+        """The best model from `first` on that every cap allows, and what is set aside for it.
+
+        Else the cap that the last model came to.
+        """
+        day, reached = trading_day(question.as_of), self.ledger
         for at, tier in enumerate(self.tiers[first:], first):
             reserved = most_of(question, tier.price, tier.thoughts)
             if not self.ledger.reserve(day, reserved, tier.percent_of_cap):
+                reached = self.ledger
                 continue
             if self.decision is None or self.decision.reserve(day, reserved):
                 return _Affordable(at, reserved)
             self.ledger.release(day, reserved)
-        return None
+            reached = self.decision
+        return _CapReached(reached.named)
 
 
 def _gone(model: str, why: str, *, sent: bool) -> Completion:

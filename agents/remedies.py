@@ -32,6 +32,8 @@ def remedy_of(call: LlmCall) -> str:
         return f"{call.detail}: {_BY_STATUS[status]}"
     if status.startswith("HTTP 5"):
         return f"{call.detail}: the provider is in trouble"
+    if call.outcome is CallOutcome.BUDGET and ":" in call.detail:  # which cap, if not the day's
+        return call.detail
     if call.outcome in _BY_OUTCOME:
         said = f"{call.detail}: " if call.outcome is CallOutcome.TRANSPORT and call.detail else ""
         return f"{said}{_BY_OUTCOME[call.outcome]}"

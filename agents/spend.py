@@ -47,18 +47,36 @@ class SpendLedger:
     """Spent and reserved by day of market time, under one daily cap.
 
     Attributes:
+        a_user: What a day may cost for each user whom it serves; None for no such cap.
+        users: How many those are (`agents.served`); nobody, until they are counted.
+        setting: Where the cap comes from, if it is not the day's own.
         note: Told of each change of what is reserved, in paise, before a call can be made.
     """
 
     cap: Paise
     note: Callable[[date, int], None] = lambda _day, _change: None
+    a_user: Paise | None = None
+    users: int = 0
+    setting: str = ""
     _spent: dict[date, int] = field(default_factory=dict)
     _reserved: dict[date, int] = field(default_factory=dict)
 
+    @property
+    def limit(self) -> Paise:
+        """What a day may cost as things are."""
+        return self.cap if self.a_user is None else min(self.cap, Paise(self.a_user * self.users))
+
+    @property
+    def named(self) -> str:
+        """The setting that `limit` comes from, for a person; `""` for the day's own."""
+        if self.limit == self.cap:
+            return self.setting
+        return f"ATS_MODEL_BUDGET_RUPEES_PER_USER, users with trading switched on: {self.users}"
+
     def reserve(self, day: date, amount: Paise, percent_of_cap: int = 100) -> bool:
-        """Set `amount` aside if the day then stays within `percent_of_cap` of the cap."""
+        """Set `amount` aside if the day then stays within `percent_of_cap` of the limit."""
         committed = self._spent.get(day, 0) + self._reserved.get(day, 0)
-        if (committed + amount) * 100 > self.cap * percent_of_cap:
+        if (committed + amount) * 100 > self.limit * percent_of_cap:
             return False
         self.note(day, amount)
         self._reserved[day] = self._reserved.get(day, 0) + amount

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, Protocol
 
 import structlog
-from postgrest import ReturnMethod
+from postgrest import CountMethod, ReturnMethod
 from supabase import AsyncClient
 
 from bus.database import Answers, RowRefused, StoreAway
@@ -23,6 +23,7 @@ log = structlog.get_logger(__name__)
 
 FIRST_PAUSE: Final = 0.2  # seconds between two attempts, doubled each time
 LONGEST_PAUSE: Final = 3.0
+_USERS: Final = "user_trading_keys"
 _FOREIGN_KEY: Final = "23503"
 _REMEDY: Final = (
     "check SUPABASE_SERVICE_KEY and that the migrations and the day's scan are in place"
@@ -72,6 +73,31 @@ class SupabaseStore:
         """Write a decision, HOLD included, and the reports it rests on. Raises as `save_scan`."""
         await self._insert("analysis_reports", [report_row(report) for report in reports])
         await self._insert("trade_decisions", [decision_row(decision)])
+
+    async def count_users(self) -> int:
+        """How many users have switched trading on.
+
+        Raises:
+            StoreAway: the database did not say.
+            Misconfigured: it keeps refusing for reasons that only a person can mend.
+        """
+        switched_on = (
+            self._client.table(_USERS)
+            .select("id", count=CountMethod.exact)
+            .eq("is_trading_enabled", value=True)
+            .limit(1)
+        )
+        counted: list[int | None] = []
+
+        async def execute() -> Any:
+            answer = await switched_on.execute()
+            counted.append(answer.count)
+            return answer
+
+        await self._answers.of(_USERS, execute)
+        if (users := counted[-1]) is None:
+            raise StoreAway("the database did not say how many users there are")
+        return users
 
     async def _insert(self, table: str, rows: list[dict[str, Any]]) -> None:
         if not rows:

@@ -128,6 +128,7 @@ class Settings(BaseSettings):
     ats_small_model: str = "gpt-4o-mini"
     ats_model_budget_rupees: int = Field(default=500, ge=0)
     ats_model_budget_rupees_per_decision: int = Field(default=50, ge=1)
+    ats_model_budget_rupees_per_user: int | None = Field(default=None, ge=1)
     ats_decision_seconds: float = Field(default=45.0, ge=1.0, le=90.0)
     ats_model_price_rupees: ModelPrice = None
     ats_small_model_price_rupees: ModelPrice = None

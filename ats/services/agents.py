@@ -20,6 +20,7 @@ from agents.metrics import DecisionMetrics
 from agents.past import DecisionHistory, sync_decisions
 from agents.recorded_market import ContextCache, read_volumes, sync_bars, sync_contexts
 from agents.recorded_news import NewsCache, sync_news
+from agents.served import count_users, keep_users
 from ats.services.calendars import calendar_of
 from ats.services.context import Context, credentials_of, symbols_of, trading_date
 from ats.services.llm import (
@@ -88,6 +89,9 @@ async def _run(context: Context) -> None:
             await stack.enter_async_context(llm_gateway(settings, "agents")), metrics=decisions
         )
         store = await stack.enter_async_context(agent_store(settings))
+        capped_by_user = llm.ledger.a_user is not None
+        if capped_by_user:
+            await count_users(llm.ledger, store.count_users)
         broken = asyncio.get_running_loop().create_future()
         publisher = await stack.enter_async_context(Publisher(connection, partial(_broken, broken)))
         readers = await stack.enter_async_context(asyncio.TaskGroup())
@@ -117,6 +121,8 @@ async def _run(context: Context) -> None:
             readers.create_task(daily.keep()),
             readers.create_task(_until(broken)),
         ]
+        if capped_by_user:
+            tasks.append(readers.create_task(keep_users(llm.ledger, store.count_users)))
         if isinstance(news, PolledNews):
             tasks.append(readers.create_task(news.keep(partial(shares_of, settings))))
         await daily.first(FIRST_SCAN_WITHIN)

@@ -89,6 +89,7 @@ async def llm_gateway(settings: Settings, service: str) -> AsyncIterator[LlmGate
             settings.ats_model_budget_rupees,
             settings.ats_model_budget_rupees_per_decision,
             OpenSpend(settings.ats_state_dir / f"{service}-{settings.ats_instance}.spend"),
+            settings.ats_model_budget_rupees_per_user,
         )
 
 
@@ -232,7 +233,7 @@ def limits_of(settings: Settings) -> Limits:
 
 
 @asynccontextmanager
-async def agent_store(settings: Settings) -> AsyncIterator[Store]:
+async def agent_store(settings: Settings) -> AsyncIterator[SupabaseStore]:
     """The store in Supabase, with a client of its own for as long as the context is open."""
     async with database(settings) as client:
         yield SupabaseStore(client)

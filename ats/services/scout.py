@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 
+from agents.served import count_users
 from ats.services.context import Context, trading_date
 from ats.services.llm import agent_store, llm_gateway, news_of, record_agents, scout_the_day
 from bus.publisher import Publisher
@@ -20,6 +21,8 @@ async def run(context: Context) -> None:
     async with AsyncExitStack() as stack:
         llm = await stack.enter_async_context(llm_gateway(settings, "scout"))
         store = await stack.enter_async_context(agent_store(settings))
+        if llm.ledger.a_user is not None:
+            await count_users(llm.ledger, store.count_users)
         publisher = await stack.enter_async_context(Publisher(connection))
         await scout_the_day(
             trading_date(settings),

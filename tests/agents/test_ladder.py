@@ -134,7 +134,7 @@ async def test_the_last_model_is_asked_until_the_deadline_and_one_before_it_for_
 
 async def test_a_decision_never_costs_more_than_its_own_cap() -> None:
     model, topic = Scripted(DEAR), Topic()
-    own = SpendLedger(Paise.from_rupees(7))
+    own = SpendLedger(Paise.from_rupees(7), setting="ATS_OWN")
     journal = a_journal(model, topic, tiers=[ModelTier(model, PRICE)], decision=own)
 
     for number in range(5):
@@ -145,6 +145,7 @@ async def test_a_decision_never_costs_more_than_its_own_cap() -> None:
     outcomes = [call.outcome for call in topic.calls]
     assert {CallOutcome.OK, CallOutcome.BUDGET} == set(outcomes)
     assert own.spent(DAY) == sum(call.cost for call in topic.calls) <= own.cap
+    assert topic.calls[-1].detail == "the cap is reached: ATS_OWN"
 
 
 async def test_what_a_decision_had_spent_before_a_crash_counts_against_its_cap() -> None:

@@ -23,7 +23,12 @@ from tests.agents.factories import (
     an_entry,
     an_instrument,
 )
-from tests.database.fixtures import SupabaseStack, client
+from tests.database.fixtures import (
+    SupabaseStack,
+    an_order_worker_reports,
+    client,
+    trading_user,
+)
 from tests.database.pages import PAGES
 from tests.web.front import Answer, Front
 
@@ -221,3 +226,15 @@ async def test_a_row_that_the_database_refuses_is_said_to_be_unreadable_and_not_
             await store.save_scan(a_scan())
 
     assert gateway.given == 1
+
+
+async def test_users_are_counted_by_their_switch(supabase_stack: SupabaseStack) -> None:
+    await an_order_worker_reports(supabase_stack.dsn)
+    store = SupabaseStore(await supabase_stack.service())
+    before = await store.count_users()  # the database is shared
+    user, _ = await trading_user(supabase_stack)
+
+    on = await store.count_users()
+    await user.switch(on=False)
+
+    assert (on - before, await store.count_users() - before) == (1, 0)

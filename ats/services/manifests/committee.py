@@ -50,6 +50,7 @@ def agent_inputs(
         "budget": {
             "rupees_a_day": settings.ats_model_budget_rupees,
             "rupees_a_decision": settings.ats_model_budget_rupees_per_decision,
+            "rupees_a_user": settings.ats_model_budget_rupees_per_user,
             "prices_in_rupees_a_million_tokens": [
                 [each.input_per_million // 100, each.output_per_million // 100] for each in prices
             ],
