@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import struct
 import sys
@@ -29,6 +30,7 @@ from schemas.units import UtcNs
 from tests.ats.factories import a_decision
 from tests.streams.test_decode import NOON
 
+CLIENT = Path(__file__).resolve().parents[2] / "clients" / "python" / "src"
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "consumers.md"
 PROGRAMS = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
 TYPES = {"uint8": "B", "uint16": "H", "uint32": "I", "int64": "q"}
@@ -41,9 +43,8 @@ async def test_the_page_s_consumer_sees_each_decision_once_whatever_the_order_of
 ) -> None:
     connection = KafkaConnection(kafka.bootstrap_servers)
     await create_topics(connection, PartitionPlan(1, 1), topics=[DECISIONS])
-    late, early, last = (
-        a_decision(id=uuid4(), symbol=symbol) for symbol in ("LATE", "EARLY", "LAST")
-    )
+    symbols = [f"{name}-{uuid4().hex}" for name in ("LATE", "EARLY", "LAST")]
+    late, early, last = (a_decision(id=uuid4(), symbol=symbol) for symbol in symbols)
     async with Publisher(connection) as publisher:
         for decision, offset in ((late, 9), (early, 3), (late, 9), (early, 3), (last, 11)):
             output = message_output(DECISIONS, decision, str(decision.instrument), partition=0)
@@ -51,21 +52,28 @@ async def test_the_page_s_consumer_sees_each_decision_once_whatever_the_order_of
                 output._replace(headers=((CAUSE, Cause(offset, 0).encode()),))
             )
     program, _ = PROGRAMS
-    program = program.replace("localhost:9092", kafka.bootstrap_servers).replace(
-        'since="end"', 'since="start"'
+    program = program.replace(
+        '"localhost:9092", Decision', f'"{kafka.bootstrap_servers}", Decision, since="start"'
     )
 
     reader = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE
+        sys.executable,
+        "-c",
+        program,
+        stdout=asyncio.subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": str(CLIENT)},
     )
+    printed: list[str] = []
     try:
         assert reader.stdout
-        lines = [(await asyncio.wait_for(reader.stdout.readline(), 20)).decode() for _ in range(3)]
+        while symbols[-1] not in printed:
+            line = await asyncio.wait_for(reader.stdout.readline(), 20)
+            printed.append(line.decode().split()[0])
     finally:
         reader.kill()
         await reader.wait()
 
-    assert [line.split()[0] for line in lines] == ["LATE", "EARLY", "LAST"]
+    assert [symbol for symbol in printed if symbol in symbols] == symbols
 
 
 def table(of: str) -> list[tuple[int, int, str, str]]:

@@ -3,24 +3,12 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 from types import ModuleType
-from uuid import uuid4
 
 import numpy as np
-import pytest
 
 from ats.commands.rules_new import RULE
-from ats.embedded.kafka import EmbeddedKafka
-from bus.connection import KafkaConnection
-from bus.publisher import Publisher
-from bus.records import message_output
-from bus.topics import create_topics
-from schemas.market import Action
-from schemas.topics import DECISIONS, PartitionPlan
-from tests.ats.factories import a_decision
 
 TUTORIALS = Path(__file__).resolve().parents[2] / "docs" / "tutorials"
 TEMPLATE = RULE.format(name="wide_range")
@@ -50,31 +38,3 @@ def test_the_changed_rule_fires_less_often() -> None:
 
     assert set(rule.needs) == set(bars)
     assert rule.evaluate(bars, 2).tolist() == [1, 0]
-
-
-@pytest.mark.asyncio(loop_scope="session")
-async def test_the_consumer_prints_each_decision_once_and_counts_them(
-    kafka: EmbeddedKafka, tmp_path: Path
-) -> None:
-    connection = KafkaConnection(kafka.bootstrap_servers)
-    await create_topics(connection, PartitionPlan(1, 1), topics=[DECISIONS])
-    buy = a_decision(id=uuid4(), symbol="TUTORIAL", action=Action.BUY)
-    async with Publisher(connection) as publisher:
-        for decision in (buy, buy):
-            output = message_output(DECISIONS, decision, str(decision.instrument), partition=0)
-            await publisher.send_and_wait(output)
-    (program,) = programs("first-consumer.md")
-    (tmp_path / "decisions.py").write_text(program)
-
-    done = subprocess.run(  # noqa: ASYNC221
-        [sys.executable, "decisions.py", kafka.bootstrap_servers],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-
-    price = f"{buy.reference_price / 100:.2f}"
-    lines = done.stdout.splitlines()
-    assert [line for line in lines if "TUTORIAL" in line] == [f"TUTORIAL BUY {price}"]
-    assert "'BUY': " in lines[-1]

@@ -80,6 +80,40 @@ export interface BookRead {
   readonly positions: readonly BrokerPosition[];
 }
 
+/** One instrument's day until `end`, of its one-minute bars. */
+export interface DaySoFar {
+  /** of the newest bar */
+  readonly end: number;
+  /** paise per unit traded; 100 are one rupee */
+  readonly open: number;
+  /** paise per unit traded; 100 are one rupee */
+  readonly high: number;
+  /** paise per unit traded; 100 are one rupee */
+  readonly low: number;
+  /** paise per unit traded; 100 are one rupee */
+  readonly close: number;
+  /** seen from the session's open on, so open and extremes count */
+  readonly whole: boolean;
+  /** price 15 minutes before `end` */
+  readonly close_15m?: number | null;
+  /** price 60 minutes before `end` */
+  readonly close_60m?: number | null;
+}
+
+/** What daily bars say of the trading days before. */
+export interface DaysBefore {
+  /** of the last of them */
+  readonly high: number;
+  /** paise per unit traded; 100 are one rupee */
+  readonly low: number;
+  /** paise per unit traded; 100 are one rupee */
+  readonly close: number;
+  /** units a day, mean of the last 20 */
+  readonly average_volume: number;
+  /** percent of the days known whose average true range, as a share of the close, was no greater than the last one's; null where too few are known */
+  readonly volatility_percentile: number | null;
+}
+
 /** One continuous session of the instrument; `close` is its first moment outside. */
 export interface SeenSession {
   /** nanoseconds since 1970-01-01T00:00:00 UTC */
@@ -374,6 +408,31 @@ export interface PreflightFacts {
   readonly pnl_exit: string;
 }
 
+/** How far the price went after a moment. */
+export interface PriceSince {
+  /** nanoseconds since 1970-01-01T00:00:00 UTC */
+  readonly since: number;
+  /** paise per unit traded; 100 are one rupee */
+  readonly high: number;
+  /** paise per unit traded; 100 are one rupee */
+  readonly low: number;
+}
+
+/** The newest final bars of one timeframe. Columns of equal length, oldest first. */
+export interface RecentBars {
+  readonly timeframe: Timeframe;
+  readonly start: readonly number[];
+  /** of the newest bar */
+  readonly end: number;
+  readonly open: readonly number[];
+  readonly high: readonly number[];
+  readonly low: readonly number[];
+  readonly close: readonly number[];
+  readonly volume: readonly number[];
+  /** indicators of the newest bar; absent during warm-up */
+  readonly values: Readonly<Record<string, number>>;
+}
+
 /** One line of news, bounded as a model may see it. */
 export interface RecordedHeadline {
   /** nanoseconds since 1970-01-01T00:00:00 UTC */
@@ -406,6 +465,18 @@ export interface SourceAnswer {
   /** that it gave on the symbol and that may be seen */
   readonly headlines: number;
   readonly detail?: string;
+}
+
+/** Volume of the day's finished quarters of an hour, beside that of the same ones before. */
+export interface VolumeSoFar {
+  /** finished ones of the day */
+  readonly quarters: number;
+  /** shares or contract units, not lots */
+  readonly volume: number;
+  /** units, mean of `days`; null where none is known */
+  readonly usual: number | null;
+  /** how many */
+  readonly days: number;
 }
 
 /** Why one user got no order of a decision. */
@@ -740,6 +811,28 @@ export interface ManifestContent {
   readonly packed: string;
 }
 
+/** `ats.market-context`: what was known of the market when a signal was judged. One a signal: whoever judges it again sees the same. */
+export interface MarketContext {
+  /** version of the message's schema; rises when it grows */
+  readonly schema_version?: number;
+  readonly id: string;
+  /** nanoseconds since 1970-01-01T00:00:00 UTC */
+  readonly event_time: number;
+  readonly causation_id?: string | null;
+  readonly correlation_id?: string | null;
+  readonly signal_id: string;
+  readonly instrument: string;
+  /** by timeframe, the shortest first */
+  readonly frames?: readonly RecentBars[];
+  readonly day?: DaySoFar | null;
+  readonly before?: DaysBefore | null;
+  readonly volume?: VolumeSoFar | null;
+  /** since each of our own last decisions */
+  readonly since_decisions?: readonly PriceSince[];
+  /** of NIFTY 50 */
+  readonly index?: DaySoFar | null;
+}
+
 /** `ats.news`: what was known of a symbol when a signal was judged. One a signal: whoever judges it again sees the same. */
 export interface NewsAnswer {
   /** version of the message's schema; rises when it grows */
@@ -956,6 +1049,7 @@ export interface Topics {
   readonly "ats.signals": Signal;
   readonly "ats.daily-bars": DailyBars;
   readonly "ats.scans": Scan;
+  readonly "ats.market-context": MarketContext;
   readonly "ats.news": NewsAnswer;
   readonly "ats.reports": Report;
   readonly "ats.llm": LlmCall;

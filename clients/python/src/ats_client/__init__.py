@@ -1,0 +1,12 @@
+"""Reads the topics of ATS.
+
+async with Reader("localhost:9092", Decision) as decisions:
+async for decision in decisions:
+print(decision.symbol, decision.action)
+"""
+
+from ats_client.cursor import Cursor, Since
+from ats_client.reader import Reader, Record, TopicMissing
+from ats_client.repeats import Corrections, Repeats
+
+__all__ = ["Corrections", "Cursor", "Reader", "Record", "Repeats", "Since", "TopicMissing"]

@@ -1,0 +1,122 @@
+"""`ats_client.Reader` on a real broker."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterable
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from ats_client import Reader, TopicMissing
+from ats_client.base import Message
+from ats_client.messages import Candle, Decision, Execution
+from bus.connection import KafkaConnection
+from bus.publisher import Publisher
+from bus.records import Output
+from schemas.messages import Decision as OurDecision
+from schemas.topics import DECISIONS
+from schemas.units import UtcNs
+from tests.ats.factories import DAY, a_decision, an_execution
+from tests.clients.conftest import write
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+def decisions(count: int) -> tuple[list[OurDecision], str]:
+    """Some under a symbol that no other test uses."""
+    symbol = uuid4().hex
+    return [a_decision(id=uuid4(), symbol=symbol) for _ in range(count)], symbol
+
+
+async def ids(messages: AsyncIterable[Decision], symbol: str) -> list[UUID]:
+    return [each.id async for each in messages if each.symbol == symbol]
+
+
+async def test_repeats_are_dropped_and_what_is_no_message_is_passed_over(servers: str) -> None:
+    (first, second), symbol = decisions(2)
+    await write(servers, first, second, first)
+    async with Publisher(KafkaConnection(servers)) as publisher:
+        await publisher.send_and_wait(Output(DECISIONS, b"k", b"no message", 0))
+    await write(servers, second)
+
+    async with Reader(servers, Decision, since="start", until_end=True) as reader:
+        found = await ids(reader, symbol)
+
+    assert found == [first.id, second.id]
+    assert reader.unreadable >= 1
+
+
+async def test_a_cursor_kept_as_json_goes_on_after_the_message_that_was_handled_last(
+    servers: str,
+) -> None:
+    three, symbol = decisions(3)
+    await write(servers, *three)
+    async with Reader(servers, Decision, since="start", until_end=True) as reader:
+        async for decision in reader:
+            if decision.id == three[1].id:
+                break
+        kept = json.loads(json.dumps(reader.cursor))
+
+    async with Reader(servers, Decision, since=kept, until_end=True) as reader:
+        assert await ids(reader, symbol) == [three[2].id]
+
+
+async def test_reading_since_a_moment_begins_with_what_was_written_from_then_on(
+    servers: str,
+) -> None:
+    (old, new), symbol = decisions(2)
+    await write(servers, old)
+    async with Reader(servers, Decision, since="start", until_end=True) as reader:
+        written = [each.published_ms async for each in reader.records()]
+    after = datetime.fromtimestamp(written[-1] / 1000, UTC) + timedelta(milliseconds=1)
+    while datetime.now(UTC) < after:
+        pass
+    await write(servers, new)
+
+    async with Reader(servers, Decision, since=after, until_end=True) as reader:
+        assert await ids(reader, symbol) == [new.id]
+
+
+async def test_a_day_is_replayed_without_those_of_other_days(servers: str) -> None:
+    (of_day, later), symbol = decisions(2)
+    next_day = UtcNs(later.event_time + UtcNs.minutes(24 * 60))
+    await write(servers, of_day, later.model_copy(update={"event_time": next_day}))
+
+    async with Reader(servers, Decision, day=DAY) as reader:
+        assert await ids(reader, symbol) == [of_day.id]
+
+
+async def test_messages_of_two_topics_come_with_their_place_and_cloud_event(servers: str) -> None:
+    (decision,), _ = decisions(1)
+    execution = an_execution(id=uuid4())
+    await write(servers, decision, execution)
+
+    wanted = {("ats.decisions", decision.id), ("ats.executions", execution.id)}
+
+    async with Reader[Message](
+        servers, Decision, Execution, since="start", until_end=True
+    ) as reader:
+        found = {
+            (record.topic, UUID(record.headers["ce_id"].decode()))
+            async for record in reader.records()
+            if record.message.id in {decision.id, execution.id}
+        }
+
+    assert found == wanted
+
+
+async def test_a_topic_that_is_not_there_is_named(
+    servers: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ats_client.reader.TOPICS", {"ats.nowhere": Candle})
+
+    with pytest.raises(TopicMissing, match=r"ats\.nowhere"):
+        async with Reader(servers, Candle):
+            pass
+
+
+async def test_a_type_that_stands_on_no_topic_is_refused() -> None:
+    with pytest.raises(ValueError, match="such as Decision"):
+        Reader("localhost:9092", Message)
