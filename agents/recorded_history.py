@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import structlog
 
-from agents.scout import DatedBar, History
+from agents.scout import Candidate, DatedBar, History, Ineligible, judged, without_history
 from bus.connection import KafkaConnection
 from bus.reader import read_topics
 from bus.stored import Since
@@ -116,6 +116,14 @@ def bars_of(recorded: DailyBars) -> tuple[RecordedBar, ...]:
     """The bars of a record, oldest first."""
     columns = (recorded.open, recorded.high, recorded.low, recorded.close, recorded.volume)
     return tuple(RecordedBar(*row) for row in zip(recorded.days, *columns, strict=True))
+
+
+def judged_again(recorded: DailyBars, instrument: Instrument) -> Candidate | Ineligible:
+    """What the Scout made of a recorded answer on `instrument`. Pure."""
+    if recorded.outcome is not Answered.OK:
+        away = recorded.outcome is Answered.AWAY
+        return without_history(instrument, recorded.detail, away=away)
+    return judged(recorded.trading_date, instrument, bars_of(recorded))
 
 
 async def recorded_bars(

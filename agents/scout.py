@@ -8,7 +8,7 @@ with the reason, never guessed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final, Literal, Protocol
@@ -188,22 +188,37 @@ async def _assess(
     for attempt in range(1, ATTEMPTS + 1):
         await limiter.wait()
         try:
-            bars = await history.daily(instrument, day - LOOKBACK, day - timedelta(days=1))
+            bars = await history.daily(instrument, *span_of_history(day))
             break
         except TryLater as error:
             if attempt == ATTEMPTS:
-                return Ineligible(instrument, f"no history: {error}"[:200], away=True)
+                return without_history(instrument, str(error), away=True)
         except Unreadable as error:
-            return Ineligible(instrument, f"history unreadable: {error}"[:200])
-    # a bar of the day itself would tell the future
-    return _candidate(instrument, [bar for bar in bars if bar.day < day])
+            return without_history(instrument, str(error), away=False)
+    return judged(day, instrument, bars)
 
 
-def _candidate(instrument: Instrument, bars: Sequence[DatedBar]) -> Candidate | Ineligible:
-    if len(bars) < MIN_BARS:
-        return Ineligible(instrument, f"{len(bars)} daily bars, {MIN_BARS} needed")
-    features = features_of(bars)
+def span_of_history(day: date) -> tuple[date, date]:
+    """The first and the last day of the bars that the scan of `day` asks for."""
+    return day - LOOKBACK, day - timedelta(days=1)
+
+
+def judged(day: date, instrument: Instrument, bars: Iterable[DatedBar]) -> Candidate | Ineligible:
+    """What the rules make of the history of `instrument`, oldest bar first. Pure.
+
+    A bar of `day` itself would tell the future, and does not count.
+    """
+    before = [bar for bar in bars if bar.day < day]
+    if len(before) < MIN_BARS:
+        return Ineligible(instrument, f"{len(before)} daily bars, {MIN_BARS} needed")
+    features = features_of(before)
     return Candidate(instrument, features, directional_score(features))
+
+
+def without_history(instrument: Instrument, error: str, *, away: bool) -> Ineligible:
+    """An instrument whose history did not come: nobody answered, or what nobody can read."""
+    what = "no history" if away else "history unreadable"
+    return Ineligible(instrument, f"{what}: {error}"[:200], away=away)
 
 
 async def _model_ranking(

@@ -1,36 +1,28 @@
-"""The agents on recorded answers: scans, reports and decisions once more, and nobody asked.
-
-Where the guarantee stops: a scan is derived from its own features, not from the daily bars that the
-Scout read: that ranking, answer and list belong together is shown, not that the features are those
-of the bars.
-"""
+"""The agents on recorded answers: reports and decisions once more, and nobody asked."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from typing import Final
 
 from agents.app import AgentOptions, outputs_of
 from agents.committee import run_committee
 from agents.deadline import Deadline
 from agents.entries import Circumstances
-from agents.features import directional_score
 from agents.journal import LlmCallCache, Question, checked
 from agents.market import NoMarket
 from agents.news import Headline
 from agents.recorded_market import ContextCache, RecordedMarket
 from agents.recorded_news import NewsCache, RecordedNews
-from agents.scout import Candidate, Ineligible, ScoutOptions, scan_of
-from bus.records import Output, message_output
+from agents.scout import ScoutOptions
+from bus.records import Output
 from schemas.errors import TryLater
 from schemas.inputs import NewsAnswer
-from schemas.market import Instrument, trading_day
+from schemas.market import trading_day
 from schemas.market_context import MarketContext
-from schemas.messages import Decision, LlmCall, Scan, ScanEntry, Signal
-from schemas.topics import SCANS
-from schemas.units import Paise, Quantity, UtcNs
+from schemas.messages import Decision, LlmCall, Scan, Signal
+from schemas.units import UtcNs
 
 NO_HURRY: Final = Deadline(1e6, lambda: 0.0)  # seconds; recorded answers are there at once
 
@@ -121,30 +113,6 @@ class Answered:
         return f"no recorded answer to the question for {'; '.join(asked)}" if asked else ""
 
 
-async def scan_again(recorded: Scan, cache: LlmCallCache, agents: AgentsAsSet) -> Answered:
-    """The day's scan, from the features that stand in the recorded one."""
-    journal = RecordedJournal(cache)
-    candidates = [assessed(entry) for entry in recorded.entries]
-    scan = await scan_of(
-        recorded.trading_date,
-        recorded.event_time,
-        candidates,
-        journal=journal,
-        deadline=NO_HURRY,
-        options=agents.scout,
-    )
-    output = message_output(SCANS, scan, scan.trading_date.isoformat(), 0)
-    return Answered((output,), tuple(journal.unanswered))
-
-
-def assessed(entry: ScanEntry) -> Candidate | Ineligible:
-    """What the Scout made of the bars; neither lot nor tick matters to it."""
-    named = Instrument(entry.instrument, entry.symbol, "", "", Quantity(1), Paise(1))
-    if not entry.features:
-        return Ineligible(named, entry.reason)
-    return Candidate(named, entry.features, directional_score(entry.features))
-
-
 async def decide_again(
     signal: Signal,
     scan: Scan | None,
@@ -172,25 +140,3 @@ async def decide_again(
     )
     again = Answered(outputs_of(result), tuple(journal.unanswered), source.asked)
     return again, result.decision
-
-
-@dataclass(slots=True)
-class Scans:
-    """The scans of the topic: of each day the first stands, as it does for the agents."""
-
-    by_day: dict[date, tuple[UtcNs, Scan]] = field(default_factory=dict)
-
-    def add(self, scan: Scan, published_at: UtcNs) -> None:
-        """Take one in, in the order of the topic."""
-        self.by_day.setdefault(scan.trading_date, (published_at, scan))
-
-    def known_to(self, signal: Signal, decided_at: UtcNs | None) -> Scan | None:
-        """The scan that a decision published at `decided_at` (machine time) could know of.
-
-        One that was published later was not there. None: not decided as far as recorded, so that
-        the day's scan counts.
-        """
-        published_at, scan = self.by_day.get(trading_day(signal.event_time), (None, None))
-        if published_at is not None and decided_at is not None and published_at > decided_at:
-            return None
-        return scan

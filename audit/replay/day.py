@@ -21,9 +21,7 @@ from audit.replay.answers import (
     AgentsAsSet,
     Answered,
     Recorded,
-    Scans,
     decide_again,
-    scan_again,
 )
 from audit.replay.comparison import (
     Comparison,
@@ -38,6 +36,7 @@ from audit.replay.orders import OrdersAsSet, RecordedOrders, fan_out_again, outc
 from audit.replay.profits import DayResult, day_results
 from audit.replay.reading import Progress, whole
 from audit.replay.recorded import RecordedTopic, Span, Stored
+from audit.replay.scans import Histories, Scans, scan_again, without_bars
 from bus.reader import extents_of, record_at
 from bus.records import Output, Record, TopicPartition, message_output
 from bus.routing import Router
@@ -47,9 +46,9 @@ from executors.orders.book_machine import book_service
 from executors.preflights import preflight
 from executors.risk.preflight import judge_preflight
 from schemas.codec import decode, head_of
-from schemas.errors import Unreadable
+from schemas.errors import Misconfigured, Unreadable
 from schemas.ids import OrderId
-from schemas.inputs import NewsAnswer
+from schemas.inputs import DailyBars, NewsAnswer
 from schemas.market import Action
 from schemas.market_context import MarketContext
 from schemas.messages import (
@@ -66,6 +65,7 @@ from schemas.messages import (
 )
 from schemas.topics import (
     CANDLES,
+    DAILY_BARS,
     DECISIONS,
     EXECUTIONS,
     FANOUTS,
@@ -95,6 +95,8 @@ COMPARED: Final = (
 )  # fmt: skip
 # outputs of a fold: which record caused them follows from the inputs too
 CAUSED: Final = (CANDLES, INDICATORS, SIGNALS, TRADES, POSITIONS)
+# inputs that the first records lack
+LATER: Final = (NEWS, MARKET_CONTEXT, DAILY_BARS)
 # of observations only those that follow from an accepted order are derived
 _PLACED: Final = b'"observed_by":"placement"'
 
@@ -243,8 +245,7 @@ class Replay:
         await self._index(SCANS, use=scanned)
         await self._index(REPORTS)
         await self._index(DECISIONS, use=known)
-        for _, scan in scans.by_day.values():
-            self._take_answered(await scan_again(scan, told.calls, agents), self._comparisons)
+        await self._scout(scans, told.calls)
         router = Router({SIGNALS.name: SIGNALS}, (REPORTS, DECISIONS), plan)
         decisions, past = list[Output](), DecisionHistory()
         for done, output in enumerate(signals, 1):
@@ -259,25 +260,25 @@ class Replay:
             self._tell("replaying the agents", done, len(signals))
         return decisions
 
+    async def _scout(self, scans: Scans, calls: LlmCallCache) -> None:
+        """The scan of each day, from the daily bars that were recorded when it was published."""
+        histories, orders = Histories(), self._cores.orders
+        await self._take(DAILY_BARS, DailyBars, histories.add)
+        named = orders.instruments if orders else {}
+        for day, (published_at, scan) in scans.by_day.items():
+            bars = histories.used_by(day, published_at)
+            made = await scan_again(scan, bars, named, calls, self._cores.agents)
+            self._take_answered(made, self._comparisons)
+            self._notes += filter(None, [without_bars(scan, bars)])
+        for day in sorted(histories.by_day.keys() - scans.by_day.keys()):
+            self._notes.append(f"of {day} daily bars are recorded, and no scan: none is derived")
+
     async def _told(self) -> Recorded:
         """What models and the source of headlines answered, and the market they saw."""
         told = Recorded(LlmCallCache(), NewsCache(limit=None))
-
-        def answered(record: Record) -> None:
-            if (call := _read(LlmCall, record)) is not None:
-                told.calls.remember(call)
-
-        def informed(record: Record) -> None:
-            if (answer := _read(NewsAnswer, record)) is not None:
-                told.news.add(answer)
-
-        def saw(record: Record) -> None:
-            if (context := _read(MarketContext, record)) is not None:
-                told.market.add(context)
-
-        await self._take(LLM, answered)
-        await self._take(NEWS, informed)
-        await self._take(MARKET_CONTEXT, saw)
+        await self._take(LLM, LlmCall, lambda call, _: told.calls.remember(call))
+        await self._take(NEWS, NewsAnswer, lambda answer, _: told.news.add(answer))
+        await self._take(MARKET_CONTEXT, MarketContext, lambda each, _: told.market.add(each))
         return told
 
     def _take_answered(self, made: Answered, comparisons: dict[str, Comparison]) -> None:
@@ -379,16 +380,31 @@ class Replay:
         head = head_of(record.value or b"")
         return head is not None and head.event_time in self._span
 
-    async def _take(self, topic: Topic, use: Use) -> None:
-        """Hand every record of the span to `use`: an input."""
-        count = 0
+    async def _take(self, topic: Topic, kind: type[M], use: Callable[[M, UtcNs], object]) -> None:
+        """Hand every message of the span to `use`, and when it was published: an input."""
+        count = unreadable = 0
+        if topic in LATER and not await self._exists(topic):
+            self._notes.append(f"the record is older than {topic.name}")
+            return
         records = whole(self._connection, [topic], f"reading {topic.name}", self._tell)
         async with aclosing(records):
             async for record in records:
-                if self._of_span(record):
+                message = _read(kind, record)
+                if message is None:
+                    unreadable += 1
+                elif message.event_time in self._span:
                     count += 1
-                    use(record)
+                    use(message, record.published_at)
         self._inputs[topic.name] = count
+        if unreadable:
+            self._notes.append(_passed_over(unreadable, topic.name))
+
+    async def _exists(self, topic: Topic) -> bool:
+        try:
+            await extents_of(self._connection, topic)
+        except Misconfigured:
+            return False
+        return True
 
     async def _fold(
         self, service: StatefulService, plan: PartitionPlan, kept: Topic
@@ -437,4 +453,8 @@ def _notes_of(fold: Fold) -> Iterable[str]:
                 "recorded, so what has a long memory may differ"
             )
     if fold.unreadable:
-        yield f"{fold.unreadable:,} records of {source} are no message; they are passed over"
+        yield _passed_over(fold.unreadable, source)
+
+
+def _passed_over(count: int, topic: str) -> str:
+    return f"{count:,} records of {topic} are no message; they are passed over"

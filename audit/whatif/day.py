@@ -11,11 +11,11 @@ from uuid import UUID
 from agents.journal import LlmCallCache, Question
 from agents.recorded_market import ContextCache
 from agents.recorded_news import NewsCache
-from audit.replay.answers import Scans
 from audit.replay.folds import Fold
 from audit.replay.orders import RecordedOrders
 from audit.replay.reading import Progress, whole
 from audit.replay.recorded import Span
+from audit.replay.scans import Scans
 from audit.whatif.books import Book, OrderName
 from audit.whatif.decisions import Asking, Judged, Told, judge_all, scans_under
 from audit.whatif.kept import KeptAnswers, KnownAnswers

@@ -23,7 +23,8 @@ from agents.past import DecisionHistory
 from agents.recorded_market import ContextCache, RecordedMarket
 from agents.recorded_news import NewsCache
 from agents.scout import scan_of
-from audit.replay.answers import NO_HURRY, Scans, assessed, written_already
+from audit.replay.answers import NO_HURRY, written_already
+from audit.replay.scans import Scans, assessed
 from audit.whatif.kept import KnownAnswers
 from audit.whatif.setup import Setup
 from schemas.errors import TryLater

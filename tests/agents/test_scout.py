@@ -17,7 +17,6 @@ from agents.journal import Journal, LlmCallCache, ReplayJournal
 from agents.model import Model
 from agents.scout import History, ScoutOptions, scan
 from agents.store import scan_rows
-from audit.replay.answers import AgentsAsSet, scan_again
 from schemas.codec import decode, encode
 from schemas.errors import TryLater, Unreadable
 from schemas.ids import Segment
@@ -225,16 +224,6 @@ async def test_a_recorded_scan_replays_to_the_same_bytes_without_a_request(
 
     assert encode(replayed) == encode(lived)
     assert len(provider.requests) == asked == 1
-
-
-async def test_a_replayed_day_makes_its_scan_from_the_recorded_features(model: Model) -> None:
-    topic = Topic()
-    lived = await scout(a_journal(model, topic))
-
-    again = await scan_again(lived, LlmCallCache(topic.calls), AgentsAsSet(scout=OPTIONS))
-
-    assert [each.value for each in again.outputs] == [encode(lived)]
-    assert not again.note
 
 
 async def test_a_scout_whose_model_hangs_still_gives_a_scan(

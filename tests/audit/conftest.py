@@ -9,10 +9,11 @@ import pytest_asyncio
 from bus.connection import KafkaConnection, administrator
 from bus.topics import create_topics
 from schemas.topics import CATALOGUE, PartitionPlan
+from tests.agents.conftest import model, provider
 from tests.conftest import started_broker
 from tests.executors.conftest import dhan, http, scripted
 
-__all__ = ["dhan", "http", "scripted"]
+__all__ = ["dhan", "http", "model", "provider", "scripted"]
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")

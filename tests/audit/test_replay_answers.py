@@ -14,7 +14,8 @@ from agents.journal import LlmCallCache
 from agents.prompts import Agent
 from agents.recorded_news import NewsCache, RecordedNews
 from agents.replies import Completion
-from audit.replay.answers import AgentsAsSet, Answered, Recorded, Scans, decide_again
+from audit.replay.answers import AgentsAsSet, Answered, Recorded, decide_again
+from audit.replay.scans import Scans
 from bus.records import Output
 from schemas.inputs import NewsAnswer
 from schemas.market import Action

@@ -16,7 +16,9 @@ import pytest
 import pytest_asyncio
 
 from agents.journal import LlmCallCache
+from agents.model import Model
 from agents.recorded_news import NewsCache
+from agents.scout import ScoutOptions
 from ats.backtest.tape import records
 from ats.ledger.replay import run as ledger_replay
 from ats.replay.command import run
@@ -28,22 +30,32 @@ from audit.ledger.keys import make_keys, read_signer
 from audit.ledger.notes import KeyType
 from audit.ledger.service import Ledger
 from audit.replay.answers import AgentsAsSet, Recorded, decide_again
-from audit.replay.day import span_of
+from audit.replay.day import LATER, span_of
 from audit.replay.folds import Fold
 from audit.replay.publish import REPUBLISHED, Pace, into, republish
-from bus.connection import KafkaConnection
+from bus.connection import KafkaConnection, administrator
 from bus.publisher import Publisher
 from bus.reader import read_in_order
-from bus.records import Output, Record
+from bus.records import Output, Record, message_output
 from schemas import ticks
 from schemas.calendar import EVERY_DAY
 from schemas.codec import decode
 from schemas.errors import Misconfigured
 from schemas.messages import Signal
-from schemas.topics import CANDLES, SIGNALS, TICKS, PartitionPlan
+from schemas.topics import (
+    CANDLES,
+    DAILY_BARS,
+    LLM,
+    SCANS,
+    SIGNALS,
+    TICKS,
+    PartitionPlan,
+)
 from schemas.units import UtcNs
 from simulator.market.generator import generate
+from tests.agents.factories import DAY as MORNING
 from tests.audit.conftest import anew
+from tests.audit.test_replay_scans import a_morning
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 DAY = date(2026, 11, 20)
@@ -175,6 +187,37 @@ async def test_one_tick_altered_by_a_paisa_is_found_with_the_first_candle_and_wh
     assert int(first["replayed"]) - int(first["recorded"]) == 1
     assert found["downstream"]["ats.indicators"]["different"] > 0
     assert f"First divergence: ats.candles-{first['partition']}@{first['offset']}" in words
+
+
+async def test_the_scan_is_compared_with_what_follows_from_the_recorded_daily_bars(
+    broker: KafkaConnection, replay: Replay, model: Model
+) -> None:
+    morning = await a_morning(model, options=ScoutOptions())
+    bars = [message_output(DAILY_BARS, each, "", 0) for each in morning.answers]
+    told = [message_output(LLM, each, "", 0) for each in morning.calls.calls]
+    scan = message_output(SCANS, morning.scan, MORNING.isoformat(), 0)
+    await write(broker, [*bars, bars[0]._replace(value=b"\xff"), *told, scan])
+
+    _, found = await replay(day=MORNING)
+
+    scans = of(found["topics"], "ats.scans")
+    assert (scans["derived"], scans["equal"]) == (1, 1)
+    assert found["inputs"]["ats.daily-bars"] == len(bars)
+    assert "1 records of ats.daily-bars are no message; they are passed over" in found["notes"]
+    assert not any("taken as they stand" in note for note in found["notes"])
+
+
+async def test_a_record_from_before_there_was_an_input_is_replayed_and_says_so(
+    broker: KafkaConnection, replay: Replay, tape: Tape
+) -> None:
+    await write(broker, [*tape.ticks[:20], *tape.made[:20]])
+    async with administrator(broker) as admin:
+        await admin.delete_topics([each.name for each in LATER])
+
+    code, found = await replay(verify=False)
+
+    assert code == exit_codes.DONE
+    assert {f"the record is older than {each.name}" for each in LATER} <= {*found["notes"]}
 
 
 async def test_without_verify_the_day_is_derived_and_nothing_is_judged(

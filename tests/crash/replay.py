@@ -1,6 +1,7 @@
 """Records a demo with faults of the broker and kill -9 of its services, then replays it.
 
     python -m tests.crash.replay --kills 7 --seed 1 --partitions 4
+    python -m tests.crash.replay --demo ./demo        # of a record that is there already
 
 A day at full speed goes through the whole platform. Meanwhile the services are killed at moments
 that follow from the seed, and the simulated Dhan loses replies, rejects, answers late. Then `ats
@@ -153,7 +154,7 @@ async def verify_altered(home: Path) -> str:
         held.push_async_callback(broker.stop)
         altered = Alteration()
         await copy(source.kafka, KafkaConnection(broker.bootstrap_servers), altered)
-        say(f"altered by a paisa: the first row of {altered.place}")
+        say(f"altered by a paisa: {altered.place}")
         os.environ["KAFKA_BOOTSTRAP_SERVERS"] = broker.bootstrap_servers
         os.environ |= {name.upper(): value for name, value in DEMO.items()}
         said = io.StringIO()
@@ -175,23 +176,39 @@ async def copy(source: KafkaConnection, target: KafkaConnection, alter: Alterati
 
 
 class Alteration:
-    """Makes the first row of the nth record of ticks a paisa dearer."""
+    """Makes one trade in the nth record of ticks, or the first after it, a paisa dearer.
+
+    A trade, as each share of a trade counts in the averages of its bar. The price of an index has
+    no volume: inside its bar nothing follows from it.
+    """
 
     def __init__(self, nth: int = 200) -> None:
         self.place = ""
         self._left = nth
+        self._volumes: dict[int, int] = {}
 
     def __call__(self, record: Record) -> Record:
         if record.topic != TICKS.name or self.place:
             return record
         batch = ticks.decode(record.value or b"")
         self._left -= 1
-        if self._left > 0 or not len(batch.rows):
+        traded = self._traded(batch)
+        if self._left > 0 or traded is None:
             return record
         rows = batch.rows.copy()
-        rows["price"][0] += 1
-        self.place = str(record)
+        rows["price"][traded] += 1
+        self.place = f"row {traded} of {record}"
         return replace(record, value=ticks.encode(replace(batch, rows=rows)))
+
+    def _traded(self, batch: ticks.Batch) -> int | None:
+        """The first row in which an instrument's volume of the day has grown."""
+        found = None
+        for nth, row in enumerate(batch.rows):
+            number, volume = int(row["security_id"]), int(row["volume"])
+            if found is None and 0 <= self._volumes.get(number, -1) < volume:
+                found = nth
+            self._volumes[number] = volume
+        return found
 
 
 def say(line: str) -> None:
@@ -208,20 +225,20 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--partitions", type=int, default=4, help="of each family of topics")
     parser.add_argument("--keep", type=Path, help="keep the record in this folder")
+    parser.add_argument("--demo", type=Path, help="record nothing: judge what was kept there")
     parser.add_argument("--play", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args(words)
     if given.play:
         return play(given.play, given.partitions, given.seed)
-    home = given.keep or Path(tempfile.mkdtemp(prefix="ats-replay-")) / "demo"
+    home = given.demo or given.keep or Path(tempfile.mkdtemp(prefix="ats-replay-")) / "demo"
     configure("replay", style="console", level="error", secrets=())
-    recording = record(home, kills=given.kills, partitions=given.partitions, seed=given.seed)
+    if not given.demo:
+        recording = record(home, kills=given.kills, partitions=given.partitions, seed=given.seed)
+        say(f"{recording.killed} kills")
     code, parted = asyncio.run(verify(home)), asyncio.run(verify_altered(home))
     held = code == exit_codes.DONE and bool(parted)
-    say(
-        f"{recording.killed} kills, exit code {code}; a paisa shows in {parted or 'nothing'}: "
-        f"{'held' if held else 'BROKEN'}"
-    )
-    if held and not given.keep:
+    say(f"exit code {code}; a paisa shows in {parted or 'nothing'}: {'held' if held else 'BROKEN'}")
+    if held and not given.keep and not given.demo:
         shutil.rmtree(home.parent, ignore_errors=True)
     return exit_codes.DONE if held else exit_codes.BROKEN
 
