@@ -45,6 +45,13 @@ def _url(*schemes: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _long_enough(secret: SecretStr) -> SecretStr:
+    """HS256 with a short secret can be guessed from one token."""
+    if 0 < len(secret.get_secret_value()) < 32:
+        raise ValueError("must have at least 32 characters, as Supabase's own")
+    return secret
+
+
 def _symbols(value: object) -> object:
     return (
         [symbol.strip() for symbol in value.split(",") if symbol.strip()]
@@ -110,6 +117,7 @@ class Settings(BaseSettings):
     supabase_url: HttpUrl = ""
     supabase_service_key: SecretStr = SecretStr("")
     supabase_db_url: SecretStr = SecretStr("")
+    supabase_jwt_secret: Annotated[SecretStr, AfterValidator(_long_enough)] = SecretStr("")
 
     admin_dhan_client_id: str = Field(default="", pattern=r"^[0-9A-Za-z]*$")
     admin_dhan_access_token: SecretStr = SecretStr("")
@@ -176,6 +184,11 @@ class Settings(BaseSettings):
     ats_ledger: Literal["off", "required"] = "off"
     ats_ledger_keys: Path | None = None
     ats_witness_keys: Path | None = None
+
+    ats_gateway_host: str = Field(default="127.0.0.1", pattern=r"^[0-9A-Za-z.:-]{1,255}$")
+    ats_gateway_port: int = Field(default=8792, ge=0, le=65_535)
+    ats_gateway_origins: Annotated[tuple[HttpUrl, ...], NoDecode, BeforeValidator(_symbols)] = ()
+    ats_gateway_max_viewers: int = Field(default=1_000, ge=1, le=20_000)
 
     ats_book_read_seconds: float = Field(default=30.0, ge=1.0, le=600.0)
 

@@ -83,19 +83,20 @@ def json_schema(model: type[Message]) -> dict[str, Any]:
     It is open where the models are closed: a reader that checks its records against it goes on when
     a field or a version is added.
     """
-    schema: dict[str, Any] = _opened(model.model_json_schema(mode="serialization"))
+    schema: dict[str, Any] = opened(model.model_json_schema(mode="serialization"))
     schema["properties"]["schema_version"].pop("const")
     schema["properties"]["schema_version"]["minimum"] = 1
     return schema
 
 
-def _opened(schema: Any) -> Any:
+def opened(schema: Any) -> Any:
+    """A JSON Schema of ours without what closes its objects, at any depth."""
     if isinstance(schema, list):
-        return [_opened(part) for part in schema]
+        return [opened(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
     kept = {
-        name: _opened(part)
+        name: opened(part)
         for name, part in schema.items()
         if (name, part) != ("additionalProperties", False)
     }

@@ -101,7 +101,9 @@ def test_nothing_of_a_replay_is_the_default(name: str) -> None:
 
 
 def test_every_long_running_service_of_the_command_line_is_composed() -> None:
-    assert {"feed", "streams", "agents", "executors", "books", "paper"} <= set(OURS)
+    services = {"feed", "streams", "agents", "executors", "books", "read-gateway", "paper"}
+
+    assert services <= set(OURS)
 
 
 def test_paper_accounts_outlive_the_container_of_ats_paper() -> None:
@@ -157,6 +159,7 @@ def test_each_service_gets_the_secrets_it_uses_and_no_other() -> None:
         | {provider.key for provider in PROVIDERS.values()},
         "executors": {"SUPABASE_SERVICE_KEY"},
         "books": {"SUPABASE_SERVICE_KEY"},
+        "read-gateway": {"SUPABASE_JWT_SECRET"},
         "paper": set(),
     }
 

@@ -45,6 +45,7 @@ PANELS: Final[dict[str, dict[str, Callable[..., None]]]] = {
         "executors": services.executors,
         "paper": services.paper,
         "books": services.books,
+        "gateway": services.gateway,
     },
     LOOK: {
         "tail": look.tail,

@@ -69,6 +69,14 @@ def books(metrics_port: MetricsPort = 0) -> None:
     _service("books", metrics_port)
 
 
+def gateway(metrics_port: MetricsPort = 0) -> None:
+    """Read gateway: what users see of the topics, each their own, as JSON and server-sent events.
+
+    Checks Supabase's access tokens; writes nothing. Listens at ATS_GATEWAY_HOST, ATS_GATEWAY_PORT.
+    """
+    _service("gateway", metrics_port)
+
+
 def _service(name: str, metrics_port: int) -> None:
     from ats.services import run_service
 

@@ -52,6 +52,7 @@ SECRETS_OF: Final[Mapping[str, frozenset[str]]] = {
     "agents": frozenset({"ADMIN_DHAN_ACCESS_TOKEN", "SUPABASE_SERVICE_KEY"}) | KEYS,
     "executors": frozenset({"SUPABASE_SERVICE_KEY"}),
     "books": frozenset({"SUPABASE_SERVICE_KEY"}),
+    "gateway": frozenset({"SUPABASE_JWT_SECRET"}),
 }
 
 # all the demo trades is shares
@@ -114,6 +115,7 @@ class Stack:
             "KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
             "SUPABASE_URL": self.supabase_url,
             "SUPABASE_SERVICE_KEY": self.keys.secret,
+            "SUPABASE_JWT_SECRET": self.keys.jwt_secret,
             "ADMIN_DHAN_CLIENT_ID": str(FIRST_CLIENT_ID),
             "ADMIN_DHAN_ACCESS_TOKEN": TOKEN,
             "DHAN_DATA_URL": f"{self.simulator_url}/v2",

@@ -189,7 +189,7 @@ class Projection:
         for key in sorted(changes.orders):
             if order := book.orders.get(key):
                 symbol = self._symbol(order.identity.instrument)
-                yield OrderRow(day.user, day.date, _shown(key, order), symbol, version)
+                yield OrderRow(day.user, day.date, shown_order(key, order), symbol, version)
 
     def _trades(
         self, day: _Day, changes: _Changes, book: DayBook, version: int
@@ -243,7 +243,7 @@ def closed_by(book: DayBook, instrument: InstrumentId) -> str | None:
     return next((word for leg, word in _CLOSED_BY.items() if legs == {leg}), None)
 
 
-def _shown(key: OrderKey, order: KnownOrder) -> ObservedOrder:
+def shown_order(key: OrderKey, order: KnownOrder) -> ObservedOrder:
     """What is known of an order, as one row."""
     return ObservedOrder(
         dhan_order_id=key.dhan_order_id,

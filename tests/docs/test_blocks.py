@@ -29,7 +29,7 @@ PARSERS: Final[dict[str, Callable[[str], object]]] = {
 }
 # What a reader has, besides `ats` and `make`, whose words tests/ats/test_docs.py checks.
 PROGRAMS: Final = frozenset(
-    {"ats", "make", "python", "pip", "pipx", "docker", "export", "printf", "cp", "jq", "."}
+    {"ats", "make", "python", "pip", "pipx", "docker", "export", "printf", "cp", "curl", "jq", "."}
 )
 
 

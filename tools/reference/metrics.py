@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from agents.metrics import DecisionMetrics
+from ats.gateway.metrics import ViewerMetrics
 from ats.runtime.metrics import Figure, Figures, figures_of
 from ats.services.paper import PaperMetrics
 from ats.services.streams import EngineFigures
@@ -25,6 +26,7 @@ SERVICES: Final[Mapping[str, tuple[object, ...]]] = {
     "agents": (ShellMetrics(), DecisionMetrics()),
     "executors": (ShellMetrics(), OrderMetrics()),
     "books": (ShellMetrics(), BookMetrics(oldest_reading=0.0), GuardianMetrics()),
+    "gateway": (ShellMetrics(), ViewerMetrics()),
     "paper": (PaperMetrics(),),
 }
 

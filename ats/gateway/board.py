@@ -1,0 +1,243 @@
+"""Takes in the records of all topics: states and events, for everybody and for each user. Pure.
+
+A record of a later trading day begins that day for all; one of an earlier day changes nothing but
+bars. Sessions and feed events tell machine time, so they belong to no day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from ats.gateway.events import Event, EventRing, frame_of
+from ats.gateway.market import MarketFold, Told
+from ats.gateway.own import OwnFold
+from ats.gateway.views import DecisionStory, LastPrice, Today, json_of
+from bus.records import Record
+from executors.charges.rates import Rates
+from schemas import ticks
+from schemas.codec import decode
+from schemas.history import is_history
+from schemas.ids import InstrumentId, UserId
+from schemas.market import trading_day
+from schemas.messages import (
+    Candle,
+    Decision,
+    Execution,
+    ExitOrder,
+    FeedEvent,
+    LlmCall,
+    Message,
+    OrderEvent,
+    OrderIntent,
+    Position,
+    Preflight,
+    Report,
+    Scan,
+    Signal,
+    Trade,
+    UserSession,
+)
+from schemas.topics import (
+    BY_NAME,
+    CANDLES,
+    DECISIONS,
+    EXECUTIONS,
+    EXITS,
+    FEED,
+    LLM,
+    ORDER_EVENTS,
+    ORDERS,
+    POSITIONS,
+    PREFLIGHTS,
+    REPORTS,
+    SCANS,
+    SESSIONS,
+    SIGNALS,
+    TICKS,
+    TRADES,
+    Topic,
+)
+
+FOLLOWED: Final[tuple[Topic, ...]] = (
+    FEED, CANDLES, SCANS, SIGNALS, REPORTS, LLM, DECISIONS,
+    SESSIONS, PREFLIGHTS, ORDERS, EXECUTIONS, ORDER_EVENTS, TRADES, POSITIONS, EXITS,
+)  # fmt: skip
+PUBLIC_EVENTS: Final = 4_096  # a thousand bars close at once in a universe of five hundred
+PUBLIC_BYTES: Final = 8 << 20
+OWN_EVENTS: Final = 512
+OWN_BYTES: Final = 256 << 10
+
+
+class Audience(NamedTuple):
+    """Who has something to hear.
+
+    Attributes:
+        everybody: Something public was told.
+        user: Somebody was told something of their own.
+        prices: Last prices changed.
+    """
+
+    everybody: bool = False
+    user: UserId | None = None
+    prices: bool = False
+
+
+NOBODY: Final = Audience()
+
+
+@dataclass(slots=True)
+class Personal:
+    """One user's state and events."""
+
+    state: OwnFold
+    ring: EventRing = field(default_factory=lambda: EventRing(OWN_EVENTS, OWN_BYTES))
+
+
+class Board:
+    """Everything that the gateway knows.
+
+    Attributes:
+        epoch: Names this process in the ids of events: 8 to 32 hexadecimal digits.
+        market: The public state.
+        ring: The public events.
+    """
+
+    def __init__(self, epoch: str, rates: Rates) -> None:
+        self.epoch = epoch
+        self.market = MarketFold()
+        self.ring = EventRing(PUBLIC_EVENTS, PUBLIC_BYTES)
+        self._rates = rates
+        self._users: dict[UserId, Personal] = {}
+        self._public: dict[type[Message], Callable[[Any], Iterator[Told]]] = {
+            Candle: self.market.on_candle,
+            Scan: self.market.on_scan,
+            Signal: self.market.on_signal,
+            Report: self.market.on_report,
+            Decision: self.market.on_decision,
+            FeedEvent: self.market.on_feed,
+        }
+
+    def apply(self, record: Record) -> Audience:
+        """Take in one record.
+
+        Raises:
+            Unreadable: it is not what its topic holds; nothing changed.
+        """
+        if record.topic == TICKS.name:
+            return self._ticks(record.value)
+        model = BY_NAME[record.topic].message
+        assert model, "a followed topic holds messages"
+        message = decode(model, record.value)
+        if not self._of_now(message):
+            return NOBODY
+        if isinstance(message, LlmCall):
+            self.market.on_llm_call(message)
+            return NOBODY
+        if tell := self._public.get(type(message)):
+            events = _events(tell(message), record)
+            for event in events:
+                self.ring.append(event)
+            return Audience(everybody=bool(events), prices=isinstance(message, Candle))
+        return self._own(message, record)
+
+    def person(self, user: UserId) -> Personal | None:
+        """What was told of one user; None where nothing was."""
+        return self._users.get(user)
+
+    @property
+    def users(self) -> int:
+        """Of how many users something was told."""
+        return len(self._users)
+
+    def today(self, user: UserId, interest: frozenset[InstrumentId]) -> Today:
+        """All that `user` may see at this moment."""
+        own = self._state_of(user)
+        wanted = interest.union(own.held)
+        return Today(
+            market=self.market.view(wanted), own=own.view(self.market), prices=self.prices(wanted)
+        )
+
+    def prices(self, wanted: frozenset[InstrumentId], *, since: int = -1) -> tuple[LastPrice, ...]:
+        """Those last prices of `wanted` that came after change `since`."""
+        return self.market.prices(sorted(wanted), since=since)
+
+    def story(self, user: UserId, decision: UUID) -> DecisionStory | None:
+        """One decision of the day as `user` may see it; None where there is none."""
+        found = self.market.decision(decision)
+        if found is None:
+            return None
+        return DecisionStory(
+            decision=found,
+            signal=self.market.signal(found.signal_id),
+            reports=self.market.reports(found.signal_id),
+            order=self._state_of(user).order_of(found.id),
+        )
+
+    def _state_of(self, user: UserId) -> OwnFold:
+        """Of a stranger an empty one, which is not kept: tokens must not fill the memory."""
+        person = self._users.get(user)
+        return person.state if person else OwnFold(user, self._rates)
+
+    def _ticks(self, value: bytes | None) -> Audience:
+        if value is None or is_history(value):
+            return NOBODY
+        before = self.market.change
+        self.market.on_ticks(ticks.decode(value))
+        return Audience(prices=self.market.change > before)
+
+    def _of_now(self, message: Message) -> bool:
+        """Whether it is of the newest day, which it may begin."""
+        if isinstance(message, FeedEvent | UserSession):
+            return True
+        day, newest = _day_of(message), self.market.day
+        if newest is None or day > newest:
+            self._begin_day(day)
+            return True
+        return day == newest or isinstance(message, Candle)
+
+    def _begin_day(self, day: date) -> None:
+        self.market.begin_day(day)
+        self.ring.forget()
+        for person in self._users.values():
+            person.state.begin_day(day)
+            person.ring.forget()
+
+    def _own(self, message: Any, record: Record) -> Audience:
+        user: UserId = message.user_id
+        person = self._users.get(user)
+        if person is None:
+            person = self._users[user] = Personal(OwnFold(user, self._rates))
+        if self.market.day:
+            person.state.begin_day(self.market.day)
+        events = _events(_TELL[type(message)](person.state, message), record)
+        for event in events:
+            person.ring.append(event)
+        return Audience(user=user if events else None)
+
+
+_TELL: Final[dict[type[Message], Callable[[OwnFold, Any], Iterator[Told]]]] = {
+    UserSession: OwnFold.on_session,
+    Preflight: OwnFold.on_preflight,
+    OrderIntent: OwnFold.on_intent,
+    Execution: OwnFold.on_execution,
+    OrderEvent: OwnFold.on_order_event,
+    Trade: OwnFold.on_trade,
+    Position: OwnFold.on_position,
+    ExitOrder: OwnFold.on_exit,
+}
+
+
+def _day_of(message: Message) -> date:
+    told = getattr(message, "trading_date", None)
+    return told if isinstance(told, date) else trading_day(message.event_time)
+
+
+def _events(told: Iterator[Told], record: Record) -> list[Event]:
+    return [
+        Event(frame_of(each.name, json_of(each.view)), each.instrument, record.published_at)
+        for each in told
+    ]

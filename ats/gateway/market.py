@@ -1,0 +1,255 @@
+"""What everybody may see, as a fold of the public topics. Pure.
+
+Everything but bars is of the newest trading day; what belongs to an earlier one is passed over.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from itertools import islice
+from typing import Final, NamedTuple, TypeVar
+from uuid import UUID
+
+from ats.gateway.views import Bar, Candles, Feed, LastPrice, Market, Shortlist
+from schemas.frozen import FrozenModel
+from schemas.ids import SEGMENT_CODES, DecisionId, InstrumentId, SignalId
+from schemas.market import ScanResult, Timeframe
+from schemas.messages import Candle, Decision, FeedEvent, LlmCall, Report, Scan, Signal
+from schemas.ticks import Batch
+from schemas.units import Paise, Price, Quantity, UtcNs
+
+BARS: Final = 500  # of each instrument and timeframe: more than a day's minutes
+MOST_SERIES: Final = 20_000  # of bars, 28 kB each; further instruments have prices only
+MOST_INSTRUMENTS: Final = 20_000  # with a last price
+LISTED: Final = 50  # signals and decisions in a snapshot
+KEPT: Final = 2_000  # signals and decisions of a day that a story can be told of
+REPORTS: Final = 2  # analysts of one signal
+MOST_FEEDS: Final = 16  # a deployment has at most five connections
+_FIELDS: Final = 7  # of a bar
+_SEGMENTS: Final = {code: segment for segment, code in SEGMENT_CODES.items()}
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class SeriesKey(NamedTuple):
+    """Which bars."""
+
+    instrument: InstrumentId
+    timeframe: Timeframe
+
+
+class _Priced(NamedTuple):
+    price: int
+    at: int
+    change: int  # number of the batch that brought it
+
+
+class Told(NamedTuple):
+    """One thing for everybody to hear.
+
+    Attributes:
+        instrument: Told to those who ask for it; None: to all.
+    """
+
+    name: str
+    view: FrozenModel
+    instrument: InstrumentId | None = None
+
+
+@dataclass(slots=True)
+class MarketFold:
+    """The public state.
+
+    Attributes:
+        day: The newest trading day; None before anything was told.
+        clock: Market clock of the feed.
+        change: Number of the newest batch of ticks that changed a price.
+    """
+
+    day: date | None = None
+    clock: int = 0
+    change: int = 0
+    _feeds: dict[int, Feed] = field(default_factory=dict)
+    _shortlist: Shortlist | None = None
+    _symbols: dict[InstrumentId, str] = field(default_factory=dict)
+    _signals: dict[SignalId, Signal] = field(default_factory=dict)
+    _decisions: dict[DecisionId, Decision] = field(default_factory=dict)
+    _reports: dict[SignalId, dict[UUID, Report]] = field(default_factory=dict)
+    _costs: dict[UUID, dict[UUID, int]] = field(default_factory=dict)
+    _prices: dict[InstrumentId, _Priced] = field(default_factory=dict)
+    _bars: dict[SeriesKey, array[int]] = field(default_factory=dict)
+
+    def begin_day(self, day: date) -> None:
+        """Let go of what was of an earlier day, but for bars and prices."""
+        self.day = day
+        self._shortlist = None
+        for held in (self._signals, self._decisions, self._reports, self._costs):
+            held.clear()
+
+    def on_ticks(self, batch: Batch) -> None:
+        """Take in the last prices of one micro-batch."""
+        self.clock = max(self.clock, batch.clock)
+        if not len(batch.rows):
+            return
+        self.change += 1
+        rows = batch.rows[["segment", "security_id", "price", "exchange_time"]].tolist()
+        for segment, security_id, price, at in rows:
+            self._price(InstrumentId(_SEGMENTS[segment], security_id), price, at)
+
+    def on_candle(self, candle: Candle) -> Iterator[Told]:
+        """A final bar; one that is not newer than those before it is a repeat."""
+        if candle.timeframe is Timeframe.M1:
+            self.change += 1
+            self._price(candle.instrument, candle.close, candle.event_time)
+        key = SeriesKey(candle.instrument, candle.timeframe)
+        if key not in self._bars and len(self._bars) >= MOST_SERIES:
+            return
+        bars = self._bars.setdefault(key, array("q"))
+        if bars and candle.start <= bars[-_FIELDS]:
+            return
+        bars.extend((candle.start, candle.open, candle.high, candle.low, candle.close))
+        bars.extend((candle.volume, candle.complete))
+        del bars[: max(0, len(bars) - BARS * _FIELDS)]
+        yield Told("candle", candle, candle.instrument)
+
+    def on_scan(self, scan: Scan) -> Iterator[Told]:
+        """The Scout's list."""
+        for entry in scan.entries:
+            self._name(entry.instrument, entry.symbol)
+        chosen = [entry for entry in scan.entries if entry.result is ScanResult.SHORTLISTED]
+        chosen.sort(key=lambda entry: (entry.rank is None, entry.rank, entry.symbol))
+        shortlist = Shortlist(trading_date=scan.trading_date, entries=tuple(chosen))
+        if shortlist != self._shortlist:
+            self._shortlist = shortlist
+            yield Told("shortlist", shortlist)
+
+    def on_signal(self, signal: Signal) -> Iterator[Told]:
+        """A rule fired."""
+        if _put(self._signals, SignalId(signal.id), signal):
+            yield Told("signal", signal)
+
+    def on_report(self, report: Report) -> Iterator[Told]:
+        """An analyst's opinion. What they looked at is told with the decision's story only."""
+        self._name(report.instrument, report.symbol)
+        _put(self._reports, report.signal_id, dict[UUID, Report]())
+        reports = self._reports.get(report.signal_id)
+        if reports is not None and len(reports) < REPORTS and _put(reports, report.id, report):
+            yield Told("report", report.model_copy(update={"data": {}}))
+
+    def on_decision(self, decision: Decision) -> Iterator[Told]:
+        """BUY, SELL or HOLD."""
+        self._name(decision.instrument, decision.symbol)
+        if _put(self._decisions, decision.id, decision):
+            yield Told("decision", decision)
+
+    def on_feed(self, event: FeedEvent) -> Iterator[Told]:
+        """The life of a feed connection, without its reason: that is the operator's."""
+        told = Feed(gateway=event.gateway, state=event.state, at=event.event_time)
+        if event.gateway in self._feeds or len(self._feeds) < MOST_FEEDS:
+            self._feeds[event.gateway] = told
+            yield Told("feed", told)
+
+    def on_llm_call(self, call: LlmCall) -> None:
+        """What thinking about one signal cost."""
+        if call.correlation_id is not None:
+            _put(self._costs, call.correlation_id, dict[UUID, int]())
+            calls = self._costs.get(call.correlation_id)
+            if calls is not None:
+                _put(calls, call.id, call.cost)
+
+    def price_of(self, instrument: InstrumentId) -> int | None:
+        """The last price in paise; None where none was told."""
+        known = self._prices.get(instrument)
+        return known.price if known else None
+
+    def prices(self, wanted: Iterable[InstrumentId], *, since: int) -> tuple[LastPrice, ...]:
+        """Those of `wanted` whose price came after change `since`."""
+        found = ((each, self._prices.get(each)) for each in wanted)
+        return tuple(
+            LastPrice(instrument=each, price=Price(known.price), at=UtcNs(known.at))
+            for each, known in found
+            if known and known.change > since
+        )
+
+    def thinking_of(self, decisions: Iterable[DecisionId]) -> Paise:
+        """What the model calls behind `decisions` cost together."""
+        signals = {self._decisions[each].signal_id for each in decisions if each in self._decisions}
+        return Paise(sum(sum(self._costs.get(each, {}).values()) for each in signals))
+
+    def decision(self, decision: UUID) -> Decision | None:
+        """One of the day's decisions."""
+        return self._decisions.get(DecisionId(decision))
+
+    def signal(self, signal: SignalId) -> Signal | None:
+        """One of the day's signals."""
+        return self._signals.get(signal)
+
+    def reports(self, signal: SignalId) -> tuple[Report, ...]:
+        """What the analysts said of one signal, whole."""
+        return tuple(self._reports.get(signal, {}).values())
+
+    def candles(self, key: SeriesKey, most: int) -> Candles:
+        """The newest final bars; none where nothing is known."""
+        bars = self._bars.get(key, array("q"))
+        first = max(0, len(bars) - most * _FIELDS)
+        rows = (bars[at : at + _FIELDS] for at in range(first, len(bars), _FIELDS))
+        return Candles(
+            instrument=key.instrument, timeframe=key.timeframe, bars=tuple(map(_bar, rows))
+        )
+
+    def view(self, wanted: Iterable[InstrumentId]) -> Market:
+        """All of it as one answer, with the symbols of `wanted` and of the signals."""
+        signals = _newest(self._signals, LISTED)
+        named = {*wanted, *(signal.instrument for signal in signals)} & self._symbols.keys()
+        return Market(
+            trading_date=self.day,
+            clock=UtcNs(self.clock),
+            feeds=tuple(self._feeds[each] for each in sorted(self._feeds)),
+            shortlist=self._shortlist,
+            symbols={str(each): self._symbols[each] for each in sorted(named)},
+            signals=signals,
+            decisions=_newest(self._decisions, LISTED),
+        )
+
+    def _price(self, instrument: InstrumentId, price: int, at: int) -> None:
+        known = self._prices.get(instrument)
+        if known is None and len(self._prices) >= MOST_INSTRUMENTS:
+            return
+        if known is None or at >= known.at:
+            self._prices[instrument] = _Priced(price, at, self.change)
+
+    def _name(self, instrument: InstrumentId, symbol: str) -> None:
+        if len(self._symbols) < MOST_INSTRUMENTS:
+            self._symbols[instrument] = symbol
+
+
+def _put(held: dict[K, V], key: K, value: V) -> bool:
+    """Keep `value` unless the key is known; the oldest give way. Whether it was new."""
+    if key in held:
+        return False
+    held[key] = value
+    if len(held) > KEPT:
+        del held[next(iter(held))]
+    return True
+
+
+def _newest(held: dict[K, V], most: int) -> tuple[V, ...]:
+    """The last `most`, in the order in which they came."""
+    return tuple(islice(held.values(), max(0, len(held) - most), None))
+
+
+def _bar(row: array[int]) -> Bar:
+    start, open_, high, low, close, volume, complete = row
+    return Bar(
+        start=UtcNs(start),
+        open=Price(open_),
+        high=Price(high),
+        low=Price(low),
+        close=Price(close),
+        volume=Quantity(volume),
+        complete=bool(complete),
+    )

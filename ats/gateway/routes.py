@@ -1,0 +1,175 @@
+"""Every route with its parameters: the server answers these, the OpenAPI document describes them,
+and the tests try all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from ats.gateway.market import BARS
+from ats.gateway.views import Candles, DecisionStory, Today, id_of
+from schemas.frozen import FrozenModel
+from schemas.ids import InstrumentId
+from schemas.market import Timeframe
+
+MOST_WANTED: Final = 50  # instruments of one viewer, besides what they hold
+MOST_TEXT: Final = 64  # characters of one value
+DEFAULT_BARS: Final = 375  # a day's minutes
+
+
+class BadParameter(Exception):
+    """A parameter that no route of ours takes, or not so. Next: the viewer asks otherwise."""
+
+
+class Parameter(NamedTuple):
+    """One parameter of a route.
+
+    Attributes:
+        where: `path` or `query`.
+        read: Makes a value of its text; raises ValueError.
+        schema: JSON Schema of one value.
+        many: May be repeated, up to so often; 0: once.
+        default: Where it may be left out and is.
+    """
+
+    name: str
+    where: str
+    words: str
+    read: Callable[[str], Any]
+    schema: Mapping[str, Any]
+    many: int = 0
+    default: Any = None
+
+
+class Route(NamedTuple):
+    """One question.
+
+    Attributes:
+        view: The shape of the answer; None: not a single JSON document of ours.
+        open: Answered without a token.
+    """
+
+    name: str
+    path: str
+    words: str
+    view: type[FrozenModel] | None
+    parameters: tuple[Parameter, ...] = ()
+    open: bool = False
+
+
+def _bars(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= BARS):
+        raise ValueError(text)
+    return int(text)
+
+
+def _decision(text: str) -> object:
+    found = id_of(text)
+    if found is None:
+        raise ValueError(text)
+    return found
+
+
+_INSTRUMENT_SCHEMA: Final = {"type": "string", "maxLength": 24, "examples": ["NSE_EQ:2885"]}
+INSTRUMENTS: Final = Parameter(
+    "instrument",
+    "query",
+    f"Of which the last prices (and in a stream the bars) are told, besides what you hold; repeat "
+    f"it, at most {MOST_WANTED} times.",
+    InstrumentId.parse,
+    _INSTRUMENT_SCHEMA,
+    many=MOST_WANTED,
+)
+
+ROUTES: Final = (
+    Route(
+        "today",
+        "/v1/today",
+        "Your newest trading day, and what is public of it.",
+        Today,
+        (INSTRUMENTS,),
+    ),
+    Route(
+        "candles",
+        "/v1/candles/{instrument}",
+        "The newest final bars of one instrument.",
+        Candles,
+        (
+            Parameter("instrument", "path", "Whose bars.", InstrumentId.parse, _INSTRUMENT_SCHEMA),
+            Parameter(
+                "timeframe",
+                "query",
+                "Length of a bar.",
+                Timeframe,
+                {"type": "string", "enum": [each.value for each in Timeframe]},
+                default=Timeframe.M1,
+            ),
+            Parameter(
+                "bars",
+                "query",
+                "How many, at most.",
+                _bars,
+                {"type": "integer", "minimum": 1, "maximum": BARS},
+                default=DEFAULT_BARS,
+            ),
+        ),
+    ),
+    Route(
+        "decision",
+        "/v1/decisions/{decision}",
+        "One decision of the day with its signal and reports, and your own order of it.",
+        DecisionStory,
+        (
+            Parameter(
+                "decision",
+                "path",
+                "Its id.",
+                _decision,
+                {"type": "string", "format": "uuid"},
+            ),
+        ),
+    ),
+    Route(
+        "stream",
+        "/v1/stream",
+        "Server-sent events: a snapshot, then each event as it happens. With `Last-Event-ID` it "
+        "goes on where you left, or begins with a snapshot when that is too long ago.",
+        None,
+        (INSTRUMENTS,),
+    ),
+    Route("openapi", "/v1/openapi.json", "This document.", None, open=True),
+)
+
+
+def values_of(
+    route: Route, path: Mapping[str, str], query: Iterable[tuple[str, str]]
+) -> dict[str, Any]:
+    """What the parameters of one request say, by name.
+
+    Raises:
+        BadParameter: one that the route does not take, twice, too often, too long or malformed.
+            Its value is not repeated: it may be a token.
+    """
+    said: dict[str, list[str]] = {}
+    known = {each.name: each for each in route.parameters if each.where == "query"}
+    for name, text in query:
+        if name not in known:
+            raise BadParameter("a parameter that this route does not take")
+        said.setdefault(name, []).append(text)
+    for each in route.parameters:
+        if each.where == "path":
+            said[each.name] = [path[each.name]]
+    return {each.name: _value(each, said.get(each.name, ())) for each in route.parameters}
+
+
+def _value(parameter: Parameter, texts: Sequence[str]) -> Any:
+    if len(texts) > max(1, parameter.many) or any(len(text) > MOST_TEXT for text in texts):
+        raise BadParameter(f"{parameter.name} is given too often, or too long")
+    try:
+        values = [parameter.read(text) for text in texts]
+    except ValueError:
+        raise BadParameter(f"{parameter.name} is not as the document says") from None
+    if parameter.many:
+        return frozenset(values)
+    return values[0] if values else parameter.default

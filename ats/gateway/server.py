@@ -1,0 +1,272 @@
+"""The gateway over HTTP: JSON and server-sent events for admitted users, and for nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Final, TypeAlias
+
+import orjson
+import structlog
+from aiohttp import hdrs, web
+
+from ats.gateway.access import Admitted, NotAdmitted, admitted, bearer_of, key_id_of
+from ats.gateway.board import Audience, Board
+from ats.gateway.budget import RequestBudget, StreamBudget
+from ats.gateway.events import Place
+from ats.gateway.keys import Keys
+from ats.gateway.market import SeriesKey
+from ats.gateway.metrics import ViewerMetrics
+from ats.gateway.openapi import document
+from ats.gateway.routes import ROUTES, BadParameter, Route, values_of
+from ats.gateway.stream import Bell, StreamDeps, serve
+from ats.gateway.viewer import Viewer
+from ats.gateway.views import Refusal, json_of
+from schemas.errors import Misconfigured, TryLater
+
+LARGEST_HEADER: Final = 16_384  # bytes; a token has at most 8,192
+IDLE: Final = 60.0  # seconds that a connection without a request stays open
+END_WITHIN: Final = 2.0  # seconds that open answers have once the process is told to stop
+AGAIN_AFTER: Final = "5"  # seconds, for `Retry-After`
+_ALWAYS: Final = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Vary": "Authorization, Origin",
+    "Server": "ats",
+}
+
+log = structlog.get_logger(__name__)
+
+
+_Answer: TypeAlias = Callable[[web.Request, Admitted, Any], Awaitable[web.StreamResponse]]
+
+
+class _Refused(Exception):
+    """An answer that is none."""
+
+    def __init__(self, status: HTTPStatus, error: str, message: str) -> None:
+        super().__init__(error)
+        self.status = status
+        self.error = error
+        self.message = message
+
+
+@dataclass(slots=True)
+class GatewayDeps:
+    """What the server needs.
+
+    Attributes:
+        origins: Web pages that may ask from a browser; none: no page but through a server.
+        most_viewers: Streams at a time.
+        wall: Unix seconds.
+        monotonic: Machine seconds.
+        ready: Whether the day was read up.
+        ending: Set when the process is told to stop.
+    """
+
+    board: Board
+    keys: Keys
+    origins: frozenset[str]
+    most_viewers: int
+    wall: Callable[[], float]
+    monotonic: Callable[[], float]
+    metrics: ViewerMetrics = field(default_factory=ViewerMetrics)
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    ending: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class GatewayServer:
+    """Serves until it is stopped."""
+
+    def __init__(self, deps: GatewayDeps) -> None:
+        self._deps = deps
+        self._requests = RequestBudget()
+        self._streams = StreamBudget(deps.most_viewers)
+        self._bell = Bell()
+        self._document = orjson.dumps(document())
+        self._answers: dict[str, _Answer] = {
+            "today": self._today,
+            "candles": self._candles,
+            "decision": self._decision,
+            "stream": self._stream,
+        }
+        self._runner: web.AppRunner | None = None
+
+    def application(self) -> web.Application:
+        """The routes, each behind the same checks."""
+        app = web.Application(client_max_size=1)
+        for route in ROUTES:
+            app.router.add_get(route.path, self._checked(route), allow_head=False)
+        app.middlewares.append(self._around)
+        return app
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen; returns the port.
+
+        Raises:
+            Misconfigured: the port cannot be had.
+        """
+        self._runner = web.AppRunner(
+            self.application(),
+            access_log=None,  # a line for each request would hold what it asked for
+            max_line_size=4_096,
+            max_field_size=LARGEST_HEADER,
+            keepalive_timeout=IDLE,
+            shutdown_timeout=END_WITHIN,
+        )
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, host, port).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            why = os.strerror(error.errno) if error.errno else str(error)
+            raise Misconfigured(f"ats gateway cannot listen on {host}:{port}: {why}") from None
+        return int(self._runner.addresses[0][1])
+
+    async def stop(self) -> None:
+        """Tell every viewer to come again, and close."""
+        self._deps.ending.set()
+        self._bell.ring()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    def told(self, audience: Audience) -> None:
+        """Something was taken in: wake whoever waits for it, a moment later."""
+        if audience.everybody or audience.user or audience.prices:
+            self._bell.ring_soon()
+
+    @web.middleware
+    async def _around(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        """Origin first, then the answer, then the headers that every answer has."""
+        allowed = self._origin(request)
+        try:
+            if allowed is None:
+                raise _Refused(HTTPStatus.FORBIDDEN, "origin", "ask through your own server")
+            if request.method == hdrs.METH_OPTIONS and allowed:
+                response: web.StreamResponse = _preflight()
+            else:
+                response = await handler(request)
+        except _Refused as refused:
+            response = self._refusal(refused)
+        except web.HTTPException as error:
+            response = self._refusal(
+                _Refused(HTTPStatus(error.status), "not_served", "see /v1/openapi.json")
+            )
+        if not response.prepared:
+            response.headers.update(_ALWAYS)
+            if allowed:
+                response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = allowed
+        return response
+
+    def _origin(self, request: web.Request) -> str | None:
+        """The page that asks, where it may; empty where none does, None where it may not."""
+        origin = request.headers.get(hdrs.ORIGIN, "")
+        return origin if not origin or origin in self._deps.origins else None
+
+    def _refusal(self, refused: _Refused) -> web.Response:
+        self._deps.metrics.refused[refused.error] += 1
+        said = Refusal(error=refused.error, message=refused.message)
+        headers = dict[str, str]()
+        if refused.status is HTTPStatus.UNAUTHORIZED:
+            headers[hdrs.WWW_AUTHENTICATE] = "Bearer"
+        if refused.status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}:
+            headers[hdrs.RETRY_AFTER] = AGAIN_AFTER
+        return _json(json_of(said), refused.status, headers)
+
+    def _checked(self, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        async def answer(request: web.Request) -> web.StreamResponse:
+            try:
+                values = values_of(route, request.match_info, request.query.items())
+            except BadParameter as bad:
+                raise _Refused(HTTPStatus.BAD_REQUEST, "parameter", str(bad)) from None
+            if route.open:
+                return _json(self._document)
+            who = await self._admit(request)
+            response = await self._answers[route.name](request, who, values)
+            self._deps.metrics.requests[route.name, response.status] += 1
+            return response
+
+        return answer
+
+    async def _admit(self, request: web.Request) -> Admitted:
+        """Who asks; before anything else is looked at on their behalf."""
+        deps = self._deps
+        try:
+            token = bearer_of(request.headers.get(hdrs.AUTHORIZATION, ""))
+            key = await deps.keys.find(key_id_of(token))
+            who = admitted(token, key, deps.wall())
+        except NotAdmitted as refused:
+            raise _Refused(HTTPStatus.UNAUTHORIZED, refused.code, "sign in again") from None
+        except TryLater:
+            raise _Refused(
+                HTTPStatus.SERVICE_UNAVAILABLE, "keys_away", "tokens cannot be checked now"
+            ) from None
+        if not self._requests.take(who.user, deps.monotonic()):
+            raise _Refused(HTTPStatus.TOO_MANY_REQUESTS, "too_many_requests", "ask less often")
+        if not deps.ready.is_set() or deps.ending.is_set():
+            raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE, "starting", "the day is being read up")
+        return who
+
+    async def _today(self, _: web.Request, who: Admitted, values: Any) -> web.StreamResponse:
+        return _json(json_of(self._deps.board.today(who.user, values["instrument"])))
+
+    async def _candles(self, _: web.Request, __: Admitted, values: Any) -> web.StreamResponse:
+        key = SeriesKey(values["instrument"], values["timeframe"])
+        return _json(json_of(self._deps.board.market.candles(key, values["bars"])))
+
+    async def _decision(self, _: web.Request, who: Admitted, values: Any) -> web.StreamResponse:
+        story = self._deps.board.story(who.user, values["decision"])
+        if story is None:
+            raise _Refused(HTTPStatus.NOT_FOUND, "unknown", "no decision of today has that id")
+        return _json(json_of(story))
+
+    async def _stream(self, request: web.Request, who: Admitted, values: Any) -> web.StreamResponse:
+        deps = self._deps
+        if refusal := self._streams.refuses(who.user):
+            status = (
+                HTTPStatus.SERVICE_UNAVAILABLE
+                if refusal == "full"
+                else HTTPStatus.TOO_MANY_REQUESTS
+            )
+            raise _Refused(status, refusal, "close a stream, or come again later")
+        place = Place.parse(request.headers.get("Last-Event-ID", ""))
+        viewer = Viewer(who.user, values["instrument"], place)
+        self._streams.begin(who.user)
+        deps.metrics.viewers = self._streams.open
+        try:
+            response = web.StreamResponse(
+                headers=_ALWAYS | {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
+            )
+            if origin := self._origin(request):
+                response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
+            stream = StreamDeps(
+                deps.board, self._bell, deps.metrics, deps.wall, deps.monotonic, deps.ending
+            )
+            await serve(request, response, viewer, who.until, stream)
+        finally:
+            self._streams.end(who.user)
+            deps.metrics.viewers = self._streams.open
+        return response
+
+
+def _preflight() -> web.Response:
+    return web.Response(
+        status=HTTPStatus.NO_CONTENT,
+        headers={
+            hdrs.ACCESS_CONTROL_ALLOW_METHODS: "GET",
+            hdrs.ACCESS_CONTROL_ALLOW_HEADERS: "Authorization, Last-Event-ID",
+            hdrs.ACCESS_CONTROL_MAX_AGE: "600",
+        },
+    )
+
+
+def _json(
+    body: bytes, status: HTTPStatus = HTTPStatus.OK, headers: dict[str, str] | None = None
+) -> web.Response:
+    return web.Response(body=body, status=status, headers=headers, content_type="application/json")

@@ -1,0 +1,174 @@
+"""A gateway in this process, people with real tokens, and what they read."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+from uuid import UUID
+
+import aiohttp
+import jwt
+import orjson
+
+from ats.gateway.board import Board
+from ats.gateway.keys import Keys, SharedSecret
+from ats.gateway.server import GatewayDeps, GatewayServer
+from bus.records import Record
+from executors.charges.rates import shipped_rates
+from schemas.codec import encode
+from schemas.ids import UserId
+from schemas.messages import Message
+from schemas.topics import CATALOGUE, Topic
+from schemas.units import UtcNs
+
+SECRET: Final = "a secret of forty characters, for tests.."
+EPOCH: Final = "0123456789abcdef"
+ASHA: Final = UserId(UUID("aaaaaaaa-1111-4111-8111-111111111111"))
+BIMAL: Final = UserId(UUID("bbbbbbbb-2222-4222-8222-222222222222"))
+TOPIC_OF: Final[Mapping[type[Message], Topic]] = {
+    topic.message: topic for topic in CATALOGUE if topic.message
+}
+
+
+def claims_of(user: UserId, **changes: Any) -> dict[str, Any]:
+    now = int(time.time())
+    claims: dict[str, Any] = {
+        "sub": str(user), "aud": "authenticated", "role": "authenticated", "iat": now,
+        "exp": now + 600,
+        "email": f"{user.hex[:4]}@example.org", "app_metadata": {}, "user_metadata": {},
+    }  # fmt: skip
+    return {name: value for name, value in (claims | changes).items() if value is not None}
+
+
+def token_of(user: UserId, *, secret: str = SECRET, **changes: Any) -> str:
+    return jwt.encode(claims_of(user, **changes), secret, "HS256")
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def a_board() -> Board:
+    return Board(EPOCH, shipped_rates())
+
+
+def record_of(message: Message) -> Record:
+    topic = TOPIC_OF[type(message)]
+    return Record(topic.name, 0, 0, b"key", encode(message), UtcNs(time.time_ns()))
+
+
+@dataclass(slots=True)
+class Clock:
+    """The wall's, and how far a test has moved it on."""
+
+    ahead: float = 0.0
+
+    def __call__(self) -> float:
+        return time.time() + self.ahead
+
+
+@dataclass(slots=True)
+class SseEvent:
+    name: str
+    data: Any
+    id: str
+
+
+@dataclass(slots=True)
+class Stream:
+    """An open stream, read event by event; `raw` is all that came."""
+
+    response: aiohttp.ClientResponse
+    raw: bytearray = field(default_factory=bytearray)
+    last_id: str = ""
+    _lines: dict[str, str] = field(default_factory=dict)
+
+    async def next(self) -> SseEvent | None:
+        """The next event; None at the end."""
+        async for line in self.response.content:
+            self.raw += line
+            text = line.decode().rstrip("\n")
+            if text:
+                name, _, value = text.partition(": ")
+                self._lines[name] = value
+                continue
+            self.last_id = self._lines.pop("id", self.last_id)
+            if "data" in self._lines:
+                lines, self._lines = self._lines, {}
+                return SseEvent(lines["event"], orjson.loads(lines["data"]), self.last_id)
+        return None
+
+    async def until(self, name: str) -> SseEvent:
+        while True:
+            event = await self.next()
+            assert event, f"the stream ended before {name}"
+            if event.name == name:
+                return event
+
+
+@dataclass(slots=True)
+class Gate:
+    """A running gateway."""
+
+    url: str
+    board: Board
+    deps: GatewayDeps
+    server: GatewayServer
+    http: aiohttp.ClientSession
+    clock: Clock
+
+    def tell(self, *messages: Message) -> None:
+        for message in messages:
+            self.server.told(self.board.apply(record_of(message)))
+
+    async def get(
+        self, path: str, who: UserId | None = ASHA, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, bytes, Mapping[str, str]]:
+        given = (bearer(token_of(who)) if who else {}) | dict(headers or {})
+        async with self.http.get(f"{self.url}{path}", headers=given) as response:
+            return response.status, await response.read(), dict(response.headers)
+
+    async def json(self, path: str, who: UserId = ASHA) -> Any:
+        status, body, _ = await self.get(path, who)
+        assert status == 200, body
+        return orjson.loads(body)
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        who: UserId = ASHA,
+        path: str = "/v1/stream",
+        headers: Mapping[str, str] | None = None,
+    ) -> AsyncIterator[Stream]:
+        given = bearer(token_of(who)) | dict(headers or {})
+        async with self.http.get(f"{self.url}{path}", headers=given) as response:
+            assert response.status == 200, await response.text()
+            async with asyncio.timeout(20):
+                yield Stream(response)
+
+
+@asynccontextmanager
+async def gate(
+    *, keys: Keys | None = None, origins: frozenset[str] = frozenset(), most_viewers: int = 10
+) -> AsyncIterator[Gate]:
+    board, clock = a_board(), Clock()
+    deps = GatewayDeps(
+        board=board,
+        keys=keys or SharedSecret(SECRET),
+        origins=origins,
+        most_viewers=most_viewers,
+        wall=clock,
+        monotonic=time.monotonic,
+    )
+    deps.ready.set()
+    server = GatewayServer(deps)
+    port = await server.start("127.0.0.1", 0)
+    try:
+        async with aiohttp.ClientSession() as http:
+            yield Gate(f"http://127.0.0.1:{port}", board, deps, server, http, clock)
+    finally:
+        await server.stop()
