@@ -182,7 +182,7 @@ async def test_without_keys_nobody_is_refused_for_good() -> None:
         b"{}",
         b"[]",
         b"<html>",
-        b" " * (LARGEST + 1),
+        orjson.dumps({"keys": [JWK]}) + b" " * LARGEST,
         orjson.dumps({"keys": [{"kty": "oct", "k": "c2VjcmV0", "kid": "one", "alg": "HS256"}]}),
         orjson.dumps({"keys": [{"kty": "new"}, 7]}),
     ],

@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID, uuid5
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -151,7 +152,8 @@ def test_of_a_stranger_nothing_is_kept() -> None:
     assert (board.users, board.person(BIMAL)) == (0, None)
 
 
-def test_one_users_day_is_bounded() -> None:
+def test_one_users_day_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own, "KEPT", 300)
     board = told(a_decision())
     for number in range(own.KEPT + 50):
         intent = an_intent(ASHA, a_decision(signal=UUID(int=number)))
@@ -161,6 +163,8 @@ def test_one_users_day_is_bounded() -> None:
     assert len(state.orders) == own.LISTED
     person = board.person(ASHA)
     assert person
+    assert person.state._day
+    assert len(person.state._day.intents) == own.KEPT
     assert person.ring.size <= OWN_BYTES
 
 
@@ -210,11 +214,13 @@ def test_bars_are_kept_once_each_and_no_more_than_the_newest() -> None:
     assert [each.start // minute for each in bars] == list(range(20, BARS + 20))
     last = board.market.candles(SeriesKey(RELIANCE, Timeframe.M1), 1).bars
     assert last == bars[-1:]
+    (kept,) = board.market._bars.values()
+    assert len(kept) == BARS * 7
 
 
 def test_the_last_price_is_that_of_the_last_trade() -> None:
     board = told(a_decision())
-    for price, at in ((150_000, NOW), (149_000, NOW - 10**9), (151_000, NOW + 10**9)):
+    for price, at in ((150_000, NOW), (151_000, NOW + 10**9), (149_000, NOW - 10**9)):
         board.apply(ticks_record(price, at))
 
     (last,) = board.prices(frozenset({RELIANCE}))
@@ -300,6 +306,16 @@ def test_a_viewer_who_loses_events_of_their_own_gets_a_snapshot() -> None:
         board.apply(record_of(an_intent(ASHA, a_decision(signal=UUID(int=number)))))
 
     assert viewed(board, viewer)[0].snapshot
+
+
+def test_a_viewer_who_has_everything_is_shown_the_new_day_as_it_begins() -> None:
+    board = told(a_decision(event_time=YESTERDAY))
+    viewer = Viewer(ASHA, NOBODY)
+    viewed(board, viewer)
+
+    board.apply(record_of(a_decision()))
+
+    assert [chunk.snapshot for chunk in viewed(board, viewer)] == [True]
 
 
 def test_events_come_in_chunks_each_with_an_id_to_go_on_from() -> None:
