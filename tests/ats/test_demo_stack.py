@@ -52,5 +52,5 @@ async def test_a_process_of_the_demo_is_started_with_no_secret_under_another_nam
     assert "('ATS_TRADING_DATE', '2026-11-20')" in seen
     own = demo.env()
     secrets = [own[name] for name in secret_settings() & set(own)]
-    assert len(secrets) == 3
+    assert len(secrets) == 4
     assert [one for one in [*secrets, os.environ["OPENAI_API_KEY"]] if one in seen] == []

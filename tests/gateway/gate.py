@@ -147,7 +147,7 @@ class Gate:
         given = bearer(token_of(who)) | dict(headers or {})
         async with self.http.get(f"{self.url}{path}", headers=given) as response:
             assert response.status == 200, await response.text()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(120):
                 yield Stream(response)
 
 

@@ -229,7 +229,7 @@ async def test_a_viewer_who_takes_nothing_in_is_let_go_of(
         lines = "GET /v1/stream HTTP/1.1", "Host: x", f"Authorization: Bearer {token_of(ASHA)}"
         writer.write("\r\n".join([*lines, "", ""]).encode())
         number = 0
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while not made.deps.metrics.slow:
                 for _ in range(100):
                     number += 1
