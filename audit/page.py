@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from html import escape
 from typing import Final
 
-from audit.amounts import rupees, span
+from audit.amounts import span
+from audit.chart import HEIGHT, MARGIN, WIDTH, Scale, candle, level, mark, moment
 from audit.sentences import Section, Sentence
 from audit.story import Story
-from schemas.market import Side
 from schemas.messages import Candle, OrderIntent, Signal, Trade
 from schemas.units import NS_PER_SECOND, UtcNs
 
-WIDTH, HEIGHT, MARGIN = 900, 320, 70
 BARS_BEFORE, BARS_AFTER = 40, 80  # of the signal's timeframe, around its bar
 
 _STYLE: Final = """
@@ -79,31 +77,6 @@ def _section(section: Section) -> str:
     return f"<details><summary>{escape(section.title)}</summary><ul>{lines}</ul></details>"
 
 
-@dataclass(frozen=True, slots=True)
-class _Scale:
-    """From bar and price to the picture's units."""
-
-    bars: Sequence[Candle]
-    low: int
-    high: int
-
-    def x(self, place: float) -> float:
-        step = (WIDTH - 2 * MARGIN) / max(1, len(self.bars))
-        return MARGIN + (place + 0.5) * step
-
-    def y(self, price: int) -> float:
-        share = (price - self.low) / max(1, self.high - self.low)
-        return HEIGHT - 20 - share * (HEIGHT - 40)
-
-    def place_of(self, moment: UtcNs) -> float | None:
-        """Between the bars, where a moment of market time stands; None outside of the picture."""
-        for place, bar in enumerate(self.bars):
-            if bar.start <= moment <= bar.event_time:
-                share = (moment - bar.start) / max(1, bar.event_time - bar.start)
-                return place - 0.5 + share
-        return None
-
-
 def around(signal: Signal, bars: Iterable[Candle]) -> list[Candle]:
     """The bars of the signal's instrument and timeframe next to it, each once, by time."""
     kind = (signal.instrument, signal.timeframe)
@@ -122,11 +95,11 @@ def chart(story: Story, bars: Iterable[Candle]) -> str:
     lines = _lines(story.of(OrderIntent)[:1])
     prices = [int(price) for bar in shown for price in (bar.low, bar.high)]
     prices += [price for _, price, _ in lines]
-    scale = _Scale(shown, min(prices), max(prices))
-    parts = [_candle(scale, place, bar) for place, bar in enumerate(shown)]
-    parts += [_level(scale, *line) for line in lines]
-    parts += [_moment(scale, signals[0].event_time, "signal")]
-    parts += [mark for trade in story.of(Trade) if (mark := _mark(scale, trade))]
+    scale = Scale(shown, min(prices), max(prices))
+    parts = [candle(scale, place, bar) for place, bar in enumerate(shown)]
+    parts += [level(scale, *line) for line in lines]
+    parts += [moment(scale, signals[0].event_time, "signal")]
+    parts += [drawn for trade in story.of(Trade) if (drawn := mark(scale, trade))]
     first, last = shown[0].start, shown[-1].event_time
     label = f"{signals[0].timeframe} bars, {first.ist():%Y-%m-%d %H:%M} to {last.ist():%H:%M} IST"
     parts.append(f"<text x={MARGIN} y=14>{escape(label)}</text>")
@@ -146,52 +119,3 @@ def _lines(intents: Sequence[OrderIntent]) -> list[tuple[str, int, str]]:
             ("target", int(intent.target), "#1e8e4e"),
         )
     ]
-
-
-def _candle(scale: _Scale, place: int, bar: Candle) -> str:
-    colour = "#1e8e4e" if bar.close >= bar.open else "#c0392b"
-    x, half = scale.x(place), (scale.x(1) - scale.x(0)) * 0.35
-    top, bottom = scale.y(max(bar.open, bar.close)), scale.y(min(bar.open, bar.close))
-    return (
-        f'<path d="M{x:.1f} {scale.y(bar.high):.1f}V{scale.y(bar.low):.1f}" stroke="{colour}"/>'
-        f'<rect x="{x - half:.1f}" y="{top:.1f}" width="{2 * half:.1f}" '
-        f'height="{max(1.0, bottom - top):.1f}" fill="{colour}"/>'
-    )
-
-
-def _level(scale: _Scale, name: str, price: int, colour: str) -> str:
-    y = scale.y(price)
-    return (
-        f'<path d="M{MARGIN} {y:.1f}H{WIDTH - MARGIN}" stroke="{colour}" stroke-dasharray="5 4"/>'
-        f'<text x="{WIDTH - MARGIN + 4}" y="{y + 4:.1f}">{name}</text>'
-        f'<text x="2" y="{y + 4:.1f}">{rupees(price)}</text>'
-    )
-
-
-def _moment(scale: _Scale, moment: UtcNs, name: str) -> str:
-    place = scale.place_of(moment)
-    if place is None:
-        return ""
-    x = scale.x(place)
-    return (
-        f'<path d="M{x:.1f} 20V{HEIGHT - 20}" stroke="#8a6d00" stroke-dasharray="2 3"/>'
-        f'<text x="{x + 3:.1f}" y="{HEIGHT - 6}">{name}</text>'
-    )
-
-
-def _mark(scale: _Scale, trade: Trade) -> str:
-    """A triangle at a fill: up where it bought."""
-    fill = trade.fill
-    place = scale.place_of(fill.traded_at or trade.event_time)
-    if place is None:
-        return ""
-    x, y, up = scale.x(place), scale.y(fill.price), fill.side is Side.BUY
-    corners = (
-        [(x, y), (x - 6, y + 11), (x + 6, y + 11)]
-        if up
-        else [(x, y), (x - 6, y - 11), (x + 6, y - 11)]
-    )
-    points = " ".join(f"{a:.1f},{b:.1f}" for a, b in corners)
-    what = f"{fill.side} {fill.quantity:,} at {rupees(fill.price)}"
-    title = f"<title>{escape(what)}</title>"
-    return f'<polygon points="{points}" fill="#111" stroke="#fff">{title}</polygon>'

@@ -51,6 +51,7 @@ PANELS: Final[dict[str, dict[str, Callable[..., None]]]] = {
         "tail": look.tail,
         "why": look.why,
         "replay": recorded.replay,
+        "report": recorded.report,
         "scorecard": recorded.scorecard,
         "evaluate": recorded.evaluate,
         "kill": look.kill,

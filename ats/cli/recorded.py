@@ -165,6 +165,41 @@ def scorecard(
     finish(run(options))
 
 
+def report(
+    day: TradingDay,
+    user: Annotated[
+        str, typer.Option(metavar="ID", help="Of this user alone, showing nobody else.")
+    ] = "",
+    demo: Annotated[
+        Path | None,
+        typer.Option(help="Report on what `ats demo --keep FOLDER` left; starts its Kafka."),
+    ] = None,
+    archive: Archived = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(help="Where the page is written; default report-DATE.html. It needs no net."),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the figures, write no page.")
+    ] = False,
+) -> None:
+    """One day as a page: profit after charges and thinking, every position and why, incidents.
+
+    With the course of the day, entries and exits in the charts, exposure, slippage, how long each
+    hop took and what the models cost.
+    """
+    from ats.commands.users import user_of
+    from ats.report.command import ReportOptions, run
+    from schemas.errors import Misconfigured
+
+    found = day_of(day, "DATE")
+    if found is None:
+        raise Misconfigured("no day given: `ats report 2026-11-20`")
+    whose = user_of(user) if user else None
+    folder = demo.resolve() if demo else None
+    finish(run(ReportOptions(found, whose, folder, archive, html, as_json)))
+
+
 def evaluate(
     prompt: Annotated[
         list[Path],

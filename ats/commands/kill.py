@@ -20,7 +20,6 @@ from datetime import datetime
 from datetime import time as clock_time
 from pathlib import Path
 from typing import Any, Final
-from uuid import UUID
 
 import typer
 from pydantic import SecretStr
@@ -28,6 +27,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ats.commands.db_serve import local_keys
+from ats.commands.users import user_of
 from ats.runtime.running_demo import running
 from ats.services.context import database
 from ats.settings import Settings, load
@@ -71,10 +71,7 @@ class Wish:
         cls, user: str, *, flatten: bool, broker_kill: bool, reason: str, wait: float = 60.0
     ) -> Wish:
         """Raises Misconfigured when an option is no user."""
-        try:
-            whose = UserId(UUID(user)) if user else None
-        except ValueError:
-            raise Misconfigured(f"--user {user!r} is no user id") from None
+        whose = user_of(user) if user else None
         text = clean(reason, MAX_TEXT).strip() or "ats kill"
         who = clean(getpass.getuser(), MAX_TEXT) or "operator"
         return cls(whose, flatten or broker_kill, broker_kill, text, who, wait)

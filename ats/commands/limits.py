@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ats.commands.asking import answer, ask
+from ats.commands.users import user_of
 from ats.services.context import database
 from ats.settings import load
 from executors.store import Store
@@ -116,14 +117,6 @@ class Change:
         if not why or not who:
             raise Misconfigured("--reason and --by need words: both are kept as evidence")
         return cls(user_of(user), limits, who, why)
-
-
-def user_of(text: str) -> UUID:
-    """Raises Misconfigured: it is no user id."""
-    try:
-        return UUID(text)
-    except ValueError:
-        raise Misconfigured(f"{text!r} is no user id, as `ats preflight` prints them") from None
 
 
 def _value(name: str, text: str) -> Any:

@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ats.commands.asking import answer, ask
+from ats.commands.users import user_of
 from ats.services.context import database
 from ats.settings import load
 from schemas.errors import Misconfigured
@@ -65,10 +66,7 @@ class Declaration:
         today: date,
     ) -> Declaration:
         """Raises Misconfigured: naming the value that cannot be, and what can."""
-        try:
-            whose = UUID(user)
-        except ValueError:
-            raise Misconfigured(f"{user!r} is no user id, as `ats kill` prints them") from None
+        whose = user_of(user)
         if relation not in RELATIONS:
             raise Misconfigured(
                 f"--relation {relation!r} is not family by SEBI's circular of 4 February 2025: "

@@ -12,29 +12,8 @@ from audit.scorecard.card import Card, Line, remarks
 from audit.scorecard.intervals import METHOD, Estimate
 from audit.scorecard.prices import COLUMNS, JUDGED
 from audit.scorecard.wording import days_in_words, estimate_words, percent, traded_words
+from audit.sheet import document, scrolled
 
-_STYLE: Final = """
-:root{--ink:#1c2430;--dim:#6b7785;--rule:#dbe2ea;--paper:#fff;--panel:#f7f9fb;--blue:#1f5fa8;
---green:#1e8e4e;--red:#c0392b;--amber:#b97700}
-@media(prefers-color-scheme:dark){:root{--ink:#dde4ec;--dim:#93a0ae;--rule:#2b3542;--paper:#12171e;
---panel:#1a212b;--blue:#7db4f0;--green:#5cc98a;--red:#f08a7e;--amber:#f0b34e}}
-body{font:15px/1.5 system-ui,sans-serif;max-width:66rem;margin:2rem auto;padding:0 1rem;
-color:var(--ink);background:var(--paper)}
-h1{font-size:1.3rem;margin-bottom:.2rem} h2{font-size:1.05rem;margin:2rem 0 .5rem}
-p{margin:.3rem 0} .dim{color:var(--dim)}
-.remark{padding:.1rem 0 .1rem .8rem;border-left:3px solid var(--amber)}
-.charts{margin-top:1rem;display:grid;grid-template-columns:repeat(auto-fit,minmax(22rem,1fr));gap:1rem}
-figure{margin:0} figcaption{color:var(--dim);font-size:.85rem}
-svg{width:100%;height:auto;background:var(--panel);border-radius:6px}
-text{font:12px system-ui,sans-serif;fill:var(--dim)}
-.scroll{overflow-x:auto} table{border-collapse:collapse;width:100%;font-size:.88rem}
-th,td{padding:.3rem .5rem;text-align:right;border-bottom:1px solid var(--rule);white-space:nowrap;
-font-variant-numeric:tabular-nums;vertical-align:top}
-th:first-child,td:first-child{text-align:left;white-space:normal;min-width:13rem}
-thead th{color:var(--dim);font-weight:600} td small{display:block;color:var(--dim)}
-.up{color:var(--green)} .down{color:var(--red)}
-tr.few td{color:var(--dim)} tr.few .up,tr.few .down{color:inherit}
-"""
 WIDTH, HEIGHT, MARGIN = 460, 300, 46
 _HEAD: Final = (
     "", "number", f"right in {COLUMNS[JUDGED]}", *(f"gain, {name}" for name in COLUMNS),
@@ -53,19 +32,16 @@ def page(card: Card, title: str) -> str:
     sections = "".join(
         f"<h2>{escape(each.title)}</h2>{_table(each.lines)}" for each in card.sections if each.lines
     )
-    return (
-        "<!doctype html>\n<html lang=en><meta charset=utf-8>"
-        "<meta http-equiv=Content-Security-Policy "
-        "content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-        f"<meta name=viewport content='width=device-width'><title>{escape(title)}</title>"
-        f"<style>{_STYLE}</style><h1>{escape(title)}</h1>\n"
+    return document(
+        title,
+        f"<h1>{escape(title)}</h1>\n"
         f"<p class=dim>{escape(days_in_words(card))}</p>\n{''.join(_remarks(card))}"
         f"<h2>Against others</h2>{_table([card.acted, *card.peers], card)}"
         f"<div class=charts>{''.join(charts)}</div>\n{sections}"
         f"<h2>At the broker</h2><p>{escape(traded_words(card.traded))}</p>"
         f"<p class=dim>{escape(METHOD)}; seed {card.seed}. Gains are basis points from the first "
         "price after the decision went out, before charges; of a HOLD, what the declined trade "
-        "would have gained.</p>\n</html>\n"
+        "would have gained.</p>\n",
     )
 
 
@@ -86,7 +62,7 @@ def _table(lines: Sequence[Line], card: Card | None = None) -> str:
     if card and card.random:
         rows += _random_row(card)
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-    return f"<div class=scroll>{table}</div>"
+    return scrolled(table, "figures")
 
 
 def _row(line: Line) -> str:

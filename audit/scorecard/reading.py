@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import AsyncGenerator, Iterable
-from contextlib import aclosing
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 from uuid import UUID
 
-from audit.replay.reading import Progress, whole
+from audit.days import DayReader, messages
+from audit.replay.reading import Progress
 from audit.replay.recorded import Span
 from audit.scorecard.forecasts import Recorded
-from bus.records import Record
 from bus.stored import Topics
-from schemas.codec import decode, head_of
-from schemas.errors import Unreadable
 from schemas.market import Timeframe
-from schemas.messages import Candle, Decision, Message, OrderIntent, Report, Signal, Trade
-from schemas.topics import CANDLES, DECISIONS, ORDERS, REPORTS, SIGNALS, TRADES, Topic
+from schemas.messages import Candle, Decision, OrderIntent, Report, Signal, Trade
+from schemas.topics import CANDLES, DECISIONS, ORDERS, REPORTS, SIGNALS, TRADES
 from schemas.units import UtcNs
 
 # only bars of a minute are decoded: of the others a day has as many again
 _ONE_MINUTE: Final = f'"timeframe":"{Timeframe.M1.value}"'.encode()
-
-M = TypeVar("M", bound=Message)
 
 
 class Written(NamedTuple):
@@ -77,51 +72,25 @@ async def read_days(connection: Topics, span: Span, tell: Progress, *, played: b
         Misconfigured: a topic does not exist.
         TryLater: no broker answers.
     """
-    days = _Days(connection, span, tell)
-    bars = await days.of(Candle, CANDLES, _ONE_MINUTE)
-    clock = MarketClock(Written(at, bar.event_time) for bar, at in bars) if played else None
-    decisions = await days.of(Decision, DECISIONS)
+    days = DayReader(connection, span, tell)
+    bars = await days.of(CANDLES, lambda value: _ONE_MINUTE in value)
+    clock = None
+    if played:
+        clock = MarketClock(Written(each.published_at, each.message.event_time) for each in bars)
+    decisions = await days.of(DECISIONS)
     went_out: dict[UUID, UtcNs] = {}
-    for decision, at in decisions:
+    for each in decisions:
+        at, decision = each.published_at, each.message
         now = UtcNs(max(decision.event_time, clock.at(at) if clock else at))
         went_out[decision.id] = min(now, went_out.get(decision.id, now))
     return ReadDays(
         Recorded(
-            _messages(await days.of(Signal, SIGNALS)),
-            _messages(await days.of(Report, REPORTS)),
-            _messages(decisions),
+            messages(Signal, await days.of(SIGNALS)),
+            messages(Report, await days.of(REPORTS)),
+            messages(Decision, decisions),
         ),
-        _messages(bars),
-        _messages(await days.of(OrderIntent, ORDERS)),
-        _messages(await days.of(Trade, TRADES)),
+        messages(Candle, bars),
+        messages(OrderIntent, await days.of(ORDERS)),
+        messages(Trade, await days.of(TRADES)),
         went_out,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Days:
-    connection: Topics
-    span: Span
-    tell: Progress
-
-    async def of(self, kind: type[M], topic: Topic, only: bytes = b"") -> list[tuple[M, UtcNs]]:
-        """Each message of the days that can be read, and when it was written."""
-        found = []
-        async with aclosing(self._records(topic)) as records:
-            async for record in records:
-                value = record.value or b""
-                head = head_of(value)
-                if only not in value or head is None or head.event_time not in self.span:
-                    continue
-                try:
-                    found.append((decode(kind, value), record.published_at))
-                except Unreadable:
-                    continue
-        return found
-
-    def _records(self, topic: Topic) -> AsyncGenerator[Record, None]:
-        return whole(self.connection, [topic], f"reading {topic.name}", self.tell)
-
-
-def _messages(read: Iterable[tuple[M, UtcNs]]) -> tuple[M, ...]:
-    return tuple(message for message, _ in read)

@@ -6,19 +6,20 @@ such as a stop, names no decision: it closes the oldest lot that is open.
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
 from uuid import UUID
 
+from audit.round_trips import RoundTrip, fills_by_holding, round_trips
 from executors.charges.book import estimated
 from executors.charges.charges import estimate
 from executors.charges.day import DayTrades, Fill, Security
 from executors.charges.rates import Market, NoRate, Rates
 from schemas.errors import Unreadable
-from schemas.ids import InstrumentId, Segment, UserId
+from schemas.ids import InstrumentId, Segment
 from schemas.market import Side
 from schemas.messages import OrderIntent, Trade
 from schemas.units import Paise, Price, Quantity
@@ -79,87 +80,34 @@ class Traded:
         return sum(net for net in nets if net > 0) / losses if losses else None
 
 
-@dataclass(slots=True)
-class _Lot:
-    decision: UUID | None
-    side: Side
-    quantity: int
-    price: int
-
-
 def traded_of(trades: Iterable[Trade], intents: Iterable[OrderIntent], rates: Rates) -> Traded:
     """What the fills of `trades` came to; each once, in whatever order they come."""
     decisions: dict[str, tuple[UUID, Side]] = {
         each.dhan_correlation_id: (each.decision_id, each.side) for each in intents
     }
-    once = {each.id: each for each in trades}
-    books: dict[tuple[UserId, InstrumentId, date], list[Trade]] = defaultdict(list)
-    for trade in once.values():
-        books[trade.user_id, trade.fill.instrument, trade.trading_date].append(trade)
     results: dict[UUID, DecisionResult] = defaultdict(DecisionResult)
-    strangers = 0
-    for (_, _, day), fills in books.items():
-        ordered = sorted(fills, key=lambda each: (each.fill.traded_at, each.fill.trade_id))
-        strangers += _match(ordered, decisions, results, day, rates)
-    return Traded(dict(results), strangers)
+    strangers = set[UUID]()
+    for holding, fills in fills_by_holding(trades).items():
+        cost = estimated([trade.fill for trade in fills], holding.day, rates)
+        whole = sum(trade.fill.quantity * trade.fill.price for trade in fills)
+        for trip in round_trips(fills):
+            named, side = decisions.get(trip.entry.dhan_correlation_id, (None, None))
+            if named is None or side is not trip.side:
+                strangers.add(trip.entry.id)
+            else:
+                _count(results[named], trip, cost, whole)
+    return Traded(dict(results), len(strangers))
 
 
-def _match(
-    fills: list[Trade],
-    decisions: Mapping[str, tuple[UUID, Side]],
-    results: dict[UUID, DecisionResult],
-    day: date,
-    rates: Rates,
-) -> int:
-    """One user's day in one instrument; returns how many fills opened something of no decision."""
-    lots: deque[_Lot] = deque()
-    turnover: dict[UUID, int] = defaultdict(int)
-    strangers = 0
-    for trade in fills:
-        fill, left = trade.fill, int(trade.fill.quantity)
-        while left and lots and lots[0].side is not fill.side:
-            left -= _close(lots, left, int(fill.price), results, turnover)
-        if not left:
-            continue
-        named, side = decisions.get(trade.dhan_correlation_id, (None, None))
-        decision = named if side is fill.side else None
-        strangers += decision is None
-        lots.append(_Lot(decision, fill.side, left, int(fill.price)))
-        if decision is not None:
-            turnover[decision] += left * fill.price
-    for lot in lots:
-        if lot.decision is not None:
-            results[lot.decision].open += lot.quantity
-    cost = estimated([trade.fill for trade in fills], day, rates)
-    whole = sum(trade.fill.quantity * trade.fill.price for trade in fills)
-    for decision, value in turnover.items():
-        result = results[decision]
-        result.turnover += value
-        if cost is None or result.charges is None:
-            result.charges = None
-        else:
-            result.charges += cost * value / whole
-    return strangers
-
-
-def _close(
-    lots: deque[_Lot],
-    most: int,
-    price: int,
-    results: dict[UUID, DecisionResult],
-    turnover: dict[UUID, int],
-) -> int:
-    """Close at most `most` units of the oldest lot; returns how many."""
-    lot = lots[0]
-    units = min(most, lot.quantity)
-    if lot.decision is not None:
-        sign = 1 if lot.side is Side.BUY else -1
-        results[lot.decision].gross += sign * (price - lot.price) * units
-        turnover[lot.decision] += price * units
-    lot.quantity -= units
-    if not lot.quantity:
-        lots.popleft()
-    return units
+def _count(result: DecisionResult, trip: RoundTrip, cost: int | None, whole: int) -> None:
+    """Add a trip; `cost` paise are the charges of a turnover of `whole`."""
+    result.gross += trip.gross
+    result.turnover += trip.turnover
+    result.open += 0 if trip.exit else trip.quantity
+    if cost is None or result.charges is None:
+        result.charges = None
+    else:
+        result.charges += cost * trip.turnover / whole
 
 
 def round_trip(day: date, rates: Rates) -> float | None:

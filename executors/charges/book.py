@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Final
 
-from executors.charges.charges import estimate
+from executors.charges.charges import charges, estimate
 from executors.charges.day import DayTrades, Fill, Security
 from executors.charges.rates import Market, NoRate, Rates
 from schemas.errors import Unreadable
 from schemas.ids import InstrumentId, Segment
+from schemas.market import Side
 from schemas.messages import ObservedFill
 from schemas.units import Paise
 
@@ -55,6 +57,22 @@ def estimated(
     try:
         trades = DayTrades(day, fills_of(given, {fill.instrument: kind for fill in given}))
         return estimate(trades, rates).total
+    except (NoRate, Unreadable):
+        return None
+
+
+def billed(fills: Iterable[ObservedFill], day: date, rates: Rates) -> Paise | None:
+    """What one account's whole `day` (India) costs; None where nobody knows.
+
+    The bill of the contract note where all is closed, else the estimate so far.
+    """
+    given, held = tuple(fills), Counter[InstrumentId]()
+    for fill in given:
+        held[fill.instrument] += fill.quantity if fill.side is Side.BUY else -fill.quantity
+    finished = not any(held.values())
+    try:
+        trades = DayTrades(day, fills_of(given))
+        return (charges(trades, rates) if finished else estimate(trades, rates)).total
     except (NoRate, Unreadable):
         return None
 

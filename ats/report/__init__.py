@@ -1,0 +1,1 @@
+"""`ats report`: one day as a page."""
