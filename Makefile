@@ -101,6 +101,10 @@ docs: docs-reference ## the documentation as a site in build/site
 docs-serve: docs-reference ## the same on http://127.0.0.1:8000, built anew when a page changes
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
 
+.PHONY: notebook
+notebook: $(VENV)/dev.stamp requirements/notebook.lock ## install marimo, for the notebook of clients/examples, beside everything else (190 MB)
+	$(BIN)/python -m pip install --quiet --upgrade --require-hashes --no-deps --target $(VENV)/notebook -r requirements/notebook.lock
+
 .PHONY: bench-peers
 bench-peers: $(VENV)/dev.stamp requirements/bench.lock ## install what benchmarks compare with, beside everything else
 	$(BIN)/python -m pip install --quiet --upgrade --require-hashes --no-deps --target $(VENV)/peers -r requirements/bench.lock
@@ -118,6 +122,7 @@ lock: $(BIN)/python ## resolve the lock files anew (needs uv from PyPI)
 	$(BIN)/uv pip compile --group browser --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements/browser.lock
 	$(BIN)/uv pip compile --group docs -c requirements/dev.lock --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements/docs.lock
 	$(BIN)/uv pip compile --group web --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements/web.lock
+	$(BIN)/uv pip compile --group notebook -c requirements/dev.lock --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements/notebook.lock
 	$(BIN)/uv pip compile --group bench --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements/bench.lock
 
 .PHONY: help

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -43,11 +44,12 @@ async def write(servers: str, *messages: Decision | Execution) -> None:
             await publisher.send_and_wait(message_output(topic, each, str(key), partition=0))
 
 
-async def run(*command: str | Path, cwd: Path) -> str:
-    """What a program prints. It must end well."""
+async def run(*command: str | Path, cwd: Path, path: Sequence[Path] = ()) -> str:
+    """What a program prints. It must end well. `path` is where Python looks for modules too."""
     child = await asyncio.create_subprocess_exec(
         *map(str, command),
         cwd=cwd,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, path))},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )

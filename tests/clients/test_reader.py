@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
 
-from ats_client import Reader, TopicMissing
+from ats_client import Reader, TopicMissing, load_cursor, save_cursor
 from ats_client.base import Message
 from ats_client.messages import Candle, Decision, Execution
 from bus.connection import KafkaConnection
@@ -48,18 +48,22 @@ async def test_repeats_are_dropped_and_what_is_no_message_is_passed_over(servers
     assert reader.unreadable >= 1
 
 
-async def test_a_cursor_kept_as_json_goes_on_after_the_message_that_was_handled_last(
-    servers: str,
+async def test_a_cursor_kept_in_a_file_goes_on_after_the_message_that_was_handled_last(
+    servers: str, tmp_path: Path
 ) -> None:
+    kept = tmp_path / "cursor.json"
+    assert load_cursor(kept) is None
     three, symbol = decisions(3)
     await write(servers, *three)
     async with Reader(servers, Decision, since="start", until_end=True) as reader:
         async for decision in reader:
             if decision.id == three[1].id:
                 break
-        kept = json.loads(json.dumps(reader.cursor))
+        save_cursor(kept, reader.cursor)
 
-    async with Reader(servers, Decision, since=kept, until_end=True) as reader:
+    since = load_cursor(kept)
+    assert since is not None
+    async with Reader(servers, Decision, since=since, until_end=True) as reader:
         assert await ids(reader, symbol) == [three[2].id]
 
 

@@ -5,8 +5,18 @@ async for decision in decisions:
 print(decision.symbol, decision.action)
 """
 
-from ats_client.cursor import Cursor, Since
+from ats_client.cursor import Cursor, Since, load_cursor, save_cursor
 from ats_client.reader import Reader, Record, TopicMissing
 from ats_client.repeats import Corrections, Repeats
 
-__all__ = ["Corrections", "Cursor", "Reader", "Record", "Repeats", "Since", "TopicMissing"]
+__all__ = [
+    "Corrections",
+    "Cursor",
+    "Reader",
+    "Record",
+    "Repeats",
+    "Since",
+    "TopicMissing",
+    "load_cursor",
+    "save_cursor",
+]

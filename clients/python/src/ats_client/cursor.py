@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta, timezone
+from pathlib import Path
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 INDIA: Final = timezone(timedelta(hours=5, minutes=30), "IST")
@@ -30,6 +32,21 @@ def offsets_in(cursor: Cursor) -> dict[Place, int]:
         for topic, offsets in cursor.items()
         for partition, offset in offsets.items()
     }
+
+
+def save_cursor(path: Path, cursor: Cursor) -> None:
+    """Write the cursor to a file: whole or not at all, whenever the process is killed."""
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.write_text(json.dumps(cursor))
+    fresh.replace(path)
+
+
+def load_cursor(path: Path) -> Cursor | None:
+    """What `save_cursor` wrote; None before it did."""
+    if not path.exists():
+        return None
+    cursor: Cursor = json.loads(path.read_text())
+    return cursor
 
 
 def milliseconds(moment: datetime | date) -> int:

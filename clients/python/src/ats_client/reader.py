@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import date
+from inspect import signature
 from types import TracebackType
 from typing import Any, Final, Generic, Self, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from pydantic import ValidationError
 
 from ats_client.base import Message
@@ -22,7 +23,6 @@ M = TypeVar("M", bound=Message)
 
 REMEMBERED: Final = 100_000  # messages of each topic: 10 MB, and more than a crash repeats
 POLL_MS: Final = 200  # longest wait for records before the end is looked at again
-METADATA_TIMEOUT: Final = 30.0  # seconds; a broker's restart takes ten
 LARGEST_FETCH: Final = 4 << 20  # bytes; the largest record, a dead letter, fits
 
 log = logging.getLogger(__name__)
@@ -104,9 +104,9 @@ class Reader(Generic[M]):
 
         Raises:
             TopicMissing: a topic is not there.
-            TimeoutError: the cluster does not say where its partitions are.
             aiokafka.errors.KafkaConnectionError: no broker answers.
         """
+        partitions = await self._partitions()
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._servers,
             enable_auto_commit=False,
@@ -115,7 +115,7 @@ class Reader(Generic[M]):
         )
         try:
             await consumer.start()
-            await self._begin(consumer)
+            await self._begin(consumer, partitions)
         except BaseException:
             await consumer.stop()
             raise
@@ -184,28 +184,33 @@ class Reader(Generic[M]):
         place = row.topic, row.partition, row.offset, row.timestamp
         return Record(message, *place, headers=dict(row.headers))
 
-    async def _begin(self, consumer: AIOKafkaConsumer) -> None:
-        partitions = await self._partitions(consumer)
+    async def _begin(self, consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) -> None:
         ends = await consumer.end_offsets(partitions)
         begins = await consumer.beginning_offsets(partitions)
         offsets = await self._offsets(consumer, partitions)
-        # by hand from here on: a subscription begins anew when the cluster's shape changes
-        consumer.unsubscribe()
-        consumer.assign(partitions)
+        consumer.assign(partitions)  # last: a fetch would hold every question up
         for partition in partitions:
             place, end = Place(*partition), ends[partition]
             begin = begins[partition] if offsets is None else offsets.get(place, end)
             self._ends[place], self._next[place] = end, max(begin, begins[partition])
             consumer.seek(partition, self._next[place])
 
-    async def _partitions(self, consumer: AIOKafkaConsumer) -> list[TopicPartition]:
-        if missing := self._kinds.keys() - await consumer.topics():
+    async def _partitions(self) -> list[TopicPartition]:
+        shared = signature(AIOKafkaAdminClient).parameters.keys() & self._options.keys()
+        options = {name: self._options[name] for name in shared}
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._servers, **options)
+        try:
+            await admin.start()
+            found = {each["topic"]: each["partitions"] for each in await admin.describe_topics()}
+        finally:
+            await admin.close()
+        if missing := self._kinds.keys() - found.keys():
             raise TopicMissing(", ".join(sorted(missing)))
-        consumer.subscribe(list(self._kinds))
-        async with asyncio.timeout(METADATA_TIMEOUT):
-            while {each.topic for each in consumer.assignment()} != self._kinds.keys():  # noqa: ASYNC110  # no event
-                await asyncio.sleep(0.01)
-        return sorted(consumer.assignment())
+        return [
+            TopicPartition(topic, number)
+            for topic in self._kinds
+            for number in sorted(each["partition"] for each in found[topic])
+        ]
 
     async def _offsets(
         self, consumer: AIOKafkaConsumer, partitions: list[TopicPartition]
