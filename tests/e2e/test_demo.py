@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+import json
 import re
 import signal
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -18,6 +21,8 @@ import pytest
 from ats.runtime import exit_codes
 from schemas.units import Paise, UtcNs
 from simulator.market.generator import generate
+from tests.clients.alone import CLIENT
+from tests.clients.test_tutorial import program
 
 DAY = date(2026, 11, 20)
 
@@ -168,6 +173,14 @@ def typed(command: str) -> str:
     return done.stdout
 
 
+def consumer(folder: Path, served: Demo) -> str:
+    """How the program of the tutorial is run against a demo that is served again."""
+    (folder / "decisions.py").write_text(program())
+    kafka = re.search(r"Kafka is at ([\d.:]+\d)", served.text)
+    assert kafka, served.text
+    return f"PYTHONPATH={CLIENT / 'src'} {sys.executable} {folder / 'decisions.py'} {kafka[1]}"
+
+
 @pytest.mark.timeout(400)
 def test_commands_that_a_demo_prints_work_as_typed_and_its_kept_data_are_served_again(
     tmp_path: Path, demos: list[Demo], monkeypatch: pytest.MonkeyPatch
@@ -193,6 +206,8 @@ def test_commands_that_a_demo_prints_work_as_typed_and_its_kept_data_are_served_
     for command in served.suggested():
         typed(command)
     again = typed(served.suggested()[0].split(" tail ")[0] + " tail ats.scans --from-beginning")
+    decisions = typed(f"{ats} tail ats.decisions --from-beginning --json").splitlines()
+    counted = typed(consumer(tmp_path, served))
     served.process.send_signal(signal.SIGINT)
 
     assert served.end(30) == exit_codes.DONE
@@ -201,3 +216,5 @@ def test_commands_that_a_demo_prints_work_as_typed_and_its_kept_data_are_served_
     assert len(served.suggested()) == 3
     assert scan != ""
     assert again == scan
+    actions = Counter(each["value"]["action"] for each in map(json.loads, decisions))
+    assert ast.literal_eval(counted.splitlines()[-1]) == actions
