@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from bus.connection import KafkaConnection, administrator
@@ -73,6 +74,22 @@ async def check_topics(
             f"topic missing at {where}: {', '.join(missing)}; run `ats topics create`"
         )
     _refuse_mismatch(existing, plan, wanted)
+
+
+async def settings_of(connection: KafkaConnection, names: list[str]) -> dict[str, dict[str, str]]:
+    """Of each topic that exists its settings, by name.
+
+    Raises:
+        TryLater: no broker answers.
+    """
+    asked = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+    async with administrator(connection) as admin:
+        answers = await admin.describe_configs(asked)
+    return {
+        topic: {name: value for name, value, *_ in settings}
+        for answer in answers
+        for _, _, _, topic, settings in answer.resources
+    }
 
 
 def _refuse_mismatch(

@@ -80,3 +80,32 @@ def sizes(
     from ats.archive.sizes import run as work
 
     work(folder, as_json=as_json)
+
+
+@archive.command("verify")
+def verify(
+    folder: Folder,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON list of days.")] = False,
+) -> None:
+    """Is each byte as it was archived? Exit code 1 and the places where one is not."""
+    from audit.archive.installed import check_installed
+
+    check_installed()
+    from ats.archive.verify import run as work
+
+    finish(work(folder, as_json=as_json))
+
+
+@archive.command("restore")
+def restore(folder: Folder) -> None:
+    """Put days into the empty cluster of KAFKA_BOOTSTRAP_SERVERS, byte for byte.
+
+    All hashes are checked first. Topics are made, and keep everything. What holds other records is
+    refused. What is killed goes on where it was when it is started again.
+    """
+    from audit.archive.installed import check_installed
+
+    check_installed()
+    from ats.archive.restore import run as work
+
+    finish(work(folder))

@@ -80,6 +80,7 @@ class TopicFile:
             self._write_group()
         self._writer.close()
         sync(self._half)
+        ends = _ends(self._half)
         digest, size = file_digest(self._half), self._half.stat().st_size
         self._half.rename(self._path)
         sync(self._path.parent)
@@ -91,7 +92,10 @@ class TopicFile:
             raw_bytes=self._raw_bytes,
             sha256=digest,
             content_sha256=self._content.hexdigest(),
-            groups=tuple(self._groups),
+            groups=tuple(
+                each.model_copy(update={"ends_at": end})
+                for each, end in zip(self._groups, ends, strict=True)
+            ),
         )
 
     def give_up(self) -> None:
@@ -117,12 +121,26 @@ class TopicFile:
             last=records[-1].offset,
             rows=len(records),
             latest_ms=max(each.stamp_ms for each in records),
+            ends_at=0,  # known when the file is whole
             chain=table["chain"][-1].as_py(),
             sha256=digest.hexdigest(),
         )
         self._groups.append(group)
         self._raw_bytes += self._held_bytes
         self._held, self._held_bytes = [], 0
+
+
+def _ends(path: Path) -> list[int]:
+    """Of each row group the byte of the file behind it."""
+    footer = pq.read_metadata(path)
+    return [
+        max(
+            (column.dictionary_page_offset or column.data_page_offset)
+            + column.total_compressed_size
+            for column in map(group.column, range(group.num_columns))
+        )
+        for group in map(footer.row_group, range(footer.num_row_groups))
+    ]
 
 
 def file_digest(path: Path) -> str:
@@ -169,6 +187,16 @@ def records_of(file: pq.ParquetFile, path: Path, topic: Topic, group: int) -> It
             yield from _rows(topic, batch)
     except BAD_FILE as error:
         raise damaged(path, error) from None
+
+
+def table_at(file: pq.ParquetFile, group: int) -> pa.Table:
+    """All columns of one row group. Raises BAD_FILE."""
+    return file.read_row_group(group, use_threads=False)
+
+
+def rows_of(topic: Topic, table: pa.Table) -> list[ExactRecord]:
+    """The records of a table as `table_at` reads it."""
+    return [each for batch in table.to_batches() for each in _rows(topic, batch)]
 
 
 def _rows(topic: Topic, batch: pa.RecordBatch) -> Iterator[ExactRecord]:

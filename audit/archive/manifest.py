@@ -34,6 +34,7 @@ class RowGroup(FrozenModel):
         first: Offset of the first record.
         last: Offset of the last one.
         latest_ms: The latest stamp of them, POSIX milliseconds.
+        ends_at: The byte of the file behind them.
         chain: That of the last one (`audit.archive.records.chained`).
         sha256: Of the records' canonical bytes, in their order.
     """
@@ -43,8 +44,13 @@ class RowGroup(FrozenModel):
     last: Count
     rows: Annotated[int, Field(ge=1)]
     latest_ms: int
+    ends_at: Count
     chain: Count
     sha256: Digest
+
+    def place(self, topic: str) -> str:
+        """Where its records stood, as they are named everywhere."""
+        return f"{topic}-{self.partition}@{self.first} to @{self.last}"
 
 
 class ArchivedTopic(FrozenModel):
@@ -119,8 +125,13 @@ def sealed(manifest: ArchiveManifest) -> ArchiveManifest:
 
 
 def encoded(manifest: ArchiveManifest) -> bytes:
-    """The bytes of `manifest.json`: of one line for each topic, for people who look into it."""
+    """The bytes of `manifest.json`, indented for people who look into it."""
     return orjson.dumps(manifest.model_dump(mode="json"), option=orjson.OPT_INDENT_2)
+
+
+def is_intact(manifest: ArchiveManifest) -> bool:
+    """Whether its digest is of it."""
+    return _digest(manifest) == manifest.sha256
 
 
 def read_manifest(folder: Path) -> ArchiveManifest:
@@ -128,6 +139,18 @@ def read_manifest(folder: Path) -> ArchiveManifest:
 
     Raises:
         Misconfigured: there is none, it cannot be read, or it was changed.
+    """
+    manifest = parsed_manifest(folder)
+    if not is_intact(manifest):
+        raise Misconfigured(f"{folder / FILE} was changed: its own digest is of other contents")
+    return manifest
+
+
+def parsed_manifest(folder: Path) -> ArchiveManifest:
+    """The manifest in `folder` as it stands, changed or not.
+
+    Raises:
+        Misconfigured: there is none, or it cannot be read.
     """
     path = folder / FILE
     try:
@@ -140,8 +163,6 @@ def read_manifest(folder: Path) -> ArchiveManifest:
         first = error.errors(include_url=False, include_context=False)[0]
         at = ".".join(map(str, first["loc"])) or "the whole"
         raise Misconfigured(f"{path} is no manifest of an archive: {at}: {first['msg']}") from None
-    if _digest(manifest) != manifest.sha256:
-        raise Misconfigured(f"{path} was changed: its own digest is of other contents")
     return manifest
 
 

@@ -23,7 +23,7 @@ from audit.replay.publish import market_time
 from audit.replay.reading import TELL_EVERY, Progress
 from bus.connection import KafkaConnection
 from bus.reader import extents_of, read_topics
-from bus.records import NS_PER_MS, Record
+from bus.records import NS_PER_MS, Record, TopicPartition
 from bus.stored import Since
 from schemas.codec import decode
 from schemas.errors import Unreadable
@@ -41,18 +41,18 @@ from schemas.topics import (
     MANIFEST_CONTENTS,
     SESSIONS,
     TICKS,
-    Topic,
 )
 from schemas.units import UtcNs
 
 # services' states are made of the rest
 ARCHIVED: Final = tuple(topic for topic in CATALOGUE if not topic.holds_snapshots)
-# what says which ticks, manifests and contents are wanted comes before these
-_ORDER: Final = (
-    TICKS,
-    *(each for each in ARCHIVED if each not in (TICKS, MANIFEST, MANIFEST_CONTENTS)),
-    MANIFEST,
-    MANIFEST_CONTENTS,
+# read one behind the other: ticks say when the day was written, records name manifests, and
+# manifests their contents
+_STEPS: Final = (
+    (TICKS,),
+    tuple(each for each in ARCHIVED if each not in (TICKS, MANIFEST, MANIFEST_CONTENTS)),
+    (MANIFEST,),
+    (MANIFEST_CONTENTS,),
 )
 _OF_MACHINES: Final = frozenset({FEED.name, SESSIONS.name, DEAD_LETTER.name})
 NEAR: Final = UtcNs.minutes(60)  # a service starts so long before the market at most
@@ -197,36 +197,42 @@ async def survey(
         Misconfigured: a topic does not exist.
         TryLater: no broker answers.
     """
-    membership, found = Membership(day), dict[str, tuple[PartitionSpans, ...]]()
+    membership, extents = Membership(day), await extents_of(connection, *ARCHIVED)
+    spans = {place: _Spans() for place in extents}
+    looked = _Looked(tell, sum(end - begin for begin, end in extents.values()))
     evening: Since = UtcNs(span_of(day, day).start - BEFORE)
-    for topic in _ORDER:
-        whole = from_start or topic in (MANIFEST, MANIFEST_CONTENTS)
-        since = "start" if whole else evening
-        found[topic.name] = await _surveyed(connection, topic, since, membership, tell)
+    for topics in _STEPS:
+        of_days_before = from_start or topics[0] in (MANIFEST, MANIFEST_CONTENTS)
+        since = "start" if of_days_before else evening
+        untimely: list[tuple[TopicPartition, int, UtcNs]] = []
+        async with aclosing(read_topics(connection, topics, since=since, until_end=True)) as them:
+            async for record in them:
+                wanted, place = membership.wants(record), record.topic_partition
+                spans[place].take(record.offset, wanted=wanted)
+                if record.topic == TICKS.name and not wanted and is_history(record.value):
+                    untimely.append((place, record.offset, record.published_at))
+                looked.at(record)
+        for place, offset, written in untimely:  # the day's first tick comes behind its history
+            if membership.wrote_with_ticks(written):
+                spans[place].put_in(offset)
+    found = {
+        topic.name: tuple(
+            spans[place].found for place in sorted(spans) if place.topic == topic.name
+        )
+        for topic in ARCHIVED
+    }
     return Survey(topics=found, latest_ms=membership.latest // NS_PER_MS)
 
 
-async def _surveyed(
-    connection: KafkaConnection,
-    topic: Topic,
-    since: Since,
-    membership: Membership,
-    tell: Progress,
-) -> tuple[PartitionSpans, ...]:
-    extents = await extents_of(connection, topic)
-    total, done = sum(end - begin for begin, end in extents.values()), 0
-    spans = [_Spans() for _ in extents]
-    untimely: list[tuple[int, int, UtcNs]] = []
-    async with aclosing(read_topics(connection, [topic], since=since, until_end=True)) as records:
-        async for record in records:
-            wanted = membership.wants(record)
-            spans[record.partition].take(record.offset, wanted=wanted)
-            if topic == TICKS and not wanted and is_history(record.value):
-                untimely.append((record.partition, record.offset, record.published_at))
-            done += 1
-            if done % TELL_EVERY == 0:
-                tell(f"looking through {topic.name}", done, total)
-    for partition, offset, written in untimely:  # the day's first tick comes behind its history
-        if membership.wrote_with_ticks(written):
-            spans[partition].put_in(offset)
-    return tuple(each.found for each in spans)
+@dataclass(slots=True)
+class _Looked:
+    """Tells how many records have been looked at."""
+
+    tell: Progress
+    total: int
+    done: int = 0
+
+    def at(self, record: Record) -> None:
+        self.done += 1
+        if self.done % TELL_EVERY == 0:
+            self.tell(f"looking through {record.topic}", self.done, self.total)

@@ -200,6 +200,8 @@ async def _records(
         for number, each in enumerate(wanted)
         if each.spans
     }
+    if not around:
+        return
     left = {number: list(reversed(each.spans)) for number, each in enumerate(wanted)}
     async with aclosing(read_exactly(connection, topic, around)) as records:
         async for record in records:

@@ -11,6 +11,7 @@ import numpy as np
 
 from audit.archive.manifest import ArchiveManifest
 from audit.archive.writing import ArchiveRequest, archive_day
+from audit.replay.reading import Progress
 from bus.connection import KafkaConnection
 from bus.exact import ExactRecord, ExactWriter
 from schemas import ticks, topics
@@ -65,6 +66,7 @@ def _ticks(clock: int) -> bytes:
 def an_odd_day() -> Tape:
     """What no writer of ours sends, and Kafka keeps."""
     tape = Tape()
+    tape.add(ORDERS, b"the first")
     a_story(tape)
     twice = (("ats-cause", b"1:0"), ("ats-cause", b"2:0"), ("empty", b""), ("missing", None))
     tape.add(ORDERS, b"\x00\xff no message", headers=twice)
@@ -105,6 +107,13 @@ def a_request(
 
 
 async def archived(
-    connection: KafkaConnection, root: Path, **asked: object
+    connection: KafkaConnection,
+    root: Path,
+    *,
+    tell: Progress = lambda *_: None,
+    day: date = DAY,
+    partial: bool = False,
+    why: str = "",
 ) -> tuple[Path, ArchiveManifest]:
-    return await archive_day(connection, a_request(root, **asked), lambda *_: None)  # type: ignore[arg-type]
+    asked = a_request(root, day=day, partial=partial, why=why)
+    return await archive_day(connection, asked, tell)

@@ -26,10 +26,15 @@ async def broker(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Kafk
 
 async def anew(connection: KafkaConnection, plan: PartitionPlan) -> None:
     """The catalogue's topics, empty."""
+    await without_topics(connection)
+    await create_topics(connection, plan)
+
+
+async def without_topics(connection: KafkaConnection) -> None:
+    """None of the catalogue's topics."""
     async with administrator(connection) as admin:
         names = {topic.name for topic in CATALOGUE} & set(await admin.list_topics())
         if names:
             await admin.delete_topics(list(names))
         while names & set(await admin.list_topics()):  # noqa: ASYNC110  # a broker has no event
             await asyncio.sleep(0.05)
-    await create_topics(connection, plan)
