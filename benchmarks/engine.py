@@ -111,9 +111,7 @@ def rate(rows: Rows, before: StructArray, size: int, *, provisional: bool) -> fl
     work = list(batches(rows[cut:], size))
     started, done = time.perf_counter(), 0
     for batch in work:
-        engine.process(batch)
-        if provisional:
-            engine.forming()
+        engine.process(batch, (lambda _: None) if provisional else None)
         done += size
         if time.perf_counter() - started > SECONDS:
             break

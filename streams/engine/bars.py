@@ -19,19 +19,17 @@ from numba import int64
 from schemas.units import NS_PER_SECOND
 from streams.engine import closed_bars
 from streams.engine.arrays import Out
-from streams.engine.compiled import FloatArray, IntArray, inner
+from streams.engine.compiled import FloatArray, IntArray, inlined, inner
 from streams.engine.hours import DAYS, FIRST
-from streams.engine.indicators import compute
+from streams.engine.indicators import FORMING, compute
+from streams.engine.lanes import LANES, BarLanes, get, lanes, larger, select, smaller
 from streams.engine.layout import (
     ANCHOR,
-    AT_CLOSE,
-    AT_HIGH,
-    AT_LOW,
-    AT_OPEN,
-    AT_VOLUME,
+    BARS,
     BEFORE_HIGH,
     BEFORE_LAST,
     BEFORE_LOW,
+    BIT_PROFILE,
     CLOCK,
     CLOCK_DAY,
     CLOSE,
@@ -52,19 +50,23 @@ from streams.engine.layout import (
     DAY_VOLUME,
     DAY_WHOLE,
     END,
+    FIRST_OPEN,
     HIGH,
+    HIGH_BEFORE,
     HOURS,
     INSTRUMENT_WORD,
     JOINED_AT,
     LAST_AT,
     LATE,
     LOW,
+    LOW_BEFORE,
     NEXT_DUE,
     OPEN,
     OPENED_AT,
     OUTSIDE,
     PRICE,
     RANGE_HIGH,
+    RANGE_KNOWN,
     RANGE_LOW,
     RESETS,
     ROW_CLOCK,
@@ -76,9 +78,13 @@ from streams.engine.layout import (
     TIME,
     TURNOVER,
     VOLUME,
+    VOLUME_BEFORE,
+    WINDOWED,
 )
-from streams.engine.session_indicators import OPENING_RANGE, compute_day
+from streams.engine.session_indicators import OPENING_RANGE, day_values, write_day
 from streams.engine.tables import ALLOWED_LATENESS, NEVER, Tables
+from streams.engine.volume_profile import volume_profile
+from streams.engine.windows import precompute, push_bar
 
 _IST: Final = 19_800 * NS_PER_SECOND
 _DAY: Final = 86_400 * NS_PER_SECOND
@@ -295,7 +301,7 @@ def open_bar(bar: IntArray, start: int) -> None:
     bar[START], bar[TICKS], bar[OPEN], bar[VOLUME], bar[COMPLETE] = start, 0, 0, 0, 1
 
 
-@inner
+@inlined
 def update(row: IntArray, live: IntArray, market: IntArray, complete: bool) -> None:
     """Update the open minute with one tick.
 
@@ -321,7 +327,7 @@ def update(row: IntArray, live: IntArray, market: IntArray, complete: bool) -> N
         live[COMPLETE] = 0
 
 
-@inner
+@inlined
 def volume_delta(row: IntArray, live: IntArray) -> tuple[int, bool]:
     """Units traded since the instrument's last tick, and False when the day's counter fell.
 
@@ -402,26 +408,86 @@ def close_bar(i: int, k: int, tables: Tables, out: Out, count: int) -> int:
 
 
 @inner
-def write_prices(bar: IntArray, out: FloatArray) -> None:
-    """Begin a row of values: the bar's prices and volume, and nothing known besides."""
-    out[:] = np.nan
-    out[AT_OPEN], out[AT_HIGH], out[AT_LOW] = bar[OPEN], bar[HIGH], bar[LOW]
-    out[AT_CLOSE], out[AT_VOLUME] = bar[CLOSE], bar[VOLUME]
+def commit(i: int, k: int, bar: IntArray, end: int, tables: Tables) -> None:
+    """Take a final bar into the indicators; `finals` then holds their values."""
+    wanted, live, lane = tables.wanted[0], tables.live[i], k % LANES
+    state, row = tables.states[i, k // LANES], tables.row
+    prices, volumes = tables.prices[i, k], tables.volumes[i, k]
+    compute(wanted, state.ctypes.data, repeated(bar), row.ctypes.data, lane)
+    known = 1.0 if end >= live[DAY_OPEN] + OPENING_RANGE else 0.0
+    values = day_values(wanted, live, tables.days[i], False)
+    write_day(wanted, values, lanes(known), row.ctypes.data)
+    n, s, out = int(state[BARS, lane]), state[:, lane], row[:, lane]
+    if wanted & BIT_PROFILE:
+        volume_profile(n, prices, volumes, out, tables.bins)
+    push_bar(n, s, prices, volumes, out)
+    if wanted & WINDOWED:
+        precompute(wanted, n, s, prices, volumes)
+    for column in range(len(out)):
+        tables.finals[i, k, column] = out[column]
+    bar[COMMITTED] = bar[START]
+
+
+@inlined
+def repeated(bar: IntArray) -> BarLanes:
+    """The bar as that of every timeframe."""
+    return BarLanes(
+        lanes(float(bar[OPEN])),
+        lanes(float(bar[HIGH])),
+        lanes(float(bar[LOW])),
+        lanes(float(bar[CLOSE])),
+        lanes(float(bar[VOLUME])),
+    )
 
 
 @inner
-def commit(i: int, k: int, bar: IntArray, end: int, tables: Tables) -> None:
-    """Take a final bar into the indicators; `finals` then holds their values."""
-    final, wanted = tables.finals[i, k], tables.wanted[0]
-    write_prices(bar, final)
-    compute(
-        wanted,
-        tables.indicators[i, k],
-        tables.prices[i, k],
-        tables.volumes[i, k],
-        final,
-        tables.bins,
-        True,
+def note_longer_bars(i: int, tables: Tables) -> None:
+    """Write as lanes what the longer bars hold without the open minute.
+
+    It stays so until the minute closes, or history comes.
+    """
+    live = tables.live[i]
+    for k in range(len(tables.spans)):
+        bar, s = tables.bars[i, k], tables.states[i, k // LANES, :, k % LANES]
+        empty = bar[OPEN] == 0  # as place 0 always is
+        s[FIRST_OPEN], s[VOLUME_BEFORE] = bar[OPEN], bar[VOLUME]
+        s[HIGH_BEFORE] = -np.inf if empty else float(bar[HIGH])
+        s[LOW_BEFORE] = np.inf if empty else float(bar[LOW])
+        s[RANGE_KNOWN] = 1.0 if tables.due[i, k] >= live[DAY_OPEN] + OPENING_RANGE else 0.0
+    tables.noted[i] = live[START]
+
+
+@inlined
+def forming_bars(live: IntArray, s: int) -> BarLanes:
+    """The open bars of four timeframes, the open minute counted in."""
+    first = get(s, FIRST_OPEN)
+    return BarLanes(
+        select(first == 0.0, float(live[OPEN]), first),
+        larger(get(s, HIGH_BEFORE), float(live[HIGH])),
+        smaller(get(s, LOW_BEFORE), float(live[LOW])),
+        lanes(float(live[CLOSE])),
+        get(s, VOLUME_BEFORE) + float(live[VOLUME]),
     )
-    compute_day(wanted, tables.live[i], tables.days[i], False, end, final)
-    bar[COMMITTED] = bar[START]
+
+
+@inlined
+def write_provisional(i: int, tables: Tables, rows: FloatArray) -> None:
+    """Write the values of the instrument's open bars, as if each closed now."""
+    wanted, live = tables.wanted[0], tables.live[i]
+    if tables.noted[i] != live[START]:
+        note_longer_bars(i, tables)
+    values = day_values(wanted, live, tables.days[i], True)
+    for block in range(len(rows)):
+        state, row = tables.states[i, block], rows[block]
+        s, out = state.ctypes.data, row.ctypes.data
+        compute(wanted, s, forming_bars(live, s), out, int64(FORMING))
+        write_day(wanted, values, get(s, RANGE_KNOWN), out)
+        if wanted & BIT_PROFILE:
+            for k in range(block * LANES, min((block + 1) * LANES, len(tables.spans))):
+                lane = k % LANES
+                n, prices, volumes = (
+                    int(state[BARS, lane]),
+                    tables.prices[i, k],
+                    tables.volumes[i, k],
+                )
+                volume_profile(n, prices, volumes, row[:, lane], tables.bins)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -18,11 +19,13 @@ from streams.engine import arrays, kernels, layout, tables
 from streams.engine.closed_bars import INSTRUMENT, NOTHING, TICKS, ClosedBars, joined
 from streams.engine.compiled import FloatArray, IntArray, StructArray
 from streams.engine.config import EngineConfig
+from streams.engine.lanes import LANES
 from streams.engine.rule_runner import RuleHit, bind, evaluate
 from streams.engine.tables import Tables
 from streams.engine.talib_windows import TalibWindows
 from streams.rules import RULES, Rule
 
+_FORMING: Final = 256  # ticks whose values are told at once: as many as a fast cache holds
 _SPARE: Final = 1_024  # bars gathered before they are handed over, on top of one per open bar
 
 HISTORICAL_BAR: Final = np.dtype(
@@ -40,17 +43,31 @@ HISTORICAL_BAR: Final = np.dtype(
 """A closed bar of the past, as `Engine.seed` takes it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Forming:
-    """Values of forming bars, as if each closed now.
+@dataclass(slots=True)
+class ProvisionalValues:
+    """Values of the forming bars after each tick that counts, as if every bar closed there.
 
-    Attributes:
-        slots: Shape (bars, 2): instrument and timeframe's place.
-        values: Shape (bars, `VALUES`). Both are views that the next call overwrites.
+    They follow from the ticks alone: how those were cut into records changes none. Late ticks and
+    ticks outside the session have none. What it gives are views that the next ticks overwrite.
     """
 
-    slots: IntArray
-    values: FloatArray
+    _buffers: arrays.ProvisionalBuffers
+    count: int = 0
+
+    @property
+    def ticks(self) -> IntArray:
+        """Shape (count, 2): which tick of the record, and its instrument's number."""
+        return self._buffers.ticks[: self.count]
+
+    def of(self, timeframe: int) -> FloatArray:
+        """The values of one timeframe by its place: shape (count, `VALUES`)."""
+        block, lane = divmod(timeframe, LANES)
+        values: FloatArray = self._buffers.values[: self.count, block, :, lane]
+        return values
+
+
+EachTick: TypeAlias = Callable[[ProvisionalValues], None]
+"""Hears of the ticks of a record in order, some at a time, before the bars it closes are told."""
 
 
 class Engine:
@@ -82,39 +99,41 @@ class Engine:
         self.tables = state if state is not None else tables.empty(self.config)
         self.fired_at = {rule.key: np.zeros(len(self.tables.live), np.int64) for rule in rules}
         self._progress = np.zeros(arrays.PROGRESS_WIDTH, np.int64)
+        self._rows = 1  # of provisional values: none before somebody wants them
         self._allocate()
 
-    def apply(self, record: bytes) -> tuple[ClosedBars, list[RuleHit]]:
+    def apply(
+        self, record: bytes, each_tick: EachTick | None = None
+    ) -> tuple[ClosedBars, list[RuleHit]]:
         """Apply one record of `ats.ticks`; a heartbeat only moves the clock.
 
-        Returns what closed, and the signals, each in order.
+        Returns what closed, and the signals, each in order. `each_tick` is told what forms.
 
         Raises:
             Unreadable: as `schemas.ticks.decode` has it, before anything changed.
         """
-        found = kernels.apply_record(record, 0, self._addresses)
-        if found == kernels.QUIET:
-            return NOTHING, []
-        if found < 0:
+        forming = each_tick is not None
+        if forming and self._rows < _FORMING:
+            self._rows = _FORMING
+            self._allocate()
+        found = kernels.apply_record(record, 0, forming, self._addresses)
+        if found in {kernels.UNREADABLE, kernels.UNKNOWN}:
             self._register_strangers(record)
-            found = kernels.apply_record(record, 0, self._addresses)
-        closed = self._closed_by(record, found)
+            found = kernels.apply_record(record, 0, forming, self._addresses)
+        if found >= 0:
+            if each_tick and found:
+                self._tell(each_tick, found)
+            return NOTHING, []
+        closed = self._closed_by(record, each_tick)
         if not len(closed):
             return closed, []
         return closed, evaluate(self._bound_rules, closed, self._keys(closed), self.fired_at)
 
-    def process(self, batch: Batch) -> tuple[ClosedBars, list[RuleHit]]:
+    def process(
+        self, batch: Batch, each_tick: EachTick | None = None
+    ) -> tuple[ClosedBars, list[RuleHit]]:
         """Apply a batch that was made here, as the record it would be."""
-        return self.apply(encode(batch))
-
-    def forming(self) -> Forming:
-        """The open bars of every instrument that had a tick in the last batch.
-
-        Computed when asked for. Rules do not see them: what a batch ends with depends on how ticks
-        were cut into batches.
-        """
-        count = kernels.provisional_values(self._addresses)
-        return Forming(self._provisional.slots[:count], self._provisional.values[:count])
+        return self.apply(encode(batch), each_tick)
 
     def seed(self, bars: StructArray) -> None:
         """Take closed bars of the past (`HISTORICAL_BAR`) into the indicators, without any output.
@@ -162,17 +181,26 @@ class Engine:
         published = facts[:, TICKS] > 0
         return ClosedBars(facts[published], values[published])
 
-    def _closed_by(self, record: bytes, found: int) -> ClosedBars:
+    def _closed_by(self, record: bytes, each_tick: EachTick | None) -> ClosedBars:
         """The bars a record closes, of which the kernel may have had room for some only."""
         parts: list[ClosedBars] = []
-        while found == kernels.LOOK:
-            at, count = self._progress.tolist()
+        while True:
+            at, count, forming = self._progress.tolist()
+            if each_tick and forming:
+                self._tell(each_tick, forming)
             if count:
                 parts.append(self._closed(count))
             if at > _rows_in(record):
-                break
-            found = kernels.apply_record(record, at, self._addresses)
-        return joined(parts)
+                return joined(parts)
+            found = kernels.apply_record(record, at, each_tick is not None, self._addresses)
+            if found >= 0:
+                if each_tick and found:
+                    self._tell(each_tick, found)
+                return joined(parts)
+
+    def _tell(self, each_tick: EachTick, count: int) -> None:
+        self._forming.count = count
+        each_tick(self._forming)
 
     def _register_strangers(self, record: bytes) -> None:
         """Give each instrument of the record a row."""
@@ -204,15 +232,12 @@ class Engine:
             captures=self._captures,
         )
         self.talib.grow(capacity)
-        # zeros take no memory before they are written
-        self._provisional = arrays.ProvisionalBuffers(
-            dirty=np.zeros(2 + 2 * capacity, np.int64),
-            slots=np.zeros((bars, 2), np.int64),
-            values=np.zeros((bars, len(VALUES))),
+        provisional = arrays.ProvisionalBuffers(
+            ticks=np.zeros((self._rows, 2), np.int64),
+            values=tables.blank((self._rows, tables.blocks_of(frames), len(VALUES), LANES)),
         )
-        self._addresses = arrays.addresses_of(
-            self.tables, self._out, self._provisional, self._progress
-        )
+        self._forming = ProvisionalValues(provisional)
+        self._addresses = arrays.addresses_of(self.tables, self._out, provisional, self._progress)
         for key, moments in self.fired_at.items():
             self.fired_at[key] = np.concatenate(
                 [moments, np.zeros(capacity - len(moments), np.int64)]

@@ -1,4 +1,8 @@
-"""Incremental indicators: values for the next bar; `commit` makes it part of the state.
+"""Incremental indicators: values for the next bar; a commit makes it part of the state.
+
+A formula serves four timeframes at once (`streams.engine.lanes`), and both a bar that is forming
+and one that is final: `lane` is the timeframe whose bar is final and enters the state, `FORMING`
+when none does. `s` and `out` are addresses, of the state and of the row for the values.
 
 Recurrences and their seeds are TA-Lib's, equal to it within 1e-9. Windows keep sums over all but
 the newest bar, made anew at each commit: sums of whole paise are exact, and a provisional value
@@ -16,7 +20,8 @@ from typing import Final
 
 import numpy as np
 
-from streams.engine.compiled import FloatArray, IntArray, inner
+from streams.engine.compiled import inlined
+from streams.engine.lanes import BarLanes, Lanes, get, keep, larger, magnitude, put, select
 from streams.engine.layout import (
     ADX,
     AT_ADX,
@@ -29,6 +34,7 @@ from streams.engine.layout import (
     AT_LOW,
     AT_MACD,
     AT_OBV,
+    AT_OPEN,
     AT_RSI,
     AT_SUPERTREND,
     AT_VOLUME,
@@ -42,7 +48,6 @@ from streams.engine.layout import (
     BIT_KELTNER,
     BIT_MACD,
     BIT_OBV,
-    BIT_PROFILE,
     BIT_RSI,
     BIT_SUPERTREND,
     CHANNEL,
@@ -62,175 +67,158 @@ from streams.engine.layout import (
     OBV,
     PLUS_DM,
     RANGE_SUM,
-    RING,
     SIGNAL,
     SLOW,
     TREND,
     UPPER,
     WINDOWED,
 )
-from streams.engine.volume_profile import volume_profile
-from streams.engine.windows import cci, channels, precompute, push_bar, windowed
+from streams.engine.windows import cci, channels, windowed
+
+FORMING: Final = -1
+"""In place of a lane: no bar is final."""
 
 _TINY: Final = 1e-14  # TA-Lib's TA_IS_ZERO
+_NAN: Final = np.nan
 
 
-@inner
-def compute(  # noqa: PLR0917 (kernels take no names)
-    wanted: int,
-    s: FloatArray,
-    prices: IntArray,
-    volumes: FloatArray,
-    out: FloatArray,
-    bins: FloatArray,
-    commit: bool,
-) -> None:
-    """Complete `out`, whose first columns hold the bar's prices and volume.
-
-    `commit` makes the bar part of the state, because it is final.
-    """
-    n = int(s[BARS])
-    recursive(wanted, n, s, out, commit)
+@inlined
+def compute(wanted: int, s: int, bar: BarLanes, out: int, lane: int) -> None:
+    """Write prices, volume and indicators of a bar of each timeframe."""
+    n = get(s, BARS)
+    put(out, AT_OPEN, bar.open)
+    put(out, AT_HIGH, bar.high)
+    put(out, AT_LOW, bar.low)
+    put(out, AT_CLOSE, bar.close)
+    put(out, AT_VOLUME, bar.volume)
+    recursive(wanted, n, s, bar, out, lane)
     if wanted & WINDOWED:
-        windowed(wanted, n, s, out)
-        channels(wanted, n, s, out, commit)
-    if wanted & BIT_CCI and n >= 19:
-        out[AT_CCI] = cci(n, s, prices, out)
-    if wanted & BIT_PROFILE and n >= RING - 1:
-        volume_profile(n, prices, volumes, out, bins)
-    if commit:
-        push_bar(n, s, prices, volumes, out)
-        if wanted & WINDOWED:
-            precompute(wanted, n, s, prices, volumes)
+        windowed(wanted, n, s, bar, out)
+        channels(wanted, n, s, bar, out, lane)
+    if wanted & BIT_CCI:
+        put(out, AT_CCI, select(n >= 19.0, cci(s, bar), _NAN))
 
 
-@inner
-def recursive(wanted: int, n: int, s: FloatArray, out: FloatArray, commit: bool) -> None:
+@inlined
+def recursive(wanted: int, n: Lanes, s: int, bar: BarLanes, out: int, lane: int) -> None:  # noqa: PLR0917 (kernels take no names)
     """Indicators that follow from their own last value."""
     if wanted & BIT_EMA:
-        emas(n, s, out, commit)
+        emas(n, s, bar.close, out, lane)
     if wanted & BIT_MACD:
-        macd(n, s, out, commit)
+        macd(n, s, bar.close, out, lane)
     if wanted & BIT_RSI:
-        rsi(n, s, out, commit)
+        rsi(n, s, bar.close, out, lane)
     if wanted & (BIT_ATR | BIT_ADX | BIT_KELTNER | BIT_SUPERTREND):
-        true_range_indicators(wanted, n, s, out, commit)
+        true_range_indicators(wanted, n, s, bar, out, lane)
     if wanted & BIT_OBV:
-        balance = obv(n, s, out)
-        out[AT_OBV] = balance
-        if commit:
-            s[OBV] = balance
+        balance = obv(n, s, bar)
+        put(out, AT_OBV, balance)
+        if lane >= 0:
+            keep(s, OBV, balance, lane)
 
 
-@inner
-def ema(value: float, close: float, n: int, period: int) -> float:
+@inlined
+def ema(value: Lanes, close: Lanes, n: Lanes, period: float) -> Lanes:
     """Exponential moving average; the seed is the mean of the first `period` closes."""
-    if n >= period:
-        return value + (close - value) * (2.0 / (period + 1))
     total = value + close
-    return total / period if n == period - 1 else total
+    seed = select(n == period - 1.0, total / period, total)
+    return select(n >= period, value + (close - value) * (2.0 / (period + 1.0)), seed)
 
 
-@inner
-def emas(n: int, s: FloatArray, out: FloatArray, commit: bool) -> None:
+@inlined
+def emas(n: Lanes, s: int, close: Lanes, out: int, lane: int) -> None:
     """EMA 9, 21, 50 and 200."""
-    close = out[AT_CLOSE]
-    fast, slow, middle, long = (
-        ema(s[EMA_9], close, n, 9),
-        ema(s[EMA_21], close, n, 21),
-        ema(s[EMA_50], close, n, 50),
-        ema(s[EMA_200], close, n, 200),
-    )
-    out[AT_EMA] = fast if n >= 8 else np.nan
-    out[AT_EMA + 1] = slow if n >= 20 else np.nan
-    out[AT_EMA + 2] = middle if n >= 49 else np.nan
-    out[AT_EMA + 3] = long if n >= 199 else np.nan
-    if commit:
-        s[EMA_9], s[EMA_21], s[EMA_50], s[EMA_200] = fast, slow, middle, long
+    ema_9, ema_21 = ema(get(s, EMA_9), close, n, 9.0), ema(get(s, EMA_21), close, n, 21.0)
+    ema_50, ema_200 = ema(get(s, EMA_50), close, n, 50.0), ema(get(s, EMA_200), close, n, 200.0)
+    put(out, AT_EMA, select(n >= 8.0, ema_9, _NAN))
+    put(out, AT_EMA + 1, select(n >= 20.0, ema_21, _NAN))
+    put(out, AT_EMA + 2, select(n >= 49.0, ema_50, _NAN))
+    put(out, AT_EMA + 3, select(n >= 199.0, ema_200, _NAN))
+    if lane >= 0:
+        keep(s, EMA_9, ema_9, lane)
+        keep(s, EMA_21, ema_21, lane)
+        keep(s, EMA_50, ema_50, lane)
+        keep(s, EMA_200, ema_200, lane)
 
 
-@inner
-def macd(n: int, s: FloatArray, out: FloatArray, commit: bool) -> None:
+@inlined
+def macd(n: Lanes, s: int, close: Lanes, out: int, lane: int) -> None:
     """MACD 12, 26, 9.
 
     As in TA-Lib, the fast average is seeded with the last 12 of the first 26 closes.
     """
-    close = out[AT_CLOSE]
-    signal, line = s[SIGNAL], 0.0
-    if n >= 26:
-        fast, slow = (
-            s[FAST] + (close - s[FAST]) * (2.0 / 13),
-            s[SLOW] + (close - s[SLOW]) * (2.0 / 27),
-        )
-        line = fast - slow
-        if n >= 34:
-            signal += (line - signal) * 0.2
-        else:
-            signal += line
-            if n == 33:
-                signal /= 9.0
-    else:
-        fast = s[FAST] + close if n >= 14 else 0.0
-        slow = s[SLOW] + close
-        if n == 25:
-            fast /= 12.0
-            slow /= 26.0
-            signal = fast - slow
-    if n >= 33:
-        out[AT_MACD], out[AT_MACD + 1], out[AT_MACD + 2] = line, signal, line - signal
-    if commit:
-        s[FAST], s[SLOW], s[SIGNAL] = fast, slow, signal
+    fast, slow, signal = get(s, FAST), get(s, SLOW), get(s, SIGNAL)
+    ready, seeded = n >= 26.0, n == 25.0
+    fast_seed, slow_seed = select(n >= 14.0, fast + close, 0.0), slow + close
+    fast_seed = select(seeded, fast_seed / 12.0, fast_seed)
+    slow_seed = select(seeded, slow_seed / 26.0, slow_seed)
+    fast = select(ready, fast + (close - fast) * (2.0 / 13.0), fast_seed)
+    slow = select(ready, slow + (close - slow) * (2.0 / 27.0), slow_seed)
+    line = fast - slow
+    total = select(ready, signal + line, select(seeded, line, signal))
+    total = select(n == 33.0, total / 9.0, total)
+    signal = select(n >= 34.0, signal + (line - signal) * 0.2, total)
+    put(out, AT_MACD, select(n >= 33.0, line, _NAN))
+    put(out, AT_MACD + 1, select(n >= 33.0, signal, _NAN))
+    put(out, AT_MACD + 2, select(n >= 33.0, line - signal, _NAN))
+    if lane >= 0:
+        keep(s, FAST, fast, lane)
+        keep(s, SLOW, slow, lane)
+        keep(s, SIGNAL, signal, lane)
 
 
-@inner
-def wilder(value: float, sample: float, n: int, period: int) -> float:
+@inlined
+def wilder(value: Lanes, sample: Lanes, n: Lanes, period: float) -> Lanes:
     """Wilder's smoothing; the seed is the mean of the first `period` samples.
 
     The first sample is that of bar 1.
     """
-    if n > period:
-        return (value * (period - 1) + sample) / period
-    total = value + sample
-    return total / period if n == period else total
+    total = select(n > period, value * (period - 1.0) + sample, value + sample)
+    return select(n >= period, total / period, total)
 
 
-@inner
-def rsi(n: int, s: FloatArray, out: FloatArray, commit: bool) -> None:
+@inlined
+def rsi(n: Lanes, s: int, close: Lanes, out: int, lane: int) -> None:
     """RSI 14."""
-    change = out[AT_CLOSE] - s[LAST_CLOSE] if n > 0 else 0.0
-    gain, loss = wilder(s[GAIN], max(change, 0.0), n, 14), wilder(s[LOSS], max(-change, 0.0), n, 14)
-    if n >= 14:
-        moved = gain + loss
-        out[AT_RSI] = 100.0 * (gain / moved) if moved > _TINY else 0.0
-    if commit:
-        s[GAIN], s[LOSS] = gain, loss
+    change = select(n > 0.0, close - get(s, LAST_CLOSE), 0.0)
+    gain = wilder(get(s, GAIN), larger(change, 0.0), n, 14.0)
+    loss = wilder(get(s, LOSS), larger(0.0 - change, 0.0), n, 14.0)
+    moved = gain + loss
+    value = select(moved > _TINY, 100.0 * (gain / moved), 0.0)
+    put(out, AT_RSI, select(n >= 14.0, value, _NAN))
+    if lane >= 0:
+        keep(s, GAIN, gain, lane)
+        keep(s, LOSS, loss, lane)
 
 
-@inner
-def true_range_indicators(
-    wanted: int, n: int, s: FloatArray, out: FloatArray, commit: bool
+@inlined
+def true_range_indicators(  # noqa: PLR0917 (kernels take no names)
+    wanted: int, n: Lanes, s: int, bar: BarLanes, out: int, lane: int
 ) -> None:
     """Indicators made of true ranges.
 
     ATR 14 and 10, the directional system, Keltner's channel, Supertrend.
     """
-    high, low, before = out[AT_HIGH], out[AT_LOW], s[LAST_CLOSE]
-    true_range = max(high - low, abs(high - before), abs(low - before)) if n > 0 else 0.0
-    atr_14, atr_10 = wilder(s[ATR_14], true_range, n, 14), wilder(s[ATR_10], true_range, n, 10)
-    if wanted & BIT_ATR and n >= 14:
-        out[AT_ATR] = atr_14
+    before = get(s, LAST_CLOSE)
+    gap = larger(bar.high - bar.low, magnitude(bar.high - before))
+    true_range = select(n > 0.0, larger(gap, magnitude(bar.low - before)), 0.0)
+    atr_14 = wilder(get(s, ATR_14), true_range, n, 14.0)
+    atr_10 = wilder(get(s, ATR_10), true_range, n, 10.0)
+    if wanted & BIT_ATR:
+        put(out, AT_ATR, select(n >= 14.0, atr_14, _NAN))
     if wanted & BIT_KELTNER:
-        keltner(n, true_range, s, out, commit)
+        keltner(n, true_range, s, bar, out, lane)
     if wanted & BIT_ADX:
-        adx(n, true_range, s, out, commit)
-    if wanted & BIT_SUPERTREND and n >= 10:
-        supertrend(n, atr_10, s, out, commit)
-    if commit:
-        s[ATR_14], s[ATR_10] = atr_14, atr_10
+        adx(n, true_range, s, bar, out, lane)
+    if wanted & BIT_SUPERTREND:
+        supertrend(n, atr_10, s, bar, out, lane)
+    if lane >= 0:
+        keep(s, ATR_14, atr_14, lane)
+        keep(s, ATR_10, atr_10, lane)
 
 
-@inner
-def keltner(n: int, true_range: float, s: FloatArray, out: FloatArray, commit: bool) -> None:
+@inlined
+def keltner(n: Lanes, true_range: Lanes, s: int, bar: BarLanes, out: int, lane: int) -> None:  # noqa: PLR0917 (kernels take no names)
     """Keltner's channel: EMA 20 of typical prices, and 2 ATR 10.
 
     Seeded like TA-Lib's with the ten ranges up to bar 19.
@@ -238,71 +226,69 @@ def keltner(n: int, true_range: float, s: FloatArray, out: FloatArray, commit: b
     Source: Keltner (1960), How to Make Money in Commodities; Raschke and Connors (1995), Street
         Smarts, for the ATR.
     """
-    middle = ema(s[CHANNEL], (out[AT_HIGH] + out[AT_LOW] + out[AT_CLOSE]) / 3.0, n, 20)
-    atr = wilder(s[CHANNEL_ATR], true_range, n - 9, 10) if n > 9 else 0.0
-    if n >= 19:
-        out[AT_KELTNER] = middle + 2.0 * atr
-        out[AT_KELTNER + 1] = middle
-        out[AT_KELTNER + 2] = middle - 2.0 * atr
-    if commit:
-        s[CHANNEL], s[CHANNEL_ATR] = middle, atr
+    middle = ema(get(s, CHANNEL), (bar.high + bar.low + bar.close) / 3.0, n, 20.0)
+    atr = select(n > 9.0, wilder(get(s, CHANNEL_ATR), true_range, n - 9.0, 10.0), 0.0)
+    put(out, AT_KELTNER, select(n >= 19.0, middle + 2.0 * atr, _NAN))
+    put(out, AT_KELTNER + 1, select(n >= 19.0, middle, _NAN))
+    put(out, AT_KELTNER + 2, select(n >= 19.0, middle - 2.0 * atr, _NAN))
+    if lane >= 0:
+        keep(s, CHANNEL, middle, lane)
+        keep(s, CHANNEL_ATR, atr, lane)
 
 
-@inner
-def adx(n: int, true_range: float, s: FloatArray, out: FloatArray, commit: bool) -> None:
+@inlined
+def adx(n: Lanes, true_range: Lanes, s: int, bar: BarLanes, out: int, lane: int) -> None:  # noqa: PLR0917 (kernels take no names)
     """ADX 14 with +DI and -DI."""
-    plus = minus = 0.0
-    if n > 0:
-        up, down = out[AT_HIGH] - s[LAST_HIGH], s[LAST_LOW] - out[AT_LOW]
-        if down > 0 and up < down:
-            minus = down
-        elif up > 0 and up > down:
-            plus = up
-    average = s[ADX]
-    if n < 14:
-        plus, minus, total = s[PLUS_DM] + plus, s[MINUS_DM] + minus, s[RANGE_SUM] + true_range
-    else:
-        plus += s[PLUS_DM] - s[PLUS_DM] / 14
-        minus += s[MINUS_DM] - s[MINUS_DM] / 14
-        total = s[RANGE_SUM] - s[RANGE_SUM] / 14 + true_range
-        plus_di = minus_di = 0.0
-        if total > _TINY:
-            plus_di, minus_di = 100.0 * (plus / total), 100.0 * (minus / total)
-            if plus_di + minus_di > _TINY:
-                index = 100.0 * (abs(minus_di - plus_di) / (plus_di + minus_di))
-                average = (average * 13 + index) / 14 if n > 27 else average + index
-        if n == 27:
-            average /= 14
-        out[AT_ADX + 1], out[AT_ADX + 2] = plus_di, minus_di
-        if n >= 27:
-            out[AT_ADX] = average
-    if commit:
-        s[PLUS_DM], s[MINUS_DM], s[RANGE_SUM], s[ADX] = plus, minus, total, average
+    up, down = bar.high - get(s, LAST_HIGH), get(s, LAST_LOW) - bar.low
+    plus, minus, total = get(s, PLUS_DM), get(s, MINUS_DM), get(s, RANGE_SUM)
+    smooth = n >= 14.0
+    rose, fell = (n > 0.0) & (up > 0.0) & (up > down), (n > 0.0) & (down > 0.0) & (up < down)
+    plus = select(rose, up, 0.0) + select(smooth, plus - plus / 14.0, plus)
+    minus = select(fell, down, 0.0) + select(smooth, minus - minus / 14.0, minus)
+    total = select(smooth, total - total / 14.0, total) + true_range
+    plus_di = select(total > _TINY, 100.0 * (plus / total), 0.0)
+    minus_di = select(total > _TINY, 100.0 * (minus / total), 0.0)
+    both = plus_di + minus_di
+    average, index = get(s, ADX), 100.0 * (magnitude(minus_di - plus_di) / both)
+    known = smooth & (both > _TINY)
+    taken = select(n > 27.0, average * 13.0 + index, average + index)
+    average = select(known, taken, average)
+    average = select((n == 27.0) | ((n > 27.0) & known), average / 14.0, average)
+    put(out, AT_ADX, select(n >= 27.0, average, _NAN))
+    put(out, AT_ADX + 1, select(smooth, plus_di, _NAN))
+    put(out, AT_ADX + 2, select(smooth, minus_di, _NAN))
+    if lane >= 0:
+        keep(s, PLUS_DM, plus, lane)
+        keep(s, MINUS_DM, minus, lane)
+        keep(s, RANGE_SUM, total, lane)
+        keep(s, ADX, average, lane)
 
 
-@inner
-def supertrend(n: int, atr: float, s: FloatArray, out: FloatArray, commit: bool) -> None:
+@inlined
+def supertrend(n: Lanes, atr: Lanes, s: int, bar: BarLanes, out: int, lane: int) -> None:  # noqa: PLR0917 (kernels take no names)
     """Supertrend 10, 3: direction 1 above the line, -1 below.
 
     Source: Seban (2008), Tout le monde mérite d'être riche.
     """
-    close, before, middle = out[AT_CLOSE], s[LAST_CLOSE], (out[AT_HIGH] + out[AT_LOW]) / 2.0
-    upper, lower, trend = middle + 3.0 * atr, middle - 3.0 * atr, 1.0
-    if n > 10:
-        if not (upper < s[UPPER] or before > s[UPPER]):
-            upper = s[UPPER]
-        if not (lower > s[LOWER] or before < s[LOWER]):
-            lower = s[LOWER]
-        risen = close > upper if s[TREND] < 0 else close >= lower
-        trend = 1.0 if risen else -1.0
-    out[AT_SUPERTREND], out[AT_SUPERTREND + 1] = lower if trend > 0 else upper, trend
-    if commit:
-        s[UPPER], s[LOWER], s[TREND] = upper, lower, trend
+    last_upper, last_lower, trend = get(s, UPPER), get(s, LOWER), get(s, TREND)
+    before, middle = get(s, LAST_CLOSE), (bar.high + bar.low) / 2.0
+    upper, lower = middle + 3.0 * atr, middle - 3.0 * atr
+    first = n <= 10.0
+    upper = select(first | (upper < last_upper) | (before > last_upper), upper, last_upper)
+    lower = select(first | (lower > last_lower) | (before < last_lower), lower, last_lower)
+    risen = ((trend < 0.0) & (bar.close > upper)) | ((trend >= 0.0) & (bar.close >= lower))
+    trend = select(first | risen, 1.0, -1.0)
+    put(out, AT_SUPERTREND, select(n >= 10.0, select(trend > 0.0, lower, upper), _NAN))
+    put(out, AT_SUPERTREND + 1, select(n >= 10.0, trend, _NAN))
+    if lane >= 0:
+        keep(s, UPPER, select(n >= 10.0, upper, 0.0), lane)
+        keep(s, LOWER, select(n >= 10.0, lower, 0.0), lane)
+        keep(s, TREND, select(n >= 10.0, trend, 0.0), lane)
 
 
-@inner
-def obv(n: int, s: FloatArray, out: FloatArray) -> float:
+@inlined
+def obv(n: Lanes, s: int, bar: BarLanes) -> Lanes:
     """On-balance volume."""
-    if n == 0 or out[AT_CLOSE] > s[LAST_CLOSE]:
-        return float(s[OBV] + out[AT_VOLUME])
-    return float(s[OBV] - out[AT_VOLUME]) if out[AT_CLOSE] < s[LAST_CLOSE] else float(s[OBV])
+    balance, before = get(s, OBV), get(s, LAST_CLOSE)
+    fallen = select(bar.close < before, balance - bar.volume, balance)
+    return select((n == 0.0) | (bar.close > before), balance + bar.volume, fallen)

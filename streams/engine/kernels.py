@@ -17,11 +17,10 @@ from numba import carray, int64
 from schemas.ticks import HEADER, MAGIC, NO_VOLUME, SCHEMA_VERSION, TICK
 from schemas.units import NS_PER_SECOND
 from streams.engine.arrays import (
-    BATCH,
     CLOSED,
-    COUNT,
-    LIST,
     NEXT_ROW,
+    PROVISIONAL,
+    Out,
     open_out,
     open_progress,
     open_provisional,
@@ -37,7 +36,7 @@ from streams.engine.bars import (
     open_for_tick,
     session_at,
     update,
-    write_prices,
+    write_provisional,
 )
 from streams.engine.compiled import (
     FloatArray,
@@ -45,14 +44,14 @@ from streams.engine.compiled import (
     StructArray,
     bytes_address,
     compiled,
+    inlined,
     inner,
+    opener,
     pointer,
     prefetch,
 )
-from streams.engine.indicators import compute
 from streams.engine.layout import (
     ANCHOR,
-    BAR_WIDTH,
     CLOCK,
     CLOSE,
     COMMITTED,
@@ -82,7 +81,7 @@ from streams.engine.layout import (
     TIME,
     VOLUME,
 )
-from streams.engine.session_indicators import OPENING_RANGE, compute_day
+from streams.engine.session_indicators import OPENING_RANGE
 from streams.engine.tables import ALLOWED_LATENESS, NEVER, Tables
 
 _DAY: Final = 86_400 * NS_PER_SECOND
@@ -94,65 +93,83 @@ _KIND: Final = SCHEMA_VERSION << 16 | MAGIC  # the first four bytes of a record 
 _CLOCK_WORD: Final = 1  # where a record's header has its clock, in words
 HEADER_BYTES: Final = HEADER.itemsize
 ROW_BYTES: Final = TICK.itemsize
-QUIET: Final = 0
-LOOK: Final = 1
 UNREADABLE: Final = -1
 UNKNOWN: Final = -2
-_NEXT: Final = 2  # the same, in instruments looked at
+LOOK: Final = -3
 
 
 @compiled
-def apply_record(record: bytes, first: int, addresses: IntArray) -> int:
+def apply_record(record: bytes, first: int, each_tick: bool, addresses: IntArray) -> int:
     """Apply a record of ticks from row `first` on, then move the market clock on to the record's.
 
-    Returns `QUIET` when no bar closed, else `LOOK`: `progress` then tells how many closed bars were
-    written and which row to go on with. It stops early while every open bar still fits, so that the
-    caller can take the closed ones and call again.
+    With `each_tick` the values of the instrument's forming bars are written after every tick that
+    counts. Returns how many rows of them there are when that is all, else `LOOK`: `progress` then
+    tells how many, how many bars closed, and which row to go on with. It stops
+    early while every open bar still fits, so that the caller can take them and call again.
 
     Before anything changed it returns `UNREADABLE`, where `schemas.ticks.decode` tells why, or
     `UNKNOWN`, when an instrument has no row yet.
     """
+    start, size = bytes_address(record), rows_in(record)
+    if size < 0:
+        return UNREADABLE
     tables, out = open_tables(addresses), open_out(addresses)
-    length, start = len(record), bytes_address(record)
-    if length < HEADER_BYTES:
-        return UNREADABLE
-    head = carray(pointer(start), (HEADER_BYTES // 8,), np.int64)
-    size = head[0] >> 32 & 0xFFFFFFFF
-    if head[0] & 0xFFFFFFFF != _KIND or length != HEADER_BYTES + size * ROW_BYTES:
-        return UNREADABLE
     rows = carray(pointer(start + HEADER_BYTES), (size, ROW_BYTES // 8), np.int64)
-    dirty, progress = open_provisional(addresses).dirty, open_progress(addresses)
     if first == 0:
         verdict = check_rows(rows, tables)
         if verdict < 0:
             return verdict
-        dirty[COUNT] = 0
-        dirty[BATCH] += 1
-    market, count = tables.market, int64(0)
-    room, at = (len(tables.order) + 1) * len(tables.spans), first
-    while at < size and len(out.facts) - count >= room:
-        row = rows[at]
+    provisional, progress = open_provisional(addresses), open_progress(addresses)
+    count, written, at = int64(0), int64(0), first
+    room = (len(tables.order) + 1) * len(tables.spans)
+    while at < size and len(out.facts) - count >= room and written < len(provisional.ticks):
+        i = number_of(rows[at, INSTRUMENT_WORD] & KEY_BITS, tables.lookup)
+        counts, count = apply_row(rows[at], i, tables, out, count)
+        if counts and each_tick:
+            provisional.ticks[written, 0], provisional.ticks[written, 1] = at, i
+            write_provisional(i, tables, provisional.values[written])
+            written += 1
         at += 1
-        i = number_of(row[INSTRUMENT_WORD] & KEY_BITS, tables.lookup)
-        if row[ROW_CLOCK] > market[CLOCK]:
-            count = advance_to(row[ROW_CLOCK], tables, out, count)
-        market[TICKS_SEEN] += 1
-        live, moment = tables.live[i], row[TIME]
-        complete = True
-        if live[TICKS] == 0 or moment < live[START] or moment >= live[END]:
-            accepted, complete, count = open_for_tick(row, i, tables, out, count)
-            if not accepted:
-                continue
-        update(row, live, market, complete)
-        mark_dirty(i, dirty, len(tables.live))
-    if len(out.facts) - count >= room:
-        count = advance_to(head[_CLOCK_WORD], tables, out, count)
-        at = size + 1
-    progress[NEXT_ROW], progress[CLOSED] = at, count
-    return LOOK if count > 0 or at <= size else QUIET
+    if at == size and len(out.facts) - count >= room:
+        clock = carray(pointer(start), (HEADER_BYTES // 8,), np.int64)[_CLOCK_WORD]
+        count = advance_to(clock, tables, out, count)
+        if count == 0:
+            return int(written)
+        at += 1
+    progress[NEXT_ROW], progress[CLOSED], progress[PROVISIONAL] = at, count, written
+    return LOOK
 
 
-@inner
+@opener
+def rows_in(record: bytes) -> int:
+    """How many rows a record of ticks has; `UNREADABLE` where header or length say it is none."""
+    length = len(record)
+    if length < HEADER_BYTES:
+        return UNREADABLE
+    kind = carray(pointer(bytes_address(record)), (1,), np.int64)[0]
+    size = kind >> 32 & 0xFFFFFFFF
+    if kind & 0xFFFFFFFF != _KIND or length != HEADER_BYTES + size * ROW_BYTES:
+        return UNREADABLE
+    return int(size)
+
+
+@inlined
+def apply_row(row: IntArray, i: int, tables: Tables, out: Out, count: int) -> tuple[bool, int]:
+    """Apply one tick; says whether it counts, and the number of closed bars."""
+    market, live, moment = tables.market, tables.live[i], row[TIME]
+    if row[ROW_CLOCK] > market[CLOCK]:
+        count = advance_to(row[ROW_CLOCK], tables, out, count)
+    market[TICKS_SEEN] += 1
+    complete = True
+    if live[TICKS] == 0 or moment < live[START] or moment >= live[END]:
+        accepted, complete, count = open_for_tick(row, i, tables, out, count)
+        if not accepted:
+            return False, count
+    update(row, live, market, complete)
+    return True, count
+
+
+@inlined
 def check_rows(rows: IntArray, tables: Tables) -> int:
     """Check each row as `schemas.ticks.decode` does; `UNKNOWN` if an instrument has no row yet.
 
@@ -173,10 +190,10 @@ def check_rows(rows: IntArray, tables: Tables) -> int:
             unknown = True
         else:
             prefetch_row(tables.live, i)
-    return UNKNOWN if unknown else QUIET
+    return UNKNOWN if unknown else 0
 
 
-@inner
+@inlined
 def number_of(key: int, lookup: IntArray) -> int:
     """The number of the instrument with that key, -1 where unknown."""
     mask = len(lookup) - 1
@@ -188,62 +205,11 @@ def number_of(key: int, lookup: IntArray) -> int:
 
 
 @inner
-def mark_dirty(i: int, dirty: IntArray, capacity: int) -> None:
-    """Note that the instrument had a tick in this batch, once."""
-    if dirty[LIST + capacity + i] != dirty[BATCH]:
-        dirty[LIST + capacity + i] = dirty[BATCH]
-        dirty[LIST + dirty[COUNT]] = i
-        dirty[COUNT] += 1
-
-
-@inner
 def prefetch_row(table: IntArray | FloatArray, i: int) -> None:
     """Have row `i` brought into the cache: rows of thousands of instruments do not fit there."""
     address, size = table[i].ctypes.data, table[i].size * table.itemsize
     for line in range(0, size + _LINE, _LINE):
         prefetch(address + line)
-
-
-@compiled
-def provisional_values(addresses: IntArray) -> int:
-    """Write the values that forming bars would have if they closed now; returns how many.
-
-    Of the instruments that had a tick in the last batch.
-    """
-    tables, provisional = open_tables(addresses), open_provisional(addresses)
-    count, dirty, wanted = 0, provisional.dirty, tables.wanted[0]
-    bar = np.empty(BAR_WIDTH, np.int64)
-    for nth in range(dirty[COUNT]):
-        if nth + _NEXT < dirty[COUNT]:
-            soon = dirty[LIST + nth + _NEXT]
-            prefetch_row(tables.live, soon)
-            prefetch_row(tables.due, soon)
-            prefetch_row(tables.bars, soon)
-            prefetch_row(tables.indicators, soon)
-            prefetch_row(tables.days, soon)
-        i = dirty[LIST + nth]
-        live = tables.live[i]
-        for k in range(len(tables.spans)):
-            if tables.due[i, k] == _NEVER:
-                continue
-            bar[:] = tables.bars[i, k]  # place 0 stays empty
-            if live[TICKS] > 0:
-                add(bar, live)
-            out = provisional.values[count]
-            write_prices(bar, out)
-            compute(
-                wanted,
-                tables.indicators[i, k],
-                tables.prices[i, k],
-                tables.volumes[i, k],
-                out,
-                tables.bins,
-                False,
-            )
-            compute_day(wanted, live, tables.days[i], True, tables.due[i, k], out)
-            provisional.slots[count, 0], provisional.slots[count, 1] = i, k
-            count += 1
-    return count
 
 
 @compiled
@@ -273,6 +239,7 @@ def seed(rows: StructArray, numbers: IntArray, places: IntArray, addresses: IntA
             places[nth] = -1
             continue
         seeded += 1
+        tables.noted[i] = 0
         bar[START], bar[OPEN], bar[HIGH], bar[LOW], bar[CLOSE] = (
             row.start,
             row.open,

@@ -79,8 +79,8 @@ MARKET_WIDTH: Final = 8
 ) = range(12)
 DAY_WIDTH: Final = 12
 
-# `indicators`, float64: the recurrences of one instrument and timeframe. During warm-up each is
-# the running sum of its seed.
+# `states`, float64: the recurrences of one instrument, a lane for each timeframe. During warm-up
+# each is the running sum of its seed.
 (
     BARS,  # closed so far
     LAST_CLOSE,
@@ -128,9 +128,21 @@ DAY_WIDTH: Final = 12
     INDICATOR_WIDTH,  # how many there are: stays last
 ) = range(44)
 
+# Behind them in `states`, what follows from the rest and no snapshot holds. Of an open longer bar
+# without the open minute, as `note_longer_bars` left it:
+(
+    FIRST_OPEN,  # 0 when nothing is in it yet
+    HIGH_BEFORE,
+    LOW_BEFORE,
+    VOLUME_BEFORE,
+    RANGE_KNOWN,  # 1: the bar ends with the day's opening range or later
+) = range(INDICATOR_WIDTH, INDICATOR_WIDTH + 5)
+TYPICALS: Final = RANGE_KNOWN + 1  # 60 x typical price of the last 19 bars, as a ring
+
 # `prices`, int32, and `volumes`, float64: the last bars of one instrument and timeframe as rings.
 CLOSES: Final = 50
 RING: Final = 20
+STATE_WIDTH: Final = TYPICALS + RING - 1
 HIGHS: Final = CLOSES  # where the ring of highs begins, after that of closes
 LOWS: Final = CLOSES + RING
 PRICES_WIDTH: Final = CLOSES + 2 * RING

@@ -76,4 +76,3 @@ def warm_up(tell: Callable[[Compiled], None] = lambda _: None) -> None:
     with watched(tell):
         engine.seed(np.zeros(0, HISTORICAL_BAR))
         engine.process(ticks.Batch(moment, moment, 0, rows))
-        engine.forming()

@@ -96,8 +96,10 @@ def restore(value: bytes, rules: tuple[Rule, ...], config: EngineConfig | None =
 
 
 def _fill(state: Tables, parts: dict[str, memoryview]) -> None:
-    for name, target in _written(tables.arrays(state)).items():
+    held = tables.arrays(state)
+    for name, target in _written(held).items():
         _copy(name, parts, target)
+    tables.set_indicators(state, held["indicators"])
 
 
 def _copy(name: str, parts: dict[str, memoryview], target: npt.NDArray[Any]) -> None:

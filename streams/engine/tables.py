@@ -5,6 +5,7 @@ A row per instrument, and one per instrument and timeframe.
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from streams.columns.names import VALUES
 from streams.engine import hours, layout
 from streams.engine.compiled import FloatArray, IntArray
 from streams.engine.config import EngineConfig
+from streams.engine.lanes import LANES
 
 # Dhan stamps whole seconds and sends a liquid quote about every second
 ALLOWED_LATENESS: Final = UtcNs.seconds(2)
@@ -32,7 +34,8 @@ class Tables(NamedTuple):
         due: Shape (capacity, timeframes): end of each open bar, `NEVER` where none is open.
         bars: Shape (capacity, timeframes, `BAR_WIDTH`): the longer bars; place 0 is unused.
         days: Shape (capacity, `DAY_WIDTH`).
-        indicators: Shape (capacity, timeframes, `INDICATOR_WIDTH`).
+        states: Shape (capacity, blocks, `STATE_WIDTH`, `LANES`): the recurrences; timeframe `k` is
+            lane `k % LANES` of block `k // LANES`, and lanes beyond the last hold nothing of use.
         prices: Shape (capacity, timeframes, `PRICES_WIDTH`), int32 paise: up to ₹21 million, beyond
             what a 32-bit float holds.
         volumes: Shape (capacity, timeframes, `RING`).
@@ -44,6 +47,9 @@ class Tables(NamedTuple):
         spans: Shape (timeframes,): greatest length of a bar; constant.
         wanted: Shape (1,): a bit for each indicator that is computed; constant.
         bins: Scratch of the volume profile.
+        row: Shape (values, `LANES`): scratch of a commit.
+        noted: Shape (capacity,): begin of the minute for which `states` holds what the longer bars
+            were before it (`bars.note_longer_bars`).
     """
 
     market: IntArray
@@ -51,7 +57,7 @@ class Tables(NamedTuple):
     due: IntArray
     bars: IntArray
     days: FloatArray
-    indicators: FloatArray
+    states: FloatArray
     prices: npt.NDArray[np.int32]
     volumes: FloatArray
     finals: FloatArray
@@ -61,6 +67,8 @@ class Tables(NamedTuple):
     spans: IntArray
     wanted: IntArray
     bins: FloatArray
+    row: FloatArray
+    noted: IntArray
 
 
 _PER_INSTRUMENT: Final = (
@@ -68,10 +76,11 @@ _PER_INSTRUMENT: Final = (
     "due",
     "bars",
     "days",
-    "indicators",
+    "states",
     "prices",
     "volumes",
     "finals",
+    "noted",
 )
 
 
@@ -86,7 +95,7 @@ def empty(config: EngineConfig, capacity: int = 64) -> Tables:
         due=np.full((capacity, frames), NEVER),
         bars=np.zeros((capacity, frames, layout.BAR_WIDTH), np.int64),
         days=_blank_days(capacity),
-        indicators=np.zeros((capacity, frames, layout.INDICATOR_WIDTH)),
+        states=aligned((capacity, blocks_of(frames), layout.STATE_WIDTH, LANES)),
         prices=np.zeros((capacity, frames, layout.PRICES_WIDTH), np.int32),
         volumes=np.zeros((capacity, frames, layout.RING)),
         finals=np.full((capacity, frames, len(VALUES)), np.nan),
@@ -96,6 +105,8 @@ def empty(config: EngineConfig, capacity: int = 64) -> Tables:
         spans=np.array([timeframe.ns for timeframe in config.timeframes], np.int64),
         wanted=np.array([layout.wanted_of(config.indicators)], np.int64),
         bins=np.zeros(layout.BINS),
+        row=blank((len(VALUES), LANES)),
+        noted=np.zeros(capacity, np.int64),
     )
     return with_index(fresh, nobody)
 
@@ -162,8 +173,73 @@ _SEGMENTS: Final[dict[int, Segment]] = {code: segment for segment, code in SEGME
 
 
 def arrays(tables: Tables) -> dict[str, npt.NDArray[Any]]:
-    """What a snapshot must hold; the rest follows from it and the configuration."""
+    """What a snapshot must hold; the rest follows from it and the configuration.
+
+    `indicators` is a copy that `set_indicators` takes: shape (instruments, timeframes,
+    `INDICATOR_WIDTH`).
+    """
     count = len(tables.order)
-    return {"market": tables.market} | {
-        name: getattr(tables, name)[:count] for name in _PER_INSTRUMENT
-    }
+    held = {name: getattr(tables, name)[:count] for name in _PER_INSTRUMENT}
+    names = ("live", "due", "bars", "days", "indicators", "prices", "volumes", "finals")
+    held["indicators"] = _by_timeframe(tables)
+    return {"market": tables.market} | {name: held[name] for name in names}
+
+
+def _by_timeframe(tables: Tables) -> FloatArray:
+    count, frames = len(tables.order), len(tables.spans)
+    lanes = tables.states[:count, :, : layout.INDICATOR_WIDTH].transpose(0, 1, 3, 2)
+    blocks = blocks_of(frames)
+    whole = lanes.reshape(count, blocks * LANES, layout.INDICATOR_WIDTH)
+    return np.ascontiguousarray(whole[:, :frames])
+
+
+def set_indicators(tables: Tables, indicators: FloatArray) -> None:
+    """Take what `arrays` gave; prices must be there already."""
+    count, frames = indicators.shape[:2]
+    blocks, width = blocks_of(frames), layout.STATE_WIDTH
+    lanes = np.zeros((count, blocks * LANES, width))
+    lanes[:, :frames, : layout.INDICATOR_WIDTH] = indicators
+    prices = tables.prices[:count].astype(np.int64)
+    bars = indicators[:, :, layout.BARS].astype(np.int64)
+    for back in range(1, layout.RING):
+        at = bars - back
+        found = 20.0 * sum(
+            np.take_along_axis(prices, (first + at % size)[:, :, None], axis=2)
+            for first, size in (
+                (layout.HIGHS, layout.RING),
+                (layout.LOWS, layout.RING),
+                (0, layout.CLOSES),
+            )
+        )
+        slot = (layout.TYPICALS + at % (layout.RING - 1))[:, :, None]
+        np.put_along_axis(lanes[:, :frames], slot, found, axis=2)
+    tables.states[:count] = lanes.reshape(count, blocks, LANES, width).transpose(0, 1, 3, 2)
+
+
+def blocks_of(frames: int) -> int:
+    """How many vectors of `LANES` the timeframes need."""
+    return -(-frames // LANES)
+
+
+def blank(shape: tuple[int, ...]) -> FloatArray:
+    """Rows of values that nobody wrote yet: NaN, which unwanted columns stay for ever."""
+    rows = aligned(shape)
+    rows[...] = np.nan
+    return rows
+
+
+def aligned(shape: tuple[int, ...]) -> FloatArray:
+    """Zeros that begin where a cache line does, so that no vector lies across two."""
+    size = math.prod(shape)
+    whole = np.zeros(size + _LINE)
+    first = -whole.ctypes.data // whole.itemsize % _LINE
+    return whole[first : first + size].reshape(shape)
+
+
+# where the rings of what a typical price is made of begin, and their sizes
+_TYPICAL: Final = (
+    (layout.HIGHS, layout.RING),
+    (layout.LOWS, layout.RING),
+    (0, layout.CLOSES),
+)
+_LINE: Final = 8  # doubles of a cache line

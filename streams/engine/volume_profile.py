@@ -4,17 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+import numpy as np
+
 from streams.engine.compiled import FloatArray, IntArray, inner
-from streams.engine.layout import (
-    AT_HIGH,
-    AT_LOW,
-    AT_PROFILE,
-    AT_VOLUME,
-    BINS,
-    HIGHS,
-    LOWS,
-    RING,
-)
+from streams.engine.layout import AT_HIGH, AT_LOW, AT_PROFILE, AT_VOLUME, BINS, HIGHS, LOWS, RING
 
 # Dalton, Jones and Dalton (1990), Mind Over Markets: about one standard deviation
 _VALUE_AREA: Final = 0.7
@@ -31,6 +24,9 @@ def volume_profile(
     neighbour (upward when equal) until it holds 70%. Source: Steidlmayer and Koy (1986), Markets
     and Market Logic; Dalton, Jones and Dalton (1990), Mind Over Markets.
     """
+    out[AT_PROFILE] = out[AT_PROFILE + 1] = out[AT_PROFILE + 2] = np.nan
+    if n < RING - 1:
+        return
     top, bottom, total = out[AT_HIGH], out[AT_LOW], out[AT_VOLUME]
     for back in range(1, RING):
         at = (n - back) % RING

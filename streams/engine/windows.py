@@ -2,14 +2,26 @@
 
 Sums cover all but the newest bar and are made anew at each commit: sums of whole paise are exact,
 and a provisional value costs no walk over the window. `n` is the number of bars committed before
-this one; formulas are those of TA-Lib (`streams.engine.indicators`).
+this one; formulas and arguments are those of `streams.engine.indicators`.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from streams.engine.compiled import FloatArray, IntArray, inner
+from streams.engine.compiled import FloatArray, IntArray, inlined, inner
+from streams.engine.lanes import (
+    BarLanes,
+    Lanes,
+    get,
+    keep,
+    larger,
+    magnitude,
+    put,
+    select,
+    smaller,
+    square_root,
+)
 from streams.engine.layout import (
     AT_BOLLINGER,
     AT_CLOSE,
@@ -56,86 +68,87 @@ from streams.engine.layout import (
     SUM_19,
     SUM_49,
     TYPICAL_19,
+    TYPICALS,
     WEIGHTED_19,
 )
 
+_NAN = np.nan
 
-@inner
-def windowed(wanted: int, n: int, s: FloatArray, out: FloatArray) -> None:
+
+@inlined
+def windowed(wanted: int, n: Lanes, s: int, bar: BarLanes, out: int) -> None:
     """Averages, bands and sums over the last bars.
 
     Bollinger's deviation is that of the population.
     """
-    close = out[AT_CLOSE]
+    close, twenty = bar.close, n >= 19.0
     if wanted & BIT_SMA:
-        if n >= 19:
-            out[AT_SMA] = (s[SUM_19] + close) / 20.0
-        if n >= 49:
-            out[AT_SMA + 1] = (s[SUM_49] + close) / 50.0
-    if wanted & BIT_WMA and n >= 19:
-        out[AT_WMA] = (s[WEIGHTED_19] + 20.0 * close) / 210.0
-    if wanted & BIT_BOLLINGER and n >= 19:
+        put(out, AT_SMA, select(twenty, (get(s, SUM_19) + close) / 20.0, _NAN))
+        put(out, AT_SMA + 1, select(n >= 49.0, (get(s, SUM_49) + close) / 50.0, _NAN))
+    if wanted & BIT_WMA:
+        put(out, AT_WMA, select(twenty, (get(s, WEIGHTED_19) + 20.0 * close) / 210.0, _NAN))
+    if wanted & BIT_BOLLINGER:
         # sums of differences from the last close are small whole numbers, hence exact
-        step = close - s[LAST_CLOSE]
-        total, squares = s[DIFFERENCES_19] + step, s[SQUARES_19] + step * step
-        deviation = np.sqrt(max(20.0 * squares - total * total, 0.0)) / 20.0
-        middle = (s[SUM_19] + close) / 20.0
-        out[AT_BOLLINGER] = middle + 2.0 * deviation
-        out[AT_BOLLINGER + 1] = middle
-        out[AT_BOLLINGER + 2] = middle - 2.0 * deviation
-    if wanted & BIT_ROC and n >= 10:
-        out[AT_ROC] = (close / s[CLOSE_10] - 1.0) * 100.0
-    if wanted & BIT_MFI and n >= 14:
-        typical = out[AT_HIGH] + out[AT_LOW] + close
-        flow = typical / 3.0 * out[AT_VOLUME]
-        inflow = s[INFLOW_13] + (flow if typical > s[LAST_TYPICAL] else 0.0)
-        outflow = s[OUTFLOW_13] + (flow if typical < s[LAST_TYPICAL] else 0.0)
-        out[AT_MFI] = 100.0 * (inflow / (inflow + outflow)) if inflow + outflow >= 1.0 else 0.0
+        step = close - get(s, LAST_CLOSE)
+        total, squares = get(s, DIFFERENCES_19) + step, get(s, SQUARES_19) + step * step
+        deviation = square_root(larger(20.0 * squares - total * total, 0.0)) / 20.0
+        middle = (get(s, SUM_19) + close) / 20.0
+        put(out, AT_BOLLINGER, select(twenty, middle + 2.0 * deviation, _NAN))
+        put(out, AT_BOLLINGER + 1, select(twenty, middle, _NAN))
+        put(out, AT_BOLLINGER + 2, select(twenty, middle - 2.0 * deviation, _NAN))
+    if wanted & BIT_ROC:
+        put(out, AT_ROC, select(n >= 10.0, (close / get(s, CLOSE_10) - 1.0) * 100.0, _NAN))
+    if wanted & BIT_MFI:
+        put(out, AT_MFI, select(n >= 14.0, mfi(s, bar), _NAN))
 
 
-@inner
-def channels(wanted: int, n: int, s: FloatArray, out: FloatArray, commit: bool) -> None:
+@inlined
+def mfi(s: int, bar: BarLanes) -> Lanes:
+    """MFI 14."""
+    typical, last = bar.high + bar.low + bar.close, get(s, LAST_TYPICAL)
+    flow = typical / 3.0 * bar.volume
+    inflow = get(s, INFLOW_13) + select(typical > last, flow, 0.0)
+    outflow = get(s, OUTFLOW_13) + select(typical < last, flow, 0.0)
+    moved = inflow + outflow
+    return select(moved >= 1.0, 100.0 * (inflow / moved), 0.0)
+
+
+@inlined
+def channels(wanted: int, n: Lanes, s: int, bar: BarLanes, out: int, lane: int) -> None:  # noqa: PLR0917 (kernels take no names)
     """Highest highs and lowest lows: Donchian 20, Williams %R 14, slow stochastic 14, 3, 3."""
-    high, low, close = out[AT_HIGH], out[AT_LOW], out[AT_CLOSE]
-    if wanted & BIT_DONCHIAN and n >= 19:
-        top, bottom = max(s[HIGH_19], high), min(s[LOW_19], low)
-        out[AT_DONCHIAN], out[AT_DONCHIAN + 1], out[AT_DONCHIAN + 2] = (
-            top,
-            (top + bottom) / 2.0,
-            bottom,
-        )
-    if n < 13:
-        return
-    top, bottom = max(s[HIGH_13], high), min(s[LOW_13], low)
+    if wanted & BIT_DONCHIAN:
+        top, bottom = larger(get(s, HIGH_19), bar.high), smaller(get(s, LOW_19), bar.low)
+        put(out, AT_DONCHIAN, select(n >= 19.0, top, _NAN))
+        put(out, AT_DONCHIAN + 1, select(n >= 19.0, (top + bottom) / 2.0, _NAN))
+        put(out, AT_DONCHIAN + 2, select(n >= 19.0, bottom, _NAN))
+    top, bottom = larger(get(s, HIGH_13), bar.high), smaller(get(s, LOW_13), bar.low)
     span = (top - bottom) / 100.0
     if wanted & BIT_WILLIAMS:
-        out[AT_WILLIAMS] = (close - top) / span if span != 0 else 0.0
+        value = select(span == 0.0, 0.0, (bar.close - top) / span)
+        put(out, AT_WILLIAMS, select(n >= 13.0, value, _NAN))
     if wanted & BIT_STOCHASTIC:
-        raw = (close - bottom) / span if span != 0 else 0.0
-        slow = (s[RAW_2] + s[RAW_1] + raw) / 3.0
-        if n >= 17:
-            out[AT_STOCHASTIC], out[AT_STOCHASTIC + 1] = (
-                slow,
-                (s[SLOW_2] + s[SLOW_1] + slow) / 3.0,
-            )
-        if commit:
-            s[RAW_2], s[RAW_1], s[SLOW_2], s[SLOW_1] = s[RAW_1], raw, s[SLOW_1], slow
+        raw = select(span == 0.0, 0.0, (bar.close - bottom) / span)
+        slow = (get(s, RAW_2) + get(s, RAW_1) + raw) / 3.0
+        slowest = (get(s, SLOW_2) + get(s, SLOW_1) + slow) / 3.0
+        put(out, AT_STOCHASTIC, select(n >= 17.0, slow, _NAN))
+        put(out, AT_STOCHASTIC + 1, select(n >= 17.0, slowest, _NAN))
+        if lane >= 0:
+            keep(s, RAW_2, get(s, RAW_1), lane)
+            keep(s, RAW_1, select(n >= 13.0, raw, 0.0), lane)
+            keep(s, SLOW_2, get(s, SLOW_1), lane)
+            keep(s, SLOW_1, select(n >= 13.0, slow, 0.0), lane)
 
 
-@inner
-def cci(n: int, s: FloatArray, prices: IntArray, out: FloatArray) -> float:
+@inlined
+def cci(s: int, bar: BarLanes) -> Lanes:
     """CCI 20, in whole thirds of paise up to the last division."""
-    typical = out[AT_HIGH] + out[AT_LOW] + out[AT_CLOSE]
-    total = s[TYPICAL_19] + typical
+    typical = bar.high + bar.low + bar.close
+    total = get(s, TYPICAL_19) + typical
     distance = 20.0 * typical - total
-    deviation = abs(distance)
-    for back in range(1, RING):
-        at = n - back
-        deviation += abs(
-            20.0 * (prices[HIGHS + at % RING] + prices[LOWS + at % RING] + prices[at % CLOSES])
-            - total
-        )
-    return 20.0 * distance / (0.015 * deviation) if deviation != 0 else 0.0
+    deviation = magnitude(distance)
+    for nth in range(RING - 1):
+        deviation = deviation + magnitude(get(s, TYPICALS + nth) - total)
+    return select(deviation == 0.0, 0.0, 20.0 * distance / (0.015 * deviation))
 
 
 @inner
@@ -146,6 +159,7 @@ def push_bar(n: int, s: FloatArray, prices: IntArray, volumes: FloatArray, out: 
     prices[LOWS + n % RING] = int(out[AT_LOW])
     volumes[n % RING] = out[AT_VOLUME]
     s[LAST_CLOSE], s[LAST_HIGH], s[LAST_LOW] = out[AT_CLOSE], out[AT_HIGH], out[AT_LOW]
+    s[TYPICALS + n % (RING - 1)] = 20.0 * (out[AT_HIGH] + out[AT_LOW] + out[AT_CLOSE])
     s[BARS] = n + 1
 
 

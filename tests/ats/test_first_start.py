@@ -174,13 +174,13 @@ async def test_while_the_engine_compiles_one_hears_how_many_kernels_are_done(
 def test_each_kernel_that_is_compiled_is_told_once_and_counted() -> None:
     told: list[Compiled] = []
     with watched(told.append):
-        for kernel in (kernels.mark_dirty, kernels.prefetch_row, kernels.mark_dirty):
+        for kernel in (kernels.number_of, kernels.prefetch_row, kernels.number_of):
             broadcast(Event("numba:compile", EventStatus.END, data={"dispatcher": kernel}))
 
     assert [(one.done, one.kernel) for one in told] == [
-        (1, "kernels.mark_dirty"),
+        (1, "kernels.number_of"),
         (2, "kernels.prefetch_row"),
-        (2, "kernels.mark_dirty"),
+        (2, "kernels.number_of"),
     ]
     assert told[0].of >= 50
 

@@ -21,7 +21,7 @@ from schemas.ticks import Batch, decode, encode
 from schemas.topics import SIGNALS
 from streams.engine import bars, indicators, kernels, snapshot
 from streams.engine.compiled import _SOURCES, STAMP
-from streams.engine.engine import Engine
+from streams.engine.engine import Engine, ProvisionalValues
 from streams.engine.machine import EngineMachine
 from streams.rules import RULES
 from tests.streams.factories import (
@@ -48,6 +48,39 @@ def test_any_split_into_batches_gives_the_same_bytes_in_the_same_order(
     cuts = data.draw(st.lists(st.integers(0, len(rows))))
 
     assert streams_of(run(split(rows, cuts))) == streams_of(run([batch_of(rows)]))
+
+
+@given(markets(), st.data())
+@settings(deadline=None, max_examples=40)
+def test_any_split_into_batches_gives_the_same_values_after_every_tick(
+    rows: Rows, data: st.DataObject
+) -> None:
+    cuts = data.draw(st.lists(st.integers(0, len(rows))))
+
+    assert forming_values(split(rows, cuts)) == forming_values([batch_of(rows)])
+
+
+def test_as_many_ticks_as_a_record_may_hold_have_their_values_each() -> None:
+    rows = random_market(4, 3_000, instruments=3)
+
+    each = forming_values(split(rows, range(len(rows))))
+
+    assert forming_values([batch_of(rows)]) == each
+    assert 2_500 < len(each) < len(rows)  # late ticks have none
+
+
+def forming_values(batches: list[Batch]) -> list[tuple[int, bytes]]:
+    """Of each tick that counts: its instrument's number and the values of all its forming bars."""
+    engine, found = Engine(rules=()), []
+
+    def note(forming: ProvisionalValues) -> None:
+        frames = [forming.of(place) for place in range(len(engine.config.timeframes))]
+        for nth, number in enumerate(forming.ticks[:, 1].tolist()):
+            found.append((number, b"".join(frame[nth].tobytes() for frame in frames)))
+
+    for batch in batches:
+        engine.process(batch, note)
+    return found
 
 
 @given(markets(), st.data())
@@ -148,6 +181,8 @@ def test_a_snapshot_names_its_parts_as_older_builds_of_this_engine_version_do() 
         *("market", "live", "due", "bars", "days", "studies", "prices", "volumes", "finals"),
         *("fired:ema_cross@5m", "fired:rsi_reversal@1m"),
     ]
+    sizes = {name: size for name, _, size in header["arrays"]}
+    assert sizes["studies"] == 8 * 7 * 43 * 8  # instruments, timeframes, numbers, bytes
 
 
 @pytest.mark.parametrize(

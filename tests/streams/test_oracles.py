@@ -16,7 +16,7 @@ import pytest
 from schemas.calendar import EVERY_DAY
 from schemas.market import Timeframe
 from streams.engine.config import EngineConfig
-from streams.engine.engine import HISTORICAL_BAR, Engine
+from streams.engine.engine import HISTORICAL_BAR, Engine, ProvisionalValues
 from streams.engine.layout import AT
 from streams.engine.tables import key_of
 from tests.streams.factories import RELIANCE, at, batch_of, heartbeat, random_market, split, tick
@@ -220,18 +220,24 @@ def test_the_volume_profile_is_that_of_the_last_twenty_bars() -> None:
     assert compared > 500
 
 
-def test_the_last_provisional_reading_before_a_close_is_the_final_one() -> None:
+def test_the_provisional_values_of_a_bars_last_tick_are_its_final_ones() -> None:
     engine = Engine(rules=())
+    frames = range(len(engine.config.timeframes))
     latest: dict[tuple[int, int], Values] = {}
     compared = 0
+
+    def note(forming: ProvisionalValues) -> None:
+        for frame in frames:
+            of_frame = forming.of(frame)
+            for (_, number), values in zip(forming.ticks.tolist(), of_frame, strict=True):
+                latest[number, frame] = values.copy()
+
     for batch in split(random_market(17, 2_000, instruments=3, days=2), range(4_000)):
-        closed, _ = engine.process(batch)
+        before = dict(latest)
+        closed, _ = engine.process(batch, note)
         for facts, values in zip(closed.facts.tolist(), closed.values, strict=True):
-            np.testing.assert_array_equal(latest.pop((facts[0], facts[1])), values[: len(AT)])
+            np.testing.assert_array_equal(before[facts[0], facts[1]], values[: len(AT)])
             compared += 1
-        forming = engine.forming()
-        for slot, values in zip(forming.slots.tolist(), forming.values, strict=True):
-            latest[slot[0], slot[1]] = values.copy()
     assert compared > 3_000
 
 

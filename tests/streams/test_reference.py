@@ -32,9 +32,7 @@ def test_bars_vwap_opening_range_and_pivots_are_those_of_the_slow_engine_whateve
 
     engine, told = Engine(CONFIG), defaultdict[tuple[InstrumentId, Timeframe], list[Row]](list)
     for batch in batches_of(prints, chance.choice([1, 3, 50, 4_000])):
-        closed, _ = engine.process(batch)
-        if provisional:
-            engine.forming()
+        closed, _ = engine.process(batch, (lambda _: None) if provisional else None)
         for facts, values in zip(closed.facts.tolist(), closed.values, strict=True):
             told[engine.instrument(facts[INSTRUMENT]), CONFIG.timeframes[facts[TIMEFRAME]]].append(
                 row_of(facts, values)
