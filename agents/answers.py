@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import json
 import re
+from enum import StrEnum
 from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from agents.levels import PriceLevel
+from schemas.inputs import MAX_HEADLINES
 from schemas.market import Action, Direction
 from schemas.messages import Confidence, Label, Score
 
@@ -48,6 +51,8 @@ Summary = Annotated[str, Field(min_length=1, max_length=1_500), AfterValidator(_
 Symbol = Annotated[Label, AfterValidator(_clean)]
 # paise; the dearest share of the exchange costs less than a hundredth of this
 Level = Annotated[int, Field(ge=0, le=10**10)]
+HeadlineNumber = Annotated[int, Field(ge=1, le=MAX_HEADLINES)]
+LONGEST_SESSION: Final = 24 * 60  # minutes; no position is held over night
 
 
 class Answer(BaseModel):
@@ -79,13 +84,39 @@ class AnalystAnswer(Answer):
     confidence: Confidence
     summary: Summary
 
+    @property
+    def bias(self) -> str:
+        """Which way it leans, in a word."""
+        if not self.score:
+            return "NEUTRAL"
+        return (Direction.BULLISH if self.score > 0 else Direction.BEARISH).value
+
+
+class SetupQuality(StrEnum):
+    """How good an entry this is, whichever way it leans."""
+
+    NONE = "none"
+    WEAK = "weak"
+    FAIR = "fair"
+    STRONG = "strong"
+
 
 class TechnicalAnswer(AnalystAnswer):
-    """What price and volume say."""
+    """What price and volume say.
+
+    `key_levels` are those that matter now; `invalidation` is the level beyond which the bias is
+    wrong. Both are names: where they stand is computed.
+    """
+
+    setup: SetupQuality
+    key_levels: Annotated[tuple[PriceLevel, ...], Field(max_length=4)]
+    invalidation: PriceLevel
 
 
 class SentimentAnswer(AnalystAnswer):
-    """What the headlines say."""
+    """What the headlines say; `counted` are the numbers of those that it rests on."""
+
+    counted: Annotated[tuple[HeadlineNumber, ...], Field(max_length=MAX_HEADLINES)]
 
 
 class Citation(Answer):
@@ -98,8 +129,9 @@ class Citation(Answer):
 class CommanderAnswer(Answer):
     """The proposal: what to do about one signal.
 
-    `stop` and `target` in paise, 0 with a HOLD. No order takes them: they show whether the proposal
-    holds together (`agents.limits`).
+    `stop` and `target` in paise around the signal's price, which is the entry; 0 with a HOLD, as
+    `horizon_minutes` is. No order takes them: they show whether the proposal holds together
+    (`agents.limits`).
     """
 
     symbol: Symbol
@@ -107,6 +139,7 @@ class CommanderAnswer(Answer):
     confidence: Confidence
     stop: Level
     target: Level
+    horizon_minutes: Annotated[int, Field(ge=0, le=LONGEST_SESSION)]
     citations: Annotated[tuple[Citation, ...], Field(max_length=8)]
     reasoning: Summary
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, Generic, TypeVar
 
 import orjson
 import structlog
@@ -25,13 +25,14 @@ from agents.answers import (
     TechnicalAnswer,
 )
 from agents.deadline import Deadline
-from agents.entries import Circumstances, not_now
-from agents.evidence import evidence_of, told_decisions
+from agents.entries import Circumstances, not_now, risk_budget
+from agents.evidence import evidence_of, minutes_to_close, told_decisions
 from agents.journal import Journal, Question
 from agents.limits import Case, Limits, Objection, objection
 from agents.llm_calls import Failure, LlmAnswer, LlmFailure
 from agents.market import MarketSource, NoMarket
 from agents.news import Headline, NewsSource, NotRecorded, bounded
+from agents.opinions import report_data, unknown_headline, wrong_invalidation
 from agents.prompts import (
     PROMPT_VERSION,
     Agent,
@@ -60,6 +61,7 @@ ALONE: Final = Circumstances()
 NO_MARKET: Final = NoMarket()
 
 T = TypeVar("T")
+OpinionAnswer = TypeVar("OpinionAnswer", bound=AnalystAnswer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +73,8 @@ class CommitteeResult:
 
 
 @dataclass(frozen=True, slots=True)
-class _Opinion:
-    answer: AnalystAnswer
+class _Opinion(Generic[OpinionAnswer]):
+    answer: OpinionAnswer
     model: str
 
 
@@ -110,6 +112,7 @@ async def run_committee(
         signal,
         entry,
         evidence,
+        risk_budget(signal, around, limits),
         news=news,
         journal=journal,
         deadline=deadline,
@@ -127,6 +130,7 @@ async def _consulted(
     signal: Signal,
     entry: ScanEntry,
     evidence: Evidence,
+    risk: Evidence,
     *,
     news: NewsSource,
     journal: Journal,
@@ -148,13 +152,16 @@ async def _consulted(
         agent, failed = _blamed(technical, sentiment)
         return CommitteeResult(reports, _failsafe(signal, entry, agent, failed, validity))
     answers = technical.answer, sentiment.answer
-    message = commander_message(signal, entry, evidence, *answers)
+    message = commander_message(
+        signal, entry, evidence, risk, technical=technical.answer, sentiment=sentiment.answer
+    )
     command = await _contained(signal, _command(signal, entry, message, journal, deadline))
     if isinstance(command, LlmFailure):
         return CommitteeResult(
             reports, _failsafe(signal, entry, Agent.COMMANDER, command, validity)
         )
-    case = Case(signal.direction, signal.price, answers, orjson.loads(message))
+    left = minutes_to_close(evidence)
+    case = Case(signal.direction, signal.price, answers, orjson.loads(message), left)
     if against := objection(command.value, case, limits):
         return CommitteeResult(reports, _overruled(signal, entry, command, against, validity))
     return CommitteeResult(reports, _decided(signal, entry, command, validity))
@@ -169,7 +176,8 @@ async def _or_call_off(both: Deadline, job: Awaitable[T | LlmFailure]) -> T | Ll
 
 
 def _blamed(
-    technical: _Opinion | LlmFailure, sentiment: _Opinion | LlmFailure
+    technical: _Opinion[TechnicalAnswer] | LlmFailure,
+    sentiment: _Opinion[SentimentAnswer] | LlmFailure,
 ) -> tuple[Agent, LlmFailure]:
     """Whose failure the decision names: one that is recorded, as a replay finds no other.
 
@@ -216,28 +224,36 @@ async def _command(
 
 async def _technical(
     signal: Signal, entry: ScanEntry, evidence: Evidence, journal: Journal, deadline: Deadline
-) -> _Opinion | LlmFailure:
+) -> _Opinion[TechnicalAnswer] | LlmFailure:
     question = _question(Agent.TECHNICAL, signal, technical_message(signal, entry, evidence))
-    return _opinion(
-        await llm_calls.call(journal, question, TechnicalAnswer, entry.symbol, deadline)
-    )
+    answer = await llm_calls.call(journal, question, TechnicalAnswer, entry.symbol, deadline)
+    if isinstance(answer, LlmFailure):
+        return answer
+    if wrong_invalidation(answer.value, evidence):
+        return LlmFailure(Failure.WRONG_INVALIDATION, answer.call)
+    return _Opinion(answer.value, answer.call.model)
 
 
 async def _sentiment(
     signal: Signal, entry: ScanEntry, news: NewsSource, journal: Journal, deadline: Deadline
-) -> _Opinion | LlmFailure:
+) -> _Opinion[SentimentAnswer] | LlmFailure:
     headlines = await _headlines(signal, entry, news, deadline)
     if headlines is None:
         return LlmFailure(Failure.NEWS)
     if not headlines:
         return _Opinion(
-            SentimentAnswer(symbol=entry.symbol, score=0, confidence=0, summary="No headlines."),
+            SentimentAnswer(
+                symbol=entry.symbol, score=0, confidence=0, summary="No headlines.", counted=()
+            ),
             "rules",
         )
     question = _question(Agent.SENTIMENT, signal, sentiment_message(signal, entry, headlines))
-    return _opinion(
-        await llm_calls.call(journal, question, SentimentAnswer, entry.symbol, deadline)
-    )
+    answer = await llm_calls.call(journal, question, SentimentAnswer, entry.symbol, deadline)
+    if isinstance(answer, LlmFailure):
+        return answer
+    if unknown_headline(answer.value, len(headlines)):
+        return LlmFailure(Failure.UNKNOWN_HEADLINE, answer.call)
+    return _Opinion(answer.value, answer.call.model)
 
 
 async def _headlines(
@@ -252,12 +268,6 @@ async def _headlines(
         return None
 
 
-def _opinion(
-    answer: LlmAnswer[TechnicalAnswer] | LlmAnswer[SentimentAnswer] | LlmFailure,
-) -> _Opinion | LlmFailure:
-    return answer if isinstance(answer, LlmFailure) else _Opinion(answer.value, answer.call.model)
-
-
 def _entry_of(signal: Signal, scan: Scan | None) -> ScanEntry | None:
     entries = scan.entries if scan else ()
     return next((entry for entry in entries if entry.instrument == signal.instrument), None)
@@ -267,7 +277,12 @@ def _question(agent: Agent, signal: Signal, prompt: str) -> Question:
     return Question(agent, signal.id, signal.event_time, prompt)
 
 
-def _report(signal: Signal, entry: ScanEntry, agent: AgentType, opinion: _Opinion) -> Report:
+def _report(
+    signal: Signal,
+    entry: ScanEntry,
+    agent: AgentType,
+    opinion: _Opinion[TechnicalAnswer] | _Opinion[SentimentAnswer],
+) -> Report:
     return Report(
         id=report_id(SignalId(signal.id), agent),
         event_time=signal.event_time,
@@ -281,7 +296,8 @@ def _report(signal: Signal, entry: ScanEntry, agent: AgentType, opinion: _Opinio
         score=opinion.answer.score,
         confidence=opinion.answer.confidence,
         summary=opinion.answer.summary,
-        data={"model": opinion.model, "prompt_version": PROMPT_VERSION},
+        data=report_data(opinion.answer)
+        | {"model": opinion.model, "prompt_version": PROMPT_VERSION},
     )
 
 

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from pydantic import JsonValue
+
 from agents.limits import Limits, Objection
 from schemas.market import Action, Direction, Session
 from schemas.messages import Decision, Signal
@@ -20,6 +22,7 @@ COOLDOWN: Final = "cooldown"
 FLIP: Final = "flip"
 ENTRY_WINDOW: Final = "entry_window"
 
+_NS_PER_MINUTE: Final = 60 * NS_PER_SECOND
 _TAKES: Final = {Direction.BULLISH: Action.BUY, Direction.BEARISH: Action.SELL}
 
 
@@ -34,6 +37,23 @@ class Circumstances:
 
     session: Session | None = None
     earlier: Sequence[Decision] = ()
+
+
+def risk_budget(signal: Signal, around: Circumstances, limits: Limits) -> dict[str, JsonValue]:
+    """What a BUY or SELL must keep to, as the Commander reads it; names say units."""
+    least, most = limits.stop_band
+    taken = [each for each in around.earlier if each.action is not Action.HOLD]
+    told: dict[str, JsonValue] = {
+        "min_confidence": limits.min_confidence,
+        "min_reward_ratio": float(limits.min_reward),
+        "stop_least_percent": float(least),
+        "stop_most_percent": float(most),
+        "taken_today": len(taken),
+    }
+    if (session := around.session) is not None:
+        last = session.close - limits.before_close
+        told["entries_end_minutes"] = (last - signal.event_time) // _NS_PER_MINUTE
+    return told
 
 
 def not_now(signal: Signal, around: Circumstances, limits: Limits) -> Objection | None:

@@ -17,6 +17,7 @@ from pydantic import JsonValue
 
 from agents.bar_evidence import bar_columns, frame_summary, own_frame
 from agents.entries import Circumstances
+from agents.levels import LEVELS
 from agents.market_evidence import day_levels, market_moves, volume_facts
 from agents.trend_words import averages_of, regime_of, supertrend_of
 from schemas.market import Action, Session
@@ -30,13 +31,6 @@ _SMALLEST_ATR: Final = 1.0  # paisa; below it a distance would say nothing
 _ATR: Final = "atr_14"
 _NS_PER_MINUTE: Final = 60_000_000_000
 
-# levels that are prices in paise; how far the price stands above each
-LEVELS: Final = (
-    "ema_9", "ema_21", "ema_50", "ema_200", "bollinger_upper", "bollinger_lower",
-    "vwap", "vwap_upper", "vwap_lower", "pivot", "pivot_r1", "pivot_s1", "pivot_r2", "pivot_s2",
-    "value_area_high", "value_area_low", "volume_poc", "opening_range_high", "opening_range_low",
-    "day_open", "day_high", "day_low", "previous_high", "previous_low", "previous_close",
-)  # fmt: skip
 # what is left out first, should the evidence be longer than it may
 _DISPENSABLE: Final = ("bars", "frames", "own_decisions", "volume", "market", "distances")
 _SIDES: Final = {Action.BUY: 1, Action.SELL: -1}
@@ -58,8 +52,9 @@ def evidence_of(
         "hours": _hours(signal, around.session),
         "own_decisions": _own_decisions(signal, around, market, atr),
     }
+    around_it: Facts = {}
     if market is not None:
-        told |= {
+        around_it = {
             "bars": bar_columns(own, atr),
             "frames": {
                 frame.timeframe.value: frame_summary(signal, frame, atr)
@@ -69,7 +64,7 @@ def evidence_of(
             "volume": volume_facts(market),
             "market": market_moves(market),
         }
-    return _bounded(told)
+    return _bounded(told | {name: part for name, part in around_it.items() if part})
 
 
 def told_decisions(signal: Signal, around: Circumstances) -> list[Decision]:
@@ -77,6 +72,13 @@ def told_decisions(signal: Signal, around: Circumstances) -> list[Decision]:
     taken = [each for each in around.earlier if each.action in _SIDES]
     taken = [each for each in taken if each.event_time <= signal.event_time]
     return sorted(taken, key=lambda each: each.event_time, reverse=True)[:MOST_DECISIONS]
+
+
+def minutes_to_close(evidence: Mapping[str, JsonValue]) -> int | None:
+    """From the signal to the session's end; None where nobody knows it."""
+    hours = evidence.get("hours")
+    left = hours.get("to_close_minutes") if isinstance(hours, dict) else None
+    return left if isinstance(left, int) else None
 
 
 def _bounded(told: Facts) -> Facts:
@@ -95,9 +97,9 @@ def _distances(
         return
     price = int(signal.price)
     yield "one_atr_percent", round(100 * atr / price, 3)
-    for name in LEVELS:
-        if (level := levels.get(name)) is not None:
-            yield f"above_{name}_atr", round((price - level) / atr, 2)
+    for level in LEVELS:
+        if (at := levels.get(level)) is not None:
+            yield level.distance, round((price - at) / atr, 2)
     if (histogram := levels.get("macd_histogram")) is not None:
         yield "macd_histogram_atr", round(histogram / atr, 3)
 

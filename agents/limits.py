@@ -22,6 +22,7 @@ LOW_CONFIDENCE: Final = "low_confidence"
 STOP_SIDE: Final = "stop_side"
 STOP_BAND: Final = "stop_band"
 LOW_REWARD: Final = "low_reward"
+HORIZON: Final = "horizon"
 NO_EVIDENCE: Final = "no_evidence"
 UNKNOWN_NUMBER: Final = "unknown_number"
 
@@ -75,12 +76,14 @@ class Case:
         price: Of the signal; the entry that stop and target are measured from.
         reports: The analysts' answers.
         message: The Commander's question, whole.
+        minutes_to_close: From the signal to the session's end; None where nobody knows it.
     """
 
     direction: Direction
     price: Price
     reports: Sequence[AnalystAnswer]
     message: Mapping[str, Any]
+    minutes_to_close: int | None = None
 
 
 def objection(command: CommanderAnswer, case: Case, limits: Limits) -> Objection | None:
@@ -94,6 +97,7 @@ def objection(command: CommanderAnswer, case: Case, limits: Limits) -> Objection
 def _objections(command: CommanderAnswer, case: Case, limits: Limits) -> Iterator[Objection]:
     yield from _against_opinions(command, case, limits)
     yield from _levels(command, case.price, limits)
+    yield from _horizon(command, case)
     yield from _numbers(command, case)
 
 
@@ -129,6 +133,15 @@ def _levels(command: CommanderAnswer, price: Price, limits: Limits) -> Iterator[
     if reward < limits.min_reward * risk:
         words = f"the target is {Decimal(reward) / risk:.2f} times as far as the stop, "
         yield Objection(LOW_REWARD, f"{words}{limits.min_reward} needed.")
+
+
+def _horizon(command: CommanderAnswer, case: Case) -> Iterator[Objection]:
+    """A position is closed by the day's end, so nothing may need longer."""
+    said, left = command.horizon_minutes, case.minutes_to_close
+    if not said:
+        yield Objection(HORIZON, f"{command.action.value} without a horizon.")
+    elif left is not None and said > left:
+        yield Objection(HORIZON, f"a horizon of {said} minutes, the market closes in {left}.")
 
 
 def _numbers(command: CommanderAnswer, case: Case) -> Iterator[Objection]:

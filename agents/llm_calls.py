@@ -28,6 +28,8 @@ class Failure(StrEnum):
     SCHEMA = "schema"  # the answer was not exactly one JSON object of the schema
     WRONG_SYMBOL = "wrong_symbol"  # the answer was about another symbol
     REPLAY_MISMATCH = "replay_mismatch"  # a replay asked what was not recorded
+    WRONG_INVALIDATION = "wrong_invalidation"  # by its own level the bias is wrong already
+    UNKNOWN_HEADLINE = "unknown_headline"  # a headline counted that was not shown, or none did
     NEWS = "news"  # the source of headlines did not answer
     STALE = "stale"  # the signal is older than a decision stays valid
     INTERNAL = "internal"  # something of ours failed; the log says what

@@ -22,6 +22,8 @@ BAD_WORDS: Final = frozenset({
     "slumps", "strike", "weak",
 })  # fmt: skip
 RISK: Final = 0.005  # of the price, from entry to stop
+HORIZON: Final = 30  # minutes that a signal's move is judged for
+MOST_LEVELS: Final = 3
 ACT_FROM: Final = 25  # combined score below which the commander holds
 _SCHEMA_DEPTH: Final = 12  # an answer schema nested deeper refers to itself
 
@@ -77,13 +79,31 @@ def _technical(prompt: Mapping[str, Json]) -> dict[str, Json]:
     stretched = side * (rsi - 50) > 22
     agrees = scan.get("initial_signal") == signal.get("direction")
     strength = 40 + 15 * (side * (fast - slow) > 0) + (20 if agrees else -10) - 25 * stretched
+    distances = _mapping(_mapping(data.get("evidence")).get("distances"))
     return {
         "symbol": prompt.get("symbol"),
         "score": side * strength,
         "confidence": 45 + strength // 2,
+        "setup": "strong" if agrees and not stretched else "fair" if agrees else "weak",
+        **_key_levels(distances, side),
         "summary": f"{_chart(signal)} RSI 14 at {rsi:.0f} "
         f"{'is stretched' if stretched else 'leaves room'}; the daily scan "
         f"{'leans the same way' if agrees else 'leans the other way'}.",
+    }
+
+
+def _key_levels(distances: Mapping[str, Json], side: int) -> dict[str, Json]:
+    """The nearest levels, and the nearest of them that the price would have to fall back to."""
+    levels = [
+        (abs(float(value)), float(value), name.removeprefix("above_").removesuffix("_atr"))
+        for name, value in distances.items()
+        if name.startswith("above_") and isinstance(value, int | float)
+    ]
+    levels.sort()
+    behind = (name for _, value, name in levels if side * value > 0)
+    return {
+        "key_levels": [name for _, _, name in levels[:MOST_LEVELS]],
+        "invalidation": next(behind, "none"),
     }
 
 
@@ -117,6 +137,7 @@ def _sentiment(prompt: Mapping[str, Json]) -> dict[str, Json]:
         "symbol": prompt.get("symbol"),
         "score": max(-90, min(90, 30 * (good - bad))),
         "confidence": min(85, 20 + 20 * (good + bad)) if items else 0,
+        "counted": [n for n, row in enumerate(weighed, 1) if row[1] or row[2]],
         "summary": _news(weighed, good - bad),
     }
 
@@ -166,11 +187,15 @@ def _commander(prompt: Mapping[str, Json]) -> dict[str, Json]:
 
 
 def _levels(action: str, price: float) -> dict[str, Json]:
-    """Half a percent against one, on either side of the price; none with a HOLD."""
+    """Half a percent against one, on either side of the price, within half an hour.
+
+    None with a HOLD.
+    """
     side = {"BUY": 1, "SELL": -1}.get(action, 0)
     return {
         "stop": round(price - side * price * RISK) if side else 0,
         "target": round(price + side * price * 2 * RISK) if side else 0,
+        "horizon_minutes": HORIZON if side else 0,
     }
 
 

@@ -35,11 +35,16 @@ def good_answer(message: dict[str, Any]) -> dict[str, Any]:
             "confidence": 70,
             "stop": signal["price"] - side * 1_000,
             "target": signal["price"] + side * 2_000,
+            "horizon_minutes": 30,
             "citations": [{"name": "signal.price", "value": signal["price"]}],
             "reasoning": "Both agree.",
         }
-    score = 40 if task == "technical" else 20 + len(message["headlines"]["items"])
-    return {"symbol": symbol, "score": score, "confidence": 65, "summary": f"{task} is fine"}
+    opinion = {"symbol": symbol, "confidence": 65, "summary": f"{task} is fine"}
+    if task == "technical":
+        own = {"setup": "fair", "key_levels": ["ema_9"], "invalidation": "none"}
+        return opinion | own | {"score": 40}
+    items = message["headlines"]["items"]
+    return opinion | {"score": 20 + len(items), "counted": [item["n"] for item in items]}
 
 
 def completion(

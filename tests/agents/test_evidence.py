@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.candles import NIFTY
+from agents.candles import NIFTY, CandleStore
 from agents.entries import Circumstances
-from agents.evidence import LEVELS, MOST_BYTES, MOST_DECISIONS, VERSION, evidence_of
+from agents.evidence import MOST_BYTES, MOST_DECISIONS, VERSION, evidence_of
+from agents.levels import LEVELS
 from agents.model import Model
 from schemas.market import Action, Session, Timeframe
 from schemas.market_context import MarketContext
@@ -233,6 +234,12 @@ def test_a_percentile_says_how_volatile_the_days_are_for_the_symbol() -> None:
 
     assert isinstance(told, dict)
     assert isinstance(told["volatility_percentile"], float)
+
+
+def test_a_market_of_which_nothing_is_known_costs_no_words() -> None:
+    unknown = CandleStore().context(a_signal(), SESSION)
+
+    assert evidence_of(a_signal(), ALONE, unknown) == evidence_of(a_signal(), ALONE)
 
 
 def test_evidence_has_a_size_and_what_is_beyond_it_is_left_out() -> None:

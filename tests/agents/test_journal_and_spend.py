@@ -66,7 +66,10 @@ class Instant:
     ) -> Completion:
         self.asked += 1
         await asyncio.sleep(0)
-        text = '{"symbol":"RELIANCE","score":1,"confidence":1,"summary":"s"}'
+        text = (
+            '{"symbol":"RELIANCE","score":1,"confidence":1,"summary":"s",'
+            '"setup":"weak","key_levels":[],"invalidation":"none"}'
+        )
         return Completion(CallOutcome.OK, text, "", self.name, self._tokens, 0)
 
 
@@ -599,7 +602,7 @@ def test_any_text_is_an_answer_or_none(text: str) -> None:
 def test_an_answer_of_the_shape_is_read_as_it_stands(reason: str, confidence: int) -> None:
     answer = CommanderAnswer.model_validate_json(
         f'{{"symbol":"X","action":"SELL","confidence":{confidence},"stop":2,"target":1,'
-        '"citations":[],"reasoning":"r"}'
+        '"horizon_minutes":0,"citations":[],"reasoning":"r"}'
     ).model_copy(update={"reasoning": reason})
 
     assert read_answer(CommanderAnswer, answer.model_dump_json()) == (

@@ -21,7 +21,10 @@ from schemas.messages import CallOutcome
 from schemas.units import Paise
 from tests.agents.factories import AS_OF, DAY, Topic, a_journal, a_signal, an_entry
 
-TEXT = '{"symbol":"RELIANCE","score":1,"confidence":1,"summary":"s"}'
+TEXT = (
+    '{"symbol":"RELIANCE","score":1,"confidence":1,"summary":"s",'
+    '"setup":"weak","key_levels":[],"invalidation":"none"}'
+)
 OK = Completion(CallOutcome.OK, TEXT, "", "m", 100, 10)
 DEAR = Completion(CallOutcome.OK, TEXT, "", "m", 500, 800)
 BUSY = Completion(CallOutcome.TRANSPORT, detail="HTTP 503")

@@ -12,6 +12,7 @@ import pytest
 from pydantic import SecretStr
 from rich.console import Console
 
+from agents.answers import TechnicalAnswer
 from agents.deadline import Deadline
 from agents.model import Model
 from agents.prompts import Agent, technical_message
@@ -162,7 +163,7 @@ async def test_a_real_model_answers_in_the_shape_that_was_asked_for(tmp_path: Pa
 
     assert completion.outcome is CallOutcome.OK, completion.detail
     answer = json.loads(completion.text or "")
-    assert {"symbol", "score", "confidence", "summary"} == answer.keys()
+    assert TechnicalAnswer.model_fields.keys() == answer.keys()
     assert completion.output_tokens > 10
 
 

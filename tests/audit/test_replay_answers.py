@@ -25,8 +25,22 @@ from tests.agents.factories import FixedNews, Topic, a_journal, a_scan, a_signal
 
 SYMBOL = "RELIANCE"
 ANSWERS = {
-    Agent.TECHNICAL: {"symbol": SYMBOL, "score": 60, "confidence": 70, "summary": "Rising."},
-    Agent.SENTIMENT: {"symbol": SYMBOL, "score": 40, "confidence": 60, "summary": "Good news."},
+    Agent.TECHNICAL: {
+        "symbol": SYMBOL,
+        "score": 60,
+        "confidence": 70,
+        "summary": "Rising.",
+        "setup": "fair",
+        "key_levels": [],
+        "invalidation": "none",
+    },
+    Agent.SENTIMENT: {
+        "symbol": SYMBOL,
+        "score": 40,
+        "confidence": 60,
+        "summary": "Good news.",
+        "counted": [1],
+    },
 }
 
 
