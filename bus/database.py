@@ -12,11 +12,15 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import httpx
-from postgrest.exceptions import APIError
+import orjson
+from postgrest import APIResponse
+from postgrest.exceptions import APIError, APIErrorFromJSON, generate_default_error_message
+from pydantic import ValidationError
+from supabase import AsyncClient
 
 from schemas.errors import AtsError, Misconfigured, TryLater
 
@@ -35,6 +39,34 @@ _SQLSTATE: Final = re.compile(r"[0-9A-Z]{5}")
 # has no connection to Postgres.
 _SETTINGS: Final = re.compile(r"(42|28|0L|0P|3F)[0-9A-Z]{3}|PGRST[123][0-9A-Z]{2}")
 _ROW_CLASSES: Final = ("22", "23")  # data exception, integrity constraint
+
+
+async def ask(client: AsyncClient, function: str, arguments: Mapping[str, Any]) -> APIResponse:
+    """Call a function that answers JSON, for `Answers.of`.
+
+    `client.rpc` does the same. For a batch of some hundred kilobytes its way to JSON and back costs
+    more than all the rest of the call.
+
+    Raises:
+        httpx.HTTPError, APIError: as `client.rpc` would.
+    """
+    rest = client.postgrest
+    response = await rest.session.post(
+        str(rest.base_url.joinpath("rpc", function)),
+        content=orjson.dumps(arguments),
+        headers={**rest.headers, "Content-Type": "application/json"},
+    )
+    if not response.is_success:
+        try:
+            refusal = APIErrorFromJSON.model_validate_json(response.content)
+        except ValidationError:
+            raise APIError(generate_default_error_message(response)) from None
+        raise APIError(dict(refusal))
+    try:
+        data = orjson.loads(response.content)
+    except orjson.JSONDecodeError:
+        data = response.text
+    return APIResponse.model_construct(data=data)
 
 
 class StoreAway(TryLater):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from zlib import crc32
 
 from schemas.codec import encode
@@ -68,13 +68,18 @@ class Output(NamedTuple):
 
 
 def message_output(
-    topic: Topic, message: Message, key: str, partition: int | None = None
+    topic: Topic,
+    message: Message,
+    key: str,
+    partition: int | None = None,
+    *,
+    written: Mapping[str, Any] | None = None,
 ) -> Output:
     """Make `message` an output of `topic`, under `key`.
 
-    Without a `partition` the key decides (`partition_for`).
+    Without a `partition` the key decides (`partition_for`). `written` as of `encode`.
     """
-    return Output(topic, key.encode(), encode(message), partition)
+    return Output(topic, key.encode(), encode(message, written), partition)
 
 
 def partition_for(output: Output, partitions: int) -> int:

@@ -56,7 +56,7 @@ MAX_VALUES: Final = 1_500_000
 CONNECTIONS: Final = 640
 
 T = TypeVar("T")
-_KEPT_HEADERS: Final = ("content-type", "date", "retry-after")
+_KEPT_HEADERS: Final = {name.encode(): name for name in ("content-type", "date", "retry-after")}
 _TOKEN: Final = re.compile(
     r"[!-~]{1,4096}"
 )  # what may stand in an HTTP header; httpx quotes anything else in its error
@@ -174,6 +174,7 @@ def checked_url(text: str, secure: str, plain: str, example: str) -> tuple[str, 
     return str(url).rstrip("/"), loopback
 
 
+@lru_cache(maxsize=256)
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -363,7 +364,12 @@ async def exchange(
         return Lost(_word(error), may_have_arrived=True)
     if body is None:
         return Lost("body_too_large", may_have_arrived=True)
-    headers = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
+    named = ((name.lower(), value) for name, value in response.headers.raw)
+    headers = {
+        _KEPT_HEADERS[name]: value.decode("latin-1")
+        for name, value in named
+        if name in _KEPT_HEADERS
+    }
     if len(body) > LONG_BODY:
         parsed = await off_loop(partial(_parse, body, secret), huge=len(body) > HUGE_BODY)
     else:

@@ -19,13 +19,13 @@ import structlog
 from pydantic import SecretStr
 from supabase import AsyncClient
 
-from bus.database import Answers, RowRefused, StoreAway
+from bus.database import Answers, RowRefused, StoreAway, ask
 from dhan.transport import Credentials
 from executors.batches import Arguments, Batches
 from executors.clock import MonotonicClock
 from executors.terms import OrderTerms
 from schemas.errors import Misconfigured, TryLater, Unreadable
-from schemas.evidence import Evidence, Judgement
+from schemas.evidence import Written
 from schemas.ids import CorrelationId, DecisionId, DhanClientId, DhanOrderId, OrderId, UserId
 from schemas.messages import OrderIntent, Outcome
 
@@ -83,7 +83,8 @@ class OrderOutcome:
         return None if self.outcome is Outcome.ACCEPTED else self.line
 
     @classmethod
-    def read(cls, record: dict[str, Any]) -> OrderOutcome:
+    def read(cls, record: dict[str, Any], ours: Written | None = None) -> OrderOutcome:
+        """What the database recorded; `ours` as of `OrderTerms.read`."""
         outcome = Outcome(record["outcome"])
         code, _, text = (record.get("reason") or outcome.value).partition(": ")
         order, terms = record.get("dhan_order_id"), record.get("terms")
@@ -92,7 +93,7 @@ class OrderOutcome:
             code[:100],
             text,
             DhanOrderId(order) if order else None,
-            OrderTerms.read(terms) if terms else None,
+            OrderTerms.read(terms, ours) if terms else None,
         )
 
 
@@ -235,7 +236,7 @@ class Store:
         )
 
     async def claim(
-        self, intent: OrderIntent, *, closes: bool = False, evidence: Evidence | None = None
+        self, intent: OrderIntent, *, closes: bool = False, evidence: Written | None = None
     ) -> Claim:
         """Ask for the right to send `intent`, and for the credentials to do it with.
 
@@ -273,19 +274,19 @@ class Store:
         raise self._unexpected("claim_order")
 
     async def record_outcome(
-        self, key: OrderKey, outcome: OrderOutcome, judgement: Judgement | None = None
+        self, key: OrderKey, outcome: OrderOutcome, evidence: Written | None = None
     ) -> OrderOutcome:
         """Record the outcome of a claim of ours; returns the first that anybody recorded.
 
-        `judgement` is what the gate saw last, and becomes part of the claim's evidence.
+        `evidence` is the claim's with what the gate saw last, which is added to the claim's.
         """
-        if recorded := await self._record(key, outcome, None, judgement):
+        if recorded := await self._record(key, outcome, None, evidence):
             return recorded
         raise self._unexpected("record_order_outcome")
 
-    async def keep_judgement(self, key: OrderKey, judgement: Judgement) -> None:
+    async def keep_judgement(self, key: OrderKey, judgement: Written) -> None:
         """Write down what the gate saw last of a claim of ours whose outcome is not known yet."""
-        arguments = _names(key) | {"p_judgement": judgement.model_dump(mode="json")}
+        arguments = _names(key) | {"p_judgement": judgement}
         await self._rpc("keep_judgement", arguments)
 
     async def record_denial(
@@ -302,15 +303,15 @@ class Store:
         key: OrderKey,
         outcome: OrderOutcome,
         terms: OrderTerms | None,
-        judgement: Judgement | None = None,
+        evidence: Written | None = None,
     ) -> OrderOutcome | None:
         arguments = _names(key) | {
             "p_outcome": outcome.outcome.value,
             "p_dhan_order_id": outcome.dhan_order_id,
             "p_reason": outcome.reason,
         }
-        if judgement:
-            arguments["p_judgement"] = judgement.model_dump(mode="json")
+        if evidence and evidence["judgement"]:
+            arguments["p_judgement"] = evidence["judgement"]
         else:
             arguments["p_terms"] = terms.written() if terms else None
         answer = await self._outcomes.answer(arguments)
@@ -318,7 +319,7 @@ class Store:
             case {"first": False, "outcome": None} if terms:
                 return None
             case {"first": bool(first), "outcome": str()}:
-                recorded = OrderOutcome.read(answer)
+                recorded = OrderOutcome.read(answer, evidence)
                 if not first and recorded.outcome is not outcome.outcome:
                     log.error(
                         "outcomes_differ",
@@ -465,7 +466,7 @@ class Store:
     async def _many(
         self, function: str, name: str, arguments: Sequence[Arguments]
     ) -> Sequence[Any]:
-        answers = await self._rpc(function, {name: arguments})
+        answers = await self._ask(function, partial(ask, self._client, function, {name: arguments}))
         if isinstance(answers, list) and len(answers) == len(arguments):
             return answers
         raise self._unexpected(function)
@@ -497,11 +498,11 @@ async def record_with_retry(
     key: OrderKey,
     outcome: OrderOutcome,
     machine: MonotonicClock,
-    judgement: Judgement | None = None,
+    evidence: Written | None = None,
 ) -> OrderOutcome:
     """Record an outcome, however long the database is away; returns the recorded one."""
     return await retry_until_available(
-        lambda: store.record_outcome(key, outcome, judgement), machine
+        lambda: store.record_outcome(key, outcome, evidence), machine
     )
 
 

@@ -16,7 +16,7 @@ import orjson
 import structlog
 from pydantic import ValidationError
 
-from schemas.evidence import Evidence
+from schemas.evidence import Evidence, Written
 from schemas.ids import InstrumentId
 from schemas.market import Side
 from schemas.messages import OrderIntent
@@ -31,7 +31,7 @@ class OrderTerms:
 
     Attributes:
         correlation_id: Of the intent's message, for messages that are made without the intent.
-        evidence: Why; None where nobody wrote it down.
+        evidence: Why, as it is written; None where nobody wrote it down.
     """
 
     event_time: UtcNs
@@ -41,10 +41,10 @@ class OrderTerms:
     quantity: Quantity
     price: Price
     correlation_id: UUID | None = None
-    evidence: Evidence | None = None
+    evidence: Written | None = None
 
     @classmethod
-    def of(cls, intent: OrderIntent, evidence: Evidence | None = None) -> Self:
+    def of(cls, intent: OrderIntent, evidence: Written | None = None) -> Self:
         return cls(
             intent.event_time,
             intent.instrument,
@@ -57,8 +57,8 @@ class OrderTerms:
         )
 
     @classmethod
-    def read(cls, written: Mapping[str, Any]) -> Self:
-        """What `written` made.
+    def read(cls, written: Mapping[str, Any], ours: Written | None = None) -> Self:
+        """What `written` made; `ours` is the evidence that it should hold, where that is known.
 
         Raises:
             KeyError, TypeError, ValueError: it is something else.
@@ -71,7 +71,7 @@ class OrderTerms:
             Quantity(written["quantity"]),
             Price(written["price"]),
             UUID(chain) if (chain := written.get("correlation_id")) else None,
-            _evidence(written.get("evidence")),
+            _evidence(written.get("evidence"), ours),
         )
 
     def written(self) -> dict[str, Any]:
@@ -87,16 +87,22 @@ class OrderTerms:
         if self.correlation_id:
             terms["correlation_id"] = str(self.correlation_id)
         if self.evidence:
-            terms["evidence"] = self.evidence.model_dump(mode="json")
+            terms["evidence"] = self.evidence
         return terms
 
 
-def _evidence(written: Any) -> Evidence | None:
-    """None also for what cannot be read: an order must not wait for its reasons."""
+def _evidence(written: Any, ours: Written | None) -> Written | None:
+    """None also for what cannot be read: an order must not wait for its reasons.
+
+    What comes back as we wrote it needs no reading. Anything else is told as this version knows it.
+    """
     if written is None:
         return None
+    if written == ours:
+        return ours
     try:
-        return Evidence.model_validate_json(orjson.dumps(written), extra="ignore")
+        known = Evidence.model_validate_json(orjson.dumps(written), extra="ignore")
     except (orjson.JSONEncodeError, ValidationError) as error:
         log.error("evidence_unreadable", reason=str(error)[:500])
         return None
+    return known.model_dump(mode="json")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, TypeVar
 
 import orjson
@@ -34,13 +35,19 @@ def head_of(value: bytes) -> Head | None:
     return None if found is None else Head(found["id"], UtcNs(int(found["time"])))
 
 
-def encode(message: Message) -> bytes:
-    """Canonical bytes: sorted keys, no spaces, so that equal messages are equal bytes."""
-    return orjson.dumps(message.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)
+def encode(message: Message, written: Mapping[str, Any] | None = None) -> bytes:
+    """Canonical bytes: sorted keys, no spaces, so that equal messages are equal bytes.
+
+    `written` are fields of the message that are JSON already, whatever it says of them itself.
+    """
+    fields = message.model_dump(mode="json")
+    if written:
+        fields.update(written)
+    return orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)
 
 
-def decode(model: type[M], value: bytes | None) -> M:
-    """Read one message.
+def decode(model: type[M], value: bytes | None, *, without: str = "") -> M:
+    """Read one message; the field `without` is left unread, as if it were absent.
 
     Fields that we do not know are ignored at any depth: while processes are upgraded one by one, a
     reader meets messages of a newer producer. Producers cannot invent fields, for the models refuse
@@ -57,6 +64,7 @@ def decode(model: type[M], value: bytes | None) -> M:
         raise Unreadable(f"not JSON: {error}") from None
     if not isinstance(payload, dict):
         raise Unreadable(f"expected an object, got {type(payload).__name__}")
+    payload.pop(without, None)
     try:
         return model.model_validate_json(
             orjson.dumps(_as_we_know_it(model, payload)), extra="ignore"

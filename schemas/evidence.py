@@ -2,11 +2,15 @@
 
 Numbers and short codes only: no token, no account, nothing that grows. A field that a newer version
 adds is left out by older writers, and means its default then.
+
+The models here are for readers. Order workers write thousands of these in a second and read none,
+so they keep them as `Written`.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, TypeAlias
 
 from pydantic import Field
 
@@ -14,6 +18,9 @@ from schemas.frozen import FrozenModel
 from schemas.units import BasisPoints, Paise, Price, Quantity, UtcNs
 
 MOST_SESSIONS: Final = 2  # of one day and instrument (`schemas.calendar`)
+
+# Evidence or a part of it as JSON has it: what its model dumps, field for field. Never changed.
+Written: TypeAlias = Mapping[str, Any]
 
 Code = Annotated[str, Field(max_length=100)]
 Count = Annotated[int, Field(ge=0, description="how many")]

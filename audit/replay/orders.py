@@ -19,7 +19,12 @@ from bus.records import Output, message_output
 from executors.fanout import fan_out_of
 from executors.orders.correction_store import Correction
 from executors.orders.observations import placement_event
-from executors.orders.outcomes import correction, denied_as_seen, execution
+from executors.orders.outcomes import (
+    correction,
+    denied_as_seen,
+    execution,
+    execution_output,
+)
 from executors.risk.denial import Denial
 from executors.risk.gate import fitting, judge
 from executors.risk.recorded import context_of
@@ -31,7 +36,7 @@ from schemas.evidence import Evidence
 from schemas.ids import DecisionId, InstrumentId, OrderId, UserId
 from schemas.market import Action, Instrument
 from schemas.messages import Decision, Execution, FanOut, OrderIntent, WithoutOrder
-from schemas.topics import EXECUTIONS, FANOUTS, ORDER_EVENTS, ORDERS
+from schemas.topics import FANOUTS, ORDER_EVENTS, ORDERS
 from schemas.units import Paise
 
 PLATFORM: Final = UserLimits(max_order_value=Paise.from_rupees(50_000), max_orders_per_day=40)
@@ -148,14 +153,14 @@ def outcomes_again(intent: OrderIntent, told: Sequence[Execution]) -> Iterator[O
     terms, outcome = _terms_and_outcome(intent, first)
     outcome = replace(outcome, terms=terms)
     user = str(intent.user_id)
-    yield message_output(EXECUTIONS, execution(intent, outcome), user)
+    yield execution_output(execution(intent, outcome), terms)
     if placed := placement_event(intent, outcome):
         yield message_output(ORDER_EVENTS, placed, user)
     later = [each for each in told if each.corrects is not None]
     for nth, each in enumerate(_in_turn(first, later), 1):
         known = OrderOutcome(each.outcome, each.reason_code, each.reason, each.dhan_order_id)
         row = Correction(OrderKey.of(intent), nth, known, terms)
-        yield message_output(EXECUTIONS, correction(row), user)
+        yield execution_output(correction(row), terms)
 
 
 def _in_turn(first: Execution, later: Sequence[Execution]) -> Iterator[Execution]:
@@ -188,8 +193,8 @@ def _terms_and_outcome(intent: OrderIntent, told: Execution) -> tuple[OrderTerms
         judgement=judgement,
     )
     if denial and judgement:
-        answered = denied_as_seen(denial, judgement.seen)
+        answered = denied_as_seen(denial, judgement.seen.preflight)
     elif judgement and told.reason_code in set(Denial):
         # it may leave now, and what Dhan would have answered is not recorded
         answered = replace(answered, code="may_leave", text="")
-    return OrderTerms.of(order, again), answered
+    return OrderTerms.of(order, again.model_dump(mode="json")), answered

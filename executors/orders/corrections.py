@@ -21,20 +21,19 @@ from typing import Final, NamedTuple
 import structlog
 
 from bus.database import RowRefused, StoreAway
-from bus.records import Output, message_output
+from bus.records import Output
 from dhan.orders import BrokerOrder, DayOrders
 from dhan.outcomes import TokenRefused
 from executors.clock import MonotonicClock
 from executors.metrics import OrderMetrics
 from executors.modes import BrokerFactory
 from executors.orders.correction_store import ChangingOrder, CorrectionStore, NoCheck
-from executors.orders.outcomes import correction, seen_late
+from executors.orders.outcomes import correction, execution_output, seen_late
 from executors.store import OrderKey, OrderOutcome
 from executors.tokens import RefusedTokens
 from schemas.errors import Unreadable
 from schemas.ids import UserId
 from schemas.messages import Outcome
-from schemas.topics import EXECUTIONS
 
 log = structlog.get_logger(__name__)
 
@@ -165,6 +164,6 @@ class CorrectionSweep:
         while waiting := await self._store.unpublished():
             for row in waiting:
                 message = correction(row)
-                await self._publish(message_output(EXECUTIONS, message, str(message.user_id)))
+                await self._publish(execution_output(message, row.terms))
                 self._metrics.corrected(message)
                 await self._store.published(row)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from uuid import UUID
 
+from bus.records import Output, message_output
 from dhan.orders import BrokerOrder
 from dhan.outcomes import RATE_LIMIT, Accepted, NotSent, Rejected
 from executors.orders.correction_store import Correction
@@ -13,20 +14,20 @@ from executors.risk.denial import Denial
 from executors.risk.preflight import Red
 from executors.store import OrderOutcome
 from executors.terms import OrderTerms
-from schemas.evidence import SeenContext
 from schemas.ids import OrderId, derive
 from schemas.messages import Execution, OrderIntent, Outcome
+from schemas.topics import EXECUTIONS
 
 
 def denied(code: str) -> OrderOutcome:
     return OrderOutcome(Outcome.DENIED, str(code), for_user(code))
 
 
-def denied_as_seen(denial: Denial, seen: SeenContext | None) -> OrderOutcome:
-    """The gate's denial; a red preflight with its own reason."""
+def denied_as_seen(denial: Denial, preflight: str) -> OrderOutcome:
+    """The gate's denial; a red preflight with its own reason, as far as it is one of ours."""
     outcome = denied(denial)
-    if denial is Denial.PREFLIGHT_RED and seen and seen.preflight in set(Red):
-        return replace(outcome, text=f"{outcome.text} {for_user(seen.preflight)}")
+    if denial is Denial.PREFLIGHT_RED and preflight in set(Red):
+        return replace(outcome, text=f"{outcome.text} {for_user(preflight)}")
     return outcome
 
 
@@ -63,7 +64,7 @@ def execution_id(order: OrderId) -> UUID:
 
 
 def execution(intent: OrderIntent, outcome: OrderOutcome) -> Execution:
-    """The message of an outcome.
+    """The message of an outcome, without its evidence, which `execution_output` adds.
 
     A function of the intent's ids and the recorded outcome alone, so repeats have the same bytes.
     """
@@ -86,12 +87,11 @@ def execution(intent: OrderIntent, outcome: OrderOutcome) -> Execution:
         reason_code=outcome.code,
         reason=outcome.text,
         dhan_order_id=outcome.dhan_order_id,
-        evidence=terms.evidence,
     )
 
 
 def correction(row: Correction) -> Execution:
-    """The message of a correction: a function of its row alone.
+    """The message of a correction, without evidence: a function of its row alone.
 
     It replaces the message before it, the execution itself or an earlier correction. Its market
     time is the order's own.
@@ -116,8 +116,14 @@ def correction(row: Correction) -> Execution:
         reason=known.text,
         dhan_order_id=known.dhan_order_id,
         corrects=derive("correction", order, before) if before else execution_id(order),
-        evidence=terms.evidence,
     )
+
+
+def execution_output(message: Execution, terms: OrderTerms | None) -> Output:
+    """`message` for `ats.executions`, with the evidence of its `terms` as it was written."""
+    evidence = terms.evidence if terms else None
+    written = {"evidence": evidence} if evidence else None
+    return message_output(EXECUTIONS, message, str(message.user_id), written=written)
 
 
 def seen_late(order: BrokerOrder) -> OrderOutcome:

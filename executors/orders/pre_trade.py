@@ -42,7 +42,7 @@ from executors.sessions import ActiveUsers
 from executors.store import Claimed
 from executors.tokens import RefusedTokens
 from schemas.calendar import Calendar
-from schemas.evidence import Evidence, SeenContext
+from schemas.evidence import Written
 from schemas.ids import DhanClientId, InstrumentId, OrderId, UserId
 from schemas.market import Side, trading_day
 from schemas.messages import OrderIntent
@@ -130,18 +130,20 @@ class PreTrade:
                 return now
             now = await self.clock.reach(slot, when)
 
-    def cut(self, intent: OrderIntent, now: UtcNs, since: float) -> tuple[OrderIntent, Evidence]:
-        """As much of `intent` as may leave, such as what closes; and what cut it."""
+    def cut(self, intent: OrderIntent, now: UtcNs, since: float) -> tuple[OrderIntent, Written]:
+        """As much of `intent` as may leave, such as what closes; and the evidence of why."""
         context = self._context(intent, now, since)
         quantity, reasons = fitting(intent, context)
-        evidence = Evidence(
-            asked=record_of(context, intent.instrument),
-            asked_quantity=intent.quantity,
-            cut_by=tuple(denial.value for denial in reasons),
-            valid_until=intent.valid_until,
-            stop=intent.stop,
-        )
-        return intent.model_copy(update={"quantity": quantity}), evidence
+        evidence = {
+            "asked": record_of(context, intent.instrument),
+            "asked_quantity": intent.quantity,
+            "cut_by": [denial.value for denial in reasons],
+            "valid_until": intent.valid_until,
+            "stop": intent.stop,
+            "judgement": None,
+        }
+        whole = quantity == intent.quantity
+        return intent if whole else intent.model_copy(update={"quantity": quantity}), evidence
 
     def spend(self, order: OrderIntent, now: UtcNs) -> None:
         """Count a try of `order` that leaves now, against the account's rate and its funds."""
@@ -194,7 +196,7 @@ class PreTrade:
 
     def judge(
         self, order: OrderIntent, now: UtcNs, since: float, claimed: Claimed, said: BrokerSays
-    ) -> tuple[Denial | None, SeenContext]:
+    ) -> tuple[Denial | None, Written]:
         """The first reason why `order` may not leave now, or None; and all that was looked at."""
         context = self._context(order, now, since, claimed, said)
         return judge(order, context), record_of(context, order.instrument)

@@ -8,7 +8,7 @@ from typing import Final
 from dhan.outcomes import Accepted, NotSent, PlaceResult, Rejected
 from executors.clock import MonotonicClock
 from executors.risk.denial import Denial
-from schemas.evidence import Answer, Judgement, SeenContext
+from schemas.evidence import Written
 
 _MICROSECONDS: Final = 1_000_000
 
@@ -19,29 +19,29 @@ class Stopwatch:
 
     Attributes:
         began: Machine time at which the claim was asked for.
-        judgement: The last one with what came of it; None before the first.
+        judgement: The last (`schemas.evidence.Judgement`), with what came of it; None before.
     """
 
     machine: MonotonicClock
     began: float
-    judgement: Judgement | None = None
+    judgement: Written | None = None
     _claimed: int = field(init=False)
     _sent: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         self._claimed = self._passed()
 
-    def judged(self, seen: SeenContext, denial: Denial | None) -> None:
+    def judged(self, seen: Written, denial: Denial | None) -> None:
         """The gate has looked and spoken."""
-        tries = self.judgement.tries if self.judgement else 0
-        self.judgement = Judgement(
-            seen=seen,
-            verdict=denial.value if denial else "",
-            claimed=self._claimed,
-            judged=self._passed(),
-            tries=tries + 1,
-            answer=None,
-        )
+        tries = self.judgement["tries"] if self.judgement else 0
+        self.judgement = {
+            "seen": seen,
+            "verdict": denial.value if denial else "",
+            "claimed": self._claimed,
+            "judged": self._passed(),
+            "tries": tries + 1,
+            "answer": None,
+        }
 
     def sent(self) -> None:
         """The order leaves."""
@@ -50,8 +50,8 @@ class Stopwatch:
     def answered(self, placed: PlaceResult) -> None:
         """The broker answered, or nobody knows what it did."""
         assert self.judgement
-        answer = Answer(sent=self._sent, answered=self._passed(), kind=_kind(placed))
-        self.judgement = self.judgement.model_copy(update={"answer": answer})
+        answer = {"sent": self._sent, "answered": self._passed(), "kind": _kind(placed)}
+        self.judgement = {**self.judgement, "answer": answer}
 
     def _passed(self) -> int:
         return max(0, round((self.machine.monotonic() - self.began) * _MICROSECONDS))

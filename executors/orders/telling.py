@@ -9,12 +9,12 @@ import structlog
 from bus.records import Output, message_output
 from executors.metrics import OrderMetrics
 from executors.orders.observations import placement_event
-from executors.orders.outcomes import execution
+from executors.orders.outcomes import execution, execution_output
 from executors.reasons import for_operator
 from executors.risk.order_rate import OrderRate
 from executors.store import OrderOutcome
 from schemas.messages import OrderIntent
-from schemas.topics import EXECUTIONS, ORDER_EVENTS
+from schemas.topics import ORDER_EVENTS
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +41,7 @@ class Telling:
             code=outcome.code,
             **({"meaning": meaning} if meaning else {}),
         )
-        outputs = [message_output(EXECUTIONS, message, str(intent.user_id))]
+        outputs = [execution_output(message, outcome.terms)]
         if placed := placement_event(intent, outcome):
             outputs.append(message_output(ORDER_EVENTS, placed, str(intent.user_id)))
         return outputs

@@ -46,7 +46,7 @@ from executors.store import (
 from executors.terms import OrderTerms
 from executors.tokens import RefusedTokens
 from schemas.codec import decode
-from schemas.evidence import Judgement
+from schemas.evidence import Written
 from schemas.market import Side
 from schemas.messages import OrderIntent
 
@@ -168,7 +168,7 @@ class OrderWorker:
                 case Claimed() as claimed:
                     # judged after it: so an order cannot be denied here and sent by a frozen worker
                     # elsewhere
-                    return await self._send(order, claimed, when, place)
+                    return await self._send(order, evidence, claimed, when, place)
 
     def _waits(self, key: OrderKey, began: float) -> bool:
         """Whether the user's unresolved order may still be found soon: an account that answers."""
@@ -176,10 +176,16 @@ class OrderWorker:
         return waited < UNRESOLVED_TIMEOUT and not self._deps.breakers.is_open(key.user)
 
     async def _send(
-        self, order: OrderIntent, claimed: Claimed, when: DecisionTime, place: _Place
+        self,
+        order: OrderIntent,
+        evidence: Written,
+        claimed: Claimed,
+        when: DecisionTime,
+        place: _Place,
     ) -> OrderOutcome | None:
         key = OrderKey.of(order)
         placed, judgement = await self._place(order, claimed, when, place)
+        evidence = {**evidence, "judgement": judgement}
         place.leave()
         if not isinstance(placed, Denial):
             self._deps.breakers.heard(key.user, placed)
@@ -189,16 +195,16 @@ class OrderWorker:
                 await self._keep(key, judgement)
                 return None
             case Denial() as denial:
-                seen = judgement.seen if judgement else None
-                return await self._record_outcome(key, denied_as_seen(denial, seen), judgement)
+                preflight = judgement["seen"]["preflight"] if judgement else ""
+                return await self._record_outcome(key, denied_as_seen(denial, preflight), evidence)
             case _:
                 if isinstance(placed, Rejected) and placed.token_refused:
                     await self._deps.tokens.add(key.user, claimed.token_version, placed.code)
-                return await self._record_outcome(key, of_placement(placed), judgement)
+                return await self._record_outcome(key, of_placement(placed), evidence)
 
     async def _place(
         self, order: OrderIntent, claimed: Claimed, when: DecisionTime, place: _Place
-    ) -> tuple[PlaceResult | Denial, Judgement | None]:
+    ) -> tuple[PlaceResult | Denial, Written | None]:
         """Send the order once; again only while it certainly did not leave and the claim is young.
 
         Each try is judged and counted at its own moment: deadline or session may have ended since,
@@ -263,13 +269,11 @@ class OrderWorker:
         )
 
     async def _record_outcome(
-        self, key: OrderKey, outcome: OrderOutcome, judgement: Judgement | None
+        self, key: OrderKey, outcome: OrderOutcome, evidence: Written
     ) -> OrderOutcome:
-        return await record_with_retry(
-            self._deps.store, key, outcome, self._deps.machine, judgement
-        )
+        return await record_with_retry(self._deps.store, key, outcome, self._deps.machine, evidence)
 
-    async def _keep(self, key: OrderKey, judgement: Judgement | None) -> None:
+    async def _keep(self, key: OrderKey, judgement: Written | None) -> None:
         """Before the lookup, which another process may finish."""
         if judgement:
             await retry_until_available(

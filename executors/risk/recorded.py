@@ -7,7 +7,7 @@ not of the record.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, time
 from functools import lru_cache
@@ -19,16 +19,7 @@ from executors.risk.situation import Account, Address, Funds, OrderCounts, PreTr
 from executors.risk.sizing import UserLimits
 from executors.risk.square_off import SquareOff
 from schemas.calendar import Calendar, Coverage, Special
-from schemas.evidence import (
-    SeenContext,
-    SeenCounts,
-    SeenCrowd,
-    SeenExposure,
-    SeenLimits,
-    SeenListed,
-    SeenQuote,
-    SeenSession,
-)
+from schemas.evidence import SeenContext, SeenLimits, Written
 from schemas.ids import InstrumentId, Segment
 from schemas.market import PriceBand, Session, Side, trading_day
 from schemas.units import Price, Quantity, UtcNs
@@ -46,58 +37,58 @@ class RecordedOrder:
     stop: Price | None = None
 
 
-def record_of(context: PreTradeContext, instrument: InstrumentId) -> SeenContext:
+def record_of(context: PreTradeContext, instrument: InstrumentId) -> Written:
     """All that the gate looks at of an order of `instrument`, of the calendar the day's sessions.
 
-    `context_of` makes a context of it in which such an order gets the same verdict.
+    A `SeenContext` as it is written; `context_of` makes a context of it in which such an order gets
+    the same verdict.
     """
     day, calendar, sent = trading_day(context.now), context.calendar, context.sent
-    return SeenContext(
-        now=context.now,
-        halted=context.halted,
-        stopped=context.stopped,
-        mode_allows=context.mode_allows,
-        user_active=context.user_active,
-        token_refused=context.token_refused,
-        account=context.account.value,
-        account_answers=context.account_answers,
-        day_known=calendar.covers(day, instrument.segment),
-        sessions=_sessions(tuple(calendar.sessions(day, instrument))),
-        square_off_cash=context.square_off.cash.isoformat(),
-        square_off_fno=context.square_off.fno.isoformat(),
-        feed_clock=context.feed_clock,
-        quote=_quote(context.quote),
-        sent=SeenCounts(
-            today=sent.today,
-            this_second=sent.this_second,
-            last_second=sent.last_second,
-            last_minute=sent.last_minute,
-            last_hour=sent.last_hour,
-            last_day=sent.last_day,
-        ),
-        limits=_limits(context.limits),
-        position=context.position,
-        filled=context.filled,
-        exposure=SeenExposure(
-            most=context.exposure.here.most,
-            least=context.exposure.here.least,
-            elsewhere=context.exposure.elsewhere,
-            positions=context.exposure.positions,
-        ),
-        day_result=context.day_result,
-        member=context.member,
-        address=context.address.value,
-        preflight=context.preflight,
-        listed=_listed(context.listed),
-        stop_outs=context.stop_outs,
-        stopped_out_at=context.stopped_out_at,
-        reconciled=context.reconciled,
-        crowd=_seen_crowd(context.crowd),
-        funds_known=context.funds.known,
-        funds=context.funds.free,
-        lot=context.lot,
-        logged=context.logged,
-    )
+    return {
+        "now": context.now,
+        "halted": context.halted,
+        "stopped": context.stopped,
+        "mode_allows": context.mode_allows,
+        "user_active": context.user_active,
+        "token_refused": context.token_refused,
+        "account": context.account.value,
+        "account_answers": context.account_answers,
+        "day_known": calendar.covers(day, instrument.segment),
+        "sessions": _sessions(tuple(calendar.sessions(day, instrument))),
+        **_square_off(context.square_off),
+        "feed_clock": context.feed_clock,
+        "quote": _quote(context.quote),
+        "sent": {
+            "today": sent.today,
+            "this_second": sent.this_second,
+            "last_second": sent.last_second,
+            "last_minute": sent.last_minute,
+            "last_hour": sent.last_hour,
+            "last_day": sent.last_day,
+        },
+        "limits": _limits(context.limits),
+        "position": context.position,
+        "filled": context.filled,
+        "exposure": {
+            "most": context.exposure.here.most,
+            "least": context.exposure.here.least,
+            "elsewhere": context.exposure.elsewhere,
+            "positions": context.exposure.positions,
+        },
+        "day_result": context.day_result,
+        "member": context.member,
+        "address": context.address.value,
+        "preflight": context.preflight,
+        "listed": _listed(context.listed),
+        "stop_outs": context.stop_outs,
+        "stopped_out_at": context.stopped_out_at,
+        "reconciled": context.reconciled,
+        "crowd": asdict(context.crowd) if context.crowd else None,
+        "funds_known": context.funds.known,
+        "funds": context.funds.free,
+        "lot": context.lot,
+        "logged": context.logged,
+    }
 
 
 def context_of(seen: SeenContext, instrument: InstrumentId) -> PreTradeContext:
@@ -155,17 +146,11 @@ def context_of(seen: SeenContext, instrument: InstrumentId) -> PreTradeContext:
     )
 
 
-def _seen_crowd(crowd: Crowd | None) -> SeenCrowd | None:
-    if crowd is None:
-        return None
-    return SeenCrowd(**asdict(crowd))
-
-
-# What thousands of orders of one decision share is made once: the records are frozen.
+# What thousands of orders of one decision share is made once: nobody changes what is written.
 @lru_cache(maxsize=1_024)
-def _limits(limits: UserLimits) -> SeenLimits:
+def _limits(limits: UserLimits) -> Written:
     names = {"segments": _sorted(limits.segments), "products": _sorted(limits.products)}
-    return SeenLimits(**{name: getattr(limits, name) for name in SeenLimits.model_fields} | names)
+    return {name: getattr(limits, name) for name in SeenLimits.model_fields} | names
 
 
 def _limits_of(seen: SeenLimits) -> UserLimits:
@@ -178,29 +163,37 @@ def _limits_of(seen: SeenLimits) -> UserLimits:
 
 
 @lru_cache(maxsize=1_024)
-def _quote(quote: Quote | None) -> SeenQuote | None:
-    return SeenQuote(price=quote.price, traded_at=quote.traded_at) if quote else None
+def _quote(quote: Quote | None) -> Written | None:
+    return {"price": quote.price, "traded_at": quote.traded_at} if quote else None
 
 
 @lru_cache(maxsize=1_024)
-def _sessions(sessions: tuple[Session, ...]) -> tuple[SeenSession, ...]:
-    return tuple(SeenSession(open=each.open, close=each.close) for each in sessions)
+def _sessions(sessions: tuple[Session, ...]) -> Sequence[Written]:
+    return [{"open": each.open, "close": each.close} for each in sessions]
+
+
+@lru_cache(maxsize=16)
+def _square_off(square_off: SquareOff) -> Written:
+    return {
+        "square_off_cash": square_off.cash.isoformat(),
+        "square_off_fno": square_off.fno.isoformat(),
+    }
 
 
 @lru_cache(maxsize=1_024)
-def _listed(listed: Listed) -> SeenListed:
+def _listed(listed: Listed) -> Written:
     band = listed.band
-    return SeenListed(
-        lower=band.lower if band else None,
-        upper=band.upper if band else None,
-        band_needed=listed.band_needed,
-        freeze_quantity=listed.freeze_quantity,
-        ban=listed.ban.value,
-    )
+    return {
+        "lower": band.lower if band else None,
+        "upper": band.upper if band else None,
+        "band_needed": listed.band_needed,
+        "freeze_quantity": listed.freeze_quantity,
+        "ban": listed.ban.value,
+    }
 
 
-def _sorted(names: Iterable[str] | None) -> tuple[str, ...] | None:
-    return None if names is None else tuple(sorted(str(name) for name in names))
+def _sorted(names: Iterable[str] | None) -> list[str] | None:
+    return None if names is None else sorted(str(name) for name in names)
 
 
 def _calendar(seen: SeenContext, day: date, instrument: InstrumentId) -> Calendar:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audit.rejudge import rejudge
-from executors.orders.outcomes import denied, execution
+from executors.orders.outcomes import denied, execution, execution_output
 from executors.risk.crowd import Crowd
 from executors.risk.exposure import Exposure, Reach
 from executors.risk.gate import cut_to_fit, fitting, judge
@@ -26,7 +26,7 @@ from executors.terms import OrderTerms
 from schemas.calendar import EVERY_DAY, Calendar, ClosingAuction, Coverage, Holiday, Special
 from schemas.calendar_file import exchange_calendar
 from schemas.codec import decode, encode
-from schemas.evidence import Evidence, Judgement
+from schemas.evidence import SeenContext
 from schemas.ids import DhanOrderId, InstrumentId, Segment
 from schemas.market import PriceBand, Side, trading_day
 from schemas.messages import Execution, OrderIntent, Outcome
@@ -143,26 +143,27 @@ def told(intent: OrderIntent, context: PreTradeContext) -> Execution:
     """The message of what the gate says of `intent`, by way of the database's row and Kafka."""
     order, denial = cut_to_fit(intent, context), judge(cut_to_fit(intent, context), context)
     seen = record_of(context, intent.instrument)
-    evidence = Evidence(
-        asked=seen,
-        asked_quantity=intent.quantity,
-        cut_by=tuple(each.value for each in fitting(intent, context)[1]),
-        valid_until=intent.valid_until,
-        stop=intent.stop,
-        judgement=Judgement(
-            seen=seen,
-            verdict=denial.value if denial else "",
-            claimed=1,
-            judged=2,
-            tries=1,
-            answer=None,
-        ),
-    )
+    evidence = {
+        "asked": seen,
+        "asked_quantity": intent.quantity,
+        "cut_by": [each.value for each in fitting(intent, context)[1]],
+        "valid_until": intent.valid_until,
+        "stop": intent.stop,
+        "judgement": {
+            "seen": seen,
+            "verdict": denial.value if denial else "",
+            "claimed": 1,
+            "judged": 2,
+            "tries": 1,
+            "answer": None,
+        },
+    }
     row = orjson.loads(orjson.dumps(OrderTerms.of(order, evidence).written()))
     accepted = OrderOutcome(Outcome.ACCEPTED, "accepted", dhan_order_id=DhanOrderId("1"))
     outcome = denied(denial) if denial else accepted
-    message = execution(intent, replace(outcome, terms=OrderTerms.read(row)))
-    return decode(Execution, encode(message))
+    terms = OrderTerms.read(row)
+    message = execution(intent, replace(outcome, terms=terms))
+    return decode(Execution, execution_output(message, terms).value)
 
 
 @given(situations())
@@ -188,6 +189,35 @@ def test_what_is_read_from_a_record_is_written_as_the_same_record(
 
     assert encode(decode(Execution, encode(message))) == encode(message)
     assert len(encode(message)) < 8_192
+
+
+@given(situations())
+def test_what_order_workers_write_of_a_situation_is_what_its_model_writes(
+    situation: tuple[OrderIntent, PreTradeContext],
+) -> None:
+    intent, context = situation
+    written = orjson.dumps(record_of(context, intent.instrument))
+
+    read = SeenContext.model_validate_json(written)
+
+    assert read.model_dump(mode="json") == orjson.loads(written)
+
+
+def test_evidence_of_an_older_process_is_told_with_what_it_lacks_as_it_is_read() -> None:
+    evidence = told(an_intent(), the_open_market()).evidence
+    assert evidence
+    today = evidence.model_dump(mode="json")
+    asked = {name: value for name, value in today["asked"].items() if name != "logged"}
+    of_then = OrderTerms.of(an_intent(), today | {"asked": asked}).written()
+
+    assert OrderTerms.read(of_then).evidence == today
+
+
+def test_evidence_that_nobody_can_read_holds_no_outcome_up() -> None:
+    ours = {"asked": "all is well"}
+    unreadable = OrderTerms.of(an_intent(), {"asked": "something else"}).written()
+
+    assert OrderTerms.read(unreadable, ours).evidence is None
 
 
 @given(situations(), situations())

@@ -18,7 +18,7 @@ from audit.replay.orders import (
 from bus.records import Output
 from executors.fanout import fan_out_of
 from executors.orders.correction_store import Correction
-from executors.orders.outcomes import correction, execution_id
+from executors.orders.outcomes import correction, execution_id, execution_output
 from executors.risk.denial import Denial
 from executors.risk.situation import PreTradeContext
 from executors.risk.sizing import UserLimits, plan
@@ -118,8 +118,10 @@ def test_a_correction_follows_the_outcome_that_it_replaces() -> None:
     intent = an_intent()
     first = told(intent, the_situation_for(intent))
     known = OrderOutcome(Outcome.REJECTED, "REJECTED", "no funds", DhanOrderId("1"))
-    terms = OrderTerms.of(intent, first.evidence)
-    second = correction(Correction(OrderKey.of(intent), 1, known, terms))
+    assert first.evidence
+    terms = OrderTerms.of(intent, first.evidence.model_dump(mode="json"))
+    row = Correction(OrderKey.of(intent), 1, known, terms)
+    second = decode(Execution, execution_output(correction(row), terms).value)
 
     outputs = list(outcomes_again(intent, [decode(Execution, encode(second)), first]))
 

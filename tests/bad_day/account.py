@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime
 from typing import Any, Final
 
 import httpx
+import orjson
 from pydantic import SecretStr
 
 from bus.records import Record
@@ -48,7 +49,7 @@ from executors.store import Claimed, Halt, Halts, Store, TokenVersion
 from executors.tokens import RefusedTokens
 from schemas.calendar import EVERY_DAY
 from schemas.codec import decode, encode
-from schemas.evidence import SeenContext
+from schemas.evidence import SeenContext, Written
 from schemas.ids import DhanClientId, InstrumentId, Segment, UserId
 from schemas.market import Action, Instrument
 from schemas.messages import OrderIntent, Position
@@ -247,8 +248,8 @@ class TradingAccount:
         await self.look()
         return "accepted"
 
-    def _judge_again(self, order: OrderIntent, seen: SeenContext, denial: object) -> None:
-        written = SeenContext.model_validate_json(seen.model_dump_json())
+    def _judge_again(self, order: OrderIntent, seen: Written, denial: object) -> None:
+        written = SeenContext.model_validate_json(orjson.dumps(seen))
         assert judge(order, context_of(written, order.instrument)) is denial
         self.watched.rejudged += 1
 

@@ -32,7 +32,7 @@ from executors.orders import corrections
 from executors.orders.correction_store import Correction, CorrectionStore
 from executors.store import Claim, OrderKey, OrderOutcome, Store
 from schemas.calendar import EVERY_DAY
-from schemas.evidence import Evidence, Judgement
+from schemas.evidence import Written
 from schemas.ids import CorrelationId
 from schemas.messages import OrderIntent
 from schemas.topics import PartitionPlan
@@ -74,16 +74,16 @@ class MortalStore(Store):
     fate: Fate
 
     async def claim(
-        self, intent: OrderIntent, *, closes: bool = False, evidence: Evidence | None = None
+        self, intent: OrderIntent, *, closes: bool = False, evidence: Written | None = None
     ) -> Claim:
         claim = await super().claim(intent, closes=closes, evidence=evidence)
         self.fate.at("claimed")
         return claim
 
     async def record_outcome(
-        self, key: OrderKey, outcome: OrderOutcome, judgement: Judgement | None = None
+        self, key: OrderKey, outcome: OrderOutcome, evidence: Written | None = None
     ) -> OrderOutcome:
-        outcome = await super().record_outcome(key, outcome, judgement)
+        outcome = await super().record_outcome(key, outcome, evidence)
         self.fate.at("settled")
         return outcome
 

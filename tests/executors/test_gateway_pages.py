@@ -19,7 +19,7 @@ from bus.reader import read_topics
 from executors.store import Claimed, OrderKey, OrderOutcome, Store
 from schemas.codec import decode
 from schemas.errors import Misconfigured, Unreadable
-from schemas.messages import Execution, Outcome
+from schemas.messages import Execution, OrderIntent, Outcome
 from schemas.topics import EXECUTIONS
 from schemas.units import UtcNs
 from simulator.config import SimulatedUser
@@ -56,6 +56,16 @@ async def store_behind(gateway: Front, world: World, clock: Clock | None = None)
     return Store(await client(gateway.url, world.stack.secret_key), clock or Clock())
 
 
+async def a_batch(store: Store, intent: OrderIntent) -> None:
+    """Two claims in one call, which answers both alike."""
+    one, other = await asyncio.gather(
+        store.claim(intent), store.claim(intent), return_exceptions=True
+    )
+    assert type(one) is type(other)
+    if isinstance(one, BaseException):
+        raise one
+
+
 @pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
 async def test_a_page_of_a_gateway_is_waited_out_by_every_call(
     scripted: World, gateway: Front, page: Answer
@@ -72,6 +82,7 @@ async def test_a_page_of_a_gateway_is_waited_out_by_every_call(
         for call in (
             store.trading_keys(),
             store.claim(intent),
+            a_batch(store, intent),
             store.record_outcome(key, denied),
             store.halts_in_force(),
         ):

@@ -38,7 +38,7 @@ from executors.store import Claim, Claimed, OrderKey, OrderOutcome, Store, Token
 from executors.terms import OrderTerms
 from executors.tokens import RefusedTokens
 from schemas.calendar import EVERY_DAY
-from schemas.evidence import Judgement
+from schemas.evidence import Written
 from schemas.ids import DhanClientId, DhanOrderId, UserId
 from schemas.messages import Execution, OrderIntent, Outcome
 from schemas.units import NS_PER_SECOND, UtcNs
@@ -93,11 +93,11 @@ class Memory:
         self.refused.append((version, code))
         return True
 
-    async def keep_judgement(self, key: OrderKey, judgement: Judgement) -> None:
+    async def keep_judgement(self, key: OrderKey, judgement: Written) -> None:
         pass
 
     async def record_outcome(
-        self, key: OrderKey, outcome: OrderOutcome, _: Judgement | None
+        self, key: OrderKey, outcome: OrderOutcome, _: Written | None
     ) -> OrderOutcome:
         self.recorded[key] = replace(outcome, terms=self.recorded[key].terms)
         return self.recorded[key]

@@ -19,7 +19,7 @@ from executors.modes import Mode, ModeRules
 from executors.orders.worker import SEND_TIMEOUT, OrderWorker
 from executors.store import Claim, OrderKey, Store
 from schemas.errors import Misconfigured, Unreadable
-from schemas.evidence import Evidence
+from schemas.evidence import Written
 from schemas.ids import DhanClientId
 from schemas.market import Action, Side
 from schemas.messages import OrderIntent, Outcome
@@ -341,7 +341,7 @@ class SlowToClaim(Store):
         self._machine, self._seconds = machine, seconds
 
     async def claim(
-        self, intent: OrderIntent, *, closes: bool = False, evidence: Evidence | None = None
+        self, intent: OrderIntent, *, closes: bool = False, evidence: Written | None = None
     ) -> Claim:
         claim = await super().claim(intent, closes=closes, evidence=evidence)
         await self._machine.sleep(self._seconds)

@@ -110,3 +110,13 @@ def test_no_message_has_a_place_for_a_token() -> None:
         for name in fields
         if "token" in name and not name.endswith(("token_expiry", "_tokens"))
     ]
+
+
+def test_a_field_that_is_left_unread_cannot_spoil_its_message() -> None:
+    candle = a_candle()
+    spoilt = orjson.dumps(orjson.loads(encode(candle)) | {"causation_id": "nobody"})
+
+    with pytest.raises(Unreadable):
+        decode(Candle, spoilt)
+    read = decode(Candle, spoilt, without="causation_id")
+    assert read == candle.model_copy(update={"causation_id": None})
