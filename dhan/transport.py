@@ -397,7 +397,8 @@ def parse_json(body: bytes) -> Any:
     """JSON with exact numbers, None when empty, `Unparsed` when it is something else (an HTML page,
     half a body, NaN).
 
-    A number of more than `MAX_DIGITS` digits becomes `Unparsed` alone.
+    A number of more than `MAX_DIGITS` digits becomes `Unparsed` alone, and so does an object in
+    which a field stands twice and differs.
     """
     if not body.strip():
         return None
@@ -407,7 +408,7 @@ def parse_json(body: bytes) -> Any:
             parse_float=_decimal,
             parse_int=_integer,
             parse_constant=_refuse_constant,
-            object_hook=_yield_to_other_threads,
+            object_pairs_hook=_object,
         )
     except (ValueError, RecursionError):
         return Unparsed(clean(body[:200].decode("utf-8", "replace"), 200))
@@ -428,11 +429,16 @@ def _decimal(text: str) -> Decimal | Unparsed:
     return Unparsed(text[:MAX_DIGITS])
 
 
-def _yield_to_other_threads(row: Any) -> Any:
-    """Nothing: but between C code that never lets go of the interpreter, a call of Python does.
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | Unparsed:
+    """One object; one that names a field twice and differs is none.
 
-    So a long body that is parsed in a thread does not hold the event loop up.
+    Which of two order ids is meant nobody knows, so the answer proves nothing. This call of Python
+    also lets other threads run between C code that never does, so a long body that is parsed in a
+    thread does not hold the event loop up.
     """
+    row = dict(pairs)
+    if len(row) < len(pairs) and any(row[name] != value for name, value in pairs):
+        return Unparsed("a field stands twice and differs")
     return row
 
 

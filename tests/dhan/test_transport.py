@@ -294,6 +294,13 @@ def test_a_number_that_no_amount_has_leaves_the_rest_readable(number: str) -> No
     assert body == {"price": Decimal("1658.55")}
 
 
+def test_an_object_that_says_two_things_of_one_field_is_none_and_leaves_the_rest_readable() -> None:
+    body = parse_json(b'[{"orderId": "1", "orderId": "2"}, {"orderId": "3", "orderId": "3"}]')
+
+    assert isinstance(body[0], Unparsed)
+    assert body[1] == {"orderId": "3"}
+
+
 async def test_a_long_body_is_parsed_beside_the_event_loop_and_a_short_one_on_it(
     http: httpx.AsyncClient, broker: ScriptedDhan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
