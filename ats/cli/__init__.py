@@ -49,6 +49,8 @@ PANELS: Final[dict[str, dict[str, Callable[..., None]]]] = {
     },
     LOOK: {
         "tail": look.tail,
+        "status": look.status,
+        "top": look.top,
         "why": look.why,
         "replay": recorded.replay,
         "report": recorded.report,

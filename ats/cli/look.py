@@ -260,6 +260,29 @@ def kill(
     finish(command.lift(wish) if lift else command.kill(wish))
 
 
+def status(
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="JSON on a terminal too; a pipe or a file gets it anyway."),
+    ] = False,
+) -> None:
+    """How the platform is doing now: pipeline, users, incidents. Of the running demo where no
+    cluster is set.
+    """
+    from ats.commands.status import status as show
+
+    finish(show(as_json=as_json))
+
+
+def top(
+    once: Annotated[bool, typer.Option("--once", help="One picture, then end.")] = False,
+) -> None:
+    """The same, live on a terminal, until Ctrl-C."""
+    from ats.commands.status import top as show
+
+    finish(show(once=once))
+
+
 def preflight() -> None:
     """Whether each user may enter anything today, and if not why and what to do.
 

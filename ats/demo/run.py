@@ -44,6 +44,7 @@ from ats.demo.web import DemoPage
 from ats.demo.words import TRUTH, meanwhile
 from ats.runtime import exit_codes
 from ats.runtime.child import Child
+from ats.runtime.groups import GROUPS
 from ats.runtime.logs import configure
 from ats.runtime.readiness import until_it_answers
 from ats.runtime.running_demo import Running, announced
@@ -66,13 +67,6 @@ from streams.rules.config import warning_of
 
 SERVICES: Final = ("streams", "agents", "executors", "books", "feed")
 SETTLED: Final = 1.0  # seconds for our own reader to catch up with the services
-# In the order of the data: whoever is last has nothing left when all before it have nothing left.
-GROUPS: Final = {
-    "ats-streams": (topics.TICKS,),
-    "ats-agents": (topics.SIGNALS,),
-    "ats-executors": (topics.DECISIONS, topics.ORDERS),
-    "ats-books": (topics.ORDER_EVENTS,),
-}
 BOOK_READ_EVERY: Final = 5.0  # seconds between two readings of an account's book at the broker
 # seconds that our books have to become the broker's, once the market has closed
 BOOKS_WITHIN: Final = 60.0

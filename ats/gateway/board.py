@@ -6,7 +6,7 @@ bars. Sessions and feed events tell machine time, so they belong to no day.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final, NamedTuple
@@ -147,6 +147,10 @@ class Board:
     def person(self, user: UserId) -> Personal | None:
         """What was told of one user; None where nothing was."""
         return self._users.get(user)
+
+    def people(self) -> Iterable[tuple[UserId, Personal]]:
+        """Everybody of whom something was told: for operators only."""
+        return self._users.items()
 
     @property
     def users(self) -> int:

@@ -14,8 +14,7 @@ from ats.gateway.market import MarketFold, Told
 from ats.gateway.views import Own, OwnOrder, OwnResult
 from executors.charges.book import estimated
 from executors.charges.rates import Rates
-from executors.orders.book import DayBook, OrderKey
-from executors.orders.projection import shown_order
+from executors.orders.book import DayBook, OrderKey, shown_order
 from schemas.ids import DecisionId, InstrumentId, OrderId, UserId
 from schemas.messages import (
     Execution,
@@ -146,6 +145,11 @@ class OwnFold:
         if all(each.id != sent.id for each in exits):
             exits.append(sent)
             yield Told("exit", sent)
+
+    @property
+    def orders(self) -> int:
+        """How many decisions of the day asked for one."""
+        return len(self._day.intents) if self._day else 0
 
     @property
     def held(self) -> tuple[InstrumentId, ...]:

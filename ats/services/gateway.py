@@ -12,7 +12,7 @@ from typing import Final
 import httpx
 import structlog
 
-from ats.gateway.board import Audience, Board
+from ats.gateway.board import FOLLOWED, Audience, Board
 from ats.gateway.following import TopicsReader
 from ats.gateway.keys import Keys, PublishedKeys, SharedSecret
 from ats.gateway.metrics import ViewerMetrics
@@ -24,6 +24,8 @@ from executors.charges.rates import shipped_rates
 from schemas.units import UtcNs
 
 KEYS_WITHIN: Final = 3.0  # seconds for the project's public keys; a viewer waits for them
+# A long weekend: on its last day the bars of the session before it are still there.
+LOOK_BACK: Final = UtcNs.minutes(4 * 24 * 60)
 
 log = structlog.get_logger(__name__)
 
@@ -50,7 +52,7 @@ async def run(context: Context) -> None:
         )
         context.records += [shell, viewers]
         server = GatewayServer(deps)
-        reader = TopicsReader(connection, board, shell)
+        reader = TopicsReader(connection, FOLLOWED, board.apply, shell)
 
         def told(audience: Audience) -> None:
             shell.last_progress = time.monotonic()
@@ -75,7 +77,7 @@ async def run(context: Context) -> None:
 async def _follow(
     reader: TopicsReader, deps: GatewayDeps, shell: ShellMetrics, told: Callable[[Audience], None]
 ) -> None:
-    await reader.catch_up(UtcNs(time.time_ns()))
+    await reader.catch_up(UtcNs(time.time_ns() - LOOK_BACK))
     deps.ready.set()
     shell.joined = True
     log.info("gateway_at_work", records=shell.records, users=deps.board.users)

@@ -560,6 +560,28 @@ def position_of(
     )
 
 
+def shown_order(key: OrderKey, order: KnownOrder) -> ObservedOrder:
+    """What is known of an order, as one row."""
+    return ObservedOrder(
+        dhan_order_id=key.dhan_order_id,
+        leg=key.leg,
+        dhan_correlation_id=order.identity.correlation_id,
+        instrument=order.identity.instrument,
+        side=order.identity.side,
+        product=order.identity.product,
+        order_type=order.order_type,
+        status=order.status,
+        status_word=order.stage.word,
+        quantity=Quantity(order.quantity),
+        filled=Quantity(order.filled),
+        filled_value=Paise(order.filled_value),
+        price=Paise(order.price),
+        trigger=Paise(order.trigger),
+        updated_at=UtcNs(order.terms.updated_at),
+        reason=order.reason,
+    )
+
+
 def _agrees(book: DayBook, cause: OrderEvent, instrument: InstrumentId, net: int) -> bool | None:
     if book.broker is None:
         return None

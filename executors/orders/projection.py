@@ -23,15 +23,15 @@ from executors.charges.book import estimated
 from executors.charges.rates import Rates
 from executors.clock import MonotonicClock
 from executors.metrics import BookMetrics
-from executors.orders.book import DayBook, FillKey, KnownOrder, OrderKey, position_of
+from executors.orders.book import DayBook, FillKey, OrderKey, position_of, shown_order
 from executors.orders.book_machine import BookMachine, trade_of
 from executors.orders.book_store import BookStore, OrderRow, PositionRow, TradeRow
 from schemas.errors import Misconfigured
 from schemas.ids import InstrumentId, UserId
 from schemas.market import Instrument
-from schemas.messages import Leg, ObservedOrder, OrderEvent
+from schemas.messages import Leg, OrderEvent
 from schemas.topics import user_partition
-from schemas.units import Paise, Quantity, UtcNs
+from schemas.units import Paise
 
 log = structlog.get_logger(__name__)
 
@@ -241,25 +241,3 @@ def closed_by(book: DayBook, instrument: InstrumentId) -> str | None:
     last = max(fills, key=lambda fill: (fill.traded_at, fill.trade_id))
     legs = {key.leg for key in book.numbered(instrument, last.dhan_order_id)}
     return next((word for leg, word in _CLOSED_BY.items() if legs == {leg}), None)
-
-
-def shown_order(key: OrderKey, order: KnownOrder) -> ObservedOrder:
-    """What is known of an order, as one row."""
-    return ObservedOrder(
-        dhan_order_id=key.dhan_order_id,
-        leg=key.leg,
-        dhan_correlation_id=order.identity.correlation_id,
-        instrument=order.identity.instrument,
-        side=order.identity.side,
-        product=order.identity.product,
-        order_type=order.order_type,
-        status=order.status,
-        status_word=order.stage.word,
-        quantity=Quantity(order.quantity),
-        filled=Quantity(order.filled),
-        filled_value=Paise(order.filled_value),
-        price=Paise(order.price),
-        trigger=Paise(order.trigger),
-        updated_at=UtcNs(order.terms.updated_at),
-        reason=order.reason,
-    )

@@ -14,15 +14,18 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
+import orjson
 import pandas as pd
 import psutil
 import pytest
 
 from ats.runtime import exit_codes
+from ats.runtime.groups import GROUPS
 from schemas.units import Paise, UtcNs
 from simulator.market.generator import generate
 from tests.clients.alone import CLIENT
 from tests.clients.test_tutorial import program
+from tests.e2e.looking import as_user
 
 DAY = date(2026, 11, 20)
 
@@ -182,7 +185,7 @@ def consumer(folder: Path, served: Demo) -> str:
 
 
 @pytest.mark.timeout(400)
-def test_commands_that_a_demo_prints_work_as_typed_and_its_kept_data_are_served_again(
+def test_a_demo_is_looked_at_while_it_runs_and_its_kept_data_are_served_again(
     tmp_path: Path, demos: list[Demo], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ATS_STATE_DIR", str(tmp_path / "state"))  # no other demo is to be killed
@@ -196,6 +199,10 @@ def test_commands_that_a_demo_prints_work_as_typed_and_its_kept_data_are_served_
         typed(command)
     ats = while_it_runs[0].split(" tail ")[0]
     scan = typed(f"{ats} tail ats.scans --from-beginning")
+    status = orjson.loads(typed(f"{ats} status --json"))
+    screen = typed(f"{ats} top --once")
+    (somebody, *_) = [person["user_id"] for person in status["users"]]
+    shown = as_user(tmp_path / "state", somebody)
     killed = typed(f"{ats} kill --flatten")
     demo.process.send_signal(signal.SIGINT)
     demo.end(30)
@@ -218,3 +225,9 @@ def test_commands_that_a_demo_prints_work_as_typed_and_its_kept_data_are_served_
     assert again == scan
     actions = Counter(each["value"]["action"] for each in map(json.loads, decisions))
     assert ast.literal_eval(counted.splitlines()[-1]) == actions
+    assert set(status["pipeline"]["lags"]) == set(GROUPS)
+    assert status["trading_date"] == str(DAY)
+    assert somebody[:8] in screen
+    assert shown["own"]["user_id"] == somebody
+    assert shown["own"]["session"]
+    assert shown["market"]["shortlist"]["entries"]
