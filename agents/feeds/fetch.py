@@ -24,6 +24,11 @@ from schemas.errors import TryLater, Unreadable
 FETCH_WITHIN: Final = 10.0  # seconds, redirects included
 MAX_REDIRECTS: Final = 3
 _PIECE: Final = 64 << 10  # bytes
+_MAX_PORT: Final = 65_535
+# Their last 32 bits are an IPv4 address: NAT64 (RFC 6052), and two old ways to write one.
+_CARRIES_IPV4: Final = tuple(
+    ipaddress.IPv6Network(each) for each in ("64:ff9b::/96", "::ffff:0:0:0/96", "::/96")
+)
 _HEADERS: Final = {
     "accept": "application/rss+xml, application/atom+xml, application/json, text/csv, */*;q=0.1",
     "accept-encoding": "gzip",
@@ -89,6 +94,8 @@ async def fetch(
         raise TryLater(f"no whole answer within {within:g} s") from None
     except httpx.TransportError as error:
         raise TryLater(f"no connection ({type(error).__name__})") from None
+    except (httpx.InvalidURL, UnicodeError):
+        raise Unreadable("it leads to an address that is none") from None
     except OSError as error:
         raise TryLater(f"its address was not found ({type(error).__name__})") from None
 
@@ -113,6 +120,8 @@ def _target(feed: Feed, url: httpx.URL) -> httpx.URL:
         raise Unreadable(
             f"it redirects to {url.host[:100] or 'nowhere'}: if that is right, name it in `hosts`"
         )
+    if url.port is not None and not 0 < url.port <= _MAX_PORT:
+        raise Unreadable(f"it redirects to port {url.port}, which is none")
     if feed.url.startswith("https:") and url.scheme != "https":
         raise Unreadable("it redirects from https to http")
     return url
@@ -140,8 +149,18 @@ async def _request(
 
 def _is_public(address: str) -> bool:
     found = ipaddress.ip_address(address.partition("%")[0])
-    inner = getattr(found, "ipv4_mapped", None) or getattr(found, "sixtofour", None) or found
-    return found.is_global and inner.is_global and not inner.is_multicast
+    if isinstance(found, ipaddress.IPv4Address):
+        return found.is_global and not found.is_multicast
+    if found.is_site_local or not found.is_global or found.is_multicast:
+        return False
+    inner = found.ipv4_mapped or found.sixtofour or _carried(found)
+    return inner is None or (inner.is_global and not inner.is_multicast)
+
+
+def _carried(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    if not any(address in network for network in _CARRIES_IPV4):
+        return None
+    return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
 
 
 async def _document_of(response: httpx.Response) -> Document:
@@ -151,7 +170,10 @@ async def _document_of(response: httpx.Response) -> Document:
         raise TryLater(f"HTTP {response.status_code}")
     sent = (("if-none-match", "etag"), ("if-modified-since", "last-modified"))
     version = tuple(
-        (back, value[:200]) for back, name in sent if (value := response.headers.get(name))
+        (back, value[:200])
+        for back, name in sent
+        # what cannot be sent back is not kept
+        if (value := response.headers.get(name)) and value.isascii() and value.isprintable()
     )
     return Document(await _body_of(response), response.charset_encoding or "", version)
 
@@ -169,4 +191,6 @@ async def _body_of(response: httpx.Response) -> bytes:
             raise Unreadable("no gzip") from None
         if len(body) > MAX_BYTES:
             raise Unreadable(f"more than {MAX_BYTES:,} bytes")
+    if unpack is not None and not unpack.eof:
+        raise Unreadable("cut off")
     return bytes(body)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -61,7 +62,8 @@ class WatchedFolder:
                 if Path(entry.name).suffix.lower() in ENDINGS and entry.is_file(
                     follow_symlinks=False
                 ):
-                    yield entry.name, entry.stat(follow_symlinks=False)
+                    with suppress(FileNotFoundError):  # gone since the folder was opened
+                        yield entry.name, entry.stat(follow_symlinks=False)
 
 
 def _bytes_of(path: Path) -> bytes:

@@ -26,6 +26,7 @@ from agents.feeds.shelf import Shelf
 from agents.news import Headline
 from schemas.errors import AtsError, Misconfigured, TryLater, Unreadable
 from schemas.inputs import Answered, SourceAnswer
+from schemas.text import clean
 from schemas.units import UtcNs
 
 log = structlog.get_logger(__name__)
@@ -193,14 +194,15 @@ class PolledNews:
             if state.failures:
                 log.info("news_source_is_back", source=name)
             state.outcome, state.answered_at, state.failures = Answered.OK, now, 0
-            state.detail = look.wrong[:_DETAIL]
+            state.detail = clean(look.wrong, _DETAIL)
             if look.wrong:
                 log.warning("news_file_unreadable", source=name, reason=state.detail)
         finally:
             state.looked.set()
 
     def _failed(self, name: str, outcome: Answered, why: str) -> None:
-        state, said = self._states[name], why[:_DETAIL]
+        # names of files and words of servers: what cannot be written down would stop every decision
+        state, said = self._states[name], clean(why, _DETAIL)
         if said != state.detail:
             log.warning("news_source_failed", source=name, reason=said)
         state.outcome, state.detail = outcome, said

@@ -46,7 +46,8 @@ class Shelf:
         """Keep what is new of `items`.
 
         An item without a time counts as published when it was seen. At the `first` look at a source
-        nobody knows how old it is: it is no news.
+        nobody knows how old it is: it is no news. The same words count anew, by their own date,
+        where those that were first are too old by it, or dated to a day that is still to come.
         """
         undated = UtcNs(0) if first else seen_at
         for item in items:
@@ -58,10 +59,17 @@ class Shelf:
             if named:  # two companies may announce the same words
                 key = f"{min(named)}|{key}"
             at = undated if item.published_at is None else item.published_at
-            seen = self._seen.pop(key, None) or _Seen(item.text, source, at, seen_at, symbols)
-            self._seen[key] = seen  # at the end: what is still offered is forgotten last
+            known = self._seen.pop(key, None)
+            if known and item.published_at is not None and self._counts_anew(known, at, seen_at):
+                known = None
+            # at the end: what is still offered is forgotten last
+            self._seen[key] = known or _Seen(item.text, source, at, seen_at, symbols)
         for key in list(self._seen)[: max(0, len(self._seen) - self._limit)]:
             del self._seen[key]
+
+    def _counts_anew(self, known: _Seen, at: UtcNs, now: UtcNs) -> bool:
+        to_come = known.published_at > now
+        return at <= now and (to_come or at - known.published_at > self._max_age)
 
     def of(self, symbol: str, as_of: UtcNs) -> list[Headline]:
         """The headlines on `symbol` that were published and seen by `as_of`, none too old."""

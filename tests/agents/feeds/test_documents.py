@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from agents.feeds.documents import MAX_BYTES, read_document
 from agents.feeds.items import MAX_ITEMS, Item, headline_of, moment_of
+from agents.feeds.syndication import MAX_ILL_FORMED
 from agents.news import MAX_CHARACTERS
 from schemas.errors import Unreadable
 from schemas.units import IST, UtcNs
@@ -83,6 +84,8 @@ def test_text_is_read_in_the_encodings_that_publishers_use(body: bytes, charset:
         ("<html><body>Access denied</body></html>", "neither"),
         (" " * 100, "empty"),
         (b"x" * (MAX_BYTES + 1), "bytes"),
+        ("<rss " + " ".join(f"a{n}='x'" for n in range(65)) + "/>", "attributes"),
+        ("<rss a='" + "x" * 9_000 + "'>", "tag"),
         ("{", "no JSON"),
         ("[" * 100_000, "no JSON"),
         ('{"error": "Forbidden"}', "without a list"),
@@ -101,6 +104,12 @@ def test_a_short_feed_with_a_bare_ampersand_is_read_all_the_same() -> None:
         "L&T wins",
         "ITC up",
     ]
+
+
+def test_a_long_feed_with_names_of_html_is_read_all_the_same() -> None:
+    text = "L&T wins\u2019 &rsquo;&nbsp;&unheard;" + " " * MAX_ILL_FORMED
+
+    assert [item.text for item in read_document(rss(text).encode())] == ["L&T wins’ ’ &unheard;"]
 
 
 def test_of_a_long_feed_the_first_entries_are_read() -> None:

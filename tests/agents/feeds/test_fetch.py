@@ -52,6 +52,16 @@ async def test_a_document_that_has_not_changed_is_not_sent_again(
     assert publisher.asked[0].headers["if-none-match"] == '"7"'
 
 
+async def test_a_version_that_cannot_be_sent_back_is_not_kept(
+    publisher: Publisher, http: httpx.AsyncClient
+) -> None:
+    publisher.routes["rss"] = answer("<rss/>", etag="\u20b97")
+
+    document = await fetch(http, publisher.feed(), resolve=at_home)
+
+    assert document.version == ()
+
+
 async def test_a_packed_document_is_unpacked(publisher: Publisher, http: httpx.AsyncClient) -> None:
     publisher.routes["rss"] = answer(gzip.compress(b"<rss/>"), content_encoding="gzip")
 
@@ -68,7 +78,9 @@ async def test_a_packed_document_is_unpacked(publisher: Publisher, http: httpx.A
         (answer(b"x" * (MAX_BYTES + 1)), Unreadable, "bytes"),
         (answer(gzip.compress(ZEROS), content_encoding="gzip"), Unreadable, "bytes"),
         (answer(b"no gzip", content_encoding="gzip"), Unreadable, "no gzip"),
+        (answer(gzip.compress(b"<rss/>")[:-4], content_encoding="gzip"), Unreadable, "cut off"),
         (answer("", content_encoding="br"), Unreadable, "packed"),
+        (answer("", 302, location="http://news.example:99999/"), Unreadable, "port 99999"),
         (answer("", 302, location="http://127.0.0.1:1/x"), Unreadable, "redirects to 127.0.0.1"),
         (answer("", 302, location="//evil.example/x"), Unreadable, "redirects to evil.example"),
         (answer("", 302, location="file:///etc/passwd"), Unreadable, "redirects to"),
@@ -113,6 +125,9 @@ async def test_a_redirect_to_a_host_that_is_named_is_followed(
         "::ffff:127.0.0.1",
         "2002:7f00:1::",
         "224.0.0.1",
+        "64:ff9b::7f00:1",
+        "::7f00:1",
+        "fec0::1",
     ],
 )
 async def test_nothing_is_sent_to_an_address_that_is_not_public(

@@ -67,6 +67,19 @@ def test_the_same_words_are_shown_once_as_they_were_first_seen() -> None:
     assert (only.source, only.published_at) == ("wire", BEFORE)
 
 
+@pytest.mark.parametrize("misdated", [AS_OF + 10_000 * MINUTE, AS_OF - 2_000 * MINUTE])
+def test_the_same_words_count_anew_where_the_first_are_old_or_dated_to_a_day_to_come(
+    misdated: int,
+) -> None:
+    kept = shelf()
+    kept.put("wrong", [Item("RELIANCE wins", UtcNs(misdated))], UtcNs(BEFORE - MINUTE))
+
+    kept.put("wire", [Item("RELIANCE wins", BEFORE)], BEFORE)
+    kept.put("wrong", [Item("RELIANCE wins", UtcNs(misdated))], BEFORE)
+
+    assert [each.source for each in kept.of("RELIANCE", AS_OF)] == ["wire"]
+
+
 def test_the_same_announcement_of_two_companies_is_of_both() -> None:
     kept = shelf()
 
@@ -275,6 +288,19 @@ def test_a_folder_s_files_are_read_when_they_are_new_or_have_changed(tmp_path: P
     assert [item.text for item in folder.changed()[0]] == ["TCS up"]
     folder.forget()
     assert len(folder.changed()[0]) == 2
+
+
+async def test_a_file_name_of_any_bytes_can_be_written_down(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"odd\xff\n.xml")).write_bytes(b"junk")
+    os.mkfifo(tmp_path / "pipe.xml")
+    (tmp_path / "loop.xml").symlink_to("loop.xml")
+    news = PolledNews(CONFIG, {"folder": FolderLooked(WatchedFolder(tmp_path))})
+
+    await news.look("folder")
+
+    (source,) = news.sources("RELIANCE", AS_OF)
+    assert source.outcome is Answered.OK
+    assert source.detail.startswith("odd\ufffd .xml: ")
 
 
 def test_a_folder_that_is_not_there_is_tried_again_later(tmp_path: Path) -> None:
