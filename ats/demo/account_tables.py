@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from rich.console import Console
 from rich.table import Table
@@ -94,9 +95,15 @@ def _results(days: Sequence[AccountDay]) -> Table:
     return table
 
 
+_FIGURES: Final = (
+    "P&L is of what was closed. Thinking is what model calls cost: nothing for a model that is "
+    "simulated, or runs on this machine."
+)
+
+
 def _notes(days: Sequence[AccountDay], end: DayEnd) -> list[str]:
     """What must be known of the figures."""
-    lines = ["P&L is of what was closed. The model is simulated, so thinking costs nothing."]
+    lines = [_FIGURES]
     if other := {day.charged_by for day in days if day.result and day.charged_by != end.day}:
         [used] = other
         lines.append(

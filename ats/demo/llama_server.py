@@ -14,9 +14,10 @@ import xllamacpp
 def main(words: list[str]) -> None:
     """Serve until SIGTERM.
 
-    `words` are the file of weights, port, name of the model, slots, tokens of each slot, threads.
+    `words` are the file of weights, port, name of the model, slots, tokens of each slot, threads,
+    tokens read at once.
     """
-    weights, port, name, slots, context, threads = words
+    weights, port, name, slots, context, threads, batch = words
     params = xllamacpp.CommonParams()
     params.model.path = weights
     params.model_alias = {name}
@@ -24,6 +25,7 @@ def main(words: list[str]) -> None:
     params.port = int(port)
     params.n_parallel = int(slots)
     params.n_ctx = int(slots) * int(context)
+    params.n_batch = params.n_ubatch = int(batch)
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = int(threads)
     # idle threads sleep: others need the processor
     params.cpuparams.poll = params.cpuparams_batch.poll = 0

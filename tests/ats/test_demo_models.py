@@ -52,6 +52,7 @@ def test_a_local_model_costs_nothing_and_needs_no_key() -> None:
         ("http://127.0.0.1:4711/v1", NAME)
     }
     assert settings.ats_decision_seconds == 85
+    assert settings.ats_no_entry_before_close_minutes == 300  # 10:30 IST
     assert prices_of(settings, (large, small))[0].cost(1_000, 1_000) == Paise(0)
     assert chosen.secrets == frozenset()
 
