@@ -239,7 +239,7 @@ class Endpoint:
     Attributes:
         base_url: Up to and including `/v1`.
         model: The provider's name of the model.
-        key: The setting that `api_key` comes from.
+        key: The setting that `api_key` comes from; one model is one, whichever setting names it.
     """
 
     base_url: str
@@ -247,7 +247,7 @@ class Endpoint:
     api_key: str = field(repr=False)
     schema_mode: SchemaMode = SchemaMode.STRICT
     provider: Provider = COMPATIBLE
-    key: str = ""
+    key: str = field(default="", compare=False)
 
     @property
     def dialect(self) -> Dialect:
