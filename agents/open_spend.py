@@ -1,11 +1,13 @@
 """Reservations of a process in a file, so that a killed one leaves word of what it had under way.
 
 A line is in the file before its call is made; a process that is killed outright loses nothing that
-was written, a machine that loses its power may. One process at a time uses a file.
+was written, a machine that loses its power may. One process at a time uses a file: a lock beside it
+says so.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections import Counter
 from collections.abc import Mapping
@@ -13,7 +15,7 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
-from schemas.errors import Misconfigured
+from schemas.errors import Misconfigured, TryLater
 
 # lines before the file is written anew with only what is open; some 40 bytes each
 MAX_LINES: Final = 20_000
@@ -28,13 +30,24 @@ class OpenSpend:
     """
 
     def __init__(self, path: Path) -> None:
-        """Raises Misconfigured when the file holds something else."""
-        self._path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._open = _read(path)
-        self.lost: Mapping[date, int] = dict(self._open)
-        self._file, self._lines = -1, 0
-        self._rewrite()
+        """Take the file over.
+
+        Raises:
+            Misconfigured: it holds something else, or cannot be written.
+            TryLater: another process uses it.
+        """
+        self._path, self._file, self._lines = path, -1, 0
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = _locked(path.with_suffix(".lock"))  # held as long as the process lives
+            self._open = _read(path)
+            self.lost: Mapping[date, int] = dict(self._open)
+            self._rewrite()
+        except OSError as error:
+            raise Misconfigured(
+                f"{path} cannot be written ({error.strerror}), and without it no model may be "
+                "asked: name a folder in ATS_STATE_DIR that can"
+            ) from None
 
     def note(self, day: date, change: int) -> None:
         """Write down that `change` more paise are reserved for `day`.
@@ -44,7 +57,9 @@ class OpenSpend:
         if self._lines >= MAX_LINES:
             self._rewrite()
         line = _line(day, change)
-        if os.write(self._file, line) < len(line):
+        if (written := os.write(self._file, line)) < len(line):
+            # the next line must not follow half of one: nobody could read either
+            os.ftruncate(self._file, os.fstat(self._file).st_size - written)
             raise OSError(f"no room for a whole line in {self._path}")
         self._open[day] += change
         self._lines += 1
@@ -59,6 +74,23 @@ class OpenSpend:
             os.close(self._file)
         self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND)
         self._lines = len(lines)
+
+
+def _locked(path: Path) -> int:
+    """Open for as long as this process lives, and locked against every other one.
+
+    Raises TryLater when another has it.
+    """
+    lock = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):  # which of both is the system's choice
+        os.close(lock)
+        raise TryLater(
+            f"another process keeps account of its model calls in {path.parent}: wait for its end, "
+            "or give this one an ATS_INSTANCE of its own"
+        ) from None
+    return lock
 
 
 def _line(day: date, change: int) -> bytes:

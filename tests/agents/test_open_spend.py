@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,45 @@ def test_a_disk_that_takes_half_a_line_lets_no_call_be_made(
 
     with pytest.raises(OSError, match="no room"):
         file.note(DAY, 400)
+
+
+def test_when_the_disk_has_room_again_the_account_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, whole = OpenSpend(tmp_path / "agents.spend"), os.write
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", lambda to, line: whole(to, line[:5]))
+        with pytest.raises(OSError, match="no room"):
+            file.note(DAY, 400)
+
+    file.note(DAY, 70)
+
+    assert OpenSpend(tmp_path / "agents.spend").lost == {DAY: 70}
+
+
+def test_a_file_belongs_to_one_process_at_a_time(tmp_path: Path) -> None:
+    path = tmp_path / "agents.spend"
+    held = OpenSpend(path)
+    held.note(DAY, 400)
+    again = f"""
+from pathlib import Path
+from agents.open_spend import OpenSpend
+OpenSpend(Path({str(path)!r}))
+"""
+
+    other = subprocess.run(
+        [sys.executable, "-c", again], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert "TryLater: another process keeps account" in other.stderr
+    assert OpenSpend(path).lost == {DAY: 400}
+
+
+def test_a_place_that_cannot_be_written_is_named_with_its_setting(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("no folder")
+
+    with pytest.raises(Misconfigured, match="ATS_STATE_DIR"):
+        OpenSpend(tmp_path / "state" / "agents.spend")
 
 
 @given(changes=st.lists(st.integers(1, 900), max_size=40), every=st.integers(1, 7))
