@@ -10,7 +10,7 @@ and what it was filled with is deleted. Gaps behind that, which compaction leave
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -66,12 +66,13 @@ async def restore(
                 + (f", and {len(findings) - 1} more" if len(findings) > 1 else "")
             )
     stored = open_archive(folder)
-    await _make_topics(connection, stored, replication_factor)
+    topics = [topic for topic in ARCHIVED if stored.holds(topic)]
+    await _make_topics(connection, stored, topics, replication_factor)
     total = sum(day.manifest.rows for day in stored.days)
     restored, resumed, moved = dict[str, int](), 0, list[str]()
-    there = await extents_of(connection, *ARCHIVED)
+    there = await extents_of(connection, *topics)
     async with ExactWriter(connection) as writer:
-        for topic in ARCHIVED:
+        for topic in topics:
             restored[topic.name] = 0
             for partition in range(stored.partitions(topic)):
                 place = TopicPartition(topic.name, partition)
@@ -89,11 +90,14 @@ def _telling(tell: Progress, topic: Topic, done: int, total: int) -> Callable[[i
 
 
 async def _make_topics(
-    connection: KafkaConnection, stored: StoredDays, replication_factor: int
+    connection: KafkaConnection,
+    stored: StoredDays,
+    topics: Sequence[Topic],
+    replication_factor: int,
 ) -> None:
     """Topics that keep everything; those that exist have to be so already."""
     plan = PartitionPlan(stored.partitions(TICKS), stored.partitions(ORDER_EVENTS))
-    wanted = [replace(topic, retention_days=None, compacted=False) for topic in ARCHIVED]
+    wanted = [replace(topic, retention_days=None, compacted=False) for topic in topics]
     await create_topics(connection, plan, replication_factor, wanted)
     settings = await settings_of(connection, [topic.name for topic in wanted])
     for topic in wanted:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -45,12 +45,14 @@ class StoredDay:
                 )
         return day
 
-    def topic(self, topic: Topic) -> ArchivedTopic:
-        """What is archived of `topic`. Raises Misconfigured where nothing is."""
-        found = self.manifest.topics.get(topic.name)
-        if found is None:
-            raise Misconfigured(f"{self.folder} holds no {topic.name}")
-        return found
+    def topic(self, topic: Topic) -> ArchivedTopic | None:
+        """What is archived of `topic`; None of one that is younger than the archive."""
+        return self.manifest.topics.get(topic.name)
+
+    def groups(self, topic: Topic, partition: int) -> list[RowGroup]:
+        """The row groups of a partition, in their order."""
+        archived = self.topic(topic)
+        return [each for each in archived.groups if each.partition == partition] if archived else []
 
     def records(self, topic: Topic, partition: int, begin: int = 0) -> Iterator[ExactRecord]:
         """The records of a partition from offset `begin` on, in their order.
@@ -59,12 +61,13 @@ class StoredDay:
             Misconfigured: the file cannot be read.
         """
         archived = self.topic(topic)
+        groups = archived.groups if archived else ()
         wanted = [
             number
-            for number, each in enumerate(archived.groups)
+            for number, each in enumerate(groups)
             if each.partition == partition and each.last >= begin
         ]
-        if not wanted:
+        if archived is None or not wanted:
             return
         path = self.folder / archived.file
         with opened(path) as file:
@@ -101,7 +104,8 @@ class StoredDays:
     """Archived days, one behind the other, as the topics that they are of.
 
     What stands in two days, because it is about one and was written on the other, is read once.
-    Each method raises Misconfigured where a topic is missing or a file cannot be read.
+    A topic that is younger than the archive is empty. Each method raises Misconfigured where a file
+    cannot be read.
     """
 
     def __init__(self, days: Sequence[StoredDay]) -> None:
@@ -122,8 +126,13 @@ class StoredDays:
                 yield record
 
     def partitions(self, topic: Topic) -> int:
-        """How many partitions `topic` has."""
-        return max(day.topic(topic).partitions for day in self.days)
+        """How many partitions `topic` has; one that no day holds is empty, and has one."""
+        found = (day.topic(topic) for day in self.days)
+        return max((each.partitions for each in found if each), default=1)
+
+    def holds(self, topic: Topic) -> bool:
+        """Whether any day was archived with `topic`."""
+        return any(day.topic(topic) for day in self.days)
 
     async def read(self, topics: Sequence[Topic], since: Since) -> AsyncGenerator[Record, None]:
         """See `bus.stored.StoredTopics`; one partition after the other."""
@@ -151,17 +160,11 @@ class StoredDays:
         found = dict[TopicPartition, tuple[int, int]]()
         for topic in topics:
             for partition in range(self.partitions(topic)):
-                groups = list(self._groups(topic, partition))
-                begin = min((each.first for _, each in groups), default=0)
-                end = max((each.last + 1 for _, each in groups), default=0)
+                groups = [group for day in self.days for group in day.groups(topic, partition)]
+                begin = min((each.first for each in groups), default=0)
+                end = max((each.last + 1 for each in groups), default=0)
                 found[TopicPartition(topic.name, partition)] = begin, end
         return found
-
-    def _groups(self, topic: Topic, partition: int) -> Iterable[tuple[StoredDay, RowGroup]]:
-        for day in self.days:
-            for group in day.topic(topic).groups:
-                if group.partition == partition:
-                    yield day, group
 
     def _begin(self, topic: Topic, partition: int, since: Since) -> int | None:
         """The offset to begin at; None is the end."""
@@ -177,8 +180,8 @@ class StoredDays:
 
     def _begin_of(self, day: StoredDay, topic: Topic, partition: int, moment: int) -> int | None:
         """The offset of the first record of `day` that was written at `moment`, in ms, or later."""
-        for group in day.topic(topic).groups:
-            if group.partition == partition and group.latest_ms >= moment:
+        for group in day.groups(topic, partition):
+            if group.latest_ms >= moment:
                 records = day.records(topic, partition, group.first)
                 return next(each.offset for each in records if each.stamp_ms >= moment)
         return None

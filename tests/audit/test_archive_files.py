@@ -10,14 +10,15 @@ import orjson
 import pyarrow.parquet as pq
 import pytest
 
-from audit.archive.manifest import FILE
+from audit.archive.manifest import FILE, encoded, read_manifest
 from audit.archive.stored import open_archive
 from audit.archive.writing import archive_day
 from bus.connection import KafkaConnection
+from bus.records import TopicPartition
 from schemas.errors import Misconfigured
 from schemas.topics import ORDERS
 from tests.audit.archive_days import a_request
-from tests.audit.archive_spoiling import Spoilt, missed_byte, missed_records, verified
+from tests.audit.archive_spoiling import Spoilt, a_manifest, missed_byte, missed_records, verified
 from tests.audit.ledger.tampering import DAY, TAMPERINGS, Tampering
 
 NOWHERE = KafkaConnection("127.0.0.1:1")
@@ -132,3 +133,15 @@ async def test_where_nothing_can_be_written_one_line_says_why(tmp_path: Path) ->
 
     with pytest.raises(Misconfigured, match=r"file cannot be written: Not a directory"):
         await archive_day(NOWHERE, a_request(tmp_path / "file"), lambda *_: None)
+
+
+def test_a_topic_that_is_younger_than_the_archive_is_empty(spoilt: Spoilt) -> None:
+    folder = spoilt.anew()
+    topics = dict(read_manifest(folder).topics)
+    (folder / topics.pop(ORDERS.name).file).unlink()
+    (folder / FILE).write_bytes(encoded(a_manifest(topics)))
+
+    stored = open_archive(folder)
+
+    assert list(stored.records(ORDERS, 0)) == []
+    assert stored.extents([ORDERS]) == {TopicPartition(ORDERS.name, 0): (0, 0)}
