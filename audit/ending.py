@@ -97,6 +97,15 @@ def entered_because(closing: Side | None, moment: UtcNs, story: Story) -> str:
     return max(entries, key=lambda each: each.at).reason if entries else ""
 
 
+def exit_entered_because(step: ExitOrder, story: Story) -> str:
+    """Why the position had been entered that a guardian's step was about; "" where none was held.
+
+    A step that only cancels has no side: what was held tells which way the entry went.
+    """
+    closing = step.side or (Side.SELL if step.net > 0 else Side.BUY)
+    return entered_because(closing, step.event_time, story) if step.side or step.net else ""
+
+
 class _Accepted(NamedTuple):
     at: UtcNs
     side: Side

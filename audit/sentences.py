@@ -11,7 +11,13 @@ from pydantic import JsonValue
 from audit.amounts import at, passed, rupees
 from audit.checks import checked
 from audit.costs import bill_of, thinking
-from audit.ending import Purpose, entered_because, left_because, purpose_of
+from audit.ending import (
+    Purpose,
+    entered_because,
+    exit_entered_because,
+    left_because,
+    purpose_of,
+)
 from audit.hops import hops
 from audit.rejudge import rejudge
 from audit.story import OtherOrder, Recorded, Story
@@ -462,7 +468,7 @@ def _exit(step: ExitOrder, story: Story) -> tuple[str, list[str]]:
     if step.waited_us:
         details.append(f"Dhan answered in {step.waited_us / 1_000:.1f} ms: {step.outcome}{number}")
     details += [step.reason] if step.reason else []
-    if entered := entered_because(step.side, step.event_time, story):
+    if entered := exit_entered_because(step, story):
         details.append(f"entered because: {entered}")
     return text, details
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 
 from audit.checks import SAW, checked
 from audit.costs import bill_of, thinking
-from audit.ending import Purpose, left_because, purpose_of
+from audit.ending import Purpose, exit_entered_because, left_because, purpose_of
 from audit.hops import hops
 from audit.sentences import Sentence, sentences
 from audit.story import Story, told
@@ -23,7 +23,7 @@ from schemas.ids import DhanOrderId, SignalId, derive
 from schemas.manifest import HEADER as MANIFEST
 from schemas.market import Side
 from schemas.market_context import DaySoFar, MarketContext
-from schemas.messages import ExitAction, Leg, OrderIntent, Trade
+from schemas.messages import ExitAction, ExitOrder, Leg, OrderIntent, Trade
 from schemas.ticks import TICK, Batch, encode
 from schemas.topics import TICKS
 from schemas.units import Paise, Price, Quantity, UtcNs
@@ -206,6 +206,17 @@ def test_a_fill_of_what_the_guardian_sent_says_why_it_was_sent() -> None:
 
     assert purpose_of(sold.fill, story) == (Purpose.EXIT, "square_off")
     assert left_because(sold, story) == DECISION.reasoning
+
+
+@pytest.mark.parametrize(("net", "reason"), [(10, DECISION.reasoning), (-10, ""), (0, "")])
+def test_a_step_that_only_cancels_quotes_the_entry_of_what_was_held(net: int, reason: str) -> None:
+    cancel = an_exit().model_copy(
+        update={"action": ExitAction.CANCEL, "side": None, "dhan_order_id": NUMBER, "net": net}
+    )
+
+    story = story_from(INTENT, (*CHAIN, *OURS[:2], cancel))
+
+    assert [exit_entered_because(each, story) for each in story.of(ExitOrder)] == [reason]
 
 
 def test_what_was_done_to_another_order_of_the_position_is_not_told() -> None:

@@ -19,6 +19,7 @@ from contextlib import aclosing
 from pathlib import Path
 
 from rich.console import Console
+from rich.progress import track
 
 from ats.commands.why import as_json, tree
 from ats.replay.source import recorded_by
@@ -82,7 +83,7 @@ async def walk(demo: Path | None, most: int | None) -> int:
     found, took, worked, rates = Counter[str](), list[float](), list[float](), shipped_rates()
     async with recorded_by(demo, Console(stderr=True)) as source:
         names = (await orders_of(source.connection))[:most]
-        for name in names:
+        for name in track(names, "asking", console=Console(stderr=True)):
             began, busy = time.perf_counter(), time.process_time()
             reader = Reader(source.connection, "start")
             start = (await reader.find(name)).start
