@@ -24,7 +24,7 @@ from audit.story import (
     widened,
 )
 from audit.ticks import BarTicks, begins_before, ticks_of
-from bus.reader import ends_of, read_topics, record_at
+from bus.reader import ends_of, read_topics, record_at, there
 from bus.records import Record, TopicPartition
 from bus.stored import Since, Topics
 from schemas.codec import decode
@@ -40,6 +40,7 @@ from schemas.topics import (
     EXITS,
     FANOUTS,
     INDICATORS,
+    LATER,
     LLM,
     MARKET_CONTEXT,
     NEWS,
@@ -102,6 +103,7 @@ class Reader:
         self._since = since
         self._on_read = on_read
         self._looked_at = 0
+        self._absent: frozenset[Topic] | None = None
 
     async def find(self, name: str) -> Found:
         """What `name` names: an id of ours or Dhan's, the begin of one of ours, or a place."""
@@ -213,6 +215,12 @@ class Reader:
         record = await record_at(self._connection, topic, partition, offset)
         return None if record is None else _recorded(topic, record)
 
+    async def _there(self, topics: Sequence[Topic]) -> list[Topic]:
+        """Without those that came later than the record, which is asked once."""
+        if self._absent is None:
+            self._absent = LATER.difference(await there(self._connection, tuple(LATER)))
+        return [each for each in topics if each not in self._absent]
+
     async def _read(
         self,
         topics: Sequence[Topic],
@@ -223,8 +231,9 @@ class Reader:
         """Messages whose bytes hold one of `needles`, or user and instrument of `subject`."""
         both = _of_position(subject)
         begin = self._since if since is None else since
+        wanted = await self._there(topics)
         async with aclosing(
-            read_topics(self._connection, topics, since=begin, until_end=True)
+            read_topics(self._connection, wanted, since=begin, until_end=True)
         ) as records:
             async for record in records:
                 self._looked_at += 1

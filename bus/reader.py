@@ -17,9 +17,9 @@ from aiokafka import TopicPartition as ClientPartition
 from bus.connection import KafkaConnection, reader
 from bus.patience import until_known
 from bus.records import NS_PER_MS, Record, TopicPartition
-from bus.stored import Since, Topics
+from bus.stored import Since, StoredTopics, Topics
 from schemas.errors import Misconfigured
-from schemas.topics import MIB, Topic
+from schemas.topics import LATER, MIB, Topic
 from schemas.units import UtcNs
 
 POLL_MS: Final = 200  # longest wait for records before the end is looked at again
@@ -159,6 +159,40 @@ async def extents_of(source: Topics, *topics: Topic) -> dict[TopicPartition, tup
         begins = await client.beginning_offsets(partitions)
         ends = await client.end_offsets(partitions)
         return {each: (begins[each], ends[each]) for each in partitions}
+
+
+async def there(source: Topics, topics: Sequence[Topic]) -> list[Topic]:
+    """`topics` without those of `LATER` that this record is older than.
+
+    Raises:
+        TryLater: no broker answers.
+    """
+    later = LATER.intersection(topics)
+    if not later:
+        return list(topics)
+    if isinstance(source, KafkaConnection):
+        names = await _names(source)
+        return [each for each in topics if each not in later or each.name in names]
+    return [each for each in topics if each not in later or _is_part(source, each)]
+
+
+async def _names(source: KafkaConnection) -> frozenset[str]:
+    """All topics of a cluster: one that has just started names none for a moment."""
+    async with reader(source) as client:
+
+        async def look() -> frozenset[str] | None:
+            cluster = await client._client.fetch_all_metadata()  # noqa: SLF001  # as partitions_of
+            return frozenset(cluster.topics()) or None
+
+        return await until_known(look) or frozenset()
+
+
+def _is_part(copy: StoredTopics, topic: Topic) -> bool:
+    try:
+        copy.extents([topic])
+    except Misconfigured:
+        return False
+    return True
 
 
 async def record_at(source: Topics, topic: Topic, partition: int, offset: int) -> Record | None:

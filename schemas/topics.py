@@ -153,6 +153,8 @@ CATALOGUE: Final[tuple[Topic, ...]] = (
     PREFLIGHTS, FANOUTS, SNAPSHOTS, BOOK_SNAPSHOTS, MANIFEST, MANIFEST_CONTENTS, LEDGER,
     CHECKPOINTS, DEAD_LETTER,
 )  # fmt: skip
+# what the first records lack: who reads a record does without
+LATER: Final = frozenset({NEWS, MARKET_CONTEXT, DAILY_BARS})
 BY_NAME: Final = {topic.name: topic for topic in CATALOGUE}
 
 

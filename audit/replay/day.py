@@ -37,7 +37,7 @@ from audit.replay.profits import DayResult, day_results
 from audit.replay.reading import Progress, whole
 from audit.replay.recorded import RecordedTopic, Span, Stored
 from audit.replay.scans import Histories, Scans, scan_again, without_bars
-from bus.reader import extents_of, record_at
+from bus.reader import extents_of, record_at, there
 from bus.records import Output, Record, TopicPartition, message_output
 from bus.routing import Router
 from bus.stateful import StatefulService
@@ -46,7 +46,7 @@ from executors.orders.book_machine import book_service
 from executors.preflights import preflight
 from executors.risk.preflight import judge_preflight
 from schemas.codec import decode, head_of
-from schemas.errors import Misconfigured, Unreadable
+from schemas.errors import Unreadable
 from schemas.ids import OrderId
 from schemas.inputs import DailyBars, NewsAnswer
 from schemas.market import Action
@@ -95,8 +95,6 @@ COMPARED: Final = (
 )  # fmt: skip
 # outputs of a fold: which record caused them follows from the inputs too
 CAUSED: Final = (CANDLES, INDICATORS, SIGNALS, TRADES, POSITIONS)
-# inputs that the first records lack
-LATER: Final = (NEWS, MARKET_CONTEXT, DAILY_BARS)
 # of observations only those that follow from an accepted order are derived
 _PLACED: Final = b'"observed_by":"placement"'
 
@@ -383,7 +381,7 @@ class Replay:
     async def _take(self, topic: Topic, kind: type[M], use: Callable[[M, UtcNs], object]) -> None:
         """Hand every message of the span to `use`, and when it was published: an input."""
         count = unreadable = 0
-        if topic in LATER and not await self._exists(topic):
+        if not await there(self._connection, [topic]):
             self._notes.append(f"the record is older than {topic.name}")
             return
         records = whole(self._connection, [topic], f"reading {topic.name}", self._tell)
@@ -398,13 +396,6 @@ class Replay:
         self._inputs[topic.name] = count
         if unreadable:
             self._notes.append(_passed_over(unreadable, topic.name))
-
-    async def _exists(self, topic: Topic) -> bool:
-        try:
-            await extents_of(self._connection, topic)
-        except Misconfigured:
-            return False
-        return True
 
     async def _fold(
         self, service: StatefulService, plan: PartitionPlan, kept: Topic

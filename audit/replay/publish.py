@@ -21,7 +21,7 @@ from audit.replay.reading import TELL_EVERY, Progress
 from audit.replay.recorded import Span
 from bus.connection import KafkaConnection
 from bus.publisher import Publisher
-from bus.reader import extents_of, read_in_order
+from bus.reader import extents_of, read_in_order, there
 from bus.records import Output, Record
 from bus.topics import create_topics
 from schemas import ticks
@@ -113,7 +113,7 @@ async def republish(
         Misconfigured: a prefix that cannot be used, or topics of these names that are not empty.
         TryLater: no broker answers.
     """
-    named = {topic.name: into(topic, prefix) for topic in REPUBLISHED}
+    named = {topic.name: into(topic, prefix) for topic in await there(connection, REPUBLISHED)}
     await made(connection, connection, list(named.values()))
     written = Counter[str]()
     first: tuple[float, UtcNs] | None = None
@@ -170,10 +170,11 @@ def as_output(record: Record, topic: Topic) -> Output:
 async def _of(
     connection: KafkaConnection, span: Span, tell: Progress
 ) -> AsyncGenerator[Record, None]:
-    extents = await extents_of(connection, *REPUBLISHED)
+    topics = await there(connection, REPUBLISHED)
+    extents = await extents_of(connection, *topics)
     total, done = sum(end - begin for begin, end in extents.values()), 0
     chosen = OfSpan(span)
-    async with aclosing(read_in_order(connection, REPUBLISHED)) as records:
+    async with aclosing(read_in_order(connection, topics)) as records:
         async for record in records:
             done += 1
             if done % TELL_EVERY == 0:

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import Final, TypeAlias
 
 from audit.replay.recorded import RecordedTopic, Span
-from bus.reader import extents_of, read_topics
+from bus.reader import extents_of, read_topics, there
 from bus.records import Record
 from bus.stored import Topics
 from schemas.topics import Topic
@@ -23,10 +23,13 @@ async def whole(
 ) -> AsyncGenerator[Record, None]:
     """Every record of `topics` as they stand now, each partition in its order.
 
+    Of a topic that came later than the record there is none.
+
     Raises:
         Misconfigured: a topic does not exist.
         TryLater: no broker answers.
     """
+    topics = await there(connection, topics)
     extents = await extents_of(connection, *topics)
     total, done = sum(end - begin for begin, end in extents.values()), 0
     records = read_topics(connection, topics, since="start", until_end=True)

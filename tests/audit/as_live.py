@@ -28,7 +28,7 @@ from ats.runtime import exit_codes
 from audit.replay.day import span_of
 from audit.replay.publish import REPUBLISHED, Pace, into, made, market_time, republish
 from bus.connection import KafkaConnection
-from bus.reader import read_in_order
+from bus.reader import read_in_order, there
 from schemas.market import trading_day
 from schemas.topics import TICKS
 
@@ -41,7 +41,8 @@ async def recorded(connection: KafkaConnection) -> tuple[Partitions, Any]:
     """The records that have a market time, by topic and partition, with their stamps (ms)."""
     found: dict[tuple[str, int], list[tuple[int, Seen]]] = defaultdict(list)
     days = set()
-    async with aclosing(read_in_order(connection, REPUBLISHED)) as records:
+    topics = await there(connection, REPUBLISHED)
+    async with aclosing(read_in_order(connection, topics)) as records:
         async for each in records:
             if (moment := market_time(each)) is None:
                 continue
@@ -98,7 +99,7 @@ async def run(demo: Path | None, speed: float) -> int:
     prefix = f"live{uuid.uuid4().hex[:8]}."
     async with recorded_by(demo, Console(stderr=True)) as source:
         live, day = await recorded(source.kafka)
-        topics = [into(topic, prefix) for topic in REPUBLISHED]
+        topics = [into(topic, prefix) for topic in await there(source.kafka, REPUBLISHED)]
         await made(source.kafka, source.kafka, topics)
         ready, over = asyncio.Event(), asyncio.Event()
         names = [topic.name for topic in topics]

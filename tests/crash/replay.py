@@ -44,7 +44,7 @@ from ats.runtime.logs import configure
 from audit.replay.publish import REPUBLISHED, as_output, made
 from bus.connection import KafkaConnection
 from bus.publisher import Publisher
-from bus.reader import read_in_order
+from bus.reader import read_in_order, there
 from bus.records import Record
 from schemas import ticks
 from schemas.topics import BY_NAME, TICKS
@@ -168,9 +168,10 @@ async def verify_altered(home: Path) -> str:
 
 async def copy(source: KafkaConnection, target: KafkaConnection, alter: Alteration) -> None:
     """Every record of `source` to the same topics of another cluster."""
-    await made(source, target, list(REPUBLISHED))
+    topics = await there(source, REPUBLISHED)
+    await made(source, target, topics)
     async with Publisher(target) as publisher:
-        async for record in read_in_order(source, REPUBLISHED):
+        async for record in read_in_order(source, topics):
             await publisher.send(as_output(alter(record), BY_NAME[record.topic]))
         await publisher.flush()
 
