@@ -56,7 +56,7 @@ def finish(work: Coroutine[Any, Any, int | None]) -> None:
     """
     from ats.runtime.logs import configure
 
-    configure("ats", style="console", level="error", secrets=())
+    configure("ats", style="console", level="error", secrets=(), lasting=False)
     sys.exit(asyncio.run(work) or exit_codes.DONE)
 
 

@@ -195,7 +195,7 @@ def report(
     found = day_of(day, "DATE")
     if found is None:
         raise Misconfigured("no day given: `ats report 2026-11-20`")
-    whose = user_of(user) if user else None
+    whose = user_of(user, "--user") if user else None
     folder = demo.resolve() if demo else None
     finish(run(ReportOptions(found, whose, folder, archive, html, as_json)))
 

@@ -71,7 +71,7 @@ class Wish:
         cls, user: str, *, flatten: bool, broker_kill: bool, reason: str, wait: float = 60.0
     ) -> Wish:
         """Raises Misconfigured when an option is no user."""
-        whose = user_of(user) if user else None
+        whose = user_of(user, "--user") if user else None
         text = clean(reason, MAX_TEXT).strip() or "ats kill"
         who = clean(getpass.getuser(), MAX_TEXT) or "operator"
         return cls(whose, flatten or broker_kill, broker_kill, text, who, wait)

@@ -70,8 +70,13 @@ def redactor(secrets: Iterable[str]) -> Processor:
     return redact
 
 
-def configure(service: str, *, style: str, level: str, secrets: Iterable[str]) -> None:
-    """Set up logging for this process. Lines go to standard error; times are UTC."""
+def configure(
+    service: str, *, style: str, level: str, secrets: Iterable[str], lasting: bool = True
+) -> None:
+    """Set up logging for this process. Lines go to standard error; times are UTC.
+
+    Loggers keep what is set up here where it is `lasting`; else it may be set up again.
+    """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -84,7 +89,7 @@ def configure(service: str, *, style: str, level: str, secrets: Iterable[str]) -
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
+        cache_logger_on_first_use=lasting,
     )
     last: Processor = (
         structlog.processors.JSONRenderer()

@@ -185,7 +185,7 @@ async def test_the_record_stays_as_it_is(
 async def test_the_days_rules_are_those_of_its_manifest_and_not_of_the_folder(
     what_if: WhatIf, tape: Tape
 ) -> None:
-    found = await what_if("decisions.min_confidence=51")  # ATS_RULES names no file here
+    found = await what_if("decisions.flip_minutes=1")  # ATS_RULES names no file here
 
     assert found["before"]["signals"] == signals_of(tape) > 2
 
