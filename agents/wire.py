@@ -40,7 +40,8 @@ def open_model_client() -> httpx.AsyncClient:
     Our own connections, which cost little; httpx's where a proxy of the environment leads out.
     """
     if {"http", "https", "all"} & getproxies().keys():
-        return httpx.AsyncClient(limits=httpx.Limits(max_connections=MAX_CONNECTIONS))
+        limits = httpx.Limits(max_connections=MAX_CONNECTIONS)
+        return httpx.AsyncClient(limits=limits, timeout=httpx.Timeout(None))
     certificates = httpx.create_ssl_context()
     pool = KeepAliveTransport(certificates, MAX_CONNECTIONS, keep_alive=0)
     return PlainClient(pool, httpx.Timeout(None))

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import asyncpg
+import httpx
 import pytest
 import pytest_asyncio
 
@@ -102,3 +103,13 @@ async def _stand_in_the_database(stack: SupabaseStack, found: dict[str, Decision
     assert {row["symbol"]: row["action"] for row in rows} == {
         each.symbol: each.action.value for each in found.values()
     }
+
+
+@pytest.mark.parametrize("proxy", ["", "http://127.0.0.1:1"], ids=["our own", "through a proxy"])
+async def test_only_the_deadline_of_a_question_ends_its_request(
+    monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+
+    async with open_model_client() as http:
+        assert http.timeout == httpx.Timeout(None)
