@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
 from pydantic import JsonValue
 
 from agents.trend_words import averages_of, regime_of, supertrend_of
 from schemas.market_context import MarketContext, RecentBars
 from schemas.messages import Signal
-
-_NS_PER_MINUTE: Final = 60_000_000_000
+from schemas.units import NS_PER_MINUTE
 
 
 def own_frame(signal: Signal, market: MarketContext | None) -> RecentBars | None:
@@ -58,7 +56,7 @@ def _summary(
     signal: Signal, frame: RecentBars, atr: float | None
 ) -> Iterator[tuple[str, JsonValue]]:
     values = frame.values
-    yield "ended_minutes", (signal.event_time - frame.end) // _NS_PER_MINUTE
+    yield "ended_minutes", (signal.event_time - frame.end) // NS_PER_MINUTE
     if words := averages_of(values, (9, 21, 50)):
         yield "averages", words
     if words := regime_of(values):

@@ -15,14 +15,13 @@ from pydantic import JsonValue
 from agents.limits import Limits, Objection
 from schemas.market import Action, Direction, Session
 from schemas.messages import Decision, Signal
-from schemas.units import NS_PER_SECOND, UtcNs
+from schemas.units import NS_PER_MINUTE, NS_PER_SECOND, UtcNs
 
 MUTED: Final = "muted"
 COOLDOWN: Final = "cooldown"
 FLIP: Final = "flip"
 ENTRY_WINDOW: Final = "entry_window"
 
-_NS_PER_MINUTE: Final = 60 * NS_PER_SECOND
 _TAKES: Final = {Direction.BULLISH: Action.BUY, Direction.BEARISH: Action.SELL}
 
 
@@ -52,7 +51,7 @@ def risk_budget(signal: Signal, around: Circumstances, limits: Limits) -> dict[s
     }
     if (session := around.session) is not None:
         last = session.close - limits.before_close
-        told["entries_end_minutes"] = (last - signal.event_time) // _NS_PER_MINUTE
+        told["entries_end_minutes"] = (last - signal.event_time) // NS_PER_MINUTE
     return told
 
 

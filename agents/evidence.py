@@ -23,13 +23,13 @@ from agents.trend_words import averages_of, regime_of, supertrend_of
 from schemas.market import Action, Session
 from schemas.market_context import MarketContext, PriceSince
 from schemas.messages import Decision, Signal
+from schemas.units import NS_PER_MINUTE
 
 VERSION: Final = 2
 MOST_DECISIONS: Final = 3  # what was longer ago was about another move
 MOST_BYTES: Final = 4_096  # of all evidence as JSON: about 2,000 tokens at most
 _SMALLEST_ATR: Final = 1.0  # paisa; below it a distance would say nothing
 _ATR: Final = "atr_14"
-_NS_PER_MINUTE: Final = 60_000_000_000
 
 # what is left out first, should the evidence be longer than it may
 _DISPENSABLE: Final = ("bars", "frames", "own_decisions", "volume", "market", "distances")
@@ -123,8 +123,8 @@ def _hours(signal: Signal, session: Session | None) -> Facts:
     if session is None:
         return {}
     return {
-        "since_open_minutes": (signal.event_time - session.open) // _NS_PER_MINUTE,
-        "to_close_minutes": (session.close - signal.event_time) // _NS_PER_MINUTE,
+        "since_open_minutes": (signal.event_time - session.open) // NS_PER_MINUTE,
+        "to_close_minutes": (session.close - signal.event_time) // NS_PER_MINUTE,
     }
 
 
@@ -147,7 +147,7 @@ def _own_decision(
     told: Facts = {
         "action": decision.action.value,
         "confidence": decision.confidence,
-        "ago_minutes": (signal.event_time - decision.event_time) // _NS_PER_MINUTE,
+        "ago_minutes": (signal.event_time - decision.event_time) // NS_PER_MINUTE,
         "gained_since_percent": round(100 * gained / entry, 2),
     }
     if atr is None:

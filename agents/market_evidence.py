@@ -8,8 +8,8 @@ from typing import Final
 from pydantic import JsonValue
 
 from schemas.market_context import DaySoFar, MarketContext
+from schemas.units import NS_PER_MINUTE
 
-_NS_PER_MINUTE: Final = 60_000_000_000
 # of one instrument and another: how much more the one moved
 _MOVES: Final = ("since_open_percent", "last_15m_percent", "last_60m_percent")
 
@@ -54,7 +54,7 @@ def market_moves(market: MarketContext) -> Facts:
     if own:
         told["symbol"] = dict[str, JsonValue](own)
     if index and market.index:
-        age = (market.event_time - market.index.end) // _NS_PER_MINUTE
+        age = (market.event_time - market.index.end) // NS_PER_MINUTE
         told["nifty"] = dict[str, JsonValue](index) | {"ended_minutes": age}
     if market.day and market.index and market.day.end == market.index.end:
         told["over_nifty"] = {

@@ -17,6 +17,7 @@ from pydantic_core import CoreSchema, core_schema
 
 IST = ZoneInfo("Asia/Kolkata")
 NS_PER_SECOND = 1_000_000_000
+NS_PER_MINUTE = 60 * NS_PER_SECOND
 PAISE_PER_RUPEE = 100
 # never rounds, never grows huge
 _EXACT: Final = Context(prec=28, Emax=27, traps=[InvalidOperation, Overflow, Inexact])
