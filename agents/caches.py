@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from datetime import date
 
-import structlog
-
 from agents.journal import LlmCallCache
+from agents.recorded import messages_on
 from agents.spend import SpendLedger
 from bus.connection import KafkaConnection
-from bus.reader import read_topics
 from bus.stored import Since
 from schemas import topics
-from schemas.codec import decode
-from schemas.errors import Unreadable
 from schemas.ids import InstrumentId
 from schemas.market import trading_day
 from schemas.messages import LlmCall, Scan
-
-log = structlog.get_logger(__name__)
 
 
 class ScanCache:
@@ -72,12 +67,10 @@ class ScanCache:
 
 
 async def sync_scans(connection: KafkaConnection, cache: ScanCache) -> None:
-    """Keep `cache` up to date until cancelled. An unreadable scan is logged and skipped."""
-    async for record in read_topics(connection, [topics.SCANS], since="start"):
-        try:
-            await cache.add(decode(Scan, record.value))
-        except Unreadable as error:
-            log.error("scan_unreadable", at=str(record), reason=str(error))
+    """Keep `cache` up to date until cancelled."""
+    async with aclosing(messages_on(connection, topics.SCANS, Scan, "start")) as scans:
+        async for scan in scans:
+            await cache.add(scan)
 
 
 async def sync_llm_calls(
@@ -92,11 +85,8 @@ async def sync_llm_calls(
 
     Endless unless `until_end`.
     """
-    async for record in read_topics(connection, [topics.LLM], since=since, until_end=until_end):
-        try:
-            call = decode(LlmCall, record.value)
-        except Unreadable as error:
-            log.error("llm_call_unreadable", at=str(record), reason=str(error))
-            continue
-        if cache.remember(call):
-            ledger.spend(trading_day(call.event_time), call.cost)
+    told = messages_on(connection, topics.LLM, LlmCall, since, until_end=until_end)
+    async with aclosing(told) as calls:
+        async for call in calls:
+            if cache.remember(call):
+                ledger.spend(trading_day(call.event_time), call.cost)

@@ -12,21 +12,16 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TypeAlias
 
-import structlog
-
+from agents.recorded import messages_on
 from agents.scout import Candidate, DatedBar, History, Ineligible, judged, without_history
 from bus.connection import KafkaConnection
-from bus.reader import read_topics
 from bus.stored import Since
 from schemas import topics
-from schemas.codec import decode
 from schemas.errors import TryLater, Unreadable
 from schemas.ids import InstrumentId, derive
 from schemas.inputs import MAX_BARS, Answered, DailyBars
 from schemas.market import Instrument
 from schemas.units import Price, Quantity, UtcNs
-
-log = structlog.get_logger(__name__)
 
 PublishBars: TypeAlias = Callable[[DailyBars], Awaitable[None]]
 
@@ -131,14 +126,9 @@ async def recorded_bars(
 ) -> dict[InstrumentId, DailyBars]:
     """What is written down for the Scout of `day`: the first answer of each instrument."""
     found: dict[InstrumentId, DailyBars] = {}
-    records = read_topics(connection, [topics.DAILY_BARS], since=since, until_end=True)
-    async with aclosing(records):
-        async for record in records:
-            try:
-                bars = decode(DailyBars, record.value)
-            except Unreadable as error:
-                log.error("daily_bars_unreadable", at=str(record), reason=str(error))
-                continue
+    told = messages_on(connection, topics.DAILY_BARS, DailyBars, since, until_end=True)
+    async with aclosing(told) as answers:
+        async for bars in answers:
             if bars.trading_date == day and bars.outcome is Answered.OK:
                 found.setdefault(bars.instrument, bars)
     return found

@@ -16,6 +16,7 @@ import structlog
 from agents.candles import NIFTY
 from agents.market import LiveMarket, MarketSource
 from agents.news import NotRecorded
+from agents.recorded import SignalCache, messages_on
 from bus.connection import KafkaConnection
 from bus.reader import read_topics
 from bus.records import Record
@@ -32,30 +33,11 @@ from schemas.units import UtcNs
 
 log = structlog.get_logger(__name__)
 
-REMEMBERED: Final = 20_000  # contexts; several days' signals
 # as every candle of a quarter of an hour has it
 _QUARTER: Final = f'"timeframe":"{Timeframe.M15.value}"'.encode()
 
+ContextCache: TypeAlias = SignalCache[MarketContext]
 PublishContext: TypeAlias = Callable[[MarketContext], Awaitable[None]]
-
-
-class ContextCache:
-    """Contexts by signal. The first of a signal stands."""
-
-    def __init__(self, limit: int | None = REMEMBERED) -> None:
-        self._limit = limit
-        self._known: dict[SignalId, MarketContext] = {}
-
-    def add(self, context: MarketContext) -> MarketContext:
-        """Keep `context`, unless its signal has one; return the one that stands."""
-        stands = self._known.setdefault(context.signal_id, context)
-        if self._limit is not None and len(self._known) > self._limit:
-            self._known.pop(next(iter(self._known)))
-        return stands
-
-    def of(self, signal: SignalId) -> MarketContext | None:
-        """The context of a signal, if there is one."""
-        return self._known.get(signal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +70,10 @@ async def sync_contexts(
     connection: KafkaConnection, cache: ContextCache, since: Since, *, until_end: bool = False
 ) -> None:
     """Keep `cache` up to date with what is recorded; endless unless `until_end`."""
-    reading = read_topics(connection, [topics.MARKET_CONTEXT], since=since, until_end=until_end)
-    async with aclosing(reading):
-        async for record in reading:
-            try:
-                cache.add(decode(MarketContext, record.value))
-            except Unreadable as error:
-                log.error("market_context_unreadable", at=str(record), reason=str(error))
+    told = messages_on(connection, topics.MARKET_CONTEXT, MarketContext, since, until_end=until_end)
+    async with aclosing(told) as contexts:
+        async for context in contexts:
+            cache.add(context)
 
 
 async def sync_bars(

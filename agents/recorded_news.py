@@ -8,48 +8,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-import structlog
-
 from agents.news import Headline, ManySources, NewsSource, NotRecorded, bounded
+from agents.recorded import SignalCache, messages_on
 from bus.connection import KafkaConnection
-from bus.reader import read_topics
 from bus.stored import Since
 from schemas import topics
-from schemas.codec import decode
-from schemas.errors import Misconfigured, TryLater, Unreadable
+from schemas.errors import Misconfigured, TryLater
 from schemas.ids import SignalId, derive
 from schemas.inputs import Answered, NewsAnswer, RecordedHeadline
 from schemas.messages import Signal
 from schemas.units import UtcNs
 
-log = structlog.get_logger(__name__)
-
 ANSWER_WITHIN: Final = 10.0  # seconds; a quarter of what a committee has
-REMEMBERED: Final = 20_000  # answers; several days' signals
 
+NewsCache: TypeAlias = SignalCache[NewsAnswer]
 PublishNews: TypeAlias = Callable[[NewsAnswer], Awaitable[None]]
-
-
-class NewsCache:
-    """Answers by signal. The first of a signal stands."""
-
-    def __init__(self, limit: int | None = REMEMBERED) -> None:
-        self._limit = limit
-        self._answers: dict[SignalId, NewsAnswer] = {}
-
-    def add(self, answer: NewsAnswer) -> NewsAnswer:
-        """Keep `answer`, unless its signal has one; return the one that stands."""
-        stands = self._answers.setdefault(answer.signal_id, answer)
-        if self._limit is not None and len(self._answers) > self._limit:
-            self._answers.pop(next(iter(self._answers)))
-        return stands
-
-    def of(self, signal: SignalId) -> NewsAnswer | None:
-        """The answer of a signal, if there is one."""
-        return self._answers.get(signal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +101,7 @@ async def sync_news(
     connection: KafkaConnection, cache: NewsCache, since: Since, *, until_end: bool = False
 ) -> None:
     """Keep `cache` up to date with what is recorded; endless unless `until_end`."""
-    async for record in read_topics(connection, [topics.NEWS], since=since, until_end=until_end):
-        try:
-            cache.add(decode(NewsAnswer, record.value))
-        except Unreadable as error:
-            log.error("news_unreadable", at=str(record), reason=str(error))
+    told = messages_on(connection, topics.NEWS, NewsAnswer, since, until_end=until_end)
+    async with aclosing(told) as answers:
+        async for answer in answers:
+            cache.add(answer)
