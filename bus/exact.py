@@ -13,12 +13,11 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.admin import RecordsToDelete
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import KafkaError
 
-from bus.connection import KafkaConnection, administrator, reader, unreachable
-from bus.publisher import BATCH, LARGEST_REQUEST, REQUEST_TIMEOUT_MS
+from bus.connection import KafkaConnection, administrator, reader
+from bus.publisher import durable_producer, start
 from bus.reader import LARGEST_FETCH, POLL_MS, partitions_of
 from bus.records import NS_PER_MS, Record, TopicPartition
 from bus.tail import Span
@@ -110,26 +109,11 @@ class ExactWriter:
         self._connection = connection
         self._batches: dict[TopicPartition, Any] = {}
         self._sent: list[asyncio.Future[Any]] = []
-        self._producer = AIOKafkaProducer(
-            **connection.client_options(),
-            enable_idempotence=True,
-            acks="all",
-            max_batch_size=BATCH,
-            max_request_size=LARGEST_REQUEST,
-            request_timeout_ms=REQUEST_TIMEOUT_MS,
-        )
+        self._producer = durable_producer(connection)
 
     async def __aenter__(self) -> Self:
-        """Connect.
-
-        Raises:
-            TryLater: no broker answers.
-        """
-        try:
-            await self._producer.start()
-        except KafkaConnectionError as error:
-            await self._producer.stop()
-            raise unreachable(self._connection, error) from None
+        """Connect. Raises as `bus.publisher.start`."""
+        await start(self._producer, self._connection)
         return self
 
     async def __aexit__(

@@ -40,6 +40,32 @@ BATCH: Final = MIB // 2
 REQUEST_TIMEOUT_MS: Final = 30_000
 
 
+def durable_producer(connection: KafkaConnection, *, linger: float = 0.0) -> AIOKafkaProducer:
+    """Idempotent, acknowledged by all replicas; `linger` is seconds. Not started."""
+    return AIOKafkaProducer(
+        **connection.client_options(),
+        enable_idempotence=True,
+        acks="all",
+        linger_ms=int(linger * 1000),
+        max_batch_size=BATCH,
+        max_request_size=LARGEST_REQUEST,
+        request_timeout_ms=REQUEST_TIMEOUT_MS,
+    )
+
+
+async def start(producer: AIOKafkaProducer, connection: KafkaConnection) -> None:
+    """Connect it.
+
+    Raises:
+        TryLater: no broker answers.
+    """
+    try:
+        await producer.start()
+    except KafkaConnectionError as error:
+        await producer.stop()
+        raise unreachable(connection, error) from None
+
+
 class Publisher:
     """Writes outputs. An async context manager; leaving it waits for what is in flight.
 
@@ -67,27 +93,11 @@ class Publisher:
         self._failure: BaseException | None = None
         self._known: dict[str, int] = {}  # partitions of each topic: never changed in place
         self._watched: dict[TopicPartition, asyncio.Future[Any]] = {}
-        self._producer = AIOKafkaProducer(
-            **connection.client_options(),
-            enable_idempotence=True,
-            acks="all",
-            linger_ms=int(linger * 1000),
-            max_batch_size=BATCH,
-            max_request_size=LARGEST_REQUEST,
-            request_timeout_ms=REQUEST_TIMEOUT_MS,
-        )
+        self._producer = durable_producer(connection, linger=linger)
 
     async def __aenter__(self) -> Self:
-        """Connect.
-
-        Raises:
-            TryLater: no broker answers.
-        """
-        try:
-            await self._producer.start()
-        except KafkaConnectionError as error:
-            await self._producer.stop()
-            raise unreachable(self._connection, error) from None
+        """Connect. Raises as `start`."""
+        await start(self._producer, self._connection)
         return self
 
     async def __aexit__(
