@@ -12,12 +12,13 @@ import numpy as np
 
 from ats.gateway.board import FOLLOWED, Audience, Board, Personal
 from ats.status.report import DeadLetters, Incident, Latency, Person, Pipeline, Status
+from audit.unprotected import UnprotectedTime
 from bus.records import Record
 from executors.charges.rates import Rates
 from schemas.codec import decode
 from schemas.errors import Unreadable
 from schemas.history import is_history
-from schemas.ids import InstrumentId, UserId
+from schemas.ids import UserId
 from schemas.lineage import HEADER, Cause
 from schemas.messages import (
     DeadLetter,
@@ -71,19 +72,6 @@ _ALARMS: Final = {
 
 
 @dataclass(slots=True)
-class _Bare:
-    """One position's time without a stop for all of it, in nanoseconds of machine time."""
-
-    since: int | None = None
-    passed: int = 0
-
-    def note(self, uncovered: int, at: int) -> None:
-        if self.since is not None:
-            self.passed += max(0, at - self.since)
-        self.since = at if uncovered > 0 else None
-
-
-@dataclass(slots=True)
 class _Ticks:
     """How fast they come, and when each record of them left."""
 
@@ -120,7 +108,8 @@ class PlatformFold:
         self._calls: dict[object, int] = {}
         self._letters: Counter[tuple[str, str]] = Counter()
         self._incidents: deque[Incident] = deque(maxlen=MOST_INCIDENTS)
-        self._bare: dict[tuple[UserId, InstrumentId], _Bare] = {}
+        self._unprotected = UnprotectedTime()
+        self._passed: Counter[UserId] = Counter()  # nanoseconds without a stop for all
         self._day: date | None = None
 
     def apply(self, record: Record) -> Audience:
@@ -135,7 +124,8 @@ class PlatformFold:
         heard = self.board.apply(record)
         if self._day != self.board.market.day:
             self._day = self.board.market.day
-            for held in (self._decisions, self._calls, self._bare):
+            self._unprotected = UnprotectedTime()
+            for held in (self._decisions, self._calls, self._passed):
                 held.clear()
         match record.topic:
             case TICKS.name:
@@ -187,11 +177,9 @@ class PlatformFold:
 
     def _person(self, user: UserId, person: Personal, now: UtcNs) -> Person:
         own = person.state.view(self.board.market)
-        bare = [each for (whose, _), each in self._bare.items() if whose == user]
-        passed = sum(
-            each.passed + (max(0, now - each.since) if each.since is not None else 0)
-            for each in bare
-        )
+        lasting = [
+            span for held, span in self._unprotected.lasting(now).items() if held.user == user
+        ]
         return Person(
             user_id=user,
             active=own.session.active if own.session else None,
@@ -201,8 +189,8 @@ class PlatformFold:
             result=own.result,
             exposure=Paise(sum(self._at_stake(each) for each in own.positions)),
             orders=person.state.orders,
-            unprotected_seconds=passed / NS_PER_SECOND,
-            unprotected_now=any(each.since is not None for each in bare),
+            unprotected_seconds=(self._passed[user] + sum(lasting)) / NS_PER_SECOND,
+            unprotected_now=bool(lasting),
         )
 
     def _at_stake(self, position: Position) -> int:
@@ -226,9 +214,7 @@ class PlatformFold:
             self._latencies.append(max(0, record.published_at - left) / _NS_PER_MS)
 
     def _position(self, position: Position, at: UtcNs) -> None:
-        key = (position.user_id, position.instrument)
-        uncovered = abs(position.net) - position.resting_stop
-        self._bare.setdefault(key, _Bare()).note(uncovered, at)
+        self._passed[position.user_id] += self._unprotected.note(position, at)
         if position.agrees is False:
             self._note("position", f"{position.instrument} differs at Dhan", at, position.user_id)
 

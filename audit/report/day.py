@@ -12,7 +12,7 @@ from audit.report.incidents import Incident, bare_seconds, incidents_of
 from audit.report.latency import Latency, latencies_of
 from audit.report.record import DayRecord, bars_of
 from audit.report.thinking import AgentCost, costs_of, thinking_of
-from audit.report.trades import TradedPosition, positions_of
+from audit.report.trades import TradedPosition, charges_of, positions_of
 from executors.charges.rates import Rates
 from schemas.ids import InstrumentId, UserId
 from schemas.market import Timeframe
@@ -68,7 +68,7 @@ def report_of(record: DayRecord, rates: Rates) -> DayReport:
         day=record.day,
         user=record.user,
         gross=sum(each.gross for each in positions),
-        charges=_together([each.charges for each in positions]),
+        charges=charges_of(positions),
         thinking=float(thinking_of(record)),
         figures=figures_of([each.gross if each.net is None else each.net for each in closed]),
         drawdown=drawdown(course),
@@ -84,11 +84,6 @@ def report_of(record: DayRecord, rates: Rates) -> DayReport:
         latencies=latencies_of(record),
         incidents=incidents_of(record),
     )
-
-
-def _together(amounts: Sequence[float | None]) -> float | None:
-    known = [each for each in amounts if each is not None]
-    return sum(known) if len(known) == len(amounts) else None
 
 
 def _slippage(positions: Sequence[TradedPosition]) -> float | None:

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from audit.amounts import clock, passed, rupees
 from audit.report.record import DayRecord
 from audit.round_trips import Holding, fills_by_holding, round_trips
+from audit.unprotected import UnprotectedTime
 from schemas.messages import (
     CallOutcome,
     DeadLetter,
@@ -98,21 +99,18 @@ def _counted(kind: str, what: Iterable[str]) -> list[Incident]:
 
 
 def _spans(written: Iterable[tuple[Position, int]]) -> Iterator[tuple[Position, int]]:
-    """Of each position whose next record came while no stop rested for all of it."""
-    last: dict[Holding, tuple[Position, int]] = {}
+    """Each span that ended, with the record that ended it."""
+    time = UnprotectedTime()
     for each, at in written:
-        key = Holding(each.user_id, each.instrument, each.trading_date)
-        before, since = last.get(key, (None, at))
-        if before is not None and abs(before.net) > before.resting_stop:
-            yield before, at - since
-        last[key] = each, at
+        if span := time.note(each, at):
+            yield each, span
 
 
 def _bare(written: Iterable[tuple[Position, int]]) -> Iterator[Incident]:
     for position, span in _spans(written):
         if span > BARE_FOR:
             when = clock(UtcNs(position.event_time))
-            what = f"{position.instrument} from {when} on: {passed(span)} without a stop for all"
+            what = f"{position.instrument} until {when}: {passed(span)} without a stop for all"
             yield Incident("unprotected", what)
 
 

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from audit.amounts import clock, passed, rupees
 from audit.report.day import DayReport
 from audit.report.drawing import candles, course
-from audit.report.trades import TradedPosition
+from audit.report.trades import TradedPosition, charges_of
 from audit.sheet import document, scrolled
 from schemas.ids import InstrumentId, UserId
 
@@ -156,7 +156,7 @@ def _users(report: DayReport) -> str:
     for each in report.positions:
         by_user[each.user].append(each)
     rows = [
-        (user, sum(each.gross for each in those), _all(each.charges for each in those), len(those))
+        (user, sum(each.gross for each in those), charges_of(those), len(those))
         for user, those in by_user.items()
     ]
     rows.sort(key=lambda row: -abs(row[1]))
@@ -175,15 +175,6 @@ def _users(report: DayReport) -> str:
         ),
     )
     return f"<h2>Users</h2>{_left_out(len(rows))}{table}\n"
-
-
-def _all(amounts: Iterable[float | None]) -> float | None:
-    total = 0.0
-    for each in amounts:
-        if each is None:
-            return None
-        total += each
-    return total
 
 
 def _left_out(number: int) -> str:

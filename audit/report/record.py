@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any, Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
+from uuid import UUID
 
 from audit.days import DayReader, messages
 from audit.story import Recorded
@@ -34,6 +35,7 @@ _OF_USERS: Final = (ORDERS, EXECUTIONS, ORDER_EVENTS, TRADES, POSITIONS, EXITS)
 _TIMEFRAMES: Final = (Timeframe.M1, Timeframe.M5)
 
 M = TypeVar("M", bound=Message)
+Holds: TypeAlias = Callable[[bytes], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +78,13 @@ async def read_record(days: DayReader, day: date, user: UserId | None) -> DayRec
         found += await days.of(DEAD_LETTER)
     traded = {each.fill.instrument for each in messages(Trade, found)}
     found += await days.of(CANDLES, _bar_of(traded))
-    once: dict[Any, Recorded] = {}
+    once: dict[tuple[str, UUID], Recorded] = {}
     for each in sorted(found, key=lambda each: each.published_at):
         once.setdefault((each.topic, each.message.id), each)
     return DayRecord(day, user, [_without_others(each) if user else each for each in once.values()])
 
 
-def _holding(user: UserId | None) -> Any:
+def _holding(user: UserId | None) -> Holds:
     needle = b"" if user is None else str(user).encode()
     return lambda value: needle in value
 
@@ -100,7 +102,7 @@ def _without_others(each: Recorded) -> Recorded:
     return replace(each, message=each.message.model_copy(update={"without": ()}))
 
 
-def _bar_of(traded: set[InstrumentId]) -> Any:
+def _bar_of(traded: set[InstrumentId]) -> Holds:
     needles = [f'"instrument":"{each}"'.encode() for each in traded]
     frames = [f'"timeframe":"{each.value}"'.encode() for each in _TIMEFRAMES]
 

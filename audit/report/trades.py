@@ -201,6 +201,13 @@ class _Known:
         )
 
 
+def charges_of(positions: Iterable[TradedPosition]) -> float | None:
+    """Paise together; None where one is unknown."""
+    given = [each.charges for each in positions]
+    known = [each for each in given if each is not None]
+    return sum(known) if len(known) == len(given) else None
+
+
 def traded_at(trade: Trade) -> UtcNs:
     """Exchange time; where it was not told, when the fill was observed."""
     return trade.fill.traded_at or trade.event_time
