@@ -135,7 +135,14 @@ def subject_of(message: Message) -> Subject | None:
 def widened(subject: Subject, messages: Iterable[Message]) -> Subject:
     """`subject` with the ids that follow from `messages`: an order's decision, its signal, …"""
     given = tuple(messages)
-    while (wider := _ended(_widened_once(subject, given), given)) != subject:
+    # what was sent to end a position names orders, and belongs only until the position has ended
+    unsent = tuple(each for each in given if not isinstance(each, ExitOrder))
+    subject = _ended(_widened_by(subject, unsent), given)
+    return _widened_by(subject, given)
+
+
+def _widened_by(subject: Subject, messages: tuple[Message, ...]) -> Subject:
+    while (wider := _widened_once(subject, messages)) != subject:
         subject = wider
     return subject
 

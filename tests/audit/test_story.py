@@ -104,20 +104,20 @@ def an_exit(
     )
 
 
-def a_position() -> Position:
+def a_position(moment: int = AT, net: int = 10) -> Position:
     return Position(
-        id=derive("position", "test"),
-        event_time=AT,
+        id=derive("position", moment, net),
+        event_time=UtcNs(moment),
         user_id=ASHA,
         trading_date=DAY,
         instrument=TCS,
         bought=Quantity(10),
         bought_value=Paise(3_000_000),
-        sold=Quantity(0),
-        sold_value=Paise(0),
-        net=10,
+        sold=Quantity(10 - net),
+        sold_value=Paise(300_000 * (10 - net)),
+        net=net,
         realised=Paise(0),
-        resting_stop=Quantity(10),
+        resting_stop=Quantity(net),
         by_trades=True,
         agrees=True,
     )
@@ -237,6 +237,16 @@ def test_an_order_has_its_chain_and_what_came_of_it_and_nobody_elses(start: Mess
 
     assert ids(story) == {each.id for each in CHAIN + OURS}
     assert story.missing == ()
+
+
+def test_what_ended_a_later_position_of_the_same_share_is_no_part_of_an_order() -> None:
+    closing = DhanOrderId("20")
+    later = an_exit(AT + 3).model_copy(update={"dhan_order_id": closing})
+    flat = a_position(AT + 1, net=0)
+
+    story = story_from(INTENT, [*CHAIN, *OURS, flat, later, an_event(closing), a_trade(closing)])
+
+    assert ids(story) == {each.id for each in (*CHAIN, *OURS, flat)}
 
 
 @pytest.mark.parametrize(
