@@ -162,62 +162,93 @@ def decision_service(
     The caller keeps `scans`, `llm.cache`, `history`, `answers` and `contexts` fed (`agents.caches`,
     `agents.past`, `agents.recorded_news`, `agents.recorded_market`), and what `market` reads.
     """
-    source, chosen = news or NoNews(), options or AgentOptions()
-    past = history or DecisionHistory()
-    answered, newest = answers or NewsCache(), NewestSignals()
-    around, known = market or NoMarket(), contexts or ContextCache()
+    deciding = _Deciding(
+        llm,
+        scans,
+        store,
+        publisher,
+        news or NoNews(),
+        options or AgentOptions(),
+        history or DecisionHistory(),
+        answers or NewsCache(),
+        market or NoMarket(),
+        contexts or ContextCache(),
+    )
+    return StatelessService(
+        group=GROUP,
+        handlers={topics.SIGNALS: deciding.decide},
+        outputs=(topics.REPORTS, topics.DECISIONS),
+        in_flight=deciding.options.in_flight,
+        queued=deciding.queued,
+    )
 
-    def queued(record: Record) -> None:
+
+@dataclass(frozen=True, slots=True)
+class _Deciding:
+    """What decisions are made with; see `decision_service`."""
+
+    llm: LlmGateway
+    scans: ScanCache
+    store: Store
+    publisher: Publisher
+    news: NewsSource
+    options: AgentOptions
+    history: DecisionHistory
+    answers: NewsCache
+    market: MarketSource
+    contexts: ContextCache
+    newest: NewestSignals = field(default_factory=NewestSignals)
+
+    def queued(self, record: Record) -> None:
+        """A signal waits."""
         with suppress(Unreadable):  # the handler makes it a dead letter
-            newest.note(_signal_of(record))
+            self.newest.note(_signal_of(record))
 
-    async def decide(record: Record) -> Sequence[Output]:
-        signal, began = _signal_of(record), llm.clock()
-        day = trading_day(signal.event_time)
-        scan = await scans.of(day, chosen.scan_timeout)
+    async def decide(self, record: Record) -> Sequence[Output]:
+        """The reports and the decision of a record's signal, kept in the database.
 
-        def age() -> UtcNs:
-            return chosen.age(signal.event_time, record.published_at)
-
-        superseded = newest.superseded(signal, age())
-
-        def stale() -> str:
-            return superseded or staleness(age(), chosen.validity)
-
-        result = await run_committee(
-            signal,
-            scan,
-            news=RecordedNews(
-                source, answered, signal, _recording(publisher, topics.NEWS, record.partition)
-            ),
-            market=RecordedMarket(
-                around, known, _recording(publisher, topics.MARKET_CONTEXT, record.partition)
-            ),
-            journal=llm.journal(
-                _publishing(publisher, record.partition, llm.metrics), stale, llm.decision_cap
-            ),
-            deadline=Deadline.after(chosen.deadline, llm.clock),
-            validity=chosen.validity,
-            limits=chosen.limits,
-            around=Circumstances(
-                chosen.session(day, signal.instrument.segment), past.before(record.offset, signal)
-            ),
-        )
-        seconds = llm.clock() - began
-        past.note(record.offset, result.decision)
-        await store.save_result(result.reports, result.decision)
-        llm.metrics.decided(result.decision)
-        llm.metrics.decision_seconds.observe(seconds)
+        Raises:
+            Unreadable: it is none.
+        """
+        signal, began = _signal_of(record), self.llm.clock()
+        result = await self._committee(signal, record)
+        seconds = self.llm.clock() - began
+        self.history.note(record.offset, result.decision)
+        await self.store.save_result(result.reports, result.decision)
+        self.llm.metrics.decided(result.decision)
+        self.llm.metrics.decision_seconds.observe(seconds)
         _log(result, seconds)
         return outputs_of(result)
 
-    return StatelessService(
-        group=GROUP,
-        handlers={topics.SIGNALS: decide},
-        outputs=(topics.REPORTS, topics.DECISIONS),
-        in_flight=chosen.in_flight,
-        queued=queued,
-    )
+    async def _committee(self, signal: Signal, record: Record) -> CommitteeResult:
+        options, part, day = self.options, record.partition, trading_day(signal.event_time)
+        scan = await self.scans.of(day, options.scan_timeout)
+
+        def age() -> UtcNs:
+            return options.age(signal.event_time, record.published_at)
+
+        superseded = self.newest.superseded(signal, age())
+
+        def stale() -> str:
+            return superseded or staleness(age(), options.validity)
+
+        note_news = _recording(self.publisher, topics.NEWS, part)
+        note_market = _recording(self.publisher, topics.MARKET_CONTEXT, part)
+        note_call = _publishing(self.publisher, part, self.llm.metrics)
+        return await run_committee(
+            signal,
+            scan,
+            news=RecordedNews(self.news, self.answers, signal, note_news),
+            market=RecordedMarket(self.market, self.contexts, note_market),
+            journal=self.llm.journal(note_call, stale, self.llm.decision_cap),
+            deadline=Deadline.after(options.deadline, self.llm.clock),
+            validity=options.validity,
+            limits=options.limits,
+            around=Circumstances(
+                options.session(day, signal.instrument.segment),
+                self.history.before(record.offset, signal),
+            ),
+        )
 
 
 def _signal_of(record: Record) -> Signal:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
-from agents.app import decision_service
+from agents.app import LlmGateway, decision_service
 from agents.caches import ScanCache, sync_llm_calls, sync_scans
 from agents.daily import DailyScout, day_due
 from agents.feeds.polled import PolledNews
@@ -33,6 +33,7 @@ from ats.services.llm import (
     shares_of,
 )
 from ats.settings import Settings
+from bus.connection import KafkaConnection
 from bus.metrics import ShellMetrics
 from bus.publisher import Publisher
 from bus.stateless import run_stateless
@@ -69,37 +70,29 @@ async def run(context: Context) -> None:
 
 
 async def _run(context: Context) -> None:
-    settings, metrics, decisions, scans = (
-        context.settings,
-        ShellMetrics(),
-        DecisionMetrics(),
-        ScanCache(),
-    )
+    settings, metrics, decisions = context.settings, ShellMetrics(), DecisionMetrics()
     context.records += [metrics, decisions]
     news, options, due = news_of(settings), options_of(settings), due_of(settings)
     credentials_of(settings)
     symbols_of(settings)
     connection = settings.kafka()
     await check_topics(connection, settings.plan(), _TOPICS)
-    history, answers, contexts = DecisionHistory(), NewsCache(), ContextCache()
-    market = LiveMarket(options.session)
+    known = _Known(LiveMarket(options.session))
     manifests = await record_agents(connection, settings, news, "agents")
     async with AsyncExitStack() as stack:
         llm = replace(
             await stack.enter_async_context(llm_gateway(settings, "agents")), metrics=decisions
         )
         store = await stack.enter_async_context(agent_store(settings))
-        capped_by_user = llm.ledger.a_user is not None
-        if capped_by_user:
+        endless = list[Coroutine[Any, Any, None]]()
+        if llm.ledger.a_user is not None:
             await count_users(llm.ledger, store.count_users)
+            endless.append(keep_users(llm.ledger, store.count_users))
         broken = asyncio.get_running_loop().create_future()
         publisher = await stack.enter_async_context(Publisher(connection, partial(_broken, broken)))
         readers = await stack.enter_async_context(asyncio.TaskGroup())
         yesterday = UtcNs(time.time_ns() - DAY)
-        await sync_llm_calls(connection, llm.cache, llm.ledger, yesterday, until_end=True)
-        await sync_decisions(connection, history, yesterday, until_end=True)
-        await sync_news(connection, answers, yesterday, until_end=True)
-        await sync_contexts(connection, contexts, yesterday, until_end=True)
+        await known.read_up(connection, llm, yesterday)
         scout = partial(
             scout_the_day,
             connection=connection,
@@ -109,35 +102,24 @@ async def _run(context: Context) -> None:
             publisher=publisher,
             manifests=manifests,
         )
-        daily = DailyScout(scans, due=due, scout=scout, scan_timeout=SCAN_TIMEOUT)
-        tasks = [
-            readers.create_task(sync_scans(connection, scans)),
-            readers.create_task(sync_llm_calls(connection, llm.cache, llm.ledger, "end")),
-            readers.create_task(sync_decisions(connection, history, "end")),
-            readers.create_task(sync_news(connection, answers, "end")),
-            readers.create_task(sync_contexts(connection, contexts, "end")),
-            readers.create_task(sync_bars(connection, market, yesterday, scans.may_trade)),
-            readers.create_task(read_volumes(connection, market, UtcNs(yesterday - VOLUMES))),
-            readers.create_task(daily.keep()),
-            readers.create_task(_until(broken)),
-        ]
-        if capped_by_user:
-            tasks.append(readers.create_task(keep_users(llm.ledger, store.count_users)))
+        daily = DailyScout(known.scans, due=due, scout=scout, scan_timeout=SCAN_TIMEOUT)
+        endless += [*known.following(connection, llm, yesterday), daily.keep(), _until(broken)]
         if isinstance(news, PolledNews):
-            tasks.append(readers.create_task(news.keep(partial(shares_of, settings))))
+            endless.append(news.keep(partial(shares_of, settings)))
+        tasks = [readers.create_task(each) for each in endless]
         await daily.first(FIRST_SCAN_WITHIN)
         await run_stateless(
             decision_service(
                 llm=llm,
-                scans=scans,
+                scans=known.scans,
                 store=store,
                 publisher=publisher,
                 news=news,
                 options=options,
-                history=history,
-                answers=answers,
-                market=market,
-                contexts=contexts,
+                history=known.history,
+                answers=known.answers,
+                market=known.market,
+                contexts=known.contexts,
             ),
             connection,
             settings.plan(),
@@ -147,6 +129,36 @@ async def _run(context: Context) -> None:
         )
         for task in tasks:
             task.cancel()
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is recorded, as decisions need it."""
+
+    market: LiveMarket
+    scans: ScanCache = field(default_factory=ScanCache)
+    history: DecisionHistory = field(default_factory=DecisionHistory)
+    answers: NewsCache = field(default_factory=NewsCache)
+    contexts: ContextCache = field(default_factory=ContextCache)
+
+    async def read_up(self, connection: KafkaConnection, llm: LlmGateway, since: UtcNs) -> None:
+        """Know what was recorded since, before the first signal is judged."""
+        await sync_llm_calls(connection, llm.cache, llm.ledger, since, until_end=True)
+        await sync_decisions(connection, self.history, since, until_end=True)
+        await sync_news(connection, self.answers, since, until_end=True)
+        await sync_contexts(connection, self.contexts, since, until_end=True)
+
+    def following(
+        self, connection: KafkaConnection, llm: LlmGateway, since: UtcNs
+    ) -> Iterator[Coroutine[Any, Any, None]]:
+        """What keeps it up to date; bars from `since` on."""
+        yield sync_scans(connection, self.scans)
+        yield sync_llm_calls(connection, llm.cache, llm.ledger, "end")
+        yield sync_decisions(connection, self.history, "end")
+        yield sync_news(connection, self.answers, "end")
+        yield sync_contexts(connection, self.contexts, "end")
+        yield sync_bars(connection, self.market, since, self.scans.may_trade)
+        yield read_volumes(connection, self.market, UtcNs(since - VOLUMES))
 
 
 def _broken(broken: asyncio.Future[None], error: BaseException) -> None:
