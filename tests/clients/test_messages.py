@@ -56,6 +56,14 @@ def test_a_record_from_before_a_field_has_its_default() -> None:
     assert Decision.model_validate_json(orjson.dumps(old)).model == ""
 
 
+@pytest.mark.parametrize("moment", [10**25, -(10**25)])
+def test_a_moment_that_no_calendar_holds_is_refused_and_not_met_later(moment: int) -> None:
+    value = encode(a_decision()).replace(b"%d" % a_decision().event_time, b"%d" % moment)
+
+    with pytest.raises(ValidationError, match="event_time"):
+        Decision.model_validate_json(value)
+
+
 def test_what_is_no_message_is_refused() -> None:
     with pytest.raises(ValidationError, match="confidence"):
         read(confidence="much")

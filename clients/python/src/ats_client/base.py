@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Self
+from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class OpenEnum(StrEnum):
@@ -48,6 +48,6 @@ class Message(Part):
 
     schema_version: int
     id: UUID
-    event_time: int
+    event_time: Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)]
     causation_id: UUID | None = None
     correlation_id: UUID | None = None
