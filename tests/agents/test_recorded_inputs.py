@@ -14,6 +14,7 @@ from agents.recorded_news import NewsCache, RecordedNews
 from agents.scout import DatedBar
 from schemas.codec import decode, encode
 from schemas.errors import TryLater, Unreadable
+from schemas.ids import SignalId
 from schemas.inputs import Answered, DailyBars, NewsAnswer
 from schemas.market import Instrument
 from schemas.units import UtcNs
@@ -124,6 +125,24 @@ async def test_news_that_cannot_be_written_down_are_not_used() -> None:
 
     with pytest.raises(NotRecorded):
         await texts(unwritten)
+
+
+def test_the_first_answer_of_a_signal_stands() -> None:
+    cache, signal = NewsCache(), a_signal()
+    first, second = (
+        NewsAnswer(
+            id=signal.id,
+            event_time=AS_OF,
+            signal_id=SignalId(signal.id),
+            instrument=RELIANCE,
+            symbol="RELIANCE",
+            outcome=outcome,
+        )
+        for outcome in (Answered.OK, Answered.AWAY)
+    )
+
+    assert (cache.add(first), cache.add(second)) == (first, first)
+    assert cache.of(SignalId(signal.id)) == first
 
 
 def test_a_full_cache_forgets_the_oldest_answer() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import pytest
 from hypothesis import given
@@ -19,16 +19,20 @@ from audit.round_trips import round_trips
 from bus.connection import KafkaConnection
 from bus.publisher import Publisher
 from bus.records import message_output
-from executors.charges.book import billed
-from executors.charges.rates import shipped_rates
+from executors.charges.bill import Computed, Estimated
+from executors.charges.book import billed, fills_of
+from executors.charges.charges import charges, estimate
+from executors.charges.day import DayTrades
+from executors.charges.rates import Rates, shipped_rates
 from schemas.market import Side
-from schemas.messages import DeadLetter, Decision, Message, Origin, Trade
+from schemas.messages import Candle, DeadLetter, Decision, Message, OrderIntent, Origin, Trade
 from schemas.topics import BY_NAME, PartitionPlan
 from tests.audit.conftest import anew
 from tests.audit.report_day import ANN, BOB, TOPIC_OF, a_trade, at, held, recorded, the_day
 from tests.audit.scorecard_days import MONDAY
 
 RATES = shipped_rates()
+WorkedOut = Callable[[DayTrades, Rates], Computed | Estimated]
 SILENT = lambda *_: None  # noqa: E731
 
 
@@ -82,6 +86,52 @@ def test_charges_of_positions_come_to_the_bill_of_the_day() -> None:
     assert report.charges == pytest.approx(billed(fills, MONDAY, RATES))
     assert report.charges is not None
     assert report.net == pytest.approx(report.gross - report.charges - 50.5)
+
+
+@pytest.mark.parametrize(
+    ("left", "by", "other"),
+    [(7, charges, estimate), (6, estimate, charges)],
+    ids=["closed", "still held"],
+)
+def test_a_closed_day_has_the_bill_of_the_contract_note_and_an_open_one_an_estimate(
+    left: int, by: WorkedOut, other: WorkedOut
+) -> None:
+    fills = [
+        a_trade(1, Side.BUY, 7, 10_013, 1).fill,
+        a_trade(2, Side.SELL, left, 10_027, 2).fill,
+    ]
+    day = DayTrades(MONDAY, fills_of(fills))
+
+    assert by(day, RATES).total != other(day, RATES).total
+    assert billed(fills, MONDAY, RATES) == by(day, RATES).total
+
+
+def test_what_is_sold_short_stands_in_the_market_too() -> None:
+    short = [a_trade(1, Side.SELL, 10, 10_020, 1), a_trade(2, Side.BUY, 10, 10_000, 4.5)]
+    bars = [each for each in the_day() if isinstance(each, Candle)]
+
+    report = report_of(recorded([*bars, *short]), RATES)
+
+    assert report.most_exposed == 102_000
+    assert [each.value for each in report.course[1:4]] == [-800, -300, -1_800]
+
+
+def test_what_a_leg_opened_beyond_its_entry_is_no_order_of_ours() -> None:
+    name = next(each for each in the_day() if isinstance(each, OrderIntent)).dhan_correlation_id
+    day = [*the_day(), a_trade(7, Side.SELL, 3, 10_220, 5, name=name)]
+
+    opened = report_of(recorded(day), RATES).positions
+
+    assert [(each.side, each.order is None) for each in opened] == [
+        (Side.BUY, False),
+        (Side.SELL, True),
+    ]
+
+
+def test_a_short_position_without_a_stop_counts_too() -> None:
+    day = [*the_day(), held(1.5, -10, 0), held(1.6, -10, 10)]
+
+    assert report_of(recorded(day), RATES).unprotected == pytest.approx((6.0, 6.0))
 
 
 def test_a_user_bears_a_share_of_the_thinking_and_everybody_all_of_it() -> None:

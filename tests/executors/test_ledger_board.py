@@ -84,6 +84,28 @@ def test_a_head_that_the_ledger_did_not_sign_names_nothing() -> None:
     assert not board.holds(order)
 
 
+def test_a_head_of_somebody_else_is_not_believed_with_the_ledger_s_seals_either() -> None:
+    board = a_board()
+    order, record = noted(board)
+    seals, foreign = a_head(record).seals, a_head(record, by=SOMEBODY)
+
+    board.observe(foreign.model_copy(update={"seals": seals}))
+
+    assert not board.holds(order)
+
+
+def test_a_seal_is_of_the_place_that_its_leaf_has_in_the_log() -> None:
+    board, logs = a_board(), Logs()
+    order, record = noted(board)
+    for each in (replace(record, offset=5), replace(record, offset=6), record):
+        (batch,) = batches_of([each], logs)
+        head = signed(logs, batch.day, batch.first, logs.accept(batch), LEDGER)
+
+    board.observe(head)
+
+    assert (head.since, board.holds(order)) == (2, True)
+
+
 @pytest.mark.parametrize(
     "change",
     [
