@@ -264,6 +264,8 @@ class Settings(BaseSettings):
 
 # names another file than .env; the demo names none, so that nothing of yours leaks in
 ENV_FILE: Final = "ATS_ENV_FILE"
+# as ATS_CALENDAR: the market that `ats simulator` plays, on whatever day
+SIMULATED_CALENDAR: Final = "every-day"
 
 REMEDIES: Final[Mapping[str, str]] = {
     "KAFKA_BOOTSTRAP_SERVERS": "give host:port of your cluster, or try `ats demo`, which brings "

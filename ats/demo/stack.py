@@ -23,8 +23,7 @@ from ats.embedded.kafka import EmbeddedKafka
 from ats.runtime.child import Child
 from ats.runtime.exit_codes import error_of
 from ats.runtime.readiness import until_it_answers
-from ats.services.calendars import SIMULATED
-from ats.settings import ENV_FILE, Settings, load
+from ats.settings import ENV_FILE, SIMULATED_CALENDAR, Settings, load
 from schemas.errors import AtsError, TryLater
 
 # seconds a part may take to end; everything must be gone five seconds after Ctrl-C
@@ -125,7 +124,7 @@ class Stack:
             **self.model.env,
             "ATS_MODE": "paper",
             "ATS_CLOCK": "market",
-            "ATS_CALENDAR": SIMULATED,
+            "ATS_CALENDAR": SIMULATED_CALENDAR,
             "ATS_NEWS": "sample",
             # the user's own holds the master of another day
             "ATS_STATE_DIR": str(self.home / "state"),

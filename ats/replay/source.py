@@ -11,18 +11,16 @@ from typing import Final
 from rich.console import Console
 
 from ats.demo.home import is_kept
-from ats.demo.stack import Stack
 from ats.demo.steps import Step
 from ats.runtime.running_demo import running
-from ats.services.calendars import SIMULATED
-from ats.settings import Settings, load
+from ats.settings import SIMULATED_CALENDAR, Settings, load
 from audit.archive.installed import check_installed
 from bus.connection import KafkaConnection
 from bus.stored import Topics
 from schemas.errors import Misconfigured
 
 # of a demo, whoever looks at it: its market is open every day, and its clock is the market's
-DEMO: Final = {"ats_calendar": SIMULATED, "ats_clock": "market", "ats_news": "sample"}
+DEMO: Final = {"ats_calendar": SIMULATED_CALENDAR, "ats_clock": "market", "ats_news": "sample"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +78,8 @@ async def recorded_by(
         raise Misconfigured(
             f"--demo {kept}: no demo was kept there; make one with ats demo --keep {kept}"
         )
+    from ats.demo.stack import Stack  # noqa: PLC0415  # with a simulator, which takes a second
+
     stack = Stack(kept, cache=settings.ats_cache_dir, simulator_arguments=None)
     try:
         with Step(tell, f"starting Kafka on {kept}") as step:

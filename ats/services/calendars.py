@@ -6,19 +6,15 @@ It is the exchanges' own, with an operator's file laid over it, or that of a sim
 from __future__ import annotations
 
 from datetime import date
-from typing import Final
 
 import structlog
 
 from ats.services.context import instrument_master, trading_date
-from ats.settings import Settings
+from ats.settings import SIMULATED_CALENDAR, Settings
 from dhan.instruments import Master
 from schemas.calendar import EVERY_DAY, Calendar
 from schemas.calendar_file import concerns, exchange_calendar, parse
 from schemas.errors import Misconfigured
-
-# as ATS_CALENDAR: the market that `ats simulator` plays, on whatever day
-SIMULATED: Final = "every-day"
 
 log = structlog.get_logger(__name__)
 
@@ -33,10 +29,10 @@ def calendar_of(settings: Settings) -> Calendar:
     path = settings.ats_calendar
     if path is None:
         return exchange_calendar()
-    if str(path) == SIMULATED:
+    if str(path) == SIMULATED_CALENDAR:
         if settings.ats_mode != "paper":
             raise Misconfigured(
-                f"ATS_CALENDAR={SIMULATED} is for simulated markets, but "
+                f"ATS_CALENDAR={SIMULATED_CALENDAR} is for simulated markets, but "
                 f"ATS_MODE={settings.ats_mode} places real orders: leave ATS_CALENDAR empty, or "
                 "name a file"
             )
