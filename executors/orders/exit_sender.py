@@ -228,7 +228,7 @@ class ExitSender:
         waited_us: int = 0,
         **told: Any,
     ) -> None:
-        """Record what was done. How long the answer took is no part of the record's id."""
+        """Record what was done."""
         message = exit_order(
             self._user,
             moment.day,
@@ -331,9 +331,9 @@ def exit_order(
 ) -> ExitOrder:
     """The message for what was done at market time `now`.
 
-    Its id follows from its content, but for `waited_us`.
+    Its id follows from all of its content: two tries at one market moment are two.
     """
-    parts = (user, day, now, action, why, instrument, *sorted(told.items()))
+    parts = (user, day, now, action, why, instrument, waited_us, *sorted(told.items()))
     return ExitOrder(
         id=derive("exit_order", *(str(part).replace("|", "/") for part in parts)),
         event_time=now,

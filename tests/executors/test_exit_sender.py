@@ -38,6 +38,25 @@ def test_the_same_exit_for_two_reasons_at_one_moment_is_two_records() -> None:
     assert len({each.id for each in recorded}) == 2
 
 
+def test_two_tries_at_one_moment_whose_answers_took_differently_long_are_two_records() -> None:
+    recorded: list[ExitOrder] = []
+    nothing = cast("Any", None)
+    sender = ExitSender(UserId(UUID(int=1)), recorded.append, nothing, GuardianMetrics())
+    moment = Moment(date(2026, 11, 20), UtcNs(1), nothing, nothing, alone=False)
+
+    for waited in (900, 1_100, 900):
+        sender.tell(
+            moment,
+            None,
+            ExitAction.CANCEL,
+            ExitReason.SQUARE_OFF,
+            waited_us=waited,
+            outcome="accepted",
+        )
+
+    assert len({each.id for each in recorded}) == 2
+
+
 async def test_a_stop_that_dhan_acknowledged_is_waited_for_however_late_its_book_is() -> None:
     """Two stops of one position would turn it over."""
     sender = a_sender()
