@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from audit.archive.columns import RAW_NAMES, schema_of, table_of
-from audit.archive.manifest import ArchivedTopic, RowGroup, file_of
+from audit.archive.manifest import ArchivedTopic, Begin, RowGroup, file_of
 from audit.archive.records import encoded, size_of
 from bus.exact import ExactRecord
 from schemas.errors import Misconfigured
@@ -187,6 +187,19 @@ def records_of(file: pq.ParquetFile, path: Path, topic: Topic, group: int) -> It
             yield from _rows(topic, batch)
     except BAD_FILE as error:
         raise damaged(path, error) from None
+
+
+def begins_of(file: pq.ParquetFile) -> list[Begin | None]:
+    """Where each row group begins, as the footer says; None where it does not say."""
+    footer = file.metadata
+    at = {footer.schema.column(each).path: each for each in range(footer.num_columns)}
+    if not {"partition", "offset"} <= at.keys():
+        return [None] * footer.num_row_groups
+    found = []
+    for group in map(footer.row_group, range(footer.num_row_groups)):
+        partition, offset = (group.column(at[each]).statistics for each in ("partition", "offset"))
+        found.append((partition.min, offset.min) if partition and offset else None)
+    return found
 
 
 def table_at(file: pq.ParquetFile, group: int) -> pa.Table:

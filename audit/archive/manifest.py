@@ -25,6 +25,7 @@ LARGEST: Final = 256 * MIB  # a row group takes 300 bytes of it
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0)]
+Begin = tuple[int, int]  # partition and offset at which a row group begins
 
 
 class RowGroup(FrozenModel):
@@ -47,6 +48,11 @@ class RowGroup(FrozenModel):
     ends_at: Count
     chain: Count
     sha256: Digest
+
+    @property
+    def begin(self) -> Begin:
+        """Where its first record stood."""
+        return self.partition, self.first
 
     def place(self, topic: str) -> str:
         """Where its records stood, as they are named everywhere."""

@@ -8,6 +8,7 @@ put in or moved. Whoever computes all of that again is found by `ats ledger veri
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Final, NamedTuple
 from zlib import crc32
@@ -16,11 +17,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from audit.archive.columns import table_of
-from audit.archive.files import BAD_FILE, file_digest, opened, rows_of, table_at
+from audit.archive.files import BAD_FILE, begins_of, file_digest, opened, rows_of, table_at
 from audit.archive.manifest import (
     FILE,
     ArchivedTopic,
     ArchiveManifest,
+    Begin,
     RowGroup,
     is_intact,
     parsed_manifest,
@@ -94,17 +96,34 @@ def _cut_off(path: Path, size: int, topic: Topic, archived: ArchivedTopic) -> Fi
 def _of_groups(
     file: pq.ParquetFile, path: Path, topic: Topic, archived: ArchivedTopic
 ) -> Iterator[Finding]:
-    there, wanted = file.metadata.num_row_groups, len(archived.groups)
-    if there != wanted:
-        yield Finding(path.name, f"has {there} row groups, the manifest says {wanted}")
+    there, wanted = begins_of(file), [each.begin for each in archived.groups]
+    if len(there) != len(wanted):
+        yield Finding(path.name, f"has {len(there)} row groups, the manifest says {len(wanted)}")
+    numbers = _aligned(wanted, there)
     before: RowGroup | None = None
-    for number, group in enumerate(archived.groups):
-        if number >= there:
+    for group, number in zip(archived.groups, numbers, strict=True):
+        if number is None:
             yield Finding(group.place(topic.name), "is gone")
-            continue
-        chain = before.chain if before and before.partition == group.partition else 0
-        yield from _of_group(file, number, topic, group, chain)
+        else:
+            chain = before.chain if before and before.partition == group.partition else 0
+            yield from _of_group(file, number, topic, group, chain)
         before = group
+    for number in sorted({*range(len(there))} - {*numbers}):
+        yield Finding(path.name, f"row group {number} was put in")
+
+
+def _aligned(wanted: Sequence[Begin], there: Sequence[Begin | None]) -> list[int | None]:
+    """Of each archived row group the number of the one that stands for it now; None: it is gone.
+
+    So a group that is gone, or was put in, makes nobody doubt those behind it.
+    """
+    numbers: list[int | None] = [None] * len(wanted)
+    for _, begin, end, first, last in SequenceMatcher(
+        None, wanted, there, autojunk=False
+    ).get_opcodes():
+        for number, found in zip(range(begin, end), range(first, last), strict=False):
+            numbers[number] = found
+    return numbers
 
 
 def _of_group(

@@ -144,7 +144,10 @@ async def missed_records(
     else:
         told = {each.place for each in verified(folder)}
         expected = {f"{place}@"}
-        good = any(each.startswith(f"{place}@") for each in told)
+        of_file = f"{place.topic}.parquet"
+        good = any(each.startswith(f"{place}@") for each in told) and all(
+            each.startswith((f"{place}@", of_file)) for each in told
+        )
     return [] if good else [f"{tamper.__name__} {sorted(expected)}: {sorted(told)}"]
 
 

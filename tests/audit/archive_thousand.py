@@ -6,6 +6,7 @@ the archive computed again, and with the ledger's hashes computed again too. The
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import random
 import sys
@@ -22,10 +23,10 @@ MODES = {
 }
 
 
-async def main(records: int = 54, flips: int = 150, cuts: int = 50) -> int:
+async def main(seed: str, records: int = 54, flips: int = 150, cuts: int = 50) -> int:
     """`records` places for each way of changing and each of the modes."""
     wrong: list[str] = []
-    chance = random.Random("archive")
+    chance = random.Random(seed)
     with TemporaryDirectory() as root:
         spoilt = Spoilt(Path(root), chance)
         for tamper in TAMPERINGS:
@@ -48,4 +49,8 @@ async def main(records: int = 54, flips: int = 150, cuts: int = 50) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.audit.archive_thousand", description=__doc__
+    )
+    parser.add_argument("--seed", default="archive", help="other places for another seed")
+    sys.exit(asyncio.run(main(parser.parse_args().seed)))

@@ -52,6 +52,16 @@ def test_an_archive_as_it_was_made_has_no_finding(spoilt: Spoilt) -> None:
     assert verified(spoilt.anew()) == []
 
 
+def test_of_a_partition_that_is_gone_altogether_no_other_one_is_doubted(spoilt: Spoilt) -> None:
+    gone = TopicPartition("ats.decisions", 0)
+    folder = spoilt.with_records(gone, [], manifest=False, ledger=False)
+
+    places = {each.place for each in verified(folder)}
+
+    last = len(spoilt.day[gone]) - 1
+    assert places == {"ats.decisions.parquet", f"{gone}@0 to @{last}"}
+
+
 def test_a_file_of_another_topic_is_not_believed(spoilt: Spoilt) -> None:
     folder = spoilt.anew()
     shutil.copy(folder / "ats.decisions.parquet", folder / "ats.orders.parquet")
