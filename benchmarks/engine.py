@@ -1,10 +1,12 @@
-"""Ticks a second through the pure engine, beside nautilus_trader, talipp and pandas with TA-Lib.
+"""Ticks a second through the pure engine from records' bytes, beside today's peers.
 
-Run: python -m benchmarks.engine Work: bars of 1, 5 and 15 minutes and on each EMA 9, 21, 50, 200,
-RSI, MACD, ATR, Bollinger, ADX with DI, Supertrend, Stochastic, OBV and VWAP. Everyone's indicators
-have seen 40 bars before they are timed. Read the ratios; absolute figures are of the machine and of
-what else runs on it. Figures are the best of three runs. `make bench-peers` installs the first two
-peers.
+Run: python -m benchmarks.engine [--record]. Work: bars of 1, 5 and 15 minutes and on each EMA 9,
+21, 50, 200, RSI, MACD, ATR, Bollinger, ADX with DI, Supertrend, Stochastic, OBV and VWAP, with
+their values after every tick on both sides; what bars close with is measured apart. Everyone's
+indicators have seen 40 bars before they are timed (TA-Lib's 250). Everyone runs in each of three
+rounds and the best counts. Read the ratios of ticks per CPU-second: the machine and what else runs
+on it hardly change them. `make bench-peers` installs talipp; `benchmarks._peers` finds the rest.
+`--record` keeps the run and writes its figures into docs/streams.md.
 """
 
 from __future__ import annotations
@@ -12,19 +14,24 @@ from __future__ import annotations
 import gc
 import os
 import platform
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from functools import partial
+from argparse import ArgumentParser
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from importlib.metadata import version
+from itertools import islice, product
 from pathlib import Path
 
 import numpy as np
 import psutil
 
+from benchmarks._engine_report import Measured, Row, Run, markdown, save
+from benchmarks._indicators import Pace, Stopwatch
+from benchmarks._peers import Peer, peers
 from schemas.binary import Rows
 from schemas.market import Timeframe, trading_day
-from schemas.ticks import TICK, Batch
+from schemas.ticks import HEADER, TICK, Batch, encode
 from schemas.units import UtcNs
 from simulator.market.session import market_session
 from streams.columns.names import Indicator
@@ -35,10 +42,8 @@ from streams.engine.engine import HISTORICAL_BAR, Engine
 from streams.engine.machine import warm_up
 from streams.engine.messages import Writer
 
-BATCHES = (1, 16, 128, 1_024, 4_096)
+BATCHES = (1, 16, 25, 128, 1_024, 4_096)
 INSTRUMENTS = (50, 500, 5_000)
-PEERS = {"nautilus": "nautilus_trader", "talipp": "talipp", "pandas": ""}
-PEERS_FOLDER = Path(sys.prefix) / "peers"
 INDICATORS = (
     "ema",
     "rsi",
@@ -53,7 +58,11 @@ INDICATORS = (
 )
 TIMEFRAMES = (Timeframe.M1, Timeframe.M5, Timeframe.M15)
 SESSION = market_session(trading_day(1_704_171_600 * 10**9))
-SECONDS = 0.4
+ROUNDS = 3
+SECONDS = 0.3  # of CPU for each figure
+PEER_SECONDS = 0.7
+MOST_RECORDS = 30_000
+STRIDE = 64  # records between two looks at the clock
 WARM = 40  # bars, as many as the peers get
 
 
@@ -102,41 +111,52 @@ def past(instruments: int) -> StructArray:
     return np.concatenate(parts)
 
 
-def rate(rows: Rows, before: StructArray, size: int, *, provisional: bool) -> float:
-    """Ticks a second of a warm engine: every instrument known, its indicators ready."""
+def records(rows: Rows, size: int) -> list[bytes]:
+    return [encode(batch) for batch in islice(batches(rows, size), MOST_RECORDS)]
+
+
+def rate(rows: Rows, before: StructArray, work: list[bytes], *, values: bool) -> Pace:
+    """How fast a warm engine is: every instrument known, its indicators ready."""
     engine = Engine(EngineConfig(TIMEFRAMES, frozenset(map(Indicator, INDICATORS))), rules=())
     engine.seed(before)
-    cut = len(rows) // 4
-    engine.process(Batch(UtcNs(rows["clock"][cut - 1]), UtcNs(0), 0, rows[:cut]))
-    work = list(batches(rows[cut:], size))
-    started, done = time.perf_counter(), 0
-    for batch in work:
-        engine.process(batch, (lambda _: None) if provisional else None)
-        done += size
-        if time.perf_counter() - started > SECONDS:
+    engine.apply(encode(Batch(UtcNs(rows["clock"][len(rows) - 1]), UtcNs(0), 0, rows)))
+    each_tick = (lambda _: None) if values else None
+    watch, done = Stopwatch(), 0
+    for first in range(0, len(work), STRIDE):
+        part = work[first : first + STRIDE]
+        with watch:
+            for record in part:
+                engine.apply(record, each_tick)
+        done += sum(map(len, part))
+        if watch.cpu > SECONDS:
             break
-    return done / (time.perf_counter() - started)
+    headers = min(first + STRIDE, len(work)) * HEADER.itemsize
+    return watch.pace((done - headers) // TICK.itemsize)
 
 
-def best(measure: Callable[[], float]) -> float:
-    return max(measure() for _ in range(3))
+def best(paces: Iterable[Pace]) -> Pace:
+    return max(paces, key=lambda pace: pace.cpu)
 
 
-def of_peers(instruments: int) -> dict[str, float]:
-    """Ticks a second of every peer that is installed."""
-    found = {}
-    for peer, library in PEERS.items():
-        if library and not (PEERS_FOLDER / library).is_dir():
-            print(f"without {peer}: install it with `make bench-peers`")
-            continue
-        environment = dict(os.environ) | ({"PYTHONPATH": str(PEERS_FOLDER)} if library else {})
-        command = [sys.executable, "-m", "benchmarks._indicators", peer, str(instruments), "1.5"]
-        done = [
-            subprocess.run(command, env=environment, check=True, capture_output=True)  # noqa: S603
-            for _ in range(3)
-        ]
-        found[peer] = max(float(each.stdout) for each in done)
-    return found
+def measure(instruments: int, installed: list[Peer], rounds: int) -> Measured:
+    """All contenders, one after another in each round."""
+    rows, before = market(1_000_000, instruments), past(instruments)
+    first, rest = rows[: len(rows) // 4], rows[len(rows) // 4 :]
+    work = {size: records(rest, size) for size in BATCHES}
+    ours: dict[tuple[int, bool], list[Pace]] = {}
+    theirs: dict[str, list[Pace]] = {}
+    for _ in range(rounds):
+        for size, values in product(BATCHES, (True, False)):
+            pace = rate(first, before, work[size], values=values)
+            ours.setdefault((size, values), []).append(pace)
+        for peer in (each for each in installed if instruments <= each.most):
+            name, pace = peer.run(instruments, PEER_SECONDS)
+            theirs.setdefault(name, []).append(pace)
+    return Measured(
+        instruments,
+        {name: best(paces) for name, paces in theirs.items()},
+        [Row(size, best(ours[size, True]), best(ours[size, False])) for size in BATCHES],
+    )
 
 
 def whole_engine() -> None:
@@ -172,34 +192,38 @@ def whole_engine() -> None:
     print(f"  {grown:.0f} MB resident more than before the engine")
 
 
+def machine(kernels: float) -> dict[str, str]:
+    return {
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "machine": f"{_processor()}, {os.cpu_count()} cores",
+        "load": f"{os.getloadavg()[0]:.0f}",
+        "python": platform.python_version(),
+        "numba": version("numba"),
+        "kernels": f"{kernels:.1f} s",
+    }
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if sys.platform == "linux" else []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{platform.machine()} {named[0]}" if named else platform.machine()
+
+
 def main() -> None:
-    started = time.perf_counter()
+    options = ArgumentParser(description="The pure engine beside its peers.")
+    options.add_argument("--record", action="store_true", help="keep the run, write it into docs")
+    options.add_argument("--rounds", type=int, default=ROUNDS, help="the best of these counts")
+    given = options.parse_args()
+    started = time.process_time()
     warm_up()
-    print(f"kernels ready after {time.perf_counter() - started:.1f} s")
-    print(
-        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, load "
-        f"{os.getloadavg()[0]:.1f}\n"
-    )
-    for instruments in INSTRUMENTS:
-        rows, before = market(1_000_000, instruments), past(instruments)
-        peers = of_peers(instruments)
-        print(
-            f"{instruments} instruments; "
-            + ", ".join(f"{name} {value:,.0f} ticks/s" for name, value in peers.items())
-        )
-        print(
-            f"{'batch':>6} {'values':>12} {'ticks/s':>12} {'µs/batch':>9}  "
-            + " ".join(f"{'× ' + name:>10}" for name in peers)
-        )
-        for size in BATCHES:
-            for provisional, name in ((True, "provisional"), (False, "finals")):
-                ours = best(partial(rate, rows, before, size, provisional=provisional))
-                ratios = " ".join(f"{ours / value:>10,.0f}" for value in peers.values())
-                print(
-                    f"{size:>6} {name:>12} {ours:>12,.0f} {size / ours * 1e6:>9,.1f}  {ratios}",
-                    flush=True,
-                )
-        print()
+    about = machine(time.process_time() - started) | {"rounds": str(given.rounds)}
+    installed, missing = peers()
+    for name, reason in missing.items():
+        print(f"without {name}: {reason}")
+    run = Run(about, missing, [measure(each, installed, given.rounds) for each in INSTRUMENTS])
+    print(markdown(run))
+    if given.record:
+        save(run)
     whole_engine()
 
 
