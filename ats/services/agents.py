@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 from typing import Any, Final
 
-from agents.app import LlmGateway, decision_service
-from agents.caches import ScanCache, sync_llm_calls, sync_scans
+from agents.app import AgentOptions, LlmGateway
+from agents.caches import ScanCache
 from agents.daily import DailyScout, day_due
+from agents.decision_inputs import DecisionInputs
 from agents.feeds.polled import PolledNews
 from agents.market import LiveMarket
 from agents.metrics import DecisionMetrics
-from agents.past import DecisionHistory, sync_decisions
-from agents.recorded_market import ContextCache, read_volumes, sync_bars, sync_contexts
-from agents.recorded_news import NewsCache, sync_news
+from agents.news import NewsSource
 from agents.served import count_users, keep_users
+from agents.store import SupabaseStore
 from ats.services.calendars import calendar_of
 from ats.services.context import Context, credentials_of, symbols_of, trading_date
 from ats.services.llm import (
@@ -34,6 +34,7 @@ from ats.services.llm import (
 )
 from ats.settings import Settings
 from bus.connection import KafkaConnection
+from bus.manifests import ManifestLog
 from bus.metrics import ShellMetrics
 from bus.publisher import Publisher
 from bus.stateless import run_stateless
@@ -56,7 +57,6 @@ _TOPICS: Final = (
     topics.DECISIONS,
 )
 DAY: Final = UtcNs.minutes(24 * 60)
-VOLUMES: Final = 7 * DAY  # which hold the sessions that say what is usual
 
 
 async def run(context: Context) -> None:
@@ -72,55 +72,25 @@ async def run(context: Context) -> None:
 async def _run(context: Context) -> None:
     settings, metrics, decisions = context.settings, ShellMetrics(), DecisionMetrics()
     context.records += [metrics, decisions]
-    news, options, due = news_of(settings), options_of(settings), due_of(settings)
+    news, options = news_of(settings), options_of(settings)
     credentials_of(settings)
     symbols_of(settings)
     connection = settings.kafka()
     await check_topics(connection, settings.plan(), _TOPICS)
-    known = _Known(LiveMarket(options.session))
     manifests = await record_agents(connection, settings, news, "agents")
-    async with AsyncExitStack() as stack:
-        llm = replace(
-            await stack.enter_async_context(llm_gateway(settings, "agents")), metrics=decisions
-        )
-        store = await stack.enter_async_context(agent_store(settings))
-        endless = list[Coroutine[Any, Any, None]]()
-        if llm.ledger.a_user is not None:
-            await count_users(llm.ledger, store.count_users)
-            endless.append(keep_users(llm.ledger, store.count_users))
-        broken = asyncio.get_running_loop().create_future()
-        publisher = await stack.enter_async_context(Publisher(connection, partial(_broken, broken)))
-        readers = await stack.enter_async_context(asyncio.TaskGroup())
-        yesterday = UtcNs(time.time_ns() - DAY)
-        await known.read_up(connection, llm, yesterday)
-        scout = partial(
-            scout_the_day,
-            connection=connection,
-            settings=settings,
-            llm=llm,
-            store=store,
-            publisher=publisher,
-            manifests=manifests,
-        )
-        daily = DailyScout(known.scans, due=due, scout=scout, scan_timeout=SCAN_TIMEOUT)
-        endless += [*known.following(connection, llm, yesterday), daily.keep(), _until(broken)]
-        if isinstance(news, PolledNews):
-            endless.append(news.keep(partial(shares_of, settings)))
+    async with _opened(settings, connection, decisions) as parts, asyncio.TaskGroup() as readers:
+        inputs, yesterday = parts.inputs(options), UtcNs(time.time_ns() - DAY)
+        read_up = await inputs.read_up(connection, yesterday)
+        daily = _daily(settings, connection, parts, inputs.scans, manifests)
+        endless = [
+            *inputs.following(connection, yesterday, read_up),
+            *parts.endless(settings, news),
+            daily.keep(),
+        ]
         tasks = [readers.create_task(each) for each in endless]
         await daily.first(FIRST_SCAN_WITHIN)
         await run_stateless(
-            decision_service(
-                llm=llm,
-                scans=known.scans,
-                store=store,
-                publisher=publisher,
-                news=news,
-                options=options,
-                history=known.history,
-                answers=known.answers,
-                market=known.market,
-                contexts=known.contexts,
-            ),
+            inputs.service(parts.store, parts.publisher, news, options),
             connection,
             settings.plan(),
             instance=f"agents-{settings.ats_instance}",
@@ -132,33 +102,57 @@ async def _run(context: Context) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
-    """What is recorded, as decisions need it."""
+class _Parts:
+    """What is open for as long as the process decides; `broken` fails when the publisher does."""
 
-    market: LiveMarket
-    scans: ScanCache = field(default_factory=ScanCache)
-    history: DecisionHistory = field(default_factory=DecisionHistory)
-    answers: NewsCache = field(default_factory=NewsCache)
-    contexts: ContextCache = field(default_factory=ContextCache)
+    llm: LlmGateway
+    store: SupabaseStore
+    publisher: Publisher
+    broken: asyncio.Future[None]
 
-    async def read_up(self, connection: KafkaConnection, llm: LlmGateway, since: UtcNs) -> None:
-        """Know what was recorded since, before the first signal is judged."""
-        await sync_llm_calls(connection, llm.cache, llm.ledger, since, until_end=True)
-        await sync_decisions(connection, self.history, since, until_end=True)
-        await sync_news(connection, self.answers, since, until_end=True)
-        await sync_contexts(connection, self.contexts, since, until_end=True)
+    def inputs(self, options: AgentOptions) -> DecisionInputs:
+        return DecisionInputs(self.llm, LiveMarket(options.session))
 
-    def following(
-        self, connection: KafkaConnection, llm: LlmGateway, since: UtcNs
-    ) -> Iterator[Coroutine[Any, Any, None]]:
-        """What keeps it up to date; bars from `since` on."""
-        yield sync_scans(connection, self.scans)
-        yield sync_llm_calls(connection, llm.cache, llm.ledger, "end")
-        yield sync_decisions(connection, self.history, "end")
-        yield sync_news(connection, self.answers, "end")
-        yield sync_contexts(connection, self.contexts, "end")
-        yield sync_bars(connection, self.market, since, self.scans.may_trade)
-        yield read_volumes(connection, self.market, UtcNs(since - VOLUMES))
+    def endless(self, settings: Settings, news: NewsSource) -> Iterator[Coroutine[Any, Any, None]]:
+        """What goes on beside the decisions, besides readers and Scout."""
+        yield _until(self.broken)
+        if self.llm.ledger.a_user is not None:
+            yield keep_users(self.llm.ledger, self.store.count_users)
+        if isinstance(news, PolledNews):
+            yield news.keep(partial(shares_of, settings))
+
+
+@asynccontextmanager
+async def _opened(
+    settings: Settings, connection: KafkaConnection, metrics: DecisionMetrics
+) -> AsyncIterator[_Parts]:
+    async with AsyncExitStack() as stack:
+        llm = await stack.enter_async_context(llm_gateway(settings, "agents"))
+        store = await stack.enter_async_context(agent_store(settings))
+        if llm.ledger.a_user is not None:
+            await count_users(llm.ledger, store.count_users)
+        broken = asyncio.get_running_loop().create_future()
+        publisher = await stack.enter_async_context(Publisher(connection, partial(_broken, broken)))
+        yield _Parts(replace(llm, metrics=metrics), store, publisher, broken)
+
+
+def _daily(
+    settings: Settings,
+    connection: KafkaConnection,
+    parts: _Parts,
+    scans: ScanCache,
+    manifests: ManifestLog,
+) -> DailyScout:
+    scout = partial(
+        scout_the_day,
+        connection=connection,
+        settings=settings,
+        llm=parts.llm,
+        store=parts.store,
+        publisher=parts.publisher,
+        manifests=manifests,
+    )
+    return DailyScout(scans, due=due_of(settings), scout=scout, scan_timeout=SCAN_TIMEOUT)
 
 
 def _broken(broken: asyncio.Future[None], error: BaseException) -> None:

@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ import pytest_asyncio
 
 from agents.app import LlmGateway, run_scout
 from agents.caches import ScanCache, sync_llm_calls, sync_scans
+from agents.decision_inputs import DecisionInputs
 from agents.journal import LlmCallCache, ModelTier
 from agents.market import LiveMarket
 from agents.model import Model
@@ -39,7 +41,7 @@ from schemas.market import Action, Timeframe
 from schemas.market_context import MarketContext
 from schemas.messages import DeadLetter, Decision, LlmCall, Message, Report, Scan, Signal
 from schemas.topics import PartitionPlan, Topic
-from schemas.units import Paise
+from schemas.units import Paise, UtcNs
 from tests.agents.bars import a_bar, values_of
 from tests.agents.factories import AS_OF, DAY, OPENS, RELIANCE, a_signal, an_instrument
 from tests.agents.provider import Provider, with_field
@@ -238,6 +240,43 @@ async def test_books_learn_scans_and_answers_from_the_topics_and_survive_what_ca
     assert found is not None
     assert found.id == scan.id
     assert not any(cache.remember(call) for call in calls)
+
+
+class HeardContexts(ContextCache):
+    """Says what it hears."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard = asyncio.Queue[MarketContext]()
+
+    def add(self, message: MarketContext) -> MarketContext:
+        self.heard.put_nowait(message)
+        return super().add(message)
+
+
+async def test_what_is_recorded_between_reading_up_and_following_is_known_too(
+    own_kafka: KafkaConnection, publisher: Publisher
+) -> None:
+    llm = LlmGateway([], SpendLedger(Paise(0)))
+    contexts = HeardContexts()
+    market = LiveMarket(lambda _day, _segment: None)
+    inputs = DecisionInputs(llm, market, contexts=contexts)
+    signal, now = a_signal(rule="between"), UtcNs(time.time_ns())
+    context = MarketContext(
+        id=signal.id, event_time=AS_OF, signal_id=SignalId(signal.id), instrument=RELIANCE
+    )
+
+    read_up = await inputs.read_up(own_kafka, now)
+    await publisher.send_and_wait(message_output(topics.MARKET_CONTEXT, context, str(RELIANCE)))
+    following = [asyncio.create_task(each) for each in inputs.following(own_kafka, now, read_up)]
+    try:
+        async with asyncio.timeout(20):
+            found = await contexts.heard.get()
+    finally:
+        for task in following:
+            task.cancel()
+
+    assert found == context
 
 
 async def _bars_are_known(kafka: KafkaConnection, publisher: Publisher) -> None:
