@@ -46,6 +46,7 @@ class Page:
     Attributes:
         url: Origin that people open; the server listens at its host and port.
         dhan_url: Base address of Dhan's login, or of the simulator's.
+        gateway_url: Base address of `ats gateway`; "": where it listens by default.
     """
 
     url: str
@@ -54,6 +55,7 @@ class Page:
     dhan_url: str
     dhan_app_id: str
     dhan_app_secret: str = field(repr=False)
+    gateway_url: str = ""
 
     @property
     def first(self) -> str:
@@ -69,6 +71,7 @@ class Page:
             "DHAN_APP_ID": self.dhan_app_id,
             "DHAN_APP_SECRET": self.dhan_app_secret,
             "DHAN_AUTH_URL": self.dhan_url,
+            "ATS_GATEWAY_URL": self.gateway_url,
         }
 
 

@@ -43,6 +43,7 @@ class SupabaseStack:
     publishable_key: str
     secret_key: str = field(repr=False)
     dsn: str
+    jwt_secret: str = field(repr=False)
 
     async def service(self) -> AsyncClient:
         """A client with the secret key, as ATS itself uses."""
@@ -197,6 +198,7 @@ def serving(postgres: EmbeddedPostgres, database: str = "postgres") -> Iterator[
             stand_in.publishable_key,
             stand_in.secret_key,
             postgres.dsn(database=database),
+            stand_in.keys.jwt_secret,
         )
     finally:
         asyncio.run_coroutine_threadsafe(stand_in.stop(), loop).result(30)

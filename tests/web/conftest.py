@@ -11,12 +11,14 @@ import pytest
 import pytest_asyncio
 
 from ats.commands import web
+from ats.gateway.keys import SharedSecret
 from ats.runtime.readiness import until_it_answers
 from schemas.errors import Misconfigured
 from simulator.config import RegisteredApp
 from simulator.server import Simulator
 from tests.conftest import unused_port
 from tests.database.fixtures import SupabaseStack
+from tests.gateway.gate import Gate, gate
 from tests.simulator.factories import running
 from tests.web.front import Front
 
@@ -26,13 +28,14 @@ APP_SECRET = "the-app-secret-nobody-sees"
 @dataclass(frozen=True, slots=True)
 class Site:
     """A running web application, and what it talks to: Dhan and the database each behind a relay
-    that can fail.
+    that can fail, and a gateway that a test tells what happened.
     """
 
     url: str
     simulator: Simulator
     dhan: Front
     database: Front
+    gate: Gate
     log: Path
 
 
@@ -64,6 +67,7 @@ async def site(built: None, supabase_stack: SupabaseStack, tmp_path: Path) -> As
         running(apps=(app,)) as simulator,
         Front(simulator.url).serving() as dhan,
         Front(supabase_stack.url).serving() as database,
+        gate(keys=SharedSecret(supabase_stack.jwt_secret)) as gateway,
     ):
         page = web.Page(
             url,
@@ -72,12 +76,13 @@ async def site(built: None, supabase_stack: SupabaseStack, tmp_path: Path) -> As
             f"{dhan.url}/auth",
             app.app_id,
             app.app_secret,
+            gateway.url,
         )
         server = web.server(page, tmp_path)
         server.start()
         try:
             await until_it_answers(server, page.first)
-            yield Site(url, simulator, dhan, database, server.log)
+            yield Site(url, simulator, dhan, database, gateway, server.log)
         finally:
             await server.stop(5)
             await give_accounts_back(supabase_stack)

@@ -13,4 +13,5 @@ FILES: Final[Mapping[Path, Callable[[], str]]] = {
     ROOT / "schemas" / "asyncapi.json": asyncapi.document,
     ROOT / "clients" / "python" / "src" / "ats_client" / "messages.py": python.module,
     ROOT / "web" / "src" / "lib" / "messages.ts": typescript.module,
+    ROOT / "web" / "src" / "lib" / "gateway" / "views.ts": typescript.gateway,
 }

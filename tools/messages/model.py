@@ -58,12 +58,16 @@ def topics() -> dict[str, str]:
 @cache
 def shapes() -> tuple[Shape, ...]:
     """Every record and enum once: enums first, and what a record is made of before it."""
-    found: dict[str, Shape] = {}
+    found: dict[str, dict[str, Any]] = {}
     for schema in exported().values():
-        for name, part in schema.get("$defs", {}).items():
-            if name != "JsonValue":  # anything
-                found[name] = _shape(name, part)
-        found[schema["title"]] = _shape(schema["title"], schema)
+        found |= schema.get("$defs", {}) | {schema["title"]: schema}
+    return shapes_of(found)
+
+
+def shapes_of(schemas: Mapping[str, dict[str, Any]]) -> tuple[Shape, ...]:
+    """The same of JSON Schemas by name, which refer to each other only."""
+    # a JsonValue is anything
+    found = {name: _shape(name, part) for name, part in schemas.items() if name != "JsonValue"}
     ordered: dict[str, Shape] = {}
     for shape in sorted(
         found.values(), key=lambda each: (not each.values, each.message, each.name)
@@ -75,21 +79,21 @@ def shapes() -> tuple[Shape, ...]:
 def _add(name: str, found: Mapping[str, Shape], ordered: dict[str, Shape]) -> None:
     if name not in ordered:
         for field in found[name].fields:
-            for part in _named(field.kind):
+            for part in parts_of(field.kind):
                 _add(part, found, ordered)
         ordered[name] = found[name]
 
 
-def _named(kind: Any) -> Iterator[str]:
+def parts_of(kind: Any) -> Iterator[str]:
     """The shapes that a type names, at any depth."""
     if isinstance(kind, dict):
         if name := target(kind):
             yield name
         for part in kind.values():
-            yield from _named(part)
+            yield from parts_of(part)
     elif isinstance(kind, list):
         for part in kind:
-            yield from _named(part)
+            yield from parts_of(part)
 
 
 def _shape(name: str, schema: dict[str, Any]) -> Shape:

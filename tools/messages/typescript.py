@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
+from ats.gateway.openapi import EVENTS, document
 from tools.messages import model
 
 _PLAIN: Final = {"string": "string", "integer": "number", "number": "number", "boolean": "boolean"}
 _NOTE: Final = """\
 // Amounts are paise. Times are UTC nanoseconds, more than a JavaScript number holds exactly: good
 // to a microsecond. An enum may get values: expect one that is not listed."""
+
+_GATEWAY_HEAD: Final = "Made by `python -m tools.messages` from ats/gateway: change that, not this."
 
 
 def module() -> str:
@@ -19,6 +22,23 @@ def module() -> str:
     parts += [_union(each) if each.values else _interface(each) for each in model.shapes()]
     topics = "".join(f'  readonly "{each}": {name};\n' for each, name in model.topics().items())
     parts.append(f"/** What stands on each topic. */\nexport interface Topics {{\n{topics}}}")
+    return "\n\n".join(parts) + "\n"
+
+
+def gateway() -> str:
+    """The gateway's answers and events, which are made of the messages."""
+    messages = {shape.name for shape in model.shapes()}
+    shapes = model.shapes_of(document()["components"]["schemas"])
+    own = [shape for shape in shapes if shape.name not in messages]
+    events = {name: view.__name__ for name, view in EVENTS.items()}
+    named = {part for shape in own for field in shape.fields for part in model.parts_of(field.kind)}
+    imported = ", ".join(sorted(messages & (named | set(events.values()))))
+    rows = "".join(f"  readonly {name}: {view};\n" for name, view in events.items())
+    parts = [f"// {_GATEWAY_HEAD}\n{_NOTE}", f'import type {{ {imported} }} from "@/lib/messages";']
+    parts += [_interface(shape) for shape in own]
+    parts.append(
+        f"/** What each event of the stream holds. */\nexport interface Events {{\n{rows}}}"
+    )
     return "\n\n".join(parts) + "\n"
 
 

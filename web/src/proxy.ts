@@ -24,8 +24,9 @@ export async function proxy(request: NextRequest): Promise<NextResponse> {
   return response;
 }
 
-// Not before /api/account itself: every open page asks it every two seconds, and it does by itself what it needs of this.
-export const config = { matcher: ["/((?!_next/static|icon.svg|api/account$).*)"] };
+// Not before /api/account itself, which every open page asks again and again, nor before the gateway, whose answers are
+// streams: both change nothing, and do by themselves what they need of this.
+export const config = { matcher: ["/((?!_next/static|icon.svg|api/account$|api/gateway/).*)"] };
 
 function contentSecurityPolicy(nonce: string): string {
   const development = process.env.NODE_ENV === "development";

@@ -1,10 +1,14 @@
 // The frame of every page. Rendered per request, because each answer's scripts carry a nonce of their own.
 import type { Metadata, Viewport } from "next";
+import { cookies } from "next/headers";
+import Link from "next/link";
 import { connection } from "next/server";
 import type { ReactNode } from "react";
+import { Navigation } from "@/app/navigation";
+import { isSession } from "@/lib/session";
 import "./globals.css";
 
-export const metadata: Metadata = { title: "ATS", description: "Connect your Dhan account and start trading", robots: "noindex" };
+export const metadata: Metadata = { title: "ATS", description: "Your trading day: profit, positions, orders, and a way to stop", robots: "noindex" };
 
 export const viewport: Viewport = {
   themeColor: [
@@ -15,23 +19,30 @@ export const viewport: Viewport = {
 
 export default async function Layout({ children }: { children: ReactNode }) {
   await connection();
+  const signedIn = (await cookies()).getAll().some(({ name }) => isSession(name)); // or was: each page asks for itself
   return (
     <html lang="en">
       <head>
         {/* Shown when it is whole: on a bad line, or a busy machine, its parts would push each other about. */}
         <link rel="expect" href="#end" blocking="render" />
       </head>
-      <body>
+      <body className={signedIn ? "inside" : undefined}>
+        <a href="#main" className="skip">
+          Skip to the content
+        </a>
         <header className="top">
-          <a href="/account" className="brand">
+          <Link href="/account" prefetch={false} className="brand">
             <svg viewBox="0 0 32 32" aria-hidden="true">
               <rect width="32" height="32" rx="8" />
               <path d="M6 22l7-8 5 4 8-10" />
             </svg>
             ATS
-          </a>
+          </Link>
+          {signedIn && <Navigation />}
         </header>
-        <main>{children}</main>
+        <main id="main" tabIndex={-1}>
+          {children}
+        </main>
         <template id="end" />
       </body>
     </html>

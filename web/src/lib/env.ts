@@ -9,6 +9,7 @@ const REMEDIES = {
 } as const;
 
 const DHAN = "https://auth.dhan.co";
+const GATEWAY = "http://127.0.0.1:8792"; // where `ats gateway` listens when it is not told otherwise
 
 export interface Environment {
   /** Origin of the application, without a path. */
@@ -18,6 +19,8 @@ export interface Environment {
   readonly dhanAppId: string;
   readonly dhanAppSecret: string;
   readonly dhanUrl: string;
+  /** Base address of `ats gateway`, which this server asks on a browser's behalf. */
+  readonly gatewayUrl: string;
   /** Whether cookies may travel over https only. */
   readonly secure: boolean;
 }
@@ -46,6 +49,7 @@ export function readEnvironment(variables: Record<string, string | undefined>): 
     dhanAppId: needed("DHAN_APP_ID"),
     dhanAppSecret: needed("DHAN_APP_SECRET"),
     dhanUrl: address("DHAN_AUTH_URL", variables.DHAN_AUTH_URL?.trim() || DHAN),
+    gatewayUrl: address("ATS_GATEWAY_URL", variables.ATS_GATEWAY_URL?.trim() || GATEWAY),
     secure: variables.NEXT_PUBLIC_APP_URL?.trim().startsWith("https://") ?? false,
   };
   const { appUrl } = environment;

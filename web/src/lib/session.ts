@@ -12,6 +12,11 @@ export function sessionCookie(): string {
   return `sb-${new URL(environment().supabaseUrl).hostname.split(".")[0]}-auth-token`;
 }
 
+/** Whether `name` is that of the session's cookie, or of a part of it. */
+export function isSession(name: string): boolean {
+  return name === sessionCookie() || name.startsWith(`${sessionCookie()}.`);
+}
+
 /** The access token, unless there is none, it is about to end, or the cookie reads otherwise than expected: then ask the client. */
 export async function heldToken(cookie: (name: string) => string | undefined): Promise<string | null> {
   const held = await combineChunks(sessionCookie(), cookie);

@@ -2,6 +2,7 @@
 
 const IST_MS = 330 * 60_000;
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const DAYS = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
 
 const two = (n: number): string => String(n).padStart(2, "0");
 
@@ -15,6 +16,23 @@ export function inIndia(moment: string): string {
 export function clock(moment: string): string {
   const ist = new Date(Date.parse(moment) + IST_MS);
   return `${two(ist.getUTCHours())}:${two(ist.getUTCMinutes())}`;
+}
+
+/** The moment of UTC nanoseconds, as a message tells it. Good to a millisecond. */
+export function momentOf(ns: number): string {
+  return new Date(ns / 1e6).toISOString();
+}
+
+/** Such as `09:15:07`, Indian time, of UTC nanoseconds. */
+export function seconds(ns: number): string {
+  const moment = momentOf(ns);
+  return `${clock(moment)}:${moment.slice(17, 19)}`; // India is half an hour off, so seconds are everybody's
+}
+
+/** Such as `Mon, 23 Nov 2026`, of a date such as `2026-11-23`. */
+export function dayInWords(day: string): string {
+  const date = new Date(`${day}T00:00:00Z`);
+  return `${DAYS[date.getUTCDay()]}, ${date.getUTCDate()} ${MONTHS[date.getUTCMonth()]} ${date.getUTCFullYear()}`;
 }
 
 /** Such as `2026-11-23`: the Indian day of a moment. */

@@ -1,10 +1,10 @@
 // The user's own limits, and a way to tighten one. Only the operator widens one again.
 "use client";
 import { type FormEvent, useState } from "react";
-import { grouped } from "@/app/account/mode";
 import type { Act } from "@/app/account/view";
 import type { Account } from "@/lib/account";
 import { holding, inRupees, isLeast, LIMITS, NAMES } from "@/lib/limits";
+import { grouped } from "@/lib/money";
 
 export function LimitsPart({ account, act }: { account: Account; act: Act }) {
   const { limits, platform } = account;

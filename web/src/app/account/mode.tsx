@@ -1,5 +1,6 @@
 // Paper or real money, and whether anybody is there to place orders: as the order workers reported it.
 import type { Platform } from "@/lib/account";
+import { grouped } from "@/lib/money";
 import { inIndia } from "@/lib/time";
 
 export function ModePart({ platform }: { platform: Platform | null }) {
@@ -35,11 +36,4 @@ export function limitsInWords({ max_order_value_rupees: value, max_orders_per_da
     `An order is worth at most ₹${grouped(value)}, and there are at most ${orders} orders a day. ` +
     `That makes ₹${grouped(total)} a day at most.`
   );
-}
-
-/** Indian digit groups, such as 12,34,567; the same on server and browser, whatever their locale. */
-export function grouped(n: number | bigint): string {
-  const digits = String(n);
-  const head = digits.slice(0, -3).replace(/\B(?=(\d\d)+$)/g, ",");
-  return head ? `${head},${digits.slice(-3)}` : digits;
 }

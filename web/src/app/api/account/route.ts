@@ -4,21 +4,15 @@ import { type NextRequest, NextResponse } from "next/server";
 import { databaseProblem, problem } from "@/lib/answers";
 import { ownAccount, type Told } from "@/lib/database";
 import { log } from "@/lib/log";
-import { heldToken } from "@/lib/session";
-import { supabase } from "@/lib/supabase";
+import { accessToken } from "@/lib/token";
 
 const WORTH_COMPRESSING = 2_000; // characters; some three orders
 
 export async function GET(request: NextRequest): Promise<NextResponse> {
-  const token = (await heldToken((name) => request.cookies.get(name)?.value)) ?? (await refreshedToken());
+  const token = await accessToken(request);
   const answer = token ? await account(token) : problem(401, "session_ended");
   answer.headers.append("Cache-Control", "private, no-store");
   return answer;
-}
-
-async function refreshedToken(): Promise<string | undefined> {
-  const { data } = await (await supabase()).auth.getSession();
-  return data.session?.access_token;
 }
 
 /** Whether the token is genuine is for the database to say. */

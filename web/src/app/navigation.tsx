@@ -1,0 +1,19 @@
+// The way around: along the top, or within the thumb's reach on a phone. The current page is marked.
+"use client";
+import Link from "next/link";
+import { usePathname } from "next/navigation";
+
+const PAGES = [{ path: "/account", name: "Account" }] as const;
+
+export function Navigation() {
+  const here = usePathname();
+  return (
+    <nav aria-label="Pages">
+      {PAGES.map(({ path, name }) => (
+        <Link key={path} href={path} prefetch={false} aria-current={here === path || here.startsWith(`${path}/`) ? "page" : undefined}>
+          {name}
+        </Link>
+      ))}
+    </nav>
+  );
+}

@@ -1,0 +1,67 @@
+// The gateway for the parts of a page. All parts share one stream.
+"use client";
+import { useEffect, useRef, useState, useSyncExternalStore } from "react";
+import { dayOf } from "@/lib/gateway/day";
+import { type Live, NOTHING, type Passing, stream } from "@/lib/gateway/stream";
+import type { Candles, DecisionStory, Today } from "@/lib/gateway/views";
+import type { Timeframe } from "@/lib/messages";
+
+const NOBODY = (): Live => NOTHING;
+
+/** The day, live. `first` is what the server of the page was told, or the code of why it was not; it holds until more is known. */
+export function useLive(first: Today | string | null): Live {
+  const live = useSyncExternalStore(stream.subscribe, stream.now, NOBODY);
+  if (live.day !== null || live.problem !== null || first === null) return live;
+  return typeof first === "string" ? { status: "away", problem: first, day: null } : { ...live, day: dayOf(first) };
+}
+
+/** Ask for prices and bars of `instruments` while the part is shown. */
+export function useWanted(instruments: readonly string[]): void {
+  const key = instruments.join();
+  useEffect(() => stream.want(key === "" ? [] : key.split(",")), [key]);
+}
+
+/** Hear events that are not part of the day, such as each bar. */
+export function useEvent<N extends keyof Passing>(name: N, hear: (told: Passing[N]) => void): void {
+  const latest = useRef(hear);
+  useEffect(() => {
+    latest.current = hear;
+  });
+  useEffect(() => stream.on(name, (told) => latest.current(told)), [name]);
+}
+
+/** An answer of the gateway's: null while it is asked for. */
+export type Answer<T> = { readonly value: T; readonly problem: null } | { readonly value: null; readonly problem: string } | null;
+
+/** The newest final bars of one instrument, asked once for each `again`. */
+export function useCandles(instrument: string | null, timeframe: Timeframe, again: unknown = null): Answer<Candles> {
+  return useAnswer<Candles>(instrument && `candles/${instrument}?timeframe=${timeframe}`, again);
+}
+
+/** One decision of the day, asked once for each `again`. */
+export function useDecision(decision: string | null, again: unknown = null): Answer<DecisionStory> {
+  return useAnswer<DecisionStory>(decision && `decisions/${decision}`, again);
+}
+
+function useAnswer<T>(path: string | null, again: unknown): Answer<T> {
+  const [answer, setAnswer] = useState<{ path: string; answer: Answer<T> } | null>(null);
+  useEffect(() => {
+    if (!path) return;
+    const left = new AbortController();
+    void asked<T>(path, left.signal).then((told) => {
+      if (!left.signal.aborted) setAnswer({ path, answer: told });
+    });
+    return () => left.abort();
+  }, [path, again]);
+  return answer?.path === path ? answer.answer : null;
+}
+
+async function asked<T>(path: string, left: AbortSignal): Promise<Answer<T>> {
+  try {
+    const response = await fetch(`/api/gateway/${path}`, { cache: "no-store", signal: left });
+    const body = (await response.json()) as T & { problem?: unknown };
+    return response.ok ? { value: body, problem: null } : { value: null, problem: String(body.problem) };
+  } catch {
+    return { value: null, problem: "application_away" };
+  }
+}
