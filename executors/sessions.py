@@ -3,15 +3,18 @@
 Fails closed: when the database stays away longer than `KEEP_FOR`, nobody is active until it answers
 again.
 
+`ats.sessions` keeps every change, `ats.sessions-latest` the last of each user.
+
 Where the guarantee stops: the set is up to half a second old. The switch itself is read by the
-claim, at the last moment.
+claim, at the last moment. A process that dies between both topics leaves the second one change
+behind until its next start, when it tells all of them.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -25,7 +28,7 @@ from executors.risk.denial import Denial
 from executors.store import KeyRow, Store
 from schemas.ids import DhanClientId, UserId, derive
 from schemas.messages import UserSession
-from schemas.topics import SESSIONS
+from schemas.topics import SESSIONS, SESSIONS_LATEST
 from schemas.units import UtcNs
 
 log = structlog.get_logger(__name__)
@@ -46,11 +49,17 @@ Publish = Callable[[Output], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class UserState:
-    """Whether one user may trade, and why not."""
+    """Whether one user may trade, and why not.
+
+    Attributes:
+        since: When that began, by the database's clock: the change of the row, or the token's end.
+            None where no row says so. Two states that differ in nothing else are one.
+    """
 
     reason: str
     client_id: DhanClientId | None = None
     token_expiry: datetime | None = None
+    since: datetime | None = field(default=None, compare=False)
 
     @property
     def active(self) -> bool:
@@ -59,38 +68,49 @@ class UserState:
 
 def state_of(row: KeyRow, now: datetime) -> UserState:
     """What a row means at `now` (machine time: a token's expiry is no market event)."""
+    since = row.changed_at
     if not row.enabled:
         reason = SWITCHED_OFF
     elif row.token_expiry is None or row.client_id is None:
         reason = NO_TOKEN
     elif row.token_expiry <= now:
-        reason = TOKEN_EXPIRED
+        reason, since = TOKEN_EXPIRED, max(row.token_expiry, row.changed_at)
     elif row.token_refused:
         reason = TOKEN_REFUSED
     else:
         reason = ACTIVE
-    return UserState(reason, row.client_id, row.token_expiry)
+    return UserState(reason, row.client_id, row.token_expiry, since)
 
 
 def changes(
-    before: Mapping[UserId, UserState], after: Mapping[UserId, UserState], at: UtcNs
+    before: Mapping[UserId, UserState], after: Mapping[UserId, UserState], seen_at: UtcNs
 ) -> Iterable[tuple[UserId, UserSession]]:
-    """The messages that turn a reader's view of `before` into `after`, by user."""
+    """The messages that turn a reader's view of `before` into `after`, by user.
+
+    Time and id are those of the cause: whoever tells of it, and however often, tells the same. What
+    no row causes (a row that is gone, a database that stays away and comes back) has the moment at
+    which this process saw it.
+    """
     for user in sorted(before.keys() | after.keys()):
         state = after.get(user) or UserState(REMOVED)
-        if before.get(user, None if user in after else state) == state:
+        told = before.get(user, None if user in after else state)
+        if told == state:
             continue
-        yield (
-            user,
-            UserSession(
-                id=derive("session", user, state.reason, int(at)),
-                event_time=at,
-                user_id=user,
-                active=state.active,
-                reason=state.reason,
-                token_expiry=state.token_expiry,
-            ),
-        )
+        back = told is not None and told.reason == DATABASE_AWAY
+        caused = None if back else state.since
+        yield user, _session(user, state, UtcNs.from_datetime(caused) if caused else seen_at)
+
+
+def _session(user: UserId, state: UserState, at: UtcNs) -> UserSession:
+    expiry = state.token_expiry.isoformat() if state.token_expiry else ""
+    return UserSession(
+        id=derive("session", user, state.reason, int(at), expiry),
+        event_time=at,
+        user_id=user,
+        active=state.active,
+        reason=state.reason,
+        token_expiry=state.token_expiry,
+    )
 
 
 class ActiveUsers:
@@ -225,4 +245,5 @@ class SessionPoller:
         for user, session in changes(self._told, states, UtcNs.from_datetime(self._wall())):
             log.info("user_session", user=str(user), reason=session.reason)
             await self._publish(message_output(SESSIONS, session, str(user)))
+            await self._publish(message_output(SESSIONS_LATEST, session, str(user)))
         self._told = states

@@ -166,13 +166,18 @@ class Connected:
 
 @dataclass(frozen=True, slots=True)
 class KeyRow:
-    """What the engine may know about a user without reading the token."""
+    """What the engine may know about a user without reading the token.
+
+    Attributes:
+        changed_at: When any of it last changed, by the database's clock.
+    """
 
     user: UserId
     client_id: DhanClientId | None
     enabled: bool
     token_expiry: datetime | None
     token_refused: bool
+    changed_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -551,4 +556,5 @@ def _key_row(row: dict[str, Any]) -> KeyRow:
         enabled=row["is_trading_enabled"] is True,
         token_expiry=datetime.fromisoformat(expiry) if expiry else None,
         token_refused=row["token_refused"] is True,
+        changed_at=datetime.fromisoformat(row["changed_at"]),
     )

@@ -238,9 +238,10 @@ class Decision(Message):
 
 
 class UserSession(Message):
-    """`ats.sessions`: who is active, each change; the last of a user is the state.
+    """`ats.sessions`: who is active, each change. `ats.sessions-latest`: the last of each user.
 
-    Each order worker tells all at its start. Never holds a token.
+    Time and id are those of the cause. Each order worker tells all at its start, again with the
+    same ids. Never holds a token.
     """
 
     user_id: UserId

@@ -107,6 +107,10 @@ DECISIONS: Final = Topic(
     "ats.decisions", Family.INSTRUMENT, "instrument", messages.Decision, _AUDIT_DAYS
 )
 SESSIONS: Final = Topic("ats.sessions", Family.USER, "user", messages.UserSession, _AUDIT_DAYS)
+# the state of today: a reader need not read five years
+SESSIONS_LATEST: Final = Topic(
+    "ats.sessions-latest", Family.USER, "user", messages.UserSession, None, compacted=True
+)
 ORDERS: Final = Topic("ats.orders", Family.USER, "user", messages.OrderIntent, _AUDIT_DAYS)
 EXECUTIONS: Final = Topic("ats.executions", Family.USER, "user", messages.Execution, _AUDIT_DAYS)
 ORDER_EVENTS: Final = Topic(
@@ -149,12 +153,12 @@ DEAD_LETTER: Final = Topic(
 
 CATALOGUE: Final[tuple[Topic, ...]] = (
     TICKS, FEED, CANDLES, INDICATORS, SIGNALS, DAILY_BARS, SCANS, MARKET_CONTEXT, NEWS, REPORTS,
-    LLM, DECISIONS, SESSIONS, ORDERS, EXECUTIONS, ORDER_EVENTS, TRADES, POSITIONS, EXITS,
-    PREFLIGHTS, FANOUTS, SNAPSHOTS, BOOK_SNAPSHOTS, MANIFEST, MANIFEST_CONTENTS, LEDGER,
+    LLM, DECISIONS, SESSIONS, SESSIONS_LATEST, ORDERS, EXECUTIONS, ORDER_EVENTS, TRADES, POSITIONS,
+    EXITS, PREFLIGHTS, FANOUTS, SNAPSHOTS, BOOK_SNAPSHOTS, MANIFEST, MANIFEST_CONTENTS, LEDGER,
     CHECKPOINTS, DEAD_LETTER,
 )  # fmt: skip
 # what the first records lack: who reads a record does without
-LATER: Final = frozenset({NEWS, MARKET_CONTEXT, DAILY_BARS})
+LATER: Final = frozenset({NEWS, MARKET_CONTEXT, DAILY_BARS, SESSIONS_LATEST})
 BY_NAME: Final = {topic.name: topic for topic in CATALOGUE}
 
 

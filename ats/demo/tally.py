@@ -184,8 +184,6 @@ class Tally:
         self._broken[Promise.READABLE].append(f"{where} cannot be read: {error}")
 
     def _first_time(self, record: Record, message: Message) -> bool:
-        if record.topic == topics.SESSIONS.name:
-            return True  # a state, not an event: the same id may say something new
         value = record.value or b""
         known = self._bytes_of.setdefault((record.topic, message.id), value)
         if known is value:

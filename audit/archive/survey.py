@@ -1,9 +1,11 @@
 """Which records belong to a day, and where they stand.
 
 A record belongs to the day that it is about, and to the day on which it was written: whatever is
-written is in the archive of its day, whenever that is made. In a replay of an old market both
-differ. There, what tells of no market time (the warm-up's history, who is active, what became of a
-connection, what nobody can read) belongs to the day whose ticks were written at the same time.
+written is in the archive of its day, whenever that is made. Who is active is told again at each
+start, under the time of its cause: that is of the day on which it was written. In a replay of an
+old market both days differ. There, what tells of no market time (the warm-up's history, who is
+active, what became of a connection, what nobody can read) belongs to the day whose ticks were
+written at the same time.
 """
 
 from __future__ import annotations
@@ -40,12 +42,15 @@ from schemas.topics import (
     MANIFEST,
     MANIFEST_CONTENTS,
     SESSIONS,
+    SESSIONS_LATEST,
     TICKS,
 )
 from schemas.units import UtcNs
 
-# services' states are made of the rest
-ARCHIVED: Final = tuple(topic for topic in CATALOGUE if not topic.holds_snapshots)
+# services' states are made of the rest, and so is who is active now
+ARCHIVED: Final = tuple(
+    topic for topic in CATALOGUE if not topic.holds_snapshots and topic is not SESSIONS_LATEST
+)
 # read one behind the other: ticks say when the day was written, records name manifests, and
 # manifests their contents
 _STEPS: Final = (
@@ -147,7 +152,8 @@ class Membership:
         return self._ticks is not None and self._ticks[0] - NEAR <= moment <= self._ticks[1]
 
     def _other(self, record: Record) -> bool:
-        about = None if is_history(record.value) else market_time(record)
+        timeless = is_history(record.value) or record.topic == SESSIONS.name
+        about = None if timeless else market_time(record)
         if about is not None and about in self._span:
             self.latest = max(self.latest, record.published_at)
             if record.topic == TICKS.name:

@@ -55,8 +55,11 @@ _SEAL: Final = "ats-ledger-leaf/v1"
 
 
 def day_of(record: Record) -> date:
-    """The trading date of a record: of its market time, else of its own stamp."""
-    head = head_of(record.value or b"")
+    """The trading date of a record: of its market time, else of its own stamp.
+
+    Who is active is told again at each start, under the time of its cause: there the stamp counts.
+    """
+    head = None if record.topic == SESSIONS.name else head_of(record.value or b"")
     try:
         return trading_day(head.event_time if head else record.published_at)
     except (OverflowError, ValueError):  # a market time that no calendar has

@@ -34,6 +34,7 @@ from schemas.topics import (
     LEDGER,
     ORDER_EVENTS,
     SESSIONS,
+    SESSIONS_LATEST,
     TICKS,
     PartitionPlan,
     Topic,
@@ -45,7 +46,7 @@ from schemas.units import NS_PER_SECOND, UtcNs
 REPUBLISHED: Final = tuple(
     topic for topic in CATALOGUE if not topic.holds_snapshots and topic not in (LEDGER, CHECKPOINTS)
 )
-_OF_MACHINES: Final = frozenset({FEED.name, SESSIONS.name})
+_OF_MACHINES: Final = frozenset({FEED.name, SESSIONS.name, SESSIONS_LATEST.name})
 NEAR: Final = UtcNs.minutes(60)  # a service starts so long before the market at most
 _PREFIX: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,59}")
 
@@ -134,8 +135,9 @@ class OfSpan:
     """Picks the records of a span out of all, which come in the order in which they were written.
 
     A record is of the day that it is about. What tells of the machine's time (who is active, what
-    became of a connection) is of the day of the record written next, as in a replay of an old
-    market both differ. A record without a time, and the history before a day, are of none.
+    became of a connection) is of the day on which it was written, and in a replay of an old market,
+    where both differ, of the day of the record written next. A record without a time, and the
+    history before a day, are of none.
     """
 
     def __init__(self, span: Span) -> None:
@@ -148,8 +150,9 @@ class OfSpan:
         moment = market_time(record)
         if moment is None:
             return []
-        of_span = moment in self._span
-        if record.topic in _OF_MACHINES and not of_span:
+        of_machines = record.topic in _OF_MACHINES
+        of_span = (record.published_at if of_machines else moment) in self._span
+        if of_machines and not of_span:
             self._held.append(record)
             return []
         held, self._held, self._within = self._held, [], of_span

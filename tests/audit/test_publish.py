@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from uuid import uuid4
 
+from audit.archive.survey import Membership
+from audit.ledger.log import day_of
 from audit.replay.day import span_of
 from audit.replay.publish import OfSpan
 from bus.records import Record
@@ -39,3 +41,14 @@ def test_what_tells_of_the_machines_time_goes_along_with_what_was_written_next()
     assert [each for record in (later, other, last) for each in chosen.take(record)] == []
     assert chosen.rest() == []
     assert ended == [signal, later]
+
+
+def test_who_is_active_is_of_the_day_on_which_it_was_told_not_of_its_older_cause() -> None:
+    tomorrow = DAY + timedelta(days=1)
+    value = b'{"event_time":%d,"id":"%s"}' % (OPEN, str(uuid4()).encode())
+    told = Record(SESSIONS.name, 0, 0, b"", value, UtcNs(OPEN + UtcNs.minutes(24 * 60)), {})
+
+    republished = [day for day in (DAY, tomorrow) if OfSpan(span_of(day, day)).take(told)]
+    archived = [day for day in (DAY, tomorrow) if Membership(day).wants(told)]
+
+    assert republished == archived == [day_of(told)] == [tomorrow]

@@ -23,7 +23,7 @@ SERVICE: Final = {
     *("record_order_states", "record_trades", "record_positions"),
     *("halt_trading", "lift_halt", "halts_in_force", "claim_order"),
     *("account_credentials", "keep_judgement", "record_judged_outcome"),
-    *("leave_order", "take_unresolved_orders"),
+    *("leave_order", "take_unresolved_orders", "trading_keys"),
     *("release_unresolved_order", "unresolved_order_told"),
     *("set_user_limits", "limits_in_force", "impose_halt"),
 }

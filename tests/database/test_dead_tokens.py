@@ -45,6 +45,7 @@ async def test_a_refused_token_gives_no_claim_and_everybody_learns_it_while_the_
     user, _ = await trading_user(supabase_stack)
     first = await claim(superuser, user.id)
     before = await account_of(user)
+    were = await superuser.fetchrow("select * from trading_keys() where user_id = $1", user.id)
 
     hit = await refuse(superuser, user.id, first["version"])
 
@@ -55,6 +56,8 @@ async def test_a_refused_token_gives_no_claim_and_everybody_learns_it_while_the_
     assert (refused["status"], refused["reason"]) == ("refused", "token_refused")
     assert refused["token"] is None
     assert keys is not None
+    assert were is not None
+    assert keys["changed_at"] > were["changed_at"]
     assert (keys["is_trading_enabled"], keys["token_refused"]) == (True, True)
     assert (before["token_refused"], account["token_refused"]) == (False, True)
 

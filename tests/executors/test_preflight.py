@@ -500,7 +500,10 @@ def test_the_newest_verdict_of_today_counts_and_who_has_none_is_red() -> None:
     records = [
         Record("ats.preflights", 0, n, b"", encode(each), NOW) for n, each in enumerate(told)
     ]
-    rows = [KeyRow(user, MINE, True, TOMORROW, False) for user in (USER, UserId(a_decision().id))]
+    rows = [
+        KeyRow(user, MINE, True, TOMORROW, False, TOMORROW)
+        for user in (USER, UserId(a_decision().id))
+    ]
 
     verdicts = newest(records)
     today, tomorrow = (verdict_lines(rows, verdicts, day) for day in (DAY, DAY + timedelta(days=1)))

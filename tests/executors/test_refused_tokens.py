@@ -15,6 +15,7 @@ from executors.tokens import RefusedTokens
 from schemas.codec import decode
 from schemas.ids import UserId
 from schemas.messages import Execution, Outcome, UserSession
+from schemas.topics import SESSIONS
 from tests.dhan.broker import (
     Answer,
     ScriptedDhan,
@@ -42,7 +43,8 @@ async def session_of(world: World, user: UserId) -> UserSession:
     told: list[UserSession] = []
 
     async def publish(output: Output) -> None:
-        told.append(decode(UserSession, output.value))
+        if output.topic is SESSIONS:
+            told.append(decode(UserSession, output.value))
 
     machine = FastMachine().time()
     poller = SessionPoller(

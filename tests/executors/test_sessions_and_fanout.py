@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from itertools import pairwise
 from uuid import UUID
 
 import pytest
@@ -40,7 +41,7 @@ from schemas.ids import DhanClientId, InstrumentId, Segment, UserId, derive
 from schemas.market import Action
 from schemas.messages import FanOut as FanOutRecord
 from schemas.messages import OrderIntent, UserSession, WithoutOrder
-from schemas.topics import DECISIONS, FANOUTS, ORDERS
+from schemas.topics import DECISIONS, FANOUTS, ORDERS, SESSIONS, SESSIONS_LATEST
 from schemas.units import NS_PER_SECOND, Paise, UtcNs
 from tests.database.fixtures import client, signed_in_user
 from tests.executors.factories import (
@@ -60,16 +61,25 @@ USERS = [UserId(UUID(int=number)) for number in range(1, 5)]
 IN_USE = DhanClientId("1100000001")
 
 
+CHANGED = NOW - timedelta(days=3)
+
+
+def a_row(
+    user: UserId, account: DhanClientId | None, on: bool, expiry: datetime | None, refused: bool
+) -> KeyRow:
+    return KeyRow(user, account, on, expiry, refused, CHANGED)
+
+
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        (KeyRow(USERS[0], IN_USE, True, LATER, False), ACTIVE),
-        (KeyRow(USERS[0], IN_USE, False, LATER, False), SWITCHED_OFF),
-        (KeyRow(USERS[0], IN_USE, True, LATER, True), TOKEN_REFUSED),
-        (KeyRow(USERS[0], IN_USE, False, LATER, True), SWITCHED_OFF),
-        (KeyRow(USERS[0], IN_USE, True, NOW, False), TOKEN_EXPIRED),
-        (KeyRow(USERS[0], IN_USE, True, None, False), NO_TOKEN),
-        (KeyRow(USERS[0], None, True, LATER, False), NO_TOKEN),
+        (a_row(USERS[0], IN_USE, True, LATER, False), ACTIVE),
+        (a_row(USERS[0], IN_USE, False, LATER, False), SWITCHED_OFF),
+        (a_row(USERS[0], IN_USE, True, LATER, True), TOKEN_REFUSED),
+        (a_row(USERS[0], IN_USE, False, LATER, True), SWITCHED_OFF),
+        (a_row(USERS[0], IN_USE, True, NOW, False), TOKEN_EXPIRED),
+        (a_row(USERS[0], IN_USE, True, None, False), NO_TOKEN),
+        (a_row(USERS[0], None, True, LATER, False), NO_TOKEN),
     ],
 )
 def test_a_user_is_active_with_the_switch_on_and_a_living_token_only(
@@ -97,13 +107,48 @@ def test_the_messages_turn_the_old_view_into_the_new_one_and_say_nothing_twice(
     assert not list(changes(after, after, TEN_O_CLOCK))
 
 
+def at_(moment: datetime) -> UtcNs:
+    return UtcNs.from_datetime(moment)
+
+
+def test_a_change_has_the_time_and_the_id_of_its_cause_whoever_tells_it_and_when() -> None:
+    on, ended = (state_of(a_row(USERS[0], IN_USE, True, end, False), NOW) for end in (LATER, NOW))
+
+    for state, since in ((on, CHANGED), (ended, NOW)):
+        (_, one), (_, other) = (
+            *changes({}, {USERS[0]: state}, at_(NOW)),
+            *changes({}, {USERS[0]: state}, at_(LATER)),
+        )
+        assert one == other
+        assert one.event_time == at_(since)
+
+
+def test_what_no_row_causes_has_the_moment_at_which_it_was_seen() -> None:
+    on, away = state_of(a_row(USERS[0], IN_USE, True, LATER, False), NOW), UserState(DATABASE_AWAY)
+    views = [{}, {USERS[0]: on}, {USERS[0]: away}, {USERS[0]: on}, {}]
+
+    said = [
+        session
+        for nth, (before, after) in enumerate(pairwise(views))
+        for _, session in changes(before, after, UtcNs(at_(NOW) + nth))
+    ]
+
+    assert [each.reason for each in said] == [ACTIVE, DATABASE_AWAY, ACTIVE, REMOVED]
+    assert [each.event_time - at_(NOW) for each in said[1:]] == [1, 2, 3]
+    assert len({each.id for each in said}) == len(said)
+
+
 async def poller(
     world: World, machine: FastMachine
 ) -> tuple[SessionPoller, ActiveUsers, list[UserSession]]:
     told: list[UserSession] = []
 
     async def publish(output: Output) -> None:
-        told.append(decode(UserSession, output.value))
+        if output.topic is SESSIONS:
+            told.append(decode(UserSession, output.value))
+        else:
+            assert output.topic is SESSIONS_LATEST
+            assert decode(UserSession, output.value) == told[-1]
 
     active = ActiveUsers(machine.time())
     store = Store(world.client)

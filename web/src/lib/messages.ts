@@ -1026,7 +1026,7 @@ export interface Trade {
   readonly dhan_correlation_id?: string;
 }
 
-/** `ats.sessions`: who is active, each change; the last of a user is the state. Each order worker tells all at its start. Never holds a token. */
+/** `ats.sessions`: who is active, each change. `ats.sessions-latest`: the last of each user. Time and id are those of the cause. Each order worker tells all at its start, again with the same ids. Never holds a token. */
 export interface UserSession {
   /** version of the message's schema; rises when it grows */
   readonly schema_version?: number;
@@ -1055,6 +1055,7 @@ export interface Topics {
   readonly "ats.llm": LlmCall;
   readonly "ats.decisions": Decision;
   readonly "ats.sessions": UserSession;
+  readonly "ats.sessions-latest": UserSession;
   readonly "ats.orders": OrderIntent;
   readonly "ats.executions": Execution;
   readonly "ats.order-events": OrderEvent;

@@ -1105,9 +1105,10 @@ class Trade(Message):
 
 
 class UserSession(Message):
-    """`ats.sessions`: who is active, each change; the last of a user is the state.
+    """`ats.sessions`: who is active, each change. `ats.sessions-latest`: the last of each user.
 
-    Each order worker tells all at its start. Never holds a token.
+    Time and id are those of the cause. Each order worker tells all at its start, again with the
+    same ids. Never holds a token.
     """
 
     user_id: UUID
@@ -1130,6 +1131,7 @@ TOPICS: Final = MappingProxyType(
         "ats.llm": LlmCall,
         "ats.decisions": Decision,
         "ats.sessions": UserSession,
+        "ats.sessions-latest": UserSession,
         "ats.orders": OrderIntent,
         "ats.executions": Execution,
         "ats.order-events": OrderEvent,
