@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterable
 from contextlib import aclosing
 from datetime import date
 
@@ -14,7 +15,7 @@ from bus.stored import Since
 from schemas import topics
 from schemas.ids import InstrumentId
 from schemas.market import trading_day
-from schemas.messages import LlmCall, Scan
+from schemas.messages import LlmCall, Scan, ScanEntry
 
 
 class ScanCache:
@@ -66,10 +67,15 @@ class ScanCache:
         return True
 
 
-async def sync_scans(connection: KafkaConnection, cache: ScanCache) -> None:
-    """Keep `cache` up to date until cancelled."""
+async def sync_scans(
+    connection: KafkaConnection,
+    cache: ScanCache,
+    learn: Callable[[Iterable[ScanEntry]], None] = lambda _: None,
+) -> None:
+    """Keep `cache` up to date until cancelled; `learn` is told of each day's entries first."""
     async with aclosing(messages_on(connection, topics.SCANS, Scan, "start")) as scans:
         async for scan in scans:
+            learn(scan.entries)
             await cache.add(scan)
 
 

@@ -15,6 +15,8 @@ from datetime import date
 from typing import Final
 
 from agents.days_before import days_before
+from agents.market_evidence import sector_so_far
+from agents.sectors import Sector
 from schemas.ids import InstrumentId, Segment, SignalId, derive
 from schemas.inputs import DailyBars
 from schemas.market import Session, Timeframe, trading_day
@@ -25,6 +27,7 @@ from schemas.market_context import (
     MarketContext,
     PriceSince,
     RecentBars,
+    SectorSoFar,
     VolumeSoFar,
 )
 from schemas.messages import Candle, Indicators, Signal
@@ -37,6 +40,8 @@ USUAL_DAYS: Final = 5  # sessions: each weekday once
 # a signal that waits finds the bars of its moment as long as it is worth a question
 _KEPT: Final = MAX_BARS + 4
 _MINUTE: Final = UtcNs.minutes(1)
+# a share of the same industry whose last trade is older says nothing of this moment
+SECTOR_AGE: Final = UtcNs.minutes(5)
 
 # what a higher timeframe is summed up by, and the levels of the signal's own bar
 SUMMARY: Final = (
@@ -154,7 +159,11 @@ class CandleStore:
         return min(moments) >= signal.event_time
 
     def context(
-        self, signal: Signal, session: Session | None, since: Sequence[UtcNs] = ()
+        self,
+        signal: Signal,
+        session: Session | None,
+        since: Sequence[UtcNs] = (),
+        sector: Sector | None = None,
     ) -> MarketContext:
         """The market around `signal`; `since` are moments of own decisions, newest first."""
         known, now = self._known.get(signal.instrument, _Known()), signal.event_time
@@ -176,7 +185,13 @@ class CandleStore:
             volume=_volume_so_far(known, now),
             since_decisions=tuple(_prices_since(known, now, since[:MAX_DECISIONS])),
             index=_day_so_far(self._known.get(NIFTY, _Known()), now, session),
+            sector=None if sector is None else self._sector(sector, now, session),
         )
+
+    def _sector(self, sector: Sector, now: UtcNs, session: Session | None) -> SectorSoFar | None:
+        known = (self._known.get(each) for each in sector.others)
+        days = [day for each in known if each and (day := _day_so_far(each, now, session))]
+        return sector_so_far(sector.name, [day for day in days if now - day.end <= SECTOR_AGE])
 
 
 def _recent(known: _Known, timeframe: Timeframe, now: UtcNs, own: Timeframe) -> RecentBars | None:

@@ -56,7 +56,7 @@ class DecisionInputs:
         self, connection: KafkaConnection, since: UtcNs, read_up: Offsets
     ) -> Iterator[Coroutine[Any, Any, None]]:
         """What keeps it up to date from `read_up` on; bars are read from `since`."""
-        yield sync_scans(connection, self.scans)
+        yield sync_scans(connection, self.scans, self.market.sectors.learn)
         yield from self._readers(connection, read_up)
         yield sync_bars(connection, self.market, since, self.scans.may_trade)
         yield read_volumes(connection, self.market, UtcNs(since - VOLUMES))

@@ -25,7 +25,9 @@ from schemas.market_context import MarketContext, PriceSince
 from schemas.messages import Decision, Signal
 from schemas.units import NS_PER_MINUTE
 
-VERSION: Final = 2
+# What stands in it decides, so that a day that was recorded before is asked the same again: 3 where
+# the industry does.
+VERSIONS: Final = (2, 3)
 MOST_DECISIONS: Final = 3  # what was longer ago was about another move
 MOST_BYTES: Final = 4_096  # of all evidence as JSON: about 2,000 tokens at most
 _SMALLEST_ATR: Final = 1.0  # paisa; below it a distance would say nothing
@@ -46,7 +48,7 @@ def evidence_of(
     values = {**(own.values if own else {}), **signal.features}
     atr = measure if (measure := values.get(_ATR, 0.0)) >= _SMALLEST_ATR else None
     told: Facts = {
-        "version": VERSION,
+        "version": VERSIONS[market is not None and market.sector is not None],
         "distances": dict(_distances(signal, {**values, **day_levels(market)}, atr)),
         "trend": dict(_trend(signal.features, market)),
         "hours": _hours(signal, around.session),

@@ -9,6 +9,7 @@ from datetime import date
 from typing import Final, Protocol
 
 from agents.candles import NIFTY, CandleStore
+from agents.sectors import Sectors
 from schemas.ids import InstrumentId, Segment
 from schemas.market import Session, trading_day
 from schemas.market_context import MarketContext
@@ -40,8 +41,11 @@ class NoMarket:
 class LiveMarket:
     """The market as the engine's bars tell it; somebody hands them in as they come."""
 
-    def __init__(self, session: SessionOf, bar_within: float = BAR_WITHIN) -> None:
+    def __init__(
+        self, session: SessionOf, bar_within: float = BAR_WITHIN, sectors: Sectors | None = None
+    ) -> None:
         """`bar_within` are seconds of machine time."""
+        self.sectors: Final = sectors or Sectors({})
         self._store = CandleStore()
         self._session = session
         self._bar_within = bar_within
@@ -64,7 +68,8 @@ class LiveMarket:
         if self._store.knows(signal.instrument):
             await self._bars_until(signal)
         session = self._session(trading_day(signal.event_time), signal.instrument.segment)
-        return self._store.context(signal, session, since)
+        sector = self.sectors.of(signal.instrument)
+        return self._store.context(signal, session, since, sector)
 
     async def _bars_until(self, signal: Signal) -> None:
         try:

@@ -1,17 +1,19 @@
-"""The symbol's day, its volume, and NIFTY beside it. Pure."""
+"""The symbol's day, its volume, and beside it NIFTY and its industry. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from pydantic import JsonValue
 
-from schemas.market_context import DaySoFar, MarketContext
+from schemas.market_context import DaySoFar, MarketContext, SectorSoFar
 from schemas.units import NS_PER_MINUTE
 
 # of one instrument and another: how much more the one moved
 _MOVES: Final = ("since_open_percent", "last_15m_percent", "last_60m_percent")
+
+LEAST_SHARES: Final = 3  # of an industry; one other share's move is its own
 
 Facts = dict[str, JsonValue]
 
@@ -45,7 +47,7 @@ def volume_facts(market: MarketContext) -> Facts:
 
 
 def market_moves(market: MarketContext) -> Facts:
-    """How far the symbol and NIFTY moved, and the difference: relative strength."""
+    """How far symbol, NIFTY and industry moved, and the differences: relative strength."""
     own = dict(_moves(market.day)) if market.day else {}
     index = dict(_moves(market.index)) if market.index else {}
     if market.day and market.day.whole and market.before:
@@ -57,12 +59,40 @@ def market_moves(market: MarketContext) -> Facts:
         age = (market.event_time - market.index.end) // NS_PER_MINUTE
         told["nifty"] = dict[str, JsonValue](index) | {"ended_minutes": age}
     if market.day and market.index and market.day.end == market.index.end:
-        told["over_nifty"] = {
-            name: round(own[name] - index[name], 2)
-            for name in _MOVES
-            if name in own and name in index
-        }
+        told["over_nifty"] = _beyond(own, index)
+    if market.sector is not None:
+        sector = dict(_sector_moves(market.sector))
+        told["sector"] = {"name": market.sector.name, "shares": market.sector.shares, **sector}
+        told["over_sector"] = _beyond(own, sector)
     return told
+
+
+def sector_so_far(name: str, others: Sequence[DaySoFar]) -> SectorSoFar | None:
+    """The mean move of other shares of an industry; None where too few are known."""
+    moves = [dict(_moves(each)) for each in others]
+    means = {
+        measure: sum(values) / len(values)
+        for measure in _MOVES
+        if len(values := [each[measure] for each in moves if measure in each]) >= LEAST_SHARES
+    }
+    if not means:
+        return None
+    told = {measure.removesuffix("_percent"): round(mean, 3) for measure, mean in means.items()}
+    return SectorSoFar(name=name, shares=len(others), **told)
+
+
+def _sector_moves(sector: SectorSoFar) -> Iterator[tuple[str, float]]:
+    moves = sector.since_open, sector.last_15m, sector.last_60m
+    for name, move in zip(_MOVES, moves, strict=True):
+        if move is not None:
+            yield name, round(move, 2)
+
+
+def _beyond(own: Mapping[str, float], other: Mapping[str, float]) -> dict[str, JsonValue]:
+    """How much more the symbol moved than another."""
+    return {
+        name: round(own[name] - other[name], 2) for name in _MOVES if name in own and name in other
+    }
 
 
 def _moves(day: DaySoFar) -> Iterator[tuple[str, float]]:

@@ -33,8 +33,9 @@ from schemas.units import UtcNs
 
 log = structlog.get_logger(__name__)
 
-# as every candle of a quarter of an hour has it
+# as every candle of a quarter of an hour has it, and every one of a minute
 _QUARTER: Final = f'"timeframe":"{Timeframe.M15.value}"'.encode()
+_MINUTE: Final = f'"timeframe":"{Timeframe.M1.value}"'.encode()
 
 ContextCache: TypeAlias = SignalCache[MarketContext]
 PublishContext: TypeAlias = Callable[[MarketContext], Awaitable[None]]
@@ -82,7 +83,9 @@ async def sync_bars(
     since: Since,
     wanted: Callable[[InstrumentId], bool],
 ) -> None:
-    """Keep `market` up to date with bars until cancelled, of others than `wanted` the volume only.
+    """Keep `market` up to date with bars until cancelled.
+
+    Of others than `wanted` the volume only, and of shares of their industries the minutes too.
 
     What cannot be read is logged and left out.
     """
@@ -124,7 +127,7 @@ def note_record(market: LiveMarket, record: Record, wanted: Callable[[Instrument
     if record.topic == topics.INDICATORS.name:
         if known:
             market.note_indicators(decode(Indicators, record.value))
-    elif known:
+    elif known or (_MINUTE in (record.value or b"") and market.sectors.watches(instrument)):
         market.note_candle(decode(Candle, record.value))
     elif _QUARTER in (record.value or b""):
         market.note_volume(decode(Candle, record.value))

@@ -155,6 +155,7 @@ class Settings(BaseSettings):
     ats_news: Literal["none", "sample", "file", "feeds"] = "none"
     ats_news_file: Path | None = None
     ats_news_feeds: Path | None = None
+    ats_sectors: Path | None = None
 
     ats_mode: Literal["paper", "self", "family", "empanelled"] = "paper"
     ats_egress: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_symbols)] = ()

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from schemas.frozen import FrozenModel
 from schemas.ids import InstrumentId, SignalId
 from schemas.market import Timeframe
-from schemas.messages import ByName, Count, Message
+from schemas.messages import ByName, Count, Label, Message
 from schemas.units import Price, Quantity, UtcNs
 
 MAX_BARS = 6  # of one timeframe: the signal's and five before it
@@ -86,6 +86,18 @@ class PriceSince(FrozenModel):
     low: Price
 
 
+class SectorSoFar(FrozenModel):
+    """The mean move of the other shares of an instrument's industry, each share alike."""
+
+    name: Label = Field(description="of the industry, as the operator's list has it")
+    shares: Count = Field(
+        description="others whose bars were known; each mean is of three at least"
+    )
+    since_open: float | None = Field(default=None, description="percent")
+    last_15m: float | None = Field(default=None, description="percent")
+    last_60m: float | None = Field(default=None, description="percent")
+
+
 class MarketContext(Message):
     """`ats.market-context`: what was known of the market when a signal was judged.
 
@@ -104,3 +116,9 @@ class MarketContext(Message):
         default=(), max_length=MAX_DECISIONS, description="since each of our own last decisions"
     )
     index: DaySoFar | None = Field(default=None, description="of NIFTY 50")
+    # left out where it is null, so that contexts of before keep their bytes
+    sector: SectorSoFar | None = Field(
+        default=None,
+        exclude_if=lambda sector: sector is None,
+        description="absent where nobody said which shares are of one industry",
+    )

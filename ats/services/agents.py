@@ -19,6 +19,7 @@ from agents.feeds.polled import PolledNews
 from agents.market import LiveMarket
 from agents.metrics import DecisionMetrics
 from agents.news import NewsSource
+from agents.sectors import Sectors
 from agents.served import count_users, keep_users
 from agents.store import SupabaseStore
 from ats.services.calendars import calendar_of
@@ -30,6 +31,7 @@ from ats.services.llm import (
     options_of,
     record_agents,
     scout_the_day,
+    sectors_of,
     shares_of,
 )
 from ats.settings import Settings
@@ -72,14 +74,14 @@ async def run(context: Context) -> None:
 async def _run(context: Context) -> None:
     settings, metrics, decisions = context.settings, ShellMetrics(), DecisionMetrics()
     context.records += [metrics, decisions]
-    news, options = news_of(settings), options_of(settings)
+    news, options, sectors = news_of(settings), options_of(settings), sectors_of(settings)
     credentials_of(settings)
     symbols_of(settings)
     connection = settings.kafka()
     await check_topics(connection, settings.plan(), _TOPICS)
     manifests = await record_agents(connection, settings, news, "agents")
     async with _opened(settings, connection, decisions) as parts, asyncio.TaskGroup() as readers:
-        inputs, yesterday = parts.inputs(options), UtcNs(time.time_ns() - DAY)
+        inputs, yesterday = parts.inputs(options, sectors), UtcNs(time.time_ns() - DAY)
         read_up = await inputs.read_up(connection, yesterday)
         daily = _daily(settings, connection, parts, inputs.scans, manifests)
         endless = [
@@ -110,8 +112,8 @@ class _Parts:
     publisher: Publisher
     broken: asyncio.Future[None]
 
-    def inputs(self, options: AgentOptions) -> DecisionInputs:
-        return DecisionInputs(self.llm, LiveMarket(options.session))
+    def inputs(self, options: AgentOptions, sectors: Sectors) -> DecisionInputs:
+        return DecisionInputs(self.llm, LiveMarket(options.session, sectors=sectors))
 
     def endless(self, settings: Settings, news: NewsSource) -> Iterator[Coroutine[Any, Any, None]]:
         """What goes on beside the decisions, besides readers and Scout."""

@@ -39,6 +39,7 @@ from agents.providers import (
 )
 from agents.recorded_history import recorded_bars
 from agents.scout import ScoutOptions
+from agents.sectors import Sectors, read_sectors
 from agents.spend import TokenPrice
 from agents.store import Store, SupabaseStore
 from agents.wire import open_model_client
@@ -260,6 +261,16 @@ def news_of(settings: Settings) -> NewsSource:
         config = read_config(settings.ats_news_feeds)
         return polled_news(config, real_money=settings.ats_mode != "paper")
     return SampleNews() if settings.ats_news == "sample" else NoNews()
+
+
+def sectors_of(settings: Settings) -> Sectors:
+    """Which shares are of one industry; none where ATS_SECTORS names no list.
+
+    Raises:
+        Misconfigured: the list cannot be used.
+    """
+    path = settings.ats_sectors
+    return Sectors({} if path is None else read_sectors(path))
 
 
 async def shares_of(settings: Settings) -> dict[str, str]:

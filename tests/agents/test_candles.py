@@ -7,13 +7,15 @@ from datetime import timedelta
 import pytest
 
 from agents.candles import NIFTY, CandleStore
+from agents.sectors import Sector
 from schemas.codec import decode, encode
+from schemas.ids import InstrumentId
 from schemas.market import Session, Timeframe
 from schemas.market_context import MAX_BARS, MarketContext
 from schemas.units import UtcNs
 from simulator.market.session import market_session
 from tests.agents.bars import a_bar, daily_bars, values_of
-from tests.agents.factories import AS_OF, DAY, OPENS, a_signal
+from tests.agents.factories import AS_OF, DAY, OPENS, RELIANCE, a_signal
 
 SESSION = Session(DAY, market_session(DAY).open, market_session(DAY).close)
 NOW = 30  # minutes after the open, when the signal comes
@@ -102,6 +104,20 @@ def test_the_index_stands_beside_the_symbol() -> None:
 
     assert index is not None
     assert index.close == 2_500_000
+
+
+def test_shares_of_an_industry_count_while_they_trade() -> None:
+    store = a_store()
+    shares = tuple(InstrumentId(RELIANCE.segment, number) for number in range(1, 6))
+    for number, share in enumerate(shares):
+        store.note_candle(a_bar(1, 100_050, instrument=share))
+        last = NOW - 6 if number == 0 else NOW
+        store.note_candle(a_bar(last, 101_000 + 1_000 * number, instrument=share))
+
+    told = store.context(a_signal(), SESSION, (), Sector("Oil", shares)).sector
+
+    assert told is not None
+    assert (told.name, told.shares, told.since_open) == ("Oil", 4, 3.5)
 
 
 def test_volume_is_compared_with_the_same_quarters_of_days_that_have_them_all() -> None:

@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 
 from agents.candles import NIFTY, CandleStore
 from agents.entries import Circumstances
-from agents.evidence import MOST_BYTES, MOST_DECISIONS, VERSION, evidence_of
+from agents.evidence import MOST_BYTES, MOST_DECISIONS, VERSIONS, evidence_of
 from agents.levels import LEVELS
+from agents.market_evidence import sector_so_far
 from agents.model import Model
+from schemas.codec import encode
 from schemas.market import Action, Session, Timeframe
-from schemas.market_context import MarketContext
+from schemas.market_context import DaySoFar, MarketContext
 from schemas.messages import Signal
 from schemas.units import Price, UtcNs
 from simulator.market.session import market_session
@@ -128,6 +130,11 @@ def test_whatever_the_features_are_the_evidence_is_json_and_says_the_same_again(
     assert evidence_of(signal, Circumstances(SESSION)) == told
 
 
+def a_day(open_: int, close: int) -> DaySoFar:
+    prices = {"open": open_, "high": close, "low": open_, "close": close}
+    return DaySoFar(end=AS_OF, whole=True, **{name: Price(each) for name, each in prices.items()})
+
+
 def the_market(*since: UtcNs) -> MarketContext:
     """A symbol that rose from 284,960 by ten paise a minute; NIFTY fell a percent meanwhile."""
     store = a_store()
@@ -209,6 +216,30 @@ def test_against_an_index_of_another_minute_there_is_no_relative_strength() -> N
     assert (told["nifty"]["ended_minutes"], told.get("over_nifty")) == (2, None)
 
 
+def test_the_industry_s_move_is_the_mean_of_its_other_shares() -> None:
+    shares = [a_day(100_000 + 100 * nth, close=101_000 + 100 * nth) for nth in range(3)]
+    sector = sector_so_far("Oil", shares)
+
+    told = evidence_of(with_features(), ALONE, the_market().model_copy(update={"sector": sector}))
+
+    assert isinstance(told["market"], dict)
+    assert told["market"]["sector"] == {"name": "Oil", "shares": 3, "since_open_percent": 1.0}
+    assert told["market"]["over_sector"] == {"since_open_percent": -0.88}
+    assert told["version"] == 3
+
+
+def test_an_industry_of_which_two_others_are_known_says_nothing() -> None:
+    assert sector_so_far("Oil", [a_day(100, 101), a_day(100, 102)]) is None
+
+
+def test_without_an_industry_the_evidence_is_that_of_days_recorded_before() -> None:
+    told = evidence_of(with_features(), ALONE, the_market())
+
+    assert isinstance(told["market"], dict)
+    assert (told["version"], "sector" in told["market"]) == (2, False)
+    assert b"sector" not in encode(the_market())
+
+
 def test_volume_stands_beside_what_is_usual_at_this_time_of_the_day() -> None:
     told = evidence_of(with_features(), ALONE, the_market())["volume"]
 
@@ -266,4 +297,4 @@ async def test_analyst_and_commander_read_the_evidence_and_the_news_reader_does_
     for request in provider.requests:
         message = json.loads(request["messages"][-1]["content"])
         asked[message["task"]] = message["data"].get("evidence", {}).get("version")
-    assert asked == {"technical": VERSION, "sentiment": None, "commander": VERSION}
+    assert asked == {"technical": VERSIONS[0], "sentiment": None, "commander": VERSIONS[0]}

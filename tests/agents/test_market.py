@@ -11,6 +11,7 @@ from agents.candles import NIFTY
 from agents.market import LiveMarket, NoMarket
 from agents.news import NotRecorded
 from agents.recorded_market import ContextCache, RecordedMarket, note_record
+from agents.sectors import Sectors
 from bus.records import Record
 from schemas import topics
 from schemas.codec import decode, encode
@@ -22,7 +23,7 @@ from schemas.messages import Message, Signal
 from schemas.topics import Topic
 from schemas.units import UtcNs
 from tests.agents.bars import a_bar, daily_bars, values_of
-from tests.agents.factories import AS_OF, RELIANCE, a_signal
+from tests.agents.factories import AS_OF, RELIANCE, a_signal, an_entry
 
 NOW = 30
 
@@ -144,6 +145,27 @@ async def test_records_of_bars_are_known_of_who_is_wanted_and_of_others_their_vo
     assert [frame.timeframe for frame in ours.frames] == [Timeframe.M1, Timeframe.M15]
     assert (theirs.frames, theirs.day) == ((), None)
     assert None not in (ours.index, theirs.index, ours.volume, theirs.volume, ours.before)
+
+
+async def test_the_minutes_of_shares_of_the_same_industry_are_known_and_no_others() -> None:
+    peer, stranger = InstrumentId(RELIANCE.segment, 1), InstrumentId(RELIANCE.segment, 2)
+    sectors = Sectors({"RELIANCE": "Oil", "ONGC": "Oil", "TCS": "Information Technology"})
+    sectors.learn(
+        [
+            an_entry(),
+            an_entry(peer, "ONGC").model_copy(update={"rank": None}),
+            an_entry(stranger, "TCS").model_copy(update={"rank": None}),
+        ]
+    )
+    market = LiveMarket(lambda _day, _segment: None, sectors=sectors)
+    for instrument in (peer, stranger):
+        bar = a_bar(15, instrument=instrument)
+        note_record(market, a_record(topics.CANDLES, bar, instrument), lambda it: it == RELIANCE)
+
+    at = UtcNs(AS_OF - UtcNs.minutes(15))
+    days = [(await market.context(a_signal(it, at=at), ())).day for it in (peer, stranger)]
+
+    assert [day is None for day in days] == [False, True]
 
 
 def test_a_record_that_is_no_bar_says_so() -> None:

@@ -455,6 +455,20 @@ export interface ScanEntry {
   readonly features: Readonly<Record<string, number>>;
 }
 
+/** The mean move of the other shares of an instrument's industry, each share alike. */
+export interface SectorSoFar {
+  /** of the industry, as the operator's list has it */
+  readonly name: string;
+  /** others whose bars were known; each mean is of three at least */
+  readonly shares: number;
+  /** percent */
+  readonly since_open?: number | null;
+  /** percent */
+  readonly last_15m?: number | null;
+  /** percent */
+  readonly last_60m?: number | null;
+}
+
 /** What one of several sources of news last answered, before a signal was judged. */
 export interface SourceAnswer {
   readonly name: string;
@@ -831,6 +845,8 @@ export interface MarketContext {
   readonly since_decisions?: readonly PriceSince[];
   /** of NIFTY 50 */
   readonly index?: DaySoFar | null;
+  /** absent where nobody said which shares are of one industry */
+  readonly sector?: SectorSoFar | null;
 }
 
 /** `ats.news`: what was known of a symbol when a signal was judged. One a signal: whoever judges it again sees the same. */

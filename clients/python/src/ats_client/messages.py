@@ -617,6 +617,21 @@ class ScanEntry(Part):
     features: dict[str, float]
 
 
+class SectorSoFar(Part):
+    """The mean move of the other shares of an instrument's industry, each share alike."""
+
+    # of the industry, as the operator's list has it
+    name: str
+    # others whose bars were known; each mean is of three at least
+    shares: int
+    # percent
+    since_open: float | None = None
+    # percent
+    last_15m: float | None = None
+    # percent
+    last_60m: float | None = None
+
+
 class SourceAnswer(Part):
     """What one of several sources of news last answered, before a signal was judged."""
 
@@ -943,6 +958,8 @@ class MarketContext(Message):
     since_decisions: tuple[PriceSince, ...] = ()
     # of NIFTY 50
     index: DaySoFar | None = None
+    # absent where nobody said which shares are of one industry
+    sector: SectorSoFar | None = None
 
 
 class NewsAnswer(Message):
