@@ -107,20 +107,34 @@ def sentences(story: Story, rates: Rates | None = None) -> Iterator[Sentence]:
 
 
 def _in_short(story: Story, rates: Rates | None) -> Iterator[Sentence]:
-    intents, outcomes = story.of(OrderIntent), {each.order_id: each for each in story.of(Execution)}
-    lines = [
-        _order_in_short(each, outcomes.get(each.id)) + _filled(each, story) for each in intents[:3]
-    ]
-    if more := len(intents) - 3 if len(intents) > 3 else 0:
-        lines.append(f"and {more:,} more orders")
+    lines = list(_asked_in_short(story))
     if story.subject.user is None:
         decisions = story.of(Decision)
-        lines = [f"{each.action} {each.symbol}: {each.reasoning}" for each in decisions] + lines
-    elif intents and (why := _why(intents[0], story)):
-        lines.append(f"because: {why}")
+        lines += [f"{each.action} {each.symbol}: {each.reasoning}" for each in decisions]
+    lines += _orders_in_short(story)
     lines += _ended_in_short(story, rates)
     if lines:
         yield Sentence("in short", lines[0], None, tuple(lines[1:]))
+
+
+def _asked_in_short(story: Story) -> Iterator[str]:
+    """The one event of the position that was asked about; a position's state is told as its end."""
+    for each in story.records:
+        if each.message.id == story.subject.asked and not isinstance(each.message, Position):
+            role, say = _STEPS[type(each.message)]
+            text, details, *_ = say(each.message, story)
+            yield f"{role}: {text}"
+            yield from details
+
+
+def _orders_in_short(story: Story) -> Iterator[str]:
+    intents, outcomes = story.of(OrderIntent), {each.order_id: each for each in story.of(Execution)}
+    for each in intents[:3]:
+        yield _order_in_short(each, outcomes.get(each.id)) + _filled(each, story)
+        if story.subject.user and (why := _why(each, story)):
+            yield f"because: {why}"
+    if (more := len(intents) - 3) and more > 0:
+        yield f"and {more:,} more orders"
 
 
 def _order_in_short(intent: OrderIntent, outcome: Execution | None) -> str:

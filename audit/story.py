@@ -32,6 +32,8 @@ from schemas.messages import (
     Message,
     OrderEvent,
     OrderIntent,
+    OrderStatus,
+    Outcome,
     Position,
     Report,
     Scan,
@@ -89,6 +91,9 @@ class Subject:
         scans: Verdicts of the Scout on the symbol.
         begins: Market time of the first of `orders`: an exit before it was about something else.
         ends: Market time at which nothing was held any more: an exit after it likewise.
+        opened_nothing: Of none of `orders` anything traded, nor will: an exit that names none of
+            them was about something else.
+        asked: Id of the one event of the position that was asked about.
     """
 
     signals: frozenset[UUID] = frozenset()
@@ -102,6 +107,8 @@ class Subject:
     scans: frozenset[UUID] = frozenset()
     begins: UtcNs | None = None
     ends: UtcNs | None = None
+    opened_nothing: bool = False
+    asked: UUID | None = None
 
     def is_of_position(self, user: UserId, instrument: InstrumentId | None, day: date) -> bool:
         """Whether something of one user's day belongs to the position of the story."""
@@ -137,7 +144,8 @@ def widened(subject: Subject, messages: Iterable[Message]) -> Subject:
     given = tuple(messages)
     # what was sent to end a position names orders, and belongs only until the position has ended
     unsent = tuple(each for each in given if not isinstance(each, ExitOrder))
-    subject = _ended(_widened_by(subject, unsent), given)
+    subject = _widened_by(subject, unsent)
+    subject = _ended(replace(subject, opened_nothing=_opened_nothing(subject, given)), given)
     return _widened_by(subject, given)
 
 
@@ -161,6 +169,27 @@ def _ended(subject: Subject, messages: Iterable[Message]) -> Subject:
             return replace(subject, ends=each.event_time)
         held = held or bool(each.net)
     return subject
+
+
+def _opened_nothing(subject: Subject, messages: Iterable[Message]) -> bool:
+    """Whether Dhan or the gate turned all of `orders` down, at once or after it had taken them."""
+    if not subject.orders:
+        return False
+    known: dict[UUID, Execution] = {}
+    turned_down, traded = set[str](), set[str]()
+    for each in messages:
+        match each:
+            case Execution() if each.order_id in subject.orders:
+                known[each.order_id] = each  # a correction comes later
+            case OrderEvent(order=order) if order and belongs(each, subject):
+                numbers = turned_down if order.status is OrderStatus.REJECTED else set[str]()
+                (traded if order.filled else numbers).add(order.dhan_order_id)
+            case Trade() if belongs(each, subject):
+                traded.add(each.fill.dhan_order_id)
+    return known.keys() == subject.orders and all(
+        each.outcome is not Outcome.ACCEPTED or each.dhan_order_id in turned_down - traded
+        for each in known.values()
+    )
 
 
 def _widened_once(subject: Subject, messages: Iterable[Message]) -> Subject:
@@ -238,7 +267,9 @@ def _of_position(
 ) -> Subject | None:
     if instrument is None:  # about a whole account
         return None
-    return Subject(user=message.user_id, instrument=instrument, day=message.trading_date)
+    return Subject(
+        user=message.user_id, instrument=instrument, day=message.trading_date, asked=message.id
+    )
 
 
 def _is_of_trade(trade: Trade, subject: Subject) -> bool:
@@ -267,7 +298,7 @@ def _is_of_exit(step: ExitOrder, subject: Subject) -> bool:
         return False
     named = {step.dhan_order_id, step.dhan_correlation_id} - {None, ""}
     of_an_order = subject.orders is not None and step.action not in _PLACES and named
-    if of_an_order and not named & subject.names:
+    if (of_an_order or subject.opened_nothing) and not named & subject.names:
         return False
     return _is_of_position(step, subject)
 

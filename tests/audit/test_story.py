@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date
 from random import Random
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -31,6 +32,7 @@ from schemas.messages import (
     ObservedOrder,
     OrderEvent,
     OrderStatus,
+    Outcome,
     Position,
     Report,
     Trade,
@@ -317,6 +319,46 @@ def test_a_reading_of_a_whole_book_has_no_story() -> None:
     )
 
     assert subject_of(read) is None
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        {"outcome": Outcome.REJECTED, "dhan_order_id": None},
+        {"outcome": Outcome.DENIED, "dhan_order_id": None},
+        {"outcome": Outcome.ACCEPTED, "dhan_order_id": DhanOrderId("30")},
+    ],
+    ids=["rejected", "denied", "rejected later"],
+)
+def test_an_order_that_was_turned_down_has_no_stop_of_another_order(
+    outcome: dict[str, Any],
+) -> None:
+    stop = an_exit(AT + 1).model_copy(
+        update={"action": ExitAction.PLACE_STOP, "dhan_order_id": DhanOrderId("31")}
+    )
+    seen = an_event(DhanOrderId("30"))
+    assert seen.order
+    state = {"status": OrderStatus.REJECTED, "filled": 0, "quantity": 10}
+    seen = seen.model_copy(update={"order": seen.order.model_copy(update=state)})
+    ours = [*CHAIN, INTENT, an_execution().model_copy(update=outcome), seen]
+
+    story = story_from(INTENT, [*ours, stop, an_event(DhanOrderId("31"))])
+
+    assert stop.id not in ids(story)
+    assert not any("31" in each.text for each in sentences(story))
+
+
+@pytest.mark.parametrize("asked", [an_exit(AT + 2), a_trade(OTHERS_NUMBER), an_event()])
+def test_a_story_begins_with_the_event_of_the_position_that_was_asked_about(
+    asked: Message,
+) -> None:
+    story = story_from(asked, [*CHAIN, *OURS, asked, a_position(AT + 3, net=0)])
+
+    steps = list(sentences(story))
+
+    (told_in_full,) = [each for each in steps if each.record and each.record.message == asked]
+    assert steps[0].text == f"{told_in_full.role}: {told_in_full.text}"
+    assert steps[0].details[: len(told_in_full.details)] == told_in_full.details
 
 
 def test_an_exit_quotes_the_reason_of_its_entry() -> None:
