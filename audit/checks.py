@@ -19,6 +19,8 @@ from schemas.evidence import SeenContext
 from schemas.messages import Execution
 from schemas.units import Paise
 
+CROWD: Final = "crowd is within cap"  # what this check saw is of all users together
+
 
 @dataclass(frozen=True, slots=True)
 class Checked:

@@ -5,7 +5,7 @@ For views, quotes, sessions and tools.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import aclosing
 from heapq import heappop, heappush
@@ -19,6 +19,8 @@ from bus.patience import until_known
 from bus.records import NS_PER_MS, Record, TopicPartition
 from bus.stored import Since, StoredTopics, Topics
 from schemas.errors import Misconfigured
+from schemas.ids import InstrumentId
+from schemas.ticks import partition_of
 from schemas.topics import LATER, MIB, Topic
 from schemas.units import UtcNs
 
@@ -28,14 +30,20 @@ LARGEST_FETCH: Final = 4 * MIB  # the largest record, a dead letter, fits
 
 
 async def read_topics(
-    source: Topics, topics: Sequence[Topic], *, since: Since, until_end: bool = False
+    source: Topics,
+    topics: Sequence[Topic],
+    *,
+    since: Since,
+    until_end: bool = False,
+    about: InstrumentId | None = None,
 ) -> AsyncGenerator[Record, None]:
     """Yield the records of `topics`, each partition in its order, and stay through broker restarts.
 
     `since` a moment starts at the first record published at or after it; offsets start there, and
     at the first record of a partition that is not among them. With `until_end` it stops
-    at the end as it was at the start; at the end of a copy always. Break out under
-    `contextlib.aclosing`, or the connection stays open until the garbage collector comes.
+    at the end as it was at the start; at the end of a copy always. `about` an instrument, only the
+    partitions that its messages go to are read of a cluster; other messages stand there too. Break
+    out under `contextlib.aclosing`, or the connection stays open until the garbage collector comes.
 
     Raises:
         Misconfigured: a topic does not exist.
@@ -52,6 +60,8 @@ async def read_topics(
     }
     async with reader(source, **options) as client:
         partitions = await partitions_of(client, topics)
+        if about is not None:
+            partitions = _about(about, partitions)
         # asked before assign(): behind a fetch that waits for records each question takes half a
         # second
         begins, ends = (
@@ -241,6 +251,16 @@ async def partitions_of(client: AIOKafkaConsumer, topics: Sequence[Topic]) -> li
     # all at once: what asks for offsets makes each unknown topic known by a refresh of its own
     await client._client.set_topics(tuple(found))  # noqa: SLF001
     return [each for those in found.values() for each in those]
+
+
+def _about(instrument: InstrumentId, partitions: list[TopicPartition]) -> list[TopicPartition]:
+    """Those of `partitions`, each topic's whole, in which the instrument's messages stand."""
+    counts = Counter(each.topic for each in partitions)
+    return [
+        each
+        for each in partitions
+        if each.partition == partition_of(instrument, counts[each.topic])
+    ]
 
 
 async def _begins(

@@ -9,11 +9,11 @@ from typing import Final
 import orjson
 from rich.console import Console
 
-from ats.commands.tail.show import clean
 from ats.demo.steps import Step
 from ats.runtime import exit_codes
 from audit.archive.stored import days_in
 from audit.archive.verification import verify_day
+from audit.shown import clean
 
 TOLD: Final = 20  # findings of a day that people are shown; --json has all
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
@@ -15,11 +15,12 @@ from rich.text import Text
 from rich.tree import Tree
 
 from ats.commands.tail.command import moment
-from ats.commands.tail.show import clean
 from audit.amounts import span
 from audit.page import began_at, page
+from audit.printable import printable
 from audit.reading import PREFIX, Found, Reader
-from audit.sentences import Section, Sentence, sentences
+from audit.sentences import Sentence, sentences
+from audit.shown import clean
 from audit.story import Recorded, Story
 from bus.stored import Since, Topics
 from executors.charges.rates import shipped_rates
@@ -96,18 +97,6 @@ async def run(options: WhyOptions, now: UtcNs, source_of: OpenSource) -> None:
         sys.stdout.write(as_json(story, told) + "\n")
     else:
         Console().print(tree(story, told), soft_wrap=True)
-
-
-def printable(each: Sentence) -> Sentence:
-    """What came from outside steers neither a terminal nor the direction of a page's text."""
-    return replace(
-        each,
-        text=clean(each.text),
-        details=tuple(map(clean, each.details)),
-        sections=tuple(
-            Section(clean(part.title), tuple(map(clean, part.lines))) for part in each.sections
-        ),
-    )
 
 
 def _write(path: Path, text: str) -> None:

@@ -13,9 +13,11 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from ats.gateway.events import Event, EventRing, frame_of
-from ats.gateway.market import MarketFold, Told
-from ats.gateway.own import OwnFold
-from ats.gateway.views import DecisionStory, LastPrice, Today, json_of
+from ats.gateway.lines import LinesFold
+from ats.gateway.market import MarketFold
+from ats.gateway.own import AskedOrder, OwnFold
+from ats.gateway.series import SeriesKey, Told
+from ats.gateway.views import Chart, Decisions, DecisionStory, LastPrice, Today, json_of
 from bus.records import Record
 from executors.charges.rates import Rates
 from schemas import ticks
@@ -29,6 +31,7 @@ from schemas.messages import (
     Execution,
     ExitOrder,
     FeedEvent,
+    Indicators,
     LlmCall,
     Message,
     OrderEvent,
@@ -48,6 +51,7 @@ from schemas.topics import (
     EXECUTIONS,
     EXITS,
     FEED,
+    INDICATORS,
     LLM,
     ORDER_EVENTS,
     ORDERS,
@@ -66,6 +70,8 @@ FOLLOWED: Final[tuple[Topic, ...]] = (
     FEED, CANDLES, SCANS, SIGNALS, REPORTS, LLM, DECISIONS,
     SESSIONS, PREFLIGHTS, ORDERS, EXECUTIONS, ORDER_EVENTS, TRADES, POSITIONS, EXITS,
 )  # fmt: skip
+# What is followed from now on, and not read up.
+LIVE: Final = (TICKS, INDICATORS)
 PUBLIC_EVENTS: Final = 4_096  # a thousand bars close at once in a universe of five hundred
 PUBLIC_BYTES: Final = 8 << 20
 OWN_EVENTS: Final = 512
@@ -103,12 +109,15 @@ class Board:
     Attributes:
         epoch: Names this process in the ids of events: 8 to 32 hexadecimal digits.
         market: The public state.
+        lines: Averages over the bars that somebody looks at.
         ring: The public events.
     """
 
-    def __init__(self, epoch: str, rates: Rates) -> None:
+    def __init__(self, epoch: str, rates: Rates, day: date | None = None) -> None:
+        """`day` begins at once; without one the first record begins its own."""
         self.epoch = epoch
         self.market = MarketFold()
+        self.lines = LinesFold()
         self.ring = EventRing(PUBLIC_EVENTS, PUBLIC_BYTES)
         self._rates = rates
         self._users: dict[UserId, Personal] = {}
@@ -119,7 +128,10 @@ class Board:
             Report: self.market.on_report,
             Decision: self.market.on_decision,
             FeedEvent: self.market.on_feed,
+            Indicators: self.lines.on_indicators,
         }
+        if day:
+            self._begin_day(day)
 
     def apply(self, record: Record) -> Audience:
         """Take in one record.
@@ -129,9 +141,15 @@ class Board:
         """
         if record.topic == TICKS.name:
             return self._ticks(record.value)
+        if record.topic == INDICATORS.name and not self.lines.is_watched(record.key):
+            return NOBODY
         model = BY_NAME[record.topic].message
         assert model, "a followed topic holds messages"
         message = decode(model, record.value)
+        if isinstance(message, Candle):
+            self.market.on_day(trading_day(message.event_time), record.published_at)
+        if isinstance(message, OrderIntent):
+            self._personal(message.user_id).state.remember(message, record.published_at)
         if not self._of_now(message):
             return NOBODY
         if isinstance(message, LlmCall):
@@ -181,6 +199,44 @@ class Board:
             order=self._state_of(user).order_of(found.id),
         )
 
+    def decisions(self, user: UserId, before: UUID | None, most: int) -> Decisions | None:
+        """The day's decisions as `user` may see them; None where `before` is none of them."""
+        found = self.market.newest_decisions(before, most + 1)
+        if found is None:
+            return None
+        stories = (self.story(user, each.id) for each in found[:most])
+        return Decisions(
+            trading_date=self.market.day,
+            decisions=tuple(story for story in stories if story),
+            more=len(found) > most,
+        )
+
+    def chart(self, user: UserId, key: SeriesKey, *, lines_known: bool = True) -> Chart:
+        """The newest day of one instrument, as far as it is held here."""
+        day = self.market.day
+        return Chart(
+            instrument=key.instrument,
+            symbol=self.market.symbol_of(key.instrument),
+            timeframe=key.timeframe,
+            trading_date=day,
+            days=tuple(sorted(self.market.days)),
+            bars=(self.market.bars_of_day(key, day) or ()) if day else (),
+            lines=self.lines.points(key),
+            lines_known=lines_known,
+            signals=self.market.signals_of(key.instrument),
+            own=self._state_of(user).marks(key.instrument),
+        )
+
+    def asked(self, user: UserId, order: UUID) -> AskedOrder | None:
+        """An order of `user`'s; None where it is nobody's or somebody else's."""
+        return self._state_of(user).asked(order)
+
+    def _personal(self, user: UserId) -> Personal:
+        person = self._users.get(user)
+        if person is None:
+            person = self._users[user] = Personal(OwnFold(user, self._rates))
+        return person
+
     def _state_of(self, user: UserId) -> OwnFold:
         """Of a stranger an empty one, which is not kept: tokens must not fill the memory."""
         person = self._users.get(user)
@@ -205,6 +261,7 @@ class Board:
 
     def _begin_day(self, day: date) -> None:
         self.market.begin_day(day)
+        self.lines.begin_day()
         self.ring.forget()
         for person in self._users.values():
             person.state.begin_day(day)
@@ -212,9 +269,7 @@ class Board:
 
     def _own(self, message: Any, record: Record) -> Audience:
         user: UserId = message.user_id
-        person = self._users.get(user)
-        if person is None:
-            person = self._users[user] = Personal(OwnFold(user, self._rates))
+        person = self._personal(user)
         if self.market.day:
             person.state.begin_day(self.market.day)
         events = _events(_TELL[type(message)](person.state, message), record)

@@ -28,22 +28,27 @@ class TopicsReader:
         topics: Sequence[Topic],
         apply: Callable[[Record], Audience],
         metrics: ShellMetrics,
+        live: Sequence[Topic] = (TICKS,),
     ) -> None:
-        """`apply` takes in a record of `topics` or of `ats.ticks`; it raises Unreadable."""
+        """`apply` takes in a record of `topics`, or of `live`, of which only what comes is read.
+
+        It raises Unreadable.
+        """
         self._connection = connection
+        self._live = tuple(live)
         self._topics = topics
         self._apply = apply
         self._metrics = metrics
         self._next: dict[TopicPartition, int] = {}
 
     async def catch_up(self, since: UtcNs) -> None:
-        """Take in what was published since then, but for ticks.
+        """Take in what was published since then, but for what is read live only.
 
         Raises:
             Misconfigured: a topic does not exist.
             TryLater: no broker answers.
         """
-        extents = await extents_of(self._connection, TICKS, *self._topics)
+        extents = await extents_of(self._connection, *self._live, *self._topics)
         self._next = {each: end for each, (_, end) in extents.items()}
         records = read_topics(self._connection, self._topics, since=since, until_end=True)
         async with aclosing(records):
@@ -52,7 +57,7 @@ class TopicsReader:
 
     async def run(self, told: Callable[[Audience], None]) -> None:
         """Take in what comes, for ever; `told` hears of each record that tells something."""
-        topics = [TICKS, *self._topics]
+        topics = [*self._live, *self._topics]
         records = read_topics(self._connection, topics, since=dict(self._next))
         async with aclosing(records):
             async for record in records:

@@ -6,17 +6,17 @@ Everything but bars is of the newest trading day; what belongs to an earlier one
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from itertools import islice
+from itertools import dropwhile, islice
 from typing import Final, NamedTuple, TypeVar
 from uuid import UUID
 
+from ats.gateway.series import SeriesKey, Told
 from ats.gateway.views import Bar, Candles, Feed, LastPrice, Market, Shortlist
-from schemas.frozen import FrozenModel
 from schemas.ids import SEGMENT_CODES, DecisionId, InstrumentId, SignalId
-from schemas.market import ScanResult, Timeframe
+from schemas.market import ScanResult, Timeframe, trading_day
 from schemas.messages import Candle, Decision, FeedEvent, LlmCall, Report, Scan, Signal
 from schemas.ticks import Batch
 from schemas.units import Paise, Price, Quantity, UtcNs
@@ -27,6 +27,7 @@ MOST_INSTRUMENTS: Final = 20_000  # with a last price
 LISTED: Final = 50  # signals and decisions in a snapshot
 KEPT: Final = 2_000  # signals and decisions of a day that a story can be told of
 REPORTS: Final = 2  # analysts of one signal
+MOST_DAYS: Final = 5  # whose bars can be asked for
 MOST_FEEDS: Final = 16  # a deployment has at most five connections
 _FIELDS: Final = 7  # of a bar
 _SEGMENTS: Final = {code: segment for segment, code in SEGMENT_CODES.items()}
@@ -35,29 +36,10 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-class SeriesKey(NamedTuple):
-    """Which bars."""
-
-    instrument: InstrumentId
-    timeframe: Timeframe
-
-
 class _Priced(NamedTuple):
     price: int
     at: int
     change: int  # number of the batch that brought it
-
-
-class Told(NamedTuple):
-    """One thing for everybody to hear.
-
-    Attributes:
-        instrument: Told to those who ask for it; None: to all.
-    """
-
-    name: str
-    view: FrozenModel
-    instrument: InstrumentId | None = None
 
 
 @dataclass(slots=True)
@@ -73,6 +55,7 @@ class MarketFold:
     day: date | None = None
     clock: int = 0
     change: int = 0
+    _days: dict[date, UtcNs] = field(default_factory=dict)
     _feeds: dict[int, Feed] = field(default_factory=dict)
     _shortlist: Shortlist | None = None
     _symbols: dict[InstrumentId, str] = field(default_factory=dict)
@@ -115,6 +98,15 @@ class MarketFold:
         bars.extend((candle.volume, candle.complete))
         del bars[: max(0, len(bars) - BARS * _FIELDS)]
         yield Told("candle", candle, candle.instrument)
+
+    def on_day(self, day: date, published_at: UtcNs) -> None:
+        """A bar of that day was published."""
+        first = self._days.get(day)
+        if first is not None and first <= published_at:
+            return
+        self._days[day] = published_at
+        if len(self._days) > MOST_DAYS:
+            del self._days[min(self._days)]
 
     def on_scan(self, scan: Scan) -> Iterator[Told]:
         """The Scout's list."""
@@ -175,6 +167,15 @@ class MarketFold:
             if known and known.change > since
         )
 
+    @property
+    def days(self) -> Mapping[date, UtcNs]:
+        """The newest days that have bars, and when the first of them was published."""
+        return self._days
+
+    def symbol_of(self, instrument: InstrumentId) -> str:
+        """Its name; "" where nothing told it."""
+        return self._symbols.get(instrument, "")
+
     def thinking_of(self, decisions: Iterable[DecisionId]) -> Paise:
         """What the model calls behind `decisions` cost together."""
         signals = {self._decisions[each].signal_id for each in decisions if each in self._decisions}
@@ -200,6 +201,27 @@ class MarketFold:
         return Candles(
             instrument=key.instrument, timeframe=key.timeframe, bars=tuple(map(_bar, rows))
         )
+
+    def bars_of_day(self, key: SeriesKey, day: date) -> tuple[Bar, ...] | None:
+        """The final bars of one day; None where the first of them may have given way."""
+        found = self.candles(key, BARS).bars
+        if len(found) == BARS and trading_day(found[0].start) >= day:
+            return None
+        return tuple(bar for bar in found if trading_day(bar.start) == day)
+
+    def signals_of(self, instrument: InstrumentId) -> tuple[Signal, ...]:
+        """The day's signals of one instrument."""
+        return tuple(each for each in self._signals.values() if each.instrument == instrument)
+
+    def newest_decisions(self, before: UUID | None, most: int) -> tuple[Decision, ...] | None:
+        """The day's decisions, newest first, behind `before`; None where that one is unknown."""
+        newest = reversed(self._decisions.values())
+        if before is not None:
+            if DecisionId(before) not in self._decisions:
+                return None
+            newest = dropwhile(lambda each: each.id != before, newest)
+            next(newest)
+        return tuple(islice(newest, most))
 
     def view(self, wanted: Iterable[InstrumentId]) -> Market:
         """All of it as one answer, with the symbols of `wanted` and of the signals."""

@@ -10,6 +10,7 @@ from ats.gateway.routes import ROUTES, Parameter, Route
 from ats.gateway.views import (
     End,
     Feed,
+    Lines,
     OwnOrder,
     OwnResult,
     Prices,
@@ -42,6 +43,7 @@ EVENTS: Final[dict[str, type[FrozenModel]]] = {
     "decision": Decision,
     "candle": Candle,
     "prices": Prices,
+    "lines": Lines,
     "session": UserSession,
     "preflight": Preflight,
     "order": OwnOrder,

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import islice
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 from uuid import UUID
 
-from ats.gateway.market import MarketFold, Told
-from ats.gateway.views import Own, OwnOrder, OwnResult
+from ats.gateway.market import MarketFold
+from ats.gateway.series import Told
+from ats.gateway.views import Own, OwnMarks, OwnOrder, OwnResult
 from executors.charges.book import estimated
 from executors.charges.rates import Rates
 from executors.orders.book import DayBook, OrderKey, shown_order
@@ -27,12 +28,19 @@ from schemas.messages import (
     Trade,
     UserSession,
 )
-from schemas.units import Paise
+from schemas.units import Paise, UtcNs
 
 LISTED: Final = 100  # of each kind in an answer
 KEPT: Final = 2_000  # orders and trades of a day; ATS_MAX_ORDERS_PER_DAY is 40
 V = TypeVar("V")
 K = TypeVar("K")
+
+
+class AskedOrder(NamedTuple):
+    """An order that a decision asked for, and when that was written."""
+
+    intent: OrderIntent
+    published_at: UtcNs
 
 
 @dataclass(slots=True)
@@ -85,6 +93,7 @@ class OwnFold:
         self._session: UserSession | None = None
         self._preflight: Preflight | None = None
         self._day: _Day | None = None
+        self._asked: dict[OrderId, AskedOrder] = {}
 
     def begin_day(self, day: date) -> None:
         """Let go of what was of an earlier day."""
@@ -102,6 +111,12 @@ class OwnFold:
         if self._preflight is None or preflight.event_time >= self._preflight.event_time:
             self._preflight = preflight
             yield Told("preflight", preflight)
+
+    def remember(self, intent: OrderIntent, published_at: UtcNs) -> None:
+        """Keep an order of any day, so that it can be asked why."""
+        self._asked.setdefault(intent.id, AskedOrder(intent, published_at))
+        if len(self._asked) > KEPT:
+            del self._asked[next(iter(self._asked))]
 
     def on_intent(self, intent: OrderIntent) -> Iterator[Told]:
         """A decision asks for an order."""
@@ -156,6 +171,25 @@ class OwnFold:
         """What is not flat."""
         positions = self._day.positions.values() if self._day else ()
         return tuple(each.instrument for each in positions if each.net)
+
+    def asked(self, order: UUID) -> AskedOrder | None:
+        """Their order of that id, of any day that was read; None where they have none."""
+        return self._asked.get(OrderId(order))
+
+    def marks(self, instrument: InstrumentId) -> OwnMarks:
+        """What they did in one instrument today."""
+        today = self._day
+        if today is None:
+            return OwnMarks(orders=(), trades=(), exits=())
+        return OwnMarks(
+            orders=tuple(
+                self._own(each) for each in today.intents.values() if each.instrument == instrument
+            ),
+            trades=tuple(
+                each for each in today.trades.values() if each.fill.instrument == instrument
+            ),
+            exits=tuple(each for each in today.exits if each.instrument == instrument),
+        )
 
     def order_of(self, decision: UUID) -> OwnOrder | None:
         """Their order of one decision of the day."""

@@ -5,10 +5,11 @@ and the tests try all of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date
 from typing import Any, Final, NamedTuple
 
 from ats.gateway.market import BARS
-from ats.gateway.views import Candles, DecisionStory, Today, id_of
+from ats.gateway.views import Candles, Chart, Decisions, DecisionStory, Today, Why, id_of
 from schemas.frozen import FrozenModel
 from schemas.ids import InstrumentId
 from schemas.market import Timeframe
@@ -16,6 +17,8 @@ from schemas.market import Timeframe
 MOST_WANTED: Final = 50  # instruments of one viewer, besides what they hold
 MOST_TEXT: Final = 64  # characters of one value
 DEFAULT_BARS: Final = 375  # a day's minutes
+DEFAULT_DECISIONS: Final = 20
+MOST_DECISIONS: Final = 50  # each with two reports and what they looked at
 
 
 class BadParameter(Exception):
@@ -58,13 +61,23 @@ class Route(NamedTuple):
     open: bool = False
 
 
-def _bars(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= BARS):
+def _up_to(most: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and 1 <= int(text) <= most):
+            raise ValueError(text)
+        return int(text)
+
+    return read
+
+
+def _day(text: str) -> date:
+    found = date.fromisoformat(text)
+    if found.isoformat() != text:
         raise ValueError(text)
-    return int(text)
+    return found
 
 
-def _decision(text: str) -> object:
+def _id(text: str) -> object:
     found = id_of(text)
     if found is None:
         raise ValueError(text)
@@ -81,6 +94,17 @@ INSTRUMENTS: Final = Parameter(
     _INSTRUMENT_SCHEMA,
     many=MOST_WANTED,
 )
+INSTRUMENT: Final = Parameter(
+    "instrument", "path", "Whose bars.", InstrumentId.parse, _INSTRUMENT_SCHEMA
+)
+TIMEFRAME: Final = Parameter(
+    "timeframe",
+    "query",
+    "Length of a bar.",
+    Timeframe,
+    {"type": "string", "enum": [each.value for each in Timeframe]},
+    default=Timeframe.M1,
+)
 
 ROUTES: Final = (
     Route(
@@ -96,20 +120,13 @@ ROUTES: Final = (
         "The newest final bars of one instrument.",
         Candles,
         (
-            Parameter("instrument", "path", "Whose bars.", InstrumentId.parse, _INSTRUMENT_SCHEMA),
-            Parameter(
-                "timeframe",
-                "query",
-                "Length of a bar.",
-                Timeframe,
-                {"type": "string", "enum": [each.value for each in Timeframe]},
-                default=Timeframe.M1,
-            ),
+            INSTRUMENT,
+            TIMEFRAME,
             Parameter(
                 "bars",
                 "query",
                 "How many, at most.",
-                _bars,
+                _up_to(BARS),
                 {"type": "integer", "minimum": 1, "maximum": BARS},
                 default=DEFAULT_BARS,
             ),
@@ -125,10 +142,57 @@ ROUTES: Final = (
                 "decision",
                 "path",
                 "Its id.",
-                _decision,
+                _id,
                 {"type": "string", "format": "uuid"},
             ),
         ),
+    ),
+    Route(
+        "decisions",
+        "/v1/decisions",
+        "The day's decisions, newest first, each with its signal and reports, and your own order.",
+        Decisions,
+        (
+            Parameter(
+                "before",
+                "query",
+                "Id of the last one that you have: what came before it is told.",
+                _id,
+                {"type": "string", "format": "uuid"},
+            ),
+            Parameter(
+                "most",
+                "query",
+                "How many, at most.",
+                _up_to(MOST_DECISIONS),
+                {"type": "integer", "minimum": 1, "maximum": MOST_DECISIONS},
+                default=DEFAULT_DECISIONS,
+            ),
+        ),
+    ),
+    Route(
+        "chart",
+        "/v1/chart/{instrument}",
+        "One day of one instrument: its final bars, averages and signals, and what you did in it.",
+        Chart,
+        (
+            INSTRUMENT,
+            TIMEFRAME,
+            Parameter(
+                "day",
+                "query",
+                "One of the answer's `days`; the newest where it is left out.",
+                _day,
+                {"type": "string", "format": "date"},
+            ),
+        ),
+    ),
+    Route(
+        "why",
+        "/v1/why/{order}",
+        "One order of yours of the last days, from the tick to the fill, in sentences.",
+        Why,
+        (Parameter("order", "path", "Its id.", _id, {"type": "string", "format": "uuid"}),),
     ),
     Route(
         "stream",

@@ -7,7 +7,7 @@ import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 import orjson
 import structlog
@@ -18,13 +18,17 @@ from ats.gateway.board import Audience, Board
 from ats.gateway.budget import RequestBudget, StreamBudget
 from ats.gateway.events import Place
 from ats.gateway.keys import Keys
-from ats.gateway.market import SeriesKey
+from ats.gateway.lookups import Lookups, RecordAway
 from ats.gateway.metrics import ViewerMetrics
 from ats.gateway.openapi import document
+from ats.gateway.record import RecordAnswers
 from ats.gateway.routes import ROUTES, BadParameter, Route, values_of
+from ats.gateway.series import SeriesKey
 from ats.gateway.stream import Bell, StreamDeps, serve
 from ats.gateway.viewer import Viewer
 from ats.gateway.views import Refusal, json_of
+from bus.stored import Topics
+from executors.charges.rates import Rates
 from schemas.errors import Misconfigured, TryLater
 
 LARGEST_HEADER: Final = 16_384  # bytes; a token has at most 8,192
@@ -42,6 +46,7 @@ _ALWAYS: Final = {
 log = structlog.get_logger(__name__)
 
 
+T = TypeVar("T")
 _Answer: TypeAlias = Callable[[web.Request, Admitted, Any], Awaitable[web.StreamResponse]]
 
 
@@ -62,6 +67,8 @@ class GatewayDeps:
     Attributes:
         origins: Web pages that may ask from a browser; none: no page but through a server.
         most_viewers: Streams at a time.
+        record: What is recorded: read again for what the board does not hold.
+        rates: Of charges.
         wall: Unix seconds.
         monotonic: Machine seconds.
         ready: Whether the day was read up.
@@ -72,6 +79,8 @@ class GatewayDeps:
     keys: Keys
     origins: frozenset[str]
     most_viewers: int
+    record: Topics
+    rates: Rates
     wall: Callable[[], float]
     monotonic: Callable[[], float]
     metrics: ViewerMetrics = field(default_factory=ViewerMetrics)
@@ -87,11 +96,16 @@ class GatewayServer:
         self._requests = RequestBudget()
         self._streams = StreamBudget(deps.most_viewers)
         self._bell = Bell()
+        self._lookups = Lookups()
+        self._record = RecordAnswers(deps.board, deps.record, self._lookups, deps.rates)
         self._document = orjson.dumps(document())
         self._answers: dict[str, _Answer] = {
             "today": self._today,
             "candles": self._candles,
             "decision": self._decision,
+            "decisions": self._decisions,
+            "chart": self._chart,
+            "why": self._why,
             "stream": self._stream,
         }
         self._runner: web.AppRunner | None = None
@@ -133,6 +147,7 @@ class GatewayServer:
         self._bell.ring()
         if self._runner is not None:
             await self._runner.cleanup()
+        await self._lookups.close()
 
     def told(self, audience: Audience) -> None:
         """Something was taken in: wake whoever waits for it, a moment later."""
@@ -226,6 +241,25 @@ class GatewayServer:
             raise _Refused(HTTPStatus.NOT_FOUND, "unknown", "no decision of today has that id")
         return _json(json_of(story))
 
+    async def _decisions(self, _: web.Request, who: Admitted, values: Any) -> web.StreamResponse:
+        found = self._deps.board.decisions(who.user, values["before"], values["most"])
+        if found is None:
+            raise _Refused(HTTPStatus.NOT_FOUND, "unknown", "no decision of today has that id")
+        return _json(json_of(found))
+
+    async def _chart(self, _: web.Request, who: Admitted, values: Any) -> web.StreamResponse:
+        key = SeriesKey(values["instrument"], values["timeframe"])
+        found = await _read(self._record.chart(who.user, key, values["day"]))
+        if found is None:
+            raise _Refused(HTTPStatus.NOT_FOUND, "unknown", "no bar of that day is known here")
+        return _json(json_of(found))
+
+    async def _why(self, _: web.Request, who: Admitted, values: Any) -> web.StreamResponse:
+        found = await _read(self._record.why(who.user, values["order"]))
+        if found is None:
+            raise _Refused(HTTPStatus.NOT_FOUND, "unknown", "you have no order of that id here")
+        return _json(found)
+
     async def _stream(self, request: web.Request, who: Admitted, values: Any) -> web.StreamResponse:
         deps = self._deps
         if refusal := self._streams.refuses(who.user):
@@ -253,6 +287,15 @@ class GatewayServer:
             self._streams.end(who.user)
             deps.metrics.viewers = self._streams.open
         return response
+
+
+async def _read(answer: Awaitable[T]) -> T:
+    try:
+        return await answer
+    except RecordAway as away:
+        raise _Refused(
+            HTTPStatus.SERVICE_UNAVAILABLE, away.code, "what is recorded cannot be read now"
+        ) from None
 
 
 def _preflight() -> web.Response:

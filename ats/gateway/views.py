@@ -155,6 +155,82 @@ class DecisionStory(FrozenModel):
     order: OwnOrder | None
 
 
+class Decisions(FrozenModel):
+    """Decisions of the day, newest first."""
+
+    trading_date: date | None
+    decisions: tuple[DecisionStory, ...]
+    more: bool = Field(description="earlier ones of the day follow behind the last")
+
+
+class LinePoint(FrozenModel):
+    """Averages at the close of one bar."""
+
+    start: UtcNs
+    values: dict[str, float] = Field(
+        description="paise, by name: vwap, ema_9, ema_21; without what is not computed or warms up"
+    )
+
+
+class Lines(FrozenModel):
+    """New points of the lines over one instrument's bars."""
+
+    instrument: InstrumentId
+    timeframe: Timeframe
+    points: tuple[LinePoint, ...]
+
+
+class OwnMarks(FrozenModel):
+    """What one user did in one instrument on one day, to that user alone."""
+
+    orders: tuple[OwnOrder, ...]
+    trades: tuple[Trade, ...]
+    exits: tuple[ExitOrder, ...] = Field(description="the newest")
+
+
+class Chart(FrozenModel):
+    """One day of one instrument: its final bars, what was seen in them, and what you did."""
+
+    instrument: InstrumentId
+    symbol: str = Field(description='"" where nobody named it')
+    timeframe: Timeframe
+    trading_date: date | None = Field(description="null before anything was told")
+    days: tuple[date, ...] = Field(description="those that can be asked for")
+    bars: tuple[Bar, ...]
+    lines: tuple[LinePoint, ...]
+    lines_known: bool = Field(description="false: they could not be read just now")
+    signals: tuple[Signal, ...] = Field(description="of every timeframe")
+    own: OwnMarks
+
+
+class WhySection(FrozenModel):
+    """What is long, and looked into on demand."""
+
+    title: str
+    lines: tuple[str, ...]
+
+
+class WhyStep(FrozenModel):
+    """One step of a story."""
+
+    role: str
+    text: str
+    at: UtcNs | None = Field(description="when it was written, by the writer's clock")
+    details: tuple[str, ...]
+    sections: tuple[WhySection, ...]
+
+
+class Why(FrozenModel):
+    """One order of yours from the tick to the fill, in sentences, to you alone."""
+
+    order: UUID
+    instrument: InstrumentId
+    symbol: str
+    trading_date: date
+    steps: tuple[WhyStep, ...]
+    missing: tuple[str, ...] = Field(description="what should be recorded and is not")
+
+
 class End(FrozenModel):
     """Why the gateway ends a stream."""
 

@@ -12,13 +12,13 @@ from typing import Final
 import orjson
 from rich.console import Console
 
-from ats.commands.tail.show import clean
 from ats.demo.steps import Step
 from ats.replay.source import recorded_by
 from ats.runtime import exit_codes
 from ats.services.ledger_keys import kept_head, trusted
 from audit.ledger.reading import day_records, leaves, read_ledger
 from audit.ledger.verification import DayLog, Trust, Verdict, verify
+from audit.shown import clean
 from schemas.errors import Misconfigured
 
 TOLD: Final = 20  # findings that people are shown; --json has all

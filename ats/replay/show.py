@@ -12,11 +12,11 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from ats.commands.tail.show import clean
 from audit.replay.comparison import Comparison, Difference, FieldDifference, Kind
 from audit.replay.day import Replayed
 from audit.replay.profits import DayResult
 from audit.sentences import rupees
+from audit.shown import clean
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from ats.commands.tail.show import clean
 from audit.sentences import rupees
+from audit.shown import clean
 from audit.whatif.asking import Asker, Bill
 from audit.whatif.orders import Placed
 from audit.whatif.pairing import Difference, Outcome, Pair, Result, Sums

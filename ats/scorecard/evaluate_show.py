@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import orjson
 from rich.console import Console
 
-from ats.commands.tail.show import clean
 from ats.replay.whatif_show import say
 from ats.scorecard.show import as_dict, table
 from audit.scorecard.card import Card
 from audit.scorecard.paired import Paired
+from audit.shown import clean
 
 
 @dataclass(frozen=True, slots=True)

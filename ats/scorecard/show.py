@@ -10,13 +10,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ats.commands.tail.show import clean
 from audit.scorecard.card import Card, Line, demotions, remarks
 from audit.scorecard.intervals import METHOD, Estimate
 from audit.scorecard.peers import RandomAgents
 from audit.scorecard.prices import COLUMNS, JUDGED
 from audit.scorecard.traded import Traded
 from audit.scorecard.wording import days_in_words, estimate_words, percent, traded_words
+from audit.shown import clean
 
 
 def as_json(card: Card) -> str:

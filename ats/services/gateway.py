@@ -12,7 +12,7 @@ from typing import Final
 import httpx
 import structlog
 
-from ats.gateway.board import FOLLOWED, Audience, Board
+from ats.gateway.board import FOLLOWED, LIVE, Audience, Board
 from ats.gateway.following import TopicsReader
 from ats.gateway.keys import Keys, PublishedKeys, SharedSecret
 from ats.gateway.metrics import ViewerMetrics
@@ -38,21 +38,23 @@ async def run(context: Context) -> None:
         TryLater: no broker answers.
     """
     settings, shell, viewers = context.settings, ShellMetrics(), ViewerMetrics()
-    board = Board(secrets.token_hex(8), shipped_rates())
-    connection = settings.kafka()
+    rates, connection = shipped_rates(), settings.kafka()
+    board = Board(secrets.token_hex(8), rates)
     async with keys_of(settings) as keys:
         deps = GatewayDeps(
             board=board,
             keys=keys,
             origins=frozenset(settings.ats_gateway_origins),
             most_viewers=settings.ats_gateway_max_viewers,
+            record=connection,
+            rates=rates,
             wall=time.time,
             monotonic=time.monotonic,
             metrics=viewers,
         )
         context.records += [shell, viewers]
         server = GatewayServer(deps)
-        reader = TopicsReader(connection, FOLLOWED, board.apply, shell)
+        reader = TopicsReader(connection, FOLLOWED, board.apply, shell, LIVE)
 
         def told(audience: Audience) -> None:
             shell.last_progress = time.monotonic()

@@ -6,8 +6,9 @@ from io import StringIO
 
 from rich.console import Console
 
-from ats.commands.why import as_json, printable, tree
+from ats.commands.why import as_json, tree
 from audit.page import BARS_AFTER, BARS_BEFORE, around, chart, page
+from audit.printable import printable
 from audit.sentences import sentences
 from schemas.ids import derive
 from schemas.market import Timeframe

@@ -22,9 +22,10 @@ from schemas import cloud_events
 from schemas.codec import encode
 from schemas.errors import Misconfigured, TryLater
 from schemas.messages import Candle
+from schemas.ticks import partition_of
 from schemas.topics import CATALOGUE, MIB, Family, PartitionPlan, Topic
 from tests.bus.factories import read
-from tests.schemas.factories import a_candle
+from tests.schemas.factories import RELIANCE, a_candle
 
 PLAN = PartitionPlan(instrument=3, user=2)
 NOWHERE = KafkaConnection("127.0.0.1:1")
@@ -248,6 +249,25 @@ async def test_following_since_a_moment_starts_with_the_first_record_published_t
     ]
 
     assert since == records[2:]
+
+
+async def test_reading_about_an_instrument_reads_no_partition_but_its_own(
+    connection: KafkaConnection, prefix: str
+) -> None:
+    topic = a_topic(prefix)
+    await create_topics(connection, PLAN, topics=[topic])
+    async with Publisher(connection) as publisher:
+        for number in range(PLAN.instrument):
+            await publisher.send_and_wait(Output(topic, b"k", b"%d" % number, number))
+
+    found = [
+        record.partition
+        async for record in read_topics(
+            connection, [topic], since="start", until_end=True, about=RELIANCE
+        )
+    ]
+
+    assert found == [partition_of(RELIANCE, PLAN.instrument)]
 
 
 async def test_following_the_end_sees_only_what_comes_later(

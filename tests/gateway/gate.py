@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from uuid import UUID
 
@@ -17,7 +17,8 @@ import orjson
 from ats.gateway.board import Board
 from ats.gateway.keys import Keys, SharedSecret
 from ats.gateway.server import GatewayDeps, GatewayServer
-from bus.records import Record
+from bus.records import Record, TopicPartition
+from bus.stored import Since
 from executors.charges.rates import shipped_rates
 from schemas.codec import encode
 from schemas.ids import UserId
@@ -58,7 +59,39 @@ def a_board() -> Board:
 
 def record_of(message: Message) -> Record:
     topic = TOPIC_OF[type(message)]
-    return Record(topic.name, 0, 0, b"key", encode(message), UtcNs(time.time_ns()))
+    key = str(getattr(message, "instrument", "key")).encode()
+    return Record(topic.name, 0, 0, key, encode(message), UtcNs(time.time_ns()))
+
+
+class StoredRecords:
+    """A record that is kept in memory: `bus.stored.StoredTopics`."""
+
+    def __init__(self, *messages: Message) -> None:
+        self.records: list[Record] = []
+        self.away: Exception | None = None
+        self.reads = 0
+        self.add(*messages)
+
+    def add(self, *messages: Message) -> None:
+        for message in messages:
+            offset = len(self.records)
+            self.records.append(replace(record_of(message), offset=offset))
+
+    async def read(self, topics: Sequence[Topic], since: Since) -> AsyncGenerator[Record, None]:
+        self.reads += 1
+        if self.away:
+            raise self.away
+        names = {topic.name for topic in topics}
+        begin = since if isinstance(since, int) else 0
+        for each in self.records:
+            if each.topic in names and each.published_at >= begin:
+                yield each
+
+    def read_in_order(self, topics: Sequence[Topic]) -> AsyncGenerator[Record, None]:
+        return self.read(topics, "start")
+
+    def extents(self, topics: Sequence[Topic]) -> dict[TopicPartition, tuple[int, int]]:
+        return {TopicPartition(topic.name, 0): (0, len(self.records)) for topic in topics}
 
 
 @dataclass(slots=True)
@@ -153,7 +186,11 @@ class Gate:
 
 @asynccontextmanager
 async def gate(
-    *, keys: Keys | None = None, origins: frozenset[str] = frozenset(), most_viewers: int = 10
+    *,
+    keys: Keys | None = None,
+    origins: frozenset[str] = frozenset(),
+    most_viewers: int = 10,
+    record: StoredRecords | None = None,
 ) -> AsyncIterator[Gate]:
     board, clock = a_board(), Clock()
     deps = GatewayDeps(
@@ -161,6 +198,8 @@ async def gate(
         keys=keys or SharedSecret(SECRET),
         origins=origins,
         most_viewers=most_viewers,
+        record=record or StoredRecords(),
+        rates=shipped_rates(),
         wall=clock,
         monotonic=time.monotonic,
     )

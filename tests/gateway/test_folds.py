@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from ats.gateway import market, own
 from ats.gateway.board import OWN_BYTES, OWN_EVENTS, PUBLIC_EVENTS, Board
 from ats.gateway.events import Event, EventRing, Place
-from ats.gateway.market import BARS, SeriesKey
+from ats.gateway.market import BARS
+from ats.gateway.series import SeriesKey
 from ats.gateway.viewer import CHUNK_BYTES, Chunk, Viewer
 from bus.records import Record
 from schemas import ticks

@@ -11,9 +11,9 @@ from ats.gateway.board import FOLLOWED
 from ats.gateway.openapi import EVENTS
 from ats.gateway.routes import ROUTES, Route
 from schemas.ids import UserId
-from schemas.messages import Decision, Execution, Message, OrderEvent, OrderIntent
+from schemas.messages import Decision, Execution, FanOut, Message, OrderEvent, OrderIntent
 from tests.gateway.filled import INSTRUMENT, Marks, filled
-from tests.gateway.gate import ASHA, BIMAL, SECRET, Gate, Stream, gate, token_of
+from tests.gateway.gate import ASHA, BIMAL, SECRET, Gate, StoredRecords, Stream, gate, token_of
 
 PERSONAL: Final = [
     topic.message for topic in FOLLOWED if topic.message and "user_id" in topic.message.model_fields
@@ -40,8 +40,15 @@ def all_of(user: UserId, marks: Marks) -> list[Message]:
 def links(messages: list[Message]) -> list[Message]:
     """The public decision behind the order among `messages`: both users may read it."""
     (intent,) = [each for each in messages if isinstance(each, OrderIntent)]
-    public = Marks("public", 9_000_000_000)
+    public = Marks(f"public{intent.user_id.hex[:4]}", 9_000_000_000)
     return [filled(Decision, public, id=str(intent.decision_id))]
+
+
+def fan_outs(messages: list[Message], marks: Marks) -> list[Message]:
+    """Who else was given an order of the decision behind the one among `messages`, and who not."""
+    (intent,) = [each for each in messages if isinstance(each, OrderIntent)]
+    made = filled(FanOut, marks, decision_id=str(intent.decision_id))
+    return [made.model_copy(update={"instrument": intent.instrument})]
 
 
 def traces(marks: Marks, *heard: bytes) -> list[str]:
@@ -65,12 +72,13 @@ def questions(route: Route, foreign: list[str]) -> Iterator[str]:
 
 @pytest.fixture
 async def crowded() -> Any:
-    """A gateway that was told everything of two users."""
-    async with gate() as made:
-        asha, bimal = Marks("asha", 7_000_000_000), Marks("bimal", 8_000_000_000)
-        theirs, hers = all_of(BIMAL, bimal), all_of(ASHA, asha)
+    """A gateway that was told everything of two users, and a record that holds it, and more."""
+    asha, bimal = Marks("asha", 7_000_000_000), Marks("bimal", 8_000_000_000)
+    theirs, hers = all_of(BIMAL, bimal), all_of(ASHA, asha)
+    told = [*links(theirs), *links(hers), *theirs, *hers]
+    async with gate(record=StoredRecords(*told, *fan_outs(hers, bimal))) as made:
         bimal.used.add(str(BIMAL))
-        made.tell(*links(theirs), *theirs, *hers)
+        made.tell(*told)
         yield made, asha, bimal
 
 
@@ -89,7 +97,8 @@ async def everything(made: Gate, who: UserId, foreign: list[str]) -> list[bytes]
 async def test_no_route_and_no_parameter_tells_a_user_of_another(crowded: Any) -> None:
     made, asha, bimal = crowded
     public = {str(decision.id) for decision in made.board.market.view(()).decisions}
-    foreign = [*sorted(bimal.used)[::40], str(BIMAL), *public]
+    orders = [str(each) for each in made.board.person(BIMAL).state._asked]
+    foreign = [*sorted(bimal.used)[::40], str(BIMAL), *public, *orders]
 
     heard = await everything(made, ASHA, foreign)
 

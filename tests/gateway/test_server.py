@@ -29,6 +29,9 @@ PATHS = {
     "today": "/v1/today",
     "candles": f"/v1/candles/{INSTRUMENT}",
     "decision": f"/v1/decisions/{UUID(int=7)}",
+    "decisions": "/v1/decisions",
+    "chart": f"/v1/chart/{INSTRUMENT}",
+    "why": f"/v1/why/{UUID(int=7)}",
     "stream": "/v1/stream",
 }
 
@@ -65,6 +68,11 @@ async def test_strangers_get_the_document_and_nothing_else() -> None:
         f"/v1/candles/{INSTRUMENT}?bars=1&bars=2",
         f"/v1/candles/{INSTRUMENT}?timeframe=2m",
         "/v1/decisions/7",
+        "/v1/decisions?most=51",
+        "/v1/decisions?before=7",
+        f"/v1/chart/{INSTRUMENT}?day=20260714",
+        f"/v1/chart/{INSTRUMENT}?day=2026-02-30",
+        f"/v1/why/{UUID(int=7).hex}",
         "/v1/stream?access_token=secret",
     ],
 )

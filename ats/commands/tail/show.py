@@ -12,6 +12,7 @@ from rich.text import Text
 
 from ats.commands.tail.entries import Entry
 from ats.commands.tail.fields import fields_of, inside, plain_type
+from audit.shown import clean
 from schemas.cloud_events import CONTENT_TYPE, PREFIX
 from schemas.units import IST, Paise, UtcNs
 
@@ -120,17 +121,3 @@ def _inner(plain: Any, name: str) -> Any:
         return inside(plain, name)
     except KeyError:
         return Any
-
-
-def clean(told: str) -> str:
-    """A text from outside cannot steer the terminal: neither with controls (C1 too) nor by turning
-    the direction of writing round. What it becomes is JSON's way of writing the same.
-    """
-    if told.isprintable():
-        return told
-    return "".join(each if each.isprintable() else _escaped(each) for each in told)
-
-
-def _escaped(character: str) -> str:
-    units = character.encode("utf-16-be", "surrogatepass")
-    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
