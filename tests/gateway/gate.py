@@ -153,6 +153,7 @@ class Gate:
     server: GatewayServer
     http: aiohttp.ClientSession
     clock: Clock
+    record: StoredRecords
 
     def tell(self, *messages: Message) -> None:
         for message in messages:
@@ -192,13 +193,13 @@ async def gate(
     most_viewers: int = 10,
     record: StoredRecords | None = None,
 ) -> AsyncIterator[Gate]:
-    board, clock = a_board(), Clock()
+    board, clock, stored = a_board(), Clock(), record or StoredRecords()
     deps = GatewayDeps(
         board=board,
         keys=keys or SharedSecret(SECRET),
         origins=origins,
         most_viewers=most_viewers,
-        record=record or StoredRecords(),
+        record=stored,
         rates=shipped_rates(),
         wall=clock,
         monotonic=time.monotonic,
@@ -208,6 +209,6 @@ async def gate(
     port = await server.start("127.0.0.1", 0)
     try:
         async with aiohttp.ClientSession() as http:
-            yield Gate(f"http://127.0.0.1:{port}", board, deps, server, http, clock)
+            yield Gate(f"http://127.0.0.1:{port}", board, deps, server, http, clock, stored)
     finally:
         await server.stop()

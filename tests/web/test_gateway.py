@@ -8,8 +8,9 @@ from uuid import UUID
 import httpx
 import orjson
 
+from schemas.errors import TryLater
 from schemas.ids import UserId
-from schemas.messages import Decision, Position
+from schemas.messages import Decision, OrderIntent, Position
 from tests.gateway.filled import Marks, filled
 from tests.web.conftest import Site
 from tests.web.people import Person, somebody
@@ -87,6 +88,21 @@ async def test_only_the_gateways_own_routes_are_asked_and_only_for_somebody(site
     assert {answer.status_code for answer in strange} == {404}
     assert (token.status_code, token.json()) == (400, {"problem": "not_known"})
     assert (nobody.status_code, nobody.json()) == (401, {"problem": "session_ended"})
+
+
+async def test_an_orders_story_is_its_owners_and_a_record_that_is_away_is_said(site: Site) -> None:
+    intent = filled(OrderIntent, Marks("m", 10**9))
+    async with somebody(site) as asha, somebody(site) as bimal:
+        site.gate.tell(intent.model_copy(update={"user_id": user_of(asha)}))
+        hers, his = [await each.get(f"/api/gateway/why/{intent.id}") for each in (asha, bimal)]
+        site.gate.record.away = TryLater("no broker answers")
+        site.gate.tell(filled(Position, Marks("m", 1), user_id=str(user_of(asha))))
+        away = await asha.get(f"/api/gateway/why/{intent.id}")
+
+    assert hers.status_code == 200
+    assert hers.json()["order"] == str(intent.id)
+    assert (his.status_code, his.json()) == (404, {"problem": "not_known"})
+    assert (away.status_code, away.json()) == (503, {"problem": "record_away"})
 
 
 async def test_what_the_gateway_cannot_answer_is_said_as_a_code(site: Site) -> None:

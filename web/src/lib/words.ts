@@ -51,6 +51,7 @@ const NOTICES: Readonly<Record<string, Notice>> = {
   over_email_send_rate_limit: bad("A mail was sent a moment ago. Wait a minute, then ask again."),
   gateway_away: bad("Live figures do not arrive: our gateway does not answer. Your stops and orders are not affected. This page tries again by itself."),
   gateway_starting: plain("Live figures arrive in a moment: the gateway is reading up the day."),
+  record_away: bad("What is recorded cannot be read at the moment. Try again in a minute."),
   gateway_busy: bad("Too many pages of yours are open at once. Close some; this one tries again by itself."),
   not_connected: bad("Trading cannot be switched on: no Dhan account is connected. Connect it first."),
   token_expired: bad("Trading cannot be switched on: the connection to Dhan has expired. Connect again first."),

@@ -3,7 +3,7 @@
 import { useEffect, useRef, useState, useSyncExternalStore } from "react";
 import { dayOf } from "@/lib/gateway/day";
 import { type Live, NOTHING, type Passing, stream } from "@/lib/gateway/stream";
-import type { Candles, DecisionStory, Today } from "@/lib/gateway/views";
+import type { Candles, Chart, Decisions, DecisionStory, Today, Why } from "@/lib/gateway/views";
 import type { Timeframe } from "@/lib/messages";
 
 const NOBODY = (): Live => NOTHING;
@@ -41,6 +41,21 @@ export function useCandles(instrument: string | null, timeframe: Timeframe, agai
 /** One decision of the day, asked once for each `again`. */
 export function useDecision(decision: string | null, again: unknown = null): Answer<DecisionStory> {
   return useAnswer<DecisionStory>(decision && `decisions/${decision}`, again);
+}
+
+/** One day of one instrument; the newest day where none is named. Asked once for each `again`. */
+export function useChart(instrument: string | null, timeframe: Timeframe, day: string | null, again: unknown = null): Answer<Chart> {
+  return useAnswer<Chart>(instrument && `chart/${instrument}?timeframe=${timeframe}${day ? `&day=${day}` : ""}`, again);
+}
+
+/** The day's newest decisions, asked once for each `again`. */
+export function useDecisions(most: number, again: unknown = null): Answer<Decisions> {
+  return useAnswer<Decisions>(`decisions?most=${most}`, again);
+}
+
+/** The story of one order of the user's. */
+export function useWhy(order: string, again: unknown = null): Answer<Why> {
+  return useAnswer<Why>(`why/${order}`, again);
 }
 
 function useAnswer<T>(path: string | null, again: unknown): Answer<T> {

@@ -6,9 +6,11 @@ import type { Today } from "@/lib/gateway/views";
 import { log } from "@/lib/log";
 
 const ANSWER_WITHIN_MS = 5_000; // until its first byte; it answers from memory
+const READ_WITHIN_MS = 12_000; // where it reads the record, for ten seconds at most
 const SILENT_MS = 45_000; // a stream tells every 15 s that it lives
 const LONGEST_QUERY = 4_096; // characters; fifty instruments have 2,000
-const ROUTES = /^(today|stream|candles\/[A-Z_]{2,12}(:|%3A)\d{1,9}|decisions\/[\da-f-]{36})$/;
+const ROUTES = /^(today|stream|decisions|(candles|chart)\/[A-Z_]{2,12}(:|%3A)\d{1,9}|(decisions|why)\/[\da-f-]{36})$/;
+const READS = /^(chart|why)\//;
 
 /** Whether the gateway has a route of this name, without `/v1/`. */
 export function isRoute(path: string, query: string): boolean {
@@ -18,7 +20,7 @@ export function isRoute(path: string, query: string): boolean {
 /** Ask for one route; `place` is the id of the last event that the browser has. Answers as we do where it does not. */
 export async function ask(path: string, query: string, token: string, place: string | null, left: AbortSignal): Promise<Response> {
   const waiting = new AbortController();
-  const bell = setTimeout(() => waiting.abort(), ANSWER_WITHIN_MS);
+  const bell = setTimeout(() => waiting.abort(), READS.test(path) ? READ_WITHIN_MS : ANSWER_WITHIN_MS);
   const headers = new Headers({ authorization: `Bearer ${token}` });
   if (place !== null) headers.set("last-event-id", place);
   try {
@@ -28,7 +30,7 @@ export async function ask(path: string, query: string, token: string, place: str
       signal: AbortSignal.any([left, waiting.signal]),
       headers,
     });
-    return answer.ok ? passed(answer, waiting) : refused(answer);
+    return answer.ok ? passed(answer, waiting) : await refused(answer);
   } catch (error) {
     if (!left.aborted) log("warning", "gateway_away", { route: path.replace(/\/.*/, ""), error: String(error) });
     return problem(503, "gateway_away");
@@ -54,14 +56,26 @@ function passed(answer: Response, waiting: AbortController): Response {
   return new Response(answer.body.pipeThrough(heard), { headers });
 }
 
-function refused(answer: Response): Response {
-  void answer.body?.cancel();
+const READ_PROBLEMS = ["busy", "too_long", "record_away"]; // as ats/gateway/lookups.py has them
+
+async function refused(answer: Response): Promise<Response> {
+  const said = await errorOf(answer);
   if (answer.status === 401) return problem(401, "session_ended");
   if (answer.status === 429) return problem(429, "gateway_busy");
+  if (answer.status === 503 && READ_PROBLEMS.includes(said)) return problem(503, "record_away");
   if (answer.status === 503) return problem(503, "gateway_starting");
   if (answer.status === 400 || answer.status === 404) return problem(answer.status, "not_known");
   log("error", "gateway_refused", { status: answer.status });
   return problem(502, "gateway_away");
+}
+
+/** Its word for what is wrong; "" where it says none. */
+async function errorOf(answer: Response): Promise<string> {
+  try {
+    return String(((await answer.json()) as { error?: unknown }).error ?? "");
+  } catch {
+    return "";
+  }
 }
 
 /** The day as a page first shows it; a code where it is not told. */

@@ -1,7 +1,7 @@
 // The one stream of a tab: opened while a part of the page looks, closed while nobody sees the page, tried again by itself.
 import { after, type Day, dayOf } from "@/lib/gateway/day";
 import type { Candle, Report } from "@/lib/messages";
-import type { Events } from "@/lib/gateway/views";
+import type { Events, Lines } from "@/lib/gateway/views";
 
 /** `connecting`: nothing was told yet. `stale`: it was, and the line is broken. `away`: nobody answers; `problem` says why. */
 export type Status = "connecting" | "live" | "stale" | "away";
@@ -18,6 +18,7 @@ export interface Live {
 export interface Passing {
   readonly candle: Candle;
   readonly report: Report;
+  readonly lines: Lines;
 }
 
 export const NOTHING: Live = { status: "connecting", problem: null, day: null };
@@ -26,7 +27,7 @@ const KEPT = [
   "snapshot", "feed", "shortlist", "signal", "decision", "prices", "session", "preflight",
   "order", "broker_order", "trade", "position", "exit", "result",
 ] as const satisfies readonly (keyof Events)[];
-const PASSING = ["candle", "report"] as const satisfies readonly (keyof Passing)[];
+const PASSING = ["candle", "report", "lines"] as const satisfies readonly (keyof Passing)[];
 const GATHER_MS = 50; // several events come at once; the page is drawn once
 const LINGER_MS = 1_000; // from one page of ours to the next
 const FIRST_RETRY_MS = 1_000;
@@ -39,7 +40,11 @@ class Stream {
   private source: EventSource | null = null;
   private readonly listeners = new Set<Listener>();
   private readonly wanted = new Map<symbol, readonly string[]>();
-  private readonly passing: { [N in keyof Passing]: Set<(told: Passing[N]) => void> } = { candle: new Set(), report: new Set() };
+  private readonly passing: { [N in keyof Passing]: Set<(told: Passing[N]) => void> } = {
+    candle: new Set(),
+    report: new Set(),
+    lines: new Set(),
+  };
   private pause = FIRST_RETRY_MS;
   private again: ReturnType<typeof setTimeout> | undefined;
   private gathering: ReturnType<typeof setTimeout> | undefined;

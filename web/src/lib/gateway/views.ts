@@ -29,11 +29,46 @@ export interface Candles {
   readonly bars: readonly Bar[];
 }
 
+/** Averages at the close of one bar. */
+export interface LinePoint {
+  /** nanoseconds since 1970-01-01T00:00:00 UTC */
+  readonly start: number;
+  /** paise, by name: vwap, ema_9, ema_21; without what is not computed or warms up */
+  readonly values: Readonly<Record<string, number>>;
+}
+
 /** What one decision asked for, and what became of it. */
 export interface OwnOrder {
   readonly intent: OrderIntent;
   /** the outcome that counts now; null while there is none */
   readonly execution: Execution | null;
+}
+
+/** What one user did in one instrument on one day, to that user alone. */
+export interface OwnMarks {
+  readonly orders: readonly OwnOrder[];
+  readonly trades: readonly Trade[];
+  /** the newest */
+  readonly exits: readonly ExitOrder[];
+}
+
+/** One day of one instrument: its final bars, what was seen in them, and what you did. */
+export interface Chart {
+  readonly instrument: string;
+  /** "" where nobody named it */
+  readonly symbol: string;
+  readonly timeframe: Timeframe;
+  /** null before anything was told */
+  readonly trading_date: string | null;
+  /** those that can be asked for */
+  readonly days: readonly string[];
+  readonly bars: readonly Bar[];
+  readonly lines: readonly LinePoint[];
+  /** false: they could not be read just now */
+  readonly lines_known: boolean;
+  /** of every timeframe */
+  readonly signals: readonly Signal[];
+  readonly own: OwnMarks;
 }
 
 /** One decision with what it came from, and the asker's own order of it. */
@@ -42,6 +77,14 @@ export interface DecisionStory {
   readonly signal: Signal | null;
   readonly reports: readonly Report[];
   readonly order: OwnOrder | null;
+}
+
+/** Decisions of the day, newest first. */
+export interface Decisions {
+  readonly trading_date: string | null;
+  readonly decisions: readonly DecisionStory[];
+  /** earlier ones of the day follow behind the last */
+  readonly more: boolean;
 }
 
 /** Why the gateway ends a stream. */
@@ -66,6 +109,13 @@ export interface LastPrice {
   readonly price: number;
   /** exchange time, UTC nanoseconds */
   readonly at: number;
+}
+
+/** New points of the lines over one instrument's bars. */
+export interface Lines {
+  readonly instrument: string;
+  readonly timeframe: Timeframe;
+  readonly points: readonly LinePoint[];
 }
 
 /** The Scout's shortlisted symbols of one trading date, best first. */
@@ -142,6 +192,33 @@ export interface Today {
   readonly prices: readonly LastPrice[];
 }
 
+/** What is long, and looked into on demand. */
+export interface WhySection {
+  readonly title: string;
+  readonly lines: readonly string[];
+}
+
+/** One step of a story. */
+export interface WhyStep {
+  readonly role: string;
+  readonly text: string;
+  /** when it was written, by the writer's clock */
+  readonly at: number | null;
+  readonly details: readonly string[];
+  readonly sections: readonly WhySection[];
+}
+
+/** One order of yours from the tick to the fill, in sentences, to you alone. */
+export interface Why {
+  readonly order: string;
+  readonly instrument: string;
+  readonly symbol: string;
+  readonly trading_date: string;
+  readonly steps: readonly WhyStep[];
+  /** what should be recorded and is not */
+  readonly missing: readonly string[];
+}
+
 /** What each event of the stream holds. */
 export interface Events {
   readonly snapshot: Today;
@@ -152,6 +229,7 @@ export interface Events {
   readonly decision: Decision;
   readonly candle: Candle;
   readonly prices: Prices;
+  readonly lines: Lines;
   readonly session: UserSession;
   readonly preflight: Preflight;
   readonly order: OwnOrder;
