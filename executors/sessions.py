@@ -1,4 +1,4 @@
-"""Who may trade: reads `trading_keys` twice a second, tells `ats.sessions`, keeps the active set.
+"""Who may trade: looks at the keys twice a second, tells `ats.sessions`, keeps the active set.
 
 Fails closed: when the database stays away longer than `KEEP_FOR`, nobody is active until it answers
 again.
@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 import structlog
@@ -25,7 +25,7 @@ from bus.records import Output, message_output
 from executors.clock import MonotonicClock
 from executors.reasons import Reason
 from executors.risk.denial import Denial
-from executors.store import KeyRow, Store
+from executors.store import KeyRow, Keys, Store
 from schemas.ids import DhanClientId, UserId, derive
 from schemas.messages import UserSession
 from schemas.topics import SESSIONS, SESSIONS_LATEST
@@ -33,6 +33,8 @@ from schemas.units import UtcNs
 
 log = structlog.get_logger(__name__)
 
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
+_FOR_EVER: Final = datetime.max.replace(tzinfo=UTC)
 POLL_EVERY: Final = 0.5  # a user who flips the switch sees the effect within a second
 KEEP_FOR: Final = 5.0  # a database restart behind a pooler takes about three
 
@@ -184,6 +186,9 @@ class SessionPoller:
         self._wall = wall
         self._machine = machine
         self._on_change = on_change
+        self._keys: Keys | None = None
+        self._states: Mapping[UserId, UserState] = {}
+        self._states_hold = (_NEVER, _NEVER)  # from, until: machine time
         self._told: Mapping[UserId, UserState] = {}
         self._seen: Mapping[UserId, UserState] = {}
         self._news = asyncio.Event()
@@ -208,17 +213,26 @@ class SessionPoller:
         """One look at the database. What is new is told by `tell`."""
         asked_at = self._machine.monotonic()
         try:
-            rows = await self._store.trading_keys()
+            keys = await self._store.keys_since(self._keys)
         except StoreAway as error:
             if self._active.stale:
                 log.error("nobody_is_active", reason=DATABASE_AWAY, error=str(error))
                 self._note({user: UserState(DATABASE_AWAY) for user in self._seen})
             return
-        now = self._wall()
-        states = {row.user: state_of(row, now) for row in rows}
-        self._active.replace(states, asked_at)
-        self._tell_accounts(rows)
-        self._note(states)
+        self._judge(keys, self._wall())
+        self._active.replace(self._states, asked_at)
+        self._note(self._states)
+
+    def _judge(self, keys: Keys, now: datetime) -> None:
+        """Keep everybody's state until a row changes or a token expires."""
+        since, until = self._states_hold
+        if keys is self._keys and since <= now < until:
+            return
+        expiries = (row.token_expiry for row in keys.rows if row.token_expiry)
+        self._keys = keys
+        self._states = {row.user: state_of(row, now) for row in keys.rows}
+        self._states_hold = now, min((each for each in expiries if each > now), default=_FOR_EVER)
+        self._tell_accounts(keys.rows)
 
     def _tell_accounts(self, rows: Sequence[KeyRow]) -> None:
         """Who disconnected keeps the account in mind, until another user has connected it."""

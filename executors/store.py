@@ -181,6 +181,18 @@ class KeyRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Keys:
+    """Everybody's keys, as of one look.
+
+    Attributes:
+        digest: Of no later moment than the rows. It changes whenever one of them does.
+    """
+
+    digest: str
+    rows: tuple[KeyRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Halt:
     """No order that opens or enlarges a position leaves.
 
@@ -451,6 +463,15 @@ class Store:
                 "p_until": until.isoformat() if until else None,
             },
         )
+
+    async def keys_since(self, known: Keys | None) -> Keys:
+        """Everybody's keys; `known` itself while they are the same. Cheap: ask often."""
+        match await self._rpc("trading_keys_digest", {}):
+            case {"digest": str(digest)} if known and digest == known.digest:
+                return known
+            case {"digest": str(digest)}:
+                return Keys(digest, tuple(await self.trading_keys()))
+        raise self._unexpected("trading_keys_digest")
 
     async def trading_keys(self) -> list[KeyRow]:
         """All users' keys without their tokens."""

@@ -27,7 +27,7 @@ from executors.orders.last_owned import LastOwned
 from executors.orders.observer import Observer, ObserverDeps
 from executors.orders.projection import Projection
 from executors.risk.situation import Account
-from executors.store import Connected, KeyRow, Store
+from executors.store import Connected, KeyRow, Keys, Store
 from schemas.codec import decode
 from schemas.errors import Misconfigured, TryLater, Unreadable
 from schemas.ids import DhanClientId, UserId
@@ -85,6 +85,7 @@ class ConnectedAccounts:
         self._wall = wall
         self._last_owned = last_owned
         self._machines: Mapping[int, BookMachine] = {}
+        self._keys: Keys | None = None
         self._rows: Mapping[UserId, _Key] = {}
         self._watched: dict[UserId, _Watched] = {}
         self._asked: dict[UserId, tuple[_Key, float]] = {}
@@ -128,12 +129,12 @@ class ConnectedAccounts:
     async def poll(self) -> None:
         """One look: start who has come, stop who is gone or has another token."""
         try:
-            rows = await self._store.trading_keys()
+            self._keys = await self._store.keys_since(self._keys)
         except (StoreAway, Misconfigured) as error:
             log.warning("connected_accounts_unknown", error=str(error))
         else:
             now = self._wall()
-            self._rows = {row.user: _key_of(row) for row in rows if _lives(row, now)}
+            self._rows = {row.user: _key_of(row) for row in self._keys.rows if _lives(row, now)}
         for user in [user for user in self._watched if user not in self._rows]:
             self._stop(user)
         due = [user for user in self._rows if self._is_ours(user) and self._is_due(user)]

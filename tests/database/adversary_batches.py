@@ -1,10 +1,11 @@
-"""What batches of claims and outcomes promise, as `tests.database.adversary` has it.
+"""What batches and the digest of the keys promise, as `tests.database.adversary` has it.
 
 Who is held up by another connection is tried in `test_batched_claims.py`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -13,8 +14,12 @@ import orjson
 
 from tests.database.adversary import ROLES, Check, Scene
 
-SERVICE: Final = {"claim_orders", "record_order_outcomes"}
-INNER: Final = {"take_claim_locks", "refuse_long_batch"}
+BATCHES: Final = {"claim_orders", "record_order_outcomes"}
+SERVICE: Final = BATCHES | {
+    *("record_order_outcome", "record_judged_outcome"),
+    "trading_keys_digest",
+}
+INNER: Final = {"take_claim_locks", "refuse_long_batch", "record_outcome"}
 TERMS: Final = {
     "event_time": 1,
     "instrument": "NSE_EQ:2885",
@@ -46,10 +51,7 @@ async def batches_are_for_the_service(scene: Scene) -> None:
 
 
 async def a_batch_claims_and_records_for_each(scene: Scene) -> None:
-    decision = await scene.sql.fetchval(
-        "insert into trade_decisions (symbol, action, reasoning) values ('TCS', 'BUY', 'r') "
-        "returning id"
-    )
+    decision = await _decision(scene)
     claims = [_claim(user, decision) for user in (scene.mine, scene.theirs)]
 
     outcomes = [
@@ -69,10 +71,50 @@ async def a_batch_claims_and_records_for_each(scene: Scene) -> None:
 
 
 async def a_batch_is_a_short_list(scene: Scene) -> None:
-    for function in sorted(SERVICE):
+    for function in sorted(BATCHES):
         for batch in ("{}", None, _written([_claim(scene.mine, uuid4())] * 101)):
             call = scene.service(f"select {function}($1)", batch)
             await scene.refuses(asyncpg.InvalidParameterValueError, call)
+
+
+async def an_outcome_is_one_of_a_claim(scene: Scene) -> None:
+    mine = _claim(scene.mine, await _decision(scene))
+    await scene.service("select claim_orders($1)", _written([mine]))
+    unclaimed = _claim(scene.mine, await _decision(scene))
+
+    for wrong in (
+        mine | {"p_outcome": "filled"},
+        mine | {"p_order": str(uuid4())},
+        unclaimed | {"p_outcome": "accepted"},
+    ):
+        outcome = {"p_outcome": "accepted", "p_dhan_order_id": "1"} | wrong
+        del outcome["p_terms"]
+        call = scene.service("select record_order_outcomes($1)", _written([outcome]))
+        await scene.refuses(asyncpg.InvalidParameterValueError, call)
+
+
+async def an_outcome_is_logged_whoever_records_it(scene: Scene) -> None:
+    for function, last in (
+        ("record_order_outcome", "null"),
+        ("record_judged_outcome", "'{\"tries\": 1}'"),
+    ):
+        mine = _claim(scene.mine, await _decision(scene))
+        await scene.service("select claim_orders($1)", _written([mine]))
+
+        ids = [UUID(mine[name]) for name in ("p_user", "p_decision", "p_order")]
+        await scene.service(f"select {function}($1, $2, $3, 'accepted', '1', null, {last})", *ids)
+
+        logged = await scene.sql.fetchval(
+            "select status from user_trade_logs where decision_id = $1", ids[1]
+        )
+        assert logged == "SUCCESS"
+
+
+def _decision(scene: Scene) -> Awaitable[UUID]:
+    return scene.sql.fetchval(
+        "insert into trade_decisions (symbol, action, reasoning) values ('TCS', 'BUY', 'r') "
+        "returning id"
+    )
 
 
 def _claim(user: UUID, decision: UUID) -> dict[str, Any]:
@@ -94,4 +136,6 @@ CHECKS: Final[tuple[Check, ...]] = (
     batches_are_for_the_service,
     a_batch_claims_and_records_for_each,
     a_batch_is_a_short_list,
+    an_outcome_is_one_of_a_claim,
+    an_outcome_is_logged_whoever_records_it,
 )

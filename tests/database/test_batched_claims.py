@@ -169,3 +169,22 @@ async def test_one_part_that_cannot_be_takes_the_whole_batch_back(
 
     (answer,) = await batch(superuser, "claim_orders", [good])
     assert answer["status"] == "claimed"
+
+
+async def test_an_outcome_and_its_judgement_change_the_claim_s_row_once(
+    supabase_stack: SupabaseStack, superuser: Connection
+) -> None:
+    (user, _), decision = await trading_user(supabase_stack), await a_decision(superuser)
+    mine = claim(user.id, decision)
+    await batch(superuser, "claim_orders", [mine])
+
+    async with superuser.transaction():
+        (told,) = await batch(
+            superuser, "record_order_outcomes", [outcome(mine, p_judgement={"tries": 1})]
+        )
+        changed = await superuser.fetchval(
+            "select n_tup_upd from pg_stat_xact_all_tables where relname = 'order_claims'"
+        )
+
+    assert told["terms"]["evidence"]["judgement"] == {"tries": 1}
+    assert changed == 1

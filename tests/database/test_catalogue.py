@@ -38,7 +38,7 @@ SERVICE_FUNCTIONS = {
     *("release_unresolved_order", "unresolved_order_told"),
     "report_platform",
     "refuse_token",
-    "trading_keys",
+    *("trading_keys", "trading_keys_digest"),
     *("question_token", "vouch_for_token"),
     "account_credentials",
     *("correct_order", "unpublished_corrections", "correction_published"),

@@ -173,3 +173,32 @@ async def test_everybody_s_keys_come_in_pages_without_tokens(
     assert users[0] not in found
     assert found == sorted(found)
     assert "dhan_access_token" not in rows[0]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "update user_trading_keys set dhan_client_id = '4455667788' where user_id = $1",
+        "update user_trading_keys set is_trading_enabled = false where user_id = $1",
+        "update user_trading_keys set token_expiry = now() where user_id = $1",
+        (
+            "update private.stored_tokens set (refused_at, refused_code) = (now(), '1')"
+            " where user_id = $1"
+        ),
+        "delete from user_trading_keys where user_id = $1",
+    ],
+    ids=["account", "switch", "expiry", "refusal", "gone"],
+)
+async def test_the_digest_of_everybody_s_keys_changes_with_any_of_them_and_else_stays(
+    supabase_stack: SupabaseStack, superuser: Connection, change: str
+) -> None:
+    user, _ = await trading_user(supabase_stack)
+    transaction = superuser.transaction(isolation="repeatable_read")  # others' users stay as is
+    await transaction.start()
+    digests = [await superuser.fetchval("select trading_keys_digest()") for _ in range(2)]
+
+    await superuser.execute(change, user.id)
+    digests.append(await superuser.fetchval("select trading_keys_digest()"))
+    await transaction.rollback()
+
+    assert digests[0] == digests[1] != digests[2]

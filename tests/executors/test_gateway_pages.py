@@ -81,6 +81,7 @@ async def test_a_page_of_a_gateway_is_waited_out_by_every_call(
     for _ in range(3):  # however long it stays
         for call in (
             store.trading_keys(),
+            store.keys_since(None),
             store.claim(intent),
             a_batch(store, intent),
             store.record_outcome(key, denied),

@@ -181,6 +181,42 @@ async def test_the_database_decides_who_is_active_and_the_topic_is_told_once(
     assert [session.active for session in told if session.user_id == user] == [True, False]
 
 
+async def test_everybody_s_rows_are_read_again_only_once_one_has_changed(
+    scripted: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = await scripted.user()
+    sessions, active, _ = await poller(scripted, FastMachine())
+    readings: list[int] = []
+    read = Store.trading_keys
+
+    async def counted(store: Store) -> list[KeyRow]:
+        rows = await read(store)
+        readings.append(len(rows))
+        return rows
+
+    monkeypatch.setattr(Store, "trading_keys", counted)
+    await sessions.poll()
+    await sessions.poll()
+    read_once = len(readings)
+    await scripted.switch_off(user)
+    await sessions.poll()
+
+    assert (read_once, len(readings)) == (1, 2)
+    assert not active.is_active(user)
+
+
+async def test_a_token_expires_by_the_clock_alone(scripted: World) -> None:
+    user = await scripted.user()
+    sessions, active, _ = await poller(scripted, FastMachine())
+    await sessions.poll()
+    was_active = active.is_active(user)
+    sessions._wall = lambda: datetime.now(UTC) + timedelta(days=400)
+
+    await sessions.poll()
+
+    assert (was_active, active.states[user].reason) == (True, TOKEN_EXPIRED)
+
+
 async def test_the_poller_tells_whose_account_is_whose_also_after_a_disconnection(
     scripted: World,
 ) -> None:
