@@ -14,13 +14,11 @@ from rich.table import Table
 from ats.demo.steps import Step
 from ats.ledger.prove import signed_heads
 from ats.replay.command import cores_of
-from ats.replay.inputs import inputs_here, recorded_inputs
+from ats.replay.inputs import recorded_inputs
 from ats.replay.show import tell_differing
 from ats.replay.source import recorded_by
 from ats.runtime import exit_codes
-from ats.services.calendars import whole_calendar
 from ats.services.ledger_keys import trusted
-from ats.services.streams import computed_under
 from audit.ledger.entries import Entry
 from audit.ledger.merkle import MerkleTree
 from audit.ledger.messages import DerivedMessages, Messages, logged_messages, message_root
@@ -43,10 +41,7 @@ async def run(day: date, demo: Path | None, *, as_json: bool) -> int:
         ledgers = await read_ledger(source.connection)
         log = DayLog.of(day, ledgers.batches, ledgers.heads)
         logged = logged_messages(signed_leaves(log, trusted(source.settings)))
-        calendar = await whole_calendar(source.settings)
-        computed = computed_under(source.settings, calendar)
-        here = inputs_here(source.settings, computed, calendar)
-        inputs = await recorded_inputs(source.connection, day, day, here)
+        computed, inputs = await recorded_inputs(source.connection, day, day, source.settings)
         if inputs.differing:
             tell_differing(inputs.differing, as_json=as_json)
             return exit_codes.BROKEN

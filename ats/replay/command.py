@@ -8,15 +8,14 @@ import sys
 from rich.console import Console
 
 from ats.demo.steps import Step
-from ats.replay.inputs import RecordedInputs, inputs_here, recorded_inputs
+from ats.replay.inputs import RecordedInputs, recorded_inputs
 from ats.replay.options import ReplayOptions
 from ats.replay.show import Verdict, as_json, show, tell_differing
 from ats.replay.source import Source, recorded_by
 from ats.runtime import exit_codes
-from ats.services.calendars import whole_calendar
 from ats.services.executors import limits_of
 from ats.services.llm import options_of, scout_options_of
-from ats.services.streams import Computed, computed_under
+from ats.services.streams import Computed
 from audit.replay.answers import AgentsAsSet
 from audit.replay.day import Cores, Replay, span_of
 from audit.replay.orders import OrdersAsSet
@@ -39,10 +38,9 @@ async def run(options: ReplayOptions) -> int:
         if options.into:
             await _write_again(options, source, tell)
             return exit_codes.DONE
-        calendar = await whole_calendar(source.settings)
-        computed = computed_under(source.settings, calendar)
-        here = inputs_here(source.settings, computed, calendar)
-        inputs = await recorded_inputs(source.connection, options.first, options.last, here)
+        computed, inputs = await recorded_inputs(
+            source.connection, options.first, options.last, source.settings
+        )
         if inputs.differing and options.verify:
             tell_differing(inputs.differing, as_json=options.as_json)
             return exit_codes.BROKEN

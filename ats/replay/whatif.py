@@ -8,7 +8,6 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +21,7 @@ from agents.wire import open_model_client
 from ats.demo.steps import Step
 from ats.replay.changes import Changes, changed
 from ats.replay.day_settings import DaySettings, day_settings
+from ats.replay.inputs import manifests_of
 from ats.replay.options import ReplayOptions
 from ats.replay.source import Source, recorded_by
 from ats.replay.whatif_show import Shown, as_json, say, show
@@ -31,13 +31,11 @@ from ats.services.executors import limits_of as order_limits_of
 from ats.services.executors import square_off_of
 from ats.services.llm import AskedModel, limits_of, scout_options_of
 from ats.settings import Settings
-from audit.manifest import RecordedManifest, read_manifests
 from audit.replay.day import span_of
 from audit.whatif.asking import Asker, Bill, bill_of
 from audit.whatif.day import Judgements, RecordedDay, WhatIf
 from audit.whatif.kept import KeptAnswers
 from audit.whatif.sentences import bill_sentence
-from bus.stored import Topics
 from executors.charges.rates import shipped_rates
 from schemas.errors import Misconfigured
 from streams.engine.machine import warm_up
@@ -170,7 +168,8 @@ async def recorded_settings(source: Source, options: ReplayOptions) -> DaySettin
         Misconfigured: the record, or what is set here in its place, cannot be used.
         TryLater: no broker answers.
     """
-    told, settings = await _manifests(source.connection, options), source.settings
+    told = await manifests_of(source.connection, options.first, options.last)
+    settings = source.settings
     recorded = {name for each in told if each.service == "streams" for name in each.inputs}
     here = DaySettings(
         decisions=limits_of(settings),
@@ -184,19 +183,6 @@ async def recorded_settings(source: Source, options: ReplayOptions) -> DaySettin
     if "calendar" not in recorded:
         here = replace(here, calendar=await whole_calendar(settings))
     return day_settings(told, here)
-
-
-async def _manifests(connection: Topics, options: ReplayOptions) -> list[RecordedManifest]:
-    try:
-        manifests = await read_manifests(connection)
-    except Misconfigured:  # a record from before there were manifests
-        return []
-    days = (options.last - options.first).days + 1
-    return [
-        each
-        for nth in range(days)
-        for each in manifests.of_day(options.first + timedelta(days=nth))
-    ]
 
 
 def notes_of(before: DaySettings, day: RecordedDay, judged: Judgements) -> tuple[str, ...]:

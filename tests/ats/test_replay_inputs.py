@@ -9,13 +9,16 @@ from typing import Any
 
 import pytest
 
-from ats.replay.inputs import inputs_here, read_instruments, told_by
+from ats.replay.inputs import calendar_for, inputs_here, read_instruments, told_by
+from ats.services import calendars
 from ats.services.manifests.common import instruments_of
 from ats.services.streams import computed_under
 from ats.settings import Settings
 from audit.manifest import RecordedManifest
+from dhan.instruments import Master
 from schemas.calendar import EVERY_DAY, Calendar
 from schemas.calendar_file import exchange_calendar
+from schemas.errors import TryLater
 from schemas.ids import derive
 from schemas.manifest import Inputs
 from schemas.units import Quantity, UtcNs
@@ -68,6 +71,22 @@ def test_each_input_that_is_another_here_is_named(changed: dict[str, Any], named
     found = told_by(a_record(here()), here(**changed))
 
     assert any(line.startswith(named) for line in found.differing), found.differing
+
+
+async def test_the_record_says_which_shares_close_in_an_auction_and_no_master_is_fetched(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def away(_: Settings) -> Master:
+        raise TryLater("the instrument master did not come")
+
+    monkeypatch.setattr(calendars, "instrument_master", away)
+    settings = Settings(_env_file=None)
+    shares = frozenset({RELIANCE.id})
+    told = a_record(here(exchange_calendar().with_auction_shares(shares)))
+
+    assert (await calendar_for(told, settings)).auction_shares == shares
+    with pytest.raises(TryLater):
+        await calendar_for(a_record(here()), settings)
 
 
 def test_another_prompt_is_named_and_another_build_only_noted() -> None:
