@@ -131,7 +131,7 @@ async def _compared(
         prompts=after.prompts,
     )
     asker = None
-    if bill.now and await _agreed(options, asked.model.has_key(source.settings), bill, tell):
+    if bill.now and await agreed(options, asked.model.has_key(source.settings), bill, tell):
         async with _asker(source.settings, asked, bill, price, after.prompts) as asker:
             with Step(tell, f"asking {bill.model}") as step:
                 asker.tell = _telling(step, bill)
@@ -208,7 +208,7 @@ def notes_of(before: DaySettings, day: RecordedDay, judged: Judgements) -> tuple
 # Asking
 
 
-async def _agreed(options: WhatIfOptions, has_key: bool, bill: Bill, tell: Console) -> bool:
+async def agreed(options: WhatIfOptions, has_key: bool, bill: Bill, tell: Console) -> bool:
     """Whether models may be asked: --yes, or a yes on the terminal."""
     if options.yes:
         say(tell, f"{bill_sentence(bill)} (--yes)")
@@ -219,8 +219,18 @@ async def _agreed(options: WhatIfOptions, has_key: bool, bill: Bill, tell: Conso
         say(tell, f"{bill_sentence(bill)}. Its key is not set, so it cannot be asked.")
         return False
     say(tell, f"{bill_sentence(bill)}. Ask? [y/N]")
-    answer = await asyncio.to_thread(sys.stdin.readline)
-    return answer.strip().lower() in YES
+    return (await _typed()).strip().lower() in YES
+
+
+async def _typed() -> str:
+    """A line from the terminal. Not read in a thread: Ctrl-C would wait until the line has come."""
+    loop, there = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(sys.stdin, there.set)
+    try:
+        await there.wait()
+    finally:
+        loop.remove_reader(sys.stdin)
+    return sys.stdin.readline()
 
 
 @asynccontextmanager
