@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ats.cli.options import Archived, day_of, finish, speed_of
+from schemas.errors import Misconfigured
 
 TradingDay = Annotated[
     str, typer.Argument(metavar="[DATE]", help="The trading day, such as 2026-11-20.")
@@ -19,72 +20,85 @@ LastDay = Annotated[str, typer.Option("--to", help="And the last.")]
 OneObject = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 
 
+Verify = Annotated[
+    bool,
+    typer.Option(
+        "--verify", help="Compare by id and byte with the topics; exit code 1 on a difference."
+    ),
+]
+ReplayedDemo = Annotated[
+    Path | None,
+    typer.Option(help="Replay what `ats demo --keep FOLDER` left there; starts its Kafka."),
+]
+Into = Annotated[
+    str,
+    typer.Option(
+        metavar="PREFIX",
+        help="Write the record once more instead, to topics whose names begin so: replay. "
+        "makes replay.ats.ticks and all others.",
+    ),
+]
+Speed = Annotated[
+    str, typer.Option(help="With --into: 1x, the default, keeps the record's pauses, 60x, or max.")
+]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="What if: --set rules.rsi_reversal.low=25, --set decisions.min_confidence=60.",
+    ),
+]
+OtherRules = Annotated[
+    Path | None,
+    typer.Option(help="What if: this rules file instead of the day's, --rules rules.toml."),
+]
+OtherPrompts = Annotated[
+    Path | None,
+    typer.Option(
+        help='What if: a TOML file with instructions by agent, such as commander = "…": '
+        "--prompt commander.toml."
+    ),
+]
+OtherModel = Annotated[
+    str, typer.Option(help="What if: another model had answered, --model gpt-4o-mini.")
+]
+OtherLimits = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="FILE|NAME=VALUE",
+        help="What if: --limits max_order_value_rupees=20000, or a TOML file of such lines.",
+    ),
+]
+Agreed = Annotated[
+    bool,
+    typer.Option(
+        "--yes", help="What if: ask models what no answer is recorded to, without a question."
+    ),
+]
+KeptIn = Annotated[
+    Path | None,
+    typer.Option(help="What if: keep such answers in this file, --answers answers.jsonl."),
+]
+
+
 def replay(
     day: TradingDay = "",
     first: FirstDay = "",
     last: LastDay = "",
-    verify: Annotated[
-        bool,
-        typer.Option(
-            "--verify", help="Compare by id and byte with the topics; exit code 1 on a difference."
-        ),
-    ] = False,
-    demo: Annotated[
-        Path | None,
-        typer.Option(help="Replay what `ats demo --keep FOLDER` left there; starts its Kafka."),
-    ] = None,
+    verify: Verify = False,
+    demo: ReplayedDemo = None,
     archive: Archived = None,
     as_json: OneObject = False,
-    into: Annotated[
-        str,
-        typer.Option(
-            metavar="PREFIX",
-            help="Write the record once more instead, to topics whose names begin so: replay. "
-            "makes replay.ats.ticks and all others.",
-        ),
-    ] = "",
-    speed: Annotated[
-        str, typer.Option(help="With --into: 1x keeps the record's pauses, 60x, or max.")
-    ] = "1x",
-    sets: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="NAME=VALUE",
-            help="What if: --set rules.rsi_reversal.low=25, --set decisions.min_confidence=60.",
-        ),
-    ] = None,
-    rules: Annotated[
-        Path | None,
-        typer.Option(help="What if: this rules file instead of the day's, --rules rules.toml."),
-    ] = None,
-    prompt: Annotated[
-        Path | None,
-        typer.Option(
-            help='What if: a TOML file with instructions by agent, such as commander = "…": '
-            "--prompt commander.toml."
-        ),
-    ] = None,
-    model: Annotated[
-        str, typer.Option(help="What if: another model had answered, --model gpt-4o-mini.")
-    ] = "",
-    limits: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="FILE|NAME=VALUE",
-            help="What if: --limits max_order_value_rupees=20000, or a TOML file of such lines.",
-        ),
-    ] = None,
-    yes: Annotated[
-        bool,
-        typer.Option(
-            "--yes", help="What if: ask models what no answer is recorded to, without a question."
-        ),
-    ] = False,
-    answers: Annotated[
-        Path | None,
-        typer.Option(help="What if: keep such answers in this file, --answers answers.jsonl."),
-    ] = None,
+    into: Into = "",
+    speed: Speed = "",
+    sets: Sets = None,
+    rules: OtherRules = None,
+    prompt: OtherPrompts = None,
+    model: OtherModel = "",
+    limits: OtherLimits = None,
+    yes: Agreed = False,
+    answers: KeptIn = None,
 ) -> None:
     """Recorded days once more through the same cores: the same bytes, or where they part.
 
@@ -108,12 +122,20 @@ def replay(
         demo=demo.resolve() if demo else None,
         as_json=as_json,
         into=into,
-        speed=speed_of(speed if speed == "max" else speed.removesuffix("x")),
+        speed=_pace_of(speed, into),
         archive=archive,
     )
     if changes.any:
         finish(run_what_if(WhatIfOptions(options, changes, yes, answers)))
     finish(run(options))
+
+
+def _pace_of(speed: str, into: str) -> float | None:
+    """Raises Misconfigured where there is nothing that has a pace."""
+    if speed and not into:
+        raise Misconfigured("--speed is the pace of --into: give both")
+    text = speed or "1x"
+    return speed_of(text if text == "max" else text.removesuffix("x"))
 
 
 def scorecard(
@@ -190,7 +212,6 @@ def report(
     """
     from ats.commands.users import user_of
     from ats.report.command import ReportOptions, run
-    from schemas.errors import Misconfigured
 
     found = day_of(day, "DATE")
     if found is None:

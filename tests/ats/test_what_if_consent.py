@@ -11,8 +11,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from ats.runtime import exit_codes
-
 PROGRAM = """
 import asyncio
 from datetime import date
