@@ -5,17 +5,19 @@ The topic of indicators is the largest but ticks: what nobody looks at is not ev
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
 from typing import Final
 
 from ats.gateway.series import SeriesKey, Told
 from ats.gateway.views import LinePoint, Lines
+from schemas.ids import UserId
 from schemas.messages import Indicators
 from schemas.units import UtcNs
 
 DRAWN: Final = ("vwap", "ema_9", "ema_21")  # prices in paise; what is not computed is left out
-MOST_WATCHED: Final = 200  # series; a day's minutes of one take 0.1 MB
+MOST_WATCHED: Final = 1_000  # series; a day's minutes of one take 0.1 MB
+OF_ONE_USER: Final = 8  # of those, so that nobody's curiosity takes others' lines away
 POINTS: Final = 500  # of each
 
 
@@ -25,18 +27,32 @@ class LinesFold:
     def __init__(self) -> None:
         self._watched: OrderedDict[SeriesKey, dict[UtcNs, LinePoint]] = OrderedDict()
         self._whole: set[SeriesKey] = set()
+        self._of_user: dict[UserId, deque[SeriesKey]] = {}
         self._keys: frozenset[bytes] = frozenset()
 
-    def watch(self, key: SeriesKey) -> None:
-        """Keep what comes of `key`; whom nobody asked for longest gives way."""
-        new = key not in self._watched
+    def watch(self, user: UserId, key: SeriesKey) -> None:
+        """Keep what comes of `key`; what nobody asked for longest gives way."""
+        theirs = self._of_user.setdefault(user, deque())
+        if key in theirs:
+            theirs.remove(key)
+        theirs.append(key)
+        if len(theirs) > OF_ONE_USER:
+            self._let_go(theirs.popleft())
         self._watched.setdefault(key, {})
         self._watched.move_to_end(key)
         if len(self._watched) > MOST_WATCHED:
-            gone, _ = self._watched.popitem(last=False)
-            self._whole.discard(gone)
-        if new:
-            self._keys = frozenset(str(each.instrument).encode() for each in self._watched)
+            oldest = next(iter(self._watched))
+            for others in self._of_user.values():
+                if oldest in others:
+                    others.remove(oldest)
+            self._let_go(oldest)
+        self._keys = frozenset(str(each.instrument).encode() for each in self._watched)
+
+    def _let_go(self, key: SeriesKey) -> None:
+        """Unless somebody else looks at it."""
+        if not any(key in theirs for theirs in self._of_user.values()):
+            self._watched.pop(key, None)
+            self._whole.discard(key)
 
     def is_watched(self, record_key: bytes | None) -> bool:
         """Whether a record of that key may be of a series that somebody looks at."""
@@ -57,6 +73,7 @@ class LinesFold:
         """The lines of an earlier day are asked for anew."""
         self._watched.clear()
         self._whole.clear()
+        self._of_user.clear()
         self._keys = frozenset()
 
     def on_indicators(self, row: Indicators) -> Iterator[Told]:

@@ -65,13 +65,13 @@ class RecordAnswers:
         if day is None or day == market.day:
             return await self._newest(user, key)
         first = market.days.get(day)
-        if first is None:
+        if first is None or self._last_bar(key) is None:
             return None
         since = UtcNs(first - BEFORE)
 
         async def read() -> Chart:
             past = Board("past", self._rates, day)
-            past.lines.watch(key)
+            past.lines.watch(user, key)
             async for record in self._of_day(user, key, day, since):
                 past.apply(record)
             return past.chart(user, key)
@@ -114,10 +114,11 @@ class RecordAnswers:
 
     async def _newest(self, user: UserId, key: SeriesKey) -> Chart:
         lines, market = self._board.lines, self._board.market
-        lines.watch(key)
+        lines.watch(user, key)
         first = market.days.get(market.day) if market.day else None
         lines_known = True
-        if first is not None and not lines.is_whole(key):
+        last = self._last_bar(key)
+        if first is not None and last is not None and not lines.is_whole(key):
             day, since = market.day, UtcNs(first - BEFORE)
 
             async def read() -> list[LinePoint]:
@@ -127,7 +128,6 @@ class RecordAnswers:
                     if trading_day(row.event_time) == day
                 ]
 
-            last = self._last_bar(key)
             try:
                 points = await self._lookups.find(user, ("lines", key, day, last), read)
             except RecordAway:

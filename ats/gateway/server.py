@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -35,6 +36,15 @@ LARGEST_HEADER: Final = 16_384  # bytes; a token has at most 8,192
 IDLE: Final = 60.0  # seconds that a connection without a request stays open
 END_WITHIN: Final = 2.0  # seconds that open answers have once the process is told to stop
 AGAIN_AFTER: Final = "5"  # seconds, for `Retry-After`
+# whom nothing is served holds no connection either
+_GO_AWAY: Final = frozenset(
+    {
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    }
+)
 _ALWAYS: Final = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
@@ -127,6 +137,7 @@ class GatewayServer:
         self._runner = web.AppRunner(
             self.application(),
             access_log=None,  # a line for each request would hold what it asked for
+            logger=_wordless(),
             max_line_size=4_096,
             max_field_size=LARGEST_HEADER,
             keepalive_timeout=IDLE,
@@ -192,7 +203,10 @@ class GatewayServer:
             headers[hdrs.WWW_AUTHENTICATE] = "Bearer"
         if refused.status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}:
             headers[hdrs.RETRY_AFTER] = AGAIN_AFTER
-        return _json(json_of(said), refused.status, headers)
+        response = _json(json_of(said), refused.status, headers)
+        if refused.status in _GO_AWAY:
+            response.force_close()
+        return response
 
     def _checked(self, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def answer(request: web.Request) -> web.StreamResponse:
@@ -296,6 +310,20 @@ async def _read(answer: Awaitable[T]) -> T:
         raise _Refused(
             HTTPStatus.SERVICE_UNAVAILABLE, away.code, "what is recorded cannot be read now"
         ) from None
+
+
+def _wordless() -> logging.Logger:
+    """What is no HTTP is logged by its kind alone: aiohttp's own words quote it, tokens too."""
+    logger = logging.getLogger("ats.gateway.http")
+    logger.addFilter(_without_words)
+    return logger
+
+
+def _without_words(record: logging.LogRecord) -> bool:
+    kind = record.exc_info[0] if record.exc_info else None
+    record.msg, record.args = "request not answered: %s", (kind.__name__ if kind else "",)
+    record.exc_info = record.exc_text = None
+    return True
 
 
 def _preflight() -> web.Response:

@@ -10,8 +10,9 @@ import orjson
 import pytest
 
 from ats.gateway.board import FOLLOWED
-from ats.gateway.lines import MOST_WATCHED, LinesFold
-from ats.gateway.lookups import OF_ONE_USER, Lookups, RecordAway
+from ats.gateway.lines import MOST_WATCHED, OF_ONE_USER, LinesFold
+from ats.gateway.lookups import OF_ONE_USER as READS_OF_ONE_USER
+from ats.gateway.lookups import Lookups, RecordAway
 from ats.gateway.owners import owners_story
 from ats.gateway.series import SeriesKey
 from audit.reading import Reader
@@ -19,7 +20,7 @@ from audit.sentences import sentences
 from audit.story import Story
 from executors.charges.rates import shipped_rates
 from schemas.errors import TryLater
-from schemas.ids import InstrumentId, Segment
+from schemas.ids import InstrumentId, Segment, UserId
 from schemas.market import Timeframe
 from schemas.messages import Candle, Decision, FanOut, Indicators, Message, Signal, Trade
 from schemas.units import Price, UtcNs
@@ -141,12 +142,39 @@ async def test_while_kafka_is_away_today_is_shown_without_lines_and_earlier_days
 
 def test_of_instruments_that_nobody_looks_at_no_line_is_kept() -> None:
     lines = LinesFold()
-    keys = [SeriesKey(InstrumentId(Segment.NSE_EQ, n), Timeframe.M1) for n in range(1, 300)]
-    for key in keys:
-        lines.watch(key)
+    keys = [
+        SeriesKey(InstrumentId(Segment.NSE_EQ, n), Timeframe.M1)
+        for n in range(1, MOST_WATCHED + 100)
+    ]
+    users = [UserId(UUID(int=1 + at // OF_ONE_USER)) for at in range(len(keys))]
+    for user, key in zip(users, keys, strict=True):
+        lines.watch(user, key)
 
     kept = [key for key in keys if lines.is_watched(str(key.instrument).encode())]
     assert kept == keys[-MOST_WATCHED:]
+
+
+def test_who_looks_at_many_instruments_takes_no_lines_from_others() -> None:
+    lines = LinesFold()
+    keys = [SeriesKey(InstrumentId(Segment.NSE_EQ, n), Timeframe.M1) for n in range(1, 50)]
+    lines.watch(BIMAL, keys[0])
+    for key in keys:
+        lines.watch(ASHA, key)
+
+    kept = [key for key in keys if lines.is_watched(str(key.instrument).encode())]
+    assert kept == [keys[0], *keys[-OF_ONE_USER:]]
+
+
+async def test_of_an_instrument_without_a_bar_nothing_is_read() -> None:
+    record = StoredRecords()
+    async with gate(record=record) as made:
+        made.tell(a_bar(0))
+        chart = await made.json("/v1/chart/NSE_EQ:77")
+        made.tell(a_bar(0, NOW - A_DAY))
+        earlier = await error_of(made, "/v1/chart/NSE_EQ:77?day=2026-07-13")
+
+    assert (chart["bars"], chart["lines"], record.reads) == ([], [], 0)
+    assert earlier == (404, "unknown")
 
 
 # --- decisions
@@ -262,7 +290,7 @@ async def test_one_users_reads_are_few_and_others_still_get_theirs() -> None:
     lookups = Lookups()
     waiting = [
         asyncio.create_task(lookups.find(ASHA, number, asyncio.Event().wait))
-        for number in range(OF_ONE_USER)
+        for number in range(READS_OF_ONE_USER)
     ]
     await asyncio.sleep(0)
 
