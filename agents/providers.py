@@ -61,8 +61,11 @@ _DIALECTS: Final = (
     ),
     # HTTP 400, Unknown name "seed"
     (re.compile(r"gemini"), Dialect(seed=False, thoughts=THOUGHTS)),
-    # they think first, and there is no way to forbid it
-    (re.compile(r"gpt-oss|qwen-?3|qwq|deepseek-(r[1-9]|reasoner)"), Dialect(thoughts=THOUGHTS)),
+    # they think first, unless a parameter of their own forbids it
+    (
+        re.compile(r"gpt-oss|qwen-?3|qwq|deepseek-(r[1-9]|reasoner|flash|v[4-9])"),
+        Dialect(thoughts=THOUGHTS),
+    ),
 )
 
 
@@ -87,7 +90,7 @@ class Provider:
         schema_mode: The strictest it enforces.
         seed: Whether it takes one, whatever the model.
         extra: What else stands in the body of each request.
-        prices: Of its models by name; a date at a name's end does not count.
+        prices: Of its models by name; a date at a name's end counts where it stands here too.
     """
 
     name: str
@@ -100,16 +103,23 @@ class Provider:
     prices: Prices = field(default_factory=dict)
 
 
-# Prices: the published ones in dollars, at 100 rupees a dollar, so that a cap errs on the safe
-# side.
+# Prices: published ones in dollars, at 100 rupees a dollar, so that a cap errs on the safe side.
+# Where a name's price varies, the dearest counts. Each block says where its prices stood, and when.
+# OpenAI: developers.openai.com/api/docs/pricing as of 2026-05-04 (GPT-5.4); docs.github.com
+# "models and pricing" and margindash.com/openai-model-comparison as read in 2026 (GPT-4.1, 5, o);
+# openrouter.ai/openai/gpt-4o (4o). Its regional endpoints cost a tenth more.
 _OPENAI: Final[Prices] = {
     "gpt-4o": (250, 1_000),
+    "gpt-4o-2024-05-13": (500, 1_500),
     "gpt-4o-mini": (15, 60),
     "gpt-4.1": (200, 800),
     "gpt-4.1-mini": (40, 160),
     "gpt-4.1-nano": (10, 40),
     "gpt-5": (125, 1_000),
     "gpt-5.1": (125, 1_000),
+    "gpt-5.4": (250, 1_500),
+    "gpt-5.4-mini": (75, 450),
+    "gpt-5.4-nano": (20, 125),
     "gpt-5-mini": (25, 200),
     "gpt-5-nano": (5, 40),
     "o3": (200, 800),
@@ -130,9 +140,13 @@ PROVIDERS: Final[Mapping[str, Provider]] = {
             "GEMINI_API_KEY",
             model="gemini-flash-latest",
             seed=False,
+            # ai.google.dev/gemini-api/docs/pricing as of 2026-10-07, prompts up to 200,000 tokens.
+            # `latest` moves: the dearest Flash. 3.8 is half as dear until the end of 2026.
             prices={
-                "gemini-flash": (50, 300),
-                "gemini-flash-latest": (50, 300),
+                "gemini-flash-latest": (150, 900),
+                "gemini-3.8-flash": (150, 750),
+                "gemini-3.5-flash": (150, 900),
+                "gemini-3.5-flash-lite": (30, 250),
                 "gemini-2.5-flash": (30, 250),
                 "gemini-2.5-flash-lite": (10, 40),
                 "gemini-2.5-pro": (125, 1_000),
@@ -142,10 +156,12 @@ PROVIDERS: Final[Mapping[str, Provider]] = {
             "deepseek",
             "https://api.deepseek.com/v1",
             "DEEPSEEK_API_KEY",
-            model="deepseek-chat",
+            model="deepseek-flash",
             schema_mode=SchemaMode.JSON_OBJECT,
             seed=False,
-            prices={"deepseek-chat": (56, 168), "deepseek-reasoner": (56, 219)},
+            # api-docs.deepseek.com/quick_start/pricing as of 2026-11-15, at its peak: 01:00 to
+            # 04:00 and 06:00 to 10:00 UTC on weekdays
+            prices={"deepseek-flash": (30, 120), "deepseek-v4-pro": (132, 396)},
         ),
         Provider(
             "openrouter",
@@ -153,11 +169,11 @@ PROVIDERS: Final[Mapping[str, Provider]] = {
             "OPENROUTER_API_KEY",
             # only to those behind it that take every parameter, the schema among them
             extra={"provider": {"require_parameters": True}},
+            # the providers' own, and 5.5 % for buying credits
             prices={
                 "openai/gpt-4o": (265, 1_060),
                 "openai/gpt-4o-mini": (16, 64),
                 "google/gemini-2.5-flash": (32, 265),
-                "deepseek/deepseek-chat": (60, 180),
             },
         ),
         Provider(
@@ -166,11 +182,12 @@ PROVIDERS: Final[Mapping[str, Provider]] = {
             "GROQ_API_KEY",
             model="llama-3.3-70b-versatile",
             schema_mode=SchemaMode.JSON_OBJECT,
+            # console.groq.com/docs/models as quoted in 2026
             prices={
                 "llama-3.3-70b-versatile": (59, 79),
                 "llama-3.1-8b-instant": (5, 8),
-                "openai/gpt-oss-120b": (15, 75),
-                "openai/gpt-oss-20b": (10, 50),
+                "openai/gpt-oss-120b": (15, 60),
+                "openai/gpt-oss-20b": (8, 30),
             },
         ),
     )
@@ -261,8 +278,8 @@ class Endpoint:
 
         A model on this very machine costs nothing.
         """
-        name = _DATE.sub("", self.model)
-        if (found := self.provider.prices.get(name)) is not None:
+        prices, undated = self.provider.prices, _DATE.sub("", self.model)
+        if (found := prices.get(self.model, prices.get(undated))) is not None:
             return TokenPrice(*(Paise.from_rupees(rupees) for rupees in found))
         return TokenPrice(Paise(0), Paise(0)) if is_local(self.base_url) else None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TypeVar
@@ -31,6 +31,12 @@ class DayReader:
     async def of(
         self, topic: Topic, holds: Callable[[bytes], bool] = lambda _: True
     ) -> list[Recorded]:
+        """All that `each` yields."""
+        return [each async for each in self.each(topic, holds)]
+
+    async def each(
+        self, topic: Topic, holds: Callable[[bytes], bool] = lambda _: True
+    ) -> AsyncGenerator[Recorded, None]:
         """Each message that can be read and whose bytes are such that `holds`, in its partition's
         order. What cannot be read stands in the dead letters.
 
@@ -39,7 +45,6 @@ class DayReader:
             TryLater: no broker answers.
         """
         assert topic.message is not None, "a binary topic has no messages"
-        found = []
         records = whole(self.connection, [topic], f"reading {topic.name}", self.tell)
         async with aclosing(records):
             async for record in records:
@@ -52,8 +57,7 @@ class DayReader:
                 except Unreadable:
                     continue
                 place = (record.topic, record.partition, record.offset, record.published_at)
-                found.append(Recorded(*place, message, record.headers))
-        return found
+                yield Recorded(*place, message, record.headers)
 
 
 def messages(kind: type[M], records: Iterable[Recorded]) -> tuple[M, ...]:

@@ -20,9 +20,11 @@ figure{margin:0} figcaption{color:var(--dim);font-size:.85rem}
 svg{width:100%;height:auto;background:var(--panel);border-radius:6px}
 text{font:12px system-ui,sans-serif;fill:var(--dim)}
 .scroll{overflow-x:auto} table{border-collapse:collapse;width:100%;font-size:.88rem}
-th,td{padding:.3rem .5rem;text-align:right;border-bottom:1px solid var(--rule);white-space:nowrap;
+th,td{padding:.3rem .35rem;text-align:right;border-bottom:1px solid var(--rule);white-space:nowrap;
 font-variant-numeric:tabular-nums;vertical-align:top}
-th:first-child,td:first-child{text-align:left;white-space:normal;min-width:13rem}
+th:first-child,td:first-child{text-align:left;white-space:normal;min-width:11rem;
+position:sticky;left:0;background:var(--paper)}
+@media(max-width:40rem){th:first-child,td:first-child{min-width:7.5rem}}
 thead th{color:var(--dim);font-weight:600} td small{display:block;color:var(--dim)}
 .up{color:var(--green)} .down{color:var(--red)}
 tr.few td{color:var(--dim)} tr.few .up,tr.few .down{color:inherit}

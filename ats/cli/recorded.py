@@ -163,7 +163,9 @@ def scorecard(
     ] = False,
     html: Annotated[
         Path | None,
-        typer.Option(help="Write one HTML page with charts to this file instead; it needs no net."),
+        typer.Option(
+            help="Write one HTML page with charts to this file instead; with --json both."
+        ),
     ] = None,
 ) -> None:
     """Were the decisions any good? Every one, HOLDs too, against what the market then did.

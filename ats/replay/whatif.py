@@ -35,7 +35,7 @@ from audit.replay.day import span_of
 from audit.whatif.asking import Asker, Bill, bill_of
 from audit.whatif.day import Judgements, RecordedDay, WhatIf
 from audit.whatif.kept import KeptAnswers
-from audit.whatif.sentences import bill_sentence
+from audit.whatif.sentences import NO_PRICE, bill_sentence
 from executors.charges.rates import shipped_rates
 from schemas.errors import Misconfigured
 from streams.engine.machine import warm_up
@@ -209,7 +209,10 @@ def notes_of(before: DaySettings, day: RecordedDay, judged: Judgements) -> tuple
 
 
 async def agreed(options: WhatIfOptions, has_key: bool, bill: Bill, tell: Console) -> bool:
-    """Whether models may be asked: --yes, or a yes on the terminal."""
+    """Whether models may be asked: --yes, or a yes on the terminal; never at an unknown price."""
+    if bill.most is None:
+        say(tell, f"{bill_sentence(bill)}. {NO_PRICE}.")
+        return False
     if options.yes:
         say(tell, f"{bill_sentence(bill)} (--yes)")
         return True
@@ -242,6 +245,7 @@ async def _asker(
     prompts: PromptSet,
 ) -> AsyncIterator[Asker]:
     """Raises Misconfigured where there is no key."""
+    assert price is not None, "nobody is asked at a price that is not known"
     endpoint = asked.model.endpoint(settings)
     async with open_model_client() as http:
         model = Model(endpoint, http, prompts)

@@ -48,7 +48,7 @@ def as_json(shown: Shown) -> str:
             "further_at_most": shown.bill.later,
             "most_paise": None if shown.bill.most is None else int(shown.bill.most),
             "asked": asker.asked if asker else 0,
-            "spent_paise": int(asker.spent) if asker and asker.price else None,
+            "spent_paise": int(asker.spent) if asker else None,
             "ended": asker.ended if asker else "",
         },
         "pairs": [_pair(each) for each in found.pairs],
@@ -142,11 +142,10 @@ def show(console: Console, shown: Shown) -> None:
 
 def asked_sentence(asker: Asker) -> str:
     """How many were asked, and what that cost."""
-    cost = rupees(asker.spent) if asker.price else "price unknown"
     ended = f" Asking ended early: {asker.ended}." if asker.ended else ""
     return (
-        f"{asker.asked:,} questions were asked of {asker.bill.model}: {cost}. The answers are kept "
-        f"in {asker.kept.path}, on no topic.{ended}"
+        f"{asker.asked:,} questions were asked of {asker.bill.model}: {rupees(asker.spent)}. The "
+        f"answers are kept in {asker.kept.path}, on no topic.{ended}"
     )
 
 

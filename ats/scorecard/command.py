@@ -44,14 +44,23 @@ async def run(options: ScorecardOptions) -> int:
             "no decision is recorded of these days: is it another day? "
             "`ats tail ats.decisions --last 1` shows one that is there"
         )
+    deliver(card, options, tell)
+    return exit_codes.DONE
+
+
+def deliver(card: Card, options: ScorecardOptions, tell: Console) -> None:
+    """Write the page, print the object or the tables, as was asked for.
+
+    Raises:
+        Misconfigured: the page cannot be written.
+    """
     if options.html:
         _write(options.html, page(card, f"Score card, {_span(card)}"))
         tell.print(f"written: {options.html}", highlight=False, soft_wrap=True)
-    elif options.as_json or not sys.stdout.isatty():
+    if options.as_json or not (options.html or sys.stdout.isatty()):
         sys.stdout.write(as_json(card) + "\n")
-    else:
+    elif not options.html:
         show(Console(), card)
-    return exit_codes.DONE
 
 
 async def _of_record(options: ScorecardOptions, tell: Console) -> Card:
@@ -66,7 +75,7 @@ async def _of_record(options: ScorecardOptions, tell: Console) -> Card:
     rates = shipped_rates()
     return card_of(
         forecasts_of(days.recorded, lambda decision: went_out[decision.id]),
-        Prices(days.candles),
+        Prices(days.bars),
         traded=traded_of(days.trades, days.intents, rates),
         cost=round_trip(options.last, rates),
         seed=options.seed,

@@ -35,7 +35,7 @@ from audit.whatif.asking import Asker, Bill, bill_of
 from audit.whatif.day import Judgements, RecordedDay, WhatIf
 from audit.whatif.decisions import Judged
 from audit.whatif.kept import KeptAnswers
-from audit.whatif.sentences import bill_sentence
+from audit.whatif.sentences import NO_PRICE, bill_sentence
 from executors.charges.rates import shipped_rates
 from schemas.errors import Misconfigured
 from streams.engine.machine import warm_up
@@ -157,9 +157,13 @@ class _Days:
         """Whether models may be asked, after it was said what that costs."""
         for path, bill in zip(self.options.prompts, bills, strict=True):
             say(self.tell, f"{path.name}: {bill_sentence(bill)}")
+        if any(bill.now and bill.most is None for bill in bills):
+            say(self.tell, f"{NO_PRICE}.")
+            return False
         if self.options.yes:
             return True
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            say(self.tell, "Nobody is asked: this is no terminal. With --yes they are.")
             return False
         if not self.model.has_key(self.source.settings):
             say(self.tell, "The model's key is not set, so it cannot be asked.")
@@ -173,6 +177,7 @@ class _Days:
     ) -> Judgements:
         endpoint = self.model.endpoint(self.source.settings)
         price = self.model.price(self.source.settings) or self.before.prices.get(self.model.name)
+        assert price is not None, "nobody is asked at a price that is not known"
         async with open_model_client() as http:
             asked = Model(endpoint, http, after.prompts)
             thoughts = endpoint.dialect.thoughts
@@ -185,18 +190,26 @@ class _Days:
         return judged
 
 
+def names_of(prompts: Sequence[Path]) -> list[str]:
+    """What both ways are called: by the files' names, or by their paths where those are one."""
+    if len(prompts) == 1:
+        return [RECORDED, prompts[0].name]
+    names = [path.name for path in prompts]
+    return names if len(set(names)) == len(names) else [str(path) for path in prompts]
+
+
 def evaluated_of(
     prompts: Sequence[Path], judged: Sequence[Judgements], read: ReadDays
 ) -> Evaluated:
     """Both cards and the difference, over the signals that both ways have a decision on."""
     sides = [judged[0].before, judged[0].after] if len(judged) == 1 else [j.after for j in judged]
-    names = [RECORDED, prompts[0].name] if len(judged) == 1 else [path.name for path in prompts]
     known = [{each.signal.id for each in side if each.known} for side in sides]
     both = known[0] & known[1]
-    prices = Prices(read.candles)
+    prices = Prices(read.bars)
     forecasts = [_forecasts([e for e in side if e.signal.id in both], read) for side in sides]
     ways = tuple(
-        Way(name, card_of(each, prices)) for name, each in zip(names, forecasts, strict=True)
+        Way(name, card_of(each, prices))
+        for name, each in zip(names_of(prompts), forecasts, strict=True)
     )
     unknown = len({each.signal.id for side in sides for each in side}) - len(both)
     difference = paired(forecasts[0].decisions, forecasts[1].decisions, prices, SEED)

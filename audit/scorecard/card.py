@@ -208,13 +208,14 @@ def remarks(card: Card) -> Iterator[str]:
     acted = card.acted
     if acted.too_few:
         yield (
-            f"Too few to say anything: {acted.count} BUY and SELL in {acted.days} instrument-days; "
+            f"Too few to say anything: {acted.count:,} BUY and SELL in {acted.days:,} "
+            "instrument-days; "
             f"{MIN_COUNT} in {MIN_GROUPS} are the least."
         )
     elif acted.hits.contains(0.5):
         yield "The hit rate cannot be told from a coin's."
     if card.random and card.random.beaten is not None and not acted.too_few:
-        yield f"{card.random.beaten:.0%} of the random agents gained less within 15 minutes."
+        yield f"{card.random.beaten * 100:.0f} % of the random agents gained less in 15 minutes."
     if card.cost is not None:
         yield f"A round trip costs about {card.cost:.1f} bp; the gains here are before it."
     if len(card.days) < MIN_DAYS and not acted.too_few:
@@ -225,6 +226,8 @@ def remarks(card: Card) -> Iterator[str]:
     if worst := demotions(card):
         yield (f"{', '.join(worst)} lost beyond chance. To mute: ATS_MUTED_RULES={','.join(worst)}")
     if card.unpriced:
-        yield f"{card.unpriced} decisions met no price within five minutes and are not scored."
+        were = "1 decision" if card.unpriced == 1 else f"{card.unpriced:,} decisions"
+        yield f"{were} met no price within five minutes, so not scored."
     if card.orphans:
-        yield f"{card.orphans} HOLDs are left out, because their signal is not recorded."
+        were = "1 HOLD is" if card.orphans == 1 else f"{card.orphans:,} HOLDs are"
+        yield f"{were} left out: the signal is not recorded."

@@ -6,7 +6,7 @@ day see the same move, so they are drawn together, or the interval would be too 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final
@@ -19,6 +19,7 @@ LEVEL: Final = 95  # percent
 # fewer tell nothing: a coin's hit rate of 30 throws has an interval of 36 points
 MIN_COUNT: Final = 30
 MIN_GROUPS: Final = 10  # instrument-days; a bootstrap over fewer is too narrow
+MOST_DRAWN: Final = 4_000_000  # numbers at a time: 64 MB
 METHOD: Final = (
     f"{LEVEL} % intervals: percentile bootstrap, {RESAMPLES:,} resamples of whole instrument-days"
 )
@@ -66,10 +67,10 @@ def ratios(
         np.stack([np.bincount(at, each, len(places)) for each in columns], axis=1)
         for columns in (tops, bottoms)
     )
-    drawn = _draws(len(places), seed)
     with np.errstate(divide="ignore", invalid="ignore"):
         plain = over.sum(0) / under.sum(0)
-        spread = (drawn @ over) / (drawn @ under)
+        parts = [(drawn @ over) / (drawn @ under) for drawn in _draws(len(places), seed)]
+    spread = np.concatenate(parts)
     made = []
     for column, value in enumerate(plain.tolist()):
         if not np.isfinite(value):
@@ -81,13 +82,15 @@ def ratios(
     return made
 
 
-def _draws(groups: int, seed: tuple[int, str]) -> Floats:
-    """How often each group is drawn, a row for each resample."""
+def _draws(groups: int, seed: tuple[int, str]) -> Iterator[Floats]:
+    """How often each group is drawn, a row for each resample; some rows at a time."""
     number, name = seed
     salt = int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "little")
     random = np.random.default_rng([number, salt])
-    drawn: Floats = random.multinomial(groups, np.full(groups, 1 / groups), RESAMPLES).astype(float)
-    return drawn
+    rows = max(1, MOST_DRAWN // groups)
+    for done in range(0, RESAMPLES, rows):
+        size = min(rows, RESAMPLES - done)
+        yield random.multinomial(groups, np.full(groups, 1 / groups), size).astype(float)
 
 
 def _percentiles(spread: Floats) -> tuple[float | None, float | None]:

@@ -118,7 +118,7 @@ class _Plot:
         return MARGIN + (value - self._left) / self._width * (WIDTH - MARGIN - 14)
 
     def y(self, value: float) -> float:
-        return HEIGHT - 30 - (value - self._low) / self._height * (HEIGHT - 48)
+        return HEIGHT - 30 - (value - self._low) / self._height * (HEIGHT - 58)
 
     def point(self, across: float, up: float) -> str:
         return f"{self.x(across):.1f} {self.y(up):.1f}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +15,7 @@ from audit.scorecard.prices import COLUMNS, JUDGED, Floats, Moments, Prices
 from schemas.units import UtcNs
 
 AGENTS: Final = 1_000  # random ones
+AT_ONCE: Final = 500  # entries of each: 16 MB of returns
 # the hours in which ATS enters by default (`ATS_NO_ENTRY_…`), so that hours are no advantage
 AFTER_OPEN: Final = UtcNs.minutes(5)
 BEFORE_CLOSE: Final = UtcNs.minutes(30)
@@ -72,10 +73,17 @@ def random_agents(acted: Sequence[Scored], prices: Prices, seed: int) -> RandomA
         day = prices.day(instrument, on)
         assert day is not None, "what is scored has prices"
         rows = _enterable(day.starts)
-        places = rows[random.integers(0, len(rows), (AGENTS, entries))]
-        sides = random.choice([-1.0, 1.0], (AGENTS, entries))
-        sums.add(day.returns[places] * sides[:, :, None])
+        for count in _drawn_together(entries):
+            places = rows[random.integers(0, len(rows), (AGENTS, count))]
+            sides = random.choice([-1.0, 1.0], (AGENTS, count))
+            sums.add(day.returns[places] * sides[:, :, None])
     return _told(sums, acted) if turnover else None
+
+
+def _drawn_together(entries: int) -> Iterator[int]:
+    """So many at a time that a share's busiest day does not fill the memory."""
+    for drawn in range(0, entries, AT_ONCE):
+        yield min(AT_ONCE, entries - drawn)
 
 
 class _Sums:

@@ -6,7 +6,7 @@ next minute's bar.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Final, NamedTuple
 
@@ -28,6 +28,21 @@ Floats = npt.NDArray[np.float64]
 Moments = npt.NDArray[np.int64]
 
 
+class MinuteBar(NamedTuple):
+    """Of a final bar of a minute what is needed here; times in UTC ns, prices in paise."""
+
+    instrument: InstrumentId
+    start: int
+    event_time: int
+    open: int
+    close: int
+
+    @classmethod
+    def of(cls, bar: Candle, instrument: InstrumentId) -> MinuteBar:
+        """From a candle; `instrument` is its own, given so that all bars share one."""
+        return cls(instrument, int(bar.start), int(bar.event_time), int(bar.open), int(bar.close))
+
+
 class Day(NamedTuple):
     """One instrument's day, a row for each minute that traded.
 
@@ -46,12 +61,12 @@ class Day(NamedTuple):
 class Prices:
     """The one-minute bars of some days, by instrument. Takes them in any order and repeatedly."""
 
-    def __init__(self, candles: Iterable[Candle]) -> None:
-        self._bars: dict[tuple[InstrumentId, date], dict[int, Candle]] = {}
+    def __init__(self, candles: Iterable[Candle | MinuteBar]) -> None:
+        self._bars: dict[tuple[InstrumentId, date], dict[int, Candle | MinuteBar]] = {}
         self._ends: dict[date, int] = {}
         self._days: dict[tuple[InstrumentId, date], Day] = {}
         for bar in candles:
-            if bar.timeframe is not Timeframe.M1:
+            if isinstance(bar, Candle) and bar.timeframe is not Timeframe.M1:
                 continue
             day = trading_day(bar.start)
             self._bars.setdefault((bar.instrument, day), {}).setdefault(bar.start, bar)
@@ -88,10 +103,13 @@ class Prices:
         return found
 
 
-def _day_of(bars: list[Candle], closes_at: int) -> Day:
-    starts, ends, opens, closes = (
-        np.array([getattr(bar, name) for bar in bars], np.int64)
-        for name in ("start", "event_time", "open", "close")
+def _day_of(bars: Sequence[Candle | MinuteBar], closes_at: int) -> Day:
+    starts, ends = (
+        np.array([getattr(bar, name) for bar in bars], np.int64) for name in ("start", "event_time")
+    )
+    # exact below 2^53 paise; a record can name more than 64 bits hold
+    opens, closes = (
+        np.array([getattr(bar, name) for bar in bars], np.float64) for name in ("open", "close")
     )
     returns = np.full((len(bars), len(COLUMNS)), np.nan)
     for column, minutes in enumerate(HORIZONS):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -12,7 +13,9 @@ from audit.days import DayReader, messages
 from audit.replay.reading import Progress
 from audit.replay.recorded import Span
 from audit.scorecard.forecasts import Recorded
+from audit.scorecard.prices import MinuteBar
 from bus.stored import Topics
+from schemas.ids import InstrumentId
 from schemas.market import Timeframe
 from schemas.messages import Candle, Decision, OrderIntent, Report, Signal, Trade
 from schemas.topics import CANDLES, DECISIONS, ORDERS, REPORTS, SIGNALS, TRADES
@@ -59,10 +62,27 @@ class ReadDays:
     """
 
     recorded: Recorded
-    candles: tuple[Candle, ...]
+    bars: tuple[MinuteBar, ...]
     intents: tuple[OrderIntent, ...]
     trades: tuple[Trade, ...]
     went_out: dict[UUID, UtcNs]
+
+
+async def _bars(days: DayReader) -> tuple[tuple[MinuteBar, ...], list[Written]]:
+    """Those of a minute, and when each was written.
+
+    A month of 250 shares has two million: as messages they would fill the memory.
+    """
+    bars, written = list[MinuteBar](), list[Written]()
+    instruments: dict[InstrumentId, InstrumentId] = {}
+    reading = days.each(CANDLES, lambda value: _ONE_MINUTE in value)
+    async with aclosing(reading):
+        async for record in reading:
+            if isinstance(bar := record.message, Candle):
+                instrument = instruments.setdefault(bar.instrument, bar.instrument)
+                bars.append(MinuteBar.of(bar, instrument))
+                written.append(Written(record.published_at, bars[-1].event_time))
+    return tuple(bars), written
 
 
 async def read_days(connection: Topics, span: Span, tell: Progress, *, played: bool) -> ReadDays:
@@ -73,10 +93,8 @@ async def read_days(connection: Topics, span: Span, tell: Progress, *, played: b
         TryLater: no broker answers.
     """
     days = DayReader(connection, span, tell)
-    bars = await days.of(CANDLES, lambda value: _ONE_MINUTE in value)
-    clock = None
-    if played:
-        clock = MarketClock(Written(each.published_at, each.message.event_time) for each in bars)
+    bars, written = await _bars(days)
+    clock = MarketClock(written) if played else None
     decisions = await days.of(DECISIONS)
     went_out: dict[UUID, UtcNs] = {}
     for each in decisions:
@@ -89,7 +107,7 @@ async def read_days(connection: Topics, span: Span, tell: Progress, *, played: b
             messages(Report, await days.of(REPORTS)),
             messages(Decision, decisions),
         ),
-        messages(Candle, bars),
+        bars,
         messages(OrderIntent, await days.of(ORDERS)),
         messages(Trade, await days.of(TRADES)),
         went_out,

@@ -16,7 +16,7 @@ from uuid import UUID
 from agents.deadline import Deadline
 from agents.journal import PAUSE, ChatModel, Question, call_of, cost_of, most_of
 from agents.prompts import SHIPPED, Agent, PromptSet
-from agents.spend import FREE, TokenPrice
+from agents.spend import TokenPrice
 from audit.whatif.decisions import Judged
 from audit.whatif.kept import ANSWERS, KeptAnswers
 from schemas.ids import InstrumentId
@@ -102,14 +102,14 @@ class Asker:
         clock: Monotonic seconds.
         sleep: Seconds of machine time.
         tell: Hears how many questions were sent so far.
-        spent: Paise that they cost; of a model without a price nothing is known.
+        spent: Paise that they cost.
         ended: Why asking ended before all was asked; empty: it did not.
     """
 
     model: ChatModel
     bill: Bill
     kept: KeptAnswers
-    price: TokenPrice | None
+    price: TokenPrice
     thoughts: int
     clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -126,7 +126,7 @@ class Asker:
         Raises:
             Misconfigured: it could not be kept.
         """
-        most = most_of(question, self.price, self.thoughts) if self.price else Paise(0)
+        most = most_of(question, self.price, self.thoughts)
         if self.ended or question.id() in self._failed or not self._within(most):
             return None
         self.asked += 1
@@ -147,9 +147,10 @@ class Asker:
 
     def _within(self, most: Paise) -> bool:
         cap = self.bill.most
+        assert cap is not None, "nobody is asked at a price that is not known"
         if self.asked >= self.bill.questions:
             self.ended = f"{self.asked:,} questions were agreed to"
-        elif cap is not None and self.spent + self._reserved + most > cap:
+        elif self.spent + self._reserved + most > cap:
             self.ended = "what was agreed to may be spent by the next question"
         return not self.ended
 
@@ -165,7 +166,7 @@ class Asker:
         began, id_ = self.clock(), str(question.id())
         deadline = Deadline.after(SECONDS, self.clock)
         made = await self.model.complete(question.agent, question.prompt, deadline, id_, _untold)
-        cost = cost_of(made, self.price or FREE, most)
+        cost = cost_of(made, self.price, most)
         call = call_of(question, made, cost, self.clock() - began)
         return call, made.retry_after or 0.0
 

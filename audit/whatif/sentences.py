@@ -17,6 +17,12 @@ ESTIMATE: Final = (
 )
 
 
+NO_PRICE: Final = (
+    "Nobody is asked: no bound could hold. Name the model in ATS_MODEL, and what it costs in "
+    "ATS_MODEL_PRICE_RUPEES"
+)
+
+
 def bill_sentence(bill: Bill) -> str:
     """How many answers must be asked anew, and what that may cost."""
     price = "price unknown" if bill.most is None else f"at most {rupees(bill.most)}"

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from agents.providers import COMPATIBLE, PROVIDERS, Endpoint, SchemaMode, Target, target_of
+from agents.providers import (
+    COMPATIBLE,
+    PROVIDERS,
+    THOUGHTS,
+    Endpoint,
+    SchemaMode,
+    Target,
+    target_of,
+)
 from agents.spend import FREE, TokenPrice
 from schemas.units import Paise
 
@@ -19,7 +29,7 @@ DEEPSEEK = PROVIDERS["deepseek"]
         ("openai:gpt-4o", Target(OPENAI, "", "gpt-4o")),
         ("groq:openai/gpt-oss-20b", Target(GROQ, GROQ.base_url, "openai/gpt-oss-20b")),
         ("gemini:gemini-flash", Target(GEMINI, GEMINI.base_url, "gemini-flash-latest")),
-        ("deepseek", Target(DEEPSEEK, DEEPSEEK.base_url, "deepseek-chat")),
+        ("deepseek", Target(DEEPSEEK, DEEPSEEK.base_url, "deepseek-flash")),
         ("qwen2.5:7b", Target(OPENAI, "", "qwen2.5:7b")),
         (
             "http://127.0.0.1:8080/v1/#qwen2.5:7b",
@@ -52,6 +62,7 @@ def test_a_line_that_names_no_model_says_what_is_wrong(line: str, says: str) -> 
     ("endpoint", "price"),
     [
         (Endpoint("u", "gpt-4o-2024-08-06", "", provider=OPENAI), (250, 1_000)),
+        (Endpoint("u", "gpt-4o-2024-05-13", "", provider=OPENAI), (500, 1_500)),
         (Endpoint("u", "gpt-4o-mini", "", provider=OPENAI), (15, 60)),
         (Endpoint("u", "gpt-4o-audio-preview", "", provider=OPENAI), None),
         (Endpoint("http://127.0.0.1:1/v1", "own", ""), (0, 0)),
@@ -67,6 +78,21 @@ def test_a_price_is_of_exactly_this_model_or_unknown(
     assert endpoint.price == (FREE if price == (0, 0) else expected)
 
 
+def test_a_name_that_moves_costs_as_much_as_the_dearest_that_it_may_mean() -> None:
+    prices = GEMINI.prices
+    flashes = [prices[name] for name in prices if re.fullmatch(r"gemini-[0-9.]+-flash", name)]
+
+    assert prices["gemini-flash-latest"] == tuple(max(each) for each in zip(*flashes, strict=True))
+
+
+@pytest.mark.parametrize("name", sorted(PROVIDERS))
+def test_every_model_that_stands_for_its_provider_has_a_price_and_none_is_free(name: str) -> None:
+    provider = PROVIDERS[name]
+
+    assert not provider.model or provider.model in provider.prices
+    assert all(0 < into <= out for into, out in provider.prices.values())
+
+
 @pytest.mark.parametrize("name", sorted(PROVIDERS))
 def test_every_provider_is_asked_over_tls_and_has_a_key_of_its_own(name: str) -> None:
     provider = PROVIDERS[name]
@@ -76,8 +102,13 @@ def test_every_provider_is_asked_over_tls_and_has_a_key_of_its_own(name: str) ->
 
 
 def test_a_provider_that_takes_no_seed_gets_none_whatever_the_model() -> None:
-    assert not Endpoint("u", "deepseek-chat", "", provider=DEEPSEEK).dialect.seed
-    assert Endpoint("u", "deepseek-chat", "").dialect.seed
+    assert not Endpoint("u", "deepseek-flash", "", provider=DEEPSEEK).dialect.seed
+    assert Endpoint("u", "deepseek-flash", "").dialect.seed
+
+
+@pytest.mark.parametrize("model", ["deepseek-flash", "deepseek-v4-pro", "openai/gpt-oss-20b"])
+def test_a_model_that_thinks_first_has_room_for_it(model: str) -> None:
+    assert Endpoint("u", model, "").dialect.thoughts == THOUGHTS
 
 
 def test_the_strictest_that_a_provider_enforces_stands_in_the_table() -> None:

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from ats.replay.options import ReplayOptions
-from ats.scorecard.evaluate import EvaluateOptions, run
+from ats.scorecard.evaluate import EvaluateOptions, names_of, run
 from audit.scorecard.forecasts import Forecast, Recorded, forecasts_of
 from audit.scorecard.paired import paired
 from audit.scorecard.prices import Prices
@@ -121,3 +121,35 @@ async def test_a_prompt_is_asked_after_a_yes_only_and_held_against_the_record(
     assert [each["name"] for each in asked["ways"]] == ["as recorded", "holding.toml"]
     assert asked["ways"][1]["card"]["acted"]["count"] == 0
     assert asked["paired"]["changed"] == asked["ways"][0]["card"]["acted"]["count"]
+
+
+@pytest.mark.asyncio(loop_scope="package")
+async def test_a_model_of_unknown_price_is_not_asked_whatever_was_agreed_to(
+    record: KafkaConnection,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def model(*_: object) -> None:
+        raise AssertionError("asked")
+
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", record.bootstrap_servers)
+    monkeypatch.setenv("ATS_MODEL_API_KEY", "k")
+    monkeypatch.setattr("ats.scorecard.evaluate.Model", model)
+    holding = tmp_path / "holding.toml"
+    holding.write_text('commander = "Hold."\n')
+    day = ReplayOptions(DAY, DAY, verify=False, demo=None, as_json=True)
+    unheard_of = "https://llm.example/v1#unheard-of"
+
+    await run(EvaluateOptions(day, (holding,), unheard_of, yes=True, answers=tmp_path / "a"))
+
+    said = capsys.readouterr().err
+    assert "price unknown" in said
+    assert "Nobody is asked" in said
+
+
+def test_two_prompts_of_one_file_name_are_told_apart() -> None:
+    paths = Path("old/commander.toml"), Path("new/commander.toml")
+
+    assert names_of(paths) == ["old/commander.toml", "new/commander.toml"]
+    assert names_of(paths[:1]) == ["as recorded", "commander.toml"]

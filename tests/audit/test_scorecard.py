@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
+from pathlib import Path
 from random import Random
 
 import pytest
+from rich.console import Console
 
+from ats.scorecard.command import deliver
+from ats.scorecard.options import ScorecardOptions
 from audit.scorecard.calibration import brier, reliability
 from audit.scorecard.card import Card, demotions, remarks
 from audit.scorecard.forecasts import Recorded, forecasts_of
 from audit.scorecard.intervals import wilson
 from audit.scorecard.page import page
-from audit.scorecard.prices import Prices
+from audit.scorecard.peers import _Sums
+from audit.scorecard.prices import Floats, Prices
 from audit.scorecard.reading import MarketClock, Written
 from schemas.ids import InstrumentId, Segment
 from schemas.market import Action, Direction
 from schemas.messages import Candle, Decision, Signal
-from schemas.units import UtcNs
+from schemas.units import Price, UtcNs
 from tests.audit.scorecard_days import (
     MINUTE,
     MONDAY,
     a_day,
+    a_walk,
     at_once,
     card,
     decided,
@@ -201,6 +208,86 @@ def test_many_decisions_in_one_share_and_day_are_still_too_few() -> None:
     assert made.acted.hits.low is None
 
 
+class Drawn(_Sums):
+    """Remembers how many entries of each agent came at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drawn: list[int] = []
+
+    def add(self, returns: Floats) -> None:
+        self.drawn.append(returns.shape[1])
+        super().add(returns)
+
+
+def test_a_share_s_busiest_day_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Random agents draw some entries at a time, and each of them as often as before."""
+    busy = [decided(minute, Action.BUY) for minute in range(10, 110)]
+    monkeypatch.setattr("audit.scorecard.peers.AT_ONCE", 30)
+    sums = Drawn()
+    monkeypatch.setattr("audit.scorecard.peers._Sums", lambda: sums)
+
+    made = card(busy, a_day(RISING))
+
+    assert sums.drawn == [30, 30, 30, 10]
+    assert made.random is not None
+    assert made.random.hits.value == pytest.approx(0.5, abs=0.01)
+
+
+def test_intervals_of_many_share_days_are_the_same_in_pieces(
+    market: list[Candle], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = card(coins(3, 8), market)
+    monkeypatch.setattr("audit.scorecard.intervals.MOST_DRAWN", 1_000)
+
+    pieces = card(coins(3, 8), market)
+
+    assert pieces.acted.hits.low == pytest.approx(whole.acted.hits.low)
+    assert pieces.acted.returns[1].high == pytest.approx(whole.acted.returns[1].high)
+
+
+def test_a_bar_with_a_price_that_no_exchange_has_costs_nobody_the_card() -> None:
+    bars = [
+        bar.model_copy(update=dict.fromkeys(("open", "high", "low", "close"), Price(10**30)))
+        for bar in a_day(RISING)
+    ]
+
+    assert card([decided(10, Action.BUY)], bars).acted.count == 1
+
+
+@pytest.mark.parametrize(
+    ("pairs", "said"),
+    [
+        ([], "No bar of a minute is recorded."),
+        ([decided(30, Action.BUY)], "1 decision met no price"),
+        ([decided(minute, Action.HOLD) for minute in range(10, 40)], "30 decisions met no price"),
+    ],
+)
+def test_a_day_without_a_bar_is_a_card_that_says_so(
+    pairs: list[tuple[Signal, Decision]], said: str
+) -> None:
+    made = card(pairs, [])
+
+    assert said in page(made, "t")
+    assert "nan" not in page(made, "t").lower()
+    assert not made.acted.count
+
+
+def test_who_held_every_time_has_a_card_without_a_trade() -> None:
+    made = card([decided(minute, Action.HOLD) for minute in range(10, 60)], a_day(RISING))
+
+    assert (made.acted.count, made.random, made.course) == (0, None, ())
+    assert [each.name for each in made.sections[0].lines] == ["HOLD (the trade declined)"]
+
+
+def test_what_was_decided_at_the_close_or_later_is_not_scored() -> None:
+    late = [decided(minute, Action.BUY) for minute in (375, 380, 900)]
+
+    made = card(late, a_day(a_walk(1)))
+
+    assert (made.acted.count, made.unpriced) == (0, 3)
+
+
 def test_who_bought_at_the_open_and_held_is_judged_at_the_close() -> None:
     made = card([decided(200, Action.SELL)], a_day(RISING))
 
@@ -237,6 +324,20 @@ def test_the_page_asks_no_host_and_a_rules_name_is_text(market: list[Candle]) ->
     assert not {"src", "href", "onload"} & {name for name, _ in tags.attributes}
     assert tags.names.count("svg") == 2
     assert "&lt;script&gt;alert(1)" in written
+
+
+def test_page_and_object_may_both_be_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "card.html"
+    options = ScorecardOptions.of(
+        MONDAY, None, None, demo=None, market=(), seed=7, as_json=True, html=path
+    )
+
+    deliver(card([decided(30, Action.BUY)], a_day(RISING)), options, Console(stderr=True))
+
+    assert json.loads(capsys.readouterr().out)["decisions"] == 1
+    assert path.read_text().startswith("<!doctype html>")
 
 
 def test_a_rule_that_loses_beyond_chance_is_named_with_the_line_that_mutes_it(

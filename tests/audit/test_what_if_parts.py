@@ -317,7 +317,7 @@ async def test_asking_ends_at_the_number_and_at_the_price_that_were_agreed_to(
     tmp_path: FilePath,
 ) -> None:
     one, two = a_question(), a_question(rule="other")
-    counted = an_asker(tmp_path / "a", Bill("m", 1, 0, None), answered(), answered())
+    counted = an_asker(tmp_path / "a", Bill("m", 1, 0, Paise(10**6)), answered(), answered())
     priced = an_asker(tmp_path / "b", Bill("m", 2, 0, Paise(1)), answered())
 
     assert await counted.ask(one) is not None
@@ -333,7 +333,7 @@ async def test_a_dropped_connection_is_tried_again_and_a_refused_request_ends_it
 ) -> None:
     dropped = Completion(CallOutcome.TRANSPORT, model="m")
     refused = Completion(CallOutcome.REJECTED, detail="no such model", model="m")
-    asker = an_asker(tmp_path / "a", Bill("m", 5, 0, None), dropped, answered(), refused)
+    asker = an_asker(tmp_path / "a", Bill("m", 5, 0, Paise(10**6)), dropped, answered(), refused)
 
     assert await asker.ask(a_question()) is not None
     assert await asker.ask(a_question(rule="other")) is None
