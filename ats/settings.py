@@ -28,7 +28,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ats.setting_names import misspelt
-from bus.connection import KafkaConnection
+from bus.connection import FetchClient, KafkaConnection
 from schemas.errors import Misconfigured
 from schemas.topics import PartitionPlan
 
@@ -112,6 +112,7 @@ class Settings(BaseSettings):
     kafka_sasl_username: str = ""
     kafka_sasl_password: SecretStr = SecretStr("")
     kafka_ssl_cafile: str = ""
+    kafka_fetch_client: FetchClient = "librdkafka"
     kafka_replication_factor: int = Field(default=1, ge=1, le=9)
 
     supabase_url: HttpUrl = ""
@@ -245,6 +246,7 @@ class Settings(BaseSettings):
             sasl_username=self.kafka_sasl_username,
             sasl_password=self.kafka_sasl_password.get_secret_value(),
             ssl_cafile=self.kafka_ssl_cafile,
+            fetch_client=self.kafka_fetch_client,
         )
 
     def plan(self) -> PartitionPlan:

@@ -2,12 +2,13 @@
 
 All have the same engine; each carries records to and from it in another way.
 
-python -m benchmarks._contenders {ats,aiokafka,quix} BOOTSTRAP PARTITIONS GROUP
+python -m benchmarks._contenders {ats,ats-aiokafka,aiokafka,quix} BOOTSTRAP PARTITIONS GROUP
 
 All read `ats.ticks`, run `EngineMachine` and write signals, candles and indicators with the header
 that names their cause. `ats` is the service as it runs in production: snapshots, commits, dead
-letters, watch. The other two are what one would write with the library at hand: they keep their
-state in memory, commit now and then, and are not exact after a crash.
+letters, watch. In `ats-aiokafka` aiokafka fetches in place of the client in C. The other two are
+what one would write with the library at hand: they keep their state in memory, commit now and then,
+and are not exact after a crash.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -142,7 +144,10 @@ def main() -> None:
     if name == "quix":
         quix(connection, plan, group)
     else:
-        asyncio.run({"ats": ats, "aiokafka": aiokafka}[name](connection, plan, group))
+        if name == "ats-aiokafka":
+            connection = replace(connection, fetch_client="aiokafka")
+        contender = aiokafka if name == "aiokafka" else ats
+        asyncio.run(contender(connection, plan, group))
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ READY_WITHIN = 60.0
 SATURATED_WITHIN = 300.0
 DRAIN_WITHIN = 20.0
 LATE = 1.0  # seconds: a p99 above it means that the rate is not sustained
-PEERS = {"ats": "", "aiokafka": "", "quix": "quixstreams"}
+PEERS = {"ats": "", "ats-aiokafka": "", "aiokafka": "", "quix": "quixstreams"}
 
 
 @dataclass(frozen=True)
@@ -439,7 +439,8 @@ def machine() -> str:
 
 def show(result: Result) -> None:
     print(
-        f"{result.contender:<9} {result.rate:>9,} {result.reached:>10,.0f} {result.records:>9,.0f} "
+        f"{result.contender:<12} {result.rate:>9,} {result.reached:>10,.0f} "
+        f"{result.records:>9,.0f} "
         f"{result.at(50):>8.1f} {result.at(99):>8.1f} {result.at(99.9):>8.1f} "
         f"{len(result.latencies_ms):>8,} {result.cpu:>6.2f} {result.rss / 1e6:>6.0f}  "
         f"{'' if result.sustained else 'not sustained'}",
@@ -448,7 +449,7 @@ def show(result: Result) -> None:
 
 
 HEAD = (
-    f"{'':<9} {'ticks/s':>9} {'reached':>10} {'records/s':>9} {'p50 ms':>8} {'p99':>8} "
+    f"{'':<12} {'ticks/s':>9} {'reached':>10} {'records/s':>9} {'p50 ms':>8} {'p99':>8} "
     f"{'p99.9':>8} {'signals':>8} {'cores':>6} {'MB':>6}"
 )
 
@@ -480,13 +481,13 @@ async def run(options: argparse.Namespace) -> None:
 
 async def show_saturated(setup: Setup, contenders: list[str], ticks: int) -> None:
     print(f"\nsaturated: {ticks:,} ticks waiting in the topic, two a second of each instrument")
-    print(f"{'':<9} {'ticks/s':>11} {'ratio':>6} {'cores':>6} {'peak MB':>8}")
+    print(f"{'':<12} {'ticks/s':>11} {'ratio':>6} {'cores':>6} {'peak MB':>8}")
     base = 0.0
     for name in contenders:
         result = await saturate(setup, name, ticks)
         base = base or result.ticks_per_second
         print(
-            f"{name:<9} {result.ticks_per_second:>11,.0f} {result.ticks_per_second / base:>6.2f} "
+            f"{name:<12} {result.ticks_per_second:>11,.0f} {result.ticks_per_second / base:>6.2f} "
             f"{result.cores:>6.2f} {result.peak / 1e6:>8.0f}",
             flush=True,
         )

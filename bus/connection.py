@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from ssl import SSLContext
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
@@ -17,6 +17,7 @@ from bus.stamp import Stamp
 from schemas.errors import Misconfigured, TryLater
 
 PROTOCOLS: Final = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+FetchClient: TypeAlias = Literal["librdkafka", "aiokafka"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class KafkaConnection:
         sasl_mechanism: `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`; read with the two SASL
             protocols only.
         ssl_cafile: Certificate authorities in PEM; empty trusts the system's.
+        fetch_client: Which client fetches the records of a shell. Membership and commits are
+            Faust's, writing is aiokafka's, whichever it is.
         stamp: What every `bus.publisher.Publisher` of this connection writes on each record.
     """
 
@@ -37,6 +40,7 @@ class KafkaConnection:
     sasl_username: str = ""
     sasl_password: str = field(default="", repr=False)
     ssl_cafile: str = ""
+    fetch_client: FetchClient = "librdkafka"
     stamp: Stamp = field(default_factory=Stamp, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -80,6 +84,22 @@ class KafkaConnection:
                 "sasl_mechanism": self.sasl_mechanism,
                 "sasl_plain_username": self.sasl_username,
                 "sasl_plain_password": self.sasl_password,
+            }
+        return options
+
+    def librdkafka_options(self) -> dict[str, Any]:
+        """What reaches the cluster with the client in C."""
+        options: dict[str, Any] = {
+            "bootstrap.servers": self.bootstrap_servers,
+            "security.protocol": self.security_protocol,
+        }
+        if self.security_protocol.endswith("SSL") and self.ssl_cafile:
+            options["ssl.ca.location"] = self.ssl_cafile
+        if self.uses_sasl:
+            options |= {
+                "sasl.mechanism": self.sasl_mechanism,
+                "sasl.username": self.sasl_username,
+                "sasl.password": self.sasl_password,
             }
         return options
 

@@ -1,10 +1,10 @@
 """Membership in a consumer group through Faust: the one place with Faust's private names.
 
-Faust delivers records and owns membership. What one fetch brought, of all partitions, travels
-through Faust as one message: its two tasks and several queues for each message cost 0.25 ms, more
-than the engine takes for a record. Everything it would decide by itself (where to read, what to
-commit, what to do after an error) is taken away from it, because left alone it loses records:
-`docs/facts/faust.md`.
+Faust owns membership. Records come past it, from the client in C (`bus.librdkafka`), or through it:
+then what one fetch brought, of all partitions, travels as one message, because its two tasks and
+several queues for each message cost 0.25 ms, more than the engine takes for a record. Everything
+it would decide by itself (where to read, what to commit, what to do after an error) is taken away
+from it, because left alone it loses records: `docs/facts/faust.md`.
 """
 
 # ruff: noqa: SLF001 (private names are this module's trade; each upgrade of Faust reruns tests/bus)
@@ -15,7 +15,7 @@ import asyncio
 import threading
 from collections.abc import Iterable, Mapping
 from tempfile import TemporaryDirectory
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import faust
 import structlog
@@ -26,11 +26,12 @@ from mode import CrashingSupervisor
 from yarl import URL
 
 from bus.connection import KafkaConnection
+from bus.delivery import Buffer, FetchedRecords, Shell, take
 from bus.exit import Exit, terminate, terminate_on
 from bus.metrics import ShellMetrics
 from bus.options import ShellOptions
 from bus.reader import record_of
-from bus.records import Record, TopicPartition
+from bus.records import TopicPartition
 
 log = structlog.get_logger(__name__)
 
@@ -38,25 +39,8 @@ log = structlog.get_logger(__name__)
 NEVER_LEAVE: Final = 31_536_000.0
 REQUEST_TIMEOUT: Final = 30.0  # must be at least the session timeout
 POLL_RECORDS: Final = 2_000
-TURN: Final = 0.002  # seconds of taking records before the event loop gets its turn
 # per partition: several micro-batches in one fetch; three times as much is in memory
 FETCH_BYTES: Final = 1 << 20
-
-
-class Shell(Protocol):
-    """What a member of the group does with its partitions. All calls come from one event loop."""
-
-    async def on_assigned(self, owned: set[TopicPartition]) -> Mapping[TopicPartition, int]:
-        """Own exactly these from now on; return where to read each.
-
-        May be called again with the same set.
-        """
-
-    async def process(self, record: Record) -> None:
-        """The next record; the one after it waits until this returns."""
-
-    async def on_revoked(self) -> None:
-        """Partitions may leave in a moment: make durable what is quickly done."""
 
 
 class GroupMember:
@@ -78,6 +62,7 @@ class GroupMember:
         self._instance = instance
         self._options = options
         self._buffer = Buffer(options.max_buffered_bytes, metrics)
+        self._fetched: FetchedRecords | None = None
         # Faust wants a directory even when it keeps nothing
         self._scratch = TemporaryDirectory(prefix="ats-faust-")
         self._app: Any = None
@@ -94,6 +79,8 @@ class GroupMember:
         above all when it is stopped in the middle of joining.
         """
         limit = self._options.leave_timeout
+        if self._fetched:
+            self._fetched.stop()
         overrun = threading.Timer(
             limit, terminate, (Exit.STOPPED, f"leaving the group took more than {limit:.1f} s")
         )
@@ -124,6 +111,8 @@ class GroupMember:
         Faust itself stays alive and silent.
         """
         coordinator = self._app.consumer._thread._consumer._coordinator
+        if self._fetched and (failure := self._fetched.failure):
+            return failure
         if self._app.crashed:
             return f"Faust crashed: {self._app.crash_reason!r}"
         if coordinator._pending_exception:
@@ -162,7 +151,11 @@ class GroupMember:
             broker_rebalance_timeout=options.session_timeout,
             broker_request_timeout=max(REQUEST_TIMEOUT, options.session_timeout),
         )
-        app.transport.Consumer = _consumer_for(shell, frozenset(self._topics), self._buffer)
+        consumer = _consumer_for(shell, frozenset(self._topics), self._buffer)
+        if self._connection.fetch_client == "librdkafka":
+            self._fetched = FetchedRecords(self._connection, self._group, shell, self._buffer)
+            consumer = _without_fetching(consumer, self._fetched)
+        app.transport.Consumer = consumer
         app.on_partitions_revoked.connect(
             _on_revoked_within(shell, options.session_timeout / 3), weak=False
         )
@@ -183,57 +176,6 @@ class GroupMember:
         return faust.SSLCredentials(context) if context else None
 
 
-class Buffer:
-    """What is between Faust's fetching and the shell's taking.
-
-    Counts its bytes, and holds fetching up while they are too many: Faust itself counts records
-    only, and a few thousand of a backlog's large ones would be a gigabyte. Knows which of it is
-    stale: partitions have been given out anew since it was fetched, so it is read again from where
-    their state stands.
-
-    Attributes:
-        generation: How often partitions have been given out.
-        rebalancing: They are being given out just now.
-    """
-
-    def __init__(self, limit: int, metrics: ShellMetrics) -> None:
-        self._limit = limit
-        self._metrics = metrics
-        self._room = asyncio.Event()
-        self._room.set()
-        self.generation = 0
-        self.rebalancing = False
-
-    async def room(self, seconds: float) -> bool:
-        """Wait until there is room, at most so long."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._room.wait()
-        except TimeoutError:
-            return False
-        return True
-
-    def change(self, by: int) -> None:
-        """Count `by` bytes more, or less when negative; open or close the room for reading on."""
-        # a rebalance drops what Faust holds: counting begins anew, and what is still delivered was
-        # counted before
-        self._metrics.buffered_bytes = max(0, self._metrics.buffered_bytes + by)
-        if self._metrics.buffered_bytes <= self._limit:
-            self._room.set()
-        else:
-            self._room.clear()
-
-    def begin_rebalance(self) -> None:
-        """Note that a rebalance has begun: Faust drops what it holds, so counting begins anew."""
-        self.rebalancing = True
-        self.change(-self._metrics.buffered_bytes)
-
-    def end_rebalance(self) -> None:
-        """Note that partitions are assigned again, in a new generation."""
-        self.generation += 1
-        self.rebalancing = False
-
-
 class ConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust ships no usable types
     """Faust's own consumer, which outlives a commit that comes when its partitions have moved."""
 
@@ -242,6 +184,14 @@ class ConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust shi
         # commit, and aiokafka's ValueError({}) would crash the app.
         owned = {tp: offset for tp, offset in offsets.items() if tp in self.assignment()}
         return bool(owned) and bool(await super()._commit(owned))
+
+    async def stop_fetching(self) -> None:
+        """Fetch nothing of the partitions assigned now."""
+        await self.call_thread(self._pause)
+
+    async def _pause(self) -> None:
+        consumer = self._ensure_consumer()
+        consumer.pause(*consumer.assignment())
 
 
 def _consumer_for(shell: Shell, topics: frozenset[str], buffer: Buffer) -> type:
@@ -280,16 +230,47 @@ def _consumer_for(shell: Shell, topics: frozenset[str], buffer: Buffer) -> type:
                 for tp in self.assignment()
                 if tp.topic in topics
             }
+            places = await _places(shell, owned)
             try:
-                places = await shell.on_assigned(owned)
-            except Exception as error:  # noqa: BLE001  # whatever it is, Faust would swallow it and read on from anywhere
-                terminate_on(error, "taking over partitions")
-            try:  # seek_wait() works in the consumer's thread, seek() would not
-                await self.seek_wait({TP(*each): offset for each, offset in places.items()})
+                await self._read_from(places)
             except Exception as error:  # noqa: BLE001  # moved away meanwhile: the next assignment seeks again
                 log.warning("seek_refused", error=repr(error))
             finally:
                 buffer.end_rebalance()
+
+        async def _read_from(self, places: Mapping[TopicPartition, int]) -> None:
+            # seek_wait() works in the consumer's thread, seek() would not
+            await self.seek_wait({TP(*each): offset for each, offset in places.items()})
+
+    return Consumer
+
+
+async def _places(shell: Shell, owned: set[TopicPartition]) -> Mapping[TopicPartition, int]:
+    try:
+        return await shell.on_assigned(owned)
+    except Exception as error:  # noqa: BLE001  # whatever it is, Faust would swallow it and read on from anywhere
+        terminate_on(error, "taking over partitions")
+
+
+def _without_fetching(consumer: Any, fetched: FetchedRecords) -> type:
+    """A consumer of Faust's whose records are fetched by another client."""
+
+    class Consumer(consumer):  # type: ignore[misc]  # Faust ships no usable types
+        async def _getmany(self, active_partitions: set[Any] | None, timeout: float) -> Any:  # noqa: ARG002, ASYNC109  # Faust's
+            await asyncio.sleep(timeout)
+            await self.can_resume_flow.wait()  # else Faust seeks in the middle of a rebalance
+            return {}
+
+        async def _read_from(self, places: Mapping[TopicPartition, int]) -> None:
+            await self._thread.stop_fetching()
+            fetched.read_from(places)
+
+        def stop_flow(self) -> None:
+            super().stop_flow()
+            fetched.hold()  # also when no partition comes back: then Faust seeks nowhere
+
+        def verify_event_path(self, now: float, tp: TP) -> None:
+            pass  # it would complain that it fetches nothing
 
     return Consumer
 
@@ -306,16 +287,8 @@ def _on_revoked_within(shell: Shell, limit: float) -> Any:
 
 def _deliver(shell: Shell, buffer: Buffer) -> Any:
     async def deliver(stream: Any) -> None:
-        loop = asyncio.get_running_loop()
         async for event in stream.noack().events():
-            turn = loop.time()
-            for row in event.message.rows:
-                if buffer.rebalancing or event.message.generation != buffer.generation:
-                    break
-                await shell.process(record_of(row))
-                buffer.change(-len(row.value or b""))
-                if loop.time() - turn > TURN:
-                    await asyncio.sleep(0)
-                    turn = loop.time()
+            message = event.message
+            await take(shell, buffer, message.generation, map(record_of, message.rows))
 
     return deliver

@@ -16,8 +16,9 @@ from typing import Any, Final, Protocol
 import structlog
 
 from bus.connection import KafkaConnection
+from bus.delivery import Shell
 from bus.exit import Exit, terminate, terminate_on
-from bus.faust_app import GroupMember, Shell
+from bus.faust_app import GroupMember
 from bus.liveness import FreezeWatchdog, Progress, watch
 from bus.metrics import ShellMetrics
 from bus.options import ShellOptions

@@ -3,18 +3,26 @@ from __future__ import annotations
 import sys
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from ats.embedded.kafka import EmbeddedKafka
-from bus.connection import KafkaConnection
+from bus.connection import FetchClient, KafkaConnection
+from tests.bus.programs.process import kafka_at
 from tests.bus.workers import Worker
 
 
 @pytest.fixture
-def connection(kafka: EmbeddedKafka) -> KafkaConnection:
-    return KafkaConnection(kafka.bootstrap_servers)
+def connection(kafka: EmbeddedKafka, request: pytest.FixtureRequest) -> KafkaConnection:
+    """With the client that the test names as its parameter, else the one that is told or usual."""
+    usual = kafka_at(kafka.bootstrap_servers)
+    return replace(usual, fetch_client=getattr(request, "param", usual.fetch_client))
+
+
+both_clients = pytest.mark.parametrize("connection", get_args(FetchClient), indirect=True)
 
 
 @pytest.fixture
@@ -32,7 +40,7 @@ def worker(
 
     def make(module: str, instance: str, *more: str) -> Worker:
         log = tmp_path / f"{instance}.log"
-        workers.append(Worker(log, module, connection.bootstrap_servers, prefix, instance, *more))
+        workers.append(Worker(log, module, connection, prefix, instance, *more))
         return workers[-1]
 
     yield make

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from bus.connection import KafkaConnection
 from bus.dead_letters import KEPT_BYTES, dead_letter
-from bus.faust_app import Buffer, ConsumerThread
+from bus.delivery import Buffer
+from bus.faust_app import ConsumerThread
 from bus.keyed_queue import KeyedQueue
 from bus.metrics import Histogram, ShellMetrics
 from bus.offsets import CommitLedger, OffsetTracker
@@ -376,6 +377,6 @@ def test_a_password_is_not_shown() -> None:
         ({"bootstrap_servers": "h:1", "security_protocol": "SASL_SSL"}, "user name and password"),
     ],
 )
-def test_a_wrong_setting_is_named(wrong: dict[str, str], named: str) -> None:
+def test_a_wrong_setting_is_named(wrong: dict[str, Any], named: str) -> None:
     with pytest.raises(Misconfigured, match=named):
         KafkaConnection(**wrong)

@@ -28,6 +28,7 @@ from bus.topics import create_topics
 from schemas.errors import Misconfigured, Unreadable
 from schemas.lineage import Cause, Deduplicator
 from schemas.topics import DEAD_LETTER, PartitionPlan, Topic
+from tests.bus.conftest import both_clients
 from tests.bus.factories import letters_from, read
 from tests.bus.programs.counting import BURST, BURST_SIZE, PLAN, POISON, Counting, Topics, counting
 from tests.bus.workers import Worker
@@ -152,6 +153,7 @@ async def test_outputs_and_state_are_those_of_an_undisturbed_run_whatever_is_kil
     }
 
 
+@both_clients
 async def test_a_poisonous_record_becomes_a_dead_letter_and_everything_else_goes_on(
     connection: KafkaConnection, topics: Topics, worker: Make
 ) -> None:

@@ -24,6 +24,7 @@ from bus.stateless import run_stateless
 from bus.topics import create_topics
 from schemas.errors import Misconfigured
 from schemas.topics import DEAD_LETTER, Topic, user_partition
+from tests.bus.conftest import both_clients
 from tests.bus.factories import letters_from, read
 from tests.bus.programs.errands import PLAN, Topics, errands
 from tests.bus.workers import Worker
@@ -163,6 +164,7 @@ async def test_a_handler_that_raises_ends_the_process_and_nothing_from_its_recor
     assert 40 not in {number_of(record) for record in await read(connection, topics.done)}
 
 
+@both_clients
 async def test_a_garbled_record_becomes_a_dead_letter_and_is_committed_like_any_other(
     connection: KafkaConnection, topics: Topics, prefix: str, worker: Make
 ) -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+
+from bus.connection import KafkaConnection
+from tests.bus.programs.process import FETCH_CLIENT
 
 ROOT = Path(__file__).parents[2]
 
@@ -17,14 +21,15 @@ class Worker:
     """
 
     def __init__(
-        self, log: Path, module: str, bootstrap: str, prefix: str, instance: str, *more: str
+        self, log: Path, module: str, kafka: KafkaConnection, prefix: str, instance: str, *more: str
     ) -> None:
         self._log = log
+        self._environment = os.environ | {FETCH_CLIENT: kafka.fetch_client}
         self._command = [
             sys.executable,
             "-m",
             f"tests.bus.programs.{module}",
-            bootstrap,
+            kafka.bootstrap_servers,
             prefix,
             instance,
             *more,
@@ -37,7 +42,9 @@ class Worker:
     def start(self) -> None:
         with self._log.open("ab") as log:
             self._seen = log.tell()
-            self._process = subprocess.Popen(self._command, cwd=ROOT, stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                self._command, cwd=ROOT, env=self._environment, stdout=log, stderr=log
+            )
 
     async def joined(self) -> None:
         """Wait until the newest process owns partitions, or knows that there are none for it."""

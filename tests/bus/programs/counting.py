@@ -10,13 +10,12 @@ from hashlib import blake2b
 
 import orjson
 
-from bus.connection import KafkaConnection
 from bus.options import ShellOptions
 from bus.records import Output, Record
 from bus.stateful import StatefulService, run_stateful
 from schemas.errors import Unreadable
 from schemas.topics import Family, PartitionPlan, Topic
-from tests.bus.programs.process import stop_on_signal
+from tests.bus.programs.process import kafka_at, stop_on_signal
 
 PLAN = PartitionPlan(instrument=4, user=2)
 POISON = b"poison"
@@ -87,7 +86,7 @@ async def main(bootstrap: str, prefix: str, instance: str) -> None:
     options = ShellOptions(session_timeout=6, snapshot_interval=0.3)
     await run_stateful(
         counting(prefix),
-        KafkaConnection(bootstrap),
+        kafka_at(bootstrap),
         PLAN,
         instance=instance,
         stop=stop,

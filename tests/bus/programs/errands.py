@@ -11,13 +11,12 @@ from dataclasses import dataclass, replace
 
 import orjson
 
-from bus.connection import KafkaConnection
 from bus.options import ShellOptions
 from bus.records import Output, Record
 from bus.stateless import StatelessService, run_stateless
 from schemas.errors import Unreadable
 from schemas.topics import Family, PartitionPlan, Topic
-from tests.bus.programs.process import stop_on_signal
+from tests.bus.programs.process import kafka_at, stop_on_signal
 
 PLAN = PartitionPlan(instrument=2, user=3)
 
@@ -81,7 +80,7 @@ async def main(
     options = replace(ShellOptions(session_timeout=6, commit_interval=0.1), **orjson.loads(changed))
     await run_stateless(
         errands(prefix, int(in_flight)),
-        KafkaConnection(bootstrap),
+        kafka_at(bootstrap),
         PLAN,
         instance=instance,
         stop=stop,
