@@ -25,7 +25,7 @@ def tree(tmp_path: Path) -> Path:
     for room in PRODUCT:
         for package in (ROOT / room).rglob("__init__.py"):
             write(tmp_path, str(package.relative_to(ROOT)), "")
-    write(tmp_path, "bus/faust_app.py", "import aiokafka, faust, mode\n")
+    write(tmp_path, "bus/faust_app.py", "import aiokafka, confluent_kafka, faust, mode\n")
     write(tmp_path, "dhan/orders.py", "import dhanhq\n")
     write(tmp_path, "agents/model.py", "import agno\n")
     write(tmp_path, "agents/feeds/syndication.py", "import feedparser\n")
