@@ -32,7 +32,7 @@ USERS: Final = {
     "own_limits_and_checks",
 }
 # run as who calls them, and have no rights of their own
-INVOKED: Final = {"own_account", "log_outcome"}
+INVOKED: Final = {"own_account", "own_halts", "log_outcome"}
 INNER: Final = {
     *("refuse_too_many", "halt_key", "wait_for_claims", "halt", "is_halted"),
     *("no_larger", "no_smaller", "no_others", "no_wider", "refuse_unknown_limits"),
@@ -275,12 +275,13 @@ async def functions_are_for_their_role(scene: Scene) -> None:
         "with ours as materialized (select oid, proname from pg_proc where proname = any ($1)) "
         "select proname, r as role from ours, unnest($2::text[]) r where "
         "has_function_privilege(r, oid, 'execute')",
-        SERVICE | USERS | INNER,
+        SERVICE | USERS | INNER | {"own_halts"},
         ("public", *ROLES),
     )
 
     wanted = {(name, "service_role") for name in SERVICE}
-    assert {tuple(row) for row in rows} == wanted | {(name, "authenticated") for name in USERS}
+    of_users = USERS | {"own_halts"}
+    assert {tuple(row) for row in rows} == wanted | {(name, "authenticated") for name in of_users}
 
 
 async def functions_trust_no_search_path_and_entries_run_as_their_owner(scene: Scene) -> None:
@@ -309,7 +310,9 @@ async def everybody_reads_their_own_rows_only(scene: Scene) -> None:
             assert await scene.sql.fetchval(f"select count(*) from {table}") == 2, table
     async with acting_as(scene.sql, "authenticated", scene.mine):
         rows = await scene.sql.fetch("select user_id from trading_halts order by id")
+        halts = orjson.loads(await scene.sql.fetchval("select own_halts()"))["halts"]
     assert [row["user_id"] for row in rows] == [scene.mine, None]
+    assert [(halt["own"], halt["everybody"]) for halt in halts] == [(False, False), (False, True)]
     async with acting_as(scene.sql, "service_role"):
         assert await scene.sql.fetchval("select count(*) from trading_halts") == 3
 

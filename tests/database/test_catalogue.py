@@ -57,6 +57,7 @@ USER_FUNCTIONS = {
     *("begin_dhan_consent", "abandon_dhan_consent", "take_dhan_consents"),
     *(
         "own_account",
+        "own_halts",
         "own_connection_and_orders",
         "own_order_times",
         "own_corrections",

@@ -20,10 +20,11 @@ from ats.gateway.server import GatewayDeps, GatewayServer
 from bus.records import Record, TopicPartition
 from bus.stored import Since
 from executors.charges.rates import shipped_rates
+from schemas import ticks
 from schemas.codec import encode
 from schemas.ids import UserId
 from schemas.messages import Message
-from schemas.topics import CATALOGUE, Topic
+from schemas.topics import CATALOGUE, TICKS, Topic
 from schemas.units import UtcNs
 
 SECRET: Final = "a secret of forty characters, for tests.."
@@ -158,6 +159,10 @@ class Gate:
     def tell(self, *messages: Message) -> None:
         for message in messages:
             self.server.told(self.board.apply(record_of(message)))
+
+    def tell_prices(self, batch: ticks.Batch) -> None:
+        record = Record(TICKS.name, 0, 0, None, ticks.encode(batch), UtcNs(time.time_ns()))
+        self.server.told(self.board.apply(record))
 
     async def get(
         self, path: str, who: UserId | None = ASHA, headers: Mapping[str, str] | None = None

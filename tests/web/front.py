@@ -5,6 +5,7 @@ answer otherwise.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -91,6 +92,8 @@ class Front:
             data=body or None,
             allow_redirects=False,
         ) as answer:
+            if answer.content_type == "text/event-stream":
+                return await self._streamed(request, answer)
             content = await answer.read()
             kept = [
                 (name, value)
@@ -108,6 +111,22 @@ class Front:
             relayed.headers.clear()
             relayed.headers.extend(kept)
             return relayed
+
+    async def _streamed(
+        self, request: web.Request, answer: aiohttp.ClientResponse
+    ) -> web.StreamResponse:
+        """As it comes, until either side ends it."""
+        kept = [each for each in answer.headers.items() if each[0].lower() not in HOP_BY_HOP]
+        streamed = web.StreamResponse(status=answer.status, headers=CIMultiDict(kept))
+        await streamed.prepare(request)
+        with contextlib.suppress(ConnectionError):  # the browser left
+            async for part in answer.content.iter_any():
+                if self.away:
+                    break
+                body = part.decode(errors="replace")
+                self.heard.append(Answer(answer.status, body, tuple(kept), request.path_qs))
+                await streamed.write(part)
+        return streamed
 
     async def _dripped(
         self, request: web.Request, status: int, headers: list[tuple[str, str]], page: bytes

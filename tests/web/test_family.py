@@ -34,7 +34,7 @@ async def test_who_is_no_member_connects_nothing_and_is_not_switched_on_and_read
         connected = await person.told(await person.get(await person.callback_address()))
         shown = (await person.account())["platform"]
         await sql(supabase_stack, END, USER.client_id)
-        told = (await person.get("/account")).text
+        told = (await person.get("/today")).text
         ended = shown | {"admits_this_account": False}
         refused = await person.post("/api/account/switch", json={"on": True, "terms": ended})
 

@@ -43,7 +43,7 @@ async def test_a_mailed_link_signs_in_the_browser_that_asked_for_it_once(
     assert back.startswith(f"{site.url}/auth/confirm?code=")
     assert "opened in another browser" in stolen
     assert thief_in.status_code == 401
-    assert where(arrived) == "/account"
+    assert where(arrived) == "/today"
     assert person.email in account.text
     assert "This link was used" in again
 

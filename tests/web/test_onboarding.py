@@ -47,7 +47,7 @@ async def test_a_person_connects_switches_on_and_off_and_no_answer_holds_a_secre
     assert (where(out), signed_out.status_code, where(again)) == (
         "/sign-in?notice=signed_out",
         401,
-        "/account",
+        "/today",
     )
     assert token
     assert await stored_token(supabase_stack, person) is None

@@ -40,20 +40,20 @@ async def test_mode_and_limits_are_on_the_page_as_the_order_workers_report_them(
 ) -> None:
     async with somebody(site) as person:
         await person.get(await person.callback_address())
-        unknown = (await person.get("/account")).text
+        unknown = (await person.get("/today")).text
         refused = await person.switch(on=True)
         bare = await person.post("/api/account/switch", json={"on": True, "terms": {}})
         await workers_report(supabase_stack, "paper", None)
-        paper = (await person.get("/account")).text
+        paper = (await person.get("/today")).text
         await workers_report(supabase_stack, "self", "5550000001", 1_250_000)
-        others = (await person.get("/account")).text
+        others = (await person.get("/today")).text
         await workers_report(supabase_stack, "self", USER.client_id)
-        own = (await person.get("/account")).text
+        own = (await person.get("/today")).text
         await sql(
             supabase_stack,
             "update private.platform_reports set reported_at = reported_at - interval '1 minute'",
         )
-        gone = (await person.get("/account")).text
+        gone = (await person.get("/today")).text
 
     assert "Mode unknown" in unknown
     assert "No order worker has reported yet, so no order is placed." in unknown
@@ -86,7 +86,7 @@ async def test_switching_on_is_refused_when_the_mode_became_another_than_the_pag
         bodies: tuple[object, ...] = ({"on": True}, {"on": 1}, [], None)
         unstated = [await person.post("/api/account/switch", json=body) for body in bodies]
         agreed = await person.switch(on=True)
-        told = (await person.get("/account?notice=terms_changed")).text
+        told = (await person.get("/today?notice=terms_changed")).text
 
     assert (refused.status_code, refused.json()) == (409, {"problem": "terms_changed"})
     assert off["connection"]["is_trading_enabled"] is False
@@ -104,7 +104,7 @@ async def test_whoever_agreed_to_paper_finds_the_switch_off_when_real_money_begi
         await person.switch(on=True)
         await workers_report(supabase_stack, "self", USER.client_id)
         after = await person.account()
-        page = (await person.get("/account")).text
+        page = (await person.get("/today")).text
 
     assert after["connection"]["is_trading_enabled"] is False
     assert "changed to another mode than you agreed to" in page

@@ -94,7 +94,21 @@ class Visit:
 
     @property
     def orders(self) -> Locator:
+        """Of the day, live."""
+        return self.page.get_by_role("region", name="Orders of the day").get_by_role("listitem")
+
+    @property
+    def followed(self) -> Locator:
+        """What was made of each decision, on the page of the days before."""
         return self.page.get_by_role("region", name="Your orders").get_by_role("listitem")
+
+    async def go_to(self, page: str) -> None:
+        """By the way around that every page has."""
+        await self.person.press(
+            self.page.get_by_role("navigation").get_by_role("link", name=page, exact=True)
+        )
+        heading = "Your account" if page == "Account" else page
+        await expect(self.page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
 
     async def sign_up(self) -> None:
         await self.page.goto(self.url)
@@ -118,6 +132,7 @@ class Visit:
         await expect(self.page.get_by_text(f"Connected as {USER.client_id}")).to_be_visible()
 
     async def ask_to_start(self) -> None:
+        """On the page of the day."""
         await expect(self.switch).not_to_be_checked()
         await self.person.press(self.switch)
         await expect(self.question).to_be_visible()

@@ -13,12 +13,14 @@ from typing import Any
 import asyncpg
 
 from ats.commands import web
+from ats.gateway.keys import SharedSecret
 from ats.runtime.child import Child
 from ats.runtime.readiness import until_it_answers
 from simulator.config import RegisteredApp
 from simulator.server import Simulator
 from tests.conftest import unused_port
 from tests.database.fixtures import SupabaseStack
+from tests.gateway.gate import Gate, gate
 from tests.simulator.factories import running
 from tests.web.conftest import APP_SECRET
 from tests.web.front import Front
@@ -26,9 +28,17 @@ from tests.web.front import Front
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A running application. `front.heard` holds every answer that left for a browser."""
+    """A running application. `front.heard` holds every answer that left for a browser.
+
+    Attributes:
+        gate: What the gateway behind `gateway` knows, for a test to tell.
+        gateway: A relay in front of it, which can fail; so is `database`.
+    """
 
     front: Front
+    gate: Gate
+    gateway: Front
+    database: Front
     server: Child
     simulator: Simulator
     stack: SupabaseStack
@@ -51,7 +61,7 @@ class Place:
         """Make the database one that knows nobody."""
         tables = (
             "private.platform_reports, private.dhan_consents, private.order_claims, "
-            "user_trade_logs, trade_decisions"
+            "user_trade_logs, trade_decisions, trading_halts, positions, trades"
         )
         await self.sql(f"truncate {tables}, auth.users cascade")
 
@@ -70,15 +80,25 @@ async def opened(stack: SupabaseStack, logs: Path) -> AsyncIterator[Place]:
     listen = f"http://127.0.0.1:{unused_port()}"
     async with Front(listen).serving() as front:
         app = RegisteredApp("the-app", APP_SECRET, f"{front.url}/api/dhan/callback")
-        async with running(apps=(app,)) as simulator:
-            dhan = f"{simulator.url}/auth"
+        async with (
+            running(apps=(app,)) as simulator,
+            Front(stack.url).serving() as database,
+            gate(keys=SharedSecret(stack.jwt_secret)) as opened_gate,
+            Front(opened_gate.url).serving() as gateway,
+        ):
             page = web.Page(
-                front.url, stack.url, stack.publishable_key, dhan, app.app_id, app.app_secret
+                front.url,
+                database.url,
+                stack.publishable_key,
+                f"{simulator.url}/auth",
+                app.app_id,
+                app.app_secret,
+                gateway.url,
             )
             server = web.server(page, logs, listen)
             server.start()
             try:
                 await until_it_answers(server, replace(page, url=listen).first)
-                yield Place(front, server, simulator, stack, logs)
+                yield Place(front, opened_gate, gateway, database, server, simulator, stack, logs)
             finally:
                 await server.stop(5)

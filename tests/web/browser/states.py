@@ -13,8 +13,10 @@ from uuid import UUID, uuid4
 
 import orjson
 
+from schemas.messages import FeedState
 from tests.database.fixtures import PASSWORD
 from tests.simulator.factories import USER
+from tests.web.browser.days import busy, quiet
 from tests.web.browser.people import EMAIL
 from tests.web.browser.place import Place
 from tests.web.browser.window import Window
@@ -38,7 +40,7 @@ class State:
     name: str
     words: str
     arranged: tuple[Arrange, ...] | None = ()
-    path: str = "/account"
+    path: str = "/today"
     asking: bool = False
 
 
@@ -232,9 +234,9 @@ STATES = (
     State("sign-up", "Create an account", None, "/sign-up"),
     State("sign-up-refused", "too easy to guess", None, "/sign-up?notice=weak_password"),
     State("no-such-page", "There is no such page", None, "/nowhere"),
-    State("never-connected", "Never connected", (reported(),)),
+    State("never-connected", "Never connected", (reported(),), path="/account"),
     State("nobody-reported", "No order worker has reported yet"),
-    State("connecting", "Connecting: waiting for you", (reported(), connecting)),
+    State("connecting", "Connecting: waiting for you", (reported(), connecting), path="/account"),
     State(
         "just-connected",
         "Your Dhan account is connected.",
@@ -253,7 +255,7 @@ STATES = (
         (reported("self", USER.client_id), connected()),
         asking=True,
     ),
-    State("trading", "Accepted by the broker", (*TRADING, *ORDERS)),
+    State("trading", "Accepted by the broker", (*TRADING, *ORDERS), path="/history"),
     State(
         "market-closed",
         "On, but the market is closed.",
@@ -282,15 +284,95 @@ STATES = (
     State(
         "workers-gone", "No order worker is running", (reported(age="5 min"), connected(on=True))
     ),
-    State("ends-soon", "ends soon", (reported(), connected("1 h 12 min 30 s", on=True), *ORDERS)),
-    State("expired", "Expired on", (*TRADING, *ORDERS, expired)),
-    State("in-doubt", "Dhan may have ended this connection", (*TRADING, *ORDERS, doubted)),
+    State(
+        "ends-soon",
+        "ends soon",
+        (reported(), connected("1 h 12 min 30 s", on=True), *ORDERS),
+        path="/account",
+    ),
+    State("expired", "Expired on", (*TRADING, *ORDERS, expired), path="/account"),
+    State(
+        "in-doubt",
+        "Dhan may have ended this connection",
+        (*TRADING, *ORDERS, doubted),
+        path="/account",
+    ),
     State(
         "mode-changed",
         "Switched off by itself",
         (reported("self"), connected(on=True), ended_by_another_mode),
     ),
-    State("disconnected", "Disconnected.", (reported(), connected(), disconnected)),
+    State(
+        "disconnected", "Disconnected.", (reported(), connected(), disconnected), path="/account"
+    ),
+)
+
+
+async def traded_for_a_month(place: Place, user: UUID) -> None:
+    """What the books hold of twenty days."""
+    for at in range(20):
+        day = (TEN_O_CLOCK - timedelta(days=28 - at)).date()
+        earned = (-1) ** (at % 3) * (20_000 + 7_300 * at)
+        await place.sql(
+            "insert into positions (user_id, trading_date, instrument, symbol, bought, "
+            "bought_value_paise, sold, sold_value_paise, net, realised_paise, charges_paise, "
+            "resting_stop, unprotected_ms, closed_by, by_trades, agrees, version) values "
+            "($1, $2, 'NSE_EQ:2885', 'RELIANCE', 10, 1500000, 10, $3, 0, $4, 6120, 0, 0, "
+            "$5, true, true, 1)",
+            *(user, day, 1_500_000 + earned, earned, "target" if earned > 0 else "stop_loss"),
+        )
+        for side, price in (("BUY", 150_000), ("SELL", 150_000 + earned // 10)):
+            await place.sql(
+                "insert into trades (user_id, dhan_order_id, trade_id, trading_date, instrument, "
+                "symbol, side, product, quantity, price_paise, traded_at, version) values "
+                "($1, $2, '1', $3, 'NSE_EQ:2885', 'RELIANCE', $4, 'INTRADAY', 10, $5, $6, 1)",
+                *(user, f"{at}{side}", day, side, price, TEN_O_CLOCK - timedelta(days=28 - at)),
+            )
+
+
+async def stopped(place: Place, user: UUID) -> None:
+    """They stopped their own account."""
+    await place.sql(
+        "insert into trading_halts (user_id, own, halted_by, reason, flatten, broker_kill) values "
+        "($1, true, 'user', 'halted by the user', true, false)",
+        user,
+    )
+
+
+async def all_halted(place: Place, _: UUID) -> None:
+    await place.sql("select halt_trading(null, 'Asha', 'a drill')")
+
+
+async def starting(place: Place, _: UUID) -> None:
+    """The gateway reads the day up, until `forget`."""
+    place.gate.deps.ready.clear()
+
+
+def cut_off(part: str) -> Arrange:
+    """The gateway or the database does not answer, until `forget`."""
+
+    async def arrange(place: Place, _: UUID) -> None:
+        getattr(place, part).away = True
+
+    return arrange
+
+
+DAYS = (
+    State("today-quiet", "Nothing is open.", (*TRADING, quiet())),
+    State("today-busy", "Waits at the exchange", (*TRADING, busy())),
+    State("today-losing", "−₹", (*TRADING, busy(last=149_100))),
+    State("today-mute", "Market data mute", (*TRADING, busy(FeedState.STALE))),
+    State(
+        "today-closed",
+        "Market closed",
+        (reported(halted="outside_session"), connected(on=True), busy(FeedState.STOPPED)),
+    ),
+    State("today-stopped", "You stopped your account", (*TRADING, busy(), stopped)),
+    State("today-all-halted", "The operator halted everybody", (*TRADING, busy(), all_halted)),
+    State("today-starting", "reading up the day", (*TRADING, starting)),
+    State("today-cut-off", "our gateway does not answer", (*TRADING, cut_off("gateway"))),
+    State("history", "lowest −₹195.40", (*TRADING, *ORDERS, traded_for_a_month), "/history"),
+    State("history-empty", "No day was traded yet", (), "/history"),
 )
 
 
@@ -329,5 +411,7 @@ async def forget(windows: Sequence[Window], place: Place) -> None:
     """As if nobody had ever been there."""
     for window in windows:
         await window.page.context.clear_cookies()
+    place.gateway.away = place.database.away = False
+    place.gate.deps.ready.set()
     await place.empty()
     await place.sql("truncate private.platform_reports")

@@ -13,10 +13,11 @@ pytest.importorskip("playwright", reason="no playwright; `make test-web` brings 
 from playwright.async_api import expect
 
 from tests.simulator.factories import USER
+from tests.web.browser.days import an_order, busy
 from tests.web.browser.people import Keyboard, Pointer, Visit
 from tests.web.browser.place import Place
 from tests.web.browser.states import (
-    ORDERS,
+    DAYS,
     STATES,
     TRADING,
     USED_UP,
@@ -36,7 +37,7 @@ async def test_every_state_has_its_words_and_axe_finds_nothing_wrong_at_any_size
 ) -> None:
     windows = {size: await chromium.window(size) for size in SIZES}
     wrong: list[str] = []
-    for state in STATES:
+    for state in (*STATES, *DAYS):
         await make(state, [*windows.values()], place)
         for faults in await asyncio.gather(
             *(faults_of(state, size, window) for size, window in windows.items())
@@ -73,9 +74,9 @@ async def test_nothing_moves_while_a_person_trades_is_refused_and_loses_the_line
     await visit.ask_to_start()
     await visit.start_trading()
     after_start = await places_of_headings(window)
-    for order in ORDERS:
-        await order(place, (await place.sql("select id from auth.users"))[0][0])
-    await expect(visit.orders).to_have_count(len(ORDERS))
+    ((user,),) = await place.sql("select id from auth.users")
+    place.gate.tell(an_order(user))
+    await expect(visit.orders).to_have_count(1)
     after_orders = await places_of_headings(window)
     place.front.instead = {"POST /api/account/switch": Answer(503, '{"problem": "database_away"}')}
     await visit.switch.click()
@@ -86,9 +87,11 @@ async def test_nothing_moves_while_a_person_trades_is_refused_and_loses_the_line
     await visit.button("Dismiss").click()
     await expect(visit.button("Dismiss")).to_have_count(0)
     place.front.away = True
+    await come_back(window)
     await expect(window.page.get_by_text("This application does not answer.")).to_be_visible()
     after_loss = await places_of_headings(window)
     place.front.away, place.front.instead = False, {}
+    await come_back(window)
     await expect(window.page.get_by_text("This application does not answer.")).to_have_count(0)
     await visit.stop_trading()
 
@@ -106,9 +109,9 @@ async def test_orders_stay_in_sight_whatever_was_denied_after_them_and_denials_o
     place: Place, chromium: Chromium
 ) -> None:
     window = await chromium.window()
-    await make(State("", "", (*TRADING, *USED_UP)), [window], place)
+    await make(State("", "", (*TRADING, *USED_UP), "/history"), [window], place)
     visit = Visit(window, place.url, Pointer())
-    rows = visit.orders
+    rows = visit.followed
     used_up, stale, newest_order = rows.nth(0), rows.nth(1), rows.nth(2)
 
     await expect(rows).to_have_count(42)
@@ -172,6 +175,7 @@ async def test_the_question_says_what_trading_risks_and_what_it_can_add_up_to(
     await expect(question).not_to_contain_text("Dhan itself closes")
     await visit.button("Cancel").click()
     await make_live(place)
+    await come_back(window)
     await expect(window.page.get_by_role("heading", name="Today’s checks")).to_be_visible()
     await window.page.get_by_role("switch").click()
 
@@ -183,7 +187,7 @@ async def test_a_limit_is_tightened_from_the_keyboard_and_shown(
     place: Place, chromium: Chromium
 ) -> None:
     window = await chromium.window("phone")
-    await make(State("", "", (reported(), connected())), [window], place)
+    await make(State("", "", (reported(), connected()), "/account"), [window], place)
     page = window.page
 
     await Keyboard(window).press(page.get_by_text("Tighten a limit"))
@@ -197,6 +201,11 @@ async def test_a_limit_is_tightened_from_the_keyboard_and_shown(
     await window.shoot("states/limits-phone-light")
 
 
+async def come_back(window: Window) -> None:
+    """Somebody looks at the page again."""
+    await window.page.evaluate("window.dispatchEvent(new Event('focus'))")
+
+
 async def make_live(place: Place) -> None:
     """The order workers of a moment later trade real money."""
     for (user,) in await place.sql("select id from auth.users"):
@@ -208,7 +217,7 @@ async def test_the_simulated_login_says_that_it_is_not_dhan_and_axe_finds_nothin
     place: Place, chromium: Chromium, size: Size
 ) -> None:
     window = await chromium.window(size)
-    await make(State("", "", (reported(),)), [window], place)
+    await make(State("", "", (reported(),), "/account"), [window], place)
     visit = Visit(window, place.url, Pointer())
 
     await visit.ask_to_connect()
@@ -224,7 +233,7 @@ async def test_nothing_moves_while_the_page_comes_tag_by_tag(
     windows = [await chromium.window(size) for size in SIZES]
     place.front.dripping = True
 
-    await make(State("", "", (*TRADING, *ORDERS)), windows, place)
+    await make(State("", "", (*TRADING, busy())), windows, place)
 
     assert [await window.shifts() for window in windows] == [[], []]
 
@@ -242,7 +251,7 @@ async def test_a_client_id_that_cannot_be_one_is_stopped_in_the_field(
     place: Place, chromium: Chromium
 ) -> None:
     window = await chromium.window()
-    await make(State("", "", ()), [window], place)
+    await make(State("", "", (), "/account"), [window], place)
     field = window.page.get_by_label("Dhan client id")
 
     for typed in ("", "12ab", "123", "1" * 21, "11 22 33"):

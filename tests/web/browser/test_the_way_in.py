@@ -66,6 +66,7 @@ async def test_a_person_connects_trades_stops_and_leaves_and_no_secret_was_anywh
     (token,) = await place.stored_tokens()
     await seen.look("connected")
 
+    await visit.go_to("Today")
     await visit.ask_to_start()
     await expect(visit.question).to_contain_text("Paper mode.")
     await expect(visit.question).to_contain_text(
@@ -79,9 +80,10 @@ async def test_a_person_connects_trades_stops_and_leaves_and_no_secret_was_anywh
     )
     await expect(visit.orders).to_have_count(1)
     await expect(visit.orders).to_contain_text(f"{decision.action} {decision.symbol}")
-    await expect(visit.orders).to_contain_text(decision.reasoning)
     (order,) = trading.orders()[placed_before:]
-    await expect(visit.orders).to_contain_text(f"Accepted by the broker, order {order.order_id}")
+    await expect(visit.orders).to_contain_text(
+        f"Waits at the exchange: 0 of {int(order.request.quantity)} filled"
+    )
     await seen.look("traded")
 
     await visit.stop_trading()
@@ -93,7 +95,13 @@ async def test_a_person_connects_trades_stops_and_leaves_and_no_secret_was_anywh
     await expect(visit.orders).to_have_count(1)
     assert trading.orders()[placed_before:] == [order]
     await seen.look("switched off")
+    await visit.go_to("History")
+    await expect(visit.followed).to_have_count(1)
+    await expect(visit.followed).to_contain_text(decision.reasoning)
+    await expect(visit.followed).to_contain_text(f"Accepted by the broker, order {order.order_id}")
+    await seen.look("looked back")
 
+    await visit.go_to("Account")
     await visit.disconnect()
     assert await place.stored_tokens() == []
     await seen.look("disconnected")
@@ -108,6 +116,7 @@ async def test_a_person_connects_trades_stops_and_leaves_and_no_secret_was_anywh
     open_to_all = leaks({"the order": order.order_id}, all_of_it)
     assert {
         "the order in the answer to /api/account",
+        "the order in the answer to /api/gateway/stream",
         "the order in a message of ats.executions",
     } <= set(open_to_all)
     assert order.request.client_id == USER.client_id

@@ -12,9 +12,12 @@ from pathlib import Path
 
 import httpx
 
+from ats.gateway.board import FOLLOWED
+from ats.gateway.following import TopicsReader
 from ats.runtime.child import Child
 from bus.connection import KafkaConnection
 from bus.group_offsets import lag
+from bus.metrics import ShellMetrics
 from bus.publisher import Publisher
 from bus.reader import read_topics
 from bus.records import Output, Record, message_output
@@ -106,7 +109,11 @@ async def trading_at(place: Place, home: Path) -> AsyncIterator[Trading]:
         await _publish_ticks(connection)
         workers.start()
         await _until_healthy(workers, metrics)
+        reader = TopicsReader(connection, FOLLOWED, place.gate.board.apply, ShellMetrics())
+        await reader.catch_up(UtcNs(0))
+        following = asyncio.create_task(reader.run(place.gate.server.told))
         yield Trading(place, connection, workers)
+        following.cancel()
     finally:
         await workers.stop(5)
         await broker.stop()

@@ -31,7 +31,7 @@ export default async function Layout({ children }: { children: ReactNode }) {
           Skip to the content
         </a>
         <header className="top">
-          <Link href="/account" prefetch={false} className="brand">
+          <Link href="/today" prefetch={false} className="brand">
             <svg viewBox="0 0 32 32" aria-hidden="true">
               <rect width="32" height="32" rx="8" />
               <path d="M6 22l7-8 5 4 8-10" />

@@ -3,7 +3,11 @@
 import Link from "next/link";
 import { usePathname } from "next/navigation";
 
-const PAGES = [{ path: "/account", name: "Account" }] as const;
+const PAGES = [
+  { path: "/today", name: "Today" },
+  { path: "/history", name: "History" },
+  { path: "/account", name: "Account" },
+] as const;
 
 export function Navigation() {
   const here = usePathname();

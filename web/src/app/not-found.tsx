@@ -8,8 +8,8 @@ export default function NotFound() {
       <div className="card">
         <p>The address may be old, or misspelt.</p>
         <p className="actions">
-          <a href="/account" className="button">
-            Go to your account
+          <a href="/today" className="button">
+            Go to your day
           </a>
         </p>
       </div>

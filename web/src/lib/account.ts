@@ -1,4 +1,4 @@
-// What the account page shows, as the database says it. The shape of public.own_account() in supabase/migrations.
+// What the pages show of an account, as the database says it. The shape of public.own_account() in supabase/migrations.
 import type { Action } from "@/lib/messages";
 
 /** A decision for this account. `market_time` is the market's when it was made. */
@@ -68,6 +68,21 @@ export interface Checks {
   readonly looked_at: string;
 }
 
+/** What halts the user's trading now. */
+export interface Halt {
+  /** The user's own, who alone lifts it. */
+  readonly own: boolean;
+  /** Of all users. */
+  readonly everybody: boolean;
+  /** Positions are closed. */
+  readonly flatten: boolean;
+  /** Closing orders are held back too. */
+  readonly all_orders: boolean;
+  readonly since: string;
+  /** When it ends by itself; null when somebody lifts it. */
+  readonly until: string | null;
+}
+
 export interface Account {
   /** The database's clock: everything about expiry is told from it, never from the browser's. */
   readonly now: string;
@@ -93,6 +108,8 @@ export interface Account {
   readonly limits: OwnLimits | null;
   /** Null when nobody has looked. Looked at with real money only. */
   readonly checks: Checks | null;
+  /** In force now; none while the user may trade. */
+  readonly halts: readonly Halt[];
   /** The newest fifty. */
   readonly orders: readonly Order[];
   /** Of the last week, at most twenty. */

@@ -26,6 +26,6 @@ export function codeOf(error: { code?: string | undefined; name: string; status?
 }
 
 /** To one of our pages, by GET, saying `code` there. */
-export function toPage(page: "account" | "sign-in" | "sign-up", code?: string): NextResponse {
+export function toPage(page: "account" | "sign-in" | "sign-up" | "today", code?: string): NextResponse {
   return NextResponse.redirect(`${environment().appUrl}/${page}${code ? `?notice=${code}` : ""}`, 303);
 }

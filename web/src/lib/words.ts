@@ -61,6 +61,7 @@ const NOTICES: Readonly<Record<string, Notice>> = {
   terms_changed: bad("Mode or limits changed while you were asked, so nothing was switched on. Read them again, then decide."),
   only_tighter: bad("A limit of yours can only become tighter here. Ask the operator to widen it. Nothing was changed."),
   not_a_limit: bad("This is not a number that a limit can have. Nothing was changed."),
+  halts_too_often: bad("You allowed trading again twenty times today. Try again tomorrow. Your account stays stopped."),
   limits_too_often: bad("Your limits were changed fifty times today. Try again tomorrow. Nothing was changed."),
   session_ended: bad("Your session has ended. Sign in again."),
   unexpected: bad("Something went wrong on our side. Nothing was changed. Try again."),

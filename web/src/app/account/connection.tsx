@@ -1,8 +1,8 @@
 // The Dhan account: its state in words, connect, reconnect before the token ends, disconnect.
 "use client";
 import { type FormEvent, type ReactNode, useState } from "react";
-import type { Act } from "@/app/account/view";
-import { type Account, type ConnectionState, connectionState, endsSoon } from "@/lib/account";
+import type { Act } from "@/app/account/use-account";
+import { type Account, type ConnectionState as State, connectionState, endsSoon } from "@/lib/account";
 import { duration, inIndia } from "@/lib/time";
 
 export function ConnectionPart({ account, act }: { account: Account; act: Act }) {
@@ -22,7 +22,7 @@ export function ConnectionPart({ account, act }: { account: Account; act: Act })
     <section aria-labelledby="connection" className="card">
       <div className="head">
         <h2 id="connection">Dhan</h2>
-        <State account={account} />
+        <ConnectionState account={account} />
       </div>
       <Facts account={account} />
       {state === "connected" ? (
@@ -46,7 +46,7 @@ function inNeed(account: Account): boolean {
   return account.token_refused || account.token_doubted || endsSoon(account);
 }
 
-function State({ account }: { account: Account }) {
+export function ConnectionState({ account }: { account: Account }) {
   const state = connectionState(account);
   if (state === "connected") {
     if (account.token_refused) return <span className="badge bad">Refused</span>;
@@ -95,7 +95,7 @@ const REFUSED = "Dhan no longer accepts this connection, so no order is sent. Co
 const DOUBTED =
   "Dhan may have ended this connection: you logged in there again, and we could not store the new one. Connect again before you trade.";
 
-function withoutConnection(state: ConnectionState, expiry: string): string {
+function withoutConnection(state: State, expiry: string): string {
   switch (state) {
     case "connecting":
       return "Connecting: waiting for you to log in at Dhan. It must be done within ten minutes.";

@@ -1,7 +1,7 @@
 // The user's own limits, and a way to tighten one. Only the operator widens one again.
 "use client";
 import { type FormEvent, useState } from "react";
-import type { Act } from "@/app/account/view";
+import type { Act } from "@/app/account/use-account";
 import type { Account } from "@/lib/account";
 import { holding, inRupees, isLeast, LIMITS, NAMES } from "@/lib/limits";
 import { grouped } from "@/lib/money";

@@ -1,4 +1,4 @@
-// The one page of a signed-in user.
+// The connection to Dhan, and the user's limits.
 import { redirect } from "next/navigation";
 import { AccountView } from "@/app/account/view";
 import { NoticeBox } from "@/app/notice";
@@ -30,7 +30,7 @@ export default async function AccountPage({ searchParams }: PageProps<"/account"
       {error ? (
         <NoticeBox notice={wordsOf(databaseProblem(error).code)} />
       ) : (
-        <AccountView first={data as Account} notice={noticeOf(typeof notice === "string" ? notice : undefined)} />
+        <AccountView first={data as Account} told={noticeOf(typeof notice === "string" ? notice : undefined)} />
       )}
     </>
   );

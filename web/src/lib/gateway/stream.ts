@@ -23,6 +23,11 @@ export interface Passing {
 
 export const NOTHING: Live = { status: "connecting", problem: null, day: null };
 
+/** Nothing is known yet, and will be in a moment. */
+export function isWaiting({ day, status, problem }: Live): boolean {
+  return day === null && (status === "connecting" || problem === "gateway_starting");
+}
+
 const KEPT = [
   "snapshot", "feed", "shortlist", "signal", "decision", "prices", "session", "preflight",
   "order", "broker_order", "trade", "position", "exit", "result",

@@ -1,6 +1,6 @@
 // Own orders, newest first, each with the decision that caused it; between them what was not followed.
+import { Side } from "@/app/side";
 import type { Denials, Order } from "@/lib/account";
-import type { Action } from "@/lib/messages";
 import { clock, inIndia } from "@/lib/time";
 import { failureInWords } from "@/lib/words";
 
@@ -9,7 +9,7 @@ interface Props {
   denials: readonly Denials[];
 }
 
-export function OrdersPart({ orders, denials }: Props) {
+export function FollowedPart({ orders, denials }: Props) {
   const rows = [
     ...orders.map((order) => ({ at: order.market_time, row: <OrderRow key={order.id} order={order} /> })),
     ...denials.map((denied) => ({
@@ -23,13 +23,7 @@ export function OrdersPart({ orders, denials }: Props) {
         <h2 id="orders">Your orders</h2>
         {rows.length > 0 && <span className="soft">Market time</span>}
       </div>
-      <div aria-live="polite" aria-relevant="additions">
-        {rows.length === 0 ? (
-          <p className="soft">None yet. They appear here by themselves.</p>
-        ) : (
-          <ul className="orders">{rows.map(({ row }) => row)}</ul>
-        )}
-      </div>
+      {rows.length === 0 ? <p className="soft">None yet. What was ordered for you, and what was not, appears here with its reason.</p> : <ul className="orders">{rows.map(({ row }) => row)}</ul>}
     </section>
   );
 }
@@ -38,7 +32,7 @@ function OrderRow({ order }: { order: Order }) {
   return (
     <li>
       <h3>
-        <Side action={order.action} /> {order.symbol}
+        <Side side={order.action} /> {order.symbol}
       </h3>
       <time dateTime={order.market_time}>{inIndia(order.market_time)}</time>
       <p className={order.status === "SUCCESS" ? "outcome good" : "outcome bad"}>{outcomeInWords(order)}</p>
@@ -54,7 +48,7 @@ function DenialsRow({ denials }: { denials: Denials }) {
     <li>
       {count === 1 && newest ? (
         <h3>
-          <Side action={newest.action} /> {newest.symbol}
+          <Side side={newest.action} /> {newest.symbol}
         </h3>
       ) : (
         <h3>{count} decisions not followed</h3>
@@ -72,7 +66,7 @@ function DenialsRow({ denials }: { denials: Denials }) {
               <li key={one.decision_id}>
                 <time dateTime={one.market_time}>{clock(one.market_time)}</time>
                 <span>
-                  <Side action={one.action} /> {one.symbol}
+                  <Side side={one.action} /> {one.symbol}
                 </span>
               </li>
             ))}
@@ -81,10 +75,6 @@ function DenialsRow({ denials }: { denials: Denials }) {
       )}
     </li>
   );
-}
-
-function Side({ action }: { action: Action }) {
-  return <span className={`side ${action.toLowerCase()}`}>{action}</span>;
 }
 
 function outcomeInWords({ status, dhan_order_id, failure_reason, corrected_at }: Order): string {

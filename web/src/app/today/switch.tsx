@@ -1,12 +1,13 @@
 // The trading switch. It shows what the database says; turning on asks once, turning off is immediate.
 "use client";
-import { useRef, useState } from "react";
-import { limitsInWords, modeName, whatItMeans } from "@/app/account/mode";
-import type { Act } from "@/app/account/view";
+import { type ReactNode, useRef, useState } from "react";
+import { limitsInWords, modeName, whatItMeans } from "@/app/today/mode";
+import type { Act } from "@/app/account/use-account";
 import { type Account, connectionState, type Platform } from "@/lib/account";
 import { haltInWords } from "@/lib/words";
 
-export function SwitchPart({ account, act }: { account: Account; act: Act }) {
+/** `children` stand below the switch. */
+export function SwitchPart({ account, act, children }: { account: Account; act: Act; children: ReactNode }) {
   const question = useRef<HTMLDialogElement>(null);
   const heading = useRef<HTMLHeadingElement>(null);
   const [busy, setBusy] = useState(false);
@@ -56,6 +57,7 @@ export function SwitchPart({ account, act }: { account: Account; act: Act }) {
       <p className={idle ? "facts warn" : "facts"} id="trading-state">
         {idle ?? switchInWords(account)}
       </p>
+      {children}
       <dialog ref={question} aria-labelledby="question">
         <h3 id="question" ref={heading} tabIndex={-1}>
           Start trading with {connection?.client_id}?
@@ -107,6 +109,8 @@ function whyIdle(account: Account): string | null {
   if (platform === null || !platform.alive) return "On, but no order worker is running. No order is placed until one is.";
   if (!platform.admits_this_account && platform.mode === "family") return "On, but your account is not declared as a member of the operator's family. No order is placed.";
   if (!platform.admits_this_account) return "On, but this mode does not trade your account. No order is placed.";
+  if (account.halts.some(({ own }) => own)) return "On, but you stopped your account. No position is opened until you allow it again.";
+  if (account.halts.some(({ everybody }) => !everybody)) return "On, but your account is halted. No position is opened until the halt ends.";
   if (platform.halted) return haltInWords(platform.halted);
   if (usedUp) return `On, but the day's ${platform.max_orders_per_day} orders are used up. Only closing orders are placed.`;
   return null;
