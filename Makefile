@@ -101,9 +101,14 @@ docs: docs-reference ## the documentation as a site in build/site
 docs-serve: docs-reference ## the same on http://127.0.0.1:8000, built anew when a page changes
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
 
+# Not compiled to bytecode: that takes as long as the rest, of which the notebook imports a part.
+$(VENV)/notebook.stamp: $(VENV)/dev.stamp requirements/notebook.lock
+	@$(BIN)/python $(VISIBLY) "installing marimo (52 MB to fetch)" \
+	  $(BIN)/python -m pip install --no-compile --upgrade --require-hashes --no-deps --target $(VENV)/notebook -r requirements/notebook.lock
+	@touch $@
+
 .PHONY: notebook
-notebook: $(VENV)/dev.stamp requirements/notebook.lock ## install marimo, for the notebook of clients/examples, beside everything else (190 MB)
-	$(BIN)/python -m pip install --quiet --upgrade --require-hashes --no-deps --target $(VENV)/notebook -r requirements/notebook.lock
+notebook: $(VENV)/notebook.stamp ## install marimo, for the notebook of clients/examples, beside everything else (190 MB)
 
 .PHONY: bench-peers
 bench-peers: $(VENV)/dev.stamp requirements/bench.lock ## install what benchmarks compare with, beside everything else
