@@ -9,12 +9,13 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from ats_client import Reader, TopicMissing, load_cursor, save_cursor
+from ats_client import CursorAhead, Reader, TopicMissing, load_cursor, save_cursor
 from ats_client.base import Message
 from ats_client.messages import Candle, Decision, Execution
 from bus.connection import KafkaConnection
+from bus.exact import delete_before
 from bus.publisher import Publisher
-from bus.records import Output
+from bus.records import Output, TopicPartition
 from schemas.messages import Decision as OurDecision
 from schemas.topics import DECISIONS
 from schemas.units import UtcNs
@@ -65,6 +66,46 @@ async def test_a_cursor_kept_in_a_file_goes_on_after_the_message_that_was_handle
     assert since is not None
     async with Reader(servers, Decision, since=since, until_end=True) as reader:
         assert await ids(reader, symbol) == [three[2].id]
+
+
+async def test_a_cursor_beyond_the_end_is_refused_as_it_is_of_other_records(servers: str) -> None:
+    async with Reader(servers, Decision, until_end=True) as reader:
+        end = reader.cursor["ats.decisions"][0]
+
+    with pytest.raises(CursorAhead, match=rf"ats\.decisions-0 ends at {end}, not at {end + 1}"):
+        async with Reader(servers, Decision, since={"ats.decisions": {0: end + 1}}):
+            pass
+
+
+async def test_a_huge_record_that_is_no_message_is_told_of_in_a_short_line(
+    servers: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Reader(servers, Decision, since="end") as reader:
+        since = reader.cursor
+    async with Publisher(KafkaConnection(servers)) as publisher:
+        await publisher.send_and_wait(Output(DECISIONS, b"k", b"x" * 900_000, 0))
+
+    async with Reader(servers, Decision, since=since, until_end=True) as reader:
+        assert [each async for each in reader] == []
+
+    assert reader.unreadable == 1
+    assert [len(each.getMessage()) < 300 for each in caplog.records] == [True]
+
+
+async def test_what_retention_took_from_behind_a_cursor_is_told(
+    servers: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    (gone, left), symbol = decisions(2)
+    async with Reader(servers, Decision, since="end") as reader:
+        since = reader.cursor
+    await write(servers, gone, left)
+    place, first = TopicPartition("ats.decisions", 0), since["ats.decisions"][0]
+    await delete_before(KafkaConnection(servers), {place: first + 1})
+
+    async with Reader(servers, Decision, since=since, until_end=True) as reader:
+        assert await ids(reader, symbol) == [left.id]
+
+    assert f"ats.decisions-0: {first} to {first} are gone" in caplog.text
 
 
 async def test_reading_since_a_moment_begins_with_what_was_written_from_then_on(

@@ -32,6 +32,10 @@ class TopicMissing(LookupError):
     """The cluster lacks these topics: is it ATS's, and has ATS run once?"""
 
 
+class CursorAhead(LookupError):
+    """A topic ends before the cursor: it was made anew. Begin with `since="start"`, or a moment."""
+
+
 @dataclass(frozen=True, slots=True)
 class Record(Generic[M]):
     """One message and where it stands.
@@ -104,6 +108,7 @@ class Reader(Generic[M]):
 
         Raises:
             TopicMissing: a topic is not there.
+            CursorAhead: `since` is a cursor, and of another cluster or of topics made anew.
             aiokafka.errors.KafkaConnectionError: no broker answers.
         """
         partitions = await self._partitions()
@@ -175,7 +180,8 @@ class Reader(Generic[M]):
             message = self._kinds[row.topic].model_validate_json(value)
         except ValidationError as error:
             self.unreadable += 1
-            log.warning("%s-%s@%s: %s", row.topic, row.partition, row.offset, error.errors()[0])
+            why = error.errors(include_url=False, include_input=False)[0]  # the input may be MBs
+            log.warning("%s-%s@%s: %s", row.topic, row.partition, row.offset, why)
             return None
         if self._day is not None and day_of(message.event_time) != self._day:
             return None
@@ -191,9 +197,14 @@ class Reader(Generic[M]):
         consumer.assign(partitions)  # last: a fetch would hold every question up
         for partition in partitions:
             place, end = Place(*partition), ends[partition]
-            begin = begins[partition] if offsets is None else offsets.get(place, end)
-            self._ends[place], self._next[place] = end, max(begin, begins[partition])
-            consumer.seek(partition, self._next[place])
+            wanted = begins[partition] if offsets is None else offsets.get(place, end)
+            if wanted > end:
+                raise CursorAhead(f"{place.topic}-{place.partition} ends at {end}, not at {wanted}")
+            begin = max(wanted, begins[partition])
+            if offsets and wanted < begin:
+                log.warning("%s-%s: %s to %s are gone", *place, wanted, begin - 1)
+            self._ends[place], self._next[place] = end, begin
+            consumer.seek(partition, begin)
 
     async def _partitions(self) -> list[TopicPartition]:
         shared = signature(AIOKafkaAdminClient).parameters.keys() & self._options.keys()
