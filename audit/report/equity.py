@@ -65,19 +65,22 @@ class _Holdings:
     def __init__(self) -> None:
         self.prices: dict[InstrumentId, int] = {}
         self._cash = 0
-        self._net: dict[tuple[UserId, InstrumentId], int] = defaultdict(int)
+        self._held: dict[tuple[UserId, InstrumentId], int] = defaultdict(int)
+        self._net: dict[InstrumentId, int] = defaultdict(int)  # of all users
+        self._gross: dict[InstrumentId, int] = defaultdict(int)  # long and short together
 
     def fill(self, trade: Trade) -> None:
         fill = trade.fill
         units = int(fill.quantity) if fill.side is Side.BUY else -fill.quantity
-        self._net[trade.user_id, fill.instrument] += units
+        before = self._held[trade.user_id, fill.instrument]
+        self._held[trade.user_id, fill.instrument] = before + units
+        self._net[fill.instrument] += units
+        self._gross[fill.instrument] += abs(before + units) - abs(before)
         self._cash -= units * fill.price
         self.prices[fill.instrument] = int(fill.price)
 
     def point(self, moment: UtcNs) -> Point:
-        worth = exposure = 0
-        for (_, instrument), units in self._net.items():
-            price = self.prices[instrument]
-            worth += units * price
-            exposure += abs(units) * price
+        prices = self.prices
+        worth = sum(units * prices[each] for each, units in self._net.items())
+        exposure = sum(units * prices[each] for each, units in self._gross.items())
         return Point(moment, self._cash + worth, exposure)

@@ -1,7 +1,7 @@
 """The few figures that sum a day up. Pure.
 
 Of closed positions, in paise after charges. They agree with those of `quantstats` 0.0.86, where it
-has them (`tests/audit/test_report_figures.py`).
+has them (`tests/audit/test_report.py`).
 """
 
 from __future__ import annotations

@@ -47,9 +47,7 @@ def incidents_of(record: DayRecord) -> list[Incident]:
         *_counted("order", (_order(each) for each in record.of(Execution) if _ended(each))),
         *_bare(record.written(Position)),
         *_differing(record),
-        *_counted(
-            "dead letter", (f"{each.topic}: {each.reason}" for each in record.of(DeadLetter))
-        ),
+        *_counted("dead letter", map(_unreadable, record.of(DeadLetter))),
     ]
 
 

@@ -123,14 +123,7 @@ def _points(value: float | None) -> str:
 
 def _table(label: str, head: Sequence[str], rows: Iterable[Iterable[_Cell]]) -> str:
     names = "".join(f"<th scope=col>{escape(each)}</th>" for each in head)
-    lines = "".join(
-        "<tr>"
-        + "".join(
-            f"<td{f' class={each.kind}' if each.kind else ''}>{each.html}</td>" for each in row
-        )
-        + "</tr>\n"
-        for row in rows
-    )
+    lines = "".join(f"<tr>{''.join(map(_cell, row))}</tr>\n" for row in rows)
     return scrolled(f"<table><thead><tr>{names}</tr></thead><tbody>{lines}</tbody></table>", label)
 
 

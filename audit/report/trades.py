@@ -96,16 +96,17 @@ def _charges(
         holding: estimated([each.fill for each in fills], holding.day, rates)
         for holding, fills in holdings.items()
     }
-    by_user: dict[UserId, list[Trade]] = defaultdict(list)
-    for holding, fills in holdings.items():
-        by_user[holding.user] += fills
+    by_user: dict[UserId, list[Holding]] = defaultdict(list)
+    for holding in holdings:
+        by_user[holding.user].append(holding)
     found = dict[Holding, float | None]()
-    for user, fills in by_user.items():
-        bill = billed([each.fill for each in fills], fills[0].trading_date, rates)
-        own = {holding: cost for holding, cost in alone.items() if holding.user == user}
-        whole = sum(cost or 0 for cost in own.values())
+    for own in by_user.values():
+        fills = [each.fill for holding in own for each in holdings[holding]]
+        bill = billed(fills, own[0].day, rates)
+        whole = sum(alone[holding] or 0 for holding in own)
         scale = bill / whole if bill is not None and whole else 1.0
-        for holding, cost in own.items():
+        for holding in own:
+            cost = alone[holding]
             found[holding] = None if cost is None else cost * scale
     return found
 

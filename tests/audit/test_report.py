@@ -116,6 +116,16 @@ def test_what_is_sold_short_stands_in_the_market_too() -> None:
     assert [each.value for each in report.course[1:4]] == [-800, -300, -1_800]
 
 
+def test_one_user_long_and_another_short_stand_in_the_market_both_and_earn_nothing() -> None:
+    both = [a_trade(1, Side.BUY, 10, 10_000, 1), a_trade(1, Side.SELL, 10, 10_000, 1, user=BOB)]
+    bars = [each for each in the_day() if isinstance(each, Candle)]
+
+    report = report_of(recorded([*bars, *both], None), RATES)
+
+    assert report.most_exposed == 2 * 102_200
+    assert {each.value for each in report.course} == {0}
+
+
 def test_what_a_leg_opened_beyond_its_entry_is_no_order_of_ours() -> None:
     name = next(each for each in the_day() if isinstance(each, OrderIntent)).dhan_correlation_id
     day = [*the_day(), a_trade(7, Side.SELL, 3, 10_220, 5, name=name)]
