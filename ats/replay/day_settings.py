@@ -221,9 +221,17 @@ def _as(kind: Any, told: Mapping[str, JsonValue], name: str, otherwise: T) -> T:
     except (ValidationError, TypeError) as error:
         raise Misconfigured(
             f"the record's {name} cannot be read by this version of ATS; take the one that made "
-            f"the record ({error})"
+            f"the record ({_in_a_line(error)})"
         ) from None
     return read
+
+
+def _in_a_line(error: ValidationError | TypeError) -> str:
+    if isinstance(error, TypeError):
+        return str(error)
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    place = ".".join(map(str, first["loc"]))
+    return f"{place}: {first['msg']}" if place else str(first["msg"])
 
 
 def _object(value: JsonValue | None) -> Mapping[str, JsonValue]:

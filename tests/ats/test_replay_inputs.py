@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ats.replay.day_settings import DaySettings, day_settings
 from ats.replay.inputs import calendar_for, inputs_here, read_instruments, told_by
 from ats.services import calendars
 from ats.services.manifests.common import instruments_of
@@ -18,7 +19,7 @@ from audit.manifest import RecordedManifest
 from dhan.instruments import Master
 from schemas.calendar import EVERY_DAY, Calendar
 from schemas.calendar_file import exchange_calendar
-from schemas.errors import TryLater
+from schemas.errors import Misconfigured, TryLater
 from schemas.ids import derive
 from schemas.manifest import Inputs
 from schemas.units import Quantity, UtcNs
@@ -87,6 +88,25 @@ async def test_the_record_says_which_shares_close_in_an_auction_and_no_master_is
     assert (await calendar_for(told, settings)).auction_shares == shares
     with pytest.raises(TryLater):
         await calendar_for(a_record(here()), settings)
+
+
+@pytest.mark.parametrize(
+    ("service", "name", "value"),
+    [
+        ("streams", "calendar", {"regular": [1]}),
+        ("streams", "timeframes", 5),
+        ("agents", "decisions", {"limits": {"cooldown": "soon"}}),
+        ("executors", "user_limits", {"nobody": {}}),
+        ("executors", "square_off", {"clock": 2**70}),
+    ],
+)
+def test_what_another_build_wrote_and_nobody_here_understands_is_refused_in_one_line(
+    service: str, name: str, value: Any
+) -> None:
+    with pytest.raises(Misconfigured, match="this version of ATS") as refused:
+        day_settings(a_record({service: {name: value}}), DaySettings())
+
+    assert "\n" not in str(refused.value)
 
 
 def test_another_prompt_is_named_and_another_build_only_noted() -> None:
