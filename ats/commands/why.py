@@ -30,6 +30,7 @@ from schemas.messages import Decision, OrderIntent
 from schemas.units import NS_PER_SECOND, UtcNs
 
 LONGEST: Final = 600  # characters of one detail that a person is shown; JSON has the whole
+LONGEST_NAME: Final = 200  # characters; ids of ours have 36, a broker's words at most 100
 MOST_MEANT: Final = 5  # ids that a part of one may stand for, in a message
 
 
@@ -47,6 +48,13 @@ class WhyOptions:
     as_json: bool
     html: Path | None = None
     demo: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Raises Misconfigured where no id can be meant: too long, or bytes that are no text."""
+        if len(self.name) > LONGEST_NAME or any(map(_is_no_text, self.name)):
+            raise Misconfigured(
+                f"{self.name[:PREFIX]!r}… is no id: give at most {LONGEST_NAME} characters of text"
+            )
 
 
 class Source(Protocol):
@@ -97,6 +105,11 @@ async def run(options: WhyOptions, now: UtcNs, source_of: OpenSource) -> None:
         sys.stdout.write(as_json(story, told) + "\n")
     else:
         Console().print(tree(story, told), soft_wrap=True)
+
+
+def _is_no_text(character: str) -> bool:
+    """Whether it stands for a byte of the command line that is no UTF-8."""
+    return "\ud800" <= character <= "\udfff"
 
 
 def _write(path: Path, text: str) -> None:

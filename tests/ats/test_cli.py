@@ -80,6 +80,8 @@ def test_every_command_of_the_contract_is_there() -> None:
         (["db", "migrate"], "SUPABASE_DB_URL"),
         (["tail", "ats.nonsense"], "KAFKA_BOOTSTRAP_SERVERS"),
         (["demo", "--speed", "fast"], "--speed"),
+        (["why", "a" * 100_000], "is no id"),
+        (["why", "\udcff"], "is no id"),
         (["replay", "2026-11-20", "--speed", "60x"], "--into"),
         (["demo", "--check-candles"], "--market"),
         (["demo", "--market", "nowhere.csv"], "nowhere.csv"),
