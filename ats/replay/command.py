@@ -38,6 +38,7 @@ async def run(options: ReplayOptions) -> int:
         if options.into:
             await _write_again(options, source, tell)
             return exit_codes.DONE
+        source.check_holds(options.first, options.last)
         computed, inputs = await recorded_inputs(
             source.connection, options.first, options.last, source.settings
         )

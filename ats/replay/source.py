@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Final
 
@@ -21,14 +22,28 @@ from schemas.errors import Misconfigured
 
 # of a demo, whoever looks at it: its market is open every day, and its clock is the market's
 DEMO: Final = {"ats_calendar": SIMULATED_CALENDAR, "ats_clock": "market", "ats_news": "sample"}
+MOST_NAMED: Final = 5  # days of an archive in a message
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A cluster or an archive with a record, and the settings for it."""
+    """A cluster or an archive with a record, and the settings for it.
+
+    Attributes:
+        days: Of an archive those that it holds; a cluster does not say.
+    """
 
     connection: Topics
     settings: Settings
+    days: tuple[date, ...] = ()
+
+    def check_holds(self, first: date, last: date) -> None:
+        """Raises Misconfigured where it is an archive without any of these days."""
+        if self.days and not any(first <= day <= last for day in self.days):
+            held = ", ".join(day.isoformat() for day in self.days[:MOST_NAMED])
+            more = ", …" if len(self.days) > MOST_NAMED else ""
+            wanted = f"{first}" if first == last else f"{first} to {last}"
+            raise Misconfigured(f"the archive holds {held}{more} and nothing of {wanted}")
 
     @property
     def kafka(self) -> KafkaConnection:
@@ -64,7 +79,8 @@ async def recorded_by(
         from audit.archive.stored import open_archive  # noqa: PLC0415  # pyarrow is not everywhere
 
         stored = open_archive(archive)
-        yield Source(stored, load(**DEMO) if stored.of_demo else settings)
+        held = tuple(each.manifest.day for each in stored.days)
+        yield Source(stored, load(**DEMO) if stored.of_demo else settings, held)
         return
     if kept is None:
         demo = None if settings.kafka_bootstrap_servers else running(settings.ats_state_dir)

@@ -85,6 +85,7 @@ async def run(options: WhatIfOptions) -> int:
     """
     tell = Console(stderr=True)
     async with recorded_by(options.replay.demo, tell, options.replay.archive) as source:
+        source.check_holds(options.replay.first, options.replay.last)
         before = await recorded_settings(source, options.replay)
         after = changed(before, options.changes)
         line = options.changes.model or before.model or source.settings.ats_model

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,13 @@ import pytest
 
 from ats.replay.day_settings import DaySettings, day_settings
 from ats.replay.inputs import calendar_for, inputs_here, read_instruments, told_by
+from ats.replay.source import Source
 from ats.services import calendars
 from ats.services.manifests.common import instruments_of
 from ats.services.streams import computed_under
 from ats.settings import Settings
 from audit.manifest import RecordedManifest
+from bus.connection import KafkaConnection
 from dhan.instruments import Master
 from schemas.calendar import EVERY_DAY, Calendar
 from schemas.calendar_file import exchange_calendar
@@ -88,6 +90,14 @@ async def test_the_record_says_which_shares_close_in_an_auction_and_no_master_is
     assert (await calendar_for(told, settings)).auction_shares == shares
     with pytest.raises(TryLater):
         await calendar_for(a_record(here()), settings)
+
+
+def test_an_archive_without_the_day_says_which_days_it_holds() -> None:
+    source = Source(KafkaConnection("nowhere:1"), Settings(_env_file=None), (DAY,))
+
+    source.check_holds(DAY, DAY)
+    with pytest.raises(Misconfigured, match="holds 2026-11-20 and nothing of 2026-11-21"):
+        source.check_holds(DAY + timedelta(days=1), DAY + timedelta(days=1))
 
 
 @pytest.mark.parametrize(
