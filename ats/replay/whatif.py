@@ -223,10 +223,10 @@ async def agreed(options: WhatIfOptions, has_key: bool, bill: Bill, tell: Consol
         say(tell, f"{bill_sentence(bill)}. Its key is not set, so it cannot be asked.")
         return False
     say(tell, f"{bill_sentence(bill)}. Ask? [y/N]")
-    return (await _typed()).strip().lower() in YES
+    return (await typed_line()).strip().lower() in YES
 
 
-async def _typed() -> str:
+async def typed_line() -> str:
     """A line from the terminal. Not read in a thread: Ctrl-C would wait until the line has come."""
     loop, there = asyncio.get_running_loop(), asyncio.Event()
     loop.add_reader(sys.stdin, there.set)

@@ -20,7 +20,7 @@ from ats.replay.changes import Changes, changed
 from ats.replay.day_settings import DaySettings
 from ats.replay.options import ReplayOptions
 from ats.replay.source import Source, recorded_by
-from ats.replay.whatif import ANSWERS, YES, recorded_settings
+from ats.replay.whatif import ANSWERS, YES, recorded_settings, typed_line
 from ats.replay.whatif_show import say
 from ats.runtime import exit_codes
 from ats.scorecard.evaluate_show import Evaluated, Way, as_json, show
@@ -135,7 +135,7 @@ class _Days:
                 )
             judged = [await way.judge(day, self.kept) for way in ways]
         bills = [self._bill(each, settings) for each, settings in zip(judged, after, strict=True)]
-        if not any(bill.now for bill in bills) or not await self._agreed(bills):
+        if not any(bill.now for bill in bills) or not await self.agreed(bills):
             return judged
         return [
             await self._asked(way, day, settings, bill) if bill.now else known
@@ -153,7 +153,7 @@ class _Days:
             prompts=after.prompts,
         )
 
-    async def _agreed(self, bills: Sequence[Bill]) -> bool:
+    async def agreed(self, bills: Sequence[Bill]) -> bool:
         """Whether models may be asked, after it was said what that costs."""
         for path, bill in zip(self.options.prompts, bills, strict=True):
             say(self.tell, f"{path.name}: {bill_sentence(bill)}")
@@ -169,8 +169,7 @@ class _Days:
             say(self.tell, "The model's key is not set, so it cannot be asked.")
             return False
         say(self.tell, "Ask? [y/N]")
-        answer = await asyncio.to_thread(sys.stdin.readline)
-        return answer.strip().lower() in YES
+        return (await typed_line()).strip().lower() in YES
 
     async def _asked(
         self, way: WhatIf, day: RecordedDay, after: DaySettings, bill: Bill

@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from rich.console import Console
 
 from ats.replay.options import ReplayOptions
-from ats.scorecard.evaluate import EvaluateOptions, names_of, run
+from ats.scorecard.evaluate import EvaluateOptions, _Days, names_of, run
 from audit.scorecard.forecasts import Forecast, Recorded, forecasts_of
 from audit.scorecard.paired import paired
 from audit.scorecard.prices import Prices
+from audit.whatif.asking import Bill
 from bus.connection import KafkaConnection
 from schemas.errors import Misconfigured
 from schemas.market import Action
 from schemas.messages import Candle, Decision, Signal
+from schemas.units import Paise
 from tests.audit.recorded_day import ScriptedModel, a_recorded_day
 from tests.audit.scorecard_days import at_once, walks
 from tests.audit.test_replay_command import DAY, a_tape, write
@@ -153,3 +157,33 @@ def test_two_prompts_of_one_file_name_are_told_apart() -> None:
 
     assert names_of(paths) == ["old/commander.toml", "new/commander.toml"]
     assert names_of(paths[:1]) == ["as recorded", "commander.toml"]
+
+
+class _Asked:
+    """A model with a key."""
+
+    def has_key(self, _: object) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("line", "agreed"),
+    [("y\n", True), ("yes\n", True), ("nay\n", False), ("\n", False), ("", False)],
+)
+async def test_nothing_but_a_yes_lets_a_prompt_be_asked(
+    line: str, agreed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def typed() -> str:
+        return line
+
+    monkeypatch.setattr("ats.scorecard.evaluate.typed_line", typed)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    day = ReplayOptions(DAY, DAY, verify=False, demo=None, as_json=True)
+    options = EvaluateOptions(day, (Path("a.toml"),))
+    unused: Any = None
+    source: Any = SimpleNamespace(settings=None)
+    asked: Any = _Asked()
+    days = _Days(options, source, unused, asked, unused, Console(stderr=True))
+
+    assert await days.agreed([Bill("m", 1, 0, Paise(5))]) is agreed
