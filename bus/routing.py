@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bus.records import Output, Record, partition_for
 from schemas.errors import Misconfigured
-from schemas.lineage import HEADER, Cause
+from schemas.lineage import HEADER, header_value
 from schemas.topics import PartitionPlan, Topic
 
 
@@ -31,25 +31,26 @@ class Router:
                 checked that it exists.
         """
         counts: dict[str, int] = {}
-        for output in outputs:
-            name = output.topic.name
+        offset, family = record.offset, self._sources[record.topic].family
+        for topic, key, value, named, headers in outputs:
+            name = topic.name
             nth = counts.get(name)
             if nth is None:
                 nth = 0
                 self._check(record, name)
             counts[name] = nth + 1
-            headers = (*output.headers, (HEADER, Cause(record.offset, nth).encode()))
-            yield Output(
-                output.topic, output.key, output.value, self._partition(record, output), headers
-            )
+            if named is not None:
+                partition = named
+            elif topic.family is family:
+                partition = record.partition
+            else:
+                output = Output(topic, key, value)
+                partition = partition_for(output, topic.partitions(self._plan))
+            cause = (HEADER, header_value(offset, nth))
+            yield Output(topic, key, value, partition, (*headers, cause) if headers else (cause,))
 
     def _check(self, record: Record, topic: str) -> None:
         if topic not in self._outputs:
             raise Misconfigured(
                 f"{record} caused an output for {topic}; add that topic to the service's outputs"
             )
-
-    def _partition(self, record: Record, output: Output) -> int:
-        if output.partition is None and output.topic.family is self._sources[record.topic].family:
-            return record.partition
-        return partition_for(output, output.topic.partitions(self._plan))

@@ -16,6 +16,11 @@ from schemas.errors import Unreadable
 HEADER: Final = "ats-cause"
 
 
+def header_value(offset: int, nth: int) -> bytes:
+    """A cause as its record header has it. Thousands are written at once, without a `Cause`."""
+    return b"%d:%d" % (offset, nth)
+
+
 class Cause(NamedTuple):
     """`nth` counts the outputs that one record caused on one topic, from 0."""
 
@@ -24,7 +29,7 @@ class Cause(NamedTuple):
 
     def encode(self) -> bytes:
         """The value of the record header, `OFFSET:NTH`."""
-        return b"%d:%d" % self
+        return header_value(self.offset, self.nth)
 
     @classmethod
     def decode(cls, value: bytes) -> Cause:

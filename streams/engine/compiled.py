@@ -36,6 +36,7 @@ _SOURCES: Final = (
     "streams/engine/kernels.py",
     "streams/engine/lanes.py",
     "streams/engine/layout.py",
+    "streams/engine/named_values.py",
     "streams/engine/session_indicators.py",
     "streams/engine/tables.py",
     "streams/engine/volume_profile.py",

@@ -15,7 +15,7 @@ from bus.records import Output, Record
 from schemas import history, ticks
 from schemas.market import Timeframe
 from schemas.units import IST, UtcNs
-from streams.engine import snapshot
+from streams.engine import named_values, snapshot
 from streams.engine.compiled import StructArray
 from streams.engine.compiling import Compiled, watched
 from streams.engine.engine import HISTORICAL_BAR, Engine
@@ -76,3 +76,4 @@ def warm_up(tell: Callable[[Compiled], None] = lambda _: None) -> None:
     with watched(tell):
         engine.seed(np.zeros(0, HISTORICAL_BAR))
         engine.process(ticks.Batch(moment, moment, 0, rows))
+        named_values.warm_up()

@@ -24,6 +24,7 @@ from streams.engine.closed_bars import END, INSTRUMENT, TIMEFRAME, ClosedBars
 from streams.engine.compiled import FloatArray, IntArray
 from streams.engine.engine import Engine
 from streams.engine.layout import AT
+from streams.engine.named_values import NamedValues
 from streams.engine.rule_runner import RuleHit
 
 # Fields in the order of the alphabet, as canonical bytes have them.
@@ -48,6 +49,7 @@ CONTEXT: Final = (
     "supertrend_direction", "vwap", "opening_range_high", "opening_range_low", "pivot",
 )  # fmt: skip
 _SEED: Final = sha1(NAMESPACE.bytes, usedforsecurity=False)
+_HEX: Final = np.setdiff1d(np.arange(36), (8, 13, 18, 23))  # places between the dashes
 _CHUNK: Final = 128  # bars whose messages are made at once
 
 
@@ -60,18 +62,22 @@ class Writer:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._timeframes = [timeframe.encode() for timeframe in engine.config.timeframes]
-        self._columns = sorted(
-            name for indicator in engine.config.indicators for name in COLUMNS_OF[indicator]
-        )
-        self._places = [AT[name] for name in self._columns]
-        self._context = [name for name in CONTEXT if name in PRICES or name in self._columns]
+        columns = [
+            (name, AT[name])
+            for indicator in engine.config.indicators
+            for name in COLUMNS_OF[indicator]
+        ]
+        known = {*PRICES, *(name for name, _ in columns)}
+        self._context = [name for name in CONTEXT if name in known]
         self._context_places = [AT[name] for name in self._context]
         self._rules = {
             rule.key: (rule.name.encode(), orjson.dumps(rule.name)) for rule in engine.rules
         }
         self._instruments: list[bytes] = []
+        # of each timeframe, once where all have the same
         places = range(len(engine.config.timeframes)) if engine.talib.windows else ()
-        self._talib = [engine.talib.published(place, engine.kept) for place in places]
+        talib = [engine.talib.published(place, engine.kept) for place in places]
+        self._named = [NamedValues([*columns, *more]) for more in (talib if any(talib) else [[]])]
 
     def outputs(self, closed: ClosedBars, hits: Sequence[RuleHit]) -> Iterable[Output]:
         """Everything one record caused.
@@ -96,22 +102,24 @@ class Writer:
             closed.values[places, AT["close"]].astype("i8").tolist(),
         )
         around = closed.values[np.ix_(places, self._context_places)].tolist()
+        about = [self._about(fact) for fact in facts]
+        names = [self._rules[hit.rule.key] for hit in hits]
+        ids = identities(
+            [b"signal|%b|%b" % (name, what) for (name, _), what in zip(names, about, strict=True)]
+        )
+        causes = identities([b"indicators|" + what for what in about])
         outputs = []
-        for hit, fact, price, values in zip(hits, facts, close, around, strict=True):
+        for nth, (hit, fact, values) in enumerate(zip(hits, facts, around, strict=True)):
             instrument, timeframe = (
-                self._instrument(fact[INSTRUMENT]),
+                self._instruments[fact[INSTRUMENT]],
                 self._timeframes[fact[TIMEFRAME]],
             )
-            end = fact[END]
-            about = b"%b|%b|%d" % (instrument, timeframe, end)
-            name, quoted = self._rules[hit.rule.key]
             features = dict(zip(self._context, values, strict=True)) | hit.features
             finite = {feature: value for feature, value in features.items() if math.isfinite(value)}
-            id_ = identity(b"signal|%b|%b" % (name, about))
             value = _SIGNAL % (
-                identity(b"indicators|" + about), id_, hit.direction.encode(), end,
-                orjson.dumps(finite, option=orjson.OPT_SORT_KEYS), id_, instrument, price, quoted,
-                timeframe,
+                causes[nth], ids[nth], hit.direction.encode(), fact[END],
+                orjson.dumps(finite, option=orjson.OPT_SORT_KEYS), ids[nth], instrument, close[nth],
+                names[nth][1], timeframe,
             )  # fmt: skip
             outputs.append(Output(SIGNALS, instrument, value))
         return outputs
@@ -124,28 +132,42 @@ class Writer:
 
     def _chunk(self, facts: IntArray, values: FloatArray) -> Iterator[Output]:
         prices = values[:, : len(PRICES)].astype("i8").tolist()
-        columns = values[:, self._places].tolist()
-        for nth, (fact, price, row) in enumerate(zip(facts.tolist(), prices, columns, strict=True)):
+        rows = facts.tolist()
+        about = [self._about(fact) for fact in rows]
+        ids = identities([b"candle|" + what for what in about])
+        others = identities([b"indicators|" + what for what in about])
+        published = self._published(facts, values)
+        for fact, price, id_, other, named in zip(
+            rows, prices, ids, others, published, strict=True
+        ):
             number, place, start, end, ticks, complete = fact
             open_, high, low, close, volume = price
-            instrument, timeframe = self._instrument(number), self._timeframes[place]
-            about = b"%b|%b|%d" % (instrument, timeframe, end)
-            id_, whole = identity(b"candle|" + about), b"true" if complete else b"false"
+            instrument, timeframe = self._instruments[number], self._timeframes[place]
             candle = _CANDLE % (
-                close, whole, end, high, id_, instrument, low, open_, start, ticks, timeframe,
-                volume,
+                close, b"true" if complete else b"false", end, high, id_, instrument, low, open_,
+                start, ticks, timeframe, volume,
             )  # fmt: skip
             yield Output(CANDLES, instrument, candle)
-            published = dict(zip(self._columns, row, strict=True))
-            if self._talib and self._talib[place]:
-                published |= {name: float(values[nth, at]) for name, at in self._talib[place]}
-                published = dict(sorted(published.items()))
-            named = orjson.dumps(published)  # writes NaN as null
             indicators = _INDICATORS % (
-                id_, close, end, identity(b"indicators|" + about), instrument, start, timeframe,
-                named,
+                id_, close, end, other, instrument, start, timeframe, named,
             )  # fmt: skip
             yield Output(INDICATORS, instrument, indicators)
+
+    def _published(self, facts: IntArray, values: FloatArray) -> Sequence[bytes]:
+        """The values of each bar with their names."""
+        if len(self._named) == 1:
+            return self._named[0].written(values)
+        written = [b""] * len(facts)
+        for place in np.unique(facts[:, TIMEFRAME]):
+            (chosen,) = np.nonzero(facts[:, TIMEFRAME] == place)
+            for nth, text in zip(chosen, self._named[place].written(values[chosen]), strict=True):
+                written[nth] = text
+        return written
+
+    def _about(self, fact: Sequence[int]) -> bytes:
+        """What the ids of a bar's messages are made of."""
+        instrument = self._instrument(fact[INSTRUMENT])
+        return b"%b|%b|%d" % (instrument, self._timeframes[fact[TIMEFRAME]], fact[END])
 
     def _instrument(self, number: int) -> bytes:
         while len(self._instruments) <= number:
@@ -153,13 +175,20 @@ class Writer:
         return self._instruments[number]
 
 
-def identity(name: bytes) -> bytes:
-    """`schemas.ids.derive` of `name`'s parts as text.
+def identities(names: Sequence[bytes]) -> list[bytes]:
+    """`schemas.ids.derive` of each name's parts as text.
 
-    A UUID of version 5 (RFC 9562, section 5.5).
+    UUIDs of version 5 (RFC 9562, section 5.5).
     """
-    digest = _SEED.copy()
-    digest.update(name)
-    text = digest.hexdigest()
-    variant = "89ab"[int(text[16], 16) & 3]
-    return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{variant}{text[17:20]}-{text[20:32]}".encode()
+    digests = []
+    for name in names:
+        digest = _SEED.copy()
+        digest.update(name)
+        digests.append(digest.digest())
+    raw = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, _SEED.digest_size)[:, :16].copy()
+    raw[:, 6] = raw[:, 6] & 0x0F | 0x50
+    raw[:, 8] = raw[:, 8] & 0x3F | 0x80
+    text = np.full((len(names), 36), ord("-"), np.uint8)
+    text[:, _HEX] = np.frombuffer(raw.tobytes().hex().encode(), np.uint8).reshape(-1, 32)
+    whole = text.tobytes()
+    return [whole[at : at + 36] for at in range(0, len(whole), 36)]

@@ -16,7 +16,7 @@ from streams.columns.names import INDICATOR_COLUMNS
 from streams.engine.closed_bars import END, INSTRUMENT, TIMEFRAME
 from streams.engine.engine import Engine
 from streams.engine.layout import AT
-from streams.engine.messages import Writer, identity
+from streams.engine.messages import Writer, identities
 from streams.engine.rule_runner import RuleHit
 from streams.rules import Rule
 from tests.streams.factories import batch_of, random_market, run
@@ -70,4 +70,7 @@ def test_ids_are_those_of_the_catalogue_and_readings_are_caused_by_their_candle(
     assert candle.id == derive("candle", *what)
     assert (reading.id, reading.causation_id) == (derive("indicators", *what), candle.id)
     assert set(reading.values) == set(INDICATOR_COLUMNS)
-    assert identity(b"a|b").decode() == str(derive("a", "b"))
+    assert [id_.decode() for id_ in identities([b"a|b", b"c"])] == [
+        str(derive("a", "b")),
+        str(derive("c")),
+    ]
