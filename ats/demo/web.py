@@ -12,24 +12,27 @@ from supabase import acreate_client
 from ats.commands import web
 from ats.demo.stack import GRACE, Stack, free_ports
 from ats.demo.steps import Step
-from ats.demo.users import PASSWORD
+from ats.demo.users import PASSWORD, cast
 from ats.runtime.child import Child
 from ats.runtime.readiness import until_it_answers
 from simulator.config import RegisteredApp
 
 LOOK_EVERY: Final = 1.0  # seconds between two looks for mails
 EMAIL: Final = "you@example.com"
+TRADER: Final = f"{cast()[0][0]}@example.com"  # of those who trade from the start
 CLIENT_ID: Final = "1100000009"  # known to the simulator, connected to nobody yet
 
 
 class DemoPage:
-    """Starts and stops the application at a port of its own.
+    """Starts and stops the application, and the gateway that it asks, at ports of their own.
 
     The simulator must know the port before it starts.
     """
 
     def __init__(self) -> None:
-        self.url = f"http://127.0.0.1:{free_ports(1)[0]}"
+        page, self._gateway_port = free_ports(2)
+        self.url = f"http://127.0.0.1:{page}"
+        self._gateway: Child | None = None
         self._server: Child | None = None
         self._postman: asyncio.Task[None] | None = None
 
@@ -47,6 +50,7 @@ class DemoPage:
         with Step(console, f"{what} (the first run fetches its packages, 500 MB unpacked)"):
             await web.build(stack.logs)
             await _make_user(stack)
+            gateway = await self._start_gateway(stack)
             login, app = f"{stack.simulator_url}/auth", RegisteredApp()
             page = web.Page(
                 self.url,
@@ -55,6 +59,7 @@ class DemoPage:
                 login,
                 app.app_id,
                 app.app_secret,
+                gateway,
             )
             self._server = web.server(page, stack.logs)
             self._server.start()
@@ -63,19 +68,28 @@ class DemoPage:
             print_mails(stack.supabase_url, stack.keys.secret, console)
         )
         console.print(
-            f"[bold]Open {self.url}[/]  sign in as [bold]{EMAIL}[/] with password "
-            f"[bold]{PASSWORD}[/], "
-            f"connect Dhan client id [bold]{CLIENT_ID}[/], turn trading on. Or create an account "
-            "of your own.",
+            f"[bold]Open {self.url}[/]  and sign in as [bold]{TRADER}[/] with password "
+            f"[bold]{PASSWORD}[/]: the account is connected and trades. Or go the whole way as "
+            f"[bold]{EMAIL}[/], same password: connect Dhan client id [bold]{CLIENT_ID}[/], turn "
+            "trading on.",
             soft_wrap=True,
         )
+
+    async def _start_gateway(self, stack: Stack) -> str:
+        """Its address, at which it answers."""
+        url = f"http://127.0.0.1:{self._gateway_port}"
+        self._gateway = stack.child("gateway", "gateway", ATS_GATEWAY_PORT=str(self._gateway_port))
+        self._gateway.start()
+        await until_it_answers(self._gateway, f"{url}/v1/openapi.json")
+        return url
 
     async def close(self) -> None:
         if self._postman is not None:
             self._postman.cancel()
             await asyncio.gather(self._postman, return_exceptions=True)
-        if self._server is not None:
-            await self._server.stop(GRACE)
+        for child in (self._server, self._gateway):
+            if child is not None:
+                await child.stop(GRACE)
 
 
 async def _make_user(stack: Stack) -> None:
