@@ -92,6 +92,14 @@ def _count_of_most(value: int, most: int | None) -> str:
     return f"{value:,}, allowed {'any' if most is None else f'{most:,}'}"
 
 
+def _since_stop(seen: SeenContext) -> str:
+    minutes, last = seen.limits.stop_out_cooldown, seen.stopped_out_at
+    if last is None:
+        return "no stop traded"
+    wanted = "any" if minutes is None else f"{minutes:,} minutes after it"
+    return f"judged at {clock(seen.now)}, last stop traded {at(last)}, allowed {wanted}"
+
+
 def _named(names: tuple[str, ...] | None) -> str:
     return "any" if names is None else ", ".join(names) or "none"
 
@@ -210,9 +218,7 @@ SAW: Final[Mapping[str, Saw]] = {
     "day_has_stop_outs_left": lambda _, __, seen: _count_of_most(
         seen.stop_outs, seen.limits.max_stop_outs_per_day
     ),
-    "instrument_has_cooled_down": lambda _, __, seen: (
-        f"last stop traded {at(seen.stopped_out_at)}" if seen.stopped_out_at else "no stop traded"
-    ),
+    "instrument_has_cooled_down": lambda _, __, seen: _since_stop(seen),
     "crowd_is_within_cap": lambda _, __, seen: _crowd(seen),
     "funds_are_known": lambda _, __, seen: _funds(seen),
     "funds_cover_the_order": lambda order, _, seen: (

@@ -100,27 +100,37 @@ def entered_because(closing: Side | None, moment: UtcNs, story: Story) -> str:
 def exit_entered_because(step: ExitOrder, story: Story) -> str:
     """Why the position had been entered that a guardian's step was about; "" where none was held.
 
-    A step that only cancels has no side: what was held tells which way the entry went.
+    A leg belongs to the entry of its own super order. Another step that only cancels has no side:
+    what was held tells which way the entry went.
     """
+    if step.leg is not Leg.ENTRY and (own := _own_reason(step.dhan_order_id, story)):
+        return own
     closing = step.side or (Side.SELL if step.net > 0 else Side.BUY)
     return entered_because(closing, step.event_time, story) if step.side or step.net else ""
+
+
+def _own_reason(number: DhanOrderId | None, story: Story) -> str:
+    return next((each.reason for each in _accepted(story) if number and each.number == number), "")
 
 
 class _Accepted(NamedTuple):
     at: UtcNs
     side: Side
+    number: DhanOrderId | None
     reason: str
 
 
 def _accepted(story: Story) -> Iterable[_Accepted]:
     """Orders of the position that Dhan took, with the reasoning of their decisions."""
     reasons = {each.id: each.reasoning for each in story.of(Decision)}
-    outcomes = {each.order_id: each.outcome for each in story.of(Execution)}
+    outcomes = {each.order_id: each for each in story.of(Execution)}
     for intent in story.of(OrderIntent):
-        if outcomes.get(intent.id) is Outcome.ACCEPTED:
+        outcome = outcomes.get(intent.id)
+        if outcome and outcome.outcome is Outcome.ACCEPTED:
             reason = reasons.get(intent.decision_id, "")
-            yield _Accepted(intent.event_time, intent.side, reason)
+            yield _Accepted(intent.event_time, intent.side, outcome.dhan_order_id, reason)
     for other in story.others:
         if other.outcome and other.outcome.outcome is Outcome.ACCEPTED:
+            number = other.outcome.dhan_order_id
             reason = other.decision.reasoning if other.decision else ""
-            yield _Accepted(other.intent.event_time, other.intent.side, reason)
+            yield _Accepted(other.intent.event_time, other.intent.side, number, reason)

@@ -20,7 +20,7 @@ from audit.ending import (
 )
 from audit.hops import hops
 from audit.rejudge import rejudge
-from audit.story import OtherOrder, Recorded, Story
+from audit.story import PLACES, OtherOrder, Recorded, Story
 from audit.ticks import BarTicks, SeenTick
 from executors.charges.rates import Rates
 from executors.reasons import for_user
@@ -39,8 +39,10 @@ from schemas.messages import (
     Leg,
     LlmCall,
     Message,
+    ObservedOrder,
     OrderEvent,
     OrderIntent,
+    OrderStatus,
     Outcome,
     Position,
     Report,
@@ -469,16 +471,18 @@ def _seen(seen: SeenContext) -> str:
 
 
 def _exit(step: ExitOrder, story: Story) -> tuple[str, list[str]]:
-    text = f"{step.action} because of {step.reason_code}: {step.outcome}"
+    changed = step.action not in PLACES and step.dhan_order_id
+    of = f" {step.leg} of {step.dhan_order_id}" if changed else ""
+    text = f"{step.action}{of} because of {step.reason_code}: {step.outcome}"
     if step.quantity:
-        text += f", {step.side or ''} {step.quantity:,}"
+        text += f", {f'{step.side} ' if step.side else ''}{step.quantity:,}"
     details = [f"{step.net:+,} units held, {step.uncovered:,} of them without a stop"]
     prices = ("limit", step.price), ("trigger", step.trigger)
     asked = ", ".join(f"{name} {rupees(price)}" for name, price in prices if price)
     named = step.dhan_correlation_id and f"correlation id {step.dhan_correlation_id}"
     if asked or named:
         details.append(f"asked Dhan: {', '.join(filter(None, (asked, named)))}")
-    number = f", its number {step.dhan_order_id}" if step.dhan_order_id else ""
+    number = f", its number {step.dhan_order_id}" if step.dhan_order_id and not changed else ""
     if step.waited_us:
         details.append(f"Dhan answered in {step.waited_us / 1_000:.1f} ms: {step.outcome}{number}")
     details += [step.reason] if step.reason else []
@@ -495,10 +499,15 @@ def _event(event: OrderEvent, _: Story) -> tuple[str, list[str]]:
     asked = "".join(f", {name} {rupees(price)}" for name, price in prices if price)
     text = (
         f"{order.leg} {order.dhan_order_id} {order.status_word}{asked}, "
-        f"{order.filled:,} of {order.quantity:,} filled, by {event.observed_by}, "
-        f"{at(event.event_time)}{words}"
+        f"{_filled_of(order)}, by {event.observed_by}, {at(event.event_time)}{words}"
     )
     return text, []
+
+
+def _filled_of(order: ObservedOrder) -> str:
+    if order.status is OrderStatus.TRADED and not order.filled:
+        return f"of {order.quantity:,}, how much is filled was not told"
+    return f"{order.filled:,} of {order.quantity:,} filled"
 
 
 def _trade(trade: Trade, story: Story) -> tuple[str, list[str]]:

@@ -42,7 +42,8 @@ from schemas.messages import (
 )
 from schemas.units import UtcNs
 
-_PLACES: Final = frozenset({ExitAction.PLACE_STOP, ExitAction.PLACE_CLOSE})
+# what places an order; the rest is about one that is there, or about the account
+PLACES: Final = frozenset({ExitAction.PLACE_STOP, ExitAction.PLACE_CLOSE})
 
 Kind = TypeVar("Kind", bound=Message)
 
@@ -218,7 +219,7 @@ def _widened_once(subject: Subject, messages: Iterable[Message]) -> Subject:
                 subject = replace(subject, names=subject.names | {message.dhan_order_id})
             case OrderEvent(order=order) if order:  # a leg may have a number of its own
                 subject = replace(subject, names=subject.names | {order.dhan_order_id})
-            case ExitOrder(action=action) if action in _PLACES and message.dhan_order_id:
+            case ExitOrder(action=action) if action in PLACES and message.dhan_order_id:
                 subject = replace(subject, names=subject.names | {message.dhan_order_id})
     return subject
 
@@ -297,7 +298,7 @@ def _is_of_exit(step: ExitOrder, subject: Subject) -> bool:
     if subject.ends is not None and step.event_time > subject.ends:
         return False
     named = {step.dhan_order_id, step.dhan_correlation_id} - {None, ""}
-    of_an_order = subject.orders is not None and step.action not in _PLACES and named
+    of_an_order = subject.orders is not None and step.action not in PLACES and named
     if (of_an_order or subject.opened_nothing) and not named & subject.names:
         return False
     return _is_of_position(step, subject)

@@ -219,6 +219,42 @@ def test_a_step_that_only_cancels_quotes_the_entry_of_what_was_held(net: int, re
     assert [exit_entered_because(each, story) for each in story.of(ExitOrder)] == [reason]
 
 
+def test_a_cancelled_leg_is_named_with_its_order_and_quotes_the_entry_of_that_order() -> None:
+    cancelled = {"action": ExitAction.CANCEL, "side": None, "dhan_order_id": NUMBER}
+    cancel = an_exit(INTENT.event_time + 9).model_copy(
+        update=cancelled | {"leg": Leg.STOP_LOSS, "waited_us": 1_000}
+    )
+    decision = DECISION.model_copy(update={"id": derive("decision", 2), "reasoning": "later"})
+    later = {"id": derive("order", 2), "decision_id": decision.id}
+    moment = {"event_time": UtcNs(INTENT.event_time + 5)}
+    number = {
+        "order_id": later["id"],
+        "decision_id": decision.id,
+        "dhan_order_id": DhanOrderId("8"),
+    }
+    others = (
+        decision,
+        INTENT.model_copy(update=later | moment),
+        OURS[1].model_copy(update={"id": derive("outcome", 2)} | number),
+    )
+
+    step = the("exit", story_from(cancel, (*CHAIN, *OURS[:2], *others, cancel)))
+
+    assert step.text == f"cancel stop_loss of {NUMBER} because of square_off: accepted, 10"
+    assert "Dhan answered in 1.0 ms: accepted" in step.details
+    assert f"entered because: {DECISION.reasoning}" in step.details
+
+
+def test_a_state_in_which_dhan_did_not_tell_the_filled_units_is_not_told_as_none() -> None:
+    event = an_event()
+    assert event.order
+    silent = event.model_copy(update={"order": event.order.model_copy(update={"filled": 0})})
+
+    told = the("observed", story_from(INTENT, (*CHAIN, *OURS[:2], silent)))
+
+    assert "TRADED, of 10, how much is filled was not told, by" in told.text
+
+
 def test_what_was_done_to_another_order_of_the_position_is_not_told() -> None:
     theirs = an_exit().model_copy(
         update={"action": ExitAction.CANCEL, "dhan_order_id": DhanOrderId("77")}
