@@ -17,6 +17,8 @@ from executors.reasons import for_user
 from executors.risk.denial import Denial
 from schemas.messages import CallOutcome, Outcome
 
+SIGNED = "each decision, order and rupee is as the ledger signed it and its witness saw it"
+
 
 def summary(console: Console, played: Played) -> int:
     """Print what happened; returns the exit code."""
@@ -52,7 +54,8 @@ def summary(console: Console, played: Played) -> int:
     if broken:
         return exit_codes.BROKEN
     console.print("[bold green]Every promise that was checked held.[/]")
-    console.print(next_steps(played.kept), style="dim", highlight=False, soft_wrap=True)
+    day = played.end.day if played.end else None
+    console.print(next_steps(played.kept, day), style="dim", highlight=False, soft_wrap=True)
     return exit_codes.DONE
 
 
@@ -85,6 +88,8 @@ def verdict(played: Played) -> Mapping[str, list[str]]:
         ]
     if played.end:
         found |= book_promises(played.end)
+    if played.unsigned is not None:
+        found[SIGNED] = list(played.unsigned)
     return found
 
 

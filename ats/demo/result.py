@@ -45,6 +45,8 @@ class Played:
         seconds: From the first process to the verdict.
         end: What the books say; None when `ats books` did not run.
         model: Whom the agents asked; None for the scripted one.
+        unsigned: What is not as the ledger signed it; None where nothing is kept, and nothing
+            signed.
     """
 
     tally: Tally
@@ -58,3 +60,4 @@ class Played:
     kept: Path | None = None
     end: DayEnd | None = None
     model: DemoModel | None = None
+    unsigned: Sequence[str] | None = None

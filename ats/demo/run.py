@@ -34,8 +34,9 @@ from ats.demo.options import DemoOptions
 from ats.demo.pauses import Pauses, square_off_at
 from ats.demo.report import summary
 from ats.demo.result import DayEnd, Played
+from ats.demo.signing import sign
 from ats.demo.stack import GRACE, Stack, free_ports
-from ats.demo.starting import LOOK_EVERY, until_at_work
+from ats.demo.starting import until_at_work, until_done
 from ats.demo.steps import Step
 from ats.demo.tally import FOLLOWED, Tally
 from ats.demo.users import DemoUser, Visitor, enrol, visitors
@@ -49,7 +50,6 @@ from ats.runtime.logs import configure
 from ats.runtime.readiness import until_it_answers
 from ats.runtime.running_demo import Running, announced
 from ats.runtime.shutdown import stop_on_signals
-from ats.runtime.signs import Signs
 from ats.runtime.supervisor import Supervisor
 from ats.services.context import instrument_master
 from ats.services.executors import platform_report
@@ -213,6 +213,7 @@ class _Demo:
         with Step(self._console, "comparing our books with the broker's"):
             accounts = await self._settled_accounts([*users, *came])
         comparisons = await self._compare(session.day, state["bad_rows"])
+        unsigned = await self._sign(session.day)
         sent = (await self._simulator_state())["ticks"]
         restarts = sum(service.restarts for service in self._supervisor.services)
         return Played(
@@ -232,6 +233,7 @@ class _Demo:
                 square_off=pauses.ended,
             ),
             self._stack.model,
+            unsigned,
         )
 
     async def _install(self, local: LocalModel) -> None:
@@ -297,17 +299,7 @@ class _Demo:
     async def _scout(self, day: dict[str, str]) -> None:
         scout = self._stack.child("scout", "agents", "--scout-only", **day)
         with Step(self._console, "the Scout reads daily candles and picks today's symbols"):
-            scout.start()
-            signs = Signs(scout)
-            try:
-                while not (await scout.ended(LOOK_EVERY) or signs.lost):
-                    self._check_all_is_well()
-            finally:
-                await scout.stop(GRACE)  # Ctrl-C may come while it reads
-        if scout.exit_code != exit_codes.DONE:
-            raise exit_codes.error_of(
-                "scout", scout.exit_code, "the Scout made no shortlist", scout.tail()
-            )
+            await until_done(scout, "the Scout made no shortlist", self._check_all_is_well)
 
     async def _open_market(self, day: dict[str, str]) -> None:
         ports = dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
@@ -437,6 +429,13 @@ class _Demo:
                 compare(both, candles, symbols, other.timeframe, of={symbol for symbol, _ in both})
             )
         return found
+
+    async def _sign(self, day: date) -> list[str] | None:
+        """What is not as the ledger signed it; None where nothing is kept, and nothing signed."""
+        if self._options.keep is None:
+            return None
+        with Step(self._console, "signing the day: the ledger, then its witness"):
+            return await sign(self._stack, day, self._check_all_is_well)
 
     async def _simulator_state(self) -> SimulatorState:
         async with httpx.AsyncClient(base_url=self._stack.simulator_url) as simulator:

@@ -1,4 +1,4 @@
-"""Waiting for the services of a demo to be at work.
+"""Waiting for the services of a demo to be at work, or to have done theirs.
 
 Slow is not late: who works may take its time, and who gives no sign is given up.
 """
@@ -11,6 +11,8 @@ from typing import Final
 
 import httpx
 
+from ats.demo.stack import GRACE
+from ats.runtime import exit_codes
 from ats.runtime.child import Child
 from ats.runtime.metrics import Health
 from ats.runtime.signs import Signs
@@ -56,6 +58,26 @@ async def until_at_work(
                         f"the last line of its log: {signs[name].last_line}"
                     )
             await asyncio.sleep(LOOK_EVERY)
+
+
+async def until_done(child: Child, failure: str, check: Callable[[], None]) -> None:
+    """Run `child` until it ends by itself.
+
+    `failure` says what came of it when it does not end well; `check` raises when another one has
+    ended.
+
+    Raises:
+        Misconfigured, Faulty, TryLater: it did not end well, or gave no sign for a while.
+    """
+    child.start()
+    signs = Signs(child)
+    try:
+        while not (await child.ended(LOOK_EVERY) or signs.lost):
+            check()
+    finally:
+        await child.stop(GRACE)  # Ctrl-C may come while it works
+    if child.exit_code != exit_codes.DONE:
+        raise exit_codes.error_of(child.name, child.exit_code, failure, child.tail())
 
 
 async def _health(http: httpx.AsyncClient, port: int) -> Health | None:

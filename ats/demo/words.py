@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
+from datetime import date
 from pathlib import Path
 from typing import Final
 
@@ -70,8 +71,8 @@ def _tailing(kafka: str, *, other_kafka: bool) -> str:
     return f"{plain if other_kafka else ''}{typed()}"
 
 
-def next_steps(kept: Path | None) -> str:
-    """What to try after the demo; `kept` is where its data stayed."""
+def next_steps(kept: Path | None, day: date | None) -> str:
+    """What to try after the demo of `day`; `kept` is where its data stayed."""
     ats = typed()
     again = {
         f"{ats} demo --speed max": "the same day as fast as this machine can take it",
@@ -81,9 +82,13 @@ def next_steps(kept: Path | None) -> str:
     }
     if kept:
         del again[f"{ats} demo --keep ./demo"]
-        again = {
-            f"{ats} demo --serve {shlex.quote(str(kept))}": "serve this day's data again"
-        } | again
+        folder = shlex.quote(str(kept))
+        of_day = {
+            f"{ats} ledger verify {day} --demo {folder}": "that nothing was changed since",
+            f"{ats} report {day} --demo {folder}": "the day as a page",
+        }
+        served = {f"{ats} demo --serve {folder}": "serve this day's data again"}
+        again = served | (of_day if day else {}) | again
     return "\n".join(["What to try next", *_listed(again)])
 
 

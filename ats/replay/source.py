@@ -14,6 +14,7 @@ from rich.console import Console
 from ats.demo.home import is_kept
 from ats.demo.steps import Step
 from ats.runtime.running_demo import running
+from ats.services.ledger_keys import ledger_keys_of
 from ats.settings import SIMULATED_CALENDAR, Settings, load
 from audit.archive.installed import check_installed
 from bus.connection import KafkaConnection
@@ -100,6 +101,7 @@ async def recorded_by(
     try:
         with Step(tell, f"starting Kafka on {kept}") as step:
             await stack.kafka.start(announce=step.now)
-        yield Source(KafkaConnection(stack.kafka.bootstrap_servers), load(**DEMO))
+        keys = ledger_keys_of(stack.settings())
+        yield Source(KafkaConnection(stack.kafka.bootstrap_servers), load(**DEMO, **keys))
     finally:
         await stack.kafka.stop()

@@ -24,6 +24,13 @@ def witness_folder(settings: Settings) -> Path:
     return settings.ats_witness_keys or settings.ats_state_dir / "witness"
 
 
+def ledger_keys_of(demo: Settings) -> dict[str, Path]:
+    """The settings that name the keys by which a demo was signed; none where it was not."""
+    if not ledger_folder(demo).is_dir():
+        return {}
+    return {"ats_ledger_keys": ledger_folder(demo), "ats_witness_keys": witness_folder(demo)}
+
+
 def made(settings: Settings, name: str, *, witness: bool, folder: Path | None) -> PublicKey:
     """Make a key of that name. Raises Misconfigured as `make_keys`."""
     type_ = KeyType.WITNESS if witness else KeyType.LOG

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from ats.cli import app
 from ats.demo import words
-from ats.demo.report import summary
+from ats.demo.report import SIGNED, summary
 from ats.demo.result import Played
 from ats.demo.tally import Promise, Tally
 from ats.demo.users import DemoUser, Visitor
@@ -208,8 +208,18 @@ def test_who_came_in_by_the_page_stands_among_the_users() -> None:
 
 
 def test_kept_data_can_be_served_again_by_a_command_that_is_named(tmp_path: Path) -> None:
-    assert f"demo --serve {tmp_path}  " in words.next_steps(tmp_path)
-    assert "--serve" not in words.next_steps(None)
+    assert f"demo --serve {tmp_path}  " in words.next_steps(tmp_path, None)
+    assert "--serve" not in words.next_steps(None, DAY)
+
+
+def test_a_kept_day_that_is_not_as_it_was_signed_breaks_a_promise() -> None:
+    _, said = summary_of(a_day(), unsigned=[])
+    _, told = summary_of(a_day(), unsigned=["changed ats.orders-0@1"])
+    _, unkept = summary_of(a_day())
+
+    assert f"held    {SIGNED}" in said
+    assert re.search(f"broken  {SIGNED}\n +changed ats.orders-0@1", told)
+    assert SIGNED not in unkept
 
 
 @pytest.fixture
@@ -269,8 +279,8 @@ def commands_in(text: str) -> list[list[str]]:
     [
         words.meanwhile("127.0.0.1:9", other_kafka=False, page=None),
         words.kept_at("127.0.0.1:9", "http://127.0.0.1:8", Path("keys"), other_kafka=False),
-        words.next_steps(None),
-        words.next_steps(Path("kept")),
+        words.next_steps(None, DAY),
+        words.next_steps(Path("kept"), DAY),
     ],
     ids=["meanwhile", "kept", "next", "next of kept"],
 )

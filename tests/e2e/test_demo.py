@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import json
 import re
 import signal
@@ -12,6 +13,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import orjson
@@ -19,12 +21,14 @@ import pandas as pd
 import psutil
 import pytest
 
+from ats.demo.report import SIGNED
 from ats.runtime import exit_codes
 from ats.runtime.groups import GROUPS
 from schemas.units import Paise, UtcNs
 from simulator.market.generator import generate
 from tests.clients.alone import CLIENT
 from tests.clients.test_tutorial import program
+from tests.e2e.kept_day import reported
 from tests.e2e.looking import as_user
 
 DAY = date(2026, 11, 20)
@@ -119,10 +123,11 @@ def a_days_candles(path: Path, shares: int) -> int:
     return len(bars)
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(700)
 def test_a_day_from_a_file_is_traded_and_every_candle_equals_the_file(
-    tmp_path: Path, demos: list[Demo]
+    tmp_path: Path, demos: list[Demo], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "200")  # no figure of a table is cut off
     path = tmp_path / "day.csv"
     candles = a_days_candles(path, shares=12)
     header, rows = path.read_text().split("\n", 1)
@@ -133,9 +138,12 @@ def test_a_day_from_a_file_is_traded_and_every_candle_equals_the_file(
         b"\xef\xbb\xbf" + header.replace(",", ", ").encode() + b"\n" + rows.encode() + b"caf\xe9\n"
     )
 
-    demo = Demo("--market", str(path), "--day", str(DAY), "--speed", "max", "--check-candles")
+    words = ["--market", str(path), "--day", str(DAY), "--speed", "max", "--check-candles"]
+    kept = tmp_path / "kept"
+
+    demo = Demo(*words, "--keep", str(kept))
     demos.append(demo)
-    code = demo.end(390)
+    code = demo.end(600)
 
     assert code == exit_codes.DONE, demo.text
     assert f"{candles:,} of {candles:,} 1m candles equal the file" in demo.text
@@ -143,7 +151,13 @@ def test_a_day_from_a_file_is_traded_and_every_candle_equals_the_file(
     assert re.search(r"accepted orders\W+[1-9]", demo.text)
     assert re.search(r"dev\W+off\W+0\b", demo.text)
     assert "Every promise that was checked held." in demo.text
+    assert f"held    {SIGNED}" in demo.text
     assert "restarted" not in demo.text
+
+    report = asyncio.run(reported(kept, DAY))
+    assert report.gross == earned(demo.text)
+    assert report.leaks == []
+    assert report.signers == ["demo.invalid/ledger", "demo.invalid/witness"]
 
 
 @pytest.mark.timeout(400)
@@ -165,6 +179,14 @@ def test_ctrl_c_ends_everything_within_five_seconds_and_leaves_no_process_behind
         for process in family
         if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     ] == []
+
+
+def earned(summary: str) -> Counter[int]:
+    """Each trader's P&L before charges in paise; the demo held it against the broker's own book."""
+    rows = re.findall(r"│ \w+ +│ +([\d,]+) │ +₹([-\d,.]+) │ +₹", summary)
+    return Counter(
+        int(Decimal(rupees.replace(",", "")) * 100) for trades, rupees in rows if trades != "0"
+    )
 
 
 def typed(command: str) -> str:
