@@ -22,7 +22,16 @@ from executors.charges.rates import shipped_rates
 from schemas.errors import TryLater
 from schemas.ids import InstrumentId, Segment, UserId
 from schemas.market import Timeframe
-from schemas.messages import Candle, Decision, FanOut, Indicators, Message, Signal, Trade
+from schemas.messages import (
+    Candle,
+    Decision,
+    FanOut,
+    Indicators,
+    Message,
+    Signal,
+    Trade,
+    UserSession,
+)
 from schemas.units import Price, UtcNs
 from tests.ats.factories import ASHA as HER
 from tests.audit.test_story import CHAIN, INTENT, OTHERS, OURS
@@ -224,7 +233,7 @@ async def test_an_order_is_told_to_its_owner_in_the_sentences_of_ats_why() -> No
 async def test_another_users_order_is_unknown_and_nothing_is_read_for_it() -> None:
     record = StoredRecords(*CHAIN, *OURS)
     async with gate(record=record) as made:
-        made.tell(*TOLD)
+        made.tell(*TOLD, filled(UserSession, MARKS, user_id=str(ASHA)))
 
         assert await error_of(made, f"/v1/why/{INTENT.id}") == (404, "unknown")
         assert await error_of(made, f"/v1/why/{UUID(int=7)}") == (404, "unknown")

@@ -5,6 +5,8 @@ import { usePathname } from "next/navigation";
 
 const PAGES = [
   { path: "/today", name: "Today" },
+  { path: "/chart", name: "Chart" },
+  { path: "/decisions", name: "Decisions" },
   { path: "/history", name: "History" },
   { path: "/account", name: "Account" },
 ] as const;

@@ -1,5 +1,6 @@
 // What the day's decisions asked for, newest first: quantity, price, and how each order stands at the broker.
 "use client";
+import Link from "next/link";
 import { Skeleton } from "@/app/today/result";
 import { Side } from "@/app/side";
 import type { Day } from "@/lib/gateway/day";
@@ -54,6 +55,11 @@ function OrderRow({ order, day }: { order: OwnOrder; day: Day }) {
       </h3>
       <time dateTime={momentOf(intent.event_time)}>{seconds(intent.event_time)}</time>
       <p className={MARKS[tone]}>{text}</p>
+      <p>
+        <Link href={`/why/${intent.id}`} prefetch={false}>
+          Why<span className="unseen"> {intent.symbol} was ordered</span>
+        </Link>
+      </p>
     </li>
   );
 }

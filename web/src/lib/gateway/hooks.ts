@@ -3,7 +3,7 @@
 import { useEffect, useRef, useState, useSyncExternalStore } from "react";
 import { dayOf } from "@/lib/gateway/day";
 import { type Live, NOTHING, type Passing, stream } from "@/lib/gateway/stream";
-import type { Candles, Chart, Decisions, DecisionStory, Today, Why } from "@/lib/gateway/views";
+import type { Candles, Chart, DecisionStory, Today, Why } from "@/lib/gateway/views";
 import type { Timeframe } from "@/lib/messages";
 
 const NOBODY = (): Live => NOTHING;
@@ -12,7 +12,7 @@ const NOBODY = (): Live => NOTHING;
 export function useLive(first: Today | string | null): Live {
   const live = useSyncExternalStore(stream.subscribe, stream.now, NOBODY);
   if (live.day !== null || live.problem !== null || first === null) return live;
-  return typeof first === "string" ? { status: "away", problem: first, day: null } : { ...live, day: dayOf(first) };
+  return typeof first === "string" ? { ...live, status: "away", problem: first } : { ...live, day: dayOf(first) };
 }
 
 /** Ask for prices and bars of `instruments` while the part is shown. */
@@ -48,11 +48,6 @@ export function useChart(instrument: string | null, timeframe: Timeframe, day: s
   return useAnswer<Chart>(instrument && `chart/${instrument}?timeframe=${timeframe}${day ? `&day=${day}` : ""}`, again);
 }
 
-/** The day's newest decisions, asked once for each `again`. */
-export function useDecisions(most: number, again: unknown = null): Answer<Decisions> {
-  return useAnswer<Decisions>(`decisions?most=${most}`, again);
-}
-
 /** The story of one order of the user's. */
 export function useWhy(order: string, again: unknown = null): Answer<Why> {
   return useAnswer<Why>(`why/${order}`, again);
@@ -63,7 +58,7 @@ function useAnswer<T>(path: string | null, again: unknown): Answer<T> {
   useEffect(() => {
     if (!path) return;
     const left = new AbortController();
-    void asked<T>(path, left.signal).then((told) => {
+    void ask<T>(path, left.signal).then((told) => {
       if (!left.signal.aborted) setAnswer({ path, answer: told });
     });
     return () => left.abort();
@@ -71,7 +66,8 @@ function useAnswer<T>(path: string | null, again: unknown): Answer<T> {
   return answer?.path === path ? answer.answer : null;
 }
 
-async function asked<T>(path: string, left: AbortSignal): Promise<Answer<T>> {
+/** Ask the gateway once. */
+export async function ask<T>(path: string, left: AbortSignal): Promise<Answer<T>> {
   try {
     const response = await fetch(`/api/gateway/${path}`, { cache: "no-store", signal: left });
     const body = (await response.json()) as T & { problem?: unknown };

@@ -12,6 +12,8 @@ export interface Live {
   readonly problem: string | null;
   /** Null before the first snapshot. */
   readonly day: Day | null;
+  /** How many snapshots came: what is kept beside the day may have missed events before each. */
+  readonly snapshots: number;
 }
 
 /** What is told but not kept here. */
@@ -21,7 +23,7 @@ export interface Passing {
   readonly lines: Lines;
 }
 
-export const NOTHING: Live = { status: "connecting", problem: null, day: null };
+export const NOTHING: Live = { status: "connecting", problem: null, day: null, snapshots: 0 };
 
 /** Nothing is known yet, and will be in a moment. */
 export function isWaiting({ day, status, problem }: Live): boolean {
@@ -145,7 +147,7 @@ class Stream {
 
   private take<N extends (typeof KEPT)[number]>(name: N, event: MessageEvent<string>): void {
     const told = JSON.parse(event.data) as Events[N];
-    if (name === "snapshot") this.tell({ day: dayOf(told as Events["snapshot"]) });
+    if (name === "snapshot") this.tell({ day: dayOf(told as Events["snapshot"]), snapshots: this.live.snapshots + 1 });
     else if (this.live.day) this.tell({ day: after(this.live.day, name, told) });
   }
 
