@@ -138,6 +138,7 @@ class GatewayServer:
             self.application(),
             access_log=None,  # a line for each request would hold what it asked for
             logger=_wordless(),
+            handler_cancellation=True,  # a stream whose viewer left counts against them no longer
             max_line_size=4_096,
             max_field_size=LARGEST_HEADER,
             keepalive_timeout=IDLE,

@@ -67,6 +67,16 @@ async def test_two_hundred_strangers_at_once_leave_a_viewer_their_stream() -> No
     assert {each.partition(b"\r\n")[0] for each in refused} == {b"HTTP/1.1 401 Unauthorized"}
 
 
+async def test_a_viewer_who_leaves_is_forgotten_though_nothing_happens() -> None:
+    async with gate() as made:
+        async with made.stream() as opened:
+            await opened.until("snapshot")
+            assert made.deps.metrics.viewers == 1
+        async with asyncio.timeout(10):
+            while made.deps.metrics.viewers:  # noqa: ASYNC110  (a counter has no event)
+                await asyncio.sleep(0.01)
+
+
 @pytest.mark.parametrize(
     "header",
     [

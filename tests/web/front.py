@@ -142,7 +142,9 @@ class Front:
     async def serving(self, port: int = 0) -> AsyncIterator[Front]:
         app = web.Application(client_max_size=1 << 24)
         app.router.add_route("*", "/{path:.*}", self.handle)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        runner = web.AppRunner(
+            app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True
+        )
         self._http = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", port).start()

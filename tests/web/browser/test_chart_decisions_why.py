@@ -68,7 +68,7 @@ async def settled(page: Page) -> None:
 
 
 async def scripts(page: Page) -> int:
-    """Bytes of all scripts as a browser gets them: compressed, which the relay's answers are not."""
+    """Bytes of all scripts, compressed as a browser gets them: the relay asks for plain ones."""
     names: list[str] = await page.evaluate(
         "performance.getEntriesByType('resource').map((one) => new URL(one.name).pathname)"
     )
@@ -93,6 +93,7 @@ async def test_a_morning_is_read_on_the_chart_the_decisions_and_an_orders_why(
         wrong += [f"{state.name}: {size} bytes of scripts"] if size > MOST_SCRIPT else []
 
     page = windows["desktop"].page
+    await windows["desktop"].theme("light")
     await follows_the_market(page, place)
     await leads_from_a_mark_to_its_why(page, place, windows["desktop"])
     said = [said for each in windows.values() for said in each.said]

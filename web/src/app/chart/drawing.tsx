@@ -181,7 +181,7 @@ function draw(root: HTMLElement): Drawn {
     autoSize: true,
     layout: { attributionLogo: false, background: { type: ColorType.Solid, color: of("sheet") }, textColor: of("soft"), fontFamily: getComputedStyle(root).fontFamily },
     grid: { vertLines: { color: of("edge") }, horzLines: { color: of("edge") } },
-    crosshair: { mode: CrosshairMode.Magnet },
+    crosshair: { mode: CrosshairMode.Magnet, vertLine: { labelBackgroundColor: of("soft") }, horzLine: { labelBackgroundColor: of("soft") } },
     rightPriceScale: { borderColor: of("edge") },
     timeScale: { borderColor: of("edge"), timeVisible: true, secondsVisible: false, tickMarkFormatter: inClock },
     localization: { priceFormatter: (rupees: number) => price(Math.round(rupees * 100)), timeFormatter: inClock },

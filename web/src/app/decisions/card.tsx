@@ -29,7 +29,7 @@ export function DecisionCard({ story: { decision, signal, reports }, order, day 
       <p>{failed ?? reasoning}</p>
       <p className="soft">
         {originInWords(decision)}
-        {failed === null && `, ${confidence} % sure`}
+        {failed === null && `, ${confidence}\u00a0% sure`}
         {signal && `. Asked because ${labelWithin(signal.rule)} pointed ${signal.direction === "BULLISH" ? "up" : "down"}`} at{" "}
         {rupees(decision.reference_price)}.
       </p>
@@ -73,7 +73,7 @@ function Opinion({ report: { agent_type, score, confidence, summary, data } }: {
   return (
     <div className="opinion">
       <p>
-        <strong>{analystInWords(agent_type)}</strong> <span className="soft">{scoreInWords(score)}, {confidence} % sure</span>
+        <strong>{analystInWords(agent_type)}</strong> <span className="soft">{`${scoreInWords(score)}, ${confidence}\u00a0% sure`}</span>
       </p>
       <svg className="score" viewBox="-100 0 200 6" preserveAspectRatio="none" aria-hidden="true">
         <rect className="whole" x="-100" width="200" y="2" height="2" />
