@@ -98,12 +98,13 @@ async def play(
         for output in records(market, 1, PRINTS_A_STEP):
             _apply(fold, Record(TICKS.name, 0, offset, output.key, output.value, UtcNs(0)), played)
             offset += 1
+            await asyncio.sleep(0)  # Ctrl-C is heard here
         scan = scan_of(market, before)
         for signal in played.signals[first:]:
+            await asyncio.sleep(0)
             reports, decision = await committee.decide(signal, scan)
             played.reports += reports
             played.decisions.append(decision)
-        await asyncio.sleep(0)
         before |= directions_of(market)
     return played
 

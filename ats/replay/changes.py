@@ -195,7 +195,7 @@ def changed(day: DaySettings, changes: Changes) -> DaySettings:
         document = read_rules(changes.rules, "correct --rules").document
         day = replace(day, document=document)
     if changes.prompts:
-        day = replace(day, prompts=_prompted(day.prompts, changes.prompts))
+        day = replace(day, prompts=prompted(day.prompts, changes.prompts))
     if changes.limits:
         for name, value in _toml(changes.limits, "--limits").items():
             day = _set(day, f"{_LIMITS}{name}", value)
@@ -301,8 +301,12 @@ def _toml(path: Path, option: str) -> dict[str, Any]:
         raise Misconfigured(f"{option} {path} is not TOML: {error}") from None
 
 
-def _prompted(prompts: PromptSet, path: Path) -> PromptSet:
-    """`prompts` with the instructions that a file gives."""
+def prompted(prompts: PromptSet, path: Path) -> PromptSet:
+    """`prompts` with the instructions that a file gives.
+
+    Raises:
+        Misconfigured: it cannot be read, or is no such file.
+    """
     specs, known = dict(prompts.specs), [agent.value for agent in Agent]
     for name, instructions in _toml(path, "--prompt").items():
         if name not in known:

@@ -13,10 +13,11 @@ from typing import Final
 from rich.console import Console
 
 from agents.model import Model
+from agents.prompts import SHIPPED
 from agents.providers import dialect_of
 from agents.wire import open_model_client
 from ats.demo.steps import Step
-from ats.replay.changes import Changes, changed
+from ats.replay.changes import Changes, changed, prompted
 from ats.replay.day_settings import DaySettings
 from ats.replay.options import ReplayOptions
 from ats.replay.source import Source, recorded_by
@@ -77,6 +78,8 @@ async def run(options: EvaluateOptions) -> int:
         TryLater: no broker answers.
     """
     tell = Console(stderr=True)
+    for path in options.prompts:  # before minutes are spent on the record
+        prompted(SHIPPED, path)
     async with recorded_by(options.replay.demo, tell) as source:
         before = await recorded_settings(source, options.replay)
         model = AskedModel.of(

@@ -39,6 +39,25 @@ def test_every_signal_of_the_days_is_decided_on_once(played: Played) -> None:
     assert {Action.BUY, Action.SELL, Action.HOLD} <= {each.action for each in played.decisions}
 
 
+def test_ctrl_c_is_heard_in_the_middle_of_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    def scan_of(*_: object) -> None:
+        raise AssertionError("the day was played to its end")
+
+    async def interrupted() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+
+        def cancel(*_: object) -> None:
+            task.cancel()
+
+        await play([generate(11, FIRST, 2)], engine_service(), AgentOptions(), cancel)
+
+    monkeypatch.setattr("ats.backtest.days.scan_of", scan_of)
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(interrupted())
+
+
 def test_the_rules_are_right_on_generated_days_no_more_often_than_a_coin(card: Card) -> None:
     assert card.acted.count >= 80
     assert card.acted.hits.low is not None

@@ -187,3 +187,13 @@ async def test_nothing_but_a_yes_lets_a_prompt_be_asked(
     days = _Days(options, source, unused, asked, unused, Console(stderr=True))
 
     assert await days.agreed([Bill("m", 1, 0, Paise(5))]) is agreed
+
+
+async def test_a_prompt_file_that_cannot_be_used_is_said_before_a_record_is_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KAFKA_BOOTSTRAP_SERVERS", raising=False)
+    day = ReplayOptions(DAY, DAY, verify=False, demo=None, as_json=True)
+
+    with pytest.raises(Misconfigured, match="nofile"):
+        await run(EvaluateOptions(day, (tmp_path / "nofile.toml",)))
