@@ -12,11 +12,7 @@ import sys
 from enum import IntEnum
 from typing import NoReturn
 
-import structlog
-
 from schemas.errors import Misconfigured
-
-log = structlog.get_logger(__name__)
 
 
 class Exit(IntEnum):
@@ -34,6 +30,9 @@ class Exit(IntEnum):
 
 def terminate(code: Exit, why: str, error: BaseException | None = None) -> NoReturn:
     """End the process without any clean-up, so that nothing half done is made durable."""
+    import structlog  # noqa: PLC0415  # slow to import, and `ats --help` needs the codes only
+
+    log = structlog.get_logger(__name__)
     log.critical("process_ends", exit_code=int(code), exit=code.name, why=why, exc_info=error)
     logging.shutdown()
     sys.stdout.flush()

@@ -13,12 +13,13 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as ClientPartition
+from aiokafka.errors import KafkaError
 
 from bus.connection import KafkaConnection, reader
 from bus.patience import until_known
 from bus.records import NS_PER_MS, Record, TopicPartition
 from bus.stored import Since, StoredTopics, Topics
-from schemas.errors import Misconfigured
+from schemas.errors import Misconfigured, TryLater
 from schemas.ids import InstrumentId
 from schemas.ticks import partition_of
 from schemas.topics import LATER, MIB, Topic
@@ -235,11 +236,19 @@ def record_of(row: Any) -> Record:
 
 
 async def partitions_of(client: AIOKafkaConsumer, topics: Sequence[Topic]) -> list[TopicPartition]:
-    """Every partition of `topics`. Raises Misconfigured when one does not exist."""
+    """Every partition of `topics`.
+
+    Raises:
+        Misconfigured: one does not exist.
+        TryLater: the broker went away after `client` had connected.
+    """
     found = dict[str, list[TopicPartition]]()
 
     async def look() -> bool | None:
-        cluster = await client._client.fetch_all_metadata()  # noqa: SLF001  # the public call forgets the partitions
+        try:
+            cluster = await client._client.fetch_all_metadata()  # noqa: SLF001  # the public call forgets the partitions
+        except KafkaError as error:
+            raise TryLater(f"Kafka does not say which topics there are ({error!r})") from None
         for topic in topics:
             numbers = cluster.partitions_for_topic(topic.name) or ()
             found[topic.name] = [TopicPartition(topic.name, number) for number in sorted(numbers)]

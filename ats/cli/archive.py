@@ -10,7 +10,6 @@ import typer
 
 from ats.cli.groups import Commands
 from ats.cli.options import day_of, finish
-from schemas.units import UtcNs
 
 DAY = "day"
 
@@ -60,6 +59,7 @@ def day_(
     check_installed()
     from ats.archive.make import MakeOptions
     from ats.archive.make import run as work
+    from schemas.units import UtcNs
 
     found = day_of(day, "DATE")
     if found is None:

@@ -13,7 +13,6 @@ from rich.console import Console
 
 from ats.cli.groups import group
 from ats.cli.options import Archived, day_of, finish
-from schemas.units import IST, UtcNs
 
 members = group("Whose accounts ATS_MODE=family trades: declare members, list and remove them.")
 limits = group("What one user may do at most: show it, and change it.")
@@ -96,6 +95,7 @@ def members_add(
 ) -> None:
     """Declare a member of your family, whose account ATS_MODE=family then trades."""
     from ats.commands.members import Declaration, add
+    from schemas.units import IST
 
     today = datetime.now(IST).date()
     declaration = Declaration.of(
@@ -217,6 +217,7 @@ def states() -> None:
     Everybody else is ACTIVE. A table on a terminal, JSON lines in a pipe.
     """
     from ats.commands.states import show
+    from schemas.units import IST
 
     finish(show(datetime.now(IST)))
 
@@ -253,6 +254,7 @@ def kill(
     `ats states` shows what is in force.
     """
     from ats.commands import kill as command
+    from schemas.units import IST
 
     wish = command.Wish.of(user, flatten=flatten, broker_kill=broker_kill, reason=reason, wait=wait)
     if (all_orders or until) and not lift:
@@ -330,6 +332,7 @@ def tail(
     Joins no consumer group and disturbs nobody. What cannot be read is shown as unreadable.
     """
     from ats.commands.tail.command import TailOptions, run
+    from schemas.units import UtcNs
 
     options = TailOptions(topics, where or (), last, from_beginning, since, follow, as_json)
     finish(run(options, UtcNs(time.time_ns())))
@@ -373,6 +376,7 @@ def why(
     """
     from ats.commands.why import WhyOptions, run
     from ats.replay.source import recorded_by
+    from schemas.units import UtcNs
 
     options = WhyOptions(name, since, as_json, html, demo)
     source_of = partial(recorded_by, archive=archive)
@@ -414,6 +418,7 @@ def charges(
     Repeat --buy and --sell, once for each order.
     """
     from ats.commands.charges import ChargesOptions, show
+    from schemas.units import IST
 
     on = day_of(day, "--date") or datetime.now(IST).date()
     options = ChargesOptions(

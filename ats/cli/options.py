@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Coroutine
 from datetime import date
@@ -54,6 +53,8 @@ def finish(work: Coroutine[Any, Any, int | None]) -> None:
     Standard output is the command's answer. Of the log errors come, on standard error; a service
     says more once it has read its settings.
     """
+    import asyncio
+
     from ats.runtime.logs import configure
 
     configure("ats", style="console", level="error", secrets=(), lasting=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Annotated
 
@@ -81,6 +80,8 @@ def show_config() -> None:
     """Print every setting in force, secrets only as set or not set, and what is wrong with the
     files and names in them.
     """
+    import asyncio
+
     from ats.commands.doctor import problems
     from ats.settings import load
 

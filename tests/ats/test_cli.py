@@ -206,7 +206,7 @@ def test_the_doctor_names_every_failure_and_fails() -> None:
 
 
 def test_help_is_instant_because_no_room_is_imported() -> None:
-    heavy = {"agno", "numba", "pandas", "faust", "supabase"}
+    heavy = {"agno", "numba", "pandas", "faust", "supabase", "structlog", "pydantic", "asyncio"}
     program = f"import sys, ats.cli; print({heavy!r} & set(sys.modules))"
 
     done = subprocess.run(

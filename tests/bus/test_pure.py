@@ -12,6 +12,7 @@ from unittest.mock import AsyncMock
 
 import orjson
 import pytest
+from aiokafka.errors import KafkaError
 from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,10 +24,11 @@ from bus.faust_app import ConsumerThread
 from bus.keyed_queue import KeyedQueue
 from bus.metrics import Histogram, ShellMetrics
 from bus.offsets import CommitLedger, OffsetTracker
+from bus.reader import partitions_of
 from bus.records import Output, Record, TopicPartition, partition_for
 from bus.routing import Router
 from schemas.codec import decode
-from schemas.errors import Misconfigured, Unreadable
+from schemas.errors import Misconfigured, TryLater, Unreadable
 from schemas.ids import InstrumentId
 from schemas.messages import DeadLetter
 from schemas.ticks import partition_of
@@ -359,6 +361,14 @@ def test_a_histogram_counts_a_value_at_its_bound_and_one_above_all() -> None:
 
 
 # Connection
+
+
+async def test_a_broker_that_goes_away_before_it_names_its_topics_is_to_be_tried_later() -> None:
+    gone = AsyncMock(side_effect=KafkaError("Unable to get cluster metadata"))
+    client = SimpleNamespace(_client=SimpleNamespace(fetch_all_metadata=gone))
+
+    with pytest.raises(TryLater, match="cluster metadata"):
+        await partitions_of(client, [DEAD_LETTER])
 
 
 def test_a_password_is_not_shown() -> None:
