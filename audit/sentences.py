@@ -410,7 +410,8 @@ def _sending(execution: Execution, judged: Judgement, story: Story) -> Iterator[
     intent = next((it for it in story.of(OrderIntent) if it.id == execution.order_id), None)
     yield f"sent to Dhan after {answer.sent / 1_000:.1f} ms: {_request(execution, intent, story)}"
     number = f", its number {execution.dhan_order_id}" if execution.dhan_order_id else ""
-    words = f": {execution.reason}" if execution.reason else ""
+    # a correction's words came later
+    words = f": {execution.reason}" if execution.reason and not execution.corrects else ""
     took = (answer.answered - answer.sent) / 1_000
     yield f"Dhan answered in {took:.1f} ms: {answer.kind}{number}{words}"
 
@@ -428,12 +429,15 @@ def _request(execution: Execution, intent: OrderIntent | None, story: Story) -> 
 
 
 def _is_super(execution: Execution, story: Story) -> bool:
-    """Whether stop and target went with it: Dhan shows them, else the gate saw no position."""
+    """Whether stop and target went with it: Dhan shows them once the entry has traded. Until then
+    the gate saw no position.
+    """
     number = execution.dhan_order_id
     orders = [each.order for each in story.of(OrderEvent) if each.order]
     if any(each.leg is not Leg.ENTRY and each.super_order == number for each in orders):
         return True
-    return not _closes(execution) and not any(each.dhan_order_id == number for each in orders)
+    traded = any(each.dhan_order_id == number and each.filled for each in orders)
+    return not _closes(execution) and not traded
 
 
 def _checks(execution: Execution) -> Iterator[Section]:

@@ -19,11 +19,20 @@ from bus.records import Record
 from executors.charges.rates import shipped_rates
 from executors.risk.gate import CHECKS, cut_to_fit, judge
 from executors.risk.situation import PreTradeContext
+from schemas.evidence import Answer
 from schemas.ids import DhanOrderId, SignalId, derive
 from schemas.manifest import HEADER as MANIFEST
 from schemas.market import Side
 from schemas.market_context import DaySoFar, MarketContext
-from schemas.messages import ExitAction, ExitOrder, Leg, OrderIntent, Trade
+from schemas.messages import (
+    ExitAction,
+    ExitOrder,
+    Leg,
+    OrderIntent,
+    OrderStatus,
+    Outcome,
+    Trade,
+)
 from schemas.ticks import TICK, Batch, encode
 from schemas.topics import TICKS
 from schemas.units import Paise, Price, Quantity, UtcNs
@@ -253,6 +262,32 @@ def test_a_state_in_which_dhan_did_not_tell_the_filled_units_is_not_told_as_none
     told = the("observed", story_from(INTENT, (*CHAIN, *OURS[:2], silent)))
 
     assert "TRADED, of 10, how much is filled was not told, by" in told.text
+
+
+def test_an_entry_that_was_rejected_after_dhan_had_taken_it_went_with_its_stop_and_target() -> None:
+    entry = another_intent()
+    said = gate_told(entry, the_open_market())
+    assert said.evidence
+    assert said.evidence.judgement
+    judged = said.evidence.judgement.model_copy(
+        update={"answer": Answer(sent=1, answered=2_001, kind="accepted")}
+    )
+    later = {
+        "id": derive("correction", 1), "corrects": said.id, "outcome": Outcome.REJECTED,
+        "reason": "EXCH says no",
+        "evidence": said.evidence.model_copy(update={"judgement": judged}),
+    }  # fmt: skip
+    event = an_event(NUMBER, entry.user_id)
+    assert event.order
+    state = {"status": OrderStatus.REJECTED, "filled": 0, "instrument": entry.instrument}
+    seen = event.model_copy(update={"order": event.order.model_copy(update=state)})
+
+    lines = the("outcome", story_from(entry, (entry, said.model_copy(update=later), seen))).details
+
+    assert any(
+        line.endswith("with stop ₹1,488.00 and target ₹1,533.00 at Dhan") for line in lines
+    ), lines
+    assert f"Dhan answered in 2.0 ms: accepted, its number {NUMBER}" in lines
 
 
 def test_what_was_done_to_another_order_of_the_position_is_not_told() -> None:
