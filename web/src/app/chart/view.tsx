@@ -13,6 +13,7 @@ import { MarketLine } from "@/app/today/market";
 import type { Day } from "@/lib/gateway/day";
 import { useChart, useEvent, useLive, useWanted } from "@/lib/gateway/hooks";
 import { exitsOf } from "@/lib/gateway/holding";
+import { isWaiting } from "@/lib/gateway/stream";
 import type { Bar, Chart, LastPrice, OwnMarks, Today } from "@/lib/gateway/views";
 import type { Signal } from "@/lib/messages";
 import { price } from "@/lib/money";
@@ -59,7 +60,7 @@ export function ChartView({ first, asked }: { first: Today | string; asked: Choi
       <MarketLine live={live} closed={false} />
       <Picker choice={{ ...choice, instrument }} shares={shares} days={chart?.days ?? (day?.market.trading_date ? [day.market.trading_date] : [])} choose={choose} />
       <section aria-label="Candles" aria-busy={chart === null && problem === null && instrument !== null} className="card chart">
-        <ChartBody {...{ instrument, problem, chart, series, now, marks, levels, name }} waiting={live.status === "connecting" && day === null} pick={setPicked} />
+        <ChartBody {...{ instrument, problem, chart, series, now, marks, levels, name }} waiting={isWaiting(live)} known={day !== null} pick={setPicked} />
         <Legend chart={chart} />
       </section>
       <Happened marks={marks} picked={picked} pick={setPicked} />
@@ -71,6 +72,7 @@ export function ChartView({ first, asked }: { first: Today | string; asked: Choi
 interface BodyProps {
   readonly instrument: string | null;
   readonly waiting: boolean;
+  readonly known: boolean;
   readonly problem: string | null;
   readonly chart: Chart | null;
   readonly series: Series;
@@ -81,8 +83,9 @@ interface BodyProps {
   readonly pick: (mark: Mark) => void;
 }
 
-function ChartBody({ instrument, waiting, problem, chart, series, now, marks, levels, name, pick }: BodyProps) {
+function ChartBody({ instrument, waiting, known, problem, chart, series, now, marks, levels, name, pick }: BodyProps) {
   if (problem !== null) return <Nothing>{wordsOf(problem).text}</Nothing>;
+  if (instrument === null && !waiting && !known) return <Nothing>Not known while live figures do not arrive.</Nothing>;
   if (instrument === null && !waiting) return <Nothing>No share is looked at yet. The day’s shares appear here when the Scout has chosen them.</Nothing>;
   if (chart === null) return <div className="canvas skeleton" />;
   if (series.bars.length === 0) return <Nothing>No bar of this day yet. The first one appears when it closes.</Nothing>;

@@ -2,7 +2,7 @@
 import Link from "next/link";
 import type { Shortlist } from "@/lib/gateway/views";
 
-export function ShortlistPart({ shortlist, waiting }: { shortlist: Shortlist | null; waiting: boolean }) {
+export function ShortlistPart({ shortlist, waiting, known }: { shortlist: Shortlist | null; waiting: boolean; known: boolean }) {
   const entries = shortlist?.entries ?? [];
   return (
     <section aria-labelledby="shortlist" aria-busy={waiting} className="card shortlist">
@@ -11,7 +11,8 @@ export function ShortlistPart({ shortlist, waiting }: { shortlist: Shortlist | n
         {entries.length > 0 && <span className="soft">{entries.length}</span>}
       </div>
       {waiting && <p className="skeleton" />}
-      {!waiting && entries.length === 0 && <p className="soft">No share was chosen for today yet.</p>}
+      {!waiting && !known && <p className="soft">Not known while live figures do not arrive.</p>}
+      {known && entries.length === 0 && <p className="soft">No share was chosen for today yet.</p>}
       {entries.length > 0 && (
         <ol className="rows">
           {entries.map(({ instrument, symbol, initial_signal, reason }) => (

@@ -7,6 +7,7 @@ import { ShortlistPart } from "@/app/decisions/shortlist";
 import { useStories } from "@/app/decisions/use-stories";
 import { MarketLine } from "@/app/today/market";
 import { useLive } from "@/lib/gateway/hooks";
+import { isWaiting } from "@/lib/gateway/stream";
 import type { Today } from "@/lib/gateway/views";
 import { dayInWords } from "@/lib/time";
 import { wordsOf } from "@/lib/words";
@@ -31,7 +32,7 @@ export function DecisionsView({ first }: { first: Today | string }) {
       </div>
       <MarketLine live={live} closed={false} />
       <div className="beside">
-        <ShortlistPart shortlist={day?.market.shortlist ?? null} waiting={day === null && live.status === "connecting"} />
+        <ShortlistPart shortlist={day?.market.shortlist ?? null} waiting={isWaiting(live)} known={day !== null} />
         <section aria-labelledby="decided" aria-busy={waiting} className="decided">
           <h2 id="decided">Decided today</h2>
           {waiting && [1, 2].map((each) => <div key={each} className="card waiting skeleton" />)}
