@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from uuid import UUID
 
+import asyncpg
 import httpx
 import orjson
 
 from schemas.errors import TryLater
 from schemas.ids import UserId
 from schemas.messages import Decision, OrderIntent, Position
+from tests.database.fixtures import SupabaseStack
 from tests.gateway.filled import Marks, filled
 from tests.web.conftest import Site
 from tests.web.people import Person, somebody
@@ -114,3 +116,49 @@ async def test_what_the_gateway_cannot_answer_is_said_as_a_code(site: Site) -> N
 
     assert (starting.status_code, starting.json()) == (503, {"problem": "gateway_starting"})
     assert (away.status_code, away.json()) == (503, {"problem": "gateway_away"})
+
+
+async def test_a_person_stops_and_flattens_their_own_account_and_the_database_keeps_it(
+    site: Site, supabase_stack: SupabaseStack
+) -> None:
+    async with somebody(site) as asha, somebody(site) as bimal:
+        stopped = await asha.post("/api/account/stop", json={"stop": True})
+        (halt,) = (await asha.account())["halts"]
+        foreign = await asha.post("/api/account/stop", "http://evil.test", json={"stop": False})
+        others = (await bimal.account())["halts"]
+        allowed = await asha.post("/api/account/stop", json={"stop": False})
+        after = (await asha.account())["halts"]
+        user = user_of(asha)
+    connection = await asyncpg.connect(supabase_stack.dsn)
+    query = "select halted_by, flatten, lifted_by from trading_halts where user_id = $1"
+    kept = [tuple(row) for row in await connection.fetch(query, user)]
+    await connection.close()
+
+    assert (stopped.json(), allowed.json()) == ({"stopped": True}, {"stopped": False})
+    assert (halt["own"], halt["flatten"], halt["everybody"]) == (True, True, False)
+    assert foreign.status_code == 403
+    assert (others, after) == ([], [])
+    assert kept == [("user", True, "user")]
+
+
+async def test_a_file_of_fills_holds_the_users_own_and_no_formula(
+    site: Site, supabase_stack: SupabaseStack
+) -> None:
+    async with somebody(site) as asha, somebody(site) as bimal:
+        connection = await asyncpg.connect(supabase_stack.dsn)
+        for person, symbol in ((asha, "=HYPERLINK(1)"), (bimal, "TCS")):
+            await connection.execute(
+                "insert into trades (user_id, dhan_order_id, trade_id, trading_date, instrument, "
+                "symbol, side, product, quantity, price_paise, version) values "
+                "($1, '7', '1', '2026-11-20', 'NSE_EQ:2885', $2, 'BUY', 'INTRADAY', 10, 150005, 1)",
+                *(user_of(person), symbol),
+            )
+        await connection.close()
+        answer = await asha.get("/history/trades.csv")
+    _, *rows = answer.text.split("\r\n")
+
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="ats-trades.csv"'
+    assert rows == [
+        "2026-11-20,,'=HYPERLINK(1),NSE_EQ:2885,BUY,INTRADAY,10,1500.05,,7,1",
+        "",
+    ]

@@ -368,7 +368,7 @@ DAYS = (
         (reported(halted="outside_session"), connected(on=True), busy(FeedState.STOPPED)),
     ),
     State("today-stopped", "You stopped your account", (*TRADING, busy(), stopped)),
-    State("today-all-halted", "The operator halted everybody", (*TRADING, busy(), all_halted)),
+    State("today-all-halted", "On, but trading is halted.", (*TRADING, busy(), all_halted)),
     State("today-starting", "reading up the day", (*TRADING, starting)),
     State("today-cut-off", "our gateway does not answer", (*TRADING, cut_off("gateway"))),
     State("history", "lowest −₹195.40", (*TRADING, *ORDERS, traded_for_a_month), "/history"),

@@ -1,6 +1,6 @@
 // Today's checks of the account, as an order worker last found them. Paper money is not checked.
 import type { Account } from "@/lib/account";
-import { dayInIndia, inIndia } from "@/lib/time";
+import { clock, dayInIndia } from "@/lib/time";
 import { redInWords } from "@/lib/words";
 
 export function ChecksPart({ account }: { account: Account }) {
@@ -12,7 +12,7 @@ export function ChecksPart({ account }: { account: Account }) {
     <section aria-labelledby="checks" className="card">
       <div className="head">
         <h2 id="checks">Today’s checks</h2>
-        {today && <span className="soft">{inIndia(today.looked_at)}</span>}
+        {today && <span className="soft">{`${clock(today.looked_at)} IST`}</span>}
       </div>
       <div aria-live="polite">
         {reds.length === 0 ? (

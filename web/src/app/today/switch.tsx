@@ -110,7 +110,7 @@ function whyIdle(account: Account): string | null {
   if (!platform.admits_this_account && platform.mode === "family") return "On, but your account is not declared as a member of the operator's family. No order is placed.";
   if (!platform.admits_this_account) return "On, but this mode does not trade your account. No order is placed.";
   if (account.halts.some(({ own }) => own)) return "On, but you stopped your account. No position is opened until you allow it again.";
-  if (account.halts.some(({ everybody }) => !everybody)) return "On, but your account is halted. No position is opened until the halt ends.";
+  if (account.halts.length > 0) return "On, but trading is halted. No position is opened until the halt ends.";
   if (platform.halted) return haltInWords(platform.halted);
   if (usedUp) return `On, but the day's ${platform.max_orders_per_day} orders are used up. Only closing orders are placed.`;
   return null;
