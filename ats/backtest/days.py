@@ -36,7 +36,8 @@ from schemas.market import Direction, ScanResult, Timeframe, trading_day
 from schemas.messages import Candle, Decision, LlmCall, Report, Scan, ScanEntry, Signal
 from schemas.topics import CANDLES, SIGNALS, TICKS, PartitionPlan
 from schemas.units import UtcNs
-from simulator.market.bars import Bar, Bars, days_of, read_file
+from simulator.market.bars import Bar, Bars, days_of
+from simulator.market.files import read_file
 from simulator.market.replay import replay
 from simulator.market.tape import Market
 

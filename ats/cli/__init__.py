@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from ats import DISTRIBUTION
-from ats.cli import archive, ledger, look, recorded, rules, services, set_up, try_it
+from ats.cli import archive, data, ledger, look, recorded, rules, services, set_up, try_it
 from ats.cli.groups import Commands
 from ats.runtime import exit_codes
 from schemas.errors import Misconfigured, TryLater, Unreadable
@@ -34,6 +34,7 @@ app = typer.Typer(
 )
 # The help lists commands by what a person wants to do, and in this order.
 SET_UP: Final = "Set it up, and check it"
+RULES: Final = "Write rules, and try them"
 LOOK: Final = "Look at what happens, and step in"
 PANELS: Final[dict[str, dict[str, Callable[..., None]]]] = {
     "Try it on this machine": {"demo": try_it.demo, "simulator": try_it.simulator},
@@ -68,7 +69,8 @@ for panel, commands in PANELS.items():
         app.command(name, rich_help_panel=panel)(command)
 app.add_typer(set_up.topics, name="topics", rich_help_panel=SET_UP)
 app.add_typer(set_up.database, name="db", rich_help_panel=SET_UP)
-app.add_typer(rules.rules, name="rules", rich_help_panel="Write rules")
+app.add_typer(rules.rules, name="rules", rich_help_panel=RULES)
+app.add_typer(data.data, name="data", rich_help_panel=RULES)
 app.add_typer(look.claims, name="claims", rich_help_panel=LOOK)
 app.add_typer(ledger.ledger, name="ledger", rich_help_panel=LOOK)
 app.add_typer(archive.archive, name="archive", rich_help_panel=LOOK)

@@ -5,15 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from audit.archive.installed import check_installed
 from schemas.errors import Misconfigured
+from simulator.market.bars import KEPT
 
 GZIP: Final = b"\x1f\x8b"
 GZIPPED: Final = ".gz"
+PARQUET: Final = b"PAR1"
 OTHERS: Final = {
     b"\xff\xfe": "it is written in UTF-16; save it as UTF-8",
     b"\xfe\xff": "it is written in UTF-16; save it as UTF-8",
     b"PK\x03\x04": "it is a ZIP archive or a spreadsheet; unpack it, or save it as CSV",
-    b"PAR1": "it is a Parquet file; save it as CSV",
+    PARQUET: f"it is a Parquet file; the catalogue's own end in {KEPT}, any other save as CSV",
 }
 
 
@@ -23,6 +26,8 @@ def look_at(path: Path) -> None:
     Raises:
         Misconfigured: it is no file of text; what it is instead, and the remedy.
     """
+    if path.suffix == KEPT:
+        check_installed()
     if why := _unusable(path):
         raise Misconfigured(f"market file {path}: {why}")
 
@@ -48,5 +53,7 @@ def _of_another_kind(head: bytes, suffix: str) -> str:
         return "" if named else f"it is compressed with gzip; give it a name that ends in {GZIPPED}"
     if suffix == GZIPPED:
         return f"its name ends in {GZIPPED}, but it is not compressed with gzip; rename it"
+    if suffix == KEPT:
+        return "" if head == PARQUET else f"its name ends in {KEPT}, but it is no Parquet file"
     said = next((said for magic, said in OTHERS.items() if head.startswith(magic)), "")
     return said or ("it has bytes that no text has; save it as CSV in UTF-8" if 0 in head else "")

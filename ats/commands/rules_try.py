@@ -25,7 +25,8 @@ from schemas.ids import InstrumentId, Segment
 from schemas.market import Direction, Timeframe, trading_day
 from schemas.ticks import NO_VOLUME, TICK, Batch
 from schemas.units import NS_PER_SECOND, Price, UtcNs
-from simulator.market.bars import Bars, days_of, read_file
+from simulator.market.bars import Bars, days_of
+from simulator.market.files import read_file
 from simulator.market.generator import generate
 from simulator.market.replay import no_usable_row, replay
 from simulator.market.report import MAX_BAD_SHARE

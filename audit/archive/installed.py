@@ -1,4 +1,4 @@
-"""Archives need pyarrow, which not every installation has."""
+"""Archives, and the catalogue of `ats data`, need pyarrow, which not every installation has."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ def check_installed() -> None:
     """Raises Misconfigured, with the remedy, where pyarrow is missing."""
     if find_spec("pyarrow") is None:
         raise Misconfigured(
-            "archives are Parquet files, and pyarrow is not installed: run `make setup-archive` in "
-            "a clone, else `pip install 'pyarrow>=26,<27'` into the environment of ATS"
+            "archived days, and those of `ats data`, are Parquet files, and pyarrow is not "
+            "installed: run `make setup-archive` in a clone, else "
+            "`pip install 'pyarrow>=26,<27'` into the environment of ATS"
         )

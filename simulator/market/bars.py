@@ -33,6 +33,7 @@ from simulator.market.report import BadRow, Fault, FileReport
 from simulator.market.session import market_session
 
 COLUMNS: Final = ("symbol", "timestamp", "open", "high", "low", "close", "volume")
+KEPT: Final = ".parquet"  # a day of `ats data import`
 PRICES: Final = ("open", "high", "low", "close")
 MAX_PRICE: Final = 10**9  # ten million rupees: more is a column mixed up
 MAX_BAR_VOLUME: Final = 2**32 - 1  # the feed's day volume has 32 bits

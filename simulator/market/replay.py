@@ -20,7 +20,8 @@ from schemas.errors import Misconfigured
 from schemas.market import Instrument, Session, to_tick, trading_day
 from schemas.units import NS_PER_SECOND, PAISE_PER_RUPEE, Paise, Price
 from simulator.market import ticks, universe
-from simulator.market.bars import PRICES, Bar, Bars, days_of, read_file
+from simulator.market.bars import PRICES, Bar, Bars, days_of
+from simulator.market.files import read_file
 from simulator.market.report import BadRow, Fault, FileReport, counted
 from simulator.market.session import market_session
 from simulator.market.tape import MAX_VOLUME, Listing, Market, Numbers, Tape, assemble, band_around

@@ -22,6 +22,7 @@ from schemas.market import Instrument, Session, to_tick
 from schemas.units import NS_PER_SECOND, PAISE_PER_RUPEE, Paise, Price, Quantity
 from simulator.market import noise, universe
 from simulator.market.bars import (
+    KEPT,
     LeftOut,
     cells_of,
     check_session,
@@ -86,6 +87,8 @@ class Ticks:
 
 def is_tick_file(path: Path) -> bool:
     """Whether the header has a single price in the place of a candle's four."""
+    if path.suffix == KEPT:
+        return False
     with lines_of(path) as lines:
         header = next(iter(lines), "")
     return "price" in places_of(header, _NAMES) and "open" not in places_of(header)

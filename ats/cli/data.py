@@ -1,0 +1,61 @@
+"""`ats data`: recorded days in one catalogue."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from ats.cli.groups import group
+from ats.cli.options import MaxBadRows
+from audit.archive.installed import check_installed
+
+data = group("Recorded days in one catalogue: each bar once, checked, quick to read.")
+
+Catalogue = Annotated[
+    Path, typer.Option("--catalogue", metavar="DIR", help="The folder of days, one file each.")
+]
+HERE = Path("market-data")
+
+
+@data.command("import")
+def import_(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE", help="CSV of 1-minute candles; gzip too.")
+    ],
+    catalogue: Catalogue = HERE,
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="Where a file contradicts the catalogue, take the file's."),
+    ] = False,
+    max_bad_rows: MaxBadRows = 1.0,
+) -> None:
+    """Take files of candles into the catalogue: each bar once, whatever the files are called.
+
+    Any day of it is a market file, such as `--market market-data/2016-08-16.parquet`.
+    """
+    check_installed()
+    from ats.data.command import import_ as run
+
+    code = run(Console(), files, catalogue, most_bad=max_bad_rows / 100, replace=replace)
+    raise typer.Exit(code)
+
+
+@data.command("list")
+def list_(catalogue: Catalogue = HERE) -> None:
+    """The days of the catalogue: symbols and bars."""
+    check_installed()
+    from ats.data.command import list_ as run
+
+    raise typer.Exit(run(Console(), catalogue))
+
+
+@data.command("check")
+def check(catalogue: Catalogue = HERE) -> None:
+    """What would mislead a backtest: gaps, padding, days without a symbol, splits and bonuses."""
+    check_installed()
+    from ats.data.command import check as run
+
+    raise typer.Exit(run(Console(), catalogue))

@@ -1,0 +1,1 @@
+"""`ats data`: recorded days in one catalogue, parsed and checked once."""

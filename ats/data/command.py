@@ -1,0 +1,134 @@
+"""`ats data import`, `list` and `check`: what they print."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from ats.data.catalogue import Imported, held, take_in
+from ats.data.check import Finding, Kind, findings
+from ats.runtime import exit_codes
+from schemas.errors import Misconfigured
+from simulator.market import columnar
+from simulator.market.bars import Bar
+from simulator.market.report import counted
+
+MOST_SHOWN: Final = 20  # findings of a kind; all are counted
+
+
+def import_(
+    console: Console, files: Sequence[Path], folder: Path, *, most_bad: float, replace: bool
+) -> int:
+    """Take `files` in, each for itself; says what came of each.
+
+    Raises:
+        Misconfigured: the catalogue cannot be written.
+        TryLater: another import is running.
+    """
+    done, failed = list[Imported](), list[str]()
+    with held(folder), _progress(console) as bar:
+        task = bar.add_task("", total=len(files))
+        for path in files:
+            try:
+                done.append(
+                    take_in(
+                        path,
+                        folder,
+                        most_bad=most_bad,
+                        replace=replace,
+                        tell=lambda what: bar.update(task, description=what),
+                    )
+                )
+            except Misconfigured as error:  # of this file alone
+                failed.append(str(error))
+            else:
+                _say(console, done[-1])
+            bar.advance(task)
+    for each in failed:
+        _line(console, f"not imported: {each}")
+    days = set[str]().union(*({f"{day}" for day in each.days} for each in done))
+    added, known = sum(each.added for each in done), sum(each.known for each in done)
+    replaced = sum(each.replaced for each in done)
+    _line(
+        console,
+        f"{folder}: {added:,} bars are new, {replaced:,} replaced, {known:,} were known, "
+        f"of {len(days)} days",
+    )
+    return exit_codes.MISCONFIGURED if failed else exit_codes.DONE
+
+
+def list_(console: Console, folder: Path) -> int:
+    """Print the days of a catalogue.
+
+    Raises:
+        Misconfigured: there is no day, or one cannot be read.
+    """
+    table = Table("day", "symbols", "bars", "file")
+    for day, path in _days(folder):
+        symbols = columnar.outline(path)
+        table.add_row(f"{day}", f"{len(symbols):,}", f"{sum(symbols.values()):,}", str(path))
+    console.print(table)
+    return exit_codes.DONE
+
+
+def check(console: Console, folder: Path) -> int:
+    """Print what in the catalogue would mislead a backtest.
+
+    Raises:
+        Misconfigured: there is no day, or one cannot be read.
+    """
+    days = _days(folder)
+    with _progress(console) as bar:
+        task = bar.add_task("looking at days", total=len(days))
+
+        def told() -> Iterator[tuple[date, Sequence[Bar]]]:
+            for day, path in days:
+                yield day, columnar.read(path).good
+                bar.advance(task)
+
+        found = list(findings(told()))
+    for kind in Kind:
+        _list(console, [each for each in found if each.kind is kind])
+    counts = Counter(each.kind for each in found)
+    said = ", ".join(f"{count:,} × {kind}" for kind, count in counts.most_common())
+    _line(console, f"{folder}: {len(days)} days, {said or 'nothing found'}")
+    return exit_codes.DONE
+
+
+def _days(folder: Path) -> list[tuple[date, Path]]:
+    if days := list(columnar.days_in(folder)):
+        return days
+    raise Misconfigured(
+        f"no day is in the catalogue {folder}: put one there, `ats data import FILE`"
+    )
+
+
+def _say(console: Console, imported: Imported) -> None:
+    for line in imported.report.lines():
+        _line(console, line)
+    name = imported.report.name
+    for line in counted(imported.contradicted, name):
+        _line(console, f"{line}; left as it was, `--replace` takes the file's")
+
+
+def _list(console: Console, found: Sequence[Finding]) -> None:
+    for each in found[:MOST_SHOWN]:
+        _line(console, f"{each.day} {each.symbol:<12} {each.kind}: {each.said}")
+    if len(found) > MOST_SHOWN:
+        _line(console, f"… and {len(found) - MOST_SHOWN:,} more: {found[0].kind}")
+
+
+def _line(console: Console, text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _progress(console: Console) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    return Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
