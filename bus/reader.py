@@ -6,10 +6,10 @@ For views, quotes, sessions and tools.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from heapq import heappop, heappush
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as ClientPartition
@@ -28,6 +28,8 @@ from schemas.units import UtcNs
 POLL_MS: Final = 200  # longest wait for records before the end is looked at again
 AT_ONCE: Final = 2_000  # records that are held of those that come in order
 LARGEST_FETCH: Final = 4 * MIB  # the largest record, a dead letter, fits
+
+T = TypeVar("T")
 
 
 async def read_topics(
@@ -67,7 +69,7 @@ async def read_topics(
         # second
         begins, ends = (
             await _begins(client, partitions, since),
-            await client.end_offsets(partitions),
+            await _said(client.end_offsets(partitions)),
         )
         client.assign(partitions)
         for partition in partitions:
@@ -99,8 +101,8 @@ async def read_in_order(source: Topics, topics: Sequence[Topic]) -> AsyncGenerat
     options = {"auto_offset_reset": "earliest", "max_partition_fetch_bytes": LARGEST_FETCH}
     async with reader(source, **options) as client:
         partitions = await partitions_of(client, topics)
-        begins = await client.beginning_offsets(partitions)
-        ends = await client.end_offsets(partitions)
+        begins = await _said(client.beginning_offsets(partitions))
+        ends = await _said(client.end_offsets(partitions))
         held: dict[TopicPartition, deque[Any]] = {
             each: deque() for each in partitions if begins[each] < ends[each]
         }
@@ -167,8 +169,8 @@ async def extents_of(source: Topics, *topics: Topic) -> dict[TopicPartition, tup
         return source.extents(topics)
     async with reader(source) as client:
         partitions = await partitions_of(client, topics)
-        begins = await client.beginning_offsets(partitions)
-        ends = await client.end_offsets(partitions)
+        begins = await _said(client.beginning_offsets(partitions))
+        ends = await _said(client.end_offsets(partitions))
         return {each: (begins[each], ends[each]) for each in partitions}
 
 
@@ -235,6 +237,14 @@ def record_of(row: Any) -> Record:
     )
 
 
+async def _said(answer: Awaitable[T]) -> T:
+    """What the broker says; TryLater when it went away after the client had connected."""
+    try:
+        return await answer
+    except KafkaError as error:
+        raise TryLater(f"Kafka went away before it answered ({error!r})") from None
+
+
 async def partitions_of(client: AIOKafkaConsumer, topics: Sequence[Topic]) -> list[TopicPartition]:
     """Every partition of `topics`.
 
@@ -245,10 +255,8 @@ async def partitions_of(client: AIOKafkaConsumer, topics: Sequence[Topic]) -> li
     found = dict[str, list[TopicPartition]]()
 
     async def look() -> bool | None:
-        try:
-            cluster = await client._client.fetch_all_metadata()  # noqa: SLF001  # the public call forgets the partitions
-        except KafkaError as error:
-            raise TryLater(f"Kafka does not say which topics there are ({error!r})") from None
+        # the public call forgets the partitions
+        cluster = await _said(client._client.fetch_all_metadata())  # noqa: SLF001
         for topic in topics:
             numbers = cluster.partitions_for_topic(topic.name) or ()
             found[topic.name] = [TopicPartition(topic.name, number) for number in sorted(numbers)]
@@ -279,13 +287,14 @@ async def _begins(
     if since == "end":
         return {}
     if since == "start":
-        begins: dict[TopicPartition, int | None] = await client.beginning_offsets(partitions)
+        begins: dict[TopicPartition, int | None]
+        begins = await _said(client.beginning_offsets(partitions))
         return begins
     if isinstance(since, Mapping):
         return {partition: since.get(partition, 0) for partition in partitions}
     # upwards: a record of the same millisecond but before `since` is not wanted
     moment = -(-int(since) // NS_PER_MS)
-    found = await client.offsets_for_times(dict.fromkeys(partitions, moment))
+    found = await _said(client.offsets_for_times(dict.fromkeys(partitions, moment)))
     return {partition: hit.offset if hit else None for partition, hit in found.items()}
 
 

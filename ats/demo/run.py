@@ -344,8 +344,8 @@ class _Demo:
                 view.draw(open_ if not closed else self._tally.pending() or "market closed")
                 if closed and await self._nothing_is_left():
                     return
-                if (records := self._tally.ticks + sum(self._tally.counts.values())) != seen:
-                    moved_at, seen = time.monotonic(), records
+                if (progress := self._tally.progress) != seen:
+                    moved_at, seen = time.monotonic(), progress
                 if time.monotonic() - moved_at > DRAIN_WITHIN:
                     return
                 await asyncio.sleep(REFRESH)

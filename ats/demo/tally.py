@@ -139,6 +139,11 @@ class Tally:
     _made_under: dict[UUID | None, str] = field(default_factory=dict)
     _held: Counter[tuple[UserId, InstrumentId]] = field(default_factory=Counter)
 
+    @property
+    def progress(self) -> int:
+        """A number that grows while anything comes of ticks; a feed may tell of itself for ever."""
+        return self.ticks + self.counts.total() - self.counts[topics.FEED.name]
+
     def take(self, record: Record) -> None:
         """Count one record of any followed topic."""
         self._look_for_tokens(record)

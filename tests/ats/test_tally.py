@@ -17,6 +17,8 @@ from schemas.messages import (
     ExitAction,
     ExitOrder,
     ExitReason,
+    FeedEvent,
+    FeedState,
     LlmCall,
     ObservedFill,
     Outcome,
@@ -55,6 +57,24 @@ def tally_of(*records: Record, **settings: frozenset[object]) -> Tally:
     for record in (recorded(topics.MANIFEST, MADE_UNDER), *records):
         tally.take(record)
     return tally
+
+
+def test_a_feed_that_connects_again_and_again_is_no_progress() -> None:
+    tally = tally_of(*a_day())
+    before = tally.progress
+
+    tally.take(
+        recorded(
+            topics.FEED,
+            FeedEvent(id=derive("again"), event_time=OPEN, gateway=1, state=FeedState.CONNECTED),
+        )
+    )
+    after_the_feed = tally.progress
+    tally.take(
+        recorded(topics.DECISIONS, a_decision().model_copy(update={"id": derive("another")}))
+    )
+
+    assert before == after_the_feed < tally.progress
 
 
 def test_a_day_where_everything_has_one_end_has_no_problems() -> None:

@@ -6,13 +6,14 @@ import asyncio
 import base64
 import random
 from collections import defaultdict
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import AsyncMock
 
 import orjson
 import pytest
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,7 +25,7 @@ from bus.faust_app import ConsumerThread
 from bus.keyed_queue import KeyedQueue
 from bus.metrics import Histogram, ShellMetrics
 from bus.offsets import CommitLedger, OffsetTracker
-from bus.reader import partitions_of
+from bus.reader import extents_of, partitions_of
 from bus.records import Output, Record, TopicPartition, partition_for
 from bus.routing import Router
 from schemas.codec import decode
@@ -369,6 +370,18 @@ async def test_a_broker_that_goes_away_before_it_names_its_topics_is_to_be_tried
 
     with pytest.raises(TryLater, match="cluster metadata"):
         await partitions_of(client, [DEAD_LETTER])
+
+
+async def test_a_broker_that_goes_away_before_it_says_where_topics_end_is_to_be_tried_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gone = AsyncMock(side_effect=KafkaTimeoutError("no answer in 40 s"))
+    client = SimpleNamespace(beginning_offsets=gone, end_offsets=gone)
+    monkeypatch.setattr("bus.reader.reader", lambda _: nullcontext(client))
+    monkeypatch.setattr("bus.reader.partitions_of", AsyncMock(return_value=[]))
+
+    with pytest.raises(TryLater, match="no answer in 40 s"):
+        await extents_of(KafkaConnection("h:1"), DEAD_LETTER)
 
 
 def test_a_password_is_not_shown() -> None:
