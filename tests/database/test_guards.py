@@ -102,7 +102,7 @@ MUTANTS = [
         r" set lock_timeout = '500ms'",
     ),
     lock(guards.a_claim_waits_for_the_denial_of_its_order, "claim_order", PAIR),
-    lock(guards.a_denial_waits_for_the_claim_of_its_order, "record_order_outcome", PAIR),
+    lock(guards.a_denial_waits_for_the_claim_of_its_order, "record_outcome", PAIR),
     lock(
         guards.attempts_to_connect_are_counted_one_by_one,
         "begin_dhan_consent",
