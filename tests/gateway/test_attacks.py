@@ -10,7 +10,7 @@ import pytest
 
 from tests.gateway.gate import ASHA, Gate, gate, token_of
 
-TOKEN = token_of(ASHA)
+TOKEN = token_of(ASHA)  # not to be let in with: it may have expired when its test runs
 BEARER = f"Authorization: Bearer {TOKEN}"
 
 
@@ -49,7 +49,8 @@ async def test_who_is_refused_holds_no_connection() -> None:
     async with gate() as made:
         stranger = await said_to(made, "GET /v1/today HTTP/1.1", "Host: x")
         made.deps.ready.clear()
-        early = await said_to(made, "GET /v1/today HTTP/1.1", "Host: x", BEARER)
+        living = f"Authorization: Bearer {token_of(ASHA)}"
+        early = await said_to(made, "GET /v1/today HTTP/1.1", "Host: x", living)
 
     assert b" 401 " in stranger.partition(b"\r\n")[0]
     assert b" 503 " in early.partition(b"\r\n")[0]
