@@ -5,12 +5,14 @@ import type { Mark } from "@/app/chart/marks";
 import { momentOf, seconds } from "@/lib/time";
 
 interface Props {
+  /** Whether the day is known: while it is asked for, and while nothing arrives, it is not. */
+  readonly known: boolean;
   readonly marks: readonly Mark[];
   readonly picked: Mark | null;
   readonly pick: (mark: Mark | null) => void;
 }
 
-export function Happened({ marks, picked, pick }: Props) {
+export function Happened({ known, marks, picked, pick }: Props) {
   return (
     <section aria-labelledby="happened" className="card">
       <div className="head">
@@ -18,7 +20,7 @@ export function Happened({ marks, picked, pick }: Props) {
         {marks.length > 0 && <span className="soft">{marks.length}</span>}
       </div>
       {marks.length === 0 ? (
-        <p className="soft">No signal and no order of yours on this day. They appear here by themselves.</p>
+        <p className="soft">{known ? "No signal and no order of yours on this day. They appear here by themselves." : "Not known yet."}</p>
       ) : (
         <ul className="rows scrolled" tabIndex={0} aria-label="What happened, newest first">
           {marks.toReversed().map((mark) => (

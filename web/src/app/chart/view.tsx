@@ -63,7 +63,7 @@ export function ChartView({ first, asked }: { first: Today | string; asked: Choi
         <ChartBody {...{ instrument, problem, chart, series, now, marks, levels, name }} waiting={isWaiting(live)} known={day !== null} pick={setPicked} />
         <Legend chart={chart} />
       </section>
-      <Happened marks={marks} picked={picked} pick={setPicked} />
+      <Happened known={chart !== null || (instrument === null && day !== null)} marks={marks} picked={picked} pick={setPicked} />
       {series.bars.length > 0 && <BarsTable name={name} bars={series.bars} lines={series.lines} marks={marks} />}
     </div>
   );
