@@ -33,9 +33,10 @@ from bus.reader import read_topics
 from schemas.codec import decode
 from schemas.market import trading_day
 from schemas.messages import Candle, OrderIntent
-from schemas.topics import CANDLES, ORDERS
+from schemas.topics import CANDLES, CHECKPOINTS, LEDGER, ORDERS
 from tests.conftest import started_broker
 
+WITH_HOLES: Final = {LEDGER.name, CHECKPOINTS.name}
 ATS: Final = [sys.executable, "-m", "ats"]
 BY_DUCKDB: Final = """
 import sys
@@ -81,9 +82,14 @@ async def day_and_orders(connection: KafkaConnection) -> tuple[date, int, int]:
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """The digest of each topic's records."""
+    """The digest of each topic's records, but for those whose places a restore must change.
+
+    The ledger's two have holes, which Kafka cannot leave out: there a restore moves what is behind,
+    and says so. What they hold is judged by `ats ledger verify`.
+    """
     (day,) = days_in(folder)
-    return {name: each.content_sha256 for name, each in read_manifest(day).topics.items()}
+    topics = read_manifest(day).topics.items()
+    return {name: each.content_sha256 for name, each in topics if name not in WITH_HOLES}
 
 
 async def judged(demo: Path, root: Path) -> list[str]:
