@@ -1,16 +1,17 @@
 """Bars of one day as a Parquet file: what `ats data import` writes, read much faster than CSV.
 
-Money is whole paise, times are nanoseconds since 1970 UTC, bars stand by symbol and then by time,
-one row group a symbol. A file says in its own words that it is one of these; what it holds is
-checked again, since a disk and a stranger can change it.
+Money is whole paise, times are nanoseconds since 1970 UTC, bars stand by symbol and then by time.
+A file says in its own words that it is one of these; what it holds is checked again, since a disk
+and a stranger can change it.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
-from itertools import groupby
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -46,11 +47,10 @@ def write(path: Path, bars: Iterable[Bar]) -> None:
         Misconfigured: it cannot be written.
     """
     ordered = sorted(bars, key=lambda bar: (bar.symbol, bar.start))
+    columns = {name: [getattr(bar, name) for bar in ordered] for name in SCHEMA.names}
     beside = path.with_name(f".{path.name}.new")
     try:
-        with pq.ParquetWriter(beside, SCHEMA, compression="zstd") as writer:
-            for _, own in groupby(ordered, key=lambda bar: bar.symbol):
-                writer.write_table(_table(list(own)))
+        pq.write_table(pa.table(columns, schema=SCHEMA), beside, compression="zstd")
         with beside.open("rb") as written:
             os.fsync(written.fileno())
         beside.replace(path)
@@ -59,22 +59,19 @@ def write(path: Path, bars: Iterable[Bar]) -> None:
         raise Misconfigured(f"cannot write {path}: {error}") from None
 
 
-def _table(bars: list[Bar]) -> pa.Table:
-    columns = {name: [getattr(bar, name) for bar in bars] for name in SCHEMA.names}
-    return pa.table(columns, schema=SCHEMA)
-
-
 def read(path: Path) -> Bars:
     """A file of `write`; a bar's line is its place in the file, from 1.
 
     Raises:
-        Misconfigured: it cannot be read, is none of ours, or holds what `write` was never given.
+        Misconfigured: it cannot be read, is none of ours, holds what `write` was never given, or
+            is called by another day than its own.
     """
-    table = _read(path)
+    table = _table(path, SCHEMA.names)
     columns = {name: table[name].to_numpy() for name in SCHEMA.names if name != "symbol"}
     symbols = table["symbol"].to_pylist()
     if wrong := _wrong(columns, symbols):
         raise Misconfigured(f"the market file {path.name}: row {wrong[0] + 1}: {wrong[1]}")
+    _same_day(path, columns["start"])
     prices = (map(Price, columns[name].tolist()) for name in PRICES)
     starts = map(UtcNs, columns["start"].tolist())
     volumes = map(Quantity, columns["volume"].tolist())
@@ -82,21 +79,18 @@ def read(path: Path) -> Bars:
     return Bars(good, [], len(good), length=MINUTE)
 
 
-def outline(path: Path) -> dict[str, int]:
-    """How many bars of each symbol, from the footer alone.
+def outline(path: Path) -> Mapping[str, int]:
+    """How many bars of each symbol; nothing else is read.
 
     Raises:
-        Misconfigured: as `read`.
+        Misconfigured: it cannot be read, or is none of ours.
     """
-    meta = _opened(path).metadata
-    place = SCHEMA.get_field_index("symbol")
-    groups = [meta.row_group(number) for number in range(meta.num_row_groups)]
-    return {group.column(place).statistics.min: group.num_rows for group in groups}
+    return Counter(_table(path, ["symbol"])["symbol"].to_pylist())
 
 
-def _read(path: Path) -> pa.Table:
+def _table(path: Path, columns: list[str]) -> pa.Table:
     try:
-        return _opened(path).read()
+        return _opened(path).read(columns)
     except (OSError, pa.ArrowException) as error:
         raise Misconfigured(f"cannot read the market file {path.name}: {error}") from None
 
@@ -149,16 +143,30 @@ def _elsewhere(start: np.ndarray) -> np.ndarray:
 
 
 def _unordered(start: np.ndarray, symbols: list[str]) -> np.ndarray:
-    order = np.unique(np.array(symbols), return_inverse=True)[1]
-    later = (order[1:] > order[:-1]) | ((order[1:] == order[:-1]) & (start[1:] > start[:-1]))
-    wrong: np.ndarray = np.concatenate([[False], ~later])
-    return wrong
+    rows = zip(symbols, start.tolist(), strict=True)
+    return np.array([False, *(later <= before for before, later in pairwise(rows))])
+
+
+def _same_day(path: Path, start: np.ndarray) -> None:
+    """A day that was copied to another one's name would be played, and merged, as that one."""
+    named = _day_of(path)
+    if named and len(start) and (own := trading_day(int(start[0]))) != named:
+        raise Misconfigured(
+            f"the market file {path.name} holds bars of {own}: give it that day's name"
+        )
 
 
 def days_in(folder: Path) -> Iterator[tuple[date, Path]]:
     """The days of a catalogue, oldest first; what else stands in the folder is nobody's."""
     for path in sorted(folder.glob(f"*{KEPT}")):
-        try:
-            yield date.fromisoformat(path.stem), path
-        except ValueError:
-            continue
+        if day := _day_of(path):
+            yield day, path
+
+
+def _day_of(path: Path) -> date | None:
+    """The day that a file is called by, as `ats data import` writes it; None for other names."""
+    try:
+        day = date.fromisoformat(path.stem)
+    except ValueError:
+        return None
+    return day if f"{day}" == path.stem else None

@@ -65,6 +65,41 @@ def test_a_day_is_read_from_the_catalogue_as_it_stood_in_the_file(tmp_path: Path
     assert columnar.outline(tmp_path / "2016-08-16.parquet") == {"INFY": 3, "TCS": 3}
 
 
+def test_symbols_that_differ_by_a_closing_nul_are_two(tmp_path: Path) -> None:
+    path = tmp_path / "2016-08-16.parquet"
+    made = [bar("TCS", 1, 100), bar("TCS\0", 0, 200)]
+
+    columnar.write(path, made)
+
+    assert without_line(columnar.read(path).good) == without_line(made)
+    assert columnar.outline(path) == {"TCS": 1, "TCS\0": 1}
+
+
+def test_a_day_is_listed_whatever_its_footer_says_of_its_columns(tmp_path: Path) -> None:
+    take_in(a_file(tmp_path, rows()), tmp_path, most_bad=0, replace=False)
+    path = tmp_path / "2016-08-16.parquet"
+    pq.write_table(pq.read_table(path), path, write_statistics=False)
+
+    assert columnar.outline(path) == {"TCS": 3}
+
+
+def test_a_day_under_another_days_name_is_refused(tmp_path: Path) -> None:
+    take_in(a_file(tmp_path, rows()), tmp_path, most_bad=0, replace=False)
+    path = (tmp_path / "2016-08-16.parquet").rename(tmp_path / "2016-08-17.parquet")
+
+    with pytest.raises(Misconfigured, match="holds bars of 2016-08-16: give it that day's name"):
+        read_file(path)
+
+
+@pytest.mark.parametrize("name", ["tuesday", "20160817"])
+def test_a_day_may_have_a_name_that_is_no_day(tmp_path: Path, name: str) -> None:
+    take_in(a_file(tmp_path, rows()), tmp_path, most_bad=0, replace=False)
+    path = (tmp_path / "2016-08-16.parquet").rename(tmp_path / f"{name}.parquet")
+
+    assert len(read_file(path).good) == 3
+    assert not list(columnar.days_in(tmp_path))
+
+
 prices = st.integers(1, 10**9).map(Price)
 
 
@@ -194,7 +229,7 @@ def test_a_symbol_that_misses_minutes_or_a_day_is_found() -> None:
     later = date(2016, 8, 17)
     whole = [bar("TCS", minute, 100) for minute in range(375)]
 
-    found = list(findings([(DAY, [*whole, *whole[:0], bar("INFY", 0, 100)]), (later, [])]))
+    found = list(findings([(DAY, [*whole, bar("INFY", 0, 100)]), (later, [])]))
 
     assert [(each.symbol, each.kind) for each in found] == [
         ("INFY", Kind.GAP),
