@@ -1,0 +1,66 @@
+"""Microseconds of CPU for a bar of a recorded day: a gzipped CSV beside a day of `ats data`.
+
+Run: python -m benchmarks.catalogue. The day has fifty symbols, each of them traded in every minute.
+Both are read by what every command with `--market` reads with; the best of seven rounds counts.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import random
+import time
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ats.data.catalogue import take_in
+from schemas.units import NS_PER_MINUTE, UtcNs
+from simulator.market.bars import KEPT
+from simulator.market.files import read_file
+from simulator.market.session import market_session
+
+DAY = date(2026, 11, 27)
+SYMBOLS = 50
+ROUNDS = 7
+
+
+def rows() -> Iterator[str]:
+    """A day as vendors write it: by symbol, rupees with two places, times with their offset."""
+    yield "symbol,timestamp,open,high,low,close,volume\n"
+    dice, session = random.Random(7), market_session(DAY)
+    for number in range(SYMBOLS):
+        price = dice.randint(10_000, 400_000)
+        for start in range(session.open, session.close, NS_PER_MINUTE):
+            moves = (0, *(dice.randint(-90, 90) for _ in range(3)))
+            opened, *_, closed = made = [price + move for move in moves]
+            told = (opened, max(made), min(made), closed)
+            figures = ",".join(f"{paise / 100:.2f}" for paise in told)
+            yield f"S{number:03},{UtcNs(start).ist():%Y-%m-%d %H:%M:%S+05:30},{figures},"
+            yield f"{dice.randint(100, 90_000)}\n"
+            price = max(closed, 5_000)
+
+
+def cost(path: Path) -> float:
+    """Microseconds of CPU for one bar."""
+    started = time.process_time()
+    bars = len(read_file(path).good)
+    return (time.process_time() - started) / bars * 1e6
+
+
+def main() -> None:
+    with TemporaryDirectory() as folder:
+        packed = Path(folder) / "day.csv.gz"
+        with gzip.open(packed, "wt") as file:
+            file.writelines(rows())
+        bars = take_in(packed, Path(folder), most_bad=0, replace=False).added
+        paths = (packed, Path(folder) / f"{DAY}{KEPT}")
+        costs = zip(*([cost(path) for path in paths] for _ in range(ROUNDS)), strict=True)
+        csv, kept = (min(each) for each in costs)
+    print(f"{bars:,} bars, load {os.getloadavg()[0]:.0f} at the end")
+    print(f"gzipped CSV {csv:.1f} µs a bar, catalogue {kept:.1f}: {csv / kept:.1f} times less")
+
+
+if __name__ == "__main__":
+    main()
