@@ -14,17 +14,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import Final
 
 from ats.commands.market_file import look_at
 from schemas.errors import Misconfigured, TryLater
 from schemas.market import trading_day
 from simulator.market import columnar
-from simulator.market.bars import KEPT, Bar
+from simulator.market.bars import KEPT, PRICES, Bar
 from simulator.market.files import read_file
 from simulator.market.replay import no_usable_row
 from simulator.market.report import BadRow, Fault, FileReport
 
 Progress = Callable[[str], None]
+SAID: Final = (*PRICES, "volume")  # what a bar says of its symbol's minute
 
 
 @dataclass(slots=True)
@@ -33,8 +35,9 @@ class Imported:
 
     Attributes:
         report: What it held, with every row left out and why.
-        added, known: Bars that are new, and that stood there already.
-        contradicted: Rows that say something else than the catalogue.
+        added, known, replaced: Bars that are new, stood there already, or took another's place.
+        contradicted: Rows that say something else than the catalogue, and were left out.
+        days: The trading days of its bars.
     """
 
     report: FileReport
@@ -121,12 +124,11 @@ def _place(bar: Bar) -> tuple[str, int]:
 
 
 def _said(bar: Bar) -> tuple[int, ...]:
-    return bar.open, bar.high, bar.low, bar.close, bar.volume
+    return tuple(getattr(bar, name) for name in SAID)
 
 
 def _contradiction(bar: Bar, before: Bar) -> BadRow:
-    names = ("open", "high", "low", "close", "volume")
-    name = next(each for each in names if getattr(bar, each) != getattr(before, each))
+    name = next(each for each in SAID if getattr(bar, each) != getattr(before, each))
     said, kept = getattr(bar, name), getattr(before, name)
     return BadRow(
         bar.line,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -59,7 +59,7 @@ def findings(days: Iterable[tuple[date, Sequence[Bar]]]) -> Iterator[Finding]:
     last: dict[str, Bar] = {}
     yesterday: set[str] = set()
     for day, bars in days:
-        by_symbol: Mapping[str, list[Bar]] = defaultdict(list)
+        by_symbol = defaultdict[str, list[Bar]](list)
         for bar in bars:
             by_symbol[bar.symbol].append(bar)
         for symbol in sorted(yesterday - by_symbol.keys()):

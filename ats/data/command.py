@@ -53,7 +53,7 @@ def import_(
             bar.advance(task)
     for each in failed:
         _line(console, f"not imported: {each}")
-    days = set[str]().union(*({f"{day}" for day in each.days} for each in done))
+    days = set[date]().union(*(each.days for each in done))
     added, known = sum(each.added for each in done), sum(each.known for each in done)
     replaced = sum(each.replaced for each in done)
     _line(
