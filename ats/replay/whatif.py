@@ -4,45 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
 
 from rich.console import Console
 
-from agents.model import Model
-from agents.prompts import PromptSet
 from agents.providers import dialect_of
-from agents.spend import TokenPrice
-from agents.wire import open_model_client
 from ats.demo.steps import Step
+from ats.replay.asking import ANSWERS, agreed, asking
 from ats.replay.changes import Changes, changed
 from ats.replay.day_settings import DaySettings, day_settings
 from ats.replay.inputs import manifests_of
 from ats.replay.options import ReplayOptions
 from ats.replay.source import Source, recorded_by
-from ats.replay.whatif_show import Shown, as_json, say, show
+from ats.replay.whatif_show import Shown, as_json, show
 from ats.runtime import exit_codes
 from ats.services.calendars import whole_calendar
 from ats.services.executors import limits_of as order_limits_of
 from ats.services.executors import square_off_of
 from ats.services.llm import AskedModel, limits_of, scout_options_of
-from ats.settings import Settings
 from audit.replay.day import span_of
-from audit.whatif.asking import Asker, Bill, bill_of
+from audit.whatif.asking import bill_of
 from audit.whatif.day import Judgements, RecordedDay, WhatIf
 from audit.whatif.kept import KeptAnswers
-from audit.whatif.sentences import NO_PRICE, bill_sentence
 from executors.charges.rates import shipped_rates
 from schemas.errors import Misconfigured
 from streams.engine.machine import warm_up
 from streams.rules.config import read as read_rules
-
-ANSWERS: Final = Path("what-if") / "answers.jsonl"  # below the state folder
-YES: Final = frozenset({"y", "yes"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +121,12 @@ async def _compared(
         prompts=after.prompts,
     )
     asker = None
-    if bill.now and await agreed(options, asked.model.has_key(source.settings), bill, tell):
-        async with _asker(source.settings, asked, bill, price, after.prompts) as asker:
-            with Step(tell, f"asking {bill.model}") as step:
-                asker.tell = _telling(step, bill)
-                judged = await what_if.judge(day, kept, asker)
+    has_key = asked.model.has_key(source.settings)
+    if bill.now and await agreed([("", bill)], tell, yes=options.yes, has_key=has_key):
+        endpoint = asked.model.endpoint(source.settings)
+        wanted = asking(endpoint, after.prompts, bill, price=price, kept=kept, tell=tell)
+        async with wanted as asker:
+            judged = await what_if.judge(day, kept, asker)
     with Step(tell, "comparing") as step:
         difference = await what_if.compare(day, judged)
     return Shown(difference, bill, asker, notes_of(before, day, judged))
@@ -204,55 +194,3 @@ def notes_of(before: DaySettings, day: RecordedDay, judged: Judgements) -> tuple
     if not before.instruments:
         notes.append("the day's instruments are not recorded, so there are no orders to compare")
     return tuple(notes)
-
-
-# Asking
-
-
-async def agreed(options: WhatIfOptions, has_key: bool, bill: Bill, tell: Console) -> bool:
-    """Whether models may be asked: --yes, or a yes on the terminal; never at an unknown price."""
-    if bill.most is None:
-        say(tell, f"{bill_sentence(bill)}. {NO_PRICE}.")
-        return False
-    if options.yes:
-        say(tell, f"{bill_sentence(bill)} (--yes)")
-        return True
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        return False
-    if not has_key:
-        say(tell, f"{bill_sentence(bill)}. Its key is not set, so it cannot be asked.")
-        return False
-    say(tell, f"{bill_sentence(bill)}. Ask? [y/N]")
-    return (await typed_line()).strip().lower() in YES
-
-
-async def typed_line() -> str:
-    """A line from the terminal. Not read in a thread: Ctrl-C would wait until the line has come."""
-    loop, there = asyncio.get_running_loop(), asyncio.Event()
-    loop.add_reader(sys.stdin, there.set)
-    try:
-        await there.wait()
-    finally:
-        loop.remove_reader(sys.stdin)
-    return sys.stdin.readline()
-
-
-@asynccontextmanager
-async def _asker(
-    settings: Settings,
-    asked: _Asked,
-    bill: Bill,
-    price: TokenPrice | None,
-    prompts: PromptSet,
-) -> AsyncIterator[Asker]:
-    """Raises Misconfigured where there is no key."""
-    assert price is not None, "nobody is asked at a price that is not known"
-    endpoint = asked.model.endpoint(settings)
-    async with open_model_client() as http:
-        model = Model(endpoint, http, prompts)
-        thoughts = endpoint.dialect.thoughts
-        yield Asker(model, bill, asked.kept, price, thoughts, time.monotonic)
-
-
-def _telling(step: Step, bill: Bill) -> Callable[[int], None]:
-    return lambda asked: step.now(f"asking {bill.model}", asked, bill.questions)

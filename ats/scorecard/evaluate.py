@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,16 +11,15 @@ from typing import Final
 
 from rich.console import Console
 
-from agents.model import Model
 from agents.prompts import SHIPPED
 from agents.providers import dialect_of
-from agents.wire import open_model_client
 from ats.demo.steps import Step
+from ats.replay.asking import ANSWERS, agreed, asking
 from ats.replay.changes import Changes, changed, prompted
 from ats.replay.day_settings import DaySettings
 from ats.replay.options import ReplayOptions
 from ats.replay.source import Source, recorded_by
-from ats.replay.whatif import ANSWERS, YES, recorded_settings, typed_line
+from ats.replay.whatif import recorded_settings
 from ats.replay.whatif_show import say
 from ats.runtime import exit_codes
 from ats.scorecard.evaluate_show import Evaluated, Way, as_json, show
@@ -32,11 +30,10 @@ from audit.scorecard.forecasts import Forecasts, Recorded, forecasts_of
 from audit.scorecard.paired import paired
 from audit.scorecard.prices import Prices
 from audit.scorecard.reading import ReadDays, read_days
-from audit.whatif.asking import Asker, Bill, bill_of
+from audit.whatif.asking import Bill, bill_of
 from audit.whatif.day import Judgements, RecordedDay, WhatIf
 from audit.whatif.decisions import Judged
 from audit.whatif.kept import KeptAnswers
-from audit.whatif.sentences import NO_PRICE, bill_sentence
 from executors.charges.rates import shipped_rates
 from schemas.errors import Misconfigured
 from streams.engine.machine import warm_up
@@ -158,35 +155,22 @@ class _Days:
 
     async def agreed(self, bills: Sequence[Bill]) -> bool:
         """Whether models may be asked, after it was said what that costs."""
-        for path, bill in zip(self.options.prompts, bills, strict=True):
-            say(self.tell, f"{path.name}: {bill_sentence(bill)}")
-        if any(bill.now and bill.most is None for bill in bills):
-            say(self.tell, f"{NO_PRICE}.")
-            return False
-        if self.options.yes:
-            return True
-        if not (sys.stdin.isatty() and sys.stderr.isatty()):
-            say(self.tell, "Nobody is asked: this is no terminal. With --yes they are.")
-            return False
-        if not self.model.has_key(self.source.settings):
-            say(self.tell, "The model's key is not set, so it cannot be asked.")
-            return False
-        say(self.tell, "Ask? [y/N]")
-        return (await typed_line()).strip().lower() in YES
+        names = names_of(self.options.prompts)[-len(bills) :]
+        return await agreed(
+            list(zip(names, bills, strict=True)),
+            self.tell,
+            yes=self.options.yes,
+            has_key=self.model.has_key(self.source.settings),
+        )
 
     async def _asked(
         self, way: WhatIf, day: RecordedDay, after: DaySettings, bill: Bill
     ) -> Judgements:
         endpoint = self.model.endpoint(self.source.settings)
         price = self.model.price(self.source.settings) or self.before.prices.get(self.model.name)
-        assert price is not None, "nobody is asked at a price that is not known"
-        async with open_model_client() as http:
-            asked = Model(endpoint, http, after.prompts)
-            thoughts = endpoint.dialect.thoughts
-            with Step(self.tell, f"asking {bill.model}") as step:
-                asker = Asker(asked, bill, self.kept, price, thoughts, time.monotonic)
-                asker.tell = lambda done: step.now(f"asking {bill.model}", done, bill.questions)
-                judged = await way.judge(day, self.kept, asker)
+        wanted = asking(endpoint, after.prompts, bill, price=price, kept=self.kept, tell=self.tell)
+        async with wanted as asker:
+            judged = await way.judge(day, self.kept, asker)
         if asker.ended:
             say(self.tell, f"asking ended early: {asker.ended}")
         return judged

@@ -13,19 +13,15 @@ import pytest
 
 PROGRAM = """
 import asyncio
-from datetime import date
 from rich.console import Console
-from ats.replay.changes import Changes
-from ats.replay.options import ReplayOptions
-from ats.replay.whatif import WhatIfOptions, agreed
+from ats.replay.asking import agreed
 from audit.whatif.asking import Bill
 from schemas.units import Paise
 
-day = date(2026, 11, 20)
-options = WhatIfOptions(ReplayOptions(day, day, False, None, False), Changes({}))
 bill = Bill("a-model", 2, 3, Paise(150))
 while True:
-    print(asyncio.run(agreed(options, True, bill, Console(stderr=True))), flush=True)
+    said = agreed([("", bill)], Console(stderr=True), yes=False, has_key=True)
+    print(asyncio.run(said), flush=True)
 """
 
 

@@ -113,7 +113,7 @@ async def test_a_prompt_is_asked_after_a_yes_only_and_held_against_the_record(
 
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", record.bootstrap_servers)
     monkeypatch.setenv("OPENAI_API_KEY", "k")
-    monkeypatch.setattr("ats.scorecard.evaluate.Model", model)
+    monkeypatch.setattr("ats.replay.asking.Model", model)
     holding = tmp_path / "holding.toml"
     holding.write_text('commander = "Hold, whatever they report."\n')
 
@@ -139,7 +139,7 @@ async def test_a_model_of_unknown_price_is_not_asked_whatever_was_agreed_to(
 
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", record.bootstrap_servers)
     monkeypatch.setenv("ATS_MODEL_API_KEY", "k")
-    monkeypatch.setattr("ats.scorecard.evaluate.Model", model)
+    monkeypatch.setattr("ats.replay.asking.Model", model)
     holding = tmp_path / "holding.toml"
     holding.write_text('commander = "Hold."\n')
     day = ReplayOptions(DAY, DAY, verify=False, demo=None, as_json=True)
@@ -176,7 +176,7 @@ async def test_nothing_but_a_yes_lets_a_prompt_be_asked(
     async def typed() -> str:
         return line
 
-    monkeypatch.setattr("ats.scorecard.evaluate.typed_line", typed)
+    monkeypatch.setattr("ats.replay.asking.typed_line", typed)
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     day = ReplayOptions(DAY, DAY, verify=False, demo=None, as_json=True)

@@ -81,7 +81,7 @@ def what_if(
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", record.bootstrap_servers)
     monkeypatch.setenv("OPENAI_API_KEY", "k")
     monkeypatch.setenv("ATS_RULES", str(tmp_path / "no-such-rules.toml"))
-    monkeypatch.setattr("ats.replay.whatif.Model", made.model)
+    monkeypatch.setattr("ats.replay.asking.Model", made.model)
     return made
 
 
