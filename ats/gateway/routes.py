@@ -84,6 +84,7 @@ def _id(text: str) -> object:
     return found
 
 
+_ID_SCHEMA: Final = {"type": "string", "format": "uuid"}
 _INSTRUMENT_SCHEMA: Final = {"type": "string", "maxLength": 24, "examples": ["NSE_EQ:2885"]}
 INSTRUMENTS: Final = Parameter(
     "instrument",
@@ -137,15 +138,7 @@ ROUTES: Final = (
         "/v1/decisions/{decision}",
         "One decision of the day with its signal and reports, and your own order of it.",
         DecisionStory,
-        (
-            Parameter(
-                "decision",
-                "path",
-                "Its id.",
-                _id,
-                {"type": "string", "format": "uuid"},
-            ),
-        ),
+        (Parameter("decision", "path", "Its id.", _id, _ID_SCHEMA),),
     ),
     Route(
         "decisions",
@@ -158,7 +151,7 @@ ROUTES: Final = (
                 "query",
                 "Id of the last one that you have: what came before it is told.",
                 _id,
-                {"type": "string", "format": "uuid"},
+                _ID_SCHEMA,
             ),
             Parameter(
                 "most",
@@ -192,7 +185,7 @@ ROUTES: Final = (
         "/v1/why/{order}",
         "One order of yours of the last days, from the tick to the fill, in sentences.",
         Why,
-        (Parameter("order", "path", "Its id.", _id, {"type": "string", "format": "uuid"}),),
+        (Parameter("order", "path", "Its id.", _id, _ID_SCHEMA),),
     ),
     Route(
         "stream",
