@@ -14,22 +14,11 @@ from schemas.units import NS_PER_MINUTE
 from simulator.market.bars import Bar
 from simulator.market.session import market_session
 
-# Old shares over new ones: face values of 10, 5, 2 and 1 split into smaller ones, and bonus issues
-# of 1:5 to 9:1 (NSE's list of corporate actions).
+# Old shares over new ones: splits between face values of 10, 5, 2 and 1, and the usual bonus issues
+# (1:4 to 4:1, and 9:1).
 _ACTIONS: Final = tuple(
-    Fraction(old, new)
-    for old, new in (
-        (1, 2),
-        (1, 3),
-        (1, 4),
-        (1, 5),
-        (1, 10),
-        (2, 3),
-        (2, 5),
-        (3, 4),
-        (3, 5),
-        (4, 5),
-    )
+    Fraction(each)
+    for each in ("1/2", "1/3", "1/4", "1/5", "1/10", "2/3", "2/5", "3/4", "3/5", "4/5")
 )
 _NEAR: Final = 0.03  # of the price: a usual overnight move beside the action
 _QUIET: Final = 0.5  # share of flat bars without a trade from which nobody traded it
