@@ -1,18 +1,15 @@
 // The chart: which share, bar and day stand in the address, so that a chart can be linked to.
 import { redirect } from "next/navigation";
-import { cookies } from "next/headers";
 import { ChartView } from "@/app/chart/view";
 import { TIMEFRAMES } from "@/app/chart/timeframes";
-import { today } from "@/lib/gateway/server";
-import { heldToken } from "@/lib/session";
+import { firstToday } from "@/lib/gateway/first";
 import { signedIn, supabase } from "@/lib/supabase";
 import "./chart.css";
 
 export const metadata = { title: "Chart · ATS" };
 
 export default async function ChartPage({ searchParams }: PageProps<"/chart">) {
-  const store = await cookies();
-  const first = heldToken((name) => store.get(name)?.value).then((token) => today(token ?? undefined));
+  const first = firstToday();
   const user = await signedIn(await supabase());
   if (user === "session_ended") redirect("/sign-in");
   const { instrument, timeframe, day } = await searchParams;

@@ -1,7 +1,6 @@
 // The chart of a share: live for the newest day, as it was for an earlier one.
 "use client";
 import dynamic from "next/dynamic";
-import { useRouter } from "next/navigation";
 import { useCallback, useEffect, useMemo, useState } from "react";
 import type { Level } from "@/app/chart/drawing";
 import { Happened } from "@/app/chart/happened";
@@ -17,6 +16,7 @@ import { isWaiting } from "@/lib/gateway/stream";
 import type { Bar, Chart, LastPrice, OwnMarks, Today } from "@/lib/gateway/views";
 import type { Signal } from "@/lib/messages";
 import { price } from "@/lib/money";
+import { useSessionEnd } from "@/lib/use-session-end";
 import { wordsOf } from "@/lib/words";
 
 const Drawing = dynamic(() => import("@/app/chart/drawing"), { ssr: false, loading: () => <div className="canvas skeleton" /> });
@@ -27,10 +27,7 @@ export function ChartView({ first, asked }: { first: Today | string; asked: Choi
   const [choice, setChoice] = useState(asked);
   const shares = useMemo(() => sharesOf(day, choice.instrument), [day, choice.instrument]);
   const instrument = choice.instrument ?? shares[0]?.instrument ?? null;
-  const router = useRouter();
-  useEffect(() => {
-    if (live.problem === "session_ended") router.replace("/sign-in?notice=session_ended");
-  }, [live.problem, router]);
+  useSessionEnd(live.problem);
 
   const choose = useCallback(
     (change: Partial<Choice>): void => {

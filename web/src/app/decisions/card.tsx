@@ -1,5 +1,6 @@
 // One decision: what was decided, what spoke for and against it, and what became of it for the viewer.
 import Link from "next/link";
+import { Outcome } from "@/app/outcome";
 import { Side } from "@/app/side";
 import type { Day } from "@/lib/gateway/day";
 import { stateOf } from "@/lib/gateway/order";
@@ -111,8 +112,6 @@ function toldOf(value: unknown): string {
   return typeof value === "string" ? labelInWords(value) : String(value);
 }
 
-const MARKS = { good: "outcome good", bad: "outcome bad", plain: "outcome none" } as const;
-
 function Became({ decision, order, day }: { decision: Decision; order: OwnOrder | null; day: Day | null }) {
   const chart = `/chart?instrument=${encodeURIComponent(decision.instrument)}`;
   const state = order && stateOf(order, day?.own.broker_orders ?? []);
@@ -123,7 +122,7 @@ function Became({ decision, order, day }: { decision: Decision; order: OwnOrder 
           <p>
             You: {order.intent.side} {grouped(order.intent.quantity)} at {price(order.intent.price)} or better
           </p>
-          <p className={MARKS[state.tone]}>{state.text}</p>
+          <Outcome state={state} />
         </>
       ) : (
         <p className="outcome none">{decision.action === "HOLD" ? "Nothing was traded." : "You got no order from it."}</p>

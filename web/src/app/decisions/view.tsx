@@ -1,7 +1,5 @@
 // The shortlist and the decisions of the day, newest first, as they come.
 "use client";
-import { useRouter } from "next/navigation";
-import { useEffect } from "react";
 import { DecisionCard } from "@/app/decisions/card";
 import { ShortlistPart } from "@/app/decisions/shortlist";
 import { useStories } from "@/app/decisions/use-stories";
@@ -10,15 +8,13 @@ import { useLive } from "@/lib/gateway/hooks";
 import { isWaiting } from "@/lib/gateway/stream";
 import type { Today } from "@/lib/gateway/views";
 import { dayInWords } from "@/lib/time";
+import { useSessionEnd } from "@/lib/use-session-end";
 import { wordsOf } from "@/lib/words";
 
 export function DecisionsView({ first }: { first: Today | string }) {
   const live = useLive(first);
   const { day } = live;
-  const router = useRouter();
-  useEffect(() => {
-    if (live.problem === "session_ended") router.replace("/sign-in?notice=session_ended");
-  }, [live.problem, router]);
+  useSessionEnd(live.problem);
   const newest = day?.market.decisions.at(-1)?.id ?? "";
   const { stories, more, problem, earlier } = useStories(`${newest} ${live.snapshots}`);
   const orders = new Map(day?.own.orders.map((order) => [order.intent.decision_id, order]));

@@ -1,10 +1,11 @@
 // What the day's decisions asked for, newest first: quantity, price, and how each order stands at the broker.
 "use client";
 import Link from "next/link";
+import { Outcome } from "@/app/outcome";
 import { Skeleton } from "@/app/today/result";
 import { Side } from "@/app/side";
 import type { Day } from "@/lib/gateway/day";
-import { type OrderState, stateOf } from "@/lib/gateway/order";
+import { stateOf } from "@/lib/gateway/order";
 import { isWaiting, type Live } from "@/lib/gateway/stream";
 import type { OwnOrder } from "@/lib/gateway/views";
 import { price } from "@/lib/money";
@@ -40,11 +41,8 @@ export function OrdersPart({ live }: { live: Live }) {
   );
 }
 
-const MARKS: Readonly<Record<OrderState["tone"], string>> = { good: "outcome good", bad: "outcome bad", plain: "outcome none" };
-
 function OrderRow({ order, day }: { order: OwnOrder; day: Day }) {
   const { intent } = order;
-  const { tone, text } = stateOf(order, day.own.broker_orders);
   return (
     <li>
       <h3>
@@ -54,7 +52,7 @@ function OrderRow({ order, day }: { order: OwnOrder; day: Day }) {
         </span>
       </h3>
       <time dateTime={momentOf(intent.event_time)}>{seconds(intent.event_time)}</time>
-      <p className={MARKS[tone]}>{text}</p>
+      <Outcome state={stateOf(order, day.own.broker_orders)} />
       <p>
         <Link href={`/why/${intent.id}`} prefetch={false}>
           Why<span className="unseen"> {intent.symbol} was ordered</span>

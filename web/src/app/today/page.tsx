@@ -1,11 +1,9 @@
 // The day of a signed-in user: what it earned, what is open, what was ordered, and a way to stop.
 import { redirect } from "next/navigation";
-import { cookies } from "next/headers";
 import { TodayView } from "@/app/today/view";
 import type { Account } from "@/lib/account";
 import { databaseProblem } from "@/lib/answers";
-import { today } from "@/lib/gateway/server";
-import { heldToken } from "@/lib/session";
+import { firstToday } from "@/lib/gateway/first";
 import { signedIn, supabase } from "@/lib/supabase";
 import { noticeOf, wordsOf } from "@/lib/words";
 
@@ -13,8 +11,7 @@ export const metadata = { title: "Today · ATS" };
 
 export default async function TodayPage({ searchParams }: PageProps<"/today">) {
   const client = await supabase();
-  const store = await cookies();
-  const first = heldToken((name) => store.get(name)?.value).then((token) => today(token ?? undefined));
+  const first = firstToday();
   const user = await signedIn(client);
   if (user === "session_ended") redirect("/sign-in");
   const { data, error } = await client.rpc("own_account");

@@ -1,7 +1,5 @@
 // Today: figures from the gateway as they change, the switch and the halt from the database.
 "use client";
-import { useRouter } from "next/navigation";
-import { useEffect } from "react";
 import { useAccount } from "@/app/account/use-account";
 import { PassingNotice } from "@/app/notice";
 import { ChecksPart } from "@/app/today/checks";
@@ -17,6 +15,7 @@ import type { Account } from "@/lib/account";
 import { useLive } from "@/lib/gateway/hooks";
 import type { Today } from "@/lib/gateway/views";
 import { dayInWords } from "@/lib/time";
+import { useSessionEnd } from "@/lib/use-session-end";
 import type { Notice } from "@/lib/words";
 
 interface Props {
@@ -30,10 +29,7 @@ export function TodayView({ account: before, first, told }: Props) {
   const live = useLive(first);
   const own = live.day?.own ?? null;
   const { account, act, notice, dismiss } = useAccount(before, told, `${own?.session?.id} ${own?.preflight?.id}`);
-  const router = useRouter();
-  useEffect(() => {
-    if (live.problem === "session_ended") router.replace("/sign-in?notice=session_ended");
-  }, [live.problem, router]);
+  useSessionEnd(live.problem);
 
   return (
     <div className="wide day">

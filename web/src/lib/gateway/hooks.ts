@@ -3,7 +3,7 @@
 import { useEffect, useRef, useState, useSyncExternalStore } from "react";
 import { dayOf } from "@/lib/gateway/day";
 import { type Live, NOTHING, type Passing, stream } from "@/lib/gateway/stream";
-import type { Candles, Chart, DecisionStory, Today, Why } from "@/lib/gateway/views";
+import type { Chart, Today, Why } from "@/lib/gateway/views";
 import type { Timeframe } from "@/lib/messages";
 
 const NOBODY = (): Live => NOTHING;
@@ -32,16 +32,6 @@ export function useEvent<N extends keyof Passing>(name: N, hear: (told: Passing[
 
 /** An answer of the gateway's: null while it is asked for. */
 export type Answer<T> = { readonly value: T; readonly problem: null } | { readonly value: null; readonly problem: string } | null;
-
-/** The newest final bars of one instrument, asked once for each `again`. */
-export function useCandles(instrument: string | null, timeframe: Timeframe, again: unknown = null): Answer<Candles> {
-  return useAnswer<Candles>(instrument && `candles/${instrument}?timeframe=${timeframe}`, again);
-}
-
-/** One decision of the day, asked once for each `again`. */
-export function useDecision(decision: string | null, again: unknown = null): Answer<DecisionStory> {
-  return useAnswer<DecisionStory>(decision && `decisions/${decision}`, again);
-}
 
 /** One day of one instrument; the newest day where none is named. Asked once for each `again`. */
 export function useChart(instrument: string | null, timeframe: Timeframe, day: string | null, again: unknown = null): Answer<Chart> {

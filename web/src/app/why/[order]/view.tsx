@@ -1,23 +1,19 @@
 // One order from the tick to the fill, as a story: the same sentences that an operator reads.
 "use client";
 import Link from "next/link";
-import { useRouter } from "next/navigation";
-import { useEffect } from "react";
 import { type Chapter, chaptersOf, IN_SHORT, roleInWords } from "@/app/why/[order]/chapters";
 import { useWhy } from "@/lib/gateway/hooks";
 import type { Why, WhyStep } from "@/lib/gateway/views";
 import { dayInWords, momentOf, seconds } from "@/lib/time";
+import { useSessionEnd } from "@/lib/use-session-end";
 import { wordsOf } from "@/lib/words";
 
 const UNKNOWN = "You have no order of this name in the last days. An order of longer ago is in the record, which the operator can read.";
 
 export function WhyView({ order }: { order: string }) {
   const answer = useWhy(order);
-  const router = useRouter();
   const problem = answer?.problem ?? null;
-  useEffect(() => {
-    if (problem === "session_ended") router.replace("/sign-in?notice=session_ended");
-  }, [problem, router]);
+  useSessionEnd(problem);
   const why = answer?.value ?? null;
   return (
     <div className="wide story" aria-busy={answer === null}>
