@@ -77,10 +77,14 @@ $(VENV)/asyncapi.stamp: $(VENV)/web.stamp tools/messages/parser/package-lock.jso
 	$(BIN)/python -m ats.commands.web --prefix ../tools/messages/parser install --no-save --no-audit
 	@touch $@
 
-.PHONY: test-web
-test-web: chromium $(VENV)/browser.stamp $(VENV)/asyncapi.stamp web ## the web page: its checks, callbacks, and a browser that goes the whole way (pictures in test-results/web)
+# The page built and checked, and what its tests need.
+.PHONY: check-web
+check-web: chromium $(VENV)/browser.stamp $(VENV)/asyncapi.stamp web
 	$(BIN)/python -m ats.commands.web run lint
 	$(BIN)/python -m ats.commands.web run typecheck
+
+.PHONY: test-web
+test-web: check-web ## the web page: its checks, callbacks, and a browser that goes the whole way (pictures in test-results/web)
 	$(BIN)/python -m pytest tests/web $(T)
 
 .PHONY: lint

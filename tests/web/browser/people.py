@@ -12,7 +12,7 @@ from tests.simulator.factories import USER
 from tests.web.browser.window import Window
 
 EMAIL = "asha@example.test"
-# ms, as a click waits: an order worker reports every 15 s, and until then the switch is off
+# ms: an order worker reports every 15 s, the page asks after it, and until then the switch is off
 PATIENCE = 30_000
 
 
@@ -133,6 +133,7 @@ class Visit:
 
     async def ask_to_start(self) -> None:
         """On the page of the day."""
+        await expect(self.switch).to_be_enabled(timeout=PATIENCE)
         await expect(self.switch).not_to_be_checked()
         await self.person.press(self.switch)
         await expect(self.question).to_be_visible()

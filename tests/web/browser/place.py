@@ -58,9 +58,9 @@ class Place:
             await connection.close()
 
     async def empty(self) -> None:
-        """Make the database one that knows nobody."""
+        """Make the database one that knows nobody. What order workers told of themselves stays."""
         tables = (
-            "private.platform_reports, private.dhan_consents, private.order_claims, "
+            "private.dhan_consents, private.order_claims, "
             "user_trade_logs, trade_decisions, trading_halts, positions, trades"
         )
         await self.sql(f"truncate {tables}, auth.users cascade")
