@@ -13,6 +13,7 @@ COPY agents agents
 COPY executors executors
 COPY simulator simulator
 COPY audit audit
+COPY backtest backtest
 COPY ats ats
 COPY supabase supabase
 RUN /opt/ats/bin/pip install --no-cache-dir --no-deps .

@@ -21,7 +21,7 @@ from ats import DISTRIBUTION
 
 PACKAGES: Final = (
     *("schemas", "bus", "dhan", "streams", "agents", "executors"),
-    *("simulator", "audit"),
+    *("simulator", "audit", "backtest"),
 )
 # sysexits.h EX_USAGE, as every mistake in the set-up; exit_codes cannot be imported yet
 FOREIGN: Final = 64

@@ -50,6 +50,8 @@ def test_a_tree_that_keeps_the_contracts_breaks_nothing(tree: Path) -> None:
         ("executors/app.py", "faust"),  # past the adapter
         ("agents/app.py", "agno"),
         ("streams/service.py", "dhanhq"),
+        ("audit/replay.py", "backtest"),  # what was recorded, for what might have been
+        ("executors/app.py", "backtest"),  # up
         ("ats/replay/source.py", "pyarrow"),
     ],
 )

@@ -8,7 +8,7 @@ from typing import Final
 
 PRODUCT: Final = (
     *("schemas", "bus", "dhan", "streams", "agents", "executors"),
-    *("simulator", "audit", "ats"),
+    *("simulator", "audit", "backtest", "ats"),
 )
 AROUND: Final = ("benchmarks", "tests", "tools")
 
