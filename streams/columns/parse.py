@@ -69,6 +69,16 @@ def parse_column(name: str, timeframe: Timeframe) -> Column:
     return column
 
 
+def with_period(function: str, period: int) -> str:
+    """The column of a moving average or oscillator of one period, such as `ema` of 9.
+
+    The engine's own where there is one, `ema_9`, which goes back to the first bar; else TA-Lib's
+    over its window, `talib.EMA(timeperiod=8)`.
+    """
+    own = f"{function}_{period}"
+    return own if own in VALUES else f"{PREFIX}{function.upper()}(timeperiod={period})"
+
+
 def talib_columns(needs: Iterable[tuple[Timeframe, str]]) -> dict[Timeframe, tuple[str, ...]]:
     """The `talib.` columns among `needs`, by the timeframe of their bars, each once.
 

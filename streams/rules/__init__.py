@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from streams.columns.parse import with_period
 from streams.rules.ema_cross import ema_cross
 from streams.rules.rsi_reversal import rsi_reversal
 from streams.rules.rule import (
@@ -11,6 +12,7 @@ from streams.rules.rule import (
     Directions,
     Flags,
     Percent,
+    Period,
     Rule,
     crossing,
     directions,
@@ -27,10 +29,12 @@ __all__ = [
     "Directions",
     "Flags",
     "Percent",
+    "Period",
     "Rule",
     "crossing",
     "directions",
     "ema_cross",
     "rsi_reversal",
     "threshold_cross",
+    "with_period",
 ]

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from schemas.market import Timeframe
-from streams.rules.rule import Columns, Directions, Rule, crossing
+from streams.rules.rule import Columns, Directions, Period, Rule, crossing, two_averages
 
 
-def ema_cross(timeframe: Timeframe = Timeframe.M5) -> Rule:
-    """EMA 9 crosses EMA 21."""
-    return Rule(
-        "ema_cross",
-        timeframe,
-        _evaluate,
-        needs=("previous_ema_9", "previous_ema_21", "ema_9", "ema_21"),
-    )
+def ema_cross(timeframe: Timeframe = Timeframe.M5, fast: Period = 9, slow: Period = 21) -> Rule:
+    """EMA `fast` crosses EMA `slow`."""
+    needs = two_averages("ema", fast, slow)
 
+    def evaluate(bars: Columns) -> Directions:
+        fast_before, slow_before, fast_now, slow_now = (bars[name] for name in needs)
+        return crossing(fast_before - slow_before, fast_now - slow_now)
 
-def _evaluate(bars: Columns) -> Directions:
-    return crossing(
-        bars["previous_ema_9"] - bars["previous_ema_21"], bars["ema_9"] - bars["ema_21"]
-    )
+    return Rule("ema_cross", timeframe, evaluate, needs)

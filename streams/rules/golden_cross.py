@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from schemas.market import Timeframe
-from streams.rules.rule import Columns, Directions, Rule, crossing
+from streams.rules.rule import Columns, Directions, Period, Rule, crossing, two_averages
 
 
-def golden_cross(timeframe: Timeframe = Timeframe.D1) -> Rule:
-    """SMA 20 crosses SMA 50."""
-    return Rule(
-        "golden_cross",
-        timeframe,
-        _evaluate,
-        needs=("previous_sma_20", "previous_sma_50", "sma_20", "sma_50"),
-    )
+def golden_cross(timeframe: Timeframe = Timeframe.D1, fast: Period = 20, slow: Period = 50) -> Rule:
+    """SMA `fast` crosses SMA `slow`."""
+    needs = two_averages("sma", fast, slow)
 
+    def evaluate(bars: Columns) -> Directions:
+        fast_before, slow_before, fast_now, slow_now = (bars[name] for name in needs)
+        return crossing(fast_before - slow_before, fast_now - slow_now)
 
-def _evaluate(bars: Columns) -> Directions:
-    return crossing(
-        bars["previous_sma_20"] - bars["previous_sma_50"], bars["sma_20"] - bars["sma_50"]
-    )
+    return Rule("golden_cross", timeframe, evaluate, needs)

@@ -14,7 +14,8 @@ from schemas.errors import Misconfigured
 from schemas.ids import InstrumentId, Segment
 from schemas.market import Timeframe
 from schemas.units import UtcNs
-from streams.columns.parse import parse_column
+from streams.columns.names import PREVIOUS
+from streams.columns.parse import parse_column, with_period
 
 Flags: TypeAlias = npt.NDArray[np.bool_]
 Directions: TypeAlias = npt.NDArray[np.int8]
@@ -39,6 +40,9 @@ _REMEDY: Final = "mend it, or set enabled = false in the rules file"
 
 # a parameter of a rule that looks at an oscillator from 0 to 100
 Percent = Annotated[float, Field(ge=0, le=100)]
+
+# of an average; a longer one needs longer bars
+Period = Annotated[int, Field(ge=2, le=400)]
 
 
 def _are_instruments(value: Any) -> bool:
@@ -185,6 +189,20 @@ def crossing(before: npt.NDArray[Any], now: npt.NDArray[Any]) -> Directions:
     0 is not yet a side.
     """
     return directions(bullish=(before <= 0) & (now > 0), bearish=(before >= 0) & (now < 0))
+
+
+def two_averages(average: str, fast: int, slow: int) -> tuple[str, str, str, str]:
+    """The columns of the `average` (`ema`, `sma`, `wma`) of `fast` and of `slow` bars.
+
+    Both at the bar before, then both at the bar.
+
+    Raises:
+        ValueError: `fast` is not the shorter one.
+    """
+    if fast >= slow:
+        raise ValueError(f"fast={fast} must be less than slow={slow}")
+    quick, calm = (with_period(average, period) for period in (fast, slow))
+    return f"{PREVIOUS}{quick}", f"{PREVIOUS}{calm}", quick, calm
 
 
 def threshold_cross(

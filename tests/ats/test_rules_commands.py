@@ -72,7 +72,9 @@ def test_the_list_says_what_runs_where_it_is_from_and_what_it_needs(
 
     rules_list.show(console, rules)
 
-    assert "ema_cross runs as ema_cross@5m, slow@60m\n    EMA 9 crosses EMA 21." in said(console)
+    assert "ema_cross runs as ema_cross@5m, slow@60m\n    EMA `fast` crosses EMA `slow`." in said(
+        console
+    )
     assert "rsi_reversal does not run" in said(console)
     assert re.search(
         r"needs       open high low close ema_21 ema_50@15m\n    warm-up     21 x 5m, 50 x 15m,",
@@ -110,7 +112,7 @@ def test_a_list_under_a_rules_file_that_cannot_be_used_shows_all_rules_and_fails
     ):
         rules_list.show(console, rules)
 
-    assert "ema_cross\n    EMA 9 crosses EMA 21." in said(console)
+    assert "ema_cross\n    EMA `fast` crosses EMA `slow`." in said(console)
     assert "vwap_reversion\n" in said(console)
     assert "run" not in re.findall(r"^ema_cross.*", said(console), re.MULTILINE)[0]
 

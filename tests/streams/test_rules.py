@@ -54,6 +54,16 @@ CASES: list[Case] = [
         ],
     ),
     (
+        ema_cross(fast=8, slow=50),  # of the engine's own averages only one has such a period
+        (
+            "previous_talib.EMA(timeperiod=8)",
+            "previous_ema_50",
+            "talib.EMA(timeperiod=8)",
+            "ema_50",
+        ),
+        [((10, 11, 12, 11), 1), ((12, 11, 10, 11), -1), ((12, 11, 13, 11), 0)],
+    ),
+    (
         golden_cross(),
         ("previous_sma_20", "previous_sma_50", "sma_20", "sma_50"),
         [((10, 11, 12, 11), 1), ((12, 11, 10, 11), -1), ((12, 11, 12, 11), 0)],

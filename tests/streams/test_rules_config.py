@@ -125,6 +125,8 @@ def test_instruments_that_are_none_are_one_message_with_an_example(given: str, s
             "[rules.rsi_reversal]\nlow = 101",
             "low=101 is not usable: Input should be less than or equal to 100",
         ),
+        ("[rules.ema_cross]\nfast = 30", "fast=30 must be less than slow=21"),
+        ("[rules.ema_cross]\nslow = 401", "slow=401 is not usable"),
         ("[rules.ema_cross]\ncooldown_minutes = -1", "cooldown_minutes=-1 is not usable"),
         ("[rules.ema_cross]\ninstruments = ['RELIANCE']", "not an instrument: 'RELIANCE'"),
         ("[rules.ema_cross]\ninstruments = []", "instruments=.* is not usable"),
