@@ -25,6 +25,7 @@ from agents.answers import (
     TechnicalAnswer,
 )
 from agents.deadline import Deadline
+from agents.decided import decision_of
 from agents.entries import Circumstances, not_now, risk_budget
 from agents.evidence import evidence_of, minutes_to_close, told_decisions
 from agents.journal import Journal, Question
@@ -43,9 +44,9 @@ from agents.prompts import (
 )
 from agents.remedies import remedy_of
 from schemas.errors import Misconfigured, TryLater
-from schemas.ids import ScanId, SignalId, decision_id, report_id
+from schemas.ids import SignalId, report_id
 from schemas.market import Action, AgentType, ScanResult
-from schemas.messages import Decision, LlmCall, Origin, Report, Scan, ScanEntry, Signal
+from schemas.messages import Decision, Origin, Report, Scan, ScanEntry, Signal
 from schemas.units import UtcNs
 
 log = structlog.get_logger(__name__)
@@ -306,7 +307,7 @@ def _refused(signal: Signal, entry: ScanEntry | None, why: Objection, validity: 
 
     Without an entry the symbol is unknown here; the instrument stands in its place.
     """
-    return _decision(
+    return decision_of(
         signal,
         symbol=entry.symbol if entry else str(signal.instrument),
         scan_id=entry.scan_id if entry else None,
@@ -327,7 +328,7 @@ def _failsafe(
         stale = failed.reason is Failure.STALE
         detail = failed.call.detail if stale else remedy_of(failed.call)
     why = f" ({detail})" if detail else ""
-    return _decision(
+    return decision_of(
         signal,
         symbol=entry.symbol,
         scan_id=entry.scan_id,
@@ -348,7 +349,7 @@ def _overruled(
     against: Objection,
     validity: UtcNs,
 ) -> Decision:
-    return _decision(
+    return decision_of(
         signal,
         symbol=entry.symbol,
         scan_id=entry.scan_id,
@@ -365,7 +366,7 @@ def _overruled(
 def _decided(
     signal: Signal, entry: ScanEntry, command: LlmAnswer[CommanderAnswer], validity: UtcNs
 ) -> Decision:
-    return _decision(
+    return decision_of(
         signal,
         symbol=entry.symbol,
         scan_id=entry.scan_id,
@@ -376,38 +377,4 @@ def _decided(
         reason_code=DECIDED,
         validity=validity,
         call=command.call,
-    )
-
-
-def _decision(
-    signal: Signal,
-    *,
-    symbol: str,
-    scan_id: ScanId | None,
-    action: Action,
-    reasoning: str,
-    confidence: int,
-    origin: Origin,
-    reason_code: str,
-    validity: UtcNs,
-    call: LlmCall | None = None,
-) -> Decision:
-    return Decision(
-        id=decision_id(SignalId(signal.id)),
-        event_time=signal.event_time,
-        causation_id=signal.id,
-        correlation_id=signal.correlation_id or signal.id,
-        signal_id=SignalId(signal.id),
-        scan_id=scan_id,
-        instrument=signal.instrument,
-        symbol=symbol,
-        action=action,
-        reasoning=reasoning,
-        confidence=confidence,
-        origin=origin,
-        reason_code=reason_code,
-        reference_price=signal.price,
-        valid_until=UtcNs(signal.event_time + validity),
-        model=call.model if call else "",
-        prompt_version=PROMPT_VERSION if call else "",
     )

@@ -22,7 +22,7 @@ COOLDOWN: Final = "cooldown"
 FLIP: Final = "flip"
 ENTRY_WINDOW: Final = "entry_window"
 
-_TAKES: Final = {Direction.BULLISH: Action.BUY, Direction.BEARISH: Action.SELL}
+TAKES: Final = {Direction.BULLISH: Action.BUY, Direction.BEARISH: Action.SELL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ def _too_soon(signal: Signal, earlier: Iterable[Decision], limits: Limits) -> Ob
     age, said = signal.event_time - last.event_time, f"{last.action.value} was decided"
     if age < limits.cooldown:
         return Objection(COOLDOWN, f"{said} {_span(age)} ago, {_span(limits.cooldown)} to wait.")
-    if age < limits.flip and last.action is not _TAKES[signal.direction]:
+    if age < limits.flip and last.action is not TAKES[signal.direction]:
         words = f"{said} {_span(age)} ago, {_span(limits.flip)} to wait before the other side."
         return Objection(FLIP, words)
     return None

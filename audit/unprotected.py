@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from audit.round_trips import Holding
+from audit.holdings import Holding
 from schemas.messages import Position
 
 

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from audit.amounts import clock, passed, rupees
+from audit.holdings import Holding, fills_by_holding
 from audit.report.record import DayRecord
-from audit.round_trips import Holding, fills_by_holding, round_trips
 from audit.unprotected import UnprotectedTime
+from executors.orders.round_trips import round_trips
 from schemas.messages import (
     CallOutcome,
     DeadLetter,

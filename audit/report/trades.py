@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from audit.ending import Purpose, purpose_of
+from audit.holdings import Holding, fills_by_holding
 from audit.report.record import DayRecord
-from audit.round_trips import Holding, RoundTrip, fills_by_holding, round_trips
 from audit.story import Recorded, Story, Subject, told
 from executors.charges.book import billed, estimated
 from executors.charges.rates import Rates
+from executors.orders.round_trips import RoundTrip, round_trips
 from schemas.ids import InstrumentId, OrderId, UserId
 from schemas.market import Side
 from schemas.messages import (
@@ -144,7 +145,7 @@ class _Known:
     ) -> Iterator[TradedPosition]:
         """One for each entry order; `cost` are the charges of all `fills`."""
         whole = sum(each.fill.quantity * each.fill.price for each in fills)
-        by_order: dict[tuple[str, Side], list[RoundTrip]] = defaultdict(list)
+        by_order: dict[tuple[str, Side], list[RoundTrip[Trade]]] = defaultdict(list)
         for trip in round_trips(fills):
             by_order[trip.entry.fill.dhan_order_id, trip.side].append(trip)
         story = self._story(holding)
@@ -169,7 +170,7 @@ class _Known:
         return told(subject, [*records, *decided])
 
     def _position(
-        self, holding: Holding, trips: list[RoundTrip], charges: float | None, story: Story
+        self, holding: Holding, trips: list[RoundTrip[Trade]], charges: float | None, story: Story
     ) -> TradedPosition:
         entry = trips[0].entry
         side = trips[0].side

@@ -13,11 +13,12 @@ from datetime import date
 from typing import Final
 from uuid import UUID
 
-from audit.round_trips import RoundTrip, fills_by_holding, round_trips
+from audit.holdings import fills_by_holding
 from executors.charges.book import estimated
 from executors.charges.charges import estimate
 from executors.charges.day import DayTrades, Fill, Security
 from executors.charges.rates import Market, NoRate, Rates
+from executors.orders.round_trips import RoundTrip, round_trips
 from schemas.errors import Unreadable
 from schemas.ids import InstrumentId, Segment
 from schemas.market import Side
@@ -99,7 +100,7 @@ def traded_of(trades: Iterable[Trade], intents: Iterable[OrderIntent], rates: Ra
     return Traded(dict(results), len(strangers))
 
 
-def _count(result: DecisionResult, trip: RoundTrip, cost: int | None, whole: int) -> None:
+def _count(result: DecisionResult, trip: RoundTrip[Trade], cost: int | None, whole: int) -> None:
     """Add a trip; `cost` paise are the charges of a turnover of `whole`."""
     result.gross += trip.gross
     result.turnover += trip.turnover

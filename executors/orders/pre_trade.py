@@ -36,6 +36,7 @@ from executors.risk.situation import (
     PreTradeContext,
     closable,
     closes,
+    opens,
 )
 from executors.risk.square_off import SquareOff
 from executors.sessions import ActiveUsers
@@ -44,7 +45,7 @@ from executors.tokens import RefusedTokens
 from schemas.calendar import Calendar
 from schemas.evidence import Written
 from schemas.ids import DhanClientId, InstrumentId, OrderId, UserId
-from schemas.market import Side, trading_day
+from schemas.market import trading_day
 from schemas.messages import OrderIntent
 from schemas.units import UtcNs
 
@@ -163,8 +164,7 @@ class PreTrade:
 
     def opens(self, order: OrderIntent, now: UtcNs) -> bool:
         """Whether `order` closes nothing; one that turns a position over does both."""
-        held = self._closable(order, now)
-        return held == 0 or (held > 0) is (order.side is Side.BUY)
+        return opens(order.side, self._closable(order, now))
 
     def _closable(self, order: OrderIntent, now: UtcNs) -> int:
         position = self.budget.position(order.user_id, order.instrument, now)

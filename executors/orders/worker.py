@@ -225,7 +225,7 @@ class OrderWorker:
             if denial:
                 return denial, watch.judgement
             pre_trade.spend(order, now)
-            new = _new_order(order, opens=guarded and pre_trade.opens(order, now))
+            new = new_order(order, opens=guarded and pre_trade.opens(order, now))
             watch.sent()
             place.leave()  # the broker's time is nobody else's
             placed = await client.place(new)
@@ -300,7 +300,7 @@ def _lies_between(intent: OrderIntent) -> bool:
     return low < intent.price < high and rises is (intent.side is Side.BUY)
 
 
-def _new_order(intent: OrderIntent, *, opens: bool) -> NewOrder | NewSuperOrder:
+def new_order(intent: OrderIntent, *, opens: bool) -> NewOrder | NewSuperOrder:
     """What opens a position goes with its stop and target, which rest from its first fill on.
 
     It may fill until the decision's deadline, then the guardian cancels what is left.

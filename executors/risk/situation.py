@@ -187,6 +187,11 @@ def closes(side: Side, quantity: int, position: int) -> bool:
     return 0 < quantity <= held
 
 
+def opens(side: Side, position: int) -> bool:
+    """Whether an order of `side` closes nothing; one that turns a position over does both."""
+    return position == 0 or (position > 0) is (side is Side.BUY)
+
+
 def closable(position: int, filled: int | None) -> int:
     """The smaller of two counts of one position; nothing where they are of different sides."""
     if filled is None:

@@ -109,6 +109,23 @@ class Matcher:
             if order in waiting:
                 waiting.remove(order)
 
+    def interest(self, instrument: InstrumentId) -> tuple[float, float]:
+        """Two prices: no print between them, itself outside, changes an order of `instrument`."""
+        counter, low, high = self._counters[instrument], -math.inf, math.inf
+        for order in counter.resting:
+            if order.limit is None:
+                return math.inf, -math.inf
+            if order.request.side is Side.BUY:
+                low = max(low, order.limit)
+            else:
+                high = min(high, order.limit)
+        for order in counter.armed:
+            if order.request.side is Side.BUY:
+                high = min(high, order.request.trigger)
+            else:
+                low = max(low, order.request.trigger)
+        return low, high
+
     def replenish(self, instrument: InstrumentId) -> None:
         """Put back what orders took from the last print.
 

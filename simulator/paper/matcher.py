@@ -12,6 +12,7 @@ Triggers look at every print; what a print triggers meets the next second's.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -92,6 +93,13 @@ class TapeMatcher(Matcher):
         """Take an order out, wherever it waits; nothing happens when it does not."""
         super().leave(order)
         self._waiting.pop(order, None)
+
+    def interest(self, instrument: InstrumentId) -> tuple[float, float]:
+        """As the exchange's; an immediate order is decided on by whatever trades first."""
+        resting = self._counters[instrument].resting
+        if any(order.request.validity is Validity.IOC for order in resting):
+            return math.inf, -math.inf
+        return super().interest(instrument)
 
     def replenish(self, instrument: InstrumentId) -> None:
         """Nothing: what traded once does not trade again."""

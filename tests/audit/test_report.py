@@ -15,7 +15,6 @@ from audit.report.equity import drawdown
 from audit.report.figures import figures_of
 from audit.report.page import page
 from audit.report.record import read_record
-from audit.round_trips import round_trips
 from bus.connection import KafkaConnection
 from bus.publisher import Publisher
 from bus.records import message_output
@@ -24,6 +23,7 @@ from executors.charges.book import billed, fills_of
 from executors.charges.charges import charges, estimate
 from executors.charges.day import DayTrades
 from executors.charges.rates import Rates, shipped_rates
+from executors.orders.round_trips import round_trips
 from schemas.market import Side
 from schemas.messages import Candle, DeadLetter, Decision, Message, OrderIntent, Origin, Trade
 from schemas.topics import BY_NAME, PartitionPlan

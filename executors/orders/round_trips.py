@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
-from typing import NamedTuple
+from typing import Generic, Protocol, TypeVar
 
-from schemas.ids import InstrumentId, UserId
 from schemas.market import Side
-from schemas.messages import Trade
+from schemas.messages import ObservedFill
 
 
-class Holding(NamedTuple):
-    """One user's day in one instrument."""
+class Filled(Protocol):
+    """Whatever tells of one fill."""
 
-    user: UserId
-    instrument: InstrumentId
-    day: date
+    @property
+    def fill(self) -> ObservedFill: ...
+
+
+F = TypeVar("F", bound=Filled)
 
 
 @dataclass(frozen=True, slots=True)
-class RoundTrip:
+class RoundTrip(Generic[F]):
     """Units of one fill that one other fill closed, or that are still held.
 
     Attributes:
         exit: None while held.
     """
 
-    entry: Trade
-    exit: Trade | None
+    entry: F
+    exit: F | None
     quantity: int
 
     @property
@@ -53,29 +53,19 @@ class RoundTrip:
         return (self.entry.fill.price + closed) * self.quantity
 
 
-def fills_by_holding(trades: Iterable[Trade]) -> Mapping[Holding, list[Trade]]:
-    """Each fill once, in the order of the exchange's time."""
-    found: dict[Holding, list[Trade]] = defaultdict(list)
-    for each in {each.id: each for each in trades}.values():
-        found[Holding(each.user_id, each.fill.instrument, each.trading_date)].append(each)
-    for fills in found.values():
-        fills.sort(key=lambda each: (each.fill.traded_at, each.fill.trade_id))
-    return found
-
-
-def round_trips(fills: Iterable[Trade]) -> list[RoundTrip]:
+def round_trips(fills: Iterable[F]) -> list[RoundTrip[F]]:
     """Of the fills of one holding, in their order; what is still held comes last."""
-    found: list[RoundTrip] = []
-    lots = deque[tuple[Trade, int]]()
-    for trade in fills:
-        left = int(trade.fill.quantity)
-        while left and lots and lots[0][0].fill.side is not trade.fill.side:
+    found: list[RoundTrip[F]] = []
+    lots = deque[tuple[F, int]]()
+    for each in fills:
+        left = int(each.fill.quantity)
+        while left and lots and lots[0][0].fill.side is not each.fill.side:
             entry, units = lots.popleft()
             closed = min(left, units)
-            found.append(RoundTrip(entry, trade, closed))
+            found.append(RoundTrip(entry, each, closed))
             left -= closed
             if units > closed:
                 lots.appendleft((entry, units - closed))
         if left:
-            lots.append((trade, left))
+            lots.append((each, left))
     return found + [RoundTrip(entry, None, units) for entry, units in lots]

@@ -1,0 +1,177 @@
+"""The simulator's exchange for one account's day, shown only the prints that matter to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any, Final
+
+import numpy as np
+
+from backtest.market import DayMarket
+from schemas.ids import InstrumentId
+from schemas.units import NS_PER_SECOND, Price, UtcNs
+from simulator.matching.enums import Leg
+from simulator.matching.matcher import Matcher
+from simulator.matching.order import Modification, Order, OrderRequest, OrderSnapshot
+from simulator.matching.order_manager import OrderManager
+from simulator.matching.rules import Rules
+from simulator.matching.super_orders import Exits, SuperOrders
+from simulator.paper.matcher import Moment, TapeMatcher
+from simulator.paper.tape import Print
+from simulator.refusals import Refusal
+
+# The clock of the backtest ends what rests; margin is not asked for, as ATS uses no leverage.
+_RULES: Final = Rules(market_hours=False, margin=False)
+
+
+class Fills(StrEnum):
+    """Who says what an order gets.
+
+    Attributes:
+        BOOK: As in `ats demo`: the five levels around the last print, one tick apart.
+        TAPE: As in `ats paper`: what trades after the order has arrived, and no more of it.
+    """
+
+    BOOK = "book"
+    TAPE = "tape"
+
+
+class Exchange:
+    """Orders of one account. Seconds are market time, UTC."""
+
+    def __init__(
+        self,
+        market: DayMarket,
+        account: str,
+        fills: Fills,
+        on_change: Callable[[OrderSnapshot], None],
+    ) -> None:
+        self._market, self._account = market, account
+        self._matcher: Matcher
+        self._orders = OrderManager(
+            market.session.day,
+            market.instruments,
+            circuits=market.circuits,
+            rules=_RULES,
+            matcher=self._matcher_of(fills),
+        )
+        self._super_orders = SuperOrders(self._orders)
+        self._orders.on_change(self._changed)
+        self._tell = on_change
+        self._next: dict[InstrumentId, int] = {}  # place on its tape of the first print not shown
+        self._due: dict[InstrumentId, int | None] = {}  # place of the next print that matters
+        self._orders.open(market.session.open // NS_PER_SECOND)
+
+    # The market's side
+
+    def next_second(self) -> int | None:
+        """When the next print comes that may change an order; None for never."""
+        found = self._earliest()
+        return found[0] if found else None
+
+    def step(self) -> None:
+        """Show that print."""
+        found = self._earliest()
+        assert found is not None, "next_second() says whether there is one"
+        _, instrument = found
+        at = self._due[instrument]
+        assert at is not None, "what is due has a place"
+        self._show(instrument, at)
+
+    def catch_up(self, instrument: InstrumentId, second: int) -> None:
+        """Let the exchange know the last price until `second`; no print between mattered."""
+        own = self._market.tapes[instrument]
+        last = int(np.searchsorted(own.seconds, second, side="right")) - 1
+        if last >= self._next.get(instrument, 0):
+            self._show(instrument, last)
+
+    def expire(self, second: int) -> None:
+        """Drop immediate orders that have waited for a trade in vain."""
+        if isinstance(self._matcher, TapeMatcher):
+            self._at(second)
+            self._matcher.expire(UtcNs.seconds(second), second)
+
+    # The account's side
+
+    def place(self, request: OrderRequest, second: int) -> Order | Refusal:
+        """Send a plain order."""
+        self._begin(request.instrument, second)
+        return self._orders.place(request, second)
+
+    def place_super(self, request: OrderRequest, exits: Exits, second: int) -> Order | Refusal:
+        """Send an entry with its stop and target."""
+        self._begin(request.instrument, second)
+        return self._super_orders.place(request, exits, second)
+
+    def modify(self, number: str, wish: Modification, second: int) -> None:
+        """Change a waiting stop; one that has ended meanwhile stays as it is."""
+        if order := self._orders.by_id(self._account, number):
+            self._begin(order.request.instrument, second)
+            self._orders.modify(self._account, number, wish, second)
+
+    def cancel(self, number: str, leg: Leg, second: int, *, super_order: bool) -> None:
+        """Take away an order or a leg; one that has ended meanwhile stays as it is."""
+        if super_order:
+            self._super_orders.cancel(self._account, number, leg, second)
+        else:
+            self._orders.cancel(self._account, number, second)
+
+    def waiting(self) -> list[Order]:
+        """The account's orders that may still trade."""
+        return self._orders.live(self._account)
+
+    # Within
+
+    def _matcher_of(self, fills: Fills) -> Callable[..., Matcher]:
+        def made(*args: Any) -> Matcher:
+            self._matcher = (TapeMatcher if fills is Fills.TAPE else Matcher)(*args)
+            return self._matcher
+
+        return made
+
+    def _begin(self, instrument: InstrumentId, second: int) -> None:
+        self.catch_up(instrument, second)
+        self._at(second)
+
+    def _at(self, second: int) -> None:
+        if isinstance(self._matcher, TapeMatcher):
+            moment = UtcNs.seconds(second)
+            self._matcher.now = Moment(moment, moment)
+
+    def _show(self, instrument: InstrumentId, at: int) -> None:
+        own = self._market.tapes[instrument]
+        second, price = int(own.seconds[at]), Price(int(own.prices[at]))
+        self._next[instrument] = at + 1
+        self._due.pop(instrument, None)
+        if isinstance(self._matcher, TapeMatcher):
+            moment, traded = UtcNs.seconds(second), int(own.quantities[at])
+            shown = Print(instrument, price, traded, traded, moment, moment, moment)
+            self._matcher.show(shown, traded)
+            self._at(second)
+        self._orders.on_price(instrument, price, second)
+
+    def _changed(self, snapshot: OrderSnapshot) -> None:
+        self._due.pop(snapshot.request.instrument, None)
+        self._tell(snapshot)
+
+    def _earliest(self) -> tuple[int, InstrumentId] | None:
+        found = None
+        for instrument in dict.fromkeys(each.request.instrument for each in self.waiting()):
+            at = self._place_due(instrument)
+            if at is None:
+                continue
+            second = int(self._market.tapes[instrument].seconds[at])
+            if found is None or (second, instrument) < found:
+                found = second, instrument
+        return found
+
+    def _place_due(self, instrument: InstrumentId) -> int | None:
+        """Where on its tape the next print stands that may change one of its orders."""
+        if instrument not in self._due:
+            low, high = self._matcher.interest(instrument)
+            first = self._next.get(instrument, 0)
+            prices = self._market.tapes[instrument].prices[first:]
+            (places,) = np.nonzero((prices <= low) | (prices >= high))
+            self._due[instrument] = first + int(places[0]) if len(places) else None
+        return self._due[instrument]

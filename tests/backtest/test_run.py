@@ -1,0 +1,159 @@
+"""Generated days through the engine and the accounts of two rules."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pytest
+
+from backtest import signals
+from backtest.account import AccountDay
+from backtest.exchange import Fills
+from backtest.market import DayMarket
+from backtest.run import Result, run
+from backtest.setup import Setup
+from backtest.trade import Ending
+from executors.charges.book import billed
+from executors.charges.rates import shipped_rates
+from schemas.errors import Misconfigured
+from schemas.market import Side
+from schemas.units import UtcNs
+from simulator.market.generator import generate
+from simulator.matching.matcher import Matcher
+from simulator.paper.matcher import TapeMatcher
+from streams.engine.config import EngineConfig
+from streams.rules import RULES
+
+FIRST = date(2026, 11, 19)
+CONFIG = EngineConfig()
+
+
+@pytest.fixture(scope="module")
+def markets() -> list[DayMarket]:
+    return [DayMarket.of(generate(5, FIRST + timedelta(days=day), 6)) for day in range(2)]
+
+
+def played(markets: list[DayMarket], fills: Fills = Fills.BOOK) -> Result:
+    return run(markets, RULES, CONFIG, Setup(fills=fills))
+
+
+@pytest.fixture(scope="module")
+def result(markets: list[DayMarket]) -> Result:
+    return played(markets)
+
+
+def test_every_rule_trades_in_an_account_of_its_own(result: Result) -> None:
+    assert {each.account for each in result.trades} == {rule.name for rule in RULES}
+    assert all(each.account == each.rule for each in result.trades)
+
+
+def test_what_came_of_every_signal_is_counted(result: Result) -> None:
+    signals = sum(each.signals for each in result.days)
+
+    assert sum(sum(each.values()) for each in result.outcomes.values()) == signals > 50
+
+
+def test_the_same_days_give_the_same_trades_in_any_batches_and_by_any_number_of_workers(
+    markets: list[DayMarket], result: Result, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signals, "BATCH", 997)
+
+    with ThreadPoolExecutor(2) as pool:
+        again = run(markets, RULES, CONFIG, Setup(), pool=pool)
+
+    assert again == result
+
+
+@pytest.mark.parametrize("fills", list(Fills))
+def test_prints_that_are_passed_over_would_have_changed_nothing(
+    fills: Fills, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    market = DayMarket.of(generate(5, FIRST, 2))
+    expected = played([market], fills)
+    for matcher in (Matcher, TapeMatcher):
+        monkeypatch.setattr(matcher, "interest", lambda *_: (math.inf, -math.inf))
+
+    assert played([market], fills) == expected
+    assert expected.trades
+
+
+def test_everything_is_closed_by_the_square_off_and_nothing_entered_after_it(
+    markets: list[DayMarket], result: Result
+) -> None:
+    closes = {each.session.day: each.session.close for each in markets}
+
+    assert Ending.SQUARE_OFF in {each.ending for each in result.trades}
+    assert Ending.CLOSE not in {each.ending for each in result.trades}
+    assert all(each.left_at < closes[each.day] - UtcNs.minutes(20) for each in result.trades)
+
+
+def test_charges_of_a_day_add_up_to_its_bill(markets: list[DayMarket]) -> None:
+    market, rule = markets[0], RULES[0].name
+    source = signals.SignalSource(RULES, CONFIG)
+    own = [each for each in source.play(market) if each.signal.rule == rule]
+
+    fills = AccountDay(rule, market, Setup()).run(own).fills
+
+    charged = sum(
+        each.charges
+        for each in run([market], RULES, CONFIG, Setup()).trades
+        if each.account == rule
+    )
+    bill = billed([each.fill for each in fills], market.session.day, shipped_rates())
+    assert charged == bill != 0
+
+
+def test_a_stopped_out_trade_lost_and_one_at_its_target_won(result: Result) -> None:
+    gross = defaultdict(list)
+    for each in result.trades:
+        gross[each.ending].append(each.gross)
+
+    assert max(gross[Ending.STOP]) < 0
+    assert min(gross[Ending.TARGET], default=1) > 0
+
+
+def test_excursions_hold_what_a_trade_came_to(result: Result) -> None:
+    assert all(each.mae <= 0 <= each.mfe for each in result.trades)
+    assert all(each.mae <= each.gross <= each.mfe for each in result.trades)
+
+
+def test_an_order_that_arrives_later_is_filled_later(markets: list[DayMarket]) -> None:
+    late = run(markets[:1], RULES, CONFIG, Setup(latency=30))
+    soon = {each.decision: each.entered_at for each in played(markets[:1]).trades}
+
+    waits = [each.entered_at - soon[each.decision] for each in late.trades if each.decision in soon]
+    assert min(waits) >= UtcNs.seconds(29)
+
+
+def test_on_the_tape_nothing_is_bought_below_or_sold_above_what_traded(
+    markets: list[DayMarket],
+) -> None:
+    for each in played(markets[:1], Fills.TAPE).trades:
+        seen = markets[0].prices_between(each.instrument, each.entered_at, each.left_at)
+
+        assert each.quantity * seen.min() <= each.entry_value <= each.quantity * seen.max()
+
+
+def test_days_of_the_warm_up_trade_nothing_and_teach_the_engine(markets: list[DayMarket]) -> None:
+    second = markets[1].session.day
+    warm = run(markets, RULES, CONFIG, Setup(), first=second)
+    cold = run(markets[1:], RULES, CONFIG, Setup())
+
+    assert {each.day for each in warm.trades} == {second}
+    assert [each.warm_up for each in warm.days] == [True, False]
+    assert warm.trades != cold.trades
+
+
+def test_a_day_that_comes_twice_is_refused_by_name(markets: list[DayMarket]) -> None:
+    twice = [markets[0], replace(markets[0], source="again.csv")]
+
+    with pytest.raises(Misconfigured, match=r"again\.csv holds 2026-11-19"):
+        run(twice, RULES, CONFIG)
+
+
+def test_a_sale_first_is_a_trade_too(result: Result) -> None:
+    assert {each.side for each in result.trades} == set(Side)
