@@ -14,7 +14,7 @@ from uuid import UUID
 
 from ats.gateway.events import Event, EventRing, frame_of
 from ats.gateway.lines import LinesFold
-from ats.gateway.market import MarketFold
+from ats.gateway.market import Hours, MarketFold
 from ats.gateway.own import AskedOrder, OwnFold
 from ats.gateway.series import SeriesKey, Told
 from ats.gateway.views import Chart, Decisions, DecisionStory, LastPrice, Today, json_of
@@ -113,10 +113,14 @@ class Board:
         ring: The public events.
     """
 
-    def __init__(self, epoch: str, rates: Rates, day: date | None = None) -> None:
-        """`day` begins at once; without one the first record begins its own."""
+    def __init__(
+        self, epoch: str, rates: Rates, day: date | None = None, hours: Hours | None = None
+    ) -> None:
+        """`day` begins at once; without one the first record begins its own. Without `hours` nobody
+        is told when the market closes.
+        """
         self.epoch = epoch
-        self.market = MarketFold()
+        self.market = MarketFold(hours)
         self.lines = LinesFold()
         self.ring = EventRing(PUBLIC_EVENTS, PUBLIC_BYTES)
         self._rates = rates

@@ -15,8 +15,9 @@ from uuid import UUID
 
 from ats.gateway.series import SeriesKey, Told
 from ats.gateway.views import Bar, Candles, Feed, LastPrice, Market, Shortlist
-from schemas.ids import SEGMENT_CODES, DecisionId, InstrumentId, SignalId
-from schemas.market import ScanResult, Timeframe, trading_day
+from schemas.calendar import Calendar
+from schemas.ids import SEGMENT_CODES, DecisionId, InstrumentId, Segment, SignalId
+from schemas.market import ScanResult, Session, Timeframe, trading_day
 from schemas.messages import Candle, Decision, FeedEvent, LlmCall, Report, Scan, Signal
 from schemas.ticks import Batch
 from schemas.units import Paise, Price, Quantity, UtcNs
@@ -42,16 +43,29 @@ class _Priced(NamedTuple):
     change: int  # number of the batch that brought it
 
 
+class Hours(NamedTuple):
+    """When the market trades, and by which clock.
+
+    Attributes:
+        replayed: By the feed's alone: a day that was is played again.
+    """
+
+    calendar: Calendar
+    replayed: bool = False
+
+
 @dataclass(slots=True)
 class MarketFold:
     """The public state.
 
     Attributes:
+        hours: None: nobody asks when the market closes.
         day: The newest trading day; None before anything was told.
         clock: Market clock of the feed.
         change: Number of the newest batch of ticks that changed a price.
     """
 
+    hours: Hours | None = None
     day: date | None = None
     clock: int = 0
     change: int = 0
@@ -64,6 +78,7 @@ class MarketFold:
     _reports: dict[SignalId, dict[UUID, Report]] = field(default_factory=dict)
     _costs: dict[UUID, dict[UUID, int]] = field(default_factory=dict)
     _prices: dict[InstrumentId, _Priced] = field(default_factory=dict)
+    _kinds: dict[tuple[Segment, bool], InstrumentId] = field(default_factory=dict)
     _bars: dict[SeriesKey, array[int]] = field(default_factory=dict)
 
     def begin_day(self, day: date) -> None:
@@ -226,10 +241,14 @@ class MarketFold:
     def view(self, wanted: Iterable[InstrumentId]) -> Market:
         """All of it as one answer, with the symbols of `wanted` and of the signals."""
         signals = _newest(self._signals, LISTED)
+        sessions = self._sessions()
         named = {*wanted, *(signal.instrument for signal in signals)} & self._symbols.keys()
         return Market(
             trading_date=self.day,
             clock=UtcNs(self.clock),
+            opens=min((session.open for session in sessions), default=None),
+            closes=max((session.close for session in sessions), default=None),
+            replayed=self.hours is not None and self.hours.replayed,
             feeds=tuple(self._feeds[each] for each in sorted(self._feeds)),
             shortlist=self._shortlist,
             symbols={str(each): self._symbols[each] for each in sorted(named)},
@@ -239,10 +258,21 @@ class MarketFold:
 
     def _price(self, instrument: InstrumentId, price: int, at: int) -> None:
         known = self._prices.get(instrument)
-        if known is None and len(self._prices) >= MOST_INSTRUMENTS:
-            return
+        if known is None:
+            if len(self._prices) >= MOST_INSTRUMENTS:
+                return
+            if self.hours:
+                auction = self.hours.calendar.closes_in_auction(instrument)
+                self._kinds.setdefault((instrument.segment, auction), instrument)
         if known is None or at >= known.at:
             self._prices[instrument] = _Priced(price, at, self.change)
+
+    def _sessions(self) -> list[Session]:
+        """The newest day's, of each kind of instrument that there is a price of."""
+        if self.day is None or self.hours is None:
+            return []
+        calendar = self.hours.calendar
+        return [each for kind in self._kinds.values() for each in calendar.sessions(self.day, kind)]
 
     def _name(self, instrument: InstrumentId, symbol: str) -> None:
         if len(self._symbols) < MOST_INSTRUMENTS:

@@ -87,6 +87,11 @@ class Market(FrozenModel):
 
     trading_date: date | None = Field(description="null before anything was told")
     clock: UtcNs = Field(description="market clock of the feed; 0 before its first record")
+    opens: UtcNs | None = Field(
+        description="when the day's first session begins; null while no instrument is known"
+    )
+    closes: UtcNs | None = Field(description="when its last session ends")
+    replayed: bool = Field(description="`clock` is the only clock: the day is played again")
     feeds: tuple[Feed, ...]
     shortlist: Shortlist | None
     symbols: dict[str, str] = Field(

@@ -15,8 +15,10 @@ import structlog
 from ats.gateway.board import FOLLOWED, LIVE, Audience, Board
 from ats.gateway.following import TopicsReader
 from ats.gateway.keys import Keys, PublishedKeys, SharedSecret
+from ats.gateway.market import Hours
 from ats.gateway.metrics import ViewerMetrics
 from ats.gateway.server import GatewayDeps, GatewayServer
+from ats.services.calendars import calendar_of
 from ats.services.context import Context
 from ats.settings import Settings
 from bus.metrics import ShellMetrics
@@ -39,7 +41,8 @@ async def run(context: Context) -> None:
     """
     settings, shell, viewers = context.settings, ShellMetrics(), ViewerMetrics()
     rates, connection = shipped_rates(), settings.kafka()
-    board = Board(secrets.token_hex(8), rates)
+    hours = Hours(calendar_of(settings), replayed=settings.ats_clock == "market")
+    board = Board(secrets.token_hex(8), rates, hours=hours)
     async with keys_of(settings) as keys:
         deps = GatewayDeps(
             board=board,

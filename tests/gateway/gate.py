@@ -16,11 +16,13 @@ import orjson
 
 from ats.gateway.board import Board
 from ats.gateway.keys import Keys, SharedSecret
+from ats.gateway.market import Hours
 from ats.gateway.server import GatewayDeps, GatewayServer
 from bus.records import Record, TopicPartition
 from bus.stored import Since
 from executors.charges.rates import shipped_rates
 from schemas import ticks
+from schemas.calendar import EVERY_DAY
 from schemas.codec import encode
 from schemas.ids import UserId
 from schemas.messages import Message
@@ -55,7 +57,7 @@ def bearer(token: str) -> dict[str, str]:
 
 
 def a_board() -> Board:
-    return Board(EPOCH, shipped_rates())
+    return Board(EPOCH, shipped_rates(), hours=Hours(EVERY_DAY, replayed=True))
 
 
 def record_of(message: Message) -> Record:

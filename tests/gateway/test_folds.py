@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 from uuid import UUID, uuid5
@@ -16,6 +17,7 @@ from ats.gateway.events import Event, EventRing, Place
 from ats.gateway.market import BARS
 from ats.gateway.series import SeriesKey
 from ats.gateway.viewer import CHUNK_BYTES, Chunk, Viewer
+from ats.gateway.views import Market
 from bus.records import Record
 from schemas import ticks
 from schemas.ids import InstrumentId, Segment
@@ -136,6 +138,24 @@ def test_a_new_day_begins_for_all_and_a_day_before_changes_nothing() -> None:
     assert today.own.session == session, "who is active stays so over night"
     assert today.market.trading_date == DAY
     assert heard.user is None
+
+
+def hours(of: Market) -> tuple[str, ...]:
+    return tuple(f"{each.ist():%H:%M}" for each in (of.opens, of.closes) if each)
+
+
+def test_the_day_closes_when_the_last_of_its_markets_does() -> None:
+    board, contract = a_board(), InstrumentId(Segment.MCX_COMM, 7)
+    board.apply(record_of(a_decision()))
+    assert board.today(ASHA, NOBODY).market.closes is None, "no instrument is known"
+
+    board.market.on_ticks(some_ticks((RELIANCE_ROW, NOW, 150_000)))
+    shares = board.today(ASHA, NOBODY).market
+    board.market.on_ticks(some_ticks((replace(RELIANCE_ROW, id=contract), NOW, 7_000)))
+    both = board.today(ASHA, NOBODY).market
+
+    assert hours(shares) == ("09:15", "15:30")
+    assert hours(both) == ("09:00", "23:30")
 
 
 def test_machine_time_begins_no_day() -> None:

@@ -38,6 +38,8 @@ TCS = Instrument(
 )
 MARKS = Marks("d", 10**6)
 NUMBER = "112111182045"  # Dhan's, of the entry that was filled
+SOON_AFTER = UtcNs(TEN_O_CLOCK + UtcNs.seconds(42))
+CLOSE = UtcNs(TEN_O_CLOCK + UtcNs.minutes(5 * 60 + 30))  # half past three
 
 
 def feed(state: FeedState, place: Place) -> None:
@@ -57,7 +59,7 @@ def quiet(state: FeedState = FeedState.SUBSCRIBED) -> Callable[[Place, UUID], Aw
 
 
 def busy(
-    state: FeedState = FeedState.SUBSCRIBED, last: int = 151_250
+    state: FeedState = FeedState.SUBSCRIBED, last: int = 151_250, at: UtcNs = SOON_AFTER
 ) -> Callable[[Place, UUID], Awaitable[None]]:
     """One position is open, with its stop and target; one order waits, one was denied."""
 
@@ -65,7 +67,7 @@ def busy(
         feed(state, place)
         for message in the_day_of(UserId(user)):
             place.gate.tell(message)
-        place.gate.tell_prices(some_ticks((RELIANCE, UtcNs(TEN_O_CLOCK + 42 * 10**9), last)))
+        place.gate.tell_prices(some_ticks((RELIANCE, at, last)))
 
     return arrange
 

@@ -16,7 +16,7 @@ import orjson
 from schemas.messages import FeedState
 from tests.database.fixtures import PASSWORD
 from tests.simulator.factories import USER
-from tests.web.browser.days import busy, quiet
+from tests.web.browser.days import CLOSE, busy, quiet
 from tests.web.browser.people import EMAIL
 from tests.web.browser.place import Place
 from tests.web.browser.window import Window
@@ -365,7 +365,7 @@ DAYS = (
     State(
         "today-closed",
         "Market closed",
-        (reported(halted="outside_session"), connected(on=True), busy(FeedState.STOPPED)),
+        (reported(halted="outside_session"), connected(on=True), busy(FeedState.STOPPED, at=CLOSE)),
     ),
     State("today-stopped", "You stopped your account", (*TRADING, busy(), stopped)),
     State("today-all-halted", "On, but trading is halted.", (*TRADING, busy(), all_halted)),

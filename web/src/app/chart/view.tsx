@@ -1,7 +1,7 @@
 // The chart of a share: live for the newest day, as it was for an earlier one.
 "use client";
 import dynamic from "next/dynamic";
-import { useCallback, useEffect, useMemo, useState } from "react";
+import { useCallback, useMemo, useState } from "react";
 import type { Level } from "@/app/chart/drawing";
 import { Happened } from "@/app/chart/happened";
 import { type Mark, marksOf } from "@/app/chart/marks";
@@ -54,7 +54,7 @@ export function ChartView({ first, asked }: { first: Today | string; asked: Choi
         <h1>{name}</h1>
         <p className="last">{last ? price(last.price) : " "}</p>
       </div>
-      <MarketLine live={live} closed={false} />
+      <MarketLine live={live} />
       <Picker choice={{ ...choice, instrument }} shares={shares} days={chart?.days ?? (day?.market.trading_date ? [day.market.trading_date] : [])} choose={choose} />
       <section aria-label="Candles" aria-busy={chart === null && problem === null && instrument !== null} className="card chart">
         <ChartBody {...{ instrument, problem, chart, series, now, marks, levels, name }} waiting={isWaiting(live)} known={day !== null} pick={setPicked} />

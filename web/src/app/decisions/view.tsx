@@ -26,7 +26,7 @@ export function DecisionsView({ first }: { first: Today | string }) {
         <h1>Decisions</h1>
         <p className="soft">{day?.market.trading_date ? dayInWords(day.market.trading_date) : "No trading day was told yet"}</p>
       </div>
-      <MarketLine live={live} closed={false} />
+      <MarketLine live={live} />
       <div className="beside">
         <ShortlistPart shortlist={day?.market.shortlist ?? null} waiting={isWaiting(live)} known={day !== null} />
         <section aria-labelledby="decided" aria-busy={waiting} className="decided">

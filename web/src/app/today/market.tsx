@@ -1,4 +1,7 @@
 // One line on how fresh the page is: live, closed, mute, or cut off. It never changes its height.
+"use client";
+import { useNow } from "@/lib/use-now";
+import type { Day } from "@/lib/gateway/day";
 import type { Live } from "@/lib/gateway/stream";
 import type { Feed } from "@/lib/gateway/views";
 import { seconds } from "@/lib/time";
@@ -10,8 +13,9 @@ interface Said {
   readonly text: string;
 }
 
-export function MarketLine({ live, closed }: { live: Live; closed: boolean }) {
-  const { tone, badge, text } = freshness(live, closed);
+export function MarketLine({ live }: { live: Live }) {
+  const now = useNow();
+  const { tone, badge, text } = freshness(live, live.day !== null && isClosed(live.day, now));
   return (
     <p className="freshness">
       <span className={tone === "soft" ? "badge" : `badge ${tone}`} role="status">
@@ -22,8 +26,16 @@ export function MarketLine({ live, closed }: { live: Live; closed: boolean }) {
   );
 }
 
+/** Whether the market is closed at `now`, UTC ns. In a replay the clock of the feed alone says it. */
+function isClosed({ market, prices }: Day, now: number): boolean {
+  const { opens, closes, clock, replayed } = market;
+  if (opens === null || closes === null) return false;
+  const reached = Math.max(clock, latest(prices) ?? 0, replayed ? 0 : now);
+  return reached >= closes || (!replayed && reached < opens);
+}
+
 /** How fresh the figures are, in words; the worst first. */
-export function freshness({ status, problem, day }: Live, closed: boolean): Said {
+function freshness({ status, problem, day }: Live, closed: boolean): Said {
   const until = day && latest(day.prices);
   if (problem === "gateway_starting") return { tone: "soft", badge: "Starting", text: wordsOf(problem).text };
   if (status === "away") return { tone: "bad", badge: "Cut off", text: cutOff(problem, until) };

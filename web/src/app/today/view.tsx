@@ -37,7 +37,7 @@ export function TodayView({ account: before, first, told }: Props) {
         <h1>Today</h1>
         <p className="soft">{live.day?.market.trading_date ? dayInWords(live.day.market.trading_date) : "No trading day was told yet"}</p>
       </div>
-      <MarketLine live={live} closed={account?.platform?.halted === "outside_session"} />
+      <MarketLine live={live} />
       {account && <ModePart platform={account.platform} />}
       <ResultPart live={live} />
       <div className="side-by-side">

@@ -130,6 +130,12 @@ export interface Market {
   readonly trading_date: string | null;
   /** market clock of the feed; 0 before its first record */
   readonly clock: number;
+  /** when the day's first session begins; null while no instrument is known */
+  readonly opens: number | null;
+  /** when its last session ends */
+  readonly closes: number | null;
+  /** `clock` is the only clock: the day is played again */
+  readonly replayed: boolean;
   readonly feeds: readonly Feed[];
   readonly shortlist: Shortlist | null;
   /** by instrument: of what is asked for, held or signalled */
