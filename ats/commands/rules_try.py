@@ -18,11 +18,12 @@ from rich.progress import Progress
 
 from ats.commands.market_file import look_at
 from ats.commands.rules_list import in_bars
+from backtest.honesty.lookahead import Tape, find_lookahead
 from schemas.binary import Rows
 from schemas.calendar import EVERY_DAY
 from schemas.errors import Misconfigured
 from schemas.ids import InstrumentId, Segment
-from schemas.market import Direction, Timeframe, trading_day
+from schemas.market import Direction, trading_day
 from schemas.ticks import NO_VOLUME, TICK, Batch
 from schemas.units import NS_PER_SECOND, Price, UtcNs
 from simulator.market.bars import Bars, days_of
@@ -31,8 +32,6 @@ from simulator.market.generator import generate
 from simulator.market.replay import no_usable_row, replay
 from simulator.market.report import MAX_BAD_SHARE
 from simulator.market.tape import Market
-from streams.columns.names import INDICATOR_OF
-from streams.columns.parse import parse_column
 from streams.engine.closed_bars import END, INSTRUMENT
 from streams.engine.config import EngineConfig
 from streams.engine.engine import Engine
@@ -96,17 +95,20 @@ class Tally:
     asked: int = 0
     ready: int = 0
     said: list[Said] = field(default_factory=list)
+    symbols: dict[InstrumentId, str] = field(default_factory=dict)
 
 
 def run(console: Console, trial: Trial) -> None:
     """Play the days and print what the rule said.
 
     Raises:
-        Misconfigured: no such rule, or a parameter or file that cannot be used.
+        Misconfigured: no such rule, a parameter or file that cannot be used, or a rule that looks
+            ahead.
     """
     for path in trial.markets:
         look_at(path)
-    rule, tally = one_rule(trial.rules, trial.name, dict(map(_parameter, trial.given))), Tally()
+    rule = one_rule(trial.rules, trial.name, dict(map(_parameter, trial.given)))
+    tally, tape = Tally(), Tape(rule)
     with console.status(
         "loading the engine; the first time after an install it compiles, for a minute"
     ):
@@ -115,23 +117,29 @@ def run(console: Console, trial: Trial) -> None:
         days = progress.track(
             _markets(trial, console), total=_count(trial), description=f"{rule.key}: days"
         )
-        play(rule, days, tally)
+        play(tape, days, tally)
     _print(console, trial.limit, rule, tally)
+    if finding := find_lookahead(tape, tally.symbols):
+        raise Misconfigured(str(finding))
+    console.print("Without the bars that came after, it says the same.", highlight=False)
 
 
-def play(rule: Rule, markets: Iterable[Market], tally: Tally) -> None:
+def play(tape: Tape, markets: Iterable[Market], tally: Tally) -> None:
     """Put the days through one engine, in order."""
-    engine = Engine(_config(rule), (replace(rule, function=_counting(rule, tally)),))
+    rule = tape.listening
+    engine = Engine(
+        EngineConfig.needed_by([rule], EVERY_DAY),
+        (replace(rule, function=_counting(rule, tally)),),
+    )
     for market in markets:
-        symbols = {listing.id: listing.instrument.symbol for listing in market.listings}
+        tally.symbols |= {listing.id: listing.instrument.symbol for listing in market.listings}
         rows = rows_of(market)
         for start in range(0, len(rows), BATCH):
             batch = rows[start : start + BATCH]
-            tally.said += _said(
-                engine, Batch(UtcNs(batch["clock"][-1]), UtcNs(0), 1, batch), symbols
-            )
+            heard = Batch(UtcNs(batch["clock"][-1]), UtcNs(0), 1, batch)
+            tally.said += _said(engine, heard, tape, tally.symbols)
         after = UtcNs(market.session.close + UtcNs.minutes(1))
-        tally.said += _said(engine, Batch(after, UtcNs(0), 1, rows[:0]), symbols)
+        tally.said += _said(engine, Batch(after, UtcNs(0), 1, rows[:0]), tape, tally.symbols)
         tally.ticks += len(rows)
         tally.days += 1
         tally.instruments = max(tally.instruments, len(market.listings))
@@ -152,21 +160,16 @@ def rows_of(market: Market) -> Rows:
     return rows
 
 
-def _said(engine: Engine, batch: Batch, symbols: Mapping[InstrumentId, str]) -> Iterator[Said]:
+def _said(
+    engine: Engine, batch: Batch, tape: Tape, symbols: Mapping[InstrumentId, str]
+) -> Iterator[Said]:
     closed, hits = engine.process(batch)
+    tape.note(engine, closed)
     for each in hits:
         number, end = (int(closed.facts[each.at, place]) for place in (INSTRUMENT, END))
         price = Price(int(closed.values[each.at, AT["close"]]))
         symbol = symbols.get(engine.instrument(number), str(engine.instrument(number)))
         yield Said(UtcNs(end), symbol, each.direction, price, each.features)
-
-
-def _config(rule: Rule) -> EngineConfig:
-    """Only what the rule looks at, which is a tenth of the work."""
-    columns = [parse_column(name, rule.timeframe) for name in rule.needs]
-    frames = {Timeframe.M1, rule.timeframe, *(column.timeframe for column in columns)}
-    indicators = {INDICATOR_OF[column.base] for column in columns if column.base in INDICATOR_OF}
-    return EngineConfig.of(frames, indicators, EVERY_DAY)
 
 
 def _counting(rule: Rule, tally: Tally) -> RuleFunction:

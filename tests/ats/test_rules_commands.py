@@ -10,16 +10,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
-from ats.commands import rules_list, rules_new
+from ats.commands import rules_list, rules_new, rules_try
 from ats.commands.rules_try import Trial, run
 from ats.runtime import exit_codes
 from ats.services.streams import service_of
 from ats.settings import Settings
 from schemas.errors import Misconfigured
+from schemas.market import Timeframe
 from streams.engine.machine import EngineMachine, warm_up
+from streams.rules import Columns, Directions, Rule, directions
 
 HEADER = "symbol,timestamp,open,high,low,close,volume\n"
 
@@ -236,6 +239,7 @@ def test_a_trial_on_a_file_says_when_a_rule_spoke_and_on_what(
     assert "It was asked about 90 bars and knew all it needs on 75 (warm-up 16 x 1m)." in said(
         console
     )
+    assert "Without the bars that came after, it says the same." in said(console)
 
 
 def test_a_trial_takes_parameters_from_the_file_and_before_it_from_the_command_line(
@@ -254,6 +258,23 @@ def test_a_trial_takes_parameters_from_the_file_and_before_it_from_the_command_l
         run(console, a_trial("mine", rules=rules, given=("high=101",), markets=(market,)))
     with pytest.raises(Misconfigured, match="'high' is not usable: write it as key=value"):
         run(console, a_trial("mine", rules=rules, given=("high",), markets=(market,)))
+
+
+def test_a_trial_of_a_rule_that_looks_ahead_fails_and_names_the_bar(
+    console: Console, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def next_bar(bars: Columns) -> Directions:
+        later = np.roll(bars["close"], -1) > bars["close"]
+        return directions(bullish=later, bearish=~later)
+
+    def rule(*_: object) -> Rule:
+        return Rule("mine", Timeframe.M1, next_bar, ("close",))
+
+    monkeypatch.setattr(rules_try, "one_rule", rule)
+    market = falling_then_rising(tmp_path / "day.csv")
+
+    with pytest.raises(Misconfigured, match=r"rule mine@1m looks ahead through 'close': .* TCS at"):
+        run(console, a_trial(markets=(market,)))
 
 
 def test_a_trial_that_never_warmed_up_says_so(console: Console, tmp_path: Path) -> None:
