@@ -32,7 +32,7 @@ from executors.risk.exposure import day_result, exposure_to
 from executors.risk.gate import fitting, judge
 from executors.risk.listed import DayMaster, Listed
 from executors.risk.order_rate import OrderRate
-from executors.risk.situation import PreTradeContext, closes, opens
+from executors.risk.situation import PreTradeContext, Quote, closes, opens
 from executors.risk.sizing import NoOrder, plan
 from executors.store import OrderOutcome
 from schemas.ids import DhanOrderId, InstrumentId, UserId, derive
@@ -93,6 +93,7 @@ class AccountDay:
         self._earlier: defaultdict[InstrumentId, list[Decision]] = defaultdict(list)
         self._ordered: dict[str, Decision] = {}
         self._outcomes = Counter[str]()
+        self._quotes_of, self._quotes = -1, dict[InstrumentId, Quote | None]()
 
     def run(self, signals: Iterable[KnownSignal]) -> AccountResult:
         """Trade the day on `signals`, which come in their order."""
@@ -175,11 +176,11 @@ class AccountDay:
         return None if at is None else -(-at // NS_PER_SECOND)
 
     def _context(self, order: OrderIntent, now: UtcNs) -> PreTradeContext:
-        user, instrument, market = self._user, order.instrument, self._market
+        user, instrument = self._user, order.instrument
         second = now // NS_PER_SECOND
         traded = {each: self._observed.filled(each) for each in self._observed.touched}
         ordered = self._rate.ordered(user, now, apart_from=order.id)
-        quotes = {each: market.quote_at(each, second) for each in {instrument, *traded, *ordered}}
+        quotes = {each: self._quote(each, second) for each in {instrument, *traded, *ordered}}
         prices = {each: int(quote.price) for each, quote in quotes.items() if quote}
         own = traded.get(instrument)
         listed = self._listed(instrument)
@@ -202,6 +203,14 @@ class AccountDay:
             stopped_out_at=UtcNs(own.stopped_out_at) if own and own.stopped_out_at else None,
             lot=listed.lot,
         )
+
+    def _quote(self, instrument: InstrumentId, second: int) -> Quote | None:
+        """As the market has it; many orders of one bar's close ask in the same second."""
+        if self._quotes_of != second:
+            self._quotes_of, self._quotes = second, {}
+        if instrument not in self._quotes:
+            self._quotes[instrument] = self._market.quote_at(instrument, second)
+        return self._quotes[instrument]
 
     def _listed(self, instrument: InstrumentId) -> Listed:
         return self._master.of(instrument, self._market.session.day)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import StrEnum
 from typing import Any, Final
 
 import numpy as np
 
+from backtest.fills import Fills
 from backtest.market import DayMarket
 from schemas.ids import InstrumentId
 from schemas.units import NS_PER_SECOND, Price, UtcNs
@@ -23,18 +23,6 @@ from simulator.refusals import Refusal
 
 # The clock of the backtest ends what rests; margin is not asked for, as ATS uses no leverage.
 _RULES: Final = Rules(market_hours=False, margin=False)
-
-
-class Fills(StrEnum):
-    """Who says what an order gets.
-
-    Attributes:
-        BOOK: As in `ats demo`: the five levels around the last print, one tick apart.
-        TAPE: As in `ats paper`: what trades after the order has arrived, and no more of it.
-    """
-
-    BOOK = "book"
-    TAPE = "tape"
 
 
 class Exchange:

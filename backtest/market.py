@@ -149,8 +149,12 @@ class DayMarket:
         return rows
 
 
-def markets_of(path: Path, seed: int = SEED) -> Iterator[DayMarket]:
+def markets_of(
+    path: Path, seed: int = SEED, symbols: frozenset[str] | None = None
+) -> Iterator[DayMarket]:
     """The days of a market file, oldest first; rows that cannot be used are left out.
+
+    With `symbols` only these are in it, also as far as the market's clock goes.
 
     Raises:
         Misconfigured: it cannot be read, or holds no usable row.
@@ -161,12 +165,18 @@ def markets_of(path: Path, seed: int = SEED) -> Iterator[DayMarket]:
         return
     bars, played = read_file(path), False
     for day in days_of(bars.good):
-        of_day = Bars([bar for bar in bars.good if trading_day(bar.start) == day])
+        of_day = Bars(
+            [
+                bar
+                for bar in bars.good
+                if trading_day(bar.start) == day and (symbols is None or bar.symbol in symbols)
+            ]
+        )
         made = replay(of_day, day, seed).market
         if made.listings:
             played = True
             yield DayMarket.of(made, path.name, digest)
-    if not played:
+    if not played and symbols is None:
         raise Misconfigured(no_usable_row(path.name, bars.bad))
 
 

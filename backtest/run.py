@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
+from itertools import islice
 from pathlib import Path
+from typing import Final
 
 from backtest.account import AccountDay
 from backtest.market import SEED, DayMarket, markets_of
@@ -21,6 +23,8 @@ from schemas.errors import Misconfigured
 from schemas.ids import SignalId, decision_id
 from streams.engine.config import EngineConfig
 from streams.rules import Rule
+
+READ_AHEAD: Final = 4  # files: enough for two cores, and no year of days in memory
 
 Progress = Callable[[date], None]
 
@@ -126,20 +130,30 @@ def trade_day(
 
 
 def days_of_files(
-    paths: Sequence[Path], seed: int = SEED, pool: Executor | None = None
+    paths: Sequence[Path],
+    seed: int = SEED,
+    symbols: frozenset[str] | None = None,
+    pool: Executor | None = None,
 ) -> Iterator[DayMarket]:
-    """The days of market files in the order of the files, read side by side where there is a pool.
+    """The days of market files in the order of the files, read ahead where there is a pool.
 
     Raises:
         Misconfigured: a file cannot be read, or holds no usable row.
     """
-    read = partial(_read, seed=seed)
-    for markets in pool.map(read, paths) if pool else map(read, paths):
+    read, left = partial(_read, seed=seed, symbols=symbols), iter(paths)
+    if pool is None:
+        for path in left:
+            yield from read(path)
+        return
+    ahead = deque(pool.submit(read, path) for path in islice(left, READ_AHEAD))
+    while ahead:
+        markets = ahead.popleft().result()
+        ahead.extend(pool.submit(read, path) for path in islice(left, 1))
         yield from markets
 
 
-def _read(path: Path, seed: int) -> list[DayMarket]:
-    return list(markets_of(path, seed))
+def _read(path: Path, seed: int, symbols: frozenset[str] | None) -> list[DayMarket]:
+    return list(markets_of(path, seed, symbols))
 
 
 def _submitted(

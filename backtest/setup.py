@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from agents.limits import Limits
-from backtest.exchange import Fills
+from backtest.fills import Fills
 from executors.risk.sizing import UserLimits
 from executors.risk.square_off import SquareOff
 from schemas.calendar import EVERY_DAY, Calendar

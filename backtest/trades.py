@@ -9,7 +9,7 @@ from datetime import date
 from backtest.account import AccountFill
 from backtest.market import DayMarket, Numbers
 from backtest.trade import Ending, Trade
-from executors.charges.book import billed
+from executors.charges.book import billed, estimated
 from executors.charges.rates import Rates
 from executors.orders.round_trips import RoundTrip, round_trips
 from schemas.errors import Misconfigured
@@ -84,15 +84,38 @@ def _closed(
     yield AccountFill(fill, own[-1].decision, Ending.CLOSE)
 
 
+def rates_day(day: date, instrument: InstrumentId, rates: Rates) -> date:
+    """By the rates of which day a trade of `day` is charged: of a day without, the newest.
+
+    As a demo's: what it would cost now says more than nothing.
+
+    Raises:
+        Misconfigured: nobody knows what `instrument` costs.
+    """
+    newest = max(row.valid_from for row in rates.rows)
+    probe = ObservedFill(
+        trade_id="probe",
+        dhan_order_id=DhanOrderId("probe"),
+        instrument=instrument,
+        side=Side.BUY,
+        product="INTRADAY",
+        quantity=Quantity(1),
+        price=Price(100),
+    )
+    for rated in (day, newest):
+        if estimated([probe], rated, rates) is not None:
+            return rated
+    raise Misconfigured(f"no charges are known for {instrument}: it cannot be played")
+
+
 def _bill(fills: Sequence[ObservedFill], day: date, rates: Rates) -> Paise:
-    """By the rates of the day; a day of before all of them by the newest, as a demo's is."""
     if not fills:
         return Paise(0)
-    newest = max(row.valid_from for row in rates.rows)
-    for rated in (day, newest):
-        if (found := billed(fills, rated, rates)) is not None:
-            return found
-    raise Misconfigured(f"no charges are known for {fills[0].instrument}: it cannot be played")
+    bill = billed(fills, rates_day(day, fills[0].instrument, rates), rates)
+    if bill is None:
+        told = ", ".join(sorted({str(each.instrument) for each in fills}))
+        raise Misconfigured(f"no charges are known for one of {told}: it cannot be played")
+    return bill
 
 
 def _shares(whole: int, weights: Sequence[int]) -> list[Paise]:

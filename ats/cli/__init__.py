@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from ats import DISTRIBUTION
-from ats.cli import archive, data, ledger, look, recorded, rules, services, set_up, try_it
+from ats.cli import archive, backtest, data, ledger, look, recorded, rules, services, set_up, try_it
 from ats.cli.groups import Commands
 from ats.runtime import exit_codes
 from schemas.errors import Misconfigured, TryLater, Unreadable
@@ -62,6 +62,7 @@ PANELS: Final[dict[str, dict[str, Callable[..., None]]]] = {
         "preflight": look.preflight,
         "charges": look.charges,
     },
+    RULES: {"backtest": backtest.backtest},
     SET_UP: {"show-config": set_up.show_config, "doctor": set_up.doctor},
 }
 for panel, commands in PANELS.items():

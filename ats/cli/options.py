@@ -48,17 +48,21 @@ Archived = Annotated[
 
 
 def finish(work: Coroutine[Any, Any, int | None]) -> None:
-    """Run a command to its end; what it returns is the exit code.
-
-    Standard output is the command's answer. Of the log errors come, on standard error; a service
-    says more once it has read its settings.
-    """
+    """Run a command to its end; what it returns is the exit code."""
     import asyncio
 
+    log_errors_only()
+    sys.exit(asyncio.run(work) or exit_codes.DONE)
+
+
+def log_errors_only() -> None:
+    """Standard output is the command's answer. Of the log errors come, on standard error.
+
+    A service says more once it has read its settings.
+    """
     from ats.runtime.logs import configure
 
     configure("ats", style="console", level="error", secrets=(), lasting=False)
-    sys.exit(asyncio.run(work) or exit_codes.DONE)
 
 
 def speed_of(text: str) -> float | None:

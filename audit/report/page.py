@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
 from html import escape
-from typing import Final, NamedTuple
+from typing import Final
 
-from audit.amounts import clock, passed, rupees
+from audit.amounts import clock, passed
+from audit.report import cells
 from audit.report.day import DayReport
 from audit.report.drawing import candles, course
 from audit.report.trades import TradedPosition, charges_of
@@ -16,11 +16,6 @@ from schemas.ids import InstrumentId, UserId
 
 MOST_ROWS: Final = 400  # positions and users that are listed; of more the largest results
 MOST_CHARTS: Final = 16  # instruments that are drawn, by how much was traded
-
-
-class _Cell(NamedTuple):
-    html: str
-    kind: str = ""
 
 
 def page(report: DayReport) -> str:
@@ -63,27 +58,30 @@ def _cards(report: DayReport) -> str:
     figures, unknown = report.figures, "unknown: a rate is missing"
     thinking = "our share of the models' calls" if report.user else "calls of models"
     rows = [
-        ("Result", _money(report.net), "after charges and thinking"),
-        ("Before charges", _money(report.gross), ""),
-        ("Charges", _plain(report.charges), unknown if report.charges is None else "estimated"),
-        ("Thinking", _plain(report.thinking), thinking),
+        ("Result", cells.money(report.net), "after charges and thinking"),
+        ("Before charges", cells.money(report.gross), ""),
+        (
+            "Charges",
+            cells.plain(report.charges),
+            unknown if report.charges is None else "estimated",
+        ),
+        ("Thinking", cells.plain(report.thinking), thinking),
         ("Positions closed", f"{figures.number:,}", _held(report)),
-        ("Right", _share(figures.win_rate), "of what was closed, after charges"),
-        ("Profit factor", _number(figures.profit_factor), "gains by losses"),
-        ("Average gain", _plain(figures.average_win), f"loss {_plain(figures.average_loss)}"),
-        ("Best", _plain(figures.best), f"worst {_plain(figures.worst)}"),
+        ("Right", cells.share(figures.win_rate), "of what was closed, after charges"),
+        ("Profit factor", cells.number(figures.profit_factor), "gains by losses"),
+        (
+            "Average gain",
+            cells.plain(figures.average_win),
+            f"loss {cells.plain(figures.average_loss)}",
+        ),
+        ("Best", cells.plain(figures.best), f"worst {cells.plain(figures.worst)}"),
         ("Losses in a row", f"{figures.longest_losing:,}", "at most"),
-        ("Drawdown", _plain(report.drawdown), "from a highest value, before charges"),
-        ("In the market", _plain(report.most_exposed), "at most, at market prices"),
-        ("Slippage", _points(report.slippage), "of entries, by value"),
+        ("Drawdown", cells.plain(report.drawdown), "from a highest value, before charges"),
+        ("In the market", cells.plain(report.most_exposed), "at most, at market prices"),
+        ("Slippage", cells.points(report.slippage), "of entries, by value"),
         ("Without a stop", f"{report.unprotected[0]:.1f} s", _longest(report)),
     ]
-    return f"<dl class=cards>{''.join(_card(*row) for row in rows)}</dl>\n"
-
-
-def _card(name: str, value: str, note: str) -> str:
-    small = f"<small>{escape(note)}</small>" if note else ""
-    return f"<div><dt>{escape(name)}</dt><dd>{value}{small}</dd></div>"
+    return f"<dl class=cards>{''.join(cells.card(*row) for row in rows)}</dl>\n"
 
 
 def _held(report: DayReport) -> str:
@@ -95,45 +93,7 @@ def _longest(report: DayReport) -> str:
     return f"{report.unprotected[1]:.1f} s at once at most; all positions"
 
 
-def _money(paise: float | None) -> str:
-    if paise is None:
-        return "–"
-    side = "up" if paise > 0 else "down" if paise < 0 else ""
-    return f'<span class="{side}">{escape(rupees(paise))}</span>'
-
-
-def _plain(paise: float | None) -> str:
-    return "–" if paise is None else escape(rupees(paise))
-
-
-def _share(value: float | None) -> str:
-    return "–" if value is None else f"{value * 100:.1f} %"
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"
-
-
-def _points(value: float | None) -> str:
-    return "–" if value is None else f"{value:+.1f} bp"
-
-
 # Tables
-
-
-def _table(label: str, head: Sequence[str], rows: Iterable[Iterable[_Cell]]) -> str:
-    names = "".join(f"<th scope=col>{escape(each)}</th>" for each in head)
-    lines = "".join(f"<tr>{''.join(map(_cell, row))}</tr>\n" for row in rows)
-    return scrolled(f"<table><thead><tr>{names}</tr></thead><tbody>{lines}</tbody></table>", label)
-
-
-def _cell(cell: _Cell) -> str:
-    kind = f" class={cell.kind}" if cell.kind else ""
-    return f"<td{kind}>{cell.html}</td>"
-
-
-def _text(text: str, kind: str = "") -> _Cell:
-    return _Cell(escape(text), kind)
 
 
 def _course(report: DayReport) -> str:
@@ -153,16 +113,16 @@ def _users(report: DayReport) -> str:
         for user, those in by_user.items()
     ]
     rows.sort(key=lambda row: -abs(row[1]))
-    table = _table(
+    table = cells.table(
         "users",
         ("user", "positions", "before charges", "charges", "after charges"),
         (
             (
-                _text(str(user)),
-                _text(f"{number:,}"),
-                _Cell(_money(gross)),
-                _Cell(_plain(charges)),
-                _Cell(_money(None if charges is None else gross - charges)),
+                cells.text(str(user)),
+                cells.text(f"{number:,}"),
+                cells.Cell(cells.money(gross)),
+                cells.Cell(cells.plain(charges)),
+                cells.Cell(cells.money(None if charges is None else gross - charges)),
             )
             for user, gross, charges, number in rows[:MOST_ROWS]
         ),
@@ -195,22 +155,22 @@ def _positions(report: DayReport) -> str:
 def _position(each: TradedPosition, columns: int, user: UserId | None) -> str:
     """Its figures, and below them why."""
     held = f"<small>{each.held:,} still held</small>" if each.held else ""
-    cells = [
-        _Cell(escape(f"{each.side.value} {each.quantity:,} {each.symbol}") + held),
-        *([] if user else [_text(str(each.user)[:8])]),
-        _text(clock(each.entered_at)),
-        _text(clock(each.left_at) if each.left_at else "–"),
-        _Cell(_plain(each.entry)),
-        _Cell(_plain(each.exit)),
-        _Cell(_money(each.gross) if each.left_at else "–"),
-        _Cell(_money(each.net) if each.left_at else "–"),
-        _text(_points(each.slippage)),
+    row = [
+        cells.Cell(escape(f"{each.side.value} {each.quantity:,} {each.symbol}") + held),
+        *([] if user else [cells.text(str(each.user)[:8])]),
+        cells.text(clock(each.entered_at)),
+        cells.text(clock(each.left_at) if each.left_at else "–"),
+        cells.Cell(cells.plain(each.entry)),
+        cells.Cell(cells.plain(each.exit)),
+        cells.Cell(cells.money(each.gross) if each.left_at else "–"),
+        cells.Cell(cells.money(each.net) if each.left_at else "–"),
+        cells.text(cells.points(each.slippage)),
     ]
     because = escape(each.because or "No decision here made it.")
     ended = f" Ended by: {escape(each.left_because)}." if each.left_because else ""
     more = f"{ended} <code>ats why {each.order}</code>" if each.order else ended
     return (
-        f"<tr class=above>{''.join(map(_cell, cells))}</tr>\n"
+        f"<tr class=above>{''.join(map(cells.as_html, row))}</tr>\n"
         f"<tr class=below><td colspan={columns}>{because}{more}</td></tr>\n"
     )
 
@@ -242,25 +202,31 @@ def _incidents(report: DayReport) -> str:
     if not report.incidents:
         return "<h2>Incidents</h2><p>None.</p>\n"
     rows = (
-        (_text(each.kind), _text(f"{each.number:,}"), _text(each.what, "words"))
+        (cells.text(each.kind), cells.text(f"{each.number:,}"), cells.text(each.what, "words"))
         for each in report.incidents[:MOST_ROWS]
     )
     more = _left_out(len(report.incidents))
-    return f"<h2>Incidents</h2>{more}{_table('incidents', ('kind', 'how often', 'what'), rows)}\n"
+    return (
+        f"<h2>Incidents</h2>{more}{cells.table('incidents', ('kind', 'how often', 'what'), rows)}\n"
+    )
 
 
 def _latencies(report: DayReport) -> str:
     if not report.latencies:
         return ""
     rows = (
-        (_text(each.hop), _text(f"{each.number:,}"), *map(_span, (each.p50, each.p99, each.worst)))
+        (
+            cells.text(each.hop),
+            cells.text(f"{each.number:,}"),
+            *map(_span, (each.p50, each.p99, each.worst)),
+        )
         for each in report.latencies
     )
-    return f"<h2>Hops</h2>{_table('hops', ('hop', 'number', 'p50', 'p99', 'worst'), rows)}\n"
+    return f"<h2>Hops</h2>{cells.table('hops', ('hop', 'number', 'p50', 'p99', 'worst'), rows)}\n"
 
 
-def _span(nanoseconds: int) -> _Cell:
-    return _text(passed(nanoseconds))
+def _span(nanoseconds: int) -> cells.Cell:
+    return cells.text(passed(nanoseconds))
 
 
 def _costs(report: DayReport) -> str:
@@ -270,12 +236,12 @@ def _costs(report: DayReport) -> str:
     head = ("agent", "model", "calls", "failed", "tokens in", "tokens out", "cost")
     rows = (
         (
-            _text(each.agent),
-            _text(each.model),
-            *(_text(f"{number:,}") for number in (each.calls, each.failed)),
-            *(_text(f"{number:,}") for number in (each.tokens_in, each.tokens_out)),
-            _Cell(_plain(each.cost)),
+            cells.text(each.agent),
+            cells.text(each.model),
+            *(cells.text(f"{number:,}") for number in (each.calls, each.failed)),
+            *(cells.text(f"{number:,}") for number in (each.tokens_in, each.tokens_out)),
+            cells.Cell(cells.plain(each.cost)),
         )
         for each in report.costs
     )
-    return f"<h2>Thinking</h2>{_table('thinking', head, rows)}\n"
+    return f"<h2>Thinking</h2>{cells.table('thinking', head, rows)}\n"

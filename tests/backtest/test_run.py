@@ -12,7 +12,7 @@ import pytest
 
 from backtest import signals
 from backtest.account import AccountDay
-from backtest.exchange import Fills
+from backtest.fills import Fills
 from backtest.market import DayMarket
 from backtest.run import Result, run
 from backtest.setup import Setup

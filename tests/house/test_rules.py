@@ -31,6 +31,7 @@ def tree(tmp_path: Path) -> Path:
     write(tmp_path, "agents/feeds/syndication.py", "import feedparser\n")
     write(tmp_path, "audit/archive/columns.py", "import pyarrow\n")
     write(tmp_path, "simulator/market/columnar.py", "import pyarrow\n")
+    write(tmp_path, "backtest/columnar.py", "import pyarrow\n")
     return tmp_path
 
 

@@ -1,0 +1,111 @@
+"""`ats backtest`: would a rule have earned anything?"""
+
+from __future__ import annotations
+
+import os
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ats.cli.data import HERE
+from ats.cli.options import day_of, log_errors_only
+from backtest.fills import Fills
+from schemas.errors import Misconfigured
+
+Rules = Annotated[
+    Path | None, typer.Option(help="Rules file (TOML); default is what ATS_RULES names.")
+]
+Days = Annotated[
+    str, typer.Option(metavar="A..B", help="First and last day, such as 2016-08-16..2016-09-02.")
+]
+Catalogue = Annotated[
+    Path, typer.Option("--catalogue", metavar="DIR", help="Days that `ats data import` took in.")
+]
+Markets = Annotated[
+    list[Path] | None,
+    typer.Option(help="Play this market file instead; repeat it, oldest day first."),
+]
+Symbols = Annotated[str, typer.Option(metavar="A,B,…", help="Only these symbols.")]
+FillsBy = Annotated[
+    Fills,
+    typer.Option(
+        help="book: an order meets five levels around the last price, as in `ats demo`. "
+        "tape: it gets what trades after it has arrived, as in `ats paper`."
+    ),
+]
+Latency = Annotated[
+    int,
+    typer.Option(help="Seconds from a bar's close to the order at the exchange.", min=1, max=600),
+]
+Seed = Annotated[
+    int, typer.Option(help="Decides at which seconds of its minute a bar is played.", min=0)
+]
+Jobs = Annotated[int, typer.Option(help="Processes at once; default: one a processor.", min=0)]
+Trades = Annotated[Path | None, typer.Option(help="Write each trade into this Parquet file.")]
+Html = Annotated[Path | None, typer.Option(help="Write the tear sheet, one HTML page, there.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print figures in paise, and no table.")]
+
+
+def backtest(
+    rules: Rules = None,
+    days: Days = "",
+    catalogue: Catalogue = HERE,
+    market: Markets = None,
+    symbols: Symbols = "",
+    fills: FillsBy = Fills.BOOK,
+    latency: Latency = 1,
+    seed: Seed = 7,
+    jobs: Jobs = 0,
+    trades: Trades = None,
+    html: Html = None,
+    as_json: AsJson = False,
+) -> None:
+    """Trade the signals of a rules file on recorded days, with the code that trades live.
+
+    Each rule trades in an account of its own, without agents: a signal becomes an order, sized,
+    judged, stopped and squared off as live, with charges. The same days give the same trades.
+    """
+    from ats.backtest.command import BacktestOptions, command
+
+    log_errors_only()
+    chosen = frozenset(filter(None, (each.strip() for each in symbols.split(","))))
+    options = BacktestOptions(
+        rules=rules,
+        days=_span(days),
+        catalogue=catalogue,
+        markets=tuple(market or ()),
+        symbols=chosen or None,
+        fills=fills,
+        latency=latency,
+        seed=seed,
+        jobs=jobs or os.cpu_count() or 1,
+        trades=trades,
+        html=html,
+        as_json=as_json,
+    )
+    raise typer.Exit(command(options))
+
+
+def _span(text: str) -> tuple[date, date] | None:
+    """One day, or two with `..` between.
+
+    Raises:
+        Misconfigured: `text` is neither.
+    """
+    first, dots, last = text.partition("..")
+    begin, end = day_of(first, "--days"), day_of(last, "--days") if dots else None
+    if begin is None:
+        if text:
+            raise Misconfigured(
+                f"--days {text!r} is not usable: give A..B, such as 2016-08-16..2016-09-02"
+            )
+        return None
+    if dots and end is None:
+        raise Misconfigured(
+            f"--days {text!r} is not usable: a day stands on both sides of the dots"
+        )
+    if end is not None and end < begin:
+        raise Misconfigured(f"--days {text!r} is not usable: {end} is before {begin}")
+    return begin, end or begin

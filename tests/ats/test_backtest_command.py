@@ -1,0 +1,183 @@
+"""`ats backtest` on a small file of candles, in this process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow.parquet as pq
+import pytest
+
+from ats.backtest.command import BacktestOptions, command
+from ats.backtest.figures import BY, part_of, parts_of
+from ats.backtest.page import page
+from ats.backtest.result import Backtest, warm_up_days
+from ats.cli.backtest import backtest
+from backtest.fills import Fills
+from backtest.run import DayPlayed, Result
+from schemas.errors import Misconfigured
+from schemas.units import Paise, UtcNs
+from streams.rules import RULES
+from streams.rules.config import one_rule
+from tests.backtest.factories import ENTERED, a_trade
+
+DAYS = ("2016-08-16", "2016-08-17")
+
+
+@pytest.fixture(scope="module")
+def candles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two days of two shares that walk at random."""
+    path, chance = tmp_path_factory.mktemp("market") / "candles.csv", np.random.default_rng(3)
+    rows = ["symbol,timestamp,open,high,low,close,volume"]
+    for day in DAYS:
+        for symbol, first in (("RELIANCE", 100_000), ("TCS", 250_000)):
+            course = first + 5 * np.cumsum(chance.normal(0, 30, 376).astype(int))
+            for minute, (opened, last) in enumerate(pairwise(course.tolist())):
+                low, high = min(opened, last) - 5, max(opened, last) + 5
+                told = ",".join(f"{each / 100:.2f}" for each in (opened, high, low, last))
+                at = f"{day} {9 + (15 + minute) // 60:02}:{(15 + minute) % 60:02}:00"
+                rows.append(f"{symbol},{at},{told},{1_000 + minute}")
+    path.write_text("\n".join(rows))
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # no .env of this machine
+
+
+def asked(candles: Path, **changes: Any) -> BacktestOptions:
+    whole = BacktestOptions(
+        rules=None,
+        days=None,
+        catalogue=Path("nowhere"),
+        markets=(candles,),
+        symbols=None,
+        fills=Fills.BOOK,
+        latency=1,
+        seed=7,
+        jobs=1,
+        trades=None,
+        html=None,
+        as_json=True,
+    )
+    return replace(whole, **changes)
+
+
+@pytest.fixture
+def told(candles: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., dict[str, Any]]:
+    def run(**changes: Any) -> dict[str, Any]:
+        assert command(asked(candles, **changes)) == 0
+        body: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
+        return body
+
+    return run
+
+
+def test_json_page_and_parquet_file_tell_of_the_same_trades(
+    told: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    html, trades = tmp_path / "sheet.html", tmp_path / "trades.parquet"
+
+    body = told(html=html, trades=trades)
+
+    table = pq.read_table(trades)
+    assert sum(table["net"].to_pylist()) == body["total"]["net"] != 0
+    assert table.num_rows == body["total"]["figures"]["number"] > 10
+    assert orjson.loads(table.schema.metadata[b"ats.backtest"]) == body["rests_on"]
+    assert body["rests_on"]["id"] in html.read_text()
+    assert f"{table.num_rows:,}" in html.read_text()
+
+
+def test_the_same_data_code_and_configuration_have_one_name(
+    told: Callable[..., dict[str, Any]],
+) -> None:
+    names = [told()["rests_on"]["id"] for _ in range(2)]
+
+    assert names[0] == names[1] != told(latency=5)["rests_on"]["id"]
+
+
+def test_what_is_played_can_be_cut_to_days_and_symbols(
+    told: Callable[..., dict[str, Any]],
+) -> None:
+    day = date.fromisoformat(DAYS[1])
+
+    body = told(days=(day, day), symbols=frozenset({"TCS"}))
+
+    assert [each["name"] for each in body["by_symbol"]] == ["TCS"]
+    assert [each["name"] for each in body["by_day"]] == [DAYS[1]]
+    assert [each["warm_up"] for each in body["rests_on"]["data"]] == [True, False]
+
+
+def test_the_table_tells_each_rule_and_what_became_of_the_signals(
+    candles: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command(asked(candles, as_json=False))
+
+    said = capsys.readouterr().out
+    assert all(rule.name in said for rule in RULES)
+    assert "2 days from 2016-08-16 to 2016-08-17" in said
+    assert "charged by the rates of" in said
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"markets": ()}, "the catalogue nowhere holds no day: take files into it"),
+        ({"markets": (Path("gone.csv"),)}, "gone.csv: no such file"),
+        ({"symbols": frozenset({"TATA"})}, "--symbols: none of the days has 'TATA'"),
+        ({"days": (date(2017, 1, 2), date(2017, 1, 3))}, "no day from 2017-01-02 to 2017-01-03"),
+    ],
+)
+def test_what_cannot_be_played_is_named(candles: Path, changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(Misconfigured, match=said):
+        command(asked(candles, **changes))
+
+
+@pytest.mark.parametrize(
+    "days", ["2016-08-16..", "..2016-08-16", "yesterday", "2016-08-17..2016-08-16"]
+)
+def test_a_span_of_days_that_is_none_is_refused(days: str) -> None:
+    with pytest.raises(Misconfigured, match="--days"):
+        backtest(days=days)
+
+
+def test_drawdown_is_from_the_highest_sum_of_results_after_charges() -> None:
+    later = [UtcNs(ENTERED + UtcNs.minutes(minute)) for minute in range(3)]
+    trades = [
+        a_trade(left_at=at, exit_value=Paise(100_000 + gross), charges=Paise(100))
+        for at, gross in zip(later, (600, -300, -100), strict=True)
+    ]
+
+    part = part_of("all", trades)
+
+    assert (part.gross, part.charges, part.net, part.drawdown) == (200, 300, -100, 600)
+
+
+def test_a_rule_that_never_traded_has_a_row() -> None:
+    parts = parts_of([a_trade()], BY["rule"], ["rsi_reversal", "ema_cross"])
+
+    assert [(each.name, each.figures.number) for each in parts] == [
+        ("ema_cross", 1),
+        ("rsi_reversal", 0),
+    ]
+
+
+def test_a_name_from_outside_is_text_on_the_page() -> None:
+    trade = a_trade(symbol="<script>alert(1)</script>")
+    day = DayPlayed(trade.day, "file.csv", "00", 1, 1, 1)
+    made = Backtest(Result((trade,), (day,), {}), {"id": "0" * 64}, None, ())
+
+    assert "<script" not in page(made)
+
+
+def test_a_rule_on_long_bars_asks_for_the_days_that_it_warms_up_on() -> None:
+    assert warm_up_days(one_rule(None, "golden_cross", {})) == 51
+    assert warm_up_days(one_rule(None, "rsi_reversal", {})) == 1
