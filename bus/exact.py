@@ -17,6 +17,7 @@ from aiokafka.admin import RecordsToDelete
 from aiokafka.errors import KafkaError
 
 from bus.connection import KafkaConnection, administrator, reader
+from bus.patience import Silence
 from bus.publisher import durable_producer, start
 from bus.reader import LARGEST_FETCH, POLL_MS, partitions_of
 from bus.records import NS_PER_MS, Record, TopicPartition
@@ -65,7 +66,7 @@ async def read_exactly(
 
     Raises:
         Misconfigured: the topic does not exist.
-        TryLater: no broker answers.
+        TryLater: no broker answers, at the start or for a minute.
     """
     options = {"auto_offset_reset": "earliest", "max_partition_fetch_bytes": LARGEST_FETCH}
     async with reader(connection, **options) as client:
@@ -75,10 +76,13 @@ async def read_exactly(
                 continue
             client.assign([place])
             client.seek(place, span.start)
+            silence = Silence()
             while await client.position(place) < span.stop:
-                for row in (await client.getmany(timeout_ms=POLL_MS)).get(place, ()):
+                found = await client.getmany(timeout_ms=POLL_MS)
+                for row in found.get(place, ()):
                     if row.offset < span.stop:
                         yield exact(row)
+                silence.note(place, heard=bool(found))
 
 
 def exact(row: Any) -> ExactRecord:

@@ -16,7 +16,7 @@ from aiokafka import TopicPartition as ClientPartition
 from aiokafka.errors import KafkaError
 
 from bus.connection import KafkaConnection, reader
-from bus.patience import until_known
+from bus.patience import Silence, until_known
 from bus.records import NS_PER_MS, Record, TopicPartition
 from bus.stored import Since, StoredTopics, Topics
 from schemas.errors import Misconfigured, TryLater
@@ -50,7 +50,7 @@ async def read_topics(
 
     Raises:
         Misconfigured: a topic does not exist.
-        TryLater: no broker answers at the start.
+        TryLater: no broker answers at the start, or, with `until_end`, none for a minute before it.
     """
     if not isinstance(source, KafkaConnection):
         async with aclosing(source.read(topics, since)) as stored:
@@ -76,11 +76,16 @@ async def read_topics(
             client.seek(
                 partition, ends[partition] if (begin := begins.get(partition)) is None else begin
             )
-        while not until_end or await _unread(client, ends):
+        silence = Silence()
+        while not until_end or (unread := await _unread(client, ends)):
+            heard = False
             for partition, batch in (await client.getmany(timeout_ms=POLL_MS)).items():
                 for row in batch:
                     if not until_end or row.offset < ends[partition]:
+                        heard = True
                         yield record_of(row)
+            if until_end:
+                silence.note(unread, heard=heard)
 
 
 async def read_in_order(source: Topics, topics: Sequence[Topic]) -> AsyncGenerator[Record, None]:
@@ -90,7 +95,7 @@ async def read_in_order(source: Topics, topics: Sequence[Topic]) -> AsyncGenerat
 
     Raises:
         Misconfigured: a topic does not exist.
-        TryLater: no broker answers at the start.
+        TryLater: no broker answers at the start, or none for a minute before the end.
     """
     if not isinstance(source, KafkaConnection):
         async with aclosing(source.read_in_order(topics)) as stored:
@@ -134,7 +139,7 @@ async def _refilled(
 ) -> list[TopicPartition]:
     """Read until each partition of `empty` holds a record or is at its end; returns the former."""
     filled = list[TopicPartition]()
-    waiting = set(empty)
+    waiting, silence = set(empty), Silence()
     while waiting := {each for each in waiting if await client.position(each) < ends[each]}:
         named = (ClientPartition(*each) for each in waiting)
         found = await client.getmany(*named, timeout_ms=POLL_MS, max_records=AT_ONCE)
@@ -144,6 +149,8 @@ async def _refilled(
             if rows:
                 filled.append(partition)
                 waiting.discard(partition)
+        if waiting:
+            silence.note(min(waiting), heard=bool(found))
     return filled
 
 
@@ -298,8 +305,11 @@ async def _begins(
     return {partition: hit.offset if hit else None for partition, hit in found.items()}
 
 
-async def _unread(client: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> bool:
+async def _unread(
+    client: AIOKafkaConsumer, ends: dict[TopicPartition, int]
+) -> TopicPartition | None:
+    """A partition that is not read to its end; None when all are."""
     for partition, end in ends.items():
         if await client.position(partition) < end:
-            return True
-    return False
+            return partition
+    return None

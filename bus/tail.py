@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as ClientPartition  # what `pause` and `resume` insist on
 
 from bus.connection import KafkaConnection, reader
+from bus.patience import Silence
 from bus.reader import LARGEST_FETCH, POLL_MS, partitions_of, record_of
 from bus.records import Record, TopicPartition
 from schemas.topics import Topic
@@ -37,7 +38,11 @@ class TopicTail:
         self.spans = spans
 
     async def read(self, spans: Mapping[TopicPartition, Span]) -> AsyncIterator[Record]:
-        """The records of `spans`, each partition in its order. One call at a time."""
+        """The records of `spans`, each partition in its order. One call at a time.
+
+        Raises:
+            TryLater: no broker answers for a minute.
+        """
         left = {
             ClientPartition(*each): span.stop
             for each, span in spans.items()
@@ -46,8 +51,10 @@ class TopicTail:
         for partition in left:
             self._client.seek(partition, spans[TopicPartition(*partition)].start)
         self._client.resume(*left)
+        silence = Silence()
         while left:
-            for partition, rows in (await self._client.getmany(*left, timeout_ms=POLL_MS)).items():
+            found = await self._client.getmany(*left, timeout_ms=POLL_MS)
+            for partition, rows in found.items():
                 for row in rows:
                     if row.offset < left[partition]:
                         yield record_of(row)
@@ -56,6 +63,8 @@ class TopicTail:
             ]:
                 del left[partition]
                 self._client.pause(partition)
+            if left:
+                silence.note(TopicPartition(*min(left)), heard=bool(found))
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from collections import defaultdict
 from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
-from unittest.mock import AsyncMock
+from unittest.mock import AsyncMock, MagicMock
 
 import orjson
 import pytest
@@ -21,13 +21,16 @@ from hypothesis import strategies as st
 from bus.connection import KafkaConnection
 from bus.dead_letters import KEPT_BYTES, dead_letter
 from bus.delivery import Buffer
+from bus.exact import read_exactly
 from bus.faust_app import ConsumerThread
 from bus.keyed_queue import KeyedQueue
 from bus.metrics import Histogram, ShellMetrics
 from bus.offsets import CommitLedger, OffsetTracker
-from bus.reader import extents_of, partitions_of
+from bus.patience import Silence
+from bus.reader import extents_of, partitions_of, read_in_order, read_topics
 from bus.records import Output, Record, TopicPartition, partition_for
 from bus.routing import Router
+from bus.tail import Span, open_tail
 from schemas.codec import decode
 from schemas.errors import Misconfigured, TryLater, Unreadable
 from schemas.ids import InstrumentId
@@ -382,6 +385,47 @@ async def test_a_broker_that_goes_away_before_it_says_where_topics_end_is_to_be_
 
     with pytest.raises(TryLater, match="no answer in 40 s"):
         await extents_of(KafkaConnection("h:1"), DEAD_LETTER)
+
+
+async def test_whoever_reads_to_an_end_gives_up_on_a_broker_that_stays_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    place, connection = TopicPartition(DEAD_LETTER.name, 0), KafkaConnection("h:1")
+
+    async def nothing(*_: object, **__: object) -> dict[TopicPartition, list[Any]]:
+        await asyncio.sleep(0)
+        return {}
+
+    client = MagicMock(
+        getmany=nothing,
+        position=AsyncMock(return_value=0),
+        beginning_offsets=AsyncMock(return_value={place: 0}),
+        end_offsets=AsyncMock(return_value={place: 1}),
+    )
+    monkeypatch.setattr("bus.patience.SILENT_FOR", 0.0)
+    for module in ("reader", "tail", "exact"):
+        monkeypatch.setattr(f"bus.{module}.reader", lambda *_, **__: nullcontext(client))
+        monkeypatch.setattr(f"bus.{module}.partitions_of", AsyncMock(return_value=[place]))
+
+    async with open_tail(connection, [DEAD_LETTER]) as tail:
+        for records in (
+            read_topics(connection, [DEAD_LETTER], since="start", until_end=True),
+            read_in_order(connection, [DEAD_LETTER]),
+            read_exactly(connection, DEAD_LETTER, {0: Span(0, 1)}),
+            tail.read(tail.spans),
+        ):
+            with pytest.raises(TryLater, match=r"ats\.deadletter-0 is not read to its end"):
+                await asyncio.wait_for(anext(records), 5)
+
+
+def test_a_broker_that_is_back_within_a_minute_is_waited_for() -> None:
+    now = iter([0.0, 59.0, 100.0, 159.0, 160.0])
+    silence = Silence(lambda: next(now))
+
+    for heard in (False, False, True, False, False):
+        silence.note("ats.ticks-0", heard=heard)
+    with pytest.raises(TryLater, match="not read to its end"):
+        silence.note("ats.ticks-0", heard=False)
 
 
 def test_a_password_is_not_shown() -> None:

@@ -9,8 +9,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from ats_client import CursorAhead, Reader, TopicMissing, load_cursor, save_cursor
+from ats_client import CursorAhead, EndNotReached, Reader, TopicMissing, load_cursor, save_cursor
 from ats_client.base import Message
+from ats_client.cursor import Place
 from ats_client.messages import Candle, Decision, Execution
 from bus.connection import KafkaConnection
 from bus.exact import delete_before
@@ -165,3 +166,22 @@ async def test_a_topic_that_is_not_there_is_named(
 async def test_a_type_that_stands_on_no_topic_is_refused() -> None:
     with pytest.raises(ValueError, match="such as Decision"):
         Reader("localhost:9092", Message)
+
+
+async def test_a_reader_with_an_end_gives_up_on_a_broker_that_stays_away(
+    servers: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (decision,), symbol = decisions(1)
+    await write(servers, decision)
+    now = iter(range(0, 1_000, 7))
+
+    async with Reader(
+        servers, Decision, since="start", until_end=True, patience=20, clock=lambda: next(now)
+    ) as reader:
+        end = reader._ends[Place("ats.decisions", 0)]
+        monkeypatch.setitem(reader._ends, Place("ats.decisions", 0), end + 1)  # it never comes
+
+        with pytest.raises(EndNotReached, match=rf"ats\.decisions-0 is read to {end} of {end + 1}"):
+            await ids(reader, symbol)
+
+    assert reader.cursor["ats.decisions"][0] == end

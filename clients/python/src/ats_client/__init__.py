@@ -6,13 +6,14 @@ async with Reader("localhost:9092", Decision) as decisions:
 """
 
 from ats_client.cursor import Cursor, Since, load_cursor, save_cursor
-from ats_client.reader import CursorAhead, Reader, Record, TopicMissing
+from ats_client.reader import CursorAhead, EndNotReached, Reader, Record, TopicMissing
 from ats_client.repeats import Corrections, Repeats
 
 __all__ = [
     "Corrections",
     "Cursor",
     "CursorAhead",
+    "EndNotReached",
     "Reader",
     "Record",
     "Repeats",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import date
 from inspect import signature
+from time import monotonic
 from types import TracebackType
 from typing import Any, Final, Generic, Self, TypeVar
 
@@ -24,6 +25,7 @@ M = TypeVar("M", bound=Message)
 REMEMBERED: Final = 100_000  # messages of each topic: 10 MB, and more than a crash repeats
 POLL_MS: Final = 200  # longest wait for records before the end is looked at again
 LARGEST_FETCH: Final = 4 << 20  # bytes; the largest record, a dead letter, fits
+PATIENCE: Final = 60.0  # seconds; a broker that starts again is back in less than 30
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +36,13 @@ class TopicMissing(LookupError):
 
 class CursorAhead(LookupError):
     """A topic ends before the cursor: it was made anew. Begin with `since="start"`, or a moment."""
+
+
+class EndNotReached(TimeoutError):
+    """Kafka gave nothing for a while, and the end is not reached: what was read is not all.
+
+    Next: start the broker, and go on with `since=` the reader's `cursor`.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +67,8 @@ class Reader(Generic[M]):
 
     Each partition comes in its order. Repeats are dropped, as are fields that this version does not
     know. What is no message of its topic is passed over, with a warning in the log, and counted in
-    `unreadable`. It stays through a broker's restart.
+    `unreadable`. It stays through a broker's restart; one that reads to an end gives up on a broker
+    that stays away.
     """
 
     def __init__(
@@ -69,6 +79,8 @@ class Reader(Generic[M]):
         until_end: bool = False,
         day: date | None = None,
         remember: int = REMEMBERED,
+        patience: float = PATIENCE,
+        clock: Callable[[], float] = monotonic,
         **client: Any,
     ) -> None:
         """Say what to read; entering the context connects.
@@ -80,6 +92,8 @@ class Reader(Generic[M]):
             until_end: Stop at the end as it was at the start; else wait for what comes.
             day: Replay this Indian market day: everything of it that is there now, and no more.
             remember: How many messages of each topic are known again.
+            patience: Seconds without a record after which a reader with an end gives up before it.
+            clock: Monotonic seconds.
             client: More arguments for `aiokafka.AIOKafkaConsumer`, such as `security_protocol`.
 
         Raises:
@@ -92,6 +106,7 @@ class Reader(Generic[M]):
         self._since: Since = since if day is None else day
         self._until_end = until_end or day is not None
         self._day = day
+        self._patience, self._clock = patience, clock
         self._repeats = {topic: Repeats(remember) for topic in self._kinds}
         self._next: dict[Place, int] = {}
         self._ends: dict[Place, int] = {}
@@ -145,16 +160,20 @@ class Reader(Generic[M]):
         return found
 
     async def __aiter__(self) -> AsyncIterator[M]:
-        """Yield each message."""
+        """Yield each message. Raises as `records`."""
         async for record in self.records():
             yield record.message
 
     async def records(self) -> AsyncIterator[Record[M]]:
-        """Yield each message with its place, time of writing and headers."""
+        """Yield each message with its place, time of writing and headers.
+
+        Raises:
+            EndNotReached: with an end only, Kafka gave nothing for `patience` seconds before it.
+        """
         assert self._consumer is not None, "read within `async with`"
-        while not self._until_end or any(
-            self._next[each] < end for each, end in self._ends.items()
-        ):
+        heard = self._clock()
+        while not self._until_end or self._unread():
+            before = dict(self._next)
             batches = await self._consumer.getmany(timeout_ms=POLL_MS)
             for partition, rows in batches.items():
                 place = Place(*partition)
@@ -166,6 +185,22 @@ class Reader(Generic[M]):
                         yield record
             if self._until_end:
                 await self._pass_over_gaps()
+                if self._next != before:  # what the caller did with them is no waiting
+                    heard = self._clock()
+                elif self._clock() - heard >= self._patience:
+                    raise EndNotReached(self._stalled())
+
+    def _unread(self) -> list[Place]:
+        return [place for place, end in self._ends.items() if self._next[place] < end]
+
+    def _stalled(self) -> str:
+        place, *more = self._unread()
+        others = f" and {len(more)} more partitions" if more else ""
+        return (
+            f"no record for {self._patience:g} s, and {place.topic}-{place.partition} is read to "
+            f"{self._next[place]} of {self._ends[place]}{others}: does Kafka run at "
+            f"{','.join(self._servers)}?"
+        )
 
     async def _pass_over_gaps(self) -> None:
         """Compaction leaves offsets without a record, also at the end."""
