@@ -17,6 +17,7 @@ from typing import Final
 from agents.days_before import days_before
 from agents.market_evidence import sector_so_far
 from agents.sectors import Sector
+from schemas.depth import Book
 from schemas.ids import InstrumentId, Segment, SignalId, derive
 from schemas.inputs import DailyBars
 from schemas.market import Session, Timeframe, trading_day
@@ -40,6 +41,8 @@ USUAL_DAYS: Final = 5  # sessions: each weekday once
 # a signal that waits finds the bars of its moment as long as it is worth a question
 _KEPT: Final = MAX_BARS + 4
 _MINUTE: Final = UtcNs.minutes(1)
+# a book a second: five minutes, longer than a signal is worth a question
+_BOOKS_KEPT: Final = 300
 # a share of the same industry whose last trade is older says nothing of this moment
 SECTOR_AGE: Final = UtcNs.minutes(5)
 
@@ -88,6 +91,7 @@ class _Known:
     bars: dict[Timeframe, deque[Candle]] = field(default_factory=dict)
     values: dict[Timeframe, deque[tuple[UtcNs, Mapping[str, float]]]] = field(default_factory=dict)
     today: _Day | None = None
+    books: deque[Book] = field(default_factory=lambda: deque(maxlen=_BOOKS_KEPT))
     # volume of quarters of an hour, by day and end within it
     quarters: dict[date, dict[int, int]] = field(default_factory=dict)
 
@@ -140,6 +144,10 @@ class CandleStore:
         if bars.days and (known is None or bars.trading_date >= known.trading_date):
             self._before[bars.instrument] = bars
 
+    def note_book(self, instrument: InstrumentId, book: Book) -> None:
+        """Take in an order book; those of an instrument come in the order of their moment."""
+        self._known[instrument].books.append(book)
+
     def knows(self, instrument: InstrumentId) -> bool:
         """Whether any bar of `instrument` came."""
         known = self._known.get(instrument)
@@ -186,6 +194,7 @@ class CandleStore:
             since_decisions=tuple(_prices_since(known, now, since[:MAX_DECISIONS])),
             index=_day_so_far(self._known.get(NIFTY, _Known()), now, session),
             sector=None if sector is None else self._sector(sector, now, session),
+            depth=_book_before(known, now),
         )
 
     def _sector(self, sector: Sector, now: UtcNs, session: Session | None) -> SectorSoFar | None:
@@ -230,6 +239,12 @@ def _day_so_far(known: _Known, now: UtcNs, session: Session | None) -> DaySoFar 
         close_15m=today.close_at(end - 15 * _MINUTE),
         close_60m=today.close_at(end - 60 * _MINUTE),
     )
+
+
+def _book_before(known: _Known, now: UtcNs) -> Book | None:
+    """The newest of the day. A book of the signal's own moment may have come after it."""
+    book = next((book for book in reversed(known.books) if book.at < now), None)
+    return book if book is not None and trading_day(book.at) == trading_day(now) else None
 
 
 def _volume_so_far(known: _Known, now: UtcNs) -> VolumeSoFar | None:

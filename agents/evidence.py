@@ -2,9 +2,9 @@
 
 Everything follows from the signal, its symbol's earlier decisions, the session's hours and what is
 recorded of the market around it, so a replay tells the same. One name has one unit, and the name
-says it: `_atr` is in average true ranges of the signal's timeframe, `_percent` in percent,
-`_minutes` in minutes of market time, `_ratio` in parts of what is usual. What cannot be computed is
-left out, never guessed.
+says it: `_atr` is in average true ranges of the signal's timeframe, `_percent` in percent, `_bps`
+in hundredths of one, `_minutes` and `_ms` are market time, `_ratio` is in parts of what is usual.
+What cannot be computed is left out, never guessed.
 """
 
 from __future__ import annotations
@@ -18,23 +18,24 @@ from pydantic import JsonValue
 from agents.bar_evidence import bar_columns, frame_summary, own_frame
 from agents.entries import Circumstances
 from agents.levels import LEVELS
-from agents.market_evidence import day_levels, market_moves, volume_facts
+from agents.market_evidence import day_levels, depth_facts, market_moves, volume_facts
 from agents.trend_words import averages_of, regime_of, supertrend_of
 from schemas.market import Action, Session
 from schemas.market_context import MarketContext, PriceSince
 from schemas.messages import Decision, Signal
 from schemas.units import NS_PER_MINUTE
 
-# What stands in it decides, so that a day that was recorded before is asked the same again: 3 where
-# the industry does.
-VERSIONS: Final = (2, 3)
+# What stands in it decides, so that a day that was recorded before is asked the same again.
+PLAIN_VERSION: Final = 2
+SECTOR_VERSION: Final = 3  # with the industry
+DEPTH_VERSION: Final = 4  # with the order book
 MOST_DECISIONS: Final = 3  # what was longer ago was about another move
 MOST_BYTES: Final = 4_096  # of all evidence as JSON: about 2,000 tokens at most
 _SMALLEST_ATR: Final = 1.0  # paisa; below it a distance would say nothing
 _ATR: Final = "atr_14"
 
 # what is left out first, should the evidence be longer than it may
-_DISPENSABLE: Final = ("bars", "frames", "own_decisions", "volume", "market", "distances")
+_DISPENSABLE: Final = ("bars", "frames", "own_decisions", "depth", "volume", "market", "distances")
 _SIDES: Final = {Action.BUY: 1, Action.SELL: -1}
 
 Facts = dict[str, JsonValue]
@@ -48,7 +49,7 @@ def evidence_of(
     values = {**(own.values if own else {}), **signal.features}
     atr = measure if (measure := values.get(_ATR, 0.0)) >= _SMALLEST_ATR else None
     told: Facts = {
-        "version": VERSIONS[market is not None and market.sector is not None],
+        "version": PLAIN_VERSION,
         "distances": dict(_distances(signal, {**values, **day_levels(market)}, atr)),
         "trend": dict(_trend(signal.features, market)),
         "hours": _hours(signal, around.session),
@@ -65,8 +66,16 @@ def evidence_of(
             },
             "volume": volume_facts(market),
             "market": market_moves(market),
+            "depth": depth_facts(market, atr),
         }
+        told["version"] = _version(market, around_it)
     return _bounded(told | {name: part for name, part in around_it.items() if part})
+
+
+def _version(market: MarketContext, around_it: Facts) -> int:
+    if around_it["depth"]:
+        return DEPTH_VERSION
+    return PLAIN_VERSION if market.sector is None else SECTOR_VERSION
 
 
 def told_decisions(signal: Signal, around: Circumstances) -> list[Decision]:

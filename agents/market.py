@@ -52,6 +52,7 @@ class LiveMarket:
         self._waiting: defaultdict[InstrumentId, list[asyncio.Event]] = defaultdict(list)
         self.note_volume: Final = self._store.note_volume
         self.note_daily: Final = self._store.note_daily
+        self.note_book: Final = self._store.note_book
 
     def note_candle(self, bar: Candle) -> None:
         """Know a final bar, and wake whoever waits for it."""

@@ -1,4 +1,4 @@
-"""The symbol's day, its volume, and beside it NIFTY and its industry. Pure."""
+"""The symbol's day, volume and order book, and beside it NIFTY and its industry. Pure."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from typing import Final
 from pydantic import JsonValue
 
 from schemas.market_context import DaySoFar, MarketContext, SectorSoFar
-from schemas.units import NS_PER_MINUTE
+from schemas.units import NS_PER_MINUTE, UtcNs
 
 # of one instrument and another: how much more the one moved
 _MOVES: Final = ("since_open_percent", "last_15m_percent", "last_60m_percent")
 
+# of an order book, before the signal; what is older says little of what an order would meet
+MAX_BOOK_AGE: Final = UtcNs.seconds(10)
+_NS_PER_MS: Final = 1_000_000
 LEAST_SHARES: Final = 3  # of an industry; one other share's move is its own
 
 Facts = dict[str, JsonValue]
@@ -44,6 +47,32 @@ def volume_facts(market: MarketContext) -> Facts:
     if volume is not None and before is not None and before.average_volume:
         told["of_average_day_percent"] = round(100 * volume.volume / before.average_volume, 1)
     return told
+
+
+def depth_facts(market: MarketContext, atr: float | None) -> Facts:
+    """Spread and depth; empty where no sound book of the last seconds is known.
+
+    `imbalance_percent` is 100 where nobody sells, -100 where nobody buys.
+    """
+    book = market.depth
+    if book is None or book.fault is not None or market.event_time - book.at > MAX_BOOK_AGE:
+        return {}
+    bids, asks = int(book.bid_quantity), int(book.ask_quantity)
+    if not bids + asks:
+        return {}
+    told: Facts = {}
+    if book.bid is not None and book.ask is not None:
+        spread = book.ask - book.bid
+        told["spread_paise"] = spread
+        told["spread_bps"] = round(20_000 * spread / (book.ask + book.bid), 1)
+        if atr is not None:
+            told["spread_atr"] = round(spread / atr, 2)
+    return told | {
+        "bid_units": bids,
+        "ask_units": asks,
+        "imbalance_percent": round(100 * (bids - asks) / (bids + asks)),
+        "age_ms": (market.event_time - book.at) // _NS_PER_MS,
+    }
 
 
 def market_moves(market: MarketContext) -> Facts:

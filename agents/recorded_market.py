@@ -23,6 +23,7 @@ from bus.records import Record
 from bus.stored import Since
 from schemas import topics
 from schemas.codec import decode
+from schemas.depth import Depth
 from schemas.errors import TryLater, Unreadable
 from schemas.ids import InstrumentId, SignalId
 from schemas.inputs import Answered, DailyBars
@@ -97,6 +98,25 @@ async def sync_bars(
                 note_record(market, record, wanted)
             except (Unreadable, ValueError) as error:
                 log.error("bar_unreadable", at=str(record), reason=str(error))
+
+
+async def sync_books(
+    connection: KafkaConnection, market: LiveMarket, wanted: Callable[[InstrumentId], bool]
+) -> None:
+    """Keep `market` up to date with order books of `wanted` instruments until cancelled.
+
+    From now on: books of before are too old to be told.
+    """
+    async with aclosing(messages_on(connection, topics.DEPTH, Depth, "end")) as seconds:
+        async for second in seconds:
+            note_books(market, second, wanted)
+
+
+def note_books(market: LiveMarket, second: Depth, wanted: Callable[[InstrumentId], bool]) -> None:
+    """Let `market` know the order books of `wanted` instruments."""
+    for each in second.books:
+        if wanted(each.instrument):
+            market.note_book(each.instrument, each.book)
 
 
 async def read_volumes(connection: KafkaConnection, market: LiveMarket, since: Since) -> None:

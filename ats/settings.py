@@ -166,6 +166,7 @@ class Settings(BaseSettings):
     ats_trading_date: date | None = None
     ats_universe: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_symbols)] = ()
     ats_universe_file: Path | None = None
+    ats_depth: Literal["off", "on"] = "off"
     ats_feed_connections: int = Field(default=1, ge=1, le=5)
     ats_rules: Path | None = None
     ats_calendar: Path | None = None

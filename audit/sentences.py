@@ -25,6 +25,7 @@ from audit.ticks import BarTicks, SeenTick
 from executors.charges.rates import Rates
 from executors.reasons import for_user
 from executors.risk.situation import closable, closes
+from schemas.depth import Book
 from schemas.evidence import Judgement, SeenContext
 from schemas.inputs import NewsAnswer
 from schemas.manifest import HEADER as MANIFEST
@@ -270,7 +271,19 @@ def _market(context: MarketContext, _: Story) -> tuple[str, list[str]]:
         lines.append(f"day until {at(day.end)}: {rupees(day.low)} to {rupees(day.high)}")
     if index is not None:
         lines.append(f"NIFTY 50 at {at(index.end)}: {index.close / 100:,.2f}")
+    if context.depth is not None:
+        lines.append(_book(context.depth))
     return f"bars known: {frames}", lines
+
+
+def _book(book: Book) -> str:
+    if book.fault is not None:
+        return f"order book at {at(book.at)}: none to tell of ({book.fault})"
+    bid, ask = ("nobody" if each is None else rupees(each) for each in (book.bid, book.ask))
+    return (
+        f"order book at {at(book.at)}: bid {bid}, ask {ask}, "
+        f"{book.bid_quantity:,} units wanted and {book.ask_quantity:,} offered at five levels"
+    )
 
 
 def _news(answer: NewsAnswer, _: Story) -> tuple[str, list[str]]:

@@ -10,6 +10,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from schemas.depth import Book
 from schemas.frozen import FrozenModel
 from schemas.ids import InstrumentId, SignalId
 from schemas.market import Timeframe
@@ -121,4 +122,10 @@ class MarketContext(Message):
         default=None,
         exclude_if=lambda sector: sector is None,
         description="absent where nobody said which shares are of one industry",
+    )
+    # as `sector`
+    depth: Book | None = Field(
+        default=None,
+        exclude_if=lambda depth: depth is None,
+        description="the newest order book before the signal; absent where none came that day",
     )

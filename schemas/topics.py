@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from schemas import inputs, ledger, manifest, market_context, messages
+from schemas import depth, inputs, ledger, manifest, market_context, messages
 
 MIB: Final = 1 << 20
 DAY_MS: Final = 86_400_000
@@ -88,6 +88,8 @@ CANDLES: Final = Topic(
 INDICATORS: Final = Topic(
     "ats.indicators", Family.INSTRUMENT, "instrument", messages.Indicators, retention_days=30
 )
+# a week: what an agent saw of it is kept on `ats.market-context`
+DEPTH: Final = Topic("ats.depth", Family.INSTRUMENT, "partition number", depth.Depth)
 SIGNALS: Final = Topic("ats.signals", Family.INSTRUMENT, "instrument", messages.Signal, _AUDIT_DAYS)
 SCANS: Final = Topic("ats.scans", Family.SINGLE, "trading date", messages.Scan, _AUDIT_DAYS)
 REPORTS: Final = Topic("ats.reports", Family.INSTRUMENT, "instrument", messages.Report, _AUDIT_DAYS)
@@ -152,13 +154,13 @@ DEAD_LETTER: Final = Topic(
 )
 
 CATALOGUE: Final[tuple[Topic, ...]] = (
-    TICKS, FEED, CANDLES, INDICATORS, SIGNALS, DAILY_BARS, SCANS, MARKET_CONTEXT, NEWS, REPORTS,
-    LLM, DECISIONS, SESSIONS, SESSIONS_LATEST, ORDERS, EXECUTIONS, ORDER_EVENTS, TRADES, POSITIONS,
-    EXITS, PREFLIGHTS, FANOUTS, SNAPSHOTS, BOOK_SNAPSHOTS, MANIFEST, MANIFEST_CONTENTS, LEDGER,
-    CHECKPOINTS, DEAD_LETTER,
+    TICKS, FEED, DEPTH, CANDLES, INDICATORS, SIGNALS, DAILY_BARS, SCANS, MARKET_CONTEXT, NEWS,
+    REPORTS, LLM, DECISIONS, SESSIONS, SESSIONS_LATEST, ORDERS, EXECUTIONS, ORDER_EVENTS, TRADES,
+    POSITIONS, EXITS, PREFLIGHTS, FANOUTS, SNAPSHOTS, BOOK_SNAPSHOTS, MANIFEST, MANIFEST_CONTENTS,
+    LEDGER, CHECKPOINTS, DEAD_LETTER,
 )  # fmt: skip
 # what the first records lack: who reads a record does without
-LATER: Final = frozenset({NEWS, MARKET_CONTEXT, DAILY_BARS, SESSIONS_LATEST})
+LATER: Final = frozenset({NEWS, MARKET_CONTEXT, DAILY_BARS, SESSIONS_LATEST, DEPTH})
 BY_NAME: Final = {topic.name: topic for topic in CATALOGUE}
 
 

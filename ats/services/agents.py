@@ -19,6 +19,7 @@ from agents.feeds.polled import PolledNews
 from agents.market import LiveMarket
 from agents.metrics import DecisionMetrics
 from agents.news import NewsSource
+from agents.recorded_market import sync_books
 from agents.sectors import Sectors
 from agents.served import count_users, keep_users
 from agents.store import SupabaseStore
@@ -58,6 +59,7 @@ _TOPICS: Final = (
     topics.LLM,
     topics.DECISIONS,
 )
+_DEPTH: Final = (topics.DEPTH,)
 DAY: Final = UtcNs.minutes(24 * 60)
 
 
@@ -78,7 +80,8 @@ async def _run(context: Context) -> None:
     credentials_of(settings)
     symbols_of(settings)
     connection = settings.kafka()
-    await check_topics(connection, settings.plan(), _TOPICS)
+    depth = settings.ats_depth == "on"
+    await check_topics(connection, settings.plan(), (*_TOPICS, *_DEPTH) if depth else _TOPICS)
     manifests = await record_agents(connection, settings, news, "agents")
     async with _opened(settings, connection, decisions) as parts, asyncio.TaskGroup() as readers:
         inputs, yesterday = parts.inputs(options, sectors), UtcNs(time.time_ns() - DAY)
@@ -89,6 +92,8 @@ async def _run(context: Context) -> None:
             *parts.endless(settings, news),
             daily.keep(),
         ]
+        if depth:
+            endless.append(sync_books(connection, inputs.market, inputs.scans.may_trade))
         tasks = [readers.create_task(each) for each in endless]
         await daily.first(FIRST_SCAN_WITHIN)
         await run_stateless(

@@ -1,4 +1,4 @@
-"""`ats feed`: Dhan's market feed into `ats.ticks`."""
+"""`ats feed`: Dhan's market feed into `ats.ticks`, and its order books into `ats.depth`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from ats.services.context import Context, credentials_of
 from ats.services.manifests.common import log_of, universe_inputs
 from ats.services.manifests.market import feed_inputs
 from ats.services.universe import Universe, report
+from ats.settings import Settings
 from bus.publisher import Publisher
 from bus.topics import check_topics
 from dhan.instruments import Master
 from schemas import topics
 from schemas.market import Instrument
-from streams.feed.config import GatewayConfig, GatewayMetrics
+from streams.feed.config import GatewayConfig, GatewayMetrics, Mode
 from streams.feed.gateway import run_gateway
 from streams.feed.previous_run import last_clock
 from streams.feed.tasks import cancel
@@ -26,7 +27,9 @@ async def run(context: Context) -> None:
     settings, metrics = context.settings, GatewayMetrics()
     context.records.append(metrics)
     connection, account = settings.kafka(), credentials_of(settings)
-    await check_topics(connection, settings.plan(), (topics.TICKS, topics.FEED))
+    mode = mode_of(settings)
+    books = (topics.DEPTH,) if mode is Mode.FULL else ()
+    await check_topics(connection, settings.plan(), (topics.TICKS, topics.FEED, *books))
     calendar = calendar_of(settings)
     announce(calendar, settings)
     manifests, watchlist = log_of(connection, settings, "feed"), Watchlist()
@@ -43,6 +46,7 @@ async def run(context: Context) -> None:
         connections=settings.ats_feed_connections,
         live=settings.ats_clock == "wall",
         calendar=calendar,
+        mode=mode,
     )
     assert universe.master is not None, "it was read just now"
     await manifests.record(feed_inputs(settings, config, universe.master))
@@ -66,3 +70,8 @@ async def run(context: Context) -> None:
             )
     finally:
         await cancel(keeper)
+
+
+def mode_of(settings: Settings) -> Mode:
+    """What is subscribed to: order books come with Full packets only."""
+    return Mode.FULL if settings.ats_depth == "on" else Mode.QUOTE

@@ -33,6 +33,7 @@ class GatewayConfig:
         partitions: Of `ats.ticks`.
         gateway: Number of the first connection in records and events; the next ones follow, all
             unique among those running.
+        mode: What is subscribed to; an index has no order book, so instead of Full it gets Quote.
         connections: How many there may be; each opens only when it has instruments to carry.
         heartbeat: Seconds of wall time after which every partition hears a clock that has moved.
         live: The market's clock is the wall's: quiet markets' bars close by it, and ticks from the
@@ -61,6 +62,11 @@ class GatewayConfig:
     cool_off: float = 60.0
     longest_wait: float = 30.0
 
+    @property
+    def depth(self) -> bool:
+        """Whether order books come, and are published on `ats.depth`."""
+        return self.mode is Mode.FULL
+
     def __post_init__(self) -> None:
         if not self.instruments:
             raise Misconfigured(
@@ -87,6 +93,8 @@ class GatewayMetrics:
         packets: Packets in them.
         ticks: Ticks published.
         records: Records written to `ats.ticks`.
+        books: Order books that came with ticks, whole ones and others.
+        bad_books: Of them those that say nothing: crossed, out of order, impossible numbers.
         heartbeats: Records without ticks, which carry the market clock on.
         malformed: Packets that could not be read.
         unsubscribed: Packets of instruments that nobody subscribed.
@@ -103,6 +111,8 @@ class GatewayMetrics:
     packets: int = field(default=0, metadata=COUNTER)
     ticks: int = field(default=0, metadata=COUNTER)
     records: int = field(default=0, metadata=COUNTER)
+    books: int = field(default=0, metadata=COUNTER)
+    bad_books: int = field(default=0, metadata=COUNTER)
     heartbeats: int = field(default=0, metadata=COUNTER)
     malformed: int = field(default=0, metadata=COUNTER)
     unsubscribed: int = field(default=0, metadata=COUNTER)

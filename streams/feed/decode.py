@@ -19,7 +19,8 @@ from schemas.ids import InstrumentId, Segment
 from schemas.market import Instrument
 from schemas.ticks import NO_VOLUME, TICK
 from schemas.units import NS_PER_SECOND, PAISE_PER_RUPEE
-from streams.feed.packets import DISCONNECT_CODE, HEAD, LAYOUTS, SIZES, Code
+from streams.feed.books import books_of
+from streams.feed.packets import DISCONNECT_CODE, HEAD, LAYOUTS, LEVEL, LEVELS, SIZES, Code
 
 IST_OFFSET: Final = 19_800  # seconds: the feed writes Indian clock time as if it were UTC
 EARLIEST: Final = 946_684_800  # 2000-01-01: an earlier trade time is not one
@@ -39,6 +40,8 @@ class Decoded:
 
     Attributes:
         rows: Ticks in order of arrival; `clock` is still zero.
+        books: The order book of each row (`streams.feed.books.BOOK`), empty where it is no Full
+            packet's; None where nobody asked for books.
         packets: Whole packets of any kind.
         problems: One line for each packet that could not be read, naming what was wrong.
         unsubscribed: Packets of instruments we did not ask for.
@@ -49,6 +52,7 @@ class Decoded:
     """
 
     rows: Rows
+    books: Rows | None = None
     packets: int = 0
     problems: list[str] = field(default_factory=list)
     unsubscribed: int = 0
@@ -61,9 +65,17 @@ class Decoder:
     """Reads packets of a known set of instruments."""
 
     def __init__(
-        self, instruments: Iterable[Instrument], joined: Mapping[InstrumentId, int] | None = None
+        self,
+        instruments: Iterable[Instrument],
+        joined: Mapping[InstrumentId, int] | None = None,
+        *,
+        depth: bool = False,
     ) -> None:
-        """`joined`: since what market time (UTC ns) each is watched; 0: before any tick."""
+        """`joined`: since what market time (UTC ns) each is watched; 0: before any tick.
+
+        With `depth` the order books of Full packets are read too.
+        """
+        self._depth = depth
         ordered = sorted(instruments, key=lambda instrument: _key(instrument.id))
         self._keys = np.array([_key(instrument.id) for instrument in ordered] or [-1], np.int64)
         self._tick_sizes = np.array(
@@ -90,21 +102,29 @@ class Decoder:
                 _walk(frame, groups, found)
         total = sum(len(group.places) for group in groups.values())
         rows, rupees = np.zeros(total, TICK), np.zeros(total)
+        levels = np.zeros((total, LEVELS), LEVEL) if self._depth else None
         for code, group in groups.items():
             packets, places = (
                 np.frombuffer(b"".join(group.pieces), LAYOUTS[code]),
                 np.array(group.places),
             )
             rows[places], rupees[places] = _rows(packets, code, group.times), packets["price"]
+            if levels is not None and code == Code.FULL:
+                levels[places] = packets["depth"]
         found.packets = total + found.ignored
-        found.rows = self._accepted(
-            rows, rupees, np.iinfo(np.int64).max if latest is None else latest, found
+        self._accept(
+            rows, rupees, levels, np.iinfo(np.int64).max if latest is None else latest, found
         )
         return found
 
-    def _accepted(
-        self, rows: Rows, rupees: npt.NDArray[np.float64], latest: int, found: Decoded
-    ) -> Rows:
+    def _accept(
+        self,
+        rows: Rows,
+        rupees: npt.NDArray[np.float64],
+        levels: npt.NDArray[np.void] | None,
+        latest: int,
+        found: Decoded,
+    ) -> None:
         """Leave out what is no tick, and round the prices of the rest to paise and tick size."""
         moments = rows["exchange_time"]
         place, known = self._lookup(rows)
@@ -127,7 +147,9 @@ class Decoder:
         )
         same_day = (kept["exchange_time"] + _IST_NS) // _DAY_NS == self._joined_day[which]
         kept["joined"] = np.where(same_day, self._joined[which], 0)
-        return kept
+        found.rows = kept
+        if levels is not None:
+            found.books = books_of(levels[good], kept["price"], size)
 
     def _lookup(self, rows: Rows) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
         keys = keys_of(rows)

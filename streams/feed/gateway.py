@@ -1,4 +1,4 @@
-"""The gateway: Dhan's feed into `ats.ticks`.
+"""The gateway: Dhan's feed into `ats.ticks`, and its order books into `ats.depth`.
 
 Links read, one pump sends; nothing that was read is dropped. Up to five links (Dhan's limit per
 account) share one pump and so one market clock. The pump decodes what has come, hands records to
@@ -27,11 +27,14 @@ from schemas.ticks import encode
 from schemas.topics import TICKS
 from schemas.units import UtcNs
 from streams.feed.batcher import Batcher, FinishedBatch
+from streams.feed.book_sampler import BookSampler
+from streams.feed.books import bad
 from streams.feed.config import PER_CONNECTION, GatewayConfig, GatewayMetrics
 from streams.feed.decode import Decoded
 from streams.feed.events import FeedLog
 from streams.feed.handshake import Backoff
 from streams.feed.link import Link, Token
+from streams.feed.packets import Code
 from streams.feed.tasks import cancel, failure_of
 from streams.feed.watchlist import Watchlist, allocate
 
@@ -92,6 +95,9 @@ class _Gateway:
         self._metrics = metrics
         self._wall = wall
         self._batcher = Batcher(config.partitions, config.gateway)
+        self._books = BookSampler(
+            config.partitions, config.gateway, UtcNs(wall()), live=config.live
+        )
         self._links: list[Link] = []
         self._wake = asyncio.Event()  # something for the pump
         self._room = asyncio.Event()  # the pump has caught up
@@ -205,6 +211,8 @@ class _Gateway:
             self._wake.clear()
             for link in self._links:
                 await self._ingest(link)
+            for output in self._books.due(self._now()):
+                await self._publisher.send(output)
             round_ = list(self._batcher.due(UtcNs(self._wall())))
             for finished in round_:
                 await self._send(finished)
@@ -227,9 +235,15 @@ class _Gateway:
                 # market's time
                 self._batcher.move_clock(self._wall() - MAX_CLOCK_LAG)
             self._batcher.add(found.rows)
+            if found.books is not None:
+                self._books.add(found.rows, found.books)
             self._metrics.clock = self._batcher.clock
             self._metrics.last_tick = time.monotonic()
             await link.on_accepted(found.rows)
+
+    def _now(self) -> int:
+        """Market time."""
+        return self._wall() if self._config.live else self._batcher.clock
 
     def _count(self, found: Decoded) -> None:
         self._metrics.packets += found.packets
@@ -237,6 +251,9 @@ class _Gateway:
         self._metrics.unsubscribed += found.unsubscribed
         self._metrics.ignored += found.ignored
         self._metrics.malformed += len(found.problems)
+        if found.books is not None:
+            self._metrics.books += int((found.rows["mode"] == Code.FULL).sum())
+            self._metrics.bad_books += int(bad(found.books).sum())
 
     async def _beat(self) -> None:
         """Publish the market's time to idle partitions, and what could not be read."""

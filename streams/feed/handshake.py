@@ -19,6 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
 from schemas.errors import Misconfigured
+from schemas.ids import Segment
 from schemas.market import Instrument
 from streams.feed.config import GatewayConfig, Mode
 
@@ -124,7 +125,14 @@ class Request(Enum):
 
 
 def requests(request: Request, instruments: Sequence[Instrument], mode: Mode) -> Iterator[str]:
-    """The messages that (un)subscribe all `instruments`. Ids are strings, or Dhan ignores them."""
+    """The messages that (un)subscribe all `instruments`. Ids are strings, or Dhan ignores them.
+
+    Whether Dhan takes an index in Full mode is not known, and it has no order book: it gets Quote.
+    """
+    if mode is Mode.FULL:
+        indices = [each for each in instruments if each.id.segment is Segment.IDX_I]
+        instruments = [each for each in instruments if each.id.segment is not Segment.IDX_I]
+        yield from requests(request, indices, Mode.QUOTE)
     for first in range(0, len(instruments), PER_MESSAGE):
         part = instruments[first : first + PER_MESSAGE]
         listed = [

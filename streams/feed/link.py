@@ -128,7 +128,7 @@ class Link:
         self._gaps.watch(key.segment for key in wanted)
         now = self._now()
         self._joined = {key: self._joined.get(key, now) for key in wanted}
-        self._decoder = Decoder(wanted.values(), self._joined)
+        self._decoder = Decoder(wanted.values(), self._joined, depth=self._config.depth)
         if wanted:
             self._wanted.set()
         else:

@@ -41,7 +41,17 @@ _TRADE_FIELDS: Final = [
     ("buy_quantity", "<u4"),
 ]
 _DAY_FIELDS: Final = [("open", "<f4"), ("close", "<f4"), ("high", "<f4"), ("low", "<f4")]
-_DEPTH_BYTES: Final = 5 * 20
+LEVELS: Final = 5  # of each side in a Full packet, the best first
+LEVEL: Final[np.dtype[Any]] = np.dtype(
+    [
+        ("bid_quantity", "<u4"),
+        ("ask_quantity", "<u4"),
+        ("bid_orders", "<u2"),
+        ("ask_orders", "<u2"),
+        ("bid_price", "<f4"),
+        ("ask_price", "<f4"),
+    ]
+)
 
 LAYOUTS: Final[dict[int, np.dtype[Any]]] = {
     Code.TICKER: np.dtype([*_HEAD_FIELDS, ("price", "<f4"), ("last_trade_time", "<u4")]),
@@ -54,7 +64,7 @@ LAYOUTS: Final[dict[int, np.dtype[Any]]] = {
             ("open_interest_high", "<u4"),
             ("open_interest_low", "<u4"),
             *_DAY_FIELDS,
-            ("depth", f"V{_DEPTH_BYTES}"),
+            ("depth", LEVEL, (LEVELS,)),
         ]
     ),
 }

@@ -10,15 +10,16 @@ from hypothesis import strategies as st
 
 from agents.candles import NIFTY, CandleStore
 from agents.entries import Circumstances
-from agents.evidence import MOST_BYTES, MOST_DECISIONS, VERSIONS, evidence_of
+from agents.evidence import MOST_BYTES, MOST_DECISIONS, PLAIN_VERSION, evidence_of
 from agents.levels import LEVELS
 from agents.market_evidence import sector_so_far
 from agents.model import Model
 from schemas.codec import encode
+from schemas.depth import Book, BookFault
 from schemas.market import Action, Session, Timeframe
 from schemas.market_context import DaySoFar, MarketContext
 from schemas.messages import Signal
-from schemas.units import Price, UtcNs
+from schemas.units import Price, Quantity, UtcNs
 from simulator.market.session import market_session
 from tests.agents.bars import a_bar, daily_bars, values_of
 from tests.agents.factories import AS_OF, DAY, Topic, a_journal, a_signal
@@ -240,6 +241,56 @@ def test_without_an_industry_the_evidence_is_that_of_days_recorded_before() -> N
     assert b"sector" not in encode(the_market())
 
 
+def with_book(book: Book | None) -> MarketContext:
+    return the_market().model_copy(update={"depth": book})
+
+
+BOOK = Book(
+    at=UtcNs(AS_OF - 800_000_000),
+    bid=Price(284_990),
+    ask=Price(285_010),
+    bid_quantity=Quantity(3_000),
+    ask_quantity=Quantity(1_000),
+)
+
+
+def test_spread_and_depth_are_told_where_a_book_is_known() -> None:
+    told = evidence_of(with_features(atr_14=500), ALONE, with_book(BOOK))
+
+    assert told["depth"] == {
+        "spread_paise": 20, "spread_bps": 0.7, "spread_atr": 0.04, "bid_units": 3_000,
+        "ask_units": 1_000, "imbalance_percent": 50, "age_ms": 800,
+    }  # fmt: skip
+    assert told["version"] == 4
+
+
+def test_where_nobody_sells_there_is_no_spread_and_all_weight_is_on_the_bids() -> None:
+    one_sided = BOOK.model_copy(update={"ask": None, "ask_quantity": Quantity(0)})
+
+    assert evidence_of(with_features(), ALONE, with_book(one_sided))["depth"] == {
+        "bid_units": 3_000, "ask_units": 0, "imbalance_percent": 100, "age_ms": 800,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "book",
+    [
+        None,
+        BOOK.model_copy(update={"at": UtcNs(AS_OF - 10_000_000_001)}),
+        Book(at=BOOK.at, fault=BookFault.CROSSED),
+        Book(at=BOOK.at),
+    ],
+    ids=["none", "old", "crossed", "nobody"],
+)
+def test_without_a_sound_book_of_now_the_evidence_is_that_of_days_recorded_before(
+    book: Book | None,
+) -> None:
+    before = evidence_of(with_features(), ALONE, the_market())
+
+    assert evidence_of(with_features(), ALONE, with_book(book)) == before
+    assert b"depth" not in encode(the_market())
+
+
 def test_volume_stands_beside_what_is_usual_at_this_time_of_the_day() -> None:
     told = evidence_of(with_features(), ALONE, the_market())["volume"]
 
@@ -297,4 +348,4 @@ async def test_analyst_and_commander_read_the_evidence_and_the_news_reader_does_
     for request in provider.requests:
         message = json.loads(request["messages"][-1]["content"])
         asked[message["task"]] = message["data"].get("evidence", {}).get("version")
-    assert asked == {"technical": VERSIONS[0], "sentiment": None, "commander": VERSIONS[0]}
+    assert asked == {"technical": PLAIN_VERSION, "sentiment": None, "commander": PLAIN_VERSION}

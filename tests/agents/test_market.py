@@ -10,18 +10,19 @@ import pytest
 from agents.candles import NIFTY
 from agents.market import LiveMarket, NoMarket
 from agents.news import NotRecorded
-from agents.recorded_market import ContextCache, RecordedMarket, note_record
+from agents.recorded_market import ContextCache, RecordedMarket, note_books, note_record
 from agents.sectors import Sectors
 from bus.records import Record
 from schemas import topics
 from schemas.codec import decode, encode
+from schemas.depth import Book, BookFault, Depth, InstrumentBook
 from schemas.errors import TryLater, Unreadable
 from schemas.ids import InstrumentId, SignalId
 from schemas.market import Timeframe
 from schemas.market_context import MarketContext
 from schemas.messages import Message, Signal
 from schemas.topics import Topic
-from schemas.units import UtcNs
+from schemas.units import Price, Quantity, UtcNs
 from tests.agents.bars import a_bar, daily_bars, values_of
 from tests.agents.factories import AS_OF, RELIANCE, a_signal, an_entry
 
@@ -173,3 +174,29 @@ def test_a_record_that_is_no_bar_says_so() -> None:
 
     with pytest.raises(Unreadable):
         note_record(a_market(), broken, lambda _: True)
+
+
+def books(*found: Book, instrument: InstrumentId = RELIANCE) -> Depth:
+    told = tuple(InstrumentBook(instrument=instrument, book=book) for book in found)
+    return Depth(id=a_signal().id, event_time=AS_OF, books=told)
+
+
+async def test_of_the_books_of_a_symbol_the_newest_before_the_signal_is_recorded() -> None:
+    market, moment = a_market(), UtcNs(AS_OF - UtcNs.seconds(2))
+    crossed = Book(at=UtcNs(AS_OF - 1), fault=BookFault.CROSSED)
+    other = InstrumentId(RELIANCE.segment, 1)
+    first = books(Book(at=moment, bid=Price(284_990), bid_quantity=Quantity(1)))
+    for second in (first, books(crossed), books(Book(at=AS_OF)), books(crossed, instrument=other)):
+        note_books(market, second, lambda it: it == RELIANCE)
+
+    told = await market.context(a_signal(), ())
+
+    assert decode(MarketContext, encode(told)).depth == crossed
+    assert (await market.context(a_signal(instrument=other), ())).depth is None
+
+
+async def test_a_book_of_the_day_before_is_none() -> None:
+    market = a_market()
+    note_books(market, books(Book(at=UtcNs(AS_OF - UtcNs.minutes(24 * 60)))), lambda _: True)
+
+    assert (await market.context(a_signal(), ())).depth is None

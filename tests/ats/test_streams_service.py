@@ -7,6 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from ats.services.calendars import calendar_of
+from ats.services.feed import mode_of
 from ats.services.streams import service_of
 from ats.settings import Settings
 from bus.records import Record
@@ -14,6 +15,7 @@ from schemas import history
 from schemas.errors import Misconfigured
 from schemas.market import Timeframe
 from schemas.units import Price, Quantity, UtcNs
+from streams.feed.config import Mode
 from tests.ats.factories import OPEN, TCS
 
 NOW = UtcNs.seconds(1_800_000_000)
@@ -95,3 +97,8 @@ def test_the_rules_of_no_file_are_no_reason_to_warn() -> None:
         service_of(Settings())
 
     assert [line for line in logs if line["log_level"] == "warning"] == []
+
+
+def test_order_books_are_subscribed_to_only_where_they_are_asked_for() -> None:
+    assert mode_of(Settings()) is Mode.QUOTE
+    assert mode_of(Settings(ats_depth="on")) is Mode.FULL

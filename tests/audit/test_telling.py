@@ -19,6 +19,7 @@ from bus.records import Record
 from executors.charges.rates import shipped_rates
 from executors.risk.gate import CHECKS, cut_to_fit, judge
 from executors.risk.situation import PreTradeContext
+from schemas.depth import Book, BookFault
 from schemas.evidence import Answer
 from schemas.ids import DhanOrderId, SignalId, derive
 from schemas.manifest import HEADER as MANIFEST
@@ -111,6 +112,11 @@ def test_the_market_that_a_signal_was_judged_in_is_told_with_it() -> None:
         instrument=SIGNAL.instrument,
         day=day,
         index=day.model_copy(update={"close": Price(2_475_000)}),
+        depth=Book(
+            at=SIGNAL.event_time,
+            bid=Price(12_300),
+            bid_quantity=Quantity(1_500),
+        ),
     )
 
     told = the("market", story_from(INTENT, (*CHAIN, market, *OURS)))
@@ -118,6 +124,21 @@ def test_the_market_that_a_signal_was_judged_in_is_told_with_it() -> None:
     assert told.text == "bars known: none"
     assert "₹0.99 to ₹123.45" in told.details[0]
     assert "24,750.00" in told.details[1]
+    assert "bid ₹123.00, ask nobody, 1,500 units wanted and 0 offered" in told.details[2]
+
+
+def test_a_book_that_was_none_is_told_with_what_was_wrong_with_it() -> None:
+    market = MarketContext(
+        id=derive("market-context", SIGNAL.id),
+        event_time=SIGNAL.event_time,
+        signal_id=SignalId(SIGNAL.id),
+        instrument=SIGNAL.instrument,
+        depth=Book(at=SIGNAL.event_time, fault=BookFault.CROSSED),
+    )
+
+    told = the("market", story_from(INTENT, (*CHAIN, market, *OURS)))
+
+    assert "none to tell of (crossed)" in told.details[0]
 
 
 # Ticks

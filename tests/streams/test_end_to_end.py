@@ -27,10 +27,11 @@ from schemas import ticks
 from schemas.calendar import Calendar, Holiday
 from schemas.calendar_file import exchange_calendar
 from schemas.codec import decode
+from schemas.depth import BookFault, Depth
 from schemas.errors import Misconfigured
 from schemas.market import trading_day
 from schemas.messages import DeadLetter, FeedState
-from schemas.topics import CANDLES, DEAD_LETTER, INDICATORS, SIGNALS, TICKS
+from schemas.topics import CANDLES, DEAD_LETTER, DEPTH, INDICATORS, SIGNALS, TICKS
 from schemas.units import NS_PER_SECOND, UtcNs
 from simulator.faults import Fault, FaultKind
 from streams.engine.engine import Engine
@@ -54,6 +55,7 @@ from tests.streams.gateways import (
     listed,
     until,
 )
+from tests.streams.test_books import LAST, SOUND, changed, with_levels
 from tests.streams.test_decode import NOON, SHARES, head, ltt, quote
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -88,6 +90,39 @@ async def test_every_tick_the_simulator_sent_reaches_the_topic_in_order(
             FeedState.CONNECTED, FeedState.SUBSCRIBED, FeedState.STOPPED,
         ]  # fmt: skip
         assert gateway.metrics.malformed == gateway.metrics.unsubscribed == 0
+
+
+async def test_hostile_books_are_named_and_every_tick_beside_them_reaches_the_topic(
+    own_kafka: KafkaConnection,
+) -> None:
+    hostile = [changed(0, bid=float("nan")), changed(0, bid=LAST), changed(1, ask_quantity=2**31)]
+    frames = [with_levels(levels, SHARES[0].id) for levels in (SOUND, *hostile)]
+    last = quote(SHARES[1].id, when=ltt(NOON + NS_PER_SECOND))  # the second of the books is over
+
+    async def talk(socket: ServerConnection) -> None:
+        await socket.recv()
+        for frame in (*frames, with_levels(SOUND, SHARES[2].id), last):
+            await socket.send(frame)
+        await socket.wait_closed()
+
+    async with (
+        a_server(talk) as url,
+        a_gateway(own_kafka, url, tuple(SHARES), mode=Mode.FULL) as gateway,
+    ):
+        await until(lambda: gateway.metrics.ticks == len(frames) + 2)
+        await gateway.finish()
+
+        books = [
+            each
+            for record in await everything(own_kafka, DEPTH)
+            for each in decode(Depth, record.value).books
+            if each.book.at == NOON
+        ]
+        assert {each.instrument: each.book.fault for each in books} == {
+            SHARES[0].id: BookFault.QUANTITY, SHARES[2].id: None,
+        }  # fmt: skip
+        assert (gateway.metrics.books, gateway.metrics.bad_books) == (5, 3)
+        assert gateway.metrics.malformed == 0
 
 
 async def test_after_a_reset_it_subscribes_again_and_names_the_gap(

@@ -11,6 +11,9 @@ export type AgentType = "TECHNICAL" | "SENTIMENT";
 /** What came of a question to the outside. */
 export type Answered = "ok" | "away" | "unreadable";
 
+/** Why a packet's levels are no book. */
+export type BookFault = "empty" | "price" | "quantity" | "order" | "crossed";
+
 /** How a model call ended. */
 export type CallOutcome = "ok" | "timeout" | "refused" | "unclean" | "transport" | "rejected" | "budget" | "cancelled" | "stale";
 
@@ -58,6 +61,22 @@ export interface Answer {
   readonly answered: number;
   /** accepted, rejected, not_sent or unknown */
   readonly kind: string;
+}
+
+/** The best bid and ask, and the units at the five best levels of each side. With a `fault` nothing else is known of it. */
+export interface Book {
+  /** market time at which its packet came */
+  readonly at: number;
+  /** the best; null where nobody buys */
+  readonly bid?: number | null;
+  /** the best; null where nobody sells */
+  readonly ask?: number | null;
+  /** shares or contract units, not lots */
+  readonly bid_quantity?: number;
+  /** shares or contract units, not lots */
+  readonly ask_quantity?: number;
+  /** null where the book is sound */
+  readonly fault?: BookFault | null;
 }
 
 /** What Dhan says the account holds of one instrument. */
@@ -305,6 +324,12 @@ export interface Evidence {
   /** trigger of the order's stop */
   readonly stop?: number | null;
   readonly judgement?: Judgement | null;
+}
+
+/** The last book of an instrument within a second. */
+export interface InstrumentBook {
+  readonly instrument: string;
+  readonly book: Book;
 }
 
 /** One leaf: where a record stands, and what it is (`audit.ledger.entries`). */
@@ -598,6 +623,18 @@ export interface Decision {
   readonly prompt_version?: string;
 }
 
+/** `ats.depth`: the last books of one second of market time; `event_time` is the newest's. */
+export interface Depth {
+  /** version of the message's schema; rises when it grows */
+  readonly schema_version?: number;
+  readonly id: string;
+  /** nanoseconds since 1970-01-01T00:00:00 UTC */
+  readonly event_time: number;
+  readonly causation_id?: string | null;
+  readonly correlation_id?: string | null;
+  readonly books: readonly InstrumentBook[];
+}
+
 /** `ats.executions`: the one recorded outcome of an intent, or a later correction of it. A message whose id another one `corrects` no longer counts, whichever of the two is read first. */
 export interface Execution {
   /** version of the message's schema; rises when it grows */
@@ -847,6 +884,8 @@ export interface MarketContext {
   readonly index?: DaySoFar | null;
   /** absent where nobody said which shares are of one industry */
   readonly sector?: SectorSoFar | null;
+  /** the newest order book before the signal; absent where none came that day */
+  readonly depth?: Book | null;
 }
 
 /** `ats.news`: what was known of a symbol when a signal was judged. One a signal: whoever judges it again sees the same. */
@@ -1060,6 +1099,7 @@ export interface UserSession {
 /** What stands on each topic. */
 export interface Topics {
   readonly "ats.feed": FeedEvent;
+  readonly "ats.depth": Depth;
   readonly "ats.candles": Candle;
   readonly "ats.indicators": Indicators;
   readonly "ats.signals": Signal;

@@ -36,6 +36,16 @@ class Answered(OpenEnum):
     UNREADABLE = "unreadable"
 
 
+class BookFault(OpenEnum):
+    """Why a packet's levels are no book."""
+
+    EMPTY = "empty"
+    PRICE = "price"
+    QUANTITY = "quantity"
+    ORDER = "order"
+    CROSSED = "crossed"
+
+
 class CallOutcome(OpenEnum):
     """How a model call ended."""
 
@@ -187,6 +197,26 @@ class Answer(Part):
     answered: int
     # accepted, rejected, not_sent or unknown
     kind: str
+
+
+class Book(Part):
+    """The best bid and ask, and the units at the five best levels of each side.
+
+    With a `fault` nothing else is known of it.
+    """
+
+    # market time at which its packet came
+    at: int
+    # the best; null where nobody buys
+    bid: int | None = None
+    # the best; null where nobody sells
+    ask: int | None = None
+    # shares or contract units, not lots
+    bid_quantity: int = 0
+    # shares or contract units, not lots
+    ask_quantity: int = 0
+    # null where the book is sound
+    fault: BookFault | None = None
 
 
 class BrokerPosition(Part):
@@ -456,6 +486,13 @@ class Evidence(Part):
     # trigger of the order's stop
     stop: int | None = None
     judgement: Judgement | None = None
+
+
+class InstrumentBook(Part):
+    """The last book of an instrument within a second."""
+
+    instrument: str
+    book: Book
 
 
 class LedgerEntry(Part):
@@ -747,6 +784,12 @@ class Decision(Message):
     prompt_version: str = ""
 
 
+class Depth(Message):
+    """`ats.depth`: the last books of one second of market time; `event_time` is the newest's."""
+
+    books: tuple[InstrumentBook, ...]
+
+
 class Execution(Message):
     """`ats.executions`: the one recorded outcome of an intent, or a later correction of it.
 
@@ -960,6 +1003,8 @@ class MarketContext(Message):
     index: DaySoFar | None = None
     # absent where nobody said which shares are of one industry
     sector: SectorSoFar | None = None
+    # the newest order book before the signal; absent where none came that day
+    depth: Book | None = None
 
 
 class NewsAnswer(Message):
@@ -1137,6 +1182,7 @@ class UserSession(Message):
 TOPICS: Final = MappingProxyType(
     {
         "ats.feed": FeedEvent,
+        "ats.depth": Depth,
         "ats.candles": Candle,
         "ats.indicators": Indicators,
         "ats.signals": Signal,
