@@ -12,7 +12,6 @@ import sys
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from hashlib import sha256
-from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -64,6 +63,8 @@ def complaint(strangers: list[tuple[str, Path | None]]) -> str:
 
 def owner_of(package: str) -> str:
     """The other distribution that brings `package`, for a person."""
+    from importlib import metadata  # noqa: PLC0415  # a third of the time that `ats --help` may take
+
     for each in metadata.distributions():
         brings = (str(file) == f"{package}/__init__.py" for file in each.files or ())
         if each.name != DISTRIBUTION and any(brings):
@@ -74,13 +75,18 @@ def owner_of(package: str) -> str:
 
 def _recorded() -> dict[str, str]:
     """Each package's hash of its `__init__.py` as ATS was installed; none if it is editable."""
-    try:
-        files = metadata.distribution(DISTRIBUTION).files or ()
-    except metadata.PackageNotFoundError:
-        return {}
+    home, name = Path(__file__).resolve().parents[1], DISTRIBUTION.replace("-", "_")
+    lines = [
+        line
+        for record in home.glob(f"{name}-*.dist-info/RECORD")
+        for line in record.read_text(encoding="utf-8").splitlines()
+    ]
     wanted = {f"{package}/__init__.py": package for package in PACKAGES}
+    rows = (line.split(",") for line in lines)
     return {
-        wanted[str(file)]: file.hash.value for file in files if str(file) in wanted and file.hash
+        wanted[file]: value.removeprefix("sha256=")
+        for file, value, _ in (row for row in rows if row[0] in wanted)
+        if value
     }
 
 

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from importlib import metadata
 from typing import Annotated, Final
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from ats import DISTRIBUTION
 from ats.cli import archive, backtest, data, ledger, look, recorded, rules, services, set_up, try_it
-from ats.cli.groups import Commands
+from ats.cli.groups import Commands, narrowed
 from ats.runtime import exit_codes
 from schemas.errors import Misconfigured, TryLater, Unreadable
 
@@ -31,6 +28,8 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help: rich takes longer to import than all the rest
+    context_settings={"max_content_width": 100},
 )
 # The help lists commands by what a person wants to do, and in this order.
 SET_UP: Final = "Set it up, and check it"
@@ -81,6 +80,8 @@ app.add_typer(look.members, name="members", rich_help_panel=SET_UP)
 
 def _version(asked: bool) -> None:
     if asked:
+        from importlib import metadata
+
         typer.echo(f"ats {metadata.version(DISTRIBUTION)}")
         raise typer.Exit
 
@@ -100,7 +101,7 @@ def root(
 def main() -> None:
     """Run `ats`; what goes wrong becomes one line and an exit code (`ats.runtime.exit_codes`)."""
     try:
-        app()
+        narrowed(app, sys.argv[1:])()
     except SystemExit as end:
         sys.exit(exit_codes.MISCONFIGURED if end.code == USAGE else end.code)
     except Misconfigured as error:
@@ -114,6 +115,9 @@ def main() -> None:
 
 
 def _fail(error: Exception, code: int) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+
     Console(stderr=True).print(
         f"[bold red]{exit_codes.SAID}[/]{escape(str(error))}",
         highlight=False,

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from ats.cli.groups import group
-from ats.cli.options import MaxBadRows
+from ats.cli.options import MaxBadRows, terminal
 from audit.archive.installed import check_installed
 
 data = group("Recorded days in one catalogue: each bar once, checked, quick to read.")
@@ -39,7 +38,7 @@ def import_(
     check_installed()
     from ats.data.command import import_ as run
 
-    code = run(Console(), files, catalogue, most_bad=max_bad_rows / 100, replace=replace)
+    code = run(terminal(), files, catalogue, most_bad=max_bad_rows / 100, replace=replace)
     raise typer.Exit(code)
 
 
@@ -49,7 +48,7 @@ def list_(catalogue: Catalogue = HERE) -> None:
     check_installed()
     from ats.data.command import list_ as run
 
-    raise typer.Exit(run(Console(), catalogue))
+    raise typer.Exit(run(terminal(), catalogue))
 
 
 @data.command("check")
@@ -58,4 +57,4 @@ def check(catalogue: Catalogue = HERE) -> None:
     check_installed()
     from ats.data.command import check as run
 
-    raise typer.Exit(run(Console(), catalogue))
+    raise typer.Exit(run(terminal(), catalogue))

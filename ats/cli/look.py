@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from ats.cli.groups import group
-from ats.cli.options import Archived, day_of, finish
+from ats.cli.options import Archived, day_of, finish, terminal
 
 members = group("Whose accounts ATS_MODE=family trades: declare members, list and remove them.")
 limits = group("What one user may do at most: show it, and change it.")
@@ -292,7 +291,7 @@ def preflight() -> None:
     """
     from ats.commands.preflight import show
 
-    finish(show(Console()))
+    finish(show(terminal()))
 
 
 def tail(
@@ -424,4 +423,4 @@ def charges(
     options = ChargesOptions(
         buy or (), sell or (), segment, market, product, kind, bse_group, plan, on
     )
-    show(Console(), options)
+    show(terminal(), options)

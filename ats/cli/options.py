@@ -6,12 +6,15 @@ import sys
 from collections.abc import Coroutine
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from ats.runtime import exit_codes
 from schemas.errors import Misconfigured
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 MOST_PORT: Final = 65_535
 
@@ -45,6 +48,13 @@ Archived = Annotated[
         help="Read what `ats archive` wrote there instead of Kafka: one day, or a folder of days.",
     ),
 ]
+
+
+def terminal() -> Console:
+    """Where a command prints; `--help` does without rich, which takes as long as all the rest."""
+    from rich.console import Console
+
+    return Console()
 
 
 def finish(work: Coroutine[Any, Any, int | None]) -> None:

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from ats.cli.groups import group
-from ats.cli.options import MaxBadRows, Seed
+from ats.cli.options import MaxBadRows, Seed, terminal
 
 rules = group("The engine's rules: list, check and try them, make your own.")
 
@@ -24,7 +23,7 @@ def rules_list(rules: RulesFile = None) -> None:
     from ats.commands.rules_list import show
     from ats.settings import load
 
-    show(Console(), rules or load().ats_rules)
+    show(terminal(), rules or load().ats_rules)
 
 
 @rules.command("check")
@@ -36,7 +35,7 @@ def rules_check(
     """Say what the engine would run under a rules file, or everything that is wrong with it."""
     from ats.commands.rules_list import check
 
-    check(Console(), file)
+    check(terminal(), file)
 
 
 @rules.command("try")
@@ -65,7 +64,7 @@ def rules_try(
     from ats.settings import load
 
     run(
-        Console(),
+        terminal(),
         Trial(
             name,
             rules or load().ats_rules,
@@ -91,4 +90,4 @@ def rules_new(
     """
     from ats.commands.rules_new import write
 
-    write(Console(), name, directory)
+    write(terminal(), name, directory)

@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from ats.cli.groups import group
-from ats.cli.options import MOST_PORT, finish
+from ats.cli.options import MOST_PORT, finish, terminal
 from schemas.errors import Misconfigured
 
 topics = group("Create and check the Kafka topics.")
@@ -36,6 +34,8 @@ def topics_check() -> None:
 @topics.command("list")
 def topics_list() -> None:
     """Print the catalogue."""
+    from rich.table import Table
+
     from schemas.topics import CATALOGUE
 
     table = Table("topic", "key", "partitioned by", "kept", "message")
@@ -48,7 +48,7 @@ def topics_list() -> None:
             kept,
             topic.message.__name__ if topic.message else "binary",
         )
-    Console().print(table)
+    terminal().print(table)
 
 
 @database.command("migrate")
@@ -82,6 +82,8 @@ def show_config() -> None:
     """
     import asyncio
 
+    from rich.table import Table
+
     from ats.commands.doctor import problems
     from ats.settings import load
 
@@ -89,7 +91,7 @@ def show_config() -> None:
     table = Table("variable", "value")
     for name, value in settings.shown().items():
         table.add_row(name, value)
-    Console().print(table)
+    terminal().print(table)
     if wrong := asyncio.run(problems(settings)):
         raise Misconfigured("; ".join(finding.note for finding in wrong))
 
@@ -98,4 +100,4 @@ def doctor() -> None:
     """Try everything the settings point at, and say what to do about what fails."""
     from ats.commands.doctor import examine
 
-    finish(examine(Console()))
+    finish(examine(terminal()))

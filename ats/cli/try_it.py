@@ -6,9 +6,18 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from ats.cli.options import MOST_PORT, Day, MaxBadRows, Seed, Speed, day_of, finish, speed_of
+from ats.cli.options import (
+    MOST_PORT,
+    Day,
+    MaxBadRows,
+    Seed,
+    Speed,
+    day_of,
+    finish,
+    speed_of,
+    terminal,
+)
 
 MarketFile = Annotated[
     Path | None,
@@ -135,7 +144,7 @@ def demo(
     from ats.demo.options import DemoOptions
     from ats.demo.steps import Step
 
-    console = Console()
+    console = terminal()
     if serve is not None:
         with Step(console, "loading ATS"):
             from ats.demo.kept import serve as serve_kept

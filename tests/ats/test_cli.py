@@ -7,12 +7,14 @@ import sys
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
+from typing import Any, cast
 
 import click
 import pytest
 from typer.main import get_command
 
 from ats.cli import app, main
+from ats.cli.groups import narrowed
 from ats.runtime import exit_codes
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -134,7 +136,7 @@ def test_a_part_at_fault_ends_with_a_code_that_does_not_ask_for_another_try(
     def fail() -> None:
         raise exit_codes.Faulty("streams ended with exit code 5")
 
-    monkeypatch.setattr("ats.cli.app", fail)
+    monkeypatch.setattr("ats.cli.narrowed", lambda *_: fail)
 
     with pytest.raises(SystemExit) as ended:
         main()
@@ -205,15 +207,29 @@ def test_the_doctor_names_every_failure_and_fails() -> None:
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_help_is_instant_because_no_room_is_imported() -> None:
-    heavy = {"agno", "numba", "pandas", "faust", "supabase", "structlog", "pydantic", "asyncio"}
-    program = f"import sys, ats.cli; print({heavy!r} & set(sys.modules))"
+def test_help_is_instant_because_nothing_heavy_is_imported() -> None:
+    heavy = {"agno", "aiokafka", "numba", "pandas", "numpy", "faust", "supabase", "structlog"}
+    heavy |= {"pydantic", "asyncio", "rich", "importlib.metadata"}
+    program = (
+        "import sys, ats.entry\nsys.argv = ['ats', '--help']\ntry: ats.entry.main()\n"
+        f"finally: print({heavy!r} & set(sys.modules))"
+    )
 
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
 
-    assert done.stdout.strip() == "set()"
+    assert "Run the services:" in done.stdout
+    assert done.stdout.splitlines()[-1] == "set()"
+
+
+def test_help_reads_the_options_of_no_command_that_is_not_asked_for() -> None:
+    asked = cast("Any", get_command(narrowed(app, ["rules", "try"]))).commands
+    rules = asked["rules"].commands
+
+    assert [name for name, command in asked.items() if command.params] == []
+    assert {"market", "seed"} <= {one.name for one in rules["try"].params}
+    assert asked["tail"].help == cast("Any", get_command(app)).commands["tail"].help
 
 
 def test_the_version_is_that_of_the_installation() -> None:
