@@ -15,6 +15,9 @@ PARQUET: Final = b"PAR1"
 OTHERS: Final = {
     b"\xff\xfe": "it is written in UTF-16; save it as UTF-8",
     b"\xfe\xff": "it is written in UTF-16; save it as UTF-8",
+    b"\xfd7zX": "it is compressed with xz; unpack it, or compress it with gzip",
+    b"BZh": "it is compressed with bzip2; unpack it, or compress it with gzip",
+    b"\x28\xb5\x2f\xfd": "it is compressed with zstd; unpack it, or compress it with gzip",
     b"PK\x03\x04": "it is a ZIP archive or a spreadsheet; unpack it, or save it as CSV",
     PARQUET: f"it is a Parquet file; the catalogue's own end in {KEPT}, any other save as CSV",
 }

@@ -58,7 +58,7 @@ def held(folder: Path) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("w")
+        lock = (folder / ".lock").open("a")
     except OSError as error:
         raise Misconfigured(f"cannot write the catalogue {folder}: {error.strerror}") from None
     with lock:

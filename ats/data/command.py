@@ -59,7 +59,7 @@ def import_(
     _line(
         console,
         f"{folder}: {added:,} bars are new, {replaced:,} replaced, {known:,} were known, "
-        f"of {len(days)} days",
+        f"of {_in_days(len(days))}",
     )
     return exit_codes.MISCONFIGURED if failed else exit_codes.DONE
 
@@ -98,7 +98,7 @@ def check(console: Console, folder: Path) -> int:
         _list(console, [each for each in found if each.kind is kind])
     counts = Counter(each.kind for each in found)
     said = ", ".join(f"{count:,} × {kind}" for kind, count in counts.most_common())
-    _line(console, f"{folder}: {len(days)} days, {said or 'nothing found'}")
+    _line(console, f"{folder}: {_in_days(len(days))}, {said or 'nothing found'}")
     return exit_codes.DONE
 
 
@@ -125,10 +125,20 @@ def _list(console: Console, found: Sequence[Finding]) -> None:
         _line(console, f"… and {len(found) - MOST_SHOWN:,} more: {found[0].kind}")
 
 
+def _in_days(count: int) -> str:
+    return f"{count:,} day{'' if count == 1 else 's'}"
+
+
 def _line(console: Console, text: str) -> None:
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _progress(console: Console) -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    return Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
+    return Progress(
+        *columns,
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )

@@ -23,7 +23,7 @@ from schemas.ids import InstrumentId
 from schemas.market import Timeframe, trading_day
 from schemas.messages import Candle
 from schemas.units import Paise, UtcNs
-from simulator.market.dialect import moment_of, places_of, symbol_of, whole_of
+from simulator.market.dialect import moment_of, moment_text, places_of, symbol_of, whole_of
 from simulator.market.session import market_session
 
 PRICES: Final = ("open", "high", "low", "close")
@@ -123,7 +123,7 @@ def _row(text: str, at: Mapping[str, int], symbol: str) -> tuple[tuple[str, UtcN
     try:
         row = next(csv.reader([text], strict=True))
         cells = {name: row[place].strip() for name, place in at.items()}
-        start = moment_of(cells["timestamp"])
+        start = moment_of(moment_text(cells))
         opened, high, low, close = (int(Paise.from_rupees(cells[name])) for name in PRICES)
         bar = Bar(opened, high, low, close, whole_of(cells["volume"]))
         key = cells.get("symbol", symbol), start

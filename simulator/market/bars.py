@@ -14,10 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from schemas.errors import Misconfigured, Unreadable
 from schemas.market import trading_day
+from schemas.text import REPLACEMENT, clean
 from schemas.units import Paise, Price, Quantity, UtcNs
 from simulator.market.dialect import (
     MINUTE,
@@ -25,6 +26,7 @@ from simulator.market.dialect import (
     in_words,
     length_of,
     moment_of,
+    moment_text,
     places_of,
     symbol_of,
     whole_of,
@@ -37,6 +39,9 @@ KEPT: Final = ".parquet"  # a day of `ats data import`
 PRICES: Final = ("open", "high", "low", "close")
 MAX_PRICE: Final = 10**9  # ten million rupees: more is a column mixed up
 MAX_BAR_VOLUME: Final = 2**32 - 1  # the feed's day volume has 32 bits
+MAX_SYMBOL: Final = 64  # characters; Dhan's longest are some 30
+MAX_LINE: Final = 2**20  # characters; a packed file of some MB can hold a line of many GB
+MOST_ROWS: Final = 10_000_000  # of one file, which take some 5 GB of memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +119,22 @@ def lines_of(path: Path) -> Iterator[Iterable[str]]:
         with (
             gzip.open(path, "rt", encoding="utf-8-sig", errors="replace", newline="")
             if path.suffix == ".gz"
-            else (path.open(encoding="utf-8-sig", errors="replace", newline="")) as lines
+            else (path.open(encoding="utf-8-sig", errors="replace", newline="")) as file
         ):
-            yield lines
+            yield _bounded(file, path.name)
     except (OSError, EOFError, zlib.error) as error:
         raise Misconfigured(f"cannot read the market file {path.name}: {error}") from None
+
+
+def _bounded(file: IO[str], name: str) -> Iterator[str]:
+    number = 0
+    while line := file.readline(MAX_LINE):
+        number += 1
+        if len(line) == MAX_LINE:
+            raise Misconfigured(
+                f"the market file {name}: line {number} is longer than any row; is it a CSV file?"
+            )
+        yield line
 
 
 def read_lines(lines: Iterable[str], name: str = "", symbol: str = "") -> Bars:
@@ -127,13 +143,19 @@ def read_lines(lines: Iterable[str], name: str = "", symbol: str = "") -> Bars:
     `symbol` is whose the bars are when no column says it.
 
     Raises:
-        Misconfigured: the header lacks a column, or the bars are not of one minute.
+        Misconfigured: the header lacks a column, the rows are too many, or the bars are not of one
+            minute.
     """
     numbered = enumerate(lines, start=1)
     at = _places(next(numbered, (1, ""))[1], name, symbol)
     bars, found = Bars(symbol="" if "symbol" in at else symbol), list[Bar]()
     for line, text in filled(numbered):
         bars.rows += 1
+        if bars.rows > MOST_ROWS:
+            raise Misconfigured(
+                f"the market file {name} has more than {MOST_ROWS:,} rows: split it, for example "
+                "by month"
+            )
         try:
             found.append(_bar(line, text, at, symbol))
         except LeftOut as error:
@@ -197,9 +219,9 @@ def _places(header: str, name: str, symbol: str) -> Mapping[str, int]:
 def _bar(line: int, text: str, at: Mapping[str, int], symbol: str) -> Bar:
     cells = cells_of(text, at)
     symbol = cells.get("symbol", symbol)
-    if not symbol:
-        raise LeftOut(Fault.SYMBOL, "empty", "symbol")
-    start = time_of("timestamp", cells["timestamp"])
+    if not is_symbol(symbol):
+        raise LeftOut(Fault.SYMBOL, f"{clean(symbol, MAX_SYMBOL)!r}", "symbol")
+    start = time_of("timestamp", moment_text(cells))
     opened, high, low, close = (price_of(name, cells[name]) for name in PRICES)
     if high < low:
         raise LeftOut(Fault.RANGE, f"high {high} is below low {low}", "high")
@@ -209,6 +231,11 @@ def _bar(line: int, text: str, at: Mapping[str, int], symbol: str) -> Bar:
             raise LeftOut(Fault.RANGE, reason, name)
     volume = volume_of("volume", cells["volume"])
     return Bar(line, symbol, start, opened, high, low, close, volume)
+
+
+def is_symbol(text: str) -> bool:
+    """Whether anything can be called so: printed as it is, and read as UTF-8 without loss."""
+    return 0 < len(text) <= MAX_SYMBOL and text.isprintable() and REPLACEMENT not in text
 
 
 def cells_of(text: str, at: Mapping[str, int]) -> dict[str, str]:

@@ -8,21 +8,31 @@ and a stranger can change it.
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
-from itertools import pairwise
+from itertools import count
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from schemas.errors import Misconfigured
 from schemas.market import trading_day
 from schemas.units import Price, Quantity, UtcNs
-from simulator.market.bars import KEPT, MAX_BAR_VOLUME, MAX_PRICE, PRICES, Bar, Bars
+from simulator.market.bars import (
+    KEPT,
+    MAX_BAR_VOLUME,
+    MAX_PRICE,
+    PRICES,
+    Bar,
+    Bars,
+    is_symbol,
+)
 from simulator.market.dialect import FIRST, LAST, MINUTE
 from simulator.market.session import market_session
 
@@ -39,6 +49,9 @@ SCHEMA: Final = pa.schema(
     {MARK: VERSION},
 )
 
+Numbers = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
 
 def write(path: Path, bars: Iterable[Bar]) -> None:
     """Put a day's bars in the place of `path`, whole or not at all.
@@ -50,7 +63,9 @@ def write(path: Path, bars: Iterable[Bar]) -> None:
     columns = {name: [getattr(bar, name) for bar in ordered] for name in SCHEMA.names}
     beside = path.with_name(f".{path.name}.new")
     try:
-        pq.write_table(pa.table(columns, schema=SCHEMA), beside, compression="zstd")
+        beside.unlink(missing_ok=True)  # of an import that was killed, or somebody's link
+        table = pa.table(columns, schema=SCHEMA)
+        pq.write_table(table, beside, compression="zstd", write_page_checksum=True)
         with beside.open("rb") as written:
             os.fsync(written.fileno())
         beside.replace(path)
@@ -59,23 +74,62 @@ def write(path: Path, bars: Iterable[Bar]) -> None:
         raise Misconfigured(f"cannot write {path}: {error}") from None
 
 
-def read(path: Path) -> Bars:
-    """A file of `write`; a bar's line is its place in the file, from 1.
+@dataclass(frozen=True, slots=True, eq=False)
+class Columns:
+    """The bars of one day, by symbol and then by time; arrays of one length.
+
+    Attributes:
+        symbols: In order.
+        place: Of each bar its symbol's place in `symbols`.
+        start: Nanoseconds UTC. Prices are paise, volumes units.
+    """
+
+    symbols: Sequence[str]
+    place: Numbers
+    start: Numbers
+    open: Numbers
+    high: Numbers
+    low: Numbers
+    close: Numbers
+    volume: Numbers
+
+    def bars(self) -> list[Bar]:
+        """An object of each; its line is its place in the file, from 1."""
+        prices = (map(Price, getattr(self, name).tolist()) for name in PRICES)
+        symbols = map(self.symbols.__getitem__, self.place.tolist())
+        starts = map(UtcNs, self.start.tolist())
+        volumes = map(Quantity, self.volume.tolist())
+        return list(map(Bar, count(1), symbols, starts, *prices, volumes))
+
+
+def columns(path: Path) -> Columns:
+    """A file of `write`.
 
     Raises:
         Misconfigured: it cannot be read, is none of ours, holds what `write` was never given, or
             is called by another day than its own.
     """
     table = _table(path, SCHEMA.names)
-    columns = {name: table[name].to_numpy() for name in SCHEMA.names if name != "symbol"}
-    symbols = table["symbol"].to_pylist()
-    if wrong := _wrong(columns, symbols):
+    coded = table["symbol"].dictionary_encode().unify_dictionaries()
+    named = _named(path, coded.chunk(0).dictionary) if coded.num_chunks else []
+    codes = np.concatenate([np.zeros(0, np.int32), *(each.indices for each in coded.chunks)])
+    ordered = sorted(named)
+    rank = np.array([bisect_left(ordered, each) for each in named], np.int64)
+    figures = {name: table[name].to_numpy() for name in SCHEMA.names if name != "symbol"}
+    found = Columns(ordered, rank[codes], **figures)
+    if wrong := _wrong(found):
         raise Misconfigured(f"the market file {path.name}: row {wrong[0] + 1}: {wrong[1]}")
-    _same_day(path, columns["start"])
-    prices = (map(Price, columns[name].tolist()) for name in PRICES)
-    starts = map(UtcNs, columns["start"].tolist())
-    volumes = map(Quantity, columns["volume"].tolist())
-    good = list(map(Bar, range(1, len(symbols) + 1), symbols, starts, *prices, volumes))
+    _same_day(path, found.start)
+    return found
+
+
+def read(path: Path) -> Bars:
+    """The bars of `columns`, each an object.
+
+    Raises:
+        Misconfigured: as for `columns`.
+    """
+    good = columns(path).bars()
     return Bars(good, [], len(good), length=MINUTE)
 
 
@@ -85,7 +139,18 @@ def outline(path: Path) -> Mapping[str, int]:
     Raises:
         Misconfigured: it cannot be read, or is none of ours.
     """
-    return Counter(_table(path, ["symbol"])["symbol"].to_pylist())
+    counts = _table(path, ["symbol"])["symbol"].value_counts()
+    return dict(zip(_named(path, counts.field(0)), counts.field(1).to_pylist(), strict=True))
+
+
+def _named(path: Path, symbols: pa.Array) -> list[str]:
+    try:
+        named: list[str] = symbols.to_pylist()
+    except UnicodeDecodeError:
+        named = [""]
+    if not all(map(is_symbol, named)):
+        raise Misconfigured(f"the market file {path.name} holds a symbol that no import takes")
+    return named
 
 
 def _table(path: Path, columns: list[str]) -> pa.Table:
@@ -96,8 +161,10 @@ def _table(path: Path, columns: list[str]) -> pa.Table:
 
 
 def _opened(path: Path) -> pq.ParquetFile:
+    if not path.is_file():  # opening a FIFO would wait for a writer, for ever
+        raise Misconfigured(f"cannot read the market file {path.name}: it is no file")
     try:
-        file = pq.ParquetFile(path)
+        file = pq.ParquetFile(path, page_checksum_verification=True)
     except (OSError, pa.ArrowException) as error:
         raise Misconfigured(f"cannot read the market file {path.name}: {error}") from None
     schema = file.schema_arrow
@@ -114,40 +181,39 @@ def _opened(path: Path) -> pq.ParquetFile:
     return file
 
 
-def _wrong(columns: dict[str, np.ndarray], symbols: list[str]) -> tuple[int, str] | None:
+def _wrong(bars: Columns) -> tuple[int, str] | None:
     """The first row that `write` was never given, and why; None where all are good."""
-    start, low, high = columns["start"], columns["low"], columns["high"]
-    if not len(start):
+    if not len(bars.start):
         return None
-    if not FIRST <= start[0] < LAST:
+    if not FIRST <= bars.start[0] < LAST:
         return 0, "not of the years 1990 to 2099"
+    prices = np.array([getattr(bars, name) for name in PRICES])
+    ends = np.array([bars.open, bars.close])
     checks = {
-        "a price is impossible": np.any(
-            [(columns[name] <= 0) | (columns[name] > MAX_PRICE) for name in PRICES], axis=0
-        ),
+        "a price is impossible": np.any((prices <= 0) | (prices > MAX_PRICE), axis=0),
         "open or close is outside low to high": np.any(
-            [(columns[name] < low) | (columns[name] > high) for name in ("open", "close")], axis=0
+            (ends < bars.low) | (ends > bars.high), axis=0
         ),
-        "the volume is impossible": (columns["volume"] < 0) | (columns["volume"] > MAX_BAR_VOLUME),
-        "not a minute of the day's session": _elsewhere(start),
-        "a second bar of the same minute, or out of order": _unordered(start, symbols),
+        "the volume is impossible": (bars.volume < 0) | (bars.volume > MAX_BAR_VOLUME),
+        "not a minute of the day's session": _elsewhere(bars.start),
+        "a second bar of the same minute, or out of order": _unordered(bars),
     }
     found = [(int(np.argmax(bad)), why) for why, bad in checks.items() if bad.any()]
     return min(found, key=lambda each: each[0], default=None)  # of one row the first check
 
 
-def _elsewhere(start: np.ndarray) -> np.ndarray:
+def _elsewhere(start: Numbers) -> Flags:
     session = market_session(trading_day(int(start[0])))
-    wrong: np.ndarray = (start < session.open) | (start >= session.close) | (start % MINUTE != 0)
+    wrong: Flags = (start < session.open) | (start >= session.close) | (start % MINUTE != 0)
     return wrong
 
 
-def _unordered(start: np.ndarray, symbols: list[str]) -> np.ndarray:
-    rows = zip(symbols, start.tolist(), strict=True)
-    return np.array([False, *(later <= before for before, later in pairwise(rows))])
+def _unordered(bars: Columns) -> Flags:
+    symbols, times = np.diff(bars.place), np.diff(bars.start)
+    return np.append(False, (symbols < 0) | ((symbols == 0) & (times <= 0)))
 
 
-def _same_day(path: Path, start: np.ndarray) -> None:
+def _same_day(path: Path, start: Numbers) -> None:
     """A day that was copied to another one's name would be played, and merged, as that one."""
     named = _day_of(path)
     if named and len(start) and (own := trading_day(int(start[0]))) != named:

@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 
 from schemas.units import IST, NS_PER_SECOND, UtcNs
+from simulator.market.universe import INDICES
 
 # as `_spelt` has them, the plainest first: it wins where a file has several
 SYMBOL: Final = ("symbol", "tradingsymbol", "ticker", "scrip", "stock")
@@ -23,6 +24,7 @@ TIME: Final = ("timestamp", "datetime", "date", "time", "recvtimeist", "")  # ""
 NAMES: Final[Mapping[str, Sequence[str]]] = {
     "symbol": SYMBOL,
     "timestamp": TIME,
+    "clock": ("time",),  # beside a column of dates
     "open": ("open", "o"),
     "high": ("high", "h"),
     "low": ("low", "l"),
@@ -33,6 +35,11 @@ SPELLINGS: Final = "case and blanks do not matter; o, h, l, c, v, datetime and d
 
 FIRST: Final = UtcNs.from_datetime(datetime(1990, 1, 1, tzinfo=IST))  # no exchange feed is older
 LAST: Final = UtcNs.from_datetime(datetime(2100, 1, 1, tzinfo=IST))
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8}")
+# behind a symbol in a file's name: the length of its bars, a year, or the number of a copy
+_BEHIND: Final = re.compile(
+    r"[_.]|\s(?=[0-9]+ ?m(in(ute)?s?)?\b|(19|20)[0-9]{2}\b|\()", re.IGNORECASE
+)
 _EPOCH: Final = re.compile(r"[0-9]{9,19}(\.[0-9]{1,9})?")
 # below which number an epoch counts seconds, milliseconds, microseconds; each holds FIRST to LAST
 _UNITS: Final = ((10**11, 10**9), (10**14, 10**6), (10**17, 10**3), (10**20, 1))
@@ -59,8 +66,18 @@ def places_of(header: str, names: Mapping[str, Sequence[str]] = NAMES) -> dict[s
 
 
 def symbol_of(path: Path) -> str:
-    """Whose a file without a column for it is: its name up to the first `_`, blank or dot."""
-    return re.split(r"[_\s.]", path.name, maxsplit=1)[0].upper()
+    """Whose a file without a column for it is, by its name: `TCS_1min.csv`, `NIFTY BANK.csv`.
+
+    An index comes by its symbol.
+    """
+    name = " ".join(_BEHIND.split(path.name, maxsplit=1)[0].upper().split())
+    return next((each.symbol for each in INDICES if each.name.upper() == name), name)
+
+
+def moment_text(cells: Mapping[str, str]) -> str:
+    """The time of one row, whose time of day may stand in a column of its own."""
+    text = cells["timestamp"]
+    return f"{text} {cells['clock']}" if "clock" in cells and _DATE.fullmatch(text) else text
 
 
 def moment_of(text: str) -> UtcNs:

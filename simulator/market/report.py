@@ -18,7 +18,7 @@ class Fault(StrEnum):
     """Why a row is left out."""
 
     CELLS = "not a row of the header's columns"
-    SYMBOL = "no symbol"
+    SYMBOL = "no symbol, or one that is not text in UTF-8"
     TIME = "not a time"
     MINUTE = "not the start of a minute"
     SESSION = "outside the session"

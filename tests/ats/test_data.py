@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 from datetime import date
 from fractions import Fraction
 from pathlib import Path
@@ -20,7 +21,7 @@ from ats.data.check import Kind, action_between, findings
 from schemas.errors import Misconfigured, TryLater
 from schemas.units import NS_PER_MINUTE, Price, Quantity, UtcNs
 from simulator.market import columnar
-from simulator.market.bars import Bar
+from simulator.market.bars import Bar, is_symbol
 from simulator.market.files import read_file
 from simulator.market.session import market_session
 
@@ -65,14 +66,71 @@ def test_a_day_is_read_from_the_catalogue_as_it_stood_in_the_file(tmp_path: Path
     assert columnar.outline(tmp_path / "2016-08-16.parquet") == {"INFY": 3, "TCS": 3}
 
 
-def test_symbols_that_differ_by_a_closing_nul_are_two(tmp_path: Path) -> None:
+def test_symbols_that_differ_by_their_last_character_are_two(tmp_path: Path) -> None:
     path = tmp_path / "2016-08-16.parquet"
-    made = [bar("TCS", 1, 100), bar("TCS\0", 0, 200)]
+    made = [bar("TCS", 1, 100), bar("TCS2", 0, 200)]
 
     columnar.write(path, made)
 
     assert without_line(columnar.read(path).good) == without_line(made)
-    assert columnar.outline(path) == {"TCS": 1, "TCS\0": 1}
+    assert columnar.outline(path) == {"TCS": 1, "TCS2": 1}
+
+
+@pytest.mark.parametrize("symbol", ["", "T\0", "\x1b[2J", "T\ufffdS", "T\u202eCS", "T" * 65])
+def test_what_is_no_symbol_is_taken_neither_from_a_row_nor_from_a_day(
+    tmp_path: Path, symbol: str
+) -> None:
+    path = tmp_path / "2016-08-16.parquet"
+    columnar.write(path, [bar(symbol, 0, 100)])
+
+    with pytest.raises(Misconfigured, match="holds a symbol that no import takes"):
+        columnar.read(path)
+    with pytest.raises(Misconfigured, match="no symbol, or one that is not text in UTF-8"):
+        take_in(a_file(tmp_path, rows(symbol)), tmp_path, most_bad=0, replace=False)
+
+
+def test_a_symbol_that_is_not_utf8_is_refused_in_words(tmp_path: Path) -> None:
+    take_in(a_file(tmp_path, rows()), tmp_path, most_bad=0, replace=False)
+    path = tmp_path / "2016-08-16.parquet"
+    table = pq.read_table(path)
+    raw = pa.array([b"\xff\xfe"] * 3, pa.binary()).view(pa.string())
+    pq.write_table(table.set_column(0, table.schema.field("symbol"), raw), path)
+
+    with pytest.raises(Misconfigured, match="holds a symbol that no import takes"):
+        columnar.outline(path)
+
+
+def test_a_day_of_which_a_byte_flipped_is_refused_though_its_bars_would_be_possible(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "2016-08-16.parquet"
+    columnar.write(path, [bar("TCS", 0, 100, volume=0x01020304)])
+    packed = path.read_bytes()
+    at = packed.index(b"\x04\x03\x02\x01")  # in a page, where zstd left it as it was
+    path.write_bytes(packed[:at] + b"\x05" + packed[at + 1 :])
+
+    with pytest.raises(Misconfigured, match="CRC checksum"):
+        columnar.read(path)
+
+
+def test_a_pipe_in_the_catalogue_stops_nobody_for_ever(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "2016-08-16.parquet")
+
+    with pytest.raises(Misconfigured, match="it is no file"):
+        columnar.outline(tmp_path / "2016-08-16.parquet")
+
+
+def test_an_import_writes_nothing_through_links_in_the_catalogue(tmp_path: Path) -> None:
+    folder, other = tmp_path / "kept", tmp_path / "other"
+    folder.mkdir()
+    other.write_text("somebody's")
+    for name in (".lock", ".2016-08-16.parquet.new"):
+        (folder / name).symlink_to(other)
+
+    with held(folder):
+        take_in(a_file(tmp_path, rows()), folder, most_bad=0, replace=False)
+
+    assert other.read_text() == "somebody's"
 
 
 def test_a_day_is_listed_whatever_its_footer_says_of_its_columns(tmp_path: Path) -> None:
@@ -105,7 +163,7 @@ prices = st.integers(1, 10**9).map(Price)
 
 @given(
     st.dictionaries(
-        st.tuples(st.text(min_size=1, max_size=8), st.integers(0, 374)),
+        st.tuples(st.text(min_size=1, max_size=8).filter(is_symbol), st.integers(0, 374)),
         st.tuples(prices, st.integers(0, 2**32 - 1)),
         min_size=1,
         max_size=12,

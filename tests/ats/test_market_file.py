@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 import os
 import signal
 import subprocess
@@ -49,6 +51,9 @@ def test_what_is_no_file_of_text_is_refused_with_what_it_is_and_the_remedy(tmp_p
         "not compressed": written(tmp_path / "day.csv.gz", text),
         "UTF-16; save": written(tmp_path / "utf16.csv", (HEADER + ROW).encode("utf-16")),
         "no text has": written(tmp_path / "utf16le.csv", (HEADER + ROW).encode("utf-16-le")),
+        "with xz; unpack": written(tmp_path / "day.csv.xz", lzma.compress(text)),
+        "with bzip2; unpack": written(tmp_path / "day.csv.bz2", bz2.compress(text)),
+        "with zstd; unpack": written(tmp_path / "day.csv.zst", b"\x28\xb5\x2f\xfd"),
         "spreadsheet": written(tmp_path / "day.xlsx", b"PK\x03\x04" + text),
     }
 

@@ -171,12 +171,40 @@ def test_a_time_of_another_form_or_another_century_is_refused(text: str) -> None
 @pytest.mark.parametrize(
     ("name", "symbol"),
     [("TCS.csv", "TCS"), ("tcs_1min_2016.csv.gz", "TCS"), ("M&M 1m.csv", "M&M"),
-     ("BAJAJ-AUTO.csv", "BAJAJ-AUTO")],
+     ("BAJAJ-AUTO.csv", "BAJAJ-AUTO"), ("TCS (1).csv", "TCS"), ("NIFTY 50_minute.csv", "NIFTY"),
+     ("NIFTY BANK_minute.csv", "BANKNIFTY"), ("NIFTY AUTO 2016.csv", "NIFTY AUTO")],
 )  # fmt: skip
 def test_a_file_without_a_column_for_the_symbol_is_of_the_one_in_its_name(
     name: str, symbol: str
 ) -> None:
     assert symbol_of(Path("folder") / name) == symbol
+
+
+@pytest.mark.parametrize("day", ["2016-08-16", "20160816"])
+def test_the_time_of_day_may_have_a_column_of_its_own(day: str) -> None:
+    bars = read_lines(["Ticker,Date,Time,O,H,L,C,V\n", f"TCS,{day},09:15,1,1,1,1,5\n"]).good
+
+    assert [bar.start.ist() for bar in bars] == [OPEN]
+
+
+def test_an_endless_line_is_refused_before_it_fills_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simulator.market.bars.MAX_LINE", 100)
+    path = tmp_path / "TCS.csv"
+    path.write_text("date,open,high,low,close,volume\n" + "9" * 100)
+
+    with pytest.raises(Misconfigured, match="line 2 is longer than any row"):
+        read_file(path)
+
+
+def test_a_file_of_endless_rows_is_refused_before_it_fills_the_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("simulator.market.bars.MOST_ROWS", 2)
+
+    with pytest.raises(Misconfigured, match="more than 2 rows: split it"):
+        read_lines([f"{HEADERS['ours']}\n", "a\n", "b\n", "c\n"])
 
 
 def test_ticks_have_the_same_freedom(tmp_path: Path) -> None:
