@@ -87,11 +87,11 @@ def command(options: BacktestOptions) -> int:
         raise Misconfigured(f"{settings.ats_rules} enables no rule: there is nothing to play")
     if options.trades:
         check_installed()
-    paths, first = _files(options, max(map(warm_up_days, computed.rule_set.rules)))
+    paths, first = files_of(options, max(map(warm_up_days, computed.rule_set.rules)))
     with Step(tell, "loading the engine") as step:
         warm_up(lambda done: step.now("compiling the engine, once", done.done, done.of))
     setup = setup_of(settings, options)
-    with _pool(options.jobs, len(paths)) as pool:
+    with pool_of(options.jobs, len(paths)) as pool:
         result = _play(options, computed, setup, paths=paths, first=first, pool=pool, tell=tell)
     made = _made(result, computed, setup, options.seed)
     _write(options, made)
@@ -121,7 +121,7 @@ def _made(result: Result, computed: Computed, setup: Setup, seed: int) -> Backte
     return Backtest(result, rests_on, rated, cold(result, computed.rule_set.rules))
 
 
-def _files(options: BacktestOptions, warm: int) -> tuple[Sequence[Path], date]:
+def files_of(options: BacktestOptions, warm: int) -> tuple[Sequence[Path], date]:
     """The files to play, oldest first, and the first day that is traded."""
     first, last = options.days or (date.min, date.max)
     if options.markets:
@@ -156,7 +156,7 @@ def _play(
     tell: Console,
 ) -> Result:
     seen, last = set[str](), (options.days or (date.min, date.max))[1]
-    with _progress(tell) as bar:
+    with progress(tell) as bar:
         task = bar.add_task("playing", total=len(paths))
 
         def markets() -> Iterator[DayMarket]:
@@ -205,7 +205,7 @@ def _write(options: BacktestOptions, made: Backtest) -> None:
 
 
 @contextmanager
-def _pool(jobs: int, files: int) -> Iterator[Executor | None]:
+def pool_of(jobs: int, files: int) -> Iterator[Executor | None]:
     """Other processes where they are worth their start. Ctrl-C ends this one, and so them."""
     if jobs < 2 or files <= FEW:
         yield None
@@ -222,7 +222,7 @@ def _leave_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _progress(console: Console) -> Progress:
+def progress(console: Console) -> Progress:
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),

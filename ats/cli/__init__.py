@@ -13,7 +13,19 @@ from typing import Annotated, Final
 import typer
 
 from ats import DISTRIBUTION
-from ats.cli import archive, backtest, data, ledger, look, recorded, rules, services, set_up, try_it
+from ats.cli import (
+    archive,
+    backtest,
+    data,
+    ledger,
+    look,
+    recorded,
+    rules,
+    services,
+    set_up,
+    sweep,
+    try_it,
+)
 from ats.cli.groups import Commands, narrowed
 from ats.runtime import exit_codes
 from schemas.errors import Misconfigured, TryLater, Unreadable
@@ -61,7 +73,7 @@ PANELS: Final[dict[str, dict[str, Callable[..., None]]]] = {
         "preflight": look.preflight,
         "charges": look.charges,
     },
-    RULES: {"backtest": backtest.backtest},
+    RULES: {"backtest": backtest.backtest, "sweep": sweep.sweep},
     SET_UP: {"show-config": set_up.show_config, "doctor": set_up.doctor},
 }
 for panel, commands in PANELS.items():

@@ -73,7 +73,7 @@ def backtest(
     chosen = frozenset(filter(None, (each.strip() for each in symbols.split(","))))
     options = BacktestOptions(
         rules=rules,
-        days=_span(days),
+        days=span(days),
         catalogue=catalogue,
         markets=tuple(market or ()),
         symbols=chosen or None,
@@ -88,7 +88,7 @@ def backtest(
     raise typer.Exit(command(options))
 
 
-def _span(text: str) -> tuple[date, date] | None:
+def span(text: str) -> tuple[date, date] | None:
     """One day, or two with `..` between.
 
     Raises:

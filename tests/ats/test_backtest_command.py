@@ -6,11 +6,9 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import orjson
 import pyarrow.parquet as pq
 import pytest
@@ -26,7 +24,7 @@ from schemas.errors import Misconfigured
 from schemas.units import Paise, UtcNs
 from streams.rules import RULES
 from streams.rules.config import one_rule
-from tests.backtest.factories import ENTERED, a_trade
+from tests.backtest.factories import ENTERED, a_trade, random_candles
 
 DAYS = ("2016-08-16", "2016-08-17")
 
@@ -34,18 +32,7 @@ DAYS = ("2016-08-16", "2016-08-17")
 @pytest.fixture(scope="module")
 def candles(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two days of two shares that walk at random."""
-    path, chance = tmp_path_factory.mktemp("market") / "candles.csv", np.random.default_rng(3)
-    rows = ["symbol,timestamp,open,high,low,close,volume"]
-    for day in DAYS:
-        for symbol, first in (("RELIANCE", 100_000), ("TCS", 250_000)):
-            course = first + 5 * np.cumsum(chance.normal(0, 30, 376).astype(int))
-            for minute, (opened, last) in enumerate(pairwise(course.tolist())):
-                low, high = min(opened, last) - 5, max(opened, last) + 5
-                told = ",".join(f"{each / 100:.2f}" for each in (opened, high, low, last))
-                at = f"{day} {9 + (15 + minute) // 60:02}:{(15 + minute) % 60:02}:00"
-                rows.append(f"{symbol},{at},{told},{1_000 + minute}")
-    path.write_text("\n".join(rows))
-    return path
+    return random_candles(tmp_path_factory.mktemp("market") / "candles.csv", DAYS)
 
 
 @pytest.fixture(autouse=True)

@@ -1,9 +1,14 @@
-"""Trades as tests need them."""
+"""Trades and market files as tests need them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 from uuid import UUID
+
+import numpy as np
 
 from backtest.trade import Ending, Trade
 from schemas.ids import DecisionId, InstrumentId, Segment
@@ -33,3 +38,19 @@ def a_trade(**given: Any) -> Trade:
         "mfe": Paise(1_000),
     }
     return Trade(**(usual | given))
+
+
+def random_candles(path: Path, days: Iterable[str]) -> Path:
+    """Days of two shares that walk at random, as a CSV of one-minute candles."""
+    chance = np.random.default_rng(3)
+    rows = ["symbol,timestamp,open,high,low,close,volume"]
+    for day in days:
+        for symbol, first in (("RELIANCE", 100_000), ("TCS", 250_000)):
+            course = first + 5 * np.cumsum(chance.normal(0, 30, 376).astype(int))
+            for minute, (opened, last) in enumerate(pairwise(course.tolist())):
+                low, high = min(opened, last) - 5, max(opened, last) + 5
+                told = ",".join(f"{each / 100:.2f}" for each in (opened, high, low, last))
+                at = f"{day} {9 + (15 + minute) // 60:02}:{(15 + minute) % 60:02}:00"
+                rows.append(f"{symbol},{at},{told},{1_000 + minute}")
+    path.write_text("\n".join(rows))
+    return path

@@ -1,0 +1,167 @@
+"""`ats sweep`: many settings of one rule on the same days; from its options to its exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+import orjson
+from pydantic import JsonValue
+from rich.console import Console
+
+from ats.backtest.command import BacktestOptions, files_of, pool_of, progress, setup_of
+from ats.backtest.named import named
+from ats.backtest.result import warm_up_days
+from ats.backtest.sweep_show import show
+from ats.demo.steps import Step
+from ats.runtime import exit_codes
+from ats.services.streams import computed_under
+from ats.settings import load
+from backtest.market import DayMarket, digest_of
+from backtest.run import days_of_files
+from backtest.setup import Setup
+from backtest.sweep.page import page
+from backtest.sweep.play import Player, candidates_of
+from backtest.sweep.results import ResultsFile
+from backtest.sweep.space import Space, space_of
+from backtest.sweep.summary import Summary, summary_of
+from backtest.sweep.walk_forward import usual_folds
+from schemas.calendar import EVERY_DAY
+from schemas.errors import Misconfigured
+from schemas.manifest import digest_of as digest_of_json
+from schemas.manifest import plain
+from streams.engine.machine import warm_up
+from streams.rules.config import RuleSet
+
+MOST_HELD: Final = 10_000_000  # prints: 1 GB; what is beyond is read again for every few points
+
+
+@dataclass(frozen=True, slots=True)
+class SweepOptions:
+    """What the command line says; see `ats sweep --help`.
+
+    Attributes:
+        backtest: Days, rules file and how orders are filled, as in `ats backtest`.
+        sets: The parameters and their values.
+        folds: Of the walk-forward; None: as many as the days allow, four at most.
+        results: The file of points.
+    """
+
+    backtest: BacktestOptions
+    sets: tuple[str, ...]
+    folds: int | None
+    results: Path
+
+
+def command(options: SweepOptions) -> int:
+    """Play every point that the file of results lacks, and say what they are worth.
+
+    Raises:
+        Misconfigured: a parameter, file, day or rule that cannot be used.
+        TryLater: another sweep writes the file of results, or the disk is full.
+    """
+    base, settings, tell = options.backtest, load(), Console(stderr=True)
+    if base.rules:
+        settings = settings.model_copy(update={"ats_rules": base.rules})
+    space, computed = space_of(options.sets), computed_under(settings, EVERY_DAY)
+    document, setup = computed.rule_set.document or {}, setup_of(settings, base)
+    warm = max(warm_up_days(each.rule) for each in candidates_of(space, document, {}) if each.rule)
+    paths, first = files_of(base, warm)
+    rests_on = _rests_on(base, setup, paths)
+    candidates = candidates_of(space, document, rests_on)
+    with Step(tell, "loading the engine") as step:
+        warm_up(lambda done: step.now("compiling the engine, once", done.done, done.of))
+    with pool_of(base.jobs, len(paths)) as pool, ResultsFile.opened(options.results) as file:
+        with progress(tell) as bar:
+            task = bar.add_task("points", total=len(candidates))
+            days = HeldDays(
+                lambda: _read(base, paths, pool),
+                lambda day: bar.update(task, description=f"points, {day}"),
+            )
+            player = Player(space.rule, days, setup, first, computed.rule_set.window, pool)
+            results = player.play(candidates, file, lambda count: bar.advance(task, count))
+        tries = file.tries
+    days_played = next(each.days for each in results if not each.refused)
+    if not days_played:
+        raise Misconfigured("the files hold none of the days of --days: nothing was traded")
+    folds = usual_folds(len(days_played)) if options.folds is None else options.folds
+    _tell(options, space, summary_of(results, folds, tries), rests_on)
+    return exit_codes.DONE
+
+
+def _read(
+    options: BacktestOptions, paths: Sequence[Path], pool: Executor | None
+) -> Iterator[DayMarket]:
+    last = (options.days or (date.min, date.max))[1]
+    for market in days_of_files(paths, options.seed, options.symbols, pool):
+        if market.session.day <= last:
+            yield market
+
+
+@dataclass(slots=True)
+class HeldDays:
+    """Days that are gone through many times: read once, as far as memory goes.
+
+    Attributes:
+        read: Reads them, oldest first.
+        tell: Hears of each day as it is given.
+    """
+
+    read: Callable[[], Iterator[DayMarket]]
+    tell: Callable[[date], None] = lambda _: None
+    most: int = MOST_HELD
+    _held: list[DayMarket] = field(default_factory=list)
+    _whole: bool = False
+
+    def __iter__(self) -> Iterator[DayMarket]:
+        for market in self._held if self._whole else self._reading():
+            self.tell(market.session.day)
+            yield market
+
+    def _reading(self) -> Iterator[DayMarket]:
+        self._held, prints = [], 0
+        for market in self.read():
+            prints += len(market.prints)
+            if prints <= self.most:
+                self._held.append(market)
+            yield market
+        self._whole = prints <= self.most
+        if not self._whole:
+            self._held = []
+
+
+def _rests_on(
+    options: BacktestOptions, setup: Setup, paths: Sequence[Path]
+) -> dict[str, JsonValue]:
+    """All that decides the result of every point: code, configuration, data."""
+    told = named((), RuleSet((), {}), setup, seed=options.seed, charged_by=None)
+    first, last = options.days or (date.min, date.max)
+    return {
+        **{name: value for name, value in told.items() if name not in {"id", "rules"}},
+        "data": [digest_of(path) for path in paths],
+        "days": [f"{first}", f"{last}"],
+        "symbols": plain(options.symbols),
+    }
+
+
+def _tell(
+    options: SweepOptions, space: Space, made: Summary, rests_on: dict[str, JsonValue]
+) -> None:
+    name = digest_of_json(rests_on)
+    if options.backtest.as_json:
+        body = {"sweep": made, "rests_on": {"id": name, **rests_on}}
+        sys.stdout.buffer.write(orjson.dumps(body, default=lambda each: each.model_dump()) + b"\n")
+    else:
+        show(Console(), made)
+    if html := options.backtest.html:
+        title = f"Sweep of {space.rule}"
+        rested = f"Data, code and configuration: {name}; points in {options.results.name}"
+        try:
+            html.write_text(page(made, space, title, rested))
+        except OSError as error:
+            raise Misconfigured(f"--html {html}: {error.strerror}") from None

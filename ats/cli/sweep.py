@@ -1,0 +1,91 @@
+"""`ats sweep`: which settings of a rule, and what the best of them is worth."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ats.cli.backtest import (
+    Catalogue,
+    Days,
+    FillsBy,
+    Jobs,
+    Latency,
+    Markets,
+    Rules,
+    Seed,
+    Symbols,
+    span,
+)
+from ats.cli.data import HERE
+from ats.cli.options import log_errors_only
+from backtest.fills import Fills
+
+Set = Annotated[
+    list[str],
+    typer.Option(
+        "--set",
+        metavar="rules.NAME.PARAMETER=VALUES",
+        help="A parameter and its values: 5..20, 5..20:5, or 5,8,13. Repeat it for each.",
+    ),
+]
+WalkForward = Annotated[
+    int | None,
+    typer.Option(
+        help="Blocks of days to judge on, each by a choice on the days before it; 0 holds nothing "
+        "out. Default: four, fewer of few days.",
+        min=0,
+        max=100,
+    ),
+]
+Results = Annotated[
+    Path, typer.Option(help="The file of points: a sweep that was ended goes on where it was.")
+]
+Html = Annotated[Path | None, typer.Option(help="Write a map of the points, one HTML page, there.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print every point, and no table.")]
+
+
+def sweep(
+    set_: Set,
+    rules: Rules = None,
+    days: Days = "",
+    catalogue: Catalogue = HERE,
+    market: Markets = None,
+    symbols: Symbols = "",
+    walk_forward: WalkForward = None,
+    results: Results = Path("sweep.jsonl"),
+    fills: FillsBy = Fills.BOOK,
+    latency: Latency = 1,
+    seed: Seed = 7,
+    jobs: Jobs = 0,
+    html: Html = None,
+    as_json: AsJson = False,
+) -> None:
+    """Backtest every combination of some parameters of one rule; out of sample first.
+
+    The points are chosen on some days and judged on the days that follow. What the best one is
+    worth is deflated by how many were tried.
+    """
+    from ats.backtest.command import BacktestOptions
+    from ats.backtest.sweep import SweepOptions, command
+
+    log_errors_only()
+    chosen = frozenset(filter(None, (each.strip() for each in symbols.split(","))))
+    options = BacktestOptions(
+        rules=rules,
+        days=span(days),
+        catalogue=catalogue,
+        markets=tuple(market or ()),
+        symbols=chosen or None,
+        fills=fills,
+        latency=latency,
+        seed=seed,
+        jobs=jobs or os.cpu_count() or 1,
+        trades=None,
+        html=html,
+        as_json=as_json,
+    )
+    raise typer.Exit(command(SweepOptions(options, tuple(set_), walk_forward, results)))

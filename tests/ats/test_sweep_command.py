@@ -1,0 +1,89 @@
+"""`ats sweep` on a small file of candles, in this process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ats.backtest.command import BacktestOptions
+from ats.backtest.sweep import HeldDays, SweepOptions, command
+from backtest.fills import Fills
+from backtest.market import DayMarket
+from backtest.sweep import play
+from schemas.errors import Misconfigured
+from simulator.market.generator import generate
+from tests.backtest.factories import random_candles
+
+DAYS = [f"2016-08-{day}" for day in (16, 17, 18, 19, 22, 23)]
+SETS = ("rules.ema_cross.fast=5,9,30", "rules.ema_cross.slow=21")
+
+
+@pytest.fixture(scope="module")
+def candles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return random_candles(tmp_path_factory.mktemp("market") / "candles.csv", DAYS)
+
+
+@pytest.fixture(autouse=True)
+def _settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # no .env of this machine
+
+
+def asked(candles: Path, **changes: Any) -> SweepOptions:
+    options = {
+        "rules": None, "days": None, "catalogue": Path("nowhere"), "markets": (candles,),
+        "symbols": None, "fills": Fills.BOOK, "latency": 1, "seed": 7, "jobs": 1, "trades": None,
+        "html": Path("map.html"), "as_json": True,
+    }  # fmt: skip
+    return SweepOptions(BacktestOptions(**{**options, **changes}), SETS, None, Path("sweep.jsonl"))
+
+
+def test_a_sweep_that_is_run_again_plays_nothing_and_says_the_same(
+    candles: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert command(asked(candles)) == 0
+    first = json.loads(capfd.readouterr().out.splitlines()[-1])
+    monkeypatch.setattr(play, "run", None)
+
+    assert command(asked(candles)) == 0
+
+    assert json.loads(capfd.readouterr().out.splitlines()[-1]) == first
+    assert [each["values"]["fast"] for each in first["sweep"]["refused"]] == [30]
+    assert len(first["sweep"]["lines"]) == first["sweep"]["tries"] == 2
+    assert first["sweep"]["out_of_sample"]["days"] == 3
+    assert first["rests_on"]["id"] in Path("map.html").read_text()
+
+
+def test_the_table_begins_with_what_was_held_out(
+    candles: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert command(asked(candles, as_json=False, html=None)) == 0
+
+    said = capfd.readouterr().out
+    assert said.index("Out of sample: chosen on the days before") < said.index("In sample: the")
+    assert "fast=5 slow=21" in said
+
+
+def test_days_that_no_file_holds_are_said(candles: Path) -> None:
+    with pytest.raises(Misconfigured, match="hold none of the days of --days"):
+        command(asked(candles, days=(date(2020, 1, 1), date(2020, 1, 2))))
+
+
+@pytest.mark.parametrize(("most", "times"), [(10**9, 1), (1, 3)])
+def test_days_are_read_once_as_far_as_memory_goes(most: int, times: int) -> None:
+    markets = [DayMarket.of(generate(5, date(2026, 11, 19) + timedelta(days=n), 1)) for n in (0, 1)]
+    read, told = list[int](), list[date]()
+
+    def reading() -> Iterator[DayMarket]:
+        read.append(1)
+        yield from markets
+
+    days = HeldDays(reading, told.append, most)
+
+    assert [list(days) for _ in range(3)] == [markets] * 3
+    assert len(read) == times
+    assert told == [each.session.day for each in markets] * 3
