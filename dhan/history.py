@@ -26,6 +26,7 @@ from schemas.history import Bar
 from schemas.market import Instrument, trading_day
 from schemas.units import NS_PER_SECOND, PAISE_PER_RUPEE, Price, Quantity, UtcNs
 
+NOTHING: Final = "DH-905"
 MOST_DAYS: Final = 90  # of intraday candles in one answer
 _DAY_NS: Final = 86_400 * NS_PER_SECOND
 _COLUMNS: Final = ("open", "high", "low", "close", "volume", "timestamp")
@@ -41,6 +42,13 @@ class DailyBar:
     low: Price
     close: Price
     volume: Quantity
+
+
+class NothingThere(TryLater):
+    """Dhan has no candles of these days, or cannot use the question: it says DH-905 of both.
+
+    Next: ask for other days; asked again, it says the same.
+    """
 
 
 class History:
@@ -75,7 +83,7 @@ class History:
 
         Raises:
             ValueError: more than Dhan's 90 days.
-            TryLater, Unreadable: as for `daily`.
+            NothingThere, TryLater, Unreadable: as for `daily`.
         """
         if until - first > MOST_DAYS * _DAY_NS:
             raise ValueError(
@@ -108,7 +116,7 @@ def _answered(result: Result, asked: str) -> Any:
         raise TryLater(f"{asked}: no answer from Dhan ({result.reason}); ask again")
     if result.status != httpx.codes.OK:
         code, message = trading_error(result.body)
-        raise TryLater(
+        raise (NothingThere if code == NOTHING else TryLater)(
             f"{asked}: Dhan answered {result.status} {code} {message}".rstrip()
             + "; check the token and the data plan, then ask again"
         )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ats.cli.groups import group
-from ats.cli.options import MaxBadRows, terminal
+from ats.cli.options import MaxBadRows, day_of, finish, terminal
 from audit.archive.installed import check_installed
 
 data = group("Recorded days in one catalogue: each bar once, checked, quick to read.")
@@ -40,6 +41,40 @@ def import_(
 
     code = run(terminal(), files, catalogue, most_bad=max_bad_rows / 100, replace=replace)
     raise typer.Exit(code)
+
+
+@data.command("fetch")
+def fetch(
+    symbols: Annotated[
+        str, typer.Option(metavar="A,B,…", help="NSE shares and indices, such as RELIANCE,NIFTY.")
+    ],
+    first: Annotated[str, typer.Option("--from", metavar="DATE", help="The first day.")],
+    last: Annotated[
+        str,
+        typer.Option("--to", metavar="DATE", help="The last day; default: the last that is over."),
+    ] = "",
+    catalogue: Catalogue = HERE,
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="Ask for what is there too, and take Dhan's bars for it."),
+    ] = False,
+) -> None:
+    """One-minute candles from Dhan's history, by the account of the market data.
+
+    Only what is missing is asked for: a fetch that was stopped is run again and goes on.
+    """
+    check_installed()
+    from ats.data.fetch_command import FetchRequest, run
+    from schemas.units import UtcNs
+
+    request = FetchRequest(
+        tuple(dict.fromkeys(each.strip().upper() for each in symbols.split(",") if each.strip())),
+        day_of(first, "--from"),
+        day_of(last, "--to"),
+        catalogue,
+        replace,
+    )
+    finish(run(terminal(), request, UtcNs(time.time_ns())))
 
 
 @data.command("list")

@@ -87,11 +87,27 @@ def take_in(
     if not bars.good:
         raise Misconfigured(no_usable_row(path.name, bars.bad))
     imported = Imported(report)
-    for day, own in sorted(_by_day(bars.good).items()):
-        tell(f"{path.name}: {day}")
+    keep(folder, bars.good, imported, replace=replace, tell=lambda day: tell(f"{path.name}: {day}"))
+    return imported
+
+
+def keep(
+    folder: Path,
+    bars: Iterable[Bar],
+    imported: Imported,
+    *,
+    replace: bool,
+    tell: Callable[[date], None] = lambda _: None,
+) -> None:
+    """Put bars into their days, each day whole or not at all; the caller holds the catalogue.
+
+    Raises:
+        Misconfigured: the catalogue cannot be read or written.
+    """
+    for day, own in sorted(_by_day(bars).items()):
+        tell(day)
         _merge(folder / f"{day}{KEPT}", own, imported, replace=replace)
         imported.days.add(day)
-    return imported
 
 
 def _by_day(bars: Iterable[Bar]) -> dict[date, list[Bar]]:

@@ -33,7 +33,7 @@ def import_(
         TryLater: another import is running.
     """
     done, failed = list[Imported](), list[str]()
-    with held(folder), _progress(console) as bar:
+    with held(folder), progress(console) as bar:
         task = bar.add_task("", total=len(files))
         for path in files:
             try:
@@ -52,14 +52,14 @@ def import_(
                 _say(console, done[-1])
             bar.advance(task)
     for each in failed:
-        _line(console, f"not imported: {each}")
+        line(console, f"not imported: {each}")
     days = set[date]().union(*(each.days for each in done))
     added, known = sum(each.added for each in done), sum(each.known for each in done)
     replaced = sum(each.replaced for each in done)
-    _line(
+    line(
         console,
         f"{folder}: {added:,} bars are new, {replaced:,} replaced, {known:,} were known, "
-        f"of {_in_days(len(days))}",
+        f"of {in_days(len(days))}",
     )
     return exit_codes.MISCONFIGURED if failed else exit_codes.DONE
 
@@ -85,7 +85,7 @@ def check(console: Console, folder: Path) -> int:
         Misconfigured: there is no day, or one cannot be read.
     """
     days = _days(folder)
-    with _progress(console) as bar:
+    with progress(console) as bar:
         task = bar.add_task("looking at days", total=len(days))
 
         def told() -> Iterator[tuple[date, Sequence[Bar]]]:
@@ -98,7 +98,7 @@ def check(console: Console, folder: Path) -> int:
         _list(console, [each for each in found if each.kind is kind])
     counts = Counter(each.kind for each in found)
     said = ", ".join(f"{count:,} × {kind}" for kind, count in counts.most_common())
-    _line(console, f"{folder}: {_in_days(len(days))}, {said or 'nothing found'}")
+    line(console, f"{folder}: {in_days(len(days))}, {said or 'nothing found'}")
     return exit_codes.DONE
 
 
@@ -111,29 +111,32 @@ def _days(folder: Path) -> list[tuple[date, Path]]:
 
 
 def _say(console: Console, imported: Imported) -> None:
-    for line in imported.report.lines():
-        _line(console, line)
+    for said in imported.report.lines():
+        line(console, said)
     name = imported.report.name
-    for line in counted(imported.contradicted, name):
-        _line(console, f"{line}; left as it was, `--replace` takes the file's")
+    for said in counted(imported.contradicted, name):
+        line(console, f"{said}; left as it was, `--replace` takes the file's")
 
 
 def _list(console: Console, found: Sequence[Finding]) -> None:
     for each in found[:MOST_SHOWN]:
-        _line(console, f"{each.day} {each.symbol:<12} {each.kind}: {each.said}")
+        line(console, f"{each.day} {each.symbol:<12} {each.kind}: {each.said}")
     if len(found) > MOST_SHOWN:
-        _line(console, f"… and {len(found) - MOST_SHOWN:,} more: {found[0].kind}")
+        line(console, f"… and {len(found) - MOST_SHOWN:,} more: {found[0].kind}")
 
 
-def _in_days(count: int) -> str:
+def in_days(count: int) -> str:
+    """A number of days for a person."""
     return f"{count:,} day{'' if count == 1 else 's'}"
 
 
-def _line(console: Console, text: str) -> None:
+def line(console: Console, text: str) -> None:
+    """Print one line, whatever characters are in it."""
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def _progress(console: Console) -> Progress:
+def progress(console: Console) -> Progress:
+    """A bar that is gone when the work is done."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     return Progress(
         *columns,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Final
@@ -88,10 +88,21 @@ def universe_of(master: masters.Master, symbols: tuple[str, ...]) -> tuple[Instr
     """
     if not symbols:
         return tuple(master.by_id.values())
+    return instruments_of(master, symbols, "ATS_UNIVERSE")
+
+
+def instruments_of(
+    master: masters.Master, symbols: Iterable[str], named_by: str
+) -> tuple[Instrument, ...]:
+    """The instruments called so; `named_by` is where a person wrote the symbols.
+
+    Raises:
+        Misconfigured: a symbol that is neither an NSE share nor an index.
+    """
     found = {symbol: _find(master, symbol) for symbol in symbols}
     if unknown := [symbol for symbol, instrument in found.items() if instrument is None]:
         raise Misconfigured(
-            "ATS_UNIVERSE names symbols that are not in today's instrument master: "
+            f"{named_by} names symbols that are not in today's instrument master: "
             f"{', '.join(unknown)}"
         )
     return tuple(instrument for instrument in found.values() if instrument is not None)
