@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from schemas.units import NS_PER_SECOND, UtcNs
 
+_LAKHS: Final = re.compile(r"(?<=\d)(?=(?:\d\d)+$)")
 _LONG: Final = 900.0  # seconds from which a span is told in minutes
 
 
 def rupees(paise: float) -> str:
     """Paise as rupees."""
-    return f"{'-' if paise < 0 else ''}₹{abs(paise) / 100:,.2f}"
+    whole, hundredths = f"{abs(paise) / 100:.2f}".split(".")
+    return f"{'-' if paise < 0 else ''}₹{grouped(int(whole))}.{hundredths}"
+
+
+def grouped(number: int) -> str:
+    """As India counts: thousands, then lakhs and crores by two digits."""
+    digits = f"{abs(number)}"
+    groups = _LAKHS.sub(",", digits[:-3]) + "," + digits[-3:] if len(digits) > 3 else digits
+    return f"{'-' if number < 0 else ''}{groups}"
 
 
 def at(moment: UtcNs) -> str:

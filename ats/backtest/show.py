@@ -12,6 +12,7 @@ from rich.table import Table
 
 from ats.backtest.figures import Part
 from ats.backtest.result import Backtest
+from audit.amounts import grouped
 from schemas.units import PAISE_PER_RUPEE, Paise
 
 ORDERED: Final = "ordered"
@@ -58,7 +59,7 @@ def _cells(part: Part) -> Sequence[str]:
 
 
 def _whole(paise: Paise) -> str:
-    return f"{round(paise / PAISE_PER_RUPEE):,}"
+    return grouped(round(paise / PAISE_PER_RUPEE))
 
 
 def remarks(made: Backtest) -> Iterator[str]:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from ats.commands.tail.entries import Entry
 from ats.commands.tail.fields import fields_of, inside, plain_type
+from audit.amounts import rupees
 from audit.shown import clean
 from schemas.cloud_events import CONTENT_TYPE, PREFIX
 from schemas.units import IST, Paise, UtcNs
@@ -98,7 +99,7 @@ def said(value: Any, annotation: Any) -> str:
 
 def _number(value: float, plain: Any) -> str:
     if isinstance(plain, type) and issubclass(plain, Paise):
-        return f"₹{value / 100:,.2f}"
+        return rupees(value)
     if plain is UtcNs:
         return _moment(UtcNs(value))
     return str(value) if isinstance(value, int) else f"{value:.6g}"
