@@ -122,6 +122,11 @@ bench-peers: $(VENV)/dev.stamp requirements/bench.lock ## install what benchmark
 bench: $(VENV)/dev.stamp ## every benchmark, as ratios in one run
 	for bench in benchmarks/[a-z]*.py; do $(BIN)/python -m benchmarks.$$(basename $$bench .py) || exit 1; done
 
+.PHONY: wheel
+wheel: $(VENV)/dev.stamp ## a wheel in dist, with the engine's machine code for this Python
+	$(BIN)/python -m tools.ship_kernels
+	$(BIN)/python -m hatchling build --target wheel --directory dist
+
 .PHONY: lock
 lock: $(BIN)/python ## resolve the lock files anew (needs uv from PyPI)
 	$(BIN)/python -m pip install --quiet uv

@@ -203,7 +203,6 @@ class _Demo:
         }
         if self._options.rules:
             day["ATS_RULES"] = str(self._options.rules.resolve())
-        await self._scout(day)
         pauses = self._pauses_of(session, users)
         await pauses.ask()
         await self._open_market(day)
@@ -284,10 +283,10 @@ class _Demo:
 
     async def _prepare(self) -> Sequence[DemoUser]:
         settings, keys = self._stack.settings(), self._stack.keys
-        await create_topics(settings.kafka(), settings.plan())
         stack, report = self._stack, platform_report(settings)
-        users = await enrol(
-            stack.supabase_url, keys.publishable, keys.secret, stack.simulator_url, report
+        _, users = await asyncio.gather(
+            create_topics(settings.kafka(), settings.plan()),
+            enrol(stack.supabase_url, keys.publishable, keys.secret, stack.simulator_url, report),
         )
         self._tally.inactive = frozenset(user.id for user in users if not user.active)
         self._tally.tokens = frozenset(user.token.encode() for user in users) | {
@@ -303,16 +302,18 @@ class _Demo:
 
     async def _open_market(self, day: dict[str, str]) -> None:
         ports = dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
-        self._supervisor = Supervisor(
-            [
-                self._stack.child(name, name, "--metrics-port", str(port), **day)
-                for name, port in ports.items()
-            ]
-        )
+        services = {
+            name: self._stack.child(name, name, "--metrics-port", str(port), **day)
+            for name, port in ports.items()
+        }
+        agents = services.pop("agents")
+        self._supervisor = Supervisor([*services.values()])
         self._tasks = [
             asyncio.create_task(self._supervisor.run(self._stopping)),
             asyncio.create_task(self._follow()),
         ]
+        await self._scout(day)  # while the others start; agents without a short list scout too
+        self._supervisor.add(agents)
         what = "starting engine, agents, order workers, books and feed gateway"
         with Step(self._console, what) as step:
             await until_at_work(

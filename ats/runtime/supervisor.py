@@ -57,6 +57,11 @@ class Supervisor:
             await asyncio.gather(*(self._look_after(service) for service in self.services))
             await asyncio.sleep(_POLL)
 
+    def add(self, child: Child) -> None:
+        """Start one more, and keep it alive too."""
+        self.services.append(Service(child))
+        self._start(self.services[-1])
+
     def _start(self, service: Service) -> None:
         service.started_at = time.monotonic()
         service.child.start()

@@ -11,7 +11,9 @@ import numba
 import numpy as np
 import numpy.typing as npt
 from llvmlite import ir
-from numba.core import types
+from numba.core import config, types
+from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
@@ -44,6 +46,40 @@ _SOURCES: Final = (
 )
 _ROOT: Final = Path(__file__).parents[2]
 STAMP: Final = sha256(b"".join((_ROOT / name).read_bytes() for name in _SOURCES)).hexdigest()
+# The machine code that a wheel brings (`make wheel`); nothing is there in a clone.
+SHIPPED: Final = Path(__file__).with_name("machine_code")
+# For any processor of the architecture: the code is the same on each and can be shipped. It was as
+# quick as code for the very processor, on one with AVX-512 (docs/streams.md).
+config.CPU_NAME, config.CPU_FEATURES = "generic", ""
+
+
+class KernelCache(FunctionCache):  # type: ignore[misc]  # numba is untyped
+    """Machine code of one kernel on disk: what the wheel brought, else what numba kept.
+
+    Numba goes by the time of the kernel's file; this goes by `STAMP`, which outlives installation.
+    """
+
+    def __init__(self, kernel: Callable[..., Any]) -> None:
+        super().__init__(kernel)
+        self._cache_file._source_stamp = STAMP  # noqa: SLF001 (numba is pinned; a test sees that this works)
+        self._shipped = self._file_in(SHIPPED)
+
+    def ship(self, folder: Path) -> None:
+        """Copy what numba kept for this kernel, target and Python into `folder`."""
+        target = cpu_target.target_context.codegen().magic_tuple()
+        kept, shipped = self._cache_file, self._file_in(folder)
+        for key in kept._load_index():  # noqa: SLF001
+            if key[1] == target:
+                shipped.save(key, kept.load(key))
+
+    def _file_in(self, folder: Path) -> Any:
+        return IndexDataCacheFile(str(folder), self._impl.filename_base, STAMP)
+
+    def _load_overload(self, sig: Any, target_context: Any) -> Any:
+        data = self._shipped.load(self._index_key(sig, target_context.codegen()))
+        if data is None:
+            return super()._load_overload(sig, target_context)
+        return self._impl.rebuild(target_context, data)
 
 
 def compiled(kernel: F) -> F:
@@ -51,8 +87,8 @@ def compiled(kernel: F) -> F:
 
     Exact IEEE arithmetic: no reordering, so results are equal on every machine.
     """
-    dispatcher = numba.njit(cache=True, nogil=True, error_model="numpy")(kernel)
-    dispatcher._cache._cache_file._source_stamp = STAMP  # noqa: SLF001 (numba is pinned; a test sees that this works)
+    dispatcher = numba.njit(nogil=True, error_model="numpy")(kernel)
+    dispatcher._cache = KernelCache(kernel)  # noqa: SLF001
     return cast(F, dispatcher)
 
 

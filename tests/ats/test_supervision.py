@@ -49,6 +49,21 @@ async def test_a_service_that_was_killed_is_started_again(tmp_path: Path) -> Non
     assert not child.running
 
 
+async def test_a_service_that_is_added_later_is_kept_alive_too(tmp_path: Path) -> None:
+    child = Child("later", SLEEPER, log=tmp_path / "log")
+    supervisor, stop = Supervisor([]), asyncio.Event()
+    running = asyncio.create_task(supervisor.run(stop))
+    supervisor.add(child)
+    first = child.pid
+
+    child.signal(signal.SIGKILL)
+    await until(lambda: child.running and child.pid != first)
+
+    stop.set()
+    await running
+    await supervisor.stop(grace=5)
+
+
 async def test_a_service_that_needs_a_person_is_not_started_again_and_its_last_words_are_kept(
     tmp_path: Path,
 ) -> None:
