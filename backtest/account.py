@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -24,7 +24,6 @@ from backtest.setup import Setup
 from backtest.signals import KnownSignal
 from backtest.trade import Ending
 from dhan.orders import NewOrder
-from dhan.super_orders import NewSuperOrder
 from executors.orders.outcomes import execution
 from executors.orders.plans import Plans
 from executors.orders.worker import new_order
@@ -38,12 +37,13 @@ from executors.store import OrderOutcome
 from schemas.ids import DhanOrderId, InstrumentId, UserId, derive
 from schemas.market import Action
 from schemas.messages import Decision, Leg, ObservedFill, OrderIntent, Outcome
-from schemas.units import NS_PER_SECOND, Paise, UtcNs
+from schemas.units import NS_PER_SECOND, UtcNs
 from simulator.matching import enums
-from simulator.matching.order import OrderRequest, OrderSnapshot
-from simulator.matching.super_orders import Exits
+from simulator.matching.order import OrderSnapshot
 from simulator.refusals import Refusal
 
+CLIENT: Final = "1"  # the account at the exchange, which has it for itself
+TOO_LATE: Final = "after_the_data"  # what became of a signal that the last prints brought
 REACTION: Final = 1  # seconds from a change to what the guardian does about it
 IMMEDIATE: Final = 3  # seconds that an immediate order may wait for a trade
 
@@ -79,12 +79,12 @@ class AccountDay:
     """One account on one day."""
 
     def __init__(self, account: str, market: DayMarket, setup: Setup) -> None:
-        self._account, self._market, self._setup = account, market, setup
+        self._market, self._setup = market, setup
         self._user = UserId(derive("backtest", account))
         self._observed, self._plans, self._rate = ObservedBook(), Plans(), OrderRate()
-        self._exchange = Exchange(market, account, setup.fills, self._hear)
+        self._exchange = Exchange(market, setup.fills, self._hear)
         self._closing = Closing(
-            account, self._user, market, setup, self._exchange, self._observed, self._plans
+            CLIENT, self._user, market, setup, self._exchange, self._observed, self._plans
         )
         self._master = DayMaster(market.instruments)
         self._events: list[tuple[int, int, Callable[[int], None]]] = []
@@ -95,19 +95,26 @@ class AccountDay:
         self._outcomes = Counter[str]()
         self._quotes_of, self._quotes = -1, dict[InstrumentId, Quote | None]()
 
-    def run(self, signals: Iterable[KnownSignal]) -> AccountResult:
-        """Trade the day on `signals`, which come in their order."""
+    def run(self, signals: Sequence[KnownSignal]) -> AccountResult:
+        """Trade the day on `signals`, which come in their order, until the last print."""
         for known in signals:
             self._later(known.second + self._setup.latency, partial(self._decide, known))
         while True:
-            due, event = self._exchange.next_second(), self._events[0][0] if self._events else None
+            due, event = self._exchange.next_second(), self._next_event()
             if due is not None and (event is None or due <= event):
                 self._exchange.step()
             elif event is not None:
                 second, _, act = heapq.heappop(self._events)
                 act(second)
             else:
-                return AccountResult(tuple(self._fills()), self._outcomes)
+                break
+        if left := len(signals) - self._outcomes.total():
+            self._outcomes[TOO_LATE] = left
+        return AccountResult(tuple(self._fills()), self._outcomes)
+
+    def _next_event(self) -> int | None:
+        second = self._events[0][0] if self._events else None
+        return None if second is None or second > self._market.seconds[-1] else second
 
     # Orders
 
@@ -148,12 +155,7 @@ class AccountDay:
     def _place(self, decision: Decision, intent: OrderIntent, second: int, *, opens: bool) -> None:
         self._plans.observe(intent)
         new = new_order(intent, opens=opens)
-        request = _request(self._account, new)
-        if isinstance(new, NewSuperOrder):
-            exits = Exits(Paise(new.exits.target), Paise(new.exits.stop_loss))
-            placed = self._exchange.place_super(request, exits, second)
-        else:
-            placed = self._exchange.place(request, second)
+        placed = self._exchange.enter(CLIENT, new, second)
         if isinstance(placed, Refusal):
             outcome = OrderOutcome(Outcome.REJECTED, placed.code.name, placed.message)
         elif placed.status is enums.Status.REJECTED:
@@ -257,18 +259,3 @@ class AccountDay:
         if leg is Leg.TARGET:
             return Ending.TARGET
         return self._closing.sent.get(number, Ending.OTHER_SIDE)
-
-
-def _request(account: str, new: NewOrder | NewSuperOrder) -> OrderRequest:
-    whole = isinstance(new, NewSuperOrder)
-    return OrderRequest(
-        client_id=account,
-        correlation_id=new.correlation_id,
-        side=new.side,
-        instrument=new.instrument,
-        product=enums.Product.INTRADAY,
-        order_type=enums.OrderType.LIMIT,
-        validity=enums.Validity.DAY if whole else enums.Validity.IOC,
-        quantity=new.quantity,
-        price=Paise(new.price),
-    )

@@ -6,7 +6,7 @@ closing order left more than it should have.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -16,8 +16,6 @@ from backtest.observed import ObservedBook
 from backtest.setup import Setup
 from backtest.trade import Ending
 from executors.orders.exits import (
-    Cancel,
-    ChangeStop,
     ExitKind,
     PlaceClose,
     PlaceStop,
@@ -28,16 +26,7 @@ from executors.orders.flatten import Market, flatten
 from executors.orders.plans import Plans, expired, stop_of
 from executors.orders.protection import protect, take_away
 from schemas.ids import InstrumentId, UserId
-from schemas.messages import Leg
-from schemas.units import Paise, UtcNs
-from simulator.matching import enums
-from simulator.matching.order import Modification, Order, OrderRequest
-
-_LEGS: Mapping[Leg, enums.Leg] = {
-    Leg.ENTRY: enums.Leg.ENTRY,
-    Leg.STOP_LOSS: enums.Leg.STOP_LOSS,
-    Leg.TARGET: enums.Leg.TARGET,
-}
+from schemas.units import UtcNs
 
 
 @dataclass(slots=True)
@@ -129,31 +118,15 @@ class Closing:
         self, steps: Iterable[Step], instrument: InstrumentId, second: int, why: Ending
     ) -> None:
         for step in steps:
-            match step:
-                case Cancel(number, leg, super_order):
-                    self.exchange.cancel(number, _LEGS[leg], second, super_order=super_order)
-                case ChangeStop(number, quantity, trigger, price):
-                    wish = Modification(
-                        quantity=quantity, price=Paise(price), trigger=Paise(trigger)
-                    )
-                    self.exchange.modify(number, wish, second)
-                case PlaceStop() | PlaceClose():
-                    placed = self.exchange.place(self._request(step, instrument), second)
-                    if isinstance(placed, Order):
-                        self.sent[placed.order_id] = why
+            placed = self.exchange.leave(
+                self.account, step, instrument, self._name(step, instrument), second
+            )
+            if placed:
+                self.sent[placed.order_id] = why
 
-    def _request(self, step: PlaceStop | PlaceClose, instrument: InstrumentId) -> OrderRequest:
-        stop = isinstance(step, PlaceStop)
-        kind, day = ExitKind.STOP if stop else ExitKind.CLOSE, self.market.session.day
-        return OrderRequest(
-            client_id=self.account,
-            correlation_id=exit_name(kind, self.user, instrument, day, next(self._attempts[kind])),
-            side=step.side,
-            instrument=instrument,
-            product=enums.Product.INTRADAY,
-            order_type=enums.OrderType.STOP_LOSS if stop else enums.OrderType.LIMIT,
-            validity=enums.Validity.DAY if stop else enums.Validity.IOC,
-            quantity=step.quantity,
-            price=Paise(step.price),
-            trigger=Paise(step.trigger) if isinstance(step, PlaceStop) else Paise(0),
-        )
+    def _name(self, step: Step, instrument: InstrumentId) -> str:
+        if not isinstance(step, PlaceStop | PlaceClose):
+            return ""
+        kind = ExitKind.STOP if isinstance(step, PlaceStop) else ExitKind.CLOSE
+        day, attempt = self.market.session.day, next(self._attempts[kind])
+        return exit_name(kind, self.user, instrument, day, attempt)

@@ -1,17 +1,22 @@
-"""The simulator's exchange for one account's day, shown only the prints that matter to it."""
+"""The simulator's exchange of one day, shown only the prints that matter to its orders."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import numpy as np
 
 from backtest.fills import Fills
 from backtest.market import DayMarket
+from dhan.orders import NewOrder
+from dhan.super_orders import NewSuperOrder
+from executors.orders.exits import Cancel, ChangeStop, PlaceClose, PlaceStop, Step
 from schemas.ids import InstrumentId
-from schemas.units import NS_PER_SECOND, Price, UtcNs
-from simulator.matching.enums import Leg
+from schemas.messages import Leg
+from schemas.units import NS_PER_SECOND, Paise, Price, UtcNs
+from simulator.matching import enums
+from simulator.matching.enums import OrderType, Product, Validity
 from simulator.matching.matcher import Matcher
 from simulator.matching.order import Modification, Order, OrderRequest, OrderSnapshot
 from simulator.matching.order_manager import OrderManager
@@ -21,21 +26,25 @@ from simulator.paper.matcher import Moment, TapeMatcher
 from simulator.paper.tape import Print
 from simulator.refusals import Refusal
 
+LEGS: Final[Mapping[Leg, enums.Leg]] = {
+    Leg.ENTRY: enums.Leg.ENTRY,
+    Leg.STOP_LOSS: enums.Leg.STOP_LOSS,
+    Leg.TARGET: enums.Leg.TARGET,
+}
 # The clock of the backtest ends what rests; margin is not asked for, as ATS uses no leverage.
 _RULES: Final = Rules(market_hours=False, margin=False)
 
 
 class Exchange:
-    """Orders of one account. Seconds are market time, UTC."""
+    """Orders of some accounts. Seconds are market time, UTC."""
 
     def __init__(
         self,
         market: DayMarket,
-        account: str,
         fills: Fills,
         on_change: Callable[[OrderSnapshot], None],
     ) -> None:
-        self._market, self._account = market, account
+        self._market = market
         self._matcher: Matcher
         self._orders = OrderManager(
             market.session.day,
@@ -80,34 +89,53 @@ class Exchange:
             self._at(second)
             self._matcher.expire(UtcNs.seconds(second), second)
 
-    # The account's side
+    # The accounts' side
 
-    def place(self, request: OrderRequest, second: int) -> Order | Refusal:
-        """Send a plain order."""
-        self._begin(request.instrument, second)
-        return self._orders.place(request, second)
-
-    def place_super(self, request: OrderRequest, exits: Exits, second: int) -> Order | Refusal:
-        """Send an entry with its stop and target."""
-        self._begin(request.instrument, second)
+    def enter(self, account: str, new: NewOrder | NewSuperOrder, second: int) -> Order | Refusal:
+        """Send what an order worker would send."""
+        self._begin(new.instrument, second)
+        whole = isinstance(new, NewSuperOrder)
+        request = OrderRequest(
+            client_id=account,
+            correlation_id=new.correlation_id,
+            side=new.side,
+            instrument=new.instrument,
+            product=Product.INTRADAY,
+            order_type=OrderType.LIMIT,
+            validity=Validity.DAY if whole else Validity.IOC,
+            quantity=new.quantity,
+            price=Paise(new.price),
+        )
+        if not isinstance(new, NewSuperOrder):
+            return self._orders.place(request, second)
+        exits = Exits(Paise(new.exits.target), Paise(new.exits.stop_loss))
         return self._super_orders.place(request, exits, second)
 
-    def modify(self, number: str, wish: Modification, second: int) -> None:
-        """Change a waiting stop; one that has ended meanwhile stays as it is."""
-        if order := self._orders.by_id(self._account, number):
-            self._begin(order.request.instrument, second)
-            self._orders.modify(self._account, number, wish, second)
+    def leave(
+        self, account: str, step: Step, instrument: InstrumentId, name: str, second: int
+    ) -> Order | None:
+        """Do what a guardian would do; returns the order where that placed one.
 
-    def cancel(self, number: str, leg: Leg, second: int, *, super_order: bool) -> None:
-        """Take away an order or a leg; one that has ended meanwhile stays as it is."""
-        if super_order:
-            self._super_orders.cancel(self._account, number, leg, second)
-        else:
-            self._orders.cancel(self._account, number, second)
+        What has ended meanwhile stays as it is.
+        """
+        self._begin(instrument, second)
+        match step:
+            case Cancel(number, leg, True):
+                self._super_orders.cancel(account, number, LEGS[leg], second)
+            case Cancel(number):
+                self._orders.cancel(account, number, second)
+            case ChangeStop(number, quantity, trigger, price):
+                wish = Modification(quantity=quantity, price=Paise(price), trigger=Paise(trigger))
+                self._orders.modify(account, number, wish, second)
+            case PlaceStop() | PlaceClose():
+                placed = self._orders.place(_exit(account, step, instrument, name), second)
+                return placed if isinstance(placed, Order) else None
+        return None
 
-    def waiting(self) -> list[Order]:
-        """The account's orders that may still trade."""
-        return self._orders.live(self._account)
+    def waiting(self) -> Iterator[Order]:
+        """Orders that may still trade."""
+        for account in self._orders.clients():
+            yield from self._orders.live(account)
 
     # Within
 
@@ -163,3 +191,21 @@ class Exchange:
             (places,) = np.nonzero((prices <= low) | (prices >= high))
             self._due[instrument] = first + int(places[0]) if len(places) else None
         return self._due[instrument]
+
+
+def _exit(
+    account: str, step: PlaceStop | PlaceClose, instrument: InstrumentId, name: str
+) -> OrderRequest:
+    stop = isinstance(step, PlaceStop)
+    return OrderRequest(
+        client_id=account,
+        correlation_id=name,
+        side=step.side,
+        instrument=instrument,
+        product=Product.INTRADAY,
+        order_type=OrderType.STOP_LOSS if stop else OrderType.LIMIT,
+        validity=Validity.DAY if stop else Validity.IOC,
+        quantity=step.quantity,
+        price=Paise(step.price),
+        trigger=Paise(step.trigger) if isinstance(step, PlaceStop) else Paise(0),
+    )

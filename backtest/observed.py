@@ -13,6 +13,7 @@ from schemas.units import Paise, UtcNs
 from simulator.matching import enums
 from simulator.matching.order import OrderSnapshot
 
+_UPDATE: Final = ObservedBy.ORDER_UPDATE
 _LEGS: Final = {
     None: Leg.ENTRY,
     enums.Leg.ENTRY: Leg.ENTRY,
@@ -35,12 +36,12 @@ class ObservedBook:
 
     def hear(self, snapshot: OrderSnapshot) -> None:
         """Take one change in."""
-        key = OrderKey(DhanOrderId(snapshot.order_id), _LEGS[snapshot.request.leg])
-        now = KnownOrder.of(_order(snapshot, key), ObservedBy.ORDER_UPDATE)
+        seen = observed_order(snapshot)
+        key, now = OrderKey(seen.dhan_order_id, seen.leg), KnownOrder.of(seen, _UPDATE)
         known = self.book.orders.get(key)
         self.book.put_order(key, known.join(now) if known else now)
         if snapshot.trade:
-            fill = _fill(snapshot)
+            fill = observed_fill(snapshot)
             self.book.put_fill(FillKey.of(fill), fill)
         instrument = snapshot.request.instrument
         self._filled.pop(instrument, None)
@@ -61,12 +62,13 @@ class ObservedBook:
         return self._filled[instrument]
 
 
-def _order(snapshot: OrderSnapshot, key: OrderKey) -> ObservedOrder:
+def observed_order(snapshot: OrderSnapshot) -> ObservedOrder:
+    """An order or a leg as the broker tells of one change."""
     request = snapshot.request
     parent = snapshot.parent_id or (snapshot.order_id if request.leg else "")
     return ObservedOrder(
-        dhan_order_id=key.dhan_order_id,
-        leg=key.leg,
+        dhan_order_id=DhanOrderId(snapshot.order_id),
+        leg=_LEGS[request.leg],
         dhan_correlation_id=request.correlation_id,
         instrument=request.instrument,
         side=request.side,
@@ -85,7 +87,8 @@ def _order(snapshot: OrderSnapshot, key: OrderKey) -> ObservedOrder:
     )
 
 
-def _fill(snapshot: OrderSnapshot) -> ObservedFill:
+def observed_fill(snapshot: OrderSnapshot) -> ObservedFill:
+    """The trade that a change is about."""
     trade, request = snapshot.trade, snapshot.request
     assert trade is not None, "asked for fills only"
     return ObservedFill(

@@ -18,6 +18,7 @@ class Ending(StrEnum):
     STOP = "stop"
     OTHER_SIDE = "an order of the other side"
     SQUARE_OFF = "square-off"
+    HALT = "halt"
     CLOSE = "the end of the data"
 
 

@@ -73,7 +73,7 @@ def _closed(
     tape = market.tapes[instrument]
     fill = ObservedFill(
         trade_id="end",
-        dhan_order_id=DhanOrderId("end"),
+        dhan_order_id=DhanOrderId(f"end {instrument}"),
         instrument=instrument,
         side=Side.SELL if net > 0 else Side.BUY,
         product=own[0].fill.product,

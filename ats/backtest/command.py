@@ -122,7 +122,11 @@ def _made(result: Result, computed: Computed, setup: Setup, seed: int) -> Backte
 
 
 def files_of(options: BacktestOptions, warm: int) -> tuple[Sequence[Path], date]:
-    """The files to play, oldest first, and the first day that is traded."""
+    """The files to play, oldest first, with `warm` days before; and the first that is traded.
+
+    Raises:
+        Misconfigured: there are none.
+    """
     first, last = options.days or (date.min, date.max)
     if options.markets:
         for path in options.markets:

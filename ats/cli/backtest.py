@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import os
 from datetime import date
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ats.cli.data import HERE
-from ats.cli.options import day_of, log_errors_only
+from ats.cli.options import Archived, day_of, finish, log_errors_only
 from backtest.fills import Fills
 from schemas.errors import Misconfigured
+
+
+class Deciding(StrEnum):
+    """Who makes decisions of signals."""
+
+    NONE = "none"
+    RECORDED = "recorded"
+
 
 Rules = Annotated[
     Path | None, typer.Option(help="Rules file (TOML); default is what ATS_RULES names.")
@@ -43,6 +52,17 @@ Seed = Annotated[
     int, typer.Option(help="Decides at which seconds of its minute a bar is played.", min=0)
 ]
 Jobs = Annotated[int, typer.Option(help="Processes at once; default: one a processor.", min=0)]
+Agents = Annotated[
+    Deciding,
+    typer.Option(
+        help="none: each signal is followed. recorded: the decisions of a recorded day go to the "
+        "market again, and what comes of them is held against the record."
+    ),
+]
+Demo = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Of --agents recorded: what `ats demo --keep DIR` left."),
+]
 Trades = Annotated[Path | None, typer.Option(help="Write each trade into this Parquet file.")]
 Html = Annotated[Path | None, typer.Option(help="Write the tear sheet, one HTML page, there.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print figures in paise, and no table.")]
@@ -54,6 +74,9 @@ def backtest(
     catalogue: Catalogue = HERE,
     market: Markets = None,
     symbols: Symbols = "",
+    agents: Agents = Deciding.NONE,
+    demo: Demo = None,
+    archive: Archived = None,
     fills: FillsBy = Fills.BOOK,
     latency: Latency = 1,
     seed: Seed = 7,
@@ -85,7 +108,13 @@ def backtest(
         html=html,
         as_json=as_json,
     )
-    raise typer.Exit(command(options))
+    if agents is Deciding.NONE:
+        raise typer.Exit(command(options))
+    from ats.backtest.recorded import run_recorded
+
+    if html or trades or as_json or chosen:
+        raise Misconfigured("--html, --trades, --json and --symbols go with --agents none only")
+    finish(run_recorded(options, demo, archive))
 
 
 def span(text: str) -> tuple[date, date] | None:

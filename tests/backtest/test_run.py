@@ -21,7 +21,7 @@ from executors.charges.book import billed
 from executors.charges.rates import shipped_rates
 from schemas.errors import Misconfigured
 from schemas.market import Side
-from schemas.units import UtcNs
+from schemas.units import NS_PER_SECOND, UtcNs
 from simulator.market.generator import generate
 from simulator.matching.matcher import Matcher
 from simulator.paper.matcher import TapeMatcher
@@ -89,6 +89,19 @@ def test_everything_is_closed_by_the_square_off_and_nothing_entered_after_it(
     assert Ending.SQUARE_OFF in {each.ending for each in result.trades}
     assert Ending.CLOSE not in {each.ending for each in result.trades}
     assert all(each.left_at < closes[each.day] - UtcNs.minutes(20) for each in result.trades)
+
+
+def test_what_is_open_when_the_data_ends_is_closed_at_the_last_price(
+    markets: list[DayMarket],
+) -> None:
+    noon = markets[0].session.open // NS_PER_SECOND + 3 * 3_600
+    cut = replace(markets[0], prints=markets[0].prints[markets[0].prints["second"] < noon])
+
+    ended = [each for each in played([cut]).trades if each.ending is Ending.CLOSE]
+
+    assert len({each.instrument for each in ended}) > 1
+    for each in ended:
+        assert each.exit_price == cut.tapes[each.instrument].prices[-1]
 
 
 def test_charges_of_a_day_add_up_to_its_bill(markets: list[DayMarket]) -> None:

@@ -1,0 +1,80 @@
+"""A recorded day comes out again: trades, prices, times and charges."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+import pytest
+from rich.console import Console
+
+from ats.backtest.recorded import show
+from backtest.fills import Fills
+from backtest.market import DayMarket
+from backtest.recorded import RecordedDay, replay
+from backtest.signals import SignalSource
+from backtest.trade import Ending
+from executors.charges.rates import shipped_rates
+from schemas.units import Price
+from simulator.market.generator import generate
+from streams.engine.config import EngineConfig
+from streams.rules import RULES
+from tests.backtest.recorded_story import USERS, written_down
+
+DAY = date(2026, 11, 19)
+SIGNALS = 24
+
+
+@pytest.fixture(scope="module")
+def market() -> DayMarket:
+    return DayMarket.of(generate(5, DAY, 3))
+
+
+@pytest.fixture(scope="module")
+def recorded(market: DayMarket) -> RecordedDay:
+    signals = SignalSource(RULES, EngineConfig()).play(market)
+    return written_down(market, signals[:SIGNALS])
+
+
+def test_two_accounts_that_shared_a_market_have_the_trades_that_were_recorded(
+    market: DayMarket, recorded: RecordedDay
+) -> None:
+    users = replay(recorded, market, Fills.BOOK, shipped_rates())
+
+    assert [each.user for each in users] == list(USERS)
+    assert all(each.equal for each in users)
+    assert {Ending.SQUARE_OFF, Ending.STOP} <= {
+        trade.ending for each in users for trade in each.replayed
+    }
+    assert users[0].replayed != users[1].replayed  # who comes second finds less
+
+
+def test_a_fill_that_was_recorded_otherwise_is_named(
+    market: DayMarket, recorded: RecordedDay
+) -> None:
+    first = recorded.trades[0]
+    dearer = first.fill.model_copy(update={"price": Price(first.fill.price + 5)})
+    spoiled = replace(
+        recorded, trades=[first.model_copy(update={"fill": dearer}), *recorded.trades[1:]]
+    )
+
+    users = replay(spoiled, market, Fills.BOOK, shipped_rates())
+
+    (said,) = (each.missing for each in users if each.missing)
+    assert dearer.instrument in {each.instrument for each in said}
+    assert show(Console(quiet=True), DAY, users) == 1
+
+
+def test_an_order_on_its_way_meets_the_market_it_arrives_at(
+    market: DayMarket, recorded: RecordedDay
+) -> None:
+    hasty = [
+        each.model_copy(update={"order": each.order.model_copy(update={"updated_at": early})})
+        if each.order and not each.order.filled and (early := each.order.updated_at - 120 * 10**9)
+        else each
+        for each in recorded.events
+    ]
+
+    users = replay(replace(recorded, events=hasty), market, Fills.BOOK, shipped_rates())
+
+    assert not all(each.equal for each in users)
