@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from backtest.account import AccountDay
+from backtest.honesty.lookahead import Tape
 from backtest.market import SEED, DayMarket, markets_of
 from backtest.setup import Setup
 from backtest.signals import KnownSignal, SignalSource
@@ -77,17 +78,19 @@ def run(
     first: date = date.min,
     pool: Executor | None = None,
     rates: Rates | None = None,
+    tapes: Sequence[Tape] = (),
     tell: Progress = lambda _: None,
 ) -> Result:
     """Trade the signals of `rules` on `markets`, each rule in an account of its own.
 
     Days come oldest first; those before `first` only warm up. The engine keeps its memory over
-    night. The same arguments give the same result, with or without a `pool`.
+    night. The same arguments give the same result, with or without a `pool`. `tapes` hear what
+    those of `rules` are asked that listen for them.
 
     Raises:
         Misconfigured: a day is not after the one before, or a rule needs what `config` lacks.
     """
-    source, told, days = SignalSource(rules, config), _Told(), list[DayPlayed]()
+    source, told, days = SignalSource(rules, config, tapes), _Told(), list[DayPlayed]()
     outcomes: dict[str, Counter[str]] = {rule.name: Counter() for rule in rules}
     waiting: list[Future[_Told]] = []
     trade = partial(trade_day, setup=setup or Setup(), rates=rates or shipped_rates())

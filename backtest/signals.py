@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
+from backtest.honesty.lookahead import Tape
 from backtest.market import DayMarket
 from schemas.codec import decode
 from schemas.messages import Signal
@@ -29,7 +30,11 @@ class KnownSignal(NamedTuple):
 class SignalSource:
     """One engine that keeps its memory over night, as live."""
 
-    def __init__(self, rules: tuple[Rule, ...], config: EngineConfig) -> None:
+    def __init__(
+        self, rules: tuple[Rule, ...], config: EngineConfig, tapes: Sequence[Tape] = ()
+    ) -> None:
+        """`tapes` hear what rules of theirs among `rules` are asked."""
+        self._tapes = tapes
         self._engine = Engine(config, rules)
         self._writer = Writer(self._engine)
 
@@ -48,7 +53,10 @@ class SignalSource:
         return [KnownSignal(signal, second) for signal, second in timed if second is not None]
 
     def _said(self, batch: Batch) -> Iterator[Signal]:
-        for output in self._writer.outputs(*self._engine.process(batch)):
+        closed, hits = self._engine.process(batch)
+        for tape in self._tapes:
+            tape.note(self._engine, closed)
+        for output in self._writer.outputs(closed, hits):
             if output.topic is not SIGNALS:  # they come first, and the rest is made when asked for
                 return
             yield decode(Signal, output.value)

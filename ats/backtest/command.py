@@ -32,12 +32,15 @@ from ats.services.streams import Computed, computed_under
 from ats.settings import Settings, load
 from audit.archive.installed import check_installed
 from backtest.fills import Fills
+from backtest.honesty.lookahead import Tape, refuse_lookahead
+from backtest.honesty.other_days import MinuteCloses
 from backtest.market import DayMarket
 from backtest.run import Result, days_of_files, run
 from backtest.setup import Setup
 from executors.charges.rates import shipped_rates
 from schemas.calendar import EVERY_DAY
 from schemas.errors import Misconfigured
+from schemas.ids import InstrumentId
 from simulator.market import columnar
 from simulator.market.bars import KEPT
 from streams.engine.machine import warm_up
@@ -91,9 +94,11 @@ def command(options: BacktestOptions) -> int:
     with Step(tell, "loading the engine") as step:
         warm_up(lambda done: step.now("compiling the engine, once", done.done, done.of))
     setup = setup_of(settings, options)
+    closes = MinuteCloses()
     with pool_of(options.jobs, len(paths)) as pool:
-        result = _play(options, computed, setup, paths=paths, first=first, pool=pool, tell=tell)
-    made = _made(result, computed, setup, options.seed)
+        result = _play(options, computed, setup, closes, paths=paths, first=first, pool=pool,
+                       tell=tell)  # fmt: skip
+    made = _made(result, computed, setup, closes, options.seed)
     _write(options, made)
     if options.as_json:
         sys.stdout.write(made.as_json() + "\n")
@@ -115,10 +120,12 @@ def setup_of(settings: Settings, options: BacktestOptions) -> Setup:
     )
 
 
-def _made(result: Result, computed: Computed, setup: Setup, seed: int) -> Backtest:
+def _made(
+    result: Result, computed: Computed, setup: Setup, closes: MinuteCloses, seed: int
+) -> Backtest:
     rated = charged_by(result, shipped_rates())
     rests_on = named(result.days, computed.rule_set, setup, seed=seed, charged_by=rated)
-    return Backtest(result, rests_on, rated, cold(result, computed.rule_set.rules))
+    return Backtest(result, rests_on, rated, cold(result, computed.rule_set.rules), closes)
 
 
 def files_of(options: BacktestOptions, warm: int) -> tuple[Sequence[Path], date]:
@@ -153,33 +160,41 @@ def _play(
     options: BacktestOptions,
     computed: Computed,
     setup: Setup,
+    closes: MinuteCloses,
     *,
     paths: Sequence[Path],
     first: date,
     pool: Executor | None,
     tell: Console,
 ) -> Result:
-    seen, last = set[str](), (options.days or (date.min, date.max))[1]
+    symbols: dict[InstrumentId, str] = {}
+    tapes, last = (
+        list(map(Tape, computed.rule_set.rules)),
+        (options.days or (date.min, date.max))[1],
+    )
     with progress(tell) as bar:
         task = bar.add_task("playing", total=len(paths))
 
         def markets() -> Iterator[DayMarket]:
             for market in days_of_files(paths, options.seed, options.symbols, pool):
                 if market.session.day <= last:
-                    seen.update(each.instrument.symbol for each in market.listings)
+                    symbols.update({each.id: each.instrument.symbol for each in market.listings})
+                    closes.take(market)
                     bar.update(task, description=f"{market.session.day}")
                     yield market
                 bar.advance(task)
 
         result = run(
             markets(),
-            computed.rule_set.rules,
+            tuple(tape.listening for tape in tapes),
             computed.config,
             setup,
             first=first,
             pool=pool,
+            tapes=tapes,
         )
-    _check_symbols(options.symbols, seen, paths)
+    refuse_lookahead(tapes, symbols)
+    _check_symbols(options.symbols, set(symbols.values()), paths)
     if not any(not each.warm_up for each in result.days):
         raise Misconfigured(f"the files hold no day from {first} to {last}")
     return result

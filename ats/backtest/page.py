@@ -8,6 +8,7 @@ from typing import Final
 
 import orjson
 
+from ats.backtest import trust
 from ats.backtest.drawing import MOST_DOTS, drawdown, equity, excursions
 from ats.backtest.figures import Part, course_of, in_order
 from ats.backtest.result import Backtest
@@ -44,6 +45,7 @@ def page(made: Backtest) -> str:
         f"<h2>Results, one trade after another</h2>{equity(course)}\n"
         f"<h2>Drawdown</h2>{drawdown(course)}\n"
         f"{''.join(_parts(_HEADINGS[name], name, made.by[name]) for name in _HEADINGS)}"
+        f"<h2>Can it be chance?</h2>{trust.section(made.evidence)}\n"
         f"<h2>Behind and ahead</h2>{_dots(made)}\n"
         f"<h2>Trades</h2>{_trades(made.result.trades)}\n"
         f"<h2>What this rests on</h2><pre>{escape(_named(made))}</pre>\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from math import ceil
@@ -13,6 +13,8 @@ import orjson
 from pydantic import JsonValue
 
 from ats.backtest.figures import BY, Part, part_of, parts_of
+from backtest.honesty.evidence import Evidence, evidence_by_rule
+from backtest.honesty.other_days import MinuteCloses
 from backtest.run import DayPlayed, Result
 from backtest.trades import rates_day
 from executors.charges.rates import Rates
@@ -33,12 +35,14 @@ class Backtest:
         named: Data, code and configuration (`ats.backtest.named`).
         charged_by: The day whose rates were taken for days of which none are known.
         cold: Of each rule that never spoke, why.
+        closes: Prices of each minute, for what the trades would have made on other days.
     """
 
     result: Result
     named: Mapping[str, JsonValue]
     charged_by: date | None
     cold: Sequence[str]
+    closes: MinuteCloses = field(default_factory=MinuteCloses)
 
     @property
     def id(self) -> str:
@@ -63,11 +67,18 @@ class Backtest:
             name: parts_of(self.result.trades, key, rules.get(name, ())) for name, key in BY.items()
         }
 
+    @cached_property
+    def evidence(self) -> Mapping[str, Evidence]:
+        """How far the figures of each rule can be trusted."""
+        days = [each.day for each in self.days]
+        return evidence_by_rule(self.result.trades, list(self.result.outcomes), days, self.closes)
+
     def as_json(self) -> str:
         """Figures in paise, outcomes of signals, and what the result rests on."""
         body: dict[str, Any] = {
             "total": self.total,
             **{f"by_{name}": parts for name, parts in self.by.items()},
+            "evidence": self.evidence,
             "outcomes": {name: dict(counts) for name, counts in self.result.outcomes.items()},
             "remarks": list(self.cold),
             "rests_on": self.named,

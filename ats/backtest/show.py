@@ -10,6 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from ats.backtest import trust
 from ats.backtest.figures import Part
 from ats.backtest.result import Backtest
 from audit.amounts import grouped
@@ -22,6 +23,7 @@ _HEAD: Final = ("trades", "right", "gross", "charges", "net", "factor", "drawdow
 def show(console: Console, made: Backtest) -> None:
     """Print the table by rule, and what a reader must know of it."""
     console.print(table(made.by["rule"], made.total))
+    console.print(trust.table(made.evidence))
     for line in remarks(made):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 

@@ -18,7 +18,7 @@ from rich.progress import Progress
 
 from ats.commands.market_file import look_at
 from ats.commands.rules_list import in_bars
-from backtest.honesty.lookahead import Tape, find_lookahead
+from backtest.honesty.lookahead import Tape, refuse_lookahead
 from schemas.binary import Rows
 from schemas.calendar import EVERY_DAY
 from schemas.errors import Misconfigured
@@ -119,8 +119,7 @@ def run(console: Console, trial: Trial) -> None:
         )
         play(tape, days, tally)
     _print(console, trial.limit, rule, tally)
-    if finding := find_lookahead(tape, tally.symbols):
-        raise Misconfigured(str(finding))
+    refuse_lookahead([tape], tally.symbols)
     console.print("Without the bars that came after, it says the same.", highlight=False)
 
 

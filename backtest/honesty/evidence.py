@@ -13,6 +13,7 @@ import numpy.typing as npt
 from audit.scorecard.intervals import Estimate
 from backtest.honesty.bootstrap import mean_interval, profit_factor_interval
 from backtest.honesty.costs import Sum
+from backtest.honesty.other_days import MinuteCloses
 from backtest.honesty.permutation import Chance, by_signs
 from backtest.honesty.sharpe import Sharpe, deflated, sharpe_of
 from backtest.trade import Trade
@@ -45,6 +46,7 @@ class Evidence:
         mean: Basis points a trade of its entry value, after charges.
         profit_factor: Gains by losses, after charges.
         sides: Whether the sides are better than a coin's.
+        knew_days: Whether the same trades on other days do worse; None without prices.
         sharpe: Of the days, those without a trade included; not annualised.
         deflated: How sure one may be of an edge after that many tries; None without a Sharpe ratio.
     """
@@ -55,6 +57,7 @@ class Evidence:
     mean: Estimate
     profit_factor: Estimate
     sides: Chance
+    knew_days: Chance | None
     sharpe: Sharpe | None
     deflated: float | None
     tries: int
@@ -67,7 +70,11 @@ class Evidence:
 
 
 def evidence_of(
-    trades: Sequence[Trade], days: Sequence[date], tries: Tries | None = None, seed: int = SEED
+    trades: Sequence[Trade],
+    days: Sequence[date],
+    tries: Tries | None = None,
+    closes: MinuteCloses | None = None,
+    seed: int = SEED,
 ) -> Evidence:
     """`days` are all that were played: one without a trade is a result too."""
     tries = tries or Tries()
@@ -89,11 +96,28 @@ def evidence_of(
         mean=mean_interval(net / value * _BASIS_POINTS, run, seed),
         profit_factor=profit_factor_interval(net, run, seed),
         sides=by_signs(gross, of_day, seed),
+        knew_days=closes.chance(ordered, seed) if closes else None,
         sharpe=sharpe,
         deflated=deflated(sharpe, tries.ratios, tries.count) if sharpe else None,
         tries=tries.count,
         seed=seed,
     )
+
+
+def evidence_by_rule(
+    trades: Sequence[Trade],
+    rules: Sequence[str],
+    days: Sequence[date],
+    closes: MinuteCloses | None = None,
+) -> dict[str, Evidence]:
+    """Of each of `rules`; all that were played are tries, since the best will be looked at."""
+    own = {rule: [each for each in trades if each.rule == rule] for rule in rules}
+    sharpes = [
+        sharpe_of(by_day([each.day for each in some], np.array([each.net for each in some]), days))
+        for some in own.values()
+    ]
+    tries = Tries(len(rules), tuple(each.ratio for each in sharpes if each))
+    return {rule: evidence_of(some, days, tries, closes) for rule, some in own.items()}
 
 
 def by_day(of_day: Sequence[date], results: Floats, days: Sequence[date]) -> Floats:

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from schemas.calendar import EVERY_DAY
+from schemas.errors import Misconfigured
 from schemas.ids import InstrumentId
 from schemas.ticks import Batch
 from schemas.units import UtcNs
@@ -33,6 +34,7 @@ from streams.rules import Columns, Directions, Rule
 
 CUTS: Final = 16  # moments of each instrument at which its future is cut off
 ALONE: Final = 100  # bars of each instrument that are asked about alone, and as many it fired on
+MOST_BARS: Final = 100_000  # that a tape keeps, the first ones: 5 MB for six columns
 MOST_INSTRUMENTS: Final = 10  # a rule does not know which instrument it looks at
 
 Values = npt.NDArray[np.float64]
@@ -86,6 +88,8 @@ class Finding:
 class Tape:
     """What the engine asked one rule, and what it answered, in the order of closing.
 
+    It keeps `MOST_BARS` and then hears no more, so a year of days costs no more than a week.
+
     Attributes:
         values: Shape (bars, needs), a piece for each call.
     """
@@ -94,6 +98,7 @@ class Tape:
     values: list[Values] = field(default_factory=list)
     said: list[Directions] = field(default_factory=list)
     bars: list[tuple[InstrumentId, UtcNs]] = field(default_factory=list)
+    _last: tuple[Values, Directions] | None = None
 
     @property
     def listening(self) -> Rule:
@@ -102,14 +107,19 @@ class Tape:
         def evaluate(bars: Columns) -> Directions:
             columns = [bars[name].astype(float) for name in self.rule.needs]
             said = self.rule.function(bars)
-            self.values.append(np.stack(columns, axis=1))
-            self.said.append(said)
+            self._last = np.stack(columns, axis=1), said
             return said
 
         return replace(self.rule, function=evaluate)
 
     def note(self, engine: Engine, closed: ClosedBars) -> None:
-        """Which bars the last call was about: those of `closed` that the rule is asked about."""
+        """Keep the last call, if there was one: it was about the bars of `closed`."""
+        if self._last is None or len(self.bars) >= MOST_BARS:
+            return
+        values, said = self._last
+        self.values.append(values)
+        self.said.append(said)
+        self._last = None
         place = engine.config.timeframes.index(self.rule.timeframe)
         for number, end in closed.facts[closed.facts[:, TIMEFRAME] == place][
             :, [INSTRUMENT, END]
@@ -163,6 +173,13 @@ def find_lookahead(tape: Tape, symbols: Mapping[InstrumentId, str]) -> Finding |
     """
     checks = (_over_the_array(series) for series in _series(tape, symbols))
     return next((finding for finding in checks if finding), None)
+
+
+def refuse_lookahead(tapes: Iterable[Tape], symbols: Mapping[InstrumentId, str]) -> None:
+    """Raise Misconfigured where a rule looks ahead, at other bars, or at what it remembers."""
+    for tape in tapes:
+        if finding := find_lookahead(tape, symbols):
+            raise Misconfigured(str(finding))
 
 
 def _series(tape: Tape, symbols: Mapping[InstrumentId, str]) -> Iterator[_Series]:

@@ -49,31 +49,21 @@ def by_signs(results: Floats, groups: Sequence[Hashable], seed: int, tried: int 
     return _among(float(results.sum()), signs @ totals, len(totals))
 
 
-def by_entry_times(
-    moves: Sequence[Floats],
-    entered: Sequence[int],
-    groups: Sequence[Hashable],
-    seed: int,
-    *,
-    tried: int = TRIED,
-) -> Chance:
-    """Are the moments right? All entries of a day move round its session by the same random time.
+def by_days(on_days: Floats, seed: int, *, tried: int = TRIED) -> Chance:
+    """Did they know the day? The trades of each day are held against the prices of another one.
 
-    Side, instrument, day and time held stay; so a rule that only rides the day's own drift does no
-    better than chance here. Moving a day's entries together keeps trades together that came
-    together.
-    `moves` has for each trade the result before charges of each bar at which it might have begun
-    and still ended in the session; `entered` is the place of the bar at which it did.
+    `on_days` has a row for the trades of each day, and in it what they make before charges on the
+    prices of each day, at the same minutes; its diagonal is what they made. Shares, sides, minutes
+    and time held stay, so a rule that rides a market which rises every day does no better than
+    chance here. Other minutes of the same day would not do: a side follows from what the price did
+    before, so earlier minutes know it.
+    Source: Good (2005), Permutation, Parametric and Bootstrap Tests of Hypotheses, chapter 3.
     """
-    places = {group: place for place, group in enumerate(dict.fromkeys(groups))}
-    random = np.random.default_rng(seed)
-    shifts = random.random((tried, len(places)))
-    chance = np.zeros(tried)
-    for all_, at, group in zip(moves, entered, groups, strict=True):
-        shifted = at + (shifts[:, places[group]] * len(all_)).astype(np.int64)
-        chance += all_[shifted % len(all_)]
-    observed = sum(float(all_[at]) for all_, at in zip(moves, entered, strict=True))
-    return _among(observed, chance, len(places))
+    count = len(on_days)
+    others = np.random.default_rng(seed).permuted(np.tile(np.arange(count), (tried, 1)), axis=1)
+    chance = on_days[np.arange(count), others].sum(axis=1)
+    traded = int(np.count_nonzero(on_days.any(axis=1)))
+    return _among(float(np.trace(on_days)), chance, traded)
 
 
 def _totals(results: Floats, groups: Sequence[Hashable]) -> Floats:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from pydantic import JsonValue
 
+from backtest.honesty.lookahead import Tape, refuse_lookahead
 from backtest.market import DayMarket
 from backtest.run import run
 from backtest.setup import Setup
@@ -121,7 +122,7 @@ class Player:
         `tell` hears how many points more are done.
 
         Raises:
-            Misconfigured: a day cannot be played.
+            Misconfigured: a day cannot be played, or the rule looks ahead.
             TryLater: the file takes no more.
         """
         missing = [each for each in candidates if each.key not in file.known]
@@ -142,7 +143,12 @@ class Player:
         )
         config = EngineConfig.needed_by(rules, self.setup.calendar)
         config = replace(config, talib_window=self.talib_window)
-        result = run(self.markets, rules, config, self.setup, first=self.first, pool=self.pool)
+        # the points are one function with other numbers: one of them answers for all
+        tape = Tape(replace(rules[0], name=self.rule))
+        heard = (replace(tape.listening, name=rules[0].name), *rules[1:])
+        result = run(self.markets, heard, config, self.setup, first=self.first, pool=self.pool,
+                     tapes=[tape])  # fmt: skip
+        refuse_lookahead([tape], {})
         days = [each.day for each in result.days if not each.warm_up]
         own: dict[str, list[Trade]] = defaultdict(list)
         for trade in result.trades:

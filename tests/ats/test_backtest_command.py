@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 import pyarrow.parquet as pq
 import pytest
@@ -18,11 +19,15 @@ from ats.backtest.figures import BY, part_of, parts_of
 from ats.backtest.page import page
 from ats.backtest.result import Backtest, warm_up_days
 from ats.cli.backtest import backtest
+from ats.services.streams import computed_under
+from ats.settings import load
 from backtest.fills import Fills
 from backtest.run import DayPlayed, Result
+from schemas.calendar import EVERY_DAY
 from schemas.errors import Misconfigured
+from schemas.market import Timeframe
 from schemas.units import Paise, UtcNs
-from streams.rules import RULES
+from streams.rules import RULES, Columns, Directions, Rule, directions
 from streams.rules.config import one_rule
 from tests.backtest.factories import ENTERED, a_trade, random_candles
 
@@ -168,3 +173,38 @@ def test_a_name_from_outside_is_text_on_the_page() -> None:
 def test_a_rule_on_long_bars_asks_for_the_days_that_it_warms_up_on() -> None:
     assert warm_up_days(one_rule(None, "golden_cross", {})) == 51
     assert warm_up_days(one_rule(None, "rsi_reversal", {})) == 1
+
+
+def test_a_rule_that_looks_ahead_ends_it_and_is_named_with_its_column_and_bar(
+    candles: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def next_bar(bars: Columns) -> Directions:
+        later = np.roll(bars["close"], -1) > bars["close"]
+        return directions(bullish=later, bearish=~later)
+
+    rule = Rule("mine", Timeframe.M1, next_bar, ("close",))
+    before = computed_under(load(), EVERY_DAY)
+    computed = before._replace(rule_set=replace(before.rule_set, rules=(rule,)))
+    monkeypatch.setattr("ats.backtest.command.computed_under", lambda *_: computed)
+
+    with pytest.raises(
+        Misconfigured, match=r"rule mine@1m looks ahead through 'close': .* (TCS|RELIANCE) at 2016"
+    ):
+        command(asked(candles))
+
+
+def test_how_far_it_can_be_trusted_stands_in_the_table_the_json_and_the_page(
+    told: Callable[..., dict[str, Any]],
+    candles: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    html = tmp_path / "sheet.html"
+    found = told(html=html)["evidence"]["ema_cross"]
+
+    assert command(asked(candles, as_json=False)) == 0
+
+    assert found["trades"] == found["profit_factor"]["count"] == 5
+    assert found["tries"] == found["knew_days"]["groups"] == 2
+    assert "Can it be chance?" in capsys.readouterr().out
+    assert "As costs grow</h2>" in html.read_text()

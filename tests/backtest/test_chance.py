@@ -16,7 +16,7 @@ from backtest.honesty.bootstrap import (
     stationary_places,
 )
 from backtest.honesty.costs import Sum
-from backtest.honesty.permutation import MIN_GROUPS, by_entry_times, by_signs
+from backtest.honesty.permutation import MIN_GROUPS, by_days, by_signs
 from backtest.honesty.sharpe import (
     Sharpe,
     best_by_chance,
@@ -146,23 +146,26 @@ def p_values_by_signs() -> Iterator[float | None]:
         yield by_signs(sides * moves[days, places], days.tolist(), seed, tried=TRIED).p_value
 
 
-def p_values_by_entry_times() -> Iterator[float | None]:
+def p_values_by_days() -> Iterator[float | None]:
+    """The side follows from what the price did before on the day, as a breakout's does."""
     closes = market()
-    moves, days = closes[:, HELD:] - closes[:, :-HELD], np.repeat(np.arange(DAYS), A_DAY)
     for seed in range(SEEDS):
-        places, _ = trades_of(np.random.default_rng(seed), moves)
-        # every trade of a day moves by the same time, so one a day is the whole of the chance
-        chosen = range(0, DAYS * A_DAY, A_DAY)
-        yield by_entry_times(
-            [moves[days[n]] for n in chosen],
-            [int(places[n]) for n in chosen],
-            [int(days[n]) for n in chosen],
-            seed,
-            tried=TRIED,
-        ).p_value
+        places = np.random.default_rng(seed).integers(HELD, BARS - HELD, (DAYS, A_DAY))
+        yield by_days(on_days(closes, places, np.sign), seed, tried=TRIED).p_value
 
 
-@pytest.mark.parametrize("p_values", [p_values_by_signs, p_values_by_entry_times])
+def on_days(
+    closes: Floats, places: npt.NDArray[np.int64], way: Callable[[Floats], Floats]
+) -> Floats:
+    """What trades of each day, whose side is `way` of the move before, make on each day."""
+    own = np.arange(DAYS)[:, np.newaxis]
+    sides = way(closes[own, places] - closes[own, places - HELD])
+    moves = closes[:, HELD:] - closes[:, :-HELD]
+    made: Floats = (sides[:, np.newaxis, :] * moves[:, places].transpose(1, 0, 2)).sum(axis=2)
+    return made
+
+
+@pytest.mark.parametrize("p_values", [p_values_by_signs, p_values_by_days])
 def test_a_random_rule_is_called_random_its_p_values_are_uniform(
     p_values: Callable[[], Iterator[float | None]],
 ) -> None:
@@ -175,24 +178,16 @@ def test_a_random_rule_is_called_random_its_p_values_are_uniform(
     assert farthest < KOLMOGOROV_1_PERCENT / sqrt(SEEDS)
 
 
-def test_an_edge_that_is_there_is_found_and_a_ride_on_the_day_s_drift_is_none() -> None:
+def test_an_edge_that_is_there_is_found_and_a_ride_on_a_drift_is_no_knowledge_of_the_day() -> None:
     random = np.random.default_rng(3)
-    closes = market()
-    moves = closes[:, HELD:] - closes[:, :-HELD]
-    best = [int(day.argsort()[-1 - random.integers(15)]) for day in moves]
-    anywhere = [int(place) for place in random.integers(0, moves.shape[1], DAYS)]
-    drifting = market(edge=6.0)
-    ride = drifting[:, HELD:] - drifting[:, :-HELD]
+    drifting, places = market(edge=6.0), random.integers(HELD, BARS - HELD, (DAYS, A_DAY))
+    # each day's own drift goes on, up on some days and down on others
+    trending = market() + np.outer(random.normal(0, 9, DAYS), np.arange(BARS))
 
-    assert by_entry_times(list(moves), best, range(DAYS), seed=1).p_value == pytest.approx(
-        1 / 5_000
-    )
-    assert by_signs(moves[range(DAYS), best], range(DAYS), seed=1).p_value == pytest.approx(
-        1 / 5_000
-    )
-    long_only = by_signs(ride[range(DAYS), anywhere], range(DAYS), seed=1).p_value
-    moments = by_entry_times(list(ride), anywhere, range(DAYS), seed=1).p_value
-    assert long_only is not None
-    assert long_only < 0.01
-    assert moments is not None
-    assert moments > 0.1
+    follows, rides = on_days(trending, places, np.sign), on_days(drifting, places, np.ones_like)
+
+    smallest = pytest.approx(1 / 5_000)
+    assert by_days(follows, seed=1).p_value == smallest
+    assert by_signs(np.diag(follows), range(DAYS), seed=1).p_value == smallest
+    assert by_signs(np.diag(rides), range(DAYS), seed=1).p_value == smallest
+    assert (by_days(rides, seed=1).p_value or 0) > 0.1

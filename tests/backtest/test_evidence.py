@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
 import pytest
 
-from backtest.honesty.evidence import Tries, evidence_of
+from backtest.honesty.evidence import Tries, evidence_by_rule, evidence_of
 from backtest.honesty.sharpe import sharpe_of
 from backtest.trade import Trade
 from schemas.market import Side
@@ -66,6 +67,18 @@ def test_more_tries_leave_less_of_the_same_result() -> None:
     assert often.deflated is not None
     assert once.deflated > 0.95
     assert often.deflated < 0.5
+
+
+def test_every_rule_that_was_played_is_a_try_for_each_of_them() -> None:
+    ours = trades([(n * 37) % 90 * 10 - 100 for n in range(20)])
+    theirs = [replace(each, rule="theirs", exit_value=Paise(99_000)) for each in ours[:9]]
+
+    alone = evidence_by_rule(ours, ["ema_cross"], DAYS)["ema_cross"]
+    both = evidence_by_rule([*ours, *theirs], ["ema_cross", "theirs", "silent"], DAYS)
+
+    assert [each.tries for each in both.values()] == [3, 3, 3]
+    assert [each.trades for each in both.values()] == [20, 9, 0]
+    assert (both["ema_cross"].deflated or 1) < (alone.deflated or 0)
 
 
 def test_no_trade_is_no_evidence() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from backtest.honesty import lookahead
 from backtest.honesty.lookahead import Fault, Finding, Tape, find_lookahead, tapes_of
 from schemas.errors import Misconfigured
 from schemas.ids import InstrumentId
@@ -121,6 +122,17 @@ def test_a_rule_that_throws_dice_is_caught() -> None:
 
     assert finding
     assert finding.fault is Fault.MEMORY
+
+
+def test_a_tape_keeps_the_first_bars_and_then_hears_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lookahead, "MOST_BARS", 60)
+
+    tape = heard(lambda bars: rising(bars["close"], bars["close"]))
+
+    assert 60 <= len(tape.bars) < 80
+    assert len(tape.bars) == sum(map(len, tape.values)) == sum(map(len, tape.said))
 
 
 def test_a_rule_that_needs_several_bars_in_one_call_fails_as_it_would_live() -> None:
