@@ -20,6 +20,7 @@ from schemas.market import Instrument, PriceBand, Session, trading_day
 from schemas.ticks import NO_VOLUME, TICK
 from schemas.units import NS_PER_SECOND, Price, Quantity, UtcNs
 from simulator.market import tape, ticks
+from simulator.market.actions import Actions
 from simulator.market.bars import Bars, days_of
 from simulator.market.files import read_file
 from simulator.market.replay import no_usable_row, replay, replay_file
@@ -150,11 +151,15 @@ class DayMarket:
 
 
 def markets_of(
-    path: Path, seed: int = SEED, symbols: frozenset[str] | None = None
+    path: Path,
+    seed: int = SEED,
+    symbols: frozenset[str] | None = None,
+    actions: Actions | None = None,
 ) -> Iterator[DayMarket]:
     """The days of a market file, oldest first; rows that cannot be used are left out.
 
-    With `symbols` only these are in it, also as far as the market's clock goes.
+    With `symbols` only these are in it, also as far as the market's clock goes. With
+    `actions` bars are adjusted by them; ticks are not.
 
     Raises:
         Misconfigured: it cannot be read, or holds no usable row.
@@ -163,7 +168,7 @@ def markets_of(
     if ticks.is_tick_file(path):
         yield DayMarket.of(replay_file(path, seed).market, path.name, digest)
         return
-    bars, played = read_file(path), False
+    bars, played = read_file(path, actions), False
     for day in days_of(bars.good):
         of_day = Bars(
             [

@@ -22,6 +22,7 @@ from backtest.trades import trades_of
 from executors.charges.rates import Rates, shipped_rates
 from schemas.errors import Misconfigured
 from schemas.ids import SignalId, decision_id
+from simulator.market.actions import Actions
 from streams.engine.config import EngineConfig
 from streams.rules import Rule
 
@@ -137,13 +138,17 @@ def days_of_files(
     seed: int = SEED,
     symbols: frozenset[str] | None = None,
     pool: Executor | None = None,
+    actions: Actions | None = None,
 ) -> Iterator[DayMarket]:
     """The days of market files in the order of the files, read ahead where there is a pool.
+
+    With `actions` bars are adjusted by them.
 
     Raises:
         Misconfigured: a file cannot be read, or holds no usable row.
     """
-    read, left = partial(_read, seed=seed, symbols=symbols), iter(paths)
+    read = partial(_read, seed=seed, symbols=symbols, actions=actions)
+    left = iter(paths)
     if pool is None:
         for path in left:
             yield from read(path)
@@ -155,8 +160,10 @@ def days_of_files(
         yield from markets
 
 
-def _read(path: Path, seed: int, symbols: frozenset[str] | None) -> list[DayMarket]:
-    return list(markets_of(path, seed, symbols))
+def _read(
+    path: Path, seed: int, symbols: frozenset[str] | None, actions: Actions | None
+) -> list[DayMarket]:
+    return list(markets_of(path, seed, symbols, actions))
 
 
 def _submitted(

@@ -34,7 +34,7 @@ from audit.archive.installed import check_installed
 from backtest.fills import Fills
 from backtest.honesty.lookahead import Tape, refuse_lookahead
 from backtest.honesty.other_days import MinuteCloses
-from backtest.market import DayMarket
+from backtest.market import DayMarket, digest_of
 from backtest.run import Result, days_of_files, run
 from backtest.setup import Setup
 from executors.charges.rates import shipped_rates
@@ -42,6 +42,7 @@ from schemas.calendar import EVERY_DAY
 from schemas.errors import Misconfigured
 from schemas.ids import InstrumentId
 from simulator.market import columnar
+from simulator.market.actions import read_actions
 from simulator.market.bars import KEPT
 from streams.engine.machine import warm_up
 
@@ -59,6 +60,7 @@ class BacktestOptions:
         symbols: None takes all.
         jobs: Processes that work at once.
         trades, html: Where they go; None writes none.
+        actions: A file of splits and bonus issues by which bars are adjusted.
     """
 
     rules: Path | None
@@ -73,6 +75,7 @@ class BacktestOptions:
     trades: Path | None
     html: Path | None
     as_json: bool
+    actions: Path | None = None
 
 
 def command(options: BacktestOptions) -> int:
@@ -98,7 +101,7 @@ def command(options: BacktestOptions) -> int:
     with pool_of(options.jobs, len(paths)) as pool:
         result = _play(options, computed, setup, closes, paths=paths, first=first, pool=pool,
                        tell=tell)  # fmt: skip
-    made = _made(result, computed, setup, closes, options.seed)
+    made = _made(result, computed, setup, closes, options)
     _write(options, made)
     if options.as_json:
         sys.stdout.write(made.as_json() + "\n")
@@ -121,10 +124,17 @@ def setup_of(settings: Settings, options: BacktestOptions) -> Setup:
 
 
 def _made(
-    result: Result, computed: Computed, setup: Setup, closes: MinuteCloses, seed: int
+    result: Result, computed: Computed, setup: Setup, closes: MinuteCloses, options: BacktestOptions
 ) -> Backtest:
     rated = charged_by(result, shipped_rates())
-    rests_on = named(result.days, computed.rule_set, setup, seed=seed, charged_by=rated)
+    rests_on = named(
+        result.days,
+        computed.rule_set,
+        setup,
+        seed=options.seed,
+        charged_by=rated,
+        actions=digest_of(options.actions) if options.actions else None,
+    )
     return Backtest(result, rests_on, rated, cold(result, computed.rule_set.rules), closes)
 
 
@@ -172,11 +182,12 @@ def _play(
         list(map(Tape, computed.rule_set.rules)),
         (options.days or (date.min, date.max))[1],
     )
+    actions = read_actions(options.actions) if options.actions else None
     with progress(tell) as bar:
         task = bar.add_task("playing", total=len(paths))
 
         def markets() -> Iterator[DayMarket]:
-            for market in days_of_files(paths, options.seed, options.symbols, pool):
+            for market in days_of_files(paths, options.seed, options.symbols, pool, actions):
                 if market.session.day <= last:
                     symbols.update({each.id: each.instrument.symbol for each in market.listings})
                     closes.take(market)

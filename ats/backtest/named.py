@@ -25,8 +25,12 @@ def named(
     *,
     seed: int,
     charged_by: date | None,
+    actions: str | None = None,
 ) -> dict[str, JsonValue]:
-    """Everything that decides the result; `id` is the digest of all the rest."""
+    """Everything that decides the result; `id` is the digest of all the rest.
+
+    `actions` is the digest of the file by which bars were adjusted.
+    """
     told: dict[str, JsonValue] = {
         "code": build_of(ROOMS, LIBRARIES),
         "data": [
@@ -48,4 +52,6 @@ def named(
         "charged_by": None if charged_by is None else f"{charged_by}",
         "seed": seed,
     }
+    if actions:
+        told["actions"] = actions
     return {"id": digest_of(told), **told}

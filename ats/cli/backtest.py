@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from ats.cli.data import HERE
-from ats.cli.options import Archived, day_of, finish, log_errors_only
+from ats.cli.options import ActionsFile, Archived, day_of, finish, log_errors_only
 from backtest.fills import Fills
 from schemas.errors import Misconfigured
 
@@ -84,6 +84,7 @@ def backtest(
     trades: Trades = None,
     html: Html = None,
     as_json: AsJson = False,
+    actions: ActionsFile = None,
 ) -> None:
     """Trade the signals of a rules file on recorded days, with the code that trades live.
 
@@ -107,13 +108,16 @@ def backtest(
         trades=trades,
         html=html,
         as_json=as_json,
+        actions=actions,
     )
     if agents is Deciding.NONE:
         raise typer.Exit(command(options))
     from ats.backtest.recorded import run_recorded
 
-    if html or trades or as_json or chosen:
-        raise Misconfigured("--html, --trades, --json and --symbols go with --agents none only")
+    if html or trades or as_json or chosen or actions:
+        raise Misconfigured(
+            "--html, --trades, --json, --symbols and --actions go with --agents none only"
+        )
     finish(run_recorded(options, demo, archive))
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ats.cli.groups import group
-from ats.cli.options import MaxBadRows, day_of, finish, terminal
+from ats.cli.options import ActionsFile, MaxBadRows, day_of, finish, terminal
 from audit.archive.installed import check_installed
 
 data = group("Recorded days in one catalogue: each bar once, checked, quick to read.")
@@ -87,9 +87,9 @@ def list_(catalogue: Catalogue = HERE) -> None:
 
 
 @data.command("check")
-def check(catalogue: Catalogue = HERE) -> None:
+def check(catalogue: Catalogue = HERE, actions: ActionsFile = None) -> None:
     """What would mislead a backtest: gaps, padding, days without a symbol, splits and bonuses."""
     check_installed()
     from ats.data.command import check as run
 
-    raise typer.Exit(run(terminal(), catalogue))
+    raise typer.Exit(run(terminal(), catalogue, actions))

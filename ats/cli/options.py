@@ -30,6 +30,14 @@ MaxBadRows = Annotated[
         max=100,
     ),
 ]
+ActionsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--actions",
+        metavar="FILE",
+        help="Splits and bonus issues, CSV of date,symbol,ratio: shares that one became.",
+    ),
+]
 Seed = Annotated[
     int, typer.Option(help="Seed of the generated market; one seed, one result.", min=0)
 ]

@@ -10,7 +10,9 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import Final
 
+from schemas.market import trading_day
 from schemas.units import NS_PER_MINUTE
+from simulator.market.actions import Actions
 from simulator.market.bars import Bar
 from simulator.market.session import market_session
 
@@ -21,6 +23,7 @@ _ACTIONS: Final = tuple(
     for each in ("1/2", "1/3", "1/4", "1/5", "1/10", "2/3", "2/5", "3/4", "3/5", "4/5")
 )
 _NEAR: Final = 0.03  # of the price: a usual overnight move beside the action
+_OVERNIGHT: Final = 0.2  # NSE's widest band of a share: a move beside a known action
 _QUIET: Final = 0.5  # share of flat bars without a trade from which nobody traded it
 
 
@@ -31,6 +34,7 @@ class Kind(StrEnum):
     GAP = "gap"
     PADDED = "padded"
     ACTION = "split or bonus"
+    MISFIT = "action without its opening"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +47,11 @@ class Finding:
     said: str
 
 
-def findings(days: Iterable[tuple[date, Sequence[Bar]]]) -> Iterator[Finding]:
-    """All of them; `days` come oldest first."""
+def findings(
+    days: Iterable[tuple[date, Sequence[Bar]]], actions: Actions | None = None
+) -> Iterator[Finding]:
+    """All of them; `days` come oldest first. An opening that `actions` explain is none."""
+    actions = actions or Actions()
     last: dict[str, Bar] = {}
     yesterday: set[str] = set()
     for day, bars in days:
@@ -55,12 +62,14 @@ def findings(days: Iterable[tuple[date, Sequence[Bar]]]) -> Iterator[Finding]:
             yield Finding(day, symbol, Kind.ABSENT, "no bar, and it had some on the day before")
         for symbol, own in sorted(by_symbol.items()):
             own.sort(key=lambda bar: bar.start)
-            yield from _of_day(day, symbol, own, last.get(symbol))
+            yield from _of_day(day, symbol, own)
+            if symbol in last:
+                yield from _opening(day, last[symbol], own[0], actions)
             last[symbol] = own[-1]
         yesterday = set(by_symbol)
 
 
-def _of_day(day: date, symbol: str, bars: Sequence[Bar], before: Bar | None) -> Iterator[Finding]:
+def _of_day(day: date, symbol: str, bars: Sequence[Bar]) -> Iterator[Finding]:
     session = market_session(day)
     minutes = (session.close - session.open) // NS_PER_MINUTE
     if missing := minutes - len(bars):
@@ -70,12 +79,18 @@ def _of_day(day: date, symbol: str, bars: Sequence[Bar], before: Bar | None) -> 
     if any(bar.volume for bar in bars) and flat > _QUIET * len(bars):
         said = f"{flat} of {len(bars)} bars are flat and without a trade"
         yield Finding(day, symbol, Kind.PADDED, said)
-    if before and (action := action_between(before.close, bars[0].open)):
-        said = (
-            f"opens at {bars[0].open} after {before.close}: as if {action.numerator} old became "
-            f"{action.denominator} new"
-        )
-        yield Finding(day, symbol, Kind.ACTION, said)
+
+
+def _opening(day: date, before: Bar, first: Bar, actions: Actions) -> Iterator[Finding]:
+    said = f"opens at {first.open} after {before.close}"
+    ratio = actions.ratio(first.symbol, trading_day(before.start), day)
+    if ratio != 1:
+        if abs(first.open * ratio / before.close - 1) > _OVERNIGHT:
+            told = f"{said}, though 1 is said to have become {ratio}"
+            yield Finding(day, first.symbol, Kind.MISFIT, told)
+    elif action := action_between(before.close, first.open):
+        told = f"{said}: as if {action.numerator} old became {action.denominator} new"
+        yield Finding(day, first.symbol, Kind.ACTION, told)
 
 
 def action_between(close: int, opened: int) -> Fraction | None:

@@ -17,6 +17,7 @@ from ats.data.check import Finding, Kind, findings
 from ats.runtime import exit_codes
 from schemas.errors import Misconfigured
 from simulator.market import columnar
+from simulator.market.actions import read_actions
 from simulator.market.bars import Bar
 from simulator.market.report import counted
 
@@ -78,13 +79,13 @@ def list_(console: Console, folder: Path) -> int:
     return exit_codes.DONE
 
 
-def check(console: Console, folder: Path) -> int:
-    """Print what in the catalogue would mislead a backtest.
+def check(console: Console, folder: Path, actions: Path | None = None) -> int:
+    """Print what in the catalogue would mislead a backtest; `actions` explain openings.
 
     Raises:
-        Misconfigured: there is no day, or one cannot be read.
+        Misconfigured: there is no day, or one or the file of actions cannot be read.
     """
-    days = _days(folder)
+    days, known = _days(folder), read_actions(actions) if actions else None
     with progress(console) as bar:
         task = bar.add_task("looking at days", total=len(days))
 
@@ -93,7 +94,7 @@ def check(console: Console, folder: Path) -> int:
                 yield day, columnar.read(path).good
                 bar.advance(task)
 
-        found = list(findings(told()))
+        found = list(findings(told(), known))
     for kind in Kind:
         _list(console, [each for each in found if each.kind is kind])
     counts = Counter(each.kind for each in found)

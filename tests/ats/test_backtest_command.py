@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,20 @@ def test_the_same_data_code_and_configuration_have_one_name(
     names = [told()["rests_on"]["id"] for _ in range(2)]
 
     assert names[0] == names[1] != told(latency=5)["rests_on"]["id"]
+
+
+def test_bars_are_adjusted_by_a_file_of_actions_which_the_result_names(
+    told: Callable[..., dict[str, Any]], candles: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "actions.csv"
+    path.write_text(f"date,symbol,ratio\n{DAYS[1]},TCS,2\n")
+
+    named = told(actions=path)["rests_on"]["actions"]
+
+    assert named == sha256(path.read_bytes()).hexdigest()
+    path.write_text(f"date,symbol,ratio\n{DAYS[1]},TCS,9999\n2016-12-01,TCS,9999\n")
+    with pytest.raises(Misconfigured, match="adjusted by 99980001"):
+        command(asked(candles, actions=path))
 
 
 def test_what_is_played_can_be_cut_to_days_and_symbols(

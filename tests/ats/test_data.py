@@ -21,6 +21,7 @@ from ats.data.check import Kind, action_between, findings
 from schemas.errors import Misconfigured, TryLater
 from schemas.units import NS_PER_MINUTE, Price, Quantity, UtcNs
 from simulator.market import columnar
+from simulator.market.actions import Action, Actions
 from simulator.market.bars import Bar, is_symbol
 from simulator.market.files import read_file
 from simulator.market.session import market_session
@@ -316,6 +317,22 @@ def test_a_bonus_between_two_days_is_found() -> None:
     assert [each.said for each in found] == [
         "opens at ₹504.00 after ₹1,000.00: as if 1 old became 2 new"
     ]
+
+
+@pytest.mark.parametrize(
+    ("ratio", "kinds"), [(2, []), (5, [Kind.MISFIT])], ids=["explains", "does not fit"]
+)
+def test_an_opening_is_told_against_the_actions_that_are_known(
+    ratio: int, kinds: list[Kind]
+) -> None:
+    later = date(2016, 8, 17)
+    before = [bar("TCS", minute, 100_000) for minute in range(375)]
+    after = [bar("TCS", minute, 50_400, day=later) for minute in range(375)]
+    known = Actions([Action(later, "TCS", Fraction(ratio))])
+
+    found = list(findings([(DAY, before), (later, after)], known))
+
+    assert [each.kind for each in found] == kinds
 
 
 @pytest.mark.parametrize(
