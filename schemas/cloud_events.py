@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final, TypeAlias
 
-from schemas.codec import HEAD
+from schemas.codec import written_head
 from schemas.messages import Message
 from schemas.topics import Topic
 from schemas.units import NS_PER_SECOND
@@ -43,9 +43,9 @@ def headers_of(topic: Topic, key: bytes, value: bytes) -> Headers:
 
     `id`, `time` and `subject` are the message's `id`, its `event_time` and the record's key.
     """
-    if topic.message is None or (found := HEAD.search(value)) is None:
+    if topic.message is None or (found := written_head(value)) is None:
         return ()
-    time, id_ = found.groups()
+    time, id_ = found
     return (
         *_constant(topic.name, topic.message),
         ("ce_id", id_),

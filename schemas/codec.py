@@ -16,10 +16,10 @@ from schemas.units import UtcNs
 M = TypeVar("M", bound=Message)
 
 # The time and the id of a message. Canonical bytes have their keys in order, no field before these
-# two holds one of their names, and a quote within a text is escaped.
-HEAD: Final = re.compile(
-    rb'"event_time":(?P<time>-?[0-9]{1,19}),.*?"id":"(?P<id>[0-9a-f-]{36})"', re.DOTALL
-)
+# two holds one of their names, and a quote within a text is escaped. Two patterns, because one of
+# both takes quadratic time over bytes that repeat the first and lack the second.
+_TIME: Final = re.compile(rb'"event_time":(-?[0-9]{1,19}),')
+_ID: Final = re.compile(rb'"id":"([0-9a-f-]{36})"')
 
 
 class Head(NamedTuple):
@@ -31,8 +31,17 @@ class Head(NamedTuple):
 
 def head_of(value: bytes) -> Head | None:
     """Id and market time of a message of ours; None of anything else."""
-    found = HEAD.search(value)
-    return None if found is None else Head(found["id"], UtcNs(int(found["time"])))
+    if (found := written_head(value)) is None:
+        return None
+    time, id_ = found
+    return Head(id_, UtcNs(int(time)))
+
+
+def written_head(value: bytes) -> tuple[bytes, bytes] | None:
+    """Market time and id as a message of ours writes them; None of anything else."""
+    time = _TIME.search(value)
+    id_ = _ID.search(value, time.end()) if time else None
+    return (time[1], id_[1]) if time and id_ else None
 
 
 def encode(message: Message, written: Mapping[str, Any] | None = None) -> bytes:
