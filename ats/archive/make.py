@@ -45,11 +45,18 @@ async def run(options: MakeOptions, now: UtcNs) -> int:
             over, or a folder that cannot be written.
         TryLater: no broker answers.
     """
-    tell = Console(stderr=True)
+    tell, asked_at = Console(stderr=True), datetime.now(UTC)
     async with recorded_by(options.demo, tell) as source:
         request = _request(options, source, now)
         with Step(tell, f"archiving {options.day}") as step:
             folder, manifest = await archive_day(source.kafka, request, step.now)
+    if manifest.made_at < asked_at:
+        tell.print(
+            f"{options.day} was archived before, at {manifest.made_at:%Y-%m-%d %H:%M} UTC: nothing "
+            "was read and nothing written",
+            highlight=False,
+            soft_wrap=True,
+        )
     show_sizes(Console(), [manifest])
     tell.print(f"{folder}, digest {manifest.sha256}", highlight=False, soft_wrap=True)
     return exit_codes.DONE

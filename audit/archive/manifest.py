@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from hashlib import sha256
 from pathlib import Path
+from stat import S_ISREG
 from typing import Annotated, Final, Literal
 
 import orjson
@@ -160,7 +161,10 @@ def parsed_manifest(folder: Path) -> ArchiveManifest:
     """
     path = folder / FILE
     try:
-        if path.stat().st_size > LARGEST:
+        found = path.stat()
+        if not S_ISREG(found.st_mode):
+            raise Misconfigured(f"{path} is no file")
+        if found.st_size > LARGEST:
             raise Misconfigured(f"{path} is larger than {LARGEST // MIB} MiB: it is no manifest")
         manifest = ArchiveManifest.model_validate_json(path.read_bytes())
     except OSError as error:

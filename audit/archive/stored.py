@@ -80,12 +80,15 @@ class StoredDay:
 def days_in(folder: Path) -> list[Path]:
     """The folder of each archived day: `folder` itself, or those in it, in their order.
 
+    One that is called as a day and has lost its manifest is among them: nobody shall take what is
+    left for all.
+
     Raises:
         Misconfigured: there is no archive.
     """
     if (folder / FILE).exists():
         return [folder]
-    found = sorted(each.parent for each in folder.glob(f"*/{FILE}") if _is_day(each.parent.name))
+    found = sorted(each for each in folder.glob("*") if each.is_dir() and _is_day(each.name))
     if not found:
         raise Misconfigured(f"{folder} is no archive: make one with `ats archive DATE`")
     return found
@@ -105,7 +108,7 @@ class StoredDays:
 
     What stands in two days, because it is about one and was written on the other, is read once.
     A topic that is younger than the archive is empty. Each method raises Misconfigured where a file
-    cannot be read.
+    cannot be read, or two days are of different clusters.
     """
 
     def __init__(self, days: Sequence[StoredDay]) -> None:
@@ -119,11 +122,16 @@ class StoredDays:
     def records(self, topic: Topic, partition: int, begin: int = 0) -> Iterator[ExactRecord]:
         """The records of a partition from offset `begin` on, in their order, each once."""
         parts = [day.records(topic, partition, begin) for day in self.days]
-        next_ = begin
+        before: ExactRecord | None = None
         for record in heapq.merge(*parts, key=lambda each: each.offset):
-            if record.offset >= next_:
-                next_ = record.offset + 1
+            if before is None or record.offset > before.offset:
+                before = record
                 yield record
+            elif record != before:
+                raise Misconfigured(
+                    f"{record} is one record in one day and another in another day: the folder "
+                    "mixes days of two clusters, so read each day by itself"
+                )
 
     def partitions(self, topic: Topic) -> int:
         """How many partitions `topic` has; one that no day holds is empty, and has one."""

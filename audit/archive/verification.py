@@ -46,13 +46,13 @@ class Finding(NamedTuple):
         return f"{self.place}: {self.what}"
 
 
-def verify_day(folder: Path, tell: Progress) -> tuple[ArchiveManifest, list[Finding]]:
-    """Look at every byte of an archived day.
-
-    Raises:
-        Misconfigured: there is no manifest, or it cannot be read.
-    """
-    manifest, findings = parsed_manifest(folder), list[Finding]()
+def verify_day(folder: Path, tell: Progress) -> tuple[ArchiveManifest | None, list[Finding]]:
+    """Look at every byte of an archived day; without a manifest that can be read, at nothing."""
+    try:
+        manifest = parsed_manifest(folder)
+    except Misconfigured as error:
+        return None, [Finding(FILE, str(error))]
+    findings = list[Finding]()
     if not is_intact(manifest):
         findings.append(Finding(FILE, "was changed: its own digest is of other contents"))
     if folder.name != manifest.day.isoformat() and not folder.name.startswith("."):
@@ -62,11 +62,18 @@ def verify_day(folder: Path, tell: Progress) -> tuple[ArchiveManifest, list[Find
         tell(f"verifying {name}", done, manifest.rows)
         findings += _of_file(folder / archived.file, BY_NAME[name], archived)
         done += archived.rows
+    ours = {each.file for each in manifest.topics.values()}
+    for path in sorted(folder.glob("*.parquet")):
+        if path.name not in ours:
+            findings.append(Finding(path.name, "was put in: the manifest does not name it"))
     tell("verified", done, manifest.rows)
     return manifest, findings
 
 
 def _of_file(path: Path, topic: Topic, archived: ArchivedTopic) -> Iterator[Finding]:
+    if path.exists() and not path.is_file():
+        yield Finding(path.name, "is no file")
+        return
     try:
         size, digest = path.stat().st_size, file_digest(path)
     except OSError as error:

@@ -233,6 +233,7 @@ def _manifest(
 def _put_into_place(half: Path, whole: Path) -> None:
     old = half.with_suffix(".old")
     if whole.exists():  # a part of the day, archived before it was over
+        shutil.rmtree(old, ignore_errors=True)  # of a run that was killed right before its end
         whole.rename(old)
     half.rename(whole)
     sync(whole.parent)

@@ -124,6 +124,8 @@ async def test_a_day_that_is_still_written_is_archived_in_part_only_when_asked_a
     with pytest.raises(Misconfigured, match="is not over: people trade; --partial"):
         await archived(broker, tmp_path, why="people trade")
     _, part = await archived(broker, tmp_path, why="people trade", partial=True)
+    (tmp_path / f".{DAY}.old").mkdir()  # a run was killed right before its end
+    (tmp_path / f".{DAY}.old" / "manifest.json").touch()
     folder, whole = await archived(broker, tmp_path)
 
     assert (part.partial, whole.partial) == (True, False)

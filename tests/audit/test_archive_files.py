@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
 import pyarrow.parquet as pq
 import pytest
 
+from ats.archive.verify import run as verify
+from ats.runtime import exit_codes
 from audit.archive.manifest import FILE, encoded, read_manifest
 from audit.archive.stored import open_archive
 from audit.archive.writing import archive_day
@@ -75,6 +79,57 @@ def test_a_folder_with_the_name_of_another_day_is_found(spoilt: Spoilt) -> None:
     other = folder.rename(folder.with_name("2026-11-23"))
 
     assert [each.what for each in verified(other)] == [f"is of {DAY}, and the folder is 2026-11-23"]
+
+
+def test_a_file_that_the_manifest_does_not_name_is_found_as_readers_of_all_files_read_it(
+    spoilt: Spoilt,
+) -> None:
+    folder = spoilt.anew()
+    shutil.copy(folder / "ats.orders.parquet", folder / "ats.orders-2.parquet")
+
+    assert [each.place for each in verified(folder)] == ["ats.orders-2.parquet"]
+
+
+@pytest.mark.parametrize("name", [FILE, "ats.orders.parquet"])
+def test_what_stands_in_a_file_s_place_and_is_none_is_found_and_not_waited_for(
+    spoilt: Spoilt, name: str
+) -> None:
+    path = spoilt.anew() / name
+    path.unlink()
+    os.mkfifo(path)
+
+    assert [(each.place, "is no file" in each.what) for each in verified(path.parent)] == [
+        (name, True)
+    ]
+
+
+async def test_a_day_that_lost_its_manifest_is_named_and_the_other_days_are_judged(
+    spoilt: Spoilt, capsys: pytest.CaptureFixture[str]
+) -> None:
+    days = spoilt.anew().parent
+    (days / "2026-11-23").mkdir()
+
+    code = await verify(days, as_json=True)
+
+    judged = orjson.loads(capsys.readouterr().out)
+    assert {each["day"]: each["intact"] for each in judged} == {str(DAY): True, "2026-11-23": False}
+    assert code == exit_codes.BROKEN
+    with pytest.raises(Misconfigured, match=r"2026-11-23/manifest\.json cannot be read"):
+        open_archive(days)
+
+
+def test_days_of_two_clusters_in_one_folder_are_not_read_as_one_record(
+    spoilt: Spoilt, tmp_path: Path
+) -> None:
+    place = TopicPartition(ORDERS.name, 0)
+    first, *rest = spoilt.day[place]
+    shutil.copytree(spoilt.folder, tmp_path / str(DAY))
+    theirs = [replace(first, value=b"of another cluster"), *rest]
+    other = spoilt.with_records(place, theirs, manifest=True, ledger=False)
+    shutil.copytree(other, tmp_path / "2026-11-23")
+
+    with pytest.raises(Misconfigured, match=rf"{first} is one record in one day and another"):
+        list(open_archive(tmp_path).records(ORDERS, 0))
 
 
 def edited(folder: Path, change: str) -> Path:
