@@ -111,23 +111,30 @@ async def republish(
     Returns how many records went to each. What `OfSpan` leaves out stays out.
 
     Raises:
-        Misconfigured: a prefix that cannot be used, or topics of these names that are not empty.
+        Misconfigured: a prefix that cannot be used, topics of these names that are not empty, or
+            nothing is recorded of `span`: then no topic is made.
         TryLater: no broker answers.
     """
     named = {topic.name: into(topic, prefix) for topic in await there(connection, REPUBLISHED)}
-    await made(connection, connection, list(named.values()))
     written = Counter[str]()
-    first: tuple[float, UtcNs] | None = None
     async with (
         Publisher(connection, verbatim=True) as publisher,
         aclosing(_of(connection, span, tell)) as records,
     ):
+        began: tuple[float, UtcNs] | None = None
         async for record in records:
-            first = first or (pace.clock(), record.published_at)
-            await pace.until(first[0], record.published_at - first[1])
+            if began is None:
+                await made(connection, connection, list(named.values()))
+                began = pace.clock(), record.published_at
+            await pace.until(began[0], record.published_at - began[1])
             await publisher.send(as_output(record, named[record.topic]))
             written[named[record.topic].name] += 1
         await publisher.flush()
+    if not written:
+        raise Misconfigured(
+            "nothing is recorded of what was asked for, so no topic was made: is it another day? "
+            "`ats tail ats.candles --last 1` shows one that is there"
+        )
     return written
 
 

@@ -304,6 +304,19 @@ async def test_a_day_that_is_written_again_has_the_same_records_in_order_and_wit
     assert clock.now == pytest.approx(span / 1e9 / 2.0)
 
 
+async def test_a_day_of_which_nothing_is_recorded_is_not_written_again_and_no_topic_is_made(
+    broker: KafkaConnection, tape: Tape
+) -> None:
+    await write(broker, tape.made)
+    other, prefix = DAY + timedelta(days=1), f"none{os.getpid()}."
+
+    with pytest.raises(Misconfigured, match="nothing is recorded of what was asked for"):
+        await republish(broker, span_of(other, other), prefix=prefix, pace=Pace(None))
+
+    async with administrator(broker) as admin:
+        assert not [name for name in await admin.list_topics() if name.startswith(prefix)]
+
+
 def shape(record: Record) -> tuple[object, ...]:
     """All that a consumer sees of a record, but when it was written."""
     name = record.topic[record.topic.index("ats.") :]
