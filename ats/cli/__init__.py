@@ -6,9 +6,12 @@ them.
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Callable
-from typing import Annotated, Final
+from pathlib import Path
+from typing import Annotated, Final, Never, TextIO
 
 import typer
 
@@ -30,6 +33,7 @@ from ats.cli.groups import Commands, narrowed
 from ats.runtime import exit_codes
 from schemas.errors import Misconfigured, TryLater, Unreadable
 
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})  # a disk, or a person's share of it
 USAGE: Final = 2  # what Typer ends with; a supervisor would read it as a crash and start us again
 
 app = typer.Typer(
@@ -112,10 +116,13 @@ def root(
 
 def main() -> None:
     """Run `ats`; what goes wrong becomes one line and an exit code (`ats.runtime.exit_codes`)."""
+    # a caller may have closed them; else the next file that is opened takes their place
+    sys.stdout = sys.stdout or _nowhere()
+    sys.stderr = sys.stderr or _nowhere()
     try:
         narrowed(app, sys.argv[1:])()
     except SystemExit as end:
-        sys.exit(exit_codes.MISCONFIGURED if end.code == USAGE else end.code)
+        _end(exit_codes.MISCONFIGURED if end.code == USAGE else end.code)
     except Misconfigured as error:
         _fail(error, exit_codes.MISCONFIGURED)
     except (TryLater, Unreadable) as error:
@@ -124,9 +131,37 @@ def main() -> None:
         _fail(error, exit_codes.BROKEN)
     except KeyboardInterrupt:
         sys.exit(exit_codes.INTERRUPTED)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        _full(error)
 
 
-def _fail(error: Exception, code: int) -> None:
+def _end(code: str | int | None) -> Never:
+    """End with `code`, unless the end of the answer finds no room any more."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read it has read enough
+        sys.stdout = _nowhere()
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        _full(error)
+    sys.exit(code)
+
+
+def _full(error: OSError) -> Never:
+    sys.stdout = _nowhere()  # Python writes at its end what it could not write before
+    where = f"{error.filename}: " if error.filename else ""
+    why = f"{where}{error.strerror}; what was written is not whole"
+    _fail(TryLater(why), exit_codes.TRY_LATER)
+
+
+def _nowhere() -> TextIO:
+    return Path(os.devnull).open("w")
+
+
+def _fail(error: Exception, code: int) -> Never:
     from rich.console import Console
     from rich.markup import escape
 

@@ -15,6 +15,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from ats.commands.tail.command import moment
+from ats.runtime.pages import write_page
 from audit.amounts import span
 from audit.page import began_at, page
 from audit.printable import printable
@@ -99,7 +100,7 @@ async def run(options: WhyOptions, now: UtcNs, source_of: OpenSource) -> None:
         tell.print(f"taken for {found.meant[0]}", style="dim", highlight=False)
     told = [printable(each) for each in sentences(story, shipped_rates())]
     if options.html:
-        _write(options.html, page(story, told, bars, _title(story)))
+        write_page(options.html, page(story, told, bars, _title(story)))
         tell.print(f"written: {options.html}", highlight=False, soft_wrap=True)
     elif options.as_json or not sys.stdout.isatty():
         sys.stdout.write(as_json(story, told) + "\n")
@@ -110,13 +111,6 @@ async def run(options: WhyOptions, now: UtcNs, source_of: OpenSource) -> None:
 def _is_no_text(character: str) -> bool:
     """Whether it stands for a byte of the command line that is no UTF-8."""
     return "\ud800" <= character <= "\udfff"
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, "utf-8", "xmlcharrefreplace")
-    except OSError as error:
-        raise Misconfigured(f"--html {path} cannot be written: {error.strerror}") from None
 
 
 def as_json(story: Story, told: Sequence[Sentence]) -> str:

@@ -14,6 +14,7 @@ from rich.table import Table
 from ats.demo.steps import Step
 from ats.replay.source import recorded_by
 from ats.runtime import exit_codes
+from ats.runtime.pages import write_page
 from audit.amounts import rupees
 from audit.days import DayReader
 from audit.replay.day import span_of
@@ -69,10 +70,7 @@ async def run(options: ReportOptions) -> int:
     if options.as_json:
         sys.stdout.write(as_json(report) + "\n")
         return exit_codes.DONE
-    try:
-        options.page.write_text(page(report))
-    except OSError as error:
-        raise Misconfigured(f"--html {options.page}: {error.strerror}") from None
+    write_page(options.page, page(report))
     Console().print(summary(report))
     Console().print(f"written: {options.page}", highlight=False, soft_wrap=True)
     return exit_codes.DONE

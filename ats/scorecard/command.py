@@ -6,7 +6,6 @@ import asyncio
 import sys
 from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path
 from uuid import UUID
 
 from rich.console import Console
@@ -14,6 +13,7 @@ from rich.console import Console
 from ats.demo.steps import Step
 from ats.replay.source import recorded_by
 from ats.runtime import exit_codes
+from ats.runtime.pages import write_page
 from ats.scorecard.options import ScorecardOptions
 from ats.scorecard.show import as_json, show
 from audit.replay.day import span_of
@@ -55,7 +55,7 @@ def deliver(card: Card, options: ScorecardOptions, tell: Console) -> None:
         Misconfigured: the page cannot be written.
     """
     if options.html:
-        _write(options.html, page(card, f"Score card, {_span(card)}"))
+        write_page(options.html, page(card, f"Score card, {_span(card)}"))
         tell.print(f"written: {options.html}", highlight=False, soft_wrap=True)
     if options.as_json or not (options.html or sys.stdout.isatty()):
         sys.stdout.write(as_json(card) + "\n")
@@ -104,13 +104,6 @@ async def _of_files(options: ScorecardOptions, tell: Console) -> Card:
 def at_once(decision: Decision) -> UtcNs:
     """Rules need no time to think: what they decide goes out at the close of the signal's bar."""
     return decision.event_time
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, "utf-8", "xmlcharrefreplace")
-    except OSError as error:
-        raise Misconfigured(f"--html {path} cannot be written: {error.strerror}") from None
 
 
 def _span(card: Card) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 import re
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any, cast
+from unittest.mock import MagicMock, Mock
 
 import click
 import pytest
@@ -143,6 +145,38 @@ def test_a_part_at_fault_ends_with_a_code_that_does_not_ask_for_another_try(
 
     assert ended.value.code == exit_codes.BROKEN
     assert "streams ended with exit code 5" in capsys.readouterr().err
+
+
+def test_an_answer_that_finds_no_room_is_told_apart_from_one_that_says_no(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def answer() -> None:
+        sys.stdout.write("intact")
+        sys.exit(exit_codes.DONE)
+
+    monkeypatch.setattr("ats.cli.narrowed", lambda *_: answer)
+    full = MagicMock(flush=Mock(side_effect=OSError(errno.ENOSPC, "No space left on device")))
+    monkeypatch.setattr(sys, "stdout", full)
+
+    with pytest.raises(SystemExit) as ended:
+        main()
+
+    assert ended.value.code == exit_codes.TRY_LATER
+    assert "No space left on device; what was written is not whole" in capsys.readouterr().err
+
+
+def test_a_command_whose_output_is_closed_does_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer() -> None:
+        sys.stdout.write("nobody reads it")
+        sys.exit(exit_codes.DONE)
+
+    monkeypatch.setattr("ats.cli.narrowed", lambda *_: answer)
+    monkeypatch.setattr(sys, "stdout", None)
+
+    with pytest.raises(SystemExit) as ended:
+        main()
+
+    assert ended.value.code == exit_codes.DONE
 
 
 @pytest.mark.parametrize(
