@@ -20,11 +20,10 @@ from audit.ending import (
 )
 from audit.hops import hops
 from audit.rejudge import rejudge
-from audit.story import PLACES, OtherOrder, Recorded, Story
+from audit.story import PLACES, OtherOrder, Recorded, Story, only_closes
 from audit.ticks import BarTicks, SeenTick
 from executors.charges.rates import Rates
 from executors.reasons import for_user
-from executors.risk.situation import closable, closes
 from schemas.depth import Book
 from schemas.evidence import Judgement, SeenContext
 from schemas.inputs import NewsAnswer
@@ -161,7 +160,18 @@ def _filled(intent: OrderIntent, story: Story) -> str:
     last = taken[-1]
     fills = [each.fill for each in story.of(Trade)]
     ours = (it for it in fills if (it.dhan_order_id, it.side) == (last.dhan_order_id, last.side))
-    return f", {sum(each.quantity for each in ours):,} of {last.quantity:,} filled"
+    filled = sum(each.quantity for each in ours)
+    rest = _gone(last, story) if filled < last.quantity else ""
+    return f", {filled:,} of {last.quantity:,} filled{rest}"
+
+
+def _gone(outcome: Execution, story: Story) -> str:
+    """What became of the rest of an order that did not fill, once that is known."""
+    orders = [each.order for each in story.of(OrderEvent) if each.order]
+    own = [each for each in orders if each.dhan_order_id == outcome.dhan_order_id]
+    states = {each.status for each in own if each.leg is Leg.ENTRY}
+    gone = OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.REJECTED
+    return next((f", the rest {each.lower()}" for each in gone if each in states), "")
 
 
 def _code(outcome: Execution) -> str:
@@ -348,7 +358,7 @@ def _intent(intent: OrderIntent, story: Story) -> tuple[str, list[str]]:
         f"user {intent.user_id}",
     ]
     outcome = next((each for each in story.of(Execution) if each.order_id == intent.id), None)
-    if outcome and _closes(outcome):
+    if outcome and only_closes(outcome):
         reason = entered_because(intent.side, intent.event_time, story)
         details.append(f"it closes a position; entered because: {reason or 'not recorded'}")
     return (
@@ -358,21 +368,6 @@ def _intent(intent: OrderIntent, story: Story) -> tuple[str, list[str]]:
         ),
         details,
     )
-
-
-def _closes(execution: Execution) -> bool:
-    seen = _last_seen(execution)
-    if seen is None:
-        return False
-    held = closable(seen.position, seen.filled)
-    return closes(execution.side, execution.quantity, held)
-
-
-def _last_seen(execution: Execution) -> SeenContext | None:
-    evidence = execution.evidence
-    if evidence is None:
-        return None
-    return evidence.judgement.seen if evidence.judgement else evidence.asked
 
 
 def _execution(execution: Execution, story: Story) -> tuple[str, list[str], list[Section]]:
@@ -402,7 +397,7 @@ def _evidence(execution: Execution, story: Story) -> Iterator[str]:
     judged = evidence.judgement
     yield _seen(judged.seen if judged else evidence.asked)
     if judged:
-        yield f"{judged.claimed / 1_000:.1f} ms for the claim, judged {judged.tries} times"
+        yield f"{judged.claimed / 1_000:.1f} ms for the claim, judged {_times(judged.tries)}"
         yield from _sending(execution, judged, story)
     else:
         yield "the gate did not judge it after the claim, or nobody wrote down what it said"
@@ -413,6 +408,10 @@ def _evidence(execution: Execution, story: Story) -> Iterator[str]:
         return
     same = again is not None and again.agrees
     yield f"judged again now: {'the same' if same else f'NOT the same: {again}'}"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"
 
 
 def _sending(execution: Execution, judged: Judgement, story: Story) -> Iterator[str]:
@@ -450,7 +449,7 @@ def _is_super(execution: Execution, story: Story) -> bool:
     if any(each.leg is not Leg.ENTRY and each.super_order == number for each in orders):
         return True
     traded = any(each.dhan_order_id == number and each.filled for each in orders)
-    return not _closes(execution) and not traded
+    return not only_closes(execution) and not traded
 
 
 def _checks(execution: Execution) -> Iterator[Section]:

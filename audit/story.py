@@ -16,6 +16,8 @@ from typing import Any, Final, NamedTuple, TypeVar
 from uuid import UUID
 
 from audit.ticks import BarTicks
+from executors.risk.situation import closable, closes
+from schemas.evidence import SeenContext
 from schemas.ids import InstrumentId, UserId
 from schemas.inputs import NewsAnswer
 from schemas.market import Timeframe, trading_day
@@ -28,6 +30,7 @@ from schemas.messages import (
     ExitOrder,
     FanOut,
     Indicators,
+    Leg,
     LlmCall,
     Message,
     OrderEvent,
@@ -91,9 +94,9 @@ class Subject:
         bars: At whose close the signals were raised.
         scans: Verdicts of the Scout on the symbol.
         begins: Market time of the first of `orders`: an exit before it was about something else.
-        ends: Market time at which nothing was held any more: an exit after it likewise.
-        opened_nothing: Of none of `orders` anything traded, nor will: an exit that names none of
-            them was about something else.
+        ends: Market time at which nothing of `orders` was held any more: an exit after it likewise.
+        opened_nothing: Each of `orders` only closed, or nothing of it traded, nor will: an exit
+            that names none of them was about something else.
         asked: Id of the one event of the position that was asked about.
     """
 
@@ -160,20 +163,44 @@ def _ended(subject: Subject, messages: Iterable[Message]) -> Subject:
     """With the moment at which what the orders opened was closed again, once it was."""
     if subject.begins is None:
         return subject
+    given = [each for each in messages if belongs(each, subject)]
+    ends = _closed_by_own_legs(given), _flat(given)
+    return replace(subject, ends=min((each for each in ends if each is not None), default=None))
+
+
+def _flat(messages: Iterable[Message]) -> UtcNs | None:
+    """When nothing was held any more in the whole position."""
     positions = sorted(
-        (each for each in messages if isinstance(each, Position) and belongs(each, subject)),
+        (each for each in messages if isinstance(each, Position)),
         key=lambda each: (each.event_time, each.bought + each.sold),
     )
     held = False
     for each in positions:
         if held and not each.net:
-            return replace(subject, ends=each.event_time)
+            return each.event_time
         held = held or bool(each.net)
-    return subject
+    return None
+
+
+def _closed_by_own_legs(messages: Iterable[Message]) -> UtcNs | None:
+    """When stop or target had closed all that the orders filled, whatever others still held."""
+    entered: dict[str, int] = {}
+    left: dict[str, tuple[int, UtcNs]] = {}
+    for each in messages:
+        if not isinstance(each, OrderEvent) or (order := each.order) is None or not order.filled:
+            continue
+        number = order.dhan_order_id
+        if order.leg is Leg.ENTRY:
+            entered[number] = max(entered.get(number, 0), order.filled)
+        elif order.filled > left.get(number, (0, UtcNs(0)))[0]:
+            left[number] = order.filled, each.event_time
+    if not left or sum(filled for filled, _ in left.values()) < sum(entered.values()):
+        return None
+    return max(moment for _, moment in left.values())
 
 
 def _opened_nothing(subject: Subject, messages: Iterable[Message]) -> bool:
-    """Whether Dhan or the gate turned all of `orders` down, at once or after it had taken them."""
+    """Whether each of `orders` only closed, or was turned down, at once or after Dhan took it."""
     if not subject.orders:
         return False
     known: dict[UUID, Execution] = {}
@@ -188,9 +215,28 @@ def _opened_nothing(subject: Subject, messages: Iterable[Message]) -> bool:
             case Trade() if belongs(each, subject):
                 traded.add(each.fill.dhan_order_id)
     return known.keys() == subject.orders and all(
-        each.outcome is not Outcome.ACCEPTED or each.dhan_order_id in turned_down - traded
+        each.outcome is not Outcome.ACCEPTED
+        or each.dhan_order_id in turned_down - traded
+        or only_closes(each)
         for each in known.values()
     )
+
+
+def only_closes(execution: Execution) -> bool:
+    """Whether the order made a position smaller, by what the gate saw when it last looked."""
+    seen = last_seen(execution)
+    if seen is None:
+        return False
+    held = closable(seen.position, seen.filled)
+    return closes(execution.side, execution.quantity, held)
+
+
+def last_seen(execution: Execution) -> SeenContext | None:
+    """What the gate saw when it last looked; None where nobody wrote it down."""
+    evidence = execution.evidence
+    if evidence is None:
+        return None
+    return evidence.judgement.seen if evidence.judgement else evidence.asked
 
 
 def _widened_once(subject: Subject, messages: Iterable[Message]) -> Subject:

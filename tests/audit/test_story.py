@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import date
 from random import Random
 from typing import Any
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from audit.sentences import sentences
 from audit.story import Recorded, Story, names_of, subject_of, told, widened
 from schemas.ids import DhanOrderId, InstrumentId, ReportId, Segment, UserId, derive
-from schemas.market import AgentType, Side, Timeframe
+from schemas.market import AgentType, Side, Timeframe, trading_day
 from schemas.messages import (
     BookRead,
     CallOutcome,
@@ -39,6 +40,9 @@ from schemas.messages import (
 )
 from schemas.units import Paise, Price, Quantity, UtcNs
 from tests.ats.factories import ASHA, DAY, TCS, a_decision, a_signal, an_execution, an_intent
+from tests.audit.test_rejudge import the_open_market
+from tests.audit.test_rejudge import told as gate_told
+from tests.executors.factories import an_intent as closing_intent
 from tests.schemas.factories import a_candle
 
 BALA = UserId(UUID(int=2))
@@ -193,6 +197,7 @@ OURS: tuple[Message, ...] = (
     an_exit(),
     a_position(),
 )
+STOPPED = OURS[3]
 THEIRS = an_execution(
     id=derive("x", 1),
     order_id=an_intent(BALA).id,
@@ -245,10 +250,50 @@ def test_what_ended_a_later_position_of_the_same_share_is_no_part_of_an_order() 
     closing = DhanOrderId("20")
     later = an_exit(AT + 3).model_copy(update={"dhan_order_id": closing})
     flat = a_position(AT + 1, net=0)
+    ours = [each for each in (*CHAIN, *OURS) if each != STOPPED]
 
-    story = story_from(INTENT, [*CHAIN, *OURS, flat, later, an_event(closing), a_trade(closing)])
+    story = story_from(INTENT, [*ours, flat, later, an_event(closing), a_trade(closing)])
 
-    assert ids(story) == {each.id for each in (*CHAIN, *OURS, flat)}
+    assert ids(story) == {each.id for each in (*ours, flat)}
+
+
+def test_what_ended_the_units_of_others_is_no_part_of_an_order_that_its_own_stop_closed() -> None:
+    closing = DhanOrderId("20")
+    later = an_exit(AT + 3).model_copy(update={"dhan_order_id": closing})
+    held = a_position(AT + 4)  # by another order of the day
+
+    story = story_from(INTENT, [*CHAIN, *OURS, held, later, an_event(closing), a_trade(closing)])
+
+    assert ids(story) == {each.id for each in (*CHAIN, *OURS, held)}
+
+
+def test_what_ended_the_rest_of_an_order_is_part_of_it_when_its_stop_closed_some() -> None:
+    assert isinstance(STOPPED, OrderEvent)
+    assert STOPPED.order
+    part = STOPPED.order.model_copy(update={"filled": 4})
+    stopped = STOPPED.model_copy(update={"order": part})
+    later = an_exit(AT + 3)
+
+    story = story_from(INTENT, [*CHAIN, *OURS[:3], stopped, later])
+
+    assert later.id in ids(story)
+
+
+def test_an_order_that_only_closed_has_no_stop_of_what_was_left() -> None:
+    holding = replace(the_open_market(), position=100, filled=100)
+    closing = closing_intent(side=Side.SELL, quantity=Quantity(5))
+    said = gate_told(closing, holding)
+    stop = an_exit(closing.event_time + 1, said.user_id, said.instrument, DAY).model_copy(
+        update={
+            "action": ExitAction.PLACE_STOP,
+            "dhan_order_id": DhanOrderId("31"),
+            "trading_date": trading_day(closing.event_time),
+        }
+    )
+
+    story = story_from(closing, [closing, said, stop])
+
+    assert ids(story) == {closing.id, said.id}
 
 
 @pytest.mark.parametrize(

@@ -329,6 +329,17 @@ def test_an_order_of_which_nothing_traded_says_so_first() -> None:
     assert the("in short", story).text.endswith("accepted, 0 of 10 filled")
 
 
+def test_an_order_of_which_nothing_traded_says_what_became_of_it() -> None:
+    event = an_event()
+    assert event.order
+    state = {"filled": 0, "status": OrderStatus.CANCELLED}
+    cancelled = event.model_copy(update={"order": event.order.model_copy(update=state)})
+
+    story = story_from(INTENT, (*CHAIN, *OURS[:2], cancelled))
+
+    assert the("in short", story).text.endswith("accepted, 0 of 10 filled, the rest cancelled")
+
+
 def test_other_orders_of_the_position_are_told_beside_with_their_reasons() -> None:
     entry = INTENT.model_copy(
         update={"id": CHAIN[0].id, "event_time": UtcNs(INTENT.event_time - 1)}
