@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 from uuid import UUID
 
@@ -22,11 +22,17 @@ M = TypeVar("M", bound=Message)
 
 @dataclass(frozen=True, slots=True)
 class DayReader:
-    """Of the market time of `span`; `tell` is told how far it is."""
+    """Of the market time of `span`; `tell` is told how far it is.
+
+    Attributes:
+        unreadable: What was asked for and is no message, each with its place and why. One that has
+            no market time is of the day on which it was written.
+    """
 
     connection: Topics
     span: Span
     tell: Progress
+    unreadable: list[str] = field(default_factory=list)
 
     async def of(
         self, topic: Topic, holds: Callable[[bytes], bool] = lambda _: True
@@ -38,7 +44,7 @@ class DayReader:
         self, topic: Topic, holds: Callable[[bytes], bool] = lambda _: True
     ) -> AsyncGenerator[Recorded, None]:
         """Each message that can be read and whose bytes are such that `holds`, in its partition's
-        order. What cannot be read stands in the dead letters.
+        order. What cannot be read is left out, and named in `unreadable`.
 
         Raises:
             Misconfigured: the topic does not exist.
@@ -50,11 +56,13 @@ class DayReader:
             async for record in records:
                 value = record.value or b""
                 head = head_of(value)
-                if head is None or head.event_time not in self.span or not holds(value):
+                moment = head.event_time if head else record.published_at
+                if moment not in self.span or not holds(value):
                     continue
                 try:
-                    message = decode(topic.message, value)
-                except Unreadable:
+                    message = decode(topic.message, record.value)
+                except Unreadable as error:
+                    self.unreadable.append(f"{record} cannot be read: {error}")
                     continue
                 place = (record.topic, record.partition, record.offset, record.published_at)
                 yield Recorded(*place, message, record.headers)

@@ -1,15 +1,17 @@
 """Reads the story of one order from Kafka, without a consumer group.
 
 Four passes: find what is asked about, learn the ids of its chain, gather all that carry them, then
-the bars and their ticks. What cannot be read is passed over here: it stands in the dead letters.
+the bars and their ticks. What cannot be read is left out; the story names it where it holds an id
+of its orders.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final
 
 from audit.story import (
@@ -28,7 +30,7 @@ from bus.reader import ends_of, read_topics, record_at, there
 from bus.records import Record, TopicPartition
 from bus.stored import Since, Topics
 from schemas.codec import decode
-from schemas.errors import Unreadable
+from schemas.errors import Misconfigured, Unreadable
 from schemas.lineage import HEADER, Cause
 from schemas.market import trading_day
 from schemas.messages import Candle, Message, OrderIntent, Signal
@@ -68,6 +70,7 @@ _OF_USERS: Final = (ORDER_EVENTS, TRADES, POSITIONS, EXITS)
 # a bar is written just before the signal that it raised; a restart of the engine may be between
 BAR_BEFORE: Final = UtcNs.minutes(10)
 DAY_BEFORE: Final = UtcNs.minutes(8 * 60)  # a session, and the minutes around it
+MOST_NAMED: Final = 20  # records that tell of an order and cannot be read
 PREFIX: Final = 8  # characters of an id that may stand for the whole, as people copy them
 # records of ticks: of a bar of five minutes a partition has 1,200, of which each is read at once
 TICK_SPANS: Final = (256, 2_048, 16_384)
@@ -104,6 +107,7 @@ class Reader:
         self._on_read = on_read
         self._looked_at = 0
         self._absent: frozenset[Topic] | None = None
+        self._unreadable: dict[str, str] = {}
 
     async def find(self, name: str) -> Found:
         """What `name` names: an id of ours or Dhan's, the begin of one of ours, or a place."""
@@ -137,6 +141,7 @@ class Reader:
         subject = subject_of(start)
         if subject is None:
             return None
+        self._unreadable.clear()
         records: list[Recorded] = []
         # the second time with the ids that the first one found
         for _ in range(2):
@@ -148,7 +153,14 @@ class Reader:
         subject = widened(subject, (each.message for each in records))
         bars = await self._bars(subject, records)
         story = told(subject, [*records, *bars])
-        return replace(story, ticks=tuple([each async for each in self._ticks(story)]))
+        ticks = tuple([each async for each in self._ticks(story)])
+        return replace(story, missing=(*story.missing, *self._left_out()), ticks=ticks)
+
+    def _left_out(self) -> Iterator[str]:
+        for place, why in islice(self._unreadable.items(), MOST_NAMED):
+            yield f"{place} tells of it and cannot be read: {why}"
+        if (more := len(self._unreadable) - MOST_NAMED) > 0:
+            yield f"{more:,} more records tell of it and cannot be read"
 
     async def bars_around(self, story: Story) -> list[Candle]:
         """The day's bars of the instrument and timeframe of the story's first signal."""
@@ -213,7 +225,10 @@ class Reader:
 
     async def _at(self, topic: Topic, partition: int, offset: int) -> Recorded | None:
         record = await record_at(self._connection, topic, partition, offset)
-        return None if record is None else _recorded(topic, record)
+        try:
+            return None if record is None else _recorded(topic, record)
+        except Unreadable as error:
+            raise Misconfigured(f"{record} cannot be read: {error}") from None
 
     async def _there(self, topics: Sequence[Topic]) -> list[Topic]:
         """Without those that came later than the record, which is asked once."""
@@ -244,18 +259,21 @@ class Reader:
                     both and all(each in value for each in both)
                 ):
                     continue
-                if (found := _recorded(BY_NAME[record.topic], record)) is not None:
+                try:
+                    found = _recorded(BY_NAME[record.topic], record)
+                except Unreadable as error:
+                    if subject and any(needle in value for needle in _own(subject)):
+                        self._unreadable[str(record)] = str(error)
+                    continue
+                if found is not None:
                     yield found
 
 
 def _recorded(topic: Topic, record: Record) -> Recorded | None:
-    """None of what is no message: it stands in the dead letters."""
+    """None of a topic without messages. Raises Unreadable of what is no message."""
     if topic.message is None:
         return None
-    try:
-        message = decode(topic.message, record.value)
-    except Unreadable:
-        return None
+    message = decode(topic.message, record.value)
     place = (record.topic, record.partition, record.offset, record.published_at)
     return Recorded(*place, message, record.headers)
 
@@ -263,6 +281,13 @@ def _recorded(topic: Topic, record: Record) -> Recorded | None:
 def _needles(subject: Subject) -> set[bytes]:
     ids = {*subject.signals, *subject.decisions, *subject.scans, *(subject.orders or ())}
     return {str(each).encode() for each in ids}
+
+
+def _own(subject: Subject) -> set[bytes]:
+    """Ids by which a record is about the story itself: those of a user's orders, else all."""
+    if subject.user is None:
+        return _needles(subject)
+    return {str(each).encode() for each in subject.orders or ()}
 
 
 def _decisions_of(records: Sequence[Recorded]) -> set[bytes]:

@@ -17,12 +17,14 @@ from ats.runtime.pages import write_page
 from ats.scorecard.options import ScorecardOptions
 from ats.scorecard.show import as_json, show
 from audit.replay.day import span_of
+from audit.report.incidents import MOST_NAMED
 from audit.scorecard.card import Card, card_of
 from audit.scorecard.forecasts import forecasts_of
 from audit.scorecard.page import page
 from audit.scorecard.prices import Prices
 from audit.scorecard.reading import read_days
 from audit.scorecard.traded import round_trip, traded_of
+from audit.shown import clean
 from executors.charges.rates import shipped_rates
 from schemas.errors import Misconfigured
 from schemas.messages import Decision
@@ -71,6 +73,10 @@ async def _of_record(options: ScorecardOptions, tell: Console) -> Card:
         with Step(tell, "reading the record") as step:
             span = span_of(options.first, options.last)
             days = await read_days(source.connection, span, step.now, played=played)
+    for each in days.unreadable[:MOST_NAMED]:
+        tell.print(f"not scored: {clean(each)}", markup=False, highlight=False, soft_wrap=True)
+    if more := len(days.unreadable[MOST_NAMED:]):
+        tell.print(f"not scored: {more:,} more records that cannot be read", highlight=False)
     went_out: Mapping[UUID, UtcNs] = days.went_out
     rates = shipped_rates()
     return card_of(

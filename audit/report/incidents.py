@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from audit.amounts import clock, passed, rupees
@@ -28,6 +28,7 @@ from schemas.units import NS_PER_SECOND, UtcNs
 
 # a position without a stop for longer is told; shorter is how long a stop takes to rest
 BARE_FOR: Final = 2 * NS_PER_SECOND
+MOST_NAMED: Final = 20  # records that cannot be read
 _NO_FAILURE: Final = frozenset({CallOutcome.OK, CallOutcome.CANCELLED})
 
 
@@ -49,6 +50,7 @@ def incidents_of(record: DayRecord) -> list[Incident]:
         *_bare(record.written(Position)),
         *_differing(record),
         *_counted("dead letter", map(_unreadable, record.of(DeadLetter))),
+        *_left_out(record.unreadable),
     ]
 
 
@@ -91,6 +93,13 @@ def _order(execution: Execution) -> str:
 
 def _unreadable(letter: DeadLetter) -> str:
     return f"{letter.topic}: {letter.reason}"
+
+
+def _left_out(unreadable: Sequence[str]) -> Iterator[Incident]:
+    for what in unreadable[:MOST_NAMED]:
+        yield Incident("left out", f"{what}; it is in no figure of this page")
+    if more := len(unreadable[MOST_NAMED:]):
+        yield Incident("left out", "more records that cannot be read", more)
 
 
 def _counted(kind: str, what: Iterable[str]) -> list[Incident]:

@@ -45,11 +45,13 @@ class DayRecord:
     Attributes:
         user: Whose; None is everybody's.
         records: Each message of the day once, bars only of what was traded.
+        unreadable: What is no message and so in no figure, each with its place and why.
     """
 
     day: date
     user: UserId | None
     records: Sequence[Recorded]
+    unreadable: Sequence[str] = ()
 
     def of(self, kind: type[M]) -> tuple[M, ...]:
         """The messages of one kind."""
@@ -81,7 +83,8 @@ async def read_record(days: DayReader, day: date, user: UserId | None) -> DayRec
     once: dict[tuple[str, UUID], Recorded] = {}
     for each in sorted(found, key=lambda each: each.published_at):
         once.setdefault((each.topic, each.message.id), each)
-    return DayRecord(day, user, [_without_others(each) if user else each for each in once.values()])
+    own = [_without_others(each) if user else each for each in once.values()]
+    return DayRecord(day, user, own, tuple(days.unreadable) if user is None else ())
 
 
 def _holding(user: UserId | None) -> Holds:

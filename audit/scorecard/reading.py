@@ -59,6 +59,7 @@ class ReadDays:
 
     Attributes:
         went_out: When each decision did, in market time, by its id; never before its signal.
+        unreadable: What is no message and so not scored, each with its place and why.
     """
 
     recorded: Recorded
@@ -66,6 +67,7 @@ class ReadDays:
     intents: tuple[OrderIntent, ...]
     trades: tuple[Trade, ...]
     went_out: dict[UUID, UtcNs]
+    unreadable: tuple[str, ...]
 
 
 async def _bars(days: DayReader) -> tuple[tuple[MinuteBar, ...], list[Written]]:
@@ -101,14 +103,11 @@ async def read_days(connection: Topics, span: Span, tell: Progress, *, played: b
         at, decision = each.published_at, each.message
         now = UtcNs(max(decision.event_time, clock.at(at) if clock else at))
         went_out[decision.id] = min(now, went_out.get(decision.id, now))
-    return ReadDays(
-        Recorded(
-            messages(Signal, await days.of(SIGNALS)),
-            messages(Report, await days.of(REPORTS)),
-            messages(Decision, decisions),
-        ),
-        bars,
-        messages(OrderIntent, await days.of(ORDERS)),
-        messages(Trade, await days.of(TRADES)),
-        went_out,
+    recorded = Recorded(
+        messages(Signal, await days.of(SIGNALS)),
+        messages(Report, await days.of(REPORTS)),
+        messages(Decision, decisions),
     )
+    intents = messages(OrderIntent, await days.of(ORDERS))
+    trades = messages(Trade, await days.of(TRADES))
+    return ReadDays(recorded, bars, intents, trades, went_out, tuple(days.unreadable))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 
 import pytest
 from hypothesis import given
@@ -17,16 +17,20 @@ from audit.report.page import page
 from audit.report.record import read_record
 from bus.connection import KafkaConnection
 from bus.publisher import Publisher
-from bus.records import message_output
+from bus.records import Record, TopicPartition, message_output
+from bus.stored import Since
 from executors.charges.bill import Computed, Estimated
 from executors.charges.book import billed, fills_of
 from executors.charges.charges import charges, estimate
 from executors.charges.day import DayTrades
 from executors.charges.rates import Rates, shipped_rates
 from executors.orders.round_trips import round_trips
+from schemas.codec import encode
+from schemas.ids import UserId
 from schemas.market import Side
 from schemas.messages import Candle, DeadLetter, Decision, Message, OrderIntent, Origin, Trade
-from schemas.topics import BY_NAME, PartitionPlan
+from schemas.topics import BY_NAME, TRADES, PartitionPlan, Topic
+from schemas.units import UtcNs
 from tests.audit.conftest import anew
 from tests.audit.report_day import ANN, BOB, TOPIC_OF, a_trade, at, held, recorded, the_day
 from tests.audit.scorecard_days import MONDAY
@@ -219,6 +223,49 @@ def test_round_trips_earn_what_the_broker_counts_once_all_is_closed(
         value[each.fill.side] += each.fill.quantity * each.fill.price
     assert sum(trip.gross for trip in trips) == value[Side.SELL] - value[Side.BUY]
     assert all(trip.exit for trip in trips)
+
+
+class Copy:
+    """A copy of topics, each of one partition."""
+
+    def __init__(self, *records: Record) -> None:
+        self._records = records
+
+    async def read(self, topics: Sequence[Topic], since: Since) -> AsyncGenerator[Record, None]:
+        assert since == "start"
+        for each in self._records:
+            if each.topic in {topic.name for topic in topics}:
+                yield each
+
+    def read_in_order(self, topics: Sequence[Topic]) -> AsyncGenerator[Record, None]:
+        raise NotImplementedError
+
+    def extents(self, topics: Sequence[Topic]) -> dict[TopicPartition, tuple[int, int]]:
+        return {TopicPartition(topic.name, 0): (0, len(self._records)) for topic in topics}
+
+
+async def test_what_of_the_day_cannot_be_read_is_named_by_its_place_and_of_other_days_not() -> None:
+    trade = next(each for each in the_day() if isinstance(each, Trade))
+    half = encode(trade).replace(b'"fill":', b'"filled":')
+    today, later = UtcNs(at(1)), UtcNs(at(1) + UtcNs.minutes(24 * 60))
+    copy = Copy(
+        Record(TRADES.name, 0, 0, b"key", encode(trade), today),
+        Record(TRADES.name, 0, 1, b"key", half, today),
+        Record(TRADES.name, 0, 2, b"key", None, today),
+        Record(TRADES.name, 0, 3, b"key", b"no message", later),
+    )
+
+    async def left_out(user: UserId | None) -> list[str]:
+        days = DayReader(copy, span_of(MONDAY, MONDAY), SILENT)
+        record = await read_record(days, MONDAY, user)
+        found = report_of(record, RATES).incidents
+        return [each.what.split(": ")[0] for each in found if each.kind == "left out"]
+
+    assert await left_out(None) == [
+        "ats.trades-0@1 cannot be read",
+        "ats.trades-0@2 cannot be read",
+    ]
+    assert await left_out(ANN) == []
 
 
 async def test_the_page_of_one_user_holds_no_byte_of_another(broker: KafkaConnection) -> None:
