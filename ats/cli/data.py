@@ -23,14 +23,22 @@ HERE = Path("market-data")
 @data.command("import")
 def import_(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE", help="CSV of 1-minute candles; gzip too.")
-    ],
+        list[Path] | None,
+        typer.Argument(metavar="FILE", help="CSV of 1-minute candles; gzip too."),
+    ] = None,
     catalogue: Catalogue = HERE,
     replace: Annotated[
         bool,
         typer.Option("--replace", help="Where a file contradicts the catalogue, take the file's."),
     ] = False,
     max_bad_rows: MaxBadRows = 1.0,
+    archive: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Candles of what `ats archive` wrote there: one day, or a folder of days.",
+        ),
+    ] = None,
 ) -> None:
     """Take files of candles into the catalogue: each bar once, whatever the files are called.
 
@@ -38,8 +46,14 @@ def import_(
     """
     check_installed()
     from ats.data.command import import_ as run
+    from ats.data.command import import_archive
+    from schemas.errors import Misconfigured
 
-    code = run(terminal(), files, catalogue, most_bad=max_bad_rows / 100, replace=replace)
+    if bool(files) == bool(archive):
+        raise Misconfigured("nothing to import: name FILE..., or an archive with --archive DIR")
+    if archive:
+        raise typer.Exit(import_archive(terminal(), archive, catalogue, replace=replace))
+    code = run(terminal(), files or [], catalogue, most_bad=max_bad_rows / 100, replace=replace)
     raise typer.Exit(code)
 
 

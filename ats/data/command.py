@@ -12,14 +12,16 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from ats.data.catalogue import Imported, held, take_in
+from ats.data.archived import ArchivedBars, bars_of
+from ats.data.catalogue import Imported, held, keep, take_in
 from ats.data.check import Finding, Kind, findings
 from ats.runtime import exit_codes
+from audit.archive.stored import days_in, open_archive
 from schemas.errors import Misconfigured
 from simulator.market import columnar
 from simulator.market.actions import read_actions
 from simulator.market.bars import Bar
-from simulator.market.report import counted
+from simulator.market.report import FileReport, counted
 
 MOST_SHOWN: Final = 20  # findings of a kind; all are counted
 
@@ -54,6 +56,48 @@ def import_(
             bar.advance(task)
     for each in failed:
         line(console, f"not imported: {each}")
+    _sum_up(console, folder, done)
+    return exit_codes.MISCONFIGURED if failed else exit_codes.DONE
+
+
+def import_archive(console: Console, archive: Path, folder: Path, *, replace: bool) -> int:
+    """Take the one-minute candles of archived days in; says what was left out.
+
+    Raises:
+        Misconfigured: there is no archive, a file of it cannot be read, or the catalogue not be
+            written.
+        TryLater: another import is running.
+    """
+    days, done = days_in(archive), list[Imported]()
+    with held(folder), progress(console) as bar:
+        for path in bar.track(days, description="reading archived days"):
+            found = bars_of(open_archive(path))
+            report = FileReport(path.name, len(found.bars), 0, "bars of 1 minute", ())
+            done.append(Imported(report))
+            keep(folder, found.bars, done[-1], replace=replace)
+            _say_archived(console, done[-1], found)
+    _sum_up(console, folder, done)
+    return exit_codes.DONE
+
+
+def _say_archived(console: Console, imported: Imported, found: ArchivedBars) -> None:
+    name = imported.report.name
+    line(console, f"{name}: {len(found.bars):,} complete candles of 1 minute")
+    if found.incomplete:
+        line(console, f"{name}: {found.incomplete:,} candles left out, whose minute began unseen")
+    if found.unusable:
+        line(console, f"{name}: {found.unusable:,} candles left out, which are no bars")
+    if found.unnamed:
+        line(
+            console,
+            f"{name}: {found.unnamed.total():,} candles left out of {len(found.unnamed):,} "
+            f"instruments that no watch list names, such as {min(found.unnamed)}",
+        )
+    for said in counted(imported.contradicted, name):
+        line(console, f"{said}; left as it was, `--replace` takes the archive's")
+
+
+def _sum_up(console: Console, folder: Path, done: Sequence[Imported]) -> None:
     days = set[date]().union(*(each.days for each in done))
     added, known = sum(each.added for each in done), sum(each.known for each in done)
     replaced = sum(each.replaced for each in done)
@@ -62,7 +106,6 @@ def import_(
         f"{folder}: {added:,} bars are new, {replaced:,} replaced, {known:,} were known, "
         f"of {in_days(len(days))}",
     )
-    return exit_codes.MISCONFIGURED if failed else exit_codes.DONE
 
 
 def list_(console: Console, folder: Path) -> int:
