@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 import sys
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Final
 
 import orjson
 from rich.console import Console
@@ -21,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ats.backtest.named import named
 from ats.backtest.page import page
+from ats.backtest.pool import pool_of
 from ats.backtest.result import Backtest, charged_by, cold, warm_up_days
 from ats.backtest.show import show
 from ats.commands.market_file import look_at
@@ -45,8 +42,6 @@ from simulator.market import columnar
 from simulator.market.actions import read_actions
 from simulator.market.bars import KEPT
 from streams.engine.machine import warm_up
-
-FEW: Final = 5  # days that are played sooner than other processes have started
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,24 +227,6 @@ def _write(options: BacktestOptions, made: Backtest) -> None:
             options.html.write_text(page(made))
         except OSError as error:
             raise Misconfigured(f"--html {options.html}: {error.strerror}") from None
-
-
-@contextmanager
-def pool_of(jobs: int, files: int) -> Iterator[Executor | None]:
-    """Other processes where they are worth their start. Ctrl-C ends this one, and so them."""
-    if jobs < 2 or files <= FEW:
-        yield None
-        return
-    clean = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(jobs, clean, initializer=_leave_interrupts)
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _leave_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def progress(console: Console) -> Progress:

@@ -14,8 +14,9 @@ import orjson
 from pydantic import JsonValue
 from rich.console import Console
 
-from ats.backtest.command import BacktestOptions, files_of, pool_of, progress, setup_of
+from ats.backtest.command import BacktestOptions, files_of, progress, setup_of
 from ats.backtest.named import named
+from ats.backtest.pool import pool_of
 from ats.backtest.result import warm_up_days
 from ats.backtest.sweep_show import show
 from ats.demo.steps import Step
