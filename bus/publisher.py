@@ -20,7 +20,12 @@ from typing import Any, Final, Self
 
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaConnectionError, KafkaError, UnknownTopicOrPartitionError
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    KafkaTimeoutError,
+    UnknownTopicOrPartitionError,
+)
 
 from bus.connection import KafkaConnection, unreachable
 from bus.patience import until_known
@@ -117,7 +122,7 @@ class Publisher:
         Waits while the partition's batch is full: that is how a slow broker slows its writers down.
 
         Raises:
-            TryLater: an earlier send failed.
+            TryLater: an earlier send failed, or there is no room for as long as a request may take.
             Misconfigured: the topic, or the partition asked for, does not exist.
         """
         if self._failure is not None:
@@ -134,13 +139,16 @@ class Publisher:
         headers = self._headers(output)
         future = self._append(place, output, headers)
         if future is None:  # no room: the public way waits for it
-            future = await self._producer.send(
-                topic.name,
-                output.value,
-                key=output.key,
-                partition=partition,
-                headers=headers,
-            )
+            try:
+                future = await self._producer.send(
+                    topic.name,
+                    output.value,
+                    key=output.key,
+                    partition=partition,
+                    headers=headers,
+                )
+            except KafkaTimeoutError as error:  # the batch before was not taken for so long
+                raise _not_accepted(error) from None
             future.add_done_callback(self._note)
         return future
 
@@ -221,6 +229,8 @@ class Publisher:
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
-            raise TryLater(
-                f"an output was not accepted by Kafka ({self._failure!r}); start the process again"
-            )
+            raise _not_accepted(self._failure)
+
+
+def _not_accepted(failure: BaseException) -> TryLater:
+    return TryLater(f"an output was not accepted by Kafka ({failure!r}); start the process again")

@@ -192,8 +192,8 @@ def scorecard(
 def report(
     day: TradingDay,
     user: Annotated[
-        str, typer.Option(metavar="ID", help="Of this user alone, showing nobody else.")
-    ] = "",
+        str | None, typer.Option(metavar="ID", help="Of this user alone, showing nobody else.")
+    ] = None,
     demo: Annotated[
         Path | None,
         typer.Option(help="Report on what `ats demo --keep FOLDER` left; starts its Kafka."),
@@ -218,7 +218,8 @@ def report(
     found = day_of(day, "DATE")
     if found is None:
         raise Misconfigured("no day given: `ats report 2026-11-20`")
-    whose = user_of(user, "--user") if user else None
+    # an empty one is a mistake of a script, and everybody's page is not for one user
+    whose = None if user is None else user_of(user, "--user")
     folder = demo.resolve() if demo else None
     finish(run(ReportOptions(found, whose, folder, archive, html, as_json)))
 

@@ -94,6 +94,7 @@ def test_every_command_of_the_contract_is_there() -> None:
         (["demo", "--day", "tomorrow"], "--day"),
         (["charges", "--buy", "1@1", "--date", "tomorrow"], "--date"),
         (["charges", "--buy", "many"], "--buy"),
+        (["report", "2026-11-20", "--user", ""], "--user"),  # not everybody's
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -27,6 +27,7 @@ from bus.keyed_queue import KeyedQueue
 from bus.metrics import Histogram, ShellMetrics
 from bus.offsets import CommitLedger, OffsetTracker
 from bus.patience import Silence
+from bus.publisher import Publisher
 from bus.reader import extents_of, partitions_of, read_in_order, read_topics
 from bus.records import Output, Record, TopicPartition, partition_for
 from bus.routing import Router
@@ -416,6 +417,19 @@ async def test_whoever_reads_to_an_end_gives_up_on_a_broker_that_stays_away(
         ):
             with pytest.raises(TryLater, match=r"ats\.deadletter-0 is not read to its end"):
                 await asyncio.wait_for(anext(records), 5)
+
+
+async def test_an_output_that_finds_no_room_for_long_is_to_be_tried_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    producer = SimpleNamespace(
+        partitions_for=AsyncMock(return_value={0}), send=AsyncMock(side_effect=KafkaTimeoutError)
+    )
+    monkeypatch.setattr("bus.publisher.durable_producer", lambda *_, **__: producer)
+    monkeypatch.setattr(Publisher, "_append", lambda *_: None)  # the batch is full
+
+    with pytest.raises(TryLater, match="KafkaTimeoutError"):
+        await Publisher(KafkaConnection("h:1")).send(Output(DEAD_LETTER, b"k", b"v", 0))
 
 
 def test_a_broker_that_is_back_within_a_minute_is_waited_for() -> None:
