@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from ssl import SSLContext
+from ssl import SSLCertVerificationError, SSLContext
 from typing import Any, Final, Literal, TypeAlias
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.conn import collect_hosts, create_conn
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    SaslAuthenticationFailed,
+    UnsupportedSaslMechanismError,
+)
 from aiokafka.helpers import create_ssl_context
 
 from bus.stamp import Stamp
-from schemas.errors import Misconfigured, TryLater
+from schemas.errors import AtsError, Misconfigured, TryLater
 
 PROTOCOLS: Final = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 FetchClient: TypeAlias = Literal["librdkafka", "aiokafka"]
@@ -109,6 +115,7 @@ async def administrator(connection: KafkaConnection) -> AsyncIterator[AIOKafkaAd
     """An admin client for the length of a `with` block.
 
     Raises:
+        Misconfigured: a broker refuses us, or we its certificate.
         TryLater: no broker answers.
     """
     client = AIOKafkaAdminClient(**connection.client_options())
@@ -124,6 +131,7 @@ async def reader(connection: KafkaConnection, **options: Any) -> AsyncIterator[A
     """A consumer that joins no group and commits nothing, for the length of a `with` block.
 
     Raises:
+        Misconfigured: a broker refuses us, or we its certificate.
         TryLater: no broker answers.
     """
     client = AIOKafkaConsumer(**connection.client_options(), enable_auto_commit=False, **options)
@@ -140,11 +148,39 @@ async def _resume_offset(
     try:
         await client.start()
     except KafkaConnectionError as error:
-        raise unreachable(connection, error) from None
+        raise await unreachable(connection, error) from None
 
 
-def unreachable(connection: KafkaConnection, error: Exception) -> TryLater:
-    """The error for a broker that does not answer: it names the address, never a password."""
+async def unreachable(connection: KafkaConnection, error: Exception) -> AtsError:
+    """The error for a cluster that did not let us in; it names the setting, never a password.
+
+    A client of aiokafka logs why, and says only that it got nowhere: so one broker is asked again.
+    """
+    host, port, _ = collect_hosts(connection.client_options()["bootstrap_servers"])[0]
+    options = connection.client_options()
+    del options["bootstrap_servers"]
+    try:
+        asked = await create_conn(host, port, **options)
+    except SSLCertVerificationError as refused:
+        whose = connection.ssl_cafile or "the system's authorities"
+        return Misconfigured(
+            f"KAFKA_SSL_CAFILE ({whose}) does not vouch for the broker at {host}:{port}: "
+            f"{refused.verify_message}"
+        )
+    except SaslAuthenticationFailed:
+        return Misconfigured(
+            f"the broker at {host}:{port} does not know KAFKA_SASL_USERNAME "
+            f"{connection.sasl_username!r} with this KAFKA_SASL_PASSWORD"
+        )
+    except UnsupportedSaslMechanismError:
+        return Misconfigured(
+            f"the broker at {host}:{port} does not take KAFKA_SASL_MECHANISM "
+            f"{connection.sasl_mechanism}"
+        )
+    except (OSError, KafkaError):
+        pass  # as before: nobody answers
+    else:
+        asked.close()
     return TryLater(
         f"no Kafka broker answers at {connection.bootstrap_servers} ({error}); start it or correct "
         "the address"

@@ -62,13 +62,14 @@ async def start(producer: AIOKafkaProducer, connection: KafkaConnection) -> None
     """Connect it.
 
     Raises:
+        Misconfigured: a broker refuses us, or we its certificate.
         TryLater: no broker answers.
     """
     try:
         await producer.start()
     except KafkaConnectionError as error:
         await producer.stop()
-        raise unreachable(connection, error) from None
+        raise await unreachable(connection, error) from None
 
 
 class Publisher:
