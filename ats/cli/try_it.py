@@ -66,6 +66,10 @@ ModelProvider = Annotated[
         "the key that your settings hold. It costs money, up to ATS_MODEL_BUDGET_RUPEES."
     ),
 ]
+Depth = Annotated[
+    bool,
+    typer.Option("--depth", help="With order books: the agents are told of spread and depth."),
+]
 Serve = Annotated[
     Path | None,
     typer.Option(
@@ -134,6 +138,7 @@ def demo(
     max_bad_rows: MaxBadRows = 1.0,
     llm: Llm = "scripted",
     provider: ModelProvider = "",
+    depth: Depth = False,
 ) -> None:
     """The whole platform on this machine, with no account, no key and no Docker.
 
@@ -166,6 +171,7 @@ def demo(
         day_of(day),
         max_bad_rows,
         model,
+        depth,
     )
     references = read_files(options, console)
     with Step(console, "loading ATS"):

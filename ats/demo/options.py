@@ -20,6 +20,7 @@ class DemoOptions:
         rules: Rules file of the engine; None runs the default.
         day: Which of the market file's days to replay; None when it holds one, or generates the
             simulator's usual day.
+        depth: Subscribe to order books, which the agents are then told of.
         model: The line that names a provider's model, `local`, or `scripted`.
         max_bad_rows: Percent of the market file's rows that may be unusable.
     """
@@ -35,3 +36,4 @@ class DemoOptions:
     day: date | None = None
     max_bad_rows: float = 1.0
     model: str = "scripted"
+    depth: bool = False

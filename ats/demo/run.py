@@ -203,6 +203,8 @@ class _Demo:
         }
         if self._options.rules:
             day["ATS_RULES"] = str(self._options.rules.resolve())
+        if self._options.depth:
+            day["ATS_DEPTH"] = "on"
         pauses = self._pauses_of(session, users)
         await pauses.ask()
         await self._open_market(day)

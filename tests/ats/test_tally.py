@@ -134,6 +134,7 @@ def test_a_repeat_counts_once() -> None:
         (a_record(topics.DECISIONS, b"{"), "cannot be read"),
         (a_record(topics.TICKS, b"xx"), "cannot be read"),
         (a_record(topics.DEAD_LETTER, b'"a-demo-token"'), "holds a token"),
+        (a_record(topics.DEPTH, b'"a-demo-token"'), "holds a token"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -146,6 +147,15 @@ def test_each_broken_promise_is_named(extra: Record, says: str) -> None:
     )
 
     assert says in "; ".join(tally.problems())
+
+
+def test_order_books_are_looked_through_and_not_kept() -> None:
+    tally = tally_of(*a_day())
+
+    tally.take(a_record(topics.DEPTH, b"{}"))
+
+    assert tally.counts == tally_of(*a_day()).counts
+    assert tally.problems() == []
 
 
 REJECTED = an_execution(

@@ -115,6 +115,7 @@ def changed(at: int, **fields: Any) -> list[Level]:
         (changed(1, bid=LAST), BookFault.ORDER),
         (changed(2, ask=LAST), BookFault.ORDER),
         (changed(2, bid=0.0, bid_quantity=0), BookFault.ORDER),
+        (changed(2, ask=0.0, ask_quantity=0), BookFault.ORDER),
         (changed(0, bid=LAST + 0.05, ask=LAST - 0.05), BookFault.CROSSED),
         (changed(0, bid=LAST), BookFault.CROSSED),
     ],
@@ -128,6 +129,15 @@ def test_levels_that_are_no_book_are_told_as_none_and_named_and_their_tick_stand
 
     assert told.book == Book(at=UtcNs(NOON), fault=fault)
     assert rows["price"].tolist() == [123_455]
+
+
+def test_a_book_stays_with_its_tick_where_packets_before_it_make_none() -> None:
+    crossed = with_levels(changed(0, bid=LAST))
+    untraded = crossed[:8] + struct.pack("<f", 0.0) + crossed[12:]
+
+    (told,) = sampled(with_levels([], NIFTY), untraded, with_levels(SOUND))
+
+    assert (told.book.bid, told.book.fault) == (123_450, None)
 
 
 @given(st.binary(min_size=100, max_size=100), st.sampled_from([0.05, LAST, 90_000.0]))
