@@ -41,8 +41,8 @@ USUAL_DAYS: Final = 5  # sessions: each weekday once
 # a signal that waits finds the bars of its moment as long as it is worth a question
 _KEPT: Final = MAX_BARS + 4
 _MINUTE: Final = UtcNs.minutes(1)
-# a book a second: five minutes, longer than a signal is worth a question
-_BOOKS_KEPT: Final = 300
+# one every five seconds: five minutes, longer than a signal is worth a question
+_BOOKS_KEPT: Final = 60
 # a share of the same industry whose last trade is older says nothing of this moment
 SECTOR_AGE: Final = UtcNs.minutes(5)
 

@@ -107,14 +107,14 @@ async def sync_books(
 
     From now on: books of before are too old to be told.
     """
-    async with aclosing(messages_on(connection, topics.DEPTH, Depth, "end")) as seconds:
-        async for second in seconds:
-            note_books(market, second, wanted)
+    async with aclosing(messages_on(connection, topics.DEPTH, Depth, "end")) as told:
+        async for depth in told:
+            note_books(market, depth, wanted)
 
 
-def note_books(market: LiveMarket, second: Depth, wanted: Callable[[InstrumentId], bool]) -> None:
+def note_books(market: LiveMarket, depth: Depth, wanted: Callable[[InstrumentId], bool]) -> None:
     """Let `market` know the order books of `wanted` instruments."""
-    for each in second.books:
+    for each in depth.books:
         if wanted(each.instrument):
             market.note_book(each.instrument, each.book)
 

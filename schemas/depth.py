@@ -1,7 +1,7 @@
 """The order book of instruments, as Dhan's Full packets show its five best levels a side.
 
-`ats.depth` carries at most one book of each instrument and second of market time: it is told of,
-never traded on, and what an agent saw of it stands on `ats.market-context`.
+`ats.depth` carries at most one book of each instrument and five seconds of market time: it is told
+of, never traded on, and what an agent saw of it stands on `ats.market-context`.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ class Book(FrozenModel):
 
 
 class InstrumentBook(FrozenModel):
-    """The last book of an instrument within a second."""
+    """The last book of an instrument within five seconds."""
 
     instrument: InstrumentId
     book: Book
 
 
 class Depth(Message):
-    """`ats.depth`: the last books of one second of market time; `event_time` is the newest's."""
+    """`ats.depth`: the last books of five seconds of market time; `event_time` is the newest's."""
 
     books: Annotated[tuple[InstrumentBook, ...], Field(max_length=MAX_BOOKS)]

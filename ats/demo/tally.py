@@ -152,7 +152,7 @@ class Tally:
             self._take_ticks(record)
             return
         if record.topic == topics.DEPTH.name:
-            return  # a book of each second: what was told of one stands on a context
+            return  # there are many, and what was told of one stands on a context
         topic = topics.BY_NAME[record.topic]
         assert topic.message is not None
         try:

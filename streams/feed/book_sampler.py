@@ -1,4 +1,4 @@
-"""Order books by the second: of each instrument the last one, once its second is over."""
+"""Order books every five seconds: of each instrument the last one, once they are over."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ from schemas.depth import MAX_BOOKS, Book, Depth, InstrumentBook
 from schemas.ids import InstrumentId, Segment, derive
 from schemas.ticks import partition_of
 from schemas.topics import DEPTH
-from schemas.units import NS_PER_SECOND, Price, Quantity, UtcNs
+from schemas.units import Price, Quantity, UtcNs
 from streams.feed.books import FAULTS
 from streams.feed.decode import keys_of
 from streams.feed.packets import Code
+
+# of market time. Bars, and so signals, end with a span: shorter ones would tell of no newer book,
+# and a day of 200 instruments by the second would be 600 MB
+SPAN: Final = UtcNs.seconds(5)
 
 
 class _Waiting(NamedTuple):
@@ -31,7 +35,7 @@ class _Waiting(NamedTuple):
 
 
 class BookSampler:
-    """Books in, at most one of an instrument and second of market time out.
+    """Books in, at most one of an instrument and `SPAN` out.
 
     Args:
         live: Market time is the wall's, so a book is of the moment at which it came; else of the
@@ -44,7 +48,7 @@ class BookSampler:
         self._run = gateway, int(started_at)
         self._time = "received_at" if live else "clock"
         self._count = 0
-        # by second, then by segment and security id
+        # by span, then by segment and security id
         self._waiting: defaultdict[int, dict[int, _Waiting]] = defaultdict(dict)
 
     def add(self, rows: Rows, books: Rows) -> None:
@@ -52,16 +56,16 @@ class BookSampler:
         full = rows["mode"] == Code.FULL
         rows, books = rows[full], books[full]
         moments = rows[self._time].tolist()
-        seconds = (each // NS_PER_SECOND for each in moments)
-        places = zip(seconds, keys_of(rows).tolist(), strict=True)
-        for (second, key), at in {place: at for at, place in enumerate(places)}.items():
-            self._waiting[second][key] = _Waiting(moments[at], *books[at].item())
+        spans = (each // SPAN for each in moments)
+        places = zip(spans, keys_of(rows).tolist(), strict=True)
+        for (span, key), at in {place: at for at, place in enumerate(places)}.items():
+            self._waiting[span][key] = _Waiting(moments[at], *books[at].item())
 
     def due(self, now: int) -> Iterator[Output]:
-        """The books of each second that is over at `now`, market time, by partition."""
-        for second in sorted(each for each in self._waiting if each < now // NS_PER_SECOND):
+        """The books of each span that is over at `now`, market time, by partition."""
+        for span in sorted(each for each in self._waiting if each < now // SPAN):
             shares: defaultdict[int, list[InstrumentBook]] = defaultdict(list)
-            for key, waiting in self._waiting.pop(second).items():
+            for key, waiting in self._waiting.pop(span).items():
                 told = _told(key, waiting)
                 shares[partition_of(told.instrument, self._partitions)].append(told)
             for partition, share in sorted(shares.items()):

@@ -1,4 +1,4 @@
-"""Order books of Full packets: read as Dhan's own decoder does, hostile, and by the second."""
+"""Order books of Full packets: read as Dhan's own decoder does, hostile, and every five seconds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from simulator.config import SimulatorConfig
 from simulator.server import make_market
 from simulator.streaming import packets
 from streams.feed.batcher import Batcher
-from streams.feed.book_sampler import BookSampler
+from streams.feed.book_sampler import SPAN, BookSampler
 from streams.feed.books import bad
 from streams.feed.config import Mode
 from streams.feed.decode import Decoder, ReceivedFrame
@@ -186,7 +186,7 @@ def test_without_depth_the_rows_are_the_same_bytes_and_no_book_is_read() -> None
     assert plain.rows.tobytes() == deep.rows.tobytes()
 
 
-def test_of_an_instrument_and_second_the_last_book_is_told_once_the_second_is_over() -> None:
+def test_of_an_instrument_and_five_seconds_the_last_book_is_told_once_they_are_over() -> None:
     early, late = with_levels(SOUND), with_levels(SOUND[:1])
     sampler = BookSampler(PARTITIONS, 1, UtcNs(0), live=True)
     found = Decoder(SHARES, depth=True).decode(
@@ -199,7 +199,7 @@ def test_of_an_instrument_and_second_the_last_book_is_told_once_the_second_is_ov
     assert found.books is not None
     sampler.add(found.rows, found.books)
 
-    during, after = told(sampler, NOON + NS_PER_SECOND - 1), told(sampler, NOON + NS_PER_SECOND)
+    during, after = told(sampler, NOON + SPAN - 1), told(sampler, NOON + SPAN)
 
     assert during == told(sampler) == []
     assert {each.instrument: each.book.at for depth in after for each in depth.books} == {
@@ -213,7 +213,7 @@ def test_a_replayed_book_is_of_the_market_clock_and_goes_to_its_instruments_part
     sampler = BookSampler(PARTITIONS, 1, UtcNs(0), live=False)
     sampler.add(rows, books)
 
-    outputs = list(sampler.due(NOON + NS_PER_SECOND))
+    outputs = list(sampler.due(NOON + SPAN))
 
     assert {output.partition for output in outputs} == {
         partition_of(each, PARTITIONS) for each in (RELIANCE, INFY)

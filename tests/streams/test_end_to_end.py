@@ -38,6 +38,7 @@ from streams.engine.engine import Engine
 from streams.engine.machine import EngineMachine
 from streams.feed import gateway as gateway_module
 from streams.feed import link as link_module
+from streams.feed.book_sampler import SPAN
 from streams.feed.config import Mode
 from streams.feed.watchlist import Watchlist
 from tests.streams import faults
@@ -97,7 +98,7 @@ async def test_hostile_books_are_named_and_every_tick_beside_them_reaches_the_to
 ) -> None:
     hostile = [changed(0, bid=float("nan")), changed(0, bid=LAST), changed(1, ask_quantity=2**31)]
     frames = [with_levels(levels, SHARES[0].id) for levels in (SOUND, *hostile)]
-    last = quote(SHARES[1].id, when=ltt(NOON + NS_PER_SECOND))  # the second of the books is over
+    last = quote(SHARES[1].id, when=ltt(NOON + SPAN))  # the time of the books is over
 
     async def talk(socket: ServerConnection) -> None:
         await socket.recv()

@@ -326,7 +326,7 @@ export interface Evidence {
   readonly judgement?: Judgement | null;
 }
 
-/** The last book of an instrument within a second. */
+/** The last book of an instrument within five seconds. */
 export interface InstrumentBook {
   readonly instrument: string;
   readonly book: Book;
@@ -623,7 +623,7 @@ export interface Decision {
   readonly prompt_version?: string;
 }
 
-/** `ats.depth`: the last books of one second of market time; `event_time` is the newest's. */
+/** `ats.depth`: the last books of five seconds of market time; `event_time` is the newest's. */
 export interface Depth {
   /** version of the message's schema; rises when it grows */
   readonly schema_version?: number;

@@ -489,7 +489,7 @@ class Evidence(Part):
 
 
 class InstrumentBook(Part):
-    """The last book of an instrument within a second."""
+    """The last book of an instrument within five seconds."""
 
     instrument: str
     book: Book
@@ -785,7 +785,7 @@ class Decision(Message):
 
 
 class Depth(Message):
-    """`ats.depth`: the last books of one second of market time; `event_time` is the newest's."""
+    """`ats.depth`: the last books of five seconds of market time; `event_time` is the newest's."""
 
     books: tuple[InstrumentBook, ...]
 
