@@ -220,7 +220,8 @@ def _bar(line: int, text: str, at: Mapping[str, int], symbol: str) -> Bar:
     cells = cells_of(text, at)
     symbol = cells.get("symbol", symbol)
     if not is_symbol(symbol):
-        raise LeftOut(Fault.SYMBOL, f"{clean(symbol, MAX_SYMBOL)!r}", "symbol")
+        reason = f"no symbol: {clean(symbol, MAX_SYMBOL)!r}" if symbol else "empty"
+        raise LeftOut(Fault.SYMBOL, reason, "symbol")
     start = time_of("timestamp", moment_text(cells))
     opened, high, low, close = (price_of(name, cells[name]) for name in PRICES)
     if high < low:

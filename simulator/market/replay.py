@@ -30,6 +30,8 @@ SHARE_TICK: Final = Paise(5)
 FINE_TICK: Final = Paise(1)  # India VIX, and cheap shares since 2024
 OVERNIGHT_GAP: Final = 0.004  # the file says nothing about the day before
 MINUTE: Final = 60
+_SHARES: Final = [np.full(prints, 1 / max(prints, 1)) for prints in range(5)]
+"""Of a bar's volume, by how many prints it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,14 +134,13 @@ def _instrument(symbol: str, bars: Sequence[Bar]) -> Instrument:
 def _carried(bars: Sequence[Bar], tick_size: Paise, bad: list[BadRow]) -> list[Bar]:
     """The bars the feed's 32-bit fields can carry without loss; the others are reported."""
     usable, volume = [], 0
-    for bar in bars:
-        lossy = [name for name in PRICES if not _survives(getattr(bar, name), tick_size)]
+    for bar, lossy in zip(bars, _lossy(bars, tick_size), strict=True):
         if lossy:
             reason = (
-                f"{getattr(bar, lossy[0])} does not survive the feed's 32-bit float at a step "
+                f"{getattr(bar, lossy)} does not survive the feed's 32-bit float at a step "
                 f"of {tick_size}"
             )
-            bad.append(BadRow(bar.line, lossy[0], reason, Fault.CARRIED))
+            bad.append(BadRow(bar.line, lossy, reason, Fault.CARRIED))
         elif volume + bar.volume > MAX_VOLUME:
             bad.append(
                 BadRow(
@@ -155,8 +156,15 @@ def _carried(bars: Sequence[Bar], tick_size: Paise, bad: list[BadRow]) -> list[B
     return usable
 
 
-def _survives(price: Price, tick_size: Paise) -> bool:
-    return to_tick(float(np.float32(price / PAISE_PER_RUPEE)) * PAISE_PER_RUPEE, tick_size) == price
+def _lossy(bars: Sequence[Bar], tick_size: Paise) -> list[str]:
+    """Of each bar the first price that a 32-bit float cannot carry; "" where all survive."""
+    prices = np.array([(bar.open, bar.high, bar.low, bar.close) for bar in bars], np.int64)
+    carried = (prices / PAISE_PER_RUPEE).astype(np.float32).astype(np.float64) * PAISE_PER_RUPEE
+    lost = np.maximum(1, np.rint(carried / tick_size)) * tick_size != prices
+    return [
+        PRICES[int(row.argmax())] if some else ""
+        for row, some in zip(lost, lost.any(axis=1), strict=True)
+    ]
 
 
 def _tape(instrument: Instrument, bars: Sequence[Bar], session: Session, seed: int) -> Tape:
@@ -168,10 +176,11 @@ def _tape(instrument: Instrument, bars: Sequence[Bar], session: Session, seed: i
     quantities: list[int] = []
     for bar in bars:
         path = _path(bar)
-        within = np.sort(rng.choice(MINUTE, len(path), replace=False))
+        within = rng.choice(MINUTE, len(path), replace=False)
+        within.sort()
         seconds.extend((bar.start // NS_PER_SECOND + within).tolist())
         prices.extend(path)
-        quantities.extend(rng.multinomial(bar.volume, np.full(len(path), 1 / len(path))).tolist())
+        quantities.extend(rng.multinomial(bar.volume, _SHARES[len(path)]).tolist())
     gap = 1 + rng.normal(0, OVERNIGHT_GAP)
     listing = listed(
         instrument, to_tick(prices[0] * gap, instrument.tick_size), np.array(prices, np.int64)
