@@ -22,6 +22,7 @@ from ats.cli import (
     data,
     ledger,
     look,
+    operators,
     recorded,
     rules,
     services,
@@ -92,6 +93,7 @@ app.add_typer(ledger.ledger, name="ledger", rich_help_panel=LOOK)
 app.add_typer(archive.archive, name="archive", rich_help_panel=LOOK)
 app.add_typer(look.limits, name="limits", rich_help_panel=LOOK)
 app.add_typer(look.members, name="members", rich_help_panel=SET_UP)
+app.add_typer(operators.operators, name="operators", rich_help_panel=SET_UP)
 
 
 def _version(asked: bool) -> None:

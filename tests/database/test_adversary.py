@@ -28,6 +28,7 @@ from tests.database import (
     adversary,
     adversary_batches,
     adversary_family,
+    adversary_operators,
     adversary_preflight,
 )
 from tests.database.adversary import Check, Scene
@@ -37,7 +38,13 @@ from tests.database.mutants import Mutant, mutants, said_by, sql_of
 
 FIRST = "20261129180000"  # every migration from here on is mutated
 PARTS = 4  # of the mutants: all of them take longer than one test may
-MODULES = (adversary, adversary_family, adversary_preflight, adversary_batches)
+MODULES = (
+    adversary,
+    adversary_family,
+    adversary_preflight,
+    adversary_batches,
+    adversary_operators,
+)
 CHECKS = tuple(check for module in MODULES for check in module.CHECKS)
 EARLIER = [file for file in sorted(MIGRATIONS.glob("*.sql")) if file.name < FIRST]
 OURS = [file for file in sorted(MIGRATIONS.glob("*.sql")) if file.name >= FIRST]

@@ -23,11 +23,12 @@ from tests.database.fixtures import MIGRATIONS, short_home
 
 POSTGRES_15 = Path("/usr/lib/postgresql/15/bin")  # where Debian puts it
 API_ROLES = ("anon", "authenticated", "service_role")
-WITHOUT_POLICY = {"daily_scans", "analysis_reports"}  # on purpose: no user reads them
+# on purpose: no user reads the first two; operators read the others through functions
+WITHOUT_POLICY = {"daily_scans", "analysis_reports", "operators", "operator_actions"}
 # beside the five of the contract
 ADDED = {
     *("order_states", "trades", "positions", "trading_halts", "user_limits"),
-    *("family_members", "preflights"),
+    *("family_members", "preflights", "operators", "operator_actions"),
 }
 SERVICE_FUNCTIONS = {
     "claim_order",
@@ -51,6 +52,7 @@ SERVICE_FUNCTIONS = {
     *("declare_member", "end_membership", "members_declared"),
     "record_preflight",
     *("claim_orders", "record_order_outcomes"),
+    *("add_operator", "remove_operator"),
 }
 USER_FUNCTIONS = {
     *("store_dhan_token", "disconnect_dhan"),
@@ -69,6 +71,7 @@ USER_FUNCTIONS = {
     *("switch_trading_on", "doubt_dhan_token", "trust_dhan_token", "own_doubts"),
     *("halt_own_trading", "lift_own_halt", "tighten_own_limits"),
     "own_limits_and_checks",
+    *("is_operator", "operator_view", "operator_actions_before", "operator_act"),
 }
 
 
@@ -294,7 +297,7 @@ async def test_every_foreign_key_and_policy_column_leads_an_index(catalogue: Con
         "'public'::regnamespace",
     )
 
-    assert len(users) == 9
+    assert len(users) == 11
     assert referencing | users <= leading
 
 
