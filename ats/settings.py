@@ -116,6 +116,7 @@ class Settings(BaseSettings):
     kafka_replication_factor: int = Field(default=1, ge=1, le=9)
 
     supabase_url: HttpUrl = ""
+    supabase_anon_key: str = ""
     supabase_service_key: SecretStr = SecretStr("")
     supabase_db_url: SecretStr = SecretStr("")
     supabase_jwt_secret: Annotated[SecretStr, AfterValidator(_long_enough)] = SecretStr("")

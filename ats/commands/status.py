@@ -17,17 +17,16 @@ from rich.live import Live
 
 from ats.commands.tail.command import connection
 from ats.gateway.following import TopicsReader
+from ats.gateway.lags import lags_of
+from ats.gateway.platform import WATCHED, PlatformFold
 from ats.gateway.views import json_of
-from ats.runtime.groups import GROUPS
 from ats.settings import load
-from ats.status.fold import WATCHED, PlatformFold
 from ats.status.show import screen
 from bus.connection import KafkaConnection
-from bus.group_offsets import lag
 from bus.metrics import ShellMetrics
 from bus.reader import read_topics
 from executors.charges.rates import shipped_rates
-from schemas.topics import TICKS, PartitionPlan
+from schemas.topics import TICKS
 from schemas.units import UtcNs
 
 LOOK_BACK: Final = UtcNs.minutes(24 * 60)
@@ -45,7 +44,7 @@ async def status(*, as_json: bool) -> None:
     """
     kafka, plan = connection(Console(stderr=True)), load().plan()
     fold, _, moment = await _read_up(kafka)
-    found = fold.status(moment, await _lags(kafka, plan))
+    found = fold.status(moment, await lags_of(kafka, plan))
     if as_json or not sys.stdout.isatty():
         sys.stdout.write(json_of(found).decode() + "\n")
         return
@@ -65,7 +64,7 @@ async def top(*, once: bool) -> None:
     try:
         with Live(console=console, screen=console.is_terminal and not once) as live:
             while not following.done():
-                lags = await _lags(kafka, plan)
+                lags = await lags_of(kafka, plan)
                 live.update(screen(fold.status(moment, lags)), refresh=True)
                 if once:
                     return
@@ -88,13 +87,6 @@ async def _read_up(kafka: KafkaConnection) -> tuple[PlatformFold, TopicsReader, 
     moment = _now()
     await reader.catch_up(UtcNs(now - LOOK_BACK))
     return fold, reader, moment
-
-
-async def _lags(kafka: KafkaConnection, plan: PartitionPlan) -> dict[str, int]:
-    found = await asyncio.gather(
-        *(lag(kafka, group, topics, plan) for group, topics in GROUPS.items())
-    )
-    return dict(zip(GROUPS, found, strict=True))
 
 
 def _now() -> UtcNs:

@@ -113,6 +113,7 @@ class Stack:
         ours = {
             "KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
             "SUPABASE_URL": self.supabase_url,
+            "SUPABASE_ANON_KEY": self.keys.publishable,
             "SUPABASE_SERVICE_KEY": self.keys.secret,
             "SUPABASE_JWT_SECRET": self.keys.jwt_secret,
             "ADMIN_DHAN_CLIENT_ID": str(FIRST_CLIENT_ID),

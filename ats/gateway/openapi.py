@@ -60,7 +60,7 @@ _REFUSALS: Final = {
     "400": "A parameter that the route does not take, or not so.",
     "401": "No access token of Supabase's, or one that is refused.",
     "403": "The request comes from a web page of another origin.",
-    "404": "Nothing is known by that name.",
+    "404": "Nothing is known by that name; an operator's route is to nobody else.",
     "429": "Too many requests, or streams, of one user.",
     "503": "The gateway reads the day up, is full, or cannot check tokens now.",
 }
@@ -79,9 +79,9 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "ATS read gateway",
             "version": VERSION,
-            "description": "What one user may see: their own, and what is public. Amounts are "
-            "integers of paise, moments UTC nanoseconds of market time. Ignore fields and events "
-            "that you do not know.",
+            "description": "What one user may see: their own, and what is public; and what "
+            "operators see, whom the database names. Amounts are integers of paise, moments UTC "
+            "nanoseconds of market time. Ignore fields and events that you do not know.",
         },
         "paths": {route.path: {"get": _operation(route)} for route in ROUTES},
         "components": {

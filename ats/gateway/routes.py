@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, Final, NamedTuple
 
+from ats.gateway.console import Console, OperatedDay, OperatorActions
 from ats.gateway.market import BARS
 from ats.gateway.views import Candles, Chart, Decisions, DecisionStory, Today, Why, id_of
 from schemas.frozen import FrozenModel
@@ -18,6 +19,7 @@ MOST_WANTED: Final = 50  # instruments of one viewer, besides what they hold
 MOST_TEXT: Final = 64  # characters of one value
 DEFAULT_BARS: Final = 375  # a day's minutes
 DEFAULT_DECISIONS: Final = 20
+MOST_ACTIONS: Final = 2**31 - 1  # the highest id that may be asked for
 MOST_DECISIONS: Final = 50  # each with two reports and what they looked at
 
 
@@ -51,6 +53,7 @@ class Route(NamedTuple):
     Attributes:
         view: The shape of the answer; None: not a single JSON document of ours.
         open: Answered without a token.
+        operator: Answered to operators; to everybody else there is no such route.
     """
 
     name: str
@@ -59,6 +62,7 @@ class Route(NamedTuple):
     view: type[FrozenModel] | None
     parameters: tuple[Parameter, ...] = ()
     open: bool = False
+    operator: bool = False
 
 
 def _up_to(most: int) -> Callable[[str], int]:
@@ -194,6 +198,37 @@ ROUTES: Final = (
         "goes on where you left, or begins with a snapshot when that is too long ago.",
         None,
         (INSTRUMENTS,),
+    ),
+    Route(
+        "console",
+        "/v1/operator/console",
+        "How the platform stands: every user, the pipeline, halts and incidents.",
+        Console,
+        operator=True,
+    ),
+    Route(
+        "operated",
+        "/v1/operator/users/{user}",
+        "One user's newest trading day, as they see it themselves.",
+        OperatedDay,
+        (Parameter("user", "path", "Whose.", _id, _ID_SCHEMA),),
+        operator=True,
+    ),
+    Route(
+        "actions",
+        "/v1/operator/actions",
+        "What operators did on the console: fifty, newest first.",
+        OperatorActions,
+        (
+            Parameter(
+                "before",
+                "query",
+                "Id of the last one that you have: what came before it is told.",
+                _up_to(MOST_ACTIONS),
+                {"type": "integer", "minimum": 1, "maximum": MOST_ACTIONS},
+            ),
+        ),
+        operator=True,
     ),
     Route("openapi", "/v1/openapi.json", "This document.", None, open=True),
 )

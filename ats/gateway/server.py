@@ -17,11 +17,15 @@ from aiohttp import hdrs, web
 from ats.gateway.access import Admitted, NotAdmitted, admitted, bearer_of, key_id_of
 from ats.gateway.board import Audience, Board
 from ats.gateway.budget import RequestBudget, StreamBudget
+from ats.gateway.console import DatabaseView, OperatedDay, console
 from ats.gateway.events import Place
 from ats.gateway.keys import Keys
+from ats.gateway.lags import LagReader
 from ats.gateway.lookups import Lookups, RecordAway
 from ats.gateway.metrics import ViewerMetrics
+from ats.gateway.office import DatabaseAway, NoOperator, Office, Roles
 from ats.gateway.openapi import document
+from ats.gateway.platform import PlatformFold
 from ats.gateway.record import RecordAnswers
 from ats.gateway.routes import ROUTES, BadParameter, Route, values_of
 from ats.gateway.series import SeriesKey
@@ -31,6 +35,8 @@ from ats.gateway.views import Refusal, json_of
 from bus.stored import Topics
 from executors.charges.rates import Rates
 from schemas.errors import Misconfigured, TryLater
+from schemas.ids import UserId
+from schemas.units import NS_PER_SECOND, UtcNs
 
 LARGEST_HEADER: Final = 16_384  # bytes; a token has at most 8,192
 IDLE: Final = 60.0  # seconds that a connection without a request stays open
@@ -75,6 +81,9 @@ class GatewayDeps:
     """What the server needs.
 
     Attributes:
+        fold: What operators see; the board is a part of it.
+        office: Says who operates.
+        lags: Says what waits.
         origins: Web pages that may ask from a browser; none: no page but through a server.
         most_viewers: Streams at a time.
         record: What is recorded: read again for what the board does not hold.
@@ -85,8 +94,10 @@ class GatewayDeps:
         ending: Set when the process is told to stop.
     """
 
-    board: Board
+    fold: PlatformFold
     keys: Keys
+    office: Office
+    lags: LagReader
     origins: frozenset[str]
     most_viewers: int
     record: Topics
@@ -96,6 +107,11 @@ class GatewayDeps:
     metrics: ViewerMetrics = field(default_factory=ViewerMetrics)
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     ending: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def board(self) -> Board:
+        """What users see."""
+        return self.fold.board
 
 
 class GatewayServer:
@@ -108,6 +124,7 @@ class GatewayServer:
         self._bell = Bell()
         self._lookups = Lookups()
         self._record = RecordAnswers(deps.board, deps.record, self._lookups, deps.rates)
+        self._roles = Roles(deps.office, deps.monotonic)
         self._document = orjson.dumps(document())
         self._answers: dict[str, _Answer] = {
             "today": self._today,
@@ -117,6 +134,9 @@ class GatewayServer:
             "chart": self._chart,
             "why": self._why,
             "stream": self._stream,
+            "console": self._console,
+            "operated": self._operated,
+            "actions": self._actions,
         }
         self._runner: web.AppRunner | None = None
 
@@ -243,6 +263,43 @@ class GatewayServer:
             raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE, "starting", "the day is being read up")
         return who
 
+    async def _operator(self, request: web.Request, who: Admitted) -> tuple[DatabaseView, bool]:
+        """What the database tells an operator, and whether it is away; asked at each request."""
+        token = bearer_of(request.headers[hdrs.AUTHORIZATION])
+        try:
+            return await self._roles.view(who.user, token)
+        except NoOperator:
+            # as where there is no such route
+            raise web.HTTPNotFound from None
+        except DatabaseAway:
+            raise _database_away() from None
+
+    async def _console(self, request: web.Request, who: Admitted, _: Any) -> web.StreamResponse:
+        told, away = await self._operator(request, who)
+        lags = await self._deps.lags.read()
+        status = self._deps.fold.status(UtcNs(round(self._deps.wall() * NS_PER_SECOND)), lags or {})
+        return _json(json_of(console(status, told, away=away, lags_known=lags is not None)))
+
+    async def _operated(
+        self, request: web.Request, who: Admitted, values: Any
+    ) -> web.StreamResponse:
+        await self._operator(request, who)
+        user, board = UserId(values["user"]), self._deps.board
+        if board.person(user) is None:
+            raise _Refused(HTTPStatus.NOT_FOUND, "unknown", "nothing was told of them lately")
+        day = board.today(user, frozenset())
+        return _json(json_of(OperatedDay(own=day.own, prices=day.prices)))
+
+    async def _actions(
+        self, request: web.Request, who: Admitted, values: Any
+    ) -> web.StreamResponse:
+        await self._operator(request, who)
+        token = bearer_of(request.headers[hdrs.AUTHORIZATION])
+        try:
+            return _json(json_of(await self._roles.actions(token, values["before"])))
+        except (NoOperator, DatabaseAway):
+            raise _database_away() from None
+
     async def _today(self, _: web.Request, who: Admitted, values: Any) -> web.StreamResponse:
         return _json(json_of(self._deps.board.today(who.user, values["instrument"])))
 
@@ -302,6 +359,12 @@ class GatewayServer:
             self._streams.end(who.user)
             deps.metrics.viewers = self._streams.open
         return response
+
+
+def _database_away() -> _Refused:
+    return _Refused(
+        HTTPStatus.SERVICE_UNAVAILABLE, "database_away", "the database cannot be asked now"
+    )
 
 
 async def _read(answer: Awaitable[T]) -> T:

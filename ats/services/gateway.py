@@ -12,11 +12,14 @@ from typing import Final
 import httpx
 import structlog
 
-from ats.gateway.board import FOLLOWED, LIVE, Audience, Board
+from ats.gateway.board import LIVE, Audience, Board
 from ats.gateway.following import TopicsReader
 from ats.gateway.keys import Keys, PublishedKeys, SharedSecret
+from ats.gateway.lags import LagReader, lags_of
 from ats.gateway.market import Hours
 from ats.gateway.metrics import ViewerMetrics
+from ats.gateway.office import NoOffice, Office, SupabaseOffice
+from ats.gateway.platform import WATCHED, PlatformFold
 from ats.gateway.server import GatewayDeps, GatewayServer
 from ats.services.calendars import calendar_of
 from ats.services.context import Context
@@ -25,6 +28,7 @@ from bus.metrics import ShellMetrics
 from executors.charges.rates import shipped_rates
 from schemas.units import UtcNs
 
+OFFICE_WITHIN: Final = 3.0  # seconds for the database's answer; an operator waits for it
 KEYS_WITHIN: Final = 3.0  # seconds for the project's public keys; a viewer waits for them
 # A long weekend: on its last day the bars of the session before it are still there.
 LOOK_BACK: Final = UtcNs.minutes(4 * 24 * 60)
@@ -42,11 +46,14 @@ async def run(context: Context) -> None:
     settings, shell, viewers = context.settings, ShellMetrics(), ViewerMetrics()
     rates, connection = shipped_rates(), settings.kafka()
     hours = Hours(calendar_of(settings), replayed=settings.ats_clock == "market")
-    board = Board(secrets.token_hex(8), rates, hours=hours)
-    async with keys_of(settings) as keys:
+    board, plan = Board(secrets.token_hex(8), rates, hours=hours), settings.plan()
+    fold = PlatformFold(rates, board)
+    async with keys_of(settings) as keys, office_of(settings) as office:
         deps = GatewayDeps(
-            board=board,
+            fold=fold,
             keys=keys,
+            office=office,
+            lags=LagReader(lambda: lags_of(connection, plan), time.monotonic),
             origins=frozenset(settings.ats_gateway_origins),
             most_viewers=settings.ats_gateway_max_viewers,
             record=connection,
@@ -57,7 +64,7 @@ async def run(context: Context) -> None:
         )
         context.records += [shell, viewers]
         server = GatewayServer(deps)
-        reader = TopicsReader(connection, FOLLOWED, board.apply, shell, LIVE)
+        reader = TopicsReader(connection, WATCHED, fold.apply, shell, LIVE)
 
         def told(audience: Audience) -> None:
             shell.last_progress = time.monotonic()
@@ -103,3 +110,14 @@ async def keys_of(settings: Settings) -> AsyncIterator[Keys]:
     settings.need("SUPABASE_URL")
     async with httpx.AsyncClient(timeout=KEYS_WITHIN) as http:
         yield PublishedKeys(settings.supabase_url, http, time.monotonic)
+
+
+@asynccontextmanager
+async def office_of(settings: Settings) -> AsyncIterator[Office]:
+    """Whom operators are known from: the database's REST API, where both its settings are given."""
+    if not (settings.supabase_url and settings.supabase_anon_key):
+        log.warning("console_is_closed", reason="SUPABASE_URL or SUPABASE_ANON_KEY is not set")
+        yield NoOffice()
+        return
+    async with httpx.AsyncClient(timeout=OFFICE_WITHIN) as http:
+        yield SupabaseOffice(settings.supabase_url, settings.supabase_anon_key, http)

@@ -1,4 +1,4 @@
-"""How the platform is doing, as the topics tell it: `ats status` and `ats top`.
+"""Draws how the platform is doing for a terminal: `ats status` and `ats top`.
 
-The fold and the report are pure; `ats.commands.status` reads Kafka and draws.
+What it draws is `ats.gateway.platform`'s fold; `ats.commands.status` reads Kafka.
 """

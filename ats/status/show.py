@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ats.status.report import Person, Pipeline, Status
+from ats.gateway.platform_views import Person, Pipeline, Status
 from schemas.messages import FeedState
 from schemas.units import Paise, UtcNs
 

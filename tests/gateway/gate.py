@@ -15,8 +15,12 @@ import jwt
 import orjson
 
 from ats.gateway.board import Board
+from ats.gateway.console import DatabaseView, DhanAccount, Halt, OperatorAction, OperatorActions
 from ats.gateway.keys import Keys, SharedSecret
+from ats.gateway.lags import LagReader
 from ats.gateway.market import Hours
+from ats.gateway.office import DatabaseAway, NoOperator
+from ats.gateway.platform import PlatformFold
 from ats.gateway.server import GatewayDeps, GatewayServer
 from bus.records import Record, TopicPartition
 from bus.stored import Since
@@ -24,6 +28,7 @@ from executors.charges.rates import shipped_rates
 from schemas import ticks
 from schemas.calendar import EVERY_DAY
 from schemas.codec import encode
+from schemas.errors import TryLater
 from schemas.ids import UserId
 from schemas.messages import Message
 from schemas.topics import CATALOGUE, TICKS, Topic
@@ -98,6 +103,36 @@ class StoredRecords:
 
 
 @dataclass(slots=True)
+class OpenOffice:
+    """A database that knows its operators by their tokens: `ats.gateway.office.Office`."""
+
+    operators: frozenset[UserId] = frozenset()
+    accounts: tuple[DhanAccount, ...] = ()
+    halts: tuple[Halt, ...] = ()
+    done: tuple[OperatorAction, ...] = ()
+    away: bool = False
+
+    async def view(self, token: str) -> DatabaseView:
+        self._let_in(token)
+        return DatabaseView(
+            operator="Asha", read_at=UtcNs(1), accounts=self.accounts, halts=self.halts
+        )
+
+    async def actions(self, token: str, before: int | None) -> OperatorActions:
+        self._let_in(token)
+        return OperatorActions(
+            actions=tuple(one for one in self.done if one.id < (before or 2**31))
+        )
+
+    def _let_in(self, token: str) -> None:
+        if self.away:
+            raise DatabaseAway("away")
+        claims = jwt.decode(token, SECRET, ["HS256"], audience="authenticated")
+        if UserId(UUID(claims["sub"])) not in self.operators:
+            raise NoOperator("none")
+
+
+@dataclass(slots=True)
 class Clock:
     """The wall's, and how far a test has moved it on."""
 
@@ -157,14 +192,15 @@ class Gate:
     http: aiohttp.ClientSession
     clock: Clock
     record: StoredRecords
+    office: OpenOffice
 
     def tell(self, *messages: Message) -> None:
         for message in messages:
-            self.server.told(self.board.apply(record_of(message)))
+            self.server.told(self.deps.fold.apply(record_of(message)))
 
     def tell_prices(self, batch: ticks.Batch) -> None:
         record = Record(TICKS.name, 0, 0, None, ticks.encode(batch), UtcNs(time.time_ns()))
-        self.server.told(self.board.apply(record))
+        self.server.told(self.deps.fold.apply(record))
 
     async def get(
         self, path: str, who: UserId | None = ASHA, headers: Mapping[str, str] | None = None
@@ -199,11 +235,21 @@ async def gate(
     origins: frozenset[str] = frozenset(),
     most_viewers: int = 10,
     record: StoredRecords | None = None,
+    lags: Mapping[str, int] | None = None,
 ) -> AsyncIterator[Gate]:
-    board, clock, stored = a_board(), Clock(), record or StoredRecords()
+    clock, stored, office = Clock(), record or StoredRecords(), OpenOffice()
+    fold = PlatformFold(shipped_rates(), a_board())
+
+    async def what_waits() -> Mapping[str, int]:
+        if lags is None:
+            raise TryLater("no broker answers")
+        return lags
+
     deps = GatewayDeps(
-        board=board,
+        fold=fold,
         keys=keys or SharedSecret(SECRET),
+        office=office,
+        lags=LagReader(what_waits, time.monotonic),
         origins=origins,
         most_viewers=most_viewers,
         record=stored,
@@ -216,6 +262,7 @@ async def gate(
     port = await server.start("127.0.0.1", 0)
     try:
         async with aiohttp.ClientSession() as http:
-            yield Gate(f"http://127.0.0.1:{port}", board, deps, server, http, clock, stored)
+            url = f"http://127.0.0.1:{port}"
+            yield Gate(url, fold.board, deps, server, http, clock, stored, office)
     finally:
         await server.stop()

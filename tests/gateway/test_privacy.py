@@ -8,6 +8,7 @@ from typing import Any, Final
 import pytest
 
 from ats.gateway.board import FOLLOWED
+from ats.gateway.console import DhanAccount
 from ats.gateway.openapi import EVENTS
 from ats.gateway.routes import ROUTES, Route
 from schemas.ids import UserId
@@ -105,6 +106,43 @@ async def test_no_route_and_no_parameter_tells_a_user_of_another(crowded: Any) -
     bimal.used -= public
     assert traces(bimal, *heard) == []
     assert len(traces(asha, *heard)) > 70, "the fold shows her what is hers"
+
+
+async def test_no_operators_route_tells_who_is_none_anything_by_any_parameter(
+    crowded: Any,
+) -> None:
+    made, asha, bimal = crowded
+    made.office.operators = frozenset({BIMAL})
+    named = {"email": "bimal-alone@example.org", "dhan_client_id": "1188888888"}
+    made.office.accounts = (
+        DhanAccount(user_id=BIMAL, switched_on=True, token_until=None, **named),
+    )
+    bimal.used |= set(named.values())
+    foreign = [*sorted(bimal.used)[::40], str(BIMAL), str(ASHA)]
+    routes = [route for route in ROUTES if route.operator]
+    paths = [path for route in routes for path in questions(route, foreign)]
+    heard = list[bytes]()
+    for path in paths:
+        made.server._requests._left.clear()
+        status, body, headers = await made.get(path, ASHA)
+        assert status in {400, 404}, path
+        heard += [body, repr(headers).encode()]
+
+    assert len(paths) > 100
+    assert traces(bimal, *heard) == traces(asha, *heard) == []
+
+
+async def test_an_operator_is_the_one_exception_and_a_removed_one_is_none(crowded: Any) -> None:
+    made, _, bimal = crowded
+    path = f"/v1/operator/users/{BIMAL}"
+    made.office.operators = frozenset({ASHA})
+
+    _, shown, _ = await made.get(path, ASHA)
+    made.office.operators = frozenset()
+    status, refused, _ = await made.get(path, ASHA)
+
+    assert len(traces(bimal, shown)) > 40
+    assert (status, traces(bimal, refused)) == (404, [])
 
 
 async def test_no_event_tells_a_user_of_another_live_or_resumed_by_the_others_id(

@@ -33,6 +33,9 @@ PATHS = {
     "chart": f"/v1/chart/{INSTRUMENT}",
     "why": f"/v1/why/{UUID(int=7)}",
     "stream": "/v1/stream",
+    "console": "/v1/operator/console",
+    "operated": f"/v1/operator/users/{UUID(int=7)}",
+    "actions": "/v1/operator/actions",
 }
 
 

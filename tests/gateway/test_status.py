@@ -10,9 +10,9 @@ from uuid import UUID
 import orjson
 from rich.console import Console
 
+from ats.gateway.platform import RATE_OVER, PlatformFold
+from ats.gateway.platform_views import Person, Status
 from ats.gateway.views import json_of
-from ats.status.fold import RATE_OVER, PlatformFold
-from ats.status.report import Person, Status
 from ats.status.show import screen
 from bus.records import Record
 from executors.charges.rates import shipped_rates
@@ -182,3 +182,26 @@ def test_an_empty_platform_is_drawn_and_told() -> None:
     assert "no trading day yet" in drawn(status)
     assert orjson.loads(json_of(status))["users"] == []
     assert Decision.__name__ not in drawn(status)
+
+
+def test_incidents_and_dead_letters_are_of_the_last_day_by_time_not_by_reading() -> None:
+    def lost(seconds: float) -> Record:
+        return at(filled(DeadLetter, MARKS, topic="ats.ticks", reason="torn"), seconds)
+
+    day = 24 * 3_600
+    status = status_of(*[lost(second) for second in (5, 3, 4)], lost(-day), after=6)
+
+    assert [each.at for each in status.incidents] == [WALL + s * NS_PER_SECOND for s in (5, 4, 3)]
+    assert [each.count for each in status.pipeline.dead_letters] == [3]
+
+
+def test_what_an_earlier_day_decided_and_thought_is_not_of_this_day() -> None:
+    yesterday = NOW - 24 * 3_600 * NS_PER_SECOND
+    call = filled(LlmCall, MARKS, cost=250)
+    old = call.model_copy(update={"event_time": UtcNs(yesterday), "id": UUID(int=9)})
+    before = a_decision(signal=UUID(int=5)).model_copy(update={"event_time": UtcNs(yesterday)})
+
+    pipeline = status_of(*map(at, [a_decision(), call, old, before])).pipeline
+
+    assert pipeline.decisions == {"BUY": 1}
+    assert pipeline.thinking == 250

@@ -35,7 +35,7 @@ def gateway() -> str:
     imported = ", ".join(sorted(messages & (named | set(events.values()))))
     rows = "".join(f"  readonly {name}: {view};\n" for name, view in events.items())
     parts = [f"// {_GATEWAY_HEAD}\n{_NOTE}", f'import type {{ {imported} }} from "@/lib/messages";']
-    parts += [_interface(shape) for shape in own]
+    parts += [_union(each) if each.values else _interface(each) for each in own]
     parts.append(
         f"/** What each event of the stream holds. */\nexport interface Events {{\n{rows}}}"
     )

@@ -4,6 +4,9 @@
 
 import type { Candle, Decision, Execution, ExitOrder, FeedState, ObservedOrder, OrderIntent, Position, Preflight, Report, ScanEntry, Signal, Timeframe, Trade, UserSession } from "@/lib/messages";
 
+/** What may leave, of one user or of all. */
+export type TradingState = "ACTIVE" | "REDUCING" | "HALTED";
+
 /** One final bar. */
 export interface Bar {
   /** nanoseconds since 1970-01-01T00:00:00 UTC */
@@ -71,6 +74,158 @@ export interface Chart {
   readonly own: OwnMarks;
 }
 
+/** What the market feed last said of itself. */
+export interface Feed {
+  /** number of the connection */
+  readonly gateway: number;
+  readonly state: FeedState;
+  /** nanoseconds since 1970-01-01T00:00:00 UTC */
+  readonly at: number;
+}
+
+/** From the record of ticks that closed a bar to the bar on its topic, in milliseconds. */
+export interface Latency {
+  /** how many were measured, the newest */
+  readonly bars: number;
+  readonly p50_ms: number;
+  readonly p99_ms: number;
+}
+
+/** What could not be read, of one topic and for one reason. */
+export interface DeadLetters {
+  readonly topic: string;
+  readonly reason: string;
+  readonly count: number;
+}
+
+/** What flows. */
+export interface Pipeline {
+  /** over the newest seconds */
+  readonly ticks_per_second: number;
+  /** records that wait, by consumer group */
+  readonly lags: Readonly<Record<string, number>>;
+  /** null where no bar closed lately */
+  readonly bar_latency: Latency | null;
+  /** of the day, by action */
+  readonly decisions: Readonly<Record<string, number>>;
+  /** decisions that the safety net made after a failure; null without a decision */
+  readonly failsafe_percent: number | null;
+  /** of the day's model calls */
+  readonly thinking: number;
+  /** of the last day, most frequent first */
+  readonly dead_letters: readonly DeadLetters[];
+}
+
+/** A halt in force. */
+export interface Halt {
+  /** null: everybody's */
+  readonly user_id: string | null;
+  /** the user set it, and alone lifts it */
+  readonly own: boolean;
+  readonly state: TradingState;
+  /** positions are closed */
+  readonly flatten: boolean;
+  /** nanoseconds since 1970-01-01T00:00:00 UTC */
+  readonly since: number;
+  /** when it ends by itself; null: when it is lifted */
+  readonly until: number | null;
+  readonly by: string;
+  readonly reason: string;
+}
+
+/** What the database knows of a user who ever connected Dhan. */
+export interface DhanAccount {
+  readonly user_id: string;
+  readonly email: string | null;
+  readonly dhan_client_id: string;
+  readonly switched_on: boolean;
+  /** null where no token is stored */
+  readonly token_until: number | null;
+}
+
+/** The day's profit or loss so far, in paise; an estimate until the broker's bill is there. */
+export interface OwnResult {
+  /** paise; 100 are one rupee */
+  readonly realised: number;
+  /** null where the price of something held is unknown */
+  readonly unrealised: number | null;
+  /** of the fills so far; null where nobody knows them */
+  readonly charges: number | null;
+  /** of the model calls behind the decisions that the user's orders are of, undivided by how many users they served */
+  readonly thinking: number;
+  /** what the account is left with */
+  readonly after_charges: number | null;
+  /** the same less the thinking */
+  readonly after_everything: number | null;
+}
+
+/** One user. */
+export interface Person {
+  readonly user_id: string;
+  /** null where nothing was told lately */
+  readonly active: boolean | null;
+  /** why they are active or not */
+  readonly reason: string;
+  /** their preflight; null without one today */
+  readonly green: boolean | null;
+  readonly reds: readonly string[];
+  readonly result: OwnResult;
+  /** of what is held, both sides added, at the last prices */
+  readonly exposure: number;
+  /** instruments that are held */
+  readonly positions: number;
+  /** of the day */
+  readonly orders: number;
+  /** machine seconds of the day in which no stop rested for all of a position */
+  readonly unprotected_seconds: number;
+  readonly unprotected_now: boolean;
+}
+
+/** One user as an operator sees them. */
+export interface OperatedUser {
+  readonly user_id: string;
+  /** null: the database does not know them, or is away */
+  readonly account: DhanAccount | null;
+  /** null: the database was not read yet */
+  readonly state: TradingState | null;
+  /** null where the topics told nothing lately */
+  readonly day: Person | null;
+}
+
+/** Something that somebody should know. */
+export interface Incident {
+  /** when it was published, machine time */
+  readonly at: number;
+  readonly kind: string;
+  readonly user_id: string | null;
+  readonly words: string;
+}
+
+/** How the platform stands, to operators alone. */
+export interface Console {
+  /** machine time */
+  readonly at: number;
+  /** the asker's name; null as long as it is not known */
+  readonly operator: string | null;
+  /** accounts and halts are those of `database_read_at` */
+  readonly database_away: boolean;
+  /** null where it was not read yet */
+  readonly database_read_at: number | null;
+  readonly trading_date: string | null;
+  /** market clock; 0 before the first tick was seen */
+  readonly clock: number;
+  readonly feeds: readonly Feed[];
+  /** false: Kafka did not say what waits */
+  readonly lags_known: boolean;
+  readonly pipeline: Pipeline;
+  /** of everybody; null as with users */
+  readonly state: TradingState | null;
+  readonly halts: readonly Halt[];
+  readonly users: readonly OperatedUser[];
+  /** of the last day, newest first */
+  readonly incidents: readonly Incident[];
+}
+
 /** One decision with what it came from, and the asker's own order of it. */
 export interface DecisionStory {
   readonly decision: Decision;
@@ -91,15 +246,6 @@ export interface Decisions {
 export interface End {
   /** token_expired: come with a new one; stopping: come again */
   readonly reason: string;
-}
-
-/** What the market feed last said of itself. */
-export interface Feed {
-  /** number of the connection */
-  readonly gateway: number;
-  readonly state: FeedState;
-  /** nanoseconds since 1970-01-01T00:00:00 UTC */
-  readonly at: number;
 }
 
 /** The last trade of one instrument. */
@@ -144,22 +290,6 @@ export interface Market {
   readonly decisions: readonly Decision[];
 }
 
-/** The day's profit or loss so far, in paise; an estimate until the broker's bill is there. */
-export interface OwnResult {
-  /** paise; 100 are one rupee */
-  readonly realised: number;
-  /** null where the price of something held is unknown */
-  readonly unrealised: number | null;
-  /** of the fills so far; null where nobody knows them */
-  readonly charges: number | null;
-  /** of the model calls behind the decisions that the user's orders are of, undivided by how many users they served */
-  readonly thinking: number;
-  /** what the account is left with */
-  readonly after_charges: number | null;
-  /** the same less the thinking */
-  readonly after_everything: number | null;
-}
-
 /** One user's newest trading day, to that user alone. */
 export interface Own {
   readonly user_id: string;
@@ -178,6 +308,30 @@ export interface Own {
   readonly trades: readonly Trade[];
   /** the newest */
   readonly exits: readonly ExitOrder[];
+}
+
+/** One user's day as they see it themselves, to operators alone. */
+export interface OperatedDay {
+  readonly own: Own;
+  readonly prices: readonly LastPrice[];
+}
+
+/** One thing that an operator did on the console. */
+export interface OperatorAction {
+  readonly id: number;
+  readonly operator: string;
+  /** halt, reduce, flatten or resume */
+  readonly action: string;
+  /** null: everybody */
+  readonly user_id: string | null;
+  readonly reason: string;
+  /** nanoseconds since 1970-01-01T00:00:00 UTC */
+  readonly at: number;
+}
+
+/** OperatorActions of operators, newest first. */
+export interface OperatorActions {
+  readonly actions: readonly OperatorAction[];
 }
 
 /** Those last prices that changed since they were last told. */

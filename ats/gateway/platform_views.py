@@ -54,6 +54,7 @@ class Person(FrozenModel):
     reds: tuple[str, ...]
     result: OwnResult
     exposure: Paise = Field(description="of what is held, both sides added, at the last prices")
+    positions: int = Field(description="instruments that are held")
     orders: int = Field(description="of the day")
     unprotected_seconds: float = Field(
         description="machine seconds of the day in which no stop rested for all of a position"

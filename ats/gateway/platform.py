@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import Counter, OrderedDict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from ats.gateway.board import FOLLOWED, Audience, Board, Personal
-from ats.status.report import DeadLetters, Incident, Latency, Person, Pipeline, Status
+from ats.gateway.platform_views import DeadLetters, Incident, Latency, Person, Pipeline, Status
 from audit.unprotected import UnprotectedTime
 from bus.records import Record
 from executors.charges.rates import Rates
@@ -20,6 +21,7 @@ from schemas.errors import Unreadable
 from schemas.history import is_history
 from schemas.ids import UserId
 from schemas.lineage import HEADER, Cause
+from schemas.market import trading_day
 from schemas.messages import (
     DeadLetter,
     Decision,
@@ -53,8 +55,10 @@ RATE_OVER: Final = 10  # seconds
 MOST_BARS: Final = 2_000  # whose latency is remembered
 MOST_RECORDS: Final = 20_000  # of ticks, whose departure is remembered until their bars come
 MOST_INCIDENTS: Final = 50
-MOST_LETTERS: Final = 500  # topics and reasons
+MOST_REASON: Final = 100  # characters of a dead letter's
+MOST_LETTERS: Final = 10_000  # the newest
 LISTED: Final = 20
+LAST_DAY: Final = UtcNs.minutes(24 * 60)  # of incidents and dead letters, machine time
 _NS_PER_MS: Final = 1_000_000
 _TROUBLE: Final = {
     FeedState.GAP: "ticks may be missing",
@@ -100,14 +104,15 @@ class _Ticks:
 class PlatformFold:
     """What was told of pipeline, users and incidents."""
 
-    def __init__(self, rates: Rates) -> None:
-        self.board = Board("0" * 8, rates)
+    def __init__(self, rates: Rates, board: Board | None = None) -> None:
+        """`board`: one that is shown to users too."""
+        self.board = board or Board("0" * 8, rates)
         self._ticks = _Ticks()
         self._latencies: deque[float] = deque(maxlen=MOST_BARS)
         self._decisions: dict[object, Decision] = {}
         self._calls: dict[object, int] = {}
-        self._letters: Counter[tuple[str, str]] = Counter()
-        self._incidents: deque[Incident] = deque(maxlen=MOST_INCIDENTS)
+        self._letters: deque[tuple[UtcNs, str, str]] = deque(maxlen=MOST_LETTERS)
+        self._incidents: list[Incident] = []  # oldest first
         self._unprotected = UnprotectedTime()
         self._passed: Counter[UserId] = Counter()  # nanoseconds without a stop for all
         self._day: date | None = None
@@ -122,27 +127,34 @@ class PlatformFold:
             self._letter(decode(DeadLetter, record.value), record.published_at)
             return Audience()
         heard = self.board.apply(record)
-        if self._day != self.board.market.day:
-            self._day = self.board.market.day
-            self._unprotected = UnprotectedTime()
-            for held in (self._decisions, self._calls, self._passed):
-                held.clear()
+        self._begin_day(self.board.market.day)
         match record.topic:
             case TICKS.name:
                 self._ticks.take(record)
             case CANDLES.name:
                 self._candle(record)
-            case DECISIONS.name:
+            case DECISIONS.name if heard.everybody:
                 decision = decode(Decision, record.value)
                 self._decisions[decision.id] = decision
             case LLM.name:
-                call = decode(LlmCall, record.value)
-                self._calls[call.id] = call.cost
+                self._call(decode(LlmCall, record.value))
             case POSITIONS.name if heard.user:
                 self._position(decode(Position, record.value), record.published_at)
             case FEED.name | EXITS.name | PREFLIGHTS.name:
                 self._incident(record)
         return heard
+
+    def _begin_day(self, day: date | None) -> None:
+        if day == self._day:
+            return
+        self._day = day
+        self._unprotected = UnprotectedTime()
+        for held in (self._decisions, self._calls, self._passed):
+            held.clear()
+
+    def _call(self, call: LlmCall) -> None:
+        if trading_day(call.event_time) == self._day:
+            self._calls[call.id] = call.cost
 
     def status(self, now: UtcNs, lags: Mapping[str, int]) -> Status:
         """All of it at machine time `now`."""
@@ -156,7 +168,9 @@ class PlatformFold:
             users=tuple(
                 self._person(user, person, now) for user, person in sorted(self.board.people())
             ),
-            incidents=tuple(reversed(self._incidents))[:LISTED],
+            incidents=tuple(each for each in reversed(self._incidents) if each.at > now - LAST_DAY)[
+                :LISTED
+            ],
         )
 
     def _pipeline(self, now: UtcNs, lags: Mapping[str, int]) -> Pipeline:
@@ -171,9 +185,14 @@ class PlatformFold:
             thinking=Paise(sum(self._calls.values())),
             dead_letters=tuple(
                 DeadLetters(topic=topic, reason=reason, count=count)
-                for (topic, reason), count in self._letters.most_common(LISTED)
+                for (topic, reason), count in self._letters_since(now - LAST_DAY)
             ),
         )
+
+    def _letters_since(self, begin: int) -> list[tuple[tuple[str, str], int]]:
+        """By topic and reason, most frequent first."""
+        told = Counter((topic, reason) for at, topic, reason in self._letters if at > begin)
+        return told.most_common(LISTED)
 
     def _person(self, user: UserId, person: Personal, now: UtcNs) -> Person:
         own = person.state.view(self.board.market)
@@ -188,6 +207,7 @@ class PlatformFold:
             reds=own.preflight.reds if own.preflight else (),
             result=own.result,
             exposure=Paise(sum(self._at_stake(each) for each in own.positions)),
+            positions=sum(each.net != 0 for each in own.positions),
             orders=person.state.orders,
             unprotected_seconds=(self._passed[user] + sum(lasting)) / NS_PER_SECOND,
             unprotected_now=bool(lasting),
@@ -235,13 +255,15 @@ class PlatformFold:
                 self._note("preflight", ", ".join(look.reds), at, look.user_id)
 
     def _letter(self, letter: DeadLetter, at: UtcNs) -> None:
-        key = (letter.topic, letter.reason[:100])
-        if key in self._letters or len(self._letters) < MOST_LETTERS:
-            self._letters[key] += 1
-        self._note("dead letter", f"{letter.topic}: {letter.reason[:100]}", at)
+        reason = letter.reason[:MOST_REASON]
+        self._letters.append((at, letter.topic, reason))
+        self._note("dead letter", f"{letter.topic}: {reason}", at)
 
     def _note(self, kind: str, words: str, at: UtcNs, user: UserId | None = None) -> None:
-        self._incidents.append(Incident(at=at, kind=kind, user_id=user, words=words))
+        """Topics are read up one after the other: the newest by time stay, not the last read."""
+        found = Incident(at=at, kind=kind, user_id=user, words=words)
+        insort(self._incidents, found, key=lambda each: each.at)
+        del self._incidents[:-MOST_INCIDENTS]
 
 
 def _latency(found: deque[float]) -> Latency | None:
