@@ -7,7 +7,7 @@ import asyncio
 from ats.services.calendars import announce, calendar_of
 from ats.services.context import Context, credentials_of
 from ats.services.manifests.common import log_of, universe_inputs
-from ats.services.manifests.market import feed_inputs
+from ats.services.manifests.ticks import feed_inputs
 from ats.services.universe import Universe, report
 from ats.settings import Settings
 from bus.publisher import Publisher

@@ -25,7 +25,7 @@ from ats.services.context import (
     universe_of,
 )
 from ats.services.manifests.common import log_of
-from ats.services.manifests.market import warm_up_inputs
+from ats.services.manifests.ticks import warm_up_inputs
 from ats.settings import Settings
 from bus.publisher import Publisher
 from bus.reader import read_topics
