@@ -47,8 +47,17 @@ def title_of(report: DayReport) -> str:
 def _what(report: DayReport) -> str:
     return (
         f"{report.decisions:,} decisions, {report.orders:,} orders, "
-        f"{len(report.positions):,} of them traded. All times are Indian."
+        f"{len(report.positions):,} of them traded. {_prices(report)}. All times are Indian."
     )
+
+
+def _prices(report: DayReport) -> str:
+    """How much of the day is recorded: of half a day the result is one of half a day."""
+    bars = [each for those in report.bars.values() for each in those]
+    if not bars:
+        return "No prices of what was traded are recorded"
+    begin, end = min(each.start for each in bars), max(each.event_time for each in bars)
+    return f"Prices of what was traded are recorded from {clock(begin)} to {clock(end)}"
 
 
 # Figures

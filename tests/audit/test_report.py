@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audit.amounts import clock
 from audit.days import DayReader
 from audit.replay.day import span_of
 from audit.report.day import report_of
@@ -197,6 +198,22 @@ def test_failures_and_dead_letters_are_incidents_by_how_often_they_came() -> Non
         ("no decision", "HOLD by the safety net: timeout"),
         ("dead letter", "ats.ticks: no ticks"),
     ]
+
+
+def test_the_page_says_from_when_to_when_prices_are_recorded_as_half_a_day_looks_whole() -> None:
+    day = the_day()
+    last = max(each.event_time for each in day if isinstance(each, Candle))
+    half = [each for each in day if not (isinstance(each, Candle) and each.event_time == last)]
+
+    until = {clock(last), clock(UtcNs(last - UtcNs.minutes(1)))}
+    said = [
+        page(report_of(recorded(those), RATES)).partition("recorded from ")[2][:20]
+        for those in (day, half)
+    ]
+
+    assert {each.split(" to ")[1] for each in said} == until
+    bare = [each for each in day if not isinstance(each, Candle)]
+    assert "No prices of what was traded" in page(report_of(recorded(bare), RATES))
 
 
 def test_what_came_from_outside_is_escaped() -> None:
