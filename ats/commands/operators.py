@@ -1,4 +1,4 @@
-"""`ats operators`: who sees the operator's console, and what they did there.
+"""`ats operators`: who operates the platform, and what they did.
 
 An operator is a row in the database that the service role alone writes. The row, and each action,
 stays as evidence.
@@ -69,7 +69,7 @@ async def add(user: str, *, name: str, by: str) -> None:
     told = await ask("add_operator", {"p_user": str(whose), "p_name": called, "p_by": who})
     if (status := str(told["status"])) != "added":
         raise Misconfigured(_REFUSALS[status].format(user=whose))
-    typer.echo(f"added: {called} sees the page /operator from now on")
+    typer.echo(f"added: {called} operates; `ats gateway` answers them under /v1/operator/")
 
 
 async def remove(user: str, *, reason: str, by: str) -> None:
@@ -82,7 +82,9 @@ async def remove(user: str, *, reason: str, by: str) -> None:
     why = _words(reason, "--reason", MAX_TEXT)
     if not await ask("remove_operator", {"p_user": str(whose), "p_by": who, "p_reason": why}):
         raise Misconfigured(f"user {whose} is no operator: see `ats operators list`")
-    typer.echo("removed: the page /operator is closed to them; what they halted stays halted")
+    typer.echo(
+        "removed: nothing under /v1/operator/ is told to them; what they halted stays halted"
+    )
 
 
 async def list_operators(*, removed: bool) -> None:
