@@ -2,7 +2,8 @@
 
 NautilusTrader 2 needs Python 3.12 or newer, so it has an interpreter of its own: the one that
 `BENCH_PYTHON` names, else the newest that is found. Its newest version, release candidates
-included, is installed into a virtual environment in the user's cache.
+included, is installed into a virtual environment in the user's cache. Its indicators without Python
+(`benchmarks/crate`) are built there as well, where there is cargo.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+import tomllib
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from benchmarks._indicators import Pace
+from benchmarks._indicators import Pace, tick_table
 
 VARIABLE = "BENCH_PYTHON"
 NEWER = ("3.14", "3.13", "3.12")
@@ -25,6 +27,9 @@ PYENV = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
 FOLDER = Path(sys.prefix) / "peers"  # of `make bench-peers`
 MOST_TALIPP = 500  # its objects for 5,000 take a minute to warm up
 SCRIPT = Path(__file__).with_name("_indicators.py")
+CACHE = user_cache_path("ats")
+CRATE = Path(__file__).with_name("crate")
+LIBRARY = "nautilus-indicators"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,41 +37,81 @@ class Peer:
     """One library, ready to run.
 
     Attributes:
-        python: Its interpreter.
+        command: What prints its pace, with its version unless `version` has it; instruments and
+            seconds follow.
         path: Where its packages are, besides the interpreter's own.
         most: Instruments it is run with at most.
+        reads_ticks: Whether it is given them on its input, as it cannot make the same itself.
     """
 
     name: str
-    python: str
+    command: list[str]
     path: str = ""
     most: int = 5_000
+    version: str = ""
+    reads_ticks: bool = field(default=False, kw_only=True)
 
     def run(self, instruments: int, seconds: float) -> tuple[str, Pace]:
         """Its name with the library's version, and how fast it is."""
-        command = [self.python, str(SCRIPT), self.name, str(instruments), str(seconds)]
-        environment = dict(os.environ) | {"PYTHONPATH": self.path}
-        done = subprocess.run(command, env=environment, check=True, capture_output=True)  # noqa: S603
+        done = subprocess.run(  # noqa: S603
+            [*self.command, str(instruments), str(seconds)],
+            env=dict(os.environ) | {"PYTHONPATH": self.path},
+            input=tick_table(instruments).astype("<i8").tobytes() if self.reads_ticks else None,
+            check=True,
+            stdout=subprocess.PIPE,
+        )
         result = json.loads(done.stdout)
-        return f"{self.name} {result['version']}", Pace(result["cpu"], result["wall"])
+        version = self.version or result["version"]
+        return f"{self.name} {version}", Pace(result["cpu"], result["wall"])
 
 
 def peers() -> tuple[list[Peer], dict[str, str]]:
     """Those that can run here, and of the others why not."""
-    found = [Peer("talib", sys.executable), Peer("pandas", sys.executable)]
+    found = [Peer("talib", _script(sys.executable, "talib"))]
+    found.append(Peer("pandas", _script(sys.executable, "pandas")))
     missing = {}
     if (FOLDER / "talipp").is_dir():
-        found.append(Peer("talipp", sys.executable, str(FOLDER), MOST_TALIPP))
+        talipp = _script(sys.executable, "talipp")
+        found.append(Peer("talipp", talipp, str(FOLDER), MOST_TALIPP))
     else:
         missing["talipp"] = "not installed: run `make bench-peers`"
+    if reason := _build(built := CACHE / "bench-crate"):
+        missing["crate"] = reason
+    else:
+        command = [str(built / "target" / "release" / "bench-crate")]
+        found.insert(0, Peer("crate", command, version=_crate_version(), reads_ticks=True))
     python = newer_python()
     if python is None:
         missing["nautilus"] = f"no Python {NEWER[-1]} or newer found: name one by {VARIABLE}"
-    elif reason := _install(python, folder := user_cache_path("ats") / "bench-peers"):
+    elif reason := _install(python, folder := CACHE / "bench-peers"):
         missing["nautilus"] = reason
     else:
-        found.insert(0, Peer("nautilus", str(folder / "bin" / "python")))
+        found.insert(0, Peer("nautilus", _script(str(folder / "bin" / "python"), "nautilus")))
     return found, missing
+
+
+def _script(python: str, name: str) -> list[str]:
+    return [python, str(SCRIPT), name]
+
+
+def _crate_version() -> str:
+    given = tomllib.loads((CRATE / "Cargo.toml").read_text())["dependencies"][LIBRARY]
+    return str(given).removeprefix("=")
+
+
+def _build(folder: Path) -> str:
+    """Build the program of `benchmarks/crate` as far as it changed; returns why it could not.
+
+    It takes minutes once. In a copy, since cargo writes its lock file, which names a registry,
+    beside the sources.
+    """
+    cargo = shutil.which("cargo")
+    if cargo is None:
+        return "no cargo found: install Rust"
+    shutil.copytree(CRATE, folder, dirs_exist_ok=True)
+    # it asks for a newer Rust than it needs
+    options = ["--release", "--quiet", "--ignore-rust-version"]
+    return _failed([cargo, "build", *options, "--manifest-path", f"{folder}/Cargo.toml"])
 
 
 def newer_python() -> str | None:
@@ -93,8 +138,12 @@ def _install(python: str, folder: Path) -> str:
         [python, "-m", "venv", str(folder)],
         [own, "-m", "pip", "install", "-q", "--upgrade", "--pre", "nautilus-trader", "numpy"],
     )
-    for command in steps:
-        done = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603
-        if done.returncode:
-            return f"{' '.join(command[1:4])} failed: {done.stderr.strip().splitlines()[-1:]}"
-    return ""
+    return next(filter(None, map(_failed, steps)), "")
+
+
+def _failed(command: list[str]) -> str:
+    """Run a step; returns why it failed."""
+    done = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603
+    if not done.returncode:
+        return ""
+    return f"{' '.join(command[1:4])} failed: {done.stderr.strip().splitlines()[-1:]}"
