@@ -1,14 +1,13 @@
 """The processes that `benchmarks.pipeline` compares.
 
-All have the same engine; each carries records to and from it in another way.
+python -m benchmarks._contenders {ats,ats-aiokafka,aiokafka,quix,floor} BOOTSTRAP PARTITIONS GROUP
 
-python -m benchmarks._contenders {ats,ats-aiokafka,aiokafka,quix} BOOTSTRAP PARTITIONS GROUP
-
-All read `ats.ticks`, run `EngineMachine` and write signals, candles and indicators with the header
-that names their cause. `ats` is the service as it runs in production: snapshots, commits, dead
-letters, watch. In `ats-aiokafka` aiokafka fetches in place of the client in C. The other two are
-what one would write with the library at hand: they keep their state in memory, commit now and then,
-and are not exact after a crash.
+`floor` has no engine (`benchmarks._floor`). The others have the same one; each carries records to
+and from it in another way. They read `ats.ticks`, run `EngineMachine` and write signals, candles
+and indicators with the header that names their cause. `ats` is the service as it runs in
+production: snapshots, commits, dead letters, watch. In `ats-aiokafka` aiokafka fetches in place of
+the client in C. `aiokafka` and `quix` are what one would write with the library at hand: they keep
+their state in memory, commit now and then, and are not exact after a crash.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from dataclasses import replace
 import numpy as np
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
+from benchmarks._floor import floor
 from bus.connection import KafkaConnection
 from bus.reader import record_of
 from bus.records import Output, Record
@@ -32,14 +32,6 @@ from schemas.units import UtcNs
 from streams.engine.machine import warm_up
 from streams.rules import Columns, Directions, Rule
 from streams.service import engine_service
-
-
-def speaks(close: int) -> bool:
-    """Whether the benchmark's rule speaks about a 1-minute bar.
-
-    It does for about half of them, whatever the market does.
-    """
-    return close % 10 < 5
 
 
 def _evaluate(bars: Columns) -> Directions:
@@ -140,9 +132,12 @@ class _Machines:
 def main() -> None:
     name, bootstrap, partitions, group = sys.argv[1:]
     connection, plan = KafkaConnection(bootstrap), PartitionPlan(int(partitions), 1)
-    warm_up()
+    if name != "floor":
+        warm_up()
     if name == "quix":
         quix(connection, plan, group)
+    elif name == "floor":
+        floor(connection, group)
     else:
         if name == "ats-aiokafka":
             connection = replace(connection, fetch_client="aiokafka")

@@ -26,7 +26,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ats.embedded.postgres import EmbeddedPostgres
 from benchmarks._fanout_worker import PLAN, SHARE
-from benchmarks.pipeline import a_broker
+from benchmarks._pipeline_stage import a_broker
 from bus.connection import KafkaConnection
 from bus.publisher import Publisher
 from bus.records import Output

@@ -39,7 +39,7 @@ from rich.progress import (
 
 from ats.runtime.child import Child
 from benchmarks._load import Load
-from benchmarks.pipeline import ROOT, SESSION, a_broker, machine, unused_port
+from benchmarks._pipeline_stage import ROOT, SESSION, a_broker, machine, unused_port
 from bus.connection import KafkaConnection
 from bus.publisher import Publisher
 from bus.records import Output
