@@ -20,6 +20,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer
 
 from bus.connection import KafkaConnection, reader
+from bus.patience import Silence
 from bus.publisher import LARGEST_REQUEST, Publisher
 from bus.records import Output, TopicPartition
 from schemas.errors import Misconfigured
@@ -103,7 +104,7 @@ class Snapshots:
         Raises:
             Misconfigured: the source does not reach the snapshot, so neither can be trusted. Never
                 start empty then.
-            TryLater: no broker answers.
+            TryLater: no broker answers, or none for a minute before the snapshot is read.
         """
         limits = {"max_partition_fetch_bytes": LARGEST_REQUEST, "fetch_max_wait_ms": FETCH_WAIT_MS}
         async with reader(self._connection, **limits) as client:
@@ -161,10 +162,12 @@ def _key(partition: int, slot: int, nth: int) -> bytes:
 async def _read(client: AIOKafkaConsumer, place: TopicPartition, start: int, end: int) -> list[Any]:
     client.assign([place])
     client.seek(place, start)
-    rows: list[Any] = []
+    rows, silence = list[Any](), Silence()
     while await client.position(place) < end:
-        for found in (await client.getmany(timeout_ms=200)).values():
+        answer = await client.getmany(timeout_ms=200)
+        for found in answer.values():
             rows += found
+        silence.note(place, heard=bool(answer))
     return rows
 
 

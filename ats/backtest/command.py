@@ -23,6 +23,7 @@ from ats.backtest.show import show
 from ats.commands.market_file import look_at
 from ats.demo.steps import Step
 from ats.runtime import exit_codes
+from ats.runtime.pages import write_page
 from ats.services import executors, llm
 from ats.services.executors import square_off_of
 from ats.services.streams import Computed, computed_under
@@ -223,10 +224,7 @@ def _write(options: BacktestOptions, made: Backtest) -> None:
 
         write_trades(options.trades, made.result.trades, orjson.dumps(made.named))
     if options.html:
-        try:
-            options.html.write_text(page(made))
-        except OSError as error:
-            raise Misconfigured(f"--html {options.html}: {error.strerror}") from None
+        write_page(options.html, page(made))
 
 
 def progress(console: Console) -> Progress:

@@ -21,6 +21,7 @@ from ats.backtest.result import warm_up_days
 from ats.backtest.sweep_show import show
 from ats.demo.steps import Step
 from ats.runtime import exit_codes
+from ats.runtime.pages import write_page
 from ats.services.streams import computed_under
 from ats.settings import load
 from backtest.market import DayMarket, digest_of
@@ -162,7 +163,4 @@ def _tell(
     if html := options.backtest.html:
         title = f"Sweep of {space.rule}"
         rested = f"Data, code and configuration: {name}; points in {options.results.name}"
-        try:
-            html.write_text(page(made, space, title, rested))
-        except OSError as error:
-            raise Misconfigured(f"--html {html}: {error.strerror}") from None
+        write_page(html, page(made, space, title, rested))
