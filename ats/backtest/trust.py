@@ -17,7 +17,7 @@ _HEAD: Final = ("bp a trade", "from", "to", "sides p", "days p", "sure", "bears 
 
 
 def table(evidence: Mapping[str, Evidence]) -> Table:
-    """One row a rule; docs/honesty.md says what each column means."""
+    """One row a rule: result of a trade and its interval, p-values, the costs that it bears."""
     made = Table(
         title="Can it be chance?", title_justify="left", box=SIMPLE_HEAD, padding=0, show_edge=False
     )
