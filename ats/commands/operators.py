@@ -69,7 +69,7 @@ async def add(user: str, *, name: str, by: str) -> None:
     told = await ask("add_operator", {"p_user": str(whose), "p_name": called, "p_by": who})
     if (status := str(told["status"])) != "added":
         raise Misconfigured(_REFUSALS[status].format(user=whose))
-    typer.echo(f"added: {called} operates; `ats gateway` answers them under /v1/operator/")
+    typer.echo(f"added: {called} sees the page /operator from now on")
 
 
 async def remove(user: str, *, reason: str, by: str) -> None:
@@ -82,9 +82,7 @@ async def remove(user: str, *, reason: str, by: str) -> None:
     why = _words(reason, "--reason", MAX_TEXT)
     if not await ask("remove_operator", {"p_user": str(whose), "p_by": who, "p_reason": why}):
         raise Misconfigured(f"user {whose} is no operator: see `ats operators list`")
-    typer.echo(
-        "removed: nothing under /v1/operator/ is told to them; what they halted stays halted"
-    )
+    typer.echo("removed: the page /operator is closed to them; what they halted stays halted")
 
 
 async def list_operators(*, removed: bool) -> None:

@@ -19,7 +19,7 @@ from ats.gateway.console import DatabaseView, DhanAccount, Halt, OperatorAction,
 from ats.gateway.keys import Keys, SharedSecret
 from ats.gateway.lags import LagReader
 from ats.gateway.market import Hours
-from ats.gateway.office import DatabaseAway, NoOperator
+from ats.gateway.office import DatabaseAway, NoOperator, Office
 from ats.gateway.platform import PlatformFold
 from ats.gateway.server import GatewayDeps, GatewayServer
 from bus.records import Record, TopicPartition
@@ -236,8 +236,9 @@ async def gate(
     most_viewers: int = 10,
     record: StoredRecords | None = None,
     lags: Mapping[str, int] | None = None,
+    office: Office | None = None,
 ) -> AsyncIterator[Gate]:
-    clock, stored, office = Clock(), record or StoredRecords(), OpenOffice()
+    clock, stored, known = Clock(), record or StoredRecords(), OpenOffice()
     fold = PlatformFold(shipped_rates(), a_board())
 
     async def what_waits() -> Mapping[str, int]:
@@ -248,7 +249,7 @@ async def gate(
     deps = GatewayDeps(
         fold=fold,
         keys=keys or SharedSecret(SECRET),
-        office=office,
+        office=office or known,
         lags=LagReader(what_waits, time.monotonic),
         origins=origins,
         most_viewers=most_viewers,
@@ -263,6 +264,6 @@ async def gate(
     try:
         async with aiohttp.ClientSession() as http:
             url = f"http://127.0.0.1:{port}"
-            yield Gate(url, fold.board, deps, server, http, clock, stored, office)
+            yield Gate(url, fold.board, deps, server, http, clock, stored, known)
     finally:
         await server.stop()

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import httpx
 
 from ats.commands import web
 from ats.gateway.keys import SharedSecret
+from ats.gateway.office import SupabaseOffice
 from ats.runtime.child import Child
 from ats.runtime.readiness import until_it_answers
 from simulator.config import RegisteredApp
@@ -83,7 +85,12 @@ async def opened(stack: SupabaseStack, logs: Path) -> AsyncIterator[Place]:
         async with (
             running(apps=(app,)) as simulator,
             Front(stack.url).serving() as database,
-            gate(keys=SharedSecret(stack.jwt_secret)) as opened_gate,
+            httpx.AsyncClient() as http,
+            gate(
+                keys=SharedSecret(stack.jwt_secret),
+                office=SupabaseOffice(database.url, stack.publishable_key, http),
+                lags={"ats-streams": 12, "ats-agents": 0, "ats-executors": 0, "ats-books": 0},
+            ) as opened_gate,
             Front(opened_gate.url).serving() as gateway,
         ):
             page = web.Page(

@@ -5,6 +5,8 @@ import Link from "next/link";
 import { connection } from "next/server";
 import type { ReactNode } from "react";
 import { Navigation } from "@/app/navigation";
+import { isOperator } from "@/lib/database";
+import { firstToken } from "@/lib/gateway/first";
 import { isSession } from "@/lib/session";
 import "./globals.css";
 
@@ -38,7 +40,7 @@ export default async function Layout({ children }: { children: ReactNode }) {
             </svg>
             ATS
           </Link>
-          {signedIn && <Navigation />}
+          {signedIn && <Pages />}
         </header>
         <main id="main" tabIndex={-1}>
           {children}
@@ -47,4 +49,10 @@ export default async function Layout({ children }: { children: ReactNode }) {
       </body>
     </html>
   );
+}
+
+/** Asked beside what the page asks, so that nobody waits for it. */
+async function Pages() {
+  const token = await firstToken();
+  return <Navigation operator={token !== undefined && (await isOperator(token))} />;
 }

@@ -10,12 +10,14 @@ const PAGES = [
   { path: "/history", name: "History" },
   { path: "/account", name: "Account" },
 ] as const;
+const OPERATOR = { path: "/operator", name: "Operator" } as const;
 
-export function Navigation() {
+export function Navigation({ operator }: { operator: boolean }) {
   const here = usePathname();
+  const pages = operator ? [...PAGES, OPERATOR] : PAGES;
   return (
     <nav aria-label="Pages">
-      {PAGES.map(({ path, name }) => (
+      {pages.map(({ path, name }) => (
         <Link key={path} href={path} prefetch={false} aria-current={here === path || here.startsWith(`${path}/`) ? "page" : undefined}>
           {name}
         </Link>

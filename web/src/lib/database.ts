@@ -1,4 +1,4 @@
-// The one question that every open page repeats, asked of Supabase's REST API without its client: making a client for each
+// The questions that every page asks, and an open one repeats, asked of Supabase's REST API without its client: making a client for each
 // request, and `fetch`, cost this process several times what the question does.
 import "server-only";
 import http from "node:http";
@@ -18,10 +18,20 @@ export interface Told {
 
 /** What `public.own_account()` answers whoever the token is of; the database checks it. Throws when there is no answer. */
 export function ownAccount(token: string): Promise<Told> {
+  return told("own_account", token);
+}
+
+/** Whether whoever the token is of operates the platform, as the database says; not where it does not answer. */
+export async function isOperator(token: string): Promise<boolean> {
+  const { status, text } = await told("is_operator", token).catch(() => ({ status: 0, text: "" }));
+  return status === 200 && text.trim() === "true";
+}
+
+function told(name: "own_account" | "is_operator", token: string): Promise<Told> {
   const { supabaseUrl, supabaseAnonKey } = environment();
   const secure = supabaseUrl.startsWith("https:");
   return new Promise((resolve, reject) => {
-    const asked = (secure ? https : http).request(`${supabaseUrl}/rest/v1/rpc/own_account`, {
+    const asked = (secure ? https : http).request(`${supabaseUrl}/rest/v1/rpc/${name}`, {
       method: "POST",
       agent: secure ? CONNECTIONS.https : CONNECTIONS.http,
       headers: { apikey: supabaseAnonKey, authorization: `Bearer ${token}`, "content-length": 0 },

@@ -63,6 +63,8 @@ const NOTICES: Readonly<Record<string, Notice>> = {
   not_a_limit: bad("This is not a number that a limit can have. Nothing was changed."),
   halts_too_often: bad("You allowed trading again twenty times today. Try again tomorrow. Your account stays stopped."),
   limits_too_often: bad("Your limits were changed fifty times today. Try again tomorrow. Nothing was changed."),
+  not_operator: bad("You are no operator any more. Nothing was changed."),
+  no_reason: bad("Say why in a few words: they are kept, and users can read them. Nothing was changed."),
   session_ended: bad("Your session has ended. Sign in again."),
   unexpected: bad("Something went wrong on our side. Nothing was changed. Try again."),
 };

@@ -2,14 +2,14 @@
 import "server-only";
 import { problem } from "@/lib/answers";
 import { environment } from "@/lib/env";
-import type { Today } from "@/lib/gateway/views";
+import type { Console, Today } from "@/lib/gateway/views";
 import { log } from "@/lib/log";
 
 const ANSWER_WITHIN_MS = 5_000; // until its first byte; it answers from memory
 const READ_WITHIN_MS = 12_000; // where it reads the record, for ten seconds at most
 const SILENT_MS = 45_000; // a stream tells every 15 s that it lives
 const LONGEST_QUERY = 4_096; // characters; fifty instruments have 2,000
-const ROUTES = /^(today|stream|decisions|(candles|chart)\/[A-Z_]{2,12}(:|%3A)\d{1,9}|(decisions|why)\/[\da-f-]{36})$/;
+const ROUTES = /^(today|stream|decisions|operator\/(console|actions|users\/[\da-f-]{36})|(candles|chart)\/[A-Z_]{2,12}(:|%3A)\d{1,9}|(decisions|why)\/[\da-f-]{36})$/;
 const READS = /^(chart|why)\//;
 
 /** Whether the gateway has a route of this name, without `/v1/`. */
@@ -62,6 +62,7 @@ async function refused(answer: Response): Promise<Response> {
   const said = await errorOf(answer);
   if (answer.status === 401) return problem(401, "session_ended");
   if (answer.status === 429) return problem(429, "gateway_busy");
+  if (answer.status === 503 && said === "database_away") return problem(503, said);
   if (answer.status === 503 && READ_PROBLEMS.includes(said)) return problem(503, "record_away");
   if (answer.status === 503) return problem(503, "gateway_starting");
   if (answer.status === 400 || answer.status === 404) return problem(answer.status, "not_known");
@@ -79,9 +80,18 @@ async function errorOf(answer: Response): Promise<string> {
 }
 
 /** The day as a page first shows it; a code where it is not told. */
-export async function today(token: string | undefined): Promise<Today | string> {
+export function today(token: string | undefined): Promise<Today | string> {
+  return first<Today>("today", token);
+}
+
+/** How the platform stands, to an operator; `not_known` to everybody else. */
+export function operatorConsole(token: string | undefined): Promise<Console | string> {
+  return first<Console>("operator/console", token);
+}
+
+async function first<T extends object>(path: string, token: string | undefined): Promise<T | string> {
   if (token === undefined) return "session_ended";
-  const answer = await ask("today", "", token, null, AbortSignal.timeout(ANSWER_WITHIN_MS));
-  const body = (await answer.json()) as Today | { problem: string };
+  const answer = await ask(path, "", token, null, AbortSignal.timeout(ANSWER_WITHIN_MS));
+  const body = (await answer.json()) as T | { problem: string };
   return "problem" in body ? body.problem : body;
 }

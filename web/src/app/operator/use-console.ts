@@ -1,0 +1,71 @@
+// The console as the gateway last told it: asked again every three seconds while somebody looks, and after each deed.
+"use client";
+import { useCallback, useEffect, useState } from "react";
+import { ask } from "@/lib/gateway/hooks";
+import type { Console, OperatorAction, OperatorActions } from "@/lib/gateway/views";
+import type { Deed } from "@/lib/operator";
+import { type Notice, wordsOf } from "@/lib/words";
+
+const ASK_AGAIN_MS = 3_000; // one question to the database each; operators are few
+
+export type Act = (deed: Deed, user: string | null, reason: string) => Promise<boolean>;
+
+interface Held {
+  readonly told: Console | null;
+  /** Why the newest answer is missing, as a code. */
+  readonly problem: string | null;
+  /** Null until they were told. */
+  readonly actions: readonly OperatorAction[] | null;
+  readonly act: Act;
+  readonly notice: Notice | null;
+  readonly dismiss: () => void;
+}
+
+export function useConsole(first: Console | string): Held {
+  const [told, setTold] = useState(typeof first === "string" ? null : first);
+  const [problem, setProblem] = useState(typeof first === "string" ? first : null);
+  const [actions, setActions] = useState<readonly OperatorAction[] | null>(null);
+  const [notice, setNotice] = useState<Notice | null>(null);
+
+  const refresh = useCallback(async (left: AbortSignal): Promise<void> => {
+    const [answer, done] = await Promise.all([ask<Console>("operator/console", left), ask<OperatorActions>("operator/actions", left)]);
+    if (left.aborted) return;
+    setProblem(answer?.problem === "not_known" ? "not_operator" : (answer?.problem ?? null));
+    if (answer?.value) setTold(answer.value);
+    if (done?.value) setActions(done.value.actions);
+  }, []);
+
+  useEffect(() => {
+    const left = new AbortController();
+    const look = (): void => {
+      if (!document.hidden) void refresh(left.signal);
+    };
+    const timer = setInterval(look, ASK_AGAIN_MS);
+    look();
+    return () => {
+      clearInterval(timer);
+      left.abort();
+    };
+  }, [refresh]);
+
+  const act = useCallback<Act>(
+    async (deed, user, reason) => {
+      const refused = await post({ deed, user, reason });
+      setNotice(refused === null ? null : wordsOf(refused));
+      await refresh(new AbortController().signal);
+      return refused === null;
+    },
+    [refresh],
+  );
+  return { told, problem, actions, act, notice, dismiss: () => setNotice(null) };
+}
+
+/** Null where it was done, else a code. */
+async function post(body: unknown): Promise<string | null> {
+  try {
+    const response = await fetch("/api/operator/act", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+    return response.ok ? null : String(((await response.json()) as { problem?: unknown }).problem);
+  } catch {
+    return "application_away";
+  }
+}
