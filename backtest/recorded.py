@@ -166,8 +166,17 @@ class RecordedDay:
 def requests_of(day: RecordedDay, market: DayMarket) -> list[Request]:
     """Everything that was sent, in the order in which it came to the broker."""
     found = [*_entries(day, market), *_exits(day)]
-    # of one second: what takes away goes first, and orders by the broker's own count
-    return sorted(found, key=lambda each: (each.second, each.number))
+    placed = {each.number: each.second for each in found}
+
+    def turn(request: Request) -> tuple[int, str, bool]:
+        """Of one second: what changes an older order goes first, then orders by the broker's count,
+        each with what changed it.
+        """
+        changed = request.what.order if isinstance(request.what, Cancel | ChangeStop) else ""
+        of = changed if placed.get(changed) == request.second else request.number
+        return request.second, of, bool(changed)
+
+    return sorted(found, key=turn)
 
 
 def _entries(day: RecordedDay, market: DayMarket) -> Iterator[Request]:

@@ -11,10 +11,12 @@ from rich.console import Console
 from ats.backtest.recorded import show
 from backtest.fills import Fills
 from backtest.market import DayMarket
-from backtest.recorded import RecordedDay, replay
+from backtest.recorded import RecordedDay, replay, requests_of
 from backtest.signals import SignalSource
 from backtest.trade import Ending
 from executors.charges.rates import shipped_rates
+from executors.orders.exits import Cancel
+from schemas.messages import ExitAction, ExitOrder, Leg, OrderEvent, OrderStatus
 from schemas.units import Price
 from simulator.market.generator import generate
 from streams.engine.config import EngineConfig
@@ -78,3 +80,42 @@ def test_an_order_on_its_way_meets_the_market_it_arrives_at(
     users = replay(replace(recorded, events=hasty), market, Fills.BOOK, shipped_rates())
 
     assert not all(each.equal for each in users)
+
+
+def test_an_order_that_was_cancelled_in_its_second_was_there_before(
+    market: DayMarket, recorded: RecordedDay
+) -> None:
+    shown = next(each for each in recorded.events if each.order and each.order.leg is Leg.ENTRY)
+    spoiled = replace(
+        recorded,
+        events=[*recorded.events, cancelled(shown)],
+        exits=[*recorded.exits, deadline(shown, recorded.exits[0])],
+    )
+
+    requests = requests_of(spoiled, market)
+
+    assert shown.order
+    number = shown.order.dhan_order_id
+    (at,) = (place for place, each in enumerate(requests) if each.number == number)
+    assert requests[at + 1].what == Cancel(number, Leg.ENTRY, super_order=True)
+    assert requests[at + 1].second == requests[at].second
+
+
+def cancelled(shown: OrderEvent) -> OrderEvent:
+    assert shown.order
+    order = shown.order.model_copy(update={"status": OrderStatus.CANCELLED})
+    return shown.model_copy(update={"order": order})
+
+
+def deadline(shown: OrderEvent, like: ExitOrder) -> ExitOrder:
+    """The guardian's cancellation of an entry."""
+    assert shown.order
+    return like.model_copy(
+        update={
+            "action": ExitAction.CANCEL,
+            "leg": Leg.ENTRY,
+            "user_id": shown.user_id,
+            "instrument": shown.order.instrument,
+            "dhan_order_id": shown.order.dhan_order_id,
+        }
+    )
