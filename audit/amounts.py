@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from schemas.units import NS_PER_SECOND, UtcNs
+from schemas.units import NS_PER_SECOND, PAISE_PER_RUPEE, UtcNs
 
 _LAKHS: Final = re.compile(r"(?<=\d)(?=(?:\d\d)+$)")
 _LONG: Final = 900.0  # seconds from which a span is told in minutes
@@ -13,8 +13,13 @@ _LONG: Final = 900.0  # seconds from which a span is told in minutes
 
 def rupees(paise: float) -> str:
     """Paise as rupees."""
-    whole, hundredths = f"{abs(paise) / 100:.2f}".split(".")
+    whole, hundredths = f"{abs(paise) / PAISE_PER_RUPEE:.2f}".split(".")
     return f"{'-' if paise < 0 else ''}₹{grouped(int(whole))}.{hundredths}"
+
+
+def whole_rupees(paise: float) -> str:
+    """Without sign of currency and hundredths, for a column of rupees."""
+    return grouped(round(paise / PAISE_PER_RUPEE))
 
 
 def grouped(number: int) -> str:

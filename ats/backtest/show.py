@@ -13,8 +13,7 @@ from rich.table import Table
 from ats.backtest import trust
 from ats.backtest.figures import Part
 from ats.backtest.result import Backtest
-from audit.amounts import grouped
-from schemas.units import PAISE_PER_RUPEE, Paise
+from audit.amounts import whole_rupees
 
 ORDERED: Final = "ordered"
 _HEAD: Final = ("trades", "right", "gross", "charges", "net", "factor", "drawdown")
@@ -52,16 +51,12 @@ def _cells(part: Part) -> Sequence[str]:
     return (
         f"{figures.number:,}",
         "–" if figures.win_rate is None else f"{figures.win_rate:.0%}",
-        _whole(part.gross),
-        _whole(part.charges),
-        _whole(part.net),
+        whole_rupees(part.gross),
+        whole_rupees(part.charges),
+        whole_rupees(part.net),
         "–" if figures.profit_factor is None else f"{figures.profit_factor:.2f}",
-        _whole(part.drawdown),
+        whole_rupees(part.drawdown),
     )
-
-
-def _whole(paise: Paise) -> str:
-    return grouped(round(paise / PAISE_PER_RUPEE))
 
 
 def remarks(made: Backtest) -> Iterator[str]:

@@ -8,9 +8,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from audit.amounts import whole_rupees
 from backtest.sweep.summary import Summary
-from backtest.sweep.wording import remarks, share_words, values_words
-from schemas.units import PAISE_PER_RUPEE
+from backtest.sweep.wording import line_words, remarks, values_words
 
 MOST_LINES: Final = 10  # points in the terminal; the page and the file have more
 
@@ -35,8 +35,8 @@ def _folds(made: Summary) -> Table:
         table.add_row(
             f"{fold.first} to {fold.last}",
             chosen,
-            _whole(fold.before),
-            _whole(fold.after),
+            whole_rupees(fold.before),
+            whole_rupees(fold.after),
         )
     return table
 
@@ -49,12 +49,7 @@ def _points(made: Summary) -> Table:
     )
     for line in made.lines[:MOST_LINES]:
         table.add_row(
-            values_words(line.point),
-            f"{line.trades:,}",
-            _whole(line.net),
-            "–" if line.break_even is None else f"{line.break_even:+.1f} bp",
-            f"{line.sharpe.ratio:.2f}" if line.sharpe else "–",
-            share_words(line.deflated),
+            *line_words(line, whole_rupees),
         )
     return table
 
@@ -68,7 +63,3 @@ def _table(title: str, left: tuple[str, ...], right: tuple[str, ...]) -> Table:
     for name in right:
         table.add_column(name, justify="right")
     return table
-
-
-def _whole(paise: float) -> str:
-    return f"{round(paise / PAISE_PER_RUPEE):,}"

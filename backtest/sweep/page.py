@@ -15,7 +15,7 @@ from audit.amounts import rupees
 from audit.sheet import document, scrolled
 from backtest.sweep.space import Axis, Space
 from backtest.sweep.summary import Line, Summary
-from backtest.sweep.wording import remarks, share_words, values_words
+from backtest.sweep.wording import line_words, remarks, values_words
 
 MOST_LINES: Final = 200  # points that are listed; the map shows all
 MOST_CELLS: Final = 4_000
@@ -63,14 +63,7 @@ def _folds(made: Summary) -> str:
 def _points(made: Summary) -> str:
     rows = "".join(
         _row(
-            (
-                values_words(line.point),
-                f"{line.trades:,}",
-                rupees(line.net),
-                "–" if line.break_even is None else f"{line.break_even:+.1f} bp",
-                f"{line.sharpe.ratio:.2f}" if line.sharpe else "–",
-                share_words(line.deflated),
-            ),
+            line_words(line, rupees),
             " class=best" if nth == 0 else "",
         )
         for nth, line in enumerate(made.lines[:MOST_LINES])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from audit.amounts import rupees
 from backtest.sweep.results import PointResult
-from backtest.sweep.summary import Summary
+from backtest.sweep.summary import Line, Summary
 
 SURE: Final = 0.95  # below it, a result may well be chance
 
@@ -20,6 +20,18 @@ def values_words(point: PointResult) -> str:
 def share_words(share: float | None) -> str:
     """A probability such as 0.93; a dash where there is none."""
     return "–" if share is None else f"{share:.2f}"
+
+
+def line_words(line: Line, money: Callable[[float], str]) -> tuple[str, ...]:
+    """A point and its figures: trades, net, slippage it bears, Sharpe ratio, how sure it is."""
+    return (
+        values_words(line.point),
+        f"{line.trades:,}",
+        money(line.net),
+        "–" if line.break_even is None else f"{line.break_even:+.1f} bp",
+        f"{line.sharpe.ratio:.2f}" if line.sharpe else "–",
+        share_words(line.deflated),
+    )
 
 
 def remarks(made: Summary) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from audit.amounts import rupees
+from audit.amounts import rupees, whole_rupees
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,7 @@ from audit.amounts import rupees
 )
 def test_rupees_stand_in_lakhs_and_crores(paise: int, words: str) -> None:
     assert rupees(paise) == words
+
+
+def test_a_column_of_whole_rupees_stands_in_lakhs_too() -> None:
+    assert whole_rupees(-4_34_255_72) == "-4,34,256"
