@@ -27,7 +27,7 @@ class ObservedBook:
     """One account's book of the day, each change of an order heard once and in order.
 
     Attributes:
-        touched: Instruments with a change since they were last taken from here.
+        touched: Instruments with an order, and the second (UTC) of its last change.
     """
 
     book: DayBook = field(default_factory=DayBook)

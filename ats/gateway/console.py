@@ -116,7 +116,7 @@ class OperatorAction(FrozenModel):
 
 
 class OperatorActions(FrozenModel):
-    """OperatorActions of operators, newest first."""
+    """What operators did on the console, newest first."""
 
     actions: tuple[OperatorAction, ...]
 

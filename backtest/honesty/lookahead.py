@@ -22,13 +22,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from schemas.calendar import EVERY_DAY
 from schemas.errors import Misconfigured
 from schemas.ids import InstrumentId
-from schemas.ticks import Batch
 from schemas.units import UtcNs
 from streams.engine.closed_bars import END, INSTRUMENT, TIMEFRAME, ClosedBars, NeededColumns
-from streams.engine.config import EngineConfig
 from streams.engine.engine import Engine
 from streams.rules import Columns, Directions, Rule
 
@@ -127,23 +124,6 @@ class Tape:
             instrument = engine.instrument(number)
             if instrument.segment.code and instrument in (self.rule.instruments or {instrument}):
                 self.bars.append((instrument, UtcNs(end)))
-
-
-def tapes_of(rules: Sequence[Rule], batches: Iterable[Batch]) -> list[Tape]:
-    """What an engine asks each of `rules` on the ticks of `batches`, and what they answer.
-
-    Raises:
-        Misconfigured: a rule failed.
-    """
-    tapes = [Tape(rule) for rule in rules]
-    engine = Engine(
-        EngineConfig.needed_by(rules, EVERY_DAY), tuple(tape.listening for tape in tapes)
-    )
-    for batch in batches:
-        closed, _ = engine.process(batch)
-        for tape in tapes:
-            tape.note(engine, closed)
-    return tapes
 
 
 @dataclass(frozen=True, slots=True)

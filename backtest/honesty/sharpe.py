@@ -17,7 +17,6 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-DAYS_A_YEAR: Final = 250  # of trading, about what NSE has; it scales figures that are shown only
 MIN_DAYS: Final = 3  # a skewness of two numbers is always zero
 
 _NORMAL: Final = NormalDist()

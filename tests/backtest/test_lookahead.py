@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import pytest
 
 from backtest.honesty import lookahead
-from backtest.honesty.lookahead import Fault, Finding, Tape, find_lookahead, tapes_of
+from backtest.honesty.lookahead import Fault, Finding, Tape, find_lookahead
+from schemas.calendar import EVERY_DAY
 from schemas.errors import Misconfigured
 from schemas.ids import InstrumentId
 from schemas.market import Timeframe
+from schemas.ticks import Batch
+from streams.engine.config import EngineConfig
+from streams.engine.engine import Engine
 from streams.rules import Columns, Directions, Rule, directions
 from streams.rules.discovery import load_factory, rule_plugins
 from tests.streams.factories import heartbeat, random_market, split
@@ -20,6 +24,19 @@ from tests.streams.factories import heartbeat, random_market, split
 ROWS = random_market(5, 12_000, instruments=4, days=2)
 # as records arrive, and the last bars of the second day
 BATCHES = [*split(ROWS, range(0, len(ROWS), 500)), heartbeat(int(ROWS["clock"][-1]) + 61 * 10**9)]
+
+
+def tapes_of(rules: Sequence[Rule], batches: Iterable[Batch]) -> list[Tape]:
+    """What an engine asks each of `rules` on the ticks of `batches`, and what they answer."""
+    tapes = [Tape(rule) for rule in rules]
+    engine = Engine(
+        EngineConfig.needed_by(rules, EVERY_DAY), tuple(tape.listening for tape in tapes)
+    )
+    for batch in batches:
+        closed, _ = engine.process(batch)
+        for tape in tapes:
+            tape.note(engine, closed)
+    return tapes
 
 
 def heard(function: Callable[[Columns], Directions], needs: tuple[str, ...] = ("close",)) -> Tape:

@@ -329,7 +329,7 @@ export interface OperatorAction {
   readonly at: number;
 }
 
-/** OperatorActions of operators, newest first. */
+/** What operators did on the console, newest first. */
 export interface OperatorActions {
   readonly actions: readonly OperatorAction[];
 }
