@@ -191,10 +191,8 @@ def crossing(before: npt.NDArray[Any], now: npt.NDArray[Any]) -> Directions:
     return directions(bullish=(before <= 0) & (now > 0), bearish=(before >= 0) & (now < 0))
 
 
-def two_averages(average: str, fast: int, slow: int) -> tuple[str, str, str, str]:
-    """The columns of the `average` (`ema`, `sma`, `wma`) of `fast` and of `slow` bars.
-
-    Both at the bar before, then both at the bar.
+def averages_cross(name: str, timeframe: Timeframe, average: str, fast: int, slow: int) -> Rule:
+    """A rule: the `average` (`ema`, `sma`, `wma`) of `fast` bars crosses that of `slow` bars.
 
     Raises:
         ValueError: `fast` is not the shorter one.
@@ -202,7 +200,13 @@ def two_averages(average: str, fast: int, slow: int) -> tuple[str, str, str, str
     if fast >= slow:
         raise ValueError(f"fast={fast} must be less than slow={slow}")
     quick, calm = (with_period(average, period) for period in (fast, slow))
-    return f"{PREVIOUS}{quick}", f"{PREVIOUS}{calm}", quick, calm
+    needs = f"{PREVIOUS}{quick}", f"{PREVIOUS}{calm}", quick, calm
+
+    def evaluate(bars: Columns) -> Directions:
+        fast_before, slow_before, fast_now, slow_now = (bars[column] for column in needs)
+        return crossing(fast_before - slow_before, fast_now - slow_now)
+
+    return Rule(name, timeframe, evaluate, needs)
 
 
 def threshold_cross(
