@@ -3,6 +3,10 @@
 Minutes of its market pass within a second, at full speed within none: without the waits the day
 would be over before anybody could decide or close anything. A generated or recorded market may
 wait; a live one does not, and leaves real time instead.
+
+It does not stand still for ever: what orders took from a price level is there again with the next
+print, and a feed that tells nothing for long is connected anew by its reader, who misses what is
+printed meanwhile.
 """
 
 from __future__ import annotations
@@ -23,6 +27,11 @@ from schemas.units import NS_PER_SECOND, UtcNs
 
 # Seconds of this machine. A guardian sends 8 orders a second: this is ten times what it needs.
 WAIT_AT_MOST: Final = 90.0
+# Seconds of this machine after which the market takes a step while somebody is not flat; guardians
+# send 40 orders meanwhile, and the feed's reader believes in a silence of 30.
+STAND: Final = 5.0
+# Seconds of the market. The longest wait's steps take 270: the broker squares off 300 after us.
+STEP: Final = 15
 # At full speed decisions meet a market that is no further ahead than this. Each stride costs a
 # quarter of a second to a second of this machine.
 STRIDE: Final = UtcNs.minutes(10)
@@ -32,6 +41,7 @@ _A_SHARE: Final = InstrumentId(Segment.NSE_EQ, 1)  # any: the demo trades shares
 StillOpen: TypeAlias = Callable[[], Awaitable[Sequence[str]]]
 Drained: TypeAlias = Callable[[], Awaitable[bool]]
 Pending: TypeAlias = Callable[[], str]
+Fed: TypeAlias = Callable[[], Awaitable[bool]]
 
 
 def square_off_at(settings: Settings, day: date) -> UtcNs:
@@ -70,10 +80,11 @@ class SquareOffWait:
 
 @dataclass(slots=True)
 class Pauses:
-    """Holds the simulator's market: from `due` on until everybody is proved flat.
+    """Holds the simulator's market: from `due` on until everybody is proved flat, step by step.
 
     `still_open` asks the broker's own book, `drained` whether nothing is on its way that could
-    open a position; `pending` says in words what has no end yet, as far as is known.
+    open a position; `pending` says in words what has no end yet, as far as is known; `fed` whether
+    anybody hears what is printed.
 
     Attributes:
         opens: When the session begins.
@@ -88,12 +99,14 @@ class Pauses:
     still_open: StillOpen
     drained: Drained
     pending: Pending
+    fed: Fed
     patience: float = STRIDE_AT_MOST
     in_strides: bool = False
     monotonic: Callable[[], float] = time.monotonic
     ended: SquareOffWait | None = None
     _next: UtcNs = field(default_factory=lambda: UtcNs(0), init=False)
     _since: float | None = field(default=None, init=False)
+    _stepped: float = field(default=0.0, init=False)
 
     async def ask(self) -> None:
         """Have the market held where it first is to wait. Before it starts."""
@@ -104,7 +117,10 @@ class Pauses:
         if self.ended or clock < self._next:
             return ""
         now = self.monotonic()
-        self._since = self._since or now
+        if self._since is None:
+            self._since = self._stepped = now
+        if not await self.fed():
+            return "the market waits for the feed"
         if clock >= self.due:
             return await self._square_off(now)
         if (pending := self.pending()) and now - self._since <= self.patience:
@@ -128,6 +144,9 @@ class Pauses:
             return await self._go_on(())
         if now - self._since > WAIT_AT_MOST:
             return await self._go_on(found or ("orders are still on their way",))
+        if found and now - self._stepped >= STAND:
+            self._stepped = now
+            await self._turn({"do": "step", "seconds": STEP})
         return f"the market waits for the square-off: {len(found)} still open"
 
     async def _go_on(self, found: Sequence[str]) -> str:

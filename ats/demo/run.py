@@ -79,6 +79,7 @@ class SimulatorState(TypedDict):
 
     session_open_ns: int
     ticks: int
+    subscriptions: int
     bad_rows: list[str]
     file: list[str]
 
@@ -255,6 +256,9 @@ class _Demo:
             accounts = await self._accounts(people)
             return [what for account in accounts for what in not_flat(account)]
 
+        async def fed() -> bool:
+            return (await self._simulator_state())["subscriptions"] > 0
+
         due = square_off_at(self._stack.settings(), session.day)
         return Pauses(
             self._stack.simulator_url,
@@ -263,6 +267,7 @@ class _Demo:
             still_open,
             self._nothing_is_left,
             self._tally.pending,
+            fed,
             patience=self._stack.model.patience,
             in_strides=self._options.speed is None,
         )

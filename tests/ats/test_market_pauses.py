@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 import pytest
 
-from ats.demo.pauses import STRIDE, STRIDE_AT_MOST, WAIT_AT_MOST, Pauses
-from schemas.units import UtcNs
+from ats.demo.pauses import STAND, STRIDE, STRIDE_AT_MOST, WAIT_AT_MOST, Pauses
+from schemas.market import Side, to_tick
+from schemas.units import Paise, Quantity, UtcNs
+from simulator.matching.order_manager import Order, Validity
 from simulator.server import Simulator
-from tests.simulator.factories import running, until
+from tests.simulator.factories import RELIANCE, USER, a_request, running, until
 
 
 class Day:
@@ -22,6 +25,7 @@ class Day:
         self.on_its_way = False
         self.opens_late: Sequence[str] = ()
         self.pending = ""
+        self.heard = True
         self.pause = Pauses(
             simulator.url,
             session.open,
@@ -29,6 +33,7 @@ class Day:
             self._still_open,
             self._drained,
             lambda: self.pending,
+            self._fed,
             monotonic=lambda: self.now,
         )
 
@@ -38,6 +43,9 @@ class Day:
     async def _drained(self) -> bool:
         self.open = self.open or self.opens_late
         return not self.on_its_way
+
+    async def _fed(self) -> bool:
+        return self.heard
 
     async def come_to_the_pause(self) -> None:
         await self.pause.ask()
@@ -60,7 +68,7 @@ class Day:
 
 @pytest.fixture
 async def day() -> AsyncIterator[Day]:
-    async with running() as simulator:
+    async with running(users=(replace(USER, funds=10_000_000),)) as simulator:
         yield Day(simulator)
 
 
@@ -152,3 +160,66 @@ async def test_the_strides_end_at_the_square_off(day: Day) -> None:
         await day.pause.look(day.simulator.exchange.now)
 
     assert stands < day.pause.due <= day.simulator.exchange.now
+
+
+async def test_what_no_price_level_takes_now_is_sold_when_the_square_off_waits_on(day: Day) -> None:
+    await day.come_to_the_pause()
+    exchange, held = day.simulator.exchange, 10_000  # five levels take 5,245 at most
+
+    def sell() -> None:
+        nonlocal held
+        last = exchange.book.last(RELIANCE)
+        assert last is not None
+        price = to_tick(last * 0.95, Paise(5))
+        order = exchange.book.place(
+            a_request(side=Side.SELL, quantity=Quantity(held), price=price, validity=Validity.IOC),
+            exchange.second,
+        )
+        assert isinstance(order, Order)
+        held -= order.filled
+        day.open = (f"asha holds +{held} RELIANCE",) if held else ()
+
+    while not day.pause.ended:
+        if held:
+            sell()
+        stands = exchange.second
+        await day.look()
+        day.now += 1
+
+    assert day.pause.ended.open == ()
+    assert UtcNs.seconds(stands) > day.pause.due
+
+
+async def test_the_steps_of_the_longest_wait_end_before_the_broker_squares_off(day: Day) -> None:
+    await day.come_to_the_pause()
+    brokers = day.pause.due + UtcNs.minutes(5)
+
+    while not day.pause.ended:
+        stands = day.simulator.exchange.now
+        await day.look()
+        day.now += STAND
+
+    assert brokers - UtcNs.minutes(1) < stands < brokers
+
+
+async def test_the_market_stands_while_guardians_can_still_send_what_is_due(day: Day) -> None:
+    await day.come_to_the_pause()
+    stood = day.simulator.exchange.now
+
+    await day.look()
+    day.now += STAND - 0.1
+    await day.look()
+
+    assert day.simulator.exchange.now == stood
+
+
+async def test_the_market_does_not_go_on_while_nobody_hears_it(day: Day) -> None:
+    await day.come_to_the_pause()
+    day.open, day.heard = (), False
+
+    waiting, stood = await day.look(), not day.plays
+    day.heard = True
+    await day.look()
+
+    assert (waiting, stood) == ("the market waits for the feed", True)
+    assert day.plays
