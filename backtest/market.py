@@ -16,12 +16,11 @@ from executors.risk.situation import Quote
 from schemas.binary import Rows
 from schemas.errors import Misconfigured
 from schemas.ids import InstrumentId
-from schemas.market import Instrument, PriceBand, Session, trading_day
+from schemas.market import Instrument, PriceBand, Session
 from schemas.ticks import NO_VOLUME, TICK
 from schemas.units import NS_PER_SECOND, Price, Quantity, UtcNs
 from simulator.market import tape, ticks
 from simulator.market.actions import Actions
-from simulator.market.bars import Bars, days_of
 from simulator.market.files import read_file
 from simulator.market.replay import no_usable_row, replay, replay_file
 from simulator.market.tape import Listing
@@ -169,14 +168,8 @@ def markets_of(
         yield DayMarket.of(replay_file(path, seed).market, path.name, digest)
         return
     bars, played = read_file(path, actions), False
-    for day in days_of(bars.good):
-        of_day = Bars(
-            [
-                bar
-                for bar in bars.good
-                if trading_day(bar.start) == day and (symbols is None or bar.symbol in symbols)
-            ]
-        )
+    chosen = bars.good if symbols is None else bars.good.of_symbols(symbols)
+    for day, of_day in chosen.by_day():
         made = replay(of_day, day, seed).market
         if made.listings:
             played = True

@@ -1,8 +1,8 @@
 """Microseconds of CPU for a bar of a recorded day: a gzipped CSV beside a day of `ats data`.
 
 Run: python -m benchmarks.catalogue. The day has fifty symbols, each of them traded in every minute.
-Both are read by what every command with `--market` reads with, and the day's columns alone by what
-that reads with; the best of seven rounds counts.
+Both are read by what every command with `--market` reads with, then played through to the prints of
+a backtest; the best of seven rounds counts.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ats.data.catalogue import take_in
+from backtest.market import markets_of
 from schemas.units import NS_PER_MINUTE, UtcNs
 from simulator.market.bars import KEPT
-from simulator.market.columnar import columns
 from simulator.market.files import read_file
 from simulator.market.session import market_session
 
@@ -44,6 +44,11 @@ def rows() -> Iterator[str]:
             price = max(closed, 5_000)
 
 
+def played(path: Path) -> object:
+    """All prints of a market file, as a backtest plays them."""
+    return list(markets_of(path))
+
+
 def cost(read: Callable[[Path], object], path: Path, bars: int) -> float:
     """Microseconds of CPU for one bar."""
     started = time.process_time()
@@ -58,13 +63,13 @@ def main() -> None:
             file.writelines(rows())
         bars = take_in(packed, Path(folder), most_bad=0, replace=False).added
         day = Path(folder) / f"{DAY}{KEPT}"
-        csv, kept, bare = (
-            min(cost(read, path, bars) for _ in range(ROUNDS))
-            for read, path in ((read_file, packed), (read_file, day), (columns, day))
-        )
+        for name, read in (("read and checked", read_file), ("made prints of", played)):
+            csv, kept = (
+                min(cost(read, path, bars) for _ in range(ROUNDS)) for path in (packed, day)
+            )
+            said = f"gzipped CSV {csv:.1f} µs a bar, catalogue {kept:.2f}"
+            print(f"{name}: {said}: {csv / kept:.0f} times less")
     print(f"{bars:,} bars, load {os.getloadavg()[0]:.0f} at the end")
-    print(f"gzipped CSV {csv:.1f} µs a bar, catalogue {kept:.1f}: {csv / kept:.1f} times less")
-    print(f"its columns alone, read and checked: {bare:.2f} µs a bar, {csv / bare:.0f} times less")
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ from schemas.market import Direction, ScanResult, Timeframe, trading_day
 from schemas.messages import Candle, Decision, LlmCall, Report, Scan, ScanEntry, Signal
 from schemas.topics import CANDLES, SIGNALS, TICKS, PartitionPlan
 from schemas.units import UtcNs
-from simulator.market.bars import Bar, Bars, days_of
+from simulator.market.bar_columns import BarColumns
 from simulator.market.files import read_file
 from simulator.market.replay import replay
 from simulator.market.tape import Market
@@ -72,15 +72,15 @@ def markets_of(paths: Iterable[Path]) -> Iterator[Market]:
     Raises:
         Misconfigured: a file cannot be read, or holds no usable bar.
     """
-    by_day: dict[date, list[Bar]] = defaultdict(list)
+    by_day = defaultdict[date, list[BarColumns]](list)
     for path in paths:
         good = read_file(path).good
-        if not good:
+        if not len(good):
             raise Misconfigured(f"the market file {path.name} has no usable row")
-        for day in days_of(good):
-            by_day[day] += [bar for bar in good if trading_day(bar.start) == day]
+        for day, own in good.by_day():
+            by_day[day].append(own)
     for day in sorted(by_day):
-        yield replay(Bars(by_day.pop(day)), day, SEED).market
+        yield replay(BarColumns.joined(by_day.pop(day)), day, SEED).market
 
 
 async def play(

@@ -26,7 +26,6 @@ from schemas.ids import InstrumentId, Segment
 from schemas.market import Direction, trading_day
 from schemas.ticks import NO_VOLUME, TICK, Batch
 from schemas.units import NS_PER_SECOND, Price, UtcNs
-from simulator.market.bars import Bars, days_of
 from simulator.market.files import read_file
 from simulator.market.generator import generate
 from simulator.market.replay import no_usable_row, replay
@@ -230,8 +229,7 @@ def _days_in(path: Path, trial: Trial, console: Console) -> Iterator[Market]:
     """
     bars, played = read_file(path), False
     bad = list(bars.bad)
-    for day in days_of(bars.good):
-        of_day = Bars([bar for bar in bars.good if trading_day(bar.start) == day])
+    for day, of_day in bars.good.by_day():
         made = replay(of_day, day, trial.seed)
         bad += made.bad_rows
         if made.market.listings:

@@ -15,7 +15,8 @@ from schemas.market import Timeframe, trading_day
 from schemas.messages import Candle, Scan
 from schemas.topics import CANDLES, SCANS, Topic
 from simulator.market import universe
-from simulator.market.bars import MAX_BAR_VOLUME, MAX_PRICE, Bar, is_symbol
+from simulator.market.bar_columns import Bar
+from simulator.market.bars import MAX_BAR_VOLUME, MAX_PRICE, is_symbol
 from simulator.market.dialect import MINUTE
 from simulator.market.session import market_session
 

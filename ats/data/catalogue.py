@@ -20,7 +20,8 @@ from ats.commands.market_file import look_at
 from schemas.errors import Misconfigured, TryLater
 from schemas.market import trading_day
 from simulator.market import columnar
-from simulator.market.bars import KEPT, PRICES, Bar
+from simulator.market.bar_columns import PRICES, Bar
+from simulator.market.bars import KEPT
 from simulator.market.files import read_file
 from simulator.market.replay import no_usable_row
 from simulator.market.report import BadRow, Fault, FileReport
@@ -84,10 +85,16 @@ def take_in(
     bars = read_file(path)
     report = bars.report(path.name, bars.bad)
     report.refuse_broken(most_bad)
-    if not bars.good:
+    if not len(bars.good):
         raise Misconfigured(no_usable_row(path.name, bars.bad))
     imported = Imported(report)
-    keep(folder, bars.good, imported, replace=replace, tell=lambda day: tell(f"{path.name}: {day}"))
+    keep(
+        folder,
+        bars.good.bars(),
+        imported,
+        replace=replace,
+        tell=lambda day: tell(f"{path.name}: {day}"),
+    )
     return imported
 
 
@@ -118,7 +125,7 @@ def _by_day(bars: Iterable[Bar]) -> dict[date, list[Bar]]:
 
 
 def _merge(path: Path, bars: Iterable[Bar], imported: Imported, *, replace: bool) -> None:
-    kept = {_place(bar): bar for bar in columnar.read(path).good} if path.exists() else {}
+    kept = {_place(bar): bar for bar in columnar.read(path).bars()} if path.exists() else {}
     changed = False
     for bar in bars:
         before = kept.get(_place(bar))

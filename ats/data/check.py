@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from fractions import Fraction
 from typing import Final
 
-from schemas.market import trading_day
-from schemas.units import NS_PER_MINUTE
+from schemas.units import NS_PER_MINUTE, Price
 from simulator.market.actions import Actions
-from simulator.market.bars import Bar
+from simulator.market.bar_columns import BarColumns
 from simulator.market.session import market_session
 
 # Old shares over new ones: splits between face values of 10, 5, 2 and 1, and the usual bonus issues
@@ -48,49 +46,49 @@ class Finding:
 
 
 def findings(
-    days: Iterable[tuple[date, Sequence[Bar]]], actions: Actions | None = None
+    days: Iterable[tuple[date, BarColumns]], actions: Actions | None = None
 ) -> Iterator[Finding]:
     """All of them; `days` come oldest first. An opening that `actions` explain is none."""
     actions = actions or Actions()
-    last: dict[str, Bar] = {}
+    last: dict[str, tuple[date, Price]] = {}
     yesterday: set[str] = set()
     for day, bars in days:
-        by_symbol = defaultdict[str, list[Bar]](list)
-        for bar in bars:
-            by_symbol[bar.symbol].append(bar)
+        by_symbol = dict(bars.by_symbol())
         for symbol in sorted(yesterday - by_symbol.keys()):
             yield Finding(day, symbol, Kind.ABSENT, "no bar, and it had some on the day before")
-        for symbol, own in sorted(by_symbol.items()):
-            own.sort(key=lambda bar: bar.start)
+        for symbol, own in by_symbol.items():
             yield from _of_day(day, symbol, own)
             if symbol in last:
-                yield from _opening(day, last[symbol], own[0], actions)
-            last[symbol] = own[-1]
+                yield from _opening(day, symbol, last[symbol], Price(int(own.open[0])), actions)
+            last[symbol] = day, Price(int(own.close[-1]))
         yesterday = set(by_symbol)
 
 
-def _of_day(day: date, symbol: str, bars: Sequence[Bar]) -> Iterator[Finding]:
+def _of_day(day: date, symbol: str, bars: BarColumns) -> Iterator[Finding]:
     session = market_session(day)
     minutes = (session.close - session.open) // NS_PER_MINUTE
     if missing := minutes - len(bars):
         yield Finding(day, symbol, Kind.GAP, f"{missing} of {minutes} minutes have no bar")
-    flat = sum(bar.high == bar.low and not bar.volume for bar in bars)
+    flat = int(((bars.high == bars.low) & (bars.volume == 0)).sum())
     # an index trades nothing, ever
-    if any(bar.volume for bar in bars) and flat > _QUIET * len(bars):
+    if bars.volume.any() and flat > _QUIET * len(bars):
         said = f"{flat} of {len(bars)} bars are flat and without a trade"
         yield Finding(day, symbol, Kind.PADDED, said)
 
 
-def _opening(day: date, before: Bar, first: Bar, actions: Actions) -> Iterator[Finding]:
-    said = f"opens at {first.open} after {before.close}"
-    ratio = actions.ratio(first.symbol, trading_day(before.start), day)
+def _opening(
+    day: date, symbol: str, before: tuple[date, Price], opened: Price, actions: Actions
+) -> Iterator[Finding]:
+    last_day, close = before
+    said = f"opens at {opened} after {close}"
+    ratio = actions.ratio(symbol, last_day, day)
     if ratio != 1:
-        if abs(first.open * ratio / before.close - 1) > _OVERNIGHT:
+        if abs(opened * ratio / close - 1) > _OVERNIGHT:
             told = f"{said}, though 1 is said to have become {ratio}"
-            yield Finding(day, first.symbol, Kind.MISFIT, told)
-    elif action := action_between(before.close, first.open):
+            yield Finding(day, symbol, Kind.MISFIT, told)
+    elif action := action_between(close, opened):
         told = f"{said}: as if {action.numerator} old became {action.denominator} new"
-        yield Finding(day, first.symbol, Kind.ACTION, told)
+        yield Finding(day, symbol, Kind.ACTION, told)
 
 
 def action_between(close: int, opened: int) -> Fraction | None:

@@ -20,7 +20,7 @@ from audit.archive.stored import days_in, open_archive
 from schemas.errors import Misconfigured
 from simulator.market import columnar
 from simulator.market.actions import read_actions
-from simulator.market.bars import Bar
+from simulator.market.bar_columns import BarColumns
 from simulator.market.report import FileReport, counted
 
 MOST_SHOWN: Final = 20  # findings of a kind; all are counted
@@ -132,9 +132,9 @@ def check(console: Console, folder: Path, actions: Path | None = None) -> int:
     with progress(console) as bar:
         task = bar.add_task("looking at days", total=len(days))
 
-        def told() -> Iterator[tuple[date, Sequence[Bar]]]:
+        def told() -> Iterator[tuple[date, BarColumns]]:
             for day, path in days:
-                yield day, columnar.read(path).good
+                yield day, columnar.read(path)
                 bar.advance(task)
 
         found = list(findings(told(), known))

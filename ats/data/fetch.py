@@ -20,7 +20,8 @@ from schemas.errors import Misconfigured, TryLater, Unreadable
 from schemas.market import Instrument, trading_day
 from schemas.units import UtcNs
 from simulator.market import columnar
-from simulator.market.bars import MAX_BAR_VOLUME, MAX_PRICE, Bar
+from simulator.market.bar_columns import Bar
+from simulator.market.bars import MAX_BAR_VOLUME, MAX_PRICE
 from simulator.market.dialect import MINUTE
 from simulator.market.report import FileReport
 from simulator.market.session import market_session

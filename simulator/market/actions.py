@@ -18,13 +18,16 @@ from fractions import Fraction
 from itertools import accumulate
 from operator import mul
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from schemas.errors import Misconfigured
-from schemas.market import trading_day
 from schemas.text import clean
-from schemas.units import Price, Quantity
-from simulator.market.bars import MAX_BAR_VOLUME, MAX_PRICE, PRICES, Bar, is_symbol, lines_of
+from schemas.units import UtcNs
+from simulator.market.bar_columns import PRICES, BarColumns, Numbers
+from simulator.market.bars import MAX_BAR_VOLUME, MAX_PRICE, is_symbol, lines_of
 
 COLUMNS: Final = ("date", "symbol", "ratio")
 MOST_ACTIONS: Final = 100_000  # all of NSE's since its beginning are some ten thousand
@@ -71,29 +74,50 @@ class Actions:
         course = self._courses.get(symbol)
         return course.until(until) / course.until(after) if course else _ONE
 
-    def adjusted(self, bars: Iterable[Bar]) -> Iterator[Bar]:
+    def adjusted(self, bars: BarColumns) -> BarColumns:
         """The bars in the shares that are left after all actions: prices divided, volumes
-        multiplied, both to the nearest paisa and unit.
+        multiplied, both to the nearest paisa and unit; in the order of their lines.
 
         Raises:
             Misconfigured: a price or volume that no bar can have comes out.
         """
-        ratios: dict[tuple[str, date], Fraction] = {}
-        for bar in bars:
-            key = bar.symbol, trading_day(bar.start)
-            ratio = ratios.get(key) or ratios.setdefault(key, self.ratio(*key, date.max))
-            yield bar if ratio == 1 else _in_shares_of_today(bar, ratio)
+        if not self._courses.keys() & set(bars.symbols):
+            return bars
+        parts = [
+            _in_shares_of_today(symbol, own, self.ratio(symbol, day, date.max))
+            for day, of_day in bars.by_day()
+            for symbol, own in of_day.by_symbol()
+        ]
+        made = BarColumns.joined(parts)
+        return made.at(np.argsort(made.line))
 
 
-def _in_shares_of_today(bar: Bar, ratio: Fraction) -> Bar:
-    opened, high, low, close = (Price(round(getattr(bar, name) / ratio)) for name in PRICES)
-    volume = Quantity(round(bar.volume * ratio))
-    if low <= 0 or high > MAX_PRICE or volume > MAX_BAR_VOLUME:
+def _in_shares_of_today(symbol: str, bars: BarColumns, ratio: Fraction) -> BarColumns:
+    if ratio == 1:
+        return bars
+    opened, high, low, close = (_times(getattr(bars, name), 1 / ratio) for name in PRICES)
+    volume = _times(bars.volume, ratio)
+    wrong = (low <= 0) | (high > MAX_PRICE) | (volume > MAX_BAR_VOLUME)
+    if wrong.any():
+        start = UtcNs(int(bars.start[np.argmax(wrong)]))
         raise Misconfigured(
-            f"the bar of {bar.symbol} at {bar.start.ist():%Y-%m-%d %H:%M}, adjusted by {ratio}, is "
+            f"the bar of {symbol} at {start.ist():%Y-%m-%d %H:%M}, adjusted by {ratio}, is "
             "none that a market can have: is the ratio right?"
         )
-    return Bar(bar.line, bar.symbol, bar.start, opened, high, low, close, volume)
+    told = (each.astype(np.int64) for each in (opened, high, low, close, volume))
+    return BarColumns(bars.symbols, bars.place, bars.line, bars.start, *told)
+
+
+def _times(values: Numbers, ratio: Fraction) -> npt.NDArray[Any]:
+    """To the nearest whole number, halves to the even one; objects where 64 bits do not do."""
+    fits = 2 * MAX_BAR_VOLUME * max(ratio.numerator, ratio.denominator) < 2**63
+    exact: npt.NDArray[Any] = values if fits else values.astype(object)
+    product = exact * ratio.numerator
+    whole = product // ratio.denominator
+    rest = product - whole * ratio.denominator
+    up = (2 * rest > ratio.denominator) | ((2 * rest == ratio.denominator) & (whole % 2 == 1))
+    made: npt.NDArray[Any] = whole + up
+    return made
 
 
 def read_actions(path: Path) -> Actions:

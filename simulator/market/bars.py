@@ -12,14 +12,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
 from typing import IO, Final
+
+import numpy as np
 
 from schemas.errors import Misconfigured, Unreadable
 from schemas.market import trading_day
 from schemas.text import REPLACEMENT, clean
 from schemas.units import Paise, Price, Quantity, UtcNs
+from simulator.market.bar_columns import PRICES, Bar, BarColumns
 from simulator.market.dialect import (
     MINUTE,
     SPELLINGS,
@@ -36,26 +38,11 @@ from simulator.market.session import market_session
 
 COLUMNS: Final = ("symbol", "timestamp", "open", "high", "low", "close", "volume")
 KEPT: Final = ".parquet"  # a day of `ats data import`
-PRICES: Final = ("open", "high", "low", "close")
 MAX_PRICE: Final = 10**9  # ten million rupees: more is a column mixed up
 MAX_BAR_VOLUME: Final = 2**32 - 1  # the feed's day volume has 32 bits
 MAX_SYMBOL: Final = 64  # characters; Dhan's longest are some 30
 MAX_LINE: Final = 2**20  # characters; a packed file of some MB can hold a line of many GB
 MOST_ROWS: Final = 10_000_000  # of one file, which take some 5 GB of memory
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """One row: the minute from `start`. `line` counts from 1, the header included."""
-
-    line: int
-    symbol: str
-    start: UtcNs
-    open: Price
-    high: Price
-    low: Price
-    close: Price
-    volume: Quantity
 
 
 class LeftOut(Unreadable):
@@ -78,7 +65,7 @@ class Bars:
         symbol: Of a file without a column for it.
     """
 
-    good: list[Bar] = field(default_factory=list)
+    good: BarColumns = field(default_factory=lambda: BarColumns.of([]))
     bad: list[BadRow] = field(default_factory=list)
     rows: int = 0
     symbol: str = ""
@@ -87,14 +74,20 @@ class Bars:
     def report(self, name: str, bad: Sequence[BadRow]) -> FileReport:
         """For a person; `bad` are the rows left out in the end."""
         length = in_words(self.length) if self.length else "1 minute (too few to be sure)"
-        latest: dict[str, UtcNs] = {}
-        unsorted = 0
-        for bar in self.good:
-            unsorted += bar.start < latest.get(bar.symbol, bar.start)
-            latest[bar.symbol] = max(bar.start, latest.get(bar.symbol, bar.start))
+        symbols = np.unique(self.good.place)
         return FileReport(
-            name, self.rows, len(latest), f"bars of {length}", tuple(bad), unsorted, self.symbol
+            name,
+            self.rows,
+            len(symbols),
+            f"bars of {length}",
+            tuple(bad),
+            sum(map(self._unsorted, symbols.tolist())),
+            self.symbol,
         )
+
+    def _unsorted(self, place: int) -> int:
+        own = self.good.start[self.good.place == place]
+        return int((own < np.maximum.accumulate(own)).sum())
 
 
 def read_file(path: Path) -> Bars:
@@ -161,7 +154,7 @@ def read_lines(lines: Iterable[str], name: str = "", symbol: str = "") -> Bars:
         except LeftOut as error:
             bars.bad.append(error.row(line))
     bars.length = _length(found, name)
-    seen: dict[tuple[str, int], int] = {}
+    seen, good = dict[tuple[str, int], int](), list[Bar]()
     for bar in found:
         try:
             _check_start(bar)
@@ -169,7 +162,8 @@ def read_lines(lines: Iterable[str], name: str = "", symbol: str = "") -> Bars:
         except LeftOut as error:
             bars.bad.append(error.row(bar.line))
         else:
-            bars.good.append(bar)
+            good.append(bar)
+    bars.good = BarColumns.of(good)
     bars.bad.sort(key=lambda row: row.line)
     return bars
 
@@ -193,11 +187,6 @@ def _length(bars: Iterable[Bar], name: str) -> UtcNs | None:
             )
         known = known or length
     return known
-
-
-def days_of(bars: Iterable[Bar]) -> list[date]:
-    """The trading days that `bars` touch, oldest first."""
-    return sorted({trading_day(bar.start) for bar in bars})
 
 
 def filled(numbered: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:

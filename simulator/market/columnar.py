@@ -9,30 +9,19 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
-from itertools import count
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from schemas.errors import Misconfigured
 from schemas.market import trading_day
-from schemas.units import Price, Quantity, UtcNs
-from simulator.market.bars import (
-    KEPT,
-    MAX_BAR_VOLUME,
-    MAX_PRICE,
-    PRICES,
-    Bar,
-    Bars,
-    is_symbol,
-)
+from simulator.market.bar_columns import PRICES, Bar, BarColumns, Flags, Numbers
+from simulator.market.bars import KEPT, MAX_BAR_VOLUME, MAX_PRICE, is_symbol
 from simulator.market.dialect import FIRST, LAST, MINUTE
 from simulator.market.session import market_session
 
@@ -48,9 +37,6 @@ SCHEMA: Final = pa.schema(
     ],
     {MARK: VERSION},
 )
-
-Numbers = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
 
 
 def write(path: Path, bars: Iterable[Bar]) -> None:
@@ -74,36 +60,8 @@ def write(path: Path, bars: Iterable[Bar]) -> None:
         raise Misconfigured(f"cannot write {path}: {error}") from None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Columns:
-    """The bars of one day, by symbol and then by time; arrays of one length.
-
-    Attributes:
-        symbols: In order.
-        place: Of each bar its symbol's place in `symbols`.
-        start: Nanoseconds UTC. Prices are paise, volumes units.
-    """
-
-    symbols: Sequence[str]
-    place: Numbers
-    start: Numbers
-    open: Numbers
-    high: Numbers
-    low: Numbers
-    close: Numbers
-    volume: Numbers
-
-    def bars(self) -> list[Bar]:
-        """An object of each; its line is its place in the file, from 1."""
-        prices = (map(Price, getattr(self, name).tolist()) for name in PRICES)
-        symbols = map(self.symbols.__getitem__, self.place.tolist())
-        starts = map(UtcNs, self.start.tolist())
-        volumes = map(Quantity, self.volume.tolist())
-        return list(map(Bar, count(1), symbols, starts, *prices, volumes))
-
-
-def columns(path: Path) -> Columns:
-    """A file of `write`.
+def read(path: Path) -> BarColumns:
+    """The bars of a file of `write`, by symbol and then by time; a line is its place, from 1.
 
     Raises:
         Misconfigured: it cannot be read, is none of ours, holds what `write` was never given, or
@@ -116,21 +74,12 @@ def columns(path: Path) -> Columns:
     ordered = sorted(named)
     rank = np.array([bisect_left(ordered, each) for each in named], np.int64)
     figures = {name: table[name].to_numpy() for name in SCHEMA.names if name != "symbol"}
-    found = Columns(ordered, rank[codes], **figures)
+    line = np.arange(1, len(codes) + 1)
+    found = BarColumns(ordered, rank[codes], line, **figures)
     if wrong := _wrong(found):
         raise Misconfigured(f"the market file {path.name}: row {wrong[0] + 1}: {wrong[1]}")
     _same_day(path, found.start)
     return found
-
-
-def read(path: Path) -> Bars:
-    """The bars of `columns`, each an object.
-
-    Raises:
-        Misconfigured: as for `columns`.
-    """
-    good = columns(path).bars()
-    return Bars(good, [], len(good), length=MINUTE)
 
 
 def outline(path: Path) -> Mapping[str, int]:
@@ -181,7 +130,7 @@ def _opened(path: Path) -> pq.ParquetFile:
     return file
 
 
-def _wrong(bars: Columns) -> tuple[int, str] | None:
+def _wrong(bars: BarColumns) -> tuple[int, str] | None:
     """The first row that `write` was never given, and why; None where all are good."""
     if not len(bars.start):
         return None
@@ -208,7 +157,7 @@ def _elsewhere(start: Numbers) -> Flags:
     return wrong
 
 
-def _unordered(bars: Columns) -> Flags:
+def _unordered(bars: BarColumns) -> Flags:
     symbols, times = np.diff(bars.place), np.diff(bars.start)
     return np.append(False, (symbols < 0) | ((symbols == 0) & (times <= 0)))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from simulator.market import bars
 from simulator.market.actions import Actions
 from simulator.market.bars import KEPT, Bars
+from simulator.market.dialect import MINUTE
 
 
 def read_file(path: Path, actions: Actions | None = None) -> Bars:
@@ -21,9 +22,10 @@ def read_file(path: Path, actions: Actions | None = None) -> Bars:
     if path.suffix == KEPT:
         from simulator.market.columnar import read  # noqa: PLC0415  # pyarrow is not everywhere
 
-        found = read(path)
+        good = read(path)
+        found = Bars(good, rows=len(good), length=MINUTE)
     else:
         found = bars.read_file(path)
     if actions:
-        found.good = list(actions.adjusted(found.good))
+        found.good = actions.adjusted(found.good)
     return found

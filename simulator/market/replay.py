@@ -7,8 +7,7 @@ rises by exactly the bar's.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -20,7 +19,7 @@ from schemas.errors import Misconfigured
 from schemas.market import Instrument, Session, to_tick, trading_day
 from schemas.units import NS_PER_SECOND, PAISE_PER_RUPEE, Paise, Price
 from simulator.market import ticks, universe
-from simulator.market.bars import PRICES, Bar, Bars, days_of
+from simulator.market.bar_columns import PRICES, BarColumns, Flags
 from simulator.market.files import read_file
 from simulator.market.report import BadRow, Fault, FileReport, counted
 from simulator.market.session import market_session
@@ -30,8 +29,14 @@ SHARE_TICK: Final = Paise(5)
 FINE_TICK: Final = Paise(1)  # India VIX, and cheap shares since 2024
 OVERNIGHT_GAP: Final = 0.004  # the file says nothing about the day before
 MINUTE: Final = 60
-_SHARES: Final = [np.full(prints, 1 / max(prints, 1)) for prints in range(5)]
-"""Of a bar's volume, by how many prints it has."""
+MOST_PRINTS: Final = 4  # of a bar
+_SHARES: Final = np.array(
+    [
+        [0] * (MOST_PRINTS - prints) + [1 / max(prints, 1)] * prints
+        for prints in range(MOST_PRINTS + 1)
+    ]
+)
+"""Of a bar's volume, by how many prints it has; the last takes what is left, so none is lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +62,16 @@ def replay_file(path: Path, seed: int, day: date | None = None) -> Replay:
     if ticks.is_tick_file(path):
         return _replay_ticks(path, seed, day)
     bars = read_file(path)
-    chosen = _choose(path.name, days_of(bars.good), day, bars.bad)
-    made = replay(
-        Bars([bar for bar in bars.good if trading_day(bar.start) == chosen], bars.bad), chosen, seed
-    )
+    by_day = dict(bars.good.by_day())
+    chosen = _choose(path.name, list(by_day), day, bars.bad)
+    made = replay(by_day[chosen], chosen, seed, bars.bad)
     return replace(made, report=bars.report(path.name, made.bad_rows))
 
 
-def replay(bars: Bars, day: date, seed: int) -> Replay:
-    """The session of `bars`, all of `day`."""
-    by_symbol: dict[str, list[Bar]] = defaultdict(list)
-    for bar in bars.good:
-        by_symbol[bar.symbol].append(bar)
-    bad = list(bars.bad)
-    session = market_session(day)
-    market = assemble(session, _tapes(by_symbol, session, seed, bad))
+def replay(bars: BarColumns, day: date, seed: int, left_out: Iterable[BadRow] = ()) -> Replay:
+    """The session of `bars`, all of `day`; `left_out` are rows that are no bars."""
+    bad, session = list(left_out), market_session(day)
+    market = assemble(session, _tapes(bars, session, seed, bad))
     return Replay(market, tuple(sorted(bad, key=lambda row: row.line)))
 
 
@@ -103,13 +103,11 @@ def no_usable_row(name: str, bad: Sequence[BadRow]) -> str:
     return f"the market file {name} has no usable row{why}"
 
 
-def _tapes(
-    by_symbol: Mapping[str, list[Bar]], session: Session, seed: int, bad: list[BadRow]
-) -> Iterator[Tape]:
-    for symbol, bars in sorted(by_symbol.items()):
-        instrument = _instrument(symbol, bars)
-        usable = _carried(sorted(bars, key=lambda bar: bar.start), instrument.tick_size, bad)
-        if usable:
+def _tapes(bars: BarColumns, session: Session, seed: int, bad: list[BadRow]) -> Iterator[Tape]:
+    for symbol, own in bars.by_symbol():
+        instrument = _instrument(symbol, own)
+        usable = _carried(own, instrument.tick_size, bad)
+        if len(usable):
             yield _tape(instrument, usable, session, seed)
 
 
@@ -118,89 +116,88 @@ def listed(instrument: Instrument, previous_close: Price, prices: Numbers) -> Li
     return Listing(instrument, previous_close, band_around(previous_close, prices))
 
 
-def _instrument(symbol: str, bars: Sequence[Bar]) -> Instrument:
+def _instrument(symbol: str, bars: BarColumns) -> Instrument:
     """The listing of a recorded instrument.
 
     Known indices are indices, and so is whatever never traded all day; the tick size is what the
     prices allow.
     """
-    steps = all(getattr(bar, name) % SHARE_TICK == 0 for bar in bars for name in PRICES)
+    steps = not (_prices(bars) % SHARE_TICK).any()
     tick_size = SHARE_TICK if steps else FINE_TICK
-    silent = symbol not in universe.SHARE_SYMBOLS and not any(bar.volume for bar in bars)
+    silent = symbol not in universe.SHARE_SYMBOLS and not bars.volume.any()
     is_index = symbol in universe.INDEX_SYMBOLS or silent
     return universe.index(symbol, tick_size) if is_index else universe.share(symbol, tick_size)
 
 
-def _carried(bars: Sequence[Bar], tick_size: Paise, bad: list[BadRow]) -> list[Bar]:
+def _prices(bars: BarColumns) -> Numbers:
+    """Shape (bars, 4), as `PRICES`."""
+    return np.stack([getattr(bars, name) for name in PRICES], axis=1)
+
+
+def _carried(bars: BarColumns, tick_size: Paise, bad: list[BadRow]) -> BarColumns:
     """The bars the feed's 32-bit fields can carry without loss; the others are reported."""
-    usable, volume = [], 0
-    for bar, lossy in zip(bars, _lossy(bars, tick_size), strict=True):
-        if lossy:
-            reason = (
-                f"{getattr(bar, lossy)} does not survive the feed's 32-bit float at a step "
-                f"of {tick_size}"
-            )
-            bad.append(BadRow(bar.line, lossy, reason, Fault.CARRIED))
-        elif volume + bar.volume > MAX_VOLUME:
-            bad.append(
-                BadRow(
-                    bar.line,
-                    "volume",
-                    f"the day's volume exceeds the feed's limit of {MAX_VOLUME}",
-                    Fault.CARRIED,
-                )
-            )
-        else:
-            volume += bar.volume
-            usable.append(bar)
-    return usable
-
-
-def _lossy(bars: Sequence[Bar], tick_size: Paise) -> list[str]:
-    """Of each bar the first price that a 32-bit float cannot carry; "" where all survive."""
-    prices = np.array([(bar.open, bar.high, bar.low, bar.close) for bar in bars], np.int64)
+    prices = _prices(bars)
     carried = (prices / PAISE_PER_RUPEE).astype(np.float32).astype(np.float64) * PAISE_PER_RUPEE
     lost = np.maximum(1, np.rint(carried / tick_size)) * tick_size != prices
-    return [
-        PRICES[int(row.argmax())] if some else ""
-        for row, some in zip(lost, lost.any(axis=1), strict=True)
-    ]
+    usable = ~lost.any(axis=1)
+    for at in np.flatnonzero(~usable).tolist():
+        which = int(lost[at].argmax())
+        reason = (
+            f"{Price(int(prices[at, which]))} does not survive the feed's 32-bit float at a step "
+            f"of {tick_size}"
+        )
+        bad.append(BadRow(int(bars.line[at]), PRICES[which], reason, Fault.CARRIED))
+    while (over := np.cumsum(np.where(usable, bars.volume, 0)) > MAX_VOLUME).any():
+        at = int(over.argmax())
+        reason = f"the day's volume exceeds the feed's limit of {MAX_VOLUME}"
+        bad.append(BadRow(int(bars.line[at]), "volume", reason, Fault.CARRIED))
+        usable[at] = False
+    return bars if usable.all() else bars.at(usable)
 
 
-def _tape(instrument: Instrument, bars: Sequence[Bar], session: Session, seed: int) -> Tape:
+def _tape(instrument: Instrument, bars: BarColumns, session: Session, seed: int) -> Tape:
     rng = np.random.default_rng(
         [seed, session.day.toordinal(), instrument.id.segment.code, instrument.id.security_id]
     )
-    seconds: list[int] = []
-    prices: list[int] = []
-    quantities: list[int] = []
-    for bar in bars:
-        path = _path(bar)
-        within = rng.choice(MINUTE, len(path), replace=False)
-        within.sort()
-        seconds.extend((bar.start // NS_PER_SECOND + within).tolist())
-        prices.extend(path)
-        quantities.extend(rng.multinomial(bar.volume, _SHARES[len(path)]).tolist())
+    path, new = _paths(bars)
+    counts = new.sum(axis=1)
+    # what is drawn for a bar stands in its last columns, one for each of its prints
+    drawn = MOST_PRINTS - counts[:, np.newaxis] + np.cumsum(new, axis=1) - 1
+    within = np.take_along_axis(_seconds(rng, counts), drawn, axis=1)
+    quantities = np.take_along_axis(rng.multinomial(bars.volume, _SHARES[counts]), drawn, axis=1)
+    seconds = (bars.start // NS_PER_SECOND)[:, np.newaxis] + within
     gap = 1 + rng.normal(0, OVERNIGHT_GAP)
-    listing = listed(
-        instrument, to_tick(prices[0] * gap, instrument.tick_size), np.array(prices, np.int64)
-    )
-    return Tape(
-        listing,
-        np.array(seconds, np.int64),
-        np.array(prices, np.int64),
-        np.array(quantities, np.int64),
-    )
+    prices = path[new]
+    close = to_tick(float(prices[0]) * gap, instrument.tick_size)
+    return Tape(listed(instrument, close, prices), seconds[new], prices, quantities[new])
 
 
-def _path(bar: Bar) -> list[Price]:
-    """The four prices of a bar in the order in which the market is taken to have seen them.
+def _paths(bars: BarColumns) -> tuple[Numbers, Flags]:
+    """The four prices of each bar in the order in which the market is taken to have seen them,
+    and which of them are another than the one before; two arrays of shape (bars, 4).
 
     A bar that rose went down first, one that fell went up first: the usual reading of a candle.
     """
-    extremes = [bar.low, bar.high] if bar.close >= bar.open else [bar.high, bar.low]
-    path = [bar.open]
-    for price in (*extremes, bar.close):
-        if price != path[-1]:
-            path.append(price)
-    return path
+    rose = bars.close >= bars.open
+    first, second = np.where(rose, bars.low, bars.high), np.where(rose, bars.high, bars.low)
+    path = np.stack([bars.open, first, second, bars.close], axis=1)
+    new = np.ones(path.shape, np.bool_)
+    new[:, 1:] = path[:, 1:] != path[:, :-1]
+    return path, new
+
+
+def _seconds(rng: np.random.Generator, counts: Numbers) -> Numbers:
+    """Of each bar as many different seconds of its minute as it has prints, rising, in the last
+    columns; each set of them is as likely.
+
+    Source: Floyd's algorithm, in Bentley (1987), Programming Pearls: A Sample of Brilliance.
+    """
+    chosen = np.full((len(counts), MOST_PRINTS), -1)
+    for at, last in enumerate(range(MINUTE - MOST_PRINTS, MINUTE)):
+        one = rng.integers(0, last, len(counts), endpoint=True)
+        taken = (chosen[:, :at] == one[:, np.newaxis]).any(axis=1)
+        chosen[:, at] = np.where(taken, last, one)
+    chosen = rng.permuted(chosen, axis=1)  # a set of four is as likely as any, its first three not
+    chosen[np.arange(MOST_PRINTS) < MOST_PRINTS - counts[:, np.newaxis]] = -1
+    chosen.sort(axis=1)
+    return chosen

@@ -18,13 +18,16 @@ from typer.testing import CliRunner
 from ats.cli import app
 from ats.data.catalogue import held, take_in
 from ats.data.check import Kind, action_between, findings
+from backtest.market import markets_of
 from schemas.errors import Misconfigured, TryLater
 from schemas.units import NS_PER_MINUTE, Price, Quantity, UtcNs
-from simulator.market import columnar
+from simulator.market import bar_columns, columnar
 from simulator.market.actions import Action, Actions
-from simulator.market.bars import Bar, is_symbol
+from simulator.market.bar_columns import Bar, BarColumns
+from simulator.market.bars import is_symbol
 from simulator.market.files import read_file
 from simulator.market.session import market_session
+from tests.backtest.factories import random_candles
 
 HEADER = "symbol,timestamp,open,high,low,close,volume\n"
 DAY = date(2016, 8, 16)
@@ -57,14 +60,45 @@ def bar(symbol: str, minute: int, price: int, volume: int = 10, day: date = DAY)
     return Bar(1, symbol, start, made, made, made, made, Quantity(volume))
 
 
+def told(days: dict[date, list[Bar]]) -> list[tuple[date, BarColumns]]:
+    return [(day, BarColumns.of(bars)) for day, bars in days.items()]
+
+
 def test_a_day_is_read_from_the_catalogue_as_it_stood_in_the_file(tmp_path: Path) -> None:
     path = a_file(tmp_path, rows("TCS") + rows("INFY", 200.05))
 
     take_in(path, tmp_path, most_bad=0, replace=False)
 
-    kept = read_file(tmp_path / "2016-08-16.parquet").good
-    assert without_line(kept) == without_line(read_file(path).good)
+    kept = read_file(tmp_path / "2016-08-16.parquet").good.bars()
+    assert without_line(kept) == without_line(read_file(path).good.bars())
     assert columnar.outline(tmp_path / "2016-08-16.parquet") == {"INFY": 3, "TCS": 3}
+
+
+def test_a_day_of_the_catalogue_is_played_as_the_file_that_it_came_from(tmp_path: Path) -> None:
+    path = random_candles(tmp_path / "days.csv", ["2016-08-16", "2016-08-17"])
+    take_in(path, tmp_path, most_bad=0, replace=False)
+
+    of_file = list(markets_of(path))
+    kept = [each for _, day in columnar.days_in(tmp_path) for each in markets_of(day)]
+
+    assert [each.session for each in kept] == [each.session for each in of_file]
+    for one, other in zip(kept, of_file, strict=True):
+        assert one.listings == other.listings
+        assert (one.prints == other.prints).all()
+
+
+def test_no_bar_becomes_an_object_where_a_day_of_the_catalogue_is_played(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = random_candles(tmp_path / "days.csv", ["2016-08-16"])
+    take_in(path, tmp_path, most_bad=0, replace=False)
+    made = list[Bar]()
+    monkeypatch.setattr(bar_columns, "Bar", lambda *figures: made.append(Bar(*figures)))
+
+    [market] = markets_of(tmp_path / "2016-08-16.parquet")
+
+    assert len(market.prints) > 2 * 375
+    assert not made
 
 
 def test_symbols_that_differ_by_their_last_character_are_two(tmp_path: Path) -> None:
@@ -73,7 +107,7 @@ def test_symbols_that_differ_by_their_last_character_are_two(tmp_path: Path) -> 
 
     columnar.write(path, made)
 
-    assert without_line(columnar.read(path).good) == without_line(made)
+    assert without_line(columnar.read(path).bars()) == without_line(made)
     assert columnar.outline(path) == {"TCS": 1, "TCS2": 1}
 
 
@@ -178,7 +212,7 @@ def test_any_bars_of_a_day_come_back_as_they_were(
 
     columnar.write(path, made)
 
-    assert without_line(columnar.read(path).good) == without_line(made)
+    assert without_line(columnar.read(path).bars()) == without_line(made)
 
 
 def test_what_is_known_is_not_taken_twice(tmp_path: Path) -> None:
@@ -202,7 +236,7 @@ def test_a_bar_that_contradicts_the_catalogue_is_listed_unless_it_is_to_replace(
     imported = take_in(other, tmp_path, most_bad=0, replace=replace)
 
     said = [str(row) for row in imported.contradicted]
-    kept = read_file(tmp_path / "2016-08-16.parquet").good
+    kept = read_file(tmp_path / "2016-08-16.parquet").good.bars()
     assert kept[0].close == close
     assert said == (
         []
@@ -288,7 +322,7 @@ def test_a_symbol_that_misses_minutes_or_a_day_is_found() -> None:
     later = date(2016, 8, 17)
     whole = [bar("TCS", minute, 100) for minute in range(375)]
 
-    found = list(findings([(DAY, [*whole, bar("INFY", 0, 100)]), (later, [])]))
+    found = list(findings(told({DAY: [*whole, bar("INFY", 0, 100)], later: []})))
 
     assert [(each.symbol, each.kind) for each in found] == [
         ("INFY", Kind.GAP),
@@ -302,7 +336,7 @@ def test_bars_that_nobody_traded_are_found_of_a_share_and_not_of_an_index() -> N
     share = [bar("TCS", minute, 100, volume=int(minute < 100)) for minute in range(375)]
     index = [bar("NIFTY", minute, 100, volume=0) for minute in range(375)]
 
-    found = list(findings([(DAY, [*share, *index])]))
+    found = list(findings(told({DAY: [*share, *index]})))
 
     assert [(each.symbol, each.kind) for each in found] == [("TCS", Kind.PADDED)]
 
@@ -312,7 +346,7 @@ def test_a_bonus_between_two_days_is_found() -> None:
     before = [bar("TCS", minute, 100_000) for minute in range(375)]
     after = [bar("TCS", minute, 50_400, day=later) for minute in range(375)]
 
-    found = list(findings([(DAY, before), (later, after)]))
+    found = list(findings(told({DAY: before, later: after})))
 
     assert [each.said for each in found] == [
         "opens at ₹504.00 after ₹1,000.00: as if 1 old became 2 new"
@@ -330,7 +364,7 @@ def test_an_opening_is_told_against_the_actions_that_are_known(
     after = [bar("TCS", minute, 50_400, day=later) for minute in range(375)]
     known = Actions([Action(later, "TCS", Fraction(ratio))])
 
-    found = list(findings([(DAY, before), (later, after)], known))
+    found = list(findings(told({DAY: before, later: after}), known))
 
     assert [each.kind for each in found] == kinds
 

@@ -16,7 +16,7 @@ from schemas.market import Direction, ScanResult, Timeframe
 from schemas.messages import Candle, Message, Scan, ScanEntry
 from schemas.topics import CANDLES, SCANS, Topic
 from schemas.units import NS_PER_MINUTE, Price, Quantity, UtcNs
-from simulator.market.bars import Bar
+from simulator.market.bar_columns import Bar
 from simulator.market.session import market_session
 
 DAY = date(2026, 11, 20)

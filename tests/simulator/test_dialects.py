@@ -19,7 +19,8 @@ from ats.demo.candles import bars_of
 from schemas.errors import Misconfigured
 from schemas.units import IST, UtcNs
 from simulator.config import SimulatorConfig
-from simulator.market.bars import Bar, Bars, read_file, read_lines
+from simulator.market.bar_columns import Bar
+from simulator.market.bars import Bars, read_file, read_lines
 from simulator.market.dialect import length_of, moment_of, symbol_of
 from simulator.market.replay import replay_file
 from simulator.market.report import BadRow, Fault, FileReport
@@ -103,7 +104,7 @@ def test_whatever_the_dialect_the_bars_are_the_same(bars: list[Bar], dialect: Di
     read = read_lines(io.StringIO(dialect.write(bars), newline=""), "TCS.csv", "TCS")
 
     assert read.bad == []
-    assert without_lines(read.good) == without_lines(bars)
+    assert without_lines(read.good.bars()) == without_lines(bars)
     assert read.symbol == ("" if dialect.with_symbol else "TCS")
 
 
@@ -113,7 +114,7 @@ def test_the_second_reader_knows_every_dialect_that_the_first_one_knows(
     tmp_path: Path, header: str, time: str
 ) -> None:
     path = tmp_path / "TCS_1min.csv"
-    bars = read_lines([f"{HEADERS['ours']}\n", *rows_of("TCS", 30)]).good
+    bars = read_lines([f"{HEADERS['ours']}\n", *rows_of("TCS", 30)]).good.bars()
     path.write_text(Dialect(header, time, ".0", "\r\n", range(7), with_symbol=False).write(bars))
 
     again = bars_of(path)
@@ -136,7 +137,7 @@ def test_a_real_day_written_by_pandas_without_a_zone_is_the_same_day(
 
     read, wanted = read_file(tmp_path / "day.csv"), read_file(source)
 
-    assert without_lines(read.good) == without_lines(wanted.good)
+    assert without_lines(read.good.bars()) == without_lines(wanted.good.bars())
     assert read.bad == []
 
 
@@ -182,7 +183,7 @@ def test_a_file_without_a_column_for_the_symbol_is_of_the_one_in_its_name(
 
 @pytest.mark.parametrize("day", ["2016-08-16", "20160816"])
 def test_the_time_of_day_may_have_a_column_of_its_own(day: str) -> None:
-    bars = read_lines(["Ticker,Date,Time,O,H,L,C,V\n", f"TCS,{day},09:15,1,1,1,1,5\n"]).good
+    bars = read_lines(["Ticker,Date,Time,O,H,L,C,V\n", f"TCS,{day},09:15,1,1,1,1,5\n"]).good.bars()
 
     assert [bar.start.ist() for bar in bars] == [OPEN]
 

@@ -5,6 +5,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -12,10 +13,12 @@ from hypothesis import strategies as st
 
 from schemas.errors import Misconfigured
 from schemas.ids import Segment
-from schemas.units import IST, Price, Quantity, UtcNs
-from simulator.market.bars import Bar, Bars, read_lines
+from schemas.units import IST, NS_PER_MINUTE, NS_PER_SECOND, Price, Quantity, UtcNs
+from simulator.market.bar_columns import Bar, BarColumns
+from simulator.market.bars import read_lines
 from simulator.market.replay import replay, replay_file
-from simulator.market.tape import Market
+from simulator.market.session import market_session
+from simulator.market.tape import MAX_VOLUME, Market
 from tests.simulator.factories import HEADER, csv_of
 
 DAY = date(2016, 8, 16)
@@ -68,7 +71,7 @@ def a_day(draw: st.DrawFn) -> list[Bar]:
 
 @given(a_day(), st.integers(0, 1_000))
 def test_any_bars_become_prints_that_make_the_same_bars(bars: list[Bar], seed: int) -> None:
-    made = replay(Bars(bars), DAY, seed)
+    made = replay(BarColumns.of(bars), DAY, seed)
 
     candles = candles_of(made.market)
 
@@ -87,7 +90,7 @@ def test_any_bars_become_prints_that_make_the_same_bars(bars: list[Bar], seed: i
 
 @given(a_day())
 def test_a_bar_has_at_most_four_prints_and_a_flat_one_has_one(bars: list[Bar]) -> None:
-    market = replay(Bars(bars), DAY, 1).market
+    market = replay(BarColumns.of(bars), DAY, 1).market
 
     prints = pd.DataFrame({name: market.prints[name] for name in ("second", "instrument", "price")})
     prints = prints[prints["second"] < market.close_second]
@@ -201,7 +204,7 @@ def test_a_bad_row_is_named_with_line_and_field_and_the_others_go_on(
     assert (bad.line, bad.field) == (3, field)
     assert reason in bad.reason
     assert str(bad).startswith(f"line 3, {field}: ")
-    assert [bar.symbol for bar in bars.good] == ["SBIN", "TCS"]
+    assert [bar.symbol for bar in bars.good.bars()] == ["SBIN", "TCS"]
 
 
 def test_a_price_the_feed_cannot_carry_is_a_bad_row() -> None:
@@ -210,7 +213,7 @@ def test_a_price_the_feed_cannot_carry_is_a_bad_row() -> None:
         "VIX9,2016-08-16T09:16:00+05:30,100.01,100.01,100.01,100.01,0",
     ]
 
-    made = replay(read_lines(csv_of(rows)), DAY, 1)
+    made = replay(read_lines(csv_of(rows)).good, DAY, 1)
 
     (bad,) = made.bad_rows
     assert (bad.line, bad.field) == (2, "open")
@@ -223,9 +226,39 @@ def test_a_volume_the_feed_cannot_count_is_a_bad_row() -> None:
         f"SBIN,2016-08-16T09:{minute}:00+05:30,100,100,100,100,4000000000" for minute in (15, 16)
     ]
 
-    made = replay(read_lines(csv_of(rows)), DAY, 1)
+    made = replay(read_lines(csv_of(rows)).good, DAY, 1)
 
     assert [(bad.line, bad.field) for bad in made.bad_rows] == [(3, "volume")]
+
+
+def test_a_smaller_bar_still_fits_behind_one_that_the_feed_cannot_count() -> None:
+    rows = [
+        f"SBIN,2016-08-16T09:{minute}:00+05:30,100,100,100,100,{volume}"
+        for minute, volume in ((15, 4_000_000_000), (16, 4_000_000_000), (17, 294_967_295))
+    ]
+
+    made = replay(read_lines(csv_of(rows)).good, DAY, 1)
+
+    assert [(bad.line, bad.field) for bad in made.bad_rows] == [(3, "volume")]
+    assert made.market.prints["volume"].max() == MAX_VOLUME
+
+
+def test_the_prints_of_a_bar_stand_at_any_seconds_of_its_minute_alike() -> None:
+    four, two = (10_000, 10_100, 9_900, 10_050), (10_000, 10_100, 10_000, 10_100)
+    moments = [UtcNs(market_session(DAY).open + minute * NS_PER_MINUTE) for minute in range(375)]
+    bars = [
+        Bar(1, f"S{symbol}", moment, Price(o), Price(h), Price(low), Price(c), Quantity(9))
+        for symbol, (o, h, low, c) in enumerate([four, two] * 20)
+        for moment in moments
+    ]
+
+    prints = replay(BarColumns.of(bars), DAY, 1).market.prints
+
+    own = prints[prints["second"] < market_session(DAY).close // NS_PER_SECOND]
+    assert len(own) == 375 * 20 * (4 + 2)
+    found, expected = np.bincount(own["second"] % 60), len(own) / 60
+    assert ((found - expected) ** 2 / expected).sum() < 87.2  # chi-squared, 59 degrees, p = 0.01
+    assert len(np.unique(own[["instrument", "second"]])) == len(own)
 
 
 def test_a_missing_column_is_an_error_of_the_whole_file() -> None:
