@@ -73,12 +73,14 @@ def flatten(
     *,
     rung: int = 0,
     insist: bool = False,
+    rests: bool = False,
 ) -> Flatten:
     """The next steps to flat.
 
     `net` is the broker's own count, read after the orders of `book` were: so what trades between
     the two readings is counted as still working, never as nothing. With `insist` orders that could
-    not be cancelled are waited for no longer: what they may close is left to them.
+    not be cancelled are waited for no longer: what they may close is left to them. While it `rests`
+    nothing closes, and stops stay: the market is given time.
     """
     live = [each for each in brackets(book, instrument) if each.live()]
     others = [each for each in live if not _closes(each)]
@@ -88,7 +90,7 @@ def flatten(
         return Flatten(tuple(step for each in first for step in _spare_stop(each, side)))
     if side is None:
         return Flatten(flat=not live)
-    if len(others) < len(live):
+    if rests or len(others) < len(live):
         return Flatten()
     units = abs(net) - sum(each.closing(side) for each in live)
     if units > 0:
@@ -111,9 +113,14 @@ def _spare_stop(bracket: Bracket, side: Side | None) -> list[Step]:
     return [each for each in steps if not isinstance(each, Cancel) or each.leg is Leg.TARGET]
 
 
+def ladder_of(market: Market) -> tuple[BasisPoints, ...]:
+    """How far beyond the last trade each try goes."""
+    return BLIND_LADDER if market.guessed else LADDER
+
+
 def ladder_price(side: Side, market: Market, rung: int) -> Price:
     """The limit of the n-th try: on the tick grid and within the day's limits."""
-    ladder = BLIND_LADDER if market.guessed else LADDER
+    ladder = ladder_of(market)
     price = beyond(side, market.last, ladder[rung % len(ladder)], market.tick)
     return within(side, price, market.last, market.band)
 

@@ -35,8 +35,9 @@ from executors.orders.exits import (
     brackets,
     intraday,
 )
-from executors.orders.flatten import Market, flatten
+from executors.orders.flatten import Market, flatten, ladder_of
 from executors.orders.guardian_metrics import BareTime, GuardianMetrics, UnprotectedTime
+from executors.orders.leaving import Leaving
 from executors.orders.plans import Plans, expired, stop_of
 from executors.orders.pnl_exit import PnlExitKeeper
 from executors.orders.protection import Protection, StopPlan, protect, take_away
@@ -45,7 +46,7 @@ from executors.risk.situation import Quote
 from executors.risk.square_off import SquareOff
 from executors.store import Halt, TokenVersion
 from schemas.calendar import Calendar
-from schemas.ids import DhanOrderId, InstrumentId, UserId
+from schemas.ids import InstrumentId, UserId
 from schemas.market import Instrument, trading_day
 from schemas.messages import ExitAction, ExitReason, Leg, OrderStatus
 from schemas.units import Paise, Price, Quantity, UtcNs
@@ -59,9 +60,6 @@ WATCH_EVERY: Final = 0.8
 STALE_AFTER: Final = 60.0  # seconds after which a silent recorded book is no longer believed flat
 SETTLE: Final = 1.0  # seconds; what an earlier life sent at its end stands in the book by then
 PROTECT_WITHIN: Final = 5.0  # seconds; a position that no stop protects by then is closed
-# Seconds. Orders that were asked to go and stay are waited for no longer; so long again, and they
-# are asked once more.
-INSIST_AFTER: Final = 5.0
 
 # The exchange rejects an order above its freeze quantity, whatever the price, and nobody tells us
 # that quantity: so each rejection halves the closing orders that follow. What is small enough to be
@@ -102,34 +100,6 @@ class GuardianDeps:
         return ExitSender(user, self.record, self.machine, self.metrics)
 
 
-@dataclass(slots=True)
-class _Leaving:
-    """An instrument on its way to flat.
-
-    Attributes:
-        asked: When each order was asked to go first, in machine time.
-        left: Units that the last closing order leaves, if it trades whole.
-        refused: Sizes of closing orders that Dhan refused at once.
-        before: Closing orders that were rejected on another way to flat: they say nothing of now.
-    """
-
-    reason: ExitReason
-    rung: int = 0
-    left: int | None = None
-    refused: list[int] = field(default_factory=list)
-    before: frozenset[DhanOrderId] | None = None
-    asked: dict[DhanOrderId, float] = field(default_factory=dict)
-
-    def stuck(self, live: Collection[DhanOrderId], now: float) -> bool:
-        """Whether all that is `live` was asked in vain for long enough."""
-        waited = [now - self.asked.get(number, now) for number in live]
-        return all(each % (2 * INSIST_AFTER) > INSIST_AFTER for each in waited)
-
-    def note_asked(self, live: Collection[DhanOrderId], now: float) -> None:
-        """All that is `live` has been asked to go by `now`."""
-        self.asked = {number: self.asked.get(number, now) for number in live}
-
-
 class ExitGuardian:
     """The guardian of one account, as `executors.orders.account.Guardian` asks."""
 
@@ -149,7 +119,7 @@ class ExitGuardian:
         self._born = deps.machine.monotonic()
         self._looked_at = float("-inf")
         self._clients: tuple[TokenVersion, AccountClients] | None = None
-        self._leaving: dict[InstrumentId, _Leaving] = {}
+        self._leaving: dict[InstrumentId, Leaving] = {}
         self._fewer: dict[InstrumentId, float] = {}  # the broker counts fewer, since when
         self._bare = BareTime(user, deps.metrics, deps.unprotected)
         self._proved: tuple[date, tuple[Halt, ...]] | None = None
@@ -290,7 +260,7 @@ class ExitGuardian:
             return instrument in self._leaving
         if instrument not in self._leaving and self._is_flat(instrument, moment):
             return False
-        self._leaving.setdefault(instrument, _Leaving(reason))
+        self._leaving.setdefault(instrument, Leaving(reason))
         return True
 
     async def _leave(self, instrument: InstrumentId, moment: Moment) -> int:
@@ -301,16 +271,16 @@ class ExitGuardian:
         book, now = moment.reading.book, self._machine()
         live = {each.number for each in brackets(book, instrument) if each.live()}
         net = moment.reading.net.get(instrument, 0)
-        if leaving.left is not None and abs(net) > leaving.left:
-            leaving.rung += 1
-            leaving.left = None
+        leaving.climb(abs(net))
+        market = self._market(instrument, moment)
         answer = flatten(
             book,
             instrument,
             net,
-            self._market(instrument, moment),
+            market,
             rung=leaving.rung,
             insist=leaving.stuck(live, now),
+            rests=leaving.rests(abs(net), now),
         )
         if answer.flat:
             del self._leaving[instrument]
@@ -326,7 +296,7 @@ class ExitGuardian:
             leaving.note_asked(live, now)
             for step in steps:
                 if isinstance(step, PlaceClose):
-                    leaving.left = abs(net) - step.quantity
+                    leaving.note_closing(abs(net), step.quantity, len(ladder_of(market)), now)
                     leaving.refused += [step.quantity] if self._sender.refused else []
         return sent
 
@@ -335,13 +305,16 @@ class ExitGuardian:
 
         Also until it is known whether a closing order left.
         """
+        leaving, held = self._leaving[instrument], moment.reading.net.get(instrument, 0)
         if not self._sender.may_place(ExitKind.STOP, instrument):
             return 0
-        held = moment.reading.net.get(instrument, 0)
+        if not leaving.may_cover(abs(held), self._machine()):
+            return 0
         answer = self._protection(moment.reading.book, instrument, moment.now, held)
         missing = [each for each in answer.steps[:1] if isinstance(each, PlaceStop | ChangeStop)]
         if not answer.uncovered:
             return 0
+        leaving.stops += len(missing)
         why = ExitReason.STOP_LOST
         return await self._sender.send(missing, instrument, why, moment, answer.uncovered)
 
@@ -376,7 +349,7 @@ class ExitGuardian:
         if answer.uncovered and self._give_up(instrument, answer, book):
             passed = answer.passed
             why = ExitReason.STOP_PASSED if passed else ExitReason.UNPROTECTED
-            self._leaving[instrument] = _Leaving(why)
+            self._leaving[instrument] = Leaving(why)
             return await self._leave(instrument, moment)
         sent = 0
         for step in answer.steps:
@@ -470,7 +443,7 @@ class ExitGuardian:
         return on
 
 
-def _most_at_once(found: Collection[Bracket], leaving: _Leaving) -> int | None:
+def _most_at_once(found: Collection[Bracket], leaving: Leaving) -> int | None:
     """Units of a closing order: half of the smallest that was rejected on this way to flat."""
     rejected = {
         each.number: each.entry.quantity

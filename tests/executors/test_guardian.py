@@ -22,8 +22,8 @@ from schemas.messages import ExitAction, ExitReason, Leg
 from schemas.units import IST, Price, Quantity, UtcNs
 from tests.executors.factories import RELIANCE
 from tests.executors.factories import USER as TRADER
-from tests.executors.guarded import HALT, NoObserver, guarded_account
-from tests.simulator.factories import DAY, USER, an_order
+from tests.executors.guarded import HALT, GuardedAccount, NoObserver, guarded_account
+from tests.simulator.factories import DAY, OTHER, USER, an_order
 
 
 async def test_a_super_order_needs_nothing_more(http: httpx.AsyncClient) -> None:
@@ -207,6 +207,55 @@ async def test_a_closing_order_that_did_not_fill_is_followed_by_one_that_goes_fu
     prices = [each.price for each in world.told if each.action is ExitAction.PLACE_CLOSE]
     assert len(prices) > 2
     assert prices == sorted(set(prices), reverse=True)
+
+
+async def nobody_buys(world: GuardedAccount) -> None:
+    """Another account sells to all who bid, until the next print."""
+    for _ in range(2):
+        order = an_order(
+            dhanClientId=OTHER.client_id,
+            correlationId=None,
+            transactionType="SELL",
+            quantity=3_000,
+            price=1_470.0,
+            validity="IOC",
+        )
+        await world.control("/control/orders", {"client_id": OTHER.client_id, "order": order})
+
+
+async def test_a_market_without_buyers_does_not_use_up_what_the_account_may_send(
+    http: httpx.AsyncClient,
+) -> None:
+    users = (USER, replace(OTHER, funds=10_000_000))
+    async with guarded_account(http, users=users) as world:
+        await world.enter()
+        await nobody_buys(world)
+        world.halts = (HALT,)
+        began = world.machine.slept
+        while world.machine.slept - began < 60:
+            await world.look_on()
+        assert await world.net() == 10
+    assert len(world.told) < 60  # without rests all of the 100 that guardians have in a minute
+
+
+async def test_a_position_that_nobody_buys_has_a_stop_until_the_next_try_and_goes_then(
+    http: httpx.AsyncClient,
+) -> None:
+    users = (USER, replace(OTHER, funds=10_000_000))
+    async with guarded_account(http, users=users) as world:
+        await world.enter()
+        await nobody_buys(world)
+        world.halts = (HALT,)
+        while not any(each.action is ExitAction.PLACE_STOP for each in world.told):
+            assert len(world.told) < 20
+            await world.look_on()
+        [stop] = await world.live()
+        world.print_at(150_000)
+        await world.look_on(10)
+        assert await world.net() == 0
+        assert await world.live() == []
+    assert (stop["orderType"], stop["quantity"]) == ("STOP_LOSS", 10)
+    assert world.told[-1].action is ExitAction.FLAT
 
 
 async def test_a_halt_goes_on_after_a_restart_in_the_middle(http: httpx.AsyncClient) -> None:
