@@ -8,8 +8,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ats.backtest.command import BacktestOptions, files_of
 from ats.backtest.figures import BY, part_of, parts_of
+from ats.backtest.playing import PlayOptions
 from ats.backtest.show import table
 from ats.demo.steps import Step
 from ats.replay.source import recorded_by
@@ -22,7 +22,6 @@ from audit.report.record import DayRecord, read_record
 from backtest.fills import Fills
 from backtest.market import DayMarket
 from backtest.recorded import Compared, RecordedDay, replay
-from backtest.run import days_of_files
 from backtest.trade import Trade
 from executors.charges.rates import shipped_rates
 from executors.risk.sizing import UserLimits
@@ -40,25 +39,20 @@ from schemas.messages import Trade as RecordedTrade
 MOST_NAMED = 20  # differences of a kind and user; all are counted
 
 
-async def run_recorded(options: BacktestOptions, demo: Path | None, archive: Path | None) -> int:
+async def run_recorded(play: PlayOptions, demo: Path | None, archive: Path | None) -> int:
     """Send one recorded day again and print what came of it; returns the exit code.
 
     Raises:
         Misconfigured: not one day's market, no record, or no trade in it.
         TryLater: no broker answers.
     """
-    paths, first = files_of(options, 0)
-    last = (options.days or (date.min, date.max))[1]
-    found = [
-        market
-        for market in days_of_files(paths, options.seed)
-        if first <= market.session.day <= last
-    ]
+    paths, first = play.files(0)
+    found = [market for market in play.markets_of(paths) if first <= market.session.day]
     if len(found) != 1:
         raise Misconfigured(
             f"--agents recorded plays one day, and {len(found)} are here: name it with --days"
         )
-    users = await compared(found[0], demo, archive, options.fills)
+    users = await compared(found[0], demo, archive, play.fills)
     return show(Console(), found[0].session.day, users)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -14,8 +13,9 @@ import orjson
 from pydantic import JsonValue
 from rich.console import Console
 
-from ats.backtest.command import BacktestOptions, files_of, progress, setup_of
+from ats.backtest.command import progress
 from ats.backtest.named import named
+from ats.backtest.playing import PlayOptions
 from ats.backtest.pool import pool_of
 from ats.backtest.result import warm_up_days
 from ats.backtest.sweep_show import show
@@ -23,9 +23,7 @@ from ats.demo.steps import Step
 from ats.runtime import exit_codes
 from ats.runtime.pages import write_page
 from ats.services.streams import computed_under
-from ats.settings import load
 from backtest.market import DayMarket, digest_of
-from backtest.run import days_of_files
 from backtest.setup import Setup
 from backtest.sweep.page import page
 from backtest.sweep.play import Player, candidates_of
@@ -48,16 +46,19 @@ class SweepOptions:
     """What the command line says; see `ats sweep --help`.
 
     Attributes:
-        backtest: Days, rules file and how orders are filled, as in `ats backtest`.
+        play: Days, rules file and how orders are filled, as in `ats backtest`.
         sets: The parameters and their values.
         folds: Of the walk-forward; None: as many as the days allow, four at most.
         results: The file of points.
+        html: Where the map goes; None writes none.
     """
 
-    backtest: BacktestOptions
+    play: PlayOptions
     sets: tuple[str, ...]
     folds: int | None
     results: Path
+    html: Path | None
+    as_json: bool
 
 
 def command(options: SweepOptions) -> int:
@@ -67,13 +68,12 @@ def command(options: SweepOptions) -> int:
         Misconfigured: a parameter, file, day or rule that cannot be used.
         TryLater: another sweep writes the file of results, or the disk is full.
     """
-    base, settings, tell = options.backtest, load(), Console(stderr=True)
-    if base.rules:
-        settings = settings.model_copy(update={"ats_rules": base.rules})
+    base, tell = options.play, Console(stderr=True)
+    settings = base.settings()
     space, computed = space_of(options.sets), computed_under(settings, EVERY_DAY)
-    document, setup = computed.rule_set.document or {}, setup_of(settings, base)
+    document, setup = computed.rule_set.document or {}, base.setup(settings)
     warm = max(warm_up_days(each.rule) for each in candidates_of(space, document, {}) if each.rule)
-    paths, first = files_of(base, warm)
+    paths, first = base.files(warm)
     rests_on = _rests_on(base, setup, paths)
     candidates = candidates_of(space, document, rests_on)
     with Step(tell, "loading the engine") as step:
@@ -82,7 +82,7 @@ def command(options: SweepOptions) -> int:
         with progress(tell) as bar:
             task = bar.add_task("points", total=len(candidates))
             days = HeldDays(
-                lambda: _read(base, paths, pool),
+                lambda: base.markets_of(paths, pool),
                 lambda day: bar.update(task, description=f"points, {day}"),
             )
             player = Player(space.rule, days, setup, first, computed.rule_set.window, pool)
@@ -94,15 +94,6 @@ def command(options: SweepOptions) -> int:
     folds = usual_folds(len(days_played)) if options.folds is None else options.folds
     _tell(options, space, summary_of(results, folds, tries), rests_on)
     return exit_codes.DONE
-
-
-def _read(
-    options: BacktestOptions, paths: Sequence[Path], pool: Executor | None
-) -> Iterator[DayMarket]:
-    last = (options.days or (date.min, date.max))[1]
-    for market in days_of_files(paths, options.seed, options.symbols, pool):
-        if market.session.day <= last:
-            yield market
 
 
 @dataclass(slots=True)
@@ -137,12 +128,11 @@ class HeldDays:
             self._held = []
 
 
-def _rests_on(
-    options: BacktestOptions, setup: Setup, paths: Sequence[Path]
-) -> dict[str, JsonValue]:
+def _rests_on(options: PlayOptions, setup: Setup, paths: Sequence[Path]) -> dict[str, JsonValue]:
     """All that decides the result of every point: code, configuration, data."""
-    told = named((), RuleSet((), {}), setup, seed=options.seed, charged_by=None)
-    first, last = options.days or (date.min, date.max)
+    told = named((), RuleSet((), {}), setup, seed=options.seed, charged_by=None,
+                 actions=options.actions_digest)  # fmt: skip
+    first, last = options.span
     return {
         **{name: value for name, value in told.items() if name not in {"id", "rules"}},
         "data": [digest_of(path) for path in paths],
@@ -155,12 +145,12 @@ def _tell(
     options: SweepOptions, space: Space, made: Summary, rests_on: dict[str, JsonValue]
 ) -> None:
     name = digest_of_json(rests_on)
-    if options.backtest.as_json:
+    if options.as_json:
         body = {"sweep": made, "rests_on": {"id": name, **rests_on}}
         sys.stdout.buffer.write(orjson.dumps(body, default=lambda each: each.model_dump()) + b"\n")
     else:
         show(Console(), made)
-    if html := options.backtest.html:
+    if html := options.html:
         title = f"Sweep of {space.rule}"
         rested = f"Data, code and configuration: {name}; points in {options.results.name}"
         write_page(html, page(made, space, title, rested))

@@ -6,7 +6,7 @@ import os
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,9 @@ from ats.cli.data import HERE
 from ats.cli.options import ActionsFile, Archived, day_of, finish, log_errors_only
 from backtest.fills import Fills
 from schemas.errors import Misconfigured
+
+if TYPE_CHECKING:
+    from ats.backtest.playing import PlayOptions
 
 
 class Deciding(StrEnum):
@@ -94,8 +97,43 @@ def backtest(
     from ats.backtest.command import BacktestOptions, command
 
     log_errors_only()
+    play = play_options(
+        rules=rules, days=days, catalogue=catalogue, market=market, symbols=symbols, fills=fills,
+        latency=latency, seed=seed, jobs=jobs, actions=actions,
+    )  # fmt: skip
+    if agents is Deciding.NONE:
+        raise typer.Exit(command(BacktestOptions(play, trades, html, as_json)))
+    from ats.backtest.recorded import run_recorded
+
+    if html or trades or as_json or play.symbols or actions:
+        raise Misconfigured(
+            "--html, --trades, --json, --symbols and --actions go with --agents none only"
+        )
+    finish(run_recorded(play, demo, archive))
+
+
+def play_options(
+    *,
+    rules: Path | None,
+    days: str,
+    catalogue: Path,
+    market: list[Path] | None,
+    symbols: str,
+    fills: Fills,
+    latency: int,
+    seed: int,
+    jobs: int,
+    actions: Path | None,
+) -> PlayOptions:
+    """What is played, as the command line says it.
+
+    Raises:
+        Misconfigured: `days` are none.
+    """
+    from ats.backtest.playing import PlayOptions
+
     chosen = frozenset(filter(None, (each.strip() for each in symbols.split(","))))
-    options = BacktestOptions(
+    return PlayOptions(
         rules=rules,
         days=span(days),
         catalogue=catalogue,
@@ -105,20 +143,8 @@ def backtest(
         latency=latency,
         seed=seed,
         jobs=jobs or os.cpu_count() or 1,
-        trades=trades,
-        html=html,
-        as_json=as_json,
         actions=actions,
     )
-    if agents is Deciding.NONE:
-        raise typer.Exit(command(options))
-    from ats.backtest.recorded import run_recorded
-
-    if html or trades or as_json or chosen or actions:
-        raise Misconfigured(
-            "--html, --trades, --json, --symbols and --actions go with --agents none only"
-        )
-    finish(run_recorded(options, demo, archive))
 
 
 def span(text: str) -> tuple[date, date] | None:

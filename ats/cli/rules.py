@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ats.cli.groups import group
-from ats.cli.options import MaxBadRows, Seed, terminal
+from ats.cli.options import ActionsFile, MaxBadRows, Seed, terminal
 
 rules = group("The engine's rules: list, check and try them, make your own.")
 
@@ -58,6 +58,7 @@ def rules_try(
     ] = None,
     limit: Annotated[int, typer.Option(help="Signals to print; all are counted.", min=0)] = 20,
     max_bad_rows: MaxBadRows = 1.0,
+    actions: ActionsFile = None,
 ) -> None:
     """Replay days through the engine with one rule, and print what it would have said."""
     from ats.commands.rules_try import Trial, run
@@ -74,6 +75,7 @@ def rules_try(
             seed,
             limit,
             max_bad_rows / 100,
+            actions,
         ),
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -18,10 +17,10 @@ from ats.cli.backtest import (
     Rules,
     Seed,
     Symbols,
-    span,
+    play_options,
 )
 from ats.cli.data import HERE
-from ats.cli.options import log_errors_only
+from ats.cli.options import ActionsFile, log_errors_only
 from backtest.fills import Fills
 
 Set = Annotated[
@@ -63,29 +62,19 @@ def sweep(
     jobs: Jobs = 0,
     html: Html = None,
     as_json: AsJson = False,
+    actions: ActionsFile = None,
 ) -> None:
     """Backtest every combination of some parameters of one rule; out of sample first.
 
     The points are chosen on some days and judged on the days that follow. What the best one is
     worth is deflated by how many were tried.
     """
-    from ats.backtest.command import BacktestOptions
     from ats.backtest.sweep import SweepOptions, command
 
     log_errors_only()
-    chosen = frozenset(filter(None, (each.strip() for each in symbols.split(","))))
-    options = BacktestOptions(
-        rules=rules,
-        days=span(days),
-        catalogue=catalogue,
-        markets=tuple(market or ()),
-        symbols=chosen or None,
-        fills=fills,
-        latency=latency,
-        seed=seed,
-        jobs=jobs or os.cpu_count() or 1,
-        trades=None,
-        html=html,
-        as_json=as_json,
-    )
-    raise typer.Exit(command(SweepOptions(options, tuple(set_), walk_forward, results)))
+    play = play_options(
+        rules=rules, days=days, catalogue=catalogue, market=market, symbols=symbols, fills=fills,
+        latency=latency, seed=seed, jobs=jobs, actions=actions,
+    )  # fmt: skip
+    asked = SweepOptions(play, tuple(set_), walk_forward, results, html, as_json)
+    raise typer.Exit(command(asked))

@@ -26,6 +26,7 @@ from schemas.ids import InstrumentId, Segment
 from schemas.market import Direction, trading_day
 from schemas.ticks import NO_VOLUME, TICK, Batch
 from schemas.units import NS_PER_SECOND, Price, UtcNs
+from simulator.market.actions import Actions, read_actions
 from simulator.market.files import read_file
 from simulator.market.generator import generate
 from simulator.market.replay import no_usable_row, replay
@@ -56,6 +57,7 @@ class Trial:
         markets: Files of 1-minute candles; without any, `days` days are generated from `seed`.
         limit: Signals to print.
         max_bad_share: Of a file's rows that may be unusable.
+        actions: A file of splits and bonus issues by which bars are adjusted.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Trial:
     seed: int
     limit: int
     max_bad_share: float = MAX_BAD_SHARE
+    actions: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,8 @@ def run(console: Console, trial: Trial) -> None:
         Misconfigured: no such rule, a parameter or file that cannot be used, or a rule that looks
             ahead.
     """
+    if trial.actions and not trial.markets:
+        raise Misconfigured("--actions are of recorded days: name them with --market")
     for path in trial.markets:
         look_at(path)
     rule = one_rule(trial.rules, trial.name, dict(map(_parameter, trial.given)))
@@ -209,9 +214,9 @@ def _markets(trial: Trial, console: Console) -> Iterator[Market]:
             if (day := LAST_DAY - timedelta(back)).weekday() < 5
         ]
         yield from (generate(trial.seed, day) for day in reversed(days[: trial.days]))
-    last = date.min
+    last, actions = date.min, read_actions(trial.actions) if trial.actions else None
     for path in trial.markets:
-        for market in _days_in(path, trial, console):
+        for market in _days_in(path, trial, actions, console):
             if market.session.day <= last:
                 raise Misconfigured(
                     f"--market {path} holds {market.session.day}, which is not after {last}: name "
@@ -221,13 +226,15 @@ def _markets(trial: Trial, console: Console) -> Iterator[Market]:
             yield market
 
 
-def _days_in(path: Path, trial: Trial, console: Console) -> Iterator[Market]:
+def _days_in(
+    path: Path, trial: Trial, actions: Actions | None, console: Console
+) -> Iterator[Market]:
     """The days of one file; then it is said what it held and which rows were left out.
 
     Raises:
         Misconfigured: it cannot be read, or too many of its rows cannot be used.
     """
-    bars, played = read_file(path), False
+    bars, played = read_file(path, actions), False
     bad = list(bars.bad)
     for day, of_day in bars.good.by_day():
         made = replay(of_day, day, trial.seed)

@@ -22,7 +22,6 @@ from ats.backtest.result import Backtest, warm_up_days
 from ats.cli.backtest import backtest
 from ats.services.streams import computed_under
 from ats.settings import load
-from backtest.fills import Fills
 from backtest.run import DayPlayed, Result
 from schemas.calendar import EVERY_DAY
 from schemas.errors import Misconfigured
@@ -30,7 +29,7 @@ from schemas.market import Timeframe
 from schemas.units import Paise, UtcNs
 from streams.rules import RULES, Columns, Directions, Rule, directions
 from streams.rules.config import one_rule
-from tests.backtest.factories import ENTERED, a_trade, random_candles
+from tests.backtest.factories import ENTERED, a_trade, played, random_candles
 
 DAYS = ("2016-08-16", "2016-08-17")
 
@@ -46,22 +45,9 @@ def _settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # no .env of this machine
 
 
-def asked(candles: Path, **changes: Any) -> BacktestOptions:
-    whole = BacktestOptions(
-        rules=None,
-        days=None,
-        catalogue=Path("nowhere"),
-        markets=(candles,),
-        symbols=None,
-        fills=Fills.BOOK,
-        latency=1,
-        seed=7,
-        jobs=1,
-        trades=None,
-        html=None,
-        as_json=True,
-    )
-    return replace(whole, **changes)
+def asked(candles: Path, html: Path | None = None, trades: Path | None = None, *,
+          as_json: bool = True, **changes: Any) -> BacktestOptions:  # fmt: skip
+    return BacktestOptions(replace(played(candles), **changes), trades, html, as_json)
 
 
 @pytest.fixture

@@ -67,6 +67,22 @@ def a_trial(
     return Trial(name, rules, given, **(whole | more))  # type: ignore[arg-type]
 
 
+def test_a_trial_adjusts_bars_by_a_file_of_actions_and_wants_days_for_it(
+    console: Console, tmp_path: Path
+) -> None:
+    market = falling_then_rising(tmp_path / "day.csv")
+    actions = tmp_path / "actions.csv"
+    actions.write_text("date,symbol,ratio\n2016-09-01,TCS,2\n")
+
+    run(console, a_trial(given=("timeframe=1m",), markets=(market,), actions=actions))
+
+    prices = [float(each) for each in re.findall(r"₹(\d+\.\d+)", said(console))]
+    assert prices
+    assert all(450 < price < 550 for price in prices)
+    with pytest.raises(Misconfigured, match="--actions are of recorded days"):
+        run(console, a_trial(actions=actions))
+
+
 def test_the_list_says_what_runs_where_it_is_from_and_what_it_needs(
     console: Console, tmp_path: Path
 ) -> None:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ats.backtest.command import BacktestOptions
 from ats.backtest.sweep import HeldDays, SweepOptions, command
-from backtest.fills import Fills
 from backtest.market import DayMarket
 from backtest.sweep import play
 from schemas.errors import Misconfigured
 from simulator.market.generator import generate
-from tests.backtest.factories import random_candles
+from tests.backtest.factories import played, random_candles
 
 DAYS = [f"2016-08-{day}" for day in (16, 17, 18, 19, 22, 23)]
 SETS = ("rules.ema_cross.fast=5,9,30", "rules.ema_cross.slow=21")
@@ -33,13 +33,17 @@ def _settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # no .env of this machine
 
 
-def asked(candles: Path, **changes: Any) -> SweepOptions:
-    options = {
-        "rules": None, "days": None, "catalogue": Path("nowhere"), "markets": (candles,),
-        "symbols": None, "fills": Fills.BOOK, "latency": 1, "seed": 7, "jobs": 1, "trades": None,
-        "html": Path("map.html"), "as_json": True,
-    }  # fmt: skip
-    return SweepOptions(BacktestOptions(**{**options, **changes}), SETS, None, Path("sweep.jsonl"))
+def asked(
+    candles: Path, html: Path | None = Path("map.html"), *, as_json: bool = True, **changes: Any
+) -> SweepOptions:
+    play = replace(played(candles), **changes)
+    return SweepOptions(play, SETS, None, Path("sweep.jsonl"), html, as_json)
+
+
+def told(capfd: pytest.CaptureFixture[str], options: SweepOptions) -> dict[str, Any]:
+    assert command(options) == 0
+    body: dict[str, Any] = json.loads(capfd.readouterr().out.splitlines()[-1])
+    return body
 
 
 def test_a_sweep_that_is_run_again_plays_nothing_and_says_the_same(
@@ -56,6 +60,22 @@ def test_a_sweep_that_is_run_again_plays_nothing_and_says_the_same(
     assert len(first["sweep"]["lines"]) == first["sweep"]["tries"] == 2
     assert first["sweep"]["out_of_sample"]["days"] == 3
     assert first["rests_on"]["id"] in Path("map.html").read_text()
+
+
+def test_bars_of_a_sweep_are_adjusted_by_a_file_of_actions_which_its_points_rest_on(
+    candles: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "actions.csv"
+    path.write_text(f"date,symbol,ratio\n{DAYS[3]},TCS,7\n")
+
+    plain, adjusted = (told(capfd, asked(candles, actions=each)) for each in (None, path))
+
+    assert adjusted["rests_on"]["actions"] == sha256(path.read_bytes()).hexdigest()
+    one, other = (each["sweep"]["lines"][0]["point"] for each in (plain, adjusted))
+    assert one["key"] != other["key"]
+    assert [each["gross"] for each in one["days"][:3]] != [
+        each["gross"] for each in other["days"][:3]
+    ]
 
 
 def test_the_table_begins_with_what_was_held_out(

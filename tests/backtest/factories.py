@@ -10,6 +10,8 @@ from uuid import UUID
 
 import numpy as np
 
+from ats.backtest.playing import PlayOptions
+from backtest.fills import Fills
 from backtest.trade import Ending, Trade
 from schemas.ids import DecisionId, InstrumentId, Segment
 from schemas.market import Side
@@ -54,3 +56,18 @@ def random_candles(path: Path, days: Iterable[str]) -> Path:
                 rows.append(f"{symbol},{at},{told},{1_000 + minute}")
     path.write_text("\n".join(rows))
     return path
+
+
+def played(candles: Path) -> PlayOptions:
+    """The days of one file, as the commands play them without any option."""
+    return PlayOptions(
+        rules=None,
+        days=None,
+        catalogue=Path("nowhere"),
+        markets=(candles,),
+        symbols=None,
+        fills=Fills.BOOK,
+        latency=1,
+        seed=7,
+        jobs=1,
+    )
