@@ -24,9 +24,11 @@ from bus.options import ShellOptions
 from bus.publisher import Publisher
 from bus.reader import read_topics
 from bus.records import Output, Record
+from bus.routing import Router
 from bus.stateless import Handler, StatelessService, run_stateless
 from executors.accounts import Accounts
 from executors.addresses import Addresses
+from executors.approvals import Answered, Approvals, ApprovalStore
 from executors.bans import BanBoard, BanPoller, OnBans
 from executors.clock import MarketClock, MonotonicClock, ReplayClock
 from executors.contests import ContestSweep
@@ -177,8 +179,10 @@ async def run_executors(
     pre_trade = _pre_trade(ports, known)
     telling = Telling(known.budget, ports.metrics)
     unresolved = _unresolved(ports, known, telling)
+    approvals = Approvals(ApprovalStore(ports.database), ports.machine, ports.metrics)
+    fan_out = _fan_out(ports, known, pre_trade, approvals)
     service = execution_service(
-        FanOut(known.active, ports.instruments, pre_trade.limits_of, ports.clock, ports.machine),
+        fan_out,
         OrderWorker(_worker_deps(ports, known, pre_trade, unresolved, telling)),
     )
     limits_poller = LimitsPoller(
@@ -203,6 +207,7 @@ async def run_executors(
             *_preflight_feeds(ports, known, pre_trade, publish),
             limits_poller.run(),
             unresolved.run(publish),
+            approvals.run(_routed(fan_out, ports.plan), publisher.send),
             follow_ticks(ports.connection, known.book, ports.wall()),
             *([ports.ledger.follow(ports.connection, ports.wall())] if ports.ledger else []),
             _follow_executions(ports, known),
@@ -252,6 +257,31 @@ class _Known:
             tokens=RefusedTokens(store, ports.machine),
             breakers=Breakers(ports.machine, ports.metrics),
         )
+
+
+def _fan_out(
+    ports: ExecutorDeps, known: _Known, pre_trade: PreTrade, approvals: Approvals
+) -> FanOut:
+    """From decisions to intents; what closes a position waits for no yes."""
+    return FanOut(
+        known.active,
+        ports.instruments,
+        pre_trade.limits_of,
+        ports.clock,
+        ports.machine,
+        approvals=approvals,
+        exits=lambda intent, now: not pre_trade.opens(intent, now),
+    )
+
+
+def _routed(fan_out: FanOut, plan: PartitionPlan) -> Callable[[Answered], Awaitable[list[Output]]]:
+    """What comes of an answered decision, as the service's shell would have written it."""
+    router = Router({DECISIONS.name: DECISIONS}, (ORDERS, FANOUTS), plan)
+
+    async def outputs_of(answered: Answered) -> list[Output]:
+        return list(router.route(answered.record, await fan_out.answered(answered)))
+
+    return outputs_of
 
 
 def _pre_trade(ports: ExecutorDeps, known: _Known) -> PreTrade:

@@ -26,6 +26,8 @@ class OrderMetrics:
         unresolved: Orders whose fate is not known, or found and not told yet, of all processes.
         unresolved_age: Seconds for which the oldest of those has been.
         accounts_failing: Accounts that this process gets no answer for: no entry goes there.
+        decisions_waiting: Decisions that wait for an operator's yes, of all processes.
+        decisions_waiting_age: Seconds for which the oldest of those has.
     """
 
     orders: Counter[tuple[str, str]] = field(
@@ -38,6 +40,8 @@ class OrderMetrics:
     unresolved: int = 0
     unresolved_age: float = 0.0
     accounts_failing: int = 0
+    decisions_waiting: int = 0
+    decisions_waiting_age: float = 0.0
 
     def told(self, execution: Execution) -> None:
         _count(self.orders, execution)

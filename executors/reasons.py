@@ -40,6 +40,8 @@ class Reason(StrEnum):
     UNVERIFIABLE = "unverifiable"
     FOUND_LATE = "found_late"
     BY_HAND = "by_hand"  # written by the database's functions for `ats claims`
+    APPROVAL_REFUSED = "approval_refused"
+    APPROVAL_TIMED_OUT = "approval_timed_out"
 
 
 class Words(NamedTuple):
@@ -75,6 +77,10 @@ WORDS: Final[Mapping[str, Words]] = MappingProxyType(
         Denial.STOPPED: Words(
             "All orders were stopped, closing ones too.",
             "a halt of all orders is in force, closing ones too: see `ats states`",
+        ),
+        Denial.NOT_APPROVED: Words(
+            "It needed the operator's yes, and had none.",
+            "entries wait for a yes: see `ats approvals list`; this one was on its way before",
         ),
         Denial.MODE_REFUSES: Words(
             "The running mode does not trade your account.",
@@ -260,6 +266,15 @@ WORDS: Final[Mapping[str, Words]] = MappingProxyType(
         Denial.FUNDS_TOO_SMALL: Words(
             "The free funds of your account do not cover the order.",
             "its whole value must be free at Dhan, without leverage; `ats preflight` shows funds",
+        ),
+        # the operator's answer to the decision
+        Reason.APPROVAL_REFUSED: Words(
+            "The operator said no to this decision, so nothing was opened.",
+            "refused on the console or with `ats approvals no`: `ats approvals list` says by whom",
+        ),
+        Reason.APPROVAL_TIMED_OUT: Words(
+            "The operator did not say yes in time, so nothing was opened.",
+            "nobody answered before the deadline: `ats approvals list`; is anybody at the console?",
         ),
         # claim, sending and lookup
         Reason.SWITCHED_OFF: Words(

@@ -163,6 +163,11 @@ class SeenContext(FrozenModel):
     )
     lot: Quantity = Field(default=Quantity(1), description="units the instrument is traded in")
     logged: bool = Field(default=True, description="the ledger had signed it, as far as asked for")
+    approval: Code = Field(
+        default="",
+        exclude_if=lambda approval: not approval,
+        description="an operator's yes to the decision: waiting or yes; empty: none was needed",
+    )
 
 
 class Answer(FrozenModel):

@@ -319,6 +319,22 @@ class WithoutOrder(FrozenModel):
     reason_code: Label
 
 
+class ApprovalState(StrEnum):
+    """What became of a decision that needs an operator's yes before its entries are sent."""
+
+    WAITING = "waiting"
+    YES = "yes"
+    NO = "no"
+    TIMED_OUT = "timed_out"  # nobody answered in time, which is a no
+
+
+class Approval(FrozenModel):
+    """Where a decision stands that needs an operator's yes."""
+
+    state: ApprovalState
+    until: UtcNs = Field(description="machine time of the deadline, by the database's clock")
+
+
 class FanOut(Message):
     """`ats.fanouts`: to whom a BUY or SELL went, and who got none and why.
 
@@ -338,6 +354,11 @@ class FanOut(Message):
     turns: Label | None = Field(
         default=None,
         description="rule by which the users' intents came one after another; null: by user id",
+    )
+    approval: Approval | None = Field(
+        default=None,
+        exclude_if=lambda approval: approval is None,
+        description="null where the decision needed no operator's yes",
     )
 
 

@@ -17,6 +17,7 @@ import typer
 
 from ats import DISTRIBUTION
 from ats.cli import (
+    approvals,
     archive,
     backtest,
     data,
@@ -89,6 +90,7 @@ app.add_typer(set_up.database, name="db", rich_help_panel=SET_UP)
 app.add_typer(rules.rules, name="rules", rich_help_panel=RULES)
 app.add_typer(data.data, name="data", rich_help_panel=RULES)
 app.add_typer(look.claims, name="claims", rich_help_panel=LOOK)
+app.add_typer(approvals.approvals, name="approvals", rich_help_panel=LOOK)
 app.add_typer(ledger.ledger, name="ledger", rich_help_panel=LOOK)
 app.add_typer(archive.archive, name="archive", rich_help_panel=LOOK)
 app.add_typer(look.limits, name="limits", rich_help_panel=LOOK)

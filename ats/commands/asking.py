@@ -8,7 +8,10 @@ from ats.services.context import database
 from ats.settings import load
 from bus.database import Answers, RowRefused
 from schemas.errors import Misconfigured
+from schemas.text import clean
 
+MAX_TEXT: Final = 500  # characters of a reason
+MAX_NAME: Final = 100
 _REMEDY: Final = "check SUPABASE_SERVICE_KEY and run `ats db migrate`"
 
 
@@ -33,3 +36,15 @@ async def answer(call: str, execute: Any) -> Any:
         return await Answers(_REMEDY).of(call, execute)
     except RowRefused as refused:
         raise Misconfigured(f"the database refuses it: {refused.text}") from None
+
+
+def words(text: str, option: str, most: int = MAX_NAME) -> str:
+    """What a person typed for `option`, at most `most` characters of it.
+
+    Raises:
+        Misconfigured: nothing.
+    """
+    said = clean(text, most).strip()
+    if not said:
+        raise Misconfigured(f"{option} needs words: they are kept as evidence")
+    return said

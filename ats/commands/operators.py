@@ -17,16 +17,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ats.commands.asking import answer, ask
+from ats.commands.asking import MAX_TEXT, answer, ask, words
 from ats.commands.users import user_of
 from ats.services.context import database
 from ats.settings import load
 from schemas.errors import Misconfigured
-from schemas.text import clean
 from schemas.units import IST
 
-MAX_TEXT: Final = 500
-MAX_NAME: Final = 100
 MOST_SHOWN: Final = 1_000
 _REFUSALS: Final = {
     "unknown_user": "nobody signed up with user id {user}: they sign up on the page first",
@@ -65,7 +62,7 @@ async def add(user: str, *, name: str, by: str) -> None:
     Raises:
         Misconfigured: nobody signed up as that user, or they operate already, or a word is missing.
     """
-    whose, called, who = user_of(user), _words(name, "--name"), _words(by, "--by")
+    whose, called, who = user_of(user), words(name, "--name"), words(by, "--by")
     told = await ask("add_operator", {"p_user": str(whose), "p_name": called, "p_by": who})
     if (status := str(told["status"])) != "added":
         raise Misconfigured(_REFUSALS[status].format(user=whose))
@@ -78,8 +75,8 @@ async def remove(user: str, *, reason: str, by: str) -> None:
     Raises:
         Misconfigured: the user is no operator, or who or why is missing.
     """
-    whose, who = user_of(user), _words(by, "--by")
-    why = _words(reason, "--reason", MAX_TEXT)
+    whose, who = user_of(user), words(by, "--by")
+    why = words(reason, "--reason", MAX_TEXT)
     if not await ask("remove_operator", {"p_user": str(whose), "p_by": who, "p_reason": why}):
         raise Misconfigured(f"user {whose} is no operator: see `ats operators list`")
     typer.echo("removed: the page /operator is closed to them; what they halted stays halted")
@@ -121,13 +118,6 @@ async def _operators() -> Sequence[Operator]:
         query = client.table("operators").select(",".join(Operator.__slots__)).order("id")
         rows = await answer("operators", query.limit(MOST_SHOWN).execute)
     return [Operator(**row) for row in rows]
-
-
-def _words(text: str, option: str, most: int = MAX_NAME) -> str:
-    said = clean(text, most).strip()
-    if not said:
-        raise Misconfigured(f"{option} needs words: they are kept as evidence")
-    return said
 
 
 def _lines(rows: Iterable[Operator | Action]) -> None:

@@ -1,8 +1,8 @@
 """Fan-outs, intents, the gate's verdicts and outcomes once more, from what each of them saw. Pure.
 
-Who was active, and what Dhan answered, are inputs: they stand in fan-outs and outcomes. All else
-of these messages is derived: quantity, price, stop and target by the sizing, what a limit cut away,
-the verdict of the gate on what it saw.
+Who was active, what an operator said to a decision, and what Dhan answered are inputs: they stand
+in fan-outs and outcomes. All else of these messages is derived: quantity, price, stop and target by
+the sizing, what a limit cut away, the verdict of the gate on what it saw.
 
 Where the guarantee stops: a user's own limits stand in the outcomes of their orders. Of a user who
 got no order nobody wrote them down, so the platform's count there.
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from bus.records import Output, message_output
-from executors.fanout import fan_out_of
+from executors.fanout import REFUSALS, fan_out_of
 from executors.orders.correction_store import Correction
 from executors.orders.observations import placement_event
 from executors.orders.outcomes import (
@@ -35,12 +35,20 @@ from executors.turns import turn
 from schemas.evidence import Evidence
 from schemas.ids import DecisionId, InstrumentId, OrderId, UserId
 from schemas.market import Action, Instrument
-from schemas.messages import Decision, Execution, FanOut, OrderIntent, WithoutOrder
+from schemas.messages import (
+    Approval,
+    Decision,
+    Execution,
+    FanOut,
+    OrderIntent,
+    WithoutOrder,
+)
 from schemas.topics import FANOUTS, ORDER_EVENTS, ORDERS
 from schemas.units import Paise
 
 PLATFORM: Final = UserLimits(max_order_value=Paise.from_rupees(50_000), max_orders_per_day=40)
 _SIZED: Final = {each.value for each in NoOrder}
+_REFUSED: Final = frozenset(REFUSALS.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +114,13 @@ def fan_out_again(
             yield message_output(FANOUTS, fan_out, key)
             continue
         without = [
-            _without_order(decision, each, instrument, recorded, orders) for each in fan_out.without
+            _without_order(decision, each, fan_out.approval, recorded, orders)
+            for each in fan_out.without
         ]
         # a decision that was delivered again may have met other users: of one, all intents are its
         count = len(intents) if len(told) == 1 else fan_out.orders
-        yield message_output(FANOUTS, fan_out_of(decision, count, without), key)
+        again = fan_out_of(decision, count, without, fan_out.approval)
+        yield message_output(FANOUTS, again, key)
 
 
 def _planned(
@@ -130,16 +140,21 @@ def _planned(
 def _without_order(
     decision: Decision,
     told: WithoutOrder,
-    instrument: Instrument,
+    approval: Approval | None,
     recorded: RecordedOrders,
     orders: OrdersAsSet,
 ) -> WithoutOrder:
-    """Who was not active is an input; whose order came to nothing is derived."""
-    if told.reason_code not in _SIZED:
+    """Who was not active, and what the operator said, are inputs; all else is derived."""
+    reason: str | None
+    if told.reason_code in _REFUSED:
+        reason = REFUSALS.get(approval.state) if approval else None
+    elif told.reason_code in _SIZED:
+        instrument = orders.instruments[decision.instrument]
+        again = _planned(decision, told.user_id, instrument, recorded, orders)
+        reason = again.value if isinstance(again, NoOrder) else None
+    else:
         return told
-    again = _planned(decision, told.user_id, instrument, recorded, orders)
-    reason = again.value if isinstance(again, NoOrder) else "would get an order"
-    return WithoutOrder(user_id=told.user_id, reason_code=reason)
+    return WithoutOrder(user_id=told.user_id, reason_code=reason or "would get an order")
 
 
 def outcomes_again(intent: OrderIntent, told: Sequence[Execution]) -> Iterator[Output]:

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from bus.records import Record
 from executors.accounts import Accounts
 from executors.addresses import Addresses
+from executors.approvals import NotedApprovals
 from executors.clock import DecisionTime, MarketClock
 from executors.crowds import Crowds
 from executors.fanout import LimitsOf
@@ -99,13 +100,15 @@ class PreTrade:
     reconciled: Callable[[UserId, date], bool] = lambda *_: True
     crowds: Crowds | None = None
     ledger: LedgerBoard | None = None
+    approvals: NotedApprovals = field(default_factory=NotedApprovals)
 
     def heard(self, intent: OrderIntent, record: Record) -> None:
         """`intent` was read from `record`.
 
         Raises:
-            Unreadable: as `executors.crowds.Crowds.note`.
+            Unreadable: as `executors.crowds.Crowds.note` and `NotedApprovals.note`.
         """
+        self.approvals.note(intent, record)
         if self.crowds:
             self.crowds.note(intent, record)
         if self.ledger:
@@ -245,6 +248,7 @@ class PreTrade:
             funds=self.funds(user, day, order.id),
             lot=listed.lot,
             logged=self.ledger is None or self.ledger.holds(order.id),
+            approval=self.approvals.of(order.id),
         )
 
     def _prices(self, instruments: Iterable[InstrumentId], now: UtcNs) -> dict[InstrumentId, int]:

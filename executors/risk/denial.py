@@ -58,3 +58,4 @@ class Denial(StrEnum):
     FUNDS_UNKNOWN = "funds_unknown"
     FUNDS_TOO_SMALL = "funds_too_small"
     LEDGER_BEHIND = "ledger_behind"
+    NOT_APPROVED = "not_approved"

@@ -16,7 +16,7 @@ from typing import Final, TypeAlias
 from executors.risk.denial import Denial
 from executors.risk.listed import Ban
 from executors.risk.requests import ENTRIES, WORKERS
-from executors.risk.situation import Account, Address, Order, PreTradeContext, closes
+from executors.risk.situation import Account, Address, Approval, Order, PreTradeContext, closes
 from executors.risk.sizing import WHOLE, affordable
 from schemas.ids import Segment
 from schemas.market import Side, trading_day
@@ -102,6 +102,12 @@ def nobody_stopped_all(_: Order, context: PreTradeContext) -> Denial | None:
 def nobody_halted_it(_: Order, context: PreTradeContext) -> Denial | None:
     """A halt lets out what only closes."""
     return Denial.HALTED if context.halted else None
+
+
+@_of_entries
+def decision_is_approved(_: Order, context: PreTradeContext) -> Denial | None:
+    """Nothing is entered before an operator's yes, where one is needed."""
+    return Denial.NOT_APPROVED if context.approval is Approval.WAITING else None
 
 
 def mode_allows_the_account(_: Order, context: PreTradeContext) -> Denial | None:
@@ -429,6 +435,7 @@ def account_has_requests_left(intent: Order, context: PreTradeContext) -> Denial
 CHECKS: Final[tuple[Check, ...]] = (
     nobody_stopped_all,
     nobody_halted_it,
+    decision_is_approved,
     mode_allows_the_account,
     account_is_a_member,
     user_is_active,
@@ -479,6 +486,7 @@ CHECKS: Final[tuple[Check, ...]] = (
 # Limits on entries: where one forbids an order that also closes, it is cut to the exit.
 ON_ENTRIES: Final[tuple[Check, ...]] = (
     nobody_halted_it,
+    decision_is_approved,
     last_entry_is_ahead,
     band_is_known,
     instrument_is_not_locked,

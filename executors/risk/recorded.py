@@ -15,7 +15,15 @@ from functools import lru_cache
 from executors.risk.crowd import Crowd
 from executors.risk.exposure import Exposure, Reach
 from executors.risk.listed import Ban, Listed
-from executors.risk.situation import Account, Address, Funds, OrderCounts, PreTradeContext, Quote
+from executors.risk.situation import (
+    Account,
+    Address,
+    Approval,
+    Funds,
+    OrderCounts,
+    PreTradeContext,
+    Quote,
+)
 from executors.risk.sizing import UserLimits
 from executors.risk.square_off import SquareOff
 from schemas.calendar import Calendar, Coverage, Special
@@ -88,6 +96,7 @@ def record_of(context: PreTradeContext, instrument: InstrumentId) -> Written:
         "funds": context.funds.free,
         "lot": context.lot,
         "logged": context.logged,
+        **_approval(context.approval),
     }
 
 
@@ -131,6 +140,7 @@ def context_of(seen: SeenContext, instrument: InstrumentId) -> PreTradeContext:
         funds=Funds(seen.funds_known, seen.funds),
         lot=seen.lot,
         logged=seen.logged,
+        approval=Approval(seen.approval),
         listed=Listed(
             band=None
             if seen.listed.lower is None or seen.listed.upper is None
@@ -190,6 +200,11 @@ def _listed(listed: Listed) -> Written:
         "freeze_quantity": listed.freeze_quantity,
         "ban": listed.ban.value,
     }
+
+
+def _approval(approval: Approval) -> Written:
+    """Nothing where none is needed: the record is as it was before approvals were."""
+    return {} if approval is Approval.NOT_NEEDED else {"approval": approval.value}
 
 
 def _sorted(names: Iterable[str] | None) -> list[str] | None:

@@ -52,6 +52,14 @@ class Funds:
 NOT_ASKED: Final = Funds()
 
 
+class Approval(Enum):
+    """Whether an operator has said yes to the order's decision."""
+
+    NOT_NEEDED = ""
+    WAITING = "waiting"
+    GIVEN = "yes"
+
+
 @dataclass(frozen=True, slots=True)
 class Quote:
     """Last trade of an instrument and its exchange time."""
@@ -136,6 +144,7 @@ class PreTradeContext:
         funds: What the account may still enter for.
         lot: Units that the instrument is traded in.
         logged: The ledger has signed the intent, as far as that is asked for.
+        approval: Whether an operator has said yes to the decision, as far as that is asked for.
     """
 
     now: UtcNs
@@ -167,6 +176,7 @@ class PreTradeContext:
     funds: Funds = NOT_ASKED
     lot: Quantity = ONE
     logged: bool = True
+    approval: Approval = Approval.NOT_NEEDED
 
     @property
     def closable(self) -> int:

@@ -18,7 +18,15 @@ from executors.risk.exposure import Exposure, Reach
 from executors.risk.gate import cut_to_fit, fitting, judge
 from executors.risk.listed import Ban, Listed
 from executors.risk.recorded import record_of
-from executors.risk.situation import Account, Address, Funds, OrderCounts, PreTradeContext, Quote
+from executors.risk.situation import (
+    Account,
+    Address,
+    Approval,
+    Funds,
+    OrderCounts,
+    PreTradeContext,
+    Quote,
+)
 from executors.risk.sizing import UserLimits
 from executors.risk.square_off import SquareOff
 from executors.store import OrderOutcome
@@ -133,6 +141,7 @@ def situations(draw: st.DrawFn) -> tuple[OrderIntent, PreTradeContext]:
         stopped_out_at=draw(st.none() | NEAR),
         reconciled=not draw(seldom),
         logged=not draw(seldom),
+        approval=draw(st.sampled_from(Approval)),
         crowd=draw(st.none() | CROWDS),
         funds=draw(st.sampled_from([Funds(), Funds(known=False)]) | FUNDS),
         lot=Quantity(draw(st.integers(1, 3))),

@@ -19,6 +19,7 @@ _RIGHTS: Final = re.compile(
 )
 _FUNCTION: Final = re.compile(r"create (?:or replace )?function (?P<name>[\w.]+)")
 _MOVED: Final = re.compile(r"alter function (?P<name>[\w.]+)\s?\([^)]*\) set schema \w+$")
+_DROPPED: Final = re.compile(r"alter table (?P<table>[\w.]+) drop constraint (?P<name>\w+)$")
 # locks are tried with two connections in test_guards.py; a key's audit is no guard
 _NO_GUARD: Final = re.compile(r"pg_advisory|wait_for_claims|audit_key|set_config")
 # a further condition of a query on halts and members
@@ -59,12 +60,13 @@ def mutants(files: list[Path]) -> Iterator[Mutant]:
                if right.verb == "grant" and right.kind}  # fmt: skip
     last = {found["name"]: at for at, part in enumerate(said) if (found := _FUNCTION.match(part))}
     moved = {found["name"]: at for at, part in enumerate(said) if (found := _MOVED.match(part))}
+    dropped = {found["name"] for part in said if (found := _DROPPED.match(part))}
     for at, part in enumerate(said):
         found = _FUNCTION.match(part)
         if found and last[found["name"]] != at:
             continue  # a later definition is the one in force
         inner = {name for name, later in moved.items() if at < later}
-        for name, instead in _changed(part, granted, inner):
+        for name, instead in _changed(part, granted, inner, dropped):
             yield Mutant(name, tuple(said[:at]), tuple(instead), tuple(said[at + 1 :]))
 
 
@@ -95,9 +97,12 @@ def statements(text: str) -> list[str]:
 
 
 def _changed(
-    part: str, granted: set[tuple[str, str]], inner: set[str]
+    part: str, granted: set[tuple[str, str]], inner: set[str], dropped: set[str]
 ) -> Iterator[tuple[str, list[str]]]:
-    """`inner`: functions that a later migration wraps; the rights of the wrapper count."""
+    """`inner`: functions that a later migration wraps; the rights of the wrapper count.
+
+    `dropped`: names of checks in whose place a later migration puts another.
+    """
     line = " ".join(part.split())[:90]
     if rights := _rights(part):
         for right in rights:
@@ -114,6 +119,8 @@ def _changed(
         yield f"without: {line}", []
     elif part.startswith(("create table", "alter table")):
         for start, end in _checks(part):
+            if _name_of_check(part, start) in dropped:
+                continue
             yield (
                 f"unchecked: {part[start:end]}, in {line}",
                 [part[:start] + "check (true)" + part[end:]],
@@ -154,6 +161,13 @@ def _checks(part: str) -> Iterator[tuple[int, int]]:
             depth += {"(": 1, ")": -1}.get(part[end], 0)
             end += 1
         yield found.start(), end
+
+
+def _name_of_check(part: str, start: int) -> str:
+    """As Postgres names the check of a column of a new table; of any other, nothing."""
+    table = re.match(r"create table (?:\w+\.)?(\w+)", part)
+    column = re.search(r"\n\s*(\w+)[^\n]*$", part[:start])
+    return f"{table[1]}_{column[1]}_check" if table and column else ""
 
 
 def _guards(part: str) -> Iterator[tuple[str, str]]:

@@ -53,6 +53,8 @@ SERVICE_FUNCTIONS = {
     "record_preflight",
     *("claim_orders", "record_order_outcomes"),
     *("add_operator", "remove_operator"),
+    *("set_approvals", "leave_decision", "take_approvals", "approval_told"),
+    *("answer_approval", "approvals_view"),
 }
 USER_FUNCTIONS = {
     *("store_dhan_token", "disconnect_dhan"),
@@ -72,6 +74,7 @@ USER_FUNCTIONS = {
     *("halt_own_trading", "lift_own_halt", "tighten_own_limits"),
     "own_limits_and_checks",
     *("is_operator", "operator_view", "operator_actions_before", "operator_act"),
+    "operator_approve",
 }
 
 

@@ -14,7 +14,15 @@ from executors.risk.exposure import Exposure, Reach
 from executors.risk.gate import FEED_DEAD_AFTER, QUOTE_STALE_AFTER
 from executors.risk.listed import Ban, Listed
 from executors.risk.requests import ENTRIES, WORKERS
-from executors.risk.situation import Account, Address, Funds, OrderCounts, PreTradeContext, Quote
+from executors.risk.situation import (
+    Account,
+    Address,
+    Approval,
+    Funds,
+    OrderCounts,
+    PreTradeContext,
+    Quote,
+)
 from executors.risk.square_off import SquareOff
 from schemas.calendar import Calendar
 from schemas.ids import Segment
@@ -30,6 +38,7 @@ SOP: Final = (
 SHORT: Final = "an intraday short that is not bought back goes to auction; rules not looked up"
 AGAINST: Final = "issue 14: no entry against an open position unless it reduces it"
 OURS: Final = "issue 14: per-user limits"
+ASKED: Final = "issue 18: approve-before-send mode"
 
 FIVE_PAST: Final = UtcNs(TEN_O_CLOCK + UtcNs.minutes(5))
 BUY, SELL = Side.BUY, Side.SELL
@@ -353,6 +362,15 @@ CASES: dict[str, Case] = {
     ),
     "an intent that the ledger has not signed: an exit": Case(
         None, PROVEN, SELL, situation=LONG_10 | {"logged": False}
+    ),
+    "an entry that waits for the operator's yes": Case(
+        Denial.NOT_APPROVED, ASKED, situation={"approval": Approval.WAITING}
+    ),
+    "an entry that waits for the operator's yes: an exit": Case(
+        None, ASKED, SELL, situation=LONG_10 | {"approval": Approval.WAITING}
+    ),
+    "an entry that waits for the operator's yes: it was given": Case(
+        None, ASKED, situation={"approval": Approval.GIVEN}
     ),
     # funds
     "funds unknown": Case(Denial.FUNDS_UNKNOWN, PAID, situation={"funds": Funds(known=False)}),

@@ -17,6 +17,7 @@ from executors.risk.requests import ENTRIES, WORKERS, Share
 from executors.risk.situation import (
     Account,
     Address,
+    Approval,
     Funds,
     OrderCounts,
     PreTradeContext,
@@ -130,6 +131,7 @@ CHANGES: list[tuple[Change, Denial]] = [
     (listed(ban=Ban.IN_FORCE), Denial.UNDERLYING_BANNED),
     (lambda _, s: replace(s, reconciled=False), Denial.BOOK_NOT_RECONCILED),
     (lambda _, s: replace(s, logged=False), Denial.LEDGER_BEHIND),
+    (lambda _, s: replace(s, approval=Approval.WAITING), Denial.NOT_APPROVED),
     (lambda _, s: replace(s, crowd=a_crowd(volume=0)), Denial.CROWD_TOO_LARGE),
     (limited(max_stop_outs_per_day=0), Denial.TOO_MANY_STOP_OUTS),
     (

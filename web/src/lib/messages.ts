@@ -11,6 +11,9 @@ export type AgentType = "TECHNICAL" | "SENTIMENT";
 /** What came of a question to the outside. */
 export type Answered = "ok" | "away" | "unreadable";
 
+/** What became of a decision that needs an operator's yes before its entries are sent. */
+export type ApprovalState = "waiting" | "yes" | "no" | "timed_out";
+
 /** Why a packet's levels are no book. */
 export type BookFault = "empty" | "price" | "quantity" | "order" | "crossed";
 
@@ -61,6 +64,13 @@ export interface Answer {
   readonly answered: number;
   /** accepted, rejected, not_sent or unknown */
   readonly kind: string;
+}
+
+/** Where a decision stands that needs an operator's yes. */
+export interface Approval {
+  readonly state: ApprovalState;
+  /** machine time of the deadline, by the database's clock */
+  readonly until: number;
 }
 
 /** The best bid and ask, and the units at the five best levels of each side. With a `fault` nothing else is known of it. */
@@ -294,6 +304,8 @@ export interface SeenContext {
   readonly lot?: number;
   /** the ledger had signed it, as far as asked for */
   readonly logged?: boolean;
+  /** an operator's yes to the decision: waiting or yes; empty: none was needed */
+  readonly approval?: string;
 }
 
 /** What the gate saw last before the order left, and what it said. An order that certainly did not leave is judged and tried again: then this is the last try. */
@@ -723,6 +735,8 @@ export interface FanOut {
   readonly more_without?: number;
   /** rule by which the users' intents came one after another; null: by user id */
   readonly turns?: string | null;
+  /** null where the decision needed no operator's yes */
+  readonly approval?: Approval | null;
 }
 
 /** `ats.feed`: the life of a connection. A gap names the market time span in which ticks may be missing. */

@@ -36,6 +36,15 @@ class Answered(OpenEnum):
     UNREADABLE = "unreadable"
 
 
+class ApprovalState(OpenEnum):
+    """What became of a decision that needs an operator's yes before its entries are sent."""
+
+    WAITING = "waiting"
+    YES = "yes"
+    NO = "no"
+    TIMED_OUT = "timed_out"
+
+
 class BookFault(OpenEnum):
     """Why a packet's levels are no book."""
 
@@ -197,6 +206,14 @@ class Answer(Part):
     answered: int
     # accepted, rejected, not_sent or unknown
     kind: str
+
+
+class Approval(Part):
+    """Where a decision stands that needs an operator's yes."""
+
+    state: ApprovalState
+    # machine time of the deadline, by the database's clock
+    until: int
 
 
 class Book(Part):
@@ -447,6 +464,8 @@ class SeenContext(Part):
     lot: int = 1
     # the ledger had signed it, as far as asked for
     logged: bool = True
+    # an operator's yes to the decision: waiting or yes; empty: none was needed
+    approval: str = ""
 
 
 class Judgement(Part):
@@ -872,6 +891,8 @@ class FanOut(Message):
     more_without: int = 0
     # rule by which the users' intents came one after another; null: by user id
     turns: str | None = None
+    # null where the decision needed no operator's yes
+    approval: Approval | None = None
 
 
 class FeedEvent(Message):
