@@ -48,7 +48,7 @@ from schemas.messages import (
     Signal,
 )
 from schemas.messages import Trade as RecordedTrade
-from schemas.units import NS_PER_SECOND, Price
+from schemas.units import NS_PER_SECOND, Price, UtcNs
 from simulator.matching.order import Order, OrderSnapshot
 
 ENDINGS: Final[Mapping[ExitReason, Ending]] = {
@@ -109,6 +109,26 @@ class RecordedDay:
             if event.order and event.order.updated_at:
                 found[event.order.dhan_order_id].append(event.order)
         return found
+
+    @cached_property
+    def traded(self) -> Mapping[DhanOrderId, UtcNs]:
+        """When each order traded first."""
+        found: dict[DhanOrderId, UtcNs] = {}
+        for each in (one.fill for one in self.trades if one.fill.traded_at):
+            found[each.dhan_order_id] = min(
+                each.traded_at, found.get(each.dhan_order_id, each.traded_at)
+            )
+        return found
+
+    def arrived(self, number: DhanOrderId) -> int:
+        """The second at which an order was first at the exchange; one in TRANSIT is not there yet.
+
+        Where nobody saw it before it had traded whole, it came with its first trade at the latest.
+        """
+        seen = self.shown[number]
+        there = [each for each in seen if each.status is not OrderStatus.TRANSIT]
+        first = min(each.updated_at for each in there or seen)
+        return min(first, self.traded.get(number, first)) // NS_PER_SECOND
 
     @cached_property
     def ordered(self) -> Mapping[DhanOrderId, Decision]:
@@ -188,7 +208,7 @@ def _entries(day: RecordedDay, market: DayMarket) -> Iterator[Request]:
             continue
         made = _made(day, told, market)
         if made is not None:
-            yield Request(_arrived(seen), number, told.user_id, told.instrument, made)
+            yield Request(day.arrived(number), number, told.user_id, told.instrument, made)
 
 
 def _made(day: RecordedDay, told: Execution, market: DayMarket) -> NewOrder | NewSuperOrder | None:
@@ -220,27 +240,22 @@ def _exits(day: RecordedDay) -> Iterator[Request]:
             yield from _cancel(day, each, number, each.instrument)
         elif seen and each.side and each.action is ExitAction.PLACE_CLOSE:
             step: Step = PlaceClose(each.side, each.quantity, Price(each.price))
-            yield _sent(each, seen, step, number, each.instrument)
+            yield _sent(each, day.arrived(number), step, number, each.instrument)
         elif seen and each.side and each.action is ExitAction.PLACE_STOP:
             step = PlaceStop(each.side, each.quantity, Price(each.trigger), Price(each.price))
-            yield _sent(each, seen, step, number, each.instrument)
+            yield _sent(each, day.arrived(number), step, number, each.instrument)
         elif each.action is ExitAction.CHANGE_STOP:
             changed = [one for one in seen if one.quantity == each.quantity]
             step = ChangeStop(number, each.quantity, Price(each.trigger), Price(each.price))
             if changed:
-                yield _sent(each, changed, step, "", each.instrument)
+                second = min(one.updated_at for one in changed) // NS_PER_SECOND
+                yield _sent(each, second, step, "", each.instrument)
 
 
 def _sent(
-    each: ExitOrder, seen: Sequence[ObservedOrder], step: Step, number: str, at: InstrumentId
+    each: ExitOrder, second: int, step: Step, number: str, instrument: InstrumentId
 ) -> Request:
-    return Request(_arrived(seen), number, each.user_id, at, step, each.dhan_correlation_id)
-
-
-def _arrived(seen: Sequence[ObservedOrder]) -> int:
-    """The second at which an order was first at the exchange; one in TRANSIT is not there yet."""
-    there = [each for each in seen if each.status is not OrderStatus.TRANSIT]
-    return min(each.updated_at for each in there or seen) // NS_PER_SECOND
+    return Request(second, number, each.user_id, instrument, step, each.dhan_correlation_id)
 
 
 def _cancel(

@@ -82,6 +82,24 @@ def test_an_order_on_its_way_meets_the_market_it_arrives_at(
     assert not all(each.equal for each in users)
 
 
+def test_an_order_that_nobody_saw_until_it_had_traded_was_there_for_its_first_trade(
+    market: DayMarket, recorded: RecordedDay
+) -> None:
+    first = min(recorded.trades, key=lambda each: each.fill.traded_at).fill
+    late = first.traded_at + 12 * 10**9
+    unseen = [
+        each.model_copy(update={"order": each.order.model_copy(update={"updated_at": late})})
+        if each.order and each.order.dhan_order_id == first.dhan_order_id
+        else each
+        for each in recorded.events
+    ]
+
+    requests = requests_of(replace(recorded, events=unseen), market)
+
+    (request,) = (each for each in requests if each.number == first.dhan_order_id)
+    assert request.second == first.traded_at // 10**9
+
+
 def test_an_order_that_was_cancelled_in_its_second_was_there_before(
     market: DayMarket, recorded: RecordedDay
 ) -> None:
