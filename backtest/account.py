@@ -27,7 +27,7 @@ from dhan.orders import NewOrder
 from executors.orders.outcomes import execution
 from executors.orders.plans import Plans
 from executors.orders.worker import new_order
-from executors.risk.exposure import day_result, exposure_to
+from executors.risk.exposure import day_result, exposure_to, loss_reached
 from executors.risk.gate import fitting, judge
 from executors.risk.listed import DayMaster, Listed
 from executors.risk.order_rate import OrderRate
@@ -45,6 +45,7 @@ from simulator.refusals import Refusal
 CLIENT: Final = "1"  # the account at the exchange, which has it for itself
 TOO_LATE: Final = "after_the_data"  # what became of a signal that the last prints brought
 REACTION: Final = 1  # seconds from a change to what the guardian does about it
+LOSS_LOOK: Final = 1  # seconds between two looks at the day's loss, as `executors.loss_watch`
 IMMEDIATE: Final = 3  # seconds that an immediate order may wait for a trade
 
 
@@ -97,6 +98,8 @@ class AccountDay:
 
     def run(self, signals: Sequence[KnownSignal]) -> AccountResult:
         """Trade the day on `signals`, which come in their order, until the last print."""
+        if self._setup.limits.max_daily_loss is not None:
+            self._later(self._market.session.open // NS_PER_SECOND, self._watch_loss)
         for known in signals:
             self._later(known.second + self._setup.latency, partial(self._decide, known))
         while True:
@@ -195,6 +198,7 @@ class AccountDay:
             quote=quotes[instrument],
             sent=self._rate.sent(user, now),
             limits=self._setup.limits,
+            halted=self._closing.halted,
             position=self._rate.position(user, instrument, now),
             square_off=self._setup.square_off,
             filled=own.net if own else None,
@@ -205,6 +209,18 @@ class AccountDay:
             stopped_out_at=UtcNs(own.stopped_out_at) if own and own.stopped_out_at else None,
             lot=listed.lot,
         )
+
+    def _watch_loss(self, second: int) -> None:
+        """Halt the account for the rest of the day once its loss has reached the limit."""
+        traded = {each: self._observed.filled(each) for each in self._observed.touched}
+        quotes = {each: self._quote(each, second) for each, own in traded.items() if own.net}
+        prices = {each: int(quote.price) for each, quote in quotes.items() if quote}
+        if not loss_reached(day_result(traded, prices), self._setup.limits.max_daily_loss):
+            self._later(second + LOSS_LOOK, self._watch_loss)
+            return
+        self._closing.halted = True
+        for each in traded:
+            self._look_at(each, second + REACTION)
 
     def _quote(self, instrument: InstrumentId, second: int) -> Quote | None:
         """As the market has it; many orders of one bar's close ask in the same second."""

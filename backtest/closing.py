@@ -20,6 +20,7 @@ from executors.orders.exits import (
     PlaceClose,
     PlaceStop,
     Step,
+    entries,
     exit_name,
 )
 from executors.orders.flatten import Market, flatten
@@ -48,6 +49,7 @@ class Closing:
 
     Attributes:
         sent: Why each of its orders was sent, by the number at the exchange.
+        halted: No entry may fill any more.
     """
 
     account: str
@@ -58,6 +60,7 @@ class Closing:
     observed: ObservedBook
     plans: Plans
     sent: dict[str, Ending] = field(default_factory=dict)
+    halted: bool = False
     _leaving: dict[InstrumentId, _Leaving] = field(default_factory=dict)
     _attempts: dict[ExitKind, count[int]] = field(
         default_factory=lambda: {kind: count() for kind in ExitKind}
@@ -86,8 +89,9 @@ class Closing:
             self._leaving[instrument] = _Leaving(Ending.STOP)
             return self._leave(instrument, second)
         self._send(answer.steps, instrument, second, Ending.STOP)
-        late = expired(book, instrument, self.plans.by_name, now)
-        ending = [step for bracket in list(late) for step in take_away(bracket)]
+        late = list(expired(book, instrument, self.plans.by_name, now))
+        gone = entries(book, instrument) if self.halted else late
+        ending = [step for bracket in gone for step in take_away(bracket)]
         self._send(ending, instrument, second, Ending.STOP)
         return False
 

@@ -18,6 +18,7 @@ import structlog
 from bus.database import StoreAway
 from executors.clock import MonotonicClock
 from executors.limits import LimitsBoard
+from executors.risk.exposure import loss_reached
 from executors.store import Store
 from schemas.calendar import Calendar
 from schemas.errors import Misconfigured, Unreadable
@@ -36,11 +37,6 @@ def next_session(calendar: Calendar, now: UtcNs) -> UtcNs | None:
     day = calendar.next_trading_day(trading_day(now))
     session = calendar.session(day) if day else None
     return session.open if session else None
-
-
-def loss_reached(result: int, most: Paise | None) -> bool:
-    """Whether a day's `result` in paise, losses below zero, is as bad as `most`."""
-    return most is not None and -result >= most
 
 
 @dataclass(slots=True)

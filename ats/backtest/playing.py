@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,7 @@ from backtest.market import DayMarket, digest_of
 from backtest.run import days_of_files
 from backtest.setup import Setup
 from schemas.errors import Misconfigured
+from schemas.units import Paise
 from simulator.market import columnar
 from simulator.market.actions import Actions, read_actions
 
@@ -34,6 +35,7 @@ class PlayOptions:
         symbols: None takes all.
         jobs: Processes that work at once.
         actions: A file of splits and bonus issues by which bars are adjusted.
+        max_daily_loss: Rupees; None halts nobody.
     """
 
     rules: Path | None
@@ -46,6 +48,7 @@ class PlayOptions:
     seed: int
     jobs: int
     actions: Path | None = None
+    max_daily_loss: int | None = None
 
     @property
     def span(self) -> tuple[date, date]:
@@ -73,8 +76,11 @@ class PlayOptions:
 
     def setup(self, settings: Settings) -> Setup:
         """How signals are traded under `settings`."""
+        limits, most = executors.limits_of(settings), self.max_daily_loss
         return Setup(
-            limits=executors.limits_of(settings),
+            limits=limits
+            if most is None
+            else replace(limits, max_daily_loss=Paise.from_rupees(most)),
             agents=llm.limits_of(settings),
             latency=self.latency,
             fills=self.fills,

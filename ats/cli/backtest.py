@@ -51,6 +51,15 @@ Latency = Annotated[
     int,
     typer.Option(help="Seconds from a bar's close to the order at the exchange.", min=1, max=600),
 ]
+DailyLoss = Annotated[
+    int | None,
+    typer.Option(
+        metavar="RUPEES",
+        help="Halt an account for the rest of a day that has lost so much, closed and open, before "
+        "charges.",
+        min=1,
+    ),
+]
 Seed = Annotated[
     int, typer.Option(help="Decides at which seconds of its minute a bar is played.", min=0)
 ]
@@ -88,6 +97,7 @@ def backtest(
     html: Html = None,
     as_json: AsJson = False,
     actions: ActionsFile = None,
+    max_daily_loss: DailyLoss = None,
 ) -> None:
     """Trade the signals of a rules file on recorded days, with the code that trades live.
 
@@ -99,15 +109,16 @@ def backtest(
     log_errors_only()
     play = play_options(
         rules=rules, days=days, catalogue=catalogue, market=market, symbols=symbols, fills=fills,
-        latency=latency, seed=seed, jobs=jobs, actions=actions,
+        latency=latency, seed=seed, jobs=jobs, actions=actions, max_daily_loss=max_daily_loss,
     )  # fmt: skip
     if agents is Deciding.NONE:
         raise typer.Exit(command(BacktestOptions(play, trades, html, as_json)))
     from ats.backtest.recorded import run_recorded
 
-    if html or trades or as_json or play.symbols or actions:
+    if html or trades or as_json or play.symbols or actions or max_daily_loss:
         raise Misconfigured(
-            "--html, --trades, --json, --symbols and --actions go with --agents none only"
+            "--html, --trades, --json, --symbols, --actions and --max-daily-loss go with --agents "
+            "none only"
         )
     finish(run_recorded(play, demo, archive))
 
@@ -124,6 +135,7 @@ def play_options(
     seed: int,
     jobs: int,
     actions: Path | None,
+    max_daily_loss: int | None = None,
 ) -> PlayOptions:
     """What is played, as the command line says it.
 
@@ -144,6 +156,7 @@ def play_options(
         seed=seed,
         jobs=jobs or os.cpu_count() or 1,
         actions=actions,
+        max_daily_loss=max_daily_loss,
     )
 
 

@@ -184,6 +184,19 @@ def brackets(book: DayBook, instrument: InstrumentId) -> list[Bracket]:
     ]
 
 
+def entries(book: DayBook, instrument: InstrumentId) -> list[Bracket]:
+    """Orders of ours that may open a position: stops and closing orders are none."""
+    return [
+        each
+        for each in brackets(book, instrument)
+        if each.ours
+        and each.entry
+        and not each.entry.status.final
+        and each.name.startswith(ENTRY_PREFIX)
+        and not each.entry.is_stop(Leg.ENTRY)
+    ]
+
+
 def beyond(side: Side, price: int, away: BasisPoints, tick: Paise) -> Price:
     """`away` from `price` into the market, on the tick grid, at least one tick."""
     if side is Side.SELL:

@@ -33,6 +33,7 @@ from executors.orders.exits import (
     PlaceStop,
     Step,
     brackets,
+    entries,
     intraday,
 )
 from executors.orders.flatten import Market, flatten, ladder_of
@@ -48,7 +49,7 @@ from executors.store import Halt, TokenVersion
 from schemas.calendar import Calendar
 from schemas.ids import InstrumentId, UserId
 from schemas.market import Instrument, trading_day
-from schemas.messages import ExitAction, ExitReason, Leg, OrderStatus
+from schemas.messages import ExitAction, ExitReason, OrderStatus
 from schemas.units import Paise, Price, Quantity, UtcNs
 
 log = structlog.get_logger(__name__)
@@ -332,7 +333,7 @@ class ExitGuardian:
         """Cancel entries that may not fill any more."""
         book = moment.reading.book
         if halted:
-            reason, ending = ExitReason.HALT, _entries(book, instrument)
+            reason, ending = ExitReason.HALT, entries(book, instrument)
         else:
             late = expired(book, instrument, self._deps.plans.by_name, moment.now)
             reason, ending = ExitReason.DEADLINE, list(late)
@@ -424,7 +425,7 @@ class ExitGuardian:
         book, flat_asked = moment.reading.book, any(halt.flatten for halt in halts)
         touched = book.instruments() | moment.reading.net.keys()
         flat = all(self._is_flat(each, moment) for each in touched)
-        done = flat if flat_asked else not any(_entries(book, each) for each in touched)
+        done = flat if flat_asked else not any(entries(book, each) for each in touched)
         if not done:
             return
         if flat:
@@ -460,16 +461,3 @@ def _most_at_once(found: Collection[Bracket], leaving: Leaving) -> int | None:
 def _is_rejected_close(bracket: Bracket) -> bool:
     rejected = bracket.entry is not None and bracket.entry.status is OrderStatus.REJECTED
     return rejected and bracket.name.startswith(ExitKind.CLOSE)
-
-
-def _entries(book: DayBook, instrument: InstrumentId) -> list[Bracket]:
-    """Orders of ours that may open a position: stops and closing orders are none."""
-    return [
-        each
-        for each in brackets(book, instrument)
-        if each.ours
-        and each.entry
-        and not each.entry.status.final
-        and each.name.startswith("AT")
-        and not each.entry.is_stop(Leg.ENTRY)
-    ]

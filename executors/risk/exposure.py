@@ -131,6 +131,11 @@ def day_result(filled: Mapping[InstrumentId, Filled], prices: Mapping[Instrument
     )
 
 
+def loss_reached(result: int, most: Paise | None) -> bool:
+    """Whether a day's `result` in paise, losses below zero, is as bad as `most`."""
+    return most is not None and -result >= most
+
+
 def _paid(fills: Filled | None) -> int:
     """Mean price of the side that is open, in paise, rounded down."""
     if fills is None or not fills.net:

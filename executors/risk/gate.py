@@ -14,6 +14,7 @@ from functools import wraps
 from typing import Final, TypeAlias
 
 from executors.risk.denial import Denial
+from executors.risk.exposure import loss_reached
 from executors.risk.listed import Ban
 from executors.risk.requests import ENTRIES, WORKERS
 from executors.risk.situation import Account, Address, Approval, Order, PreTradeContext, closes
@@ -329,10 +330,8 @@ def exposure_is_within_limit(intent: Order, context: PreTradeContext) -> Denial 
 
 @_of_entries
 def day_has_loss_left(_: Order, context: PreTradeContext) -> Denial | None:
-    most = context.limits.max_daily_loss
-    if most is None:
-        return None
-    return Denial.DAILY_LOSS_REACHED if -context.day_result >= most else None
+    reached = loss_reached(context.day_result, context.limits.max_daily_loss)
+    return Denial.DAILY_LOSS_REACHED if reached else None
 
 
 @_of_entries

@@ -83,6 +83,15 @@ def test_the_same_data_code_and_configuration_have_one_name(
     assert names[0] == names[1] != told(latency=5)["rests_on"]["id"]
 
 
+def test_a_limit_on_the_days_loss_halts_accounts_and_stands_in_the_result(
+    told: Callable[..., dict[str, Any]],
+) -> None:
+    body = told(max_daily_loss=1)
+
+    assert body["rests_on"]["orders"]["max_daily_loss"] == 100
+    assert sum(each.get("halted", 0) for each in body["outcomes"].values()) > 0
+
+
 def test_bars_are_adjusted_by_a_file_of_actions_which_the_result_names(
     told: Callable[..., dict[str, Any]], candles: Path, tmp_path: Path
 ) -> None:

@@ -7,26 +7,34 @@ from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date, timedelta
+from uuid import UUID
 
 import pytest
 
 from backtest import signals
-from backtest.account import AccountDay
+from backtest.account import AccountDay, AccountFill
+from backtest.closing import Closing
+from backtest.exchange import Exchange
 from backtest.fills import Fills
 from backtest.market import DayMarket
+from backtest.observed import ObservedBook
 from backtest.run import Result, run
-from backtest.setup import Setup
+from backtest.setup import PLATFORM, Setup
 from backtest.trade import Ending
 from executors.charges.book import billed
 from executors.charges.rates import shipped_rates
+from executors.orders.plans import Plans
+from executors.orders.worker import new_order
 from schemas.errors import Misconfigured
-from schemas.market import Side
-from schemas.units import NS_PER_SECOND, UtcNs
+from schemas.ids import UserId
+from schemas.market import Side, to_tick
+from schemas.units import NS_PER_SECOND, Paise, UtcNs
 from simulator.market.generator import generate
 from simulator.matching.matcher import Matcher
 from simulator.paper.matcher import TapeMatcher
 from streams.engine.config import EngineConfig
 from streams.rules import RULES
+from tests.executors.factories import an_intent
 
 FIRST = date(2026, 11, 19)
 CONFIG = EngineConfig()
@@ -102,6 +110,56 @@ def test_what_is_open_when_the_data_ends_is_closed_at_the_last_price(
     assert len({each.instrument for each in ended}) > 1
     for each in ended:
         assert each.exit_price == cut.tapes[each.instrument].prices[-1]
+
+
+def test_an_account_that_has_lost_its_limit_enters_nothing_more_though_the_market_turns(
+    markets: list[DayMarket],
+) -> None:
+    market, rule, most = markets[0], "ema_cross", Paise.from_rupees(500)
+    source = signals.SignalSource(RULES, CONFIG)
+    own = [each for each in source.play(market) if each.signal.rule == rule]
+    limits = replace(PLATFORM, max_daily_loss=most)
+
+    free = AccountDay(rule, market, Setup()).run(own)
+    halted = AccountDay(rule, market, Setup(limits=limits)).run(own)
+
+    # at each of its orders the day had lost less than that
+    assert halted.outcomes["daily_loss_reached"] == 0
+    assert halted.outcomes["halted"] == free.outcomes["ordered"] - halted.outcomes["ordered"] > 0
+    assert sum(_units(each) for each in halted.fills) == 0  # what it held was closed
+
+
+@pytest.mark.parametrize("halted", [True, False])
+def test_an_entry_that_waits_is_cancelled_when_its_account_is_halted(
+    markets: list[DayMarket], halted: bool
+) -> None:
+    market, observed, user = markets[0], ObservedBook(), UserId(UUID(int=1))
+    exchange = Exchange(market, Fills.BOOK, observed.hear)
+    closing = Closing("1", user, market, Setup(), exchange, observed, Plans(), halted=halted)
+    share = next(each for each, one in market.instruments.items() if one.tradable)
+    second = market.session.open // NS_PER_SECOND + 3_600
+    quote = market.quote_at(share, second)
+    assert quote is not None
+    price = to_tick(quote.price * 0.95, Paise(5))
+    intent = an_intent(
+        user,
+        instrument=share,
+        price=price,
+        stop=to_tick(price * 0.99, Paise(5)),
+        target=to_tick(price * 1.02, Paise(5)),
+        valid_until=UtcNs.seconds(second + 60),
+    )
+    closing.plans.observe(intent)
+    exchange.enter("1", new_order(intent, opens=True), second)
+
+    closing.look(share, second + 1)
+
+    assert bool(list(exchange.waiting())) is not halted
+
+
+def _units(filled: AccountFill) -> int:
+    bought = filled.fill.side is Side.BUY
+    return filled.fill.quantity if bought else -filled.fill.quantity
 
 
 def test_charges_of_a_day_add_up_to_its_bill(markets: list[DayMarket]) -> None:
