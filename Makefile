@@ -28,6 +28,11 @@ $(VENV)/archive.stamp: $(VENV)/runtime.stamp requirements/archive.lock
 	  $(BIN)/python -m pip install --require-hashes -r requirements/archive.lock
 	@touch $@
 
+$(VENV)/search.stamp: $(VENV)/runtime.stamp requirements/search.lock
+	@$(BIN)/python $(VISIBLY) "installing what a search of settings needs" \
+	  $(BIN)/python -m pip install --require-hashes -r requirements/search.lock
+	@touch $@
+
 # Node 22 or newer from PATH, else from PyPI; then the page's packages and its build, as far as they are not up to date.
 $(VENV)/web.stamp: $(VENV)/dev.stamp requirements/web.lock
 	@node -e 'process.exit(parseInt(process.versions.node) < 22)' 2>/dev/null \
@@ -63,6 +68,9 @@ setup: $(VENV)/runtime.stamp ## install into .venv what ATS needs to run
 
 .PHONY: setup-archive
 setup-archive: $(VENV)/archive.stamp ## install what `ats archive` needs besides (170 MB)
+
+.PHONY: setup-search
+setup-search: $(VENV)/search.stamp ## install what `ats sweep --search bayes` needs besides
 
 .PHONY: demo
 demo: $(VENV)/runtime.stamp ## the main job on embedded Kafka and Postgres: no account, no key, no Docker
@@ -133,6 +141,7 @@ lock: $(BIN)/python ## resolve the lock files anew (needs uv from PyPI)
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements/runtime.lock
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements/dev.lock
 	$(BIN)/uv pip compile --group archive -c requirements/dev.lock --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements/archive.lock
+	$(BIN)/uv pip compile --group search -c requirements/dev.lock --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements/search.lock
 	$(BIN)/uv pip compile --group browser --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements/browser.lock
 	$(BIN)/uv pip compile --group docs -c requirements/dev.lock --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements/docs.lock
 	$(BIN)/uv pip compile --group web --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -q -o requirements/web.lock

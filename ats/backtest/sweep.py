@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -26,9 +27,9 @@ from ats.services.streams import computed_under
 from backtest.market import DayMarket, digest_of
 from backtest.setup import Setup
 from backtest.sweep.page import page
-from backtest.sweep.play import Player, candidates_of
-from backtest.sweep.results import ResultsFile
-from backtest.sweep.space import Space, space_of
+from backtest.sweep.play import Candidate, Player, candidates_of
+from backtest.sweep.results import DayResult, PointResult, ResultsFile
+from backtest.sweep.space import Point, Search, Space, space_of
 from backtest.sweep.summary import Summary, summary_of
 from backtest.sweep.walk_forward import usual_folds
 from schemas.calendar import EVERY_DAY
@@ -41,6 +42,9 @@ from streams.rules.config import RuleSet
 MOST_HELD: Final = 10_000_000  # prints: 1 GB; what is beyond is read again for every few points
 
 
+USUAL_TRIES: Final = 64  # four engines of points: what TPE is usually given, and minutes of work
+
+
 @dataclass(frozen=True, slots=True)
 class SweepOptions:
     """What the command line says; see `ats sweep --help`.
@@ -50,6 +54,8 @@ class SweepOptions:
         sets: The parameters and their values.
         folds: Of the walk-forward; None: as many as the days allow, four at most.
         results: The file of points.
+        search: Whether all points are tried, or those that a search asks for.
+        tries: Of the search.
         html: Where the map goes; None writes none.
     """
 
@@ -59,6 +65,8 @@ class SweepOptions:
     results: Path
     html: Path | None
     as_json: bool
+    search: Search = Search.GRID
+    tries: int | None = None
 
 
 def command(options: SweepOptions) -> int:
@@ -71,29 +79,81 @@ def command(options: SweepOptions) -> int:
     base, tell = options.play, Console(stderr=True)
     settings = base.settings()
     space, computed = space_of(options.sets), computed_under(settings, EVERY_DAY)
+    if options.search is Search.BAYES:
+        _check_optuna()
     document, setup = computed.rule_set.document or {}, base.setup(settings)
-    warm = max(warm_up_days(each.rule) for each in candidates_of(space, document, {}) if each.rule)
-    paths, first = base.files(warm)
+    of_space = space.points if options.search is Search.GRID else space.corners
+    paths, first = base.files(_warm_up(candidates_of(space.rule, of_space, document, {})))
     rests_on = _rests_on(base, setup, paths)
-    candidates = candidates_of(space, document, rests_on)
     with Step(tell, "loading the engine") as step:
         warm_up(lambda done: step.now("compiling the engine, once", done.done, done.of))
     with pool_of(base.jobs, len(paths)) as pool, ResultsFile.opened(options.results) as file:
         with progress(tell) as bar:
-            task = bar.add_task("points", total=len(candidates))
+            task = bar.add_task("points", total=_count(options, space))
             days = HeldDays(
                 lambda: base.markets_of(paths, pool),
                 lambda day: bar.update(task, description=f"points, {day}"),
             )
             player = Player(space.rule, days, setup, first, computed.rule_set.window, pool)
-            results = player.play(candidates, file, lambda count: bar.advance(task, count))
+
+            def play(points: Sequence[Point]) -> list[PointResult]:
+                some = candidates_of(space.rule, points, document, rests_on)
+                return player.play(some, file, lambda count: bar.advance(task, count))
+
+            results = _results(options, space, play)
         tries = file.tries
-    days_played = next(each.days for each in results if not each.refused)
-    if not days_played:
-        raise Misconfigured("the files hold none of the days of --days: nothing was traded")
-    folds = usual_folds(len(days_played)) if options.folds is None else options.folds
+    folds = _folds(options, _days_of(results))
     _tell(options, space, summary_of(results, folds, tries), rests_on)
     return exit_codes.DONE
+
+
+def _count(options: SweepOptions, space: Space) -> int:
+    if options.search is Search.BAYES:
+        return options.tries or USUAL_TRIES
+    return len(space.points)
+
+
+def _check_optuna() -> None:
+    if find_spec("optuna") is None:
+        raise Misconfigured(
+            "--search bayes needs optuna, which is not installed: run `make setup-search` in a "
+            "clone, else `pip install 'optuna>=5,<6'` into the environment of ATS"
+        )
+
+
+def _warm_up(candidates: Sequence[Candidate]) -> int:
+    """The most days that one of them warms up."""
+    rules = [each.rule for each in candidates if each.rule]
+    if not rules:
+        raise Misconfigured(candidates[0].refused)
+    return max(map(warm_up_days, rules))
+
+
+def _results(
+    options: SweepOptions, space: Space, play: Callable[[Sequence[Point]], list[PointResult]]
+) -> list[PointResult]:
+    if options.search is Search.GRID:
+        return play(space.points)
+    # optuna is not everywhere
+    from backtest.sweep.search import search, worth_before  # noqa: PLC0415
+
+    def worth(result: PointResult) -> float | None:
+        return worth_before(result.days, _folds(options, result.days))
+
+    return search(space, _count(options, space), options.play.seed, play, worth)
+
+
+def _days_of(results: Sequence[PointResult]) -> Sequence[DayResult]:
+    played = [each.days for each in results if not each.refused]
+    if not played:
+        raise Misconfigured(results[0].refused)
+    if not played[0]:
+        raise Misconfigured("the files hold none of the days of --days: nothing was traded")
+    return played[0]
+
+
+def _folds(options: SweepOptions, days: Sequence[DayResult]) -> int:
+    return usual_folds(len(days)) if options.folds is None else options.folds
 
 
 @dataclass(slots=True)

@@ -22,6 +22,8 @@ from ats.cli.backtest import (
 from ats.cli.data import HERE
 from ats.cli.options import ActionsFile, log_errors_only
 from backtest.fills import Fills
+from backtest.sweep.space import Search
+from schemas.errors import Misconfigured
 
 Set = Annotated[
     list[str],
@@ -43,6 +45,17 @@ WalkForward = Annotated[
 Results = Annotated[
     Path, typer.Option(help="The file of points: a sweep that was ended goes on where it was.")
 ]
+SearchBy = Annotated[
+    Search,
+    typer.Option(
+        help="grid: every point. bayes: points where earlier ones did well on the days before the "
+        "first that is held out; needs optuna (`make setup-search`)."
+    ),
+]
+Tries = Annotated[
+    int | None,
+    typer.Option(help="Points that --search bayes may try; default 64.", min=1, max=5_000),
+]
 Html = Annotated[Path | None, typer.Option(help="Write a map of the points, one HTML page, there.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print every point, and no table.")]
 
@@ -63,6 +76,8 @@ def sweep(
     html: Html = None,
     as_json: AsJson = False,
     actions: ActionsFile = None,
+    search: SearchBy = Search.GRID,
+    tries: Tries = None,
 ) -> None:
     """Backtest every combination of some parameters of one rule; out of sample first.
 
@@ -72,9 +87,11 @@ def sweep(
     from ats.backtest.sweep import SweepOptions, command
 
     log_errors_only()
+    if tries and search is Search.GRID:
+        raise Misconfigured("--tries goes with --search bayes: a grid tries every point")
     play = play_options(
         rules=rules, days=days, catalogue=catalogue, market=market, symbols=symbols, fills=fills,
         latency=latency, seed=seed, jobs=jobs, actions=actions,
     )  # fmt: skip
-    asked = SweepOptions(play, tuple(set_), walk_forward, results, html, as_json)
+    asked = SweepOptions(play, tuple(set_), walk_forward, results, html, as_json, search, tries)
     raise typer.Exit(command(asked))

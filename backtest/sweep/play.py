@@ -16,7 +16,7 @@ from backtest.market import DayMarket
 from backtest.run import run
 from backtest.setup import Setup
 from backtest.sweep.results import DayResult, PointResult, ResultsFile, days_of, key_of
-from backtest.sweep.space import Point, Space
+from backtest.sweep.space import Point
 from backtest.trade import Trade
 from schemas.errors import Misconfigured
 from schemas.manifest import plain
@@ -44,25 +44,20 @@ class Candidate:
 
 
 def candidates_of(
-    space: Space, document: Mapping[str, Any], rests_on: Mapping[str, JsonValue]
+    rule: str,
+    points: Iterable[Point],
+    document: Mapping[str, Any],
+    rests_on: Mapping[str, JsonValue],
 ) -> list[Candidate]:
-    """Every point of `space` as a rule of `document`, a parsed rules file.
+    """Each of `points` as a rule of `document`, a parsed rules file.
 
     `rests_on` is what decides a result besides the point: data, code, configuration.
     A rule that cannot have some of the parameters, such as an average that is not the faster one,
     refuses those points only.
-
-    Raises:
-        Misconfigured: it refuses all of them.
     """
-    section = {**document.get("rules", {}).get(space.rule, {}), "enabled": True}
+    section = {**document.get("rules", {}).get(rule, {}), "enabled": True}
     talib = {name: document[name] for name in ("talib",) if name in document}
-    found = [
-        _candidate(space.rule, point, section, talib, dict(rests_on)) for point in space.points
-    ]
-    if all(each.refused for each in found):
-        raise Misconfigured(found[0].refused)
-    return found
+    return [_candidate(rule, point, section, talib, dict(rests_on)) for point in points]
 
 
 def _candidate(

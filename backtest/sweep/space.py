@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from enum import StrEnum
 from itertools import product
 from math import prod
 from typing import Final, TypeAlias
@@ -20,6 +21,13 @@ Point: TypeAlias = Mapping[str, Value]
 
 _RANGE: Final = re.compile(r"(?P<first>-?[\d.]+)\.\.(?P<last>-?[\d.]+)(?::(?P<step>[\d.]+))?")
 _EXAMPLE: Final = "write rules.ema_cross.fast=5..20, 5..20:5, or 5,8,13"
+
+
+class Search(StrEnum):
+    """Which points of a space are tried: all of them, or those that a search asks for."""
+
+    GRID = "grid"
+    BAYES = "bayes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +47,32 @@ class Space:
 
     @property
     def points(self) -> tuple[Point, ...]:
-        """Every combination, the last parameter changing first."""
+        """Every combination, the last parameter changing first.
+
+        Raises:
+            Misconfigured: there are too many.
+        """
+        if (count := prod(len(axis.values) for axis in self.axes)) > MOST_POINTS:
+            raise Misconfigured(
+                f"{count:,} points are too many, at most {MOST_POINTS:,}: widen a step, or let "
+                "--search bayes choose some"
+            )
         names = [axis.name for axis in self.axes]
         all_ = product(*(axis.values for axis in self.axes))
         return tuple(dict(zip(names, values, strict=True)) for values in all_)
+
+    @property
+    def corners(self) -> tuple[Point, ...]:
+        """Every combination of the first and the last value of each parameter."""
+        ends = (tuple(dict.fromkeys((axis.values[0], axis.values[-1]))) for axis in self.axes)
+        return Space(self.rule, tuple(map(Axis, (axis.name for axis in self.axes), ends))).points
 
 
 def space_of(sets: Sequence[str]) -> Space:
     """What all `--set` together mean.
 
     Raises:
-        Misconfigured: one cannot be read, several rules are named, or there are too many points.
+        Misconfigured: one cannot be read, or several rules are named.
     """
     if not sets:
         raise Misconfigured(f"nothing is swept: give --set, {_EXAMPLE}")
@@ -63,10 +86,7 @@ def space_of(sets: Sequence[str]) -> Space:
     names = [axis.name for _, axis in read]
     if len(names) > len(set(names)):
         raise Misconfigured("--set names one parameter twice: give all its values in one --set")
-    space = Space(rules[0], tuple(axis for _, axis in read))
-    if (count := prod(len(axis.values) for axis in space.axes)) > MOST_POINTS:
-        raise Misconfigured(f"{count:,} points are too many, at most {MOST_POINTS:,}: widen a step")
-    return space
+    return Space(rules[0], tuple(axis for _, axis in read))
 
 
 def _read(text: str) -> tuple[str, Axis]:

@@ -62,6 +62,12 @@ def usual_folds(days: int) -> int:
     return max(0, min(USUAL_FOLDS, days // MIN_DAYS - 1))
 
 
+def edges(days: int, folds: int) -> list[int]:
+    """Where the blocks of so many days begin, and the end; the first is chosen by, never judged."""
+    found: list[int] = np.linspace(0, days, folds + 2).astype(int).tolist()
+    return found
+
+
 def walk_forward(net: Floats, days: Sequence[date], folds: int) -> WalkForward:
     """`net` is paise of each point on each day, shape (points, days).
 
@@ -73,9 +79,8 @@ def walk_forward(net: Floats, days: Sequence[date], folds: int) -> WalkForward:
             f"--walk-forward {folds} needs {MIN_DAYS * (folds + 1)} days or more, there are "
             f"{len(days)}: play more days, or take fewer folds"
         )
-    edges = np.linspace(0, len(days), folds + 2).astype(int).tolist()
     made, after = list[Fold](), list[Floats]()
-    for begin, end in pairwise(edges[1:]):
+    for begin, end in pairwise(edges(len(days), folds)[1:]):
         chosen = best_of(net[:, :begin])
         held_out = np.zeros(end - begin) if chosen is None else net[chosen, begin:end]
         before = 0.0 if chosen is None else float(net[chosen, :begin].mean())

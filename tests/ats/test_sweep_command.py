@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
@@ -14,7 +15,8 @@ import pytest
 
 from ats.backtest.sweep import HeldDays, SweepOptions, command
 from backtest.market import DayMarket
-from backtest.sweep import play
+from backtest.sweep import play, search
+from backtest.sweep.space import Search
 from schemas.errors import Misconfigured
 from simulator.market.generator import generate
 from tests.backtest.factories import played, random_candles
@@ -76,6 +78,39 @@ def test_bars_of_a_sweep_are_adjusted_by_a_file_of_actions_which_its_points_rest
     assert [each["gross"] for each in one["days"][:3]] != [
         each["gross"] for each in other["days"][:3]
     ]
+
+
+def test_a_search_that_was_killed_goes_on_to_the_same_points_and_the_same_answer(
+    candles: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "AT_ONCE", 2)
+    values = {"fast": "5..18", "slow": "21..121", "cooldown_minutes": "1..5"}  # no grid has so many
+    sets = tuple(f"rules.ema_cross.{name}={some}" for name, some in values.items())
+    options = replace(asked(candles, html=None), sets=sets, search=Search.BAYES, tries=4)
+    whole = told(capfd, options)
+    lines = options.results.read_bytes().splitlines(keepends=True)
+    options.results.write_bytes(b"".join(lines[:2]) + lines[2][:40])
+
+    again = told(capfd, options)
+
+    assert again == whole
+    assert options.results.read_bytes() == b"".join(lines)
+    assert whole["sweep"]["tries"] == len(lines) == 4
+    assert whole["sweep"]["out_of_sample"]["days"] == 3
+
+
+def test_a_rule_that_refuses_every_point_is_said_at_once(candles: Path) -> None:
+    with pytest.raises(Misconfigured, match="fast=30 must be less than slow=21"):
+        command(replace(asked(candles), sets=("rules.ema_cross.fast=30,40",)))
+
+
+def test_a_search_without_optuna_says_what_to_install(
+    candles: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+
+    with pytest.raises(Misconfigured, match="make setup-search"):
+        command(replace(asked(candles), search=Search.BAYES))
 
 
 def test_the_table_begins_with_what_was_held_out(

@@ -74,7 +74,7 @@ def test_numbers_stay_what_they_are() -> None:
 )
 def test_what_cannot_be_swept_is_refused_with_what_to_write(sets: list[str], says: str) -> None:
     with pytest.raises(Misconfigured, match=says):
-        space_of(sets)
+        _ = space_of(sets).points
 
 
 # What is kept
@@ -273,7 +273,7 @@ def test_points_in_one_engine_get_what_each_gets_alone_and_are_not_played_twice(
 ) -> None:
     path = tmp_path / "sweep.jsonl"
     space = space_of(["rules.ema_cross.fast=5,9,30"])
-    candidates = candidates_of(space, {}, {"data": "these"})
+    candidates = candidates_of(space.rule, space.points, {}, {"data": "these"})
     alone = run(days, (ema_cross(),), EngineConfig.needed_by([ema_cross()], Setup().calendar))
 
     first = played(path, candidates, days)
@@ -291,7 +291,9 @@ def test_other_data_code_or_parameters_have_another_key_and_a_spelt_out_default_
     space = space_of(["rules.ema_cross.fast=9"])
 
     def key(document: dict[str, object], **rests_on: str) -> str:
-        return candidates_of(space, document, {"data": "these"} | rests_on)[0].key
+        return candidates_of(space.rule, space.points, document, {"data": "these"} | rests_on)[
+            0
+        ].key
 
     same = [key({}), key({"rules": {"ema_cross": {"slow": 21, "enabled": False}}})]
     others = [key({}, data="others"), key({}, code="new"),
@@ -299,8 +301,3 @@ def test_other_data_code_or_parameters_have_another_key_and_a_spelt_out_default_
               key({"rules": {"ema_cross": {"cooldown_minutes": 5}}})]  # fmt: skip
     assert len({*same}) == 1
     assert len({*same, *others}) == 5
-
-
-def test_a_rule_that_refuses_every_point_is_said_at_once() -> None:
-    with pytest.raises(Misconfigured, match="fast=30 must be less than slow=21"):
-        candidates_of(space_of(["rules.ema_cross.fast=30,40"]), {}, {})
