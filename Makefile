@@ -120,7 +120,7 @@ $(VENV)/notebook.stamp: $(VENV)/dev.stamp requirements/notebook.lock
 	@touch $@
 
 .PHONY: notebook
-notebook: $(VENV)/notebook.stamp ## install marimo, for the notebook of clients/examples, beside everything else (190 MB)
+notebook: $(VENV)/notebook.stamp ## install marimo, for the notebooks of clients/examples, beside everything else (190 MB)
 
 .PHONY: bench-peers
 bench-peers: $(VENV)/dev.stamp requirements/bench.lock ## install what benchmarks compare with, beside everything else

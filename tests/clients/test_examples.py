@@ -22,6 +22,7 @@ from ats_client.messages import Decision, Execution
 from schemas.market import Action
 from schemas.units import Paise, UtcNs
 from tests.ats.factories import DAY, a_decision, an_execution
+from tests.backtest.factories import random_candles
 from tests.clients.alone import CLIENT
 from tests.clients.conftest import run, write
 
@@ -135,6 +136,20 @@ async def test_the_java_program_counts_what_the_python_client_counts(
     )  # fmt: skip
 
     assert json.loads(told.splitlines()[-1]) == await counted(servers)
+
+
+async def test_the_notebook_of_a_day_runs_as_a_script(tmp_path: Path) -> None:
+    if not MARIMO.is_dir():
+        pytest.skip("marimo is not installed: make notebook")
+    candles = random_candles(tmp_path / "candles.csv", ["2016-08-16", "2016-08-17"])
+
+    told = await run(
+        sys.executable, EXAMPLES / "day_notebook.py", "ema_cross", candles,
+        cwd=tmp_path, path=(MARIMO, EXAMPLES.parents[1]),
+    )  # fmt: skip
+
+    counts = ast.literal_eval(told.splitlines()[-1])
+    assert counts["signals"] >= counts["trades"] > 0
 
 
 async def test_the_notebook_runs_as_a_script(servers: str, tmp_path: Path) -> None:
