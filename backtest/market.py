@@ -22,7 +22,7 @@ from schemas.units import NS_PER_SECOND, Price, Quantity, UtcNs
 from simulator.market import tape, ticks
 from simulator.market.actions import Actions
 from simulator.market.files import read_file
-from simulator.market.replay import no_usable_row, replay, replay_file
+from simulator.market.replay import no_usable_row, replay, replays_of_ticks
 from simulator.market.tape import Listing
 from simulator.matching.rules import Circuits, Rules
 
@@ -165,7 +165,9 @@ def markets_of(
     """
     digest = digest_of(path)
     if ticks.is_tick_file(path):
-        yield DayMarket.of(replay_file(path, seed).market, path.name, digest)
+        for each in replays_of_ticks(path, seed, symbols):
+            if each.market.listings:
+                yield DayMarket.of(each.market, path.name, digest)
         return
     bars, played = read_file(path, actions), False
     chosen = bars.good if symbols is None else bars.good.of_symbols(symbols)

@@ -208,9 +208,7 @@ def _places(header: str, name: str, symbol: str) -> Mapping[str, int]:
 def _bar(line: int, text: str, at: Mapping[str, int], symbol: str) -> Bar:
     cells = cells_of(text, at)
     symbol = cells.get("symbol", symbol)
-    if not is_symbol(symbol):
-        reason = f"no symbol: {clean(symbol, MAX_SYMBOL)!r}" if symbol else "empty"
-        raise LeftOut(Fault.SYMBOL, reason, "symbol")
+    check_symbol(symbol)
     start = time_of("timestamp", moment_text(cells))
     opened, high, low, close = (price_of(name, cells[name]) for name in PRICES)
     if high < low:
@@ -226,6 +224,13 @@ def _bar(line: int, text: str, at: Mapping[str, int], symbol: str) -> Bar:
 def is_symbol(text: str) -> bool:
     """Whether anything can be called so: printed as it is, and read as UTF-8 without loss."""
     return 0 < len(text) <= MAX_SYMBOL and text.isprintable() and REPLACEMENT not in text
+
+
+def check_symbol(symbol: str) -> None:
+    """Raises LeftOut when nothing can be called so."""
+    if not is_symbol(symbol):
+        reason = f"no symbol: {clean(symbol, MAX_SYMBOL)!r}" if symbol else "empty"
+        raise LeftOut(Fault.SYMBOL, reason, "symbol")
 
 
 def cells_of(text: str, at: Mapping[str, int]) -> dict[str, str]:

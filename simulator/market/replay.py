@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 
 from schemas.errors import Misconfigured
-from schemas.market import Instrument, Session, to_tick, trading_day
+from schemas.market import Instrument, Session, to_tick
 from schemas.units import NS_PER_SECOND, PAISE_PER_RUPEE, Paise, Price
 from simulator.market import ticks, universe
 from simulator.market.bar_columns import PRICES, BarColumns, Flags
@@ -77,10 +77,30 @@ def replay(bars: BarColumns, day: date, seed: int, left_out: Iterable[BadRow] = 
 
 def _replay_ticks(path: Path, seed: int, day: date | None) -> Replay:
     found = ticks.read_file(path)
-    days = sorted({trading_day(tick.second * NS_PER_SECOND) for tick in found.good})
-    chosen, bad = _choose(path.name, days, day, found.bad), list(found.bad)
-    session = market_session(chosen)
-    own = [tick for tick in found.good if tick.second * NS_PER_SECOND in session]
+    days = sorted({tick.day for tick in found.good})
+    return _of_ticks(path, found, _choose(path.name, days, day, found.bad), seed)
+
+
+def replays_of_ticks(
+    path: Path, seed: int, symbols: frozenset[str] | None = None
+) -> Iterator[Replay]:
+    """The sessions of a tick file, oldest first; with `symbols` only these are in them.
+
+    Raises:
+        Misconfigured: it cannot be read, or holds no usable row.
+    """
+    found = ticks.read_file(path)
+    if not found.good:
+        raise Misconfigured(no_usable_row(path.name, found.bad))
+    if symbols is not None:
+        found.good = [tick for tick in found.good if tick.symbol in symbols]
+    for day in sorted({tick.day for tick in found.good}):
+        yield _of_ticks(path, found, day, seed)
+
+
+def _of_ticks(path: Path, found: ticks.Ticks, day: date, seed: int) -> Replay:
+    session, bad = market_session(day), list(found.bad)
+    own = [tick for tick in found.good if tick.day == day]
     market = assemble(session, ticks.tapes(own, session, seed, bad))
     rows = tuple(sorted(bad, key=lambda row: row.line))
     return Replay(market, rows, found.report(path.name, rows))

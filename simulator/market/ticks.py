@@ -1,8 +1,8 @@
 """Reads recorded ticks from CSV, strictly, and makes them tapes.
 
-A row is an index point with a price, or a snapshot of a contract with day volume and open interest.
-A snapshot is not a trade: its quantity here is what the day's volume has grown by since the last
-one, maybe nothing.
+A row is a trade with its quantity, an index point with a price alone, or a snapshot of a contract
+with day volume and open interest. A snapshot is not a trade: its quantity here is what the day's
+volume has grown by since the last one, maybe nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 from typing import Final
 
@@ -18,14 +19,16 @@ import numpy as np
 
 from schemas.errors import Misconfigured
 from schemas.ids import InstrumentId, Segment
-from schemas.market import Instrument, Session, to_tick
+from schemas.market import Instrument, Session, to_tick, trading_day
 from schemas.units import NS_PER_SECOND, PAISE_PER_RUPEE, Paise, Price, Quantity
 from simulator.market import noise, universe
 from simulator.market.bars import (
     KEPT,
+    MOST_ROWS,
     LeftOut,
     cells_of,
     check_session,
+    check_symbol,
     filled,
     lines_of,
     price_of,
@@ -34,9 +37,9 @@ from simulator.market.bars import (
 )
 from simulator.market.dialect import SYMBOL, TIME, places_of, symbol_of
 from simulator.market.report import BadRow, Fault, FileReport
-from simulator.market.tape import Listing, Numbers, Tape, band_around
+from simulator.market.tape import MAX_VOLUME, Listing, Numbers, Tape, band_around
 
-VOLUME, INTEREST, PHASE = "cum_volume", "oi", "phase"
+VOLUME, INTEREST, PHASE, QUANTITY = "cum_volume", "oi", "phase", "quantity"
 _NAMES: Final[Mapping[str, Sequence[str]]] = {
     "symbol": SYMBOL,
     "time": TIME,
@@ -44,6 +47,7 @@ _NAMES: Final[Mapping[str, Sequence[str]]] = {
     VOLUME: ("cumvolume",),
     INTEREST: ("oi",),
     PHASE: ("phase",),
+    QUANTITY: ("quantity", "qty", "tradedquantity", "lasttradedquantity", "ltq"),
 }
 REGULAR: Final = "regular"  # the phase that is played; auction and after-hours rows are passed over
 # tick sizes an instrument may have, the widest that fits its prices
@@ -55,7 +59,13 @@ _FUTURES: Final = 4_000
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """One row; `line` counts from 1. `volume` is the day's so far; None when the file has none."""
+    """One row.
+
+    Attributes:
+        line: Counts from 1.
+        volume: The day's so far; None when the file has none.
+        traded: Of a file of trades, units of this one, which are in `volume` too.
+    """
 
     line: int
     symbol: str
@@ -63,6 +73,12 @@ class Tick:
     price: Price
     volume: int | None
     open_interest: int | None
+    traded: int | None = None
+
+    @property
+    def day(self) -> date:
+        """The trading day (India)."""
+        return trading_day(self.second * NS_PER_SECOND)
 
 
 @dataclass(slots=True)
@@ -110,17 +126,22 @@ def read_lines(lines: Iterable[str], name: str = "", symbol: str = "") -> Ticks:
     `symbol` is whose the ticks are when no column says it.
 
     Raises:
-        Misconfigured: the header lacks a column.
+        Misconfigured: the header lacks a column, or the rows are too many.
     """
     numbered = enumerate(lines, start=1)
     at = _places(next(numbered, (1, ""))[1], name, symbol)
     ticks, latest = Ticks(symbol="" if "symbol" in at else symbol), dict[str, Tick]()
     for line, text in filled(numbered):
         ticks.rows += 1
+        if ticks.rows > MOST_ROWS:
+            raise Misconfigured(
+                f"the tick file {name} has more than {MOST_ROWS:,} rows: split it, for example by "
+                "day"
+            )
         try:
             tick = _tick(line, text, at, symbol)
             if tick is not None:
-                _must_follow(latest.get(tick.symbol), tick)
+                tick = _following(latest.get(tick.symbol), tick)
         except LeftOut as error:
             ticks.bad.append(error.row(line))
         else:
@@ -152,9 +173,8 @@ def _tape(instrument: Instrument, ticks: Sequence[Tick], session: Session, seed:
     close = to_tick(float(prices[0]) * (1 + rng.normal(0, OVERNIGHT_GAP)), instrument.tick_size)
     listing = Listing(instrument, close, band_around(close, prices))
     seconds, interest = _column(ticks, "second"), _column(ticks, "open_interest")
-    return Tape(
-        listing, seconds, prices, np.diff(volumes, prepend=volumes[0]), interest, int(volumes[0])
-    )
+    before = int(volumes[0]) - (ticks[0].traded or 0)
+    return Tape(listing, seconds, prices, np.diff(volumes, prepend=before), interest, before)
 
 
 def _column(ticks: Sequence[Tick], name: str) -> Numbers:
@@ -199,10 +219,10 @@ def _tick(line: int, text: str, at: Mapping[str, int], symbol: str) -> Tick | No
     if cells.get(PHASE, REGULAR) != REGULAR:
         return None
     symbol = cells.get("symbol", symbol)
-    if not symbol:
-        raise LeftOut(Fault.SYMBOL, "empty", "symbol")
-    volume, interest = (
-        volume_of(name, cells[name]) if name in cells else None for name in (VOLUME, INTEREST)
+    check_symbol(symbol)
+    volume, interest, traded = (
+        volume_of(name, cells[name]) if name in cells else None
+        for name in (VOLUME, INTEREST, QUANTITY)
     )
     return Tick(
         line,
@@ -211,6 +231,7 @@ def _tick(line: int, text: str, at: Mapping[str, int], symbol: str) -> Tick | No
         price_of("price", cells["price"]),
         volume,
         interest,
+        traded if volume is None else None,
     )
 
 
@@ -220,15 +241,27 @@ def _second(text: str) -> int:
     return moment // NS_PER_SECOND
 
 
-def _must_follow(before: Tick | None, tick: Tick) -> None:
-    if before is None:
-        return
-    if tick.second < before.second:
+def _following(before: Tick | None, tick: Tick) -> Tick:
+    """`tick` behind `before` of its symbol; of a trade, with the day's volume so far.
+
+    Raises:
+        LeftOut: it goes back, or the day's volume is more than the feed can carry.
+    """
+    if before is not None and tick.second < before.second:
         reason = f"{tick.symbol} goes back in time, behind line {before.line}"
         raise LeftOut(Fault.BACKWARDS, reason, "time")
-    if tick.volume is not None and before.volume is not None and tick.volume < before.volume:
+    so_far = None if before is None or before.day != tick.day else before.volume
+    if tick.traded is not None:
+        volume = (so_far or 0) + tick.traded
+        if volume > MAX_VOLUME:
+            reason = f"the day's volume exceeds the feed's limit of {MAX_VOLUME}"
+            raise LeftOut(Fault.CARRIED, reason, QUANTITY)
+        return replace(tick, volume=volume)
+    if tick.volume is not None and so_far is not None and tick.volume < so_far:
+        assert before is not None, "a volume so far is of a row before"
         raise LeftOut(
             Fault.BACKWARDS,
             f"{tick.volume} is less than on line {before.line}: a day's volume never falls",
             VOLUME,
         )
+    return tick

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from schemas.errors import Misconfigured
 from schemas.ids import Segment
+from simulator.market import ticks
 from simulator.market.replay import Replay, replay_file
 from simulator.market.ticks import read_lines
 from tests.simulator.factories import call, running
@@ -160,3 +161,52 @@ async def test_a_recorded_future_is_listed_traded_and_quoted_like_any_instrument
         52_650,
         175,
     )
+
+
+TRADES = "Symbol,DateTime,LTP,LTQ"
+
+
+def test_a_file_of_trades_plays_each_with_its_own_quantity(tmp_path: Path) -> None:
+    made = written(
+        tmp_path / "trades.csv",
+        TRADES,
+        "TCS,2025-11-17 09:15:01,3105.5,10",
+        "TCS,2025-11-17 09:15:01,3105.5,10",  # the same again is another trade
+        "INFY,2025-11-17 09:15:01,1500,7",
+        "TCS,2025-11-17 09:15:02,3106,5",
+    )
+
+    prints = made.market.prints[made.market.prints["second"] < made.market.close_second]
+    infy, tcs = (prints[prints["instrument"] == place] for place in (0, 1))
+    assert made.bad_rows == ()
+    assert (tcs["quantity"].tolist(), tcs["volume"].tolist()) == ([10, 10, 5], [10, 20, 25])
+    assert infy["volume"].tolist() == [7]
+    assert {each.id.segment for each in made.market.listings} == {Segment.NSE_EQ}
+
+
+def test_a_day_s_volume_begins_anew_on_the_next_day() -> None:
+    days = [f"{day}T12:07:57+05:30" for day in ("2025-11-17", "2025-11-18")]
+
+    trades = read_lines(["symbol,time,price,quantity\n", *(f"TCS,{at},1,9\n" for at in days)])
+    snapshots = read_lines(["symbol,time,price,cum_volume\n",
+                            *(f"TCS,{at},1,{90 - at.count('8')}\n" for at in days)])  # fmt: skip
+
+    assert [tick.volume for tick in trades.good] == [9, 9]
+    assert (len(snapshots.good), snapshots.bad) == (2, [])
+
+
+def test_trades_beyond_what_the_feed_can_count_and_rows_without_a_name_are_left_out() -> None:
+    at = "2025-11-17T12:07:57+05:30"
+    rows = [f"TCS,{at},1,4294967295\n", f"TCS,{at},1,1\n", f"T\x07S,{at},1,1\n"]
+
+    read = read_lines(["symbol,time,price,quantity\n", *rows])
+
+    assert [(bad.line, bad.field) for bad in read.bad] == [(3, "quantity"), (4, "symbol")]
+    assert len(read.good) == 1
+
+
+def test_a_tick_file_of_too_many_rows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ticks, "MOST_ROWS", 2)
+
+    with pytest.raises(Misconfigured, match="more than 2 rows: split it"):
+        read_lines(["symbol,time,price\n", *(["TCS,2025-11-17T12:07:57+05:30,1\n"] * 3)])
