@@ -21,6 +21,7 @@ from ats_client import Reader, save_cursor
 from ats_client.messages import Decision, Execution
 from schemas.market import Action
 from schemas.units import Paise, UtcNs
+from streams.engine.machine import warm_up
 from tests.ats.factories import DAY, a_decision, an_execution
 from tests.backtest.factories import random_candles
 from tests.clients.alone import CLIENT
@@ -142,6 +143,7 @@ async def test_the_notebook_of_a_day_runs_as_a_script(tmp_path: Path) -> None:
     if not MARIMO.is_dir():
         pytest.skip("marimo is not installed: make notebook")
     candles = random_candles(tmp_path / "candles.csv", ["2016-08-16", "2016-08-17"])
+    warm_up()  # on the disk: the program's time limit must not pay for a compiler
 
     told = await run(
         sys.executable, EXAMPLES / "day_notebook.py", "ema_cross", candles,
