@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -204,6 +204,7 @@ prices = st.integers(1, 10**9).map(Price)
         max_size=12,
     )
 )
+@settings(max_examples=25)  # each is a file that is written, synced and read
 def test_any_bars_of_a_day_come_back_as_they_were(
     tmp_path_factory: pytest.TempPathFactory, held: dict[tuple[str, int], tuple[Price, int]]
 ) -> None:

@@ -9,13 +9,12 @@ from pydantic import JsonValue
 
 from backtest.sweep.results import DayResult, PointResult
 from backtest.sweep.search import search, worth_before
-from backtest.sweep.space import Point, Space, space_of
+from backtest.sweep.space import Point, space_of
 
 SPACE = space_of(["rules.mine.fast=1..60", "rules.mine.slow=1..60", "rules.mine.side=long,short"])
-TRIES = 64
 
 
-def asked(space: Space = SPACE, seed: int = 7, *, refuses: bool = False) -> list[PointResult]:
+def asked(tries: int = 24, seed: int = 7, *, refuses: bool = False) -> list[PointResult]:
     """Each point is worth how near it is to fast=40, slow=20, long; those above are refused."""
 
     def play(points: Sequence[Point]) -> list[PointResult]:
@@ -27,7 +26,7 @@ def asked(space: Space = SPACE, seed: int = 7, *, refuses: bool = False) -> list
             return None
         return -abs(fast - 40) - abs(slow - 20) - 30.0 * (result.values["side"] == "short")
 
-    return search(space, TRIES, seed, play, worth)
+    return search(SPACE, tries, seed, play, worth)
 
 
 def test_a_search_asks_for_the_same_points_again_and_for_others_with_another_seed() -> None:
@@ -36,7 +35,7 @@ def test_a_search_asks_for_the_same_points_again_and_for_others_with_another_see
 
 
 def test_a_search_comes_nearer_than_chance() -> None:
-    found = [each.values for each in asked(refuses=True)]
+    found = [each.values for each in asked(64, refuses=True)]
 
     def off(values: dict[str, JsonValue]) -> int:
         return abs(int(str(values["fast"])) - 40) + abs(int(str(values["slow"])) - 20)
