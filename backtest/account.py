@@ -31,7 +31,7 @@ from executors.risk.exposure import day_result, exposure_to, loss_reached
 from executors.risk.gate import fitting, judge
 from executors.risk.listed import DayMaster, Listed
 from executors.risk.order_rate import OrderRate
-from executors.risk.situation import PreTradeContext, Quote, closes, opens
+from executors.risk.situation import OrderCounts, PreTradeContext, Quote, closes, opens
 from executors.risk.sizing import NoOrder, plan
 from executors.store import OrderOutcome
 from schemas.ids import DhanOrderId, InstrumentId, UserId, derive
@@ -101,7 +101,7 @@ class AccountDay:
         if self._setup.limits.max_daily_loss is not None:
             self._later(self._market.session.open // NS_PER_SECOND, self._watch_loss)
         for known in signals:
-            self._later(known.second + self._setup.latency, partial(self._decide, known))
+            self._later(self._setup.arrival(known), partial(self._decide, known))
         while True:
             due, event = self._exchange.next_second(), self._next_event()
             if due is not None and (event is None or due <= event):
@@ -142,7 +142,7 @@ class AccountDay:
         context = self._context(intent, now)
         closing = closes(intent.side, intent.quantity, context.closable)
         slot = self._rate.next_slot(self._user, now, closing=closing)
-        if slot > now:
+        if slot > now and not self._setup.plain:
             self._later(-(-slot // NS_PER_SECOND), partial(self._order, decision, intent))
             return
         quantity, _ = fitting(intent, context)
@@ -172,13 +172,9 @@ class AccountDay:
         self._look_at(intent.instrument, -(-intent.valid_until // NS_PER_SECOND))
         if isinstance(new, NewOrder):
             self._look_at(intent.instrument, second + IMMEDIATE)
-        if at := self._closing_time(intent.instrument):
+        at = self._setup.closing(self._market.session.day, intent.instrument)
+        if at is not None:
             self._look_at(intent.instrument, at)
-
-    def _closing_time(self, instrument: InstrumentId) -> int | None:
-        setup, day = self._setup, self._market.session.day
-        at = setup.square_off.at(setup.calendar, day, instrument)
-        return None if at is None else -(-at // NS_PER_SECOND)
 
     def _context(self, order: OrderIntent, now: UtcNs) -> PreTradeContext:
         user, instrument = self._user, order.instrument
@@ -196,7 +192,7 @@ class AccountDay:
             calendar=self._setup.calendar,
             feed_clock=now,
             quote=quotes[instrument],
-            sent=self._rate.sent(user, now),
+            sent=self._sent(now),
             limits=self._setup.limits,
             halted=self._closing.halted,
             position=self._rate.position(user, instrument, now),
@@ -221,6 +217,11 @@ class AccountDay:
         self._closing.halted = True
         for each in traded:
             self._look_at(each, second + REACTION)
+
+    def _sent(self, now: UtcNs) -> OrderCounts:
+        """The account's orders so far; plainly without those that the broker would not take yet."""
+        sent = self._rate.sent(self._user, now)
+        return OrderCounts(today=sent.today) if self._setup.plain else sent
 
     def _quote(self, instrument: InstrumentId, second: int) -> Quote | None:
         """As the market has it; many orders of one bar's close ask in the same second."""

@@ -73,10 +73,13 @@ class Closing:
             return False
         self.exchange.catch_up(instrument, second)
         self.exchange.expire(second)
-        if self.setup.square_off.due(self.setup.calendar, now, instrument):
+        closing = self.setup.closing(self.market.session.day, instrument)
+        if closing is not None and second >= closing:
             self._leaving.setdefault(instrument, _Leaving(Ending.SQUARE_OFF))
         if instrument in self._leaving:
             return self._leave(instrument, second)
+        if self.setup.plain:
+            return False
         return self._protect(instrument, second)
 
     def _protect(self, instrument: InstrumentId, second: int) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 
 from backtest.fills import Fills
 from backtest.market import DayMarket
+from backtest.plain import PlainMatcher
 from dhan.orders import NewOrder
 from dhan.super_orders import NewSuperOrder
 from executors.orders.exits import Cancel, ChangeStop, PlaceClose, PlaceStop, Step
@@ -30,6 +31,11 @@ LEGS: Final[Mapping[Leg, enums.Leg]] = {
     Leg.ENTRY: enums.Leg.ENTRY,
     Leg.STOP_LOSS: enums.Leg.STOP_LOSS,
     Leg.TARGET: enums.Leg.TARGET,
+}
+_MATCHERS: Final[Mapping[Fills, type[Matcher]]] = {
+    Fills.BOOK: Matcher,
+    Fills.TAPE: TapeMatcher,
+    Fills.PLAIN: PlainMatcher,
 }
 # The clock of the backtest ends what rests; margin is not asked for, as ATS uses no leverage.
 _RULES: Final = Rules(market_hours=False, margin=False)
@@ -92,9 +98,11 @@ class Exchange:
     # The accounts' side
 
     def enter(self, account: str, new: NewOrder | NewSuperOrder, second: int) -> Order | Refusal:
-        """Send what an order worker would send."""
+        """Send what an order worker would send; where fills are plain without its exits."""
         self._begin(new.instrument, second)
-        whole = isinstance(new, NewSuperOrder)
+        exits = None
+        if isinstance(new, NewSuperOrder) and not isinstance(self._matcher, PlainMatcher):
+            exits = Exits(Paise(new.exits.target), Paise(new.exits.stop_loss))
         request = OrderRequest(
             client_id=account,
             correlation_id=new.correlation_id,
@@ -102,14 +110,13 @@ class Exchange:
             instrument=new.instrument,
             product=Product.INTRADAY,
             order_type=OrderType.LIMIT,
-            validity=Validity.DAY if whole else Validity.IOC,
+            validity=Validity.DAY if exits else Validity.IOC,
             quantity=new.quantity,
             price=Paise(new.price),
         )
-        if not isinstance(new, NewSuperOrder):
-            return self._orders.place(request, second)
-        exits = Exits(Paise(new.exits.target), Paise(new.exits.stop_loss))
-        return self._super_orders.place(request, exits, second)
+        if exits:
+            return self._super_orders.place(request, exits, second)
+        return self._orders.place(request, second)
 
     def leave(
         self, account: str, step: Step, instrument: InstrumentId, name: str, second: int
@@ -141,7 +148,7 @@ class Exchange:
 
     def _matcher_of(self, fills: Fills) -> Callable[..., Matcher]:
         def made(*args: Any) -> Matcher:
-            self._matcher = (TapeMatcher if fills is Fills.TAPE else Matcher)(*args)
+            self._matcher = _MATCHERS[fills](*args)
             return self._matcher
 
         return made

@@ -44,7 +44,8 @@ FillsBy = Annotated[
     Fills,
     typer.Option(
         help="book: an order meets five levels around the last price, as in `ats demo`. "
-        "tape: it gets what trades after it has arrived, as in `ats paper`."
+        "tape: it gets what trades after it has arrived, as in `ats paper`. "
+        "plain: it is filled whole at the next bar's open, as in other backtesters."
     ),
 ]
 Latency = Annotated[
