@@ -1,4 +1,4 @@
-"""The peers of `benchmarks.engine`: where each is installed, and how it is run.
+"""Peers of `benchmarks.engine` and `benchmarks.backtest`: where they are, and how they are run.
 
 NautilusTrader 2 needs Python 3.12 or newer, so it has an interpreter of its own: the one that
 `BENCH_PYTHON` names, else the newest that is found. Its newest version, release candidates
@@ -80,14 +80,22 @@ def peers() -> tuple[list[Peer], dict[str, str]]:
     else:
         command = [str(built / "target" / "release" / "bench-crate")]
         found.insert(0, Peer("crate", command, version=_crate_version(), reads_ticks=True))
+    python, reason = nautilus_python()
+    if python:
+        found.insert(0, Peer("nautilus", _script(python, "nautilus")))
+    else:
+        missing["nautilus"] = reason
+    return found, missing
+
+
+def nautilus_python() -> tuple[str, str]:
+    """An interpreter with the newest NautilusTrader; "" with the reason where there is none."""
     python = newer_python()
     if python is None:
-        missing["nautilus"] = f"no Python {NEWER[-1]} or newer found: name one by {VARIABLE}"
-    elif reason := _install(python, folder := CACHE / "bench-peers"):
-        missing["nautilus"] = reason
-    else:
-        found.insert(0, Peer("nautilus", _script(str(folder / "bin" / "python"), "nautilus")))
-    return found, missing
+        return "", f"no Python {NEWER[-1]} or newer found: name one by {VARIABLE}"
+    if reason := _install(python, folder := CACHE / "bench-peers"):
+        return "", reason
+    return str(folder / "bin" / "python"), ""
 
 
 def _script(python: str, name: str) -> list[str]:

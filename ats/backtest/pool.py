@@ -34,7 +34,11 @@ def pool_of(jobs: int, files: int) -> Iterator[Executor | None]:
 
 def _begin() -> None:
     _belong_to_parent()
-    # a day of orders is a million small objects and no circles: looking for these took a fifth
+    collect_seldom()
+
+
+def collect_seldom() -> None:
+    """A day of orders is a million small objects and no circles: looking for these took a fifth."""
     gc.freeze()
     gc.set_threshold(200_000, 50, 50)
 

@@ -93,7 +93,7 @@ def reference(candles: Path, signals: Sequence[KnownSignal], names: dict[str, st
     told = []
     for (rule, symbol, day), own in orders_of(signals, names).items():
         mine = bars[(bars["symbol"] == symbol) & bars["timestamp"].str.startswith(day)]
-        late = pd.Timestamp(f"{day} {LATE}", tz="Asia/Kolkata").timestamp() // 60
+        late = pd.Timestamp(f"{day} {LATE}", tz="Asia/Kolkata").value // NS_PER_MINUTE
         held: list[list[int]] = []  # of each lot: what is left of it, all of it, minute, paise
         for moment, wanted in [*own, (late, 0)]:
             bar = mine[mine["minute"] >= moment].iloc[0]
@@ -116,7 +116,7 @@ def reference(candles: Path, signals: Sequence[KnownSignal], names: dict[str, st
 
 def orders_of(
     signals: Sequence[KnownSignal], names: dict[str, str]
-) -> dict[tuple[str, str, str], list[tuple[float, int]]]:
+) -> dict[tuple[str, str, str], list[tuple[int, int]]]:
     """By rule, symbol and day: the minute of each order and its units, less than none to sell."""
     found = defaultdict(list)
     for known, _ in signals:
