@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from backtest.trade import Trade
-from schemas.errors import Misconfigured
 
 NAMED: Final = b"ats.backtest"
 """Key of the file's metadata that names data, code and configuration, as JSON."""
@@ -37,17 +35,13 @@ _COLUMNS: Final[dict[str, tuple[pa.DataType, Callable[[Trade], Any]]]] = {
 }
 
 
-def write_trades(path: Path, trades: Iterable[Trade], named: bytes) -> None:
-    """Write `trades` in their order; `named` is JSON of what they rest on.
-
-    Raises:
-        Misconfigured: the file cannot be written.
-    """
+def parquet_of(trades: Iterable[Trade], named: bytes) -> bytes:
+    """A file of `trades` in their order; `named` is JSON of what they rest on."""
     given = list(trades)
     fields = [pa.field(name, kind, nullable=False) for name, (kind, _) in _COLUMNS.items()]
     columns = {name: [of(each) for each in given] for name, (_, of) in _COLUMNS.items()}
     table = pa.table(columns, schema=pa.schema(fields, {NAMED: named}))
-    try:
-        pq.write_table(table, path, compression="zstd")
-    except OSError as error:
-        raise Misconfigured(f"cannot write {path}: {error}") from None
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    whole: bytes = sink.getvalue().to_pybytes()
+    return whole

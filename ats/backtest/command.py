@@ -23,7 +23,7 @@ from ats.backtest.result import Backtest, charged_by, cold, warm_up_days
 from ats.backtest.show import show
 from ats.demo.steps import Step
 from ats.runtime import exit_codes
-from ats.runtime.pages import write_page
+from ats.runtime.pages import check_place, write_file, write_page
 from ats.services.streams import Computed, computed_under
 from audit.archive.installed import check_installed
 from backtest.honesty.lookahead import Tape, refuse_lookahead
@@ -69,6 +69,9 @@ def command(options: BacktestOptions) -> int:
         raise Misconfigured(f"{settings.ats_rules} enables no rule: there is nothing to play")
     if options.trades:
         check_installed()
+        check_place(options.trades, "--trades")
+    if options.html:
+        check_place(options.html, "--html")
     paths, first = play.files(max(map(warm_up_days, computed.rule_set.rules)))
     with Step(tell, "loading the engine") as step:
         warm_up(lambda done: step.now("compiling the engine, once", done.done, done.of))
@@ -157,9 +160,10 @@ def _check_symbols(
 
 def _write(options: BacktestOptions, made: Backtest) -> None:
     if options.trades:
-        from backtest.columnar import write_trades  # noqa: PLC0415  # pyarrow is not everywhere
+        from backtest.columnar import parquet_of  # noqa: PLC0415  # pyarrow is not everywhere
 
-        write_trades(options.trades, made.result.trades, orjson.dumps(made.named))
+        whole = parquet_of(made.result.trades, orjson.dumps(made.named))
+        write_file(options.trades, whole, "--trades")
     if options.html:
         write_page(options.html, page(made))
 

@@ -9,56 +9,34 @@ from typing import Final
 from ats.backtest.figures import Worth, peaks
 from audit.amounts import rupees
 from audit.chart import WIDTH
+from audit.course import FLOOR, HEIGHT, LEFT, RIGHT, TOP, course
 from backtest.trade import Trade
 
-HEIGHT: Final = 240
-LEFT: Final = 96  # room for rupees
-FLOOR: Final = HEIGHT - 24
-TOP: Final = 16
 MOST_DOTS: Final = 2_000  # of more trades the first in order of time
 
 
-def equity(course: Sequence[Worth]) -> str:
+def equity(points: Sequence[Worth]) -> str:
     """Results after charges, summed up."""
-    return _line(course, "Results after charges, summed up")
+    return _line(points, "Results after charges, summed up")
 
 
-def drawdown(course: Sequence[Worth]) -> str:
+def drawdown(points: Sequence[Worth]) -> str:
     """How far below its highest point so far the sum stood."""
-    below = [Worth(each.at, each.value - peak) for peak, each in peaks(course)]
+    below = [Worth(each.at, each.value - peak) for peak, each in peaks(points)]
     return _line(below, "Below the highest sum so far")
 
 
 def _line(points: Sequence[Worth], label: str) -> str:
+    """By trade and not by time: nights and weekends say nothing."""
     if len(points) < 2:
         return ""
-    low, high = min(0, *(p.value for p in points)), max(0, *(p.value for p in points))
-    right = WIDTH - 16
-
-    # by trade and not by time: nights and weekends say nothing
-    def x(place: float) -> float:
-        return LEFT + place / (len(points) - 1) * (right - LEFT)
-
-    def y(value: float) -> float:
-        return FLOOR - (value - low) / max(1, high - low) * (FLOOR - TOP)
-
-    path = "L".join(f"{x(place):.1f} {y(each.value):.1f}" for place, each in enumerate(points))
+    values = [each.value for each in points]
+    first, last = (f"{each.at.ist():%Y-%m-%d}" for each in (points[0], points[-1]))
     told = (
-        f"{label}, {points[0].at.ist():%Y-%m-%d} to {points[-1].at.ist():%Y-%m-%d}: ends at "
-        f"{rupees(points[-1].value)}, between {rupees(low)} and {rupees(high)}"
+        f"{label}, {first} to {last}: ends at {rupees(values[-1])}, between "
+        f"{rupees(min(0, *values))} and {rupees(max(0, *values))}"
     )
-    ticks = "".join(
-        f'<text x="{LEFT - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{rupees(value)}</text>'
-        for value in dict.fromkeys((high, 0, low))
-    )
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(told)}">'
-        f'<path class="zero" d="M{LEFT} {y(0):.1f}H{right}"/>'
-        f'<path class="course" d="M{path}"/>{ticks}'
-        f'<text x="{LEFT}" y="{HEIGHT - 6}">{points[0].at.ist():%Y-%m-%d}</text>'
-        f'<text x="{right}" y="{HEIGHT - 6}" text-anchor="end">'
-        f"{points[-1].at.ist():%Y-%m-%d}</text></svg>"
-    )
+    return course(list(enumerate(values)), told, (first, last))
 
 
 def excursions(trades: Sequence[Trade]) -> str:
@@ -69,10 +47,9 @@ def excursions(trades: Sequence[Trade]) -> str:
     behind = [-100 * each.mae / each.entry_value for each in shown]
     ahead = [100 * each.mfe / each.entry_value for each in shown]
     wide, tall = max(*behind, 0.01), max(*ahead, 0.01)
-    right = WIDTH - 16
     dots = "".join(
         f'<circle class="{"won" if each.net > 0 else "lost"}" '
-        f'cx="{LEFT + worst / wide * (right - LEFT):.1f}" '
+        f'cx="{LEFT + worst / wide * (RIGHT - LEFT):.1f}" '
         f'cy="{FLOOR - best / tall * (FLOOR - TOP):.1f}" r="2"/>'
         for each, worst, best in zip(shown, behind, ahead, strict=True)
     )
@@ -82,8 +59,8 @@ def excursions(trades: Sequence[Trade]) -> str:
     )
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(told)}">{dots}'
-        f'<path class="zero" d="M{LEFT} {TOP}V{FLOOR}H{right}"/>'
+        f'<path class="zero" d="M{LEFT} {TOP}V{FLOOR}H{RIGHT}"/>'
         f'<text x="{LEFT - 6}" y="{TOP + 4}" text-anchor="end">{tall:.1f} %</text>'
         f'<text x="{LEFT - 6}" y="{FLOOR + 4}" text-anchor="end">0</text>'
-        f'<text x="{right}" y="{HEIGHT - 6}" text-anchor="end">{wide:.1f} % behind</text></svg>'
+        f'<text x="{RIGHT}" y="{HEIGHT - 6}" text-anchor="end">{wide:.1f} % behind</text></svg>'
     )

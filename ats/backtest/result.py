@@ -13,6 +13,7 @@ import orjson
 from pydantic import JsonValue
 
 from ats.backtest.figures import BY, Part, part_of, parts_of
+from backtest.fills import Fills
 from backtest.honesty.evidence import Evidence, evidence_by_rule
 from backtest.honesty.other_days import MinuteCloses
 from backtest.run import DayPlayed, Result
@@ -48,6 +49,11 @@ class Backtest:
     def id(self) -> str:
         """Names the result: the same data, code and configuration have the same one."""
         return str(self.named["id"])[:ID_DIGITS]
+
+    @property
+    def fills(self) -> Fills:
+        """Who said what an order gets."""
+        return Fills(str(self.named["fills"]))
 
     @property
     def days(self) -> list[DayPlayed]:

@@ -14,8 +14,15 @@ from ats.backtest import trust
 from ats.backtest.figures import Part
 from ats.backtest.result import Backtest
 from audit.amounts import whole_rupees
+from backtest.fills import Fills
 
 ORDERED: Final = "ordered"
+FILLED: Final = {
+    Fills.BOOK: "Filled from five levels around the last price, as in a demo (--fills book)",
+    Fills.TAPE: "Filled by what traded after each order, as on paper (--fills tape)",
+    Fills.PLAIN: "Filled whole at the next bar's open, without spread, stops and targets "
+    "(--fills plain): for comparing with other backtesters, no evidence",
+}
 _HEAD: Final = ("trades", "right", "gross", "charges", "net", "factor", "drawdown")
 
 
@@ -65,8 +72,9 @@ def remarks(made: Backtest) -> Iterator[str]:
     yield (
         f"{len(days)} days from {days[0].day} to {days[-1].day}, {warm} before them to warm up, "
         f"{sum(each.prints for each in days):,} prints, {sum(each.signals for each in days):,} "
-        f"signals; {made.id}"
+        f"signals; this result is {made.id}"
     )
+    yield FILLED[made.fills]
     outcomes = sum(made.result.outcomes.values(), Counter[str]())
     others = [
         f"{count:,} {name.replace('_', ' ')}"

@@ -4,56 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
-from typing import Final
 
 from audit.amounts import clock, rupees
 from audit.chart import HEIGHT, MARGIN, WIDTH, Scale
+from audit.course import course
 from audit.report.equity import Point
 from audit.report.trades import TradedPosition
 from schemas.market import Side
 from schemas.messages import Candle
-from schemas.units import UtcNs
-
-COURSE_HEIGHT: Final = 240
-_FLOOR: Final = COURSE_HEIGHT - 24
 
 
-def course(points: Sequence[Point]) -> str:
+def profit_and_loss(points: Sequence[Point]) -> str:
     """Profit and loss as a line, what stood in the market as an area; empty without two points."""
     if len(points) < 2:
         return ""
-    low = min(0, *(each.value for each in points))
-    high = max(0, *(each.value for each in points))
-    most = max(each.exposure for each in points) or 1
     begin, end = points[0].at, points[-1].at
-
-    def x(at: UtcNs) -> float:
-        return MARGIN + (at - begin) / max(1, end - begin) * (WIDTH - 2 * MARGIN)
-
-    def y(value: float) -> float:
-        return _FLOOR - (value - low) / max(1, high - low) * (_FLOOR - 20)
-
-    line = "L".join(f"{x(each.at):.1f} {y(each.value):.1f}" for each in points)
-    top = "L".join(
-        f"{x(each.at):.1f} {_FLOOR - each.exposure / most * (_FLOOR - 20):.1f}" for each in points
-    )
+    values, most = [each.value for each in points], max(each.exposure for each in points)
     label = (
         f"Profit and loss before charges, {clock(begin)} to {clock(end)}: ends at "
-        f"{rupees(points[-1].value)}, between {rupees(low)} and {rupees(high)}. "
+        f"{rupees(values[-1])}, between {rupees(min(0, *values))} and {rupees(max(0, *values))}. "
         f"The area is what stood in the market, at most {rupees(most)}."
     )
-    ticks = "".join(
-        f'<text x="{MARGIN - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{rupees(value)}</text>'
-        for value in dict.fromkeys((high, 0, low))
-    )
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {COURSE_HEIGHT}" role="img" aria-label="{escape(label)}">'
-        f'<path class="exposed" d="M{x(begin):.1f} {_FLOOR}L{top}L{x(end):.1f} {_FLOOR}Z"/>'
-        f'<path class="zero" d="M{MARGIN} {y(0):.1f}H{WIDTH - MARGIN}"/>'
-        f'<path class="course" d="M{line}"/>{ticks}'
-        f'<text x="{MARGIN}" y="{COURSE_HEIGHT - 6}">{clock(begin)}</text>'
-        f'<text x="{WIDTH - MARGIN}" y="{COURSE_HEIGHT - 6}" text-anchor="end">{clock(end)}</text>'
-        "</svg>"
+    return course(
+        [(each.at, each.value) for each in points],
+        label,
+        (clock(begin), clock(end)),
+        [each.exposure for each in points],
     )
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from audit.amounts import clock, passed
 from audit.report import cells
 from audit.report.day import DayReport
-from audit.report.drawing import candles, course
+from audit.report.drawing import candles, profit_and_loss
 from audit.report.trades import TradedPosition, charges_of
 from audit.sheet import document, scrolled
 from schemas.ids import InstrumentId, UserId
@@ -106,7 +106,7 @@ def _longest(report: DayReport) -> str:
 
 
 def _course(report: DayReport) -> str:
-    drawing = course(report.course)
+    drawing = profit_and_loss(report.course)
     return f"<h2>Course of the day</h2>{drawing}\n" if drawing else ""
 
 

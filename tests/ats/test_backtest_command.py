@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
@@ -14,6 +16,7 @@ import numpy as np
 import orjson
 import pyarrow.parquet as pq
 import pytest
+from pydantic import JsonValue
 
 from ats.backtest.command import BacktestOptions, command
 from ats.backtest.figures import BY, part_of, parts_of
@@ -22,6 +25,7 @@ from ats.backtest.result import Backtest, warm_up_days
 from ats.cli.backtest import backtest
 from ats.services.streams import computed_under
 from ats.settings import load
+from backtest.fills import Fills
 from backtest.run import DayPlayed, Result
 from schemas.calendar import EVERY_DAY
 from schemas.errors import Misconfigured
@@ -172,10 +176,53 @@ def test_a_rule_that_never_traded_has_a_row() -> None:
     ]
 
 
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_played(
+    tmp_path: Path,
+) -> None:
+    gone = tmp_path / "gone" / "file"
+
+    for options in (asked(tmp_path / "no.csv", html=gone), asked(tmp_path / "no.csv", trades=gone)):
+        with pytest.raises(Misconfigured, match=r"--\w+ .*gone/file cannot be written: No such"):
+            command(options)
+
+
+def test_trades_that_find_no_room_leave_the_file_before_as_it_was(
+    candles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "trades.parquet"
+    target.write_bytes(b"before")
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+
+    with pytest.raises(Misconfigured, match=r"--trades .* cannot be written: No space"):
+        command(asked(candles, trades=target))
+
+    assert target.read_bytes() == b"before"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+NAMED: dict[str, JsonValue] = {"id": "0" * 64, "fills": "book"}
+
+
+def test_plain_fills_are_called_no_evidence_on_the_page() -> None:
+    trade = a_trade()
+    day = DayPlayed(trade.day, "file.csv", "00", 1, 1, 1)
+    result = Result((trade,), (day,), {})
+
+    told = [page(Backtest(result, NAMED | {"fills": each.value}, None, ())) for each in Fills]
+
+    assert [each for each, html in zip(Fills, told, strict=True) if "no evidence" in html] == [
+        Fills.PLAIN
+    ]
+
+
 def test_a_name_from_outside_is_text_on_the_page() -> None:
     trade = a_trade(symbol="<script>alert(1)</script>")
     day = DayPlayed(trade.day, "file.csv", "00", 1, 1, 1)
-    made = Backtest(Result((trade,), (day,), {}), {"id": "0" * 64}, None, ())
+    made = Backtest(Result((trade,), (day,), {}), NAMED, None, ())
 
     assert "<script" not in page(made)
 
