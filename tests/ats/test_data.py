@@ -24,7 +24,6 @@ from schemas.units import NS_PER_MINUTE, Price, Quantity, UtcNs
 from simulator.market import bar_columns, columnar
 from simulator.market.actions import Action, Actions
 from simulator.market.bar_columns import Bar, BarColumns
-from simulator.market.bars import is_symbol
 from simulator.market.files import read_file
 from simulator.market.session import market_session
 from tests.backtest.factories import random_candles
@@ -194,11 +193,14 @@ def test_a_day_may_have_a_name_that_is_no_day(tmp_path: Path, name: str) -> None
 
 
 prices = st.integers(1, 10**9).map(Price)
+# drawn as printed: of a filter that leaves most out hypothesis complains
+printed = st.characters(exclude_categories=("C", "Z"), exclude_characters="\ufffd")
+symbols = st.text(printed, min_size=1, max_size=8)
 
 
 @given(
     st.dictionaries(
-        st.tuples(st.text(min_size=1, max_size=8).filter(is_symbol), st.integers(0, 374)),
+        st.tuples(symbols, st.integers(0, 374)),
         st.tuples(prices, st.integers(0, 2**32 - 1)),
         min_size=1,
         max_size=12,
