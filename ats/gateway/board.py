@@ -30,6 +30,7 @@ from schemas.messages import (
     Decision,
     Execution,
     ExitOrder,
+    FanOut,
     FeedEvent,
     Indicators,
     LlmCall,
@@ -50,6 +51,7 @@ from schemas.topics import (
     DECISIONS,
     EXECUTIONS,
     EXITS,
+    FANOUTS,
     FEED,
     INDICATORS,
     LLM,
@@ -67,7 +69,7 @@ from schemas.topics import (
 )
 
 FOLLOWED: Final[tuple[Topic, ...]] = (
-    FEED, CANDLES, SCANS, SIGNALS, REPORTS, LLM, DECISIONS,
+    FEED, CANDLES, SCANS, SIGNALS, REPORTS, LLM, DECISIONS, FANOUTS,
     SESSIONS, PREFLIGHTS, ORDERS, EXECUTIONS, ORDER_EVENTS, TRADES, POSITIONS, EXITS,
 )  # fmt: skip
 # What is followed from now on, and not read up.
@@ -131,6 +133,7 @@ class Board:
             Signal: self.market.on_signal,
             Report: self.market.on_report,
             Decision: self.market.on_decision,
+            FanOut: self.market.on_fan_out,
             FeedEvent: self.market.on_feed,
             Indicators: self.lines.on_indicators,
         }
@@ -201,6 +204,7 @@ class Board:
             signal=self.market.signal(found.signal_id),
             reports=self.market.reports(found.signal_id),
             order=self._state_of(user).order_of(found.id),
+            approval=self.market.approval(found.id),
         )
 
     def decisions(self, user: UserId, before: UUID | None, most: int) -> Decisions | None:

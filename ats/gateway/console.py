@@ -10,11 +10,14 @@ from uuid import UUID
 
 from pydantic import Field
 
+from ats.gateway.market import MarketFold
 from ats.gateway.platform_views import Incident, Person, Pipeline, Status
 from ats.gateway.views import Feed, LastPrice, Own
 from schemas.frozen import FrozenModel
-from schemas.ids import UserId
-from schemas.units import UtcNs
+from schemas.ids import DecisionId, InstrumentId, UserId
+from schemas.market import Action
+from schemas.messages import ApprovalState, Report
+from schemas.units import Paise, Price, UtcNs
 
 
 class TradingState(StrEnum):
@@ -73,6 +76,98 @@ class DhanAccount(FrozenModel):
         )
 
 
+class ApprovalMode(FrozenModel):
+    """Entries wait for an operator's yes."""
+
+    seconds: int = Field(description="what a decision waits at most; then the answer is no")
+    since: UtcNs
+    by: str
+    reason: str
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Self:
+        """As `Halt.of`, from `approvals_view`."""
+        return cls(
+            seconds=row["seconds"],
+            since=_moment(row["since"]),
+            by=row["began_by"],
+            reason=row["reason"],
+        )
+
+
+class AskedDecision(FrozenModel):
+    """A decision that needs an operator's yes, as it was when it was left."""
+
+    decision_id: DecisionId
+    instrument: InstrumentId
+    symbol: str
+    action: Action
+    price: Price = Field(description="when it was decided")
+    users: int = Field(description="whose entries wait")
+    value: Paise = Field(description="of all of them, at their limit prices")
+    asked_at: UtcNs
+    until: UtcNs = Field(description="the deadline; this and all else by the database's clock")
+    left_ms: int = Field(description="until the deadline, when the database was read")
+    answer: ApprovalState
+    answered_at: UtcNs | None
+    answered_by: str | None = Field(description="null where nobody did in time")
+    reason: str | None
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Self:
+        """As `Halt.of`, from `approvals_view`."""
+        return cls(
+            decision_id=DecisionId(UUID(row["decision_id"])),
+            instrument=InstrumentId.parse(row["instrument"]),
+            symbol=row["symbol"],
+            action=Action(row["action"]),
+            price=Price(row["price_paise"]),
+            users=row["users"],
+            value=Paise(row["value_paise"]),
+            asked_at=_moment(row["asked_at"]),
+            until=_moment(row["deadline"]),
+            left_ms=row["left_ms"],
+            answer=ApprovalState(row["answer"] or ApprovalState.WAITING),
+            answered_at=_moment(row["answered_at"]) if row["answered_at"] else None,
+            answered_by=row["answered_by"],
+            reason=row["answer_reason"],
+        )
+
+
+class AskedApprovals(FrozenModel):
+    """What the database says of approvals."""
+
+    mode: ApprovalMode | None = Field(description="null: entries leave without a yes")
+    waiting: tuple[AskedDecision, ...] = Field(description="who waits, soonest deadline first")
+    answered: tuple[AskedDecision, ...] = Field(description="the newest, newest first")
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Self:
+        """As `Halt.of`, from `approvals_view`."""
+        return cls(
+            mode=ApprovalMode.of(told["mode"]) if told["mode"] else None,
+            waiting=tuple(map(AskedDecision.of, told["waiting"])),
+            answered=tuple(map(AskedDecision.of, told["answered"])),
+        )
+
+
+class WaitingDecision(FrozenModel):
+    """A decision that waits, with all that a person needs to answer."""
+
+    asked: AskedDecision
+    last_price: LastPrice | None = Field(description="now; null where none is known")
+    reasoning: str | None = Field(description="the Commander's; null where the day holds it not")
+    reports: tuple[Report, ...] = Field(description="what the analysts said, without their data")
+
+
+class Approvals(FrozenModel):
+    """What waits for an operator's yes."""
+
+    mode: ApprovalMode | None = Field(description="null: entries leave without a yes")
+    waiting: tuple[WaitingDecision, ...] = Field(description="soonest deadline first")
+    answered: tuple[AskedDecision, ...] = Field(description="the newest, newest first")
+
+
 class DatabaseView(FrozenModel):
     """What `operator_view` answered an operator."""
 
@@ -80,6 +175,7 @@ class DatabaseView(FrozenModel):
     read_at: UtcNs = Field(description="machine time")
     accounts: tuple[DhanAccount, ...]
     halts: tuple[Halt, ...]
+    approvals: AskedApprovals
 
     @classmethod
     def of(cls, answer: Mapping[str, Any], read_at: UtcNs) -> Self:
@@ -89,6 +185,7 @@ class DatabaseView(FrozenModel):
             read_at=read_at,
             accounts=tuple(map(DhanAccount.of, answer["users"])),
             halts=tuple(map(Halt.of, answer["halts"])),
+            approvals=AskedApprovals.of(answer["approvals"]),
         )
 
 
@@ -97,7 +194,9 @@ class OperatorAction(FrozenModel):
 
     id: int
     operator: str
-    action: str = Field(description="halt, reduce, flatten or resume")
+    action: str = Field(
+        description="halt, reduce, flatten, resume, approvals_on, approvals_off, approve or refuse"
+    )
     user_id: UserId | None = Field(description="null: everybody")
     reason: str
     at: UtcNs
@@ -146,6 +245,7 @@ class Console(FrozenModel):
     pipeline: Pipeline
     state: TradingState | None = Field(description="of everybody; null as with users")
     halts: tuple[Halt, ...]
+    approvals: Approvals | None = Field(description="null: the database was not read yet")
     users: tuple[OperatedUser, ...]
     incidents: tuple[Incident, ...] = Field(description="of the last day, newest first")
 
@@ -157,8 +257,15 @@ class OperatedDay(FrozenModel):
     prices: tuple[LastPrice, ...]
 
 
-def console(status: Status, told: DatabaseView | None, *, away: bool, lags_known: bool) -> Console:
-    """Both as one. `told` is what the database said last; `away`: it does not answer now."""
+def console(
+    status: Status,
+    told: DatabaseView | None,
+    market: MarketFold,
+    *,
+    away: bool,
+    lags_known: bool,
+) -> Console:
+    """All as one. `told` is what the database said last; `away`: it does not answer now."""
     halts = told.halts if told else ()
     return Console(
         at=status.at,
@@ -172,6 +279,7 @@ def console(status: Status, told: DatabaseView | None, *, away: bool, lags_known
         pipeline=status.pipeline,
         state=state_of(None, halts) if told else None,
         halts=halts,
+        approvals=_approvals(told.approvals, market) if told else None,
         users=tuple(_users(status.users, told)),
         incidents=status.incidents,
     )
@@ -184,6 +292,26 @@ def state_of(user: UserId | None, halts: Iterable[Halt]) -> TradingState:
         if state in holding:
             return state
     return TradingState.ACTIVE
+
+
+def _approvals(asked: AskedApprovals, market: MarketFold) -> Approvals:
+    return Approvals(
+        mode=asked.mode,
+        waiting=tuple(_waiting(each, market) for each in asked.waiting),
+        answered=asked.answered,
+    )
+
+
+def _waiting(asked: AskedDecision, market: MarketFold) -> WaitingDecision:
+    decision = market.decision(asked.decision_id)
+    reports = market.reports(decision.signal_id) if decision else ()
+    prices = market.prices([asked.instrument], since=-1)
+    return WaitingDecision(
+        asked=asked,
+        last_price=prices[0] if prices else None,
+        reasoning=decision.reasoning if decision else None,
+        reports=tuple(each.model_copy(update={"data": {}}) for each in reports),
+    )
 
 
 def _users(people: Iterable[Person], told: DatabaseView | None) -> Iterable[OperatedUser]:

@@ -14,11 +14,30 @@ from typing import Final, NamedTuple, TypeVar
 from uuid import UUID
 
 from ats.gateway.series import SeriesKey, Told
-from ats.gateway.views import Bar, Candles, Feed, LastPrice, Market, Shortlist
+from ats.gateway.views import (
+    Bar,
+    Candles,
+    DecisionApproval,
+    Feed,
+    LastPrice,
+    Market,
+    Shortlist,
+)
 from schemas.calendar import Calendar
 from schemas.ids import SEGMENT_CODES, DecisionId, InstrumentId, Segment, SignalId
 from schemas.market import ScanResult, Session, Timeframe, trading_day
-from schemas.messages import Candle, Decision, FeedEvent, LlmCall, Report, Scan, Signal
+from schemas.messages import (
+    Approval,
+    ApprovalState,
+    Candle,
+    Decision,
+    FanOut,
+    FeedEvent,
+    LlmCall,
+    Report,
+    Scan,
+    Signal,
+)
 from schemas.ticks import Batch
 from schemas.units import Paise, Price, Quantity, UtcNs
 
@@ -75,6 +94,7 @@ class MarketFold:
     _symbols: dict[InstrumentId, str] = field(default_factory=dict)
     _signals: dict[SignalId, Signal] = field(default_factory=dict)
     _decisions: dict[DecisionId, Decision] = field(default_factory=dict)
+    _approvals: dict[DecisionId, Approval] = field(default_factory=dict)
     _reports: dict[SignalId, dict[UUID, Report]] = field(default_factory=dict)
     _costs: dict[UUID, dict[UUID, int]] = field(default_factory=dict)
     _prices: dict[InstrumentId, _Priced] = field(default_factory=dict)
@@ -85,7 +105,10 @@ class MarketFold:
         """Let go of what was of an earlier day, but for bars and prices."""
         self.day = day
         self._shortlist = None
-        for held in (self._signals, self._decisions, self._reports, self._costs):
+        for held in (
+            *(self._signals, self._decisions, self._reports, self._costs),
+            self._approvals,
+        ):
             held.clear()
 
     def on_ticks(self, batch: Batch) -> None:
@@ -153,6 +176,20 @@ class MarketFold:
         if _put(self._decisions, decision.id, decision):
             yield Told("decision", decision)
 
+    def on_fan_out(self, fan_out: FanOut) -> Iterator[Told]:
+        """Of who got an order nothing is told; that a decision waits for a yes, and the answer, is.
+
+        An answer stands: a decision that is delivered again says once more that it waits.
+        """
+        decision, approval = fan_out.decision_id, fan_out.approval
+        known = self._approvals.get(decision)
+        if approval is None or (known and known.state is not ApprovalState.WAITING):
+            return
+        if known != approval:
+            self._approvals.pop(decision, None)
+            _put(self._approvals, decision, approval)
+            yield Told("approval", DecisionApproval(decision_id=decision, approval=approval))
+
     def on_feed(self, event: FeedEvent) -> Iterator[Told]:
         """The life of a feed connection, without its reason: that is the operator's."""
         told = Feed(gateway=event.gateway, state=event.state, at=event.event_time)
@@ -199,6 +236,10 @@ class MarketFold:
     def decision(self, decision: UUID) -> Decision | None:
         """One of the day's decisions."""
         return self._decisions.get(DecisionId(decision))
+
+    def approval(self, decision: DecisionId) -> Approval | None:
+        """What an operator said to one of the day's decisions; None where nobody was asked."""
+        return self._approvals.get(decision)
 
     def signal(self, signal: SignalId) -> Signal | None:
         """One of the day's signals."""
@@ -254,6 +295,13 @@ class MarketFold:
             symbols={str(each): self._symbols[each] for each in sorted(named)},
             signals=signals,
             decisions=_newest(self._decisions, LISTED),
+            approvals=_newest(
+                {
+                    id_: DecisionApproval(decision_id=id_, approval=approval)
+                    for id_, approval in self._approvals.items()
+                },
+                LISTED,
+            ),
         )
 
     def _price(self, instrument: InstrumentId, price: int, at: int) -> None:

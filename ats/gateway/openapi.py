@@ -8,6 +8,7 @@ from pydantic.json_schema import models_json_schema
 
 from ats.gateway.routes import ROUTES, Parameter, Route
 from ats.gateway.views import (
+    DecisionApproval,
     End,
     Feed,
     Lines,
@@ -41,6 +42,7 @@ EVENTS: Final[dict[str, type[FrozenModel]]] = {
     "signal": Signal,
     "report": Report,
     "decision": Decision,
+    "approval": DecisionApproval,
     "candle": Candle,
     "prices": Prices,
     "lines": Lines,

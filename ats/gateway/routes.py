@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from ats.gateway.console import Console, OperatedDay, OperatorActions
 from ats.gateway.market import BARS
+from ats.gateway.scores import ScoreCard
 from ats.gateway.views import Candles, Chart, Decisions, DecisionStory, Today, Why, id_of
 from schemas.frozen import FrozenModel
 from schemas.ids import InstrumentId
@@ -228,6 +229,14 @@ ROUTES: Final = (
                 {"type": "integer", "minimum": 1, "maximum": MOST_ACTIONS},
             ),
         ),
+        operator=True,
+    ),
+    Route(
+        "scores",
+        "/v1/operator/scorecard",
+        "How good the newest day's decisions were, by rule and agent. It is made when it is asked "
+        "for, and told again for five minutes.",
+        ScoreCard,
         operator=True,
     ),
     Route("openapi", "/v1/openapi.json", "This document.", None, open=True),

@@ -28,6 +28,7 @@ from ats.gateway.openapi import document
 from ats.gateway.platform import PlatformFold
 from ats.gateway.record import RecordAnswers
 from ats.gateway.routes import ROUTES, BadParameter, Route, values_of
+from ats.gateway.scores import ScoreCards
 from ats.gateway.series import SeriesKey
 from ats.gateway.stream import Bell, StreamDeps, serve
 from ats.gateway.viewer import Viewer
@@ -124,6 +125,8 @@ class GatewayServer:
         self._bell = Bell()
         self._lookups = Lookups()
         self._record = RecordAnswers(deps.board, deps.record, self._lookups, deps.rates)
+        played = deps.board.market.hours is not None and deps.board.market.hours.replayed
+        self._cards = ScoreCards(deps.record, deps.rates, played=played)
         self._roles = Roles(deps.office, deps.monotonic)
         self._document = orjson.dumps(document())
         self._answers: dict[str, _Answer] = {
@@ -137,6 +140,7 @@ class GatewayServer:
             "console": self._console,
             "operated": self._operated,
             "actions": self._actions,
+            "scores": self._scores,
         }
         self._runner: web.AppRunner | None = None
 
@@ -180,6 +184,7 @@ class GatewayServer:
         if self._runner is not None:
             await self._runner.cleanup()
         await self._lookups.close()
+        await self._cards.close()
 
     def told(self, audience: Audience) -> None:
         """Something was taken in: wake whoever waits for it, a moment later."""
@@ -278,7 +283,8 @@ class GatewayServer:
         told, away = await self._operator(request, who)
         lags = await self._deps.lags.read()
         status = self._deps.fold.status(UtcNs(round(self._deps.wall() * NS_PER_SECOND)), lags or {})
-        return _json(json_of(console(status, told, away=away, lags_known=lags is not None)))
+        market, known = self._deps.board.market, lags is not None
+        return _json(json_of(console(status, told, market, away=away, lags_known=known)))
 
     async def _operated(
         self, request: web.Request, who: Admitted, values: Any
@@ -299,6 +305,13 @@ class GatewayServer:
             return _json(json_of(await self._roles.actions(token, values["before"])))
         except (NoOperator, DatabaseAway):
             raise _database_away() from None
+
+    async def _scores(self, request: web.Request, who: Admitted, _: Any) -> web.StreamResponse:
+        await self._operator(request, who)
+        now = UtcNs(round(self._deps.wall() * NS_PER_SECOND))
+        return _json(
+            json_of(await _read(self._cards.of(who.user, self._deps.board.market.day, now)))
+        )
 
     async def _today(self, _: web.Request, who: Admitted, values: Any) -> web.StreamResponse:
         return _json(json_of(self._deps.board.today(who.user, values["instrument"])))

@@ -13,9 +13,10 @@ import orjson
 from pydantic import Field
 
 from schemas.frozen import FrozenModel
-from schemas.ids import InstrumentId, UserId
+from schemas.ids import DecisionId, InstrumentId, UserId
 from schemas.market import Timeframe
 from schemas.messages import (
+    Approval,
     Decision,
     Execution,
     ExitOrder,
@@ -82,6 +83,13 @@ class Candles(FrozenModel):
     bars: tuple[Bar, ...]
 
 
+class DecisionApproval(FrozenModel):
+    """How a decision stands that needs an operator's yes before its entries are sent."""
+
+    decision_id: DecisionId
+    approval: Approval
+
+
 class Market(FrozenModel):
     """What every user may see of the newest trading day. Signals and decisions are the newest."""
 
@@ -99,6 +107,9 @@ class Market(FrozenModel):
     )
     signals: tuple[Signal, ...]
     decisions: tuple[Decision, ...]
+    approvals: tuple[DecisionApproval, ...] = Field(
+        description="of the day's decisions that needed a yes, the newest"
+    )
 
 
 class OwnOrder(FrozenModel):
@@ -158,6 +169,7 @@ class DecisionStory(FrozenModel):
     signal: Signal | None
     reports: tuple[Report, ...]
     order: OwnOrder | None
+    approval: Approval | None = Field(description="null where no operator's yes was needed")
 
 
 class Decisions(FrozenModel):

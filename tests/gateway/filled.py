@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import date
 from itertools import count
 from typing import Any, Final, TypeVar
-from uuid import UUID, uuid5
+from uuid import UUID, uuid4, uuid5
 
 import orjson
 
-from schemas.messages import Message
-from schemas.units import UtcNs
+from schemas.messages import Candle, Message
+from schemas.units import Price, UtcNs
+from tests.schemas.factories import a_candle
 
 M = TypeVar("M", bound=Message)
 
@@ -100,3 +101,11 @@ def _value(schema: dict[str, Any], known: dict[str, Any], marks: Marks) -> Any: 
     if "pattern" in schema:  # of evidence: a time of the day
         return "15:20:00"
     return marks.text(schema.get("maxLength", 40))
+
+
+def rising(minute: int) -> Candle:
+    """A bar of a share that gains a rupee a minute from ten o'clock on."""
+    start, price = UtcNs(NOW + UtcNs.minutes(minute)), 150_000 + 100 * minute
+    prices = dict.fromkeys(("open", "high", "low", "close"), Price(price))
+    end = UtcNs(start + UtcNs.minutes(1))
+    return a_candle(id=uuid4(), start=start, event_time=end, **prices)

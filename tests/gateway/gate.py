@@ -15,7 +15,14 @@ import jwt
 import orjson
 
 from ats.gateway.board import Board
-from ats.gateway.console import DatabaseView, DhanAccount, Halt, OperatorAction, OperatorActions
+from ats.gateway.console import (
+    AskedApprovals,
+    DatabaseView,
+    DhanAccount,
+    Halt,
+    OperatorAction,
+    OperatorActions,
+)
 from ats.gateway.keys import Keys, SharedSecret
 from ats.gateway.lags import LagReader
 from ats.gateway.market import Hours
@@ -38,6 +45,7 @@ SECRET: Final = "a secret of forty characters, for tests.."
 EPOCH: Final = "0123456789abcdef"
 ASHA: Final = UserId(UUID("aaaaaaaa-1111-4111-8111-111111111111"))
 BIMAL: Final = UserId(UUID("bbbbbbbb-2222-4222-8222-222222222222"))
+NO_APPROVALS: Final = AskedApprovals(mode=None, waiting=(), answered=())
 TOPIC_OF: Final[Mapping[type[Message], Topic]] = {
     topic.message: topic for topic in CATALOGUE if topic.message
 }
@@ -109,13 +117,18 @@ class OpenOffice:
     operators: frozenset[UserId] = frozenset()
     accounts: tuple[DhanAccount, ...] = ()
     halts: tuple[Halt, ...] = ()
+    approvals: AskedApprovals = NO_APPROVALS
     done: tuple[OperatorAction, ...] = ()
     away: bool = False
 
     async def view(self, token: str) -> DatabaseView:
         self._let_in(token)
         return DatabaseView(
-            operator="Asha", read_at=UtcNs(1), accounts=self.accounts, halts=self.halts
+            operator="Asha",
+            read_at=UtcNs(1),
+            accounts=self.accounts,
+            halts=self.halts,
+            approvals=self.approvals,
         )
 
     async def actions(self, token: str, before: int | None) -> OperatorActions:

@@ -17,13 +17,14 @@ from ats.gateway.events import Event, EventRing, Place
 from ats.gateway.market import BARS
 from ats.gateway.series import SeriesKey
 from ats.gateway.viewer import CHUNK_BYTES, Chunk, Viewer
-from ats.gateway.views import Market
+from ats.gateway.views import Market, json_of
 from bus.records import Record
 from schemas import ticks
 from schemas.ids import InstrumentId, Segment
 from schemas.market import Timeframe
 from schemas.messages import (
     Execution,
+    FanOut,
     LlmCall,
     Message,
     Outcome,
@@ -221,6 +222,29 @@ def test_a_decision_is_told_with_its_signal_its_reports_and_the_askers_own_order
     assert his
     assert (story.signal, story.reports, story.decision) == (signal, (report,), decision)
     assert (story.order and story.order.intent, his.order) == (hers, None)
+
+
+def test_that_a_decision_waits_is_told_until_the_answer_is_and_never_who_got_none() -> None:
+    board, decision = a_board(), a_decision()
+    waits, yes = (
+        filled(
+            FanOut,
+            Marks("f", 10**6),
+            decision_id=str(decision.id),
+            approval={"state": state, "until": 7},
+        )
+        for state in ("waiting", "yes")
+    )
+    states = []
+    for each in (decision, waits, yes, waits):
+        board.apply(record_of(each))
+        states += [each.approval.state for each in board.market.view(()).approvals]
+    story = board.story(ASHA, decision.id)
+
+    assert states == ["waiting", "yes", "yes"]
+    assert story
+    assert story.approval == yes.approval
+    assert str(waits.without[0].user_id).encode() not in json_of(board.today(ASHA, frozenset()))
 
 
 def test_bars_are_kept_once_each_and_no_more_than_the_newest() -> None:

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from typing import Any, Final
+from uuid import uuid4
 
 import httpx
 import orjson
 import pytest
 
-from ats.gateway.console import DhanAccount, Halt, OperatorAction, TradingState, state_of
+from ats.gateway.console import (
+    AskedApprovals,
+    DhanAccount,
+    Halt,
+    OperatorAction,
+    TradingState,
+    state_of,
+)
 from ats.gateway.lags import FRESH, LagReader
 from ats.gateway.office import STAYS, DatabaseAway, NoOperator, Roles, SupabaseOffice
 from schemas.errors import TryLater
-from schemas.messages import Preflight
+from schemas.messages import Preflight, Report, Signal
 from schemas.units import UtcNs
-from tests.gateway.filled import Marks, filled
-from tests.gateway.gate import ASHA, BIMAL, SECRET, OpenOffice, gate, token_of
+from tests.executors.factories import RELIANCE, TEN_O_CLOCK, a_decision, some_ticks
+from tests.gateway.filled import DAY, NOW, Marks, filled, rising
+from tests.gateway.gate import ASHA, BIMAL, SECRET, OpenOffice, StoredRecords, gate, token_of
 
 CONSOLE: Final = "/v1/operator/console"
 ROW: Final = {
@@ -36,7 +45,36 @@ USER: Final = {
     "is_trading_enabled": True,
     "token_expiry": None,
 }
-VIEW: Final = {"operator": "Asha", "users": [USER], "halts": [ROW]}
+ASKED: Final = {
+    "decision_id": str(uuid4()),
+    "instrument": str(RELIANCE.id),
+    "symbol": "RELIANCE",
+    "action": "BUY",
+    "price_paise": 150_000,
+    "users": 1_200,
+    "value_paise": 54_000_000,
+    "asked_at": "2026-11-20T10:00:00+05:30",
+    "deadline": "2026-11-20T10:01:00+05:30",
+    "left_ms": 41_000,
+    "answer": None,
+    "answered_at": None,
+    "answered_by": None,
+    "answer_reason": None,
+}
+NO: Final = {
+    "answer": "no",
+    "answered_at": "2026-11-20T10:00:20+05:30",
+    "answered_by": "Asha",
+    "answer_reason": "thin",
+}
+MODE: Final = {
+    "seconds": 60,
+    "began_by": "Asha",
+    "reason": "expiry day",
+    "since": "2026-11-20T09:15:00+05:30",
+}
+APPROVALS: Final = {"mode": MODE, "waiting": [ASKED], "answered": [ASKED | NO]}
+VIEW: Final = {"operator": "Asha", "users": [USER], "halts": [ROW], "approvals": APPROVALS}
 
 
 def halts(*changes: dict[str, Any]) -> tuple[Halt, ...]:
@@ -98,6 +136,27 @@ async def test_the_console_tells_each_user_once_with_account_state_and_day() -> 
     assert users[str(ASHA)]["day"]["positions"] == 0
     assert (told["operator"], told["state"], told["database_away"]) == ("Asha", "ACTIVE", False)
     assert (told["lags_known"], told["pipeline"]["lags"]) == (True, {"ats-streams": 4})
+
+
+async def test_the_console_tells_what_waits_with_its_reasons_and_the_price_of_now() -> None:
+    decision = a_decision()
+    report = filled(Report, Marks("r", 1), signal_id=str(decision.signal_id))
+    async with gate() as made:
+        made.office.operators = frozenset({ASHA})
+        named = APPROVALS | {"waiting": [ASKED | {"decision_id": str(decision.id)}, ASKED]}
+        made.office.approvals = AskedApprovals.of(named)
+        made.tell(decision, report)
+        made.tell_prices(some_ticks((RELIANCE, TEN_O_CLOCK, 151_250)))
+
+        told = (await made.json(CONSOLE))["approvals"]
+
+    known, unknown = told["waiting"]
+    assert (known["reasoning"], unknown["reasoning"]) == (decision.reasoning, None)
+    assert [each["id"] for each in known["reports"]] == [str(report.id)]
+    assert (known["reports"][0]["data"], unknown["reports"]) == ({}, [])
+    assert (known["asked"]["price"], known["last_price"]["price"]) == (150_000, 151_250)
+    assert (known["asked"]["answer"], known["asked"]["left_ms"]) == ("waiting", 41_000)
+    assert (told["mode"]["seconds"], told["answered"][0]["answered_by"]) == (60, "Asha")
 
 
 async def test_the_console_stays_while_the_database_is_away_and_kafka_says_nothing() -> None:
@@ -194,3 +253,41 @@ async def test_kafka_is_asked_what_waits_once_for_all_who_ask_within_seconds() -
 
     assert first == same == {"ats-streams": 4}
     assert (gone, len(looks)) == (None, 2)
+
+
+SCORES: Final = "/v1/operator/scorecard"
+
+
+async def test_the_score_card_is_made_of_the_record_once_for_all_operators_who_ask() -> None:
+    decision = a_decision(event_time=NOW, instrument=RELIANCE.id)
+    signal = filled(Signal, Marks("s", 10**6), id=str(decision.signal_id))
+    bars = [rising(minute) for minute in range(20)]
+    record = StoredRecords(signal, decision, *bars)
+    async with gate(record=record) as made:
+        stranger, _, _ = await made.get(SCORES)
+        made.office.operators = frozenset({ASHA, BIMAL})
+        empty = await made.json(SCORES)
+        made.tell(decision)
+        told, again = await made.json(SCORES), await made.json(SCORES)
+
+    assert stranger == 404
+    assert (empty["trading_date"], empty["sections"], empty["decisions"]) == (None, [], 0)
+    assert (told["trading_date"], told["decisions"]) == (DAY.isoformat(), 1)
+    rules = next(each for each in told["sections"] if each["title"] == "Rules, BUY and SELL")
+    (line,) = rules["lines"]
+    assert (line["name"], line["count"], line["too_few"]) == (signal.rule, 1, True)
+    assert line["gain"]["value"] > 0
+    assert line["right"] == {"value": 1.0, "low": None, "high": None}
+    assert again == told
+    assert told["remarks"][0].startswith("Too few to say anything")
+
+
+async def test_a_score_card_that_cannot_be_read_says_so() -> None:
+    record = StoredRecords()
+    record.away = TryLater("no broker answers")
+    async with gate(record=record) as made:
+        made.office.operators = frozenset({ASHA})
+        made.tell(a_decision())
+        status, body, _ = await made.get(SCORES)
+
+    assert (status, orjson.loads(body)["error"]) == (503, "record_away")

@@ -36,6 +36,7 @@ PATHS = {
     "console": "/v1/operator/console",
     "operated": f"/v1/operator/users/{UUID(int=7)}",
     "actions": "/v1/operator/actions",
+    "scores": "/v1/operator/scorecard",
 }
 
 

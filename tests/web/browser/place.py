@@ -62,7 +62,7 @@ class Place:
     async def empty(self) -> None:
         """Make the database one that knows nobody. What order workers told of themselves stays."""
         tables = (
-            "private.dhan_consents, private.order_claims, "
+            "private.dhan_consents, private.order_claims, private.approval_modes, "
             "user_trade_logs, trade_decisions, trading_halts, positions, trades"
         )
         await self.sql(f"truncate {tables}, auth.users cascade")

@@ -1,5 +1,5 @@
 // What an operator sees and may do: what is wrong, worst first, and which deeds make sense. Pure.
-import type { Console, Halt, OperatedUser, TradingState } from "@/lib/gateway/views";
+import type { Approvals, AskedDecision, Console, Halt, OperatedUser, TradingState, WaitingDecision } from "@/lib/gateway/views";
 import { duration, momentOf, seconds } from "@/lib/time";
 import { wordsOf } from "@/lib/words";
 
@@ -14,6 +14,50 @@ export const DEED_WORDS: Readonly<Record<Deed, { readonly name: string; readonly
   flatten: { name: "Flatten", does: "Nothing is opened, waiting orders are cancelled, and every open position is closed at the market." },
   resume: { name: "Resume", does: "Ends every halt that operators set. A user’s own halt stays theirs." },
 };
+
+/** What is asked about approvals, by its word in the database. */
+export const ASKED = ["approve", "refuse", "approvals_on", "approvals_off"] as const;
+export type Asked = (typeof ASKED)[number];
+/** How long a decision may wait; bounded as in the database. */
+export const SECONDS = { least: 10, usual: 60, most: 300 } as const;
+
+const ASKED_WORDS: Readonly<Record<Asked, string>> = {
+  approve: "Approve",
+  refuse: "Refuse",
+  approvals_on: "Ask before anything is entered",
+  approvals_off: "Ask no more",
+};
+
+/** What an action is called; a word of a later version as it is. */
+export function actionName(action: string): string {
+  if (DEEDS.some((each) => each === action)) return DEED_WORDS[action as Deed].name;
+  return ASKED.some((each) => each === action) ? ASKED_WORDS[action as Asked] : action;
+}
+
+/** What waits, by when it was asked, with what was answered meanwhile still in its place: no row moves up under a finger. */
+export function inQueue({ waiting, answered }: Approvals): WaitingDecision[] {
+  const newest = Math.max(0, ...waiting.map(({ asked }) => asked.asked_at));
+  const oldest = Math.min(...waiting.map(({ asked }) => asked.asked_at));
+  const done = answered.filter(({ asked_at: at }) => at >= oldest && at <= newest);
+  const kept = done.map((asked) => ({ asked, last_price: null, reasoning: "", reports: [] }));
+  return [...waiting, ...kept].sort((one, other) => one.asked.asked_at - other.asked.asked_at);
+}
+
+/** Milliseconds to the deadline, `elapsed` of them after the console was told. Only spans count: no two clocks are alike. */
+export function msLeft({ left_ms: left }: AskedDecision, { at, database_read_at: readAt }: Console, elapsed: number): number {
+  const old = readAt === null ? 0 : Math.max(0, at - readAt) / 1e6;
+  return Math.max(0, left - old - elapsed);
+}
+
+/** The answer in words, and whose it was. */
+export function answerInWords({ answer, answered_by: by, answered_at: at, reason }: AskedDecision): string {
+  const who = by === null ? "" : ` by ${by}`;
+  const when = at === null ? "" : ` at ${seconds(at)} IST`;
+  const why = reason === null ? "" : `: ${reason}`;
+  if (answer === "yes") return `approved${who}${when}${why}`;
+  if (answer === "no") return `refused${who}${when}${why}`;
+  return `nobody answered in time${when}`;
+}
 
 /** Those that change something now; nothing is known while `state` is null. */
 export function deedsFor(state: TradingState | null, everybody: boolean): readonly Deed[] {
@@ -56,6 +100,8 @@ export function troubles(told: Console | null, problem: string | null): Trouble[
   for (const feed of told.feeds.filter(({ state }) => MUTE.includes(state))) bad(`Feed ${feed.gateway} is mute since ${seconds(feed.at)} IST: ${feed.state}.`);
   if (told.feeds.length === 0) warn("No feed was heard.");
   if (told.state !== null && told.state !== "ACTIVE") bad(told.state === "HALTED" ? "Everybody is halted: no order of a decision leaves." : "Everybody only closes: nothing is opened.");
+  const asking = told.approvals?.waiting.length ?? 0;
+  if (asking > 0) warn(`${asking === 1 ? "One decision waits" : `${asking} decisions wait`} for a yes.`);
   const letters = told.pipeline.dead_letters.reduce((sum, { count }) => sum + count, 0);
   if (letters > 0) bad(`${letters === 1 ? "One record" : `${letters} records`} could not be read in the last day.`);
   for (const [group, waiting] of Object.entries(told.pipeline.lags).filter(([, each]) => each > BEHIND)) bad(`${group} is ${waiting.toLocaleString("en-IN")} records behind.`);

@@ -3,9 +3,9 @@ import Link from "next/link";
 import { Outcome } from "@/app/outcome";
 import { Side } from "@/app/side";
 import type { Day } from "@/lib/gateway/day";
-import { stateOf } from "@/lib/gateway/order";
+import { approvalInWords, stateOf } from "@/lib/gateway/order";
 import type { DecisionStory, OwnOrder } from "@/lib/gateway/views";
-import type { Decision, Report } from "@/lib/messages";
+import type { Approval, Decision, Report } from "@/lib/messages";
 import { grouped, price, rupees } from "@/lib/money";
 import { analystInWords, failureOf, labelInWords, labelWithin, originInWords } from "@/lib/thinking";
 import { momentOf, seconds } from "@/lib/time";
@@ -16,7 +16,8 @@ interface Props {
   readonly day: Day | null;
 }
 
-export function DecisionCard({ story: { decision, signal, reports }, order, day }: Props) {
+export function DecisionCard({ story: { decision, signal, reports, approval: told }, order, day }: Props) {
+  const approval = day?.market.approvals.find(({ decision_id: id }) => id === decision.id)?.approval ?? told;
   const { action, symbol, confidence, reasoning } = decision;
   const failed = failureOf(decision);
   return (
@@ -35,7 +36,7 @@ export function DecisionCard({ story: { decision, signal, reports }, order, day 
         {rupees(decision.reference_price)}.
       </p>
       {reports.length > 0 && <Opinions action={action} reports={reports} />}
-      <Became decision={decision} order={order} day={day} />
+      <Became decision={decision} order={order} approval={approval} day={day} />
     </article>
   );
 }
@@ -112,9 +113,10 @@ function toldOf(value: unknown): string {
   return typeof value === "string" ? labelInWords(value) : String(value);
 }
 
-function Became({ decision, order, day }: { decision: Decision; order: OwnOrder | null; day: Day | null }) {
+function Became({ decision, order, approval, day }: { decision: Decision; order: OwnOrder | null; approval: Approval | null; day: Day | null }) {
   const chart = `/chart?instrument=${encodeURIComponent(decision.instrument)}`;
   const state = order && stateOf(order, day?.own.broker_orders ?? []);
+  const asked = approval && approvalInWords(approval);
   return (
     <div className="became">
       {order && state ? (
@@ -124,6 +126,8 @@ function Became({ decision, order, day }: { decision: Decision; order: OwnOrder 
           </p>
           <Outcome state={state} />
         </>
+      ) : asked ? (
+        <Outcome state={asked} />
       ) : (
         <p className="outcome none">{decision.action === "HOLD" ? "Nothing was traded." : "You got no order from it."}</p>
       )}

@@ -3,7 +3,7 @@
 import type { ReactNode } from "react";
 import type { Console, OperatorAction } from "@/lib/gateway/views";
 import { grouped } from "@/lib/money";
-import { type Deed, DEED_WORDS, DEEDS, haltInWords } from "@/lib/operator";
+import { actionName, haltInWords } from "@/lib/operator";
 import { inIndia, momentOf, seconds } from "@/lib/time";
 
 type Names = (id: string | null) => string;
@@ -58,7 +58,7 @@ export function ActionsPart({ actions, names }: { actions: readonly OperatorActi
       row={({ id, operator, action, user_id: user, reason, at }) => (
         <li key={id}>
           <h3>
-            {deedName(action)} <span className="soft">{names(user)}</span>
+            {actionName(action)} <span className="soft">{names(user)}</span>
           </h3>
           <time dateTime={momentOf(at)}>{inIndia(momentOf(at))}</time>
           <p>
@@ -68,11 +68,6 @@ export function ActionsPart({ actions, names }: { actions: readonly OperatorActi
       )}
     />
   );
-}
-
-function deedName(action: string): string {
-  const known: Deed | undefined = DEEDS.find((each) => each === action);
-  return known === undefined ? action : DEED_WORDS[known].name;
 }
 
 export function IncidentsPart({ told, names }: { told: Console | null; names: Names }) {

@@ -3,26 +3,37 @@
 import { useCallback, useEffect, useState } from "react";
 import { ask } from "@/lib/gateway/hooks";
 import type { Console, OperatorAction, OperatorActions } from "@/lib/gateway/views";
-import type { Deed } from "@/lib/operator";
+import type { Asked, Deed } from "@/lib/operator";
 import { type Notice, wordsOf } from "@/lib/words";
 
 const ASK_AGAIN_MS = 3_000; // one question to the database each; operators are few
 
 export type Act = (deed: Deed, user: string | null, reason: string) => Promise<boolean>;
 
+export type Answer = (decision: string, yes: boolean) => Promise<void>;
+export type SetApprovals = (wish: Asked, seconds: number, reason: string) => Promise<boolean>;
+
+/** An answer of the gateway, and when it came, by the browser's own span. */
+export interface Told {
+  readonly console: Console;
+  readonly receivedAt: number;
+}
+
 interface Held {
-  readonly told: Console | null;
+  readonly told: Told | null;
   /** Why the newest answer is missing, as a code. */
   readonly problem: string | null;
   /** Null until they were told. */
   readonly actions: readonly OperatorAction[] | null;
   readonly act: Act;
+  readonly answer: Answer;
+  readonly setApprovals: SetApprovals;
   readonly notice: Notice | null;
   readonly dismiss: () => void;
 }
 
 export function useConsole(first: Console | string): Held {
-  const [told, setTold] = useState(typeof first === "string" ? null : first);
+  const [told, setTold] = useState<Told | null>(typeof first === "string" ? null : { console: first, receivedAt: 0 });
   const [problem, setProblem] = useState(typeof first === "string" ? first : null);
   const [actions, setActions] = useState<readonly OperatorAction[] | null>(null);
   const [notice, setNotice] = useState<Notice | null>(null);
@@ -31,7 +42,7 @@ export function useConsole(first: Console | string): Held {
     const [answer, done] = await Promise.all([ask<Console>("operator/console", left), ask<OperatorActions>("operator/actions", left)]);
     if (left.aborted) return;
     setProblem(answer?.problem === "not_known" ? "not_operator" : (answer?.problem ?? null));
-    if (answer?.value) setTold(answer.value);
+    if (answer?.value) setTold({ console: answer.value, receivedAt: performance.now() });
     if (done?.value) setActions(done.value.actions);
   }, []);
 
@@ -48,22 +59,31 @@ export function useConsole(first: Console | string): Held {
     };
   }, [refresh]);
 
-  const act = useCallback<Act>(
-    async (deed, user, reason) => {
-      const refused = await post({ deed, user, reason });
+  const send = useCallback(
+    async (path: string, body: unknown): Promise<boolean> => {
+      const refused = await post(path, body);
       setNotice(refused === null ? null : wordsOf(refused));
       await refresh(new AbortController().signal);
       return refused === null;
     },
     [refresh],
   );
-  return { told, problem, actions, act, notice, dismiss: () => setNotice(null) };
+  const act = useCallback<Act>((deed, user, reason) => send("act", { deed, user, reason }), [send]);
+  const answer = useCallback<Answer>(
+    async (decision, yes) => void (await send("approve", { asked: yes ? "approve" : "refuse", decision, seconds: null, reason: "" })),
+    [send],
+  );
+  const setApprovals = useCallback<SetApprovals>(
+    (asked, seconds, reason) => send("approve", { asked, decision: null, seconds, reason }),
+    [send],
+  );
+  return { told, problem, actions, act, answer, setApprovals, notice, dismiss: () => setNotice(null) };
 }
 
 /** Null where it was done, else a code. */
-async function post(body: unknown): Promise<string | null> {
+async function post(path: string, body: unknown): Promise<string | null> {
   try {
-    const response = await fetch("/api/operator/act", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+    const response = await fetch(`/api/operator/${path}`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
     return response.ok ? null : String(((await response.json()) as { problem?: unknown }).problem);
   } catch {
     return "application_away";

@@ -2,9 +2,11 @@
 // grows by itself stands last, so that nothing moves under the operator's finger.
 "use client";
 import { PassingNotice } from "@/app/notice";
+import { ApprovalsPart } from "@/app/operator/approvals";
 import { DeedDialog, useDeed } from "@/app/operator/deed";
 import { ActionsPart, DeadLettersPart, HaltsPart, IncidentsPart } from "@/app/operator/happened";
 import { PipelinePart } from "@/app/operator/pipeline";
+import { ScoresPart } from "@/app/operator/scores";
 import { StateBadge, UsersPart } from "@/app/operator/users";
 import { useConsole } from "@/app/operator/use-console";
 import type { Console } from "@/lib/gateway/views";
@@ -13,7 +15,8 @@ import { dayInWords, seconds } from "@/lib/time";
 import { useSessionEnd } from "@/lib/use-session-end";
 
 export function OperatorView({ first }: { first: Console | string }) {
-  const { told, problem, actions, act, notice, dismiss } = useConsole(first);
+  const { told: held, problem, actions, act, answer, setApprovals, notice, dismiss } = useConsole(first);
+  const told = held?.console ?? null;
   const deed = useDeed();
   useSessionEnd(problem);
   const names = namesOf(told?.users ?? []);
@@ -25,6 +28,7 @@ export function OperatorView({ first }: { first: Console | string }) {
         <p className="soft">{told === null ? "Nothing was told yet" : heading(told)}</p>
       </div>
       <TroublePart found={troubles(told, problem)} />
+      <ApprovalsPart held={held} answer={answer} set={setApprovals} />
       <section aria-labelledby="platform" className="card">
         <div className="head">
           <h2 id="platform">Everybody</h2>
@@ -48,6 +52,7 @@ export function OperatorView({ first }: { first: Console | string }) {
           <DeadLettersPart told={told} />
         </div>
       </div>
+      <ScoresPart />
       <DeedDialog deed={deed} act={act} />
       <PassingNotice notice={notice} dismiss={dismiss} />
     </div>

@@ -5,9 +5,9 @@ import { Outcome } from "@/app/outcome";
 import { Skeleton } from "@/app/today/result";
 import { Side } from "@/app/side";
 import type { Day } from "@/lib/gateway/day";
-import { stateOf } from "@/lib/gateway/order";
+import { approvalInWords, stateOf } from "@/lib/gateway/order";
 import { isWaiting, type Live } from "@/lib/gateway/stream";
-import type { OwnOrder } from "@/lib/gateway/views";
+import type { DecisionApproval, OwnOrder } from "@/lib/gateway/views";
 import { price } from "@/lib/money";
 import { momentOf, seconds } from "@/lib/time";
 
@@ -15,6 +15,8 @@ export function OrdersPart({ live }: { live: Live }) {
   const { day } = live;
   const waiting = isWaiting(live);
   const orders = day?.own.orders ?? [];
+  const active = day !== null && day.own.session?.active !== false; // who is not would have no order
+  const asked = !active ? [] : day.market.approvals.filter(({ decision_id: id }) => orders.every(({ intent }) => intent.decision_id !== id));
   return (
     <section aria-labelledby="orders" aria-busy={waiting} className="card">
       <div className="head">
@@ -27,10 +29,13 @@ export function OrdersPart({ live }: { live: Live }) {
         </p>
       )}
       {day === null && !waiting && <p className="soft">Not known while live figures do not arrive.</p>}
-      {day !== null && orders.length === 0 && <p className="soft">None yet. They appear here by themselves.</p>}
+      {day !== null && orders.length === 0 && asked.length === 0 && <p className="soft">None yet. They appear here by themselves.</p>}
       <div aria-live="polite" aria-relevant="additions">
-        {day !== null && orders.length > 0 && (
+        {day !== null && orders.length + asked.length > 0 && (
           <ul className="rows">
+            {asked.toReversed().map((each) => (
+              <AskedRow key={each.decision_id} asked={each} day={day} />
+            ))}
             {orders.toReversed().map((order) => (
               <OrderRow key={order.intent.id} order={order} day={day} />
             ))}
@@ -38,6 +43,22 @@ export function OrdersPart({ live }: { live: Live }) {
         )}
       </div>
     </section>
+  );
+}
+
+/** A decision of which nobody has an order yet: it waits for the operator, or had no yes. */
+function AskedRow({ asked: { decision_id: id, approval }, day }: { asked: DecisionApproval; day: Day }) {
+  const decision = day.market.decisions.find((each) => each.id === id);
+  const state = approvalInWords(approval);
+  if (decision === undefined || state === null) return null;
+  return (
+    <li>
+      <h3>
+        <Side side={decision.action} /> {decision.symbol} <span className="soft">at about {price(decision.reference_price)}</span>
+      </h3>
+      <time dateTime={momentOf(decision.event_time)}>{seconds(decision.event_time)}</time>
+      <Outcome state={state} />
+    </li>
   );
 }
 

@@ -45,6 +45,7 @@ const FOLDS: { readonly [N in Name]?: Fold<N> } = {
   signal: (day, signal) => market(day, { signals: put(day.market.signals, signal, id, MOST_PUBLIC) }),
   decision: (day, decision) =>
     market(day, { decisions: put(day.market.decisions, decision, id, MOST_PUBLIC), symbols: named(day, decision) }),
+  approval: (day, approval) => market(day, { approvals: put(day.market.approvals, approval, (each) => each.decision_id, MOST_PUBLIC) }),
   prices: (day, { prices }) => ({ ...day, prices: merged(day.prices, prices) }),
   session: (day, session) => own(day, { session }),
   preflight: (day, preflight) => own(day, { preflight }),

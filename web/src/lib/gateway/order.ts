@@ -1,7 +1,8 @@
 // How an order stands, in words: what we know of it, or what the broker last showed. Pure.
 import type { OwnOrder } from "@/lib/gateway/views";
-import type { ObservedOrder } from "@/lib/messages";
+import type { Approval, ObservedOrder } from "@/lib/messages";
 import { price } from "@/lib/money";
+import { seconds } from "@/lib/time";
 import { failureInWords } from "@/lib/words";
 
 export interface OrderState {
@@ -22,6 +23,13 @@ export function stateOf({ intent, execution }: OwnOrder, broker: readonly Observ
   if (execution.outcome === "not_found") return bad(`Not placed. ${why}`);
   const seen = broker.find(({ dhan_order_id: number, leg }) => leg === "entry" && number === execution.dhan_order_id);
   return seen ? atBroker(seen) : good(`Accepted by the broker, order ${execution.dhan_order_id}. ${intent.quantity} ordered.`);
+}
+
+/** How a decision stands that needs the operator's yes; null where its orders leave by themselves, or did. */
+export function approvalInWords({ state, until }: Approval): OrderState | null {
+  if (state === "waiting") return plain(`Waits for the operator’s yes until ${seconds(until)} IST.`);
+  if (state === "no") return plain(`Not sent. ${failureInWords("approval_refused")}`);
+  return state === "timed_out" ? plain(`Not sent. ${failureInWords("approval_timed_out")}`) : null;
 }
 
 function atBroker(order: ObservedOrder): OrderState {

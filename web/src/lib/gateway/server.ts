@@ -9,8 +9,10 @@ const ANSWER_WITHIN_MS = 5_000; // until its first byte; it answers from memory
 const READ_WITHIN_MS = 12_000; // where it reads the record, for ten seconds at most
 const SILENT_MS = 45_000; // a stream tells every 15 s that it lives
 const LONGEST_QUERY = 4_096; // characters; fifty instruments have 2,000
-const ROUTES = /^(today|stream|decisions|operator\/(console|actions|users\/[\da-f-]{36})|(candles|chart)\/[A-Z_]{2,12}(:|%3A)\d{1,9}|(decisions|why)\/[\da-f-]{36})$/;
+const ROUTES = /^(today|stream|decisions|operator\/(console|actions|scorecard|users\/[\da-f-]{36})|(candles|chart)\/[A-Z_]{2,12}(:|%3A)\d{1,9}|(decisions|why)\/[\da-f-]{36})$/;
 const READS = /^(chart|why)\//;
+const SCORES = "operator/scorecard";
+const SCORED_WITHIN_MS = 65_000; // it may take a minute
 
 /** Whether the gateway has a route of this name, without `/v1/`. */
 export function isRoute(path: string, query: string): boolean {
@@ -20,7 +22,7 @@ export function isRoute(path: string, query: string): boolean {
 /** Ask for one route; `place` is the id of the last event that the browser has. Answers as we do where it does not. */
 export async function ask(path: string, query: string, token: string, place: string | null, left: AbortSignal): Promise<Response> {
   const waiting = new AbortController();
-  const bell = setTimeout(() => waiting.abort(), READS.test(path) ? READ_WITHIN_MS : ANSWER_WITHIN_MS);
+  const bell = setTimeout(() => waiting.abort(), withinMs(path));
   const headers = new Headers({ authorization: `Bearer ${token}` });
   if (place !== null) headers.set("last-event-id", place);
   try {
@@ -37,6 +39,11 @@ export async function ask(path: string, query: string, token: string, place: str
   } finally {
     clearTimeout(bell);
   }
+}
+
+function withinMs(path: string): number {
+  if (path === SCORES) return SCORED_WITHIN_MS;
+  return READS.test(path) ? READ_WITHIN_MS : ANSWER_WITHIN_MS;
 }
 
 /** The body as it comes, ended when it falls silent. Not to be compressed: what waits in a compressor is told late. */

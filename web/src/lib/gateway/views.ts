@@ -2,10 +2,76 @@
 // Amounts are paise. Times are UTC nanoseconds, more than a JavaScript number holds exactly: good
 // to a microsecond. An enum may get values: expect one that is not listed.
 
-import type { Candle, Decision, Execution, ExitOrder, FeedState, ObservedOrder, OrderIntent, Position, Preflight, Report, ScanEntry, Signal, Timeframe, Trade, UserSession } from "@/lib/messages";
+import type { Action, Approval, ApprovalState, Candle, Decision, Execution, ExitOrder, FeedState, ObservedOrder, OrderIntent, Position, Preflight, Report, ScanEntry, Signal, Timeframe, Trade, UserSession } from "@/lib/messages";
 
 /** What may leave, of one user or of all. */
 export type TradingState = "ACTIVE" | "REDUCING" | "HALTED";
+
+/** Entries wait for an operator's yes. */
+export interface ApprovalMode {
+  /** what a decision waits at most; then the answer is no */
+  readonly seconds: number;
+  /** nanoseconds since 1970-01-01T00:00:00 UTC */
+  readonly since: number;
+  readonly by: string;
+  readonly reason: string;
+}
+
+/** A decision that needs an operator's yes, as it was when it was left. */
+export interface AskedDecision {
+  readonly decision_id: string;
+  readonly instrument: string;
+  readonly symbol: string;
+  readonly action: Action;
+  /** when it was decided */
+  readonly price: number;
+  /** whose entries wait */
+  readonly users: number;
+  /** of all of them, at their limit prices */
+  readonly value: number;
+  /** nanoseconds since 1970-01-01T00:00:00 UTC */
+  readonly asked_at: number;
+  /** the deadline; this and all else by the database's clock */
+  readonly until: number;
+  /** until the deadline, when the database was read */
+  readonly left_ms: number;
+  readonly answer: ApprovalState;
+  /** nanoseconds since 1970-01-01T00:00:00 UTC */
+  readonly answered_at: number | null;
+  /** null where nobody did in time */
+  readonly answered_by: string | null;
+  readonly reason: string | null;
+}
+
+/** The last trade of one instrument. */
+export interface LastPrice {
+  readonly instrument: string;
+  /** paise per unit traded; 100 are one rupee */
+  readonly price: number;
+  /** exchange time, UTC nanoseconds */
+  readonly at: number;
+}
+
+/** A decision that waits, with all that a person needs to answer. */
+export interface WaitingDecision {
+  readonly asked: AskedDecision;
+  /** now; null where none is known */
+  readonly last_price: LastPrice | null;
+  /** the Commander's; null where the day holds it not */
+  readonly reasoning: string | null;
+  /** what the analysts said, without their data */
+  readonly reports: readonly Report[];
+}
+
+/** What waits for an operator's yes. */
+export interface Approvals {
+  /** null: entries leave without a yes */
+  readonly mode: ApprovalMode | null;
+  /** soonest deadline first */
+  readonly waiting: readonly WaitingDecision[];
+  /** the newest, newest first */
+  readonly answered: readonly AskedDecision[];
+}
 
 /** One final bar. */
 export interface Bar {
@@ -221,9 +287,17 @@ export interface Console {
   /** of everybody; null as with users */
   readonly state: TradingState | null;
   readonly halts: readonly Halt[];
+  /** null: the database was not read yet */
+  readonly approvals: Approvals | null;
   readonly users: readonly OperatedUser[];
   /** of the last day, newest first */
   readonly incidents: readonly Incident[];
+}
+
+/** How a decision stands that needs an operator's yes before its entries are sent. */
+export interface DecisionApproval {
+  readonly decision_id: string;
+  readonly approval: Approval;
 }
 
 /** One decision with what it came from, and the asker's own order of it. */
@@ -232,6 +306,8 @@ export interface DecisionStory {
   readonly signal: Signal | null;
   readonly reports: readonly Report[];
   readonly order: OwnOrder | null;
+  /** null where no operator's yes was needed */
+  readonly approval: Approval | null;
 }
 
 /** Decisions of the day, newest first. */
@@ -246,15 +322,6 @@ export interface Decisions {
 export interface End {
   /** token_expired: come with a new one; stopping: come again */
   readonly reason: string;
-}
-
-/** The last trade of one instrument. */
-export interface LastPrice {
-  readonly instrument: string;
-  /** paise per unit traded; 100 are one rupee */
-  readonly price: number;
-  /** exchange time, UTC nanoseconds */
-  readonly at: number;
 }
 
 /** New points of the lines over one instrument's bars. */
@@ -288,6 +355,8 @@ export interface Market {
   readonly symbols: Readonly<Record<string, string>>;
   readonly signals: readonly Signal[];
   readonly decisions: readonly Decision[];
+  /** of the day's decisions that needed a yes, the newest */
+  readonly approvals: readonly DecisionApproval[];
 }
 
 /** One user's newest trading day, to that user alone. */
@@ -320,7 +389,7 @@ export interface OperatedDay {
 export interface OperatorAction {
   readonly id: number;
   readonly operator: string;
-  /** halt, reduce, flatten or resume */
+  /** halt, reduce, flatten, resume, approvals_on, approvals_off, approve or refuse */
   readonly action: string;
   /** null: everybody */
   readonly user_id: string | null;
@@ -343,6 +412,54 @@ export interface Prices {
 export interface Refusal {
   readonly error: string;
   readonly message: string;
+}
+
+/** A figure and its 95 % interval; null where too few decisions tell it. */
+export interface ScoreEstimate {
+  readonly value: number | null;
+  readonly low: number | null;
+  readonly high: number | null;
+}
+
+/** One rule, agent or kind of decision. */
+export interface ScoreLine {
+  readonly name: string;
+  /** how many were scored */
+  readonly count: number;
+  /** nothing can be said of it yet */
+  readonly too_few: boolean;
+  /** share that was right after 15 minutes, 0 to 1 */
+  readonly right: ScoreEstimate;
+  /** mean gain after 15 minutes, basis points */
+  readonly gain: ScoreEstimate;
+  /** gains by losses within 15 minutes */
+  readonly profit_factor: ScoreEstimate;
+  /** of the confidence; 0 is best, a coin has 0.25 */
+  readonly brier: ScoreEstimate;
+}
+
+/** Lines of one kind. */
+export interface ScoreSection {
+  readonly title: string;
+  readonly lines: readonly ScoreLine[];
+}
+
+/** How good one day's decisions were, to operators alone. */
+export interface ScoreCard {
+  /** null before anything was told */
+  readonly trading_date: string | null;
+  /** machine time */
+  readonly made_at: number;
+  readonly decisions: number;
+  /** of those, how many met no price in time */
+  readonly unpriced: number;
+  /** records that could not be read, and are not scored */
+  readonly unreadable: number;
+  /** those that have lines */
+  readonly sections: readonly ScoreSection[];
+  /** what to know before believing a figure */
+  readonly remarks: readonly string[];
+  readonly method: string;
 }
 
 /** All of it at one moment. Of a stream the first event, and again where events were lost. */
@@ -387,6 +504,7 @@ export interface Events {
   readonly signal: Signal;
   readonly report: Report;
   readonly decision: Decision;
+  readonly approval: DecisionApproval;
   readonly candle: Candle;
   readonly prices: Prices;
   readonly lines: Lines;
