@@ -69,4 +69,5 @@ def decision_of(
         valid_until=UtcNs(signal.event_time + validity),
         model=call.model if call else "",
         prompt_version=PROMPT_VERSION if call else "",
+        strategy=signal.strategy,
     )

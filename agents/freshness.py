@@ -6,12 +6,14 @@ Older than a decision stays valid, it could only make one that has expired.
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from schemas.ids import InstrumentId
 from schemas.messages import Signal
+from schemas.strategy import StrategyMode, counts_for, mode_of
 from schemas.units import NS_PER_SECOND, UtcNs
 
 # The shortest bar: live, a later signal is later by that at least. A replay's market is faster, and
@@ -51,24 +53,29 @@ def staleness(age: UtcNs, validity: UtcNs) -> str:
 
 @dataclass(slots=True)
 class NewestSignals:
-    """The newest signal of each instrument that this process has received.
+    """The newest signal of each instrument and mode that this process has received.
 
     Where it stops: what another process received is not known here.
     """
 
-    _moments: dict[InstrumentId, UtcNs] = field(default_factory=dict)
+    _moments: defaultdict[InstrumentId, dict[StrategyMode, UtcNs]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
 
     def note(self, signal: Signal) -> None:
         """Know of `signal`, which may still wait for its turn."""
-        known = self._moments.get(signal.instrument, signal.event_time)
-        self._moments[signal.instrument] = max(known, signal.event_time)
+        moments, mode = self._moments[signal.instrument], mode_of(signal.strategy)
+        moments[mode] = max(moments.get(mode, signal.event_time), signal.event_time)
 
     def superseded(self, signal: Signal, age: UtcNs) -> str:
         """Why a signal of `age` gives way to a later one; `""` while it does not.
 
-        The caller records it, so that a replay needs no queue.
+        Nor does one give way to a strategy that goes less far. The caller records it, so that a
+        replay needs no queue.
         """
-        later = self._moments.get(signal.instrument, signal.event_time) - signal.event_time
+        moments, mode = self._moments[signal.instrument], mode_of(signal.strategy)
+        told = (at for other, at in moments.items() if counts_for(other, mode))
+        later = max(told, default=signal.event_time) - signal.event_time
         if later <= 0 or age < WAITED:
             return ""
         return f"a signal of the symbol that is {later // NS_PER_SECOND} s later waits already"

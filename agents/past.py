@@ -25,6 +25,7 @@ from schemas.ids import InstrumentId
 from schemas.lineage import HEADER, Cause
 from schemas.market import trading_day
 from schemas.messages import Decision, Signal
+from schemas.strategy import counts_for, mode_of
 
 log = structlog.get_logger(__name__)
 
@@ -52,14 +53,20 @@ class DecisionHistory:
             del known[min(known)]
 
     def before(self, offset: int, signal: Signal) -> tuple[Decision, ...]:
-        """Decisions of the same day and instrument whose signals came before, oldest first."""
+        """Decisions of the same day and instrument whose signals came before, oldest first.
+
+        What a strategy decided that goes less far than this one's is left out.
+        """
         day, known = trading_day(signal.event_time), self._known.get(signal.instrument, {})
         first = self._first(known, signal.id)
         until = offset if first is None else min(offset, first)
+        mode = mode_of(signal.strategy)
         return tuple(
             decision
             for at, decision in sorted(known.items())
-            if at < until and trading_day(decision.event_time) == day
+            if at < until
+            and trading_day(decision.event_time) == day
+            and counts_for(mode_of(decision.strategy), mode)
         )
 
     @staticmethod

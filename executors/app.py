@@ -269,6 +269,7 @@ def _fan_out(
         pre_trade.limits_of,
         ports.clock,
         ports.machine,
+        platform=ports.rules.platform,
         approvals=approvals,
         exits=lambda intent, now: not pre_trade.opens(intent, now),
     )

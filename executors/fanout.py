@@ -15,7 +15,8 @@ from executors.approvals import APPROVAL, Answered, Approvals, Entries, Waiting
 from executors.clock import DecisionTime, MarketClock, MonotonicClock
 from executors.crowds import CROWD
 from executors.reasons import Reason
-from executors.risk.sizing import NoOrder, UserLimits, plan
+from executors.risk.sizing import UserLimits, plan
+from executors.risk.strategy import held_back
 from executors.sessions import DATABASE_AWAY, ActiveUsers
 from executors.turns import RULE, turn
 from schemas.codec import decode
@@ -24,6 +25,7 @@ from schemas.ids import InstrumentId, UserId, derive
 from schemas.market import Action, Instrument
 from schemas.messages import Approval, ApprovalState, Decision, OrderIntent, WithoutOrder
 from schemas.messages import FanOut as FanOutMessage
+from schemas.strategy import StrategyMode
 from schemas.topics import FANOUTS, ORDERS
 from schemas.units import UtcNs
 
@@ -109,7 +111,8 @@ class FanOut:
     it that a user's second one is no second order. Users come in an order of the decision's own
     (`executors.turns`). A decision that meets a stale set of users is
     held until the set is fresh or the decision expires. Each BUY or SELL leaves a record of who got
-    none and why. While operators approve before anything is sent, entries are left in the database
+    none and why. Nobody gets an order of a strategy that goes less far than the platform. While
+    operators approve before anything is sent, entries are left in the database
     (`executors.approvals`), and `answered` goes on with them.
     """
 
@@ -121,12 +124,14 @@ class FanOut:
         clock: MarketClock,
         machine: MonotonicClock,
         *,
+        platform: StrategyMode,
         approvals: Approvals | None = None,
         exits: Exits = lambda *_: False,
     ) -> None:
-        """`exits` says of an intent whether it closes what its user holds.
+        """`platform` is where orders of this process go: paper or live.
 
-        `approvals` None: nobody is asked.
+        `exits` says of an intent whether it closes what its user holds. `approvals` None: nobody is
+        asked.
         """
         self._active = active
         self._instruments = instruments
@@ -135,6 +140,7 @@ class FanOut:
         self._machine = machine
         self._approvals = approvals
         self._exits = exits
+        self._platform = platform
 
     async def __call__(self, record: Record) -> Sequence[Output]:
         decision = decode(Decision, record.value)
@@ -218,14 +224,15 @@ class FanOut:
     def _plan(self, decision: Decision, instrument: Instrument) -> Planned:
         intents, without = list[OrderIntent](), list[WithoutOrder]()
         states = self._active.states
+        no_order = held_back(self._platform, decision.strategy)
         for user in sorted(states, key=lambda user: turn(decision.id, user)):
             state = states[user]
             if not self._active.is_active(user):
                 reason = DATABASE_AWAY if state.active else state.reason
                 without.append(WithoutOrder(user_id=user, reason_code=reason))
                 continue
-            intent = plan(decision, user, instrument, self._limits_of(user))
-            if isinstance(intent, NoOrder):
+            intent = no_order or plan(decision, user, instrument, self._limits_of(user))
+            if not isinstance(intent, OrderIntent):
                 without.append(WithoutOrder(user_id=user, reason_code=intent.value))
                 continue
             intents.append(intent)

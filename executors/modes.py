@@ -21,6 +21,7 @@ from dhan.super_orders import NewSuperOrder, SuperOrderClient
 from dhan.transport import Credentials, OrderUrl, open_client
 from schemas.errors import Misconfigured
 from schemas.ids import CorrelationId, DhanClientId
+from schemas.strategy import StrategyMode
 
 
 class Mode(StrEnum):
@@ -80,6 +81,11 @@ class ModeRules:
     def family(self) -> bool:
         """Whether only declared members trade (`executors.members`)."""
         return self.mode is Mode.FAMILY
+
+    @property
+    def platform(self) -> StrategyMode:
+        """How far orders go in this mode, whatever a strategy says."""
+        return StrategyMode.PAPER if self.mode is Mode.PAPER else StrategyMode.LIVE
 
     def allows(self, client_id: DhanClientId | None) -> bool:
         if self.own_client_id is None:

@@ -86,6 +86,18 @@ WORDS: Final[Mapping[str, Words]] = MappingProxyType(
             "The running mode does not trade your account.",
             "ATS_MODE does not allow this Dhan account: see docs/operations.md",
         ),
+        Denial.STRATEGY_OFF: Words(
+            "Its strategy was switched off.",
+            'the rules file says mode = "off": a decision of an earlier file was still under way',
+        ),
+        Denial.STRATEGY_IN_SHADOW: Words(
+            "Its strategy is watched only, so it places no orders.",
+            'the rules file says mode = "shadow": `ats scorecard` shows what it would have made',
+        ),
+        Denial.STRATEGY_ON_PAPER: Words(
+            "Its strategy trades play money only, so it places no orders with real money.",
+            'the rules file says mode = "paper", and ATS_MODE is not paper',
+        ),
         Denial.NOT_A_MEMBER: Words(
             "Your Dhan account is not declared as a member of the operator's family.",
             "declare the account with `ats members add`, or let the user connect the declared one",

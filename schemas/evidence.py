@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, TypeAlias
 from pydantic import Field
 
 from schemas.frozen import FrozenModel
+from schemas.strategy import Strategy, StrategyMode
 from schemas.units import BasisPoints, Paise, Price, Quantity, UtcNs
 
 MOST_SESSIONS: Final = 2  # of one day and instrument (`schemas.calendar`)
@@ -104,6 +105,13 @@ class SeenCrowd(FrozenModel):
     lot: Quantity
 
 
+class SeenStrategy(FrozenModel):
+    """What the strategy behind the order allowed, and how far this platform's orders go."""
+
+    strategy: Strategy
+    platform: StrategyMode
+
+
 class SeenSession(FrozenModel):
     """One continuous session of the instrument; `close` is its first moment outside."""
 
@@ -167,6 +175,12 @@ class SeenContext(FrozenModel):
         default="",
         exclude_if=lambda approval: not approval,
         description="an operator's yes to the decision: waiting or yes; empty: none was needed",
+    )
+    # left out where it is null, so that orders of a file that says nothing keep their bytes
+    strategy: SeenStrategy | None = Field(
+        default=None,
+        exclude_if=lambda strategy: strategy is None,
+        description="absent where the rules file says nothing of the rule",
     )
 
 

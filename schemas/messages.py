@@ -29,6 +29,7 @@ from schemas.ids import (
     UserId,
 )
 from schemas.market import Action, AgentType, Direction, ScanResult, Side, Timeframe
+from schemas.strategy import Strategy
 from schemas.units import Paise, Price, Quantity, UtcNs
 
 Score = Annotated[
@@ -41,6 +42,14 @@ ByName = Annotated[
     Field(description="by name; paise where it is a price, else the measure's own unit"),
 ]
 Text = Annotated[str, Field(max_length=4_000)]
+# left out where there is none, so that messages of a file that says nothing keep their bytes
+OfStrategy = Annotated[
+    Strategy | None,
+    Field(
+        exclude_if=lambda strategy: strategy is None,
+        description="what the rules file says of the rule; absent where it says nothing",
+    ),
+]
 Label = Annotated[str, Field(max_length=100)]
 
 
@@ -130,6 +139,7 @@ class Signal(Message):
     direction: Direction
     price: Price
     features: ByName
+    strategy: OfStrategy = None
 
 
 class ScanEntry(FrozenModel):
@@ -235,6 +245,7 @@ class Decision(Message):
     valid_until: UtcNs
     model: Label = ""
     prompt_version: Label = ""
+    strategy: OfStrategy = None
 
 
 class UserSession(Message):
@@ -266,6 +277,7 @@ class OrderIntent(Message):
     reference_price: Price
     valid_until: UtcNs
     dhan_correlation_id: CorrelationId
+    strategy: OfStrategy = None
 
 
 class Outcome(StrEnum):

@@ -29,6 +29,7 @@ from executors.risk.denial import Denial
 from executors.risk.gate import fitting, judge
 from executors.risk.recorded import context_of
 from executors.risk.sizing import NoOrder, UserLimits, plan
+from executors.risk.strategy import HELD_BACK, held_back
 from executors.store import OrderKey, OrderOutcome
 from executors.terms import OrderTerms
 from executors.turns import turn
@@ -43,6 +44,7 @@ from schemas.messages import (
     OrderIntent,
     WithoutOrder,
 )
+from schemas.strategy import StrategyMode
 from schemas.topics import FANOUTS, ORDER_EVENTS, ORDERS
 from schemas.units import Paise
 
@@ -101,6 +103,8 @@ def fan_out_again(
     if decision.action is Action.HOLD or instrument is None:
         return
     users = sorted(recorded.users.get(decision.id, ()), key=lambda user: turn(decision.id, user))
+    if held_back(StrategyMode.PAPER, decision.strategy):  # on no platform
+        users = []
     planned = {user: _planned(decision, user, instrument, recorded, orders) for user in users}
     intents = [each for each in planned.values() if isinstance(each, OrderIntent)]
     for intent in intents:
@@ -146,7 +150,10 @@ def _without_order(
 ) -> WithoutOrder:
     """Who was not active, and what the operator said, are inputs; all else is derived."""
     reason: str | None
-    if told.reason_code in _REFUSED:
+    if told.reason_code in HELD_BACK:
+        held = held_back(StrategyMode.LIVE, decision.strategy)
+        reason = held.value if held else None
+    elif told.reason_code in _REFUSED:
         reason = REFUSALS.get(approval.state) if approval else None
     elif told.reason_code in _SIZED:
         instrument = orders.instruments[decision.instrument]

@@ -40,6 +40,7 @@ from executors.risk.situation import (
     opens,
 )
 from executors.risk.square_off import SquareOff
+from executors.risk.strategy import StrategyContext
 from executors.sessions import ActiveUsers
 from executors.store import Claimed
 from executors.tokens import RefusedTokens
@@ -249,7 +250,13 @@ class PreTrade:
             lot=listed.lot,
             logged=self.ledger is None or self.ledger.holds(order.id),
             approval=self.approvals.of(order.id),
+            strategy=self._strategy(order),
         )
+
+    def _strategy(self, order: OrderIntent) -> StrategyContext | None:
+        if order.strategy is None:
+            return None
+        return StrategyContext(order.strategy, self.rules.platform)
 
     def _prices(self, instruments: Iterable[InstrumentId], now: UtcNs) -> dict[InstrumentId, int]:
         quotes = ((each, self.book.quote_at(each, now)) for each in instruments)

@@ -59,3 +59,6 @@ class Denial(StrEnum):
     FUNDS_TOO_SMALL = "funds_too_small"
     LEDGER_BEHIND = "ledger_behind"
     NOT_APPROVED = "not_approved"
+    STRATEGY_OFF = "strategy_off"
+    STRATEGY_IN_SHADOW = "strategy_in_shadow"
+    STRATEGY_ON_PAPER = "strategy_on_paper"

@@ -19,6 +19,7 @@ from executors.risk.listed import Ban
 from executors.risk.requests import ENTRIES, WORKERS
 from executors.risk.situation import Account, Address, Approval, Order, PreTradeContext, closes
 from executors.risk.sizing import WHOLE, affordable
+from executors.risk.strategy import held_back
 from schemas.ids import Segment
 from schemas.market import Side, trading_day
 from schemas.messages import OrderIntent
@@ -113,6 +114,12 @@ def decision_is_approved(_: Order, context: PreTradeContext) -> Denial | None:
 
 def mode_allows_the_account(_: Order, context: PreTradeContext) -> Denial | None:
     return None if context.mode_allows else Denial.MODE_REFUSES
+
+
+def strategy_goes_as_far(_: Order, context: PreTradeContext) -> Denial | None:
+    """Also when it closes: what never was entered by it is not its own to close."""
+    of = context.strategy
+    return held_back(of.platform, of.strategy) if of else None
 
 
 def user_is_active(_: Order, context: PreTradeContext) -> Denial | None:
@@ -436,6 +443,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     nobody_halted_it,
     decision_is_approved,
     mode_allows_the_account,
+    strategy_goes_as_far,
     account_is_a_member,
     user_is_active,
     preflight_is_green,

@@ -26,8 +26,9 @@ from executors.risk.situation import (
 )
 from executors.risk.sizing import UserLimits
 from executors.risk.square_off import SquareOff
+from executors.risk.strategy import StrategyContext
 from schemas.calendar import Calendar, Coverage, Special
-from schemas.evidence import SeenContext, SeenLimits, Written
+from schemas.evidence import SeenContext, SeenLimits, SeenStrategy, Written
 from schemas.ids import InstrumentId, Segment
 from schemas.market import PriceBand, Session, Side, trading_day
 from schemas.units import Price, Quantity, UtcNs
@@ -97,6 +98,7 @@ def record_of(context: PreTradeContext, instrument: InstrumentId) -> Written:
         "lot": context.lot,
         "logged": context.logged,
         **_approval(context.approval),
+        **({"strategy": _strategy(context.strategy)} if context.strategy else {}),
     }
 
 
@@ -153,6 +155,7 @@ def context_of(seen: SeenContext, instrument: InstrumentId) -> PreTradeContext:
         stopped_out_at=seen.stopped_out_at,
         reconciled=seen.reconciled,
         crowd=Crowd(**seen.crowd.model_dump()) if seen.crowd else None,
+        strategy=_strategy_of(seen.strategy) if seen.strategy else None,
     )
 
 
@@ -205,6 +208,17 @@ def _listed(listed: Listed) -> Written:
 def _approval(approval: Approval) -> Written:
     """Nothing where none is needed: the record is as it was before approvals were."""
     return {} if approval is Approval.NOT_NEEDED else {"approval": approval.value}
+
+
+def _strategy(context: StrategyContext) -> Written:
+    return {
+        "strategy": context.strategy.model_dump(mode="json"),
+        "platform": context.platform.value,
+    }
+
+
+def _strategy_of(seen: SeenStrategy) -> StrategyContext:
+    return StrategyContext(seen.strategy, seen.platform)
 
 
 def _sorted(names: Iterable[str] | None) -> list[str] | None:

@@ -11,6 +11,7 @@ from executors.risk.exposure import Exposure
 from executors.risk.listed import Listed
 from executors.risk.sizing import UserLimits
 from executors.risk.square_off import SquareOff
+from executors.risk.strategy import StrategyContext
 from schemas.calendar import Calendar
 from schemas.ids import InstrumentId
 from schemas.market import Side
@@ -145,6 +146,7 @@ class PreTradeContext:
         lot: Units that the instrument is traded in.
         logged: The ledger has signed the intent, as far as that is asked for.
         approval: Whether an operator has said yes to the decision, as far as that is asked for.
+        strategy: Of the decision behind the order; None where its rules file says nothing of it.
     """
 
     now: UtcNs
@@ -177,6 +179,7 @@ class PreTradeContext:
     lot: Quantity = ONE
     logged: bool = True
     approval: Approval = Approval.NOT_NEEDED
+    strategy: StrategyContext | None = None
 
     @property
     def closable(self) -> int:

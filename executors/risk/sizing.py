@@ -113,6 +113,7 @@ def plan(
         reference_price=decision.reference_price,
         valid_until=decision.valid_until,
         dhan_correlation_id=correlation_id(order),
+        strategy=decision.strategy,
     )
 
 

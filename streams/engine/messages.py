@@ -26,12 +26,13 @@ from streams.engine.engine import Engine
 from streams.engine.layout import AT
 from streams.engine.named_values import NamedValues
 from streams.engine.rule_runner import RuleHit
+from streams.rules.rule import Rule
 
 # Fields in the order of the alphabet, as canonical bytes have them.
 _SIGNAL: Final = (
     b'{"causation_id":"%b","correlation_id":"%b","direction":"%b","event_time":%d,'
     b'"features":%b,"id":"%b",'
-    b'"instrument":"%b","price":%d,"rule":%b,"schema_version":1,"timeframe":"%b"}'
+    b'"instrument":"%b","price":%d,"rule":%b,"schema_version":1,%b"timeframe":"%b"}'
 )
 _CANDLE: Final = (
     b'{"causation_id":null,"close":%d,"complete":%b,"correlation_id":null,"event_time":%d,'
@@ -71,7 +72,8 @@ class Writer:
         self._context = [name for name in CONTEXT if name in known]
         self._context_places = [AT[name] for name in self._context]
         self._rules = {
-            rule.key: (rule.name.encode(), orjson.dumps(rule.name)) for rule in engine.rules
+            rule.key: (rule.name.encode(), orjson.dumps(rule.name), _strategy(rule))
+            for rule in engine.rules
         }
         self._instruments: list[bytes] = []
         # of each timeframe, once where all have the same
@@ -105,7 +107,7 @@ class Writer:
         about = [self._about(fact) for fact in facts]
         names = [self._rules[hit.rule.key] for hit in hits]
         ids = identities(
-            [b"signal|%b|%b" % (name, what) for (name, _), what in zip(names, about, strict=True)]
+            [b"signal|%b|%b" % (name, what) for (name, *_), what in zip(names, about, strict=True)]
         )
         causes = identities([b"indicators|" + what for what in about])
         outputs = []
@@ -119,7 +121,7 @@ class Writer:
             value = _SIGNAL % (
                 causes[nth], ids[nth], hit.direction.encode(), fact[END],
                 orjson.dumps(finite, option=orjson.OPT_SORT_KEYS), ids[nth], instrument, close[nth],
-                names[nth][1], timeframe,
+                names[nth][1], names[nth][2], timeframe,
             )  # fmt: skip
             outputs.append(Output(SIGNALS, instrument, value))
         return outputs
@@ -173,6 +175,14 @@ class Writer:
         while len(self._instruments) <= number:
             self._instruments.append(str(self._engine.instrument(len(self._instruments))).encode())
         return self._instruments[number]
+
+
+def _strategy(rule: Rule) -> bytes:
+    """The signal's field of that name with its comma; nothing where the rules file says nothing."""
+    if rule.strategy is None:
+        return b""
+    fields = rule.strategy.model_dump(mode="json")
+    return b'"strategy":%b,' % orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)
 
 
 def identities(names: Sequence[bytes]) -> list[bytes]:

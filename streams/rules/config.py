@@ -16,6 +16,7 @@ from schemas.errors import Misconfigured
 from schemas.ids import InstrumentId
 from schemas.instruments import Instruments
 from schemas.market import Timeframe
+from schemas.strategy import Strategy, StrategyMode
 from schemas.units import UtcNs
 from streams.columns.parse import talib_columns
 from streams.columns.talib_functions import LONGEST, PREFIX, WINDOW
@@ -46,6 +47,15 @@ class _Section(_Model):
     enabled: bool = True
     cooldown_minutes: Annotated[int, Field(ge=0, le=WEEK)] | None = None
     instruments: Annotated[Instruments, AfterValidator(_some)] | None = None
+    mode: StrategyMode | None = None
+
+    @property
+    def runs(self) -> bool:
+        return self.enabled and self.mode is not StrategyMode.OFF
+
+    def strategy(self, name: str) -> Strategy | None:
+        """What it says of the rule `name` beyond its parameters; None where it says nothing."""
+        return None if self.mode is None else Strategy(name=name, mode=self.mode)
 
 
 class _Talib(_Model):
@@ -92,7 +102,7 @@ def warning_of(rule_set: RuleSet, path: Path | None) -> str:
 
 
 def read(path: Path | None, remedy: str = "correct ATS_RULES or leave it empty") -> RuleSet:
-    """Read a rules file: exactly the rules it names run, unless they say `enabled = false`.
+    """Read a rules file: exactly the rules it names run, but for `enabled = false` and mode off.
 
     None is the default. A rule that is switched off is neither imported nor checked. `remedy` is
     what to do when there is no such file.
@@ -166,7 +176,7 @@ def rule_set_of(document: Mapping[str, Any]) -> RuleSet:
     rules, problems = [], []
     for name, section in file.rules.items():
         try:
-            rules += [_rule(name, section)] if _settings(name, section).enabled else []
+            rules += [_rule(name, section)] if _settings(name, section).runs else []
         except Misconfigured as error:
             problems.append(f"[rules.{name}] {error}")
     if problems:
@@ -201,7 +211,7 @@ def _rule(name: str, section: Mapping[str, Any]) -> Rule:
         rule = replace(rule, cooldown=UtcNs.minutes(common.cooldown_minutes))
     if common.instruments is not None:
         rule = replace(rule, instruments=common.instruments)
-    return replace(rule, name=name)
+    return replace(rule, name=name, strategy=common.strategy(name))
 
 
 def _columns(

@@ -22,6 +22,7 @@ SETTINGS: Final = (
     "enabled",
     "cooldown_minutes",
     "instruments",
+    "mode",
 )  # every rule has them; no parameter may be called so
 
 

@@ -13,6 +13,7 @@ from pydantic import Field
 from schemas.errors import Misconfigured
 from schemas.ids import InstrumentId, Segment
 from schemas.market import Timeframe
+from schemas.strategy import Strategy
 from schemas.units import UtcNs
 from streams.columns.names import PREVIOUS
 from streams.columns.parse import parse_column, with_period
@@ -71,6 +72,10 @@ _FIELDS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
         lambda value: value is None or (_are_instruments(value) and len(value) > 0),
         'None for all, or some of schemas.ids: frozenset({InstrumentId.parse("NSE_EQ:2885")})',
     ),
+    "strategy": (
+        lambda value: value is None or isinstance(value, Strategy),
+        "None: the rules file says it",
+    ),
 }
 """Of each field of a rule, what it may be and how to say that."""
 
@@ -88,6 +93,7 @@ class Rule:
             because it warms up, the rule is silent; a signal's features begin with these.
         cooldown: Market time after a signal in which the rule stays silent on that instrument.
         instruments: The only ones it is evaluated on; None: all.
+        strategy: Its mode and limits, as the rules file says; None where it says nothing.
     """
 
     name: str
@@ -96,6 +102,7 @@ class Rule:
     needs: tuple[str, ...]
     cooldown: UtcNs = COOLDOWN
     instruments: frozenset[InstrumentId] | None = None
+    strategy: Strategy | None = None
 
     def __post_init__(self) -> None:
         """Look at each field's type.

@@ -10,6 +10,7 @@ from agents.entries import COOLDOWN, Circumstances
 from agents.limits import Limits
 from schemas.ids import decision_id
 from schemas.market import Action, Direction
+from schemas.strategy import Strategy, StrategyMode
 from tests.agents.factories import a_signal
 
 
@@ -33,3 +34,12 @@ def test_what_speaks_against_any_decision_speaks_against_a_signal_alone() -> Non
     again = decide_unasked(signal, "RELIANCE", Circumstances(earlier=(before,)), Limits(), VALIDITY)
 
     assert (again.action, again.reason_code) == (Action.HOLD, COOLDOWN)
+
+
+def test_a_decision_names_the_strategy_of_its_signal() -> None:
+    shadow = Strategy(name="ema_cross", mode=StrategyMode.SHADOW)
+    signal = a_signal().model_copy(update={"strategy": shadow})
+
+    decision = decide_unasked(signal, "RELIANCE", Circumstances(), Limits(), VALIDITY)
+
+    assert decision.strategy == shadow

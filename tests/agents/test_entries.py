@@ -9,6 +9,7 @@ import pytest
 from agents.app import AgentOptions, LlmGateway, decision_service
 from agents.caches import ScanCache
 from agents.entries import Circumstances, not_now
+from agents.freshness import WAITED, NewestSignals
 from agents.journal import ModelTier
 from agents.limits import Limits
 from agents.model import Model
@@ -22,6 +23,7 @@ from schemas.ids import Segment, SignalId, decision_id
 from schemas.lineage import HEADER
 from schemas.market import Action, Direction, Session
 from schemas.messages import Decision, Origin, Signal
+from schemas.strategy import Strategy, StrategyMode
 from schemas.units import Paise, UtcNs
 from simulator.market.session import market_session
 from tests.agents.factories import AS_OF, DAY, a_scan, a_signal
@@ -120,6 +122,29 @@ def test_what_was_decided_before_a_signal_is_a_question_of_offsets() -> None:
         a_decision(rule="r5").signal_id,
     ]
     assert before[0].action is Action.BUY
+
+
+def test_what_a_strategy_in_shadow_decided_holds_back_no_live_one() -> None:
+    shadow = Strategy(name="r1", mode=StrategyMode.SHADOW)
+    history = DecisionHistory()
+    history.note(1, a_decision(rule="r1").model_copy(update={"strategy": shadow}))
+    history.note(2, a_decision(rule="r2"))
+    live, watched = a_signal(rule="r3"), a_signal(rule="r3").model_copy(update={"strategy": shadow})
+
+    assert [each.signal_id for each in history.before(7, live)] == [a_decision(rule="r2").signal_id]
+    assert len(history.before(7, watched)) == 2
+
+
+def test_a_live_signal_gives_way_to_a_later_live_one_and_to_no_shadow() -> None:
+    shadow = {"strategy": Strategy(name="ema_cross", mode=StrategyMode.SHADOW)}
+    first, later = a_signal(), a_signal(at=UtcNs(AS_OF + UtcNs.minutes(2)))
+    newest = NewestSignals()
+    newest.note(later.model_copy(update=shadow))
+
+    assert newest.superseded(first, WAITED) == ""
+    assert newest.superseded(first.model_copy(update=shadow), WAITED) != ""
+    newest.note(later)
+    assert newest.superseded(first, WAITED) != ""
 
 
 def test_yesterday_is_forgotten_and_so_is_what_is_long_ago() -> None:

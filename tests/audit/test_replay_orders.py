@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from uuid import UUID
 
+import pytest
 from hypothesis import assume, given, settings
 
 from audit.replay.orders import (
@@ -27,6 +28,7 @@ from executors.terms import OrderTerms
 from schemas.codec import decode, encode
 from schemas.ids import DhanOrderId, UserId
 from schemas.messages import Execution, FanOut, OrderIntent, Outcome, WithoutOrder
+from schemas.strategy import Strategy, StrategyMode
 from schemas.topics import EXECUTIONS, FANOUTS, ORDER_EVENTS, ORDERS, Topic
 from schemas.units import Paise, Quantity
 from tests.audit.test_rejudge import situations, told
@@ -62,6 +64,29 @@ def test_each_user_who_got_an_order_gets_the_same_one_and_the_others_their_reaso
 
     assert sorted(values(outputs, ORDERS)) == sorted(map(encode, intents))
     assert values(outputs, FANOUTS) == [encode(fan_out)]
+
+
+@pytest.mark.parametrize("mode", [StrategyMode.SHADOW, StrategyMode.LIVE])
+def test_who_got_no_order_of_a_strategy_in_shadow_is_derived_from_the_decision(
+    mode: StrategyMode,
+) -> None:
+    strategy = Strategy(name="ema_cross", mode=mode)
+    decision = DECISION.model_copy(update={"strategy": strategy})
+    without = (WithoutOrder(user_id=ASHA, reason_code="strategy_in_shadow"),)
+    fan_out = fan_out_of(decision, 0, without)
+
+    outputs = list(fan_out_again(decision, recorded(fan_out), SET))
+
+    assert (values(outputs, FANOUTS) == [encode(fan_out)]) is (mode is StrategyMode.SHADOW)
+
+
+def test_an_order_of_a_strategy_in_shadow_is_not_made_again() -> None:
+    shadow = Strategy(name="ema_cross", mode=StrategyMode.SHADOW)
+    decision = DECISION.model_copy(update={"strategy": shadow})
+
+    outputs = list(fan_out_again(decision, recorded(planned(ASHA)), SET))
+
+    assert not values(outputs, ORDERS)
 
 
 def test_an_order_is_sized_by_its_users_own_limit_as_its_outcome_tells() -> None:

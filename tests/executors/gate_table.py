@@ -24,10 +24,12 @@ from executors.risk.situation import (
     Quote,
 )
 from executors.risk.square_off import SquareOff
+from executors.risk.strategy import StrategyContext
 from schemas.calendar import Calendar
 from schemas.ids import Segment
 from schemas.market import PriceBand, Side
 from schemas.messages import OrderIntent
+from schemas.strategy import Strategy, StrategyMode
 from schemas.units import BasisPoints, Paise, Price, Quantity, UtcNs
 from tests.executors.factories import LIMITS, TEN_O_CLOCK, an_intent, the_situation_for
 
@@ -37,6 +39,7 @@ SOP: Final = (
 )
 SHORT: Final = "an intraday short that is not bought back goes to auction; rules not looked up"
 AGAINST: Final = "issue 14: no entry against an open position unless it reduces it"
+WORKBENCH: Final = "issue 20: mode per strategy; the most careful decides"
 OURS: Final = "issue 14: per-user limits"
 ASKED: Final = "issue 18: approve-before-send mode"
 
@@ -120,6 +123,15 @@ def at_evening(before: int) -> dict[str, Any]:
 
 LONG_10 = {"position": 10, "exposure": Exposure(Reach(10, 10))}
 SHORT_10 = {"position": -10, "exposure": Exposure(Reach(-10, -10))}
+
+
+def strategy(
+    mode: StrategyMode, platform: StrategyMode = StrategyMode.PAPER
+) -> dict[str, StrategyContext]:
+    """The order's strategy in a situation."""
+    return {"strategy": StrategyContext(Strategy(name="ema_cross", mode=mode), platform)}
+
+
 CASES: dict[str, Case] = {
     "limits unknown: an entry": Case(Denial.LIMITS_UNKNOWN, OURS, limits={"known": False}),
     "limits unknown: an exit": Case(None, OURS, SELL, limits={"known": False}, situation=LONG_10),
@@ -316,6 +328,27 @@ CASES: dict[str, Case] = {
     "the mode may not trade the account: an exit": Case(
         Denial.MODE_REFUSES, SEBI, SELL, situation=LONG_10 | {"mode_allows": False}
     ),
+    "a strategy in shadow": Case(
+        Denial.STRATEGY_IN_SHADOW, WORKBENCH, situation=strategy(StrategyMode.SHADOW)
+    ),
+    "a strategy in shadow: an exit": Case(
+        Denial.STRATEGY_IN_SHADOW,
+        WORKBENCH,
+        SELL,
+        situation=LONG_10 | strategy(StrategyMode.SHADOW),
+    ),
+    "a strategy that is off": Case(
+        Denial.STRATEGY_OFF, WORKBENCH, situation=strategy(StrategyMode.OFF)
+    ),
+    "a strategy on paper, real money": Case(
+        Denial.STRATEGY_ON_PAPER,
+        WORKBENCH,
+        situation=strategy(StrategyMode.PAPER, StrategyMode.LIVE),
+    ),
+    "a strategy on paper, paper money": Case(
+        None, WORKBENCH, situation=strategy(StrategyMode.PAPER)
+    ),
+    "a live strategy, paper money": Case(None, WORKBENCH, situation=strategy(StrategyMode.LIVE)),
     "no member of the family": Case(Denial.NOT_A_MEMBER, SEBI, situation={"member": False}),
     "no member any more: an exit": Case(None, SEBI, SELL, situation=LONG_10 | {"member": False}),
     "switched off": Case(Denial.USER_INACTIVE, OURS, situation={"user_active": False}),

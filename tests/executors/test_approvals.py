@@ -31,6 +31,7 @@ from schemas.ids import UserId
 from schemas.market import Action
 from schemas.messages import ApprovalState, Decision, OrderIntent, Outcome
 from schemas.messages import FanOut as FanOutRecord
+from schemas.strategy import StrategyMode
 from schemas.topics import DECISIONS, FANOUTS, ORDERS
 from schemas.units import NS_PER_SECOND, Paise, UtcNs
 from tests.database.fixtures import SupabaseStack, client, own_stack
@@ -96,6 +97,7 @@ class Process:
             lambda _: limits,
             ReplayClock(wall=lambda: round(self.machine.now * NS_PER_SECOND)),
             self.machine.time(),
+            platform=StrategyMode.PAPER,
             approvals=self.approvals,
             exits=lambda intent, _: intent.user_id in closing,
         )
@@ -157,6 +159,7 @@ async def test_with_the_mode_off_every_byte_is_as_without_approvals(world: World
         lambda _: LIMITS,
         ReplayClock(wall=lambda: 0),
         process.machine.time(),
+        platform=StrategyMode.PAPER,
     )
 
     before_it_looked = await process.hear(decision)

@@ -41,6 +41,7 @@ from schemas.ids import DhanClientId, InstrumentId, Segment, UserId, derive
 from schemas.market import Action
 from schemas.messages import FanOut as FanOutRecord
 from schemas.messages import OrderIntent, UserSession, WithoutOrder
+from schemas.strategy import Strategy, StrategyMode
 from schemas.topics import DECISIONS, FANOUTS, ORDERS, SESSIONS, SESSIONS_LATEST
 from schemas.units import NS_PER_SECOND, Paise, UtcNs
 from tests.database.fixtures import client, signed_in_user
@@ -313,11 +314,15 @@ def fan_out(users: Iterable[UserId]) -> FanOut:
 
 
 def fan_out_to(
-    active: ActiveUsers, machine: FastMachine, limits: Callable[[UserId], UserLimits] = limits_of
+    active: ActiveUsers,
+    machine: FastMachine,
+    limits: Callable[[UserId], UserLimits] = limits_of,
+    platform: StrategyMode = StrategyMode.PAPER,
 ) -> FanOut:
     """Its clock follows `machine`: a decision published at 0 grows older as that sleeps."""
     clock = ReplayClock(wall=lambda: round(machine.now * NS_PER_SECOND))
-    return FanOut(active, {RELIANCE.id: RELIANCE, NIFTY.id: NIFTY}, limits, clock, machine.time())
+    instruments = {RELIANCE.id: RELIANCE, NIFTY.id: NIFTY}
+    return FanOut(active, instruments, limits, clock, machine.time(), platform=platform)
 
 
 def orders_of(outputs: Sequence[Output]) -> list[Output]:
@@ -415,6 +420,30 @@ async def test_who_got_no_order_and_why_is_on_record() -> None:
 
     assert (told.decision_id, told.orders) == (decision.id, 2)
     assert reasons(told) == {USERS[3]: SWITCHED_OFF}
+
+
+@pytest.mark.parametrize(
+    ("mode", "platform", "code"),
+    [
+        (StrategyMode.SHADOW, StrategyMode.PAPER, "strategy_in_shadow"),
+        (StrategyMode.SHADOW, StrategyMode.LIVE, "strategy_in_shadow"),
+        (StrategyMode.PAPER, StrategyMode.LIVE, "strategy_on_paper"),
+        (StrategyMode.PAPER, StrategyMode.PAPER, ""),
+        (StrategyMode.LIVE, StrategyMode.PAPER, ""),
+        (StrategyMode.LIVE, StrategyMode.LIVE, ""),
+    ],
+)
+async def test_a_strategy_that_goes_less_far_than_the_platform_makes_no_order(
+    mode: StrategyMode, platform: StrategyMode, code: str
+) -> None:
+    decision = a_decision(strategy=Strategy(name="ema_cross", mode=mode))
+    fan = fan_out_to(an_active_set(USERS[:1]), FastMachine(), platform=platform)
+
+    outputs = await fan(a_record(decision, "k", DECISIONS))
+
+    strategies = [decode(OrderIntent, each.value).strategy for each in orders_of(outputs)]
+    assert strategies == ([] if code else [decision.strategy])
+    assert reasons(record_of(outputs)).get(USERS[0], "") == code
 
 
 async def test_a_user_who_cannot_afford_one_lot_is_on_record_with_that_reason() -> None:

@@ -11,6 +11,7 @@ from schemas.codec import decode, encode
 from schemas.ids import derive
 from schemas.market import Direction, Timeframe
 from schemas.messages import Candle, Indicators, Message, Signal
+from schemas.strategy import Strategy, StrategyMode
 from schemas.topics import CANDLES, INDICATORS, SIGNALS, Topic
 from streams.columns.names import INDICATOR_COLUMNS
 from streams.engine.closed_bars import END, INSTRUMENT, TIMEFRAME
@@ -59,6 +60,31 @@ def test_a_signal_has_the_ids_of_the_catalogue_and_leaves_out_what_is_no_finite_
     )
     assert signal.features["close"] == 1.5
     assert not {"rsi_14", "adx_14"} & signal.features.keys()
+
+
+def test_a_signal_names_its_strategy_and_no_other_byte_of_it_changes() -> None:
+    rules = [
+        Rule(
+            "late",
+            Timeframe.M1,
+            lambda bars: np.ones(len(bars["close"]), np.int8),
+            ("close",),
+            strategy=strategy,
+        )
+        for strategy in (None, Strategy(name="late", mode=StrategyMode.SHADOW))
+    ]
+    values = []
+    for rule in rules:
+        engine = Engine(rules=(rule,))
+        closed, hits = engine.process(batch_of(random_market(12, 400, instruments=2)))
+        values.append(next(iter(Writer(engine).outputs(closed, hits))).value)
+
+    plain, named = (decode(Signal, value) for value in values)
+
+    assert b"strategy" not in values[0]
+    assert (encode(plain), encode(named)) == tuple(values)
+    assert named.strategy == rules[1].strategy
+    assert named.model_copy(update={"strategy": None}) == plain
 
 
 def test_ids_are_those_of_the_catalogue_and_readings_are_caused_by_their_candle() -> None:

@@ -11,6 +11,7 @@ import pytest
 from schemas.errors import Misconfigured
 from schemas.ids import InstrumentId, Segment
 from schemas.market import Timeframe
+from schemas.strategy import Strategy, StrategyMode
 from schemas.units import UtcNs
 from streams.rules.config import RuleSet, one_rule, read, rule_set_of
 from streams.rules.discovery import load_factory, rule_plugins
@@ -41,6 +42,22 @@ def test_a_section_sets_timeframe_limits_cooldown_and_instruments() -> None:
         1,
         0,
     ]
+
+
+def test_a_mode_makes_a_strategy_of_a_rule_and_off_is_not_evaluated() -> None:
+    found = book(
+        '[rules.ema_cross]\nmode = "shadow"\n[rules.macd_cross]\n[rules.rsi_reversal]\nmode = "off"'
+    )
+
+    assert [rule.strategy for rule in found.rules] == [
+        Strategy(name="ema_cross", mode=StrategyMode.SHADOW),
+        None,
+    ]
+
+
+def test_a_mode_that_does_not_exist_is_refused_with_those_that_do() -> None:
+    with pytest.raises(Misconfigured, match=r"ema_cross.*mode='real'.*'shadow', 'paper' or 'live'"):
+        book('[rules.ema_cross]\nmode = "real"')
 
 
 def test_one_rule_may_run_twice_under_two_names() -> None:

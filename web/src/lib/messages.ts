@@ -53,6 +53,9 @@ export type ScanResult = "SHORTLISTED" | "DISCARDED";
 /** What an order does. */
 export type Side = "BUY" | "SELL";
 
+/** How far the orders of a strategy go, most careful first. */
+export type StrategyMode = "off" | "shadow" | "paper" | "live";
+
 /** Length of a bar, shortest first. A bar ends with its session at the latest; a day's bar holds the day's sessions. */
 export type Timeframe = "1m" | "3m" | "5m" | "15m" | "30m" | "60m" | "1d";
 
@@ -245,6 +248,19 @@ export interface SeenCrowd {
   readonly lot: number;
 }
 
+/** What a rules file says of one rule beyond its parameters. */
+export interface Strategy {
+  /** of the rule in the file */
+  readonly name: string;
+  readonly mode?: StrategyMode;
+}
+
+/** What the strategy behind the order allowed, and how far this platform's orders go. */
+export interface SeenStrategy {
+  readonly strategy: Strategy;
+  readonly platform: StrategyMode;
+}
+
 /** All that the gate looks at, at one moment of market time. */
 export interface SeenContext {
   /** nanoseconds since 1970-01-01T00:00:00 UTC */
@@ -306,6 +322,8 @@ export interface SeenContext {
   readonly logged?: boolean;
   /** an operator's yes to the decision: waiting or yes; empty: none was needed */
   readonly approval?: string;
+  /** absent where the rules file says nothing of the rule */
+  readonly strategy?: SeenStrategy | null;
 }
 
 /** What the gate saw last before the order left, and what it said. An order that certainly did not leave is judged and tried again: then this is the last try. */
@@ -633,6 +651,8 @@ export interface Decision {
   readonly valid_until: number;
   readonly model?: string;
   readonly prompt_version?: string;
+  /** what the rules file says of the rule; absent where it says nothing */
+  readonly strategy?: Strategy | null;
 }
 
 /** `ats.depth`: the last books of five seconds of market time; `event_time` is the newest's. */
@@ -969,6 +989,8 @@ export interface OrderIntent {
   /** nanoseconds since 1970-01-01T00:00:00 UTC */
   readonly valid_until: number;
   readonly dhan_correlation_id: string;
+  /** what the rules file says of the rule; absent where it says nothing */
+  readonly strategy?: Strategy | null;
 }
 
 /** `ats.positions`: what one user did and holds in one instrument on one day. Gross of charges. `realised` is what the closed part earned: the smaller of both quantities, times the difference of the two average prices, to the nearest paisa; exact when flat. */
@@ -1078,6 +1100,8 @@ export interface Signal {
   readonly price: number;
   /** by name; paise where it is a price, else the measure's own unit */
   readonly features: Readonly<Record<string, number>>;
+  /** what the rules file says of the rule; absent where it says nothing */
+  readonly strategy?: Strategy | null;
 }
 
 /** `ats.trades`: a fill, once. */

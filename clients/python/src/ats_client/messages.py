@@ -182,6 +182,15 @@ class Side(OpenEnum):
     SELL = "SELL"
 
 
+class StrategyMode(OpenEnum):
+    """How far the orders of a strategy go, most careful first."""
+
+    OFF = "off"
+    SHADOW = "shadow"
+    PAPER = "paper"
+    LIVE = "live"
+
+
 class Timeframe(OpenEnum):
     """Length of a bar, shortest first.
 
@@ -404,6 +413,21 @@ class SeenCrowd(Part):
     lot: int
 
 
+class Strategy(Part):
+    """What a rules file says of one rule beyond its parameters."""
+
+    # of the rule in the file
+    name: str
+    mode: StrategyMode = StrategyMode.LIVE
+
+
+class SeenStrategy(Part):
+    """What the strategy behind the order allowed, and how far this platform's orders go."""
+
+    strategy: Strategy
+    platform: StrategyMode
+
+
 class SeenContext(Part):
     """All that the gate looks at, at one moment of market time."""
 
@@ -466,6 +490,8 @@ class SeenContext(Part):
     logged: bool = True
     # an operator's yes to the decision: waiting or yes; empty: none was needed
     approval: str = ""
+    # absent where the rules file says nothing of the rule
+    strategy: SeenStrategy | None = None
 
 
 class Judgement(Part):
@@ -801,6 +827,8 @@ class Decision(Message):
     valid_until: int
     model: str = ""
     prompt_version: str = ""
+    # what the rules file says of the rule; absent where it says nothing
+    strategy: Strategy | None = None
 
 
 class Depth(Message):
@@ -1085,6 +1113,8 @@ class OrderIntent(Message):
     # nanoseconds since 1970-01-01T00:00:00 UTC
     valid_until: int
     dhan_correlation_id: str
+    # what the rules file says of the rule; absent where it says nothing
+    strategy: Strategy | None = None
 
 
 class Position(Message):
@@ -1176,6 +1206,8 @@ class Signal(Message):
     price: int
     # by name; paise where it is a price, else the measure's own unit
     features: dict[str, float]
+    # what the rules file says of the rule; absent where it says nothing
+    strategy: Strategy | None = None
 
 
 class Trade(Message):
