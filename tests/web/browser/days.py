@@ -9,11 +9,7 @@ from uuid import UUID, uuid4
 from schemas.ids import DhanOrderId, InstrumentId, Segment, UserId
 from schemas.market import Instrument, Side
 from schemas.messages import (
-    Approval,
-    ApprovalState,
-    Decision,
     Execution,
-    FanOut,
     FeedEvent,
     FeedState,
     Leg,
@@ -74,15 +70,6 @@ def busy(
         place.gate.tell_prices(some_ticks((RELIANCE, at, last)))
 
     return arrange
-
-
-def asked(place: Place, decision: Decision, state: ApprovalState = ApprovalState.WAITING) -> None:
-    """A decision needs the operator's yes: it waits for it, or was answered."""
-    place.gate.tell(decision)
-    approval = Approval(state=state, until=SOON_AFTER)
-    fan_out = filled(FanOut, MARKS, decision_id=str(decision.id))
-    told = {"instrument": decision.instrument, "approval": approval, "without": ()}
-    place.gate.tell(fan_out.model_copy(update=told))
 
 
 def the_day_of(user: UserId) -> list[Message]:

@@ -13,12 +13,10 @@ pytest.importorskip("playwright", reason="no playwright; `make test-web` brings 
 
 from playwright.async_api import expect
 
-from schemas.codec import encode
-from schemas.market import AgentType
-from schemas.messages import DeadLetter, Decision, FeedState, Position, Preflight, Report, Signal
-from tests.executors.factories import RELIANCE, TEN_O_CLOCK, a_decision, some_ticks
+from schemas.messages import DeadLetter, FeedState, Position, Preflight, Signal
+from tests.executors.factories import RELIANCE, a_decision
 from tests.gateway.filled import DAY, Marks, filled, rising
-from tests.web.browser.days import asked, busy, quiet
+from tests.web.browser.days import busy, quiet
 from tests.web.browser.people import Keyboard
 from tests.web.browser.place import Place
 from tests.web.browser.states import State, connected, make, stopped
@@ -143,59 +141,6 @@ async def test_a_user_is_halted_from_the_keyboard_with_a_reason_that_stays_in_si
         "select action, flatten from operator_actions, trading_halts"
     )
     assert (action, flatten) == ("flatten", True)
-
-
-async def left(place: Place, decision: Decision) -> None:
-    """An order worker leaves it for a yes: 1,200 users, 1.8 crore rupees."""
-    record = encode(decision).decode()
-    await place.sql(
-        "insert into trade_decisions (id, symbol, action, reasoning) values ($1, $2, $3, 'r')",
-        *(decision.id, decision.symbol, decision.action.value),
-    )
-    await place.sql(
-        "select leave_decision($1, $2, 0, 0, 1, '{}', 1200, 1800000000, 300000)",
-        *(decision.id, record),
-    )
-    for analyst in AgentType:
-        report = filled(Report, Marks(analyst, 10**6), signal_id=str(decision.signal_id))
-        said = {"agent_type": analyst, "score": 40, "summary": "Volume confirms the break."}
-        place.gate.tell(report.model_copy(update=said))
-    place.gate.tell(decision)
-
-
-async def test_decisions_wait_for_a_yes_that_is_given_from_the_keyboard_and_the_first_stands(
-    place: Place, chromium: Chromium
-) -> None:
-    window = await chromium.window("phone")
-    await make(State("", "", (operates, quiet()), "/operator"), [window], place)
-    page, keys = window.page, Keyboard(window)
-
-    await keys.press(page.get_by_role("button", name="Ask before anything is entered"))
-    await page.get_by_label("Seconds to answer").fill("300")
-    await keys.write(page.get_by_label("Why"), "expiry day")
-    await keys.press(page.get_by_role("button", name="Ask from now on"))
-    asking = page.get_by_role("region", name="Waiting for a yes")
-    await expect(asking).to_contain_text("by Asha: expiry day", timeout=PATIENCE_MS)
-    first, second = a_decision(symbol="RELIANCE"), a_decision(symbol="HDFCBANK")
-    place.gate.tell_prices(some_ticks((RELIANCE, TEN_O_CLOCK, 151_250)))
-    for decision in (first, second):
-        await left(place, decision)
-    await expect(asking.get_by_role("timer")).to_have_count(2, timeout=PATIENCE_MS)
-    assert await window.violations() == []
-    await keys.press(asking.get_by_role("button", name="Approve RELIANCE"))
-    await expect(asking).to_contain_text("approved by Asha", timeout=PATIENCE_MS)
-    await place.sql("select answer_approval($1, false, 'Bimal')", second.id)
-    late = await page.request.post(
-        f"{place.url}/api/operator/approve",
-        data={"asked": "approve", "decision": str(second.id), "seconds": None, "reason": ""},
-        headers={"Origin": place.url},
-    )
-    asked(place, first)
-    await page.goto(f"{place.url}/today")
-
-    orders = page.get_by_role("region", name="Orders of the day")
-    await expect(orders).to_contain_text("Waits for the operator’s yes", timeout=PATIENCE_MS)
-    assert (late.status, await late.json()) == (409, {"problem": "answered_already"})
 
 
 async def test_the_days_score_card_is_shown_when_it_is_asked_for(
