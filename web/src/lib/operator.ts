@@ -38,7 +38,7 @@ export function actionName(action: string): string {
 export function inQueue({ waiting, answered }: Approvals): WaitingDecision[] {
   const newest = Math.max(0, ...waiting.map(({ asked }) => asked.asked_at));
   const oldest = Math.min(...waiting.map(({ asked }) => asked.asked_at));
-  const done = answered.filter(({ asked_at: at }) => at >= oldest && at <= newest);
+  const done = answered.filter(({ asked_at: at, answered_at: until }) => until !== null && until >= oldest && at <= newest);
   const kept = done.map((asked) => ({ asked, last_price: null, reasoning: "", reports: [] }));
   return [...waiting, ...kept].sort((one, other) => one.asked.asked_at - other.asked.asked_at);
 }
