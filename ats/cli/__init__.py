@@ -22,6 +22,7 @@ from ats.cli import (
     backtest,
     data,
     ledger,
+    limits,
     look,
     operators,
     recorded,
@@ -93,7 +94,7 @@ app.add_typer(look.claims, name="claims", rich_help_panel=LOOK)
 app.add_typer(approvals.approvals, name="approvals", rich_help_panel=LOOK)
 app.add_typer(ledger.ledger, name="ledger", rich_help_panel=LOOK)
 app.add_typer(archive.archive, name="archive", rich_help_panel=LOOK)
-app.add_typer(look.limits, name="limits", rich_help_panel=LOOK)
+app.add_typer(limits.limits, name="limits", rich_help_panel=LOOK)
 app.add_typer(look.members, name="members", rich_help_panel=SET_UP)
 app.add_typer(operators.operators, name="operators", rich_help_panel=SET_UP)
 

@@ -14,7 +14,6 @@ from ats.cli.groups import group
 from ats.cli.options import Archived, day_of, finish, terminal
 
 members = group("Whose accounts ATS_MODE=family trades: declare members, list and remove them.")
-limits = group("What one user may do at most: show it, and change it.")
 claims = group("Orders whose fate is unknown: list them, settle or correct them by hand.")
 
 OrderArgument = Annotated[
@@ -133,81 +132,6 @@ def members_remove(
     from ats.commands.members import remove
 
     finish(remove(account, reason=reason, by=by))
-
-
-@limits.command("show")
-def limits_show(
-    user: Annotated[str, typer.Argument(help="One user's id; without it all with their own.")] = "",
-) -> None:
-    """Users' own limits; `platform` where the platform's hold. JSON lines in a pipe."""
-    from ats.commands.limits import show
-
-    finish(show(user))
-
-
-@limits.command("set")
-def limits_set(
-    user: Annotated[str, typer.Argument(help="The user's id.")],
-    *,
-    reason: Annotated[str, typer.Option(help="Why, in one sentence; it is kept.")],
-    by: SaysWho,
-    max_order_value: Annotated[str | None, typer.Option(help="Rupees of one order.")] = None,
-    risk_per_trade: Annotated[
-        str | None, typer.Option(help="Rupees that one order may lose down to its stop.")
-    ] = None,
-    max_orders_per_day: Annotated[str | None, typer.Option(help="Orders a day.")] = None,
-    max_open_positions: Annotated[
-        str | None, typer.Option(help="Instruments held at a time.")
-    ] = None,
-    max_symbol_exposure: Annotated[
-        str | None, typer.Option(help="Rupees at stake in one instrument.")
-    ] = None,
-    max_exposure: Annotated[
-        str | None, typer.Option(help="Rupees at stake in all instruments together.")
-    ] = None,
-    max_daily_loss: Annotated[
-        str | None,
-        typer.Option(
-            help="Rupees lost in a day. At it nothing is opened until the next session, and Dhan "
-            "closes the account's intraday positions, those bought by hand too."
-        ),
-    ] = None,
-    stop_out_cooldown: Annotated[
-        str | None, typer.Option(help="Minutes after a stop-out without an entry in it.")
-    ] = None,
-    max_stop_outs_per_day: Annotated[
-        str | None, typer.Option(help="Stop-outs of a day after which nothing is opened.")
-    ] = None,
-    segments: Annotated[
-        str | None, typer.Option(help="Segments that may be traded, such as NSE_EQ,NSE_FNO.")
-    ] = None,
-    products: Annotated[str | None, typer.Option(help="Likewise, such as INTRADAY.")] = None,
-    long_only: Annotated[
-        str | None, typer.Option(help="yes: no position begins with a sale; or no.")
-    ] = None,
-) -> None:
-    """Change what one user may do at most; what you do not name stays as it is.
-
-    `platform` gives a value back to the platform's own, beyond which none goes. Order workers obey
-    within a second; what only closes always leaves.
-    """
-    from ats.commands.limits import Change, change
-
-    given = {
-        "max_order_value": max_order_value,
-        "risk_per_trade": risk_per_trade,
-        "max_orders_per_day": max_orders_per_day,
-        "max_open_positions": max_open_positions,
-        "max_symbol_exposure": max_symbol_exposure,
-        "max_exposure": max_exposure,
-        "max_daily_loss": max_daily_loss,
-        "stop_out_cooldown": stop_out_cooldown,
-        "max_stop_outs_per_day": max_stop_outs_per_day,
-        "segments": segments,
-        "products": products,
-        "long_only": long_only,
-    }
-    finish(change(Change.of(user, given, by=by, reason=reason)))
 
 
 def states() -> None:

@@ -1,13 +1,14 @@
 """`ats limits`: what one user may do at most, beside the platform's own limits.
 
-A change is a row in the database, and who made it and why stays there. Order workers obey it within
-a second. The user may tighten each value on the account page; only here one is widened again.
+An operator sets each value's ceiling, the user chooses what is tighter on the account page, and the
+tighter of both holds. Each change is a row in the database: who made it and why stays there. Order
+workers obey it within a second.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -17,7 +18,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ats.commands.asking import answer, ask
+from ats.commands.asking import ask
 from ats.commands.users import user_of
 from ats.services.context import database
 from ats.settings import load
@@ -32,7 +33,9 @@ SEGMENTS: Final = tuple(each.value for each in Segment if each is not Segment.ID
 PRODUCTS: Final = ("CNC", "INTRADAY", "MARGIN", "MTF")
 MAX_TEXT: Final = 500
 MAX_NAME: Final = 100
-MOST_SHOWN: Final = 1_000
+MOST_SHOWN: Final = 1_000  # what the database tells at a time
+# what is told of a user, and its column
+WHOSE: Final = {"ceiling": "operator's ceiling", "own": "user's choice", "held": "holds"}
 MOST: Final = 1_000_000  # of orders, positions or minutes: more limits nothing
 
 
@@ -92,7 +95,7 @@ FIELDS: Final[Mapping[str, Field]] = {
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What an operator changes of one user's limits; null is the platform's own. Built by `of`."""
+    """What an operator changes of one user's ceiling; null is the platform's own. Built by `of`."""
 
     user: UUID
     limits: Mapping[str, Any]
@@ -150,34 +153,43 @@ async def change(wanted: Change) -> None:
 
 
 async def show(user: str) -> None:
-    """Print the limits of one user, or with "" of all who have their own."""
+    """Print ceiling, choice and what holds of one user, or with "" of all who have either."""
     whose = user_of(user) if user else None
-    columns = ",".join(("user_id", *(field.column for field in FIELDS.values())))
-    async with database(load()) as client:
-        query = client.table("user_limits").select(columns).order("user_id").limit(MOST_SHOWN)
-        execute = (query.eq("user_id", str(whose)) if whose else query).execute
-        rows = await answer("user_limits", execute)
-        if whose and not rows:
-            if all(key.user != whose for key in await Store(client).trading_keys()):
-                typer.echo(f"nobody has connected Dhan as user {whose}: is the id right?", err=True)
-            rows = [{"user_id": str(whose)} | {field.column: None for field in FIELDS.values()}]
+    told = await ask("user_limits_told", {"p_user": str(whose) if whose else None})
+    if whose and not told:
+        async with database(load()) as client:
+            known = await Store(client).trading_keys()
+        if all(key.user != whose for key in known):
+            typer.echo(f"nobody has connected Dhan as user {whose}: is the id right?", err=True)
+        told = [{"user_id": str(whose)} | dict.fromkeys(WHOSE)]
     if not sys.stdout.isatty():
-        for row in rows:
-            typer.echo(orjson.dumps(row).decode())
+        for one in told:
+            typer.echo(orjson.dumps(one).decode())
         return
-    table = Table("user", *FIELDS)
-    for row in rows:
-        table.add_row(
-            row["user_id"], *(_shown(row[field.column], field) for field in FIELDS.values())
-        )
-    Console().print(table if rows else "nobody has limits of their own: the platform's hold")
-    if len(rows) == MOST_SHOWN:
+    table = _table(told)
+    Console().print(table if table.row_count else "the platform's limits hold, and no others")
+    if len(told) == MOST_SHOWN:
         typer.echo(f"only the first {MOST_SHOWN}: name a user")
 
 
-def _shown(value: Any, field: Field) -> str:
+def _table(told: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table("user", "limit", *WHOSE.values())
+    for one in told:
+        rows = [one[whose] or {} for whose in WHOSE]
+        for name, field in FIELDS.items():
+            ceiling, own, held = (row.get(field.column) for row in rows)
+            if ceiling is not None or own is not None:
+                shown = (
+                    *(_shown(ceiling, field), _shown(own, field, "no choice"), _shown(held, field)),
+                )
+                table.add_row(one["user_id"], name, *shown)
+        table.add_section()
+    return table
+
+
+def _shown(value: Any, field: Field, nothing: str = PLATFORM) -> str:
     if value is None:
-        return PLATFORM
+        return nothing
     if field.read is _rupees:
         return str(Paise(value))
     if isinstance(value, list):

@@ -42,12 +42,12 @@ def printed(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return [orjson.loads(line) for line in lines if line.startswith("{")]
 
 
-async def test_a_limit_is_changed_by_itself_and_who_did_it_and_why_is_kept(
+async def test_a_ceiling_is_changed_by_itself_and_who_did_it_and_why_is_kept(
     person: SignedInUser, supabase_stack: SupabaseStack, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await limits.change(a_change(person.id, max_order_value="1500.50", segments="NSE_EQ"))
     await limits.change(a_change(person.id, long_only="yes", segments="platform"))
-    shown = printed(capsys)
+    shown = [each["ceiling"] for each in printed(capsys)]
     connection = await asyncpg.connect(supabase_stack.dsn)
     kept = await connection.fetch(
         "select changed_by, reason from private.user_limit_changes where user_id = $1", person.id
@@ -60,16 +60,31 @@ async def test_a_limit_is_changed_by_itself_and_who_did_it_and_why_is_kept(
     assert [tuple(row) for row in kept] == [("Asha", "agreed by phone")] * 2
 
 
-async def test_who_has_no_limits_of_their_own_is_shown_the_platforms(
+async def test_the_ceiling_the_users_choice_and_the_tighter_of_both_are_shown(
+    person: SignedInUser, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chosen = {"max_open_positions": 2, "max_orders_per_day": 9}
+    await person.client.rpc("tighten_own_limits", {"p_limits": chosen}).execute()
+
+    await limits.change(a_change(person.id, max_open_positions="4", max_orders_per_day="5"))
+    (shown,) = printed(capsys)
+
+    assert [
+        (shown[whose]["max_open_positions"], shown[whose]["max_orders_per_day"])
+        for whose in ("ceiling", "own", "held")
+    ] == [(4, 5), (2, 9), (2, 5)]
+
+
+async def test_who_has_no_limits_is_shown_none(
     person: SignedInUser, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await limits.show(str(person.id))
     captured = capsys.readouterr()
-    shown = orjson.loads(captured.out)
 
     assert f"nobody has connected Dhan as user {person.id}" in captured.err
-    assert shown.pop("user_id") == str(person.id)
-    assert set(shown.values()) == {None}
+    assert orjson.loads(captured.out) == {
+        "user_id": str(person.id), "ceiling": None, "own": None, "held": None
+    }  # fmt: skip
 
 
 @pytest.mark.usefixtures("person")

@@ -25,18 +25,16 @@ SERVICE: Final = {
     *("account_credentials", "keep_judgement", "record_judged_outcome"),
     *("leave_order", "take_unresolved_orders", "trading_keys"),
     *("release_unresolved_order", "unresolved_order_told"),
-    *("set_user_limits", "limits_in_force", "impose_halt"),
+    "impose_halt",
 }
 USERS: Final = {
-    *("halt_own_trading", "lift_own_halt", "tighten_own_limits"),
-    "own_limits_and_checks",
+    *("halt_own_trading", "lift_own_halt"),
 }
 # run as who calls them, and have no rights of their own
 INVOKED: Final = {"own_account", "own_halts", "log_outcome"}
 INNER: Final = {
     *("refuse_too_many", "halt_key", "wait_for_claims", "halt", "is_halted"),
-    *("no_larger", "no_smaller", "no_others", "no_wider", "refuse_unknown_limits"),
-    *("limits_for_change", "write_limits", "has_unresolved_order"),
+    "has_unresolved_order",
     *("in_force", "halt_until", "is_stopped"),
 }
 HALT_COLUMNS: Final = {
@@ -129,22 +127,6 @@ LIFTED: Final = (
     "from generate_series(1, $2)"
 )
 
-# every limit, a tighter value, and one that is not tighter
-TIGHT: Final[dict[str, tuple[Any, Any, Any]]] = {
-    "max_order_value_paise": (10, 9, 11),
-    "risk_per_trade_paise": (10, 9, 11),
-    "max_orders_per_day": (10, 9, 11),
-    "max_open_positions": (10, 9, 11),
-    "max_symbol_exposure_paise": (10, 9, 11),
-    "max_exposure_paise": (10, 9, 11),
-    "max_daily_loss_paise": (10, 9, 11),
-    "stop_out_cooldown_minutes": (10, 11, 9),
-    "max_stop_outs_per_day": (10, 9, 11),
-    "segments": (["NSE_EQ", "BSE_EQ"], ["NSE_EQ"], ["NSE_EQ", "NSE_FNO"]),
-    "products": (["INTRADAY", "CNC"], ["CNC"], ["MTF"]),
-    "long_only": (False, True, None),
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Scene:
@@ -225,17 +207,6 @@ class Scene:
             user or self.mine,
             orjson.dumps(limits).decode(),
         )
-
-    async def tighten(self, user: UUID | None = None, **limits: Any) -> None:
-        """As the user."""
-        given = orjson.dumps(limits).decode()
-        await self.user(user or self.mine, "select tighten_own_limits($1)", given)
-
-    async def limits(self, user: UUID | None = None) -> Row:
-        row = await self.sql.fetchrow(
-            "select * from user_limits where user_id = $1", user or self.mine
-        )
-        return {name: value for name, value in dict(row or {}).items() if name in TIGHT}
 
     async def lift_for_good(self) -> None:
         """Those that do not end by themselves."""
@@ -657,151 +628,6 @@ async def what_is_kept_of_an_order_is_bounded(scene: Scene) -> None:
     await scene.refuses(asyncpg.CheckViolationError, scene.sql.execute(large, more))
 
 
-async def nothing_of_limits_is_granted_in_private(scene: Scene) -> None:
-    held = await scene.sql.fetchval(
-        "select count(*) from unnest($1::text[]) r where "
-        "has_sequence_privilege(r, 'private.limit_versions', 'usage') or "
-        "has_table_privilege(r, 'private.user_limit_changes', 'select')",
-        ROLES,
-    )
-    secured = await scene.sql.fetchval(
-        "select relrowsecurity from pg_class where oid = 'private.user_limit_changes'::regclass"
-    )
-
-    assert (held, secured) == (0, True)
-
-
-async def users_read_their_own_limits_only(scene: Scene) -> None:
-    for user in (scene.mine, scene.theirs):
-        await scene.limit(user, max_open_positions=1)
-    async with acting_as(scene.sql, "authenticated", scene.mine):
-        rows = await scene.sql.fetch("select user_id from user_limits")
-        written = scene.sql.execute("update user_limits set max_open_positions = 9")
-        await scene.refuses(asyncpg.InsufficientPrivilegeError, written)
-    assert [row["user_id"] for row in rows] == [scene.mine]
-    await scene.sql.execute("grant select on user_limits to anon")
-    async with acting_as(scene.sql, "anon"):
-        assert await scene.sql.fetchval("select count(*) from user_limits") == 0
-
-
-async def a_user_tightens_each_limit_and_widens_none(scene: Scene) -> None:
-    for name, (given, tighter, wider) in TIGHT.items():
-        await scene.limit(**{name: given})
-        for value in (wider, None) if name != "long_only" else (wider,):
-            refused = scene.tighten(**{name: value})
-            await scene.refuses(asyncpg.InsufficientPrivilegeError, refused)
-        assert (await scene.limits())[name] == given, name
-        await scene.tighten(**{name: tighter})
-        assert (await scene.limits())[name] == tighter, name
-        back = scene.tighten(**{name: given})
-        await scene.refuses(asyncpg.InsufficientPrivilegeError, back)
-        await scene.tighten(**{name: tighter})
-        assert (await scene.limits())[name] == tighter, name
-
-
-async def a_user_with_no_limits_may_set_each_and_not_begin_to_sell_short(scene: Scene) -> None:
-    refused = scene.tighten(long_only=False)
-    await scene.refuses(asyncpg.InsufficientPrivilegeError, refused)
-    for name, (given, *_) in TIGHT.items():
-        if name != "long_only":
-            await scene.tighten(**{name: given})
-    await scene.tighten(long_only=True)
-
-    wanted = {name: given for name, (given, *_) in TIGHT.items()} | {"long_only": True}
-    assert await scene.limits() == wanted
-    assert set((await scene.limits(scene.theirs)).values()) == set()
-
-
-async def a_change_of_one_limit_leaves_the_others_and_null_is_the_platforms_own(
-    scene: Scene,
-) -> None:
-    await scene.limit(max_open_positions=5, max_orders_per_day=7)
-    await scene.tighten(max_open_positions=4)
-    tightened = await scene.limits()
-    await scene.limit(max_open_positions=9)
-    widened = await scene.limits()
-    await scene.limit(max_orders_per_day=None)
-
-    assert (tightened["max_open_positions"], tightened["max_orders_per_day"]) == (4, 7)
-    assert (widened["max_open_positions"], widened["max_orders_per_day"]) == (9, 7)
-    assert (await scene.limits())["max_orders_per_day"] is None
-
-
-async def limits_out_of_bounds_and_misspelt_are_refused(scene: Scene) -> None:
-    for name, (given, *_) in TIGHT.items():
-        bad: Any = {int: -1, list: ["XYZ"]}.get(type(given))
-        if bad is not None:
-            await scene.refuses(asyncpg.CheckViolationError, scene.limit(**{name: bad}))
-    for name, word, most in (("segments", "NSE_EQ", 7), ("products", "INTRADAY", 4)):
-        longest: Any = {name: [word] * most}
-        await scene.tighten(**longest)
-        for odd in ([[word]], [word] * (most + 1)):
-            listed: Any = {name: odd}
-            await scene.refuses(asyncpg.CheckViolationError, scene.tighten(**listed))
-    await scene.refuses(asyncpg.InvalidParameterValueError, scene.limit(max_orders=1))
-    await scene.refuses(asyncpg.InvalidParameterValueError, scene.tighten(max_orders=1))
-    for given in (None, "[]"):
-        call = scene.service("select set_user_limits($1, $2, 'A', 'r')", scene.mine, given)
-        await scene.refuses(asyncpg.InvalidParameterValueError, call)
-
-
-async def who_changed_a_limit_and_why_stays(scene: Scene) -> None:
-    await scene.limit(max_open_positions=5)
-    await scene.tighten(max_open_positions=4)
-    rows = await scene.sql.fetch(
-        "select own, changed_by, before ->> 'max_open_positions' as before, "
-        "after ->> 'max_open_positions' as after from private.user_limit_changes order by id"
-    )
-    for by, why in (("", "r"), ("Asha", "")):
-        call = scene.service("select set_user_limits($1, '{}', $2, $3)", scene.mine, by, why)
-        await scene.refuses(asyncpg.CheckViolationError, call)
-    for change in ("update private.user_limit_changes set reason = 'x'",
-                   "delete from private.user_limit_changes"):  # fmt: skip
-        await scene.refuses(asyncpg.InsufficientPrivilegeError, scene.sql.execute(change))
-
-    assert [tuple(row) for row in rows] == [
-        (False, "Asha", None, "5"),
-        (True, "user", "5", "4"),
-    ]
-
-
-async def a_user_changes_limits_fifty_times_a_day(scene: Scene) -> None:
-    many = (
-        "insert into private.user_limit_changes (user_id, own, changed_by, reason, after) "
-        "select $1, $3, 'x', 'r', '{}' from generate_series(1, $2)"
-    )
-    await scene.sql.execute(many, scene.mine, 60, False)
-    await scene.sql.execute(many, scene.theirs, 60, True)
-    await scene.sql.execute(many, scene.mine, 49, True)
-    await scene.tighten(max_open_positions=9)
-
-    await scene.refuses(asyncpg.RaiseError, scene.tighten(max_open_positions=8))
-    await scene.limit(max_open_positions=7)
-    assert (await scene.limits())["max_open_positions"] == 7
-
-
-async def limits_are_told_when_they_changed(scene: Scene) -> None:
-    async def told(known: int | None = None) -> Row:
-        return dict(orjson.loads(await scene.service("select limits_in_force($1)", known)))
-
-    nothing = await told()
-    await scene.limit(max_open_positions=5)
-    one = await told(nothing["version"])
-    same = await told(one["version"])
-    await scene.tighten(scene.theirs, max_open_positions=2)
-    both = await told(one["version"])
-
-    assert nothing["limits"] == []
-    assert [row["max_open_positions"] for row in one["limits"]] == [5]
-    assert same == {"version": one["version"], "limits": None}
-    assert sorted(row["max_open_positions"] for row in both["limits"]) == [2, 5]
-
-
-async def nobody_tightens_without_signing_in(scene: Scene) -> None:
-    call = scene.user(None, "select tighten_own_limits('{}')")
-    await scene.refuses(asyncpg.InsufficientPrivilegeError, call)
-
-
 async def a_stop_holds_back_what_closes_too_and_no_other_halt_does(scene: Scene) -> None:
     async def both(user: UUID) -> list[str]:
         return [await scene.claim(user), await scene.claim(user, closes=True)]
@@ -896,16 +722,6 @@ CHECKS: Final[tuple[Check, ...]] = (
     a_user_lifts_twenty_halts_a_day,
     what_the_gate_saw_last_is_kept_with_the_first_outcome_and_never_changes,
     what_is_kept_of_an_order_is_bounded,
-    nothing_of_limits_is_granted_in_private,
-    users_read_their_own_limits_only,
-    a_user_tightens_each_limit_and_widens_none,
-    a_user_with_no_limits_may_set_each_and_not_begin_to_sell_short,
-    a_change_of_one_limit_leaves_the_others_and_null_is_the_platforms_own,
-    limits_out_of_bounds_and_misspelt_are_refused,
-    who_changed_a_limit_and_why_stays,
-    a_user_changes_limits_fifty_times_a_day,
-    limits_are_told_when_they_changed,
-    nobody_tightens_without_signing_in,
     a_stop_holds_back_what_closes_too_and_no_other_halt_does,
     a_halt_may_end_by_itself,
     a_halt_keeps_its_kind_and_its_end,

@@ -5,7 +5,7 @@ revoke, policy, check, trigger and guard of a function, taken away one at a time
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -18,6 +18,7 @@ _RIGHTS: Final = re.compile(
     re.DOTALL,
 )
 _FUNCTION: Final = re.compile(r"create (?:or replace )?function (?P<name>[\w.]+)")
+_GONE: Final = re.compile(r"drop function (?P<name>[\w.]+)")
 _MOVED: Final = re.compile(r"alter function (?P<name>[\w.]+)\s?\([^)]*\) set schema \w+$")
 _DROPPED: Final = re.compile(r"alter table (?P<table>[\w.]+) drop constraint (?P<name>\w+)$")
 # locks are tried with two connections in test_guards.py; a key's audit is no guard
@@ -58,16 +59,29 @@ def mutants(files: list[Path]) -> Iterator[Mutant]:
     said = said_by(files)
     granted = {(right.object, right.role) for part in said for right in _rights(part)
                if right.verb == "grant" and right.kind}  # fmt: skip
-    last = {found["name"]: at for at, part in enumerate(said) if (found := _FUNCTION.match(part))}
-    moved = {found["name"]: at for at, part in enumerate(said) if (found := _MOVED.match(part))}
+    last, moved, ended = (_where(said, verb) for verb in (_FUNCTION, _MOVED, _GONE))
     dropped = {found["name"] for part in said if (found := _DROPPED.match(part))}
+    of_functions = []
     for at, part in enumerate(said):
-        found = _FUNCTION.match(part)
-        if found and last[found["name"]] != at:
-            continue  # a later definition is the one in force
+        gone = {name for name, later in ended.items() if at < later}
         inner = {name for name, later in moved.items() if at < later}
-        for name, instead in _changed(part, granted, inner, dropped):
+        if found := _FUNCTION.match(part):
+            if last[found["name"]] != at or found["name"] in gone:
+                continue  # a later definition is the one in force, or none is
+            if found["name"] not in inner:
+                of_functions.append(part)
+                continue
+        for name, instead in _changed(part, granted, inner, gone, dropped):
             yield Mutant(name, tuple(said[:at]), tuple(instead), tuple(said[at + 1 :]))
+    for part in of_functions:  # over the one in force at the end, and not all that follows again
+        replaced = _FUNCTION.sub(r"create or replace function \g<name>", part, count=1)
+        for name, instead in _changed(replaced, granted):
+            yield Mutant(name, tuple(said), tuple(instead), ())
+
+
+def _where(said: list[str], verb: re.Pattern[str]) -> dict[str, int]:
+    """At which statement this was last done, by the function's name."""
+    return {found["name"]: at for at, part in enumerate(said) if (found := verb.match(part))}
 
 
 def said_by(files: list[Path]) -> list[str]:
@@ -97,9 +111,14 @@ def statements(text: str) -> list[str]:
 
 
 def _changed(
-    part: str, granted: set[tuple[str, str]], inner: set[str], dropped: set[str]
+    part: str,
+    granted: set[tuple[str, str]],
+    inner: Set[str] = frozenset(),
+    gone: Set[str] = frozenset(),
+    dropped: Set[str] = frozenset(),
 ) -> Iterator[tuple[str, list[str]]]:
-    """`inner`: functions that a later migration wraps; the rights of the wrapper count.
+    """`inner`: functions that a later migration wraps; the rights of the wrapper count. `gone`:
+    those that a later one drops, and their rights with them.
 
     `dropped`: names of checks in whose place a later migration puts another.
     """
@@ -108,7 +127,7 @@ def _changed(
         for right in rights:
             if right.verb == "revoke" and _changes_nothing(right, granted):
                 continue
-            if right.verb == "grant" and right.object in inner:
+            if right.object in gone or (right.verb == "grant" and right.object in inner):
                 continue
             rest = [other.sql for other in rights if other != right]
             yield f"without: {right.sql}", rest

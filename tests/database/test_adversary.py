@@ -29,6 +29,7 @@ from tests.database import (
     adversary_approvals,
     adversary_batches,
     adversary_family,
+    adversary_limits,
     adversary_operators,
     adversary_preflight,
 )
@@ -46,6 +47,7 @@ MODULES = (
     adversary_batches,
     adversary_operators,
     adversary_approvals,
+    adversary_limits,
 )
 CHECKS = tuple(check for module in MODULES for check in module.CHECKS)
 EARLIER = [file for file in sorted(MIGRATIONS.glob("*.sql")) if file.name < FIRST]

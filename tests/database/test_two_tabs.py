@@ -52,7 +52,9 @@ async def test_of_two_tabs_the_second_sees_what_the_first_wrote_and_undoes_nothi
         await other.close()
 
     assert isinstance(answer, asyncpg.InsufficientPrivilegeError) is refused
-    row = await superuser.fetchrow("select * from public.user_limits where user_id = $1", user)
+    row = await superuser.fetchrow(
+        "select * from public.user_limits where user_id = $1 and own", user
+    )
     assert row
     assert row["max_order_value_paise"] == 1_000
     assert row["max_orders_per_day"] == (None if refused else 5)
