@@ -95,11 +95,24 @@ def checked(*reds: str) -> Arrange:
 
 
 def limited(**limits: Any) -> Arrange:
-    """An operator set limits of the user's own."""
+    """An operator set the ceiling of the user's limits."""
 
     async def arrange(place: Place, user: UUID) -> None:
         given = orjson.dumps(limits).decode()
         await place.sql("select public.set_user_limits($1, $2, 'Asha', 'agreed')", user, given)
+
+    return arrange
+
+
+def chosen(**limits: Any) -> Arrange:
+    """The user chose limits of their own."""
+
+    async def arrange(place: Place, user: UUID) -> None:
+        await place.sql(
+            "select private.write_limits(old, jsonb_populate_record(old, $2), true, 'user', 'r') "
+            "from private.limits_for_change($1, true) as old",
+            *(user, orjson.dumps(limits).decode()),
+        )
 
     return arrange
 
@@ -294,7 +307,11 @@ STATES = (
     State(
         "in-doubt",
         "Dhan may have ended this connection",
-        (*TRADING, *ORDERS, doubted),
+        (
+            *(*TRADING, *ORDERS, doubted),
+            limited(max_open_positions=5, max_exposure_paise=50_000_000, products=["INTRADAY"]),
+            chosen(max_open_positions=3, max_orders_per_day=10, stop_out_cooldown_minutes=30),
+        ),
         path="/account",
     ),
     State(

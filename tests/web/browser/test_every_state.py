@@ -25,6 +25,7 @@ from tests.web.browser.states import (
     State,
     connected,
     forget,
+    limited,
     make,
     reported,
 )
@@ -186,22 +187,44 @@ async def test_the_question_says_what_trading_risks_and_what_it_can_add_up_to(
     await expect(question).to_contain_text("it does not sell short")
 
 
-async def test_a_limit_is_tightened_from_the_keyboard_and_shown(
+async def test_a_limit_is_tightened_and_widened_up_to_the_ceiling_from_the_keyboard(
     place: Place, chromium: Chromium
 ) -> None:
     window = await chromium.window("phone")
-    await make(State("", "", (reported(), connected()), "/account"), [window], place)
-    page = window.page
+    arranged = (reported(), connected(), limited(max_daily_loss_paise=20_000_000))
+    await make(State("", "", arranged, "/account"), [window], place)
+    page, keys = window.page, Keyboard(window)
+    row = page.get_by_role("listitem").filter(has_text="Loss of a day")
 
-    await Keyboard(window).press(page.get_by_text("Tighten a limit"))
-    await page.get_by_label("Limit", exact=True).select_option("max_daily_loss_paise")
-    await expect(page.get_by_text("those you bought by hand too")).to_be_visible()
-    await page.get_by_label("At most").fill("1500.50")
-    await Keyboard(window).press(page.get_by_role("button", name="Tighten"))
-
-    await expect(page.get_by_text("at most ₹1,500.50")).to_be_visible()
+    await keys.press(row.locator("summary"))
+    await expect(row.get_by_text("those you bought by hand too")).to_be_visible()
+    await row.get_by_label("At most").fill("2,00,001")
+    await keys.press(row.get_by_role("button", name="Widen"))
+    await expect(row.get_by_role("alert")).to_have_text(
+        "Loss of a day: up to ₹2,00,000, set by the operator."
+    )
     assert await window.violations() == []
-    await window.shoot("states/limits-phone-light")
+    await window.shoot("states/limits-refused-phone-light")
+    await row.get_by_label("At most").fill("1500.50")
+    await keys.press(row.get_by_role("button", name="Tighten"))
+    await expect(row.locator("summary")).to_contain_text("at most ₹1,500.50")
+    await expect(row.locator("summary")).to_be_focused()
+    await row.get_by_label("At most").fill("150000")
+    await keys.press(row.get_by_role("button", name="Widen"))
+    line = row.get_by_text("at most ₹1,500.50 now, at most ₹1,50,000 from then on.")
+    await expect(line).to_be_focused()
+    assert await window.violations() == []
+    await window.shoot("states/limits-question-phone-light")
+    await keys.press(row.get_by_role("button", name="Widen to ₹1,50,000"))
+
+    await expect(row.locator("summary")).to_contain_text("your choice; up to ₹2,00,000")
+    await keys.press(page.get_by_text("Changes of your limits"))
+    await expect(page.get_by_text("Loss of a day: ₹1,500.50 → ₹1,50,000")).to_be_visible()
+    await keys.press(page.locator("summary").filter(has_text="Segments"))
+    assert await window.violations() == []
+    for theme in THEMES:
+        await window.theme(theme)
+        await window.shoot(f"states/limits-phone-{theme}")
 
 
 async def come_back(window: Window) -> None:

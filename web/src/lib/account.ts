@@ -45,8 +45,8 @@ export interface Platform {
   readonly halted: string | null;
 }
 
-/** The user's own limits; null is the platform's own. Amounts in paise. */
-export interface OwnLimits {
+/** What one user may do at most; null says nothing of it. Amounts in paise. */
+export interface Limits {
   readonly max_order_value_paise: number | null;
   readonly risk_per_trade_paise: number | null;
   readonly max_orders_per_day: number | null;
@@ -104,8 +104,12 @@ export interface Account {
   readonly platform: Platform | null;
   /** The day's orders are used up: only those that close a position still leave. */
   readonly orders_used_up: boolean;
-  /** Null when the user has none of their own. */
-  readonly limits: OwnLimits | null;
+  /** What holds: the tighter of the next two, limit by limit. Null when there is neither. */
+  readonly limits: Limits | null;
+  /** How far an operator lets the user go. */
+  readonly limits_ceiling: Limits | null;
+  /** The user's own choice. */
+  readonly limits_own: Limits | null;
   /** Null when nobody has looked. Looked at with real money only. */
   readonly checks: Checks | null;
   /** In force now; none while the user may trade. */

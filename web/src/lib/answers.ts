@@ -2,9 +2,9 @@
 import { NextResponse } from "next/server";
 import type { NoUser } from "@/lib/supabase";
 
-/** `code` is one of lib/words. */
-export function problem(status: number, code: string): NextResponse {
-  return NextResponse.json({ problem: code }, { status });
+/** `code` is one of lib/words; `about` names what was refused, where it is one of several. */
+export function problem(status: number, code: string, about?: string): NextResponse {
+  return NextResponse.json({ problem: code, ...(about !== undefined && { about }) }, { status });
 }
 
 /** The answer to a request without a user. */

@@ -7,6 +7,13 @@ export const DEEDS = ["halt", "reduce", "flatten", "resume"] as const;
 export type Deed = (typeof DEEDS)[number];
 export const LONGEST_REASON = 500; // characters; what the database keeps
 
+const ID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
+
+/** Whether it has the form of a user's id. */
+export function isId(text: unknown): text is string {
+  return typeof text === "string" && ID.test(text);
+}
+
 /** What a deed is called on its button, and what it does. */
 export const DEED_WORDS: Readonly<Record<Deed, { readonly name: string; readonly does: string }>> = {
   halt: { name: "Halt", does: "No order of a decision leaves, closing ones neither. Stops and targets stay at Dhan." },

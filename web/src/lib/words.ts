@@ -59,8 +59,9 @@ const NOTICES: Readonly<Record<string, Notice>> = {
   switch_not_a_member: bad("Trading cannot be switched on: your Dhan account is not declared as a member of the operator's family."),
   mode_unknown: bad("Trading cannot be switched on: no order worker has told its mode and limits yet."),
   terms_changed: bad("Mode or limits changed while you were asked, so nothing was switched on. Read them again, then decide."),
-  only_tighter: bad("A limit of yours can only become tighter here. Ask the operator to widen it. Nothing was changed."),
-  not_a_limit: bad("This is not a number that a limit can have. Nothing was changed."),
+  only_tighter: bad("That would widen it: what holds has changed meanwhile. Look again, then decide. Nothing was changed."),
+  above_ceiling: bad("That is more than the operator allows. Nothing was changed."),
+  not_a_limit: bad("That is no value it can have. Nothing was changed."),
   halts_too_often: bad("You allowed trading again twenty times today. Try again tomorrow. Your account stays stopped."),
   limits_too_often: bad("Your limits were changed fifty times today. Try again tomorrow. Nothing was changed."),
   not_operator: bad("You are no operator any more. Nothing was changed."),
@@ -77,9 +78,10 @@ export function noticeOf(code: string | undefined): Notice | null {
   return code !== undefined && Object.hasOwn(NOTICES, code) ? (NOTICES[code] ?? null) : null;
 }
 
-/** The words for a code of ours. */
-export function wordsOf(code: string): Notice {
-  return noticeOf(code) ?? bad("Something went wrong on our side. Nothing was changed. Try again.");
+/** The words for a code of ours; `about` names what they are about, where one of several was refused. */
+export function wordsOf(code: string, about?: string): Notice {
+  const notice = noticeOf(code) ?? bad("Something went wrong on our side. Nothing was changed. Try again.");
+  return about === undefined ? notice : { ...notice, text: `${about}: ${notice.text}` };
 }
 
 /** Why nobody's orders leave, for somebody who is switched on. */

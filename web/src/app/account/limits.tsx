@@ -1,87 +1,51 @@
-// The user's own limits, and a way to tighten one. Only the operator widens one again.
+// The user's limits: what holds, how far the operator lets them go, and their own choice, tightened at once and widened after
+// a question.
 "use client";
-import { type FormEvent, useState } from "react";
+import { useRef } from "react";
+import { LimitChanges } from "@/app/account/limit-changes";
+import { LimitForm } from "@/app/account/limit-form";
 import type { Act } from "@/app/account/use-account";
 import type { Account } from "@/lib/account";
-import { holding, inRupees, isLeast, LIMITS, NAMES } from "@/lib/limits";
-import { grouped } from "@/lib/money";
+import { ceilingInWords, heldInWords, inWords, LIMITS, type Name, NAMES, setBy, type Standing, standing } from "@/lib/limits";
 
 export function LimitsPart({ account, act }: { account: Account; act: Act }) {
-  const { limits, platform } = account;
-  const shown = NAMES.map((name) => ({ name, value: holding(name, limits, platform) })).filter(({ value }) => value !== null);
+  const version = JSON.stringify([account.limits_own, account.limits_ceiling]);
   return (
     <section aria-labelledby="limits" className="card">
       <div className="head">
         <h2 id="limits">Your limits</h2>
       </div>
-      <dl className="limits" aria-live="polite">
-        {shown.map(({ name, value }) => (
-          <div key={name}>
-            <dt className="soft">{LIMITS[name]}</dt>
-            <dd>{inRupees(name) ? rupees(value ?? 0) : `${isLeast(name) ? "at least" : "at most"} ${value}`}</dd>
-          </div>
+      <p className="soft">Of your own choice and the operator’s ceiling the tighter holds. What you tighten holds within a second.</p>
+      <ul className="rows days limits">
+        {NAMES.map((name) => (
+          <LimitRow key={name} name={name} standing={standing(name, account)} act={act} />
         ))}
-        {limits?.long_only && <Fact what="Short sales" holds="none" />}
-        {limits?.segments && <Fact what="Segments" holds={limits.segments.join(", ") || "none"} />}
-        {limits?.products && <Fact what="Products" holds={limits.products.join(", ") || "none"} />}
-      </dl>
-      <details>
-        <summary>Tighten a limit</summary>
-        <TightenForm act={act} />
-      </details>
+      </ul>
+      <LimitChanges version={version} />
     </section>
   );
 }
 
-function Fact({ what, holds }: { what: string; holds: string }) {
+function LimitRow({ name, standing: now, act }: { name: Name; standing: Standing; act: Act }) {
+  const row = useRef<HTMLElement>(null);
   return (
-    <div>
-      <dt className="soft">{what}</dt>
-      <dd>{holds}</dd>
-    </div>
+    <li>
+      <details>
+        <summary ref={row}>
+          <span>{LIMITS[name]}</span>
+          <span className="amount">{heldInWords(name, now.holds)}</span>
+          <span className="soft">{whoseInWords(name, now)}</span>
+        </summary>
+        {/* Drawn anew when what holds has changed: what stands in the form was meant for what held before. */}
+        <LimitForm key={JSON.stringify(now)} name={name} standing={now} act={act} done={() => row.current?.focus()} />
+      </details>
+    </li>
   );
 }
 
-function TightenForm({ act }: { act: Act }) {
-  const [name, setName] = useState(NAMES[0]);
-  const [value, setValue] = useState("");
-  const [busy, setBusy] = useState(false);
-
-  async function tighten(event: FormEvent): Promise<void> {
-    event.preventDefault();
-    if (busy || name === undefined) return; // and no `disabled`, which would take the focus away
-    setBusy(true);
-    if (await act("/api/account/limits", { name, value })) setValue("");
-    setBusy(false);
-  }
-
-  return (
-    <form onSubmit={(event) => void tighten(event)}>
-      <label htmlFor="limit">Limit</label>
-      <select id="limit" value={name} onChange={(event) => setName(NAMES[event.target.selectedIndex])}>
-        {NAMES.map((each) => (
-          <option key={each} value={each}>
-            {LIMITS[each]}
-            {inRupees(each) && " (₹)"}
-          </option>
-        ))}
-      </select>
-      <label htmlFor="limit-value">{name !== undefined && isLeast(name) ? "At least" : "At most"}</label>
-      <input id="limit-value" inputMode="decimal" required value={value} onChange={(event) => setValue(event.target.value)} />
-      {name === "max_daily_loss_paise" && (
-        <p className="warn">At this loss Dhan itself also closes every intraday position of your account, those you bought by hand too.</p>
-      )}
-      <p className="soft">It holds within a second. Only the operator can widen it again.</p>
-      <div className="actions">
-        <button type="submit" aria-busy={busy}>
-          Tighten
-        </button>
-      </div>
-    </form>
-  );
-}
-
-function rupees(paise: number): string {
-  const rest = paise % 100;
-  return `at most ₹${grouped(Math.floor(paise / 100))}${rest ? `.${String(rest).padStart(2, "0")}` : ""}`;
+/** Whose limit it is, and how far it goes. */
+function whoseInWords(name: Name, now: Standing): string {
+  if (now.own === null || now.own === false) return setBy(now) ?? "nobody set one";
+  const held = JSON.stringify(now.own) === JSON.stringify(now.holds);
+  return [held ? "your choice" : `your choice: ${inWords(name, now.own)}`, ceilingInWords(name, now)].filter((each) => each !== null).join("; ");
 }

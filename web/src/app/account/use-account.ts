@@ -59,7 +59,7 @@ export function useAccount<A extends Account | null>(first: A, told: Notice | nu
   const act = useCallback<Act>(
     async (path, body) => {
       const answer = await post(path, body);
-      setSaid("problem" in answer ? wordsOf(String(answer.problem)) : null);
+      setSaid("problem" in answer ? wordsOf(String(answer.problem), typeof answer.about === "string" ? answer.about : undefined) : null);
       await refresh();
       return "problem" in answer ? null : answer;
     },

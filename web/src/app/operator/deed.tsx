@@ -1,6 +1,7 @@
 // One deed of an operator: what, to whom, and why. Escape is no; the words of the reason are kept, and users can read them.
 "use client";
 import { type FormEvent, type RefObject, useId, useRef, useState } from "react";
+import { LimitsOf } from "@/app/operator/limits";
 import type { Act } from "@/app/operator/use-console";
 import type { TradingState } from "@/lib/gateway/views";
 import { type Deed, DEED_WORDS, deedsFor, LONGEST_REASON } from "@/lib/operator";
@@ -39,6 +40,7 @@ export function DeedDialog({ deed: { dialog, target }, act }: { deed: Asking; ac
         What may {target?.name ?? "everybody"} do?
       </h3>
       {target && <DeedForm key={`${target.user} ${target.state}`} target={target} act={act} close={() => dialog.current?.close()} />}
+      {target?.user && <LimitsOf key={target.user} user={target.user} />}
     </dialog>
   );
 }

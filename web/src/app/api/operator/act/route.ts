@@ -3,7 +3,7 @@
 import { NextResponse } from "next/server";
 import { databaseProblem, nobody, problem } from "@/lib/answers";
 import { log } from "@/lib/log";
-import { type Deed, DEEDS, LONGEST_REASON } from "@/lib/operator";
+import { type Deed, DEEDS, isId, LONGEST_REASON } from "@/lib/operator";
 import { signedIn, supabase } from "@/lib/supabase";
 
 interface Asked {
@@ -12,8 +12,6 @@ interface Asked {
   readonly user: string | null;
   readonly reason: string;
 }
-
-const ID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
 
 export async function POST(request: Request): Promise<NextResponse> {
   const asked = askedOf(await request.json().catch(() => null));
@@ -38,6 +36,6 @@ function askedOf(body: unknown): Asked | null {
   const { deed, user, reason } = body as Record<string, unknown>;
   const known = DEEDS.find((each) => each === deed);
   if (known === undefined || typeof reason !== "string" || reason.length > LONGEST_REASON) return null;
-  if (user !== null && !(typeof user === "string" && ID.test(user))) return null;
+  if (user !== null && !isId(user)) return null;
   return user === null && known === "flatten" ? null : { deed: known, user, reason: reason.trim() };
 }
