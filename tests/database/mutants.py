@@ -5,7 +5,8 @@ revoke, policy, check, trigger and guard of a function, taken away one at a time
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -113,9 +114,9 @@ def statements(text: str) -> list[str]:
 def _changed(
     part: str,
     granted: set[tuple[str, str]],
-    inner: Set[str] = frozenset(),
-    gone: Set[str] = frozenset(),
-    dropped: Set[str] = frozenset(),
+    inner: AbstractSet[str] = frozenset(),
+    gone: AbstractSet[str] = frozenset(),
+    dropped: AbstractSet[str] = frozenset(),
 ) -> Iterator[tuple[str, list[str]]]:
     """`inner`: functions that a later migration wraps; the rights of the wrapper count. `gone`:
     those that a later one drops, and their rights with them.

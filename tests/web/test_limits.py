@@ -144,7 +144,11 @@ async def test_an_operator_reads_anybodys_limits_and_nobody_else_does(
         (404, {"problem": "not_operator"}),
         (400, {"problem": "unexpected"}),
     ]
-    assert [limits[whose]["max_open_positions"] for whose in ("ceiling", "own", "held")] == [3, 2, 2]
+    assert [limits[whose]["max_open_positions"] for whose in ("ceiling", "own", "held")] == [
+        3,
+        2,
+        2,
+    ]
 
 
 async def test_who_is_signed_out_is_told_no_changes(site: Site) -> None:
