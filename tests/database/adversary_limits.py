@@ -151,7 +151,8 @@ async def an_operator_sets_the_ceiling_and_the_users_choice_stays(scene: Scene) 
     limits = Limits(scene)
     for name, (middle, tightest, widest) in TIGHT.items():
         ceiling = middle if name != "products" else ["CNC", "MTF"]
-        await limits.tighten(**{name: tightest if name == "long_only" else ceiling})
+        chosen: Any = {name: tightest if name == "long_only" else ceiling}
+        await limits.tighten(**chosen)
         await scene.limit(**{name: tightest})
         assert (await limits.held())[name] == tightest, name
         await scene.limit(**{name: widest})
@@ -269,11 +270,13 @@ async def limits_out_of_bounds_and_misspelt_are_refused(scene: Scene) -> None:
         for name in ("max_orders", "own", "user_id", "version", "changed_at"):
             misspelt: Any = {name: None}
             await scene.refuses(asyncpg.InvalidParameterValueError, change(**misspelt))
-        for value in (2**63, "many", True, [1], {}, 1.5):
-            odd_one: Any = {"max_orders_per_day": value}
+        odd_numbers: list[Any] = [2**63, "many", True, [1], {}, 1.5]
+        for number in odd_numbers:
+            odd_one: Any = {"max_orders_per_day": number}
             await scene.refuses(asyncpg.DataError, change(**odd_one))
-        for value in ([None], [""], ["NSE_EQ", None], [1]):
-            nothing: Any = {"segments": value}
+        odd_lists: list[Any] = [[None], [""], ["NSE_EQ", None], [1]]
+        for words in odd_lists:
+            nothing: Any = {"segments": words}
             await scene.refuses(asyncpg.CheckViolationError, change(**nothing))
     for given_whole in (None, "[]", "1", '"segments"', "null"):
         call = scene.service("select set_user_limits($1, $2, 'A', 'r')", scene.mine, given_whole)
