@@ -24,7 +24,7 @@ from backtest.setup import Setup
 from backtest.signals import KnownSignal
 from backtest.trade import Ending
 from dhan.orders import NewOrder
-from executors.orders.outcomes import execution
+from executors.orders.outcomes import denied, execution
 from executors.orders.plans import Plans
 from executors.orders.worker import new_order
 from executors.risk.exposure import day_result, exposure_to, loss_reached
@@ -33,10 +33,12 @@ from executors.risk.listed import DayMaster, Listed
 from executors.risk.order_rate import OrderRate
 from executors.risk.situation import OrderCounts, PreTradeContext, Quote, closes, opens
 from executors.risk.sizing import NoOrder, plan
+from executors.risk.strategy import StrategyContext, UsersDay, strategy_context
 from executors.store import OrderOutcome
 from schemas.ids import DhanOrderId, InstrumentId, UserId, derive
 from schemas.market import Action
 from schemas.messages import Decision, Leg, ObservedFill, OrderIntent, Outcome
+from schemas.strategy import StrategyMode
 from schemas.units import NS_PER_SECOND, UtcNs
 from simulator.matching import enums
 from simulator.matching.order import OrderSnapshot
@@ -151,6 +153,7 @@ class AccountDay:
             closing = closes(intent.side, quantity, context.closable)
         if denial := judge(intent, context):
             self._outcomes[denial.value] += 1
+            self._rate.observe(execution(intent, denied(denial)))
             return
         self._rate.spend(intent, now, closing=closing)
         self._place(decision, intent, second, opens=opens(intent.side, context.closable))
@@ -204,6 +207,7 @@ class AccountDay:
             stop_outs=sum(each.stop_outs for each in traded.values()),
             stopped_out_at=UtcNs(own.stopped_out_at) if own and own.stopped_out_at else None,
             lot=listed.lot,
+            strategy=self._strategy(order, now, UsersDay(ordered, traded, prices)),
         )
 
     def _watch_loss(self, second: int) -> None:
@@ -222,6 +226,14 @@ class AccountDay:
         """The account's orders so far; plainly without those that the broker would not take yet."""
         sent = self._rate.sent(self._user, now)
         return OrderCounts(today=sent.today) if self._setup.plain else sent
+
+    def _strategy(self, order: OrderIntent, now: UtcNs, day: UsersDay) -> StrategyContext | None:
+        """Its limits as live; a backtest trades it whatever its mode."""
+        if order.strategy is None:
+            return None
+        strategy = order.strategy.model_copy(update={"mode": StrategyMode.LIVE})
+        placed = self._rate.placed_for(self._user, strategy.name, now, apart_from=order.id)
+        return strategy_context(strategy, StrategyMode.LIVE, placed, order.instrument, day)
 
     def _quote(self, instrument: InstrumentId, second: int) -> Quote | None:
         """As the market has it; many orders of one bar's close ask in the same second."""

@@ -98,6 +98,22 @@ WORDS: Final[Mapping[str, Words]] = MappingProxyType(
             "Its strategy trades play money only, so it places no orders with real money.",
             'the rules file says mode = "paper", and ATS_MODE is not paper',
         ),
+        Denial.STRATEGY_CAPITAL_USED_UP: Words(
+            "More would have been at stake than its strategy may use.",
+            "above the rule's `capital_rupees` in the rules file",
+        ),
+        Denial.STRATEGY_POSITIONS_USED_UP: Words(
+            "Its strategy held as many positions as it may.",
+            "the rule's `max_open_positions` in the rules file is reached",
+        ),
+        Denial.STRATEGY_ORDERS_USED_UP: Words(
+            "Its strategy had placed as many orders that day as it may.",
+            "the rule's `max_orders_per_day` in the rules file is reached",
+        ),
+        Denial.STRATEGY_LOSS_REACHED: Words(
+            "Its strategy had lost as much that day as it may.",
+            "the rule's `max_daily_loss_rupees` is reached: it enters nothing until the next day",
+        ),
         Denial.NOT_A_MEMBER: Words(
             "Your Dhan account is not declared as a member of the operator's family.",
             "declare the account with `ats members add`, or let the user connect the declared one",

@@ -32,6 +32,7 @@ class OrderTerms:
     Attributes:
         correlation_id: Of the intent's message, for messages that are made without the intent.
         evidence: Why, as it is written; None where nobody wrote it down.
+        strategy: Name of the strategy; None where the decision has none.
     """
 
     event_time: UtcNs
@@ -42,6 +43,7 @@ class OrderTerms:
     price: Price
     correlation_id: UUID | None = None
     evidence: Written | None = None
+    strategy: str | None = None
 
     @classmethod
     def of(cls, intent: OrderIntent, evidence: Written | None = None) -> Self:
@@ -54,6 +56,7 @@ class OrderTerms:
             intent.price,
             intent.correlation_id,
             evidence,
+            intent.strategy.name if intent.strategy else None,
         )
 
     @classmethod
@@ -72,6 +75,7 @@ class OrderTerms:
             Price(written["price"]),
             UUID(chain) if (chain := written.get("correlation_id")) else None,
             _evidence(written.get("evidence"), ours),
+            written.get("strategy"),
         )
 
     def written(self) -> dict[str, Any]:
@@ -86,6 +90,8 @@ class OrderTerms:
         }
         if self.correlation_id:
             terms["correlation_id"] = str(self.correlation_id)
+        if self.strategy:
+            terms["strategy"] = self.strategy
         if self.evidence:
             terms["evidence"] = self.evidence
         return terms

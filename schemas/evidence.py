@@ -110,6 +110,12 @@ class SeenStrategy(FrozenModel):
 
     strategy: Strategy
     platform: StrategyMode
+    orders: Count = Field(default=0, description="that open, sent by it today")
+    exposure: SeenExposure = SeenExposure()
+    day_result: int = Field(
+        default=0, description="paise made or lost today in its instruments, before charges"
+    )
+    lost: bool = Field(default=False, description="its loss had reached its limit once today")
 
 
 class SeenSession(FrozenModel):

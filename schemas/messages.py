@@ -316,6 +316,11 @@ class Execution(Message):
         exclude_if=lambda corrects: corrects is None,
         description="id of the execution that this one replaces; absent from a first outcome",
     )
+    strategy: Label | None = Field(
+        default=None,
+        exclude_if=lambda name: name is None,
+        description="name of the strategy; absent where its rules file says nothing of it",
+    )
     # left out where it is null, as `corrects` is
     evidence: Evidence | None = Field(
         default=None,

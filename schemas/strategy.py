@@ -8,6 +8,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from schemas.frozen import FrozenModel
+from schemas.units import Paise
 
 
 class StrategyMode(StrEnum):
@@ -22,11 +23,22 @@ class StrategyMode(StrEnum):
 _BY_CARE: Final = {mode: nth for nth, mode in enumerate(StrategyMode)}
 
 
+Most = Annotated[int, Field(ge=1)]
+
+
 class Strategy(FrozenModel):
     """What a rules file says of one rule beyond its parameters."""
 
     name: Annotated[str, Field(max_length=100, description="of the rule in the file")]
     mode: StrategyMode = StrategyMode.LIVE
+    capital: Paise | None = Field(
+        default=None, description="paise at stake at a time, of one user; null, here and below: any"
+    )
+    max_open_positions: Most | None = Field(default=None, description="instruments at a time")
+    max_orders_per_day: Most | None = Field(default=None, description="those that open")
+    max_daily_loss: Paise | None = Field(
+        default=None, description="paise lost in a day, after which it enters nothing that day"
+    )
 
 
 def most_careful(*modes: StrategyMode) -> StrategyMode:

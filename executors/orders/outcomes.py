@@ -87,6 +87,7 @@ def execution(intent: OrderIntent, outcome: OrderOutcome) -> Execution:
         reason_code=outcome.code,
         reason=outcome.text,
         dhan_order_id=outcome.dhan_order_id,
+        strategy=terms.strategy,
     )
 
 
@@ -115,6 +116,7 @@ def correction(row: Correction) -> Execution:
         reason_code=known.code,
         reason=known.text,
         dhan_order_id=known.dhan_order_id,
+        strategy=terms.strategy,
         corrects=derive("correction", order, before) if before else execution_id(order),
     )
 

@@ -40,7 +40,7 @@ from executors.risk.situation import (
     opens,
 )
 from executors.risk.square_off import SquareOff
-from executors.risk.strategy import StrategyContext
+from executors.risk.strategy import StrategyContext, UsersDay, strategy_context
 from executors.sessions import ActiveUsers
 from executors.store import Claimed
 from executors.tokens import RefusedTokens
@@ -250,13 +250,15 @@ class PreTrade:
             lot=listed.lot,
             logged=self.ledger is None or self.ledger.holds(order.id),
             approval=self.approvals.of(order.id),
-            strategy=self._strategy(order),
+            strategy=self._strategy(order, now, UsersDay(ordered, fills, prices)),
         )
 
-    def _strategy(self, order: OrderIntent) -> StrategyContext | None:
+    def _strategy(self, order: OrderIntent, now: UtcNs, day: UsersDay) -> StrategyContext | None:
         if order.strategy is None:
             return None
-        return StrategyContext(order.strategy, self.rules.platform)
+        user, name = order.user_id, order.strategy.name
+        placed = self.budget.placed_for(user, name, now, apart_from=order.id)
+        return strategy_context(order.strategy, self.rules.platform, placed, order.instrument, day)
 
     def _prices(self, instruments: Iterable[InstrumentId], now: UtcNs) -> dict[InstrumentId, int]:
         quotes = ((each, self.book.quote_at(each, now)) for each in instruments)

@@ -62,3 +62,7 @@ class Denial(StrEnum):
     STRATEGY_OFF = "strategy_off"
     STRATEGY_IN_SHADOW = "strategy_in_shadow"
     STRATEGY_ON_PAPER = "strategy_on_paper"
+    STRATEGY_CAPITAL_USED_UP = "strategy_capital_used_up"
+    STRATEGY_POSITIONS_USED_UP = "strategy_positions_used_up"
+    STRATEGY_ORDERS_USED_UP = "strategy_orders_used_up"
+    STRATEGY_LOSS_REACHED = "strategy_loss_reached"

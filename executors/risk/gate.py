@@ -19,7 +19,7 @@ from executors.risk.listed import Ban
 from executors.risk.requests import ENTRIES, WORKERS
 from executors.risk.situation import Account, Address, Approval, Order, PreTradeContext, closes
 from executors.risk.sizing import WHOLE, affordable
-from executors.risk.strategy import held_back
+from executors.risk.strategy import beyond_limits, held_back
 from schemas.ids import Segment
 from schemas.market import Side, trading_day
 from schemas.messages import OrderIntent
@@ -120,6 +120,12 @@ def strategy_goes_as_far(_: Order, context: PreTradeContext) -> Denial | None:
     """Also when it closes: what never was entered by it is not its own to close."""
     of = context.strategy
     return held_back(of.platform, of.strategy) if of else None
+
+
+@_of_entries
+def strategy_is_within_limits(intent: Order, context: PreTradeContext) -> Denial | None:
+    """The strategy's own, beside the user's: the tighter one holds."""
+    return beyond_limits(intent, context.strategy) if context.strategy else None
 
 
 def user_is_active(_: Order, context: PreTradeContext) -> Denial | None:
@@ -482,6 +488,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     day_has_loss_left,
     day_has_stop_outs_left,
     instrument_has_cooled_down,
+    strategy_is_within_limits,
     crowd_is_within_cap,
     funds_are_known,
     funds_cover_the_order,
@@ -515,4 +522,5 @@ ON_ENTRIES: Final[tuple[Check, ...]] = (
     day_has_loss_left,
     day_has_stop_outs_left,
     instrument_has_cooled_down,
+    strategy_is_within_limits,
 )

@@ -15,16 +15,18 @@ was accepted and never filled leaves a position here that the account does not h
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Final, TypeAlias
 from uuid import UUID
 
+from executors.risk.denial import Denial
 from executors.risk.exposure import Ordered
 from executors.risk.requests import CLOSING_A_SECOND, DAY, HOUR, MINUTE, SECOND, WORKERS, Requests
 from executors.risk.situation import OrderCounts, closes
+from executors.risk.strategy import StrategyOrders
 from schemas.ids import DhanClientId, InstrumentId, OrderId, UserId
 from schemas.market import Side, trading_day
 from schemas.messages import Execution, OrderIntent, Outcome
@@ -51,6 +53,9 @@ class _Day:
     ordered: dict[InstrumentId, Ordered] = field(default_factory=dict)
     # orders that left and whose outcome is not known
     unanswered: dict[OrderId, OrderIntent] = field(default_factory=dict)
+    # of orders whose decision has a strategy; those that ran into its loss today
+    placed_by: dict[OrderId, tuple[str, InstrumentId]] = field(default_factory=dict)
+    lost: set[str] = field(default_factory=set)
 
     def hear_of(
         self, order: OrderId, instrument: InstrumentId, side: Side, quantity: Quantity
@@ -76,6 +81,30 @@ class _Day:
         )
         self.accepted[order] = signed
 
+    def placed_for(self, strategy: str, apart_from: OrderId) -> StrategyOrders:
+        """What it ordered; `apart_from` is an order that is tried again."""
+        own = {
+            order: instrument
+            for order, (name, instrument) in self.placed_by.items()
+            if name == strategy and order != apart_from
+        }
+        signed = self.accepted | {order: each.quantity for order, each in self.unanswered.items()}
+        held = {instrument for order, instrument in own.items() if signed.get(order)}
+        units = Counter[InstrumentId]()
+        for order, instrument in own.items():
+            units[instrument] += abs(self.accepted.get(order, 0))
+        return StrategyOrders(
+            entries=len(self.entries & own.keys()),
+            instruments=frozenset(held),
+            shared=frozenset(each for each in held if self._units(each) > units[each]),
+            lost=strategy in self.lost,
+        )
+
+    def _units(self, instrument: InstrumentId) -> int:
+        """Accepted, bought and sold together, whoever decided."""
+        sums = self.ordered.get(instrument, Ordered())
+        return sums.bought + sums.sold
+
     def take_in(self, other: _Day) -> None:
         """Add the orders of `other`, which are others and of the same day."""
         self.known |= other.known
@@ -83,6 +112,8 @@ class _Day:
         self.accepted |= other.accepted
         self.unanswered |= other.unanswered
         self.replaced |= other.replaced
+        self.placed_by |= other.placed_by
+        self.lost |= other.lost
         for instrument, signed in other.positions.items():
             self.positions[instrument] += signed
         for instrument, theirs in other.ordered.items():
@@ -140,9 +171,10 @@ class OrderRate:
         for account in (self._counted(execution.user_id), *self._earlier[execution.user_id]):
             if account in self._days:
                 self._days[account].unanswered.pop(execution.order_id, None)
+        date = trading_day(execution.event_time)
+        self._note_loss(execution, date)
         if execution.outcome not in _REACHED_DHAN:
             return
-        date = trading_day(execution.event_time)
         if day := self._day_of(execution.order_id, execution.user_id, date):
             sign = 1 if execution.side is Side.BUY else -1
             signed = sign * execution.quantity if execution.outcome is Outcome.ACCEPTED else 0
@@ -152,6 +184,8 @@ class OrderRate:
                 counted = self._counted(execution.user_id)
                 self._requests[counted].note(execution.event_time)
                 self._closing[counted].note(execution.event_time)
+            if execution.strategy:
+                day.placed_by[execution.order_id] = execution.strategy, execution.instrument
             if execution.corrects:
                 day.replaced.add(execution.corrects)
             if execution.id not in day.replaced:
@@ -164,10 +198,29 @@ class OrderRate:
         if day := self._day(intent.user_id, trading_day(now)):
             day.hear_of(intent.id, intent.instrument, intent.side, intent.quantity)
             day.unanswered[intent.id] = intent
+            if intent.strategy:
+                day.placed_by[intent.id] = intent.strategy.name, intent.instrument
         counted = self._counted(intent.user_id)
         self._requests[counted].note(now)
         if closing:
             self._closing[counted].note(now)
+
+    def _note_loss(self, execution: Execution, date: date) -> None:
+        """A strategy that was denied an order for its loss enters nothing more that day."""
+        strategy, code = execution.strategy, execution.reason_code
+        if strategy is None or code != Denial.STRATEGY_LOSS_REACHED.value:
+            return
+        if day := self._day(execution.user_id, date):
+            day.lost.add(strategy)
+
+    def placed_for(
+        self, user: UserId, strategy: str, now: UtcNs, apart_from: OrderId
+    ) -> StrategyOrders:
+        """The user's orders of the day of one strategy; `apart_from` is one that is tried again."""
+        day = self._days.get(self._counted(user))
+        if day is None or day.date != trading_day(now):
+            return StrategyOrders()
+        return day.placed_for(strategy, apart_from)
 
     def sent(self, user: UserId, now: UtcNs) -> OrderCounts:
         counted = self._counted(user)

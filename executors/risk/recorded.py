@@ -28,7 +28,7 @@ from executors.risk.sizing import UserLimits
 from executors.risk.square_off import SquareOff
 from executors.risk.strategy import StrategyContext
 from schemas.calendar import Calendar, Coverage, Special
-from schemas.evidence import SeenContext, SeenLimits, SeenStrategy, Written
+from schemas.evidence import SeenContext, SeenExposure, SeenLimits, SeenStrategy, Written
 from schemas.ids import InstrumentId, Segment
 from schemas.market import PriceBand, Session, Side, trading_day
 from schemas.units import Price, Quantity, UtcNs
@@ -78,12 +78,7 @@ def record_of(context: PreTradeContext, instrument: InstrumentId) -> Written:
         "limits": _limits(context.limits),
         "position": context.position,
         "filled": context.filled,
-        "exposure": {
-            "most": context.exposure.here.most,
-            "least": context.exposure.here.least,
-            "elsewhere": context.exposure.elsewhere,
-            "positions": context.exposure.positions,
-        },
+        "exposure": _exposure(context.exposure),
         "day_result": context.day_result,
         "member": context.member,
         "address": context.address.value,
@@ -130,11 +125,7 @@ def context_of(seen: SeenContext, instrument: InstrumentId) -> PreTradeContext:
         halted=seen.halted,
         stopped=seen.stopped,
         filled=seen.filled,
-        exposure=Exposure(
-            Reach(seen.exposure.most, seen.exposure.least),
-            seen.exposure.elsewhere,
-            seen.exposure.positions,
-        ),
+        exposure=_exposure_of(seen.exposure),
         day_result=seen.day_result,
         member=seen.member,
         address=Address(seen.address),
@@ -214,11 +205,35 @@ def _strategy(context: StrategyContext) -> Written:
     return {
         "strategy": context.strategy.model_dump(mode="json"),
         "platform": context.platform.value,
+        "orders": context.orders,
+        "exposure": _exposure(context.exposure),
+        "day_result": context.day_result,
+        "lost": context.lost,
     }
 
 
 def _strategy_of(seen: SeenStrategy) -> StrategyContext:
-    return StrategyContext(seen.strategy, seen.platform)
+    return StrategyContext(
+        seen.strategy,
+        seen.platform,
+        seen.orders,
+        _exposure_of(seen.exposure),
+        seen.day_result,
+        seen.lost,
+    )
+
+
+def _exposure(exposure: Exposure) -> Written:
+    return {
+        "most": exposure.here.most,
+        "least": exposure.here.least,
+        "elsewhere": exposure.elsewhere,
+        "positions": exposure.positions,
+    }
+
+
+def _exposure_of(seen: SeenExposure) -> Exposure:
+    return Exposure(Reach(seen.most, seen.least), seen.elsewhere, seen.positions)
 
 
 def _sorted(names: Iterable[str] | None) -> list[str] | None:

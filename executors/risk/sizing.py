@@ -6,13 +6,14 @@ intent, byte for byte. What changed since the decision is the gate's affair.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
 from schemas.ids import Segment, UserId, correlation_id, order_id
 from schemas.market import Action, Instrument, Side
 from schemas.messages import Decision, OrderIntent
+from schemas.strategy import Strategy
 from schemas.units import BasisPoints, Paise, Price, Quantity
 
 WHOLE: Final = 10_000  # basis points
@@ -92,7 +93,7 @@ def plan(
     stop, target = exits(side, price, limits, instrument.tick_size)
     if min(price, stop, target) < instrument.tick_size:
         return NoOrder.LESS_THAN_ONE_TICK
-    quantity = units(price, abs(price - stop), instrument, limits)
+    quantity = units(price, abs(price - stop), instrument, _within(limits, decision.strategy))
     if isinstance(quantity, NoOrder):
         return quantity
     order = order_id(decision.id, user)
@@ -115,6 +116,13 @@ def plan(
         dhan_correlation_id=correlation_id(order),
         strategy=decision.strategy,
     )
+
+
+def _within(limits: UserLimits, strategy: Strategy | None) -> UserLimits:
+    """No order of a strategy is larger than its capital."""
+    if strategy is None or strategy.capital is None:
+        return limits
+    return replace(limits, max_order_value=min(limits.max_order_value, strategy.capital))
 
 
 def units(price: int, loss: int, instrument: Instrument, limits: UserLimits) -> Quantity | NoOrder:

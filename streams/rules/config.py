@@ -17,7 +17,7 @@ from schemas.ids import InstrumentId
 from schemas.instruments import Instruments
 from schemas.market import Timeframe
 from schemas.strategy import Strategy, StrategyMode
-from schemas.units import UtcNs
+from schemas.units import Paise, UtcNs
 from streams.columns.parse import talib_columns
 from streams.columns.talib_functions import LONGEST, PREFIX, WINDOW
 from streams.rules import RULES, Rule
@@ -40,6 +40,11 @@ def _some(instruments: frozenset[InstrumentId]) -> frozenset[InstrumentId]:
     return instruments
 
 
+# ten million crores are a slip of the hand
+Rupees = Annotated[int, Field(ge=1, le=10**14)]
+HowMany = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
 class _Section(_Model):
     """What every rule's section may say; all else in it are the rule's own parameters."""
 
@@ -48,6 +53,10 @@ class _Section(_Model):
     cooldown_minutes: Annotated[int, Field(ge=0, le=WEEK)] | None = None
     instruments: Annotated[Instruments, AfterValidator(_some)] | None = None
     mode: StrategyMode | None = None
+    capital_rupees: Rupees | None = None
+    max_open_positions: HowMany | None = None
+    max_orders_per_day: HowMany | None = None
+    max_daily_loss_rupees: Rupees | None = None
 
     @property
     def runs(self) -> bool:
@@ -55,7 +64,16 @@ class _Section(_Model):
 
     def strategy(self, name: str) -> Strategy | None:
         """What it says of the rule `name` beyond its parameters; None where it says nothing."""
-        return None if self.mode is None else Strategy(name=name, mode=self.mode)
+        said = Strategy(
+            name=name,
+            mode=self.mode or StrategyMode.LIVE,
+            capital=_paise(self.capital_rupees),
+            max_open_positions=self.max_open_positions,
+            max_orders_per_day=self.max_orders_per_day,
+            max_daily_loss=_paise(self.max_daily_loss_rupees),
+        )
+        silent = self.mode is None and said == Strategy(name=name)
+        return None if silent else said
 
 
 class _Talib(_Model):
@@ -201,6 +219,10 @@ def _settings(name: str, section: Mapping[str, Any]) -> _Section:
         )
     except ValidationError as error:
         raise Misconfigured("; ".join(_problems(error))) from None
+
+
+def _paise(rupees: int | None) -> Paise | None:
+    return None if rupees is None else Paise.from_rupees(rupees)
 
 
 def _rule(name: str, section: Mapping[str, Any]) -> Rule:

@@ -23,6 +23,10 @@ SETTINGS: Final = (
     "cooldown_minutes",
     "instruments",
     "mode",
+    "capital_rupees",
+    "max_open_positions",
+    "max_orders_per_day",
+    "max_daily_loss_rupees",
 )  # every rule has them; no parameter may be called so
 
 

@@ -28,6 +28,7 @@ from executors.orders.worker import new_order
 from schemas.errors import Misconfigured
 from schemas.ids import UserId
 from schemas.market import Side, to_tick
+from schemas.strategy import Strategy, StrategyMode
 from schemas.units import NS_PER_SECOND, Paise, UtcNs
 from simulator.market.generator import generate
 from simulator.matching.matcher import Matcher
@@ -57,6 +58,19 @@ def result(markets: list[DayMarket]) -> Result:
 def test_every_rule_trades_in_an_account_of_its_own(result: Result) -> None:
     assert {each.account for each in result.trades} == {rule.name for rule in RULES}
     assert all(each.account == each.rule for each in result.trades)
+
+
+def test_a_rule_keeps_its_own_limits_in_whatever_mode(
+    markets: list[DayMarket], result: Result
+) -> None:
+    once = Strategy(name=RULES[0].name, mode=StrategyMode.SHADOW, max_orders_per_day=1)
+    held, free = replace(RULES[0], strategy=once), RULES[0].name
+
+    played = run(markets, (held,), CONFIG, Setup())
+
+    outcomes = played.outcomes[free]
+    assert outcomes["ordered"] < result.outcomes[free]["ordered"]  # exits leave
+    assert outcomes["strategy_orders_used_up"] > 0
 
 
 def test_what_came_of_every_signal_is_counted(result: Result) -> None:

@@ -125,6 +125,19 @@ LONG_10 = {"position": 10, "exposure": Exposure(Reach(10, 10))}
 SHORT_10 = {"position": -10, "exposure": Exposure(Reach(-10, -10))}
 
 
+def within(exposure: Exposure | None = None, **said: Any) -> dict[str, StrategyContext]:
+    """A strategy that may have one order and position, 10,000 rupees, and lose a hundred."""
+    tight = Strategy(
+        name="ema_cross",
+        capital=Paise.from_rupees(10_000),
+        max_open_positions=1,
+        max_orders_per_day=1,
+        max_daily_loss=Paise.from_rupees(100),
+    )
+    seen = StrategyContext(tight, StrategyMode.PAPER, exposure=exposure or Exposure(), **said)
+    return {"strategy": seen}
+
+
 def strategy(
     mode: StrategyMode, platform: StrategyMode = StrategyMode.PAPER
 ) -> dict[str, StrategyContext]:
@@ -349,6 +362,43 @@ CASES: dict[str, Case] = {
         None, WORKBENCH, situation=strategy(StrategyMode.PAPER)
     ),
     "a live strategy, paper money": Case(None, WORKBENCH, situation=strategy(StrategyMode.LIVE)),
+    "a strategy within its limits": Case(None, WORKBENCH, situation=within(day_result=-9_999)),
+    "the strategy's capital": Case(
+        Denial.STRATEGY_CAPITAL_USED_UP, WORKBENCH, units=11, situation=within()
+    ),
+    "the strategy's capital, with what it holds": Case(
+        Denial.STRATEGY_CAPITAL_USED_UP,
+        WORKBENCH,
+        units=1,
+        situation=within(Exposure(Reach(10, 10))),
+    ),
+    "the strategy's capital, with what it holds elsewhere": Case(
+        Denial.STRATEGY_CAPITAL_USED_UP,
+        WORKBENCH,
+        units=1,
+        situation=within(Exposure(elsewhere=Paise(900_001))),
+    ),
+    "the strategy's positions": Case(
+        Denial.STRATEGY_POSITIONS_USED_UP,
+        WORKBENCH,
+        units=1,
+        situation=within(Exposure(positions=1)),
+    ),
+    "the strategy's orders": Case(
+        Denial.STRATEGY_ORDERS_USED_UP, WORKBENCH, situation=within(orders=1)
+    ),
+    "the strategy's loss": Case(
+        Denial.STRATEGY_LOSS_REACHED, WORKBENCH, situation=within(day_result=-10_000)
+    ),
+    "the strategy's loss, earned back since": Case(
+        Denial.STRATEGY_LOSS_REACHED, WORKBENCH, situation=within(lost=True)
+    ),
+    "the strategy's limits: an exit": Case(
+        None,
+        WORKBENCH,
+        SELL,
+        situation=LONG_10 | within(Exposure(positions=5), orders=9, lost=True),
+    ),
     "no member of the family": Case(Denial.NOT_A_MEMBER, SEBI, situation={"member": False}),
     "no member any more: an exit": Case(None, SEBI, SELL, situation=LONG_10 | {"member": False}),
     "switched off": Case(Denial.USER_INACTIVE, OURS, situation={"user_active": False}),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from executors.risk.crowd import Crowd
 from executors.risk.denial import Denial
+from executors.risk.exposure import Exposure
 from executors.risk.gate import CHECKS, FEED_DEAD_AFTER, QUOTE_STALE_AFTER, cut_to_fit, judge
 from executors.risk.listed import Ban, Listed
 from executors.risk.requests import ENTRIES, WORKERS, Share
@@ -26,7 +27,7 @@ from executors.risk.situation import (
 )
 from executors.risk.sizing import UserLimits
 from executors.risk.square_off import SquareOff
-from executors.risk.strategy import HELD_BACK, StrategyContext
+from executors.risk.strategy import StrategyContext
 from schemas.calendar import Calendar
 from schemas.ids import InstrumentId, Segment
 from schemas.market import PriceBand, Side
@@ -65,10 +66,22 @@ def listed(**said: Any) -> Change:
     return lambda _, s: replace(s, listed=Listed(**said))
 
 
-def of_strategy(mode: StrategyMode) -> Change:
-    """The same situation with real money, of a decision whose strategy is in this mode."""
-    strategy = StrategyContext(Strategy(name="ema_cross", mode=mode), StrategyMode.LIVE)
-    return lambda _, s: replace(s, strategy=strategy)
+def of_strategy(
+    mode: StrategyMode = StrategyMode.LIVE,
+    positions: int = 0,
+    orders: int = 0,
+    lost: bool = False,
+    **limits: Any,
+) -> Change:
+    """The same situation with real money, of a decision with this strategy."""
+    seen = StrategyContext(
+        Strategy(name="ema_cross", mode=mode, **limits),
+        StrategyMode.LIVE,
+        orders,
+        Exposure(positions=positions),
+        lost=lost,
+    )
+    return lambda _, s: replace(s, strategy=seen)
 
 
 def a_crowd(volume: int) -> Crowd:
@@ -79,6 +92,10 @@ def a_crowd(volume: int) -> Crowd:
 CHANGES: list[tuple[Change, Denial]] = [
     (lambda _, s: replace(s, halted=True), Denial.HALTED),
     (lambda _, s: replace(s, mode_allows=False), Denial.MODE_REFUSES),
+    (of_strategy(capital=Paise(1_502_999)), Denial.STRATEGY_CAPITAL_USED_UP),
+    (of_strategy(positions=1, max_open_positions=1), Denial.STRATEGY_POSITIONS_USED_UP),
+    (of_strategy(orders=1, max_orders_per_day=1), Denial.STRATEGY_ORDERS_USED_UP),
+    (of_strategy(lost=True, max_daily_loss=Paise(1)), Denial.STRATEGY_LOSS_REACHED),
     (of_strategy(StrategyMode.OFF), Denial.STRATEGY_OFF),
     (of_strategy(StrategyMode.SHADOW), Denial.STRATEGY_IN_SHADOW),
     (of_strategy(StrategyMode.PAPER), Denial.STRATEGY_ON_PAPER),
@@ -312,7 +329,8 @@ def test_every_denial_has_a_check_that_can_give_it() -> None:
     of_sales = {Denial.LONG_ONLY}  # its cases are in test_gate_cases.py
 
     assert {denial for _, denial in CHANGES} == given - of_sales
-    assert len(CHECKS) == len(given) - len(HELD_BACK) + 1  # one check knows all modes
+    of_strategies = [denial for denial in given if denial.value.startswith("strategy_")]
+    assert len(CHECKS) == len(given) - len(of_strategies) + 2  # one of modes, one of limits
 
 
 @given(

@@ -23,6 +23,7 @@ from schemas.evidence import Written
 from schemas.ids import DhanClientId
 from schemas.market import Action, Side
 from schemas.messages import OrderIntent, Outcome
+from schemas.strategy import Strategy
 from schemas.units import Price, Quantity, UtcNs
 from simulator.faults import Fault, FaultKind
 from simulator.server import Simulator
@@ -127,6 +128,23 @@ async def test_an_order_the_gate_denies_is_recorded_with_its_reason_and_stays_de
     assert again == denied
     assert dhan.seen == []
     assert (await scripted.logged(intent))[0][2] == f"decision_expired: {denied.reason}"
+
+
+async def test_an_order_names_its_strategy_and_the_next_one_meets_its_limit(
+    simulated: World, simulator: Simulator
+) -> None:
+    user = await simulated.user(token=TOKEN)
+    worker = simulated.worker(user)
+    once = Strategy(name="ema_cross", max_orders_per_day=1)
+    first, second = [await simulated.intent(user, strategy=once) for _ in range(2)]
+
+    outcomes = [await run(worker, intent) for intent in (first, second)]
+    again = await run(simulated.worker(user), first.model_copy(update={"strategy": None}))
+
+    assert [each.reason_code for each in outcomes] == ["accepted", "strategy_orders_used_up"]
+    assert [each.strategy for each in outcomes] == ["ema_cross"] * 2
+    assert again == outcomes[0]
+    assert len(simulator.exchange.book.all()) == 1
 
 
 @pytest.mark.parametrize("kind", [FaultKind.ACCEPT_THEN_DROP_REPLY, FaultKind.ACCEPT_THEN_500])

@@ -12,7 +12,7 @@ from schemas.errors import Misconfigured
 from schemas.ids import InstrumentId, Segment
 from schemas.market import Timeframe
 from schemas.strategy import Strategy, StrategyMode
-from schemas.units import UtcNs
+from schemas.units import Paise, UtcNs
 from streams.rules.config import RuleSet, one_rule, read, rule_set_of
 from streams.rules.discovery import load_factory, rule_plugins
 
@@ -53,6 +53,21 @@ def test_a_mode_makes_a_strategy_of_a_rule_and_off_is_not_evaluated() -> None:
         Strategy(name="ema_cross", mode=StrategyMode.SHADOW),
         None,
     ]
+
+
+def test_a_section_has_capital_and_limits_of_its_own_in_rupees() -> None:
+    (rule,) = book(
+        "[rules.ema_cross]\ncapital_rupees = 50000\nmax_open_positions = 3\n"
+        "max_orders_per_day = 10\nmax_daily_loss_rupees = 1500"
+    ).rules
+
+    assert rule.strategy == Strategy(
+        name="ema_cross",
+        capital=Paise(5_000_000),
+        max_open_positions=3,
+        max_orders_per_day=10,
+        max_daily_loss=Paise(150_000),
+    )
 
 
 def test_a_mode_that_does_not_exist_is_refused_with_those_that_do() -> None:

@@ -253,12 +253,27 @@ export interface Strategy {
   /** of the rule in the file */
   readonly name: string;
   readonly mode?: StrategyMode;
+  /** paise at stake at a time, of one user; null, here and below: any */
+  readonly capital?: number | null;
+  /** instruments at a time */
+  readonly max_open_positions?: number | null;
+  /** those that open */
+  readonly max_orders_per_day?: number | null;
+  /** paise lost in a day, after which it enters nothing that day */
+  readonly max_daily_loss?: number | null;
 }
 
 /** What the strategy behind the order allowed, and how far this platform's orders go. */
 export interface SeenStrategy {
   readonly strategy: Strategy;
   readonly platform: StrategyMode;
+  /** that open, sent by it today */
+  readonly orders?: number;
+  readonly exposure?: SeenExposure;
+  /** paise made or lost today in its instruments, before charges */
+  readonly day_result?: number;
+  /** its loss had reached its limit once today */
+  readonly lost?: boolean;
 }
 
 /** All that the gate looks at, at one moment of market time. */
@@ -692,6 +707,8 @@ export interface Execution {
   readonly dhan_order_id?: string | null;
   /** id of the execution that this one replaces; absent from a first outcome */
   readonly corrects?: string | null;
+  /** name of the strategy; absent where its rules file says nothing of it */
+  readonly strategy?: string | null;
   /** what the gate saw; absent where nobody wrote it down */
   readonly evidence?: Evidence | null;
 }

@@ -419,6 +419,14 @@ class Strategy(Part):
     # of the rule in the file
     name: str
     mode: StrategyMode = StrategyMode.LIVE
+    # paise at stake at a time, of one user; null, here and below: any
+    capital: int | None = None
+    # instruments at a time
+    max_open_positions: int | None = None
+    # those that open
+    max_orders_per_day: int | None = None
+    # paise lost in a day, after which it enters nothing that day
+    max_daily_loss: int | None = None
 
 
 class SeenStrategy(Part):
@@ -426,6 +434,13 @@ class SeenStrategy(Part):
 
     strategy: Strategy
     platform: StrategyMode
+    # that open, sent by it today
+    orders: int = 0
+    exposure: SeenExposure = SeenExposure()
+    # paise made or lost today in its instruments, before charges
+    day_result: int = 0
+    # its loss had reached its limit once today
+    lost: bool = False
 
 
 class SeenContext(Part):
@@ -860,6 +875,8 @@ class Execution(Message):
     dhan_order_id: str | None = None
     # id of the execution that this one replaces; absent from a first outcome
     corrects: UUID | None = None
+    # name of the strategy; absent where its rules file says nothing of it
+    strategy: str | None = None
     # what the gate saw; absent where nobody wrote it down
     evidence: Evidence | None = None
 
