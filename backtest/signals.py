@@ -34,8 +34,9 @@ class SignalSource:
         self, rules: tuple[Rule, ...], config: EngineConfig, tapes: Sequence[Tape] = ()
     ) -> None:
         """`tapes` hear what rules of theirs among `rules` are asked."""
-        self._tapes = tapes
         self._engine = Engine(config, rules)
+        for tape in tapes:
+            tape.listen(self._engine)
         self._writer = Writer(self._engine)
 
     def play(self, market: DayMarket) -> list[KnownSignal]:
@@ -54,8 +55,6 @@ class SignalSource:
 
     def _said(self, batch: Batch) -> Iterator[Signal]:
         closed, hits = self._engine.process(batch)
-        for tape in self._tapes:
-            tape.note(self._engine, closed)
         for output in self._writer.outputs(closed, hits):
             if output.topic is not SIGNALS:  # they come first, and the rest is made when asked for
                 return

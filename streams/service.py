@@ -12,6 +12,7 @@ from streams.engine import layout, snapshot
 from streams.engine.config import EngineConfig
 from streams.engine.engine import Engine
 from streams.engine.machine import EngineMachine
+from streams.engine.rule_runner import OnFault
 from streams.rules import RULES, Rule
 
 GROUP: Final = "ats-streams"
@@ -44,6 +45,10 @@ class EngineStats:
     def clock(self, partition: int) -> UtcNs:
         return self.machines[partition].engine.clock
 
+    def stopped(self, partition: int) -> int:
+        """Rules that failed, each counted once for every instrument it is silent on."""
+        return sum(map(len, self.machines[partition].engine.runner.stopped.values()))
+
     def instruments(self, partition: int) -> int:
         return len(self.machines[partition].engine.tables.order)
 
@@ -52,10 +57,12 @@ def engine_service(
     rules: tuple[Rule, ...] = RULES,
     stats: EngineStats | None = None,
     config: EngineConfig | None = None,
+    on_fault: OnFault | None = None,
 ) -> StatefulService:
     """The engine for `bus.stateful.run_stateful`.
 
-    All workers of the group must have the same rules and `config`.
+    All workers of the group must have the same rules and `config`. `on_fault` hears of rules that
+    fail (`Engine`).
     """
     seen = stats if stats is not None else EngineStats()
 
@@ -68,6 +75,8 @@ def engine_service(
         source=TICKS,
         snapshots=SNAPSHOTS,
         outputs=(SIGNALS, CANDLES, INDICATORS),
-        fresh=lambda partition: at_work(partition, Engine(config, rules)),
-        restore=lambda partition, value: at_work(partition, snapshot.restore(value, rules, config)),
+        fresh=lambda partition: at_work(partition, Engine(config, rules, on_fault=on_fault)),
+        restore=lambda partition, value: at_work(
+            partition, snapshot.restore(value, rules, config, on_fault)
+        ),
     )

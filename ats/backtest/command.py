@@ -133,7 +133,7 @@ def _play(
 
         result = run(
             markets(),
-            tuple(tape.listening for tape in tapes),
+            computed.rule_set.rules,
             computed.config,
             setup,
             first=first,

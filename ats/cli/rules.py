@@ -1,4 +1,4 @@
-"""Commands to write rules: list, check, try, new."""
+"""Commands to write rules: list, check, columns, try, new."""
 
 from __future__ import annotations
 
@@ -36,6 +36,16 @@ def rules_check(
     from ats.commands.rules_list import check
 
     check(terminal(), file)
+
+
+@rules.command("columns")
+def rules_columns(
+    word: Annotated[str, typer.Argument(help="Show only columns that this word is about.")] = "",
+) -> None:
+    """Every column a rule may look at: name, indicator, bars of warm-up, and a sentence."""
+    from ats.commands.rules_columns import show
+
+    show(terminal(), word)
 
 
 @rules.command("try")

@@ -7,7 +7,7 @@ from __future__ import annotations
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Final
@@ -32,14 +32,16 @@ from simulator.market.generator import generate
 from simulator.market.replay import no_usable_row, replay
 from simulator.market.report import MAX_BAD_SHARE
 from simulator.market.tape import Market
-from streams.engine.closed_bars import END, INSTRUMENT
+from streams.engine.closed_bars import END, INSTRUMENT, NeededColumns
+from streams.engine.compiled import IntArray
 from streams.engine.config import EngineConfig
 from streams.engine.engine import Engine
 from streams.engine.layout import AT
 from streams.engine.machine import warm_up as warm_up_kernels
-from streams.rules import Columns, Directions, Rule
+from streams.engine.rule_runner import Listener
+from streams.rules import Directions, Rule
 from streams.rules.config import one_rule
-from streams.rules.rule import RuleFunction, warm_up
+from streams.rules.rule import warm_up
 
 LAST_DAY: Final = date(2026, 11, 20)  # of the generated market, a Friday
 BATCH: Final = 4_096  # ticks
@@ -129,20 +131,19 @@ def run(console: Console, trial: Trial) -> None:
 
 def play(tape: Tape, markets: Iterable[Market], tally: Tally) -> None:
     """Put the days through one engine, in order."""
-    rule = tape.listening
-    engine = Engine(
-        EngineConfig.needed_by([rule], EVERY_DAY),
-        (replace(rule, function=_counting(rule, tally)),),
-    )
+    rule = tape.rule
+    engine = Engine(EngineConfig.needed_by([rule], EVERY_DAY), (rule,))
+    tape.listen(engine)
+    engine.runner.listeners[rule.key].append(_counting(rule, tally))
     for market in markets:
         tally.symbols |= {listing.id: listing.instrument.symbol for listing in market.listings}
         rows = rows_of(market)
         for start in range(0, len(rows), BATCH):
             batch = rows[start : start + BATCH]
             heard = Batch(UtcNs(batch["clock"][-1]), UtcNs(0), 1, batch)
-            tally.said += _said(engine, heard, tape, tally.symbols)
+            tally.said += _said(engine, heard, tally.symbols)
         after = UtcNs(market.session.close + UtcNs.minutes(1))
-        tally.said += _said(engine, Batch(after, UtcNs(0), 1, rows[:0]), tape, tally.symbols)
+        tally.said += _said(engine, Batch(after, UtcNs(0), 1, rows[:0]), tally.symbols)
         tally.ticks += len(rows)
         tally.days += 1
         tally.instruments = max(tally.instruments, len(market.listings))
@@ -163,11 +164,8 @@ def rows_of(market: Market) -> Rows:
     return rows
 
 
-def _said(
-    engine: Engine, batch: Batch, tape: Tape, symbols: Mapping[InstrumentId, str]
-) -> Iterator[Said]:
+def _said(engine: Engine, batch: Batch, symbols: Mapping[InstrumentId, str]) -> Iterator[Said]:
     closed, hits = engine.process(batch)
-    tape.note(engine, closed)
     for each in hits:
         number, end = (int(closed.facts[each.at, place]) for place in (INSTRUMENT, END))
         price = Price(int(closed.values[each.at, AT["close"]]))
@@ -175,14 +173,12 @@ def _said(
         yield Said(UtcNs(end), symbol, each.direction, price, each.features)
 
 
-def _counting(rule: Rule, tally: Tally) -> RuleFunction:
-    def evaluate(bars: Columns) -> Directions:
-        known = ~np.any([np.isnan(bars[name]) for name in rule.needs], axis=0)
-        tally.asked += len(known)
-        tally.ready += int(known.sum())
-        return rule.function(bars)
+def _counting(rule: Rule, tally: Tally) -> Listener:
+    def hear(facts: IntArray, columns: NeededColumns, _: Directions) -> None:
+        tally.asked += len(facts)
+        tally.ready += int(rule.knows(columns, len(facts)).sum())
 
-    return evaluate
+    return hear
 
 
 def _parameter(text: str) -> tuple[str, object]:

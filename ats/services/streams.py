@@ -31,7 +31,7 @@ from streams.columns.names import Indicator
 from streams.engine.compiling import Compiled
 from streams.engine.config import EngineConfig
 from streams.engine.machine import warm_up
-from streams.engine.rule_runner import bind
+from streams.engine.rule_runner import RuleFault, bind
 from streams.engine.talib_windows import TalibWindows
 from streams.rules.config import RuleSet, warning_of
 from streams.rules.config import read as read_rules
@@ -67,6 +67,13 @@ class EngineFigures:
             str(partition): self.stats.instruments(partition) for partition in partitions
         }
         yield Figure("instruments", "Instruments with state.", instruments, labels=("partition",))
+        stopped = {str(partition): self.stats.stopped(partition) for partition in partitions}
+        yield Figure(
+            "rules_stopped",
+            "Rules that failed, once for each instrument they are silent on that day.",
+            stopped,
+            labels=("partition",),
+        )
         clocks = {
             str(partition): self.stats.clock(partition) / NS_PER_SECOND for partition in partitions
         }
@@ -119,8 +126,19 @@ def computed_under(settings: Settings, calendar: Calendar | None = None) -> Comp
 
 
 def _service(computed: Computed, stats: EngineStats | None) -> StatefulService:
-    engine = engine_service(computed.rule_set.rules, stats, computed.config)
+    engine = engine_service(computed.rule_set.rules, stats, computed.config, _say_stopped)
     return replace(engine, size=_ticks_in, received_at=_received_at)
+
+
+def _say_stopped(fault: RuleFault) -> None:
+    log.error(
+        "rule_stopped",
+        rule=fault.rule.key,
+        instrument=str(fault.instrument),
+        bar_end=fault.at.ist().isoformat(),
+        reason=fault.reason,
+        until="the next day, on this instrument only",
+    )
 
 
 def _ticks_in(record: Record) -> int:

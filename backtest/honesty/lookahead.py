@@ -15,19 +15,21 @@ parameters were chosen on these very days; that is what walk-forward is for.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
 
 from schemas.errors import Misconfigured
 from schemas.ids import InstrumentId
 from schemas.units import UtcNs
-from streams.engine.closed_bars import END, INSTRUMENT, TIMEFRAME, ClosedBars, NeededColumns
+from streams.engine.closed_bars import END, INSTRUMENT, NeededColumns
+from streams.engine.compiled import IntArray
 from streams.engine.engine import Engine
-from streams.rules import Columns, Directions, Rule
+from streams.rules import Directions, Rule
 
 CUTS: Final = 16  # moments of each instrument at which its future is cut off
 ALONE: Final = 100  # bars of each instrument that are asked about alone, and as many it fired on
@@ -49,9 +51,9 @@ _REMEDIES: Final = {
     Fault.FUTURE: "compare columns bar by bar, without np.roll, cumulative sums, means or maxima "
     "over the array",
     Fault.OTHER_BARS: "live they are bars of other instruments: the bar before is the column "
-    "previous_…, an average over bars is a talib. column",
+    "previous_… or, with a lookback, bars.lag(1); an average over bars is a talib. column",
     Fault.MEMORY: "a rule is a function of its columns, without memory, clock or chance: what it "
-    "needs of the past is a column",
+    "needs of the past is a column, or bars.lag(n) with a lookback",
 }
 
 
@@ -95,35 +97,21 @@ class Tape:
     values: list[Values] = field(default_factory=list)
     said: list[Directions] = field(default_factory=list)
     bars: list[tuple[InstrumentId, UtcNs]] = field(default_factory=list)
-    _last: tuple[Values, Directions] | None = None
 
-    @property
-    def listening(self) -> Rule:
-        """The rule for an engine; this tape hears what it is asked."""
+    def listen(self, engine: Engine) -> None:
+        """Hear what `engine` asks the rule."""
 
-        def evaluate(bars: Columns) -> Directions:
-            columns = [bars[name].astype(float) for name in self.rule.needs]
-            said = self.rule.function(bars)
-            self._last = np.stack(columns, axis=1), said
-            return said
+        def hear(facts: IntArray, columns: NeededColumns, said: Directions) -> None:
+            if len(self.bars) >= MOST_BARS:
+                return
+            self.values.append(columns.table)
+            self.said.append(said)
+            self.bars += (
+                (engine.instrument(number), UtcNs(end))
+                for number, end in facts[:, [INSTRUMENT, END]].tolist()
+            )
 
-        return replace(self.rule, function=evaluate)
-
-    def note(self, engine: Engine, closed: ClosedBars) -> None:
-        """Keep the last call, if there was one: it was about the bars of `closed`."""
-        if self._last is None or len(self.bars) >= MOST_BARS:
-            return
-        values, said = self._last
-        self.values.append(values)
-        self.said.append(said)
-        self._last = None
-        place = engine.config.timeframes.index(self.rule.timeframe)
-        for number, end in closed.facts[closed.facts[:, TIMEFRAME] == place][
-            :, [INSTRUMENT, END]
-        ].tolist():
-            instrument = engine.instrument(number)
-            if instrument.segment.code and instrument in (self.rule.instruments or {instrument}):
-                self.bars.append((instrument, UtcNs(end)))
+        engine.runner.listeners[self.rule.key].append(hear)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +124,19 @@ class _Series:
     values: Values
     said: Directions
 
-    def ask(self, values: Values) -> Directions:
-        return self.rule.evaluate(NeededColumns(self.rule.needs, values), len(values))
+    def ask(self, rows: slice = slice(None), values: Values | None = None) -> Directions:
+        """About some of the bars, or as if the columns had other `values` at them."""
+        table = (self.values if values is None else values)[rows]
+        past = self.past[rows] if self.rule.lookback else None
+        return self.rule.evaluate(NeededColumns(self.rule.needs, table, past), len(table))
+
+    @property
+    def past(self) -> Values:
+        """What was there before each bar, as the engine has it: a view of the bars themselves."""
+        count, back = len(self.values), self.rule.lookback
+        unknown = np.full((back, self.values.shape[1]), np.nan)
+        windows = sliding_window_view(np.concatenate([unknown, self.values]), back, axis=0)
+        return windows[:count]
 
     def finding(
         self, fault: Fault, at: int, *, said: int, then: int, columns: tuple[str, ...] = ()
@@ -185,13 +184,13 @@ def _series(tape: Tape, symbols: Mapping[InstrumentId, str]) -> Iterator[_Series
 
 def _over_the_array(series: _Series) -> Finding | None:
     """With the future and without, then bar by bar, the last first."""
-    whole, count = series.ask(series.values), len(series.values)
+    whole, count = series.ask(), len(series.values)
     for end in sorted({*np.linspace(1, count, CUTS + 1).astype(int).tolist()}):
-        cut = series.ask(series.values[:end])
+        cut = series.ask(slice(end))
         if len(differs := np.flatnonzero(cut != whole[:end])):
             return _finding(series, int(differs[0]), int(whole[differs[0]]), int(cut[differs[0]]))
     for at in _asked_alone(series.said):
-        alone = series.ask(series.values[at : at + 1])[0]
+        alone = series.ask(slice(at, at + 1))[0]
         if alone != whole[at]:
             return _finding(series, at, int(whole[at]), int(alone))
         if alone != series.said[at]:
@@ -214,7 +213,7 @@ def _finding(series: _Series, at: int, said: int, then: int) -> Finding:
     """What made the difference at a bar between all bars and some of them."""
     if _depends_on_calls_before(series, at, said):
         return series.finding(Fault.MEMORY, at, said=said, then=then)
-    past = series.ask(series.values[: at + 1])[at]
+    past = series.ask(slice(at + 1))[at]
     fault, others = (
         (Fault.FUTURE, slice(at + 1, None)) if past != said else (Fault.OTHER_BARS, slice(0, at))
     )
@@ -226,9 +225,9 @@ def _finding(series: _Series, at: int, said: int, then: int) -> Finding:
 def _depends_on_calls_before(series: _Series, at: int, said: int) -> bool:
     answers = set()
     for before in np.linspace(0, len(series.values) - 1, CUTS).astype(int).tolist():
-        series.ask(series.values[before : before + 1])
-        answers.add(int(series.ask(series.values[at : at + 1])[0]))
-    return len(answers) > 1 or series.ask(series.values)[at] != said
+        series.ask(slice(before, before + 1))
+        answers.add(int(series.ask(slice(at, at + 1))[0]))
+    return len(answers) > 1 or series.ask()[at] != said
 
 
 def _guilty(series: _Series, at: int, said: int, others: slice) -> Iterator[str]:
@@ -236,5 +235,5 @@ def _guilty(series: _Series, at: int, said: int, others: slice) -> Iterator[str]
     for place, name in enumerate(series.rule.needs):
         values = series.values.copy()
         values[others, place] = values[at, place]
-        if series.ask(values)[at] != said:
+        if series.ask(values=values)[at] != said:
             yield name

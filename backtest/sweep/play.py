@@ -139,10 +139,10 @@ class Player:
         config = EngineConfig.needed_by(rules, self.setup.calendar)
         config = replace(config, talib_window=self.talib_window)
         # the points are one function with other numbers: one of them answers for all
-        tape = Tape(replace(rules[0], name=self.rule))
-        heard = (replace(tape.listening, name=rules[0].name), *rules[1:])
-        result = run(self.markets, heard, config, self.setup, first=self.first, pool=self.pool,
+        tape = Tape(rules[0])
+        result = run(self.markets, rules, config, self.setup, first=self.first, pool=self.pool,
                      tapes=[tape])  # fmt: skip
+        tape.rule = replace(rules[0], name=self.rule)  # as its author knows it
         refuse_lookahead([tape], {})
         days = [each.day for each in result.days if not each.warm_up]
         own: dict[str, list[Trade]] = defaultdict(list)

@@ -80,8 +80,27 @@ BAR_FACTS: Final = ("ticks", "complete")
 FACTS: Final = ("instrument", "timeframe", "start", "end", *BAR_FACTS)
 """What a closed bar has besides `VALUES`; integers."""
 
+TIME_FACTS: Final = ("session_minute", "minutes_left", "weekday")
+"""When a bar closed, as whole numbers.
+
+Minutes since its session's open, minutes until that session's close, and the day of the week in
+India, Monday 0.
+"""
+
 PREVIOUS: Final = "previous_"
 """Before a column's name: its value at the bar before."""
+
+
+def lagged(name: str, bars: int) -> str:
+    """The name under which the value of `name` stands `bars` bars before: `close[3]`."""
+    return f"{name}[{bars}]" if bars else name
+
+
+def unlagged(name: str) -> tuple[str, int]:
+    """The reverse of `lagged`; a name without a lag has 0."""
+    base, bracket, bars = name.rpartition("[")
+    return (base, int(bars[:-1])) if bracket else (name, 0)
+
 
 _PRICE_INDICATORS: Final = frozenset(
     {
@@ -100,6 +119,7 @@ _PRICE_INDICATORS: Final = frozenset(
         Indicator.VOLUME_PROFILE,
     }
 )
+_OF_SESSION: Final = frozenset({Indicator.VWAP, Indicator.OPENING_RANGE, Indicator.PIVOT})
 _BAR_PRICES: Final = ("open", "high", "low", "close")
 
 
@@ -109,3 +129,13 @@ def is_price(name: str) -> bool:
     return base in _BAR_PRICES or (
         INDICATOR_OF.get(base) in _PRICE_INDICATORS and base != "supertrend_direction"
     )
+
+
+def may_be_missing(name: str) -> bool:
+    """Whether `name` is unknown on some bars of every day, however long the engine has run.
+
+    So are columns of the session, as VWAP and the opening range. Facts of bars that came from
+    history are unknown too.
+    """
+    base = name.partition("@")[0].removeprefix(PREVIOUS)
+    return base in (*BAR_FACTS, *TIME_FACTS) or INDICATOR_OF.get(base) in _OF_SESSION

@@ -8,11 +8,12 @@ from typing import Final
 
 from schemas.errors import Misconfigured
 from schemas.market import Timeframe
-from streams.columns.names import BAR_FACTS, PREVIOUS, VALUES, WARM_UP_OF
+from streams.columns.names import BAR_FACTS, PREVIOUS, TIME_FACTS, VALUES, WARM_UP_OF
 from streams.columns.suggest import did_you_mean
 from streams.columns.talib_functions import PREFIX, talib_column
 
 _ORDER: Final = list(Timeframe)
+_OF_THE_BAR: Final = (*BAR_FACTS, *TIME_FACTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class Column:
     """One name taken apart.
 
     Attributes:
-        base: One of `VALUES` or `BAR_FACTS`, or a `talib.` column.
+        base: One of `VALUES`, `BAR_FACTS` or `TIME_FACTS`, or a `talib.` column.
         previous: At the bar before.
         timeframe: Whose bars.
     """
@@ -58,13 +59,14 @@ def parse_column(name: str, timeframe: Timeframe) -> Column:
         raise Misconfigured(
             f"column {name!r}: of a longer timeframe there is the last closed bar only"
         )
-    if base in BAR_FACTS and (at or column.previous):
+    if base in _OF_THE_BAR and (at or column.previous):
         raise Misconfigured(f"column {name!r}: {base} is known of the bar itself only")
     if column.is_talib:
         talib_column(base)
-    elif base not in (known := (*VALUES, *BAR_FACTS)):
+    elif base not in (known := (*VALUES, *_OF_THE_BAR)):
         raise Misconfigured(
-            f"column {name!r} does not exist{did_you_mean(base, known)}; docs/rules.md lists all"
+            f"column {name!r} does not exist{did_you_mean(base, known)}; "
+            "`ats rules columns` lists all"
         )
     return column
 
@@ -74,9 +76,23 @@ def with_period(function: str, period: int) -> str:
 
     The engine's own where there is one, `ema_9`, which goes back to the first bar; else TA-Lib's
     over its window, `talib.EMA(timeperiod=8)`.
+
+    Raises:
+        Misconfigured: neither has it; naming the periods of the engine and what TA-Lib can.
     """
     own = f"{function}_{period}"
-    return own if own in VALUES else f"{PREFIX}{function.upper()}(timeperiod={period})"
+    if own in VALUES:
+        return own
+    column = f"{PREFIX}{function.upper()}(timeperiod={period})"
+    try:
+        talib_column(column)
+    except Misconfigured as error:
+        there = ", ".join(name for name in VALUES if name.startswith(f"{function}_"))
+        raise Misconfigured(
+            f"with_period({function!r}, {period}): the engine has "
+            f"{there or 'no ' + function + ' of a chosen period'}, and {error}"
+        ) from None
+    return column
 
 
 def talib_columns(needs: Iterable[tuple[Timeframe, str]]) -> dict[Timeframe, tuple[str, ...]]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from streams.columns.names import FACTS, VALUES
+from streams.columns.names import FACTS, TIME_FACTS, VALUES, unlagged
 from streams.engine.compiled import FloatArray, IntArray
 
 INSTRUMENT, TIMEFRAME, START, END, TICKS, COMPLETE = range(len(FACTS))
@@ -51,11 +51,26 @@ class NeededColumns:
 
     Attributes:
         table: Shape (bars, names).
+        past: Shape (bars, names, lookback): the same at the bars before, oldest first.
     """
 
     names: tuple[str, ...]
     table: FloatArray
+    past: FloatArray | None = None
 
     def __getitem__(self, name: str, /) -> npt.NDArray[Any]:
-        column = self.table[:, self.names.index(name)]
-        return column.astype(np.int64) if name in FACTS else column
+        base, back = unlagged(name)
+        place = self.names.index(base)
+        if back and self.past is not None:
+            lag: FloatArray = self.past[:, place, -back]
+            return lag
+        column = self.table[:, place]
+        return column.astype(np.int64) if name in _WHOLE else column
+
+    def only(self, row: int) -> NeededColumns:
+        """One of the bars."""
+        past = None if self.past is None else self.past[row : row + 1]
+        return NeededColumns(self.names, self.table[row : row + 1], past)
+
+
+_WHOLE: Final = frozenset((*FACTS, *TIME_FACTS))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -16,11 +16,12 @@ from schemas.units import UtcNs
 from streams.columns.names import FACTS, PRICES, VALUES
 from streams.columns.parse import talib_columns
 from streams.engine import arrays, kernels, layout, tables
-from streams.engine.closed_bars import INSTRUMENT, NOTHING, TICKS, ClosedBars, joined
+from streams.engine.closed_bars import END, INSTRUMENT, NOTHING, TICKS, ClosedBars, joined
 from streams.engine.compiled import FloatArray, IntArray, StructArray
 from streams.engine.config import EngineConfig
 from streams.engine.lanes import LANES
-from streams.engine.rule_runner import RuleHit, bind, evaluate
+from streams.engine.rule_runner import OnFault, RuleHit, RuleRunner, bind
+from streams.engine.session_times import session_times
 from streams.engine.tables import Tables
 from streams.engine.talib_windows import TalibWindows
 from streams.rules import RULES, Rule
@@ -74,8 +75,8 @@ class Engine:
     """Candles, indicators and rules of one partition.
 
     Attributes:
-        tables: All state but the cooldowns.
-        fired_at: Per rule, market time of its last signal for each instrument, 0 for none.
+        tables: All state but that of the rules.
+        runner: The rules: their cooldowns, what they look back at, and where they stopped.
         talib: Columns of TA-Lib: the last bars and values of each instrument.
     """
 
@@ -84,8 +85,12 @@ class Engine:
         config: EngineConfig | None = None,
         rules: tuple[Rule, ...] = RULES,
         state: Tables | None = None,
+        on_fault: OnFault | None = None,
     ) -> None:
         """Start empty, or from `state`.
+
+        A rule that fails on a bar is silent on that instrument for the rest of the day, and
+        `on_fault` hears of it; without `on_fault` the failure is raised.
 
         Raises:
             Misconfigured: a rule needs what `config` does not compute.
@@ -95,9 +100,9 @@ class Engine:
         self.talib = TalibWindows(
             _talib_wanted(self.config, rules), self.config.talib_window, self.config.timeframes
         )
-        self._bound_rules, self._captures = bind(rules, self.config, self.talib)
+        bound, self._captures = bind(rules, self.config, self.talib)
+        self.runner = RuleRunner(bound, on_fault)
         self.tables = state if state is not None else tables.empty(self.config)
-        self.fired_at = {rule.key: np.zeros(len(self.tables.live), np.int64) for rule in rules}
         self._progress = np.zeros(arrays.PROGRESS_WIDTH, np.int64)
         self._rows = 1  # of provisional values: none before somebody wants them
         self._allocate()
@@ -124,10 +129,7 @@ class Engine:
             if each_tick and found:
                 self._tell(each_tick, found)
             return NOTHING, []
-        closed = self._closed_by(record, each_tick)
-        if not len(closed):
-            return closed, []
-        return closed, evaluate(self._bound_rules, closed, self._keys(closed), self.fired_at)
+        return self._closed_by(record, each_tick)
 
     def process(
         self, batch: Batch, each_tick: EachTick | None = None
@@ -145,11 +147,24 @@ class Engine:
             bars["timeframe"]
         ]
         found = self._found(bars["key"])
-        kernels.seed(np.ascontiguousarray(bars), found, places, self._addresses)
+        self._seed(np.ascontiguousarray(bars), found, places)
         new = places >= 0
         if self.talib.captures and new.any():
             prices = np.stack([bars[new][name].astype(np.float64) for name in PRICES], axis=1)
             self.talib.push_bars(np.stack([found[new], places[new]], axis=1), prices)
+
+    def _seed(self, bars: StructArray, numbers: IntArray, places: IntArray) -> None:
+        """Take bars into the indicators; stop at each one that a rule will look back at."""
+        past, finals, first = self.runner.past, self.tables.finals, 0
+        for at in np.flatnonzero(np.isin(places, list(past))).tolist():
+            number, place = int(numbers[at]), int(places[at])
+            kernels.seed(bars[first:at], numbers[first:at], places[first:at], self._addresses)
+            before = finals[number, place].copy()
+            first, alone = at + 1, slice(at, at + 1)
+            kernels.seed(bars[alone], numbers[alone], places[alone], self._addresses)
+            if places[at] >= 0:
+                past[place].push_historical(number, finals[number, place], before)
+        kernels.seed(bars[first:], numbers[first:], places[first:], self._addresses)
 
     @property
     def kept(self) -> int:
@@ -170,33 +185,51 @@ class Engine:
             self.config.timeframes.index(timeframe) if timeframe in self.config.timeframes else -1
         )
 
-    def _keys(self, closed: ClosedBars) -> IntArray:
-        keys: IntArray = self.tables.live[closed.facts[:, INSTRUMENT], layout.KEY]
-        return keys
-
-    def _closed(self, count: int) -> ClosedBars:
+    def _closed(self, count: int) -> tuple[ClosedBars, list[RuleHit]]:
+        """What the kernel wrote, without the bars that only history filled, and the signals."""
         facts, values = self._out.facts[:count], self._out.values[:count]
         if self.talib.captures:
             values = np.concatenate([values, self.talib.push_bars(facts, values)], axis=1)
+        hits = self.runner.evaluate(
+            ClosedBars(self._with_times(facts), values),
+            self.tables.live[facts[:, INSTRUMENT], layout.KEY],
+        )
         published = facts[:, TICKS] > 0
-        return ClosedBars(facts[published], values[published])
+        if not published.all():
+            places = np.cumsum(published) - 1
+            hits = [replace(hit, at=int(places[hit.at])) for hit in hits]
+        return ClosedBars(facts[published], values[published]), hits
 
-    def _closed_by(self, record: bytes, each_tick: EachTick | None) -> ClosedBars:
+    def _with_times(self, facts: IntArray) -> IntArray:
+        if not self.runner.looks_at_time:
+            return facts
+        kinds = self.tables.live[facts[:, INSTRUMENT], layout.HOURS]
+        times = session_times(facts[:, END], kinds, self.config.calendar)
+        return np.concatenate([facts, times], axis=1)
+
+    def _closed_by(
+        self, record: bytes, each_tick: EachTick | None
+    ) -> tuple[ClosedBars, list[RuleHit]]:
         """The bars a record closes, of which the kernel may have had room for some only."""
         parts: list[ClosedBars] = []
+        hits: list[RuleHit] = []
+        before = 0
         while True:
             at, count, forming = self._progress.tolist()
             if each_tick and forming:
                 self._tell(each_tick, forming)
             if count:
-                parts.append(self._closed(count))
+                closed, fired = self._closed(count)
+                parts.append(closed)
+                hits += (replace(hit, at=hit.at + before) for hit in fired) if before else fired
+                before += len(closed)
             if at > _rows_in(record):
-                return joined(parts)
+                return joined(parts), hits
             found = kernels.apply_record(record, at, each_tick is not None, self._addresses)
             if found >= 0:
                 if each_tick and found:
                     self._tell(each_tick, found)
-                return joined(parts)
+                return joined(parts), hits
 
     def _tell(self, each_tick: EachTick, count: int) -> None:
         self._forming.count = count
@@ -238,10 +271,7 @@ class Engine:
         )
         self._forming = ProvisionalValues(provisional)
         self._addresses = arrays.addresses_of(self.tables, self._out, provisional, self._progress)
-        for key, moments in self.fired_at.items():
-            self.fired_at[key] = np.concatenate(
-                [moments, np.zeros(capacity - len(moments), np.int64)]
-            )
+        self.runner.grow(capacity)
 
 
 def _keys_of(rows: Rows) -> IntArray:

@@ -16,6 +16,7 @@ from schemas.errors import Misconfigured
 from streams.engine import layout, tables
 from streams.engine.config import EngineConfig
 from streams.engine.engine import Engine
+from streams.engine.rule_runner import OnFault
 from streams.engine.tables import Tables
 from streams.rules import Rule
 
@@ -36,7 +37,7 @@ def dump(engine: Engine) -> bytes:
     count = len(engine.tables.order)
     parts = _written(tables.arrays(engine.tables))
     parts |= engine.talib.arrays(count)
-    parts |= {f"fired:{key}": moments[:count] for key, moments in sorted(engine.fired_at.items())}
+    parts |= _rules(engine, count)
     header = orjson.dumps(
         {
             "engine_version": ENGINE_VERSION,
@@ -47,6 +48,17 @@ def dump(engine: Engine) -> bytes:
     return b"".join(
         [_LENGTH.pack(MAGIC, len(header)), header, *(part.data for part in parts.values())]
     )
+
+
+def _rules(engine: Engine, count: int) -> dict[str, npt.NDArray[Any]]:
+    runner = engine.runner
+    parts = {f"fired:{key}": moments[:count] for key, moments in sorted(runner.fired_at.items())}
+    for key, stopped in sorted(runner.stopped.items()):
+        if stopped:
+            parts[f"stopped:{key}"] = np.array(sorted(stopped.items()), np.int64)
+    for past in runner.past.values():
+        parts |= past.arrays(count)
+    return parts
 
 
 def _computed(config: EngineConfig) -> dict[str, list[str]]:
@@ -62,11 +74,17 @@ def _written(named: dict[str, T]) -> dict[str, T]:
     return {_NAMES.get(name, name): each for name, each in named.items()}
 
 
-def restore(value: bytes, rules: tuple[Rule, ...], config: EngineConfig | None = None) -> Engine:
+def restore(
+    value: bytes,
+    rules: tuple[Rule, ...],
+    config: EngineConfig | None = None,
+    on_fault: OnFault | None = None,
+) -> Engine:
     """The engine as it was.
 
     A rule the snapshot does not know starts without cooldowns; one that is gone is forgotten. So do
-    columns of TA-Lib: other ones than the snapshot's warm up anew.
+    columns of TA-Lib: other ones than the snapshot's warm up anew, and so does a column that no
+    rule looked back at before.
 
     Raises:
         Misconfigured: made by another engine version or for other timeframes or indicators, or
@@ -85,14 +103,26 @@ def restore(value: bytes, rules: tuple[Rule, ...], config: EngineConfig | None =
     kinds = state.live[: len(keys), layout.HOURS].copy()
     _fill(state, parts)
     state.live[: len(keys), layout.HOURS] = kinds  # by today's calendar
-    engine = Engine(config, rules, state)
+    engine = Engine(config, rules, state, on_fault)
     for name, array in engine.talib.arrays(len(keys)).items():
         if name in parts:
             _copy(name, parts, array)
-    for key, moments in engine.fired_at.items():
-        if f"fired:{key}" in parts:
-            moments[: len(keys)] = _array(parts, f"fired:{key}", moments.dtype)
+    _restore_rules(engine, parts, len(keys))
     return engine
+
+
+def _restore_rules(engine: Engine, parts: dict[str, memoryview], count: int) -> None:
+    runner = engine.runner
+    for key, moments in runner.fired_at.items():
+        if f"fired:{key}" in parts:
+            moments[:count] = _array(parts, f"fired:{key}", moments.dtype)
+    for key, stopped in runner.stopped.items():
+        if f"stopped:{key}" in parts:
+            held = _array(parts, f"stopped:{key}", np.dtype(np.int64)).reshape(-1, 2)
+            stopped.update((number, end) for number, end in held.tolist())
+    for past in runner.past.values():
+        names = [name for name in map(past.part, past.names) if name in parts]
+        past.load({name: _array(parts, name, past.values.dtype) for name in names}, count)
 
 
 def _fill(state: Tables, parts: dict[str, memoryview]) -> None:

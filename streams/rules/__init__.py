@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from streams.columns.parse import with_period
+from streams.rules.bars import LONGEST_LOOKBACK, Columns, Flags
 from streams.rules.ema_cross import ema_cross
 from streams.rules.rsi_reversal import rsi_reversal
 from streams.rules.rule import (
-    Columns,
     Directions,
-    Flags,
     Percent,
     Period,
     Rule,
@@ -24,6 +23,7 @@ from streams.rules.rule import (
 RULES: Final[tuple[Rule, ...]] = (ema_cross(), rsi_reversal())
 
 __all__ = [
+    "LONGEST_LOOKBACK",
     "RULES",
     "Columns",
     "Directions",

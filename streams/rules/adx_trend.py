@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from schemas.market import Timeframe
-from streams.rules.rule import Columns, Directions, Percent, Rule, crossing
+from streams.rules.bars import Columns
+from streams.rules.rule import Directions, Percent, Rule, crossing
 
 
 def adx_trend(timeframe: Timeframe = Timeframe.M15, strength: Percent = 25.0) -> Rule:

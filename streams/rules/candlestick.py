@@ -7,7 +7,8 @@ from typing import Annotated
 from pydantic import Field
 
 from schemas.market import Timeframe
-from streams.rules.rule import Columns, Directions, Rule, directions
+from streams.rules.bars import Columns
+from streams.rules.rule import Directions, Rule, directions
 
 
 def candlestick(

@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from schemas.errors import Misconfigured
+from streams.columns.names import lagged
 from streams.columns.parse import parse_column
 from streams.columns.suggest import did_you_mean
 from streams.rules.rule import Rule
@@ -235,7 +236,11 @@ def _try(plugin: RulePlugin, rule: Rule) -> None:
     A mistake shows now rather than at the first bar of the day.
     """
     values = np.array([1.0, 2.0, 100.0, 100_000.0])
-    bars = {name: np.roll(values, nth) for nth, name in enumerate(rule.needs)}
+    bars = {
+        lagged(name, back): np.roll(values, nth + back)
+        for nth, name in enumerate(rule.needs)
+        for back in range(rule.lookback + 1)
+    }
     try:
         rule.evaluate(bars, len(values))
     except Misconfigured as error:

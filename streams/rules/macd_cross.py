@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from schemas.market import Timeframe
-from streams.rules.rule import Columns, Directions, Rule, crossing
+from streams.rules.bars import Columns
+from streams.rules.rule import Directions, Rule, crossing
 
 
 def macd_cross(timeframe: Timeframe = Timeframe.M60) -> Rule:

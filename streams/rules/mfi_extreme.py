@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from schemas.market import Timeframe
-from streams.rules.rule import Columns, Directions, Percent, Rule, threshold_cross
+from streams.rules.bars import Columns
+from streams.rules.rule import Directions, Percent, Rule, threshold_cross
 
 
 def mfi_extreme(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from schemas.market import Timeframe
 from schemas.units import UtcNs
-from streams.rules.rule import Columns, Directions, Rule, directions
+from streams.rules.bars import Columns
+from streams.rules.rule import Directions, Rule, directions
 
 
 def opening_range_breakout(timeframe: Timeframe = Timeframe.M5) -> Rule:

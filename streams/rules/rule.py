@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Protocol, TypeAlias
+from pathlib import Path
+from traceback import extract_tb
+from typing import Annotated, Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,23 +17,11 @@ from schemas.ids import InstrumentId, Segment
 from schemas.market import Timeframe
 from schemas.strategy import Strategy
 from schemas.units import UtcNs
-from streams.columns.names import PREVIOUS
+from streams.columns.names import PREVIOUS, lagged, may_be_missing
 from streams.columns.parse import parse_column, with_period
+from streams.rules.bars import LONGEST_LOOKBACK, Arrays, Columns, Flags
 
-Flags: TypeAlias = npt.NDArray[np.bool_]
 Directions: TypeAlias = npt.NDArray[np.int8]
-
-
-class Columns(Protocol):
-    """Closed bars, any number of instruments: one array per name, all equally long.
-
-    Prices are paise. A rule gets arrays that cannot be written to; one that wants to change values
-    copies them first.
-    """
-
-    def __getitem__(self, name: str, /) -> npt.NDArray[Any]: ...
-
-
 RuleFunction: TypeAlias = Callable[[Columns], Directions]
 
 # a committee gives its opinion on one instrument no sooner again
@@ -76,6 +66,10 @@ _FIELDS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
         lambda value: value is None or isinstance(value, Strategy),
         "None: the rules file says it",
     ),
+    "lookback": (
+        lambda value: type(value) is int and 0 <= value <= LONGEST_LOOKBACK,
+        f"how many bars before its own it looks at, 0 to {LONGEST_LOOKBACK}",
+    ),
 }
 """Of each field of a rule, what it may be and how to say that."""
 
@@ -94,6 +88,9 @@ class Rule:
         cooldown: Market time after a signal in which the rule stays silent on that instrument.
         instruments: The only ones it is evaluated on; None: all.
         strategy: Its mode and limits, as the rules file says; None where it says nothing.
+        lookback: How many bars before its own it looks at (`Columns.lag`). It is silent until it
+            knows its needs that many bars back; those that are missing every day, as the opening
+            range, may be NaN there.
     """
 
     name: str
@@ -103,6 +100,7 @@ class Rule:
     cooldown: UtcNs = COOLDOWN
     instruments: frozenset[InstrumentId] | None = None
     strategy: Strategy | None = None
+    lookback: int = 0
 
     def __post_init__(self) -> None:
         """Look at each field's type.
@@ -123,22 +121,23 @@ class Rule:
         """Its name in snapshots."""
         return f"{self.name}@{self.timeframe}"
 
-    def evaluate(self, bars: Columns, count: int) -> Directions:
+    def evaluate(self, bars: Arrays, count: int) -> Directions:
         """Its direction for each of `count` bars; 0 where a column it needs is NaN.
+
+        With a lookback `bars` hold the bars before too, as `close[3]`.
 
         Raises:
             Misconfigured: it failed, or its result is not one whole number for each bar.
         """
-        unknown = np.zeros(count, np.bool_)
-        for name in self.needs:
-            unknown |= np.isnan(bars[name])
+        known = self.knows(bars, count)
         try:
             # a rule may divide by zero; what it makes of the NaN is its result
             with np.errstate(all="ignore"):
-                result: object = self.function(_ReadOnly(bars))
+                result: object = self.function(Columns(bars, self.needs, self.lookback))
         except (Exception, SystemExit) as error:
             raise Misconfigured(
-                f"rule {self.key} failed: {type(error).__name__}: {error}; {_REMEDY}"
+                f"rule {self.key} failed: {type(error).__name__}: {error}"
+                f"{_line_of(self.function, error)}; {_REMEDY}"
             ) from error
         if (
             not isinstance(result, np.ndarray)
@@ -154,7 +153,16 @@ class Rule:
                 f"rule {self.key} returned {kind} instead of one int8 for each of {count} bars; "
                 f"{_REMEDY}"
             )
-        return np.where(unknown, 0, result)
+        return np.where(known, result, 0)
+
+    def knows(self, bars: Arrays, count: int) -> Flags:
+        """On which of `count` bars it knows all it needs."""
+        known = np.ones(count, np.bool_)
+        for name in self.needs:
+            known &= ~np.isnan(bars[name])
+            if self.lookback and not may_be_missing(name):
+                known &= ~np.isnan(bars[lagged(name, self.lookback)])
+        return known
 
 
 def warm_up(rule: Rule) -> dict[Timeframe, int]:
@@ -167,22 +175,20 @@ def warm_up(rule: Rule) -> dict[Timeframe, int]:
     for name in rule.needs:
         column = parse_column(name, rule.timeframe)
         bars[column.timeframe] = max(bars.get(column.timeframe, 0), column.warm_up)
+    if rule.lookback:
+        bars[rule.timeframe] = bars.get(rule.timeframe, 1) + rule.lookback
     return {timeframe: bars[timeframe] for timeframe in Timeframe if timeframe in bars}
 
 
-@dataclass(frozen=True, slots=True)
-class _ReadOnly:
-    """Columns as a rule may see them.
-
-    They become the features of its signals, so it must not change them.
-    """
-
-    bars: Columns
-
-    def __getitem__(self, name: str, /) -> npt.NDArray[Any]:
-        column = self.bars[name].view()
-        column.flags.writeable = False
-        return column
+def _line_of(function: RuleFunction, error: BaseException) -> str:
+    """Where in its author's file a rule failed, as the end of a sentence."""
+    code = getattr(function, "__code__", None)
+    lines = [
+        frame.lineno
+        for frame in extract_tb(error.__traceback__)
+        if code and frame.filename == code.co_filename
+    ]
+    return f" ({Path(code.co_filename).name}, line {lines[-1]})" if code and lines else ""
 
 
 def directions(*, bullish: Flags, bearish: Flags) -> Directions:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from schemas.market import Timeframe
-from streams.rules.rule import Columns, Directions, Percent, Rule, directions
+from streams.rules.bars import Columns
+from streams.rules.rule import Directions, Percent, Rule, directions
 
 
 def stochastic_turn(

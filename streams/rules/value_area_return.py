@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from schemas.market import Timeframe
-from streams.rules.rule import Columns, Directions, Rule, directions
+from streams.rules.bars import Columns
+from streams.rules.rule import Directions, Rule, directions
 
 
 def value_area_return(timeframe: Timeframe = Timeframe.M30) -> Rule:

@@ -7,7 +7,8 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from schemas.market import Timeframe
-from streams.rules.rule import Columns, Directions, Rule, directions
+from streams.rules.bars import Columns
+from streams.rules.rule import Directions, Rule, directions
 
 USUAL: Final = "previous_talib.SMA(price=volume,timeperiod=20)"
 

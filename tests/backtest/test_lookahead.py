@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -29,13 +30,11 @@ BATCHES = [*split(ROWS, range(0, len(ROWS), 500)), heartbeat(int(ROWS["clock"][-
 def tapes_of(rules: Sequence[Rule], batches: Iterable[Batch]) -> list[Tape]:
     """What an engine asks each of `rules` on the ticks of `batches`, and what they answer."""
     tapes = [Tape(rule) for rule in rules]
-    engine = Engine(
-        EngineConfig.needed_by(rules, EVERY_DAY), tuple(tape.listening for tape in tapes)
-    )
+    engine = Engine(EngineConfig.needed_by(rules, EVERY_DAY), tuple(rules))
+    for tape in tapes:
+        tape.listen(engine)
     for batch in batches:
-        closed, _ = engine.process(batch)
-        for tape in tapes:
-            tape.note(engine, closed)
+        engine.process(batch)
     return tapes
 
 
@@ -100,6 +99,24 @@ def test_a_rule_that_looks_at_the_row_before_is_caught_for_it_is_another_share_s
     assert finding
     assert finding.fault is Fault.OTHER_BARS
     assert "previous_" in str(finding)
+
+
+def test_a_rule_may_look_back_and_one_that_looks_ahead_from_there_is_caught() -> None:
+    def high(bars: Columns) -> Directions:
+        return rising(bars.lag(1).highest("close", 3), bars["close"])
+
+    def next_low(bars: Columns) -> Directions:
+        return rising(np.roll(bars.lag(2)["close"], -1), bars["close"])
+
+    honest, ahead = (Rule("mine", Timeframe.M5, each, ("close",), lookback=3)
+                     for each in (high, next_low))  # fmt: skip
+    tape, other = tapes_of([honest, replace(ahead, name="ahead")], BATCHES)
+
+    assert any(said.any() for said in tape.said)
+    assert found(tape) is None
+    finding = found(other)
+    assert finding
+    assert finding.fault in {Fault.FUTURE, Fault.OTHER_BARS}
 
 
 def test_a_rule_that_remembers_is_caught() -> None:
@@ -167,7 +184,7 @@ def test_each_of_our_rules_passes_on_bars_on_which_most_of_them_speak() -> None:
 
     tapes = tapes_of(rules, BATCHES)
 
-    assert len(rules) == 19
+    assert len(rules) == 20
     assert [finding for tape in tapes if (finding := found(tape))] == []
     spoke = [tape.rule.name for tape in tapes if any(said.any() for said in tape.said)]
     assert len(spoke) > 12

@@ -258,7 +258,7 @@ def test_a_rule_a_snapshot_does_not_know_starts_without_cooldowns() -> None:
 
     engine = snapshot.restore(only_first.dump(), RULES)
 
-    assert set(engine.fired_at) == {rule.key for rule in RULES}
+    assert set(engine.runner.fired_at) == {rule.key for rule in RULES}
 
 
 def _some_machine() -> EngineMachine:

@@ -215,7 +215,7 @@ def test_ema_cross_speaks_at_the_bar_of_the_crossing_only_and_never_in_warm_up()
         ema_21=[11, 11, 11, 11, 12, 11],
     )
 
-    assert list(ema_cross().function(table)) == [1, 1, -1, 0, -1, 0]
+    assert list(ema_cross().evaluate(table, 6)) == [1, 1, -1, 0, -1, 0]
 
 
 def test_rsi_reversal_speaks_when_the_extreme_is_left() -> None:
@@ -224,7 +224,7 @@ def test_rsi_reversal_speaks_when_the_extreme_is_left() -> None:
         rsi_14=[31, 30.5, 29, 69, 69.5, 71, 75, 35],
     )
 
-    assert list(rsi_reversal().function(table)) == [1, 1, 0, -1, -1, 0, 1, 0]
+    assert list(rsi_reversal().evaluate(table, 8)) == [1, 1, 0, -1, -1, 0, 1, 0]
 
 
 def falling_then_rising(of: InstrumentId, cycles: int = 1) -> list[Signal]:
