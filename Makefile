@@ -76,9 +76,12 @@ setup-search: $(VENV)/search.stamp ## install what `ats sweep --search bayes` ne
 demo: $(VENV)/runtime.stamp ## the main job on embedded Kafka and Postgres: no account, no key, no Docker
 	@$(BIN)/ats demo
 
+# Files of tests go to this many processes, each with a broker and a database of its own; 0: one after another, in one.
+JOBS ?= 2
+
 .PHONY: test
 test: $(VENV)/docs.stamp ## every test, end-to-end on real Kafka and Postgres included
-	$(BIN)/python -m pytest $(T)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(T)
 
 # The official parser of AsyncAPI, beside the page's packages; as locked, integrity included.
 $(VENV)/asyncapi.stamp: $(VENV)/web.stamp tools/messages/parser/package-lock.json

@@ -4,8 +4,9 @@ beside the repository.
 
 from __future__ import annotations
 
+import logging
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import platformdirs
@@ -36,6 +37,14 @@ def unused_port() -> int:
 def free_port() -> Callable[[], int]:
     """A function that names a TCP port nobody listens on."""
     return unused_port
+
+
+@pytest.fixture(autouse=True)
+def _log_handlers() -> Iterator[None]:
+    """A command run in this process writes its log to a stream that its test takes away again."""
+    before = logging.root.handlers[:]
+    yield
+    logging.root.handlers[:] = before
 
 
 @pytest.fixture(scope="session")
