@@ -116,12 +116,16 @@ async def administrator(connection: KafkaConnection) -> AsyncIterator[AIOKafkaAd
 
     Raises:
         Misconfigured: a broker refuses us, or we its certificate.
-        TryLater: no broker answers.
+        TryLater: no broker answers, or it went away within the block.
     """
     client = AIOKafkaAdminClient(**connection.client_options())
     try:
         await _resume_offset(connection, client)
         yield client
+    except KafkaError as error:
+        if not error.retriable:
+            raise
+        raise TryLater(f"Kafka went away before it answered ({error!r})") from None
     finally:
         await client.close()
 

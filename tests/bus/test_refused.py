@@ -10,13 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka.errors import SaslAuthenticationFailed, UnsupportedSaslMechanismError
+from aiokafka.errors import (
+    KafkaError,
+    NodeNotReadyError,
+    SaslAuthenticationFailed,
+    UnknownMemberIdError,
+    UnsupportedSaslMechanismError,
+)
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from ats.embedded.kafka import EmbeddedKafka
 from bus import connection as connections
 from bus.connection import KafkaConnection, administrator
 from bus.publisher import Publisher
@@ -92,3 +99,18 @@ async def test_what_a_broker_does_not_take_is_named_without_the_password(
             pass
 
     assert PASSWORD not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (NodeNotReadyError("its leader is gone"), TryLater),
+        (UnknownMemberIdError(), UnknownMemberIdError),
+    ],
+)
+async def test_a_broker_that_goes_away_while_it_is_asked_is_to_be_tried_again(
+    kafka: EmbeddedKafka, error: KafkaError, kind: type[Exception]
+) -> None:
+    with pytest.raises(kind):
+        async with administrator(KafkaConnection(kafka.bootstrap_servers)):
+            raise error
