@@ -13,10 +13,12 @@ from ats_client import Corrections, Repeats
 from ats_client.messages import TOPICS, Action, Decision, Execution
 from schemas.codec import encode
 from schemas.messages import Execution as OurExecution
+from schemas.strategy import Strategy, StrategyMode
 from schemas.topics import CATALOGUE
 from tests.ats.factories import a_decision, an_execution
 
-VALUE = orjson.loads(encode(a_decision()))
+SHADOW = Strategy(name="ema_cross", mode=StrategyMode.SHADOW)  # absent where there is none
+VALUE = orjson.loads(encode(a_decision(strategy=SHADOW)))
 
 
 def read(**changes: object) -> Decision:
