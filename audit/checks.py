@@ -14,7 +14,8 @@ from audit.amounts import at, clock, rupees
 from executors.risk.gate import CHECKS, PRODUCT
 from executors.risk.recorded import RecordedOrder, context_of
 from executors.risk.requests import ENTRIES, WORKERS
-from executors.risk.situation import Order, PreTradeContext, closes
+from executors.risk.situation import Approval, Order, PreTradeContext, closes
+from executors.risk.strategy import StrategyContext
 from schemas.evidence import SeenContext
 from schemas.messages import Execution
 from schemas.units import Paise
@@ -146,12 +147,40 @@ def _held(seen: SeenContext) -> str:
     return f"holds {seen.position:+,} units by orders{by_fills}"
 
 
+def _strategy_mode(seen: StrategyContext | None) -> str:
+    if seen is None:
+        return "the rules file says nothing of the rule"
+    return f"{seen.strategy.name}: {seen.strategy.mode}, platform: {seen.platform}"
+
+
+def _strategy_limits(order: Order, seen: StrategyContext | None) -> str:
+    """What its own limits were held against, each beside it."""
+    if seen is None:
+        return "the rules file says nothing of the rule"
+    strategy, exposure = seen.strategy, seen.exposure
+    value = exposure.here.after(order.side, order.quantity).units * order.price
+    lost = "any" if strategy.max_daily_loss is None else rupees(strategy.max_daily_loss)
+    return (
+        f"{strategy.name}: {_of_most(exposure.elsewhere + value, strategy.capital)}, positions "
+        f"{_count_of_most(exposure.positions + 1, strategy.max_open_positions)}, orders "
+        f"{_count_of_most(seen.orders, strategy.max_orders_per_day)}, result of the day "
+        f"{rupees(seen.day_result)}, largest loss {lost}, reached before: {_yes(seen.lost)}"
+    )
+
+
+_APPROVAL: Final[Mapping[Approval, str]] = {
+    Approval.NOT_NEEDED: "no yes was needed",
+    Approval.WAITING: "it waited for an operator's yes",
+    Approval.GIVEN: "an operator had said yes",
+}
 Saw = Callable[[Order, PreTradeContext, SeenContext], str]
 SAW: Final[Mapping[str, Saw]] = {
     "nobody_stopped_all": lambda _, __, seen: f"stop in force: {_yes(seen.stopped)}",
     "nobody_halted_it": lambda _, __, seen: f"halt in force: {_yes(seen.halted)}",
+    "decision_is_approved": lambda _, context, __: _APPROVAL[context.approval],
     "mode_allows_the_account": lambda _, __, seen: f"allowed: {_yes(seen.mode_allows)}",
     "account_is_a_member": lambda _, __, seen: f"member, or none needed: {_yes(seen.member)}",
+    "strategy_goes_as_far": lambda _, context, __: _strategy_mode(context.strategy),
     "user_is_active": lambda _, __, seen: f"active: {_yes(seen.user_active)}",
     "preflight_is_green": lambda _, __, seen: seen.preflight or "green, or none needed",
     "book_is_reconciled": lambda _, __, seen: f"reconciled: {_yes(seen.reconciled)}",
@@ -219,6 +248,9 @@ SAW: Final[Mapping[str, Saw]] = {
         seen.stop_outs, seen.limits.max_stop_outs_per_day
     ),
     "instrument_has_cooled_down": lambda _, __, seen: _since_stop(seen),
+    "strategy_is_within_limits": lambda order, context, _: _strategy_limits(
+        order, context.strategy
+    ),
     "crowd_is_within_cap": lambda _, __, seen: _crowd(seen),
     "funds_are_known": lambda _, __, seen: _funds(seen),
     "funds_cover_the_order": lambda order, _, seen: (
