@@ -23,8 +23,9 @@ import structlog
 
 from ats.services.streams import service_of
 from ats.settings import Settings
-from audit.replay.day import Cores, Replay, span_of
+from audit.replay.day import Cores, Replay
 from audit.replay.folds import Fold
+from audit.replay.recorded import span_of
 from benchmarks.engine import market
 from bus.connection import KafkaConnection
 from bus.group_offsets import lag

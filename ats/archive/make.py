@@ -17,7 +17,7 @@ from ats.demo.steps import Step
 from ats.replay.source import Source, recorded_by
 from ats.runtime import exit_codes
 from audit.archive.writing import ArchiveRequest, archive_day
-from audit.replay.day import span_of
+from audit.replay.recorded import span_of
 from schemas.units import UtcNs
 
 QUIET: Final = UtcNs.minutes(2)  # a replay of an old market writes several records a second

@@ -17,7 +17,7 @@ from ats.runtime import exit_codes
 from ats.services.executors import limits_of
 from audit.amounts import clock, rupees
 from audit.days import DayReader
-from audit.replay.day import span_of
+from audit.replay.recorded import span_of
 from audit.report.record import DayRecord, read_record
 from backtest.fills import Fills
 from backtest.market import DayMarket

@@ -11,7 +11,7 @@ from typing import Final
 from pydantic import Field
 
 from ats.gateway.lookups import Lookups
-from audit.replay.day import span_of
+from audit.replay.recorded import span_of
 from audit.scorecard.card import Card, Line, card_of, remarks
 from audit.scorecard.forecasts import forecasts_of
 from audit.scorecard.intervals import METHOD, Estimate

@@ -24,7 +24,8 @@ from audit.ledger.merkle import MerkleTree
 from audit.ledger.messages import DerivedMessages, Messages, logged_messages, message_root
 from audit.ledger.reading import read_ledger
 from audit.ledger.verification import DayLog, Trust
-from audit.replay.day import Replay, span_of
+from audit.replay.day import Replay
+from audit.replay.recorded import span_of
 from schemas.errors import Misconfigured
 from streams.engine.machine import warm_up
 

@@ -17,9 +17,10 @@ from ats.services.executors import limits_of
 from ats.services.llm import options_of, scout_options_of
 from ats.services.streams import Computed
 from audit.replay.answers import AgentsAsSet
-from audit.replay.day import Cores, Replay, span_of
+from audit.replay.day import Cores, Replay
 from audit.replay.orders import OrdersAsSet
 from audit.replay.publish import Pace, republish
+from audit.replay.recorded import span_of
 from schemas.errors import Misconfigured
 from streams.engine.machine import warm_up
 from streams.service import engine_service

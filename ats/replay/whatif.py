@@ -24,7 +24,7 @@ from ats.services.calendars import whole_calendar
 from ats.services.executors import limits_of as order_limits_of
 from ats.services.executors import square_off_of
 from ats.services.llm import AskedModel, limits_of, scout_options_of
-from audit.replay.day import span_of
+from audit.replay.recorded import span_of
 from audit.whatif.asking import bill_of
 from audit.whatif.day import Judgements, RecordedDay, WhatIf
 from audit.whatif.kept import KeptAnswers

@@ -17,7 +17,7 @@ from ats.runtime import exit_codes
 from ats.runtime.pages import write_page
 from audit.amounts import rupees
 from audit.days import DayReader
-from audit.replay.day import span_of
+from audit.replay.recorded import span_of
 from audit.report.day import DayReport, report_of
 from audit.report.page import page, title_of
 from audit.report.record import DayRecord, read_record

@@ -16,7 +16,7 @@ from ats.runtime import exit_codes
 from ats.runtime.pages import write_page
 from ats.scorecard.options import ScorecardOptions
 from ats.scorecard.show import as_json, show
-from audit.replay.day import span_of
+from audit.replay.recorded import span_of
 from audit.report.incidents import MOST_NAMED
 from audit.scorecard.card import Card, card_of
 from audit.scorecard.forecasts import forecasts_of

@@ -24,7 +24,7 @@ from ats.replay.whatif_show import say
 from ats.runtime import exit_codes
 from ats.scorecard.evaluate_show import Evaluated, Way, as_json, show
 from ats.services.llm import AskedModel
-from audit.replay.day import span_of
+from audit.replay.recorded import span_of
 from audit.scorecard.card import SEED, card_of
 from audit.scorecard.forecasts import Forecasts, Recorded, forecasts_of
 from audit.scorecard.paired import paired

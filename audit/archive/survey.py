@@ -20,9 +20,9 @@ from typing import Final
 from pydantic import Field
 
 from audit.manifest import named_by
-from audit.replay.day import span_of
 from audit.replay.publish import market_time
 from audit.replay.reading import TELL_EVERY, Progress
+from audit.replay.recorded import span_of
 from bus.connection import KafkaConnection
 from bus.reader import extents_of, read_topics
 from bus.records import NS_PER_MS, Record, TopicPartition

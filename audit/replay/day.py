@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from datetime import date, datetime, time
 from typing import Final, TypeVar
 from uuid import UUID
 
@@ -85,9 +84,8 @@ from schemas.topics import (
     PartitionPlan,
     Topic,
 )
-from schemas.units import IST, UtcNs
+from schemas.units import UtcNs
 
-DAY: Final = UtcNs.minutes(24 * 60)
 # causes first, as a difference of one follows from those before it
 COMPARED: Final = (
     CANDLES, INDICATORS, SIGNALS, SCANS, REPORTS, DECISIONS, FANOUTS, ORDERS, EXECUTIONS,
@@ -100,14 +98,6 @@ _PLACED: Final = b'"observed_by":"placement"'
 
 M = TypeVar("M", bound=Message)
 Use = Callable[[Record], None]
-
-
-def span_of(first: date, last: date) -> Span:
-    """From the first moment of `first` until `last` is over, on Indian clocks."""
-    begins, ends = (
-        UtcNs.from_datetime(datetime.combine(day, time(), tzinfo=IST)) for day in (first, last)
-    )
-    return Span(begins, UtcNs(ends + DAY))
 
 
 @dataclass(frozen=True, slots=True)

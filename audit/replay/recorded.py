@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import date, datetime, time
 from hashlib import blake2b
-from typing import NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 from bus.records import Output, Record
 from schemas.codec import head_of
 from schemas.lineage import HEADER
-from schemas.units import UtcNs
+from schemas.units import IST, UtcNs
+
+DAY: Final = UtcNs.minutes(24 * 60)
 
 
 class Stored(NamedTuple):
@@ -54,6 +57,14 @@ class Span:
 
     def __contains__(self, moment: int) -> bool:
         return self.start <= moment < self.end
+
+
+def span_of(first: date, last: date) -> Span:
+    """From the first moment of `first` until `last` is over, on Indian clocks."""
+    begins, ends = (
+        UtcNs.from_datetime(datetime.combine(day, time(), tzinfo=IST)) for day in (first, last)
+    )
+    return Span(begins, UtcNs(ends + DAY))
 
 
 class Entry(NamedTuple):

@@ -25,8 +25,8 @@ from rich.console import Console
 
 from ats.replay.source import recorded_by
 from ats.runtime import exit_codes
-from audit.replay.day import span_of
 from audit.replay.publish import REPUBLISHED, Pace, into, made, market_time, republish
+from audit.replay.recorded import span_of
 from bus.connection import KafkaConnection
 from bus.reader import read_in_order, there
 from schemas.market import trading_day

@@ -23,8 +23,8 @@ from ats.services.manifests.orders import order_inputs
 from ats.services.streams import computed_under
 from ats.settings import Settings
 from audit.replay.answers import AgentsAsSet
-from audit.replay.day import span_of
 from audit.replay.orders import PLATFORM
+from audit.replay.recorded import span_of
 from audit.replay.scans import Scans
 from audit.whatif.decisions import Judged, Told, judge_all, scans_under
 from audit.whatif.kept import KnownAnswers

@@ -7,8 +7,8 @@ from uuid import uuid4
 
 from audit.archive.survey import Membership
 from audit.ledger.log import day_of
-from audit.replay.day import span_of
 from audit.replay.publish import OfSpan
+from audit.replay.recorded import span_of
 from bus.records import Record
 from schemas.topics import FEED, SESSIONS, SIGNALS, Topic
 from schemas.units import UtcNs

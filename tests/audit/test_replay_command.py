@@ -30,9 +30,9 @@ from audit.ledger.keys import make_keys, read_signer
 from audit.ledger.notes import KeyType
 from audit.ledger.service import Ledger
 from audit.replay.answers import AgentsAsSet, Recorded, decide_again
-from audit.replay.day import span_of
 from audit.replay.folds import Fold
 from audit.replay.publish import REPUBLISHED, Pace, into, republish
+from audit.replay.recorded import span_of
 from bus.connection import KafkaConnection, administrator
 from bus.publisher import Publisher
 from bus.reader import read_in_order

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from audit.amounts import clock
 from audit.days import DayReader
-from audit.replay.day import span_of
+from audit.replay.recorded import span_of
 from audit.report.day import report_of
 from audit.report.equity import drawdown
 from audit.report.figures import figures_of

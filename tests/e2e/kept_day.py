@@ -12,7 +12,7 @@ from rich.console import Console
 from ats.replay.source import recorded_by
 from ats.services.ledger_keys import trusted
 from audit.days import DayReader
-from audit.replay.day import span_of
+from audit.replay.recorded import span_of
 from audit.report.day import report_of
 from audit.report.page import page
 from audit.report.record import DayRecord, read_record
