@@ -14,7 +14,7 @@ Where the guarantee stops: within one `Publisher`, records of a partition arrive
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -188,17 +188,22 @@ class Publisher:
         return future
 
     async def send_and_wait(self, output: Output) -> None:
-        """Send `output` and return when the broker has acknowledged it.
+        """As `send_all` of one output."""
+        await self.send_all((output,))
 
-        A caller that is cancelled stops waiting; the record is sent all the same.
+    async def send_all(self, outputs: Sequence[Output]) -> None:
+        """Send `outputs` and return when the broker has acknowledged all of them.
+
+        A caller that is cancelled stops waiting; the records are sent all the same.
 
         Raises:
-            TryLater: the broker did not take it, or an earlier one.
+            TryLater: the broker did not take one of them, or an earlier one.
             Misconfigured: as `send`.
         """
-        sent = await self.send(output)
+        waiting = [await self.send(output) for output in outputs]
         try:
-            await asyncio.shield(sent)  # cancelling a wait must not cancel the record
+            for sent in waiting:
+                await asyncio.shield(sent)  # cancelling a wait must not cancel the record
         except KafkaError as error:
             self._failure = self._failure or error
             self._raise_failure()

@@ -207,7 +207,7 @@ async def run_executors(
             *_preflight_feeds(ports, known, pre_trade, publish),
             limits_poller.run(),
             unresolved.run(publish),
-            approvals.run(_routed(fan_out, ports.plan), publisher.send),
+            approvals.run(_routed(fan_out, ports.plan), publisher.send_all),
             follow_ticks(ports.connection, known.book, ports.wall()),
             *([ports.ledger.follow(ports.connection, ports.wall())] if ports.ledger else []),
             _follow_executions(ports, known),

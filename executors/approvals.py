@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 from uuid import UUID
 
 import structlog
@@ -25,7 +25,7 @@ from bus.records import NS_PER_MS, Output, Record
 from executors.clock import MonotonicClock
 from executors.metrics import OrderMetrics
 from executors.risk import situation
-from schemas.errors import Misconfigured, TryLater, Unreadable
+from schemas.errors import Misconfigured, Unreadable
 from schemas.ids import DecisionId, OrderId, UserId
 from schemas.messages import Approval, ApprovalState, OrderIntent
 from schemas.topics import DECISIONS
@@ -43,7 +43,7 @@ HELD_FOR: Final = 12.0  # seconds after which another process writes what one th
 REMEMBERED: Final = 20_000  # intents: forty times what a process works on at once
 _REMEDY: Final = "check SUPABASE_SERVICE_KEY and run `ats db migrate`"
 
-Send = Callable[[Output], Awaitable[asyncio.Future[Any]]]
+Send: TypeAlias = Callable[[Sequence[Output]], Awaitable[None]]
 
 
 class Waiting(NamedTuple):
@@ -151,7 +151,7 @@ class ApprovalStore:
         try:
             return Taken(
                 on=answer["on"] is True,
-                answered=tuple(map(_answered, answer["due"])),
+                answered=_readable(answer["due"]),
                 unanswered=int(answer["waiting"]),
                 oldest=(answer["oldest_ms"] or 0) / 1_000,
             )
@@ -175,6 +175,22 @@ def _waiting(row: dict[str, Any], state: ApprovalState) -> Waiting:
         Approval(state=state, until=until),
         frozenset(UserId(UUID(user)) for user in row["exits"]),
     )
+
+
+def _readable(rows: Iterable[dict[str, Any]]) -> tuple[Answered, ...]:
+    """Each row by itself: one that cannot be read keeps no other decision waiting.
+
+    It comes again after its hold, as one that another version can read. Raises KeyError, TypeError:
+    one names no decision.
+    """
+    found = list[Answered]()
+    for row in rows:
+        name = str(row["decision_id"])
+        try:
+            found.append(_answered(row))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            log.error("approval_unreadable", decision=name, error=type(error).__name__)
+    return tuple(found)
 
 
 def _answered(row: dict[str, Any]) -> Answered:
@@ -240,6 +256,7 @@ class Approvals:
 
         Raises:
             Misconfigured: the database does not fit.
+            TryLater: Kafka took no message. Nothing that is sent later would arrive either.
         """
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -279,16 +296,14 @@ class Approvals:
     ) -> None:
         name = str(answered.decision)
         try:
-            try:
-                outputs = await outputs_of(answered)
-            except Unreadable as error:  # today's master lacks it: no order of it can be made
-                log.error("approved_decision_unreadable", decision=name, reason=error.reason)
-                outputs = ()
-            for sent in [await send(output) for output in outputs]:
-                await asyncio.shield(sent)
+            outputs = await outputs_of(answered)
+        except Unreadable as error:  # today's master lacks it: no order of it can be made
+            log.error("approved_decision_unreadable", decision=name, reason=error.reason)
+            outputs = ()
+        await send(outputs)
+        try:
             await self._store.told(answered.decision)
-        except (StoreAway, RowRefused, TryLater) as error:
-            # of this decision alone: somebody takes it again
+        except (StoreAway, RowRefused) as error:  # somebody writes the same messages again
             log.error("approval_not_told", decision=name, reason=str(error))
             return
         state = answered.waiting.approval.state

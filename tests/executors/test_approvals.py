@@ -26,7 +26,7 @@ from executors.risk.denial import Denial
 from executors.risk.sizing import UserLimits
 from executors.sessions import ACTIVE, DATABASE_AWAY, ActiveUsers, UserState
 from schemas.codec import decode
-from schemas.errors import Unreadable
+from schemas.errors import TryLater, Unreadable
 from schemas.ids import UserId
 from schemas.market import Action
 from schemas.messages import ApprovalState, Decision, OrderIntent, Outcome
@@ -120,11 +120,18 @@ class Process:
         self.machine.slept.clear()
         return self.told[before:]
 
-    async def _send(self, output: Output) -> asyncio.Future[Any]:
-        self.told.append(output)
-        sent = asyncio.get_running_loop().create_future()
-        sent.set_result(None)
-        return sent
+    async def _send(self, outputs: Sequence[Output]) -> None:
+        self.told += outputs
+
+
+class NewerStore(ApprovalStore):
+    """Of a database that knows an answer more than we do."""
+
+    async def _rpc(self, function: str, arguments: dict[str, Any]) -> Any:
+        answer = await super()._rpc(function, arguments)
+        if function == "take_approvals":
+            answer["due"].insert(0, {"decision_id": str(UUID(int=9)), "answer": "perhaps"})
+        return answer
 
 
 def record_of(decision: Decision) -> Record:
@@ -283,6 +290,29 @@ async def test_what_one_worker_took_and_did_not_tell_another_tells_with_the_same
     assert taken == held
     assert meanwhile == []
     assert told == await dead.fan_out.answered(held)
+
+
+async def test_an_answer_that_kafka_does_not_take_ends_the_process(world: World) -> None:
+    """Its publisher takes nothing more: alive it would keep every later answer from the others."""
+    decision, process = await world.decision(), Process(world)
+    await process.hear(decision)
+    await say(world, decision, YES)
+
+    async def sick(_: Sequence[Output]) -> None:
+        raise TryLater("an output was not accepted by Kafka")
+
+    with pytest.raises(TryLater):
+        async with asyncio.timeout(10):
+            await process.approvals.run(process.fan_out.answered, sick)
+
+
+async def test_an_answer_that_cannot_be_read_keeps_no_other_waiting(world: World) -> None:
+    process = Process(world, store=NewerStore(world.client))
+    decision = await world.decision()
+    await process.hear(decision)
+    await say(world, decision, YES)
+
+    assert users_of(await process.look()) == set(USERS[:3])
 
 
 async def test_the_rest_is_sized_anew_once_the_yes_is_there(world: World) -> None:
