@@ -20,11 +20,15 @@ USERS: Final = {
     "operator_limits",
 }
 INNER: Final = {
-    *("no_larger", "no_smaller", "no_others", "in_both", "held_limits", "wider_limits"),
+    *("no_larger", "no_smaller", "no_others", "in_both", "wider_limits"),
     *("refuse_unknown_limits", "limits_for_change", "write_limits", "change_own_limits"),
     *("limits_of", "values_of"),
 }
 REFUSED: Final = asyncpg.InsufficientPrivilegeError
+
+PRIVATE_CALLS: Final = (
+    "select coalesce(sum(calls), 0) from pg_stat_xact_user_functions where schemaname = 'private'"
+)
 
 # every limit, a tighter value, and one that is not tighter than the first
 TIGHT: Final[dict[str, tuple[Any, Any, Any]]] = {
@@ -368,6 +372,22 @@ async def limits_are_told_when_they_changed(scene: Scene) -> None:
     assert "own" not in mine["limits"][0]
 
 
+async def everybodys_limits_are_read_without_a_call_for_each_user(scene: Scene) -> None:
+    """Each order worker waits three seconds for them, also where there are ten thousand."""
+    limits = Limits(scene)
+    for user in (scene.mine, scene.theirs):
+        await scene.limit(user, segments=["NSE_EQ", "BSE_EQ"])
+        await limits.tighten(user, segments=["NSE_EQ"])
+
+    await scene.sql.execute("set track_functions = 'all'")
+    before = await scene.sql.fetchval(PRIVATE_CALLS)
+    await limits.in_force()
+    calls = await scene.sql.fetchval(PRIVATE_CALLS) - before
+    await scene.sql.execute("reset track_functions")
+
+    assert calls == 1
+
+
 async def the_page_is_told_ceiling_choice_and_what_holds(scene: Scene) -> None:
     limits = Limits(scene)
     await scene.limit(scene.theirs, max_orders_per_day=1)
@@ -426,6 +446,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     a_user_is_told_the_changes_of_their_own_limits,
     a_user_changes_limits_fifty_times_a_day,
     limits_are_told_when_they_changed,
+    everybodys_limits_are_read_without_a_call_for_each_user,
     the_page_is_told_ceiling_choice_and_what_holds,
     operators_are_told_anybodys_limits_and_nobody_else_is,
     nobody_changes_or_reads_limits_without_signing_in,
