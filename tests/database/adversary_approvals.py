@@ -46,7 +46,12 @@ BAD: Final[dict[str, tuple[Row, ...]]] = {
         *({"ended_at": "now"}, ENDED | {"ended_by": ""}, ENDED | {"end_reason": ""}),
     ),
     "approvals": (
-        *({"users": 0}, {"value_paise": 0}, YES | {"answer": "perhaps", "answered_by": None}),
+        *(
+            {"record": "[]"},
+            {"users": 0},
+            {"value_paise": 0},
+            YES | {"answer": "perhaps", "answered_by": None},
+        ),
         *(YES | {"answered_at": None}, YES | {"answered_by": ""}, YES | {"answer_reason": ""}),
         *(YES | {"answered_by": None}, YES | {"answer": "timed_out"}, {"answered_by": "b"}),
     ),
@@ -88,10 +93,12 @@ class Approvals:
         )
         return made
 
-    async def leave(self, decision: UUID | None = None, left: int = LEFT_MS) -> Row:
+    async def leave(
+        self, decision: UUID | None = None, left: int = LEFT_MS, record: str = RECORD
+    ) -> Row:
         told = await self.scene.service(
             "select leave_decision($1, $2, 0, 7, 1, $3, 2, 700000, $4)",
-            *(decision or await self.decision(), RECORD, [self.scene.theirs], left),
+            *(decision or await self.decision(), record, [self.scene.theirs], left),
         )
         return dict(orjson.loads(told))
 
@@ -208,6 +215,15 @@ async def what_is_said_of_approvals_has_its_form(scene: Scene) -> None:
             row = orjson.dumps(good[table] | changes).decode()
             await scene.refuses(asyncpg.CheckViolationError, scene.sql.execute(insert, row))
         await scene.sql.execute(insert, orjson.dumps(good[table]).decode())
+
+
+async def a_record_that_cannot_be_shown_hides_no_other(scene: Scene) -> None:
+    approvals = await Approvals.on(scene)
+    shown = await approvals.waiting()
+    for record in ("", "{", RECORD.replace("TCS", "\\u0000"), RECORD.replace("350000", "0.5")):
+        await scene.refuses(asyncpg.DataError, approvals.leave(record=record))
+
+    assert [row["decision_id"] for row in (await approvals.view())["waiting"]] == [str(shown)]
 
 
 async def approvals_stay_as_evidence(scene: Scene) -> None:
@@ -388,6 +404,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     functions_of_approvals_trust_no_search_path,
     who_operates_nothing_approves_nothing,
     what_is_said_of_approvals_has_its_form,
+    a_record_that_cannot_be_shown_hides_no_other,
     approvals_stay_as_evidence,
     no_entry_is_claimed_without_the_yes_and_exits_always_are,
     a_halt_after_the_yes_counts,
