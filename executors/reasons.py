@@ -372,6 +372,10 @@ WORDS: Final[Mapping[str, Words]] = MappingProxyType(
             "One lot costs more than an order of yours may.",
             "`max_order_value` buys less than one lot: `ats limits show`",
         ),
+        NoOrder.CAPITAL_BELOW_ONE_LOT: Words(
+            "One lot costs more than the strategy's capital.",
+            "`capital_rupees` of the rule in the rules file buys less than one lot",
+        ),
         NoOrder.LESS_THAN_ONE_TICK: Words(
             "Its price is too low for a stop and a target.",
             "price, stop or target would be below one tick",

@@ -75,6 +75,7 @@ class NoOrder(StrEnum):
     HOLD = "hold"
     NOT_TRADABLE = "not_tradable"
     LESS_THAN_ONE_LOT = "less_than_one_lot"
+    CAPITAL_BELOW_ONE_LOT = "capital_below_one_lot"
     LESS_THAN_ONE_TICK = "less_than_one_tick"
     ONE_LOT_RISKS_TOO_MUCH = "one_lot_risks_too_much"
     FREEZE_BELOW_ONE_LOT = "freeze_below_one_lot"
@@ -94,6 +95,10 @@ def plan(
     if min(price, stop, target) < instrument.tick_size:
         return NoOrder.LESS_THAN_ONE_TICK
     quantity = units(price, abs(price - stop), instrument, _within(limits, decision.strategy))
+    if quantity is NoOrder.LESS_THAN_ONE_LOT and affordable(
+        limits.max_order_value, price, instrument.lot_size
+    ):
+        return NoOrder.CAPITAL_BELOW_ONE_LOT
     if isinstance(quantity, NoOrder):
         return quantity
     order = order_id(decision.id, user)

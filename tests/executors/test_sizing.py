@@ -11,6 +11,7 @@ from schemas.codec import encode
 from schemas.ids import correlation_id, order_id
 from schemas.market import Action, Instrument, Side
 from schemas.messages import Decision, OrderIntent
+from schemas.strategy import Strategy
 from schemas.units import BasisPoints, Paise, Price, Quantity
 from tests.executors.factories import LIMITS, NIFTY, RELIANCE, USER, a_decision, orders_to_plan
 
@@ -122,6 +123,18 @@ def test_the_limit_never_passes_the_collar_and_the_exits_stand_on_their_sides(
             a_decision(),
             RELIANCE,
             replace(LIMITS, max_order_value=Paise(0)),
+            NoOrder.LESS_THAN_ONE_LOT,
+        ),
+        (
+            a_decision(strategy=Strategy(name="orb", capital=Paise(100_000))),
+            RELIANCE,
+            LIMITS,
+            NoOrder.CAPITAL_BELOW_ONE_LOT,
+        ),
+        (
+            a_decision(strategy=Strategy(name="orb", capital=Paise(100_000))),
+            RELIANCE,
+            replace(LIMITS, max_order_value=Paise(100_000)),
             NoOrder.LESS_THAN_ONE_LOT,
         ),
         (a_decision(reference_price=Price(5)), RELIANCE, LIMITS, NoOrder.LESS_THAN_ONE_TICK),

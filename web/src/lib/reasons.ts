@@ -16,6 +16,7 @@ export const REASONS: Readonly<Record<string, string>> = {
   book_not_reconciled: "What was known of your positions was not what Dhan shows, or was not read yet.",
   book_unread: "Your orders and positions at Dhan have not been read today.",
   by_hand: "A person recorded or corrected the order.",
+  capital_below_one_lot: "One lot costs more than the strategy's capital.",
   claim_stale: "It was not sent in time, so it was not sent at all.",
   connect_error: "Dhan could not be reached, so the order was not sent.",
   connect_timeout: "Dhan could not be reached, so the order was not sent.",
