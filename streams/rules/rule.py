@@ -134,19 +134,18 @@ class Rule:
             # a rule may divide by zero; what it makes of the NaN is its result
             with np.errstate(all="ignore"):
                 result: object = self.function(Columns(bars, self.needs, self.lookback))
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a panic of a Rust library is no Exception
             raise Misconfigured(
-                f"rule {self.key} failed: {type(error).__name__}: {error}"
+                f"rule {self.key} failed: {type(error).__name__}: {_text_of(error)}"
                 f"{_line_of(self.function, error)}; {_REMEDY}"
             ) from error
-        if (
-            not isinstance(result, np.ndarray)
-            or result.shape != (count,)
-            or result.dtype.kind != "i"
-        ):
+        # nor a subclass: a masked array says under its mask what it does not mean
+        if type(result) is not np.ndarray or result.shape != (count,) or result.dtype.kind != "i":
             kind = (
                 f"{result.dtype} {result.shape}"
-                if isinstance(result, np.ndarray)
+                if type(result) is np.ndarray
                 else type(result).__name__
             )
             raise Misconfigured(
@@ -178,6 +177,14 @@ def warm_up(rule: Rule) -> dict[Timeframe, int]:
     if rule.lookback:
         bars[rule.timeframe] = bars.get(rule.timeframe, 1) + rule.lookback
     return {timeframe: bars[timeframe] for timeframe in Timeframe if timeframe in bars}
+
+
+def _text_of(error: BaseException) -> str:
+    """What it says; a stranger's exception may fail at that too."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001
+        return "it cannot say why"
 
 
 def _line_of(function: RuleFunction, error: BaseException) -> str:

@@ -321,6 +321,17 @@ def test_the_rules_of_the_default_are_two_so_that_a_day_stays_affordable() -> No
     ]
 
 
+class Panic(BaseException):
+    """As a library in Rust raises it; it cannot say why."""
+
+    def __str__(self) -> str:
+        raise ValueError
+
+
+def panicking(_: Columns) -> object:
+    raise Panic
+
+
 def answering(evaluate: Callable[[Columns], object]) -> Rule:
     return Rule("mine", Timeframe.M1, evaluate, needs=("close",))  # type: ignore[arg-type]
 
@@ -334,6 +345,8 @@ def answering(evaluate: Callable[[Columns], object]) -> Rule:
         (lambda _: 1, "returned int instead of one int8 for each of 2 bars"),
         (lambda bars: bars["close"], r"returned float64 \(2,\)"),
         (lambda bars: bars["close"].astype(np.int8)[:1], r"returned int8 \(1,\)"),
+        (panicking, "failed: Panic: it cannot say why"),
+        (lambda bars: np.ma.masked_array([1, -1], bars["close"] > 0), "returned MaskedArray"),
         (lambda bars: bars["close"] > 0, r"returned bool \(2,\)"),
     ],
 )
