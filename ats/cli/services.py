@@ -20,19 +20,19 @@ MetricsPort = Annotated[
 
 def feed(metrics_port: MetricsPort = 0) -> None:
     """Gateway: Dhan's market feed into ats.ticks."""
-    _service("feed", metrics_port)
+    service("feed", metrics_port)
 
 
 def warm_up() -> None:
     """Past bars into ats.ticks, from ats.candles or Dhan's history, so that indicators are ready.
     Run before `ats feed`.
     """
-    _service("warmup", 0)
+    service("warmup", 0)
 
 
 def streams(metrics_port: MetricsPort = 0) -> None:
     """Engine: ticks into candles, indicators and signals."""
-    _service("streams", metrics_port)
+    service("streams", metrics_port)
 
 
 def agents(
@@ -45,20 +45,12 @@ def agents(
 
     Runs the Scout on each trading day without a shortlist.
     """
-    _service("scout" if scout_only else "agents", metrics_port)
+    service("scout" if scout_only else "agents", metrics_port)
 
 
 def executors(metrics_port: MetricsPort = 0) -> None:
     """Order workers: decisions into each active user's orders."""
-    _service("executors", metrics_port)
-
-
-def paper(metrics_port: MetricsPort = 0) -> None:
-    """Paper orders at DHAN_ORDER_URL, filled by what trades on ats.ticks.
-
-    Speaks the broker's order API and order updates; holds no real account and places no real order.
-    """
-    _service("paper", metrics_port)
+    service("executors", metrics_port)
 
 
 def books(metrics_port: MetricsPort = 0) -> None:
@@ -66,7 +58,7 @@ def books(metrics_port: MetricsPort = 0) -> None:
 
     Observes every connected account, also while its switch is off.
     """
-    _service("books", metrics_port)
+    service("books", metrics_port)
 
 
 def gateway(metrics_port: MetricsPort = 0) -> None:
@@ -74,10 +66,11 @@ def gateway(metrics_port: MetricsPort = 0) -> None:
 
     Checks Supabase's access tokens; writes nothing. Listens at ATS_GATEWAY_HOST, ATS_GATEWAY_PORT.
     """
-    _service("gateway", metrics_port)
+    service("gateway", metrics_port)
 
 
-def _service(name: str, metrics_port: int) -> None:
+def service(name: str, metrics_port: int) -> None:
+    """Run the service `name` until a signal, and end with its exit code."""
     from ats.services import run_service
 
     finish(run_service(name, metrics_port))

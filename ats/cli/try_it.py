@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +18,9 @@ from ats.cli.options import (
     speed_of,
     terminal,
 )
+
+if TYPE_CHECKING:
+    from ats.demo.options import DemoOptions
 
 MarketFile = Annotated[
     Path | None,
@@ -145,20 +148,18 @@ def demo(
     Starts embedded Kafka and Postgres, a simulated Dhan and four users. Exits non-zero when nothing
     traded or a promise was broken.
     """
-    from ats.demo.files import read_files
     from ats.demo.options import DemoOptions
     from ats.demo.steps import Step
 
-    console = terminal()
     if serve is not None:
-        with Step(console, "loading ATS"):
+        with Step(terminal(), "loading ATS"):
             from ats.demo.kept import serve as serve_kept
         finish(serve_kept(serve.resolve(), web=web))
     if llm not in ("scripted", "local") or (provider and llm != "scripted"):
         raise typer.BadParameter("give --llm local, or --provider and no --llm")
     model = provider or llm
     # a real model thinks longer than a fast market waits
-    usual = "max" if model != "scripted" else "30" if web else "300"
+    usual = "max" if model != "scripted" else usual_speed(web=web)
     options = DemoOptions(
         market,
         speed_of(speed or usual),
@@ -173,6 +174,24 @@ def demo(
         model,
         depth,
     )
+    play(options)
+
+
+def usual_speed(*, web: bool) -> str:
+    """Market seconds per second where a person does not say: with the page they want to look."""
+    return "30" if web else "300"
+
+
+def play(options: DemoOptions) -> None:
+    """Play a day as asked for, and end with its exit code.
+
+    Raises:
+        Misconfigured: a file it is given is of no use.
+    """
+    from ats.demo.files import read_files
+    from ats.demo.steps import Step
+
+    console = terminal()
     references = read_files(options, console)
     with Step(console, "loading ATS"):
         from ats.demo.run import run

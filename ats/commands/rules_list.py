@@ -11,6 +11,7 @@ from rich.table import Table
 
 from schemas.errors import Misconfigured
 from schemas.market import Timeframe
+from schemas.strategy import mode_of
 from schemas.units import UtcNs
 from streams.rules.config import REMEDY, RuleSet, read, warning_of
 from streams.rules.discovery import RulePlugin, find_plugin, load_factory, rule_plugins
@@ -50,8 +51,8 @@ def show(console: Console, path: Path | None) -> None:
     )
 
 
-def check(console: Console, path: Path) -> None:
-    """Print what the engine would run.
+def check(console: Console, path: Path) -> RuleSet:
+    """Print what the engine would run, and return it.
 
     Raises:
         Misconfigured: naming everything that is wrong with the file.
@@ -61,6 +62,7 @@ def check(console: Console, path: Path) -> None:
         "rule",
         "timeframe",
         "cooldown",
+        "mode",
         "instruments",
         "warm-up",
         title=f"{path} holds: {len(rule_set.rules)} rules run",
@@ -68,9 +70,17 @@ def check(console: Console, path: Path) -> None:
     for rule in rule_set.rules:
         chosen = ", ".join(sorted(map(str, rule.instruments))) if rule.instruments else "all"
         table.add_row(
-            rule.name, rule.timeframe, _minutes(rule.cooldown), chosen, in_bars(warm_up(rule))
+            rule.name,
+            rule.timeframe,
+            _minutes(rule.cooldown),
+            mode_of(rule.strategy),
+            chosen,
+            in_bars(warm_up(rule)),
         )
     console.print(table)
+    sections = (rule_set.document or {}).get("rules", {})
+    if silent := sections.keys() - {rule.name for rule in rule_set.rules}:
+        console.print(f"switched off: {', '.join(sorted(silent))}", markup=False, soft_wrap=True)
     _warn(console, rule_set, path)
     for timeframe, columns in rule_set.columns.items():
         console.print(
@@ -78,6 +88,7 @@ def check(console: Console, path: Path) -> None:
             markup=False,
             soft_wrap=True,
         )
+    return rule_set
 
 
 def _warn(console: Console, rule_set: RuleSet, path: Path | None) -> None:

@@ -17,7 +17,7 @@ class DemoOptions:
         check_against: CSVs of longer candles to compare those with that were played too.
         keep: Folder for logs and databases; None uses one that is removed at the end.
         web: Start the web page too, and keep it open when the market has closed.
-        rules: Rules file of the engine; None runs the default.
+        rules: Rules file of the engine; None runs the default. With one nobody promises orders.
         day: Which of the market file's days to replay; None when it holds one, or generates the
             simulator's usual day.
         depth: Subscribe to order books, which the agents are then told of.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -55,7 +55,8 @@ def summary(console: Console, played: Played) -> int:
         return exit_codes.BROKEN
     console.print("[bold green]Every promise that was checked held.[/]")
     day = played.end.day if played.end else None
-    console.print(next_steps(played.kept, day), style="dim", highlight=False, soft_wrap=True)
+    steps = next_steps(played.kept, day, played.rules)
+    console.print(steps, style="dim", highlight=False, soft_wrap=True)
     return exit_codes.DONE
 
 
@@ -67,7 +68,9 @@ def verdict(played: Played) -> Mapping[str, list[str]]:
     sent = f"the market made {played.ticks_sent:,} ticks, {tally.ticks:,} reached ats.ticks"
     found["every tick of the market reached ats.ticks, once"] = [sent] if lost else []
     if played.model and played.model.real:
-        found |= _of_a_real_model(tally)
+        found |= _of_a_real_model(tally, own_rules=played.rules is not None)
+    elif played.rules:
+        found |= _all_there(tally, ("ticks", "candles"))
     else:
         found["there are ticks, candles, signals, reports, decisions and orders"] = [
             f"no {name} at all" for name, count in essentials(tally).items() if not count
@@ -93,17 +96,21 @@ def verdict(played: Played) -> Mapping[str, list[str]]:
     return found
 
 
-def _of_a_real_model(tally: Tally) -> Mapping[str, list[str]]:
-    """Nobody promises that it trades."""
-    needed = ("ticks", "candles", "signals", "decisions")
-    missing = [name for name in needed if not essentials(tally)[name]]
+def _of_a_real_model(tally: Tally, *, own_rules: bool) -> Mapping[str, list[str]]:
+    """Nobody promises that it trades, nor that it is asked under a person's own rules."""
+    if own_rules and not essentials(tally)["signals"]:
+        return _all_there(tally, ("ticks", "candles"))
     why = [words for words, _ in tally.failures()[:3]] or ["no question was asked"]
     return {
-        "there are ticks, candles, signals and decisions": [
-            f"no {name} at all" for name in missing
-        ],
+        **_all_there(tally, ("ticks", "candles", "signals", "decisions")),
         "the model answered": [] if tally.calls[CallOutcome.OK] else why,
     }
+
+
+def _all_there(tally: Tally, needed: Sequence[str]) -> Mapping[str, list[str]]:
+    missing = [name for name in needed if not essentials(tally)[name]]
+    words = f"there are {', '.join(needed[:-1])} and {needed[-1]}"
+    return {words: [f"no {name} at all" for name in missing]}
 
 
 def _say_what_the_model_did(console: Console, tally: Tally) -> None:

@@ -44,6 +44,7 @@ class Played:
         restarts: How often a service was started again.
         seconds: From the first process to the verdict.
         end: What the books say; None when `ats books` did not run.
+        rules: The person's own rules file, whose rules may have nothing to say all day.
         model: Whom the agents asked; None for the scripted one.
         unsigned: What is not as the ledger signed it; None where nothing is kept, and nothing
             signed.
@@ -61,3 +62,4 @@ class Played:
     end: DayEnd | None = None
     model: DemoModel | None = None
     unsigned: Sequence[str] | None = None
+    rules: Path | None = None

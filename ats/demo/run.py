@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date
 from http import HTTPStatus
@@ -49,7 +49,7 @@ from ats.runtime.groups import GROUPS
 from ats.runtime.logs import configure
 from ats.runtime.readiness import until_it_answers
 from ats.runtime.running_demo import Running, announced
-from ats.runtime.shutdown import stop_on_signals
+from ats.runtime.shutdown import until_interrupted
 from ats.runtime.supervisor import Supervisor
 from ats.services.context import instrument_master
 from ats.services.executors import platform_report
@@ -94,16 +94,33 @@ async def run(options: DemoOptions, references: Sequence[Reference]) -> int:
     configure("demo", style="console", level="error", secrets=())
     if warning := warning_of(rule_set, options.rules):
         console.print(warning, style="yellow", markup=False, highlight=False, soft_wrap=True)
-    interrupted = asyncio.create_task(stop_on_signals().wait())
-    playing = asyncio.create_task(_play_in_a_home(options, references, settings, console))
-    await asyncio.wait({playing, interrupted}, return_when=asyncio.FIRST_COMPLETED)
-    interrupted.cancel()
-    if playing.done():
-        return playing.result()
-    playing.cancel()
-    await asyncio.gather(playing, return_exceptions=True)
-    console.print("\nStopped; nothing is left running.")
-    return exit_codes.INTERRUPTED
+    code = await until_interrupted(_play_in_a_home(options, references, settings, console))
+    if code is None:
+        console.print("\nStopped; nothing is left running.")
+        return exit_codes.INTERRUPTED
+    return code
+
+
+def settings_of_the_day(options: DemoOptions, day: date) -> dict[str, str]:
+    """What all services of the demo are told beyond the stack's own settings."""
+    told = {
+        "ATS_TRADING_DATE": day.isoformat(),
+        "ATS_BOOK_READ_SECONDS": str(BOOK_READ_EVERY),
+    }
+    if options.rules:
+        told["ATS_RULES"] = str(options.rules.resolve())
+    if options.depth:
+        told["ATS_DEPTH"] = "on"
+    return told
+
+
+def processes(stack: Stack, ports: Mapping[str, int], told: Mapping[str, str]) -> dict[str, Child]:
+    """The services, each with its metrics at its port, and the Scout, under the same settings."""
+    services = {
+        name: stack.child(name, name, "--metrics-port", str(port), **told)
+        for name, port in ports.items()
+    }
+    return services | {"scout": stack.child("scout", "agents", "--scout-only", **told)}
 
 
 async def _play_in_a_home(
@@ -198,17 +215,9 @@ class _Demo:
             await self._page.open(self._stack, self._console)
         for line in state["file"]:
             self._console.print(line, style="yellow", highlight=False, soft_wrap=True, markup=False)
-        day = {
-            "ATS_TRADING_DATE": session.day.isoformat(),
-            "ATS_BOOK_READ_SECONDS": str(BOOK_READ_EVERY),
-        }
-        if self._options.rules:
-            day["ATS_RULES"] = str(self._options.rules.resolve())
-        if self._options.depth:
-            day["ATS_DEPTH"] = "on"
         pauses = self._pauses_of(session, users)
         await pauses.ask()
-        await self._open_market(day)
+        await self._open_market(settings_of_the_day(self._options, session.day))
         self._console.print(self._invitation(), highlight=False, soft_wrap=True)
         await self._watch(session, pauses)
         came = await self._visitors(users)
@@ -236,6 +245,7 @@ class _Demo:
             ),
             self._stack.model,
             unsigned,
+            self._options.rules,
         )
 
     async def _install(self, local: LocalModel) -> None:
@@ -302,24 +312,20 @@ class _Demo:
         }
         return users
 
-    async def _scout(self, day: dict[str, str]) -> None:
-        scout = self._stack.child("scout", "agents", "--scout-only", **day)
+    async def _scout(self, scout: Child) -> None:
         with Step(self._console, "the Scout reads daily candles and picks today's symbols"):
             await until_done(scout, "the Scout made no shortlist", self._check_all_is_well)
 
-    async def _open_market(self, day: dict[str, str]) -> None:
+    async def _open_market(self, told: Mapping[str, str]) -> None:
         ports = dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
-        services = {
-            name: self._stack.child(name, name, "--metrics-port", str(port), **day)
-            for name, port in ports.items()
-        }
-        agents = services.pop("agents")
+        services = processes(self._stack, ports, told)
+        scout, agents = services.pop("scout"), services.pop("agents")
         self._supervisor = Supervisor([*services.values()])
         self._tasks = [
             asyncio.create_task(self._supervisor.run(self._stopping)),
             asyncio.create_task(self._follow()),
         ]
-        await self._scout(day)  # while the others start; agents without a short list scout too
+        await self._scout(scout)  # while the others start; agents without a short list scout too
         self._supervisor.add(agents)
         what = "starting engine, agents, order workers, books and feed gateway"
         with Step(self._console, what) as step:

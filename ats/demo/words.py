@@ -45,6 +45,7 @@ def meanwhile(
             f"{ats} tail ats.decisions --follow": "every decision with its reasons",
             f"{ats} tail ats.executions --last 20": "what became of the orders",
             f"{ats} tail ats.llm --last 1": "what the model was asked, and its answer",
+            f"{ats} top": "how every part is doing",
         }
         | ({} if other_database else {f"{typed()} kill --flatten": "close all, and see it proved"})
     )
@@ -71,8 +72,11 @@ def _tailing(kafka: str, *, other_kafka: bool) -> str:
     return f"{plain if other_kafka else ''}{typed()}"
 
 
-def next_steps(kept: Path | None, day: date | None) -> str:
-    """What to try after the demo of `day`; `kept` is where its data stayed."""
+def next_steps(kept: Path | None, day: date | None, rules: Path | None = None) -> str:
+    """What to try after the demo of `day`; `kept` is where its data stayed.
+
+    `rules` is the person's own rules file, if it ran.
+    """
     ats = typed()
     again = {
         f"{ats} demo --speed max": "the same day as fast as this machine can take it",
@@ -80,12 +84,16 @@ def next_steps(kept: Path | None, day: date | None) -> str:
         f"{ats} demo --keep ./demo": "keep its data to look around in",
         f"{ats} --help": "all other commands, by what a person wants to do",
     }
+    if rules and not kept:
+        keep = f"{ats} paper --rules {shlex.quote(str(rules))} --keep ./paper"
+        again = {keep: "keep the day, for its score card and report"} | again
     if kept:
         del again[f"{ats} demo --keep ./demo"]
         folder = shlex.quote(str(kept))
         of_day = {
             f"{ats} ledger verify {day} --demo {folder}": "that nothing was changed since",
             f"{ats} report {day} --demo {folder}": "the day as a page",
+            f"{ats} scorecard {day} --demo {folder}": "were the decisions any good?",
         }
         served = {f"{ats} demo --serve {folder}": "serve this day's data again"}
         again = served | (of_day if day else {}) | again

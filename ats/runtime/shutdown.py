@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Coroutine
+from typing import Any
 
 
 def die_of_ctrl_c() -> None:
@@ -24,3 +26,16 @@ def stop_on_signals() -> asyncio.Event:
 async def until_signalled() -> None:
     """Return when the process is told to stop (SIGINT, SIGTERM)."""
     await stop_on_signals().wait()
+
+
+async def until_interrupted(work: Coroutine[Any, Any, int]) -> int | None:
+    """What `work` returns; None when a signal came first, and `work` was cancelled."""
+    interrupted = asyncio.create_task(until_signalled())
+    working = asyncio.create_task(work)
+    await asyncio.wait({working, interrupted}, return_when=asyncio.FIRST_COMPLETED)
+    interrupted.cancel()
+    if working.done():
+        return working.result()
+    working.cancel()
+    await asyncio.gather(working, return_exceptions=True)
+    return None

@@ -92,6 +92,8 @@ def test_every_command_of_the_contract_is_there() -> None:
         (["simulator", "--day", "tomorrow"], "--day"),
         (["simulator", "--max-bad-rows", "0", "--market", "nowhere.csv"], "nowhere.csv"),
         (["demo", "--day", "tomorrow"], "--day"),
+        (["paper", "--web"], "--rules"),
+        (["paper", "--rules", "nowhere.toml"], "nowhere.toml"),
         (["charges", "--buy", "1@1", "--date", "tomorrow"], "--date"),
         (["charges", "--buy", "many"], "--buy"),
         (["report", "2026-11-20", "--user", ""], "--user"),  # not everybody's

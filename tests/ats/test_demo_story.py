@@ -207,6 +207,16 @@ def test_who_came_in_by_the_page_stands_among_the_users() -> None:
     assert re.search(r"you@example.com\W+on\W+0", said)
 
 
+def test_a_day_without_signals_breaks_no_promise_under_rules_of_ones_own(tmp_path: Path) -> None:
+    rules = tmp_path / "rules.toml"
+
+    _, said = summary_of([a_record(topics.TICKS, a_batch(3))], rules=rules)
+
+    assert "there are ticks and candles" in said
+    assert "got an order" not in said
+    assert f"paper --rules {rules} --keep" in words.next_steps(None, DAY, rules)
+
+
 def test_kept_data_can_be_served_again_by_a_command_that_is_named(tmp_path: Path) -> None:
     assert f"demo --serve {tmp_path}  " in words.next_steps(tmp_path, None)
     assert "--serve" not in words.next_steps(None, DAY)
@@ -301,4 +311,4 @@ def test_the_broker_and_the_page_are_told_and_a_broker_of_ones_own_is_not_asked(
     said = words.meanwhile("127.0.0.1:9", other_kafka=True, page="http://127.0.0.1:3")
 
     assert "Kafka is at 127.0.0.1:9. The page is at http://127.0.0.1:3" in said
-    assert said.count("  KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:9 ") == 3
+    assert said.count("  KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:9 ") == 4

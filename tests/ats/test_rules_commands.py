@@ -155,7 +155,7 @@ def test_check_says_what_would_run(console: Console, tmp_path: Path) -> None:
 
     rules_list.check(console, rules)
 
-    assert re.search(r"hammer +│ 15m +│ 15 min +│ NSE_EQ:2885", said(console))
+    assert re.search(r"hammer +│ 15m +│ 15 min +│ live +│ NSE_EQ:2885", said(console))
     assert "on 15m bars TA-Lib computes talib.CDLHAMMER" in said(console)
 
 
