@@ -125,6 +125,29 @@ async def test_what_is_no_limit_changes_nothing(site: Site) -> None:
     assert (shown["limits"], shown["limits_own"]) == (None, None)
 
 
+async def test_an_operator_reads_anybodys_limits_and_nobody_else_does(
+    site: Site, supabase_stack: SupabaseStack
+) -> None:
+    async with somebody(site) as person:
+        await set_ceiling(supabase_stack, person, max_open_positions=3)
+        await choose(person, "max_open_positions", 2)
+        connection = await asyncpg.connect(supabase_stack.dsn)
+        user = await connection.fetchval("select id from auth.users where email = $1", person.email)
+        address = f"/api/operator/limits?user={user}"
+        refused = [await person.get(address), await person.get("/api/operator/limits?user=x")]
+        await connection.execute("select add_operator($1, 'Asha', 'Bimal')", user)
+        limits = (await person.get(address)).json()["limits"]
+        await connection.execute("select remove_operator($1, 'Bimal', 'left')", user)
+        await connection.close()
+
+    assert [told(answer) for answer in refused] == [
+        (404, {"problem": "not_operator"}),
+        (400, {"problem": "unexpected"}),
+    ]
+    held = {whose: limits[whose]["max_open_positions"] for whose in ("ceiling", "own", "held")}
+    assert held == {"ceiling": 3, "own": 2, "held": 2}
+
+
 async def test_who_is_signed_out_is_told_no_changes(site: Site) -> None:
     async with somebody(site) as person:
         await person.post("/auth/sign-out")

@@ -35,19 +35,40 @@ const ASKED_WORDS: Readonly<Record<Asked, string>> = {
   approvals_off: "Ask no more",
 };
 
+/** Whether it says yes or no to one decision; it may have no reason, and its word stands for one then. */
+export function isAnswer(action: string): boolean {
+  return action === "approve" || action === "refuse";
+}
+
 /** What an action is called; a word of a later version as it is. */
 export function actionName(action: string): string {
   if (DEEDS.some((each) => each === action)) return DEED_WORDS[action as Deed].name;
   return ASKED.some((each) => each === action) ? ASKED_WORDS[action as Asked] : action;
 }
 
-/** What waits, by when it was asked, with what was answered meanwhile still in its place: no row moves up under a finger. */
-export function inQueue({ waiting, answered }: Approvals): WaitingDecision[] {
-  const newest = Math.max(0, ...waiting.map(({ asked }) => asked.asked_at));
-  const oldest = Math.min(...waiting.map(({ asked }) => asked.asked_at));
-  const done = answered.filter(({ asked_at: at, answered_at: until }) => until !== null && until >= oldest && at <= newest);
-  const kept = done.map((asked) => ({ asked, last_price: null, reasoning: "", reports: [] }));
-  return [...waiting, ...kept].sort((one, other) => one.asked.asked_at - other.asked.asked_at);
+/**
+ * What waits, by when it was asked. What was answered since nothing waited last stays in its place, as `shown` had it: no button
+ * moves under a finger.
+ */
+export function inQueue({ waiting, answered }: Approvals, shown: readonly WaitingDecision[]): WaitingDecision[] {
+  if (waiting.length === 0) return [];
+  let oldest = Math.min(...waiting.map(({ asked }) => asked.asked_at));
+  const kept: WaitingDecision[] = [];
+  for (const asked of answered) {
+    if (asked.answered_at === null || asked.answered_at < oldest) break; // newest answer first: nothing waited then
+    oldest = Math.min(oldest, asked.asked_at);
+    const before = shown.find((each) => each.asked.decision_id === asked.decision_id);
+    kept.push({ ...(before ?? { last_price: null, reasoning: "", reports: [] }), asked });
+  }
+  return [...waiting, ...kept, ...lapsed(waiting, answered, shown)].sort((one, other) => one.asked.asked_at - other.asked.asked_at);
+}
+
+/** Of `shown` what passed its deadline before anybody wrote that down: it waits no more, and has no answer yet. */
+function lapsed(waiting: readonly WaitingDecision[], answered: readonly AskedDecision[], shown: readonly WaitingDecision[]): WaitingDecision[] {
+  const told = new Set([...waiting.map(({ asked }) => asked), ...answered].map(({ decision_id: id }) => id));
+  const soonest = Math.min(...waiting.map(({ asked }) => asked.until));
+  const gone = shown.filter(({ asked }) => asked.answer === "waiting" && asked.until <= soonest && !told.has(asked.decision_id));
+  return gone.map((each) => ({ ...each, asked: { ...each.asked, left_ms: 0 } }));
 }
 
 /** Milliseconds to the deadline, `elapsed` of them after the console was told. Only spans count: no two clocks are alike. */

@@ -3,8 +3,9 @@
 import { type FormEvent, useEffect, useId, useRef, useState } from "react";
 import type { Answer, SetApprovals, Told } from "@/app/operator/use-console";
 import { Side } from "@/app/side";
-import { type Asked, inQueue, LONGEST_REASON, msLeft, SECONDS, answerInWords } from "@/lib/operator";
+import { type Asked, LONGEST_REASON, msLeft, SECONDS, answerInWords } from "@/lib/operator";
 import type { ApprovalMode, WaitingDecision } from "@/lib/gateway/views";
+import type { ApprovalState } from "@/lib/messages";
 import { grouped, percentOf, price, rupees } from "@/lib/money";
 import { analystInWords } from "@/lib/thinking";
 import { seconds } from "@/lib/time";
@@ -19,8 +20,17 @@ export function ApprovalsPart({ held, answer, set }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
   const elapsed = useElapsed(held?.receivedAt ?? null);
   const approvals = held?.console.approvals ?? null;
-  const queue = approvals === null ? [] : inQueue(approvals);
+  const queue = held?.queue ?? [];
+  const room = useRef<HTMLDivElement>(null);
+  const rows = useRef(0);
   const waiting = approvals?.waiting.length ?? 0;
+
+  useEffect(() => {
+    const gone = rows.current > 0 && queue.length === 0;
+    rows.current = queue.length;
+    if (gone && document.activeElement === document.body) room.current?.focus({ preventScroll: true }); // its button went with the row
+  }, [queue.length]);
+
   return (
     <section aria-labelledby="approvals" className={waiting > 0 ? "card asking" : "card"}>
       <div className="head">
@@ -31,7 +41,7 @@ export function ApprovalsPart({ held, answer, set }: Props) {
         {waiting === 0 ? "" : `${waiting === 1 ? "One decision waits" : `${waiting} decisions wait`} for your yes.`}
       </p>
       <p className="soft">{modeInWords(approvals === null ? undefined : approvals.mode)}</p>
-      <div className={approvals?.mode || queue.length > 0 ? "room" : undefined} tabIndex={queue.length > 0 ? 0 : undefined} role="region" aria-label="Decisions that wait, soonest first">
+      <div className={approvals?.mode || queue.length > 0 ? "room" : undefined} ref={room} tabIndex={queue.length > 0 ? 0 : -1} role="region" aria-label="Decisions that wait, soonest first">
         {queue.length > 0 && (
           <ul className="queue">
             {queue.map((each) => (
@@ -66,6 +76,9 @@ function modeInWords(mode: ApprovalMode | null | undefined): string {
   return `Entries wait ${mode.seconds} s at most since ${seconds(mode.since)} IST, by ${mode.by}: ${mode.reason}. No answer is a no; what only closes never waits.`;
 }
 
+const HURRY_MS = 15_000;
+const ANSWERS: Readonly<Record<ApprovalState, string>> = { waiting: "No answer", yes: "Approved", no: "Refused", timed_out: "No answer" };
+
 function QueueRow({ waiting: { asked, last_price: last, reasoning, reports }, left, answer }: { waiting: WaitingDecision; left: number; answer: Answer }) {
   const [busy, setBusy] = useState(false);
   const what = `${asked.action} ${asked.symbol}`;
@@ -84,8 +97,11 @@ function QueueRow({ waiting: { asked, last_price: last, reasoning, reports }, le
         <h3>
           <Side side={asked.action} /> {asked.symbol}
         </h3>
-        <span className={open && left < 15_000 ? "bad" : "soft"}>{open ? <Countdown left={left} /> : answerInWords(asked)}</span>
+        {open ? <Countdown left={left} /> : <span className="badge">{ANSWERS[asked.answer]}</span>}
       </div>
+      <p className="fate soft">
+        {open ? `Asked at ${seconds(asked.asked_at)} IST. Without a yes by ${seconds(asked.until)} IST nothing is entered.` : answerInWords(asked)}
+      </p>
       <dl className="parts">
         <div>
           <dt className="soft">Price then</dt>
@@ -94,7 +110,8 @@ function QueueRow({ waiting: { asked, last_price: last, reasoning, reports }, le
         <div>
           <dt className="soft">Now</dt>
           <dd>
-            {last === null ? "not known" : price(last.price)} {last !== null && <span className="soft">{percentOf(last.price - asked.price, asked.price)}</span>}
+            {last === null ? "not known" : price(last.price)}
+            <span className="note">{last === null ? "\u00a0" : percentOf(last.price - asked.price, asked.price)}</span>
           </dd>
         </div>
         <div>
@@ -126,7 +143,11 @@ function QueueRow({ waiting: { asked, last_price: last, reasoning, reports }, le
 }
 
 function Countdown({ left }: { left: number }) {
-  return <span role="timer">{`${Math.ceil(left / 1000)} s left`}</span>;
+  return (
+    <span role="timer" className={left < HURRY_MS ? "bad" : "soft"}>
+      {`${Math.ceil(left / 1000)} s left`}
+    </span>
+  );
 }
 
 function ModeForm({ mode, set, close }: { mode: ApprovalMode | null; set: SetApprovals; close: () => void }) {

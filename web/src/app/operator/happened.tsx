@@ -3,7 +3,7 @@
 import type { ReactNode } from "react";
 import type { Console, OperatorAction } from "@/lib/gateway/views";
 import { grouped } from "@/lib/money";
-import { actionName, haltInWords } from "@/lib/operator";
+import { actionName, haltInWords, isAnswer } from "@/lib/operator";
 import { inIndia, momentOf, seconds } from "@/lib/time";
 
 type Names = (id: string | null) => string;
@@ -58,11 +58,12 @@ export function ActionsPart({ actions, names }: { actions: readonly OperatorActi
       row={({ id, operator, action, user_id: user, reason, at }) => (
         <li key={id}>
           <h3>
-            {actionName(action)} <span className="soft">{names(user)}</span>
+            {actionName(action)} {isAnswer(action) || <span className="soft">{names(user)}</span>}
           </h3>
           <time dateTime={momentOf(at)}>{inIndia(momentOf(at))}</time>
           <p>
-            {operator}: {reason}
+            {operator}
+            {reason !== action && `: ${reason}`}
           </p>
         </li>
       )}

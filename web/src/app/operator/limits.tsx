@@ -19,28 +19,36 @@ export function LimitsOf({ user }: { user: string }) {
 
 function LimitsTable({ ceiling, own, held }: NonNullable<Told["limits"]>) {
   const set = NAMES.filter((name) => (ceiling?.[name] ?? own?.[name] ?? null) !== null);
+  const columns = [
+    ["Ceiling", ceiling],
+    ["User’s choice", own],
+    ["Holds", held],
+  ] as const;
   return (
-    <div className="scroll" tabIndex={0} role="region" aria-label="Limits of the user">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Limit</th>
-            <th scope="col">Ceiling</th>
-            <th scope="col">User’s choice</th>
-            <th scope="col">Holds</th>
-          </tr>
-        </thead>
-        <tbody>
-          {set.map((name) => (
-            <tr key={name}>
-              <th scope="row">{LIMITS[name]}</th>
-              {[ceiling, own, held].map((row, at) => (
-                <td key={["ceiling", "own", "held"][at]}>{row === null || row[name] === null ? "–" : inWords(name, row[name])}</td>
-              ))}
-            </tr>
+    <table className="carded">
+      <caption className="unseen">Limits of the user</caption>
+      <thead>
+        <tr>
+          <th scope="col">Limit</th>
+          {columns.map(([title]) => (
+            <th key={title} scope="col">
+              {title}
+            </th>
           ))}
-        </tbody>
-      </table>
-    </div>
+        </tr>
+      </thead>
+      <tbody>
+        {set.map((name) => (
+          <tr key={name}>
+            <th scope="row">{LIMITS[name]}</th>
+            {columns.map(([title, row]) => (
+              <td key={title} data-name={title}>
+                {row === null || row[name] === null ? "–" : inWords(name, row[name])}
+              </td>
+            ))}
+          </tr>
+        ))}
+      </tbody>
+    </table>
   );
 }

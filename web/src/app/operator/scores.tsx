@@ -50,7 +50,7 @@ function Tables({ card: { sections, remarks, method, decisions, unreadable } }: 
     <>
       {sections.length === 0 && <p className="soft">{`${decisions} decisions, and no price after any of them yet.`}</p>}
       {sections.map(({ title, lines }) => (
-        <table key={title}>
+        <table key={title} className="carded">
           <caption>{title}</caption>
           <thead>
             <tr>

@@ -2,8 +2,8 @@
 "use client";
 import { useCallback, useEffect, useState } from "react";
 import { ask } from "@/lib/gateway/hooks";
-import type { Console, OperatorAction, OperatorActions } from "@/lib/gateway/views";
-import type { Asked, Deed } from "@/lib/operator";
+import type { Console, OperatorAction, OperatorActions, WaitingDecision } from "@/lib/gateway/views";
+import { type Asked, type Deed, inQueue } from "@/lib/operator";
 import { type Notice, wordsOf } from "@/lib/words";
 
 const ASK_AGAIN_MS = 3_000; // one question to the database each; operators are few
@@ -17,6 +17,8 @@ export type SetApprovals = (wish: Asked, seconds: number, reason: string) => Pro
 export interface Told {
   readonly console: Console;
   readonly receivedAt: number;
+  /** What waits for a yes, as it is shown. */
+  readonly queue: readonly WaitingDecision[];
 }
 
 interface Held {
@@ -33,7 +35,7 @@ interface Held {
 }
 
 export function useConsole(first: Console | string): Held {
-  const [told, setTold] = useState<Told | null>(typeof first === "string" ? null : { console: first, receivedAt: 0 });
+  const [told, setTold] = useState<Told | null>(typeof first === "string" ? null : toldBy(first, 0, null));
   const [problem, setProblem] = useState(typeof first === "string" ? first : null);
   const [actions, setActions] = useState<readonly OperatorAction[] | null>(null);
   const [notice, setNotice] = useState<Notice | null>(null);
@@ -42,7 +44,8 @@ export function useConsole(first: Console | string): Held {
     const [answer, done] = await Promise.all([ask<Console>("operator/console", left), ask<OperatorActions>("operator/actions", left)]);
     if (left.aborted) return;
     setProblem(answer?.problem === "not_known" ? "not_operator" : (answer?.problem ?? null));
-    if (answer?.value) setTold({ console: answer.value, receivedAt: performance.now() });
+    const { value } = answer ?? {};
+    if (value) setTold((before) => toldBy(value, performance.now(), before));
     if (done?.value) setActions(done.value.actions);
   }, []);
 
@@ -78,6 +81,10 @@ export function useConsole(first: Console | string): Held {
     [send],
   );
   return { told, problem, actions, act, answer, setApprovals, notice, dismiss: () => setNotice(null) };
+}
+
+function toldBy(console: Console, receivedAt: number, before: Told | null): Told {
+  return { console, receivedAt, queue: console.approvals === null ? [] : inQueue(console.approvals, before?.queue ?? []) };
 }
 
 /** Null where it was done, else a code. */

@@ -5,9 +5,10 @@ import { Outcome } from "@/app/outcome";
 import { Skeleton } from "@/app/today/result";
 import { Side } from "@/app/side";
 import type { Day } from "@/lib/gateway/day";
-import { approvalInWords, stateOf } from "@/lib/gateway/order";
+import { approvalInWords, type OrderState, stateOf } from "@/lib/gateway/order";
 import { isWaiting, type Live } from "@/lib/gateway/stream";
-import type { DecisionApproval, OwnOrder } from "@/lib/gateway/views";
+import type { OwnOrder } from "@/lib/gateway/views";
+import type { Decision } from "@/lib/messages";
 import { price } from "@/lib/money";
 import { momentOf, seconds } from "@/lib/time";
 
@@ -16,7 +17,7 @@ export function OrdersPart({ live }: { live: Live }) {
   const waiting = isWaiting(live);
   const orders = day?.own.orders ?? [];
   const active = day !== null && day.own.session?.active !== false; // who is not would have no order
-  const asked = !active ? [] : day.market.approvals.filter(({ decision_id: id }) => orders.every(({ intent }) => intent.decision_id !== id));
+  const asked = active ? askedOf(day).filter(({ decision: { id } }) => orders.every(({ intent }) => intent.decision_id !== id)) : [];
   return (
     <section aria-labelledby="orders" aria-busy={waiting} className="card">
       <div className="head">
@@ -34,7 +35,7 @@ export function OrdersPart({ live }: { live: Live }) {
         {day !== null && orders.length + asked.length > 0 && (
           <ul className="rows">
             {asked.toReversed().map((each) => (
-              <AskedRow key={each.decision_id} asked={each} day={day} />
+              <AskedRow key={each.decision.id} asked={each} />
             ))}
             {orders.toReversed().map((order) => (
               <OrderRow key={order.intent.id} order={order} day={day} />
@@ -46,11 +47,21 @@ export function OrdersPart({ live }: { live: Live }) {
   );
 }
 
-/** A decision of which nobody has an order yet: it waits for the operator, or had no yes. */
-function AskedRow({ asked: { decision_id: id, approval }, day }: { asked: DecisionApproval; day: Day }) {
-  const decision = day.market.decisions.find((each) => each.id === id);
-  const state = approvalInWords(approval);
-  if (decision === undefined || state === null) return null;
+interface Asked {
+  readonly decision: Decision;
+  readonly state: OrderState;
+}
+
+/** Decisions of which nobody has an order yet: they wait for the operator, or had no yes. */
+function askedOf({ market: { approvals, decisions } }: Day): Asked[] {
+  return approvals.flatMap(({ decision_id: id, approval }) => {
+    const decision = decisions.find((each) => each.id === id);
+    const state = approvalInWords(approval);
+    return decision === undefined || state === null ? [] : [{ decision, state }];
+  });
+}
+
+function AskedRow({ asked: { decision, state } }: { asked: Asked }) {
   return (
     <li>
       <h3>

@@ -61,6 +61,9 @@ const FOLDS: { readonly [N in Name]?: Fold<N> } = {
   result: (day, result) => own(day, { result }),
 };
 
+/** The events that change the day. */
+export const KEPT = Object.keys(FOLDS) as readonly Name[];
+
 /** The day after an event; the same where the event says nothing of it. */
 export function after<N extends Name>(day: Day, name: N, told: Events[N]): Day {
   const fold = FOLDS[name] as Fold<N> | undefined;

@@ -1,5 +1,5 @@
 // The one stream of a tab: opened while a part of the page looks, closed while nobody sees the page, tried again by itself.
-import { after, type Day, dayOf } from "@/lib/gateway/day";
+import { after, type Day, dayOf, KEPT } from "@/lib/gateway/day";
 import type { Candle, Report } from "@/lib/messages";
 import type { Events, Lines } from "@/lib/gateway/views";
 
@@ -30,10 +30,6 @@ export function isWaiting({ day, status, problem }: Live): boolean {
   return day === null && (status === "connecting" || problem === "gateway_starting");
 }
 
-const KEPT = [
-  "snapshot", "feed", "shortlist", "signal", "decision", "prices", "session", "preflight",
-  "order", "broker_order", "trade", "position", "exit", "result",
-] as const satisfies readonly (keyof Events)[];
 const PASSING = ["candle", "report", "lines"] as const satisfies readonly (keyof Passing)[];
 const GATHER_MS = 50; // several events come at once; the page is drawn once
 const LINGER_MS = 1_000; // from one page of ours to the next
@@ -145,7 +141,7 @@ class Stream {
     this.pause = Math.min(LAST_RETRY_MS, this.pause * 2);
   }
 
-  private take<N extends (typeof KEPT)[number]>(name: N, event: MessageEvent<string>): void {
+  private take<N extends keyof Events>(name: N, event: MessageEvent<string>): void {
     const told = JSON.parse(event.data) as Events[N];
     if (name === "snapshot") this.tell({ day: dayOf(told as Events["snapshot"]), snapshots: this.live.snapshots + 1 });
     else if (this.live.day) this.tell({ day: after(this.live.day, name, told) });
