@@ -104,9 +104,10 @@ async def _trade(rules: Path, settings: Settings, console: Console) -> int:
             supervising.result()
 
     try:
-        with Step(console, "starting paper orders, engine, agents, order workers, books and feed"):
+        what = "starting paper orders, engine, agents, order workers, books and feed"
+        with Step(console, what) as step:
             await until_at_work(
-                [*services.values()], ports, also=lambda: True, check=all_live, tell=lambda *_: None
+                [*services.values()], ports, also=lambda: True, check=all_live, tell=step.now
             )
         console.print(_where_to_look(logs), highlight=False, soft_wrap=True, markup=False)
         while True:
@@ -122,7 +123,7 @@ def _where_to_look(logs: Path) -> str:
     return "\n".join(
         (
             f"Trading on paper on Dhan's live feed. The logs are in {logs}. In another terminal:",
-            f"  {typed()} top                         how every part is doing",
+            f"  {typed()} top                          how every part is doing",
             f"  {typed()} tail ats.decisions --follow  every decision with its reasons",
             f"  {typed()} scorecard DATE               after the close: were they any good?",
             "Ctrl-C ends it.",
