@@ -40,11 +40,14 @@ def free_port() -> Callable[[], int]:
 
 
 @pytest.fixture(autouse=True)
-def _log_handlers() -> Iterator[None]:
-    """A command run in this process writes its log to a stream that its test takes away again."""
-    before = logging.root.handlers[:]
+def _logging_as_before() -> Iterator[None]:
+    """A command run in this process sets the level of its log, and the stream, which its test takes
+    away again.
+    """
+    handlers, level = logging.root.handlers[:], logging.root.level
     yield
-    logging.root.handlers[:] = before
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
 
 
 @pytest.fixture(scope="session")
